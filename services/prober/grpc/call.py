@@ -92,13 +92,7 @@ def call_metadata(headers: Mapping[str, str], credential: tuple[str, str]) -> tu
 
 
 async def call_unary(
-    server: GrpcServer,
-    path: str,
-    messages: Iterable[bytes],
-    *,
-    limit: int,
-    outbound: Outbound,
-    trace: ProbeTrace,
+    server: GrpcServer, path: str, messages: Iterable[bytes], *, limit: int, outbound: Outbound, trace: ProbeTrace
 ) -> CallResult:
     """Call a method and wait for the end of the call; the answer's messages may take ``limit`` bytes together.
 

@@ -1,6 +1,6 @@
 """HTTP/1.1 and HTTP/2 exchanges, each over a fresh connection, and the OAuth2 tokens they need."""
 
-from services.prober.http.content_coding import DecodeError, LimitError, decodable, decode_body, decode_headers
+from services.prober.http.content_coding import DecodeError, decode_body, decode_headers
 from services.prober.http.exchange import USER_AGENT, WireRequest, send_request, wire_request
 from services.prober.http.http2 import Http2Connection, Http2Request
 from services.prober.http.http_connection import HttpConnection
@@ -13,12 +13,10 @@ __all__ = [
     "Http2Connection",
     "Http2Request",
     "HttpConnection",
-    "LimitError",
     "TokenCache",
     "TokenIssuer",
     "WireRequest",
     "access_token",
-    "decodable",
     "decode_body",
     "decode_headers",
     "send_request",

@@ -8,18 +8,20 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable
 
-__all__ = ["DecodeError", "LimitError", "decodable", "decode_body", "decode_headers"]
+from services.prober.observation import Cause
+
+__all__ = ["DecodeError", "decode_body", "decode_headers"]
 
 _WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 _RAW_DEFLATE = -15
 
 
 class DecodeError(Exception):
-    """The body is not what its Content-Encoding claims."""
+    """The body is not what its Content-Encoding claims (ENCODING), or larger than the limit (BODY_LIMIT)."""
 
-
-class LimitError(Exception):
-    """The decoded body is larger than the limit."""
+    def __init__(self, cause: Cause, message: str) -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 def decode_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
@@ -34,23 +36,33 @@ def _text(value: bytes) -> str:
         return value.decode("latin-1")
 
 
-def decodable(encoding: str) -> bool:
-    """Return whether bodies of this Content-Encoding can be decoded."""
-    return encoding in _WINDOW_BITS
+def decode_body(body: bytes, headers: Iterable[tuple[str, str]], accepted: frozenset[str], limit: int) -> bytes:
+    """Undo the codings that the headers name, as far as they are accepted and supported. Raises DecodeError.
+
+    The result has at most ``limit`` bytes.
+    """
+    names = [value.split(",") for name, value in headers if name == "content-encoding"]
+    encodings = [encoding.strip().lower() for part in names for encoding in part]
+    for encoding in reversed(encodings):
+        if encoding not in _WINDOW_BITS or accepted.isdisjoint({encoding, "*"}):
+            break
+        body = _decode(body, encoding, limit)
+    if len(body) > limit:
+        raise DecodeError(Cause.BODY_LIMIT, f"the body is larger than {limit} bytes")
+    return body
 
 
-def decode_body(data: bytes, encoding: str, limit: int) -> bytes:
-    """Decode ``data`` into at most ``limit`` bytes. Raises DecodeError and LimitError."""
+def _decode(data: bytes, encoding: str, limit: int) -> bytes:
     try:
         return _inflate(data, _WINDOW_BITS[encoding], limit)
     except zlib.error as error:
         if encoding != "deflate":
-            raise DecodeError(f"the body is not {encoding}") from error
+            raise DecodeError(Cause.ENCODING, f"the body is not {encoding}") from error
     try:
         # Many servers send the raw format as deflate.
         return _inflate(data, _RAW_DEFLATE, limit)
     except zlib.error as error:
-        raise DecodeError("the body is not deflate") from error
+        raise DecodeError(Cause.ENCODING, "the body is not deflate") from error
 
 
 def _inflate(data: bytes, window_bits: int, limit: int) -> bytes:
@@ -61,7 +73,7 @@ def _inflate(data: bytes, window_bits: int, limit: int) -> bytes:
         part = decoder.decompress(data, limit + 1 - size)
         size += len(part)
         if size > limit:
-            raise LimitError(f"the decoded body is larger than {limit} bytes")
+            raise DecodeError(Cause.BODY_LIMIT, f"the decoded body is larger than {limit} bytes")
         parts.append(part)
         if not decoder.eof:
             raise zlib.error("the body ends early")

@@ -41,22 +41,22 @@ __all__ = ["GrpcTarget", "prepare", "probe"]
 
 @dataclass(frozen=True, slots=True)
 class GrpcTarget:
-    """One target, ready to be called. ``method`` and ``message`` are None when they depend on the server's reflection."""
+    """One target, ready to be called, with its definition's texts filled in.
+
+    ``method`` and ``message`` are None when they depend on the server's reflection.
+    """
 
     environment: ProbeEnvironment = field(repr=False)
+    definition: Probe = field(repr=False)
     server: GrpcServer
-    call: str
-    body: str = field(repr=False)
     method: GrpcMethod | None
     message: bytes | None = field(repr=False)
     issuer: TokenIssuer | None
-    ip: str
-    body_limit: int
 
     @property
     def key(self) -> ServiceKey:
         """The key of the server's reflected descriptors in their cache."""
-        return self.server.host, self.server.port, self.server.tls is not None, self.call.partition("/")[0]
+        return self.server.host, self.server.port, self.server.tls is not None, self.definition.call.partition("/")[0]
 
 
 def prepare(definition: Probe, target: str, params: Mapping[str, object], environment: ProbeEnvironment) -> GrpcTarget:
@@ -74,6 +74,7 @@ def prepare(definition: Probe, target: str, params: Mapping[str, object], enviro
     authority, metadata = call_metadata(definition.headers, credential_header(definition.auth, environment.secrets))
     return GrpcTarget(
         environment=environment,
+        definition=definition,
         server=GrpcServer(
             host=host,
             port=port,
@@ -81,13 +82,9 @@ def prepare(definition: Probe, target: str, params: Mapping[str, object], enviro
             authority=authority or _authority(host, port),
             metadata=metadata,
         ),
-        call=definition.call,
-        body=definition.body,
         method=method,
         message=message,
         issuer=token_issuer(definition, url),
-        ip=definition.ip,
-        body_limit=definition.body_limit,
     )
 
 
@@ -97,7 +94,7 @@ def _authority(host: str, port: int) -> bytes:
 
 async def probe(target: GrpcTarget, deadline: float) -> Observation:
     """Call once over a fresh connection; end by ``deadline`` (monotonic seconds), always. Raises DescriptorError."""
-    trace, call = ProbeTrace(deadline, target.ip), _Call(target)
+    trace, call = ProbeTrace(deadline, target.definition.ip), _Call(target)
     awaited = 0.0
     if target.issuer is not None:
         try:
@@ -105,12 +102,12 @@ async def probe(target: GrpcTarget, deadline: float) -> Observation:
         except ProbeFailedError as failed:
             return call.observation(trace, failed.failure)
         awaited = perf_counter() - trace.start
-        trace = ProbeTrace(deadline, target.ip)  # the issuer's time is not the target's
+        trace = ProbeTrace(deadline, target.definition.ip)  # the issuer's time is not the target's
     failure: Failure | None = None
     if call.method is None:
         failure = await run_until_deadline(trace, call.find_method(trace))
         if call.method is not None:
-            trace = ProbeTrace(deadline, target.ip)  # nor is that of reflection
+            trace = ProbeTrace(deadline, target.definition.ip)  # nor is that of reflection
     if failure is None and call.method is not None:
         failure = await run_until_deadline(trace, call.make(trace))
     observation = call.observation(trace, failure, awaited)
@@ -144,11 +141,11 @@ class _Call:
         target = self._target
         try:
             descriptors = target.environment.descriptors.of_server(target.key) or await self._describe(trace)
-            self.method = descriptors.method(target.call)
+            self.method = descriptors.method(target.definition.call)
         except MethodNotFoundError:
             self._code = "UNIMPLEMENTED"
             return
-        self._message = self.method.request(target.body)
+        self._message = self.method.request(target.definition.body)
 
     async def _describe(self, trace: ProbeTrace) -> Descriptors:
         target = self._target
@@ -169,7 +166,7 @@ class _Call:
             self._server,
             method.path,
             [message],
-            limit=target.body_limit,
+            limit=target.definition.body_limit,
             outbound=target.environment.outbound,
             trace=trace,
         )
@@ -203,13 +200,13 @@ class _Call:
             addresses=tuple(trace.addresses),
             protocol=answer.protocol if answer and answer.status else "",
             tls_version=trace.tls_version,
-            rpc=RpcFacts(self._code, self._serving(), health=not self._target.call) if self._code else None,
+            rpc=RpcFacts(self._code, self._serving(), health=not self._target.definition.call) if self._code else None,
             awaited=awaited,
         )
 
     def _serving(self) -> str:
         """Return the status in a health check's answer; a status of later versions is a number."""
-        return str(orjson.loads(self._body)["status"]) if self._body and not self._target.call else ""
+        return str(orjson.loads(self._body)["status"]) if self._body and not self._target.definition.call else ""
 
     async def finish(self, deadline: float) -> None:
         """Drop a refused token; repeat the reflection when it is due, in the time that is left."""
@@ -219,4 +216,4 @@ class _Call:
         if target.method is None and target.environment.descriptors.is_stale(target.key):
             with suppress(TimeoutError, ProbeFailedError, DescriptorError):
                 async with asyncio.timeout(deadline - monotonic()):
-                    await self._describe(ProbeTrace(deadline, target.ip))
+                    await self._describe(ProbeTrace(deadline, target.definition.ip))

@@ -14,10 +14,8 @@ from services.prober.environment import ProbeEnvironment
 from services.prober.http import (
     DecodeError,
     HttpConnection,
-    LimitError,
     WireRequest,
     access_token,
-    decodable,
     decode_body,
     decode_headers,
     send_request,
@@ -143,13 +141,11 @@ def _observation(target: HttpTarget, trace: ProbeTrace, failure: Failure | None)
     headers = decode_headers(answer.headers) if answer else ()
     body = b"".join(answer.body) if answer else b""
     latency = answer.ended - trace.first_sent if answer and failure is None else None
-    if failure is None:
+    if failure is None and target.accepted and body:
         try:
-            body = _decoded(target, headers, body)
+            body = decode_body(body, headers, target.accepted, target.body_limit)
         except DecodeError as error:
-            failure = Failure(Phase.TRANSFER, Cause.ENCODING, str(error))
-        except LimitError as error:
-            failure = Failure(Phase.TRANSFER, Cause.BODY_LIMIT, str(error))
+            failure = Failure(Phase.TRANSFER, error.cause, str(error))
     return Observation(
         time=trace.began,
         duration=perf_counter() - trace.start,
@@ -168,22 +164,3 @@ def _observation(target: HttpTarget, trace: ProbeTrace, failure: Failure | None)
         protocol=answer.protocol if answer and answer.status else "",
         tls_version=trace.tls_version,
     )
-
-
-def _decoded(target: HttpTarget, headers: tuple[tuple[str, str], ...], body: bytes) -> bytes:
-    """Decode the body by the codings that the request accepts and that we know."""
-    if not target.accepted or not body:
-        return body
-    encodings = [
-        encoding.strip().lower()
-        for name, value in headers
-        if name == "content-encoding"
-        for encoding in value.split(",")
-    ]
-    for encoding in reversed(encodings):
-        if not decodable(encoding) or not ({encoding, "*"} & target.accepted):
-            break
-        body = decode_body(body, encoding, target.body_limit)
-    if len(body) > target.body_limit:
-        raise LimitError(f"the body is larger than {target.body_limit} bytes")
-    return body

@@ -75,11 +75,7 @@ def build_http_target(definition: Probe, url: str, environment: ProbeEnvironment
         environment=environment,
         request=request,
         wire=wire_request(
-            request,
-            definition.tls,
-            definition.body_limit,
-            compressed=bool(accepted),
-            version=definition.version,
+            request, definition.tls, definition.body_limit, compressed=bool(accepted), version=definition.version
         ),
         tls=definition.tls,
         version=definition.version,

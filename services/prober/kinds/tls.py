@@ -12,14 +12,8 @@ from time import perf_counter
 
 from services.core.model import Probe, Tls, fill_placeholders
 from services.prober.environment import ProbeEnvironment
-from services.prober.observation import Cause, Observation
-from services.prober.tls import (
-    STARTTLS_PROTOCOLS,
-    Handshake,
-    StartTlsProtocol,
-    StartTlsRefusedError,
-    StartTlsSyntaxError,
-)
+from services.prober.observation import Observation
+from services.prober.tls import STARTTLS_PROTOCOLS, Handshake, StartTlsError, StartTlsProtocol
 from services.prober.transport import (
     FreshConnection,
     LineConnection,
@@ -120,10 +114,8 @@ class _Switch(LineConnection):
             data = step()
         except StopIteration:
             self.switch_to_tls(self._make_handshake())
-        except StartTlsRefusedError as error:
-            self.fail(Cause.STARTTLS_REFUSED, str(error))
-        except StartTlsSyntaxError as error:
-            self.fail(Cause.PROTOCOL, str(error))
+        except StartTlsError as error:
+            self.fail(error.cause, str(error))
         else:
             if data:
                 self.send(data)

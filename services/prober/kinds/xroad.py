@@ -90,9 +90,7 @@ def _with_id(target: HttpTarget, old: bytes, new: bytes) -> HttpTarget:
     headers = [(name, value.replace(old, new)) for name, value in request.headers.raw]
     content = request.content.replace(old, new)
     return replace(
-        target,
-        wire=wire,
-        request=httpx.Request(request.method, request.url, headers=headers, content=content or None),
+        target, wire=wire, request=httpx.Request(request.method, request.url, headers=headers, content=content or None)
     )
 
 

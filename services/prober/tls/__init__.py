@@ -3,20 +3,14 @@
 from services.prober.tls.contexts import TlsContexts
 from services.prober.tls.groups import restart_with_groups
 from services.prober.tls.handshake import Handshake, handshake_failure, read_failure
-from services.prober.tls.starttls import (
-    STARTTLS_PROTOCOLS,
-    StartTlsProtocol,
-    StartTlsRefusedError,
-    StartTlsSyntaxError,
-)
+from services.prober.tls.starttls import STARTTLS_PROTOCOLS, StartTlsError, StartTlsProtocol
 from services.prober.tls.trust_store import TrustStore
 
 __all__ = [
     "STARTTLS_PROTOCOLS",
     "Handshake",
+    "StartTlsError",
     "StartTlsProtocol",
-    "StartTlsRefusedError",
-    "StartTlsSyntaxError",
     "TlsContexts",
     "TrustStore",
     "handshake_failure",

@@ -11,23 +11,25 @@ from dataclasses import dataclass
 from struct import pack
 from typing import Final
 
-__all__ = ["STARTTLS_PROTOCOLS", "Dialogue", "StartTlsProtocol", "StartTlsRefusedError", "StartTlsSyntaxError"]
+from services.prober.observation import Cause
+
+__all__ = ["STARTTLS_PROTOCOLS", "Dialogue", "StartTlsError", "StartTlsProtocol"]
 
 Dialogue = Generator[bytes, bytes, None]
 """Yields what to send, possibly nothing, and receives one answer each time. It returns where TLS starts.
 
-Raises StartTlsRefusedError and StartTlsSyntaxError.
+Raises StartTlsError.
 """
 
 _Reply = Generator[bytes, bytes, tuple[str, list[bytes]]]
 
 
-class StartTlsRefusedError(Exception):
-    """The server refuses to switch to TLS, or does not offer it."""
+class StartTlsError(Exception):
+    """The server refuses or does not offer TLS (STARTTLS_REFUSED), or does not speak the protocol (PROTOCOL)."""
 
-
-class StartTlsSyntaxError(Exception):
-    """The server does not speak the protocol."""
+    def __init__(self, message: str, cause: Cause = Cause.STARTTLS_REFUSED) -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ def _smtp() -> Dialogue:
     code, texts = yield from _smtp_reply(_SMTP_HELLO)
     _check_code("EHLO", code, "250")
     if not any(text.upper().split()[:1] == [b"STARTTLS"] for text in texts):
-        raise StartTlsRefusedError("the server does not offer STARTTLS")
+        raise StartTlsError("the server does not offer STARTTLS")
     code, _ = yield from _smtp_reply(b"STARTTLS\r\n")
     _check_code("STARTTLS", code, "220")
 
@@ -60,7 +62,7 @@ def _smtp_reply(command: bytes) -> _Reply:
     while True:
         match = _SMTP_LINE.fullmatch((yield command))
         if match is None:
-            raise StartTlsSyntaxError("the server does not speak SMTP")
+            raise StartTlsError("the server does not speak SMTP", Cause.PROTOCOL)
         command = b""
         texts.append(match[3] or b"")
         if match[2] != b"-":
@@ -69,7 +71,7 @@ def _smtp_reply(command: bytes) -> _Reply:
 
 def _check_code(command: str, code: str, expected: str) -> None:
     if code != expected:
-        raise StartTlsRefusedError(f"the server's code for {command} is {code}, not {expected}")
+        raise StartTlsError(f"the server's code for {command} is {code}, not {expected}")
 
 
 _IMAP_TAG: Final = b"a001"
@@ -78,16 +80,16 @@ _IMAP_TAG: Final = b"a001"
 def _imap() -> Dialogue:
     tag, condition = _imap_words((yield b""))
     if tag != b"*" or condition not in {b"OK", b"BYE", b"PREAUTH"}:
-        raise StartTlsSyntaxError("the server does not speak IMAP")
+        raise StartTlsError("the server does not speak IMAP", Cause.PROTOCOL)
     if condition != b"OK":
-        raise StartTlsRefusedError(f"the server greeted with {condition.decode()}, after which TLS cannot start")
+        raise StartTlsError(f"the server greeted with {condition.decode()}, after which TLS cannot start")
     tag, condition = _imap_words((yield _IMAP_TAG + b" STARTTLS\r\n"))
     while tag == b"*" and condition != b"BYE":
         tag, condition = _imap_words((yield b""))
     if (tag, condition) in {(b"*", b"BYE"), (_IMAP_TAG, b"NO"), (_IMAP_TAG, b"BAD")}:
-        raise StartTlsRefusedError(f"the server answered STARTTLS with {condition.decode()}")
+        raise StartTlsError(f"the server answered STARTTLS with {condition.decode()}")
     if (tag, condition) != (_IMAP_TAG, b"OK"):
-        raise StartTlsSyntaxError("the server does not speak IMAP")
+        raise StartTlsError("the server does not speak IMAP", Cause.PROTOCOL)
 
 
 def _imap_words(line: bytes) -> tuple[bytes, bytes]:
@@ -102,11 +104,11 @@ _SSL_REQUEST: Final = pack("!II", 8, 80877103)
 def _postgres() -> Dialogue:
     answer = yield _SSL_REQUEST
     if answer == b"N":
-        raise StartTlsRefusedError("the server does not offer TLS")
+        raise StartTlsError("the server does not offer TLS")
     if answer == b"E":
-        raise StartTlsRefusedError("the server answered the request for TLS with an error")
+        raise StartTlsError("the server answered the request for TLS with an error")
     if answer != b"S":
-        raise StartTlsSyntaxError("the server does not speak PostgreSQL's protocol")
+        raise StartTlsError("the server does not speak PostgreSQL's protocol", Cause.PROTOCOL)
 
 
 STARTTLS_PROTOCOLS: Mapping[str, StartTlsProtocol] = {

@@ -16,14 +16,7 @@ from ipaddress import ip_address
 from cryptography import x509
 from cryptography.x509 import DNSName, IPAddress
 from cryptography.x509.oid import ExtendedKeyUsageOID
-from cryptography.x509.verification import (
-    Criticality,
-    ExtensionPolicy,
-    Policy,
-    PolicyBuilder,
-    Store,
-    VerificationError,
-)
+from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy, PolicyBuilder, Store, VerificationError
 
 from services.prober.observation import Cause, CertificateFacts
 from services.prober.tls.certificates import UNREADABLE, facts_of, fingerprint, is_named, not_after, not_before

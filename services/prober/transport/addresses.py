@@ -11,7 +11,6 @@ import httpx
 from services.prober.observation import Cause, Failure, Phase
 from services.prober.transport.egress import EgressRules
 from services.prober.transport.outbound import Outbound
-from services.prober.transport.resolver import ResolveError
 from services.prober.transport.trace import ProbeFailedError, ProbeTrace
 
 __all__ = ["allowed_addresses", "parse_host_port", "resolve_host"]
@@ -48,11 +47,7 @@ async def allowed_addresses(host: str, outbound: Outbound, ip: str = "prefer-ipv
     """
     if _is_address(host):
         return [_allowed_literal(host, ip, outbound.egress)]
-    try:
-        addresses = await outbound.resolver.addresses(host)
-    except ResolveError as error:
-        raise ProbeFailedError(Failure(Phase.RESOLVE, error.cause, str(error))) from error
-    return _allowed(_by_version(addresses, ip, host), outbound.egress)
+    return _allowed(_by_version(await outbound.resolver.addresses(host), ip, host), outbound.egress)
 
 
 @lru_cache(maxsize=65536)

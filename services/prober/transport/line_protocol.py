@@ -25,8 +25,8 @@ class LineConnection(FreshConnection):
 
     __slots__ = ("_buffer", "_received_bytes")
 
-    def __init__(self, done: asyncio.Future[None], handshake: Handshake | None = None) -> None:
-        super().__init__(done, handshake)
+    def __init__(self, done: asyncio.Future[None]) -> None:
+        super().__init__(done)
         self._buffer = bytearray()
         self._received_bytes = 0
 

@@ -10,10 +10,11 @@ from typing import Final
 import aiodns
 from aiodns import error as ares
 
-from services.prober.observation import Cause
+from services.prober.observation import Cause, Failure, Phase
 from services.prober.transport.shared_tasks import SharedTasks
+from services.prober.transport.trace import ProbeFailedError
 
-__all__ = ["ResolveError", "Resolver"]
+__all__ = ["Resolver"]
 
 _MIN_TTL = 1.0
 _MAX_TTL = 300.0
@@ -33,14 +34,6 @@ _NAME_ERRORS: Final = frozenset(
 )
 
 
-class ResolveError(Exception):
-    """A name does not resolve. ``cause`` distinguishes the name's own fault, a silent name server, and our own fault."""
-
-    def __init__(self, message: str, cause: Cause) -> None:
-        super().__init__(message)
-        self.cause = cause
-
-
 class Resolver:
     """Queries name servers, the system's unless others are given (ADDRESS or ADDRESS:PORT).
 
@@ -55,7 +48,7 @@ class Resolver:
         self._queries: SharedTasks[str, tuple[str, ...]] = SharedTasks()
 
     async def addresses(self, host: str) -> tuple[str, ...]:
-        """Return the addresses of a name, of both families. Raises ResolveError."""
+        """Return the addresses of a name, of both families. Raises ProbeFailedError."""
         cached = self._cache.get(host)
         if cached is not None and cached[0] > self._clock():
             return cached[1]
@@ -63,7 +56,8 @@ class Resolver:
             return await self._queries.run(host, lambda: self._query(host))
         except ares.DNSError as error:
             code, reason = error.args
-            raise ResolveError(f"{host} does not resolve: {reason}", _cause_of(code)) from error
+            failure = Failure(Phase.RESOLVE, _cause_of(code), f"{host} does not resolve: {reason}")
+            raise ProbeFailedError(failure) from error
 
     async def _query(self, host: str) -> tuple[str, ...]:
         if self._resolver is None:

@@ -13,6 +13,7 @@ from services.core.model.outcome import Outcome, Reason
 from services.prober.attempt import ProbeResult
 from services.prober.environment import ProbeEnvironment
 from services.prober.observation import Cause
+from services.prober.transport import ProbeFailedError
 from services.prober.transport import resolver as resolve
 from services.prober.transport.egress import EgressRules
 from services.prober.transport.outbound import Outbound
@@ -128,6 +129,6 @@ async def test_what_cannot_be_provoked(code: int, cause: Cause, monkeypatch: pyt
         raise ares.DNSError(code, "said by the library")
 
     monkeypatch.setattr(Resolver, "_query", fail)
-    with pytest.raises(resolve.ResolveError) as raised:
+    with pytest.raises(ProbeFailedError) as raised:
         await Resolver().addresses("www.tax.example")
-    assert raised.value.cause is cause
+    assert raised.value.failure.cause is cause

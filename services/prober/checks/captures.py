@@ -63,13 +63,13 @@ class CompiledCapture:
         if value is None or value == "":
             raise CaptureError("nothing was found")
         if not isinstance(value, str | bool | int | float):
-            raise CaptureError("what was found is neither text, number nor flag")
+            raise CaptureError("the value is neither text, number nor flag")
         if isinstance(value, str):
             if len(value) > _MAX_LENGTH:
-                raise CaptureError(f"what was found is longer than {_MAX_LENGTH} characters")
+                raise CaptureError(f"the value is longer than {_MAX_LENGTH} characters")
             # It goes into headers and lines, and nothing from a stranger may end one of those early.
             if any(unicodedata.category(character) in _CONTROLS for character in value):
-                raise CaptureError("what was found holds a control character")
+                raise CaptureError("the value holds a control character")
             return _ENCODE[self.capture.encode](value)
         return value if not self.capture.encode else _ENCODE[self.capture.encode](json.dumps(value))
 
@@ -120,6 +120,6 @@ def _pattern(text: str) -> Callable[[Observation], object]:
         try:
             return str(group, "utf-8")
         except UnicodeDecodeError as error:
-            raise CaptureError("what was found is not UTF-8") from error
+            raise CaptureError("the value is not UTF-8") from error
 
     return find

@@ -87,7 +87,7 @@ def _explain_answer(observation: Observation, expectations: Expectations) -> Ite
             judged = judged and not (failed and check.decides)
     age: float | None = None
     if expectations.fresh is not None:
-        result = CheckResult("the age of the data is told", Verdict.NOT_JUDGED)
+        result = CheckResult("the age of the data is stated", Verdict.NOT_JUDGED)
         if judged:
             result = _run_check(result.what, "", age_of, observation, document, expectations)
             if result.verdict is Verdict.PASSED:

@@ -50,10 +50,10 @@ def age_of(observation: Observation, document: Document, expectations: Expectati
         value = None
     moment = parse_moment(value, expectations.zone)
     if moment is None:
-        raise CheckFailedError(Reason.AGE_UNREADABLE, "the answer does not tell the age of its data")
+        raise CheckFailedError(Reason.AGE_UNREADABLE, "the answer does not state the age of its data")
     age = observation.time + observation.duration - moment
     if age < -_MAX_AHEAD_SECONDS:
-        raise CheckFailedError(Reason.AGE_UNREADABLE, "the answer tells of data that is from more than a day ahead")
+        raise CheckFailedError(Reason.AGE_UNREADABLE, "the data is from more than a day ahead")
     return max(0.0, age)
 
 

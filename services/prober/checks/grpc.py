@@ -25,9 +25,9 @@ def check_rpc(observation: Observation, _expectations: Expectations, _document: 
     if rpc.code == "NOT_FOUND" and rpc.health:
         raise CheckFailedError(Reason.UNKNOWN_SERVICE, "the health check does not know the service")
     if rpc.code != "OK":
-        # If something on the way answers in plain HTTP, its status says more.
+        # If something on the way answers in plain HTTP, its status is more informative.
         http_status = f", HTTP status {observation.status}" if observation.status not in {0, 200} else ""
         reason = Reason.AUTH_REFUSED if rpc.code in _REFUSED else Reason.RPC_FAILED
         raise CheckFailedError(reason, f"the call ended with {rpc.code}{http_status}")
     if rpc.health and rpc.serving and rpc.serving != "SERVING":
-        raise CheckFailedError(Reason.NOT_SERVING, f"the health check says {rpc.serving}")
+        raise CheckFailedError(Reason.NOT_SERVING, f"the health check reports {rpc.serving}")

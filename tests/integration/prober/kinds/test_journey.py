@@ -141,7 +141,7 @@ async def test_a_status_that_a_step_expects_is_no_failure() -> None:
     [
         (Capture(json="$.absent"), "nothing was found"),
         (Capture(json="$.nothing"), "nothing was found"),
-        (Capture(json="$.list"), "what was found is neither text, number nor flag"),
+        (Capture(json="$.list"), "the value is neither text, number nor flag"),
         (Capture(xpath="//code"), "the body is not XML (line 1, column 1)"),
         (Capture(header="X-Absent"), "nothing was found"),
         (Capture(pattern='"absent": "(.*?)"'), "nothing was found"),
@@ -208,9 +208,9 @@ async def test_30_what_is_captured_shows_nowhere(capsys: pytest.CaptureFixture[s
             details[path] = (await _travel(server.url(""), login, step, resolver=resolver)).judgement.detail
     assert details == {
         "$.url": "step use cannot use what was captured for token",
-        "$.split": "step login gives no value for variable token: what was found holds a control character",
+        "$.split": "step login gives no value for variable token: the value holds a control character",
         "$.host": "step away: failed in phase resolve",
-        "$": "step login gives no value for variable token: what was found is neither text, number nor flag",
+        "$": "step login gives no value for variable token: the value is neither text, number nor flag",
         "$['host']": "step wrong: $.x finds nothing",
     }
     printed = capsys.readouterr()

@@ -149,7 +149,7 @@ async def test_what_is_no_fault(status: int, body: bytes, reason: Reason) -> Non
         (
             Expect(fresh=FreshnessSource(header="x-a")),
             Reason.AGE_UNREADABLE,
-            "the answer does not tell the age of its data",
+            "the answer does not state the age of its data",
         ),
     ],
 )

@@ -30,7 +30,7 @@ from tests.support.servers.http_server import Request, answer, serving
 
 
 async def _government(request: Request, writer: asyncio.StreamWriter) -> None:
-    """Answer what the register of the tests expects: the number asked for, back."""
+    """Answer what the register of the tests expects: the requested number."""
     writer.write(answer(200, request.body or b"{}", {"Content-Type": "application/json"}))
 
 
@@ -83,7 +83,7 @@ def start(nats: Any, data: Path, metrics: int) -> subprocess.Popen[bytes]:
 
 
 def ask(port: int, path: str) -> str:
-    """What the process says on /health or /metrics; empty when it does not answer yet."""
+    """The text of /health or /metrics; empty while the process does not answer yet."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=2) as response:
             return str(response.read().decode())
@@ -95,7 +95,7 @@ def ask(port: int, path: str) -> str:
 
 @asynccontextmanager
 async def scene(nats: Any, tmp_path: Path) -> AsyncIterator[tuple[Bus, str]]:
-    """A register in force whose targets answer; its vantage is the one the bus knows."""
+    """A register in force whose targets answer; its vantage is the one of the bus."""
     async with serving(_government) as server, nats.connect("register") as owner, nats.connect("scorer") as bus:
         folder = quick_register(tmp_path / "register", server.url().rstrip("/"))
         policy = folder / "policy.yaml"
@@ -108,7 +108,7 @@ async def scene(nats: Any, tmp_path: Path) -> AsyncIterator[tuple[Bus, str]]:
 
 
 async def stopped(process: subprocess.Popen[bytes]) -> int:
-    """Ask the process to stop and return its exit code."""
+    """Stop the process and return its exit code."""
     process.send_signal(signal.SIGTERM)
     return await asyncio.to_thread(process.wait, 10)
 
@@ -122,7 +122,7 @@ async def _sharing(beats: AsyncIterator[bytes]) -> Heartbeat:
 
 
 async def test_a_prober_measures_and_stops_in_order(nats: Any, tmp_path: Path, port: Callable[[], int]) -> None:
-    """It serves once it sees, measures every slot, shards by consumer, says that it is alive, and ends with 0."""
+    """It serves after its first control round, measures every slot, shards by consumer, sends heartbeats, and exits with 0."""
     metrics = port()
     async with scene(nats, tmp_path) as (bus, _), nats.connect("prober") as peer:
         beats = peer.listen(heartbeat_subject("main", "p1"))
@@ -186,7 +186,7 @@ async def test_kill_9_and_an_outage_of_the_bus_lose_nothing(nats: Any, tmp_path:
 
 
 async def test_a_prober_without_a_bus_stops_at_once(tmp_path: Path, port: Callable[[], int], nats: Any) -> None:
-    """A prober that waits for its bus stops when told to, with 0."""
+    """A prober that waits for its bus stops on a signal, with exit code 0."""
     nats.kill()
     metrics = port()
     process = start(nats, tmp_path / "data", metrics)
@@ -203,7 +203,7 @@ async def test_a_prober_without_a_bus_stops_at_once(tmp_path: Path, port: Callab
 
 @pytest.mark.parametrize("arguments", [[], ["--json"], ["--link", "deed-civil", "--link", "bus"]])
 async def test_probing_once_by_hand(tmp_path: Path, arguments: list[str]) -> None:
-    """`peyvand probe` tells of every link and endpoint once, to a person or as JSON lines, without a bus."""
+    """`peyvand probe` reports every link and endpoint once, for people or as JSON lines, without a bus."""
     async with serving(_government) as server:
         folder = write_register(tmp_path / "register", base=server.url().rstrip("/"))
         process = await asyncio.create_subprocess_exec(
@@ -233,7 +233,7 @@ async def test_probing_once_by_hand(tmp_path: Path, arguments: list[str]) -> Non
 
 
 async def test_probing_by_hand_what_is_not_there(tmp_path: Path) -> None:
-    """Asking for a link that is absent or unknown says so in one sentence."""
+    """An absent or unknown link is refused with a message."""
     folder = write_register(tmp_path / "register")
     process = await asyncio.create_subprocess_exec(
         sys.executable,

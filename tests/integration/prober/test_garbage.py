@@ -64,7 +64,7 @@ def test_a_probe_that_is_cut_off_leaves_nothing(scheme: str, reason: Reason) -> 
 
 
 def test_a_probe_whose_deadline_passes_unseen_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A probe that is connected when a busy loop misses its deadline is dropped by uvloop without a word, and freed too."""
+    """A probe that is connected when a busy loop misses its deadline is dropped by uvloop silently, and freed too."""
     ready = Http1Connection.ready
 
     def busy(connection: Http1Connection) -> None:

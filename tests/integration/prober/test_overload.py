@@ -1,4 +1,4 @@
-"""A prober that is asked for more than it can do (docs/probing.md §5, behaviour 34)."""
+"""A prober with more targets than it can probe (docs/probing.md §5, behaviour 34)."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def _stand_still(seconds: float) -> None:
 
 
 async def _hog() -> None:
-    """Keep every turn of the loop busy for a while."""
+    """Keep every turn of the loop busy."""
     while True:
         _stand_still(TURN_SECONDS)
         await asyncio.sleep(0)
 
 
 async def test_34_overload_is_shared_by_chance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where more is due than a prober can launch, each target is probed or shed, once a slot, early and late ones alike;
+    """If more is due than a prober can launch, each target is probed or shed, once a slot, early and late ones alike;
     none reads as failed.
     """
     monkeypatch.setattr(launcher, "_LAUNCHES_AT_ONCE", 1)

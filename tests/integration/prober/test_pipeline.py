@@ -207,7 +207,7 @@ async def test_series_per_target(tmp_path: Path) -> None:
 
 
 async def test_a_vantage_the_register_does_not_know(tmp_path: Path) -> None:
-    """A prober whose vantage is not in the policy is told so in one sentence."""
+    """A vantage that is not in the policy is refused with a message."""
     made = RunningProber(tmp_path, Clock())
     made.prober._settings = Settings(vantage="west")
     with pytest.raises(SettingsError, match="west is not in the register's policy"):
@@ -216,7 +216,7 @@ async def test_a_vantage_the_register_does_not_know(tmp_path: Path) -> None:
 
 
 async def test_what_is_made_ready_is_kept_from_the_collector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After each slot in which some record has its first turn, what was made ready for it is frozen."""
+    """After each slot in which a record has its first turn, the targets prepared for it are frozen."""
     delays = []
     monkeypatch.setattr(asyncio.get_running_loop(), "call_later", lambda delay, _act: delays.append(delay))
     made = RunningProber(tmp_path, Clock())
@@ -229,7 +229,7 @@ async def test_what_is_made_ready_is_kept_from_the_collector(tmp_path: Path, mon
 
 @pytest.mark.parametrize("target", ["http://10.0.0.256/", "http://xn--a/"])
 async def test_control_targets_that_cannot_be_asked(tmp_path: Path, target: str) -> None:
-    """A register with such control targets is not used, and what the one before says goes on as it was."""
+    """A register with such control targets is not adopted, and the former one stays in use."""
     made = RunningProber(tmp_path, Clock())
     made.prober.control_loop.first_round.set()
     first = register({})
@@ -246,7 +246,7 @@ async def test_control_targets_that_cannot_be_asked(tmp_path: Path, target: str)
 
 
 async def test_the_scheme_of_a_control_target_is_case_insensitive(tmp_path: Path) -> None:
-    """Whoever takes a connection and says nothing passes as TCP://, which asks for no more than that."""
+    """A server that accepts connections and sends nothing passes as TCP://, which requires no more."""
     async with serving(forever) as silent, serving(says()) as server:
         first = register({"link": server.url()}, control=(f"TCP://127.0.0.1:{silent.port}",))
         async with running(tmp_path, first) as prober:

@@ -78,7 +78,7 @@ async def test_36_an_answer_that_takes_long_to_judge_delays_no_other() -> None:
 
 
 async def test_31_items_are_held_to_be_unique_in_no_time() -> None:
-    """A list of thousands of objects is judged by `uniqueItems` within the probe's time: each is compared with none."""
+    """A list of thousands of objects is judged by `uniqueItems` within the probe's time."""
     body = b"[%s]" % b",".join(b'{"a":%d}' % number for number in range(20_000))
     schema = {"type": "array", "uniqueItems": True}
     async with serving(says(body=body)) as server:
@@ -99,7 +99,7 @@ async def test_31_items_are_held_to_be_unique_in_no_time() -> None:
     ],
 )
 async def test_large_answers_are_judged_as_small_ones_are(expect: Expect, reason: Reason) -> None:
-    """Whoever judges, the reason is the same."""
+    """A large answer has the same reason as a small one."""
     small = b"<r><a>1</a><last>1403</last></r>"
     async with _environment() as environment, serving(says(body=LARGE)) as large, serving(says(body=small)) as little:
         seen = [await ask(server.url(), expect, environment=environment) for server in (large, little)]
@@ -109,7 +109,7 @@ async def test_large_answers_are_judged_as_small_ones_are(expect: Expect, reason
 
 
 async def test_small_answers_need_no_process() -> None:
-    """What is expected of an ordinary answer starts none."""
+    """Ordinary expectations of an ordinary answer start no process."""
     expect = Expect(xml=(XmlExpectation("//a", "1"), XmlExpectation("/r/b[@c = 'x']")))
     async with _environment() as environment, serving(says(body=b'<r><a>1</a><b c="x"/></r>')) as server:
         assert (await ask(server.url(), expect, environment=environment)).judgement.reason is Reason.OK
@@ -117,7 +117,7 @@ async def test_small_answers_need_no_process() -> None:
 
 
 async def test_a_process_that_ended_is_replaced() -> None:
-    """One that dies while it waits, or is ended for taking too long, costs no later probe anything; none is left over."""
+    """A worker that dies while idle, or is ended for taking too long, fails no later probe; none is left over."""
     right = Expect(xml=(XmlExpectation("//last"),))
     async with _environment() as environment, serving(says(body=LARGE)) as large, serving(says(body=MANY)) as hostile:
         assert (await ask(large.url(), right, environment=environment)).judgement.reason is Reason.OK
@@ -135,7 +135,7 @@ async def test_a_process_that_ended_is_replaced() -> None:
 
 
 async def test_what_steps_take_from_large_answers() -> None:
-    """A capture looks through a large answer apart, and says the same of it."""
+    """A capture from a large answer runs in a worker, with the same result."""
     async with _environment() as environment, serving(says(body=LARGE)) as server:
         found = await _travel(
             environment, server.url(""), _step("take", year=Capture(xpath="//last")), _step("use", path="/${year}")
@@ -154,7 +154,7 @@ async def test_what_steps_take_from_large_answers() -> None:
     "first", [_step("take", ENDLESS), _step("take", x=Capture(xpath="//a[not(@b = preceding::a/@b)][@b < 0]"))]
 )
 async def test_31_a_journey_ends_where_a_step_cannot_be_judged(first: Step) -> None:
-    """A step whose answer is not judged in time, or not looked through, makes the whole UNKNOWN and never a pass."""
+    """A step whose answer is not judged or captured in time makes the journey UNKNOWN and never OK."""
     async with _environment() as environment, serving(says(body=MANY)) as server, asyncio.timeout(SOON_SECONDS):
         result = await _travel(environment, server.url(""), first, _step("later"), timeout=1.0)
     assert result.judgement.reason is Reason.PROBER_ERROR

@@ -127,7 +127,7 @@ def _first_failed(results: tuple[CheckResult, ...]) -> CheckResult | None:
 
 @given(answers, expectations)
 def test_the_first_check_that_fails_is_the_reason(observation: Observation, expected: Expectations) -> None:
-    """Of whatever was seen and expected, the first failed check has the reason and the words of the judgement."""
+    """For any observation and expectations, the first failed check has the reason and the detail of the judgement."""
     judgement = judge(observation, expected)
     first = _first_failed(explain(observation, expected))
     if judgement.reason is Reason.OK:
@@ -141,7 +141,7 @@ def test_the_first_check_that_fails_is_the_reason(observation: Observation, expe
 def test_the_first_step_that_fails_is_the_reason(
     journey: Observation, expected: Expectations, taken: list[tuple[StepFacts, Expectations]]
 ) -> None:
-    """Of a journey, the first failed line has the reason of the judgement."""
+    """The first failed line of a journey has the reason of the judgement."""
     journey = replace(journey, steps=tuple(step for step, _ in taken))
     expected = replace(expected, steps=tuple(of_step for _, of_step in taken))
     judgement = judge(journey, expected)
@@ -151,7 +151,7 @@ def test_the_first_step_that_fails_is_the_reason(
 
 @given(answers, expectations)
 def test_no_expectation_is_left_out(observation: Observation, expected: Expectations) -> None:
-    """Each single thing expected is a line of its own, whatever was seen."""
+    """Each expected item is a line of its own, for any observation."""
     results = explain(observation, expected)
     items = 0
     for field in fields(expected):
@@ -170,5 +170,5 @@ def test_no_expectation_is_left_out(observation: Observation, expected: Expectat
 
 @given(answers, expectations)
 def test_checks_that_are_not_needed_never_fail(observation: Observation, expected: Expectations) -> None:
-    """Leaving out the checks that nothing is expected of changes no judgement."""
+    """Leaving out checks without expectations changes no judgement."""
     assert judge(observation, expected, needed(expected)) == judge(observation, expected)

@@ -21,7 +21,7 @@ def entries(chosen: set[tuple[str, bool]]) -> list[ScheduleEntry]:
 
 
 def owned(of: Rendezvous, chosen: set[str]) -> dict[str, frozenset[Target]]:
-    """Each prober's own targets when all of them have been probing for long."""
+    """Each prober's own targets when all have long been probing."""
     return {one: of.assign(one, 0, dict.fromkeys(chosen - {one}, 0), SLOT).own for one in chosen}
 
 
@@ -30,7 +30,7 @@ def owned(of: Rendezvous, chosen: set[str]) -> dict[str, frozenset[Target]]:
 def test_who_joins_or_dies_moves_its_own_share_only(
     chosen: set[str], made: set[tuple[str, bool]], newcomer: str
 ) -> None:
-    """With the newcomer every other prober has exactly what it had less what the newcomer has, and the same backwards."""
+    """A new prober takes its targets from the others and changes nothing else; the same holds when it leaves."""
     of = Rendezvous(entries(made))
     without, beside = owned(of, chosen - {newcomer}), owned(of, chosen | {newcomer})
     taken = beside.pop(newcomer)
@@ -49,7 +49,7 @@ def test_who_joins_or_dies_moves_its_own_share_only(
 def test_every_slot_has_a_prober_from_the_first_share_on(
     since: dict[str, int], made: set[tuple[str, bool]], now: int
 ) -> None:
-    """Whatever the first slots of their shares, each slot of each target is exactly one prober's once one has begun."""
+    """Whatever the first slots of their shares, each slot of each target belongs to exactly one prober once one has begun."""
     of = Rendezvous(entries(made))
     split: list[Share] = [
         of.assign(one, first, {peer: at for peer, at in since.items() if peer != one}, now)
@@ -72,7 +72,7 @@ def test_every_slot_has_a_prober_from_the_first_share_on(
 def test_no_slot_is_lost_on_the_way_to_a_newcomer_whose_clock_is_wrong(
     ahead: int, joins: int, delay: int, leaves: bool
 ) -> None:
-    """However far its clock is off, when it joins and how late it is heard, each slot of each target is launched in time
+    """However far its clock is off, whenever it joins and however late its heartbeat arrives, each slot of each target is launched in time
     by one of the two; and when it leaves, by the other one again.
     """
     made = entries({(f"link-{number}", False) for number in range(20)})

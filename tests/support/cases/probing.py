@@ -33,7 +33,7 @@ __all__ = ["Clock", "RunningProber", "register", "running", "slots"]
 
 
 class Sink:
-    """A bus that keeps what it is given, while it is up."""
+    """A bus that keeps all messages while it is up."""
 
     def __init__(self) -> None:
         self.connected = True

@@ -17,7 +17,7 @@ GOOD = Observation(time=1000.0, duration=0.2, latency=0.1, status=200, body=b"{}
 
 
 def after_stall(reason: Reason, seen: Observation, stalled: float) -> Reason:
-    """What becomes of a judgement when the loop stood still for so many seconds of the probe."""
+    """The reason after excuses when the loop stood still for so many seconds of the probe."""
     return excused(Judgement(reason), seen, Circumstances(limit=0.3, stalled=stalled)).reason
 
 
@@ -35,7 +35,7 @@ def test_a_stall_of_ours_is_no_lateness_of_the_target() -> None:
 
 @pytest.mark.parametrize(("cause", "reason"), [(Cause.LINE_TIMEOUT, Reason.PROBER_ERROR), (Cause.LINE, Reason.LINE)])
 def test_a_stall_of_ours_is_no_missing_line_of_the_target(cause: Cause, reason: Reason) -> None:
-    """A line that a talk waited for to its deadline may have been missed by a stall, in a journey too; not one hung up on."""
+    """A line that did not come by the deadline may be due to a stall, in a journey too; a closed connection is not."""
     talk = replace(GOOD, latency=None, status=0, duration=5.0, failure=Failure(Phase.PROCESSING, cause))
     journey = replace(GOOD, duration=5.0, steps=(StepFacts("first", GOOD), StepFacts("talk", talk)))
     expected = Expectations(steps=(Expectations(), Expectations()))
@@ -66,7 +66,7 @@ def test_blindness_keeps_what_was_unknown_for_another_reason() -> None:
 
 
 def test_the_first_excuse_that_applies_gives_the_reason() -> None:
-    """Of several, that which stands first in the list decides; nothing excuses an OK but an overrun and a blind vantage."""
+    """The first excuse in the list that applies decides; only an overrun and a blind vantage excuse an OK."""
     names = [excuse.name for excuse in EXCUSES]
     assert names == ["overrun", "token", "conntrack", "stall", "blind vantage"]
     hung = replace(GOOD, duration=1.0, awaited=1.0, failure=Failure(Phase.CONNECT, Cause.TIMEOUT))
@@ -88,7 +88,7 @@ def test_the_first_excuse_that_applies_gives_the_reason() -> None:
 
 
 def test_stalls_are_what_ticks_missed() -> None:
-    """Ticks that come late make a stall, counted only where it overlaps a probe, and one that lasts counts too."""
+    """Late ticks make a stall; it counts as far as it overlaps a probe, also while it lasts."""
     stalls = LoopStalls(remembered=10.0)
     for now in (0.0, 0.05, 0.1, 1.1, 1.15):
         stalls.tick(now)

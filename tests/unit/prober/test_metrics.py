@@ -1,4 +1,4 @@
-"""What a prober tells of its own punctuality."""
+"""The prober's metrics of its own punctuality."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def metrics(registry: CollectorRegistry) -> ProberMetrics:
 
 @pytest.mark.usefixtures("metrics")
 def test_33_lag_overruns_and_skips_exist_from_the_start(registry: CollectorRegistry) -> None:
-    """Before the first probe every counter of lateness is there, at zero, and a prober knows itself alone."""
+    """Before the first probe every counter of lateness is zero, and one prober is alive."""
     names = ("probe_schedule_lag_seconds_count", "probe_overruns_total", "probe_shed_total", "probe_leapt_slots_total")
     assert [registry.get_sample_value(f"peyvand_{name}") for name in names] == [0, 0, 0, 0]
     assert registry.get_sample_value("peyvand_probe_peers") == 1
@@ -64,7 +64,7 @@ def test_33_lag_overruns_and_skips_are_counted(metrics: ProberMetrics, registry:
 def test_of_many_targets_those_are_exposed_whose_certificate_expires(
     metrics: ProberMetrics, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where there are too many targets for series of each, those with a certificate about to expire have them, up to a
+    """If there are too many targets for series of each, those with a certificate about to expire have them, up to a
     limit; one that is renewed, or unknown, has them no longer.
     """
     monkeypatch.setattr("services.prober.metrics.SERIES_BELOW", 3)
@@ -98,7 +98,7 @@ def test_of_many_targets_those_are_exposed_whose_certificate_expires(
 def test_a_target_that_went_and_came_back_shows_nothing_old(
     metrics: ProberMetrics, registry: CollectorRegistry
 ) -> None:
-    """What was measured of a target while it was on its way to another prober is not exposed when it comes back."""
+    """A measurement made of a target while it was handed over is not exposed when the target comes back."""
     here, there = Target("here"), Target("there")
     both = {target: assignment(target) for target in (here, there)}
     metrics.set_targets(frozenset({here}), both)

@@ -1,4 +1,4 @@
-"""Every reason is produced by what decides it: checks, the border of probes, the schedule, the indicator, the api."""
+"""Every reason is produced by what decides it: checks, excuses, the launcher, the indicator, the api."""
 
 from __future__ import annotations
 
@@ -70,18 +70,18 @@ def judged(
     latency: float | None = 2.0,
     max_age: float | None = None,
 ) -> Case:
-    """What judging makes of an observation."""
+    """The reason that judging gives to an observation."""
     definition = Probe("x", kind, expect=expect or Expect())
     return lambda: judge(observation, compile_expectations(definition, {}, latency=latency, max_age=max_age)).reason
 
 
 def failed(phase: Phase, cause: Cause) -> Case:
-    """What judging makes of a probe that was stopped there."""
+    """The reason of a probe that failed by this cause in this phase."""
     return judged(Observation(1000.0, 0.2, failure=Failure(phase, cause, "why")))
 
 
 def answered(expect: Expect, **facts: object) -> Case:
-    """What judging makes of a whole answer with these facts."""
+    """The reason of a complete answer with these facts."""
     return judged(replace(GOOD, **facts), expect)  # type: ignore[arg-type]
 
 
@@ -94,7 +94,7 @@ def called(code: str, serving: str = "", *, health: bool = False) -> Case:
 
 
 def attempted(url: str, definition: Probe, egress: Egress | None = None) -> Case:
-    """What the border of probes makes of one real attempt."""
+    """The reason of one real probe."""
 
     async def attempt() -> Reason:
         environment = ProbeEnvironment(
@@ -131,7 +131,7 @@ def _pipeline(kept: _Kept, environment: ProbeEnvironment, metrics: ProberMetrics
 
 
 async def _shed() -> Reason:
-    """What the launcher makes of a launch whose turn came too late."""
+    """The reason of a launch whose turn came too late."""
     kept, environment, metrics = _Kept(), ProbeEnvironment(), ProberMetrics(CollectorRegistry())
     pipeline = _pipeline(kept, environment, metrics)
     launcher = Launcher(9, pipeline, Membership("p1", 1.0), metrics, structlog.get_logger())
@@ -143,7 +143,7 @@ async def _shed() -> Reason:
 
 
 async def _overrun() -> Reason:
-    """What the border of probes makes of a probe that ended after its slot."""
+    """The reason of a probe that ended after its slot."""
     environment = ProbeEnvironment()
     result = await ProbeRunner(environment, structlog.get_logger()).probe(_assigned(Target("x")), slot_end=1000.0)
     await environment.close()
@@ -151,7 +151,7 @@ async def _overrun() -> Reason:
 
 
 async def _blind() -> Reason:
-    """What the pipeline publishes of a good probe around which a control target failed."""
+    """The reason published for a good probe around which a control target failed."""
     kept, environment, metrics = _Kept(), ProbeEnvironment(), ProberMetrics(CollectorRegistry())
     good = judge(GOOD, compile_expectations(Probe("x", "http"), {}, latency=None, max_age=None))
     row = measured(Target("x"), 1000, GOOD, good, ORIGIN)
@@ -161,7 +161,7 @@ async def _blind() -> Reason:
 
 
 def _absent() -> Reason:
-    """What the api says of a slot of a link that the register documents as not built."""
+    """The reason the api shows for a link that the register documents as not built."""
     link = Link("x", "service", "b", "item", live_from=None)
     calendar = Calendar(timezone="UTC", epoch=datetime(2026, 1, 1, tzinfo=UTC).timestamp(), slot_seconds=300)
     first = calendar.epoch_slot
@@ -234,7 +234,7 @@ CASES: dict[Reason, Case] = {
 
 @pytest.mark.parametrize("reason", Reason, ids=lambda reason: reason.name)
 async def test_40_every_reason_has_what_produces_it(reason: Reason) -> None:
-    """Each member of the closed enum comes out of the code that decides it, and belongs to exactly one outcome."""
+    """Each reason is produced by the code that decides it, and belongs to exactly one outcome."""
     produced = CASES[reason]()
     if isawaitable(produced):
         produced = await produced

@@ -27,7 +27,7 @@ def records(number: int, size: int = 100) -> list[SpooledMessage]:
 
 
 async def test_batches_come_back_in_order(tmp_path: Path) -> None:
-    """What was added is found by the next run, oldest first, with the same subjects, ids and payloads."""
+    """The next run finds what was added, oldest first, with the same subjects, ids and payloads."""
     spool = opened(tmp_path)
     for number in range(5):
         await spool.add(records(number), rows=number)
@@ -114,7 +114,7 @@ async def test_a_full_disk_does_not_stop_measuring(tmp_path: Path) -> None:
 
 
 def test_a_spool_has_one_owner(tmp_path: Path) -> None:
-    """A second prober on the same folder is refused in one sentence."""
+    """A second prober on the same folder is refused with a message."""
     spool = opened(tmp_path)
     with pytest.raises(StateError, match="another prober uses the spool"):
         opened(tmp_path)

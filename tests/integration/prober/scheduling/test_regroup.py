@@ -1,4 +1,4 @@
-"""One prober whose peers are told to it: what it probes, since when, and what a wrong clock does to that."""
+"""One prober with simulated peers: its share, the first slot of it, and the effect of a wrong clock."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def hear(prober: RunningProber, share_from: int | None, *, leaving: bool = False
 
 
 def mine() -> set[str]:
-    """What p1 has beside p2."""
+    """The share of p1 when p2 is its peer."""
     targets = Rendezvous(ScheduleEntry(Target(name), 0.5) for name in NAMES)
     return {target.id for target in targets.assign("p1", 0, {"p2": 0}, 0).own}
 
 
 async def test_a_share_follows_the_peers(tmp_path: Path) -> None:
-    """A prober gives its peer's targets up from the very slot the peer names, and takes them back when it leaves."""
+    """A prober hands over targets from exactly the slot that its peer names, and takes them back when the peer leaves."""
     async with serving(says()) as server, running(tmp_path, register(dict.fromkeys(NAMES, server.url()))) as prober:
         await prober.sink.until(lambda rows: {row.target.id for row in rows} == set(NAMES))
         given_up = (int(wall_time()) // SLOT + 2) * SLOT
@@ -55,7 +55,7 @@ async def test_a_share_follows_the_peers(tmp_path: Path) -> None:
 
 
 async def test_who_has_a_peer_begins_with_the_next_slot(tmp_path: Path) -> None:
-    """A newcomer names the next slot as its first, probes nothing before it, and then its share."""
+    """A new prober names the next slot as its first, probes nothing before it, and then its share."""
     async with serving(says()) as server, running(tmp_path, register(dict.fromkeys(NAMES, server.url()))) as prober:
         hear(prober, 0)  # before the first control round
         rows = await prober.sink.until(lambda rows: len({row.slot_start for row in rows}) >= 2)
@@ -65,7 +65,7 @@ async def test_who_has_a_peer_begins_with_the_next_slot(tmp_path: Path) -> None:
 
 
 async def test_38_a_new_register_among_peers_loses_no_slot(tmp_path: Path) -> None:
-    """Who has a new register first probes everything until the peer has it too, then its share again; no slot is lost."""
+    """The first prober with a new register probes everything until its peer has it too, then its share; no slot is lost."""
     async with serving(says()) as server:
         first = register(dict.fromkeys(NAMES, server.url()))
         async with running(tmp_path, first) as prober:
@@ -85,7 +85,7 @@ async def test_38_a_new_register_among_peers_loses_no_slot(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("ahead", [0.0, 3600.0])
 async def test_33_a_clock_that_is_set_stops_nobody(tmp_path: Path, ahead: float) -> None:
-    """A newcomer whose clock is an hour off, and then set, goes on with the slot that runs; slots leapt over are counted."""
+    """A new prober whose clock is an hour off, and then set, continues with the current slot; skipped slots are counted."""
     clock = Clock(ahead)
     async with (
         serving(says()) as server,

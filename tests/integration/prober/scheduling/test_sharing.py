@@ -42,14 +42,14 @@ async def _page(_: Request, writer: asyncio.StreamWriter) -> None:
 
 
 def shares(*probers: str) -> dict[str, frozenset[Target]]:
-    """What is whose when these probers have been sharing for long."""
+    """The share of each when these probers have long been sharing."""
     of = Rendezvous(ScheduleEntry(target, 0.9) for target in TARGETS)
     return {one: of.assign(one, 0, dict.fromkeys(set(probers) - {one}, 0), SLOT).own for one in probers}
 
 
 @dataclass
 class Fleet:
-    """Prober processes of the vantage "main", and what they publish and say."""
+    """Prober processes of the vantage "main", and what they publish and send."""
 
     nats: Any
     folder: Path
@@ -62,7 +62,7 @@ class Fleet:
     _read: int = 0
 
     def start(self, name: str, prober: str = "") -> None:
-        """Start a process; its files are named ``name``, and so is it unless another id is given."""
+        """Start a process; ``name`` names its files, and the prober unless another id is given."""
         flags = {
             "--nats": self.nats.url,
             "--credentials": self.nats.credentials,
@@ -88,7 +88,7 @@ class Fleet:
         return self.rows
 
     async def until(self, condition: Callable[[], bool], what: str, seconds: float = 40.0) -> None:
-        """Wait until a condition on what is measured and heard holds."""
+        """Wait until a condition on measurements and heartbeats holds."""
         end = monotonic() + seconds
         while not condition():
             logs = "\n".join(self.log(name)[-800:] for name in self.processes)
@@ -97,7 +97,7 @@ class Fleet:
             await self.read()
 
     async def shared_by(self, *probers: str) -> int:
-        """Wait until exactly these share, as their own heartbeats tell; return the next slot."""
+        """Wait until exactly these share, by their own heartbeats; return the next slot."""
         expected = {prober: len(share) for prober, share in shares(*probers).items()}
 
         def said() -> bool:
@@ -113,7 +113,7 @@ class Fleet:
         await self.until(lambda: set(self.by_target(slot)) == TARGETS, f"slot {slot} was whole")
 
     def by_target(self, slot: int) -> dict[Target, set[str]]:
-        """Who accounted for each target in a slot; a probe that a stopping prober cut short does not count."""
+        """The probers that accounted for each target in a slot; a probe that a stopping prober cut short does not count."""
         found: dict[Target, set[str]] = defaultdict(set)
         for row in self.rows:
             if row.slot_start == slot and not (row.reason is Reason.PROBER_ERROR and "stopped" in row.detail):
@@ -136,7 +136,7 @@ class Fleet:
 
 @asynccontextmanager
 async def fleet(nats: Any, folder: Path, port: Callable[[], int]) -> AsyncIterator[Fleet]:
-    """Forty links in force at the vantage "main", and nobody who probes them yet."""
+    """Forty links in force at the vantage "main", which no prober probes yet."""
     async with serving(_page) as server, nats.connect("register") as owner, nats.connect("scorer") as bus:
         links = LINKS.splitlines(keepends=True)[0] + "".join(LINK.format(name=target.id) for target in sorted(TARGETS))
         register = write_register(
@@ -224,7 +224,7 @@ async def test_probers_share_and_lose_no_slot_as_they_come_and_go(
 
 @pytest.mark.slow
 async def test_without_a_bus_everybody_probes_everything(nats: Any, tmp_path: Path, port: Callable[[], int]) -> None:
-    """When probers cannot hear each other each takes all targets, and when they can again they share; no slot is lost."""
+    """Without each other's heartbeats each prober takes all targets; with them they share again; no slot is lost."""
     async with fleet(nats, tmp_path, port) as probers:
         for name in ("p1", "p2"):
             probers.start(name)
@@ -252,7 +252,7 @@ async def test_without_a_bus_everybody_probes_everything(nats: Any, tmp_path: Pa
 
 @pytest.mark.slow
 async def test_two_processes_of_one_id_probe_the_same(nats: Any, tmp_path: Path, port: Callable[[], int]) -> None:
-    """Two processes that both say to be p1 probe its share side by side, each says so as an error, and no slot is lost
+    """Two processes with the id p1 probe its share side by side, each logs an error, and no slot is lost
     when one of them dies.
     """
     async with fleet(nats, tmp_path, port) as probers:

@@ -33,7 +33,7 @@ def value(capture: Capture, body: bytes = b"", *headers: tuple[str, str]) -> obj
     ],
 )
 def test_what_is_taken(capture: Capture, body: bytes, expected: object) -> None:
-    """The first of what is found is taken, stripped, with its type, and written as asked."""
+    """The first value is taken, stripped, with its type, and encoded as the capture requires."""
     found = value(capture, body)
     assert (found, type(found)) == (expected, type(expected))
 
@@ -59,14 +59,14 @@ def test_headers_are_found_whatever_their_case() -> None:
     ],
 )
 def test_what_is_refused(capture: Capture, body: bytes, why: str) -> None:
-    """What is not there, cannot be written anywhere, or could end a header early is refused, without being repeated."""
+    """An absent value, one that is no scalar, and one that could end a header early are refused; the error does not repeat it."""
     with pytest.raises(CaptureError, match=why) as refused:
         value(capture, body)
     assert "Evil" not in str(refused.value)
 
 
 def test_30_a_finder_shows_nothing() -> None:
-    """Neither a finder's picture nor its error holds what it found."""
+    """Neither the repr of a capture nor its error contains the captured value."""
     finder = compile_capture("token", Capture(json="$.a"), {})
     finder.value(Observation(0.0, 0.1, body=b'{"a": "s3cr3t"}'))
     assert "s3cr3t" not in repr(finder)

@@ -71,7 +71,7 @@ def test_texts_that_are_equal(path: str, equals: str) -> None:
     [("//q:name", "رضا"), ("/r/@a", "70"), ("count(//n)", "2.0"), ("//n = 3", "1"), ("//mixed", "one"), ("//n", "")],
 )
 def test_texts_that_differ(path: str, equals: str) -> None:
-    """Another text is XML, and the detail names the path and no value."""
+    """Another text fails with reason XML; the detail names the path and no value."""
     judgement = judged(BODY.encode(), XmlExpectation(path, equals))
     assert (judgement.reason, judgement.detail) == (Reason.XML, f"{path} differs from what is expected")
 
@@ -95,7 +95,7 @@ def test_texts_that_differ(path: str, equals: str) -> None:
     ],
 )
 def test_what_is_found(path: str, found: bool) -> None:
-    """Without a text to equal, what XPath's boolean() calls true was found; prefixes are those of the definition."""
+    """Without an expected text, the result must be true for XPath's boolean(); prefixes are those of the definition."""
     judgement = judged(BODY.encode(), XmlExpectation(path))
     assert (judgement.reason, judgement.detail) == ((Reason.OK, "") if found else (Reason.XML, f"{path} finds nothing"))
 
@@ -114,12 +114,12 @@ def test_what_is_not_xml(body: bytes) -> None:
 
 
 def test_what_nobody_asks_for_is_not_read() -> None:
-    """A body that is no XML passes where no check wants XML."""
+    """A body that is not XML passes if no check reads it as XML."""
     assert judged(b"not XML").reason is Reason.OK
 
 
 def test_a_check_that_breaks_is_not_a_pass() -> None:
-    """An XPath that only breaks on some answers is INVALID/CHECK_ERROR on those."""
+    """An XPath that fails on some answers only is INVALID/CHECK_ERROR for those."""
     assert judged(b"<r/>", XmlExpectation("not(//n[none()])")).reason is Reason.OK
     assert judged(b"<r><n/></r>", XmlExpectation("not(//n[none()])")).reason is Reason.CHECK_ERROR
 
@@ -147,7 +147,7 @@ def test_entities_are_refused(reference: str) -> None:
     ],
 )
 def test_nothing_else_is_read(tmp_path: Path, document: str) -> None:
-    """Whatever a body refers to, it is read the same whether that is a DTD, nonsense, or not there at all."""
+    """A body is parsed the same whether what it refers to is a DTD, nonsense, or does not exist."""
     declares, nonsense, missing = (tmp_path / name for name in ("declares", "nonsense", "missing"))
     declares.write_text('<!ENTITY y "a secret"><!ATTLIST r z CDATA "a secret">')
     nonsense.write_text("no DTD at all")
@@ -163,7 +163,7 @@ def test_nothing_else_is_read(tmp_path: Path, document: str) -> None:
 
 
 def test_a_doctype_alone_is_fine() -> None:
-    """XHTML names a DTD on the web: it is read without it."""
+    """XHTML names a DTD on the web, and is parsed without it."""
     body = (
         b'<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Strict//EN" "http://www.w3.org/TR/xhtml1/DTD/xhtml1-strict.dtd">'
         b'<html xmlns="urn:p"><p>hello</p></html>'
@@ -185,13 +185,13 @@ def test_a_doctype_alone_is_fine() -> None:
     ],
 )
 def test_encodings(text: str, written_as: str, content_type: str) -> None:
-    """A byte order mark goes first, then the header, then the XML declaration; what no one knows is passed over."""
+    """A byte order mark takes precedence over the header, that over the XML declaration; unknown encodings are ignored."""
     body = text.encode(written_as)
     assert judged(body, XmlExpectation("/r", "سلام"), content_type=content_type).reason is Reason.OK
 
 
 def test_a_body_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many checks want the XML or the JSON of a body, it is parsed once."""
+    """A body is parsed once, however many checks read it as XML or JSON."""
     read = []
 
     def counted(*given):

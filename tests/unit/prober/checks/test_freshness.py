@@ -1,4 +1,4 @@
-"""The moment that data is of."""
+"""The age of data."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_dates_are_of_the_policys_timezone(value: object, expected: float) -> No
     ],
 )
 def test_times_that_are_not_read(value: object) -> None:
-    """What names no moment, a day that does not exist, and a Gregorian time without an offset are not guessed at."""
+    """Values that name no moment, days that do not exist, and Gregorian times without an offset are not read."""
     assert parse_moment(value, TEHRAN) is None
 
 
@@ -240,7 +240,7 @@ def test_every_target_is_read_in_the_policys_timezone(tmp_path: Path) -> None:
 
 
 def test_steps_of_a_journey_are_read_in_the_policys_timezone() -> None:
-    """The age of what a step found is told in the zone of the journey's target."""
+    """The age of a step's data is computed in the timezone of the journey's target."""
     midday = local(2026, 11, 24, 12)
     seen = Observation(time=midday, duration=0.0, latency=0.1, status=200, body=b'{"on": "1405/09/03"}')
     step = compile_expectations(
@@ -276,7 +276,7 @@ def test_where_the_age_stands(fresh: FreshnessSource, body: bytes, age: float | 
 
 @pytest.mark.parametrize(("ahead", "age"), [(0, 0.0), (86_400, 0.0), (86_401, None)])
 def test_data_from_the_future(ahead: int, age: float | None) -> None:
-    """A time up to a day ahead, by a clock or a time zone that differs, is age 0; one further ahead tells no age."""
+    """A time up to a day ahead, from another clock or timezone, is age 0; one further ahead is no age."""
     now = 1_800_000_000
     seen = Observation(time=now - 0.5, duration=0.5, latency=0.1, status=200, body=b'{"at": %d}' % (now + ahead))
     definition = Probe("test", "http", expect=Expect(fresh=FreshnessSource(path="$.at")))

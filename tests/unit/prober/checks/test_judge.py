@@ -38,7 +38,7 @@ def expectations(expect: Expect, *, latency: float | None = None, max_age: float
 @pytest.mark.parametrize("phase", list(Phase))
 @pytest.mark.parametrize("cause", list(Cause))
 def test_every_failure_is_judged(phase: Phase, cause: Cause) -> None:
-    """Whatever fails wherever has a reason and an outcome below OK, and judging it never raises."""
+    """Every cause in every phase has a reason with an outcome below OK, and judging it never raises."""
     judgement = judge(replace(GOOD, failure=Failure(phase, cause)), Expectations())
     assert judgement.outcome is not Outcome.OK
 
@@ -52,7 +52,7 @@ def test_every_failure_is_judged(phase: Phase, cause: Cause) -> None:
     ],
 )
 def test_failures_that_loopback_cannot_produce(failure: Failure, reason: Reason) -> None:
-    """An unreachable network is the target's lost connection; our own lack of resources and our policy are UNKNOWN."""
+    """An unreachable network is a failed connection of the target; our own lack of resources and our policy are UNKNOWN."""
     assert judge(replace(GOOD, status=0, failure=failure), Expectations()).reason is reason
 
 
@@ -70,12 +70,12 @@ def test_failures_that_loopback_cannot_produce(failure: Failure, reason: Reason)
     ],
 )
 def test_what_a_failed_connect_means(number: int, cause: Cause) -> None:
-    """Errors of this machine's own resources, its connection-tracking table among them, are told from the target's."""
+    """Errors of this machine's resources, its connection-tracking table included, are distinguished from those of the target."""
     assert os_error_cause(OSError(number, "x")) is cause
 
 
 def test_the_lowest_stage_wins() -> None:
-    """Of everything wrong with an answer the lowest stage decides."""
+    """If several things are wrong with an answer, the lowest stage decides."""
     expect = expectations(
         Expect(
             headers={"x": HeaderExpectation("y")}, body=Patterns(must=("never",)), fresh=FreshnessSource(header="date")
@@ -128,7 +128,7 @@ def test_equality_of_json_values(found: bytes, expected: object, same: bool) -> 
 
 @pytest.mark.parametrize("value", [None, "${died}"])
 def test_an_expected_null_is_compared(value: object) -> None:
-    """Null is met by null alone, in a record as written or from a param, and at a path from a param."""
+    """Only null equals null: in a record as written or from a param, and at a path from a param."""
     expects = [Expect(record={"v": value})]
     expects += [Expect(json=(JsonExpectation("$.v", equals=value),))] if value else []
     for expect in expects:
@@ -159,7 +159,7 @@ def test_json_types(value: bytes, kinds: set[str]) -> None:
 
 
 def test_a_detail_is_short() -> None:
-    """A detail is cut, whatever pattern it tells of."""
+    """A detail is cut, however long the pattern in it is."""
     expect = expectations(Expect(body=Patterns(must=("x" * 1000,))))
     assert len(judge(GOOD, expect).detail) == DETAIL_LENGTH
 

@@ -50,14 +50,14 @@ def judged(schema: object, body: bytes) -> Judgement:
     ],
 )
 def test_where_an_answer_breaks_its_schema(value: object, detail: str) -> None:
-    """An answer that breaks its schema is INVALID/JSON_SCHEMA; the detail names place and rule, and nothing found."""
+    """An answer that breaks its schema is INVALID/JSON_SCHEMA; the detail names path and rule, and no value."""
     judgement = judged(PERSON, orjson.dumps(value))
     assert (judgement.reason, judgement.detail) == (Reason.JSON_SCHEMA if detail else Reason.OK, detail)
     assert judgement.outcome is (Outcome.INVALID if detail else Outcome.OK)
 
 
 def test_keys_that_no_one_named_are_not_told() -> None:
-    """A value under a key that the schema does not name is found wrong without the key, which may be personal."""
+    """A wrong value under a key that the schema does not name is reported without the key, which may be personal."""
     judgement = judged({"additionalProperties": {"type": "string"}}, b'{"0012345678": 1}')
     assert judgement.detail == "$['*'] breaks the rule `type`"
 
@@ -75,7 +75,7 @@ def test_schemas_that_say_yes_or_no(schema: object, reason: Reason) -> None:
 
 @pytest.mark.parametrize("target", ["https://schemas.example/person", "file:///etc/hostname", "#/$defs/none"])
 def test_nothing_is_fetched(target: str) -> None:
-    """A reference to another document is not followed: the check breaks, and is no pass."""
+    """A reference to another document is not followed: the check fails with an error, and does not pass."""
     assert judged({"$ref": target}, b"1").reason is Reason.CHECK_ERROR
 
 
@@ -122,6 +122,6 @@ def test_items_are_unique_as_the_standard_says(items: list[object]) -> None:
 
 
 def test_items_that_may_repeat() -> None:
-    """`uniqueItems: false` asks for nothing, nor does the rule of what is no list."""
+    """`uniqueItems: false` requires nothing, nor does the rule for values that are not lists."""
     assert compile_schema({"uniqueItems": False}).fault([1, 1]) is None
     assert compile_schema({"uniqueItems": True}).fault({"a": 1}) is None

@@ -1,4 +1,4 @@
-"""Who probes what, among the probers of one vantage."""
+"""Which prober of a vantage probes which target."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TEN = tuple(f"prober-{number}" for number in range(10))
 
 
 def shares(probers: tuple[str, ...], since: dict[str, int] | None = None, slot_start: int = SLOT) -> dict[str, Share]:
-    """What each of these probers probes when all of them hear each other."""
+    """The share of each of these probers when all receive each other's heartbeats."""
     of, begins = Rendezvous(ENTRIES), dict.fromkeys(probers, 0) | (since or {})
     return {
         prober: of.assign(
@@ -68,14 +68,14 @@ def test_ten_probers_share_evenly() -> None:
 
 
 def test_the_order_of_peers_and_targets_does_not_matter() -> None:
-    """Probers that learn of each other in another order, with targets in another order, agree."""
+    """Probers agree on their shares whatever the order of peers and targets."""
     one = Rendezvous(ENTRIES).assign("a", 0, {"b": 0, "c": 0}, SLOT)
     other = Rendezvous(reversed(ENTRIES)).assign("a", 0, {"c": 0, "b": 0}, SLOT)
     assert one.own == other.own
 
 
 def test_a_newcomer_takes_over_at_the_beginning_of_its_slot() -> None:
-    """Until a newcomer's first slot whoever had a target probes it; from then on the newcomer does, and no slot is lost."""
+    """Until a new prober's first slot the former prober keeps a target; from then on the new one probes it, and no slot is lost."""
     before, after = shares(TEN[:3]), shares(TEN[:4], {TEN[3]: 2 * SLOT})
     for prober in TEN[:3]:
         assert probed(after[prober], SLOT) == before[prober].own
@@ -87,7 +87,7 @@ def test_a_newcomer_takes_over_at_the_beginning_of_its_slot() -> None:
 
 
 def test_what_is_kept_until_a_later_slot_is_not_ones_own() -> None:
-    """Targets on their way to a newcomer are probed but counted as the newcomer's."""
+    """Targets that are being handed over are still probed, but do not count as one's own."""
     share = Rendezvous(ENTRIES).assign("a", 0, {"b": 2 * SLOT}, SLOT)
     assert len(share.entries) == len(ENTRIES)
     assert len(share.own) < len(ENTRIES)
@@ -95,20 +95,20 @@ def test_what_is_kept_until_a_later_slot_is_not_ones_own() -> None:
 
 
 def test_the_days_of_a_target_stay() -> None:
-    """A target that is active on some days only is not probed outside them, whoever has it."""
+    """A target that is active on some days only is not probed on other days, whichever prober has it."""
     entry = ScheduleEntry(Target("a"), 5.0, active_from=SLOT, active_until=2 * SLOT)
     (narrowed,) = Rendezvous([entry]).assign("a", 4 * SLOT, {}, 3 * SLOT).entries
     assert not any(narrowed.covers(slot * SLOT) for slot in range(9))
 
 
 def test_a_share_cannot_be_changed() -> None:
-    """A share is a value."""
+    """A share is immutable."""
     with pytest.raises(FrozenInstanceError):
         Share().entries = ENTRIES  # type: ignore[misc]
 
 
 def test_a_peer_counts_from_its_first_heartbeat_until_it_is_silent() -> None:
-    """A peer is alive for three heartbeats after its last one, by the clock of who heard it."""
+    """A peer is alive for three heartbeats after its last one, by the clock of the receiver."""
     membership = Membership("a", 0.0)
     assert len(membership) == 1
     assert membership.receive(peer(), now=100.0) is MembershipChange.ARRIVED
@@ -121,7 +121,7 @@ def test_a_peer_counts_from_its_first_heartbeat_until_it_is_silent() -> None:
 
 
 def test_a_peer_that_leaves_is_gone_at_once() -> None:
-    """The last heartbeat of a prober that stops frees its share, and says so once."""
+    """The last heartbeat of a prober that stops frees its share, and is reported once."""
     membership = Membership("a", 0.0)
     membership.receive(peer(), now=0.0)
     assert membership.receive(peer(leaving=True), now=1.0) is MembershipChange.LEFT
@@ -131,21 +131,21 @@ def test_a_peer_that_leaves_is_gone_at_once() -> None:
 
 @pytest.mark.parametrize("other", [peer(share_from=None), peer(version="r2"), peer(version="")])
 def test_a_peer_that_does_not_probe_the_same_takes_nothing(other: Heartbeat) -> None:
-    """Who does not probe yet, or by another register, is alive and leaves every target to the others."""
+    """A peer that does not probe yet, or by another register, is alive and takes no target."""
     membership = Membership("a", 0.0)
     membership.receive(other, now=0.0)
     assert (len(membership), sharing(membership)) == (2, {})
 
 
 def test_ones_own_heartbeat_is_nobody() -> None:
-    """A prober that hears itself is still alone."""
+    """A prober that receives its own heartbeat is still alone."""
     membership = Membership("a", 1.5)
     assert membership.receive(peer("a", 1.5), now=0.0) is None
     assert (len(membership), sharing(membership)) == (1, {})
 
 
 def test_a_prober_started_again_replaces_itself() -> None:
-    """After kill -9 and a new start the dead process holds nothing until it would have been missed, and nobody is doubled."""
+    """After kill -9 and a restart the dead process holds no share, and nothing is reported as doubled."""
     membership = Membership("a", 0.0)
     membership.receive(peer(started=1.0), now=0.0)
     assert membership.receive(peer(started=2.0, share_from=None), now=1.0) is MembershipChange.ARRIVED
@@ -156,7 +156,7 @@ def test_a_prober_started_again_replaces_itself() -> None:
 
 
 def test_two_processes_of_one_id_are_told_of_and_both_alive() -> None:
-    """When the replaced process speaks again, both count, and each of them is told of once."""
+    """If the replaced process sends another heartbeat, both count, and each is reported once."""
     membership = Membership("a", 0.0)
     membership.receive(peer(started=1.0, share_from=SLOT), now=0.0)
     membership.receive(peer(started=2.0, share_from=2 * SLOT), now=1.0)
@@ -166,7 +166,7 @@ def test_two_processes_of_one_id_are_told_of_and_both_alive() -> None:
 
 
 def test_another_process_of_ones_own_id_takes_nothing() -> None:
-    """Whoever has this prober's id has its share: both probe it, and the second heartbeat tells that there are two."""
+    """Another process with this prober's id has its share: both probe it, and its second heartbeat reveals that there are two."""
     membership = Membership("a", 0.0)
     assert membership.receive(peer("a", 7.0), now=0.0) is MembershipChange.ARRIVED
     assert membership.receive(peer("a", 7.0), now=2.0) is MembershipChange.DOUBLED

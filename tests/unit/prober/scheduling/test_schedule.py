@@ -45,7 +45,7 @@ def test_a_simulated_day_has_no_drift() -> None:
 
 
 def test_33_phases_are_spread_evenly_and_fit() -> None:
-    """Of 10,000 targets each tenth of the span gets about a tenth, and every timeout fits behind its phase."""
+    """Each tenth of a slot gets about a tenth of 10,000 targets, and every timeout fits behind its phase."""
     schedule = Schedule()
     schedule.replace(entries(10_000, timeout=100.0), 300, 0.0)
     launches = [launch for _, launch in run(schedule, 300.0, 599.0) if launch.slot_start == 300]
@@ -56,7 +56,7 @@ def test_33_phases_are_spread_evenly_and_fit() -> None:
 
 
 def test_launches_can_be_taken_a_few_at_a_time() -> None:
-    """What is due and not taken yet is taken later, in the same order, once."""
+    """Launches that are due and not taken yet are taken later, in the same order, once."""
     schedules = Schedule(), Schedule()
     for schedule in schedules:
         schedule.replace(entries(50), 300, 0.0)
@@ -84,7 +84,7 @@ def test_taken_over_in_the_middle_of_a_slot() -> None:
 
 
 def test_taken_over_too_late() -> None:
-    """A target that is new here and fits no more leaves the slot alone."""
+    """A new target that no longer fits into the slot is not launched in it."""
     schedule = Schedule()
     schedule.replace(entries(50, timeout=10.0), 300, 295.0)
     assert schedule.take(299.9) == []
@@ -92,7 +92,7 @@ def test_taken_over_too_late() -> None:
 
 
 def test_too_many_taken_over_at_the_end() -> None:
-    """Of more new targets than the rest of a slot can start, those that fit are launched in time and the others left."""
+    """If the rest of a slot is too short for all new targets, those that fit are launched in time and the others not at all."""
     schedule = Schedule()
     schedule.replace(entries(2000, timeout=10.0), 300, 274.5)
     launched = [launch for _, launch in run(schedule, 274.5, 299.0) if launch.slot_start == 0]
@@ -132,7 +132,7 @@ def test_38_what_was_due_when_the_register_changed_starts_in_time(change_at: flo
 
 
 def test_38_a_longer_timeout_that_no_longer_fits_is_accounted_for() -> None:
-    """A target that was waiting and fits no more after a change is still handed out, too late, so that it is shed."""
+    """A waiting target that no longer fits after a change is still launched, too late, so that it is shed."""
     schedule = Schedule()
     schedule.replace(entries(100, timeout=5.0), 300, 0.0)
     done = {launch.target for _, launch in run(schedule, 0.0, 220.0)}
@@ -144,7 +144,7 @@ def test_38_a_longer_timeout_that_no_longer_fits_is_accounted_for() -> None:
 
 
 def test_a_stall_hands_out_what_was_missed() -> None:
-    """After a stall of half a slot the missed launches come out, those that fit no more too late to be probed."""
+    """After a stall of half a slot the missed launches are returned, those that no longer fit too late to be probed."""
     schedule = Schedule()
     schedule.replace(entries(100), 300, 0.0)
     run(schedule, 0.0, 400.0)
@@ -155,7 +155,7 @@ def test_a_stall_hands_out_what_was_missed() -> None:
 
 
 def test_a_leap_of_the_clock_goes_on_with_the_present() -> None:
-    """After hours of sleep the schedule goes on with the slot that runs, and after a clock set back too."""
+    """After hours of sleep, and after the clock was set back, the schedule continues with the current slot."""
     schedule = Schedule()
     schedule.replace(entries(10), 300, 0.0)
     run(schedule, 0.0, 300.0)
@@ -164,7 +164,7 @@ def test_a_leap_of_the_clock_goes_on_with_the_present() -> None:
 
 
 def test_33_slots_leapt_over_are_counted() -> None:
-    """A machine that slept through ten slots leaves them out and says how many; going on in time leaps over none."""
+    """After a sleep of ten slots the schedule skips them and counts them; without a sleep it skips none."""
     schedule = Schedule()
     schedule.replace(entries(10), 300, 0.0)
     run(schedule, 0.0, 900.0)
@@ -176,7 +176,7 @@ def test_33_slots_leapt_over_are_counted() -> None:
 
 
 def test_a_target_handed_over_is_launched_until_its_last_slot() -> None:
-    """What a newcomer takes from the next slot on is still launched in this one, once, and not in the next."""
+    """A target that a new prober takes from the next slot on is launched in this slot, once, and not in the next."""
     schedule = Schedule()
     schedule.replace(entries(50), 300, 300.0)
     before = run(schedule, 300.0, 400.0)
@@ -187,7 +187,7 @@ def test_a_target_handed_over_is_launched_until_its_last_slot() -> None:
 
 
 def test_a_target_expected_for_the_next_slot_and_needed_now_is_taken_over() -> None:
-    """When its prober dies meanwhile it is new in this slot: at once where it fits, left alone where it does not."""
+    """If that prober dies meanwhile, the target is new in this slot: launched at once if it fits, else not at all."""
     schedule = Schedule()
     schedule.replace([replace(entry, active_from=600.0) for entry in entries(200, timeout=10.0)], 300, 400.0)
     assert schedule.take(500.0) == []

@@ -13,7 +13,7 @@ def bracket(*rounds: tuple[float, bool]) -> Bracket[str]:
 
 
 def test_35_good_rounds_on_both_sides() -> None:
-    """A probe between two good rounds is believed, and goes out with the second."""
+    """A probe between two good rounds counts, and is released by the second."""
     held = bracket((0.0, True))
     held.hold(0.1, 0.4, "a")
     assert held.round(0.5, passed=True) == [("a", False)]
@@ -44,7 +44,7 @@ def test_35_a_round_during_the_probe_failed() -> None:
 
 
 def test_a_probe_after_recovery_is_believed() -> None:
-    """A probe that began after the first good round is believed."""
+    """A probe that began after the first good round counts."""
     held = bracket((0.0, True), (0.5, False), (1.0, True))
     held.hold(1.0, 1.2, "a")
     assert held.round(1.5, passed=True) == [("a", False)]
@@ -59,7 +59,7 @@ def test_a_round_that_began_before_the_end_does_not_release() -> None:
 
 
 def test_before_the_first_round_all_is_blind() -> None:
-    """What ended before any control round is blind: nothing vouches for it."""
+    """A probe that ended before any control round is blind."""
     held = bracket()
     held.hold(-0.5, -0.1, "a")
     assert held.round(0.0, passed=True) == [("a", True)]

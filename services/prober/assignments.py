@@ -13,7 +13,7 @@ from services.indicator.calendar import Calendar
 from services.indicator.requirements import probing_span
 from services.prober.scheduling import Rendezvous, ScheduleEntry
 
-__all__ = ["Assignment", "Origin", "Plan", "assignments", "plan_of"]
+__all__ = ["Assignment", "Origin", "ProbingPlan", "assignments", "plan_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ProbingPlan:
     """Everything that one vantage probes by one register. At national size it takes 0.1 s to make, so not in the loop.
 
     ``longest_timeout`` in seconds is over all definitions; ``turns`` is the largest number of params of an assignment.
@@ -70,7 +70,7 @@ class Plan:
     turns: int
 
 
-def plan_of(register: Register, vantage: str, prober: str) -> Plan:
+def plan_of(register: Register, vantage: str, prober: str) -> ProbingPlan:
     """Return the plan of a vantage, for a prober of it. Raises SettingsError when the policy does not have the vantage."""
     control_targets = {item.id: item.control_targets for item in register.policy.vantages}
     if vantage not in control_targets:
@@ -78,7 +78,7 @@ def plan_of(register: Register, vantage: str, prober: str) -> Plan:
             f"vantage {vantage} is not in the register's policy; choose with --vantage from: {', '.join(control_targets)}"
         )
     assigned = assignments(register, vantage)
-    return Plan(
+    return ProbingPlan(
         origin=Origin(vantage, prober, register.register_version, register.probe_version),
         slot_seconds=register.policy.slot_seconds,
         assignments=assigned,

@@ -15,7 +15,7 @@ from services.core.log import Logger
 from services.core.model import Register
 from services.core.runtime import Runtime
 from services.core.settings import Settings
-from services.prober.assignments import Plan, plan_of
+from services.prober.assignments import ProbingPlan, plan_of
 from services.prober.attempt import ProbeRunner
 from services.prober.environment import ProbeEnvironment
 from services.prober.excuses import TICK_SECONDS, LoopStalls
@@ -111,7 +111,7 @@ class Prober:
             self._stalls.tick(monotonic())
             await asyncio.sleep(TICK_SECONDS)
 
-    def _keep_from_collector(self, plan: Plan) -> None:
+    def _keep_from_collector(self, plan: ProbingPlan) -> None:
         """Keep what stays from full collections, which would stall the loop for as long as some probes take.
 
         One collection is made before the first probe. Targets are prepared at the first probe of each of their turns, so

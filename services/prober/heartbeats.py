@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import dataclass
 from time import monotonic, time
 
 from services.core.bus import Bus, heartbeat_subject
@@ -22,18 +23,16 @@ from services.prober.scheduling import HEARTBEAT_SECONDS, Membership, Membership
 __all__ = ["PeerHeartbeats"]
 
 
+@dataclass(frozen=True, slots=True)
 class PeerHeartbeats:
     """Keeps ``membership`` current, which decides the share that ``launcher`` launches."""
 
-    def __init__(
-        self, vantage: str, bus: Bus, membership: Membership, launcher: Launcher, metrics: ProberMetrics, log: Logger
-    ) -> None:
-        self._vantage = vantage
-        self._bus = bus
-        self._membership = membership
-        self._launcher = launcher
-        self._metrics = metrics
-        self._log = log
+    vantage: str
+    bus: Bus
+    membership: Membership
+    launcher: Launcher
+    metrics: ProberMetrics
+    log: Logger
 
     async def run(self) -> None:
         """Send and receive heartbeats until cancelled."""
@@ -48,7 +47,7 @@ class PeerHeartbeats:
 
     async def _send_all(self) -> None:
         """Send a heartbeat every two seconds, and at once when the launcher has something to announce."""
-        announce = self._launcher.announce
+        announce = self.launcher.announce
         while True:
             announce.clear()
             await self._send()
@@ -57,58 +56,58 @@ class PeerHeartbeats:
                     await announce.wait()
 
     async def _send(self, *, leaving: bool = False) -> None:
-        if not self._bus.connected:
+        if not self.bus.connected:
             return
-        origin = self._launcher.origin
+        origin = self.launcher.origin
         heartbeat = Heartbeat(
-            vantage=self._vantage,
-            prober=self._membership.prober,
+            vantage=self.vantage,
+            prober=self.membership.prober,
             time=time(),
-            started=self._membership.started,
+            started=self.membership.started,
             register_version="" if origin is None else origin.register_version,
             probe_version="" if origin is None else origin.probe_version,
-            targets=self._launcher.targets,
+            targets=self.launcher.targets,
             leaving=leaving,
-            share_from=self._launcher.share_from,
+            share_from=self.launcher.share_from,
         )
         try:
-            await self._bus.send(heartbeat_subject(self._vantage, self._membership.prober), encode_heartbeat(heartbeat))
+            await self.bus.send(heartbeat_subject(self.vantage, self.membership.prober), encode_heartbeat(heartbeat))
         except BusError as error:
-            self._log.debug("heartbeat_failed", reason=str(error))
+            self.log.debug("heartbeat_failed", reason=str(error))
 
     async def _receive_all(self) -> None:
-        async for payload in self._bus.listen(heartbeat_subject(self._vantage, "*")):
+        async for payload in self.bus.listen(heartbeat_subject(self.vantage, "*")):
             try:
                 heartbeat = decode_heartbeat(payload)
             except ValueError as error:
-                self._log.warning("heartbeat_rejected", reason=str(error))
+                self.log.warning("heartbeat_rejected", reason=str(error))
             else:
                 self._receive(heartbeat)
 
     def _receive(self, peer: Heartbeat) -> None:
-        change = self._membership.receive(peer, now=monotonic())
+        change = self.membership.receive(peer, now=monotonic())
         if change is MembershipChange.ARRIVED:
             # A prober that has just started should not wait for our next heartbeat.
-            self._launcher.announce.set()
+            self.launcher.announce.set()
         if change is MembershipChange.DOUBLED:
-            self._log.error(
-                "prober_doubled",
+            self.log.error(
+                change.value,
                 peer=peer.prober,
                 started=peer.started,
                 advice="two processes have this --prober: both probe its whole share, so nothing is lost; rename one",
             )
         elif change is not None:
-            self._log.info(f"peer_{change.value}", peer=peer.prober, started=peer.started)
+            self.log.info(change.value, peer=peer.prober, started=peer.started)
         self._regroup()
 
     async def _expire(self) -> None:
         """Remove peers that have fallen silent."""
         while True:
             self._regroup()
-            await asyncio.sleep(self._membership.next_expiry(monotonic()))
-            for peer in self._membership.expire(monotonic()):
-                self._log.warning("peer_lost", peer=peer.prober, started=peer.started)
+            await asyncio.sleep(self.membership.next_expiry(monotonic()))
+            for peer in self.membership.expire(monotonic()):
+                self.log.warning("peer_lost", peer=peer.prober, started=peer.started)
 
     def _regroup(self) -> None:
-        self._metrics.peers.set(len(self._membership))
-        self._launcher.regroup()
+        self.metrics.peers.set(len(self.membership))
+        self.launcher.regroup()

@@ -8,7 +8,7 @@ from time import time
 
 from services.core.log import Logger
 from services.core.model import Reason
-from services.prober.assignments import Origin, Plan
+from services.prober.assignments import Origin, ProbingPlan
 from services.prober.metrics import ProberMetrics
 from services.prober.pipeline import Pipeline
 from services.prober.scheduling import Launch, Membership, Schedule, Share
@@ -43,7 +43,7 @@ class Launcher:
         self._metrics = metrics
         self._log = log
         self._clock = clock
-        self._plan: Plan | None = None
+        self._plan: ProbingPlan | None = None
         self._schedule = Schedule()
         self._share = Share()
         self._peers: dict[str, int] = {}
@@ -71,7 +71,7 @@ class Launcher:
         """By which register this prober probes; None before the first plan."""
         return None if self._plan is None else self._plan.origin
 
-    def use(self, plan: Plan) -> None:
+    def use(self, plan: ProbingPlan) -> None:
         """Launch by this plan from now on."""
         self._plan = plan
         self.announce.set()
@@ -100,10 +100,10 @@ class Launcher:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
 
-    def _active_peers(self, plan: Plan) -> dict[str, int]:
+    def _active_peers(self, plan: ProbingPlan) -> dict[str, int]:
         return self._membership.active_peers(plan.origin.register_version, plan.origin.probe_version)
 
-    def _take_share(self, plan: Plan) -> None:
+    def _take_share(self, plan: ProbingPlan) -> None:
         """Schedule our share of the plan from this moment on.
 
         Without peers, start at once; with peers, take over at the start of the next slot: none of their targets is left
@@ -122,7 +122,7 @@ class Launcher:
         self._schedule.replace(self._share.entries, plan.slot_seconds, now)
         self._launch_due(plan)
 
-    def _launch_due(self, plan: Plan) -> None:
+    def _launch_due(self, plan: ProbingPlan) -> None:
         """Launch what is due, each on its own: bursts would be cheaper and falsify latencies."""
         if self._timer is not None:
             self._timer.cancel()
@@ -143,7 +143,7 @@ class Launcher:
         delay = _LOOK_SECONDS if due is None else min(_LOOK_SECONDS, max(0.0, due - now))
         self._timer = asyncio.get_running_loop().call_later(delay, self._launch_due, plan)
 
-    def _launch(self, launch: Launch, plan: Plan) -> bool:
+    def _launch(self, launch: Launch, plan: ProbingPlan) -> bool:
         """Start a probe, or shed it; return whether it was started."""
         now = self._clock()
         self._metrics.lag.observe(now - launch.due)

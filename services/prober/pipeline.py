@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TypeAlias
 
 from services.core.model import Measurement, Reason
-from services.prober.assignments import Plan
+from services.prober.assignments import ProbingPlan
 from services.prober.attempt import ProbeRunner
 from services.prober.checks import Judgement
 from services.prober.excuses import Circumstances, excused
@@ -26,27 +26,21 @@ HeldMeasurement: TypeAlias = tuple[str, Measurement, int, float]
 _NOTHING_SEEN = Observation(0.0, 0.0)
 
 
+@dataclass(frozen=True, slots=True)
 class Pipeline:
     """Makes a measurement of every launch, and exactly one."""
 
-    def __init__(
-        self,
-        runner: ProbeRunner,
-        bracket: Bracket[HeldMeasurement],
-        publisher: MeasurementPublisher,
-        metrics: ProberMetrics,
-    ) -> None:
-        self._runner = runner
-        self._bracket = bracket
-        self._publisher = publisher
-        self._metrics = metrics
+    runner: ProbeRunner
+    bracket: Bracket[HeldMeasurement]
+    publisher: MeasurementPublisher
+    metrics: ProberMetrics
 
-    async def probe(self, launch: Launch, plan: Plan) -> None:
+    async def probe(self, launch: Launch, plan: ProbingPlan) -> None:
         """Probe, and hold the measurement until the control round after it."""
         assignment, slot_start, slot_seconds = plan.assignments[launch.target], launch.slot_start, plan.slot_seconds
         began = monotonic()
         try:
-            result = await self._runner.probe(
+            result = await self.runner.probe(
                 assignment, assignment.turn(slot_start // slot_seconds), slot_end=slot_start + slot_seconds
             )
         except asyncio.CancelledError:
@@ -56,9 +50,9 @@ class Pipeline:
         observation = result.observation
         row = measured(launch.target, slot_start, observation, result.judgement, plan.origin)
         held = (assignment.consumer, row, observation.status, observation.duration)
-        self._bracket.hold(began, monotonic(), held)
+        self.bracket.hold(began, monotonic(), held)
 
-    def publish_unmeasured(self, launch: Launch, plan: Plan, reason: Reason, detail: str) -> None:
+    def publish_unmeasured(self, launch: Launch, plan: ProbingPlan, reason: Reason, detail: str) -> None:
         """Publish that nothing was measured for a launch, and why."""
         row = unmeasured(launch.target, launch.slot_start, reason, detail, plan.origin)
         self._publish(plan.assignments[launch.target].consumer, row, 0, 0.0)
@@ -72,5 +66,5 @@ class Pipeline:
         self._publish(consumer, row, status, duration)
 
     def _publish(self, consumer: str, row: Measurement, status: int, duration: float) -> None:
-        self._publisher.add(consumer, row)
-        self._metrics.count_measurement(row, status, duration)
+        self.publisher.add(consumer, row)
+        self.metrics.count_measurement(row, status, duration)

@@ -21,11 +21,11 @@ SILENT_SECONDS = 3 * HEARTBEAT_SECONDS
 
 
 class MembershipChange(Enum):
-    """What a heartbeat may change."""
+    """What a heartbeat may change, with the event under which it is logged."""
 
-    ARRIVED = "arrived"
-    LEFT = "left"
-    DOUBLED = "doubled"
+    ARRIVED = "peer_arrived"
+    LEFT = "peer_left"
+    DOUBLED = "prober_doubled"
 
 
 @dataclass(slots=True)

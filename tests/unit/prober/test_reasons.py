@@ -28,7 +28,7 @@ from services.core.model.probe import (
 from services.core.model.register import Egress, Link
 from services.indicator.calendar import Calendar
 from services.indicator.cells.packing import EMPTY, reasons
-from services.prober.assignments import Assignment, Origin, Plan
+from services.prober.assignments import Assignment, Origin, ProbingPlan
 from services.prober.attempt import ProbeRunner
 from services.prober.checks.judgement import judge
 from services.prober.environment import ProbeEnvironment
@@ -136,7 +136,7 @@ async def _shed() -> Reason:
     pipeline = _pipeline(kept, environment, metrics)
     launcher = Launcher(9, pipeline, Membership("p1", 1.0), metrics, structlog.get_logger())
     target = Target("x")
-    plan = Plan(ORIGIN, 300, {target: _assigned(target)}, Rendezvous(), (), 1.0, 1)
+    plan = ProbingPlan(ORIGIN, 300, {target: _assigned(target)}, Rendezvous(), (), 1.0, 1)
     launcher._launch(Launch(target=target, slot_start=1000, due=1000.0, latest=1001.0), plan)
     await environment.close()
     return kept.rows[0].reason

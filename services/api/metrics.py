@@ -117,12 +117,12 @@ def _costs(view: RegisterView, blocks: Blocks) -> Iterator[tuple[tuple[str, ...]
     if costs is None:
         return
     order = costs.costliest()
-    links = costs.members.links[costs.at[order]]
+    links = costs.members.links[costs.losing[order]]
     chosen = np.zeros(len(links), dtype=np.bool_)
     for agency in (arrays.consumer[links], arrays.provider[links]):
         chosen |= (agency < AGENCY_SERIES) & (_rank_in_group(agency) < COSTLIEST_LINKS)
     order, links = order[chosen], links[chosen]
-    losses, gains = costs.lost[costs.at[order]].tolist(), costs.gain[order].tolist()
+    losses, gains = costs.lost[costs.losing[order]].tolist(), costs.gain[order].tolist()
     for name, loss, gain in zip((arrays.links[link] for link in links.tolist()), losses, gains, strict=True):
         link = view.register.links[name]
         yield (name, link.service, view.register.consumer(link), link.provider), loss, gain

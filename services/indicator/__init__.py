@@ -1,1 +1,1 @@
-"""The formulas of docs/method.md, pure: slot verdicts and windows, the index with its bounds, and why it is what it is."""
+"""The formulas of docs/method.md: slot verdicts, windows, the index with its bounds, and its explanation. Pure."""

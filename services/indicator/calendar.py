@@ -11,14 +11,14 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from numpy.typing import NDArray
 
 from services.core.model import Policy
+from services.indicator.array_types import Ints
 
 __all__ = ["RECORD_DAYS", "Calendar"]
 
 RECORD_DAYS: Final = 90
-"""The record is the last 90 days with the window in it, or the window if that is longer (docs/method.md §6)."""
+"""Days of the record: the last 90 with the window in them, or the window if that is longer (docs/method.md §6)."""
 
 _HOUR_SECONDS = 3_600
 _HOUR = timedelta(hours=1)
@@ -28,9 +28,8 @@ _HOUR = timedelta(hours=1)
 class Calendar:
     """Slots aligned to UTC, days that begin at midnight in the policy's timezone.
 
-    A slot is known by its number, ``slot_start // slot_seconds``, and belongs to whatever its start belongs to.
-    ``epoch`` is in epoch seconds; the first slot of any window is the first that starts at or after it.
-    Two calendars are equal when their days, slots and epoch are; evidence of one is of no use to another.
+    A slot has the number ``slot_start // slot_seconds`` and belongs to the day that its start is in. ``epoch`` is in
+    epoch seconds; no window has slots that start before it. Evidence is kept by one calendar and of no use to another.
     """
 
     timezone: str
@@ -39,7 +38,7 @@ class Calendar:
 
     @classmethod
     def of(cls, policy: Policy) -> Calendar:
-        """Read it from a policy; an epoch without an offset is in the policy's timezone."""
+        """Return the calendar of a policy; an epoch without an offset is in the policy's timezone."""
         epoch = policy.epoch
         if epoch.tzinfo is None:
             epoch = epoch.replace(tzinfo=ZoneInfo(policy.timezone))
@@ -59,7 +58,7 @@ class Calendar:
         return slot * self.slot_seconds
 
     def midnight(self, day: date) -> int:
-        """Return the day's first midnight in epoch seconds; where the clocks skip midnight, the moment they do."""
+        """Return the day's first midnight in epoch seconds; where clocks skip midnight, the moment they do."""
         return _midnight(self.timezone, day)
 
     def first_slot(self, day: date) -> int:
@@ -67,7 +66,7 @@ class Calendar:
         return -(-self.midnight(day) // self.slot_seconds)
 
     def day_of(self, slot: int) -> date:
-        """Return the day the slot's start lies in: the last whose midnight is not after it."""
+        """Return the day that the slot's start is in: the last whose midnight is not after it."""
         start = self.start_of(slot)
         day = datetime.fromtimestamp(start, ZoneInfo(self.timezone)).date()
         # Where clocks go back over midnight the local date returns to the day before: midnights decide, not dates.
@@ -82,7 +81,7 @@ class Calendar:
         return range(self.first_slot(day), self.first_slot(day + timedelta(days=1)))
 
     def days(self, span: range) -> Iterator[tuple[date, range]]:
-        """Yield the days of a span of slots, and which of the slots are in each."""
+        """Yield the days of a span of slots, with the slots of the span in each."""
         start = span.start
         while start < span.stop:
             day = self.day_of(start)
@@ -90,8 +89,8 @@ class Calendar:
             yield day, range(start, stop)
             start = stop
 
-    def local_hours(self, hours: range) -> NDArray[np.int64]:
-        """Return the hour of local time, counted from 1970-01-01T00 there, that each of h hours since 1970 begins in: (h,)."""
+    def local_hours(self, hours: range) -> Ints:
+        """Return the hour of local time, counted from 1970-01-01T00 local, in which each of h hours since 1970 begins: (h,)."""
         zone = ZoneInfo(self.timezone)
         moments = (datetime.fromtimestamp(hour * _HOUR_SECONDS, zone) for hour in hours)
         offsets = [(moment.utcoffset() or timedelta()) // _HOUR for moment in moments]
@@ -100,8 +99,8 @@ class Calendar:
     def window(self, days: int, end_slot: int) -> range:
         """Return the slots of the last ``days`` complete days and of today so far, up to ``end_slot`` exclusive (§3).
 
-        Today is the day in which ``end_slot`` starts. When that is exactly midnight, today has no slot yet and the
-        window is the ``days`` days before it. Never before the epoch; empty when ``end_slot`` is not after it.
+        Today is the day in which ``end_slot`` starts. At exactly midnight today has no slot yet, and the window is the
+        ``days`` days before it. A window never starts before the epoch, and is empty when ``end_slot`` is not after it.
         """
         today = self.day_of(end_slot)
         start = max(self.first_slot(today - timedelta(days=days)), self.epoch_slot)
@@ -110,5 +109,5 @@ class Calendar:
 
 @lru_cache(maxsize=4096)
 def _midnight(timezone: str, day: date) -> int:
-    # fold=0: the first of two midnights, or the instant of the jump where the clocks leave midnight out.
+    # fold=0: the first of two midnights, or the moment of the jump where clocks skip midnight.
     return int(datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(timezone)).timestamp())

@@ -9,9 +9,9 @@ from types import MappingProxyType
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from services.core.model import MeasurementColumns, Outcome, Reason, Target
+from services.indicator.array_types import Codes
 from services.indicator.calendar import RECORD_DAYS, Calendar
 from services.indicator.cells import (
     DayState,
@@ -126,7 +126,7 @@ class Evidence:
         """
         return self._counter_of(arrays).days(span)
 
-    def verdicts(self, arrays: RegisterArrays, slots: range) -> NDArray[np.int8]:
+    def verdicts(self, arrays: RegisterArrays, slots: range) -> Codes:
         """Return the verdicts (slots, links) of any slots that are kept, in register order; -1 = unknown.
 
         A link that is not in force or not live is unknown too. Every closed day among the slots has to be unpacked.

@@ -1,18 +1,19 @@
-"""A register as sorted arrays: what the formulas sum over."""
+"""A register as sorted arrays, for the formulas to sum over."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
 import numpy as np
-from numpy.typing import NDArray
 
 from services.core.model import Register, Target
+from services.indicator.array_types import Bools, Floats, Ints
 from services.indicator.requirements import RequiredDays
 
-__all__ = ["RegisterArrays"]
+__all__ = ["RegisterArrays", "position_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,10 +21,11 @@ class RegisterArrays:
     """A register as numpy arrays: n links, s services, a agencies, each in id order.
 
     Index arrays over links: ``service``, ``provider``, ``consumer`` (both into ``agencies``), ``sector`` (by consumer).
-    Over services: ``service_consumer``, ``service_sector``. Weights are v_s (``service_weight``) and w (``weight``); ``slo`` (n,) is strictly between 0 and 1.
+    Over services: ``service_consumer``, ``service_sector``. Weights are v_s (``service_weight``) and w (``weight``);
+    ``slo`` (n,) is strictly between 0 and 1.
     ``required`` are the days on which links are in force and live.
-    ``targets`` are the links, then the endpoints; ``restrictions`` maps a position in it to the vantages that count
-    for that target, where not all do. ``bus`` is the position among the endpoints of the one that is the data bus's own.
+    ``targets`` are the links, then the endpoints; ``restrictions`` maps positions in it to the vantages that count for
+    that target, where not all do. ``bus`` is the position of the data bus's own endpoint among the endpoints.
     """
 
     government: str
@@ -42,22 +44,22 @@ class RegisterArrays:
     restrictions: dict[int, frozenset[str]]
     bus: int | None
 
-    service: NDArray[np.int64]
-    provider: NDArray[np.int64]
-    consumer: NDArray[np.int64]
-    sector: NDArray[np.int64]
-    weight: NDArray[np.float64]
-    slo: NDArray[np.float64]
-    absent: NDArray[np.bool_]
+    service: Ints
+    provider: Ints
+    consumer: Ints
+    sector: Ints
+    weight: Floats
+    slo: Floats
+    absent: Bools
     required: RequiredDays
 
-    service_consumer: NDArray[np.int64]
-    service_sector: NDArray[np.int64]
-    service_weight: NDArray[np.float64]
+    service_consumer: Ints
+    service_sector: Ints
+    service_weight: Floats
 
     @classmethod
     def of(cls, register: Register) -> RegisterArrays:
-        """Build the arrays. The register must hold together (services.register checks it)."""
+        """Build the arrays of a register that services.register has checked."""
         agencies, services = sorted(register.agencies), sorted(register.services)
         links, endpoints = sorted(register.links), sorted(register.endpoints)
         sectors = sorted({agency.sector for agency in register.agencies.values()})
@@ -99,9 +101,9 @@ class RegisterArrays:
         )
 
     def judging_digest(self) -> bytes:
-        """Return a digest of all that judging depends on: two registers with the same one count the same evidence alike.
+        """Return a digest of everything that verdicts depend on: registers with the same digest have the same counts.
 
-        Weights, thresholds and the windows asked for are no part of it.
+        Weights, thresholds and windows are no part of it.
         """
         digest = sha256()
         for ids in (self.agencies, self.services, self.links, self.endpoints):
@@ -115,9 +117,15 @@ class RegisterArrays:
         return digest.digest()
 
 
+def position_of(ids: Sequence[str], name: str) -> int | None:
+    """Return the position of an id among sorted ``ids``, None where it is not."""
+    position = bisect_left(ids, name)
+    return position if position < len(ids) and ids[position] == name else None
+
+
 def _positions(ids: Sequence[str]) -> dict[str, int]:
-    return {one: position for position, one in enumerate(ids)}
+    return {name: position for position, name in enumerate(ids)}
 
 
-def _indices(values: Sequence[int]) -> NDArray[np.int64]:
+def _indices(values: Sequence[int]) -> Ints:
     return np.array(values, dtype=np.int64)

@@ -13,9 +13,9 @@ from datetime import date
 from typing import Final, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from services.core.model import ALWAYS, Link
+from services.indicator.array_types import Bools, Ints
 from services.indicator.calendar import Calendar
 
 __all__ = ["RequiredDays", "RequiredSlots", "probing_span"]
@@ -31,9 +31,9 @@ FOREVER: Final = 1 << 62
 class RequiredDays:
     """The days of n links as ordinals, (n,) each: in force on [``start``, ``stop``), live from ``live_from`` on."""
 
-    start: NDArray[np.int64]
-    stop: NDArray[np.int64]
-    live_from: NDArray[np.int64]
+    start: Ints
+    stop: Ints
+    live_from: Ints
 
     @classmethod
     def of(cls, links: Sequence[Link]) -> Self:
@@ -44,26 +44,26 @@ class RequiredDays:
             live_from=_ordinals((link.live_from for link in links), unset=NEVER),
         )
 
-    def in_force(self, day: int) -> NDArray[np.bool_]:
-        """Return which links are in force on the day with this ordinal."""
+    def in_force(self, day: int) -> Bools:
+        """Return which links are in force on a day, given as an ordinal."""
         return np.asarray((self.start <= day) & (day < self.stop))
 
-    def live(self, day: int) -> NDArray[np.bool_]:
-        """Return which links are in force and live on the day with this ordinal."""
+    def live(self, day: int) -> Bools:
+        """Return which links are in force and live on a day, given as an ordinal."""
         return np.asarray(self.in_force(day) & (self.live_from <= day))
 
-    def live_throughout(self, days: range) -> NDArray[np.bool_]:
+    def live_throughout(self, days: range) -> Bools:
         """Return which links are in force and live on each of these days."""
         return np.asarray((np.maximum(self.live_from, self.start) <= days.start) & (self.stop >= days.stop))
 
-    def slots_on_paper(self, days: Sequence[int], slots: Sequence[int]) -> NDArray[np.int64]:
+    def slots_on_paper(self, days: Sequence[int], slots: Sequence[int]) -> Ints:
         """Count each link's slots in force before it was live, given ascending ``days`` and how many ``slots`` each has."""
         before = np.cumsum([0, *slots])
         start = np.searchsorted(days, self.start)
         stop = np.searchsorted(days, np.minimum(self.stop, self.live_from))
         return np.asarray(before[np.maximum(start, stop)] - before[start])
 
-    def changes(self) -> NDArray[np.int64]:
+    def changes(self) -> Ints:
         """Return the days, ascending, on which any link comes into force, goes out of it or becomes live."""
         return np.unique(np.concatenate([self.start, self.stop, self.live_from]))
 
@@ -93,7 +93,7 @@ class RequiredSlots:
 
 
 def probing_span(link: Link, calendar: Calendar) -> tuple[float, float]:
-    """Return from when until when a link is in force and live, in epoch seconds, infinite where open: when probes count.
+    """Return the span [from, until) in which probes of a link count, in epoch seconds, infinite where open.
 
     The span of an absent link is empty: it begins at infinity.
     """
@@ -108,5 +108,5 @@ def _midnight(day: date | None, calendar: Calendar) -> float:
     return float("-inf") if day is None or day == ALWAYS else float(calendar.midnight(day))
 
 
-def _ordinals(days: Iterable[date | None], *, unset: int) -> NDArray[np.int64]:
+def _ordinals(days: Iterable[date | None], *, unset: int) -> Ints:
     return np.array([unset if day is None else day.toordinal() for day in days], dtype=np.int64)

@@ -1,16 +1,15 @@
-"""Shares, weights and loss profiles of links, imputed where nothing is known (docs/method.md §3-5)."""
+"""Shares, weights and losses of links, imputed where nothing is known, and their means over sets (docs/method.md §3-5)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from services.core.model import IndicatorKind, Stage
+from services.indicator.array_types import Bools, Floats, Ints, Numbers
 from services.indicator.register_arrays import RegisterArrays
 
 __all__ = [
@@ -29,88 +28,82 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False)
 class LinkShares:
-    """One window's links in register order, n of them; those with ``slots`` = 0 are out of every sum.
+    """The shares of one window's n links in register order; links with ``slots`` = 0 are in no sum.
 
     ``known`` slots, ``counts`` (6, n); ``lower`` = f·q and ``known_share`` = f; ``share`` = q̂ (NaN when nothing at all
     is known); ``within`` = w / Σw of the service's links in force (0 when they weigh nothing); ``omega`` = v_s · within.
-    ``government`` (6,) are the shares of stages as in G₀, where the links are a part of a government that are; else None,
-    and they are those of the links themselves.
+    ``government`` (6,) are the shares of stages in G₀ when the links are only a part of the government, else None: then
+    they are computed from the links themselves.
     """
 
     arrays: RegisterArrays
-    slots: NDArray[np.int64]
-    known: NDArray[np.int64]
-    counts: NDArray[np.int64]
-    lower: NDArray[np.float64]
-    known_share: NDArray[np.float64]
-    share: NDArray[np.float64]
-    within: NDArray[np.float64]
-    omega: NDArray[np.float64]
-    government: NDArray[np.float64] | None = None
+    slots: Ints
+    known: Ints
+    counts: Ints
+    lower: Floats
+    known_share: Floats
+    share: Floats
+    within: Floats
+    omega: Floats
+    government: Floats | None = None
 
     @cached_property
-    def profile(self) -> NDArray[np.float64]:
-        """The losses (5, n) that sum to 1 - q̂, 0 where q̂ is NaN; worked out when they are first asked for."""
+    def profile(self) -> Floats:
+        """The losses (5, n), which sum to 1 - q̂; 0 where q̂ is NaN."""
         return _stage_shares(
             self.arrays, self.slots, self.known, self.counts, slice(Stage.OK), self.government, otherwise=0.0
         )
 
     @cached_property
-    def unheard(self) -> NDArray[np.bool_] | None:
-        """Of which links not even a guess is known, (n,): where q̂ is NaN; None where it is nowhere."""
-        unheard = np.isnan(self.share)
-        return unheard if unheard.any() else None
+    def unset(self) -> Bools | None:
+        """The links (n,) without even an imputed share, where q̂ is NaN; None when there are none."""
+        unset = np.isnan(self.share)
+        return unset if unset.any() else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroupMeans:
-    """Of each group (m,): the ``total`` weight Σω, the ``estimate`` CII, the bounds ``lower`` and ``upper``, and κ."""
+    """The means of m groups (m,): ``total`` weight Σω, ``estimate`` CII, bounds ``lower`` and ``upper``, and κ."""
 
-    total: NDArray[np.float64]
-    estimate: NDArray[np.float64]
-    lower: NDArray[np.float64]
-    upper: NDArray[np.float64]
-    known_share: NDArray[np.float64]
-
-
-EVERY = slice(None)
-"""All links of a register, as positions in it."""
+    total: Floats
+    estimate: Floats
+    lower: Floats
+    upper: Floats
+    known_share: Floats
 
 
-def ratio(above: NDArray[Any], below: NDArray[Any], *, otherwise: float) -> NDArray[np.float64]:
+ALL_LINKS = slice(None)
+
+
+def ratio(above: Numbers, below: Numbers, *, otherwise: float) -> Floats:
     """Divide, with ``otherwise`` where ``below`` is zero."""
-    there = below > 0
-    if there.all():  # the most frequent case, and several times as fast
+    positive = below > 0
+    if positive.all():  # the most frequent case, and several times as fast
         return np.asarray(np.divide(above, below), dtype=np.float64)
     result = np.full(np.broadcast_shapes(above.shape, below.shape), otherwise)
-    np.divide(above, below, out=result, where=there)
+    np.divide(above, below, out=result, where=positive)
     return result
 
 
-def group_sums(group: NDArray[np.int64], values: NDArray[Any], groups: int) -> NDArray[np.float64]:
+def group_sums(group: Ints, values: Numbers, groups: int) -> Floats:
     """Sum values (…, n) by group (n,) into (…, groups): in link-id order, in double precision (§5)."""
     if values.ndim > 1:
         return np.array([group_sums(group, row, groups) for row in values]).reshape(len(values), groups)
     if groups == 1:
         return np.array([ordered_sum(values)])
-    # bincount adds one after another; np.sum adds in pairs, and then the last bit depends on how many there are.
+    # bincount adds term by term; np.sum adds in pairs, so that its last bit depends on how many terms there are.
     return np.asarray(np.bincount(group, weights=values, minlength=groups), dtype=np.float64)
 
 
-def ordered_sum(values: NDArray[Any]) -> float:
-    """Sum values (n,) like ``group_sums``, all of them: one after another, in double precision."""
-    # A row of a sparse matrix is added up term by term in a register: the same sum as bincount's, in a third of the time.
+def ordered_sum(values: Numbers) -> float:
+    """Sum all values (n,) like ``group_sums``: term by term, in double precision."""
+    # A row of a sparse matrix is summed term by term in a register: the same sum as bincount's, in a third of the time.
     terms = np.asarray(values, dtype=np.float64)
     row = csr_array((terms, np.zeros(len(terms), np.int32), [0, len(terms)]), shape=(1, 1))
     return float(np.asarray(row @ np.ones(1))[0])
 
 
-def link_shares(
-    arrays: RegisterArrays,
-    slots: NDArray[np.int64],
-    counts: NDArray[np.int64],
-    government: NDArray[np.float64] | None = None,
-) -> LinkShares:
+def link_shares(arrays: RegisterArrays, slots: Ints, counts: Ints, government: Floats | None = None) -> LinkShares:
     """Compute q, f, ω and q̂ of every link (§4-5); ``slots`` (n,) in force and ``counts`` (6, n) known per stage.
 
     ``government`` is that of ``LinkShares``.
@@ -136,56 +129,49 @@ def link_shares(
 
 def _stage_shares(
     arrays: RegisterArrays,
-    slots: NDArray[np.int64],
-    known: NDArray[np.int64],
-    counts: NDArray[np.int64],
+    slots: Ints,
+    known: Ints,
+    counts: Ints,
     stages: slice,
-    government: NDArray[np.float64] | None,
+    government: Floats | None,
     *,
     otherwise: float,
-) -> NDArray[np.float64]:
-    """Compute the shares of some ``stages`` (stages, n): of what is known of a link, else those of its service, as in I_s,
-    else those of G₀, and ``otherwise`` where nothing at all is known (§4-5).
+) -> Floats:
+    """Compute the shares of some ``stages`` (stages, n): the link's own, else its service's as in I_s, else those of G₀,
+    and ``otherwise`` where nothing at all is known (§4-5).
 
-    All stages of a link are imputed from the same, so it loses where the links lose that it is imputed from. Links that
-    weigh nothing take part in no I_s; a service that weighs nothing takes no part in G₀.
+    All stages of a link are imputed from the same source. Links that weigh nothing take part in no I_s; a service that
+    weighs nothing takes no part in G₀.
     """
     shares = ratio(counts[stages], known[np.newaxis], otherwise=0.0)
-    unheard = np.flatnonzero(known == 0)
-    if not len(unheard):
+    unknown = np.flatnonzero(known == 0)
+    if not len(unknown):
         return shares
     services = len(arrays.services)
     weight = np.where((slots > 0) & (known > 0), arrays.weight, 0.0)
     of_service = group_sums(arrays.service, weight, services)
-    weighed = np.array([group_sums(arrays.service, weight * row, services) for row in shares])
-    service_shares = ratio(weighed, of_service[np.newaxis], otherwise=0.0)
+    weighted = np.array([group_sums(arrays.service, weight * row, services) for row in shares])
+    service_shares = ratio(weighted, of_service[np.newaxis], otherwise=0.0)
     if government is None:
         everywhere = np.zeros(services, dtype=np.int64)
         service_weight = np.where(of_service > 0, arrays.service_weight, 0.0)
         of_government = group_sums(everywhere, service_weight, 1)
-        everybodys = ratio(
-            group_sums(everywhere, service_weight * service_shares, 1), of_government, otherwise=otherwise
-        )
+        fallback = ratio(group_sums(everywhere, service_weight * service_shares, 1), of_government, otherwise=otherwise)
     else:
-        everybodys = government[stages, np.newaxis]
-    service = arrays.service[unheard]
-    shares[:, unheard] = np.where(of_service[service] > 0, service_shares[:, service], everybodys)
+        fallback = government[stages, np.newaxis]
+    service = arrays.service[unknown]
+    shares[:, unknown] = np.where(of_service[service] > 0, service_shares[:, service], fallback)
     return shares
 
 
-def upper_bound(lower: NDArray[np.float64], known_share: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Compute U = L + 1 - κ (§5), so that rounding never lifts it above 1 or leaves it below L."""
-    # κ - L is never negative: no f·q is above its f, and sums of larger terms round no lower.
+def upper_bound(lower: Floats, known_share: Floats) -> Floats:
+    """Compute U = L + 1 - κ (§5), so that rounding never puts it above 1 or below L."""
+    # κ - L is never negative: no f·q is above its f, and sums of larger terms do not round lower.
     return np.maximum(lower, 1.0 - (known_share - lower))
 
 
 def mean_share(
-    shares: LinkShares,
-    group: NDArray[np.int64],
-    weight: NDArray[np.float64],
-    groups: int,
-    *,
-    links: NDArray[np.int64] | slice = EVERY,
+    shares: LinkShares, group: Ints, weight: Floats, groups: int, *, links: Ints | slice = ALL_LINKS
 ) -> GroupMeans:
     """Compute CII = Σωq̂/Σω, L = Σωfq/Σω, U = L + 1 - κ and κ = Σωf/Σω of each group (§5).
 
@@ -194,36 +180,34 @@ def mean_share(
     """
     total = group_sums(group, weight, groups)
 
-    def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def mean(values: Floats) -> Floats:
         return ratio(group_sums(group, weight * values, groups), total, otherwise=0.0)
 
     lower, known_share = mean(shares.lower[links]), mean(shares.known_share[links])
     upper = upper_bound(lower, known_share)
     share = shares.share[links]
     none = total == 0
-    if shares.unheard is not None:
-        unheard = shares.unheard[links]
-        none |= group_sums(group, (weight > 0) & unheard, groups) > 0
-        share = np.where(unheard, 0.0, share)
+    if shares.unset is not None:
+        unset = shares.unset[links]
+        none |= group_sums(group, (weight > 0) & unset, groups) > 0
+        share = np.where(unset, 0.0, share)
     estimate = np.where(none, np.nan, np.clip(mean(share), lower, upper))
     return GroupMeans(total, estimate, lower, upper, known_share)
 
 
 def link_means(shares: LinkShares) -> GroupMeans:
-    """Compute the same of every link by itself."""
+    """Compute the same for every link by itself."""
     in_force = shares.slots > 0
     upper = upper_bound(shares.lower, shares.known_share)
     estimate = np.where(in_force, np.clip(shares.share, shares.lower, upper), np.nan)
     return GroupMeans(in_force.astype(np.float64), estimate, shares.lower, upper, shares.known_share)
 
 
-def grouping(
-    arrays: RegisterArrays, shares: LinkShares, kind: IndicatorKind
-) -> tuple[tuple[str, ...], NDArray[np.int64], NDArray[np.float64]]:
-    """Return a kind's entities, which of them each link belongs to, and what it weighs there (§5).
+def grouping(arrays: RegisterArrays, shares: LinkShares, kind: IndicatorKind) -> tuple[tuple[str, ...], Ints, Floats]:
+    """Return a kind's entities, the entity of each link, and the link's weight in it (§5).
 
-    The weight is ω; within a service v_s cancels and is left out, and a link alone weighs 1: a service or link that
-    weighs nothing in the government still has an index of its own. Raises ValueError for endpoints.
+    The weight is ω; within a service v_s cancels and is left out, and a link by itself weighs 1, so that a service or link
+    without weight in the government has an index of its own. Raises ValueError for endpoints.
     """
     match kind:
         case IndicatorKind.GOVERNMENT:
@@ -239,4 +223,4 @@ def grouping(
         case IndicatorKind.LINK:
             return arrays.links, np.arange(len(arrays.links)), (shares.slots > 0).astype(np.float64)
         case IndicatorKind.ENDPOINT:
-            raise ValueError("an endpoint is no part of the index, so it groups no links")
+            raise ValueError("an endpoint is not part of the index: it has no links to group")

@@ -111,7 +111,7 @@ class LivedDays:
         counts = WindowCounts.zero(arrays)
         for day in list(self._days)[-days:]:
             counts.add_day(self._judge, day, self._slots, self._days[day][0])
-        return counts.whole()
+        return counts.copy()
 
     def days(self, arrays: RegisterArrays, span: range) -> Iterator[DayEvidence]:
         del span  # it is the record

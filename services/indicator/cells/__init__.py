@@ -1,4 +1,4 @@
-"""Measurements per vantage, target and slot: cells that merge by minimum, recent slots, closed days."""
+"""Measurements per vantage, target and slot: cells that merge by minimum, closed days, the latest measurements."""
 
 from services.indicator.cells.closed_days import DayState, pack_day
 from services.indicator.cells.packing import outcomes, reasons, stages, verdict

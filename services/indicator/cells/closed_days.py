@@ -9,8 +9,8 @@ from typing import Final
 from zlib import compress, decompressobj
 
 import numpy as np
-from numpy.typing import NDArray
 
+from services.indicator.array_types import Codes
 from services.indicator.cells.packing import stages
 from services.indicator.cells.slots import SlotCells
 
@@ -42,7 +42,7 @@ class DayState:
     stages: bytes | memoryview
 
     @classmethod
-    def pack(cls, day: date, stages: NDArray[np.int8]) -> DayState:
+    def pack(cls, day: date, stages: Codes) -> DayState:
         """Pack a day's stages (vantages, targets, slots)."""
         vantages, targets, slots = stages.shape
         step = max(1, _PIECE_CELLS // max(1, vantages * slots))
@@ -50,7 +50,7 @@ class DayState:
         packed = b"".join(compress(np.ascontiguousarray(piece).tobytes(), _LEVEL) for piece in pieces)
         return cls(day, (vantages, targets, slots), packed)
 
-    def pieces(self) -> Iterator[tuple[int, NDArray[np.int8]]]:
+    def pieces(self) -> Iterator[tuple[int, Codes]]:
         """Yield the first target and the stages (vantages, some targets, slots) of each piece, in arrays of their own.
 
         Raises ValueError when the stages end too early.

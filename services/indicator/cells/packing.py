@@ -1,4 +1,4 @@
-"""Measurements as cells that merge by taking the smaller, and the verdict over vantages (docs/method.md §2)."""
+"""Measurements as cells that merge by minimum, and the verdict over vantages (docs/method.md §2)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.model import Outcome, Reason
+from services.indicator.array_types import Codes, Ints
 
 __all__ = ["EMPTY", "outcomes", "pack_cells", "reasons", "stages", "verdict"]
 
-# A cell is what one vantage says of one target in one slot, as one int64:
+# A cell is the measurement of one target by one vantage in one slot, as one int64:
 #   UNKNOWN (1 bit) · start of the probe (50 bits) · outcome (3 bits) · reason (8 bits)
-# Of several measurements the smallest counts, which is the rule of §2: a known one beats UNKNOWN, then the earliest
-# time, then the lowest stage. A minimum depends neither on order nor on repetition. The reason is last, so that
-# even measurements that differ in nothing else merge the same way everywhere.
+# Of several measurements the smallest counts, which is the rule of §2: a known one before UNKNOWN, then the earliest
+# time, then the lowest stage. A minimum depends neither on order nor on repetition. The reason comes last, so that
+# measurements that differ in nothing else also merge the same way everywhere.
 _REASON_BITS: Final = 8
 _OUTCOME_BITS: Final = 3
 _TIME_BITS: Final = 50
@@ -25,43 +26,41 @@ _TIME_UNSET: Final = (1 << _TIME_BITS) - 1
 _TIME_ZERO: Final = 1 << (_TIME_BITS - 1)
 
 EMPTY: Final = int(np.iinfo(np.int64).max)
-"""The cell of a vantage that said nothing."""
+"""The cell of a vantage without a measurement."""
 
 
-def pack_cells(
-    slot_start: NDArray[np.int64], time: NDArray[np.int64], outcome: NDArray[np.uint8], reason: NDArray[np.uint8]
-) -> NDArray[np.int64]:
+def pack_cells(slot_start: Ints, time: Ints, outcome: NDArray[np.uint8], reason: NDArray[np.uint8]) -> Ints:
     """Pack measurements into cells; columns (n,) as in MeasurementColumns.
 
-    Times are kept to the microsecond within 17 years of the slot; an unset one counts as the latest. An outcome
-    outside the enum is UNKNOWN: what cannot be read is never a failure of the target.
+    Times are kept to the microsecond within 17 years of the slot; an unset one counts as the latest. An outcome outside
+    the enum is UNKNOWN: an unreadable measurement is never a failure of the target.
     """
     known = (outcome >= Outcome.NOT_CONNECTED) & (outcome <= Outcome.OK)
-    judged = np.where(known, outcome, np.uint8(Outcome.UNKNOWN)).astype(np.int64)
+    code = np.where(known, outcome, np.uint8(Outcome.UNKNOWN)).astype(np.int64)
     offset = np.clip(time - slot_start * 1_000_000 + _TIME_ZERO, 0, _TIME_UNSET - 1)
     offset = np.where(time < 0, _TIME_UNSET, offset)
     unknown = np.where(known, np.int64(0), np.int64(_UNKNOWN))
-    cells: NDArray[np.int64] = unknown | (offset << _TIME_SHIFT) | (judged << _REASON_BITS) | reason
+    cells: Ints = unknown | (offset << _TIME_SHIFT) | (code << _REASON_BITS) | reason
     return cells
 
 
-def stages(cells: NDArray[np.int64]) -> NDArray[np.int8]:
+def stages(cells: Ints) -> Codes:
     """Return the stage in each cell, -1 where unknown; the shape stays."""
     reached = ((cells >> _REASON_BITS) & 0b111) - Outcome.NOT_CONNECTED
     return np.where(cells < _UNKNOWN, reached, -1).astype(np.int8)
 
 
-def outcomes(cells: NDArray[np.int64]) -> NDArray[np.uint8]:
+def outcomes(cells: Ints) -> NDArray[np.uint8]:
     """Return the outcome in each cell (Outcome), UNKNOWN where there is none; the shape stays."""
     return np.where(cells == EMPTY, Outcome.UNKNOWN, (cells >> _REASON_BITS) & 0b111).astype(np.uint8)
 
 
-def reasons(cells: NDArray[np.int64]) -> NDArray[np.uint8]:
+def reasons(cells: Ints) -> NDArray[np.uint8]:
     """Return the reason in each cell (Reason), NO_MEASUREMENT where there is none; the shape stays."""
     return np.where(cells == EMPTY, Reason.NO_MEASUREMENT, cells & 0xFF).astype(np.uint8)
 
 
-def verdict(stages: NDArray[np.int8]) -> NDArray[np.int8]:
+def verdict(stages: Codes) -> Codes:
     """Return the verdict over vantages: the lower median of the known stages (§2).
 
     ``stages`` (vantages, …), -1 = unknown, gives (…), -1 where no vantage knows. OK needs a strict majority.
@@ -72,11 +71,11 @@ def verdict(stages: NDArray[np.int8]) -> NDArray[np.int8]:
         return np.array(stages[0], dtype=np.int8)
     known = (stages >= 0).sum(axis=0, dtype=np.int8)
     ranked = list(np.where(stages < 0, np.int8(127), stages))
-    # A network of whole rows: for a handful of vantages many times faster than sorting each column.
+    # A sorting network of whole rows: for a few vantages many times faster than sorting each column.
     for end in range(len(ranked) - 1, 0, -1):
-        for at in range(end):
-            below, above = ranked[at], ranked[at + 1]
-            ranked[at], ranked[at + 1] = np.minimum(below, above), np.maximum(below, above)
+        for row in range(end):
+            below, above = ranked[row], ranked[row + 1]
+            ranked[row], ranked[row + 1] = np.minimum(below, above), np.maximum(below, above)
     middle = np.where(known == 0, np.int8(-1), ranked[0])
     for place in range(1, (len(ranked) + 1) // 2):
         # Element ⌊(known - 1) / 2⌋ of the sorted known stages.

@@ -1,7 +1,7 @@
-"""The latest measurement of every target from every vantage, and its last failures: what explanations show.
+"""The latest measurement of every target from every vantage, and the target's last failures, for explanations.
 
-Kept as columns: of the latest a cell per vantage and target; of failures a row each, cut to the newest of each target now
-and then. Which measurement stays depends on neither order nor repetition.
+They are kept as columns: the latest as a table of vantages and targets; failures as rows, trimmed from time to time to the
+newest of each target. Which measurements stay depends on neither order nor repetition.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.model import FACTS, FactColumns, MeasurementColumns, Outcome, RecentRows, Target
+from services.indicator.array_types import Ints
 from services.indicator.cells.packing import pack_cells
 from services.indicator.cells.slots import TargetColumns
 
@@ -22,9 +23,9 @@ FAILURES = 5
 
 DETAIL_CHARACTERS = 200
 SPARE = 4096
-"""Rows of failures that may lie about before they are cut."""
+"""Rows of failures that accumulate before they are trimmed."""
 
-# In 64 bits each they would take twice the room.
+# 32 bits where they suffice, in half the memory.
 _LONGEST = (1 << 31) - 1  # microseconds that a probe or a phase of it took, if it took longer than 35 minutes
 _KEPT = {
     "slot_start": np.int64,
@@ -41,22 +42,22 @@ _TARGET, _VANTAGE, _SLOT, _OUTCOME, _CELL = (
 
 
 class RecentMeasurements:
-    """What was last measured. Targets and vantages keep their columns and rows for good, as in Evidence, whose ``columns``
-    it shares where it is given them.
+    """The latest measurements and failures. Columns of targets and rows of vantages never change; ``columns`` may be
+    shared with the evidence.
     """
 
     def __init__(self, columns: TargetColumns | None = None) -> None:
         self.vantages: list[str] = []
         self._columns = TargetColumns() if columns is None else columns
         self._latest = np.zeros((0, 0), dtype=_LATEST)
-        self._said = np.full((0, 0), "", dtype=np.object_)  # the details of the latest
+        self._latest_details = np.full((0, 0), "", dtype=np.object_)
         self._failed = np.zeros((len(_ROWS), 0), dtype=np.int64)
-        self._details = np.zeros(0, dtype=np.object_)
-        self._loose: list[tuple[NDArray[np.int64], NDArray[np.object_]]] = []
-        self._loose_rows = 0
+        self._failed_details = np.zeros(0, dtype=np.object_)
+        self._untrimmed: list[tuple[Ints, NDArray[np.object_]]] = []
+        self._untrimmed_rows = 0
 
     def take(self, batch: MeasurementColumns) -> None:
-        """Take in the measurements of a batch that has facts; others tell nothing here."""
+        """Take in the measurements of a batch that has facts; others are ignored."""
         facts = batch.facts
         if facts is None or not len(batch):
             return
@@ -65,20 +66,20 @@ class RecentMeasurements:
             self.vantages.append(batch.vantage)
         vantage = self.vantages.index(batch.vantage)
         cell = pack_cells(batch.slot_start, batch.time, batch.outcome, batch.reason)
-        own = (column, np.full(len(batch), vantage), batch.slot_start, batch.time, batch.outcome, batch.reason)
-        rows = np.vstack([*own, facts.numbers, cell]).astype(np.int64, copy=False)
+        measured = (column, np.full(len(batch), vantage), batch.slot_start, batch.time, batch.outcome, batch.reason)
+        rows = np.vstack([*measured, facts.numbers, cell]).astype(np.int64, copy=False)
         table = np.array([text[:DETAIL_CHARACTERS] for text in facts.details] or [""], dtype=np.object_)
         details = table[facts.detail]
         self._take_latest(rows, details, vantage)
         failed = np.flatnonzero((rows[_OUTCOME] >= Outcome.NOT_CONNECTED) & (rows[_OUTCOME] < Outcome.OK))
         if len(failed):
-            self._loose.append((rows[:, failed], details[failed]))
-            self._loose_rows += len(failed)
-            if self._loose_rows > SPARE + len(self._details) // 2:
-                self._cut()
+            self._untrimmed.append((rows[:, failed], details[failed]))
+            self._untrimmed_rows += len(failed)
+            if self._untrimmed_rows > SPARE + len(self._failed_details) // 2:
+                self._trim()
 
-    def _take_latest(self, rows: NDArray[np.int64], details: NDArray[np.object_], vantage: int) -> None:
-        # In ascending order of what wins (a later slot; in one slot what Evidence counts), so the last of each is it.
+    def _take_latest(self, rows: Ints, details: NDArray[np.object_], vantage: int) -> None:
+        # A later slot wins, and within a slot the measurement that counts (§2): the first of each target in this order.
         order = np.lexsort((-rows[_CELL], rows[_SLOT]))[::-1]
         column, first = np.unique(rows[_TARGET, order], return_index=True)
         rows, details = rows[:, order[first]], details[order[first]]
@@ -86,59 +87,59 @@ class RecentMeasurements:
         if more > 0 or wider > 0:
             spare = max(wider, self._latest.shape[1] // 4) if wider > 0 else 0
             self._latest = np.pad(self._latest, ((0, more), (0, spare)))
-            self._said = np.pad(self._said, ((0, more), (0, spare)), constant_values="")
-        there = self._latest[vantage, column]
-        cell = pack_cells(*(there[name] for name in ("slot_start", "time", "outcome", "reason")))
-        later = rows[_SLOT] > there["slot_start"]
-        later |= (rows[_SLOT] == there["slot_start"]) & (rows[_CELL] < cell)
+            self._latest_details = np.pad(self._latest_details, ((0, more), (0, spare)), constant_values="")
+        latest = self._latest[vantage, column]
+        cell = pack_cells(*(latest[name] for name in ("slot_start", "time", "outcome", "reason")))
+        later = rows[_SLOT] > latest["slot_start"]
+        later |= (rows[_SLOT] == latest["slot_start"]) & (rows[_CELL] < cell)
         rows, column = rows[:, later], column[later]
         for name, kind in _KEPT.items():
             row = rows[_ROWS.index(name)]
             self._latest[name][vantage, column] = row.clip(-1, _LONGEST) if kind is np.int32 else row
-        self._said[vantage, column] = details[later]
+        self._latest_details[vantage, column] = details[later]
 
-    def _cut(self) -> None:
-        """Keep the newest failures of each target; sorted by target, then from the newest slot on."""
-        rows = np.hstack([self._failed, *(some for some, _ in self._loose)])
-        details = np.concatenate([self._details, *(some for _, some in self._loose)])
+    def _trim(self) -> None:
+        """Keep the newest failures of each target, sorted by target, then newest first."""
+        rows = np.hstack([self._failed, *(rows for rows, _ in self._untrimmed)])
+        details = np.concatenate([self._failed_details, *(details for _, details in self._untrimmed)])
         order = np.lexsort((rows[_CELL], rows[_VANTAGE], -rows[_SLOT], rows[_TARGET]))
         rows = rows[:, order]
         same = np.zeros(len(order), dtype=np.bool_)
         keys = rows[[_TARGET, _SLOT, _VANTAGE]]
         same[1:] = (keys[:, 1:] == keys[:, :-1]).all(axis=0)
         order, rows = order[~same], rows[:, ~same]
-        at = np.arange(len(order))
+        position = np.arange(len(order))
         first = np.ones(len(order), dtype=np.bool_)
         first[1:] = rows[_TARGET, 1:] != rows[_TARGET, :-1]
-        newest = at - np.maximum.accumulate(np.where(first, at, 0)) < FAILURES
-        self._failed, self._details, self._loose = rows[:, newest], details[order[newest]], []
-        self._loose_rows = 0
+        newest = position - np.maximum.accumulate(np.where(first, position, 0)) < FAILURES
+        self._failed, self._failed_details, self._untrimmed = rows[:, newest], details[order[newest]], []
+        self._untrimmed_rows = 0
 
-    def latest(self, columns: NDArray[np.int64]) -> RecentRows:
+    def latest(self, columns: Ints) -> RecentRows:
         """Return the latest measurements of the targets in these ``columns`` (k,).
 
         In the rows returned a target is its position in ``columns``, a vantage its position in ``vantages``.
         """
-        there = np.flatnonzero(columns < self._latest.shape[1])
-        latest = self._latest[:, columns[there]]
-        vantage, at = np.nonzero(latest["outcome"])
-        latest = latest[vantage, at]
-        rows = np.vstack([there[at], vantage, *(latest[name] for name in _KEPT)])
-        return RecentRows(rows, self._said[vantage, columns[there[at]]])
+        within = np.flatnonzero(columns < self._latest.shape[1])
+        latest = self._latest[:, columns[within]]
+        vantage, position = np.nonzero(latest["outcome"])
+        latest, target = latest[vantage, position], within[position]
+        rows = np.vstack([target, vantage, *(latest[name] for name in _KEPT)])
+        return RecentRows(rows, self._latest_details[vantage, columns[target]])
 
-    def failures(self, columns: NDArray[np.int64]) -> RecentRows:
-        """Return the last failures of the targets in these ``columns``, those of a target newest first; as ``latest``."""
-        if self._loose:
-            self._cut()
-        of = self._failed[_TARGET]
-        start, end = np.searchsorted(of, columns, "left"), np.searchsorted(of, columns, "right")
+    def failures(self, columns: Ints) -> RecentRows:
+        """Return the last failures of the targets in these ``columns``, newest first per target, like ``latest``."""
+        if self._untrimmed:
+            self._trim()
+        column = self._failed[_TARGET]
+        start, end = np.searchsorted(column, columns, "left"), np.searchsorted(column, columns, "right")
         count = end - start
-        at = np.arange(count.sum()) + np.repeat(start - np.cumsum(count) + count, count)
-        rows = self._failed[:-1, at]
+        row = np.arange(count.sum()) + np.repeat(start - np.cumsum(count) + count, count)
+        rows = self._failed[:-1, row]
         rows[_TARGET] = np.repeat(np.arange(len(columns)), count)
-        return RecentRows(rows, self._details[at])
+        return RecentRows(rows, self._failed_details[row])
 
-    def columns_of(self, targets: Sequence[Target]) -> NDArray[np.int64]:
+    def columns_of(self, targets: Sequence[Target]) -> Ints:
         """Return the column of each target."""
         return self._columns.of(targets)
 
@@ -146,10 +147,10 @@ class RecentMeasurements:
 def recent_batches(
     rows: RecentRows, targets: Sequence[Target], vantages: Sequence[str]
 ) -> Iterable[MeasurementColumns]:
-    """Return rows as batches, one per vantage, to be taken in again; ``targets`` and ``vantages`` are their tables."""
-    for at, vantage in enumerate(vantages):
-        here = np.flatnonzero(rows.numbers[_VANTAGE] == at)
-        numbers = rows.numbers[:, here]
+    """Yield rows as batches, one per vantage, to be taken in again; ``targets`` and ``vantages`` are their tables."""
+    for number, vantage in enumerate(vantages):
+        own = np.flatnonzero(rows.numbers[_VANTAGE] == number)
+        numbers = rows.numbers[:, own]
         target, _, slot_start, time, outcome, reason = numbers[: len(_ROWS) - len(FACTS) - 1]
         yield MeasurementColumns(
             vantage=vantage,
@@ -159,5 +160,5 @@ def recent_batches(
             time=time,
             outcome=outcome.astype(np.uint8),
             reason=reason.astype(np.uint8),
-            facts=FactColumns(numbers[6:], np.arange(len(here)), tuple(rows.details[here])),
+            facts=FactColumns(numbers[6:], np.arange(len(own)), tuple(rows.details[own])),
         )

@@ -1,57 +1,56 @@
-"""What the evidence hands out: what to save, what became of a batch, slots in detail."""
+"""Values that the evidence returns: the result of a batch, changes to save, slots in detail."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.core.model import Target
+from services.indicator.array_types import Ints, Numbers
 from services.indicator.cells.closed_days import DayState
 
 __all__ = ["EvidenceChanges", "IngestResult", "KeepArrays", "SlotDetail", "SlotState"]
 
 
-KeepArrays = Callable[[Sequence[NDArray[Any]]], Sequence[NDArray[Any]]]
-"""Returns arrays that say the same, kept where whoever owns the evidence wants them; nobody changes them any more."""
+KeepArrays = Callable[[Sequence[Numbers]], Sequence[Numbers]]
+"""Stores read-only arrays and returns equal ones, for instance memory-mapped."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class IngestResult:
-    """What became of a batch's rows.
+    """How many rows of a batch were taken in, and what they changed.
 
-    ``accepted``; ``late``: their day is closed; ``misplaced``: before the epoch, or not at the start of a slot. Late
-    and misplaced rows change nothing. ``changed`` are the slots in which any cell changed, ascending, each with the columns
-    of the targets whose cells did.
+    ``late`` rows belong to a closed day; ``misplaced`` rows are before the epoch or not at the start of a slot. Both change
+    nothing. ``changed`` are the slots in which any cell changed, ascending, each with the columns of those cells.
     """
 
     accepted: int
     late: int
     misplaced: int
-    changed: Mapping[int, NDArray[np.int64]]
+    changed: Mapping[int, Ints]
 
 
 @dataclass(frozen=True, slots=True)
 class SlotState:
-    """One slot to be saved: int64 cells (vantages, targets), laid out as the id lists of ``EvidenceChanges``.
+    """One slot to be saved: int64 cells (vantages, targets), in the order of the id lists of ``EvidenceChanges``.
 
-    Where ids were added later it is narrower than they are; what is missing is empty.
+    Where ids were added later it is narrower than they are; the missing cells are empty.
     """
 
     slot: int
-    cells: NDArray[np.int64]
+    cells: Ints
 
 
 @dataclass(frozen=True, slots=True)
 class EvidenceChanges:
-    """All that changed since the last drain; the id lists are whole and only ever grow.
+    """Everything that changed since the last drain; the id lists are complete and only grow.
 
-    Save in this order: id lists, slots, days (ascending, as listed), and last the manifest of what had been taken in,
-    each file replaced as a whole. Whatever prefix of that a crash leaves, restoring it and taking in again everything
-    after the manifest gives the state of a run without the crash.
+    Save in this order: id lists, slots, days (ascending, as listed), and last the manifest, which states how far the
+    stream was read; replace each file atomically. Whatever prefix of that a crash leaves, restoring it and taking in
+    everything after the manifest again gives the state of a run without the crash.
     """
 
     targets: tuple[Target, ...]

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from services.indicator.array_types import Bools, Floats, Ints
 from services.indicator.intervals import LEVEL, LossBounds, LossMoments, bound_sets
 
 __all__ = ["AGREEMENT_DAYS", "DAY_HOURS", "FLAG_LEVEL", "Agreement", "HourlyCounts", "compare_hours"]
@@ -31,8 +31,6 @@ AGREEMENT_DAYS: Final = 4.0
 FLAG_LEVEL: Final = 0.999
 """The level of the difference's interval: a link that agrees is flagged in no more than one window of a thousand."""
 
-Numbers = NDArray[np.float64]
-
 _MANY: Final = 1e6  # degrees of freedom with which Student's distribution is the normal one
 
 
@@ -42,10 +40,10 @@ class HourlyCounts:
     which ``answered``.
     """
 
-    exchanges: NDArray[np.int64]
-    ok: NDArray[np.int64]
-    known: NDArray[np.int64]
-    answered: NDArray[np.int64]
+    exchanges: Ints
+    ok: Ints
+    known: Ints
+    answered: Ints
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,14 +55,14 @@ class Agreement:
     FLAG_LEVEL; ``disagrees`` where these leave out 0.
     """
 
-    compared: NDArray[np.int64]
-    told: NDArray[np.bool_]
+    compared: Ints
+    told: Bools
     logs: LossBounds
     probes: LossBounds
-    difference: Numbers
-    difference_low: Numbers
-    difference_high: Numbers
-    disagrees: NDArray[np.bool_]
+    difference: Floats
+    difference_low: Floats
+    difference_high: Floats
+    disagrees: Bools
 
 
 def compare_hours(of: HourlyCounts) -> Agreement:
@@ -97,19 +95,19 @@ def compare_hours(of: HourlyCounts) -> Agreement:
     )
 
 
-def _days(hours: Numbers) -> Numbers:
+def _days(hours: Floats) -> Floats:
     """Sums (m, d) of whole days and of what is left at the end."""
     number = -(-hours.shape[1] // DAY_HOURS)
     days = np.pad(hours, ((0, 0), (0, number * DAY_HOURS - hours.shape[1]))).reshape(len(hours), number, DAY_HOURS)
     return np.asarray(days.sum(axis=2), dtype=np.float64)
 
 
-def _residuals(part: Numbers, days: Numbers, total: Numbers) -> tuple[Numbers, Numbers]:
+def _residuals(part: Floats, days: Floats, total: Floats) -> tuple[Floats, Floats]:
     ratio = part.sum(axis=1) / total
     return ratio, part - ratio[:, None] * days
 
 
-def _ratio(part: Numbers, days: Numbers, total: Numbers) -> tuple[Numbers, Numbers]:
+def _ratio(part: Floats, days: Floats, total: Floats) -> tuple[Floats, Floats]:
     """Return Σpart / Σdays, and its variance with days as the units."""
     ratio, rest = _residuals(part, days, total)
     used = np.maximum((days > 0).sum(axis=1), 2)
@@ -117,7 +115,7 @@ def _ratio(part: Numbers, days: Numbers, total: Numbers) -> tuple[Numbers, Numbe
     return ratio, (used / (used - 1) * (rest**2).sum(axis=1) + 2.0 * beside) / total**2
 
 
-def _bounds(part: Numbers, days: Numbers, total: Numbers, least: Numbers, few: Numbers) -> LossBounds:
+def _bounds(part: Floats, days: Floats, total: Floats, least: Floats, few: Floats) -> LossBounds:
     """Bound a share that failed: what days tell, and one more day as bad as bad ones were, of ``least`` at least.
 
     ``few`` is by how much variances are raised for want of days.
@@ -130,7 +128,7 @@ def _bounds(part: Numbers, days: Numbers, total: Numbers, least: Numbers, few: N
     return bound_sets(LossMoments(ratio, few * variance, more, 2.0 * more**2, less, 2.0 * less**2))
 
 
-def _drawn(excess: Numbers) -> Numbers:
+def _drawn(excess: Floats) -> Floats:
     """Mean of an excess when days are drawn by it."""
     total = excess.sum(axis=1)
     return np.asarray(np.divide((excess**2).sum(axis=1), total, out=np.zeros_like(total), where=total > 0))

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from services.core.model import Estimate, Flow, Reconciliation, Register, Traffic, Volume
+from services.indicator.array_types import Bools, Ints
 from services.indicator.exchanges.agreement import Agreement, HourlyCounts, compare_hours
 from services.indicator.exchanges.silence import SILENCE_DAYS, Silence, judge_silence
 from services.indicator.exchanges.traffic import FlowsByLink, sum_traffic
@@ -38,8 +38,8 @@ class DailyFlows:
 
     carriers: tuple[Flow, ...]
     first_day: int
-    exchanges: NDArray[np.int64]
-    ok: NDArray[np.int64]
+    exchanges: Ints
+    ok: Ints
     since: int
 
 
@@ -69,7 +69,7 @@ def reconcile_links(
     of: HourlyCounts,
     windows: Mapping[int, WindowSpan],
     *,
-    clock: NDArray[np.int64],
+    clock: Ints,
     since: int,
     whole: int,
 ) -> Iterator[Reconciliation]:
@@ -123,9 +123,7 @@ def find_silent_links(
     return {days: _silent(arrays, found, heard, carried, span, days) for days, span in windows.items()}
 
 
-def _heard(
-    register: Register, arrays: RegisterArrays, found: FlowsByLink, used: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
+def _heard(register: Register, arrays: RegisterArrays, found: FlowsByLink, used: Bools) -> Bools:
     """Tell on which days anything is known that may have been exchanged on each link, (links, days)."""
     heard = np.zeros((len(arrays.links), used.shape[1]), np.bool_)
     for row, (link, of) in enumerate(zip(arrays.links, flows_per_link(found, arrays.links), strict=True)):
@@ -136,12 +134,7 @@ def _heard(
 
 
 def _silent(
-    arrays: RegisterArrays,
-    found: FlowsByLink,
-    heard: NDArray[np.bool_],
-    carried: DailyFlows,
-    span: WindowSpan,
-    days: int,
+    arrays: RegisterArrays, found: FlowsByLink, heard: Bools, carried: DailyFlows, span: WindowSpan, days: int
 ) -> tuple[list[Reconciliation], float | None]:
     if span.hours.stop - max(span.hours.start, carried.since) < SILENCE_DAYS * 24:
         return [], None
@@ -155,10 +148,7 @@ def _silent(
 
 
 def traffic_by_window(
-    arrays: RegisterArrays,
-    carried: DailyFlows,
-    windows: Mapping[int, WindowSpan],
-    unseen: Mapping[int, float | None],
+    arrays: RegisterArrays, carried: DailyFlows, windows: Mapping[int, WindowSpan], unseen: Mapping[int, float | None]
 ) -> tuple[Traffic, ...]:
     """Return the traffic of each window."""
     pairs = set(zip(arrays.consumer.tolist(), arrays.provider.tolist(), strict=True))

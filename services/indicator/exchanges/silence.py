@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import betaln
+
+from services.indicator.array_types import Bools
 
 __all__ = ["CHANCE", "SILENCE_DAYS", "Silence", "judge_silence"]
 
@@ -35,11 +36,11 @@ class Silence:
     SILENCE_DAYS.
     """
 
-    silent: NDArray[np.bool_]
+    silent: Bools
     unseen: float | None
 
 
-def judge_silence(used: NDArray[np.bool_], window: int) -> Silence:
+def judge_silence(used: Bools, window: int) -> Silence:
     """Judge the days from ``window`` on of all days that were read, (m, d): on which of them each link was used.
 
     The first day and the last may be read in part.
@@ -57,7 +58,7 @@ def judge_silence(used: NDArray[np.bool_], window: int) -> Silence:
     return Silence(~within.any(axis=1) & (chance <= CHANCE), unseen)
 
 
-def _unseen(used: NDArray[np.bool_]) -> float:
+def _unseen(used: Bools) -> float:
     times = used.sum(axis=1)
     seen, once, twice = (int((times >= 1).sum()), int((times == 1).sum()), int((times == 2).sum()))
     if not seen:

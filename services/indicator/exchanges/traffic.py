@@ -6,10 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from services.core.model import BusTraffic, Flow, Register, Traffic, Undeclared
+from services.indicator.array_types import Ints
 
 __all__ = ["MOST_UNDECLARED", "FlowsByLink", "assign_flows", "sum_traffic"]
 
@@ -46,12 +44,7 @@ def assign_flows(register: Register, carriers: Sequence[Flow]) -> FlowsByLink:
 
 
 def sum_traffic(
-    declared: set[tuple[str, str]],
-    carriers: Sequence[Flow],
-    *,
-    exchanges: NDArray[np.int64],
-    ok: NDArray[np.int64],
-    window_days: int,
+    declared: set[tuple[str, str]], carriers: Sequence[Flow], *, exchanges: Ints, ok: Ints, window_days: int
 ) -> Traffic:
     """Sum what carriers, (c,) each, carried in a window by bus, and by pair of agencies that is not ``declared``."""
     buses: Counter[str] = Counter()

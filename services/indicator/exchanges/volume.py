@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+
+from services.indicator.array_types import Bools, Floats, Ints
 
 __all__ = [
     "BLOCK_HOURS",
@@ -36,7 +37,7 @@ FEWEST: Final = 20.0
 UNUSUAL: Final = 6.0
 """How many robust standard deviations from the expected a volume is unusual."""
 
-_Hours = NDArray[np.int64] | NDArray[np.float64]
+_Hours = Ints | Floats
 
 _DAY, _WEEK = 24, 7
 _MEDIAN_SQUARE = 0.4549364231195724  # the median of a squared standard normal variable
@@ -51,14 +52,14 @@ class VolumeChange:
     ``trend`` is the change per week as a share of the volume, NaN before two weeks or without traffic.
     """
 
-    seen: NDArray[np.int64]
-    expected: NDArray[np.float64]
-    deviation: NDArray[np.float64]
-    unusual: NDArray[np.bool_]
-    trend: NDArray[np.float64]
+    seen: Ints
+    expected: Floats
+    deviation: Floats
+    unusual: Bools
+    trend: Floats
 
 
-def volume_change(counts: NDArray[np.int64], clock: NDArray[np.int64] | None = None) -> VolumeChange:
+def volume_change(counts: Ints, clock: Ints | None = None) -> VolumeChange:
     """Judge the end of consecutive whole hours (m, h), the last column being the latest.
 
     ``clock`` (h,) numbers the local hour that each begins in; without it, clocks never change.
@@ -80,7 +81,7 @@ def volume_change(counts: NDArray[np.int64], clock: NDArray[np.int64] | None = N
     )
 
 
-def _blocks(counts: _Hours) -> NDArray[np.float64]:
+def _blocks(counts: _Hours) -> Floats:
     """The last BLOCK_HOURS of the day that ends with the last hour, of the day before it, …: (m, days)."""
     hours = counts.shape[1]
     days = max(0, (hours - BLOCK_HOURS) // _DAY + 1)
@@ -89,13 +90,13 @@ def _blocks(counts: _Hours) -> NDArray[np.float64]:
     return np.asarray(sums[:, ends] - sums[:, ends - BLOCK_HOURS])
 
 
-def _expected(blocks: NDArray[np.float64], day: int) -> NDArray[np.float64]:
+def _expected(blocks: Floats, day: int) -> Floats:
     """The median of the same weekday's other blocks; the latest never counts among them."""
     others = [one for one in range(day % _WEEK, blocks.shape[1], _WEEK) if one not in (0, day)]
     return np.asarray(np.median(blocks[:, others], axis=1))
 
 
-def _deviation(blocks: NDArray[np.float64], expected: NDArray[np.float64]) -> NDArray[np.float64]:
+def _deviation(blocks: Floats, expected: Floats) -> Floats:
     past = range(1, blocks.shape[1])
     usual = np.stack([_expected(blocks, day) for day in past], axis=1)
     # Of a count that strays by its own square root alone this is 1/(e+1); of one that strays by a share, the share².
@@ -105,11 +106,11 @@ def _deviation(blocks: NDArray[np.float64], expected: NDArray[np.float64]) -> ND
     return np.where(judged, _apart(blocks[:, 0], expected) / spread, np.nan)
 
 
-def _apart(seen: NDArray[np.float64], expected: NDArray[np.float64]) -> NDArray[np.float64]:
+def _apart(seen: Floats, expected: Floats) -> Floats:
     return np.asarray(2.0 * (np.sqrt(seen + 0.25) - np.sqrt(expected + 0.25)))
 
 
-def _trend(counts: _Hours) -> NDArray[np.float64]:
+def _trend(counts: _Hours) -> Floats:
     """Theil and Sen's slope of log volume per week, between days of the same weekday only."""
     days = counts.shape[1] // _DAY
     if days < _WHOLE_DAYS:
@@ -125,7 +126,7 @@ def _trend(counts: _Hours) -> NDArray[np.float64]:
 _WEEK_HOURS = 168
 
 
-def align_to_clock(counts: NDArray[np.int64], clock: NDArray[np.int64]) -> NDArray[np.int64] | NDArray[np.float64]:
+def align_to_clock(counts: Ints, clock: Ints) -> Ints | Floats:
     """Lay out consecutive hours (m, h) by the local hour that each begins in, ``clock`` (h,), whose last is the latest.
 
     Returns a column for each local hour from the first to the last, (m, l); ``counts`` itself where clocks do not change.

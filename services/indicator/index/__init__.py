@@ -1,8 +1,9 @@
-"""The index of every set of links, its losses, levels and explanation (docs/method.md §3-5, §7)."""
+"""The index of every set of links, its losses, levels, explanation and error budgets (docs/method.md §3-5, §7)."""
 
 from services.indicator.index.error_budget import SPANS, BurnCounter, burn, burning_links
 from services.indicator.index.explain import Explanation, LinkCosts, explain_index, gather_shares
-from services.indicator.index.index import TOLERANCE, compute_indicators, strict_shares
+from services.indicator.index.index import compute_indicators, strict_shares
+from services.indicator.index.published import TOLERANCE, set_indexes
 from services.indicator.index.snapshot import IndicatorColumns, LinkColumns, Snapshot
 from services.indicator.index.tabulate import ServiceGroup, quantile_bands, tabulate_links
 from services.indicator.index.what_if import Imputation
@@ -24,6 +25,7 @@ __all__ = [
     "explain_index",
     "gather_shares",
     "quantile_bands",
+    "set_indexes",
     "strict_shares",
     "tabulate_links",
 ]

@@ -1,8 +1,7 @@
-"""How fast links burn their error budgets, from slot verdicts (docs/alerts.md).
+"""The rates at which links burn their error budgets, from slot verdicts (docs/alerts.md).
 
-A link's SLO leaves it a budget of 1 - slo. Over a span of slots, burn = (failed known slots / known slots) / budget: at 1
-the budget is used up exactly as fast as it comes. A slot that is unknown, or in which the link is not live, counts for
-nothing.
+A link's SLO leaves a budget of 1 - slo. Over a span of slots, burn = (failed known slots / known slots) / budget: at 1 the
+budget is used up exactly as fast as it accrues. Slots that are unknown, or in which the link is not live, do not count.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.model import Stage
+from services.indicator.array_types import Codes, Floats, Ints
 from services.indicator.register_arrays import RegisterArrays
 
 __all__ = ["LEAST_FAILED", "SPANS", "BurnCounter", "BurnSpan", "BurningLinks", "burn", "burning_links"]
@@ -23,7 +23,7 @@ __all__ = ["LEAST_FAILED", "SPANS", "BurnCounter", "BurnSpan", "BurningLinks", "
 
 @dataclass(frozen=True, slots=True)
 class BurnSpan:
-    """A span of time over which burning faster than ``threshold`` is worth an alert."""
+    """A span of time over which a burn rate above ``threshold`` raises an alert."""
 
     label: str
     seconds: int
@@ -39,53 +39,51 @@ SPANS = (
 )
 
 LEAST_FAILED = 3
-"""Fewer failed slots in a span burn nothing: one slot is a large share of an hour."""
+"""The fewest failed slots in a span that count as burning: one slot is a large share of an hour."""
 
 TOLERANCE = 1e-12  # .72 / .05 is 14.4, but not in double precision
-CELLS = 1 << 26  # verdicts asked for at a time when everything is counted anew
+CELLS = 1 << 26  # verdicts read at a time when everything is counted again
 
 Integer = np.signedinteger[Any]
 
-Verdicts = Callable[[range], NDArray[np.int8]]
+Verdicts = Callable[[range], Codes]
 """Verdicts (slots, n links) of consecutive slots in register order: a stage, or -1 where unknown or not live."""
 
 
 @dataclass(frozen=True, slots=True)
 class BurningLinks:
-    """Links that burn over one span: positions in the register and their burns, the fastest first."""
+    """Links that burn over one span: positions in the register and their burn rates, fastest first."""
 
     span: BurnSpan
-    links: NDArray[np.int64]
-    burn: NDArray[np.float64]
+    links: Ints
+    burn: Floats
 
 
-def burn(known: NDArray[Integer], failed: NDArray[Integer], slo: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Compute burn; 0 where nothing is known. The register keeps ``slo`` strictly between 0 and 1."""
+def burn(known: NDArray[Integer], failed: NDArray[Integer], slo: Floats) -> Floats:
+    """Compute burn rates; 0 where nothing is known. The register keeps ``slo`` strictly between 0 and 1."""
     share = np.zeros(np.broadcast_shapes(known.shape, slo.shape))
     np.divide(failed, known, out=share, where=known > 0)
-    rate: NDArray[np.float64] = share / (1.0 - slo)
+    rate: Floats = share / (1.0 - slo)
     return rate
 
 
-def burning_links(
-    known: NDArray[Integer], failed: NDArray[Integer], slo: NDArray[np.float64]
-) -> tuple[BurningLinks, ...]:
-    """Return who burns over each of SPANS. ``known`` and ``failed`` slots are (spans, n), ``slo`` (n,)."""
-    found = []
-    for span, known_here, failed_here in zip(SPANS, known, failed, strict=True):
-        links = np.flatnonzero(failed_here >= LEAST_FAILED)
-        rate = burn(known_here[links], failed_here[links], slo[links])
+def burning_links(known: NDArray[Integer], failed: NDArray[Integer], slo: Floats) -> tuple[BurningLinks, ...]:
+    """Return the burning links of each of SPANS. ``known`` and ``failed`` slots are (spans, n), ``slo`` (n,)."""
+    burning = []
+    for span, span_known, span_failed in zip(SPANS, known, failed, strict=True):
+        links = np.flatnonzero(span_failed >= LEAST_FAILED)
+        rate = burn(span_known[links], span_failed[links], slo[links])
         fast = rate >= span.threshold * (1.0 - TOLERANCE)
         links, rate = links[fast], rate[fast]
         order = np.argsort(-rate, kind="stable")
-        found.append(BurningLinks(span, links[order], rate[order]))
-    return tuple(found)
+        burning.append(BurningLinks(span, links[order], rate[order]))
+    return tuple(burning)
 
 
 class BurnCounter:
-    """Known and failed slots of every link over SPANS, counted slot by slot as slots come, change and go.
+    """Known and failed slots of every link over SPANS, updated slot by slot as slots arrive, change and expire.
 
-    Two bits per slot and link are kept of the longest span, so that a slot leaves its counts as it entered them.
+    Two bits per slot and link of the longest span are kept, so that a slot is subtracted as it was added.
     """
 
     def __init__(self, slot_seconds: int) -> None:
@@ -98,8 +96,8 @@ class BurnCounter:
     def update(self, arrays: RegisterArrays, end_slot: int, changed: Iterable[int], verdicts: Verdicts) -> None:
         """Count the spans that end at ``end_slot`` exclusive.
 
-        ``changed`` are the slots whose verdicts may have changed since the last update. A new register, or an end before
-        the last one, has everything counted anew.
+        ``changed`` are the slots whose verdicts may have changed since the last update. With a new register, or an end
+        before the last one, everything is counted again.
         """
         for _ in self.pieces(arrays, end_slot, changed, verdicts):
             pass
@@ -107,7 +105,7 @@ class BurnCounter:
     def pieces(
         self, arrays: RegisterArrays, end_slot: int, changed: Iterable[int], verdicts: Verdicts
     ) -> Iterator[None]:
-        """Update in pieces; the counts are right after the last. What changes in between is for the next update."""
+        """Update in pieces; the counts are right after the last one. Slots that change in between wait for the next update."""
         window = range(end_slot - max(self._lengths), end_slot)
         if arrays is not self._arrays or end_slot < self._end:
             self._arrays, self._slots = arrays, {}
@@ -119,31 +117,31 @@ class BurnCounter:
         for slot in fresh & self._slots.keys():
             for row, length in enumerate(self._lengths):
                 if self._end - length <= slot < self._end:
-                    self._take_off(row, slot)
+                    self._subtract(row, slot)
             del self._slots[slot]
         for row, length in enumerate(self._lengths):
             for slot in range(self._end - length, min(self._end, end_slot - length)):
-                self._take_off(row, slot)
+                self._subtract(row, slot)
         self._end = end_slot
         for run in _runs(sorted(fresh), max(1, CELLS // max(1, len(arrays.links)))):
-            self._enter(run, verdicts(run))
+            self._add(run, verdicts(run))
             yield
         for slot in [slot for slot in self._slots if slot < window.start]:
             del self._slots[slot]
 
-    def _enter(self, run: range, reached: NDArray[np.int8]) -> None:
+    def _add(self, run: range, reached: Codes) -> None:
         known = reached >= 0
         failed = known & (reached < Stage.OK)
         bits = np.packbits(known, axis=1), np.packbits(failed, axis=1)
-        for at in np.flatnonzero(known.any(axis=1)).tolist():
+        for row in np.flatnonzero(known.any(axis=1)).tolist():
             # Most links are known and few fail: compressed, three days of a million links take little room.
-            self._slots[run.start + at] = compress(bits[0][at].tobytes(), 1), compress(bits[1][at].tobytes(), 1)
+            self._slots[run.start + row] = compress(bits[0][row].tobytes(), 1), compress(bits[1][row].tobytes(), 1)
         for row, length in enumerate(self._lengths):
             inside = max(0, self._end - length - run.start)
             self.known[row] += known[inside:].sum(axis=0)
             self.failed[row] += failed[inside:].sum(axis=0)
 
-    def _take_off(self, row: int, slot: int) -> None:
+    def _subtract(self, row: int, slot: int) -> None:
         bits = self._slots.get(slot)
         if bits is not None:
             for counts, packed in zip((self.known, self.failed), bits, strict=True):
@@ -151,8 +149,8 @@ class BurnCounter:
 
 
 def _runs(slots: list[int], longest: int) -> Iterable[range]:
-    """Consecutive slots as ranges of at most ``longest``."""
-    breaks = [at for at in range(1, len(slots)) if slots[at] != slots[at - 1] + 1]
+    """Yield consecutive slots as ranges of at most ``longest``."""
+    breaks = [row for row in range(1, len(slots)) if slots[row] != slots[row - 1] + 1]
     for start, end in zip([0, *breaks], [*breaks, len(slots)], strict=True):
         run = range(slots[start], slots[end - 1] + 1) if end > start else range(0)
-        yield from (run[at : at + longest] for at in range(0, len(run), longest))
+        yield from (run[first : first + longest] for first in range(0, len(run), longest))

@@ -1,14 +1,15 @@
-"""The Cross-agency Integration Index with its bounds, for every grouping (docs/method.md §3-5)."""
+"""The Cross-agency Integration Index with its bounds, of every kind of set (docs/method.md §3-5)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from services.core.model import IndicatorKind, Stage
+from services.indicator.array_types import Bools, Floats, Ints
 from services.indicator.index.levels import NONE, service_levels
+from services.indicator.index.published import published_points
 from services.indicator.index.snapshot import IndicatorColumns, LinkColumns, Snapshot
 from services.indicator.intervals import HistorySums, Intervals, OutageHistory
 from services.indicator.register_arrays import RegisterArrays
@@ -25,21 +26,10 @@ from services.indicator.shares import (
 )
 from services.indicator.verdicts import EvidenceSource, WindowCounts
 
-__all__ = [
-    "METHOD_VERSION",
-    "TOLERANCE",
-    "IndicatorColumns",
-    "LinkColumns",
-    "Snapshot",
-    "compute_indicators",
-    "strict_shares",
-]
+__all__ = ["METHOD_VERSION", "compute_indicators", "strict_shares"]
 
 METHOD_VERSION = "3"
 """Changes whenever a formula of docs/method.md does."""
-
-# κ is a sum of shares; sums agree within 10⁻¹² (§5), so a κ that equals the threshold may miss it by as much.
-TOLERANCE = 1e-12
 
 
 def compute_indicators(
@@ -49,26 +39,26 @@ def compute_indicators(
     end_slot: int,
     evidence_sequence: int = 0,
     windows: Sequence[int] | None = None,
-    record: HistorySums | None = None,
+    history: HistorySums | None = None,
 ) -> Snapshot:
     """Compute every indicator over windows that end at ``end_slot`` exclusive; ``windows`` defaults to the policy's.
 
-    One register version applies to every window whole (§1). ``record`` is the memory of who asks again and again; with
-    or without it the result is the same.
+    One register version applies to every window as a whole (§1). ``history`` caches sums between calls; the result is the
+    same with or without it.
     """
     chosen = arrays.windows_days if windows is None else tuple(windows)
-    past = OutageHistory(record or HistorySums(), arrays, evidence, chosen, end_slot)
+    outages = OutageHistory(history or HistorySums(), arrays, evidence, chosen, end_slot)
     columns: dict[tuple[IndicatorKind, int], IndicatorColumns] = {}
     links: dict[int, LinkColumns] = {}
     for days in chosen:
         counts = evidence.window(arrays, days, end_slot)
         shares = link_shares(arrays, counts.slots, counts.counts)
-        margins = Intervals.of(past, shares, days)
+        intervals = Intervals.of(outages, shares, days)
         for kind in IndicatorKind:
             columns[kind, days] = (
-                _of_endpoints(arrays, counts, days)
+                _endpoint_columns(arrays, counts, days)
                 if kind is IndicatorKind.ENDPOINT
-                else _of_links(arrays, counts, shares, margins, kind, days)
+                else _set_columns(arrays, counts, shares, intervals, kind, days)
             )
         total = np.array([ordered_sum(shares.omega)])
         links[days] = LinkColumns(
@@ -92,19 +82,19 @@ def compute_indicators(
     )
 
 
-def _of_links(
+def _set_columns(
     arrays: RegisterArrays,
     counts: WindowCounts,
     shares: LinkShares,
-    margins: Intervals | None,
+    intervals: Intervals | None,
     kind: IndicatorKind,
     days: int,
 ) -> IndicatorColumns:
-    """CII, bounds and losses of every set of links of this kind (§5)."""
+    """Compute CII, bounds, interval and losses of every set of links of this kind (§5)."""
     ids, group, weight = grouping(arrays, shares, kind)
     groups, in_force = len(ids), shares.slots > 0
 
-    def number(links: NDArray[np.bool_]) -> NDArray[np.int64]:
+    def count(links: Bools) -> Ints:
         if kind is IndicatorKind.LINK:
             return links.astype(np.int64)
         return np.bincount(group if links.all() else group[links], minlength=groups)
@@ -116,8 +106,8 @@ def _of_links(
         lost = np.array([group_sums(group, weight * stage, groups) for stage in shares.profile])
         losses = ratio(lost, means.total[np.newaxis], otherwise=0.0)
     strict_point, strict_lower, strict_upper = strict_shares(arrays, counts, kind, groups)
-    point = _published(arrays, means.estimate, means.known_share)
-    low, high = (point, point) if margins is None else margins.interval(kind, point)
+    point = published_points(arrays, means.estimate, means.known_share)
+    low, high = (point, point) if intervals is None else intervals.interval(kind, point)
     return IndicatorColumns(
         kind=kind,
         window_days=days,
@@ -134,17 +124,17 @@ def _of_links(
         strict_point=strict_point,
         strict_lower=strict_lower,
         strict_upper=strict_upper,
-        links_required=number(in_force),
-        links_known=number(in_force & (shares.known > 0)),
-        links_absent=number(in_force & arrays.absent),
+        links_required=count(in_force),
+        links_known=count(in_force & (shares.known > 0)),
+        links_absent=count(in_force & arrays.absent),
         level=service_levels(arrays, shares.slots, shares.counts, strict_lower)
         if kind is IndicatorKind.SERVICE
         else np.full(groups, NONE, dtype=np.int8),
     )
 
 
-def _of_endpoints(arrays: RegisterArrays, counts: WindowCounts, days: int) -> IndicatorColumns:
-    """Endpoints by themselves: as links without a register span, imputed from nothing, and never part of the CII."""
+def _endpoint_columns(arrays: RegisterArrays, counts: WindowCounts, days: int) -> IndicatorColumns:
+    """Compute endpoints like links that are in force in every slot; never imputed, and never part of the CII."""
     slots, known = counts.endpoint_slots, counts.endpoint_counts.sum(axis=0)
     stages = ratio(counts.endpoint_counts, known[np.newaxis], otherwise=0.0)
     lower = ratio(counts.endpoint_counts[Stage.OK], slots, otherwise=0.0)
@@ -158,7 +148,7 @@ def _of_endpoints(arrays: RegisterArrays, counts: WindowCounts, days: int) -> In
         ids=arrays.endpoints,
         applies=slots > 0,
         estimate=estimate,
-        point=_published(arrays, estimate, known_share),
+        point=published_points(arrays, estimate, known_share),
         lower=lower,
         upper=upper,
         known_share=known_share,
@@ -177,10 +167,10 @@ def _of_endpoints(arrays: RegisterArrays, counts: WindowCounts, days: int) -> In
 
 def strict_shares(
     arrays: RegisterArrays, counts: WindowCounts, kind: IndicatorKind, groups: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """E with its bounds (§4): v_s-weighted means over services; a provider, a link and an endpoint have none.
+) -> tuple[Floats, Floats, Floats]:
+    """Return E with its bounds (§4): v_s-weighted means over services; providers, links and endpoints have none.
 
-    E asks whether every link works, so the weights of links play no part in it: a link that weighs nothing counts.
+    E is about whether every link works and does not use the weights of links: a link that weighs nothing counts.
     """
     slots, up, judged = counts.service_slots, counts.up, counts.up + counts.down
     lower = ratio(up, slots, otherwise=np.nan)
@@ -199,15 +189,9 @@ def strict_shares(
             unset = np.full(groups, np.nan)
             return unset, unset, unset
 
-    def mean(values: NDArray[np.float64], over: NDArray[np.bool_]) -> NDArray[np.float64]:
-        weight = np.where(over, arrays.service_weight, 0.0)
-        weighed = group_sums(group, weight * np.nan_to_num(values), groups)
-        return ratio(weighed, group_sums(group, weight, groups), otherwise=np.nan)
+    def mean(values: Floats, counted: Bools) -> Floats:
+        weight = np.where(counted, arrays.service_weight, 0.0)
+        weighted = group_sums(group, weight * np.nan_to_num(values), groups)
+        return ratio(weighted, group_sums(group, weight, groups), otherwise=np.nan)
 
     return mean(point, judged > 0), mean(lower, slots > 0), mean(upper, slots > 0)
-
-
-def _published(
-    arrays: RegisterArrays, estimate: NDArray[np.float64], known_share: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    return np.where(known_share >= arrays.publish_threshold - TOLERANCE, estimate, np.nan)

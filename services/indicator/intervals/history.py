@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from services.core.model import IndicatorKind, Stage
+from services.indicator.array_types import Floats, Ints
 from services.indicator.intervals.outages import OutageAccumulator, OutageTotals
 from services.indicator.intervals.sets import LinkSets
 from services.indicator.register_arrays import RegisterArrays
@@ -40,8 +40,8 @@ class HistorySums:
     def __init__(self) -> None:
         self._arrays: RegisterArrays | None = None
         self._sums: dict[int, tuple[Sequence[CauseSums], OutageAccumulator]] = {}
-        self._met: dict[int, tuple[Sequence[CauseSums], NDArray[np.int64]]] = {}
-        self._losses: dict[int, tuple[CauseSums, Mapping[IndicatorKind, NDArray[np.float64]]]] = {}
+        self._met: dict[int, tuple[Sequence[CauseSums], Ints]] = {}
+        self._losses: dict[int, tuple[CauseSums, Mapping[IndicatorKind, Floats]]] = {}
         self._sets: dict[IndicatorKind, LinkSets] = {}
 
     def spells(self, window: int, days: Sequence[DayEvidence], slot_seconds: int) -> OutageTotals:
@@ -59,7 +59,7 @@ class HistorySums:
             total.add(row)
         return total.spells()
 
-    def met(self, window: int, days: Sequence[DayEvidence], agencies: int) -> NDArray[np.int64]:
+    def met(self, window: int, days: Sequence[DayEvidence], agencies: int) -> Ints:
         """Count each link's live known slots (n,) that surely fell into the bus's downtime; ``window`` as in ``spells``.
 
         Of a day those that failed with the bus; or where fewer slots are unknown than the bus was down in, at least the rest
@@ -80,14 +80,14 @@ class HistorySums:
 
     def daily(
         self, arrays: RegisterArrays, days: Sequence[DayEvidence], whole_day: int
-    ) -> Mapping[IndicatorKind, Sequence[NDArray[np.float64]]]:
+    ) -> Mapping[IndicatorKind, Sequence[Floats]]:
         """Return each set's bus-free loss of each day, by kind (sets,) for each of the days, NaN where nothing is known.
 
         Days of which fewer than half of the ``whole_day`` slots are in the span say too little, and are NaN.
         """
         self._see(arrays)
-        found: dict[IndicatorKind, list[NDArray[np.float64]]] = {kind: [] for kind in AGGREGATES}
-        losses: dict[int, tuple[CauseSums, Mapping[IndicatorKind, NDArray[np.float64]]]] = {}
+        found: dict[IndicatorKind, list[Floats]] = {kind: [] for kind in AGGREGATES}
+        losses: dict[int, tuple[CauseSums, Mapping[IndicatorKind, Floats]]] = {}
         for day in days:
             rows, of_day = self._losses.get(day.day, (None, None))
             if rows is not day.causes or of_day is None:
@@ -111,7 +111,7 @@ class HistorySums:
             self._arrays = arrays
             self._losses, self._sets = {}, {}
 
-    def _of_day(self, arrays: RegisterArrays, day: DayEvidence) -> dict[IndicatorKind, NDArray[np.float64]]:
+    def _of_day(self, arrays: RegisterArrays, day: DayEvidence) -> dict[IndicatorKind, Floats]:
         known = day.causes.known[1 + len(arrays.agencies) :]
         weight = np.where(arrays.required.in_force(day.day), arrays.weight, 0.0)
         within = ratio(weight, group_sums(arrays.service, weight, len(arrays.services))[arrays.service], otherwise=0.0)
@@ -135,7 +135,7 @@ def _begin(kept: Sequence[CauseSums], settled: Sequence[CauseSums]) -> bool:
     return 0 < len(kept) <= len(settled) and same
 
 
-def _meet(total: NDArray[np.int64], day: DayEvidence) -> None:
+def _meet(total: Ints, day: DayEvidence) -> None:
     down = int(day.causes.down[0])
     if down:
         known = day.tally.sum(axis=0, dtype=np.int64) * day.live
@@ -143,7 +143,7 @@ def _meet(total: NDArray[np.int64], day: DayEvidence) -> None:
         total += np.maximum(charged, np.maximum(down - day.slots + known, 0) * day.live)
 
 
-def _groups(arrays: RegisterArrays, kind: IndicatorKind) -> tuple[NDArray[np.int64], int]:
+def _groups(arrays: RegisterArrays, kind: IndicatorKind) -> tuple[Ints, int]:
     match kind:
         case IndicatorKind.SECTOR:
             return arrays.sector, len(arrays.sectors)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from services.core.model import IndicatorKind, Stage
+from services.indicator.array_types import Bools, Floats
 from services.indicator.calendar import RECORD_DAYS
 from services.indicator.intervals.history import HistorySums
 from services.indicator.intervals.loss_bounds import LossBounds
@@ -90,11 +90,11 @@ class Intervals:
     past: OutageHistory
     shares: LinkShares
     causes: WindowCauses
-    connected: NDArray[np.float64]
-    met: NDArray[np.float64]
-    charged: NDArray[np.float64]
-    loss: NDArray[np.float64]
-    seen: NDArray[np.bool_]
+    connected: Floats
+    met: Floats
+    charged: Floats
+    loss: Floats
+    seen: Bools
     guards: dict[IndicatorKind, CommonModeGuard]
 
     @classmethod
@@ -122,9 +122,7 @@ class Intervals:
             guards={kind: guard.over(length) for kind, guard in past.guards(reach).items()},
         )
 
-    def interval(
-        self, kind: IndicatorKind, point: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def interval(self, kind: IndicatorKind, point: Floats) -> tuple[Floats, Floats]:
         """Return the interval's ends around each ``point`` of this kind, NaN where there is none.
 
         A link of which nothing is known is taken to be like the others of its set, as far as they were seen.
@@ -151,7 +149,7 @@ class Intervals:
         high = np.where(seen, connected * (1.0 - bounds.low), connected)
         return np.minimum(low, point), np.maximum(high, point)
 
-    def _bus(self, exposure: NDArray[np.float64]) -> LossBounds:
+    def _bus(self, exposure: Floats) -> LossBounds:
         """Scale the bus's loss to what it took along of what it met."""
         bus = self.causes.bus
         return LossBounds(exposure * bus.loss, exposure * bus.low, exposure * bus.high)

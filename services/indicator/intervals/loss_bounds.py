@@ -7,8 +7,9 @@ from functools import cache
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import gammaincinv
+
+from services.indicator.array_types import Floats, Ints
 
 __all__ = ["LEVEL", "SMALLEST_SHAPE", "LossBounds", "bound_loss", "gamma_ratio"]
 
@@ -27,12 +28,12 @@ _LOW, _HIGH = (1 - LEVEL) / 2, (1 + LEVEL) / 2
 class LossBounds:
     """An estimated loss with its bounds, low ≤ loss ≤ high, shares in [0, 1], (m,) each."""
 
-    loss: NDArray[np.float64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
+    loss: Floats
+    low: Floats
+    high: Floats
 
 
-def gamma_ratio(probability: float, shape: NDArray[np.float64]) -> NDArray[np.float64]:
+def gamma_ratio(probability: float, shape: Floats) -> Floats:
     """g(p; k): the quantile at p of a gamma variable of shape k, divided by k; k is floored at SMALLEST_SHAPE.
 
     From a table in log k of (g - 1)√k, which varies slowly and tends to the normal quantile: the error of g is below
@@ -46,21 +47,21 @@ def gamma_ratio(probability: float, shape: NDArray[np.float64]) -> NDArray[np.fl
 class _Table:
     """Values at equal steps, and straight lines between them."""
 
-    grid: NDArray[np.float64]
-    values: NDArray[np.float64]
-    slopes: NDArray[np.float64]
+    grid: Floats
+    values: Floats
+    slopes: Floats
 
-    def at(self, place: NDArray[np.float64]) -> NDArray[np.float64]:
+    def at(self, place: Floats) -> Floats:
         """Return what ``np.interp`` does. It searches for every place; here steps are equal, so each says where it is."""
         grid = self.grid
         place = np.clip(place, grid[0], grid[-1])
         step = ((place - grid[0]) * ((len(grid) - 1) / (grid[-1] - grid[0]))).astype(np.int64)
         step -= place < grid[step]  # rounding may have led one step too far,
         step += place >= self._next(step)  # or not far enough
-        found: NDArray[np.float64] = self.slopes[step] * (place - grid[step]) + self.values[step]
+        found: Floats = self.slopes[step] * (place - grid[step]) + self.values[step]
         return found
 
-    def _next(self, step: NDArray[np.int64]) -> NDArray[np.float64]:
+    def _next(self, step: Ints) -> Floats:
         return np.append(self.grid[1:], np.inf)[step]
 
 
@@ -72,12 +73,7 @@ def _table(probability: float) -> _Table:
     return _Table(grid, values, np.append(np.diff(values) / np.diff(grid), 0.0))
 
 
-def bound_loss(
-    loss: NDArray[np.float64],
-    variance: NDArray[np.float64],
-    more: NDArray[np.float64],
-    more_square: NDArray[np.float64],
-) -> LossBounds:
+def bound_loss(loss: Floats, variance: Floats, more: Floats, more_square: Floats) -> LossBounds:
     """Bound a loss y ≤ ½ of variance v, if one more outage would add w = ``more``, with second moment ``more_square``.
 
     Lower odds o·g(.025; o²/v), or 0 if y = 0; upper odds (o + w)·g(.975; (o + w)²/(v + w₂)), where o = y/(1 - y) and v,
@@ -92,7 +88,7 @@ def bound_loss(
     return LossBounds(loss, np.minimum(loss, low / (1.0 + low)), np.maximum(loss, high / (1.0 + high)))
 
 
-def _shape(mean: NDArray[np.float64], variance: NDArray[np.float64]) -> NDArray[np.float64]:
+def _shape(mean: Floats, variance: Floats) -> Floats:
     square = mean**2
     # Without variance the mean is exact; without a mean it does not matter, for the quantile is multiplied by it.
     return np.divide(square, variance, out=np.full_like(square, _LARGEST_SHAPE), where=variance > 0)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from services.indicator.array_types import Floats
 from services.indicator.verdicts import CauseSums, pause_slots
 
 __all__ = ["OutageAccumulator", "OutageTotals"]
@@ -20,10 +21,10 @@ class OutageTotals:
     Q is about the sum of the squared lengths of the outages.
     """
 
-    known: NDArray[np.float64]
-    down: NDArray[np.float64]
-    outages: NDArray[np.float64]
-    squares: NDArray[np.float64]
+    known: Floats
+    down: Floats
+    outages: Floats
+    squares: Floats
 
     def part(self, causes: slice) -> OutageTotals:
         """Return some of the causes."""
@@ -81,6 +82,6 @@ class OutageAccumulator:
         )
 
 
-def _chain(down: NDArray[np.int32], outages: NDArray[np.int32]) -> NDArray[np.float64]:
-    found: NDArray[np.float64] = 2.0 * down.astype(np.float64) ** 2 / (outages + 1.0)
+def _chain(down: NDArray[np.int32], outages: NDArray[np.int32]) -> Floats:
+    found: Floats = 2.0 * down.astype(np.float64) ** 2 / (outages + 1.0)
     return found

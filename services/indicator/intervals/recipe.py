@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from services.indicator.array_types import Floats, Ints
 from services.indicator.intervals.loss_bounds import LossBounds, bound_loss
 from services.indicator.intervals.outages import OutageTotals
 
@@ -47,9 +47,9 @@ class PooledLengths:
 class OutageLengths:
     """How long spells of c causes are, in hours: m the ``mean`` of an outage, M the mean ``square``, and ``mean_up``."""
 
-    mean: NDArray[np.float64]
-    square: NDArray[np.float64]
-    mean_up: NDArray[np.float64]
+    mean: Floats
+    square: Floats
+    mean_up: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,12 +60,12 @@ class LossMoments:
     on the scale of 1 - loss. All (c,), 0 where nothing is known of a cause.
     """
 
-    loss: NDArray[np.float64]
-    variance: NDArray[np.float64]
-    more: NDArray[np.float64]
-    more_square: NDArray[np.float64]
-    less: NDArray[np.float64]
-    less_square: NDArray[np.float64]
+    loss: Floats
+    variance: Floats
+    more: Floats
+    more_square: Floats
+    less: Floats
+    less_square: Floats
 
 
 def pool_causes(record: OutageTotals) -> PooledLengths:
@@ -135,7 +135,7 @@ def bound_sets(of: LossMoments) -> LossBounds:
     return LossBounds(of.loss, found.low, found.high)
 
 
-def mirrored_losses(loss: NDArray[np.float64]) -> NDArray[np.int64]:
+def mirrored_losses(loss: Floats) -> Ints:
     """Return which losses are bounded by the share that works: of no others one more up-spell needs to be known."""
     return np.flatnonzero(loss > 0.5)
 
@@ -151,9 +151,7 @@ def bound_bus(window: OutageTotals, record: OutageTotals) -> LossBounds:
     return LossBounds(own.loss, own.low, np.where(own.low > past.loss, np.maximum(high, own.high), high))
 
 
-def _of_bus(
-    span: OutageTotals, mean: NDArray[np.float64], square: NDArray[np.float64], mean_up: NDArray[np.float64]
-) -> LossBounds:
+def _of_bus(span: OutageTotals, mean: Floats, square: Floats, mean_up: Floats) -> LossBounds:
     per_hour = np.divide(1.0, span.known, out=np.zeros_like(span.known), where=span.known > 0)
     loss = span.down * per_hour
     scale = (1.0 - loss) * per_hour

@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from services.indicator.array_types import Floats, Ints
 from services.indicator.intervals.loss_bounds import LossBounds
 from services.indicator.intervals.outages import OutageTotals
 from services.indicator.intervals.recipe import (
@@ -79,13 +79,13 @@ class LinkSets:
     """
 
     size: int
-    group: NDArray[np.int64]
-    pair: NDArray[np.int64]
-    pair_group: NDArray[np.int64]
-    pair_provider: NDArray[np.int64]
+    group: Ints
+    pair: Ints
+    pair_group: Ints
+    pair_provider: Ints
 
     @classmethod
-    def of(cls, group: NDArray[np.int64], size: int, provider: NDArray[np.int64]) -> LinkSets:
+    def of(cls, group: Ints, size: int, provider: Ints) -> LinkSets:
         """Find the pairs of links with these sets, of which there are ``size``, and these providers."""
         providers = int(provider.max(initial=0)) + 1
         pairs, pair = np.unique(group * providers + provider, return_inverse=True)
@@ -93,7 +93,7 @@ class LinkSets:
         return cls(size, group, pair, pair_group, pair_provider)
 
 
-def bound_links(causes: WindowCauses, provider: NDArray[np.int64], loss: NDArray[np.float64]) -> LossBounds:
+def bound_links(causes: WindowCauses, provider: Ints, loss: Floats) -> LossBounds:
     """Bound each link's bus-free ``loss`` (n,), as an aggregate of its ``provider`` (n,) and its own faults."""
     providers, own = causes.providers, causes.own
     less, less_square = np.zeros_like(loss), np.zeros_like(loss)
@@ -113,7 +113,7 @@ def bound_links(causes: WindowCauses, provider: NDArray[np.int64], loss: NDArray
 
 
 def bound_groups(
-    sets: LinkSets, weight: NDArray[np.float64], loss: NDArray[np.float64], causes: WindowCauses, guard: CommonModeGuard
+    sets: LinkSets, weight: Floats, loss: Floats, causes: WindowCauses, guard: CommonModeGuard
 ) -> LossBounds:
     """Bound the bus-free loss of each set: y = Σωy/Σω, v = ΣW_c²·v_c, w = max W_c·a_c, w₂ = max W_c²·b_c.
 
@@ -127,7 +127,7 @@ def bound_groups(
 
     provider = sets.pair_provider
 
-    def largest(of_pairs: NDArray[np.float64], of_links: NDArray[np.float64]) -> NDArray[np.float64]:
+    def largest(of_pairs: Floats, of_links: Floats) -> Floats:
         found = np.zeros(sets.size)
         np.maximum.at(found, sets.pair_group, of_pairs)
         np.maximum.at(found, sets.group, of_links)
@@ -160,12 +160,12 @@ class CommonModeGuard:
     ``variance`` of the mean loss over some days; what one ``more`` bad day would add to it, and its ``more_square``.
     """
 
-    variance: NDArray[np.float64]
-    more: NDArray[np.float64]
-    more_square: NDArray[np.float64]
+    variance: Floats
+    more: Floats
+    more_square: Floats
 
     @classmethod
-    def of(cls, daily: Sequence[NDArray[np.float64]]) -> CommonModeGuard:
+    def of(cls, daily: Sequence[Floats]) -> CommonModeGuard:
         """Guard a window of one day by the ``daily`` bus-free losses of its record, (sets,) for each day.
 
         The variance is γ₀ + 2·max(γ₁, 0), with γ₀ the variance and γ₁ the lag-1 autocovariance of a day's loss.
@@ -178,7 +178,7 @@ class CommonModeGuard:
         return cls(*(np.concatenate(some) for some in zip(*parts, strict=True)))
 
     @staticmethod
-    def _of_some(daily: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+    def _of_some(daily: Floats) -> tuple[Floats, ...]:
         known = ~np.isnan(daily)
         count = known.sum(axis=0)
         mean = ratio(np.where(known, daily, 0.0).sum(axis=0), count, otherwise=0.0)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from services.core.model import IndicatorKind
+from services.indicator.array_types import Bools, Floats, Ints
 from services.indicator.index import strict_shares
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.shares import group_sums, grouping, link_shares, mean_share, ratio
@@ -35,7 +35,7 @@ class SwitchCases:
     ids: tuple[str, ...]
     states: tuple[tuple[str, ...], ...]
     base: tuple[int, ...]
-    values: NDArray[np.float64]
+    values: Floats
 
 
 def compute_cases(
@@ -45,7 +45,7 @@ def compute_cases(
     *,
     windows: Sequence[int],
     window: int,
-    volumes: NDArray[np.int64] | None,
+    volumes: Ints | None,
 ) -> SwitchCases:
     """Compute every combination for the agencies as consumers or as providers.
 
@@ -71,9 +71,7 @@ def compute_cases(
     return SwitchCases(kind, arrays.agencies, states, base, values)
 
 
-def reweigh(
-    arrays: RegisterArrays, weights: str, in_force: NDArray[np.bool_], volumes: NDArray[np.int64] | None
-) -> RegisterArrays:
+def reweigh(arrays: RegisterArrays, weights: str, in_force: Bools, volumes: Ints | None) -> RegisterArrays:
     """Return the register with other weights: ``service`` leaves the register's, each service counting by v_s.
 
     ``link``: each link counts by its own w, so a service by those of its links in force. ``volume``: by its exchanges
@@ -95,9 +93,7 @@ def reweigh(
     return replace(arrays, weight=weight, service_weight=group_sums(arrays.service, weight, services))
 
 
-def _values(
-    arrays: RegisterArrays, counts: WindowCounts, kind: IndicatorKind
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _values(arrays: RegisterArrays, counts: WindowCounts, kind: IndicatorKind) -> tuple[Floats, Floats]:
     """Return I and E of every agency, each (2, agencies): unknown imputed, and counted as not served."""
     shares = link_shares(arrays, counts.slots, counts.counts)
     ids, group, weight = grouping(arrays, shares, kind)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import uniform
 
 from services.core.model import IndicatorKind, RankBand, RankSensitivity, SwitchIndex
+from services.indicator.array_types import Floats, Ints
 from services.indicator.index import TOLERANCE
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.sensitivity.cases import SWITCHES, SwitchCases, compute_cases
@@ -42,7 +42,7 @@ def analyse_ranks(
     *,
     windows: Sequence[int],
     window: int,
-    volumes: NDArray[np.int64] | None = None,
+    volumes: Ints | None = None,
 ) -> tuple[Ranking, ...]:
     """Rank the agencies as consumers and as providers in every combination of switches; arguments as ``compute_cases`` has."""
     return tuple(
@@ -51,7 +51,7 @@ def analyse_ranks(
     )
 
 
-def rank_descending(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def rank_descending(values: Floats) -> Floats:
     """Rank values (…, m), the largest first; those that are equal share the better rank, and NaN has none.
 
     Sums of the same terms agree within 10⁻¹² (§5), so what differs by less is equal.
@@ -86,18 +86,18 @@ def _ranking(cases: SwitchCases) -> Ranking:
     )
 
 
-def _quantile(ranks: NDArray[np.float64], part: float) -> NDArray[np.float64]:
+def _quantile(ranks: Floats, part: float) -> Floats:
     """Return of each column the least rank that so large a part of its ranks, which are not all NaN, does not exceed."""
     there = (~np.isnan(ranks)).sum(axis=0)
     at = np.maximum(np.ceil(part * there).astype(np.int64), 1) - 1
     return np.asarray(np.take_along_axis(np.sort(ranks, axis=0), at[np.newaxis], axis=0)[0])
 
 
-def _switches(states: Sequence[tuple[str, ...]], shift: NDArray[np.float64]) -> tuple[SwitchIndex, ...]:
+def _switches(states: Sequence[tuple[str, ...]], shift: Floats) -> tuple[SwitchIndex, ...]:
     """Sobol' indices of a table of results, all states of a switch being equally likely."""
     last = np.array(shift.shape)[:, np.newaxis] - 1
 
-    def look_up(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    def look_up(points: Floats) -> Floats:
         return np.asarray(shift[tuple(np.minimum(points.astype(np.int64), last))])
 
     found = estimate_indices(look_up, [uniform(0, len(names)) for names in states])

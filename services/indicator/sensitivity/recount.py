@@ -8,9 +8,9 @@ from datetime import timedelta
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from services.core.model import MeasurementColumns, Outcome, Reason, Register, Target
+from services.indicator.array_types import Ints
 from services.indicator.calendar import Calendar
 from services.indicator.evidence import Evidence
 from services.indicator.register_arrays import RegisterArrays
@@ -23,8 +23,8 @@ __all__ = ["TargetLimits", "recount_dump", "rejudge"]
 class TargetLimits:
     """τ (``latency``) and φ (``age``) of the targets of a set of columns, (targets,) microseconds; -1 = not judged."""
 
-    latency: NDArray[np.int64]
-    age: NDArray[np.int64]
+    latency: Ints
+    age: Ints
 
     @classmethod
     def of(cls, register: Register, targets: tuple[Target, ...]) -> TargetLimits:
@@ -111,7 +111,7 @@ class _Rows:
 
     columns: MeasurementColumns
     limits: TargetLimits
-    order: NDArray[np.int64]
+    order: Ints
 
     @classmethod
     def of(cls, register: Register, columns: MeasurementColumns) -> _Rows:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import sobol_indices
+
+from services.indicator.array_types import Floats
 
 __all__ = ["REPEATS", "SAMPLES", "SEED", "SobolIndices", "estimate_indices"]
 
@@ -26,14 +27,14 @@ SEED: Final = 20260321
 class SobolIndices:
     """First and total order of each of d inputs, (d,), and their standard errors. All 0 where nothing varies."""
 
-    first: NDArray[np.float64]
-    first_error: NDArray[np.float64]
-    total: NDArray[np.float64]
-    total_error: NDArray[np.float64]
+    first: Floats
+    first_error: Floats
+    total: Floats
+    total_error: Floats
 
 
 def estimate_indices(
-    function: Callable[[NDArray[np.float64]], NDArray[np.float64]], inputs: Sequence[Any], *, samples: int = SAMPLES
+    function: Callable[[Floats], Floats], inputs: Sequence[Any], *, samples: int = SAMPLES
 ) -> SobolIndices:
     """Estimate the indices of ``function``, which takes points (d, n) to results (n,).
 
@@ -49,7 +50,7 @@ def estimate_indices(
         for orders in ([one.first_order for one in found], [one.total_order for one in found])
     )
 
-    def error(orders: NDArray[np.float64]) -> NDArray[np.float64]:
+    def error(orders: Floats) -> Floats:
         return np.asarray(orders.std(axis=0, ddof=1) / np.sqrt(REPEATS))
 
     return SobolIndices(first.mean(axis=0), error(first), total.mean(axis=0), error(total))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from services.core.model import Probe, Register
+from services.indicator.array_types import Bools, Ints
 from services.indicator.register_arrays import RegisterArrays
 
 __all__ = ["AgencyNetwork"]
@@ -24,15 +24,15 @@ class AgencyNetwork:
     ``need`` (n,) which of k needs a link is part of: service ``needy`` (k,) needs provider ``needed`` (k,).
     """
 
-    pair: NDArray[np.int64]
-    consumer: NDArray[np.int64]
-    provider: NDArray[np.int64]
-    reverse: NDArray[np.int64]
-    within: NDArray[np.bool_]
-    bus: NDArray[np.bool_]
-    need: NDArray[np.int64]
-    needy: NDArray[np.int64]
-    needed: NDArray[np.int64]
+    pair: Ints
+    consumer: Ints
+    provider: Ints
+    reverse: Ints
+    within: Bools
+    bus: Bools
+    need: Ints
+    needy: Ints
+    needed: Ints
 
     @classmethod
     def of(cls, register: Register, arrays: RegisterArrays) -> AgencyNetwork:
@@ -52,9 +52,7 @@ class AgencyNetwork:
         )
 
     @classmethod
-    def arrange(
-        cls, arrays: RegisterArrays, *, agency_sector: NDArray[np.int64], bus: NDArray[np.bool_]
-    ) -> AgencyNetwork:
+    def arrange(cls, arrays: RegisterArrays, *, agency_sector: Ints, bus: Bools) -> AgencyNetwork:
         """Arrange a register, given each agency's sector and which links go over the bus."""
         pair, consumer, provider = _combinations(arrays.consumer, arrays.provider, len(arrays.agencies))
         need, needy, needed = _combinations(arrays.service, arrays.provider, len(arrays.agencies))
@@ -75,15 +73,13 @@ def _asks_the_bus(probe: Probe) -> bool:
     return probe.kind in _BUS_KINDS or any(_asks_the_bus(step.probe) for step in probe.steps)
 
 
-def _combinations(
-    one: NDArray[np.int64], other: NDArray[np.int64], others: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+def _combinations(one: Ints, other: Ints, others: int) -> tuple[Ints, Ints, Ints]:
     """Return which combination each row has, and the two parts of every combination, sorted."""
     found, row = np.unique(one * max(others, 1) + other, return_inverse=True)
     return row.astype(np.int64), found // max(others, 1), found % max(others, 1)
 
 
-def _reverse(consumer: NDArray[np.int64], provider: NDArray[np.int64], agencies: int) -> NDArray[np.int64]:
+def _reverse(consumer: Ints, provider: Ints, agencies: int) -> Ints:
     """Return where each pair's other way round is among the pairs, which are sorted; -1 where it is not."""
     pairs, wanted = consumer * agencies + provider, provider * agencies + consumer
     found = np.minimum(np.searchsorted(pairs, wanted), len(pairs) - 1)

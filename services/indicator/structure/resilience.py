@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from services.indicator.array_types import Bools, Floats
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.shares import group_sums, ordered_sum, ratio
 from services.indicator.structure.network import AgencyNetwork
@@ -23,16 +23,14 @@ class NodeLoss:
     resilience.
     """
 
-    providers: NDArray[np.float64]
+    providers: Floats
     bus: float
     bus_links: int
     resilience: float | None
     weakest: int | None
 
 
-def node_losses(
-    arrays: RegisterArrays, network: AgencyNetwork, in_force: NDArray[np.bool_], strict: NDArray[np.float64]
-) -> NodeLoss:
+def node_losses(arrays: RegisterArrays, network: AgencyNetwork, in_force: Bools, strict: Floats) -> NodeLoss:
     """Let each node fail by itself; ``in_force`` (n,) links, ``strict`` (s,) E_s of each service, NaN where unset.
 
     A node that fails takes the E_s of every service with a link of it in force with it, whatever the link weighs: E asks

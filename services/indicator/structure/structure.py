@@ -15,6 +15,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from services.core.model import IndicatorKind, ProviderRole, SetIndex, Stage, Structure
+from services.indicator.array_types import Bools, Floats
 from services.indicator.index import TOLERANCE, Snapshot
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.shares import LinkShares, group_sums, link_shares, mean_share, ordered_sum
@@ -46,7 +47,7 @@ def _of_window(arrays: RegisterArrays, network: AgencyNetwork, snapshot: Snapsho
 
 
 def compute_structure(
-    arrays: RegisterArrays, network: AgencyNetwork, shares: LinkShares, strict: NDArray[np.float64], window_days: int
+    arrays: RegisterArrays, network: AgencyNetwork, shares: LinkShares, strict: Floats, window_days: int
 ) -> Structure | None:
     """Compute the structure of one window; None when no link in force weighs anything. ``strict`` (s,) is E_s, NaN unset.
 
@@ -66,7 +67,7 @@ def compute_structure(
     if total == 0:
         return None
 
-    def any_of(links: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    def any_of(links: Bools) -> Bools:
         found = np.zeros(pairs, dtype=np.bool_)
         found[network.pair[counted & links]] = True
         return found
@@ -75,7 +76,7 @@ def compute_structure(
     possible = working | any_of(shares.known < shares.slots)
     weight = group_sums(network.pair, omega, pairs)
 
-    def share(chosen: NDArray[np.bool_]) -> float:
+    def share(chosen: Bools) -> float:
         # Rounding must not lift a part above the whole, whose links are summed in another order.
         return min(1.0, ordered_sum(np.where(chosen, weight, 0.0)) / total)
 
@@ -116,16 +117,14 @@ def compute_structure(
     )
 
 
-def _components(network: AgencyNetwork, chosen: NDArray[np.bool_], agencies: int) -> NDArray[np.int32]:
+def _components(network: AgencyNetwork, chosen: Bools, agencies: int) -> NDArray[np.int32]:
     ends = (network.consumer[chosen], network.provider[chosen])
     graph = coo_array((np.ones(len(ends[0]), dtype=np.int8), ends), shape=(agencies, agencies))
     component: NDArray[np.int32] = connected_components(graph, directed=True, connection="weak")[1]
     return component
 
 
-def _islands(
-    arrays: RegisterArrays, component: NDArray[np.int32], taking_part: NDArray[np.bool_]
-) -> tuple[tuple[str, ...], ...]:
+def _islands(arrays: RegisterArrays, component: NDArray[np.int32], taking_part: Bools) -> tuple[tuple[str, ...], ...]:
     members = np.flatnonzero(taking_part)
     members = members[np.argsort(component[members], kind="stable")]
     cuts = np.flatnonzero(np.diff(component[members])) + 1
@@ -133,16 +132,14 @@ def _islands(
     return tuple(sorted(found, key=lambda island: (-len(island), island)))
 
 
-def _reciprocity(network: AgencyNetwork, working: NDArray[np.bool_]) -> float | None:
+def _reciprocity(network: AgencyNetwork, working: Bools) -> float | None:
     reverse = network.reverse[working]
     if not len(reverse):
         return None
     return float((working[reverse] & (reverse >= 0)).sum() / len(reverse))
 
 
-def _of_sets(
-    arrays: RegisterArrays, shares: LinkShares, within: NDArray[np.bool_], omega: NDArray[np.float64]
-) -> tuple[SetIndex, SetIndex]:
+def _of_sets(arrays: RegisterArrays, shares: LinkShares, within: Bools, omega: Floats) -> tuple[SetIndex, SetIndex]:
     """Return the index of the links within a sector, and of those across."""
     group = np.where(within, 0, 1)
     links = np.bincount(group[omega > 0], minlength=2)
@@ -161,9 +158,7 @@ def _of_sets(
     return one, other
 
 
-def _roles(
-    arrays: RegisterArrays, shares: LinkShares, part: NDArray[np.float64], fall: NDArray[np.float64]
-) -> tuple[ProviderRole, ...]:
+def _roles(arrays: RegisterArrays, shares: LinkShares, part: Floats, fall: Floats) -> tuple[ProviderRole, ...]:
     """Return what hangs on each provider with a link in force; ``part`` (n,) is ω as a share of all of it."""
     agencies = len(arrays.agencies)
     links = np.bincount(arrays.provider[shares.slots > 0], minlength=agencies)

@@ -1,23 +1,27 @@
-"""Whose fault a failed slot was: the bus's, a provider's or the link's own; and such slots as rows per cause and day
-(docs/method.md §6, Causes).
+"""The cause of each failed slot: the bus, a provider, or the link itself (docs/method.md §6, Causes).
 
-* The *bus* is down where its own endpoint is known and not OK. What fails in such a slot is charged to the bus, and the
-  slot is unknown to every other cause. What is answered nonetheless did not need the bus, and counts as seen.
-* A *provider* is down where more of the known links to it fail than are answered. Probes come at different moments of a
-  slot, so at the edges of an outage links disagree; a majority begins and ends it without bias, and one link that is
-  always answered cannot hide an outage of a hundred others. A provider with one link answers for all that it does.
+This is the rule by which failures are charged to causes:
+
+* The *bus* is down where its own endpoint is known and not OK. Failures in such a slot are charged to the bus, and the
+  slot is unknown to every other cause. Links answered in it did not need the bus and count as known.
+* A *provider* is down where more of the known links to it fail than are answered. Links are probed at different moments
+  of a slot, so they disagree at the edges of an outage; the majority starts and ends it without bias, and one link that
+  is always answered cannot hide an outage of a hundred others. A provider with one link fails when that link fails.
 * A link's *own* fault is a failure while its provider is up.
 
-So a failed slot is charged to one cause and no more. A link's loss itself is not put together from its causes: what was
-seen of the link says it exactly, with charged to the bus + known to the link's own cause = known. The causes say how
-many outages that was, and what else they would have taken along.
+So a failed slot is charged to exactly one cause. A link's loss is not computed from its causes but measured directly:
+slots charged to the bus + slots known to the link's own cause = known slots. The causes show how many outages there were,
+and how far each reached.
 
-Where nothing is known of the bus, or no endpoint is named for it, nothing can be charged to it; what fails together is
-then left to the guard of §6. Links that are not live take no part, neither for themselves nor for their provider: they are
-known zeros by the register, which nothing that happens can change.
+Where nothing is known of the bus, or the policy names no endpoint for it, nothing is charged to it; common failures are
+then left to the guard of §6. Links that are not live take no part, neither for themselves nor for their provider: the
+register makes them known zeros, whatever happens.
 
-An *outage* ends when a cause was up for an hour of known slots in a row, its *pause*: one that comes and goes is one, not
-many, or what is the same draw would be taken for many.
+An *outage* ends when its cause was up for an hour of known slots in a row, its *pause*: an intermittent outage is one draw,
+not many.
+
+The rule is evaluated in two ways: ``cause_states`` and ``sum_states`` here, slot by slot, and ``closed_day.charge_day`` for
+a whole day in bits. tests/property/indicator/test_causes.py holds them to each other.
 """
 
 from __future__ import annotations
@@ -26,9 +30,10 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from services.core.model import Stage
+from services.indicator.array_types import Codes, Counts
 from services.indicator.register_arrays import RegisterArrays
 
 __all__ = [
@@ -47,25 +52,25 @@ UNKNOWN, UP, DOWN = -1, 0, 1
 
 PAUSE_SECONDS = 3600
 LONGEST_PAUSE = 120
-"""Slots; two of them fit the eight bits that a pause is counted in."""
+"""Slots; twice as many fit the eight bits that a pause is counted in."""
 
 
 def pause_slots(slot_seconds: int) -> int:
-    """Return how many known slots up in a row end an outage: an hour of them, at least 1 and at most 120."""
+    """Return how many known slots up in a row end an outage: an hour, at least 1 and at most 120 slots."""
     return min(max(1, round(PAUSE_SECONDS / slot_seconds)), LONGEST_PAUSE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CauseSums:
-    """Consecutive slots of c causes, summed: what §6 keeps per cause and day.
+    """Sums over consecutive slots of c causes, which §6 keeps per cause and day.
 
     Slots ``known`` and ``down``, and ``outages`` begun. ``head`` known slots up before the first one down and ``tail``
     after the last, both up to the pause; where none is down, both are ``known`` up to the pause. All (c,).
     """
 
-    known: NDArray[np.unsignedinteger[Any]]
-    down: NDArray[np.unsignedinteger[Any]]
-    outages: NDArray[np.unsignedinteger[Any]]
+    known: Counts
+    down: Counts
+    outages: Counts
     head: NDArray[np.uint8]
     tail: NDArray[np.uint8]
 
@@ -74,16 +79,14 @@ class CauseSums:
 
     @classmethod
     def empty(cls, causes: int, slots: int) -> Self:
-        """Return the rows of causes of which nothing is known, to be filled in with those of so many slots."""
-
-        def of(kind: DTypeLike) -> NDArray[Any]:
-            return np.zeros(causes, dtype=kind)
-
+        """Return zeros to be filled in with the sums of this many slots."""
         kind = counter_type(slots)
-        return cls(known=of(kind), down=of(kind), outages=of(kind), head=of(np.uint8), tail=of(np.uint8))
+        known, down, outages = (np.zeros(causes, dtype=kind) for _ in range(3))
+        head, tail = (np.zeros(causes, dtype=np.uint8) for _ in range(2))
+        return cls(known, down, outages, head, tail)
 
 
-def cause_states(arrays: RegisterArrays, verdicts: NDArray[np.int8], bus: NDArray[np.int8] | None) -> NDArray[np.int8]:
+def cause_states(arrays: RegisterArrays, verdicts: Codes, bus: Codes | None) -> Codes:
     """Return each cause's state in each slot: UP, DOWN or UNKNOWN, (slots, 1 + agencies + links).
 
     Columns are the bus, the register's agencies as providers, and the register's links' own faults. ``verdicts`` (slots, links)
@@ -109,15 +112,15 @@ def cause_states(arrays: RegisterArrays, verdicts: NDArray[np.int8], bus: NDArra
         more_fail = np.add.reduceat(_VOTES[of_links], begin, dtype=np.int32) > 0
         providers[present] = np.where(known, more_fail, np.int8(UNKNOWN))
         if failing:
-            # What fails while the bus is down says nothing of anybody else.
+            # What fails while the bus is down is unknown to every other cause.
             row[row == DOWN] = UNKNOWN
         else:
             own -= (own == DOWN) & (providers[arrays.provider] == DOWN)
     return states
 
 
-def sum_states(states: NDArray[np.int8], pause: int) -> CauseSums:
-    """Sum consecutive slots (slots, c), in their order; ``pause`` is that of ``pause_slots``."""
+def sum_states(states: Codes, pause: int) -> CauseSums:
+    """Sum consecutive slots (slots, c) in order; ``pause`` is that of ``pause_slots``."""
     slots, causes = states.shape
     outages = np.zeros(causes, dtype=counter_type(slots))
     head, tail = np.zeros(causes, dtype=np.uint8), np.full(causes, pause, dtype=np.uint8)
@@ -139,25 +142,25 @@ def sum_states(states: NDArray[np.int8], pause: int) -> CauseSums:
 
 
 def join_sums(earlier: CauseSums, later: CauseSums, pause: int) -> CauseSums:
-    """Sum two stretches of the same causes, one after the other; equal to ``sum_states`` the slots of both."""
+    """Sum two consecutive stretches of the same causes: the same as ``sum_states`` over the slots of both."""
     kind = counter_type(int(earlier.known.max(initial=0)) + int(later.known.max(initial=0)))
     between = np.minimum(earlier.tail + later.head, np.uint8(pause))
-    failed, fails = earlier.down > 0, later.down > 0
-    goes_on = failed & fails & (between < pause)
+    failed_before, fails_after = earlier.down > 0, later.down > 0
+    same_outage = failed_before & fails_after & (between < pause)
     return CauseSums(
         known=np.add(earlier.known, later.known, dtype=kind),
         down=np.add(earlier.down, later.down, dtype=kind),
-        outages=np.add(earlier.outages, later.outages, dtype=kind) - goes_on,
-        head=np.where(failed, earlier.head, between),
-        tail=np.where(fails, later.tail, between),
+        outages=np.add(earlier.outages, later.outages, dtype=kind) - same_outage,
+        head=np.where(failed_before, earlier.head, between),
+        tail=np.where(fails_after, later.tail, between),
     )
 
 
-# By state: an answer votes against an outage, a failure for it, what is unknown (index -1, the last) not at all.
+# By state: an answer votes against an outage, a failure for it, and an unknown slot (index -1, the last) not at all.
 _VOTES = np.array([-1, 1, 0], dtype=np.int8)
 
 
 def counter_type(slots: int) -> np.dtype[np.unsignedinteger[Any]]:
-    """Return the type that counts so many slots."""
-    # The longest day has 25 hours: with slots of two seconds or more its count fits 16 bits.
+    """Return the smallest type that counts this many slots."""
+    # The longest day has 25 hours: with slots of two seconds or more, 16 bits suffice.
     return np.dtype(np.uint16 if slots <= np.iinfo(np.uint16).max else np.uint32)

@@ -7,13 +7,14 @@ The rule by which failures are charged to causes is the one of ``causes``.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from scipy.sparse import csr_array
 
 from services.core.model import Stage
+from services.indicator.array_types import Codes, Ints, Numbers
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.verdicts.causes import CauseSums, pause_slots, sum_states
 from services.indicator.verdicts.counts import DayCounts
@@ -50,7 +51,7 @@ class DayCounter:
         self._known, self._failed = np.zeros(shape, dtype=np.uint64), np.zeros(shape, dtype=np.uint64)
         self._bus_known, self._bus_failed = np.zeros((2, 1, shape[1]), dtype=np.uint64)
 
-    def add(self, targets: NDArray[np.int64], verdicts: NDArray[np.int8]) -> None:
+    def add(self, targets: Ints, verdicts: Codes) -> None:
         """Add some ``targets`` of the register (k,) with their ``verdicts`` (k, slots), as ``Judge.verdicts`` returns them."""
         stages = _stage_bits(verdicts)
         for counts, bits in zip(self._counts.counts, stages, strict=True):
@@ -98,13 +99,7 @@ def run_to_end(work: Generator[None, None, T]) -> T:
 
 
 def charge_day(
-    arrays: RegisterArrays,
-    by_provider: NDArray[np.int64],
-    known: Bits,
-    failed: Bits,
-    bus: tuple[Bits, Bits],
-    slots: int,
-    pause: int,
+    arrays: RegisterArrays, by_provider: Ints, known: Bits, failed: Bits, bus: tuple[Bits, Bits], slots: int, pause: int
 ) -> Generator[None, None, CauseSums]:
     """Return the sums of the causes of a day, in the order of ``cause_states``, pausing after every piece.
 
@@ -134,7 +129,7 @@ def charge_day(
     return sums
 
 
-def pack_bits(flags: NDArray[Any]) -> Bits:
+def pack_bits(flags: Numbers) -> Bits:
     """Pack flags (n, slots), 0 or not, into words (n, w)."""
     rows, slots = flags.shape
     room = _words(slots) * WORD
@@ -155,7 +150,7 @@ def _unpack_bits(bits: Bits, slots: int) -> NDArray[np.uint8]:
     return np.unpackbits(bits.view(np.uint8), axis=1)[:, :slots]
 
 
-def _count_bits(bits: Bits, kind: DTypeLike) -> NDArray[Any]:
+def _count_bits(bits: Bits, kind: DTypeLike) -> Numbers:
     """Count the bits of each row, (n,)."""
     counts = np.zeros(len(bits), dtype=kind)
     for column in np.bitwise_count(bits).T:
@@ -163,7 +158,7 @@ def _count_bits(bits: Bits, kind: DTypeLike) -> NDArray[Any]:
     return counts
 
 
-def _stage_bits(verdicts: NDArray[np.int8]) -> tuple[Bits, ...]:
+def _stage_bits(verdicts: Codes) -> tuple[Bits, ...]:
     """Return in which slots each stage from 0 to 5 was reached, from ``verdicts`` (n, slots), -1 where unknown."""
     rows, slots = verdicts.shape
     code = np.zeros((rows, _words(slots) * WORD), dtype=np.uint8)
@@ -173,7 +168,7 @@ def _stage_bits(verdicts: NDArray[np.int8]) -> tuple[Bits, ...]:
     return one & ~two & low, two & ~one & low, one & two, four & ~one & ~two, four & one, four & two
 
 
-def _pieces(begin: NDArray[np.int64], end: int, slots: int) -> Iterator[tuple[slice, slice]]:
+def _pieces(begin: Ints, end: int, slots: int) -> Iterator[tuple[slice, slice]]:
     """Cut consecutive groups of rows into pieces of whole groups, of PIECE_CELLS or a single group each.
 
     ``begin`` (g,) is where each group begins, ``end`` where the last ends. Yields the groups and the rows of each piece.
@@ -187,7 +182,7 @@ def _pieces(begin: NDArray[np.int64], end: int, slots: int) -> Iterator[tuple[sl
         first = last
 
 
-def _outvoted(known: Bits, failed: Bits, start: NDArray[np.int64], slots: int) -> Bits:
+def _outvoted(known: Bits, failed: Bits, start: Ints, slots: int) -> Bits:
     """Return in which slots more links of each group fail than are answered; each begins at its ``start`` (g,)."""
     outvoted = np.zeros((len(start), known.shape[1]), dtype=np.uint64)
     suspect = np.bitwise_or.reduceat(failed, start, axis=0).any(axis=1)
@@ -206,7 +201,7 @@ def _outvoted(known: Bits, failed: Bits, start: NDArray[np.int64], slots: int) -
     return outvoted
 
 
-def _enter(sums: CauseSums, causes: NDArray[np.int64], known: Bits, failed: Bits, slots: int, pause: int) -> None:
+def _enter(sums: CauseSums, causes: Ints, known: Bits, failed: Bits, slots: int, pause: int) -> None:
     """Enter the sums of these ``causes`` (c,), known and down in slots (c, w)."""
     kind = sums.known.dtype
     slots_known, slots_down = _count_bits(known, kind), _count_bits(failed, kind)

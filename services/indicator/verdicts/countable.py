@@ -1,4 +1,4 @@
-"""What an index is computed from."""
+"""The source of the counts that an index is computed from."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["EvidenceSource"]
 
 
 class EvidenceSource(Protocol):
-    """What an index is computed from: the evidence, or what was counted of it."""
+    """The source of an index: ``Evidence``, or ``FrozenEvidence``."""
 
     @property
     def calendar(self) -> Calendar:

@@ -1,54 +1,53 @@
-"""Slots judged under one register version: verdicts of links, joint verdicts of services (docs/method.md §2-4)."""
+"""Slots judged under one register: verdicts of targets, joint verdicts of services (docs/method.md §2-4)."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from services.core.model import Stage, Target
+from services.indicator.array_types import Bools, Codes, Ints
 from services.indicator.cells import verdict
-from services.indicator.register_arrays import RegisterArrays
+from services.indicator.register_arrays import RegisterArrays, position_of
 
 __all__ = ["DayRequirements", "Judge", "JudgedSlot"]
 
 
 @dataclass(frozen=True, slots=True)
 class DayRequirements:
-    """What is in force on one day. Dates are midnights, so a day is in force whole or not at all.
+    """The links and services that are in force on one day. Dates are midnights, so this is the same all day.
 
     Links (n,): ``in_force``, and ``live``, in force and live. Services (s,): ``service_in_force`` with any link in
-    force, ``service_live`` with any live, ``service_paper`` with any that is in force and not live: down all day.
+    force, ``service_live`` with any live, ``service_paper`` with any in force and not live: down all day.
     """
 
-    in_force: NDArray[np.bool_]
-    live: NDArray[np.bool_]
-    service_in_force: NDArray[np.bool_]
-    service_live: NDArray[np.bool_]
-    service_paper: NDArray[np.bool_]
+    in_force: Bools
+    live: Bools
+    service_in_force: Bools
+    service_live: Bools
+    service_paper: Bools
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedSlot:
-    """One slot judged: ``verdict`` per column (-1 = unknown), ``up`` and ``down`` per service over its live links."""
+    """The verdicts of one slot: ``verdict`` per column (-1 = unknown), ``up`` and ``down`` per service over its live links."""
 
-    verdict: NDArray[np.int8]
-    up: NDArray[np.bool_]
-    down: NDArray[np.bool_]
+    verdict: Codes
+    up: Bools
+    down: Bools
 
 
 class Judge:
-    """Judges slots by one register. ``columns`` (targets,) says where the evidence of each of the register's targets is."""
+    """Judges slots under one register; ``columns`` (targets,) are the columns of the register's targets in the evidence."""
 
-    def __init__(self, arrays: RegisterArrays, columns: NDArray[np.int64]) -> None:
+    def __init__(self, arrays: RegisterArrays, columns: Ints) -> None:
         self.arrays = arrays
         self.digest = arrays.judging_digest()
         self.columns = columns
         self.links = columns[: len(arrays.links)]
-        self._refused: dict[str, NDArray[np.int64]] = {}
+        self._refused: dict[str, Ints] = {}
         self._changes = arrays.required.changes()
         self._requirements: dict[int, DayRequirements] = {}
         self._targets = np.full(columns.max(initial=-1) + 1, -1, dtype=np.int64)
@@ -56,10 +55,10 @@ class Judge:
         self.by_service = np.argsort(arrays.service, kind="stable")
         self.by_provider = np.argsort(arrays.provider, kind="stable")
 
-    def verdict(self, reached: NDArray[np.int8], vantages: Sequence[str], first: int = 0) -> NDArray[np.int8]:
-        """Return the verdict per column from its stages (vantages, columns, …), which are given up to be changed.
+    def verdict(self, reached: Codes, vantages: Sequence[str], first: int = 0) -> Codes:
+        """Return the verdict per column from its stages (vantages, columns, …), which may be overwritten.
 
-        A vantage that does not count for a target is not heard. The columns are those from ``first`` on.
+        Vantages that do not count for a target are left out. The columns are those from ``first`` on.
         """
         if self.arrays.restrictions:
             for row, vantage in enumerate(vantages[: len(reached)]):
@@ -68,67 +67,65 @@ class Judge:
                 reached[row, refused[begin:end] - first] = -1
         return verdict(reached)
 
-    def verdicts(
-        self, reached: NDArray[np.int8], vantages: Sequence[str], first: int, day: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
-        """Return which of the register's targets (k,) are among the columns from ``first`` on, and the verdicts (k, slots) on them.
+    def verdicts(self, reached: Codes, vantages: Sequence[str], first: int, day: int) -> tuple[Ints, Codes]:
+        """Return the register's targets (k,) among the columns from ``first`` on, and their verdicts (k, slots).
 
         ``reached`` (vantages, columns, slots) are stages of one day, as in ``verdict``. A link that is not in force or not
-        live is unknown: it is a known zero, or nothing, whatever was measured.
+        live is left out: it is a known zero, or not required, whatever was measured.
         """
         targets = np.full(reached.shape[1], -1, dtype=np.int64)
-        known_to = self._targets[first : first + len(targets)]
-        targets[: len(known_to)] = known_to
+        registered = self._targets[first : first + len(targets)]
+        targets[: len(registered)] = registered
         live = np.append(self.requirements(day).live, np.ones(len(self.columns) - len(self.links), dtype=np.bool_))
-        heard = np.flatnonzero(targets >= 0)
-        heard = heard[live[targets[heard]]]
-        return targets[heard], self.verdict(reached, vantages, first)[heard]
+        columns = np.flatnonzero(targets >= 0)
+        columns = columns[live[targets[columns]]]
+        return targets[columns], self.verdict(reached, vantages, first)[columns]
 
-    def judge(self, reached: NDArray[np.int8], vantages: Sequence[str], day: int) -> JudgedSlot:
+    def judge(self, reached: Codes, vantages: Sequence[str], day: int) -> JudgedSlot:
         """Judge one slot (vantages, columns) of the day with this ordinal. A service is up when all its live links are OK (§4)."""
-        of_columns = self.verdict(reached, vantages)
-        of_links = of_columns[self.links]
-        force = self.requirements(day)
-        down = self._any(force.live & (of_links >= 0) & (of_links < Stage.OK))
-        unknown = self._any(force.live & (of_links < 0))
-        return JudgedSlot(verdict=of_columns, up=force.service_live & ~down & ~unknown, down=down)
+        verdict = self.verdict(reached, vantages)
+        links, required = verdict[self.links], self.requirements(day)
+        down = self._services_of(required.live & (links >= 0) & (links < Stage.OK))
+        unknown = self._services_of(required.live & (links < 0))
+        return JudgedSlot(verdict=verdict, up=required.service_live & ~down & ~unknown, down=down)
 
     def requirements(self, day: int) -> DayRequirements:
-        """Return what is in force on the day with this ordinal."""
-        # Between two dates that the register names all days are alike.
+        """Return the links and services in force on the day with this ordinal."""
+        # All days between two dates of the register are alike.
         era = int(np.searchsorted(self._changes, day, side="right"))
         if era not in self._requirements:
             in_force, live = self.arrays.required.in_force(day), self.arrays.required.live(day)
             self._requirements[era] = DayRequirements(
                 in_force=in_force,
                 live=live,
-                service_in_force=self._any(in_force),
-                service_live=self._any(live),
-                service_paper=self._any(in_force & ~live),
+                service_in_force=self._services_of(in_force),
+                service_live=self._services_of(live),
+                service_paper=self._services_of(in_force & ~live),
             )
         return self._requirements[era]
 
-    def links_among(self, targets: Sequence[Target]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return which of the targets are links of the register, and the positions of those in it."""
+    def links_among(self, targets: Sequence[Target]) -> tuple[Ints, Ints]:
+        """Return the rows of the targets that are links of the register, and the positions of those links in it."""
         links = self.arrays.links
         if targets is self.arrays.targets:
-            every = np.arange(len(links))
-            return every, every
-        pairs = []
-        for row, target in enumerate(targets):
-            at = bisect_left(links, target.id)
-            if not target.endpoint and at < len(links) and links[at] == target.id:
-                pairs.append((row, at))
-        found = np.array(pairs, dtype=np.int64).reshape(-1, 2)
-        return found[:, 0], found[:, 1]
+            positions = np.arange(len(links))
+            return positions, positions
+        pairs = [
+            (row, position)
+            for row, target in enumerate(targets)
+            if not target.endpoint and (position := position_of(links, target.id)) is not None
+        ]
+        rows = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+        return rows[:, 0], rows[:, 1]
 
-    def _any(self, links: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        marks = np.zeros(len(self.arrays.services), dtype=np.bool_)
-        marks[self.arrays.service[links]] = True
-        return marks
+    def _services_of(self, links: Bools) -> Bools:
+        """Return which services have any of these links."""
+        services = np.zeros(len(self.arrays.services), dtype=np.bool_)
+        services[self.arrays.service[links]] = True
+        return services
 
-    def _refused_columns(self, vantage: str) -> NDArray[np.int64]:
+    def _refused_columns(self, vantage: str) -> Ints:
         if vantage not in self._refused:
-            targets = [at for at, heard in self.arrays.restrictions.items() if vantage not in heard]
+            targets = [target for target, counting in self.arrays.restrictions.items() if vantage not in counting]
             self._refused[vantage] = np.sort(self.columns[np.array(targets, dtype=np.int64)])
         return self._refused[vantage]

@@ -1,4 +1,4 @@
-"""Verdicts of a slot, compressed."""
+"""The verdicts of a slot, compressed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from services.indicator.verdicts.judge import JudgedSlot
 
 __all__ = ["SlotVerdicts"]
 
-_QUICK = 1
+_FAST = 1
 
 
 @dataclass(frozen=True, slots=True)
 class SlotVerdicts:
-    """One slot of a day not closed as it was counted, compressed: most of its verdicts are the same."""
+    """One slot of an open day as it was counted, compressed: most of its verdicts are equal."""
 
     columns: bytes
     up: bytes
@@ -24,11 +24,11 @@ class SlotVerdicts:
 
     @classmethod
     def pack(cls, judged: JudgedSlot) -> SlotVerdicts:
-        """Pack a slot that was judged."""
-        return cls(*(compress(part.tobytes(), _QUICK) for part in (judged.verdict, judged.up, judged.down)))
+        """Pack a judged slot."""
+        return cls(*(compress(part.tobytes(), _FAST) for part in (judged.verdict, judged.up, judged.down)))
 
     def unpack(self) -> JudgedSlot:
-        """Return the slot as it was judged."""
+        """Return the judged slot."""
         return JudgedSlot(
             verdict=np.frombuffer(decompress(self.columns), dtype=np.int8),
             up=np.frombuffer(decompress(self.up), dtype=np.bool_),

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.model import Outcome, Reason
+from services.indicator.array_types import Bools, Ints
 from services.indicator.requirements import RequiredSlots
 
 __all__ = ["TargetSlots", "counting_vantages", "verdict_reasons"]
@@ -27,12 +28,12 @@ class TargetSlots:
     @classmethod
     def of(
         cls,
-        slots: NDArray[np.int64],
+        slots: Ints,
         required: RequiredSlots,
         verdict: NDArray[np.uint8],
         outcome: NDArray[np.uint8],
         reason: NDArray[np.uint8],
-        counting: NDArray[np.bool_],
+        counting: Bools,
     ) -> TargetSlots:
         """Apply a register to ``slots`` (slots,) whose ``verdict`` (slots,) may be of another register, or 0 for none.
 
@@ -48,21 +49,18 @@ class TargetSlots:
         return cls(verdict.astype(np.uint8), shown_reason.astype(np.uint8))
 
     @property
-    def known(self) -> NDArray[np.bool_]:
+    def known(self) -> Bools:
         """Which slots are in force and not UNKNOWN."""
         return self.verdict >= Outcome.NOT_CONNECTED
 
     @property
-    def failed(self) -> NDArray[np.bool_]:
+    def failed(self) -> Bools:
         """Which slots are known and not OK."""
         return self.known & (self.verdict < Outcome.OK)
 
 
 def verdict_reasons(
-    verdict: NDArray[np.uint8],
-    outcome: NDArray[np.uint8],
-    reason: NDArray[np.uint8],
-    counting: NDArray[np.bool_],
+    verdict: NDArray[np.uint8], outcome: NDArray[np.uint8], reason: NDArray[np.uint8], counting: Bools
 ) -> NDArray[np.uint8]:
     """Return why each verdict (m,) is what it is: the reason of the first counting vantage that reported it.
 
@@ -76,6 +74,6 @@ def verdict_reasons(
     return np.asarray(np.hstack([reason, unset])[np.arange(len(verdict)), first])
 
 
-def counting_vantages(named: Collection[str], vantages: Sequence[str]) -> NDArray[np.bool_]:
+def counting_vantages(named: Collection[str], vantages: Sequence[str]) -> Bools:
     """Return which ``vantages`` count for a target: all when it has ``named`` none, else those it has named: (vantages,)."""
     return np.array([not named or vantage in named for vantage in vantages], dtype=np.bool_)

@@ -44,7 +44,7 @@ class Scoring:
         self._detailed = set(loaded.slots)
         self._saved: StateManifest | None = loaded.manifest
         self._dropped_at = 0
-        self._record = HistorySums()
+        self._history = HistorySums()
         # After a start the detail of every slot still kept is published once: a crash may have come before that.
         self._unpublished = set(loaded.slots)
         self._publishing: set[int] = set()
@@ -157,7 +157,7 @@ class Scoring:
             counted,
             end_slot=due.end_slot,
             evidence_sequence=due.sequence,
-            record=self._record,
+            history=self._history,
         )
         return IndexResult(
             snapshot=snapshot,

@@ -109,7 +109,7 @@ def test_a_memory_outlives_a_register(hours, links) -> None:
     kept, evidence = HistorySums(), new_evidence(CASE)
     take(evidence, rows(range(hours), 1))
     end_slot = FIRST + hours
-    compute_indicators(RegisterArrays.of(register_of(CASE.register)), evidence, end_slot=end_slot, record=kept)
+    compute_indicators(RegisterArrays.of(register_of(CASE.register)), evidence, end_slot=end_slot, history=kept)
     arrays = RegisterArrays.of(register_of(a_case(*map(a_link, links)).register))
     fresh = compute_indicators(arrays, evidence, end_slot=end_slot)
-    assert_same(compute_indicators(arrays, evidence, end_slot=end_slot, record=kept), fresh)
+    assert_same(compute_indicators(arrays, evidence, end_slot=end_slot, history=kept), fresh)

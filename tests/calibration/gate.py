@@ -143,7 +143,7 @@ def _sum(rows: list[CauseSums], days: int, slot_seconds: int) -> OutageTotals:
     sums = OutageAccumulator(len(rows[0]), slot_seconds)
     for day in rows[RECORD_DAYS - days :]:
         sums.add(day)
-    return sums.spells()
+    return sums.totals()
 
 
 def _loss(day: CauseSums) -> Floats:

@@ -47,13 +47,13 @@ def compute_indicators(
     same with or without it.
     """
     chosen = arrays.windows_days if windows is None else tuple(windows)
-    outages = OutageHistory(history or HistorySums(), arrays, evidence, chosen, end_slot)
+    past = OutageHistory(history or HistorySums(), arrays, evidence, chosen, end_slot)
     columns: dict[tuple[IndicatorKind, int], IndicatorColumns] = {}
     links: dict[int, LinkColumns] = {}
     for days in chosen:
         counts = evidence.window(arrays, days, end_slot)
         shares = link_shares(arrays, counts.slots, counts.counts)
-        intervals = Intervals.of(outages, shares, days)
+        intervals = Intervals.of(past, shares, days)
         for kind in IndicatorKind:
             columns[kind, days] = (
                 _endpoint_columns(arrays, counts, days)

@@ -1,4 +1,4 @@
-"""Intervals: causes, outages, and the bounds of their losses (docs/method.md §6)."""
+"""Intervals: outages of causes, and bounds of the losses of sets of links (docs/method.md §6)."""
 
 from services.indicator.intervals.history import HistorySums
 from services.indicator.intervals.intervals import Intervals, OutageHistory

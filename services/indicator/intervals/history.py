@@ -1,9 +1,10 @@
-"""What intervals look back on: outages of causes and daily losses of sets, summed day by day (docs/method.md §6)."""
+"""Sums that intervals look back on: outages of causes and daily losses of sets (docs/method.md §6.3, §6.6-6.7)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -17,130 +18,132 @@ from services.indicator.verdicts import CauseSums, DayEvidence
 
 __all__ = ["AGGREGATES", "HistorySums"]
 
-AGGREGATES: Final = (
-    IndicatorKind.GOVERNMENT,
-    IndicatorKind.SECTOR,
-    IndicatorKind.CONSUMER,
-    IndicatorKind.PROVIDER,
-    IndicatorKind.SERVICE,
+AGGREGATES: Final[tuple[IndicatorKind, ...]] = tuple(
+    kind for kind in IndicatorKind if kind not in (IndicatorKind.LINK, IndicatorKind.ENDPOINT)
 )
 """The kinds that are sets of links."""
 
-# The last days of a span may still be open: their rows are others at the next look.
 OPEN_DAYS: Final = 3
+"""The last days of a span, which may still be open: their sums may differ at the next call."""
+
+S = TypeVar("S")
+
+_Cache = dict[int, tuple[Sequence[CauseSums], S]]
 
 
 class HistorySums:
-    """Sums of days that stay the same from one look at the evidence to the next.
+    """A cache of sums over days that have not changed since the last call.
 
-    It is a memory and no more: what it returns depends on the arguments alone. A day is known again by its rows, which
-    the evidence hands out as the same objects as long as they say the same.
+    Results depend on the arguments alone. A day is unchanged when its causes are the same object, which the evidence
+    returns as long as they are equal.
     """
 
     def __init__(self) -> None:
         self._arrays: RegisterArrays | None = None
-        self._sums: dict[int, tuple[Sequence[CauseSums], OutageAccumulator]] = {}
-        self._met: dict[int, tuple[Sequence[CauseSums], Ints]] = {}
+        self._outages: _Cache[OutageAccumulator] = {}
+        self._bus_downtime: _Cache[Ints] = {}
         self._losses: dict[int, tuple[CauseSums, Mapping[IndicatorKind, Floats]]] = {}
         self._sets: dict[IndicatorKind, LinkSets] = {}
 
-    def spells(self, window: int, days: Sequence[DayEvidence], slot_seconds: int) -> OutageTotals:
-        """Sum the causes over days; ``window``, its length in days, tells apart spans that are asked for by turns."""
-        rows = [day.causes for day in days]
-        settled = rows[:-OPEN_DAYS]
-        kept, total = self._sums.get(window, ((), None))
-        if total is None or not _begin(kept, settled):
-            kept, total = (), OutageAccumulator(len(rows[0]), slot_seconds)
-        for row in settled[len(kept) :]:
-            total.add(row)
-        self._sums[window] = (settled, total)
-        total = total.copy()
-        for row in rows[-OPEN_DAYS:]:
-            total.add(row)
-        return total.spells()
+    def outages(self, window: int, days: Sequence[DayEvidence], slot_seconds: int) -> OutageTotals:
+        """Sum the causes over days; ``window``, its length in days, tells alternating spans apart."""
+        causes = len(days[0].causes)
+        return _sum(self._outages, window, days, lambda: OutageAccumulator(causes, slot_seconds), _add_outages).totals()
 
-    def met(self, window: int, days: Sequence[DayEvidence], agencies: int) -> Ints:
-        """Count each link's live known slots (n,) that surely fell into the bus's downtime; ``window`` as in ``spells``.
+    def bus_downtime(self, window: int, days: Sequence[DayEvidence], agencies: int) -> Ints:
+        """Count each link's live known slots (n,) in which the bus was down for certain; ``window`` as in ``outages``.
 
-        Of a day those that failed with the bus; or where fewer slots are unknown than the bus was down in, at least the rest
-        of the latter.
+        Per day these are the slots that failed with the bus, or, if more, the slots in which the bus was down less those in
+        which the link was unknown.
         """
-        rows = [day.causes for day in days]
-        settled = rows[:-OPEN_DAYS]
-        kept, total = self._met.get(window, ((), None))
-        if total is None or not _begin(kept, settled):
-            kept, total = (), np.zeros(len(rows[0]) - 1 - agencies, dtype=np.int64)
-        for day in days[len(kept) : len(settled)]:
-            _meet(total, day)
-        self._met[window] = (settled, total)
-        total = total.copy()
-        for day in days[len(settled) :]:
-            _meet(total, day)
-        return total
+        links = len(days[0].causes) - 1 - agencies
+        return _sum(self._bus_downtime, window, days, lambda: np.zeros(links, dtype=np.int64), _add_bus_downtime)
 
-    def daily(
+    def daily_losses(
         self, arrays: RegisterArrays, days: Sequence[DayEvidence], whole_day: int
     ) -> Mapping[IndicatorKind, Sequence[Floats]]:
-        """Return each set's bus-free loss of each day, by kind (sets,) for each of the days, NaN where nothing is known.
+        """Return each set's loss without the bus on each day, by kind: (sets,) per day, NaN where nothing is known.
 
-        Days of which fewer than half of the ``whole_day`` slots are in the span say too little, and are NaN.
+        Days with fewer than half of the ``whole_day`` slots in the span are NaN.
         """
-        self._see(arrays)
-        found: dict[IndicatorKind, list[Floats]] = {kind: [] for kind in AGGREGATES}
+        self._use(arrays)
+        daily: dict[IndicatorKind, list[Floats]] = {kind: [] for kind in AGGREGATES}
         losses: dict[int, tuple[CauseSums, Mapping[IndicatorKind, Floats]]] = {}
         for day in days:
-            rows, of_day = self._losses.get(day.day, (None, None))
-            if rows is not day.causes or of_day is None:
-                of_day = self._of_day(arrays, day)
-            losses[day.day] = (day.causes, of_day)
-            for kind, rows_of_kind in found.items():
-                enough = 2 * day.slots >= whole_day
-                rows_of_kind.append(of_day[kind] if enough else np.full_like(of_day[kind], np.nan))
+            causes, by_kind = self._losses.get(day.day, (None, None))
+            if causes is not day.causes or by_kind is None:
+                by_kind = _day_losses(arrays, day)
+            losses[day.day] = (day.causes, by_kind)
+            enough = 2 * day.slots >= whole_day
+            for kind, of_kind in daily.items():
+                of_kind.append(by_kind[kind] if enough else np.full_like(by_kind[kind], np.nan))
         self._losses = losses
-        return found
+        return daily
 
     def sets(self, arrays: RegisterArrays, kind: IndicatorKind) -> LinkSets:
         """Return the sets of a kind."""
-        self._see(arrays)
+        self._use(arrays)
         if kind not in self._sets:
             self._sets[kind] = LinkSets.of(*_groups(arrays, kind), arrays.provider)
         return self._sets[kind]
 
-    def _see(self, arrays: RegisterArrays) -> None:
+    def _use(self, arrays: RegisterArrays) -> None:
         if self._arrays is not arrays:
             self._arrays = arrays
             self._losses, self._sets = {}, {}
 
-    def _of_day(self, arrays: RegisterArrays, day: DayEvidence) -> dict[IndicatorKind, Floats]:
-        known = day.causes.known[1 + len(arrays.agencies) :]
-        weight = np.where(arrays.required.in_force(day.day), arrays.weight, 0.0)
-        within = ratio(weight, group_sums(arrays.service, weight, len(arrays.services))[arrays.service], otherwise=0.0)
-        within[known == 0] = 0.0
-        omega = arrays.service_weight[arrays.service] * within
-        failed = known - np.minimum(day.counts(Stage.OK), known)
-        losing = np.flatnonzero(failed)
-        loss = failed[losing] / known[losing]
-        found = {}
-        for kind in AGGREGATES:
-            group, size = _groups(arrays, kind)
-            of_kind = within if kind is IndicatorKind.SERVICE else omega
-            lost = np.bincount(group[losing], of_kind[losing] * loss, size)
-            found[kind] = ratio(lost, np.bincount(group, of_kind, size), otherwise=np.nan)
-        return found
+
+def _sum(
+    cache: _Cache[S],
+    window: int,
+    days: Sequence[DayEvidence],
+    zero: Callable[[], S],
+    add: Callable[[S, DayEvidence], None],
+) -> S:
+    """Add up days, the settled ones only once."""
+    settled = [day.causes for day in days[:-OPEN_DAYS]]
+    summed, total = cache.get(window, ((), None))
+    # Sums of no days may have the size of an earlier register.
+    same = all(left is right for left, right in zip(summed, settled, strict=False))
+    if total is None or not (0 < len(summed) <= len(settled) and same):
+        summed, total = (), zero()
+    for day in days[len(summed) : len(settled)]:
+        add(total, day)
+    cache[window] = settled, total
+    total = deepcopy(total)
+    for day in days[len(settled) :]:
+        add(total, day)
+    return total
 
 
-def _begin(kept: Sequence[CauseSums], settled: Sequence[CauseSums]) -> bool:
-    """Whether days that were summed are the first of these; sums of none have a size too, of an earlier register."""
-    same = all(one is other for one, other in zip(kept, settled, strict=False))
-    return 0 < len(kept) <= len(settled) and same
+def _add_outages(total: OutageAccumulator, day: DayEvidence) -> None:
+    total.add(day.causes)
 
 
-def _meet(total: Ints, day: DayEvidence) -> None:
+def _add_bus_downtime(total: Ints, day: DayEvidence) -> None:
     down = int(day.causes.down[0])
     if down:
         known = day.tally.sum(axis=0, dtype=np.int64) * day.live
         charged = known - day.causes.known[len(day.causes) - len(known) :]
         total += np.maximum(charged, np.maximum(down - day.slots + known, 0) * day.live)
+
+
+def _day_losses(arrays: RegisterArrays, day: DayEvidence) -> dict[IndicatorKind, Floats]:
+    known = day.causes.known[1 + len(arrays.agencies) :]
+    weight = np.where(arrays.required.in_force(day.day), arrays.weight, 0.0)
+    within = ratio(weight, group_sums(arrays.service, weight, len(arrays.services))[arrays.service], otherwise=0.0)
+    within[known == 0] = 0.0
+    omega = arrays.service_weight[arrays.service] * within
+    failed = known - np.minimum(day.counts(Stage.OK), known)
+    losing = np.flatnonzero(failed)
+    loss = failed[losing] / known[losing]
+    losses: dict[IndicatorKind, Floats] = {}
+    for kind in AGGREGATES:
+        group, size = _groups(arrays, kind)
+        weights = within if kind is IndicatorKind.SERVICE else omega
+        lost = np.bincount(group[losing], weights[losing] * loss, size)
+        losses[kind] = ratio(lost, np.bincount(group, weights, size), otherwise=np.nan)
+    return losses
 
 
 def _groups(arrays: RegisterArrays, kind: IndicatorKind) -> tuple[Ints, int]:

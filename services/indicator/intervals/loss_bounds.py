@@ -1,4 +1,4 @@
-"""Bounds of a loss on the odds scale, with gamma quantiles from a table (docs/method.md §6, Bounds)."""
+"""Bounds of a loss on the odds scale, with gamma quantiles from a table (docs/method.md §6.8)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from services.indicator.array_types import Floats, Ints
 __all__ = ["LEVEL", "SMALLEST_SHAPE", "LossBounds", "bound_loss", "gamma_ratio"]
 
 LEVEL: Final = 0.95
-"""The share of cases in which an interval is meant to hold the truth."""
+"""The share of cases in which an interval should contain the truth."""
 
 SMALLEST_SHAPE: Final = 0.03
-"""The floor of k: below it a quantile is nearly zero, and its inverse overflows."""
+"""The least k: below it a quantile is nearly zero, and its inverse overflows."""
 
 _LARGEST_SHAPE: Final = 1e8
 _POINTS: Final = 4000
@@ -34,10 +34,10 @@ class LossBounds:
 
 
 def gamma_ratio(probability: float, shape: Floats) -> Floats:
-    """g(p; k): the quantile at p of a gamma variable of shape k, divided by k; k is floored at SMALLEST_SHAPE.
+    """Return g(p; k), the p-quantile of a gamma variable of shape k, divided by k; k is at least SMALLEST_SHAPE.
 
-    From a table in log k of (g - 1)√k, which varies slowly and tends to the normal quantile: the error of g is below
-    10⁻⁵, and below 10⁻⁷ where k > 1.
+    It comes from a table in log k of (g - 1)√k, which varies slowly and tends to the normal quantile: the error of g is
+    below 10⁻⁵, and below 10⁻⁷ where k > 1.
     """
     shape = np.maximum(shape, SMALLEST_SHAPE)
     return np.maximum(0.0, 1.0 + _table(probability).at(np.log(shape)) / np.sqrt(shape))
@@ -45,21 +45,21 @@ def gamma_ratio(probability: float, shape: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Table:
-    """Values at equal steps, and straight lines between them."""
+    """A function as values at equal steps, interpolated linearly."""
 
     grid: Floats
     values: Floats
     slopes: Floats
 
-    def at(self, place: Floats) -> Floats:
-        """Return what ``np.interp`` does. It searches for every place; here steps are equal, so each says where it is."""
+    def at(self, x: Floats) -> Floats:
+        """Return the same as ``np.interp``, which would search the grid; here equal steps give the position directly."""
         grid = self.grid
-        place = np.clip(place, grid[0], grid[-1])
-        step = ((place - grid[0]) * ((len(grid) - 1) / (grid[-1] - grid[0]))).astype(np.int64)
-        step -= place < grid[step]  # rounding may have led one step too far,
-        step += place >= self._next(step)  # or not far enough
-        found: Floats = self.slopes[step] * (place - grid[step]) + self.values[step]
-        return found
+        x = np.clip(x, grid[0], grid[-1])
+        step = ((x - grid[0]) * ((len(grid) - 1) / (grid[-1] - grid[0]))).astype(np.int64)
+        step -= x < grid[step]  # rounding may have gone one step too far,
+        step += x >= self._next(step)  # or not far enough
+        value: Floats = self.slopes[step] * (x - grid[step]) + self.values[step]
+        return value
 
     def _next(self, step: Ints) -> Floats:
         return np.append(self.grid[1:], np.inf)[step]
@@ -74,10 +74,10 @@ def _table(probability: float) -> _Table:
 
 
 def bound_loss(loss: Floats, variance: Floats, more: Floats, more_square: Floats) -> LossBounds:
-    """Bound a loss y ≤ ½ of variance v, if one more outage would add w = ``more``, with second moment ``more_square``.
+    """Bound a loss y ≤ ½ of this variance, if one more outage adds a = ``more``, with second moment b = ``more_square``.
 
-    Lower odds o·g(.025; o²/v), or 0 if y = 0; upper odds (o + w)·g(.975; (o + w)²/(v + w₂)), where o = y/(1 - y) and v,
-    w, w₂ are brought to the scale of odds.
+    Lower odds are o·g(.025; o²/σ²), or 0 if y = 0; upper odds (o + a)·g(.975; (o + a)²/(σ² + b)), where o = y/(1 - y) and
+    σ², a and b are on the scale of odds.
     """
     up = 1.0 - loss
     fourth = up**4
@@ -90,5 +90,5 @@ def bound_loss(loss: Floats, variance: Floats, more: Floats, more_square: Floats
 
 def _shape(mean: Floats, variance: Floats) -> Floats:
     square = mean**2
-    # Without variance the mean is exact; without a mean it does not matter, for the quantile is multiplied by it.
+    # Without variance the mean is exact; a mean of zero is multiplied by the quantile, whose value then does not matter.
     return np.divide(square, variance, out=np.full_like(square, _LARGEST_SHAPE), where=variance > 0)

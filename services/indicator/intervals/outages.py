@@ -1,8 +1,7 @@
-"""Outages of causes over many days, from what is kept of each day (docs/method.md §6, Window sums)."""
+"""Outages of causes over many days, from the sums of each day (docs/method.md §6.3)."""
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +17,7 @@ __all__ = ["OutageAccumulator", "OutageTotals"]
 class OutageTotals:
     """Sums over a span, per cause: K ``known`` and S ``down`` in hours, N ``outages``, Q ``squares`` in hours².
 
-    Q is about the sum of the squared lengths of the outages.
+    Q estimates the sum of the squared lengths of the outages.
     """
 
     known: Floats
@@ -32,11 +31,11 @@ class OutageTotals:
 
 
 class OutageAccumulator:
-    """Sums of days of slots of so many seconds, appended one after another.
+    """Sums over days that are appended one after another.
 
-    Days that an outage goes on between are a chain. A chain with downtime Y and M outages adds 2Y²/(M+1) to Q: the
-    expected sum of squares of M exponential lengths that sum to Y. The chain at the end is still open. Slots are counted in
-    32 bits, for there is one such sum per cause and window.
+    Days joined by a continuing outage form a chain. A chain with downtime Y and n outages adds 2Y²/(n + 1) to Q, the
+    expected sum of squares of n exponential lengths that add up to Y. The last chain is still open. Slots are counted in
+    32 bits, because there is one such sum per cause and window.
     """
 
     __slots__ = ("_chain_down", "_chain_outages", "_down", "_known", "_outages", "_slot_seconds", "_squares", "_tail")
@@ -49,19 +48,15 @@ class OutageAccumulator:
         self._squares = np.zeros(causes)
         self._tail = np.full(causes, pause_slots(slot_seconds), dtype=np.uint8)
 
-    def copy(self) -> OutageAccumulator:
-        """Return the same sums, to be added to by themselves."""
-        return deepcopy(self)
-
     def add(self, day: CauseSums) -> None:
-        """Append a day. A day in which nothing is known of a cause changes nothing of it, and breaks no chain."""
+        """Append a day. A day in which nothing is known of a cause does not change it and does not break its chain."""
         pause, failing = pause_slots(self._slot_seconds), np.flatnonzero(day.down)
         down, outages = day.down[failing], day.outages[failing].astype(np.int32)
-        goes_on = self._tail[failing] + day.head[failing] < pause
-        ended = failing[~goes_on]
+        continues = self._tail[failing] + day.head[failing] < pause
+        ended = failing[~continues]
         self._squares[ended] += _chain(self._chain_down[ended], self._chain_outages[ended])
         self._chain_down[ended] = self._chain_outages[ended] = 0
-        outages -= goes_on
+        outages -= continues
         self._chain_down[failing] += down
         self._chain_outages[failing] += outages
         self._outages[failing] += outages
@@ -70,7 +65,7 @@ class OutageAccumulator:
         np.minimum(self._tail + day.tail, pause, out=self._tail)
         self._tail[failing] = day.tail[failing]
 
-    def spells(self) -> OutageTotals:
+    def totals(self) -> OutageTotals:
         """Return the sums in hours."""
         slot_hours = self._slot_seconds / 3600
         squares = self._squares + _chain(self._chain_down, self._chain_outages)
@@ -83,5 +78,5 @@ class OutageAccumulator:
 
 
 def _chain(down: NDArray[np.int32], outages: NDArray[np.int32]) -> Floats:
-    found: Floats = 2.0 * down.astype(np.float64) ** 2 / (outages + 1.0)
-    return found
+    square: Floats = 2.0 * down.astype(np.float64) ** 2 / (outages + 1.0)
+    return square

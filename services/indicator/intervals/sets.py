@@ -1,4 +1,4 @@
-"""Causes put together for sets of links: a service's, an agency's, a sector's, the government's (docs/method.md §6, Set X)."""
+"""Causes combined over sets of links: a service's, an agency's, a sector's, the government's (docs/method.md §6.6-6.7)."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from services.indicator.shares import group_sums, ratio
 __all__ = ["ClassEstimates", "CommonModeGuard", "LinkSets", "WindowCauses", "bound_groups", "bound_links"]
 
 GUARDED_SETS: Final = 512
-"""Sets of which the days are looked at together."""
+"""Sets whose days are processed together."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassEstimates:
-    """What a record says of all causes, for every window that looks back on it."""
+    """Estimates from a record for both classes of causes and the bus, for every window that looks back on it."""
 
     providers: OutageLengths
     own: OutageLengths
@@ -40,7 +40,7 @@ class ClassEstimates:
 
     @classmethod
     def of(cls, record: OutageTotals, agencies: int) -> ClassEstimates:
-        """Learn from a record, in the order bus, agencies, links."""
+        """Estimate from a record, whose causes are in the order bus, agencies, links."""
         providers, own = record.part(slice(1, 1 + agencies)), record.part(slice(1 + agencies, None))
         return cls(
             estimate_lengths(providers, pool_causes(providers)),
@@ -51,29 +51,29 @@ class ClassEstimates:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WindowCauses:
-    """What one window shows of all causes: ``providers`` (agencies,), links' ``own`` faults (n,), and the ``bus``."""
+    """The losses of one window's causes: ``providers`` (agencies,), links' ``own`` faults (n,), and the ``bus``."""
 
     providers: LossMoments
     own: LossMoments
     bus: LossBounds
 
     @classmethod
-    def of(cls, window: OutageTotals, learnt: ClassEstimates) -> WindowCauses:
-        """Spread the causes of a window, in the order bus, agencies, links.
+    def of(cls, window: OutageTotals, estimates: ClassEstimates) -> WindowCauses:
+        """Compute the losses of a window's causes, in the order bus, agencies, links.
 
-        A bus of which nothing is known loses nothing and adds no margin.
+        A bus of which nothing is known has no loss and adds no margin.
         """
-        first = 1 + len(learnt.providers.mean)
+        first = 1 + len(estimates.providers.mean)
         return cls(
-            providers=cause_moments(window.part(slice(1, first)), learnt.providers),
-            own=cause_moments(window.part(slice(first, None)), learnt.own),
-            bus=bound_bus(window.part(slice(1)), learnt.bus),
+            providers=cause_moments(window.part(slice(1, first)), estimates.providers),
+            own=cause_moments(window.part(slice(first, None)), estimates.own),
+            bus=bound_bus(window.part(slice(1)), estimates.bus),
         )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LinkSets:
-    """Sets that each of n links belongs to one of, and the m pairs of a set and a provider that links fall into.
+    """A partition of n links into sets, and the m pairs of a set and a provider that links belong to.
 
     ``group`` and ``pair`` (n,) of each link; ``pair_group`` and ``pair_provider`` (m,) of each pair.
     """
@@ -86,7 +86,7 @@ class LinkSets:
 
     @classmethod
     def of(cls, group: Ints, size: int, provider: Ints) -> LinkSets:
-        """Find the pairs of links with these sets, of which there are ``size``, and these providers."""
+        """Find the pairs, given the set and provider of each link; there are ``size`` sets."""
         providers = int(provider.max(initial=0)) + 1
         pairs, pair = np.unique(group * providers + provider, return_inverse=True)
         pair_group, pair_provider = np.divmod(pairs, providers)
@@ -94,14 +94,14 @@ class LinkSets:
 
 
 def bound_links(causes: WindowCauses, provider: Ints, loss: Floats) -> LossBounds:
-    """Bound each link's bus-free ``loss`` (n,), as an aggregate of its ``provider`` (n,) and its own faults."""
+    """Bound each link's ``loss`` (n,) without the bus, as a set with the causes of its ``provider`` (n,) and its own."""
     providers, own = causes.providers, causes.own
     less, less_square = np.zeros_like(loss), np.zeros_like(loss)
     mirrored = mirrored_losses(loss)
     failing = provider[mirrored]
     less[mirrored] = np.maximum(providers.less[failing], own.less[mirrored])
     less_square[mirrored] = np.maximum(providers.less_square[failing], own.less_square[mirrored])
-    of = LossMoments(
+    moments = LossMoments(
         loss=loss,
         variance=providers.variance[provider] + own.variance,
         more=np.maximum(providers.more[provider], own.more),
@@ -109,16 +109,16 @@ def bound_links(causes: WindowCauses, provider: Ints, loss: Floats) -> LossBound
         less=less,
         less_square=less_square,
     )
-    return bound_sets(of)
+    return bound_sets(moments)
 
 
 def bound_groups(
     sets: LinkSets, weight: Floats, loss: Floats, causes: WindowCauses, guard: CommonModeGuard
 ) -> LossBounds:
-    """Bound the bus-free loss of each set: y = Σωy/Σω, v = ΣW_c²·v_c, w = max W_c·a_c, w₂ = max W_c²·b_c.
+    """Bound the loss of each set without the bus: y = Σωy/Σω, variance ΣW_c²·σ²_c, a = max W_c·a_c, b = max W_c²·b_c.
 
-    ``weight`` and ``loss`` (n,) are each link's ω and bus-free loss; W_c is the share of ω that depends on cause c. None
-    of v, w and w₂ is below the ``guard``'s. Zero throughout where nothing weighs.
+    ``weight`` and ``loss`` (n,) are each link's ω and loss without the bus; W_c is the share of ω that depends on cause c.
+    None of σ², a and b is below the ``guard``'s. All are zero where nothing weighs anything.
     """
     providers, own = causes.providers, causes.own
     share = ratio(weight, group_sums(sets.group, weight, sets.size)[sets.group], otherwise=0.0)
@@ -128,10 +128,10 @@ def bound_groups(
     provider = sets.pair_provider
 
     def largest(of_pairs: Floats, of_links: Floats) -> Floats:
-        found = np.zeros(sets.size)
-        np.maximum.at(found, sets.pair_group, of_pairs)
-        np.maximum.at(found, sets.group, of_links)
-        return found
+        maxima = np.zeros(sets.size)
+        np.maximum.at(maxima, sets.pair_group, of_pairs)
+        np.maximum.at(maxima, sets.group, of_links)
+        return maxima
 
     variance = group_sums(sets.pair_group, square_of_pair * providers.variance[provider], sets.size)
     variance += group_sums(sets.group, square * own.variance, sets.size)
@@ -140,7 +140,7 @@ def bound_groups(
     if len(mirrored_losses(of_sets)):
         less = largest(of_pair * providers.less[provider], share * own.less)
         less_square = largest(square_of_pair * providers.less_square[provider], square * own.less_square)
-    of = LossMoments(
+    moments = LossMoments(
         loss=of_sets,
         variance=np.maximum(variance, guard.variance),
         more=np.maximum(largest(of_pair * providers.more[provider], share * own.more), guard.more),
@@ -150,14 +150,15 @@ def bound_groups(
         less=less,
         less_square=less_square,
     )
-    return bound_sets(of)
+    return bound_sets(moments)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CommonModeGuard:
-    """What fails together in sets without a common cause known, as days show it, (sets,) each.
+    """The least moments of sets whose links fail together without a known cause, from their daily losses, (sets,) each.
 
-    ``variance`` of the mean loss over some days; what one ``more`` bad day would add to it, and its ``more_square``.
+    ``variance`` of the mean loss over some days; ``more`` is the effect of one more bad day, ``more_square`` its second
+    moment.
     """
 
     variance: Floats
@@ -166,33 +167,35 @@ class CommonModeGuard:
 
     @classmethod
     def of(cls, daily: Sequence[Floats]) -> CommonModeGuard:
-        """Guard a window of one day by the ``daily`` bus-free losses of its record, (sets,) for each day.
+        """Return the guard of a window of one day, from the ``daily`` losses without the bus, (sets,) for each day.
 
         The variance is γ₀ + 2·max(γ₁, 0), with γ₀ the variance and γ₁ the lag-1 autocovariance of a day's loss.
-        A bad day is one drawn by how much worse than the mean it is. Days of which nothing is known (NaN) are left out;
+        A bad day is drawn in proportion to its excess over the mean. Days of which nothing is known (NaN) are left out;
         with fewer than two there is no guard.
         """
-        # A few sets at a time, so that all their days fit the processor's cache.
+        # Few sets at a time, so that all their days fit the processor's cache.
         edges = np.linspace(0, len(daily[0]), max(1, len(daily[0]) // GUARDED_SETS) + 1).astype(np.int64).tolist()
-        parts = [cls._of_some(np.array([day[start:end] for day in daily])) for start, end in pairwise(edges)]
+        parts = [cls._moments(np.array([day[start:end] for day in daily])) for start, end in pairwise(edges)]
         return cls(*(np.concatenate(some) for some in zip(*parts, strict=True)))
 
     @staticmethod
-    def _of_some(daily: Floats) -> tuple[Floats, ...]:
+    def _moments(daily: Floats) -> tuple[Floats, ...]:
         known = ~np.isnan(daily)
         count = known.sum(axis=0)
         mean = ratio(np.where(known, daily, 0.0).sum(axis=0), count, otherwise=0.0)
-        apart = np.where(known, daily - mean, 0.0)
-        variance = ratio((apart**2).sum(axis=0), count - 1, otherwise=0.0)
-        lagged = ratio((apart[1:] * apart[:-1]).sum(axis=0), (known[1:] & known[:-1]).sum(axis=0), otherwise=0.0)
-        above = np.where(count > 1, np.maximum(apart, 0.0), 0.0)
+        deviation = np.where(known, daily - mean, 0.0)
+        variance = ratio((deviation**2).sum(axis=0), count - 1, otherwise=0.0)
+        lagged = ratio(
+            (deviation[1:] * deviation[:-1]).sum(axis=0), (known[1:] & known[:-1]).sum(axis=0), otherwise=0.0
+        )
+        above = np.where(count > 1, np.maximum(deviation, 0.0), 0.0)
         square = above**2
         first, second, fourth = above.sum(axis=0), square.sum(axis=0), (square**2).sum(axis=0)
         more = ratio(second, first, otherwise=0.0)
-        # A few bad days say little of how bad they are: as much as so many draws of one size.
+        # Few bad days are a small sample of how bad days are: the effective number is that of equal draws.
         few = 1.0 + ratio(fourth, second**2, otherwise=0.0)
         return few * (variance + 2.0 * np.maximum(lagged, 0.0)), more, 2.0 * more**2
 
     def over(self, days: float) -> CommonModeGuard:
-        """Guard a window of so many days by the same record."""
+        """Return the guard of a window of this many days."""
         return CommonModeGuard(self.variance / days, self.more / days, self.more_square / days**2)

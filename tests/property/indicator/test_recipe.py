@@ -66,7 +66,7 @@ class Case:
         found = OutageAccumulator(CAUSES, self.slot_seconds)
         for day in self.days[-last:]:
             found.add(sum_states(np.array(day, dtype=np.int8).T, pause_slots(self.slot_seconds)))
-        return found.spells()
+        return found.totals()
 
     def sums(self, last: int) -> list[oracle.Sums]:
         """Sum the last days by the text."""

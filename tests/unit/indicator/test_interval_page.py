@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from typing import Self
 
@@ -47,10 +47,10 @@ def alone(*sums: float) -> OutageTotals:
 
 @dataclass(frozen=True)
 class Example:
-    """The example's window: its outages, what the margins hold of them, and the service's interval."""
+    """The example's window: its outages, its intervals, and the service's interval."""
 
-    spells: OutageTotals
-    margins: Intervals
+    outages: OutageTotals
+    intervals: Intervals
     agencies: tuple[str, ...]
     interval: tuple[float, float, float]
 
@@ -91,15 +91,15 @@ class Example:
         )
         arrays, end = RegisterArrays.of(register), FIRST // SLOT + failing.shape[1]
         past, counts = OutageHistory(HistorySums(), arrays, evidence, [DAYS], end), evidence.window(arrays, DAYS, end)
-        margins = Intervals.of(past, link_shares(arrays, counts.slots, counts.counts), DAYS)
+        intervals = Intervals.of(past, link_shares(arrays, counts.slots, counts.counts), DAYS)
         one = compute_indicators(arrays, evidence, end_slot=end, windows=[DAYS]).indicator(
             IndicatorKind.SERVICE, "tax", DAYS
         )
-        assert margins is not None
+        assert intervals is not None
         assert one is not None
         assert one.point is not None
         assert one.interval is not None
-        return cls(past.spells(DAYS), margins, arrays.agencies, (one.interval.low, one.interval.high, one.point))
+        return cls(past.outages(DAYS), intervals, arrays.agencies, (one.interval.low, one.interval.high, one.point))
 
 
 @pytest.fixture(scope="module")
@@ -136,17 +136,16 @@ def test_a_bus_never_down() -> None:
 def test_causes_of_the_example(example: Example) -> None:
     """Sums, lengths and spreads of the four causes, and the pool of the providers, are those of the page."""
     providers = slice(1, 1 + len(example.agencies))
-    of = pool_causes(example.spells.part(providers))
+    of = pool_causes(example.outages.part(providers))
     assert said(r"m₀ = (\S+), M₀ = (\S+) and θ = (\S+),") == [f"{of.mean:.3f}", f"{of.square:.2f}", f"{of.shape:.3f}"]
-    learnt, causes = example.margins.past.learnt(90), example.margins.causes
-    places = {name: (learnt.providers, causes.providers, example.agencies.index(name), 1) for name in LINKS.values()}
-    places |= {name: (learnt.own, causes.own, at, providers.stop) for at, name in enumerate(sorted(LINKS))}
+    estimates, causes = example.intervals.history.estimates(90), example.intervals.causes
+    places = {name: (estimates.providers, causes.providers, example.agencies.index(name), 1) for name in LINKS.values()}
+    places |= {name: (estimates.own, causes.own, at, providers.stop) for at, name in enumerate(sorted(LINKS))}
     rows = re.findall(r"^\| (\S+-\S+) \|(.*)\|$", CHECKS, re.MULTILINE)
     assert [name for name, _ in rows] == list(places)
     for name, cells in rows:
         length, shown, at, first = places[name]
-        spells = example.spells
-        sums = [one[first + at] for one in (spells.known, spells.down, spells.outages, spells.squares)]
+        sums = [one[first + at] for one in astuple(example.outages)]
         numbers = [f"{one:.0f}" for one in sums]
         numbers += [f"{length.mean[at]:.3f}", f"{length.square[at]:.2f}", f"{100 * shown.loss[at]:.3f}"]
         numbers += [
@@ -159,16 +158,16 @@ def test_causes_of_the_example(example: Example) -> None:
 
 def test_the_service_of_the_example(example: Example) -> None:
     """Causes and guard put together, the bounds of the service and of the bus, and the interval are those of the page."""
-    margins = example.margins
-    guard, bus = margins.guards[IndicatorKind.SERVICE], margins.causes.bus
-    loss = float(margins.loss.mean())
+    intervals = example.intervals
+    guard, bus = intervals.guards[IndicatorKind.SERVICE], intervals.causes.bus
+    loss = float(intervals.loss.mean())
     both = np.concatenate(
-        [(one.variance, one.more, one.more_square) for one in (margins.causes.providers, margins.causes.own)], 1
+        [(one.variance, one.more, one.more_square) for one in (intervals.causes.providers, intervals.causes.own)], 1
     )
     by_causes = np.array([0.25 * both[0].sum(), 0.5 * both[1].max(), 0.25 * both[2].max()])
     by_guard = np.array([guard.variance[0], guard.more[0], guard.more_square[0]])
     found = bound_loss(np.array([loss]), *np.maximum(by_causes, by_guard)[:, np.newaxis])
-    exposure = margins.charged.mean() / bus.loss[0]
+    exposure = intervals.charged.mean() / bus.loss[0]
 
     def shown(percent: float) -> str:
         return f"{100 * percent:.3f}"

@@ -1,4 +1,4 @@
-"""Exchanges beside probes: agreement, silence, volume (docs/exchange.md §4)."""
+"""Exchanges compared with probes: agreement, silence, volume, traffic (docs/exchange.md §4)."""
 
 from services.indicator.exchanges.agreement import AGREEMENT_DAYS, HourlyCounts
 from services.indicator.exchanges.reconciliation import (

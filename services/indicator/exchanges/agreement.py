@@ -1,13 +1,12 @@
-"""Whether what probes saw and what the bus logged agree (docs/method.md §7; docs/exchange.md §4).
+"""The agreement of probes with the logs of the bus (docs/method.md §7; docs/exchange.md §4).
 
-Both are compared over the same hours, and each hour weighs as much as was exchanged in it: traffic sleeps at night and
-probes do not. What a log can know is whether an answer came; so a probe counts as answered from INVALID on.
+Both are compared over the same hours, each weighted by its exchanges, because traffic drops at night and probes do not. A
+log shows only whether an answer came, so a probe counts as answered from INVALID on.
 
 Neither exchanges nor probes are independent draws: an outage fails all of them for hours. The unit here is therefore a
-*day*, 24 hours counted from the window's start. Variances come from days and from days next to each other, as a ratio
-of sums has them: v = [B/(B-1)·Σr² + 2·max(0, Σrr₊₁)] / N², r = x - R·n. As in docs/method.md §6, days alone do not tell of
-what has not happened yet: each interval pretends one more bad day, of two of the busiest hours at least, and the
-quantiles are Student's: few days tell little of how days differ.
+*day*, 24 hours counted from the window's start. Variances come from days and pairs of neighbouring days, as for a ratio of
+sums: v = [B/(B-1)·Σr² + 2·max(0, Σrr₊₁)] / N², r = x - R·n. As in docs/method.md §6, each interval assumes one more bad day,
+of at least two of the busiest hours; quantiles are Student's, because few days are a small sample of how days differ.
 """
 
 from __future__ import annotations
@@ -26,18 +25,18 @@ __all__ = ["AGREEMENT_DAYS", "DAY_HOURS", "FLAG_LEVEL", "Agreement", "HourlyCoun
 DAY_HOURS: Final = 24
 
 AGREEMENT_DAYS: Final = 4.0
-"""Days of even traffic, (Σn)²/Σn², below which nothing is said."""
+"""The fewest days of even traffic, (Σn)²/Σn², that are compared."""
 
 FLAG_LEVEL: Final = 0.999
-"""The level of the difference's interval: a link that agrees is flagged in no more than one window of a thousand."""
+"""The level of the difference's interval: a link that agrees is flagged in at most one window of a thousand."""
 
-_MANY: Final = 1e6  # degrees of freedom with which Student's distribution is the normal one
+_MANY: Final = 1e6  # degrees of freedom at which Student's distribution is normal
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HourlyCounts:
-    """What m links did in each of h consecutive hours, (m, h): ``exchanges``, of which ``ok``; slots ``known``, of
-    which ``answered``.
+    """Counts of m links in each of h consecutive hours, (m, h): ``exchanges`` and ``ok`` ones, slots ``known`` and
+    ``answered``.
     """
 
     exchanges: Ints
@@ -45,14 +44,18 @@ class HourlyCounts:
     known: Ints
     answered: Ints
 
+    def since(self, hour: int) -> HourlyCounts:
+        """Return the counts from an hour on."""
+        return HourlyCounts(*(counts[:, hour:] for counts in (self.exchanges, self.ok, self.known, self.answered)))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Agreement:
-    """What m links show, (m,) each; of a link that is not ``told`` the rest means nothing.
+    """The agreement of m links, (m,) each; for a link without enough traffic to be ``told``, only ``compared`` is valid.
 
-    ``compared`` exchanges lie in hours in which the link was probed. ``logs`` and ``probes`` are shares that failed, with
-    bounds at LEVEL; ``difference`` is the share that logs say succeeded less the one probes say, with bounds at
-    FLAG_LEVEL; ``disagrees`` where these leave out 0.
+    ``compared`` exchanges are in hours in which the link was probed. ``logs`` and ``probes`` are shares that failed, with
+    bounds at LEVEL; ``difference`` is the share that succeeded by logs less that by probes, with bounds at FLAG_LEVEL;
+    ``disagrees`` where these exclude 0.
     """
 
     compared: Ints
@@ -65,22 +68,22 @@ class Agreement:
     disagrees: Bools
 
 
-def compare_hours(of: HourlyCounts) -> Agreement:
+def compare_hours(counts: HourlyCounts) -> Agreement:
     """Compare probes and logs of each link, by days that begin with the first hour."""
-    both = (of.exchanges > 0) & (of.known > 0)
-    exchanges = np.where(both, of.exchanges, 0).astype(np.float64)
-    answered = np.divide(of.answered, of.known, out=np.zeros_like(exchanges), where=both)
+    both = (counts.exchanges > 0) & (counts.known > 0)
+    exchanges = np.where(both, counts.exchanges, 0).astype(np.float64)
+    answered = np.divide(counts.answered, counts.known, out=np.zeros_like(exchanges), where=both)
     days = _days(exchanges)
     total = exchanges.sum(axis=1)
     even = np.divide(total**2, (days**2).sum(axis=1), out=np.zeros_like(total), where=total > 0)
     told = even >= AGREEMENT_DAYS
     total = np.maximum(total, 1.0)
     hour = exchanges.max(axis=1, initial=0.0) / total
-    failed = _days(np.where(both, of.exchanges - of.ok, 0).astype(np.float64))
+    failed = _days(np.where(both, counts.exchanges - counts.ok, 0).astype(np.float64))
     unanswered = _days(exchanges * (1.0 - answered))
     difference, variance = _ratio(unanswered - failed, days, total)
     freedom = np.maximum(even - 1.0, 1.0)
-    # An hour of which only one side tells is no disagreement yet: the other may have been spared by a minute.
+    # A failure in one hour on one side only is no disagreement: the other side may have missed it by a minute.
     margin = np.hypot(stdtrit(freedom, (1.0 + FLAG_LEVEL) / 2.0) * np.sqrt(variance), hour)
     few = (stdtrit(freedom, (1.0 + LEVEL) / 2.0) / stdtrit(_MANY, (1.0 + LEVEL) / 2.0)) ** 2
     return Agreement(
@@ -96,7 +99,7 @@ def compare_hours(of: HourlyCounts) -> Agreement:
 
 
 def _days(hours: Floats) -> Floats:
-    """Sums (m, d) of whole days and of what is left at the end."""
+    """Sum hours to days (m, d); the last day may be incomplete."""
     number = -(-hours.shape[1] // DAY_HOURS)
     days = np.pad(hours, ((0, 0), (0, number * DAY_HOURS - hours.shape[1]))).reshape(len(hours), number, DAY_HOURS)
     return np.asarray(days.sum(axis=2), dtype=np.float64)
@@ -116,19 +119,19 @@ def _ratio(part: Floats, days: Floats, total: Floats) -> tuple[Floats, Floats]:
 
 
 def _bounds(part: Floats, days: Floats, total: Floats, least: Floats, few: Floats) -> LossBounds:
-    """Bound a share that failed: what days tell, and one more day as bad as bad ones were, of ``least`` at least.
+    """Bound a share that failed, from its days and one more day as bad as the bad ones, of at least ``least``.
 
-    ``few`` is by how much variances are raised for want of days.
+    ``few`` is the factor by which variances are raised for few days.
     """
     ratio, variance = _ratio(part, days, total)
     _, rest = _residuals(part, days, total)
     ratio = np.clip(ratio, 0.0, 1.0)
-    bad, good = (_drawn(np.maximum(sign * rest, 0.0)) / total for sign in (1.0, -1.0))
+    bad, good = (_mean_bad_day(np.maximum(sign * rest, 0.0)) / total for sign in (1.0, -1.0))
     more, less = (1.0 - ratio) * np.maximum(bad, least), ratio * np.maximum(good, least)
     return bound_sets(LossMoments(ratio, few * variance, more, 2.0 * more**2, less, 2.0 * less**2))
 
 
-def _drawn(excess: Floats) -> Floats:
-    """Mean of an excess when days are drawn by it."""
+def _mean_bad_day(excess: Floats) -> Floats:
+    """Return the mean excess of a day drawn in proportion to its excess."""
     total = excess.sum(axis=1)
     return np.asarray(np.divide((excess**2).sum(axis=1), total, out=np.zeros_like(total), where=total > 0))

@@ -1,16 +1,17 @@
-"""Every link of a register with what the bus carried of it, per window (docs/exchange.md §4)."""
+"""The links of a register compared with the exchanges over the bus, per window (docs/exchange.md §4)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
 from services.core.model import Estimate, Flow, Reconciliation, Register, Traffic, Volume
-from services.indicator.array_types import Bools, Ints
+from services.indicator.array_types import Bools, Floats, Ints
 from services.indicator.exchanges.agreement import Agreement, HourlyCounts, compare_hours
-from services.indicator.exchanges.silence import SILENCE_DAYS, Silence, judge_silence
+from services.indicator.exchanges.silence import SILENCE_DAYS, judge_silence
 from services.indicator.exchanges.traffic import FlowsByLink, sum_traffic
 from services.indicator.exchanges.volume import VolumeChange, volume_change
 from services.indicator.intervals import LossBounds
@@ -26,17 +27,17 @@ __all__ = [
     "traffic_by_window",
 ]
 
-_HOUR_SECONDS = 3_600
+_HOUR_SECONDS: Final = 3_600
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DailyFlows:
-    """What c ``carriers`` carried on d days of the policy's calendar, from the ordinal ``first_day`` on: (c, d) each.
+    """The exchanges of f ``flows`` on d days of the policy's calendar, from the ordinal ``first_day`` on: (f, d) each.
 
     ``since`` is the hour (hours since 1970) of the first exchange, before which nothing is known.
     """
 
-    carriers: tuple[Flow, ...]
+    flows: tuple[Flow, ...]
     first_day: int
     exchanges: Ints
     ok: Ints
@@ -52,103 +53,104 @@ class WindowSpan:
     end: int
 
 
-def links_with_flows(arrays: RegisterArrays, found: FlowsByLink) -> list[int]:
-    """Return the positions of the links of which exchanges are known: those whose probes are needed."""
-    links = found.own.keys() | found.shares.keys()
-    return [at for at, link in enumerate(arrays.links) if link in links]
+def links_with_flows(arrays: RegisterArrays, by_link: FlowsByLink) -> list[int]:
+    """Return the positions of the links with known exchanges, whose probes are needed."""
+    links = by_link.own.keys() | by_link.shared.keys()
+    return [position for position, link in enumerate(arrays.links) if link in links]
 
 
-def flows_per_link(found: FlowsByLink, links: Sequence[str]) -> list[list[int]]:
-    """Return the positions of each link's own and shared carriers: what is shared is the whole of it for each link."""
-    return [[*found.own.get(link, ()), *found.shares.get(link, ())] for link in links]
+def flows_per_link(by_link: FlowsByLink, links: Sequence[str]) -> list[list[int]]:
+    """Return the positions of each link's own and shared flows; a shared flow counts in full for each of its links."""
+    return [[*by_link.own.get(link, ()), *by_link.shared.get(link, ())] for link in links]
 
 
 def reconcile_links(
     links: Sequence[str],
-    found: FlowsByLink,
-    of: HourlyCounts,
+    by_link: FlowsByLink,
+    counts: HourlyCounts,
     windows: Mapping[int, WindowSpan],
     *,
     clock: Ints,
     since: int,
     whole: int,
 ) -> Iterator[Reconciliation]:
-    """Yield what is found of each link that anything was exchanged on, per window of days.
+    """Yield the reconciliation of each link with exchanges, per window of days.
 
-    ``of`` are the hours of the longest window, whose exchanges begin with ``since``; those from the hour ``whole`` on may
-    not be all there yet, so that volumes are judged before it, by the local hours that they begin in, ``clock`` (h,).
+    ``counts`` cover the hours of the longest window; exchanges begin with the hour ``since``. Hours from ``whole`` on may
+    be incomplete, so volumes are judged before it, by the local hours ``clock`` (h,) in which hours begin.
     """
     first = min((span.hours.start for span in windows.values()), default=0)
     begin = max(0, since - first)
     end = max(begin, whole - first)
-    volume = volume_change(of.exchanges[:, begin:end], clock[begin:end])
-    # As all windows end together, the last hour of the longest is that of each in which anything was exchanged.
-    back = (of.exchanges[:, ::-1] > 0).argmax(axis=1)
-    last = (_HOUR_SECONDS * (first + of.exchanges.shape[1] - 1 - back)).tolist()
+    volume = volume_change(counts.exchanges[:, begin:end], clock[begin:end])
+    # All windows end together, so the last hour of the longest is that of each window with exchanges.
+    back = (counts.exchanges[:, ::-1] > 0).argmax(axis=1)
+    last_hour = (_HOUR_SECONDS * (first + counts.exchanges.shape[1] - 1 - back)).tolist()
     for days, span in windows.items():
-        part = slice(span.hours.start - first, None)
-        agreed = compare_hours(
-            HourlyCounts(of.exchanges[:, part], of.ok[:, part], of.known[:, part], of.answered[:, part])
-        )
-        totals, succeeded = (counts[:, part].sum(axis=1).tolist() for counts in (of.exchanges, of.ok))
-        for at in [at for at, total in enumerate(totals) if total]:
-            one = Reconciliation(
-                link=links[at],
+        of_window = counts.since(span.hours.start - first)
+        agreement = compare_hours(of_window)
+        exchanges, ok = of_window.exchanges.sum(axis=1).tolist(), of_window.ok.sum(axis=1).tolist()
+        for row in [row for row, number in enumerate(exchanges) if number]:
+            reconciliation = Reconciliation(
+                link=links[row],
                 window_days=days,
-                exchanges=totals[at],
-                ok=succeeded[at],
-                shared=links[at] in found.shares,
+                exchanges=exchanges[row],
+                ok=ok[row],
+                shared=links[row] in by_link.shared,
                 silent=False,
-                volume=_volume(volume, at),
+                volume=_volume(volume, row),
                 as_of=span.end,
-                last_hour=last[at],
+                last_hour=last_hour[row],
+                compared=int(agreement.compared[row]),
             )
-            yield _with(one, agreed, at)
+            yield _add_agreement(reconciliation, agreement, row) if agreement.told[row] else reconciliation
 
 
 def find_silent_links(
     register: Register,
     arrays: RegisterArrays,
-    found: FlowsByLink,
-    carried: DailyFlows,
+    by_link: FlowsByLink,
+    daily: DailyFlows,
     windows: Mapping[int, WindowSpan],
 ) -> dict[int, tuple[list[Reconciliation], float | None]]:
-    """Return per window the links live on every day of it that are silent, and the share of those in use that is unseen.
+    """Return per window the silent links among those live on all its days, and the share of links in use that is unseen.
 
-    Exchanges of its pair that map to no link might be its own: then nothing is said of a link.
+    A link is not silent if its pair has exchanges that map to no link, because they might be its own.
     """
-    if not carried.exchanges.any():
+    if not daily.exchanges.any():
         return {days: ([], None) for days in windows}
-    heard = _heard(register, arrays, found, carried.exchanges > 0)
-    return {days: _silent(arrays, found, heard, carried, span, days) for days, span in windows.items()}
+    used = _days_of_use(register, arrays, by_link, daily.exchanges > 0)
+    return {days: _silent(arrays, by_link, used, daily, span, days) for days, span in windows.items()}
 
 
-def _heard(register: Register, arrays: RegisterArrays, found: FlowsByLink, used: Bools) -> Bools:
-    """Tell on which days anything is known that may have been exchanged on each link, (links, days)."""
-    heard = np.zeros((len(arrays.links), used.shape[1]), np.bool_)
-    for row, (link, of) in enumerate(zip(arrays.links, flows_per_link(found, arrays.links), strict=True)):
+def _days_of_use(register: Register, arrays: RegisterArrays, by_link: FlowsByLink, used: Bools) -> Bools:
+    """Return the days on which each link may have had exchanges, (links, days)."""
+    days = np.zeros((len(arrays.links), used.shape[1]), np.bool_)
+    for row, (link, flows) in enumerate(zip(arrays.links, flows_per_link(by_link, arrays.links), strict=True)):
         pair = register.consumer(register.links[link]), register.links[link].provider
-        if carriers := [*of, *found.other.get(pair, ())]:
-            heard[row] = used[carriers].any(axis=0)
-    return heard
+        if possible := [*flows, *by_link.unassigned.get(pair, ())]:
+            days[row] = used[possible].any(axis=0)
+    return days
 
 
 def _silent(
-    arrays: RegisterArrays, found: FlowsByLink, heard: Bools, carried: DailyFlows, span: WindowSpan, days: int
+    arrays: RegisterArrays, by_link: FlowsByLink, used: Bools, daily: DailyFlows, span: WindowSpan, days: int
 ) -> tuple[list[Reconciliation], float | None]:
-    if span.hours.stop - max(span.hours.start, carried.since) < SILENCE_DAYS * 24:
+    if span.hours.stop - max(span.hours.start, daily.since) < SILENCE_DAYS * 24:
         return [], None
     live = arrays.required.live_throughout(span.days)
-    read = int(np.flatnonzero(carried.exchanges.any(axis=0))[0])
-    window = span.days.start - carried.first_day
-    judged: Silence = judge_silence(heard[live, read:], max(0, window - read))
-    links = [arrays.links[row] for row in np.flatnonzero(live)[judged.silent].tolist()]
-    silent = [Reconciliation(link, days, 0, shared=link in found.shares, silent=True, as_of=span.end) for link in links]
-    return silent, judged.unseen
+    first = int(np.flatnonzero(daily.exchanges.any(axis=0))[0])
+    window = span.days.start - daily.first_day
+    silence = judge_silence(used[live, first:], max(0, window - first))
+    links = [arrays.links[row] for row in np.flatnonzero(live)[silence.silent].tolist()]
+    silent = [
+        Reconciliation(link, days, 0, shared=link in by_link.shared, silent=True, as_of=span.end) for link in links
+    ]
+    return silent, silence.unseen
 
 
 def traffic_by_window(
-    arrays: RegisterArrays, carried: DailyFlows, windows: Mapping[int, WindowSpan], unseen: Mapping[int, float | None]
+    arrays: RegisterArrays, daily: DailyFlows, windows: Mapping[int, WindowSpan], unseen: Mapping[int, float | None]
 ) -> tuple[Traffic, ...]:
     """Return the traffic of each window."""
     pairs = set(zip(arrays.consumer.tolist(), arrays.provider.tolist(), strict=True))
@@ -157,12 +159,12 @@ def traffic_by_window(
         replace(
             sum_traffic(
                 declared,
-                carried.carriers,
-                exchanges=carried.exchanges[:, span.days.start - carried.first_day :].sum(axis=1),
-                ok=carried.ok[:, span.days.start - carried.first_day :].sum(axis=1),
+                daily.flows,
+                exchanges=daily.exchanges[:, span.days.start - daily.first_day :].sum(axis=1),
+                ok=daily.ok[:, span.days.start - daily.first_day :].sum(axis=1),
                 window_days=days,
             ),
-            read_days=(span.hours.stop - carried.since) / 24 if carried.exchanges.any() else 0.0,
+            read_days=(span.hours.stop - daily.since) / 24 if daily.exchanges.any() else 0.0,
             unseen_share=unseen[days],
             as_of=span.end,
         )
@@ -170,26 +172,29 @@ def traffic_by_window(
     )
 
 
-def _with(one: Reconciliation, of: Agreement, at: int) -> Reconciliation:
-    one = replace(one, compared=int(of.compared[at]))
-    if not of.told[at]:
-        return one
-    difference = (of.difference, of.difference_low, of.difference_high)
+def _add_agreement(reconciliation: Reconciliation, agreement: Agreement, row: int) -> Reconciliation:
+    difference = (agreement.difference, agreement.difference_low, agreement.difference_high)
     return replace(
-        one,
-        logs=_answered(of.logs, at),
-        probes=_answered(of.probes, at),
-        difference=Estimate(*(float(bound[at]) for bound in difference)),
-        disagrees=bool(of.disagrees[at]),
+        reconciliation,
+        logs=_answered(agreement.logs, row),
+        probes=_answered(agreement.probes, row),
+        difference=Estimate(*(float(values[row]) for values in difference)),
+        disagrees=bool(agreement.disagrees[row]),
     )
 
 
-def _answered(failed: LossBounds, at: int) -> Estimate:
-    return Estimate(*(float(1.0 - one[at]) for one in (failed.loss, failed.high, failed.low)))
+def _answered(failed: LossBounds, row: int) -> Estimate:
+    return Estimate(*(float(1.0 - values[row]) for values in (failed.loss, failed.high, failed.low)))
 
 
-def _volume(of: VolumeChange, at: int) -> Volume:
-    expected, deviation, trend = (
-        None if np.isnan(one[at]) else float(one[at]) for one in (of.expected, of.deviation, of.trend)
+def _volume(change: VolumeChange, row: int) -> Volume:
+    def known(values: Floats) -> float | None:
+        return None if np.isnan(values[row]) else float(values[row])
+
+    return Volume(
+        recent=int(change.seen[row]),
+        expected=known(change.expected),
+        deviation=known(change.deviation),
+        unusual=bool(change.unusual[row]),
+        trend=known(change.trend),
     )
-    return Volume(int(of.seen[at]), expected, deviation, bool(of.unusual[at]), trend)

@@ -1,4 +1,4 @@
-"""Which links the exchanges are of, which exchanges no register asks for, and which links are silent (docs/exchange.md)."""
+"""The links that flows belong to, and the traffic by bus and by undeclared pair (docs/exchange.md §4)."""
 
 from __future__ import annotations
 
@@ -12,49 +12,50 @@ from services.indicator.array_types import Ints
 __all__ = ["MOST_UNDECLARED", "FlowsByLink", "assign_flows", "sum_traffic"]
 
 MOST_UNDECLARED = 1_000
-"""Of more undeclared pairs only the largest are listed; all are counted."""
+"""The most undeclared pairs that are listed, largest first; all are counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class FlowsByLink:
-    """Positions of carriers, by link: its ``own``, those it ``shares`` with other links, and by pair of agencies those
-    that no link is known of (``other``). Meta services are in none.
+    """Positions of flows: each link's ``own``, those ``shared`` with other links, and ``unassigned`` ones by pair of
+    agencies. Flows of meta services are left out.
     """
 
     own: dict[str, list[int]]
-    shares: dict[str, list[int]]
-    other: dict[tuple[str, str], list[int]]
+    shared: dict[str, list[int]]
+    unassigned: dict[tuple[str, str], list[int]]
 
 
-def assign_flows(register: Register, carriers: Sequence[Flow]) -> FlowsByLink:
-    """Assign carriers to the links of a register, which may be another than the one they were logged under."""
-    sharing: dict[tuple[str, str], set[str]] = defaultdict(set)
+def assign_flows(register: Register, flows: Sequence[Flow]) -> FlowsByLink:
+    """Assign flows to the links of a register, which may be another than the one they were logged under."""
+    links_of_route: dict[tuple[str, str], set[str]] = defaultdict(set)
     for route in register.routes:
-        sharing[route.client, route.service].add(route.link)
-    found = FlowsByLink(defaultdict(list), defaultdict(list), defaultdict(list))
-    for at, one in enumerate(carriers):
-        if one.meta:
+        links_of_route[route.client, route.service].add(route.link)
+    by_link = FlowsByLink(defaultdict(list), defaultdict(list), defaultdict(list))
+    for position, flow in enumerate(flows):
+        if flow.meta:
             continue
-        links = sharing.get((one.client, one.service), set()) if one.shared else {one.link} & register.links.keys()
+        own = {flow.link} & register.links.keys()
+        links = links_of_route.get((flow.client, flow.service), set()) if flow.shared else own
         for link in links:
-            (found.shares if one.shared else found.own)[link].append(at)
+            (by_link.shared if flow.shared else by_link.own)[link].append(position)
         if not links:
-            found.other[one.consumer, one.provider].append(at)
-    return found
+            by_link.unassigned[flow.consumer, flow.provider].append(position)
+    return by_link
 
 
 def sum_traffic(
-    declared: set[tuple[str, str]], carriers: Sequence[Flow], *, exchanges: Ints, ok: Ints, window_days: int
+    declared: set[tuple[str, str]], flows: Sequence[Flow], *, exchanges: Ints, ok: Ints, window_days: int
 ) -> Traffic:
-    """Sum what carriers, (c,) each, carried in a window by bus, and by pair of agencies that is not ``declared``."""
+    """Sum the exchanges of flows, (f,) each, in a window by bus, and by pair of agencies that is not ``declared``."""
     buses: Counter[str] = Counter()
     pairs: Counter[tuple[str, str]] = Counter()
     answered: Counter[tuple[str, str]] = Counter()
-    for one, count, succeeded in zip(carriers, exchanges.tolist(), ok.tolist(), strict=True):
-        if one.meta or not count:
+    for flow, count, succeeded in zip(flows, exchanges.tolist(), ok.tolist(), strict=True):
+        if flow.meta or not count:
             continue
-        buses[one.bus] += count
-        pair = one.consumer, one.provider
+        buses[flow.bus] += count
+        pair = flow.consumer, flow.provider
         if pair not in declared:
             pairs[pair] += count
             answered[pair] += succeeded

@@ -1,4 +1,4 @@
-"""How far choices of method move ranks (docs/method.md §7)."""
+"""The sensitivity of ranks to choices of method (docs/method.md §7)."""
 
 from services.indicator.sensitivity.cases import FACTORS
 from services.indicator.sensitivity.ranks import Ranking, analyse_ranks

@@ -1,4 +1,4 @@
-"""Every combination of the six switches, and what each makes of the agencies' indexes (docs/method.md §7). Pure."""
+"""The agencies' indexes in every combination of the six switches (docs/method.md §7). Pure."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from services.indicator.register_arrays import RegisterArrays
 from services.indicator.shares import group_sums, grouping, link_shares, mean_share, ratio
 from services.indicator.verdicts import WindowCounts
 
-__all__ = ["FACTORS", "SWITCHES", "SwitchCases", "compute_cases", "reweigh"]
+__all__ = ["FACTORS", "SWITCHES", "SwitchCases", "compute_cases", "reweight"]
 
 SWITCHES: Final = ("weights", "aggregate", "latency limit", "age limit", "window", "unknown")
 
 FACTORS: Final = (0.5, 1.0, 2.0)
-"""What τ and φ are multiplied by."""
+"""The factors of τ and φ."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SwitchCases:
     """All combinations for the agencies in one role.
 
-    ``states`` names each switch's states, in the order of SWITCHES; ``base`` is the headline's combination.
-    ``values`` (states of each switch…, agencies): what agencies are ranked by; NaN where one has no index.
+    ``states`` are the names of each switch's states, in the order of SWITCHES; ``base`` is the headline's combination.
+    ``values`` (states of each switch…, agencies) are what agencies are ranked by; NaN without an index.
     """
 
     kind: IndicatorKind
@@ -49,9 +49,9 @@ def compute_cases(
 ) -> SwitchCases:
     """Compute every combination for the agencies as consumers or as providers.
 
-    ``counted`` says what each window holds with τ and φ times two factors; ``window``, one of ``windows``, is the
-    headline's. ``volumes`` (n,) are exchanges per link: without any, links cannot be weighed by them, and that state is
-    left out. E has no provider (§4), so for providers the aggregate is I alone.
+    ``counted`` has the counts of each window with τ and φ times two factors; ``window``, one of ``windows``, is the
+    headline's. ``volumes`` (n,) are exchanges per link; without any, links cannot be weighted by them, and that state is
+    left out. Providers have no E (§4), so their aggregate is I alone.
     """
     weights = ("service", "link") if volumes is None or not volumes.any() else ("service", "link", "volume")
     aggregates = ("I", "E") if kind is IndicatorKind.CONSUMER else ("I",)
@@ -62,21 +62,21 @@ def compute_cases(
         for j, age in enumerate(FACTORS):
             for k, days in enumerate(windows):
                 counts = counted[latency, age, days]
-                for w, weighed in enumerate(weights):
-                    reweighed = reweigh(arrays, weighed, counts.slots > 0, volumes)
-                    for a, of in enumerate(_values(reweighed, counts, kind)[: len(aggregates)]):
-                        values[w, a, i, j, k] = of
-    one = FACTORS.index(1.0)
-    base = (0, 0, one, one, list(windows).index(window), states[-1].index("zero"))
+                for w, weights_of in enumerate(weights):
+                    reweighted = reweight(arrays, weights_of, counts.slots > 0, volumes)
+                    for a, indexes in enumerate(_values(reweighted, counts, kind)[: len(aggregates)]):
+                        values[w, a, i, j, k] = indexes
+    unchanged = FACTORS.index(1.0)
+    base = (0, 0, unchanged, unchanged, list(windows).index(window), states[-1].index("zero"))
     return SwitchCases(kind, arrays.agencies, states, base, values)
 
 
-def reweigh(arrays: RegisterArrays, weights: str, in_force: Bools, volumes: Ints | None) -> RegisterArrays:
-    """Return the register with other weights: ``service`` leaves the register's, each service counting by v_s.
+def reweight(arrays: RegisterArrays, weights: str, in_force: Bools, volumes: Ints | None) -> RegisterArrays:
+    """Return the register with other weights; with ``service`` they are the register's, each service counting by v_s.
 
-    ``link``: each link counts by its own w, so a service by those of its links in force. ``volume``: by its exchanges
-    in place of w; where none are logged (an absent link logs nothing, and a call that serves several links belongs to
-    none of them) by the mean of its service's links, else of all. What weighs nothing in the register never does.
+    ``link``: each link counts by its own w, and a service by the sum over its links in force. ``volume``: a link counts by
+    its exchanges instead of w; without logged ones (absent links, and calls that serve several links) by the mean of its
+    service's links, else of all. A weight of zero in the register stays zero.
     """
     if weights == "service":
         return arrays
@@ -99,11 +99,11 @@ def _values(arrays: RegisterArrays, counts: WindowCounts, kind: IndicatorKind) -
     ids, group, weight = grouping(arrays, shares, kind)
     means = mean_share(shares, group, weight, len(ids))
     strict, strict_lower, _ = strict_shares(arrays, counts, kind, len(ids))
-    # Where no joint slot of an agency is known, E is imputed as q is where no link of a service is: from everybody's.
-    everybody = strict_shares(arrays, counts, IndicatorKind.GOVERNMENT, 1)[0]
-    strict = np.where(np.isnan(strict), everybody, strict)
+    # An agency without a known joint slot gets the government's E, as a service without a known link gets G₀.
+    of_government = strict_shares(arrays, counts, IndicatorKind.GOVERNMENT, 1)[0]
+    strict = np.where(np.isnan(strict), of_government, strict)
     index, whole = np.array([means.estimate, means.lower]), np.array([strict, strict_lower])
-    # Where nothing at all is known of anybody, nobody ranks before anybody.
+    # Where nothing at all is known, all agencies rank equally.
     return np.where(means.total > 0, np.nan_to_num(index), np.nan), np.where(
         means.total > 0, np.nan_to_num(whole), np.nan
     )

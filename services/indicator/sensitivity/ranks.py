@@ -1,4 +1,4 @@
-"""How far choices of method move the ranks of agencies: bands and Sobol' indices (docs/method.md §7, Sensitivity). Pure."""
+"""How far choices of method move the ranks of agencies: bands and Sobol' indices (docs/method.md §7). Pure."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from services.indicator.verdicts import WindowCounts
 __all__ = ["Ranking", "analyse_ranks", "rank_descending"]
 
 BAND: Final = (0.05, 0.95)
-"""The part of the cases that a rank band covers."""
+"""The quantiles of the cases between which a rank band lies."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The agencies in one role: the rank of each in the headline and its band, and what moves them.
+    """The agencies in one role: the rank of each in the headline, its band, and the effect of each switch.
 
     Agencies without an index in the headline have no rank.
     """
@@ -44,7 +44,7 @@ def analyse_ranks(
     window: int,
     volumes: Ints | None = None,
 ) -> tuple[Ranking, ...]:
-    """Rank the agencies as consumers and as providers in every combination of switches; arguments as ``compute_cases`` has."""
+    """Rank the agencies as consumers and as providers in every combination of switches; arguments as in ``compute_cases``."""
     return tuple(
         _ranking(compute_cases(arrays, counted, kind, windows=windows, window=window, volumes=volumes))
         for kind in (IndicatorKind.CONSUMER, IndicatorKind.PROVIDER)
@@ -52,9 +52,9 @@ def analyse_ranks(
 
 
 def rank_descending(values: Floats) -> Floats:
-    """Rank values (…, m), the largest first; those that are equal share the better rank, and NaN has none.
+    """Rank values (…, m), largest first; equal values share the better rank, and NaN has none.
 
-    Sums of the same terms agree within 10⁻¹² (§5), so what differs by less is equal.
+    Sums of the same terms agree within 10⁻¹² (§5), so values that differ by less are equal.
     """
     ranked = np.where(np.isnan(values), -np.inf, values)
     order = np.argsort(-ranked, axis=-1, kind="stable")
@@ -72,11 +72,11 @@ def _ranking(cases: SwitchCases) -> Ranking:
     base = ranks[cases.base]
     ranked = np.flatnonzero(~np.isnan(base))
     ranks, base = ranks[..., ranked], base[ranked]
-    gone = np.isnan(ranks)
-    shift = np.where(gone, 0.0, np.abs(ranks - base)).sum(axis=-1) / np.maximum((~gone).sum(axis=-1), 1)
+    missing = np.isnan(ranks)
+    shift = np.where(missing, 0.0, np.abs(ranks - base)).sum(axis=-1) / np.maximum((~missing).sum(axis=-1), 1)
     low, high = (_quantile(ranks.reshape(shift.size, len(ranked)), part) for part in BAND)
-    names = [cases.ids[at] for at in ranked]
-    # As an interval contains its point, a band contains the rank it belongs to, however odd the headline's case is.
+    names = [cases.ids[agency] for agency in ranked]
+    # A band contains its rank, as an interval contains its point, however unusual the headline's case is.
     bands = [RankBand(int(min(low, own)), int(max(high, own))) for low, high, own in zip(low, high, base, strict=True)]
     return Ranking(
         kind=cases.kind,
@@ -87,22 +87,19 @@ def _ranking(cases: SwitchCases) -> Ranking:
 
 
 def _quantile(ranks: Floats, part: float) -> Floats:
-    """Return of each column the least rank that so large a part of its ranks, which are not all NaN, does not exceed."""
-    there = (~np.isnan(ranks)).sum(axis=0)
-    at = np.maximum(np.ceil(part * there).astype(np.int64), 1) - 1
-    return np.asarray(np.take_along_axis(np.sort(ranks, axis=0), at[np.newaxis], axis=0)[0])
+    """Return each column's least rank that this part of its ranks does not exceed; no column may be all NaN."""
+    known = (~np.isnan(ranks)).sum(axis=0)
+    row = np.maximum(np.ceil(part * known).astype(np.int64), 1) - 1
+    return np.asarray(np.take_along_axis(np.sort(ranks, axis=0), row[np.newaxis], axis=0)[0])
 
 
 def _switches(states: Sequence[tuple[str, ...]], shift: Floats) -> tuple[SwitchIndex, ...]:
-    """Sobol' indices of a table of results, all states of a switch being equally likely."""
+    """Compute Sobol' indices of a table of results, in which all states of a switch are equally likely."""
     last = np.array(shift.shape)[:, np.newaxis] - 1
 
     def look_up(points: Floats) -> Floats:
         return np.asarray(shift[tuple(np.minimum(points.astype(np.int64), last))])
 
-    found = estimate_indices(look_up, [uniform(0, len(names)) for names in states])
-    return tuple(
-        SwitchIndex(switch, names, *(float(values[at]) for values in columns))
-        for columns in [(found.total, found.total_error, found.first, found.first_error)]
-        for at, (switch, names) in enumerate(zip(SWITCHES, states, strict=True))
-    )
+    indices = estimate_indices(look_up, [uniform(0, len(names)) for names in states])
+    rows = np.array([indices.total, indices.total_error, indices.first, indices.first_error]).T.tolist()
+    return tuple(SwitchIndex(switch, names, *row) for switch, names, row in zip(SWITCHES, states, rows, strict=True))

@@ -1,10 +1,9 @@
-"""Windows counted with other limits of latency and age, by the code that counts them live (docs/method.md §7). Pure."""
+"""Measurements judged and windows counted with other limits of latency and age (docs/method.md §7). Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Final
 
 import numpy as np
@@ -21,14 +20,14 @@ __all__ = ["TargetLimits", "recount_dump", "rejudge"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TargetLimits:
-    """τ (``latency``) and φ (``age``) of the targets of a set of columns, (targets,) microseconds; -1 = not judged."""
+    """The limits τ (``latency``) and φ (``age``) of targets, (targets,) in microseconds; -1 = not judged."""
 
     latency: Ints
     age: Ints
 
     @classmethod
     def of(cls, register: Register, targets: tuple[Target, ...]) -> TargetLimits:
-        """Look them up. An endpoint, or a link that the register does not have, is not judged anew."""
+        """Look up the limits. Endpoints, and links that the register does not have, have none."""
         rows = [None if target.endpoint else register.links.get(target.id) for target in targets]
         return cls(
             latency=np.array([-1 if row is None else row.latency_ms * 1000 for row in rows], np.int64),
@@ -41,10 +40,10 @@ class TargetLimits:
 def rejudge(columns: MeasurementColumns, limits: TargetLimits, *, latency: float, age: float) -> MeasurementColumns:
     """Return the columns as they would have been judged with τ times ``latency`` and φ times ``age``.
 
-    Only what was right is judged anew, in the order of the stages: LATE, then STALE, then OK. A factor of 1 leaves a
-    judgement as it is, so that both at 1 change nothing, whatever the limits were when it was made; but what is LATE
-    no longer has its age judged for the first time. Where the latency or age is not known, or has no limit, the
-    judgement stays. Raises ValueError when the columns were read without latencies and ages.
+    Only right answers are judged again, in the order of the stages: LATE, then STALE, then OK. A factor of 1 keeps a
+    judgement, so that both at 1 change nothing, whatever the limits were when it was made; but the age of an answer that
+    is no longer LATE is judged for the first time. Where the latency or age is not known, or has no limit, the judgement
+    stays. Raises ValueError when the columns were read without latencies and ages.
     """
     if columns.latency is None or columns.data_age is None:
         raise ValueError("these measurements were read without their latencies and ages")
@@ -67,7 +66,7 @@ def rejudge(columns: MeasurementColumns, limits: TargetLimits, *, latency: float
 
 
 CHUNK_SLOTS: Final = 16
-"""Slots judged anew at a time: evidence looks at the whole of a batch once for each slot in it."""
+"""Slots judged at a time, because the evidence scans a whole batch for each slot in it."""
 
 
 def recount_dump(
@@ -81,20 +80,20 @@ def recount_dump(
 ) -> dict[tuple[float, float, int], WindowCounts]:
     """Count every window that ends at ``end_slot`` with τ and φ times every pair of factors.
 
-    ``batches`` must have latencies and ages. Every pair has an evidence of its own, closed day by day, so that the
-    detail of one day at a time is in memory.
+    ``batches`` must have latencies and ages. Windows are counted by ``Evidence``, as live ones are: each pair of factors has
+    its own, closed day by day, so that only the detail of one day is in memory.
     """
     calendar = Calendar.of(register.policy)
     pairs = {(latency, age): Evidence(calendar) for latency in factors for age in factors}
     span = max((calendar.window(days, end_slot) for days in windows), key=len)
     rows = [_Rows.of(register, columns) for columns in batches]
-    for day in _days(calendar, span):
+    for _, day in calendar.days(span):
         for start in range(day.start, day.stop, CHUNK_SLOTS):
             chunk = range(start, min(start + CHUNK_SLOTS, day.stop))
-            for one in rows:
-                columns = one.of_slots(chunk, calendar.slot_seconds)
+            for batch in rows:
+                columns = batch.of_slots(chunk, calendar.slot_seconds)
                 for (latency, age), evidence in pairs.items():
-                    evidence.take(rejudge(columns, one.limits, latency=latency, age=age))
+                    evidence.take(rejudge(columns, batch.limits, latency=latency, age=age))
         for evidence in pairs.values():
             evidence.close(day.stop)
             evidence.drop(detail_before=day.stop, days_before=calendar.day_of(span.start))
@@ -131,12 +130,3 @@ class _Rows:
             latency=None if columns.latency is None else columns.latency[rows],
             data_age=None if columns.data_age is None else columns.data_age[rows],
         )
-
-
-def _days(calendar: Calendar, span: range) -> Iterator[range]:
-    """Cut a span of slots at midnights."""
-    start = span.start
-    while start < span.stop:
-        stop = min(span.stop, calendar.first_slot(calendar.day_of(start) + timedelta(days=1)))
-        yield range(start, stop)
-        start = stop

@@ -1,4 +1,4 @@
-"""Sobol' indices with their sampling error: how much of a result's variance each input accounts for. Pure."""
+"""Sobol' indices, the shares of a result's variance that inputs account for, with their sampling errors. Pure."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from services.indicator.array_types import Floats
 __all__ = ["REPEATS", "SAMPLES", "SEED", "SobolIndices", "estimate_indices"]
 
 SAMPLES: Final = 1024
-"""Rows of each Saltelli sample; a power of two, as Sobol' sequences want it."""
+"""Rows of each Saltelli sample; a power of two, as Sobol' sequences require."""
 
 REPEATS: Final = 16
-"""Independently scrambled samples; their spread is the error."""
+"""Independently scrambled samples, whose standard deviation gives the error."""
 
 SEED: Final = 20260321
-"""Published, so that whoever repeats an analysis gets the same digits."""
+"""Published, so that a repeated analysis gives the same digits."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,18 +36,18 @@ class SobolIndices:
 def estimate_indices(
     function: Callable[[Floats], Floats], inputs: Sequence[Any], *, samples: int = SAMPLES
 ) -> SobolIndices:
-    """Estimate the indices of ``function``, which takes points (d, n) to results (n,).
+    """Estimate the indices of ``function``, which maps points (d, n) to results (n,).
 
     ``inputs`` are d independent frozen distributions of scipy.stats. Saltelli samples and estimators are those of
     scipy.stats.sobol_indices: Saltelli et al. 2010, table 2 (b) and (f).
     """
-    found = [
+    results = [
         sobol_indices(func=function, n=samples, dists=list(inputs), rng=np.random.default_rng([SEED, repeat]))
         for repeat in range(REPEATS)
     ]
     first, total = (
         np.array([np.atleast_1d(order) for order in orders])
-        for orders in ([one.first_order for one in found], [one.total_order for one in found])
+        for orders in ([result.first_order for result in results], [result.total_order for result in results])
     )
 
     def error(orders: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""A register as a network of agencies: pairs, sectors, and what each service depends on. Made once per register."""
+"""A register as a network of agencies: pairs, sectors, and the providers that each service needs."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _BUS_KINDS = ("xroad-rest", "xroad-soap")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AgencyNetwork:
-    """Index arrays beside a register's n links.
+    """Index arrays of a register's n links, of their m pairs of agencies and of k needs. Built once per register.
 
-    ``pair`` (n,) which of the m pairs of agencies a link belongs to; ``consumer`` and ``provider`` (m,) of each pair, in
-    their order, and ``reverse`` (m,) which pair is the other way round, -1 where none is. ``within`` (n,) the two agencies share a sector. ``bus`` (n,) the link goes over the data bus.
-    ``need`` (n,) which of k needs a link is part of: service ``needy`` (k,) needs provider ``needed`` (k,).
+    ``pair`` (n,) is a link's pair; ``consumer`` and ``provider`` (m,) are those of each pair, sorted, and ``reverse`` (m,)
+    is the opposite pair, -1 where there is none. ``within`` (n,): both agencies are in one sector. ``bus`` (n,): the link
+    goes over the data bus. ``need`` (n,) is a link's need: service ``needy`` (k,) needs provider ``needed`` (k,).
     """
 
     pair: Ints
@@ -36,14 +36,14 @@ class AgencyNetwork:
 
     @classmethod
     def of(cls, register: Register, arrays: RegisterArrays) -> AgencyNetwork:
-        """Arrange a register, whose arrays are ``arrays``.
+        """Build the network of a register, given its ``arrays``.
 
-        A link goes over the bus when an X-Road probe tries it, or exchange.csv maps exchanges to it.
+        A link goes over the bus when its probe is an X-Road probe, or exchange.csv maps exchanges to it.
         """
         routed = {route.link for route in register.routes}
-        bus_probes = {probe.name for probe in register.probes.values() if _asks_the_bus(probe)}
+        bus_probes = {probe.name for probe in register.probes.values() if _uses_bus(probe)}
         links = [register.links[link] for link in arrays.links]
-        sectors = {sector: at for at, sector in enumerate(arrays.sectors)}
+        sectors = {sector: position for position, sector in enumerate(arrays.sectors)}
         sector_of = [sectors[register.agencies[agency].sector] for agency in arrays.agencies]
         return cls.arrange(
             arrays,
@@ -53,7 +53,7 @@ class AgencyNetwork:
 
     @classmethod
     def arrange(cls, arrays: RegisterArrays, *, agency_sector: Ints, bus: Bools) -> AgencyNetwork:
-        """Arrange a register, given each agency's sector and which links go over the bus."""
+        """Build the network from arrays, each agency's sector, and which links go over the bus."""
         pair, consumer, provider = _combinations(arrays.consumer, arrays.provider, len(arrays.agencies))
         need, needy, needed = _combinations(arrays.service, arrays.provider, len(arrays.agencies))
         return cls(
@@ -69,18 +69,18 @@ class AgencyNetwork:
         )
 
 
-def _asks_the_bus(probe: Probe) -> bool:
-    return probe.kind in _BUS_KINDS or any(_asks_the_bus(step.probe) for step in probe.steps)
+def _uses_bus(probe: Probe) -> bool:
+    return probe.kind in _BUS_KINDS or any(_uses_bus(step.probe) for step in probe.steps)
 
 
-def _combinations(one: Ints, other: Ints, others: int) -> tuple[Ints, Ints, Ints]:
-    """Return which combination each row has, and the two parts of every combination, sorted."""
-    found, row = np.unique(one * max(others, 1) + other, return_inverse=True)
-    return row.astype(np.int64), found // max(others, 1), found % max(others, 1)
+def _combinations(left: Ints, right: Ints, rights: int) -> tuple[Ints, Ints, Ints]:
+    """Return each row's combination, and the two parts of every combination, sorted; ``right`` is below ``rights``."""
+    codes, row = np.unique(left * max(rights, 1) + right, return_inverse=True)
+    return row.astype(np.int64), codes // max(rights, 1), codes % max(rights, 1)
 
 
 def _reverse(consumer: Ints, provider: Ints, agencies: int) -> Ints:
-    """Return where each pair's other way round is among the pairs, which are sorted; -1 where it is not."""
-    pairs, wanted = consumer * agencies + provider, provider * agencies + consumer
-    found = np.minimum(np.searchsorted(pairs, wanted), len(pairs) - 1)
-    return np.where(pairs[found] == wanted, found, -1)
+    """Return the position of each pair's opposite among the pairs, which are sorted; -1 where there is none."""
+    pairs, opposites = consumer * agencies + provider, provider * agencies + consumer
+    positions = np.minimum(np.searchsorted(pairs, opposites), len(pairs) - 1)
+    return np.where(pairs[positions] == opposites, positions, -1)

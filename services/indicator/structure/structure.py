@@ -1,8 +1,9 @@
-"""How the agencies hang together: coverage, islands, silos, concentration, resilience (docs/method.md §7, Structure).
+"""The structure of the network: coverage, islands, silos, concentration, resilience (docs/method.md §7, Structure).
 
-Only links in force that weigh something take part (ω > 0), so that what changes no index changes no structure; the one
-exception is E, which knows no weights of links. What nobody saw counts as not working, and the upper bounds say what it
-could have been. Inquiries are not transitive: an island says who can reach whom at all, never that a path would serve.
+Only links in force that weigh anything take part (ω > 0), so that what changes no index changes no structure; the one
+exception is E, which does not use the weights of links. Links not known to work count as not working, and the upper
+bounds cover what they could have been. Inquiries are not transitive: an island shows who can reach whom at all, not that a
+path of inquiries would serve.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from scipy.sparse.csgraph import connected_components
 
 from services.core.model import IndicatorKind, ProviderRole, SetIndex, Stage, Structure
 from services.indicator.array_types import Bools, Floats
-from services.indicator.index import TOLERANCE, Snapshot
+from services.indicator.index import Snapshot, set_indexes
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.shares import LinkShares, group_sums, link_shares, mean_share, ordered_sum
 from services.indicator.structure.network import AgencyNetwork
@@ -26,19 +27,19 @@ __all__ = ["compute_structure", "structure_by_window"]
 
 
 def structure_by_window(arrays: RegisterArrays, network: AgencyNetwork, snapshot: Snapshot) -> tuple[Structure, ...]:
-    """Return the structure over each window of a snapshot in which anything is required."""
-    found = (_of_window(arrays, network, snapshot, window) for window in snapshot.windows)
-    return tuple(one for one in found if one is not None)
+    """Return the structure of each window of a snapshot in which a link weighs anything."""
+    structures = (_of_window(arrays, network, snapshot, window) for window in snapshot.windows)
+    return tuple(structure for structure in structures if structure is not None)
 
 
 def _of_window(arrays: RegisterArrays, network: AgencyNetwork, snapshot: Snapshot, window: int) -> Structure | None:
     links = snapshot.links[window]
     shares = link_shares(arrays, links.slots, links.counts)
-    found = compute_structure(
+    structure = compute_structure(
         arrays, network, shares, snapshot.columns[IndicatorKind.SERVICE, window].strict_point, window
     )
-    return found and replace(
-        found,
+    return structure and replace(
+        structure,
         as_of=snapshot.as_of,
         register_version=snapshot.register_version,
         method_version=snapshot.method_version,
@@ -49,7 +50,7 @@ def _of_window(arrays: RegisterArrays, network: AgencyNetwork, snapshot: Snapsho
 def compute_structure(
     arrays: RegisterArrays, network: AgencyNetwork, shares: LinkShares, strict: Floats, window_days: int
 ) -> Structure | None:
-    """Compute the structure of one window; None when no link in force weighs anything. ``strict`` (s,) is E_s, NaN unset.
+    """Compute the structure of one window; None when no link in force weighs anything; ``strict`` (s,) is E_s, NaN unset.
 
     * Pair coverage: working pairs / required pairs, plain and by the ω of their links.
     * Isolates: agencies in required pairs and in no working one, in whichever role.
@@ -67,39 +68,39 @@ def compute_structure(
     if total == 0:
         return None
 
-    def any_of(links: Bools) -> Bools:
-        found = np.zeros(pairs, dtype=np.bool_)
-        found[network.pair[counted & links]] = True
-        return found
+    def pairs_of(links: Bools) -> Bools:
+        having = np.zeros(pairs, dtype=np.bool_)
+        having[network.pair[counted & links]] = True
+        return having
 
-    required, working = any_of(counted), any_of(shares.counts[Stage.OK] > 0)
-    possible = working | any_of(shares.known < shares.slots)
+    required, working = pairs_of(counted), pairs_of(shares.counts[Stage.OK] > 0)
+    possible = working | pairs_of(shares.known < shares.slots)
     weight = group_sums(network.pair, omega, pairs)
 
     def share(chosen: Bools) -> float:
-        # Rounding must not lift a part above the whole, whose links are summed in another order.
+        # Rounding must not put a part above the whole, whose links are summed in another order.
         return min(1.0, ordered_sum(np.where(chosen, weight, 0.0)) / total)
 
     taking_part = np.zeros(agencies, dtype=np.bool_)
     taking_part[network.consumer[required]] = taking_part[network.provider[required]] = True
-    realised = np.zeros(agencies, dtype=np.bool_)
-    realised[network.consumer[working]] = realised[network.provider[working]] = True
+    connected = np.zeros(agencies, dtype=np.bool_)
+    connected[network.consumer[working]] = connected[network.provider[working]] = True
     island = _components(network, working, agencies)
     could_be = _components(network, possible, agencies)
     within, across = _of_sets(arrays, shares, network.within, omega)
-    falls = node_losses(arrays, network, shares.slots > 0, strict)
-    roles = _roles(arrays, shares, omega / total, falls.providers)
+    losses = node_losses(arrays, network, shares.slots > 0, strict)
+    roles = _roles(arrays, shares, omega / total, losses.providers)
     return Structure(
         window_days=window_days,
         pairs_required=int(required.sum()),
         pairs_working=int(working.sum()),
-        pairs_absent=int((required & ~any_of(~arrays.absent)).sum()),
-        pairs_unknown=int((required & ~any_of(shares.known > 0)).sum()),
+        pairs_absent=int((required & ~pairs_of(~arrays.absent)).sum()),
+        pairs_unknown=int((required & ~pairs_of(shares.known > 0)).sum()),
         pair_coverage=float(working.sum() / required.sum()),
         pair_coverage_upper=float(possible.sum() / required.sum()),
         pair_coverage_weighted=share(working),
         pair_coverage_weighted_upper=share(possible),
-        isolates=tuple(arrays.agencies[at] for at in np.flatnonzero(taking_part & ~realised)),
+        isolates=tuple(arrays.agencies[agency] for agency in np.flatnonzero(taking_part & ~connected)),
         islands=_islands(arrays, island, taking_part),
         fragmentation=share(required & (island[network.consumer] != island[network.provider])),
         fragmentation_lower=share(required & (could_be[network.consumer] != could_be[network.provider])),
@@ -109,10 +110,10 @@ def compute_structure(
         silo_gap=None if within.point is None or across.point is None else within.point - across.point,
         provider_concentration=ordered_sum(np.array([role.share**2 for role in roles])),
         providers=roles,
-        bus_links=falls.bus_links,
-        bus_strict_loss=falls.bus,
-        resilience=falls.resilience,
-        weakest="" if falls.weakest is None else arrays.agencies[falls.weakest],
+        bus_links=losses.bus_links,
+        bus_strict_loss=losses.bus,
+        resilience=losses.resilience,
+        weakest="" if losses.weakest is None else arrays.agencies[losses.weakest],
         declared=min(1.0, ordered_sum(np.where(arrays.absent, 0.0, omega)) / total),
     )
 
@@ -128,8 +129,8 @@ def _islands(arrays: RegisterArrays, component: NDArray[np.int32], taking_part: 
     members = np.flatnonzero(taking_part)
     members = members[np.argsort(component[members], kind="stable")]
     cuts = np.flatnonzero(np.diff(component[members])) + 1
-    found = [tuple(arrays.agencies[at] for at in some.tolist()) for some in np.split(members, cuts)]
-    return tuple(sorted(found, key=lambda island: (-len(island), island)))
+    islands = [tuple(arrays.agencies[agency] for agency in island.tolist()) for island in np.split(members, cuts)]
+    return tuple(sorted(islands, key=lambda island: (-len(island), island)))
 
 
 def _reciprocity(network: AgencyNetwork, working: Bools) -> float | None:
@@ -143,28 +144,19 @@ def _of_sets(arrays: RegisterArrays, shares: LinkShares, within: Bools, omega: F
     """Return the index of the links within a sector, and of those across."""
     group = np.where(within, 0, 1)
     links = np.bincount(group[omega > 0], minlength=2)
-    means = mean_share(shares, group, omega, 2)
-    point = np.where(means.known_share >= arrays.publish_threshold - TOLERANCE, means.estimate, np.nan)
-    one, other = (
-        SetIndex(
-            links=int(links[at]),
-            point=None if np.isnan(point[at]) else float(point[at]),
-            lower=float(means.lower[at]),
-            upper=float(means.upper[at]),
-            known_share=float(means.known_share[at]),
-        )
-        for at in (0, 1)
-    )
-    return one, other
+    of_within, of_across = set_indexes(arrays, mean_share(shares, group, omega, 2), links)
+    return of_within, of_across
 
 
-def _roles(arrays: RegisterArrays, shares: LinkShares, part: Floats, fall: Floats) -> tuple[ProviderRole, ...]:
-    """Return what hangs on each provider with a link in force; ``part`` (n,) is ω as a share of all of it."""
+def _roles(arrays: RegisterArrays, shares: LinkShares, part: Floats, strict_loss: Floats) -> tuple[ProviderRole, ...]:
+    """Return the role of each provider with a link in force; ``part`` (n,) is ω as a share of the total."""
     agencies = len(arrays.agencies)
     links = np.bincount(arrays.provider[shares.slots > 0], minlength=agencies)
     share = group_sums(arrays.provider, part, agencies)
     loss = group_sums(arrays.provider, part * (1.0 - shares.lower), agencies)
     return tuple(
-        ProviderRole(arrays.agencies[at], int(links[at]), float(share[at]), float(loss[at]), float(fall[at]))
-        for at in np.flatnonzero(links)
+        ProviderRole(
+            arrays.agencies[agency], int(links[agency]), *(float(of[agency]) for of in (share, loss, strict_loss))
+        )
+        for agency in np.flatnonzero(links)
     )

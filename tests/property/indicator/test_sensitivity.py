@@ -16,7 +16,7 @@ from services.indicator.calendar import Calendar
 from services.indicator.evidence import Evidence
 from services.indicator.index.index import compute_indicators
 from services.indicator.register_arrays import RegisterArrays
-from services.indicator.sensitivity.cases import compute_cases, reweigh
+from services.indicator.sensitivity.cases import compute_cases, reweight
 from services.indicator.sensitivity.ranks import analyse_ranks, rank_descending
 from tests.support.cases.indicator import Case, cases
 from tests.support.cases.indicator_answers import register_of
@@ -118,7 +118,7 @@ WEIGHED = [
 def test_weights(weights: str, of_links: list[float], of_services: list[float]) -> None:
     """A link without logged exchanges weighs as its service's links do on average, else as all; a service their sum."""
     arrays = RegisterArrays.of(register_of(alike().register))
-    found = reweigh(arrays, weights, np.ones(6, np.bool_), np.array([10, 30, 50, 0, 0, 0]))
+    found = reweight(arrays, weights, np.ones(6, np.bool_), np.array([10, 30, 50, 0, 0, 0]))
     assert (found.weight.tolist(), found.service_weight.tolist()) == (of_links, of_services)
 
 
@@ -130,5 +130,5 @@ def test_what_weighs_nothing_never_does() -> None:
     arrays = RegisterArrays.of(register_of(case.register))
     in_force = np.array([True, True, True, False, True, True])
     for weights, service_weights in (("link", [1, 1, 0]), ("volume", [7, 7, 0])):
-        found = reweigh(arrays, weights, in_force, np.full(6, 7))
+        found = reweight(arrays, weights, in_force, np.full(6, 7))
         assert found.service_weight.tolist() == service_weights

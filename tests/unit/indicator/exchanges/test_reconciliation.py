@@ -55,7 +55,7 @@ def carried(*carriers: Flow, each: int = 10) -> DailyFlows:
 
 def found(register: Register, of: DailyFlows) -> dict[str, Reconciliation]:
     """All that is found of links that were probed perfectly, by link."""
-    arrays, assigned = RegisterArrays.of(register), assign_flows(register, of.carriers)
+    arrays, assigned = RegisterArrays.of(register), assign_flows(register, of.flows)
     links = [arrays.links[row] for row in links_with_flows(arrays, assigned)]
     both = np.stack([of.exchanges.repeat(24, axis=1) // 24, of.ok.repeat(24, axis=1) // 24], axis=1)
     carried = np.array([both[carriers].sum(axis=0) for carriers in flows_per_link(assigned, links)])
@@ -125,7 +125,7 @@ def test_nothing_is_silent_where_links_in_use_are_as_quiet(register: Register) -
     of.exchanges[0, 1:] = 0
     assert not any(one.silent for one in found(register, of).values())
     arrays = RegisterArrays.of(register)
-    silent = find_silent_links(register, arrays, assign_flows(register, of.carriers), of, WINDOWS)
+    silent = find_silent_links(register, arrays, assign_flows(register, of.flows), of, WINDOWS)
     (one,) = traffic_by_window(arrays, of, WINDOWS, {days: share for days, (_, share) in silent.items()})
     assert one.unseen_share == pytest.approx(6 / 7 / (6 / 7 + 3))  # one of three is seen once, none twice
     assert one.read_days == DAYS

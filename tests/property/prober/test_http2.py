@@ -1,4 +1,4 @@
-"""Whatever a server says over HTTP/2 ends as an answer or as its failure, never as ours."""
+"""Any bytes from an HTTP/2 server end as an answer or as its failure, never as ours."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _REQUEST = Http2Request(((b":method", b"GET"), (b":scheme", b"http"), (b":author
 
 
 class _Deaf(asyncio.Transport):
-    """A transport that takes everything."""
+    """A transport that accepts everything."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class _Deaf(asyncio.Transport):
 
 
 def _answer(headers: list[tuple[str, str]], body: bytes, *, trailers: bool) -> bytes:
-    """What a server says to one request, from its SETTINGS on."""
+    """Return a server's bytes for one request, from its SETTINGS on."""
     server = H2Connection(H2Configuration(client_side=False))
     server.initiate_connection()
     transport = _Deaf()
@@ -95,7 +95,7 @@ def test_no_bytes_of_a_server_are_our_crash(pieces: list[bytes], closes: bool) -
 
 @given(_SAID, st.integers(1, 50))
 def test_an_answer_is_the_same_in_any_pieces(said: bytes, cut: int) -> None:
-    """How an answer is cut into pieces on its way changes nothing of it."""
+    """The pieces in which an answer arrives do not change it."""
     whole, cut_up = _connection(_Deaf()), _connection(_Deaf())
     whole.data_received(said)
     for at in range(0, len(said), cut):

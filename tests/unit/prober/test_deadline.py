@@ -1,4 +1,4 @@
-"""The deadline of a probe, against asyncio.timeout, whose behaviour it must have."""
+"""The deadline of a probe, compared with asyncio.timeout, whose behaviour it must have."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAKERS: list[Maker] = [lambda seconds: Deadline(monotonic() + seconds), asyncio.
 
 @pytest.mark.parametrize("within", MAKERS)
 async def test_what_waits_too_long_times_out(within: Maker) -> None:
-    """Past the deadline TimeoutError comes out, and the task is not left cancelled."""
+    """After the deadline TimeoutError is raised, and the task is not left cancelled."""
     with pytest.raises(TimeoutError):
         async with within(0.01):
             await asyncio.Event().wait()
@@ -28,7 +28,7 @@ async def test_what_waits_too_long_times_out(within: Maker) -> None:
 
 @pytest.mark.parametrize("within", MAKERS)
 async def test_a_deadline_that_has_passed_already_still_ends_the_wait(within: Maker) -> None:
-    """A deadline in the past lets nothing wait."""
+    """A deadline in the past interrupts the first wait."""
     with pytest.raises(TimeoutError):
         async with within(-1.0):
             await asyncio.Event().wait()
@@ -36,7 +36,7 @@ async def test_a_deadline_that_has_passed_already_still_ends_the_wait(within: Ma
 
 @pytest.mark.parametrize("within", MAKERS)
 async def test_what_ends_in_time_is_left_alone(within: Maker) -> None:
-    """Nothing comes after the end of a body that was quick, and its own errors come out as they are."""
+    """Nothing is raised after a body that ended in time, and its own errors are raised as they are."""
     async with within(0.01):
         pass
     with pytest.raises(ValueError, match="own"):
@@ -49,7 +49,7 @@ async def test_what_ends_in_time_is_left_alone(within: Maker) -> None:
 
 @pytest.mark.parametrize("within", MAKERS)
 async def test_a_cancellation_from_outside_stays_one(within: Maker) -> None:
-    """Who cancels the probe gets a cancelled probe, also in the very moment of its deadline."""
+    """A cancellation from outside cancels the probe, also at the very moment of its deadline."""
     inside = asyncio.Event()
 
     async def body(seconds: float) -> None:

@@ -10,7 +10,7 @@ from services.prober.secrets import MissingSecretError, Secrets
 
 
 class Clock:
-    """A clock that stands still until told."""
+    """A clock that stands still until it is set."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -33,14 +33,14 @@ def test_a_rotated_secret_is_picked_up(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("reference", ["env:PEYVAND_TEST_NOT_SET", "file:/nonexistent/secret", "plain-s3cr3t", ""])
 def test_a_missing_secret_says_which(reference: str) -> None:
-    """What cannot be read is refused by its reference, and a text that may itself be a secret is not repeated."""
+    """A secret that cannot be read is refused by its reference; a text that may be a secret itself is not repeated."""
     with pytest.raises(MissingSecretError) as raised:
         Secrets().get(reference)
     assert "s3cr3t" not in str(raised.value)
 
 
 def test_secrets_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The reader of secrets can be printed safely."""
+    """The repr of Secrets shows no secret."""
     monkeypatch.setenv("PEYVAND_TEST_SECRET", "s3cr3t")
     secrets = Secrets()
     assert secrets.get("env:PEYVAND_TEST_SECRET") == "s3cr3t"

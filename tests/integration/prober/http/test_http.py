@@ -45,14 +45,14 @@ async def test_no_proper_answer(status: int, reason: Reason) -> None:
 
 @pytest.mark.parametrize(("status", "reason"), [(200, Reason.OK), (500, Reason.SERVER_ERROR)])
 async def test_no_bus_no_bus_error(status: int, reason: Reason) -> None:
-    """What X-Road-Error says is for probes over the bus: of any other the target itself answered."""
+    """X-Road-Error has a meaning for probes over the bus only; elsewhere the target itself answered."""
     async with serving(says(status, b"{}", {"X-Road-Error": "Server.ServerProxy"})) as server:
         result = await ask(server.url())
     assert result.judgement.reason is reason
 
 
 async def _maze(request: Request, writer: asyncio.StreamWriter) -> None:
-    """/3 leads to /2, /2 to /1, /1 to /0, which answers; /loop leads to itself."""
+    """/3 redirects to /2, /2 to /1, /1 to /0, which answers; /loop redirects to itself."""
     step = request.path.strip("/")
     if step == "0":
         writer.write(answer(200, b"arrived"))
@@ -78,7 +78,7 @@ async def test_03_ten_redirects_pass() -> None:
 
 
 async def test_04_redirects_not_followed() -> None:
-    """With redirects: none a listed 302 passes and nothing else is asked."""
+    """With redirects: none a listed 302 passes, and no further request is made."""
     async with serving(_maze) as server:
         result = await ask(server.url("/3"), Expect(status=(302,)), redirects="none")
     assert (result.judgement.reason, result.observation.redirects, server.connections) == (Reason.OK, 0, 1)
@@ -104,7 +104,7 @@ async def test_05_what_fails_behind_a_redirect_is_judged() -> None:
 
 
 async def test_06_cookies_set_on_the_way_are_sent_on() -> None:
-    """A cookie set by a redirect goes with the next request, and the next probe starts without it."""
+    """A cookie set by a redirect is sent with the next request, and the next probe starts without it."""
 
     async def handle(request: Request, writer: asyncio.StreamWriter) -> None:
         if request.path == "/start":
@@ -120,7 +120,7 @@ async def test_06_cookies_set_on_the_way_are_sent_on() -> None:
 
 
 async def test_06_a_cookie_set_on_the_way_replaces_the_definitions() -> None:
-    """A redirect that stays at home keeps the definition's cookies, save one that it sets anew."""
+    """A redirect within the origin keeps the definition's cookies, except one that it sets anew."""
 
     async def handle(request: Request, writer: asyncio.StreamWriter) -> None:
         there = {"/start": "/middle", "/middle": "/end"}.get(request.path)
@@ -151,7 +151,7 @@ async def test_07_headers_arrive_as_set() -> None:
 
 
 async def test_07_values_of_headers_go_as_utf_8() -> None:
-    """Values in other letters than ASCII's arrive as UTF-8, those of a cookie over a redirect too."""
+    """Values outside ASCII are sent as UTF-8, those of a cookie over a redirect too."""
 
     async def handle(request: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(302, b"", {"Location": "/end"}) if request.path == "/" else answer())
@@ -179,7 +179,7 @@ async def test_08_the_body_arrives_byte_for_byte() -> None:
 
 
 async def test_09_the_scheme_is_case_insensitive() -> None:
-    """HTTP:// is http://."""
+    """The scheme HTTP:// equals http://."""
     async with serving(says()) as server:
         result = await ask(server.url().replace("http", "HTTP"))
     assert result.judgement.reason is Reason.OK

@@ -22,7 +22,7 @@ def authority(tmp_path: Path) -> Authority:
 
 
 async def test_07_08_the_request_arrives_as_set() -> None:
-    """By prior knowledge over plain TCP: pseudo-headers, headers as set, no headers of HTTP/1.1, the body byte for byte."""
+    """With prior knowledge over plain TCP: pseudo-headers, headers as set, none of HTTP/1.1, the body byte for byte."""
     async with serving_http2(replies(200, b"fine", [("x-from", "them")])) as server:
         result = await ask2(
             server.url("/tax?id=1"),
@@ -42,7 +42,7 @@ async def test_07_08_the_request_arrives_as_set() -> None:
 
 
 async def test_07_values_of_headers_go_as_utf_8() -> None:
-    """Over HTTP/2 too, values in other letters than ASCII's arrive as UTF-8."""
+    """Over HTTP/2 too, values outside ASCII are sent as UTF-8."""
     async with serving_http2(replies(200)) as server:
         result = await ask2(server.url(), headers={"X-Agency": "ثبت", "X-Who": "${who}"}, params={"who": " رضا "})
     assert result.judgement.reason is Reason.OK
@@ -51,7 +51,7 @@ async def test_07_values_of_headers_go_as_utf_8() -> None:
 
 
 async def test_08_a_body_larger_than_the_servers_windows_arrives_whole() -> None:
-    """A request body waits for the server's windows and arrives whole."""
+    """A request body waits for the server's windows and arrives complete."""
     body = "0123456789abcdef" * 16_000
     async with serving_http2(replies()) as server:
         result = await ask2(server.url(), method="POST", body=body)
@@ -60,7 +60,7 @@ async def test_08_a_body_larger_than_the_servers_windows_arrives_whole() -> None
 
 
 async def test_http2_is_agreed_on_over_tls(authority: Authority) -> None:
-    """Over TLS only h2 is offered and agreed on; TLS facts and verification are those of HTTP/1.1."""
+    """Over TLS only h2 is offered and negotiated; TLS facts and verification are those of HTTP/1.1."""
     async with serving_http2(replies(200, b"fine"), tls=authority.context("127.0.0.1")) as server:
         result = await ask2(server.url(), Expect(tls=True), tls=Tls(ca=authority.reference))
         untrusted = await ask2(server.url())
@@ -72,7 +72,7 @@ async def test_http2_is_agreed_on_over_tls(authority: Authority) -> None:
 
 
 async def test_a_server_that_does_not_agree(authority: Authority) -> None:
-    """A server that goes on without HTTP/2, and one that refuses the handshake for it, are PROTOCOL_ERROR."""
+    """A server that continues without HTTP/2, and one that refuses the handshake for it, are PROTOCOL_ERROR."""
 
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(65536)
@@ -91,7 +91,7 @@ async def test_a_server_that_does_not_agree(authority: Authority) -> None:
 
 @pytest.mark.parametrize("secure", [False, True])
 async def test_14_large_bodies_arrive_whole_up_to_their_limit(authority: Authority, secure: bool) -> None:
-    """A body of many windows arrives whole; one byte above the limit is BODY_LIMIT, with the status known."""
+    """A body of many windows arrives complete; one byte above the limit is BODY_LIMIT, with the status known."""
     body = bytes(range(256)) * 12_000
     tls = authority.context("127.0.0.1") if secure else None
     async with serving_http2(replies(200, body), tls=tls) as server:
@@ -102,7 +102,7 @@ async def test_14_large_bodies_arrive_whole_up_to_their_limit(authority: Authori
 
 
 async def test_03_06_redirects_and_cookies() -> None:
-    """Redirects are followed over HTTP/2, each over a connection of its own, with the cookies set on the way."""
+    """Redirects are followed over HTTP/2, each over its own connection, with the cookies set by earlier answers."""
 
     async def handle(asked: Asked, reply: Reply) -> None:
         if asked.path == "/start":
@@ -117,7 +117,7 @@ async def test_03_06_redirects_and_cookies() -> None:
 
 
 async def test_10_bodies_are_decoded_when_asked() -> None:
-    """A compressed body is decoded as with HTTP/1.1; both lengths tell."""
+    """A compressed body is decoded as with HTTP/1.1; both lengths are reported."""
     packed = gzip.compress(b"clear " * 50)
     async with serving_http2(replies(200, packed, [("content-encoding", "gzip")])) as server:
         result = await ask2(server.url(), Expect(body=Patterns(must=("^clear ",))), headers={"Accept-Encoding": "gzip"})
@@ -126,7 +126,7 @@ async def test_10_bodies_are_decoded_when_asked() -> None:
 
 
 async def test_head_has_no_body() -> None:
-    """The answer to HEAD ends with its headers, whatever length they tell."""
+    """The answer to HEAD ends with its headers, whatever Content-Length they state."""
 
     async def handle(_: Asked, reply: Reply) -> None:
         reply.headers(200, [("content-length", "1000")])
@@ -138,7 +138,7 @@ async def test_head_has_no_body() -> None:
 
 
 async def test_interim_answers_are_skipped_and_trailers_end_an_answer() -> None:
-    """An early hint is no answer; an answer with trailers is whole."""
+    """An early hint is not the answer; an answer with trailers is complete."""
 
     async def handle(_: Asked, reply: Reply) -> None:
         reply.headers(103, [("link", "</style.css>")])
@@ -153,7 +153,7 @@ async def test_interim_answers_are_skipped_and_trailers_end_an_answer() -> None:
 
 
 async def test_29_each_phase_once() -> None:
-    """A plain probe has connect, processing and transfer; what the server says before its answer is no answer."""
+    """A plain probe has the phases connect, processing and transfer; frames before the answer are not the answer."""
 
     async def handle(_: Asked, reply: Reply) -> None:
         await asyncio.sleep(0.03)

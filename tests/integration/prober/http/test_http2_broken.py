@@ -1,4 +1,4 @@
-"""HTTP/2 servers that break off, hang or speak something else. Numbers are the behaviours of docs/probing.md."""
+"""HTTP/2 servers that break off, hang or speak another protocol. Numbers are the behaviours of docs/probing.md."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def _bad_status(_: Asked, reply: Reply) -> None:
     ],
 )
 async def test_32_one_attempt_however_it_breaks(handler: Http2Handler, reason: Reason, word: str) -> None:
-    """A stream or connection that breaks is NOT_ANSWERED with its reason and what the server said, not tried again."""
+    """A stream or connection that breaks is NOT_ANSWERED with its reason and the server's error code, tried once."""
     async with serving_http2(handler) as server:
         result = await ask2(server.url())
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_ANSWERED, reason)
@@ -88,7 +88,7 @@ async def test_32_one_attempt_however_it_breaks(handler: Http2Handler, reason: R
 
 
 async def test_a_goodbye_still_answers_what_it_has_taken() -> None:
-    """A server that will take no further request still answers ours, which is OK."""
+    """A server that accepts no further request still answers ours, which is OK."""
 
     async def handle(_: Asked, reply: Reply) -> None:
         reply.raw(b"\0\0\x08\x07\0\0\0\0\0" + struct.pack(">II", 1, ErrorCodes.NO_ERROR))
@@ -109,7 +109,7 @@ async def test_a_goodbye_still_answers_what_it_has_taken() -> None:
     ],
 )
 async def test_a_server_of_another_protocol(said: bytes, word: str) -> None:
-    """A server that speaks HTTP/1.1, TLS or something else is PROTOCOL_ERROR, and the detail says what it speaks."""
+    """A server that speaks HTTP/1.1, TLS or another protocol is PROTOCOL_ERROR, and the detail names the protocol."""
 
     async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(10)
@@ -128,7 +128,7 @@ async def test_a_server_of_another_protocol(said: bytes, word: str) -> None:
 
 
 def _integer(number: int) -> bytes:
-    """What follows the prefix of a number (RFC 7541, 5.1)."""
+    """Return what follows the prefix of a number (RFC 7541, 5.1)."""
     written = b""
     while number >= 128:
         written += bytes([number % 128 | 128])
@@ -179,13 +179,13 @@ async def _timed(url: str, reason: Reason, outcome: Outcome) -> None:
     [(_nothing, Reason.ANSWER_TIMEOUT), (_half_headers, Reason.ANSWER_TIMEOUT), (_drip, Reason.BODY_TIMEOUT)],
 )
 async def test_31_hung_http2_answers_end_in_time(handler: Http2Handler, reason: Reason) -> None:
-    """No answer, half its headers, and a body that drips all end by the deadline, as NOT_ANSWERED."""
+    """No answer, half its headers, and a body that arrives byte by byte all end by the deadline, as NOT_ANSWERED."""
     async with serving_http2(handler) as server:
         await _timed(server.url(), reason, Outcome.NOT_ANSWERED)
 
 
 async def test_31_hung_http2_handshakes_end_in_time() -> None:
-    """A server that never says a word ends by the deadline, over TLS in its handshake and plain without an answer."""
+    """A silent server ends by the deadline: over TLS in its handshake, plain without an answer."""
     with silent() as port:
         await _timed(f"https://127.0.0.1:{port}/", Reason.TLS_TIMEOUT, Outcome.NOT_CONNECTED)
         await _timed(f"http://127.0.0.1:{port}/", Reason.ANSWER_TIMEOUT, Outcome.NOT_ANSWERED)

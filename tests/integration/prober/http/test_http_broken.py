@@ -38,7 +38,7 @@ async def _timed(url: str, reason: Reason, outcome: Outcome, environment: ProbeE
 
 
 async def test_31_hung_resolve_ends_in_time() -> None:
-    """A mute name server ends the probe by its deadline, as RESOLVE_TIMEOUT."""
+    """A silent name server ends the probe by its deadline, as RESOLVE_TIMEOUT."""
     async with name_server({}, mute=True) as (_, resolver):
         environment = ProbeEnvironment(Outbound(egress=EgressRules(Egress(("127.0.0.0/8",), True)), resolver=resolver))
         await _timed("http://mute.test/", Reason.RESOLVE_TIMEOUT, Outcome.NOT_CONNECTED, environment)
@@ -61,7 +61,7 @@ async def test_31_hung_tls_ends_in_time() -> None:
     [(forever, Reason.ANSWER_TIMEOUT), (_half_headers, Reason.ANSWER_TIMEOUT), (_drip, Reason.BODY_TIMEOUT)],
 )
 async def test_31_hung_answers_end_in_time(handler: object, reason: Reason) -> None:
-    """No answer, half its headers, and a body that drips all end by the deadline, as NOT_ANSWERED."""
+    """No answer, half its headers, and a body that arrives byte by byte all end by the deadline, as NOT_ANSWERED."""
     async with serving(handler) as server:  # type: ignore[arg-type]
         await _timed(server.url(), reason, Outcome.NOT_ANSWERED)
 
@@ -93,7 +93,7 @@ async def _babble(_: Request, writer: asyncio.StreamWriter) -> None:
     ],
 )
 async def test_32_one_attempt_however_it_breaks(handler: object, reason: Reason) -> None:
-    """A connection that breaks or does not speak HTTP is NOT_ANSWERED with its reason, and is not tried again."""
+    """A connection that breaks or does not speak HTTP is NOT_ANSWERED with its reason, and is not repeated."""
     async with serving(handler) as server:  # type: ignore[arg-type]
         result = await ask(server.url())
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_ANSWERED, reason)
@@ -101,7 +101,7 @@ async def test_32_one_attempt_however_it_breaks(handler: object, reason: Reason)
 
 
 async def test_36_a_hung_target_delays_no_other() -> None:
-    """While two hundred probes hang, another is answered and ends before any of them."""
+    """While two hundred probes hang, another one is answered and ends before any of them."""
     async with serving(forever) as hung, serving(says()) as healthy:
         environment = ProbeEnvironment(Outbound(egress=EgressRules(Egress(("127.0.0.0/8",), True))))
         waiting = [asyncio.create_task(ask(hung.url(), timeout=1.5, environment=environment)) for _ in range(200)]

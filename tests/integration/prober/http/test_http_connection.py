@@ -35,7 +35,7 @@ async def test_29_each_phase_once() -> None:
 
 
 async def test_29_resolve_is_a_phase_and_is_remembered() -> None:
-    """A name costs one question for as long as its TTL says, and resolving is timed each time."""
+    """A name costs one query within its TTL, and resolving is timed each time."""
     async with serving(says()) as server, name_server({"tax.test": ["127.0.0.1"]}) as (names, resolver):
         environment = ProbeEnvironment(Outbound(egress=EgressRules(Egress(("127.0.0.0/8",), True)), resolver=resolver))
         for _ in range(3):
@@ -67,7 +67,7 @@ async def test_resolve_failed() -> None:
 
 
 async def test_connect_refused(port: object) -> None:
-    """A port where nobody listens is NOT_CONNECTED/CONNECT_REFUSED."""
+    """A port where nothing listens is NOT_CONNECTED/CONNECT_REFUSED."""
     result = await ask(f"http://127.0.0.1:{port()}/")  # type: ignore[operator]
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_CONNECTED, Reason.CONNECT_REFUSED)
 
@@ -76,7 +76,7 @@ async def test_connect_refused(port: object) -> None:
 async def test_30_credentials_arrive_and_stay_secret(
     kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Credentials by reference arrive, follow no redirect to strangers, and show in nothing we say or print."""
+    """Credentials by reference arrive, follow no redirect to another origin, and appear in no log and no output."""
     monkeypatch.setenv("TEST_SECRET", "s3cr3t-value")
     (tmp_path / "key").write_text("s3cr3t-value\n")
     auth = {
@@ -100,7 +100,7 @@ async def test_30_credentials_arrive_and_stay_secret(
 
 
 async def test_own_credential() -> None:
-    """A credential of ours that is missing is UNKNOWN/OWN_CREDENTIAL, and the target is left alone."""
+    """A credential of ours that is missing is UNKNOWN/OWN_CREDENTIAL, and the target is not contacted."""
     async with serving(says()) as server:
         result = await ask(server.url(), auth=Auth("bearer", token="env:NO_SUCH_VARIABLE"))
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.UNKNOWN, Reason.OWN_CREDENTIAL)
@@ -112,7 +112,7 @@ async def test_own_credential() -> None:
     "auth", [Auth("bearer", token="env:SECRET"), Auth("api_key", header="X-Api-Key", key="env:SECRET")]
 )
 async def test_a_credential_that_cannot_be_sent(auth: Auth, secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A secret that no header can carry is OWN_CREDENTIAL too, named by its reference."""
+    """A secret that no header can hold is OWN_CREDENTIAL too, named by its reference."""
     monkeypatch.setenv("SECRET", secret)
     async with serving(says()) as server:
         result = await ask(server.url(), auth=auth)
@@ -121,7 +121,7 @@ async def test_a_credential_that_cannot_be_sent(auth: Auth, secret: str, monkeyp
 
 
 async def test_an_answer_may_end_with_the_connection() -> None:
-    """Without a length the answer ends where the connection does."""
+    """Without a length the answer ends when the connection does."""
 
     async def handle(_: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.0 200 OK\r\n\r\nall of it")
@@ -132,7 +132,7 @@ async def test_an_answer_may_end_with_the_connection() -> None:
 
 
 async def test_interim_answers_are_skipped() -> None:
-    """A 100 or 103 before the answer is not the answer; chunks are put together."""
+    """A 100 or 103 before the answer is not the answer; chunks are joined."""
 
     async def handle(_: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(
@@ -162,7 +162,7 @@ _OK = b"HTTP/1.1 200 OK\r\n"
 )
 @pytest.mark.parametrize("apiece", [1, 40, 1000])
 async def test_what_other_clients_read(said: bytes, apiece: int) -> None:
-    """A coding without chunks ends with the connection, sizes may be padded, one length repeated; however it is cut."""
+    """A coding without chunks ends with the connection, sizes may be padded, one length repeated, in any pieces."""
 
     async def handle(_: Request, writer: asyncio.StreamWriter) -> None:
         writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -191,7 +191,7 @@ async def test_what_other_clients_read(said: bytes, apiece: int) -> None:
     ],
 )
 async def test_what_ends_here_for_one_and_there_for_another(said: bytes, reason: Reason) -> None:
-    """An answer whose lengths differ, or whose chunks are coded again, is refused: nobody knows where it ends."""
+    """An answer whose lengths differ, or whose chunks are coded again, is refused: its end is not defined."""
 
     async def handle(_: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(_OK + said)
@@ -202,7 +202,7 @@ async def test_what_ends_here_for_one_and_there_for_another(said: bytes, reason:
 
 
 async def test_what_follows_an_answer_is_none_of_it() -> None:
-    """Bytes behind a whole answer change neither its status nor its headers, whatever they look like."""
+    """Bytes after a complete answer change neither its status nor its headers, whatever they look like."""
     more = b"HTTP/1.1 500 Bad\r\nX-Other: 1\r\nContent-Length: 0\r\n\r\n"
 
     async def handle(_: Request, writer: asyncio.StreamWriter) -> None:
@@ -215,7 +215,7 @@ async def test_what_follows_an_answer_is_none_of_it() -> None:
 
 
 async def test_head_has_no_body() -> None:
-    """A HEAD answer is whole after its headers, whatever length they promise."""
+    """A HEAD answer is complete after its headers, whatever length they state."""
 
     async def handle(_: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
@@ -235,7 +235,7 @@ async def test_local_resources() -> None:
 
 
 async def test_37_egress_is_checked_on_the_address() -> None:
-    """A target whose address the policy does not allow is UNKNOWN/EGRESS_DENIED, whatever name it goes by."""
+    """A target whose address the policy does not allow is UNKNOWN/EGRESS_DENIED, whatever its name."""
     async with serving(says()) as server, name_server({"inside.test": ["127.0.0.1"]}) as (_, resolver):
         environment = ProbeEnvironment(
             Outbound(egress=EgressRules(Egress(("198.51.100.0/24",), False)), resolver=resolver)
@@ -257,13 +257,13 @@ async def test_37_egress_is_checked_on_the_address() -> None:
     ],
 )
 async def test_37_egress_is_checked_on_every_redirect(location: str) -> None:
-    """A redirect to where probes may not go, or to what is no http URL, is INVALID/REDIRECT_REFUSED."""
+    """A redirect to a forbidden address, or to what is not an http URL, is INVALID/REDIRECT_REFUSED."""
     async with serving(says(302, b"", {"Location": location})) as server:
         result = await ask(server.url())
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.INVALID, Reason.REDIRECT_REFUSED)
 
 
 async def test_prober_error() -> None:
-    """A crash of our own, here for a param that is missing, is UNKNOWN/PROBER_ERROR."""
+    """A crash of our own, here over a missing param, is UNKNOWN/PROBER_ERROR."""
     result = await ask("http://127.0.0.1:1/${missing}")
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.UNKNOWN, Reason.PROBER_ERROR)

@@ -17,7 +17,7 @@ from tests.support.servers.http_server import Request, answer, ask, says, servin
 
 @pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
 async def test_10_bodies_are_decoded_only_when_asked(encoding: str, pack: object) -> None:
-    """A compressed body is decoded when the definition accepts its encoding, else judged as it is; both lengths tell."""
+    """A compressed body is decoded if its coding is accepted, else judged as it is; both lengths are reported."""
     plain = b'{"clear": true}' * 20
     packed = pack(plain)  # type: ignore[operator]
     expect = Expect(body=Patterns(must=('"clear": true',)))
@@ -32,14 +32,14 @@ async def test_10_bodies_are_decoded_only_when_asked(encoding: str, pack: object
 
 @pytest.mark.parametrize("body", [b"not gzip at all", gzip.compress(b"cut short" * 50, mtime=0)[:-12]])
 async def test_11_a_wrong_encoding_claim_fails(body: bytes) -> None:
-    """A body that is not the gzip it claims to be, or only a part of it, is INVALID/ENCODING."""
+    """A body that is not the gzip it claims to be, or is cut off, is INVALID/ENCODING."""
     async with serving(says(200, body, {"Content-Encoding": "gzip"})) as server:
         result = await ask(server.url(), headers={"Accept-Encoding": "gzip"})
     assert result.judgement.reason is Reason.ENCODING
 
 
 async def test_12_an_unknown_encoding_passes_through() -> None:
-    """An encoding we do not know is judged as it came."""
+    """A body in an unknown coding is judged as received."""
     async with serving(says(200, b"zzz", {"Content-Encoding": "rot13"})) as server:
         result = await ask(
             server.url(), Expect(body=Patterns(must=("^zzz$",))), headers={"Accept-Encoding": "gzip, rot13"}
@@ -48,7 +48,7 @@ async def test_12_an_unknown_encoding_passes_through() -> None:
 
 
 async def test_13_lengths_are_reported_on_failures_too() -> None:
-    """A failed answer still tells how long it was."""
+    """A failed answer still reports its length."""
     async with serving(says(500, b"x" * 1234)) as server:
         result = await ask(server.url())
     assert result.judgement.reason is Reason.SERVER_ERROR
@@ -100,7 +100,7 @@ async def test_17_header_patterns(headers: dict[str, str], reason: Reason) -> No
 
 
 async def test_17_any_of_several_values() -> None:
-    """Of several headers of one name, one that matches is enough."""
+    """Of several headers with one name, one that matches is enough."""
 
     async def handle(_: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nVia: one\r\nVia: two\r\nContent-Length: 0\r\n\r\n")
@@ -130,7 +130,7 @@ async def test_18_json_paths(body: bytes, reason: Reason) -> None:
 
 
 async def test_test_record() -> None:
-    """A known person's record must come back as it is known, numbers as numbers; else INVALID/TEST_RECORD."""
+    """A known person's record must be returned as registered, numbers as numbers; else INVALID/TEST_RECORD."""
     expect = Expect(record={"person.name": "${name}", "$.person.born": "${born}"})
     async with serving(says(200, '{"person": {"name": "علي", "born": 1350}}'.encode())) as server:
         right = await ask(server.url(), expect, params={"name": "علی", "born": 1350})
@@ -141,7 +141,7 @@ async def test_test_record() -> None:
 
 
 async def test_late() -> None:
-    """The right answer, slower than the link allows, is LATE, with its latency."""
+    """A right answer that is slower than the link allows is LATE, with its latency."""
 
     async def handle(_: Request, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.06)
@@ -155,7 +155,7 @@ async def test_late() -> None:
 
 
 async def test_stale_by_json_and_by_header() -> None:
-    """Data older than the link allows is STALE, by a JSON path or by a header; younger data is OK, with its age."""
+    """Data older than the link allows is STALE, by a JSON path or by a header; newer data is OK, with its age."""
     old = time() - 7200
     body = f'{{"updated": {int(old * 1000)}}}'.encode()
     async with serving(says(200, body, {"Last-Modified": formatdate(old, usegmt=True)})) as server:
@@ -176,7 +176,7 @@ async def test_the_age_by_a_header_in_persian() -> None:
 
 
 async def test_age_unreadable() -> None:
-    """Data whose age is asked for and cannot be read is INVALID/AGE_UNREADABLE."""
+    """Data whose age is required and cannot be read is INVALID/AGE_UNREADABLE."""
     async with serving(says(200, b'{"updated": "yesterday"}')) as server:
         for fresh in (
             FreshnessSource(path="$.updated"),

@@ -31,26 +31,26 @@ SECRET = "s3cr3t: valüe"
 
 @pytest.fixture(autouse=True)
 def _secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Our client's secret is where its reference says."""
+    """Our client's secret is in the variable that its reference names."""
     monkeypatch.setenv("TEST_CLIENT_SECRET", SECRET)
 
 
 @pytest.fixture
 async def environment() -> AsyncIterator[ProbeEnvironment]:
-    """A way out that allows loopback."""
+    """An environment that allows loopback."""
     environment = ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK)))
     yield environment
     await environment.close()
 
 
 def oauth2(server: Server, **changed: str) -> Auth:
-    """Auth by the issuer behind this server."""
+    """Return auth by the issuer behind this server."""
     given = {"token_url": server.url("/token"), "client_id": "mon itor", "client_secret": "env:TEST_CLIENT_SECRET"}
     return Auth("oauth2", **(given | changed))
 
 
 def issuing(expires_in: object = 3600) -> Handler:
-    """A handler that gives numbered tokens, `token-1` first."""
+    """Return a handler that issues numbered tokens, `token-1` first."""
     given: list[int] = []
 
     async def handle(_: Request, writer: asyncio.StreamWriter) -> None:
@@ -64,13 +64,13 @@ def issuing(expires_in: object = 3600) -> Handler:
 
 @asynccontextmanager
 async def pair(issuer: Handler, target: Handler) -> AsyncIterator[tuple[Server, Server]]:
-    """An issuer and a target."""
+    """Serve an issuer and a target."""
     async with serving(issuer) as one, serving(target) as other:
         yield one, other
 
 
 async def test_a_token_is_asked_for_and_borne(environment: ProbeEnvironment) -> None:
-    """The issuer is asked once, as RFC 6749 says; each request of the target bears the token."""
+    """The issuer gets one request, as RFC 6749 defines it; each request of the target carries the token."""
     async with pair(issuing(), says()) as (issuer, target):
         for _ in range(3):
             result = await ask(
@@ -94,7 +94,7 @@ async def test_a_token_is_asked_for_and_borne(environment: ProbeEnvironment) -> 
 
 
 async def test_a_token_behind_a_byte_order_mark(environment: ProbeEnvironment) -> None:
-    """An issuer whose JSON begins with a byte order mark gives a token all the same."""
+    """An issuer whose JSON starts with a byte order mark issues a token all the same."""
     said = b'\xef\xbb\xbf{"access_token": "token-1", "token_type": "Bearer"}'
     async with pair(says(200, said), says()) as (issuer, target):
         result = await ask(target.url(), environment=environment, auth=oauth2(issuer))
@@ -116,7 +116,7 @@ async def test_a_token_is_shared(environment: ProbeEnvironment) -> None:
 
 @pytest.mark.parametrize(("expires_in", "kept"), [(100, 90), ("100", 90), (None, 270), (True, 270), (10**12, 86_370)])
 async def test_a_token_is_cached_until_it_expires(expires_in: object, kept: float) -> None:
-    """A token is asked for again shortly before it expires, after five minutes when the issuer does not say, within a day."""
+    """A token is renewed shortly before it expires, after five minutes when no time is stated, within a day."""
     now = [0.0]
     environment = ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK)), tokens=TokenCache(lambda: now[0]))
     async with pair(issuing(expires_in), says()) as (issuer, target):
@@ -149,7 +149,7 @@ async def test_a_token_is_cached_until_it_expires(expires_in: object, kept: floa
     ],
 )
 async def test_no_token_is_our_own_fault(issuer: Handler, said: str, environment: ProbeEnvironment) -> None:
-    """Whatever the issuer says instead of a token is UNKNOWN/OWN_CREDENTIAL; the target is left alone."""
+    """Any other answer of the issuer than a token is UNKNOWN/OWN_CREDENTIAL; the target is not contacted."""
     async with pair(issuer, says()) as (one, target):
         result = await ask(target.url(), environment=environment, auth=oauth2(one))
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.UNKNOWN, Reason.OWN_CREDENTIAL)
@@ -159,7 +159,7 @@ async def test_no_token_is_our_own_fault(issuer: Handler, said: str, environment
 
 
 async def test_an_issuer_that_is_down_is_our_own_fault(environment: ProbeEnvironment, port: Callable[[], int]) -> None:
-    """An issuer that refuses connections is UNKNOWN/OWN_CREDENTIAL, and the detail says so."""
+    """An issuer that refuses connections is UNKNOWN/OWN_CREDENTIAL, and the detail names the refusal."""
     async with serving(says()) as target:
         auth = Auth("oauth2", token_url=f"http://127.0.0.1:{port()}/", client_id="a", client_secret="env:PATH")
         result = await ask(target.url(), environment=environment, auth=auth)
@@ -169,7 +169,7 @@ async def test_an_issuer_that_is_down_is_our_own_fault(environment: ProbeEnviron
 
 
 async def test_a_missing_client_secret_is_our_own_fault(environment: ProbeEnvironment) -> None:
-    """Without the client's secret nobody is asked, and the detail names the reference."""
+    """Without the client's secret no request is made, and the detail names the reference."""
     async with pair(issuing(), says()) as (issuer, target):
         result = await ask(
             target.url(), environment=environment, auth=oauth2(issuer, client_secret="env:NO_SUCH_SECRET")
@@ -180,7 +180,7 @@ async def test_a_missing_client_secret_is_our_own_fault(environment: ProbeEnviro
 
 
 async def test_37_a_token_url_obeys_the_egress_rules(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An issuer where probes may not connect to is not connected to, even when the target may be."""
+    """An issuer at a forbidden address is not connected to, even when the target may be."""
     monkeypatch.setattr(egress, "_REFUSED", (*egress._REFUSED, ip_network("127.0.0.66")))
     async with serving(issuing(), host="127.0.0.66") as issuer, serving(says()) as target:
         result = await ask(target.url(), auth=oauth2(issuer, token_url=issuer.url(host="127.0.0.66")))
@@ -190,7 +190,7 @@ async def test_37_a_token_url_obeys_the_egress_rules(monkeypatch: pytest.MonkeyP
 
 
 async def test_31_a_slow_issuer_ends_the_probe_in_time_but_not_the_request(environment: ProbeEnvironment) -> None:
-    """Who waits for a token ends by its own deadline, and the token that comes later serves the next probe."""
+    """A probe that waits for a token ends by its own deadline, and the token that comes later serves the next probe."""
     gate = asyncio.Event()
 
     async def slow(_: Request, writer: asyncio.StreamWriter) -> None:
@@ -208,7 +208,7 @@ async def test_31_a_slow_issuer_ends_the_probe_in_time_but_not_the_request(envir
 
 
 def after(seconds: float, handler: Handler) -> Handler:
-    """A handler that takes its time first."""
+    """Return a handler that waits first."""
 
     async def handle(request: Request, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(seconds)
@@ -218,7 +218,7 @@ def after(seconds: float, handler: Handler) -> Handler:
 
 
 async def test_a_slow_issuer_is_not_charged_to_the_target(environment: ProbeEnvironment) -> None:
-    """A target that had no time left for its answer because of the token is UNKNOWN; with the token at hand it is OK."""
+    """A target that had no time left for its answer because of the token is UNKNOWN; with the token cached it is OK."""
     async with pair(after(0.8, issuing()), after(0.4, says())) as (issuer, target):
         late, good = [
             await ask(target.url(), environment=environment, auth=oauth2(issuer), timeout=1.0) for _ in range(2)
@@ -232,7 +232,7 @@ async def test_a_slow_issuer_is_not_charged_to_the_target(environment: ProbeEnvi
 
 
 async def test_a_quick_issuer_excuses_no_target(environment: ProbeEnvironment) -> None:
-    """A target that is silent is seen, also by the probe that asked for the token."""
+    """A silent target fails, also in the probe that requested the token."""
     async with pair(issuing(), forever) as (issuer, target):
         result = await ask(target.url(), environment=environment, auth=oauth2(issuer), timeout=1.0)
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_ANSWERED, Reason.ANSWER_TIMEOUT)
@@ -242,7 +242,7 @@ async def test_a_quick_issuer_excuses_no_target(environment: ProbeEnvironment) -
 async def test_31_a_request_for_a_token_ends_by_itself(
     environment: ProbeEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A mute issuer is given up after a bound of its own, before the deadline of a patient probe."""
+    """A silent issuer is given up after a limit of its own, before the deadline of a probe with more time."""
     monkeypatch.setattr(oauth, "_REQUEST_SECONDS", 0.1)
 
     async def mute(_: Request, __: asyncio.StreamWriter) -> None:
@@ -256,7 +256,7 @@ async def test_31_a_request_for_a_token_ends_by_itself(
 
 @pytest.mark.parametrize("status", [401, 403])
 async def test_a_token_that_is_refused_is_dropped(environment: ProbeEnvironment, status: int) -> None:
-    """A refusal is the target's AUTH_REFUSED after one attempt; the next probe asks for another token."""
+    """A refused token is the target's AUTH_REFUSED after one attempt; the next probe requests another token."""
 
     async def wants_the_second(request: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(200 if request.header("authorization") == "Bearer token-2" else status))
@@ -271,7 +271,7 @@ async def test_a_token_that_is_refused_is_dropped(environment: ProbeEnvironment,
 
 
 async def test_30_a_token_does_not_travel_to_strangers(environment: ProbeEnvironment) -> None:
-    """A redirect to another origin goes without the token, and a refusal there does not cost it."""
+    """A redirect to another origin is sent without the token, and a refusal there does not drop it."""
     async with (
         serving(says(401)) as stranger,
         pair(issuing(), says(307, b"", {"Location": stranger.url()})) as (issuer, target),
@@ -284,7 +284,7 @@ async def test_30_a_token_does_not_travel_to_strangers(environment: ProbeEnviron
 
 
 async def test_30_a_token_stays_at_home(environment: ProbeEnvironment) -> None:
-    """A redirect within the target's own origin bears the token."""
+    """A redirect within the target's own origin carries the token."""
 
     async def handle(request: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(200) if request.path == "/end" else answer(302, b"", {"Location": "/end"}))
@@ -296,7 +296,7 @@ async def test_30_a_token_stays_at_home(environment: ProbeEnvironment) -> None:
 
 
 async def test_29_the_time_for_a_token_is_not_the_targets(environment: ProbeEnvironment) -> None:
-    """The probe's time, and so its phases and latency, begin after the token is there."""
+    """The probe's time, and so its phases and latency, start once the token is there."""
     issued: list[float] = []
     issue = issuing()
 
@@ -316,7 +316,7 @@ async def test_29_the_time_for_a_token_is_not_the_targets(environment: ProbeEnvi
 async def test_30_neither_secret_nor_token_shows(
     environment: ProbeEnvironment, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Secret and token show in nothing we say, print or would print."""
+    """Secret and token appear in no log, no output and no repr."""
 
     async def give(_: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(200, b'{"access_token": "t0k3n"}'))
@@ -331,7 +331,7 @@ async def test_30_neither_secret_nor_token_shows(
 
 
 async def test_the_issuer_is_reached_by_the_same_trust(environment: ProbeEnvironment, tmp_path: Path) -> None:
-    """The issuer's certificate is verified by the target's profile, but under the issuer's own name."""
+    """The issuer's certificate is verified under the target's profile, but for the issuer's own name."""
     authority, other = Authority.make(tmp_path), Authority.make(tmp_path, "Other Authority")
     for vouching, reason in ((authority, Reason.OK), (other, Reason.OWN_CREDENTIAL)):
         async with (

@@ -40,7 +40,7 @@ async def probe(
 
 @TRANSPORTS
 async def test_29_an_answer_is_facts_and_phases(transport: str) -> None:
-    """Records come as text with their own TTLs; of phases there are those the transport has, each once."""
+    """Records are text with their own TTLs; the phases are those of the transport, each once."""
     async with naming(answering()) as server:
         result = await probe(server.target(), transport=transport)
     observation = result.observation
@@ -63,7 +63,7 @@ async def test_29_an_answer_is_facts_and_phases(transport: str) -> None:
 @TRANSPORTS
 @pytest.mark.parametrize("recursion", [True, False])
 async def test_32_the_question_arrives_once_as_it_was_defined(transport: str, *, recursion: bool) -> None:
-    """Name, type and recursion arrive as defined, params filled in, once, each time with an id of its own."""
+    """Name, type and recursion are sent as defined, params filled in, once, each time with a new id."""
     async with naming(answering()) as server:
         for _ in range(4):
             await probe(
@@ -102,7 +102,7 @@ async def test_32_the_question_arrives_once_as_it_was_defined(transport: str, *,
 async def test_27_rcode_and_answers_are_judged_apart(
     transport: str, name: str, type_: str, expect: Expect, reason: Reason
 ) -> None:
-    """The response code is judged, NOERROR by default, then each section by its patterns, over UDP as over TCP."""
+    """The response code is judged, NOERROR by default, then each section by its patterns, over UDP and over TCP."""
     async with naming(answering()) as server:
         result = await probe(server.target(), name, type_, transport=transport, expect=expect)
     assert result.judgement.reason is reason
@@ -111,7 +111,7 @@ async def test_27_rcode_and_answers_are_judged_apart(
 
 @pytest.mark.parametrize("rcode", ["SERVFAIL", "REFUSED", "FORMERR", "NOTIMP"])
 async def test_27_a_name_server_that_fails_has_not_answered(rcode: str) -> None:
-    """A server that says it cannot answer is NOT_ANSWERED/NAME_SERVER_FAILED, unless that was expected of it."""
+    """A server whose response code is an error is NOT_ANSWERED/NAME_SERVER_FAILED, unless that code was expected."""
     async with naming(with_rcode(rcode)) as server:
         result = await probe(server.target())
         expected = await probe(server.target(), expect=Expect(rcode=(rcode,)))
@@ -120,7 +120,7 @@ async def test_27_a_name_server_that_fails_has_not_answered(rcode: str) -> None:
 
 
 async def test_27_a_truncated_answer_is_judged_as_it_is() -> None:
-    """Over UDP a truncated answer is not asked for again: its detail says that there was more. TCP brings all of it."""
+    """Over UDP the query is not repeated after a truncated answer, whose detail says so. TCP brings all of it."""
     expect = Expect(answers=Patterns(must=("0000019",)))
     async with naming(answering()) as server:
         result = await probe(server.target(), "large.tax.example", "TXT", expect=expect)
@@ -152,7 +152,7 @@ async def _decoys(asked: Asked) -> None:
 
 @TRANSPORTS
 async def test_only_the_answer_is_the_answer(transport: str) -> None:
-    """What has another id, another question, or comes from elsewhere is passed over, and the answer is still taken."""
+    """Datagrams with another id or question, or from elsewhere, are skipped, and the answer is still accepted."""
     async with naming(_decoys) as server:
         result = await probe(
             server.target(), transport=transport, expect=Expect(answers=Patterns(must=("192.0.2.1$",)))
@@ -163,7 +163,7 @@ async def test_only_the_answer_is_the_answer(transport: str) -> None:
 
 @TRANSPORTS
 async def test_28_the_next_address_is_asked(transport: str) -> None:
-    """A name server known by name is asked at each of its addresses in turn, refusing or not; all are recorded."""
+    """A name server given by name is queried at each of its addresses in turn; all are recorded."""
     async with (
         naming(answering(), "127.0.0.3") as server,
         name_server({"ns.test": ["127.0.0.1", "127.0.0.2", "127.0.0.3"]}) as (_, resolver),
@@ -176,7 +176,7 @@ async def test_28_the_next_address_is_asked(transport: str) -> None:
 
 
 async def test_28_a_silent_address_leaves_time_for_the_next() -> None:
-    """Over UDP an address that stays silent uses its share of the time; the next still gets the question."""
+    """Over UDP a silent address uses its share of the time; the next still gets the query."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
         async with (
             naming(answering(), "127.0.0.2") as server,
@@ -190,7 +190,7 @@ async def test_28_a_silent_address_leaves_time_for_the_next() -> None:
 
 
 async def test_28_ipv6() -> None:
-    """A name server at an IPv6 address is asked there; a definition for IPv4 alone does not ask it."""
+    """A name server at an IPv6 address is queried there; a definition for IPv4 only does not query it."""
     async with naming(answering(), "::1") as server:
         result = await probe(server.target("::1"))
         other = await probe(server.target("::1"), ip="ipv4")
@@ -201,7 +201,7 @@ async def test_28_ipv6() -> None:
 
 @TRANSPORTS
 async def test_37_egress_is_checked(transport: str) -> None:
-    """A name server the policy does not allow is UNKNOWN/EGRESS_DENIED and is not asked, over UDP neither."""
+    """A name server that the policy does not allow is UNKNOWN/EGRESS_DENIED and gets no query, over UDP neither."""
     async with naming(answering()) as server:
         result = await probe(server.target(), transport=transport, egress=Egress(("198.51.100.0/24",)))
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.UNKNOWN, Reason.EGRESS_DENIED)
@@ -221,7 +221,7 @@ async def _forever(_: Asked) -> None:
 
 
 def test_the_loop_of_the_prober_asks_as_well() -> None:
-    """On uvloop, which the prober runs on, answers, refusals and silence are seen as they are on asyncio's own loop."""
+    """On uvloop, which the prober runs on, answers, refusals and silence read as they do on asyncio's own loop."""
 
     async def all_three() -> list[Reason]:
         async with naming(answering()) as server, naming(_forever) as mute:

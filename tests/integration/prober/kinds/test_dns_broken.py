@@ -51,7 +51,7 @@ def _spoilt(change: str) -> Answer:
 @TRANSPORTS
 @pytest.mark.parametrize("change", ["short", "cut", "count", "length", "question"])
 async def test_a_malformed_answer(transport: str, change: str) -> None:
-    """An answer that is cut, miscounted or no answer at all is NOT_ANSWERED/PROTOCOL_ERROR."""
+    """An answer that is cut off, has wrong counts or is no answer at all is NOT_ANSWERED/PROTOCOL_ERROR."""
     async with naming(_spoilt(change)) as server:
         result = await probe(server.target(), transport=transport)
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_ANSWERED, Reason.PROTOCOL_ERROR)
@@ -70,7 +70,7 @@ async def _strangers(asked: Asked) -> None:
 
 @TRANSPORTS
 async def test_31_hung_questions_end_in_time(transport: str) -> None:
-    """A name server that never answers is NOT_ANSWERED/ANSWER_TIMEOUT by the deadline, asked once."""
+    """A silent name server is NOT_ANSWERED/ANSWER_TIMEOUT by the deadline, after one query."""
     async with naming(_forever) as server:
         result = await _timed(server.target(), Reason.ANSWER_TIMEOUT, transport=transport)
     assert result.judgement.outcome is Outcome.NOT_ANSWERED
@@ -79,14 +79,14 @@ async def test_31_hung_questions_end_in_time(transport: str) -> None:
 
 
 async def test_31_foreign_answers_end_in_time() -> None:
-    """Answers to other questions, ever more of them, do not keep a probe beyond its deadline."""
+    """Answers to other queries, more and more of them, do not keep a probe beyond its deadline."""
     async with naming(_strangers) as server:
         result = await _timed(server.target(), Reason.ANSWER_TIMEOUT)
     assert result.observation.dns is None
 
 
 async def test_31_hung_connections_end_in_time() -> None:
-    """Over TCP a connect that hangs is CONNECT_TIMEOUT, a server that takes no question ANSWER_TIMEOUT."""
+    """Over TCP a connect that hangs is CONNECT_TIMEOUT, a server that reads no query ANSWER_TIMEOUT."""
     with unaccepting() as port:
         await _timed(f"dns://127.0.0.1:{port}", Reason.CONNECT_TIMEOUT, transport="tcp")
     with silent() as port:
@@ -125,7 +125,7 @@ def _after_question(then: str, said: bytes = b"") -> Handler:
     ],
 )
 async def test_32_one_attempt_however_it_breaks(handler: Handler, reason: Reason) -> None:
-    """Over TCP a connection that ends before the answer is NOT_ANSWERED, and is not tried again."""
+    """Over TCP a connection that ends before the answer is NOT_ANSWERED, and is not repeated."""
     async with talking(handler) as server:
         result = await probe(f"dns://127.0.0.1:{server.port}", transport="tcp")
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_ANSWERED, reason)
@@ -134,7 +134,7 @@ async def test_32_one_attempt_however_it_breaks(handler: Handler, reason: Reason
 
 @TRANSPORTS
 async def test_refused(transport: str) -> None:
-    """Where nobody listens, the probe is NOT_CONNECTED/CONNECT_REFUSED, over UDP as soon as the network says so."""
+    """Where nothing listens, the probe is NOT_CONNECTED/CONNECT_REFUSED, over UDP as soon as the network reports it."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM if transport == "tcp" else socket.SOCK_DGRAM) as plug:
         plug.bind(("127.0.0.1", 0))
         port = plug.getsockname()[1]

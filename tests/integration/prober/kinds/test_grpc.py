@@ -32,7 +32,7 @@ def authority(tmp_path: Path) -> Authority:
 
 @pytest.mark.parametrize("service", ["", "tax"])
 async def test_a_serving_server_passes(service: str) -> None:
-    """The health check of the whole server, or of one service, that says SERVING is OK, with its facts and phases."""
+    """The health check of the whole server, or of one service, that returns SERVING is OK, with facts and phases."""
     async with grpc_serving(serving=SERVING) as server:
         result = await ask(server.target, kind="grpc", service=service)
     observation = result.observation
@@ -46,7 +46,7 @@ async def test_a_serving_server_passes(service: str) -> None:
 
 
 async def test_26_not_serving_fails() -> None:
-    """A service that says NOT_SERVING, and one that does not know, are NOT_ANSWERED/NOT_SERVING."""
+    """A service whose status is NOT_SERVING, and one whose status is unknown, are NOT_ANSWERED/NOT_SERVING."""
     states = {"down": HealthCheckResponse.NOT_SERVING, "odd": HealthCheckResponse.UNKNOWN}
     async with grpc_serving(serving=states) as server:
         for service in states:
@@ -55,7 +55,7 @@ async def test_26_not_serving_fails() -> None:
 
 
 async def test_26_an_unknown_service_has_its_own_reason() -> None:
-    """A service that the health check does not know is UNKNOWN_SERVICE."""
+    """A service that the server does not know is UNKNOWN_SERVICE."""
     async with grpc_serving(serving=SERVING) as server:
         result = await ask(server.target, kind="grpc", service="${name}", params={"name": "pension"})
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_ANSWERED, Reason.UNKNOWN_SERVICE)
@@ -69,14 +69,14 @@ async def test_26_no_health_check_has_its_own_reason() -> None:
 
 
 async def test_26_tls_to_plaintext_has_its_own_reason() -> None:
-    """A server that speaks plaintext where TLS is asked for is NOT_CONNECTED/TLS_NOT_SPOKEN."""
+    """A server that speaks plain text where TLS is requested is NOT_CONNECTED/TLS_NOT_SPOKEN."""
     async with grpc_serving(serving=SERVING) as server:
         result = await ask(server.target.replace("grpc:", "grpcs:"), kind="grpc")
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_CONNECTED, Reason.TLS_NOT_SPOKEN)
 
 
 async def test_26_plaintext_to_tls_has_its_own_reason(authority: Authority) -> None:
-    """A server that wants TLS where plaintext is asked for is NOT_ANSWERED/PROTOCOL_ERROR, and the detail says so."""
+    """A server that requires TLS where plain text is used is NOT_ANSWERED/PROTOCOL_ERROR, and the detail names TLS."""
     async with grpc_serving(serving=SERVING, pem=authority.server("127.0.0.1")) as server:
         result = await ask(server.target.replace("grpcs:", "grpc:"), kind="grpc")
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_ANSWERED, Reason.PROTOCOL_ERROR)
@@ -115,7 +115,7 @@ async def test_20_22_24_certificates_of_grpc_servers(authority: Authority) -> No
 
 
 async def test_a_client_certificate_is_shown(authority: Authority) -> None:
-    """A server that asks for our certificate passes with it; without, it does not answer."""
+    """A server that requires our certificate passes with it; without it, it does not answer."""
     certificate, key = authority.client()
     authorities = Path(authority.reference.removeprefix("file:"))
     own = Tls(ca=authority.reference, certificate=f"file:{certificate}", key=f"file:{key}")
@@ -128,7 +128,7 @@ async def test_a_client_certificate_is_shown(authority: Authority) -> None:
 
 
 async def test_18_the_health_check_can_be_expected_as_json() -> None:
-    """What the health check says stands in the body as JSON."""
+    """The health check's answer is in the body as JSON."""
     async with grpc_serving(serving=SERVING) as server:
         result = await ask(
             server.target, Expect(json=(JsonExpectation("$.status", equals="SERVING"),)), kind="grpc", service="tax"
@@ -149,7 +149,7 @@ async def test_18_the_health_check_can_be_expected_as_json() -> None:
     ],
 )
 async def test_30_how_a_call_ends_is_judged(code: grpc.StatusCode, reason: Reason, tmp_path: Path) -> None:
-    """A call that does not end with OK is NOT_ANSWERED; the detail names the code and not what the server says of it."""
+    """A call that does not end with OK is NOT_ANSWERED; the detail names the code and not the server's message."""
     async with grpc_serving(ends(code)) as server:
         result = await ask(server.target, kind="grpc", call=CALL, descriptors=descriptor_set(tmp_path / "set.pb"))
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_ANSWERED, reason)
@@ -159,7 +159,7 @@ async def test_30_how_a_call_ends_is_judged(code: grpc.StatusCode, reason: Reaso
 
 
 async def test_37_the_egress_policy_holds() -> None:
-    """A target that the egress policy forbids is UNKNOWN/EGRESS_DENIED and left alone."""
+    """A target that the egress policy forbids is UNKNOWN/EGRESS_DENIED and not contacted."""
     async with grpc_serving(serving=SERVING) as server:
         result = await ask(server.target, kind="grpc", egress=Egress(allow=("192.0.2.0/24",)))
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.UNKNOWN, Reason.EGRESS_DENIED)
@@ -167,7 +167,7 @@ async def test_37_the_egress_policy_holds() -> None:
 
 
 async def test_grpc_targets_have_names() -> None:
-    """A target by name is resolved, and the name goes to the server as its authority."""
+    """A target given by name is resolved, and the name is sent to the server as its authority."""
     async with grpc_serving(serving=SERVING) as server, name_server({"tax.test": ["127.0.0.1"]}) as (_, resolver):
         environment = ProbeEnvironment(Outbound(egress=EgressRules(Egress(("127.0.0.0/8",), True)), resolver=resolver))
         result = await ask(server.target.replace("127.0.0.1", "tax.test"), kind="grpc", environment=environment)
@@ -176,13 +176,13 @@ async def test_grpc_targets_have_names() -> None:
 
 
 async def test_a_closed_port(port: object) -> None:
-    """A port where nobody listens is NOT_CONNECTED/CONNECT_REFUSED."""
+    """A port where nothing listens is NOT_CONNECTED/CONNECT_REFUSED."""
     result = await ask(f"grpc://127.0.0.1:{port()}", kind="grpc")  # type: ignore[operator]
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_CONNECTED, Reason.CONNECT_REFUSED)
 
 
 async def test_31_a_hung_grpc_call_ends_in_time(tmp_path: Path) -> None:
-    """A gRPC server that never answers, and one that never shakes hands, end by the deadline."""
+    """A gRPC server that never answers, and one that never does the handshake, end by the deadline."""
 
     async def hang(_: object, __: object) -> None:
         await asyncio.Event().wait()

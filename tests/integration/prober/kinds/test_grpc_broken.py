@@ -1,4 +1,4 @@
-"""Answers to gRPC calls that break its rules, from an HTTP/2 server that sends them as told."""
+"""Answers to gRPC calls that break its rules, from an HTTP/2 server that sends any bytes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _OK = [("grpc-status", "0")]
 
 
 async def test_the_raw_answer_is_what_servers_send() -> None:
-    """The answer that the other tests here break is OK when nothing is broken; trailers stand among the headers."""
+    """The answer that the other tests break is OK when nothing is broken; trailers are among the headers."""
     result = await _checked(_answers(_SERVING, trailers=[*_OK, ("x-node", "۷")]))
     assert (result.judgement.reason, result.observation.raw_length) == (Reason.OK, len(_SERVING))
     assert ("x-node", "۷") in result.observation.headers
@@ -69,7 +69,7 @@ async def test_the_raw_answer_is_what_servers_send() -> None:
     ],
 )
 async def test_broken_grpc_answers(handler: Http2Handler, reason: Reason, word: str) -> None:
-    """An answer that does not tell how the call ended, or is not the one message it should be, fails and says why."""
+    """An answer that does not state how the call ended, or is not the one message it should be, fails with a detail."""
     result = await _checked(handler)
     assert result.judgement.reason is reason
     assert word in result.judgement.detail
@@ -88,7 +88,7 @@ async def test_broken_grpc_answers(handler: Http2Handler, reason: Reason, word: 
     ],
 )
 async def test_a_plain_http_status_stands_for_a_code(status: int, reason: Reason, code: str) -> None:
-    """Where something on the way answers in plain HTTP, its status stands for the code that gRPC gives it."""
+    """When an intermediary answers in plain HTTP, its status stands for the code that gRPC assigns to it."""
     result = await _checked(_answers(b"sorry", status=status, headers=[("content-type", "text/plain")]))
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_ANSWERED, reason)
     assert result.observation.rpc is not None

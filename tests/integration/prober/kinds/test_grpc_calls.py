@@ -1,4 +1,4 @@
-"""Probe kind grpc, unary methods known from descriptors and from reflection. Numbers are the behaviours of docs/probing.md."""
+"""Probe kind grpc: unary methods by descriptors and by reflection. Numbers are the behaviours of docs/probing.md."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from tests.support.servers.http_server import LOOPBACK, Request, answer, ask, se
 
 @pytest.fixture
 def descriptors(tmp_path: Path) -> str:
-    """The descriptors of IndicatorService, in a file."""
+    """Write the descriptors of IndicatorService to a file."""
     return descriptor_set(tmp_path / "set.pb")
 
 
 def environment(clock: list[float] | None = None) -> ProbeEnvironment:
-    """A way out that remembers what servers tell, by this clock."""
+    """Return an environment whose reflected descriptors age by this clock."""
     now = clock or [0.0]
     return ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK)), descriptors=DescriptorCache(lambda: now[0]))
 
@@ -44,7 +44,7 @@ async def _link(request: GetLinkRequest, _: Any) -> GetLinkResponse:
 
 
 async def test_08_18_json_goes_in_and_out(descriptors: str) -> None:
-    """The request is the body as JSON, params filled in; expectations hold on the answer as JSON, defaults included."""
+    """The request is the body as JSON, params filled in; expectations hold for the answer as JSON, with defaults."""
     expect = Expect(
         json=(
             JsonExpectation("$.link.link.absent", equals=False),
@@ -68,7 +68,7 @@ async def test_08_18_json_goes_in_and_out(descriptors: str) -> None:
 
 
 async def test_the_age_of_data_in_a_grpc_answer(descriptors: str) -> None:
-    """A timestamp of the answer tells the age of its data."""
+    """A timestamp in the answer gives the age of its data."""
     fresh = Expect(fresh=FreshnessSource(path="$.slots[0].slot_start"))
     async with grpc_serving(_link) as server:
         stale = await ask(server.target, fresh, kind="grpc", call=CALL, descriptors=descriptors, max_age=3600)
@@ -77,7 +77,7 @@ async def test_the_age_of_data_in_a_grpc_answer(descriptors: str) -> None:
 
 
 async def test_07_metadata_arrives_as_set(descriptors: str) -> None:
-    """Headers go as metadata, in lower case, with our user agent and what is left of the deadline."""
+    """Headers are sent as metadata, in lower case, with our user agent and the time left until the deadline."""
     async with grpc_serving() as server:
         await ask(
             server.target,
@@ -95,7 +95,7 @@ async def test_07_metadata_arrives_as_set(descriptors: str) -> None:
 
 @pytest.mark.parametrize("kind", ["basic", "bearer", "api_key"])
 async def test_30_credentials_go_as_metadata(kind: str, descriptors: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Credentials by reference arrive as metadata and show in nothing we say."""
+    """Credentials by reference arrive as metadata and appear in no output."""
     monkeypatch.setenv("TEST_SECRET", "s3cr3t-value")
     auth = {
         "basic": Auth("basic", username="me", password="env:TEST_SECRET"),
@@ -111,7 +111,7 @@ async def test_30_credentials_go_as_metadata(kind: str, descriptors: str, monkey
 
 
 async def test_own_credential_of_a_grpc_probe(descriptors: str) -> None:
-    """A credential of ours that is missing is UNKNOWN/OWN_CREDENTIAL, and the target is left alone."""
+    """A credential of ours that is missing is UNKNOWN/OWN_CREDENTIAL, and the target is not contacted."""
     async with grpc_serving() as server:
         auth = Auth("bearer", token="env:NO_SUCH_VARIABLE")
         result = await ask(server.target, kind="grpc", call=CALL, descriptors=descriptors, auth=auth)
@@ -122,7 +122,7 @@ async def test_own_credential_of_a_grpc_probe(descriptors: str) -> None:
 
 
 async def test_an_oauth2_token_goes_as_metadata(descriptors: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A token of the issuer goes with the call; one that was refused is dropped, so that the next call has another."""
+    """The issuer's token is sent with the call; a refused one is dropped, so that the next call has another."""
     monkeypatch.setenv("TEST_SECRET", "s3cr3t-value")
     given: list[str] = []
 
@@ -147,7 +147,7 @@ async def test_an_oauth2_token_goes_as_metadata(descriptors: str, monkeypatch: p
 async def test_a_slow_issuer_of_a_grpc_probe(
     descriptors: str, slow: float, reason: Reason | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A call without time because of the token, and one that is never made, are UNKNOWN; a token that came at once excuses none."""
+    """A call without time because of the token, and one never made, are UNKNOWN; a quick token excuses nothing."""
     monkeypatch.setenv("TEST_SECRET", "s3cr3t-value")
 
     async def issue(_: Request, writer: Any) -> None:
@@ -170,7 +170,7 @@ async def test_a_slow_issuer_of_a_grpc_probe(
 
 @pytest.mark.parametrize("version", ["v1", "v1alpha"])
 async def test_29_reflection_is_asked_outside_the_targets_time(version: str) -> None:
-    """A server that describes itself, in the present or the former way, is asked once; the call's facts are its own."""
+    """A server with reflection, present or former version, gets one request; the call's facts are its own."""
     way_out = environment()
     async with grpc_serving(reflects=version) as server:
         for _ in range(2):
@@ -182,7 +182,7 @@ async def test_29_reflection_is_asked_outside_the_targets_time(version: str) -> 
 
 
 async def test_reflection_that_leaves_out_imports_is_asked_for_them() -> None:
-    """A server that gives only the file asked for is asked for what it imports, until all is there."""
+    """A server that returns only the requested file gets requests for its imports, until all are there."""
     async with grpc_serving(reflects="v1", sparing=True) as server:
         result = await ask(server.target, kind="grpc", call=CALL, body='{"link": "a"}')
     assert result.judgement.reason is Reason.OK
@@ -190,7 +190,7 @@ async def test_reflection_that_leaves_out_imports_is_asked_for_them() -> None:
 
 
 async def test_what_a_server_told_outlives_its_silence(port: object) -> None:
-    """After five minutes a server is asked again, after the call; one that no longer answers that is still called."""
+    """After five minutes reflection is repeated, after the call; without reflection the server is still called."""
     clock = [0.0]
     way_out = environment(clock)
     number = port()  # type: ignore[operator]
@@ -214,7 +214,7 @@ async def test_what_a_server_told_outlives_its_silence(port: object) -> None:
 
 
 async def test_a_server_without_reflection_is_not_judged() -> None:
-    """Without descriptors and reflection we cannot ask: UNKNOWN/PROBER_ERROR, and the detail says what to do."""
+    """Without descriptors and reflection nothing can be called: UNKNOWN/PROBER_ERROR, with the remedy as its detail."""
     async with grpc_serving() as server:
         result = await ask(server.target, kind="grpc", call=CALL)
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.UNKNOWN, Reason.PROBER_ERROR)
@@ -251,7 +251,7 @@ async def test_26_a_server_that_describes_itself_without_the_method() -> None:
 async def test_a_definition_that_cannot_be_probed_says_why(
     definition: dict[str, object], detail: str, descriptors: str
 ) -> None:
-    """What the register lets through and cannot be asked is UNKNOWN/PROBER_ERROR with a clear detail, without values."""
+    """A definition that the register accepts but that is unusable is UNKNOWN/PROBER_ERROR, without values."""
     async with grpc_serving() as server:
         result = await ask(server.target, kind="grpc", **{"call": CALL, "descriptors": descriptors, **definition})  # type: ignore[arg-type]
     assert (result.judgement.reason, result.judgement.detail) == (Reason.PROBER_ERROR, detail)
@@ -268,7 +268,7 @@ async def test_descriptors_that_lack_imports_say_which(tmp_path: Path) -> None:
 
 
 async def test_31_a_server_that_does_not_tell_of_itself_ends_in_time() -> None:
-    """A server that is silent when asked to describe itself is judged as one that does not answer, by the deadline."""
+    """A server that does not answer reflection is judged as one that does not answer, by the deadline."""
     with silent() as port:
         result = await takes(0.3, ask(f"grpc://127.0.0.1:{port}", kind="grpc", call=CALL, timeout=0.3))
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_ANSWERED, Reason.ANSWER_TIMEOUT)

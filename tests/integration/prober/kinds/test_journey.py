@@ -38,7 +38,7 @@ SECRET = "tok+en/with=signs&more"
 
 
 async def _site(request: Request, writer: asyncio.StreamWriter) -> None:
-    """A citizen's service: log in, be sent on with a cookie, ask with a token, take away the paper."""
+    """A citizen service: log in, follow a redirect with a cookie, request with a token, fetch the document."""
     parts = urlsplit(request.path)
     cookies = request.header("cookie") or ""
     if parts.path == "/login":
@@ -94,7 +94,7 @@ def _paths(server: Server) -> list[str]:
 
 
 async def test_06_a_service_from_start_to_end() -> None:
-    """Cookies set on the way, also in front of a redirect, and captured values of every sort carry a journey to its end."""
+    """Cookies, set before a redirect too, and captured values of every sort take a journey to its end."""
     async with serving(_site) as server:
         result = await _travel(server.url(""), LOGIN, ASK, PAPER)
     seen = result.observation
@@ -106,7 +106,7 @@ async def test_06_a_service_from_start_to_end() -> None:
 
 
 async def test_times_add_up() -> None:
-    """Latency and phases are the sums of the steps', a phase no step had stays out, and our own thinking is not in them."""
+    """Latency and phases are the sums of the steps', a phase no step had is missing, and judging is not in them."""
     async with serving(_site) as server:
         seen = (await _travel(server.url(""), LOGIN, ASK, PAPER)).observation
     steps = [step.observation for step in seen.steps]
@@ -119,7 +119,7 @@ async def test_times_add_up() -> None:
 
 
 async def test_it_stops_at_the_first_step_that_fails() -> None:
-    """A step that fails ends the journey with its own reason and name; later steps are not made, and there is no latency."""
+    """A failed step ends the journey with its own reason and name; later steps are not taken; there is no latency."""
     async with serving(_site) as server:
         result = await _travel(server.url(""), _step("lost", "${target}/lost"), LOGIN)
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_ANSWERED, Reason.AUTH_REFUSED)
@@ -130,7 +130,7 @@ async def test_it_stops_at_the_first_step_that_fails() -> None:
 
 
 async def test_a_status_that_a_step_expects_is_no_failure() -> None:
-    """What the last step expects decides, not what an answer alone would mean."""
+    """The expectations of the last step decide, whatever its answer alone would mean."""
     async with serving(_site) as server:
         result = await _travel(server.url(""), _step("lost", "${target}/lost", expect=Expect(status=(403,))))
     assert result.judgement.reason is Reason.OK
@@ -192,7 +192,7 @@ async def test_every_place_to_capture_from() -> None:
 
 
 async def test_30_what_is_captured_shows_nowhere(capsys: pytest.CaptureFixture[str]) -> None:
-    """Neither judgement nor log nor anything printed holds a captured value, whether it can be used or not."""
+    """Neither judgement nor log nor output holds a captured value, whether it can be used or not."""
 
     async def handle(request: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(200, b'{"host": "s3cr3t.test", "url": "http://s3cr3t:port/", "split": "s3cr3t\\u0000"}'))
@@ -218,7 +218,7 @@ async def test_30_what_is_captured_shows_nowhere(capsys: pytest.CaptureFixture[s
 
 
 async def test_cookies_go_to_their_own_site_only() -> None:
-    """A cookie goes back to the host that set it and to no other, and no journey begins with one of another journey."""
+    """A cookie is sent to the host that set it and to no other, and no journey starts with one of another journey."""
     async with serving(_site) as home, serving(_site, host="127.0.0.2") as stranger:
         away = _step(
             "away", stranger.url("/free", host="127.0.0.2"), expect=Expect(body=Patterns(must=("^cookies: $",)))
@@ -249,7 +249,7 @@ async def test_31_a_journey_ends_in_time(whole: float, step: float) -> None:
 async def test_a_token_may_take_the_time_of_a_later_step(
     own: float, reason: Reason, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A step that ran into the journey's deadline because an earlier one waited for a token is not to blame for it."""
+    """A step that the journey's deadline ends because an earlier one waited for a token is not to blame."""
     monkeypatch.setenv("TEST_CLIENT_SECRET", "s3cr3t")
 
     async def issue(_: Request, writer: asyncio.StreamWriter) -> None:
@@ -265,7 +265,7 @@ async def test_a_token_may_take_the_time_of_a_later_step(
 
 
 async def test_37_an_answer_leads_nowhere_forbidden() -> None:
-    """A captured address that the egress policy forbids is the answer's fault, one of the register's own is UNKNOWN."""
+    """A captured address that the egress policy forbids is the answer's fault; one from the register is UNKNOWN."""
     catch = {"next": Capture(pattern="(http://[0-9.]+)")}
 
     async def handle(_: Request, writer: asyncio.StreamWriter) -> None:
@@ -297,7 +297,7 @@ async def test_37_an_answer_leads_nowhere_forbidden() -> None:
     ],
 )
 async def test_an_answer_that_leads_where_a_step_cannot_go(kind: str, target: str, given: str) -> None:
-    """What was captured and is no target of the step's kind is INVALID/CAPTURE, and is not repeated."""
+    """A captured value that is not a target of the step's kind is INVALID/CAPTURE, and is not repeated."""
 
     async def handle(_: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(200, b"", {"X-Next": given}))
@@ -310,7 +310,7 @@ async def test_an_answer_that_leads_where_a_step_cannot_go(kind: str, target: st
 
 
 async def test_spaces_and_other_letters_in_a_captured_target() -> None:
-    """A captured path goes percent-encoded, as browsers send it."""
+    """A captured path is percent-encoded, as in browsers."""
 
     async def handle(_: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(200, "/سند ۱\u200cب".encode()))
@@ -323,7 +323,7 @@ async def test_spaces_and_other_letters_in_a_captured_target() -> None:
 
 
 async def test_late_and_stale_are_of_the_whole() -> None:
-    """The journey is late by the sum of its steps, and stale by the oldest data that a step tells of."""
+    """The journey is late by the sum of its steps, and stale by the oldest data in any step."""
     fresh = _step("paper", "${target}/paper/p-1", expect=Expect(fresh=FreshnessSource(path="$.updated")))
     async with serving(_site) as server:
         late = await _travel(server.url(""), LOGIN, ASK, latency=1e-6)
@@ -337,7 +337,7 @@ async def test_late_and_stale_are_of_the_whole() -> None:
 
 
 async def test_own_credential_of_a_step() -> None:
-    """A secret of a step that is missing is UNKNOWN/OWN_CREDENTIAL."""
+    """A missing secret of a step is UNKNOWN/OWN_CREDENTIAL."""
     tls = Tls(ca="file:/no/such/ca.pem")
     async with serving(_site) as server:
         result = await _travel(server.url(""), LOGIN, _step("next", f"https://127.0.0.1:{server.port}/", tls=tls))
@@ -345,7 +345,7 @@ async def test_own_credential_of_a_step() -> None:
 
 
 async def test_the_first_certificate_is_kept(tmp_path: object) -> None:
-    """The certificate of a journey is the first that a step saw, also when later steps go without TLS."""
+    """The certificate of a journey is the first that a step received, also when later steps have no TLS."""
     authority = Authority.make(tmp_path)  # type: ignore[arg-type]
     tls = Tls(ca=authority.reference)
     async with serving(_site, tls=authority.context("127.0.0.1")) as secure, serving(_site) as plain:

@@ -1,4 +1,4 @@
-"""Test records that take turns: a known person or firm for each slot (docs/probing.md §2)."""
+"""Test records in rotation: a known person or firm for each slot (docs/probing.md §2)."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ RECORDS = ({"person": "1", "name": "علی"}, {"person": "2", "name": "رضا"},
 
 
 async def _knows_two(request: Request, writer: asyncio.StreamWriter) -> None:
-    """Answers as a registry does that has mixed up the third of three people."""
+    """Answer as a registry does that has mixed up the third of three people."""
     number = int(request.path.rpartition("=")[2])
     writer.write(answer(200, json.dumps({"name": RECORDS[min(number, 2) - 1]["name"]}).encode()))
 
 
 async def test_each_slot_has_the_next_record(tmp_path: Path) -> None:
-    """Records follow each other slot by slot, each answer is held to the record asked for, and a failing one is named."""
+    """Records rotate slot by slot, each answer is compared with the record requested, and a failing one is named."""
     expect = Expect(record={"name": "${name}"})
     async with serving(_knows_two) as server:
         first = register({"link": server.url("/?id=${person}")}, params=RECORDS)
@@ -40,7 +40,7 @@ async def test_each_slot_has_the_next_record(tmp_path: Path) -> None:
 
 
 async def test_a_long_detail_stays_within_its_length() -> None:
-    """The record that is named before a detail is part of its length."""
+    """The name of the record is part of the detail's length."""
     long = Expect(headers={"x-" + "a" * 250: HeaderExpectation("^x$")})
     async with serving(_knows_two) as server:
         result = await ask(server.url("/?id=${person}"), long, params=RECORDS)

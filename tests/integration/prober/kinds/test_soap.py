@@ -60,7 +60,7 @@ async def test_a_message_of_soap_12_is_posted(action: str, content_type: str) ->
 
 
 async def test_headers_of_the_definition_go_first() -> None:
-    """A header the definition sets is sent as it is, once, and a credential goes with the message as with http."""
+    """A header of the definition is sent as it is, once, and a credential is sent as with http."""
     async with serving(says(200, ANSWER)) as server:
         await ask(
             server.url(),
@@ -78,7 +78,7 @@ async def test_headers_of_the_definition_go_first() -> None:
 @pytest.mark.parametrize("status", [200, 400, 401, 500, 503])
 @pytest.mark.parametrize(("fault", "code"), [(FAULT11, "e:Server"), (FAULT12, "e:Receiver/Busy")])
 async def test_a_fault_is_no_answer_whatever_its_status(status: int, fault: bytes, code: str) -> None:
-    """A fault of either version is NOT_ANSWERED/SOAP_FAULT at any status; its code is told, its text never."""
+    """A fault of either version is NOT_ANSWERED/SOAP_FAULT at any status; the detail has its code, never its text."""
     async with serving(says(status, fault)) as server:
         result = await ask(server.url(), Expect(status=(200, 500)), kind="soap", body="<q/>")
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_ANSWERED, Reason.SOAP_FAULT)
@@ -86,7 +86,7 @@ async def test_a_fault_is_no_answer_whatever_its_status(status: int, fault: byte
 
 
 async def test_a_code_that_may_hold_anything_is_not_told() -> None:
-    """A fault whose code is no code has it left out."""
+    """A fault code that is not a code is left out of the detail."""
     fault = FAULT11.replace(b"e:Server", "علی, 0012345678".encode())
     async with serving(says(500, fault)) as server:
         result = await ask(server.url(), kind="soap", body="<q/>")
@@ -95,7 +95,7 @@ async def test_a_code_that_may_hold_anything_is_not_told() -> None:
 
 
 async def test_codes_of_the_bus_mean_nothing_without_it() -> None:
-    """What looks like a code of X-Road is a fault like any other where nothing goes over X-Road."""
+    """What looks like a code of X-Road is a fault like any other outside X-Road."""
     async with serving(says(500, FAULT11.replace(b"e:Server", b"Server.ServerProxy.AccessDenied"))) as server:
         result = await ask(server.url(), kind="soap", body="<q/>")
     assert result.judgement.reason is Reason.SOAP_FAULT
@@ -120,7 +120,7 @@ async def test_codes_of_the_bus_mean_nothing_without_it() -> None:
     ],
 )
 async def test_what_is_no_fault(status: int, body: bytes, reason: Reason) -> None:
-    """Without a fault the status decides, then whether there is a SOAP message; what is called Fault elsewhere is none."""
+    """Without a fault the status decides, then whether there is a SOAP message; Fault elsewhere is not a fault."""
     async with serving(says(status, body)) as server:
         result = await ask(server.url(), kind="soap", body="<q/>")
     assert result.judgement.reason is reason
@@ -154,21 +154,21 @@ async def test_what_is_no_fault(status: int, body: bytes, reason: Reason) -> Non
     ],
 )
 async def test_what_an_answer_must_hold(expect: Expect, reason: Reason, detail: str) -> None:
-    """XPaths, the test record and everything else that http expects are judged, filled in, without telling values."""
+    """XPaths, the test record and all other expectations of http are judged, filled in, without showing values."""
     async with serving(says(200, ANSWER)) as server:
         result = await ask(server.url(), expect, kind="soap", body="<q/>", params={"name": "علي", "other": "رضا"})
     assert (result.judgement.reason, result.judgement.detail) == (reason, detail)
 
 
 async def test_an_answer_over_its_limit() -> None:
-    """A SOAP answer that is too long is BODY_LIMIT, though its beginning may be XML of no fault."""
+    """A SOAP answer that is too long is BODY_LIMIT, though its beginning may be XML without a fault."""
     async with serving(says(200, ANSWER)) as server:
         result = await ask(server.url(), kind="soap", body="<q/>", body_limit=len(ANSWER) - 1)
     assert result.judgement.reason is Reason.BODY_LIMIT
 
 
 async def test_a_message_is_sent_on_where_it_is_sent_to() -> None:
-    """A redirect that keeps the method has the message posted again."""
+    """A redirect that keeps the method posts the message again."""
 
     async def handle(request: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(200, ANSWER) if request.path == "/end" else answer(307, b"", {"Location": "/end"}))

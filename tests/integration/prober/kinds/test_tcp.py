@@ -37,7 +37,7 @@ async def _timed(port: int, reason: Reason, *lines: LineStep, **more: Any) -> Pr
 
 
 async def test_connecting_is_all() -> None:
-    """Without lines a connection is OK; its latency is the time to connect, and no other phase takes part."""
+    """Without lines a connection is OK; its latency is the time to connect, and there is no other phase."""
     async with talking(says_in_turn()) as server:
         result = await probe(server.port)
     phases, latency = result.observation.phases, result.observation.latency
@@ -57,7 +57,7 @@ async def test_a_slow_connection_is_late() -> None:
 
 
 async def test_refused() -> None:
-    """Where nobody listens, the probe is NOT_CONNECTED/CONNECT_REFUSED."""
+    """Where nothing listens, the probe is NOT_CONNECTED/CONNECT_REFUSED."""
     with socket.socket() as plug:
         plug.bind(("127.0.0.1", 0))
         result = await probe(plug.getsockname()[1])
@@ -65,7 +65,7 @@ async def test_refused() -> None:
 
 
 async def test_28_every_address_is_tried_and_recorded() -> None:
-    """A name whose first address refuses is reached by the next; both are recorded, and the look-up is a phase."""
+    """A name whose first address refuses is reached by the next; both are recorded, and resolving is a phase."""
     names = {"two.test": ["127.0.0.1", "127.0.0.2"]}
     with socket.socket() as plug:
         plug.bind(("127.0.0.2", 0))
@@ -79,7 +79,7 @@ async def test_28_every_address_is_tried_and_recorded() -> None:
 
 
 async def test_37_egress_is_checked() -> None:
-    """A target the policy does not allow is UNKNOWN/EGRESS_DENIED, and is left alone."""
+    """A target that the policy does not allow is UNKNOWN/EGRESS_DENIED, and is not contacted."""
     async with talking(says_in_turn()) as server:
         result = await probe(server.port, egress=Egress(("198.51.100.0/24",)))
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.UNKNOWN, Reason.EGRESS_DENIED)
@@ -87,7 +87,7 @@ async def test_37_egress_is_checked() -> None:
 
 
 async def test_29_a_talk_has_its_phases() -> None:
-    """A talk is OK when each line awaited came; params fill what is said; the phases are connect, processing, transfer."""
+    """A dialogue is OK once each expected line came; params fill the lines sent; three phases are timed."""
     async with talking(says_in_turn(b"220 ready\r\n", b"250-one\r\n250 OK\r\n")) as server:
         result = await probe(server.port, *MAIL, params={"who": "monitor.example"})
     phases = result.observation.phases
@@ -102,7 +102,7 @@ async def test_29_a_talk_has_its_phases() -> None:
 
 
 async def test_a_line_is_sent_with_a_line_feed() -> None:
-    """What is sent ends in a line feed and in nothing else; no reset overtakes the last thing said."""
+    """What is sent ends in a line feed and in nothing else; no reset overtakes the last line."""
 
     async def handle(connection: Connection) -> None:
         await connection.hear()
@@ -139,7 +139,7 @@ def _drip(data: bytes) -> Handler:
 
 @pytest.mark.parametrize("then", ["close", "reset"])
 async def test_other_lines_are_a_wrong_answer(then: str) -> None:
-    """Where other lines came than the one awaited, and no more will come, the answer is INVALID/LINE."""
+    """When other lines came than the expected one, and no more will come, the answer is INVALID/LINE."""
     async with talking(says_in_turn(b"554 no service for 10.0.0.1\r\n", then=then)) as server:
         result = await probe(server.port, *MAIL, params={"who": "x"})
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.INVALID, Reason.LINE)
@@ -150,7 +150,7 @@ async def test_other_lines_are_a_wrong_answer(then: str) -> None:
 
 
 async def test_31_other_lines_end_in_time() -> None:
-    """Other lines than the one awaited, and then none, or ever more, are INVALID/LINE by the deadline."""
+    """Other lines than the expected one, and then none, or more and more, are INVALID/LINE by the deadline."""
     for handler in (says_in_turn(b"554 no\r\n"), _drip(b"noise\n")):
         async with talking(handler) as server:
             result = await _timed(server.port, Reason.LINE, *GREETED)
@@ -160,7 +160,7 @@ async def test_31_other_lines_end_in_time() -> None:
 
 
 async def test_31_silence_ends_in_time() -> None:
-    """A server that says nothing, at first or later, is NOT_ANSWERED/ANSWER_TIMEOUT by the deadline."""
+    """A server that is silent, at first or later, is NOT_ANSWERED/ANSWER_TIMEOUT by the deadline."""
     with silent() as port:
         result = await _timed(port, Reason.ANSWER_TIMEOUT, *GREETED)
     assert result.judgement.outcome is Outcome.NOT_ANSWERED
@@ -182,7 +182,7 @@ async def test_31_hung_connect_ends_in_time() -> None:
 
 
 async def test_31_hung_resolve_ends_in_time() -> None:
-    """A name server that says nothing ends the probe by its deadline, as RESOLVE_TIMEOUT."""
+    """A silent name server ends the probe by its deadline, as RESOLVE_TIMEOUT."""
     async with name_server({}, mute=True) as (_, resolver):
         environment = ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK), resolver=resolver))
         await _timed(25, Reason.RESOLVE_TIMEOUT, host="mute.test", environment=environment)
@@ -199,7 +199,7 @@ async def test_31_hung_resolve_ends_in_time() -> None:
     ],
 )
 async def test_32_one_attempt_however_it_breaks(handler: Handler, reason: Reason) -> None:
-    """A connection that ends without a line, a line beyond 64 KiB and noise beyond 1 MiB are NOT_ANSWERED, tried once."""
+    """An end without a line, a line beyond 64 KiB and data beyond 1 MiB are NOT_ANSWERED, tried once."""
     async with talking(handler) as server:
         result = await probe(server.port, *GREETED)
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_ANSWERED, reason)
@@ -207,7 +207,7 @@ async def test_32_one_attempt_however_it_breaks(handler: Handler, reason: Reason
 
 
 async def test_36_a_hung_target_delays_no_other() -> None:
-    """While two hundred talks hang, another goes its way and ends before any of them."""
+    """While two hundred dialogues hang, another one ends before any of them."""
     async with talking(says_in_turn()) as hung, talking(says_in_turn(b"220 ready\n")) as healthy:
         waiting = [asyncio.create_task(probe(hung.port, *GREETED, timeout=30)) for _ in range(200)]
         await hung.until(lambda: hung.connections == 200)
@@ -224,7 +224,7 @@ SWITCH = (LineStep(expect="^220", send="STARTTLS\r"), LineStep(expect="^220", st
 
 
 async def test_25_a_talk_goes_over_to_tls(tmp_path: Path) -> None:
-    """After starttls a talk goes on over TLS: certificate facts and version are there, and tls is a phase of its own."""
+    """After starttls a dialogue continues over TLS: certificate facts and version are there, tls is its own phase."""
     authority = Authority.make(tmp_path)
 
     async def handle(connection: Connection) -> None:
@@ -247,7 +247,7 @@ async def test_25_a_talk_goes_over_to_tls(tmp_path: Path) -> None:
 
 
 async def test_a_talk_may_begin_with_tls(tmp_path: Path) -> None:
-    """With starttls as its first item a talk is over TLS from the start."""
+    """With starttls as its first item a dialogue is over TLS from the start."""
     authority = Authority.make(tmp_path)
     async with talking(says_in_turn(b"220 hi\r\n"), tls=authority.context("127.0.0.1")) as server:
         result = await probe(server.port, LineStep(starttls=True), *GREETED, tls=Tls(ca=authority.reference))
@@ -256,7 +256,7 @@ async def test_a_talk_may_begin_with_tls(tmp_path: Path) -> None:
 
 
 async def test_24_facts_are_reported_when_a_talk_fails_for_its_certificate(tmp_path: Path) -> None:
-    """A talk whose certificate is not believed is NOT_CONNECTED, and says no more; what it read is reported."""
+    """A dialogue whose certificate is not trusted is NOT_CONNECTED, and sends no more; its facts are reported."""
     authority = Authority.make(tmp_path)
     handler = says_in_turn(b"220 hi\n", b"220 go\n", tls=authority.context("127.0.0.1", self_signed=True))
     async with talking(handler) as server:
@@ -267,14 +267,14 @@ async def test_24_facts_are_reported_when_a_talk_fails_for_its_certificate(tmp_p
 
 
 async def test_plain_text_behind_the_agreement_is_refused() -> None:
-    """What a server says in plain text after it agreed to TLS is never taken for what it says over TLS."""
+    """Plain text that a server sends after it agreed to TLS is never taken for data over TLS."""
     async with talking(says_in_turn(b"220 hi\n", b"220 go\n250 injected\n")) as server:
         result = await probe(server.port, *SWITCH, LineStep(expect="injected"))
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_ANSWERED, Reason.PROTOCOL_ERROR)
 
 
 async def test_31_a_hung_switch_ends_in_time() -> None:
-    """A handshake that hangs in the middle of a talk is NOT_CONNECTED/TLS_TIMEOUT by the deadline."""
+    """A handshake that hangs within a dialogue is NOT_CONNECTED/TLS_TIMEOUT by the deadline."""
     async with talking(says_in_turn(b"220 hi\n", b"220 go\n")) as server:
         result = await _timed(server.port, Reason.TLS_TIMEOUT, *SWITCH)
     assert result.judgement.outcome is Outcome.NOT_CONNECTED

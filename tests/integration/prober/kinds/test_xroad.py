@@ -40,7 +40,7 @@ ANSWER = message('<t:getPersonResponse xmlns:t="urn:example:tax"><t:name>علی<
 
 
 async def thrice(url: str, definition: Probe, params: Mapping[str, object] | tuple[()] = ()) -> None:
-    """Probe one target three times, as it is prepared once."""
+    """Probe one target three times, prepared once."""
     environment = ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK)))
     try:
         attempts, item = ProbeRunner(environment, structlog.get_logger()), assignment(url, definition, params=params)
@@ -59,7 +59,7 @@ def found(request: Request, path: str) -> list[str]:
 
 
 async def test_rest_says_who_asks() -> None:
-    """A REST call carries the client, each part percent-encoded, the user and its own headers; the service is in the URL."""
+    """A REST call has the client, each part percent-encoded, the user and its own headers; its URL the service."""
     async with serving(says(200, b"{}")) as server:
         result = await ask(
             server.url("/r1/IR/GOV/2002/registry/person/${code}"),
@@ -79,7 +79,7 @@ async def test_rest_says_who_asks() -> None:
 
 
 async def test_a_user_may_have_a_persian_name() -> None:
-    """Whom a REST call names as its user goes as UTF-8."""
+    """The user of a REST call is sent as UTF-8."""
     async with serving(says(200, b"{}")) as server:
         result = await ask(
             server.url(), kind="xroad-rest", client=CLIENT, user_id="${who}", params={"who": "علی رضایی"}
@@ -89,7 +89,7 @@ async def test_a_user_may_have_a_persian_name() -> None:
 
 
 async def test_rest_without_a_user() -> None:
-    """No user is named where the definition names none."""
+    """No user is sent when the definition names none."""
     async with serving(says(200, b"{}")) as server:
         await ask(server.url(), kind="xroad-rest", client="IR/GOV/1001")
     assert server.requests[0].header("x-road-userid") is None
@@ -106,7 +106,7 @@ async def test_every_rest_call_has_an_id_of_its_own(redirects: str) -> None:
 
 
 async def test_an_id_stays_with_its_call_over_redirects() -> None:
-    """A call that is sent elsewhere keeps its id, its client and its body."""
+    """A redirected call keeps its id, its client and its body."""
 
     async def handle(request: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(200, b"{}") if request.path == "/end" else answer(308, b"", {"Location": "/end"}))
@@ -137,14 +137,14 @@ async def test_who_failed_a_rest_call(status: int, headers: dict[str, str], reas
 
 
 async def test_an_error_of_the_bus_cannot_be_expected() -> None:
-    """The bus failed where it says so, also where the status is one of those listed."""
+    """With X-Road-Error the bus failed, even when the status is one of those listed."""
     async with serving(says(500, b"{}", {"X-Road-Error": "Server.ServerProxy"})) as server:
         result = await ask(server.url(), Expect(status=(500,)), kind="xroad-rest", client=CLIENT)
     assert result.judgement.reason is Reason.BUS_ERROR
 
 
 async def test_soap_says_who_asks_whom() -> None:
-    """The envelope holds client, service, user and version as the protocol wants them, and the body as given."""
+    """The envelope holds client, service, user and version as the protocol requires, and the body as given."""
     async with serving(says(200, ANSWER)) as server:
         result = await ask(
             server.url(),
@@ -197,7 +197,7 @@ async def test_soap_says_who_asks_whom() -> None:
     ],
 )
 async def test_members_without_subsystem_or_version(service: str, names: list[str]) -> None:
-    """A member may ask for itself, and a service may belong to a member and have no version."""
+    """A member may be the client, and a service may belong to a member and have no version."""
     async with serving(says(200, ANSWER)) as server:
         await ask(server.url(), kind="xroad-soap", client="IR/GOV/1001", service=service, body="<getPerson/>")
     root = parsed(server.requests[0])
@@ -225,7 +225,7 @@ async def test_every_soap_call_has_an_id_of_its_own(redirects: str) -> None:
 
 
 async def test_a_soap_call_that_is_sent_elsewhere() -> None:
-    """A redirect that keeps the method has the same message posted again."""
+    """A redirect that keeps the method posts the same message again."""
 
     async def handle(request: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(200, ANSWER) if request.path == "/end" else answer(307, b"", {"Location": "/end"}))
@@ -252,7 +252,7 @@ async def test_a_soap_call_that_is_sent_elsewhere() -> None:
     ],
 )
 async def test_who_failed_a_soap_call(code: str, reason: Reason) -> None:
-    """A fault with a code of the bus is the bus's failure, any other the provider's; its text is told of neither."""
+    """A fault with a code of the bus is the bus's failure, any other the provider's; the detail has no text."""
     async with serving(says(500, fault(code))) as server:
         result = await ask(server.url(), kind="xroad-soap", client=CLIENT, service=SERVICE, body="<getPerson/>")
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_ANSWERED, reason)
@@ -260,7 +260,7 @@ async def test_who_failed_a_soap_call(code: str, reason: Reason) -> None:
 
 
 async def test_a_flag_of_the_bus_goes_before_a_fault() -> None:
-    """X-Road-Error says that the bus failed, whatever fault comes with it."""
+    """X-Road-Error means that the bus failed, whatever fault comes with it."""
     async with serving(says(500, fault("SOAP-ENV:Server"), {"X-Road-Error": "Server.ServerProxy"})) as server:
         result = await ask(server.url(), kind="xroad-soap", client=CLIENT, service=SERVICE, body="<getPerson/>")
     assert result.judgement.reason is Reason.BUS_ERROR
@@ -270,7 +270,7 @@ async def test_a_flag_of_the_bus_goes_before_a_fault() -> None:
     "wrong", [{"client": "IR/GOV"}, {"service": "IR/GOV/2002"}, {"client": "IR/GOV/${code}"}, {"body": "<getPerson>"}]
 )
 async def test_what_the_register_lets_by_is_our_own_failure(wrong: dict[str, str]) -> None:
-    """Identifiers and bodies that no register would hold are UNKNOWN/PROBER_ERROR, never the target's failure."""
+    """Identifiers and bodies that no register accepts are UNKNOWN/PROBER_ERROR, never the target's failure."""
     made: dict[str, Any] = {"client": CLIENT, "service": SERVICE, "body": "<getPerson/>", **wrong}
     async with serving(says(200, ANSWER)) as server:
         result = await ask(server.url(), kind="xroad-soap", params={"code": ""}, **made)

@@ -1,4 +1,4 @@
-"""Which key exchange is offered first is a setting, and no server is lost by it (docs/performance-log.md)."""
+"""The order of key-exchange groups is a setting, and every server is still reached (docs/performance-log.md)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ asyncio.run(connect())
 
 
 def offered(hello: bytes) -> tuple[list[int], list[int]]:
-    """The groups a ClientHello supports, in order, and those it brings a key share for (RFC 8446, section 4.1.2)."""
+    """Return the groups a ClientHello supports, in order, and those with a key share (RFC 8446, section 4.1.2)."""
     at = 5 + 4 + 2 + 32  # record, handshake, version, random
     at += 1 + hello[at]
     at += 2 + int.from_bytes(hello[at : at + 2], "big")
@@ -67,7 +67,7 @@ def offered(hello: bytes) -> tuple[list[int], list[int]]:
 
 @pytest.mark.parametrize("curve", ["prime256v1", "X25519"])
 async def test_x25519_is_offered_first_and_others_still_reach(tmp_path: Path, curve: str) -> None:
-    """With the setting a probe brings a share for X25519 alone, and a server that has only another group is reached."""
+    """With the setting a probe sends a share for X25519 only, and a server that has only another group is reached."""
     wanted = restart_environment(Settings(prefer_x25519=True, data=tmp_path / "state"), _environ())
     assert wanted is not None
     context = Authority.make(tmp_path).context("tax.example")
@@ -85,7 +85,7 @@ async def test_x25519_is_offered_first_and_others_still_reach(tmp_path: Path, cu
 
 
 def test_without_the_setting_nothing_changes(tmp_path: Path) -> None:
-    """By default, and where OpenSSL was given a configuration already, the process goes on as it is."""
+    """By default, and when OpenSSL was given a configuration already, the process continues as it is."""
     assert restart_environment(Settings(data=tmp_path / "state"), {}) is None
     assert (
         restart_environment(Settings(prefer_x25519=True, data=tmp_path / "state"), {"OPENSSL_CONF": "/own.cnf"}) is None
@@ -94,7 +94,7 @@ def test_without_the_setting_nothing_changes(tmp_path: Path) -> None:
 
 
 async def test_a_prober_begins_anew_with_it(tmp_path: Path, port: Callable[[], int]) -> None:
-    """The prober itself, told to prefer X25519, runs with OpenSSL configured so, under the same process id."""
+    """The prober itself, with the setting, runs with OpenSSL configured so, under the same process id."""
     write_users(tmp_path / "credentials")
     flags = {"prefer-x25519": "true", "data": tmp_path, "credentials": tmp_path / "credentials"}
     # It waits for a bus that does not come.
@@ -118,7 +118,7 @@ def _environ() -> dict[str, str]:
 
 
 def test_one_group_alone_would_lose_servers(tmp_path: Path) -> None:
-    """Why it takes OpenSSL's configuration: what Python 3.11 offers leaves one group, which not every server has."""
+    """Why OpenSSL's configuration is needed: Python 3.11 can only restrict to one group, which some servers lack."""
     server = Authority.make(tmp_path).context("tax.example")
     server.set_ecdh_curve("prime256v1")
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -1,4 +1,4 @@
-"""Client certificates against real servers that ask for one (docs/probing.md §2: Auth)."""
+"""Client certificates and real servers that require one (docs/probing.md §2: Auth)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def authority(tmp_path: Path) -> Authority:
 
 
 def demanding(authority: Authority, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> ssl.SSLContext:
-    """A server's TLS that takes only clients the authority vouches for, in this version of TLS."""
+    """Return a server's TLS context that accepts only clients of the authority, in this version of TLS."""
     context = authority.context("127.0.0.1")
     context.minimum_version = context.maximum_version = version
     context.load_verify_locations(authority.reference.removeprefix("file:"))
@@ -49,12 +49,12 @@ def demanding(authority: Authority, version: ssl.TLSVersion = ssl.TLSVersion.TLS
 
 
 def profile(authority: Authority, files: tuple[Path, Path]) -> Tls:
-    """A TLS profile that trusts the authority and shows these files."""
+    """Return a TLS profile that trusts the authority and has these files."""
     return Tls(ca=authority.reference, certificate=f"file:{files[0]}", key=f"file:{files[1]}")
 
 
 def noting(seen: list[Any], handler: Handler) -> Handler:
-    """A handler that notes the name in each client's certificate, None for clients without."""
+    """Return a handler that notes the name in each client's certificate, None for clients without."""
 
     async def handle(request: Request, writer: asyncio.StreamWriter) -> None:
         shown = writer.get_extra_info("peercert")
@@ -66,7 +66,7 @@ def noting(seen: list[Any], handler: Handler) -> Handler:
 
 @asynccontextmanager
 async def blocking(context: ssl.SSLContext) -> AsyncIterator[str]:
-    """The URL of a server that speaks TLS as most do: what it finds wrong in the handshake it says by an alert."""
+    """Return the URL of a server that sends an alert for what it refuses in the handshake, as most do."""
 
     def serve() -> None:
         with suppress(OSError):
@@ -89,7 +89,7 @@ async def blocking(context: ssl.SSLContext) -> AsyncIterator[str]:
 
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_a_client_certificate_is_shown(authority: Authority, version: ssl.TLSVersion) -> None:
-    """A server that demands a certificate gets the profile's and answers."""
+    """A server that requires a certificate gets the profile's and answers."""
     seen: list[Any] = []
     async with serving(noting(seen, says()), tls=demanding(authority, version)) as server:
         result = await ask(server.url(), tls=profile(authority, authority.client(name="monitor")))
@@ -98,7 +98,7 @@ async def test_a_client_certificate_is_shown(authority: Authority, version: ssl.
 
 
 async def test_30_a_client_certificate_is_shown_to_the_target_only(authority: Authority) -> None:
-    """A redirect within the target's origin shows the certificate again; one to another origin does not."""
+    """A redirect within the target's origin sends the certificate again; one to another origin does not."""
     at_home: list[Any] = []
     abroad: list[Any] = []
     curious = demanding(authority)
@@ -120,7 +120,7 @@ async def test_30_a_client_certificate_is_shown_to_the_target_only(authority: Au
 async def test_a_certificate_the_server_does_not_take(
     authority: Authority, tmp_path: Path, version: ssl.TLSVersion
 ) -> None:
-    """A certificate of another authority is NOT_ANSWERED/AUTH_REFUSED, told within the handshake or after it."""
+    """A certificate of another authority is NOT_ANSWERED/AUTH_REFUSED, refused within the handshake or after it."""
     stranger = Authority.make(tmp_path, "Another Authority")
     async with blocking(demanding(authority, version)) as url:
         refused = await ask(url, tls=profile(authority, stranger.client()))
@@ -132,7 +132,7 @@ async def test_a_certificate_the_server_does_not_take(
 
 
 async def test_no_certificate_where_one_is_required(authority: Authority) -> None:
-    """A server that says it requires a certificate which the definition does not give has refused us."""
+    """A server that requires a certificate which the definition does not have has refused us."""
     async with blocking(demanding(authority)) as url:
         result = await ask(url, tls=Tls(ca=authority.reference))
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_ANSWERED, Reason.AUTH_REFUSED)
@@ -145,7 +145,7 @@ async def test_no_certificate_where_one_is_required(authority: Authority) -> Non
 async def test_a_handshake_alone_where_a_certificate_is_required(
     authority: Authority, version: ssl.TLSVersion, reason: Reason
 ) -> None:
-    """A handshake without the certificate that is required fails where it tells: in TLS 1.3 it ends before."""
+    """A handshake without the required certificate fails where the server reports it: in TLS 1.3 it ends before."""
     async with blocking(demanding(authority, version)) as url:
         target = url.replace("https://", "tls://").rstrip("/")
         result = await ask(target, kind="tls", tls=Tls(ca=authority.reference))
@@ -156,7 +156,7 @@ async def test_a_handshake_alone_where_a_certificate_is_required(
 async def test_24_a_server_that_is_not_believed_cannot_refuse_us(
     authority: Authority, tmp_path: Path, version: ssl.TLSVersion
 ) -> None:
-    """What a server that does not verify says about our certificate does not count: it was never connected to."""
+    """An alert about our certificate from a server that does not verify does not count: it was never connected to."""
     stranger = Authority.make(tmp_path, "Another Authority")
     tls = profile(authority, authority.client())
     async with blocking(demanding(stranger, version)) as url:
@@ -167,7 +167,7 @@ async def test_24_a_server_that_is_not_believed_cannot_refuse_us(
 
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_a_certificate_that_has_expired_for_the_server(authority: Authority, version: ssl.TLSVersion) -> None:
-    """What the server calls expired, here for an authority between, is our own fault, not the target's."""
+    """An expired certificate, here of an intermediate authority, is our own fault, not the target's."""
     between = authority.below("Intermediate", days=(-9, -2))
     async with blocking(demanding(authority, version)) as url:
         result = await ask(url, tls=profile(authority, between.client(chain=(between,))))
@@ -200,7 +200,7 @@ def test_which_alerts_are_about_our_certificate(alert: str | None, refused: bool
 
 @pytest.mark.parametrize(("days", "said"), [((-30, -1), "expired on"), ((1, 30), "is valid from")])
 async def test_own_certificate_out_of_its_dates(authority: Authority, days: tuple[float, float], said: str) -> None:
-    """A certificate of ours that is out of its dates is UNKNOWN/OWN_CREDENTIAL, and nobody is connected to."""
+    """A certificate of ours that is not valid now is UNKNOWN/OWN_CREDENTIAL, and no connection is made."""
     files = authority.client(days=days)
     async with serving(says(), tls=demanding(authority)) as server:
         result = await ask(server.url(), tls=profile(authority, files))
@@ -210,7 +210,7 @@ async def test_own_certificate_out_of_its_dates(authority: Authority, days: tupl
 
 
 async def test_own_certificate_expires_while_in_use(authority: Authority) -> None:
-    """A certificate already loaded is not shown any more once it has expired."""
+    """A loaded certificate is not used any more once it has expired."""
     now = [time()]
     contexts = TlsContexts(wall=lambda: now[0])
     certificate, key = (f"file:{path}" for path in authority.client(days=(-1, 30)))
@@ -222,7 +222,7 @@ async def test_own_certificate_expires_while_in_use(authority: Authority) -> Non
 
 @pytest.mark.parametrize("fault", ["no certificate", "no key", "not its key", "garbage", "locked", "a folder"])
 async def test_own_certificate_that_cannot_be_used(authority: Authority, fault: str, tmp_path: Path) -> None:
-    """Whatever is wrong with our files is UNKNOWN/OWN_CREDENTIAL: their names are told, their content and place are not."""
+    """Any fault of our files is UNKNOWN/OWN_CREDENTIAL: the detail has their names, not their content and folder."""
     certificate, key = authority.client()
     if fault == "no certificate":
         certificate.unlink()
@@ -248,7 +248,7 @@ async def test_own_certificate_that_cannot_be_used(authority: Authority, fault: 
 
 
 async def test_replaced_files_are_noticed(authority: Authority) -> None:
-    """A replaced certificate and key are shown within ten seconds, without a look at the disk before."""
+    """A replaced certificate and key are used within ten seconds, without a look at the disk before."""
     now = [0.0]
     environment = ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK), contexts=TlsContexts(clock=lambda: now[0])))
     files = authority.client(name="old")

@@ -43,7 +43,7 @@ async def probe(port: int, starttls: str = "", **more: object) -> ProbeResult:
 
 
 def serves(way: str, *answers: bytes, tls: ssl.SSLContext | None = None, then: str = "wait") -> Handler:
-    """A server that talks by these answers, or as it should, then goes over to TLS where it has a context."""
+    """Serve these answers, or the right ones, then switch to TLS if there is a context."""
     return says_in_turn(*(answers or TALKS[way]), tls=tls, then=then, asked=8 if way == "postgres" else 0)
 
 
@@ -72,7 +72,7 @@ async def test_a_handshake_is_all(authority: Authority) -> None:
 
 
 async def test_a_slow_handshake_is_late(authority: Authority) -> None:
-    """A handshake that ends later than the limit is LATE."""
+    """A handshake that ends after the limit is LATE."""
     async with talking(says_in_turn(), tls=authority.context("127.0.0.1")) as server:
         result = await probe(server.port, tls=Tls(ca=authority.reference), latency=1e-9)
     assert result.judgement.reason is Reason.LATE
@@ -80,7 +80,7 @@ async def test_a_slow_handshake_is_late(authority: Authority) -> None:
 
 @pytest.mark.parametrize("way", list(TALKS))
 async def test_25_starttls_yields_certificate_facts(way: str, authority: Authority) -> None:
-    """Each protocol goes over to TLS in its own words, and the certificate, version and phases are there, each once."""
+    """Each protocol switches to TLS in its own way, and the certificate, version and phases are there, each once."""
     async with talking(serves(way, tls=authority.context("127.0.0.1", days=(-1, 30)))) as server:
         result = await probe(server.port, way, tls=Tls(ca=authority.reference))
     observation = result.observation
@@ -109,7 +109,7 @@ async def test_25_starttls_yields_certificate_facts(way: str, authority: Authori
 async def test_24_25_facts_are_reported_when_verification_fails(
     way: str, names: str, days: tuple[float, float], self_signed: bool, reason: Reason, authority: Authority
 ) -> None:
-    """A certificate that is not believed is NOT_CONNECTED with its reason, and its real facts are reported still."""
+    """A certificate that is not trusted is NOT_CONNECTED with its reason, and its real facts are still reported."""
     tls = authority.context(names, days=days, self_signed=self_signed)
     server_of = talking(serves(way, tls=tls)) if way else talking(says_in_turn(), tls=tls)
     async with server_of as server:
@@ -146,7 +146,7 @@ async def test_21_the_override_is_what_is_verified(authority: Authority) -> None
     ],
 )
 async def test_starttls_refused(way: str, answers: tuple[bytes, ...]) -> None:
-    """A server that does not offer TLS, or will not go over to it, is NOT_CONNECTED/STARTTLS_REFUSED."""
+    """A server that does not offer TLS, or refuses it, is NOT_CONNECTED/STARTTLS_REFUSED."""
     async with talking(serves(way, *answers)) as server:
         result = await probe(server.port, way)
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_CONNECTED, Reason.STARTTLS_REFUSED)
@@ -172,7 +172,7 @@ async def test_starttls_refused(way: str, answers: tuple[bytes, ...]) -> None:
     ],
 )
 async def test_garbage_is_no_protocol(way: str, answers: tuple[bytes, ...]) -> None:
-    """What is not the protocol's, or comes in plain text after the agreement, is NOT_ANSWERED/PROTOCOL_ERROR."""
+    """What is not of the protocol, or comes in plain text after the agreement, is NOT_ANSWERED/PROTOCOL_ERROR."""
     async with talking(serves(way, *answers)) as server:
         result = await probe(server.port, way)
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_ANSWERED, Reason.PROTOCOL_ERROR)
@@ -209,7 +209,7 @@ async def test_32_one_attempt_however_it_breaks(way: str, then: str, whole: bool
 
 @pytest.mark.parametrize("way", list(TALKS))
 async def test_31_hung_starttls_ends_in_time(way: str) -> None:
-    """A server that says nothing before TLS is ANSWER_TIMEOUT, one that falls silent in the handshake TLS_TIMEOUT."""
+    """A server that is silent before TLS is ANSWER_TIMEOUT, one that falls silent in the handshake TLS_TIMEOUT."""
     with silent() as port:
         await _timed(port, way, Reason.ANSWER_TIMEOUT)
     async with talking(serves(way)) as server:
@@ -238,7 +238,7 @@ async def test_31_hung_tls_ends_in_time() -> None:
 
 
 async def test_own_authority_missing(tmp_path: Path) -> None:
-    """A CA file of ours that is missing is UNKNOWN/OWN_CREDENTIAL, and the target is left alone."""
+    """A missing CA file of ours is UNKNOWN/OWN_CREDENTIAL, and the target is not contacted."""
     async with talking(says_in_turn()) as server:
         result = await probe(server.port, tls=Tls(ca=f"file:{tmp_path / 'gone.pem'}"))
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.UNKNOWN, Reason.OWN_CREDENTIAL)

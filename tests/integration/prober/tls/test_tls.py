@@ -25,7 +25,7 @@ def authority(tmp_path: Path) -> Authority:
 
 
 async def test_a_good_certificate_passes(authority: Authority) -> None:
-    """A certificate of the profile's authority for the very address passes; tls is a phase, the expiry a fact."""
+    """A certificate of the profile's authority for the exact address passes; tls is a phase, the expiry a fact."""
     async with serving(says(200, b"fine"), tls=authority.context("127.0.0.1", days=(-1, 30))) as server:
         result = await ask(server.url(), Expect(body=Patterns(must=("fine",))), tls=Tls(ca=authority.reference))
     observation = result.observation
@@ -38,7 +38,7 @@ async def test_a_good_certificate_passes(authority: Authority) -> None:
 
 
 async def test_18_large_answers_arrive_whole(authority: Authority) -> None:
-    """An answer of many TLS records arrives whole."""
+    """An answer of many TLS records arrives complete."""
     async with serving(says(200, b"x" * 700_000 + b"end"), tls=authority.context("127.0.0.1")) as server:
         result = await ask(server.url(), Expect(body=Patterns(must=("xend$",))), tls=Tls(ca=authority.reference))
     assert result.judgement.reason is Reason.OK
@@ -46,7 +46,7 @@ async def test_18_large_answers_arrive_whole(authority: Authority) -> None:
 
 
 async def test_19_https_does_not_end_in_plain_http(authority: Authority) -> None:
-    """A target that is https and redirects to plain http fails: what was asked for is https."""
+    """An https target that redirects to plain http fails: https was requested."""
     async with serving(says()) as plain:
         tls = authority.context("127.0.0.1")
         async with serving(says(302, b"", {"Location": plain.url()}), tls=tls) as server:
@@ -56,7 +56,7 @@ async def test_19_https_does_not_end_in_plain_http(authority: Authority) -> None
 
 
 async def test_19_plain_http_on_an_https_target_fails() -> None:
-    """A server that speaks plain http where https is asked for is NOT_CONNECTED/TLS_FAILED."""
+    """A server that speaks plain http where https is requested is NOT_CONNECTED/TLS_FAILED."""
 
     async def complain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(10)
@@ -83,14 +83,14 @@ async def test_20_self_signed_fails_unless_allowed(authority: Authority) -> None
 
 
 async def test_20_the_system_does_not_know_our_authority(authority: Authority) -> None:
-    """Without a CA of its own a profile believes the system's, which does not know the test authority."""
+    """Without a CA of its own a profile trusts the system's, which do not know the test authority."""
     async with serving(says(), tls=authority.context("127.0.0.1")) as server:
         result = await ask(server.url())
     assert result.judgement.reason is Reason.CERTIFICATE_UNTRUSTED
 
 
 async def test_21_sni_and_verification_use_the_override(authority: Authority) -> None:
-    """With server_name both the name in the handshake and the name verified are the override."""
+    """With server_name the override is both the name in the handshake and the name verified."""
     context = authority.context("tax.example")
     seen: list[str | None] = []
     context.sni_callback = lambda _connection, name, _context: seen.append(name)
@@ -112,7 +112,7 @@ async def test_21_the_override_holds_at_home(authority: Authority) -> None:
 
 
 async def test_22_a_name_mismatch_has_its_own_reason(authority: Authority) -> None:
-    """A good certificate of another name is CERTIFICATE_NAME_MISMATCH, and no request is sent."""
+    """A valid certificate of another name is CERTIFICATE_NAME_MISMATCH, and no request is sent."""
     async with serving(says(), tls=authority.context("other.example")) as server:
         result = await ask(server.url(), tls=Tls(ca=authority.reference))
     assert (result.judgement.outcome, result.judgement.reason) == (
@@ -138,7 +138,7 @@ async def test_23_expiry_of_the_chain(authority: Authority) -> None:
 
 
 async def test_23_an_expired_intermediate_is_an_expiry(authority: Authority) -> None:
-    """A chain that fails only because a certificate above the server's has expired says so."""
+    """A chain that fails only because a certificate above the server's has expired has that as its detail."""
     intermediate = authority.below("Intermediate", days=(-9, -2))
     async with serving(says(), tls=intermediate.context("127.0.0.1", days=(-5, 20), chain=(intermediate,))) as server:
         result = await ask(server.url(), tls=Tls(ca=authority.reference))
@@ -152,7 +152,7 @@ async def test_23_an_expired_intermediate_is_an_expiry(authority: Authority) -> 
 async def test_24_facts_are_reported_when_verification_fails(
     authority: Authority, days: tuple[float, float], reason: Reason
 ) -> None:
-    """A certificate out of its dates is NOT_CONNECTED with its reason, and its real expiry is still reported."""
+    """A certificate that is not valid now is NOT_CONNECTED with its reason, and its real expiry is still reported."""
     async with serving(says(), tls=authority.context("127.0.0.1", days=days)) as server:
         result = await ask(server.url(), tls=Tls(ca=authority.reference))
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_CONNECTED, reason)
@@ -161,7 +161,7 @@ async def test_24_facts_are_reported_when_verification_fails(
 
 
 async def test_own_authority_missing(authority: Authority, tmp_path: Path) -> None:
-    """A CA file of ours that is missing is UNKNOWN/OWN_CREDENTIAL: the monitor's fault."""
+    """A missing CA file of ours is UNKNOWN/OWN_CREDENTIAL: the monitor's fault."""
     async with serving(says(), tls=authority.context("127.0.0.1")) as server:
         result = await ask(server.url(), tls=Tls(ca=f"file:{tmp_path / 'gone.pem'}"))
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.UNKNOWN, Reason.OWN_CREDENTIAL)
@@ -192,7 +192,7 @@ def _serve_without_goodbye(listener: socket.socket, context: ssl.SSLContext) -> 
 
 
 async def test_a_truncated_answer_is_not_whole(authority: Authority) -> None:
-    """Over TLS an answer that ends with the connection is whole only when the server says goodbye."""
+    """Over TLS an answer that ends with the connection is complete only after the server's close_notify."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(1)

@@ -1,4 +1,4 @@
-"""Whether an answer came over TLS, and what its certificates say. Numbers are the behaviours of docs/probing.md."""
+"""Whether an answer came over TLS, and what its certificates state. Numbers are the behaviours of docs/probing.md."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def authority(tmp_path: Path) -> Authority:
 
 
 def reference(folder: Path, *authorities: Authority) -> str:
-    """``file:PATH`` of a bundle of these authorities."""
+    """Return ``file:PATH`` of a bundle of these authorities."""
     path = folder / "bundle.pem"
     path.write_bytes(b"".join(one.certificate.public_bytes(Encoding.PEM) for one in authorities))
     return f"file:{path}"
@@ -48,14 +48,14 @@ async def test_19_an_answer_in_plain_where_tls_is_expected() -> None:
 
 
 async def test_19_an_answer_over_tls_where_it_is_expected(authority: Authority) -> None:
-    """An answer over TLS passes, and the version spoken is a fact."""
+    """An answer over TLS passes, and the version is a fact."""
     async with serving(says(), tls=authority.context("127.0.0.1")) as server:
         result = await ask(server.url(), Expect(tls=True), tls=Tls(ca=authority.reference))
     assert (result.judgement.reason, result.observation.tls_version) == (Reason.OK, "TLSv1.3")
 
 
 async def test_19_the_last_answer_decides(authority: Authority) -> None:
-    """A redirect from plain http to https gives an answer over TLS; one that goes back to plain http does not."""
+    """A redirect from plain http to https gives an answer over TLS; one back to plain http does not."""
     async with serving(says()) as plain:
 
         async def handle(request: Request, writer: asyncio.StreamWriter) -> None:
@@ -77,7 +77,7 @@ async def test_19_what_did_not_answer_is_not_called_insecure() -> None:
 
 
 async def test_20_a_self_signed_certificate_may_be_its_own_authority(authority: Authority, tmp_path: Path) -> None:
-    """A profile that names the very certificate as its authority believes it, and no other of that name."""
+    """A profile whose authority is the certificate itself trusts it, and no other of that name."""
     context = authority.context("127.0.0.1", self_signed=True)
     (pem,) = tmp_path.glob("*.pem")
     async with (
@@ -91,7 +91,7 @@ async def test_20_a_self_signed_certificate_may_be_its_own_authority(authority: 
 
 
 async def test_21_sni_and_verification_use_the_name_of_the_target(authority: Authority) -> None:
-    """Without an override the target's own name is in the handshake and verified, the root's dot and an address never."""
+    """Without an override the target's own name is sent and verified, never the root's dot and never an address."""
     context = authority.context("tax.test", "127.0.0.1")
     seen: list[str | None] = []
     context.sni_callback = lambda _connection, name, _context: seen.append(name)
@@ -104,7 +104,7 @@ async def test_21_sni_and_verification_use_the_name_of_the_target(authority: Aut
 
 
 async def test_23_an_older_root_ends_no_chain(tmp_path: Path) -> None:
-    """Of two roots with one key the longer-lived decides when the chain ends; the older one, presented, is the earliest."""
+    """Of two roots with one key the longer-lived decides the chain's expiry; the older one, presented, is earliest."""
     newer = Authority.make(tmp_path)
     older = newer.again(days=(-9, 5))
     context = newer.context("127.0.0.1", days=(-1, 20), chain=(older,))
@@ -119,7 +119,7 @@ async def test_23_an_older_root_ends_no_chain(tmp_path: Path) -> None:
 
 
 async def test_23_an_older_root_that_has_expired(tmp_path: Path) -> None:
-    """A server that still presents an expired root is believed by the newer one, and the expiry is a fact."""
+    """A server that still presents an expired root is trusted by the newer one, and the expiry is a fact."""
     newer = Authority.make(tmp_path)
     older = newer.again(days=(-9, -2))
     context = newer.context("127.0.0.1", days=(-5, 20), chain=(older,))
@@ -134,7 +134,7 @@ async def test_23_an_older_root_that_has_expired(tmp_path: Path) -> None:
 
 
 async def test_23_the_longer_of_two_intermediates_decides(authority: Authority, tmp_path: Path) -> None:
-    """Of two intermediates with one key, both presented, the longer-lived decides when the chain ends."""
+    """Of two intermediates with one key, both presented, the longer-lived decides when the chain expires."""
     short = authority.below("Intermediate", days=(-9, 5))
     long = short.again(days=(-9, 15), issuer=authority)
     for chain in ((short, long), (long, short)):
@@ -164,7 +164,7 @@ async def test_24_facts_of_certificates_that_are_not_believed(
     self_signed: bool,
     reason: Reason,
 ) -> None:
-    """Whatever is wrong with a certificate, its names and real dates are facts; of a chain that is none no date is made up."""
+    """Names and real dates of a certificate are facts, whatever is wrong with it; what cannot be read has no dates."""
     context = authority.context(*names, days=days, self_signed=self_signed)
     async with serving(says(), tls=context) as server:
         result = await ask(server.url(), tls=Tls(ca=authority.reference))
@@ -190,7 +190,7 @@ async def test_24_facts_without_verification(authority: Authority) -> None:
 
 
 async def test_23_a_chain_without_end(tmp_path: Path) -> None:
-    """A chain valid to the last second of the year 9999, which stands for no end (RFC 5280, 4.1.2.5), ends then."""
+    """A chain valid to the last second of the year 9999, which stands for no end (RFC 5280, 4.1.2.5), expires then."""
     authority = Authority.make(tmp_path, days=(-10, inf))
     async with serving(says(), tls=authority.context("127.0.0.1", days=(-1, inf))) as server:
         result = await ask(server.url(), tls=Tls(ca=authority.reference))
@@ -207,7 +207,7 @@ _LOCALHOST = b"\x87\x04\x7f\0\0\x01"
     "odd", [b"\x87\x03abc", b"\xa3\x02\x05\0", b"\xa5\x03\xa1\x01\0"], ids=["no address", "X.400", "EDI"]
 )
 async def test_24_names_that_cannot_be_read(authority: Authority, odd: bytes) -> None:
-    """Beside a name of a kind or length that nobody reads a right one is right; unverified, nothing is asked of names."""
+    """Beside a name of a kind or length that cannot be parsed a right one is right; unverified, names do not matter."""
     for alternatives, verify, reason in (
         (odd + _LOCALHOST, True, Reason.OK),
         (odd, True, Reason.CERTIFICATE_UNTRUSTED),
@@ -225,7 +225,7 @@ async def test_24_names_that_cannot_be_read(authority: Authority, odd: bytes) ->
 
 
 async def test_20_signatures_that_are_not_believed(tmp_path: Path) -> None:
-    """A chain signed by other algorithms than the web's is not believed, but its leaf is where it is named itself."""
+    """A chain signed by other algorithms than the web's is not trusted, but its leaf is as an anchor itself."""
     authority = Authority.make(tmp_path, key=Ed25519PrivateKey.generate())
     file = authority.server("127.0.0.1")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

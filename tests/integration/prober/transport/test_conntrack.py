@@ -18,7 +18,7 @@ from tests.support.servers.name_server import name_server
 
 
 def table(folder: Path, used: str, limit: str) -> ConntrackTable:
-    """A table of which the kernel says this."""
+    """Return a table with these numbers of the kernel."""
     (folder / "nf_conntrack_count").write_text(f"{used}\n")
     (folder / "nf_conntrack_max").write_text(f"{limit}\n")
     return ConntrackTable(folder)
@@ -36,7 +36,7 @@ def table(folder: Path, used: str, limit: str) -> ConntrackTable:
     ],
 )
 def test_how_full_a_table_is(tmp_path: Path, used: str, limit: str, ratio: float | None, full: bool) -> None:
-    """The share in use counts as full a little before the end; without a limit, or a table, there is none."""
+    """The table counts as full a little before its limit; without a limit, or a table, there is no share."""
     tracking = table(tmp_path, used, limit)
     assert tracking.ratio() == (None if ratio is None else pytest.approx(ratio, abs=1e-3))
     assert tracking.full() is full
@@ -45,7 +45,7 @@ def test_how_full_a_table_is(tmp_path: Path, used: str, limit: str, ratio: float
 
 @pytest.mark.parametrize(("used", "reason"), [("100", Reason.LOCAL_RESOURCES), ("50", Reason.CONNECT_TIMEOUT)])
 async def test_40_connections_that_wait_in_vain(tmp_path: Path, used: str, reason: Reason) -> None:
-    """A connect that times out is the target's failure only while this machine could have made the connection."""
+    """A connect that times out is the target's failure only if this machine could have made the connection."""
     environment = ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK)), conntrack=table(tmp_path, used, "100"))
     with unaccepting() as port:
         result = await ask(f"http://127.0.0.1:{port}/", environment=environment, timeout=0.2)
@@ -55,7 +55,7 @@ async def test_40_connections_that_wait_in_vain(tmp_path: Path, used: str, reaso
 
 @pytest.mark.parametrize(("used", "reason"), [("100", Reason.LOCAL_RESOURCES), ("50", Reason.RESOLVE_TIMEOUT)])
 async def test_40_questions_that_wait_in_vain(tmp_path: Path, used: str, reason: Reason) -> None:
-    """The same holds for names that could not be asked for."""
+    """The same holds for names that could not be queried."""
     async with name_server({}, mute=True) as (_, resolver):
         environment = ProbeEnvironment(
             Outbound(egress=EgressRules(LOOPBACK), resolver=resolver), conntrack=table(tmp_path, used, "100")

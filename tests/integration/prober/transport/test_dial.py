@@ -20,14 +20,14 @@ BOTH = {"both.test": ["127.0.0.1", "::1"], "old.test": ["127.0.0.1"], "new.test"
 
 @asynccontextmanager
 async def way_out(names: dict[str, list[str]], egress: Egress = LOOPBACK) -> AsyncIterator[ProbeEnvironment]:
-    """A way out whose name server knows these names."""
+    """Return an environment whose name server knows these names."""
     async with name_server(names) as (_, resolver):
         yield ProbeEnvironment(Outbound(egress=EgressRules(egress), resolver=resolver))
 
 
 @asynccontextmanager
 async def on_both() -> AsyncIterator[Server]:
-    """A server that listens on both loopback addresses at one port; connections over IPv4 are counted."""
+    """Serve on both loopback addresses at one port; connections over IPv4 are counted."""
     async with serving(says()) as server, serving(says(), host="::1", port=server.port):
         yield server
 
@@ -48,7 +48,7 @@ async def on_both() -> AsyncIterator[Server]:
     ],
 )
 async def test_28_the_family_is_chosen(ip: str, host: str, tried: tuple[str, ...]) -> None:
-    """The family preferred is connected to where there is one, the only one wanted always; what was tried is recorded."""
+    """The preferred IP version is used where there is one, the required one always; addresses tried are recorded."""
     async with on_both() as server, way_out(BOTH) as environment:
         result = await ask(server.url(host=host), environment=environment, ip=ip)
     assert result.judgement.reason is Reason.OK
@@ -60,7 +60,7 @@ async def test_28_the_family_is_chosen(ip: str, host: str, tried: tuple[str, ...
     [("prefer-ipv4", "::1", ("127.0.0.1", "::1")), ("prefer-ipv6", "127.0.0.1", ("::1", "127.0.0.1"))],
 )
 async def test_28_the_other_family_is_fallen_back_to(ip: str, listening: str, tried: tuple[str, ...]) -> None:
-    """When the family preferred refuses, the other one is tried; both are recorded."""
+    """When the preferred IP version refuses, the other one is tried; both are recorded."""
     async with serving(says(), host=listening) as server, way_out(BOTH) as environment:
         result = await ask(server.url(host="both.test"), environment=environment, ip=ip)
     assert result.judgement.reason is Reason.OK
@@ -68,7 +68,7 @@ async def test_28_the_other_family_is_fallen_back_to(ip: str, listening: str, tr
 
 
 async def test_28_a_silent_family_leaves_time_for_the_other() -> None:
-    """When the family preferred does not even refuse, the other one is still reached before the deadline."""
+    """When the preferred IP version does not even refuse, the other one is still reached before the deadline."""
     names = {"both.test": ["127.0.0.1", "::1"]}
     with unaccepting() as port:
         async with serving(says(), host="::1", port=port), way_out(names) as environment:
@@ -79,7 +79,7 @@ async def test_28_a_silent_family_leaves_time_for_the_other() -> None:
 
 @pytest.mark.parametrize(("ip", "listening", "tried"), [("ipv4", "::1", "127.0.0.1"), ("ipv6", "127.0.0.1", "::1")])
 async def test_28_no_fallback_from_the_only_family(ip: str, listening: str, tried: str) -> None:
-    """With one family alone a refusal is final, although the other would have answered."""
+    """With one IP version only, a refusal is final, although the other would have answered."""
     async with serving(says(), host=listening) as server, way_out(BOTH) as environment:
         result = await ask(server.url(host="both.test"), environment=environment, ip=ip)
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_CONNECTED, Reason.CONNECT_REFUSED)
@@ -97,7 +97,7 @@ async def test_28_no_fallback_from_the_only_family(ip: str, listening: str, trie
     ],
 )
 async def test_28_no_address_of_the_only_family(ip: str, host: str, said: str) -> None:
-    """A target without an address of the only family wanted is NOT_CONNECTED, and the detail says which is missing."""
+    """A target without an address of the required IP version is NOT_CONNECTED, and the detail names the version."""
     async with way_out(BOTH) as environment:
         result = await ask(f"http://{host}:1/", environment=environment, ip=ip)
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_CONNECTED, Reason.RESOLVE_FAILED)
@@ -106,7 +106,7 @@ async def test_28_no_address_of_the_only_family(ip: str, host: str, said: str) -
 
 
 async def test_28_a_redirect_keeps_the_choice() -> None:
-    """A redirect is followed by the same choice of family."""
+    """A redirect is followed by the same choice of IP version."""
     async with on_both() as last, way_out(BOTH) as environment:
         where = last.url(host="both.test")
         async with serving(says(302, b"", {"Location": where}), host="::1") as server:

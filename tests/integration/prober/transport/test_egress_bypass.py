@@ -1,4 +1,4 @@
-"""Spellings and redirects that would lead round the egress rules, each tried for real (docs/probing.md §5, behaviour 37)."""
+"""Spellings and redirects that would bypass the egress rules, tried for real (docs/probing.md §5, behaviour 37)."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ async def trap(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Trap]:
 
 @pytest.mark.parametrize("address", ["127.0.0.66", "::ffff:127.0.0.66", "::1", "0.0.0.0", "::"])
 async def test_the_trap_catches(trap: Trap, address: str) -> None:
-    """Whoever does connect there, by any address that reaches it, is counted: the tests below can fail."""
+    """A connection to the trap, by any address that reaches it, is counted: the tests below can fail."""
     reader, writer = await asyncio.open_connection(address, trap.port)
     await reader.read()
     writer.close()
@@ -110,7 +110,7 @@ async def test_the_trap_catches(trap: Trap, address: str) -> None:
 
 @pytest.mark.parametrize("host", HOSTS.values(), ids=HOSTS.keys())
 async def test_37_no_spelling_of_a_target_gets_there(trap: Trap, host: str) -> None:
-    """A target that spells the forbidden place in any way is never connected to."""
+    """A target that spells the forbidden address in any way is never connected to."""
     async with way_out() as (_, environment):
         result = await ask(f"http://{host}:{trap.port}/", environment=environment)
     assert trap.caught == []
@@ -121,7 +121,7 @@ async def test_37_no_spelling_of_a_target_gets_there(trap: Trap, host: str) -> N
 @pytest.mark.parametrize("status", [302, 307])
 @pytest.mark.parametrize("host", HOSTS.values(), ids=HOSTS.keys())
 async def test_37_no_redirect_gets_there(trap: Trap, host: str, status: int) -> None:
-    """A redirect to any spelling of the forbidden place fails, as the answer's own fault, and is not followed."""
+    """A redirect to any spelling of the forbidden address fails, as the answer's own fault, and is not followed."""
     async with way_out() as (_, environment), serving(leading(f"http://{host}:{trap.port}/", status)) as server:
         result = await ask(server.url(), environment=environment, method="POST", body="x")
     assert trap.caught == []
@@ -131,7 +131,7 @@ async def test_37_no_redirect_gets_there(trap: Trap, host: str, status: int) -> 
 
 @pytest.mark.parametrize("location", LOCATIONS.values(), ids=LOCATIONS.keys())
 async def test_37_no_form_of_redirect_gets_there(trap: Trap, location: str) -> None:
-    """However the way to the forbidden place is written, it is not gone: it is refused, or has no such name."""
+    """However the forbidden address is spelled, it is not reached: it is refused, or does not resolve."""
     async with way_out() as (_, environment), serving(leading(location.format(port=trap.port))) as server:
         result = await ask(server.url(), environment=environment)
     assert trap.caught == []
@@ -141,7 +141,7 @@ async def test_37_no_form_of_redirect_gets_there(trap: Trap, location: str) -> N
 
 @pytest.mark.parametrize("location", HOMEWARD.values(), ids=HOMEWARD.keys())
 async def test_37_what_others_take_for_a_host_stays_at_home(trap: Trap, location: str) -> None:
-    """What lacks two slashes names no host: whatever becomes of it, only the host that sent it is connected to."""
+    """A URL without two slashes names no host: in any case only the host that sent it is connected to."""
     async with way_out() as (_, environment), serving(leading(location.format(port=trap.port))) as server:
         result = await ask(server.url(), environment=environment)
     assert trap.caught == []
@@ -149,7 +149,7 @@ async def test_37_what_others_take_for_a_host_stays_at_home(trap: Trap, location
 
 
 async def test_37_the_last_of_many_redirects_does_not_get_there(trap: Trap) -> None:
-    """Each redirect is checked, also one that follows others that were fine."""
+    """Each redirect is checked, also one that follows allowed ones."""
 
     async def handle(request: Request, writer: asyncio.StreamWriter) -> None:
         step = int(request.path.strip("/") or 0)

@@ -1,4 +1,4 @@
-"""Names, issuers and control targets that would lead round the egress rules (docs/probing.md §5, behaviour 37)."""
+"""Names, issuers and control targets that would bypass the egress rules (docs/probing.md §5, behaviour 37)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def trap(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Trap]:
 
 
 async def test_37_an_answer_that_changes_opens_no_gap(trap: Trap) -> None:
-    """A name that is fine when it is looked up and forbidden when it is again is looked up once for each connection."""
+    """A name that is allowed at the first lookup and forbidden at the second is looked up once for each connection."""
     names = {"rebinding.test": ["127.0.0.1", FORBIDDEN]}
     async with (
         way_out(names, changing=True) as (server, environment),
@@ -38,7 +38,7 @@ async def test_37_an_answer_that_changes_opens_no_gap(trap: Trap) -> None:
 
 
 async def test_37_an_answer_that_changes_before_a_redirect(trap: Trap) -> None:
-    """A name that changes while it redirects to itself is judged anew."""
+    """A name that changes while it redirects to itself is checked again."""
     names = {"rebinding.test": ["127.0.0.1", FORBIDDEN]}
     async with (
         way_out(names, changing=True) as (server, environment),
@@ -67,7 +67,7 @@ async def test_37_of_mixed_answers_only_the_allowed_are_used(trap: Trap, address
 
 @pytest.mark.parametrize("host", ["127.0.0.66", "2130706498", "[::ffff:127.0.0.66]", "alias.test", "a@127.0.0.66"])
 async def test_37_no_issuer_of_tokens_gets_there(trap: Trap, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A token_url that leads to the forbidden place is not asked, and neither is the target without a token."""
+    """A token_url at the forbidden address gets no request, and without a token neither does the target."""
     monkeypatch.setenv("TEST_CLIENT_SECRET", "s3cr3t")
     url = f"http://{host}:{trap.port}/token"
     auth = Auth("oauth2", token_url=url, client_id="a", client_secret="env:TEST_CLIENT_SECRET")
@@ -78,7 +78,7 @@ async def test_37_no_issuer_of_tokens_gets_there(trap: Trap, host: str, monkeypa
 
 
 async def test_37_no_issuer_of_tokens_leads_there(trap: Trap, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An issuer that redirects is not followed: our secret stays with the one it was meant for."""
+    """An issuer's redirect is not followed: our secret stays with the issuer."""
     monkeypatch.setenv("TEST_CLIENT_SECRET", "s3cr3t")
     async with way_out() as (_, environment), serving(leading(f"http://127.0.0.1:{trap.port}/", 307)) as issuer:
         auth = Auth("oauth2", token_url=issuer.url(), client_id="a", client_secret="env:TEST_CLIENT_SECRET")

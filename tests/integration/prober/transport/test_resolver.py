@@ -25,7 +25,7 @@ from tests.support.servers.http_server import LOOPBACK, ask
 
 @asynccontextmanager
 async def way_out(port: int) -> AsyncIterator[ProbeEnvironment]:
-    """A way out whose name server has this port of loopback."""
+    """Return an environment whose name server has this port of loopback."""
     environment = ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK), resolver=Resolver([f"127.0.0.1:{port}"])))
     try:
         yield environment
@@ -59,7 +59,7 @@ OURS = (Outcome.UNKNOWN, Reason.LOCAL_RESOURCES)
     ],
 )
 async def test_what_the_name_server_says_is_of_the_name(server: Answer, host: str, said: str) -> None:
-    """A name without address, one the name server cannot tell of, and one that is none, are NOT_CONNECTED."""
+    """A name without address, one the name server has no answer for, and one that is not a name, are NOT_CONNECTED."""
     async with naming(server) as names, way_out(names.port) as environment:
         result = await ask(f"http://{host}/", environment=environment)
     assert _said(result) == FAILED
@@ -67,7 +67,7 @@ async def test_what_the_name_server_says_is_of_the_name(server: Answer, host: st
 
 
 async def test_a_silent_name_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name server that is silent is RESOLVE_TIMEOUT also where we give up on it before the probe's deadline."""
+    """A silent name server is RESOLVE_TIMEOUT also when the resolver gives up before the probe's deadline."""
     monkeypatch.setattr(resolve, "_TIMEOUT", 0.2)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
         mute.bind(("127.0.0.1", 0))
@@ -79,7 +79,7 @@ async def test_a_silent_name_server(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_nobody_at_the_name_servers_address() -> None:
-    """Where our name server should be nobody listens: that is no fault of the target."""
+    """When nothing listens at our name server's address, that is no fault of the target."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
@@ -91,7 +91,7 @@ async def test_nobody_at_the_name_servers_address() -> None:
 
 @pytest.mark.parametrize("server", [with_rcode("NOTIMP"), _nonsense])
 async def test_a_name_server_that_is_none(server: Answer) -> None:
-    """What listens where our name server should be, and cannot answer a question, is no fault of the target."""
+    """When our name server cannot answer a query, that is no fault of the target."""
     async with naming(server) as names, way_out(names.port) as environment:
         result = await ask("http://www.tax.example/", environment=environment)
     assert _said(result) == OURS
@@ -99,7 +99,7 @@ async def test_a_name_server_that_is_none(server: Answer) -> None:
 
 @pytest.mark.parametrize("before", [True, False])
 async def test_no_descriptor_to_ask_with(*, before: bool) -> None:
-    """Without a descriptor for the question the outcome is UNKNOWN, whether the resolver has asked before or not."""
+    """Without a file descriptor for the query the outcome is UNKNOWN, whether the resolver is new or not."""
     async with naming(answering()) as names, way_out(names.port) as environment:
         if before:
             assert "192.0.2.1" in await environment.outbound.resolver.addresses("www.tax.example")
@@ -123,7 +123,7 @@ async def test_no_descriptor_to_ask_with(*, before: bool) -> None:
     ],
 )
 async def test_what_cannot_be_provoked(code: int, cause: Cause, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each error of the library has its cause, those that come from out of memory and the like too."""
+    """Each error of the library has its cause, also out of memory and the like."""
 
     async def fail(_: Resolver, __: str) -> tuple[str, ...]:
         raise ares.DNSError(code, "said by the library")

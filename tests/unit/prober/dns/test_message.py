@@ -1,4 +1,4 @@
-"""DNS questions and answers apart from any server: what is asked, what is read, what it means."""
+"""DNS queries and answers without a server: what is sent, what is parsed, what it means."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def judged(facts: DnsFacts, expect: Expect) -> Judgement:
 
 
 def answer_to(question: DnsQuestion, number: bytes = NUMBER) -> dns.message.Message:
-    """Return the answer with one record to a question asked with this number."""
+    """Return the answer with one record to a query with this id."""
     response = dns.message.make_response(dns.message.from_wire(question.with_id(number)))
     response.answer.append(dns.rrset.from_text("www.tax.example.", 60, "IN", "A", "192.0.2.1"))
     return response
@@ -55,7 +55,7 @@ def answer_to(question: DnsQuestion, number: bytes = NUMBER) -> dns.message.Mess
     ],
 )
 def test_27_response_code_then_each_section(facts: DnsFacts, expect: Expect, reason: Reason) -> None:
-    """The response code comes first; then each required pattern needs some record of its own section, forbidden ones none."""
+    """The response code comes first; then each required pattern needs a record of its section, forbidden ones none."""
     assert judged(facts, expect).reason is reason
 
 
@@ -76,7 +76,7 @@ def test_a_detail_says_what_is_missing_and_where() -> None:
 
 @pytest.mark.parametrize("recursion", [True, False])
 def test_a_question_is_what_was_defined(recursion: bool) -> None:
-    """The bytes asked hold the number given, one question, the wish for recursion and nothing else."""
+    """The bytes sent hold the id given, one question, the recursion flag and nothing else."""
     asked = dns.message.from_wire(
         build_question(DnsQuery("WWW.Tax.example", "MX", recursion=recursion)).with_id(NUMBER)
     )
@@ -86,14 +86,14 @@ def test_a_question_is_what_was_defined(recursion: bool) -> None:
 
 
 def test_a_name_in_other_letters_is_asked_in_ascii() -> None:
-    """A name in Persian letters is asked in its ASCII form."""
+    """A name in Persian letters is sent in its ASCII form."""
     asked = dns.message.from_wire(build_question(DnsQuery("مالیات.ir")).with_id(NUMBER))
     assert str(asked.question[0]) == "xn--mgbaj6hd62f.ir. IN A"
 
 
 @pytest.mark.parametrize("name", ["a..b", ".a", "x" * 64 + ".ir", ".".join(["x" * 60] * 5)])
 def test_what_is_no_name_is_refused(name: str) -> None:
-    """A name that cannot be asked is refused when the target is made ready."""
+    """A name that cannot be queried is refused when the target is prepared."""
     with pytest.raises(ValueError, match="not a domain name"):
         build_question(DnsQuery(name))
 
@@ -107,7 +107,7 @@ def test_an_answer_is_read() -> None:
 
 
 def test_a_truncated_answer_is_read_as_far_as_it_goes() -> None:
-    """An answer that says it is truncated may end anywhere, even within a record; the same without saying so may not."""
+    """An answer marked as truncated may end anywhere, even within a record; one that is not marked may not."""
     response = answer_to(QUESTION)
     response.answer.append(dns.rrset.from_text("www.tax.example.", 60, "IN", "A", "192.0.2.2"))
     assert QUESTION.parse_answer(NUMBER, response.to_wire()) is not None
@@ -118,7 +118,7 @@ def test_a_truncated_answer_is_read_as_far_as_it_goes() -> None:
 
 
 def test_what_answers_another_question_is_none() -> None:
-    """Another number, name, type or class makes it no answer to ours."""
+    """Another id, name, type or class means that it is not the answer."""
     wire = answer_to(QUESTION).to_wire()
     assert build_question(DnsQuery("www.tax.example", "AAAA")).parse_answer(NUMBER, wire) is None
     assert build_question(DnsQuery("ns.tax.example")).parse_answer(NUMBER, wire) is None
@@ -128,7 +128,7 @@ def test_what_answers_another_question_is_none() -> None:
 
 @given(st.binary(max_size=600))
 def test_whatever_comes_is_read_or_malformed(data: bytes) -> None:
-    """No bytes make reading fail in another way than saying that they are no answer."""
+    """Any bytes either parse or raise MalformedAnswerError."""
     for wire in (data, NUMBER + data, QUESTION.with_id(NUMBER)[:2] + b"\x81\x80" + QUESTION.with_id(NUMBER)[4:] + data):
         try:
             facts = QUESTION.parse_answer(NUMBER, wire)
@@ -139,7 +139,7 @@ def test_whatever_comes_is_read_or_malformed(data: bytes) -> None:
 
 @given(st.integers(0, 60), st.integers(0, 255))
 def test_an_answer_with_one_byte_changed_is_read_or_malformed(at: int, byte: int) -> None:
-    """An answer spoilt in any one byte is read, passed over, or said to be malformed, never a crash."""
+    """An answer with any one byte changed is parsed, skipped, or malformed, never a crash."""
     wire = bytearray(answer_to(QUESTION).to_wire())
     wire[min(at, len(wire) - 1)] = byte
     try:
@@ -159,7 +159,7 @@ def test_an_answer_with_one_byte_changed_is_read_or_malformed(at: int, byte: int
     ],
 )
 def test_places(target: str, place: tuple[str, int]) -> None:
-    """A target names host and port, the port of its kind where it names none; hosts are ASCII and without brackets."""
+    """A target names host and port, the port of its kind by default; hosts are ASCII and without brackets."""
     assert parse_host_port(target, 53) == place
 
 

@@ -31,7 +31,7 @@ from services.prober.grpc.descriptors import (
 
 
 def _file(name: str = "tax.proto", *imports: str) -> FileDescriptorProto:
-    """A file with a service of one unary and two streaming methods over one message of every sort of field."""
+    """Return a file with a service of one unary and two streaming methods over one message with every sort of field."""
     file = FileDescriptorProto(name=name, package="tax", syntax="proto3", dependency=imports)
     record = file.message_type.add(name="Record")
     fields: list[tuple[str, int, dict[str, str | int]]] = [
@@ -64,7 +64,7 @@ _TAX = Descriptors([_file("tax.proto", *_IMPORTS).SerializeToString()])
 
 
 def test_json_goes_in_and_comes_back() -> None:
-    """Every sort of field goes through the message and comes back by its own name; what is unset has its default."""
+    """Every sort of field passes through the message and returns under its own name; what is unset has its default."""
     method = _TAX.method("tax.Inquiry/Ask")
     given = {
         "national_id": "۰۰۱",
@@ -87,7 +87,7 @@ def test_json_goes_in_and_comes_back() -> None:
 
 
 def test_paths_and_absent_methods() -> None:
-    """A method has its path; a service or method that is not there is absent, a streaming one cannot be probed."""
+    """A method has its path; a missing one raises MethodNotFoundError, a streaming one cannot be probed."""
     assert _TAX.method("tax.Inquiry/Ask").path == "/tax.Inquiry/Ask"
     for call in ("tax.Inquiry/Answer", "tax.Nothing/Ask", "tax.Record/Ask"):
         with pytest.raises(MethodNotFoundError):
@@ -109,7 +109,7 @@ def test_paths_and_absent_methods() -> None:
     ],
 )
 def test_a_body_that_does_not_fit_is_refused_without_its_values(body: str, where: str) -> None:
-    """A body that is no JSON, or not of the message's fields and types, is refused; the message holds no value of it."""
+    """A body that is not JSON, or not of the message's fields and types, is refused; the error holds no value of it."""
     with pytest.raises(DescriptorError) as caught:
         _TAX.method("tax.Inquiry/Ask").request(body)
     assert str(caught.value).startswith(f"the body is not JSON that fits tax.Record{where}")
@@ -117,7 +117,7 @@ def test_a_body_that_does_not_fit_is_refused_without_its_values(body: str, where
 
 
 def test_answers_that_have_no_json() -> None:
-    """An answer that is not the message, or holds one of a type that nobody described, is an error."""
+    """An answer that is not the message, or holds one of an unknown type, is an error."""
     method = _TAX.method("tax.Inquiry/Ask")
     unknown = Any()
     unknown.Pack(Duration())
@@ -127,7 +127,7 @@ def test_answers_that_have_no_json() -> None:
 
 
 def test_descriptors_need_what_they_import() -> None:
-    """Files come in any order, well-known types by themselves; what else is missing is named, and circles are refused."""
+    """Files may come in any order, without well-known types; others that are missing are named, cycles are refused."""
     base = FileDescriptorProto(name="base.proto", syntax="proto3", dependency=["google/protobuf/type.proto"])
     files = [_file("tax.proto", "base.proto", *_IMPORTS).SerializeToString(), base.SerializeToString()]
     assert Descriptors(files).method("tax.Inquiry/Ask").path == "/tax.Inquiry/Ask"
@@ -143,7 +143,7 @@ def test_descriptors_need_what_they_import() -> None:
 
 
 def test_what_reflection_says() -> None:
-    """Files are taken from all answers; what the server does not know is absent, any other error is our trouble."""
+    """Files are taken from all answers; an unknown service raises MethodNotFoundError, other errors are our fault."""
     first, second, unknown, broken = (ServerReflectionResponse() for _ in range(4))
     first.file_descriptor_response.file_descriptor_proto.append(b"a")
     second.file_descriptor_response.file_descriptor_proto.extend([b"b", b"c"])
@@ -158,7 +158,7 @@ def test_what_reflection_says() -> None:
 
 @given(st.binary(max_size=200))
 def test_nothing_a_server_says_crashes_us(data: bytes) -> None:
-    """Whatever bytes come as descriptors, reflection or answers, they are read or refused in our words."""
+    """Any bytes as descriptors, reflection or answers are parsed or refused with our own errors."""
     for read in (lambda: Descriptors([data]), lambda: read_descriptor_set(data), lambda: reflected_files([data])):
         with suppress(DescriptorError):
             read()
@@ -168,7 +168,7 @@ def test_nothing_a_server_says_crashes_us(data: bytes) -> None:
 
 
 def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
-    """Descriptors of a file are read once, and again when it has changed; a file that is none is refused."""
+    """Descriptors of a file are read once, and again when it has changed; what is not a descriptor set is refused."""
     path = tmp_path / "set.pb"
     schemas = DescriptorCache()
     path.write_bytes(FileDescriptorSet(file=[_file("tax.proto", *_IMPORTS)]).SerializeToString())
@@ -184,7 +184,7 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
 
 
 def test_too_many_servers_are_forgotten_in_turn() -> None:
-    """What servers told is remembered for a thousand of them; then the one asked longest ago is forgotten."""
+    """Reflected descriptors are cached for a thousand servers; then the oldest are dropped."""
     schemas = DescriptorCache(lambda: 0.0)
     keys = [("tax.example", port, False, "tax.Inquiry") for port in range(1, 1026)]
     for key in keys:

@@ -1,4 +1,4 @@
-"""Tokens: how long they are kept, and who shares them."""
+"""Tokens: how long they are cached, and which probes share them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ISSUER = TokenIssuer("https://sso.example/token", "monitor", "env:SECRET")
 
 
 class Clock:
-    """A clock that stands still until told."""
+    """A clock that stands still until it is set."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -23,7 +23,7 @@ class Clock:
 
 
 def giving(asked: list[int], seconds: float) -> Callable[[], Awaitable[AccessToken]]:
-    """Something to ask, which gives numbered tokens and counts how often it was asked."""
+    """A request that returns numbered tokens and counts how often it was made."""
 
     async def ask() -> AccessToken:
         asked.append(len(asked) + 1)
@@ -34,7 +34,7 @@ def giving(asked: list[int], seconds: float) -> Callable[[], Awaitable[AccessTok
 
 @pytest.mark.parametrize(("seconds", "kept"), [(3600.0, 3570.0), (300.0, 270.0), (100.0, 90.0), (5.0, 4.5)])
 async def test_a_token_is_kept_until_shortly_before_it_expires(seconds: float, kept: float) -> None:
-    """A token serves until a tenth of its life, at most half a minute, is left; then another is asked for."""
+    """A token serves until a tenth of its life, at most half a minute, is left; then another is requested."""
     clock, asked = Clock(), list[int]()
     tokens = TokenCache(clock)
     assert await tokens.get(ISSUER, giving(asked, seconds)) == "token-1"
@@ -45,7 +45,7 @@ async def test_a_token_is_kept_until_shortly_before_it_expires(seconds: float, k
 
 
 async def test_a_token_without_a_life_serves_those_who_wait_for_it() -> None:
-    """A token that expires at once is given to those who asked, and the next one asks anew."""
+    """A token that expires at once serves the probes that wait for it, and the next probe requests another."""
     asked: list[int] = []
     tokens = TokenCache(Clock())
     assert await tokens.get(ISSUER, giving(asked, 0.0)) == "token-1"
@@ -53,7 +53,7 @@ async def test_a_token_without_a_life_serves_those_who_wait_for_it() -> None:
 
 
 async def test_only_the_token_refused_is_dropped() -> None:
-    """A token that another has replaced by the time it is refused takes nothing with it."""
+    """Dropping a refused token that has been replaced drops nothing."""
     asked: list[int] = []
     tokens = TokenCache(Clock())
     await tokens.get(ISSUER, giving(asked, 3600.0))
@@ -64,7 +64,7 @@ async def test_only_the_token_refused_is_dropped() -> None:
 
 
 async def test_a_failing_issuer_is_asked_once_a_second() -> None:
-    """For a second after a failure nobody asks again, and everybody hears why there is no token."""
+    """For a second after a failure no request is made, and every probe gets the reason."""
     clock, asked = Clock(), list[int]()
     tokens = TokenCache(clock)
 
@@ -80,7 +80,7 @@ async def test_a_failing_issuer_is_asked_once_a_second() -> None:
 
 
 async def test_who_gives_up_does_not_end_the_request() -> None:
-    """One request serves all who wait; the one whose time is up leaves it to the others."""
+    """One request serves all that wait; one whose time is up does not end it for the others."""
     gate, asked = asyncio.Event(), list[int]()
     tokens = TokenCache()
 
@@ -99,7 +99,7 @@ async def test_who_gives_up_does_not_end_the_request() -> None:
 
 
 async def test_closing_ends_requests_under_way() -> None:
-    """After close nothing is asked any more, and whoever waited is told by cancellation."""
+    """After close no request is made, and whatever waits is cancelled."""
     tokens = TokenCache()
 
     async def ask() -> AccessToken:
@@ -115,6 +115,6 @@ async def test_closing_ends_requests_under_way() -> None:
 
 
 def test_30_tokens_do_not_show() -> None:
-    """Neither a token nor the store of tokens shows its value."""
+    """Neither a token nor the token cache shows its value."""
     assert "s3cr3t" not in repr(AccessToken("s3cr3t", 1.0))
     assert "s3cr3t" not in repr(TokenCache())

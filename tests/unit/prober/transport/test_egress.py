@@ -1,4 +1,4 @@
-"""Where probes may connect to (docs/probing.md §5, behaviour 37)."""
+"""Addresses that probes may connect to (docs/probing.md §5, behaviour 37)."""
 
 from __future__ import annotations
 

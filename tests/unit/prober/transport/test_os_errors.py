@@ -1,4 +1,4 @@
-"""What errors of the system mean for a probe."""
+"""Causes of the operating system's errors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from services.prober.transport.os_errors import lacks_family, most_telling, os_e
     ],
 )
 def test_whose_fault_a_failed_connection_is(number: int, cause: Cause) -> None:
-    """A full connection-tracking table, and whatever else this machine lacks, is our own; the rest is not."""
+    """A full connection-tracking table, and any other lack of this machine, is our own fault; the rest is not."""
     assert os_error_cause(OSError(number, "")) is cause
 
 
@@ -42,7 +42,7 @@ def test_whose_fault_a_failed_connection_is(number: int, cause: Cause) -> None:
     ],
 )
 def test_28_which_address_speaks_for_all(causes: tuple[Cause, ...], speaks: int) -> None:
-    """A refusal speaks louder than a missing route, whichever was tried first; of equals the preferred family does."""
+    """A refusal tells more than a missing route, whichever was tried first; of equals the preferred IP version does."""
     failures = [Failure(Phase.CONNECT, cause, str(number)) for number, cause in enumerate(causes)]
     assert most_telling(failures) is failures[speaks]
 
@@ -57,5 +57,5 @@ def test_28_which_address_speaks_for_all(causes: tuple[Cause, ...], speaks: int)
     ],
 )
 def test_28_a_machine_without_ipv6_goes_on(number: int, address: str, lacks: bool) -> None:
-    """What a kernel without IPv6 says of an IPv6 address does not end the attempts; other local trouble does."""
+    """Errors of an IPv6 address on a kernel without IPv6 do not end the attempts; other local errors do."""
     assert lacks_family(OSError(number, ""), address) is lacks

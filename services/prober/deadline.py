@@ -1,4 +1,4 @@
-"""The deadline of a probe: what asyncio.timeout does, at a third of its cost, for code that every probe runs through."""
+"""The deadline of a probe: asyncio.timeout at a third of its cost, for code that every probe runs."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ __all__ = ["Deadline"]
 
 
 class Deadline:
-    """Async context manager that raises TimeoutError at ``moment`` (monotonic seconds) wherever its body waits.
+    """Async context manager that raises TimeoutError at ``moment`` (monotonic seconds), wherever its body waits.
 
-    A cancellation from outside passes through it as it is, also when it comes together with the deadline.
+    A cancellation from outside passes through unchanged, even if it comes together with the deadline.
     """
 
-    __slots__ = ("_handle", "_moment", "_passed", "_task")
+    __slots__ = ("_expired", "_handle", "_moment", "_task")
 
     def __init__(self, moment: float) -> None:
         self._moment = moment
-        self._passed = False
+        self._expired = False
 
     async def __aenter__(self) -> None:
-        """Set the alarm, in the task that waits."""
+        """Set the timer, in the task that waits."""
         task = asyncio.current_task()
         assert task is not None
         self._task = task
-        self._handle = asyncio.get_running_loop().call_later(max(0.0, self._moment - monotonic()), self._pass)
+        self._handle = asyncio.get_running_loop().call_later(max(0.0, self._moment - monotonic()), self._expire)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Turn off the alarm, or turn the cancellation it sent into TimeoutError."""
+        """Cancel the timer, or turn its cancellation of the task into TimeoutError."""
         self._handle.cancel()
-        # As asyncio.timeout: what is cancelled more often than by us stays cancelled.
-        if self._passed and self._task.uncancel() == 0 and kind is asyncio.CancelledError:
+        # As asyncio.timeout does: a task that was cancelled from outside as well stays cancelled.
+        if self._expired and self._task.uncancel() == 0 and kind is asyncio.CancelledError:
             raise TimeoutError from error
 
-    def _pass(self) -> None:
-        self._passed = True
+    def _expire(self) -> None:
+        self._expired = True
         self._task.cancel()

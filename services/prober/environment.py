@@ -17,9 +17,9 @@ __all__ = ["ProbeEnvironment"]
 
 @dataclass(slots=True)
 class ProbeEnvironment:
-    """The way out, and what is cached and pooled beside it: secrets, tokens, descriptors, judging processes.
+    """The way out, secrets, cached tokens and descriptors, the conntrack table, and the worker pool.
 
-    ``cookies`` are those of one journey under way, which has an environment of its own; None outside journeys.
+    ``cookies`` are those of one journey, which has an environment of its own; None outside journeys.
     """
 
     outbound: Outbound = field(default_factory=Outbound)
@@ -31,7 +31,7 @@ class ProbeEnvironment:
     cookies: httpx.Cookies | None = field(default=None, repr=False)
 
     async def close(self) -> None:
-        """End the judging processes, the token requests and the name queries under way."""
+        """End the worker processes, token requests and name queries."""
         await self.workers.close()
         await self.tokens.close()
         await self.outbound.resolver.close()

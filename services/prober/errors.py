@@ -1,4 +1,4 @@
-"""How a definition is refused that the register let through."""
+"""The error of definitions that the register accepts but that cannot be probed."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ __all__ = ["UnusableError"]
 
 
 class UnusableError(ValueError):
-    """A definition that cannot be probed as it stands: our own fault. The message is shown, so it holds no values."""
+    """A definition cannot be probed as it is: our own fault. The message is shown, so it holds no values."""

@@ -11,7 +11,7 @@ __all__ = ["Cause", "CertificateFacts", "DnsFacts", "Failure", "Observation", "P
 
 
 class Phase(Enum):
-    """The part of a probe in which something failed."""
+    """The part of a probe in which it failed."""
 
     PREPARE = auto()
     RESOLVE = auto()
@@ -22,7 +22,7 @@ class Phase(Enum):
 
 
 class Cause(Enum):
-    """What failed, whatever that means for the target."""
+    """What failed; what that means for the target is judged later."""
 
     TIMEOUT = auto()
     FAILED = auto()
@@ -53,7 +53,7 @@ class Cause(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What stopped a probe before its answer was complete, and where. ``detail`` holds no secrets."""
+    """Why a probe ended before its answer was complete, and in which phase. ``detail`` holds no secrets."""
 
     phase: Phase
     cause: Cause
@@ -61,13 +61,13 @@ class Failure:
 
     @property
     def timed_out(self) -> bool:
-        """Whether it was the deadline that stopped the probe."""
+        """Whether the deadline ended the probe."""
         return self.cause is Cause.TIMEOUT or self.cause is Cause.LINE_TIMEOUT
 
 
 @dataclass(frozen=True, slots=True)
 class CertificateFacts:
-    """What the server's certificates say, known even when they do not verify. Times in epoch seconds.
+    """What the server's certificates state, known even when they do not verify. Times in epoch seconds.
 
     ``earliest_expiry`` is over all certificates presented; ``chain_expiry`` is that of the longest-lived chain that
     verifies, None when none does or verification is off.
@@ -83,7 +83,7 @@ class CertificateFacts:
 
 @dataclass(frozen=True, slots=True)
 class RpcFacts:
-    """How a gRPC call ended: the name of its status code; whether it was a health check, and what that said."""
+    """How a gRPC call ended: the name of its status code; for a health check also the status of the service."""
 
     code: str
     serving: str = ""
@@ -94,7 +94,7 @@ class RpcFacts:
 class DnsFacts:
     """What a name server answered: the response code's name, and records as text, `name ttl class type data`.
 
-    ``truncated`` says that there are more than the answer had room for.
+    ``truncated`` is set when the answer had no room for all records.
     """
 
     rcode: str
@@ -110,16 +110,15 @@ _NO_PHASES = Phases()
 class Observation:
     """The facts of one probe.
 
-    ``time`` is its start in epoch seconds, ``duration`` seconds from there to its end, ``latency`` seconds from sending
-    the first request to the end of the last answer (None without a complete answer); of tcp and tls probes, from the
-    start of connecting to the end of what is asked for. ``status`` is that of HTTP, 0
-    until an answer began and for other kinds. ``headers`` have lower-case names, in order, repeated as received.
-    ``body`` is decoded when decoding was asked for; ``raw_length`` and ``body_length`` count it before and after; a
-    gRPC answer stands there as JSON. ``redirects`` counts those followed, ``redirected`` says that the failure belongs
-    to a later address than the target's own. ``protocol`` is what was spoken (`HTTP/1.1`, `HTTP/2`, …) and
-    ``tls_version`` over what (`TLSv1.3`), empty without TLS. ``steps`` are those a journey made, in order.
-    ``awaited`` is how many seconds the probe waited for a token before ``time``; of a step that a journey's deadline ended,
-    for those of earlier steps too.
+    ``time`` is its start in epoch seconds, ``duration`` the seconds to its end, ``latency`` the seconds from sending the
+    first request to the end of the last answer (None without a complete answer); for tcp and tls probes, from the start of
+    connecting to the end of the dialogue or handshake. ``status`` is that of HTTP, 0 until an answer begins and for other
+    kinds. ``headers`` have lower-case names, in order, repeated as received. ``body`` is decoded if the request accepts a
+    coding; ``raw_length`` and ``body_length`` count it before and after; the answer of a gRPC call is JSON. ``redirects``
+    counts those followed; ``redirected`` means that a failure belongs to a later address than the target's own.
+    ``protocol`` is `HTTP/1.1`, `HTTP/2` and the like, ``tls_version`` `TLSv1.3` and the like, empty without TLS. ``steps``
+    are those a journey took, in order. ``awaited`` is how many seconds the probe waited for a token before ``time``; for a
+    step that a journey's deadline ended, those of earlier steps too.
     """
 
     time: float

@@ -29,7 +29,7 @@ class MalformedAnswerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DnsQuestion:
-    """A query without its id: each one sent has an id of its own, two bytes that nobody can guess."""
+    """A query without its id: each one sent has an id of its own, two bytes that cannot be guessed."""
 
     message: dns.message.Message = field(repr=False)
     wire: bytes = field(repr=False)

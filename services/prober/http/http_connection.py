@@ -18,7 +18,7 @@ HEADERS_TOO_LARGE: Final = f"the headers are larger than {HEADER_LIMIT >> 10} Ki
 
 
 class HttpConnection(FreshConnection):
-    """A connection that sends one request and reads its answer. ``head`` says that the answer has no body.
+    """A connection that sends one request and reads its answer. ``head`` marks an answer without a body.
 
     ``raw_limit`` bounds the body as received, in bytes, and ``raw_length`` counts it; ``status`` is 0 until an answer begins.
     """

@@ -19,7 +19,7 @@ _FAILURE_SECONDS = 1.0
 
 
 class TokenError(Exception):
-    """No token can be had. The message says why, and holds no secret."""
+    """There is no token. The message holds the reason, and no secret."""
 
 
 @dataclass(frozen=True, slots=True)

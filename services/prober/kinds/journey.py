@@ -180,7 +180,7 @@ class _JourneyRun:
         if self._deadline < end and observation.failure is not None:
             if is_our_timeout(observation, self._judging, perf_counter() - self._start):
                 raise self._out_of_time(step)
-            # The journey's time ran out, of which the tokens of earlier steps took their part.
+            # The journey's deadline ended the step, and the tokens of earlier steps used part of that time.
             observation = replace(observation, awaited=self._awaited + observation.awaited)
         if step.has_captured_target:
             # An answer led here: an address that the egress policy forbids is that answer's fault.

@@ -41,7 +41,7 @@ class StartTlsProtocol:
 
 
 _SMTP_LINE: Final = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
-# A name that nobody has (RFC 2606): a prober has none of its own to give.
+# A reserved name (RFC 2606): a prober has none of its own.
 _SMTP_HELLO: Final = b"EHLO prober.invalid\r\n"
 
 

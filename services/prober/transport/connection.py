@@ -128,7 +128,7 @@ class FreshConnection(asyncio.Protocol, ABC):
 
     @property
     def certificate(self) -> CertificateFacts | None:
-        """What the server's certificates say, None without TLS."""
+        """What the server's certificates state, None without TLS."""
         return self._handshake.certificate if self._handshake is not None else None
 
     @property

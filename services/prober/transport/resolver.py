@@ -84,7 +84,7 @@ class Resolver:
 def _cause_of(code: int) -> Cause:
     """Return whether a name does not resolve by its own fault, because no server answers, or because we cannot query.
 
-    c-ares has one code for a name server's address where nobody listens and for sockets that cannot be opened.
+    c-ares has one code for a name server's address where nothing listens and for sockets that cannot be opened.
     """
     if code == ares.ARES_ETIMEOUT:
         return Cause.TIMEOUT

@@ -19,7 +19,7 @@ from services.prober.environment import ProbeEnvironment
 from services.prober.errors import UnusableError
 from services.prober.excuses import NO_CONNECTION, Circumstances, LoopStalls, excused
 from services.prober.expected import Expectations, compile_expectations
-from services.prober.kinds import KINDS, JourneyResult, ProbeKind
+from services.prober.kinds import KINDS_BY_NAME, JourneyResult, ProbeKind
 from services.prober.observation import Observation
 from services.prober.secrets import MissingSecretError, secret_references
 
@@ -123,7 +123,7 @@ class ProbeRunner:
             return prepared
         definition, params = assignment.definition, assignment.params[turn]
         secrets = {reference: self._environment.secrets.get(reference) for reference in secret_references(definition)}
-        kind = KINDS[definition.kind]
+        kind = KINDS_BY_NAME[definition.kind]
         expectations = compile_expectations(
             definition, params, latency=assignment.latency, max_age=assignment.max_age, zone=assignment.zone
         )

@@ -7,9 +7,9 @@ from functools import partial
 from services.prober.kinds import dns, grpc, http, journey, soap, tcp, tls, xroad
 from services.prober.kinds.kind import ProbeKind
 
-__all__ = ["KINDS"]
+__all__ = ["KINDS_BY_NAME"]
 
-KINDS: dict[str, ProbeKind] = {
+KINDS_BY_NAME: dict[str, ProbeKind] = {
     "http": ProbeKind(http.prepare, http.probe),
     "soap": ProbeKind(soap.prepare, http.probe),
     "xroad-rest": ProbeKind(xroad.prepare_rest, xroad.probe),
@@ -19,4 +19,4 @@ KINDS: dict[str, ProbeKind] = {
     "tls": ProbeKind(tls.prepare, tls.probe),
     "dns": ProbeKind(dns.prepare, dns.probe),
 }
-KINDS["journey"] = ProbeKind(partial(journey.prepare, KINDS), journey.probe)
+KINDS_BY_NAME["journey"] = ProbeKind(partial(journey.prepare, KINDS_BY_NAME), journey.probe)

@@ -1,9 +1,9 @@
 """HTTP/1.1 and HTTP/2 exchanges, each over a fresh connection, and the OAuth2 tokens they need."""
 
 from services.prober.http.content_coding import DecodeError, decode_body, decode_headers
-from services.prober.http.exchange import USER_AGENT, WireRequest, send_request, wire_request
-from services.prober.http.http2 import Http2Connection, Http2Request
-from services.prober.http.http_connection import HttpConnection
+from services.prober.http.exchange import USER_AGENT, send_request, wire_request
+from services.prober.http.http2 import Http2Connection
+from services.prober.http.http_connection import Http2Request, HttpConnection, WireRequest
 from services.prober.http.oauth2 import access_token, token_issuer
 from services.prober.http.token_cache import TokenCache, TokenIssuer
 

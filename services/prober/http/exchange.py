@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import httpx
 
 from services.core.model import Tls
 from services.prober.http.http1 import Http1Connection
-from services.prober.http.http2 import Http2Connection, Http2Request
-from services.prober.http.http_connection import HttpConnection
+from services.prober.http.http2 import Http2Connection
+from services.prober.http.http_connection import Http2Request, HttpConnection, WireRequest
 from services.prober.transport import Outbound, ProbeTrace, handshake_factory, run_connection
 
-__all__ = ["USER_AGENT", "WireRequest", "send_request", "wire_request"]
+__all__ = ["USER_AGENT", "send_request", "wire_request"]
 
 USER_AGENT = "peyvand-prober/1"
 _PORTS = {"http": 80, "https": 443}
@@ -22,21 +21,6 @@ _PORTS = {"http": 80, "https": 443}
 _HTTP1_ONLY = frozenset(
     {b"host", b"connection", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade"}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class WireRequest:
-    """What one hop sends, and where to; ``tls`` None over plain TCP. ``raw_limit`` bounds the body as received, in bytes.
-
-    ``payload`` holds the request's bytes in HTTP/1.1, or a function that returns the request in HTTP/2 when it is sent.
-    """
-
-    payload: bytes | Callable[[], Http2Request] = field(repr=False)
-    host: str
-    port: int
-    tls: Tls | None
-    raw_limit: int
-    head: bool
 
 
 def wire_request(
@@ -86,17 +70,12 @@ async def send_request(request: WireRequest, outbound: Outbound, trace: ProbeTra
     Raises ProbeFailedError. The trace and its connection then hold what came before.
     """
     trace.connection = None
-    payload = request.payload
-    make_handshake = None
-    if request.tls is not None:
-        alpn = "http/1.1" if isinstance(payload, bytes) else "h2"
-        make_handshake = handshake_factory(request.tls, request.host, outbound, alpn=(alpn,))
+    kind, alpn = (Http1Connection, "http/1.1") if isinstance(request.payload, bytes) else (Http2Connection, "h2")
+    if request.tls is None:
+        return await run_connection(request.host, request.port, lambda done: kind(done, request), outbound, trace)
+    make_handshake = handshake_factory(request.tls, request.host, outbound, alpn=(alpn,))
 
     def make(done: asyncio.Future[None]) -> HttpConnection:
-        handshake = make_handshake and make_handshake()
-        raw_limit, head = request.raw_limit, request.head
-        if isinstance(payload, bytes):
-            return Http1Connection(done, payload, raw_limit=raw_limit, head=head, handshake=handshake)
-        return Http2Connection(done, payload, raw_limit=raw_limit, head=head, handshake=handshake)
+        return kind(done, request, make_handshake())
 
     return await run_connection(request.host, request.port, make, outbound, trace)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import httptools
 
-from services.prober.http.http_connection import HEADER_LIMIT, HEADERS_TOO_LARGE, HttpConnection
+from services.prober.http.http_connection import HEADER_LIMIT, HEADERS_TOO_LARGE, HttpConnection, WireRequest
 from services.prober.observation import Cause, Phase
 from services.prober.tls import Handshake
 
@@ -22,20 +22,11 @@ _CONTENT_LENGTHS: Final = re.compile(rb"\ncontent-length[ \t]*:([0-9, \t]*)\r?(?
 class Http1Connection(HttpConnection):
     """Sends the bytes of one request, reads one answer."""
 
-    __slots__ = ("_head_bytes", "_parser", "_request", "_until_close")
+    __slots__ = ("_head_bytes", "_parser", "_until_close")
     protocol = "HTTP/1.1"
 
-    def __init__(
-        self,
-        done: asyncio.Future[None],
-        request: bytes,
-        *,
-        raw_limit: int,
-        head: bool = False,
-        handshake: Handshake | None = None,
-    ) -> None:
-        super().__init__(done, raw_limit=raw_limit, head=head, handshake=handshake)
-        self._request = request
+    def __init__(self, done: asyncio.Future[None], request: WireRequest, handshake: Handshake | None = None) -> None:
+        super().__init__(done, request, handshake)
         self._parser: Any = None
         self._until_close = False
         self._head_bytes = bytearray()
@@ -44,7 +35,9 @@ class Http1Connection(HttpConnection):
         """Send the request."""
         self._parser = self._new_parser()
         self.sent = perf_counter()
-        self.write(self._request)
+        payload = self._request.payload
+        assert isinstance(payload, bytes)
+        self.write(payload)
 
     def release(self) -> None:
         """Drop the parser too: it refers back to this object."""
@@ -136,7 +129,7 @@ class Http1Connection(HttpConnection):
         self.phase = Phase.TRANSFER
         framing = {name.lower() for name, _ in self.headers} & {b"content-length", b"transfer-encoding"}
         self._until_close = not framing or (b"transfer-encoding" in framing and not self._chunked())
-        if self._head:
+        if self._request.head:
             self.complete()
 
     def _chunked(self) -> bool:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Final
 
@@ -25,11 +23,11 @@ from h2.exceptions import DenialOfServiceError, FrameTooLargeError, ProtocolErro
 from h2.settings import SettingCodes, Settings
 from hyperframe.frame import Frame, GoAwayFrame
 
-from services.prober.http.http_connection import HEADER_LIMIT, HEADERS_TOO_LARGE, HttpConnection
+from services.prober.http.http_connection import HEADER_LIMIT, HEADERS_TOO_LARGE, HttpConnection, WireRequest
 from services.prober.observation import Cause, Phase
 from services.prober.tls import Handshake
 
-__all__ = ["Http2Connection", "Http2Request"]
+__all__ = ["Http2Connection"]
 
 # Bodies up to this size arrive without waiting for a window update.
 _WINDOW: Final = 1 << 20
@@ -37,14 +35,6 @@ _STREAM_ID: Final = 1
 _FRAME_HEADER_LENGTH: Final = 9
 _SETTINGS_FRAME: Final = 4
 _CONFIGURATION: Final = H2Configuration(client_side=True, header_encoding=None)
-
-
-@dataclass(frozen=True, slots=True)
-class Http2Request:
-    """One request: its headers, in order, pseudo-headers first, names in lower case; and its body."""
-
-    headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
-    body: bytes = field(repr=False, default=b"")
 
 
 class _TolerantH2(H2Connection):
@@ -70,14 +60,13 @@ class _TolerantH2(H2Connection):
 
 
 class Http2Connection(HttpConnection):
-    """Sends the request that ``make_request`` returns when the connection is ready, reads one answer.
+    """Sends one request, reads one answer.
 
     Over TLS the server must have negotiated HTTP/2 in the handshake; over plain TCP it is expected to speak it.
     """
 
     __slots__ = (
         "_h2",
-        "_make_request",
         "_opening",
         "_unacknowledged",
         "_unparsed_bytes",
@@ -87,18 +76,9 @@ class Http2Connection(HttpConnection):
     )
     protocol = "HTTP/2"
 
-    def __init__(
-        self,
-        done: asyncio.Future[None],
-        make_request: Callable[[], Http2Request],
-        *,
-        raw_limit: int,
-        head: bool = False,
-        handshake: Handshake | None = None,
-    ) -> None:
-        super().__init__(done, raw_limit=raw_limit, head=head, handshake=handshake)
+    def __init__(self, done: asyncio.Future[None], request: WireRequest, handshake: Handshake | None = None) -> None:
+        super().__init__(done, request, handshake)
         self.trailers: list[tuple[bytes, bytes]] = []
-        self._make_request = make_request
         self._verified = False
         self._opening = b""
         self._unparsed_bytes = 0
@@ -120,7 +100,9 @@ class Http2Connection(HttpConnection):
         if self._handshake is not None and self.alpn != "h2":
             self.fail(Cause.PROTOCOL, "the server does not agree to speak HTTP/2")
             return
-        request = self._make_request()
+        payload = self._request.payload
+        assert callable(payload)
+        request = payload()
         self._unsent = memoryview(request.body)
         self._h2.initiate_connection()
         self._h2.increment_flow_control_window(_WINDOW)
@@ -217,7 +199,7 @@ class Http2Connection(HttpConnection):
         self.status = int(status)
         self.headers = [header for header in headers if not header[0].startswith(b":")]
         self._count(headers)
-        if self._head:
+        if self._request.head:
             self.complete()
 
     def _count(self, headers: list[tuple[bytes, bytes]]) -> None:

@@ -1,15 +1,18 @@
-"""What HTTP/1.1 and HTTP/2 connections have in common: one request, one answer, and its limits."""
+"""What HTTP/1.1 and HTTP/2 have in common: one request, one answer, and its limits."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
+from services.core.model import Tls
 from services.prober.observation import Cause
 from services.prober.tls import Handshake
 from services.prober.transport import FreshConnection
 
-__all__ = ["HEADERS_TOO_LARGE", "HEADER_LIMIT", "HttpConnection"]
+__all__ = ["HEADERS_TOO_LARGE", "HEADER_LIMIT", "Http2Request", "HttpConnection", "WireRequest"]
 
 HEADER_LIMIT: Final = 256 * 1024
 """Bytes that the headers of one answer may take, trailers included."""
@@ -17,33 +20,54 @@ HEADER_LIMIT: Final = 256 * 1024
 HEADERS_TOO_LARGE: Final = f"the headers are larger than {HEADER_LIMIT >> 10} KiB"
 
 
-class HttpConnection(FreshConnection):
-    """A connection that sends one request and reads its answer. ``head`` marks an answer without a body.
+@dataclass(frozen=True, slots=True)
+class Http2Request:
+    """One request: its headers, in order, pseudo-headers first, names in lower case; and its body."""
 
-    ``raw_limit`` bounds the body as received, in bytes, and ``raw_length`` counts it; ``status`` is 0 until an answer begins.
+    headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
+    body: bytes = field(repr=False, default=b"")
+
+
+@dataclass(frozen=True, slots=True)
+class WireRequest:
+    """What one hop sends, and where to; ``tls`` None over plain TCP.
+
+    ``payload`` holds the request's bytes in HTTP/1.1, or a function that returns the request in HTTP/2 when it is sent.
+    ``raw_limit`` bounds the body as received, in bytes; ``head`` marks an answer without a body.
     """
 
-    __slots__ = ("_head", "_header_bytes", "_raw_limit", "body", "headers", "raw_length", "status")
+    payload: bytes | Callable[[], Http2Request] = field(repr=False)
+    host: str
+    port: int
+    tls: Tls | None
+    raw_limit: int
+    head: bool
+
+
+class HttpConnection(FreshConnection):
+    """A connection that sends one request and reads its answer.
+
+    ``raw_length`` counts the body as received, in bytes; ``status`` is 0 until an answer begins.
+    """
+
+    __slots__ = ("_header_bytes", "_request", "body", "headers", "raw_length", "status")
     protocol: ClassVar[str]
 
-    def __init__(
-        self, done: asyncio.Future[None], *, raw_limit: int, head: bool = False, handshake: Handshake | None = None
-    ) -> None:
+    def __init__(self, done: asyncio.Future[None], request: WireRequest, handshake: Handshake | None = None) -> None:
         super().__init__(done, handshake)
         self.headers: list[tuple[bytes, bytes]] = []
         self.body: list[bytes] = []
         self.raw_length = 0
         self.status = 0
-        self._head = head
         self._header_bytes = 0
-        self._raw_limit = raw_limit
+        self._request = request
 
     def on_body(self, data: bytes) -> None:
         """Add a part of the body."""
         if self.ended:
             return
         self.raw_length += len(data)
-        if self.raw_length > self._raw_limit:
+        if self.raw_length > self._request.raw_limit:
             self.fail(Cause.BODY_LIMIT, "the body is larger than its limit")
         else:
             self.body.append(data)

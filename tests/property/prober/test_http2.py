@@ -9,7 +9,7 @@ from h2.connection import H2Connection
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.prober.http.http2 import Http2Connection, Http2Request
+from services.prober.http import Http2Connection, Http2Request, WireRequest
 
 _REQUEST = Http2Request(((b":method", b"GET"), (b":scheme", b"http"), (b":authority", b"tax"), (b":path", b"/")))
 
@@ -53,7 +53,9 @@ def _answer(headers: list[tuple[str, str]], body: bytes, *, trailers: bool) -> b
 def _connection(transport: _Deaf) -> Http2Connection:
     loop = asyncio.new_event_loop()
     try:
-        connection = Http2Connection(loop.create_future(), lambda: _REQUEST, raw_limit=10_000)
+        connection = Http2Connection(
+            loop.create_future(), WireRequest(lambda: _REQUEST, "tax", 80, None, 10_000, head=False)
+        )
         connection.connection_made(transport)
     finally:
         loop.close()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
+from datetime import UTC
 from functools import partial
+from math import inf
 
 import typer
 
 from services.cli.connections import open_bus
+from services.cli.render.format import parse_moment
 from services.core import codec
 from services.core.bus import EXCHANGES, MEASUREMENTS, Bus, StoredMessage
 from services.core.errors import SettingsError
@@ -21,19 +24,20 @@ _Rows = Iterator[tuple[int, Callable[[], str]]]
 """The start of each row's slot, and what returns the row as a line of JSON."""
 
 
-async def print_stream(what: str, settings: Settings, *, begin: float, end: float) -> None:
-    """Print the rows of a stream whose slots start in [begin, end), in epoch seconds.
+async def print_stream(what: str, settings: Settings, *, since: str, until: str) -> None:
+    """Print the rows of a stream whose slots start in [since, until), days or times in UTC; "" is open.
 
     A message that the scorer would refuse is left out, with a sentence on stderr. Raises SettingsError and BusError.
     """
     if what not in _STREAMS:
         raise SettingsError(f"there is no {what!r} to dump: say measurements or exchanges")
     stream, rows = _STREAMS[what]
+    begin, end = parse_moment(since, UTC) or -inf, parse_moment(until, UTC)
     async with open_bus(settings, role="dump", name="dump") as bus:
         async for message in _messages(bus, stream):
             try:
                 for slot_start, line in rows(message):
-                    if begin <= slot_start < end:
+                    if begin <= slot_start < (inf if end is None else end):
                         typer.echo(line())
             except ValueError as error:
                 typer.echo(f"message {message.sequence} of {stream} is left out: {error}", err=True)

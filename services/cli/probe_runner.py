@@ -16,7 +16,7 @@ import structlog
 import typer
 import uvloop
 
-from services.cli.render.output import new_console
+from services.cli.render.format import new_console
 from services.cli.render.probe import ProbeRun, run_line, run_report
 from services.core.codec import measurement_to_json
 from services.core.errors import SettingsError
@@ -129,7 +129,7 @@ def run(register: Register, chosen: Sequence[Assignment], *, vantage: str | None
     if as_json:
         show = _json_printer(register, vantage or next((known.id for known in register.policy.vantages), ""))
     else:
-        show = _report_printer(chosen) if at_length else _line_printer(chosen)
+        show = _printer(chosen, at_length=at_length)
     # An explanation judges every check once more, which must not delay probes under way.
     results = uvloop.run(_probe_all(register, chosen, _show_nothing if at_length else show))
     if at_length:
@@ -187,26 +187,20 @@ def _json_printer(register: Register, vantage: str) -> Callable[[Assignment, Pro
     return show
 
 
-def _report_printer(chosen: Sequence[Assignment]) -> Callable[[Assignment, ProbeResult], None]:
-    console = new_console()
-
-    def show(assignment: Assignment, result: ProbeResult) -> None:
-        console.print(run_report(ProbeRun(assignment, result, time()), console.width))
-        if len(chosen) > 1:
-            console.rule(style="dim")
-
-    return show
-
-
-def _line_printer(chosen: Sequence[Assignment]) -> Callable[[Assignment, ProbeResult], None]:
+def _printer(chosen: Sequence[Assignment], *, at_length: bool) -> Callable[[Assignment, ProbeResult], None]:
     console = new_console()
     width = max((len(assignment.target.id) for assignment in chosen), default=0)
-    # A terminal gets one line per target, a pipe gets all of it.
-    cut = console.is_terminal
+    cut = console.is_terminal  # a terminal gets one line per target, a pipe gets all of it
 
     def show(assignment: Assignment, result: ProbeResult) -> None:
-        text = run_line(ProbeRun(assignment, result, time()), width, narrow=cut and console.width < _NARROW)
-        console.print(text, no_wrap=cut, overflow="ellipsis" if cut else None, soft_wrap=not cut)
+        probe_run = ProbeRun(assignment, result, time())
+        if at_length:
+            console.print(run_report(probe_run, console.width))
+            if len(chosen) > 1:
+                console.rule(style="dim")
+        else:
+            line = run_line(probe_run, width, narrow=cut and console.width < _NARROW)
+            console.print(line, no_wrap=cut, overflow="ellipsis" if cut else None, soft_wrap=not cut)
 
     return show
 

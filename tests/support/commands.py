@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from typer.testing import CliRunner
 
-from services.cli.commands import COMPONENTS, app
+from services.cli.__main__ import COMPONENTS, app
 from services.core.settings import Settings, environment_variable
 
 __all__ = ["answered", "asks_the_api", "command_lines", "faults", "refused", "settings_of", "unknown_variables"]

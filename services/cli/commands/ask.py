@@ -17,7 +17,6 @@ from services.cli.commands.options import (
     Window,
     check_kind,
 )
-from services.cli.moments import parse_moment
 
 __all__ = ["ATTRIBUTES", "explain", "history", "indicator", "rounds", "structure", "tabulate"]
 
@@ -50,25 +49,17 @@ Until = Annotated[str, typer.Option("--to", metavar="TIME", help="Up to this day
 
 
 def indicator(
-    kind: EntityKind = "",
-    entity: EntityId = "",
-    *,
-    window: Window = 0,
-    as_json: AsJson = False,
-    api: Address = API,
+    kind: EntityKind = "", entity: EntityId = "", *, window: Window = 0, as_json: AsJson = False, api: Address = API
 ) -> None:
     """Show one indicator, all of a kind, or government and sectors."""
     from services.cli.api_client import open_client
+    from services.cli.render.format import new_console, print_message, show
     from services.cli.render.indicators import indicator_details, indicator_table, provenance
-    from services.cli.render.output import new_console, print_message
 
     with open_client(api) as client:
         if kind == "government" or (kind and entity):
             message = client.get(kind, entity, window)
-            if as_json:
-                print_message(message)
-            else:
-                new_console().print(indicator_details(message, client.timezone()))
+            show(message, as_json, lambda: indicator_details(message, client.timezone()))
             return
         government = [] if kind else [client.get("government", "", window)]
         messages = chain(government, client.all_of(kind or "sector", window))
@@ -97,15 +88,12 @@ def explain(
     Links whose repair would raise it most come first.
     """
     from services.cli.api_client import open_client
+    from services.cli.render.format import show
     from services.cli.render.indicators import explanation
-    from services.cli.render.output import new_console, print_message
 
     with open_client(api) as client:
         answer = client.explain(kind, entity, window, limit)
-        if as_json:
-            print_message(answer)
-        else:
-            new_console().print(explanation(answer, client.timezone()))
+        show(answer, as_json, lambda: explanation(answer, client.timezone()))
 
 
 def history(
@@ -123,14 +111,13 @@ def history(
     It is published hourly, of services daily.
     """
     from services.cli.api_client import open_client
+    from services.cli.render.format import new_console, parse_moment, print_message
     from services.cli.render.history import history_chart
-    from services.cli.render.output import new_console, print_message
 
     with open_client(api) as client:
         zone = client.timezone()
-        messages = client.history(
-            kind, entity, window, since=parse_moment(since, zone), until=parse_moment(until, zone)
-        )
+        start, end = parse_moment(since, zone), parse_moment(until, zone)
+        messages = client.history(kind, entity, window, since=start, until=end)
         if as_json:
             for message in messages:
                 print_message(message)
@@ -145,32 +132,23 @@ def structure(*, window: Window = 0, as_json: AsJson = False, api: Address = API
     It shows as well what a failure of one provider, or of the data bus, would cost.
     """
     from services.cli.api_client import open_client
-    from services.cli.render.output import new_console, print_message
-    from services.cli.render.rounds import three_bars_table
-    from services.cli.render.structure import structure_tables
+    from services.cli.render.format import show
+    from services.cli.render.structure import structure_answer
 
     with open_client(api) as client:
         answer = client.structure(window)
-        if as_json:
-            print_message(answer)
-        else:
-            new_console().print(
-                structure_tables(answer.structure, client.timezone()), three_bars_table(answer.three_bars)
-            )
+        show(answer, as_json, lambda: structure_answer(answer, client.timezone()))
 
 
 def tabulate(attribute: Attribute, *, window: Window = 0, as_json: AsJson = False, api: Address = API) -> None:
     """Show the index by an attribute of services or their agencies."""
     from services.cli.api_client import open_client
-    from services.cli.render.output import new_console, print_message
+    from services.cli.render.format import show
     from services.cli.render.structure import tabulation_table
 
     with open_client(api) as client:
         answer = client.tabulate(attribute, window)
-        if as_json:
-            print_message(answer)
-        else:
-            new_console().print(tabulation_table(answer, attribute, client.timezone()))
+        show(answer, as_json, lambda: tabulation_table(answer, attribute, client.timezone()))
 
 
 def rounds(*, window: Window = 0, as_json: AsJson = False, api: Address = API) -> None:
@@ -179,15 +157,12 @@ def rounds(*, window: Window = 0, as_json: AsJson = False, api: Address = API) -
     As JSON the bars are `three_bars`, beside the fields of the rounds' answer; before a first index there are none.
     """
     from services.cli.api_client import open_client
-    from services.cli.render.output import new_console, print_message
-    from services.cli.render.rounds import rounds_tables, three_bars_table
+    from services.cli.render.format import new_console, print_message
+    from services.cli.render.rounds import rounds_answer
 
     with open_client(api) as client:
         answer, three_bars = client.rounds(), client.three_bars(window)
     if as_json:
         print_message(answer, three_bars=three_bars)
-        return
-    console = new_console()
-    console.print(rounds_tables(answer))
-    if three_bars is not None:
-        console.print(three_bars_table(three_bars))
+    else:
+        new_console().print(rounds_answer(answer, three_bars))

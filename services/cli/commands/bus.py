@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from services.cli.commands.options import Credentials, Nats, command_group
+
+if TYPE_CHECKING:
+    from services.core.bus import Bus
 
 __all__ = ["app"]
 
@@ -51,20 +55,12 @@ def backup(
     credentials: Credentials = "",
 ) -> None:
     """Keep every stream and bucket in files, while the bus goes on."""
-    import asyncio
+    from services.core.bus import save_stream
 
-    from services.cli.connections import bus_settings, open_bus
-    from services.core.bus import save_stream, stream_configs
+    def save(bus: Bus, stream: str) -> Awaitable[int]:
+        return save_stream(bus, stream, folder / stream)
 
-    settings = bus_settings(nats, credentials)
-
-    async def run() -> None:
-        async with open_bus(settings, role="admin", name="bus-backup") as bus:
-            for config in stream_configs(1):
-                last = await save_stream(bus, str(config.name), folder / str(config.name))
-                typer.echo(f"{config.name}: kept up to message {last}")
-
-    asyncio.run(run())
+    _copy_streams(save, "kept", nats, credentials, name="bus-backup")
 
 
 @app.command()
@@ -77,18 +73,30 @@ def restore(
 
     Sequence numbers stay the same. The bus must be empty.
     """
+    from services.core.bus import restore_stream
+
+    def put_back(bus: Bus, stream: str) -> Awaitable[int]:
+        return restore_stream(bus, folder / stream)
+
+    _copy_streams(put_back, "restored", nats, credentials, name="bus-restore")
+
+
+def _copy_streams(
+    copy: Callable[[Bus, str], Awaitable[int]], done: str, nats: str, credentials: str, *, name: str
+) -> None:
+    """Copy stream after stream; ``copy`` returns the sequence of the last message."""
     import asyncio
 
     from services.cli.connections import bus_settings, open_bus
-    from services.core.bus import restore_stream, stream_configs
+    from services.core.bus import stream_configs
 
     settings = bus_settings(nats, credentials)
 
     async def run() -> None:
-        async with open_bus(settings, role="admin", name="bus-restore") as bus:
+        async with open_bus(settings, role="admin", name=name) as bus:
             for config in stream_configs(1):
-                last = await restore_stream(bus, folder / str(config.name))
-                typer.echo(f"{config.name}: restored up to message {last}")
+                last = await copy(bus, str(config.name))
+                typer.echo(f"{config.name}: {done} up to message {last}")
 
     asyncio.run(run())
 

@@ -43,7 +43,7 @@ def exchange(
 
 def _summarise(files: list[Path], register: Path | None, *, as_json: bool, skip_bad: bool, span_days: float) -> None:
     from services.cli.render.exchange import exchange_table, exchange_totals
-    from services.cli.render.output import new_console
+    from services.cli.render.format import new_console
     from services.collector.offline import digest_logs
     from services.core.codec import summary_to_json
     from services.register.attribution import Attributor
@@ -64,7 +64,7 @@ def _summarise(files: list[Path], register: Path | None, *, as_json: bool, skip_
 
 def _ask_api(window: int, api: str, *, as_json: bool) -> None:
     from services.cli.api_client import open_client
-    from services.cli.render.output import new_console, print_message
+    from services.cli.render.format import new_console, print_message
     from services.cli.render.traffic import traffic_tables
 
     with open_client(api) as client:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC
-from math import inf
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from services.cli.commands.options import Credentials, Nats
-from services.cli.moments import parse_moment
 from services.core.errors import SettingsError
 
 __all__ = ["dump", "score"]
@@ -51,19 +48,21 @@ def score(
     With --sensitivity: ranks and rank bands of all agencies in one window, and what moves them. --json then gives that
     window's Indicators, with rank_band set, and after them one line with the Sensitivity.
     """
-    from services.cli.offline_score import OfflineEvidence, print_rankings, print_scores, print_structures
+    from services.cli.offline_score import run
 
     if structure and sensitivity:
         raise SettingsError("--structure and --sensitivity are two answers: ask for one at a time")
-    evidence = OfflineEvidence.read(
-        register, [*measurements, *(files or [])], exchanges or [], at=at or "", sequence=sequence, timings=sensitivity
+    run(
+        register,
+        [*measurements, *(files or [])],
+        exchanges or [],
+        window=window,
+        at=at or "",
+        sequence=sequence,
+        structure=structure,
+        sensitivity=sensitivity,
+        as_json=as_json,
     )
-    if structure:
-        print_structures(evidence, window, as_json=as_json)
-    elif sensitivity:
-        print_rankings(evidence, window, as_json=as_json)
-    else:
-        print_scores(evidence, window, as_json=as_json)
 
 
 def dump(
@@ -85,12 +84,4 @@ def dump(
     from services.cli.connections import bus_settings
     from services.cli.dump import print_stream
 
-    begin, end = parse_moment(since or "", UTC), parse_moment(until or "", UTC)
-    asyncio.run(
-        print_stream(
-            what,
-            bus_settings(nats, credentials),
-            begin=-inf if begin is None else begin,
-            end=inf if end is None else end,
-        )
-    )
+    asyncio.run(print_stream(what, bus_settings(nats, credentials), since=since or "", until=until or ""))

@@ -8,7 +8,7 @@ from datetime import datetime, tzinfo
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from peyvand.v1 import block_pb2, indicator_service_pb2, measurement_pb2
@@ -103,10 +103,10 @@ def _exchanges(volume: block_pb2.ExchangeVolume, zone: tzinfo) -> Text:
 
 
 def _table(title: str, *headings: str) -> Table:
-    table = new_table(title or None)
-    for heading in headings:
-        table.add_column(heading, justify="right" if heading in _NUMBERS else "left", overflow="fold")
-    return table
+    columns = (
+        Column(heading, justify="right" if heading in _NUMBERS else "left", overflow="fold") for heading in headings
+    )
+    return new_table(title or None, *columns)
 
 
 def _bar(row: measurement_pb2.Measurement) -> Text:

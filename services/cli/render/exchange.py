@@ -63,7 +63,7 @@ def exchange_table(summaries: Iterable[ExchangeSummary]) -> Table:
     total = _Row()
     for row in rows.values():
         total.add(row)
-    table = new_table(gap=1, footer=bool(rows))
+    table = new_table(None, gap=1, footer=bool(rows))
     table.add_column("consumer → provider\nclient → X-Road service, link", footer="total", overflow="fold", ratio=1)
     names = ("count", "ok", "failed: bus /\nprovider", "one\nside", "50 / 95 %\n≤ ms")
     for name, footer in zip(names, total.cells(), strict=True):

@@ -1,17 +1,24 @@
-"""Numbers, times and tables as every command writes them. Pure: values in, text or an empty table out."""
+"""How every command reads times and writes numbers, times, tables and JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from datetime import datetime, tzinfo
 from decimal import Decimal
 from itertools import pairwise
+from typing import Any
 
+import typer
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich import box
-from rich.table import Table
+from rich.console import Console, RenderableType
+from rich.table import Column, Table
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
+from services.core.errors import SettingsError
 from services.core.model import LOSS_STAGES
 
 __all__ = [
@@ -19,15 +26,22 @@ __all__ = [
     "gain",
     "largest_loss",
     "mean_cells",
+    "new_console",
     "new_table",
+    "number",
+    "parse_moment",
     "percent",
     "point",
     "points",
+    "print_message",
     "share_range",
+    "show",
     "sparkline",
     "stage_name",
+    "text",
     "when",
     "window",
+    "word",
 ]
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -102,9 +116,25 @@ def sparkline(values: Sequence[float | None]) -> str:
     return "".join(" " if value is None else _BARS[round((value - low) / (high - low) * top)] for value in values)
 
 
-def new_table(title: str | None = None, *, gap: int = 2, footer: bool = False) -> Table:
+def word(heading: str = "") -> Column:
+    """A column that is never wrapped."""
+    return Column(heading, no_wrap=True)
+
+
+def text(heading: str = "", *, ratio: int | None = None) -> Column:
+    """A column that is folded where it is too long."""
+    return Column(heading, overflow="fold", ratio=ratio)
+
+
+def number(heading: str = "") -> Column:
+    """A right-justified column that is never wrapped."""
+    return Column(heading, justify="right", no_wrap=True)
+
+
+def new_table(title: str | None, *columns: Column, gap: int = 2, footer: bool = False) -> Table:
     """Return a table without lines between columns, ``gap`` apart, so that ids and numbers fit side by side in 80 columns."""
     return Table(
+        *columns,
         title=title,
         title_justify="left",
         box=box.SIMPLE_HEAD,
@@ -112,3 +142,43 @@ def new_table(title: str | None = None, *, gap: int = 2, footer: bool = False) -
         padding=(0, gap - 1, 0, 0),
         show_footer=footer,
     )
+
+
+def parse_moment(text: str, zone: tzinfo) -> float | None:
+    """Return a day or time in ISO 8601 as epoch seconds, in ``zone`` unless it has an offset; None for "".
+
+    Raises SettingsError when it is neither.
+    """
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise SettingsError(f"`{text}` is neither a day (2026-03-21) nor a time (2026-03-21T08:00+03:30)") from error
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()
+
+
+def new_console() -> Console:
+    """Return a console on stdout that colours nothing by itself."""
+    return Console(highlight=False)
+
+
+def show(message: Message, as_json: bool, view: Callable[[], RenderableType]) -> None:
+    """Print a message as JSON, or its view on a console."""
+    if as_json:
+        print_message(message)
+    else:
+        new_console().print(view())
+
+
+def print_message(message: Message, **more: Message | None) -> None:
+    """Print a message as one line of JSON, its fields named as in the contract.
+
+    ``more`` are fields beside its own; those that are None are left out.
+    """
+    fields = _fields(message) | {name: _fields(other) for name, other in more.items() if other is not None}
+    typer.echo(json.dumps(fields, ensure_ascii=False))
+
+
+def _fields(message: Message) -> dict[str, Any]:
+    return MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)

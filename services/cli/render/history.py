@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from peyvand.v1 import indicator_pb2
-from services.cli.render.format import bounds, mean_cells, new_table, percent, point, sparkline
+from services.cli.render.format import bounds, mean_cells, new_table, number, percent, point, sparkline, word
 from services.cli.render.indicators import provenance
 from services.core.model import IndicatorKind
 
@@ -56,9 +56,8 @@ def _days(indicators: Sequence[indicator_pb2.Indicator], zone: tzinfo) -> Table:
     title = "The last of each day, newest first"
     if len(days) > _MAX_ROWS:
         title += f" ({_MAX_ROWS} of {len(days)} days; --json has all)"
-    table = new_table(title)
-    for heading in ("day", "at", "index", "bounds", "known", "change", "register"):
-        table.add_column(heading, justify="left" if heading in ("day", "register") else "right", no_wrap=True)
+    numbers = map(number, ("at", "index", "bounds", "known", "change"))
+    table = new_table(title, word("day"), *numbers, word("register"))
     for row, day in enumerate(days[:_MAX_ROWS]):
         indicator = last_of_day[day]
         table.add_row(

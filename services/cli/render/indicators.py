@@ -16,12 +16,15 @@ from services.cli.render.format import (
     gain,
     largest_loss,
     new_table,
+    number,
     percent,
     point,
     points,
     share_range,
     stage_name,
+    text,
     window,
+    word,
 )
 from services.core.model import LOSS_STAGES, IndicatorKind
 
@@ -40,20 +43,9 @@ _VERSION_CHARACTERS = 12
 
 def indicator_table(indicators: Sequence[indicator_pb2.Indicator], title: str) -> Table:
     """Return a row per indicator: point, interval, bounds, known share, strict share and links, and the level of services."""
-    table = new_table(title, gap=1)
-    table.add_column("id", overflow="fold")
     levels = any(indicator.HasField("level") for indicator in indicators)
-    for heading in (
-        "index",
-        "interval",
-        "bounds",
-        "known",
-        "strict",
-        "links",
-        "absent",
-        *(["level"] if levels else []),
-    ):
-        table.add_column(heading, justify="right", no_wrap=True)
+    headings = ("index", "interval", "bounds", "known", "strict", "links", "absent", *(["level"] if levels else []))
+    table = new_table(title, text("id"), *map(number, headings), gap=1)
     for indicator in indicators:
         table.add_row(
             indicator.id,
@@ -123,11 +115,7 @@ def _headline(indicator: indicator_pb2.Indicator) -> Text:
 
 
 def _waterfall(answer: indicator_service_pb2.ExplainIndicatorResponse) -> Table:
-    table = new_table("Where inquiries are lost", gap=1)
-    table.add_column("stage", no_wrap=True)
-    table.add_column("lost", justify="right", no_wrap=True)
-    table.add_column("left", justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
+    table = new_table("Where inquiries are lost", word("stage"), number("lost"), number("left"), word(), gap=1)
     lost = [float(getattr(answer.losses, stage)) for stage in LOSS_STAGES]
     left = answer.estimate + sum(lost)
     table.add_row("required", "", percent(left), _bar(0, left, "bright_black"))
@@ -144,20 +132,16 @@ def _bar(start: float, length: float, style: str) -> Text:
 
 
 def _providers(answer: indicator_service_pb2.ExplainIndicatorResponse) -> Table:
-    table = new_table("Providers at which most is lost", gap=1)
-    table.add_column("provider", overflow="fold")
-    for heading in ("lost", "mostly", "links"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    numbers = map(number, ("lost", "mostly", "links"))
+    table = new_table("Providers at which most is lost", text("provider"), *numbers, gap=1)
     for loss in answer.providers:
         table.add_row(loss.provider, points(loss.loss), stage_name(largest_loss(loss.losses)), str(loss.links))
     return table
 
 
 def _links(answer: indicator_service_pb2.ExplainIndicatorResponse) -> Table:
-    table = new_table("Costliest links", gap=1)
-    table.add_column("link, and who needs what of whom", overflow="fold")
-    for heading in ("gain", "lost", "mostly", "if fixed"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    numbers = map(number, ("gain", "lost", "mostly", "if fixed"))
+    table = new_table("Costliest links", text("link, and who needs what of whom"), *numbers, gap=1)
     for cost in answer.links:
         link = cost.link
         table.add_row(

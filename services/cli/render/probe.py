@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from typing import Final
 
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
+from services.cli.render.format import number, text, word
 from services.core.model import Outcome, Phases, Reason
 from services.prober.assignments import Assignment
 from services.prober.attempt import ProbeResult
@@ -51,13 +52,13 @@ def run_line(run: ProbeRun, width: int, *, narrow: bool = False) -> Text:
     """
     judgement, latency = run.result.judgement, run.result.observation.latency
     took = "-" if latency is None else _milliseconds(latency)
-    text = Text(f"{run.assignment.target.id:<{width}}  ")
-    text.append(f"{judgement.outcome.name:<13}", style=_STYLES.get(judgement.outcome, "red"))
+    line = Text(f"{run.assignment.target.id:<{width}}  ")
+    line.append(f"{judgement.outcome.name:<13}", style=_STYLES.get(judgement.outcome, "red"))
     detail = f": {judgement.detail}" if judgement.detail else ""
     reason = "" if judgement.outcome is Outcome.OK else f"{judgement.reason.name}{detail}  "
-    text.append(f"  {reason}" if narrow else f"  {took:>10}  {reason}")
-    text.append(run.parties, style="dim")
-    return text
+    line.append(f"  {reason}" if narrow else f"  {took:>10}  {reason}")
+    line.append(run.parties, style="dim")
+    return line
 
 
 def run_report(run: ProbeRun, width: int) -> RenderableType:
@@ -108,11 +109,7 @@ def _phases(phases: Phases, width: int) -> Table | None:
     if not known:
         return None
     room = min(50, width - 28)
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(justify="right", no_wrap=True)
-    if room > 0:
-        table.add_column(no_wrap=True)
+    table = Table.grid(word(), number(), *([word()] if room > 0 else []), padding=(0, 2, 0, 0))
     before = 0.0
     for name, seconds in known:
         row = [Text(name), Text(_milliseconds(seconds))]
@@ -179,9 +176,7 @@ def _certificate(facts: CertificateFacts, failure: Failure | None, now: float) -
 
 
 def _grid(facts: Sequence[tuple[str, str]]) -> Table:
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True, style="dim")
-    table.add_column(overflow="fold")
+    table = Table.grid(Column(no_wrap=True, style="dim"), text(), padding=(0, 2, 0, 0))
     for label, value in facts:
         table.add_row(label, Text(value))
     return table
@@ -190,17 +185,15 @@ def _grid(facts: Sequence[tuple[str, str]]) -> Table:
 def _step(number: int, name: str, observed: Observation, results: Sequence[CheckResult]) -> Text:
     failed = any(result.verdict is Verdict.FAILED for result in results)
     mark, style = _MARKS[Verdict.FAILED if failed else Verdict.PASSED]
-    text = Text.assemble((mark, style), " ", (f"step {number}: {name}", "bold"))
+    line = Text.assemble((mark, style), " ", (f"step {number}: {name}", "bold"))
     facts = [_milliseconds(observed.latency)] if observed.latency is not None else []
     facts += [f"status {observed.status}"] if observed.status else []
     facts += [f"{observed.redirects} redirect{'s' * (observed.redirects != 1)}"] if observed.redirects else []
-    return text.append(f"  {', '.join(facts)}")
+    return line.append(f"  {', '.join(facts)}")
 
 
 def _checks(results: Sequence[CheckResult], indent: int = 0) -> Table:
-    table = Table.grid(padding=(0, 1, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    table = Table.grid(word(), text(), padding=(0, 1, 0, 0))
     for result in results:
         mark, style = _MARKS[result.verdict]
         what = Text(result.what, style="dim" if result.verdict is Verdict.NOT_JUDGED else "")

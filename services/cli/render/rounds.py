@@ -10,13 +10,13 @@ from collections.abc import Iterator
 
 from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from peyvand.v1 import indicator_pb2, register_pb2, register_service_pb2
-from services.cli.render.format import percent, share_range
+from services.cli.render.format import number, percent, share_range, text, word
 
-__all__ = ["rounds_tables", "three_bars_table"]
+__all__ = ["rounds_answer", "three_bars_table"]
 
 _UNSTATED = "not stated"
 _BAR_CELLS = 40
@@ -24,24 +24,25 @@ _ISOLATE, _POP = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
 _DISCLAIMER = "Scores are quoted as announced; no weighting is known or claimed to reproduce them."
 
 
-def rounds_tables(answer: register_service_pb2.ListEvaluationRoundsResponse) -> Group:
-    """Return scores per round, growth between rounds, and what each round announced."""
+def rounds_answer(
+    answer: register_service_pb2.ListEvaluationRoundsResponse, three_bars: indicator_pb2.ThreeBars | None
+) -> Group:
+    """Return scores per round, growth between rounds, what each round announced, and the three bars."""
+    bars = [] if three_bars is None else [three_bars_table(three_bars)]
     if not answer.rounds:
-        return Group(Text("The register in force lists no official rounds (evaluation_rounds.yaml)."))
+        return Group(Text("The register in force lists no official rounds (evaluation_rounds.yaml)."), *bars)
     parts: list[RenderableType] = [Text(answer.note, "yellow")] if answer.note else []
     parts += [_scores(answer), _growth(answer)]
     parts += [part for each in answer.rounds for part in _announced(each)]
-    return Group(*parts, Text(_DISCLAIMER, "dim"))
+    return Group(*parts, Text(_DISCLAIMER, "dim"), *bars)
 
 
 def _scores(answer: register_service_pb2.ListEvaluationRoundsResponse) -> Table:
     rounds = answer.rounds
     title = f"Official rounds ({answer.country}), percent"
-    table = Table(title=title, title_justify="left", pad_edge=False, box=box.SIMPLE_HEAD)
-    table.add_column("", no_wrap=True)
-    for each in rounds:
-        table.add_column(f"round {each.round}" + (f"\n{each.held}" if each.held else ""), justify="right")
-    table.add_column("")
+    headings = (f"round {each.round}" + (f"\n{each.held}" if each.held else "") for each in rounds)
+    columns = word(), *(Column(heading, justify="right") for heading in headings), Column()
+    table = Table(*columns, title=title, title_justify="left", pad_edge=False, box=box.SIMPLE_HEAD)
     table.add_row("agencies", *(_number(each, "agencies", "{:,}") for each in rounds))
     table.add_row("services", *(_number(each, "services_and_subservices", "{:,}") for each in rounds))
     table.add_row("overall", *(_number(each, "overall_percent", "{:g}") for each in rounds))
@@ -63,11 +64,9 @@ def _growth(answer: register_service_pb2.ListEvaluationRoundsResponse) -> Render
     if not answer.growth:
         return Text("No two rounds state the same score, so no growth between them can be told.", "dim")
     names = {dimension.id: dimension.name_en or dimension.id for dimension in answer.dimensions}
-    table = Table(title="Growth between rounds that state a score", title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("", no_wrap=True)
-    table.add_column("rounds", no_wrap=True)
-    table.add_column("points", justify="right", no_wrap=True)
-    table.add_column("percent", justify="right", no_wrap=True)
+    columns = word(), word("rounds"), number("points"), number("percent")
+    title = "Growth between rounds that state a score"
+    table = Table(*columns, title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for growth in answer.growth:
         table.add_row(
             names.get(growth.dimension, "overall"),
@@ -81,10 +80,9 @@ def _growth(answer: register_service_pb2.ListEvaluationRoundsResponse) -> Render
 def _announced(each: register_pb2.EvaluationRound) -> Iterator[RenderableType]:
     if each.announced_top_agencies:
         title = f"Round {each.round}: announced at the top, in no stated order"
-        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-        table.add_column("in the register", no_wrap=True)
-        table.add_column("announced as")
-        table.add_column("")
+        table = Table(
+            word("in the register"), "announced as", "", title=title, title_justify="left", box=box.SIMPLE_HEAD
+        )
         for named in each.announced_top_agencies:
             table.add_row(named.agency or "-", named.name_en, _persian(named.name_fa))
         yield table
@@ -93,17 +91,14 @@ def _announced(each: register_pb2.EvaluationRound) -> Iterator[RenderableType]:
         ("next step", [each.stated_next_step] if each.stated_next_step else []),
         ("concerns", each.stated_concerns),
     ):
-        for text in texts:
-            yield Text(f"Round {each.round}, {heading}: {text}")
+        for sentence in texts:
+            yield Text(f"Round {each.round}, {heading}: {sentence}")
 
 
 def three_bars_table(three_bars: indicator_pb2.ThreeBars) -> Table:
     """Return official, declared and measured share: side by side, never merged."""
-    table = Table(title="Three bars, side by side and never merged", title_justify="left", box=None, show_header=False)
-    table.add_column("", no_wrap=True)
-    table.add_column("", justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    table.add_column("", overflow="fold")
+    title = "Three bars, side by side and never merged"
+    table = Table(word(), number(), word(), text(), title=title, title_justify="left", box=None, show_header=False)
     official = three_bars.official if three_bars.HasField("official") else None
     measured = three_bars.measured if three_bars.HasField("measured") else None
     name = three_bars.official_round

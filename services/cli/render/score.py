@@ -8,10 +8,10 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
-from services.cli.render.format import stage_name
+from services.cli.render.format import stage_name, text
 from services.core import codec
 from services.core.codec import ExchangeVolume
 from services.core.model import LOSS_STAGES, Indicator, IndicatorKind, RankSensitivity, Register, Sensitivity
@@ -88,11 +88,8 @@ def sensitivity_json(snapshot: Snapshot, rankings: Sequence[Ranking]) -> Iterato
 
 
 def _table(first: str, *numbers: str) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column(first, overflow="fold")
-    for heading in numbers:
-        table.add_column(heading, justify="right")
-    return table
+    columns = (Column(heading, justify="right") for heading in numbers)
+    return Table(text(first), *columns, box=None, pad_edge=False)
 
 
 def _add_section(table: Table, kind: IndicatorKind, rows: Sequence[Indicator]) -> None:
@@ -116,9 +113,8 @@ def _add_section(table: Table, kind: IndicatorKind, rows: Sequence[Indicator]) -
 
 
 def _exchanges(volumes: Iterable[ExchangeVolume]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("exchanges", "of", "count", "ok", "bus failed", "provider failed"):
-        table.add_column(heading, justify="left" if heading in ("exchanges", "of") else "right")
+    counts = (Column(heading, justify="right") for heading in ("count", "ok", "bus failed", "provider failed"))
+    table = Table("exchanges", "of", *counts, box=None, pad_edge=False)
     for volume in volumes:
         numbers = (volume.count, volume.ok, volume.bus_failures, volume.provider_failures)
         meta = " (meta services)" if volume.meta else ""
@@ -142,18 +138,15 @@ def _ranks(snapshot: Snapshot, ranking: Ranking, window: int) -> Table:
 
 
 def _switches(moved: RankSensitivity) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("switch", "states"):
-        table.add_column(heading)
-    for heading in ("total order", "±", "first order", "±"):
-        table.add_column(heading, justify="right")
+    numbers = (Column(heading, justify="right") for heading in ("total order", "±", "first order", "±"))
+    table = Table("switch", "states", *numbers, box=None, pad_edge=False)
     for switch in moved.switches:
-        numbers = (switch.total_order, switch.total_order_error, switch.first_order, switch.first_order_error)
+        orders = (switch.total_order, switch.total_order_error, switch.first_order, switch.first_order_error)
         applies = len(switch.states) > 1
         table.add_row(
             switch.switch,
             ", ".join(switch.states) if applies else "does not apply",
-            *(f"{number:.3f}" if applies else "" for number in numbers),
+            *(f"{order:.3f}" if applies else "" for order in orders),
         )
     return table
 

@@ -7,16 +7,22 @@ from collections.abc import Iterable
 from datetime import tzinfo
 
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
-from services.cli.render.format import new_table, percent, share_range, window
+from services.cli.render.format import new_table, number, percent, share_range, text, window, word
+from services.cli.render.rounds import three_bars_table
 
-__all__ = ["structure_tables", "tabulation_table"]
+__all__ = ["structure_answer", "structure_tables", "tabulation_table"]
 
 _MAX_ROWS = 10
 _NONE = "-"
+
+
+def structure_answer(answer: indicator_service_pb2.GetStructureResponse, zone: tzinfo) -> Group:
+    """Return the structure, and the three bars below it."""
+    return Group(structure_tables(answer.structure, zone), three_bars_table(answer.three_bars))
 
 
 def structure_tables(structure: indicator_pb2.Structure, zone: tzinfo) -> Group:
@@ -30,10 +36,7 @@ def structure_tables(structure: indicator_pb2.Structure, zone: tzinfo) -> Group:
 
 
 def _measures(structure: indicator_pb2.Structure) -> Table:
-    table = new_table("How the agencies hang together")
-    table.add_column("measure", no_wrap=True)
-    table.add_column("", justify="right", no_wrap=True)
-    table.add_column("meaning", overflow="fold")
+    table = new_table("How the agencies hang together", word("measure"), number(), text("meaning"))
     on_paper = f"{structure.pairs_absent} on paper only, {structure.pairs_unknown} unknown"
     table.add_row(
         "pair coverage",
@@ -74,9 +77,7 @@ def _weakest(structure: indicator_pb2.Structure) -> str:
 
 
 def _islands(structure: indicator_pb2.Structure) -> Table:
-    table = new_table(_cut("Islands", len(structure.islands)))
-    table.add_column("agencies", justify="right", no_wrap=True)
-    table.add_column("which", overflow="fold")
+    table = new_table(_cut("Islands", len(structure.islands)), number("agencies"), text("which"))
     for island in structure.islands[:_MAX_ROWS]:
         names = ", ".join(island.agencies[:_MAX_ROWS])
         more = len(island.agencies) - _MAX_ROWS
@@ -85,10 +86,9 @@ def _islands(structure: indicator_pb2.Structure) -> Table:
 
 
 def _providers(roles: Iterable[indicator_pb2.ProviderRole], of: int) -> Table:
-    table = new_table(_cut("Providers by what is lost there", of))
-    table.add_column("provider", overflow="fold")
-    for heading in ("links", "weight", "lost", "strict share if it failed"):
-        table.add_column(heading, justify="right", no_wrap=heading != "strict share if it failed")
+    numbers = map(number, ("links", "weight", "lost"))
+    strict = Column("strict share if it failed", justify="right")
+    table = new_table(_cut("Providers by what is lost there", of), text("provider"), *numbers, strict)
     for role in roles:
         table.add_row(
             role.provider,
@@ -105,11 +105,9 @@ def tabulation_table(answer: indicator_service_pb2.TabulateIndicatorsResponse, a
 
     Times are in ``zone``, the policy's timezone.
     """
-    table = new_table(f"Index by {attribute}", gap=1)
+    headings = ("index", "bounds", "agencies", "services", "links", "per\nservice", "on\npaper", "levels 0-4")
+    table = new_table(f"Index by {attribute}", text(attribute), *map(number, headings), gap=1)
     table.show_edge = False  # saves two columns
-    table.add_column(attribute, overflow="fold")
-    for heading in ("index", "bounds", "agencies", "services", "links", "per\nservice", "on\npaper", "levels 0-4"):
-        table.add_column(heading, justify="right", no_wrap=True)
     for group in answer.groups:
         table.add_row(_name(group), *_group(group))
     table.add_section()
@@ -144,8 +142,8 @@ def _cut(title: str, number: int) -> str:
 
 def _bounded(lower: float, upper: float) -> str:
     """A share, as a range where unknown pairs keep its bounds apart."""
-    text = percent(lower)
-    return text if text == percent(upper) else share_range(lower, upper)
+    share = percent(lower)
+    return share if share == percent(upper) else share_range(lower, upper)
 
 
 def _share(value: float) -> str:

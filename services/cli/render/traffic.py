@@ -7,11 +7,11 @@ from datetime import datetime, tzinfo
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from peyvand.v1 import indicator_service_pb2, reconciliation_pb2
-from services.cli.render.format import new_table, percent, window
+from services.cli.render.format import new_table, number, percent, text, window
 from services.indicator.exchanges import AGREEMENT_DAYS, CHANCE, SILENCE_DAYS, VOLUME_WEEKS
 
 __all__ = ["NEEDED_DAYS", "reconciliation_lines", "traffic_tables"]
@@ -108,10 +108,7 @@ def reconciliation_lines(link: reconciliation_pb2.Reconciliation, zone: tzinfo) 
 
 
 def _undeclared(traffic: reconciliation_pb2.Traffic) -> Table:
-    table = new_table()
-    table.add_column("consumer → provider", overflow="fold")
-    for heading in ("exchanges", "ok"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    table = new_table(None, text("consumer → provider"), number("exchanges"), number("ok"))
     for pair in traffic.undeclared[:_MAX_ROWS]:
         table.add_row(Text(f"{pair.consumer} → {pair.provider}"), f"{pair.exchanges:,}", f"{pair.ok:,}")
     if traffic.undeclared_pairs > _MAX_ROWS:
@@ -121,11 +118,7 @@ def _undeclared(traffic: reconciliation_pb2.Traffic) -> Table:
 
 def _links(links: Sequence[indicator_service_pb2.LinkStatus], zone: tzinfo) -> Table:
     """Return a row per link: exchanges are those of the window, the last may lie before it."""
-    table = new_table()
-    table.add_column("link", overflow="fold")
-    table.add_column("exchanges", justify="right", no_wrap=True)
-    table.add_column("last one\nbetween")
-    table.add_column("what", overflow="fold", ratio=1)
+    table = new_table(None, text("link"), number("exchanges"), Column("last one\nbetween"), text("what", ratio=1))
     for status in links:
         link = status.reconciliation
         findings = [

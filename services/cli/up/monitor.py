@@ -63,13 +63,11 @@ class Monitor:
         console = Console()
         as_lines = not console.is_terminal
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._measure_rate())
-            tasks.create_task(self._follow_late(as_lines=as_lines))
+            tasks.create_task(self._follow_metrics(as_lines=as_lines))
             tasks.create_task(self._follow(as_lines=as_lines))
             if as_lines:
                 print(self._waiting_for(register), flush=True)
                 return
-            tasks.create_task(self._follow_exchanges())
             with Live(console=console, auto_refresh=False) as live:
                 while True:
                     live.update(system_panel(self._state(register)), refresh=True)
@@ -138,36 +136,27 @@ class Monitor:
             structure = await api.GetStructure(messages.GetStructureRequest(), timeout=_TIMEOUT_SECONDS)
             self._three_bars = structure.three_bars
 
-    async def _measure_rate(self) -> None:
-        """Compute probes per second from the prober's counter."""
+    async def _follow_metrics(self, *, as_lines: bool) -> None:
+        """Follow counters of the components for ever: probes, exchanges, and measurements that came too late."""
         while True:
-            await asyncio.sleep(_SCRAPE_SECONDS)
-            try:
-                (count,) = await self._read("prober", _PROBES)
-            except OSError:
-                continue
-            before, when = self._probes
-            now = time.monotonic()
-            if when and count >= before:
-                newest = (count - before) / (now - when)
-                self._rate = newest if self._rate is None else (1 - _SMOOTHING) * self._rate + _SMOOTHING * newest
-            self._probes = (count, now)
-
-    async def _follow_exchanges(self) -> None:
-        while True:
+            with suppress(OSError):
+                (late,) = await self._read("scorer", _LATE)
+                if as_lines and late > self._late:
+                    print(late_note(int(late)), flush=True)
+                self._late = int(late)
             with suppress(OSError):
                 self._exchanges = ExchangeCounts(*map(int, await self._read("collector", *_EXCHANGES)))
+            with suppress(OSError):
+                self._update_rate(*await self._read("prober", _PROBES))
             await asyncio.sleep(_SCRAPE_SECONDS)
 
-    async def _follow_late(self, *, as_lines: bool) -> None:
-        """Follow how many measurements came too late to count."""
-        while True:
-            with suppress(OSError):
-                (count,) = await self._read("scorer", _LATE)
-                if as_lines and count > self._late:
-                    print(late_note(int(count)), flush=True)
-                self._late = int(count)
-            await asyncio.sleep(_SCRAPE_SECONDS)
+    def _update_rate(self, count: float) -> None:
+        """Compute probes per second from the prober's counter, smoothed."""
+        (before, when), now = self._probes, time.monotonic()
+        if when and count >= before:
+            newest = (count - before) / (now - when)
+            self._rate = newest if self._rate is None else (1 - _SMOOTHING) * self._rate + _SMOOTHING * newest
+        self._probes = (count, now)
 
     async def _read(self, component: str, *names: str) -> list[float]:
         """Return the sum over all series of each of these metrics of a component."""

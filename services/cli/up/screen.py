@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from rich import box
 from rich.console import Group, RenderableType
 from rich.panel import Panel
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
-from services.cli.render.format import bounds, gain, largest_loss, percent, point, sparkline
+from services.cli.render.format import bounds, gain, largest_loss, number, percent, point, sparkline, word
 from services.core.model import LOSS_STAGES
 
 __all__ = ["ExchangeCounts", "SystemState", "late_note", "slot_line", "system_panel"]
@@ -122,25 +122,24 @@ def _three_bars(three_bars: indicator_pb2.ThreeBars) -> Text:
 
 
 def _providers(state: SystemState) -> Table:
-    table = Table(title="Worst providers", title_justify="left", expand=True, box=box.SIMPLE_HEAD)
-    table.add_column("provider", ratio=3, no_wrap=True)
-    for heading in ("index", "bounds", "links"):
-        table.add_column(heading, justify="right")
+    numbers = (Column(heading, justify="right") for heading in ("index", "bounds", "links"))
+    table = _table("Worst providers", Column("provider", ratio=3, no_wrap=True), *numbers)
     for provider in sorted(state.providers, key=lambda provider: (provider.lower, provider.id))[:_MAX_ROWS]:
         table.add_row(provider.id, point(provider), bounds(provider), str(provider.links_required))
     return table
 
 
 def _links(explanation: indicator_service_pb2.ExplainIndicatorResponse) -> Table:
-    table = Table(title="Costliest links", title_justify="left", expand=True, box=box.SIMPLE_HEAD)
-    table.add_column("link", ratio=3, no_wrap=True)
-    table.add_column("gain", justify="right", no_wrap=True)
-    table.add_column("lost at", no_wrap=True)
-    table.add_column("index if fixed", justify="right")
+    name, fixed = Column("link", ratio=3, no_wrap=True), Column("index if fixed", justify="right")
+    table = _table("Costliest links", name, number("gain"), word("lost at"), fixed)
     for cost in explanation.links[:_MAX_ROWS]:
         lost = "still on paper" if cost.link.absent else largest_loss(cost.losses)
         table.add_row(cost.link.id, gain(cost, explanation.estimate), lost, percent(cost.index_if_fixed))
     return table
+
+
+def _table(title: str, *columns: Column) -> Table:
+    return Table(*columns, title=title, title_justify="left", expand=True, box=box.SIMPLE_HEAD)
 
 
 def _rate(probes_per_second: float | None) -> str:

@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from peyvand.v1 import indicator_service_pb2
-from services.cli.commands import COMPONENTS, app
+from services.cli.__main__ import COMPONENTS, app
 from services.cli.commands.ask import ATTRIBUTES
 from services.cli.commands.options import KINDS
 from services.cli.commands.register import IMPORTED

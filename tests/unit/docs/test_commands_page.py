@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from services.cli.commands import COMPONENTS
+from services.cli.__main__ import COMPONENTS
 from tests.support.commands import _command, faults
 from tests.support.paths import ROOT
 

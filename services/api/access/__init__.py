@@ -1,1 +1,1 @@
-"""TODO-FACE."""
+"""Who may call what: roles by certificate, rules by method, and TLS of the server."""

@@ -37,32 +37,8 @@ def not_visible(caller: Caller) -> NotVisibleError:
     )
 
 
-def _everybody(_: Caller, __: ReadModel, ___: Any) -> bool:
-    return True
-
-
-def _entity(caller: Caller, model: ReadModel, request: Any) -> bool:
-    return _sees(caller, model, request.kind, (request.id,))
-
-
-def _entities(caller: Caller, model: ReadModel, request: Any) -> bool:
-    return _kind(caller, model, request) and _sees(caller, model, request.kind, request.ids)
-
-
 def _kind(caller: Caller, _: ReadModel, request: Any) -> bool:
     return request.kind not in _KINDS or caller.lists(IndicatorKind(request.kind))
-
-
-def _link(caller: Caller, model: ReadModel, request: Any) -> bool:
-    return _sees(caller, model, IndicatorKind.LINK, (request.link,))
-
-
-def _links(caller: Caller, _: ReadModel, __: Any) -> bool:
-    return caller.lists(IndicatorKind.LINK)
-
-
-def _services(caller: Caller, _: ReadModel, __: Any) -> bool:
-    return caller.lists(IndicatorKind.SERVICE)
 
 
 def _sees(caller: Caller, model: ReadModel, kind: int, ids: Iterable[str]) -> bool:
@@ -72,20 +48,30 @@ def _sees(caller: Caller, model: ReadModel, kind: int, ids: Iterable[str]) -> bo
     return all(caller.sees(IndicatorKind(kind), entity, register) for entity in ids)
 
 
+def _entity(caller: Caller, model: ReadModel, request: Any) -> bool:
+    return _sees(caller, model, request.kind, (request.id,))
+
+
+def _everybody(_: Caller, __: ReadModel, ___: Any) -> bool:
+    return True
+
+
 RULES: Mapping[str, Rule] = {
     "GetIndicator": _entity,
     "ListIndicators": _kind,
     "ExplainIndicator": _entity,
     "GetHistory": _entity,
-    "WatchIndicators": _entities,
+    "WatchIndicators": lambda caller, model, request: (
+        _kind(caller, model, request) and _sees(caller, model, request.kind, request.ids)
+    ),
     "GetStructure": _everybody,
-    "ListLinks": _links,
-    "GetLink": _link,
+    "ListLinks": lambda caller, _, __: caller.lists(IndicatorKind.LINK),
+    "GetLink": lambda caller, model, request: _sees(caller, model, IndicatorKind.LINK, (request.link,)),
     "TabulateIndicators": _everybody,
     "GetTraffic": _everybody,
     "GetRegister": _everybody,
     "ListAgencies": _everybody,
-    "ListServices": _services,
+    "ListServices": lambda caller, _, __: caller.lists(IndicatorKind.SERVICE),
     "ListEvaluationRounds": _everybody,
 }
 """By method; a method without a rule is for auditors alone. Lists leave out what their caller may not see."""

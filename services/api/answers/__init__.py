@@ -1,1 +1,1 @@
-"""TODO-FACE."""
+"""Answers to requests, from the read model and from evidence on the bus."""

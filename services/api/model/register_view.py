@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 
 from services.api.errors import InvalidRequestError, UnknownEntityError
@@ -98,69 +98,56 @@ class RegisterView:
 
     def knows(self, kind: IndicatorKind, entity: str) -> bool:
         """Whether the register has this entity."""
-        register = self.register
-        match kind:
-            case IndicatorKind.GOVERNMENT:
-                return entity == register.policy.government.id
-            case IndicatorKind.SECTOR:
-                return entity in self.sectors
-            case IndicatorKind.CONSUMER | IndicatorKind.PROVIDER:
-                return entity in register.agencies
-            case IndicatorKind.SERVICE:
-                return entity in register.services
-            case IndicatorKind.LINK:
-                return entity in register.links
-            case IndicatorKind.ENDPOINT:
-                return entity in register.endpoints
+        return entity in self._entities(kind)
 
     def ids(self, kind: IndicatorKind, sector: str = "") -> tuple[str, ...]:
         """Return the sorted ids of a kind, of one sector only unless it is ""."""
         key = kind, sector
         if key not in self._ids:
-            agencies = self.register.agencies
-            self._ids[key] = tuple(
-                sorted(
-                    entity
-                    for entity, owner in self._owners(kind).items()
-                    if not sector or agencies[owner].sector == sector
-                )
-            )
+            agencies, entities = self.register.agencies, self._entities(kind)
+            if sector:
+                entities = [entity for entity in entities if agencies[self._agency(kind, entity)].sector == sector]
+            self._ids[key] = tuple(sorted(entities))
         return self._ids[key]
 
-    def _owners(self, kind: IndicatorKind) -> dict[str, str]:
-        """Return the agency behind each entity of a kind, "" for the government and sectors."""
+    def _entities(self, kind: IndicatorKind) -> Collection[str]:
         register = self.register
         match kind:
             case IndicatorKind.GOVERNMENT:
-                return {register.policy.government.id: ""}
+                return (register.policy.government.id,)
             case IndicatorKind.SECTOR:
-                return dict.fromkeys(self.sectors, "")
+                return self.sectors
             case IndicatorKind.CONSUMER | IndicatorKind.PROVIDER:
-                return {agency: agency for agency in register.agencies}
+                return register.agencies
             case IndicatorKind.SERVICE:
-                return {service.id: service.agency for service in register.services.values()}
+                return register.services
             case IndicatorKind.LINK:
-                return {link.id: register.consumer(link) for link in register.links.values()}
+                return register.links
             case IndicatorKind.ENDPOINT:
-                return {endpoint.id: endpoint.agency for endpoint in register.endpoints.values()}
+                return register.endpoints
+
+    def _agency(self, kind: IndicatorKind, entity: str) -> str:
+        """Return the agency that an entity belongs to, the entity itself where it is none of an agency's."""
+        register = self.register
+        match kind:
+            case IndicatorKind.SERVICE:
+                return register.services[entity].agency
+            case IndicatorKind.LINK:
+                return register.consumer(register.links[entity])
+            case IndicatorKind.ENDPOINT:
+                return register.endpoints[entity].agency
+            case _:
+                return entity
 
     def block_key(self, kind: int, entity: str) -> str | None:
         """Return the key of the block with an entity's indicator, None for an entity that the register does not have."""
-        register = self.register
-        match kind:
-            case IndicatorKind.CONSUMER:
-                return consumer_key(entity)
-            case IndicatorKind.SERVICE:
-                service = register.services.get(entity)
-                return None if service is None else consumer_key(service.agency)
-            case IndicatorKind.LINK:
-                link = register.links.get(entity)
-                return None if link is None else consumer_key(register.consumer(link))
-            case IndicatorKind.ENDPOINT:
-                endpoint = register.endpoints.get(entity)
-                return None if endpoint is None else consumer_key(endpoint.agency)
-            case _:
-                return GOVERNMENT_KEY
+        try:
+            parsed = IndicatorKind(kind)
+            agency = self._agency(parsed, entity)
+        except (ValueError, KeyError):
+            return None
+        above = parsed in (IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR, IndicatorKind.PROVIDER)
+        return GOVERNMENT_KEY if above else consumer_key(agency)
 
     def links(self, *, consumer: str = "", provider: str = "", service: str = "") -> Sequence[str]:
         """Return the sorted ids of the links that match every filter given. Raises RequestError for unknown ids."""

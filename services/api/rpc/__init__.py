@@ -1,1 +1,1 @@
-"""TODO-FACE."""
+"""gRPC: servicers, handlers, and the statuses of errors."""

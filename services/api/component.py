@@ -6,10 +6,8 @@ import asyncio
 import time
 from ipaddress import ip_address
 
-from services.api.access.clients import identifier_from_settings
-from services.api.access.tls import credentials_from_settings
-from services.api.model.feed import Feed
-from services.api.model.read_model import ReadModel
+from services.api.access import credentials_from_settings, identifier_from_settings
+from services.api.model import Feed, ReadModel
 from services.api.server import HealthReporter, running_server
 from services.api.wiring import SERVICE_NAMES, ServerState, handlers
 from services.core.bus import Bus, connect_from_settings

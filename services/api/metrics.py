@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from services.api.answers.blocks import three_bars
-from services.api.answers.link_shares import gather_window
-from services.api.model.read_model import ReadModel
-from services.api.model.register_view import RegisterView
+from services.api.answers import gather_window, three_bars
+from services.api.model import ReadModel, RegisterView
 from services.core.blocks import BlockReader
 from services.core.bus import GOVERNMENT_KEY
 from services.core.metrics import TABLE

@@ -9,17 +9,11 @@ import grpc
 from prometheus_client import CollectorRegistry
 
 from peyvand.v1 import indicator_service_pb2, register_service_pb2
-from services.api.access.roles import UNRESTRICTED, Caller
-from services.api.access.rules import AccessControl
-from services.api.answers.evidence import EvidenceReader
-from services.api.answers.history import HistoryReader
-from services.api.answers.links import LinkAnswers
+from services.api.access import UNRESTRICTED, AccessControl, Caller
+from services.api.answers import EvidenceReader, HistoryReader, LinkAnswers
 from services.api.metrics import ReadModelMetrics
-from services.api.model.read_model import ReadModel
-from services.api.model.watch import WatchHub
-from services.api.rpc.handlers import Context, RequestMetrics, service_handlers
-from services.api.rpc.indicator_service import IndicatorServicer
-from services.api.rpc.register_service import RegisterServicer
+from services.api.model import ReadModel, WatchHub
+from services.api.rpc import Context, IndicatorServicer, RegisterServicer, RequestMetrics, service_handlers
 from services.core import metrics
 from services.core.bus import INDICATOR_BUCKET, INDICATORS, Bus, StoredMessage
 from services.core.errors import BusError

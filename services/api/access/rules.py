@@ -8,7 +8,7 @@ from typing import Any
 
 from services.api.access.roles import Caller
 from services.api.errors import NotVisibleError
-from services.api.model.read_model import ReadModel
+from services.api.model import ReadModel
 from services.core.model import IndicatorKind
 
 __all__ = ["RULES", "AccessControl", "current_caller", "not_visible"]

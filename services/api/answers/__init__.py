@@ -1,1 +1,26 @@
 """Answers to requests, from the read model and from evidence on the bus."""
+
+from services.api.answers.blocks import structure_answer, three_bars, traffic_answer
+from services.api.answers.evidence import EvidenceReader
+from services.api.answers.explanation import Explainer
+from services.api.answers.history import HistoryReader
+from services.api.answers.link_shares import WindowEvidenceCache, gather_window
+from services.api.answers.links import LinkAnswers
+from services.api.answers.register_messages import agency_message, evaluation_message, service_message
+from services.api.answers.tabulation import Tabulator
+
+__all__ = [
+    "EvidenceReader",
+    "Explainer",
+    "HistoryReader",
+    "LinkAnswers",
+    "Tabulator",
+    "WindowEvidenceCache",
+    "agency_message",
+    "evaluation_message",
+    "gather_window",
+    "service_message",
+    "structure_answer",
+    "three_bars",
+    "traffic_answer",
+]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from peyvand.v1 import block_pb2, indicator_pb2, indicator_service_pb2, reconciliation_pb2
 from services.api.errors import InvalidRequestError, UnavailableError
-from services.api.model.read_model import ReadModel
+from services.api.model import ReadModel
 from services.core.blocks import BlockReader
 from services.core.bus import GOVERNMENT_KEY, consumer_key
 from services.core.model import LINK_FINDINGS, IndicatorKind, Link, Register, link_findings
@@ -87,9 +87,7 @@ def structure_answer(model: ReadModel, window_days: int) -> indicator_service_pb
             bars = three_bars(view.register, structure, government)
             return indicator_service_pb2.GetStructureResponse(structure=structure, three_bars=bars)
     raise UnavailableError(
-        "STRUCTURE_UNPUBLISHED",
-        f"no structure over {days} days is published yet: retry later",
-        window_days=str(days),
+        "STRUCTURE_UNPUBLISHED", f"no structure over {days} days is published yet: retry later", window_days=str(days)
     )
 
 

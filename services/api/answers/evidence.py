@@ -15,7 +15,7 @@ from peyvand.v1 import indicator_service_pb2, measurement_pb2, outcome_pb2
 from services.api.answers.blocks import find_volume
 from services.api.answers.link_shares import WindowEvidence
 from services.api.errors import UnavailableError
-from services.api.model.register_view import RegisterView
+from services.api.model import RegisterView
 from services.core.blocks import RecentBlock, SlotBlock, decode_recent, decode_slot_block
 from services.core.bus import consumer_key, recent_key, slot_key
 from services.core.codec import from_micros, to_duration, to_timestamp

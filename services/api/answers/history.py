@@ -16,7 +16,7 @@ from google.protobuf.message import DecodeError
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.api.errors import InvalidRequestError, NotApplicableError, UnavailableError
-from services.api.model.read_model import ReadModel, parse_kind
+from services.api.model import ReadModel, parse_kind
 from services.api.paging import page_size, page_token, token_position
 from services.core.bus import StoredMessage, indicator_subject
 from services.core.codec import from_timestamp
@@ -34,10 +34,7 @@ _MAX_MESSAGES = 500
 _SKEW_SECONDS = 600.0
 """An indicator is stored after its ``as_of``, by clocks that agree to within this."""
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_ALTERNATIVES = {
-    IndicatorKind.LINK: ", or GetLink for its slots of the last 48 hours",
-    IndicatorKind.ENDPOINT: "",
-}
+_ALTERNATIVES = {IndicatorKind.LINK: ", or GetLink for its slots of the last 48 hours", IndicatorKind.ENDPOINT: ""}
 """Kinds without a history, and what to request beside an explanation."""
 
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from services.api.model.read_model import ReadModel
-from services.api.model.register_view import RegisterView
+from services.api.model import ReadModel, RegisterView
 from services.core.blocks import BlockReader
 from services.core.bus import consumer_key
 from services.core.model import LOSS_STAGES, IndicatorKind

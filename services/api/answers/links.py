@@ -8,13 +8,12 @@ from collections.abc import Awaitable, Callable
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from peyvand.v1 import indicator_service_pb2
-from services.api.access.rules import current_caller
+from services.api.access import current_caller
 from services.api.answers.blocks import ReconciliationIndex, find_volume
 from services.api.answers.register_messages import link_message
 from services.api.answers.slots import block_numbers, slot_messages
 from services.api.errors import InvalidRequestError, UnavailableError
-from services.api.model.read_model import ReadModel
-from services.api.model.register_view import RegisterView
+from services.api.model import ReadModel, RegisterView
 from services.api.paging import page_of
 from services.core.blocks import SlotBlock, decode_slot_block
 from services.core.bus import consumer_key, slot_key

@@ -43,9 +43,7 @@ class Tabulator:
         if attribute not in _TEXTS and attribute not in _NUMBERS:
             names = ", ".join(name.rpartition("_")[2].lower() for name, number in _Attribute.items() if number)
             raise InvalidRequestError(
-                "ATTRIBUTE_UNKNOWN",
-                f"attribute {attribute} is none: ask for one of {names}",
-                attribute=str(attribute),
+                "ATTRIBUTE_UNKNOWN", f"attribute {attribute} is none: ask for one of {names}", attribute=str(attribute)
             )
         window = await self._windows.of_window(window_days)
         government = window.blocks.get(GOVERNMENT_KEY)

@@ -1,1 +1,8 @@
 """What the api knows, kept in memory: the register in force, published indicators, and watches of them."""
+
+from services.api.model.feed import Feed
+from services.api.model.read_model import ReadModel, parse_kind
+from services.api.model.register_view import RegisterView
+from services.api.model.watch import WatchHub
+
+__all__ = ["Feed", "ReadModel", "RegisterView", "WatchHub", "parse_kind"]

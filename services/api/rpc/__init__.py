@@ -1,1 +1,7 @@
 """gRPC: servicers, handlers, and the statuses of errors."""
+
+from services.api.rpc.handlers import Context, RequestMetrics, service_handlers
+from services.api.rpc.indicator_service import IndicatorServicer
+from services.api.rpc.register_service import RegisterServicer
+
+__all__ = ["Context", "IndicatorServicer", "RegisterServicer", "RequestMetrics", "service_handlers"]

@@ -16,7 +16,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from prometheus_client import Counter, Histogram
 
-from services.api.access.rules import AccessControl
+from services.api.access import AccessControl
 from services.api.errors import RequestError
 from services.api.rpc.status import abort, code_of
 from services.core.log import Logger

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 
 from peyvand.v1 import indicator_service_pb2
-from services.api.access.roles import PUBLIC_KINDS
-from services.api.access.rules import current_caller, not_visible
-from services.api.answers.blocks import structure_answer, traffic_answer
-from services.api.answers.evidence import EvidenceReader
-from services.api.answers.explanation import Explainer
-from services.api.answers.history import HistoryReader
-from services.api.answers.link_shares import WindowEvidenceCache
-from services.api.answers.links import LinkAnswers
-from services.api.answers.tabulation import Tabulator
+from services.api.access import PUBLIC_KINDS, current_caller, not_visible
+from services.api.answers import (
+    EvidenceReader,
+    Explainer,
+    HistoryReader,
+    LinkAnswers,
+    Tabulator,
+    WindowEvidenceCache,
+    structure_answer,
+    traffic_answer,
+)
 from services.api.errors import InvalidRequestError, UnavailableError
-from services.api.model.read_model import ReadModel, parse_kind
-from services.api.model.watch import WatchHub
+from services.api.model import ReadModel, WatchHub, parse_kind
 from services.api.paging import MAX_SIZE, page_of
 from services.api.rpc.handlers import Context
 from services.core.model import IndicatorKind
@@ -33,13 +34,7 @@ class IndicatorServicer:
     """Answers from memory; a link's slots, evidence and history are read from the bus on demand."""
 
     def __init__(
-        self,
-        model: ReadModel,
-        hub: WatchHub,
-        *,
-        links: LinkAnswers,
-        history: HistoryReader,
-        evidence: EvidenceReader,
+        self, model: ReadModel, hub: WatchHub, *, links: LinkAnswers, history: HistoryReader, evidence: EvidenceReader
     ) -> None:
         self._model = model
         self._hub = hub

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from peyvand.v1 import register_pb2, register_service_pb2
-from services.api.access.rules import current_caller
-from services.api.answers.register_messages import agency_message, evaluation_message, service_message
-from services.api.model.read_model import ReadModel
+from services.api.access import current_caller
+from services.api.answers import agency_message, evaluation_message, service_message
+from services.api.model import ReadModel
 from services.api.paging import page_of
 from services.api.rpc.handlers import Context
 from services.core.codec import to_timestamp

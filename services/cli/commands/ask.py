@@ -7,16 +7,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli.commands.options import (
-    API,
-    KINDS,
-    Address,
-    AsJson,
-    EntityId,
-    EntityKind,
-    Window,
-    check_kind,
-)
+from services.cli.commands.options import API, KINDS, Address, AsJson, EntityId, EntityKind, Window, check_kind
 
 __all__ = ["ATTRIBUTES", "explain", "history", "indicator", "rounds", "structure", "tabulate"]
 

@@ -50,8 +50,7 @@ def check_kind(text: str) -> str:
 
 
 EntityKind = Annotated[
-    str,
-    typer.Argument(metavar="KIND", help=f"One of {', '.join(KINDS)}.", show_default=False, callback=check_kind),
+    str, typer.Argument(metavar="KIND", help=f"One of {', '.join(KINDS)}.", show_default=False, callback=check_kind)
 ]
 EntityId = Annotated[str, typer.Argument(metavar="ID", help="Of what; government needs none.", show_default=False)]
 Window = Annotated[int, typer.Option(min=0, help="Days; 0 is the policy's default window.")]

@@ -56,6 +56,7 @@ class PatientLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         super().__init__(_Selector())
+        _clock.wall_ahead = time.time() - _clock.now()
 
     def time(self) -> float:
         """Seconds of the loop's own clock."""
@@ -68,14 +69,13 @@ def monotonic() -> float:
 
 
 def wall_time() -> float:
-    """As time.time, by the clock of patient loops. It agrees with the machine's clock when `loop_clock` is entered."""
+    """As time.time, by the clock of patient loops. It agrees with the machine's clock when a loop is made."""
     return _clock.now() + _clock.wall_ahead
 
 
 @contextmanager
 def loop_clock(package: str) -> Iterator[None]:
     """Have every module of a package that is loaded read this clock in place of time.monotonic and time.time."""
-    _clock.wall_ahead = time.time() - _clock.now()
     with pytest.MonkeyPatch.context() as patch:
         for name, module in list(sys.modules.items()):
             if name == package or name.startswith(f"{package}."):

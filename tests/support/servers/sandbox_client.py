@@ -6,7 +6,6 @@ import asyncio
 import json
 import ssl
 from dataclasses import dataclass, field
-from time import perf_counter
 from urllib.parse import urlsplit
 
 __all__ = ["Seen", "ask"]
@@ -14,7 +13,7 @@ __all__ = ["Seen", "ask"]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a client saw: ``end`` is refused, tls, hung, closed or answered; ``seconds`` from connecting on."""
+    """What a client saw: ``end`` is refused, tls, hung, closed or answered; ``seconds`` of the loop's clock from connecting on."""
 
     end: str
     seconds: float
@@ -35,7 +34,8 @@ async def ask(
     url: str, *, trust: ssl.SSLContext | None = None, body: bytes = b"", seconds: float, method: str = "GET"
 ) -> Seen:
     """Make one request over a connection of its own."""
-    start = perf_counter()
+    clock = asyncio.get_running_loop().time
+    start = clock()
     parts = urlsplit(url)
     context = trust if parts.scheme == "https" else None
     head = (
@@ -48,17 +48,17 @@ async def ask(
             writer.write(head.encode() + body)
             answer = await reader.read()
     except ssl.SSLCertVerificationError as error:
-        return Seen("tls", perf_counter() - start, detail=error.verify_message)
+        return Seen("tls", clock() - start, detail=error.verify_message)
     except TimeoutError:
-        return Seen("hung", perf_counter() - start)
+        return Seen("hung", clock() - start)
     except ConnectionRefusedError:
-        return Seen("refused", perf_counter() - start)
+        return Seen("refused", clock() - start)
     except ConnectionError as error:
-        return Seen("closed", perf_counter() - start, detail=str(error))
+        return Seen("closed", clock() - start, detail=str(error))
     finally:
         if writer is not None:
             writer.transport.abort()
-    took = perf_counter() - start
+    took = clock() - start
     if not answer:
         return Seen("closed", took)
     top, _, content = answer.partition(b"\r\n\r\n")

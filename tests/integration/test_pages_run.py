@@ -9,8 +9,7 @@ import signal
 import stat
 import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -29,8 +28,8 @@ from tests.support.registers import PROBES, write_register
 from tests.support.servers.authority import Authority
 from tests.support.servers.http_server import Request, answer, serving
 from tests.support.system import COMPONENTS, System
+from tests.support.waiting import DEADLINE, until
 
-DEADLINE = 120.0
 ASKS_THE_API = "explain|indicator|structure|tabulate|rounds|history"
 
 
@@ -77,13 +76,6 @@ def _run(text: str, folder: Path, **more: str) -> str:
     )
     assert ended.returncode == 0, f"{text}\n{ended.stdout}\n{ended.stderr}"
     return ended.stdout
-
-
-def _until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not happen within {DEADLINE:.0f} s"
-        time.sleep(0.05)
 
 
 def _answers(where: str, path: str) -> bool:
@@ -148,7 +140,7 @@ def test_a_first_register_is_read_and_measured(tmp_path: Path) -> None:
     with _started(text, tmp_path) as process:
         for component in ("prober", "scorer", "api"):
             where = f"127.0.0.1:{first + COMPONENTS[component]}"
-            _until(partial(_answers, where, "/metrics"), f"an answer of the {component}'s /metrics")
+            until(partial(_answers, where, "/metrics"), f"an answer of the {component}'s /metrics")
         process.send_signal(signal.SIGINT)
         output = process.communicate(timeout=DEADLINE)[0]
     assert process.returncode == 0, output
@@ -164,7 +156,7 @@ async def test_a_collector_reads_sources_yaml(nats: Nats, tmp_path: Path) -> Non
     settings = {"PEYVAND_NATS": nats.url, "PEYVAND_CREDENTIALS": str(nats.credentials), "PEYVAND_METRICS": where}
     text = "exec " + block("docs/exchange.md: 5. X-Road in ten minutes 1").text
     with _started(text, tmp_path, PEYVAND_STATE=str(tmp_path / "state"), **settings) as process:
-        _until(partial(_answers, where, "/metrics"), "an answer of /metrics")
+        until(partial(_answers, where, "/metrics"), "an answer of /metrics")
         process.terminate()
         output = process.communicate(timeout=DEADLINE)[0]
     assert process.returncode == 0, output
@@ -180,7 +172,7 @@ def test_the_rules_can_be_run_beside_up(tmp_path: Path) -> None:
     text = block("docs/alerts.md: Alerts 1").text.replace("/tmp/", f"{tmp_path}/")
     with _started(f"{text}wait", tmp_path / "rules", PATH=f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"):
         for name, address in where.items():
-            _until(partial(_answers, address, "/-/ready"), f"{name} being ready")
+            until(partial(_answers, address, "/-/ready"), f"{name} being ready")
 
 
 @pytest.fixture

@@ -27,9 +27,9 @@ from tests.support.cases.api_blocks import AS_OF, blocks_of
 from tests.support.paths import ROOT
 from tests.support.registers import write_register
 from tests.support.servers.authority import Authority
+from tests.support.waiting import DEADLINE
 
 PAGE = (ROOT / "docs" / "api.md").read_text("utf-8")
-DEADLINE = 60.0
 
 
 def _blocks(language: str) -> list[str]:

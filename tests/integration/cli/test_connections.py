@@ -14,6 +14,7 @@ from services.core.bus.roles import write_users
 from services.core.errors import BusError
 from services.core.settings import Settings
 from tests.support.ports import free_port
+from tests.support.waiting import DEADLINE
 
 
 async def test_a_bus_that_is_not_there_is_told(
@@ -23,7 +24,7 @@ async def test_a_bus_that_is_not_there_is_told(
     monkeypatch.setattr(connections, "_NOTICE_SECONDS", 0.05)
     write_users(tmp_path)
     settings = Settings(nats=f"nats://127.0.0.1:{free_port()}", credentials=tmp_path)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(DEADLINE):
         with pytest.raises(BusError, match=rf"nothing answered as a bus at {settings.nats} within 1 s: start it"):
             async with connections.open_bus(settings, role="dump", name="dump", patience=1.0):
                 pytest.fail("there is no bus")
@@ -48,9 +49,9 @@ def test_loopback_is_asked_past_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None
         serving.start()
         try:
             address = f"127.0.0.1:{server.server_port}"
-            assert connections.fetch_local(address, "/health", timeout=5) == b"/health"
+            assert connections.fetch_local(address, "/health", timeout=DEADLINE) == b"/health"
             with pytest.raises(OSError, match="503"):
-                connections.fetch_local(address, "/other", timeout=5)
+                connections.fetch_local(address, "/other", timeout=DEADLINE)
         finally:
             server.shutdown()
             serving.join()

@@ -6,7 +6,6 @@ import asyncio
 import json
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -26,8 +25,7 @@ from tests.support.nats import port_of
 from tests.support.ports import free_port
 from tests.support.registers import write_register
 from tests.support.servers.deployed_nats import VANTAGES, Deployed, component, deployed
-
-DEADLINE = 60.0
+from tests.support.waiting import DEADLINE, until
 
 
 @pytest.fixture
@@ -127,11 +125,8 @@ def test_a_component_and_commands_work_over_tls(alone: Deployed, tmp_path: Path)
     )  # fmt: skip
     with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL) as process:
         try:
-            end = time.monotonic() + DEADLINE
-            while not _serving(port):
-                assert process.poll() is None
-                assert time.monotonic() < end
-                time.sleep(0.05)
+            until(lambda: process.poll() is not None or _serving(port), "the prober serves")
+            assert process.poll() is None
         finally:
             process.terminate()
             process.wait(DEADLINE)

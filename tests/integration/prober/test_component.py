@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from time import monotonic, time
+from time import time
 from typing import Any
 
 import pytest
@@ -27,6 +27,12 @@ from services.register.directory.load import load_register
 from tests.support.paths import ROOT
 from tests.support.registers import write_register
 from tests.support.servers.http_server import Request, answer, serving
+from tests.support.waiting import DEADLINE, eventually
+
+TARGETS = {
+    *("birth-tax", "clearance-customs", "clearance-land", "deed-civil", "deed-tax", "permit-tax"),
+    *("transfer-civil", "bus", "portal"),
+}
 
 
 async def _government(request: Request, writer: asyncio.StreamWriter) -> None:
@@ -55,15 +61,14 @@ async def measured(bus: Bus, start: int = 1) -> list[tuple[str, Measurement]]:
     return found
 
 
-async def until(bus: Bus, enough: Callable[[list[Measurement]], bool], seconds: float = 20.0) -> list[Measurement]:
+async def until(bus: Bus, enough: Callable[[list[Measurement]], bool]) -> list[Measurement]:
     """Wait for enough measurements on the bus."""
-    end = monotonic() + seconds
-    while True:
+
+    async def look() -> list[Measurement]:
         rows = [row for _, row in await measured(bus)]
-        if enough(rows):
-            return rows
-        assert monotonic() < end, f"only {len(rows)} measurements came"
-        await asyncio.sleep(0.05)
+        return rows if enough(rows) else []
+
+    return await eventually(look, "enough measurements")
 
 
 def start(nats: Any, data: Path, metrics: int) -> subprocess.Popen[bytes]:
@@ -110,7 +115,7 @@ async def scene(nats: Any, tmp_path: Path) -> AsyncIterator[tuple[Bus, str]]:
 async def stopped(process: subprocess.Popen[bytes]) -> int:
     """Stop the process and return its exit code."""
     process.send_signal(signal.SIGTERM)
-    return await asyncio.to_thread(process.wait, 10)
+    return await asyncio.to_thread(process.wait, DEADLINE)
 
 
 async def _sharing(beats: AsyncIterator[bytes]) -> Heartbeat:
@@ -129,8 +134,15 @@ async def test_a_prober_measures_and_stops_in_order(nats: Any, tmp_path: Path, p
         beat = asyncio.create_task(_sharing(beats))
         process = start(nats, tmp_path / "data", metrics)
         try:
-            rows = await until(bus, lambda rows: len({row.slot_start for row in rows}) >= 4)
-            alive = await asyncio.wait_for(beat, 10)
+            # On a busy machine some probes are late, and some are not made.
+            rows = await until(
+                bus,
+                lambda rows: (
+                    len({row.slot_start for row in rows}) >= 4
+                    and {row.target.id for row in rows if row.reason is Reason.OK} == TARGETS
+                ),
+            )
+            alive = await asyncio.wait_for(beat, DEADLINE)
             assert ask(metrics, "/health") == "SERVING\n"
             exposition = ask(metrics, "/metrics")
             code = await stopped(process)
@@ -140,9 +152,7 @@ async def test_a_prober_measures_and_stops_in_order(nats: Any, tmp_path: Path, p
             await beats.aclose()
         subjects = {subject for subject, _ in await measured(bus)}
     assert code == 0, (tmp_path / "prober.log").read_text()
-    assert {row.reason for row in rows} == {Reason.OK}, rows
-    assert {row.target.id for row in rows} >= {"deed-civil", "clearance-customs", "permit-tax", "bus", "portal"}
-    assert "transfer-customs" not in {row.target.id for row in rows}
+    assert {row.target.id for row in rows} == TARGETS
     agencies = ("civil-registry", "land-registry", "tax-office", "customs")
     assert subjects <= {f"peyvand.v1.measurement.main.{shard_of(agency)}" for agency in agencies}
     assert (alive.prober, alive.targets, alive.register_version) == ("p1", 9, rows[0].register_version)
@@ -158,20 +168,16 @@ async def test_kill_9_and_an_outage_of_the_bus_lose_nothing(nats: Any, tmp_path:
         try:
             await until(bus, lambda rows: len(rows) > 5)
             nats.kill()
-            end = monotonic() + 15
-            while len(list(spool.glob("*.batch"))) < 4:
-                assert monotonic() < end, "nothing was spooled"
-                await asyncio.sleep(0.05)
+            await eventually(lambda: len(list(spool.glob("*.batch"))) >= 4, "batches are spooled")
             process.kill()
             process.wait()
             kept = len(list(spool.glob("*.batch")))
             nats.start()
             again = start(nats, tmp_path / "data", port())
             process = again
-            end = monotonic() + 20
-            while any(int(path.stem) < kept for path in spool.glob("*.batch")):
-                assert monotonic() < end, "the spool was not sent"
-                await asyncio.sleep(0.05)
+            await eventually(
+                lambda: not any(int(path.stem) < kept for path in spool.glob("*.batch")), "the spool is sent"
+            )
             await until(bus, lambda rows: len({row.slot_start for row in rows}) >= 5)
             assert await stopped(again) == 0
         finally:
@@ -191,10 +197,7 @@ async def test_a_prober_without_a_bus_stops_at_once(tmp_path: Path, port: Callab
     metrics = port()
     process = start(nats, tmp_path / "data", metrics)
     try:
-        end = monotonic() + 15
-        while ask(metrics, "/health") != "NOT_SERVING\n":
-            assert monotonic() < end
-            await asyncio.sleep(0.05)
+        await eventually(lambda: ask(metrics, "/health") == "NOT_SERVING\n", "it does not serve")
         assert await stopped(process) == 0
     finally:
         process.kill()

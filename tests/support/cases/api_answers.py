@@ -18,10 +18,10 @@ from peyvand.v1 import indicator_pb2, register_service_pb2
 from peyvand.v1 import indicator_service_pb2 as asked
 from tests.support.nats import Nats
 from tests.support.ports import free_port
+from tests.support.waiting import DEADLINE
 
 __all__ = ["api", "every_answer"]
 
-_SECONDS = 20
 _KINDS = indicator_pb2.IndicatorKind
 
 
@@ -72,12 +72,12 @@ async def _answer(channel: grpc.aio.Channel, method: MethodDescriptor, request: 
     try:
         if method.server_streaming:
             stream: Any = channel.unary_stream(way)
-            call = stream(body, timeout=_SECONDS)
+            call = stream(body, timeout=DEADLINE)
             first: bytes = await call.read()
             call.cancel()
             return first
         unary: Any = channel.unary_unary(way)
-        return bytes(await unary(body, timeout=_SECONDS))
+        return bytes(await unary(body, timeout=DEADLINE))
     except grpc.aio.AioRpcError as error:
         return f"{error.code()} {error.details()} {error.trailing_metadata()}".encode()
 

@@ -17,6 +17,7 @@ from services.core.bus.embedded import find_server
 from services.core.bus.tls import BusEncryption
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
+from tests.support.waiting import DEADLINE
 
 PEYVAND = Path(sys.executable).parent / "peyvand"
 VANTAGES = ("north", "south")
@@ -126,7 +127,9 @@ class Deployed:
     def peyvand(self, user: str, *words: str) -> str:
         """Run a command of ours as a user of the bus; returns what it printed."""
         environ = {**self.environ, "PEYVAND_CREDENTIALS": str(self.secrets / "users" / user)}
-        done = subprocess.run([PEYVAND, *words], env=environ, capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(
+            [PEYVAND, *words], env=environ, capture_output=True, text=True, check=False, timeout=DEADLINE
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -22,6 +22,7 @@ from services.core.model.register import FLUSH_SECONDS
 from tests.support.oracles.witness import read_rows, read_truth
 from tests.support.paths import ROOT
 from tests.support.system import System
+from tests.support.waiting import DEADLINE
 
 SLOT = 2
 JUDGED = 3
@@ -76,7 +77,7 @@ def _published(running: System) -> dict[tuple[int, str, str], dict[str, Any]]:
     """Every summary in force on the bus, by slot, client and service: of each the highest revision."""
     flags = ("--nats", running.nats, "--credentials", str(running.credentials))
     command = [sys.executable, "-m", "services.cli", "dump", "exchanges", *flags]
-    dumped = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True).stdout
+    dumped = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE, check=True).stdout
     found: dict[tuple[int, str, str], dict[str, Any]] = {}
     for row in map(json.loads, dumped.splitlines()):
         moment = datetime.fromisoformat(row["slot_start"])
@@ -97,7 +98,7 @@ def _explain(running: System, link: str, *flags: str) -> str:
     environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
     try:  # what it says on stderr is shown where the test fails
         done = subprocess.run(
-            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, timeout=60, check=False
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, timeout=DEADLINE, check=False
         )
     except subprocess.TimeoutExpired:
         return ""
@@ -121,7 +122,7 @@ def _explained(running: System, link: str, used: float) -> tuple[dict[str, Any],
         return bool(shown)
 
     # The scorer holds exchanges against probes in a twentieth of its time at most: seldom on a slow machine.
-    running.until(found, what="exchanges were held against probes", seconds=120)
+    running.until(found, what="exchanges were held against probes")
     running.until(told, what="a person was told of it")
     return findings, " ".join(shown)
 
@@ -150,7 +151,7 @@ def test_every_exchange_is_counted_once(system) -> None:
         positions = _samples(running, "collector", "peyvand_exchange_position_timestamp_seconds")
         return len(positions) == servers and min(positions) > end * SLOT + LATEST
 
-    running.until(read, what="every server was read to the end", seconds=90)
+    running.until(read, what="every server was read to the end")
     running.until(
         lambda: sum(_samples(running, "collector", "peyvand_exchange_health_requests")) > 0,
         what="a server's counts came",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 from contextlib import contextmanager
 
 import pytest
@@ -14,8 +13,8 @@ from services.core.metrics.table import TABLE
 from tests.support.programs import program
 from tests.support.prometheus import ask, prometheus
 from tests.support.system import COMPONENTS, System
+from tests.support.waiting import DEADLINE, until
 
-DEADLINE = 30.0
 SERIES_LIMIT = 20_000  # docs/design.md §8
 HISTOGRAM_SAMPLES = ("_bucket", "_sum", "_count")
 WHEN_THERE_ARE_ANY = {
@@ -37,7 +36,7 @@ WHEN_THERE_ARE_ANY = {
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
     """A running system whose first index is out."""
-    one = System(tmp_path_factory.mktemp("metrics") / "data", ("--slot", "3s", "--for", "5m"))
+    one = System(tmp_path_factory.mktemp("metrics") / "data", ("--slot", "3s", "--for", "10m"))
     one.start()
     try:
         one.until_serving()
@@ -85,15 +84,6 @@ def scraped(where):
     return targets if tried else None
 
 
-def until(condition, what):
-    """The first true value of a condition; AssertionError when there is none before the deadline."""
-    end = time.monotonic() + DEADLINE
-    while not (value := condition()):
-        assert time.monotonic() < end, f"{what}: not within {DEADLINE:.0f} s"
-        time.sleep(0.05)
-    return value
-
-
 def test_every_component_says_that_it_serves(running):
     """A system that publishes an index has no component that says NOT_SERVING."""
     assert {name: running.page(name, "/health") for name in COMPONENTS} == dict.fromkeys(COMPONENTS, (200, "SERVING\n"))
@@ -108,7 +98,7 @@ def test_promtool_finds_nothing_to_say(exposed):
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=DEADLINE,
     )
     assert (lint.returncode, lint.stdout, lint.stderr) == (0, "", "")
 

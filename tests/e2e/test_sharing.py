@@ -18,9 +18,9 @@ from tests.support.oracles.witness import Client, assert_the_index_counts_each_v
 from tests.support.paths import ROOT
 from tests.support.ports import free_base_port
 from tests.support.system import System
+from tests.support.waiting import DEADLINE
 
 SLOT = 3
-TIMEOUT_SECONDS = 6.0  # three heartbeats
 FLUSH_SECONDS = 1.0
 SETTLED_SLOTS = 3
 
@@ -65,7 +65,7 @@ class Prober:
     def end(self, number: signal.Signals) -> int:
         assert self.process is not None
         self.process.send_signal(number)
-        return self.process.wait(10)
+        return self.process.wait(DEADLINE)
 
 
 def shares_in(text: str) -> dict[str, float]:
@@ -130,7 +130,7 @@ def test_probers_that_share_lose_nothing_and_double_nothing(system, more) -> Non
     running.until(lambda: time.time() > (side_by_side + 6) * SLOT, what="three more slots passed")
     killed = time.time()
     twin.end(signal.SIGKILL)
-    running.until(lambda: shared(peers=1), what="the last prober took everything", seconds=2 * TIMEOUT_SECONDS)
+    running.until(lambda: shared(peers=1), what="the last prober took everything")
     alone = time.time()
     end = int(alone) // SLOT + 2
 

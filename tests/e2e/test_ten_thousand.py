@@ -24,6 +24,7 @@ from services.register.directory.load import load_register
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
 from tests.support.registers import register_files, write_register
+from tests.support.waiting import DEADLINE, eventually
 
 COUNT = 10_000
 HUNG_EACH = 100
@@ -41,7 +42,7 @@ HUNG = {_name(number) for number in range(0, COUNT, HUNG_EACH)}
 
 
 def _exposed(metrics: str) -> dict[str, str]:
-    with urlopen(f"http://{metrics}/metrics", timeout=5) as answer:
+    with urlopen(f"http://{metrics}/metrics", timeout=DEADLINE) as answer:
         lines = answer.read().decode().splitlines()
     return dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
 
@@ -61,11 +62,8 @@ def _process(folder: Path, name: str, *arguments: str) -> Iterator[Path]:
 
 async def _ports(path: Path) -> tuple[int, int]:
     """The two ports that the targets print."""
-    end = time.monotonic() + 20
-    while not (text := path.read_text()).endswith("\n"):
-        assert time.monotonic() < end, text
-        await asyncio.sleep(0.05)
-    healthy, hung = map(int, text.split())
+    await eventually(lambda: path.read_text().endswith("\n"), path.read_text)
+    healthy, hung = map(int, path.read_text().split())
     return healthy, hung
 
 

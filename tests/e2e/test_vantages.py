@@ -23,6 +23,7 @@ from tests.support.paths import ROOT
 from tests.support.ports import free_port
 from tests.support.registers import write_register
 from tests.support.servers.http_server import Request, answer, serving
+from tests.support.waiting import eventually
 
 SLOT = 3
 VANTAGES = ("north", "south", "west")
@@ -131,14 +132,16 @@ async def _scene(nats, folder: Path) -> AsyncIterator[tuple[Client, dict[str, Co
 
 async def _published(client: Client, folder: Path, slot: int) -> None:
     """Wait until the index counts this slot; the loop goes on serving what is probed."""
-    end = time.monotonic() + 60
-    while True:
+
+    async def counted() -> bool:
         government = await asyncio.to_thread(client.government)
-        if government is not None and government.as_of.seconds // SLOT > slot:
-            return
+        return government is not None and government.as_of.seconds // SLOT > slot
+
+    def missing() -> str:
         logs = "\n".join(f"--- {path.name}\n{path.read_text()[-800:]}" for path in folder.glob("*.log"))
-        assert time.monotonic() < end, f"slot {slot} was not published\n{logs}"
-        await asyncio.sleep(0.2)
+        return f"slot {slot} is published\n{logs}"
+
+    await eventually(counted, missing)
 
 
 async def _told(client: Client, folder: Path, link: str, slot: int) -> tuple[int | None, dict[str, tuple[str, str]]]:

@@ -7,17 +7,15 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
+from tests.support.waiting import eventually
 
 __all__ = ["Components", "started"]
-
-DEADLINE = 90.0
 
 
 class Components:
@@ -57,12 +55,13 @@ class Components:
 
     async def until(self, condition: Callable[[], object], what: str) -> None:
         """Wait until a condition holds; AssertionError with the logs when it does not in time, or when a component has ended."""
-        end = time.monotonic() + DEADLINE
-        while not await asyncio.to_thread(condition):
+
+        async def look() -> object:
             ended = [name for name, process in self.running.items() if process.poll() is not None]
             assert not ended, f"{', '.join(ended)} ended before: {what}\n{self.logs()}"
-            assert time.monotonic() < end, f"not within {DEADLINE:.0f} s: {what}\n{self.logs()}"
-            await asyncio.sleep(0.1)
+            return await asyncio.to_thread(condition)
+
+        await eventually(look, lambda: f"{what}\n{self.logs()}")
 
 
 @contextmanager

@@ -13,6 +13,8 @@ from urllib.request import urlopen
 
 __all__ = ["Process", "page"]
 
+_SECONDS = 20.0
+
 
 def page(where: str, path: str) -> tuple[int, str]:
     """Status and text of /metrics or /health at HOST:PORT; (0, "") while nothing answers there, or not to the end."""
@@ -24,7 +26,7 @@ def page(where: str, path: str) -> tuple[int, str]:
 
 def _answer(url: str) -> tuple[int, str]:
     try:
-        with urlopen(url, timeout=5) as answer:
+        with urlopen(url, timeout=_SECONDS) as answer:
             return answer.status, answer.read().decode()
     except HTTPError as error:
         with error:

@@ -17,7 +17,7 @@ from tests.support.programs import program
 
 __all__ = ["PrometheusError", "ask", "prometheus"]
 
-_SECONDS = 5.0
+_SECONDS = 20.0
 
 
 class PrometheusError(AssertionError):

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,13 +14,14 @@ from pathlib import Path
 from tests.support.paths import ROOT
 from tests.support.ports import free_base_port, free_first_port
 from tests.support.processes import page
+from tests.support.waiting import DEADLINE, until
 
 __all__ = ["COMPONENTS", "ROOT", "System"]
 
 COMPONENTS = {"prober": 11, "scorer": 12, "collector": 13, "api": 14, "sandbox": 16}
 """Offset of each component's /metrics port from the first port, as `peyvand up` documents it."""
 
-_ENDING_SECONDS = 15.0
+_ENDING_SECONDS = 60.0
 
 
 def _parent(pid: int) -> int | None:
@@ -120,18 +120,20 @@ class System:
         path = self.output if name == "up" else self.data / "logs" / f"{name}.log"
         return path.read_text("utf-8", "replace") if path.exists() else ""
 
-    def until(self, condition: Callable[[], object], *, what: str, seconds: float = 60.0) -> None:
+    def until(self, condition: Callable[[], object], *, what: str, seconds: float = DEADLINE) -> None:
         """Wait until a condition holds; AssertionError with what the system wrote when the time is up or it ended."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            ended = self.process is None or self.process.poll() is not None
-            if ended or time.monotonic() > deadline:
-                reason = "`peyvand up` ended" if ended else f"{seconds:.0f} s passed"
-                logs = "\n".join(f"--- {name}\n{self.log(name)[-1500:]}" for name in ("up", "nats-server", *COMPONENTS))
-                raise AssertionError(f"{reason} before {what}\n{logs}")
-            time.sleep(0.05)
 
-    def until_serving(self, seconds: float = 60.0) -> None:
+        def logs() -> str:
+            return "\n".join(f"--- {name}\n{self.log(name)[-1500:]}" for name in ("up", "nats-server", *COMPONENTS))
+
+        def look() -> object:
+            running = self.process is not None and self.process.poll() is None
+            assert running, f"`peyvand up` ended before {what}\n{logs()}"
+            return condition()
+
+        until(look, lambda: f"{what}\n{logs()}", seconds)
+
+    def until_serving(self, seconds: float = DEADLINE) -> None:
         """Wait until every component says that it serves."""
         self.until(
             lambda: all(self.page(name, "/health")[0] == 200 for name in COMPONENTS),

@@ -37,12 +37,16 @@ async def eventually(look: Callable[[], Any], what: What, seconds: float = DEADL
         await asyncio.sleep(max(_PAUSE, now - began))  # looking leaves the machine time for what is waited for
 
 
-def until(condition: Callable[[], bool], what: What, seconds: float = DEADLINE) -> None:
-    """Wait until a condition holds. ``what`` describes it."""
+def until(look: Callable[[], T | None], what: What, seconds: float = DEADLINE) -> T:
+    """Return what ``look`` returns, once that is true, in code that is not a coroutine."""
     end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, _late(what, seconds)
-        time.sleep(_PAUSE)
+    while True:
+        began = time.monotonic()
+        if found := look():
+            return found
+        now = time.monotonic()
+        assert now < end, _late(what, seconds)
+        time.sleep(max(_PAUSE, now - began))
 
 
 def _late(what: What, seconds: float) -> str:

@@ -23,6 +23,7 @@ from tests.support.oracles import index as oracle
 
 OK = 5
 EXACT = 1e-12
+_SECONDS = 30.0
 UNKNOWN = 1  # OUTCOME_UNKNOWN; every other outcome is stage + 2
 
 
@@ -105,7 +106,7 @@ class Client:
             kind=indicator_pb2.IndicatorKind.INDICATOR_KIND_GOVERNMENT, window_days=window
         )
         try:
-            return self.stub.GetIndicator(request, timeout=5).indicator
+            return self.stub.GetIndicator(request, timeout=_SECONDS).indicator
         except grpc.RpcError as error:
             if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
                 return None
@@ -123,7 +124,7 @@ class Client:
                     page_size=100,
                     page_token=token,
                 ),
-                timeout=10,
+                timeout=_SECONDS,
             )
             found |= {one.id: one for one in page.indicators}
             token = page.next_page_token
@@ -142,7 +143,7 @@ class Client:
                 slots_from=Timestamp(seconds=slot * slot_seconds),
                 slots_to=Timestamp(seconds=(slot + 1) * slot_seconds),
             ),
-            timeout=10,
+            timeout=_SECONDS,
         )
         return answer.slots[0]
 
@@ -154,7 +155,7 @@ class Client:
                 slots_from=Timestamp(seconds=first * slot_seconds),
                 slots_to=Timestamp(seconds=end * slot_seconds),
             ),
-            timeout=10,
+            timeout=_SECONDS,
         )
         stages = {
             slot.slot_start.seconds // slot_seconds: None if slot.verdict == UNKNOWN else slot.verdict - 2

@@ -15,6 +15,7 @@ import yaml
 from tests.support.paths import ROOT
 from tests.support.programs import program
 from tests.support.promql import faults, labels_of
+from tests.support.waiting import DEADLINE
 
 FOLDER = ROOT / "deploy" / "prometheus"
 PAGE = (ROOT / "docs" / "alerts.md").read_text("utf-8")
@@ -35,7 +36,7 @@ LABELS = {name: set(re.findall(r"by \(([^)]*)\)", text)[0].split(", ")) for name
 
 
 def _run(*command: str | Path) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=FOLDER)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=DEADLINE, cwd=FOLDER)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -16,6 +16,7 @@ from cryptography import x509
 
 from tests.support.paths import ROOT
 from tests.support.programs import program
+from tests.support.waiting import DEADLINE
 
 SCRIPT = ROOT / "deploy" / "prepare.sh"
 PEYVAND = Path(sys.executable).parent / "peyvand"
@@ -29,7 +30,7 @@ def _prepare(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]
     program("openssl", "openssl")
     environ = {"PATH": os.environ["PATH"], "PEYVAND": str(PEYVAND), "OWNER": str(os.getuid()), **variables}
     return subprocess.run(
-        [SCRIPT, folder], env=environ, capture_output=True, text=True, check=False, timeout=60, cwd=folder.parent
+        [SCRIPT, folder], env=environ, capture_output=True, text=True, check=False, timeout=DEADLINE, cwd=folder.parent
     )
 
 

@@ -18,6 +18,7 @@ from tests.images.units import units_are_sound
 from tests.support.commands import faults, unknown_variables
 from tests.support.paths import ROOT
 from tests.support.programs import program
+from tests.support.waiting import DEADLINE
 
 FOLDER = ROOT / "deploy" / "systemd"
 UNITS = sorted(FOLDER.glob("*.service"))
@@ -93,7 +94,7 @@ def _verified(folder: Path, unit: str) -> tuple[int, str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=DEADLINE,
     )
     return done.returncode, done.stderr
 

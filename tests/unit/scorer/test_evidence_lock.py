@@ -10,6 +10,7 @@ import pytest
 
 from services.scorer import evidence_lock as module
 from services.scorer.evidence_lock import EvidenceLock
+from tests.support.waiting import DEADLINE
 
 
 async def test_others_have_their_turn_between_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,7 +57,7 @@ async def test_nobody_has_the_evidence_before_a_cancelled_thread_is_done() -> No
         assert go_on.wait(60)
 
     working = asyncio.create_task(evidence_lock.run(work))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(DEADLINE):
         assert await asyncio.to_thread(begun.wait, 60)
         working.cancel()
         await asyncio.sleep(0)

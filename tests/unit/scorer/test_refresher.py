@@ -34,6 +34,7 @@ from services.scorer.refresher import LATE_SECONDS, LATE_SHARE, Refresher
 from services.scorer.state.position import StreamPosition
 from services.scorer.state.store import Store
 from tests.support.registers import write_register
+from tests.support.waiting import DEADLINE
 
 SLOT = 300
 START = 1_772_388_000  # 2026-03-01T18:00:00Z
@@ -112,7 +113,7 @@ class Running:
 
 
 async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(DEADLINE):
         while not condition():  # noqa: ASYNC110  # what is waited for sends no event
             await asyncio.sleep(0.001)
 

@@ -32,6 +32,7 @@ from services.core.runtime import Health
 from services.core.settings import Settings
 from tests.support.cases.api_blocks import AS_OF
 from tests.support.servers.authority import Authority
+from tests.support.waiting import DEADLINE
 
 CLIENTS = """\
 clients:
@@ -39,7 +40,6 @@ clients:
   - {name: tax.example, role: agency, agency: tax-office}
   - {name: nowhere.example, role: agency, agency: closed-long-ago}
 """
-DEADLINE = 30.0
 OF_TAX = {"birth-tax", "deed-tax", "permit-tax", "clearance-land", "clearance-customs"}
 """Links of the test register whose consumer or provider is the tax office."""
 

@@ -20,6 +20,7 @@ from services.core.codec import indicator_to_message
 from services.core.codec.units import to_timestamp
 from services.core.errors import SettingsError
 from services.core.model.indicator import Indicator, IndicatorKind, Losses
+from tests.support.waiting import DEADLINE
 
 HOUR = 3600
 FIRST = 1_790_000_000 // HOUR * HOUR
@@ -167,7 +168,7 @@ async def test_a_bus_that_does_not_answer_is_told_within_the_deadline(kept, nats
     code, info, _ = await refusal(kept.indicators.GetHistory(request, timeout=2))
     assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "HISTORY_UNREACHABLE")
     nats.start()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(DEADLINE):
         while True:
             try:
                 answer = await kept.indicators.GetHistory(request, timeout=2)

@@ -19,8 +19,7 @@ from services.core.blocks.read import BlockReader
 from services.core.model.indicator import IndicatorKind
 from tests.support.block_columns import encoded
 from tests.support.cases.api_blocks import AS_OF, blocks_of
-
-DEADLINE = 10.0
+from tests.support.waiting import DEADLINE
 
 
 async def take(stream, count):

@@ -17,6 +17,7 @@ from services.cli.up.screen import ExchangeCounts, SystemState, late_note, syste
 from services.core.metrics.factory import counter
 from services.register.directory.load import load_register
 from tests.support.registers import write_register
+from tests.support.waiting import DEADLINE
 
 NOTHING = ExchangeCounts()
 
@@ -107,7 +108,7 @@ async def test_what_came_too_late_is_told_once_while_it_grows(
     said: list[str] = []
 
     async def lines(count: int) -> list[str]:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(DEADLINE):
             while len(said) < count:
                 await asyncio.sleep(0.05)
                 said.extend(capsys.readouterr().out.splitlines())

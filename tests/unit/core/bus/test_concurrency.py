@@ -8,6 +8,7 @@ import pytest
 
 from services.core.bus.concurrency import BoundedTaskGroup
 from services.core.errors import BusError
+from tests.support.waiting import DEADLINE
 
 
 async def test_no_more_than_so_many_are_under_way() -> None:
@@ -46,5 +47,5 @@ async def test_a_failure_leaves_all_places_free() -> None:
         await together.wait()
 
     together = asyncio.Barrier(4)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE):
         await inflight.run([meet] * 8)

@@ -77,19 +77,19 @@ Source = XroadSource | FileSource
 
 def read_sources(path: Path) -> tuple[Source, ...]:
     """Read the file. Raises InputError with every fault."""
-    findings = FaultList()
-    block = read_document(path, findings, keys=("xroad", "sources"))
+    faults = FaultList()
+    block = read_document(path, faults, keys=("xroad", "sources"))
     sources: list[Source] = []
     if block is not None:
-        shared = block.block("xroad", _XROAD) if "xroad" in block else None
-        before = len(findings.faults)
+        shared = block.mapping("xroad", _XROAD) if "xroad" in block else None
+        before = len(faults)
         seen: dict[str, int] = {}
-        for given in block.blocks("sources", _ALL):
+        for given in block.mappings("sources", _ALL):
             sources.extend(_source(given, shared, path.parent, seen))
-        if not sources and len(findings.faults) == before:
+        if not sources and len(faults) == before:
             block.fault("sources", "needs at least one: a collector reads something")
-    if findings.faults:
-        raise InputError(f"the list of sources {path}", findings.faults)
+    if faults:
+        raise InputError(f"the list of sources {path}", faults)
     return tuple(sources)
 
 
@@ -103,7 +103,7 @@ def _source(given: YamlMapping, shared: YamlMapping | None, folder: Path, seen: 
         return []
     for key in given.nodes:
         if key not in _KEYS[kind]:
-            given.findings.add(given.key_at(key), f"key `{key}` does not go with kind {kind}")
+            given.faults.add(given.key_at(key), f"key `{key}` does not go with kind {kind}")
     if kind == "files":
         path = given.need("path", lambda text: _pattern(folder, text), folder)
         return [FileSource(name, path, given.read("every", read_duration, _LOOK))]
@@ -117,7 +117,7 @@ def _xroad(name: str, given: YamlMapping, shared: YamlMapping | None, folder: Pa
     def needed(key: str, read: Callable[[str], str]) -> str:
         block = where(key)
         if key not in block:
-            given.findings.add(given.place, f"key `{key}` is missing, here and under `xroad`")
+            given.faults.add(given.location, f"key `{key}` is missing, here and under `xroad`")
             return ""
         return block.need(key, read, "")
 
@@ -126,7 +126,7 @@ def _xroad(name: str, given: YamlMapping, shared: YamlMapping | None, folder: Pa
 
     certificate, key = file("certificate"), file("key")
     if ("certificate" in where("certificate")) != ("key" in where("key")):
-        given.findings.add(given.place, "certificate and key go together: name both or none")
+        given.faults.add(given.location, "certificate and key go together: name both or none")
     return XroadSource(
         id=name,
         server=given.need("server", _read_server, ""),

@@ -1,21 +1,21 @@
-"""From X-Road parties to agencies and links: members.csv and exchange.csv of the register (docs/exchange.md). Pure."""
+"""Attribution of exchanges to agencies and links, by members.csv and exchange.csv (docs/exchange.md). Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from services.core.model import Parties, Register, escape_code
+from services.core.model import Parties, Register, escape_code, member_of
 
 __all__ = ["UNMAPPED", "Attribution", "Attributor"]
 
 UNMAPPED = "_unmapped"
-"""Stands where an agency id would, for parties the register does not know: an undeclared exchange."""
+"""In place of an agency id, for parties that the register does not know: an undeclared exchange."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """Agencies and link behind a pair. ``link`` only where exactly one maps; ``shared`` where several do."""
+    """The agencies and the link of an exchange. ``link`` is empty unless exactly one maps; ``shared`` if several do."""
 
     consumer: str = UNMAPPED
     provider: str = UNMAPPED
@@ -24,14 +24,14 @@ class Attribution:
 
 
 class Attributor:
-    """What one register version says about X-Road parties; without a register, nothing maps.
+    """Attributes exchanges by one register version; without a register, nothing maps.
 
-    The subsystem's entry in members.csv comes before its member's. Where neither is listed, the links that exchange.csv
-    names say who the parties are, if they agree. ``alias`` is an agency that stands in for every provider. Of a million links
-    those of a few ``clients`` take little memory: with them, nobody else's are known.
+    In members.csv, a subsystem's entry takes precedence over its member's. Without either, the links that exchange.csv names
+    determine the agencies, if they agree. ``alias`` is an agency that replaces every provider. Given ``clients``, only their
+    links are kept, which saves memory in a register of a million links.
 
-    A bus that is not X-Road speaks in the register's own ids (collector/generic.py): its parties are agencies, and a link is the
-    service, the provider and the data item that it names. An X-Road party has slashes in it, an agency's id has none.
+    Logs of a bus that is not X-Road use the register's own ids: the parties are agencies, and service, provider and data
+    item name the link. X-Road parties contain slashes, agency ids do not.
     """
 
     def __init__(self, register: Register | None, alias: str = "", *, clients: Collection[str] | None = None) -> None:
@@ -48,10 +48,7 @@ class Attributor:
             if clients is not None and route.client not in clients:
                 continue
             link = register.links[route.link]
-            self._links.setdefault((route.client, route.service), {})[link.id] = (
-                register.consumer(link),
-                link.provider,
-            )
+            self._links.setdefault((route.client, route.service), {})[link.id] = register.consumer(link), link.provider
         for link in register.links.values():
             consumer = register.consumer(link)
             if clients is not None and consumer not in clients:
@@ -60,11 +57,10 @@ class Attributor:
             self._links.setdefault((consumer, service), {})[link.id] = consumer, link.provider
 
     def _agency(self, party: str) -> str | None:
-        member = "/".join(party.split("/")[:3])
-        return self._members.get(party) or self._members.get(member)
+        return self._members.get(party) or self._members.get(member_of(party))
 
-    def of(self, parties: Parties) -> Attribution:
-        """Who and what a pair of parties stands for."""
+    def attribute(self, parties: Parties) -> Attribution:
+        """Return the agencies and the link of an exchange between these parties."""
         links = self._links.get((parties.client, parties.service), {})
         consumers = {consumer for consumer, _ in links.values()}
         providers = {provider for _, provider in links.values()}

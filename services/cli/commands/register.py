@@ -34,7 +34,7 @@ def check(
     from services.register.versions import check_succession
 
     reading = read_directory(directory)
-    if old is not None and (faults := check_succession(reading.register, reading.places, load_register(old))):
+    if old is not None and (faults := check_succession(reading.register, reading.locations, load_register(old))):
         raise InputError(f"register {directory} as the successor of {old}", faults)
     typer.echo(f"register {directory} is good: {register_summary(reading.register)}")
 

@@ -59,7 +59,7 @@ class PartyPairs:
                 self._wake(number)
             return number
         number = next(self._free)
-        at = mapping.of(parties)
+        at = mapping.attribute(parties)
         self._database.execute(
             "INSERT INTO pair VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
@@ -97,7 +97,7 @@ class PartyPairs:
         """Attribute every pair anew; returns the numbers of those that changed."""
         changed = []
         for number, parties in self._parties.items():
-            at = mapping.of(parties)
+            at = mapping.attribute(parties)
             if at == self._attributions[number]:
                 continue
             changed.append(number)

@@ -16,6 +16,7 @@ from services.core.model.exchange import (
     Volume,
     escape_code,
     link_findings,
+    member_of,
 )
 from services.core.model.indicator import Indicator, IndicatorKind, Interval, Losses, RankBand, StrictShare
 from services.core.model.measurement import (
@@ -148,6 +149,7 @@ __all__ = [
     "fill_placeholders",
     "fill_probe",
     "link_findings",
+    "member_of",
     "partial_texts",
     "placeholders",
     "sent_texts",

@@ -19,6 +19,7 @@ __all__ = [
     "Volume",
     "escape_code",
     "link_findings",
+    "member_of",
 ]
 
 _GENERIC_PARTS = 3
@@ -28,6 +29,11 @@ _GENERIC_PARTS = 3
 def escape_code(code: str) -> str:
     """Write a slash inside a code as %2F (and % as %25), so that two different parties never read the same."""
     return code.replace("%", "%25").replace("/", "%2F")
+
+
+def member_of(identifier: str) -> str:
+    """Return the member, ``INSTANCE/CLASS/CODE``, of an X-Road identifier."""
+    return "/".join(identifier.split("/")[:3])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The register directory: each of its files, and what only the whole shows."""
+"""The register directory: a reader of each file, and checks across files."""
 
 from services.register.directory.load import LoadedRegister, load_register, read_directory
 

@@ -1,4 +1,4 @@
-"""agencies.csv and services.csv: who there is and what they offer."""
+"""agencies.csv and services.csv."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from services.register.reading import (
     read_whole,
 )
 
-__all__ = ["AGENCIES", "SERVICES", "agencies_table", "read_agency", "read_service_row", "services_table"]
+__all__ = ["AGENCIES", "SERVICES", "agencies_table", "read_agency", "read_service", "services_table"]
 
 AGENCIES = "agencies.csv"
 SERVICES = "services.csv"
 
 
-def agencies_table(directory: Path, findings: FaultList) -> CsvTable:
+def agencies_table(directory: Path, faults: FaultList) -> CsvTable:
     """Return the rows of agencies.csv."""
     required = ("id", "name_en", "name_fa", "sector")
     optional = ("staff", "satisfaction", "until", "merged_into")
-    return read_table(directory / AGENCIES, findings, required=required, optional=optional, key="id")
+    return read_table(directory / AGENCIES, faults, required=required, optional=optional, key="id")
 
 
-def services_table(directory: Path, findings: FaultList) -> CsvTable:
+def services_table(directory: Path, faults: FaultList) -> CsvTable:
     """Return the rows of services.csv."""
     required = ("id", "agency", "name_en", "name_fa")
-    return read_table(directory / SERVICES, findings, required=required, optional=("channel", "weight"), key="id")
+    return read_table(directory / SERVICES, faults, required=required, optional=("channel", "weight"), key="id")
 
 
 def read_agency(row: CsvRow, agencies: Container[str] | None) -> Agency:
-    """One agency; ``agencies`` are the ids there are."""
+    """Read one agency; ``agencies`` are all ids, None when unknown."""
     _check_names(row)
     name = row.read("id", read_id, "")
-    heir = row.reference("merged_into", agencies, AGENCIES)
-    if heir and heir == name:
+    successor = row.reference("merged_into", agencies, AGENCIES)
+    if successor and successor == name:
         row.fault("merged_into", "an agency cannot merge into itself")
     return Agency(
         id=name,
@@ -53,18 +53,16 @@ def read_agency(row: CsvRow, agencies: Container[str] | None) -> Agency:
         staff=row.read("staff", read_whole, None),
         satisfaction=row.read("satisfaction", read_weight, None),
         until=row.read("until", read_day, None),
-        merged_into=heir or None,
+        merged_into=successor or None,
     )
 
 
-def read_service_row(row: CsvRow, agencies: Container[str] | None) -> Service:
-    """One service; ``agencies`` are the ids there are."""
+def read_service(row: CsvRow, agencies: Container[str] | None) -> Service:
+    """Read one service; ``agencies`` are all ids, None when unknown."""
     _check_names(row)
-    if not row.text("agency"):
-        row.fault("agency", "is empty")
     return Service(
         id=row.read("id", read_id, ""),
-        agency=row.reference("agency", agencies, AGENCIES),
+        agency=row.reference("agency", agencies, AGENCIES, required=True),
         name_en=row.read("name_en", read_name, ""),
         name_fa=row.read("name_fa", read_name, ""),
         channel=row.read("channel", lambda text: read_choice(text, "unified", "own", "both"), ""),

@@ -1,4 +1,4 @@
-"""Faults that only the register as a whole shows."""
+"""Checks across the files of a register."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from services.register.reading import CsvTable, FaultList, fold
 __all__ = ["check_links", "check_probes"]
 
 
-def check_probes(probes: ProbeDefinitions, policy: PolicyReading, findings: FaultList) -> None:
-    """Check that every probe leaves half its slot free, so that its phase can be spread (docs/design.md §6)."""
+def check_probes(probes: ProbeDefinitions, policy: PolicyReading, faults: FaultList) -> None:
+    """Check that every timeout is below half a slot, so that the phases of targets can be spread (docs/design.md §6)."""
     slot = policy.policy.slot_seconds
     for definition in probes.definitions.values():
         timeout = definition.probe.timeout
-        if policy.block is not None and timeout >= slot / 2:
+        if policy.mapping is not None and timeout >= slot / 2:
             reason = f"timeout: {timeout:g} s is not below half the slot of {slot} s"
-            findings.add(definition.timeout, reason)
+            faults.add(definition.timeout, reason)
 
 
 def check_links(links: CsvTable, register: Register) -> None:
-    """Check that no inquiry is required twice at a time and that the links of a service have some weight."""
-    same: defaultdict[tuple[str, str, str], list[Link]] = defaultdict(list)
+    """Check that no two links require the same inquiry at a time, and that the links of a service have some weight."""
+    by_inquiry: defaultdict[tuple[str, str, str], list[Link]] = defaultdict(list)
     weights: defaultdict[str, float] = defaultdict(float)
     for row in links.rows:
         link = register.links[fold(row.text("id"))]
         weights[link.service] += link.weight
-        twins = same[link.service, link.provider, link.data_item]
+        twins = by_inquiry[link.service, link.provider, link.data_item]
         for twin in twins:
             if _overlap(link, twin):
                 row.fault("id", f"service, provider and data_item are those of link `{twin.id}`, and so are some days")
@@ -41,8 +41,8 @@ def check_links(links: CsvTable, register: Register) -> None:
             row.fault("weight", f"every link of service `{service}` has weight 0: give the service weight 0 instead")
 
 
-def _overlap(one: Link, other: Link) -> bool:
-    return _start(one) < _end(other) and _start(other) < _end(one)
+def _overlap(first: Link, second: Link) -> bool:
+    return _start(first) < _end(second) and _start(second) < _end(first)
 
 
 def _start(link: Link) -> date:

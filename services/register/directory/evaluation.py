@@ -1,4 +1,4 @@
-"""evaluation_rounds.yaml: what the rounds of the official evaluation of agencies announced, kept as stated."""
+"""evaluation_rounds.yaml: the announced results of the official evaluation of agencies, kept as stated."""
 
 from __future__ import annotations
 
@@ -44,48 +44,47 @@ _ROUND = (
 )
 
 
-def read_evaluation(directory: Path, findings: FaultList) -> Evaluation | None:
-    """Read the official rounds, in order of their numbers; None without the file. What is null or absent was not stated."""
+def read_evaluation(directory: Path, faults: FaultList) -> Evaluation | None:
+    """Read the official rounds in order of their numbers; None without the file. Null or absent means not stated."""
     path = directory / EVALUATION
     if not path.exists():
         return None
-    block = read_document(path, findings, keys=("country", "note", "model", "rounds"))
-    if block is None:
+    mapping = read_document(path, faults, keys=("country", "note", "model", "rounds"))
+    if mapping is None:
         return None
-    dimensions = _dimensions(block)
+    dimensions = _dimensions(mapping)
     return Evaluation(
-        country=block.need("country", _read_country, ""),
+        country=mapping.need("country", _read_country, ""),
         dimensions=tuple(dimensions.values()),
-        rounds=_rounds(block, dimensions),
-        note=block.read("note", read_name, ""),
+        rounds=_rounds(mapping, dimensions),
+        note=mapping.read("note", read_name, ""),
     )
 
 
-def _dimensions(block: YamlMapping) -> dict[str, Dimension]:
-    found: dict[str, Dimension] = {}
-    for given in block.blocks("model", ("id", *_NAMES, "aim")):
+def _dimensions(mapping: YamlMapping) -> dict[str, Dimension]:
+    dimensions: dict[str, Dimension] = {}
+    for given in mapping.mappings("model", ("id", *_NAMES, "aim")):
         name = given.need("id", read_id, "")
-        if name in found:
+        if name in dimensions:
             given.fault("id", f"`{name}` is there twice")
         name_en, name_fa = _names(given)
-        found[name] = Dimension(name, name_en, name_fa, given.read("aim", read_name, ""))
-    return found
+        dimensions[name] = Dimension(name, name_en, name_fa, given.read("aim", read_name, ""))
+    return dimensions
 
 
-def _rounds(block: YamlMapping, dimensions: dict[str, Dimension]) -> tuple[EvaluationRound, ...]:
-    if "rounds" not in block:
-        block.findings.add(block.place, "key `rounds` is missing")
+def _rounds(mapping: YamlMapping, dimensions: dict[str, Dimension]) -> tuple[EvaluationRound, ...]:
+    if not mapping.require("rounds"):
         return ()
-    before = len(block.findings.faults)
-    found: dict[int, EvaluationRound] = {}
-    for given in block.blocks("rounds", _ROUND):
-        one = _round(given, dimensions)
-        if one.round in found:
-            given.fault("round", f"{one.round} is there twice")
-        found[one.round] = one
-    if not found and len(block.findings.faults) == before:
-        block.fault("rounds", "needs at least one; without any, leave the file out")
-    return tuple(found[number] for number in sorted(found))
+    before = len(mapping.faults)
+    rounds: dict[int, EvaluationRound] = {}
+    for given in mapping.mappings("rounds", _ROUND):
+        result = _round(given, dimensions)
+        if result.round in rounds:
+            given.fault("round", f"{result.round} is there twice")
+        rounds[result.round] = result
+    if not rounds and len(mapping.faults) == before:
+        mapping.fault("rounds", "needs at least one; without any, leave the file out")
+    return tuple(rounds[number] for number in sorted(rounds))
 
 
 def _round(given: YamlMapping, dimensions: dict[str, Dimension]) -> EvaluationRound:
@@ -109,43 +108,42 @@ def _round(given: YamlMapping, dimensions: dict[str, Dimension]) -> EvaluationRo
 
 
 def _percents(given: YamlMapping, dimensions: dict[str, Dimension]) -> dict[str, float | None]:
-    scores = given.block("dimension_percent", None)
+    scores = given.mapping("dimension_percent", None)
     if scores is None:
         return {}
     for key in scores.keys:
         if key not in dimensions:
-            scores.findings.add(scores.key_at(key), f"dimension_percent: `{key}` is no dimension of `model`")
+            scores.faults.add(scores.key_at(key), f"dimension_percent: `{key}` is no dimension of `model`")
     return {key: scores.read(key, _read_percent, None) for key in scores.keys}
 
 
 def _announced(given: YamlMapping) -> tuple[AnnouncedAgency, ...]:
-    found: list[AnnouncedAgency] = []
-    places: dict[str, Location] = {}
-    for one in given.blocks("announced_top_agencies", _NAMES):
-        named = AnnouncedAgency(*_names(one))
-        for key, name in (("name_en", named.name_en), ("name_fa", named.name_fa)):
-            same = name_key(name)
-            if same and same in places:
-                one.fault(key, f"`{name}` is already announced in line {places[same].line}")
-            places[same] = one.at(key)
-        found.append(named)
-    return tuple(found)
+    agencies: list[AnnouncedAgency] = []
+    locations: dict[str, Location] = {}
+    for item in given.mappings("announced_top_agencies", _NAMES):
+        agency = AnnouncedAgency(*_names(item))
+        for key, name in (("name_en", agency.name_en), ("name_fa", agency.name_fa)):
+            folded = name_key(name)
+            if folded and folded in locations:
+                item.fault(key, f"`{name}` is already announced in line {locations[folded].line}")
+            locations[folded] = item.at(key)
+        agencies.append(agency)
+    return tuple(agencies)
 
 
 def _names(given: YamlMapping) -> tuple[str, str]:
     name_en, name_fa = (given.read(key, read_name, "") for key in _NAMES)
     if not name_en and not name_fa:
-        given.findings.add(given.place, "one of `name_en` and `name_fa` must be given")
+        given.faults.add(given.location, "one of `name_en` and `name_fa` must be given")
     return name_en, name_fa
 
 
 def _texts(given: YamlMapping, key: str) -> tuple[str, ...]:
-    found = []
-    for scalar in given.scalars(key):
+    scalars = given.scalars(key)
+    for scalar in scalars:
         if scalar.null or not scalar.text.strip():
-            given.findings.add(scalar.place, f"{key}: is empty")
-        found.append(scalar.text.strip())
-    return tuple(found)
+            given.faults.add(scalar.location, f"{key}: is empty")
+    return tuple(scalar.text.strip() for scalar in scalars)
 
 
 def _read_country(text: str) -> str:
@@ -156,10 +154,10 @@ def _read_country(text: str) -> str:
 
 def _read_held(text: str) -> str:
     folded = fold(text)
-    found = _HELD.fullmatch(folded)
-    if not found:
+    match = _HELD.fullmatch(folded)
+    if not match:
         raise ValueError(f"`{text}` is not a month of 1900-2199: write YYYY-MM or YYYY-MM/YYYY-MM, Gregorian")
-    if found[2] is not None and found[2] < found[1]:
+    if match[2] is not None and match[2] < match[1]:
         raise ValueError(f"`{text}` ends before it begins")
     return folded
 

@@ -1,4 +1,4 @@
-"""members.csv, exchange.csv and maintenance.csv: who is who on the data bus, and what was announced."""
+"""members.csv, exchange.csv and maintenance.csv."""
 
 from __future__ import annotations
 
@@ -19,27 +19,23 @@ MAINTENANCE = "maintenance.csv"
 _NEVER = datetime.fromtimestamp(0, UTC)
 
 
-def read_members(directory: Path, findings: FaultList, agencies: Container[str] | None) -> tuple[Member, ...]:
-    """Read the X-Road members, by id."""
+def read_members(directory: Path, faults: FaultList, agencies: Container[str] | None) -> tuple[Member, ...]:
+    """Read the X-Road members, in id order."""
     members: dict[str, Member] = {}
-    for row in _optional(directory / MEMBERS, findings, ("member", "agency")).rows:
+    for row in _optional(directory / MEMBERS, faults, ("member", "agency")).rows:
         name = row.need("member", read_party, "")
         if name in members:
             row.fault("member", f"`{name}` is there twice")
-        if not row.text("agency"):
-            row.fault("agency", "is empty")
-        members[name] = Member(name, row.reference("agency", agencies, AGENCIES))
+        members[name] = Member(name, row.reference("agency", agencies, AGENCIES, required=True))
     return tuple(members[name] for name in sorted(members))
 
 
-def read_routes(directory: Path, findings: FaultList, links: Container[str] | None) -> tuple[ExchangeRoute, ...]:
-    """Read the exchanges that serve links, by client, service and link."""
+def read_routes(directory: Path, faults: FaultList, links: Container[str] | None) -> tuple[ExchangeRoute, ...]:
+    """Read the exchanges that serve links, in order of client, service and link."""
     routes: set[tuple[str, str, str]] = set()
-    for row in _optional(directory / EXCHANGE, findings, ("client", "service", "link")).rows:
-        if not row.text("link"):
-            row.fault("link", "is empty")
+    for row in _optional(directory / EXCHANGE, faults, ("client", "service", "link")).rows:
         client, service = row.need("client", read_party, ""), row.need("service", _read_service, "")
-        route = (client, service, row.reference("link", links, LINKS))
+        route = (client, service, row.reference("link", links, LINKS, required=True))
         if route in routes:
             row.fault("client", "the row is there twice")
         routes.add(route)
@@ -47,14 +43,12 @@ def read_routes(directory: Path, findings: FaultList, links: Container[str] | No
 
 
 def read_maintenance(
-    directory: Path, findings: FaultList, subjects: Container[str] | None, zone: tzinfo
+    directory: Path, faults: FaultList, subjects: Container[str] | None, zone: tzinfo
 ) -> tuple[Maintenance, ...]:
-    """Return what was announced, in order of time; ``subjects`` are the ids of agencies, links and endpoints."""
+    """Read the announcements, in order of time; ``subjects`` are the ids of agencies, links and endpoints."""
     announced = []
-    for row in _optional(directory / MAINTENANCE, findings, ("subject", "from", "to", "note")).rows:
-        if not row.text("subject"):
-            row.fault("subject", "is empty")
-        subject = row.reference("subject", subjects, "the agencies, links and endpoints")
+    for row in _optional(directory / MAINTENANCE, faults, ("subject", "from", "to", "note")).rows:
+        subject = row.reference("subject", subjects, "the agencies, links and endpoints", required=True)
         start = row.need("from", lambda text: read_moment(text, zone), _NEVER)
         end = row.need("to", lambda text: read_moment(text, zone), _NEVER)
         if _NEVER not in (start, end) and end <= start:
@@ -63,8 +57,8 @@ def read_maintenance(
     return tuple(sorted(announced, key=lambda item: (item.start, item.subject, item.end, item.note)))
 
 
-def _optional(path: Path, findings: FaultList, columns: tuple[str, ...]) -> CsvTable:
-    return read_table(path, findings, required=columns) if path.exists() else CsvTable()
+def _optional(path: Path, faults: FaultList, columns: tuple[str, ...]) -> CsvTable:
+    return read_table(path, faults, required=columns) if path.exists() else CsvTable()
 
 
 def _read_service(text: str) -> str:

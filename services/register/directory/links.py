@@ -1,4 +1,4 @@
-"""links.csv and endpoints.csv: what is probed."""
+"""links.csv and endpoints.csv: the targets of probes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _LINK_OPTIONAL = ("required_from", "required_until", "live_from", *_PROBED, "lat
 
 @dataclass(frozen=True, slots=True)
 class ReadContext:
-    """The rest of the register, as far as targets refer to it; None for a file that could not be read."""
+    """The parts of a register that targets refer to; None for a file that could not be read."""
 
     agencies: Mapping[str, Location] | None
     services: Mapping[str, Location] | None
@@ -46,40 +46,35 @@ class ReadContext:
     policy: Policy
 
 
-def links_table(directory: Path, findings: FaultList) -> CsvTable:
+def links_table(directory: Path, faults: FaultList) -> CsvTable:
     """Return the rows of links.csv."""
     required = ("id", "service", "provider", "data_item")
-    table = read_table(directory / LINKS, findings, required=required, optional=_LINK_OPTIONAL, key="id")
+    table = read_table(directory / LINKS, faults, required=required, optional=_LINK_OPTIONAL, key="id")
     if any(row.text("probe") and "live_from" not in row.cells for row in table.rows):
         reason = "column `live_from` is missing: without it every link counts as absent, yet some have a probe"
-        findings.add(Location(str(directory / LINKS), 1, 1), reason)
+        faults.add(Location(str(directory / LINKS), 1, 1), reason)
     return table
 
 
-def endpoints_table(directory: Path, findings: FaultList) -> CsvTable:
+def endpoints_table(directory: Path, faults: FaultList) -> CsvTable:
     """Return the rows of endpoints.csv."""
     required = ("id", "agency", "probe", "target")
     optional = ("service", "params", "vantages")
-    return read_table(directory / ENDPOINTS, findings, required=required, optional=optional, key="id")
+    return read_table(directory / ENDPOINTS, faults, required=required, optional=optional, key="id")
 
 
-def read_link(row: CsvRow, around: ReadContext) -> Link:
-    """One link, with the policy's defaults filled in."""
-    for column in ("service", "provider", "data_item"):
-        if not row.text(column):
-            row.fault(column, "is empty")
-    service = row.reference("service", around.services, SERVICES)
-    provider = row.reference("provider", around.agencies, AGENCIES)
-    if service in around.owners and around.owners[service].agency == provider:
+def read_link(row: CsvRow, context: ReadContext) -> Link:
+    """Read one link, with the policy's defaults filled in."""
+    service = row.reference("service", context.services, SERVICES, required=True)
+    provider = row.reference("provider", context.agencies, AGENCIES, required=True)
+    if service in context.owners and context.owners[service].agency == provider:
         row.fault("provider", f"`{provider}` owns service `{service}` itself: a link needs another agency")
     live_from = row.read("live_from", _read_live, None)
-    definition = _definition(row, around, required=live_from is not None)
-    latency = row.read("latency_ms", read_count, around.policy.default_latency_ms)
+    definition = _definition(row, context, required=live_from is not None)
+    latency = row.read("latency_ms", read_count, context.policy.default_latency_ms)
     _check_timeout(row, definition, latency)
-    required_from, required_until = (
-        row.read("required_from", read_day, None),
-        row.read("required_until", read_day, None),
-    )
+    required_from = row.read("required_from", read_day, None)
+    required_until = row.read("required_until", read_day, None)
     if required_from and required_until and required_until <= required_from:
         row.fault("required_until", "is not after required_from")
     records = read_params(row)
@@ -87,36 +82,34 @@ def read_link(row: CsvRow, around: ReadContext) -> Link:
         id=row.read("id", read_id, ""),
         service=service,
         provider=provider,
-        data_item=fold(row.text("data_item")),
+        data_item=row.need("data_item", fold, ""),
         required_from=required_from,
         required_until=required_until,
         live_from=live_from,
         probe=fold(row.text("probe")),
         target=read_target_cell(row, definition, records, required=live_from is not None),
         params=records or ({},),
-        vantages=_vantages(row, around.vantages),
+        vantages=_vantages(row, context.vantages),
         latency_ms=latency,
-        max_age_s=row.read("max_age_s", read_count, around.policy.default_max_age_s),
+        max_age_s=row.read("max_age_s", read_count, context.policy.default_max_age_s),
         slo=row.read("slo", read_slo, 0.95),
         weight=row.read("weight", read_weight, 1.0),
     )
 
 
-def read_endpoint(row: CsvRow, around: ReadContext) -> Endpoint:
-    """One endpoint; it is judged by the policy's default latency."""
-    if not row.text("agency"):
-        row.fault("agency", "is empty")
-    definition = _definition(row, around, required=True)
-    _check_timeout(row, definition, around.policy.default_latency_ms)
+def read_endpoint(row: CsvRow, context: ReadContext) -> Endpoint:
+    """Read one endpoint; it is judged by the policy's default latency."""
+    definition = _definition(row, context, required=True)
+    _check_timeout(row, definition, context.policy.default_latency_ms)
     records = read_params(row)
     return Endpoint(
         id=row.read("id", read_id, ""),
-        agency=row.reference("agency", around.agencies, AGENCIES),
-        service=row.reference("service", around.services, SERVICES) or None,
+        agency=row.reference("agency", context.agencies, AGENCIES, required=True),
+        service=row.reference("service", context.services, SERVICES) or None,
         probe=fold(row.text("probe")),
         target=read_target_cell(row, definition, records, required=True),
         params=records or ({},),
-        vantages=_vantages(row, around.vantages),
+        vantages=_vantages(row, context.vantages),
     )
 
 
@@ -124,15 +117,15 @@ def _read_live(text: str) -> date:
     return ALWAYS if fold(text) == "always" else read_day(text)
 
 
-def _definition(row: CsvRow, around: ReadContext, *, required: bool) -> ProbeDefinition | None:
+def _definition(row: CsvRow, context: ReadContext, *, required: bool) -> ProbeDefinition | None:
     if required and not row.text("probe"):
         row.fault("probe", "is empty: what is live must be probed")
-    definition = around.probes.definitions.get(row.reference("probe", around.probes.ids, "probes.yaml"))
+    definition = context.probes.definitions.get(row.reference("probe", context.probes.ids, "probes.yaml"))
     return definition if definition is not None and definition.sound else None
 
 
 def _check_timeout(row: CsvRow, definition: ProbeDefinition | None, latency_ms: int) -> None:
-    """Check that answers twice as slow as the limit are waited for: judging again needs them (docs/method.md §7)."""
+    """Check that the probe waits for answers up to twice the latency limit, which judging again needs (docs/method.md §7)."""
     if definition is not None and definition.probe.timeout * 1000 < 2 * latency_ms:
         column = "latency_ms" if row.text("latency_ms") else "probe"
         name, timeout = definition.probe.name, definition.probe.timeout
@@ -141,11 +134,11 @@ def _check_timeout(row: CsvRow, definition: ProbeDefinition | None, latency_ms: 
         )
 
 
-def _vantages(row: CsvRow, known: Mapping[str, Location] | None) -> tuple[str, ...]:
-    """Ids between spaces or semicolons."""
-    found = set()
+def _vantages(row: CsvRow, ids: Mapping[str, Location] | None) -> tuple[str, ...]:
+    """Read ids separated by spaces or semicolons."""
+    vantages = set()
     for name in re.split(r"[;\s]+", fold(row.text("vantages"))):
-        if name and known is not None and name not in known:
+        if name and ids is not None and name not in ids:
             row.fault("vantages", f"`{name}` is not a vantage of policy.yaml")
-        found.add(name)
-    return tuple(sorted(found - {""}))
+        vantages.add(name)
+    return tuple(sorted(vantages - {""}))

@@ -1,4 +1,4 @@
-"""A register directory becomes a Register, or is refused whole with every fault (docs/register.md)."""
+"""Loading of a register directory, which is refused whole, with every fault (docs/register.md)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from services.core.errors import InputError
 from services.core.model import Register
-from services.register.directory.agencies import agencies_table, read_agency, read_service_row, services_table
+from services.register.directory.agencies import agencies_table, read_agency, read_service, services_table
 from services.register.directory.cross_checks import check_links, check_probes
 from services.register.directory.evaluation import EVALUATION, read_evaluation
 from services.register.directory.exchanges import (
@@ -43,10 +43,10 @@ T = TypeVar("T", bound=_HasId)
 
 @dataclass(frozen=True, slots=True)
 class LoadedRegister:
-    """A register and where its parts are written: ``places`` by section and id; what the policy says of the calendar under ``("policy", key)``."""
+    """A register and the locations of its parts: by section and id, and of the policy's calendar by ``("policy", key)``."""
 
     register: Register
-    places: Mapping[tuple[str, str], Location]
+    locations: Mapping[tuple[str, str], Location]
 
 
 def load_register(directory: Path) -> Register:
@@ -58,39 +58,39 @@ def load_register(directory: Path) -> Register:
 
 
 def read_directory(directory: Path) -> LoadedRegister:
-    """Like ``load_register``, with the places of agencies, services, links and endpoints."""
-    findings = FaultList()
+    """Like ``load_register``, with the locations of agencies, services, links and endpoints."""
+    faults = FaultList()
     if not directory.is_dir():
-        findings.add(Location(str(directory)), "there is no such directory")
-        raise InputError(f"register {directory}", findings.faults)
-    _check_names(directory, findings)
-    policy = read_policy(directory, findings)
-    probes = read_probes(directory, findings)
+        faults.add(Location(str(directory)), "there is no such directory")
+        raise InputError(f"register {directory}", faults)
+    _check_names(directory, faults)
+    policy = read_policy(directory, faults)
+    probes = read_probes(directory, faults)
     tables = {
-        "agencies": agencies_table(directory, findings),
-        "services": services_table(directory, findings),
-        "links": links_table(directory, findings),
-        "endpoints": endpoints_table(directory, findings),
+        "agencies": agencies_table(directory, faults),
+        "services": services_table(directory, faults),
+        "links": links_table(directory, faults),
+        "endpoints": endpoints_table(directory, faults),
     }
-    register = _assemble(directory, findings, policy, probes, tables)
-    check_probes(probes, policy, findings)
+    register = _assemble(directory, faults, policy, probes, tables)
+    check_probes(probes, policy, faults)
     _check_bus(policy, tables["endpoints"])
     check_links(tables["links"], register)
-    if findings.faults:
-        raise InputError(f"register {directory}", dict.fromkeys(findings.faults))
+    if faults:
+        raise InputError(f"register {directory}", dict.fromkeys(faults))
     return LoadedRegister(with_versions(register), _places(policy, tables))
 
 
 def _assemble(
     directory: Path,
-    findings: FaultList,
+    faults: FaultList,
     policy: PolicyReading,
     probes: ProbeDefinitions,
     tables: Mapping[str, CsvTable],
 ) -> Register:
     agency_ids = tables["agencies"].ids
-    services = _by_id(read_service_row(row, agency_ids) for row in tables["services"].rows)
-    around = ReadContext(
+    services = _by_id(read_service(row, agency_ids) for row in tables["services"].rows)
+    context = ReadContext(
         agencies=agency_ids,
         services=tables["services"].ids,
         owners=services,
@@ -101,23 +101,23 @@ def _assemble(
     return Register(
         agencies=_by_id(read_agency(row, agency_ids) for row in tables["agencies"].rows),
         services=services,
-        links=_by_id(read_link(row, around) for row in tables["links"].rows),
-        endpoints=_by_id(read_endpoint(row, around) for row in tables["endpoints"].rows),
+        links=_by_id(read_link(row, context) for row in tables["links"].rows),
+        endpoints=_by_id(read_endpoint(row, context) for row in tables["endpoints"].rows),
         probes={name: probes.definitions[name].probe for name in sorted(probes.definitions)},
         policy=policy.policy,
-        members=read_members(directory, findings, agency_ids),
-        routes=read_routes(directory, findings, tables["links"].ids),
-        maintenance=read_maintenance(directory, findings, _subjects(tables), policy.zone),
-        evaluation=read_evaluation(directory, findings),
+        members=read_members(directory, faults, agency_ids),
+        routes=read_routes(directory, faults, tables["links"].ids),
+        maintenance=read_maintenance(directory, faults, _subjects(tables), policy.zone),
+        evaluation=read_evaluation(directory, faults),
     )
 
 
-def _check_names(directory: Path, findings: FaultList) -> None:
-    """A misspelt optional file would pass unread, and nobody would know."""
+def _check_names(directory: Path, faults: FaultList) -> None:
+    """Find misspelt names of optional files, which would go unread without a fault."""
     for path in sorted(directory.iterdir()):
-        meant = get_close_matches(path.name, OPTIONAL, 1, 0.8)
-        if meant and path.name not in OPTIONAL and not (directory / meant[0]).exists():
-            findings.add(Location(str(path)), f"no such file is read: is it meant to be {meant[0]}?")
+        similar = get_close_matches(path.name, OPTIONAL, 1, 0.8)
+        if similar and path.name not in OPTIONAL and not (directory / similar[0]).exists():
+            faults.add(Location(str(path)), f"no such file is read: is it meant to be {similar[0]}?")
 
 
 def _by_id(values: Iterable[T]) -> dict[str, T]:
@@ -125,7 +125,7 @@ def _by_id(values: Iterable[T]) -> dict[str, T]:
 
 
 def _subjects(tables: Mapping[str, CsvTable]) -> set[str] | None:
-    """Return what a maintenance can be about; None when it cannot be known."""
+    """Return the ids that a maintenance can name; None when some are unknown."""
     subjects: set[str] = set()
     for section in ("agencies", "links", "endpoints"):
         ids = tables[section].ids
@@ -137,13 +137,15 @@ def _subjects(tables: Mapping[str, CsvTable]) -> set[str] | None:
 
 def _check_bus(policy: PolicyReading, endpoints: CsvTable) -> None:
     bus = policy.policy.bus
-    if bus is not None and policy.block is not None and endpoints.ids is not None and bus not in endpoints.ids:
-        policy.block.fault("bus", f"`{bus}` is not in endpoints.csv")
+    if bus is not None and policy.mapping is not None and endpoints.ids is not None and bus not in endpoints.ids:
+        policy.mapping.fault("bus", f"`{bus}` is not in endpoints.csv")
 
 
 def _places(policy: PolicyReading, tables: Mapping[str, CsvTable]) -> dict[tuple[str, str], Location]:
-    places = {(section, name): place for section, table in tables.items() for name, place in (table.ids or {}).items()}
-    if policy.block is not None:
+    locations = {
+        (section, name): location for section, table in tables.items() for name, location in (table.ids or {}).items()
+    }
+    if policy.mapping is not None:
         for key in ("slot_seconds", "timezone", "epoch"):
-            places["policy", key] = policy.block.at(key)
-    return places
+            locations["policy", key] = policy.mapping.at(key)
+    return locations

@@ -1,4 +1,4 @@
-"""The params of a link or endpoint: one test record or several, and whether each fills in all that asks for it."""
+"""The params of a link or endpoint: one test record or several, each of which must fill every placeholder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["read_params", "read_target_cell"]
 
 
 def read_params(row: CsvRow) -> tuple[dict[str, object], ...] | None:
-    """Return the records of a row, one that is empty where the cell is; None, with a fault, when they cannot be used."""
+    """Read the records of a row, an empty one from an empty cell; None, with a fault, when they cannot be used."""
     try:
         value = json.loads(row.text("params") or "{}", object_pairs_hook=_object, parse_constant=_refuse)
         json.dumps(value, ensure_ascii=False).encode()
@@ -34,10 +34,10 @@ def read_params(row: CsvRow) -> tuple[dict[str, object], ...] | None:
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    value = dict(pairs)
+    if len(value) < len(pairs):
         raise ValueError("a key is there twice")
-    return found
+    return value
 
 
 def _refuse(constant: str) -> object:
@@ -47,59 +47,59 @@ def _refuse(constant: str) -> object:
 def read_target_cell(
     row: CsvRow, definition: ProbeDefinition | None, records: tuple[Mapping[str, object], ...] | None, *, required: bool
 ) -> str:
-    """Return the target as written; each record must fill it, and everything else its probe sends or expects."""
+    """Return the target as written; each record must fill its placeholders and those of its probe."""
     text = row.text("target")
     if not text:
         if required:
             row.fault("target", "is empty: what is live must be probed")
         return ""
-    wanted = row.findings.attempt(row.at("target"), "target", placeholders, text, None)
-    if wanted is None:
+    names = row.faults.attempt(row.at("target"), "target", placeholders, text, None)
+    if names is None:
         return text
     if definition is not None:
-        wanted |= definition.names
-    found = [_faults(row, definition, record, text, wanted) for record in records or ()]
-    common = [fault for fault in found[0] if all(fault in faults for faults in found)] if found else []
-    row.findings.faults += common
-    for number, faults in enumerate(found, 1):
-        row.findings.faults += [
+        names |= definition.names
+    by_record = [_faults(row, definition, record, text, names) for record in records or ()]
+    common = [fault for fault in by_record[0] if all(fault in faults for faults in by_record)] if by_record else []
+    row.faults.extend(common)
+    for number, faults in enumerate(by_record, 1):
+        row.faults.extend(
             replace(fault, reason=f"record {number}: {fault.reason}") for fault in faults if fault not in common
-        ]
+        )
     return text
 
 
 def _faults(
-    row: CsvRow, definition: ProbeDefinition | None, record: Mapping[str, object], target: str, wanted: frozenset[str]
+    row: CsvRow, definition: ProbeDefinition | None, record: Mapping[str, object], target: str, names: frozenset[str]
 ) -> list[Fault]:
-    """Return what is wrong with one record."""
-    row = replace(row, findings=FaultList())
-    missing = sorted(wanted - record.keys())
+    """Return the faults of one record."""
+    row = replace(row, faults=FaultList())
+    missing = sorted(names - record.keys())
     for name in missing:
         row.fault("params", f"`{name}` is missing, which the target or probe asks for by `${{{name}}}`")
     if not missing:
         _check_filled(row, definition, record, target)
-    return row.findings.faults
+    return row.faults
 
 
 def _check_filled(row: CsvRow, definition: ProbeDefinition | None, params: Mapping[str, object], target: str) -> None:
-    url = row.findings.attempt(row.at("params"), "params", lambda text: fill_placeholders(text, params), target, None)
+    url = row.faults.attempt(row.at("params"), "params", lambda text: fill_placeholders(text, params), target, None)
     if definition is None:
         if url is not None:
-            row.findings.attempt(row.at("target"), "target", lambda text: read_target(text, None), url, None)
+            row.faults.attempt(row.at("target"), "target", lambda text: read_target(text, None), url, None)
         return
     probe = definition.probe
     if url is not None:
-        url = row.findings.attempt(row.at("target"), "target", lambda text: read_target(text, probe.kind), url, None)
+        url = row.faults.attempt(row.at("target"), "target", lambda text: read_target(text, probe.kind), url, None)
     _check_texts(row, probe, params)
     if probe.steps and url is not None:
         _check_steps(row, probe, params, url)
 
 
 def _check_texts(row: CsvRow, probe: Probe, params: Mapping[str, object]) -> None:
-    before = len(row.findings.faults)
+    before = len(row.faults)
     for text in dict.fromkeys((*sent_texts(probe), *partial_texts(probe))):
-        row.findings.attempt(row.at("params"), "params", lambda text: fill_placeholders(text, params), text, None)
-    if len(row.findings.faults) > before:
+        row.faults.attempt(row.at("params"), "params", lambda text: fill_placeholders(text, params), text, None)
+    if len(row.faults) > before:
         return
     _check_sent(row, fill_probe(probe, params))
     for key in ("client", "service") if probe.kind in BUS_KINDS else ():
@@ -109,24 +109,24 @@ def _check_texts(row: CsvRow, probe: Probe, params: Mapping[str, object]) -> Non
 
 
 def _check_steps(row: CsvRow, journey: Probe, params: Mapping[str, object], url: str) -> None:
-    """Check each step of a journey, as far as it can be known without what earlier steps capture."""
+    """Check each step of a journey, as far as possible without the values that earlier steps capture."""
     captured: dict[str, object] = {}
     for name in sorted(params.keys() & GIVEN_VARIABLES.union(*(step.capture for step in journey.steps))):
         row.fault("params", f"`{name}` is given or captured by the steps of probe `{journey.name}` themselves")
     for step in journey.steps:
-        known = {**params, "target": url, **captured}
+        variables = {**params, "target": url, **captured}
         if captured.keys().isdisjoint(placeholders(step.target)):
             try:
-                read_target(fill_placeholders(step.target, known), step.probe.kind)
+                read_target(fill_placeholders(step.target, variables), step.probe.kind)
             except ValueError as error:
                 row.fault("target", f"of step `{step.probe.name}`: {error}")
-        _check_texts(row, step.probe, known)
-        # Something harmless stands for what will be captured, so that the rest of a text can be tried.
+        _check_texts(row, step.probe, variables)
+        # A harmless value stands for what will be captured, so that the rest of a text can be checked.
         captured |= dict.fromkeys(step.capture, "0")
 
 
 def _check_sent(row: CsvRow, probe: Probe) -> None:
-    """Check what the params have made of texts where not every character can stand."""
+    """Check filled texts in which some characters are not allowed."""
     _check_headers(row, probe)
     for line in probe.lines:
         if len(line.send.splitlines()) > 1:
@@ -136,11 +136,11 @@ def _check_sent(row: CsvRow, probe: Probe) -> None:
     if not is_grpc_request(probe, probe.body):
         row.fault("params", f"they make the body of probe `{probe.name}` something that is not JSON")
     if probe.kind == "dns":
-        row.findings.attempt(row.at("params"), "params", read_domain, probe.query.name, "")
+        row.faults.attempt(row.at("params"), "params", read_domain, probe.query.name, "")
 
 
 def _check_headers(row: CsvRow, probe: Probe) -> None:
-    """Check what stands in headers, of HTTP, gRPC or messages of X-Road."""
+    """Check texts that are sent in headers of HTTP, gRPC or X-Road messages."""
     for name, text in probe.headers.items():
         unfit = unfit_for_grpc(name, text) if probe.kind == "grpc" else ""
         if unfit:

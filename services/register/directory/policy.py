@@ -1,4 +1,4 @@
-"""policy.yaml: whose index it is and how it is measured."""
+"""policy.yaml: the government, and how its index is measured."""
 
 from __future__ import annotations
 
@@ -47,37 +47,37 @@ _DEFAULT = Policy(government=Government("", "", ""), timezone="UTC", epoch=datet
 
 @dataclass(frozen=True, slots=True)
 class PolicyReading:
-    """The policy, its time zone, its block for faults found later, and the vantages (None when unknown)."""
+    """The policy, its time zone, its mapping for faults found later, and the locations of vantages (None when unknown)."""
 
     policy: Policy
     zone: tzinfo
-    block: YamlMapping | None
+    mapping: YamlMapping | None
     vantages: dict[str, Location] | None
 
 
-def read_policy(directory: Path, findings: FaultList) -> PolicyReading:
-    """Read the policy of a register directory; with faults, whatever of it could be read and defaults for the rest."""
-    block = read_document(directory / FILE, findings, keys=_KEYS)
-    if block is None:
+def read_policy(directory: Path, faults: FaultList) -> PolicyReading:
+    """Read the policy of a register directory; after faults, defaults stand for what could not be read."""
+    mapping = read_document(directory / FILE, faults, keys=_KEYS)
+    if mapping is None:
         return PolicyReading(_DEFAULT, UTC, None, None)
-    zone = block.need("timezone", _read_zone, UTC)
-    vantages, places = _vantages(block)
+    zone = mapping.need("timezone", _read_zone, UTC)
+    vantages, locations = _vantages(mapping)
     policy = Policy(
-        government=_government(block),
+        government=_government(mapping),
         timezone=getattr(zone, "key", "UTC"),
-        epoch=block.need("epoch", lambda text: read_moment(text, zone), _DEFAULT.epoch),
-        slot_seconds=block.read("slot_seconds", _read_slot, _DEFAULT.slot_seconds),
-        windows_days=_windows(block),
-        publish_threshold=block.read("publish_threshold", _read_share, _DEFAULT.publish_threshold),
-        grace_hours=block.read("grace_hours", read_whole, _DEFAULT.grace_hours),
+        epoch=mapping.need("epoch", lambda text: read_moment(text, zone), _DEFAULT.epoch),
+        slot_seconds=mapping.read("slot_seconds", _read_slot, _DEFAULT.slot_seconds),
+        windows_days=_windows(mapping),
+        publish_threshold=mapping.read("publish_threshold", _read_share, _DEFAULT.publish_threshold),
+        grace_hours=mapping.read("grace_hours", read_whole, _DEFAULT.grace_hours),
         vantages=vantages,
-        egress=_egress(block),
-        bus=block.read("bus", read_id, None),
-        default_latency_ms=block.read("default_latency_ms", read_count, _DEFAULT.default_latency_ms),
-        default_max_age_s=block.read("default_max_age_s", read_count, None),
-        levels=_levels(block),
+        egress=_egress(mapping),
+        bus=mapping.read("bus", read_id, None),
+        default_latency_ms=mapping.read("default_latency_ms", read_count, _DEFAULT.default_latency_ms),
+        default_max_age_s=mapping.read("default_max_age_s", read_count, None),
+        levels=_levels(mapping),
     )
-    return PolicyReading(policy, zone, block, places)
+    return PolicyReading(policy, zone, mapping, locations)
 
 
 def _read_zone(text: str) -> tzinfo:
@@ -99,11 +99,9 @@ def _read_share(text: str) -> float:
     return share
 
 
-def _government(block: YamlMapping) -> Government:
-    if "government" not in block:
-        block.findings.add(block.place, "key `government` is missing")
-        return _DEFAULT.government
-    given = block.block("government", ("id", "name_en", "name_fa"))
+def _government(mapping: YamlMapping) -> Government:
+    mapping.require("government")
+    given = mapping.mapping("government", ("id", "name_en", "name_fa"))
     if given is None:
         return _DEFAULT.government
     return Government(
@@ -113,66 +111,53 @@ def _government(block: YamlMapping) -> Government:
     )
 
 
-def _windows(block: YamlMapping) -> tuple[int, ...]:
-    if "windows_days" not in block:
+def _windows(mapping: YamlMapping) -> tuple[int, ...]:
+    if "windows_days" not in mapping:
         return _DEFAULT.windows_days
-    windows = [
-        block.findings.attempt(scalar.place, "windows_days", read_count, scalar.text, 0)
-        for scalar in block.scalars("windows_days")
-    ]
+    windows = mapping.read_list("windows_days", read_count, 0)
     if not windows or len(set(windows)) < len(windows):
-        block.fault("windows_days", "needs at least one number of days, each once")
+        mapping.fault("windows_days", "needs at least one number of days, each once")
     return tuple(sorted(windows)) or _DEFAULT.windows_days
 
 
-def _vantages(block: YamlMapping) -> tuple[tuple[Vantage, ...], dict[str, Location] | None]:
-    if "vantages" not in block:
-        block.findings.add(block.place, "key `vantages` is missing")
+def _vantages(mapping: YamlMapping) -> tuple[tuple[Vantage, ...], dict[str, Location] | None]:
+    if not mapping.require("vantages"):
         return (), None
-    before = len(block.findings.faults)
+    before = len(mapping.faults)
     vantages: list[Vantage] = []
-    places: dict[str, Location] = {}
-    for given in block.blocks("vantages", ("id", "control_targets")):
+    locations: dict[str, Location] = {}
+    for given in mapping.mappings("vantages", ("id", "control_targets")):
         name = given.need("id", read_id, "")
-        if name in places:
-            given.fault("id", f"`{name}` is already the id of line {places[name].line}")
-        places[name] = given.at("id")
+        if name in locations:
+            given.fault("id", f"`{name}` is already the id of line {locations[name].line}")
+        locations[name] = given.at("id")
         vantages.append(Vantage(name, _control_targets(given)))
-    if not vantages and len(block.findings.faults) == before:
-        block.fault("vantages", "needs at least one: probes start from a vantage")
-    return tuple(sorted(vantages, key=lambda vantage: vantage.id)), places
+    if not vantages and len(mapping.faults) == before:
+        mapping.fault("vantages", "needs at least one: probes start from a vantage")
+    return tuple(sorted(vantages, key=lambda vantage: vantage.id)), locations
 
 
 def _control_targets(vantage: YamlMapping) -> tuple[str, ...]:
-    targets = [
-        vantage.findings.attempt(scalar.place, "control_targets", read_control_target, scalar.text, "")
-        for scalar in vantage.scalars("control_targets")
-    ]
+    targets = vantage.read_list("control_targets", read_control_target, "")
     if not targets:
         reason = "needs at least one: without it the vantage's own failures would count against targets"
         vantage.fault("control_targets", reason)
     return tuple(targets)
 
 
-def _egress(block: YamlMapping) -> Egress:
-    given = block.block("egress", ("allow", "allow_loopback"))
+def _egress(mapping: YamlMapping) -> Egress:
+    given = mapping.mapping("egress", ("allow", "allow_loopback"))
     if given is None:
         return Egress()
-    allow = [
-        given.findings.attempt(scalar.place, "allow", read_network, scalar.text, "")
-        for scalar in given.scalars("allow")
-    ]
+    allow = given.read_list("allow", read_network, "")
     return Egress(tuple(sorted(allow)), given.read("allow_loopback", read_flag, _DEFAULT.egress.allow_loopback))
 
 
-def _levels(block: YamlMapping) -> tuple[float, float]:
-    if "levels" not in block:
+def _levels(mapping: YamlMapping) -> tuple[float, float]:
+    if "levels" not in mapping:
         return _DEFAULT.levels
-    shares = [
-        block.findings.attempt(scalar.place, "levels", _read_share, scalar.text, 0.0)
-        for scalar in block.scalars("levels")
-    ]
+    shares = mapping.read_list("levels", _read_share, 0.0)
     if len(shares) != 2 or shares[0] > shares[1]:
-        block.fault("levels", "needs two shares, of level 3 and of level 4, the second not below the first")
+        mapping.fault("levels", "needs two shares, of level 3 and of level 4, the second not below the first")
         return _DEFAULT.levels
     return shares[0], shares[1]

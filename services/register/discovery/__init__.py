@@ -1,4 +1,4 @@
-"""Registers made or compared from outside lists: public catalogues and X-Road members."""
+"""Proposals of registers from public catalogues and X-Road lists, and comparison with those lists."""
 
 from services.register.discovery.members_diff import compare_members
 from services.register.discovery.proposal import write_files

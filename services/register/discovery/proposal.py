@@ -1,4 +1,4 @@
-"""A register directory as an importer proposes it: its files, and what could not be taken into them."""
+"""Proposed register directories: their files, and what was left out of them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LINK_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Omission:
-    """What has no endpoint or agency of its own in the new register, where it stood (line 0: the file), and why."""
+    """An entry that has no endpoint or agency in the proposal, where it stands (line 0: the file), and why."""
 
     file: str
     line: int
@@ -51,14 +51,14 @@ class Omission:
 
 @dataclass(frozen=True, slots=True)
 class RegisterProposal:
-    """The files of a register directory by name, and what was left out."""
+    """The files of a register directory by name, and what was left out of them."""
 
     files: dict[str, str]
     left_out: tuple[Omission, ...]
 
 
 def write_files(files: dict[str, str], out: Path) -> None:
-    """Write the files of a new register directory. InputError when ``out`` already holds something."""
+    """Write the files of a new register directory. InputError when ``out`` is not empty."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"directory {out}", [Fault(str(out), 0, 0, "it is not empty: name a new directory")])
     out.mkdir(parents=True, exist_ok=True)
@@ -67,7 +67,7 @@ def write_files(files: dict[str, str], out: Path) -> None:
 
 
 def slug(text: str) -> str:
-    """Fold a name into an id; empty when nothing of it can stand in one."""
+    """Turn a name into an id; empty when no character of it is allowed in one."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:63].rstrip("-")
 

@@ -1,7 +1,7 @@
-"""Public catalogues become register directories, as a start to edit.
+"""Proposals of registers from the United Kingdom's catalogue of government APIs, as a start to edit.
 
-The catalogue of the United Kingdom's government APIs lists providers, APIs and their addresses, so it gives agencies,
-services and endpoints. It says nothing about who must ask whom: links.csv stays empty but for its header.
+The catalogue lists providers, APIs and their addresses, which become agencies, services and endpoints. It does not contain
+required inquiries, so links.csv has only its header.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _CATALOGUE = (
 )
 _ORGANISATIONS = ("id", "name", "alternateName", "url")
 _ORGANISATION_FILES = ("uk_api_organisations.csv", "organisation.csv")
-# The catalogue knows no sectors; the first pattern found in an agency's name decides, and the result is there to be edited.
+# The catalogue has no sectors: the first pattern that matches an agency's name decides; the result can be edited.
 _SECTORS = (
     ("local-government", r"Council|Local Government|Combined Authority"),
     ("environment", r"Environment|Hydrographic|Geological|Aquaculture|Ordnance"),
@@ -47,7 +47,7 @@ _SECTORS = (
     ("economy", r"Revenue|Pensions|Business|Companies|Insolvency|Commercial|Land Registry"),
 )
 _OTHER_SECTOR = "central-government"
-# Without credentials an API in good order refuses politely; only silence or a server error says that it is down.
+# Without credentials, a working API refuses with one of these; only silence or a server error means that it is down.
 _ANSWERS = [200, 204, 400, 401, 403, 404, 405, 406, 415]
 
 
@@ -61,26 +61,29 @@ class _Api:
 
 
 def import_uk_api_catalogue(file: Path, epoch: date) -> RegisterProposal:
-    """Read the catalogue ``file`` and the organisations beside it; ``epoch`` is that of the new register.
+    """Propose a register from the catalogue ``file`` and the organisations beside it, with this epoch.
 
-    InputError with every fault when they are not what they should be.
+    InputError with every fault of these files.
     """
-    findings = FaultList()
-    rows = read_table(file, findings, required=_CATALOGUE).rows
+    faults = FaultList()
+    rows = read_table(file, faults, required=_CATALOGUE).rows
     beside = next((file.with_name(name) for name in _ORGANISATION_FILES if file.with_name(name).exists()), None)
-    organisations = read_table(beside, findings, required=_ORGANISATIONS).rows if beside else []
+    organisations = read_table(beside, faults, required=_ORGANISATIONS).rows if beside else []
     for row in rows:
         for column in ("name", "provider"):
             row.need(column, str, "")
-    if findings.faults:
-        raise InputError(f"catalogue {file}", findings.faults)
+    if faults:
+        raise InputError(f"catalogue {file}", faults)
     names = {slug(row.text("id")): row.text("name") for row in organisations}
     apis = _apis(rows)
     agencies = sorted({api.agency for api in apis})
     endpoints, left_out = _endpoints(apis)
     unused = [
         Omission(
-            row.place.file, row.place.line, row.text("name"), "has no API in the catalogue, so it is no agency here"
+            row.location.file,
+            row.location.line,
+            row.text("name"),
+            "has no API in the catalogue, so it is no agency here",
         )
         for row in organisations
         if slug(row.text("id")) not in agencies
@@ -89,7 +92,7 @@ def import_uk_api_catalogue(file: Path, epoch: date) -> RegisterProposal:
         files={
             "agencies.csv": to_csv(
                 ("id", "name_en", "name_fa", "sector"),
-                ((it, _name(it, names), "", _sector(_name(it, names))) for it in agencies),
+                ((agency, _name(agency, names), "", _sector(_name(agency, names))) for agency in agencies),
             ),
             "services.csv": to_csv(
                 ("id", "agency", "name_en", "name_fa"), sorted((api.id, api.agency, api.name, "") for api in apis)
@@ -103,34 +106,34 @@ def import_uk_api_catalogue(file: Path, epoch: date) -> RegisterProposal:
     )
 
 
-def _from_one(files: Sequence[Path], epoch: date) -> RegisterProposal:
+def _from_single_file(files: Sequence[Path], epoch: date) -> RegisterProposal:
     if len(files) != 1:
         raise InputError("the catalogue", [Fault(str(files[1]), 0, 0, "one file is read: name the catalogue alone")])
     return import_uk_api_catalogue(files[0], epoch)
 
 
 IMPORTERS: dict[str, Callable[[Sequence[Path], date], RegisterProposal]] = {
-    "uk-api-catalogue": _from_one,
+    "uk-api-catalogue": _from_single_file,
     "xroad": import_xroad,
 }
 """Kind → importer of its files."""
 
 
 def _apis(rows: Iterable[CsvRow]) -> list[_Api]:
-    """One service per API, its id folded from its name; an id already taken gets its agency in front, then a number."""
+    """Return a service per API, whose id is its name, preceded by its agency or else a number when that is taken."""
     apis: list[_Api] = []
     taken: set[str] = set()
     for row in rows:
         agency, name = slug(row.text("provider")), row.text("name")
         candidates = [slug(name), slug(f"{agency}-{name}"), *(slug(f"{number}-{name}") for number in range(2, 1000))]
-        chosen = next(candidate for candidate in candidates if candidate not in taken)
-        taken.add(chosen)
-        apis.append(_Api(row, chosen, agency, name, row.text("url")))
+        name_id = next(candidate for candidate in candidates if candidate not in taken)
+        taken.add(name_id)
+        apis.append(_Api(row, name_id, agency, name, row.text("url")))
     return apis
 
 
 def _endpoints(apis: list[_Api]) -> tuple[list[tuple[str, ...]], list[Omission]]:
-    """One endpoint per address; where several APIs share one it tells them nothing apart and belongs to the agency."""
+    """Return an endpoint per address; one that several APIs share belongs to their agency."""
     sharing = Counter((api.agency, api.url) for api in apis)
     endpoints: dict[tuple[str, str], tuple[str, ...]] = {}
     left_out: list[Omission] = []
@@ -146,16 +149,16 @@ def _endpoints(apis: list[_Api]) -> tuple[list[tuple[str, ...]], list[Omission]]
                     f"shares its URL with {sharing[api.agency, api.url] - 1} others: endpoint `{name}` stands for all"
                 )
         if reason:
-            left_out.append(Omission(api.row.place.file, api.row.place.line, api.name, reason))
+            left_out.append(Omission(api.row.location.file, api.row.location.line, api.name, reason))
     return list(endpoints.values()), left_out
 
 
 def _unusable(url: str) -> str:
-    """Why nothing can be probed at ``url``; empty when something can."""
+    """Return why ``url`` cannot be probed; empty when it can."""
     if not url:
         return "has no URL: a service without an endpoint"
-    if asked := re.findall(r"\{([^}]*)\}", url):
-        return f"its URL asks for {', '.join(asked)}, which the catalogue does not give: a service without an endpoint"
+    if parameters := re.findall(r"\{([^}]*)\}", url):
+        return f"its URL asks for {', '.join(parameters)}, which the catalogue does not give: a service without an endpoint"
     try:
         read_http_url(url)
     except ValueError as error:

@@ -1,7 +1,7 @@
-"""A register proposed of what X-Road lists: agencies, their members, security servers, and who may call what.
+"""Proposals of registers from X-Road's lists: agencies, their members, security servers, and permitted calls.
 
-X-Road knows who can talk to whom; which inquiries the law requires, for which service of which agency, it does not. So
-links.csv and services.csv stay empty but for their headers, and what is known of services stands in a file to edit from.
+X-Road lists who can call whom, but not the inquiries that the law requires. So links.csv and services.csv have only their
+headers, and the listed services are in a file of their own, to edit from.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from ipaddress import IPv6Address
 from pathlib import Path
 
 from services.core.errors import Fault, InputError
+from services.core.model import member_of
 from services.register.discovery.proposal import LINK_COLUMNS, Omission, RegisterProposal, slug, to_csv, to_yaml
 from services.register.discovery.xroad_lists import ListedServer, XRoadDirectory, read_into
 from services.register.reading import read_target
@@ -20,11 +21,11 @@ from services.register.reading import read_target
 __all__ = ["import_xroad", "read_lists"]
 
 _MESSAGES_PORT = 5500  # of a security server towards others
-_CONTROL = "tcp://192.0.2.1:443"  # an address of no one (RFC 5737), to be replaced
+_CONTROL = "tcp://192.0.2.1:443"  # an unused address (RFC 5737), to be replaced
 
 
 def import_xroad(files: Sequence[Path], epoch: date) -> RegisterProposal:
-    """Read the lists in ``files``; ``epoch`` is that of the new register. InputError with the fault of each bad file."""
+    """Propose a register from the lists in ``files``, with this epoch. InputError with the fault of each bad file."""
     directory = read_lists(files)
     ids = _ids(directory)
     instance = min(directory.members).partition("/")[0]
@@ -32,7 +33,7 @@ def import_xroad(files: Sequence[Path], epoch: date) -> RegisterProposal:
 
 
 def read_lists(files: Sequence[Path]) -> XRoadDirectory:
-    """Read what the lists in ``files`` say together. InputError with the fault of each bad file."""
+    """Merge the lists in ``files``. InputError with the fault of each bad file."""
     directory = XRoadDirectory()
     faults = []
     for file in files:
@@ -50,7 +51,7 @@ def read_lists(files: Sequence[Path]) -> XRoadDirectory:
 
 
 def _ids(directory: XRoadDirectory) -> dict[str, str]:
-    """An agency id for each member: its name folded; where another has it, or nothing is left, its class and code."""
+    """Return an agency id for each member: its name or, when that is taken or empty, its class and code."""
     ids: dict[str, str] = {}
     taken: set[str] = set()
     for member, name in sorted(directory.members.items()):
@@ -61,14 +62,17 @@ def _ids(directory: XRoadDirectory) -> dict[str, str]:
             code,
             f"member-{blake2b(member.encode(), digest_size=8).hexdigest()}",
         )
-        ids[member] = next(one for one in candidates if one and one not in taken)
+        ids[member] = next(candidate for candidate in candidates if candidate and candidate not in taken)
         taken.add(ids[member])
     return ids
 
 
 def _files(directory: XRoadDirectory, ids: dict[str, str], instance: str, epoch: date) -> dict[str, str]:
     servers = sorted(directory.servers)
-    offers = sorted((ids[_member(o.client)] if o.client else "", o.client, o.service) for o in directory.offers)
+    offers = sorted(
+        (ids[member_of(offer.client)] if offer.client else "", offer.client, offer.service)
+        for offer in directory.offers
+    )
     names = _server_ids(servers, ids)
     files = {
         "agencies.csv": to_csv(
@@ -96,25 +100,21 @@ def _files(directory: XRoadDirectory, ids: dict[str, str], instance: str, epoch:
         sources = [{"id": names[server], "kind": "xroad", "server": server.id} for server in servers]
         files["sources.yaml"] = to_yaml({"sources": sources})
     if offers:
-        rows = ((consumer, client, ids[_member(service)], service) for consumer, client, service in offers)
+        rows = ((consumer, client, ids[member_of(service)], service) for consumer, client, service in offers)
         files["xroad_services.csv"] = to_csv(("consumer", "client", "provider", "service"), rows)
     return files
 
 
-def _member(identifier: str) -> str:
-    return "/".join(identifier.split("/")[:3])
-
-
 def _server_ids(servers: Sequence[ListedServer], ids: dict[str, str]) -> dict[ListedServer, str]:
-    found: dict[ListedServer, str] = {}
+    names: dict[ListedServer, str] = {}
     for server in servers:
         name = slug(f"{ids[server.owner][:40]}-{server.id.rpartition('/')[2]}")
-        found[server] = name if name not in found.values() else slug(f"{len(found) + 1}-{name}")
-    return found
+        names[server] = name if name not in names.values() else slug(f"{len(names) + 1}-{name}")
+    return names
 
 
 def _target(server: ListedServer) -> str:
-    """Where a security server takes messages; empty when its address cannot be one."""
+    """Return the target of a security server; empty when its address cannot be connected to."""
     try:
         return read_target(f"tcp://{_host(server.address)}:{_MESSAGES_PORT}", "tcp")
     except ValueError:
@@ -122,7 +122,7 @@ def _target(server: ListedServer) -> str:
 
 
 def _host(address: str) -> str:
-    """Write an address as a URL has it: IPv6 between brackets."""
+    """Return the address as in a URL: IPv6 between brackets."""
     try:
         return f"[{IPv6Address(address)}]"
     except ValueError:
@@ -139,7 +139,7 @@ def _policy(instance: str, epoch: date) -> dict[str, object]:
 
 
 def _unknown(directory: XRoadDirectory, file: str) -> Iterator[Omission]:
-    """Everything the lists do not say, each with what to do about it."""
+    """Yield what the lists do not contain, and what to do about it."""
     for member, name in sorted(directory.members.items()):
         if not name:
             yield Omission(file, 0, member, "its name is not listed: give one in agencies.csv")
@@ -148,13 +148,13 @@ def _unknown(directory: XRoadDirectory, file: str) -> Iterator[Omission]:
             yield Omission(
                 file, 0, server.id, "its address cannot be connected to: in sources.yaml, but without an endpoint"
             )
-    whole = (
+    missing = (
         ("sectors", "X-Road knows member classes alone: review sector in agencies.csv"),
         ("services", "what agencies offer to people is not listed: write services.csv"),
         ("links", "what the law requires is not listed: write links.csv"),
         ("control targets", f"policy.yaml names {_CONTROL}, which answers nobody: name what your network must reach"),
     )
-    for what, reason in whole:
+    for what, reason in missing:
         yield Omission(file, 0, what, reason)
     if directory.offers:
         yield Omission(

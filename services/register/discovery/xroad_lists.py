@@ -1,6 +1,6 @@
-"""What X-Road itself lists: listClients, shared-params.xml, listMethods and allowedMethods, as XML or JSON (docs/exchange.md).
+"""X-Road's own lists: listClients, shared-params.xml, listMethods and allowedMethods, as XML or JSON (docs/exchange.md).
 
-Pure. Identifiers become what logs say: parts with slashes between them, a slash within a part as %2F.
+Pure. Identifiers are written as in logs: parts with slashes between them, a slash within a part as %2F.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 from lxml import etree
 
+from services.core.model import escape_code
 from services.core.xml import XmlError, parse_xml
 
 __all__ = ["ListedServer", "Offer", "XRoadDirectory", "read_into"]
@@ -49,7 +50,7 @@ class Offer:
 
 @dataclass(slots=True)
 class XRoadDirectory:
-    """What all lists say together: names by member, subsystems by member, servers, offers, and the instances whose members and
+    """All lists merged: names by member, subsystems by member, servers, offers, and the instances whose members and
     subsystems are all listed.
     """
 
@@ -60,7 +61,7 @@ class XRoadDirectory:
     instances: set[str] = field(default_factory=set)
 
     def add(self, parts: Sequence[str], name: str = "") -> str:
-        """Enter a member, or a subsystem with its member; return its identifier. Raises ValueError."""
+        """Add a member, or a subsystem with its member; return its identifier. Raises ValueError."""
         if not 3 <= len(parts) <= 4 or not all(part.strip() for part in parts):
             raise ValueError("it holds an identifier without instance, member class or member code")
         if not all(part.isprintable() and len(part) <= 255 for part in parts):
@@ -72,12 +73,12 @@ class XRoadDirectory:
         return "/".join(map(_escaped, parts))
 
     def add_client(self, parts: Sequence[str], name: str = "") -> None:
-        """Enter a member or subsystem of a list that names all of its instance. Raises ValueError."""
+        """Add a member or subsystem from a list of all clients of its instance. Raises ValueError."""
         self.instances.add(self.add(parts, name).partition("/")[0])
 
 
 def read_into(directory: XRoadDirectory, content: bytes) -> None:
-    """Add what one list says. Raises ValueError when it is none of the four, or cannot be read."""
+    """Add the content of one list. Raises ValueError when it is none of the four, or cannot be read."""
     content = content.removeprefix(_BOM)
     if content.lstrip()[:1] == b"{":
         _json(directory, content)
@@ -86,7 +87,7 @@ def read_into(directory: XRoadDirectory, content: bytes) -> None:
         root = parse_xml(content.strip())
     except XmlError as error:
         raise ValueError(str(error)) from None
-    found = 0
+    count = 0
     for name, read in (
         ("clientList", _clients),
         ("conf", _shared),
@@ -95,13 +96,13 @@ def read_into(directory: XRoadDirectory, content: bytes) -> None:
     ):
         for element in root.iter(f"{{*}}{name}"):
             read(directory, element, root if name == "allowedMethodsResponse" else None)
-            found += 1
-    if not found:
+            count += 1
+    if not count:
         raise ValueError("is not the answer of listClients, listMethods or allowedMethods, nor shared-params.xml")
 
 
 def _escaped(part: str) -> str:
-    return part.strip().replace("%", "%25").replace("/", "%2F")
+    return escape_code(part.strip())
 
 
 def _parts(element: etree._Element | None, names: Sequence[str]) -> list[str]:
@@ -115,10 +116,10 @@ def _clients(directory: XRoadDirectory, element: etree._Element, _: etree._Eleme
 
 
 def _methods(directory: XRoadDirectory, element: etree._Element, envelope: etree._Element | None) -> None:
-    """Read services; of allowedMethods the header of the message says who may call them."""
+    """Read services; the message header of allowedMethods names the client that may call them."""
     client = ""
-    if envelope is not None and (asked := _parts(envelope.find(".//{*}Header/{*}client"), _CLIENT)):
-        client = directory.add(asked)
+    if envelope is not None and (parts := _parts(envelope.find(".//{*}Header/{*}client"), _CLIENT)):
+        client = directory.add(parts)
     for service in element.iterfind("{*}service"):
         _offer(directory, _parts(service, _SERVICE), client)
 
@@ -129,7 +130,7 @@ def _offer(directory: XRoadDirectory, parts: Sequence[str], client: str) -> None
 
 
 def _shared(directory: XRoadDirectory, element: etree._Element, _: etree._Element | None) -> None:
-    """Read the members of shared-params.xml with their subsystems, and the servers of those that own one."""
+    """Read the members of shared-params.xml with their subsystems, and the security servers."""
     instance = element.findtext("{*}instanceIdentifier") or ""
     owners: dict[str, tuple[str, ...]] = {}
     for member in element.iterfind("{*}member"):
@@ -171,5 +172,5 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def _codes(value: Any, names: Sequence[str]) -> list[str]:
-    found = [value.get(_JSON[name]) for name in names] if isinstance(value, dict) else []
-    return [text for text in found if isinstance(text, str)]
+    codes = [value.get(_JSON[name]) for name in names] if isinstance(value, dict) else []
+    return [code for code in codes if isinstance(code, str)]

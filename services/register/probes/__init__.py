@@ -1,4 +1,4 @@
-"""Probe definitions as probes.yaml states them."""
+"""Readers of probe definitions in probes.yaml."""
 
 from services.register.probes.grpc_call import is_grpc_request
 from services.register.probes.journey import GIVEN_VARIABLES

@@ -1,4 +1,4 @@
-"""The ``auth`` part of a probe definition: secrets stand by reference only (docs/probing.md §2)."""
+"""The ``auth`` part of a probe definition, where secrets are always references (docs/probing.md §2)."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _OPTIONAL = {"oauth2": ("scope",)}
 _SECRETS = ("password", "token", "key", "client_secret")
 
 
-def read_auth(block: YamlMapping, directory: Path) -> Auth:
-    """Read how a probe proves who it is: a mapping, or ``none``."""
-    if not block.is_block("auth") and block.value("auth") == "none":
+def read_auth(mapping: YamlMapping, directory: Path) -> Auth:
+    """Read how a probe authenticates: a mapping, or ``none``."""
+    if not mapping.is_mapping("auth") and mapping.value("auth") == "none":
         return Auth()
-    given = block.block("auth", None)
+    given = mapping.mapping("auth", None)
     if given is None:
         return Auth()
     kind = given.need("kind", lambda text: read_choice(text, *_NEEDED), "")
@@ -34,11 +34,11 @@ def read_auth(block: YamlMapping, directory: Path) -> Auth:
         return Auth()
     auth = {"kind": kind}
     optional = _OPTIONAL.get(kind, ())
-    known = ("kind", *_NEEDED[kind], *optional)
+    keys = ("kind", *_NEEDED[kind], *optional)
     for key in given.nodes:
-        if key not in known:
-            reason = f"key `{key}` is unknown with kind {kind}; known are {', '.join(known)}"
-            given.findings.add(given.key_at(key), reason)
+        if key not in keys:
+            reason = f"key `{key}` is unknown with kind {kind}; known are {', '.join(keys)}"
+            given.faults.add(given.key_at(key), reason)
     for key in _NEEDED[kind]:
         auth[key] = given.need(key, _reader(key, directory), "")
     for key in optional:

@@ -1,4 +1,4 @@
-"""One probe definition of probes.yaml: the keys of its kind, each read by its own reader (docs/probing.md)."""
+"""One probe definition of probes.yaml: the keys of its kind, and a reader for each (docs/probing.md)."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "dns": ("query", "ip", "timeout", "expect"),
     "journey": ("steps", "timeout"),
 }
-"""The keys of each kind, beside ``kind``."""
+"""The keys of each kind, besides ``kind``."""
 
 _NEEDED = {"soap": ("body",), "xroad-rest": ("client",), "xroad-soap": ("client", "service", "body")}
 _NEEDED |= {"dns": ("query",), "journey": ("steps",)}
 
 STEP_KINDS = tuple(kind for kind in PROBE_KINDS if kind != "journey")
-"""Kinds that a step of a journey can be of."""
+"""Kinds of the steps of a journey."""
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _CREDENTIALS = ("authorization", "proxy-authorization")
@@ -87,35 +87,34 @@ _QUERY_TYPES = (
 )
 
 
-def read_definition(name: str, block: YamlMapping, directory: Path) -> Probe:
-    """Read one definition; what it lacks or cannot be used becomes a fault."""
-    return _read(name, block, directory, kinds=PROBE_KINDS, extra=())
+def read_definition(name: str, mapping: YamlMapping, directory: Path) -> Probe:
+    """Read one definition; missing and unusable values become faults."""
+    return _read(name, mapping, directory, kinds=PROBE_KINDS, extra=())
 
 
-def _read(name: str, block: YamlMapping, directory: Path, *, kinds: tuple[str, ...], extra: tuple[str, ...]) -> Probe:
-    kind = block.need("kind", lambda text: read_choice(text, *kinds), "")
-    own = _KEYS.get(kind, (*_READERS, "expect"))  # of an unknown kind, every key there is
+def _read(name: str, mapping: YamlMapping, directory: Path, *, kinds: tuple[str, ...], extra: tuple[str, ...]) -> Probe:
+    kind = mapping.need("kind", lambda text: read_choice(text, *kinds), "")
+    own = _KEYS.get(kind, (*_READERS, "expect"))  # with an unknown kind, all keys
     keys = ("kind", *extra, *own)
-    for key in block.nodes:
+    for key in mapping.nodes:
         if key not in keys:
-            known = ", ".join(keys)
-            of_kind = f" with kind {kind}" if kind else ""
-            block.findings.add(block.key_at(key), f"key `{key}` is unknown{of_kind}; known are {known}")
+            with_kind = f" with kind {kind}" if kind else ""
+            reason = f"key `{key}` is unknown{with_kind}; known are {', '.join(keys)}"
+            mapping.faults.add(mapping.key_at(key), reason)
     for key in _NEEDED.get(kind, ()):
-        if key not in block:
-            block.findings.add(block.place, f"key `{key}` is missing")
-    read = {key: _READERS[key](block, directory) for key in own if key in block and key != "expect"}
-    probe = Probe(name, kind or "http", **read, expect=read_expect(block, kind, directory))
-    check_message(probe, block)
-    check_call(probe, block)
+        mapping.require(key)
+    values = {key: _READERS[key](mapping, directory) for key in own if key in mapping and key != "expect"}
+    probe = Probe(name, kind or "http", **values, expect=read_expect(mapping, kind, directory))
+    check_message(probe, mapping)
+    check_call(probe, mapping)
     return probe
 
 
 def _plain(key: str, read: Callable[[str], Any]) -> Callable[[YamlMapping, Path], Any]:
     """Return a reader of one value of text."""
 
-    def reader(block: YamlMapping, _directory: Path) -> Any:
-        return block.read(key, read, getattr(_DEFAULT, key))
+    def reader(mapping: YamlMapping, _directory: Path) -> Any:
+        return mapping.read(key, read, getattr(_DEFAULT, key))
 
     return reader
 
@@ -128,16 +127,14 @@ def _template(text: str) -> str:
     return text.strip()
 
 
-def _headers(block: YamlMapping, _directory: Path) -> dict[str, str]:
+def _headers(mapping: YamlMapping, _directory: Path) -> dict[str, str]:
     headers: dict[str, str] = {}
-    given = block.block("headers", None)
-    for name in given.nodes if given else ():
-        assert given is not None
+    for name, given in mapping.entries("headers"):
         if not is_header_name(name):
             given.fault(name, f"`{name}` is not a header name")
         elif name.lower() in _CREDENTIALS:
             given.fault(name, "credentials stand under `auth`, by reference")
-        elif name.lower() in {known.lower() for known in headers}:
+        elif name.lower() in {header.lower() for header in headers}:
             given.fault(name, "the header is there twice")
         else:
             headers[name] = given.read(name, _read_header, "")
@@ -151,22 +148,22 @@ def _read_header(text: str) -> str:
     return text.strip()
 
 
-def _body(block: YamlMapping, directory: Path) -> str:
-    """Return a text, or the content of ``file:PATH``."""
-    scalar = block.scalar("body")
+def _body(mapping: YamlMapping, directory: Path) -> str:
+    """Read a text, or the content of ``file:PATH``."""
+    scalar = mapping.scalar("body")
     if scalar is None or scalar.null:
         return ""
     body = scalar.text
     if body.startswith("file:"):
-        body = block.findings.attempt(scalar.place, "body", lambda text: read_text_file(text, directory), body, "")
+        body = mapping.faults.attempt(scalar.location, "body", lambda text: read_text_file(text, directory), body, "")
     if len(body.encode()) > _BODY_LIMIT:
-        block.fault("body", f"is larger than {_BODY_LIMIT >> 10} KiB")
-    block.findings.attempt(scalar.place, "body", placeholders, body, None)
+        mapping.fault("body", f"is larger than {_BODY_LIMIT >> 10} KiB")
+    mapping.faults.attempt(scalar.location, "body", placeholders, body, None)
     return body
 
 
-def _tls(block: YamlMapping, directory: Path) -> Tls:
-    given = block.block("tls", ("ca", "server_name", "verify", "certificate", "key"))
+def _tls(mapping: YamlMapping, directory: Path) -> Tls:
+    given = mapping.mapping("tls", ("ca", "server_name", "verify", "certificate", "key"))
     if given is None:
         return Tls()
 
@@ -174,7 +171,7 @@ def _tls(block: YamlMapping, directory: Path) -> Tls:
         return read_file_reference(text, directory)
 
     if ("certificate" in given) != ("key" in given):
-        block.fault("tls", "a client certificate needs both `certificate` and `key`")
+        mapping.fault("tls", "a client certificate needs both `certificate` and `key`")
     return Tls(
         ca=given.read("ca", reference, ""),
         server_name=given.read("server_name", read_server_name, ""),
@@ -184,12 +181,12 @@ def _tls(block: YamlMapping, directory: Path) -> Tls:
     )
 
 
-def _descriptors(block: YamlMapping, directory: Path) -> str:
-    return block.read("descriptors", lambda text: read_descriptors(text, directory), "")
+def _descriptors(mapping: YamlMapping, directory: Path) -> str:
+    return mapping.read("descriptors", lambda text: read_descriptors(text, directory), "")
 
 
-def _lines(block: YamlMapping, _directory: Path) -> tuple[LineStep, ...]:
-    items = block.blocks("lines", ("expect", "send", "starttls"))
+def _lines(mapping: YamlMapping, _directory: Path) -> tuple[LineStep, ...]:
+    items = mapping.mappings("lines", ("expect", "send", "starttls"))
     lines = tuple(
         LineStep(
             expect=item.read("expect", read_pattern, ""),
@@ -200,23 +197,23 @@ def _lines(block: YamlMapping, _directory: Path) -> tuple[LineStep, ...]:
     )
     for item in items:
         if not item.nodes:
-            item.findings.add(item.place, "needs one of `expect`, `send`, `starttls`")
+            item.faults.add(item.location, "needs one of `expect`, `send`, `starttls`")
     if sum(line.starttls for line in lines) > 1:
-        block.fault("lines", "goes over to TLS twice")
+        mapping.fault("lines", "goes over to TLS twice")
     return lines
 
 
 def _read_line(text: str) -> str:
     placeholders(text)
-    # A line feed ends what is sent; protocols that want CRLF are written with a `\r` at the end, as for blackbox_exporter.
+    # A line feed is added when it is sent; for CRLF, the text ends in `\r`, as for blackbox_exporter.
     line = text.removesuffix("\r")
     if "\n" in line or "\r" in line:
         raise ValueError("holds a line break: a line ends by itself, and each is an item of its own")
     return text
 
 
-def _query(block: YamlMapping, _directory: Path) -> DnsQuery:
-    given = block.block("query", ("name", "type", "transport", "recursion"))
+def _query(mapping: YamlMapping, _directory: Path) -> DnsQuery:
+    given = mapping.mapping("query", ("name", "type", "transport", "recursion"))
     if given is None:
         return DnsQuery()
     return DnsQuery(
@@ -237,15 +234,15 @@ def _read_type(text: str) -> str:
     return name
 
 
-def _service(block: YamlMapping, _directory: Path) -> str:
-    """Return a service of X-Road, or the name of one for the health check of gRPC."""
-    kind = block.scalar("kind")
-    of_grpc = kind is not None and kind.text.strip() == "grpc"
-    return block.read("service", _template if of_grpc else read_service, "")
+def _service(mapping: YamlMapping, _directory: Path) -> str:
+    """Read an X-Road service, or the service name of a gRPC health check."""
+    kind = mapping.scalar("kind")
+    is_grpc = kind is not None and kind.text.strip() == "grpc"
+    return mapping.read("service", _template if is_grpc else read_service, "")
 
 
-def _steps(block: YamlMapping, directory: Path) -> tuple[Step, ...]:
-    return read_steps(block, lambda name, item: _read(name, item, directory, kinds=STEP_KINDS, extra=EXTRA))
+def _steps(mapping: YamlMapping, directory: Path) -> tuple[Step, ...]:
+    return read_steps(mapping, lambda name, item: _read(name, item, directory, kinds=STEP_KINDS, extra=EXTRA))
 
 
 _READERS: Mapping[str, Callable[[YamlMapping, Path], Any]] = {
@@ -271,4 +268,4 @@ _READERS: Mapping[str, Callable[[YamlMapping, Path], Any]] = {
     "query": _query,
     "steps": _steps,
 }
-"""One reader per key; a key means the same with every kind that has it."""
+"""The reader of each key, which means the same with every kind that has it."""

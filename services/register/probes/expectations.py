@@ -34,7 +34,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "grpc": ("json", "schema", "record", "fresh", "tls"),
     "dns": ("rcode", "answers", "authority"),
 }
-"""What can be expected, by kind; of other kinds nothing that stands here."""
+"""The keys of ``expect`` by kind; other kinds have none."""
 
 _PREFIX = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
 _TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
@@ -55,35 +55,29 @@ _RCODES = (
 
 def read_expect(probe: YamlMapping, kind: str, directory: Path) -> Expect:
     """Read the expectations of one probe definition."""
-    block = probe.block("expect", _KEYS.get(kind, ()))
-    if block is None:
+    mapping = probe.mapping("expect", _KEYS.get(kind, ()))
+    if mapping is None:
         return Expect()
     xml = kind in SOAP_KINDS
-    namespaces = _namespaces(block)
+    namespaces = _namespaces(mapping)
 
     def xpath(text: str) -> str:
         return read_xpath(text, namespaces)
 
     return Expect(
-        status=tuple(
-            block.findings.attempt(scalar.place, "status", _read_status, scalar.text, 200)
-            for scalar in block.scalars("status")
-        ),
-        headers=_headers(block),
-        body=_patterns_of(block, "body"),
-        json=tuple(_json(check) for check in block.blocks("json", ("path", "equals", "type"))),
-        xml=tuple(_xml(check, xpath) for check in block.blocks("xml", ("path", "equals"))),
+        status=tuple(mapping.read_list("status", _read_status, 200)),
+        headers=_headers(mapping),
+        body=_patterns_of(mapping, "body"),
+        json=tuple(_json(check) for check in mapping.mappings("json", ("path", "equals", "type"))),
+        xml=tuple(_xml(check, xpath) for check in mapping.mappings("xml", ("path", "equals"))),
         namespaces=namespaces,
-        schema=_schema(block, directory),
-        record=_xml_record(block, xpath) if xml else _record(block, read_record_path),
-        fresh=_fresh(block, ("xpath", "header") if xml else ("path", "xpath", "header"), xpath),
-        tls=block.read("tls", read_flag, False),
-        rcode=tuple(
-            block.findings.attempt(scalar.place, "rcode", _read_rcode, scalar.text, "NOERROR")
-            for scalar in block.scalars("rcode")
-        ),
-        answers=_patterns_of(block, "answers"),
-        authority=_patterns_of(block, "authority"),
+        schema=_schema(mapping, directory),
+        record=_xml_record(mapping, xpath) if xml else _record(mapping, read_record_path),
+        fresh=_fresh(mapping, ("xpath", "header") if xml else ("path", "xpath", "header"), xpath),
+        tls=mapping.read("tls", read_flag, False),
+        rcode=tuple(mapping.read_list("rcode", _read_rcode, "NOERROR")),
+        answers=_patterns_of(mapping, "answers"),
+        authority=_patterns_of(mapping, "authority"),
     )
 
 
@@ -99,16 +93,14 @@ def _read_rcode(text: str) -> str:
     return code
 
 
-def _headers(block: YamlMapping) -> dict[str, HeaderExpectation]:
+def _headers(mapping: YamlMapping) -> dict[str, HeaderExpectation]:
     """Read header expectations: a pattern, or a mapping of ``must``, ``must_not`` and ``optional``."""
-    given = block.block("headers", None)
     headers: dict[str, HeaderExpectation] = {}
-    for name in given.nodes if given else ():
-        assert given is not None
-        if not given.is_block(name):
+    for name, given in mapping.entries("headers"):
+        if not given.is_mapping(name):
             headers[name] = HeaderExpectation(must=given.need(name, read_pattern, ""))
             continue
-        item = given.block(name, ("must", "must_not", "optional"))
+        item = given.mapping(name, ("must", "must_not", "optional"))
         if item is not None:
             headers[name] = HeaderExpectation(
                 must=item.read("must", read_pattern, ""),
@@ -118,27 +110,24 @@ def _headers(block: YamlMapping) -> dict[str, HeaderExpectation]:
     return headers
 
 
-def _patterns_of(block: YamlMapping, key: str) -> Patterns:
-    given = block.block(key, ("must", "must_not"))
-    return Patterns(must=_patterns(given, "must"), must_not=_patterns(given, "must_not")) if given else Patterns()
+def _patterns_of(mapping: YamlMapping, key: str) -> Patterns:
+    given = mapping.mapping(key, ("must", "must_not"))
+    if given is None:
+        return Patterns()
+    must, must_not = (tuple(given.read_list(name, read_pattern, "")) for name in ("must", "must_not"))
+    return Patterns(must, must_not)
 
 
-def _patterns(block: YamlMapping, key: str) -> tuple[str, ...]:
-    return tuple(
-        block.findings.attempt(scalar.place, key, read_pattern, scalar.text, "") for scalar in block.scalars(key)
-    )
-
-
-def _json(block: YamlMapping) -> JsonExpectation:
-    equals = block.value("equals")
-    if "equals" in block and equals is None:
-        block.fault("equals", "null cannot be compared: write `type: null`")
-    _check_texts(block, "equals", equals)
-    kind = block.scalar("type")  # `null` is a type here, so Block.read, which takes it for nothing, will not do
+def _json(mapping: YamlMapping) -> JsonExpectation:
+    equals = mapping.value("equals")
+    if "equals" in mapping and equals is None:
+        mapping.fault("equals", "null cannot be compared: write `type: null`")
+    _check_texts(mapping, "equals", equals)
+    kind = mapping.scalar("type")  # not YamlMapping.read, to which `null`, a type here, means nothing
     return JsonExpectation(
-        path=block.need("path", read_path, "$"),
+        path=mapping.need("path", read_path, "$"),
         equals=equals,
-        type=block.findings.attempt(kind.place, "type", _read_type, kind.text, "") if kind else "",
+        type=mapping.faults.attempt(kind.location, "type", _read_type, kind.text, "") if kind else "",
     )
 
 
@@ -146,69 +135,67 @@ def _read_type(text: str) -> str:
     return read_choice(text, *_TYPES)
 
 
-def _xml(block: YamlMapping, xpath: Callable[[str], str]) -> XmlExpectation:
-    scalar = block.scalar("equals")
+def _xml(mapping: YamlMapping, xpath: Callable[[str], str]) -> XmlExpectation:
+    scalar = mapping.scalar("equals")
     if scalar is not None:
-        block.findings.attempt(scalar.place, "equals", placeholders, scalar.text, None)
-    return XmlExpectation(path=block.need("path", xpath, "/*"), equals=None if scalar is None else scalar.text)
+        mapping.faults.attempt(scalar.location, "equals", placeholders, scalar.text, None)
+    return XmlExpectation(path=mapping.need("path", xpath, "/*"), equals=None if scalar is None else scalar.text)
 
 
-def _namespaces(block: YamlMapping) -> dict[str, str]:
-    given = block.block("namespaces", None)
+def _namespaces(mapping: YamlMapping) -> dict[str, str]:
     namespaces: dict[str, str] = {}
-    for prefix in given.nodes if given else ():
-        assert given is not None
+    for prefix, given in mapping.entries("namespaces"):
         uri = given.need(prefix, read_name, "")
         if not _PREFIX.fullmatch(prefix):
-            given.findings.add(given.key_at(prefix), f"`{prefix}` is not a prefix of XPath")
+            given.faults.add(given.key_at(prefix), f"`{prefix}` is not a prefix of XPath")
         elif uri:
             namespaces[prefix] = uri
     return namespaces
 
 
-def _schema(block: YamlMapping, directory: Path) -> object:
+def _schema(mapping: YamlMapping, directory: Path) -> object:
     """Read a JSON Schema: a mapping, or ``file:PATH`` of one."""
-    if "schema" not in block:
+    if "schema" not in mapping:
         return None
-    scalar = block.scalar("schema") if not block.is_block("schema") else None
+    scalar = mapping.scalar("schema") if not mapping.is_mapping("schema") else None
     try:
-        return check_schema(read_json_file(scalar.text, directory) if scalar else block.value("schema"))
+        return check_schema(read_json_file(scalar.text, directory) if scalar else mapping.value("schema"))
     except ValueError as error:
-        block.fault("schema", str(error))
+        mapping.fault("schema", str(error))
         return None
 
 
-def _record(block: YamlMapping, read: Callable[[str], str]) -> dict[str, object]:
-    given = block.block("record", None)
+def _record(mapping: YamlMapping, read: Callable[[str], str]) -> dict[str, object]:
     record: dict[str, object] = {}
-    for path in given.nodes if given else ():
-        assert given is not None
-        given.findings.attempt(given.key_at(path), "record", read, path, "")
+    for path, given in mapping.entries("record"):
+        given.faults.attempt(given.key_at(path), "record", read, path, "")
         record[path] = given.value(path)
         _check_texts(given, path, record[path])
     return record
 
 
-def _xml_record(block: YamlMapping, xpath: Callable[[str], str]) -> dict[str, object]:
-    """Read a test record of XML, where every value is a text."""
-    record = _record(block, xpath)
+def _xml_record(mapping: YamlMapping, xpath: Callable[[str], str]) -> dict[str, object]:
+    """Read a test record of XML, whose values are compared with text."""
+    record = _record(mapping, xpath)
     for path, value in record.items():
         if not isinstance(value, str | bool | int | float):
-            block.fault("record", f"`{path}` must be a text, a number, true or false: what it is compared with is text")
+            mapping.fault(
+                "record", f"`{path}` must be a text, a number, true or false: what it is compared with is text"
+            )
     return record
 
 
-def _check_texts(block: YamlMapping, key: str, value: object) -> None:
+def _check_texts(mapping: YamlMapping, key: str, value: object) -> None:
     for text in value_texts(value):
-        block.findings.attempt(block.at(key), key, placeholders, text, None)
+        mapping.faults.attempt(mapping.at(key), key, placeholders, text, None)
 
 
-def _fresh(block: YamlMapping, keys: tuple[str, ...], xpath: Callable[[str], str]) -> FreshnessSource | None:
-    given = block.block("fresh", keys)
+def _fresh(mapping: YamlMapping, keys: tuple[str, ...], xpath: Callable[[str], str]) -> FreshnessSource | None:
+    given = mapping.mapping("fresh", keys)
     if given is None:
         return None
     if sum(key in given for key in keys) != 1:
-        block.fault("fresh", f"needs one of {', '.join(f'`{key}`' for key in keys)}")
+        mapping.fault("fresh", f"needs one of {', '.join(f'`{key}`' for key in keys)}")
         return None
     return FreshnessSource(
         path=given.need("path", read_path, "$") if "path" in given else "",

@@ -1,4 +1,4 @@
-"""What a probe definition of kind grpc calls: the method, its descriptors, its request."""
+"""The gRPC part of a probe definition: the method, its descriptors, its request."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def read_call(text: str) -> str:
 
 
 def read_descriptors(text: str, directory: Path) -> str:
-    """Read ``file:PATH`` of a descriptor set, which must be there; what it holds is read where it is used."""
+    """Read ``file:PATH`` of a descriptor set, which must exist; its content is read where it is used."""
     reference = read_file_reference(text, directory)
     path = Path(reference.removeprefix("file:"))
     try:
@@ -37,7 +37,7 @@ def read_descriptors(text: str, directory: Path) -> str:
 
 
 def is_grpc_request(probe: Probe, body: str) -> bool:
-    """Whether what a probe sends, filled in, is JSON; of kinds that send something else, always."""
+    """Whether the filled body of a gRPC probe is JSON; always true for other kinds."""
     if probe.kind != "grpc" or not body:
         return True
     try:
@@ -47,19 +47,19 @@ def is_grpc_request(probe: Probe, body: str) -> bool:
     return True
 
 
-def check_call(probe: Probe, block: YamlMapping) -> None:
-    """Add a fault for what does not go with the call, or with the health check where there is none."""
+def check_call(probe: Probe, mapping: YamlMapping) -> None:
+    """Add faults for keys that do not fit the call, or the health check when there is no call."""
     if probe.kind != "grpc":
         return
     if probe.call and probe.service:
-        block.fault("service", "is for the health check: with `call` it is not asked for")
+        mapping.fault("service", "is for the health check: with `call` it is not asked for")
     for key in ("body", "descriptors"):
-        if key in block and "call" not in block:
-            block.fault(key, "is for a `call`: the health check needs none")
+        if key in mapping and "call" not in mapping:
+            mapping.fault(key, "is for a `call`: the health check needs none")
     if "$" not in probe.body and not is_grpc_request(probe, probe.body):
-        block.fault("body", "is not JSON")
+        mapping.fault("body", "is not JSON")
     for name, text in probe.headers.items():
         if unfit := unfit_for_grpc(name, text):
-            block.fault("headers", f"`{name}` {unfit}")
+            mapping.fault("headers", f"`{name}` {unfit}")
     if probe.auth.header and (unfit := unfit_for_grpc(probe.auth.header, "")):
-        block.fault("auth", f"`{probe.auth.header}` {unfit}")
+        mapping.fault("auth", f"`{probe.auth.header}` {unfit}")

@@ -1,10 +1,11 @@
-"""The ``steps`` of a journey: a probe definition each, and what it captures for later ones (docs/probing.md §2)."""
+"""The ``steps`` of a journey: a probe definition each, with captures for later steps (docs/probing.md §2)."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import re2
@@ -13,23 +14,23 @@ from services.core.model import Capture, Probe, Step, placeholders, template_tex
 from services.register.probes.patterns import read_path, read_pattern, read_xpath
 from services.register.reading import FaultList, YamlMapping, read_choice, read_duration, read_name
 
-__all__ = ["EXTRA", "GIVEN_VARIABLES", "read_steps"]
+__all__ = ["EXTRA", "GIVEN_VARIABLES", "placeholders_of", "read_steps"]
 
 EXTRA = ("name", "target", "capture")
-"""The keys of a step beside those of its kind."""
+"""The keys of a step besides those of its kind."""
 
 GIVEN_VARIABLES = frozenset({"target"})
-"""What every step of a journey knows: the target of its link or endpoint."""
+"""Variables that every step of a journey has: the target of its link or endpoint."""
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PLACES = ("json", "xpath", "header", "pattern")
 _DEFAULT = Probe(name="", kind="journey")
 
 
-def read_steps(block: YamlMapping, read: Callable[[str, YamlMapping], Probe]) -> tuple[Step, ...]:
-    """Read the steps of a journey; ``read`` reads the definition of one, by its name."""
-    items = block.blocks("steps", None)
-    limit = _limit(block)
+def read_steps(mapping: YamlMapping, read: Callable[[str, YamlMapping], Probe]) -> tuple[Step, ...]:
+    """Read the steps of a journey; ``read`` reads the definition of one, given its name."""
+    items = mapping.mappings("steps", None)
+    limit = _limit(mapping)
     steps: list[Step] = []
     for item in items:
         name = item.need("name", read_name, "")
@@ -39,17 +40,17 @@ def read_steps(block: YamlMapping, read: Callable[[str, YamlMapping], Probe]) ->
         if "timeout" in item and probe.timeout > limit:
             item.fault("timeout", f"{probe.timeout:g} s is above the {limit:g} s of the whole journey")
         steps.append(Step(probe, item.need("target", _read_target, ""), _captures(item, probe.expect.namespaces)))
-    if not steps and "steps" in block:
-        block.fault("steps", "is empty")
+    if not steps and "steps" in mapping:
+        mapping.fault("steps", "is empty")
     _check_order(steps, items)
     return tuple(steps)
 
 
-def _limit(block: YamlMapping) -> float:
-    """Return the journey's own timeout in seconds; a bad one has its fault elsewhere and limits nothing."""
-    if "timeout" not in block:
+def _limit(mapping: YamlMapping) -> float:
+    """Return the journey's timeout in seconds; a bad one, whose fault is recorded elsewhere, sets no limit."""
+    if "timeout" not in mapping:
         return _DEFAULT.timeout
-    return replace(block, findings=FaultList()).read("timeout", read_duration, math.inf)
+    return replace(mapping, faults=FaultList()).read("timeout", read_duration, math.inf)
 
 
 def _read_target(text: str) -> str:
@@ -57,34 +58,35 @@ def _read_target(text: str) -> str:
     return text.strip()
 
 
+def placeholders_of(texts: Iterable[str]) -> frozenset[str]:
+    """Return the names of all placeholders in texts; bad texts, whose faults are recorded elsewhere, are skipped."""
+    names: set[str] = set()
+    for text in texts:
+        with suppress(ValueError):
+            names |= placeholders(text)
+    return frozenset(names)
+
+
 def _check_order(steps: Sequence[Step], items: Sequence[YamlMapping]) -> None:
-    """Check that no step asks for what only itself or a later one captures."""
+    """Check that no step uses a variable that is captured only by itself or a later step."""
     captured = [step.capture.keys() for step in steps]
     for number, (step, item) in enumerate(zip(steps, items, strict=True)):
-        asked: set[str] = set()
-        for text in (step.target, *template_texts(step.probe)):
-            try:
-                asked |= placeholders(text)
-            except ValueError:
-                continue  # it has its fault where it stands
         before = GIVEN_VARIABLES.union(*captured[:number])
-        for variable in sorted(asked - before):
+        for variable in sorted(placeholders_of((step.target, *template_texts(step.probe))) - before):
             later = next((other.probe.name for other in steps[number:] if variable in other.capture), None)
             if later is not None:
                 reason = f"step `{step.probe.name}` asks for `{variable}` before step `{later}` has captured it"
-                item.findings.add(item.place, reason)
+                item.faults.add(item.location, reason)
 
 
-def _captures(block: YamlMapping, namespaces: Mapping[str, str]) -> dict[str, Capture]:
-    given = block.block("capture", None)
+def _captures(mapping: YamlMapping, namespaces: Mapping[str, str]) -> dict[str, Capture]:
     captures: dict[str, Capture] = {}
-    for variable in given.nodes if given else ():
-        assert given is not None
-        item = given.block(variable, (*_PLACES, "encode"))
+    for variable, given in mapping.entries("capture"):
+        item = given.mapping(variable, (*_PLACES, "encode"))
         if not _VARIABLE.fullmatch(variable):
-            given.findings.add(given.key_at(variable), f"`{variable}` is not a name for a variable")
+            given.faults.add(given.key_at(variable), f"`{variable}` is not a name for a variable")
         elif variable in GIVEN_VARIABLES:
-            given.findings.add(given.key_at(variable), f"`{variable}` is given, and cannot be captured")
+            given.faults.add(given.key_at(variable), f"`{variable}` is given, and cannot be captured")
         if item is None:
             continue
         if sum(key in item for key in _PLACES) != 1:

@@ -1,4 +1,4 @@
-"""JSON Schemas (draft 2020-12) in expectations, tried as they will be run. Pure: nothing outside a schema is read."""
+"""JSON Schemas (draft 2020-12) in expectations, checked as they will be run. Pure: nothing outside a schema is read."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _DATA = frozenset({"const", "enum", "default", "examples"})
 
 
 def check_schema(schema: object) -> object:
-    """Return the JSON Schema. ValueError when it is none, or cannot be used as it will be run."""
+    """Return the JSON Schema. ValueError when it is none, or cannot be run."""
     try:
-        Draft202012Validator.check_schema(schema)  # type: ignore[arg-type]  # it says itself what is no schema
+        Draft202012Validator.check_schema(schema)  # type: ignore[arg-type]  # it accepts any value and reports what is no schema
     except SchemaError as error:
         raise ValueError(f"is not JSON Schema: {error.message} at {error.json_path}") from None
     keywords = list(_keywords(schema))
@@ -48,7 +48,7 @@ def _check_reference(target: str, schema: object) -> None:
 
 
 def _keywords(schema: object) -> Iterator[tuple[str, object]]:
-    """Return every keyword with its value, at any depth, but not what stands in values that are data."""
+    """Yield every keyword with its value, at any depth, except within values that are data."""
     if isinstance(schema, Mapping):
         for key, value in schema.items():
             yield key, value

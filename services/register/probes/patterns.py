@@ -1,4 +1,4 @@
-"""Patterns and paths in expectations, tried as they will be run: RE2, JSONPath, XPath."""
+"""Patterns and paths in expectations, compiled as they will be run: RE2, JSONPath, XPath."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def read_xpath(text: str, namespaces: Mapping[str, str]) -> str:
     _check_words(text, namespaces)
     _try_xpath(text, text, namespaces)
     for predicate in _predicates(text):
-        # An empty document holds nothing for a predicate to filter but the context itself.
+        # In an empty document, only the context node itself can be filtered by a predicate.
         _try_xpath(text, f"self::node()[{predicate}]", namespaces)
     return text
 
 
 def _check_words(text: str, namespaces: Mapping[str, str]) -> None:
-    """Check functions, variables and prefixes: a trial passes over those that it can decide without, as behind `and`."""
+    """Check functions, variables and prefixes: a trial run does not evaluate all of them, for example after `and`."""
     bare = _QUOTED.sub("''", text)
     if "$" in bare:
         raise ValueError(f"`{text}` is not XPath that can be run: it asks for a variable")
@@ -77,13 +77,13 @@ def _try_xpath(text: str, part: str, namespaces: Mapping[str, str]) -> None:
 
 
 def _predicates(text: str) -> Iterator[str]:
-    """Return what stands between brackets, at any depth."""
+    """Yield the texts between brackets, at any depth."""
     opened: list[int] = []
-    for found in re.finditer(rf"{_QUOTED.pattern}|[\[\]]", text):
-        if found[0] == "[":
-            opened.append(found.end())
-        elif found[0] == "]":
-            yield text[opened.pop() : found.start()]
+    for match in re.finditer(rf"{_QUOTED.pattern}|[\[\]]", text):
+        if match[0] == "[":
+            opened.append(match.end())
+        elif match[0] == "]":
+            yield text[opened.pop() : match.start()]
 
 
 def read_record_path(text: str) -> str:

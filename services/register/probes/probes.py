@@ -1,14 +1,13 @@
-"""probes.yaml: the named probe definitions (docs/probing.md)."""
+"""probes.yaml: named probe definitions (docs/probing.md)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from services.core.model import Probe, placeholders, template_texts
+from services.core.model import Probe, template_texts
 from services.register.probes.definition import read_definition
-from services.register.probes.journey import GIVEN_VARIABLES
+from services.register.probes.journey import GIVEN_VARIABLES, placeholders_of
 from services.register.reading import FaultList, Location, YamlMapping, read_document, read_id
 
 __all__ = ["ProbeDefinition", "ProbeDefinitions", "read_probes", "required_params"]
@@ -18,12 +17,13 @@ FILE = "probes.yaml"
 
 @dataclass(frozen=True, slots=True)
 class ProbeDefinition:
-    """A probe as defined: its value, its places, and the names it asks of params, and whether
-    it has no faults (with faults, what links and endpoints ask of it is not judged).
+    """A probe with the locations of its definition and timeout, and the ``names`` that params must have.
+
+    Unless it is ``sound``, that is without faults, links and endpoints are not checked against it.
     """
 
     probe: Probe
-    place: Location
+    location: Location
     timeout: Location
     names: frozenset[str]
     sound: bool
@@ -31,57 +31,46 @@ class ProbeDefinition:
 
 @dataclass(frozen=True, slots=True)
 class ProbeDefinitions:
-    """The definitions that can be read, and every name declared; None when the file cannot be read."""
+    """The definitions that can be read, and all declared names; None when the file cannot be read."""
 
     definitions: dict[str, ProbeDefinition] = field(default_factory=dict)
     ids: dict[str, Location] | None = field(default_factory=dict)
 
 
-def read_probes(directory: Path, findings: FaultList) -> ProbeDefinitions:
-    """Every probe definition of a register directory."""
-    document = read_document(directory / FILE, findings, keys=None)
+def read_probes(directory: Path, faults: FaultList) -> ProbeDefinitions:
+    """Read every probe definition of a register directory."""
+    document = read_document(directory / FILE, faults, keys=None)
     if document is None:
         return ProbeDefinitions(ids=None)
     probes = ProbeDefinitions()
     for name in document.nodes:
-        place = document.key_at(name)
-        findings.attempt(place, "probe", read_id, name, "")
+        location = document.key_at(name)
+        faults.attempt(location, "probe", read_id, name, "")
         assert probes.ids is not None
-        probes.ids[name] = place
-        block = document.block(name, None)
-        if block is not None:
-            probes.definitions[name] = _definition(name, place, block, directory)
+        probes.ids[name] = location
+        mapping = document.mapping(name, None)
+        if mapping is not None:
+            probes.definitions[name] = _definition(name, location, mapping, directory)
     return probes
 
 
-def _definition(name: str, place: Location, block: YamlMapping, directory: Path) -> ProbeDefinition:
-    before = len(block.findings.faults)
-    probe = read_definition(name, block, directory)
+def _definition(name: str, location: Location, mapping: YamlMapping, directory: Path) -> ProbeDefinition:
+    before = len(mapping.faults)
+    probe = read_definition(name, mapping, directory)
     return ProbeDefinition(
         probe=probe,
-        place=place,
-        timeout=block.at("timeout") if "timeout" in block else place,
+        location=location,
+        timeout=mapping.at("timeout") if "timeout" in mapping else location,
         names=required_params(probe),
-        sound=len(block.findings.faults) == before,
+        sound=len(mapping.faults) == before,
     )
 
 
 def required_params(probe: Probe) -> frozenset[str]:
-    """Return the names that a definition asks of params; of a journey's steps those that no earlier step captures."""
-    asked = _names(template_texts(probe))
+    """Return the names that params must have for a definition; a journey's steps need only those not captured before."""
+    names = placeholders_of(template_texts(probe))
     captured = GIVEN_VARIABLES
     for step in probe.steps:
-        asked |= _names((step.target, *template_texts(step.probe))) - captured
+        names |= placeholders_of((step.target, *template_texts(step.probe))) - captured
         captured |= step.capture.keys()
-    return asked
-
-
-def _names(written: Iterable[str]) -> frozenset[str]:
-    """Names in good texts; bad ones have their fault where they stand."""
-    found: set[str] = set()
-    for text in written:
-        try:
-            found |= placeholders(text)
-        except ValueError:
-            continue
-    return frozenset(found)
+    return names

@@ -1,8 +1,8 @@
 """References to files and secrets: ``file:PATH`` and ``env:NAME``.
 
 A relative path is relative to the register directory. Loading turns it into ``<directory>/./<path as written>``: an
-absolute path that any process on the host can open, whose part after ``/./`` is still what was written. The content
-hash and the diff use that part, so that moving the directory changes no version.
+absolute path that any process on the host can open, whose part after ``/./`` is the path as written. The content
+hash and the diff use that part, so moving the directory changes no version.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _VARIABLE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
 
 
 def read_file_reference(text: str, directory: Path) -> str:
-    """``file:PATH`` with an absolute path. ValueError when the text is none."""
+    """Return ``file:PATH`` with an absolute path. ValueError when the text is no reference."""
     path = text.strip().removeprefix(_FILE)
     if not text.strip().startswith(_FILE) or not path:
         raise ValueError(f"`{text}` is not a reference: write file:PATH")
@@ -38,7 +38,7 @@ def read_file_reference(text: str, directory: Path) -> str:
 
 
 def read_secret_reference(text: str, directory: Path) -> str:
-    """``env:NAME``, or ``file:PATH`` with an absolute path. The text of a bad one may be a secret, so it is not repeated."""
+    """Return ``env:NAME``, or ``file:PATH`` with an absolute path. ValueError, without the text, which may be a secret."""
     text = text.strip()
     if _VARIABLE.fullmatch(text):
         return text
@@ -48,7 +48,7 @@ def read_secret_reference(text: str, directory: Path) -> str:
 
 
 def read_text_file(text: str, directory: Path) -> str:
-    """Return the content of ``file:PATH``, UTF-8. ValueError when it cannot be read."""
+    """Return the UTF-8 content of ``file:PATH``. ValueError when it cannot be read."""
     path = directory / text.removeprefix(_FILE)
     try:
         return path.read_bytes().decode("utf-8")
@@ -68,7 +68,7 @@ def read_json_file(text: str, directory: Path) -> object:
 
 
 def with_written_references(probe: Probe) -> Probe:
-    """Return the probe with its references as they are written in probes.yaml, those of a journey's steps too."""
+    """Return the probe and its steps with references as written in probes.yaml."""
     auth, tls = probe.auth, probe.tls
     return replace(
         probe,

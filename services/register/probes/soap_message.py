@@ -1,4 +1,4 @@
-"""What a probe definition sends as a SOAP message. Pure."""
+"""SOAP messages of probe definitions. Pure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def is_soap_action(text: str) -> bool:
 
 
 def is_soap_message(probe: Probe, body: str) -> bool:
-    """Whether what a probe sends, filled in, is XML; of kinds that send something else, always."""
+    """Whether the filled body of a SOAP probe is XML; always true for other kinds."""
     if probe.kind not in SOAP_KINDS:
         return True
     try:
@@ -43,37 +43,37 @@ def is_soap_message(probe: Probe, body: str) -> bool:
     return True
 
 
-def check_message(probe: Probe, block: YamlMapping) -> None:
-    """Add a fault when the body is not the message that the definition's kind sends, its placeholders in place."""
+def check_message(probe: Probe, mapping: YamlMapping) -> None:
+    """Add a fault when the body, with its placeholders, is not a message of the definition's kind."""
     if probe.kind not in SOAP_KINDS or not probe.body:
         return
     try:
         root = parse_xml(probe.body.encode())
     except XmlError as error:
-        block.fault("body", str(error))
+        mapping.fault("body", str(error))
         return
     encoding = root.getroottree().docinfo.encoding
     if encoding and encoding.lower() not in _SENT_AS:
-        block.fault("body", f"declares the encoding {encoding}: it is sent as UTF-8")
+        mapping.fault("body", f"declares the encoding {encoding}: it is sent as UTF-8")
     if probe.kind == "soap":
-        _check_envelope(root, probe.soap, block)
+        _check_envelope(root, probe.soap, mapping)
     else:
-        _check_wrapper(root, probe.service, block)
+        _check_wrapper(root, probe.service, mapping)
 
 
-def _check_envelope(root: etree._Element, version: str, block: YamlMapping) -> None:
+def _check_envelope(root: etree._Element, version: str, mapping: YamlMapping) -> None:
     uri = _ENVELOPES[version]
     if root.tag != f"{{{uri}}}Envelope" or root.find(f"{{{uri}}}Body") is None:
-        block.fault("body", f"is not an envelope of SOAP {version}: Envelope with Body, of namespace {uri}")
+        mapping.fault("body", f"is not an envelope of SOAP {version}: Envelope with Body, of namespace {uri}")
 
 
-def _check_wrapper(root: etree._Element, service: str, block: YamlMapping) -> None:
-    """PR-MESS §2.3: one element, named as the service."""
+def _check_wrapper(root: etree._Element, service: str, mapping: YamlMapping) -> None:
+    """Check that the body is one element, named as the service (PR-MESS §2.3)."""
     name = etree.QName(root)
     if name.namespace in _ENVELOPES.values():
-        block.fault("body", "is what stands in soap:Body, without the envelope: that is added")
+        mapping.fault("body", "is what stands in soap:Body, without the envelope: that is added")
         return
     parts = service.split("/")
     code = parts[4] if len(parts) == 6 else parts[-1]
     if code and "$" not in code and name.localname != code:
-        block.fault("body", f"its element `{name.localname}` is not named as the service, `{code}`")
+        mapping.fault("body", f"its element `{name.localname}` is not named as the service, `{code}`")

@@ -1,4 +1,4 @@
-"""Reading CSV and YAML cells, with the place of every fault."""
+"""Readers of CSV cells and YAML values, with the location of every fault."""
 
 from services.register.reading.addresses import (
     read_control_target,

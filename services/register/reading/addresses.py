@@ -1,4 +1,4 @@
-"""Addresses written in a register: URLs of targets and control targets, networks of the egress list. Pure."""
+"""Addresses in a register: URLs of targets and control targets, names of servers, networks of the egress list. Pure."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def read_http_url(text: str) -> str:
 
 
 def read_target(text: str, kind: str | None) -> str:
-    """Read the target of a probe of this kind (None: of any): ``http(s)://…`` for those that speak HTTP, and for journeys;
-    ``grpc(s)://host:port``, ``tcp://host:port``, ``tls://host:port``, ``dns://host[:port]``.
+    """Read the target of a probe of this kind (None: of any kind): ``http(s)://…`` for kinds that use HTTP and for journeys,
+    ``grpc(s)://host:port``, ``tcp://host:port``, ``tls://host:port`` or ``dns://host[:port]``.
     """
     return _url(text, _ALL if kind is None else _SCHEMES.get(kind, ("http", "https")))
 
@@ -41,7 +41,7 @@ def read_control_target(text: str) -> str:
 
 
 def read_domain(text: str) -> str:
-    """Read a name that can be asked of a name server."""
+    """Read a domain name."""
     try:
         dns.name.from_text(text.strip())
     except dns.exception.DNSException:
@@ -50,12 +50,12 @@ def read_domain(text: str) -> str:
 
 
 def read_server_name(text: str) -> str:
-    """Read what a server is called in TLS, without the root's dot: an address, or a name in ASCII (RFC 5890)."""
-    given = text.strip()
+    """Read a server name for TLS, without a final dot: an address, or a name in ASCII (RFC 5890)."""
+    text = text.strip()
     with suppress(ValueError):
-        return str(ip_address(given))
+        return str(ip_address(text))
     try:
-        name = dns.name.from_text(given, idna_codec=dns.name.IDNA_2008_Practical).to_text(omit_final_dot=True)
+        name = dns.name.from_text(text, idna_codec=dns.name.IDNA_2008_Practical).to_text(omit_final_dot=True)
     except dns.exception.DNSException:
         name = ""
     if not _SERVER_NAME.fullmatch(name):
@@ -84,7 +84,7 @@ def _url(text: str, schemes: tuple[str, ...]) -> str:
         raise ValueError(f"`{text}` does not begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
     if not _is_host(parts.hostname or ""):
         raise ValueError(f"`{text}` names no host")
-    if not _can_be_asked(text):
+    if not _is_usable(text):
         raise ValueError(f"`{text}` names a host that is neither an address nor a name")
     if "@" in parts.netloc:
         raise ValueError("the URL holds credentials: give them by reference under `auth`")
@@ -105,9 +105,9 @@ def _is_host(host: str) -> bool:
     return bool(_HOST.fullmatch(host)) and len(host) <= 253
 
 
-def _can_be_asked(url: str) -> bool:
-    """Whether probes can take the URL: they read it by httpx, which is stricter about hosts."""
+def _is_usable(url: str) -> bool:
+    """Whether probes accept the URL: they parse it with httpx, which is stricter about hosts."""
     try:
         return bool(httpx.URL(url).host)
-    except (httpx.InvalidURL, UnicodeError):  # the second for what begins as an A-label and is none
+    except (httpx.InvalidURL, UnicodeError):  # UnicodeError: the host begins like an A-label and is none
         return False

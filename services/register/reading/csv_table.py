@@ -1,7 +1,7 @@
-"""CSV files with the place of every cell.
+"""CSV files with the location of every cell.
 
-The csv module knows no columns and forgets where a quoted cell began, and a fault without its place is hard to mend;
-so cells are cut here, by the rules of RFC 4180.
+The csv module reports neither columns nor where a quoted cell began, which a fault needs in order to be found; so cells
+are split here, by the rules of RFC 4180.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ _PLAIN = re.compile(r"[^,\n]*")
 
 @dataclass(frozen=True, slots=True)
 class CsvCell:
-    """What is written between two commas, unquoted and stripped, and where it begins."""
+    """The text of a cell, unquoted and stripped, and where it begins."""
 
     text: str
-    place: Location
+    location: Location
 
 
 @dataclass(frozen=True, slots=True)
 class CsvRow:
-    """One row: its cells by column name, where it begins, and where faults go."""
+    """One row: its cells by column name, where it begins, and the list for its faults."""
 
-    place: Location
+    location: Location
     cells: Mapping[str, CsvCell]
-    findings: FaultList
+    faults: FaultList
 
     def at(self, column: str) -> Location:
-        """Where the cell begins; the row when the file lacks the column."""
+        """Return where the cell begins; the row's location when the file lacks the column."""
         cell = self.cells.get(column)
-        return cell.place if cell else self.place
+        return cell.location if cell else self.location
 
     def text(self, column: str) -> str:
         """Return the cell's text; empty when the file lacks the column."""
@@ -53,62 +53,67 @@ class CsvRow:
 
     def fault(self, column: str, reason: str) -> None:
         """Record a fault of one cell."""
-        self.findings.add(self.at(column), f"{column}: {reason}")
+        self.faults.add(self.at(column), f"{column}: {reason}")
 
     def read(self, column: str, read: Callable[[str], T], default: D) -> T | D:
-        """Return the cell as a value; ``default`` when it is empty, and, with a fault, when it cannot be used."""
+        """Return the value of the cell; ``default`` when it is empty or, with a fault, when it cannot be used."""
         text = self.text(column)
-        return self.findings.attempt(self.at(column), column, read, text, default) if text else default
+        return self.faults.attempt(self.at(column), column, read, text, default) if text else default
 
     def need(self, column: str, read: Callable[[str], T], default: D) -> T | D:
-        """Return the cell as a value; empty is a fault too."""
+        """Return the value of the cell, as ``read`` does; an empty one is a fault too."""
         if not self.text(column):
             self.fault(column, "is empty")
         return self.read(column, read, default)
 
-    def reference(self, column: str, known: Container[str] | None, where: str) -> str:
-        """Return the id in the cell, which must be among ``known`` (None: that file could not be read, so nobody knows)."""
+    def reference(self, column: str, ids: Container[str] | None, file: str, *, required: bool = False) -> str:
+        """Return the id in the cell, a fault unless it is in ``ids`` (None: ``file`` could not be read, so no check).
+
+        An empty cell is a fault when it is ``required``.
+        """
         name = fold(self.text(column))
-        if name and known is not None and name not in known:
-            self.fault(column, f"`{self.text(column)}` is not in {where}")
+        if required and not name:
+            self.fault(column, "is empty")
+        if name and ids is not None and name not in ids:
+            self.fault(column, f"`{self.text(column)}` is not in {file}")
         return name
 
 
 @dataclass(slots=True)
 class CsvTable:
-    """The rows that can be read, and every id declared, also by rows with faults; None when some may be missing."""
+    """The rows that can be read, and every declared id, also of rows with faults; None when ids may be missing."""
 
     rows: list[CsvRow] = field(default_factory=list)
     ids: dict[str, Location] | None = field(default_factory=dict)
 
 
 def read_table(
-    path: Path, findings: FaultList, *, required: tuple[str, ...], optional: tuple[str, ...] = (), key: str = ""
+    path: Path, faults: FaultList, *, required: tuple[str, ...], optional: tuple[str, ...] = (), key: str = ""
 ) -> CsvTable:
-    """Read a CSV file; faults: no file, no UTF-8, unknown, missing or repeated columns, rows of the wrong length,
-    and, with ``key``, ids that are empty, bad or repeated.
+    """Read a CSV file. Faults are: no file, no UTF-8, unknown, missing or repeated columns, rows of the wrong length and,
+    in the column ``key``, ids that are empty, bad or repeated.
     """
-    text = read_source(path, findings)
+    text = read_source(path, faults)
     if text is None:
         return CsvTable(ids=None)
-    before = len(findings.faults)
-    lines = _rows(text, str(path), findings)
+    before = len(faults)
+    lines = _rows(text, str(path), faults)
     header = next(lines, None)
     if header is None:
-        findings.add(Location(str(path), 1, 1), "the file is empty: its first line names the columns")
+        faults.add(Location(str(path), 1, 1), "the file is empty: its first line names the columns")
         return CsvTable(ids=None)
     names = [fold(cell.text) for cell in header]
-    complete = _check_header(header, required, optional, findings)
+    complete = _check_header(header, required, optional, faults)
     if len(set(names)) < len(names):
         return CsvTable(ids=None)
     table = CsvTable()
     for cells in lines:
-        row = CsvRow(cells[0].place, dict(zip(names, cells, strict=False)), findings)
-        whole = _check_length(cells, names, findings)
+        row = CsvRow(cells[0].location, dict(zip(names, cells, strict=False)), faults)
+        complete_row = _check_length(cells, names, faults)
         declared = _declare(row, key, table) if key else True
-        if whole and declared and complete:
+        if complete_row and declared and complete:
             table.rows.append(row)
-    unclosed = any(fault.reason == _UNCLOSED for fault in findings.faults[before:])
+    unclosed = any(fault.reason == _UNCLOSED for fault in faults[before:])
     if unclosed or (key and key not in names):
         table.ids = None
     return table
@@ -118,26 +123,26 @@ _UNCLOSED = "a quote opens here and never closes"
 
 
 def _check_header(
-    header: list[CsvCell], required: tuple[str, ...], optional: tuple[str, ...], findings: FaultList
+    header: list[CsvCell], required: tuple[str, ...], optional: tuple[str, ...], faults: FaultList
 ) -> bool:
     names = [fold(cell.text) for cell in header]
     for number, (name, cell) in enumerate(zip(names, header, strict=True)):
         if name not in required + optional:
-            findings.add(cell.place, f"column `{cell.text}` is unknown; known are {', '.join(required + optional)}")
+            faults.add(cell.location, f"column `{cell.text}` is unknown; known are {', '.join(required + optional)}")
         elif name in names[:number]:
-            findings.add(cell.place, f"column `{cell.text}` is there twice")
+            faults.add(cell.location, f"column `{cell.text}` is there twice")
     missing = [name for name in required if name not in names]
     for name in missing:
-        findings.add(header[0].place, f"column `{name}` is missing")
+        faults.add(header[0].location, f"column `{name}` is missing")
     return not missing
 
 
-def _check_length(cells: list[CsvCell], names: list[str], findings: FaultList) -> bool:
+def _check_length(cells: list[CsvCell], names: list[str], faults: FaultList) -> bool:
     if len(cells) == len(names):
         return True
-    place = cells[0].place if len(cells) < len(names) else cells[len(names)].place
+    location = cells[0].location if len(cells) < len(names) else cells[len(names)].location
     count = f"{len(cells)} {'cell' if len(cells) == 1 else 'cells'}"
-    findings.add(place, f"the row has {count} where the header has {len(names)}")
+    faults.add(location, f"the row has {count} where the header has {len(names)}")
     return False
 
 
@@ -154,12 +159,12 @@ def _declare(row: CsvRow, key: str, table: CsvTable) -> bool:
     return True
 
 
-def _rows(text: str, file: str, findings: FaultList) -> Iterator[list[CsvCell]]:
-    """Return the cells of each line that is not blank; a quoted cell may run over lines."""
+def _rows(text: str, file: str, faults: FaultList) -> Iterator[list[CsvCell]]:
+    """Yield the cells of each line that is not blank; a quoted cell may contain line breaks."""
     position, line, begin = 0, 1, 0
     cells: list[CsvCell] = []
     while position < len(text) or cells:
-        place = Location(file, line, position - begin + 1)
+        location = Location(file, line, position - begin + 1)
         quoted = _QUOTED.match(text, position)
         if quoted:
             value = quoted[1].replace('""', '"')
@@ -168,16 +173,16 @@ def _rows(text: str, file: str, findings: FaultList) -> Iterator[list[CsvCell]]:
                 line, begin = line + breaks, text.rindex("\n", position, end) + 1
             surplus = _PLAIN.match(text, end)
             if surplus and surplus[0]:
-                findings.add(Location(file, line, end - begin + 1), "text follows the closing quote")
+                faults.add(Location(file, line, end - begin + 1), "text follows the closing quote")
                 end = surplus.end()
         elif opened := _OPEN.match(text, position):
-            findings.add(place.shifted(opened.end() - position - 1), _UNCLOSED)
+            faults.add(location.shifted(opened.end() - position - 1), _UNCLOSED)
             return
         else:
             plain = _PLAIN.match(text, position)
-            assert plain is not None  # it matches nothing too
+            assert plain is not None  # it also matches an empty text
             value, end = plain[0], plain.end()
-        cells.append(CsvCell(value.strip(), place))
+        cells.append(CsvCell(value.strip(), location))
         position = end + 1
         if text[end : end + 1] == ",":
             continue

@@ -1,9 +1,9 @@
-"""What is found wrong with a register: places and a growing list of faults."""
+"""Faults of a register's files, with their locations."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,46 +24,43 @@ class Location:
     column: int = 0
 
     def shifted(self, characters: int) -> Location:
-        """Return a place further right in the same line."""
+        """Return a location further right in the same line."""
         return replace(self, column=self.column + characters)
 
 
-@dataclass(slots=True)
-class FaultList:
-    """Every fault found so far; reading goes on after each, so that all are found in one go."""
+class FaultList(list[Fault]):
+    """The faults found so far. Reading goes on after each, so that one run finds all of them."""
 
-    faults: list[Fault] = field(default_factory=list)
-
-    def add(self, place: Location, reason: str) -> None:
+    def add(self, location: Location, reason: str) -> None:
         """Record one fault."""
-        self.faults.append(Fault(place.file, place.line, place.column, reason))
+        self.append(Fault(location.file, location.line, location.column, reason))
 
-    def attempt(self, place: Location, name: str, read: Callable[[str], T], text: str, default: D) -> T | D:
+    def attempt(self, location: Location, name: str, read: Callable[[str], T], text: str, default: D) -> T | D:
         """Return what ``read`` makes of ``text``, or ``default`` and a fault when it raises ValueError."""
         try:
             return read(text)
         except ValueError as error:
-            self.add(place, f"{name}: {error}")
+            self.add(location, f"{name}: {error}")
             return default
 
 
-def read_source(path: Path, findings: FaultList) -> str | None:
-    """Read the text of a UTF-8 file with single line feeds, without a byte order mark; None and a fault if it cannot be had."""
-    place = Location(str(path))
+def read_source(path: Path, faults: FaultList) -> str | None:
+    """Read a UTF-8 file with line feeds only and without a byte order mark; None, with a fault, when it cannot be read."""
+    location = Location(str(path))
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        findings.add(place, "the file is missing")
+        faults.add(location, "the file is missing")
         return None
     except OSError as error:
-        findings.add(place, f"the file cannot be read: {error.strerror}")
+        faults.add(location, f"the file cannot be read: {error.strerror}")
         return None
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         before = _lines(content[: error.start].decode("utf-8")).split("\n")
-        place = Location(str(path), len(before), len(before[-1]) + 1)
-        findings.add(place, f"byte 0x{content[error.start]:02x} is not UTF-8: save the file as UTF-8")
+        location = Location(str(path), len(before), len(before[-1]) + 1)
+        faults.add(location, f"byte 0x{content[error.start]:02x} is not UTF-8: save the file as UTF-8")
         return None
     return _lines(text)
 

@@ -1,6 +1,6 @@
-"""One value out of one text: folding, ids, numbers, dates, durations, sizes.
+"""Values from text: ids, numbers, dates, durations, sizes. Pure.
 
-Pure. Every ``read_*`` takes the text as a person wrote it and raises ValueError with the reason when it cannot be used.
+Every ``read_*`` takes the text as a person wrote it and raises ValueError with the reason when it cannot be used.
 """
 
 from __future__ import annotations
@@ -43,17 +43,17 @@ _YEARS = range(1900, 2200)
 
 
 def fold(text: str) -> str:
-    """Return the text as it is compared: Persian and Arabic digits as 0-9, Arabic yeh and kaf as Persian, ends stripped."""
+    """Normalise a text for comparison: Persian and Arabic digits to 0-9, Arabic yeh and kaf to Persian, ends stripped."""
     return text.translate(_FOLD).strip()
 
 
 def name_key(name: str) -> str:
-    """Return a name as names are matched: folded, with one space where there are some or a zero-width non-joiner."""
+    """Normalise a name for matching: folded, with one space for white space or a zero-width non-joiner."""
     return " ".join(fold(name).replace("\N{ZERO WIDTH NON-JOINER}", " ").split()).casefold()
 
 
 def read_id(text: str) -> str:
-    """Read an id: what becomes a subject token and a label value."""
+    """Read an id, which becomes a subject token and a label value."""
     folded = fold(text)
     if not _ID.fullmatch(folded):
         raise ValueError(f"`{text}` is not an id: at most 63 of a-z, 0-9 and `-`, beginning with a letter or a digit")
@@ -61,12 +61,12 @@ def read_id(text: str) -> str:
 
 
 def read_name(text: str) -> str:
-    """Read a text for people, kept as it is written."""
+    """Read a text for people, kept as written."""
     return text.strip()
 
 
 def read_choice(text: str, *choices: str) -> str:
-    """One of ``choices``."""
+    """Read one of ``choices``."""
     folded = fold(text)
     if folded not in choices:
         raise ValueError(f"`{text}` is not one of {', '.join(choices)}")
@@ -96,7 +96,7 @@ def read_count(text: str) -> int:
 
 
 def read_number(text: str) -> float:
-    """Read a finite decimal number; the Persian decimal sign is understood."""
+    """Read a finite decimal number, with a point or the Persian decimal sign."""
     folded = fold(text).replace("\N{ARABIC DECIMAL SEPARATOR}", ".")
     if not _NUMBER.fullmatch(folded) or not math.isfinite(number := float(folded)):
         raise ValueError(f"`{text}` is not a number")
@@ -111,7 +111,7 @@ def read_weight(text: str) -> float:
 
 
 def read_slo(text: str) -> float:
-    """Read a share strictly between 0 and 1: at 1 there would be no budget to burn."""
+    """Read a share strictly between 0 and 1: at 1 there would be no error budget."""
     if not 0 < (number := read_number(text)) < 1:
         raise ValueError(f"`{text}` is not between 0 and 1")
     return number
@@ -126,7 +126,7 @@ def read_day(text: str) -> date:
 
 
 def read_moment(text: str, zone: tzinfo) -> datetime:
-    """Read a moment in UTC: RFC 3339 with an offset, or a day, which means its midnight in ``zone``."""
+    """Read a time, returned in UTC: RFC 3339 with an offset, or a day, which means its midnight in ``zone``."""
     folded = fold(text)
     if _DAY.fullmatch(folded):
         return datetime.combine(read_day(text), time.min, zone).astimezone(UTC)
@@ -137,16 +137,16 @@ def read_moment(text: str, zone: tzinfo) -> datetime:
 
 def read_duration(text: str) -> float:
     """Read a duration in seconds: ``500ms``, ``5s``, ``2m``, ``1h``."""
-    found = _DURATION.fullmatch(fold(text))
-    if not found or not (seconds := float(found[1]) * _SECONDS[found[2]]):
+    match = _DURATION.fullmatch(fold(text))
+    if not match or not (seconds := float(match[1]) * _SECONDS[match[2]]):
         raise ValueError(f"`{text}` is not a duration: write a number and ms, s, m or h, such as 5s")
     return seconds
 
 
 def read_size(text: str) -> int:
     """Read a size in bytes: ``512B``, ``64KiB``, ``1MiB``."""
-    found = _SIZE.fullmatch(fold(text))
-    if not found or not (size := int(float(found[1]) * _BYTES[found[2]])):
+    match = _SIZE.fullmatch(fold(text))
+    if not match or not (size := int(float(match[1]) * _BYTES[match[2]])):
         raise ValueError(f"`{text}` is not a size: write a number and B, KiB, MiB or GiB, such as 1MiB")
     return size
 

@@ -1,6 +1,6 @@
-"""Identifiers of X-Road as written in a register: INSTANCE/CLASS/CODE/… (docs/exchange.md). Pure.
+"""X-Road identifiers in a register: INSTANCE/CLASS/CODE/… (docs/exchange.md). Pure.
 
-They are kept as written: they must equal those in the logs.
+They are kept as written, since they must equal those in the logs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def read_party(text: str) -> str:
 
 
 def read_client(text: str) -> str:
-    """Read the member or subsystem that a probe speaks for; a ``${name}`` stands for one part or within one."""
+    """Read the member or subsystem that a probe calls as; a ``${name}`` stands for one part or within one."""
     _check(text)
     return read_party(text.strip())
 

@@ -1,13 +1,13 @@
-"""YAML files with the place of every value, read strictly: unknown and repeated keys are faults.
+"""YAML files with the location of every value, read strictly: unknown and repeated keys are faults.
 
-Plain scalars mean what they mean in JSON (a number with leading zeros stays text, as national ids need; ``no`` is text).
+Plain scalars have their meaning in JSON: ``no`` is text, and so is a number with leading zeros, as in national ids.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -25,11 +25,12 @@ _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?")
 _DEPTH = 30
 
 
-def read_document(path: Path, findings: FaultList, *, keys: tuple[str, ...] | None) -> YamlMapping | None:
-    """Read the mapping a YAML file holds, an empty one for an empty file; None, with a fault, if there is none to be had.
-    ``keys`` as for Block.block.
+def read_document(path: Path, faults: FaultList, *, keys: tuple[str, ...] | None) -> YamlMapping | None:
+    """Read the mapping in a YAML file, which is empty for an empty file; None, with a fault, when there is none.
+
+    ``keys`` are those it may hold (None: any).
     """
-    text = read_source(path, findings)
+    text = read_source(path, faults)
     if text is None:
         return None
     file = str(path)
@@ -37,75 +38,80 @@ def read_document(path: Path, findings: FaultList, *, keys: tuple[str, ...] | No
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = Location(file, mark.line + 1, mark.column + 1) if mark else Location(file)
-        findings.add(place, f"not YAML: {error.problem or error.context}")
+        location = Location(file, mark.line + 1, mark.column + 1) if mark else Location(file)
+        faults.add(location, f"not YAML: {error.problem or error.context}")
         return None
     except yaml.reader.ReaderError as error:
         before = text[: error.position].split("\n")
-        findings.add(Location(file, len(before), len(before[-1]) + 1), "not YAML: a control character")
+        faults.add(Location(file, len(before), len(before[-1]) + 1), "not YAML: a control character")
         return None
     except RecursionError:
-        findings.add(Location(file), "not YAML we can use: nested too deeply")
+        faults.add(Location(file), "not YAML we can use: nested too deeply")
         return None
     if node is None:
-        return YamlMapping(Location(file, 1, 1), {}, {}, findings)
-    return _block(node, file, findings, keys, "the file")
+        return YamlMapping(Location(file, 1, 1), {}, {}, faults)
+    return _mapping(node, file, faults, keys, "the file")
 
 
 @dataclass(frozen=True, slots=True)
 class YamlScalar:
-    """One text of a document, and where it stands; ``null`` when nothing is written."""
+    """One text of a document and its location; ``null`` when no value is written."""
 
     text: str
-    place: Location
+    location: Location
     null: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class YamlMapping:
-    """A mapping of a document: its values by key, where it begins, and where faults go."""
+    """A mapping of a document: its values by key, where it begins, and the list for its faults."""
 
-    place: Location
+    location: Location
     nodes: Mapping[str, yaml.Node]
     keys: Mapping[str, Location]
-    findings: FaultList
+    faults: FaultList
 
     def __contains__(self, key: str) -> bool:
         return key in self.nodes
 
-    def is_block(self, key: str) -> bool:
-        """Tell whether a mapping stands under ``key``."""
+    def require(self, key: str) -> bool:
+        """Return whether there is such a key; record a fault when there is none."""
+        if key not in self.nodes:
+            self.faults.add(self.location, f"key `{key}` is missing")
+        return key in self.nodes
+
+    def is_mapping(self, key: str) -> bool:
+        """Whether the value of ``key`` is a mapping."""
         return isinstance(self.nodes.get(key), yaml.MappingNode)
 
     def key_at(self, key: str) -> Location:
-        """Where ``key`` itself stands; the block when it has no such key."""
-        return self.keys.get(key, self.place)
+        """Return where ``key`` itself begins; where the mapping begins when it has no such key."""
+        return self.keys.get(key, self.location)
 
     def at(self, key: str) -> Location:
-        """Where the value of ``key`` begins; the block when it has no such key."""
-        return _place(self.nodes[key], self.place.file) if key in self.nodes else self.place
+        """Return where the value of ``key`` begins; where the mapping begins when it has no such key."""
+        return _locate(self.nodes[key], self.location.file) if key in self.nodes else self.location
 
     def fault(self, key: str, reason: str) -> None:
         """Record a fault of one value."""
-        self.findings.add(self.at(key), f"{key}: {reason}")
+        self.faults.add(self.at(key), f"{key}: {reason}")
 
     def scalar(self, key: str) -> YamlScalar | None:
-        """Return the text under ``key``; None when it is not there, and, with a fault, when it is no text."""
+        """Return the text under ``key``; None when it is absent or, with a fault, when it is no text."""
         if key not in self.nodes:
             return None
-        return _scalar(self.nodes[key], self.place.file, key, self.findings)
+        return _scalar(self.nodes[key], self.location.file, key, self.faults)
 
     def read(self, key: str, read: Callable[[str], T], default: D) -> T | D:
-        """Return the value; ``default`` when it is absent or null, and, with a fault, when it cannot be used."""
+        """Return the value of ``key``; ``default`` when it is absent or null or, with a fault, when it cannot be used."""
         scalar = self.scalar(key)
         if scalar is None or scalar.null:
             return default
-        return self.findings.attempt(scalar.place, key, read, scalar.text, default)
+        return self.faults.attempt(scalar.location, key, read, scalar.text, default)
 
     def need(self, key: str, read: Callable[[str], T], default: D) -> T | D:
-        """Return the value; an absent, null or empty one is a fault too."""
-        if key not in self.nodes:
-            self.findings.add(self.place, f"key `{key}` is missing")
+        """Return the value of ``key``, as ``read`` does; an absent, null or empty one is a fault too."""
+        if not self.require(key):
             return default
         scalar = self.scalar(key)
         if scalar is not None and not scalar.text.strip():
@@ -113,24 +119,35 @@ class YamlMapping:
             return default
         return self.read(key, read, default)
 
-    def block(self, key: str, keys: tuple[str, ...] | None) -> YamlMapping | None:
+    def mapping(self, key: str, keys: tuple[str, ...] | None) -> YamlMapping | None:
         """Return the mapping under ``key``, which may hold only ``keys`` (None: any); None when there is none."""
         if key not in self.nodes:
             return None
-        return _block(self.nodes[key], self.place.file, self.findings, keys, key)
+        return _mapping(self.nodes[key], self.location.file, self.faults, keys, key)
 
-    def blocks(self, key: str, keys: tuple[str, ...] | None) -> list[YamlMapping]:
+    def mappings(self, key: str, keys: tuple[str, ...] | None) -> list[YamlMapping]:
         """Return the mappings in the list under ``key``."""
-        blocks = (_block(node, self.place.file, self.findings, keys, key) for node in self._list(key))
-        return [block for block in blocks if block is not None]
+        mappings = (_mapping(node, self.location.file, self.faults, keys, key) for node in self._list(key))
+        return [mapping for mapping in mappings if mapping is not None]
 
     def scalars(self, key: str) -> list[YamlScalar]:
         """Return the texts in the list under ``key``."""
-        scalars = (_scalar(node, self.place.file, key, self.findings) for node in self._list(key))
+        scalars = (_scalar(node, self.location.file, key, self.faults) for node in self._list(key))
         return [scalar for scalar in scalars if scalar is not None]
 
+    def read_list(self, key: str, read: Callable[[str], T], default: T) -> list[T]:
+        """Return the values in the list under ``key``; ``default``, with a fault, for each that cannot be used."""
+        scalars = self.scalars(key)
+        return [self.faults.attempt(scalar.location, key, read, scalar.text, default) for scalar in scalars]
+
+    def entries(self, key: str) -> Iterator[tuple[str, YamlMapping]]:
+        """Yield each key of the mapping under ``key`` with that mapping; nothing when there is none."""
+        mapping = self.mapping(key, None)
+        if mapping is not None:
+            yield from ((name, mapping) for name in mapping.nodes)
+
     def value(self, key: str) -> object:
-        """Any JSON value under ``key``; None when absent."""
+        """Return any JSON value under ``key``; None when absent."""
         if key not in self.nodes:
             return None
         try:
@@ -149,41 +166,41 @@ class YamlMapping:
         return list(node.value)
 
 
-def _place(node: yaml.Node, file: str) -> Location:
+def _locate(node: yaml.Node, file: str) -> Location:
     return Location(file, node.start_mark.line + 1, node.start_mark.column + 1)
 
 
-def _block(
-    node: yaml.Node, file: str, findings: FaultList, keys: tuple[str, ...] | None, name: str
+def _mapping(
+    node: yaml.Node, file: str, faults: FaultList, keys: tuple[str, ...] | None, name: str
 ) -> YamlMapping | None:
     if not isinstance(node, yaml.MappingNode):
-        findings.add(_place(node, file), f"{name}: is not a mapping of keys to values")
+        faults.add(_locate(node, file), f"{name}: is not a mapping of keys to values")
         return None
     nodes: dict[str, yaml.Node] = {}
-    places: dict[str, Location] = {}
+    locations: dict[str, Location] = {}
     for key, value in node.value:
-        place = _place(key, file)
+        location = _locate(key, file)
         if not isinstance(key, yaml.ScalarNode):
-            findings.add(place, f"{name}: a key must be a text")
+            faults.add(location, f"{name}: a key must be a text")
         elif keys is not None and key.value not in keys:
-            findings.add(place, f"key `{key.value}` is unknown; known are {', '.join(keys)}")
+            faults.add(location, f"key `{key.value}` is unknown; known are {', '.join(keys)}")
         elif key.value in nodes:
-            findings.add(place, f"key `{key.value}` is there twice")
+            faults.add(location, f"key `{key.value}` is there twice")
         else:
             nodes[key.value] = value
-            places[key.value] = place
-    return YamlMapping(_place(node, file), nodes, places, findings)
+            locations[key.value] = location
+    return YamlMapping(_locate(node, file), nodes, locations, faults)
 
 
-def _scalar(node: yaml.Node, file: str, name: str, findings: FaultList) -> YamlScalar | None:
-    place = _place(node, file)
+def _scalar(node: yaml.Node, file: str, name: str, faults: FaultList) -> YamlScalar | None:
+    location = _locate(node, file)
     if not isinstance(node, yaml.ScalarNode):
-        findings.add(place, f"{name}: is not a single value")
+        faults.add(location, f"{name}: is not a single value")
         return None
     if not _encodable(node.value):
-        findings.add(place, f"{name}: holds half a character (a lone surrogate)")
+        faults.add(location, f"{name}: holds half a character (a lone surrogate)")
         return None
-    return YamlScalar(node.value, place, null=node.style is None and node.value in {"", "null", "~"})
+    return YamlScalar(node.value, location, null=node.style is None and node.value in {"", "null", "~"})
 
 
 def _value(node: yaml.Node, depth: int) -> object:
@@ -192,10 +209,10 @@ def _value(node: yaml.Node, depth: int) -> object:
     if isinstance(node, yaml.SequenceNode):
         return [_value(item, depth - 1) for item in node.value]
     if isinstance(node, yaml.MappingNode):
-        found = {_key(key): _value(item, depth - 1) for key, item in node.value}
-        if len(found) < len(node.value):
+        mapping = {_key(key): _value(item, depth - 1) for key, item in node.value}
+        if len(mapping) < len(node.value):
             raise ValueError("holds a key twice")
-        return found
+        return mapping
     text = str(node.value)
     if not _encodable(text):
         raise ValueError("holds half a character (a lone surrogate)")

@@ -1,4 +1,4 @@
-"""Versions of a register: content hashes, differences, what a successor must keep."""
+"""Versions of a register: rows, content hashes, differences, and rules of succession."""
 
 from services.register.versions.diff import diff_registers
 from services.register.versions.rows import Rows, canonical_json, from_rows, to_rows, with_versions

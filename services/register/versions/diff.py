@@ -1,4 +1,4 @@
-"""How two versions of a register differ, so that a shrinking denominator is seen (docs/method.md §10). Pure."""
+"""Differences between two versions of a register, which show a shrinking denominator (docs/method.md §10). Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ROW_SECTIONS = ("members", "routes", "maintenance")
 
 @dataclass(frozen=True, slots=True)
 class Denominator:
-    """How much is required: links, those documented as absent, the services that need them, and all agencies."""
+    """Counts of what is required: links, absent links, the services that need links, and all agencies."""
 
     links: int
     absent: int
@@ -42,7 +42,7 @@ class SectionChanges:
 
 @dataclass(frozen=True, slots=True)
 class RegisterDiff:
-    """All that differs, by section in the order of serial.to_rows; versions and denominators as (old, new)."""
+    """All differences, by section in the order of to_rows; versions and denominators as (old, new)."""
 
     register_version: tuple[str, str]
     probe_version: tuple[str, str]
@@ -86,7 +86,7 @@ class RegisterDiff:
 
 
 def diff_registers(old: Register, new: Register) -> RegisterDiff:
-    """Return what differs between two registers, both with their versions computed."""
+    """Return the differences between two registers, both with their versions computed."""
     before, after = _keyed(old), _keyed(new)
     return RegisterDiff(
         register_version=(old.register_version, new.register_version),
@@ -107,7 +107,7 @@ def _denominator(register: Register) -> Denominator:
 
 
 def _keyed(register: Register) -> dict[str, dict[str, dict[str, Any]]]:
-    """Rows by section and id; rows without an id stand for themselves; the policy has one row without a name."""
+    """Return rows by section and id; a row without an id is its own key, and the policy has one row."""
     keyed: dict[str, dict[str, dict[str, Any]]] = {}
     for section, rows in to_rows(register, portable=True, whole=True).items():
         if section in _ROW_SECTIONS:
@@ -122,9 +122,9 @@ def _keyed(register: Register) -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def _evaluation_rows(row: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The official rounds one by one, so that a new round does not look like another evaluation."""
+    """Yield the official rounds one by one, so that a new round is not reported as another evaluation."""
     yield "model", {key: value for key, value in row.items() if key != "rounds"}
-    yield from ((f"round {one['round']}", one) for one in row["rounds"])
+    yield from ((f"round {result['round']}", result) for result in row["rounds"])
 
 
 def _changes(before: Mapping[str, dict[str, Any]], after: Mapping[str, dict[str, Any]]) -> SectionChanges:

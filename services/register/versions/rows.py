@@ -4,9 +4,9 @@ Rows are grouped in sections: agencies, services, links, endpoints, probes, memb
 (at most one row) and policy (one row). The rows of all sections together, in any order, are the register.
 
 ``register_version`` covers the denominator: agencies, services, links' identity, dates and weights. ``probe_version``
-covers everything else: how it is probed and shown. Official rounds are in neither: what others announce changes neither
-what is required nor how it is probed. References to files count as written, so that the directory may
-move. Canonical JSON of values in id order: neither the order of rows and columns nor white space changes a hash.
+covers everything else: how it is probed and shown. Official rounds are in neither: announcements change neither what is
+required nor how it is probed. References to files are hashed as written, so the directory can move. The hashed JSON is
+canonical and in id order, so neither the order of rows and columns nor white space changes a hash.
 """
 
 from __future__ import annotations
@@ -68,15 +68,15 @@ _SECTIONS: Mapping[str, TypeAdapter[Any]] = {
 
 
 def canonical_json(value: object) -> bytes:
-    """Return the one JSON text of a value: keys sorted, no white space, UTF-8."""
+    """Return the canonical JSON of a value: keys sorted, no white space, UTF-8."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
 def to_rows(register: Register, *, portable: bool = False, whole: bool = False) -> Rows:
-    """Every row of a register, without its versions, in id order within each section.
+    """Return every row of a register, without its versions, in id order within each section.
 
-    ``portable`` gives references to files as written, not as this machine's paths. Probes lack the keys that say what
-    they mean without being written, so that a key of a later version changes no hash; ``whole`` gives those too.
+    ``portable`` returns references to files as written, not as paths of this machine. Probes lack keys with default values,
+    so that a key added later changes no hash, unless ``whole``.
     """
     probes: Iterable[Probe] = _by_id(register.probes)
     values: dict[str, Iterable[object]] = {
@@ -135,7 +135,7 @@ def from_rows(pieces: Iterable[Mapping[str, list[dict[str, Any]]]]) -> Register:
 
 
 def _packed(row: dict[str, Any]) -> dict[str, Any]:
-    """Write the only params of a link or endpoint without a list around them, as before there could be several."""
+    """Write a single test record, as most rows have, without a list around it."""
     return row if len(row["params"]) > 1 else {**row, "params": row["params"][0]}
 
 
@@ -152,7 +152,7 @@ def _keyed(values: list[Any]) -> dict[str, Any]:
 
 
 def with_versions(register: Register) -> Register:
-    """Return the same register with both versions computed: SHA-256, hex."""
+    """Return the register with both versions: SHA-256 in hexadecimal digits."""
     rows = to_rows(register, portable=True)
     links = rows.pop("links")
     del rows["evaluation"]

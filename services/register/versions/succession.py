@@ -1,4 +1,4 @@
-"""What a new version of a register must keep of the old one (docs/register.md). Pure."""
+"""Rules for a new version of a register as the successor of an old one (docs/register.md). Pure."""
 
 from __future__ import annotations
 
@@ -13,38 +13,40 @@ __all__ = ["check_succession"]
 _Identities = dict[str, tuple[str, ...]]
 
 
-def check_succession(new: Register, places: Mapping[tuple[str, str], Location], old: Register) -> tuple[Fault, ...]:
-    """Return the faults of ``new`` as the successor of ``old``; ``places`` are those of ``new`` (load.Reading).
+def check_succession(new: Register, locations: Mapping[tuple[str, str], Location], old: Register) -> tuple[Fault, ...]:
+    """Return the faults of ``new`` as the successor of ``old``; ``locations`` are those of ``new``.
 
-    A link's (service, provider, data_item) never change. No id is used again for something else: an agency, a service
-    or an endpoint of which nothing is the same but the id. Another calendar, in slot_seconds or timezone, needs a later
-    epoch, and an epoch never becomes an earlier one: what lies before it is not on the bus any more.
+    A link's service, provider and data_item never change. An id is never used again for another agency, service or endpoint,
+    that is one which has nothing in common but the id. Another slot_seconds or timezone needs a later epoch, and an epoch
+    never becomes earlier, because the bus no longer holds what lies before it.
     """
-    findings = FaultList()
-    _check_links(new, places, old, findings)
-    now, before = _identities(new), _identities(old)
-    for section, identities in now.items():
+    faults = FaultList()
+    _check_links(new, locations, old, faults)
+    before = _identities(old)
+    for section, identities in _identities(new).items():
         for name in identities.keys() & before[section].keys():
-            if _nothing_same(identities[name], before[section][name]):
+            if _nothing_in_common(identities[name], before[section][name]):
                 reason = f"id: `{name}` was the id of something else: ids are never used again"
-                findings.add(places[section, name], reason)
-    _check_calendar(new.policy, places, old.policy, findings)
-    return tuple(sorted(findings.faults))
+                faults.add(locations[section, name], reason)
+    _check_calendar(new.policy, locations, old.policy, faults)
+    return tuple(sorted(faults))
 
 
-def _check_calendar(new: Policy, places: Mapping[tuple[str, str], Location], old: Policy, findings: FaultList) -> None:
+def _check_calendar(new: Policy, locations: Mapping[tuple[str, str], Location], old: Policy, faults: FaultList) -> None:
     if new.epoch <= old.epoch:
         for part in ("slot_seconds", "timezone"):
             before, now = getattr(old, part), getattr(new, part)
             if before != now:
-                findings.add(places["policy", part], f"{part}: a change from {before} to {now} needs a later epoch")
+                faults.add(locations["policy", part], f"{part}: a change from {before} to {now} needs a later epoch")
     if new.epoch < old.epoch and new.timezone == old.timezone:
         before, now = (f"{policy.epoch:%Y-%m-%d %H:%M}" for policy in (old, new))
         reason = f"epoch: {now} UTC is before {before} UTC, from which on the index counts"
-        findings.add(places["policy", "epoch"], reason)
+        faults.add(locations["policy", "epoch"], reason)
 
 
-def _check_links(new: Register, places: Mapping[tuple[str, str], Location], old: Register, findings: FaultList) -> None:
+def _check_links(
+    new: Register, locations: Mapping[tuple[str, str], Location], old: Register, faults: FaultList
+) -> None:
     for name in new.links.keys() & old.links.keys():
         now, before = new.links[name], old.links[name]
         changes = [
@@ -54,17 +56,17 @@ def _check_links(new: Register, places: Mapping[tuple[str, str], Location], old:
         ]
         if changes:
             reason = f"id: link `{name}` changes {', '.join(changes)}: end it and give the new link another id"
-            findings.add(places["links", name], reason)
+            faults.add(locations["links", name], reason)
 
 
 def _identities(register: Register) -> dict[str, _Identities]:
-    """By section and id, what makes a thing this thing and not another."""
+    """Return, by section and id, the fields that identify an entity."""
     return {
-        "agencies": {it.id: (it.name_en, it.name_fa, it.sector) for it in register.agencies.values()},
-        "services": {it.id: (it.name_en, it.name_fa, it.agency) for it in register.services.values()},
-        "endpoints": {it.id: (it.agency, it.service or "", it.target) for it in register.endpoints.values()},
+        "agencies": {each.id: (each.name_en, each.name_fa, each.sector) for each in register.agencies.values()},
+        "services": {each.id: (each.name_en, each.name_fa, each.agency) for each in register.services.values()},
+        "endpoints": {each.id: (each.agency, each.service or "", each.target) for each in register.endpoints.values()},
     }
 
 
-def _nothing_same(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    return all(fold(a) != fold(b) for a, b in zip(one, other, strict=True) if a or b)
+def _nothing_in_common(first: tuple[str, ...], second: tuple[str, ...]) -> bool:
+    return all(fold(a) != fold(b) for a, b in zip(first, second, strict=True) if a or b)

@@ -71,7 +71,7 @@ def attribute(database: sqlite3.Connection, mapping: Attributor, of: Collection[
     """Attribute the carriers of some clients by a mapping."""
     changed = []
     for carrier, one in kept(database):
-        found = mapping.of(Parties.of(one.client, one.service, meta=one.meta))
+        found = mapping.attribute(Parties.of(one.client, one.service, meta=one.meta))
         before = one.consumer, one.provider, one.link, one.shared
         after = found.consumer, found.provider, found.link, found.shared
         if one.client in of and before != after:

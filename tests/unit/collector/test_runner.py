@@ -42,8 +42,8 @@ async def test_only_what_the_bus_acknowledged_counts_as_published(raw, tmp_path)
     executor, sink = LedgerExecutor(), Sink(fails=2)
 
     class Named(Attributor):
-        def of(self, parties):
-            found = super().of(parties)
+        def attribute(self, parties):
+            found = super().attribute(parties)
             return type(found)(consumer=f"agency-{parties.client[-1]}", provider=found.provider)
 
     async with executor.ledger(tmp_path / "state.sqlite", Named(None), NOW) as ledger:

@@ -121,9 +121,9 @@ def test_generic_ids_are_those_of_the_register(line, tmp_path):
     consumer = register.consumer(link)
     mapping = Attributor(register)
     names = {"consumer": consumer, "provider": link.provider, "service": link.service}
-    known = mapping.of(read_generic(line(**names, data_item=link.data_item)).parties)
+    known = mapping.attribute(read_generic(line(**names, data_item=link.data_item)).parties)
     assert (known.consumer, known.provider, known.link, known.shared) == (consumer, link.provider, link.id, False)
-    other = mapping.of(read_generic(line(**names, data_item="something else")).parties)
+    other = mapping.attribute(read_generic(line(**names, data_item="something else")).parties)
     assert (other.consumer, other.provider, other.link) == (consumer, link.provider, "")
-    nobody = mapping.of(read_generic(line(consumer="x", provider="y")).parties)
+    nobody = mapping.attribute(read_generic(line(consumer="x", provider="y")).parties)
     assert (nobody.consumer, nobody.provider) == ("_unmapped", "_unmapped")

@@ -14,7 +14,7 @@ def successor_faults(tmp_path: Path, **changes: Any) -> list[str]:
     """Return the faults of a changed register as the successor of the unchanged one."""
     old = load_register(write_register(tmp_path / "old"))
     new = read_directory(write_register(tmp_path / "new", **changes))
-    return [str(fault).removeprefix(f"{tmp_path}/new/") for fault in check_succession(new.register, new.places, old)]
+    return [str(fault).removeprefix(f"{tmp_path}/new/") for fault in check_succession(new.register, new.locations, old)]
 
 
 def test_the_same_register_follows_itself(tmp_path: Path) -> None:

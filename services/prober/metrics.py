@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from services.core.metrics import TABLE, counter, gauge, histogram
-from services.core.model import Measurement, Outcome, Reason, Target
+from services.core.model import PHASES, Measurement, Outcome, Reason, Target
 from services.prober.assignments import Assignment
 from services.prober.transport import ConntrackTable
 
@@ -28,8 +28,6 @@ EXPIRING_SERIES = 1000
 _SOON_SECONDS = 30 * 86_400
 _NEVER_PUBLISHED = (Reason.NO_MEASUREMENT, Reason.ABSENT)
 """Reasons that the scorer gives to slots without a measurement."""
-
-_PHASES = ("resolve", "connect", "tls", "processing", "transfer")
 
 
 class LocalCounter(Collector):
@@ -200,7 +198,7 @@ def _add_samples(
     families["probe_duration_seconds"].add_metric(labels, duration)
     if status:
         families["probe_http_status_code"].add_metric(labels, status)
-    for phase in _PHASES:
+    for phase in PHASES:
         seconds = getattr(row.phases, phase)
         if seconds is not None:
             families["probe_http_duration_seconds"].add_metric((*labels, phase), seconds)

@@ -30,8 +30,8 @@ def volume_from_message(message: block_pb2.ExchangeVolume) -> ExchangeVolume:
         message.bus_failures,
         message.provider_failures,
         message.last_slot.seconds,
-        message.slots_from.seconds if message.HasField("slots_from") else None,
-        message.slots_to.seconds if message.HasField("slots_to") else None,
+        message.slots_from.seconds,
+        message.slots_to.seconds,
     )
 
 
@@ -59,7 +59,7 @@ def reconciliation_from_message(one: reconciliation_pb2.Reconciliation) -> Recon
         )
         if one.HasField("volume")
         else None,
-        as_of=one.as_of.seconds if one.HasField("as_of") else None,
+        as_of=one.as_of.seconds,
         last_hour=one.last_hour.seconds if one.HasField("last_hour") else None,
     )
 
@@ -75,7 +75,7 @@ def traffic_from_message(one: reconciliation_pb2.Traffic) -> Traffic:
         undeclared=tuple(Undeclared(pair.consumer, pair.provider, pair.exchanges, pair.ok) for pair in one.undeclared),
         read_days=one.read_days,
         unseen_share=one.unseen_share if one.HasField("unseen_share") else None,
-        as_of=one.as_of.seconds if one.HasField("as_of") else None,
+        as_of=one.as_of.seconds,
     )
 
 

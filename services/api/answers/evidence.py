@@ -20,7 +20,7 @@ from services.core.blocks import RecentBlock, SlotBlock, decode_recent, decode_s
 from services.core.bus import consumer_key, recent_key, slot_key
 from services.core.codec import from_micros, to_duration, to_timestamp
 from services.core.errors import BusError
-from services.core.model import FACTS, STAGES, RecentRows, Target
+from services.core.model import FACTS, PHASES, STAGES, RecentRows, Target
 from services.indicator.index import SPANS, burn, burning_links
 from services.indicator.requirements import RequiredSlots
 from services.indicator.verdicts import TargetSlots, counting_vantages
@@ -28,7 +28,6 @@ from services.indicator.verdicts import TargetSlots, counting_vantages
 __all__ = ["EvidenceReader", "ReadValues"]
 
 _READ_SECONDS = 10.0
-_PHASES = FACTS[2:7]
 
 ReadValues = Callable[[str], Awaitable[Mapping[str, bytes]]]
 """Returns every value of bucket `indicator` whose key matches a pattern, by key. BusError when the bus does not answer."""
@@ -171,7 +170,7 @@ def _measurement(target: Target, vantage: str, rows: RecentRows, row: int) -> me
         reason=outcome_pb2.Reason.ValueType(reason),
         latency=to_duration(from_micros(fact["latency"])),
         data_age=to_duration(from_micros(fact["data_age"])),
-        phases=measurement_pb2.Phases(**{name: to_duration(from_micros(fact[name])) for name in _PHASES}),
+        phases=measurement_pb2.Phases(**{name: to_duration(from_micros(fact[name])) for name in PHASES}),
         certificate_expiry=None if expiry < 0 else to_timestamp(expiry),
         detail=rows.details[row],
     )

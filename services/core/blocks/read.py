@@ -1,4 +1,4 @@
-"""IndicatorBlocks of bucket `indicator` as they came from the bus, with rows read on demand as messages."""
+"""IndicatorBlocks as received from the bus, whose rows are read on demand as messages."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ COUNTS = ("links_required", "links_known", "links_absent")
 _COLUMNS = ("kind", "id", "window_days", *SHARES, *COUNTS, "level")
 
 IndicatorKey = tuple[int, str, int]
-"""What an indicator is of: the number of a kind, an id, days of a window."""
+"""Identifies an indicator: the number of its kind, its id, days of its window."""
 
 
 class BlockReader:
-    """One value of the bucket, of at least one indicator. A million links take a gigabyte so, and four as objects.
+    """One value of the bucket, with at least one indicator. A million links take 1 GB, as objects they would take 4 GB.
 
     Messages that are part of the block must not be changed.
     """
@@ -77,12 +77,12 @@ class BlockReader:
         return _row_reader(self._message)
 
     def forget(self) -> None:
-        """Drop what makes finding and reading rows cheap; it is made again when needed."""
+        """Drop the caches for finding and reading rows, which are built again when needed."""
         self.__dict__.pop("_rows", None)
         self.__dict__.pop("_read", None)
 
     def find(self, key: IndicatorKey) -> indicator_pb2.Indicator | None:
-        """Return one indicator, None where there is none."""
+        """Return one indicator, None when there is none."""
         row = self._rows.get(key)
         return None if row is None else self._read(row)
 
@@ -96,7 +96,7 @@ class BlockReader:
         return tuple(evidence.window_days for evidence in self._message.links)
 
     def evidence(self, window_days: int) -> EvidenceColumns | None:
-        """Return what is known of one window's links, None where the block has none."""
+        """Return the evidence of one window's links, None when the block has none."""
         for evidence in self._message.links:
             if evidence.window_days == window_days:
                 return evidence_from_message(evidence)
@@ -114,17 +114,17 @@ class BlockReader:
 
     @property
     def exchanges(self) -> Sequence[block_pb2.ExchangeVolume]:
-        """What the bus carried for this consumer."""
+        """Exchanges of this consumer, by provider."""
         return self._message.exchanges
 
     @property
     def reconciliations(self) -> Sequence[reconciliation_pb2.Reconciliation]:
-        """Exchanges beside probes, of links."""
+        """Comparisons of exchanges with probes, by link and window."""
         return self._message.reconciliations
 
     @property
     def traffic(self) -> Sequence[reconciliation_pb2.Traffic]:
-        """In the government's block, what the buses carried over each window."""
+        """In the government's block, all exchanges of each window."""
         return self._message.traffic
 
     @property
@@ -145,7 +145,7 @@ class BlockReader:
 
 
 def _row_reader(block: block_pb2.IndicatorBlock) -> Callable[[int], indicator_pb2.Indicator]:
-    """Return what reads a row. The columns are looked up once, as each look-up costs as much as reading some rows."""
+    """Return a function that reads a row. Looking up the columns costs as much as reading some rows, so do it once."""
     kind, ids, window = block.kind, block.id, block.window_days
     shares = [getattr(block, name) for name in ("point", "lower", "upper", "known_share", *_STRICT, *_INTERVAL)]
     losses = [(name, getattr(block, name)) for name in LOSS_STAGES]

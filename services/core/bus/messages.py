@@ -13,7 +13,6 @@ from services.core.bus.names import kv_subject
 __all__ = [
     "StoredMessage",
     "StreamState",
-    "is_deleted",
     "key_of",
     "message_of",
     "moment_of",
@@ -67,7 +66,7 @@ def status_text(reply: Msg) -> str:
     return (reply.headers or {}).get("Description", "no reason given")
 
 
-def is_deleted(reply: Msg) -> bool:
+def _is_deleted(reply: Msg) -> bool:
     """Whether a KV entry marks its key as deleted."""
     headers = reply.headers or {}
     return headers.get("KV-Operation") in ("DEL", "PURGE") or "Nats-Marker-Reason" in headers
@@ -87,6 +86,6 @@ def message_of(reply: Msg) -> StoredMessage:
         subject=headers["Nats-Subject"],
         data=reply.data,
         time=moment_of(headers["Nats-Time-Stamp"]),
-        deleted=is_deleted(reply),
+        deleted=_is_deleted(reply),
         parts=None if parts is None else ValueParts.parse(parts),
     )

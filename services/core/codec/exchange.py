@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError
 
 from peyvand.v1 import exchange_pb2
-from services.core.codec.units import to_timestamp
+from services.core.codec.units import copied_fields, message_to_json, to_timestamp
 from services.core.model import DURATION_BUCKETS, ExchangeSummary
 
 __all__ = ["decode_summaries", "encode_summaries", "summary_from_json", "summary_to_json"]
 
-_PLAIN = tuple(field.name for field in fields(ExchangeSummary) if field.name not in ("slot_start", "duration_buckets"))
+_plain_fields = copied_fields(ExchangeSummary, "slot_start", "duration_buckets")
 
 
 def _message(row: ExchangeSummary) -> exchange_pb2.ExchangeSummary:
     return exchange_pb2.ExchangeSummary(
         slot_start=to_timestamp(row.slot_start),
         duration_buckets=row.duration_buckets,
-        **{name: getattr(row, name) for name in _PLAIN},
+        **_plain_fields(row),
     )
 
 
@@ -34,7 +33,7 @@ def _row(message: exchange_pb2.ExchangeSummary) -> ExchangeSummary:
     return ExchangeSummary(
         slot_start=message.slot_start.seconds,
         duration_buckets=buckets,
-        **{name: getattr(message, name) for name in _PLAIN},
+        **_plain_fields(message),
     )
 
 
@@ -56,7 +55,7 @@ def decode_summaries(payload: bytes) -> tuple[str, list[ExchangeSummary]]:
 
 def summary_to_json(row: ExchangeSummary) -> str:
     """Return one line of JSON in the protobuf mapping, with proto field names."""
-    return json_format.MessageToJson(_message(row), preserving_proto_field_name=True, indent=None, ensure_ascii=False)
+    return message_to_json(_message(row))
 
 
 def summary_from_json(text: str) -> ExchangeSummary:

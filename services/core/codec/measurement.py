@@ -6,12 +6,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from google.protobuf import json_format
 from google.protobuf.message import DecodeError
 
 from peyvand.v1 import measurement_pb2, outcome_pb2
-from services.core.codec.units import from_micros, to_duration, to_micros, to_timestamp
-from services.core.model import FACTS, FactColumns, Measurement, MeasurementColumns, Outcome, Phases, Reason, Target
+from services.core.codec.units import from_micros, message_to_json, to_duration, to_micros, to_timestamp
+from services.core.model import (
+    FACTS,
+    PHASES,
+    FactColumns,
+    Measurement,
+    MeasurementColumns,
+    Outcome,
+    Phases,
+    Reason,
+    Target,
+)
 
 __all__ = [
     "decode_columns",
@@ -21,7 +30,6 @@ __all__ = [
 ]
 
 _OUTCOMES, _REASONS = frozenset(Outcome), frozenset(Reason)
-_PHASES = ("resolve", "connect", "tls", "processing", "transfer")
 
 
 def encode_measurements(rows: Sequence[Measurement]) -> bytes:
@@ -112,7 +120,7 @@ def decode_measurements(payload: bytes) -> list[Measurement]:
             reason=_reason(batch.reason[i], outcome),
             latency=from_micros(batch.latency[i]),
             data_age=from_micros(batch.data_age[i]),
-            phases=Phases(*(from_micros(getattr(batch, name)[i]) for name in _PHASES)),
+            phases=Phases(*(from_micros(getattr(batch, name)[i]) for name in PHASES)),
             certificate_expiry=None if batch.certificate_expiry[i] < 0 else batch.certificate_expiry[i],
             detail=batch.details[batch.detail[i]],
             register_version=batch.register_version,
@@ -142,7 +150,7 @@ def measurement_to_json(row: Measurement) -> str:
         reason=outcome_pb2.Reason.ValueType(row.reason),
         latency=to_duration(row.latency),
         data_age=to_duration(row.data_age),
-        phases=measurement_pb2.Phases(**{name: to_duration(getattr(row.phases, name)) for name in _PHASES}),
+        phases=measurement_pb2.Phases(**{name: to_duration(getattr(row.phases, name)) for name in PHASES}),
         certificate_expiry=None if row.certificate_expiry is None else to_timestamp(row.certificate_expiry),
         detail=row.detail,
         register_version=row.register_version,
@@ -151,4 +159,4 @@ def measurement_to_json(row: Measurement) -> str:
         stored=None if row.stored is None else to_timestamp(row.stored),
         sequence=row.sequence,
     )
-    return json_format.MessageToJson(message, preserving_proto_field_name=True, indent=None, ensure_ascii=False)
+    return message_to_json(message)

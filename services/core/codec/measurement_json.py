@@ -13,30 +13,14 @@ from google.protobuf import json_format
 
 from peyvand.v1 import measurement_pb2
 from services.core.codec.units import from_duration, from_timestamp
-from services.core.model import Measurement, Outcome, Phases, Reason, Target
+from services.core.model import PHASES, Measurement, Outcome, Phases, Reason, Target
 
 __all__ = ["measurement_from_json"]
 
 _OUTCOMES: Final = {f"OUTCOME_{outcome.name}": outcome for outcome in Outcome}
 _REASONS: Final = {f"REASON_{reason.name}": reason for reason in Reason}
 _TEXTS: Final = ("vantage", "detail", "register_version", "probe_version", "prober")
-_FIELDS: Final = frozenset(
-    (
-        "link",
-        "endpoint",
-        "slot_start",
-        "time",
-        "outcome",
-        "reason",
-        "latency",
-        "data_age",
-        "phases",
-        "certificate_expiry",
-        "stored",
-        "sequence",
-    )
-).union(_TEXTS)
-_PHASES: Final = frozenset(("resolve", "connect", "tls", "processing", "transfer"))
+_FIELDS: Final = frozenset(measurement_pb2.Measurement.DESCRIPTOR.fields_by_name)
 _DIGITS: Final = re.compile(r"[0-9]{1,18}")
 _SECONDS: Final = re.compile(r"[0-9]{1,10}(\.[0-9]{3}|\.[0-9]{6})?s")
 _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{3}|\.[0-9]{6})?Z")
@@ -59,7 +43,7 @@ def _parse_own_form(text: str) -> Measurement:
     if (
         text.count('": ') != len(fields) + len(phases)
         or not _FIELDS.issuperset(fields)
-        or not _PHASES.issuperset(phases)
+        or not phases.keys() <= set(PHASES)
     ):
         raise ValueError
     kind = "endpoint" if "endpoint" in fields else "link"

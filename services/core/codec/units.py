@@ -1,11 +1,48 @@
-"""Times and durations: seconds as floats inside, integer microseconds on the wire (-1 = unset), RFC 3339 in JSON."""
+"""Values shared by all codecs: times and durations, fields that are copied, and JSON.
+
+Times are float seconds in values, integer microseconds on the wire (-1 = unset), and RFC 3339 in JSON.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import fields
+from operator import attrgetter
+from typing import Any
+
+from google.protobuf import json_format
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-__all__ = ["from_duration", "from_micros", "from_timestamp", "to_duration", "to_micros", "to_timestamp"]
+__all__ = [
+    "copied_fields",
+    "from_duration",
+    "from_micros",
+    "from_timestamp",
+    "message_to_json",
+    "to_duration",
+    "to_micros",
+    "to_timestamp",
+]
+
+
+def copied_fields(value_type: type, *special: str) -> Callable[[Any], dict[str, Any]]:
+    """Return a function that reads the fields of a dataclass, except special ones, from such a value or its message."""
+    names = tuple(field.name for field in fields(value_type) if field.name not in special)
+    read = attrgetter(*names)
+    return lambda value: dict(zip(names, read(value), strict=True))
+
+
+def message_to_json(message: Message, *, zeros: bool = False) -> str:
+    """Return one line of JSON in the protobuf mapping, with proto field names; ``zeros`` writes default values too."""
+    return json_format.MessageToJson(
+        message,
+        preserving_proto_field_name=True,
+        always_print_fields_with_no_presence=zeros,
+        indent=None,
+        ensure_ascii=False,
+    )
 
 
 def to_micros(seconds: float | None) -> int:

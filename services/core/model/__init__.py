@@ -21,6 +21,7 @@ from services.core.model.exchange import (
 from services.core.model.indicator import Indicator, IndicatorKind, Interval, Losses, RankBand, StrictShare
 from services.core.model.measurement import (
     FACTS,
+    PHASES,
     FactColumns,
     Measurement,
     MeasurementColumns,
@@ -83,6 +84,7 @@ __all__ = [
     "FLUSH_SECONDS",
     "LINK_FINDINGS",
     "LOSS_STAGES",
+    "PHASES",
     "PROBE_KINDS",
     "SOAP_KINDS",
     "STAGES",

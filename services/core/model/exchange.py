@@ -1,4 +1,4 @@
-"""Exchanges over a data bus as values: the parties, summaries per slot, and their comparison with probes (docs/exchange.md)."""
+"""Exchanges over a data bus as values: parties, summaries per slot, and comparison with probes (docs/exchange.md)."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ __all__ = [
 ]
 
 _GENERIC_PARTS = 3
-"""Provider, service and data item. Services of X-Road have one part more than their provider, which has three or four."""
+"""Provider, service and data item. An X-Road service has one part more than its provider, which has three or four."""
 
 
 def escape_code(code: str) -> str:
-    """Write a slash inside a code as %2F (and % as %25), so that two different parties never read the same."""
+    """Write a slash inside a code as %2F (and % as %25), so that different parties have different identifiers."""
     return code.replace("%", "%25").replace("/", "%2F")
 
 
@@ -38,11 +38,11 @@ def member_of(identifier: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Parties:
-    """Who called what: X-Road identifiers, slash-separated, as logged ("" where a call failed before it named them).
+    """The parties of an exchange: X-Road identifiers as logged, with slashes ("" when a call failed before it named them).
 
-    ``client`` and ``provider`` are ``INSTANCE/CLASS/CODE[/SUBSYSTEM]``, ``service`` is ``provider/serviceCode``; over a bus
-    that is not X-Road they are agencies, and ``service`` is ``provider/service/data_item``.
-    ``meta`` marks services of the bus itself: known by name, or addressed to a member without a subsystem.
+    ``client`` and ``provider`` are ``INSTANCE/CLASS/CODE[/SUBSYSTEM]``, ``service`` is ``provider/serviceCode``; on a bus that
+    is not X-Road they are agencies, and ``service`` is ``provider/service/data_item``. ``meta`` marks services of the bus
+    itself: known by name, or addressed to a member without a subsystem.
     """
 
     client: str
@@ -52,19 +52,19 @@ class Parties:
 
     @classmethod
     def of(cls, client: str, service: str, *, meta: bool) -> Self:
-        """Read the provider from the service."""
+        """Return the parties of a call, with the provider read from the service."""
         parts = service.split("/")
         provider = parts[0] if len(parts) == _GENERIC_PARTS else "/".join(parts[:-1])
         return cls(client, provider, service, meta)
 
 
 DURATION_BUCKETS = 40
-"""Exchange durations fall into buckets bounded by 2^(i/2) milliseconds, i = 0 … 38; the last is open (about 9 minutes)."""
+"""Buckets of exchange durations, bounded by 2^(i/2) milliseconds, i = 0 … 38; the last one, from 9 minutes on, is open."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExchangeSummary:
-    """What the bus carried between one X-Road client and one X-Road service in one slot.
+    """Exchanges between one X-Road client and one X-Road service in one slot.
 
     It replaces earlier summaries of the same (bus, client, service, slot): the highest revision wins.
     ``consumer``/``provider`` are agency ids or ``_unmapped``; ``link`` is empty unless exactly one link maps.
@@ -93,7 +93,7 @@ class ExchangeSummary:
 
 
 LINK_FINDINGS = ("silent", "disagreeing", "unusual")
-"""What can be found of a link: words of peyvand.v1.LinkFinding, of the metric and of the command line."""
+"""Findings about a link: words of peyvand.v1.LinkFinding, of the metric and of the command line."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -125,10 +125,10 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """How much came in the last six whole hours, ``recent``, beside what was ``expected`` of them.
+    """Exchanges of the last six whole hours, ``recent``, compared with the ``expected`` number.
 
-    ``expected`` is None before three weeks, ``deviation`` (in robust standard deviations) also where there is too little to
-    tell; ``trend`` is the change per week as a share of the volume, None before two weeks.
+    ``expected`` is None before three weeks of history. ``deviation``, in robust standard deviations, is None then too, and
+    with too little data. ``trend`` is the change per week as a share of the volume, None before two weeks.
     """
 
     recent: int
@@ -143,11 +143,10 @@ class Reconciliation:
     """One link over one window. With ``shared``, exchanges are those of all links on the same X-Road service.
 
     ``compared`` exchanges lie in hours in which the link was probed. ``logs`` and ``probes`` are the shares of them that
-    were answered, as logged and as the probes of the same hour say; ``difference`` is logs less probes. The three are
-    None where there is too little to tell. ``silent``: live all the time, and nothing was exchanged for longer than chance
-    lets a link in use be quiet. ``ok`` of all exchanges were answered, as logged. ``as_of`` is the end of the window this was
-    worked out for, ``last_hour`` the start of the hour of the last exchange in the longest window, both in epoch seconds;
-    None where a block of before they were kept does not say, and where there was no exchange.
+    were answered, according to logs and to the probes of the same hour; ``difference`` is logs minus probes. The three are
+    None with too little data. A link is ``silent`` if it was live all the time and had no exchange for longer than chance
+    explains. ``ok`` of all exchanges were answered, according to logs. In epoch seconds, ``as_of`` is the end of the window
+    and ``last_hour`` the start of the hour of the last exchange in the longest window, None without an exchange.
     """
 
     link: str
@@ -162,13 +161,13 @@ class Reconciliation:
     disagrees: bool = False
     volume: Volume | None = None
     ok: int = 0
-    as_of: int | None = None
+    as_of: int = 0
     last_hour: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Undeclared:
-    """Exchanges of a pair between which the register lists no link, or of a party it does not know."""
+    """Exchanges between a pair of agencies without a link in the register, or with a party that it does not know."""
 
     consumer: str
     provider: str
@@ -178,7 +177,7 @@ class Undeclared:
 
 @dataclass(frozen=True, slots=True)
 class BusTraffic:
-    """Exchanges over one bus, meta services left out."""
+    """Exchanges over one bus, without meta services."""
 
     bus: str
     exchanges: int
@@ -186,12 +185,12 @@ class BusTraffic:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """All exchanges of one window, meta services left out.
+    """All exchanges of one window, without meta services.
 
-    ``buses`` by volume; ``undeclared`` are the pairs with the largest of ``undeclared_exchanges``, in ``undeclared_pairs``.
-    Exchanges are known of ``read_days`` days, at most those of the longest window. ``unseen_share`` is the estimated share of
-    links in use on which nothing was exchanged in the window, None before it can be estimated. ``as_of``, in epoch seconds,
-    is the end of the window; None in blocks of before it was kept.
+    ``buses`` are ordered by volume. ``undeclared`` are the pairs with the most exchanges out of ``undeclared_pairs``, which
+    have ``undeclared_exchanges`` together. Logs of ``read_days`` days were read, at most the longest window.
+    ``unseen_share`` is the estimated share of links in use without an exchange in the window, None before it can be
+    estimated. ``as_of`` is the end of the window in epoch seconds.
     """
 
     window_days: int
@@ -202,7 +201,7 @@ class Traffic:
     undeclared: tuple[Undeclared, ...]
     read_days: float = 0.0
     unseen_share: float | None = None
-    as_of: int | None = None
+    as_of: int = 0
 
 
 class _HasUnusual(Protocol):
@@ -222,7 +221,7 @@ class _HasFindings(Protocol):
 
 
 def link_findings(reconciliation: _HasFindings) -> tuple[str, ...]:
-    """Return which of LINK_FINDINGS hold of a link, of its Reconciliation or the message of that."""
+    """Return which of LINK_FINDINGS hold for a link, given its Reconciliation as a value or a message."""
     volume = reconciliation.volume
     holds = reconciliation.silent, reconciliation.disagrees, volume is not None and volume.unusual
     return tuple(finding for finding, holds_here in zip(LINK_FINDINGS, holds, strict=True) if holds_here)

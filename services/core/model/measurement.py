@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from services.core.model.decorators import unfrozen
@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # the values of the register, which the command line needs to
 
 __all__ = [
     "FACTS",
+    "PHASES",
     "FactColumns",
     "Measurement",
     "MeasurementColumns",
@@ -40,6 +41,10 @@ class Phases:
     tls: float | None = None
     processing: float | None = None
     transfer: float | None = None
+
+
+PHASES = tuple(phase.name for phase in fields(Phases))
+"""Names of the phases, in order."""
 
 
 @unfrozen
@@ -80,7 +85,7 @@ class FactColumns:
     details: tuple[str, ...]
 
 
-FACTS = ("latency", "data_age", "resolve", "connect", "tls", "processing", "transfer", "certificate_expiry")
+FACTS = ("latency", "data_age", *PHASES, "certificate_expiry")
 """Rows of ``Facts.numbers``."""
 
 

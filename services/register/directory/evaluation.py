@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 from services.core.model import AnnouncedAgency, Dimension, Evaluation, EvaluationRound
@@ -16,7 +17,7 @@ from services.register.reading import (
     read_document,
     read_id,
     read_name,
-    read_number,
+    read_share,
     read_weight,
     read_whole,
 )
@@ -29,19 +30,7 @@ _COUNTRY = re.compile(r"[A-Z]{2}")
 _MONTH = r"(?:19|20|21)[0-9]{2}-(?:0[1-9]|1[0-2])"
 _HELD = re.compile(rf"({_MONTH})(?:/({_MONTH}))?")
 _NAMES = ("name_en", "name_fa")
-_ROUND = (
-    "round",
-    "held",
-    "agencies",
-    "services_and_subservices",
-    "overall_percent",
-    "growth_since_round_1_percent_more_than",
-    "dimension_percent",
-    "also_taken_into_account",
-    "announced_top_agencies",
-    "stated_next_step",
-    "stated_concerns",
-)
+_ROUND = tuple(field.name for field in fields(EvaluationRound))
 
 
 def read_evaluation(directory: Path, faults: FaultList) -> Evaluation | None:
@@ -163,6 +152,4 @@ def _read_held(text: str) -> str:
 
 
 def _read_percent(text: str) -> float:
-    if not 0 <= (percent := read_number(text)) <= 100:
-        raise ValueError(f"`{text}` is not between 0 and 100")
-    return percent
+    return read_share(text, 100)

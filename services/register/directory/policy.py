@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -20,28 +20,14 @@ from services.register.reading import (
     read_moment,
     read_name,
     read_network,
-    read_number,
+    read_share,
     read_whole,
 )
 
 __all__ = ["FILE", "PolicyReading", "read_policy"]
 
 FILE = "policy.yaml"
-_KEYS = (
-    "government",
-    "timezone",
-    "epoch",
-    "slot_seconds",
-    "windows_days",
-    "publish_threshold",
-    "grace_hours",
-    "vantages",
-    "egress",
-    "bus",
-    "default_latency_ms",
-    "default_max_age_s",
-    "levels",
-)
+_KEYS = tuple(field.name for field in fields(Policy))
 _DEFAULT = Policy(government=Government("", "", ""), timezone="UTC", epoch=datetime.fromtimestamp(0, UTC))
 
 
@@ -68,7 +54,7 @@ def read_policy(directory: Path, faults: FaultList) -> PolicyReading:
         epoch=mapping.need("epoch", lambda text: read_moment(text, zone), _DEFAULT.epoch),
         slot_seconds=mapping.read("slot_seconds", _read_slot, _DEFAULT.slot_seconds),
         windows_days=_windows(mapping),
-        publish_threshold=mapping.read("publish_threshold", _read_share, _DEFAULT.publish_threshold),
+        publish_threshold=mapping.read("publish_threshold", read_share, _DEFAULT.publish_threshold),
         grace_hours=mapping.read("grace_hours", read_whole, _DEFAULT.grace_hours),
         vantages=vantages,
         egress=_egress(mapping),
@@ -91,12 +77,6 @@ def _read_slot(text: str) -> int:
     if (seconds := read_count(text)) > 86400:
         raise ValueError(f"`{text}` is longer than a day")
     return seconds
-
-
-def _read_share(text: str) -> float:
-    if not 0 <= (share := read_number(text)) <= 1:
-        raise ValueError(f"`{text}` is not between 0 and 1")
-    return share
 
 
 def _government(mapping: YamlMapping) -> Government:
@@ -156,7 +136,7 @@ def _egress(mapping: YamlMapping) -> Egress:
 def _levels(mapping: YamlMapping) -> tuple[float, float]:
     if "levels" not in mapping:
         return _DEFAULT.levels
-    shares = mapping.read_list("levels", _read_share, 0.0)
+    shares = mapping.read_list("levels", read_share, 0.0)
     if len(shares) != 2 or shares[0] > shares[1]:
         mapping.fault("levels", "needs two shares, of level 3 and of level 4, the second not below the first")
         return _DEFAULT.levels

@@ -7,32 +7,18 @@ import io
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import yaml
 
 from services.core.errors import Fault, InputError
+from services.core.model import Link
 
 __all__ = ["LINK_COLUMNS", "Omission", "RegisterProposal", "slug", "to_csv", "to_yaml", "write_files"]
 
-LINK_COLUMNS = (
-    "id",
-    "service",
-    "provider",
-    "data_item",
-    "required_from",
-    "required_until",
-    "live_from",
-    "probe",
-    "target",
-    "params",
-    "vantages",
-    "latency_ms",
-    "max_age_s",
-    "slo",
-    "weight",
-)
+LINK_COLUMNS = tuple(field.name for field in fields(Link))
+"""The columns of links.csv."""
 
 
 @dataclass(frozen=True, slots=True)

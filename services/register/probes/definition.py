@@ -26,6 +26,7 @@ from services.register.reading import (
     read_server_name,
     read_service,
     read_size,
+    read_template,
 )
 
 __all__ = ["STEP_KINDS", "read_definition"]
@@ -120,11 +121,6 @@ def _plain(key: str, read: Callable[[str], Any]) -> Callable[[YamlMapping, Path]
 
 
 _DEFAULT = Probe(name="", kind="http")
-
-
-def _template(text: str) -> str:
-    placeholders(text)
-    return text.strip()
 
 
 def _headers(mapping: YamlMapping, _directory: Path) -> dict[str, str]:
@@ -238,7 +234,7 @@ def _service(mapping: YamlMapping, _directory: Path) -> str:
     """Read an X-Road service, or the service name of a gRPC health check."""
     kind = mapping.scalar("kind")
     is_grpc = kind is not None and kind.text.strip() == "grpc"
-    return mapping.read("service", _template if is_grpc else read_service, "")
+    return mapping.read("service", read_template if is_grpc else read_service, "")
 
 
 def _steps(mapping: YamlMapping, directory: Path) -> tuple[Step, ...]:

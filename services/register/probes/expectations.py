@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from dns.rcode import Rcode
+
 from services.core.model import (
     SOAP_KINDS,
     Expect,
@@ -38,19 +40,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
 
 _PREFIX = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
 _TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
-_RCODES = (
-    "NOERROR",
-    "FORMERR",
-    "SERVFAIL",
-    "NXDOMAIN",
-    "NOTIMP",
-    "REFUSED",
-    "YXDOMAIN",
-    "YXRRSET",
-    "NXRRSET",
-    "NOTAUTH",
-    "NOTZONE",
-)
+_RCODES = tuple(code.name for code in Rcode if code <= Rcode.NOTZONE)
 
 
 def read_expect(probe: YamlMapping, kind: str, directory: Path) -> Expect:

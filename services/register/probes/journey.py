@@ -12,7 +12,7 @@ import re2
 
 from services.core.model import Capture, Probe, Step, placeholders, template_texts
 from services.register.probes.patterns import read_path, read_pattern, read_xpath
-from services.register.reading import FaultList, YamlMapping, read_choice, read_duration, read_name
+from services.register.reading import FaultList, YamlMapping, read_choice, read_duration, read_name, read_template
 
 __all__ = ["EXTRA", "GIVEN_VARIABLES", "placeholders_of", "read_steps"]
 
@@ -39,7 +39,7 @@ def read_steps(mapping: YamlMapping, read: Callable[[str, YamlMapping], Probe]) 
         probe = read(name, item)
         if "timeout" in item and probe.timeout > limit:
             item.fault("timeout", f"{probe.timeout:g} s is above the {limit:g} s of the whole journey")
-        steps.append(Step(probe, item.need("target", _read_target, ""), _captures(item, probe.expect.namespaces)))
+        steps.append(Step(probe, item.need("target", read_template, ""), _captures(item, probe.expect.namespaces)))
     if not steps and "steps" in mapping:
         mapping.fault("steps", "is empty")
     _check_order(steps, items)
@@ -51,11 +51,6 @@ def _limit(mapping: YamlMapping) -> float:
     if "timeout" not in mapping:
         return _DEFAULT.timeout
     return replace(mapping, faults=FaultList()).read("timeout", read_duration, math.inf)
-
-
-def _read_target(text: str) -> str:
-    placeholders(text)
-    return text.strip()
 
 
 def placeholders_of(texts: Iterable[str]) -> frozenset[str]:

@@ -9,6 +9,8 @@ import math
 import re
 from datetime import UTC, date, datetime, time, tzinfo
 
+from services.core.model import placeholders
+
 __all__ = [
     "fold",
     "name_key",
@@ -21,8 +23,10 @@ __all__ = [
     "read_moment",
     "read_name",
     "read_number",
+    "read_share",
     "read_size",
     "read_slo",
+    "read_template",
     "read_weight",
     "read_whole",
 ]
@@ -62,6 +66,12 @@ def read_id(text: str) -> str:
 
 def read_name(text: str) -> str:
     """Read a text for people, kept as written."""
+    return text.strip()
+
+
+def read_template(text: str) -> str:
+    """Read a text that may hold placeholders."""
+    placeholders(text)
     return text.strip()
 
 
@@ -107,6 +117,13 @@ def read_weight(text: str) -> float:
     """Read a number, 0 or more."""
     if (number := read_number(text)) < 0:
         raise ValueError(f"`{text}` is negative")
+    return number
+
+
+def read_share(text: str, whole: float = 1) -> float:
+    """Read a number from 0 to ``whole``."""
+    if not 0 <= (number := read_number(text)) <= whole:
+        raise ValueError(f"`{text}` is not between 0 and {whole:g}")
     return number
 
 

@@ -239,18 +239,6 @@ async def test_a_link_is_explained_by_what_its_agencies_exchanged(api):
     assert not never.reconciliation.HasField("last_hour")
 
 
-async def test_exchanges_of_before_they_had_times_are_told_without(api):
-    """What a scorer of before put on the bus is answered as it is, with times unset."""
-    block = blocks_of(api.register)["consumer.land-registry"]
-    old = tuple(replace(one, slots_from=None, slots_to=None) for one in block.exchanges)
-    reconciled = (replace(disagreeing(), as_of=None, last_hour=None),)
-    api.take("consumer.land-registry", replace(block, exchanges=old, reconciliations=reconciled))
-    found = (await explained(api, kind=IndicatorKind.LINK, id="deed-civil")).findings
-    assert (found.exchanges.count, found.reconciliation.exchanges) == (40, 1234)
-    assert not any(found.exchanges.HasField(name) for name in ("slots_from", "slots_to"))
-    assert not any(found.reconciliation.HasField(name) for name in ("as_of", "last_hour"))
-
-
 async def test_an_absent_link_failed_for_being_absent(api):
     """Every slot of a link still on paper has the one reason ABSENT; what no probe measured is not shown."""
     chunk = AS_OF // 300 // 64 - 1

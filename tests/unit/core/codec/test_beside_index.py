@@ -21,7 +21,7 @@ WHOLE = disagreeing()
         replace(WHOLE, logs=None, probes=None, difference=None, disagrees=False, volume=None, silent=True),
         replace(WHOLE, volume=Volume(0, None, None, False, None)),
         replace(WHOLE, volume=Volume(0, 0.0, 0.0, False, 0.0)),
-        replace(WHOLE, as_of=None, last_hour=None),  # of a scorer of before they were kept
+        replace(WHOLE, last_hour=None),
         replace(WHOLE, as_of=0, last_hour=0),
     ],
 )

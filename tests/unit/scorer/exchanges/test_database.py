@@ -46,7 +46,7 @@ def volume(
 def volumes(exchanges: ExchangeDatabase, *, since: date = DAY) -> tuple[ExchangeVolume, ...]:
     """What was counted from a day on, without the span, which one test is about."""
     found = exchanges.volumes(since, end_slot=CALENDAR.slot_of(NOON), calendar=CALENDAR)
-    return tuple(replace(one, slots_from=None, slots_to=None) for one in found)
+    return tuple(replace(one, slots_from=0, slots_to=0) for one in found)
 
 
 def take(exchanges: ExchangeDatabase, *rows: ExchangeSummary, stored: float = NOON + 60, bus: str = "xroad") -> int:

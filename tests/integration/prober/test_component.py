@@ -235,7 +235,7 @@ async def test_probing_once_by_hand(tmp_path: Path, arguments: list[str]) -> Non
         assert lines[-1] == "9 probed: 9 OK; absent and not probed: 1"
 
 
-async def test_probing_by_hand_what_is_not_there(tmp_path: Path) -> None:
+async def test_probing_an_absent_link_by_hand(tmp_path: Path) -> None:
     """An absent or unknown link is refused with a message."""
     folder = write_register(tmp_path / "register")
     process = await asyncio.create_subprocess_exec(

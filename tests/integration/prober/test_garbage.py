@@ -63,7 +63,7 @@ def test_a_probe_that_is_cut_off_leaves_nothing(scheme: str, reason: Reason) -> 
         _assert_nothing_is_left(f"{scheme}://127.0.0.1:{port}/", reason, timeout=0.1)
 
 
-def test_a_probe_whose_deadline_passes_unseen_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_probe_with_a_missed_deadline_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A probe that is connected when a busy loop misses its deadline is dropped by uvloop silently, and freed too."""
     ready = Http1Connection.ready
 

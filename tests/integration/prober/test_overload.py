@@ -55,7 +55,7 @@ async def test_34_overload_is_shared_by_chance(tmp_path: Path, monkeypatch: pyte
         assert {seen[name] for name in within} == {Reason.OK, Reason.SHED}
 
 
-async def test_34_who_falls_behind_once_sheds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_34_falling_behind_once_sheds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the loop stood still, what was due meanwhile is launched late and not shed: it is soon done."""
     monkeypatch.setattr(launcher, "_LAUNCHES_AT_ONCE", 1)
     async with serving(says()) as server:

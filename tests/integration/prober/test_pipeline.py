@@ -51,7 +51,7 @@ async def test_39_hung_targets_lose_no_slot_of_healthy_ones(tmp_path: Path) -> N
         assert {row.target.id: row.reason for row in rows if row.slot_start == slot} == expected
 
 
-async def test_34_overload_sheds_and_says_so(tmp_path: Path) -> None:
+async def test_34_overload_sheds_and_is_counted(tmp_path: Path) -> None:
     """More probes at once than allowed are UNKNOWN/SHED, counted, without a time; those under way go on."""
     async with serving(forever) as hung:
         urls = {f"link-{number}": hung.url() for number in range(40)}
@@ -133,7 +133,7 @@ async def test_38_a_new_register_loses_and_doubles_no_slot(tmp_path: Path) -> No
     assert {row.register_version for row in rows} >= {"r1", "r2", "r3", "r4"}
 
 
-async def test_what_is_not_probed(tmp_path: Path) -> None:
+async def test_links_that_are_not_probed(tmp_path: Path) -> None:
     """Absent links, links of other vantages and links outside their days are left alone; endpoints are probed."""
     async with serving(says()) as server:
         made = register({name: server.url() for name in ("here", "absent", "south", "past", "future")})
@@ -178,7 +178,7 @@ def passed_name(slot: int) -> str:
     return next(name for name in names if target_phase(Target(name)) * slot < wall_time() % slot - 1)
 
 
-async def test_stopping_finishes_what_is_under_way(tmp_path: Path) -> None:
+async def test_stopping_finishes_probes_under_way(tmp_path: Path) -> None:
     """A stop cancels probes that take too long, as UNKNOWN, and publishes everything."""
     slot = half_run_slot()
     async with serving(forever) as hung:
@@ -215,7 +215,7 @@ async def test_a_vantage_the_register_does_not_know(tmp_path: Path) -> None:
     await made.close()
 
 
-async def test_what_is_made_ready_is_kept_from_the_collector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_prepared_targets_are_kept_from_the_collector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After each slot in which a record has its first turn, the targets prepared for it are frozen."""
     delays = []
     monkeypatch.setattr(asyncio.get_running_loop(), "call_later", lambda delay, _act: delays.append(delay))

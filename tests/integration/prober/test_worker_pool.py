@@ -134,7 +134,7 @@ async def test_a_process_that_ended_is_replaced() -> None:
     assert third.returncode is not None
 
 
-async def test_what_steps_take_from_large_answers() -> None:
+async def test_steps_capture_from_large_answers() -> None:
     """A capture from a large answer runs in a worker, with the same result."""
     async with _environment() as environment, serving(says(body=LARGE)) as server:
         found = await _travel(

@@ -22,7 +22,7 @@ segments = st.one_of(
 
 
 @given(documents, st.lists(segments, max_size=4))
-def test_a_path_finds_what_the_library_finds(document: object, parts: list[str]) -> None:
+def test_a_path_finds_the_same_as_the_library(document: object, parts: list[str]) -> None:
     """A path returns the same values in the same order whether it is walked or left to the library."""
     path = "$" + "".join(parts)
     expected = [node.value for node in jsonpath_rfc9535.compile(path).finditer(document)]  # type: ignore[arg-type]

@@ -27,7 +27,7 @@ def owned(of: Rendezvous, chosen: set[str]) -> dict[str, frozenset[Target]]:
 
 @given(chosen=probers, made=targets, newcomer=ids)
 @settings(deadline=None)
-def test_who_joins_or_dies_moves_its_own_share_only(
+def test_joining_or_dying_moves_the_own_share_only(
     chosen: set[str], made: set[tuple[str, bool]], newcomer: str
 ) -> None:
     """A new prober takes its targets from the others and changes nothing else; the same holds when it leaves."""
@@ -69,7 +69,7 @@ def test_every_slot_has_a_prober_from_the_first_share_on(
     leaves=st.booleans(),
 )
 @settings(deadline=None)
-def test_no_slot_is_lost_on_the_way_to_a_newcomer_whose_clock_is_wrong(
+def test_no_slot_is_lost_to_a_new_prober_with_a_wrong_clock(
     ahead: int, joins: int, delay: int, leaves: bool
 ) -> None:
     """However far its clock is off, whenever it joins and however late its heartbeat arrives, each slot of each target is launched in time

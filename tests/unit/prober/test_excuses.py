@@ -57,7 +57,7 @@ def test_a_token_that_took_long_is_no_silence_of_the_target() -> None:
     assert excused(answered, replace(GOOD, awaited=5.0), Circumstances()) is answered
 
 
-def test_blindness_keeps_what_was_unknown_for_another_reason() -> None:
+def test_blindness_keeps_other_reasons_of_unknown() -> None:
     """Even OK becomes UNKNOWN/VANTAGE_BLIND, and an UNKNOWN keeps its own reason."""
     blind = excused(Judgement(Reason.OK), GOOD, Circumstances(blind=True))
     assert (blind.outcome, blind.reason) == (Outcome.UNKNOWN, Reason.VANTAGE_BLIND)
@@ -87,7 +87,7 @@ def test_the_first_excuse_that_applies_gives_the_reason() -> None:
     assert excused(ok, replace(GOOD, awaited=5.0), Circumstances(stalled=1.0, conntrack_full=True)) is ok
 
 
-def test_stalls_are_what_ticks_missed() -> None:
+def test_late_ticks_make_a_stall() -> None:
     """Late ticks make a stall; it counts as far as it overlaps a probe, also while it lasts."""
     stalls = LoopStalls(remembered=10.0)
     for now in (0.0, 0.05, 0.1, 1.1, 1.15):

@@ -61,7 +61,7 @@ def test_33_lag_overruns_and_skips_are_counted(metrics: ProberMetrics, registry:
     assert registry.get_sample_value("peyvand_probe_outcomes_total", {"outcome": "unknown"}) == 3
 
 
-def test_of_many_targets_those_are_exposed_whose_certificate_expires(
+def test_with_many_targets_only_expiring_certificates_are_exposed(
     metrics: ProberMetrics, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If there are too many targets for series of each, those with a certificate about to expire have them, up to a

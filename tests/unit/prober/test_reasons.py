@@ -233,7 +233,7 @@ CASES: dict[Reason, Case] = {
 
 
 @pytest.mark.parametrize("reason", Reason, ids=lambda reason: reason.name)
-async def test_40_every_reason_has_what_produces_it(reason: Reason) -> None:
+async def test_40_every_reason_is_produced(reason: Reason) -> None:
     """Each reason is produced by the code that decides it, and belongs to exactly one outcome."""
     produced = CASES[reason]()
     if isawaitable(produced):

@@ -65,7 +65,7 @@ async def test_a_full_spool_drops_the_oldest_and_counts(tmp_path: Path) -> None:
     spool.close()
 
 
-async def test_what_fits_into_memory_is_not_read_from_disk(tmp_path: Path) -> None:
+async def test_batches_in_memory_are_not_read_from_disk(tmp_path: Path) -> None:
     """Pending batches are kept in memory up to a bound and read from disk beyond it; what is acknowledged makes room."""
     one = sum(len(message.payload) for message in records(0)) + 400
     spool = opened(tmp_path, memory_bytes=2 * one)

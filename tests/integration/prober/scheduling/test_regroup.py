@@ -54,7 +54,7 @@ async def test_a_share_follows_the_peers(tmp_path: Path) -> None:
         assert {row.target.id for row in rows if row.slot_start == back} == set(NAMES)
 
 
-async def test_who_has_a_peer_begins_with_the_next_slot(tmp_path: Path) -> None:
+async def test_with_a_peer_probing_begins_with_the_next_slot(tmp_path: Path) -> None:
     """A new prober names the next slot as its first, probes nothing before it, and then its share."""
     async with serving(says()) as server, running(tmp_path, register(dict.fromkeys(NAMES, server.url()))) as prober:
         hear(prober, 0)  # before the first control round
@@ -84,7 +84,7 @@ async def test_38_a_new_register_among_peers_loses_no_slot(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("ahead", [0.0, 3600.0])
-async def test_33_a_clock_that_is_set_stops_nobody(tmp_path: Path, ahead: float) -> None:
+async def test_33_probing_continues_after_the_clock_is_set(tmp_path: Path, ahead: float) -> None:
     """A new prober whose clock is an hour off, and then set, continues with the current slot; skipped slots are counted."""
     clock = Clock(ahead)
     async with (

@@ -38,7 +38,7 @@ def test_what_is_taken(capture: Capture, body: bytes, expected: object) -> None:
     assert (found, type(found)) == (expected, type(expected))
 
 
-def test_headers_are_found_whatever_their_case() -> None:
+def test_headers_are_found_in_any_case() -> None:
     """A header is taken by its name in any case, the first of several."""
     assert value(Capture(header="X-Id"), b"", ("x-other", "0"), ("x-id", " 1 "), ("x-id", "2")) == "1"
 

@@ -100,7 +100,7 @@ def test_what_is_found(path: str, found: bool) -> None:
     assert (judgement.reason, judgement.detail) == ((Reason.OK, "") if found else (Reason.XML, f"{path} finds nothing"))
 
 
-def test_nothing_equals_what_is_not_there() -> None:
+def test_an_absent_node_equals_nothing() -> None:
     """An absent node is not an empty text."""
     assert judged(BODY.encode(), XmlExpectation("//none", "")).detail == "//none finds nothing"
 

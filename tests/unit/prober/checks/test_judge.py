@@ -69,7 +69,7 @@ def test_failures_that_loopback_cannot_produce(failure: Failure, reason: Reason)
         (ETIMEDOUT, Cause.TIMEOUT),
     ],
 )
-def test_what_a_failed_connect_means(number: int, cause: Cause) -> None:
+def test_reasons_of_a_failed_connect(number: int, cause: Cause) -> None:
     """Errors of this machine's resources, its connection-tracking table included, are distinguished from those of the target."""
     assert os_error_cause(OSError(number, "x")) is cause
 

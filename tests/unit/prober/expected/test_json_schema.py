@@ -56,13 +56,13 @@ def test_where_an_answer_breaks_its_schema(value: object, detail: str) -> None:
     assert judgement.outcome is (Outcome.INVALID if detail else Outcome.OK)
 
 
-def test_keys_that_no_one_named_are_not_told() -> None:
+def test_unnamed_keys_are_not_reported() -> None:
     """A wrong value under a key that the schema does not name is reported without the key, which may be personal."""
     judgement = judged({"additionalProperties": {"type": "string"}}, b'{"0012345678": 1}')
     assert judgement.detail == "$['*'] breaks the rule `type`"
 
 
-def test_what_is_not_json_has_no_schema() -> None:
+def test_a_body_that_is_not_json_breaks_its_schema() -> None:
     """A body that is not JSON is INVALID/JSON."""
     assert judged(PERSON, b"<r/>").reason is Reason.JSON
 
@@ -114,7 +114,7 @@ _VALUES = st.recursive(
 
 
 @given(st.lists(_VALUES, max_size=5))
-def test_items_are_unique_as_the_standard_says(items: list[object]) -> None:
+def test_items_are_unique_by_the_standard(items: list[object]) -> None:
     """`uniqueItems` holds exactly where it does for jsonschema, which compares each with each: 1 is 1.0, true is not 1."""
     schema = {"uniqueItems": True}
     unique = Draft202012Validator(schema).is_valid(items)

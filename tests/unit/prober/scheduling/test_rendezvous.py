@@ -48,7 +48,7 @@ def sharing(membership: Membership) -> dict[str, int]:
     return membership.active_peers("r1", "p1")
 
 
-def test_who_is_alone_probes_everything() -> None:
+def test_without_peers_everything_is_probed() -> None:
     """Without peers a prober's share is all targets, as they are."""
     share = Rendezvous(ENTRIES).assign("a", 0, {}, SLOT)
     assert set(share.entries) == set(ENTRIES)
@@ -86,7 +86,7 @@ def test_a_newcomer_takes_over_at_the_beginning_of_its_slot() -> None:
     assert {target for share in after.values() for target in probed(share, 2 * SLOT)} == {e.target for e in ENTRIES}
 
 
-def test_what_is_kept_until_a_later_slot_is_not_ones_own() -> None:
+def test_targets_to_be_handed_over_are_not_own() -> None:
     """Targets that are being handed over are still probed, but do not count as one's own."""
     share = Rendezvous(ENTRIES).assign("a", 0, {"b": 2 * SLOT}, SLOT)
     assert len(share.entries) == len(ENTRIES)
@@ -137,7 +137,7 @@ def test_a_peer_that_does_not_probe_the_same_takes_nothing(other: Heartbeat) -> 
     assert (len(membership), sharing(membership)) == (2, {})
 
 
-def test_ones_own_heartbeat_is_nobody() -> None:
+def test_the_own_heartbeat_is_ignored() -> None:
     """A prober that receives its own heartbeat is still alone."""
     membership = Membership("a", 1.5)
     assert membership.receive(peer("a", 1.5), now=0.0) is None
@@ -155,7 +155,7 @@ def test_a_prober_started_again_replaces_itself() -> None:
     assert (len(membership), sharing(membership)) == (2, {"b": SLOT})
 
 
-def test_two_processes_of_one_id_are_told_of_and_both_alive() -> None:
+def test_two_processes_with_one_id_are_reported_and_both_alive() -> None:
     """If the replaced process sends another heartbeat, both count, and each is reported once."""
     membership = Membership("a", 0.0)
     membership.receive(peer(started=1.0, share_from=SLOT), now=0.0)
@@ -165,7 +165,7 @@ def test_two_processes_of_one_id_are_told_of_and_both_alive() -> None:
     assert (len(membership), sharing(membership)) == (3, {"b": SLOT})
 
 
-def test_another_process_of_ones_own_id_takes_nothing() -> None:
+def test_another_process_with_the_same_id_takes_nothing() -> None:
     """Another process with this prober's id has its share: both probe it, and its second heartbeat reveals that there are two."""
     membership = Membership("a", 0.0)
     assert membership.receive(peer("a", 7.0), now=0.0) is MembershipChange.ARRIVED

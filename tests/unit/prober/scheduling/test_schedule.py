@@ -116,7 +116,7 @@ def test_38_a_change_loses_and_doubles_no_slot(change_at: float) -> None:
 
 
 @pytest.mark.parametrize("change_at", [2.3, 2.9, 3.0, 3.05])
-def test_38_what_was_due_when_the_register_changed_starts_in_time(change_at: float) -> None:
+def test_38_launches_due_while_the_register_changed_start_in_time(change_at: float) -> None:
     """Launches that fell due while a new register was taken in start at once, none by a timer that would be too late."""
     schedule = Schedule()
     schedule.replace(entries(300, timeout=0.9), 2, 0.0)
@@ -143,7 +143,7 @@ def test_38_a_longer_timeout_that_no_longer_fits_is_accounted_for() -> None:
     assert all(launch.due > launch.latest for launch in rest)
 
 
-def test_a_stall_hands_out_what_was_missed() -> None:
+def test_missed_launches_are_returned_after_a_stall() -> None:
     """After a stall of half a slot the missed launches are returned, those that no longer fit too late to be probed."""
     schedule = Schedule()
     schedule.replace(entries(100), 300, 0.0)

@@ -23,7 +23,7 @@ from services.prober.kinds import KINDS_BY_NAME, JourneyResult, ProbeKind
 from services.prober.observation import Observation
 from services.prober.secrets import MissingSecretError, secret_references
 
-__all__ = ["PreparedTarget", "ProbeResult", "ProbeRunner"]
+__all__ = ["ProbeResult", "ProbeRunner"]
 
 _NOTHING = Expectations()
 
@@ -39,7 +39,7 @@ class ProbeResult:
 
 
 @dataclass(frozen=True, slots=True)
-class PreparedTarget:
+class _PreparedTarget:
     """A target with everything built that does not change; ``secrets`` are the credentials in it, by reference."""
 
     assignment: Assignment
@@ -68,9 +68,9 @@ class ProbeRunner:
         self._log = log
         self._stalls = stalls or LoopStalls()
         self._clock = clock
-        self._prepared: dict[tuple[Target, int], PreparedTarget] = {}
+        self._prepared: dict[tuple[Target, int], _PreparedTarget] = {}
 
-    def forget(self) -> dict[tuple[Target, int], PreparedTarget]:
+    def forget(self) -> dict[tuple[Target, int], _PreparedTarget]:
         """Prepare every target anew, since definitions may have changed; return the former ones, for the caller to free."""
         prepared, self._prepared = self._prepared, {}
         return prepared
@@ -116,7 +116,7 @@ class ProbeRunner:
             judgement = excused(judgement, observation, ours)
         return ProbeResult(observation, judgement, expectations, turn)
 
-    def _prepare(self, assignment: Assignment, turn: int) -> PreparedTarget:
+    def _prepare(self, assignment: Assignment, turn: int) -> _PreparedTarget:
         """Return the target as prepared before, or prepare it. Raises MissingSecretError and UnusableError."""
         prepared = self._prepared.get((assignment.target, turn))
         if prepared is not None and prepared.assignment is assignment and self._has_current_secrets(prepared):
@@ -127,7 +127,7 @@ class ProbeRunner:
         expectations = compile_expectations(
             definition, params, latency=assignment.latency, max_age=assignment.max_age, zone=assignment.zone
         )
-        prepared = PreparedTarget(
+        prepared = _PreparedTarget(
             assignment=assignment,
             kind=kind,
             built=kind.prepare(definition, assignment.url, params, self._environment),
@@ -138,7 +138,7 @@ class ProbeRunner:
         self._prepared[assignment.target, turn] = prepared
         return prepared
 
-    def _has_current_secrets(self, prepared: PreparedTarget) -> bool:
+    def _has_current_secrets(self, prepared: _PreparedTarget) -> bool:
         return all(self._environment.secrets.get(reference) == secret for reference, secret in prepared.secrets.items())
 
 

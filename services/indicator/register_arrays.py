@@ -9,7 +9,7 @@ from hashlib import sha256
 
 import numpy as np
 
-from services.core.model import Register, Target
+from services.core.model import IndicatorKind, Register, Target
 from services.indicator.array_types import Bools, Floats, Ints
 from services.indicator.requirements import RequiredDays
 
@@ -99,6 +99,24 @@ class RegisterArrays:
             service_sector=agency_sector[service_consumer],
             service_weight=np.array([register.services[service].weight for service in services], dtype=np.float64),
         )
+
+    def sets_of(self, kind: IndicatorKind) -> tuple[tuple[str, ...], Ints]:
+        """Return the sets of a kind, and the set of each link (n,). Raises ValueError for endpoints."""
+        match kind:
+            case IndicatorKind.GOVERNMENT:
+                return (self.government,), np.zeros(len(self.links), dtype=np.int64)
+            case IndicatorKind.SECTOR:
+                return self.sectors, self.sector
+            case IndicatorKind.CONSUMER:
+                return self.agencies, self.consumer
+            case IndicatorKind.PROVIDER:
+                return self.agencies, self.provider
+            case IndicatorKind.SERVICE:
+                return self.services, self.service
+            case IndicatorKind.LINK:
+                return self.links, np.arange(len(self.links))
+            case IndicatorKind.ENDPOINT:
+                raise ValueError("an endpoint is not part of the index: it has no links to group")
 
     def judging_digest(self) -> bytes:
         """Return a digest of everything that verdicts depend on: registers with the same digest have the same counts.

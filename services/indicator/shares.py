@@ -209,18 +209,11 @@ def grouping(arrays: RegisterArrays, shares: LinkShares, kind: IndicatorKind) ->
     The weight is ω; within a service v_s cancels and is left out, and a link by itself weighs 1, so that a service or link
     without weight in the government has an index of its own. Raises ValueError for endpoints.
     """
+    ids, group = arrays.sets_of(kind)
     match kind:
-        case IndicatorKind.GOVERNMENT:
-            return (arrays.government,), np.zeros(len(arrays.links), dtype=np.int64), shares.omega
-        case IndicatorKind.SECTOR:
-            return arrays.sectors, arrays.sector, shares.omega
-        case IndicatorKind.CONSUMER:
-            return arrays.agencies, arrays.consumer, shares.omega
-        case IndicatorKind.PROVIDER:
-            return arrays.agencies, arrays.provider, shares.omega
         case IndicatorKind.SERVICE:
-            return arrays.services, arrays.service, shares.within
+            return ids, group, shares.within
         case IndicatorKind.LINK:
-            return arrays.links, np.arange(len(arrays.links)), (shares.slots > 0).astype(np.float64)
-        case IndicatorKind.ENDPOINT:
-            raise ValueError("an endpoint is not part of the index: it has no links to group")
+            return ids, group, (shares.slots > 0).astype(np.float64)
+        case _:
+            return ids, group, shares.omega

@@ -17,7 +17,7 @@ from services.indicator.register_arrays import RegisterArrays
 from services.indicator.verdicts.causes import CauseSums
 from services.indicator.verdicts.closed_day import DayCounter, run_to_end
 from services.indicator.verdicts.counts import DayCounts, WindowCounts
-from services.indicator.verdicts.day_evidence import DayEvidence
+from services.indicator.verdicts.evidence_source import DayEvidence
 from services.indicator.verdicts.judge import Judge
 from tests.calibration.government import KINDS, Government
 from tests.calibration.scenarios import WINDOWS, Scenario

@@ -84,7 +84,8 @@ class HistorySums:
         """Return the sets of a kind."""
         self._use(arrays)
         if kind not in self._sets:
-            self._sets[kind] = LinkSets.of(*_groups(arrays, kind), arrays.provider)
+            ids, group = arrays.sets_of(kind)
+            self._sets[kind] = LinkSets.of(group, len(ids), arrays.provider)
         return self._sets[kind]
 
     def _use(self, arrays: RegisterArrays) -> None:
@@ -139,22 +140,8 @@ def _day_losses(arrays: RegisterArrays, day: DayEvidence) -> dict[IndicatorKind,
     loss = failed[losing] / known[losing]
     losses: dict[IndicatorKind, Floats] = {}
     for kind in AGGREGATES:
-        group, size = _groups(arrays, kind)
+        ids, group = arrays.sets_of(kind)
         weights = within if kind is IndicatorKind.SERVICE else omega
-        lost = np.bincount(group[losing], weights[losing] * loss, size)
-        losses[kind] = ratio(lost, np.bincount(group, weights, size), otherwise=np.nan)
+        lost = np.bincount(group[losing], weights[losing] * loss, len(ids))
+        losses[kind] = ratio(lost, np.bincount(group, weights, len(ids)), otherwise=np.nan)
     return losses
-
-
-def _groups(arrays: RegisterArrays, kind: IndicatorKind) -> tuple[Ints, int]:
-    match kind:
-        case IndicatorKind.SECTOR:
-            return arrays.sector, len(arrays.sectors)
-        case IndicatorKind.CONSUMER:
-            return arrays.consumer, len(arrays.agencies)
-        case IndicatorKind.PROVIDER:
-            return arrays.provider, len(arrays.agencies)
-        case IndicatorKind.SERVICE:
-            return arrays.service, len(arrays.services)
-        case _:
-            return np.zeros(len(arrays.links), dtype=np.int64), 1

@@ -1,10 +1,9 @@
 """Verdicts of slots and what is counted of them, under one register (docs/method.md §2-4)."""
 
 from services.indicator.verdicts.causes import CauseSums, pause_slots
-from services.indicator.verdicts.countable import EvidenceSource
 from services.indicator.verdicts.counter import EvidenceCounter
 from services.indicator.verdicts.counts import WindowCounts
-from services.indicator.verdicts.day_evidence import DayEvidence
+from services.indicator.verdicts.evidence_source import DayEvidence, EvidenceSource
 from services.indicator.verdicts.judge import Judge
 from services.indicator.verdicts.target_slots import TargetSlots, counting_vantages, verdict_reasons
 

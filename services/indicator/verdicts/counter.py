@@ -16,9 +16,8 @@ from services.indicator.cells import DayState, KeepArrays, SlotCells, stages
 from services.indicator.verdicts.causes import CauseSums, cause_states, join_sums, pause_slots, sum_states
 from services.indicator.verdicts.closed_day import DayCounter, run_to_end
 from services.indicator.verdicts.counts import STAGES, DayCounts, WindowCounts
-from services.indicator.verdicts.day_evidence import DayEvidence
-from services.indicator.verdicts.judge import Judge
-from services.indicator.verdicts.slot_verdicts import SlotVerdicts
+from services.indicator.verdicts.evidence_source import DayEvidence
+from services.indicator.verdicts.judge import Judge, PackedSlot
 
 __all__ = ["EvidenceCounter"]
 
@@ -52,7 +51,7 @@ class EvidenceCounter:
         self._slots = slots
         self._packed = packed
         self._stale = {slot for slot in slots if calendar.day_of(slot) not in packed}
-        self._counted: dict[int, SlotVerdicts] = {}
+        self._counted: dict[int, PackedSlot] = {}
         self._open_days: dict[date, DayCounts] = {}
         self._pieces: dict[tuple[date, int], tuple[range, CauseSums]] = {}
         self._joined: dict[date, _JoinedPieces] = {}
@@ -144,7 +143,7 @@ class EvidenceCounter:
             self._uncount(slot)
             day = self._calendar.day_of(slot)
             judged = self.judge.judge(stages(self._slots.read(slot)), self._slots.vantages, day.toordinal())
-            self._counted[slot] = SlotVerdicts.pack(judged)
+            self._counted[slot] = judged.pack()
             if day not in self._open_days:
                 self._open_days[day] = DayCounts(self.judge.arrays, self._calendar.slot_seconds)
             self._open_days[day].add(self.judge, judged)

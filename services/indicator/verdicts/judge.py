@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from zlib import compress, decompress
 
 import numpy as np
 
@@ -12,7 +13,9 @@ from services.indicator.array_types import Bools, Codes, Ints
 from services.indicator.cells import verdict
 from services.indicator.register_arrays import RegisterArrays, position_of
 
-__all__ = ["DayRequirements", "Judge", "JudgedSlot"]
+__all__ = ["DayRequirements", "Judge", "JudgedSlot", "PackedSlot"]
+
+_FAST = 1  # level of compression
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,24 @@ class JudgedSlot:
     verdict: Codes
     up: Bools
     down: Bools
+
+    def pack(self) -> PackedSlot:
+        """Return the slot compressed: most of its verdicts are equal."""
+        return PackedSlot(*(compress(part.tobytes(), _FAST) for part in (self.verdict, self.up, self.down)))
+
+
+@dataclass(frozen=True, slots=True)
+class PackedSlot:
+    """A judged slot of an open day, compressed."""
+
+    verdict: bytes
+    up: bytes
+    down: bytes
+
+    def unpack(self) -> JudgedSlot:
+        """Return the judged slot."""
+        up, down = (np.frombuffer(decompress(part), dtype=np.bool_) for part in (self.up, self.down))
+        return JudgedSlot(np.frombuffer(decompress(self.verdict), dtype=np.int8), up, down)
 
 
 class Judge:

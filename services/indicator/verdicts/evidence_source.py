@@ -1,13 +1,18 @@
-"""The counts and causes of one day of a span under one register."""
+"""The source of an index: windows counted, and days with their causes, under one register."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from services.indicator.array_types import Bools, Counts
+from services.indicator.calendar import Calendar
+from services.indicator.register_arrays import RegisterArrays
 from services.indicator.verdicts.causes import CauseSums
+from services.indicator.verdicts.counts import WindowCounts
 
-__all__ = ["DayEvidence"]
+__all__ = ["DayEvidence", "EvidenceSource"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +34,17 @@ class DayEvidence:
         """Return the known slots (n,) of live links at a stage. Computed at every call, because there are many closed days."""
         counts: Counts = self.tally[stage] * self.live
         return counts
+
+
+class EvidenceSource(Protocol):
+    """The source of an index: ``Evidence``, or ``FrozenEvidence``."""
+
+    @property
+    def calendar(self) -> Calendar:
+        """Slots and days."""
+
+    def window(self, arrays: RegisterArrays, days: int, end_slot: int) -> WindowCounts:
+        """Count one window, as ``Evidence.window``."""
+
+    def days(self, arrays: RegisterArrays, span: range) -> Iterator[DayEvidence]:
+        """Yield what each day of a span holds, as ``Evidence.days``."""

@@ -145,11 +145,12 @@ def agreement_line(case: Case, days: int, seed: tuple[int, ...]) -> str:
     unfair = compare_hours(seen(case, days, rng, lost=0.05))
     truth = long_run(case)
     logs, probes = (
-        np.mean((one.low <= truth)[fair.told] & (one.high >= truth)[fair.told]) for one in (fair.logs, fair.probes)
+        np.mean((one.low <= truth)[fair.sufficient] & (one.high >= truth)[fair.sufficient])
+        for one in (fair.logs, fair.probes)
     )
     return (
-        f"{case.name:19} {days:2} d  told {fair.told.mean():.3f}  false flags {share(fair.disagrees, fair.told)}"
-        f"  coverage logs {logs:.3f} probes {probes:.3f}  found {share(unfair.disagrees, unfair.told)}"
+        f"{case.name:19} {days:2} d  told {fair.sufficient.mean():.3f}  false flags {share(fair.disagrees, fair.sufficient)}"
+        f"  coverage logs {logs:.3f} probes {probes:.3f}  found {share(unfair.disagrees, unfair.sufficient)}"
     )
 
 

@@ -51,7 +51,7 @@ class HourlyCounts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Agreement:
-    """The agreement of m links, (m,) each; for a link without enough traffic to be ``told``, only ``compared`` is valid.
+    """The agreement of m links, (m,) each; without ``sufficient`` traffic only ``compared`` is valid.
 
     ``compared`` exchanges are in hours in which the link was probed. ``logs`` and ``probes`` are shares that failed, with
     bounds at LEVEL; ``difference`` is the share that succeeded by logs less that by probes, with bounds at FLAG_LEVEL;
@@ -59,7 +59,7 @@ class Agreement:
     """
 
     compared: Ints
-    told: Bools
+    sufficient: Bools
     logs: LossBounds
     probes: LossBounds
     difference: Floats
@@ -76,7 +76,7 @@ def compare_hours(counts: HourlyCounts) -> Agreement:
     days = _days(exchanges)
     total = exchanges.sum(axis=1)
     even = np.divide(total**2, (days**2).sum(axis=1), out=np.zeros_like(total), where=total > 0)
-    told = even >= AGREEMENT_DAYS
+    sufficient = even >= AGREEMENT_DAYS
     total = np.maximum(total, 1.0)
     hour = exchanges.max(axis=1, initial=0.0) / total
     failed = _days(np.where(both, counts.exchanges - counts.ok, 0).astype(np.float64))
@@ -88,13 +88,13 @@ def compare_hours(counts: HourlyCounts) -> Agreement:
     few = (stdtrit(freedom, (1.0 + LEVEL) / 2.0) / stdtrit(_MANY, (1.0 + LEVEL) / 2.0)) ** 2
     return Agreement(
         compared=exchanges.sum(axis=1).astype(np.int64),
-        told=told,
+        sufficient=sufficient,
         logs=_bounds(failed, days, total, 2.0 * hour, few),
         probes=_bounds(unanswered, days, total, 2.0 * hour, few),
         difference=difference,
         difference_low=np.maximum(difference - margin, -1.0),
         difference_high=np.minimum(difference + margin, 1.0),
-        disagrees=told & (np.abs(difference) > margin),
+        disagrees=sufficient & (np.abs(difference) > margin),
     )
 
 

@@ -103,7 +103,7 @@ def reconcile_links(
                 last_hour=last_hour[row],
                 compared=int(agreement.compared[row]),
             )
-            yield _add_agreement(reconciliation, agreement, row) if agreement.told[row] else reconciliation
+            yield _add_agreement(reconciliation, agreement, row) if agreement.sufficient[row] else reconciliation
 
 
 def find_silent_links(

@@ -46,7 +46,7 @@ class HistorySums:
         self._sets: dict[IndicatorKind, LinkSets] = {}
 
     def outages(self, window: int, days: Sequence[DayEvidence], slot_seconds: int) -> OutageTotals:
-        """Sum the causes over days; ``window``, its length in days, tells alternating spans apart."""
+        """Sum the causes over days; ``window``, its length in days, distinguishes alternating spans."""
         causes = len(days[0].causes)
         return _sum(self._outages, window, days, lambda: OutageAccumulator(causes, slot_seconds), _add_outages).totals()
 

@@ -38,7 +38,7 @@ class TargetSlots:
         """Apply a register to ``slots`` (slots,) whose ``verdict`` (slots,) may be of another register, or 0 for none.
 
         ``outcome`` and ``reason`` (slots, vantages) are what vantages reported, 0 for nothing, and ``counting`` (vantages,)
-        tells which of them count for the target.
+        is whether each counts for the target.
         """
         verdict, outcome = (np.where(part == 0, Outcome.UNKNOWN, part).astype(np.uint8) for part in (verdict, outcome))
         shown_reason = verdict_reasons(verdict, outcome, reason, counting)

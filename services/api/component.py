@@ -51,7 +51,7 @@ async def main(runtime: Runtime) -> None:
     services = handlers(state, runtime.registry, log, clock=time.time, identify=identify)
     await reporter.report(serving=False)
     if credentials is None and not _is_loopback(settings.listen):
-        log.warning("open_to_all", listen=settings.listen, reason="whoever reaches it sees every link's target")
+        log.warning("open_to_all", listen=settings.listen, reason="anyone who reaches it sees every link's target")
     work = asyncio.ensure_future(_work(runtime, state, reporter))
     stopping = asyncio.ensure_future(runtime.stop.wait())
     try:

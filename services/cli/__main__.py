@@ -32,8 +32,8 @@ app.add_typer(register.app, name="register")
 app.add_typer(bus.app, name="bus")
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         from importlib.metadata import version  # noqa: PLC0415  # nothing else needs it
 
         typer.echo(version("peyvand"))

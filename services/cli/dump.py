@@ -30,7 +30,7 @@ async def print_stream(what: str, settings: Settings, *, since: str, until: str)
     A message that the scorer would refuse is left out, with a sentence on stderr. Raises SettingsError and BusError.
     """
     if what not in _STREAMS:
-        raise SettingsError(f"there is no {what!r} to dump: say measurements or exchanges")
+        raise SettingsError(f"there is no {what!r} to dump: name measurements or exchanges")
     stream, rows = _STREAMS[what]
     begin, end = parse_moment(since, UTC) or -inf, parse_moment(until, UTC)
     async with open_bus(settings, role="dump", name="dump") as bus:

@@ -1,7 +1,7 @@
-"""``python -m services.cli.healthcheck``: whether the component of this container serves; its image's health check.
+"""``python -m services.cli.healthcheck``: the health check of a component's image.
 
-It asks /health where PEYVAND_METRICS says that it is, prints the answer and exits 0 when it is SERVING, else 1. The
-standard library alone, since it runs for every container every few seconds.
+It requests /health from PEYVAND_METRICS, prints the answer and exits with 0 when the component is SERVING, else with 1. It
+imports the standard library alone, since it runs for every container every few seconds.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ import sys
 from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException
 
-__all__ = ["ask"]
+__all__ = ["check_health"]
 
-_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # listened on, and not to be connected to
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # addresses to listen on, not to connect to
 _TIMEOUT_SECONDS = 4.0
 
 
-def ask(environ: Mapping[str, str]) -> tuple[bool, str]:
+def check_health(environ: Mapping[str, str]) -> tuple[bool, str]:
     """Return whether the component serves, and its answer or why there is none."""
     host, _, port = environ.get("PEYVAND_METRICS", "").rpartition(":")
     host = host.strip("[]")
     if not host or not port.isdigit():
-        return False, "PEYVAND_METRICS does not say HOST:PORT"
+        return False, "PEYVAND_METRICS is not HOST:PORT"
     connection = HTTPConnection(_ANY.get(host, host), int(port), timeout=_TIMEOUT_SECONDS)
     try:
         connection.request("GET", "/health")
@@ -35,6 +35,6 @@ def ask(environ: Mapping[str, str]) -> tuple[bool, str]:
 
 
 if __name__ == "__main__":
-    serving, words = ask(os.environ)
-    print(words)
+    serving, text = check_health(os.environ)
+    print(text)
     sys.exit(not serving)

@@ -59,7 +59,7 @@ def run(
     if moment is None:
         moment = last_end(counted.batches, policy.slot_seconds)
     if moment is None:
-        raise SettingsError("the files hold no measurement: say with --at when the index is to be computed")
+        raise SettingsError("the files hold no measurement: give the time of the index with --at")
     days = policy.default_window if window is None else window
     windows = None if as_json and window is None and not sensitivity else (days,)
     batches = counted.batches

@@ -53,7 +53,7 @@ def read_clients(path: Path) -> Mapping[str, Caller]:
     counts = Counter(client.name for client in parsed.clients)
     repeated = sorted(name for name, count in counts.items() if count > 1)
     if repeated:
-        raise SettingsError(f"--clients {path} cannot be used: {', '.join(repeated)} stands there more than once")
+        raise SettingsError(f"--clients {path} cannot be used: {', '.join(repeated)} is listed more than once")
     return {client.name: Caller(client.role, client.agency) for client in parsed.clients}
 
 

@@ -97,7 +97,7 @@ class LinkAnswers:
         if len(slots) > MAX_SLOTS:
             raise InvalidRequestError(
                 "SLOTS_TOO_MANY",
-                f"{len(slots)} slots are asked for, more than {MAX_SLOTS}: ask for a shorter time",
+                f"{len(slots)} slots are requested, more than {MAX_SLOTS}: request a shorter time",
                 slots=str(len(slots)),
             )
         return slots

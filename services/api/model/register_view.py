@@ -87,7 +87,7 @@ class RegisterView:
             return self.register.policy.government.id
         noun = _NOUNS.get(kind, kind.label)
         if not entity:
-            raise InvalidRequestError("ID_MISSING", f"a {kind.label} is asked for without an id: name one")
+            raise InvalidRequestError("ID_MISSING", f"a {kind.label} needs an id: name one")
         if not self.knows(kind, entity):
             raise UnknownEntityError(
                 f"{noun.upper()}_UNKNOWN",

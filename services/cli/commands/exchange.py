@@ -16,7 +16,7 @@ def exchange(
     files: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Logs: NDJSON, CSV, a JSON array or a raw multipart answer, each plain or gzipped. None: ask the api.",
+            help="Logs: NDJSON, CSV, a JSON array or a raw multipart answer, each plain or gzipped. Without any, query the api.",
             show_default=False,
         ),
     ] = None,
@@ -30,10 +30,10 @@ def exchange(
     window: Window = 0,
     api: Address = API,
 ) -> None:
-    """Summarise exchange logs of the data bus, or ask the api.
+    """Summarise exchange logs of the data bus, or query the api.
 
-    A log with a line that cannot be read is refused whole. Without FILES the api is asked what the buses carried, what
-    of it nobody declared, and which links are silent, disagree with their probes or are used unusually.
+    A log with a line that cannot be read is refused whole. Without FILES the api returns what the buses carried, what
+    of it is undeclared, and which links are silent, disagree with their probes or are used unusually.
     """
     if files:
         _summarise(files, register, as_json=as_json, skip_bad=skip_bad, span_days=span_days)

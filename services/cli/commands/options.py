@@ -56,7 +56,7 @@ EntityId = Annotated[str, typer.Argument(metavar="ID", help="Of what; government
 Window = Annotated[int, typer.Option(min=0, help="Days; 0 is the policy's default window.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One protobuf JSON object a line.")]
 Address = Annotated[
-    str, typer.Option("--api", metavar="HOST:PORT", help="The api to ask; tls://HOST:PORT where it encrypts.")
+    str, typer.Option("--api", metavar="HOST:PORT", help="The api to query; tls://HOST:PORT where it encrypts.")
 ]
 Nats = Annotated[str, typer.Option(help="URL of the message bus.")]
 Credentials = Annotated[str, typer.Option(help="Folder of the roles' nkey seeds.")]

@@ -43,23 +43,26 @@ def up(
     """
     import asyncio
 
-    from services.cli.up import Plan, run
+    from services.cli.up import SystemPlan, run
 
     if sandbox == (register is not None):
         raise SettingsError("`peyvand up` needs either --sandbox or --register DIR")
     length = _seconds(slot)
     if length < 2 or length != int(length):
         raise SettingsError(f"--slot {slot} must be whole seconds, 2 or more")
-    plan = Plan(
+    flags = {
+        "scenario": scenario,
+        "seed": seed,
+        "slot": int(length),
+        "base_port": base_port,
+        "faults": faults,
+        "traffic": traffic,
+    }
+    plan = SystemPlan(
         data=data or Path("peyvand-data") / ("sandbox" if sandbox else "live"),
         register=register,
-        scenario=scenario,
-        seed=seed,
-        slot=int(length),
-        faults=faults,
-        traffic=traffic,
+        sandbox=flags,
         first_port=first_port,
-        base_port=base_port,
         seconds=None if seconds is None else _seconds(seconds),
         exchanges=exchanges,
     )

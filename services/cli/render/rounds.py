@@ -62,7 +62,7 @@ def _number(each: register_pb2.EvaluationRound, name: str, form: str, otherwise:
 
 def _growth(answer: register_service_pb2.ListEvaluationRoundsResponse) -> RenderableType:
     if not answer.growth:
-        return Text("No two rounds state the same score, so no growth between them can be told.", "dim")
+        return Text("No two rounds state the same score, so no growth between them can be computed.", "dim")
     names = {dimension.id: dimension.name_en or dimension.id for dimension in answer.dimensions}
     columns = word(), word("rounds"), number("points"), number("percent")
     title = "Growth between rounds that state a score"

@@ -112,7 +112,7 @@ def tabulation_table(answer: indicator_service_pb2.TabulateIndicatorsResponse, a
         table.add_row(_name(group), *_group(group))
     table.add_section()
     table.add_row("all", *_group(answer.total), style="bold")
-    why = "per service: links in force and those still on paper, over services with any; it says nothing of causes"
+    why = "per service: links in force and those still on paper, over services with any; it shows no causes"
     return Group(table, Text(), Text(f"{window(answer.window_days, answer.as_of, zone)} · {why}", "dim"))
 
 

@@ -29,7 +29,7 @@ NEEDED_DAYS = {
 def traffic_tables(
     traffic: reconciliation_pb2.Traffic, links: Sequence[indicator_service_pb2.LinkStatus], zone: tzinfo
 ) -> Group:
-    """Return what went over which bus, what nobody declared, and the links that exchanges show something of.
+    """Return what went over which bus, what is undeclared, and the links with findings.
 
     Times are in ``zone``, the policy's timezone.
     """
@@ -49,7 +49,7 @@ def traffic_tables(
         ]
     else:
         parts.append(Text("All between agencies with a link in the register."))
-    parts.append(Text(f"Links of which exchanges say something: {len(links):,}"))
+    parts.append(Text(f"Links with findings from exchanges: {len(links):,}"))
     if links:
         parts.append(_links(links, zone))
     return Group(*parts, *_missing_history(traffic))
@@ -95,7 +95,7 @@ def reconciliation_lines(link: reconciliation_pb2.Reconciliation, zone: tzinfo) 
         verdict = "They disagree beyond chance" if link.disagrees else "No more apart than by chance"
         yield Text(
             f"Of {link.compared:,} in hours with probes {_estimate(link.logs)} succeeded as logged, "
-            f"{_estimate(link.probes)} as probes say. {verdict}: {_difference(link.difference)}.",
+            f"{_estimate(link.probes)} as probed. {verdict}: {_difference(link.difference)}.",
             "red" if link.disagrees else "",
         )
     else:

@@ -1,5 +1,5 @@
 """``peyvand up``: the processes of the whole system on one machine, and the screen that shows it."""
 
-from services.cli.up.up import Plan, run
+from services.cli.up.up import SystemPlan, run
 
-__all__ = ["Plan", "run"]
+__all__ = ["SystemPlan", "run"]

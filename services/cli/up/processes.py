@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from services.core.errors import PeyvandError
@@ -30,8 +30,7 @@ class ComponentError(PeyvandError):
 class SupervisedProcess:
     """One child process; ``restarts`` counts how often it was started again.
 
-    It is started once the file ``needs``, which another process writes, is there. ``failed`` is set when it does not
-    stay up.
+    It is started once the file ``needs``, which another process writes, is there.
     """
 
     name: str
@@ -40,7 +39,6 @@ class SupervisedProcess:
     needs: Path | None = None
     process: asyncio.subprocess.Process | None = None
     restarts: int = 0
-    failed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def start(self) -> None:
         """Start it in a session of its own, so that Ctrl-C reaches us alone and we stop it in order."""
@@ -50,7 +48,7 @@ class SupervisedProcess:
             )
 
     async def keep_running(self) -> None:
-        """Restart it whenever it dies; set ``failed`` and return when it keeps exiting young."""
+        """Restart it whenever it dies. Raises ComponentError when it keeps exiting young."""
         if self.process is None:
             while self.needs is not None and not self.needs.exists():  # noqa: ASYNC110  # another process writes it
                 await asyncio.sleep(_POLL_SECONDS)
@@ -64,16 +62,11 @@ class SupervisedProcess:
             # A signal (a negative code) came from outside and predicts nothing about the next start.
             young = young + 1 if code >= 0 and clock() - started < _YOUNG_SECONDS else 0
             if young >= _MAX_YOUNG_EXITS:
-                self.failed.set()
-                return
+                last = self.log.read_text("utf-8", "replace").strip().rpartition("\n")[2] or "it wrote nothing"
+                raise ComponentError(f"{self.name} does not stay up; its log {self.log} ends: {last}")
             await asyncio.sleep(_RESTART_SECONDS)
             self.restarts += 1
             await self.start()
-
-    def last_line(self) -> str:
-        """The last line of its log."""
-        lines = self.log.read_text("utf-8", "replace").strip().splitlines()
-        return lines[-1] if lines else "it wrote nothing"
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal if it still runs."""
@@ -93,8 +86,13 @@ def component_command(component: str, flags: Mapping[str, object]) -> list[str]:
 
 
 @asynccontextmanager
-async def running(server: SupervisedProcess, components: Sequence[SupervisedProcess]) -> AsyncIterator[None]:
-    """Keep all of them running; at the end the components drain first, while the bus still takes what they flush."""
+async def running(
+    server: SupervisedProcess, components: Sequence[SupervisedProcess]
+) -> AsyncIterator[Sequence[asyncio.Task[None]]]:
+    """Keep all of them running and yield the tasks that do, each of which ends only with an error.
+
+    At the end the components drain first, while the bus still takes what they flush.
+    """
     supervisors: list[asyncio.Task[None]] = []
     try:
         for child in (server, *components):
@@ -102,7 +100,7 @@ async def running(server: SupervisedProcess, components: Sequence[SupervisedProc
             if child.needs is None:
                 await child.start()
             supervisors.append(asyncio.create_task(child.keep_running()))
-        yield
+        yield supervisors
     finally:
         for supervisor in supervisors:
             supervisor.cancel()

@@ -8,14 +8,14 @@ import shutil
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from services.cli.connections import fetch_local
 from services.cli.up.monitor import Monitor
-from services.cli.up.processes import ComponentError, SupervisedProcess, component_command, running
+from services.cli.up.processes import SupervisedProcess, component_command, running
 from services.core import log as logs
 from services.core.bus import (
     connect,
@@ -30,7 +30,7 @@ from services.core.model import Register
 from services.register.bus import publish_register
 from services.register.directory import load_register
 
-__all__ = ["Plan", "run"]
+__all__ = ["SystemPlan", "run"]
 
 _POLL_SECONDS = 0.05
 _SANDBOX_ALIAS = "civil-registration"  # the real exchange sample is one member calling itself; this agency answers it
@@ -39,18 +39,13 @@ _COMPONENTS = {"prober": 11, "scorer": 12, "collector": 13, "api": 14, "sandbox"
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What to run. ``register`` is None for the sandbox; ``seconds`` None means until Ctrl-C."""
+class SystemPlan:
+    """What to run. ``register`` is None for the sandbox, which has flags; ``seconds`` None means until Ctrl-C."""
 
     data: Path
     register: Path | None
-    scenario: str
-    seed: int
-    slot: int
-    faults: float
-    traffic: float
+    sandbox: Mapping[str, object]
     first_port: int
-    base_port: int
     seconds: float | None
     exchanges: Path | None
 
@@ -64,6 +59,11 @@ class Plan:
         """Where the bus listens."""
         return self.first_port + 2
 
+    @property
+    def nats(self) -> str:
+        """The URL of the bus."""
+        return f"nats://127.0.0.1:{self.nats_port}"
+
     def metrics(self, component: str) -> str:
         """Where a component serves /metrics and /health."""
         return f"127.0.0.1:{self.first_port + _COMPONENTS[component]}"
@@ -74,10 +74,10 @@ class Plan:
         return [name for name in _COMPONENTS if name != "sandbox" or self.register is None]
 
 
-def _check_ports(plan: Plan) -> None:
-    wanted = {plan.first_port: "api", plan.nats_port: "the message bus"}
-    wanted |= {plan.first_port + _COMPONENTS[name]: f"{name} metrics" for name in plan.components}
-    for port, what in wanted.items():
+def _check_ports(plan: SystemPlan) -> None:
+    ports = {plan.first_port: "api", plan.nats_port: "the message bus"}
+    ports |= {plan.first_port + _COMPONENTS[name]: f"{name} metrics" for name in plan.components}
+    for port, what in ports.items():
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -103,7 +103,7 @@ def _locked(data: Path) -> Iterator[None]:
         yield
 
 
-def _prepare(plan: Plan) -> None:
+def _prepare(plan: SystemPlan) -> None:
     """Empty the folder of a sandbox, which a marker names as such; evidence of a real register is never removed."""
     marker = plan.data / "sandbox-data"
     state = [path for path in plan.data.iterdir() if path.name not in ("lock", marker.name)]
@@ -117,21 +117,17 @@ def _prepare(plan: Plan) -> None:
         raise SettingsError(f"{plan.data} holds a sandbox: name another folder with --data, or remove it")
 
 
-def _processes(plan: Plan) -> tuple[SupervisedProcess, list[SupervisedProcess]]:
+def _processes(plan: SystemPlan) -> tuple[SupervisedProcess, list[SupervisedProcess]]:
     credentials = plan.data / "credentials"
     users = write_users(credentials)
     config = plan.data / "nats.conf"
-    text = server_configuration(
-        host="127.0.0.1",
-        port=plan.nats_port,
-        store=(plan.data / "nats").absolute(),
-        users=users,
-        vantage="main",
-        bus="xroad",
+    store = (plan.data / "nats").absolute()
+    names = {"vantage": "main", "bus": "xroad"}
+    write_configuration(
+        config, server_configuration(host="127.0.0.1", port=plan.nats_port, store=store, users=users, **names)
     )
-    write_configuration(config, text)
-    logs = plan.data / "logs"
-    server = SupervisedProcess("nats-server", [find_server(), "-c", str(config)], logs / "nats-server.log")
+    log_folder = plan.data / "logs"
+    server = SupervisedProcess("nats-server", [find_server(), "-c", str(config)], log_folder / "nats-server.log")
     collected: dict[str, object] = {}
     needs: dict[str, Path] = {}
     if plan.exchanges is not None:
@@ -139,36 +135,21 @@ def _processes(plan: Plan) -> tuple[SupervisedProcess, list[SupervisedProcess]]:
     elif plan.register is None:
         needs["collector"] = plan.data / "sandbox" / "sources.yaml"
         collected = {"sources": needs["collector"]}
-    flags: dict[str, dict[str, object]] = {
+    flags: dict[str, Mapping[str, object]] = {
         "api": {"listen": plan.api},
         "collector": collected,
-        "sandbox": {
-            "scenario": plan.scenario,
-            "seed": plan.seed,
-            "slot": plan.slot,
-            "base_port": plan.base_port,
-            "faults": plan.faults,
-            "traffic": plan.traffic,
-        },
+        "sandbox": plan.sandbox,
     }
-    components = [
-        SupervisedProcess(
-            name,
-            component_command(
-                name,
-                {
-                    "nats": f"nats://127.0.0.1:{plan.nats_port}",
-                    "credentials": credentials,
-                    "data": plan.data / name,
-                    "metrics": plan.metrics(name),
-                    **flags.get(name, {}),
-                },
-            ),
-            logs / f"{name}.log",
-            needs.get(name),
-        )
-        for name in plan.components
-    ]
+    components = []
+    for name in plan.components:
+        common = {
+            "nats": plan.nats,
+            "credentials": credentials,
+            "data": plan.data / name,
+            "metrics": plan.metrics(name),
+        }
+        command = component_command(name, {**common, **flags.get(name, {})})
+        components.append(SupervisedProcess(name, command, log_folder / f"{name}.log", needs.get(name)))
     return server, components
 
 
@@ -180,30 +161,18 @@ def _is_serving(address: str) -> bool:
     return True
 
 
-async def _publish(plan: Plan, directory: Path) -> Register:
+async def _publish(plan: SystemPlan, directory: Path) -> Register:
     """Initialise the bus and put the register in force."""
-    url, credentials = f"nats://127.0.0.1:{plan.nats_port}", plan.data / "credentials"
-    async with connect(url, role="admin", credentials=credentials, name="up") as bus:
+    credentials = plan.data / "credentials"
+    async with connect(plan.nats, role="admin", credentials=credentials, name="up") as bus:
         await initialise_streams(bus)
     if plan.register is None:
         while not await asyncio.to_thread(_is_serving, plan.metrics("sandbox")):  # noqa: ASYNC110  # another process
             await asyncio.sleep(_POLL_SECONDS)
     register = load_register(directory)
-    async with connect(url, role="register", credentials=credentials, name="up") as bus:
+    async with connect(plan.nats, role="register", credentials=credentials, name="up") as bus:
         await publish_register(bus, register, now=time.time())
     return register
-
-
-async def _raise_failure(children: Sequence[SupervisedProcess]) -> None:
-    """Wait until a process cannot be kept running. Raises ComponentError then."""
-    waits = {asyncio.ensure_future(child.failed.wait()): child for child in children}
-    try:
-        done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()
-    child = waits[done.pop()]
-    raise ComponentError(f"{child.name} does not stay up; its log {child.log} ends: {child.last_line()}")
 
 
 @asynccontextmanager
@@ -221,7 +190,7 @@ async def _stop_event(seconds: float | None) -> AsyncIterator[asyncio.Event]:
             timer.cancel()
 
 
-async def run(plan: Plan) -> None:
+async def run(plan: SystemPlan) -> None:
     """Start everything, show it, and stop it. Raises PeyvandError when something cannot be started or kept up."""
     logs.configure_logging("cli", "error")  # errors are printed as one sentence
     if plan.register is not None:
@@ -231,15 +200,11 @@ async def run(plan: Plan) -> None:
         _prepare(plan)
         server, components = _processes(plan)
         started = time.time()
-        async with _stop_event(plan.seconds) as stop, running(server, components):
+        async with _stop_event(plan.seconds) as stop, running(server, components) as supervisors:
             monitor = Monitor(plan.api, plan.metrics, [server, *components], started)
-            tasks = [
-                asyncio.create_task(_publish_and_show(plan, monitor)),
-                asyncio.create_task(_raise_failure([server, *components])),
-                asyncio.create_task(stop.wait()),
-            ]
+            tasks = [asyncio.create_task(_publish_and_show(plan, monitor)), asyncio.create_task(stop.wait())]
             try:
-                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                done, _ = await asyncio.wait([*tasks, *supervisors], return_when=asyncio.FIRST_COMPLETED)
             finally:
                 for task in tasks:
                     task.cancel()
@@ -250,5 +215,5 @@ async def run(plan: Plan) -> None:
     print(f"Ended. Evidence, logs and truth stay in {plan.data}{missing}.")
 
 
-async def _publish_and_show(plan: Plan, monitor: Monitor) -> None:
+async def _publish_and_show(plan: SystemPlan, monitor: Monitor) -> None:
     await monitor.show(await _publish(plan, plan.register or plan.data / "sandbox" / "register"))

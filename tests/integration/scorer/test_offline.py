@@ -59,7 +59,7 @@ async def test_dump_takes_a_span_of_slots(nats: Nats, tmp_path: Path) -> None:
 
     refused = peyvand("dump", "indicators", *bus)
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert refused.stderr == "peyvand: there is no 'indicators' to dump: say measurements or exchanges\n"
+    assert refused.stderr == "peyvand: there is no 'indicators' to dump: name measurements or exchanges\n"
 
 
 def test_default_moment_is_the_end_of_the_newest_slot(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_nothing_measured_needs_a_moment(tmp_path: Path) -> None:
     file = tmp_path / "m.ndjson"
     file.touch()
     asked = peyvand("score", "--register", folder, "--measurements", file)
-    sentence = "the files hold no measurement: say with --at when the index is to be computed"
+    sentence = "the files hold no measurement: give the time of the index with --at"
     assert (asked.returncode, asked.stderr) == (1, f"peyvand: {sentence}\n")
     scored = peyvand("score", "--register", folder, "--measurements", file, "--at", "2026-03-01T01:00:00Z", "--json")
     whole = json.loads(scored.stdout.splitlines()[0])

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.cli.healthcheck import ask
+from services.cli.healthcheck import check_health
 from services.core.runtime import Health, _exposition
 from tests.support.ports import free_port
 
@@ -26,16 +26,16 @@ def test_a_component_that_serves_is_healthy_and_no_other() -> None:
     """The answer is that of /health, asked on loopback where the component listens on every address."""
     health = Health()
     with _component(health) as where:
-        assert ask({"PEYVAND_METRICS": where}) == (False, "NOT_SERVING")
+        assert check_health({"PEYVAND_METRICS": where}) == (False, "NOT_SERVING")
         health.serving()
-        assert ask({"PEYVAND_METRICS": where}) == (True, "SERVING")
-    assert ask({"PEYVAND_METRICS": where})[0] is False
+        assert check_health({"PEYVAND_METRICS": where}) == (True, "SERVING")
+    assert check_health({"PEYVAND_METRICS": where})[0] is False
 
 
 @pytest.mark.parametrize("where", ["", "7420", "host:", ":7420", "host:port"])
 def test_without_an_address_nothing_is_healthy(where: str) -> None:
     """A container whose settings say nothing usable is not taken for a healthy one."""
-    assert ask({"PEYVAND_METRICS": where}) == (False, "PEYVAND_METRICS does not say HOST:PORT")
+    assert check_health({"PEYVAND_METRICS": where}) == (False, "PEYVAND_METRICS is not HOST:PORT")
 
 
 def test_the_command_exits_by_what_it_found() -> None:

@@ -297,7 +297,7 @@ def test_what_is_unknown_belongs_to_nobody(register):
         ("clients:\n  - {name: a, role: king}\n  - {role: auditor}\n", ["clients.0.role", "clients.1.name"]),
         ("clients:\n  - {name: a, role: agency}\n", ["role agency, and no other, names an agency"]),
         ("clients:\n  - {name: a, role: auditor, agency: b}\n", ["role agency, and no other, names an agency"]),
-        ("clients:\n  - {name: a, role: public}\n  - {name: a, role: auditor}\n", ["a stands there more than once"]),
+        ("clients:\n  - {name: a, role: public}\n  - {name: a, role: auditor}\n", ["a is listed more than once"]),
         ("clients: [", ["cannot be read"]),
         ("", ["the file: Input should be"]),
         ("roles: []\n", ["clients: Field required", "roles: Extra inputs"]),

@@ -55,7 +55,7 @@ async def test_exchange_shows_what_the_buses_carried(api, ask):
         "2,000 exchanges in the last 28 days as of 2026-09-21 17:40:00 Asia/Tehran: xroad 2,000 (100.0 %)",
         "Undeclared: 20 of them (1.0 %), between pairs of agencies without a link in the register; such pairs: 1",
         "_unmapped → customs",
-        "Links of which exchanges say something: 2",
+        "Links with findings from exchanges: 2",
         "1,234 shared  2026-09-21 15:30 and 16:30",
         "logs 90.0 % (80.0-95.0), probes 100.0 % (99.0-100.0)",
         "10 lately, 120 expected",
@@ -83,7 +83,7 @@ async def test_exchange_says_when_there_is_nothing_to_say(api, ask):
     hold(api, traffic=Traffic(28, 5, 0, 0, (BusTraffic("xroad", 5),), ()))
     text = await ask("exchange")
     assert "All between agencies with a link in the register." in text
-    assert "Links of which exchanges say something: 0" in text
+    assert "Links with findings from exchanges: 0" in text
     assert (
         "Known so far: up to 1 hour of exchanges, too little history for some findings. Days it takes: 4 to hold links against "
         "their probes, 7 to call one silent, 21 to call its volume unusual." in " ".join(text.split())
@@ -111,7 +111,7 @@ async def test_a_link_is_explained_by_its_exchanges(api, ask):
         "on all their links together: 38 answered, the bus failed 1, the provider 1; last in the slot of 2026-09-21 17:40:00.",
         "1,234 exchanges on the X-Road service that it shares with other links in the last 28 days as of 2026-09-21 17:40:00 Asia/Tehran,",
         "as of 2026-09-21 17:40:00 Asia/Tehran, -25.0 % a week; last one between 2026-09-21 15:30 and 16:30.",
-        "Of 1,200 in hours with probes 90.0 % (80.0-95.0) succeeded as logged, 100.0 % (99.0-100.0) as probes say.",
+        "Of 1,200 in hours with probes 90.0 % (80.0-95.0) succeeded as logged, 100.0 % (99.0-100.0) as probed.",
         "They disagree beyond chance: -10.0 pp (-20.0 to -5.0).",
         "Unusual volume: 10 in the last six whole hours, 120 expected.",
     ):

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from tests.dashboards.grafana import View, names
 from tests.dashboards.picture import picture
-from tests.support.alerting import deployed
-from tests.support.prometheus import ask, prometheus
+from tests.support.monitoring.alerting import deployed
+from tests.support.monitoring.prometheus import ask, prometheus
 from tests.support.system import COMPONENTS, System
 
 _COSTLIEST = 'topk(1, max by (consumer, link) (peyvand_link_gain{consumer=~"%s"} and on (link) peyvand_link_exchanges))'

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from tests.support.prometheus import ask
+from tests.support.monitoring.prometheus import ask
 
 __all__ = ["Series", "now", "offered", "over"]
 

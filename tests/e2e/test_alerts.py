@@ -11,9 +11,9 @@ import pytest
 from services.register.bus.publish import publish_register
 from services.register.directory.load import load_register
 from services.sandbox.faults.faults import FaultMode, FaultScope
-from tests.support.alerting import Alerting, alerting, scaled
 from tests.support.cases.sandbox_register import cut, read_rows
 from tests.support.components import Components, started
+from tests.support.monitoring.alerting import Alerting, alerting, scaled
 from tests.support.ports import free_base_port, free_port
 from tests.support.servers.commanded_sandbox import command
 

@@ -10,8 +10,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.core.metrics.table import TABLE
+from tests.support.monitoring.prometheus import ask, prometheus
 from tests.support.programs import program
-from tests.support.prometheus import ask, prometheus
 from tests.support.system import COMPONENTS, System
 from tests.support.waiting import DEADLINE, until
 

@@ -1,4 +1,4 @@
-"""Blocks of indicators as rows: turned into the columns that are encoded, and read back from the bus. Not a test."""
+"""Blocks of indicators as rows: converted to the columns that are encoded, and decoded again."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Block:
 
 
 def decode_block(payload: bytes) -> Block:
-    """Return all that a value of the bus holds. Raises ValueError when it is not a consistent IndicatorBlock."""
+    """Decode a value of the bus. Raises ValueError for an inconsistent IndicatorBlock."""
     kept = BlockReader.of(payload)
     evidence = (kept.evidence(window) for window in kept.windows)
     return Block(
@@ -55,7 +55,7 @@ def decode_block(payload: bytes) -> Block:
 
 
 def encoded(block: Block) -> bytes:
-    """Return what the bus holds of a block with at least one indicator."""
+    """Encode a block with at least one indicator."""
     first, rows = block.indicators[0], block.indicators
     columns = BlockColumns(
         as_of=first.as_of,

@@ -1,4 +1,4 @@
-"""Whether command lines and settings that stand in pages, units and charts exist: asked of the commands themselves."""
+"""Check that command lines and settings named in pages, units and charts exist, by asking the commands themselves."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from services.core.settings import Settings, environment_variable
 __all__ = ["answered", "asks_the_api", "command_lines", "faults", "refused", "settings_of", "unknown_variables"]
 
 _UsageError: Any = typer.BadParameter.__mro__[1]
-"""What every refusal of a parser is; typer has a click of its own and names only this subclass."""
+"""The class of every error that a parser raises. typer bundles its own click and exports only this subclass."""
 
 
 def _command() -> Any:
@@ -25,7 +25,7 @@ def _command() -> Any:
 
 
 def settings_of(component: str) -> set[str]:
-    """The settings that a component reads: everybody's and its own."""
+    """The settings that a component reads: the shared ones and its own."""
     found = set()
     for setting in fields(Settings):
         owner, colon, _ = setting.metadata["help"].partition(": ")
@@ -41,7 +41,7 @@ def unknown_variables(component: str, names: Iterable[str]) -> list[str]:
 
 
 def faults(words: Sequence[str]) -> list[str]:
-    """What of a command line, without its first word `peyvand`, does not exist. A word may end in `=VALUE`."""
+    """The parts of a command line, without its first word `peyvand`, that do not exist. A word may end in `=VALUE`."""
     command, rest = _command(), list(words)
     while hasattr(command, "commands") and rest and not rest[0].startswith("-"):
         name = rest.pop(0)
@@ -55,7 +55,7 @@ def faults(words: Sequence[str]) -> list[str]:
 
 
 def refused(words: Sequence[str]) -> str:
-    """What the parser of a command line says against these words, which follow `peyvand`; empty when it takes them.
+    """The error of the command-line parser for these words, which follow `peyvand`; empty when it accepts them.
 
     Components read their flags by themselves: whether those exist is for ``faults`` to say.
     """
@@ -70,14 +70,14 @@ def refused(words: Sequence[str]) -> str:
 
 
 def asks_the_api(words: Sequence[str]) -> bool:
-    """Whether the command of this line, without `peyvand`, asks an api for what it shows."""
+    """Whether the command of this line, without `peyvand`, queries an api."""
     if words and words[0] in COMPONENTS:
         return False
     return any("--api" in one.opts for one in _leaf(words)[0].params)
 
 
 def answered(words: Sequence[str], address: str) -> str:
-    """Run a command that asks the api at this address; what it says when it is refused, empty when it is answered."""
+    """Run a command that queries the api at this address. Return its error, or an empty string when it succeeds."""
     result = CliRunner(env={"NO_COLOR": "1", "TERM": "dumb"}).invoke(app, [*words, "--api", address])
     return "" if result.exit_code == 0 else f"{result.output}{result.exception}"
 
@@ -91,7 +91,7 @@ def _leaf(words: Sequence[str]) -> tuple[Any, list[str]]:
 
 
 def command_lines(page: str) -> Iterator[list[str]]:
-    """Every command of a page in Markdown, word by word: of its blocks, and of its text those that begin with `peyvand`."""
+    """Every command of a Markdown page as words: those in its blocks, and those in its text that begin with `peyvand`."""
     spans = re.findall(r"`(peyvand [^`]+)`", page)
     blocks = "\n".join(re.findall(r"^ *```bash\n(.*?)^ *```$", page, re.MULTILINE | re.DOTALL))
     text = blocks.replace("\\\n", " ") + "\n" + "\n".join(" ".join(one.split()) for one in spans)

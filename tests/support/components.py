@@ -1,4 +1,4 @@
-"""Components as processes of a test, one by one, so that each can be killed, paused and started again."""
+"""Components as separate processes that a test can kill, pause and start again."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Components:
         self.metrics: dict[str, str] = {}
 
     def start(self, name: str, *flags: object, module: str = "", args: tuple[str, ...] = ()) -> None:
-        """Start a component under a name of its own, of its module or of another one that goes on as it."""
+        """Start a component. ``module`` runs another module than that of the name, as if it were this component."""
         metrics = self.metrics.setdefault(name, f"127.0.0.1:{free_port()}")
         where = ("--nats", self._nats.url, "--credentials", self._nats.credentials, "--data", self._folder / name)
         command = [sys.executable, "-m", module or f"services.{name}", *args, *where, "--metrics", metrics]
@@ -54,7 +54,7 @@ class Components:
         return "\n".join(f"--- {file.name}\n{file.read_text()[-800:]}" for file in self._folder.glob("*.log"))
 
     async def until(self, condition: Callable[[], object], what: str) -> None:
-        """Wait until a condition holds; AssertionError with the logs when it does not in time, or when a component has ended."""
+        """Wait until a condition holds. Raise AssertionError with the logs after the deadline, or when a component has ended."""
 
         async def look() -> object:
             ended = [name for name, process in self.running.items() if process.poll() is not None]

@@ -1,4 +1,4 @@
-"""Raw records of exchanges, as X-Road writes them, for tests."""
+"""Raw exchange records as X-Road writes them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PERSONAL = (
     "faultString",
     "soapFaultString",
 )
-"""Fields that nobody may see again."""
+"""Personal fields, which must never leave the collector."""
 
 _STAMPS = ("requestInTs", "requestOutTs", "responseInTs", "responseOutTs")
 

@@ -1,4 +1,4 @@
-"""deploy/helm/peyvand as Helm renders it."""
+"""Render deploy/helm/peyvand with Helm."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Document = dict[str, Any]
 
 
 def render(values: Mapping[str, Any], name: str = "bus-watch") -> list[Document]:
-    """Return every document that a release of this name comes to. Raises HelmError for values that the chart refuses."""
+    """Return every document of a release of this name. Raises HelmError for values that the chart rejects."""
     with module("helm_python").Chart.load(CHART) as chart:
         texts = chart.render(deepcopy(dict(values)), name=name, namespace="peyvand")
     found = [yaml.safe_load_all(text) for path, text in texts.items() if not path.endswith("NOTES.txt")]

@@ -1,4 +1,4 @@
-"""Messages of peyvand.v1 as the values they were made of. Not a test."""
+"""Decode messages of peyvand.v1 into the values they were made of."""
 
 from __future__ import annotations
 

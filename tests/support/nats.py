@@ -39,32 +39,32 @@ class Nats:
         return self.folder / "credentials"
 
     def start(self) -> None:
-        """Start the server; clients wait for it by themselves. It ends with this process, however that ends."""
+        """Start the server; clients retry until it answers. The kernel kills it when this process ends."""
         command = [*_WITH_US, find_server(), "-c", str(self.folder / "nats.conf")]
         with (self.folder / "nats.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
 
     def kill(self) -> None:
-        """End the server as kill -9 does."""
+        """Kill the server with SIGKILL."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
             self.process = None
 
     def pause(self) -> None:
-        """Have the server stand still, and wait until it does."""
+        """Stop the server with SIGSTOP and wait until it has stopped."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
         os.waitpid(self.process.pid, os.WUNTRACED)
 
     def resume(self) -> None:
-        """Have a server that stands still go on."""
+        """Continue a paused server."""
         assert self.process is not None
         self.process.send_signal(signal.SIGCONT)
 
     @asynccontextmanager
     async def connect(self, role: str) -> AsyncIterator[Bus]:
-        """A connection in one role."""
+        """Connect in one role."""
         async with connect(self.url, role=role, credentials=self.credentials, name=f"test-{role}") as bus:
             yield bus
 

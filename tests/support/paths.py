@@ -1,4 +1,4 @@
-"""Where the repository and the real data are."""
+"""Paths of the repository and of the real data."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ _clock = _Clock()
 
 
 class _Selector(selectors.DefaultSelector):
-    """Waits as long as it is asked to, and tells the clock no more than that."""
+    """Adds to the clock no more than the requested timeout of each wait."""
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout == 0 or (ready := super().select(0)):
@@ -64,18 +64,18 @@ class PatientLoop(asyncio.SelectorEventLoop):
 
 
 def monotonic() -> float:
-    """As time.monotonic, by the clock of patient loops."""
+    """time.monotonic by the clock of patient loops."""
     return _clock.now()
 
 
 def wall_time() -> float:
-    """As time.time, by the clock of patient loops. It agrees with the machine's clock when a loop is made."""
+    """time.time by the clock of patient loops, which is set to the machine's time when a loop is made."""
     return _clock.now() + _clock.wall_ahead
 
 
 @contextmanager
 def loop_clock(package: str) -> Iterator[None]:
-    """Have every module of a package that is loaded read this clock in place of time.monotonic and time.time."""
+    """Make every loaded module of a package use this clock instead of time.monotonic and time.time."""
     with pytest.MonkeyPatch.context() as patch:
         for name, module in list(sys.modules.items()):
             if name == package or name.startswith(f"{package}."):
@@ -87,7 +87,7 @@ def loop_clock(package: str) -> Iterator[None]:
 
 
 async def takes(seconds: float, work: Awaitable[T]) -> T:
-    """Await ``work``, which must take as many seconds of the loop's clock, give or take a few hundredths."""
+    """Await ``work`` and assert that it takes this many seconds of the loop's clock, within a few hundredths."""
     began = monotonic()
     done = await work
     took = monotonic() - began

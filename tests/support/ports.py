@@ -18,7 +18,7 @@ _SPAN = 1000
 
 
 def _share() -> range:
-    """The ports of this process: those who test side by side draw from ranges of their own."""
+    """The port range of this process. Parallel test processes use disjoint ranges."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _WORKERS
     share = (_HIGHEST - _LOWEST) // _WORKERS
     return range(_LOWEST + worker * share, _LOWEST + (worker + 1) * share)
@@ -39,7 +39,7 @@ def _are_free(host: str, ports: Iterable[int]) -> bool:
 
 
 def _first_of(*offsets: int) -> int:
-    """A port by chance that is free with those at these offsets; none of the ports between them is given again."""
+    """A random port that is free, as are those at these offsets. No port of the span is returned again."""
     share, room = _share(), max(offsets) + 1
     chance = random.SystemRandom()
     for _ in range(1000):
@@ -52,7 +52,7 @@ def _first_of(*offsets: int) -> int:
 
 
 def free_port() -> int:
-    """A port that nobody listens on, and that the kernel gives to no connection while a process gets ready to listen there."""
+    """A free port outside the range of outgoing connections, so that it stays free until a process listens on it."""
     return _first_of(0)
 
 
@@ -62,7 +62,7 @@ def free_first_port() -> int:
 
 
 def free_base_port() -> int:
-    """A first port for a sandbox that meets no other sandbox, not even one that got its port but does not listen yet.
+    """A first port for a sandbox that overlaps with no other sandbox, even one that does not listen yet.
 
     They are given in turn, so that one comes again only when all others were given.
     """

@@ -1,4 +1,4 @@
-"""Components as processes of a test: what they serve over HTTP and what they log."""
+"""What component processes serve over HTTP and what they log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SECONDS = 20.0
 
 
 def page(where: str, path: str) -> tuple[int, str]:
-    """Status and text of /metrics or /health at HOST:PORT; (0, "") while nothing answers there, or not to the end."""
+    """Status and text of /metrics or /health at HOST:PORT; (0, "") without a complete answer."""
     try:
         return _answer(f"http://{where}{path}")
     except (OSError, HTTPException):
@@ -35,23 +35,23 @@ def _answer(url: str) -> tuple[int, str]:
 
 @dataclass
 class Process:
-    """One process of a component: where its /metrics and /health are, and the file it logs to."""
+    """One component process: the address of its /metrics and /health, and its log file."""
 
     popen: subprocess.Popen[bytes]
     log: Path
     metrics: str
 
     def page(self, path: str) -> tuple[int, str]:
-        """Status and text of /metrics or /health; (0, "") while nothing answers there."""
+        """Status and text of /metrics or /health; (0, "") while nothing answers."""
         return page(self.metrics, path)
 
     def sample(self, name: str) -> float | None:
-        """The value of a series without labels; None while there is none."""
+        """The value of a series without labels; None when there is no such series."""
         lines = self.page("/metrics")[1].splitlines()
         return next((float(line.split()[-1]) for line in lines if line.startswith(f"{name} ")), None)
 
     def logged(self) -> list[dict[str, Any]]:
-        """The lines it has logged, in their order, without one that is still being written."""
+        """The complete lines it has logged, in order."""
         written = self.log.read_bytes() if self.log.exists() else b""
         lines = written[: written.rfind(b"\n") + 1].decode().splitlines()
         return [json.loads(line) for line in lines if line.startswith("{")]

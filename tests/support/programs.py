@@ -1,4 +1,4 @@
-"""Programs and modules of the machine that tests use: a test is skipped where one is missing, except under CI=true."""
+"""Programs and modules that tests need. A test is skipped when one is missing, except under CI=true."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["module", "program"]
 
 
 def program(name: str, package: str) -> str:
-    """The path of a program, which is in a Debian package."""
+    """The path of a program. ``package`` is the Debian package that has it."""
     path = shutil.which(name)
     if path is None:
         _miss(f"{name} is not installed: apt-get install {package}")
@@ -23,7 +23,7 @@ def program(name: str, package: str) -> str:
 
 
 def module(name: str) -> ModuleType:
-    """A module of a package that is not built for every machine."""
+    """Import a module of a package that is not built for every platform."""
     if importlib.util.find_spec(name) is None:
         _miss(f"there is no {name} for this machine")
     return importlib.import_module(name)

@@ -1,4 +1,4 @@
-"""What exchanges may say of links, for tests of how it is told, kept and shown. Not a test itself."""
+"""Reconciliations of links with every field set, for tests that encode, store and show them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from services.core.model.exchange import BusTraffic, Estimate, Reconciliation, T
 __all__ = ["LAST_HOUR", "LOOKED_AT", "disagreeing", "silent", "traffic"]
 
 LOOKED_AT = 1_789_999_800
-"""When exchanges were looked at: a slot before the index of tests.api_pictures."""
+"""When exchanges were reconciled: a slot before the index of tests.support.cases.api_blocks."""
 
 LAST_HOUR = 1_789_992_000
 
@@ -33,12 +33,12 @@ def disagreeing(link: str = "deed-civil", window_days: int = 28) -> Reconciliati
 
 
 def silent(link: str = "deed-tax", window_days: int = 28) -> Reconciliation:
-    """A link that nobody ever used."""
+    """A link without any exchange."""
     return Reconciliation(link, window_days, 0, shared=False, silent=True, as_of=LOOKED_AT)
 
 
 def traffic(window_days: int = 28) -> Traffic:
-    """Ten in a thousand exchanges are nobody's; exchanges have been known for long."""
+    """Traffic of which one percent belongs to no agency, with a long history."""
     undeclared = (Undeclared("_unmapped", "customs", 20, 19),)
     return Traffic(
         window_days,

@@ -107,7 +107,7 @@ rounds:
     held: 2017-01
     overall_percent: null
 """
-"""evaluation_rounds.yaml, which the register does without unless it is given."""
+"""evaluation_rounds.yaml, which write_register leaves out unless a test passes it."""
 
 
 def register_files(base: str = "http://127.0.0.1:7500") -> dict[str, str]:

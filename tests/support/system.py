@@ -1,4 +1,4 @@
-"""A whole system under `peyvand up --sandbox`, started as a user starts it, for tests and benchmarks."""
+"""A whole system under `peyvand up --sandbox`, started as a user starts it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ENDING_SECONDS = 60.0
 
 
 def _parent(pid: int) -> int | None:
-    """The parent of a process, None when it is gone."""
+    """The parent of a process; None when the process has ended."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
     except OSError:
@@ -34,7 +34,7 @@ def _parent(pid: int) -> int | None:
 
 
 def _component(pid: int) -> str:
-    """What a child of `peyvand up` is: a component's name, or the name of the program; empty when it is gone."""
+    """The component that a child process of `peyvand up` runs, or the name of its program; empty when it has ended."""
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().decode("utf-8", "replace").split("\0")
     except OSError:
@@ -74,11 +74,11 @@ class System:
 
     @property
     def output(self) -> Path:
-        """What `peyvand up` itself printed."""
+        """The file with the output of `peyvand up` itself."""
         return self.data.with_name(f"{self.data.name}.out")
 
     def start(self) -> None:
-        """Start it; everything else waits for what it needs."""
+        """Start it without waiting for anything."""
         self.data.parent.mkdir(parents=True, exist_ok=True)
         what = ["--sandbox", "--base-port", str(self.base_port)]
         if self.register is not None:
@@ -105,7 +105,7 @@ class System:
         return f"127.0.0.1:{self.first_port + COMPONENTS[component]}"
 
     def page(self, component: str, path: str) -> tuple[int, str]:
-        """Status and text of /metrics or /health; (0, "") while nothing answers there."""
+        """Status and text of /metrics or /health; (0, "") while nothing answers."""
         return page(self.metrics(component), path)
 
     def children(self) -> dict[str, int]:
@@ -116,12 +116,12 @@ class System:
         return {name: pid for pid, name in names.items() if name}
 
     def log(self, name: str) -> str:
-        """What a component, nats-server or (as "up") the command itself wrote so far."""
+        """The output so far of a component, of nats-server, or of the command itself ("up")."""
         path = self.output if name == "up" else self.data / "logs" / f"{name}.log"
         return path.read_text("utf-8", "replace") if path.exists() else ""
 
     def until(self, condition: Callable[[], object], *, what: str, seconds: float = DEADLINE) -> None:
-        """Wait until a condition holds; AssertionError with what the system wrote when the time is up or it ended."""
+        """Wait until a condition holds. Raise AssertionError with the logs after the deadline, or when the system has ended."""
 
         def logs() -> str:
             return "\n".join(f"--- {name}\n{self.log(name)[-1500:]}" for name in ("up", "nats-server", *COMPONENTS))
@@ -134,7 +134,7 @@ class System:
         until(look, lambda: f"{what}\n{logs()}", seconds)
 
     def until_serving(self, seconds: float = DEADLINE) -> None:
-        """Wait until every component says that it serves."""
+        """Wait until every component reports that it serves."""
         self.until(
             lambda: all(self.page(name, "/health")[0] == 200 for name in COMPONENTS),
             what="every component served",
@@ -142,7 +142,7 @@ class System:
         )
 
     def stop(self) -> int:
-        """End it as Ctrl-C does; returns its exit code. What does not end is killed, and AssertionError says so."""
+        """End it as Ctrl-C does and return its exit code. Processes that do not end are killed, with an AssertionError."""
         if self.process is None:
             return 0
         process, children = self.process, self.children()

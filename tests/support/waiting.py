@@ -1,4 +1,4 @@
-"""Waiting for what a test needs, however slow the machine is."""
+"""Wait for what a test needs, however slow the machine is."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, TypeVar, overload
 __all__ = ["DEADLINE", "eventually", "until"]
 
 DEADLINE = 120.0
-"""Seconds after which what a test waits for is taken as lost. Only a failing test waits so long."""
+"""Seconds after which a wait fails. Only a failing test waits so long."""
 
 _PAUSE = 0.02
 T = TypeVar("T")

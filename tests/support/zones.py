@@ -1,4 +1,4 @@
-"""A time zone of a test's own, so that a midnight lies where the test needs it, at whatever time of day it runs.
+"""A time zone made for a test, so that midnight comes when the test needs it, whatever the time of day.
 
 Real zones are whole quarters of hours from UTC. A day closes when its last slot can be admitted no more, some seconds after
 a whole hour of grace: under a real zone a test would see that happen only if it were started at the right second.
@@ -19,19 +19,19 @@ __all__ = ["Zone", "zone"]
 DAY = 86400
 
 Zone = Callable[[int], str]
-"""Makes a zone in which it is midnight at a moment (epoch seconds), once a day; its name."""
+"""Makes a zone in which it is midnight at a moment (epoch seconds), and returns its name."""
 
 
 @pytest.fixture
 def zone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Zone]:
-    """Zones that this process and those it starts know until the test ends."""
+    """Zones that this process and its children know until the test ends."""
     folder, before = tmp_path / "zoneinfo", zoneinfo.TZPATH
     monkeypatch.setenv("PYTHONTZPATH", os.pathsep.join([str(folder), *before]))
     zoneinfo.reset_tzpath(to=[str(folder), *before])
 
     def make(midnight: int) -> str:
         folder.mkdir(exist_ok=True)
-        name = f"Midnight{midnight}"  # never another zone's: zones and midnights are remembered by their names
+        name = f"Midnight{midnight}"  # unique, as zones and midnights are cached by name
         (folder / name).write_bytes(_content(DAY // 2 - (midnight + DAY // 2) % DAY))
         return name
 

@@ -69,9 +69,7 @@ def test_every_slot_has_a_prober_from_the_first_share_on(
     leaves=st.booleans(),
 )
 @settings(deadline=None)
-def test_no_slot_is_lost_to_a_new_prober_with_a_wrong_clock(
-    ahead: int, joins: int, delay: int, leaves: bool
-) -> None:
+def test_no_slot_is_lost_to_a_new_prober_with_a_wrong_clock(ahead: int, joins: int, delay: int, leaves: bool) -> None:
     """However far its clock is off, whenever it joins and however late its heartbeat arrives, each slot of each target is launched in time
     by one of the two; and when it leaves, by the other one again.
     """

@@ -1,4 +1,4 @@
-"""The api as a process on a real nats-server, for tests. Not a test."""
+"""The api as a process on a real nats-server."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 @dataclass
 class Api(Process):
-    """One api process, and where its gRPC is."""
+    """One api process, and the address of its gRPC."""
 
     listen: str
 
 
 @pytest.fixture
 def launch(nats, port, tmp_path):
-    """Starts api processes on the test's bus; none outlives the test."""
+    """Starts api processes on the test's bus, and ends them with the test."""
     started: list[Api] = []
 
     def start(**flags):
@@ -85,7 +85,7 @@ async def with_register(channel):
 
 @asynccontextmanager
 async def serving(launch, nats, register):
-    """An api that serves the register and a first set of blocks: its process, and a channel to it."""
+    """Run an api that serves the register and a first set of blocks. Yields its process and a channel to it."""
     async with nats.connect("register") as bus:
         await publish_register(bus, register, now=AS_OF)
     async with nats.connect("scorer") as bus:

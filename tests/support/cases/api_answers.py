@@ -1,4 +1,4 @@
-"""Every answer that an api gives over gRPC, as bytes on the wire, for tests that seek something in them. Not a test itself."""
+"""Every answer of an api over gRPC as bytes, for tests that search them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _KINDS = indicator_pb2.IndicatorKind
 
 
 def _requests(link: str, service: str, agency: str, window: int) -> dict[str, list[Message]]:
-    """Requests by RPC: each at least once about these, and one that is refused quoting what it asked for."""
+    """Requests by RPC, at least one for each of these entities, and one that is rejected with its own words."""
     whom = {"consumer": agency, "provider": agency, "service": service, "link": link, "government": "", "sector": "x"}
     named = [(_KINDS.Value(f"INDICATOR_KIND_{kind.upper()}"), name) for kind, name in whom.items()]
     some: dict[str, Any] = {"window_days": window}
@@ -52,7 +52,7 @@ def _requests(link: str, service: str, agency: str, window: int) -> dict[str, li
 
 
 async def every_answer(address: str, *, link: str, service: str, agency: str, window: int) -> list[tuple[str, bytes]]:
-    """Call every RPC of the api there is; the name of each call, and its answer or its refusal with all details."""
+    """Call every RPC of the api. Return the name of each call with its answer, or with its error and details."""
     requests = _requests(link, service, agency, window)
     services = [
         *asked.DESCRIPTOR.services_by_name.values(),
@@ -84,7 +84,7 @@ async def _answer(channel: grpc.aio.Channel, method: MethodDescriptor, request: 
 
 @contextmanager
 def api(nats: Nats, log: Path, *more: str) -> Iterator[str]:
-    """An api as a process on a test's bus, with its log and ``more`` flags; its address. It may not answer yet."""
+    """Run an api process on a test's bus, with its log and ``more`` flags. Yields its address before it listens."""
     listen = f"127.0.0.1:{free_port()}"
     flags = ["--nats", nats.url, "--credentials", str(nats.credentials), "--listen", listen, *more]
     with log.open("wb") as out:

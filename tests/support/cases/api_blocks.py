@@ -1,4 +1,4 @@
-"""Blocks put together by hand for the api's tests: counts per link, and indicators computed from them here. Not a test.
+"""Blocks made by hand for the api's tests: counts per link, and indicators computed from them here.
 
 Every link has 100 slots, all known; ``ok`` says how many were OK (90 unless said), the rest were LATE. An absent link
 is NOT_CONNECTED in all of them.
@@ -26,7 +26,7 @@ AS_OF = 1_790_000_100
 """A whole slot of 300 s, in 2026."""
 
 COUNTED_FROM = 1_782_160_200
-"""Midnight in Tehran, 90 days before that day: exchanges of pairs count from then on."""
+"""Midnight in Tehran, 90 days before that day, from which exchanges count."""
 
 SLOTS = 100
 
@@ -124,7 +124,7 @@ def _evidence(members, good, omega, window):
 
 
 def structure_of(window, as_of=AS_OF):
-    """Return a structure with a value of its own in every field."""
+    """Return a structure with a different value in every field."""
     return Structure(
         window_days=window,
         pairs_required=8,
@@ -173,7 +173,7 @@ def slot_block_of(register, agency, chunk, cells, vantages=("north", "south")):
 
 
 def recent_block(register):
-    """Return what the scorer published of land-registry's links: two vantages, a failure, and a burn."""
+    """Return the recent block of land-registry's links: two vantages, a failure and a burn."""
     links = tuple(sorted(link.id for link in register.links.values() if register.consumer(link) == "land-registry"))
     at, slot = links.index("deed-tax"), AS_OF - 300
     unset, probe = [-1] * 8, [20_000, -1, 1_000, 2_000, 3_000, 14_000, -1, 1_900_000_000]

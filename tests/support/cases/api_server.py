@@ -26,7 +26,7 @@ from tests.support.registers import write_register
 
 @dataclass
 class Bucket:
-    """Bucket `indicator` as the api reads slots from it: values by key, or an error."""
+    """Bucket `indicator` in memory: values by key, or an error for every read."""
 
     values: dict = field(default_factory=dict)
     error: Exception | None = None
@@ -59,7 +59,7 @@ class Api:
         self.state.model.replace_register(RegisterView(register or self.register, published=AS_OF - 0.5))
 
     def take(self, key, block):
-        """Take in one block as it comes from the bus, None when it was deleted."""
+        """Apply one block from the bus; None for a deleted one."""
         kept = None if block is None else BlockReader.of(encoded(block))
         self.state.hub.publish(self.state.model.replace_block(key, kept))
 
@@ -109,7 +109,7 @@ async def api(empty_api):
 
 @pytest.fixture
 def refusal():
-    """Makes a call that must fail and returns its code, ErrorInfo and sentence."""
+    """Makes a call that must fail, and returns its code, ErrorInfo and message."""
 
     async def expect(call):
         with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -127,7 +127,7 @@ def refusal():
 
 
 class _Call:
-    """An AioRpcError as the call that grpc_status reads."""
+    """Adapts an AioRpcError to the call interface that grpc_status reads."""
 
     def __init__(self, error):
         self._error = error

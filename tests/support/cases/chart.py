@@ -1,4 +1,4 @@
-"""What the chart is given in tests of it, and how to find things in what it renders to. Not a test."""
+"""Values for the Helm chart, and look-ups in the documents that it renders."""
 
 from __future__ import annotations
 
@@ -84,5 +84,5 @@ def selects(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:
 
 @pytest.fixture(params=CASES, scope="module")
 def documents(request: pytest.FixtureRequest) -> list[Document]:
-    """What each case renders to."""
+    """The documents of each case."""
     return render(CASES[request.param])

@@ -1,4 +1,4 @@
-"""A collector as a process on a test's bus, and what it published; for tests of it. Not a test itself."""
+"""A collector process on a test's bus, and the summaries it published."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.processes import Process
 
 @pytest.fixture
 def collector(nats, tmp_path, port):
-    """Starts collectors on the test's bus and state; none outlives the test."""
+    """Starts collectors on the test's bus and state, and ends them with the test."""
     started: list[Process] = []
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""How the answer to a query moves under a fault, against all that it had shown before. Pure."""
+"""How the result of a query changes under a fault, compared with everything before it. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Move:
 
 
 def moved(answer: Iterable[Series], move: Move, before: Sequence[float], during: Sequence[float]) -> bool:
-    """Whether some series of an answer moved; ``before`` and ``during`` are the times asked about."""
+    """Whether any series of a result moved between the times ``before`` and ``during``."""
     series = [one.values for one in answer if move.of.items() <= one.labels.items()]
     return any(_moved(values, move, before, during) for values in series)
 
@@ -51,5 +51,5 @@ def _moved(values: Mapping[float, float], move: Move, before: Sequence[float], d
 
 
 def _still(values: Sequence[float]) -> int:
-    """The length of the longest run of one value that is not nothing."""
+    """The length of the longest run of one value other than None."""
     return max((len(list(run)) for value, run in groupby(values) if value), default=0)

@@ -1,4 +1,4 @@
-"""Two registers for dashboards to tell of: one agency's links, and the same a little later. Not a test itself."""
+"""Two registers for the dashboards: one agency's links, and the same a little later."""
 
 from __future__ import annotations
 

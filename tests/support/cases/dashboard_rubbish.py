@@ -1,4 +1,4 @@
-"""What a bus and a log of exchanges should not hold. Not a test itself."""
+"""Unreadable, late and unexpected content for the bus and for exchange logs."""
 
 from __future__ import annotations
 

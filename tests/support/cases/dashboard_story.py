@@ -1,4 +1,4 @@
-"""What is done to a running system, one thing after another, for dashboards to tell of. Not a test itself."""
+"""The faults that are injected into a running system, in order, so that every dashboard query moves."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from peyvand.v1 import indicator_service_pb2 as messages
 from services.register.bus.publish import publish_register
 from services.register.directory.load import load_register
 from services.sandbox.faults.faults import FaultMode, FaultScope
-from tests.support.alerting import deployed
 from tests.support.cases.dashboard_register import AGENCY, LINK, SLOT, first_register, other_register
 from tests.support.cases.dashboard_rubbish import ALONE, STRANGE, STRANGER, send_rubbish, send_unreadable
 from tests.support.components import Components, started
+from tests.support.monitoring.alerting import deployed
+from tests.support.monitoring.prometheus import ask, prometheus
 from tests.support.ports import free_base_port, free_port
 from tests.support.processes import page
-from tests.support.prometheus import ask, prometheus
 from tests.support.servers.commanded_sandbox import command, spoil
 
 __all__ = [
@@ -84,7 +84,7 @@ BLIND = "all targets are gone, the control targets and security servers too"
 
 @dataclass
 class Story:
-    """What happened when: the times of faults, by what was done, and where Prometheus answers."""
+    """The begin and end of each fault by its name, and the address of Prometheus."""
 
     components: Components
     prometheus: str
@@ -95,7 +95,7 @@ class Story:
 
     @asynccontextmanager
     async def fault(self, what: str) -> AsyncIterator[None]:
-        """Note when a fault begins and when all that it does was seen."""
+        """Record when a fault begins and when its effects have been scraped."""
         self.begun[what] = time.time()
         yield
         await self.scrapes()
@@ -107,11 +107,11 @@ class Story:
         return float(answer["result"][0]["value"][1]) if answer["result"] else -1.0
 
     async def until(self, query: str, least: float = 1.0) -> None:
-        """Wait until a query answers with so much."""
+        """Wait until the result of a query is at least this."""
         await self.components.until(lambda: self.value(query) >= least, f"{query} was {least:g}")
 
     async def hangs(self) -> None:
-        """Wait until a probe that takes its time is under way: the slow link's, seen twice in a row."""
+        """Wait until a slow probe is in flight: that of the slow link, seen twice in a row."""
         seen = deque[bool](maxlen=2)
 
         def twice() -> bool:
@@ -123,18 +123,18 @@ class Story:
         await self.components.until(twice, "a slow probe was under way")
 
     async def scrapes(self) -> None:
-        """Wait until what is the case now was scraped twice: a rate needs two."""
+        """Wait until the present state has been scraped twice, as a rate needs two samples."""
         since = time.time()
         await self.until(f"min(timestamp(up)) - {since:.3f}", 1.0)
 
     async def slots(self, number: int) -> None:
-        """Wait until so many more slots were counted."""
+        """Wait until this many more slots have been counted."""
         as_of = "max(peyvand_index_as_of_timestamp_seconds)"
         await self.until(as_of, self.value(as_of) + number * SLOT)
 
 
 class Caller:
-    """A client of the api that asks for a link over and over; sometimes for one that is not."""
+    """A client of the api that requests a link again and again, for a while one that does not exist."""
 
     def __init__(self, address: str) -> None:
         self.link = LINK
@@ -163,7 +163,7 @@ class Caller:
 
 @asynccontextmanager
 async def told(nats, folder: Path):
-    """Run the whole story and give it, with Prometheus still answering."""
+    """Run the whole story and yield it while Prometheus still answers."""
     sandbox, faults, logs = folder / "sandbox", folder / "faults.json", folder / "more"
     logs.mkdir()
     api = f"127.0.0.1:{free_port()}"

@@ -1,4 +1,4 @@
-"""Random registers and measurements for the property tests of services.indicator. Not a test."""
+"""Random registers and measurements for the property tests of services.indicator."""
 
 from __future__ import annotations
 

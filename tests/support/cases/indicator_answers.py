@@ -1,4 +1,4 @@
-"""What the library and the oracle make of a case, in one form, and whether it is the same. Not a test."""
+"""The results of the library and of the oracle for a case, in one form that can be compared."""
 
 from __future__ import annotations
 

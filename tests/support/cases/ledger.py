@@ -1,4 +1,4 @@
-"""What tests of the collector's state begin with. Not a test."""
+"""An empty ledger, and raw exchange records."""
 
 from __future__ import annotations
 
@@ -40,6 +40,6 @@ def both() -> Callable[..., tuple[dict[str, Any], dict[str, Any]]]:
 
 @pytest.fixture
 def ledger() -> Iterator[Ledger]:
-    """A state that is empty, and gone afterwards."""
+    """An empty ledger in memory."""
     with Ledger(None, NOBODY, now_ms=NOW) as opened:
         yield opened

@@ -1,4 +1,4 @@
-"""Probing with a bus that is a list, and small registers for it. Not a test."""
+"""A prober in this process with a bus that is a list, and small registers for it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = ["Clock", "RunningProber", "register", "running", "slots"]
 
 
 class Sink:
-    """A bus that keeps all messages while it is up."""
+    """A bus that keeps all messages while it is connected."""
 
     def __init__(self) -> None:
         self.connected = True

@@ -1,4 +1,4 @@
-"""A sandbox's register cut down to what a test needs, with limits that a crowded machine can keep."""
+"""A sandbox's register with fewer links, and with limits that a busy machine can keep."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def write_rows(file: Path, rows: list[dict[str, str]]) -> None:
 
 
 def cut(register: Path, links: Collection[str], *, latency_ms: int, timeout_ms: int, **policy: Any) -> None:
-    """Keep only these links, with other limits and other values of the policy."""
+    """Keep only these links, with other limits and policy values."""
     kept = [row for row in read_rows(register / "links.csv") if row["id"] in links]
     routes = [row for row in read_rows(register / "exchange.csv") if row["link"] in links]
     write_rows(register / "links.csv", [{**row, "latency_ms": str(latency_ms)} for row in kept])

@@ -118,7 +118,7 @@ async def blocks(bus: Bus) -> dict[str, Block]:
 
 
 async def government(bus: Bus, sequence: int) -> Block:
-    """The government's block, once it is made of everything up to this message."""
+    """The government's block, once it includes everything up to this message."""
 
     async def look() -> Block | None:
         found = (await blocks(bus)).get("government")
@@ -151,39 +151,39 @@ class Scorer:
             self.process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.PIPE, text=True)
 
     def kill(self) -> None:
-        """End it as kill -9 does."""
+        """Kill it with SIGKILL."""
         assert self.process is not None
         self.process.kill()
         self.process.communicate()
 
     async def stop(self) -> tuple[int, str]:
-        """End it by SIGTERM; its exit code and what it said on stderr."""
+        """End it with SIGTERM; its exit code and stderr."""
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return await self.ended()
 
     async def ended(self) -> tuple[int, str]:
-        """Wait until it has ended; its exit code and what it said on stderr."""
+        """Wait until it has ended; its exit code and stderr."""
         assert self.process is not None
         _, errors = await asyncio.to_thread(self.process.communicate, timeout=DEADLINE)
         return self.process.returncode, errors
 
     async def get(self, path: str) -> str | None:
-        """A page of its HTTP server, None when it does not answer with 200."""
+        """A page of its HTTP server; None without an answer of 200."""
         status, text = await asyncio.to_thread(page, f"127.0.0.1:{self.metrics}", path)
         return text if status == 200 else None
 
     async def health(self) -> str:
-        """What /health says, "" when it does not answer."""
+        """The text of /health; empty without an answer."""
         _, text = await asyncio.to_thread(page, f"127.0.0.1:{self.metrics}", "/health")
         return text
 
     def events(self) -> list[str]:
-        """The events it has logged, in their order."""
+        """The events it has logged, in order."""
         lines = (self.data / "scorer.log").read_text("utf-8").splitlines()
         return [json.loads(line)["event"] for line in lines]
 
     async def serving(self) -> None:
-        """Wait until its health says SERVING."""
+        """Wait until it is healthy."""
         await eventually(lambda: self.get("/health"), "the scorer serves")

@@ -1,4 +1,4 @@
-"""A scorer without a bus, a stream for it, and a crash; for tests of scoring. Not a test."""
+"""A scorer without a bus, a stream for it, and a simulated crash."""
 
 from __future__ import annotations
 
@@ -74,16 +74,16 @@ def stream(register: Register, *, slots: int, seed: int) -> list[Stored]:
 
 
 class CrashError(Exception):
-    """The process is gone."""
+    """The simulated end of the process."""
 
 
 def crash() -> None:
-    """What kill -9 does."""
+    """Simulate SIGKILL."""
     raise CrashError
 
 
 class Run:
-    """A scorer without a bus: takes in, publishes each slot, saves now and then; what is on disk survives it."""
+    """A scorer without a bus that reads messages, publishes each slot and saves now and then. Its files survive a crash."""
 
     def __init__(self, register: Register, folder: Path) -> None:
         self.store = Store(folder, Calendar.of(register.policy))
@@ -112,7 +112,7 @@ class Run:
 
 
 def differences(one: Snapshot, other: Snapshot) -> Iterator[str]:
-    """Whatever is not equal to the last bit."""
+    """Names of everything that is not equal to the last bit."""
     for name in ("end_slot", "as_of", "register_version", "evidence_sequence", "windows"):
         if getattr(one, name) != getattr(other, name):
             yield name

@@ -1,4 +1,4 @@
-"""Registers and measurements whose limits matter, for tests of sensitivity. Not a test."""
+"""Registers and measurements near their limits, for tests of sensitivity."""
 
 from __future__ import annotations
 

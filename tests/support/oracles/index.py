@@ -1,4 +1,4 @@
-"""The index by brute force, in exact rationals: what every other way of computing it is held against.
+"""The index by brute force, in exact rationals, to check the library against.
 
 It imports nothing of the project and goes slot by slot, so that it shares neither code nor cleverness with what it
 checks. Everything goes in as plain rows and comes out as Fractions:
@@ -27,7 +27,7 @@ from zoneinfo import ZoneInfo
 Register = Mapping[str, Any]
 Measurement = tuple[bool, str, str, int, int | None, int | None]
 Verdicts = dict[tuple[bool, str, int], int]
-"""(endpoint?, target id, slot number) → stage; a slot that is not there is unknown."""
+"""(endpoint?, target id, slot number) → stage; an absent slot is unknown."""
 
 
 @dataclass(frozen=True)

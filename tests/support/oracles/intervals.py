@@ -1,4 +1,4 @@
-"""Intervals by the text of docs/method.md §6, one number after the other: what the arrays are held against.
+"""Intervals by the text of docs/method.md §6, one number at a time, to check the arrays against.
 
 It imports nothing of the project. A cause is given by its days: lists of slots, each -1 unknown, 0 up or 1 down.
 """
@@ -91,7 +91,7 @@ class Cause:
 
 
 def cause(window: Sums, record: Sums, pool: tuple[float, float, float]) -> Cause:
-    """What the window shows of a cause."""
+    """The sums of a cause over the window."""
     if window.known == 0:
         return Cause(0, 0, (0, 0), (0, 0))
     loss = window.down / window.known

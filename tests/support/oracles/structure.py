@@ -103,7 +103,7 @@ def structure(
 
 
 def _islands(agencies: Iterable[str], edges: set[tuple[str, str]]) -> list[set[str]]:
-    """Merge whatever an edge joins, again and again, until nothing changes."""
+    """Merge sets that an edge joins until nothing changes."""
     islands = [{agency} for agency in sorted(agencies)]
     for one, other in edges:
         joined = [island for island in islands if one in island or other in island]

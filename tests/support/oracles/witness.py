@@ -1,4 +1,4 @@
-"""What really happened, from the sandbox's own logs, and what Peyvand says of it, over gRPC only.
+"""What really happened, by the sandbox's own logs, and what Peyvand reports of it over gRPC.
 
 Nothing here uses services/: the register's rows are read as any auditor would read the files.
 """
@@ -70,7 +70,7 @@ def read_register(folder: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Truth:
-    """The sandbox's truth log: the stage of every link in every slot; what is not named was OK."""
+    """The sandbox's truth log: the stage of every link in every slot; an absent slot was OK."""
 
     slot_seconds: int
     first_slot: int
@@ -88,13 +88,13 @@ def read_truth(path: Path) -> Truth:
 
 
 def read_answers(path: Path) -> set[tuple[str, int]]:
-    """(link, slot) of every answer the sandbox's access log says was sent."""
+    """(link, slot) of every answer in the sandbox's access log."""
     lines = path.read_text("utf-8").splitlines()
     return {(row["link"], row["slot"]) for row in map(json.loads, lines)}
 
 
 class Client:
-    """A client that knows the published contract and nothing else."""
+    """A client that uses only the published contract."""
 
     def __init__(self, api: str) -> None:
         self.channel = grpc.insecure_channel(api)
@@ -132,7 +132,7 @@ class Client:
                 return found
 
     def reason(self, link: str, slot: int, slot_seconds: int) -> str:
-        """Why the verdict of one slot is what it is."""
+        """The reason of one verdict."""
         return outcome_pb2.Reason.Name(self.slot(link, slot, slot_seconds).reason)
 
     def slot(self, link: str, slot: int, slot_seconds: int) -> indicator_service_pb2.Slot:

@@ -1,4 +1,4 @@
-"""Certificate authorities of our own, and what they issue, for the prober's tests."""
+"""Certificate authorities for tests, and the certificates that they issue."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 
 @dataclass
 class Authority:
-    """A certificate authority of our own."""
+    """A certificate authority."""
 
     certificate: x509.Certificate
     key: Key
@@ -53,7 +53,7 @@ class Authority:
         key: Key | None = None,
         purposes: tuple[x509.ObjectIdentifier, ...] = (),
     ) -> Authority:
-        """An intermediate authority, by a key of its own unless given one, limited to ``purposes`` if there are any."""
+        """Issue an intermediate authority, with a new key unless one is given, limited to ``purposes`` if there are any."""
         key = key or ec.generate_private_key(ec.SECP256R1())
         return Authority(_certificate(name, key, self, ca=True, days=days, purposes=purposes), key, self.folder)
 
@@ -80,7 +80,7 @@ class Authority:
         return path
 
     def again(self, days: tuple[float, float], issuer: Authority | None = None) -> Authority:
-        """The same authority, name and key, in another certificate of its own or of an issuer's."""
+        """The same authority, name and key in another certificate, self-signed or signed by an issuer."""
         name = self.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value
         return Authority(_certificate(str(name), self.key, issuer, ca=True, days=days), self.key, self.folder)
 
@@ -113,7 +113,7 @@ class Authority:
 
 
 def _day(now: datetime, days: float) -> datetime:
-    """The moment so many days from now, of infinitely many the last there is."""
+    """The moment this many days from now; for infinity, the last possible one."""
     return datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC) if isinf(days) else now + timedelta(days=days)
 
 

@@ -1,4 +1,4 @@
-"""A sandbox whose faults a test commands as it goes: `python -m tests.support.servers.commanded_sandbox FILE …`.
+"""A sandbox whose faults a test commands while it runs: `python -m tests.support.servers.commanded_sandbox FILE …`.
 
 FILE holds what ``command`` wrote last, in effect from the next slot on; without it nothing is wrong. Beside it stands the
 second that ``spoil`` wrote last. What follows are the settings of the sandbox.
@@ -25,14 +25,14 @@ __all__ = ["command", "spoil"]
 
 
 def command(file: Path, faults: Iterable[tuple[FaultScope, str, FaultMode]]) -> None:
-    """Have a commanded sandbox show these faults, and no others, from its next slot on."""
+    """Make a commanded sandbox show exactly these faults from its next slot on."""
     new = file.with_suffix(".new")
     new.write_text(json.dumps(list(faults)), "utf-8")
     new.rename(file)
 
 
 def spoil(file: Path, server: int, second: int) -> None:
-    """Have the security server with this number give nothing that can be read for a second by its clock, and for no other."""
+    """Make the records of one second unreadable at the security server with this number."""
     new = file.with_suffix(".new")
     new.write_text(json.dumps([server, second]), "utf-8")
     new.rename(file.with_suffix(".spoilt"))
@@ -40,7 +40,7 @@ def spoil(file: Path, server: int, second: int) -> None:
 
 def _monitoring(file: Path) -> type[Monitoring]:
     class Spoilt(Monitoring):
-        """Answers rubbish whenever the second spoilt is among those asked for."""
+        """Answers with garbage when the request includes the spoilt second."""
 
         def reply(self, number: int, span: FaultSpan | None, request: ReceivedRequest) -> ServerReply:
             found = super().reply(number, span, request)
@@ -57,7 +57,7 @@ def _monitoring(file: Path) -> type[Monitoring]:
 
 def _timeline(file: Path) -> type[FaultTimeline]:
     class Commanded(FaultTimeline):
-        """Of several faults of a target the one of the lowest stage strikes, as in a drawn timeline."""
+        """Rank the faults of a target: the one of the lowest stage takes effect, as in a drawn timeline."""
 
         def state(self, slot: int) -> Mapping[str, FaultSpan]:
             faults = json.loads(file.read_text("utf-8")) if file.exists() else []

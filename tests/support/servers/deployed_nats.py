@@ -1,4 +1,4 @@
-"""nats-servers as deploy/nats configures them, on free ports of loopback and in a folder of the test's."""
+"""nats-servers with the configuration of deploy/nats, on free ports of loopback."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ VANTAGES = ("north", "south")
 
 
 def prepare(folder: Path) -> None:
-    """Certificates, seeds and users, made as an operator makes them."""
+    """Make certificates, seeds and users as an operator does."""
     environ = {
         **os.environ,
         "PEYVAND": str(PEYVAND),
@@ -37,7 +37,7 @@ def prepare(folder: Path) -> None:
 
 @dataclass
 class Deployed:
-    """One or three nodes of one configuration of deploy/nats; everything that differs here is a path or a port."""
+    """One or three nodes of a configuration of deploy/nats, with other paths and ports only."""
 
     folder: Path
     config: str
@@ -75,12 +75,12 @@ class Deployed:
 
     @property
     def urls(self) -> str:
-        """What components are given as `nats`."""
+        """The value of setting `nats` for components."""
         return ",".join(f"tls://127.0.0.1:{port}" for port in self.ports)
 
     @property
     def environ(self) -> dict[str, str]:
-        """The variables of a process of ours, but its credentials."""
+        """The environment variables of a component, without its credentials."""
         return {**os.environ, "PEYVAND_NATS": self.urls, "PEYVAND_NATS_CA": str(self.secrets / "ca.pem")}
 
     def store(self, node: int) -> Path:
@@ -102,7 +102,7 @@ class Deployed:
         return [find_server(), *flags, "-c", str(self._config(node))], environ
 
     def fault(self, node: int = 0) -> str:
-        """What nats-server has to say against the configuration; empty when it has nothing."""
+        """The errors of nats-server about the configuration; empty when it is valid."""
         command, environ = self._command(node, "-t")
         checked = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
         return checked.stderr if checked.returncode else ""
@@ -113,19 +113,19 @@ class Deployed:
             self.running[node] = subprocess.Popen(command, env=environ, stdout=log, stderr=log)
 
     def kill(self, node: int) -> None:
-        """End a node as kill -9 does."""
+        """Kill a node with SIGKILL."""
         process = self.running.pop(node)
         process.kill()
         process.wait()
 
     def reload(self) -> None:
-        """Have every node take the users as they are now."""
+        """Make every node reload its users."""
         for node, process in self.running.items():
             self._take_users(node)
             process.send_signal(signal.SIGHUP)
 
     def peyvand(self, user: str, *words: str) -> str:
-        """Run a command of ours as a user of the bus; returns what it printed."""
+        """Run a `peyvand` command as a user of the bus and return its output."""
         environ = {**self.environ, "PEYVAND_CREDENTIALS": str(self.secrets / "users" / user)}
         done = subprocess.run(
             [PEYVAND, *words], env=environ, capture_output=True, text=True, check=False, timeout=DEADLINE
@@ -135,7 +135,7 @@ class Deployed:
 
     @asynccontextmanager
     async def connect(self, user: str, role: str = "") -> AsyncIterator[Bus]:
-        """Connect as a user; its role is its name unless told otherwise."""
+        """Connect as a user. The role is the name of the user unless given."""
         async with connect(
             self.urls,
             role=role or user,
@@ -148,7 +148,7 @@ class Deployed:
 
 @contextmanager
 def deployed(folder: Path, config: str, nodes: int = 1) -> Iterator[Deployed]:
-    """Nodes that run until the end of the test."""
+    """Run nodes until the context ends."""
     folder.mkdir()
     servers = Deployed(folder, config, nodes)
     try:

@@ -1,4 +1,4 @@
-"""A process that may open no more files."""
+"""Let a process run out of file descriptors."""
 
 from __future__ import annotations
 

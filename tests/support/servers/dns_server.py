@@ -1,4 +1,4 @@
-"""A real name server on loopback, over UDP and TCP on one port, for the prober's tests."""
+"""A real name server on loopback, over UDP and TCP on one port."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _UDP_SIZE = 512
 
 @dataclass
 class Asked:
-    """One question as it arrived, and the way back."""
+    """One query as it arrived, and the function that replies."""
 
     message: dns.message.Message
     transport: str
@@ -51,7 +51,7 @@ Answer = Callable[[Asked], Awaitable[None]]
 
 @dataclass
 class DnsServer:
-    """A name server that is up: its port, and what it was asked."""
+    """A running name server: its port, and the queries it received."""
 
     port: int
     asked: list[Asked] = field(default_factory=list)
@@ -90,7 +90,7 @@ def answering(zone: str = ZONE + LARGE) -> Answer:
 
 
 def with_rcode(rcode: str) -> Answer:
-    """Answer every question with a response code and nothing else."""
+    """Answer every query with a response code only."""
 
     async def answer(asked: Asked) -> None:
         response = dns.message.make_response(asked.message)
@@ -116,7 +116,7 @@ class _Datagrams(asyncio.DatagramProtocol):
 
 @asynccontextmanager
 async def naming(answer: Answer, host: str = "127.0.0.1") -> AsyncIterator[DnsServer]:
-    """A name server that hands each question to ``answer``."""
+    """Run a name server that passes each query to ``answer``."""
     tasks: set[asyncio.Task[None]] = set()
 
     def take(asked: Asked) -> None:

@@ -1,4 +1,4 @@
-"""The place where nobody may come: a metadata service of our own, for tests of the egress rules.
+"""A trap at addresses that the egress rules must block, such as that of a metadata service.
 
 It stands at 127.0.0.66, which the rules then refuse as they refuse 169.254.169.254. It listens on every address of this
 machine at its port and counts who connects.
@@ -48,7 +48,7 @@ NAMES = {
 
 @dataclass
 class Trap:
-    """The place where nobody may come: its port, and the addresses at which somebody came."""
+    """The trap: its port, and the addresses at which a connection arrived."""
 
     port: int
     caught: list[str] = field(default_factory=list)
@@ -56,7 +56,7 @@ class Trap:
 
 @asynccontextmanager
 async def trapping(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Trap]:
-    """The trap, at addresses that the rules refuse whatever the policy allows."""
+    """Run the trap at addresses that the rules block whatever the policy allows."""
     refused = (*egress._REFUSED, ip_network(FORBIDDEN), ip_network("::1"))
     monkeypatch.setattr(egress, "_REFUSED", refused)
 
@@ -74,7 +74,7 @@ async def trapping(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Trap]:
 async def way_out(
     names: dict[str, list[str]] = NAMES, *, changing: bool = False
 ) -> AsyncIterator[tuple[NameServer, ProbeEnvironment]]:
-    """A way out that allows everything which may be allowed, and remembers no name for longer than one look-up."""
+    """An Outbound with the most permissive policy and no name cache."""
     ages = count(0, 1000)
     async with name_server(names, ttl=0, changing=changing, clock=lambda: float(next(ages))) as (server, resolver):
         environment = ProbeEnvironment(Outbound(egress=EgressRules(EVERYTHING), resolver=resolver))
@@ -83,7 +83,7 @@ async def way_out(
 
 
 def leading(location: str, status: int = 302) -> Handler:
-    """A handler that sends everybody elsewhere."""
+    """A handler that redirects every request."""
 
     async def handle(_: Request, writer: asyncio.StreamWriter) -> None:
         head = f"HTTP/1.1 {status} Elsewhere\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"

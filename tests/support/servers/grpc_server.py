@@ -1,4 +1,4 @@
-"""Real gRPC servers on loopback for the prober's tests: IndicatorService, health and reflection, plain and over TLS."""
+"""Real gRPC servers on loopback: IndicatorService, health and reflection, plain and over TLS."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GrpcHandler = Callable[[GetLinkRequest, Any], Awaitable[GetLinkResponse]]
 
 @dataclass
 class GrpcServer:
-    """A server that is up: its port, the requests it got with their metadata, and how often it described itself."""
+    """A running server: its port, the requests with their metadata, and the reflection requests."""
 
     port: int
     secure: bool
@@ -44,7 +44,7 @@ class GrpcServer:
 
 
 def ends(code: grpc.StatusCode) -> GrpcHandler:
-    """A handler whose calls end with this code."""
+    """A handler that ends every call with this code."""
 
     async def handle(_: GetLinkRequest, context: Any) -> GetLinkResponse:
         await context.abort(code, "because of s3cr3t")
@@ -72,7 +72,7 @@ class _Indicators(indicator_service_pb2_grpc.IndicatorServiceServicer):
 
 
 class _Sparing(reflection.ReflectionServicer):
-    """Reflection that gives only the file asked for, none that it imports."""
+    """Reflection that returns the requested file without its imports."""
 
     async def ServerReflectionInfo(self, requests: Any, context: Any) -> Any:  # noqa: N802
         answers: Any = super().ServerReflectionInfo(requests, context)
@@ -82,7 +82,7 @@ class _Sparing(reflection.ReflectionServicer):
 
 
 def _describing(server: GrpcServer, version: str, *, sparing: bool) -> grpc.GenericRpcHandler:
-    """Reflection of this version; both have the same messages."""
+    """Reflection of this version. Both versions have the same messages."""
     servicer = (_Sparing if sparing else reflection.ReflectionServicer)((SERVICE, "grpc.health.v1.Health"))
 
     async def describe(requests: Any, context: Any) -> AsyncIterator[Any]:
@@ -113,7 +113,7 @@ async def grpc_serving(
     compression: grpc.Compression | None = None,
     port: int = 0,
 ) -> AsyncIterator[GrpcServer]:
-    """A gRPC server; ``serving`` are the statuses its health check gives, ``reflects`` the version of its reflection."""
+    """Run a gRPC server. ``serving`` are the statuses of its health check, ``reflects`` is the version of its reflection."""
     listener = grpc.aio.server(compression=compression)
     if pem is None:
         port = listener.add_insecure_port(f"127.0.0.1:{port}")

@@ -1,4 +1,4 @@
-"""A real HTTP/2 server on loopback for the prober's tests, plain and over TLS, that answers as told or misbehaves."""
+"""A real HTTP/2 server on loopback, plain and over TLS, whose handlers answer or misbehave."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Asked:
 
 
 class Reply:
-    """What a handler answers with."""
+    """Sends the answer of a handler."""
 
     def __init__(self, talk: _Talk) -> None:
         self.talk = talk
@@ -53,7 +53,7 @@ class Reply:
         self.talk.flush()
 
     async def data(self, data: bytes, *, end: bool = True) -> None:
-        """Send as the client's windows allow."""
+        """Send data within the client's flow-control windows."""
         left = memoryview(data)
         while True:
             h2 = self.talk.h2
@@ -73,7 +73,7 @@ class Reply:
         self.talk.flush()
 
     def raw(self, data: bytes) -> None:
-        """Send bytes past all rules."""
+        """Send raw bytes on the connection."""
         assert self.talk.transport is not None
         self.talk.transport.write(data)
 
@@ -83,7 +83,7 @@ Http2Handler = Callable[[Asked, Reply], Awaitable[None]]
 
 @dataclass
 class Http2Server:
-    """A server that is up: its port, the requests it got, the connections it took and what each agreed on."""
+    """A running server: its port, the requests, the number of connections, and the protocol each negotiated."""
 
     port: int
     secure: bool
@@ -140,7 +140,7 @@ class _Talk(asyncio.Protocol):
 
 
 def replies(status: int = 200, body: bytes = b"", headers: Headers | None = None) -> Http2Handler:
-    """A handler that always gives one answer."""
+    """A handler that always sends the same answer."""
 
     async def handle(_: Asked, reply: Reply) -> None:
         reply.headers(status, headers)
@@ -151,7 +151,7 @@ def replies(status: int = 200, body: bytes = b"", headers: Headers | None = None
 
 @asynccontextmanager
 async def serving_http2(handler: Http2Handler, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[Http2Server]:
-    """A server that speaks HTTP/2: by ALPN over TLS, without asking over plain TCP."""
+    """Run an HTTP/2 server: negotiated by ALPN over TLS, with prior knowledge over plain TCP."""
     if tls is not None:
         tls.set_alpn_protocols(["http/1.1", "h2"])
     talks: list[_Talk] = []

@@ -1,4 +1,4 @@
-"""Real servers on loopback for the prober's tests, plain, over TLS and misbehaving, and one probe of them."""
+"""Real HTTP servers on loopback, plain, over TLS and misbehaving, and a single probe of them."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ class Request:
         return self.line.split(" ")[1]
 
     def header(self, name: str) -> str | None:
-        """The first value of a header, None when it did not come."""
+        """The first value of a header; None when it is absent."""
         return next((value for given, value in self.headers if given.lower() == name), None)
 
 
 @dataclass
 class Server:
-    """A server that is up: its port, the requests it got and the connections it took."""
+    """A running server: its port, the requests and the number of connections."""
 
     port: int
     secure: bool
@@ -55,7 +55,7 @@ class Server:
     taken: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def reaches(self, connections: int) -> None:
-        """Wait until it has taken so many connections."""
+        """Wait until it has accepted this many connections."""
         async with asyncio.timeout(DEADLINE), self.taken:
             await self.taken.wait_for(lambda: self.connections >= connections)
 
@@ -74,7 +74,7 @@ def answer(
 
 
 def says(status: int = 200, body: bytes = b"", headers: dict[str, str] | None = None) -> Handler:
-    """A handler that always gives one answer."""
+    """A handler that always sends the same answer."""
 
     async def handle(_: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(status, body, headers))
@@ -105,7 +105,7 @@ async def _read_chunks(reader: asyncio.StreamReader) -> bytes:
 async def serving(
     handler: Handler, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", port: int = 0
 ) -> AsyncIterator[Server]:
-    """A server that reads one request a connection and hands it to ``handler``."""
+    """Run a server that reads one request per connection and passes it to ``handler``."""
     tasks: set[asyncio.Task[None]] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -141,7 +141,7 @@ async def forever(_: Request, __: asyncio.StreamWriter) -> None:
 
 @contextmanager
 def silent() -> Iterator[int]:
-    """A port where connections are taken by the kernel and nobody ever says anything."""
+    """A port on which the kernel accepts connections and nothing ever answers."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(16)
@@ -150,7 +150,7 @@ def silent() -> Iterator[int]:
 
 @contextmanager
 def unaccepting() -> Iterator[int]:
-    """A port whose queue is full, so that connecting never ends."""
+    """A port with a full accept queue, so that connecting hangs."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -176,7 +176,7 @@ def assignment(
     latency: float = 2.0,
     max_age: float | None = None,
 ) -> Assignment:
-    """An assignment of one link, of consumer `a` to provider `b`; with one test record or several."""
+    """Assign one link of consumer `a` to provider `b`, with one test record or several."""
     records = (params or ({},)) if isinstance(params, tuple) else (params or {},)
     return Assignment(
         ScheduleEntry(Target(name), definition.timeout), definition, "a", "b", url, records, latency, max_age

@@ -1,4 +1,4 @@
-"""Real servers on loopback that talk in lines, and go over to TLS in the middle, for the prober's tests."""
+"""Real servers on loopback for line protocols, with STARTTLS."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ __all__ = ["Connection", "LineServer", "says_in_turn", "talking"]
 
 @dataclass
 class Connection:
-    """One connection a server took."""
+    """One accepted connection."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     heard: list[bytes]
 
     async def say(self, data: bytes) -> None:
-        """Send bytes as they are."""
+        """Send bytes."""
         self.writer.write(data)
         await self.writer.drain()
 
     async def hear(self, length: int = 0) -> bytes:
-        """Take a line, or so many bytes."""
+        """Read a line, or this many bytes."""
         data = await (self.reader.readexactly(length) if length else self.reader.readline())
         self.heard.append(data)
         return data
 
     async def secure(self, tls: ssl.SSLContext) -> None:
-        """Go on over TLS."""
+        """Switch to TLS."""
         await self.writer.start_tls(tls)
 
     def reset(self) -> None:
-        """Break the connection off."""
+        """Reset the connection."""
         plug = self.writer.get_extra_info("socket")
         plug.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
 
     async def wait(self) -> None:
-        """Wait until the other side is gone."""
+        """Wait until the client has closed the connection."""
         with suppress(ConnectionError):
             while await self.reader.read(4096):
                 pass
@@ -53,7 +53,7 @@ class Connection:
 
 @dataclass
 class LineServer:
-    """A server that is up: its port, how many connections it took, what it heard."""
+    """A running server: its port, the number of connections, and the data it received."""
 
     port: int
     connections: int = 0
@@ -61,7 +61,7 @@ class LineServer:
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def until(self, true: Callable[[], bool]) -> None:
-        """Wait until something about the server is so."""
+        """Wait until a condition on the server holds."""
         async with asyncio.timeout(DEADLINE), self.changed:
             await self.changed.wait_for(true)
 
@@ -71,7 +71,7 @@ Handler = Callable[[Connection], Awaitable[None]]
 
 @asynccontextmanager
 async def talking(handler: Handler, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[LineServer]:
-    """A server that hands each connection to ``handler``, and closes it after that."""
+    """Run a server that passes each connection to ``handler`` and then closes it."""
     tasks: set[asyncio.Task[None]] = set()
 
     async def note() -> None:
@@ -102,7 +102,7 @@ async def talking(handler: Handler, *, tls: ssl.SSLContext | None = None) -> Asy
 
 
 def says_in_turn(*answers: bytes, tls: ssl.SSLContext | None = None, then: str = "wait", asked: int = 0) -> Handler:
-    """A handler that says the first answer at once (where it is not empty), then one for each line it hears.
+    """A handler that sends the first answer at once, unless it is empty, then one for each line it receives.
 
     ``asked`` is how many bytes it hears instead of a line. With ``tls`` it goes over to TLS after that. In the end it
     waits, closes or resets, as ``then`` says.

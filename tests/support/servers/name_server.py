@@ -1,4 +1,4 @@
-"""Name servers on loopback for the prober's tests."""
+"""A name server on loopback, and a resolver that uses it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from services.prober.transport.resolver import Resolver
 
 
 class NameServer(asyncio.DatagramProtocol):
-    """A name server that answers from a table of addresses (IPv4 and IPv6) and aliases, or never; NXDOMAIN for the rest.
+    """Answers from a table of addresses (IPv4 and IPv6) and aliases, with NXDOMAIN for other names; or never, when mute.
 
     Counts questions by name and type. With ``changing`` a name has its first address the first time it is asked for, its
     second the next time, and its last one from then on.
@@ -72,7 +72,7 @@ async def name_server(
     changing: bool = False,
     clock: Callable[[], float] = monotonic,
 ) -> AsyncIterator[tuple[NameServer, Resolver]]:
-    """A name server and a resolver that asks it."""
+    """Run a name server, with a resolver that uses it."""
     transport, server = await asyncio.get_running_loop().create_datagram_endpoint(
         lambda: NameServer(names, mute=mute, ttl=ttl, changing=changing), ("127.0.0.1", 0)
     )

@@ -1,4 +1,4 @@
-"""A plain client of the sandbox's servers: asyncio streams and ssl, nothing of ours."""
+"""An independent client of the sandbox's servers, on asyncio streams and ssl only."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ OFFSET = 60
 
 
 def fault(code: str, text: str = "CANARY") -> bytes:
-    """A SOAP fault, whose text nobody may show."""
+    """A SOAP fault. Its text must not be shown."""
     return (
         '<?xml version="1.0" encoding="UTF-8"?><E:Envelope xmlns:E="http://schemas.xmlsoap.org/soap/envelope/"><E:Body>'
         f"<E:Fault><faultcode>{code}</faultcode><faultstring>{text}</faultstring></E:Fault></E:Body></E:Envelope>"
@@ -73,7 +73,7 @@ class Logbook:
         writer.write(self.ill(self.calls) or self._answer(request))
 
     async def reaches(self, calls: int) -> None:
-        """Wait until it was asked so often."""
+        """Wait until it has received this many requests."""
         async with asyncio.timeout(DEADLINE), self.taken:
             await self.taken.wait_for(lambda: self.calls >= calls)
 

@@ -13,7 +13,7 @@ import pytest
 from deploy.dashboards.catalogue import DASHBOARDS, rendered
 from services.core.metrics.table import TABLE
 from tests.dashboards.grafana import FOLDER, View, dashboard, interpolated, names, panels, queries
-from tests.support.promql import faults
+from tests.support.monitoring.promql import faults
 
 UNITS = {"bytes", "none", "ops", "percentunit", "reqps", "s", "short"}
 PERSIAN = re.compile(r"[\u0600-\u06ff]{2,}")

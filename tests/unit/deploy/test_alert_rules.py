@@ -12,9 +12,9 @@ import promql_parser
 import pytest
 import yaml
 
+from tests.support.monitoring.promql import faults, labels_of
 from tests.support.paths import ROOT
 from tests.support.programs import program
-from tests.support.promql import faults, labels_of
 from tests.support.waiting import DEADLINE
 
 FOLDER = ROOT / "deploy" / "prometheus"

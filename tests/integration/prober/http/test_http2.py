@@ -17,7 +17,7 @@ from tests.support.servers.http_server import says, serving
 
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
-    """A certificate authority of our own."""
+    """A certificate authority."""
     return Authority.make(tmp_path)
 
 

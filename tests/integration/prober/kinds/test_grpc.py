@@ -26,7 +26,7 @@ SERVING = {"": HealthCheckResponse.SERVING, "tax": HealthCheckResponse.SERVING}
 
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
-    """A certificate authority of our own."""
+    """A certificate authority."""
     return Authority.make(tmp_path)
 
 

@@ -35,7 +35,7 @@ VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
-    """A certificate authority of our own."""
+    """A certificate authority."""
     return Authority.make(tmp_path)
 
 

@@ -20,7 +20,7 @@ _DAY = 86_400
 
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
-    """A certificate authority of our own."""
+    """A certificate authority."""
     return Authority.make(tmp_path)
 
 

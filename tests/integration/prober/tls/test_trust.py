@@ -26,7 +26,7 @@ _DAY = 86_400
 
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
-    """A certificate authority of our own."""
+    """A certificate authority."""
     return Authority.make(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""What PromQL expressions ask for: metrics with the labels they match, and labels they group by."""
+"""Parse PromQL expressions: the metrics and labels that they select and group by."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from services.core.metrics.table import EVERY, TABLE
 __all__ = ["faults", "labels_of"]
 
 _ADDED = {"job", "instance"}
-"""Labels that Prometheus adds to whatever it scrapes."""
+"""Labels that Prometheus adds to every scraped series."""
 
 
 def _nodes(text: str) -> list[promql_parser.Expr]:
@@ -36,7 +36,7 @@ def _grouped(text: str) -> Iterator[str]:
 
 
 def labels_of(name: str, recorded: Mapping[str, Collection[str]]) -> set[str] | None:
-    """The labels of a metric of the table, of one that is recorded, or of Prometheus's own; None when there is none."""
+    """The labels of a metric of the table, of a recording rule or of Prometheus itself; None for an unknown metric."""
     if name == "up":
         return set(_ADDED)
     if name in recorded:
@@ -52,7 +52,7 @@ def labels_of(name: str, recorded: Mapping[str, Collection[str]]) -> set[str] | 
 
 
 def faults(text: str, recorded: Mapping[str, Collection[str]] | None = None) -> list[str]:
-    """Why an expression cannot answer: metrics that nobody exposes, labels they do not have, jobs that are no component."""
+    """Why an expression can have no result: unknown metrics, labels that a metric lacks, jobs that are no component."""
     known: set[str] = set()
     found = []
     jobs = {row.component for row in TABLE.values()} - {EVERY}

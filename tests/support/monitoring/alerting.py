@@ -1,4 +1,4 @@
-"""Real Prometheus and Alertmanager over the files of deploy/prometheus, and a webhook that keeps what it is told.
+"""Real Prometheus and Alertmanager with the files of deploy/prometheus, and a webhook that records notifications.
 
 The files are those that are deployed. Only places are put in, and durations scaled, as slots here are shorter than the five
 minutes that the rules are meant for: `for`, `keep_firing_for`, ranges and Alertmanager's waits, all by the same factor.
@@ -20,10 +20,10 @@ from typing import Any
 
 import yaml
 
+from tests.support.monitoring.prometheus import ask, prometheus
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
 from tests.support.programs import program
-from tests.support.prometheus import ask, prometheus
 
 __all__ = ["Alerting", "alerting", "deployed", "scaled"]
 
@@ -34,7 +34,7 @@ _LEAST_RANGE = 4.0  # seconds: a rate needs some scrapes, which come each second
 
 
 def scaled(text: str, factor: float) -> str:
-    """The same rules or routes for slots that are shorter by a factor."""
+    """Scale the durations of rules or routes to shorter slots."""
 
     def shorter(found: re.Match[str]) -> str:
         seconds = int(found[2]) * _SECONDS[found[3]] * factor
@@ -47,13 +47,13 @@ def scaled(text: str, factor: float) -> str:
 
 @dataclass
 class Alerting:
-    """What was told to the webhook, in order: each notification with its path, and the alerts in it."""
+    """The notifications that the webhook received, in order: path and content."""
 
     prometheus: str
     told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def alerts(self, **labels: str) -> list[tuple[str, dict[str, Any]]]:
-        """(path, alert) of every alert told of as firing that has these labels."""
+        """(path, alert) of every firing alert with these labels that the webhook received."""
         return [
             (path, alert)
             for path, message in list(self.told)
@@ -62,7 +62,7 @@ class Alerting:
         ]
 
     def asked(self, query: str) -> list[dict[str, Any]] | None:
-        """What Prometheus answers to a query; None while it does not."""
+        """The result of a query; None while Prometheus does not answer."""
         answer = ask(self.prometheus, "query", query=query)
         return None if answer is None else answer["result"]
 
@@ -92,7 +92,7 @@ def _webhook(told: list[tuple[str, dict[str, Any]]]) -> Iterator[str]:
 
 
 def deployed(folder: Path, factor: float, places: Mapping[str, list[str]], webhook: str = "") -> None:
-    """The deployed files, scaled, about these places: HOST:PORT by job."""
+    """Write the deployed files with scaled durations and these targets: HOST:PORT by job."""
     shutil.copytree(_FOLDER, folder, ignore=shutil.ignore_patterns("secrets", "tests"))
     for file in (*(folder / "rules").glob("*.yaml"), folder / "alertmanager.yml"):
         file.write_text(scaled(file.read_text("utf-8"), factor), "utf-8")
@@ -108,7 +108,7 @@ def deployed(folder: Path, factor: float, places: Mapping[str, list[str]], webho
 
 @contextmanager
 def _alertmanager(folder: Path, where: str) -> Iterator[None]:
-    """Alertmanager, working in its file's folder as that of deploy/compose.yaml does."""
+    """Run Alertmanager in the folder of its file, as deploy/compose.yaml does."""
     command = [
         program("prometheus-alertmanager", "prometheus-alertmanager"),
         "--config.file=alertmanager.yml",

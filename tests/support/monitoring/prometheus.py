@@ -1,4 +1,4 @@
-"""A real Prometheus for tests, and what its HTTP API answers."""
+"""A real Prometheus, and queries of its HTTP API."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _SECONDS = 20.0
 
 
 class PrometheusError(AssertionError):
-    """Prometheus refused a question."""
+    """Prometheus rejected a query."""
 
 
 @contextmanager
 def prometheus(config: Path, *flags: str) -> Iterator[str]:
-    """A Prometheus about a file, its data and log beside it; gives HOST:PORT."""
+    """Run Prometheus with a configuration file, its data and log beside it. Yields HOST:PORT."""
     where = f"127.0.0.1:{free_port()}"
     folder = config.parent
     command = [
@@ -46,7 +46,7 @@ def prometheus(config: Path, *flags: str) -> Iterator[str]:
 
 
 def ask(where: str, path: str, **query: object) -> Any:
-    """The data of an answer; None while Prometheus does not answer. PrometheusError when it refuses the question."""
+    """The data of an answer; None while Prometheus does not answer. Raises PrometheusError for a rejected query."""
     try:
         with urlopen(f"http://{where}/api/v1/{path}?{urlencode(query, doseq=True)}", timeout=_SECONDS) as answer:
             return json.load(answer)["data"]

@@ -74,7 +74,7 @@ def test_intervals_hold_what_was_seen(seed: int) -> None:
         assert (bounds.low <= bounds.loss).all()
         assert (bounds.loss <= bounds.high).all()
     outside = (found.difference_low > 0) | (found.difference_high < 0)
-    assert (found.disagrees == (found.told & outside)).all()
+    assert (found.disagrees == (found.sufficient & outside)).all()
 
 
 @settings(max_examples=50, deadline=None)
@@ -110,10 +110,10 @@ def test_real_calls_that_fail_behind_answered_probes_are_flagged() -> None:
     busy = np.tile(np.where(np.arange(24) // 8 == 1, 40, 2), 7)[None, :]
     all_known = np.full_like(busy, 12)
     found = compare_hours(HourlyCounts(busy, busy - busy // 10 - (busy == 2), all_known, all_known))
-    assert found.told.all()
+    assert found.sufficient.all()
     assert found.disagrees.all()
     short = compare_hours(HourlyCounts(busy[:, :72], np.zeros_like(busy[:, :72]), all_known[:, :72], all_known[:, :72]))
-    assert not short.told.any()
+    assert not short.sufficient.any()
     assert not short.disagrees.any()
 
 

@@ -11,10 +11,10 @@ from time import monotonic
 from services.core.model import Auth, Probe
 from services.core.watched_files import WatchedFiles
 
-__all__ = ["MissingSecretError", "Secrets", "credential_header", "secret_references"]
+__all__ = ["RECHECK_SECONDS", "MissingSecretError", "Secrets", "credential_header", "secret_references"]
 
-# A rotated secret is picked up within this many seconds, without a look at the disk for every probe.
-_RECHECK_SECONDS = 10.0
+RECHECK_SECONDS = 10.0
+"""A replaced secret, certificate or CA file is noticed within this time, without a look at the disk for every probe."""
 
 
 class MissingSecretError(Exception):
@@ -45,7 +45,7 @@ class Secrets:
         if watched is None:
             path = Path(name)
             watched = self._files[name] = WatchedFiles(
-                (path,), lambda: path.read_text("utf-8").rstrip("\r\n"), interval=_RECHECK_SECONDS, clock=self._clock
+                (path,), lambda: path.read_text("utf-8").rstrip("\r\n"), interval=RECHECK_SECONDS, clock=self._clock
             )
         try:
             value = watched.get()

@@ -10,13 +10,10 @@ from pathlib import Path
 from time import monotonic, time
 
 from services.core.watched_files import WatchedFiles
-from services.prober.secrets import MissingSecretError
+from services.prober.secrets import RECHECK_SECONDS, MissingSecretError
 from services.prober.tls.certificates import not_after, not_before, read_certificates
 
 __all__ = ["TlsContexts"]
-
-# A replaced certificate or key is noticed within this many seconds.
-_RECHECK_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +55,7 @@ class TlsContexts:
         if watched is None:
             paths = Path(certificate.removeprefix("file:")), Path(key.removeprefix("file:"))
             watched = self._client[alpn, certificate, key] = WatchedFiles(
-                paths, lambda: _load(_context(alpn), *paths), interval=_RECHECK_SECONDS, clock=self._clock
+                paths, lambda: _load(_context(alpn), *paths), interval=RECHECK_SECONDS, clock=self._clock
             )
         try:
             client = watched.get()

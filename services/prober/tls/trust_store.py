@@ -10,14 +10,11 @@ from time import monotonic
 import certifi
 
 from services.core.watched_files import WatchedFiles
-from services.prober.secrets import MissingSecretError
+from services.prober.secrets import RECHECK_SECONDS, MissingSecretError
 from services.prober.tls.certificates import read_certificates
 from services.prober.tls.verification import ChainVerifier
 
 __all__ = ["TrustStore"]
-
-# A replaced CA file is noticed within this many seconds.
-_RECHECK_SECONDS = 10.0
 
 
 class TrustStore:
@@ -39,7 +36,7 @@ class TrustStore:
             watched = self._files[ca] = WatchedFiles(
                 (path,),
                 lambda: ChainVerifier(read_certificates(path.read_bytes())),
-                interval=_RECHECK_SECONDS,
+                interval=RECHECK_SECONDS,
                 clock=self._clock,
             )
         try:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from time import time
 
 import pytest
 
@@ -36,7 +37,8 @@ async def test_33_every_slot_of_every_target_is_measured_once(tmp_path: Path) ->
     row = rows[0]
     assert (row.vantage, row.prober, row.register_version, row.probe_version) == ("north", "p1", "r1", "p1")
     assert {row.reason for row in rows} == {Reason.OK}
-    assert all(row.time is not None and row.slot_start <= row.time < row.slot_start + 2 for row in rows)
+    lag = time() - wall_time()  # probes have the machine's time, which passes faster than the loop's when it is busy
+    assert all(row.time is not None and row.slot_start <= row.time < row.slot_start + 2 + lag for row in rows)
 
 
 async def test_39_hung_targets_lose_no_slot_of_healthy_ones(tmp_path: Path) -> None:

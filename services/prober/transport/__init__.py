@@ -1,12 +1,11 @@
 """Fresh connections, from a host name to bytes, each phase timed."""
 
-from services.prober.transport.addresses import allowed_addresses, parse_host_port, resolve_host
+from services.prober.transport.addresses import parse_host_port, resolve_host
 from services.prober.transport.connection import FreshConnection
 from services.prober.transport.conntrack import ConntrackTable
 from services.prober.transport.dial import handshake_factory, run_connection, try_addresses
 from services.prober.transport.egress import EgressRules
 from services.prober.transport.line_protocol import LineConnection
-from services.prober.transport.os_errors import os_error_text
 from services.prober.transport.outbound import Outbound
 from services.prober.transport.shared_tasks import SharedTasks
 from services.prober.transport.trace import ProbeFailedError, ProbeTrace, run_until_deadline
@@ -20,9 +19,7 @@ __all__ = [
     "ProbeFailedError",
     "ProbeTrace",
     "SharedTasks",
-    "allowed_addresses",
     "handshake_factory",
-    "os_error_text",
     "parse_host_port",
     "resolve_host",
     "run_connection",

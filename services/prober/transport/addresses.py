@@ -13,7 +13,7 @@ from services.prober.transport.egress import EgressRules
 from services.prober.transport.outbound import Outbound
 from services.prober.transport.trace import ProbeFailedError, ProbeTrace
 
-__all__ = ["allowed_addresses", "parse_host_port", "resolve_host"]
+__all__ = ["parse_host_port", "resolve_host"]
 
 
 def parse_host_port(target: str, default_port: int | None = None) -> tuple[str, int]:
@@ -29,25 +29,19 @@ def parse_host_port(target: str, default_port: int | None = None) -> tuple[str, 
 
 
 async def resolve_host(host: str, outbound: Outbound, trace: ProbeTrace) -> list[str]:
-    """Return ``allowed_addresses`` for the trace's IP version; the trace records the time. Raises ProbeFailedError."""
+    """Return the addresses of a host, a name or an address itself, that the egress policy allows, in the order to try.
+
+    The trace has the choice of IP version, and records the time. Raises ProbeFailedError.
+    """
     if _is_address(host):
         return [_allowed_literal(host, trace.ip, outbound.egress)]
     trace.phase = Phase.RESOLVE
     start = perf_counter()
     try:
-        return await allowed_addresses(host, outbound, trace.ip)
+        addresses = await outbound.resolver.addresses(host)
     finally:
         trace.resolve = (trace.resolve or 0.0) + perf_counter() - start
-
-
-async def allowed_addresses(host: str, outbound: Outbound, ip: str = "prefer-ipv4") -> list[str]:
-    """Return the addresses of a host, a name or an address itself, that the egress policy allows, in the order to try.
-
-    ``ip`` is the definition's choice of IP version. Raises ProbeFailedError.
-    """
-    if _is_address(host):
-        return [_allowed_literal(host, ip, outbound.egress)]
-    return _allowed(_by_version(await outbound.resolver.addresses(host), ip, host), outbound.egress)
+    return _allowed(_by_version(addresses, trace.ip, host), outbound.egress)
 
 
 @lru_cache(maxsize=65536)

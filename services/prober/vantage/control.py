@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 from time import monotonic
-from urllib.parse import urlsplit
 
 from services.core.model import Probe, Tls
 from services.prober.environment import ProbeEnvironment
-from services.prober.kinds import HttpTarget, build_http_target, probe_http
-from services.prober.transport import ProbeFailedError, allowed_addresses, os_error_text
+from services.prober.kinds import build_http_target, prepare_tcp, probe_http, probe_tcp
+from services.prober.observation import Observation
 
 __all__ = ["CONTROL_SECONDS", "CONTROL_TIMEOUT", "ControlTargets"]
 
@@ -20,7 +21,8 @@ and must be published within FLUSH_SECONDS: one interval, one round, one flush a
 CONTROL_TIMEOUT = 1.0
 """Seconds that a control target has. A slower one fails its round: what it would release is UNKNOWN either way."""
 
-_DEFINITION = Probe("control", "http", tls=Tls(verify=False), redirects="none", body_limit=1 << 16)
+_HTTP = Probe("control", "http", tls=Tls(verify=False), redirects="none", body_limit=1 << 16)
+_TCP = Probe("control", "tcp")
 
 
 class ControlTargets:
@@ -30,45 +32,23 @@ class ControlTargets:
     """
 
     def __init__(self, targets: tuple[str, ...], environment: ProbeEnvironment) -> None:
-        self._environment = environment
-        self._tcp = [url for url in targets if url.lower().startswith("tcp:")]
-        self._http = {url: build_http_target(_DEFINITION, url, environment) for url in targets if url not in self._tcp}
+        self._probes: dict[str, Callable[[float], Awaitable[Observation]]] = {}
+        for url in targets:
+            if url.lower().startswith("tcp:"):
+                self._probes[url] = partial(probe_tcp, prepare_tcp(_TCP, url, {}, environment))
+            else:
+                self._probes[url] = partial(probe_http, build_http_target(_HTTP, url, environment))
 
     def __len__(self) -> int:
         """Return how many control targets there are."""
-        return len(self._http) + len(self._tcp)
+        return len(self._probes)
 
     async def check(self) -> dict[str, str]:
         """Check each once; return those that failed, with the problem. Empty means that the vantage sees."""
-        urls = [*self._http, *self._tcp]
-        problems = await asyncio.gather(
-            *(self._check_http(target) for target in self._http.values()), *(self._check_tcp(url) for url in self._tcp)
-        )
-        return {url: problem for url, problem in zip(urls, problems, strict=True) if problem}
-
-    async def _check_http(self, target: HttpTarget) -> str:
-        observation = await probe_http(target, monotonic() + CONTROL_TIMEOUT)
-        if observation.status:
-            return ""
-        failure = observation.failure
-        return failure.detail if failure else "no answer"
-
-    async def _check_tcp(self, url: str) -> str:
-        parts = urlsplit(url)
-        loop = asyncio.get_running_loop()
-        problem = "no address"
-        try:
-            async with asyncio.timeout(CONTROL_TIMEOUT):
-                for address in await allowed_addresses(parts.hostname or "", self._environment.outbound):
-                    try:
-                        transport, _ = await loop.create_connection(asyncio.Protocol, address, parts.port or 0)
-                    except OSError as error:
-                        problem = os_error_text(error)
-                    else:
-                        transport.abort()
-                        return ""
-        except TimeoutError:
-            return "no connection in time"
-        except ProbeFailedError as failed:
-            return str(failed)
-        return problem
+        deadline = monotonic() + CONTROL_TIMEOUT
+        observations = await asyncio.gather(*(probe(deadline) for probe in self._probes.values()))
+        return {
+            url: seen.failure.detail
+            for url, seen in zip(self._probes, observations, strict=True)
+            if seen.failure is not None and not seen.status
+        }

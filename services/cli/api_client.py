@@ -13,13 +13,8 @@ import grpc
 from google.protobuf.message import Message
 from grpc_status import rpc_status
 
-from peyvand.v1 import (
-    indicator_pb2,
-    indicator_service_pb2,
-    indicator_service_pb2_grpc,
-    register_service_pb2,
-    register_service_pb2_grpc,
-)
+from peyvand.v1 import indicator_pb2, indicator_service_pb2_grpc, register_service_pb2, register_service_pb2_grpc
+from peyvand.v1 import indicator_service_pb2 as messages
 from services.core.codec import to_timestamp
 from services.core.errors import ApiError, SettingsError
 
@@ -47,14 +42,12 @@ class Client:
 
     def get(self, kind: str, entity: str, window_days: int) -> indicator_pb2.Indicator:
         """Return one indicator."""
-        request = indicator_service_pb2.GetIndicatorRequest(kind=_kind(kind), id=entity, window_days=window_days)
+        request = messages.GetIndicatorRequest(kind=_kind(kind), id=entity, window_days=window_days)
         return self._call(self._indicators.GetIndicator, request).indicator
 
     def all_of(self, kind: str, window_days: int) -> Iterator[indicator_pb2.Indicator]:
         """Yield every indicator of a kind in id order."""
-        request = indicator_service_pb2.ListIndicatorsRequest(
-            kind=_kind(kind), window_days=window_days, page_size=_PAGE_SIZE
-        )
+        request = messages.ListIndicatorsRequest(kind=_kind(kind), window_days=window_days, page_size=_PAGE_SIZE)
         for page in self._pages(self._indicators.ListIndicators, request):
             yield from page.indicators
 
@@ -63,7 +56,7 @@ class Client:
     ) -> Iterator[indicator_pb2.Indicator]:
         """Yield what was published of an entity as of [since, until) in epoch seconds, oldest first."""
         span = {name: to_timestamp(moment) for name, moment in (("from", since), ("to", until)) if moment is not None}
-        request = indicator_service_pb2.GetHistoryRequest(
+        request = messages.GetHistoryRequest(
             kind=_kind(kind),
             id=entity,
             window_days=window_days,
@@ -73,18 +66,14 @@ class Client:
         for page in self._pages(self._indicators.GetHistory, request):
             yield from page.indicators
 
-    def explain(
-        self, kind: str, entity: str, window_days: int, limit: int
-    ) -> indicator_service_pb2.ExplainIndicatorResponse:
+    def explain(self, kind: str, entity: str, window_days: int, limit: int) -> messages.ExplainIndicatorResponse:
         """Return what one indicator is made of."""
-        request = indicator_service_pb2.ExplainIndicatorRequest(
-            kind=_kind(kind), id=entity, window_days=window_days, limit=limit
-        )
+        request = messages.ExplainIndicatorRequest(kind=_kind(kind), id=entity, window_days=window_days, limit=limit)
         return self._call(self._indicators.ExplainIndicator, request)
 
-    def structure(self, window_days: int) -> indicator_service_pb2.GetStructureResponse:
+    def structure(self, window_days: int) -> messages.GetStructureResponse:
         """Return which agencies reach each other, and the three bars."""
-        request = indicator_service_pb2.GetStructureRequest(window_days=window_days)
+        request = messages.GetStructureRequest(window_days=window_days)
         return self._call(self._indicators.GetStructure, request)
 
     def three_bars(self, window_days: int) -> indicator_pb2.ThreeBars | None:
@@ -96,23 +85,21 @@ class Client:
                 raise
             return None
 
-    def tabulate(self, attribute: str, window_days: int) -> indicator_service_pb2.TabulateIndicatorsResponse:
+    def tabulate(self, attribute: str, window_days: int) -> messages.TabulateIndicatorsResponse:
         """Return the index by an attribute."""
-        number = indicator_service_pb2.TabulatedAttribute.Value(f"TABULATED_ATTRIBUTE_{attribute.upper()}")
-        request = indicator_service_pb2.TabulateIndicatorsRequest(attribute=number, window_days=window_days)
+        number = messages.TabulatedAttribute.Value(f"TABULATED_ATTRIBUTE_{attribute.upper()}")
+        request = messages.TabulateIndicatorsRequest(attribute=number, window_days=window_days)
         return self._call(self._indicators.TabulateIndicators, request)
 
-    def traffic(self, window_days: int) -> indicator_service_pb2.GetTrafficResponse:
+    def traffic(self, window_days: int) -> messages.GetTrafficResponse:
         """Return what the buses carried, and what of it no link is listed for."""
-        return self._call(self._indicators.GetTraffic, indicator_service_pb2.GetTrafficRequest(window_days=window_days))
+        return self._call(self._indicators.GetTraffic, messages.GetTrafficRequest(window_days=window_days))
 
-    def links_with_findings(self, window_days: int) -> Iterator[indicator_service_pb2.LinkStatus]:
+    def links_with_findings(self, window_days: int) -> Iterator[messages.LinkStatus]:
         """Yield each link that is silent, disagreeing or unusual, once, by finding and then in id order."""
         seen: set[str] = set()
-        for finding in filter(None, indicator_service_pb2.LinkFinding.values()):
-            request = indicator_service_pb2.ListLinksRequest(
-                finding=finding, window_days=window_days, page_size=_PAGE_SIZE
-            )
+        for finding in filter(None, messages.LinkFinding.values()):
+            request = messages.ListLinksRequest(finding=finding, window_days=window_days, page_size=_PAGE_SIZE)
             for page in self._pages(self._indicators.ListLinks, request):
                 for status in page.links:
                     if status.link.id not in seen:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from peyvand.v1 import block_pb2, indicator_pb2, indicator_service_pb2, reconciliation_pb2
+from peyvand.v1 import block_pb2, indicator_pb2, reconciliation_pb2
+from peyvand.v1 import indicator_service_pb2 as messages
 from services.api.errors import InvalidRequestError, UnavailableError
 from services.api.model import ReadModel
 from services.core.blocks import BlockReader
@@ -62,13 +63,13 @@ def find_volume(block: BlockReader | None, provider: str) -> block_pb2.ExchangeV
     return next((volume for volume in volumes if volume.provider == provider and not volume.meta), None)
 
 
-def traffic_answer(model: ReadModel, window_days: int) -> indicator_service_pb2.GetTrafficResponse:
+def traffic_answer(model: ReadModel, window_days: int) -> messages.GetTrafficResponse:
     """Answer from the government's block. Raises RequestError."""
     days = model.view.window(window_days)
     block = model.blocks.get(GOVERNMENT_KEY)
     for traffic in () if block is None else block.traffic:
         if traffic.window_days == days:
-            return indicator_service_pb2.GetTrafficResponse(traffic=traffic)
+            return messages.GetTrafficResponse(traffic=traffic)
     raise UnavailableError(
         "TRAFFIC_UNPUBLISHED",
         f"exchanges of the last {days} days were not looked at yet: retry later",
@@ -76,7 +77,7 @@ def traffic_answer(model: ReadModel, window_days: int) -> indicator_service_pb2.
     )
 
 
-def structure_answer(model: ReadModel, window_days: int) -> indicator_service_pb2.GetStructureResponse:
+def structure_answer(model: ReadModel, window_days: int) -> messages.GetStructureResponse:
     """Answer from the government's block: structure and bars are of one refresh. Raises RequestError."""
     view = model.view
     days = view.window(window_days)
@@ -85,7 +86,7 @@ def structure_answer(model: ReadModel, window_days: int) -> indicator_service_pb
     for structure in model.blocks[GOVERNMENT_KEY].structures:
         if structure.window_days == days:
             bars = three_bars(view.register, structure, government)
-            return indicator_service_pb2.GetStructureResponse(structure=structure, three_bars=bars)
+            return messages.GetStructureResponse(structure=structure, three_bars=bars)
     raise UnavailableError(
         "STRUCTURE_UNPUBLISHED", f"no structure over {days} days is published yet: retry later", window_days=str(days)
     )

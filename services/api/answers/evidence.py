@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from peyvand.v1 import indicator_service_pb2, measurement_pb2, outcome_pb2
+from peyvand.v1 import indicator_service_pb2 as messages
+from peyvand.v1 import measurement_pb2, outcome_pb2
 from services.api.answers.blocks import find_volume
 from services.api.answers.link_shares import WindowEvidence
 from services.api.errors import UnavailableError
@@ -59,9 +60,7 @@ class EvidenceReader:
     def __init__(self, read: ReadValues) -> None:
         self._read = read
 
-    async def of_target(
-        self, window: WindowEvidence, target: Target, window_days: int
-    ) -> indicator_service_pb2.LinkFindings:
+    async def of_target(self, window: WindowEvidence, target: Target, window_days: int) -> messages.LinkFindings:
         """Return the evidence of a target of the register in force. Raises RequestError."""
         view = window.view
         registered = _RegisteredTarget.of(view, target)
@@ -76,7 +75,7 @@ class EvidenceReader:
                 f"the evidence of `{target.id}` cannot be read as the bus does not answer: retry",
                 id=target.id,
             ) from error
-        findings = indicator_service_pb2.LinkFindings()
+        findings = messages.LinkFindings()
         if not target.endpoint:
             _add_window(findings, window, target.id)
             _add_exchanges(findings, window, target.id, window_days)
@@ -88,16 +87,14 @@ class EvidenceReader:
         return findings
 
 
-def _add_window(findings: indicator_service_pb2.LinkFindings, window: WindowEvidence, link: str) -> None:
+def _add_window(findings: messages.LinkFindings, window: WindowEvidence, link: str) -> None:
     position = window.view.position(link)
     findings.slots = int(window.shares.slots[position])
     for stage, count in zip(STAGES, window.shares.counts[:, position].tolist(), strict=True):
         setattr(findings, stage, count)
 
 
-def _add_exchanges(
-    findings: indicator_service_pb2.LinkFindings, window: WindowEvidence, name: str, window_days: int
-) -> None:
+def _add_exchanges(findings: messages.LinkFindings, window: WindowEvidence, name: str, window_days: int) -> None:
     register = window.view.register
     link = register.links[name]
     block = window.blocks.get(consumer_key(register.consumer(link)))
@@ -110,10 +107,7 @@ def _add_exchanges(
 
 
 def _add_reasons(
-    findings: indicator_service_pb2.LinkFindings,
-    view: RegisterView,
-    registered: _RegisteredTarget,
-    blocks: Iterable[SlotBlock],
+    findings: messages.LinkFindings, view: RegisterView, registered: _RegisteredTarget, blocks: Iterable[SlotBlock]
 ) -> None:
     """Count the reasons of slots that were not OK."""
     counts, known = np.zeros(256, dtype=np.int64), 0
@@ -147,15 +141,13 @@ def _add_reasons(
             findings.reasons.add(reason=outcome_pb2.Reason.ValueType(reason), slots=count, share=count / known)
 
 
-def _add_recent(
-    findings: indicator_service_pb2.LinkFindings, block: RecentBlock, registered: _RegisteredTarget
-) -> None:
+def _add_recent(findings: messages.LinkFindings, block: RecentBlock, registered: _RegisteredTarget) -> None:
     position = block.targets.index(registered.target)
-    for rows, messages in ((block.latest, findings.latest), (block.failures, findings.failures)):
+    for rows, shown in ((block.latest, findings.latest), (block.failures, findings.failures)):
         for row in np.flatnonzero(rows.numbers[0] == position).tolist():
             vantage = block.vantages[int(rows.numbers[1, row])]
             if not registered.vantages or vantage in registered.vantages:
-                messages.append(_measurement(registered.target, vantage, rows, row))
+                shown.append(_measurement(registered.target, vantage, rows, row))
 
 
 def _measurement(target: Target, vantage: str, rows: RecentRows, row: int) -> measurement_pb2.Measurement:
@@ -178,9 +170,7 @@ def _measurement(target: Target, vantage: str, rows: RecentRows, row: int) -> me
     return message
 
 
-def _add_burns(
-    findings: indicator_service_pb2.LinkFindings, view: RegisterView, block: RecentBlock, target: Target
-) -> None:
+def _add_burns(findings: messages.LinkFindings, view: RegisterView, block: RecentBlock, target: Target) -> None:
     if target.endpoint or len(block.burn_known) != len(SPANS):
         return
     column = [block.links.index(target.id)]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from peyvand.v1 import indicator_pb2, indicator_service_pb2
+from peyvand.v1 import indicator_pb2
+from peyvand.v1 import indicator_service_pb2 as messages
 from services.api.answers.evidence import EvidenceReader
 from services.api.answers.link_shares import WindowEvidence, WindowEvidenceCache
 from services.api.answers.register_messages import link_message
@@ -25,7 +26,7 @@ class Explainer:
 
     async def answer(
         self, kind: IndicatorKind, entity: str, window_days: int, limit: int
-    ) -> indicator_service_pb2.ExplainIndicatorResponse:
+    ) -> messages.ExplainIndicatorResponse:
         """Explain a published indicator. Raises RequestError when its evidence is not published yet."""
         window = await self._windows.of_entity(kind, entity, window_days)
         view = window.view
@@ -34,7 +35,7 @@ class Explainer:
             raise _unpublished(kind, entity, window_days)
         if kind is IndicatorKind.ENDPOINT:
             # An endpoint is no set of links: its losses by stage and its evidence are the explanation.
-            return indicator_service_pb2.ExplainIndicatorResponse(
+            return messages.ExplainIndicatorResponse(
                 indicator=indicator,
                 estimate=indicator.point,
                 losses=indicator.losses,
@@ -70,19 +71,19 @@ def _unpublished(kind: IndicatorKind, entity: str, window_days: int) -> Unavaila
 
 def _message(
     register: Register, indicator: indicator_pb2.Indicator, explanation: Explanation
-) -> indicator_service_pb2.ExplainIndicatorResponse:
-    return indicator_service_pb2.ExplainIndicatorResponse(
+) -> messages.ExplainIndicatorResponse:
+    return messages.ExplainIndicatorResponse(
         indicator=indicator,
         estimate=explanation.estimate or 0.0,
         losses=losses_to_message(explanation.losses),
         providers=[
-            indicator_service_pb2.ProviderLoss(
+            messages.ProviderLoss(
                 provider=cost.provider, loss=cost.loss, losses=losses_to_message(cost.losses), links=cost.links
             )
             for cost in explanation.providers
         ],
         links=[
-            indicator_service_pb2.LinkCost(
+            messages.LinkCost(
                 link=link_message(register, register.links[cost.link]),
                 loss=cost.loss,
                 losses=losses_to_message(cost.losses),

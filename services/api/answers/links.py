@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from peyvand.v1 import indicator_service_pb2
+from peyvand.v1 import indicator_service_pb2 as messages
 from services.api.access import current_caller
 from services.api.answers.blocks import ReconciliationIndex, find_volume
 from services.api.answers.register_messages import link_message
@@ -40,7 +40,7 @@ class LinkAnswers:
         self._read = read
         self._clock = clock
 
-    def list_links(self, request: indicator_service_pb2.ListLinksRequest) -> indicator_service_pb2.ListLinksResponse:
+    def list_links(self, request: messages.ListLinksRequest) -> messages.ListLinksResponse:
         """Return one page of links in id order; an unpublished indicator is unset. Raises RequestError."""
         view, caller = self._model.view, current_caller()
         days = view.window(request.window_days)
@@ -54,17 +54,17 @@ class LinkAnswers:
                 (has_finding is None or has_finding(link)) and caller.sees(IndicatorKind.LINK, link, view.register)
             ),
         )
-        return indicator_service_pb2.ListLinksResponse(
+        return messages.ListLinksResponse(
             links=[self._status(view, view.register.links[link], days) for link in page.ids],
             next_page_token=page.next_token,
         )
 
-    async def get_link(self, request: indicator_service_pb2.GetLinkRequest) -> indicator_service_pb2.GetLinkResponse:
+    async def get_link(self, request: messages.GetLinkRequest) -> messages.GetLinkResponse:
         """Return one link, with the slots that were requested. Raises RequestError."""
         view = self._model.view
         days = view.window(request.window_days)
         link = view.register.links[view.entity(IndicatorKind.LINK, request.link)]
-        answer = indicator_service_pb2.GetLinkResponse(link=self._status(view, link, days))
+        answer = messages.GetLinkResponse(link=self._status(view, link, days))
         if request.HasField("slots_from"):
             slots = self._slots(view, request, answer.link.indicator.as_of)
             blocks = await self._read_blocks(view, link, slots)
@@ -73,17 +73,17 @@ class LinkAnswers:
             raise _bad_range("slots_to is given without slots_from")
         return answer
 
-    def _status(self, view: RegisterView, link: Link, days: int) -> indicator_service_pb2.LinkStatus:
+    def _status(self, view: RegisterView, link: Link, days: int) -> messages.LinkStatus:
         published = self._model.find(IndicatorKind.LINK, link.id, days)
         block = self._model.blocks.get(consumer_key(view.register.consumer(link)))
-        return indicator_service_pb2.LinkStatus(
+        return messages.LinkStatus(
             link=link_message(view.register, link),
             indicator=None if published is None else published.message,
             exchanges=find_volume(block, link.provider),
             reconciliation=self._reconciliations.find(link, days),
         )
 
-    def _slots(self, view: RegisterView, request: indicator_service_pb2.GetLinkRequest, as_of: Timestamp) -> range:
+    def _slots(self, view: RegisterView, request: messages.GetLinkRequest, as_of: Timestamp) -> range:
         """Return the slots that start in [slots_from, slots_to) and have started; without slots_to, those before as_of."""
         seconds = view.calendar.slot_seconds
         try:

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from peyvand.v1 import indicator_service_pb2, outcome_pb2
+from peyvand.v1 import indicator_service_pb2 as messages
+from peyvand.v1 import outcome_pb2
 from services.core.blocks import SlotBlock
 from services.core.bus import SLOTS_PER_BLOCK
 from services.core.codec import to_timestamp
@@ -29,7 +30,7 @@ def block_numbers(slots: range) -> range:
 
 def slot_messages(
     link: Link, calendar: Calendar, slots: range, blocks: Mapping[int, SlotBlock]
-) -> Iterator[indicator_service_pb2.Slot]:
+) -> Iterator[messages.Slot]:
     """Yield the link's slots in order, from ``blocks`` by their numbers."""
     required = RequiredSlots.of_link(link, calendar)
     in_force = range(max(slots.start, required.in_force.start), min(slots.stop, required.in_force.stop))
@@ -45,7 +46,7 @@ def slot_messages(
 
 def _of_block(
     link: Link, calendar: Calendar, required: RequiredSlots, slots: range, block: SlotBlock | None
-) -> Iterator[indicator_service_pb2.Slot]:
+) -> Iterator[messages.Slot]:
     vantages = () if block is None else block.vantages
     counting = counting_vantages(link.vantages, vantages)
     verdict = np.zeros(len(slots), dtype=np.uint8)
@@ -61,14 +62,14 @@ def _of_block(
         outcome[to], reason[to] = block.outcome[rows, column], block.reason[rows, column]
     judged = TargetSlots.of(np.array(slots, dtype=np.int64), required, verdict, outcome, reason, counting)
     for row, slot in enumerate(slots):
-        message = indicator_service_pb2.Slot(
+        message = messages.Slot(
             slot_start=to_timestamp(calendar.start_of(slot)),
             verdict=outcome_pb2.Outcome.ValueType(int(judged.verdict[row])),
             reason=outcome_pb2.Reason.ValueType(int(judged.reason[row])),
         )
         if slot in reported and slot >= required.live_from:
             message.vantages.extend(
-                indicator_service_pb2.VantageOutcome(
+                messages.VantageOutcome(
                     vantage=vantages[position],
                     outcome=outcome_pb2.Outcome.ValueType(int(outcome[row, position]) or Outcome.UNKNOWN),
                     reason=outcome_pb2.Reason.ValueType(int(reason[row, position]) or Reason.NO_MEASUREMENT),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from peyvand.v1 import indicator_service_pb2
+from peyvand.v1 import indicator_service_pb2 as messages
 from services.api.answers.link_shares import WindowEvidence, WindowEvidenceCache
 from services.api.errors import InvalidRequestError, UnavailableError
 from services.core.bus import GOVERNMENT_KEY
@@ -18,8 +18,8 @@ from services.indicator.index import ServiceGroup, quantile_bands, tabulate_link
 
 __all__ = ["Tabulator"]
 
-_Attribute = indicator_service_pb2.TabulatedAttribute
-_Heading = indicator_service_pb2.TabulatedGroup
+_Attribute = messages.TabulatedAttribute
+_Heading = messages.TabulatedGroup
 
 _TEXTS: Mapping[int, Callable[[Service, Agency], str]] = {
     _Attribute.TABULATED_ATTRIBUTE_CHANNEL: lambda service, _: service.channel,
@@ -38,7 +38,7 @@ class Tabulator:
     def __init__(self, windows: WindowEvidenceCache) -> None:
         self._windows = windows
 
-    async def answer(self, attribute: int, window_days: int) -> indicator_service_pb2.TabulateIndicatorsResponse:
+    async def answer(self, attribute: int, window_days: int) -> messages.TabulateIndicatorsResponse:
         """Tabulate a window of the policy. Raises RequestError: no such attribute, or nothing published yet."""
         if attribute not in _TEXTS and attribute not in _NUMBERS:
             names = ", ".join(name.rpartition("_")[2].lower() for name, number in _Attribute.items() if number)
@@ -51,7 +51,7 @@ class Tabulator:
             raise UnavailableError("INDICATOR_UNPUBLISHED", "no index is published yet: retry later")
         headings, group = _groups(window, attribute)
         rows, total = await asyncio.to_thread(_tabulate, window, group, len(headings), window_days)
-        return indicator_service_pb2.TabulateIndicatorsResponse(
+        return messages.TabulateIndicatorsResponse(
             attribute=_Attribute.ValueType(attribute),
             window_days=window_days,
             as_of=to_timestamp(government.as_of),
@@ -98,8 +98,8 @@ def _levels(window: WindowEvidence, window_days: int) -> NDArray[np.int8]:
     return np.array([published.get(service, -1) for service in window.view.arrays.services], dtype=np.int8)
 
 
-def _message(heading: _Heading, group: ServiceGroup) -> indicator_service_pb2.TabulatedGroup:
-    message = indicator_service_pb2.TabulatedGroup(
+def _message(heading: _Heading, group: ServiceGroup) -> messages.TabulatedGroup:
+    message = messages.TabulatedGroup(
         index=set_index_to_message(group.index),
         agencies=group.agencies,
         services=group.services,

@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
@@ -22,6 +22,8 @@ from services.api.rpc.status import abort, code_of
 from services.core.log import Logger
 
 __all__ = ["Answer", "Context", "RequestMetrics", "service_handlers"]
+
+T = TypeVar("T")
 
 Answer = Message | bytes
 """What a servicer's method returns: a message, or one that is serialised already."""
@@ -88,17 +90,7 @@ class _MethodRunner:
 
     def unary(self, behaviour: Callable[[Any, Context], Awaitable[Answer]]) -> Callable[[Any, Context], Awaitable[Any]]:
         async def call(request: Any, context: Context) -> Answer:
-            started = perf_counter()
-            try:
-                self._access.admit(self._method, request, context)
-                answer = await behaviour(request, context)
-            except BaseException as error:
-                await self._fail(error, context)
-                raise
-            finally:
-                self._observe(perf_counter() - started)
-            self._metrics.count(self._method, "OK")
-            return answer
+            return await self._run(request, context, lambda: behaviour(request, context))
 
         return call
 
@@ -106,20 +98,27 @@ class _MethodRunner:
         self, behaviour: Callable[[Any, Context], AsyncGenerator[Answer, None]]
     ) -> Callable[[Any, Context], Awaitable[None]]:
         async def call(request: Any, context: Context) -> None:
-            started = perf_counter()
-            try:
-                self._access.admit(self._method, request, context)
+            async def send() -> None:
                 async with aclosing(behaviour(request, context)) as answers:
                     async for answer in answers:
                         await context.write(answer)
-            except BaseException as error:
-                await self._fail(error, context)
-                raise
-            finally:
-                self._observe(perf_counter() - started)
-            self._metrics.count(self._method, "OK")
+
+            await self._run(request, context, send)
 
         return call
+
+    async def _run(self, request: Any, context: Context, work: Callable[[], Awaitable[T]]) -> T:
+        started = perf_counter()
+        try:
+            self._access.admit(self._method, request, context)
+            answer = await work()
+        except BaseException as error:
+            await self._fail(error, context)
+            raise
+        finally:
+            self._observe(perf_counter() - started)
+        self._metrics.count(self._method, "OK")
+        return answer
 
     async def _fail(self, error: BaseException, context: Context) -> None:
         if isinstance(error, asyncio.CancelledError):

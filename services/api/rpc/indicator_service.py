@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
-from peyvand.v1 import indicator_service_pb2
+from peyvand.v1 import indicator_service_pb2 as messages
 from services.api.access import PUBLIC_KINDS, current_caller, not_visible
 from services.api.answers import (
     EvidenceReader,
@@ -44,13 +44,13 @@ class IndicatorServicer:
         self._explainer = Explainer(windows, evidence)
         self._tabulator = Tabulator(windows)
 
-    async def get_indicator(self, request: indicator_service_pb2.GetIndicatorRequest, _: Context) -> bytes:
+    async def get_indicator(self, request: messages.GetIndicatorRequest, _: Context) -> bytes:
         """Return one indicator, serialised once per refresh."""
         return self._model.get(request.kind, request.id, request.window_days).answer
 
     async def list_indicators(
-        self, request: indicator_service_pb2.ListIndicatorsRequest, _: Context
-    ) -> indicator_service_pb2.ListIndicatorsResponse:
+        self, request: messages.ListIndicatorsRequest, _: Context
+    ) -> messages.ListIndicatorsResponse:
         """Return published indicators of one kind in id order, of one sector if one is given."""
         kind, view, caller = parse_kind(request.kind), self._model.view, current_caller()
         days = view.window(request.window_days)
@@ -74,14 +74,14 @@ class IndicatorServicer:
                 self._model.find(kind, entity, days) is not None and caller.sees(kind, entity, view.register)
             ),
         )
-        return indicator_service_pb2.ListIndicatorsResponse(
+        return messages.ListIndicatorsResponse(
             indicators=[self._model.get(kind, entity, days).message for entity in page.ids],
             next_page_token=page.next_token,
         )
 
     async def explain_indicator(
-        self, request: indicator_service_pb2.ExplainIndicatorRequest, _: Context
-    ) -> indicator_service_pb2.ExplainIndicatorResponse:
+        self, request: messages.ExplainIndicatorRequest, _: Context
+    ) -> messages.ExplainIndicatorResponse:
         """Return losses by stage and provider, and the visible links whose repair would raise the indicator most."""
         if request.limit > MAX_SIZE:
             raise InvalidRequestError(
@@ -100,7 +100,7 @@ class IndicatorServicer:
         return answer
 
     async def watch_indicators(
-        self, request: indicator_service_pb2.WatchIndicatorsRequest, _: Context
+        self, request: messages.WatchIndicatorsRequest, _: Context
     ) -> AsyncGenerator[bytes, None]:
         """Yield what is published now, then each indicator when it changes or is first published."""
         kind, view, caller = parse_kind(request.kind), self._model.view, current_caller()
@@ -118,39 +118,29 @@ class IndicatorServicer:
             async for published in watch.changes():
                 yield published.answer
 
-    async def list_links(
-        self, request: indicator_service_pb2.ListLinksRequest, _: Context
-    ) -> indicator_service_pb2.ListLinksResponse:
+    async def list_links(self, request: messages.ListLinksRequest, _: Context) -> messages.ListLinksResponse:
         """Return links in id order, of a consumer, provider, service and finding where given."""
         return self._links.list_links(request)
 
-    async def get_link(
-        self, request: indicator_service_pb2.GetLinkRequest, _: Context
-    ) -> indicator_service_pb2.GetLinkResponse:
+    async def get_link(self, request: messages.GetLinkRequest, _: Context) -> messages.GetLinkResponse:
         """Return one link, with the slots that were requested."""
         return await self._links.get_link(request)
 
-    async def get_history(
-        self, request: indicator_service_pb2.GetHistoryRequest, context: Context
-    ) -> indicator_service_pb2.GetHistoryResponse:
+    async def get_history(self, request: messages.GetHistoryRequest, context: Context) -> messages.GetHistoryResponse:
         """Return what was published of one entity over time, oldest first."""
         return await self._history.answer(request, context.time_remaining())
 
-    async def get_structure(
-        self, request: indicator_service_pb2.GetStructureRequest, _: Context
-    ) -> indicator_service_pb2.GetStructureResponse:
+    async def get_structure(self, request: messages.GetStructureRequest, _: Context) -> messages.GetStructureResponse:
         """Return the structure of the agencies' links, and the three bars."""
         return structure_answer(self._model, request.window_days)
 
     async def tabulate_indicators(
-        self, request: indicator_service_pb2.TabulateIndicatorsRequest, _: Context
-    ) -> indicator_service_pb2.TabulateIndicatorsResponse:
+        self, request: messages.TabulateIndicatorsRequest, _: Context
+    ) -> messages.TabulateIndicatorsResponse:
         """Return the index by an attribute of services or their agencies."""
         days = self._model.view.window(request.window_days)
         return await self._tabulator.answer(request.attribute, days)
 
-    async def get_traffic(
-        self, request: indicator_service_pb2.GetTrafficRequest, _: Context
-    ) -> indicator_service_pb2.GetTrafficResponse:
+    async def get_traffic(self, request: messages.GetTrafficRequest, _: Context) -> messages.GetTrafficResponse:
         """Return what the buses carried, and what of it no link is listed for."""
         return traffic_answer(self._model, request.window_days)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from peyvand.v1 import register_pb2, register_service_pb2
+from peyvand.v1 import register_pb2
+from peyvand.v1 import register_service_pb2 as messages
 from services.api.access import current_caller
 from services.api.answers import agency_message, evaluation_message, service_message
 from services.api.model import ReadModel
@@ -20,13 +21,11 @@ class RegisterServicer:
     def __init__(self, model: ReadModel) -> None:
         self._model = model
 
-    async def get_register(
-        self, _: register_service_pb2.GetRegisterRequest, __: Context
-    ) -> register_service_pb2.GetRegisterResponse:
+    async def get_register(self, _: messages.GetRegisterRequest, __: Context) -> messages.GetRegisterResponse:
         """Return metadata and versions of the register in force, with how much it lists."""
         view = self._model.view
         register, policy = view.register, view.register.policy
-        return register_service_pb2.GetRegisterResponse(
+        return messages.GetRegisterResponse(
             government=policy.government.id,
             name_en=policy.government.name_en,
             name_fa=policy.government.name_fa,
@@ -46,9 +45,7 @@ class RegisterServicer:
             endpoints=len(register.endpoints),
         )
 
-    async def list_agencies(
-        self, request: register_service_pb2.ListAgenciesRequest, _: Context
-    ) -> register_service_pb2.ListAgenciesResponse:
+    async def list_agencies(self, request: messages.ListAgenciesRequest, _: Context) -> messages.ListAgenciesResponse:
         """Return agencies in id order, of one sector if one is given."""
         view = self._model.view
         if request.sector:
@@ -59,14 +56,12 @@ class RegisterServicer:
             size=request.page_size,
             token=request.page_token,
         )
-        return register_service_pb2.ListAgenciesResponse(
+        return messages.ListAgenciesResponse(
             agencies=[agency_message(view.register.agencies[agency]) for agency in page.ids],
             next_page_token=page.next_token,
         )
 
-    async def list_services(
-        self, request: register_service_pb2.ListServicesRequest, _: Context
-    ) -> register_service_pb2.ListServicesResponse:
+    async def list_services(self, request: messages.ListServicesRequest, _: Context) -> messages.ListServicesResponse:
         """Return services in id order, of one agency if one is given."""
         view, caller = self._model.view, current_caller()
         if request.agency:
@@ -82,13 +77,13 @@ class RegisterServicer:
                 and caller.sees(IndicatorKind.SERVICE, service, view.register)
             ),
         )
-        return register_service_pb2.ListServicesResponse(
+        return messages.ListServicesResponse(
             services=[self._service(service) for service in page.ids], next_page_token=page.next_token
         )
 
     async def list_evaluation_rounds(
-        self, _: register_service_pb2.ListEvaluationRoundsRequest, __: Context
-    ) -> register_service_pb2.ListEvaluationRoundsResponse:
+        self, _: messages.ListEvaluationRoundsRequest, __: Context
+    ) -> messages.ListEvaluationRoundsResponse:
         """Return official rounds as announced, with the growth between them; nothing where the register lists none."""
         return evaluation_message(self._model.view.register)
 

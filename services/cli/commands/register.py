@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 import typer
 
@@ -122,13 +121,7 @@ def _compare(files: list[Path], old: Path, *, as_json: bool) -> None:
     _print_difference(compare_members(directory, load_register(old).members), as_json=as_json)
 
 
-class _Difference(Protocol):
-    def to_json(self) -> Any: ...
-
-    def lines(self) -> Iterable[str]: ...
-
-
-def _print_difference(difference: _Difference, *, as_json: bool) -> None:
+def _print_difference(difference: Any, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(difference.to_json(), ensure_ascii=False, indent=2))
     else:

@@ -11,7 +11,8 @@ from rich.console import RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from peyvand.v1 import block_pb2, indicator_service_pb2, measurement_pb2
+from peyvand.v1 import block_pb2, measurement_pb2
+from peyvand.v1 import indicator_service_pb2 as messages
 from services.cli.render.format import new_table, percent, stage_name, when
 from services.cli.render.traffic import reconciliation_lines
 from services.core.model import STAGES, Outcome, Reason
@@ -25,7 +26,7 @@ _NUMBERS = ("slots", "share", "took", "failed", "burn", "alert from")
 """Headings of columns that are right-justified."""
 
 
-def evidence_parts(evidence: indicator_service_pb2.LinkFindings, zone: tzinfo) -> Iterator[RenderableType]:
+def evidence_parts(evidence: messages.LinkFindings, zone: tzinfo) -> Iterator[RenderableType]:
     """Yield slots, reasons, latest measurements, failures, burns and exchanges, each where present; times in ``zone``."""
     if evidence.slots:
         yield _window(evidence)
@@ -48,13 +49,13 @@ def evidence_parts(evidence: indicator_service_pb2.LinkFindings, zone: tzinfo) -
         yield from reconciliation_lines(evidence.reconciliation, zone)
 
 
-def _window(evidence: indicator_service_pb2.LinkFindings) -> Text:
+def _window(evidence: messages.LinkFindings) -> Text:
     counts = {stage: int(getattr(evidence, stage)) for stage in STAGES}
     stages = ", ".join(f"{stage_name(stage)} {count}" for stage, count in counts.items() if count)
     return Text(f"{evidence.slots} slots in force, {sum(counts.values())} known: {stages or 'none'}")
 
 
-def _reasons(evidence: indicator_service_pb2.LinkFindings) -> Table:
+def _reasons(evidence: messages.LinkFindings) -> Table:
     table = _table("", "reason", "slots", "share", "")
     for count in evidence.reasons:
         bar = Text("█" * max(1, round(count.share * _REASON_CELLS)), "red")
@@ -62,7 +63,7 @@ def _reasons(evidence: indicator_service_pb2.LinkFindings) -> Table:
     return table
 
 
-def _latest(evidence: indicator_service_pb2.LinkFindings, zone: tzinfo) -> Table:
+def _latest(evidence: messages.LinkFindings, zone: tzinfo) -> Table:
     expiries = [row.certificate_expiry.seconds for row in evidence.latest if row.HasField("certificate_expiry")]
     title = "Latest measurement of each vantage"
     if expiries:
@@ -74,7 +75,7 @@ def _latest(evidence: indicator_service_pb2.LinkFindings, zone: tzinfo) -> Table
     return table
 
 
-def _failures(evidence: indicator_service_pb2.LinkFindings, zone: tzinfo) -> Table:
+def _failures(evidence: messages.LinkFindings, zone: tzinfo) -> Table:
     table = _table("Last failures", "probed", "vantage", "why")
     for row in evidence.failures:
         took = _took(row)
@@ -85,7 +86,7 @@ def _failures(evidence: indicator_service_pb2.LinkFindings, zone: tzinfo) -> Tab
     return table
 
 
-def _burns(evidence: indicator_service_pb2.LinkFindings) -> Table:
+def _burns(evidence: messages.LinkFindings) -> Table:
     table = _table("Error budget", "span", "failed", "burn", "alert from", "")
     for burn in evidence.burns:
         state = Text("burning", "bold red") if burn.burning else Text("")

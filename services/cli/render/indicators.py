@@ -9,7 +9,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from peyvand.v1 import indicator_pb2, indicator_service_pb2
+from peyvand.v1 import indicator_pb2
+from peyvand.v1 import indicator_service_pb2 as messages
 from services.cli.render.evidence import evidence_parts
 from services.cli.render.format import (
     bounds,
@@ -90,7 +91,7 @@ def provenance(indicator: indicator_pb2.Indicator, zone: tzinfo) -> Text:
     )
 
 
-def explanation(answer: indicator_service_pb2.ExplainIndicatorResponse, zone: tzinfo) -> Group:
+def explanation(answer: messages.ExplainIndicatorResponse, zone: tzinfo) -> Group:
     """Return losses by stage, the providers at which most is lost, and the links that would raise it most."""
     parts: list[RenderableType] = [_headline(answer.indicator), _waterfall(answer)]
     single = answer.HasField("findings")  # one link is its only provider's and its costliest
@@ -114,7 +115,7 @@ def _headline(indicator: indicator_pb2.Indicator) -> Text:
     )
 
 
-def _waterfall(answer: indicator_service_pb2.ExplainIndicatorResponse) -> Table:
+def _waterfall(answer: messages.ExplainIndicatorResponse) -> Table:
     table = new_table("Where inquiries are lost", word("stage"), number("lost"), number("left"), word(), gap=1)
     lost = [float(getattr(answer.losses, stage)) for stage in LOSS_STAGES]
     left = answer.estimate + sum(lost)
@@ -131,7 +132,7 @@ def _bar(start: float, length: float, style: str) -> Text:
     return Text(" " * before) + Text("█" * (end - before), style)
 
 
-def _providers(answer: indicator_service_pb2.ExplainIndicatorResponse) -> Table:
+def _providers(answer: messages.ExplainIndicatorResponse) -> Table:
     numbers = map(number, ("lost", "mostly", "links"))
     table = new_table("Providers at which most is lost", text("provider"), *numbers, gap=1)
     for loss in answer.providers:
@@ -139,7 +140,7 @@ def _providers(answer: indicator_service_pb2.ExplainIndicatorResponse) -> Table:
     return table
 
 
-def _links(answer: indicator_service_pb2.ExplainIndicatorResponse) -> Table:
+def _links(answer: messages.ExplainIndicatorResponse) -> Table:
     numbers = map(number, ("gain", "lost", "mostly", "if fixed"))
     table = new_table("Costliest links", text("link, and who needs what of whom"), *numbers, gap=1)
     for cost in answer.links:

@@ -13,7 +13,8 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from peyvand.v1 import indicator_pb2, register_pb2, register_service_pb2
+from peyvand.v1 import indicator_pb2, register_pb2
+from peyvand.v1 import register_service_pb2 as messages
 from services.cli.render.format import number, percent, share_range, text, word
 
 __all__ = ["rounds_answer", "three_bars_table"]
@@ -24,9 +25,7 @@ _ISOLATE, _POP = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
 _DISCLAIMER = "Scores are quoted as announced; no weighting is known or claimed to reproduce them."
 
 
-def rounds_answer(
-    answer: register_service_pb2.ListEvaluationRoundsResponse, three_bars: indicator_pb2.ThreeBars | None
-) -> Group:
+def rounds_answer(answer: messages.ListEvaluationRoundsResponse, three_bars: indicator_pb2.ThreeBars | None) -> Group:
     """Return scores per round, growth between rounds, what each round announced, and the three bars."""
     bars = [] if three_bars is None else [three_bars_table(three_bars)]
     if not answer.rounds:
@@ -37,7 +36,7 @@ def rounds_answer(
     return Group(*parts, Text(_DISCLAIMER, "dim"), *bars)
 
 
-def _scores(answer: register_service_pb2.ListEvaluationRoundsResponse) -> Table:
+def _scores(answer: messages.ListEvaluationRoundsResponse) -> Table:
     rounds = answer.rounds
     title = f"Official rounds ({answer.country}), percent"
     headings = (f"round {each.round}" + (f"\n{each.held}" if each.held else "") for each in rounds)
@@ -60,7 +59,7 @@ def _number(each: register_pb2.EvaluationRound, name: str, form: str, otherwise:
     return form.format(getattr(each, name)) if present else otherwise
 
 
-def _growth(answer: register_service_pb2.ListEvaluationRoundsResponse) -> RenderableType:
+def _growth(answer: messages.ListEvaluationRoundsResponse) -> RenderableType:
     if not answer.growth:
         return Text("No two rounds state the same score, so no growth between them can be computed.", "dim")
     names = {dimension.id: dimension.name_en or dimension.id for dimension in answer.dimensions}

@@ -10,7 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from peyvand.v1 import indicator_pb2, indicator_service_pb2
+from peyvand.v1 import indicator_pb2
+from peyvand.v1 import indicator_service_pb2 as messages
 from services.cli.render.format import new_table, number, percent, share_range, text, window, word
 from services.cli.render.rounds import three_bars_table
 
@@ -20,7 +21,7 @@ _MAX_ROWS = 10
 _NONE = "-"
 
 
-def structure_answer(answer: indicator_service_pb2.GetStructureResponse, zone: tzinfo) -> Group:
+def structure_answer(answer: messages.GetStructureResponse, zone: tzinfo) -> Group:
     """Return the structure, and the three bars below it."""
     return Group(structure_tables(answer.structure, zone), three_bars_table(answer.three_bars))
 
@@ -100,7 +101,7 @@ def _providers(roles: Iterable[indicator_pb2.ProviderRole], of: int) -> Table:
     return table
 
 
-def tabulation_table(answer: indicator_service_pb2.TabulateIndicatorsResponse, attribute: str, zone: tzinfo) -> Group:
+def tabulation_table(answer: messages.TabulateIndicatorsResponse, attribute: str, zone: tzinfo) -> Group:
     """Return a row per group, and one of all: index with bounds, sizes, inquiries per service, how many still on paper.
 
     Times are in ``zone``, the policy's timezone.
@@ -116,7 +117,7 @@ def tabulation_table(answer: indicator_service_pb2.TabulateIndicatorsResponse, a
     return Group(table, Text(), Text(f"{window(answer.window_days, answer.as_of, zone)} · {why}", "dim"))
 
 
-def _group(group: indicator_service_pb2.TabulatedGroup) -> tuple[str, ...]:
+def _group(group: messages.TabulatedGroup) -> tuple[str, ...]:
     index = group.index
     return (
         _index(index) if index.links else "n/a",
@@ -130,7 +131,7 @@ def _group(group: indicator_service_pb2.TabulatedGroup) -> tuple[str, ...]:
     )
 
 
-def _name(group: indicator_service_pb2.TabulatedGroup) -> str:
+def _name(group: messages.TabulatedGroup) -> str:
     if not group.HasField("lowest"):
         return group.value or "not stated"
     return f"{group.lowest:g}" if group.lowest == group.highest else f"{group.lowest:g} to {group.highest:g}"

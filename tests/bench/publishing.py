@@ -27,7 +27,7 @@ from services.indicator.index.index import compute_indicators
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.structure.network import AgencyNetwork
 from services.indicator.structure.structure import structure_by_window
-from services.register.bus.publish import fetch_register, publish_register
+from services.register.bus.publish import follow_register, publish_register
 from services.register.versions.rows import with_versions
 from services.scorer.exchanges.reconciler import ReconciliationReport
 from services.scorer.index.members import agency_members
@@ -154,7 +154,7 @@ async def _register_published(register: Register) -> list[str]:
         await publish_register(bus, register, now=time.time())
         put = meter.spent()
         state = await bus._stream_info(kv_stream(REGISTER_BUCKET), {})
-        assert await fetch_register(bus) is not None
+        await anext(follow_register(bus))
         got = meter.spent()
     return [
         f"  the register put: {put}; {state['state']['messages']:,} values, {state['state']['bytes'] / 2**20:,.1f} MiB",

@@ -96,8 +96,7 @@ def permissions(vantage: str, bus: str) -> Mapping[str, Permissions]:
             (register_changes, measurement_subject("*", "*"), exchange_subject("*", "*")),
         ),
         "api": Permissions(
-            _get(register, indicator, INDICATORS),
-            (register_changes, kv_subject(INDICATOR_BUCKET, ">")),
+            _get(register, indicator, INDICATORS), (register_changes, kv_subject(INDICATOR_BUCKET, ">"))
         ),
         "dump": Permissions((*_get(*streams, INDICATORS), *_info(*streams, INDICATORS))),
     }

@@ -7,16 +7,7 @@ from dataclasses import dataclass
 
 from peyvand.v1 import block_pb2, indicator_pb2, reconciliation_pb2
 from services.core.codec.units import copied_fields, message_to_json, to_timestamp
-from services.core.model import (
-    Estimate,
-    ProviderRole,
-    Reconciliation,
-    SetIndex,
-    Structure,
-    Traffic,
-    Undeclared,
-    Volume,
-)
+from services.core.model import Estimate, ProviderRole, Reconciliation, SetIndex, Structure, Traffic, Undeclared, Volume
 
 __all__ = [
     "ExchangeVolume",

@@ -18,9 +18,7 @@ _plain_fields = copied_fields(ExchangeSummary, "slot_start", "duration_buckets")
 
 def _message(row: ExchangeSummary) -> exchange_pb2.ExchangeSummary:
     return exchange_pb2.ExchangeSummary(
-        slot_start=to_timestamp(row.slot_start),
-        duration_buckets=row.duration_buckets,
-        **_plain_fields(row),
+        slot_start=to_timestamp(row.slot_start), duration_buckets=row.duration_buckets, **_plain_fields(row)
     )
 
 
@@ -30,11 +28,7 @@ def _row(message: exchange_pb2.ExchangeSummary) -> ExchangeSummary:
         raise ValueError(f"duration_buckets has {len(buckets)} entries instead of {DURATION_BUCKETS}")
     if not message.HasField("slot_start"):
         raise ValueError("slot_start is missing")
-    return ExchangeSummary(
-        slot_start=message.slot_start.seconds,
-        duration_buckets=buckets,
-        **_plain_fields(message),
-    )
+    return ExchangeSummary(slot_start=message.slot_start.seconds, duration_buckets=buckets, **_plain_fields(message))
 
 
 def encode_summaries(bus: str, register_version: str, rows: Sequence[ExchangeSummary]) -> bytes:

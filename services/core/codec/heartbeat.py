@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from google.protobuf.message import DecodeError
 
 from peyvand.v1 import heartbeat_pb2
-from services.core.codec.units import from_timestamp, to_timestamp
+from services.core.codec.units import copied_fields, from_timestamp, to_timestamp
 
 __all__ = ["Heartbeat", "decode_heartbeat", "encode_heartbeat"]
 
@@ -30,18 +30,16 @@ class Heartbeat:
     share_from: int | None = None
 
 
+_plain_fields = copied_fields(Heartbeat, "time", "started", "share_from")
+
+
 def encode_heartbeat(heartbeat: Heartbeat) -> bytes:
     """Encode a Heartbeat."""
     return heartbeat_pb2.Heartbeat(
-        vantage=heartbeat.vantage,
-        prober=heartbeat.prober,
         time=to_timestamp(heartbeat.time),
         started=to_timestamp(heartbeat.started),
-        register_version=heartbeat.register_version,
-        probe_version=heartbeat.probe_version,
-        targets=heartbeat.targets,
-        leaving=heartbeat.leaving,
         share_from=None if heartbeat.share_from is None else to_timestamp(heartbeat.share_from),
+        **_plain_fields(heartbeat),
     ).SerializeToString()
 
 
@@ -52,13 +50,8 @@ def decode_heartbeat(payload: bytes) -> Heartbeat:
     except DecodeError as error:
         raise ValueError("not a Heartbeat") from error
     return Heartbeat(
-        message.vantage,
-        message.prober,
-        from_timestamp(message.time),
-        from_timestamp(message.started),
-        message.register_version,
-        message.probe_version,
-        message.targets,
-        message.leaving,
-        message.share_from.seconds if message.HasField("share_from") else None,
+        time=from_timestamp(message.time),
+        started=from_timestamp(message.started),
+        share_from=message.share_from.seconds if message.HasField("share_from") else None,
+        **_plain_fields(message),
     )

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from peyvand.v1 import indicator_pb2
 from services.core.codec.units import copied_fields, message_to_json, to_timestamp
-from services.core.model import (
-    Indicator,
-    Losses,
-    RankSensitivity,
-    Sensitivity,
-    SwitchIndex,
-)
+from services.core.model import Indicator, Losses, RankSensitivity, Sensitivity, SwitchIndex
 
 __all__ = ["indicator_to_json", "indicator_to_message", "losses_to_message", "sensitivity_to_json"]
 

@@ -7,14 +7,9 @@ from dataclasses import dataclass
 from google.protobuf.message import DecodeError
 
 from peyvand.v1 import register_pb2
-from services.core.codec.units import from_timestamp, to_timestamp
+from services.core.codec.units import copied_fields, from_timestamp, to_timestamp
 
-__all__ = [
-    "RegisterChunk",
-    "RegisterManifest",
-    "decode_manifest",
-    "encode_manifest",
-]
+__all__ = ["RegisterChunk", "RegisterManifest", "decode_manifest", "encode_manifest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +33,16 @@ class RegisterManifest:
     digest: str
 
 
+_chunk_fields = copied_fields(RegisterChunk)
+
+
 def encode_manifest(manifest: RegisterManifest) -> bytes:
     """Encode a RegisterManifest."""
     return register_pb2.RegisterManifest(
         register_version=manifest.register_version,
         probe_version=manifest.probe_version,
         published=to_timestamp(manifest.published),
-        chunks=[
-            register_pb2.RegisterChunk(agency=chunk.agency, key=chunk.key, sha256=chunk.sha256, bytes=chunk.bytes)
-            for chunk in manifest.chunks
-        ],
+        chunks=[register_pb2.RegisterChunk(**_chunk_fields(chunk)) for chunk in manifest.chunks],
         digest=manifest.digest,
     ).SerializeToString()
 
@@ -62,6 +57,6 @@ def decode_manifest(payload: bytes) -> RegisterManifest:
         message.register_version,
         message.probe_version,
         from_timestamp(message.published),
-        tuple(RegisterChunk(chunk.agency, chunk.key, chunk.sha256, chunk.bytes) for chunk in message.chunks),
+        tuple(RegisterChunk(**_chunk_fields(chunk)) for chunk in message.chunks),
         message.digest,
     )

@@ -308,10 +308,7 @@ _ROWS = (
             "2/link with exchanges, up to 10^3",
         ),
     ),
-    *_rows_of(
-        "sandbox",
-        _counter("peyvand_sandbox_answers_total", "Answers sent, by what was sent", ("sent",), "7"),
-    ),
+    *_rows_of("sandbox", _counter("peyvand_sandbox_answers_total", "Answers sent, by what was sent", ("sent",), "7")),
 )
 
 

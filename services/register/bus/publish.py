@@ -24,7 +24,6 @@ __all__ = [
     "CURRENT_KEY",
     "PREVIOUS_KEY",
     "UnverifiedError",
-    "fetch_register",
     "follow_register",
     "publish_register",
     "republish_if_lost",
@@ -74,25 +73,6 @@ async def republish_if_lost(bus: Bus, register: Register, *, now: float) -> bool
     if current is not None and (current.register_version, current.probe_version) != versions:
         return False
     return await publish_register(bus, register, now=now)
-
-
-async def fetch_register(bus: Bus) -> Register | None:
-    """Return the register in force, verified; None when none was ever published.
-
-    UnverifiedError (a BusError) when a chunk is missing or a hash is wrong.
-    """
-    payload = await bus.kv_get(REGISTER_BUCKET, CURRENT_KEY)
-    while payload is not None:
-        try:
-            manifest = _verified(payload)
-            return await _assemble(manifest, [await _read_chunk(bus, chunk) for chunk in manifest.chunks])
-        except UnverifiedError:
-            # Two publications since may have removed the chunks; then there is a newer manifest to read.
-            newer = await bus.kv_get(REGISTER_BUCKET, CURRENT_KEY)
-            if newer == payload:
-                raise
-            payload = newer
-    return None
 
 
 async def follow_register(bus: Bus) -> AsyncIterator[Register]:

@@ -82,11 +82,7 @@ def read_directory(directory: Path) -> LoadedRegister:
 
 
 def _assemble(
-    directory: Path,
-    faults: FaultList,
-    policy: PolicyReading,
-    probes: ProbeDefinitions,
-    tables: Mapping[str, CsvTable],
+    directory: Path, faults: FaultList, policy: PolicyReading, probes: ProbeDefinitions, tables: Mapping[str, CsvTable]
 ) -> Register:
     agency_ids = tables["agencies"].ids
     services = _by_id(read_service(row, agency_ids) for row in tables["services"].rows)

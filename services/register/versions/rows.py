@@ -41,16 +41,7 @@ T = TypeVar("T")
 Rows = dict[str, list[dict[str, Any]]]
 """Section name → its rows."""
 
-_DENOMINATOR = (
-    "id",
-    "service",
-    "provider",
-    "data_item",
-    "required_from",
-    "required_until",
-    "live_from",
-    "weight",
-)
+_DENOMINATOR = ("id", "service", "provider", "data_item", "required_from", "required_until", "live_from", "weight")
 
 _STRICT = ConfigDict(extra="forbid")  # a key of a later version must not be ignored
 _SECTIONS: Mapping[str, TypeAdapter[Any]] = {

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -24,7 +25,6 @@ from services.core.settings import load_settings
 from services.register.bus.publish import (
     CURRENT_KEY,
     UnverifiedError,
-    fetch_register,
     follow_register,
     publish_register,
     republish_if_lost,
@@ -41,13 +41,19 @@ def _followed(reader: Any, *more: Any) -> AsyncGenerator[Register, None]:
     return cast(AsyncGenerator[Register, None], follow_register(reader, *more))
 
 
+async def _in_force(bus: Any) -> Register:
+    """The register that a new follower gets."""
+    async with aclosing(_followed(bus)) as versions:
+        return await anext(versions)
+
+
 async def test_what_is_published_is_fetched(nats: Any, tmp_path: Path) -> None:
     """A prober reads exactly what was published; the same register again is already in force; nothing before is nothing."""
     register = load_register(write_register(tmp_path / "register"))
     async with nats.connect("register") as writer, nats.connect("prober") as reader:
-        assert await fetch_register(reader) is None
+        assert await reader.kv_get(REGISTER_BUCKET, CURRENT_KEY) is None
         assert await publish_register(writer, register, now=1_700_000_000.0)
-        assert await fetch_register(reader) == register
+        assert await _in_force(reader) == register
         assert not await publish_register(writer, register, now=1_700_000_001.0)
         payload = await reader.kv_get(REGISTER_BUCKET, CURRENT_KEY)
         assert decode_manifest(payload).published == 1_700_000_000.0
@@ -66,23 +72,24 @@ async def test_chunks_are_kept_for_two_versions(nats: Any, tmp_path: Path) -> No
             keys.append({chunk.key for chunk in decode_manifest(await bus.kv_get(REGISTER_BUCKET, CURRENT_KEY)).chunks})
         assert set(await bus.kv_all(REGISTER_BUCKET, "chunk.>")) == keys[1] | keys[2]
         assert keys[0] - keys[1] - keys[2]
-        assert await fetch_register(bus) == versions[2]
+        assert await _in_force(bus) == versions[2]
 
 
-async def test_a_wrong_chunk_is_refused(nats: Any, tmp_path: Path) -> None:
+async def test_a_wrong_chunk_is_refused(nats: Any, tmp_path: Path, monkeypatch: Any) -> None:
     """A chunk whose content is not what its key promises, or is gone, is refused; publishing again mends it."""
+    monkeypatch.setattr("services.register.bus.publish._ATTEMPTS", 1)
     async with nats.connect("register") as bus:
         await publish_register(bus, load_register(write_register(tmp_path)), now=0.0)
         chunk = decode_manifest(await bus.kv_get(REGISTER_BUCKET, CURRENT_KEY)).chunks[1]
         await bus.kv_put(REGISTER_BUCKET, chunk.key, b"{}")
         with pytest.raises(BusError, match=f"{chunk.key} of the register in force has another hash"):
-            await fetch_register(bus)
+            await _in_force(bus)
         await bus.kv_delete(REGISTER_BUCKET, chunk.key)
         with pytest.raises(BusError, match=f"the register in force lacks {chunk.key}"):
-            await fetch_register(bus)
+            await _in_force(bus)
         register = load_register(tmp_path)
         assert await publish_register(bus, register, now=1.0)
-        assert await fetch_register(bus) == register
+        assert await _in_force(bus) == register
 
 
 async def test_a_wrong_manifest_is_refused(nats: Any, tmp_path: Path) -> None:
@@ -93,10 +100,10 @@ async def test_a_wrong_manifest_is_refused(nats: Any, tmp_path: Path) -> None:
         shorter = replace(manifest, chunks=manifest.chunks[:-1])
         await bus.kv_put(REGISTER_BUCKET, CURRENT_KEY, encode_manifest(shorter))
         with pytest.raises(UnverifiedError, match="the manifest of the register in force has another hash"):
-            await fetch_register(bus)
+            await _in_force(bus)
         await bus.kv_put(REGISTER_BUCKET, CURRENT_KEY, b"\xff\xff")
         with pytest.raises(UnverifiedError, match="cannot be read"):
-            await fetch_register(bus)
+            await _in_force(bus)
 
 
 async def test_followers_get_each_version(nats: Any, tmp_path: Path) -> None:
@@ -222,7 +229,7 @@ async def test_the_watching_command(nats: Any, tmp_path: Path) -> None:
             write_register(directory, links_csv=(",0.99,2", ",1.99,-2"))
             await eventually(lambda: b"weight: `-2` is negative" in errors.read_bytes(), "the refusal")
             assert b"slo: `1.99` is not between 0 and 1" in errors.read_bytes()
-            assert await fetch_register(bus) == in_force
+            assert await _in_force(bus) == in_force
             write_register(directory)
             assert (await anext(versions)).links["deed-tax"].weight == 2.0
             await versions.aclose()
@@ -264,7 +271,7 @@ async def test_another_register_in_force_is_left_there(nats: Any, tmp_path: Path
             REGISTER_BUCKET, decode_manifest(await bus.kv_get(REGISTER_BUCKET, CURRENT_KEY)).chunks[0].key
         )
         assert await republish_if_lost(bus, ours, now=2.0)
-        assert await fetch_register(bus) == ours
+        assert await _in_force(bus) == ours
         await publish_register(bus, other, now=3.0)
         assert not await republish_if_lost(bus, ours, now=4.0)
-        assert await fetch_register(bus) == other
+        assert await _in_force(bus) == other

@@ -24,10 +24,10 @@ def metrics_page(table: Mapping[str, Metric]) -> str:
         "",
         _MADE.format(source="metrics/table.py"),
         "",
-        "Every component serves these on /metrics, beside /health; [settings](settings.md) say where. Counters exist from",
-        "the start, at zero; gauges are absent until their value is known. *Series* says how many of them one process",
+        "Every component serves these on /metrics, beside /health; at the address in the [settings](settings.md). Counters exist from",
+        "the start, at zero; gauges are absent until their value is known. *Series* is how many of them one process",
         "exposes; those per target are exposed by probers with fewer than 2,000 targets, and by others of up to 1,000",
-        "targets whose certificate has expired or does within 30 days. *Unit* says what a value is in: a ratio is of 1, a",
+        "targets whose certificate has expired or does within 30 days. *Unit* is the unit of a value: a ratio is of 1, a",
         "flag is 0 or 1, a count is of what the meaning names; histograms count by seconds.",
     ]
     for component in dict.fromkeys(row.component for row in table.values()):
@@ -64,7 +64,7 @@ def settings_page() -> str:
         *_table(("name", "for", "flag", "variable", "default", "meaning")),
         *_settings_rows(),
         "",
-        "`metrics` is on loopback unless told otherwise, at a port of its own for every component:",
+        "By default, `metrics` is on loopback, at another port for each component:",
         *_table(("component", "default")),
         *(_row(component, f"127.0.0.1:{port}") for component, port in METRICS_PORTS.items()),
         "",

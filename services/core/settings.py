@@ -20,7 +20,7 @@ from services.core.errors import SettingsError
 __all__ = ["METRICS_PORTS", "Settings", "environment_variable", "load_settings"]
 
 METRICS_PORTS = {"prober": 7421, "scorer": 7422, "collector": 7423, "api": 7424, "sandbox": 7426}
-"""Where each component serves /metrics and /health unless told otherwise, on loopback."""
+"""The default port of each component for /metrics and /health, on loopback."""
 
 _DATA = Path("peyvand-data")
 _PREFIX = "PEYVAND_"
@@ -39,7 +39,7 @@ class Settings:
 
     nats: str = _setting("nats://127.0.0.1:7412", "URL of the message bus, several by commas; tls:// encrypts")
     nats_ca: str = _setting("", "PEM file of authorities for the bus's certificate, in place of the system's")
-    nats_certificate: str = _setting("", "PEM file of a certificate to show to the bus, where it asks for one")
+    nats_certificate: str = _setting("", "PEM file of a client certificate, for a bus that requires one")
     nats_key: str = _setting("", "PEM file of that certificate's key")
     credentials: Path = _setting(_DATA / "credentials", "folder of the roles' nkey seeds")  # noqa: RUF009  # a path is immutable
     data: Path = _setting(_DATA, "folder of this component's state")  # noqa: RUF009  # likewise

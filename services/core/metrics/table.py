@@ -65,7 +65,7 @@ def _rows_of(component: str, *rows: Metric) -> Iterator[Metric]:
 _ROWS = (
     *_rows_of(
         EVERY,
-        _gauge("peyvand_serving", "1 while /health says SERVING, 0 while it says NOT_SERVING", unit="flag"),
+        _gauge("peyvand_serving", "1 while /health is SERVING, 0 while it is NOT_SERVING", unit="flag"),
         _gauge("peyvand_bus_connected", "1 while the message bus answers; absent before it first does", unit="flag"),
     ),
     *_rows_of(
@@ -222,7 +222,7 @@ _ROWS = (
         ),
         _gauge(
             "peyvand_exchange_source_up",
-            "1 when a source gave what it was last asked for",
+            "1 when the last request to a source succeeded",
             ("source",),
             "1/source",
             unit="flag",
@@ -268,7 +268,7 @@ _ROWS = (
         ),
         _gauge(
             "peyvand_three_bars",
-            "Integration as the latest official round says, as the register declares it, and as measured",
+            "Integration according to the latest official round, to the register, and to measurements",
             ("bar", "window"),
             "3/window",
             unit="ratio",

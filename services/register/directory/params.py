@@ -75,7 +75,7 @@ def _faults(
     row = replace(row, faults=FaultList())
     missing = sorted(names - record.keys())
     for name in missing:
-        row.fault("params", f"`{name}` is missing, which the target or probe asks for by `${{{name}}}`")
+        row.fault("params", f"`{name}` is missing, but the target or probe contains `${{{name}}}`")
     if not missing:
         _check_filled(row, definition, record, target)
     return row.faults

@@ -37,7 +37,7 @@ class MembersDiff:
         yield from (f"  - {member.id}: {member.agency}" for member in self.removed)
         if self.not_compared:
             instances = ", ".join(sorted({_instance(member.id) for member in self.not_compared}))
-            yield f"not compared: {len(self.not_compared)} rows of {instances}, of which no clients are listed"
+            yield f"not compared: {len(self.not_compared)} rows of {instances}, whose clients are not listed"
 
 
 def compare_members(directory: XRoadDirectory, members: Sequence[Member]) -> MembersDiff:

@@ -158,7 +158,9 @@ def _unusable(url: str) -> str:
     if not url:
         return "has no URL: a service without an endpoint"
     if parameters := re.findall(r"\{([^}]*)\}", url):
-        return f"its URL asks for {', '.join(parameters)}, which the catalogue does not give: a service without an endpoint"
+        return (
+            f"its URL needs {', '.join(parameters)}, which the catalogue does not give: a service without an endpoint"
+        )
     try:
         read_http_url(url)
     except ValueError as error:

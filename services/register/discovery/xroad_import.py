@@ -152,15 +152,18 @@ def _unknown(directory: XRoadDirectory, file: str) -> Iterator[Omission]:
         ("sectors", "X-Road knows member classes alone: review sector in agencies.csv"),
         ("services", "what agencies offer to people is not listed: write services.csv"),
         ("links", "what the law requires is not listed: write links.csv"),
-        ("control targets", f"policy.yaml names {_CONTROL}, which answers nobody: name what your network must reach"),
+        (
+            "control targets",
+            f"policy.yaml names {_CONTROL}, which never answers: name addresses that your network must reach",
+        ),
     )
     for what, reason in missing:
         yield Omission(file, 0, what, reason)
     if directory.offers:
         yield Omission(
-            file, 0, "xroad_services.csv", "says who offers what and who may call it: start links.csv from it"
+            file, 0, "xroad_services.csv", "lists services and their permitted clients: start links.csv from it"
         )
     else:
         yield Omission(file, 0, "X-Road services", "none are listed: add answers of listMethods and allowedMethods")
     if directory.servers:
-        yield Omission(file, 0, "sources.yaml", "names the servers; who asks, and through which URL, is for you to say")
+        yield Omission(file, 0, "sources.yaml", "names the servers: add the client that asks them, and its URL")

@@ -52,7 +52,7 @@ def check_call(probe: Probe, mapping: YamlMapping) -> None:
     if probe.kind != "grpc":
         return
     if probe.call and probe.service:
-        mapping.fault("service", "is for the health check: with `call` it is not asked for")
+        mapping.fault("service", "is for the health check: it is not used with `call`")
     for key in ("body", "descriptors"):
         if key in mapping and "call" not in mapping:
             mapping.fault(key, "is for a `call`: the health check needs none")

@@ -70,7 +70,7 @@ def _check_order(steps: Sequence[Step], items: Sequence[YamlMapping]) -> None:
         for variable in sorted(placeholders_of((step.target, *template_texts(step.probe))) - before):
             later = next((other.probe.name for other in steps[number:] if variable in other.capture), None)
             if later is not None:
-                reason = f"step `{step.probe.name}` asks for `{variable}` before step `{later}` has captured it"
+                reason = f"step `{step.probe.name}` uses `{variable}` before step `{later}` has captured it"
                 item.faults.add(item.location, reason)
 
 

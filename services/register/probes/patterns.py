@@ -60,7 +60,7 @@ def _check_words(text: str, namespaces: Mapping[str, str]) -> None:
     """Check functions, variables and prefixes: a trial run does not evaluate all of them, for example after `and`."""
     bare = _QUOTED.sub("''", text)
     if "$" in bare:
-        raise ValueError(f"`{text}` is not XPath that can be run: it asks for a variable")
+        raise ValueError(f"`{text}` is not XPath that can be run: it uses a variable")
     for name in _CALLED.findall(bare):
         if not _CALLABLE.fullmatch(name):
             raise ValueError(f"`{text}` is not XPath 1.0: it has no function `{name}`")

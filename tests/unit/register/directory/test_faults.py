@@ -79,7 +79,7 @@ j,title-deed,tax-office,x,2026-01-01,2026-03-01,,,,,,,,,NaN
         "links.csv:5:65: slo: `1` is not between 0 and 1",
         "links.csv:5:67: weight: `-2` is negative",
         "links.csv:6:61: params: not JSON we can use: a key is there twice",
-        "links.csv:7:61: params: `code` is missing, which the target or probe asks for by `${code}`",
+        "links.csv:7:61: params: `code` is missing, but the target or probe contains `${code}`",
         "links.csv:8:54: params: `national_id` is not a text, a number, true or false",
         "links.csv:9:41: target: a `$` must begin `${name}`: write `$$` for a dollar",
         "links.csv:9:52: params: is neither a JSON object nor a list of them",

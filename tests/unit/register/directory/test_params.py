@@ -66,6 +66,6 @@ def test_faults_name_the_record(tmp_path: Path) -> None:
     records = [{"who": "a", "host": "h"}, {"who": "a\nb", "host": "h"}, {"host": "h"}]
     assert _faults(tmp_path, records) == [
         "record 2: params: they put a line break into a line to send",
-        "record 3: params: `who` is missing, which the target or probe asks for by `${who}`",
+        "record 3: params: `who` is missing, but the target or probe contains `${who}`",
     ]
     assert len(_faults(tmp_path, records[:1] * 2, "http://${host}/")) == 1

@@ -49,9 +49,9 @@ def test_what_is_left_out_is_listed_with_its_line(catalogue: Path) -> None:
     reasons = [str(item).removeprefix(f"{catalogue.parent}/") for item in found.left_out]
     assert sum("has no URL" in reason for reason in reasons) == 11
     assert sum("shares its URL with 29 others" in reason for reason in reasons) == 30
-    assert [reason for reason in reasons if "its URL asks for" in reason] == [
-        "uk_api_catalogue.csv:116: Official Copy Document Availability V2: its URL asks for title_number, which the catalogue does not give: a service without an endpoint",
-        "uk_api_catalogue.csv:128: Estimated Completion Date: its URL asks for application_reference, which the catalogue does not give: a service without an endpoint",
+    assert [reason for reason in reasons if "its URL needs" in reason] == [
+        "uk_api_catalogue.csv:116: Official Copy Document Availability V2: its URL needs title_number, which the catalogue does not give: a service without an endpoint",
+        "uk_api_catalogue.csv:128: Estimated Completion Date: its URL needs application_reference, which the catalogue does not give: a service without an endpoint",
     ]
     assert reasons[-1] == (
         "uk_api_organisations.csv:24: Home Office: has no API in the catalogue, so it is no agency here"

@@ -227,7 +227,7 @@ def test_members_are_compared_with_a_register(tmp_path: Path) -> None:
         "  + IR/GOV/3/a",
         "  - IR/GOV/1/gone: customs",
         "  - IR/GOV/9: customs",
-        "not compared: 1 rows of EE, of which no clients are listed",
+        "not compared: 1 rows of EE, whose clients are not listed",
     ]
     assert json.loads(compared(tmp_path, rows, clients, "--json")) == {
         "members": {

@@ -63,7 +63,7 @@ call:
         ("call: Ask", "3:9: call: `Ask` is not a method: write package.Service/Method"),
         ("call: tax..Inquiry/Ask", "3:9: call: `tax..Inquiry/Ask` is not a method: write package.Service/Method"),
         ("call: تکس/Ask", "3:9: call: `تکس/Ask` is not a method: write package.Service/Method"),
-        ("service: tax\n  call: a.B/C", "3:12: service: is for the health check: with `call` it is not asked for"),
+        ("service: tax\n  call: a.B/C", "3:12: service: is for the health check: it is not used with `call`"),
         ("body: '{}'", "3:9: body: is for a `call`: the health check needs none"),
         ("call: a.B/C\n  body: 'id=1'", "4:9: body: is not JSON"),
         (

@@ -98,7 +98,7 @@ permit:
     - kind: http
 """
     assert faults(_register(tmp_path, journey)) == [
-        "probes.yaml:18:7: step `login` asks for `token` before step `login` has captured it",
+        "probes.yaml:18:7: step `login` uses `token` before step `login` has captured it",
         "probes.yaml:21:16: timeout: 9 s is above the 8 s of the whole journey",
         "probes.yaml:23:16: token: needs one of `json`, `xpath`, `header`, `pattern`",
         "probes.yaml:24:9: `target` is given, and cannot be captured",
@@ -132,7 +132,7 @@ def test_a_journey_without_steps(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("params", "target", "reasons"),
     [
-        ("", "http://h", ["params: `national_id` is missing, which the target or probe asks for by `${national_id}`"]),
+        ("", "http://h", ["params: `national_id` is missing, but the target or probe contains `${national_id}`"]),
         ('"{""national_id"": []}"', "http://h", ["params: `national_id` is not a text, a number, true or false"]),
         (
             '"{""national_id"": ""1"", ""token"": ""2"", ""target"": ""3""}"',

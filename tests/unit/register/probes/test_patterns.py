@@ -15,7 +15,7 @@ NAMESPACES = {"p": "urn:p"}
         ("//a[ends-with(@b, 'x')]", "1.0: it has no function `ends-with`"),
         ("//a[@b and matches(@b, 'x')]", "1.0: it has no function `matches`"),
         ("//a[p:f(.)]", "1.0: it has no function `p:f`"),
-        ("//a[$v]", "that can be run: it asks for a variable"),
+        ("//a[$v]", "that can be run: it uses a variable"),
         ("//a[@b and q:c]", ": prefix `q` is not among `namespaces`"),
         ("//a/child::q:c", ": prefix `q` is not among `namespaces`"),
         ("//a[@q:*]", ": prefix `q` is not among `namespaces`"),

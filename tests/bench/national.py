@@ -67,6 +67,9 @@ def national(minutes: float, slot: int) -> Iterator[str]:
             yield _government(system)
             yield f"a process that only slept woke up to {stall * 1000:.0f} ms late: so long this machine kept it waiting"
             yield from _unknown(system)
+            began = time.monotonic()
+            system.stop()
+            yield f"everything ended {time.monotonic() - began:.1f} s after Ctrl-C"
         finally:
             system.stop()
 

@@ -1,1 +1,1 @@
-"""Turns exchange logs into per-link slot summaries."""
+"""Reads exchange logs and publishes summaries per client, service and slot."""

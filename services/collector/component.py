@@ -1,4 +1,4 @@
-"""The collector at work: follows the register, takes in its source, publishes what changed (docs/design.md §4)."""
+"""The running collector: follows the register, reads its sources, publishes what changed (docs/design.md §4)."""
 
 from __future__ import annotations
 
@@ -21,14 +21,13 @@ from services.core.errors import BusError, PeyvandError, SettingsError
 from services.core.model import FLUSH_SECONDS, Register
 from services.core.runtime import Runtime
 from services.core.tasks import cancel_and_wait
-from services.register.attribution import Attributor
 from services.register.bus import follow_register
 
 __all__ = ["main"]
 
 _DATABASE = "collector.sqlite"
-_SEND_SUMMARIES = 2000
-_ASKED_AT_ONCE = 16  # security servers whose answers, of up to 16 MiB each, are held together
+_SUMMARIES_PER_READ = 2000
+_ANSWERS_AT_ONCE = 16  # of security servers, held in memory; up to 16 MiB each
 _DAY_MS = 86_400_000
 _LAST_FLUSH_SECONDS = 2.0
 
@@ -38,14 +37,14 @@ def _now_ms() -> int:
 
 
 class _Supervisor:
-    """Tasks that work until the stop; the first that fails brings it about, so that all end in good order."""
+    """Runs tasks until the stop. The first one that fails sets the stop, so that all others end in good order."""
 
     def __init__(self, stop: asyncio.Event) -> None:
         self._stop = stop
         self._failure: PeyvandError | None = None
 
-    async def work(self, coroutine: Coroutine[None, None, None]) -> None:
-        """Do one task's work."""
+    async def run(self, coroutine: Coroutine[None, None, None]) -> None:
+        """Run one task."""
         try:
             await coroutine
         except PeyvandError as error:
@@ -53,7 +52,7 @@ class _Supervisor:
             self._stop.set()
 
     def check(self) -> None:
-        """Raise the failure that brought about the stop, if one did."""
+        """Raise the failure that set the stop, if there is one."""
         if self._failure is not None:
             raise self._failure
 
@@ -61,30 +60,33 @@ class _Supervisor:
 class _Collector:
     """One run of the component, between its start and its stop."""
 
-    def __init__(self, runtime: Runtime, bus: Bus, executor: LedgerExecutor, ledger: Ledger, version: str) -> None:
+    def __init__(self, runtime: Runtime, bus: Bus, executor: LedgerExecutor, ledger: Ledger) -> None:
         self._runtime, self._bus, self._executor, self._ledger = runtime, bus, executor, ledger
-        self._register_version = version
         self._metrics = CollectorMetrics(runtime.registry)
         self._intake = Intake(executor, ledger, self._metrics, runtime.log, _now_ms)
 
     async def follow(self, registers: AsyncIterator[Register]) -> None:
-        """Attribute by each new register version as it comes into force."""
+        """End with StateError when a register comes into force whose slots have another length."""
         async for register in registers:
-            mapping = _mapping(register, self._runtime.settings.alias)
-            await self._executor.run(self._ledger.remap, mapping, now_ms=_now_ms())
-            self._register_version = register.register_version
-            self._runtime.log.info("register_in_force", register_version=register.register_version)
+            await self._executor.run(self._ledger.check_slots, register.policy.slot_seconds)
 
-    async def read(self, source: Source, turns: Semaphore) -> None:
+    async def read(self, source: Source, answers: Semaphore) -> None:
         """Read one source until the stop."""
-        self._metrics.source_named(source.id)
+        self._metrics.add_source(source.id)
         if isinstance(source, FileSource):
             await FileTailer(source, self._intake, self._metrics, self._runtime.log, self._wait).run()
             return
-        chance = SystemRandom().random
-        await ServerPoller(
-            source, self._intake, self._metrics, self._runtime.log, turns, now=time, chance=chance, wait=self._wait
-        ).run()
+        poller = ServerPoller(
+            source,
+            self._intake,
+            self._metrics,
+            self._runtime.log,
+            answers,
+            now=time,
+            chance=SystemRandom().random,
+            wait=self._wait,
+        )
+        await poller.run()
 
     async def replay(self, log: LogFile) -> None:
         """Replay a log until its end or the stop."""
@@ -92,7 +94,7 @@ class _Collector:
         await replayer.run(self._runtime.settings.replay_seconds)
 
     async def _wait(self, seconds: float) -> bool:
-        """Wait so long; True when the stop comes first, or has come."""
+        """Wait so long, or until the stop; return whether the stop has come."""
         if self._runtime.stop.is_set():
             return True
         try:
@@ -102,7 +104,7 @@ class _Collector:
         return True
 
     async def publish(self) -> None:
-        """Publish what changed, once in FLUSH_SECONDS, until the stop."""
+        """Publish what changed, every FLUSH_SECONDS, until the stop."""
         while not await self._wait(FLUSH_SECONDS):
             try:
                 await self.flush()
@@ -115,36 +117,31 @@ class _Collector:
 
     async def flush(self) -> None:
         """Publish every summary that the bus has not acknowledged. Raises BusError; what it has acknowledged stays so."""
-        self._metrics.show(await self._executor.run(self._ledger.totals))
-        while pending := await self._executor.run(self._ledger.unpublished, _SEND_SUMMARIES):
-            for message in messages(self._runtime.settings.bus, self._register_version, pending):
+        settings, run = self._runtime.settings, self._executor.run
+        self._metrics.show_totals(await run(self._ledger.totals))
+        while pending := await run(self._ledger.unpublished, _SUMMARIES_PER_READ):
+            for message in messages(settings.bus, settings.alias, pending):
                 await publish(self._bus, message)
-                await self._executor.run(self._ledger.acknowledge, message.summaries)
-            self._metrics.show(await self._executor.run(self._ledger.totals))
-
-
-def _mapping(register: Register, alias: str) -> Attributor:
-    if alias and alias not in register.agencies:
-        raise SettingsError(f"the alias {alias} is not an agency of the register: name one that is with --alias")
-    return Attributor(register, alias)
+                await run(self._ledger.acknowledge, message.summaries)
+            self._metrics.show_totals(await run(self._ledger.totals))
 
 
 async def _work(
     collector: _Collector, runtime: Runtime, registers: AsyncIterator[Register], sources: Sequence[Source]
 ) -> None:
-    crew = _Supervisor(runtime.stop)
+    supervisor = _Supervisor(runtime.stop)
     async with asyncio.TaskGroup() as tasks:
-        following = tasks.create_task(crew.work(collector.follow(registers)))
+        following = tasks.create_task(supervisor.run(collector.follow(registers)))
         if runtime.settings.replay:
-            tasks.create_task(crew.work(collector.replay(LogFile(Path(runtime.settings.replay)))))
-        turns = Semaphore(_ASKED_AT_ONCE)
-        reading = [tasks.create_task(crew.work(collector.read(source, turns))) for source in sources]
-        tasks.create_task(crew.work(collector.publish()))
+            tasks.create_task(supervisor.run(collector.replay(LogFile(Path(runtime.settings.replay)))))
+        answers = Semaphore(_ANSWERS_AT_ONCE)
+        reading = [tasks.create_task(supervisor.run(collector.read(source, answers))) for source in sources]
+        tasks.create_task(supervisor.run(collector.publish()))
         runtime.health.serving()
         await runtime.stop.wait()
         runtime.health.not_serving()
         await cancel_and_wait(following, *reading)  # a request to a server may take a minute; do not wait for it
-    crew.check()
+    supervisor.check()
     try:
         async with asyncio.timeout(_LAST_FLUSH_SECONDS):
             await collector.flush()
@@ -160,12 +157,14 @@ async def main(runtime: Runtime) -> None:
     if sources and settings.replay:
         raise SettingsError("a replay moves time, which sources do not: give --replay or --sources, not both")
     executor = LedgerExecutor()
-    name = f"collector-{settings.bus}"
-    async with connect_from_settings(settings, role="collector", name=name) as bus:
+    async with connect_from_settings(settings, role="collector", name=f"collector-{settings.bus}") as bus:
         runtime.watch_bus(lambda: bus.connected)
         registers = follow_register(bus)
         register = await anext(registers)
-        mapping, span_ms = _mapping(register, settings.alias), round(settings.span_days * _DAY_MS)
-        async with executor.ledger(settings.data / _DATABASE, mapping, _now_ms(), span_ms) as ledger:
-            collector = _Collector(runtime, bus, executor, ledger, register.register_version)
-            await _work(collector, runtime, registers, sources)
+        if settings.alias and settings.alias not in register.agencies:
+            raise SettingsError(
+                f"the alias {settings.alias} is not an agency of the register: name one that is with --alias"
+            )
+        slot_seconds, span_ms = register.policy.slot_seconds, round(settings.span_days * _DAY_MS)
+        async with executor.ledger(settings.data / _DATABASE, slot_seconds, _now_ms(), span_ms) as ledger:
+            await _work(_Collector(runtime, bus, executor, ledger), runtime, registers, sources)

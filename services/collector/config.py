@@ -1,4 +1,4 @@
-"""sources.yaml: what a collector reads (docs/exchange.md). Read strictly; every fault is listed with its place."""
+"""Reads sources.yaml, the list of what a collector reads (docs/exchange.md §5). Every fault is listed with its place."""
 
 from __future__ import annotations
 
@@ -33,18 +33,17 @@ _KEYS = {
     "files": ("id", "kind", "path", "every"),
 }
 _ALL = tuple(dict.fromkeys(key for keys in _KEYS.values() for key in keys))
-_TIMEOUT, _EVERY, _LOOK, _HISTORY = 60.0, 60.0, 5.0, 7 * 86_400.0
+_TIMEOUT, _POLL, _LOOK, _HISTORY = 60.0, 60.0, 5.0, 7 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
 class XroadSource:
-    """A security server whose records are asked for, over SOAP at ``url``, in the name of ``client``.
+    """A security server whose records are requested by SOAP at ``url``, in the name of ``client``.
 
-    ``server`` is INSTANCE/CLASS/CODE/SERVER; with ``provider``, a member or subsystem, only exchanges with its services are
-    asked for. With ``health`` only counts per service are asked for. ``certificate`` and
-    ``key`` are ours, ``authority`` says whom we trust in place of the system's list; ``server_name`` is what the
-    certificate of the server must name, where that is not the host of the URL. Times in seconds: ``behind`` is how far
-    behind now records are asked for.
+    ``server`` is INSTANCE/CLASS/CODE/SERVER. With ``provider``, a member or subsystem, only exchanges with its services are
+    requested; with ``health`` only counts per service. ``certificate`` and ``key`` are the collector's; ``authority``
+    replaces the system's list of trusted authorities; ``server_name`` is the name in the server's certificate, if that is
+    not the host of the URL. Times are in seconds; requests end ``behind`` seconds before now.
     """
 
     id: str
@@ -56,7 +55,7 @@ class XroadSource:
     authority: Path | None = None
     server_name: str = ""
     timeout: float = _TIMEOUT
-    every: float = _EVERY
+    every: float = _POLL
     behind: float = BEHIND_SECONDS
     history: float = _HISTORY
     provider: str = ""
@@ -65,7 +64,7 @@ class XroadSource:
 
 @dataclass(frozen=True, slots=True)
 class FileSource:
-    """Log files, by a path whose last part may hold ``*`` and ``?``; looked at every so many seconds."""
+    """Log files that match a path, whose last part may hold ``*`` and ``?``; looked at every so many seconds."""
 
     id: str
     path: Path
@@ -76,16 +75,16 @@ Source = XroadSource | FileSource
 
 
 def read_sources(path: Path) -> tuple[Source, ...]:
-    """Read the file. Raises InputError with every fault."""
+    """Return the sources in a file. Raises InputError with every fault."""
     faults = FaultList()
     block = read_document(path, faults, keys=("xroad", "sources"))
     sources: list[Source] = []
     if block is not None:
-        shared = block.mapping("xroad", _XROAD) if "xroad" in block else None
+        defaults = block.mapping("xroad", _XROAD) if "xroad" in block else None
         before = len(faults)
-        seen: dict[str, int] = {}
+        lines: dict[str, int] = {}
         for given in block.mappings("sources", _ALL):
-            sources.extend(_source(given, shared, path.parent, seen))
+            sources.extend(_source(given, defaults, path.parent, lines))
         if not sources and len(faults) == before:
             block.fault("sources", "needs at least one: a collector reads something")
     if faults:
@@ -93,11 +92,11 @@ def read_sources(path: Path) -> tuple[Source, ...]:
     return tuple(sources)
 
 
-def _source(given: YamlMapping, shared: YamlMapping | None, folder: Path, seen: dict[str, int]) -> list[Source]:
+def _source(given: YamlMapping, defaults: YamlMapping | None, folder: Path, lines: dict[str, int]) -> list[Source]:
     name = given.need("id", read_id, "")
-    if name and name in seen:
-        given.fault("id", f"`{name}` is already the id of line {seen[name]}")
-    seen[name] = given.at("id").line
+    if name and name in lines:
+        given.fault("id", f"`{name}` is already the id of line {lines[name]}")
+    lines[name] = given.at("id").line
     kind = given.need("kind", lambda text: read_choice(text, *_KEYS), None)
     if kind is None:
         return []
@@ -107,39 +106,39 @@ def _source(given: YamlMapping, shared: YamlMapping | None, folder: Path, seen: 
     if kind == "files":
         path = given.need("path", lambda text: _pattern(folder, text), folder)
         return [FileSource(name, path, given.read("every", read_duration, _LOOK))]
-    return [_xroad(name, given, shared, folder)]
+    return [_xroad(name, given, defaults, folder)]
 
 
-def _xroad(name: str, given: YamlMapping, shared: YamlMapping | None, folder: Path) -> XroadSource:
-    def where(key: str) -> YamlMapping:
-        return shared if shared is not None and key in shared and key not in given else given
+def _xroad(name: str, given: YamlMapping, defaults: YamlMapping | None, folder: Path) -> XroadSource:
+    def block_with(key: str) -> YamlMapping:
+        return defaults if defaults is not None and key in defaults and key not in given else given
 
-    def needed(key: str, read: Callable[[str], str]) -> str:
-        block = where(key)
+    def required(key: str, read: Callable[[str], str]) -> str:
+        block = block_with(key)
         if key not in block:
             given.faults.add(given.location, f"key `{key}` is missing, here and under `xroad`")
             return ""
         return block.need(key, read, "")
 
     def file(key: str) -> Path | None:
-        return where(key).read(key, lambda text: _file(folder, text), None)
+        return block_with(key).read(key, lambda text: _file(folder, text), None)
 
     certificate, key = file("certificate"), file("key")
-    if ("certificate" in where("certificate")) != ("key" in where("key")):
+    if ("certificate" in block_with("certificate")) != ("key" in block_with("key")):
         given.faults.add(given.location, "certificate and key go together: name both or none")
     return XroadSource(
         id=name,
         server=given.need("server", _read_server, ""),
-        url=needed("url", read_http_url),
-        client=needed("client", read_party),
+        url=required("url", read_http_url),
+        client=required("client", read_party),
         certificate=certificate,
         key=key,
         authority=file("authority"),
-        server_name=where("server_name").read("server_name", read_server_name, ""),
-        timeout=where("timeout").read("timeout", read_duration, _TIMEOUT),
-        every=where("every").read("every", read_duration, _EVERY),
-        behind=where("behind").read("behind", read_duration, BEHIND_SECONDS),
-        history=where("history").read("history", read_duration, _HISTORY),
+        server_name=block_with("server_name").read("server_name", read_server_name, ""),
+        timeout=block_with("timeout").read("timeout", read_duration, _TIMEOUT),
+        every=block_with("every").read("every", read_duration, _POLL),
+        behind=block_with("behind").read("behind", read_duration, BEHIND_SECONDS),
+        history=block_with("history").read("history", read_duration, _HISTORY),
         provider=given.read("provider", read_party, ""),
         health=given.read("health", read_flag, False),
     )

@@ -1,4 +1,4 @@
-"""What the collector exposes on /metrics, by the names of the metrics table (services/core/metrics/table.py)."""
+"""The collector's /metrics, by the names of the metrics table (services/core/metrics/table.py)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FAILURES: Final = ("fault", "status", "timeout", "tls", "transport", "too_large"
 """How a source can fail."""
 
 SERVICES: Final = 1000
-"""So many services of a security server are shown at most."""
+"""The most services of one security server that have series."""
 
 
 class CollectorMetrics:
@@ -38,61 +38,62 @@ class CollectorMetrics:
         self._skipped = metrics.counter("peyvand_exchange_skipped_seconds_total", registry)
         self._health = metrics.gauge("peyvand_exchange_health_requests", registry)
         self._mean = metrics.gauge("peyvand_exchange_health_duration_seconds", registry)
-        self._known: dict[str, set[str]] = {}
+        self._services: dict[str, set[str]] = {}
 
-    def took(self, taken: BatchResult) -> None:
-        """Count what was taken in."""
-        self._records.inc(taken.read)
-        self._rejected.inc(taken.rejected)
-        self._duplicates.inc(taken.duplicates)
-        self._expired.inc(taken.expired)
-        self._paired.inc(max(0, taken.paired))
+    def took(self, result: BatchResult) -> None:
+        """Count a batch."""
+        self._records.inc(result.read)
+        self._rejected.inc(result.rejected)
+        self._duplicates.inc(result.duplicates)
+        self._expired.inc(result.expired)
+        self._paired.inc(max(0, result.paired))
 
     def reached(self, source: str, moment_ms: int) -> None:
-        """Show up to when a source was read, whether it had anything or not."""
+        """Set up to when a source was read, whether it had anything or not."""
         self._position.labels(source).set(moment_ms / 1000)
 
     def newest(self, source: str, moment_ms: int) -> None:
-        """Show when the newest exchange of a source was, if none that was newer is known."""
+        """Set when the newest exchange of a source was, unless a newer one is known."""
         self._newest_ms[source] = max(moment_ms, self._newest_ms.get(source, 0))
         self._newest.labels(source).set(self._newest_ms[source] / 1000)
 
-    def show(self, totals: LedgerTotals) -> None:
-        """Show what waits: for its other side, and for the bus."""
+    def show_totals(self, totals: LedgerTotals) -> None:
+        """Set how many exchanges wait for their other side, and how many summaries for the bus."""
         self._orphans.set(totals.orphans)
         self._unpublished.set(totals.unpublished)
 
-    def source_named(self, source: str) -> None:
-        """Show the failures of a source, and what was skipped of it, from the start, as none."""
+    def add_source(self, source: str) -> None:
+        """Show the failures and skipped seconds of a source as zero."""
         self._skipped.labels(source)
         for failure in FAILURES:
             self._failures.labels(source, failure)
 
     def source_up(self, source: str) -> None:
-        """Show that a source gave what it was asked for."""
+        """Record that a source gave what was requested."""
         self._up.labels(source).set(1)
 
     def source_failed(self, source: str, failure: str) -> None:
-        """Show that a source did not, and how it failed."""
+        """Count a failure, one of FAILURES, of a source."""
         self._up.labels(source).set(0)
         self._failures.labels(source, failure).inc()
 
     def second_skipped(self, source: str) -> None:
-        """Count a second of a source of which nothing can be read."""
+        """Count a second of a source that cannot be read."""
         self._skipped.labels(source).inc()
 
     def health(self, source: str, health: ServerHealth) -> None:
-        """Show what a security server says of the services behind it, up to SERVICES of them, and no longer of others."""
-        shown = sorted(health.services, key=lambda one: one.service)[:SERVICES]
-        names = {one.service for one in shown}
-        for gone in self._known.get(source, set()) - names:
-            self._health.remove(source, gone, "succeeded")
-            self._health.remove(source, gone, "failed")
-        for unknown in self._known.get(source, set()) - {one.service for one in shown if one.mean_ms is not None}:
-            self._mean.remove(source, unknown)
-        self._known[source] = names
-        for one in shown:
-            self._health.labels(source, one.service, "succeeded").set(one.succeeded)
-            self._health.labels(source, one.service, "failed").set(one.failed)
-            if one.mean_ms is not None:
-                self._mean.labels(source, one.service).set(one.mean_ms / 1000)
+        """Show the health data of a security server, of up to SERVICES services; remove series of other services."""
+        shown = sorted(health.services, key=lambda service: service.name)[:SERVICES]
+        names = {service.name for service in shown}
+        before = self._services.get(source, set())
+        for name in before - names:
+            self._health.remove(source, name, "succeeded")
+            self._health.remove(source, name, "failed")
+        for name in before - {service.name for service in shown if service.mean_ms is not None}:
+            self._mean.remove(source, name)
+        self._services[source] = names
+        for service in shown:
+            self._health.labels(source, service.name, "succeeded").set(service.succeeded)
+            self._health.labels(source, service.name, "failed").set(service.failed)
+            if service.mean_ms is not None:
+                self._mean.labels(source, service.name).set(service.mean_ms / 1000)

@@ -1,4 +1,4 @@
-"""Pairs and summarises whole log files at once, with the same ledger as the running collector, on a temporary disk."""
+"""Pairs and summarises whole log files, with the ledger of the running collector in a temporary file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from services.collector.files import LogFile
 from services.collector.ledger import BatchResult, Ledger, LedgerTotals
 from services.core.errors import Fault, InputError
 from services.core.model import ExchangeSummary
-from services.register.attribution import Attributor
 
 __all__ = ["LogDigest", "digest_logs"]
 
@@ -24,34 +23,33 @@ class LogDigest:
     """What a set of log files holds. ``faults`` is empty unless bad lines were to be skipped."""
 
     summaries: Iterator[ExchangeSummary]
-    taken: BatchResult
+    result: BatchResult
     totals: LedgerTotals
     faults: tuple[Fault, ...]
 
 
 @contextmanager
-def digest_logs(files: Sequence[Path], mapping: Attributor, *, span_ms: int, skip_bad: bool) -> Iterator[LogDigest]:
-    """Summaries (revision 1) of everything the files hold, read while the context is open.
+def digest_logs(files: Sequence[Path], slot_seconds: int, *, span_ms: int, skip_bad: bool) -> Iterator[LogDigest]:
+    """Yield the summaries of everything in the files; they can be read while the context is open.
 
-    Raises InputError with every fault of every file, unless ``skip_bad``, when only a file that cannot be read as a
-    whole is refused.
+    Raises InputError with every fault of every file. With ``skip_bad`` only a file that cannot be read as a whole is
+    refused.
     """
     faults: list[Fault] = []
     unreadable: list[Fault] = []
-    taken = BatchResult()
-    with Ledger(None, mapping, now_ms=0, span_ms=span_ms, forget=False) as ledger:
+    total = BatchResult()
+    with Ledger(None, slot_seconds, now_ms=0, span_ms=span_ms, forget=False) as ledger:
         for path in files:
             try:
                 for batch in LogFile(path).batches(size=_TAKE_LINES):
-                    took = ledger.take(str(path), batch, now_ms=0)
-                    taken += took
-                    room = _MOST_FAULTS - len(faults)
-                    rejects = sorted((*batch.rejects, *took.refused))
-                    faults.extend(reject.fault(str(path)) for reject in rejects[:room])
+                    result = ledger.take(str(path), batch, now_ms=0)
+                    total += result
+                    rejects = sorted((*batch.rejects, *result.refused))
+                    faults.extend(reject.fault(str(path)) for reject in rejects[: _MOST_FAULTS - len(faults)])
             except InputError as error:
                 unreadable.extend(error.faults)
         if unreadable or (faults and not skip_bad):
             if len(faults) >= _MOST_FAULTS:
                 faults.append(Fault(str(files[-1]), 0, 0, f"only the first {_MOST_FAULTS} faults are listed"))
             raise InputError("the exchange log", [*unreadable, *faults])
-        yield LogDigest(ledger.summaries(), taken, ledger.totals(), tuple(faults))
+        yield LogDigest(ledger.summaries(), total, ledger.totals(), tuple(faults))

@@ -1,10 +1,10 @@
-"""Publishes summaries until the bus has acknowledged each in its latest revision (docs/design.md §5)."""
+"""Publishes summaries until the bus has acknowledged the latest revision of each (docs/design.md §5)."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 
 from services.collector.ledger import PendingSummary
@@ -19,7 +19,7 @@ _LARGEST_PAYLOAD = 900_000  # bytes; NATS takes 1 MiB
 
 @dataclass(frozen=True, slots=True)
 class SummaryMessage:
-    """One ExchangeSummaryBatch, ready to be published. The id follows from the content, so sending it again is harmless."""
+    """An ExchangeSummaryBatch, ready to be published. The id follows from the content, so sending it again is harmless."""
 
     subject: str
     payload: bytes
@@ -27,25 +27,25 @@ class SummaryMessage:
     summaries: tuple[PendingSummary, ...]
 
 
-def messages(bus: str, register_version: str, pending: Sequence[PendingSummary]) -> Iterator[SummaryMessage]:
-    """Make the messages of one data bus that carry ``pending``, by shard of the consumer agency."""
+def messages(bus: str, alias: str, pending: Sequence[PendingSummary]) -> Iterator[SummaryMessage]:
+    """Yield messages of one data bus that carry ``pending``, by shard of the client; ``alias`` is as in ExchangeSummary."""
     shards: dict[int, list[PendingSummary]] = defaultdict(list)
     for one in pending:
-        shards[shard_of(one.summary.consumer)].append(one)
-    for shard, some in sorted(shards.items()):
-        for start in range(0, len(some), _MOST_SUMMARIES):
-            yield from _fitting(bus, register_version, shard, some[start : start + _MOST_SUMMARIES])
+        shards[shard_of(one.summary.client)].append(one)
+    for shard, summaries in sorted(shards.items()):
+        for start in range(0, len(summaries), _MOST_SUMMARIES):
+            yield from _fitting(bus, alias, shard, summaries[start : start + _MOST_SUMMARIES])
 
 
-def _fitting(bus: str, register_version: str, shard: int, some: Sequence[PendingSummary]) -> Iterator[SummaryMessage]:
-    payload = codec.encode_summaries(bus, register_version, [one.summary for one in some])
-    if len(payload) > _LARGEST_PAYLOAD and len(some) > 1:
-        half = len(some) // 2
-        yield from _fitting(bus, register_version, shard, some[:half])
-        yield from _fitting(bus, register_version, shard, some[half:])
+def _fitting(bus: str, alias: str, shard: int, pending: Sequence[PendingSummary]) -> Iterator[SummaryMessage]:
+    payload = codec.encode_summaries(bus, [replace(one.summary, alias=alias) for one in pending])
+    if len(payload) > _LARGEST_PAYLOAD and len(pending) > 1:
+        half = len(pending) // 2
+        yield from _fitting(bus, alias, shard, pending[:half])
+        yield from _fitting(bus, alias, shard, pending[half:])
         return
     digest = blake2b(payload, digest_size=16).hexdigest()
-    yield SummaryMessage(exchange_subject(bus, shard), payload, f"exchange-{bus}-{digest}", tuple(some))
+    yield SummaryMessage(exchange_subject(bus, shard), payload, f"exchange-{bus}-{digest}", tuple(pending))
 
 
 async def publish(bus: Bus, message: SummaryMessage) -> None:

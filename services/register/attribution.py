@@ -1,21 +1,21 @@
-"""Attribution of exchanges to agencies and links, by members.csv and exchange.csv (docs/exchange.md). Pure."""
+"""Attributes X-Road parties to agencies and links, by members.csv and exchange.csv of a register (docs/exchange.md §3). Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, replace
 
-from services.core.model import Parties, Register, escape_code, member_of
+from services.core.model import ExchangeRoute, ExchangeSummary, Link, Parties, Register, escape_code, member_of
 
 __all__ = ["UNMAPPED", "Attribution", "Attributor"]
 
 UNMAPPED = "_unmapped"
-"""In place of an agency id, for parties that the register does not know: an undeclared exchange."""
+"""Stands in place of an agency id for parties that the register does not know: an undeclared exchange."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """The agencies and the link of an exchange. ``link`` is empty unless exactly one maps; ``shared`` if several do."""
+    """The agencies and the link of a pair of parties. ``link`` is empty unless exactly one maps; ``shared`` if several do."""
 
     consumer: str = UNMAPPED
     provider: str = UNMAPPED
@@ -24,51 +24,61 @@ class Attribution:
 
 
 class Attributor:
-    """Attributes exchanges by one register version; without a register, nothing maps.
+    """Attributes parties by one register; without a register, nothing maps.
 
-    In members.csv, a subsystem's entry takes precedence over its member's. Without either, the links that exchange.csv names
-    determine the agencies, if they agree. ``alias`` is an agency that replaces every provider. Given ``clients``, only their
-    links are kept, which saves memory in a register of a million links.
+    The entry of a subsystem in members.csv takes precedence over its member's. If neither is listed, the links that
+    exchange.csv names decide who the parties are, if they agree.
 
-    Logs of a bus that is not X-Road use the register's own ids: the parties are agencies, and service, provider and data
-    item name the link. X-Road parties contain slashes, agency ids do not.
+    The records of a bus that is not X-Road use the ids of the register: its parties are agencies, and service, provider and
+    data item name a link. An X-Road party has slashes, an agency id has none.
     """
 
-    def __init__(self, register: Register | None, alias: str = "", *, clients: Collection[str] | None = None) -> None:
-        self.version = register.register_version if register else ""
-        self.slot_seconds = register.policy.slot_seconds if register else 300
-        self._alias = alias
+    def __init__(self, register: Register | None) -> None:
+        self._register = register
         self._members: dict[str, str] = {}
-        self._links: dict[tuple[str, str], dict[str, tuple[str, str]]] = {}
+        self._routes: dict[str, list[ExchangeRoute]] = defaultdict(list)
+        self._own_links: dict[str, list[Link]] = defaultdict(list)
+        self._links: dict[str, dict[str, list[Link]]] = {}
         if register is None:
             return
         self._members = {agency: agency for agency in register.agencies}
         self._members |= {member.id: member.agency for member in register.members}
         for route in register.routes:
-            if clients is not None and route.client not in clients:
-                continue
-            link = register.links[route.link]
-            self._links.setdefault((route.client, route.service), {})[link.id] = register.consumer(link), link.provider
+            self._routes[route.client].append(route)
         for link in register.links.values():
-            consumer = register.consumer(link)
-            if clients is not None and consumer not in clients:
-                continue
-            service = "/".join((link.provider, link.service, escape_code(link.data_item)))
-            self._links.setdefault((consumer, service), {})[link.id] = consumer, link.provider
+            self._own_links[register.consumer(link)].append(link)
 
-    def _agency(self, party: str) -> str | None:
-        return self._members.get(party) or self._members.get(member_of(party))
-
-    def attribute(self, parties: Parties) -> Attribution:
-        """Return the agencies and the link of an exchange between these parties."""
-        links = self._links.get((parties.client, parties.service), {})
-        consumers = {consumer for consumer, _ in links.values()}
-        providers = {provider for _, provider in links.values()}
+    def attribute(self, parties: Parties, alias: str = "") -> Attribution:
+        """Return the agencies and the link of a pair of parties; ``alias`` is an agency in place of the provider."""
+        links = self._links_of(parties.client).get(parties.service, ())
+        consumers = {self._register.consumer(link) for link in links} if self._register else set()
+        providers = {link.provider for link in links}
         consumer = self._agency(parties.client) or (consumers.pop() if len(consumers) == 1 else UNMAPPED)
         provider = self._agency(parties.provider) or (providers.pop() if len(providers) == 1 else UNMAPPED)
         return Attribution(
             consumer=consumer,
-            provider=self._alias or provider,
-            link=next(iter(links)) if len(links) == 1 else "",
+            provider=alias or provider,
+            link=links[0].id if len(links) == 1 else "",
             shared=len(links) > 1,
         )
+
+    def attribute_summary(self, summary: ExchangeSummary) -> ExchangeSummary:
+        """Return a summary with its agencies and its link."""
+        found = self.attribute(Parties.of(summary.client, summary.service, meta=summary.meta), summary.alias)
+        return replace(summary, consumer=found.consumer, provider=found.provider, link=found.link, shared=found.shared)
+
+    def _agency(self, party: str) -> str | None:
+        return self._members.get(party) or self._members.get(member_of(party))
+
+    def _links_of(self, client: str) -> dict[str, list[Link]]:
+        """Return the links of each service that a client may call. Of a million links, only those of clients seen are indexed."""
+        links = self._links.get(client)
+        if links is None and (client in self._routes or client in self._own_links):
+            assert self._register is not None
+            by_service: dict[str, dict[str, Link]] = defaultdict(dict)
+            for route in self._routes.get(client, ()):
+                by_service[route.service][route.link] = self._register.links[route.link]
+            for link in self._own_links.get(client, ()):
+                by_service["/".join((link.provider, link.service, escape_code(link.data_item)))][link.id] = link
+            links = self._links[client] = {service: list(found.values()) for service, found in by_service.items()}
+        return links or {}

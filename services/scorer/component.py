@@ -1,4 +1,4 @@
-"""The scorer's life: connect, follow the register, keep the evidence, publish the index."""
+"""The running scorer: connects, follows the register, and scores in one session per calendar."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from services.core.runtime import Runtime
 from services.register.bus import follow_register
 from services.scorer.exchanges import ExchangeDatabase
 from services.scorer.metrics import ScorerMetrics
-from services.scorer.session import Session
+from services.scorer.session import run_session
 
 __all__ = ["main"]
 
 
 async def main(runtime: Runtime) -> None:
-    """Score until told to stop; state is saved by then. Raises PeyvandError."""
+    """Score until the stop; state is saved by then. Raises PeyvandError."""
     settings = runtime.settings
     try:
         settings.data.mkdir(parents=True, exist_ok=True)
@@ -39,8 +39,9 @@ async def main(runtime: Runtime) -> None:
                     follower = group.create_task(_follow(bus, registers))
                     register: Register | None = await registers.get()
                     while register is not None:
-                        session = Session(runtime, bus, register, metrics=metrics, exchanges=exchanges, clock=time.time)
-                        register = await session.run(registers)
+                        register = await run_session(
+                            runtime, bus, register, registers, metrics=metrics, exchanges=exchanges, clock=time.time
+                        )
                     follower.cancel()
             except* PeyvandError as errors:
                 raise _first(errors) from None
@@ -52,6 +53,6 @@ async def _follow(bus: Bus, registers: asyncio.Queue[Register]) -> None:
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the one error that a person is told of, out of however many groups."""
+    """Return the first error of nested groups, the one that is reported."""
     first = errors.exceptions[0]
     return _first(first) if isinstance(first, BaseExceptionGroup) else first

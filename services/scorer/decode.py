@@ -1,4 +1,4 @@
-"""Messages of the bus as batches; what cannot be trusted is refused."""
+"""Decodes messages of the streams into batches, and refuses those of another sender."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ __all__ = ["columns_of", "summaries_of"]
 
 
 def columns_of(message: StoredMessage) -> MeasurementColumns:
-    """Return the measurements of a message. Raises ValueError when they are unreadable or not the sender's own.
+    """Return the measurements of a message. Raises ValueError when they are unreadable or of another vantage.
 
-    The bus lets a prober publish under its own vantage only, so the subject says who speaks.
+    The bus lets a prober publish on the subjects of its own vantage only, so the subject identifies the sender.
     """
     try:
         columns = decode_columns(message.data)
@@ -24,7 +24,7 @@ def columns_of(message: StoredMessage) -> MeasurementColumns:
 
 
 def summaries_of(message: StoredMessage) -> tuple[str, list[ExchangeSummary]]:
-    """Return the data bus and its summaries. Raises ValueError when they are unreadable or not the sender's own."""
+    """Return the data bus and its summaries. Raises ValueError when they are unreadable or of another bus."""
     bus, summaries = decode_summaries(message.data)
     if message.subject != exchange_subject(bus, _shard(message)):
         raise ValueError(f"a batch of bus {bus!r} on {message.subject}")

@@ -1,4 +1,4 @@
-"""Turns at the evidence: what takes long runs in a thread, one at a time, so that the loop goes on answering."""
+"""Exclusive access to the evidence: slow work on it runs in a thread, one piece at a time, so that the loop stays responsive."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ __all__ = ["SLICE_SECONDS", "EvidenceLock"]
 T = TypeVar("T")
 
 SLICE_SECONDS = 0.05
-"""How long pieces of work follow each other before others have their turn."""
+"""How long work holds the lock before it lets others in."""
 
 
 class EvidenceLock:
-    """Whoever looks at the evidence, or changes it, holds ``lock``; those who wait get it in the order they came."""
+    """Everything that reads or changes the evidence holds ``lock``; waiters get it in the order of their arrival."""
 
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
 
     async def run(self, call: Callable[[], T]) -> T:
-        """Return what the call returns, made in a thread that has the evidence to itself."""
+        """Run a call in a thread, with the lock held; return its result."""
         async with self.lock:
             return await run_in_thread(call)
 
     async def run_in_slices(self, pieces: Iterator[object]) -> None:
-        """Go through pieces of work likewise, with others in between."""
-        while not await self.run(partial(_some, pieces)):
+        """Run pieces of work in the same way, letting others in between slices of SLICE_SECONDS."""
+        while not await self.run(partial(_run_slice, pieces)):
             pass
 
 
-def _some(pieces: Iterator[object]) -> bool:
-    """Go on with pieces for a turn; return whether that was all of them."""
+def _run_slice(pieces: Iterator[object]) -> bool:
+    """Run pieces for a slice; return whether there are none left."""
     until = time.monotonic() + SLICE_SECONDS
     return all(time.monotonic() < until for _ in pieces)

@@ -1,4 +1,4 @@
-"""Whether the scorer serves: the bus answers, and the index on it is ours. If not, why not."""
+"""Whether the scorer serves: it reads the bus, and its index is published. If not, the reason."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ __all__ = ["ReadinessReporter"]
 
 
 class ReadinessReporter:
-    """Puts together what reading and publishing say of themselves, and until the first index what a start is at."""
+    """Combines the state of reading and of publishing; before the first index, the phase of the start is the reason."""
 
     def __init__(self, health: Health) -> None:
         self._health = health
-        self._reads: bool | None = None  # None: nothing is known yet
-        self._publishes: bool | None = None
-        self._beginning = self._why = ""
+        self._reading: bool | None = None  # None: not known yet
+        self._publishing: bool | None = None
+        self._phase = self._why = ""
 
-    def begins(self, what: str) -> None:
-        """Note what has to be done before there is an index; of large evidence it takes minutes."""
-        self._beginning = what
-        if not (self._reads and self._publishes):
-            self._tell()
+    def begin_phase(self, phase: str) -> None:
+        """Set the phase of work before the first index; with large evidence it takes minutes."""
+        self._phase = phase
+        if not (self._reading and self._publishing):
+            self._update()
 
-    def reads(self, well: bool) -> None:  # what is said of reading is whether it goes well
-        """Note whether the bus could be read just now."""
-        self._reads = well
-        self._tell()
+    def set_reading(self, *, ok: bool) -> None:
+        """Record whether the last read of the bus succeeded."""
+        self._reading = ok
+        self._update()
 
-    def publishes(self, well: bool, why: str = "the index cannot be published") -> None:  # likewise
-        """Note whether the index could be published just now, and ``why`` not."""
-        self._publishes, self._why = well, why
-        self._tell()
+    def set_publishing(self, *, ok: bool, why: str = "the index cannot be published") -> None:
+        """Record whether the last index was published, and ``why`` not."""
+        self._publishing, self._why = ok, why
+        self._update()
 
-    def _tell(self) -> None:
-        if self._reads and self._publishes:
+    def _update(self) -> None:
+        if self._reading and self._publishing:
             self._health.serving()
-        elif self._reads is False:
+        elif self._reading is False:
             self._health.not_serving("the bus cannot be read")
-        elif self._publishes is False:
+        elif self._publishing is False:
             self._health.not_serving(self._why)
         else:
-            self._health.not_serving(self._beginning)
+            self._health.not_serving(self._phase)

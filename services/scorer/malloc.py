@@ -1,20 +1,20 @@
-"""Memory that is free in this process, given back to the system.
+"""Returns freed memory to the system (ADR 57).
 
-glibc keeps what was freed: arrays of up to 32 MiB lie in arenas of every thread that ever made one, with holes between
-those still in use. Of 10⁵ links that was as much again as half of what is in use. Having arrays mapped one by one instead
-(M_MMAP_THRESHOLD) keeps the peak lower too, and doubles the CPU an index takes.
+glibc keeps freed memory: arrays of up to 32 MiB lie in the arenas of every thread that made one, with holes between those in
+use. With 10⁵ links that was half as much again as the memory in use. Mapping arrays one by one instead (M_MMAP_THRESHOLD)
+keeps the peak lower as well, but doubles the CPU of an index.
 """
 
 from __future__ import annotations
 
 import ctypes
 
-__all__ = ["give_back"]
+__all__ = ["trim_memory"]
 
-_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+_malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
 
 
-def give_back() -> None:
-    """Give back every page that nothing lies on; without glibc nothing happens. Takes some 50 ms at 10⁵ links."""
-    if _trim is not None:
-        _trim(0)
+def trim_memory() -> None:
+    """Return every free page to the system; do nothing without glibc. Takes some 50 ms with 10⁵ links."""
+    if _malloc_trim is not None:
+        _malloc_trim(0)

@@ -1,4 +1,4 @@
-"""The scorer's /metrics (docs/probing.md §7): gauges are absent until known and go when their entity does."""
+"""The scorer's /metrics (docs/probing.md §7). A gauge is absent until its value is known, and goes with its entity."""
 
 from __future__ import annotations
 
@@ -28,32 +28,31 @@ from services.core.model import (
 from services.indicator.cells import IngestResult, SlotDetail
 from services.indicator.index import BurnCounter, burning_links
 from services.indicator.register_arrays import RegisterArrays
-from services.indicator.structure import AgencyNetwork
 from services.indicator.verdicts import counting_vantages, verdict_reasons
 from services.scorer.exchanges import ReconciliationReport
-from services.scorer.index import IndexResult
+from services.scorer.index import CompiledRegister, IndexResult
 from services.scorer.publishing import AGENCIES_AND_ABOVE
 
 __all__ = ["AGENCY_SERIES", "BURN_SERIES", "LINK_SERIES", "PAIR_SERIES", "REASON_SERIES", "ScorerMetrics"]
 
 AGENCY_SERIES = 1_000
-"""Of more consumers or providers, the first by id have series; the api answers for all."""
+"""The most consumers, and providers, that have series: the first by id. The api has all of them."""
 
 LINK_SERIES = 10_000
-"""Of more links than this, only those that burn have series of their own (docs/design.md §8)."""
+"""With more links than this, only those that burn their budget have series (docs/design.md §8)."""
 
 REASON_SERIES = 1_000
-"""Of more links that were not OK, those that failed come before those that nothing is known of."""
+"""The most links not OK that have series: failed links come before unknown ones."""
 
 BURN_SERIES = 1_000
-"""Of more links that burn over a span, the fastest have series."""
+"""The most links that burn over a span and have series: the fastest."""
 
 PAIR_SERIES = 1_000
-"""Of more pairs of agencies, those with the largest volume have series."""
+"""The most pairs of agencies that have series: those with the largest volume."""
 
 
 class ScorerMetrics:
-    """Everything the scorer exposes."""
+    """Every metric of the scorer."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._index = GaugeFamily("peyvand_index", registry)
@@ -95,30 +94,30 @@ class ScorerMetrics:
         self._late.inc(result.late)
 
     def rejected(self) -> None:
-        """Count one batch that could not be read."""
+        """Count one unreadable batch."""
         self._rejected.inc()
 
     def behind(self, messages: int) -> None:
-        """Show how many messages are not taken in yet."""
+        """Set how many messages are not taken in yet."""
         self._behind.set(messages)
 
     def streams(self, states: Mapping[str, StreamState]) -> None:
-        """Show how much is kept of each stream and bucket."""
+        """Set messages, bytes and the last sequence of each stream and bucket."""
         self._messages.show({(stream,): state.messages for stream, state in states.items()})
         self._bytes.show({(stream,): state.size for stream, state in states.items()})
         self._last_sequence.show({(stream,): state.last for stream, state in states.items()})
 
     def age(self, seconds: float) -> None:
-        """Show how old the newest slot measured is."""
+        """Set the age of the newest slot measured."""
         self._age.set(seconds)
 
     def vantages(self, newest: Mapping[str, float]) -> None:
-        """Show up to when each vantage was heard from."""
+        """Set the newest slot of each vantage, in epoch seconds."""
         self._newest.show({(vantage,): moment for vantage, moment in newest.items()})
 
-    def index(self, judgement: IndexResult) -> None:
-        """Show one index: government, sectors and agencies, and how the agencies hang together."""
-        snapshot = judgement.snapshot
+    def index(self, result: IndexResult) -> None:
+        """Show an index: government, sectors and agencies, and the structure."""
+        snapshot = result.snapshot
         rows = [
             row
             for window in snapshot.windows
@@ -130,22 +129,21 @@ class ScorerMetrics:
         self._upper.show({_labels(row): row.upper for row in rows})
         self._interval.show({(*_labels(row), bound): end for row in rows for bound, end in _interval(row)})
         self._known_share.show({_labels(row): row.known_share for row in rows})
-        # Losses add up to 1 - point, so they are no more publishable than it is.
-        shown = (row for row in rows if row.point is not None)
-        self._loss.show({(*_labels(row), stage): loss for row in shown for stage, loss in _losses(row)})
-        self._slot.set(judgement.register.policy.slot_seconds)
+        # Losses add up to 1 - point, so they are published only with it.
+        with_point = (row for row in rows if row.point is not None)
+        self._loss.show({(*_labels(row), stage): loss for row in with_point for stage, loss in _losses(row)})
+        self._slot.set(result.compiled.register.policy.slot_seconds)
         self._as_of.set(snapshot.as_of)
-        found = judgement.structures
-        self._structure.show({labels: value for one in found for labels, value in _measures(one)})
-        self._islands.show({(str(one.window_days),): len(one.islands) for one in found})
-        self._isolates.show({(str(one.window_days),): len(one.isolates) for one in found})
+        found = result.structures
+        self._structure.show({labels: value for structure in found for labels, value in _measures(structure)})
+        self._islands.show({(str(structure.window_days),): len(structure.islands) for structure in found})
+        self._isolates.show({(str(structure.window_days),): len(structure.isolates) for structure in found})
 
-    def links(
-        self, register: Register, arrays: RegisterArrays, network: AgencyNetwork, last_slot: SlotDetail | None
-    ) -> None:
-        """Show the register's links, how many have which verdict in the last settled slot, the verdict of each and of the
-        data bus, and why not OK.
+    def links(self, compiled: CompiledRegister, last_slot: SlotDetail | None) -> None:
+        """Show the register's links; in the last settled slot, the number of links per verdict, the verdict of each link and
+        of the data bus, and the reasons of those not OK.
         """
+        register, arrays, network = compiled.register, compiled.arrays, compiled.network
         absent = sum(link.absent for link in register.links.values())
         self._links.show({("live",): len(register.links) - absent, ("absent",): absent})
         self._links_now.show({} if last_slot is None else dict(_by_verdict(arrays, last_slot)))
@@ -153,30 +151,34 @@ class ScorerMetrics:
         stages: dict[Labels, float] = {}
         shown = arrays.links if len(arrays.links) <= LINK_SERIES else sorted(self._burning & register.links.keys())
         for name in shown if verdicts else ():
-            at = bisect_left(arrays.links, name)
-            if verdicts[at] >= Outcome.NOT_CONNECTED:
+            row = bisect_left(arrays.links, name)
+            if verdicts[row] >= Outcome.NOT_CONNECTED:
                 link = register.links[name]
-                labels = (name, register.consumer(link), link.provider, "true" if network.bus[at] else "false")
-                stages[labels] = verdicts[at] - Outcome.NOT_CONNECTED
+                labels = (name, register.consumer(link), link.provider, "true" if network.bus[row] else "false")
+                stages[labels] = verdicts[row] - Outcome.NOT_CONNECTED
         self._link_stage.show(stages)
         self._reason.show({} if last_slot is None else dict(_not_ok(register, arrays, last_slot)))
         endpoint = register.policy.bus
         of_bus = [] if endpoint is None or arrays.bus is None else verdicts[len(arrays.links) + arrays.bus :][:1]
         self._data_bus.show(
-            {(str(endpoint),): one - Outcome.NOT_CONNECTED for one in of_bus if one >= Outcome.NOT_CONNECTED}
+            {
+                (str(endpoint),): verdict - Outcome.NOT_CONNECTED
+                for verdict in of_bus
+                if verdict >= Outcome.NOT_CONNECTED
+            }
         )
 
     def burns(self, arrays: RegisterArrays, burns: BurnCounter) -> None:
-        """Show the links that burn their error budget, span by span; of many the fastest. ``links`` comes after it."""
+        """Show the links that burn their error budget, by span; of many the fastest. To be called before ``links``."""
         values: dict[Labels, float] = {}
-        for one in burning_links(burns.known, burns.failed, arrays.slo):
-            fastest = zip(one.links[:BURN_SERIES].tolist(), one.burn[:BURN_SERIES].tolist(), strict=True)
-            values.update(((arrays.links[link], one.span.label), rate) for link, rate in fastest)
+        for burned in burning_links(burns.known, burns.failed, arrays.slo):
+            fastest = zip(burned.links[:BURN_SERIES].tolist(), burned.burn[:BURN_SERIES].tolist(), strict=True)
+            values.update(((arrays.links[link], burned.span.label), rate) for link, rate in fastest)
         self._burn.show(values)
         self._burning = {link for link, _ in values}
 
     def exchanges(self, volumes: Iterable[ExchangeVolume]) -> None:
-        """Show what each pair of agencies exchanged."""
+        """Show the exchanges of each pair of agencies."""
         largest = sorted(volumes, key=lambda volume: volume.count, reverse=True)[:PAIR_SERIES]
         values: dict[Labels, float] = {}
         for volume in largest:
@@ -186,24 +188,29 @@ class ScorerMetrics:
             values[*pair, "provider_failure"] = volume.provider_failures
         self._exchanges.show(values)
 
-    def reconciled(self, found: ReconciliationReport) -> None:
-        """Show what exchanges say of links, and what went over which bus; nothing without any exchange."""
-        heard = [one for one in found.traffic if one.exchanges]
-        counts = Counter((finding, one.window_days) for one in found.links for finding in link_findings(one))
+    def reconciled(self, report: ReconciliationReport) -> None:
+        """Show the findings about links, and the exchanges per bus; nothing for windows without exchanges."""
+        used = [traffic for traffic in report.traffic if traffic.exchanges]
+        counts = Counter((finding, link.window_days) for link in report.links for finding in link_findings(link))
         self._findings.show(
-            {(name, str(one.window_days)): counts[name, one.window_days] for one in heard for name in LINK_FINDINGS}
+            {
+                (name, str(window.window_days)): counts[name, window.window_days]
+                for window in used
+                for name in LINK_FINDINGS
+            }
         )
-        self._undeclared.show({(str(one.window_days),): one.undeclared_exchanges for one in heard})
-        self._buses.show({(bus.bus, str(one.window_days)): bus.exchanges for one in heard for bus in one.buses})
+        self._undeclared.show({(str(window.window_days),): window.undeclared_exchanges for window in used})
+        self._buses.show({(bus.bus, str(window.window_days)): bus.exchanges for window in used for bus in window.buses})
 
 
 _VERDICTS = ("", *(outcome.label for outcome in Outcome), "absent")
-"""Where a slot's verdict has its name; the first is that of links that are not in force."""
+"""Names of a slot's verdicts by number; the first is for links that are not in force."""
 
 
 def _by_verdict(arrays: RegisterArrays, last_slot: SlotDetail) -> Iterator[tuple[Labels, float]]:
-    """Count the links that were in force in a slot by verdict, those on paper apart: of the government every verdict, of a
-    consumer each that it has.
+    """Yield the number of links in force in a slot by verdict, with absent links as a verdict of their own.
+
+    The government has every verdict, a consumer those that occur.
     """
     kinds = len(_VERDICTS)
     verdict = last_slot.verdict[0, : len(arrays.links)].astype(np.int64)
@@ -212,14 +219,14 @@ def _by_verdict(arrays: RegisterArrays, last_slot: SlotDetail) -> Iterator[tuple
     counts = np.bincount(cells, minlength=len(arrays.agencies) * kinds).reshape(-1, kinds)
     for name, count in zip(_VERDICTS[1:], counts.sum(axis=0)[1:].tolist(), strict=True):
         yield (IndicatorKind.GOVERNMENT.label, arrays.government, name), count
-    for at in np.unique(arrays.consumer)[:AGENCY_SERIES].tolist():
-        for name, count in zip(_VERDICTS[1:], counts[at, 1:].tolist(), strict=True):
+    for agency in np.unique(arrays.consumer)[:AGENCY_SERIES].tolist():
+        for name, count in zip(_VERDICTS[1:], counts[agency, 1:].tolist(), strict=True):
             if count:
-                yield (IndicatorKind.CONSUMER.label, arrays.agencies[at], name), count
+                yield (IndicatorKind.CONSUMER.label, arrays.agencies[agency], name), count
 
 
 def _not_ok(register: Register, arrays: RegisterArrays, last_slot: SlotDetail) -> Iterator[tuple[Labels, float]]:
-    """Yield the reason of REASON_SERIES live links that were not OK in a slot, in id order; UNKNOWN ones last."""
+    """Yield the reasons of up to REASON_SERIES live links that were not OK in a slot, in id order, unknown links last."""
     verdict = last_slot.verdict[0, : len(arrays.links)]
     failed = (verdict >= Outcome.NOT_CONNECTED) & (verdict < Outcome.OK)
     rows = np.concatenate([np.flatnonzero(some & ~arrays.absent) for some in (failed, verdict == Outcome.UNKNOWN)])
@@ -246,9 +253,9 @@ _MEASURES = (
 )
 
 
-def _measures(one: Structure) -> Iterable[tuple[Labels, float]]:
-    values = ((name, getattr(one, name)) for name in _MEASURES)
-    return (((name, str(one.window_days)), value) for name, value in values if value is not None)
+def _measures(structure: Structure) -> Iterable[tuple[Labels, float]]:
+    values = ((name, getattr(structure, name)) for name in _MEASURES)
+    return (((name, str(structure.window_days)), value) for name, value in values if value is not None)
 
 
 def _labels(row: Indicator) -> Labels:
@@ -256,7 +263,7 @@ def _labels(row: Indicator) -> Labels:
 
 
 def _interval(row: Indicator) -> Iterable[tuple[str, float]]:
-    """Yield the ends of an interval that is shown; those of agencies are too many series for what they tell."""
+    """Return the ends of an interval of the government or a sector; those of agencies would be too many series."""
     if row.interval is None or row.kind not in (IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR):
         return ()
     return (("low", row.interval.low), ("high", row.interval.high))

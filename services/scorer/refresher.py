@@ -1,7 +1,7 @@
-"""The index, computed and published whenever a slot has settled or late arrivals have changed what was published.
+"""Computes and publishes the index whenever a slot has settled, or late arrivals have changed a published one.
 
-Slots and what was last measured are half of what is put, and are no part of the index: they go first, so that what comes
-while they do is in the index that follows.
+Slot blocks and recent blocks are half of what is published, and no part of the index. They go first, so that whatever arrives
+meanwhile is in the index that follows.
 """
 
 from __future__ import annotations
@@ -20,22 +20,23 @@ from services.scorer.evidence_lock import EvidenceLock
 from services.scorer.exchanges import ExchangeDatabase, ReconciliationReport
 from services.scorer.health import ReadinessReporter
 from services.scorer.index import CompiledRegister, IndexResult, PendingUpdate, Scoring
-from services.scorer.malloc import give_back
+from services.scorer.malloc import trim_memory
 from services.scorer.metrics import ScorerMetrics
-from services.scorer.publishing import EncodedSlots, HistoryPublisher, IndexPublisher, latest_blocks
+from services.scorer.publishing import EncodedSlots, HistoryPublisher, IndexPublisher, recent_blocks
 
 __all__ = ["Refresher"]
 
-LOOK_SECONDS = 0.1  # between two looks whether an index is due
-AHEAD_SECONDS = 10.0  # between two looks while our clock is ahead
-LATE_SECONDS = 1.0  # an index that late arrivals changed is published at most this often,
+POLL_SECONDS = 0.1  # between two checks whether an index is due
+AHEAD_SECONDS = 10.0  # between two checks while our clock is ahead
+LATE_SECONDS = 1.0  # an index that late arrivals changed is published this often at most,
 LATE_SHARE = 0.8  # and in this share of the time at most
-GIVE_BACK_SECONDS = 60.0  # memory that an index needed is given back at most this often: the next one needs it again
+TRIM_SECONDS = 60.0  # freed memory is returned to the system this often at most: the next index needs it again
 
 
 class Refresher:
-    """``adopted`` is the register to judge by from the next index on; ``reconciled`` goes out with it. ``clock`` gives
-    epoch seconds, and ``bus_clock`` those of the bus, or raises BusError.
+    """Publishes one index after another, as long as a session lasts.
+
+    ``clock`` returns epoch seconds; ``bus_clock`` returns those of the bus, or raises BusError.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class Refresher:
         evidence_lock: EvidenceLock,
         publisher: IndexPublisher,
         exchanges: ExchangeDatabase,
-        announcer: HistoryPublisher,
+        history: HistoryPublisher,
         *,
         metrics: ScorerMetrics,
         readiness: ReadinessReporter,
@@ -52,33 +53,41 @@ class Refresher:
         bus_clock: Callable[[], Awaitable[float]],
         log: Logger,
     ) -> None:
-        self.adopted: CompiledRegister | None = None
-        self.reconciled = ReconciliationReport()
         self._scoring = scoring
         self._calendar = scoring.calendar
         self._evidence_lock = evidence_lock
         self._publisher = publisher
         self._exchanges = exchanges
-        self._announcer = announcer
+        self._history = history
         self._metrics = metrics
         self._readiness = readiness
         self._clock = clock
         self._bus_clock = bus_clock
         self._log = log
+        self._adopted: CompiledRegister | None = None
+        self._report = ReconciliationReport()
         self._counted = False
         self._trimmed: date | None = None
 
+    def adopt(self, compiled: CompiledRegister) -> None:
+        """Judge and attribute by another register of the same calendar, from the next index on."""
+        self._adopted = compiled
+
+    def attach(self, report: ReconciliationReport) -> None:
+        """Publish this report with each index from the next one on."""
+        self._report = report
+
     async def run(self) -> None:
-        """Refresh for good. Raises StateError."""
-        late_from = late_took = give_back_from = 0.0
+        """Refresh until cancelled. Raises StateError."""
+        late_from = late_took = trim_from = 0.0
         while True:
-            await self._adopt()
+            await self._apply_adopted()
             published = self._scoring.manifest.end_slot
             end_slot = self._scoring.settled(self._clock())
             grown = published is None or end_slot > published
-            begun = end_slot > self._calendar.epoch_slot  # before the first whole slot there is nothing to say
-            # What comes late just before a slot settles is in that slot's index, which does not wait for another.
-            late = self._scoring.stale and time.monotonic() >= late_from and self._ahead(end_slot) > late_took
+            begun = end_slot > self._calendar.epoch_slot  # before the first whole slot there is no index
+            # What comes late just before a slot settles is in the index of that slot, which must not wait for another one.
+            late = self._scoring.stale and time.monotonic() >= late_from and self._until_next(end_slot) > late_took
             if begun and grown and await self._is_ahead():
                 await asyncio.sleep(AHEAD_SECONDS)
             elif begun and (grown or late):
@@ -86,124 +95,124 @@ class Refresher:
                 await self._prepare(end_slot)
                 took = await self._refresh(end_slot)
                 await self._evidence_lock.run_in_slices(self._scoring.close())
-                if time.monotonic() >= give_back_from:
-                    await asyncio.to_thread(give_back)
-                    give_back_from = time.monotonic() + GIVE_BACK_SECONDS
+                if time.monotonic() >= trim_from:
+                    await asyncio.to_thread(trim_memory)
+                    trim_from = time.monotonic() + TRIM_SECONDS
                 if not grown:
                     late_took = took
                     late_from = started + max(took + LATE_SECONDS, took / LATE_SHARE)
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
 
     async def _is_ahead(self) -> bool:
-        """Whether our clock is ahead of the bus's by more than a slot. An index of the future could not be taken back, nor
-        the evidence that it is the last to need.
+        """Return whether our clock is ahead of the bus's by more than a slot.
+
+        An index of the future could not be taken back, and evidence would be closed too early.
         """
         try:
             seconds = self._clock() - await self._bus_clock()
         except BusError:
-            return False  # publishing says what it comes to
+            return False  # publishing reports it
         if seconds <= self._calendar.slot_seconds:
             return False
-        self._readiness.publishes(
-            False, f"the clock here is {seconds:.0f} s ahead of the bus's: set the one that is wrong"
-        )
+        why = f"the clock here is {seconds:.0f} s ahead of the bus's: set the one that is wrong"
+        self._readiness.set_publishing(ok=False, why=why)
         self._log.warning("clock_ahead", seconds=round(seconds, 1))
         return True
 
-    def _ahead(self, end_slot: int) -> float:
-        """The seconds until one more slot settles."""
+    def _until_next(self, end_slot: int) -> float:
+        """Return the seconds until one more slot settles."""
         return self._calendar.start_of(end_slot + 1) + self._scoring.register.settle_seconds - self._clock()
 
-    async def _adopt(self) -> None:
-        adopted, self.adopted = self.adopted, None
-        if adopted is not None:
+    async def _apply_adopted(self) -> None:
+        compiled, self._adopted = self._adopted, None
+        if compiled is not None:
             async with self._evidence_lock.lock:
-                self._scoring.adopt(adopted)
-            self._log.info("register_adopted", register_version=adopted.register.register_version)
+                self._scoring.adopt(compiled)
+                self._exchanges.attribute_by(compiled.attributor)
+            self._log.info("register_adopted", register_version=compiled.register.register_version)
 
     async def _prepare(self, end_slot: int) -> None:
         last = self._calendar.day_of(end_slot - 1)
 
         def pieces() -> Iterator[None]:
             for day in self._scoring.prepare(end_slot):
-                self._readiness.begins(f"counting the evidence of {day}; {last} comes last")
+                self._readiness.begin_phase(f"counting the evidence of {day}; {last} comes last")
                 yield
 
         started = time.monotonic()
         await self._evidence_lock.run_in_slices(pieces())
         if not self._counted:
-            # Later it is what has changed, and takes no time worth a line.
+            # Later only changes are counted, which takes too little time for a line of log.
             self._log.info("evidence_counted", to=str(last), seconds=round(time.monotonic() - started, 3))
             self._counted = True
-            await asyncio.to_thread(give_back)
+            await asyncio.to_thread(trim_memory)
 
     async def _refresh(self, end_slot: int) -> float:
-        """Compute and publish; return the seconds that took from the count on."""
+        """Compute and publish an index; return the seconds since its evidence was counted."""
         scoring, metrics = self._scoring, self._metrics
         today = self._calendar.day_of(end_slot)
         longest = max(scoring.register.policy.windows_days)
         started = time.monotonic()
         with metrics.refresh_seconds.time():
             try:
-                self._readiness.begins("publishing slots")
+                self._readiness.begin_phase("publishing slots")
                 slot_blocks = await self._put_evidence(await self._evidence_lock.run(partial(scoring.due, end_slot)))
-                self._readiness.begins("computing the index")
+                self._readiness.begin_phase("computing the index")
                 started = time.monotonic()
                 count = await self._evidence_lock.run(partial(scoring.count, end_slot))
-                judgement = await asyncio.to_thread(scoring.compute, count)
+                result = await asyncio.to_thread(scoring.compute, count)
                 since = today - timedelta(days=longest)
                 summed = partial(self._exchanges.volumes, since, end_slot=end_slot, calendar=self._calendar)
                 volumes = await asyncio.to_thread(summed)
-                self._readiness.begins("publishing the index")
+                self._readiness.begin_phase("publishing the index")
                 slot_blocks += await self._put_evidence(count.due)
-                blocks = await self._publisher.publish(judgement, volumes, self.reconciled)
+                blocks = await self._publisher.publish(result, volumes, self._report)
             except BusError as error:
-                scoring.unpublished()
-                self._readiness.publishes(False)
+                scoring.publishing_failed()
+                self._readiness.set_publishing(ok=False)
                 self._log.warning("publishing_failed", reason=str(error))
                 return time.monotonic() - started
             took = time.monotonic() - started
             if self._trimmed != today:
                 self._exchanges.trim(today, longest, calendar=self._calendar)
                 self._trimmed = today
-            scoring.published(judgement)
-            self._announcer.offer(judgement.snapshot)
+            scoring.published(result)
+            self._history.offer(result.snapshot)
+        arrays = result.compiled.arrays
         detail = await self._evidence_lock.run(
-            partial(scoring.evidence.detail, judgement.arrays, range(end_slot - 1, end_slot), judgement.arrays.targets)
+            partial(scoring.evidence.detail, arrays, range(end_slot - 1, end_slot), arrays.targets)
         )
-        await asyncio.to_thread(self._show, count.due, judgement, detail, volumes)
-        self._readiness.publishes(True)
+        await asyncio.to_thread(self._show, result, detail, volumes)
+        self._readiness.set_publishing(ok=True)
         self._log.info(
             "index_published",
-            as_of=judgement.snapshot.as_of,
-            sequence=judgement.snapshot.evidence_sequence,
+            as_of=result.snapshot.as_of,
+            sequence=result.snapshot.evidence_sequence,
             blocks=blocks,
             slot_blocks=slot_blocks,
         )
         return took
 
     async def _put_evidence(self, due: PendingUpdate) -> int:
-        """Put what is due of slots, a chunk at a time, for after a start it is all of them, and what was last measured.
+        """Put the slot blocks that are due and the recent blocks; return how many slot blocks.
 
-        Returns how many blocks of slots that were.
+        Slots go a chunk at a time: after a start all of them are due.
         """
         scoring, count = self._scoring, 0
         for chunk in due.chunks:
-            found = list[EncodedSlots]()
+            encoded = list[EncodedSlots]()
             await self._evidence_lock.run_in_slices(
-                self._publisher.encode_slots(due, chunk, scoring.evidence, self._clock(), found)
+                self._publisher.encode_slots(due, chunk, scoring.evidence, self._clock(), encoded)
             )
-            await self._publisher.put_slots(due, found)
-            count += sum(len(some.new) for some in found)
-        latest = latest_blocks(scoring.recent, scoring.burns, due.adopted.arrays, due.agencies)
-        await self._publisher.put_latest(due, latest)
+            await self._publisher.put_slots(due, encoded)
+            count += sum(len(slots.new) for slots in encoded)
+        blocks = recent_blocks(scoring.recent, scoring.burns, due.compiled.arrays, due.agencies)
+        await self._publisher.put_recent(due, blocks)
         return count
 
-    def _show(
-        self, due: PendingUpdate, judgement: IndexResult, detail: SlotDetail, volumes: tuple[ExchangeVolume, ...]
-    ) -> None:
+    def _show(self, result: IndexResult, detail: SlotDetail, volumes: tuple[ExchangeVolume, ...]) -> None:
         metrics = self._metrics
-        metrics.index(judgement)
-        metrics.burns(judgement.arrays, self._scoring.burns)
-        metrics.links(judgement.register, judgement.arrays, due.adopted.network, detail)
+        metrics.index(result)
+        metrics.burns(result.compiled.arrays, self._scoring.burns)
+        metrics.links(result.compiled, detail)
         metrics.exchanges(volumes)

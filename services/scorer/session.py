@@ -1,4 +1,4 @@
-"""Scoring by one calendar: resume, then read, refresh, reconcile and save side by side until told to stop."""
+"""Scoring by one calendar: resume, then read, refresh, reconcile and save concurrently until the stop."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import gc
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -16,7 +17,6 @@ from services.core.model import Register
 from services.core.runtime import Runtime
 from services.core.tasks import run_in_thread
 from services.indicator.calendar import Calendar
-from services.register.attribution import Attributor
 from services.scorer.evidence_lock import EvidenceLock
 from services.scorer.exchanges import ExchangeDatabase, Reconciler
 from services.scorer.health import ReadinessReporter
@@ -25,13 +25,13 @@ from services.scorer.ingest import POLL_SECONDS, ExchangeReader, MeasurementRead
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.publishing import HistoryPublisher, IndexPublisher, recall
 from services.scorer.refresher import Refresher
-from services.scorer.state import LoadedState, Store
+from services.scorer.state import Store, StreamPosition
 
-__all__ = ["Session"]
+__all__ = ["run_session"]
 
 T = TypeVar("T")
 
-RECONCILE_SECONDS = 60.0  # exchanges are held against probes once a slot, but this often at most,
+RECONCILE_SECONDS = 60.0  # exchanges are reconcile_links with probes once a slot, but this often at most,
 RECONCILE_SHARE = 0.05  # and in this share of the time at most
 WATCH_SECONDS = 2.0
 SAVE_SECONDS = 1.0
@@ -42,83 +42,138 @@ class _SessionEndError(Exception):
     """The session is over: a signal came, or the register has another calendar."""
 
 
-class Session:
-    """Everything between two changes of the calendar. ``clock`` gives epoch seconds."""
+@dataclass(frozen=True, slots=True)
+class _Resumed:
+    """What a session begins with: the evidence, and where to go on reading the streams.
+
+    ``backlog_end`` is the last message of MEASUREMENTS at the start.
+    """
+
+    store: Store
+    scoring: Scoring
+    measurements: StreamCursor
+    backlog_end: int
+    exchanges: StreamCursor
+    exchange_position: StreamPosition
+
+
+async def run_session(
+    runtime: Runtime,
+    bus: Bus,
+    register: Register,
+    registers: asyncio.Queue[Register],
+    *,
+    metrics: ScorerMetrics,
+    exchanges: ExchangeDatabase,
+    clock: Callable[[], float],
+) -> Register | None:
+    """Score until the stop (None), or until a register has another calendar (that register).
+
+    ``clock`` returns epoch seconds. Raises GapError, StateError.
+    """
+    readiness = ReadinessReporter(runtime.health)
+    resumed = await _resume(runtime, bus, register, readiness, exchanges)
+    session = _Session(runtime, bus, resumed, metrics=metrics, readiness=readiness, exchanges=exchanges, clock=clock)
+    return await session.run(registers)
+
+
+async def _resume(
+    runtime: Runtime, bus: Bus, register: Register, readiness: ReadinessReporter, exchanges: ExchangeDatabase
+) -> _Resumed:
+    """Read back the evidence of the register's calendar, and find the positions in the streams."""
+    calendar, log = Calendar.of(register.policy), runtime.log
+    readiness.begin_phase("working out the register")
+    compiled = await _compiled(register)
+    exchanges.attribute_by(compiled.attributor)
+    readiness.begin_phase("reading the evidence")
+    store, started = Store(runtime.settings.data, calendar), time.monotonic()
+    loaded = await asyncio.to_thread(store.load, compiled.arrays.targets)
+    log.info(
+        "evidence_read",
+        folder=str(store.folder),
+        slots=len(loaded.slots),
+        open_from=str(calendar.day_of(loaded.evidence.closed_before)),
+        seconds=round(time.monotonic() - started, 3),
+    )
+    readiness.begin_phase("looking up the streams")
+
+    async def persistently(call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        while True:
+            try:
+                return await call()
+            except GapError:
+                raise
+            except BusError as error:
+                log.warning("bus_read_failed", reason=str(error))
+                await asyncio.sleep(POLL_SECONDS)
+
+    needed_from = calendar.epoch - calendar.slot_seconds
+    cursors = [
+        StreamCursor(bus, stream, needed_from=needed_from, accept=runtime.settings.accept_gap)
+        for stream in (MEASUREMENTS, EXCHANGES)
+    ]
+    last = None if loaded.manifest is None else loaded.manifest.position
+    position = await persistently(lambda: cursors[0].resume(last))
+    exchange_position = await persistently(lambda: cursors[1].resume(exchanges.position()))
+    behind = await persistently(lambda: cursors[0].behind(position))
+    scoring = Scoring(compiled, loaded, position)
+    recalled = await persistently(lambda: recall(bus, scoring.recent, position.sequence))
+    log.info("resumed", sequence=position.sequence, behind=behind, recalled=recalled)
+    return _Resumed(store, scoring, cursors[0], position.sequence + behind, cursors[1], exchange_position)
+
+
+class _Session:
+    """Everything that runs between two changes of the calendar."""
 
     def __init__(
         self,
         runtime: Runtime,
         bus: Bus,
-        register: Register,
+        resumed: _Resumed,
         *,
         metrics: ScorerMetrics,
+        readiness: ReadinessReporter,
         exchanges: ExchangeDatabase,
         clock: Callable[[], float],
     ) -> None:
-        self._runtime = runtime
-        self._bus = bus
-        self._metrics = metrics
-        self._exchanges = exchanges
-        self._register = register
-        self._clock = clock
-        self._log = runtime.log
-        self._next: Register | None = None
-        self._calendar = Calendar.of(register.policy)
-        self._store = Store(runtime.settings.data, self._calendar)
+        self._runtime, self._bus, self._log = runtime, bus, runtime.log
+        self._resumed, self._scoring, self._store = resumed, resumed.scoring, resumed.store
+        self._metrics, self._readiness, self._clock = metrics, readiness, clock
         self._evidence_lock = EvidenceLock()
-        self._readiness = ReadinessReporter(runtime.health)
+        self._measurements = MeasurementReader(
+            self._scoring, self._evidence_lock, metrics=metrics, readiness=readiness, log=self._log
+        )
+        self._exchanges = ExchangeReader(exchanges, self._scoring.calendar, log=self._log)
         self._reconciler = Reconciler(exchanges, self._evidence_lock)
-
-    async def run(self, registers: asyncio.Queue[Register]) -> Register | None:
-        """Score until told to stop (None), or until a register has another calendar (that register).
-
-        Raises GapError, StateError.
-        """
-        self._readiness.begins("working out the register")
-        adopted = await _adopted(self._register)
-        await self._attribute(self._register)
-        loaded = await self._load(adopted)
-        measurements, exchanges = self._intake(MEASUREMENTS), self._intake(EXCHANGES)
-        position = await self._patiently(
-            lambda: measurements.resume(None if loaded.manifest is None else loaded.manifest.position)
-        )
-        exchanged = await self._patiently(lambda: exchanges.resume(self._exchanges.position()))
-        behind = await self._patiently(lambda: measurements.behind(position))
-        self._scoring = Scoring(adopted, loaded, position)
-        recalled = await self._patiently(lambda: recall(self._bus, self._scoring.recent, position.sequence))
-        self._log.info("resumed", sequence=position.sequence, behind=behind, recalled=recalled)
-        reader = MeasurementReader(
-            self._scoring, self._evidence_lock, metrics=self._metrics, readiness=self._readiness, log=self._log
-        )
-        announcer = HistoryPublisher(self._bus, self._scoring, log=self._log)
+        self._history = HistoryPublisher(bus, self._scoring, log=self._log)
         self._refresher = Refresher(
             self._scoring,
             self._evidence_lock,
-            IndexPublisher(self._bus),
-            self._exchanges,
-            announcer,
-            metrics=self._metrics,
-            readiness=self._readiness,
-            clock=self._clock,
+            IndexPublisher(bus),
+            exchanges,
+            self._history,
+            metrics=metrics,
+            readiness=readiness,
+            clock=clock,
             bus_clock=self._bus_clock,
             log=self._log,
         )
+        self._next: Register | None = None
 
-        async def once_caught_up(loop: Callable[[], Coroutine[Any, Any, None]]) -> None:
-            await reader.caught_up.wait()
-            await loop()
-
+    async def run(self, registers: asyncio.Queue[Register]) -> Register | None:
+        """Run until the stop (None), or until a register has another calendar (that register)."""
+        resumed = self._resumed
         try:
             async with asyncio.TaskGroup() as group:
                 for loop in (
                     self._stop(),
-                    self._adopt(registers),
-                    reader.run(measurements, position.sequence + behind),
-                    ExchangeReader(self._exchanges, self._calendar, log=self._log).run(exchanges, exchanged),
-                    once_caught_up(self._refresher.run),
-                    announcer.run(),
-                    once_caught_up(self._reconcile),
-                    self._watch(measurements),
+                    self._follow(registers),
+                    self._measurements.run(resumed.measurements, resumed.backlog_end),
+                    self._exchanges.run(resumed.exchanges, resumed.exchange_position),
+                    self._once_caught_up(self._refresher.run),
+                    self._history.run(),
+                    self._once_caught_up(self._reconcile),
+                    self._watch(),
                     self._watch_streams(),
                     self._save_often(),
                 ):
@@ -130,91 +185,58 @@ class Session:
             await self._save()
         return self._next
 
+    async def _once_caught_up(self, loop: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        await self._measurements.caught_up.wait()
+        await loop()
+
     async def _bus_clock(self) -> float:
         if not self._bus.connected:
-            raise BusError("the bus is away")  # which publishing waits for
+            raise BusError("the bus is not connected")
         return (await self._bus.stream_state(MEASUREMENTS)).now
-
-    async def _load(self, adopted: CompiledRegister) -> LoadedState:
-        self._readiness.begins("reading the evidence")
-        started = time.monotonic()
-        loaded = await asyncio.to_thread(self._store.load, adopted.arrays.targets)
-        self._log.info(
-            "evidence_read",
-            folder=str(self._store.folder),
-            slots=len(loaded.slots),
-            open_from=str(self._calendar.day_of(loaded.evidence.closed_before)),
-            seconds=round(time.monotonic() - started, 3),
-        )
-        self._readiness.begins("looking up the streams")
-        return loaded
-
-    def _intake(self, stream: str) -> StreamCursor:
-        needed_from = self._calendar.epoch - self._calendar.slot_seconds
-        return StreamCursor(self._bus, stream, needed_from=needed_from, accept=self._runtime.settings.accept_gap)
-
-    async def _patiently(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        while True:
-            try:
-                return await call()
-            except GapError:
-                raise
-            except BusError as error:
-                self._log.warning("bus_read_failed", reason=str(error))
-                await asyncio.sleep(POLL_SECONDS)
 
     async def _stop(self) -> None:
         await self._runtime.stop.wait()
         self._runtime.health.not_serving("ending")
         raise _SessionEndError
 
-    async def _adopt(self, registers: asyncio.Queue[Register]) -> None:
+    async def _follow(self, registers: asyncio.Queue[Register]) -> None:
         while True:
             register = await registers.get()
-            if Calendar.of(register.policy) != self._calendar:
+            if Calendar.of(register.policy) != self._scoring.calendar:
                 self._next = register
                 raise _SessionEndError
-            adopted = await _adopted(register)
-            await self._attribute(register)
-            self._refresher.adopted = adopted
-
-    async def _attribute(self, register: Register) -> None:
-        """Attribute by a register what was exchanged before it, of which collectors publish anew the latest only."""
-        if not self._exchanges.attributed_by(register):
-            clients = self._exchanges.clients()
-            mapping = await asyncio.to_thread(partial(Attributor, register, clients=clients))
-            self._exchanges.attribute(register, mapping, clients)
+            self._refresher.adopt(await _compiled(register))
 
     async def _reconcile(self) -> None:
-        """Hold exchanges against probes now and then; what is found goes out with the next index."""
-        pause = min(RECONCILE_SECONDS, self._calendar.slot_seconds)
+        """Compare exchanges with probes now and then; the result is published with the next index."""
+        pause = min(RECONCILE_SECONDS, self._scoring.calendar.slot_seconds)
         while True:
             started = time.monotonic()
             end_slot = self._scoring.manifest.end_slot
-            found = None if end_slot is None else await self._reconciler.run(self._scoring, end_slot)
-            if found is None:
+            report = None if end_slot is None else await self._reconciler.run(self._scoring, end_slot)
+            if report is None:
                 await asyncio.sleep(POLL_SECONDS)
                 continue
-            self._refresher.reconciled = found
-            self._metrics.reconciled(found)
+            self._refresher.attach(report)
+            self._metrics.reconciled(report)
             await asyncio.sleep(max(pause, (time.monotonic() - started) / RECONCILE_SHARE))
 
-    async def _watch(self, intake: StreamCursor) -> None:
-        vantages = VantageWatch()
+    async def _watch(self) -> None:
+        watch, scoring = VantageWatch(), self._scoring
         while True:
-            newest = self._scoring.evidence.last_slot
+            newest = scoring.evidence.last_slot
             if newest is not None:
-                self._metrics.age(self._clock() - self._calendar.start_of(newest))
-            self._metrics.vantages(vantages.newest(self._scoring.probing_spans, self._scoring.heard, self._clock()))
+                self._metrics.age(self._clock() - scoring.calendar.start_of(newest))
+            self._metrics.vantages(watch.newest(scoring.probing_spans, scoring.newest_slots, self._clock()))
             try:
-                self._metrics.behind(await intake.behind(self._scoring.manifest.position))
+                self._metrics.behind(await self._resumed.measurements.behind(scoring.manifest.position))
             except BusError:
-                self._readiness.reads(False)
+                self._readiness.set_reading(ok=False)
             await asyncio.sleep(WATCH_SECONDS)
 
     async def _watch_streams(self) -> None:
         while True:
-            with suppress(BusError):  # the readers tell of it
+            with suppress(BusError):  # the readers report it
                 self._metrics.streams({name: await self._bus.stream_state(name) for name in STREAMS})
             await asyncio.sleep(WATCH_SECONDS)
 
@@ -226,14 +248,14 @@ class Session:
 
     async def _save(self) -> None:
         async with self._evidence_lock.lock:
-            save = self._scoring.save()
-        if save is not None:
-            await run_in_thread(partial(self._store.save, save))
+            update = self._scoring.save()
+        if update is not None:
+            await run_in_thread(partial(self._store.save, update))
             await self._evidence_lock.run(partial(self._store.let_go, self._scoring.evidence))
 
 
-async def _adopted(register: Register) -> CompiledRegister:
-    adopted = await asyncio.to_thread(CompiledRegister.of, register)
-    # A full collection that looks at all objects of a million links would stop every thread for two seconds and more.
+async def _compiled(register: Register) -> CompiledRegister:
+    compiled = await asyncio.to_thread(CompiledRegister.of, register)
+    # A full garbage collection over the objects of a million links would stop every thread for two seconds and more.
     gc.freeze()
-    return adopted
+    return compiled

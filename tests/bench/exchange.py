@@ -18,12 +18,11 @@ from resource import RUSAGE_SELF, getrusage
 from typing import Any
 
 from services.collector.files.log_file import LogFile
-from services.collector.ledger import summary_rows as cells
+from services.collector.ledger import summary_rows as rows
 from services.collector.ledger.ledger import Ledger
 from services.collector.publisher import messages, publish
 from services.core.bus import Bus
 from services.core.model.register import FLUSH_SECONDS
-from services.register.attribution import Attributor
 from tests.bench.loads.exchange_records import PAIRS, write_log
 from tests.bench.meters.process import cpu_seconds, end_with_parent, machine
 from tests.support.nats import Nats, running_nats
@@ -53,7 +52,7 @@ async def _flush(bus: Bus, ledger: Ledger, stages: _Stages) -> int:
     """Publish what changed; return how many summaries that were."""
     before, start, sent = sum(stages.spent.values()), time.process_time(), 0
     while pending := ledger.unpublished(2000):
-        for message in messages("xroad", "bench", pending):
+        for message in messages("xroad", "", pending):
             await publish(bus, message)
             ledger.acknowledge(message.summaries)
             sent += len(message.summaries)
@@ -63,13 +62,13 @@ async def _flush(bus: Bus, ledger: Ledger, stages: _Stages) -> int:
 
 async def _digest(log: Path, folder: Path, nats: Nats) -> dict[str, float]:
     stages = _Stages()
-    change = cells.change
-    cells.change = lambda *args: stages.time("summarise", change, *args)  # the ledger calls it by its module
+    add_counts = rows.add_counts
+    rows.add_counts = lambda *args: stages.time("summarise", add_counts, *args)  # the ledger calls it by its module
     read = sent = 0
     began, now_ms = time.perf_counter(), int(time.time() * 1000)
     async with nats.connect("collector") as bus:
         start, due = time.process_time(), time.monotonic() + FLUSH_SECONDS
-        with Ledger(folder / "collector.sqlite", Attributor(None), now_ms=now_ms) as ledger:
+        with Ledger(folder / "collector.sqlite", 300, now_ms=now_ms) as ledger:
             batches = LogFile(log).batches(size=_LINES)
             while (batch := stages.time("decode", next, batches, None)) is not None:
                 read += stages.time("pair", ledger.take, "log", batch, now_ms=now_ms + 10**12).read

@@ -27,13 +27,14 @@ from services.indicator.index.index import compute_indicators
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.structure.network import AgencyNetwork
 from services.indicator.structure.structure import structure_by_window
+from services.register.attribution import Attributor
 from services.register.bus.publish import follow_register, publish_register
 from services.register.versions.rows import with_versions
 from services.scorer.exchanges.reconciler import ReconciliationReport
 from services.scorer.index.members import agency_members
 from services.scorer.index.results import CompiledRegister, IndexResult, PendingUpdate
 from services.scorer.publishing.publisher import EncodedSlots, IndexPublisher
-from services.scorer.publishing.recent import latest_blocks
+from services.scorer.publishing.recent import recent_blocks
 from tests.bench.loads.synthetic import SLOT, UNHEARD, payloads, register_of
 from tests.bench.meters.process import cpu_seconds, machine, peak_mib
 from tests.support.nats import Nats, running_nats
@@ -100,15 +101,14 @@ def judged(register: Register) -> State:
     end = start + SLOTS
     snapshot = compute_indicators(arrays, evidence, end_slot=end, evidence_sequence=1)
     burns.update(arrays, end, set(), lambda slots: evidence.verdicts(arrays, slots))
+    compiled = CompiledRegister(register, arrays, network, own, {}, Attributor(register))
     judgement = IndexResult(
         snapshot=snapshot,
-        register=register,
-        arrays=arrays,
-        members=own,
+        compiled=compiled,
         urgent={},
         structures=structure_by_window(arrays, network, snapshot),
     )
-    due = PendingUpdate(CompiledRegister(register, arrays, network, own, {}), end, 1, (range(start, end),), own)
+    due = PendingUpdate(compiled, end, 1, (range(start, end),), own)
     return State(due, judgement, evidence, recent, burns)
 
 
@@ -122,8 +122,8 @@ async def put(publisher: IndexPublisher, state: State, as_of: int) -> None:
         for _ in publisher.encode_slots(due, chunk, state.evidence, time.time(), found):
             pass
         await publisher.put_slots(due, found)
-    latest = latest_blocks(state.recent, state.burns, due.adopted.arrays, due.agencies)
-    await publisher.put_latest(due, latest)
+    latest = recent_blocks(state.recent, state.burns, due.compiled.arrays, due.agencies)
+    await publisher.put_recent(due, latest)
     await publisher.publish(replace(state.judgement, snapshot=snapshot), (), ReconciliationReport())
 
 

@@ -44,7 +44,7 @@ from services.scorer.index.results import CompiledRegister, IndexResult
 from services.scorer.index.scoring import Scoring
 from services.scorer.ingest.readers import MeasurementReader
 from services.scorer.ingest.stream_cursor import StreamCursor
-from services.scorer.malloc import give_back
+from services.scorer.malloc import trim_memory
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.state.manifest import StateManifest
 from services.scorer.state.position import StreamPosition
@@ -146,7 +146,7 @@ async def _scored(scoring: Scoring, store: Store, memory: Memory, days: int) -> 
 
     async with _part(memory, f"closed days judged anew ({days}), open slots, burn rates", lines):
         await evidence_lock.run_in_slices(scoring.prepare(end_slot))
-        await asyncio.to_thread(give_back)
+        await asyncio.to_thread(trim_memory)
     async with _part(memory, "then every index of 7, 28 and 90 days", lines):
         judgement = await _judged(scoring, evidence_lock, end_slot)
     scoring.published(judgement)
@@ -223,7 +223,7 @@ async def _save(scoring: Scoring, store: Store, evidence_lock: EvidenceLock) -> 
 
 
 async def _given_back(lines: list[str]) -> None:
-    _, seconds = await asyncio.to_thread(_timed, give_back)
+    _, seconds = await asyncio.to_thread(_timed, trim_memory)
     lines.append(f"  free memory given back: {seconds:.2f} s")
 
 

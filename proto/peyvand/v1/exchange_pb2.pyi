@@ -21,8 +21,9 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class ExchangeSummary(_message.Message):
-    """ExchangeSummary is what the bus carried between one consumer and one X-Road service in one slot.
-    It replaces earlier summaries of the same key (bus, consumer, provider, service, slot): the highest revision wins.
+    """ExchangeSummary is what the bus carried between one X-Road client and one X-Road service in one slot.
+    It replaces earlier summaries of the same key (bus, client, service, slot): the highest revision wins.
+    Collectors leave consumer, provider, link and shared empty: the scorer attributes every summary by the register in force.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -47,6 +48,7 @@ class ExchangeSummary(_message.Message):
     SKEW_COUNT_FIELD_NUMBER: _builtins.int
     DURATION_BUCKETS_FIELD_NUMBER: _builtins.int
     DURATION_MS_SUM_FIELD_NUMBER: _builtins.int
+    ALIAS_FIELD_NUMBER: _builtins.int
     consumer: _builtins.str
     """Consumer and provider agency, or `_unmapped` where the register maps nothing."""
     provider: _builtins.str
@@ -72,6 +74,8 @@ class ExchangeSummary(_message.Message):
     """Sum of (producer clock - client clock) over paired exchanges, in milliseconds, and how many pairs it covers."""
     skew_count: _builtins.int
     duration_ms_sum: _builtins.float
+    alias: _builtins.str
+    """An agency that stands in for the provider, whatever the register says of the service."""
     @_builtins.property
     def slot_start(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -101,10 +105,11 @@ class ExchangeSummary(_message.Message):
         skew_count: _builtins.int = ...,
         duration_buckets: _abc.Iterable[_builtins.int] | None = ...,
         duration_ms_sum: _builtins.float = ...,
+        alias: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["slot_start", b"slot_start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bus_failures", b"bus_failures", "client", b"client", "consumer", b"consumer", "count", b"count", "duration_buckets", b"duration_buckets", "duration_ms_sum", b"duration_ms_sum", "link", b"link", "meta", b"meta", "ok", b"ok", "orphans", b"orphans", "provider", b"provider", "provider_failures", b"provider_failures", "request_bytes", b"request_bytes", "response_bytes", b"response_bytes", "revision", b"revision", "service", b"service", "shared", b"shared", "skew_count", b"skew_count", "skew_ms_sum", b"skew_ms_sum", "slot_start", b"slot_start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "bus_failures", b"bus_failures", "client", b"client", "consumer", b"consumer", "count", b"count", "duration_buckets", b"duration_buckets", "duration_ms_sum", b"duration_ms_sum", "link", b"link", "meta", b"meta", "ok", b"ok", "orphans", b"orphans", "provider", b"provider", "provider_failures", b"provider_failures", "request_bytes", b"request_bytes", "response_bytes", b"response_bytes", "revision", b"revision", "service", b"service", "shared", b"shared", "skew_count", b"skew_count", "skew_ms_sum", b"skew_ms_sum", "slot_start", b"slot_start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -121,6 +126,7 @@ class ExchangeSummaryBatch(_message.Message):
     SUMMARIES_FIELD_NUMBER: _builtins.int
     bus: _builtins.str
     register_version: _builtins.str
+    """The register by which the summaries are attributed; empty as long as they are not."""
     @_builtins.property
     def summaries(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExchangeSummary]: ...
     def __init__(

@@ -49,17 +49,19 @@ def _summarise(files: list[Path], register: Path | None, *, as_json: bool, skip_
     from services.register.attribution import Attributor
     from services.register.directory import load_register
 
-    mapping = Attributor(load_register(register) if register else None)
-    with digest_logs(files, mapping, span_ms=round(span_days * 86_400_000), skip_bad=skip_bad) as found:
-        for fault in found.faults:
+    held = load_register(register) if register else None
+    slot_seconds = held.policy.slot_seconds if held else 300
+    with digest_logs(files, slot_seconds, span_ms=round(span_days * 86_400_000), skip_bad=skip_bad) as digest:
+        for fault in digest.faults:
             typer.echo(str(fault), err=True)
+        summaries = map(Attributor(held).attribute_summary, digest.summaries)
         if as_json:
-            for summary in found.summaries:
+            for summary in summaries:
                 typer.echo(summary_to_json(summary))
         else:
             console = new_console()
-            console.print(exchange_table(found.summaries))
-            console.print(exchange_totals(found))
+            console.print(exchange_table(summaries))
+            console.print(exchange_totals(digest))
 
 
 def _ask_api(window: int, api: str, *, as_json: bool) -> None:

@@ -77,7 +77,7 @@ def exchange_table(summaries: Iterable[ExchangeSummary]) -> Table:
 
 def exchange_totals(digest: LogDigest) -> str:
     """Return how many records were read, and how many exchanges they make."""
-    taken, totals = digest.taken, digest.totals
+    taken, totals = digest.result, digest.totals
     return (
         f"{taken.read:,} records read, {taken.duplicates:,} seen before, {taken.rejected:,} rejected: "
         f"{totals.exchanges:,} exchanges, {totals.exchanges - totals.orphans:,} logged by both sides, "

@@ -1,6 +1,6 @@
-"""The log files of one path, look by look, those written last kept open in between (docs/exchange.md, Log files).
+"""The log files that match one path, with those written last kept open between two looks (docs/exchange.md §2.1).
 
-So one that is renamed or removed between two looks is still read to its end.
+So a file that is renamed or removed between two looks is still read to its end.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ from services.core.errors import Fault, InputError
 
 __all__ = ["FileKey", "FileState", "OpenFiles"]
 
-_MOST = 64  # of the 1,024 descriptors that a process has by default, with several sources
+_MOST_OPEN = 64  # of the 1,024 descriptors that a process has by default, with several sources
 
 FileKey = tuple[Path, tuple[int, int]]
-"""A file: where it lies, or lay when it was last found, and its device and number there."""
+"""A file: its path, or its last one, and its device and inode."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """What a look at a file shows: how to read it, its size in bytes, when it was written (ns); whether it is ``gone`` from the
-    path that is followed, and whether it is ``removed``, so that it has no other name either.
+    """A file at one look: how to read it, its size in bytes, and when it was written (ns).
+
+    A file that is ``gone`` no longer matches the path that is followed; one that is ``removed`` has no other name either.
     """
 
     log: LogFile
@@ -37,78 +38,79 @@ class FileState:
     removed: bool = False
 
     def same(self, before: FileState | None) -> bool:
-        """Tell whether nothing was written since another look."""
+        """Return whether nothing was written since another look."""
         return before is not None and (self.size, self.written_ns) == (before.size, before.written_ns)
 
 
 class OpenFiles:
-    """The files of ``pattern``, of which up to ``most`` stay open until ``close``. For one thread."""
+    """The files that match ``pattern``, of which up to ``most`` stay open until ``close``. For one thread."""
 
-    def __init__(self, pattern: Path, most: int = _MOST) -> None:
+    def __init__(self, pattern: Path, most: int = _MOST_OPEN) -> None:
         self._pattern, self._most = pattern, most
         self._open: dict[tuple[int, int], tuple[Path, FileIO]] = {}
 
     def look(self) -> dict[FileKey, FileState]:
-        """Find the files at the path, and after them those that are gone from it and still open. Raises InputError when the
-        folder cannot be looked into, which is not the same as nothing in it.
-        """
-        found = _files(self._pattern)
-        self._hold(found)
-        here = {file: path for path, file in found}
-        for file, (before, stream) in self._open.items():
-            path = here.get(file, before)
-            self._open[file], log = (path, stream), LogFile(path, stream)
-            if file in here:
-                found[path, file] = replace(found[path, file], log=log)
-            else:
-                state = os.fstat(stream.fileno())
-                found[path, file] = FileState(log, state.st_size, state.st_mtime_ns, True, state.st_nlink == 0)
-        return found
+        """Return the files that match, and after them those that no longer do and are still open.
 
-    def _hold(self, found: dict[FileKey, FileState]) -> None:
-        """Open the files written last, as far as they may be read: reading tells of the others."""
-        for path, file in sorted(found, key=lambda key: found[key].written_ns)[-self._most :]:
-            if file in self._open:
+        Raises InputError when the folder cannot be listed, which is not the same as an empty folder.
+        """
+        states = _matching_files(self._pattern)
+        self._open_newest(states)
+        paths = {inode: path for path, inode in states}
+        for inode, (before, stream) in self._open.items():
+            path = paths.get(inode, before)
+            self._open[inode], log = (path, stream), LogFile(path, stream)
+            if inode in paths:
+                states[path, inode] = replace(states[path, inode], log=log)
+            else:
+                stat = os.fstat(stream.fileno())
+                states[path, inode] = FileState(log, stat.st_size, stat.st_mtime_ns, True, stat.st_nlink == 0)
+        return states
+
+    def _open_newest(self, states: dict[FileKey, FileState]) -> None:
+        """Open the files written last. One that may not be read is left out: reading it reports that."""
+        for path, inode in sorted(states, key=lambda key: states[key].written_ns)[-self._most :]:
+            if inode in self._open:
                 continue
             try:
                 stream = FileIO(path)
             except OSError:
                 continue
-            state = os.fstat(stream.fileno())
-            if (state.st_dev, state.st_ino) == file:
-                self._open[file] = path, stream
+            stat = os.fstat(stream.fileno())
+            if (stat.st_dev, stat.st_ino) == inode:
+                self._open[inode] = path, stream
             else:
-                stream.close()  # another stands there already, for the next look
+                stream.close()  # the path is another file by now, which the next look finds
 
-    def let_go(self, keys: Iterable[FileKey]) -> None:
-        """Close these, and of what is left those written longest ago that are too many."""
-        for _, file in keys:
-            if file in self._open:
-                self._open.pop(file)[1].close()
-        written = {file: os.fstat(stream.fileno()).st_mtime_ns for file, (_, stream) in self._open.items()}
-        for file in sorted(written, key=written.__getitem__)[: -self._most]:
-            self._open.pop(file)[1].close()
+    def release(self, keys: Iterable[FileKey]) -> None:
+        """Close these files, and the oldest of the others beyond the limit."""
+        for _, inode in keys:
+            if inode in self._open:
+                self._open.pop(inode)[1].close()
+        written = {inode: os.fstat(stream.fileno()).st_mtime_ns for inode, (_, stream) in self._open.items()}
+        for inode in sorted(written, key=written.__getitem__)[: -self._most]:
+            self._open.pop(inode)[1].close()
 
     def close(self) -> None:
-        """Close all of them."""
+        """Close all files."""
         while self._open:
             self._open.popitem()[1][1].close()
 
 
-def _files(pattern: Path) -> dict[FileKey, FileState]:
+def _matching_files(pattern: Path) -> dict[FileKey, FileState]:
     folder, name = pattern.parent, pattern.name
-    found = {}
+    states = {}
     try:
-        os.stat(f"{folder}/.")  # noqa: PTH116  # a Path would drop the dot, which asks whether it may be entered
+        os.stat(f"{folder}/.")  # noqa: PTH116  # a Path would drop the dot, which checks that the folder may be entered
         names = matching(os.listdir(folder), name) if any(mark in name for mark in "*?[") else [name]  # noqa: PTH208  # names
     except OSError as error:
         reason = f"the folder cannot be looked into: {error.strerror}"
         raise InputError("the exchange log", [Fault(str(folder), 0, 0, reason)]) from error
     for path in (folder / name for name in sorted(names)):
         try:
-            state = path.stat()
+            stat = path.stat()
         except OSError:
-            continue  # it went away while we looked
-        if S_ISREG(state.st_mode):
-            found[path, (state.st_dev, state.st_ino)] = FileState(LogFile(path), state.st_size, state.st_mtime_ns)
-    return found
+            continue  # removed since it was listed
+        if S_ISREG(stat.st_mode):
+            states[path, (stat.st_dev, stat.st_ino)] = FileState(LogFile(path), stat.st_size, stat.st_mtime_ns)
+    return states

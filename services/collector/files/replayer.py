@@ -1,4 +1,4 @@
-"""Replays one log as if it happened now, from where an earlier run left it (docs/exchange.md §7)."""
+"""Replays one log as if it happened now, from where an earlier run stopped (docs/exchange.md §7)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from services.core.log import Logger
 __all__ = ["Replayer"]
 
 _READ_LINES = 50  # small steps, so that a replay keeps time …
-_TAKE_LINES = 4000  # … which are taken in together when they are due together
+_TAKE_LINES = 4000  # … which are joined when they are due together
 
 
 class Replayer:
-    """Takes in a log at the pace of its timeline. ``now_ms`` is the clock, milliseconds since 1970; ``wait`` waits so many
-    seconds and tells whether the stop came.
+    """Takes in a log at the pace of its timeline.
+
+    ``now_ms`` is the clock, milliseconds since 1970; ``wait`` waits so many seconds and returns whether the stop has come.
     """
 
     def __init__(
@@ -35,9 +36,9 @@ class Replayer:
         self._now_ms, self._wait = now_ms, wait
 
     async def run(self, seconds: float) -> None:
-        """Replay the log within ``seconds``, until its end or the stop. Raises StateError when the state is another log's."""
-        name, executor = self._source.path.name, self._intake.executor
-        identity = await executor.run(self._source.identity)
+        """Replay the log within ``seconds``, until its end or the stop. Raises StateError when the state is of another log."""
+        name, run = self._source.path.name, self._intake.executor.run
+        identity = await run(self._source.identity)
         position = await self._intake.position(identity)
         if position is None:
             if self._ledger.timeline is not None:
@@ -47,10 +48,10 @@ class Replayer:
             extent = await self._extent()
             if extent is None:
                 return
-            await executor.run(self._ledger.replay, identity, ReplayTimeline.over(extent, self._now_ms(), seconds))
+            await run(self._ledger.replay, identity, ReplayTimeline.over(extent, self._now_ms(), seconds))
             position = START
         batches = PacedBatches(self._source.batches(position, size=_READ_LINES), self._due, _TAKE_LINES)
-        while (batch := await executor.run(batches.take, self._now_ms())) is not None:
+        while (batch := await run(batches.take, self._now_ms())) is not None:
             if await self._wait((self._due(batch) - self._now_ms()) / 1000):
                 return
             await self._intake.take(identity, name, batch)
@@ -59,12 +60,12 @@ class Replayer:
         self._log.info("replay_finished", source=name)
 
     async def _extent(self) -> LogExtent | None:
-        """Read the whole log once for what it spans; None when the stop comes first."""
+        """Read the whole log once for the time that it spans; None when the stop comes first."""
         extent = LogExtent()
         batches = self._source.batches()
         while (batch := await self._intake.executor.run(next, batches, None)) is not None:
             for side in batch.sides:
-                extent = extent.and_at(side.request_in)
+                extent = extent.including(side.request_in)
             if await self._wait(0):
                 return None
         return extent

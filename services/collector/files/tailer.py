@@ -1,4 +1,4 @@
-"""Reads log files of one path as they appear and grow, each from where it was left (docs/exchange.md §2)."""
+"""Reads log files of one path as they appear and grow, each from where it stopped (docs/exchange.md §2.1)."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from services.core.log import Logger
 
 __all__ = ["FileTailer"]
 
-_TAKE_LINES = 50_000  # the more together, the fewer pages and summaries change more than once
+_TAKE_LINES = 50_000  # large batches, so that fewer pages and summaries change more than once
 
 
 class FileTailer:
-    """Looks at the files of one source again and again. ``wait`` waits so many seconds and tells whether the stop came.
+    """Looks at the files of one source again and again. ``wait`` waits so many seconds and returns whether the stop has come.
 
-    A file has settled when two looks in a row find it the same: then its last line is read although nothing ends it, if it is
-    a record. If it is none it waits: a writer with a buffer leaves half a line in quiet minutes. Lines that end are read at
-    once, documents and gzip when they have settled. A file that is renamed or removed is read on, as if it had kept its name,
-    until it has settled and is removed, or too many were written since.
+    Complete lines are read at once, documents and gzip once the file has settled. A file has settled when two looks in a row
+    find it unchanged. Then a last line without an end is read as well, if it is a record; otherwise it waits, since a writer
+    with a buffer may leave half a line in quiet minutes. A file that is renamed or removed is read on as if it had kept its
+    name, until it has settled and is removed, or until too many files were written since.
     """
 
     def __init__(
@@ -35,93 +35,94 @@ class FileTailer:
         wait: Callable[[float], Awaitable[bool]],
     ) -> None:
         self._source, self._intake, self._metrics, self._log, self._wait = source, intake, metrics, log, wait
-        self._held = OpenFiles(source.path)
+        self._files = OpenFiles(source.path)
         self._seen: dict[FileKey, FileState] = {}
         self._done: dict[FileKey, FileState] = {}
-        self._bad: set[FileKey] = set()
+        self._unreadable: set[FileKey] = set()
         self._waiting: dict[FileKey, int] = {}
-        self._found: bool | None = None  # whether there ever was a file; None before the first look
-        self._folder = ""  # why it cannot be looked into, as it was told
+        self._found: bool | None = None  # whether there was ever a file; None before the first look
+        self._folder_failure = ""  # the last one reported
 
     async def run(self) -> None:
-        """Look, and look again, until the stop."""
+        """Look at the files until the stop."""
         self._intake.begin(self._source.id)
         try:
             while not await self._look() and not await self._wait(self._source.every):
                 pass
         finally:
-            await self._intake.executor.run(self._held.close)
+            await self._intake.executor.run(self._files.close)
 
     async def _look(self) -> bool:
-        """Look once, and tell whether the stop came meanwhile."""
+        """Look once; return whether the stop has come."""
         try:
-            found = await self._intake.executor.run(self._held.look)
+            files = await self._intake.executor.run(self._files.look)
         except InputError as error:
-            if self._folder != error.report():
-                self._folder = error.report()
+            if self._folder_failure != error.report():
+                self._folder_failure = error.report()
                 self._failed(error)
             return False
-        self._folder = ""
-        over = []
-        for key, sight in found.items():
-            settled = sight.same(self._seen.get(key))
-            if not sight.same(self._done.get(key)):
-                await self._read(key, sight, settled=settled)
-            if sight.gone and (key in self._bad or (sight.removed and settled)):
-                over.append(key)
+        self._folder_failure = ""
+        finished = []
+        for key, state in files.items():
+            settled = state.same(self._seen.get(key))
+            if not state.same(self._done.get(key)):
+                await self._read(key, state, settled=settled)
+            if state.gone and (key in self._unreadable or (state.removed and settled)):
+                finished.append(key)
             if await self._wait(0):
                 return True
-        await self._intake.executor.run(self._held.let_go, over)
-        self._keep(found)
+        await self._intake.executor.run(self._files.release, finished)
+        self._remember(files)
         return False
 
-    def _keep(self, found: dict[FileKey, FileState]) -> None:
-        """Remember of the files what this look showed, and show how the source is."""
-        self._seen = found
-        self._done = {key: sight for key, sight in self._done.items() if key in found}
-        self._waiting = {key: line for key, line in self._waiting.items() if key in found}
-        self._bad.intersection_update(found)
-        if not found and self._found is None:
+    def _remember(self, files: dict[FileKey, FileState]) -> None:
+        """Keep what this look found of the files, and update the metrics of the source."""
+        self._seen = files
+        self._done = {key: state for key, state in self._done.items() if key in files}
+        self._waiting = {key: line for key, line in self._waiting.items() if key in files}
+        self._unreadable.intersection_update(files)
+        if not files and self._found is None:
             self._log.info("no_file_found", source=self._source.id, path=str(self._source.path))
-        self._found = bool(self._found or found)
-        if not self._bad:
+        self._found = bool(self._found or files)
+        if not self._unreadable:
             self._metrics.source_up(self._source.id)
             if self._found:
                 self._intake.reached(self._source.id)
 
-    async def _read(self, key: FileKey, sight: FileState, *, settled: bool) -> None:
-        """Read on in a file; one that cannot be read is tried again when it has changed."""
+    async def _read(self, key: FileKey, state: FileState, *, settled: bool) -> None:
+        """Read on in a file. One that cannot be read is tried again when it has changed."""
         try:
-            beginning = await self._intake.executor.run(sight.log.beginning, settled=settled)
+            beginning = await self._intake.executor.run(state.log.beginning, settled=settled)
             if beginning is not None:
-                await self._take(key, f"{self._source.id} {key[0].name} {beginning}", sight, settled=settled)
+                await self._take(key, f"{self._source.id} {key[0].name} {beginning}", state, settled=settled)
         except InputError as error:
             self._failed(error)
-            self._bad.add(key)
+            self._unreadable.add(key)
         else:
-            self._bad.discard(key)
+            self._unreadable.discard(key)
         if settled:
-            self._done[key] = sight
+            self._done[key] = state
 
     def _failed(self, error: InputError) -> None:
         self._metrics.source_failed(self._source.id, "unreadable")
         self._log.warning("source_failed", source=self._source.id, failure="unreadable", reason=error.report())
 
-    async def _take(self, key: FileKey, name: str, sight: FileState, *, settled: bool) -> None:
+    async def _take(self, key: FileKey, name: str, state: FileState, *, settled: bool) -> None:
+        run = self._intake.executor.run
         position = await self._intake.position(name) or START
-        if position.offset > sight.size and not await self._intake.executor.run(sight.log.packed):
-            position = START  # it was emptied, and begins again
-        batches = sight.log.batches(position, size=_TAKE_LINES, settled=settled, grows=True)
-        while (batch := await self._intake.executor.run(next, batches, None)) is not None:
+        if position.offset > state.size and not await run(state.log.is_gzip):
+            position = START  # the file was truncated, and begins again
+        batches = state.log.batches(position, size=_TAKE_LINES, settled=settled, grows=True)
+        while (batch := await run(next, batches, None)) is not None:
             if batch.waiting is not None:
-                self._waits(key, batch.waiting)
+                self._log_waiting(key, batch.waiting)
             else:
                 await self._intake.take(name, self._source.id, batch)
             if await self._wait(0):
                 return
 
-    def _waits(self, key: FileKey, line: Reject) -> None:
-        """Tell once of a line that waits for its end."""
+    def _log_waiting(self, key: FileKey, line: Reject) -> None:
+        """Log once that a line waits for its end."""
         if self._waiting.get(key) != line.number:
             self._waiting[key] = line.number
             self._log.info(

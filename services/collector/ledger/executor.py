@@ -1,4 +1,4 @@
-"""The thread at which the collector's disk work is done."""
+"""The thread that does the collector's disk work, so that the event loop never waits for a disk."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from services.collector.ledger.ledger import PAIRING_SPAN_MS, Ledger
-from services.register.attribution import Attributor
 
 __all__ = ["LedgerExecutor"]
 
@@ -20,23 +19,23 @@ T = TypeVar("T")
 
 
 class LedgerExecutor:
-    """The one thread that uses the ledger and reads the source, so that the event loop never waits for a disk."""
+    """An executor of one thread, which alone uses the ledger and reads the sources."""
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="ledger")
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do it there, after everything asked for earlier."""
+        """Call ``work`` in the thread, after all calls submitted earlier, and return its result."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, partial(work, *args, **kwargs))
 
     @asynccontextmanager
     async def ledger(
-        self, path: Path, mapping: Attributor, now_ms: int, span_ms: int = PAIRING_SPAN_MS
+        self, path: Path, slot_seconds: int, now_ms: int, span_ms: int = PAIRING_SPAN_MS
     ) -> AsyncIterator[Ledger]:
-        """Open the ledger; it is closed after everything that was asked for."""
+        """Open the ledger; close it after all calls submitted by the end of the context."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            ledger = await self.run(Ledger, path, mapping, now_ms=now_ms, span_ms=span_ms)
+            ledger = await self.run(Ledger, path, slot_seconds, now_ms=now_ms, span_ms=span_ms)
             try:
                 yield ledger
             finally:

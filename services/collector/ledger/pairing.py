@@ -1,4 +1,4 @@
-"""From the sides of exchanges to exchanges, with what is derived from both views (docs/exchange.md §3)."""
+"""Pairs the two sides of exchanges, and derives durations and skew from both views (docs/exchange.md §3)."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ class PairedExchange(msgspec.Struct, frozen=True, gc=False):
     producer: Side | None
 
     @property
-    def seen(self) -> Side:
-        """The side that speaks for the exchange: the client's where it was logged."""
+    def speaker(self) -> Side:
+        """The side that represents the exchange: the client's where it was logged."""
         side = self.client or self.producer
         assert side is not None
         return side
 
     @property
     def parties(self) -> Parties:
-        """Who called what."""
-        return self.seen.parties
+        """The client and the service."""
+        return self.speaker.parties
 
     @property
     def orphan(self) -> bool:
-        """True when only one side was logged (so far), and another is to be expected."""
-        return (self.client is None or self.producer is None) and not self.seen.whole
+        """Whether only one side was logged so far, and another one is expected."""
+        return (self.client is None or self.producer is None) and not self.speaker.whole
 
     @property
     def result(self) -> ExchangeResult:
-        """How it ended: a failure either side saw is a failure; the client's view names it."""
-        if self.seen.result is ExchangeResult.OK and self.producer is not None:
+        """The client's result; a failure that only the producer saw is a failure too."""
+        if self.speaker.result is ExchangeResult.OK and self.producer is not None:
             return self.producer.result
-        return self.seen.result
+        return self.speaker.result
 
     @property
     def total(self) -> int | None:
@@ -111,7 +111,7 @@ class PairedExchange(msgspec.Struct, frozen=True, gc=False):
     @property
     def duration(self) -> int:
         """``total``, or the provider's view where only that side was logged."""
-        return max(0, self.seen.response_out - self.seen.request_in)
+        return max(0, self.speaker.response_out - self.speaker.request_in)
 
     @property
     def request_bytes(self) -> int:
@@ -135,10 +135,10 @@ def _order(side: Side) -> tuple[int, bytes]:
 
 
 def pair_sides(sides: Sequence[Side], span_ms: int) -> list[PairedExchange]:
-    """Find the exchanges behind the distinct sides that share one request id: a function of their set, not of their order.
+    """Return the exchanges of the distinct sides that share one request id; the order of the sides does not matter.
 
-    Sides pair when their requests came in within ``span_ms`` of each other; the earliest client first. What is left
-    alone is an orphan.
+    Sides pair when their requests came in within ``span_ms`` of each other, the earliest client first. A side that is left
+    over is an orphan.
     """
     if len(sides) == 1:
         side = sides[0]
@@ -148,15 +148,15 @@ def pair_sides(sides: Sequence[Side], span_ms: int) -> list[PairedExchange]:
         if abs(producer.request_in - client.request_in) <= span_ms:
             return [PairedExchange(client, producer)]
     producers = sorted((side for side in sides if side.producer), key=_order)
-    found, at = [], 0
+    paired, at = [], 0
     for client in sorted((side for side in sides if not side.producer), key=_order):
-        # Who came too early for this client did so for all that follow.
+        # A producer that is too early for this client is too early for all later ones.
         while at < len(producers) and producers[at].request_in < client.request_in - span_ms:
-            found.append(PairedExchange(None, producers[at]))
+            paired.append(PairedExchange(None, producers[at]))
             at += 1
         if at < len(producers) and producers[at].request_in <= client.request_in + span_ms:
-            found.append(PairedExchange(client, producers[at]))
+            paired.append(PairedExchange(client, producers[at]))
             at += 1
         else:
-            found.append(PairedExchange(client, None))
-    return [*found, *(PairedExchange(None, producer) for producer in producers[at:])]
+            paired.append(PairedExchange(client, None))
+    return [*paired, *(PairedExchange(None, producer) for producer in producers[at:])]

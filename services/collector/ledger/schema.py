@@ -1,4 +1,4 @@
-"""The tables of the collector's state: what it has read, and what it has told (docs/exchange.md §3)."""
+"""The SQLite tables of the collector's state (docs/exchange.md §3)."""
 
 from __future__ import annotations
 
@@ -10,36 +10,37 @@ from services.core.errors import StateError
 
 __all__ = ["open_database"]
 
-_VERSION = 4
+_FORMAT = 5
 
-# request: every record within the pairing span, for de-duplication and pairing; cell: one summary; revision > published
-# marks it unpublished; idle: pairs that may be forgotten (pairs.py). Nothing personal has a column.
-_IDLE = "CREATE TABLE idle (pair INTEGER PRIMARY KEY)"
+# request: the sides of each request id within the pairing span, for de-duplication and pairing. summary: unpublished while
+# revision > published. idle: pairs that may be forgotten (parties.py). No column holds anything personal.
 _SCHEMA = f"""
 CREATE TABLE fact (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE source (name TEXT PRIMARY KEY, offset INTEGER NOT NULL, line INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE source (
+    name TEXT PRIMARY KEY, offset INTEGER NOT NULL, line INTEGER NOT NULL, asked_from_ms INTEGER
+) WITHOUT ROWID;
 CREATE TABLE pair (
     id INTEGER PRIMARY KEY, client TEXT NOT NULL, provider TEXT NOT NULL, service TEXT NOT NULL, meta INTEGER NOT NULL,
-    consumer_agency TEXT NOT NULL, provider_agency TEXT NOT NULL, link TEXT NOT NULL, shared INTEGER NOT NULL,
     UNIQUE (client, service)
 );
 CREATE TABLE request (id BLOB PRIMARY KEY, newest INTEGER NOT NULL, sides BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE cell (
+CREATE TABLE summary (
     pair INTEGER NOT NULL, slot INTEGER NOT NULL, {", ".join(f"{name} INTEGER NOT NULL" for name in SummaryCounts.FIELDS)},
     buckets BLOB NOT NULL, revision INTEGER NOT NULL, published INTEGER NOT NULL,
     PRIMARY KEY (pair, slot)
 ) WITHOUT ROWID;
-CREATE INDEX cell_unpublished ON cell (revision) WHERE revision > published;
-{_IDLE};
+CREATE INDEX summary_unpublished ON summary (revision) WHERE revision > published;
+CREATE TABLE idle (pair INTEGER PRIMARY KEY);
+PRAGMA user_version = {_FORMAT};
 """
 
 
-def open_database(path: str, *, created_ms: int) -> sqlite3.Connection:
+def open_database(path: str, *, created_ms: int, slot_seconds: int, span_ms: int) -> sqlite3.Connection:
     """Open or create the database; "" is a temporary one. Only one process may hold it. Raises StateError.
 
-    Revisions start at the moment of creation in milliseconds and keep up with the clock: a state that was lost and made
-    anew, or an older copy put back, still outranks what was published before, since a transaction takes longer than a
-    millisecond with its sync to disk.
+    Revisions start at the moment of creation in milliseconds and keep up with the clock. So a state that was lost and made
+    anew, or an older copy that was restored, still outranks what was published before: a transaction with its sync to
+    disk takes longer than a millisecond.
     """
     try:
         database = sqlite3.connect(path, isolation_level=None, timeout=0, cached_statements=256)
@@ -53,16 +54,18 @@ def open_database(path: str, *, created_ms: int) -> sqlite3.Connection:
         if version == 0:
             for statement in _SCHEMA.split(";"):
                 database.execute(statement)
-            database.execute("INSERT INTO fact VALUES ('revision', ?)", (created_ms,))
-        elif version == _VERSION - 1:
-            database.execute(_IDLE)
-        if version in {0, _VERSION - 1}:
-            database.execute(f"PRAGMA user_version = {_VERSION}")
+            facts = {
+                **dict.fromkeys(("exchanges", "orphans", "horizon", "cleared"), 0),
+                "revision": created_ms,
+                "slot_seconds": slot_seconds,
+                "span_ms": span_ms,
+            }
+            database.executemany("INSERT INTO fact VALUES (?, ?)", facts.items())
         database.execute("COMMIT")
     except sqlite3.Error as error:
         reason = "another process uses it" if "locked" in str(error) else str(error)
         raise StateError(f"the collector's state {path} cannot be opened: {reason}") from error
-    if version not in {0, _VERSION - 1, _VERSION}:
+    if version not in {0, _FORMAT}:
         database.close()
         raise StateError(f"the collector's state {path} was written by another version: move it away to start anew")
     return database

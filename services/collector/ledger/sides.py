@@ -1,7 +1,7 @@
 """The table of requests: the sides of every request id within the pairing span, for de-duplication and pairing.
 
 A row holds all sides of one id, packed: they are read, paired and written together, in the order of the ids, which is
-that of the disk.
+the order on disk.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import numpy as np
 from services.collector.ledger.parties import PartyPairs
 from services.collector.records import ExchangeResult, Side
 
-__all__ = ["SLICES", "apart", "forget", "keep", "known", "named"]
+__all__ = ["SLICES", "drop_old", "pairs_in_use", "read_far_apart", "read_sides", "write_sides"]
 
 SLICES = 4096
-"""Parts of the table, by id, that are cleared of what is old one after another."""
+"""Parts of the table, by id, that are cleared of old requests one after another."""
 
 _SIDE = struct.Struct("<16sBBIqqqqqq")
 _PAIR = np.dtype({"names": ["pair"], "formats": ["<u4"], "offsets": [18], "itemsize": _SIDE.size})
 _NONE = -1  # stamps and sizes are not negative
-_AT_ONCE = 500
+_IDS_PER_QUERY = 500
 
 
 def _packed(side: Side, pair: int) -> bytes:
@@ -43,9 +43,9 @@ def _packed(side: Side, pair: int) -> bytes:
     )
 
 
-def _unpacked(request: bytes, sides: bytes, pairs: PartyPairs) -> Iterator[Side]:
-    for digest, kind, result, pair, request_in, out, back, response_out, sent, received in _SIDE.iter_unpack(sides):
-        yield Side(
+def _unpacked(request: bytes, sides: bytes, pairs: PartyPairs) -> list[Side]:
+    return [
+        Side(
             digest,
             request,
             kind == 1,
@@ -59,41 +59,44 @@ def _unpacked(request: bytes, sides: bytes, pairs: PartyPairs) -> Iterator[Side]
             None if received == _NONE else received,
             kind == 2,
         )
+        for digest, kind, result, pair, request_in, out, back, response_out, sent, received in _SIDE.iter_unpack(sides)
+    ]
 
 
-def known(
+def read_sides(
     database: sqlite3.Connection, requests: Sequence[bytes], pairs: PartyPairs, oldest_ms: int
 ) -> dict[bytes, list[Side]]:
-    """Find the sides already there of each request id that has any; of an id whose newest side is older, none are."""
-    found: dict[bytes, list[Side]] = {}
-    for start in range(0, len(requests), _AT_ONCE):
-        some = requests[start : start + _AT_ONCE]
-        marks = ",".join("?" * len(some))
+    """Return the sides stored for each request id that has any; none for an id whose newest side is older."""
+    stored: dict[bytes, list[Side]] = {}
+    for start in range(0, len(requests), _IDS_PER_QUERY):
+        ids = requests[start : start + _IDS_PER_QUERY]
+        marks = ",".join("?" * len(ids))
         for request, sides in database.execute(
             f"SELECT id, sides FROM request WHERE newest >= ? AND id IN ({marks})",  # noqa: S608  # question marks alone
-            (oldest_ms, *some),
+            (oldest_ms, *ids),
         ):
-            found[request] = list(_unpacked(request, sides, pairs))
-    return found
+            stored[request] = _unpacked(request, sides, pairs)
+    return stored
 
 
-def apart(
+def read_far_apart(
     database: sqlite3.Connection, pairs: PartyPairs, oldest_ms: int, span_ms: int
 ) -> Iterator[tuple[bytes, list[Side]]]:
-    """Find each request id whose sides lie further apart than a span, but none whose newest side is older. All of the table
-    is read; it may not be changed meanwhile.
+    """Yield each request id with sides further apart than a span, except those whose newest side is older.
+
+    The whole table is read, and may not be changed meanwhile.
     """
     for request, packed in database.execute(
         "SELECT id, sides FROM request WHERE newest >= ? AND length(sides) > ?", (oldest_ms, _SIDE.size)
     ):
-        found = list(_unpacked(request, packed, pairs))
-        moments = [side.request_in for side in found]
+        sides = _unpacked(request, packed, pairs)
+        moments = [side.request_in for side in sides]
         if max(moments) - min(moments) > span_ms:
-            yield request, found
+            yield request, sides
 
 
-def keep(database: sqlite3.Connection, requests: Mapping[bytes, Sequence[tuple[Side, int]]]) -> None:
-    """Write all sides of each of these requests, each with the number of its pair, in place of what was there."""
+def write_sides(database: sqlite3.Connection, requests: Mapping[bytes, Sequence[tuple[Side, int]]]) -> None:
+    """Replace what is stored for these requests by all their sides, each with the number of its pair."""
     database.executemany(
         "INSERT OR REPLACE INTO request VALUES (?, ?, ?)",
         (
@@ -103,25 +106,26 @@ def keep(database: sqlite3.Connection, requests: Mapping[bytes, Sequence[tuple[S
     )
 
 
-def forget(database: sqlite3.Connection, slices: range, oldest_ms: int) -> None:
-    """Drop requests whose newest side is older, from some of SLICES. All sides of an id go together, so that no half of a
-    pair stays behind.
+def drop_old(database: sqlite3.Connection, slices: range, oldest_ms: int) -> None:
+    """Drop requests whose newest side is older, from some of SLICES.
+
+    All sides of an id go together, so that no half of an exchange stays behind.
     """
     for number in slices:
-        database.execute("DELETE FROM request WHERE id >= ? AND id < ? AND newest < ?", (*_ids(number), oldest_ms))
+        database.execute("DELETE FROM request WHERE id >= ? AND id < ? AND newest < ?", (*_id_range(number), oldest_ms))
 
 
-def named(database: sqlite3.Connection, slices: range) -> set[int]:
-    """Numbers of the pairs that the sides in some of SLICES name."""
-    found: set[int] = set()
+def pairs_in_use(database: sqlite3.Connection, slices: range) -> set[int]:
+    """Return the numbers of the pairs that the sides in some of SLICES refer to."""
+    numbers: set[int] = set()
     for number in slices:
-        rows = database.execute("SELECT sides FROM request WHERE id >= ? AND id < ?", _ids(number))
+        rows = database.execute("SELECT sides FROM request WHERE id >= ? AND id < ?", _id_range(number))
         packed = np.frombuffer(b"".join(sides for (sides,) in rows), _PAIR)
-        found.update(np.unique(packed["pair"]).tolist())
-    return found
+        numbers.update(np.unique(packed["pair"]).tolist())
+    return numbers
 
 
-def _ids(number: int) -> tuple[bytes, bytes]:
-    """From which id on, and up to which, a slice goes."""
-    first, end = (struct.pack(">I", one << 20) if one < SLICES else b"\xff" * 17 for one in (number, number + 1))
+def _id_range(number: int) -> tuple[bytes, bytes]:
+    """Return the first id of a slice and the first one after it."""
+    first, end = (struct.pack(">I", at << 20) if at < SLICES else b"\xff" * 17 for at in (number, number + 1))
     return first, end

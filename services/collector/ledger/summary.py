@@ -1,4 +1,4 @@
-"""What one pair of parties exchanged in one slot, as counts that can be added and taken back (docs/exchange.md)."""
+"""The counts of one client and service in one slot, which can be added and subtracted (docs/exchange.md §3)."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ from bisect import bisect_left
 
 from services.collector.ledger.pairing import PairedExchange
 from services.core.model import DURATION_BUCKETS, ExchangeSummary, Parties
-from services.register.attribution import Attribution
 
-__all__ = ["SummaryCounts", "bucket_of", "summary"]
+__all__ = ["SummaryCounts", "bucket_of", "to_summary"]
 
 _BOUNDS = [2 ** (i / 2) for i in range(DURATION_BUCKETS - 1)]
 
 
 def bucket_of(duration_ms: float) -> int:
-    """Index of the histogram bucket: the first whose bound, 2^(i/2) ms, the duration does not exceed; the last is open."""
+    """Return the index of a histogram bucket: the first with a bound, 2^(i/2) ms, of at least the duration; the last is open."""
     return bisect_left(_BOUNDS, duration_ms)
 
 
 class SummaryCounts:
-    """Counts of one (client, service, slot). Adding an exchange and taking it back are exact inverses: every field is a
-    whole number, the skew being kept in half milliseconds.
+    """Counts of one (client, service, slot).
+
+    Adding an exchange and subtracting it are exact inverses: every field is a whole number, and the skew is kept in half
+    milliseconds.
     """
 
     __slots__ = ("buckets", "numbers")
@@ -39,14 +40,14 @@ class SummaryCounts:
     )
 
     SUMS = ("request_bytes", "response_bytes", "skew_halves", "duration_ms")
-    """Of these, sums of what records claim; the others are counts of them."""
+    """The fields that are sums of what records claim; the others are counts of records."""
 
     def __init__(self, numbers: list[int] | None = None, buckets: list[int] | None = None) -> None:
         self.numbers = numbers or [0] * len(self.FIELDS)
         self.buckets = buckets or [0] * DURATION_BUCKETS
 
     def take(self, exchange: PairedExchange, sign: int) -> None:
-        """Add an exchange (``sign`` 1), or take it back (-1)."""
+        """Add an exchange (``sign`` 1) or subtract it (-1)."""
         numbers, duration, skew = self.numbers, exchange.duration, exchange.skew
         numbers[0] += sign
         numbers[1 + exchange.result] += sign
@@ -61,27 +62,21 @@ class SummaryCounts:
 
     @property
     def paired(self) -> int:
-        """Exchanges with both sides."""
+        """Number of exchanges with both sides."""
         return self.numbers[0] - self.numbers[6]
 
     def __bool__(self) -> bool:
         return any(self.numbers) or any(self.buckets)
 
 
-def summary(
-    parties: Parties, attribution: Attribution, slot_start: int, revision: int, tally: SummaryCounts
-) -> ExchangeSummary:
-    """Write the tally as the summary that replaces earlier ones of its (client, service, slot)."""
-    count, ok, bus, provider, request_bytes, response_bytes, orphans, skew_halves, skew_count, duration = tally.numbers
+def to_summary(parties: Parties, slot_start: int, revision: int, counts: SummaryCounts) -> ExchangeSummary:
+    """Return the counts as the summary that replaces earlier ones of its (client, service, slot)."""
+    count, ok, bus, provider, request_bytes, response_bytes, orphans, skew_halves, skew_count, duration = counts.numbers
     return ExchangeSummary(
-        consumer=attribution.consumer,
-        provider=attribution.provider,
         client=parties.client,
         service=parties.service,
         slot_start=slot_start,
         revision=revision,
-        link=attribution.link,
-        shared=attribution.shared,
         meta=parties.meta,
         count=count,
         ok=ok,
@@ -92,6 +87,6 @@ def summary(
         orphans=orphans,
         skew_ms_sum=skew_halves / 2,
         skew_count=skew_count,
-        duration_buckets=tuple(tally.buckets),
+        duration_buckets=tuple(counts.buckets),
         duration_ms_sum=float(duration),
     )

@@ -1,4 +1,4 @@
-"""The table of cells: one tally per pair and slot, with the revision it is at and the one the bus has acknowledged."""
+"""The table of summaries: counts per pair and slot, with their revision and the one that the bus has acknowledged."""
 
 from __future__ import annotations
 
@@ -17,116 +17,103 @@ __all__ = [
     "LedgerTotals",
     "SummaryRow",
     "acknowledge",
+    "add_counts",
     "added",
-    "change",
-    "counted",
-    "forget",
-    "revise",
-    "sums",
-    "unpublished",
-    "waiting",
+    "count_unpublished",
+    "drop_published",
+    "read_nonempty",
+    "read_unpublished",
 ]
 
 _BUCKETS = struct.Struct(f"<{DURATION_BUCKETS}q")
-_SUMS = "coalesce(sum(count), 0), coalesce(sum(orphans), 0)"
 _NUMBER = np.dtype("<i8")
-_LARGEST = 1 << 61  # that a sum may be, so that two of them stay within the 64 bits of the table
+_LARGEST = 1 << 61  # so that the sum of two fits in SQLite's 64 bits
 _LEAST = [0 if name in SummaryCounts.SUMS and name != "skew_halves" else -_LARGEST for name in SummaryCounts.FIELDS]
 
 
-def _sum(name: str, least: int) -> str:
-    """Write how a number changes: a sum stays within its bounds, beyond which it is not exact any more."""
+def _update(name: str, least: int) -> str:
+    """Return the SQL that adds to a field; a sum stays within its bounds, beyond which it would not be exact."""
     changed = f"{name} + excluded.{name}"
     return f"{name} = max({least}, min({_LARGEST}, {changed}))" if name in SummaryCounts.SUMS else f"{name} = {changed}"
 
 
-_CHANGE = f"""INSERT INTO cell VALUES ({", ".join("?" * (len(SummaryCounts.FIELDS) + 5))}) ON CONFLICT (pair, slot) DO UPDATE SET
-{", ".join(map(_sum, SummaryCounts.FIELDS, _LEAST))},
+_ADD = f"""INSERT INTO summary VALUES ({", ".join("?" * (len(SummaryCounts.FIELDS) + 5))})
+ON CONFLICT (pair, slot) DO UPDATE SET {", ".join(map(_update, SummaryCounts.FIELDS, _LEAST))},
 buckets = added(buckets, excluded.buckets), revision = excluded.revision"""  # noqa: S608  # names of ours
 
 
 @dataclass(frozen=True, slots=True)
 class SummaryRow:
-    """The tally of one pair in one slot (epoch seconds)."""
+    """The counts of one pair in one slot (epoch seconds)."""
 
     pair: int
     slot: int
-    tally: SummaryCounts
+    counts: SummaryCounts
     revision: int
-    published: int
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerTotals:
-    """Exchanges in the summaries kept, those with one side only, and summaries not yet acknowledged by the bus."""
+    """Exchanges in all summaries, those with one side only, and summaries that the bus has not acknowledged."""
 
     exchanges: int
     orphans: int
     unpublished: int
 
 
-def added(one: bytes, other: bytes) -> bytes:
-    """Add the buckets of two tallies, packed as the table has them: for SQLite to call."""
-    return (np.frombuffer(one, _NUMBER) + np.frombuffer(other, _NUMBER)).tobytes()
+def added(buckets: bytes, more: bytes) -> bytes:
+    """Add packed buckets, as a function of SQLite."""
+    return (np.frombuffer(buckets, _NUMBER) + np.frombuffer(more, _NUMBER)).tobytes()
 
 
-def _cell(row: Sequence[Any]) -> SummaryRow:
-    pair, slot, *numbers, buckets, revision, published = row
-    # Where sums had no bounds yet, SQLite went over to floating point beyond 64 bits.
-    within = [min(max(int(number), least), _LARGEST) for number, least in zip(numbers, _LEAST, strict=True)]
-    return SummaryRow(pair, slot, SummaryCounts(within, list(_BUCKETS.unpack(buckets))), revision, published)
+def _from_row(row: Sequence[Any]) -> SummaryRow:
+    pair, slot, *numbers, buckets, revision, _ = row
+    return SummaryRow(pair, slot, SummaryCounts(numbers, list(_BUCKETS.unpack(buckets))), revision)
 
 
-def _row(key: tuple[int, int], tally: SummaryCounts, revision: int) -> tuple[Any, ...]:
-    numbers = [min(max(number, -_LARGEST), _LARGEST) for number in tally.numbers]
-    return (*key, *numbers, _BUCKETS.pack(*tally.buckets), revision, 0)
+def _to_row(key: tuple[int, int], counts: SummaryCounts, revision: int) -> tuple[Any, ...]:
+    numbers = [min(max(number, -_LARGEST), _LARGEST) for number in counts.numbers]
+    return (*key, *numbers, _BUCKETS.pack(*counts.buckets), revision, 0)
 
 
-def change(database: sqlite3.Connection, changes: Mapping[tuple[int, int], SummaryCounts], revision: int) -> None:
-    """Add to the tally of each (pair, slot), which is then at ``revision``; in the order of the table, so that what lies
-    together is touched together. Sums stop at 2^61 and at 0 (skew at both signs of it), and are exact in between.
+def add_counts(database: sqlite3.Connection, changes: Mapping[tuple[int, int], SummaryCounts], revision: int) -> None:
+    """Add to the summary of each (pair, slot), which is then at ``revision``.
+
+    Rows are written in the order of the table, so that neighbours on disk are written together. Sums stop at 2^61 and at 0
+    (skew at both signs of it), and are exact in between.
     """
-    database.executemany(_CHANGE, (_row(key, changes[key], revision) for key in sorted(changes)))
+    database.executemany(_ADD, (_to_row(key, changes[key], revision) for key in sorted(changes)))
 
 
-def revise(database: sqlite3.Connection, pairs: Sequence[int], revision: int) -> None:
-    """Raise every cell of these pairs to ``revision``, so that it is published anew."""
-    database.executemany("UPDATE cell SET revision = ? WHERE pair = ?", [(revision, pair) for pair in pairs])
+def read_nonempty(database: sqlite3.Connection) -> Iterator[SummaryRow]:
+    """Yield every summary that counts at least one exchange, by pair and slot."""
+    return map(_from_row, database.execute("SELECT * FROM summary WHERE count > 0 ORDER BY pair, slot"))
 
 
-def counted(database: sqlite3.Connection) -> Iterator[SummaryRow]:
-    """Every cell that counts at least one exchange, by pair and slot."""
-    return map(_cell, database.execute("SELECT * FROM cell WHERE count > 0 ORDER BY pair, slot"))
-
-
-def unpublished(database: sqlite3.Connection, limit: int) -> list[SummaryRow]:
-    """Cells the bus has not acknowledged at their present revision, the longest waiting first."""
-    rows = database.execute("SELECT * FROM cell WHERE revision > published ORDER BY revision LIMIT ?", (limit,))
-    return [_cell(row) for row in rows]
+def read_unpublished(database: sqlite3.Connection, limit: int) -> list[SummaryRow]:
+    """Return summaries that the bus has not acknowledged at their present revision, the longest waiting first."""
+    rows = database.execute("SELECT * FROM summary WHERE revision > published ORDER BY revision LIMIT ?", (limit,))
+    return [_from_row(row) for row in rows]
 
 
 def acknowledge(database: sqlite3.Connection, sent: Sequence[tuple[int, int, int]]) -> None:
-    """Mark (pair, slot, revision) as acknowledged; a cell that has changed since stays unpublished."""
+    """Mark each (pair, slot, revision) as acknowledged; a summary that has changed since stays unpublished."""
     database.executemany(
-        "UPDATE cell SET published = max(published, ?3) WHERE pair = ?1 AND slot = ?2",
+        "UPDATE summary SET published = max(published, ?3) WHERE pair = ?1 AND slot = ?2",
         sent,
     )
 
 
-def forget(database: sqlite3.Connection, before_slot: int) -> tuple[int, int]:
-    """Drop published cells of slots before this one; return how many exchanges and orphans they counted."""
-    those = "FROM cell WHERE slot < ? AND revision = published"
-    dropped = database.execute(f"SELECT {_SUMS} {those}", (before_slot,)).fetchone()
-    database.execute(f"DELETE {those}", (before_slot,))
-    return int(dropped[0]), int(dropped[1])
-
-
-def sums(database: sqlite3.Connection) -> tuple[int, int]:
-    """Exchanges and orphans in all cells, which are all looked at."""
-    exchanges, orphans = database.execute(f"SELECT {_SUMS} FROM cell").fetchone()  # noqa: S608  # names of ours
+def drop_published(database: sqlite3.Connection, before_slot: int) -> tuple[int, int]:
+    """Drop published summaries of slots before this one; return how many exchanges and orphans they counted."""
+    old = "FROM summary WHERE slot < ? AND revision = published"
+    exchanges, orphans = database.execute(
+        f"SELECT coalesce(sum(count), 0), coalesce(sum(orphans), 0) {old}", (before_slot,)
+    ).fetchone()
+    database.execute(f"DELETE {old}", (before_slot,))
     return exchanges, orphans
 
 
-def waiting(database: sqlite3.Connection) -> int:
-    """How many cells the bus has not acknowledged at their present revision."""
-    return int(database.execute("SELECT count(*) FROM cell WHERE revision > published").fetchone()[0])
+def count_unpublished(database: sqlite3.Connection) -> int:
+    """Return how many summaries the bus has not acknowledged at their present revision."""
+    return int(database.execute("SELECT count(*) FROM summary WHERE revision > published").fetchone()[0])

@@ -15,7 +15,7 @@ from services.collector.records.batch import (
 from services.collector.records.formats import (
     GZIP,
     UnreadableError,
-    beginning,
+    first_bytes,
     read,
     read_all,
 )
@@ -48,7 +48,7 @@ __all__ = [
     "Side",
     "SourcePosition",
     "UnreadableError",
-    "beginning",
+    "first_bytes",
     "read",
     "read_all",
     "read_answer",

@@ -24,11 +24,11 @@ _BYTE = re.compile(r"\(byte (\d+)\)")
 
 
 class ServerAnswerError(ValueError):
-    """An answer that cannot be taken; the message never quotes its content beyond a fault code."""
+    """An answer that cannot be used; the message quotes no content beyond a fault code."""
 
 
 class FaultError(ServerAnswerError):
-    """The server answered with a SOAP fault, told by its code alone."""
+    """The server answered with a SOAP fault, of which the code alone is kept."""
 
     def __init__(self, code: str) -> None:
         self.code = code if _FAULT_CODE.fullmatch(code) else "without a readable code"
@@ -37,7 +37,8 @@ class FaultError(ServerAnswerError):
 
 @dataclass(frozen=True, slots=True)
 class RecordsAnswer:
-    """What a security server answered: sides, or the text of each record where not all of them can be read;
+    """The answer of a security server: sides, or the text of each record if not all of them can be decoded.
+
     ``next_records_from`` in epoch seconds is None when there is nothing more.
     """
 
@@ -46,26 +47,26 @@ class RecordsAnswer:
 
 
 def _parts(body: bytes) -> list[tuple[bytes, bytes]]:
-    """Header block (lower case) and content of each part of a multipart body, which names its boundary in line one."""
+    """Return the headers (lower case) and the content of each part of a multipart body; line one is its boundary."""
     boundary = body[: body.find(b"\n")].rstrip(b"\r\n")
-    found: list[tuple[bytes, bytes]] = []
+    parts: list[tuple[bytes, bytes]] = []
     for part in (b"\r\n" + body).split(b"\r\n" + boundary, _MOST_PARTS)[1:]:
         if part.startswith(b"--"):
-            return found
+            return parts
         header, blank, content = part.partition(b"\r\n\r\n")
         if not blank:
             break
-        found.append((header.lower(), content))
+        parts.append((header.lower(), content))
     raise ServerAnswerError("the multipart answer ends before its closing boundary")
 
 
 def read_envelope(text: bytes) -> etree._Element:
-    """Read a SOAP message. Raises AnswerError when it is none, FaultError when it is a fault."""
+    """Read a SOAP message. Raises ServerAnswerError when it is not one, FaultError when it is a fault."""
     try:
         root = parse_xml(text.strip())
     except XmlError as error:
         raise ServerAnswerError(f"its XML part {error}") from None
-    document: Any = root.getroottree().docinfo  # its stubs do not know the doctype
+    document: Any = root.getroottree().docinfo  # the stubs lack doctype
     if document.doctype:
         raise ServerAnswerError("its XML part has a document type declaration, which is not accepted")
     code = root.findtext(".//{*}Fault/faultcode") or root.findtext(".//{*}Fault/{*}Code/{*}Value")
@@ -100,10 +101,10 @@ def _inflate(content: bytes, largest: int) -> bytes:
 
 
 def read_records(document: bytes) -> list[Any]:
-    """Read the records of a JSON array, or of an object ``{"records": [...]}``. Raises AnswerError.
+    """Read the records of a JSON array, or of an object ``{"records": [...]}``. Raises ServerAnswerError.
 
-    They are sides where all can be read at once, else the text of each (RawRecord), to be read one by one. No object is
-    made before it is sure that there are not too many: a small answer unpacks to tens of millions of empty lists.
+    The result is sides if all records can be decoded at once, else the text of each (RawRecord), to be read one by one.
+    Records are counted before any object is made: a small answer can unpack to tens of millions of empty lists.
     """
     # Every record is an object and takes a brace; braces within their texts make this stricter, never laxer.
     if document.count(b"{") > _MOST_RECORDS + 1:
@@ -111,7 +112,7 @@ def read_records(document: bytes) -> list[Any]:
     if (sides := decode_records(document)) is not None:
         return _few(sides)
     try:
-        if document.count(b",") >= _MOST_RECORDS:  # as many could be none: what is no object takes no brace
+        if document.count(b",") >= _MOST_RECORDS:  # elements that are not objects have no brace
             check_objects(document)
         return _few(split_records(document))
     except msgspec.ValidationError:
@@ -129,15 +130,15 @@ def _few(records: list[Any]) -> list[Any]:
 
 
 def _place(document: bytes, message: str) -> str:
-    """Say where the decoder, which tells the byte, found a document broken; without a byte it found it too short."""
-    told = _BYTE.search(message)
-    before = document[: int(told[1])] if told else document
+    """Return line and column of the byte in the decoder's message; without a byte the document is too short."""
+    byte = _BYTE.search(message)
+    before = document[: int(byte[1])] if byte else document
     line, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
     return f"line {line}, column {column}"
 
 
 def read_answer(body: bytes, largest: int = _LARGEST_PART) -> RecordsAnswer:
-    """Read a raw answer: multipart, or a bare SOAP envelope. Raises AnswerError, with the code of a SOAP fault.
+    """Read a raw answer: multipart, or a bare SOAP envelope. Raises ServerAnswerError, with the code of a SOAP fault.
 
     ``largest`` bounds the bytes of the attachment after decompression.
     """

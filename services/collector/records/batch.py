@@ -1,4 +1,4 @@
-"""What was read of a source at once: sides, what was rejected among them, and where reading goes on. Pure."""
+"""Batches of records: sides, rejected lines, and the position where reading goes on. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ __all__ = ["START", "RecordBatch", "Reject", "SourcePosition"]
 
 @dataclass(frozen=True, slots=True)
 class SourcePosition:
-    """How far a file was read: ``offset`` bytes (after decompression) and ``line`` lines, or records of a document."""
+    """How far a source was read.
+
+    In a file ``offset`` bytes (after decompression) and ``line`` lines, or records of a document; at a security server
+    ``offset`` is the second to go on from.
+    """
 
     offset: int = 0
     line: int = 0
@@ -23,8 +27,8 @@ START = SourcePosition()
 
 @dataclass(frozen=True, slots=True, order=True)
 class Reject:
-    """A line, or a record of a document, that cannot be read or counted: its number from 1, its length in bytes (0 where
-    nobody knows it), and why.
+    """A line, or a record of a document, that cannot be read or counted: its number from 1, its length in bytes (0 if not
+    known), and the reason.
     """
 
     number: int
@@ -34,7 +38,7 @@ class Reject:
     unit: str = "line"
 
     def fault(self, file: str) -> Fault:
-        """Say the same as a fault of ``file``."""
+        """Return the reject as a fault of ``file``."""
         if self.unit == "line":
             return Fault(file, self.number, self.column, f"{self.reason} (line of {self.length} bytes)")
         length = f" ({self.length} bytes)" if self.length else ""
@@ -45,9 +49,9 @@ class Reject:
 class RecordBatch:
     """Sides in file order with what was rejected among them, and the position after them.
 
-    ``waiting`` is the line at that position where it is left for later: nothing ends it, and so far it is no record.
-    ``places`` are the number and the length of each side's line, side after side in one row, as two objects for each would
-    take time; a record of a document has length 0. They may be left out.
+    ``waiting`` is a last line that is left for later: it has no end, and is not a record so far. ``places`` are the number
+    and the length of each side's line, in one row for all sides, which is faster than two objects for each; a record of a
+    document has length 0. They may be left out.
     """
 
     sides: tuple[Side, ...]
@@ -58,16 +62,16 @@ class RecordBatch:
 
     @property
     def newest(self) -> int | None:
-        """When the newest request of these sides came in, in milliseconds since 1970; None where there are none."""
+        """When the newest request came in, in milliseconds since 1970; None without sides."""
         return max((side.request_in for side in self.sides), default=None)
 
     def followed_by(self, other: RecordBatch) -> RecordBatch:
-        """Join with the batch that comes next in the file."""
+        """Return this batch joined with the next one of the file."""
         return RecordBatch(
             self.sides + other.sides, self.rejects + other.rejects, other.position, places=self.places + other.places
         )
 
     def reject(self, index: int, reason: str) -> Reject:
-        """Say of the side at this index that it cannot be counted."""
+        """Return the side at this index as a reject."""
         number, length = self.places[2 * index : 2 * index + 2] if self.places else (0, 0)
         return Reject(number, 0, length, reason, "line" if length else "record")

@@ -1,6 +1,6 @@
-"""Records read at once: JSON into the fields that are read, checked on the way, ten times as fast as one by one.
+"""Typed decoding of records from JSON, checked on the way, ten times as fast as reading field by field. Pure.
 
-What cannot be read so is for services.collector.records.xroad to refuse, with its reasons. Pure.
+A record that cannot be decoded this way is read, or refused with its reasons, by ``xroad.read_side``.
 """
 
 from __future__ import annotations
@@ -69,8 +69,9 @@ _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def _clean(values: tuple[Any, ...]) -> bool:
-    """Tell whether the stamps are near enough to each other, and no name holds a control character; most names are plain, and
-    looked at together.
+    """Return whether the stamps are near enough to each other, and no name holds a control character.
+
+    Names are checked together first, since most are plain.
     """
     _, start, end, _, out, back = values[:6]
     if (
@@ -84,7 +85,7 @@ def _clean(values: tuple[Any, ...]) -> bool:
 
 
 def decode_line(line: bytes) -> Side | None:
-    """Read a line at once; None when it cannot be read so, and read_side is to say why, if it cannot either."""
+    """Decode a line; None when it cannot be decoded."""
     try:
         values = _values(_decode_line(line))
     except _UNREADABLE:
@@ -93,24 +94,22 @@ def decode_line(line: bytes) -> Side | None:
 
 
 def decode_records(document: bytes) -> list[Side] | None:
-    """Read a JSON array of records, or ``{"records": [...]}``, at once; None when any of them cannot be read so."""
+    """Decode a JSON array of records, or ``{"records": [...]}``; None when any of them cannot be decoded."""
     try:
-        found = _decode_object(document).records if _is_object(document) else _decode_array(document)
+        records = _decode_object(document).records if _is_object(document) else _decode_array(document)
     except _UNREADABLE:
         return None
-    rows = [_values(raw) for raw in found]
+    rows = [_values(record) for record in records]
     return [side_of(values) for values in rows] if all(map(_clean, rows)) else None
 
 
 def split_records(document: bytes) -> list[RawRecord]:
-    """Split such a document into the text of each record, of which nothing is read. Raises what msgspec does, or
-    RecursionError.
-    """
+    """Split such a document into the text of each record, undecoded. Raises msgspec's errors, or RecursionError."""
     return _split_object(document).records if _is_object(document) else _split_array(document)
 
 
 def check_objects(document: bytes) -> None:
-    """Check that such a document lists objects alone, of which nothing is kept. Raises as ``split_records`` does."""
+    """Check that such a document lists objects only. Raises as ``split_records`` does."""
     (_objects_of_object if _is_object(document) else _objects_of_array)(document)
 
 

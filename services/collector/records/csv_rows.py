@@ -1,7 +1,7 @@
-"""Exchange records as rows of CSV, under the column names of X-Road's records or of its open data (docs/exchange.md). Pure.
+"""Exchange records as CSV, with the column names of X-Road's records or of its open data (docs/exchange.md §2.1). Pure.
 
-Open data give ``totalDuration`` (client) or ``producerDurationProducerView`` (provider) in place of the last stamp, and
-tell rows apart by ``id``.
+Open data have ``totalDuration`` (client) or ``producerDurationProducerView`` (provider) instead of the last stamp, and
+distinguish rows by ``id``.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _DURATIONS = ("totalDuration", "producerDurationProducerView")
 
 
 class RowError(ValueError):
-    """A row, or a whole table, that cannot be read; the message never quotes a cell."""
+    """A row, or a whole table, that cannot be read; the message quotes no cell."""
 
 
 def is_header(line: bytes) -> bool:
-    """Tell whether a file that begins with this line is a table."""
+    """Return whether a file that begins with this line is a table."""
     return _HEADER.match(line) is not None
 
 
@@ -44,8 +44,8 @@ def _cells(line: bytes, delimiter: str) -> list[str]:
 
 def read_header(line: bytes) -> tuple[str, tuple[str, ...]]:
     """Read the delimiter and the column names. Raises TableError."""
-    found = _HEADER.match(line)
-    delimiter = chr(found[0][-1]) if found else ","
+    header = _HEADER.match(line)
+    delimiter = chr(header[0][-1]) if header else ","
     names = tuple(cell.strip() for cell in _cells(line, delimiter))
     if len(set(names)) < len(names):
         raise RowError("a column is there twice")
@@ -53,7 +53,7 @@ def read_header(line: bytes) -> tuple[str, tuple[str, ...]]:
 
 
 def read_row(line: bytes, delimiter: str, names: Sequence[str]) -> dict[str, Any]:
-    """Read a row as the raw record it stands for. Raises TableError."""
+    """Return a row as a raw record. Raises TableError."""
     cells = _cells(line, delimiter)
     if len(cells) != len(names):
         raise RowError(f"it has {len(cells)} cells under {len(names)} columns")
@@ -68,7 +68,7 @@ def read_row(line: bytes, delimiter: str, names: Sequence[str]) -> dict[str, Any
 
 
 def _value(name: str, cell: str) -> Any:
-    """Give a cell the type its column has; what does not fit stays text, and is told by the record's own check."""
+    """Convert a cell to the type of its column. What does not fit stays text, which the check of the record refuses."""
     if cell in _ABSENT:
         return None
     if name in FLAGS:

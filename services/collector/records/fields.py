@@ -1,6 +1,6 @@
-"""The fields of an X-Road operational monitoring record that are read, and what each must hold (docs/exchange.md §1).
+"""The fields that are read of an X-Road operational monitoring record, and their values (docs/exchange.md §1). Pure.
 
-Both generations of names stand here (requestSize and requestSoapSize/requestRestSize, faultCode and soapFaultCode).
+Both generations of names are here (requestSize and requestSoapSize/requestRestSize, faultCode and soapFaultCode).
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ __all__ = [
     "reasons",
 ]
 
-EARLIEST_MS = 946_684_800_000  # 2000-01-01: anything smaller is in seconds, or nonsense
+EARLIEST_MS = 946_684_800_000  # 2000-01-01: anything smaller is in seconds, or wrong
 LATEST_MS = 4_102_444_800_000  # 2100-01-01
 LONGEST = 255  # X-Road's own limit for each part of an identifier
 LONGEST_TEXT = 1 << 16
 LARGEST = 1 << 53  # counts stay exact in a double
-LARGEST_SIZE = 1 << 40  # bytes, 1 TiB: what claims more is no size, and would drown those that are
-LONGEST_MS = 366 * 86_400_000  # that an exchange may take
+LARGEST_SIZE = 1 << 40  # bytes, 1 TiB: a larger one is an error, and would dominate every sum
+LONGEST_MS = 366 * 86_400_000  # duration of an exchange
 
 NAME = "text of at most 255 characters without control characters"
 TEXT = "text of at most 65,536 characters"
@@ -73,7 +73,7 @@ _RESPONSE_SIZE = ("responseSize", "responseSoapSize", "responseRestSize")
 _FAULT_CODE = ("faultCode", "soapFaultCode")
 REQUIRED = {"securityServerType": _SIDE, "requestInTs": _STAMP, "responseOutTs": _STAMP, "succeeded": _FLAG}
 
-# Fields that make two records the same; the rest are stamps of the daemon and of storage, or dropped at the door.
+# Fields that identify a record. The others are stamps of the daemon and of storage, or never read.
 _OTHER_TEXTS = (
     "serviceVersion",
     "serviceType",
@@ -92,7 +92,7 @@ _OTHER_NUMBERS = (
     "statusCode",
 )
 
-# What is read of a record, in the order in which the parts below find it.
+# All fields that are read, in the order that side_of relies on.
 FIELDS = (
     *("securityServerType", "requestInTs", "responseOutTs", "succeeded", "requestOutTs", "responseInTs"),
     *(*_PARTIES, "xRequestId", *_OTHER_TEXTS, *_OTHER_NUMBERS),
@@ -105,7 +105,7 @@ AT_SIZES = FIELDS.index("requestSize")
 AT_FAULTS = FIELDS.index("faultCode")
 
 NAMES = frozenset({*_PARTIES, "serviceVersion"})
-"""Fields that name somebody or something, and are shown; other texts are only compared, or looked at by their beginning."""
+"""Fields that name a party or a service, and are shown; other texts are compared only."""
 
 SIZES = frozenset({*_REQUEST_SIZE, *_RESPONSE_SIZE, "requestMimeSize", "responseMimeSize"})
 """Fields that hold bytes."""
@@ -118,12 +118,12 @@ FLAGS = frozenset({"succeeded"})
 
 
 def is_text(value: Any) -> bool:
-    """Tell whether a value is text that may be compared, whatever stands in it."""
+    """Return whether a value is text of an acceptable length."""
     return type(value) is str and len(value) <= LONGEST_TEXT
 
 
 def is_name(value: Any) -> bool:
-    """Tell whether a value is text that an identifier or a code may be, and that may be shown."""
+    """Return whether a value is text that may be an identifier or a code, and may be shown."""
     return (
         type(value) is str
         and len(value) <= LONGEST
@@ -136,12 +136,12 @@ def _is_count(value: Any) -> bool:
 
 
 def is_size(value: Any) -> bool:
-    """Tell whether a value is a number of bytes that a message may have."""
+    """Return whether a value is a plausible size of a message in bytes."""
     return type(value) is int and 0 <= value <= LARGEST_SIZE
 
 
 def is_stamp(value: Any) -> bool:
-    """Tell whether a value is a moment in whole milliseconds since 1970."""
+    """Return whether a value is a moment in whole milliseconds since 1970."""
     return type(value) is int and EARLIEST_MS <= value < LATEST_MS
 
 
@@ -159,21 +159,21 @@ _ANYTHING: tuple[Callable[[Any], bool], str] = (lambda _: True, "")
 
 
 def reasons(raw: Mapping[str, Any]) -> list[str]:
-    """Everything wrong with a record, in the order of its fields; what is missing last, but for stamps that are each right
-    and too far apart.
+    """Return everything wrong with a record: wrong values in the order of its fields, then missing fields, then stamps that
+    are too far apart.
     """
-    found = []
+    faults = []
     for name, value in raw.items():
         is_right, wanted = _WANTED.get(name, _ANYTHING)
         if value is not None and not is_right(value):
-            found.append(f"{name} must be {wanted}")
+            faults.append(f"{name} must be {wanted}")
     for name, wanted in REQUIRED.items():
         if raw.get(name) is None:
-            found.append(f"{name} is missing, it must be {wanted}")
+            faults.append(f"{name} is missing, it must be {wanted}")
     if is_stamp(start := raw.get("requestInTs")):
-        found.extend(
+        faults.extend(
             f"{name} must be {_NEAR}"
             for name in STAMPS
             if is_stamp(raw.get(name)) and abs(raw[name] - start) > LONGEST_MS
         )
-    return found
+    return faults

@@ -1,7 +1,7 @@
-"""Exchange logs as files: NDJSON, CSV, a JSON array, the raw multipart answer, each plain or gzipped (docs/exchange.md).
+"""Formats of exchange logs: NDJSON, CSV, a JSON array, a raw multipart answer, each plain or gzipped (docs/exchange.md §2).
 
-What cannot be read is reported by position, length and reason, never by content, and the rest goes on. Lines are read
-one after another, so that memory does not depend on its size.
+A record that cannot be read is reported by position, length and reason, never by content, and reading goes on. Lines are
+read one after another, so that memory does not depend on the size of a file.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import gzip
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import IO, Any
@@ -23,14 +24,7 @@ from services.collector.records.csv_rows import RowError, is_header, read_header
 from services.collector.records.generic import is_generic, read_generic
 from services.collector.records.xroad import RecordError, Side, read_side
 
-__all__ = [
-    "GZIP",
-    "UnreadableError",
-    "beginning",
-    "read",
-    "read_all",
-    "unzipped",
-]
+__all__ = ["GZIP", "UnreadableError", "first_bytes", "read", "read_all"]
 
 _BLOCK = 1 << 20
 _LONGEST_LINE = 1 << 20
@@ -43,20 +37,21 @@ _ONE_DOCUMENT = re.compile(rb'\s*(\[|\{\s*"records"\s*:\s*\[|--|<)')
 
 
 class UnreadableError(ValueError):
-    """The file as a whole cannot be read; the message says why, without content."""
+    """A file that cannot be read as a whole; the message quotes no content."""
 
 
-def unzipped(stream: IO[bytes]) -> _Content:
-    """Give the seekable stream itself, or its decompressed content when it starts like gzip."""
+def _decompressed(stream: IO[bytes]) -> _Content:
+    """Return the seekable stream itself, or its decompressed content if it is gzip."""
     magic = stream.read(2)
     stream.seek(0)
     return gzip.GzipFile(fileobj=stream, mode="rb") if magic == GZIP else stream
 
 
-def beginning(stream: IO[bytes], *, settled: bool) -> bytes | None:
-    """What tells a file of lines from another one at its place: its first line, or two where the first is a header.
+def first_bytes(stream: IO[bytes], *, settled: bool) -> bytes | None:
+    """Return what distinguishes a file from another one of the same name.
 
-    Of anything else its first bytes. None while that is not written yet, which in a ``settled`` file it is.
+    It is the first line, or two if the first is a header; of a document or gzip the first bytes. None until they are written,
+    as they are in a ``settled`` file.
     """
     head = stream.read(_BLOCK)
     if head.startswith(GZIP) or _ONE_DOCUMENT.match(head.removeprefix(_BOM)):
@@ -70,14 +65,14 @@ def beginning(stream: IO[bytes], *, settled: bool) -> bytes | None:
 def read(
     stream: IO[bytes], start: SourcePosition = START, *, size: int = 1000, settled: bool = True, grows: bool = False
 ) -> Iterator[RecordBatch]:
-    """Batches of up to ``size`` lines from ``start`` on. Raises UnreadableError where the file as a whole fails.
+    """Yield batches of up to ``size`` lines from ``start`` on. Raises UnreadableError when the file as a whole fails.
 
-    Of a file that is not ``settled``, being written still, whole lines are read and everything else is left for later.
-    Of one that has settled but still ``grows`` the last line is left too, and told as waiting, where nothing ends it and it
-    is no record: its writer may have more of it.
+    A file that is not ``settled`` is being written: complete lines are read, and everything else is left for later. Of a
+    settled file that still ``grows``, a last line without an end that is not a record is left as well, and returned as
+    ``waiting``: its writer may not have written all of it.
     """
     try:
-        content = unzipped(stream)
+        content = _decompressed(stream)
         if not settled and content is not stream:
             return
         head = content.read(4096).removeprefix(_BOM)
@@ -106,18 +101,16 @@ def _document(stream: _Content, start: SourcePosition, size: int) -> Iterator[Re
 def _chunks(records: list[Any], first: int, size: int) -> Iterator[RecordBatch]:
     rest = iter(enumerate(records[first:], first + 1))
     while chunk := list(islice(rest, size)):
-        sides, rejects, places = _read_each(map(_record, chunk))
-        yield RecordBatch(sides, rejects, SourcePosition(0, chunk[-1][0]), places=places)
+        yield _read_batch(map(_decode_record, chunk), SourcePosition(0, chunk[-1][0]))
 
 
 def read_all(records: list[Any], position: SourcePosition) -> RecordBatch:
-    """Read every record of an answer as one batch, after which its source is at ``position``."""
-    sides, rejects, places = _read_each(map(_record, enumerate(records, 1)))
-    return RecordBatch(sides, rejects, position, places=places)
+    """Return every record of an answer as one batch, after which its source is at ``position``."""
+    return _read_batch(map(_decode_record, enumerate(records, 1)), position)
 
 
-def _record(numbered: tuple[int, Any]) -> tuple[int, Any, int]:
-    """Decode a record of a document that could not be read at once."""
+def _decode_record(numbered: tuple[int, Any]) -> tuple[int, Any, int]:
+    """Decode a record of a document, unless it was decoded with all others."""
     number, value = numbered
     if isinstance(value, RawRecord):
         text = bytes(value)
@@ -130,12 +123,8 @@ def _record(numbered: tuple[int, Any]) -> tuple[int, Any, int]:
     return number, value, 0
 
 
-def _read_each(
-    numbered: Iterable[tuple[int, Any, int]],
-) -> tuple[tuple[Side, ...], tuple[Reject, ...], tuple[int, ...]]:
-    """Read records, numbered and with the length of their line (0: as they would be written): sides, what is none, and
-    number and length of each side in one row.
-    """
+def _read_batch(numbered: Iterable[tuple[int, Any, int]], position: SourcePosition = START) -> RecordBatch:
+    """Read values, each with its number and the length of its line (0: of a document, where it has none)."""
     sides: list[Side] = []
     rejects: list[Reject] = []
     places: list[int] = []
@@ -154,11 +143,11 @@ def _read_each(
             size = length or len(orjson.dumps(value))
             unit = "line" if length else "record"
             rejects.extend(Reject(number, 0, size, reason, unit) for reason in error.reasons)
-    return tuple(sides), tuple(rejects), tuple(places)
+    return RecordBatch(tuple(sides), tuple(rejects), position, places=tuple(places))
 
 
 def _table(stream: _Content) -> _Parse:
-    """Read the header of a table, and how its rows are to be read."""
+    """Read the header of a table; return the function that reads its rows."""
     delimiter, names = read_header(stream.readline(_LONGEST_LINE).removeprefix(_BOM))
     return partial(read_row, delimiter=delimiter, names=names)
 
@@ -166,14 +155,14 @@ def _table(stream: _Content) -> _Parse:
 def _lines(
     stream: _Content, start: SourcePosition, size: int, row: _Parse | None, *, settled: bool, grows: bool
 ) -> Iterator[RecordBatch]:
-    """Lines of JSON, or rows of a table under its header, which is line 1."""
+    """Yield batches of JSON lines, or of rows of a table, whose header is line 1."""
     stream.seek(start.offset)
     offset, number = start.offset, start.line
     lines = _split(stream, settled=settled)
     last: tuple[bytes | None, int] | None = None
 
     def some() -> Iterator[tuple[int, bytes | None, int]]:
-        """Give the next lines one by one, so that no more than one of them is held."""
+        """Yield the next lines one by one, so that only one of them is in memory."""
         nonlocal offset, number, last
         for line, length, ended in islice(lines, size):
             if grows and not ended:
@@ -184,17 +173,17 @@ def _lines(
 
     while True:
         before = number
-        sides, rejects, places = _read_each(_decode(some(), row))
+        batch = _read_batch(_decode(some(), row))
         if number == before:
             break
-        yield RecordBatch(sides, rejects, SourcePosition(offset, number), places=places)
+        yield replace(batch, position=SourcePosition(offset, number))
     if last is not None:
         line, length = last
-        sides, rejects, places = _read_each(_decode([(number + 1, line, length)], row))
-        if sides:
-            yield RecordBatch(sides, (), SourcePosition(offset + length, number + 1), places=places)
-        elif rejects:
-            yield RecordBatch((), (), SourcePosition(offset, number), waiting=rejects[0])
+        batch = _read_batch(_decode([(number + 1, line, length)], row), SourcePosition(offset + length, number + 1))
+        if batch.sides:
+            yield batch
+        elif batch.rejects:
+            yield RecordBatch((), (), SourcePosition(offset, number), waiting=batch.rejects[0])
 
 
 def _decode(lines: Iterable[tuple[int, bytes | None, int]], row: _Parse | None) -> Iterator[tuple[int, Any, int]]:
@@ -214,9 +203,7 @@ def _decode(lines: Iterable[tuple[int, bytes | None, int]], row: _Parse | None) 
 
 
 def _split(stream: _Content, *, settled: bool) -> Iterator[tuple[bytes | None, int, bool]]:
-    """Lines with their lengths, line end included, and whether they have one; None in place of a line that is too long,
-    which is skipped.
-    """
+    """Yield each line with its length, line end included, and whether it has an end; None instead of a line that is too long."""
     while line := stream.readline(_LONGEST_LINE + 1):
         end, length = line, len(line)
         while length > _LONGEST_LINE and not end.endswith(b"\n") and (end := stream.readline(_BLOCK)):

@@ -1,7 +1,7 @@
-"""The record of a data bus that is not X-Road: one line, one whole exchange (docs/exchange.md §2).
+"""Records of a data bus that is not X-Road: one line for one whole exchange (docs/exchange.md §6). Pure.
 
 ``{time, consumer, provider, service, data_item, ok, duration_ms, request_bytes, response_bytes}`` and, where the bus has
-one, an ``id``. What else a line holds is never read.
+one, an ``id``. Other fields are never read.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ _REQUIRED = {"time": _TIME, "consumer": NAME, "provider": NAME, "ok": _FLAG, "du
 
 
 def is_generic(raw: Mapping[str, Any]) -> bool:
-    """Tell a line of the generic source from a record of X-Road."""
+    """Return whether a line is a record of a generic bus, not of X-Road."""
     return "consumer" in raw and "securityServerType" not in raw
 
 
 def _milliseconds(value: Any) -> int | None:
-    """Milliseconds since 1970; None when it is no moment."""
+    """Return milliseconds since 1970; None when the value is not a moment."""
     if isinstance(value, str):
         try:
             moment = datetime.fromisoformat(value)
@@ -54,7 +54,7 @@ def _milliseconds(value: Any) -> int | None:
             return None
     if type(value) not in {int, float} or not 0 <= value < LATEST_MS:
         return None
-    # From 2000 to 2100 seconds and milliseconds cannot be taken for each other.
+    # From 2000 to 2100 seconds and milliseconds cannot be confused.
     number = round(value if value > 1e11 else value * 1000)
     return number if is_stamp(number) else None
 
@@ -64,24 +64,24 @@ def _is_duration(value: Any) -> bool:
 
 
 def _reasons(raw: Mapping[str, Any], time: int | None) -> list[str]:
-    found = [
+    faults = [
         f"{name} must be {NAME}"
         for name in _NAMES
         if raw.get(name) is not None and not (is_name(raw[name]) and raw[name])
     ]
     if raw.get("id") is not None and not (is_text(raw["id"]) and raw["id"]):
-        found.append(f"id must be {TEXT}")
+        faults.append(f"id must be {TEXT}")
     if raw.get("time") is not None and time is None:
-        found.append(f"time must be {_TIME}")
+        faults.append(f"time must be {_TIME}")
     if raw.get("ok") is not None and type(raw["ok"]) is not bool:
-        found.append(f"ok must be {_FLAG}")
+        faults.append(f"ok must be {_FLAG}")
     if raw.get("duration_ms") is not None and not _is_duration(raw["duration_ms"]):
-        found.append(f"duration_ms must be {_DURATION}")
-    found.extend(f"{name} must be {SIZE}" for name in _SIZES if raw.get(name) is not None and not is_size(raw[name]))
-    found.extend(
+        faults.append(f"duration_ms must be {_DURATION}")
+    faults.extend(f"{name} must be {SIZE}" for name in _SIZES if raw.get(name) is not None and not is_size(raw[name]))
+    faults.extend(
         f"{name} is missing, it must be {wanted}" for name, wanted in _REQUIRED.items() if raw.get(name) is None
     )
-    return found
+    return faults
 
 
 @lru_cache(maxsize=8192)
@@ -91,10 +91,10 @@ def _parties(consumer: str, provider: str, service: str, data_item: str) -> Part
 
 
 def read_generic(raw: Mapping[str, Any]) -> Side:
-    """Read a line as a whole exchange, seen from the consumer. Raises RecordError with every reason.
+    """Return a line as a whole exchange, seen from the consumer. Raises RecordError with every reason.
 
-    Two lines that say the same are one exchange told twice, unless their ids differ. A failure is the provider's: the
-    bus does not say whose it was, and it was the provider who had to answer.
+    Equal lines are duplicates unless their ids differ. A failure is the provider's, who had to answer: the bus does not say
+    whose it was.
     """
     get = raw.get
     time = _milliseconds(get("time"))

@@ -1,6 +1,6 @@
-"""The answer of getSecurityServerHealthData: counts and durations per service, without who asked (PR-OPMON, chapter 3).
+"""The answer of getSecurityServerHealthData: counts and durations per service (X-Road PR-OPMON, chapter 3). Pure.
 
-Pure. It tells nothing of consumers, so no link can be made of it: it is shown as what it is, beside the summaries.
+It names no clients, so it says nothing of links: it is exposed as metrics, and makes no summaries.
 """
 
 from __future__ import annotations
@@ -22,30 +22,35 @@ _MOST_SERVICES = 20_000
 
 @dataclass(frozen=True, slots=True)
 class ServiceHealth:
-    """Requests of one X-Road service, in all its versions, within the server's last period; the mean duration in ms, None
-    when unknown.
+    """Requests to one X-Road service, in all its versions, within the server's last period.
+
+    ``mean_ms`` is the mean duration in milliseconds, None when unknown.
     """
 
-    service: str
+    name: str
     succeeded: int
     failed: int
     mean_ms: float | None
 
     def __add__(self, other: ServiceHealth) -> ServiceHealth:
-        """With the requests of another version of the service."""
-        known = [(one.succeeded + one.failed, one.mean_ms) for one in (self, other) if one.mean_ms is not None]
-        requests = sum(count for count, _ in known)
+        """Add the requests to another version of the service."""
+        means = [
+            (version.succeeded + version.failed, version.mean_ms)
+            for version in (self, other)
+            if version.mean_ms is not None
+        ]
+        requests = sum(count for count, _ in means)
         return ServiceHealth(
-            self.service,
+            self.name,
             self.succeeded + other.succeeded,
             self.failed + other.failed,
-            sum(count * mean for count, mean in known) / requests if requests else None,
+            sum(count * mean for count, mean in means) / requests if requests else None,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class ServerHealth:
-    """What a security server says of the services behind it; the period in seconds."""
+    """The health data of a security server: its services, and the length of its period in seconds."""
 
     period_seconds: int
     services: tuple[ServiceHealth, ...]
@@ -58,28 +63,29 @@ def read_health(body: bytes) -> ServerHealth:
         raise ServerAnswerError("it is not an answer to getSecurityServerHealthData")
     events = root.findall("{*}servicesEvents/{*}serviceEvents")
     if len(events) > _MOST_SERVICES:
-        raise ServerAnswerError(f"it tells of more than {_MOST_SERVICES} services")
+        raise ServerAnswerError(f"it holds more than {_MOST_SERVICES} services")
     period = _count(root, "statisticsPeriodSeconds")
     services: dict[str, ServiceHealth] = {}
-    for one in map(_service, events):
-        services[one.service] = services[one.service] + one if one.service in services else one
+    for version in map(_service, events):
+        before = services.get(version.name)
+        services[version.name] = version if before is None else before + version
     return ServerHealth(period, tuple(services.values()))
 
 
 def _service(event: etree._Element) -> ServiceHealth:
-    """Read what is told of one version of a service; without statistics it was not asked in the period."""
+    """Read one version of a service; without statistics it had no requests in the period."""
     codes = [event.findtext(f"{{*}}service/{{*}}{name}") for name in _PARTS]
     if not (codes[0] and codes[4] and all(is_name(code) for code in codes if code is not None)):
-        raise ServerAnswerError("it tells of a service without a readable identifier")
+        raise ServerAnswerError("it holds a service without a readable identifier")
     service = "/".join(escape_code(code) for code in codes if code)
-    told = event.find("{*}lastPeriodStatistics")
-    if told is None:
+    statistics = event.find("{*}lastPeriodStatistics")
+    if statistics is None:
         return ServiceHealth(service, 0, 0, None)
     return ServiceHealth(
         service,
-        _count(told, "successfulRequestCount"),
-        _count(told, "unsuccessfulRequestCount"),
-        _number(told, "requestAverageDuration"),
+        _count(statistics, "successfulRequestCount"),
+        _count(statistics, "unsuccessfulRequestCount"),
+        _number(statistics, "requestAverageDuration"),
     )
 
 

@@ -1,4 +1,4 @@
-"""Where the moments of a replayed log fall today: its first record now, the rest as close behind as asked (docs/exchange.md)."""
+"""The timeline of a replayed log: its first record falls on now, the others follow as fast as requested (docs/exchange.md §7). Pure."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["LogExtent", "PacedBatches", "ReplayTimeline"]
 
 @dataclass(frozen=True, slots=True)
 class LogExtent:
-    """How many records a log holds and when the first and the last request came in, in milliseconds since 1970."""
+    """The number of records of a log, and when the first and the last request came in, in milliseconds since 1970."""
 
     records: int = 0
     first: int = 0
     last: int = 0
 
-    def and_at(self, request_in: int) -> LogExtent:
-        """With one more record."""
+    def including(self, request_in: int) -> LogExtent:
+        """Return the extent with one more record."""
         if not self.records:
             return LogExtent(1, request_in, request_in)
         return LogExtent(self.records + 1, min(self.first, request_in), max(self.last, request_in))
@@ -28,9 +28,9 @@ class LogExtent:
 
 @dataclass(frozen=True, slots=True)
 class ReplayTimeline:
-    """A moment ``first`` of the log falls on ``start``, and ``span`` ms of the log take ``length`` ms. All in milliseconds.
+    """Maps moments of the log: ``first`` to ``start``, and ``span`` to ``length``, all in milliseconds.
 
-    Only the slot of an exchange follows from it; durations and skew are those of the log. The default changes nothing.
+    It decides the slot of an exchange only; durations and skew stay those of the log. The default changes nothing.
     """
 
     first: int = 0
@@ -39,7 +39,7 @@ class ReplayTimeline:
     length: int = 1
 
     def place(self, moment: int) -> int:
-        """Where a moment of the log falls."""
+        """Return the moment that a moment of the log is mapped to."""
         return self.start + (moment - self.first) * self.length // self.span
 
     @classmethod
@@ -55,20 +55,23 @@ class ReplayTimeline:
 
 
 class PacedBatches:
-    """Small batches of a log, joined while they are due together; ``due`` says when one is, ``most`` sides to a batch."""
+    """Joins small batches of a log while they are due together.
+
+    ``due`` returns when a batch is due, in milliseconds since 1970; a joined batch has up to ``most`` sides.
+    """
 
     def __init__(self, batches: Iterator[RecordBatch], due: Callable[[RecordBatch], int], most: int) -> None:
         self._batches, self._due, self._most = batches, due, most
-        self._held: RecordBatch | None = None
+        self._next: RecordBatch | None = None
 
     def take(self, now_ms: int) -> RecordBatch | None:
-        """Read on: all that is due by now, or the batch that is due next. None at the end of the log."""
-        batch, self._held = self._held or next(self._batches, None), None
+        """Return all that is due by now, or else the next batch; None at the end of the log."""
+        batch, self._next = self._next or next(self._batches, None), None
         if batch is None or self._due(batch) > now_ms:
             return batch
         while len(batch.sides) < self._most and (following := next(self._batches, None)) is not None:
             if self._due(following) > now_ms:
-                self._held = following
+                self._next = following
                 break
             batch = batch.followed_by(following)
         return batch

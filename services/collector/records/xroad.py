@@ -1,8 +1,7 @@
-"""One X-Road operational monitoring record, from raw JSON to the side of an exchange (docs/exchange.md §1).
+"""An X-Road operational monitoring record, from raw JSON to the side of an exchange (docs/exchange.md §1). Pure.
 
-This is the door: what names a person or an inside address (messageUserId, messageIssue, representedParty*,
-securityServerInternalIp, restPath, faultString) is never read, so nothing behind it can store, log or show it. Both
-generations of field names are read (requestSize and requestSoapSize/requestRestSize, faultCode and soapFaultCode).
+Fields that name a person or an internal address (messageUserId, messageIssue, representedParty*, securityServerInternalIp,
+restPath, faultString) are never read, so nothing can store, log or show them.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ _UNANSWERED = frozenset({401, 403, 408, 429})
 
 
 class RecordError(ValueError):
-    """A record that cannot be read: ``reasons`` name each field and what it must be, never what it held."""
+    """A record that cannot be read: ``reasons`` name each wrong field and what it must be, and quote no value."""
 
     def __init__(self, reasons: tuple[str, ...]) -> None:
         self.reasons = reasons
@@ -34,11 +33,13 @@ class RecordError(ValueError):
 
 
 class ExchangeResult(IntEnum):
-    """How an exchange ended. The fault code decides where there is one: one of the bus's own (``Server.ServerProxy…``,
-    ``Server.ClientProxy…``, ``Client.…``, in capitals or not) is a failure of the bus, any other a SOAP fault of the
-    provider. Without a code the REST status decides: 500 or more, and 401, 403, 408 and 429, with which nothing was
-    answered, are the provider's failure, and any other is an answer ("no such person" is one), although X-Road says of all
-    from 400 on that they did not succeed. Without either, ``succeeded: false`` is the bus's.
+    """How an exchange ended (docs/exchange.md §1).
+
+    A fault code decides first: the bus's own (``Server.ServerProxy…``, ``Server.ClientProxy…``, ``Client.…``, in any case)
+    are failures of the bus, any other is a SOAP fault of the provider. Without a code the REST status decides: 500 and
+    above, and 401, 403, 408 and 429, with which nothing was answered, are failures of the provider; any other is an answer,
+    although X-Road logs every status from 400 on as not succeeded. Without either, ``succeeded: false`` is a failure of the
+    bus.
     """
 
     OK = 0
@@ -49,9 +50,9 @@ class ExchangeResult(IntEnum):
 class Side(msgspec.Struct, frozen=True, gc=False):  # made for every record: a frozen dataclass takes five times as long
     """One side's record of an exchange. Stamps in milliseconds since 1970, sizes in bytes.
 
-    ``digest`` identifies the record (16 bytes over its stable fields); ``request`` is what both sides of one exchange
-    share (16 bytes from xRequestId; the digest itself when there is none, so that it pairs with nothing). ``whole`` marks
-    one that tells of the exchange all there is to tell: it waits for no other side.
+    ``digest`` identifies the record (16 bytes over its stable fields). ``request`` is the same on both sides of an exchange:
+    16 bytes from xRequestId, or the digest without one, so that the side pairs with nothing. A ``whole`` side records the
+    complete exchange, and no other side is expected.
     """
 
     digest: bytes
@@ -93,14 +94,14 @@ def _result(fault_code: str | None, status: int | None, *, succeeded: bool) -> E
 
 
 def _either(new: Any, old: Any, older: Any = None) -> Any:
-    """Return what stands under the newest of the names a field has had."""
+    """Return the value under the newest of the names that a field has had."""
     if new is not None:
         return new
     return old if old is not None else older
 
 
 def side_of(values: tuple[Any, ...]) -> Side:
-    """Make the side of the values of FIELDS, in their order; they have been checked."""
+    """Return the side with the values of FIELDS, in their order; they have been checked."""
     kind, request_in, response_out, succeeded, request_out, response_in = values[:6]
     request_size, response_size = (
         _either(*values[AT_SIZES : AT_SIZES + 3]),
@@ -120,14 +121,14 @@ def side_of(values: tuple[Any, ...]) -> Side:
         response_in,
         response_out,
         _result(fault_code, status, succeeded=succeeded),
-        # With attachments the message is a MIME package, and the plain size is only its SOAP part.
+        # With attachments the message is a MIME package, and the plain size is that of its SOAP part.
         request_mime if request_attachments and request_mime is not None else request_size,
         response_mime if response_attachments and response_mime is not None else response_size,
     )
 
 
 def read_side(raw: object) -> Side:
-    """Read the side that a raw JSON value records. Raises RecordError with every reason when it cannot be read."""
+    """Return the side that a raw JSON value records. Raises RecordError with every reason when it cannot be read."""
     if not isinstance(raw, dict):
         raise RecordError(("a record must be a JSON object",))
     if wrong := reasons(raw):

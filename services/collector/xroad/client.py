@@ -1,4 +1,4 @@
-"""One security server, asked over HTTP: with a deadline, a limit to what it may answer, and mTLS where it is configured."""
+"""An HTTP client for one security server: with a deadline, a limit on the answer's size, and mTLS if configured."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from services.collector.records import FaultError, ServerAnswerError, read_envel
 __all__ = ["LARGEST_ANSWER", "SecurityServerClient", "SourceError"]
 
 LARGEST_ANSWER: Final = 16 << 20
-"""Bytes an answer may have, packed as its records are: ten times what 10,000 records take."""
+"""The most bytes of an answer, compressed as its records are: ten times the size of 10,000 records."""
 
 _CONNECT_SECONDS: Final = 10.0
 
 
 class SourceError(Exception):
-    """A source did not give what it was asked for: how (one of FAILURES), and what a person is told, without content.
+    """A request to a source that failed. The message is for a person, and quotes no content.
 
-    ``code`` is that of the SOAP fault, where it was one.
+    ``failure`` is one of FAILURES, ``code`` that of the SOAP fault, if it was one.
     """
 
     def __init__(self, failure: str, message: str, code: str = "") -> None:
@@ -32,14 +32,14 @@ class SourceError(Exception):
 
     @classmethod
     def of(cls, error: Exception) -> SourceError:
-        """Say that an answer cannot be used, or that it is a fault."""
+        """Return the error for an answer that is a fault, or that cannot be used."""
         if isinstance(error, FaultError):
             return cls("fault", str(error), error.code)
         return cls("unreadable", str(error))
 
 
 class SecurityServerClient:
-    """The way to one server; connections are kept, and made anew after a failure, with certificates as they are then."""
+    """Requests to one server. Connections are reused, and opened again after a failure, with the certificates of that time."""
 
     def __init__(self, source: XroadSource, *, largest: int = LARGEST_ANSWER) -> None:
         self._source, self._largest = source, largest
@@ -54,16 +54,16 @@ class SecurityServerClient:
         await self.close()
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
 
-    async def ask(self, request: bytes) -> bytes:
+    async def send(self, request: bytes) -> bytes:
         """Send a SOAP request; return the raw answer. Raises SourceError."""
         try:
             async with asyncio.timeout(self._source.timeout):
-                return await self._ask(request)
+                return await self._send(request)
         except SourceError:
             raise
         except httpx.ConnectTimeout:
@@ -75,10 +75,10 @@ class SecurityServerClient:
         await self.close()
         raise failure
 
-    async def _ask(self, request: bytes) -> bytes:
+    async def _send(self, request: bytes) -> bytes:
         if self._client is None:
             self._client = await asyncio.to_thread(_client, self._source)
-        # What the server would pack, the client would unpack without a limit; the records come as gzip anyway.
+        # httpx would decompress a body without a limit. The records are gzipped within it anyway.
         headers = {"Content-Type": "text/xml; charset=UTF-8", "Accept-Encoding": "identity"}
         extensions = {"sni_hostname": self._source.server_name} if self._source.server_name else {}
         async with self._client.stream(
@@ -98,9 +98,9 @@ class SecurityServerClient:
 
 
 def _check(answer: httpx.Response, body: bytes) -> None:
-    """Raise SourceError unless the answer may be one: a fault is told by its code, whatever its status is."""
+    """Raise SourceError for an answer that cannot hold records. A fault is recognised whatever its status is."""
     if answer.headers.get("content-encoding", "identity") != "identity":
-        raise SourceError("unreadable", "its answer is packed, which was not asked for")
+        raise SourceError("unreadable", "its answer is compressed, which was not requested")
     if (code := answer.headers.get("x-road-error")) is not None:
         raise SourceError.of(FaultError(code))
     if answer.status_code != 200:
@@ -114,7 +114,7 @@ def _check(answer: httpx.Response, body: bytes) -> None:
 
 
 def _client(source: XroadSource) -> httpx.AsyncClient:
-    """Make a client; reading the system's list of authorities takes a while. Raises SourceError."""
+    """Make a client, in a thread: reading the system's certificate authorities takes a while. Raises SourceError."""
     try:
         context = ssl.create_default_context(cafile=str(source.authority) if source.authority else None)
         if source.certificate is not None and source.key is not None:
@@ -126,12 +126,12 @@ def _client(source: XroadSource) -> httpx.AsyncClient:
 
 
 def _no_passphrase() -> str:
-    """Without a passphrase of its own OpenSSL would ask for one on the terminal."""
+    """Return an empty passphrase, for OpenSSL would otherwise prompt for one on the terminal."""
     return ""
 
 
 def _translated(error: Exception) -> SourceError:
-    """Say what went wrong by its kind alone: an exception's text may hold what the server sent."""
+    """Return the error by its kind alone: an exception's text may hold what the server sent."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):

@@ -1,4 +1,4 @@
-"""Asks one security server for what it has logged since the last time, for as long as the collector runs (docs/exchange.md)."""
+"""Requests from one security server what it has logged since the last request, until the stop (docs/exchange.md §2)."""
 
 from __future__ import annotations
 
@@ -31,17 +31,19 @@ from services.core.log import Logger
 
 __all__ = ["ServerPoller"]
 
-_FIRST_SECONDS = 2.0  # within which all servers are first asked
+_FIRST_SECONDS = 2.0  # within which each server gets its first request
 _NOT_YET = ".invalidrequest"  # newer servers: client.invalid_request
-_LARGEST_RECORDS = 64 << 20  # bytes of an answer's records, unpacked
-_LESS = ("too_large", "unreadable")  # failures after which less is asked for
-_PROOFS = 4  # times a second must fail while others can be read, until it is skipped
-_OTHERS = (1, 60, 3600)  # how many seconds later those others are
+_LARGEST_RECORDS = 64 << 20  # bytes of an answer's records, decompressed
+_TOO_MUCH = ("too_large", "unreadable")  # failures after which a shorter span is requested
+_PROOFS = 4  # how often a second must fail, while others can be read, before it is skipped
+_LATER = (1, 60, 3600)  # how many seconds later those others are
 
 
 class ServerPoller:
-    """One server's turn of rounds. ``now`` is the clock in seconds since 1970, ``chance`` draws from [0, 1), ``wait`` waits
-    so many seconds and tells whether the stop came; ``turns`` bounds how many servers' answers are held at once.
+    """Polls one server in rounds.
+
+    ``now`` is the clock in seconds since 1970, ``chance`` draws from [0, 1), ``wait`` waits so many seconds and returns
+    whether the stop has come; ``answers`` bounds how many servers' answers are in memory at once.
     """
 
     def __init__(
@@ -50,175 +52,169 @@ class ServerPoller:
         intake: Intake,
         metrics: CollectorMetrics,
         log: Logger,
-        turns: Semaphore,
+        answers: Semaphore,
         *,
         now: Callable[[], float],
         chance: Callable[[], float],
         wait: Callable[[float], Awaitable[bool]],
     ) -> None:
-        self._source, self._intake, self._metrics, self._log, self._turns = source, intake, metrics, log, turns
+        self._source, self._intake, self._metrics, self._log, self._answers = source, intake, metrics, log, answers
         self._now, self._chance, self._wait = now, chance, wait
-        # A position says how far these records of this server were read: of others it says nothing.
+        # A position counts for these records of this server only.
         self._name = " ".join(filter(None, (source.id, source.server, source.provider)))
-        self._seconds: int | None = None  # asked for at once, where not everything is
+        self._seconds: int | None = None  # to request at once; None for all that there are
 
     async def run(self) -> None:
-        """Ask round after round until the stop; a server that fails is asked again, less and less often."""
+        """Poll round after round until the stop; after a failure wait longer and longer."""
         failures = 0
         if not self._source.health:
             self._intake.begin(self._source.id)
-            await self._intake.rename(self._source.id, self._name)  # as older versions kept it
         stopped = await self._wait(min(self._source.every, _FIRST_SECONDS) * self._chance())
         async with SecurityServerClient(self._source) as server:
             while not stopped:
                 try:
-                    await (self._health(server) if self._source.health else self._records(server))
+                    await (self._read_health(server) if self._source.health else self._read_records(server))
                 except SourceError as error:
                     failures += 1
                     seconds = retry_pause(failures, self._source.every, self._chance())
-                    self._failed(error, failures, seconds)
+                    self._failed(error, failures=failures, retry_seconds=round(seconds, 1))
                 else:
                     failures = 0
                     self._metrics.source_up(self._source.id)
                     seconds = retry_pause(0, self._source.every, self._chance())
                 stopped = await self._wait(seconds)
 
-    def _failed(self, error: SourceError, failures: int, seconds: float) -> None:
-        self._tell(error, failures=failures, retry_seconds=round(seconds, 1))
-
-    def _tell(self, error: SourceError, **more: float) -> None:
+    def _failed(self, error: SourceError, **details: float) -> None:
         self._metrics.source_failed(self._source.id, error.failure)
-        self._log.warning("source_failed", source=self._source.id, failure=error.failure, reason=str(error), **more)
+        self._log.warning("source_failed", source=self._source.id, failure=error.failure, reason=str(error), **details)
 
-    async def _records(self, server: SecurityServerClient) -> None:
-        """One round: follow the server to the end of what it has. Raises SourceError.
+    async def _read_records(self, server: SecurityServerClient) -> None:
+        """Read one round: follow the server to the end of its records. Raises SourceError.
 
-        Where an answer cannot be used half as many seconds are asked for, so that one bad record does not keep back all
-        after it, and twice as many after each that can.
+        After an answer that cannot be used the span is halved, so that one bad record does not block all later ones, and
+        doubled after each answer that can.
         """
-        follows = False
+        followed = False
         while True:
             position = await self._intake.position(self._name)
             if position is not None:
                 self._intake.reached(self._source.id, (position.offset - 1) * 1000)
             begin = None if position is None else position.offset
-            every = next_span(begin, self._now(), self._source.history, self._source.behind)
-            if every is None:
+            missing = next_span(begin, self._now(), self._source.history, self._source.behind)
+            if missing is None:
                 return
-            asked = every.beginning(self._seconds)
+            span = missing.first_part(self._seconds)
             try:
-                goes_on = await self._answer(server, asked)
+                has_more = await self._read_span(server, span)
             except SourceError as error:
-                if follows and error.code.lower().replace("_", "").endswith(_NOT_YET):
-                    return  # its clock is behind ours, and it said itself to go on from there
-                await self._ask_for_less(server, error, asked, every)
-                goes_on = True
+                if followed and error.code.lower().replace("_", "").endswith(_NOT_YET):
+                    return  # the server itself named this second; its clock is behind ours
+                await self._shorten(server, error, span, missing)
+                has_more = True
             else:
-                part = asked.last < every.last
-                goes_on, self._seconds = goes_on or part, 2 * asked.seconds if part else None
-            if not goes_on or await self._wait(0):
+                partial = span.last < missing.last
+                has_more, self._seconds = has_more or partial, 2 * span.seconds if partial else None
+            if not has_more or await self._wait(0):
                 return
-            follows = True
+            followed = True
 
-    async def _ask_for_less(
-        self, server: SecurityServerClient, error: SourceError, asked: RecordSpan, every: RecordSpan
+    async def _shorten(
+        self, server: SecurityServerClient, error: SourceError, span: RecordSpan, missing: RecordSpan
     ) -> None:
-        """Ask for half as much from now on. Raises the error where that does not help."""
-        if not _may_be_of_span(error):
+        """Request half as many seconds from now on. Raises the error where that does not help."""
+        if not _may_depend_on_span(error):
             raise error
-        if asked.seconds > 1:
-            self._seconds = asked.seconds // 2
-            self._tell(error, first=asked.first, last=asked.last)
+        if span.seconds > 1:
+            self._seconds = span.seconds // 2
+            self._failed(error, first=span.first, last=span.last)
         else:
-            await self._doubt(server, error, asked, every)
+            await self._quarantine_second(server, error, span, missing)
 
-    async def _doubt(
-        self, server: SecurityServerClient, error: SourceError, asked: RecordSpan, every: RecordSpan
+    async def _quarantine_second(
+        self, server: SecurityServerClient, error: SourceError, span: RecordSpan, missing: RecordSpan
     ) -> None:
-        """Skip a second whose answer cannot be used, if it is that second and not the server. Raises SourceError.
+        """Skip a second whose answer cannot be used, if other seconds can be read meanwhile. Raises SourceError.
 
-        A server that is ill as a whole, or now and then, loses nothing: other seconds must be readable meanwhile.
+        So nothing is lost of a server that fails as a whole, or now and then.
         """
-        for times in range(_PROOFS):
-            if times % 2 == 0:  # twice in a row: every other answer may be another machine's
-                await self._try_others(server, error, asked, every)
+        for attempt in range(_PROOFS):
+            if attempt % 2 == 0:  # twice in a row, as every other answer may be that of another machine
+                await self._read_later_second(server, error, span, missing)
             try:
-                await self._answer(server, asked)
+                await self._read_span(server, span)
             except SourceError as again:
-                if not _may_be_of_span(again):
+                if not _may_depend_on_span(again):
                     raise
                 error = again
             else:
                 return
-        await self._take(RecordBatch((), (), SourcePosition(asked.last + 1)), asked)
+        await self._take(RecordBatch((), (), SourcePosition(span.last + 1)), span)
         self._metrics.second_skipped(self._source.id)
         self._log.warning(
             "second_skipped",
             source=self._source.id,
-            second=asked.first,
+            second=span.first,
             failure=error.failure,
-            reason=f"what was logged in second {asked.first} is lost, while others can be read: {error}",
+            reason=f"what was logged in second {span.first} is lost, while others can be read: {error}",
         )
 
-    async def _try_others(
-        self, server: SecurityServerClient, error: SourceError, asked: RecordSpan, every: RecordSpan
+    async def _read_later_second(
+        self, server: SecurityServerClient, error: SourceError, span: RecordSpan, missing: RecordSpan
     ) -> None:
-        """Look whether any of a few later seconds can be read. Raises SourceError, that of ``asked`` where none can."""
-        for later in _OTHERS:
-            second = asked.first + later
-            if second > every.last:
+        """Return if any of a few later seconds can be read; raise ``error``, or another SourceError, if none can."""
+        for later in _LATER:
+            second = span.first + later
+            if second > missing.last:
                 break
             try:
-                async with self._turns:
-                    await self._ask(server, RecordSpan(second, second))
+                async with self._answers:
+                    await self._request(server, RecordSpan(second, second))
             except SourceError as failed:
-                if not _may_be_of_span(failed):
+                if not _may_depend_on_span(failed):
                     raise
             else:
                 return
         raise error
 
-    async def _answer(self, server: SecurityServerClient, asked: RecordSpan) -> bool:
-        """Take in one answer; tells whether the server named where to go on. Raises SourceError."""
-        async with self._turns:
-            batch, goes_on = await self._ask(server, asked)
-            await self._take(batch, asked)
+    async def _read_span(self, server: SecurityServerClient, span: RecordSpan) -> bool:
+        """Take in one answer; return whether the server named where to go on. Raises SourceError."""
+        async with self._answers:
+            batch, has_more = await self._request(server, span)
+            await self._take(batch, span)
         self._intake.reached(self._source.id, (batch.position.offset - 1) * 1000)
-        return goes_on
+        return has_more
 
-    async def _take(self, batch: RecordBatch, asked: RecordSpan) -> None:
-        await self._intake.take(self._name, self._source.id, batch, asked.first * 1000)
+    async def _take(self, batch: RecordBatch, span: RecordSpan) -> None:
+        await self._intake.take(self._name, self._source.id, batch, span.first * 1000)
 
-    async def _ask(self, server: SecurityServerClient, asked: RecordSpan) -> tuple[RecordBatch, bool]:
-        """Ask for a span and read the answer. Raises SourceError."""
+    async def _request(self, server: SecurityServerClient, span: RecordSpan) -> tuple[RecordBatch, bool]:
+        """Request a span and read the answer. Raises SourceError."""
         source = self._source
-        body = await server.ask(operational_data(source.client, source.server, asked, str(uuid4()), source.provider))
+        body = await server.send(operational_data(source.client, source.server, span, str(uuid4()), source.provider))
         try:
-            return await self._intake.executor.run(_read, body, asked)
+            return await self._intake.executor.run(_read, body, span)
         except (ServerAnswerError, StuckAnswerError) as error:
             raise SourceError.of(error) from error
 
-    async def _health(self, server: SecurityServerClient) -> None:
+    async def _read_health(self, server: SecurityServerClient) -> None:
         source = self._source
-        body = await server.ask(health_data(source.client, source.server, str(uuid4()), source.provider))
+        body = await server.send(health_data(source.client, source.server, str(uuid4()), source.provider))
         try:
-            found = await self._intake.executor.run(read_health, body)
+            health = await self._intake.executor.run(read_health, body)
         except ServerAnswerError as error:
             raise SourceError.of(error) from error
-        self._metrics.health(self._source.id, found)
+        self._metrics.health(source.id, health)
         self._log.info(
-            "health_taken", source=self._source.id, services=len(found.services), period_seconds=found.period_seconds
+            "health_taken", source=source.id, services=len(health.services), period_seconds=health.period_seconds
         )
 
 
-def _may_be_of_span(error: SourceError) -> bool:
-    """Tell whether a failure may be that of something in the span alone, so that it helps to ask for less."""
-    return error.failure in _LESS and not isinstance(error.__cause__, StuckAnswerError)
+def _may_depend_on_span(error: SourceError) -> bool:
+    """Return whether something in the span alone may have caused a failure, so that a shorter span may help."""
+    return error.failure in _TOO_MUCH and not isinstance(error.__cause__, StuckAnswerError)
 
 
-def _read(body: bytes, asked: RecordSpan) -> tuple[RecordBatch, bool]:
+def _read(body: bytes, span: RecordSpan) -> tuple[RecordBatch, bool]:
     answer = read_answer(body, _LARGEST_RECORDS)
-    batch = read_all(
-        answer.records, SourcePosition(next_position(asked, answer.next_records_from), len(answer.records))
-    )
-    return batch, answer.next_records_from is not None
+    position = SourcePosition(next_position(span, answer.next_records_from), len(answer.records))
+    return read_all(answer.records, position), answer.next_records_from is not None

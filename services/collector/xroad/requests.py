@@ -1,7 +1,7 @@
-"""What a security server is asked, and for which span of time (X-Road PR-OPMON, chapters 2 and 3; docs/exchange.md). Pure.
+"""Requests to a security server, and the span of time that each covers (X-Road PR-OPMON, chapters 2 and 3). Pure.
 
-A server keeps its records for days under the second its monitoring daemon received them, and gives those of a span that
-ends a minute ago at the latest: what is younger may not be written yet. Times are seconds since 1970.
+A server keeps records for days, by the second in which its monitoring daemon received them. It gives the records of a span
+that ends a minute ago at the latest: younger ones may not be written yet. Times are seconds since 1970.
 """
 
 from __future__ import annotations
@@ -32,69 +32,75 @@ _LONGEST_PAUSE = 900.0
 
 
 class StuckAnswerError(ValueError):
-    """A server that answered what cannot be gone on from."""
+    """An answer after which there is no position to go on from."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordSpan:
-    """The seconds asked for, both included."""
+    """Seconds, both included, of which records are requested."""
 
     first: int
     last: int
 
     @property
     def seconds(self) -> int:
-        """How many they are."""
+        """Number of seconds."""
         return self.last - self.first + 1
 
-    def beginning(self, seconds: int | None) -> RecordSpan:
-        """Its first so many seconds; all of it, where no number is given."""
+    def first_part(self, seconds: int | None) -> RecordSpan:
+        """Return the first so many seconds; the whole span if ``seconds`` is None."""
         return self if seconds is None else RecordSpan(self.first, min(self.last, self.first + seconds - 1))
 
 
 def next_span(position: int | None, now: float, history: float, behind: float) -> RecordSpan | None:
-    """What to ask for next: from the position on, or ``history`` seconds back where there is none; None when it is too early."""
+    """Return the span to request next: from the position on, or from ``history`` seconds back; None when it is too early.
+
+    It ends ``behind`` seconds before ``now``.
+    """
     last = int(now - behind) - 1
     first = int(now - history) if position is None else position
     return RecordSpan(first, last) if first <= last else None
 
 
-def next_position(asked: RecordSpan, next_records_from: int | None) -> int:
-    """Where to go on after an answer. Raises AskError when the server would have us stand still.
+def next_position(span: RecordSpan, next_records_from: int | None) -> int:
+    """Return the second to go on from after an answer. Raises StuckAnswerError when the server names none after the first.
 
-    A server that has more than it gives at once, or whose clock is behind, names the second to go on from; else all that
-    was asked for has been given.
+    A server that has more than fits in one answer, or whose clock is behind, names the second to go on from. Otherwise it
+    has given everything that was requested.
     """
     if next_records_from is None:
-        return asked.last + 1
-    if next_records_from <= asked.first:
+        return span.last + 1
+    if next_records_from <= span.first:
         raise StuckAnswerError("its nextRecordsFrom does not move on")
-    return min(next_records_from, asked.last + 1)
+    return min(next_records_from, span.last + 1)
 
 
 def retry_pause(failures: int, every: float, chance: float) -> float:
-    """Seconds until the next try: ``every`` after success, twice that with each failure, 15 minutes at most, ± 10 % by
-    ``chance`` in [0, 1), so that many servers are not asked in one moment.
+    """Return the seconds until the next request: ``every``, doubled with each failure, up to 15 minutes, ± 10 %.
+
+    ``chance`` in [0, 1) decides the jitter, which spreads the requests to many servers.
     """
     return min(every * 2.0 ** min(failures, 30), max(every, _LONGEST_PAUSE)) * (0.9 + 0.2 * chance)
 
 
-def operational_data(client: str, server: str, asked: RecordSpan, message_id: str, provider: str = "") -> bytes:
-    """Write the request getSecurityServerOperationalData of ``client`` to ``server`` (INSTANCE/CLASS/CODE/SERVER), for
-    services of ``provider`` alone where it is given.
+def operational_data(client: str, server: str, span: RecordSpan, message_id: str, provider: str = "") -> bytes:
+    """Return the request getSecurityServerOperationalData of ``client`` to ``server`` (INSTANCE/CLASS/CODE/SERVER).
+
+    With ``provider`` it covers the services of that party alone.
     """
     envelope, body = _envelope(client, server, "getSecurityServerOperationalData", message_id)
     criteria = etree.SubElement(body, f"{{{_MONITORING}}}searchCriteria")
-    etree.SubElement(criteria, f"{{{_MONITORING}}}recordsFrom").text = str(asked.first)
-    etree.SubElement(criteria, f"{{{_MONITORING}}}recordsTo").text = str(asked.last)
+    etree.SubElement(criteria, f"{{{_MONITORING}}}recordsFrom").text = str(span.first)
+    etree.SubElement(criteria, f"{{{_MONITORING}}}recordsTo").text = str(span.last)
     if provider:
         _party(criteria, f"{{{_MONITORING}}}client", provider)
     return etree.tostring(envelope, encoding="UTF-8", xml_declaration=True)
 
 
 def health_data(client: str, server: str, message_id: str, provider: str = "") -> bytes:
-    """Write the request getSecurityServerHealthData of ``client`` to ``server`` (INSTANCE/CLASS/CODE/SERVER), for services of
-    ``provider`` alone where it is given.
+    """Return the request getSecurityServerHealthData of ``client`` to ``server`` (INSTANCE/CLASS/CODE/SERVER).
+
+    With ``provider`` it covers the services of that party alone.
     """
     envelope, body = _envelope(client, server, "getSecurityServerHealthData", message_id)
     if provider:

@@ -48,9 +48,9 @@ DETAIL_SECONDS = 48 * 3600
 """How long the slot blocks of bucket ``indicator`` are kept."""
 
 
-def shard_of(consumer: str) -> int:
-    """Return the shard of a consumer agency: CRC32 of its id modulo 16."""
-    return crc32(consumer.encode()) % SHARDS
+def shard_of(name: str) -> int:
+    """Return the shard of a consumer agency, or of the client of an exchange: CRC32 modulo 16."""
+    return crc32(name.encode()) % SHARDS
 
 
 def measurement_subject(vantage: str, number: int | str) -> str:

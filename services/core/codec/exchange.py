@@ -31,11 +31,9 @@ def _row(message: exchange_pb2.ExchangeSummary) -> ExchangeSummary:
     return ExchangeSummary(slot_start=message.slot_start.seconds, duration_buckets=buckets, **_plain_fields(message))
 
 
-def encode_summaries(bus: str, register_version: str, rows: Sequence[ExchangeSummary]) -> bytes:
+def encode_summaries(bus: str, rows: Sequence[ExchangeSummary]) -> bytes:
     """Encode an ExchangeSummaryBatch of one data bus."""
-    return exchange_pb2.ExchangeSummaryBatch(
-        bus=bus, register_version=register_version, summaries=map(_message, rows)
-    ).SerializeToString()
+    return exchange_pb2.ExchangeSummaryBatch(bus=bus, summaries=map(_message, rows)).SerializeToString()
 
 
 def decode_summaries(payload: bytes) -> tuple[str, list[ExchangeSummary]]:

@@ -66,19 +66,21 @@ DURATION_BUCKETS = 40
 class ExchangeSummary:
     """Exchanges between one X-Road client and one X-Road service in one slot.
 
-    It replaces earlier summaries of the same (bus, client, service, slot): the highest revision wins.
-    ``consumer``/``provider`` are agency ids or ``_unmapped``; ``link`` is empty unless exactly one link maps.
+    It replaces earlier summaries of the same (bus, client, service, slot): the highest revision wins. ``alias`` is an agency
+    that stands in for the provider. ``consumer`` and ``provider`` (agency ids or ``_unmapped``), ``link`` (empty unless
+    exactly one link maps) and ``shared`` are empty until a register attributes the summary (register/attribution.py).
     """
 
-    consumer: str
-    provider: str
     client: str
     service: str
     slot_start: int
     revision: int
+    meta: bool = False
+    alias: str = ""
+    consumer: str = ""
+    provider: str = ""
     link: str = ""
     shared: bool = False
-    meta: bool = False
     count: int = 0
     ok: int = 0
     bus_failures: int = 0

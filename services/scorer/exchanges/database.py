@@ -1,29 +1,29 @@
-"""What the data buses carried, per carrier by the day and by the hour, and so per pair of agencies (docs/exchange.md).
+"""What data buses carried, per flow by the day and by the hour, and so per pair of agencies (docs/exchange.md §3).
 
-Everything is in one SQLite file and changes with the position in EXCHANGES in one transaction, so no summary is ever
-counted twice or lost, whatever crashes.
+Everything is in one SQLite file, and changes with the position in EXCHANGES in one transaction. So no crash loses a summary or
+counts it twice.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
+from operator import add
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.core.codec import ExchangeVolume
 from services.core.errors import StateError
-from services.core.model import ExchangeSummary, Flow, Register
+from services.core.model import ExchangeSummary, Flow
 from services.indicator.calendar import Calendar
 from services.register.attribution import Attributor
-from services.scorer.exchanges import carriers, summaries
-from services.scorer.exchanges import hourly as hours
+from services.scorer.exchanges import flows, hourly, summaries
 from services.scorer.exchanges.hourly import HOUR_SECONDS
 from services.scorer.exchanges.summaries import SummaryWriter
 from services.scorer.state import StreamPosition
@@ -38,59 +38,54 @@ _FORMAT = 1
 
 _SCHEMA = f"""
 CREATE TABLE position (stream TEXT PRIMARY KEY, created TEXT, sequence INTEGER) WITHOUT ROWID;
-CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
-{carriers.SCHEMA}
-{hours.SCHEMA}
+{flows.SCHEMA}
+{hourly.SCHEMA}
 {summaries.SCHEMA}
+PRAGMA user_version = {_FORMAT};
 """
 
-_REGISTER = "SELECT value FROM fact WHERE name = 'register'"
-_ATTRIBUTED = "INSERT OR REPLACE INTO fact VALUES ('register', ?)"
-
-# Summed by carrier first, as the table is ordered: sorting days by names takes five times as long.
 _VOLUMES = """
-SELECT consumer, provider, meta, SUM(count), SUM(ok), SUM(bus_failures), SUM(provider_failures), MAX(last_slot)
-FROM (
-    SELECT carrier, SUM(count) AS count, SUM(ok) AS ok, SUM(bus_failures) AS bus_failures,
-        SUM(provider_failures) AS provider_failures, MAX(last_slot) AS last_slot
-    FROM volume WHERE day >= ? AND count > 0 GROUP BY carrier
-) JOIN carrier ON id = carrier GROUP BY consumer, provider, meta ORDER BY consumer, provider, meta
+SELECT bus, client, service, meta, alias, sums.* FROM (
+    SELECT flow, SUM(count), SUM(ok), SUM(bus_failures), SUM(provider_failures), MAX(last_slot)
+    FROM volume WHERE day >= ? AND count > 0 GROUP BY flow
+) AS sums JOIN flow ON flow.id = sums.flow
 """
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ExchangeSnapshot:
-    """What was taken in by one moment, whatever comes meanwhile."""
+    """What was taken in by one moment, whatever is taken in later."""
 
-    carriers: tuple[Flow, ...]
+    flows: tuple[Flow, ...]
     ids: tuple[int, ...]
     database: sqlite3.Connection
 
-    def hours(self, carriers: Sequence[int], span: range) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Return exchanges, and how many were ok, of c carriers by position, in h hours since 1970: (c, h) each."""
-        return hours.read(self.database, [self.ids[at] for at in carriers], span)
+    def hours(self, positions: Sequence[int], span: range) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Return exchanges, and how many were ok, of f flows by position, in h hours since 1970: (f, h) each."""
+        return hourly.read_hours(self.database, [self.ids[position] for position in positions], span)
 
 
 class ExchangeDatabase:
-    """Volumes per pair of agencies, meta services apart."""
+    """Volumes per pair of agencies, meta services separately, as attributed by ``attributor``."""
 
     def __init__(self, path: Path | str) -> None:
         self._path = path
-        self._changes = 0  # counted after each, so that what is summed meanwhile is summed again
-        self._summed: tuple[tuple[int, date], list[tuple[Any, ...]]] | None = None
+        self._attributor = Attributor(None)
+        self._changes = 0  # increased by every change, so that the cached sums are computed again
+        self._sums: tuple[tuple[int, date], dict[tuple[str, str, bool], list[int]]] | None = None
         with self._translated():
             self._database = sqlite3.connect(path)
-            # In WAL mode a power cut may cost the latest transactions, never part of one: they are read again.
+            # In WAL mode a power cut may lose the latest transactions, never part of one: they are read again.
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = NORMAL")
             self._create()
 
     def _create(self) -> None:
-        """Make the tables of a new file. Raises StateError for one of another format."""
+        """Create the tables in a new file. Raises StateError for a file of another format."""
         (version,) = self._database.execute("PRAGMA user_version").fetchone()
         (tables,) = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if not tables:
-            self._database.executescript(f"{_SCHEMA} PRAGMA user_version = {_FORMAT};")
+            self._database.executescript(_SCHEMA)
         elif version != _FORMAT:
             raise StateError(
                 f"the exchange volumes in {self._path} have format {version}, and this version writes {_FORMAT}: move the "
@@ -100,6 +95,11 @@ class ExchangeDatabase:
     def close(self) -> None:
         """Close the file."""
         self._database.close()
+
+    def attribute_by(self, attributor: Attributor) -> None:
+        """Attribute everything that is kept, however old, by another register from now on."""
+        self._attributor = attributor
+        self._changes += 1
 
     def position(self) -> StreamPosition | None:
         """Return the last message taken in, None before the first."""
@@ -117,22 +117,22 @@ class ExchangeDatabase:
         """Take in batches (when stored in epoch seconds, bus, summaries) up to ``position``.
 
         The highest revision of (bus, client, service, slot) counts, whatever the order or repetition. When the policy's
-        slots have become longer or shorter, the same exchanges come again in the new ones: these take the place of all
-        that they overlap, and what does not come again stays. Returns how many summaries were left out: their slot lies
-        in the future, or too far back for an earlier revision to be known.
+        slots have become longer or shorter, the same exchanges come again in the new slots: these replace all summaries
+        that they overlap, and what does not come again stays. Returns how many summaries were left out because their slot
+        lies in the future, or too far back for an earlier revision to be known.
         """
         left_out = 0
         with self._translated(), self._database:
-            replacing = SummaryWriter(self._database, calendar.slot_seconds)
+            writer = SummaryWriter(self._database, calendar.slot_seconds)
             for stored, bus, rows in batches:
                 span = range(int(stored) - KEPT_DAYS * DAY_SECONDS, int(stored) + DAY_SECONDS)
                 for summary in rows:
                     if summary.slot_start in span:
                         day = calendar.day_of(calendar.slot_of(summary.slot_start)).toordinal()
-                        replacing.take(carriers.number(self._database, bus, summary), summary, day)
+                        writer.take(flows.flow_id(self._database, bus, summary), summary, day)
                     else:
                         left_out += 1
-            replacing.finish()
+            writer.finish()
             if position is not None:
                 self._database.execute(
                     "INSERT OR REPLACE INTO position VALUES (?, ?, ?)",
@@ -142,61 +142,51 @@ class ExchangeDatabase:
         return left_out
 
     def trim(self, today: date, window_days: int, *, calendar: Calendar) -> None:
-        """Forget what can no longer be replaced, and volumes and hours older than the longest window."""
+        """Drop what can no longer be replaced, and volumes and hours older than the longest window."""
         replaceable = today.toordinal() - KEPT_DAYS - 1
         with self._translated(), self._database:
-            summaries.trim(self._database, replaceable)
+            summaries.drop_summaries(self._database, replaceable)
             self._database.execute("DELETE FROM volume WHERE day < ?", (today.toordinal() - window_days,))
             oldest = calendar.midnight(today - timedelta(days=window_days)) // HOUR_SECONDS
-            hours.forget(self._database, oldest)
-            carriers.trim(self._database)
-        self._changes += 1
-
-    def attributed_by(self, register: Register) -> bool:
-        """Tell whether what is kept is attributed by a register, or by its collector."""
-        with self._translated():
-            found = self._database.execute(_REGISTER).fetchone()
-        return found is not None and found[0] == _version(register)
-
-    def clients(self) -> frozenset[str]:
-        """Return all that called anything."""
-        with self._translated():
-            return carriers.clients(self._database)
-
-    def attribute(self, register: Register, mapping: Attributor, clients: Collection[str]) -> None:
-        """Attribute all that is kept of some clients by the ``mapping`` of a register, however old it is.
-
-        Summaries that a collector publishes later are attributed by it.
-        """
-        with self._translated(), self._database:
-            carriers.attribute(self._database, mapping, clients)
-            self._database.execute(_ATTRIBUTED, (_version(register),))
+            hourly.drop_hours(self._database, oldest)
+            flows.drop_unused(self._database)
         self._changes += 1
 
     def volumes(self, since: date, *, end_slot: int, calendar: Calendar) -> tuple[ExchangeVolume, ...]:
-        """Return what each pair exchanged from a day on, ordered by consumer, provider and meta.
+        """Return what each pair exchanged from a day on, ordered by consumer, provider and meta. For any thread.
 
-        It is counted up to ``end_slot`` exclusive; days are all that is kept, so later slots, where any came in, count too.
-        For any thread, as reading is.
+        It is counted up to ``end_slot`` exclusive. As sums are kept by day, later slots count too if any came in.
         """
         first, end = calendar.midnight(since), calendar.start_of(end_slot)
-        # Summing a quarter of many carriers takes a while, and of what comes late indexes follow each other.
-        asked = self._changes, since
-        if self._summed is None or self._summed[0] != asked:
-            with self._translated(), self._reader() as database:
-                self._summed = asked, database.execute(_VOLUMES, (since.toordinal(),)).fetchall()
+        # Summing 90 days of flows is slow, and late data triggers several refreshes in a row, so the sums are cached.
+        key = self._changes, since
+        if self._sums is None or self._sums[0] != key:
+            self._sums = key, self._sum_pairs(since)
         slot_seconds = calendar.slot_seconds
         return tuple(
-            ExchangeVolume(of, to, bool(meta), count, ok, bus, provider, last, first, max(end, last + slot_seconds))
-            for of, to, meta, count, ok, bus, provider, last in self._summed[1]
+            ExchangeVolume(*pair, count, ok, bus, provider, last, first, max(end, last + slot_seconds))
+            for pair, (count, ok, bus, provider, last) in sorted(self._sums[1].items())
         )
+
+    def _sum_pairs(self, since: date) -> dict[tuple[str, str, bool], list[int]]:
+        """Return count, ok, bus failures, provider failures and last slot by consumer, provider and meta."""
+        pairs: dict[tuple[str, str, bool], list[int]] = defaultdict(lambda: [0] * 5)
+        attributor = self._attributor
+        with self._translated(), self._reader() as database:
+            for bus, client, service, meta, alias, _, *counts, last_slot in database.execute(
+                _VOLUMES, (since.toordinal(),)
+            ):
+                flow = flows.attributed(attributor, bus, client, service, meta, alias)
+                sums = pairs[flow.consumer, flow.provider, flow.meta]
+                sums[:] = *map(add, sums, counts), max(sums[-1], last_slot)
+        return pairs
 
     @contextmanager
     def reading(self) -> Iterator[ExchangeSnapshot]:
-        """Read on a connection of its own, so that another thread may while summaries are taken in. Raises StateError."""
+        """Read through a connection of its own, so that another thread may read while summaries come in. Raises StateError."""
         with self._translated(), self._reader() as database:
-            kept = carriers.kept(database)
-            yield ExchangeSnapshot(tuple(one for _, one in kept), tuple(number for number, _ in kept), database)
+            by_id = flows.read_flows(database, self._attributor)
+            yield ExchangeSnapshot(tuple(by_id.values()), tuple(by_id), database)
 
     @contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:
@@ -204,7 +194,7 @@ class ExchangeDatabase:
             yield self._database
             return
         with closing(sqlite3.connect(self._path, check_same_thread=False)) as database:
-            # One snapshot for all that is read.
+            # One transaction, so that all reads see the same moment.
             database.execute("BEGIN")
             yield database
 
@@ -216,7 +206,3 @@ class ExchangeDatabase:
             raise StateError(
                 f"the exchange volumes in {self._path} cannot be used: {error}; make room, or move the file away"
             ) from error
-
-
-def _version(register: Register) -> str:
-    return f"{register.register_version} {register.probe_version}"

@@ -7,63 +7,62 @@ from collections import defaultdict
 from math import gcd
 
 from services.core.model import ExchangeSummary
-from services.scorer.exchanges import hourly as hours
-from services.scorer.exchanges.hourly import HOUR_SECONDS
+from services.scorer.exchanges.hourly import HOUR_SECONDS, add_hours
 
-__all__ = ["SCHEMA", "SummaryWriter", "trim"]
+__all__ = ["SCHEMA", "SummaryWriter", "drop_summaries"]
 
 SCHEMA = """
 CREATE TABLE summary (
-    carrier INTEGER, slot_start INTEGER, seconds INTEGER, revision INTEGER, day INTEGER,
+    flow INTEGER, slot_start INTEGER, seconds INTEGER, revision INTEGER, day INTEGER,
     count INTEGER, ok INTEGER, bus_failures INTEGER, provider_failures INTEGER,
-    PRIMARY KEY (carrier, slot_start)
+    PRIMARY KEY (flow, slot_start)
 ) WITHOUT ROWID;
 CREATE INDEX summary_day ON summary (day);
 CREATE TABLE length (seconds INTEGER PRIMARY KEY);
 CREATE TABLE volume (
-    carrier INTEGER, day INTEGER,
+    flow INTEGER, day INTEGER,
     count INTEGER, ok INTEGER, bus_failures INTEGER, provider_failures INTEGER, last_slot INTEGER,
-    PRIMARY KEY (carrier, day)
+    PRIMARY KEY (flow, day)
 ) WITHOUT ROWID;
 """
 
 _COLUMNS = "revision, seconds, day, slot_start, count, ok, bus_failures, provider_failures"
 
-_FIND = f"SELECT {_COLUMNS} FROM summary WHERE carrier = ? AND slot_start = ?"  # noqa: S608
+_FIND = f"SELECT {_COLUMNS} FROM summary WHERE flow = ? AND slot_start = ?"  # noqa: S608
 
-# Slots of another length that have a part in common with one, but for the one that begins with it.
+# Slots of another length that overlap with one, except the one with the same start.
 _OVERLAPPING = f"""
 SELECT {_COLUMNS}
-FROM summary WHERE carrier = ?1 AND slot_start > ?2 - (SELECT MAX(seconds) FROM length) AND slot_start < ?2 + ?3
+FROM summary WHERE flow = ?1 AND slot_start > ?2 - (SELECT MAX(seconds) FROM length) AND slot_start < ?2 + ?3
     AND slot_start != ?2 AND slot_start + seconds > ?2 AND seconds != ?3
 """  # noqa: S608
 
-_DELETE = "DELETE FROM summary WHERE carrier = ? AND slot_start = ?"
+_DELETE = "DELETE FROM summary WHERE flow = ? AND slot_start = ?"
 
 _INSERT = "INSERT INTO summary VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 _ADD = """
-INSERT INTO volume (carrier, day, last_slot, count, ok, bus_failures, provider_failures) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO volume (flow, day, last_slot, count, ok, bus_failures, provider_failures) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET
     count = count + excluded.count, ok = ok + excluded.ok, bus_failures = bus_failures + excluded.bus_failures,
     provider_failures = provider_failures + excluded.provider_failures,
     last_slot = MAX(last_slot, excluded.last_slot)
 """
 
-# Where a day's last slot lost its exchanges, the one before is looked up; a day, of at most 25 hours, lies within what is
-# looked at. The day itself must not be looked up: it would be found by scanning all of it.
+# When a day's last slot has lost its exchanges, the one before is looked up within 25 hours, the longest day. The plus keeps
+# SQLite from using the index on days, by which it would scan the whole day.
 _LOWER = """
 UPDATE volume SET last_slot = coalesce((
-    SELECT MAX(slot_start) FROM summary WHERE summary.carrier = ?1 AND +summary.day = ?2
+    SELECT MAX(slot_start) FROM summary WHERE summary.flow = ?1 AND +summary.day = ?2
         AND summary.count > 0 AND slot_start BETWEEN ?3 - 90000 AND ?3
-), 0) WHERE carrier = ?1 AND day = ?2 AND last_slot = ?3
+), 0) WHERE flow = ?1 AND day = ?2 AND last_slot = ?3
 """
 
-_TRIM_LENGTHS = "DELETE FROM length WHERE NOT EXISTS (SELECT 1 FROM summary WHERE summary.seconds = length.seconds)"
+_DROP_LENGTHS = "DELETE FROM length WHERE NOT EXISTS (SELECT 1 FROM summary WHERE summary.seconds = length.seconds)"
 
 
 class SummaryWriter:
-    """What summaries change within one transaction, in a policy whose slots last ``slot_seconds``; ``finish`` ends it."""
+    """Writes the summaries of one transaction, under a policy whose slots last ``slot_seconds``; ``finish`` ends it."""
 
     def __init__(self, database: sqlite3.Connection, slot_seconds: int) -> None:
         self._database = database
@@ -72,61 +71,61 @@ class SummaryWriter:
         self._hours: dict[tuple[int, int], tuple[int, int]] = defaultdict(lambda: (0, 0))
         self._emptied: set[tuple[int, int, int]] = set()
 
-    def take(self, carrier: int, new: ExchangeSummary, day: int) -> None:
-        """Put a summary of a carrier in the place of those it replaces, unless one of a higher revision replaces it.
+    def take(self, flow: int, new: ExchangeSummary, day: int) -> None:
+        """Replace earlier summaries of a flow by a new one, unless one of them has a higher revision.
 
-        ``day`` is the one its slot lies in, as an ordinal.
+        ``day`` is the ordinal of the day that the slot lies in.
         """
         slot = new.slot_start
         seconds = self._length(slot)
-        same = self._database.execute(_FIND, (carrier, slot)).fetchall()
-        overlapping = self._overlapping(carrier, slot, seconds)
+        same = self._database.execute(_FIND, (flow, slot)).fetchall()
+        overlapping = self._overlapping(flow, slot, seconds)
         if any(revision >= new.revision for revision, *_ in same) or any(
-            revision > new.revision and of == self._slot_seconds for revision, of, *_ in overlapping
+            revision > new.revision and length == self._slot_seconds for revision, length, *_ in overlapping
         ):
             return
         for revision, _, before, start, count, ok, bus_failures, provider_failures in (*same, *overlapping):
             if revision < new.revision:
-                self._add(carrier, before, start, (-count, -ok, -bus_failures, -provider_failures))
-                self._database.execute(_DELETE, (carrier, start))
+                self._add(flow, before, start, (-count, -ok, -bus_failures, -provider_failures))
+                self._database.execute(_DELETE, (flow, start))
                 if count > 0 and (start != slot or new.count == 0 or before != day):
-                    self._emptied.add((carrier, before, start))
+                    self._emptied.add((flow, before, start))
         sums = new.count, new.ok, new.bus_failures, new.provider_failures
-        self._database.execute(_INSERT, (carrier, slot, seconds, new.revision, day, *sums))
-        self._add(carrier, day, slot, sums)
+        self._database.execute(_INSERT, (flow, slot, seconds, new.revision, day, *sums))
+        self._add(flow, day, slot, sums)
 
     def finish(self) -> None:
-        """Change hours, each row once, and what was the last slot of its day and is empty now."""
-        hours.add(self._database, self._hours)
+        """Write the changes of hours, each row once, and correct the last slot of days where it is empty now."""
+        add_hours(self._database, self._hours)
         self._database.executemany(_LOWER, self._emptied)
 
     def _length(self, slot: int) -> int:
-        """How long a slot is: where none of the policy's begins, it is one of a length known before, or of a divisor."""
+        """Return the length of a slot. One that does not begin where the policy's do is of an earlier length, or a divisor."""
         if slot % self._slot_seconds == 0:
             return self._slot_seconds
         return max(gcd(slot, self._slot_seconds), *(seconds for seconds in self._lengths if slot % seconds == 0), 1)
 
-    def _overlapping(self, carrier: int, slot: int, seconds: int) -> list[tuple[int, ...]]:
+    def _overlapping(self, flow: int, slot: int, seconds: int) -> list[tuple[int, ...]]:
         if seconds not in self._lengths:
             self._database.execute("INSERT INTO length VALUES (?)", (seconds,))
             self._lengths.add(seconds)
         if len(self._lengths) == 1:
             return []
-        return self._database.execute(_OVERLAPPING, (carrier, slot, seconds)).fetchall()
+        return self._database.execute(_OVERLAPPING, (flow, slot, seconds)).fetchall()
 
-    def _add(self, carrier: int, day: int, slot: int, sums: tuple[int, int, int, int]) -> None:
-        self._database.execute(_ADD, (carrier, day, slot if sums[0] > 0 else 0, *sums))
-        at = carrier, slot // HOUR_SECONDS
-        count, ok = self._hours[at]
-        self._hours[at] = count + sums[0], ok + sums[1]
+    def _add(self, flow: int, day: int, slot: int, sums: tuple[int, int, int, int]) -> None:
+        self._database.execute(_ADD, (flow, day, slot if sums[0] > 0 else 0, *sums))
+        key = flow, slot // HOUR_SECONDS
+        count, ok = self._hours[key]
+        self._hours[key] = count + sums[0], ok + sums[1]
 
 
 def _lengths(database: sqlite3.Connection) -> set[int]:
     return {seconds for (seconds,) in database.execute("SELECT seconds FROM length")}
 
 
-def trim(database: sqlite3.Connection, oldest_day: int) -> None:
-    """Forget summaries of before a day, and the lengths that no slot has any more."""
+def drop_summaries(database: sqlite3.Connection, oldest_day: int) -> None:
+    """Drop summaries before a day, and the lengths that no slot has any more."""
     database.execute("DELETE FROM summary WHERE day < ?", (oldest_day,))
     if len(_lengths(database)) > 1:
-        database.execute(_TRIM_LENGTHS)
+        database.execute(_DROP_LENGTHS)

@@ -12,4 +12,12 @@ from services.scorer.index.scoring import (
 )
 from services.scorer.index.silent_vantages import VantageWatch
 
-__all__ = ["AgencyMembers", "CompiledRegister", "IndexResult", "PendingUpdate", "Scoring", "VantageWatch", "admit"]
+__all__ = [
+    "AgencyMembers",
+    "CompiledRegister",
+    "IndexResult",
+    "PendingUpdate",
+    "Scoring",
+    "VantageWatch",
+    "admit",
+]

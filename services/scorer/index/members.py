@@ -1,4 +1,4 @@
-"""Which links, services and endpoints belong to each agency as consumer, as positions in a register."""
+"""The services, links and endpoints of each agency as consumer, as positions in a arrays."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["AgencyMembers", "agency_members", "having"]
 
 @dataclass(frozen=True, slots=True)
 class AgencyMembers:
-    """One agency's own, in id order.
+    """One agency's links and endpoints, in id order.
 
-    ``rows`` are positions among a kind's ids in the register: of the agency as consumer, its services, links and endpoints;
+    ``rows`` are positions among a kind's ids in the arrays: of the agency as consumer, its services, links and endpoints;
     ``target_rows`` are positions in ``RegisterArrays.targets``.
     """
 
@@ -31,14 +31,16 @@ class AgencyMembers:
 def agency_members(register: Register, arrays: RegisterArrays) -> Mapping[str, AgencyMembers]:
     """Return the members of every agency that owns a service or an endpoint, by agency in id order."""
     agencies = len(arrays.agencies)
-    at = {agency: row for row, agency in enumerate(arrays.agencies)}
-    owner = np.array([at[register.endpoints[one].agency] for one in arrays.endpoints], dtype=np.int64)
-    services, links, endpoints = (_by(of, agencies) for of in (arrays.service_consumer, arrays.consumer, owner))
+    positions = {agency: row for row, agency in enumerate(arrays.agencies)}
+    owner = np.array([positions[register.endpoints[name].agency] for name in arrays.endpoints], dtype=np.int64)
+    services, links, endpoints = (
+        _by_owner(owners, agencies) for owners in (arrays.service_consumer, arrays.consumer, owner)
+    )
     link_ids, endpoint_ids = (np.array(ids, dtype=np.object_) for ids in (arrays.links, arrays.endpoints))
-    found = {}
+    members = {}
     for row, agency in enumerate(arrays.agencies):
         if len(services[row]) or len(endpoints[row]):
-            found[agency] = AgencyMembers(
+            members[agency] = AgencyMembers(
                 links=tuple(link_ids[links[row]].tolist()),
                 endpoints=tuple(endpoint_ids[endpoints[row]].tolist()),
                 rows={
@@ -49,15 +51,15 @@ def agency_members(register: Register, arrays: RegisterArrays) -> Mapping[str, A
                 },
                 target_rows=np.concatenate([links[row], len(arrays.links) + endpoints[row]]),
             )
-    return found
+    return members
 
 
-def having(own: Mapping[str, AgencyMembers], targets: NDArray[np.bool_]) -> dict[str, AgencyMembers]:
-    """Return those to whom any of these targets belongs, ``targets`` by their positions in ``RegisterArrays.targets``."""
-    return {agency: one for agency, one in own.items() if targets[one.target_rows].any()}
+def having(members: Mapping[str, AgencyMembers], targets: NDArray[np.bool_]) -> dict[str, AgencyMembers]:
+    """Return the agencies that have any of these targets, a mask over ``RegisterArrays.targets``."""
+    return {agency: own for agency, own in members.items() if targets[own.target_rows].any()}
 
 
-def _by(owner: NDArray[np.int64], owners: int) -> list[NDArray[np.int64]]:
-    """Return what each owner has, ascending, from the owner of each."""
+def _by_owner(owner: NDArray[np.int64], owners: int) -> list[NDArray[np.int64]]:
+    """Return the positions of each owner, ascending, from the owner of each position."""
     order = np.argsort(owner, kind="stable")
     return np.split(order, np.cumsum(np.bincount(owner, minlength=owners))[:-1])

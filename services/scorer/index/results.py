@@ -1,4 +1,4 @@
-"""An index as a value: what it is computed from, and what comes of it."""
+"""The values from which an index is made, step by step, and the index itself."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from services.indicator.evidence import FrozenEvidence
 from services.indicator.index import Snapshot
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.structure import AgencyNetwork
+from services.register.attribution import Attributor
 from services.scorer.index.members import AgencyMembers, agency_members
 from services.scorer.index.silent_vantages import ProbingSpans, probing_spans
 
@@ -18,34 +19,37 @@ __all__ = ["CompiledRegister", "CountedEvidence", "IndexResult", "PendingUpdate"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CompiledRegister:
-    """A register with all that is worked out of it once, which takes seconds for a million links."""
+    """A register with everything that is derived from it once, which takes seconds for a million links."""
 
     register: Register
     arrays: RegisterArrays
     network: AgencyNetwork
     members: dict[str, AgencyMembers]
     probing_spans: ProbingSpans
+    attributor: Attributor
 
     @classmethod
     def of(cls, register: Register) -> CompiledRegister:
-        """Work it out."""
+        """Derive it."""
         arrays = RegisterArrays.of(register)
         return cls(
-            register,
-            arrays,
-            AgencyNetwork.of(register, arrays),
-            dict(agency_members(register, arrays)),
-            probing_spans(register),
+            register=register,
+            arrays=arrays,
+            network=AgencyNetwork.of(register, arrays),
+            members=dict(agency_members(register, arrays)),
+            probing_spans=probing_spans(register),
+            attributor=Attributor(register),
         )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PendingUpdate:
-    """What is new since something was last due, up to ``end_slot`` exclusive and message ``sequence``: the chunks it is in,
-    as ranges of slots, and the agencies for whom it counts.
+    """What is new since the last update, up to ``end_slot`` exclusive and message ``sequence``.
+
+    ``chunks`` are the ranges of slots with changes, ``agencies`` those that are affected.
     """
 
-    adopted: CompiledRegister
+    compiled: CompiledRegister
     end_slot: int
     sequence: int
     chunks: tuple[range, ...]
@@ -54,9 +58,7 @@ class PendingUpdate:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CountedEvidence:
-    """The evidence as counted up to the message of what is ``due``; of the agencies, those that anything came late for
-    since the count before are the ``urgent`` ones.
-    """
+    """The evidence as counted for an update; the agencies of late rows since the last count are ``urgent``."""
 
     due: PendingUpdate
     urgent: Mapping[str, AgencyMembers]
@@ -65,11 +67,9 @@ class CountedEvidence:
 
 @dataclass(frozen=True, slots=True)
 class IndexResult:
-    """One index, the structure over each window, and the agencies whose blocks are ``urgent``, as of ``CountedEvidence``."""
+    """An index, the structure over each window, and the agencies whose blocks are ``urgent``."""
 
     snapshot: Snapshot
-    register: Register
-    arrays: RegisterArrays
-    members: dict[str, AgencyMembers]
+    compiled: CompiledRegister
     urgent: Mapping[str, AgencyMembers]
     structures: tuple[Structure, ...] = ()

@@ -1,4 +1,4 @@
-"""What the scorer knows, and what it decides from it: free of I/O and clocks."""
+"""The scorer's state, and its decisions about what to count, publish, close and save. No I/O, no clock."""
 
 from __future__ import annotations
 
@@ -26,35 +26,33 @@ __all__ = ["Scoring"]
 
 
 class Scoring:
-    """The evidence under the register in force, and how far everything has got."""
+    """The evidence under the register in force, and how far reading, counting, publishing and saving have come."""
 
-    def __init__(self, adopted: CompiledRegister, loaded: LoadedState, position: StreamPosition) -> None:
-        self.calendar = Calendar.of(adopted.register.policy)
+    def __init__(self, compiled: CompiledRegister, loaded: LoadedState, position: StreamPosition) -> None:
+        self.calendar = Calendar.of(compiled.register.policy)
         self.evidence: Evidence = loaded.evidence
         self.recent = RecentMeasurements(self.evidence.columns)
         self.burns = BurnCounter(self.calendar.slot_seconds)
-        self.heard: dict[str, float] = {}  # the start of the newest slot taken in of each vantage, since the start
+        self.newest_slots: dict[str, float] = {}
+        """By vantage: the start of the newest slot taken in since the process started, in epoch seconds."""
         self._rejudged: set[int] = set()
-        # Up to which slot everything has been due; columns of what came late since then, None for all, and since the last
-        # count.
-        self._due_to: int | None = None
-        self._touched: list[NDArray[np.int64]] | None = None
-        self._uncounted: list[NDArray[np.int64]] = []
+        self._due_to: int | None = None  # the end of the last pending update
+        self._touched: list[NDArray[np.int64]] | None = None  # columns of late rows since then; None for all columns
+        self._uncounted: list[NDArray[np.int64]] = []  # columns of late rows since the last count
         self.manifest = replace(loaded.manifest or StateManifest(position), position=position)
         self._detailed = set(loaded.slots)
         self._saved: StateManifest | None = loaded.manifest
         self._dropped_at = 0
         self._history = HistorySums()
-        # After a start the detail of every slot still kept is published once: a crash may have come before that.
+        # After a start the detail of every slot kept is published once: a crash may have prevented that.
         self._unpublished = set(loaded.slots)
         self._publishing: set[int] = set()
-        self.adopt(adopted)
+        self.adopt(compiled)
 
-    def adopt(self, adopted: CompiledRegister) -> None:
-        """Judge by this register from now on; its calendar must be the one scored by."""
-        self._adopted = adopted
-        self.register, self.arrays = adopted.register, adopted.arrays
-        self.network, self.members, self.probing_spans = adopted.network, adopted.members, adopted.probing_spans
+    def adopt(self, compiled: CompiledRegister) -> None:
+        """Judge by this register from now on. It must have the same calendar."""
+        self.compiled = compiled
+        self.register, self.arrays, self.probing_spans = compiled.register, compiled.arrays, compiled.probing_spans
         self.grace = self.register.policy.grace_seconds
         self.manifest = replace(self.manifest, register_version=self.register.register_version)
         self._unpublished |= self._detailed
@@ -64,18 +62,18 @@ class Scoring:
     def take(self, columns: MeasurementColumns, *, stored: float, sequence: int) -> IngestResult:
         """Take in the batch that the stream stored as ``sequence`` at ``stored`` (epoch seconds).
 
-        Rows that were stored too late for their slot count as late, rows of the future as misplaced.
+        In the result, ``late`` includes rows stored after the grace, and ``misplaced`` rows of a future slot.
         """
-        # A stream's clock may step back; what was decided by an earlier step forward holds.
+        # A stream's clock may step back; decisions made by its latest time hold.
         moment = max(stored, self.manifest.time)
         self.manifest = replace(self.manifest, time=moment)
-        self.passed(sequence)
+        self.skip(sequence)
         admitted = admit(columns, stored=moment, slot_seconds=self.calendar.slot_seconds, grace=self.grace)
         taken = self.evidence.take(admitted.columns)
         self.recent.take(admitted.columns)
         if taken.accepted:
             newest = float(admitted.columns.slot_start.max())
-            self.heard[columns.vantage] = max(newest, self.heard.get(columns.vantage, newest))
+            self.newest_slots[columns.vantage] = max(newest, self.newest_slots.get(columns.vantage, newest))
         self._detailed.update(taken.changed)
         self._unpublished.update(taken.changed)
         self._rejudged.update(taken.changed)
@@ -87,48 +85,48 @@ class Scoring:
                 self._touched += late
         return replace(taken, late=taken.late + admitted.late, misplaced=taken.misplaced + admitted.early)
 
-    def passed(self, sequence: int) -> None:
-        """Note that the stream was read up to here."""
+    def skip(self, sequence: int) -> None:
+        """Move the position in the stream to ``sequence``."""
         self.manifest = replace(self.manifest, position=replace(self.manifest.position, sequence=sequence))
 
     def settled(self, now: float) -> int:
         """Return S, the first slot that is not settled at ``now`` (docs/design.md §6).
 
-        A clock that steps back does not take back what is published or closed.
+        When the clock steps back, what is published or closed stays.
         """
         end_slot = self.calendar.slot_of(now - self.register.settle_seconds)
         return max(end_slot, self.evidence.closed_before, self.manifest.end_slot or end_slot)
 
     def prepare(self, end_slot: int) -> Iterator[date]:
-        """Count what an index up to ``end_slot`` exclusive needs, in pieces; more may be taken in between them.
+        """Count the evidence for an index up to ``end_slot`` exclusive, in pieces; yield the day that is being counted.
 
-        Yields the day that is being counted.
+        More may be taken in between the pieces.
         """
         yield from self.evidence.prepare(self.arrays, end_slot)
-        for _ in self._burn(end_slot):
+        for _ in self._update_burns(end_slot):
             yield self.calendar.day_of(end_slot)
 
     def judge(self, end_slot: int) -> IndexResult:
-        """Compute the index up to ``end_slot`` exclusive, over everything taken in so far."""
+        """Count, and compute the index up to ``end_slot`` exclusive, over everything taken in so far."""
         return self.compute(self.count(end_slot))
 
     def due(self, end_slot: int) -> PendingUpdate:
-        """Say what is to be published up to ``end_slot`` exclusive that was not due before."""
+        """Return what is to be published up to ``end_slot`` exclusive, and was not due before."""
         since = self.manifest.end_slot if self._due_to is None else self._due_to
         slots = set(range(end_slot - 1 if since is None else since, end_slot)) | self._unpublished
         oldest = self._detail_from(end_slot)
         slots = {slot for slot in slots if oldest <= slot < end_slot}
         chunks = sorted({slot // SLOTS_PER_BLOCK for slot in slots})
-        for _ in self._burn(end_slot):
+        for _ in self._update_burns(end_slot):
             pass
-        agencies: Mapping[str, AgencyMembers] = self._adopted.members
+        agencies: Mapping[str, AgencyMembers] = self.compiled.members
         if self._touched is not None and end_slot == self._due_to:
-            agencies = self._having(self._touched)
+            agencies = self._owners(self._touched)
         self.stale, self._touched, self._due_to = False, [], end_slot
         self._unpublished = {slot for slot in self._unpublished if slot >= end_slot}
         self._publishing |= slots
         return PendingUpdate(
-            adopted=self._adopted,
+            compiled=self.compiled,
             end_slot=end_slot,
             sequence=self.manifest.position.sequence,
             chunks=tuple(
@@ -137,70 +135,67 @@ class Scoring:
             agencies=agencies,
         )
 
-    def _having(self, touched: Sequence[NDArray[np.int64]]) -> dict[str, AgencyMembers]:
+    def _owners(self, touched: Sequence[NDArray[np.int64]]) -> dict[str, AgencyMembers]:
+        """Return the agencies whose targets have one of these columns."""
         columns = self.evidence.columns.of(self.arrays.targets)
-        return having(self.members, np.isin(columns, np.concatenate([np.zeros(0, np.int64), *touched])))
+        return having(self.compiled.members, np.isin(columns, np.concatenate([np.zeros(0, np.int64), *touched])))
 
     def count(self, end_slot: int) -> CountedEvidence:
-        """Count everything taken in so far, for an index up to ``end_slot`` exclusive, and say what is due of it."""
+        """Count everything taken in so far, for an index up to ``end_slot`` exclusive."""
         uncounted, self._uncounted = self._uncounted, []
         return CountedEvidence(
-            self.due(end_slot), self._having(uncounted), FrozenEvidence.of(self.arrays, self.evidence, end_slot)
+            self.due(end_slot), self._owners(uncounted), FrozenEvidence.of(self.arrays, self.evidence, end_slot)
         )
 
     def compute(self, count: CountedEvidence) -> IndexResult:
-        """Compute the index of what was counted; nothing else may compute one meanwhile, but more may be taken in."""
-        due, counted = count.due, count.counted
-        adopted = due.adopted
+        """Compute the index of what was counted. More may be taken in meanwhile, but no other index may be computed."""
+        due, compiled = count.due, count.due.compiled
         snapshot = compute_indicators(
-            adopted.arrays,
-            counted,
+            compiled.arrays,
+            count.counted,
             end_slot=due.end_slot,
             evidence_sequence=due.sequence,
             history=self._history,
         )
         return IndexResult(
             snapshot=snapshot,
-            register=adopted.register,
-            arrays=adopted.arrays,
-            members=adopted.members,
-            structures=structure_by_window(adopted.arrays, adopted.network, snapshot),
+            compiled=compiled,
             urgent=count.urgent,
+            structures=structure_by_window(compiled.arrays, compiled.network, snapshot),
         )
 
-    def _burn(self, end_slot: int) -> Iterator[None]:
+    def _update_burns(self, end_slot: int) -> Iterator[None]:
         changed = {slot for slot in self._rejudged if slot < end_slot}
         self._rejudged -= changed
         arrays = self.arrays
         return self.burns.pieces(arrays, end_slot, changed, lambda slots: self.evidence.verdicts(arrays, slots))
 
-    def unpublished(self) -> None:
-        """Note that what was due could not be published: all of it is due again."""
+    def publishing_failed(self) -> None:
+        """Make everything due again that was due and could not be published."""
         self._unpublished |= self._publishing
         self._publishing = set()
         self._touched = None
         self.stale = True
 
-    def published(self, judgement: IndexResult) -> None:
-        """Note what was published, and with it all that was due."""
+    def published(self, result: IndexResult) -> None:
+        """Record that an index was published, and with it everything that was due."""
         self._publishing = set()
-        self.manifest = replace(self.manifest, end_slot=judgement.snapshot.end_slot)
+        self.manifest = replace(self.manifest, end_slot=result.snapshot.end_slot)
 
-    def announced(self, *, hour: int | None = None, day: int | None = None) -> None:
-        """Note the hour or the day whose indicators have been sent."""
-        manifest = self.manifest
-        self.manifest = replace(
-            manifest, hour=manifest.hour if hour is None else hour, day=manifest.day if day is None else day
-        )
+    def history_sent(self, *, hour: int | None = None, day: int | None = None) -> None:
+        """Record the hour or the day whose indicators have been sent to INDICATORS."""
+        before = self.manifest
+        hour, day = before.hour if hour is None else hour, before.day if day is None else day
+        self.manifest = replace(before, hour=hour, day=day)
 
     def close(self) -> Iterator[object]:
-        """Close the days that are published and that nothing can be admitted to any more, in pieces."""
+        """Close the days that are published and to which nothing can be admitted any more, in pieces."""
         if self.manifest.end_slot is not None:
             before = closable(stored=self.manifest.time, slot_seconds=self.calendar.slot_seconds, grace=self.grace)
             yield from self.evidence.closing(min(before, self.manifest.end_slot))
 
     def save(self) -> StateUpdate | None:
-        """Return what is to be saved now, None when nothing has happened since the last time."""
+        """Return what is to be saved now; None when nothing has changed since the last time."""
         if self.manifest == self._saved:
             return None
         self._saved = self.manifest
@@ -209,7 +204,7 @@ class Scoring:
         return StateUpdate(changes, self.manifest, slots, days)
 
     def _drop(self) -> tuple[tuple[int, ...], tuple[date, ...]]:
-        """Forget what is too old. Every hour is enough."""
+        """Drop slots and days that are too old, once an hour; return them."""
         end_slot = self.manifest.end_slot
         if end_slot is None or end_slot - self._dropped_at < 3600 // self.calendar.slot_seconds:
             return (), ()

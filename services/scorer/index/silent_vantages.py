@@ -1,4 +1,4 @@
-"""The vantages that the scorer has to hear from, and up to when it has heard from each. Pure."""
+"""Which vantages should have measured, and up to when each has. Pure."""
 
 from __future__ import annotations
 
@@ -11,38 +11,41 @@ from services.indicator.requirements import probing_span
 __all__ = ["ProbingSpans", "VantageWatch", "probing_spans"]
 
 ProbingSpans = Mapping[str, frozenset[tuple[float, float]]]
-"""Spans from when until when (epoch seconds) a vantage has something to probe; one that never has is not in it."""
+"""By vantage: spans (epoch seconds) in which it has something to probe. A vantage that never has is left out."""
 
 
 def probing_spans(register: Register) -> ProbingSpans:
-    """Read of a register which vantages have to measure. Days begin by the policy's timezone."""
+    """Return when each vantage of a register has something to probe. Days begin in the policy's timezone."""
     calendar = Calendar.of(register.policy)
-    every = tuple(vantage.id for vantage in register.policy.vantages)
+    all_vantages = tuple(vantage.id for vantage in register.policy.vantages)
     wanted = {
-        (link.vantages or every, probing_span(link, calendar)) for link in register.links.values() if not link.absent
+        (link.vantages or all_vantages, probing_span(link, calendar))
+        for link in register.links.values()
+        if not link.absent
     }
     always = float("-inf"), float("inf")
-    wanted |= {(endpoint.vantages or every, always) for endpoint in register.endpoints.values()}
-    found: dict[str, set[tuple[float, float]]] = {}
+    wanted |= {(endpoint.vantages or all_vantages, always) for endpoint in register.endpoints.values()}
+    spans: dict[str, set[tuple[float, float]]] = {}
     for vantages, span in wanted:
         for vantage in vantages:
-            found.setdefault(vantage, set()).add(span)
-    return {vantage: frozenset(spans) for vantage, spans in found.items()}
+            spans.setdefault(vantage, set()).add(span)
+    return {vantage: frozenset(own) for vantage, own in spans.items()}
 
 
 class VantageWatch:
-    """How long each vantage has been waited for; a new one, or one that comes back into the register, from then on."""
+    """Since when each vantage is expected to measure; a new or returning vantage, from its first look on."""
 
     def __init__(self) -> None:
         self._since: dict[str, float] = {}
 
-    def newest(self, expected: ProbingSpans, heard: Mapping[str, float], now: float) -> dict[str, float]:
-        """Return per vantage that has to measure ``now`` the start of the newest slot ``heard`` of, or since when it has
-        been waited for, where that is later; in epoch seconds.
+    def newest(self, expected: ProbingSpans, newest_slots: Mapping[str, float], now: float) -> dict[str, float]:
+        """Return, by vantage that has to measure ``now``, the start of its newest slot, or since when it is expected.
+
+        The later of the two counts, in epoch seconds.
         """
         self._since = {
             vantage: self._since.get(vantage, now)
             for vantage, spans in expected.items()
             if any(begins <= now < ends for begins, ends in spans)
         }
-        return {vantage: max(since, heard.get(vantage, since)) for vantage, since in self._since.items()}
+        return {vantage: max(since, newest_slots.get(vantage, since)) for vantage, since in self._since.items()}

@@ -1,4 +1,4 @@
-"""Both streams, read for as long as a session lasts: measurements into the evidence, summaries into the volumes."""
+"""Readers of both streams, which run as long as a session: measurements into the evidence, summaries into the volumes."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ __all__ = ["POLL_SECONDS", "ExchangeReader", "MeasurementReader"]
 READ_MESSAGES = 500
 READ_BYTES = 4 << 20
 POLL_SECONDS = 0.2
-# A subscription that only says when to look would cost more than looking: every batch would come, and be parsed, twice.
+# A subscription as a signal to read would cost more than polling: every batch would be received and parsed twice.
 READ_POLL_SECONDS = 0.5
 EXCHANGES_POLL_SECONDS = 1.0
 
 
 class MeasurementReader:
-    """Takes in MEASUREMENTS. ``caught_up`` is set once everything is in that was there when reading began."""
+    """Takes in MEASUREMENTS. ``caught_up`` is set once all messages that were there at the start are taken in."""
 
     def __init__(
         self,
@@ -49,26 +49,26 @@ class MeasurementReader:
         self._readiness = readiness
         self._log = log
 
-    async def run(self, intake: StreamCursor, backlog: int) -> None:
-        """Read on for good; ``backlog`` is the last message that was there at the start. Raises GapError."""
+    async def run(self, cursor: StreamCursor, backlog_end: int) -> None:
+        """Read until cancelled; ``backlog_end`` is the last message at the start. Raises GapError."""
         while True:
             try:
-                messages = await intake.read(self._scoring.manifest.position, limit=READ_MESSAGES, now=time.monotonic())
+                messages = await cursor.read(self._scoring.manifest.position, limit=READ_MESSAGES, now=time.monotonic())
             except GapError:
                 raise
             except BusError as error:
-                self._readiness.reads(False)
+                self._readiness.set_reading(ok=False)
                 self._log.warning("bus_read_failed", reason=str(error))
                 await asyncio.sleep(POLL_SECONDS)
                 continue
             await self._take_all(messages)
-            left = backlog - self._scoring.manifest.position.sequence
+            left = backlog_end - self._scoring.manifest.position.sequence
             if left > 0:
-                self._readiness.begins(f"reading what was measured, {left} messages left")
+                self._readiness.begin_phase(f"reading what was measured, {left} messages left")
             elif not self.caught_up.is_set():
                 self._log.info("caught_up", sequence=self._scoring.manifest.position.sequence)
                 self.caught_up.set()
-            self._readiness.reads(True)
+            self._readiness.set_reading(ok=True)
             full = len(messages) >= READ_MESSAGES or sum(len(message.data) for message in messages) >= READ_BYTES
             await asyncio.sleep(0 if full else READ_POLL_SECONDS)
 
@@ -85,7 +85,7 @@ class MeasurementReader:
         try:
             columns = columns_of(message)
         except ValueError as error:
-            self._scoring.passed(message.sequence)
+            self._scoring.skip(message.sequence)
             self._metrics.rejected()
             self._log.error("batch_rejected", sequence=message.sequence, subject=message.subject, reason=str(error))
             return
@@ -109,15 +109,15 @@ class ExchangeReader:
         self._calendar = calendar
         self._log = log
 
-    async def run(self, intake: StreamCursor, position: StreamPosition) -> None:
-        """Read on from a position for good. Raises GapError, StateError."""
+    async def run(self, cursor: StreamCursor, position: StreamPosition) -> None:
+        """Read on from a position until cancelled. Raises GapError, StateError."""
         while True:
             try:
-                messages = await intake.read(position, limit=READ_MESSAGES, now=time.monotonic())
+                messages = await cursor.read(position, limit=READ_MESSAGES, now=time.monotonic())
             except GapError:
                 raise
             except BusError:
-                await asyncio.sleep(EXCHANGES_POLL_SECONDS)  # the other reader tells of it
+                await asyncio.sleep(EXCHANGES_POLL_SECONDS)  # the other reader reports it
                 continue
             if messages:
                 position = StreamPosition(position.stream, position.created, messages[-1].sequence)

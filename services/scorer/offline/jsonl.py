@@ -1,4 +1,4 @@
-"""Measurements and exchange summaries as JSON lines, refused whole with every fault (docs/commands.md)."""
+"""Reads measurements and exchange summaries as JSON lines. A fault refuses all files, with every fault listed (docs/commands.md)."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MeasurementLines:
-    """The n rows of one vantage, and what a dump says of where each stood in the stream.
+    """The n rows of one vantage, with their positions in the stream if they come from a dump.
 
-    ``sequence`` (n,) is 0 and ``stored`` (n,), in epoch seconds, infinite where the line says nothing.
+    Without a position ``sequence`` (n,) is 0 and ``stored`` (n,), in epoch seconds, is infinite.
     """
 
     columns: MeasurementColumns
@@ -36,7 +36,7 @@ class MeasurementLines:
 
 @dataclass(slots=True)
 class _Columns:
-    """The rows of one vantage as they are read: a few machine words each, however long the file."""
+    """The rows of one vantage while they are read, in a few machine words each."""
 
     targets: dict[Target, int] = field(default_factory=dict)
     target: array[int] = field(default_factory=lambda: array("q"))
@@ -79,18 +79,18 @@ class _Columns:
 def read_measurements(files: Sequence[Path], register: Register, *, timings: bool = False) -> list[MeasurementLines]:
     """Return the measurements of all files, one set of lines per vantage, with latencies and ages if ``timings``.
 
-    InputError with every fault at file and line: unreadable, incomplete, of a link, endpoint or vantage that the
-    register does not have, not at the start of a slot, with a reason that does not belong to its outcome. A dump's lines
-    may name what another version of the register has, and whatever else the scorer meets in the stream and passes over.
+    Raises InputError with every fault at file and line: a line that is unreadable or incomplete, names a link, endpoint or
+    vantage that the register lacks, is not at the start of a slot, or has a reason of another outcome. Lines of a dump may
+    name entities of another version of the register, as the scorer ignores these in the stream.
     """
     faults: list[Fault] = []
     vantages: dict[str, _Columns] = {}
     known = _Known.of(register)
     for file in files:
         for number, row in _rows(file, measurement_from_json, faults):
-            wrong = list(known.faults(row))
-            faults += (Fault(str(file), number, 0, reason) for reason in wrong)
-            if not wrong:
+            reasons = list(known.faults(row))
+            faults += (Fault(str(file), number, 0, reason) for reason in reasons)
+            if not reasons:
                 vantages.setdefault(row.vantage, _Columns()).add(row, timings=timings)
     if faults:
         raise InputError(_named("measurements", files), faults)
@@ -98,7 +98,7 @@ def read_measurements(files: Sequence[Path], register: Register, *, timings: boo
 
 
 def read_summaries(files: Sequence[Path]) -> list[ExchangeSummary]:
-    """Return the exchange summaries of all files. InputError with every fault at file and line."""
+    """Return the exchange summaries of all files. Raises InputError with every fault at file and line."""
     faults: list[Fault] = []
     summaries = [row for file in files for _, row in _rows(file, summary_from_json, faults)]
     if faults:
@@ -108,7 +108,7 @@ def read_summaries(files: Sequence[Path]) -> list[ExchangeSummary]:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What a measurement may name."""
+    """The entities that a measurement may name."""
 
     links: frozenset[str]
     endpoints: frozenset[str]
@@ -143,7 +143,7 @@ class _Known:
 
 
 def _rows(file: Path, parse: Callable[[str], T], faults: list[Fault]) -> Iterator[tuple[int, T]]:
-    """Yield each line's number and row; what is wrong with a line, or the file, goes to ``faults``. Empty lines pass."""
+    """Yield the number and the row of each line; add faults to ``faults``. Empty lines are skipped."""
     name = str(file)
     try:
         with file.open("rb") as lines:

@@ -7,8 +7,8 @@ from services.scorer.publishing.publisher import (
     IndexPublisher,
 )
 from services.scorer.publishing.recent import (
-    latest_blocks,
     recall,
+    recent_blocks,
 )
 
-__all__ = ["AGENCIES_AND_ABOVE", "EncodedSlots", "HistoryPublisher", "IndexPublisher", "latest_blocks", "recall"]
+__all__ = ["AGENCIES_AND_ABOVE", "EncodedSlots", "HistoryPublisher", "IndexPublisher", "recall", "recent_blocks"]

@@ -1,4 +1,4 @@
-"""A snapshot cut into the blocks of KV bucket ``indicator`` (docs/design.md §5)."""
+"""Cuts a snapshot into the blocks of bucket ``indicator`` (docs/design.md §5)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 MOST_TARGETS = 1 << 17
-"""Targets whose slots are looked at together: few enough for the memory they take, many enough for a look at each slot."""
+"""Targets whose slots are read together: few enough for memory, many enough to make reading each slot worth it."""
 
 AGENCIES_AND_ABOVE = (IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR, IndicatorKind.CONSUMER, IndicatorKind.PROVIDER)
 
@@ -39,11 +39,12 @@ def government_block(
 ) -> BlockColumns:
     """Return government, sectors and providers in all windows, and the structure over each.
 
-    ``volumes`` are those of consumers that have no block: ``_unmapped`` and agencies without a service.
+    ``volumes`` are those of consumers without a block: ``_unmapped`` and agencies without a service.
     """
-    # What a block says does not depend on how far the evidence was read: it is stamped with that afterwards.
+    # The content of a block does not depend on how far the evidence was read. That is stamped on it afterwards.
     unstamped = (
-        replace(one, as_of=0, register_version="", method_version="", evidence_sequence=0) for one in structures
+        replace(structure, as_of=0, register_version="", method_version="", evidence_sequence=0)
+        for structure in structures
     )
     (block,) = table.cut([table.all_of((IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR, IndicatorKind.PROVIDER))])
     return replace(block, exchanges=tuple(volumes), structures=tuple(unstamped), traffic=tuple(traffic))
@@ -55,7 +56,7 @@ def consumer_blocks(
     volumes: Sequence[Iterable[ExchangeVolume]],
     reconciliations: Sequence[Iterable[Reconciliation]],
 ) -> list[BlockColumns]:
-    """Return for each of some agencies its indicator as consumer, and its services, links and endpoints, in all windows."""
+    """Return the block of each agency: its indicator as consumer, its services, links and endpoints, in all windows."""
     blocks = table.cut([own.rows for own in members])
     return [
         replace(
@@ -63,10 +64,10 @@ def consumer_blocks(
             links=tuple(_evidence(table.snapshot.links[window], own) for window in table.snapshot.windows)
             if own.links
             else (),
-            exchanges=tuple(exchanged),
-            reconciliations=tuple(reconciled),
+            exchanges=tuple(own_volumes),
+            reconciliations=tuple(own_reconciliations),
         )
-        for block, own, exchanged, reconciled in zip(blocks, members, volumes, reconciliations, strict=True)
+        for block, own, own_volumes, own_reconciliations in zip(blocks, members, volumes, reconciliations, strict=True)
     ]
 
 
@@ -85,12 +86,12 @@ def _evidence(columns: LinkColumns, members: AgencyMembers) -> EvidenceColumns:
 def slot_blocks(
     evidence: Evidence, arrays: RegisterArrays, chunk: range, members: Mapping[str, AgencyMembers]
 ) -> Iterator[tuple[str, SlotBlock]]:
-    """Cut one chunk of slots, judged by ``arrays``, into a block per agency that has links or endpoints."""
-    for some in grouped(members, MOST_TARGETS):
-        rows = np.concatenate([own.target_rows for _, own in some])
+    """Yield the key and the block of each agency with links or endpoints, for one chunk of slots, judged by ``arrays``."""
+    for group in grouped(members, MOST_TARGETS):
+        rows = np.concatenate([own.target_rows for _, own in group])
         detail = evidence.detail(arrays, chunk, [arrays.targets[row] for row in rows.tolist()])
         start = 0
-        for agency, own in some:
+        for agency, own in group:
             here = slice(start, start + len(own.target_rows))
             start = here.stop
             yield (
@@ -109,7 +110,7 @@ def slot_blocks(
 
 
 def grouped(members: Mapping[str, AgencyMembers], most: int) -> Iterator[list[tuple[str, AgencyMembers]]]:
-    """Yield agencies that have links or endpoints, so many at a time that these are some ``most``."""
+    """Yield groups of agencies with links or endpoints; a group ends once it has ``most`` of these."""
     group, targets = list[tuple[str, AgencyMembers]](), 0
     for agency, own in members.items():
         if len(own.target_rows):

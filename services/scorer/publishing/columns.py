@@ -1,7 +1,7 @@
-"""A snapshot's indicators, cut into the columns of many blocks at once; pure.
+"""Cuts a snapshot's indicators into the columns of many blocks at once. Pure.
 
-What numpy does of each array costs more than what it does of each number, so blocks are cut by the hundred, and no more of
-them than that are held beside the snapshot at any time.
+An operation of numpy costs more per array than per number, so blocks are cut by the hundred, and only as many are in memory
+beside the snapshot.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from services.indicator.intervals import LEVEL
 __all__ = ["IndicatorTable"]
 
 Rows = Mapping[IndicatorKind, NDArray[np.int64]]
-"""Positions among the ids of each kind, kind after kind as a block has them."""
+"""Positions among the ids of each kind, in the order of kinds in a block."""
 
 
 class IndicatorTable:
@@ -37,17 +37,17 @@ class IndicatorTable:
         return {kind: np.arange(len(self._ids[kind])) for kind in kinds}
 
     def cut(self, blocks: Sequence[Rows]) -> list[BlockColumns]:
-        """Return the rows of each block, as far as there are any: window by window, kind by kind, in the order given."""
+        """Return the existing rows of each block: by window, then by kind, in the order given."""
         pieces = [
             self._piece(kind, days, blocks)
             for days in self.snapshot.windows
             for kind in dict.fromkeys(kind for block in blocks for kind in block)
         ]
         number, kinds, ids, days, level = (
-            np.concatenate(some) for some in zip(*(one[0] for one in pieces), strict=True)
+            np.concatenate(parts) for parts in zip(*(piece[0] for piece in pieces), strict=True)
         )
-        shares = np.concatenate([one[1] for one in pieces], axis=1)
-        counts = np.concatenate([one[2] for one in pieces], axis=1)
+        shares = np.concatenate([piece[1] for piece in pieces], axis=1)
+        counts = np.concatenate([piece[2] for piece in pieces], axis=1)
         order = np.argsort(number, kind="stable")
         kinds, ids, days, level = kinds[order], ids[order], days[order], level[order]
         shares, counts = shares[:, order], counts[:, order]
@@ -75,14 +75,14 @@ class IndicatorTable:
     ) -> tuple[tuple[NDArray[np.generic], ...], NDArray[np.float64], NDArray[np.int64]]:
         """Return one kind and window of all blocks: block numbers, kinds, ids, windows and levels; shares; counts."""
         columns = self.snapshot.columns[kind, days]
-        some = [block.get(kind, _NONE) for block in blocks]
-        rows = np.concatenate(some)
-        number = np.repeat(np.arange(len(blocks)), [len(one) for one in some])
+        by_block = [block.get(kind, _NONE) for block in blocks]
+        rows = np.concatenate(by_block)
+        number = np.repeat(np.arange(len(blocks)), [len(of_block) for of_block in by_block])
         applies = columns.applies[rows]
         rows, number = rows[applies], number[applies]
-        alike = (np.full(len(rows), kind, dtype=np.int64), np.full(len(rows), days, dtype=np.int64))
-        told = (number, alike[0], self._ids[kind][rows], alike[1], columns.level[rows])
-        return told, _shares(columns, rows), _counts(columns, rows)
+        kinds, windows = np.full(len(rows), kind, dtype=np.int64), np.full(len(rows), days, dtype=np.int64)
+        labels = (number, kinds, self._ids[kind][rows], windows, columns.level[rows])
+        return labels, _shares(columns, rows), _counts(columns, rows)
 
 
 _NONE = np.zeros(0, dtype=np.int64)
@@ -93,9 +93,9 @@ def _shares(columns: IndicatorColumns, rows: NDArray[np.int64]) -> NDArray[np.fl
     strict = (columns.strict_point, columns.strict_lower, columns.strict_upper)
     interval = (columns.interval_low, columns.interval_high)
     return np.vstack(
-        [*(one[rows] for one in bounds), columns.losses[rows].T, *(one[rows] for one in strict + interval)]
+        [*(share[rows] for share in bounds), columns.losses[rows].T, *(share[rows] for share in strict + interval)]
     )
 
 
 def _counts(columns: IndicatorColumns, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.vstack([one[rows] for one in (columns.links_required, columns.links_known, columns.links_absent)])
+    return np.vstack([count[rows] for count in (columns.links_required, columns.links_known, columns.links_absent)])

@@ -1,4 +1,4 @@
-"""An index as encoded blocks of agencies and government, made as they are asked for."""
+"""Encodes an index as blocks of agencies and government, one group after another."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from services.scorer.publishing.columns import IndicatorTable
 __all__ = ["BlockEncoder", "EncodedBlock"]
 
 ENCODED_TARGETS = 4096
-"""Links and endpoints of agencies whose blocks are encoded together, in some ten milliseconds."""
+"""Links and endpoints whose blocks are encoded together, which takes some ten milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedBlock:
-    """A block to be put under a key, and a digest of what it says; None in place of one that says what is there already."""
+    """A block to be put under a key, with a digest of its content; ``payload`` is None if that content is there already."""
 
     key: str
     digest: bytes
@@ -32,50 +32,49 @@ class EncodedBlock:
 
 
 class BlockEncoder:
-    """Every agency's block, and the government's, encoded as they are asked for."""
+    """Encodes every agency's block, and the government's, lazily."""
 
-    def __init__(
-        self, judgement: IndexResult, volumes: Iterable[ExchangeVolume], reconciled: ReconciliationReport
-    ) -> None:
-        self._judgement = judgement
-        self._table = IndicatorTable(judgement.snapshot)
-        self._traffic = reconciled.traffic
+    def __init__(self, result: IndexResult, volumes: Iterable[ExchangeVolume], report: ReconciliationReport) -> None:
+        self._result = result
+        self._table = IndicatorTable(result.snapshot)
+        self._traffic = report.traffic
         self._volumes: dict[str, list[ExchangeVolume]] = defaultdict(list)
         for volume in volumes:
             self._volumes[volume.consumer].append(volume)
+        register = result.compiled.register
         self._reconciliations: dict[str, list[Reconciliation]] = defaultdict(list)
-        for one in reconciled.links:
-            link = judgement.register.links.get(one.link)
+        for reconciliation in report.links:
+            link = register.links.get(reconciliation.link)
             if link is not None:
-                self._reconciliations[judgement.register.consumer(link)].append(one)
+                self._reconciliations[register.consumer(link)].append(reconciliation)
 
-    def of_consumers(self, there: Mapping[str, bytes]) -> Iterator[EncodedBlock]:
-        """Yield those that have an indicator, the urgent ones first; ``there`` are digests by key."""
-        ordered = {**self._judgement.urgent, **self._judgement.members}
-        for some in grouped(ordered, ENCODED_TARGETS):
-            agencies = [agency for agency, _ in some]
+    def consumers(self, existing: Mapping[str, bytes]) -> Iterator[EncodedBlock]:
+        """Yield the blocks of agencies that have an indicator, the urgent ones first; ``existing`` are digests by key."""
+        ordered = {**self._result.urgent, **self._result.compiled.members}
+        for group in grouped(ordered, ENCODED_TARGETS):
+            agencies = [agency for agency, _ in group]
             blocks = consumer_blocks(
                 self._table,
-                [own for _, own in some],
+                [own for _, own in group],
                 [self._volumes.get(agency, ()) for agency in agencies],
                 [self._reconciliations.get(agency, ()) for agency in agencies],
             )
-            said = [(consumer_key(agency), block_digest(block)) for agency, block in zip(agencies, blocks, strict=True)]
-            new = [there.get(key) != digest for key, digest in said]
+            keys = [(consumer_key(agency), block_digest(block)) for agency, block in zip(agencies, blocks, strict=True)]
+            new = [existing.get(key) != digest for key, digest in keys]
             payloads = iter(encode_blocks(list(compress(blocks, new))))
-            for (key, digest), block, is_new in zip(said, blocks, new, strict=True):
+            for (key, digest), block, is_new in zip(keys, blocks, new, strict=True):
                 payload = next(payloads) if is_new else None
                 if len(block.ids):
                     yield EncodedBlock(key, digest, payload)
 
-    def of_government(self, consumers: Collection[str]) -> Iterator[EncodedBlock]:
-        """Yield it if it has an indicator, with the volumes of whoever is not among these keys."""
+    def government(self, consumers: Collection[str]) -> Iterator[EncodedBlock]:
+        """Yield the block if it has an indicator, with the volumes of consumers that are not among these keys."""
         others = [
             volume
-            for consumer, some in self._volumes.items()
+            for consumer, volumes in self._volumes.items()
             if consumer_key(consumer) not in consumers
-            for volume in some
+            for volume in volumes
         ]
-        block = government_block(self._table, others, self._judgement.structures, self._traffic)
+        block = government_block(self._table, others, self._result.structures, self._traffic)
         if len(block.ids):
             yield EncodedBlock(GOVERNMENT_KEY, block_digest(block), encode_block(block))

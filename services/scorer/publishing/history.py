@@ -1,4 +1,4 @@
-"""What goes to INDICATORS every hour and every day, beside the indexes that follow: of many services it takes minutes."""
+"""Publishes the history of indicators to INDICATORS every hour and every day, beside the indexes: with many services it takes minutes."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from services.scorer.publishing.blocks import AGENCIES_AND_ABOVE
 __all__ = ["HistoryPublisher"]
 
 INFLIGHT = 32
-SHARE = 0.1  # of the time in which indicators are sent at most: an index has the bus and the processor first
+SHARE = 0.1  # of the time at most: the index takes precedence on the bus and the processor
 HOURLY, DAILY = AGENCIES_AND_ABOVE, (IndicatorKind.SERVICE,)
 
 
 class HistoryPublisher:
-    """Sends agencies and above every hour, services every day, in all windows; notes in ``scoring`` what has been sent."""
+    """Sends agencies and above every hour, and services every day, in all windows; ``scoring`` keeps what has been sent."""
 
     def __init__(self, bus: Bus, scoring: Scoring, *, log: Logger) -> None:
         self._bus = bus
         self._scoring = scoring
         self._log = log
-        self._inflight = BoundedTaskGroup(INFLIGHT)
+        self._sends = BoundedTaskGroup(INFLIGHT)
         self._snapshot: Snapshot | None = None
         self._offered = asyncio.Event()
 
@@ -42,15 +42,15 @@ class HistoryPublisher:
         return self._snapshot is not None
 
     def offer(self, snapshot: Snapshot) -> None:
-        """Have what is due of an index sent. While one is being sent, what is due then is left to the next index."""
-        if not self.busy and any(one is not None for one in self._due(snapshot)):
-            # Without links and endpoints, which are most of it and can go when the next index comes.
+        """Send what is due of an index. While another one is being sent, it is left to the next index."""
+        if not self.busy and any(moment is not None for moment in self._due(snapshot)):
+            # Without links and endpoints, which are most of it, so that their memory is free for the next index.
             kept = {key: columns for key, columns in snapshot.columns.items() if key[0] in (*HOURLY, *DAILY)}
             self._snapshot = replace(snapshot, columns=kept, links={})
             self._offered.set()
 
     async def run(self) -> None:
-        """Send for good. What fails is due again with the next index."""
+        """Send until cancelled. What fails is due again with the next index."""
         while True:
             await self._offered.wait()
             self._offered.clear()
@@ -62,7 +62,7 @@ class HistoryPublisher:
                 self._snapshot = None
 
     def _due(self, snapshot: Snapshot) -> tuple[int | None, int | None]:
-        """The hour and the day of an index, as far as they have not been sent."""
+        """Return the hour and the day of an index, each None if it has been sent."""
         manifest = self._scoring.manifest
         hour, day = snapshot.as_of // 3600, self._scoring.calendar.day_of(snapshot.end_slot).toordinal()
         return (
@@ -74,19 +74,19 @@ class HistoryPublisher:
         hour, day = self._due(snapshot)
         if hour is not None:
             await self._send_all(_rows(snapshot, HOURLY))
-            self._scoring.announced(hour=hour)
+            self._scoring.history_sent(hour=hour)
         if day is not None:
             await self._send_all(_rows(snapshot, DAILY))
-            self._scoring.announced(day=day)
+            self._scoring.history_sent(day=day)
 
     async def _send_all(self, rows: Iterator[Indicator]) -> None:
-        while some := list(islice(rows, 4 * INFLIGHT)):
+        while batch := list(islice(rows, 4 * INFLIGHT)):
             started = time.monotonic()
-            await self._inflight.run(partial(self._send, row) for row in some)
+            await self._sends.run(partial(self._send, row) for row in batch)
             await asyncio.sleep((time.monotonic() - started) * (1 / SHARE - 1))
 
     async def _send(self, row: Indicator) -> None:
-        """Send one; the same one again within two minutes changes nothing."""
+        """Send one indicator. The bus drops a repetition within two minutes."""
         name = (row.kind.label, row.id, row.window_days)
         payload = indicator_to_message(row).SerializeToString()
         message_id = "-".join(map(str, (*name, row.as_of)))

@@ -1,7 +1,4 @@
-"""What was last measured, as blocks of bucket ``indicator``, and read back from them at a start.
-
-No file holds it (ADR 26).
-"""
+"""The last measurements as blocks of bucket ``indicator``, from which a start reads them back: no file holds them (ADR 26)."""
 
 from __future__ import annotations
 
@@ -19,29 +16,29 @@ from services.indicator.register_arrays import RegisterArrays
 from services.scorer.decode import columns_of
 from services.scorer.index import AgencyMembers
 
-__all__ = ["latest_blocks", "latest_keys", "recall"]
+__all__ = ["recall", "recent_blocks", "recent_keys"]
 
 PART = 512
-"""Targets in one block, so that even with every failure's detail it stays below the bus's limit of 1 MiB."""
+"""Targets in one block. Even with the detail of every failure it stays below the bus's limit of 1 MiB."""
 
 
-def latest_keys(members: Mapping[str, AgencyMembers]) -> set[str]:
+def recent_keys(members: Mapping[str, AgencyMembers]) -> set[str]:
     """Return the keys of all parts of these agencies' blocks."""
     return {
         recent_key(agency, part) for agency, own in members.items() for part in range(-(-len(own.target_rows) // PART))
     }
 
 
-def latest_blocks(
+def recent_blocks(
     recent: RecentMeasurements, burns: BurnCounter, arrays: RegisterArrays, members: Mapping[str, AgencyMembers]
 ) -> Iterator[tuple[str, RecentBlock]]:
-    """Cut what was last measured of the register's targets into blocks of PART targets per agency."""
+    """Yield the key and the block of each agency's next PART targets, with what was last measured of them."""
     columns = recent.columns_of(arrays.targets)
     for agency, own in members.items():
         links = len(own.links)
         for start in range(0, len(own.target_rows), PART):
             part = slice(start, start + PART)
-            here = columns[own.target_rows[part]]
+            own_columns = columns[own.target_rows[part]]
             counted = own.rows[IndicatorKind.LINK][part]
             yield (
                 recent_key(agency, start // PART),
@@ -49,8 +46,8 @@ def latest_blocks(
                     links=own.links[part],
                     endpoints=own.endpoints[max(0, start - links) : max(0, start + PART - links)],
                     vantages=tuple(recent.vantages),
-                    latest=recent.latest(here),
-                    failures=recent.failures(here),
+                    latest=recent.latest(own_columns),
+                    failures=recent.failures(own_columns),
                     burn_known=burns.known[:, counted].astype(np.int64),
                     burn_failed=burns.failed[:, counted].astype(np.int64),
                 ),
@@ -58,16 +55,15 @@ def latest_blocks(
 
 
 async def recall(bus: Bus, recent: RecentMeasurements, last: int) -> int:
-    """Take in what was published last, then the measurements stored since, up to message ``last`` of MEASUREMENTS.
+    """Read back the blocks published last, then the measurements stored since, up to message ``last`` of MEASUREMENTS.
 
-    Returns how many messages were read again. What cannot be read is left out: the next slot measures again. Raises
-    BusError.
+    Returns how many messages were read. Unreadable ones are skipped, since the next slot measures again. Raises BusError.
     """
     sequence, read = last, 0
     for payload in (await bus.kv_all(INDICATOR_BUCKET, recent_key("*", "*"))).values():
         with suppress(ValueError):
             block = decode_recent(payload)
-            # Each block holds at least what had come up to its own message; not all are put with every index.
+            # A block includes at least the messages up to its own sequence; not every block is put with every index.
             sequence = min(sequence, block.evidence_sequence)
             for rows in (block.latest, block.failures):
                 for batch in recent_batches(rows, block.targets, block.vantages):

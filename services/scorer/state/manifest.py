@@ -1,4 +1,4 @@
-"""The manifest: which messages the state beside it describes."""
+"""The manifest of a state folder: which messages the files beside it include."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _REMEDY = "move its folder away to start anew from what MEASUREMENTS still holds
 
 @dataclass(frozen=True, slots=True)
 class StateManifest:
-    """Written last, so whatever it describes is on disk.
+    """It is written last, so that everything it includes is on disk.
 
-    ``position`` the last message of MEASUREMENTS taken in; ``time`` the latest moment (epoch seconds) at which any of
-    those that could be read was stored; ``register_version`` the register in force; ``end_slot`` the end of the last index published (None
-    before the first); ``hour`` and ``day`` of the last indicators sent to INDICATORS (None before the first).
+    ``position`` is the last message of MEASUREMENTS taken in; ``time`` the latest storing time (epoch seconds) of a readable
+    one; ``register_version`` the register in force; ``end_slot`` the end of the last published index (None before the
+    first); ``hour`` and ``day`` those of the last indicators sent to INDICATORS (None before the first).
     """
 
     position: StreamPosition

@@ -1,4 +1,4 @@
-"""What is derived of closed days, in files that are nobody's: mapped, so that the kernel may drop what is not looked at."""
+"""Arrays derived from closed days, spilled to unlinked temporary files and memory-mapped, so that the kernel can evict pages."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ __all__ = ["MappedArrays"]
 
 ALIGNMENT = 64
 SMALL = 1 << 18
-"""Below this many bytes memory is cheaper than a file: of 10⁴ links all of 90 days takes some 20 MB."""
+"""Arrays of fewer bytes stay in memory, which is cheaper than a file: with 10⁴ links 90 days take some 20 MB."""
 
 
 class MappedArrays:
-    """Keeps arrays in files without a name in a folder; they are gone with the last array, or the process, whichever ends.
+    """Maps arrays from unlinked files in a folder. A file is gone with its last array, or with the process.
 
-    So a crash leaves nothing behind, and nothing derived is ever read back: it is derived again (ADR 20).
+    So a crash leaves nothing behind, and derived arrays are never read back: they are derived again (ADR 20).
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def keep(self, arrays: Sequence[NDArray[Any]]) -> Sequence[NDArray[Any]]:
-        """Return the same arrays, read-only, from a file of their own. Raises StateError when it cannot be written."""
+        """Return the same arrays, read-only, mapped from a file. Raises StateError when it cannot be written."""
         if sum(array.nbytes for array in arrays) < SMALL:
             return arrays
         offsets = []
@@ -40,7 +40,7 @@ class MappedArrays:
                     offsets.append(file.seek(-file.tell() % ALIGNMENT, 1))
                     file.write(np.ascontiguousarray(array).data)
                 file.flush()
-                # Read through the mapping only: a full disk is then an error of the write, never a signal.
+                # The mapping is only read, so that a full disk is an error of the write, never a signal.
                 mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except OSError as error:
             raise StateError(

@@ -1,4 +1,4 @@
-"""Whether reading can go on where it stopped, or messages in between are gone (docs/design.md §6)."""
+"""Decides whether reading a stream can go on where it stopped, or messages are missing (docs/design.md §6). Pure."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class StreamPosition:
 
 @dataclass(frozen=True, slots=True)
 class StreamBounds:
-    """What a stream holds: when it was created, its first and last sequence, and when the first was stored (epoch
+    """The bounds of a stream: when it was created, its first and last sequence, and when the first message was stored (epoch
     seconds, None when it is empty).
 
-    ``taken`` is when the message at the position to read on from was stored, None when it is not there or not asked for.
+    ``taken`` is when the message at the position to go on from was stored; None when it is not there, or was not read.
     """
 
     created: str
@@ -37,46 +37,44 @@ class StreamBounds:
 
     @property
     def restored(self) -> bool:
-        """Whether the message at the position came with a backup: it was stored before the stream was created."""
+        """Whether the message at the position comes from a backup: it was stored before the stream was created."""
         return self.taken is not None and self.taken < datetime.fromisoformat(self.created).timestamp()
 
 
 def resume(
-    stream: str, position: StreamPosition | None, kept: StreamBounds, *, needed_from: float, accept: bool
+    stream: str, position: StreamPosition | None, bounds: StreamBounds, *, needed_from: float, accept: bool
 ) -> StreamPosition:
-    """Return the position to read on from.
+    """Return the position to go on from. Raises GapError.
 
-    Without a position nothing has been taken in, so every message counts from sequence 1. Messages that are gone are
-    harmless in one case only: they were stored before ``needed_from`` (epoch seconds), so all they can name are slots
-    before the policy's epoch, which no window holds. A stream put back from a backup is created anew, and the same up to
-    the position when it holds the message there. With ``accept`` any gap is passed over. Taking messages in again
-    changes nothing, so wherever in doubt reading begins at the first message kept.
-
-    Raises GapError.
+    Without a position nothing has been taken in, and every message counts from sequence 1. Missing messages are harmless in
+    one case only: they were stored before ``needed_from`` (epoch seconds), so they can name only slots before the policy's
+    epoch, which no window holds. A stream restored from a backup is created anew, and is the same stream up to the position
+    if it holds the message there. With ``accept`` any gap is accepted. Taking messages in again changes nothing, so in doubt
+    reading begins at the first message.
     """
-    start = StreamPosition(stream, kept.created, max(kept.first, 1) - 1)
-    if position is not None and position.created != kept.created and not kept.restored:
+    start = StreamPosition(stream, bounds.created, max(bounds.first, 1) - 1)
+    if position is not None and position.created != bounds.created and not bounds.restored:
         if accept:
             return start
         raise GapError(
-            f"stream {stream} was created anew at {kept.created}, after the scorer had taken in messages up to "
+            f"stream {stream} was created anew at {bounds.created}, after the scorer had taken in messages up to "
             f"{position.sequence} of the one created at {position.created}; what came after them is gone: {_REMEDY}"
         )
     taken = position.sequence if position is not None else 0
-    if kept.last < taken:
+    if bounds.last < taken:
         if accept:
             return start
         raise GapError(
-            f"stream {stream} ends at message {kept.last}, but the scorer had taken in messages up to {taken}: the bus "
+            f"stream {stream} ends at message {bounds.last}, but the scorer had taken in messages up to {taken}: the bus "
             f"has lost its latest messages and numbers new ones like them: {_REMEDY}"
         )
-    if kept.first <= taken + 1:
-        return StreamPosition(stream, kept.created, taken)
-    if accept or (kept.oldest is not None and kept.oldest <= needed_from):
+    if bounds.first <= taken + 1:
+        return StreamPosition(stream, bounds.created, taken)
+    if accept or (bounds.oldest is not None and bounds.oldest <= needed_from):
         return start
-    raise GapError(f"messages {taken + 1} to {kept.first - 1} of stream {stream} are gone, not taken in: {_REMEDY}")
+    raise missing_messages(stream, taken, bounds.first)
 
 
-def missing_messages(stream: str, taken: int, found: int) -> GapError:
-    """Return the error for messages missing between two that are there."""
-    return GapError(f"messages {taken + 1} to {found - 1} of stream {stream} are gone, not taken in: {_REMEDY}")
+def missing_messages(stream: str, taken: int, following: int) -> GapError:
+    """Return the error for messages that are missing between two others."""
+    return GapError(f"messages {taken + 1} to {following - 1} of stream {stream} are gone, not taken in: {_REMEDY}")

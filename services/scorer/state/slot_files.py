@@ -1,4 +1,4 @@
-"""Slots in detail as files: cells, read at a start as far as there is room for them, the others when they are looked at."""
+"""Slots in detail as files of cells. At a start the newest are read, up to a limit; the others are loaded when they are needed."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from services.core.errors import StateError
 from services.indicator.cells import LoadCells, SlotState
 from services.scorer.state.atomic import damaged
 
-__all__ = ["content", "loader", "path_of", "saved"]
+__all__ = ["content", "loader", "path_of", "read_saved"]
 
 
 def path_of(folder: Path, slot: int) -> Path:
-    """Return where a slot's file is."""
+    """Return the path of a slot's file."""
     return folder / f"{slot}.npy"
 
 
@@ -29,7 +29,7 @@ def content(cells: NDArray[np.int64]) -> bytes:
 
 
 def loader(folder: Path, slot: int) -> LoadCells:
-    """Return what reads a slot's file. It raises StateError when that cannot be used."""
+    """Return the function that reads a slot's file. It raises StateError when the file cannot be used."""
     path = path_of(folder, slot)
 
     def load() -> NDArray[np.int64]:
@@ -44,12 +44,12 @@ def loader(folder: Path, slot: int) -> LoadCells:
     return load
 
 
-def saved(folder: Path, *, room: int) -> tuple[list[SlotState], dict[int, LoadCells]]:
-    """Return the slots that have a file: the newest with their cells, up to ``room`` bytes of them, the others to be loaded.
+def read_saved(folder: Path, *, room: int) -> tuple[list[SlotState], dict[int, LoadCells]]:
+    """Return the slots that have a file: the newest with their cells, up to ``room`` bytes, and the loaders of the others.
 
-    Raises StateError when a file cannot be used; one that is left is looked at as far as its length shows.
+    Raises StateError when a file cannot be used. Of a file that is not read, header and length are checked.
     """
-    states, away = [], {}
+    states, loaders = [], {}
     for path in sorted(folder.glob("*.npy"), key=lambda path: int(path.stem), reverse=True):
         room -= path.stat().st_size
         slot = int(path.stem)
@@ -59,8 +59,8 @@ def saved(folder: Path, *, room: int) -> tuple[list[SlotState], dict[int, LoadCe
         else:
             with path.open("rb") as file:
                 _check(file, path)
-            away[slot] = load
-    return states, away
+            loaders[slot] = load
+    return states, loaders
 
 
 def _check(file: BinaryIO, path: Path) -> None:

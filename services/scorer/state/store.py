@@ -1,8 +1,8 @@
-"""The evidence on disk, so that a crash at any moment loses nothing (docs/design.md §6).
+"""The evidence on disk. A crash at any moment loses nothing (docs/design.md §6).
 
-One file per slot kept in detail, one per closed day, one of ids; the manifest comes last. What is newer than the
-manifest is harmless: taking the messages after it in again changes nothing. A slot whose day has a file is kept for its
-detail only. No file says anything of a register: what one makes of the evidence is derived anew at every start.
+There is a file for each slot kept in detail, one for each closed day, and one of ids; the manifest is written last. Files
+newer than the manifest are harmless: taking in the messages after it again changes nothing. A slot whose day has a file is
+kept for its detail only. No file depends on a register: everything that does is derived again at every start.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from services.core.model import Target
 from services.indicator.calendar import Calendar
 from services.indicator.cells import EvidenceChanges
 from services.indicator.evidence import Evidence
-from services.scorer.state import day_files as days
-from services.scorer.state import slot_files as cells
+from services.scorer.state import day_files, slot_files
 from services.scorer.state.atomic import clear_parts, damaged, replace, sync
 from services.scorer.state.manifest import StateManifest
 from services.scorer.state.mapped_arrays import MappedArrays
@@ -28,12 +27,12 @@ from services.scorer.state.mapped_arrays import MappedArrays
 __all__ = ["SLOTS_ROOM", "LoadedState", "StateUpdate", "Store"]
 
 SLOTS_ROOM = 64 << 20
-"""Bytes of slots in detail that are kept at hand; 48 hours of 10⁴ links fit. Older ones are in their files only."""
+"""Bytes of slots in detail kept in memory; 48 hours of 10⁴ links fit. Older slots are in their files only."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedState:
-    """What was on disk; ``slots`` are those in detail. Without a manifest the evidence is empty."""
+    """The state on disk; ``slots`` are those kept in detail. Without a manifest the evidence is empty."""
 
     manifest: StateManifest | None
     evidence: Evidence
@@ -42,7 +41,7 @@ class LoadedState:
 
 @dataclass(frozen=True, slots=True)
 class StateUpdate:
-    """All that one save writes, and the slots and days whose files go afterwards."""
+    """Everything that one save writes, and the slots and days whose files are removed afterwards."""
 
     changes: EvidenceChanges
     manifest: StateManifest
@@ -51,7 +50,7 @@ class StateUpdate:
 
 
 class Store:
-    """The folder of one calendar's evidence; another calendar (slots, days, epoch) has a folder of its own."""
+    """The folder of one calendar's evidence. Each calendar (slots, days, epoch) has its own folder."""
 
     def __init__(self, data: Path, calendar: Calendar) -> None:
         self._calendar = calendar
@@ -61,10 +60,10 @@ class Store:
         self._days = self.folder / "days"
         self._ids = self.folder / "ids.json"
         self._manifest = self.folder / "manifest.json"
-        self._ids_written = (-1, -1)  # none, not even an empty list
+        self._ids_written = (-1, -1)  # not written yet, not even as an empty list
 
     def load(self, known: Sequence[Target] = ()) -> LoadedState:
-        """Read everything back. Targets among those ``known`` are the very same: a million take 110 MB.
+        """Read everything back. Targets among those ``known`` are shared, not created again: a million take 110 MB.
 
         Raises StateError when a file cannot be used.
         """
@@ -78,8 +77,8 @@ class Store:
                 return LoadedState(None, Evidence(self._calendar, keep=keep), ())
             manifest = StateManifest.decode(self._manifest.read_bytes(), str(self._manifest))
             ids = _ids(self._ids, known)
-            slots, away = cells.saved(self._slots, room=SLOTS_ROOM)
-            closed = tuple(days.mapped(self._days))
+            slots, loaders = slot_files.read_saved(self._slots, room=SLOTS_ROOM)
+            closed = tuple(day_files.map_days(self._days))
         except OSError as error:
             raise StateError(
                 f"the scorer's state in {self.folder} cannot be read: {error.strerror}; see --data"
@@ -87,37 +86,37 @@ class Store:
         targets, vantages = ids
         self._ids_written = (len(targets), len(vantages))
         evidence = Evidence.restore(
-            self._calendar, targets=targets, vantages=vantages, slots=slots, days=closed, away=away, keep=keep
+            self._calendar, targets=targets, vantages=vantages, slots=slots, days=closed, away=loaders, keep=keep
         )
-        return LoadedState(manifest, evidence, tuple(sorted([*away, *(state.slot for state in slots)])))
+        return LoadedState(manifest, evidence, tuple(sorted([*loaders, *(state.slot for state in slots)])))
 
-    def save(self, save: StateUpdate) -> None:
+    def save(self, update: StateUpdate) -> None:
         """Write what changed, the manifest last; then remove what is no longer needed.
 
-        Raises StateError; what is on disk then is still whole, and the process must end and start from it.
+        Raises StateError. The state on disk is consistent then, and the process must end and start from it.
         """
         try:
-            self._write(save)
+            self._write(update)
         except OSError as error:
             raise StateError(
                 f"the scorer's state cannot be saved in {self.folder}: {error.strerror}; make room there and start again"
             ) from error
 
     def let_go(self, evidence: Evidence) -> None:
-        """Have the evidence let go of what is in files by now. Raises StateError when a file cannot be read back."""
+        """Release from memory what is in files by now. Raises StateError when a file cannot be read back."""
         evidence.let_go(
-            lambda slot: cells.loader(self._slots, slot),
-            lambda day: days.map_day(days.path_of(self._days, day)),
+            lambda slot: slot_files.loader(self._slots, slot),
+            lambda day: day_files.map_day(day_files.path_of(self._days, day)),
             room=SLOTS_ROOM,
         )
 
     def _clear(self) -> None:
-        """Remove what a run left behind that ended before its first manifest: its ids are nobody's."""
+        """Remove the files of a run that ended before its first manifest: without it their columns have no meaning."""
         for path in (*self._slots.iterdir(), *self._days.iterdir(), self._ids):
             path.unlink(missing_ok=True)
 
-    def _write(self, save: StateUpdate) -> None:
-        changes = save.changes
+    def _write(self, update: StateUpdate) -> None:
+        changes = update.changes
         sizes = (len(changes.targets), len(changes.vantages))
         if sizes != self._ids_written:
             targets = [(target.id, target.endpoint) for target in changes.targets]
@@ -125,23 +124,25 @@ class Store:
             sync(self.folder)
             self._ids_written = sizes
         for state in changes.slots:
-            replace(cells.path_of(self._slots, state.slot), cells.content(state.cells))
+            replace(slot_files.path_of(self._slots, state.slot), slot_files.content(state.cells))
         if changes.slots:
             sync(self._slots)
         for day in changes.days:
-            replace(days.path_of(self._days, day.day), days.archive(day))
+            replace(day_files.path_of(self._days, day.day), day_files.archive(day))
         if changes.days:
             sync(self._days)
-        replace(self._manifest, save.manifest.encode())
+        replace(self._manifest, update.manifest.encode())
         sync(self.folder)
-        for slot in save.dropped_slots:
-            cells.path_of(self._slots, slot).unlink(missing_ok=True)
-        for dropped in save.dropped_days:
-            days.path_of(self._days, dropped).unlink(missing_ok=True)
+        for slot in update.dropped_slots:
+            slot_files.path_of(self._slots, slot).unlink(missing_ok=True)
+        for dropped in update.dropped_days:
+            day_files.path_of(self._days, dropped).unlink(missing_ok=True)
 
 
 def _ids(path: Path, known: Sequence[Target]) -> tuple[list[Target], list[str]]:
-    of_links, of_endpoints = ({one.id: one for one in known if one.endpoint is endpoint} for endpoint in (False, True))
+    of_links, of_endpoints = (
+        {target.id: target for target in known if target.endpoint is endpoint} for endpoint in (False, True)
+    )
     try:
         content = orjson.loads(path.read_bytes())
         targets = [

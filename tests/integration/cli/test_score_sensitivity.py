@@ -43,10 +43,10 @@ def test_lines_hold_bands_and_indices(files: tuple[Path, Path], tmp_path: Path) 
     register, measurements = files
     slot = EPOCH // SLOT * SLOT
     rows = [
-        ExchangeSummary("tax-office", "customs", "c", "s", slot, 1, link="clearance-customs", count=900),
-        ExchangeSummary("tax-office", "customs", "c", "s", slot, 2, link="clearance-customs", count=3),
-        ExchangeSummary("customs", "tax-office", "c", "t", slot, 1, link="permit-tax", count=5),
-        ExchangeSummary("customs", "tax-office", "c", "u", slot, 1, link="permit-tax", count=800, shared=True),
+        ExchangeSummary("tax-office", "customs/tax-clearance/imports", slot, 1, count=900),
+        ExchangeSummary("tax-office", "customs/tax-clearance/imports", slot, 2, count=3),
+        ExchangeSummary("customs", "tax-office/import-permit/tax-status", slot, 1, count=5),
+        ExchangeSummary("customs", "tax-office/import-permit/nothing-declared", slot, 1, count=800),
     ]
     exchanges = tmp_path / "e.ndjson"
     exchanges.write_text("\n".join(map(summary_to_json, rows)), "utf-8")

@@ -12,6 +12,8 @@ import pytest
 
 from services.core.bus.names import EXCHANGES, exchange_subject, shard_of
 from services.core.codec import decode_summaries
+from services.register.attribution import Attributor
+from services.register.directory import load_register
 from tests.support.cases.collector import collector, in_force, put_in_force, stored, totals
 from tests.support.exchange_records import both_sides, record
 from tests.support.registers import write_register
@@ -28,7 +30,8 @@ ROUTES = "client,service,link\nDEV/ORG/1234567-8/TEST,DEV/ORG/1234567-8/TEST/Res
 
 async def test_the_replayed_sample_goes_through_live(nats, collector, data_file, tmp_path):
     """The real sample, replayed and aliased, arrives as 2,615 exchanges in slots of now; SIGTERM ends it with code 0."""
-    await put_in_force(nats, write_register(tmp_path / "register", members_csv=MEMBERS, exchange_csv=ROUTES))
+    register = write_register(tmp_path / "register", members_csv=MEMBERS, exchange_csv=ROUTES)
+    await put_in_force(nats, register)
     began = time.time()
     options = ("--replay", data_file(SAMPLE), "--replay-seconds", 2, "--alias", "customs")
     async with nats.connect("scorer") as bus:
@@ -49,10 +52,11 @@ async def test_the_replayed_sample_goes_through_live(nats, collector, data_file,
             assert process.sample("peyvand_exchange_orphans") == 0
             process.popen.send_signal(signal.SIGTERM)
             assert process.popen.wait(DEADLINE) == 0
-        found = [s for s in await in_force(bus) if s.count]
+        attributor = Attributor(load_register(register))
+        found = [attributor.attribute_summary(s) for s in await in_force(bus) if s.count]
         for message in await stored(bus):
             _, inside = decode_summaries(message.data)
-            assert {exchange_subject("xroad", shard_of(s.consumer)) for s in inside} == {message.subject}
+            assert {exchange_subject("xroad", shard_of(s.client)) for s in inside} == {message.subject}
     assert {(s.consumer, s.provider, s.meta, s.link) for s in found} == {
         ("land-registry", "customs", False, "deed-civil"),
         ("land-registry", "customs", True, ""),
@@ -218,20 +222,18 @@ async def test_bad_lines_are_reported_and_the_rest_goes_on(nats, collector, data
     assert b"CANARY" not in published
 
 
-async def test_a_new_register_is_followed(nats, collector, data_file, tmp_path):
-    """A register that names the member after its records were counted re-publishes them under its agency."""
+async def test_slots_of_another_length_end_the_collector(nats, collector, data_file, tmp_path):
+    """A new register changes nothing while its slots are as long; one with other slots ends the collector with a sentence."""
     await put_in_force(nats, write_register(tmp_path / "register"))
-    async with nats.connect("scorer") as bus:
-        with collector("--replay", data_file(SAMPLE), "--replay-seconds", 1) as process:
-
-            async def attributed_to(consumer):
-                found = await in_force(bus)
-                return totals(found)[0] == 2615 and {s.consumer for s in found if s.count} == {consumer}
-
-            await eventually(lambda: attributed_to("_unmapped"), "the sample of nobody")
-            await put_in_force(nats, write_register(tmp_path / "next", members_csv=MEMBERS))
-            await eventually(lambda: attributed_to("land-registry"), "the sample of its agency")
-            assert process.page("/health")[0] == 200
+    with collector("--replay", data_file(SAMPLE), "--replay-seconds", 1) as process:
+        await eventually(lambda: process.page("/health")[0] == 200, "serving")
+        await put_in_force(nats, write_register(tmp_path / "second", members_csv=MEMBERS))
+        await eventually(lambda: process.sample("peyvand_exchange_records_total") == 5230, "the whole sample")
+        assert process.page("/health")[0] == 200
+        slots = ("slot_seconds: 300", "slot_seconds: 60")
+        await put_in_force(nats, write_register(tmp_path / "third", policy_yaml=slots))
+        assert await asyncio.to_thread(process.popen.wait, DEADLINE) == 1
+        assert "counts in slots of 300 s and the register now says 60 s" in process.log.read_text()
 
 
 @pytest.mark.parametrize(

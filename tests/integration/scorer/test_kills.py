@@ -26,7 +26,7 @@ from services.scorer.index.scoring import Scoring
 from services.scorer.publishing.blocks import consumer_blocks, government_block
 from services.scorer.publishing.columns import IndicatorTable
 from services.scorer.publishing.publisher import IndexPublisher
-from services.scorer.publishing.recent import latest_blocks, recall
+from services.scorer.publishing.recent import recall, recent_blocks
 from services.scorer.state.position import StreamPosition
 from services.scorer.state.store import LoadedState
 from tests.support.block_columns import Block, decode_block
@@ -97,8 +97,8 @@ async def test_what_came_between_two_indexes_is_read_again(nats: Nats, tmp_path:
             await take_all(bus, scoring)
             if row.slot_start <= slot * SLOT:
                 due = scoring.due(slot + 1)
-                latest = latest_blocks(scoring.recent, scoring.burns, scoring.arrays, due.agencies)
-                await publisher.put_latest(due, latest)
+                latest = recent_blocks(scoring.recent, scoring.burns, scoring.arrays, due.agencies)
+                await publisher.put_recent(due, latest)
         recent = RecentMeasurements()
         assert await recall(bus, recent, 3) == 2
     failed = recent.failures(recent.columns_of(scoring.arrays.targets))
@@ -129,9 +129,9 @@ async def uninterrupted(bus: Bus, folder: Path, as_of: int) -> dict[str, Block]:
     scoring = fresh(load_register(folder))
     await take_all(bus, scoring)
     table = IndicatorTable(scoring.judge(as_of // SLOT).snapshot)
-    none = [()] * len(scoring.members)
-    cut = consumer_blocks(table, [*scoring.members.values()], none, none)
-    found = {f"consumer.{agency}": block for agency, block in zip(scoring.members, cut, strict=True)}
+    none = [()] * len(scoring.compiled.members)
+    cut = consumer_blocks(table, [*scoring.compiled.members.values()], none, none)
+    found = {f"consumer.{agency}": block for agency, block in zip(scoring.compiled.members, cut, strict=True)}
     found["government"] = government_block(table, ())
     return {key: decode_block(encode_block(block)) for key, block in found.items()}
 

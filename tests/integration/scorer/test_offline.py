@@ -29,12 +29,12 @@ async def test_dump_takes_a_span_of_slots(nats: Nats, tmp_path: Path) -> None:
     """--from and --to choose slots by their start; exchanges are dumped as they were summarised."""
     await register_on(nats, make_register(tmp_path / "register"))
     slot = int(time.time() // SLOT) - 100
-    summary = ExchangeSummary("tax-office", "customs", "X/G/1/tax", "X/G/2/customs/get", slot * SLOT, 4, count=3, ok=2)
+    summary = ExchangeSummary("tax-office", "customs/tax-clearance/imports", slot * SLOT, 4, count=3, ok=2)
     async with nats.connect("prober") as prober, nats.connect("collector") as collector:
         for at in range(5):
             await put(prober, [measure("deed-tax", slot + at)])
         await prober.publish(measurement_subject("main", 0), b"\xff garbage", message_id="")
-        await collector.publish(exchange_subject("xroad", 0), encode_summaries("xroad", "", [summary]), message_id="")
+        await collector.publish(exchange_subject("xroad", 0), encode_summaries("xroad", [summary]), message_id="")
     bus = ("--nats", nats.url, "--credentials", nats.credentials)
     start, end = (datetime.fromtimestamp((slot + at) * SLOT, UTC).isoformat() for at in (1, 3))
     dumped = peyvand("dump", "measurements", "--from", start, "--to", end, *bus)

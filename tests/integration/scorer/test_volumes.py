@@ -16,7 +16,7 @@ from tests.support.waiting import eventually
 
 
 def summary(slot_start: int, **changes: object) -> ExchangeSummary:
-    base = ExchangeSummary("tax-office", "customs", "X/G/1/tax", "X/G/2/customs/get", slot_start, 1)
+    base = ExchangeSummary("tax-office", "customs/tax-clearance/imports", slot_start, 1)
     return replace(base, **{"count": 10, "ok": 9, "bus_failures": 1, **changes})  # type: ignore[arg-type]
 
 
@@ -37,7 +37,7 @@ async def test_exchange_volumes_are_shown_with_their_consumer(nats: Nats, scorer
     async with nats.connect("collector") as collector, nats.connect("api") as api:
 
         async def send(*rows: ExchangeSummary) -> None:
-            await collector.publish(exchange_subject("xroad", 2), encode_summaries("xroad", "", rows), message_id="")
+            await collector.publish(exchange_subject("xroad", 2), encode_summaries("xroad", rows), message_id="")
 
         def counted(consumer: str, key: str, *counts: int) -> Callable[[], Awaitable[bool]]:
             async def look() -> bool:
@@ -48,9 +48,9 @@ async def test_exchange_volumes_are_shown_with_their_consumer(nats: Nats, scorer
             return look
 
         await send(
-            summary(exchanged, link="clearance-customs"),
-            summary(exchanged, consumer="_unmapped", client="X/G/9", count=3),
-            summary(exchanged, service="X/G/2/listMethods", meta=True),
+            summary(exchanged),
+            summary(exchanged, client="X/G/9", count=3),
+            summary(exchanged, service="customs/any/listMethods", meta=True),
         )
         await eventually(
             counted("tax-office", "consumer.tax-office", 10, 10), "volumes of the pair and its meta services"
@@ -58,7 +58,7 @@ async def test_exchange_volumes_are_shown_with_their_consumer(nats: Nats, scorer
         await eventually(counted("_unmapped", "government", 3), "the volume of nobody")
         scorer.kill()
         revisions = ((3, 12), (2, 99))
-        await send(*(summary(exchanged, link="clearance-customs", revision=at, count=count) for at, count in revisions))
+        await send(*(summary(exchanged, revision=at, count=count) for at, count in revisions))
         scorer.start()
         await eventually(counted("tax-office", "consumer.tax-office", 12, 10), "the highest revision")
         pair = 'peyvand_exchanges{consumer="tax-office",meta="false",provider="customs",result="ok"} 9.0'
@@ -123,8 +123,8 @@ async def test_a_new_register_attributes_what_was_exchanged_before(nats: Nats, s
 
             return look
 
-        row = summary(now_slot() * SLOT, consumer="_unmapped", provider="_unmapped")
-        await collector.publish(exchange_subject("xroad", 2), encode_summaries("xroad", "", [row]), message_id="")
+        row = summary(now_slot() * SLOT, client="X/G/1/tax", service="X/G/2/customs/get")
+        await collector.publish(exchange_subject("xroad", 2), encode_summaries("xroad", [row]), message_id="")
         await eventually(counted("government", "_unmapped"), "the volume of nobody")
         await register_on(nats, make_register(tmp_path / "second", epoch=epoch, members_csv=members))
         await eventually(counted("consumer.tax-office", "tax-office"), "the volume of the agency")

@@ -13,7 +13,6 @@ from services.collector.ledger.ledger import Ledger
 from services.collector.ledger.pairing import pair_sides
 from services.collector.records.batch import RecordBatch, SourcePosition
 from services.collector.records.xroad import Side, read_side
-from services.register.attribution import Attributor
 
 START = 1_700_000_000_000
 SPAN = 3_600_000
@@ -39,7 +38,7 @@ def records(draw):
 
 
 def summaries(batches):
-    with Ledger(None, Attributor(None), now_ms=0, span_ms=SPAN, forget=False) as ledger:
+    with Ledger(None, 300, now_ms=0, span_ms=SPAN, forget=False) as ledger:
         for line, sides in enumerate(batches):
             ledger.take("log", RecordBatch(tuple(sides), (), SourcePosition(0, line)), now_ms=0)
         found = {replace(s, revision=1) for s in ledger.summaries()}
@@ -68,7 +67,7 @@ def test_another_span_counts_as_if_it_had_always_been(raw, spans, data):
     sides = [read_side(record) for record in raw]
     with TemporaryDirectory() as folder:
         for line, span in enumerate((*spans, SPAN)):
-            with Ledger(Path(folder) / "state", Attributor(None), now_ms=0, span_ms=span, forget=False) as ledger:
+            with Ledger(Path(folder) / "state", 300, now_ms=0, span_ms=span, forget=False) as ledger:
                 some = sides if span == SPAN else data.draw(st.lists(st.sampled_from(sides), max_size=14))
                 ledger.take("log", RecordBatch(tuple(some), (), SourcePosition(0, line)), now_ms=0)
                 found = {replace(s, revision=1) for s in ledger.summaries()}

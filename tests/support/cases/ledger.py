@@ -10,12 +10,11 @@ import pytest
 from services.collector.ledger.ledger import Ledger
 from services.collector.records.batch import RecordBatch, SourcePosition
 from services.collector.records.xroad import read_side
-from services.register.attribution import Attributor
 from tests.support.exchange_records import both_sides, record
 
 NOW = 1_700_000_500_000
 HOUR, DAY = 3_600_000, 86_400_000
-NOBODY = Attributor(None)
+SLOT_SECONDS = 300
 
 
 def batch(*records, line=1):
@@ -41,5 +40,5 @@ def both() -> Callable[..., tuple[dict[str, Any], dict[str, Any]]]:
 @pytest.fixture
 def ledger() -> Iterator[Ledger]:
     """An empty ledger in memory."""
-    with Ledger(None, NOBODY, now_ms=NOW) as opened:
+    with Ledger(None, SLOT_SECONDS, now_ms=NOW) as opened:
         yield opened

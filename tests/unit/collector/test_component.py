@@ -13,7 +13,7 @@ from services.core.errors import StateError
 async def test_the_first_failure_stops_all():
     """A task that fails brings about the stop, and its failure is the one that is raised, whatever fails after it."""
     stop = asyncio.Event()
-    crew = _Supervisor(stop)
+    supervisor = _Supervisor(stop)
 
     async def fails(reason):
         raise StateError(reason)
@@ -21,12 +21,12 @@ async def test_the_first_failure_stops_all():
     async def works():
         await stop.wait()
 
-    await crew.work(asyncio.sleep(0))
-    crew.check()
+    await supervisor.run(asyncio.sleep(0))
+    supervisor.check()
     assert not stop.is_set()
-    working = asyncio.create_task(crew.work(works()))
-    await crew.work(fails("first"))
-    await crew.work(fails("second"))
+    working = asyncio.create_task(supervisor.run(works()))
+    await supervisor.run(fails("first"))
+    await supervisor.run(fails("second"))
     await working
     with pytest.raises(StateError, match="first"):
-        crew.check()
+        supervisor.check()

@@ -7,37 +7,39 @@ from services.core.codec import decode_summaries
 from services.core.model.exchange import ExchangeSummary
 
 
-def pending(count, consumers=("a", "b", "c"), width=8):
-    return [
-        PendingSummary(n, ExchangeSummary(consumers[n % len(consumers)], "p", f"{n:0{width}}", "s", 300, 1, count=1))
-        for n in range(count)
-    ]
+def pending(count, width=8):
+    return [PendingSummary(n, ExchangeSummary(f"{n:0{width}}", "s", 300, 1, count=1)) for n in range(count)]
 
 
 def carried(found):
     return [summary for message in found for summary in decode_summaries(message.payload)[1]]
 
 
-def test_each_summary_goes_out_once_in_the_shard_of_its_consumer():
-    """Messages carry every summary exactly once, each under its consumer's shard."""
+def test_each_summary_goes_out_once_in_the_shard_of_its_client():
+    """Messages carry every summary exactly once, each in the shard of its client."""
     some = pending(2000)
-    found = list(messages("xroad", "v", some))
+    found = list(messages("xroad", "", some))
     assert sorted(s.client for s in carried(found)) == [one.summary.client for one in some]
     for message in found:
         _, inside = decode_summaries(message.payload)
-        assert {exchange_subject("xroad", shard_of(s.consumer)) for s in inside} == {message.subject}
+        assert {exchange_subject("xroad", shard_of(s.client)) for s in inside} == {message.subject}
         assert [one.summary for one in message.summaries] == inside
 
 
 def test_no_message_exceeds_what_the_bus_takes():
     """However long the identifiers, a message stays under 1 MiB."""
-    found = list(messages("xroad", "v", pending(1000, consumers=("a",), width=4000)))
+    found = list(messages("xroad", "", pending(1000, width=4000)))
     assert len(carried(found)) == 1000
     assert max(len(message.payload) for message in found) <= 900_000
 
 
 def test_the_id_follows_from_the_content():
     """The same summaries have the same message id, another revision another."""
-    [first], [again] = (list(messages("xroad", "v", pending(1))) for _ in range(2))
-    [newer] = messages("xroad", "v", [PendingSummary(0, ExchangeSummary("a", "p", "00000000", "s", 300, 2, count=1))])
+    [first], [again] = (list(messages("xroad", "", pending(1))) for _ in range(2))
+    [newer] = messages("xroad", "", [PendingSummary(0, ExchangeSummary("00000000", "s", 300, 2, count=1))])
     assert first.id == again.id != newer.id
+
+
+def test_an_alias_goes_with_every_summary():
+    """The agency that stands in for the provider is in each summary that is published."""
+    assert {s.alias for s in carried(messages("xroad", "customs", pending(3)))} == {"customs"}

@@ -15,7 +15,6 @@ from services.core.codec import decode_summaries
 from services.core.errors import BusError
 from services.core.runtime import Runtime
 from services.core.settings import Settings
-from services.register.attribution import Attributor
 
 NOW = 1_700_000_500_000
 
@@ -37,19 +36,14 @@ class Sink:
 
 async def test_only_what_the_bus_acknowledged_counts_as_published(raw, tmp_path):
     """After a failure halfway the acknowledged summaries are not sent again, and all others are."""
-    consumers = [f"agency-{n}" for n in range(6)]
+    clients = [f"IR/GOV/100/{n}" for n in range(6)]
     runtime = Runtime(Settings(), CollectorRegistry(), logs.logger(), asyncio.Event())
     executor, sink = LedgerExecutor(), Sink(fails=2)
 
-    class Named(Attributor):
-        def attribute(self, parties):
-            found = super().attribute(parties)
-            return type(found)(consumer=f"agency-{parties.client[-1]}", provider=found.provider)
-
-    async with executor.ledger(tmp_path / "state.sqlite", Named(None), NOW) as ledger:
+    async with executor.ledger(tmp_path / "state.sqlite", 300, NOW) as ledger:
         sides = (read_side(raw(clientSubsystemCode=str(n), xRequestId=f"x-{n}")) for n in range(6))
         await executor.run(ledger.take, "log", RecordBatch(tuple(sides), (), SourcePosition(1, 1)), now_ms=NOW)
-        collector = _Collector(runtime, cast(Any, sink), executor, ledger, "v")
+        collector = _Collector(runtime, cast(Any, sink), executor, ledger)
         with pytest.raises(BusError):
             await collector.flush()
         sent = sum(len(summaries) for _, summaries in sink.kept)
@@ -59,4 +53,4 @@ async def test_only_what_the_bus_acknowledged_counts_as_published(raw, tmp_path)
         sink.fails = 100
         await collector.flush()
         assert (await executor.run(ledger.totals)).unpublished == 0
-    assert sorted(s.consumer for _, summaries in sink.kept for s in summaries) == consumers
+    assert sorted(s.client for _, summaries in sink.kept for s in summaries) == clients

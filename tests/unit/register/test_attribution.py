@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.core.model.exchange import Parties
+from services.core.model.exchange import ExchangeSummary, Parties
 from services.core.model.register import ExchangeRoute, Member
 from services.register.attribution import Attribution, Attributor
 from services.register.directory.load import load_register
@@ -24,10 +24,8 @@ def members(*pairs):
 
 
 def test_without_a_register_nothing_maps():
-    """Without a register every party is unmapped and slots are five minutes long."""
-    mapping = Attributor(None)
-    assert mapping.attribute(PARTIES) == Attribution("_unmapped", "_unmapped")
-    assert mapping.slot_seconds == 300
+    """Without a register every party is unmapped."""
+    assert Attributor(None).attribute(PARTIES) == Attribution("_unmapped", "_unmapped")
 
 
 @pytest.mark.parametrize(
@@ -47,16 +45,18 @@ def test_a_subsystem_comes_before_its_member(register, entries, agencies):
 
 def test_a_member_without_a_subsystem_maps_by_its_member(register):
     """A meta service, addressed to a member, belongs to the member's agency."""
-    mapping = Attributor(replace(register, members=members(("IR/GOV/200", "customs"))))
-    assert mapping.attribute(Parties(CLIENT, "IR/GOV/200", "IR/GOV/200/listMethods", meta=True)).provider == "customs"
+    attributor = Attributor(replace(register, members=members(("IR/GOV/200", "customs"))))
+    assert (
+        attributor.attribute(Parties(CLIENT, "IR/GOV/200", "IR/GOV/200/listMethods", meta=True)).provider == "customs"
+    )
 
 
 def test_one_route_names_the_link_and_its_agencies(register):
     """Where members.csv is silent, the only link of a pair says whose it is."""
-    mapping = Attributor(replace(register, routes=(ExchangeRoute(CLIENT, SERVICE, "deed-civil"),)))
-    assert mapping.attribute(PARTIES) == Attribution("land-registry", "civil-registry", "deed-civil", shared=False)
+    attributor = Attributor(replace(register, routes=(ExchangeRoute(CLIENT, SERVICE, "deed-civil"),)))
+    assert attributor.attribute(PARTIES) == Attribution("land-registry", "civil-registry", "deed-civil", shared=False)
     other = Parties(CLIENT, "IR/GOV/200/registry", "IR/GOV/200/registry/firm", meta=False)
-    assert mapping.attribute(other) == Attribution()
+    assert attributor.attribute(other) == Attribution()
 
 
 def test_several_links_of_one_pair_share_it(register):
@@ -67,25 +67,27 @@ def test_several_links_of_one_pair_share_it(register):
     )
 
 
-def test_an_alias_stands_in_for_every_provider(register):
+def test_an_alias_stands_in_for_the_provider(register):
     """With an alias, a member calling itself becomes two agencies."""
-    mapping = Attributor(
-        replace(register, members=members(("IR/GOV/100", "tax-office"), ("IR/GOV/200", "tax-office"))), "customs"
+    attributor = Attributor(
+        replace(register, members=members(("IR/GOV/100", "tax-office"), ("IR/GOV/200", "tax-office")))
     )
-    assert mapping.attribute(PARTIES) == Attribution("tax-office", "customs")
+    assert attributor.attribute(PARTIES, "customs") == Attribution("tax-office", "customs")
 
 
-def test_with_clients_only_their_links_are_known(register):
-    """Of the clients named, every mapping is what it is without naming them; of others, only the register's members are."""
-    routed = replace(
-        register,
-        routes=(ExchangeRoute(CLIENT, SERVICE, "deed-civil"),),
-        members=members(("IR/GOV/300", "tax-office")),
-    )
-    whole, some = Attributor(routed), Attributor(routed, clients={CLIENT, "customs"})
+def test_a_summary_is_attributed_by_its_parties(register):
+    """A summary gets the agencies and the link of its client and service, and its alias in place of the provider."""
+    attributor = Attributor(replace(register, routes=(ExchangeRoute(CLIENT, SERVICE, "deed-civil"),)))
+    summary = ExchangeSummary(CLIENT, SERVICE, 300, 1, count=5)
+    found = attributor.attribute_summary(summary)
+    assert found == replace(summary, consumer="land-registry", provider="civil-registry", link="deed-civil")
+    assert attributor.attribute_summary(replace(summary, alias="customs")).provider == "customs"
+
+
+def test_parties_of_another_bus_are_agencies(register):
+    """On a bus that uses the register's ids, service, provider and data item name the link."""
+    attributor = Attributor(register)
     own = Parties.of("customs", "tax-office/import-permit/tax-status", meta=False)
-    other = Parties.of("civil-registry", "tax-office/birth-certificate/dependants", meta=False)
-    assert some.attribute(PARTIES) == whole.attribute(PARTIES)
-    assert some.attribute(own) == whole.attribute(own) == Attribution("customs", "tax-office", "permit-tax")
-    assert whole.attribute(other).link == "birth-tax"
-    assert some.attribute(other) == Attribution("civil-registry", "tax-office")
+    assert attributor.attribute(own) == Attribution("customs", "tax-office", "permit-tax")
+    other = Parties.of("customs", "tax-office/import-permit/another", meta=False)
+    assert attributor.attribute(other) == Attribution("customs", "tax-office")

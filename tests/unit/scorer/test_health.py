@@ -9,31 +9,31 @@ from services.scorer.health import ReadinessReporter
 def test_a_start_says_what_it_is_at_until_there_is_an_index() -> None:
     """Reading alone is not serving; the first index ends the start, and nothing that begins later takes it back."""
     health = Health()
-    serving = ReadinessReporter(health)
-    serving.begins("reading the evidence")
+    readiness = ReadinessReporter(health)
+    readiness.begin_phase("reading the evidence")
     assert str(health) == "NOT_SERVING: reading the evidence"
-    serving.reads(True)
+    readiness.set_reading(ok=True)
     assert str(health) == "NOT_SERVING: reading the evidence"
-    serving.begins("computing the index")
+    readiness.begin_phase("computing the index")
     assert str(health) == "NOT_SERVING: computing the index"
-    serving.publishes(True)
+    readiness.set_publishing(ok=True)
     assert str(health) == "SERVING"
-    serving.begins("computing the index")
+    readiness.begin_phase("computing the index")
     assert str(health) == "SERVING"
 
 
 def test_what_fails_is_said_before_what_has_begun() -> None:
     """A bus that does not answer is the reason, during a start as well as later, and the only one while there are two."""
     health = Health()
-    serving = ReadinessReporter(health)
-    serving.begins("reading the evidence")
-    serving.reads(False)
+    readiness = ReadinessReporter(health)
+    readiness.begin_phase("reading the evidence")
+    readiness.set_reading(ok=False)
     assert str(health) == "NOT_SERVING: the bus cannot be read"
-    serving.publishes(False)
+    readiness.set_publishing(ok=False)
     assert str(health) == "NOT_SERVING: the bus cannot be read"
-    serving.reads(True)
+    readiness.set_reading(ok=True)
     assert str(health) == "NOT_SERVING: the index cannot be published"
-    serving.publishes(True)
+    readiness.set_publishing(ok=True)
     assert str(health) == "SERVING"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.scorer.malloc import give_back
+from services.scorer.malloc import trim_memory
 
 MIB = 1 << 20
 
@@ -28,6 +28,6 @@ def test_what_lies_free_between_things_in_use_is_given_back() -> None:
     blocks = [bytes([at]) * MIB for at in range(100)]
     del blocks[:-1]
     before = private()
-    give_back()
+    trim_memory()
     assert before - private() > 90 * MIB
     assert blocks == [bytes([99]) * MIB]

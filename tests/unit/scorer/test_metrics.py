@@ -159,8 +159,8 @@ def test_series_of_what_is_removed_go(register: Register, registry: CollectorReg
     def show(judgement: IndexResult, scoring: Scoring, slot: int) -> dict[str, float]:
         gauges.index(judgement)
         slots = range(EPOCH // SLOT + slot, EPOCH // SLOT + slot + 1)
-        detail = scoring.evidence.detail(judgement.arrays, slots, judgement.arrays.targets)
-        gauges.links(judgement.register, judgement.arrays, scoring.network, detail)
+        detail = scoring.evidence.detail(judgement.compiled.arrays, slots, judgement.compiled.arrays.targets)
+        gauges.links(judgement.compiled, detail)
         return samples(registry)
 
     stage = 'peyvand_link_stage{consumer="civil-registry",link="birth-tax",over_bus="false",provider="tax-office"}'
@@ -200,9 +200,9 @@ def test_beyond_the_limit_links_that_burn_have_series(
     def shown(slots: int) -> set[str]:
         judgement = scoring.judge(first + slots)
         last = range(first + slots - 1, first + slots)
-        gauges.burns(judgement.arrays, scoring.burns)
-        detail = scoring.evidence.detail(judgement.arrays, last, judgement.arrays.targets)
-        gauges.links(judgement.register, judgement.arrays, scoring.network, detail)
+        gauges.burns(judgement.compiled.arrays, scoring.burns)
+        detail = scoring.evidence.detail(judgement.compiled.arrays, last, judgement.compiled.arrays.targets)
+        gauges.links(judgement.compiled, detail)
         return {series for series in samples(registry) if series.startswith("peyvand_link_stage")}
 
     assert shown(2) == set()
@@ -226,7 +226,7 @@ def test_links_are_counted_by_verdict(
     gauges = ScorerMetrics(registry)
 
     def show(detail: SlotDetail | None) -> dict[tuple[str, str, str], float]:
-        gauges.links(changed, judgement.arrays, scoring.network, detail)
+        gauges.links(replace(judgement.compiled, register=changed), detail)
         series = (
             (re.match(r'peyvand_links_now\{id="(.+)",kind="(.+)",verdict="(.+)"\}', one), value)
             for one, value in samples(registry).items()
@@ -235,7 +235,7 @@ def test_links_are_counted_by_verdict(
 
     assert show(None) == {}
     slot = range(EPOCH // SLOT, EPOCH // SLOT + 1)
-    detail = scoring.evidence.detail(judgement.arrays, slot, judgement.arrays.targets)
+    detail = scoring.evidence.detail(judgement.compiled.arrays, slot, judgement.compiled.arrays.targets)
     found = show(detail)
     government = {verdict: value for (kind, _, verdict), value in found.items() if kind == "government"}
     nothing = dict.fromkeys(("not_connected", "not_answered", "invalid", "stale"), 0.0)
@@ -287,8 +287,8 @@ def test_the_data_bus_has_a_stage_while_it_is_known(register: Register, registry
         reasons = {"birth-tax": Reason.OK, "permit-tax": Reason.OK}
         scoring, judgement = judged(routed, reasons, bus=reason)
         slot = range(EPOCH // SLOT, EPOCH // SLOT + 1)
-        detail = scoring.evidence.detail(judgement.arrays, slot, judgement.arrays.targets)
-        gauges.links(judgement.register, judgement.arrays, scoring.network, detail)
+        detail = scoring.evidence.detail(judgement.compiled.arrays, slot, judgement.compiled.arrays.targets)
+        gauges.links(judgement.compiled, detail)
         found = samples(registry)
         assert found.get('peyvand_data_bus_stage{endpoint="bus"}') == stage
         labels = 'consumer="{}",link="{}",over_bus="{}",provider="tax-office"'
@@ -364,8 +364,8 @@ def test_links_that_are_not_ok_say_why(register: Register, registry: CollectorRe
     scoring, judgement = judged(register, {late: Reason.LATE, **dict.fromkeys(fine, Reason.OK)})
     gauges = ScorerMetrics(registry)
     slot = range(EPOCH // SLOT, EPOCH // SLOT + 1)
-    detail = scoring.evidence.detail(judgement.arrays, slot, judgement.arrays.targets)
-    gauges.links(register, judgement.arrays, scoring.network, detail)
+    detail = scoring.evidence.detail(judgement.compiled.arrays, slot, judgement.compiled.arrays.targets)
+    gauges.links(replace(judgement.compiled, register=register), detail)
     found = {series for series in samples(registry) if series.startswith("peyvand_link_reason")}
 
     def series(name: str, reason: str) -> str:

@@ -125,7 +125,7 @@ async def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     calendar = Calendar.of(register.policy)
     clock = Clock(START + SLOT + register.settle_seconds)
     sink = Sink(clock)
-    monkeypatch.setattr(refreshing, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(refreshing, "POLL_SECONDS", 0)
     monkeypatch.setattr(refreshing, "AHEAD_SECONDS", 0)
     monkeypatch.setattr(refreshing, "time", SimpleNamespace(monotonic=lambda: clock.now))
     scoring = Scoring(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.register.directory.load import load_register
-from services.scorer.session import _adopted
+from services.scorer.session import _compiled
 from tests.support.registers import write_register
 
 
@@ -26,7 +26,7 @@ async def test_full_collections_do_not_look_at_the_register(tmp_path: Path, thaw
     register = load_register(write_register(tmp_path / "register"))
     own = {id(register.links), id(register.agencies)}
     assert own <= {id(one) for one in gc.get_objects()}, "until then it does look"
-    adopted = await _adopted(register)
+    adopted = await _compiled(register)
     assert gc.get_freeze_count() > 0
     gc.collect()
     own |= {id(adopted), id(adopted.arrays), id(adopted.network), id(adopted.members)}

@@ -14,13 +14,13 @@ def test_the_files_written_last_are_held(tmp_path):
         os.utime(tmp_path / f"{number}.log", (number, number))
     held = OpenFiles(tmp_path / "*.log", most=3)
     assert [path.name for path, _ in held.look()] == [f"{number}.log" for number in range(6)]
-    held.let_go(())
+    held.release(())
     for number in range(6):
         (tmp_path / f"{number}.log").rename(tmp_path / f"{number}.old")
     assert [path.name for path, _ in held.look()] == ["3.log", "4.log", "5.log"]
     (tmp_path / "6.log").write_text("x")
     assert [path.name for path, _ in held.look()] == ["6.log", "3.log", "4.log", "5.log"]
-    held.let_go(())
+    held.release(())
     assert [path.name for path, _ in held.look()] == ["6.log", "4.log", "5.log"]
     held.close()
     assert [path.name for path, _ in held.look()] == ["6.log"]
@@ -44,7 +44,7 @@ def test_a_file_that_is_gone_is_read_by_what_is_held(tmp_path):
     (tmp_path / "c").unlink()
     [*_, sight] = held.look().values()
     assert sight.removed
-    held.let_go([(path, file)])
+    held.release([(path, file)])
     assert next(iter(held.look()))[0] == log
     assert len(held.look()) == 1
     held.close()

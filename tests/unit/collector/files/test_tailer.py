@@ -17,7 +17,6 @@ from services.collector.files.tailer import FileTailer
 from services.collector.intake import Intake
 from services.collector.ledger.executor import LedgerExecutor
 from services.collector.metrics import CollectorMetrics
-from services.register.attribution import Attributor
 
 NOW = 1_700_000_500_000
 
@@ -80,7 +79,7 @@ def following(tmp_path):
     async def follow(path="logs/*.log"):
         executor, registry = LedgerExecutor(), CollectorRegistry()
         with structlog.testing.capture_logs() as lines:
-            async with executor.ledger(tmp_path / "state.sqlite", Attributor(None), NOW) as ledger:
+            async with executor.ledger(tmp_path / "state.sqlite", 300, NOW) as ledger:
                 metrics, log = CollectorMetrics(registry), structlog.get_logger()
                 followed = Followed(ledger, executor, registry, lines)
                 intake = Intake(executor, ledger, metrics, log, lambda: followed.now)

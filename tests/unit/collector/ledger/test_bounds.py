@@ -14,7 +14,7 @@ from services.collector.records.batch import RecordBatch, SourcePosition
 from services.collector.records.formats import read
 from services.collector.records.xroad import read_side
 from services.core import codec
-from tests.support.cases.ledger import DAY, NOBODY, NOW, batch
+from tests.support.cases.ledger import NOW, SLOT_SECONDS, batch
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
@@ -27,7 +27,7 @@ def test_one_request_id_has_few_sides(raw, size):
         for number in range(100)
     ]
     content = ("\n".join(["", *lines[:70], "", *lines[69:], lines[0]]) + "\n").encode()
-    with Ledger(None, NOBODY, now_ms=NOW) as ledger:
+    with Ledger(None, SLOT_SECONDS, now_ms=NOW) as ledger:
         taken = [ledger.take("log", some, now_ms=NOW) for some in read(io.BytesIO(content), size=size)]
         total = sum(taken, BatchResult())
         assert (total.read, total.duplicates, total.rejected, total.paired) == (102, 1, 37, 32)
@@ -42,23 +42,9 @@ def test_one_request_id_has_few_sides(raw, size):
         assert ledger._facts["revision"] == before
 
 
-def test_an_id_that_has_too_many_sides_already_keeps_them(ledger, raw):
-    """A state of before there was a limit is counted as it is; what comes to such an id is rejected."""
-    sides = tuple(read_side(raw(messageId=f"m-{number}")) for number in range(70))
-    counting = ledger._counting()
-    with pytest.MonkeyPatch.context() as patch, ledger._transaction():
-        patch.setattr("services.collector.ledger.counting.MOST_SIDES", 70)
-        counting.take({sides[0].request: list(sides)}, DAY, 0)
-        ledger._change(counting, NOW)
-    more = batch(raw(messageId="m-1"), raw(messageId="m-70"), raw(messageId="m-70"))
-    taken = ledger.take("log", more, now_ms=NOW)
-    assert (taken.duplicates, taken.rejected) == (1, 2)
-    assert ledger.totals().exchanges == 70
-
-
 def told(ledger):
     """What the bus is told next, as it reads it, by slot."""
-    [message] = messages("bus", "register", ledger.unpublished(10))
+    [message] = messages("bus", "", ledger.unpublished(10))
     return {one.slot_start: one for one in codec.decode_summaries(message.payload)[1]}
 
 
@@ -82,18 +68,3 @@ def test_sums_stop_before_they_are_too_large_for_the_state(ledger, both, batches
     found = told(ledger)
     assert (found[late].count, found[late].request_bytes, found[late].response_bytes) == (0, 0, 0)
     assert (found[early].count, found[early].request_bytes, found[early].response_bytes) == (1200, 1 << 61, 1200 * 900)
-
-
-def test_a_state_whose_sums_are_too_large_goes_on(tmp_path, raw):
-    """What older versions summed up beyond 64 bits, and SQLite then kept as floating point, is told as the bound, and more can
-    be added.
-    """
-    path = tmp_path / "state.sqlite"
-    with Ledger(path, NOBODY, now_ms=NOW) as ledger:
-        ledger.take("log", batch(raw()), now_ms=NOW)
-        ledger._database.execute("UPDATE cell SET request_bytes = 9.3e18, response_bytes = 9223372036854775807")
-    with Ledger(path, NOBODY, now_ms=NOW) as ledger:
-        for count in (1, 2):
-            [found] = told(ledger).values()
-            assert (found.count, found.request_bytes, found.response_bytes) == (count, 1 << 61, 1 << 61)
-            ledger.take("log", batch(raw(xRequestId="x-2")), now_ms=NOW)

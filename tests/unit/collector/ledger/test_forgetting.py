@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 import pytest
 
 from services.collector.ledger import sides
 from services.collector.ledger.ledger import BatchResult, Ledger
 from services.collector.ledger.summary_rows import LedgerTotals
 from services.collector.records.xroad import read_side
-from tests.support.cases.ledger import DAY, HOUR, NOBODY, NOW, batch, counts
+from tests.support.cases.ledger import DAY, HOUR, NOW, SLOT_SECONDS, batch, counts
 
 
 def test_old_records_are_forgotten_and_refused(raw):
     """What is older than the pairing span is dropped from the state, and refused when it comes again."""
-    with Ledger(None, NOBODY, now_ms=NOW, span_ms=DAY) as ledger:
+    with Ledger(None, SLOT_SECONDS, now_ms=NOW, span_ms=DAY) as ledger:
 
         def at(moment, **more):
             return raw(requestInTs=moment, responseOutTs=moment + 9, xRequestId=f"x-{moment}", **more)
@@ -34,7 +32,7 @@ def pairs(ledger):
     """The services of all pairs, as the table has them; what is in memory is the same."""
     rows = ledger._database.execute("SELECT id, service FROM pair").fetchall()
     assert {number: parties.service for number, parties in ledger._pairs._parties.items()} == dict(rows)
-    assert sorted(ledger._pairs._numbers.values()) == sorted(ledger._pairs._attributions) == sorted(dict(rows))
+    assert sorted(ledger._pairs._numbers.values()) == sorted(dict(rows))
     return {service.rpartition("/")[2]: number for number, service in rows}
 
 
@@ -47,7 +45,7 @@ def test_pairs_that_nothing_names_are_forgotten(tmp_path, raw, hours, restarts):
     path, start = tmp_path / "state.sqlite", NOW - 90 * DAY
 
     def opened():
-        return Ledger(path, NOBODY, now_ms=NOW, span_ms=2 * DAY)
+        return Ledger(path, SLOT_SECONDS, now_ms=NOW, span_ms=2 * DAY)
 
     def take(ledger, hour, code, **more):
         ledger.take("log", batch(raw(start + hour * HOUR, serviceCode=code, **more)), now_ms=NOW)
@@ -69,7 +67,9 @@ def test_pairs_that_nothing_names_are_forgotten(tmp_path, raw, hours, restarts):
             assert {"always", "180"} <= set(pairs(ledger))
             assert {"once", "twice"}.isdisjoint(pairs(ledger))
         if hour == late:
-            [known] = sides.known(ledger._database, [read_side(raw(xRequestId="y")).request], ledger._pairs, 0).values()
+            [known] = sides.read_sides(
+                ledger._database, [read_side(raw(xRequestId="y")).request], ledger._pairs, 0
+            ).values()
             assert [side.parties.service.rpartition("/")[2] for side in known] == ["always", "other"]
         if restarts and hour % 5 == 0:
             ledger.close()
@@ -82,7 +82,7 @@ def test_pairs_that_nothing_names_are_forgotten(tmp_path, raw, hours, restarts):
 
 def test_a_clock_in_the_future_makes_nothing_old(raw):
     """Forgetting counts from now where records claim to be later, and one wrong clock in a batch is outvoted."""
-    with Ledger(None, NOBODY, now_ms=NOW, span_ms=DAY) as ledger:
+    with Ledger(None, SLOT_SECONDS, now_ms=NOW, span_ms=DAY) as ledger:
 
         def at(moment):
             return raw(moment, xRequestId=f"x-{moment}")
@@ -94,7 +94,7 @@ def test_a_clock_in_the_future_makes_nothing_old(raw):
 
 def test_unpublished_summaries_are_never_forgotten(raw):
     """However long the bus is away, what it has not acknowledged stays."""
-    with Ledger(None, NOBODY, now_ms=NOW, span_ms=DAY) as ledger:
+    with Ledger(None, SLOT_SECONDS, now_ms=NOW, span_ms=DAY) as ledger:
         for days in (30, 20, 10):
             moment = NOW - days * DAY
             ledger.take("log", batch(raw(requestInTs=moment, responseOutTs=moment, xRequestId=f"x-{days}")), now_ms=NOW)
@@ -102,20 +102,15 @@ def test_unpublished_summaries_are_never_forgotten(raw):
 
 
 def test_another_span_pairs_anew_what_is_not_forgotten(tmp_path, both):
-    """A shorter span parts what is now too far apart, a longer one joins it again, and what changed is published; a state of
-    before spans were kept counts by the default one.
-    """
+    """A shorter span parts what is now too far apart, a longer one joins it again, and what changed is published."""
     path = tmp_path / "state.sqlite"
     (near, _), (_, far) = both(NOW - 2 * DAY), both(NOW)
-    with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+    with Ledger(path, SLOT_SECONDS, now_ms=NOW) as ledger:
         ledger.take("log", batch(near, far), now_ms=NOW)
         [sent] = ledger.unpublished(10)
         ledger.acknowledge([sent])
-    with sqlite3.connect(path) as database:
-        database.execute("DELETE FROM fact WHERE name = 'span_ms'")
-    database.close()
     for span, expected in ((DAY, (2, 2)), (DAY, (2, 2)), (3 * DAY, (1, 0)), (10 * DAY, (1, 0))):
-        with Ledger(path, NOBODY, now_ms=NOW, span_ms=span) as ledger:
+        with Ledger(path, SLOT_SECONDS, now_ms=NOW, span_ms=span) as ledger:
             assert (ledger.totals().exchanges, ledger.totals().orphans) == expected
             assert (len(list(ledger.summaries())), len(ledger.unpublished(10))) == (expected[0], 2)
 
@@ -126,13 +121,13 @@ def test_a_longer_span_leaves_alone_what_was_forgotten(tmp_path, both, raw):
     """
     path, start = tmp_path / "state.sqlite", NOW - 30 * DAY
     (early, _), (_, late) = both(start), both(start + 3 * DAY)
-    with Ledger(path, NOBODY, now_ms=NOW, span_ms=2 * DAY) as ledger:
+    with Ledger(path, SLOT_SECONDS, now_ms=NOW, span_ms=2 * DAY) as ledger:
         ledger.take("log", batch(early, late), now_ms=NOW)
         ledger.acknowledge(ledger.unpublished(10))
         ledger.take("log", batch(raw(start + 5 * DAY, xRequestId="x-2")), now_ms=NOW)
         ledger.acknowledge(ledger.unpublished(10))
         before = counts(ledger)
-    with Ledger(path, NOBODY, now_ms=NOW, span_ms=9 * DAY) as ledger:
+    with Ledger(path, SLOT_SECONDS, now_ms=NOW, span_ms=9 * DAY) as ledger:
         assert counts(ledger) == before
         again, _ = both(start + 4 * DAY)
         ledger.take("log", batch(again), now_ms=NOW)

@@ -16,13 +16,9 @@ from services.collector.records.batch import SourcePosition
 from services.collector.records.formats import read
 from services.collector.records.timeline import ReplayTimeline
 from services.core.errors import StateError
-from services.core.model.register import Member
-from services.register.attribution import Attributor
-from services.register.directory.load import load_register
 from tests.bench.loads.exchange_records import lines
-from tests.support.cases.ledger import DAY, HOUR, NOBODY, NOW, batch, counts
+from tests.support.cases.ledger import DAY, HOUR, NOW, SLOT_SECONDS, batch, counts
 from tests.support.exchange_records import PERSONAL
-from tests.support.registers import write_register
 
 
 def test_the_real_sample_is_counted_once(ledger, data_file):
@@ -81,13 +77,13 @@ def test_an_older_copy_put_back_outranks_what_was_published_since(tmp_path, raw)
         ledger.acknowledge(sent)
         return sent
 
-    with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+    with Ledger(path, SLOT_SECONDS, now_ms=NOW) as ledger:
         take(ledger, NOW, 1)
     shutil.copy(path, copy)
-    with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+    with Ledger(path, SLOT_SECONDS, now_ms=NOW) as ledger:
         [lost] = take(ledger, NOW + 1, *range(2, 9))
     later = NOW + HOUR
-    with Ledger(copy, NOBODY, now_ms=later) as ledger:
+    with Ledger(copy, SLOT_SECONDS, now_ms=later) as ledger:
         [again] = take(ledger, later, 2, 3)
         [last] = take(ledger, later, *range(4, 10))
     assert (lost.summary.count, last.summary.count) == (8, 9)
@@ -100,20 +96,20 @@ def test_a_late_side_opens_no_slot_from_before_the_first_question(tmp_path, raw)
     """
     path, begun = tmp_path / "state.sqlite", 1_699_999_800_000
     late, within, whole = raw(begun - 1), raw(begun + 299_999, xRequestId="x-2"), raw(begun + 300_000, xRequestId="x-3")
-    with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+    with Ledger(path, SLOT_SECONDS, now_ms=NOW) as ledger:
         assert ledger.take("ss", batch(late, within, whole), now_ms=NOW, asked_from_ms=begun + 1).expired == 2
         assert ledger.take("other", batch(within), now_ms=NOW, asked_from_ms=begun) == BatchResult(read=1)
-    with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+    with Ledger(path, SLOT_SECONDS, now_ms=NOW) as ledger:
         again = batch(raw(begun - 5, xRequestId="x-4"), line=2)
         assert ledger.take("ss", again, now_ms=NOW, asked_from_ms=begun + HOUR) == BatchResult(read=1, expired=1)
         assert [s.slot_start for s in ledger.summaries()] == [begun // 1000, begun // 1000 + 300]
 
 
-def test_a_source_begun_before_that_was_kept_goes_on_as_it_was(ledger, raw):
-    """Where only the position of a source is known, and of a file, what came late counts as before."""
-    for number, asked in enumerate((None, NOW, NOW)):
-        some = batch(raw(NOW - DAY, xRequestId=f"x-{number}"))
-        assert ledger.take("ss", some, now_ms=NOW, asked_from_ms=asked) == BatchResult(read=1)
+def test_a_source_without_a_first_request_counts_whatever_comes(ledger, raw):
+    """Records of a file count however late they come."""
+    for number in range(3):
+        late = batch(raw(NOW - DAY, xRequestId=f"x-{number}"))
+        assert ledger.take("log", late, now_ms=NOW) == BatchResult(read=1)
 
 
 def test_a_repetition_is_no_change(ledger, raw):
@@ -128,10 +124,10 @@ def test_state_survives_and_reading_goes_on(tmp_path, both):
     """After a restart positions, orphans and unpublished summaries are there, and the other side still pairs."""
     path = tmp_path / "state.sqlite"
     ours, theirs = both()
-    with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+    with Ledger(path, SLOT_SECONDS, now_ms=NOW) as ledger:
         assert ledger.position("log") is None
         ledger.take("log", batch(ours, line=4), now_ms=NOW)
-    with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+    with Ledger(path, SLOT_SECONDS, now_ms=NOW) as ledger:
         assert ledger.position("log") == SourcePosition(40, 4)
         assert ledger.totals().unpublished == 1
         ledger.take("log", batch(theirs, line=5), now_ms=NOW)
@@ -140,7 +136,7 @@ def test_state_survives_and_reading_goes_on(tmp_path, both):
 
 def test_a_batch_that_fails_leaves_nothing_behind(tmp_path, raw):
     """A transaction that cannot be finished changes neither counts nor position, and the next one works."""
-    with Ledger(tmp_path / "state.sqlite", NOBODY, now_ms=NOW) as ledger:
+    with Ledger(tmp_path / "state.sqlite", SLOT_SECONDS, now_ms=NOW) as ledger:
         ledger.take("log", batch(raw()), now_ms=NOW)
         broken = batch(raw(xRequestId="x-2", serviceCode="firm"), line=9)
         with pytest.raises(StateError, match="cannot be written"):
@@ -151,61 +147,26 @@ def test_a_batch_that_fails_leaves_nothing_behind(tmp_path, raw):
         assert [s.count for s in ledger.summaries()] == [1, 1]
 
 
-def test_a_state_of_the_version_before_is_taken_over(tmp_path, raw):
-    """A state without the table of idle pairs is given it, and goes on."""
-    path = tmp_path / "state.sqlite"
-    with Ledger(path, NOBODY, now_ms=NOW) as ledger:
-        ledger.take("log", batch(raw()), now_ms=NOW)
-        ledger._database.execute("DROP TABLE idle")
-        ledger._database.execute("PRAGMA user_version = 3")
-    for count in (1, 2):
-        with Ledger(path, NOBODY, now_ms=NOW) as ledger:
-            assert [one.count for one in ledger.summaries()] == [count]
-            ledger.take("log", batch(raw(xRequestId=f"x-{count}0")), now_ms=NOW)
-
-
 def test_totals_are_those_of_all_summaries(tmp_path, raw, both):
-    """The totals kept are the sums over summaries, also in a state that was written before they were kept."""
+    """The totals kept are the sums over summaries, after a restart as well."""
     path = tmp_path / "state.sqlite"
-    with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+    with Ledger(path, SLOT_SECONDS, now_ms=NOW) as ledger:
         ledger.take("log", batch(*both(), both(xRequestId="x-2")[1], raw(xRequestId="x-3")), now_ms=NOW)
         ledger.take("log", batch(both(xRequestId="x-2")[0]), now_ms=NOW)
         ledger.acknowledge(ledger.unpublished(10))
         expected = LedgerTotals(exchanges=3, orphans=1, unpublished=0)
         assert ledger.totals() == expected
-        ledger._database.execute("DELETE FROM fact WHERE name IN ('exchanges', 'orphans')")
-    with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+    with Ledger(path, SLOT_SECONDS, now_ms=NOW) as ledger:
         assert ledger.totals() == expected
         found = list(ledger.summaries())
         assert (sum(s.count for s in found), sum(s.orphans for s in found)) == (3, 1)
-
-
-def test_a_new_register_publishes_what_it_attributes_anew(tmp_path, raw):
-    """A register that says who the parties are re-publishes their summaries, and only theirs."""
-    register = load_register(write_register(tmp_path / "register"))
-    path = tmp_path / "state.sqlite"
-    with Ledger(path, Attributor(register), now_ms=NOW) as ledger:
-        ledger.take("log", batch(raw(), raw(serviceMemberCode="300", xRequestId="x-2")), now_ms=NOW)
-        sent = ledger.unpublished(10)
-        ledger.acknowledge(sent)
-        ledger.remap(Attributor(register), now_ms=NOW)
-        assert ledger.unpublished(10) == []
-    known = replace(register, members=(Member("IR/GOV/300", "customs"),))
-    with Ledger(path, Attributor(known), now_ms=NOW) as ledger:
-        [changed] = ledger.unpublished(10)
-        assert (changed.summary.consumer, changed.summary.provider, changed.summary.count) == (
-            "_unmapped",
-            "customs",
-            1,
-        )
-        assert changed.summary.revision > max(one.summary.revision for one in sent)
 
 
 def test_a_timeline_places_exchanges_and_keeps_their_durations(tmp_path, both):
     """Replayed exchanges fall into today's slots; durations and skew stay those of the log, after a restart too."""
     path, start = tmp_path / "state.sqlite", 1_699_999_500_000
     for part, record in enumerate(both()):
-        with Ledger(path, NOBODY, now_ms=NOW) as ledger:
+        with Ledger(path, SLOT_SECONDS, now_ms=NOW) as ledger:
             if part == 0:
                 ledger.replay("log", ReplayTimeline(start, 1_800_000_000_000, 7 * DAY, 30_000))
                 assert ledger.position("log") == SourcePosition(0, 0)
@@ -218,12 +179,9 @@ def test_a_timeline_places_exchanges_and_keeps_their_durations(tmp_path, both):
 def test_another_slot_length_is_refused(tmp_path):
     """A state that counts in other slots is refused with what to do about it."""
     path = tmp_path / "state.sqlite"
-    Ledger(path, NOBODY, now_ms=NOW).close()
-    register = load_register(
-        write_register(tmp_path / "register", policy_yaml=("slot_seconds: 300", "slot_seconds: 60"))
-    )
+    Ledger(path, SLOT_SECONDS, now_ms=NOW).close()
     with pytest.raises(StateError) as caught:
-        Ledger(path, Attributor(register), now_ms=NOW)
+        Ledger(path, 60, now_ms=NOW)
     assert str(caught.value) == (
         f"the collector's state {path} counts in slots of 300 s and the register now says 60 s: "
         "give the collector a new data directory"
@@ -233,9 +191,9 @@ def test_another_slot_length_is_refused(tmp_path):
 def test_only_one_process_may_hold_the_state(tmp_path):
     """A second collector on the same state is refused, and the first goes on."""
     path = tmp_path / "state.sqlite"
-    with Ledger(path, NOBODY, now_ms=NOW), pytest.raises(StateError, match="another process uses it"):
-        Ledger(path, NOBODY, now_ms=NOW)
-    Ledger(path, NOBODY, now_ms=NOW).close()
+    with Ledger(path, SLOT_SECONDS, now_ms=NOW), pytest.raises(StateError, match="another process uses it"):
+        Ledger(path, SLOT_SECONDS, now_ms=NOW)
+    Ledger(path, SLOT_SECONDS, now_ms=NOW).close()
 
 
 def test_a_file_that_is_no_state_is_refused(tmp_path):
@@ -243,15 +201,15 @@ def test_a_file_that_is_no_state_is_refused(tmp_path):
     foreign = tmp_path / "foreign.sqlite"
     foreign.write_bytes(b"not a database" * 100)
     with pytest.raises(StateError, match="cannot be opened"):
-        Ledger(foreign, NOBODY, now_ms=NOW)
+        Ledger(foreign, SLOT_SECONDS, now_ms=NOW)
     assert foreign.read_bytes() == b"not a database" * 100
     newer = tmp_path / "newer.sqlite"
-    Ledger(newer, NOBODY, now_ms=NOW).close()
+    Ledger(newer, SLOT_SECONDS, now_ms=NOW).close()
     with sqlite3.connect(newer) as database:
         database.execute("PRAGMA user_version = 99")
     database.close()
     with pytest.raises(StateError, match="written by another version"):
-        Ledger(newer, NOBODY, now_ms=NOW)
+        Ledger(newer, SLOT_SECONDS, now_ms=NOW)
 
 
 def test_memory_does_not_grow_with_the_records():
@@ -260,7 +218,7 @@ def test_memory_does_not_grow_with_the_records():
     for records in (4_000, 16_000):
         content = io.BytesIO(b"".join(lines(records)))
         tracemalloc.start()
-        with Ledger(None, NOBODY, now_ms=NOW) as ledger:
+        with Ledger(None, SLOT_SECONDS, now_ms=NOW) as ledger:
             taken = sum((ledger.take("log", some, now_ms=1 << 50) for some in read(content)), BatchResult())
             totals = ledger.totals()
         peaks.append(tracemalloc.get_traced_memory()[1])
@@ -276,7 +234,7 @@ def test_nothing_personal_reaches_the_state(tmp_path, raw):
     personal = dict.fromkeys(PERSONAL, "CANARY")
     path = tmp_path / "state.sqlite"
     lines = json.dumps(raw() | personal) + "\n" + json.dumps(raw(succeeded=1) | personal) + "\nCANARY\n"
-    ledger = Ledger(path, NOBODY, now_ms=NOW)
+    ledger = Ledger(path, SLOT_SECONDS, now_ms=NOW)
     for some in read(io.BytesIO(lines.encode())):
         assert len(some.rejects) == 2
         ledger.take("log", some, now_ms=NOW)

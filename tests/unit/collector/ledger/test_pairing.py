@@ -47,12 +47,12 @@ def test_the_17_raw_records_give_the_12_expected_documents(data_file):
     found = paired(sides_of(data_file("xroadmetrics_raw_messages_batch_1.json")))
     assert len(found) == 12
     assert sum(exchange.orphan for exchange in found) == 7
-    by_moment = {exchange.seen.digest: exchange for exchange in found}
+    by_moment = {exchange.speaker.digest: exchange for exchange in found}
     expected = json.loads(data_file("xroadmetrics_clean_data_batch_1.json").read_text())
     seen = set()
     for document in expected:
         exchange = by_moment[read_side(document.get("client") or document["producer"]).digest]
-        seen.add(exchange.seen.digest)
+        seen.add(exchange.speaker.digest)
         assert {name: getattr(exchange, ours) for name, ours in DERIVED.items()} == {
             name: document[name] for name in DERIVED
         }

@@ -3,10 +3,9 @@ from __future__ import annotations
 import pytest
 
 from services.collector.ledger.pairing import pair_sides
-from services.collector.ledger.summary import SummaryCounts, bucket_of, summary
+from services.collector.ledger.summary import SummaryCounts, bucket_of, to_summary
 from services.collector.records.xroad import read_side
 from services.core.model.exchange import DURATION_BUCKETS
-from services.register.attribution import Attribution
 
 
 @pytest.mark.parametrize(
@@ -37,14 +36,14 @@ def exchanges_of(*records):
 def test_a_summary_counts_one_pair(raw, both):
     """Each count of a summary is what its exchanges add up to."""
     failed = raw(succeeded=False, requestInTs=1_700_000_000_100)
-    tally = SummaryCounts()
+    counts = SummaryCounts()
     for exchange in (*exchanges_of(*both()), *exchanges_of(failed), *exchanges_of(raw(statusCode=500))):
-        tally.take(exchange, 1)
-    found = summary(read_side(raw()).parties, Attribution("a", "b", "l"), 1_699_999_800, 7, tally)
-    assert (found.consumer, found.provider, found.link, found.slot_start, found.revision) == (
-        "a",
-        "b",
-        "l",
+        counts.take(exchange, 1)
+    parties = read_side(raw()).parties
+    found = to_summary(parties, 1_699_999_800, 7, counts)
+    assert (found.client, found.service, found.slot_start, found.revision) == (
+        parties.client,
+        parties.service,
         1_699_999_800,
         7,
     )
@@ -55,12 +54,12 @@ def test_a_summary_counts_one_pair(raw, both):
 
 
 def test_taking_back_is_the_inverse_of_adding(raw, both):
-    """A tally from which everything was taken back is empty, half milliseconds of skew included."""
+    """Counts from which everything was taken back are empty, half milliseconds of skew included."""
     ours, theirs = both()
     theirs["responseOutTs"] += 1
-    tally = SummaryCounts()
+    counts = SummaryCounts()
     for sign in (1, -1):
-        assert bool(tally) == (sign < 0)
+        assert bool(counts) == (sign < 0)
         for exchange in (*exchanges_of(ours, theirs), *exchanges_of(raw())):
-            tally.take(exchange, sign)
-    assert not tally
+            counts.take(exchange, sign)
+    assert not counts

@@ -107,7 +107,7 @@ def test_an_id_only_tells_exchanges_apart(line):
 def test_lines_of_both_kinds_stand_in_one_log(line, both):
     """A generic line counts as one exchange that is no orphan, beside records of X-Road."""
     content = b"".join(json.dumps(record).encode() + b"\n" for record in (*both(), line(), line()))
-    with Ledger(None, Attributor(None), now_ms=0) as ledger:
+    with Ledger(None, 300, now_ms=0) as ledger:
         for batch in read(io.BytesIO(content)):
             ledger.take("log", batch, now_ms=0)
         totals = ledger.totals()
@@ -119,11 +119,11 @@ def test_generic_ids_are_those_of_the_register(line, tmp_path):
     register = load_register(write_register(tmp_path / "register"))
     link = next(iter(register.links.values()))
     consumer = register.consumer(link)
-    mapping = Attributor(register)
+    attributor = Attributor(register)
     names = {"consumer": consumer, "provider": link.provider, "service": link.service}
-    known = mapping.attribute(read_generic(line(**names, data_item=link.data_item)).parties)
+    known = attributor.attribute(read_generic(line(**names, data_item=link.data_item)).parties)
     assert (known.consumer, known.provider, known.link, known.shared) == (consumer, link.provider, link.id, False)
-    other = mapping.attribute(read_generic(line(**names, data_item="something else")).parties)
+    other = attributor.attribute(read_generic(line(**names, data_item="something else")).parties)
     assert (other.consumer, other.provider, other.link) == (consumer, link.provider, "")
-    nobody = mapping.attribute(read_generic(line(consumer="x", provider="y")).parties)
+    nobody = attributor.attribute(read_generic(line(consumer="x", provider="y")).parties)
     assert (nobody.consumer, nobody.provider) == ("_unmapped", "_unmapped")

@@ -13,7 +13,7 @@ def test_extent_is_a_function_of_the_records_not_of_their_order():
     """The extent counts records and finds the first and last moment in any order."""
     extent = LogExtent()
     for moment in (50, 20, 90, 60):
-        extent = extent.and_at(moment)
+        extent = extent.including(moment)
     assert extent == LogExtent(4, 20, 90)
 
 

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from services.core.codec import ExchangeVolume
 from services.core.errors import StateError
-from services.core.model.exchange import ExchangeSummary, Flow
+from services.core.model.exchange import ExchangeSummary, Flow, Parties
 from services.core.model.register import ExchangeRoute, Member
 from services.indicator.calendar import Calendar
 from services.indicator.exchanges.reconciliation import flows_per_link
 from services.indicator.exchanges.traffic import assign_flows, sum_traffic
 from services.indicator.exchanges.volume import volume_change
-from services.register.attribution import Attributor
+from services.register.attribution import Attribution, Attributor
 from services.register.directory.load import load_register
 from services.scorer.exchanges.database import ExchangeDatabase
 from services.scorer.state.position import StreamPosition
@@ -31,9 +31,26 @@ from tests.support.registers import write_register
 CALENDAR = Calendar("UTC", 0.0, 300)
 NOON = 1_772_366_400  # 2026-03-01T12:00:00Z
 DAY = date(2026, 3, 1)
-BASE = ExchangeSummary(
-    "tax", "civil", "X/G/1/tax", "X/G/2/civil/status", NOON, 1, count=10, ok=8, bus_failures=1, provider_failures=1
-)
+BASE = ExchangeSummary("X/G/1/tax", "X/G/2/civil/status", NOON, 1, count=10, ok=8, bus_failures=1, provider_failures=1)
+
+
+class ByName(Attributor):
+    """Takes the last part of a party for its agency, and gives all of one client to a link."""
+
+    def __init__(self, link: str = "") -> None:
+        super().__init__(None)
+        self.link = link
+
+    def attribute(self, parties: Parties, alias: str = "") -> Attribution:
+        consumer, provider = (party.rpartition("/")[2] for party in (parties.client, parties.provider))
+        return Attribution(consumer, alias or provider, self.link)
+
+
+def opened(path: Path | str) -> ExchangeDatabase:
+    """A database that attributes by name."""
+    exchanges = ExchangeDatabase(path)
+    exchanges.attribute_by(ByName())
+    return exchanges
 
 
 def volume(
@@ -56,7 +73,7 @@ def take(exchanges: ExchangeDatabase, *rows: ExchangeSummary, stored: float = NO
 def hours(exchanges: ExchangeDatabase, span: range) -> tuple[tuple[Flow, ...], NDArray[np.int32], NDArray[np.int32]]:
     """All carriers, and what each carried in every hour."""
     with exchanges.reading() as reading:
-        return reading.carriers, *reading.hours(range(len(reading.carriers)), span)
+        return reading.flows, *reading.hours(range(len(reading.flows)), span)
 
 
 def test_highest_revision_counts_in_any_order() -> None:
@@ -67,7 +84,7 @@ def test_highest_revision_counts_in_any_order() -> None:
         for revision in (1, 2, 3)
     ]
     for seed in range(20):
-        exchanges = ExchangeDatabase(":memory:")
+        exchanges = opened(":memory:")
         shuffled = random.Random(seed).sample(rows * 2, len(rows) * 2)
         for row in shuffled:
             take(exchanges, row)
@@ -77,13 +94,11 @@ def test_highest_revision_counts_in_any_order() -> None:
 
 def test_volumes_say_from_when_to_when_they_count() -> None:
     """From the first day's midnight to the index's end, and beyond it where later slots came in: every slot is inside."""
-    exchanges = ExchangeDatabase(":memory:")
+    exchanges = opened(":memory:")
     calendar = Calendar("Asia/Tehran", 0.0, 300)
-    customs = replace(BASE, provider="customs", service="X/G/3/customs/get")
+    customs = replace(BASE, service="X/G/3/customs/get")
     early, late = replace(BASE, slot_start=NOON - 9 * 3600), replace(customs, slot_start=NOON + 600)
-    before = replace(
-        BASE, provider="land", service="X/G/4/land/get", slot_start=NOON - 16 * 3600
-    )  # still the day before in Tehran
+    before = replace(BASE, service="X/G/4/land/get", slot_start=NOON - 16 * 3600)  # still the day before in Tehran
     exchanges.take([(NOON + 900, "xroad", [BASE, early, late, before])], calendar=calendar)
     midnight = NOON - 12 * 3600 - 3 * 3600 - 1800
     found = exchanges.volumes(DAY, end_slot=calendar.slot_of(NOON + 300), calendar=calendar)
@@ -96,12 +111,12 @@ def test_volumes_say_from_when_to_when_they_count() -> None:
 
 def test_pairs_buses_and_meta_services_count_apart() -> None:
     """One pair's volume is split by meta services only; the same slot on two buses is two slots."""
-    exchanges = ExchangeDatabase(":memory:")
+    exchanges = opened(":memory:")
     take(
         exchanges,
         BASE,
-        replace(BASE, service="X/G/2/getWsdl", meta=True),
-        replace(BASE, consumer="_unmapped", client="?"),
+        replace(BASE, service="X/G/2/civil/getWsdl", meta=True),
+        replace(BASE, client="X/G/9/_unmapped"),
     )
     take(exchanges, BASE, bus="other")
     assert volumes(exchanges) == (
@@ -112,28 +127,28 @@ def test_pairs_buses_and_meta_services_count_apart() -> None:
     exchanges.close()
 
 
-def test_revision_may_name_another_pair() -> None:
-    """A summary mapped to another agency in a later revision leaves the first one's volume."""
-    exchanges = ExchangeDatabase(":memory:")
+def test_an_alias_stands_in_for_the_provider() -> None:
+    """Volumes of a flow are those of its alias, of which the last one taken in counts."""
+    exchanges = opened(":memory:")
     take(exchanges, BASE)
-    take(exchanges, replace(BASE, provider="customs", revision=2))
+    take(exchanges, replace(BASE, alias="customs", revision=2))
     assert volumes(exchanges) == (volume(to="customs"),)
     exchanges.close()
 
 
 def test_the_last_slot_is_one_that_holds_exchanges() -> None:
     """Whatever replaces what, and by whichever service, bus or pair, the last slot of a pair is the latest with exchanges:
-    an exchange that moves to an earlier slot, or to another pair, takes it along.
+    an exchange that moves to an earlier slot takes it along.
     """
     rows = [
-        replace(BASE, slot_start=NOON + 300 * slot, service=service, provider=provider, revision=revision, count=count)
+        replace(BASE, slot_start=NOON + 300 * slot, service=service, revision=revision, count=count)
         for slot in (*range(4), -144, -145)
-        for service in ("a", "b")
-        for revision, (provider, count) in enumerate((("civil", 10), ("civil", 0), ("customs", 10), ("civil", 0)), 1)
+        for service in ("X/G/2/civil/a", "X/G/2/civil/b", "X/G/3/customs/c")
+        for revision, count in enumerate((10, 0, 10, 0), 1)
     ]
     chance = random.Random(7)
     for _ in range(100):
-        exchanges = ExchangeDatabase(":memory:")
+        exchanges = opened(":memory:")
         force: dict[tuple[str, str, int], ExchangeSummary] = {}
         for _ in range(8):
             bus, some = chance.choice(("xroad", "other")), chance.sample(rows, 4)
@@ -141,13 +156,10 @@ def test_the_last_slot_is_one_that_holds_exchanges() -> None:
             for row in some:
                 key = bus, row.service, row.slot_start
                 force[key] = max(force.get(key, row), row, key=lambda one: one.revision)
-            newest: dict[tuple[str, str], ExchangeSummary] = {}
-            for (bus, service, _), row in force.items():
-                newest[bus, service] = max(newest.get((bus, service), row), row, key=lambda one: one.revision)
             last: dict[str, int] = {}
-            for (bus, service, slot), row in force.items():
+            for (_, service, slot), row in force.items():
                 if row.count:
-                    provider = newest[bus, service].provider
+                    provider = service.split("/")[3]
                     last[provider] = max(last.get(provider, 0), slot)
             assert {one.provider: one.last_slot for one in volumes(exchanges, since=date(2026, 2, 1))} == last
         exchanges.close()
@@ -155,7 +167,7 @@ def test_the_last_slot_is_one_that_holds_exchanges() -> None:
 
 def test_too_old_and_future_summaries_are_left_out() -> None:
     """What could no longer be replaced, or has not happened, is counted as left out and changes nothing."""
-    exchanges = ExchangeDatabase(":memory:")
+    exchanges = opened(":memory:")
     old, future = replace(BASE, slot_start=NOON - 15 * 86_400), replace(BASE, slot_start=NOON + 2 * 86_400)
     far = [replace(BASE, slot_start=slot) for slot in (-(1 << 62), 1 << 62)]
     assert take(exchanges, old, future, *far, BASE) == 4
@@ -166,12 +178,12 @@ def test_too_old_and_future_summaries_are_left_out() -> None:
 def test_position_is_kept_with_what_was_taken_in(tmp_path: Path) -> None:
     """Volumes and position survive together, and taking everything in again changes nothing."""
     path = tmp_path / "exchanges.sqlite"
-    exchanges = ExchangeDatabase(path)
+    exchanges = opened(path)
     assert exchanges.position() is None
     position = StreamPosition("EXCHANGES", "monday", 17)
     exchanges.take([(NOON + 60, "xroad", [BASE])], calendar=CALENDAR, position=position)
     exchanges.close()
-    again = ExchangeDatabase(path)
+    again = opened(path)
     assert again.position() == position
     again.take([(NOON + 60, "xroad", [BASE])], calendar=CALENDAR, position=position)
     assert volumes(again) == (volume(),)
@@ -180,7 +192,7 @@ def test_position_is_kept_with_what_was_taken_in(tmp_path: Path) -> None:
 
 def test_trim_forgets_days_beyond_the_window() -> None:
     """Days older than the window go; the window's own volumes stay although their summaries went."""
-    exchanges = ExchangeDatabase(":memory:")
+    exchanges = opened(":memory:")
     moments = [NOON + day * 86_400 for day in range(0, 60, 10)]
     for moment in moments:
         take(exchanges, replace(BASE, slot_start=moment), stored=moment + 60)
@@ -190,25 +202,24 @@ def test_trim_forgets_days_beyond_the_window() -> None:
     exchanges.close()
 
 
-def test_hours_follow_revisions_and_mappings(tmp_path: Path) -> None:
-    """Hours count each slot by its highest revision, and all of a carrier's are of the link that the highest of them
-    names, whichever order they came in.
-    """
+def test_hours_follow_revisions_and_the_register(tmp_path: Path) -> None:
+    """Hours count each slot by its highest revision, whichever order they came in, for the link that the register names."""
     hour = NOON // 3600
-    linked = replace(BASE, link="tax-civil", revision=2, count=7, ok=7)
+    newer = replace(BASE, revision=2, count=7, ok=7)
     later = replace(BASE, slot_start=NOON + 3900)
-    for order in ((BASE, linked, later), (later, linked, BASE), (linked, later, BASE, linked)):
-        exchanges = ExchangeDatabase(tmp_path / f"{len(list(tmp_path.iterdir()))}.sqlite")
+    for order in ((BASE, newer, later), (later, newer, BASE), (newer, later, BASE, newer)):
+        exchanges = opened(tmp_path / f"{len(list(tmp_path.iterdir()))}.sqlite")
         take(exchanges, *order, stored=NOON + 7200)
-        carriers, count, ok = hours(exchanges, range(hour - 1, hour + 2))
-        found = {one.link: (row.tolist(), good.tolist()) for one, row, good in zip(carriers, count, ok, strict=True)}
+        exchanges.attribute_by(ByName("tax-civil"))
+        flows, count, ok = hours(exchanges, range(hour - 1, hour + 2))
+        found = {one.link: (row.tolist(), good.tolist()) for one, row, good in zip(flows, count, ok, strict=True)}
         assert found == {"tax-civil": ([0, 7, 10], [0, 7, 8])}
         exchanges.close()
 
 
 def test_hours_of_nothing() -> None:
     """Before the first exchange there is no carrier."""
-    exchanges = ExchangeDatabase(":memory:")
+    exchanges = opened(":memory:")
     carriers, count, _ = hours(exchanges, range(5, 9))
     assert (carriers, count.shape) == ((), (0, 4))
     exchanges.close()
@@ -216,7 +227,7 @@ def test_hours_of_nothing() -> None:
 
 def test_hours_are_trimmed_with_their_carriers() -> None:
     """Hours older than the window go, and carriers that nothing is left of."""
-    exchanges = ExchangeDatabase(":memory:")
+    exchanges = opened(":memory:")
     take(exchanges, BASE, replace(BASE, service="X/G/2/civil/other", slot_start=NOON + 86_400), stored=NOON + 90_000)
     exchanges.trim(date(2026, 3, 30), 28, calendar=CALENDAR)
     carriers, count, _ = hours(exchanges, range(NOON // 3600, NOON // 3600 + 48))
@@ -241,7 +252,7 @@ def test_slots_of_another_length_replace_what_they_overlap(former_seconds: int, 
         rows = [replace(BASE, slot_start=at, revision=revision, count=n, ok=n) for at, n in slots.items()]
         return [replace(row, bus_failures=0, provider_failures=0) for row in rows]
 
-    exchanges = ExchangeDatabase(":memory:")
+    exchanges = opened(":memory:")
     former_rows = counted(begin, former_seconds, 5)
     exchanges.take([(NOON + 60, "xroad", former_rows)], calendar=before)
     rows = counted(again, seconds, 1000)
@@ -261,7 +272,7 @@ def test_slots_of_another_length_replace_what_they_overlap(former_seconds: int, 
 
 def test_a_new_register_attributes_all_that_is_kept(tmp_path: Path) -> None:
     """Sixty days of exchanges that nobody knew the consumer of are the link's once a register names it, in hours, volumes
-    and traffic, and are then as usual; a collector's summaries of before count no more, those of after do.
+    and traffic, and are then as usual.
     """
     found = load_register(write_register(tmp_path / "register"))
     client, service = "X/G/3/tax", "X/G/4/customs/imports"
@@ -271,19 +282,17 @@ def test_a_new_register_attributes_all_that_is_kept(tmp_path: Path) -> None:
         members=(Member("X/G/3", "tax-office"), Member("X/G/4", "customs")),
         routes=(ExchangeRoute(client, service, "clearance-customs"),),
     )
-    row = replace(BASE, consumer="_unmapped", provider="customs", client=client, service=service)
+    row = replace(BASE, client=client, service=service)
     generic = replace(row, client="tax-office", service="customs/tax-clearance/imports")
     begin, days = NOON // 3600 * 3600, 60
-    exchanges = ExchangeDatabase(tmp_path / "exchanges.sqlite")
+    exchanges = opened(tmp_path / "exchanges.sqlite")
     for hour in range(0, days * 24, 24):
         slots = [begin + (hour + of_day) * 3600 for of_day in range(24)]
         rows = [replace(one, slot_start=slot, count=10 + slot // 3600 % 24) for slot in slots for one in (row, generic)]
         take(exchanges, *rows, stored=slots[-1] + 600)
-    assert not exchanges.attributed_by(register)
-    clients = exchanges.clients()
-    assert clients == {client, "tax-office"}
-    exchanges.attribute(register, Attributor(register, clients=clients), clients)
-    assert exchanges.attributed_by(register)
+    exchanges.attribute_by(Attributor(found))
+    assert {one.consumer for one in volumes(exchanges)} == {"_unmapped", "tax-office"}
+    exchanges.attribute_by(Attributor(register))
     span = range(begin // 3600, begin // 3600 + days * 24)
     carriers, count, ok = hours(exchanges, span)
     assert {(one.consumer, one.provider, one.link) for one in carriers} == {
@@ -300,21 +309,17 @@ def test_a_new_register_attributes_all_that_is_kept(tmp_path: Path) -> None:
     assert not change.unusual.any()
     (one,) = volumes(exchanges)
     assert (one.consumer, one.provider, one.count) == ("tax-office", "customs", total)
-    take(exchanges, replace(row, slot_start=begin + 3600, revision=1))
-    assert [one.consumer for one in volumes(exchanges)] == ["tax-office"]
-    take(exchanges, replace(row, consumer="customs", provider="tax-office", slot_start=begin, revision=2))
-    assert [one.consumer for one in volumes(exchanges)] == ["customs", "tax-office"]
     exchanges.close()
 
 
 def test_what_comes_while_it_is_read_is_not_seen(tmp_path: Path) -> None:
     """A reading is one moment's, whatever is taken in before it ends."""
     span = range(NOON // 3600, NOON // 3600 + 1)
-    exchanges = ExchangeDatabase(tmp_path / "exchanges.sqlite")
+    exchanges = opened(tmp_path / "exchanges.sqlite")
     take(exchanges, BASE)
     with exchanges.reading() as reading:
         take(exchanges, replace(BASE, revision=2, count=12), replace(BASE, service="X/G/2/civil/other"))
-        assert reading.hours(range(len(reading.carriers)), span)[0].tolist() == [[10]]
+        assert reading.hours(range(len(reading.flows)), span)[0].tolist() == [[10]]
     assert hours(exchanges, span)[1].tolist() == [[12], [10]]
     exchanges.close()
 
@@ -322,11 +327,11 @@ def test_what_comes_while_it_is_read_is_not_seen(tmp_path: Path) -> None:
 def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
     """A file of another format is named with what to do, and left as it is."""
     path = tmp_path / "exchanges.sqlite"
-    ExchangeDatabase(path).close()
+    opened(path).close()
     with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA user_version = 99")
     with pytest.raises(StateError) as caught:
-        ExchangeDatabase(path)
+        opened(path)
     assert str(caught.value) == (
         f"the exchange volumes in {path} have format 99, and this version writes 1: move the file away to start anew from "
         "what EXCHANGES still holds"
@@ -338,7 +343,7 @@ def test_damaged_file_is_a_state_error(tmp_path: Path) -> None:
     path = tmp_path / "exchanges.sqlite"
     path.write_bytes(b"not a database, but long enough to look like a page of one " * 20)
     with pytest.raises(StateError) as caught:
-        ExchangeDatabase(path)
+        opened(path)
     assert str(caught.value) == (
         f"the exchange volumes in {path} cannot be used: file is not a database; make room, or move the file away"
     )

@@ -24,9 +24,7 @@ from tests.support.registers import write_register
 EPOCH = 1_767_213_000  # 2026-01-01T00:00 in Tehran
 HOUR = 3600
 DAYS = 8
-BASE = ExchangeSummary(
-    "tax-office", "customs", "X/G/3/tax", "X/G/4/imports", EPOCH, 1, link="clearance-customs", count=10, ok=10
-)
+BASE = ExchangeSummary("tax-office", "customs/tax-clearance/imports", EPOCH, 1, count=10, ok=10)
 
 
 async def test_probes_and_exchanges_of_the_same_hours_are_compared(tmp_path: Path) -> None:
@@ -40,6 +38,7 @@ async def test_probes_and_exchanges_of_the_same_hours_are_compared(tmp_path: Pat
         CompiledRegister.of(register), LoadedState(None, Evidence(calendar), ()), StreamPosition("M", "", 0)
     )
     exchanges = ExchangeDatabase(tmp_path / "exchanges.sqlite")
+    exchanges.attribute_by(scoring.compiled.attributor)
     rows, summaries = [], []
     for hour in range(DAYS * 24):
         at, down = EPOCH + hour * HOUR, hour % 10 == 3
@@ -83,9 +82,8 @@ async def test_what_is_found_says_of_when_it_is(tmp_path: Path) -> None:
         CompiledRegister.of(register), LoadedState(None, Evidence(calendar), ()), StreamPosition("M", "", 0)
     )
     exchanges = ExchangeDatabase(tmp_path / "exchanges.sqlite")
-    other = replace(
-        BASE, consumer="civil-registry", provider="tax-office", client="X/G/1", service="X/G/3/d", link="birth-tax"
-    )
+    exchanges.attribute_by(scoring.compiled.attributor)
+    other = replace(BASE, client="civil-registry", service="tax-office/birth-certificate/dependants")
     for day in range(24):
         moments = [EPOCH + day * 24 * HOUR + 1800 + hour * HOUR for hour in range(24)]
         both = (BASE, other) if day < 12 else (BASE,)
@@ -111,6 +109,7 @@ async def test_nothing_carried_is_nothing_found(tmp_path: Path) -> None:
         CompiledRegister.of(register), LoadedState(None, Evidence(calendar), ()), StreamPosition("M", "", 0)
     )
     exchanges = ExchangeDatabase(tmp_path / "exchanges.sqlite")
+    exchanges.attribute_by(scoring.compiled.attributor)
     found = await Reconciler(exchanges, EvidenceLock()).run(scoring, calendar.epoch_slot + 3000)
     assert found is not None
     assert found.links == ()

@@ -88,11 +88,11 @@ def test_what_comes_while_an_index_is_published_is_due_next(register: Register, 
     assert scoring.stale
     scoring.published(first)
     assert list(scoring.due(slot + 1).agencies) == ["land-registry"]
-    assert len(scoring.members) > 1
-    scoring.unpublished()
-    assert scoring.due(slot + 1).agencies == scoring.members
+    assert len(scoring.compiled.members) > 1
+    scoring.publishing_failed()
+    assert scoring.due(slot + 1).agencies == scoring.compiled.members
     assert scoring.due(slot + 1).agencies == {}
-    assert scoring.due(slot + 2).agencies == scoring.members
+    assert scoring.due(slot + 2).agencies == scoring.compiled.members
 
 
 def test_what_comes_while_slots_are_put_is_in_the_index(register: Register, tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_what_comes_while_slots_are_put_is_in_the_index(register: Register, tmp_
 
     late("birth-tax", 1)
     ahead = scoring.due(slot + 2)
-    assert (ahead.agencies, ahead.chunks[-1][-1], ahead.sequence) == (scoring.members, slot + 1, 1)
+    assert (ahead.agencies, ahead.chunks[-1][-1], ahead.sequence) == (scoring.compiled.members, slot + 1, 1)
     late("deed-civil", 2)
     count = scoring.count(slot + 2)
     assert [slot in chunk for chunk in count.due.chunks] == [True]
@@ -118,7 +118,7 @@ def test_what_comes_while_slots_are_put_is_in_the_index(register: Register, tmp_
     assert set(judgement.urgent) == {"civil-registry", "land-registry"}
     assert judgement.snapshot.links[7].counts[:, list(scoring.arrays.links).index("deed-civil")].sum() == 1
     assert not scoring.stale
-    scoring.unpublished()
+    scoring.publishing_failed()
     assert scoring.due(slot + 2).chunks == ahead.chunks
 
 
@@ -130,7 +130,7 @@ def test_failed_publication_is_due_again(register: Register, tmp_path: Path) -> 
         scoring.take(decode_columns(encode_measurements([row])), stored=at + 10.0, sequence=sequence)
     due = scoring.due(START // SLOT + 130)
     assert len(due.chunks) == 2
-    scoring.unpublished()
+    scoring.publishing_failed()
     assert scoring.due(START // SLOT + 130).chunks == due.chunks
 
 

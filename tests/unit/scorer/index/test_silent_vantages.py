@@ -103,4 +103,4 @@ def test_what_is_taken_in_was_heard(register: Register) -> None:
         scoring.take(measured(vantage, slot), stored=stored, sequence=1)
     scoring.take(measured("south", 40), stored=stored, sequence=2)  # in the future
     scoring.take(measured("south", 9, off=7), stored=stored, sequence=3)  # in no slot
-    assert scoring.heard == {"north": EPOCH + 9.0 * SLOT, "south": EPOCH + 7.0 * SLOT}
+    assert scoring.newest_slots == {"north": EPOCH + 9.0 * SLOT, "south": EPOCH + 7.0 * SLOT}

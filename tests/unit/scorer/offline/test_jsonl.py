@@ -164,7 +164,7 @@ def test_good_file_gives_columns_per_vantage(register: Register, tmp_path: Path)
 def test_summaries_are_read_or_refused(tmp_path: Path) -> None:
     """Summaries are read back as they were written; a bad line refuses the file."""
     path = tmp_path / "exchanges"
-    summary = ExchangeSummary("a", "b", "X/Y/1/c", "X/Y/2/s/get", 1_772_323_500, 3, count=5, ok=4, bus_failures=1)
+    summary = ExchangeSummary("X/Y/1/c", "X/Y/2/s/get", 1_772_323_500, 3, count=5, ok=4, bus_failures=1)
     path.write_text(summary_to_json(summary) + "\n", "utf-8")
     assert read_summaries([path]) == [summary]
     with path.open("a") as file:

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from services.collector.ledger import sides
 from services.collector.ledger import summary_rows as rows
@@ -69,7 +67,7 @@ class PendingSummary:
     summary: ExchangeSummary
 
 
-class Ledger:
+class Ledger(AbstractContextManager["Ledger"]):
     """The state, in one SQLite file (None: a temporary one). For one thread, and one process. Raises StateError.
 
     ``span_ms`` is the pairing span: sides pair within it, and are forgotten when they are older, counted from the newest
@@ -97,12 +95,7 @@ class Ledger:
             self._database.close()
             raise
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -7,13 +7,29 @@ from collections.abc import Sequence
 import msgspec
 
 from services.collector.records import ExchangeResult, Side
-from services.core.model import Parties
 
-__all__ = ["PairedExchange", "pair_sides"]
+__all__ = ["DURATIONS", "PairedExchange", "pair_sides"]
 
 
 def _between(start: int | None, end: int | None) -> int | None:
     return None if start is None or end is None else end - start
+
+
+DURATIONS = {
+    "total": ("client", "request_in", "response_out"),
+    "client_request": ("client", "request_in", "request_out"),
+    "client_response": ("client", "response_in", "response_out"),
+    "provider_client_view": ("client", "request_out", "response_in"),
+    "provider_producer_view": ("producer", "request_in", "response_out"),
+    "producer_request": ("producer", "request_in", "request_out"),
+    "producer_response": ("producer", "response_in", "response_out"),
+    "provider_system": ("producer", "request_out", "response_in"),
+}
+"""Durations at one side: the side, the stamp that it begins with and the one that it ends with.
+
+They are the whole exchange; request and response inside each security server; the provider as the client's server saw it
+(client view) and as its own did (producer view); and the provider's own system.
+"""
 
 
 class PairedExchange(msgspec.Struct, frozen=True, gc=False):
@@ -34,11 +50,6 @@ class PairedExchange(msgspec.Struct, frozen=True, gc=False):
         return side
 
     @property
-    def parties(self) -> Parties:
-        """The client and the service."""
-        return self.speaker.parties
-
-    @property
     def orphan(self) -> bool:
         """Whether only one side was logged so far, and another one is expected."""
         return (self.client is None or self.producer is None) and not self.speaker.whole
@@ -50,45 +61,11 @@ class PairedExchange(msgspec.Struct, frozen=True, gc=False):
             return self.producer.result
         return self.speaker.result
 
-    @property
-    def total(self) -> int | None:
-        """The whole exchange, as the client's security server saw it."""
-        return self.client.response_out - self.client.request_in if self.client else None
-
-    @property
-    def client_request(self) -> int | None:
-        """The request inside the client's security server."""
-        return _between(self.client.request_in, self.client.request_out) if self.client else None
-
-    @property
-    def client_response(self) -> int | None:
-        """The response inside the client's security server."""
-        return _between(self.client.response_in, self.client.response_out) if self.client else None
-
-    @property
-    def provider_client_view(self) -> int | None:
-        """From sending the request on to receiving the response, at the client's security server."""
-        return _between(self.client.request_out, self.client.response_in) if self.client else None
-
-    @property
-    def provider_producer_view(self) -> int | None:
-        """The whole exchange, as the provider's security server saw it."""
-        return self.producer.response_out - self.producer.request_in if self.producer else None
-
-    @property
-    def producer_request(self) -> int | None:
-        """The request inside the provider's security server."""
-        return _between(self.producer.request_in, self.producer.request_out) if self.producer else None
-
-    @property
-    def producer_response(self) -> int | None:
-        """The response inside the provider's security server."""
-        return _between(self.producer.response_in, self.producer.response_out) if self.producer else None
-
-    @property
-    def provider_system(self) -> int | None:
-        """The provider's own system, as its security server saw it."""
-        return _between(self.producer.request_out, self.producer.response_in) if self.producer else None
+    def duration_of(self, name: str) -> int | None:
+        """Return one of DURATIONS."""
+        logged_by, start, end = DURATIONS[name]
+        side = getattr(self, logged_by)
+        return None if side is None else _between(getattr(side, start), getattr(side, end))
 
     @property
     def request_network(self) -> int | None:
@@ -110,7 +87,7 @@ class PairedExchange(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def duration(self) -> int:
-        """``total``, or the provider's view where only that side was logged."""
+        """The whole exchange as the speaker saw it, never negative."""
         return max(0, self.speaker.response_out - self.speaker.request_in)
 
     @property

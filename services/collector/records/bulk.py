@@ -13,23 +13,8 @@ import msgspec
 import msgspec.json
 import msgspec.structs
 
-from services.collector.records.fields import (
-    AT_ID,
-    AT_VERSION,
-    EARLIEST_MS,
-    FIELDS,
-    LARGEST,
-    LARGEST_SIZE,
-    LATEST_MS,
-    LONGEST,
-    LONGEST_MS,
-    LONGEST_TEXT,
-    NAMES,
-    NUMBERS,
-    SIZES,
-    STAMPS,
-    is_name,
-)
+from services.collector.records import fields
+from services.collector.records.fields import AT_ID, AT_VERSION, LONGEST_MS, is_name
 from services.collector.records.xroad import Side, side_of
 
 __all__ = ["RawRecord", "check_objects", "decode_line", "decode_records", "split_records"]
@@ -37,20 +22,20 @@ __all__ = ["RawRecord", "check_objects", "decode_line", "decode_records", "split
 RawRecord = msgspec.Raw
 
 _TYPES: Mapping[str, Any] = {
-    **dict.fromkeys(FIELDS, Annotated[str, msgspec.Meta(max_length=LONGEST_TEXT)] | None),
-    **dict.fromkeys(NAMES, Annotated[str, msgspec.Meta(max_length=LONGEST)] | None),
-    **dict.fromkeys(NUMBERS, Annotated[int, msgspec.Meta(ge=0, lt=LARGEST)] | None),
-    **dict.fromkeys(SIZES, Annotated[int, msgspec.Meta(ge=0, le=LARGEST_SIZE)] | None),
-    **dict.fromkeys(STAMPS, Annotated[int, msgspec.Meta(ge=EARLIEST_MS, lt=LATEST_MS)] | None),
+    **dict.fromkeys(fields.FIELDS, Annotated[str, msgspec.Meta(max_length=fields.LONGEST_TEXT)] | None),
+    **dict.fromkeys(fields.NAMES, Annotated[str, msgspec.Meta(max_length=fields.LONGEST)] | None),
+    **dict.fromkeys(fields.NUMBERS, Annotated[int, msgspec.Meta(ge=0, lt=fields.LARGEST)] | None),
+    **dict.fromkeys(fields.SIZES, Annotated[int, msgspec.Meta(ge=0, le=fields.LARGEST_SIZE)] | None),
+    **dict.fromkeys(fields.STAMPS, Annotated[int, msgspec.Meta(ge=fields.EARLIEST_MS, lt=fields.LATEST_MS)] | None),
 }
 _MUST: Mapping[str, Any] = {
     "securityServerType": Literal["Client", "Producer"],
-    "requestInTs": Annotated[int, msgspec.Meta(ge=EARLIEST_MS, lt=LATEST_MS)],
-    "responseOutTs": Annotated[int, msgspec.Meta(ge=EARLIEST_MS, lt=LATEST_MS)],
+    "requestInTs": Annotated[int, msgspec.Meta(ge=fields.EARLIEST_MS, lt=fields.LATEST_MS)],
+    "responseOutTs": Annotated[int, msgspec.Meta(ge=fields.EARLIEST_MS, lt=fields.LATEST_MS)],
     "succeeded": bool,
 }
 _Raw = msgspec.defstruct(
-    "_Raw", [(name, _MUST[name]) if name in _MUST else (name, _TYPES[name], None) for name in FIELDS], gc=False
+    "_Raw", [(name, _MUST[name]) if name in _MUST else (name, _TYPES[name], None) for name in fields.FIELDS], gc=False
 )
 _Raws = msgspec.defstruct("_Raws", [("records", list[_Raw])])  # type: ignore[valid-type]  # a type made here
 _Object = msgspec.defstruct("_Object", [], gc=False)

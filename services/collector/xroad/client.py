@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from types import TracebackType
-from typing import Final, Self
+from contextlib import AbstractAsyncContextManager
+from typing import Final
 
 import httpx
 
@@ -38,19 +38,14 @@ class SourceError(Exception):
         return cls("unreadable", str(error))
 
 
-class SecurityServerClient:
+class SecurityServerClient(AbstractAsyncContextManager["SecurityServerClient"]):
     """Requests to one server. Connections are reused, and opened again after a failure, with the certificates of that time."""
 
     def __init__(self, source: XroadSource, *, largest: int = LARGEST_ANSWER) -> None:
         self._source, self._largest = source, largest
         self._client: httpx.AsyncClient | None = None
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         await self.close()
 
     async def close(self) -> None:

@@ -1,9 +1,6 @@
 """What data buses carried: volumes in SQLite, replaced by revision, and reconcile_links with probes."""
 
 from services.scorer.exchanges.database import ExchangeDatabase
-from services.scorer.exchanges.reconciler import (
-    Reconciler,
-    ReconciliationReport,
-)
+from services.scorer.exchanges.reconciler import Reconciler, ReconciliationReport
 
 __all__ = ["ExchangeDatabase", "Reconciler", "ReconciliationReport"]

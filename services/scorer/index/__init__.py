@@ -2,22 +2,8 @@
 
 from services.scorer.index.admission import admit
 from services.scorer.index.members import AgencyMembers
-from services.scorer.index.results import (
-    CompiledRegister,
-    IndexResult,
-    PendingUpdate,
-)
-from services.scorer.index.scoring import (
-    Scoring,
-)
+from services.scorer.index.results import CompiledRegister, IndexResult, PendingUpdate
+from services.scorer.index.scoring import Scoring
 from services.scorer.index.silent_vantages import VantageWatch
 
-__all__ = [
-    "AgencyMembers",
-    "CompiledRegister",
-    "IndexResult",
-    "PendingUpdate",
-    "Scoring",
-    "VantageWatch",
-    "admit",
-]
+__all__ = ["AgencyMembers", "CompiledRegister", "IndexResult", "PendingUpdate", "Scoring", "VantageWatch", "admit"]

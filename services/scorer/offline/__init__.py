@@ -1,9 +1,6 @@
 """The index from files, by the code that scores live."""
 
-from services.scorer.offline.jsonl import (
-    read_measurements,
-    read_summaries,
-)
+from services.scorer.offline.jsonl import read_measurements, read_summaries
 from services.scorer.offline.score import (
     AdmittedEvidence,
     admitted,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import orjson
@@ -34,46 +34,46 @@ class MeasurementLines:
     sequence: NDArray[np.int64]
 
 
-@dataclass(slots=True)
-class _Columns:
+_ARRAYS = {
+    "target": "q",
+    "slot_start": "q",
+    "time": "q",
+    "outcome": "B",
+    "reason": "B",
+    "stored": "d",
+    "sequence": "q",
+}
+_TIMINGS = {"latency": "q", "data_age": "q"}
+
+
+class _Rows:
     """The rows of one vantage while they are read, in a few machine words each."""
 
-    targets: dict[Target, int] = field(default_factory=dict)
-    target: array[int] = field(default_factory=lambda: array("q"))
-    slot_start: array[int] = field(default_factory=lambda: array("q"))
-    time: array[int] = field(default_factory=lambda: array("q"))
-    outcome: array[int] = field(default_factory=lambda: array("B"))
-    reason: array[int] = field(default_factory=lambda: array("B"))
-    latency: array[int] = field(default_factory=lambda: array("q"))
-    data_age: array[int] = field(default_factory=lambda: array("q"))
-    stored: array[float] = field(default_factory=lambda: array("d"))
-    sequence: array[int] = field(default_factory=lambda: array("q"))
+    def __init__(self, *, timings: bool) -> None:
+        self._targets: dict[Target, int] = {}
+        self._timings = timings
+        codes = _ARRAYS | (_TIMINGS if timings else {})
+        self._arrays: dict[str, array[Any]] = {name: array(code) for name, code in codes.items()}
 
-    def add(self, row: Measurement, *, timings: bool) -> None:
-        self.target.append(self.targets.setdefault(row.target, len(self.targets)))
-        self.slot_start.append(row.slot_start)
-        self.time.append(to_micros(row.time))
-        self.outcome.append(row.outcome)
-        self.reason.append(row.reason)
-        self.stored.append(inf if row.stored is None else row.stored)
-        self.sequence.append(row.sequence)
-        if timings:
-            self.latency.append(to_micros(row.latency))
-            self.data_age.append(to_micros(row.data_age))
+    def add(self, row: Measurement) -> None:
+        values: dict[str, float] = {
+            "target": self._targets.setdefault(row.target, len(self._targets)),
+            "slot_start": row.slot_start,
+            "time": to_micros(row.time),
+            "outcome": row.outcome,
+            "reason": row.reason,
+            "stored": inf if row.stored is None else row.stored,
+            "sequence": row.sequence,
+        }
+        if self._timings:
+            values |= {"latency": to_micros(row.latency), "data_age": to_micros(row.data_age)}
+        for name, value in values.items():
+            self._arrays[name].append(value)
 
-    def lines(self, vantage: str, *, timings: bool) -> MeasurementLines:
-        columns = MeasurementColumns(
-            vantage=vantage,
-            targets=tuple(self.targets),
-            target=np.asarray(self.target, np.int64),
-            slot_start=np.asarray(self.slot_start, np.int64),
-            time=np.asarray(self.time, np.int64),
-            outcome=np.asarray(self.outcome, np.uint8),
-            reason=np.asarray(self.reason, np.uint8),
-            latency=np.asarray(self.latency, np.int64) if timings else None,
-            data_age=np.asarray(self.data_age, np.int64) if timings else None,
-        )
-        return MeasurementLines(columns, np.array(self.stored, np.float64), np.array(self.sequence, np.int64))
+    def lines(self, vantage: str) -> MeasurementLines:
+        arrays: dict[str, Any] = {name: np.array(values) for name, values in self._arrays.items()}
+        stored, sequence = arrays.pop("stored"), arrays.pop("sequence")
+        return MeasurementLines(MeasurementColumns(vantage, tuple(self._targets), **arrays), stored, sequence)
 
 
 def read_measurements(files: Sequence[Path], register: Register, *, timings: bool = False) -> list[MeasurementLines]:
@@ -84,17 +84,17 @@ def read_measurements(files: Sequence[Path], register: Register, *, timings: boo
     name entities of another version of the register, as the scorer ignores these in the stream.
     """
     faults: list[Fault] = []
-    vantages: dict[str, _Columns] = {}
-    known = _Known.of(register)
+    rows: dict[str, _Rows] = {}
+    vantages = frozenset(vantage.id for vantage in register.policy.vantages)
     for file in files:
         for number, row in _rows(file, measurement_from_json, faults):
-            reasons = list(known.faults(row))
+            reasons = list(_row_faults(row, register, vantages))
             faults += (Fault(str(file), number, 0, reason) for reason in reasons)
             if not reasons:
-                vantages.setdefault(row.vantage, _Columns()).add(row, timings=timings)
+                rows.setdefault(row.vantage, _Rows(timings=timings)).add(row)
     if faults:
         raise InputError(_named("measurements", files), faults)
-    return [vantages[vantage].lines(vantage, timings=timings) for vantage in sorted(vantages)]
+    return [rows[vantage].lines(vantage) for vantage in sorted(rows)]
 
 
 def read_summaries(files: Sequence[Path]) -> list[ExchangeSummary]:
@@ -106,40 +106,23 @@ def read_summaries(files: Sequence[Path]) -> list[ExchangeSummary]:
     return summaries
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """The entities that a measurement may name."""
-
-    links: frozenset[str]
-    endpoints: frozenset[str]
-    vantages: frozenset[str]
-    slot_seconds: int
-
-    @classmethod
-    def of(cls, register: Register) -> _Known:
-        return cls(
-            links=frozenset(register.links),
-            endpoints=frozenset(register.endpoints),
-            vantages=frozenset(vantage.id for vantage in register.policy.vantages),
-            slot_seconds=register.policy.slot_seconds,
-        )
-
-    def faults(self, row: Measurement) -> Iterator[str]:
-        if row.sequence:
-            if row.stored is None:
-                yield "stored: a line with a sequence says when the stream stored it"
-            if row.sequence > np.iinfo(np.int64).max:
-                yield "sequence: beyond what a stream can count"
-            return
-        kind, ids = ("endpoint", self.endpoints) if row.target.endpoint else ("link", self.links)
-        if row.target.id not in ids:
-            yield f"{kind}: the register has no {kind} {row.target.id!r}"
-        if row.vantage not in self.vantages:
-            yield f"vantage: the register has no vantage {row.vantage!r}"
-        if row.slot_start % self.slot_seconds:
-            yield f"slot_start: no slot of {self.slot_seconds} s begins there"
-        if row.reason.outcome is not row.outcome:
-            yield f"reason: {row.reason.name} belongs to outcome {row.reason.outcome.name}, not to {row.outcome.name}"
+def _row_faults(row: Measurement, register: Register, vantages: frozenset[str]) -> Iterator[str]:
+    """Yield what is wrong with a measurement of one of these ``vantages`` of a register."""
+    if row.sequence:
+        if row.stored is None:
+            yield "stored: a line with a sequence says when the stream stored it"
+        if row.sequence > np.iinfo(np.int64).max:
+            yield "sequence: beyond what a stream can count"
+        return
+    kind = "endpoint" if row.target.endpoint else "link"
+    if row.target.id not in (register.endpoints if row.target.endpoint else register.links):
+        yield f"{kind}: the register has no {kind} {row.target.id!r}"
+    if row.vantage not in vantages:
+        yield f"vantage: the register has no vantage {row.vantage!r}"
+    if row.slot_start % register.policy.slot_seconds:
+        yield f"slot_start: no slot of {register.policy.slot_seconds} s begins there"
+    if row.reason.outcome is not row.outcome:
+        yield f"reason: {row.reason.name} belongs to outcome {row.reason.outcome.name}, not to {row.outcome.name}"
 
 
 def _rows(file: Path, parse: Callable[[str], T], faults: list[Fault]) -> Iterator[tuple[int, T]]:

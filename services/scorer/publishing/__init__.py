@@ -2,13 +2,7 @@
 
 from services.scorer.publishing.blocks import AGENCIES_AND_ABOVE
 from services.scorer.publishing.history import HistoryPublisher
-from services.scorer.publishing.publisher import (
-    EncodedSlots,
-    IndexPublisher,
-)
-from services.scorer.publishing.recent import (
-    recall,
-    recent_blocks,
-)
+from services.scorer.publishing.publisher import EncodedSlots, IndexPublisher
+from services.scorer.publishing.recent import recall, recent_blocks
 
 __all__ = ["AGENCIES_AND_ABOVE", "EncodedSlots", "HistoryPublisher", "IndexPublisher", "recall", "recent_blocks"]

@@ -1,17 +1,8 @@
 """The evidence on disk: files that survive a crash at any moment."""
 
 from services.scorer.state.manifest import StateManifest
-from services.scorer.state.position import (
-    StreamBounds,
-    StreamPosition,
-    missing_messages,
-    resume,
-)
-from services.scorer.state.store import (
-    LoadedState,
-    StateUpdate,
-    Store,
-)
+from services.scorer.state.position import StreamBounds, StreamPosition, missing_messages, resume
+from services.scorer.state.store import LoadedState, StateUpdate, Store
 
 __all__ = [
     "LoadedState",

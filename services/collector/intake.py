@@ -63,8 +63,8 @@ class Intake:
             rejects=_as_dicts(rejects[:_REJECTS_PER_LINE]),
         )
         for start in range(_REJECTS_PER_LINE, len(rejects), _REJECTS_PER_LINE):
-            some = rejects[start : start + _REJECTS_PER_LINE]
-            self._log.info("records_rejected", source=label, rejects=_as_dicts(some))
+            part = rejects[start : start + _REJECTS_PER_LINE]
+            self._log.info("records_rejected", source=label, rejects=_as_dicts(part))
 
 
 def _as_dicts(rejects: Sequence[Reject]) -> list[dict[str, object]]:

@@ -30,15 +30,15 @@ class SummaryMessage:
 def messages(bus: str, alias: str, pending: Sequence[PendingSummary]) -> Iterator[SummaryMessage]:
     """Yield messages of one data bus that carry ``pending``, by shard of the client; ``alias`` is as in ExchangeSummary."""
     shards: dict[int, list[PendingSummary]] = defaultdict(list)
-    for one in pending:
-        shards[shard_of(one.summary.client)].append(one)
+    for waiting in pending:
+        shards[shard_of(waiting.summary.client)].append(waiting)
     for shard, summaries in sorted(shards.items()):
         for start in range(0, len(summaries), _MOST_SUMMARIES):
             yield from _fitting(bus, alias, shard, summaries[start : start + _MOST_SUMMARIES])
 
 
 def _fitting(bus: str, alias: str, shard: int, pending: Sequence[PendingSummary]) -> Iterator[SummaryMessage]:
-    payload = codec.encode_summaries(bus, [replace(one.summary, alias=alias) for one in pending])
+    payload = codec.encode_summaries(bus, [replace(waiting.summary, alias=alias) for waiting in pending])
     if len(payload) > _LARGEST_PAYLOAD and len(pending) > 1:
         half = len(pending) // 2
         yield from _fitting(bus, alias, shard, pending[:half])

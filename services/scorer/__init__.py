@@ -1,1 +1,1 @@
-"""Keeps windows of evidence, asks services.indicator, publishes."""
+"""Keeps windows of evidence, computes the index by services.indicator, publishes it."""

@@ -134,10 +134,10 @@ class ScorerMetrics:
         self._loss.show({(*_labels(row), stage): loss for row in with_point for stage, loss in _losses(row)})
         self._slot.set(result.compiled.register.policy.slot_seconds)
         self._as_of.set(snapshot.as_of)
-        found = result.structures
-        self._structure.show({labels: value for structure in found for labels, value in _measures(structure)})
-        self._islands.show({(str(structure.window_days),): len(structure.islands) for structure in found})
-        self._isolates.show({(str(structure.window_days),): len(structure.isolates) for structure in found})
+        structures = result.structures
+        self._structure.show({labels: value for structure in structures for labels, value in _measures(structure)})
+        self._islands.show({(str(structure.window_days),): len(structure.islands) for structure in structures})
+        self._isolates.show({(str(structure.window_days),): len(structure.isolates) for structure in structures})
 
     def links(self, compiled: CompiledRegister, last_slot: SlotDetail | None) -> None:
         """Show the register's links; in the last settled slot, the number of links per verdict, the verdict of each link and
@@ -229,7 +229,7 @@ def _not_ok(register: Register, arrays: RegisterArrays, last_slot: SlotDetail) -
     """Yield the reasons of up to REASON_SERIES live links that were not OK in a slot, in id order, unknown links last."""
     verdict = last_slot.verdict[0, : len(arrays.links)]
     failed = (verdict >= Outcome.NOT_CONNECTED) & (verdict < Outcome.OK)
-    rows = np.concatenate([np.flatnonzero(some & ~arrays.absent) for some in (failed, verdict == Outcome.UNKNOWN)])
+    rows = np.concatenate([np.flatnonzero(mask & ~arrays.absent) for mask in (failed, verdict == Outcome.UNKNOWN)])
     rows = rows[:REASON_SERIES]
     links = [register.links[arrays.links[row]] for row in rows.tolist()]
     counting = np.array([counting_vantages(link.vantages, last_slot.vantages) for link in links], dtype=np.bool_)

@@ -1,7 +1,7 @@
 """Computes and publishes the index whenever a slot has settled, or late arrivals have changed a published one.
 
-Slot blocks and recent blocks are half of what is published, and no part of the index. They go first, so that whatever arrives
-meanwhile is in the index that follows.
+Slot blocks and recent blocks are half of what is published, and no part of the index. They go first, so that late
+rows that arrive meanwhile are in the index that follows.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ _IDENTIFYING = 1 << 16  # bytes at the start of a file that distinguish it from 
 
 
 class LogFile:
-    """A log file, read by its path, or through ``open_file``, whatever the file's name is by now.
+    """A log file, read by its path, or through ``open_file`` if the file may have been renamed.
 
     Raises InputError when it cannot be read as a whole.
     """

@@ -1,4 +1,4 @@
-"""The collector's state: every record counts once, whatever the order, the repetition or the crash (docs/exchange.md §3).
+"""The collector's state: every record counts once, in any order, repeated or after a crash (docs/exchange.md §3).
 
 The sides read are the source of truth. The exchanges of a request id are a function of the set of its sides (pairing.py),
 and a summary is the sum over exchanges. A batch changes sides, summaries and the position of its source in one transaction.
@@ -283,4 +283,8 @@ class Ledger(AbstractContextManager["Ledger"]):
 def _rejects(batch: RecordBatch, refused: Sequence[Side]) -> tuple[Reject, ...]:
     """Return the places in a batch of the sides that were refused, usually none."""
     ids = set(map(id, refused))
-    return tuple(batch.reject(at, _TOO_MANY) for at, side in enumerate(batch.sides) if id(side) in ids) if ids else ()
+    return (
+        tuple(batch.reject(index, _TOO_MANY) for index, side in enumerate(batch.sides) if id(side) in ids)
+        if ids
+        else ()
+    )

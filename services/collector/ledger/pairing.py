@@ -125,15 +125,15 @@ def pair_sides(sides: Sequence[Side], span_ms: int) -> list[PairedExchange]:
         if abs(producer.request_in - client.request_in) <= span_ms:
             return [PairedExchange(client, producer)]
     producers = sorted((side for side in sides if side.producer), key=_order)
-    paired, at = [], 0
+    paired, position = [], 0
     for client in sorted((side for side in sides if not side.producer), key=_order):
         # A producer that is too early for this client is too early for all later ones.
-        while at < len(producers) and producers[at].request_in < client.request_in - span_ms:
-            paired.append(PairedExchange(None, producers[at]))
-            at += 1
-        if at < len(producers) and producers[at].request_in <= client.request_in + span_ms:
-            paired.append(PairedExchange(client, producers[at]))
-            at += 1
+        while position < len(producers) and producers[position].request_in < client.request_in - span_ms:
+            paired.append(PairedExchange(None, producers[position]))
+            position += 1
+        if position < len(producers) and producers[position].request_in <= client.request_in + span_ms:
+            paired.append(PairedExchange(client, producers[position]))
+            position += 1
         else:
             paired.append(PairedExchange(client, None))
-    return [*paired, *(PairedExchange(None, producer) for producer in producers[at:])]
+    return [*paired, *(PairedExchange(None, producer) for producer in producers[position:])]

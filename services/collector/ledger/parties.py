@@ -1,8 +1,8 @@
 """The table of pairs: which client called which service.
 
-Clients and services are whatever a log names, so pairs that nothing refers to any more are forgotten. No side tells how long
-it is kept, so the table of requests is scanned in rounds of slices: a pair without summaries is idle when a round begins, and
-forgotten at its end unless a side refers to it, one that was there or one that came meanwhile.
+Logs may name any client and service, so pairs that nothing refers to any more are forgotten. Dropping sides does not update
+pairs. Instead the table of requests is scanned in rounds of slices: a pair without summaries is idle when a round begins, and
+forgotten at its end unless a side refers to it, an old one or one that came meanwhile.
 """
 
 from __future__ import annotations

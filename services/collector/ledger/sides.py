@@ -127,5 +127,5 @@ def pairs_in_use(database: sqlite3.Connection, slices: range) -> set[int]:
 
 def _id_range(number: int) -> tuple[bytes, bytes]:
     """Return the first id of a slice and the first one after it."""
-    first, end = (struct.pack(">I", at << 20) if at < SLICES else b"\xff" * 17 for at in (number, number + 1))
+    first, end = (struct.pack(">I", part << 20) if part < SLICES else b"\xff" * 17 for part in (number, number + 1))
     return first, end

@@ -28,7 +28,7 @@ class ServerAnswerError(ValueError):
 
 
 class FaultError(ServerAnswerError):
-    """The server answered with a SOAP fault, of which the code alone is kept."""
+    """The server answered with a SOAP fault. Only its code is kept."""
 
     def __init__(self, code: str) -> None:
         self.code = code if _FAULT_CODE.fullmatch(code) else "without a readable code"

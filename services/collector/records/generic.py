@@ -93,8 +93,8 @@ def _parties(consumer: str, provider: str, service: str, data_item: str) -> Part
 def read_generic(raw: Mapping[str, Any]) -> Side:
     """Return a line as a whole exchange, seen from the consumer. Raises RecordError with every reason.
 
-    Equal lines are duplicates unless their ids differ. A failure is the provider's, who had to answer: the bus does not say
-    whose it was.
+    Equal lines are duplicates unless their ids differ. A failure is the provider's, who had to answer: the record does
+    not show whose it was.
     """
     get = raw.get
     time = _milliseconds(get("time"))

@@ -1,6 +1,6 @@
 """The answer of getSecurityServerHealthData: counts and durations per service (X-Road PR-OPMON, chapter 3). Pure.
 
-It names no clients, so it says nothing of links: it is exposed as metrics, and makes no summaries.
+It names no clients, so nothing follows for links: it is exposed as metrics, and makes no summaries.
 """
 
 from __future__ import annotations

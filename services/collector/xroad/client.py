@@ -93,7 +93,7 @@ class SecurityServerClient(AbstractAsyncContextManager["SecurityServerClient"]):
 
 
 def _check(answer: httpx.Response, body: bytes) -> None:
-    """Raise SourceError for an answer that cannot hold records. A fault is recognised whatever its status is."""
+    """Raise SourceError for an answer that cannot hold records. A fault is recognised with any status."""
     if answer.headers.get("content-encoding", "identity") != "identity":
         raise SourceError("unreadable", "its answer is compressed, which was not requested")
     if (code := answer.headers.get("x-road-error")) is not None:

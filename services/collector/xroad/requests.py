@@ -37,7 +37,7 @@ class StuckAnswerError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class RecordSpan:
-    """Seconds, both included, of which records are requested."""
+    """The first and the last second, both included, of a request for records."""
 
     first: int
     last: int

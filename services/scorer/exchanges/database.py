@@ -54,7 +54,7 @@ SELECT bus, client, service, meta, alias, sums.* FROM (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ExchangeSnapshot:
-    """What was taken in by one moment, whatever is taken in later."""
+    """Everything taken in by one moment; what is taken in later is not in it."""
 
     flows: tuple[Flow, ...]
     ids: tuple[int, ...]
@@ -116,7 +116,7 @@ class ExchangeDatabase:
     ) -> int:
         """Take in batches (when stored in epoch seconds, bus, summaries) up to ``position``.
 
-        The highest revision of (bus, client, service, slot) counts, whatever the order or repetition. When the policy's
+        The highest revision of (bus, client, service, slot) counts, in any order and repeated. When the policy's
         slots have become longer or shorter, the same exchanges come again in the new slots: these replace all summaries
         that they overlap, and what does not come again stays. Returns how many summaries were left out because their slot
         lies in the future, or too far back for an earlier revision to be known.

@@ -55,5 +55,5 @@ def read_flows(database: sqlite3.Connection, attributor: Attributor) -> dict[int
 
 
 def drop_unused(database: sqlite3.Connection) -> None:
-    """Drop flows of which no exchange is kept."""
+    """Drop flows without any exchange left."""
     database.execute(_DROP_UNUSED)

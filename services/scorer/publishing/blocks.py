@@ -92,8 +92,8 @@ def slot_blocks(
         detail = evidence.detail(arrays, chunk, [arrays.targets[row] for row in rows.tolist()])
         start = 0
         for agency, own in group:
-            here = slice(start, start + len(own.target_rows))
-            start = here.stop
+            part = slice(start, start + len(own.target_rows))
+            start = part.stop
             yield (
                 slot_key(agency, detail.first_slot // SLOTS_PER_BLOCK),
                 SlotBlock(
@@ -102,9 +102,9 @@ def slot_blocks(
                     links=own.links,
                     endpoints=own.endpoints,
                     vantages=detail.vantages,
-                    verdict=detail.verdict[:, here],
-                    outcome=detail.outcome[:, here],
-                    reason=detail.reason[:, here],
+                    verdict=detail.verdict[:, part],
+                    outcome=detail.outcome[:, part],
+                    reason=detail.reason[:, part],
                 ),
             )
 

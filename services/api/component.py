@@ -13,8 +13,6 @@ from services.api.wiring import SERVICE_NAMES, ServerState, handlers
 from services.core.bus import Bus, connect_from_settings
 from services.core.runtime import Runtime, parse_address
 
-__all__ = ["LOST_SECONDS", "Readiness", "main"]
-
 LOST_SECONDS = 10.0
 """How long the bus may be gone before the api reports NOT_SERVING: longer than a restart of the bus takes."""
 

@@ -10,15 +10,6 @@ RequestError                 the request cannot be answered
 
 from __future__ import annotations
 
-__all__ = [
-    "InvalidRequestError",
-    "NotApplicableError",
-    "NotVisibleError",
-    "RequestError",
-    "UnavailableError",
-    "UnknownEntityError",
-]
-
 
 class RequestError(Exception):
     """A request that cannot be answered.

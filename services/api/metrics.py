@@ -18,8 +18,6 @@ from services.core.metrics import TABLE
 from services.core.model import IndicatorKind
 from services.indicator.index import LinkCosts
 
-__all__ = ["AGENCY_SERIES", "COSTLIEST_LINKS", "EXCHANGE_LINKS", "SERVICE_SERIES", "ReadModelMetrics"]
-
 AGENCY_SERIES = 1_000
 """Agencies beyond this many, by id, have no series of their own, nor have their costliest links."""
 

@@ -14,8 +14,6 @@ from hashlib import blake2b
 
 from services.api.errors import InvalidRequestError
 
-__all__ = ["DEFAULT_SIZE", "MAX_SIZE", "Page", "page_of", "page_size", "page_token", "token_position"]
-
 DEFAULT_SIZE = 100
 MAX_SIZE = 1000
 _FINGERPRINT_BYTES = 8

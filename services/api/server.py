@@ -13,8 +13,6 @@ from grpc_reflection.v1alpha import reflection
 from services.core.errors import ListenError
 from services.core.runtime import Health, parse_address
 
-__all__ = ["GRACE_SECONDS", "HealthReporter", "running_server"]
-
 GRACE_SECONDS = 3.0
 """How long calls under way may take to finish while draining; less than runtime.DRAIN_SECONDS."""
 

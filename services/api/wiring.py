@@ -19,8 +19,6 @@ from services.core.bus import INDICATOR_BUCKET, INDICATORS, Bus, StoredMessage
 from services.core.errors import BusError
 from services.core.log import Logger
 
-__all__ = ["SERVICE_NAMES", "ServerState", "handlers"]
-
 _INDICATORS = indicator_service_pb2.DESCRIPTOR.services_by_name["IndicatorService"]
 _REGISTER = register_service_pb2.DESCRIPTOR.services_by_name["RegisterService"]
 

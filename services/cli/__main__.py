@@ -18,8 +18,6 @@ from services.cli.commands.score import dump, score
 from services.cli.commands.up import up
 from services.core.errors import InputError, PeyvandError
 
-__all__ = ["COMPONENTS", "app", "main"]
-
 COMPONENTS = ("prober", "collector", "scorer", "api", "sandbox")
 
 app = command_group(

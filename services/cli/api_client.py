@@ -18,8 +18,6 @@ from peyvand.v1 import indicator_service_pb2 as messages
 from services.core.codec import to_timestamp
 from services.core.errors import ApiError, SettingsError
 
-__all__ = ["Client", "open_client"]
-
 _TLS = "tls://"
 _TIMEOUT_SECONDS = 10.0
 _PAGE_SIZE = 1000

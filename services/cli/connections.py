@@ -16,8 +16,6 @@ from services.core.bus import Bus, connect_from_settings
 from services.core.errors import BusError
 from services.core.settings import Settings, load_settings
 
-__all__ = ["bus_settings", "fetch_local", "open_bus"]
-
 _NOTICE_SECONDS = 5.0
 _PATIENCE_SECONDS = 30.0
 

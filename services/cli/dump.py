@@ -18,8 +18,6 @@ from services.core.errors import SettingsError
 from services.core.settings import Settings
 from services.scorer.decode import columns_of, summaries_of
 
-__all__ = ["print_stream"]
-
 _Rows = Iterator[tuple[int, Callable[[], str]]]
 """The start of each row's slot, and what returns the row as a line of JSON."""
 

@@ -11,8 +11,6 @@ import sys
 from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException
 
-__all__ = ["check_health"]
-
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # addresses to listen on, not to connect to
 _TIMEOUT_SECONDS = 4.0
 

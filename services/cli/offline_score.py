@@ -27,8 +27,6 @@ from services.scorer.offline import (
     volumes,
 )
 
-__all__ = ["run"]
-
 
 def run(
     directory: Path,

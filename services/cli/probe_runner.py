@@ -31,8 +31,6 @@ from services.prober.transport import EgressRules, Outbound
 from services.register.probes import required_params
 from services.register.reading import read_target
 
-__all__ = ["choose", "choose_record", "define", "run"]
-
 _CONCURRENCY = 50  # enough to be quick, too few for one probe to slow another
 _NARROW = 72
 """Columns of a terminal below which a line goes without its latency."""

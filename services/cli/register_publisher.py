@@ -20,8 +20,6 @@ from services.core.watched_files import file_stamps
 from services.register.bus import publish_register, republish_if_lost
 from services.register.directory import load_register
 
-__all__ = ["run"]
-
 _POLL_SECONDS = 0.5
 _KEEP_SECONDS = 60.0
 _DEADLINE_SECONDS = 30.0

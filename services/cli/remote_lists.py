@@ -13,8 +13,6 @@ import httpx
 
 from services.core.errors import Fault, InputError
 
-__all__ = ["local_files"]
-
 _DEADLINE_SECONDS = 30.0
 _MAX_BYTES = 64 << 20
 _URL = re.compile(r"https?://")

@@ -23,8 +23,6 @@ from services.core.runtime import Runtime
 from services.core.tasks import cancel_and_wait
 from services.register.bus import follow_register
 
-__all__ = ["main"]
-
 _DATABASE = "collector.sqlite"
 _SUMMARIES_PER_READ = 2000
 _ANSWERS_AT_ONCE = 16  # of security servers, held in memory; up to 16 MiB each

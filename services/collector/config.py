@@ -22,8 +22,6 @@ from services.register.reading import (
     read_server_name,
 )
 
-__all__ = ["BEHIND_SECONDS", "FileSource", "Source", "XroadSource", "read_sources"]
-
 BEHIND_SECONDS: Final = 60.0
 """How far behind now records are requested by default: the offset that X-Road servers have by default."""
 

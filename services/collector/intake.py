@@ -11,8 +11,6 @@ from services.collector.metrics import CollectorMetrics
 from services.collector.records import RecordBatch, Reject, SourcePosition
 from services.core.log import Logger
 
-__all__ = ["Intake"]
-
 _REJECTS_PER_LINE: Final = 100  # of the log
 
 

@@ -10,8 +10,6 @@ from services.collector.ledger import BatchResult, LedgerTotals
 from services.collector.records import ServerHealth
 from services.core import metrics
 
-__all__ = ["FAILURES", "SERVICES", "CollectorMetrics"]
-
 FAILURES: Final = ("fault", "status", "timeout", "tls", "transport", "too_large", "unreadable")
 """How a source can fail."""
 

@@ -12,8 +12,6 @@ from services.collector.ledger import BatchResult, Ledger, LedgerTotals
 from services.core.errors import Fault, InputError
 from services.core.model import ExchangeSummary
 
-__all__ = ["LogDigest", "digest_logs"]
-
 _MOST_FAULTS = 10_000
 _TAKE_LINES = 50_000  # as the running collector does
 

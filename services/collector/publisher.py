@@ -11,8 +11,6 @@ from services.collector.ledger import PendingSummary
 from services.core import codec
 from services.core.bus import Bus, exchange_subject, shard_of
 
-__all__ = ["SummaryMessage", "messages", "publish"]
-
 _MOST_SUMMARIES = 500
 _LARGEST_PAYLOAD = 900_000  # bytes; NATS takes 1 MiB
 

@@ -16,19 +16,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = [
-    "ApiError",
-    "BusError",
-    "Fault",
-    "GapError",
-    "InputError",
-    "ListenError",
-    "PeyvandError",
-    "SettingsError",
-    "StateError",
-    "TornValueError",
-]
-
 
 @dataclass(frozen=True, slots=True, order=True)
 class Fault:

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 if TYPE_CHECKING:
     from structlog.stdlib import BoundLogger
 
-__all__ = ["Logger", "configure_logging", "logger"]
-
 Logger: TypeAlias = "BoundLogger"
 
 

@@ -10,8 +10,6 @@ from pathlib import Path
 from services.core.metrics import TABLE, Metric
 from services.core.settings import METRICS_PORTS, Settings, environment_variable
 
-__all__ = ["PAGES", "metrics_page", "settings_page"]
-
 _MADE = "<!-- Made from services/core/{source} by `make docs`; edits here are lost. -->"
 _COMPUTED = {"prober": "the host's name", "metrics": "see below"}
 """Defaults that are not the same everywhere."""

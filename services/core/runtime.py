@@ -30,8 +30,6 @@ from services.core.tasks import cancel_and_wait
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-__all__ = ["DRAIN_SECONDS", "Health", "Runtime", "parse_address", "raise_descriptor_limit", "run_component"]
-
 DRAIN_SECONDS = 4.0
 """How long a component may take to drain after a signal; Ctrl-C of `peyvand up` ends everything within 5 s."""
 

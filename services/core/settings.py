@@ -17,8 +17,6 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from services.core.errors import SettingsError
 
-__all__ = ["METRICS_PORTS", "Settings", "environment_variable", "load_settings"]
-
 METRICS_PORTS = {"prober": 7421, "scorer": 7422, "collector": 7423, "api": 7424, "sandbox": 7426}
 """The default port of each component for /metrics and /health, on loopback."""
 

@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-__all__ = ["cancel_and_wait", "propagate_cancellation", "run_in_thread"]
-
 T = TypeVar("T")
 
 _REPEAT_SECONDS = 0.1

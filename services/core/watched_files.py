@@ -8,8 +8,6 @@ from math import inf
 from pathlib import Path
 from typing import Generic, TypeVar
 
-__all__ = ["WatchedFiles", "file_stamps"]
-
 T = TypeVar("T")
 
 _SETTLED_NS = 100_000_000  # longer than one tick of any file system's clock

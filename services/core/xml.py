@@ -10,8 +10,6 @@ from typing import Any
 
 from lxml import etree
 
-__all__ = ["XmlError", "parse_xml"]
-
 
 class XmlError(ValueError):
     """A document is not XML that we accept. The message is a predicate ("is not XML") and quotes nothing of the document."""

@@ -15,8 +15,6 @@ import numpy as np
 from services.core.model import Policy
 from services.indicator.array_types import Ints
 
-__all__ = ["RECORD_DAYS", "Calendar"]
-
 RECORD_DAYS: Final = 90
 """Days of the record: the last 90 with the window in them, or the window if that is longer (docs/method.md §6)."""
 

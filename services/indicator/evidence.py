@@ -30,8 +30,6 @@ from services.indicator.cells import (
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.verdicts import DayEvidence, EvidenceCounter, Judge, WindowCounts
 
-__all__ = ["Evidence", "FrozenEvidence"]
-
 
 class Evidence:
     """All measurements taken in: slots in detail, and closed days packed to the stages that were reached in them.

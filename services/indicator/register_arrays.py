@@ -13,8 +13,6 @@ from services.core.model import IndicatorKind, Register, Target
 from services.indicator.array_types import Bools, Floats, Ints
 from services.indicator.requirements import RequiredDays
 
-__all__ = ["RegisterArrays", "position_of"]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RegisterArrays:

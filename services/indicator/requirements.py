@@ -18,8 +18,6 @@ from services.core.model import ALWAYS, Link
 from services.indicator.array_types import Bools, Ints
 from services.indicator.calendar import Calendar
 
-__all__ = ["RequiredDays", "RequiredSlots", "probing_span"]
-
 NEVER: Final = date.max.toordinal() + 1
 """A day ordinal after every day: ``required_until`` of an open link, ``live_from`` of an absent one."""
 

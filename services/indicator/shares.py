@@ -12,19 +12,6 @@ from services.core.model import IndicatorKind, Stage
 from services.indicator.array_types import Bools, Floats, Ints, Numbers
 from services.indicator.register_arrays import RegisterArrays
 
-__all__ = [
-    "GroupMeans",
-    "LinkShares",
-    "group_sums",
-    "grouping",
-    "link_means",
-    "link_shares",
-    "mean_share",
-    "ordered_sum",
-    "ratio",
-    "upper_bound",
-]
-
 
 @dataclass(frozen=True, eq=False)
 class LinkShares:

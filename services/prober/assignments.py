@@ -13,8 +13,6 @@ from services.indicator.calendar import Calendar
 from services.indicator.requirements import probing_span
 from services.prober.scheduling import Rendezvous, ScheduleEntry
 
-__all__ = ["Assignment", "Origin", "ProbingPlan", "assignments", "plan_of"]
-
 
 @dataclass(frozen=True, slots=True)
 class Assignment:

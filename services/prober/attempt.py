@@ -23,8 +23,6 @@ from services.prober.kinds import KINDS_BY_NAME, JourneyResult, ProbeKind
 from services.prober.observation import Observation
 from services.prober.secrets import MissingSecretError, secret_references
 
-__all__ = ["ProbeResult", "ProbeRunner"]
-
 _NOTHING = Expectations()
 
 

@@ -29,8 +29,6 @@ from services.prober.transport import EgressRules
 from services.prober.vantage import CONTROL_TIMEOUT, Bracket, ControlLoop, ControlTargets
 from services.register.bus import follow_register
 
-__all__ = ["Prober", "main"]
-
 # Finishing, a last control round and draining fit into runtime.DRAIN_SECONDS.
 _FINISH_SECONDS = 1.2
 _DRAIN_SECONDS = 0.6

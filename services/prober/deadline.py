@@ -6,8 +6,6 @@ import asyncio
 from time import monotonic
 from types import TracebackType
 
-__all__ = ["Deadline"]
-
 
 class Deadline:
     """Async context manager that raises TimeoutError at ``moment`` (monotonic seconds), wherever its body waits.

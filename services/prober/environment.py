@@ -12,8 +12,6 @@ from services.prober.http import TokenCache
 from services.prober.secrets import Secrets
 from services.prober.transport import ConntrackTable, Outbound
 
-__all__ = ["ProbeEnvironment"]
-
 
 @dataclass(slots=True)
 class ProbeEnvironment:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["UnusableError"]
-
 
 class UnusableError(ValueError):
     """A definition cannot be probed as it is: our own fault. The message is shown, so it holds no values."""

@@ -16,17 +16,6 @@ from services.core.model import Outcome, Reason, unfrozen
 from services.prober.checks import Judgement
 from services.prober.observation import Observation
 
-__all__ = [
-    "EXCUSES",
-    "NO_CONNECTION",
-    "TICK_SECONDS",
-    "Circumstances",
-    "Excuse",
-    "LoopStalls",
-    "excused",
-    "is_our_timeout",
-]
-
 # A timeout is the target's own unless we took more than this share of its time.
 _OUR_SHARE: Final = 0.1
 

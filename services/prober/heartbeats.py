@@ -20,8 +20,6 @@ from services.prober.launcher import Launcher
 from services.prober.metrics import ProberMetrics
 from services.prober.scheduling import HEARTBEAT_SECONDS, Membership, MembershipChange
 
-__all__ = ["PeerHeartbeats"]
-
 
 @dataclass(frozen=True, slots=True)
 class PeerHeartbeats:

@@ -13,8 +13,6 @@ from services.prober.metrics import ProberMetrics
 from services.prober.pipeline import Pipeline
 from services.prober.scheduling import Launch, Membership, Schedule, Share
 
-__all__ = ["Launcher"]
-
 # The wall clock may be set while we wait, so look again at least this often.
 _LOOK_SECONDS = 1.0
 # Probes started in one turn of the loop. With more, those under way would wait for their answers to be read: a prober that

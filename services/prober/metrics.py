@@ -17,8 +17,6 @@ from services.core.model import PHASES, Measurement, Outcome, Reason, Target
 from services.prober.assignments import Assignment
 from services.prober.transport import ConntrackTable
 
-__all__ = ["EXPIRING_SERIES", "SERIES_BELOW", "LocalCounter", "LocalHistogram", "ProberMetrics"]
-
 SERIES_BELOW = 2000
 """Series per target are exposed by processes with fewer targets than this, so that a scrape does not stall the loop."""
 

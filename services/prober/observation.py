@@ -7,8 +7,6 @@ from enum import Enum, auto
 
 from services.core.model import Phases, unfrozen
 
-__all__ = ["Cause", "CertificateFacts", "DnsFacts", "Failure", "Observation", "Phase", "RpcFacts", "StepFacts"]
-
 
 class Phase(Enum):
     """The part of a probe in which it failed."""

@@ -18,8 +18,6 @@ from services.prober.publishing import MeasurementPublisher, measured, unmeasure
 from services.prober.scheduling import Launch
 from services.prober.vantage import Bracket
 
-__all__ = ["HeldMeasurement", "Pipeline"]
-
 HeldMeasurement: TypeAlias = tuple[str, Measurement, int, float]
 """The consumer agency, what was measured, the status of the answer (0 without one) and the seconds it took."""
 

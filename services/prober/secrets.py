@@ -11,8 +11,6 @@ from time import monotonic
 from services.core.model import Auth, Probe
 from services.core.watched_files import WatchedFiles
 
-__all__ = ["RECHECK_SECONDS", "MissingSecretError", "Secrets", "credential_header", "secret_references"]
-
 RECHECK_SECONDS = 10.0
 """A replaced secret, certificate or CA file is noticed within this time, without a look at the disk for every probe."""
 

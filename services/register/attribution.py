@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 
 from services.core.model import ExchangeRoute, ExchangeSummary, Link, Parties, Register, escape_code, member_of
 
-__all__ = ["UNMAPPED", "Attribution", "Attributor"]
-
 UNMAPPED = "_unmapped"
 """Stands in place of an agency id for parties that the register does not know: an undeclared exchange."""
 

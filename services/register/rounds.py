@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from services.core.model import AnnouncedAgency, Evaluation, Register
 from services.register.reading import name_key
 
-__all__ = ["INTEGRATION", "Growth", "agencies_by_name", "growths", "match_agency"]
-
 INTEGRATION = "integration"
 """The dimension that is compared with the declared coverage and the measured index (docs/method.md §7, Three bars)."""
 

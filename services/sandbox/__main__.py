@@ -13,8 +13,6 @@ from services.sandbox.faults import FaultMode
 from services.sandbox.logs import Run
 from services.sandbox.servers import NOT_FOUND, OK
 
-__all__ = ["main"]
-
 
 async def main(runtime: Runtime) -> None:
     """Simulate the scenario of the settings until the process is stopped."""

@@ -17,8 +17,6 @@ from services.sandbox.security_server import Monitoring
 from services.sandbox.servers import Servers, allow_open_files, make_sites, open_authority
 from services.sandbox.timing import Timing, slot_timing
 
-__all__ = ["run_sandbox"]
-
 _FLUSH_SECONDS = 0.2
 """The longest time that a line of the access log stays in memory."""
 

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 
 from services.core.errors import SettingsError
 
-__all__ = ["SHORTEST_SLOT", "Timing", "slot_timing"]
-
 SHORTEST_SLOT = 2
 LONGEST_SLOT = 3600
 

@@ -15,8 +15,6 @@ from services.scorer.exchanges import ExchangeDatabase
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.session import run_session
 
-__all__ = ["main"]
-
 
 async def main(runtime: Runtime) -> None:
     """Score until the stop; state is saved by then. Raises PeyvandError."""

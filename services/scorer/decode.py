@@ -6,8 +6,6 @@ from services.core.bus import StoredMessage, exchange_subject, measurement_subje
 from services.core.codec import decode_columns, decode_summaries
 from services.core.model import ExchangeSummary, MeasurementColumns
 
-__all__ = ["columns_of", "summaries_of"]
-
 
 def columns_of(message: StoredMessage) -> MeasurementColumns:
     """Return the measurements of a message. Raises ValueError when they are unreadable or of another vantage.

@@ -10,8 +10,6 @@ from typing import TypeVar
 
 from services.core.tasks import run_in_thread
 
-__all__ = ["SLICE_SECONDS", "EvidenceLock"]
-
 T = TypeVar("T")
 
 SLICE_SECONDS = 0.05

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from services.core.runtime import Health
 
-__all__ = ["ReadinessReporter"]
-
 
 class ReadinessReporter:
     """Combines the state of reading and of publishing; before the first index, the phase of the start is the reason."""

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import ctypes
 
-__all__ = ["trim_memory"]
-
 _malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
 
 

@@ -33,8 +33,6 @@ from services.scorer.exchanges import ReconciliationReport
 from services.scorer.index import CompiledRegister, IndexResult
 from services.scorer.publishing import AGENCIES_AND_ABOVE
 
-__all__ = ["AGENCY_SERIES", "BURN_SERIES", "LINK_SERIES", "PAIR_SERIES", "REASON_SERIES", "ScorerMetrics"]
-
 AGENCY_SERIES = 1_000
 """The most consumers, and providers, that have series: the first by id. The api has all of them."""
 

@@ -24,8 +24,6 @@ from services.scorer.malloc import trim_memory
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.publishing import EncodedSlots, HistoryPublisher, IndexPublisher, recent_blocks
 
-__all__ = ["Refresher"]
-
 POLL_SECONDS = 0.1  # between two checks whether an index is due
 AHEAD_SECONDS = 10.0  # between two checks while our clock is ahead
 LATE_SECONDS = 1.0  # an index that late arrivals changed is published this often at most,

@@ -27,8 +27,6 @@ from services.scorer.publishing import HistoryPublisher, IndexPublisher, recall
 from services.scorer.refresher import Refresher
 from services.scorer.state import Store, StreamPosition
 
-__all__ = ["run_session"]
-
 T = TypeVar("T")
 
 RECONCILE_SECONDS = 60.0  # exchanges are reconcile_links with probes once a slot, but this often at most,

@@ -14,8 +14,6 @@ from services.api.access.roles import PUBLIC, UNRESTRICTED, Caller, Role
 from services.core.errors import SettingsError
 from services.core.settings import Settings
 
-__all__ = ["identifier", "identifier_from_settings", "read_clients"]
-
 _NAME_PROPERTIES = ("x509_subject_alternative_name", "x509_common_name")
 
 

@@ -11,8 +11,6 @@ from enum import StrEnum
 
 from services.core.model import IndicatorKind, Register
 
-__all__ = ["PUBLIC", "PUBLIC_KINDS", "UNRESTRICTED", "Caller", "Role"]
-
 PUBLIC_KINDS = (IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR, IndicatorKind.CONSUMER, IndicatorKind.PROVIDER)
 """Kinds of indicator that every caller sees."""
 

@@ -11,8 +11,6 @@ from services.api.errors import NotVisibleError
 from services.api.model import ReadModel
 from services.core.model import IndicatorKind
 
-__all__ = ["RULES", "AccessControl", "current_caller", "not_visible"]
-
 _CALLER: ContextVar[Caller] = ContextVar("caller")
 
 _KINDS = frozenset(map(int, IndicatorKind))

@@ -15,8 +15,6 @@ from services.core.errors import SettingsError
 from services.core.settings import Settings
 from services.core.watched_files import WatchedFiles
 
-__all__ = ["credentials_from_settings"]
-
 
 def credentials_from_settings(
     settings: Settings, failed: Callable[[SettingsError], None]

@@ -13,8 +13,6 @@ from services.core.bus import GOVERNMENT_KEY, consumer_key
 from services.core.model import LINK_FINDINGS, IndicatorKind, Link, Register, link_findings
 from services.register.rounds import INTEGRATION
 
-__all__ = ["ReconciliationIndex", "find_volume", "structure_answer", "three_bars", "traffic_answer"]
-
 
 class ReconciliationIndex:
     """The reconciliations of the newest blocks by link and window (docs/exchange.md §4)."""

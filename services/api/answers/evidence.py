@@ -26,8 +26,6 @@ from services.indicator.index import SPANS, burn, burning_links
 from services.indicator.requirements import RequiredSlots
 from services.indicator.verdicts import TargetSlots, counting_vantages
 
-__all__ = ["EvidenceReader", "ReadValues"]
-
 _READ_SECONDS = 10.0
 
 ReadValues = Callable[[str], Awaitable[Mapping[str, bytes]]]

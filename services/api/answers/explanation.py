@@ -14,8 +14,6 @@ from services.core.codec import losses_to_message
 from services.core.model import IndicatorKind, Register, Target
 from services.indicator.index import Explanation, explain_index
 
-__all__ = ["Explainer"]
-
 
 class Explainer:
     """Explains from the newest blocks that were published together."""

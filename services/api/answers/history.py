@@ -23,8 +23,6 @@ from services.core.codec import from_timestamp
 from services.core.errors import BusError
 from services.core.model import IndicatorKind
 
-__all__ = ["HistoryReader", "ReadStream"]
-
 ReadStream = Callable[[str, int, datetime | None, int, float], Awaitable[list[StoredMessage]]]
 """Reads stream INDICATORS: subject, first sequence or time of storing, maximum of messages, timeout in seconds."""
 

@@ -15,8 +15,6 @@ from services.core.model import LOSS_STAGES, IndicatorKind
 from services.indicator.index import Imputation, gather_shares
 from services.indicator.shares import LinkShares
 
-__all__ = ["WindowEvidence", "WindowEvidenceCache", "gather_consumer", "gather_window"]
-
 
 @dataclass(frozen=True, slots=True)
 class WindowEvidence:

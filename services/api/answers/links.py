@@ -21,8 +21,6 @@ from services.core.codec import from_timestamp
 from services.core.errors import BusError
 from services.core.model import IndicatorKind, Link
 
-__all__ = ["MAX_SLOTS", "LinkAnswers", "ReadValue"]
-
 MAX_SLOTS = 10_000
 _CONCURRENT_READS = 16
 _READ_SECONDS = 10.0

@@ -9,8 +9,6 @@ from peyvand.v1 import register_pb2, register_service_pb2
 from services.core.model import ALWAYS, Agency, EvaluationRound, Link, Register, Service
 from services.register.rounds import agencies_by_name, growths, match_agency
 
-__all__ = ["agency_message", "evaluation_message", "link_message", "service_message"]
-
 
 def agency_message(agency: Agency) -> register_pb2.Agency:
     """Return one agency as a message."""

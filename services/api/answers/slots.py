@@ -20,8 +20,6 @@ from services.indicator.calendar import Calendar
 from services.indicator.requirements import RequiredSlots
 from services.indicator.verdicts import TargetSlots, counting_vantages
 
-__all__ = ["block_numbers", "slot_messages"]
-
 
 def block_numbers(slots: range) -> range:
     """Return the numbers of the blocks that hold these slots."""

@@ -16,8 +16,6 @@ from services.core.codec import set_index_to_message, to_timestamp
 from services.core.model import Agency, IndicatorKind, Service
 from services.indicator.index import ServiceGroup, quantile_bands, tabulate_links
 
-__all__ = ["Tabulator"]
-
 _Attribute = messages.TabulatedAttribute
 _Heading = messages.TabulatedGroup
 

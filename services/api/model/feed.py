@@ -19,8 +19,6 @@ from services.core.log import Logger
 from services.core.model import Register
 from services.register.bus import CURRENT_KEY, follow_register
 
-__all__ = ["Feed"]
-
 _CATCH_UP_SECONDS = 2.0  # without any new block: one that never comes must not hold back the rest for long
 _RETRY_SECONDS = 0.2
 

@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.core.blocks import BlockReader, IndicatorKey
 
-__all__ = ["BlockChange", "PublishedIndicator"]
-
 
 class PublishedIndicator:
     """An indicator and its serialised answer, which is made when first requested. The message must not be changed."""

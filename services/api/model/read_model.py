@@ -12,8 +12,6 @@ from services.core.blocks import BlockReader, IndicatorKey
 from services.core.bus import GOVERNMENT_KEY, consumer_key
 from services.core.model import IndicatorKind
 
-__all__ = ["ReadModel", "parse_kind"]
-
 _MAX_INDEXED_BLOCKS = 256
 
 

@@ -13,8 +13,6 @@ from services.core.model import IndicatorKind, Link, Register
 from services.indicator.calendar import Calendar
 from services.indicator.register_arrays import RegisterArrays
 
-__all__ = ["RegisterView"]
-
 _NOUNS = {IndicatorKind.CONSUMER: "agency", IndicatorKind.PROVIDER: "agency"}
 
 

@@ -13,8 +13,6 @@ from services.api.errors import UnavailableError
 from services.api.model.published import BlockChange, PublishedIndicator
 from services.core.blocks import IndicatorKey
 
-__all__ = ["Watch", "WatchHub"]
-
 
 class Watch:
     """One watcher's unsent indicators. A slow watcher skips those that were replaced before they could be sent."""

@@ -21,8 +21,6 @@ from services.api.errors import RequestError
 from services.api.rpc.status import abort, code_of
 from services.core.log import Logger
 
-__all__ = ["Answer", "Context", "RequestMetrics", "service_handlers"]
-
 T = TypeVar("T")
 
 Answer = Message | bytes

@@ -22,8 +22,6 @@ from services.api.paging import MAX_SIZE, page_of
 from services.api.rpc.handlers import Context
 from services.core.model import IndicatorKind
 
-__all__ = ["IndicatorServicer"]
-
 _DEFAULT_LIMIT = 10
 """Providers and links in an explanation unless requested otherwise."""
 

@@ -12,8 +12,6 @@ from services.api.rpc.handlers import Context
 from services.core.codec import to_timestamp
 from services.core.model import IndicatorKind
 
-__all__ = ["RegisterServicer"]
-
 
 class RegisterServicer:
     """Answers from the read model alone."""

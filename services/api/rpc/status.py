@@ -19,8 +19,6 @@ from services.api.errors import (
     UnknownEntityError,
 )
 
-__all__ = ["DOMAIN", "abort", "code_of"]
-
 DOMAIN = "peyvand"
 """``ErrorInfo.domain`` of every status."""
 

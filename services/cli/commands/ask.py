@@ -9,8 +9,6 @@ import typer
 
 from services.cli.commands.options import API, KINDS, Address, AsJson, EntityId, EntityKind, Window, check_kind
 
-__all__ = ["ATTRIBUTES", "explain", "history", "indicator", "rounds", "structure", "tabulate"]
-
 ATTRIBUTES = ("channel", "sector", "staff", "satisfaction", "agency")
 """What the index can be tabulated by: the names of peyvand.v1.TabulatedAttribute."""
 

@@ -13,8 +13,6 @@ from services.cli.commands.options import Credentials, Nats, command_group
 if TYPE_CHECKING:
     from services.core.bus import Bus
 
-__all__ = ["app"]
-
 app = command_group("Prepare, back up and restore the message bus.")
 
 

@@ -9,8 +9,6 @@ import typer
 
 from services.cli.commands.options import API, Address, Window
 
-__all__ = ["exchange"]
-
 
 def exchange(
     files: Annotated[

@@ -9,20 +9,6 @@ from typing import Annotated
 
 import typer
 
-__all__ = [
-    "API",
-    "KINDS",
-    "Address",
-    "AsJson",
-    "Credentials",
-    "EntityId",
-    "EntityKind",
-    "Nats",
-    "Window",
-    "check_kind",
-    "command_group",
-]
-
 API = "127.0.0.1:7410"
 
 KINDS = ("government", "sector", "consumer", "provider", "service", "link", "endpoint")

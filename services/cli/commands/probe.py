@@ -9,8 +9,6 @@ import typer
 
 from services.core.errors import SettingsError
 
-__all__ = ["probe"]
-
 
 def probe(
     directory: Annotated[Path, typer.Argument(help="Register directory.", metavar="DIR")],

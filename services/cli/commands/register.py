@@ -12,8 +12,6 @@ import typer
 from services.cli.commands.options import Credentials, Nats, command_group
 from services.core.errors import Fault, InputError, SettingsError
 
-__all__ = ["IMPORTED", "app"]
-
 app = command_group("Check, compare, import and publish registers.")
 
 IMPORTED = ("uk-api-catalogue", "xroad")

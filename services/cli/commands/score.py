@@ -10,8 +10,6 @@ import typer
 from services.cli.commands.options import Credentials, Nats
 from services.core.errors import SettingsError
 
-__all__ = ["dump", "score"]
-
 
 def score(
     *,

@@ -10,8 +10,6 @@ import typer
 
 from services.core.errors import SettingsError
 
-__all__ = ["up"]
-
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 

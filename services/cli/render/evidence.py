@@ -17,8 +17,6 @@ from services.cli.render.format import new_table, percent, stage_name, when
 from services.cli.render.traffic import reconciliation_lines
 from services.core.model import STAGES, Outcome, Reason
 
-__all__ = ["evidence_parts"]
-
 _MARKS = {"resolve": "▒", "connect": "░", "tls": "▓", "processing": "█", "transfer": "▄"}
 _BAR_CELLS = 16
 _REASON_CELLS = 30

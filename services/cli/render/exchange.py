@@ -12,8 +12,6 @@ from services.cli.render.format import new_table
 from services.collector.offline import LogDigest
 from services.core.model import DURATION_BUCKETS, ExchangeSummary
 
-__all__ = ["exchange_table", "exchange_totals"]
-
 
 @dataclass(slots=True)
 class _Row:

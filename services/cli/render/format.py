@@ -21,29 +21,6 @@ from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.core.errors import SettingsError
 from services.core.model import LOSS_STAGES
 
-__all__ = [
-    "bounds",
-    "gain",
-    "largest_loss",
-    "mean_cells",
-    "new_console",
-    "new_table",
-    "number",
-    "parse_moment",
-    "percent",
-    "point",
-    "points",
-    "print_message",
-    "share_range",
-    "show",
-    "sparkline",
-    "stage_name",
-    "text",
-    "when",
-    "window",
-    "word",
-]
-
 _BARS = "▁▂▃▄▅▆▇█"
 
 

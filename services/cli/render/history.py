@@ -14,8 +14,6 @@ from services.cli.render.format import bounds, mean_cells, new_table, number, pe
 from services.cli.render.indicators import provenance
 from services.core.model import IndicatorKind
 
-__all__ = ["history_chart"]
-
 _MAX_ROWS = 14
 
 

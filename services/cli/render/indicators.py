@@ -29,8 +29,6 @@ from services.cli.render.format import (
 )
 from services.core.model import LOSS_STAGES, IndicatorKind
 
-__all__ = ["explanation", "indicator_details", "indicator_table", "provenance"]
-
 _LEVELS = (
     "isolated",
     "some link works",

@@ -21,8 +21,6 @@ from services.prober.attempt import ProbeResult
 from services.prober.checks import CheckResult, Verdict, explain
 from services.prober.observation import CertificateFacts, Failure, Observation, Phase
 
-__all__ = ["ProbeRun", "run_line", "run_report"]
-
 _STYLES: Final = {Outcome.OK: "green", Outcome.UNKNOWN: "dim", Outcome.LATE: "yellow", Outcome.STALE: "yellow"}
 _MARKS: Final = {Verdict.PASSED: ("✓", "green"), Verdict.FAILED: ("✗", "red"), Verdict.NOT_JUDGED: ("·", "dim")}
 _COLOURS: Final = {"resolve": "magenta", "connect": "blue", "tls": "cyan", "processing": "green", "transfer": "yellow"}

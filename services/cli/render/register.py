@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from services.core.model import Register
 
-__all__ = ["register_summary"]
-
 
 def register_summary(register: Register) -> str:
     """Return what a register lists, and its two versions on lines of their own."""

@@ -17,8 +17,6 @@ from peyvand.v1 import indicator_pb2, register_pb2
 from peyvand.v1 import register_service_pb2 as messages
 from services.cli.render.format import number, percent, share_range, text, word
 
-__all__ = ["rounds_answer", "three_bars_table"]
-
 _UNSTATED = "not stated"
 _BAR_CELLS = 40
 _ISOLATE, _POP = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"

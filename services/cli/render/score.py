@@ -18,8 +18,6 @@ from services.core.model import LOSS_STAGES, Indicator, IndicatorKind, RankSensi
 from services.indicator.index import Snapshot
 from services.indicator.sensitivity import Ranking
 
-__all__ = ["MAX_ROWS", "score_tables", "sensitivity_json", "sensitivity_tables"]
-
 MAX_ROWS = 10
 """How many entities of a kind are shown, those with the lowest lower bound first."""
 

@@ -15,8 +15,6 @@ from peyvand.v1 import indicator_service_pb2 as messages
 from services.cli.render.format import new_table, number, percent, share_range, text, window, word
 from services.cli.render.rounds import three_bars_table
 
-__all__ = ["structure_answer", "structure_tables", "tabulation_table"]
-
 _MAX_ROWS = 10
 _NONE = "-"
 

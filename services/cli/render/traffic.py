@@ -14,8 +14,6 @@ from peyvand.v1 import indicator_service_pb2, reconciliation_pb2
 from services.cli.render.format import new_table, number, percent, text, window
 from services.indicator.exchanges import AGREEMENT_DAYS, CHANCE, SILENCE_DAYS, VOLUME_WEEKS
 
-__all__ = ["NEEDED_DAYS", "reconciliation_lines", "traffic_tables"]
-
 _MAX_ROWS = 20
 
 NEEDED_DAYS = {

@@ -19,8 +19,6 @@ from services.cli.up.processes import SupervisedProcess
 from services.cli.up.screen import ExchangeCounts, SystemState, late_note, slot_line, system_panel
 from services.core.model import Register
 
-__all__ = ["Monitor"]
-
 _REFRESH_SECONDS = 0.5
 _SCRAPE_SECONDS = 1.0
 _RETRY_SECONDS = 0.1

@@ -13,8 +13,6 @@ from pathlib import Path
 from services.core.errors import PeyvandError
 from services.core.runtime import DRAIN_SECONDS
 
-__all__ = ["ComponentError", "SupervisedProcess", "component_command", "running"]
-
 _POLL_SECONDS = 0.05
 _RESTART_SECONDS = 0.5
 _YOUNG_SECONDS = 5.0

@@ -15,8 +15,6 @@ from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.cli.render.format import bounds, gain, largest_loss, number, percent, point, sparkline, word
 from services.core.model import LOSS_STAGES
 
-__all__ = ["ExchangeCounts", "SystemState", "late_note", "slot_line", "system_panel"]
-
 _TREND_CELLS = 40
 _MAX_ROWS = 5
 

@@ -30,8 +30,6 @@ from services.core.model import Register
 from services.register.bus import publish_register
 from services.register.directory import load_register
 
-__all__ = ["SystemPlan", "run"]
-
 _POLL_SECONDS = 0.05
 _SANDBOX_ALIAS = "civil-registration"  # the real exchange sample is one member calling itself; this agency answers it
 _COMPONENTS = {"prober": 11, "scorer": 12, "collector": 13, "api": 14, "sandbox": 16}

@@ -13,8 +13,6 @@ from typing import IO
 from services.collector.records import GZIP, START, RecordBatch, SourcePosition, UnreadableError, first_bytes, read
 from services.core.errors import Fault, InputError
 
-__all__ = ["LogFile"]
-
 _IDENTIFYING = 1 << 16  # bytes at the start of a file that distinguish it from others
 
 

@@ -16,8 +16,6 @@ from stat import S_ISREG
 from services.collector.files.log_file import LogFile
 from services.core.errors import Fault, InputError
 
-__all__ = ["FileKey", "FileState", "OpenFiles"]
-
 _MOST_OPEN = 64  # of the 1,024 descriptors that a process has by default, with several sources
 
 FileKey = tuple[Path, tuple[int, int]]

@@ -11,8 +11,6 @@ from services.collector.records import START, LogExtent, PacedBatches, RecordBat
 from services.core.errors import StateError
 from services.core.log import Logger
 
-__all__ = ["Replayer"]
-
 _READ_LINES = 50  # small steps, so that a replay keeps time …
 _TAKE_LINES = 4000  # … which are joined when they are due together
 

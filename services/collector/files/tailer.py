@@ -12,8 +12,6 @@ from services.collector.records import START, Reject
 from services.core.errors import InputError
 from services.core.log import Logger
 
-__all__ = ["FileTailer"]
-
 _TAKE_LINES = 50_000  # large batches, so that fewer pages and summaries change more than once
 
 

@@ -13,8 +13,6 @@ from services.collector.ledger.sides import read_far_apart, read_sides, write_si
 from services.collector.ledger.summary import SummaryCounts
 from services.collector.records import ReplayTimeline, Side
 
-__all__ = ["MOST_SIDES", "BatchCounter"]
-
 MOST_SIDES: Final = 64
 """Sides kept of one request id: an exchange has two, and an id that is used again has a few."""
 

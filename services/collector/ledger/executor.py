@@ -12,8 +12,6 @@ from typing import ParamSpec, TypeVar
 
 from services.collector.ledger.ledger import PAIRING_SPAN_MS, Ledger
 
-__all__ = ["LedgerExecutor"]
-
 P = ParamSpec("P")
 T = TypeVar("T")
 

@@ -23,8 +23,6 @@ from services.collector.records import START, RecordBatch, Reject, ReplayTimelin
 from services.core.errors import StateError
 from services.core.model import ExchangeSummary
 
-__all__ = ["PAIRING_SPAN_MS", "BatchResult", "Ledger", "PendingSummary"]
-
 PAIRING_SPAN_MS = 10 * 86_400_000
 """Security servers keep records for 7 days, so a side may come that late; three days more for an outage of the collector."""
 

@@ -8,8 +8,6 @@ import msgspec
 
 from services.collector.records import ExchangeResult, Side
 
-__all__ = ["DURATIONS", "PairedExchange", "pair_sides"]
-
 
 def _between(start: int | None, end: int | None) -> int | None:
     return None if start is None or end is None else end - start

@@ -13,8 +13,6 @@ from itertools import count
 
 from services.core.model import Parties
 
-__all__ = ["PartyPairs"]
-
 
 class PartyPairs:
     """Pairs by number, as in the table. Changes belong into a transaction; after a rollback, make this object anew."""

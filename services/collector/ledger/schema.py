@@ -8,8 +8,6 @@ from services.collector.ledger.summary import SummaryCounts
 from services.collector.ledger.summary_rows import added
 from services.core.errors import StateError
 
-__all__ = ["open_database"]
-
 _FORMAT = 5
 
 # request: the sides of each request id within the pairing span, for de-duplication and pairing. summary: unpublished while

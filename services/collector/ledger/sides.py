@@ -15,8 +15,6 @@ import numpy as np
 from services.collector.ledger.parties import PartyPairs
 from services.collector.records import ExchangeResult, Side
 
-__all__ = ["SLICES", "drop_old", "pairs_in_use", "read_far_apart", "read_sides", "write_sides"]
-
 SLICES = 4096
 """Parts of the table, by id, that are cleared of old requests one after another."""
 

@@ -7,8 +7,6 @@ from bisect import bisect_left
 from services.collector.ledger.pairing import PairedExchange
 from services.core.model import DURATION_BUCKETS, ExchangeSummary, Parties
 
-__all__ = ["SummaryCounts", "bucket_of", "to_summary"]
-
 _BOUNDS = [2 ** (i / 2) for i in range(DURATION_BUCKETS - 1)]
 
 

@@ -13,18 +13,6 @@ import numpy as np
 from services.collector.ledger.summary import SummaryCounts
 from services.core.model import DURATION_BUCKETS
 
-__all__ = [
-    "LedgerTotals",
-    "SummaryRow",
-    "acknowledge",
-    "add_counts",
-    "added",
-    "count_unpublished",
-    "drop_published",
-    "read_nonempty",
-    "read_unpublished",
-]
-
 _BUCKETS = struct.Struct(f"<{DURATION_BUCKETS}q")
 _NUMBER = np.dtype("<i8")
 _LARGEST = 1 << 61  # so that the sum of two fits in SQLite's 64 bits

@@ -13,8 +13,6 @@ from lxml import etree
 from services.collector.records.bulk import check_objects, decode_records, split_records
 from services.core.xml import XmlError, parse_xml
 
-__all__ = ["FaultError", "RecordsAnswer", "ServerAnswerError", "read_answer", "read_envelope", "read_records"]
-
 _FAULT_CODE = re.compile(r"[\w.:-]{1,200}", re.ASCII)
 _LARGEST_PART = 256 << 20  # bytes after decompression; an answer holds some 10,000 records
 _MOST_RECORDS = 500_000

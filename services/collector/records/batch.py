@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from services.collector.records.xroad import Side
 from services.core.errors import Fault
 
-__all__ = ["START", "RecordBatch", "Reject", "SourcePosition"]
-
 
 @dataclass(frozen=True, slots=True)
 class SourcePosition:

@@ -17,8 +17,6 @@ from services.collector.records import fields
 from services.collector.records.fields import AT_ID, AT_VERSION, LONGEST_MS, is_name
 from services.collector.records.xroad import Side, side_of
 
-__all__ = ["RawRecord", "check_objects", "decode_line", "decode_records", "split_records"]
-
 RawRecord = msgspec.Raw
 
 _TYPES: Mapping[str, Any] = {

@@ -13,8 +13,6 @@ from typing import Any
 
 from services.collector.records.fields import FLAGS, NUMBERS
 
-__all__ = ["RowError", "is_header", "read_header", "read_row"]
-
 _HEADER = re.compile(rb'\s*"?[A-Za-z_]\w*"?\s*[,;\t]')
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _ABSENT = frozenset({"", "None", "null", "NULL", "NA", "nan"})

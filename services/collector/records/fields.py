@@ -8,36 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = [
-    "AT_FAULTS",
-    "AT_ID",
-    "AT_NUMBERS",
-    "AT_SIZES",
-    "AT_VERSION",
-    "EARLIEST_MS",
-    "FIELDS",
-    "FLAGS",
-    "LARGEST",
-    "LARGEST_SIZE",
-    "LATEST_MS",
-    "LONGEST",
-    "LONGEST_MS",
-    "LONGEST_TEXT",
-    "NAME",
-    "NAMES",
-    "NUMBERS",
-    "REQUIRED",
-    "SIZE",
-    "SIZES",
-    "STAMPS",
-    "TEXT",
-    "is_name",
-    "is_size",
-    "is_stamp",
-    "is_text",
-    "reasons",
-]
-
 EARLIEST_MS = 946_684_800_000  # 2000-01-01: anything smaller is in seconds, or wrong
 LATEST_MS = 4_102_444_800_000  # 2100-01-01
 LONGEST = 255  # X-Road's own limit for each part of an identifier

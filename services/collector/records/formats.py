@@ -24,8 +24,6 @@ from services.collector.records.csv_rows import RowError, is_header, read_header
 from services.collector.records.generic import is_generic, read_generic
 from services.collector.records.xroad import RecordError, Side, read_side
 
-__all__ = ["GZIP", "UnreadableError", "first_bytes", "read", "read_all"]
-
 _BLOCK = 1 << 20
 _LONGEST_LINE = 1 << 20
 _LARGEST_DOCUMENT = 256 << 20

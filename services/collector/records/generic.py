@@ -28,8 +28,6 @@ from services.collector.records.fields import (
 from services.collector.records.xroad import ExchangeResult, RecordError, Side
 from services.core.model import Parties, escape_code
 
-__all__ = ["is_generic", "read_generic"]
-
 _TIME = "RFC 3339 text with an offset, or seconds or milliseconds since 1970, from 2000 to 2100"
 _FLAG = "true or false"
 _DURATION = "a number of milliseconds, from 0 to a year"

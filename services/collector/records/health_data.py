@@ -14,8 +14,6 @@ from services.collector.records.answers import ServerAnswerError, read_envelope
 from services.collector.records.fields import is_name
 from services.core.model import escape_code
 
-__all__ = ["ServerHealth", "ServiceHealth", "read_health"]
-
 _PARTS = ("xRoadInstance", "memberClass", "memberCode", "subsystemCode", "serviceCode")
 _MOST_SERVICES = 20_000
 

@@ -8,8 +8,6 @@ from typing import Self
 
 from services.collector.records.batch import RecordBatch
 
-__all__ = ["LogExtent", "PacedBatches", "ReplayTimeline"]
-
 
 @dataclass(frozen=True, slots=True)
 class LogExtent:

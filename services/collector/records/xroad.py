@@ -17,8 +17,6 @@ import orjson
 from services.collector.records.fields import AT_FAULTS, AT_ID, AT_NUMBERS, AT_SIZES, FIELDS, reasons
 from services.core.model import Parties, escape_code
 
-__all__ = ["ExchangeResult", "RecordError", "Side", "read_side", "side_of"]
-
 _META = frozenset({"listMethods", "allowedMethods", "listClients", "listCentralServices", "getWsdl", "getOpenAPI"})
 _BUS_FAULTS = ("server.serverproxy", "server.clientproxy", "client.")  # newer servers write them in lower case
 _UNANSWERED = frozenset({401, 403, 408, 429})

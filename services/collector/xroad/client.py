@@ -12,8 +12,6 @@ import httpx
 from services.collector.config import XroadSource
 from services.collector.records import FaultError, ServerAnswerError, read_envelope
 
-__all__ = ["LARGEST_ANSWER", "SecurityServerClient", "SourceError"]
-
 LARGEST_ANSWER: Final = 16 << 20
 """The most bytes of an answer, compressed as its records are: ten times the size of 10,000 records."""
 

@@ -29,8 +29,6 @@ from services.collector.xroad.requests import (
 )
 from services.core.log import Logger
 
-__all__ = ["ServerPoller"]
-
 _FIRST_SECONDS = 2.0  # within which each server gets its first request
 _NOT_YET = ".invalidrequest"  # newer servers: client.invalid_request
 _LARGEST_RECORDS = 64 << 20  # bytes of an answer's records, decompressed

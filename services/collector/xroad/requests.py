@@ -13,16 +13,6 @@ from urllib.parse import unquote
 
 from lxml import etree
 
-__all__ = [
-    "RecordSpan",
-    "StuckAnswerError",
-    "health_data",
-    "next_position",
-    "next_span",
-    "operational_data",
-    "retry_pause",
-]
-
 _SOAP: Final = "http://schemas.xmlsoap.org/soap/envelope/"
 _XROAD: Final = "http://x-road.eu/xsd/xroad.xsd"
 _IDENTIFIERS: Final = "http://x-road.eu/xsd/identifiers"

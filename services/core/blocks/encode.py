@@ -24,8 +24,6 @@ from services.core.codec import (
 )
 from services.core.model import Reconciliation, Structure, Traffic
 
-__all__ = ["BlockColumns", "block_digest", "encode_block", "encode_blocks", "stamp_block"]
-
 _NUMBERS = {name: field.number for name, field in block_pb2.IndicatorBlock.DESCRIPTOR.fields_by_name.items()}
 
 

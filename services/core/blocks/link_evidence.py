@@ -12,8 +12,6 @@ from peyvand.v1 import block_pb2
 from services.core.blocks.packed import doubles, message, strings, varints
 from services.core.model import STAGES
 
-__all__ = ["EvidenceColumns", "encode_evidence", "evidence_from_message"]
-
 _FIELD = block_pb2.IndicatorBlock.DESCRIPTOR.fields_by_name["links"].number
 _NUMBERS = {name: field.number for name, field in block_pb2.LinkEvidence.DESCRIPTOR.fields_by_name.items()}
 

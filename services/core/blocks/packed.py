@@ -14,8 +14,6 @@ from itertools import accumulate, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["doubles", "message", "strings", "varints", "zigzag"]
-
 _LENGTH_DELIMITED = 2
 _BITS = 7  # of a number in each byte; the eighth marks that more bytes follow
 _MORE = 0x80

@@ -13,8 +13,6 @@ from peyvand.v1 import block_pb2, indicator_pb2, reconciliation_pb2
 from services.core.blocks.link_evidence import EvidenceColumns, evidence_from_message
 from services.core.model import LOSS_STAGES, IndicatorKind
 
-__all__ = ["COUNTS", "SHARES", "BlockReader", "IndicatorKey"]
-
 _STRICT = ("strict_point", "strict_lower", "strict_upper")
 _INTERVAL = ("interval_low", "interval_high")
 

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from peyvand.v1 import block_pb2
 from services.core.model import FACTS, RecentRows, Target
 
-__all__ = ["RecentBlock", "decode_recent", "encode_recent", "stamp_recent"]
-
 _COLUMNS = ("target", "vantage", "slot_start", "time", "outcome", "reason", *FACTS)
 
 

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from peyvand.v1 import block_pb2
 
-__all__ = ["SlotBlock", "decode_slot_block", "encode_slot_block", "stamp_slot_block"]
-
 
 @dataclass(frozen=True, slots=True)
 class SlotBlock:

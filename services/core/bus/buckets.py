@@ -35,8 +35,6 @@ from services.core.bus.streams import RETRY_SECONDS, Streams
 from services.core.errors import BusError, TornValueError
 from services.core.log import logger
 
-__all__ = ["MAX_ATOMIC_PUTS", "Bus"]
-
 T = TypeVar("T")
 
 MAX_ATOMIC_PUTS = 100

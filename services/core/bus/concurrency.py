@@ -8,8 +8,6 @@ from typing import Any
 
 from services.core.errors import BusError
 
-__all__ = ["BoundedTaskGroup", "Call"]
-
 Call = Callable[[], Coroutine[Any, Any, object]]
 
 

@@ -19,8 +19,6 @@ from services.core.errors import BusError
 from services.core.log import logger
 from services.core.settings import Settings
 
-__all__ = ["Bus", "connect", "connect_from_settings"]
-
 _NO_FILES = BusEncryption()
 _CANCEL_SECONDS = 0.2  # between cancellations of a connection attempt
 

@@ -12,8 +12,6 @@ from services.core.bus.roles import User, permissions
 from services.core.bus.users import user_entry
 from services.core.errors import SettingsError
 
-__all__ = ["find_server", "server_configuration", "write_configuration"]
-
 
 def find_server() -> str:
     """Return nats-server on PATH, else that of the wheel. Raises SettingsError when there is neither."""

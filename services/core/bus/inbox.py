@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-__all__ = ["ReplyInbox"]
-
 
 class ReplyInbox:
     """Sorts replies to requests by the last token of their subject.

@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-__all__ = ["MAX_VALUE_BYTES", "PARTS_HEADER", "PARTS_PATTERN", "ValueParts", "join_parts", "key_of_part", "split_value"]
-
 MAX_VALUE_BYTES = 1_000_000
 """Bytes of the largest value stored as one message, and of a part: a message may have 1 MiB with its headers."""
 

@@ -10,8 +10,6 @@ from nats.aio.msg import Msg
 from services.core.bus.large_values import PARTS_HEADER, ValueParts
 from services.core.bus.names import kv_subject
 
-__all__ = ["StoredMessage", "StreamState", "key_of", "message_of", "moment_of", "status_of", "status_text"]
-
 
 @dataclass(frozen=True, slots=True)
 class StoredMessage:

@@ -4,29 +4,6 @@ from __future__ import annotations
 
 from zlib import crc32
 
-__all__ = [
-    "DETAIL_SECONDS",
-    "EXCHANGES",
-    "GOVERNMENT_KEY",
-    "INDICATORS",
-    "INDICATOR_BUCKET",
-    "MEASUREMENTS",
-    "REGISTER_BUCKET",
-    "SHARDS",
-    "SLOTS_PER_BLOCK",
-    "STREAMS",
-    "consumer_key",
-    "exchange_subject",
-    "heartbeat_subject",
-    "indicator_subject",
-    "kv_stream",
-    "kv_subject",
-    "measurement_subject",
-    "recent_key",
-    "shard_of",
-    "slot_key",
-]
-
 MEASUREMENTS = "MEASUREMENTS"
 EXCHANGES = "EXCHANGES"
 INDICATORS = "INDICATORS"

@@ -10,8 +10,6 @@ from typing import Any
 
 from nats.aio.client import Client
 
-__all__ = ["PatchedNatsClient"]
-
 _CLOSE_SECONDS = 1.0
 _CANCELLATIONS = 5
 

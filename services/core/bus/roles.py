@@ -28,18 +28,6 @@ from services.core.bus.names import (
 )
 from services.core.errors import SettingsError
 
-__all__ = [
-    "ROLES",
-    "Permissions",
-    "User",
-    "inbox_prefix",
-    "load_user",
-    "permissions",
-    "read_user",
-    "write_seed",
-    "write_users",
-]
-
 ROLES = ("admin", "register", "prober", "collector", "scorer", "api", "dump")
 
 

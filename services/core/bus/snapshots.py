@@ -19,8 +19,6 @@ from nats.aio.msg import Msg
 from services.core.bus.streams import Streams, error_text
 from services.core.errors import BusError, StateError
 
-__all__ = ["restore_stream", "save_stream"]
-
 _ARCHIVE, _DESCRIPTION = "stream.tar.s2", "backup.json"
 _CHUNK_BYTES = 128 << 10
 _SECONDS = 30.0  # for each step, not for the whole

@@ -24,8 +24,6 @@ from services.core.errors import BusError
 from services.core.log import logger
 from services.core.tasks import propagate_cancellation
 
-__all__ = ["RETRY_SECONDS", "Streams", "error_text"]
-
 RETRY_SECONDS = 0.2
 """How long to wait before a failed request is repeated."""
 

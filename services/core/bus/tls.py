@@ -8,8 +8,6 @@ from urllib.parse import urlsplit
 
 from services.core.errors import SettingsError
 
-__all__ = ["BusEncryption", "is_encrypted", "parse_urls"]
-
 
 @dataclass(frozen=True, slots=True)
 class BusEncryption:

@@ -23,8 +23,6 @@ from services.core.bus.names import (
 )
 from services.core.errors import BusError
 
-__all__ = ["initialise_streams", "stream_configs"]
-
 _DAY = 86_400.0
 
 

@@ -15,17 +15,6 @@ from pathlib import Path
 from services.core.bus.roles import ROLES, Permissions, User, inbox_prefix, permissions, read_user, write_seed
 from services.core.errors import SettingsError
 
-__all__ = [
-    "Account",
-    "accounts",
-    "authorization_file",
-    "read_users",
-    "replace_seed",
-    "retire_seeds",
-    "user_entry",
-    "write_seeds",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Account:

@@ -9,16 +9,6 @@ from peyvand.v1 import block_pb2, indicator_pb2, reconciliation_pb2
 from services.core.codec.units import copied_fields, message_to_json, to_timestamp
 from services.core.model import Estimate, ProviderRole, Reconciliation, SetIndex, Structure, Traffic, Undeclared, Volume
 
-__all__ = [
-    "ExchangeVolume",
-    "reconciliation_to_message",
-    "set_index_to_message",
-    "structure_to_json",
-    "structure_to_message",
-    "traffic_to_message",
-    "volume_to_message",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class ExchangeVolume:

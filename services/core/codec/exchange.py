@@ -11,8 +11,6 @@ from peyvand.v1 import exchange_pb2
 from services.core.codec.units import copied_fields, message_to_json, to_timestamp
 from services.core.model import DURATION_BUCKETS, ExchangeSummary
 
-__all__ = ["decode_summaries", "encode_summaries", "summary_from_json", "summary_to_json"]
-
 _plain_fields = copied_fields(ExchangeSummary, "slot_start", "duration_buckets")
 
 

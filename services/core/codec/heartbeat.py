@@ -9,8 +9,6 @@ from google.protobuf.message import DecodeError
 from peyvand.v1 import heartbeat_pb2
 from services.core.codec.units import copied_fields, from_timestamp, to_timestamp
 
-__all__ = ["Heartbeat", "decode_heartbeat", "encode_heartbeat"]
-
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:

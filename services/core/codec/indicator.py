@@ -6,8 +6,6 @@ from peyvand.v1 import indicator_pb2
 from services.core.codec.units import copied_fields, message_to_json, to_timestamp
 from services.core.model import Indicator, Losses, RankSensitivity, Sensitivity, SwitchIndex
 
-__all__ = ["indicator_to_json", "indicator_to_message", "losses_to_message", "sensitivity_to_json"]
-
 _sensitivity_fields = copied_fields(Sensitivity, "as_of", "ranks")
 _rank_fields, _switch_fields = copied_fields(RankSensitivity, "kind", "switches"), copied_fields(SwitchIndex)
 

@@ -22,8 +22,6 @@ from services.core.model import (
     Target,
 )
 
-__all__ = ["decode_columns", "decode_measurements", "encode_measurements", "measurement_to_json"]
-
 _OUTCOMES, _REASONS = frozenset(Outcome), frozenset(Reason)
 
 

@@ -15,8 +15,6 @@ from peyvand.v1 import measurement_pb2
 from services.core.codec.units import from_duration, from_timestamp
 from services.core.model import PHASES, Measurement, Outcome, Phases, Reason, Target
 
-__all__ = ["measurement_from_json"]
-
 _OUTCOMES: Final = {f"OUTCOME_{outcome.name}": outcome for outcome in Outcome}
 _REASONS: Final = {f"REASON_{reason.name}": reason for reason in Reason}
 _TEXTS: Final = ("vantage", "detail", "register_version", "probe_version", "prober")

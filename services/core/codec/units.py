@@ -15,17 +15,6 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-__all__ = [
-    "copied_fields",
-    "from_duration",
-    "from_micros",
-    "from_timestamp",
-    "message_to_json",
-    "to_duration",
-    "to_micros",
-    "to_timestamp",
-]
-
 
 def copied_fields(value_type: type, *special: str) -> Callable[[Any], dict[str, Any]]:
     """Return a function that reads the fields of a dataclass, except special ones, from such a value or its message."""

@@ -7,8 +7,6 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from services.core.metrics.table import TABLE, Metric
 
-__all__ = ["counter", "gauge", "histogram", "make"]
-
 # They would double the series of every counter, under names that are not in the table.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library left it untyped
 

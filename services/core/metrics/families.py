@@ -8,8 +8,6 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from services.core.metrics.factory import gauge
 
-__all__ = ["GaugeFamily", "Labels", "LateGauge"]
-
 Labels = tuple[str, ...]
 
 

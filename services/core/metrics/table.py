@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-__all__ = ["EVERY", "TABLE", "UNITS", "Metric"]
-
 EVERY = "every component"
 """The component in rows of metrics that all of them expose."""
 

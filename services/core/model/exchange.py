@@ -5,23 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, Self
 
-__all__ = [
-    "DURATION_BUCKETS",
-    "LINK_FINDINGS",
-    "BusTraffic",
-    "Estimate",
-    "ExchangeSummary",
-    "Flow",
-    "Parties",
-    "Reconciliation",
-    "Traffic",
-    "Undeclared",
-    "Volume",
-    "escape_code",
-    "link_findings",
-    "member_of",
-]
-
 _GENERIC_PARTS = 3
 """Provider, service and data item. An X-Road service has one part more than its provider, which has three or four."""
 

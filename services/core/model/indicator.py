@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from services.core.model.outcome import LabelledEnum
 
-__all__ = ["Indicator", "IndicatorKind", "Interval", "Losses", "RankBand", "StrictShare"]
-
 
 class IndicatorKind(LabelledEnum):
     """The kind of entity that an indicator is about; numbers are those of peyvand.v1.IndicatorKind."""

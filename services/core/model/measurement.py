@@ -12,8 +12,6 @@ if TYPE_CHECKING:  # the values of the register, which the command line needs to
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["FACTS", "PHASES", "FactColumns", "Measurement", "MeasurementColumns", "Phases", "RecentRows", "Target"]
-
 
 @dataclass(frozen=True, slots=True, order=True)
 class Target:

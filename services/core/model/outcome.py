@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-__all__ = ["LOSS_STAGES", "OUTCOME_OF", "STAGES", "LabelledEnum", "Outcome", "Reason", "Stage"]
-
 
 class LabelledEnum(IntEnum):
     """Numbers of the protobuf contract, with a label for people and for metrics."""

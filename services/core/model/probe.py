@@ -9,25 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = [
-    "BUS_KINDS",
-    "PROBE_KINDS",
-    "SOAP_KINDS",
-    "Auth",
-    "Capture",
-    "DnsQuery",
-    "Expect",
-    "FreshnessSource",
-    "HeaderExpectation",
-    "JsonExpectation",
-    "LineStep",
-    "Patterns",
-    "Probe",
-    "Step",
-    "Tls",
-    "XmlExpectation",
-]
-
 PROBE_KINDS = ("http", "soap", "xroad-rest", "xroad-soap", "grpc", "tcp", "tls", "dns", "journey")
 """Every kind of probe."""
 

@@ -12,22 +12,6 @@ from datetime import date, datetime
 from services.core.model.evaluation import Evaluation
 from services.core.model.probe import Probe
 
-__all__ = [
-    "ALWAYS",
-    "Agency",
-    "Egress",
-    "Endpoint",
-    "ExchangeRoute",
-    "Government",
-    "Link",
-    "Maintenance",
-    "Member",
-    "Policy",
-    "Register",
-    "Service",
-    "Vantage",
-]
-
 FLUSH_SECONDS = 2.0
 """A prober publishes its measurements at least this often, in seconds."""
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from services.core.model.indicator import IndicatorKind
 
-__all__ = ["RankSensitivity", "Sensitivity", "SwitchIndex"]
-
 
 @dataclass(frozen=True, slots=True)
 class SwitchIndex:

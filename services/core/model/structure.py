@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["ProviderRole", "SetIndex", "Structure"]
-
 
 @dataclass(frozen=True, slots=True)
 class SetIndex:

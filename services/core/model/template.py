@@ -12,16 +12,6 @@ from string import Template
 
 from services.core.model.probe import SOAP_KINDS, Probe
 
-__all__ = [
-    "fill_placeholders",
-    "fill_probe",
-    "partial_texts",
-    "placeholders",
-    "sent_texts",
-    "template_texts",
-    "value_texts",
-]
-
 
 def placeholders(text: str) -> frozenset[str]:
     """Return the names of placeholders in a text. ValueError when a ``$`` begins neither a placeholder nor ``$$``."""

@@ -14,8 +14,6 @@ from services.indicator.array_types import Codes
 from services.indicator.cells.packing import stages
 from services.indicator.cells.slots import SlotCells
 
-__all__ = ["DayState", "pack_day"]
-
 CLOSED_TARGETS: Final = 1 << 16
 """Targets of a day that are packed at a time; each slot is read once for so many."""
 

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from services.core.model import Outcome, Reason
 from services.indicator.array_types import Codes, Ints
 
-__all__ = ["EMPTY", "outcomes", "pack_cells", "reasons", "stages", "verdict"]
-
 # A cell is the measurement of one target by one vantage in one slot, as one int64:
 #   UNKNOWN (1 bit) · start of the probe (50 bits) · outcome (3 bits) · reason (8 bits)
 # Of several measurements the smallest counts, which is the rule of §2: a known one before UNKNOWN, then the earliest

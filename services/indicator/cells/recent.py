@@ -16,8 +16,6 @@ from services.indicator.array_types import Ints
 from services.indicator.cells.packing import pack_cells
 from services.indicator.cells.slots import TargetColumns
 
-__all__ = ["FAILURES", "RecentMeasurements", "recent_batches"]
-
 FAILURES = 5
 """Failures kept per target, over all vantages."""
 

@@ -10,8 +10,6 @@ from services.core.model import MeasurementColumns, Target
 from services.indicator.array_types import Ints
 from services.indicator.cells.packing import EMPTY, pack_cells
 
-__all__ = ["LoadCells", "SlotCells", "TargetColumns"]
-
 
 class TargetColumns:
     """The columns of targets, in the order the targets first appeared; a column never changes."""

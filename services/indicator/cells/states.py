@@ -12,9 +12,6 @@ from services.core.model import Target
 from services.indicator.array_types import Ints, Numbers
 from services.indicator.cells.closed_days import DayState
 
-__all__ = ["EvidenceChanges", "IngestResult", "KeepArrays", "SlotDetail", "SlotState"]
-
-
 KeepArrays = Callable[[Sequence[Numbers]], Sequence[Numbers]]
 """Stores read-only arrays and returns equal ones, for instance memory-mapped."""
 

@@ -20,8 +20,6 @@ from scipy.special import stdtrit
 from services.indicator.array_types import Bools, Floats, Ints
 from services.indicator.intervals import LEVEL, LossBounds, LossMoments, bound_sets
 
-__all__ = ["AGREEMENT_DAYS", "DAY_HOURS", "FLAG_LEVEL", "Agreement", "HourlyCounts", "compare_hours"]
-
 DAY_HOURS: Final = 24
 
 AGREEMENT_DAYS: Final = 4.0

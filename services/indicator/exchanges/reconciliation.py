@@ -17,16 +17,6 @@ from services.indicator.exchanges.volume import VolumeChange, volume_change
 from services.indicator.intervals import LossBounds
 from services.indicator.register_arrays import RegisterArrays
 
-__all__ = [
-    "DailyFlows",
-    "WindowSpan",
-    "find_silent_links",
-    "flows_per_link",
-    "links_with_flows",
-    "reconcile_links",
-    "traffic_by_window",
-]
-
 _HOUR_SECONDS: Final = 3_600
 
 

@@ -20,8 +20,6 @@ from scipy.special import betaln
 
 from services.indicator.array_types import Bools
 
-__all__ = ["CHANCE", "SILENCE_DAYS", "Silence", "judge_silence"]
-
 SILENCE_DAYS: Final = 7
 """The fewest days of 24 hours of a window that can show silence: some days of a week are not worked."""
 

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from services.core.model import BusTraffic, Flow, Register, Traffic, Undeclared
 from services.indicator.array_types import Ints
 
-__all__ = ["MOST_UNDECLARED", "FlowsByLink", "assign_flows", "sum_traffic"]
-
 MOST_UNDECLARED = 1_000
 """The most undeclared pairs that are listed, largest first; all are counted."""
 

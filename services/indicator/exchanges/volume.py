@@ -15,17 +15,6 @@ import numpy as np
 
 from services.indicator.array_types import Bools, Floats, Ints
 
-__all__ = [
-    "BLOCK_HOURS",
-    "FEWEST",
-    "MOST_WEEKS",
-    "UNUSUAL",
-    "VOLUME_WEEKS",
-    "VolumeChange",
-    "align_to_clock",
-    "volume_change",
-]
-
 BLOCK_HOURS: Final = 6
 VOLUME_WEEKS: Final = 3
 MOST_WEEKS: Final = 8

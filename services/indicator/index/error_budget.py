@@ -18,8 +18,6 @@ from services.core.model import Stage
 from services.indicator.array_types import Codes, Floats, Ints
 from services.indicator.register_arrays import RegisterArrays
 
-__all__ = ["LEAST_FAILED", "SPANS", "BurnCounter", "BurnSpan", "BurningLinks", "burn", "burning_links"]
-
 
 @dataclass(frozen=True, slots=True)
 class BurnSpan:

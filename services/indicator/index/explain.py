@@ -13,8 +13,6 @@ from services.indicator.index.what_if import Imputation, WeighedLinks, estimate_
 from services.indicator.register_arrays import RegisterArrays, position_of
 from services.indicator.shares import LinkShares, group_sums, grouping, link_shares, mean_share, ordered_sum
 
-__all__ = ["Explanation", "LinkCost", "LinkCosts", "ProviderLoss", "explain_index", "gather_shares", "largest"]
-
 _DIGITS = 12
 """Gains and losses that agree to this many decimals are equal: the formulas are no more exact than that (§5)."""
 

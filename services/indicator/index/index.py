@@ -26,8 +26,6 @@ from services.indicator.shares import (
 )
 from services.indicator.verdicts import EvidenceSource, WindowCounts
 
-__all__ = ["METHOD_VERSION", "compute_indicators", "strict_shares"]
-
 METHOD_VERSION = "3"
 """Changes whenever a formula of docs/method.md does."""
 

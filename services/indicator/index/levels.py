@@ -8,8 +8,6 @@ from services.core.model import Stage
 from services.indicator.array_types import Bools, Codes, Floats, Ints
 from services.indicator.register_arrays import RegisterArrays
 
-__all__ = ["LEVELS", "NONE", "service_levels"]
-
 LEVELS = 5
 """The number of levels, 0 to 4."""
 

@@ -11,8 +11,6 @@ from services.indicator.array_types import Floats, Ints
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.shares import GroupMeans
 
-__all__ = ["TOLERANCE", "published_points", "set_indexes"]
-
 TOLERANCE: Final = 1e-12
 """κ is a sum of shares; sums agree within 10⁻¹² (§5), so a κ that equals the threshold may miss it by as much."""
 

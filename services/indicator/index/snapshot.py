@@ -12,8 +12,6 @@ from services.indicator.array_types import Bools, Codes, Floats, Ints
 from services.indicator.intervals import LEVEL
 from services.indicator.register_arrays import position_of
 
-__all__ = ["IndicatorColumns", "LinkColumns", "Snapshot"]
-
 
 @dataclass(frozen=True, slots=True)
 class LinkColumns:

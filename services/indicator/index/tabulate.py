@@ -14,8 +14,6 @@ from services.indicator.index.published import set_indexes
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.shares import LinkShares, mean_share
 
-__all__ = ["BANDS", "ServiceGroup", "quantile_bands", "tabulate_links"]
-
 BANDS = 4
 """The most bands that numbers are shown in, of about as many agencies each."""
 

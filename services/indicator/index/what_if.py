@@ -11,8 +11,6 @@ from services.indicator.array_types import Floats, Ints
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.shares import LinkShares, group_sums, ratio
 
-__all__ = ["Imputation", "WeighedLinks", "estimate_if_fixed", "lower_if_fixed"]
-
 
 @dataclass(frozen=True, slots=True)
 class WeighedLinks:

@@ -16,8 +16,6 @@ from services.indicator.register_arrays import RegisterArrays
 from services.indicator.shares import group_sums, ratio
 from services.indicator.verdicts import CauseSums, DayEvidence
 
-__all__ = ["AGGREGATES", "HistorySums"]
-
 AGGREGATES: Final[tuple[IndicatorKind, ...]] = tuple(
     kind for kind in IndicatorKind if kind not in (IndicatorKind.LINK, IndicatorKind.ENDPOINT)
 )

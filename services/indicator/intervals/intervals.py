@@ -20,8 +20,6 @@ from services.indicator.register_arrays import RegisterArrays
 from services.indicator.shares import LinkShares, group_sums, grouping, ratio
 from services.indicator.verdicts import DayEvidence, EvidenceSource
 
-__all__ = ["Intervals", "OutageHistory"]
-
 
 class OutageHistory:
     """The days that the intervals of some windows look back on, summed once for all of them."""

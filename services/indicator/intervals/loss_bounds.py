@@ -11,8 +11,6 @@ from scipy.special import gammaincinv
 
 from services.indicator.array_types import Floats, Ints
 
-__all__ = ["LEVEL", "SMALLEST_SHAPE", "LossBounds", "bound_loss", "gamma_ratio"]
-
 LEVEL: Final = 0.95
 """The share of cases in which an interval should contain the truth."""
 

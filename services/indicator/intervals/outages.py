@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from services.indicator.array_types import Floats
 from services.indicator.verdicts import CauseSums, pause_slots
 
-__all__ = ["OutageAccumulator", "OutageTotals"]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OutageTotals:

@@ -14,19 +14,6 @@ from services.indicator.array_types import Floats, Ints
 from services.indicator.intervals.loss_bounds import LossBounds, bound_loss
 from services.indicator.intervals.outages import OutageTotals
 
-__all__ = [
-    "LossMoments",
-    "OutageLengths",
-    "PooledLengths",
-    "bound_bus",
-    "bound_sets",
-    "cause_moments",
-    "combine_with_bus",
-    "estimate_lengths",
-    "mirrored_losses",
-    "pool_causes",
-]
-
 LARGEST_SHAPE = 10.0
 """The largest shape of a class; a larger estimate would rest on a single outage."""
 

@@ -24,8 +24,6 @@ from services.indicator.intervals.recipe import (
 )
 from services.indicator.shares import group_sums, ratio
 
-__all__ = ["ClassEstimates", "CommonModeGuard", "LinkSets", "WindowCauses", "bound_groups", "bound_links"]
-
 GUARDED_SETS: Final = 512
 """Sets whose days are processed together."""
 

@@ -15,8 +15,6 @@ from services.indicator.register_arrays import RegisterArrays
 from services.indicator.shares import group_sums, grouping, link_shares, mean_share, ratio
 from services.indicator.verdicts import WindowCounts
 
-__all__ = ["FACTORS", "SWITCHES", "SwitchCases", "compute_cases", "reweight"]
-
 SWITCHES: Final = ("weights", "aggregate", "latency limit", "age limit", "window", "unknown")
 
 FACTORS: Final = (0.5, 1.0, 2.0)

@@ -17,8 +17,6 @@ from services.indicator.sensitivity.cases import SWITCHES, SwitchCases, compute_
 from services.indicator.sensitivity.sobol import estimate_indices
 from services.indicator.verdicts import WindowCounts
 
-__all__ = ["Ranking", "analyse_ranks", "rank_descending"]
-
 BAND: Final = (0.05, 0.95)
 """The quantiles of the cases between which a rank band lies."""
 

@@ -15,8 +15,6 @@ from services.indicator.evidence import Evidence
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.verdicts import WindowCounts
 
-__all__ = ["TargetLimits", "recount_dump", "rejudge"]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TargetLimits:

@@ -11,8 +11,6 @@ from scipy.stats import sobol_indices
 
 from services.indicator.array_types import Floats
 
-__all__ = ["REPEATS", "SAMPLES", "SEED", "SobolIndices", "estimate_indices"]
-
 SAMPLES: Final = 1024
 """Rows of each Saltelli sample; a power of two, as Sobol' sequences require."""
 

@@ -10,8 +10,6 @@ from services.core.model import Probe, Register
 from services.indicator.array_types import Bools, Ints
 from services.indicator.register_arrays import RegisterArrays
 
-__all__ = ["AgencyNetwork"]
-
 _BUS_KINDS = ("xroad-rest", "xroad-soap")
 
 

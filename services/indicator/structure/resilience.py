@@ -11,8 +11,6 @@ from services.indicator.register_arrays import RegisterArrays
 from services.indicator.shares import group_sums, ordered_sum, ratio
 from services.indicator.structure.network import AgencyNetwork
 
-__all__ = ["NodeLoss", "node_losses"]
-
 
 @dataclass(frozen=True, slots=True)
 class NodeLoss:

@@ -23,8 +23,6 @@ from services.indicator.shares import LinkShares, group_sums, link_shares, mean_
 from services.indicator.structure.network import AgencyNetwork
 from services.indicator.structure.resilience import node_losses
 
-__all__ = ["compute_structure", "structure_by_window"]
-
 
 def structure_by_window(arrays: RegisterArrays, network: AgencyNetwork, snapshot: Snapshot) -> tuple[Structure, ...]:
     """Return the structure of each window of a snapshot in which a link weighs anything."""

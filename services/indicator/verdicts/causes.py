@@ -36,18 +36,6 @@ from services.core.model import Stage
 from services.indicator.array_types import Codes, Counts
 from services.indicator.register_arrays import RegisterArrays
 
-__all__ = [
-    "DOWN",
-    "UNKNOWN",
-    "UP",
-    "CauseSums",
-    "cause_states",
-    "counter_type",
-    "join_sums",
-    "pause_slots",
-    "sum_states",
-]
-
 UNKNOWN, UP, DOWN = -1, 0, 1
 
 PAUSE_SECONDS = 3600

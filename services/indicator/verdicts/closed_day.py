@@ -20,8 +20,6 @@ from services.indicator.verdicts.causes import CauseSums, pause_slots, sum_state
 from services.indicator.verdicts.counts import DayCounts
 from services.indicator.verdicts.judge import Judge
 
-__all__ = ["Bits", "DayCounter", "charge_day", "pack_bits", "run_to_end"]
-
 Bits = NDArray[np.uint64]
 """Rows of bits (n, w), a bit per slot; those beyond the last slot are 0."""
 

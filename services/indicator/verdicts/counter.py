@@ -19,8 +19,6 @@ from services.indicator.verdicts.counts import STAGES, DayCounts, WindowCounts
 from services.indicator.verdicts.evidence_source import DayEvidence
 from services.indicator.verdicts.judge import Judge, PackedSlot
 
-__all__ = ["EvidenceCounter"]
-
 PIECE_SLOTS: Final = 32
 """The causes of an open day are summed in pieces of this many slots, so that a changed slot costs one piece."""
 

@@ -13,8 +13,6 @@ from services.indicator.register_arrays import RegisterArrays
 from services.indicator.verdicts.causes import counter_type
 from services.indicator.verdicts.judge import Judge, JudgedSlot
 
-__all__ = ["DayCounts", "WindowCounts"]
-
 STAGES = 6
 
 

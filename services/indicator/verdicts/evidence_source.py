@@ -12,8 +12,6 @@ from services.indicator.register_arrays import RegisterArrays
 from services.indicator.verdicts.causes import CauseSums
 from services.indicator.verdicts.counts import WindowCounts
 
-__all__ = ["DayEvidence", "EvidenceSource"]
-
 
 @dataclass(frozen=True, slots=True)
 class DayEvidence:

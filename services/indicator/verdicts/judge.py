@@ -13,8 +13,6 @@ from services.indicator.array_types import Bools, Codes, Ints
 from services.indicator.cells import verdict
 from services.indicator.register_arrays import RegisterArrays, position_of
 
-__all__ = ["DayRequirements", "Judge", "JudgedSlot", "PackedSlot"]
-
 _FAST = 1  # level of compression
 
 

@@ -12,8 +12,6 @@ from services.core.model import Outcome, Reason
 from services.indicator.array_types import Bools, Ints
 from services.indicator.requirements import RequiredSlots
 
-__all__ = ["TargetSlots", "counting_vantages", "verdict_reasons"]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TargetSlots:

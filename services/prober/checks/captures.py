@@ -20,8 +20,6 @@ from services.prober.checks.xml_values import texts
 from services.prober.expected import compile_path, compile_pattern, compile_xpath
 from services.prober.observation import Observation
 
-__all__ = ["CaptureError", "CompiledCapture", "compile_capture"]
-
 _MAX_LENGTH: Final = 1 << 16
 # Persian words contain harmless characters that are not printable, so only controls and line ends are refused.
 _CONTROLS: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from services.core.model import Reason
 
-__all__ = ["CheckFailedError"]
-
 
 class CheckFailedError(Exception):
     """The first thing wrong with an answer; ``detail`` holds neither secrets nor values of the answer."""

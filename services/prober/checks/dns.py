@@ -8,8 +8,6 @@ from services.prober.checks.document import Document
 from services.prober.expected import Expectations, Records
 from services.prober.observation import Observation
 
-__all__ = ["check_rcode", "check_records"]
-
 _NO_ANSWER = frozenset({"SERVFAIL", "REFUSED", "FORMERR", "NOTIMP"})
 
 

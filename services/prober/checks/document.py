@@ -14,8 +14,6 @@ from services.core.xml import XmlError, parse_xml
 from services.prober.checks.check_failed import CheckFailedError
 from services.prober.observation import Observation
 
-__all__ = ["Document", "document_of"]
-
 _CHARSET: Final = re.compile(r';\s*charset\s*=\s*"?([A-Za-z0-9._:-]{1,40})', re.ASCII)
 _MARKS: Final = (BOM_UTF8, b"\xff\xfe", b"\xfe\xff")
 

@@ -18,8 +18,6 @@ from services.prober.checks.wording import seen, single_items
 from services.prober.expected import Expectations
 from services.prober.observation import Observation
 
-__all__ = ["CheckResult", "Verdict", "explain"]
-
 P = ParamSpec("P")
 
 

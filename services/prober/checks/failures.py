@@ -8,8 +8,6 @@ from services.prober.checks.document import Document
 from services.prober.expected import Expectations
 from services.prober.observation import Cause, Failure, Observation, Phase
 
-__all__ = ["check_answered", "check_whole"]
-
 _ANYWHERE: dict[Cause, Reason] = {
     Cause.LOCAL_RESOURCES: Reason.LOCAL_RESOURCES,
     Cause.CREDENTIAL: Reason.OWN_CREDENTIAL,

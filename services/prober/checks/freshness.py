@@ -17,8 +17,6 @@ from services.prober.expected import Expectations, FreshAt
 from services.prober.observation import Observation
 from services.register.reading import fold
 
-__all__ = ["age_of", "check_time", "parse_moment"]
-
 # Years that are read as Jalali: 1921 to 2122. Any other year is Gregorian.
 _JALALI_YEARS: Final = range(1300, 1501)
 # From 2000 to 2100: a number in this range in one unit is in range in no other unit, and is no date in eight digits.

@@ -8,8 +8,6 @@ from services.prober.checks.document import Document
 from services.prober.expected import Expectations
 from services.prober.observation import Observation
 
-__all__ = ["check_rpc"]
-
 _REFUSED = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED"})
 
 

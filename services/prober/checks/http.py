@@ -8,8 +8,6 @@ from services.prober.checks.document import Document
 from services.prober.expected import Expectations
 from services.prober.observation import Observation
 
-__all__ = ["check_body", "check_bus", "check_headers", "check_refused", "check_secure", "check_status"]
-
 
 def check_bus(observation: Observation, expectations: Expectations, _document: Document) -> None:
     """Check that the provider answered, and not the data bus in its place."""

@@ -11,8 +11,6 @@ from services.prober.expected import ANYTHING, Expectations, JsonCheck
 from services.prober.observation import Observation
 from services.register.reading import fold
 
-__all__ = ["check_json", "check_record", "check_schema"]
-
 
 def check_json(_observation: Observation, expectations: Expectations, document: Document) -> None:
     """Check the values at JSON paths."""

@@ -19,8 +19,6 @@ from services.prober.checks.registry import CHECKS, Check
 from services.prober.expected import Expectations
 from services.prober.observation import Observation
 
-__all__ = ["DETAIL_LENGTH", "Judgement", "judge"]
-
 DETAIL_LENGTH = 200
 """A detail is cut to this many characters."""
 

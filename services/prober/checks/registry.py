@@ -17,8 +17,6 @@ from services.prober.checks.xml_values import check_xml, check_xml_record
 from services.prober.expected import Expectations
 from services.prober.observation import Observation
 
-__all__ = ["CHECKS", "Check", "needed"]
-
 
 @dataclass(frozen=True, slots=True)
 class Check:

@@ -17,8 +17,6 @@ from services.prober.checks.document import Document
 from services.prober.expected import Expectations
 from services.prober.observation import Observation
 
-__all__ = ["check_envelope", "check_fault"]
-
 _SOAP: Final = ("http://schemas.xmlsoap.org/soap/envelope/", "http://www.w3.org/2003/05/soap-envelope")
 _CODE: Final = re.compile(r"[A-Za-z][\w.:-]{0,99}", re.ASCII)
 # A provider's own `Client.…` is a qualified name; X-Road's has no prefix.

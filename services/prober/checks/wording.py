@@ -13,8 +13,6 @@ from services.prober.checks.registry import Check
 from services.prober.expected import ANYTHING, Expectations, HeaderCheck, JsonCheck, Pattern, Records, XmlCheck
 from services.prober.observation import Observation
 
-__all__ = ["seen", "single_items"]
-
 
 def single_items(
     check: Check, observation: Observation, expectations: Expectations

@@ -16,8 +16,6 @@ from services.prober.checks.judgement import judge
 from services.prober.expected import Expectations
 from services.prober.observation import Observation
 
-__all__ = ["capture_call", "judge_call", "main"]
-
 # The loop that talks to targets has priority.
 _NICENESS = 5
 

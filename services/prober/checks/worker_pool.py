@@ -27,8 +27,6 @@ from services.prober.errors import UnusableError
 from services.prober.expected import Expectations
 from services.prober.observation import Observation
 
-__all__ = ["UnjudgedError", "WorkerPool"]
-
 _MAX_WORKERS = 4
 # Judging a large answer may take this long even if it came at the last moment; a worker may have to be started first.
 _MIN_SECONDS = 2.0

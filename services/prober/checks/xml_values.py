@@ -14,8 +14,6 @@ from services.prober.expected import Expectations, XmlCheck, XPath
 from services.prober.observation import Observation
 from services.register.reading import fold
 
-__all__ = ["check_xml", "check_xml_record", "texts"]
-
 _TEXT_OF: Final = etree.XPath("string()", smart_strings=False)
 
 

@@ -17,8 +17,6 @@ import dns.rrset
 from services.core.model import DnsQuery
 from services.prober.observation import DnsFacts
 
-__all__ = ["DnsQuestion", "MalformedAnswerError", "build_question"]
-
 _ID_LENGTH: Final = 2
 _HEADER_LENGTH: Final = 12
 

@@ -9,8 +9,6 @@ from ipaddress import ip_address
 from time import perf_counter
 from typing import Generic, TypeVar
 
-__all__ = ["query_udp"]
-
 T = TypeVar("T")
 
 

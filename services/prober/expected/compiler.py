@@ -23,8 +23,6 @@ from services.prober.expected.expectations import (
 from services.prober.expected.json_schema import compile_schema
 from services.prober.expected.paths import compile_path, compile_xpath
 
-__all__ = ["compile_expectations", "fill_value"]
-
 
 def compile_expectations(
     definition: Probe,

@@ -11,8 +11,6 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["SCHEMA", "least", "of_json_path", "of_xpath"]
-
 SCHEMA: Final = 1 << 12
 """Bytes that a schema is checked against in the loop: some hundred values, each in Python."""
 

@@ -14,18 +14,6 @@ import re2
 from services.prober.expected.json_schema import Schema
 from services.prober.expected.paths import JsonPath, XPath
 
-__all__ = [
-    "ANYTHING",
-    "Expectations",
-    "FreshAt",
-    "HeaderCheck",
-    "JsonCheck",
-    "Pattern",
-    "Records",
-    "XmlCheck",
-    "compile_pattern",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Pattern:

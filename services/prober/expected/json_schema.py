@@ -16,8 +16,6 @@ from referencing import Registry
 
 from services.prober.expected.cost import SCHEMA
 
-__all__ = ["Schema", "compile_schema"]
-
 _Errors = Iterator[ValidationError]
 
 _ANY: Final = "*"

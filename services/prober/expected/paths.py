@@ -11,8 +11,6 @@ from lxml import etree
 
 from services.prober.expected.cost import of_json_path, of_xpath
 
-__all__ = ["JsonPath", "XPath", "compile_path", "compile_xpath"]
-
 
 class JsonPath:
     """A compiled path. One that leads straight to a single node, as most do, is walked without the library.

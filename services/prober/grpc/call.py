@@ -18,8 +18,6 @@ from services.prober.observation import Cause, Failure, Phase
 from services.prober.transport import Outbound, ProbeFailedError, ProbeTrace
 from services.register.reading import unfit_for_grpc
 
-__all__ = ["CallResult", "GrpcServer", "call_metadata", "call_unary"]
-
 _MARGIN_SECONDS: Final = 0.1
 # By number.
 _CODES: Final = [

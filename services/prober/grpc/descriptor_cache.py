@@ -10,8 +10,6 @@ from typing import Final
 from services.core.watched_files import WatchedFiles
 from services.prober.grpc.descriptors import DescriptorError, Descriptors, read_descriptor_set
 
-__all__ = ["DescriptorCache"]
-
 # Reflection is repeated after this many seconds.
 _FRESH_SECONDS: Final = 300.0
 _MAX_SERVERS: Final = 1024

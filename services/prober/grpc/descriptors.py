@@ -25,19 +25,6 @@ from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, Serv
 
 from services.prober.errors import UnusableError
 
-__all__ = [
-    "HEALTH_CHECK",
-    "DescriptorError",
-    "Descriptors",
-    "GrpcAnswerError",
-    "GrpcMethod",
-    "MethodNotFoundError",
-    "file_request",
-    "read_descriptor_set",
-    "reflected_files",
-    "symbol_request",
-]
-
 _NOT_FOUND: Final = 5
 _WELL_KNOWN_FILES: Final = [
     "any",

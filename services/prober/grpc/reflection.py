@@ -19,8 +19,6 @@ from services.prober.grpc.descriptors import (
 )
 from services.prober.transport import Outbound, ProbeTrace
 
-__all__ = ["describe_service"]
-
 # Both versions have the same messages.
 _PATHS: Final = tuple(
     f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo" for version in ("v1", "v1alpha")

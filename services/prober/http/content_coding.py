@@ -10,8 +10,6 @@ from collections.abc import Iterable
 
 from services.prober.observation import Cause
 
-__all__ = ["DecodeError", "decode_body", "decode_headers"]
-
 _WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 _RAW_DEFLATE = -15
 

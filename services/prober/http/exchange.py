@@ -13,8 +13,6 @@ from services.prober.http.http2 import Http2Connection
 from services.prober.http.http_connection import Http2Request, HttpConnection, WireRequest
 from services.prober.transport import Outbound, ProbeTrace, handshake_factory, run_connection
 
-__all__ = ["USER_AGENT", "send_request", "wire_request"]
-
 USER_AGENT = "peyvand-prober/1"
 _PORTS = {"http": 80, "https": 443}
 # HTTP/2 expresses these otherwise, or not at all (RFC 9113, 8.2.2 and 8.3.1).

@@ -13,8 +13,6 @@ from services.prober.http.http_connection import HEADER_LIMIT, HEADERS_TOO_LARGE
 from services.prober.observation import Cause, Phase
 from services.prober.tls import Handshake
 
-__all__ = ["Http1Connection"]
-
 _HEAD_END: Final = re.compile(rb"\n\r?\n")
 _CONTENT_LENGTHS: Final = re.compile(rb"\ncontent-length[ \t]*:([0-9, \t]*)\r?(?=\n)", re.IGNORECASE)
 

@@ -27,8 +27,6 @@ from services.prober.http.http_connection import HEADER_LIMIT, HEADERS_TOO_LARGE
 from services.prober.observation import Cause, Phase
 from services.prober.tls import Handshake
 
-__all__ = ["Http2Connection"]
-
 # Bodies up to this size arrive without waiting for a window update.
 _WINDOW: Final = 1 << 20
 _STREAM_ID: Final = 1

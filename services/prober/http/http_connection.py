@@ -12,8 +12,6 @@ from services.prober.observation import Cause
 from services.prober.tls import Handshake
 from services.prober.transport import FreshConnection
 
-__all__ = ["HEADERS_TOO_LARGE", "HEADER_LIMIT", "Http2Request", "HttpConnection", "WireRequest"]
-
 HEADER_LIMIT: Final = 256 * 1024
 """Bytes that the headers of one answer may take, trailers included."""
 

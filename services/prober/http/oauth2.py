@@ -20,8 +20,6 @@ from services.prober.observation import Cause, Failure, Phase
 from services.prober.secrets import MissingSecretError, Secrets
 from services.prober.transport import Outbound, ProbeFailedError, ProbeTrace
 
-__all__ = ["access_token", "token_issuer"]
-
 # A request ends by then, however long the probes that wait for it would.
 _REQUEST_SECONDS: Final = 10.0
 _ANSWER_LIMIT: Final = 1 << 16

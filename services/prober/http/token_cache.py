@@ -9,8 +9,6 @@ from time import monotonic
 from services.core.model import Tls
 from services.prober.transport import SharedTasks
 
-__all__ = ["AccessToken", "TokenCache", "TokenError", "TokenIssuer"]
-
 # A token must still be valid when the request that carries it arrives.
 _MARGIN_SECONDS = 30.0
 _MARGIN_SHARE = 0.1

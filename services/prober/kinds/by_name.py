@@ -7,8 +7,6 @@ from functools import partial
 from services.prober.kinds import dns, grpc, http, journey, soap, tcp, tls, xroad
 from services.prober.kinds.kind import ProbeKind
 
-__all__ = ["KINDS_BY_NAME"]
-
 KINDS_BY_NAME: dict[str, ProbeKind] = {
     "http": ProbeKind(http.prepare, http.probe),
     "soap": ProbeKind(soap.prepare, http.probe),

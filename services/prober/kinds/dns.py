@@ -29,8 +29,6 @@ from services.prober.transport import (
     try_addresses,
 )
 
-__all__ = ["DnsTarget", "prepare", "probe"]
-
 _PORT: Final = 53
 _ID_LENGTH: Final = 2
 # Of the length before each message over TCP.

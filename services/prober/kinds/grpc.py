@@ -36,8 +36,6 @@ from services.prober.observation import Cause, Failure, Observation, Phase, RpcF
 from services.prober.secrets import credential_header
 from services.prober.transport import ProbeFailedError, ProbeTrace, parse_host_port, run_until_deadline
 
-__all__ = ["GrpcTarget", "prepare", "probe"]
-
 
 @dataclass(frozen=True, slots=True)
 class GrpcTarget:

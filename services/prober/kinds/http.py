@@ -24,8 +24,6 @@ from services.prober.kinds.http_target import HttpTarget, add_cookies, build_htt
 from services.prober.observation import Cause, Failure, Observation, Phase
 from services.prober.transport import ProbeFailedError, ProbeTrace
 
-__all__ = ["prepare", "probe"]
-
 _MAX_REDIRECTS = 10
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TOKEN_REFUSED = frozenset({401, 403})

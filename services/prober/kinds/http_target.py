@@ -12,8 +12,6 @@ from services.prober.errors import UnusableError
 from services.prober.http import USER_AGENT, TokenIssuer, WireRequest, token_issuer, wire_request
 from services.prober.secrets import credential_header
 
-__all__ = ["HttpTarget", "add_cookies", "build_http_target"]
-
 
 @dataclass(frozen=True, slots=True)
 class HttpTarget:

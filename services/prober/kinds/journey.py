@@ -20,8 +20,6 @@ from services.prober.secrets import MissingSecretError
 from services.prober.transport import ProbeFailedError
 from services.register.reading import read_target
 
-__all__ = ["JourneyTarget", "prepare", "probe"]
-
 
 @dataclass(frozen=True, slots=True)
 class _PreparedStep:

@@ -11,8 +11,6 @@ from services.prober.environment import ProbeEnvironment
 from services.prober.expected import Expectations
 from services.prober.observation import Observation
 
-__all__ = ["JourneyResult", "ProbeKind"]
-
 
 @dataclass(frozen=True, slots=True)
 class JourneyResult:

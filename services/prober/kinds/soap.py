@@ -9,8 +9,6 @@ from services.core.model import Probe, fill_placeholders, fill_probe
 from services.prober.environment import ProbeEnvironment
 from services.prober.kinds.http_target import HttpTarget, build_http_target
 
-__all__ = ["as_post", "prepare"]
-
 
 def prepare(definition: Probe, target: str, params: Mapping[str, object], environment: ProbeEnvironment) -> HttpTarget:
     """Build a target of a definition, its texts filled in from ``params``. Raises MissingSecretError and ValueError."""

@@ -27,8 +27,6 @@ from services.prober.transport import (
     run_until_deadline,
 )
 
-__all__ = ["TcpTarget", "prepare", "probe"]
-
 # When other lines came than the expected one, that explains more than how the dialogue ended.
 _UNEXPECTED_LINE: Final[Mapping[Cause, Cause]] = {
     Cause.TIMEOUT: Cause.LINE_TIMEOUT,

@@ -25,8 +25,6 @@ from services.prober.transport import (
     run_until_deadline,
 )
 
-__all__ = ["TlsTarget", "prepare", "probe"]
-
 
 @dataclass(frozen=True, slots=True)
 class TlsTarget:

@@ -23,8 +23,6 @@ from services.prober.kinds.http_target import HttpTarget, build_http_target
 from services.prober.kinds.soap import as_post
 from services.prober.observation import Observation
 
-__all__ = ["XroadTarget", "prepare_rest", "prepare_soap", "probe"]
-
 _SOAP: Final = "http://schemas.xmlsoap.org/soap/envelope/"
 _XROAD: Final = "http://x-road.eu/xsd/xroad.xsd"
 _IDENTIFIERS: Final = "http://x-road.eu/xsd/identifiers"

@@ -7,8 +7,6 @@ from services.prober.assignments import Origin
 from services.prober.checks import Judgement
 from services.prober.observation import Observation
 
-__all__ = ["measured", "unmeasured"]
-
 
 def measured(
     target: Target, slot_start: int, observation: Observation, judgement: Judgement, origin: Origin

@@ -17,8 +17,6 @@ from services.core.model import Measurement
 from services.prober.metrics import ProberMetrics
 from services.prober.publishing.spool import Spool, SpoolBatch, SpooledMessage
 
-__all__ = ["MeasurementPublisher", "MeasurementSink", "encode_messages"]
-
 _RETRY_SECONDS = 0.2
 # A message may hold 1 MiB; a row takes at most 150 bytes and its detail.
 _ROWS_PER_MESSAGE = 2500

@@ -21,8 +21,6 @@ import msgspec
 
 from services.core.errors import StateError
 
-__all__ = ["Spool", "SpoolBatch", "SpooledMessage"]
-
 _MAGIC: Final = b"peyvand spool 1\n"
 _DIGEST_BYTES: Final = 16
 _SUFFIX: Final = ".batch"

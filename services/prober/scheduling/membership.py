@@ -11,8 +11,6 @@ from enum import Enum
 
 from services.core.codec import Heartbeat
 
-__all__ = ["HEARTBEAT_SECONDS", "SILENT_SECONDS", "Membership", "MembershipChange"]
-
 HEARTBEAT_SECONDS = 2.0
 """How often a prober sends a heartbeat."""
 

@@ -22,8 +22,6 @@ from numpy.typing import NDArray
 from services.core.model import Target
 from services.prober.scheduling.schedule import ScheduleEntry, target_hash
 
-__all__ = ["Rendezvous", "Share"]
-
 _FOREVER = np.iinfo(np.int64).max
 
 

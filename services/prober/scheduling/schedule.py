@@ -14,8 +14,6 @@ from operator import itemgetter
 
 from services.core.model import Target, unfrozen
 
-__all__ = ["Launch", "Schedule", "ScheduleEntry", "target_hash", "target_phase"]
-
 # Event loop timers come up to half a millisecond early.
 _EARLY_SECONDS = 0.0005
 # Targets taken over in the middle of a slot start over half a second, or over a millisecond each when they are many.

@@ -11,8 +11,6 @@ from cryptography.utils import CryptographyDeprecationWarning
 
 from services.prober.observation import CertificateFacts
 
-__all__ = ["UNREADABLE", "facts_of", "fingerprint", "is_named", "not_after", "not_before", "read_certificates"]
-
 UNREADABLE = (ValueError, x509.UnsupportedGeneralNameType, x509.DuplicateExtension)
 """What the library raises at extensions that it cannot parse, some of which TLS libraries tolerate."""
 

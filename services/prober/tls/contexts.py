@@ -13,8 +13,6 @@ from services.core.watched_files import WatchedFiles
 from services.prober.secrets import RECHECK_SECONDS, MissingSecretError
 from services.prober.tls.certificates import not_after, not_before, read_certificates
 
-__all__ = ["TlsContexts"]
-
 
 @dataclass(frozen=True, slots=True)
 class _ClientContext:

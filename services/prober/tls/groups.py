@@ -14,8 +14,6 @@ from typing import Final
 from services.core.errors import SettingsError
 from services.core.settings import Settings, load_settings
 
-__all__ = ["restart_environment", "restart_with_groups"]
-
 _VARIABLE: Final = "OPENSSL_CONF"
 _CONFIGURATION: Final = """\
 openssl_conf = modules

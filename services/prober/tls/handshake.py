@@ -9,8 +9,6 @@ from typing import Any, Final, cast
 from services.prober.observation import Cause, CertificateFacts, Failure, Phase
 from services.prober.tls.verification import ChainVerifier
 
-__all__ = ["Handshake", "handshake_failure", "presented_chain", "read_failure", "refused_certificate"]
-
 _DER: Final = 2
 # Alerts that a server sends only about our certificate (RFC 8446, 6.2), in OpenSSL's words.
 _REFUSED: Final = frozenset(

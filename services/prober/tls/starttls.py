@@ -13,8 +13,6 @@ from typing import Final
 
 from services.prober.observation import Cause
 
-__all__ = ["STARTTLS_PROTOCOLS", "Dialogue", "StartTlsError", "StartTlsProtocol"]
-
 Dialogue = Generator[bytes, bytes, None]
 """Yields what to send, possibly nothing, and receives one answer each time. It returns where TLS starts.
 

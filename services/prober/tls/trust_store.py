@@ -14,8 +14,6 @@ from services.prober.secrets import RECHECK_SECONDS, MissingSecretError
 from services.prober.tls.certificates import read_certificates
 from services.prober.tls.verification import ChainVerifier
 
-__all__ = ["TrustStore"]
-
 
 class TrustStore:
     """The verifier of each TLS profile."""

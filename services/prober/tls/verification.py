@@ -21,8 +21,6 @@ from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy,
 from services.prober.observation import Cause, CertificateFacts
 from services.prober.tls.certificates import UNREADABLE, facts_of, fingerprint, is_named, not_after, not_before
 
-__all__ = ["ChainVerifier", "VerificationResult"]
-
 _CACHE_SIZE = 20_000
 _MAX_CHAINS = 8
 # The last moment that a certificate, and Python, can express.

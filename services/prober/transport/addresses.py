@@ -13,8 +13,6 @@ from services.prober.transport.egress import EgressRules
 from services.prober.transport.outbound import Outbound
 from services.prober.transport.trace import ProbeFailedError, ProbeTrace
 
-__all__ = ["parse_host_port", "resolve_host"]
-
 
 def parse_host_port(target: str, default_port: int | None = None) -> tuple[str, int]:
     """Return host and port of a target URL. The host is ASCII, an IPv6 address without brackets. Raises ValueError."""

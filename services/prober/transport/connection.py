@@ -13,8 +13,6 @@ from typing import Final, cast
 from services.prober.observation import Cause, CertificateFacts, Failure, Phase
 from services.prober.tls import Handshake, handshake_failure, read_failure
 
-__all__ = ["FreshConnection"]
-
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 _READ_BYTES: Final = 64 * 1024
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-__all__ = ["ConntrackTable"]
-
 _PROC: Final = Path("/proc/sys/net/netfilter")
 # By the time a connection has timed out, a few entries may have expired.
 _FULL: Final = 0.95

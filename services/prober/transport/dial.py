@@ -17,8 +17,6 @@ from services.prober.transport.os_errors import lacks_family, most_telling, os_e
 from services.prober.transport.outbound import Outbound
 from services.prober.transport.trace import ProbeFailedError, ProbeTrace
 
-__all__ = ["handshake_factory", "run_connection", "try_addresses"]
-
 C = TypeVar("C", bound=FreshConnection)
 T = TypeVar("T")
 

@@ -7,8 +7,6 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 from services.core.model import Egress
 
-__all__ = ["EgressRules"]
-
 _Network = IPv4Network | IPv6Network
 _Address = IPv4Address | IPv6Address
 

@@ -11,8 +11,6 @@ from services.prober.observation import Cause, Phase
 from services.prober.tls import Handshake
 from services.prober.transport.connection import FreshConnection
 
-__all__ = ["LineConnection"]
-
 _LINE_LIMIT: Final = 64 * 1024
 _TOTAL_LIMIT: Final = 1 << 20
 

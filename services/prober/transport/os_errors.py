@@ -9,8 +9,6 @@ from typing import Final
 
 from services.prober.observation import Cause, Failure
 
-__all__ = ["lacks_family", "most_telling", "os_error_cause", "os_error_text"]
-
 _LOCAL: Final = frozenset(
     {
         errno.EADDRNOTAVAIL,

@@ -9,8 +9,6 @@ from services.prober.tls import TlsContexts, TrustStore
 from services.prober.transport.egress import EgressRules
 from services.prober.transport.resolver import Resolver
 
-__all__ = ["Outbound"]
-
 
 @dataclass(slots=True)
 class Outbound:

@@ -14,8 +14,6 @@ from services.prober.observation import Cause, Failure, Phase
 from services.prober.transport.shared_tasks import SharedTasks
 from services.prober.transport.trace import ProbeFailedError
 
-__all__ = ["Resolver"]
-
 _MIN_TTL = 1.0
 _MAX_TTL = 300.0
 _CACHE_SIZE = 20_000

@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, Generic, TypeVar
 
-__all__ = ["SharedTasks"]
-
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 

@@ -11,8 +11,6 @@ from services.prober.deadline import Deadline
 from services.prober.observation import Cause, CertificateFacts, DnsFacts, Failure, Observation, Phase
 from services.prober.transport.connection import FreshConnection
 
-__all__ = ["ProbeFailedError", "ProbeTrace", "run_until_deadline"]
-
 
 class ProbeFailedError(Exception):
     """A probe ended without a complete answer."""

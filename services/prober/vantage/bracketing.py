@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections import deque
 from typing import Generic, TypeVar
 
-__all__ = ["Bracket"]
-
 Held = TypeVar("Held")
 
 

@@ -12,8 +12,6 @@ from services.prober.environment import ProbeEnvironment
 from services.prober.kinds import build_http_target, prepare_tcp, probe_http, probe_tcp
 from services.prober.observation import Observation
 
-__all__ = ["CONTROL_SECONDS", "CONTROL_TIMEOUT", "ControlTargets"]
-
 CONTROL_SECONDS = 0.5
 """How often control targets are checked. A measurement waits for the round after its probe and for the flush after that,
 and must be published within FLUSH_SECONDS: one interval, one round, one flush and one fsync fit into them."""

@@ -14,8 +14,6 @@ from services.prober.metrics import ProberMetrics
 from services.prober.vantage.bracketing import Bracket
 from services.prober.vantage.control import CONTROL_SECONDS, ControlTargets
 
-__all__ = ["ControlLoop"]
-
 _ROUNDS_PER_FLUSH = 2
 
 Held = TypeVar("Held")

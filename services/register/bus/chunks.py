@@ -16,8 +16,6 @@ from services.core.codec import RegisterChunk, RegisterManifest
 from services.core.model import Register
 from services.register.versions import Rows, canonical_json, from_rows, to_rows
 
-__all__ = ["is_intact", "join_chunks", "make_manifest", "manifest_digest", "split_register"]
-
 _MAX_CHUNK_BYTES = 512 << 10
 
 

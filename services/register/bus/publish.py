@@ -20,15 +20,6 @@ from services.core.log import logger
 from services.core.model import Register
 from services.register.bus.chunks import is_intact, join_chunks, make_manifest, manifest_digest, split_register
 
-__all__ = [
-    "CURRENT_KEY",
-    "PREVIOUS_KEY",
-    "UnverifiedError",
-    "follow_register",
-    "publish_register",
-    "republish_if_lost",
-]
-
 CURRENT_KEY = "current"
 PREVIOUS_KEY = "previous"
 _RETRY_SECONDS = 0.2

@@ -19,8 +19,6 @@ from services.register.reading import (
     read_whole,
 )
 
-__all__ = ["AGENCIES", "SERVICES", "agencies_table", "read_agency", "read_service", "services_table"]
-
 AGENCIES = "agencies.csv"
 SERVICES = "services.csv"
 

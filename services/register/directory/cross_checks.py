@@ -10,8 +10,6 @@ from services.register.directory.policy import PolicyReading
 from services.register.probes import ProbeDefinitions
 from services.register.reading import CsvTable, FaultList, fold
 
-__all__ = ["check_links", "check_probes"]
-
 
 def check_probes(probes: ProbeDefinitions, policy: PolicyReading, faults: FaultList) -> None:
     """Check that every timeout is below half a slot, so that the phases of targets can be spread (docs/design.md §6)."""

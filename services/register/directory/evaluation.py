@@ -22,8 +22,6 @@ from services.register.reading import (
     read_whole,
 )
 
-__all__ = ["EVALUATION", "read_evaluation"]
-
 EVALUATION = "evaluation_rounds.yaml"
 
 _COUNTRY = re.compile(r"[A-Z]{2}")

@@ -11,8 +11,6 @@ from services.register.directory.agencies import AGENCIES
 from services.register.directory.links import LINKS
 from services.register.reading import CsvTable, FaultList, fold, read_moment, read_name, read_party, read_table
 
-__all__ = ["EXCHANGE", "MAINTENANCE", "MEMBERS", "read_maintenance", "read_members", "read_routes"]
-
 MEMBERS = "members.csv"
 EXCHANGE = "exchange.csv"
 MAINTENANCE = "maintenance.csv"

@@ -26,8 +26,6 @@ from services.register.reading import (
     read_weight,
 )
 
-__all__ = ["ENDPOINTS", "LINKS", "ReadContext", "endpoints_table", "links_table", "read_endpoint", "read_link"]
-
 LINKS = "links.csv"
 ENDPOINTS = "endpoints.csv"
 _PROBED = ("probe", "target", "params", "vantages")

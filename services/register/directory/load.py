@@ -27,8 +27,6 @@ from services.register.probes import ProbeDefinitions, read_probes
 from services.register.reading import CsvTable, FaultList, Location
 from services.register.versions import with_versions
 
-__all__ = ["OPTIONAL", "LoadedRegister", "load_register", "read_directory"]
-
 OPTIONAL = (MEMBERS, EXCHANGE, MAINTENANCE, EVALUATION)
 """Files a register directory may lack."""
 

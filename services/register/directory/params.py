@@ -11,8 +11,6 @@ from services.core.model import BUS_KINDS, Probe, fill_placeholders, fill_probe,
 from services.register.probes import GIVEN_VARIABLES, ProbeDefinition, is_grpc_request, is_soap_action, is_soap_message
 from services.register.reading import CsvRow, FaultList, holds_control, read_domain, read_target, unfit_for_grpc
 
-__all__ = ["read_params", "read_target_cell"]
-
 
 def read_params(row: CsvRow) -> tuple[dict[str, object], ...] | None:
     """Read the records of a row, an empty one from an empty cell; None, with a fault, when they cannot be used."""

@@ -24,8 +24,6 @@ from services.register.reading import (
     read_whole,
 )
 
-__all__ = ["FILE", "PolicyReading", "read_policy"]
-
 FILE = "policy.yaml"
 _KEYS = tuple(field.name for field in fields(Policy))
 _DEFAULT = Policy(government=Government("", "", ""), timezone="UTC", epoch=datetime.fromtimestamp(0, UTC))

@@ -9,8 +9,6 @@ from typing import Any
 from services.core.model import Member, member_of
 from services.register.discovery.xroad_lists import XRoadDirectory
 
-__all__ = ["MembersDiff", "compare_members"]
-
 
 @dataclass(frozen=True, slots=True)
 class MembersDiff:

@@ -15,8 +15,6 @@ import yaml
 from services.core.errors import Fault, InputError
 from services.core.model import Link
 
-__all__ = ["LINK_COLUMNS", "Omission", "RegisterProposal", "slug", "to_csv", "to_yaml", "write_files"]
-
 LINK_COLUMNS = tuple(field.name for field in fields(Link))
 """The columns of links.csv."""
 

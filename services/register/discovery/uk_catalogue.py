@@ -18,8 +18,6 @@ from services.register.discovery.proposal import LINK_COLUMNS, Omission, Registe
 from services.register.discovery.xroad_import import import_xroad
 from services.register.reading import CsvRow, FaultList, read_http_url, read_table
 
-__all__ = ["IMPORTERS", "import_uk_api_catalogue"]
-
 _CATALOGUE = (
     "dateAdded",
     "dateUpdated",

@@ -18,8 +18,6 @@ from services.register.discovery.proposal import LINK_COLUMNS, Omission, Registe
 from services.register.discovery.xroad_lists import ListedServer, XRoadDirectory, read_into
 from services.register.reading import read_target
 
-__all__ = ["import_xroad", "read_lists"]
-
 _MESSAGES_PORT = 5500  # of a security server towards others
 _CONTROL = "tcp://192.0.2.1:443"  # an unused address (RFC 5737), to be replaced
 

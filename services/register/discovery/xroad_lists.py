@@ -15,8 +15,6 @@ from lxml import etree
 from services.core.model import escape_code
 from services.core.xml import XmlError, parse_xml
 
-__all__ = ["ListedServer", "Offer", "XRoadDirectory", "read_into"]
-
 _BOM = b"\xef\xbb\xbf"
 _MEMBER = ("xRoadInstance", "memberClass", "memberCode")
 _CLIENT = (*_MEMBER, "subsystemCode")

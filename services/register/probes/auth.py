@@ -9,8 +9,6 @@ from services.core.model import Auth
 from services.register.probes.references import read_secret_reference
 from services.register.reading import YamlMapping, is_header_name, read_choice, read_http_url, read_name
 
-__all__ = ["read_auth"]
-
 _NEEDED = {
     "none": (),
     "basic": ("username", "password"),

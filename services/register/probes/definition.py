@@ -29,8 +29,6 @@ from services.register.reading import (
     read_template,
 )
 
-__all__ = ["STEP_KINDS", "read_definition"]
-
 _REST = ("version", "method", "headers", "body", "auth", "tls", "ip", "redirects", "timeout", "body_limit", "expect")
 _SOAP = ("soap", "action", *(key for key in _REST if key not in ("version", "method")))
 _GRPC = ("call", "service", "descriptors", "headers", "body", "auth", "tls", "ip", "timeout", "body_limit", "expect")

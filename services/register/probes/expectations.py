@@ -24,8 +24,6 @@ from services.register.probes.patterns import read_path, read_pattern, read_reco
 from services.register.probes.references import read_json_file
 from services.register.reading import YamlMapping, fold, read_choice, read_flag, read_name, read_whole
 
-__all__ = ["read_expect"]
-
 _HTTP = ("status", "headers", "body", "json", "xml", "namespaces", "schema", "record", "fresh", "tls")
 _SOAP = ("status", "headers", "body", "xml", "namespaces", "record", "fresh", "tls")
 _KEYS: Mapping[str, tuple[str, ...]] = {

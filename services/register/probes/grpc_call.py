@@ -11,8 +11,6 @@ from services.core.model import Probe
 from services.register.probes.references import read_file_reference
 from services.register.reading import YamlMapping, unfit_for_grpc
 
-__all__ = ["check_call", "is_grpc_request", "read_call", "read_descriptors"]
-
 _CALL: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*/[A-Za-z_]\w*", re.ASCII)
 
 

@@ -14,8 +14,6 @@ from services.core.model import Capture, Probe, Step, placeholders, template_tex
 from services.register.probes.patterns import read_path, read_pattern, read_xpath
 from services.register.reading import FaultList, YamlMapping, read_choice, read_duration, read_name, read_template
 
-__all__ = ["EXTRA", "GIVEN_VARIABLES", "placeholders_of", "read_steps"]
-
 EXTRA = ("name", "target", "capture")
 """The keys of a step besides those of its kind."""
 

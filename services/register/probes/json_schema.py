@@ -11,8 +11,6 @@ from referencing.jsonschema import DRAFT202012
 
 from services.register.probes.patterns import read_pattern
 
-__all__ = ["check_schema"]
-
 _DATA = frozenset({"const", "enum", "default", "examples"})
 
 

@@ -11,8 +11,6 @@ from jsonpath_rfc9535 import JSONPathError
 from jsonpath_rfc9535 import compile as compile_path
 from lxml import etree
 
-__all__ = ["read_path", "read_pattern", "read_record_path", "read_xpath"]
-
 _QUIET = re2.Options()
 _QUIET.log_errors = False
 _QUOTED: Final = re.compile(r"""'[^']*'|"[^"]*\"""")

@@ -10,8 +10,6 @@ from services.register.probes.definition import read_definition
 from services.register.probes.journey import GIVEN_VARIABLES, placeholders_of
 from services.register.reading import FaultList, Location, YamlMapping, read_document, read_id
 
-__all__ = ["ProbeDefinition", "ProbeDefinitions", "read_probes", "required_params"]
-
 FILE = "probes.yaml"
 
 

@@ -14,14 +14,6 @@ from pathlib import Path
 
 from services.core.model import Probe
 
-__all__ = [
-    "read_file_reference",
-    "read_json_file",
-    "read_secret_reference",
-    "read_text_file",
-    "with_written_references",
-]
-
 _FILE = "file:"
 _MARK = "/./"
 _VARIABLE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")

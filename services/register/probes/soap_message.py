@@ -10,8 +10,6 @@ from services.core.model import SOAP_KINDS, Probe, placeholders
 from services.core.xml import XmlError, parse_xml
 from services.register.reading import YamlMapping, holds_control
 
-__all__ = ["check_message", "is_soap_action", "is_soap_message", "read_action"]
-
 _ENVELOPES: Final = {
     "1.1": "http://schemas.xmlsoap.org/soap/envelope/",
     "1.2": "http://www.w3.org/2003/05/soap-envelope",

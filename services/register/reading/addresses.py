@@ -11,8 +11,6 @@ import dns.exception
 import dns.name
 import httpx
 
-__all__ = ["read_control_target", "read_domain", "read_http_url", "read_network", "read_server_name"]
-
 _HOST = re.compile(r"[^\s/?#@:\[\]<>\"'\\^`{|}%]+")
 _SERVER_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 

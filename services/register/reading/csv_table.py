@@ -15,8 +15,6 @@ from typing import TypeVar
 from services.register.reading.faults import FaultList, Location, read_source
 from services.register.reading.values import fold, read_id
 
-__all__ = ["CsvCell", "CsvRow", "CsvTable", "read_table"]
-
 T = TypeVar("T")
 D = TypeVar("D")
 

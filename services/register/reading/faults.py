@@ -9,8 +9,6 @@ from typing import TypeVar
 
 from services.core.errors import Fault
 
-__all__ = ["FaultList", "Location", "read_source"]
-
 T = TypeVar("T")
 D = TypeVar("D")
 

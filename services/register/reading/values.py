@@ -11,26 +11,6 @@ from datetime import UTC, date, datetime, time, tzinfo
 
 from services.core.model import placeholders
 
-__all__ = [
-    "fold",
-    "name_key",
-    "read_choice",
-    "read_count",
-    "read_day",
-    "read_duration",
-    "read_flag",
-    "read_id",
-    "read_moment",
-    "read_name",
-    "read_number",
-    "read_share",
-    "read_size",
-    "read_slo",
-    "read_template",
-    "read_weight",
-    "read_whole",
-]
-
 _FOLD = str.maketrans("۰۱۲۳۴۵۶۷۸۹٠١٢٣٤٥٦٧٨٩يىك", "01234567890123456789ییک")
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,15}")

@@ -9,8 +9,6 @@ from services.core.model import placeholders
 from services.register.reading.headers import holds_control
 from services.register.reading.values import fold
 
-__all__ = ["read_client", "read_party", "read_service"]
-
 
 def read_party(text: str) -> str:
     """Read the identifier of a member or subsystem."""

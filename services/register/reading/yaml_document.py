@@ -16,8 +16,6 @@ import yaml
 
 from services.register.reading.faults import FaultList, Location, read_source
 
-__all__ = ["YamlMapping", "YamlScalar", "read_document"]
-
 T = TypeVar("T")
 D = TypeVar("D")
 

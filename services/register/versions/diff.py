@@ -9,8 +9,6 @@ from typing import Any
 from services.core.model import Register
 from services.register.versions.rows import canonical_json, to_rows
 
-__all__ = ["Denominator", "RegisterDiff", "SectionChanges", "diff_registers"]
-
 _KEYS = {"probes": "name"}
 _ROW_SECTIONS = ("members", "routes", "maintenance")
 

@@ -34,8 +34,6 @@ from services.core.model import (
 )
 from services.register.probes import with_written_references
 
-__all__ = ["Rows", "canonical_json", "from_rows", "to_rows", "with_versions"]
-
 T = TypeVar("T")
 
 Rows = dict[str, list[dict[str, Any]]]

@@ -8,8 +8,6 @@ from services.core.errors import Fault
 from services.core.model import Policy, Register
 from services.register.reading import FaultList, Location, fold
 
-__all__ = ["check_succession"]
-
 _Identities = dict[str, tuple[str, ...]]
 
 

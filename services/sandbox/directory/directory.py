@@ -19,8 +19,6 @@ from services.sandbox.scenario import ALIAS, BUS, MEMBER, Scenario
 from services.sandbox.servers import CA
 from services.sandbox.timing import Timing
 
-__all__ = ["ACCESS", "DESCRIPTION", "EXCHANGES", "REGISTER", "SandboxOptions", "make_directory", "prepare_run"]
-
 REGISTER = "register"
 ACCESS = "access.ndjson"
 EXCHANGES = "exchanges.ndjson"

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from services.sandbox.scenario import Scenario
 
-__all__ = ["evaluation_rounds"]
-
 NOTE = "Simulated: figures of a fictional government, made up for this sandbox."
 _TOP_AGENCIES = 3
 

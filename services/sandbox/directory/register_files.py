@@ -18,8 +18,6 @@ from services.sandbox.security_server import OFFSET
 from services.sandbox.servers import CA
 from services.sandbox.timing import Timing
 
-__all__ = ["SOURCES", "register_files", "sources_file"]
-
 SOURCES = "sources.yaml"
 """The collector's list of sources, beside the register directory."""
 

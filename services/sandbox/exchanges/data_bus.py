@@ -15,8 +15,6 @@ from dataclasses import dataclass, replace
 
 from services.sandbox.scenario import Scenario, security_host
 
-__all__ = ["BusServer", "DataBus", "Route", "make_data_bus"]
-
 _INSTANCE = "SANDBOX"
 _SERVERS = 6
 """Security servers that the agencies share."""

@@ -15,8 +15,6 @@ from services.sandbox.exchanges.data_bus import BusServer, Route
 from services.sandbox.faults import FaultMode, FaultScope, FaultSpan
 from services.sandbox.timing import Timing
 
-__all__ = ["ExchangeOutcome", "SideRecord", "SimulatedExchange", "longest_delay", "simulate_exchange"]
-
 _LOST = 0.01  # of either side's records
 _REPEATED = 0.01
 _LATE = 0.03

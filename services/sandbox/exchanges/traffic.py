@@ -13,8 +13,6 @@ from services.sandbox.exchanges.exchange import SimulatedExchange, longest_delay
 from services.sandbox.faults import FaultSpan
 from services.sandbox.timing import Timing
 
-__all__ = ["SimulatedTraffic"]
-
 _KEPT = 256
 """Slots whose exchanges stay in memory; others are drawn again when they are needed."""
 

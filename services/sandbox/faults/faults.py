@@ -17,8 +17,6 @@ from enum import StrEnum
 from services.core.model import Stage
 from services.sandbox.scenario import ServedLink
 
-__all__ = ["BUS_MODES", "CYCLE", "FaultMode", "FaultScope", "InjectedFault", "draw_faults"]
-
 CYCLE = 12
 """Slots in a cycle."""
 

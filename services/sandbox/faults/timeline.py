@@ -14,8 +14,6 @@ from random import Random
 from services.sandbox.faults.faults import CYCLE, FaultMode, FaultScope, InjectedFault, draw_faults
 from services.sandbox.scenario import ServedLink
 
-__all__ = ["FaultSpan", "FaultTimeline", "draw_server_faults"]
-
 _SERVER_SHARE = 0.08
 _SERVER_MODES = (FaultMode.REFUSED, FaultMode.HUNG, FaultMode.HTTP_5XX, FaultMode.SLOW)
 

@@ -9,8 +9,6 @@ from pathlib import Path
 
 from services.sandbox.logs.log_file import LogFile, encode_line
 
-__all__ = ["AccessLog"]
-
 
 class AccessLog:
     """The access log; lines are buffered until ``flush``. StateError when it cannot be written."""

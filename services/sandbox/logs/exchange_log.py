@@ -18,8 +18,6 @@ from services.core.model import DURATION_BUCKETS
 from services.sandbox.exchanges import SimulatedExchange, SimulatedTraffic
 from services.sandbox.logs.log_file import LogFile, encode_line, read_lines
 
-__all__ = ["ExchangeLog", "exchange_rows"]
-
 _AHEAD = 2
 _COUNTS = (
     "count",

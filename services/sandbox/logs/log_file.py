@@ -11,8 +11,6 @@ import orjson
 
 from services.core.errors import StateError
 
-__all__ = ["LogFile", "encode_line", "read_lines"]
-
 
 class LogFile:
     """A file that lines are appended to. StateError when it cannot be written."""

@@ -12,8 +12,6 @@ from services.sandbox.faults import CYCLE
 from services.sandbox.logs.log_file import read_lines
 from services.sandbox.timing import Timing
 
-__all__ = ["TRUTH", "Run", "RunHeader", "choose_run", "read_header"]
-
 TRUTH = "truth.ndjson"
 
 _AHEAD = 1.0

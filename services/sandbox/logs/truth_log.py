@@ -15,8 +15,6 @@ from services.sandbox.faults import CYCLE, FaultSpan, FaultTimeline
 from services.sandbox.logs.log_file import LogFile, encode_line
 from services.sandbox.logs.run import RunHeader
 
-__all__ = ["TruthLog"]
-
 
 class TruthLog:
     """The truth log of a run, kept at least one cycle ahead. StateError when it cannot be written."""

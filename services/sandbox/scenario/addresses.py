@@ -15,8 +15,6 @@ from services.core.errors import SettingsError
 from services.sandbox.scenario.agency_tables import DataItem
 from services.sandbox.scenario.records import FAMILIES, RecordFamily, make_subject
 
-__all__ = ["BUS_HOST", "CONTROL_HOST", "ServedLink", "portal_host", "provider_host", "security_host", "serve_links"]
-
 BUS_HOST = "127.3.0.1"
 CONTROL_HOST = "127.3.0.2"
 TLS_SHARE = 0.45

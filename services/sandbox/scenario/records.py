@@ -17,8 +17,6 @@ import orjson
 
 from services.sandbox.scenario.service_tables import PEOPLE
 
-__all__ = ["FAMILIES", "RecordFamily", "encode_record", "make_subject"]
-
 
 @dataclass(frozen=True, slots=True)
 class RecordFamily:

@@ -27,8 +27,6 @@ from services.sandbox.scenario.agency_tables import AGENCIES, ITEMS, DataItem
 from services.sandbox.scenario.service_tables import ACTIONS, SUBJECTS
 from services.sandbox.timing import Timing
 
-__all__ = ["ALIAS", "BUS", "MEMBER", "SCENARIOS", "Scenario", "ScenarioSize", "make_scenario"]
-
 BUS = "national-data-bus"
 """The id of the endpoint that is the data bus."""
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from services.sandbox.scenario.agency_tables import rows
 
-__all__ = ["ACTIONS", "PEOPLE", "SUBJECTS", "Phrase"]
-
 
 @dataclass(frozen=True, slots=True)
 class Phrase:

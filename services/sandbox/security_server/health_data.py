@@ -9,8 +9,6 @@ from services.sandbox.exchanges import SimulatedTraffic
 from services.sandbox.security_server.messages import HEALTH, soap_message
 from services.sandbox.security_server.operational_data import LogEntry, log_entries
 
-__all__ = ["PERIOD", "health_answer"]
-
 PERIOD = 60
 """Seconds that the counts cover; 600 on real servers."""
 

@@ -12,18 +12,6 @@ from lxml import etree
 
 from services.core.xml import XmlError, parse_xml
 
-__all__ = [
-    "HEALTH",
-    "MULTIPART",
-    "RECORDS",
-    "XML",
-    "MonitoringQuery",
-    "multipart_answer",
-    "read_query",
-    "soap_fault",
-    "soap_message",
-]
-
 RECORDS = "getSecurityServerOperationalData"
 HEALTH = "getSecurityServerHealthData"
 XML = "text/xml; charset=UTF-8"

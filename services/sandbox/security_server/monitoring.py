@@ -25,8 +25,6 @@ from services.sandbox.security_server.messages import (
 from services.sandbox.security_server.operational_data import operational_records
 from services.sandbox.servers import OK, ReceivedRequest, ServerReply, response
 
-__all__ = ["OFFSET", "Monitoring"]
-
 OFFSET = 2
 """Seconds before records are available; 60 on real servers, where it is configurable."""
 

@@ -9,8 +9,6 @@ from typing import Any
 
 from services.sandbox.exchanges import SideRecord, SimulatedExchange, SimulatedTraffic
 
-__all__ = ["LogEntry", "log_entries", "operational_records"]
-
 _CLIENT, _PRODUCER = "Client", "Producer"
 _PARTS = ("XRoadInstance", "MemberClass", "MemberCode", "SubsystemCode")
 

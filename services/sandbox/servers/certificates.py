@@ -24,8 +24,6 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from services.core.errors import StateError
 
-__all__ = ["CA", "Authority", "open_authority", "untrusted_contexts"]
-
 CA = "ca.pem"
 """The certificate of the sandbox's authority, beside the register directory."""
 

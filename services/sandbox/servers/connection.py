@@ -11,8 +11,6 @@ import httptools
 
 from services.sandbox.servers.replies import ReceivedRequest, ServerReply
 
-__all__ = ["ConnectionBehaviour", "ServedConnection"]
-
 _PATIENCE = 30.0
 """Seconds after which a connection is closed whatever happens, so that idle clients do not accumulate."""
 

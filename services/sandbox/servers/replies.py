@@ -10,8 +10,6 @@ import orjson
 from services.sandbox.faults import FaultMode, FaultScope, FaultSpan
 from services.sandbox.scenario import ServedLink, encode_record
 
-__all__ = ["NOT_FOUND", "OK", "ReceivedRequest", "ServerReply", "bus_reply", "inquiry_reply", "page_reply", "response"]
-
 OK = "ok"
 NOT_FOUND = "not_found"
 

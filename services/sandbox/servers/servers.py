@@ -22,8 +22,6 @@ from services.sandbox.servers.connection import ConnectionBehaviour, ServedConne
 from services.sandbox.servers.replies import ReceivedRequest, ServerReply
 from services.sandbox.timing import Timing
 
-__all__ = ["Answered", "Servers", "Site"]
-
 _BACKLOG = 128
 _HANDSHAKE = 10.0
 _FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)

@@ -16,8 +16,6 @@ from services.sandbox.servers.certificates import Authority, untrusted_contexts
 from services.sandbox.servers.replies import ReceivedRequest, ServerReply, bus_reply, inquiry_reply, page_reply
 from services.sandbox.servers.servers import Site
 
-__all__ = ["CONTROL", "allow_open_files", "make_sites"]
-
 CONTROL = "control-target"
 """The name of the site that always answers."""
 

@@ -28,8 +28,6 @@ from services.scorer.exchanges.hourly import HOUR_SECONDS
 from services.scorer.exchanges.summaries import SummaryWriter
 from services.scorer.state import StreamPosition
 
-__all__ = ["KEPT_DAYS", "ExchangeDatabase", "ExchangeSnapshot"]
-
 KEPT_DAYS = 14
 """How long a summary can be replaced: the stream and security servers keep 7 days, so no later revision exists."""
 

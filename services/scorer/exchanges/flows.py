@@ -11,8 +11,6 @@ import sqlite3
 from services.core.model import ExchangeSummary, Flow, Parties
 from services.register.attribution import Attributor
 
-__all__ = ["SCHEMA", "attributed", "drop_unused", "flow_id", "read_flows"]
-
 SCHEMA = """
 CREATE TABLE flow (
     id INTEGER PRIMARY KEY, bus TEXT, client TEXT, service TEXT, meta INTEGER, alias TEXT, UNIQUE (bus, client, service)

@@ -11,8 +11,6 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["HOUR_SECONDS", "SCHEMA", "HourChanges", "add_hours", "drop_hours", "read_hours"]
-
 HOUR_SECONDS = 3_600
 _DAY_HOURS = 24
 _TYPE = np.dtype("<i4")

@@ -31,8 +31,6 @@ from services.scorer.exchanges.database import ExchangeDatabase, ExchangeSnapsho
 from services.scorer.exchanges.hourly import HOUR_SECONDS
 from services.scorer.index import Scoring
 
-__all__ = ["LATE_SECONDS", "Reconciler", "ReconciliationReport"]
-
 LATE_SECONDS = 600
 """How long after an hour its volume is judged: collectors stay a minute behind, and retry."""
 

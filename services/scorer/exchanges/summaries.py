@@ -9,8 +9,6 @@ from math import gcd
 from services.core.model import ExchangeSummary
 from services.scorer.exchanges.hourly import HOUR_SECONDS, add_hours
 
-__all__ = ["SCHEMA", "SummaryWriter", "drop_summaries"]
-
 SCHEMA = """
 CREATE TABLE summary (
     flow INTEGER, slot_start INTEGER, seconds INTEGER, revision INTEGER, day INTEGER,

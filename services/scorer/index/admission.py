@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from services.core.model import MeasurementColumns
 
-__all__ = ["Admission", "admit", "closable"]
-
 
 @dataclass(frozen=True, slots=True)
 class Admission:

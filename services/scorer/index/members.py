@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from services.core.model import IndicatorKind, Register
 from services.indicator.register_arrays import RegisterArrays
 
-__all__ = ["AgencyMembers", "agency_members", "having"]
-
 
 @dataclass(frozen=True, slots=True)
 class AgencyMembers:

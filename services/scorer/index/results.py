@@ -14,8 +14,6 @@ from services.register.attribution import Attributor
 from services.scorer.index.members import AgencyMembers, agency_members
 from services.scorer.index.silent_vantages import ProbingSpans, probing_spans
 
-__all__ = ["CompiledRegister", "CountedEvidence", "IndexResult", "PendingUpdate"]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CompiledRegister:

@@ -22,8 +22,6 @@ from services.scorer.index.members import AgencyMembers, having
 from services.scorer.index.results import CompiledRegister, CountedEvidence, IndexResult, PendingUpdate
 from services.scorer.state import LoadedState, StateManifest, StateUpdate, StreamPosition
 
-__all__ = ["Scoring"]
-
 
 class Scoring:
     """The evidence under the register in force, and how far reading, counting, publishing and saving have come."""

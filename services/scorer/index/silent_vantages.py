@@ -8,8 +8,6 @@ from services.core.model import Register
 from services.indicator.calendar import Calendar
 from services.indicator.requirements import probing_span
 
-__all__ = ["ProbingSpans", "VantageWatch", "probing_spans"]
-
 ProbingSpans = Mapping[str, frozenset[tuple[float, float]]]
 """By vantage: spans (epoch seconds) in which it has something to probe. A vantage that never has is left out."""
 

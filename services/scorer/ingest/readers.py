@@ -20,8 +20,6 @@ from services.scorer.ingest.stream_cursor import StreamCursor
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.state import StreamPosition
 
-__all__ = ["POLL_SECONDS", "ExchangeReader", "MeasurementReader"]
-
 READ_MESSAGES = 500
 READ_BYTES = 4 << 20
 POLL_SECONDS = 0.2

@@ -6,8 +6,6 @@ from services.core.bus import Bus, StoredMessage, StreamState
 from services.core.log import logger
 from services.scorer.state import StreamBounds, StreamPosition, missing_messages, resume
 
-__all__ = ["StreamCursor"]
-
 CHECK_SECONDS = 5.0
 """How often a stream without new messages is checked for being the same stream."""
 

@@ -17,8 +17,6 @@ from services.core.codec import measurement_from_json, summary_from_json, to_mic
 from services.core.errors import Fault, InputError
 from services.core.model import ExchangeSummary, Measurement, MeasurementColumns, Register, Target
 
-__all__ = ["MeasurementLines", "read_measurements", "read_summaries"]
-
 T = TypeVar("T")
 
 

@@ -24,8 +24,6 @@ from services.scorer.exchanges import ExchangeDatabase
 from services.scorer.index import admit
 from services.scorer.offline.jsonl import MeasurementLines
 
-__all__ = ["AdmittedEvidence", "admitted", "last_end", "network", "rankings", "score_batches", "volumes"]
-
 
 @dataclass(frozen=True, slots=True)
 class AdmittedEvidence:

@@ -17,14 +17,6 @@ from services.indicator.register_arrays import RegisterArrays
 from services.scorer.index import AgencyMembers
 from services.scorer.publishing.columns import IndicatorTable
 
-__all__ = [
-    "AGENCIES_AND_ABOVE",
-    "consumer_blocks",
-    "government_block",
-    "grouped",
-    "slot_blocks",
-]
-
 MOST_TARGETS = 1 << 17
 """Targets whose slots are read together: few enough for memory, many enough to make reading each slot worth it."""
 

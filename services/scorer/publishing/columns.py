@@ -17,8 +17,6 @@ from services.core.model import IndicatorKind
 from services.indicator.index import IndicatorColumns, Snapshot
 from services.indicator.intervals import LEVEL
 
-__all__ = ["IndicatorTable"]
-
 Rows = Mapping[IndicatorKind, NDArray[np.int64]]
 """Positions among the ids of each kind, in the order of kinds in a block."""
 

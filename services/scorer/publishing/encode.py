@@ -16,8 +16,6 @@ from services.scorer.index import IndexResult
 from services.scorer.publishing.blocks import consumer_blocks, government_block, grouped
 from services.scorer.publishing.columns import IndicatorTable
 
-__all__ = ["BlockEncoder", "EncodedBlock"]
-
 ENCODED_TARGETS = 4096
 """Links and endpoints whose blocks are encoded together, which takes some ten milliseconds."""
 

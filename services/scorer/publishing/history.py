@@ -18,8 +18,6 @@ from services.indicator.index import Snapshot
 from services.scorer.index import Scoring
 from services.scorer.publishing.blocks import AGENCIES_AND_ABOVE
 
-__all__ = ["HistoryPublisher"]
-
 INFLIGHT = 32
 SHARE = 0.1  # of the time at most: the index takes precedence on the bus and the processor
 HOURLY, DAILY = AGENCIES_AND_ABOVE, (IndicatorKind.SERVICE,)

@@ -36,8 +36,6 @@ from services.scorer.publishing.blocks import slot_blocks
 from services.scorer.publishing.encode import BlockEncoder, EncodedBlock
 from services.scorer.publishing.recent import recent_keys
 
-__all__ = ["EncodedSlots", "IndexPublisher"]
-
 INFLIGHT = 32
 """Calls in flight: enough to keep the bus's disk busy, few enough for prompt answers."""
 

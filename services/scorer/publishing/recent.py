@@ -16,8 +16,6 @@ from services.indicator.register_arrays import RegisterArrays
 from services.scorer.decode import columns_of
 from services.scorer.index import AgencyMembers
 
-__all__ = ["recall", "recent_blocks", "recent_keys"]
-
 PART = 512
 """Targets in one block. Even with the detail of every failure it stays below the bus's limit of 1 MiB."""
 

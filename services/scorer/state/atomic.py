@@ -7,8 +7,6 @@ from pathlib import Path
 
 from services.core.errors import StateError
 
-__all__ = ["clear_parts", "damaged", "replace", "sync"]
-
 PART = ".part"
 """Suffix of a file that is being written."""
 

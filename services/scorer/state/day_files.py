@@ -15,8 +15,6 @@ import numpy as np
 from services.indicator.cells import DayState
 from services.scorer.state.atomic import damaged
 
-__all__ = ["archive", "map_day", "map_days", "path_of"]
-
 # A member of a zip begins with a header of 30 bytes, which ends with the lengths of the name and of the extra field after it.
 _HEADER = struct.Struct("<26xHH")
 

@@ -10,8 +10,6 @@ import orjson
 from services.core.errors import StateError
 from services.scorer.state.position import StreamPosition
 
-__all__ = ["StateManifest"]
-
 _FORMAT = 1  # of everything in the folder
 _REMEDY = "move its folder away to start anew from what MEASUREMENTS still holds"
 

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from services.core.errors import StateError
 
-__all__ = ["MappedArrays"]
-
 ALIGNMENT = 64
 SMALL = 1 << 18
 """Arrays of fewer bytes stay in memory, which is cheaper than a file: with 10⁴ links 90 days take some 20 MB."""

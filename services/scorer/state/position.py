@@ -7,8 +7,6 @@ from datetime import datetime
 
 from services.core.errors import GapError
 
-__all__ = ["StreamBounds", "StreamPosition", "missing_messages", "resume"]
-
 _REMEDY = "re-score that time offline, then start once with --accept-gap yes: what is gone stays unknown"
 
 

@@ -13,8 +13,6 @@ from services.core.errors import StateError
 from services.indicator.cells import LoadCells, SlotState
 from services.scorer.state.atomic import damaged
 
-__all__ = ["content", "loader", "path_of", "read_saved"]
-
 
 def path_of(folder: Path, slot: int) -> Path:
     """Return the path of a slot's file."""

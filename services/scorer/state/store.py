@@ -24,8 +24,6 @@ from services.scorer.state.atomic import clear_parts, damaged, replace, sync
 from services.scorer.state.manifest import StateManifest
 from services.scorer.state.mapped_arrays import MappedArrays
 
-__all__ = ["SLOTS_ROOM", "LoadedState", "StateUpdate", "Store"]
-
 SLOTS_ROOM = 64 << 20
 """Bytes of slots in detail kept in memory; 48 hours of 10⁴ links fit. Older slots are in their files only."""
 

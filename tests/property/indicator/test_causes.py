@@ -135,7 +135,7 @@ def stretches(draw: st.DrawFn) -> tuple[int, list[np.ndarray[Any, Any]]]:
 @settings(deadline=None)
 @given(stretches())
 def test_joined_rows_are_the_rows_of_the_whole_however_they_are_joined(stretched) -> None:
-    """Rows equal brute force, joining equals summing the whole, and it does not matter what is joined first."""
+    """Sums equal brute force, joining equals summing the whole, and the order of joining does not matter."""
     pause, parts = stretched
     first, second, third = (sum_states(part, pause) for part in parts)
     whole = np.concatenate(parts)

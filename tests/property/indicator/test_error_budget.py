@@ -18,7 +18,7 @@ LENGTHS = [2, 12, 48, 144]
 
 
 def burned(verdicts, end, link, length):
-    """Known and failed slots of one link, one by one; what is not there is unknown."""
+    """Known and failed slots of one link, one by one; missing slots are unknown."""
     stages = [verdicts[slot][link] for slot in range(end - length, end) if slot in verdicts]
     known = [stage for stage in stages if stage >= 0]
     return len(known), sum(stage < 5 for stage in known)
@@ -99,5 +99,5 @@ def test_the_hour_at_the_edge(known, failed, burns):
 
 
 def test_unknown_slots_burn_nothing():
-    """A link of which nothing is known has a burn of zero."""
+    """A link without known slots has a burn rate of zero."""
     assert burn(np.array([0]), np.array([0]), np.array([0.99])).tolist() == [0.0]

@@ -76,7 +76,7 @@ class Brute:
         return self.verdicts.get((False, link["id"], slot), -1)
 
     def states_in(self, slot: int) -> Iterator[tuple[object, int]]:
-        """Say whose fault it was."""
+        """Return the cause of a failed slot."""
         bus = self.verdicts.get((True, self.bus_name, slot), -1) if self.bus_name else -1
         bus_down = 0 <= bus < 5
         yield ("bus", ""), -1 if bus < 0 else int(bus_down)
@@ -253,7 +253,7 @@ def test_an_interval_holds_its_point(case, bus) -> None:
 @settings(deadline=None, max_examples=30)
 @given(cases(), st.sampled_from([None, "portal"]))
 def test_a_memory_changes_nothing(case, bus) -> None:
-    """Who remembers, closes days and asks as time goes on gets the bits that are computed at once from nothing."""
+    """With a cache, closed days and calls as time goes on, every bit equals a computation at once without a cache."""
     arrays, kept = arrays_of(case, bus, 0.0), HistorySums()
     growing = evidence_of(case)
     slots = 86400 // case.register["slot_seconds"]

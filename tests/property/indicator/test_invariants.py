@@ -1,4 +1,4 @@
-"""The invariants of docs/method.md §8 on what an index says."""
+"""The invariants of docs/method.md §8 on indexes."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_invariant_05_every_grouping_adds_up_to_the_government(case: Case) -> No
 @examples
 @given(cases(), st.booleans())
 def test_invariant_07_a_new_unprobed_link_leaves_the_point(case: Case, new_service: bool) -> None:
-    """A new link that nobody probes yet leaves the points above it where they are; L falls, U rises and κ falls there."""
+    """A new link without probes leaves the points above it unchanged; L falls, U rises and κ falls there."""
     before = index_of(case)
     assume(("government", "gov") in before)
     weighty = [row for row in case.register["services"] if ("service", row["id"]) in before]

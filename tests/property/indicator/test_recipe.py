@@ -195,7 +195,7 @@ def test_names_do_not_matter(seed) -> None:
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 288).map(lambda slots: slots / 288), min_size=0, max_size=8), st.integers(1, 90))
 def test_the_guard_is_the_variance_of_a_mean_of_correlated_days(daily, days) -> None:
-    """The guard equals its formula day by day; a day of which nothing is known changes nothing at either end."""
+    """The guard equals its formula day by day; an unknown day at either end changes nothing."""
     column = np.array([np.nan, *daily, np.nan])[:, np.newaxis]
     found = CommonModeGuard.of(list(column)).over(days)
     columns = (found.variance, found.more, found.more_square)

@@ -198,7 +198,7 @@ def test_trend_is_found_among_outages(seed: int, growth: float) -> None:
 
 
 def test_too_little_is_not_judged() -> None:
-    """Without three weeks nothing is expected, without two no trend is told, and few exchanges are not unusual."""
+    """Under three weeks there is no expectation, under two no trend, and few exchanges are never unusual."""
     young = volume_change(weeks(2)[:, 1:])
     assert np.isnan(young.expected).all()
     assert np.isnan(young.trend).all()

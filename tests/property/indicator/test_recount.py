@@ -1,4 +1,4 @@
-"""Measurements judged anew under other limits (docs/method.md §7, Sensitivity)."""
+"""Measurements judged again under other limits (docs/method.md §7, Sensitivity)."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def edited(batches: list[MeasurementColumns], register: Register, tau: float, ph
 @settings(max_examples=15, deadline=None)
 @given(cases())
 def test_switches_of_limits_equal_a_score_of_edited_measurements(case: Case) -> None:
-    """Each pair of factors counts what the live code counts of measurements that were judged anew one by one."""
+    """Each pair of factors gives the counts of the live code on measurements judged again one by one."""
     register = limited(case)
     batches = measured(case, register)
     arrays, found = counted(case, register, batches, (case.days,))
@@ -89,7 +89,7 @@ JUDGED = [
 def test_judged_anew(
     outcome: Outcome, latency: int | None, age: int | None, tau: float, phi: float, wanted: Outcome
 ) -> None:
-    """Only what was right is judged anew, lateness before age; what is not known stays as it was judged."""
+    """Only right answers are judged again, lateness before age; unknown latencies and ages keep the judgement."""
     case = alike()
     register = limited(case)
     limits = TargetLimits.of(register, (Target("a0-a2"), Target("a0-a1")))

@@ -53,7 +53,7 @@ def networks(draw: st.DrawFn) -> Case:
 
 
 def network(rng: random.Random, *, agencies: int, services: int, links: int, good: float) -> Case:
-    """Make a random network of which a ``good`` share of links works, and nobody knows of a third of the others."""
+    """Make a random network with a ``good`` share of working links; a third of the others are unknown."""
     owners = [{"id": f"a{n}", "sector": f"x{n % rng.choice([1, 2, 3])}"} for n in range(agencies)]
     rows = [
         {"id": f"s{n}", "agency": rng.choice(owners)["id"], "weight": rng.choice([1, 1, 2.5, 0])}
@@ -188,7 +188,7 @@ def test_a_government_of_300_agencies_equals_networkx() -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.one_of(networks(), cases()))
 def test_invariant_14_losses_of_providers_and_fragmentation(case: Case) -> None:
-    """Σ loss_p = 1 - L, shares of providers sum to 1, and fragmentation is at most what is not covered."""
+    """Σ loss_p = 1 - L, shares of providers sum to 1, and fragmentation is at most the uncovered share."""
     found, truth = structure_of(case), truth_of(case)
     if found is None or truth is None:
         return

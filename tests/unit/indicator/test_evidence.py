@@ -51,7 +51,7 @@ def evidence_and_frame():
 
 
 def test_an_index_of_what_was_counted_is_that_of_the_moment() -> None:
-    """What is taken in after counting changes nothing of the index that is computed then."""
+    """Measurements taken in after counting do not change the index computed from the counts."""
     evidence, arrays = evidence_and_frame()
     expected = compute_indicators(arrays, evidence, end_slot=CASE.end_slot)
     counted = FrozenEvidence.of(arrays, evidence, CASE.end_slot)
@@ -63,7 +63,7 @@ def test_an_index_of_what_was_counted_is_that_of_the_moment() -> None:
 
 
 def test_what_was_not_counted_is_refused() -> None:
-    """Another register, end, window or span than those counted raises, rather than be answered by what is there."""
+    """Another register, end, window or span than those counted raises."""
     evidence, arrays = evidence_and_frame()
     counted = FrozenEvidence.of(arrays, evidence, CASE.end_slot)
     other = RegisterArrays.of(register_of(CASE.register))
@@ -105,7 +105,7 @@ def test_nothing_heard_of_closes_nothing() -> None:
 @pytest.mark.parametrize("hours", [5, 60, 24 * 6])
 @pytest.mark.parametrize("links", [["one"], ["one", "two", "three", "four"], ["one", "three", "four"]])
 def test_a_memory_outlives_a_register(hours, links) -> None:
-    """Who remembers days under one register computes under another, larger or smaller, what is computed from nothing."""
+    """Sums cached under one register give the same result under another, larger or smaller, as no cache."""
     kept, evidence = HistorySums(), new_evidence(CASE)
     take(evidence, rows(range(hours), 1))
     end_slot = FIRST + hours

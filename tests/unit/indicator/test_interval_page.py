@@ -35,7 +35,7 @@ PAGE = (ROOT / "docs/method.md").read_text("utf-8")
 
 
 def said(pattern: str) -> list[str]:
-    """Return the groups of what the page says once in these words, wherever its lines break."""
+    """Return the groups of the only match in the page, wherever its lines break."""
     (found,) = re.finditer(pattern.replace(" ", r"\s+"), CHECKS)
     return list(found.groups())
 

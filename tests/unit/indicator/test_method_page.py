@@ -115,7 +115,7 @@ def test_the_losses_are_what_the_code_computes(example: Snapshot) -> None:
 
 
 def test_the_structure_is_what_the_code_computes(measured: tuple[Register, Snapshot]) -> None:
-    """The paragraph on the example's structure gives its measures, and they add up as the page says."""
+    """The paragraph on the example's structure has its measures, and they add up as stated."""
     register, snapshot = measured
     arrays = RegisterArrays.of(register)
     (whole,) = structure_by_window(arrays, AgencyNetwork.of(register, arrays), snapshot)

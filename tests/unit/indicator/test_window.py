@@ -116,7 +116,7 @@ def test_a_register_that_arrives_later_finds_the_evidence():
 
 
 def test_only_the_vantages_of_a_link_count_for_it():
-    """A link that names its vantages is judged by them alone, also when the register says so after the fact."""
+    """A link that names its vantages is judged by them alone, also when the register names them later."""
     everyone, south = a_case(a_link("l")), a_case(a_link("l", vantages=("south",)))
     evidence = new_evidence(everyone)
     take(evidence, [row("l", 0, 0), row("l", 0, 5, "south"), row("l", 1, 0)])
@@ -144,7 +144,7 @@ def test_a_changed_register_applies_to_the_whole_window():
 
 
 def test_a_link_that_joins_a_service_counts_in_closed_days_too():
-    """E of closed days is of the links that the register in force says were in force, whenever the days were closed."""
+    """E of closed days is that of the links in force by the current register, whenever the days were closed."""
     before, after = a_case(a_link("l")), a_case(a_link("l"), a_link("m"))
     after.measurements = [row("l", hour, 5) for hour in range(48)] + [row("m", hour, 3) for hour in range(0, 48, 5)]
     evidence = new_evidence(before)
@@ -172,7 +172,7 @@ def test_a_window_may_end_within_a_closed_day():
 
 
 def test_an_earlier_end_is_counted_afresh_while_slots_are_open():
-    """Windows may end anywhere in open days, in any order of asking."""
+    """Windows may end anywhere in open days, in any order of calls."""
     case = a_case(a_link("l"))
     evidence = new_evidence(case)
     take(evidence, [row("l", hour, 5) for hour in range(48)])
@@ -199,7 +199,7 @@ def test_the_window_moves_on_past_days_that_are_closed():
 
 
 def test_dropping_forgets_closed_things_only():
-    """Detail of slots of open days stays, and so do open days, whatever is asked to be forgotten."""
+    """Open days and the detail of their slots are never dropped."""
     case = a_case(a_link("l"))
     evidence, arrays = new_evidence(case), arrays_of(case)
     take(evidence, [row("l", hour, 5) for hour in range(48)])
@@ -288,7 +288,7 @@ def test_a_frame_that_judges_alike_counts_nothing_anew(monkeypatch):
 
 
 def test_closed_days_are_counted_ahead_piece_by_piece(monkeypatch):
-    """What was prepared is not unpacked again when it is asked for, and a day dropped meanwhile is passed over."""
+    """Prepared days are not unpacked again when they are needed, and a day dropped meanwhile is skipped."""
     case = a_case(a_link("l"), hours=96)
     evidence, arrays = new_evidence(case), arrays_of(case)
     take(evidence, [row("l", hour, 5) for hour in range(96)])

@@ -99,7 +99,7 @@ def test_the_latest_and_the_last_failures_stay(sent, chance, often):
 @settings(max_examples=50, deadline=None)
 @given(streams())
 def test_a_block_holds_all_of_it(sent):
-    """What is put on the bus and taken in again gives the same, times, phases and details included."""
+    """Rows published and taken in again give the same rows, times, phases and details included."""
     recent, again = RecentMeasurements(), RecentMeasurements()
     for part in sent:
         recent.take(decode_columns(encode_measurements(part)))
@@ -128,5 +128,5 @@ def test_a_block_holds_all_of_it(sent):
 
 
 def test_nothing_heard_is_nothing_told():
-    """Before any measurement, and of targets never heard of, there are no rows."""
+    """There are no rows before any measurement, and none of unknown targets."""
     assert seen(RecentMeasurements(), TARGETS) == (set(), [])

@@ -48,7 +48,7 @@ def register(tmp_path_factory: pytest.TempPathFactory) -> Register:
 
 
 def carried(*carriers: Flow, each: int = 10) -> DailyFlows:
-    """What so many exchanges an hour add up to by day, of which one an hour fails."""
+    """Return daily flows with this many exchanges an hour, one of which fails."""
     exchanges = np.full((len(carriers), DAYS), each * 24, np.int64)
     return DailyFlows(carriers, START, exchanges, exchanges - 24, FIRST)
 
@@ -92,7 +92,7 @@ def test_failures_that_probes_do_not_see_are_told_with_intervals(register: Regis
 
 
 def test_everything_says_what_it_was_worked_out_for_and_when_a_link_was_last_used(register: Register) -> None:
-    """The end of the window is told of links, silent ones and traffic, and the last hour of links with exchanges."""
+    """Links, silent ones and traffic have the end of the window, and links with exchanges their last hour."""
     of = carried(OWN)
     of.exchanges[0, 5:] = of.ok[0, 5:] = 0
     one = found(register, of)
@@ -104,7 +104,7 @@ def test_everything_says_what_it_was_worked_out_for_and_when_a_link_was_last_use
 
 
 def test_live_links_without_exchanges_are_silent(register: Register) -> None:
-    """Of links live all the time those nobody uses are silent: not the absent, not where a pair's exchanges map to none."""
+    """Unused links that are always live are silent, but not absent ones, nor those whose pair has unassigned exchanges."""
     silent = {link for link, one in found(register, carried(OWN)).items() if one.silent}
     assert silent == set(register.links) - {"transfer-customs", "clearance-customs"}
     elsewhere = replace(OWN, link="", consumer="land-registry", provider="civil-registry")
@@ -113,14 +113,14 @@ def test_live_links_without_exchanges_are_silent(register: Register) -> None:
 
 
 def test_nothing_is_silent_before_a_week_was_read(register: Register) -> None:
-    """A collector that began days ago has not heard enough for silence; one without any exchange has heard nothing."""
+    """A collector that started days ago has too few days for silence; one without any exchange shows nothing."""
     young = replace(carried(OWN), since=FIRST + 1)
     assert not any(one.silent for one in found(register, young).values())
     assert found(register, carried(OWN, each=0)) == {}
 
 
 def test_nothing_is_silent_where_links_in_use_are_as_quiet(register: Register) -> None:
-    """While a link in use is seen on one day only, others may be in use unseen, and traffic tells how many."""
+    """While a link in use is seen on one day only, others may be unseen, and traffic has their share."""
     of = carried(OWN, SHARED)
     of.exchanges[0, 1:] = 0
     assert not any(one.silent for one in found(register, of).values())
@@ -132,7 +132,7 @@ def test_nothing_is_silent_where_links_in_use_are_as_quiet(register: Register) -
 
 
 def test_traffic_tells_buses_and_undeclared_pairs(register: Register) -> None:
-    """Pairs without a link and parties nobody knows are undeclared, with volume; meta services count nowhere."""
+    """Pairs without a link and unmapped parties are undeclared, with volume; meta services count nowhere."""
     (one,) = traffic_by_window(
         RegisterArrays.of(register), carried(SHARED, OWN, NOWHERE, UNKNOWN, META), WINDOWS, {DAYS: None}
     )
@@ -146,7 +146,7 @@ def test_traffic_tells_buses_and_undeclared_pairs(register: Register) -> None:
 
 
 def test_link_that_left_the_register_is_of_its_pair(register: Register) -> None:
-    """Exchanges logged for a link that the register in force does not know are nobody's, and keep its pair from silence."""
+    """Exchanges of a link that is not in the register are unassigned, and keep its pair from silence."""
     gone = replace(OWN, link="gone")
     one = found(register, carried(gone))
     assert "clearance-customs" not in one

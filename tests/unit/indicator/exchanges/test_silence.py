@@ -15,7 +15,7 @@ def days(*rows: str) -> NDArray[np.bool_]:
 
 
 def test_nobody_is_silent_before_a_week_was_read() -> None:
-    """Six days tell nothing, and no share is estimated of them."""
+    """Six days show no silence, and no share is estimated from them."""
     found = judge_silence(np.array([[True] * (SILENCE_DAYS - 1), [False] * (SILENCE_DAYS - 1)]), 0)
     assert not found.silent.any()
     assert found.unseen is None
@@ -43,7 +43,7 @@ def test_a_link_with_a_past_is_judged_by_it() -> None:
 
 
 def test_a_holiday_is_no_silence() -> None:
-    """In a week in which hardly anybody works, links that were used on most days before are not silent."""
+    """In a week with little work, links that were used on most days before are not silent."""
     often, working = "xxxxx.." * 4, "xxxxx.."
     holiday = judge_silence(days(*[often + "x......"] * 2, *[often + "." * 7] * 18), 28)
     assert not holiday.silent.any()
@@ -52,7 +52,7 @@ def test_a_holiday_is_no_silence() -> None:
 
 
 def test_a_bus_without_any_use_tells_of_nobody() -> None:
-    """Where nothing was exchanged at all, the logs are what is silent."""
+    """Without any exchange, no link is called silent: the logs are missing."""
     assert not judge_silence(np.zeros((3, 9), np.bool_), 2).silent.any()
     past = np.zeros((3, 9), np.bool_)
     past[:, :2] = True

@@ -188,7 +188,7 @@ def test_a_link_from_which_others_are_imputed_comes_before_those_that_lose_as_mu
 
 
 def test_a_hundred_fixed_links_equal_a_full_scoring() -> None:
-    """Of 130 links, many unknown or absent, 100 drawn at random bring each of their sets what scoring everything anew does."""
+    """Of 130 links, many unknown or absent, fixing any of 100 drawn at random gives each of their sets the index of a full scoring."""
     rng = np.random.default_rng(20260301)
     links, services, agencies = 130, 30, 8
     owner = rng.integers(agencies, size=services)

@@ -186,7 +186,7 @@ def test_endpoints_are_measured_beside_the_index():
 
 
 def test_a_snapshot_says_what_it_was_computed_from():
-    """Versions, evidence sequence and the end of the last slot travel with every row; rows come in the order asked."""
+    """Every row has versions, evidence sequence and the end of the last slot; rows are in the requested order."""
     case = a_case([("k", "s", "b", "always", 1), ("m", "t", "c", "always", 1)])
     arrays = RegisterArrays.of(register_of(case.register))
     evidence = Evidence(Calendar.of(register_of(case.register).policy))

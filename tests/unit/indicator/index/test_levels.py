@@ -43,7 +43,7 @@ def test_connecting_everywhere_is_not_enough():
 @settings(max_examples=60, deadline=None)
 @given(cases())
 def test_levels_equal_a_brute_force(case: Case) -> None:
-    """Every service's level is what going through its slots one by one gives; what is N/A has none."""
+    """Every service's level equals that computed slot by slot; services that are N/A have none."""
     verdicts = oracle.verdicts(case.register, case.measurements)
     slots = oracle.window(case.register, case.days, case.end_slot)
     found = oracle._Index(case.register, verdicts, slots)

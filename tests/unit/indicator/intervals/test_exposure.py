@@ -39,7 +39,7 @@ def test_whom_the_bus_did_not_hurt_is_bounded_as_if_it_had_not_failed() -> None:
 
 
 def test_not_to_be_seen_in_an_outage_of_the_bus_narrows_nothing() -> None:
-    """Of a link not measured while the bus was down nothing says that it would have been answered."""
+    """A link that was not measured while the bus was down may depend on the bus."""
     seen, unseen = intervals(FAILED, {0: FAILED, 1: UNSEEN})
     ((untouched, best),) = intervals(OK, {0: OK})
     assert unseen[0] < untouched

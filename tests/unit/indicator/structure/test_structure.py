@@ -1,4 +1,4 @@
-"""The structure in its corners: what is said when nothing works, nothing is known or nothing is there to compare."""
+"""Edge cases of the structure: nothing works, nothing is known, or there is nothing to compare."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_when_nothing_is_known():
 
 
 def test_the_silo_gap_needs_both_sides_to_be_publishable():
-    """Within a sector all is answered, across half is: the gap is a half; once too little is known it is not told."""
+    """With all answered within a sector and half across, the gap is one half; with too little known there is none."""
     case = a_case([("k", "t", "c", "always", 1), ("l", "s", "b", "always", 1)])
     measure(case, "k", ALL)
     measure(case, "l", [5, 0] * 5)
@@ -109,7 +109,7 @@ def test_the_bus_is_one_node():
 
 
 def test_a_register_that_requires_nothing_has_no_structure():
-    """Without a link in force that weighs something there is neither a 0 nor a 1 to tell."""
+    """Without a link in force that weighs anything there is no structure."""
     assert of(a_case([])) is None
     case = a_case([("k", "s", "b", "always", 0)])
     measure(case, "k", ALL)
@@ -117,7 +117,7 @@ def test_a_register_that_requires_nothing_has_no_structure():
 
 
 def test_values_cannot_be_changed():
-    """What is computed is frozen."""
+    """Results are frozen."""
     found = of(a_case([("k", "s", "b", None, 1)]))
     with pytest.raises(AttributeError):
         found.pair_coverage = 1.0

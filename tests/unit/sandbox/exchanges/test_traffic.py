@@ -1,4 +1,4 @@
-"""What the agencies of the sandbox exchange, and what their security servers log of it."""
+"""The exchanges of the sandbox's agencies, and the records of their security servers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def traffic(rate: float = 20.0, seed: int = 1, state=LINE.state) -> SimulatedTra
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_every_link_over_the_bus_has_one_route(name):
-    """Each live link over the bus is on one route and no other link is on any; routes are told apart by client and service."""
+    """Each live link over the bus is on exactly one route and other links on none; routes differ in client or service."""
     made = make_scenario(name, seed=1, base_port=7500, times=TIMES)
     bus = make_data_bus(made)
     served = Counter(link for route in bus.routes for link in route.links)
@@ -55,7 +55,7 @@ def test_every_link_over_the_bus_has_one_route(name):
 @pytest.mark.parametrize("name", SCENARIOS)
 @pytest.mark.parametrize("seed", range(5))
 def test_what_is_in_no_register_is_between_agencies_without_a_link(name, seed):
-    """An agency asks one that it has no link to, and a firm that is no agency asks another: together a twentieth of all."""
+    """An agency calls a provider without a link to it, and a firm that is no agency calls another: together 5 % of all."""
     made = make_scenario(name, seed=seed, base_port=7500, times=TIMES)
     bus = make_data_bus(made)
     owner = {service.id: service.agency for service in made.services}
@@ -73,7 +73,7 @@ def test_what_is_in_no_register_is_between_agencies_without_a_link(name, seed):
 
 
 def test_the_same_seed_gives_the_same_traffic():
-    """Two runs of one seed exchange the same in the same order; another seed exchanges something else."""
+    """Two runs of one seed have the same exchanges in the same order; another seed has others."""
     one, again, other = traffic(), traffic(), traffic(seed=2)
     assert [one.of(FIRST + n) for n in range(20)] == [again.of(FIRST + n) for n in reversed(range(20))][::-1]
     assert one.of(FIRST) != other.of(FIRST)
@@ -81,7 +81,7 @@ def test_the_same_seed_gives_the_same_traffic():
 
 
 def test_volume_follows_the_rate():
-    """Over many slots there are as many exchanges as the rate says; with none, none."""
+    """Over many slots the number of exchanges matches the rate; at rate 0 there are none."""
     busy, idle = traffic(rate=3.3), traffic(rate=0.0)
     assert sum(len(busy.of(FIRST + n)) for n in range(200)) == pytest.approx(3.3 * 5 * 200, rel=0.01)
     assert not any(idle.of(FIRST + n) for n in range(200))
@@ -100,7 +100,7 @@ def test_volume_follows_the_rate():
     ],
 )
 def test_exchanges_fail_by_the_faults_of_their_links(mode, cause, ending, sides):
-    """An exchange ends as the state of its link says; where the bus is to blame, the provider's side logs nothing."""
+    """The outcome of an exchange follows its link's fault; where the bus is the cause, the provider's side logs nothing."""
     links = {link for route in DATA_BUS.routes for link in route.links}
     state = {link: FaultSpan(link, FIRST, FIRST + 1, mode, cause, 0) for link in links}
     found = [one for one in traffic(rate=200, state=lambda _: state).of(FIRST) if one.route.links]
@@ -115,7 +115,7 @@ def test_exchanges_fail_by_the_faults_of_their_links(mode, cause, ending, sides)
 
 
 def test_people_may_be_answered_worse_than_probers():
-    """On the one unfair route exchanges fail although its link is well."""
+    """On the one unfair route exchanges fail although its link works."""
     found = [one for n in range(100) for one in traffic(rate=50, state=lambda _: {}).of(FIRST + n)]
     assert {one.route.unfair > 0 for one in found if one.outcome is not ExchangeOutcome.OK} == {True}
     unfair = [one.outcome for one in found if one.route.unfair]
@@ -196,13 +196,13 @@ _PARTS = ("XRoadInstance", "MemberClass", "MemberCode", "SubsystemCode")
 
 
 def test_the_truth_has_the_collectors_buckets():
-    """Durations at every bound, and beside it, are counted into the same bucket by either reckoning."""
+    """Durations at and beside every bound are in the same bucket by both computations."""
     near = {round(2 ** (i / 2)) + more for i in range(42) for more in (-1, 0, 1)}
     assert all(_bucket(duration) == bucket_of(duration) for duration in near)
 
 
 def test_records_come_in_order_and_only_once():
-    """Asked span by span or at once, a server gives the same records, in the order it took them in."""
+    """Read span by span or at once, a server returns the same records, in the order it stored them."""
     busy, again = traffic(), traffic()
     start, end = FIRST * 5, (FIRST + 30) * 5
     at_once = operational_records(busy, 2, start, end)
@@ -216,7 +216,7 @@ def test_records_come_in_order_and_only_once():
 
 
 def test_the_truth_of_exchanges_is_written_ahead_and_goes_on(tmp_path):
-    """Rows of a slot are there before it begins; started again after a torn line or a pause, the log is as if it never ended."""
+    """Rows of a slot are written before it begins; resumed after a torn line or a pause, the log equals one without a stop."""
     path, whole = tmp_path / "exchanges.ndjson", tmp_path / "whole.ndjson"
     log = ExchangeLog(path, traffic(), resumed=False)
     log.advance(FIRST)

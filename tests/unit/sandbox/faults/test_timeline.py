@@ -23,7 +23,7 @@ def timeline(name: str, seed: int, intensity: float = 1.0) -> FaultTimeline:
 @pytest.mark.parametrize("name", SCENARIOS)
 @pytest.mark.parametrize("seed", range(1, 51))
 def test_every_mode_within_six_slots(name, seed):
-    """Whatever the seed, every mode, hence every stage, is seen on some link within the first six slots."""
+    """For any seed, every mode, and so every stage, occurs on some link within the first six slots."""
     served_links = make_scenario(name, seed=seed, base_port=7500, times=slot_timing(5)).served_links
     line = FaultTimeline(served_links, bus=BUS, seed=seed, first_slot=FIRST)
     first_six = (span for slot in range(6) for span in line.state(FIRST + slot).values())
@@ -34,7 +34,7 @@ def test_every_mode_within_six_slots(name, seed):
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_every_stage_keeps_recurring(name):
-    """In each of the first sixty cycles every stage is seen on some link, the bus fails in many, providers in most."""
+    """In each of the first sixty cycles every stage occurs on some link; the bus fails in many, providers in most."""
     line = timeline(name, 7)
     bus = providers = 0
     for cycle in range(60):
@@ -59,7 +59,7 @@ def test_most_links_are_well_and_the_share_moves(name):
 
 
 def test_the_bus_takes_its_links_with_it():
-    """While the bus is in fault, every link over it is no better than the bus, and the bus endpoint itself is in fault."""
+    """While the bus fails, no link over it reaches a higher stage than the bus, and the bus endpoint fails too."""
     made, line = MADE["small"], timeline("small", 1)
     on_bus = [served.link for served in made.served_links if served.on_bus]
     down = [slot for slot in range(FIRST, FIRST + 20 * CYCLE) if BUS in line.state(slot)]
@@ -71,7 +71,7 @@ def test_the_bus_takes_its_links_with_it():
 
 
 def test_same_seed_same_faults():
-    """The same seed draws the same faults, in any order of asking; another seed draws others."""
+    """The same seed draws the same faults, in any order of calls; another seed draws others."""
     served_links = MADE["small"].served_links
     assert draw_faults(served_links, 5, 3, 1.0) == draw_faults(served_links, 5, 3, 1.0)
     assert draw_faults(served_links, 5, 3, 1.0) != draw_faults(served_links, 6, 3, 1.0)
@@ -82,7 +82,7 @@ def test_same_seed_same_faults():
 
 
 def test_intensity():
-    """At intensity 0 nothing is ever wrong; at 3 more is wrong than at 1."""
+    """At intensity 0 there are no faults; at 3 there are more than at 1."""
     assert not any(timeline("small", 1, 0.0).spans(cycle) for cycle in range(10))
     wrong = [
         sum(span.end - span.start for cycle in range(10) for span in timeline("small", 1, intensity).spans(cycle))
@@ -97,7 +97,7 @@ def test_nothing_is_wrong_before_the_run():
 
 
 def naive(name: str, faults: list[InjectedFault], slot: int) -> dict[str, tuple[FaultMode, FaultScope]]:
-    """What is wrong in one slot of the run, worked out link by link from every fault there is."""
+    """The faults in effect in one slot of the run, computed link by link from all faults."""
     found = {}
     now = [fault for fault in faults if fault.start <= slot < fault.end]
     for served in MADE[name].served_links:

@@ -32,7 +32,7 @@ def written(directory: Path) -> list[dict[str, object]]:
 
 
 def lookup(spans: list[dict[str, object]], slots: range) -> dict[tuple[str, int], tuple[object, ...]]:
-    """What the spans say of each link in each slot; a contradiction fails."""
+    """Return the state of each link in each slot by the spans; a contradiction fails."""
     found: dict[tuple[str, int], tuple[object, ...]] = {}
     for span in spans:
         for slot in set(range(int(str(span["from"])), int(str(span["to"])))) & set(slots):
@@ -43,7 +43,7 @@ def lookup(spans: list[dict[str, object]], slots: range) -> dict[tuple[str, int]
 
 
 def test_the_truth_is_written_ahead(tmp_path):
-    """With a clock that goes from slot to slot, everything true in a slot is on disk a slot and more before it begins."""
+    """With a clock that steps from slot to slot, the truth of a slot is on disk at least a slot before it begins."""
     run, truth = begin(tmp_path, START)
     first = run.header.first_slot
     line = FaultTimeline(MADE.served_links, bus=BUS, seed=1, first_slot=first)
@@ -61,7 +61,7 @@ def test_the_truth_is_written_ahead(tmp_path):
 
 
 def test_the_header_comes_first(tmp_path):
-    """The first line tells version, slot length, first slot and seed, and the first slot is at least a second ahead."""
+    """The first line has version, slot length, first slot and seed, and the first slot is at least a second ahead."""
     run, truth = begin(tmp_path, START)
     truth.close()
     header = written(tmp_path)[0]
@@ -73,7 +73,7 @@ def test_the_header_comes_first(tmp_path):
 
 @pytest.mark.parametrize("away", [1, 3, 12, 100])
 def test_a_restart_goes_on_with_the_same_run(tmp_path, away):
-    """Started again, the sandbox keeps first slot and spans, says in which slots it was away, and contradicts nothing."""
+    """A restarted sandbox keeps first slot and spans, lists the slots in which it did not run, and contradicts nothing."""
     run, truth = begin(tmp_path, START)
     first = run.header.first_slot
     last = first + CYCLE + 5
@@ -151,7 +151,7 @@ def test_an_unreadable_truth_log_begins_anew(tmp_path):
 
 
 def test_the_access_log(tmp_path):
-    """Replies are on disk after a flush, and a log that goes on keeps what was there."""
+    """Replies are on disk after a flush, and a resumed log keeps its lines."""
     path = tmp_path / "access.ndjson"
     log = AccessLog(path, resumed=False)
     log.add("a-link", 7, 35.25, "ok")
@@ -168,7 +168,7 @@ def test_the_access_log(tmp_path):
 
 
 def test_a_log_that_cannot_be_written_is_said(tmp_path):
-    """A directory in the way of a log is told with the path and what to do."""
+    """A directory in place of a log is reported with its path and what to do."""
     (tmp_path / "access.ndjson").mkdir()
     with pytest.raises(StateError, match=r"access\.ndjson: Is a directory; make room or choose another --data"):
         AccessLog(tmp_path / "access.ndjson", resumed=False)

@@ -83,7 +83,7 @@ def test_addresses(name):
 @pytest.mark.parametrize("seed", range(1, 21))
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_the_sample_of_exchanges_fits_a_link(name, seed):
-    """The agency of the sample's member has a live link to the agency that can answer it, and no consumer has fewer."""
+    """The agency of the sample's member has a live link to the agency that can answer it, and no consumer has fewer links to it."""
     it = made(name, seed)
     owner = {service.id: service.agency for service in it.services}
     to_alias = [link for link in it.links if link.provider == ALIAS]

@@ -1,4 +1,4 @@
-"""The simulated security servers speak the protocol: asked and read by the collector's own writer and reader."""
+"""The simulated security servers follow the protocol, as written and read by the collector."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Server:
 
     @property
     def available(self) -> int:
-        """The first second not given yet."""
+        """The first second whose records are not available yet."""
         return int(self.now + BUS.servers[self.number].skew_ms / 1000) - OFFSET
 
     @property
@@ -66,7 +66,7 @@ class Server:
 
 @pytest.mark.parametrize("number", range(len(BUS.servers)))
 def test_following_it_gives_every_record_once(number):
-    """Whoever follows nextRecordsFrom gets every record that can be given, each once, in answers of bounded size."""
+    """Following nextRecordsFrom gives every available record, each once, in answers of bounded size."""
     server = Server(number)
     server.monitoring.follow(server.traffic)
     first, found, answers = START - 3600, [], 0
@@ -85,14 +85,14 @@ def test_following_it_gives_every_record_once(number):
 
 
 def test_all_that_was_asked_for_needs_no_more():
-    """An answer with all the records of seconds that have passed names no second to go on from."""
+    """An answer with all the records of seconds that have passed has no next second."""
     server = Server(rate=1.0)
     server.monitoring.follow(server.traffic)
     assert server.asked(START, START + 10).next_records_from is None
 
 
 def test_nothing_is_given_of_what_has_not_passed():
-    """Seconds that are yet to come, or end before they begin, are refused, whatever is known of them."""
+    """Future seconds, and spans that end before they begin, are rejected."""
     server = Server()
     server.monitoring.follow(server.traffic)
     for first, last in ((server.available, server.available + 5), (START + 9, START + 8)):
@@ -121,7 +121,7 @@ def served(number: int) -> list[str]:
 
 
 def test_records_are_given_to_whom_they_belong():
-    """The owner of a server sees what its monitoring subsystem sees; another client only its own side of its exchanges."""
+    """The owner of a server sees the same as its monitoring subsystem; another client only its own side of its exchanges."""
     server = Server(rate=20.0)
     server.monitoring.follow(server.traffic)
     logged = operational_records(server.traffic, 0, START, START + 10)
@@ -142,7 +142,7 @@ def test_records_are_given_to_whom_they_belong():
 
 
 def test_records_of_one_provider_can_be_asked_for():
-    """With a client among the criteria, records of that provider's services alone are given."""
+    """With a client among the criteria, only records of that provider's services are returned."""
     server = Server(rate=20.0)
     server.monitoring.follow(server.traffic)
     provider = served(0)[0]
@@ -154,7 +154,7 @@ def test_records_of_one_provider_can_be_asked_for():
 
 
 def test_health_data_count_what_was_asked_of_the_services_behind_it():
-    """Requests of the last period, once each, by service; those of services that nobody asked as none, without a duration."""
+    """Requests of the last period are counted once each by service; services without requests have zero and no duration."""
     server = Server(number=1, rate=40.0)
     server.monitoring.follow(server.traffic)
     now = server.available + OFFSET
@@ -187,14 +187,14 @@ def test_health_data_count_what_was_asked_of_the_services_behind_it():
 
 
 def test_before_the_run_there_are_no_health_data():
-    """A server whose monitoring has not begun says so by a fault."""
+    """A server whose monitoring has not started returns a fault."""
     with pytest.raises(FaultError, match=r"Server\.InternalError"):
         Server().health()
 
 
 @pytest.mark.parametrize("body", [b"", b"<", b"<a/>", b"\xff\xfe", b"no xml"])
 def test_what_is_no_question_gets_a_fault(body):
-    """Whatever is sent is answered, by a SOAP fault with status 500."""
+    """Any other request is answered by a SOAP fault with status 500."""
     reply = Server().monitoring.reply(0, None, ReceivedRequest(b"/", body))
     assert reply.response.startswith(b"HTTP/1.1 500 ")
     with pytest.raises(ServerAnswerError, match=r"fault Client\.InvalidRequest"):
@@ -202,7 +202,7 @@ def test_what_is_no_question_gets_a_fault(body):
 
 
 def test_an_ailing_server_says_so():
-    """A server that fails answers with a SOAP fault; about one in twelve is ill in a slot, none with faults turned off."""
+    """A failing server answers with a SOAP fault; about one in twelve fails in a slot, none with faults turned off."""
     head, content = Server().sent(
         START, START + 10, span=FaultSpan("ss1", FIRST, FIRST + 1, FaultMode.HTTP_5XX, FaultScope.LINK, 1)
     )

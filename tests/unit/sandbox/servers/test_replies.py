@@ -57,7 +57,7 @@ def age(family: str, headers: dict[str, str], record: dict[str, object]) -> floa
 @pytest.mark.parametrize("mode", [None, FaultMode.SLOW, FaultMode.STALE, FaultMode.WRONG_RECORD])
 @pytest.mark.parametrize("subject", [0, 1])
 def test_records(family, mode, subject):
-    """An answer holds the asked record, or the other's when wrong, fresh within the age limit, or beyond it when stale."""
+    """An answer has the requested record, or another when wrong, fresh within the age limit, or beyond it when stale."""
     served = a_wire(family)
     reply = inquiry_reply(served, span(mode) if mode else None, asked(served, subject), NOW)
     status, headers, body = parse(reply.response)
@@ -71,7 +71,7 @@ def test_records(family, mode, subject):
 
 
 def test_server_errors():
-    """A 5xx comes in four forms when the server is at fault and carries X-Road-Error when, and only when, the bus is."""
+    """A 5xx has four forms when the server is the cause, and carries X-Road-Error only when the bus is."""
     served = WIRES[0]
     forms = [
         parse(inquiry_reply(served, span(FaultMode.HTTP_5XX, variant=n), asked(served), NOW).response) for n in range(4)
@@ -89,13 +89,13 @@ def test_server_errors():
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_an_unknown_number_is_not_found(family):
-    """Whoever asks for another number is told 404, so that a probe with an unfilled template never passes."""
+    """A request for another number gets 404, so that a probe with an unfilled template never passes."""
     reply = inquiry_reply(a_wire(family), None, ReceivedRequest(b"/?x=${national_id}", b"{}"), NOW)
     assert (parse(reply.response)[0], reply.sent) == (404, "not_found")
 
 
 def test_bus_and_pages():
-    """The bus says it is up as JSON and a portal has a title."""
+    """The bus reports that it is up in JSON, and a portal has a title."""
     assert json.loads(parse(bus_reply(None).response)[2]) == {"bus": "up"}
     assert b"<title>Post</title>" in parse(page_reply("Post").response)[2]
 

@@ -1,4 +1,4 @@
-"""docs/api.md says what is: its Python examples run as they stand, and its tables are those of the contract."""
+"""docs/api.md: its Python examples run unchanged, and its tables match the contract."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ async def _until_answers(channel: grpc.aio.Channel) -> None:
 
 @contextmanager
 def _example(text: str, client: Path, folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """The text as a program of its own that knows the generated client, in a folder; killed at the end."""
+    """Run the text as a program that has the generated client, in a folder, and kill it at the end."""
     (folder / "example.py").write_text(text, "utf-8")
     process = subprocess.Popen(
         [sys.executable, "-W", "error", "example.py"],
@@ -107,7 +107,7 @@ async def _lines(process: subprocess.Popen[str], count: int) -> list[str]:
 
 
 async def test_the_first_example_runs(nats, client: Path, tmp_path: Path) -> None:
-    """It shows the government, every provider page by page, a refusal with its reason, and changes as they come."""
+    """It prints the government, every provider page by page, an error with its reason, and changes as they come."""
     text = FIRST.replace("127.0.0.1:7410", "{}").replace("page_size=500", "page_size=2")
     async with _published(nats, tmp_path):
         with api(nats, tmp_path / "api.log") as address:

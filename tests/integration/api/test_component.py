@@ -1,4 +1,4 @@
-"""The api as a process against a real nats-server: its health, its clients, and how it lives through restarts."""
+"""The api as a process against a real nats-server: its health, its clients, and restarts of the bus."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ from tests.support.waiting import DEADLINE, eventually
 __all__ = ["launch", "register"]  # the fixtures
 
 
-async def test_health_says_serving_only_with_register_and_government(launch, nats, register):
-    """Health over gRPC (whole and per API service) and /health turn with the picture: no register, no block, both."""
+async def test_health_is_serving_only_with_register_and_government(launch, nats, register):
+    """Health over gRPC (overall and per API service) and /health follow the state: no register, no block, both."""
     process = launch()
     async with grpc.aio.insecure_channel(process.listen) as channel:
 
@@ -57,8 +57,8 @@ async def test_health_says_serving_only_with_register_and_government(launch, nat
         assert await health_of(channel, "peyvand.v1.Unknown") is None
 
 
-async def test_a_stranger_needs_nothing_but_reflection(launch, nats, register):
-    """A client that knows no message of ours finds the API services, gets the government's indicator and watches it."""
+async def test_a_client_needs_nothing_but_reflection(launch, nats, register):
+    """A client without our messages finds the API services by reflection, gets the government's indicator and watches it."""
     async with serving(launch, nats, register) as (process, _):
 
         def ask(watching):
@@ -105,7 +105,7 @@ async def test_a_stranger_needs_nothing_but_reflection(launch, nats, register):
 
 
 async def test_the_api_lives_through_a_restart_of_the_bus(launch, nats, register):
-    """While the bus is gone the api answers with as_of as it was; after its restart it takes in what is new by itself."""
+    """While the bus is gone the api answers with the same as_of; after the restart it reads new blocks without help."""
     async with serving(launch, nats, register) as (process, channel):
         stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
         request = indicator_service_pb2.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT)
@@ -130,7 +130,7 @@ async def test_the_api_lives_through_a_restart_of_the_bus(launch, nats, register
 
 
 async def test_sigterm_drains_and_ends_well(launch, nats, register):
-    """On SIGTERM a health watcher hears NOT_SERVING, watches end with UNAVAILABLE, and the process exits with 0."""
+    """On SIGTERM health becomes NOT_SERVING, watches end with UNAVAILABLE, and the process exits with 0."""
     async with serving(launch, nats, register) as (process, channel):
         checks: Any = health_pb2_grpc.HealthStub(channel)
         health = checks.Watch(health_pb2.HealthCheckRequest())
@@ -154,7 +154,7 @@ async def test_sigterm_drains_and_ends_well(launch, nats, register):
 
 
 async def test_a_taken_address_is_one_sentence(launch, port):
-    """When another process listens there, the api says so, names the address and the way out, and exits with 1."""
+    """When another process listens on the address, the api exits with 1 and one sentence that names it and what to do."""
     first = launch()
 
     async def listens():

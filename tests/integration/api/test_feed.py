@@ -1,4 +1,4 @@
-"""What the api takes in from the bus, and when it shows it."""
+"""What the api reads from the bus, and when it is visible."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ __all__ = ["launch", "register"]  # the fixtures
 
 
 async def test_slots_are_read_from_the_bus_on_demand(launch, nats, register):
-    """A slot block put after the api started is found when a link's slots are asked for."""
+    """A slot block put after the api started is found when a link's slots are requested."""
     slot = AS_OF // 300 - 100
     cells = {("deed-tax", slot, "north"): (Outcome.INVALID, Reason.TEST_RECORD)}
     async with serving(launch, nats, register) as (_, channel):
@@ -60,7 +60,7 @@ async def test_slots_are_read_from_the_bus_on_demand(launch, nats, register):
 
 
 async def test_a_block_too_large_for_a_message_is_answered_from(launch, nats, register):
-    """With more providers than fit a message the api answers from the government's block, and from the next one."""
+    """With more providers than fit into one message the api answers from the government's block, and from the next one."""
     async with serving(launch, nats, register) as (_, channel):
         stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
         request = indicator_service_pb2.GetIndicatorRequest(
@@ -94,7 +94,7 @@ async def test_a_block_too_large_for_a_message_is_answered_from(launch, nats, re
 
 
 async def test_a_new_register_is_taken_in_without_a_restart(launch, nats, register, tmp_path):
-    """A published successor is in force for the api moments later."""
+    """A published successor is in force in the api moments later."""
     successor = load_register(write_register(tmp_path / "successor", links_csv=(",0.99,2", ",0.99,4")))
     async with serving(launch, nats, register) as (_, channel):
         stub = register_service_pb2_grpc.RegisterServiceStub(channel)
@@ -111,7 +111,7 @@ async def test_a_new_register_is_taken_in_without_a_restart(launch, nats, regist
 
 
 async def test_an_unreadable_block_changes_nothing(launch, nats, register):
-    """Bytes that are no block are logged and ignored; what was known stays."""
+    """Bytes that are no block are logged and ignored; the blocks before stay."""
     async with serving(launch, nats, register) as (process, channel):
         async with nats.connect("scorer") as bus:
             await bus.kv_put(INDICATOR_BUCKET, "consumer.customs", b"\xff\xff\xff")
@@ -126,7 +126,7 @@ async def test_an_unreadable_block_changes_nothing(launch, nats, register):
         assert (await stub.GetIndicator(request, timeout=DEADLINE)).indicator.as_of.seconds == AS_OF
 
 
-async def test_who_sees_a_new_government_finds_the_rest_as_new(launch, nats, register):
+async def test_a_new_government_is_visible_after_the_rest(launch, nats, register):
     """A government block that overtakes the agencies' blocks is held back until they are there."""
     async with serving(launch, nats, register) as (_, channel):
         stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
@@ -150,7 +150,7 @@ async def test_who_sees_a_new_government_finds_the_rest_as_new(launch, nats, reg
 
 
 async def test_the_first_government_waits_for_every_agency(launch, nats, register):
-    """Until each consumer's block is there, the first government's is held back: nothing is told as not applicable."""
+    """Until each consumer's block is there, the first government's is held back: nothing is reported as not applicable."""
     blocks = {key: encoded(block) for key, block in blocks_of(register).items()}
     (late, *_), government = [key for key in blocks if key.startswith("consumer.")], "government"
     process = launch()
@@ -180,7 +180,7 @@ async def test_the_first_government_waits_for_every_agency(launch, nats, registe
 
 
 async def test_buckets_made_anew_are_taken_in(launch, nats, register, tmp_path):
-    """Without its buckets the api stops serving; with new ones, shorter than those before, it has what they hold."""
+    """Without its buckets the api stops serving; with new and shorter ones it serves what they hold."""
     successor = load_register(write_register(tmp_path / "successor", links_csv=(",0.99,2", ",0.99,4")))
     async with serving(launch, nats, register) as (_, channel), nats.connect("admin") as admin:
         async with nats.connect("scorer") as bus:

@@ -1,4 +1,4 @@
-"""How commands reach the bus and the components they started."""
+"""Connections of commands to the bus and to components on this machine."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from tests.support.ports import free_port
 from tests.support.waiting import DEADLINE
 
 
-async def test_a_bus_that_is_not_there_is_told(
+async def test_a_missing_bus_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whoever waits for a bus learns soon that it is waited for, and after some time that there is none."""
+    """A notice is printed while a command waits for the bus; after its patience the command fails."""
     monkeypatch.setattr(connections, "_NOTICE_SECONDS", 0.05)
     write_users(tmp_path)
     settings = Settings(nats=f"nats://127.0.0.1:{free_port()}", credentials=tmp_path)
@@ -31,8 +31,8 @@ async def test_a_bus_that_is_not_there_is_told(
     assert capsys.readouterr().err == f"waiting for the bus at {settings.nats}\n"
 
 
-def test_loopback_is_asked_past_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy in the environment is for other machines; an answer with an error is an OSError."""
+def test_loopback_is_requested_without_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy in the environment is not used for loopback; an error status raises OSError."""
 
     class Known(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -41,7 +41,7 @@ def test_loopback_is_asked_past_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None
             self.wfile.write(self.path.encode())
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     with HTTPServer(("127.0.0.1", 0), Known) as server:

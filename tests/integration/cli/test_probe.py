@@ -1,4 +1,4 @@
-"""`peyvand probe` as a person and as a machine use it: against real servers, in a pipe and in a terminal."""
+"""`peyvand probe` against real servers, in a pipe and in a terminal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.waiting import DEADLINE
 
 
 async def _government(request: Request, writer: asyncio.StreamWriter) -> None:
-    """Answers an inquiry with the id it was asked for; /broken breaks."""
+    """Answers an inquiry with the id of the request; /broken fails."""
     if request.path.startswith("/broken"):
         writer.write(answer(503))
     else:
@@ -78,7 +78,7 @@ async def in_terminal(columns: int, *arguments: str) -> str:
 
 
 async def test_one_target_is_explained(tmp_path: Path) -> None:
-    """A single target is explained at length without colours in a pipe; a failure of the target is no failure of ours."""
+    """A single target is explained at length, without colours in a pipe; a failed target does not change the exit code."""
     async with serving(_government) as server:
         folder = write_register(tmp_path / "r", base=server.url(""))
         code, out, err = await peyvand("probe", str(folder), "--link", "deed-civil")
@@ -106,7 +106,7 @@ async def test_a_definition_at_any_target(tmp_path: Path) -> None:
 
 
 async def test_the_record_whose_turn_it_is_or_another(tmp_path: Path) -> None:
-    """Of several test records the one of this slot is asked for, and named, or the one chosen; others there are not."""
+    """Of several test records the one of this slot is requested and named, or the one chosen; others are errors."""
     async with serving(_government) as server:
         folder = write_register(tmp_path / "r", base=server.url(""))
         links = (folder / "links.csv").read_text(encoding="utf-8")
@@ -133,7 +133,7 @@ async def test_several_are_explained_when_asked(tmp_path: Path) -> None:
 
 
 async def test_31_what_cannot_be_judged_is_not_explained(tmp_path: Path) -> None:
-    """An answer that would take a minute to judge ends the command after its timeout, with what was seen of it."""
+    """An answer that would take a minute to judge ends the command after its timeout, with what was observed."""
     body = b"<r>%s</r>" % b"".join(b'<a b="%d"/>' % number for number in range(40_000))
     async with serving(says(body=body)) as server:
         folder = write_register(tmp_path / "r", base=server.url(""))
@@ -162,7 +162,7 @@ async def test_31_what_cannot_be_judged_is_not_explained(tmp_path: Path) -> None
     ],
 )
 async def test_bad_input_is_one_sentence(tmp_path: Path, arguments: list[str], said: str) -> None:
-    """What cannot be probed is said in one sentence, with exit code 1."""
+    """What cannot be probed is one sentence, with exit code 1."""
     code, out, err = await peyvand("probe", str(write_register(tmp_path / "r")), *arguments)
     assert (code, out) == (1, "")
     assert said in err
@@ -171,7 +171,7 @@ async def test_bad_input_is_one_sentence(tmp_path: Path, arguments: list[str], s
 
 @pytest.mark.parametrize("columns", [40, 80, 160])
 async def test_in_a_terminal(tmp_path: Path, columns: int) -> None:
-    """In a terminal there are colours, one target stays one line, and no line is wider than the terminal."""
+    """In a terminal there are colours, each target takes one line, and no line is wider than the terminal."""
     async with serving(_government) as server:
         probes = PROBES.replace("page:\n  kind: http", "page:\n  kind: http\n  expect: {status: [299]}")
         folder = write_register(tmp_path / "r", base=server.url(""), probes_yaml=probes)

@@ -76,8 +76,8 @@ def test_lines_hold_bands_and_indices(files: tuple[Path, Path], tmp_path: Path) 
     assert bare["ranks"][0]["switches"][0]["states"] == ["service", "link"]
 
 
-def test_a_person_sees_ranks_only_with_bands(files: tuple[Path, Path]) -> None:
-    """The table gives each agency's rank, band, index and bounds, and says which switches do not apply."""
+def test_ranks_are_shown_with_bands(files: tuple[Path, Path]) -> None:
+    """The table has each agency's rank, band, index and bounds, and marks switches that do not apply."""
     register, measurements = files
     shown = peyvand("score", "--register", register, "--measurements", measurements, "--sensitivity", "--window", 7)
     assert (shown.returncode, shown.stderr) == (0, "")

@@ -1,4 +1,4 @@
-"""Pages of any size, over ids that come and go."""
+"""Pages of any size, over ids that are added and removed."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def shown_in(some):
 
 
 @given(ids=ids, data=st.data())
-def test_pages_hold_everything_shown_once_and_in_order(ids, data):
-    """Following tokens with any page sizes yields exactly the shown ids; no page is longer than asked, none but the last ends."""
+def test_pages_hold_everything_visible_once_and_in_order(ids, data):
+    """Following tokens with any page sizes yields exactly the visible ids; no page is longer than requested, and only the last has no token."""
     shown = set(data.draw(st.lists(st.sampled_from(ids)))) if ids else set()
     found: list[str] = []
     token = ""
@@ -36,8 +36,8 @@ def test_pages_hold_everything_shown_once_and_in_order(ids, data):
 
 
 @given(ids=ids, gone=st.sets(st.integers(0, 50)), size=st.integers(1, 4))
-def test_ids_that_stay_are_met_once_whatever_comes_and_goes(ids, gone, size):
-    """Between two pages any ids may vanish, even the one the token names: the others are still met, once each."""
+def test_ids_that_stay_are_returned_once(ids, gone, size):
+    """Between two pages any ids may be removed, even the one in the token: the others are still returned, once each."""
     page = page_of(ids, question, size=size, token="")
     met, left = list(page.ids), [one for at, one in enumerate(ids) if at not in gone]
     while page.next_token:
@@ -48,8 +48,8 @@ def test_ids_that_stay_are_met_once_whatever_comes_and_goes(ids, gone, size):
 
 
 @given(ids=ids.filter(lambda some: len(some) > 1), token=st.text())
-def test_a_token_of_another_question_or_of_nobody_is_refused(ids, token):
-    """Neither a token of other filters nor a text that was never a token is taken for a page."""
+def test_a_token_of_another_query_and_a_false_one_are_refused(ids, token):
+    """A token of other filters and a text that was never a token are refused."""
     real = page_of(ids, question, size=1, token="").next_token
     with pytest.raises(RequestError, match="page_token"):
         page_of(ids, ("List", "link", "justice"), size=1, token=real)

@@ -1,4 +1,4 @@
-"""A real gRPC server over a picture put together by hand, and a channel to it."""
+"""A real gRPC server over a state made by hand, and a channel to it. Not a test."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Bucket:
 
 
 class Api:
-    """The server's picture to change and its stubs to ask."""
+    """The server's state to change, and stubs to call it."""
 
     def __init__(self, *, state, registry, bucket, channel, register, address):
         self.state = state
@@ -78,7 +78,7 @@ def register(tmp_path):
 
 @pytest.fixture
 async def empty_api(register):
-    """An api that has neither register nor blocks yet; its clock stands at AS_OF."""
+    """An api without register and blocks; its clock is at AS_OF."""
     registry, bucket = CollectorRegistry(), Bucket()
     state = ServerState(registry)
     state.bus = cast(Any, bucket)

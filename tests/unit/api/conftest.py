@@ -1,4 +1,4 @@
-"""The api's server, for tests of what it answers."""
+"""The api's server, for tests of its answers."""
 
 from __future__ import annotations
 

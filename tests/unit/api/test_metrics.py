@@ -1,4 +1,4 @@
-"""What the api exposes of the register, of services and of links."""
+"""Metrics of the api about the register, services and links."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NAMES = {
 
 
 def exposed(model):
-    """Values by metric and labels; every metric has the labels that the table says, in any order."""
+    """Values by metric and labels; every metric has the labels of the table, in any order."""
     registry = CollectorRegistry()
     registry.register(ReadModelMetrics(model))
     found = {}
@@ -63,13 +63,13 @@ def test_nothing_is_shown_before_it_is_known(register):
 
 
 def test_each_agency_has_its_sector_and_names(model, register):
-    """The chain from sectors to agencies can be read, with names in both languages."""
+    """Agencies have their sector and their names in both languages."""
     shown = {labels for name, labels in exposed(model) if name == "peyvand_agency_info"}
     assert shown == {(one.id, one.sector, one.name_en, one.name_fa) for one in register.agencies.values()}
 
 
 def test_services_have_the_point_and_level_that_are_published(model, register):
-    """Of the windows it is the default one; a service that has no indicator has no series."""
+    """They are of the default window; a service without an indicator has no series."""
     window = register.policy.default_window
     published = {
         (name, (one.id, register.services[one.id].agency)): value
@@ -83,7 +83,7 @@ def test_services_have_the_point_and_level_that_are_published(model, register):
 
 
 def test_losses_of_links_add_up_to_what_the_government_lost(model, register):
-    """While no link is left out, what links cost is what the index lacks, by consumer and provider of each."""
+    """While no link is left out, the costs of links sum up to 1 - index, by consumer and provider of each."""
     costs = {labels: value for (name, labels), value in exposed(model).items() if name == "peyvand_link_loss"}
     window = register.policy.default_window
     government = model.get(1, "", window).message
@@ -95,7 +95,7 @@ def test_losses_of_links_add_up_to_what_the_government_lost(model, register):
 
 @pytest.fixture
 def imputed(model, register):
-    """The same model when of title-deed one link always failed and nothing is known of the other, by block and gather_window."""
+    """The model when one link of title-deed always failed and nothing is known of the other, in its block and as a whole."""
     block = blocks_of(register)["consumer.land-registry"]
     links = []
     for one in block.links:
@@ -108,7 +108,7 @@ def imputed(model, register):
 
 
 def told(model, register, limit=100):
-    """What an explanation of the government says of each link's loss and gain, in its order."""
+    """Each link's loss and gain in an explanation of the government, in its order."""
     found = gather_window(model.view, model.whole, register.policy.default_window)
     arrays = model.view.arrays
     explanation = explain_index(
@@ -129,7 +129,7 @@ def test_links_show_what_an_explanation_says_they_lose_and_gain(imputed, registe
         assert found == {link: pytest.approx(both[at]) for link, both in explained.items()}
 
 
-def test_of_each_side_the_link_that_gains_most_is_shown(imputed, register, monkeypatch):
+def test_each_side_shows_the_link_that_gains_most(imputed, register, monkeypatch):
     """With one link per side, it is the one whose repair raises the government's index most, and comes in both metrics."""
     monkeypatch.setattr(metrics, "COSTLIEST_LINKS", 1)
     wanted: set[str] = set()
@@ -146,7 +146,7 @@ def test_of_each_side_the_link_that_gains_most_is_shown(imputed, register, monke
     assert "deed-tax" in wanted
 
 
-def test_of_many_links_each_side_shows_its_costliest(model, register, monkeypatch):
+def test_each_side_shows_its_costliest_link(model, register, monkeypatch):
     """With one link per side, the costliest of all is shown, and every agency that lost something shows one."""
     every = {labels: value for (name, labels), value in exposed(model).items() if name == "peyvand_link_loss"}
     monkeypatch.setattr(metrics, "COSTLIEST_LINKS", 1)
@@ -168,7 +168,7 @@ def test_bars_are_those_of_the_structure(model, register):
 
 
 def test_exchanges_of_links_are_split_by_result(model, register):
-    """Exchanges of the default window that were answered, and the rest, for links that had any."""
+    """Exchanges of the default window that succeeded, and the rest, for links that had any."""
     window = register.policy.default_window
     link = min(register.links)
     consumer = register.consumer(register.links[link])
@@ -185,7 +185,7 @@ def test_exchanges_of_links_are_split_by_result(model, register):
 
 
 def test_families_are_made_once_per_refresh(model, register):
-    """A scrape between two refreshes puts nothing together, and one after a refresh shows the new state."""
+    """A scrape between two refreshes computes nothing, and one after a refresh shows the new state."""
     standing = ReadModelMetrics(model)
     first = tuple(standing.collect())
     assert all(one is other for one, other in zip(first, standing.collect(), strict=True))

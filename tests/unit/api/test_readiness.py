@@ -1,20 +1,20 @@
-"""When the api says SERVING."""
+"""When the api is SERVING."""
 
 from __future__ import annotations
 
 from services.api.component import LOST_SECONDS, Readiness
 
 
-def test_serving_needs_the_whole_picture():
-    """An api without register or government block never serves, bus or no bus."""
+def test_serving_needs_register_and_government():
+    """An api without register or government's block never serves, with or without a bus."""
     readiness = Readiness()
     assert not readiness.update(complete=False, fed=True, now=0.0)
     assert not readiness.update(complete=False, fed=False, now=1.0)
     assert readiness.update(complete=True, fed=True, now=2.0)
 
 
-def test_a_lost_bus_is_borne_for_a_while():
-    """A restart of the bus changes nothing; a bus gone for longer than LOST_SECONDS does, until it is back."""
+def test_a_lost_bus_is_tolerated_for_a_while():
+    """A restart of the bus changes nothing; a bus that is gone for longer than LOST_SECONDS does, until it is back."""
     readiness = Readiness()
     assert readiness.update(complete=True, fed=False, now=100.0)
     assert readiness.update(complete=True, fed=False, now=100.0 + LOST_SECONDS)

@@ -1,4 +1,4 @@
-"""How the server ends, keeps deadlines, and announces a lost bus."""
+"""How the server stops, keeps deadlines, and reports a lost bus."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def block_reads(api):
 
 
 async def code_of(call):
-    """Return the status of a call, whatever it is."""
+    """Return the status of a call."""
     return await call.code()
 
 
 async def test_calls_under_way_finish_while_the_server_stops(api):
-    """A call that began before the end gets its answer; one that comes after it does not."""
+    """A call that began before the stop is answered; a later one is not."""
     entered, proceed = block_reads(api)
     stopped = asyncio.Event()
 
@@ -77,7 +77,7 @@ async def test_calls_under_way_finish_while_the_server_stops(api):
 
 
 async def test_a_deadline_ends_the_work_for_it(api):
-    """When the caller's time is up the api stops working for it and counts it, whatever it was waiting for."""
+    """After the caller's deadline the api stops working on the call and counts it."""
     entered, _ = block_reads(api)
     for seconds in (0.2, 2.0, 20.0):  # in which the call reaches the server
         with pytest.raises(grpc.aio.AioRpcError) as over:
@@ -91,7 +91,7 @@ async def test_a_deadline_ends_the_work_for_it(api):
             await asyncio.sleep(0.001)
 
 
-async def test_what_cannot_be_listened_on_is_named():
+async def test_a_taken_address_is_named():
     """A taken address is a ListenError that names it."""
     async with running_server("127.0.0.1:0", SERVICE_NAMES, (), HealthReporter(SERVICE_NAMES, Health())) as port:
         with pytest.raises(ListenError, match=f"127.0.0.1:{port}.*--listen"):
@@ -99,8 +99,8 @@ async def test_what_cannot_be_listened_on_is_named():
                 pass
 
 
-async def test_a_bus_lost_for_long_is_announced_and_so_is_its_return(api, monkeypatch):
-    """Health says NOT_SERVING while the bus, or a bucket, has been gone too long, though answers go on, and then SERVING."""
+async def test_a_bus_lost_for_long_is_reported_and_so_is_its_return(api, monkeypatch):
+    """Health is NOT_SERVING while the bus, or a bucket, is gone for too long, though answers go on, and then SERVING again."""
     monkeypatch.setattr(component, "LOST_SECONDS", 0.0)
     monkeypatch.setattr(component, "_POLL_SECONDS", 0.001)
     announcer, bus = HealthReporter(SERVICE_NAMES, Health()), SimpleNamespace(connected=True, following=True)
@@ -134,7 +134,7 @@ async def test_a_bus_lost_for_long_is_announced_and_so_is_its_return(api, monkey
 
 
 def test_no_address_is_open_unnoticed():
-    """Loopback addresses and names are told from others."""
+    """Loopback addresses and names are distinguished from others."""
     assert component._is_loopback("127.0.0.1:7410")
     assert component._is_loopback("[::1]:7410")
     assert component._is_loopback("localhost:7410")
@@ -143,6 +143,6 @@ def test_no_address_is_open_unnoticed():
 
 
 def test_a_state_without_a_bus_is_an_error():
-    """Slots asked for before the bus answered are refused, not hung upon."""
+    """Slots requested before the bus answered are an error at once."""
     with pytest.raises(Exception, match="the bus has not answered yet"):
         asyncio.run(ServerState(CollectorRegistry()).read_value("slot.a.1"))

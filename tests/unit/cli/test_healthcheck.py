@@ -1,4 +1,4 @@
-"""The health check of the image tells SERVING from everything else."""
+"""The health check of images distinguishes SERVING from everything else."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _component(health: Health) -> Iterator[str]:
 
 
 def test_a_component_that_serves_is_healthy_and_no_other() -> None:
-    """The answer is that of /health, asked on loopback where the component listens on every address."""
+    """The answer is that of /health, requested on loopback where the component listens on every address."""
     health = Health()
     with _component(health) as where:
         assert check_health({"PEYVAND_METRICS": where}) == (False, "NOT_SERVING")
@@ -34,7 +34,7 @@ def test_a_component_that_serves_is_healthy_and_no_other() -> None:
 
 @pytest.mark.parametrize("where", ["", "7420", "host:", ":7420", "host:port"])
 def test_without_an_address_nothing_is_healthy(where: str) -> None:
-    """A container whose settings say nothing usable is not taken for a healthy one."""
+    """A container without usable settings is not healthy."""
     assert check_health({"PEYVAND_METRICS": where}) == (False, "PEYVAND_METRICS is not HOST:PORT")
 
 

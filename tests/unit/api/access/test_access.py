@@ -1,4 +1,4 @@
-"""Who sees what over TLS: roles by certificate, over a real server with certificates of our own."""
+"""Roles by certificate over TLS, on a real server with certificates of our own."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ OF_TAX = {"birth-tax", "deed-tax", "permit-tax", "clearance-land", "clearance-cu
 
 
 class Secured:
-    """The address of a server over TLS, and callers' channels to it."""
+    """The address of a server with TLS, and callers' channels to it."""
 
     def __init__(self, folder: Path, settings: Settings, authority: Authority) -> None:
         self.folder, self.settings, self.authority = folder, settings, authority
@@ -53,7 +53,7 @@ class Secured:
         self.failed: list[SettingsError] = []
 
     def channel(self, name: str = "", issuer: Authority | None = None) -> grpc.aio.Channel:
-        """A channel of whoever shows a certificate of this common name, or none."""
+        """A channel of a caller with a certificate of this common name, or without one."""
         shown: tuple[bytes | None, bytes | None] = (None, None)
         if name:
             certificate, key = (issuer or self.authority).client(name=name)
@@ -89,7 +89,7 @@ async def _serving(api, secured: Secured):
 
 @pytest.fixture
 async def secured(api, tmp_path):
-    """An api that asks callers for certificates and gives roles to some."""
+    """An api that requires certificates of callers and gives roles to some."""
     authority = Authority.make(tmp_path)
     (tmp_path / "clients.yaml").write_text(CLIENTS)
     more = {"client_ca": authority.reference.removeprefix("file:"), "clients": str(tmp_path / "clients.yaml")}
@@ -104,7 +104,7 @@ class Stubs:
         self.registers = register_service_pb2_grpc.RegisterServiceStub(channel)
 
     async def sees(self, method: str, request: object) -> bool:
-        """Whether a call is let in; what it is told then may be a refusal of another sort."""
+        """Whether a call is admitted; it may then fail for another reason."""
         stub = self.registers if hasattr(self.registers, method) else self.indicators
         call = getattr(stub, method)(request, timeout=DEADLINE)
         try:
@@ -130,7 +130,7 @@ def _about(kind: IndicatorKind, entity: str) -> dict[str, object]:
 
 
 async def _rights(stubs: Stubs) -> dict[str, bool]:
-    """By question, whether it is answered."""
+    """Whether each call is admitted, by its name."""
     questions = {
         "agency": _about(IndicatorKind.PROVIDER, "customs")["GetIndicator"],
         "own service": _about(IndicatorKind.SERVICE, "tax-clearance")["GetIndicator"],
@@ -149,7 +149,7 @@ async def _rights(stubs: Stubs) -> dict[str, bool]:
 
 
 async def test_the_public_sees_agencies_and_above(secured):
-    """A certificate without a role: government, sectors and agencies are answered, nothing below and no link."""
+    """A certificate without a role sees government, sectors and agencies, nothing below and no link."""
     async with secured.channel("anybody.example") as channel:
         stubs = Stubs(channel)
         rights = await _rights(stubs)
@@ -205,7 +205,7 @@ async def test_an_agency_sees_its_own_besides(secured):
 
 
 async def test_an_agency_without_anything_watches_nothing(secured):
-    """Where nothing is its own, to watch everything of a kind is refused rather than opened to all."""
+    """Without anything of its own, an agency's watch of a whole kind is refused."""
     async with secured.channel("nowhere.example") as channel:
         stubs = Stubs(channel)
         assert not await stubs.sees(
@@ -215,15 +215,15 @@ async def test_an_agency_without_anything_watches_nothing(secured):
 
 
 async def test_an_auditor_sees_everything(secured):
-    """An auditor is refused nothing."""
+    """An auditor may make every call."""
     async with secured.channel("audit.example") as channel:
         stubs = Stubs(channel)
         assert all((await _rights(stubs)).values())
         assert len((await stubs.indicators.ListLinks(messages.ListLinksRequest())).links) == 8
 
 
-async def test_nobody_comes_in_without_a_certificate_of_that_authority(secured, tmp_path):
-    """No certificate, or one of another authority with a name that has a role: the handshake fails."""
+async def test_a_certificate_of_that_authority_is_required(secured, tmp_path):
+    """Without a certificate, or with one of another authority, the handshake fails, even if its name has a role."""
     other = Authority.make(tmp_path, "Somebody Else")
     for channel in (secured.channel(), secured.channel("audit.example", other)):
         async with channel:
@@ -236,7 +236,7 @@ async def test_nobody_comes_in_without_a_certificate_of_that_authority(secured, 
 
 
 async def test_a_renewed_certificate_is_shown_without_a_restart(secured):
-    """Once the files change the next handshake shows the new certificate; files that are broken change nothing."""
+    """After the files change the next handshake shows the new certificate; broken files change nothing."""
 
     async def shown() -> bytes:
         certificate, key = secured.authority.client(name="audit.example")
@@ -260,7 +260,7 @@ async def test_a_renewed_certificate_is_shown_without_a_restart(secured):
 
 
 async def test_without_an_authority_everybody_is_the_public(api, tmp_path):
-    """TLS alone encrypts and gives no role."""
+    """TLS without client certificates encrypts and gives no role."""
     authority = Authority.make(tmp_path)
     async with (
         _serving(api, Secured(tmp_path, _settings(tmp_path, authority), authority)) as one,
@@ -274,7 +274,7 @@ async def test_without_an_authority_everybody_is_the_public(api, tmp_path):
 
 
 def test_every_method_has_its_rule():
-    """No method of the API services is without a rule, and no rule without a method."""
+    """Every method of the API services has a rule, and every rule a method."""
     services = (
         messages.DESCRIPTOR.services_by_name["IndicatorService"],
         register_messages.DESCRIPTOR.services_by_name["RegisterService"],
@@ -282,8 +282,8 @@ def test_every_method_has_its_rule():
     assert {method.name for service in services for method in service.methods} == set(RULES)
 
 
-def test_what_is_unknown_belongs_to_nobody(register):
-    """An entity that the register lacks is seen by auditors alone, whatever its kind."""
+def test_unknown_entities_belong_to_no_agency(register):
+    """An entity that the register does not have is visible to auditors alone, whatever its kind."""
     for kind in (IndicatorKind.SERVICE, IndicatorKind.LINK, IndicatorKind.ENDPOINT):
         assert UNRESTRICTED.sees(kind, "gone", register)
         assert not Caller(Role.AGENCY, "tax-office").sees(kind, "gone", register)
@@ -304,7 +304,7 @@ def test_what_is_unknown_belongs_to_nobody(register):
     ],
 )
 def test_a_bad_list_of_clients_is_refused_whole(text, faults, tmp_path):
-    """Every fault of clients.yaml is told, and none of it is used."""
+    """Every fault of clients.yaml is reported, and none of it is used."""
     file = tmp_path / "clients.yaml"
     file.write_text(text)
     with pytest.raises(SettingsError) as refused:
@@ -324,13 +324,13 @@ def test_a_bad_list_of_clients_is_refused_whole(text, faults, tmp_path):
     ],
 )
 def test_settings_that_do_not_go_together_are_one_sentence(settings, sentence):
-    """A certificate without key, roles without TLS, files that are not there: the api does not start."""
+    """A certificate without key, roles without TLS or a missing file: the api does not start."""
     with pytest.raises(SettingsError, match=sentence):
         credentials_from_settings(Settings(**settings), lambda _: None)
 
 
 def test_files_that_are_no_certificates_are_named(tmp_path):
-    """Text that is no PEM, and an authority that is none, are told with the flag that named them."""
+    """Text that is no PEM, and an authority that is none, are reported with the flag that named them."""
     authority = Authority.make(tmp_path)
     good = _settings(tmp_path, authority)
     (tmp_path / "bad.pem").write_text("nothing")

@@ -1,4 +1,4 @@
-"""What the buses carried, over a real gRPC server: GetLink, ListLinks by finding, GetTraffic."""
+"""Exchanges over a real gRPC server: GetLink, ListLinks by finding, GetTraffic."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TRAFFIC = traffic(7)
 
 @pytest.fixture
 def carried(api):
-    """The api's blocks, with what exchanges say of some links."""
+    """The api's blocks, with reconciliations of some links."""
     consumers = {f"consumer.{api.register.consumer(api.register.links[link])}" for link in FOUND}
     for key, block in blocks_of(api.register).items():
         if key in consumers:
@@ -32,8 +32,8 @@ def carried(api):
     return api
 
 
-async def test_a_link_tells_what_logs_say_beside_probes(carried):
-    """GetLink has both shares with intervals, the flag and the volume; a link nothing is known of has none of it."""
+async def test_a_link_has_logs_beside_probes(carried):
+    """GetLink returns both shares with intervals, the flag and the volume; a link without exchanges has none of them."""
     one = (await carried.indicators.GetLink(messages.GetLinkRequest(link="deed-civil", window_days=7))).link
     found = one.reconciliation
     assert (found.exchanges, found.shared, found.disagrees, found.compared) == (1234, True, True, 1200)
@@ -57,7 +57,7 @@ async def test_a_link_tells_what_logs_say_beside_probes(carried):
     ],
 )
 async def test_links_are_listed_by_finding(carried, finding, window, expected):
-    """Only links of which exchanges say so in the window asked for are listed."""
+    """Only links with the finding in the requested window are listed."""
     answer = await carried.indicators.ListLinks(messages.ListLinksRequest(finding=finding, window_days=window))
     assert [one.link.id for one in answer.links] == expected
     mixed = messages.ListLinksRequest(finding=finding, window_days=window, consumer="customs")
@@ -65,15 +65,15 @@ async def test_links_are_listed_by_finding(carried, finding, window, expected):
 
 
 async def test_a_newer_block_replaces_what_was_found(carried):
-    """What a link is listed for is what the newest block says."""
+    """Links are listed by the newest block."""
     request = messages.ListLinksRequest(finding=messages.LINK_FINDING_SILENT, window_days=7)
     assert (await carried.indicators.ListLinks(request)).links
     carried.take_blocks()
     assert not (await carried.indicators.ListLinks(request)).links
 
 
-async def test_traffic_tells_buses_and_undeclared_pairs(carried, refusal):
-    """GetTraffic answers by window; a window not looked at yet is UNAVAILABLE, an unknown finding or window refused."""
+async def test_traffic_has_buses_and_undeclared_pairs(carried, refusal):
+    """GetTraffic answers by window; a window that is not computed yet is UNAVAILABLE, an unknown finding or window is refused."""
     answer = (await carried.indicators.GetTraffic(messages.GetTrafficRequest(window_days=7))).traffic
     assert (answer.exchanges, answer.undeclared_exchanges, answer.undeclared_pairs) == (2000, 20, 1)
     assert answer.as_of.seconds == LOOKED_AT

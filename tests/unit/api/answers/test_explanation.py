@@ -62,14 +62,14 @@ async def test_the_government_is_explained_by_stage_provider_and_link(api):
     ],
 )
 async def test_every_kind_is_explained_by_its_own_links(api, kind, entity, links):
-    """A sector, agency, service or link is explained by the links that make it up and by no other."""
+    """A sector, agency, service or link is explained by its own links and by no other."""
     answer = await explained(api, kind=kind, id=entity, limit=100)
     assert {one.link.id for one in answer.links} == links
     assert answer.estimate == pytest.approx(answer.indicator.point, abs=1e-12)
 
 
 async def test_a_link_is_explained_by_its_consumers_block_as_by_all(api):
-    """What is gathered gather_consumer one link, a few of a million, explains it to the last bit as the whole window does."""
+    """The evidence of a link's consumer, a few links of a million, explains the link to the last bit as the whole window does."""
     model = api.state.model
     whole = await WindowEvidenceCache(model).of_window(28)
     for link in api.register.links:
@@ -85,7 +85,7 @@ async def test_a_link_is_explained_by_its_consumers_block_as_by_all(api):
 
 
 async def test_a_link_of_which_nothing_is_known_is_explained_as_it_was_published(api):
-    """Where nothing of a service is known its links' shares are the government's: those that stand in its block."""
+    """The links of a service without any known link have the government's shares: those in their block."""
     block = blocks_of(api.register)["consumer.land-registry"]
     blank = tuple(replace(one, verdicts=one.verdicts * 0) for one in block.links)
     api.take("consumer.land-registry", replace(block, links=blank))
@@ -129,14 +129,14 @@ async def test_a_link_of_which_nothing_is_known_is_explained_as_it_was_published
 
 
 async def test_the_limit_cuts_both_lists(api):
-    """At most as many providers and links are named as asked for, ten by default."""
+    """At most as many providers and links are named as requested, ten by default."""
     answer = await explained(api, kind=IndicatorKind.GOVERNMENT, limit=2)
     assert (len(answer.providers), len(answer.links)) == (2, 2)
     assert len((await explained(api, kind=IndicatorKind.GOVERNMENT)).links) == 8
 
 
 async def test_an_explanation_never_mixes_two_refreshes(api):
-    """While only some blocks of a refresh are in, the previous refresh is explained, with its as_of; then the new one."""
+    """While some blocks of a refresh are missing, the previous refresh is explained, with its as_of; then the new one."""
     newer = blocks_of(api.register, as_of=AS_OF + 300, ok={"birth-tax": 0, "deed-tax": 0})
     government = newer.pop("government")
     before = await explained(api, kind=IndicatorKind.GOVERNMENT)
@@ -153,7 +153,7 @@ async def test_an_explanation_never_mixes_two_refreshes(api):
 
 
 async def test_an_agency_that_left_the_register_holds_nothing_up(api):
-    """A block left behind by an agency the register no longer has does not keep newer explanations back."""
+    """A block of an agency that left the register does not hold back newer explanations."""
     left_behind = blocks_of(api.register)["consumer.customs"]
     api.take("consumer.abolished", left_behind)
     api.take_blocks(as_of=AS_OF + 300)
@@ -161,7 +161,7 @@ async def test_an_agency_that_left_the_register_holds_nothing_up(api):
 
 
 async def test_what_cannot_be_explained_is_refused(api, empty_api, refusal):
-    """A limit too large, an unknown link and evidence that has not come yet get their status."""
+    """A limit too large, an unknown link and evidence that is not published yet have their own status."""
     ask = api.indicators.ExplainIndicator
     code, info, _ = await refusal(
         ask(messages.ExplainIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT, limit=1001))
@@ -177,7 +177,7 @@ async def test_what_cannot_be_explained_is_refused(api, empty_api, refusal):
 
 
 async def test_a_link_is_explained_by_its_evidence(api):
-    """Slots of the window, reasons with their shares and time, latest per vantage, last failures and burns."""
+    """Slots of the window, reasons with their shares and time, the latest per vantage, last failures and burns."""
     slot = AS_OF // 300 - 4
     cells = {
         ("deed-tax", slot, "north"): (Outcome.INVALID, Reason.STATUS),
@@ -217,7 +217,7 @@ async def test_a_link_is_explained_by_its_evidence(api):
 
 
 async def test_a_link_is_explained_by_what_its_agencies_exchanged(api):
-    """Volume of the pair with the span it counts over, the longest window's whichever is asked for; of the link itself what
+    """Volume of the pair with the span it counts over, the longest window's for every window; of the link itself what
     was exchanged in the window asked for, as of when that was looked at, and in which hour last.
     """
     block = blocks_of(api.register)["consumer.land-registry"]
@@ -240,7 +240,7 @@ async def test_a_link_is_explained_by_what_its_agencies_exchanged(api):
 
 
 async def test_an_absent_link_failed_for_being_absent(api):
-    """Every slot of a link still on paper has the one reason ABSENT; what no probe measured is not shown."""
+    """Every slot of a link on paper has the reason ABSENT; what no probe measured is not shown."""
     chunk = AS_OF // 300 // 64 - 1
     block = slot_block_of(api.register, "land-registry", chunk, {})
     api.bucket.values[f"slot.land-registry.{chunk}"] = encode_slot_block(block)
@@ -250,7 +250,7 @@ async def test_an_absent_link_failed_for_being_absent(api):
 
 
 async def test_evidence_out_of_reach_is_said(api, refusal):
-    """When the bus does not answer, a link's explanation is refused as unavailable; the government's needs no bus."""
+    """Without the bus a link's explanation is UNAVAILABLE; the government's needs no bus."""
     api.bucket.error = BusError("gone")
     request = messages.ExplainIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_LINK, id="deed-tax")
     code, info, _ = await refusal(api.indicators.ExplainIndicator(request))

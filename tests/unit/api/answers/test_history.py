@@ -27,7 +27,7 @@ FIRST = 1_790_000_000 // HOUR * HOUR
 
 
 def published(hour, *, kind=IndicatorKind.GOVERNMENT, entity="country", window=28, point=None):
-    """One indicator as of some hours after the first."""
+    """An indicator as of some hours after the first."""
     share = 0.5 + hour / 1000 if point is None else point
     return Indicator(
         kind=kind,
@@ -76,7 +76,7 @@ async def asked(api, **question):
 
 @pytest.mark.parametrize(("size", "pages"), [(0, 1), (59, 2), (60, 1), (7, 9), (1, 60)])
 async def test_every_publication_is_told_once_whatever_the_page(kept, size, pages):
-    """All pages together tell each hour once, oldest first; what a scorer repeated is told as first published."""
+    """All pages together hold each hour once, oldest first; a repeated publication is returned as first published."""
     assert await asked(kept, page_size=size) == ([float(hour) for hour in range(60)], pages)
     page = await kept.indicators.GetHistory(
         messages.GetHistoryRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT, id="country")
@@ -89,13 +89,13 @@ async def test_every_publication_is_told_once_whatever_the_page(kept, size, page
     [(None, 3, [0, 1, 2]), (57, None, [57, 58, 59]), (10, 12, [10, 11]), (0.5, 1.5, [1]), (60, None, []), (-9, 0, [])],
 )
 async def test_from_and_to_are_honoured(kept, start, end, hours):
-    """Those as of a moment in [from, to) are told and no other, in pages too."""
+    """Those as of a moment in [from, to) are returned and no other, in pages too."""
     span = {name: to_timestamp(FIRST + at * HOUR) for name, at in (("from", start), ("to", end)) if at is not None}
     assert (await asked(kept, page_size=2, **span))[0] == hours
 
 
 async def test_windows_kinds_and_entities_are_kept_apart(kept):
-    """Each entity and window has a history of its own, also an agency that has left the register."""
+    """Each entity and window has its own history, also an agency that left the register."""
     assert (await asked(kept, window_days=7))[0] == [0, 1, 2]
     assert (await asked(kept, kind=IndicatorKind.SERVICE, id="title-deed"))[0] == [0, 24]
     assert (await asked(kept, kind=IndicatorKind.CONSUMER, id="abolished"))[0] == [0]
@@ -118,7 +118,7 @@ async def test_windows_kinds_and_entities_are_kept_apart(kept):
     ],
 )
 async def test_what_has_no_history_is_refused(kept, refusal, question, code, reason):
-    """Links and endpoints, unknown entities and windows, and bad pages and times each get their status and reason."""
+    """Links and endpoints, unknown entities and windows, and bad pages and times each have their status and reason."""
     request = messages.GetHistoryRequest(**{"kind": IndicatorKind.GOVERNMENT, **question})
     answered, info, _ = await refusal(kept.indicators.GetHistory(request))
     assert (answered, info.reason) == (code, reason)
@@ -142,7 +142,7 @@ async def test_what_has_no_history_is_refused(kept, refusal, question, code, rea
 async def test_who_asks_for_a_history_that_is_not_kept_is_told_what_there_is(
     kept, refusal, kind, entity, whose, command, instead
 ):
-    """The refusal says that no history is kept of a link or endpoint, named or not, and what answers instead."""
+    """The error says that no history is kept of a link or endpoint, named or not, and what to request instead."""
     request = messages.GetHistoryRequest(kind=indicator_pb2.IndicatorKind.ValueType(kind), id=entity)
     assert (await refusal(kept.indicators.GetHistory(request)))[2] == (
         f"no history is kept of {whose}: ask ExplainIndicator (`peyvand explain {command}`) for its last failures{instead}"
@@ -150,7 +150,7 @@ async def test_who_asks_for_a_history_that_is_not_kept_is_told_what_there_is(
 
 
 async def test_a_token_belongs_to_its_question(kept, refusal):
-    """The token of one window does not continue another."""
+    """The token of one window is refused by another."""
     page = await kept.indicators.GetHistory(
         messages.GetHistoryRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT, page_size=5)
     )
@@ -162,7 +162,7 @@ async def test_a_token_belongs_to_its_question(kept, refusal):
 
 
 async def test_a_bus_that_does_not_answer_is_told_within_the_deadline(kept, nats, refusal):
-    """Without a bus the caller is told so by its own deadline; once the bus is back, so is the history."""
+    """Without a bus the call fails before its own deadline; once the bus is back, so is the history."""
     nats.kill()
     request = messages.GetHistoryRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT)
     code, info, _ = await refusal(kept.indicators.GetHistory(request, timeout=2))
@@ -180,7 +180,7 @@ async def test_a_bus_that_does_not_answer_is_told_within_the_deadline(kept, nats
 
 @pytest.fixture
 def history(kept):
-    """Runs ``peyvand history``; returns what it printed."""
+    """Run ``peyvand history``; return its output."""
     app = typer.Typer()
     app.command("history")(ask_commands.history)
 
@@ -209,8 +209,8 @@ async def test_a_person_sees_how_the_index_went(history, width):
     assert "+0.5 pp" in rows[0]
 
 
-async def test_json_tells_every_publication(history):
-    """With --json each publication of the days asked for is one line."""
+async def test_json_has_every_publication(history):
+    """With --json each publication of the requested days is one line."""
     text = await history("government", "--from", "2026-09-22", "--to", "2026-09-23T00:00+03:30", "--json")
     hours = [json.loads(line)["as_of"] for line in text.splitlines()]
     assert (len(hours), hours[0], hours[-1]) == (24, "2026-09-21T21:00:00Z", "2026-09-22T20:00:00Z")

@@ -1,4 +1,4 @@
-"""GetIndicator, ListIndicators and what they refuse, over a real gRPC server."""
+"""GetIndicator and ListIndicators over a real gRPC server, with their errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOT_FOUND = grpc.StatusCode.NOT_FOUND
 
 
 async def test_the_government_is_the_default(api):
-    """Kind government without id and window answers the policy's government over its default window, bounds and all."""
+    """Kind government without id and window returns the policy's government over its default window."""
     answer = await api.indicators.GetIndicator(
         messages.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT)
     )
@@ -31,7 +31,7 @@ async def test_the_government_is_the_default(api):
 
 
 async def test_every_published_indicator_is_got_by_its_name(api):
-    """Whatever the blocks hold, of every kind and window, is answered exactly as published."""
+    """Every indicator of the blocks, of every kind and window, is returned exactly as published."""
     for block in blocks_of(api.register).values():
         for row in block.indicators:
             request = messages.GetIndicatorRequest(kind=row.kind, id=row.id, window_days=row.window_days)
@@ -41,7 +41,7 @@ async def test_every_published_indicator_is_got_by_its_name(api):
 
 
 async def test_a_newer_block_replaces_the_answer(api):
-    """The cached answer never outlives its block."""
+    """A cached answer is dropped with its block."""
     request = messages.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_LINK, id="deed-tax")
     assert (await api.indicators.GetIndicator(request)).indicator.point == 0.9
     api.take_blocks(ok={"deed-tax": 40}, as_of=AS_OF + 300)
@@ -69,7 +69,7 @@ async def test_a_newer_block_replaces_the_answer(api):
     ],
 )
 async def test_what_cannot_be_is_refused_by_name(api, refusal, asked, expected):
-    """Unknown kinds, windows and entities get their status, a constant reason and the entity's name."""
+    """Unknown kinds, windows and entities have their status, a constant reason and the entity's name."""
     code, reason, metadata = expected
     got, info, sentence = await refusal(api.indicators.GetIndicator(messages.GetIndicatorRequest(**asked)))
     assert (got, info.reason) == (code, reason)
@@ -120,7 +120,7 @@ async def test_a_first_refresh_that_is_not_whole_is_no_answer(empty_api, refusal
 
 
 async def test_what_is_out_of_force_says_so(api, refusal):
-    """A link that everything published together leaves out has nothing in force: FAILED_PRECONDITION as well."""
+    """A link that is missing in a complete refresh has nothing in force: FAILED_PRECONDITION as well."""
     block = blocks_of(api.register)["consumer.customs"]
     rows = tuple(row for row in block.indicators if row.kind != IndicatorKind.LINK)
     api.take("consumer.customs", type(block)(rows, block.links, block.exchanges))
@@ -154,7 +154,7 @@ async def test_a_deleted_block_takes_its_indicators_with_it(api, refusal):
     ],
 )
 async def test_lists_are_of_one_kind_and_sector_in_id_order(api, kind, sector, expected):
-    """Each kind lists what is published of it; the sector is the consumer's for links and services, else the agency's own."""
+    """Each kind lists its published indicators; the sector is the consumer's for links and services, else the agency's own."""
     answer = await api.indicators.ListIndicators(
         messages.ListIndicatorsRequest(kind=indicator_pb2.IndicatorKind.ValueType(kind), sector=sector)
     )
@@ -176,13 +176,13 @@ async def test_lists_are_of_one_kind_and_sector_in_id_order(api, kind, sector, e
     ],
 )
 async def test_lists_refuse_what_they_cannot_do(api, refusal, asked, code, reason):
-    """Bad filters, sizes and tokens get their status and reason."""
+    """Bad filters, sizes and tokens have their status and reason."""
     got, info, _ = await refusal(api.indicators.ListIndicators(messages.ListIndicatorsRequest(**asked)))
     assert (got, info.reason) == (code, reason)
 
 
 async def test_pages_go_on_across_refreshes(api, refusal):
-    """A token continues behind the last id after blocks came and went, and only for the question it came from."""
+    """A token continues behind the last id after blocks changed, and only for its own query."""
     ask = api.indicators.ListIndicators
     first = await ask(messages.ListIndicatorsRequest(kind=indicator_pb2.INDICATOR_KIND_LINK, page_size=3))
     assert [one.id for one in first.indicators] == ["birth-tax", "clearance-customs", "clearance-land"]
@@ -203,7 +203,7 @@ async def test_pages_go_on_across_refreshes(api, refusal):
 
 
 async def test_a_fault_of_ours_is_internal_and_says_no_more(api, refusal, monkeypatch):
-    """An unexpected exception is INTERNAL with ErrorInfo and tells nothing of our insides."""
+    """An unexpected exception is INTERNAL with ErrorInfo, without internal details."""
 
     def explode(*_):
         raise KeyError("a secret of ours")

@@ -67,7 +67,7 @@ async def test_links_are_listed_by_who_needs_them(api, filters, expected):
 
 
 async def test_a_link_comes_with_the_register_and_what_was_exchanged(api):
-    """GetLink tells what the register says of the link, its indicator, and the exchanges of its pair of agencies."""
+    """GetLink returns the link as the register lists it, its indicator, and the exchanges of its pair of agencies."""
     answer = (await api.indicators.GetLink(messages.GetLinkRequest(link="deed-tax", window_days=7))).link
     assert (answer.link.service, answer.link.consumer, answer.link.provider) == (
         *("title-deed", "land-registry", "tax-office"),
@@ -87,7 +87,7 @@ async def test_a_link_comes_with_the_register_and_what_was_exchanged(api):
 
 
 async def test_a_slot_tells_its_verdict_its_reason_and_every_vantage(api):
-    """The reason is that of the vantage whose outcome the verdict is; a vantage that said nothing is NO_MEASUREMENT."""
+    """The reason is that of the vantage with the verdict's outcome; a vantage without a report is NO_MEASUREMENT."""
     slot = NOW // 64 * 64 - 10  # ten slots before the end of a block
     cells = {
         ("deed-tax", slot, "north"): (Outcome.OK, Reason.OK),
@@ -111,7 +111,7 @@ async def test_a_slot_tells_its_verdict_its_reason_and_every_vantage(api):
 
 
 async def test_only_vantages_that_count_for_a_link_are_told(api):
-    """A link probed from some vantages only shows those."""
+    """A link with vantages of its own shows those alone."""
     slot = NOW - 1
     hold(
         api,
@@ -127,7 +127,7 @@ async def test_only_vantages_that_count_for_a_link_are_told(api):
 
 
 async def test_slots_whose_block_is_gone_are_left_out(api):
-    """Slots are told across block borders; where a block is gone, nothing is made up."""
+    """Slots are returned across block borders; slots of a missing block are left out."""
     first = (NOW // 64 - 3) * 64
     hold(api, "land-registry", first // 64, {})
     hold(api, "land-registry", first // 64 + 2, {})
@@ -136,7 +136,7 @@ async def test_slots_whose_block_is_gone_are_left_out(api):
 
 
 async def test_what_is_not_built_is_absent_in_every_slot(api, tmp_path):
-    """Before live_from a link is NOT_CONNECTED/ABSENT whatever was measured and held; from then on it is judged."""
+    """Before live_from a link is NOT_CONNECTED/ABSENT whatever was measured; from then on it is judged."""
     (first, *rest) = await slots_of(api, "transfer-customs", NOW - 5, NOW)
     assert first == (NOW - 5, Outcome.NOT_CONNECTED, Reason.ABSENT, {})
     assert len(rest) == 4
@@ -157,7 +157,7 @@ async def test_what_is_not_built_is_absent_in_every_slot(api, tmp_path):
 
 
 async def test_slots_in_which_a_link_is_not_required_are_left_out(api, tmp_path):
-    """Nothing is told of slots before required_from, or that have not begun."""
+    """Slots before required_from, and slots that have not begun, are left out."""
     api.register = load_register(
         write_register(tmp_path / "later", links_csv=("customs,liens,,", "customs,liens,2026-09-20,"))
     )
@@ -170,14 +170,14 @@ async def test_slots_in_which_a_link_is_not_required_are_left_out(api, tmp_path)
 
 
 async def test_without_an_end_slots_reach_to_what_is_counted(api):
-    """slots_to unset means up to as_of, so that a slot still being probed is not told as one without measurement."""
+    """slots_to unset means up to as_of, so that a slot under way is not returned as one without measurement."""
     request = messages.GetLinkRequest(link="transfer-customs", slots_from=to_timestamp(AS_OF - 2 * SLOT))
     answer = await api.indicators.GetLink(request)
     assert [slot.slot_start.seconds for slot in answer.slots] == [AS_OF - 2 * SLOT, AS_OF - SLOT]
 
 
 async def test_ten_thousand_slots_and_no_more(api, refusal):
-    """The most slots there may be are answered; one more is refused."""
+    """The largest number of slots is returned; one more is refused."""
     assert len(await slots_of(api, "transfer-customs", NOW - 10_000, NOW)) == 10_000
     request = messages.GetLinkRequest(
         link="transfer-customs", slots_from=to_timestamp((NOW - 10_001) * SLOT), slots_to=to_timestamp(NOW * SLOT)
@@ -187,7 +187,7 @@ async def test_ten_thousand_slots_and_no_more(api, refusal):
 
 
 async def test_bad_questions_about_links_are_refused(api, refusal):
-    """Unknown ids, an end without a beginning or before it, and a silent bus get their status."""
+    """Unknown ids, an end without a beginning or before it, and a silent bus have their status."""
     ask, at = api.indicators.GetLink, to_timestamp(AS_OF)
     expected = (
         (messages.GetLinkRequest(link="no"), grpc.StatusCode.NOT_FOUND, "LINK_UNKNOWN"),

@@ -28,7 +28,7 @@ def evaluated(api, tmp_path):
 
 
 async def test_the_structure_is_answered_as_published(api):
-    """Every measure arrives by its name; what does not apply is NaN, as the fields of v1 know no other way."""
+    """Every measure arrives by its name; one that does not apply is NaN, as fields of v1 cannot be unset."""
     answer = await api.indicators.GetStructure(messages.GetStructureRequest())
     one, expected = answer.structure, structure_of(28)
     assert (one.window_days, one.as_of.seconds, one.evidence_sequence) == (28, AS_OF, 7)
@@ -45,7 +45,7 @@ async def test_the_structure_is_answered_as_published(api):
 
 
 def test_a_block_brings_its_structures_and_levels_back(register):
-    """What the scorer encodes is what the api decodes; provenance comes from the block."""
+    """What the scorer encodes is what the api returns; provenance comes from the block."""
     block = blocks_of(register)["government"]
     versions = {"register_version": register.register_version, "method_version": "1", "evidence_sequence": 7}
     assert decode_block(encoded(block)).structures == tuple(replace(one, **versions) for one in block.structures)
@@ -58,7 +58,7 @@ def test_a_block_brings_its_structures_and_levels_back(register):
 
 
 async def test_three_bars_stand_beside_each_other(evaluated):
-    """The latest round's integration score, the declared weight and the measured index, with what was verified of it."""
+    """The latest round's integration score, the declared weight, the measured index, and their ratio."""
     bars = (await evaluated.indicators.GetStructure(messages.GetStructureRequest())).three_bars
     assert (bars.official, bars.official_round) == (0.5, "3")
     assert bars.declared == pytest.approx(11 / 12)
@@ -88,7 +88,7 @@ async def test_bars_that_are_not_there_are_unset(api, evaluated, tmp_path):
 
 
 async def test_a_structure_that_is_not_published_yet_is_unavailable(api, empty_api, refusal):
-    """Neither a first index nor a scorer that knows no structure leaves a question open."""
+    """Before a first index, and without a structure, the error has the reason."""
     block = blocks_of(api.register)["government"]
     api.take("government", replace(block, structures=()))
     code, info, _ = await refusal(api.indicators.GetStructure(messages.GetStructureRequest()))
@@ -101,7 +101,7 @@ async def test_a_structure_that_is_not_published_yet_is_unavailable(api, empty_a
 
 
 async def test_the_index_is_tabulated_by_channel(api):
-    """Groups have their index with bounds, their sizes, what they must inquire, what is on paper and their levels."""
+    """Groups have their index with bounds, sizes, inquiries, inquiries on paper and levels."""
     request = messages.TabulateIndicatorsRequest(attribute=_Attribute.TABULATED_ATTRIBUTE_CHANNEL)
     answer = await api.indicators.TabulateIndicators(request)
     assert (answer.window_days, answer.as_of.seconds) == (28, AS_OF)
@@ -119,7 +119,7 @@ async def test_the_index_is_tabulated_by_channel(api):
 
 @pytest.mark.parametrize("attribute", [number for number in _Attribute.values() if number])
 async def test_every_table_has_the_government_as_its_total(api, attribute):
-    """Whatever services are grouped by, all of them together have the burden that the register says, and the government's
+    """However services are grouped, all of them together have the inquiries of the register, and the government's
     index; services and links of the groups add up to it.
     """
     register = api.register
@@ -163,7 +163,7 @@ async def test_the_index_is_tabulated_by_what_agencies_are_like(api):
 
 
 async def test_what_cannot_be_tabulated_is_refused(api, empty_api, refusal):
-    """An attribute that there is not, and a table before there is an index."""
+    """An unknown attribute, and a table before a first index."""
     code, info, sentence = await refusal(api.indicators.TabulateIndicators(messages.TabulateIndicatorsRequest()))
     assert (code, info.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "ATTRIBUTE_UNKNOWN")
     assert sentence == "attribute 0 is none: ask for one of channel, sector, staff, satisfaction, agency"
@@ -174,7 +174,7 @@ async def test_what_cannot_be_tabulated_is_refused(api, empty_api, refusal):
 
 
 async def test_official_rounds_are_listed_as_stated(evaluated):
-    """Rounds by number with what they state and nothing else; growth between them; announced agencies with their ids."""
+    """Rounds by number with what they state and no more; growth between them; announced agencies with their ids."""
     answer = await evaluated.registers.ListEvaluationRounds(register_service_pb2.ListEvaluationRoundsRequest())
     assert (answer.country, answer.note) == ("XX", "made up for tests")
     assert [one.id for one in answer.dimensions] == ["portal", "integration", "participation"]

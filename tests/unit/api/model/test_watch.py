@@ -1,4 +1,4 @@
-"""Watches: what is current at once, then changes; slow watchers skip; one serialisation for all."""
+"""Watches: the current state at once, then changes; slow watchers skip; one serialisation for all."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def watchers(api):
 
 
 async def test_current_ones_come_at_once_and_then_what_changes(api):
-    """A watch of a kind begins with every entity and goes on with those that changed, and only with those."""
+    """A watch of a kind begins with every entity and continues with those that changed, and no other."""
     stream = api.indicators.WatchIndicators(messages.WatchIndicatorsRequest(kind=indicator_pb2.INDICATOR_KIND_CONSUMER))
     assert [one.id for one in await take(stream, 4)] == [
         *("civil-registry", "customs", "land-registry", "tax-office"),
@@ -55,7 +55,7 @@ async def test_current_ones_come_at_once_and_then_what_changes(api):
 
 
 async def test_a_watch_of_named_entities_hears_of_no_other(api):
-    """Only the ids asked for, in the window asked for; one not published yet comes as soon as it is."""
+    """Only the requested ids in the requested window; one that is not published yet comes as soon as it is."""
     api.take("consumer.customs", None)
     request = messages.WatchIndicatorsRequest(
         kind=indicator_pb2.INDICATOR_KIND_LINK, ids=["permit-tax", "deed-tax"], window_days=7
@@ -79,7 +79,7 @@ async def test_a_watch_that_makes_no_sense_is_refused(api, refusal):
 
 
 async def test_draining_ends_watches_with_unavailable(api, refusal):
-    """A watcher of an api that stops is told UNAVAILABLE, which clients take as: connect again."""
+    """A watch of an api that stops ends with UNAVAILABLE, upon which clients connect again."""
     stream = api.indicators.WatchIndicators(
         messages.WatchIndicatorsRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT)
     )
@@ -97,7 +97,7 @@ def hub():
 
 
 def changes_of(model, register, **options):
-    """What a model with the register says changed with a set of blocks."""
+    """The changes of a model with the register upon a set of blocks."""
     for key, block in blocks_of(register, windows=(7,), **options).items():
         yield model.replace_block(key, BlockReader.of(encoded(block)))
 
@@ -110,7 +110,7 @@ def model(register):
 
 
 async def test_a_slow_watcher_gets_the_newest_and_holds_no_more(hub, model, register):
-    """A hundred refreshes unsent are one message per entity: the last."""
+    """A hundred unsent refreshes are one message per entity: the last."""
     with hub.watch(IndicatorKind.LINK, 7, ()) as watch:
         for refresh in range(100):
             for change in changes_of(model, register, as_of=AS_OF + refresh):
@@ -124,7 +124,7 @@ async def test_a_slow_watcher_gets_the_newest_and_holds_no_more(hub, model, regi
 
 
 async def test_a_message_is_made_once_for_all_watchers(hub, model, register, monkeypatch):
-    """However many watch, each change is serialised once; what nobody watches is not looked at."""
+    """Each change is serialised once for all watchers; indicators without a watcher are not read."""
     made = []
 
     def counted(message):

@@ -26,7 +26,7 @@ from tests.support.registers import LINKS, write_register
 
 @pytest.fixture
 def ask(api):
-    """Runs one command against the api, in a thread as the server shares the loop; returns what it printed."""
+    """Run one command against the api, in a thread as the server shares the loop; return its exit code and output."""
     app = typer.Typer()
     app.command("indicator")(ask_commands.indicator)
     app.command("explain")(ask_commands.explain)
@@ -43,7 +43,7 @@ def ask(api):
 
 
 async def test_without_arguments_the_government_and_its_sectors_are_shown(api, ask):
-    """A person sees number, bounds, known share, time and register version of the government and every sector."""
+    """The table has number, bounds, known share, time and register version of the government and every sector."""
     code, text = await ask("indicator")
     assert code == 0
     rows = {line.split()[0]: line for line in text.splitlines() if "%" in line}
@@ -56,7 +56,7 @@ async def test_without_arguments_the_government_and_its_sectors_are_shown(api, a
     assert "last 28 days" in text
 
 
-async def test_a_row_says_whose_it_is_in_80_columns(ask):
+async def test_ids_have_room_in_80_columns(ask):
     """A table with every column leaves room for ids in a terminal of usual width."""
     code, text = await ask("indicator", "service", width="80")
     assert code == 0
@@ -79,8 +79,8 @@ async def test_a_kind_lists_all_of_it_page_after_page(api, ask, tmp_path):
     assert {one["window_days"] for one in found} == {7}
 
 
-async def test_one_indicator_is_told_in_full(ask):
-    """A kind with an id shows that one with its strict share and losses; as JSON it has the contract's field names."""
+async def test_one_indicator_is_shown_in_full(ask):
+    """A kind with an id shows that indicator with its strict share and losses; as JSON it has the contract's field names."""
     code, text = await ask("indicator", "service", "title-transfer")
     assert code == 0
     for words in ("service title-transfer: 45.0 %", "lost: not connected", "50.0 %", "2 required, 2 known, 1 absent"):
@@ -116,7 +116,7 @@ async def test_tables_stay_readable_in_a_narrow_terminal(ask):
 
 
 async def test_what_is_refused_is_one_sentence(ask):
-    """The api's own sentence is passed on with its address; an unknown kind is refused before anybody is asked."""
+    """The api's own sentence is printed with its address; an unknown kind is refused before the api is called."""
     with pytest.raises(ApiError, match=r"^api at 127.0.0.1:\d+: the register in force knows no link `no`$"):
         await ask("indicator", "link", "no")
     with pytest.raises(ApiError, match="the policy has 7, 28, 90"):
@@ -127,7 +127,7 @@ async def test_what_is_refused_is_one_sentence(ask):
 
 
 async def test_an_api_that_is_not_there_is_one_sentence(ask, port, monkeypatch):
-    """Nobody at the address, somebody silent and somebody else are each named, with what to do."""
+    """No api, a silent server and another server at the address are each named, with what to do."""
     nobody = f"127.0.0.1:{port()}"
     with pytest.raises(ApiError, match=f"^api at {nobody} does not answer: start it with `peyvand up`.*--api$"):
         await ask("indicator", at=nobody)

@@ -1,4 +1,4 @@
-"""The commands by which operators are told to ask the api, against a real gRPC server."""
+"""The commands of the pages that query the api, against a real gRPC server."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tests.support.reconciliations import traffic
 
 DOCS = ROOT / "docs"
 NAMES = {"LINK": "deed-tax", "PROVIDER": "tax-office", "CONSUMER": "land-registry", "ENDPOINT": "bus"}
-"""What stands in capitals on the pages, and what of the small register stands for it here."""
+"""Placeholders of the pages, and entities of the small register in their place."""
 
 
 @pytest.mark.parametrize(("page", "many"), [("alerts", 6), ("operating", 2)])
-async def test_what_a_page_says_to_ask_is_answered(api, page, many):
-    """Every command of the page that asks the api gets an answer: none is one that the api always refuses."""
+async def test_commands_of_a_page_are_answered(api, page, many):
+    """Every command of the page that queries the api is answered: none is one that the api always refuses."""
     blocks = blocks_of(api.register)
     for key, block in blocks.items():
         api.take(key, replace(block, traffic=(traffic(),) if key == "government" else ()))

@@ -19,7 +19,7 @@ TEXT = "text of at most 255 characters without control characters"
 
 @pytest.fixture
 def run(monkeypatch, capsys):
-    """Runs ``peyvand exchange`` with arguments, on a terminal wide enough for the whole table."""
+    """Run ``peyvand exchange`` with arguments, on a terminal wide enough for the whole table."""
     monkeypatch.setenv("COLUMNS", "400")
 
     def peyvand(*arguments):
@@ -52,8 +52,8 @@ def test_the_real_sample_in_every_form(run, data_file):
     assert [s.count for s in both] == [s.count for s in found]
 
 
-def test_a_person_gets_a_table(run, data_file):
-    """The table has a row per pair, totals, and how many records were read, repeated, rejected and left alone."""
+def test_logs_are_shown_as_a_table(run, data_file):
+    """The table has a row per pair, totals, and how many records were read, repeated, rejected and unpaired."""
     result = run(data_file("xroadmetrics_raw_messages_batch_1.json"))
     assert result.exit_code == 0
     rows: list[list[str]] = []
@@ -77,7 +77,7 @@ def test_a_person_gets_a_table(run, data_file):
 
 
 def test_an_empty_answer_is_no_fault(run, data_file):
-    """Nothing read is shown as nothing."""
+    """Zero records are shown as zero."""
     result = run(data_file("xroad_metrics_response2.dat"))
     assert result.exit_code == 0
     assert "0 records read" in result.stdout
@@ -92,7 +92,7 @@ def test_an_empty_answer_is_no_fault(run, data_file):
     ],
 )
 def test_a_soap_fault_is_the_sources(run, data_file, name, code):
-    """A SOAP fault in place of an answer is an error of the source, told by its code."""
+    """A SOAP fault in place of an answer is an error of the source, reported with its code."""
     path = data_file(name)
     result = run(path)
     assert (result.exit_code, result.stdout) == (1, "")
@@ -130,7 +130,7 @@ def test_the_span_is_settable(run, tmp_path, both):
 
 
 def bad_files(raw):
-    """Ten bad logs: name, content, and every fault as it must be told."""
+    """Ten bad logs: name, content, and every fault as it must be reported."""
     good = line(raw())
 
     def of(*records):
@@ -216,7 +216,7 @@ def test_a_bad_file_is_refused_with_every_fault(run, raw, tmp_path, monkeypatch,
     assert [path.name for path in tmp_path.rglob("*")] == ["logs", name]
 
 
-def test_faults_of_all_files_are_told_at_once(run, raw, tmp_path):
+def test_faults_of_all_files_are_reported_at_once(run, raw, tmp_path):
     """One bad log refuses all, a missing one among them, with every fault of every file."""
     good, bad, missing = (tmp_path / name for name in ("good.ndjson", "bad.ndjson", "missing.ndjson"))
     good.write_bytes(line(raw()))
@@ -231,7 +231,7 @@ def test_faults_of_all_files_are_told_at_once(run, raw, tmp_path):
 
 
 def test_bad_lines_can_be_skipped(run, raw, tmp_path):
-    """With --skip-bad the faults are told and the rest is summarised."""
+    """With --skip-bad the faults are reported and the rest is summarised."""
     log = tmp_path / "log.ndjson"
     log.write_bytes(line(raw()) + b"\n{\n" + line(raw(xRequestId="x-2")))
     result = run(log, "--json", "--skip-bad")
@@ -239,8 +239,8 @@ def test_bad_lines_can_be_skipped(run, raw, tmp_path):
     assert sum(s.count for s in summaries(result)) == 2
 
 
-def test_records_of_one_id_beyond_its_limit_are_told_by_place(run, raw, tmp_path):
-    """What is one too many of a request id is a fault among the others, of a line with its length and of a record without."""
+def test_records_of_one_id_beyond_its_limit_are_reported_by_place(run, raw, tmp_path):
+    """A record beyond the limit of one request id is a fault among the others, with a length where it is a line."""
     many = [line(raw(messageId=f"m-{number}")) for number in range(65)]
     of_lines, array = tmp_path / "log.ndjson", tmp_path / "log.json"
     of_lines.write_bytes(b"\n".join([*many[:64], b"{", many[64], b"{"]))

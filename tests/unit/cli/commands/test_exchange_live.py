@@ -23,7 +23,7 @@ CIVIL, TAX, TRAFFIC = disagreeing(), silent(), traffic()
 
 @pytest.fixture
 def ask(api):
-    """Runs one command against the api, in a thread as the server shares the loop; returns what it printed."""
+    """Run one command against the api, in a thread as the server shares the loop; return its exit code and output."""
     app = typer.Typer()
     app.command("exchange")(exchange)
     app.command("explain")(explain)
@@ -40,7 +40,7 @@ def ask(api):
 
 
 def hold(api, *reconciliations, traffic=TRAFFIC):
-    """Give the api a whole refresh with these of land-registry's links, and this traffic."""
+    """Give the api a complete refresh with these reconciliations of land-registry's links, and this traffic."""
     for key, block in blocks_of(api.register).items():
         own = reconciliations if key == "consumer.land-registry" else ()
         shown = (traffic,) if key == "government" and traffic else ()
@@ -48,7 +48,7 @@ def hold(api, *reconciliations, traffic=TRAFFIC):
 
 
 async def test_exchange_shows_what_the_buses_carried(api, ask):
-    """Buses with shares, undeclared pairs with volume, and each link that anything is found of, once."""
+    """Buses with shares, undeclared pairs with volume, and each link with a finding, once."""
     hold(api, CIVIL, TAX)
     text = await ask("exchange")
     for words in (
@@ -69,15 +69,15 @@ async def test_exchange_shows_what_the_buses_carried(api, ask):
     assert [line["link"]["id"] for line in lines[1:]] == ["deed-tax", "deed-civil"]
 
 
-async def test_as_json_nothing_else_is_asked(api, ask, monkeypatch):
-    """Times of JSON are in UTC: the policy's timezone is not asked for."""
+async def test_json_needs_no_timezone(api, ask, monkeypatch):
+    """Times of JSON are in UTC: the policy's timezone is not requested."""
     monkeypatch.delattr(Client, "timezone")
     hold(api, CIVIL, TAX)
     assert len((await ask("exchange", "--json")).splitlines()) == 3
 
 
-async def test_exchange_says_when_there_is_nothing_to_say(api, ask):
-    """No exchange yet, nothing found, and nothing looked at yet are a sentence each."""
+async def test_exchange_without_findings_is_a_sentence(api, ask):
+    """No exchange yet, no finding, and nothing computed yet are a sentence each."""
     hold(api, traffic=Traffic(28, 0, 0, 0, (), ()))
     assert "no exchange was logged in the last 28 days" in await ask("exchange")
     hold(api, traffic=Traffic(28, 5, 0, 0, (BusTraffic("xroad", 5),), ()))

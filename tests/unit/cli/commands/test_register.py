@@ -1,4 +1,4 @@
-"""``peyvand register``: what it prints and how it refuses."""
+"""``peyvand register``: its output and its errors."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from services.core.errors import BusError, InputError, SettingsError
 from tests.support.registers import EVALUATION, write_register
 
 
-def test_check_says_what_a_register_holds(tmp_path: Path) -> None:
-    """A good register is summed up with its counts and versions."""
+def test_check_summarises_a_register(tmp_path: Path) -> None:
+    """A good register is summarised with its counts and versions."""
     result = CliRunner().invoke(app, ["check", str(write_register(tmp_path))])
     assert result.exit_code == 0
     assert result.stdout.splitlines()[0] == (
@@ -30,15 +30,15 @@ def test_check_says_what_a_register_holds(tmp_path: Path) -> None:
 
 
 def test_check_refuses_a_bad_successor(tmp_path: Path) -> None:
-    """With --against, what a register must keep of the old one is checked too."""
+    """With --against, what a register must keep of the old one is checked as well."""
     old = write_register(tmp_path / "old")
     new = write_register(tmp_path / "new", policy_yaml=("slot_seconds: 300", "slot_seconds: 60"))
     with pytest.raises(InputError, match=r"new as the successor of .*old is refused: 1 fault"):
         CliRunner().invoke(app, ["check", str(new), "--against", str(old)], catch_exceptions=False)
 
 
-def test_diff_is_for_people_and_for_programs(tmp_path: Path) -> None:
-    """The difference is told in lines, and with --json as one JSON object."""
+def test_diff_prints_lines_or_json(tmp_path: Path) -> None:
+    """The difference is printed in lines, with --json as one JSON object."""
     old, new = write_register(tmp_path / "old"), write_register(tmp_path / "new", links_csv=("liens", "debts"))
     lines = CliRunner().invoke(app, ["diff", str(old), str(new)]).stdout
     assert '  ~ transfer-customs: data_item "liens" -> "debts"' in lines.splitlines()
@@ -47,7 +47,7 @@ def test_diff_is_for_people_and_for_programs(tmp_path: Path) -> None:
 
 
 def test_import_lists_what_it_left_out(tmp_path: Path, data_file: Callable[[str], Path]) -> None:
-    """Importing the real catalogue writes a register and tells what has no endpoint of its own."""
+    """Importing the real catalogue writes a register and lists what has no endpoint of its own."""
     out = tmp_path / "uk"
     arguments = ["import", "uk-api-catalogue", str(data_file("uk_api_catalogue.csv")), "--out", str(out)]
     result = CliRunner().invoke(app, arguments)
@@ -70,7 +70,7 @@ def test_bad_arguments_are_one_sentence(tmp_path: Path) -> None:
 def test_publishing_without_a_bus_ends(
     tmp_path: Path, port: Callable[[], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When no bus answers the command gives up at its deadline, and says which bus it asked."""
+    """Without a bus the command fails at its deadline, and names the bus."""
     monkeypatch.setattr(register_publisher, "_DEADLINE_SECONDS", 0.3)
     write_users(tmp_path / "credentials")
     url = f"nats://127.0.0.1:{port()}"
@@ -80,8 +80,8 @@ def test_publishing_without_a_bus_ends(
         CliRunner().invoke(register_commands.app, arguments, catch_exceptions=False)
 
 
-def test_publishing_a_bad_register_asks_no_bus(tmp_path: Path) -> None:
-    """A bad register is refused with its faults before credentials or a bus are looked for."""
+def test_publishing_a_bad_register_needs_no_bus(tmp_path: Path) -> None:
+    """A bad register is refused with its faults before credentials are read or the bus is connected."""
     directory = write_register(tmp_path, policy_yaml=("slot_seconds: 300", "slot_seconds: 0"))
     with pytest.raises(InputError) as refused:
         CliRunner().invoke(register_commands.app, ["publish", str(directory)], catch_exceptions=False)

@@ -20,7 +20,7 @@ from tests.support.registers import EVALUATION, write_register
 
 @pytest.fixture
 def ask(api):
-    """Runs one command against the api, in a thread as the server shares the loop; returns what it printed."""
+    """Run one command against the api, in a thread as the server shares the loop; return its exit code and output."""
     app = typer.Typer()
     for name in ("structure", "tabulate", "rounds"):
         app.command(name)(getattr(ask_commands, name))
@@ -36,7 +36,7 @@ def ask(api):
     return run
 
 
-async def test_the_structure_is_told_with_what_it_means(ask):
+async def test_the_structure_is_shown_with_its_meaning(ask):
     """Measures with both ends where they differ, a dash where they do not apply, islands, and providers by loss."""
     code, text = await ask("structure", width="160")
     assert code == 0
@@ -63,7 +63,7 @@ async def test_the_structure_is_told_with_what_it_means(ask):
 
 
 async def test_the_bus_and_the_lack_of_resilience_are_put_in_words(api, ask):
-    """When the bus is the weakest node it is named so; without resilience the reason is told."""
+    """A bus that is the weakest node is named so; without resilience the reason is shown."""
     block = blocks_of(api.register)["government"]
     bus = tuple(replace(one, weakest="") for one in block.structures)
     api.take("government", replace(block, structures=bus))
@@ -74,7 +74,7 @@ async def test_the_bus_and_the_lack_of_resilience_are_put_in_words(api, ask):
 
 
 async def test_a_table_by_attribute(ask):
-    """Bands, values, what is not stated and all together have a row each; an attribute that there is not is refused before
+    """Bands, values, what is not stated and the total have a row each; an unknown attribute is refused before
     asking.
     """
     code, text = await ask("tabulate", "staff")
@@ -93,15 +93,15 @@ async def test_a_table_by_attribute(ask):
 
 
 @pytest.mark.parametrize("words", [("structure",), ("tabulate", "staff"), ("rounds",)])
-async def test_as_json_nothing_else_is_asked(ask, monkeypatch, words):
-    """Times of JSON are in UTC: the policy's timezone is not asked for."""
+async def test_json_needs_no_timezone(ask, monkeypatch, words):
+    """Times of JSON are in UTC: the policy's timezone is not requested."""
     monkeypatch.delattr(Client, "timezone")
     code, text = await ask(*words, "--json")
     assert (code, len(text.splitlines())) == (0, 1)
 
 
 async def test_rounds_are_quoted_and_persian_is_isolated(api, ask, tmp_path):
-    """What was not stated says so, growth is that of stated scores, and Persian names end their line within isolates."""
+    """Missing scores are marked, growth is that of stated scores, and Persian names end their line within isolates."""
     api.register = load_register(write_register(tmp_path / "evaluated", evaluation_rounds_yaml=EVALUATION))
     api.take_register()
     code, text = await ask("rounds")
@@ -136,7 +136,7 @@ async def test_rounds_are_quoted_and_persian_is_isolated(api, ask, tmp_path):
 
 
 async def test_rounds_are_shown_before_there_is_an_index(api, ask):
-    """Without rounds the register says so; without an index the bars are left out; other refusals are passed on."""
+    """Without rounds a sentence is shown; without an index the bars are left out; other errors are raised."""
     api.take("government", None)
     code, text = await ask("rounds")
     assert (code, "bars" in text) == (0, False)

@@ -21,8 +21,8 @@ from services.cli.render.format import gain, points
         (0.0, "0.0 pp"),
     ],
 )
-def test_points_tell_small_parts_from_each_other(share: float, told: str) -> None:
-    """Two digits are told of any part, however small, and never as a power of ten."""
+def test_points_distinguish_small_parts(share: float, told: str) -> None:
+    """Any part, however small, has two digits, and never a power of ten."""
     assert points(share) == told
 
 

@@ -1,4 +1,4 @@
-"""What a person sees of a probe: everything that explains it, in any width, and nothing that is secret."""
+"""Reports of probes: everything that explains them, in any width, and nothing that is secret."""
 
 from __future__ import annotations
 
@@ -115,14 +115,14 @@ def test_everything_that_explains_a_probe_is_there() -> None:
 
 
 def test_30_neither_values_nor_params_are_shown() -> None:
-    """Values of the body and of headers, expected values and params are nowhere in the picture, nor in the line."""
+    """Values of the body and of headers, expected values and params are in neither report nor line."""
     text = picture(probed(GOOD)) + str(run_line(probed(GOOD), 10))
     assert "personal" not in text
     assert "hidden-value" not in text
 
 
 def test_phases_are_drawn_in_proportion() -> None:
-    """The longest phase has the longest bar, each begins where the one before ended, and one that was skipped is absent."""
+    """The longest phase has the longest bar, each begins where the one before ended, and skipped ones are absent."""
     seen = Observation(NOW, 0.1, Phases(connect=0.025, processing=0.05, transfer=0.025), latency=0.07, status=200)
     rows = [row for row in picture(probed(seen)).splitlines() if "━" in row]
     assert [row.split()[0] for row in rows] == ["connect", "processing", "transfer"]
@@ -142,7 +142,7 @@ def test_it_fits_any_terminal(width: int) -> None:
 
 
 def test_without_an_answer_nothing_is_judged() -> None:
-    """A certificate that is not believed is told with the reason, and every expectation is shown as not judged."""
+    """An untrusted certificate is shown with the reason, and every expectation as not judged."""
     failure = Failure(Phase.TLS, Cause.CERTIFICATE_EXPIRED, "the certificate expired on 2023-11-01")
     certificate = CertificateFacts("CN=old", (), NOW - 40 * DAY, NOW - 2 * DAY, NOW - 2 * DAY)
     text = picture(
@@ -156,7 +156,7 @@ def test_without_an_answer_nothing_is_judged() -> None:
     assert "✓" not in text
 
 
-def test_a_journey_is_told_step_by_step() -> None:
+def test_a_journey_is_shown_step_by_step() -> None:
     """Each step has its line and its checks; what failed the whole comes after them."""
     step = StepFacts("login", GOOD)
     journey = Observation(
@@ -181,7 +181,7 @@ def test_a_journey_is_told_step_by_step() -> None:
         ),
     ],
 )
-def test_other_kinds_tell_their_own_facts(observation: Observation, told: str) -> None:
+def test_other_kinds_show_their_own_facts(observation: Observation, told: str) -> None:
     """The end of a call and the records of a name server are among the facts."""
     assert told in picture(probed(observation, Expect()))
 

@@ -1,4 +1,4 @@
-"""The table that ``peyvand up`` draws: the three bars, and the data bus, in one line each."""
+"""The screen of ``peyvand up``: the three bars and the data bus in one line each, late measurements, and links."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def drawn(
     explained: indicator_service_pb2.ExplainIndicatorResponse | None = None,
     **bars: Any,
 ) -> str:
-    """The table as text, with these bars, these exchanges and this explanation."""
+    """The screen as text, with these bars, these exchanges and this explanation."""
     state = SystemState(
         title="t",
         started=0.0,
@@ -61,24 +61,24 @@ def drawn(
     ],
 )
 def test_three_bars_are_one_line(bars: dict[str, Any], line: str) -> None:
-    """Each bar is there with what it says, and a bar that is unset says so instead of 0."""
+    """Each bar is shown with its value, and an unset bar as such instead of 0."""
     assert line in drawn(**bars)
 
 
 def test_without_bars_there_is_no_line() -> None:
-    """Before the api has told the bars, nothing is said of them."""
+    """Before the api has returned bars, none are shown."""
     assert "three bars" not in drawn()
 
 
 def test_what_the_data_bus_carried_is_one_line() -> None:
-    """Exchanges are told as soon as any record of one was read, and not before."""
+    """Exchanges are shown as soon as any record was read, and not before."""
     assert "data bus" not in drawn()
     told = drawn(ExchangeCounts(records=2460, paired=1200, orphans=7))
     assert "data bus: 1,200 exchanges logged by both sides, 7 by one so far; 2,460 records" in told
 
 
-def test_a_link_is_told_with_what_the_index_gains() -> None:
-    """A link from which others are imputed brings more than is lost on it: the table shows the gain, not the loss."""
+def test_a_link_is_shown_with_its_gain() -> None:
+    """A link that others are imputed from gains more than is lost on it: the table shows the gain, not the loss."""
     cost = indicator_service_pb2.LinkCost(loss=0.1, index_if_fixed=0.7)
     cost.link.id = "deed-tax"
     told = drawn(explained=indicator_service_pb2.ExplainIndicatorResponse(estimate=0.5, links=[cost]))
@@ -86,8 +86,8 @@ def test_a_link_is_told_with_what_the_index_gains() -> None:
     assert row[-6:-1] == ["20", "pp", "not_connected", "70.0", "%"]
 
 
-def test_what_came_too_late_is_told_in_the_table() -> None:
-    """A person who looks at the index sees that it is without some measurements, and where to read on."""
+def test_late_measurements_are_shown_on_the_screen() -> None:
+    """The screen shows that the index is without some measurements, and where to read more."""
     told = " ".join(drawn(notes=(late_note(1234),)).replace("│", " ").split())
     assert (
         "1,234 measurements came after the grace of their slots and count for nothing, so the index is without them; "
@@ -95,10 +95,10 @@ def test_what_came_too_late_is_told_in_the_table() -> None:
     ) in told
 
 
-async def test_what_came_too_late_is_told_once_while_it_grows(
+async def test_late_measurements_are_printed_while_they_grow(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """Without a terminal a line says it as soon as the scorer's counter has grown, and nothing is said of zero."""
+    """Without a terminal a line is printed as soon as the scorer's counter grows, and none for zero."""
     registry = CollectorRegistry()
     late = counter("peyvand_measurements_late_total", registry)
     server, thread = start_http_server(0, addr="127.0.0.1", registry=registry)

@@ -25,9 +25,11 @@ from tests.support.cases.dashboard_story import (
     RUBBISH,
     SLOW,
     STANDS,
+    Story,
     told,
 )
 from tests.support.cases.sandbox_register import read_rows
+from tests.support.nats import running_nats
 
 VARIABLES = {
     "window": "28",
@@ -37,6 +39,7 @@ VARIABLES = {
     "job": "prober|scorer|collector|api",
     "instance": ".+",
 }
+ATTEMPTS = 3
 LOOKED_AT = {"link/Certificate": EXPIRED, "link/Phases": SLOW, "link/Duration, by prober": SLOW}
 """Panels that are asked of another link."""
 
@@ -159,41 +162,56 @@ def test_every_query_is_listed_with_what_moves_it() -> None:
 
 
 @pytest.mark.slow
-async def test_every_answer_moves_when_something_breaks(nats, tmp_path: Path) -> None:
+async def test_every_answer_moves_when_something_breaks(tmp_path: Path) -> None:
     """Put to Prometheus as Grafana does, every query answers with numbers, and they leave what they had been when
-    that is broken which the panel is there to show.
+    that is broken which the panel is there to show. What a busy machine blurs is tried again.
     """
-    async with told(nats, tmp_path) as story:
-        end = max(story.ended.values())
-        view = View(story.calm, end, VARIABLES, scrape=1.0)
-        # Prometheus answers at whole steps from here on.
-        times = [float(second) for second in range(int(story.calm) + 1, int(end) + 1)]
-        failed = []
-        for one in (asked for name in names() for asked in queries(name)):
-            what, move = expected(one)
-            own = LOOKED_AT.get(one.id.rpartition("/")[0])
-            values = {**view.values, **({"link": own} if own else {})}
-            before = [at for at in times if at < story.begun[what]]
-            during = [at for at in times if story.begun[what] <= at <= story.ended[what]]
-            answer = over(story.prometheus, interpolated(one.expression, values), times[0], times[-1], 1.0)
-            assert answer is not None
-            if not moved(answer, move, before, during):
-                failed.append(f"{one.id} {move.how} {move.of}: {_seen(answer, before, during)}")
-        assert not failed, "\n".join(failed)
-        for name in names():
-            drawn = etree.fromstring(picture(story.prometheus, name, view).encode())
-            texts = " ".join(map(str, drawn.itertext()))
-            assert all(panel["title"].split(" · ")[0][:12] in texts for panel in panels(dashboard(name)))
-        assert {name: what for one in names() for name, what in _offered(story, one, view)} == {
-            "window": ["28", "7", "90"],
-            "sector": sorted({row["sector"] for row in read_rows(story.register / "agencies.csv")}),
-            "agency": sorted(row["id"] for row in read_rows(story.register / "agencies.csv")),
-            "link": sorted(
-                row["id"] for row in read_rows(story.register / "links.csv") if _consumer(story, row) == AGENCY
-            ),
-            "job": sorted(VARIABLES["job"].split("|")),
-            "instance": sorted(place for name, place in story.components.metrics.items() if name != "sandbox"),
-        }
+    asked = [one for name in names() for one in queries(name)]
+    for attempt in range(ATTEMPTS):
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        async with running_nats(folder / "nats") as nats, told(nats, folder) as story:
+            view = View(story.calm, max(story.ended.values()), VARIABLES, scrape=1.0)
+            unmoved = _unmoved(story, asked, view)
+            asked = [one for one in asked if one.id in unmoved]
+            if not asked:
+                _assert_pictures_and_choices(story, view)
+                return
+    pytest.fail("\n".join(f"{name} {unmoved[name]}" for name in unmoved))
+
+
+def _unmoved(story: Story, asked: list[Asked], view: View) -> dict[str, str]:
+    """The queries whose answers did not move as expected, and what they were."""
+    # Prometheus answers at whole steps from here on.
+    times = [float(second) for second in range(int(view.start) + 1, int(view.end) + 1)]
+    found = {}
+    for one in asked:
+        what, move = expected(one)
+        own = LOOKED_AT.get(one.id.rpartition("/")[0])
+        values = {**view.values, **({"link": own} if own else {})}
+        before = [at for at in times if at < story.begun[what]]
+        during = [at for at in times if story.begun[what] <= at <= story.ended[what]]
+        answer = over(story.prometheus, interpolated(one.expression, values), times[0], times[-1], 1.0)
+        assert answer is not None
+        if not moved(answer, move, before, during):
+            found[one.id] = f"{move.how} {move.of}: {_seen(answer, before, during)}"
+    return found
+
+
+def _assert_pictures_and_choices(story: Story, view: View) -> None:
+    """Every panel is drawn, and variables offer what the register has."""
+    for name in names():
+        drawn = etree.fromstring(picture(story.prometheus, name, view).encode())
+        texts = " ".join(map(str, drawn.itertext()))
+        assert all(panel["title"].split(" · ")[0][:12] in texts for panel in panels(dashboard(name)))
+    assert {name: what for one in names() for name, what in _offered(story, one, view)} == {
+        "window": ["28", "7", "90"],
+        "sector": sorted({row["sector"] for row in read_rows(story.register / "agencies.csv")}),
+        "agency": sorted(row["id"] for row in read_rows(story.register / "agencies.csv")),
+        "link": sorted(row["id"] for row in read_rows(story.register / "links.csv") if _consumer(story, row) == AGENCY),
+        "job": sorted(VARIABLES["job"].split("|")),
+        "instance": sorted(place for name, place in story.components.metrics.items() if name != "sandbox"),
+    }
 
 
 def _seen(answer, before, during) -> list[Any]:

@@ -17,7 +17,7 @@ How = Literal["rises", "falls", "leaves", "appears", "vanishes", "stands"]
 @dataclass(frozen=True)
 class Move:
     """``rises`` above or ``falls`` below every value seen before, ``leaves`` what was seen either way, ``appears`` as a
-    series that was not there, ``vanishes`` though it always was there, ``stands`` still at something for longer than it ever did.
+    series that was not there, ``vanishes`` for longer than it was ever missing, ``stands`` still at something for longer than it ever did.
 
     Only series with the labels ``of`` count; ``past`` is what a value must pass as well, where time alone moves it.
     """
@@ -40,7 +40,7 @@ def _moved(values: Mapping[float, float], move: Move, before: Sequence[float], d
         case "appears":
             return not seen and bool(now)
         case "vanishes":
-            return len(seen) == len(before) and len(now) < len(during)
+            return bool(seen) and _missing(values, before) < _missing(values, during)
         case "stands":
             return _still(seen) < _still(now)
     if not seen or not now:
@@ -53,3 +53,8 @@ def _moved(values: Mapping[float, float], move: Move, before: Sequence[float], d
 def _still(values: Sequence[float]) -> int:
     """The length of the longest run of one value other than None."""
     return max((len(list(run)) for value, run in groupby(values) if value), default=0)
+
+
+def _missing(values: Mapping[float, float], times: Sequence[float]) -> int:
+    """The length of the longest run of times without a value."""
+    return max((len(list(run)) for missing, run in groupby(at not in values for at in times) if missing), default=0)

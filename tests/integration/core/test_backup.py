@@ -1,4 +1,4 @@
-"""A backup of a real bus and of a scorer's state, put back into nothing, gives the same index and goes on from there."""
+"""Backup of a real bus and of a scorer's state, restored into an empty system: same index, and scoring continues."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def _published(bus: Bus) -> list[str]:
 
 
 async def test_a_restored_bus_gives_the_same_index_and_goes_on(nats: Nats, tmp_path: Path) -> None:
-    """Streams and buckets come back with every sequence, the scorer's manifest holds, and what follows counts as ever."""
+    """Streams and buckets are restored with every sequence, the scorer's manifest is valid, and new measurements count."""
     register = await register_on(nats, make_register(tmp_path / "register"))
     scorer = Scorer(nats, tmp_path / "scorer")
     scorer.start()
@@ -84,7 +84,7 @@ async def test_a_restored_bus_gives_the_same_index_and_goes_on(nats: Nats, tmp_p
 
 
 async def test_what_is_there_is_never_restored_over(nats: Nats, tmp_path: Path) -> None:
-    """A stream with messages in it stays, a folder that is no backup is refused, and neither is a backup written over."""
+    """A stream with messages is kept, a folder that is no backup is refused, and a backup is never overwritten."""
     async with nats.connect("prober") as prober:
         await put(prober, _rows(1, range(60, 120)))
     async with nats.connect("admin") as admin:
@@ -102,7 +102,7 @@ async def test_what_is_there_is_never_restored_over(nats: Nats, tmp_path: Path) 
 async def test_a_server_that_listens_late_for_the_chunks_is_waited_for(
     nats: Nats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between the servers of a cluster the answer to a restore can overtake the news of who listens for its chunks."""
+    """In a cluster the answer to a restore can arrive before the subscription to its chunks is known everywhere."""
     async with nats.connect("prober") as prober:
         last = await put(prober, _rows(1, range(60, 120)))
     async with nats.connect("admin") as admin:
@@ -131,7 +131,7 @@ def cluster(tmp_path: Path) -> Iterator[Deployed]:
 
 @pytest.mark.slow
 async def test_a_cluster_takes_what_a_single_server_kept(nats: Nats, cluster: Deployed, tmp_path: Path) -> None:
-    """A backup moves from one server to three, by the commands of docs/operating.md, and has three copies there."""
+    """A backup of one server is restored on three, by the commands of docs/operating.md, with three replicas."""
     async with nats.connect("prober") as prober:
         last = await put(prober, _rows(1, range(60, 120)))
     async with nats.connect("admin") as admin:

@@ -1,4 +1,4 @@
-"""The bus against a real nats-server: what is stored stays, what is forbidden fails."""
+"""The bus on a real nats-server: stored messages stay, forbidden requests fail."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ ALLOWED = {
 
 @pytest.mark.parametrize("role", ROLES)
 async def test_each_role_is_refused_what_is_not_its_own(nats, role: str) -> None:
-    """A role cannot publish where it has no business, and nothing is stored."""
+    """A role cannot publish outside its subjects, and nothing is stored."""
     async with nats.connect(role) as bus:
         with pytest.raises(BusError, match="not acknowledged"):
             await bus.publish(FORBIDDEN[role], b"x", message_id="x", timeout=0.5)
@@ -62,14 +62,14 @@ async def test_each_role_is_refused_what_is_not_its_own(nats, role: str) -> None
 
 @pytest.mark.parametrize("role", sorted(ALLOWED))
 async def test_each_role_may_do_its_own(nats, role: str) -> None:
-    """The negative tests above fail for want of permission, not for want of a stream."""
+    """The requests refused above succeed for the right role, so the stream exists and only permission was missing."""
     async with nats.connect(role) as bus:
         assert await bus.publish(ALLOWED[role], b"x", message_id="x") == 1
 
 
 @pytest.mark.parametrize("role", [role for role in ROLES if role != "admin"])
 async def test_nobody_but_admin_creates_a_jetstream_consumer(nats, role: str) -> None:
-    """Creating a JetStream consumer, which could deliver anywhere, is refused to every other role."""
+    """Every role but admin is refused a JetStream consumer, which could deliver to any subject."""
     async with nats.connect(role) as bus:
         with pytest.raises(BusError, match="no answer in time"):
             await bus._request(f"$JS.API.CONSUMER.CREATE.{MEASUREMENTS}", b"{}", "creating", timeout=0.5)
@@ -84,7 +84,7 @@ async def test_a_foreign_seed_is_refused(nats, tmp_path: Path) -> None:
 
 
 async def test_giving_up_leaves_no_connection_behind(nats) -> None:
-    """Who stops waiting for a server that takes a connection and says nothing hangs up on it."""
+    """Giving up on a server that accepts a connection but stays silent closes the connection."""
     hung_up = asyncio.get_running_loop().create_future()
 
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -105,7 +105,7 @@ async def test_giving_up_leaves_no_connection_behind(nats) -> None:
 
 
 async def test_a_failed_reconnection_is_hung_up(nats) -> None:
-    """A server that ends the conversation before it has begun is not kept waiting for an answer; another try succeeds."""
+    """A connection that the server ends during the handshake is closed, and the next attempt succeeds."""
     hung_up = asyncio.get_running_loop().create_future()
 
     async def end_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -125,7 +125,7 @@ async def test_a_failed_reconnection_is_hung_up(nats) -> None:
 
 
 async def test_a_silent_server_is_left_for_another(nats, tmp_path: Path) -> None:
-    """With more under way than a server that stands still will take, the client goes to the other one and publishes there."""
+    """With more unsent data than a stopped server accepts, the client switches to the other server and publishes there."""
     other = Nats(tmp_path / "other", free_port())
     text = server_configuration(
         host="127.0.0.1", port=other.port, store=other.folder / "store", users=write_users(nats.credentials),
@@ -149,7 +149,7 @@ async def test_a_silent_server_is_left_for_another(nats, tmp_path: Path) -> None
 
 
 async def _stand_still(bus, servers: dict[int, Nats]) -> Nats:
-    """Have the server stop that the bus is connected to, amidst more than it has taken; the client finds out by its pings."""
+    """Stop the connected server while it still has data to receive; the client notices by its pings."""
     silent = servers[bus.client.connected_url.port]
     silent.pause()
     puts = [asyncio.create_task(bus.kv_put(INDICATOR_BUCKET, f"slot.a.{n}", bytes(900_000))) for n in range(16)]
@@ -163,7 +163,7 @@ async def _stand_still(bus, servers: dict[int, Nats]) -> Nats:
 
 
 def test_a_missing_seed_names_its_path(tmp_path: Path) -> None:
-    """The person is told which file is missing and which flag names the folder."""
+    """The error names the missing file and the flag for the folder."""
     with pytest.raises(SettingsError, match=re.escape(f"missing at {tmp_path / 'api.nk'}")):
         load_user(tmp_path, "api")
 
@@ -191,7 +191,7 @@ async def test_init_twice_changes_nothing(nats) -> None:
 
 
 async def test_acknowledged_messages_survive_kill_9(nats) -> None:
-    """What was acknowledged is read after the server was killed, in order, once."""
+    """Acknowledged messages are read in order and once after the server was killed."""
     async with nats.connect("prober") as prober, nats.connect("scorer") as scorer:
         for i in range(50):
             await prober.publish(measurement_subject("main", i % 16), b"%d" % i, message_id=str(i))
@@ -210,7 +210,7 @@ async def test_acknowledged_messages_survive_kill_9(nats) -> None:
 
 
 async def test_what_comes_too_late_reaches_no_later_read(nats) -> None:
-    """The answer to a read that was given up, by its deadline or by who asked, is nobody else's."""
+    """A reply to a read that timed out or was cancelled does not reach a later read."""
     async with nats.connect("prober") as prober, nats.connect("scorer") as bus:
         for number in range(4):
             await prober.publish(measurement_subject("main", 0), b"%d" % number, message_id="")
@@ -230,7 +230,7 @@ async def test_what_comes_too_late_reaches_no_later_read(nats) -> None:
 
 
 async def test_a_cancellation_that_comes_with_the_acknowledgement_is_heard(nats) -> None:
-    """Whoever is cancelled in the very turn of the loop in which the bus answers does not go on as if it were not."""
+    """A cancellation in the same iteration of the event loop as the reply is not lost."""
     async with asyncio.timeout(DEADLINE), nats.connect("scorer") as bus:
         task = asyncio.create_task(bus.kv_put(INDICATOR_BUCKET, "government", b"x"))
         while not bus._client._resp_map:  # noqa: ASYNC110  # a turn of the loop is what is waited for
@@ -243,7 +243,7 @@ async def test_a_cancellation_that_comes_with_the_acknowledgement_is_heard(nats)
 
 
 async def test_followers_see_every_value_across_a_restart(nats) -> None:
-    """A follower of a bucket gets current values, changes and deletions, also after the server was restarted."""
+    """A follower of a bucket gets current values, changes and deletions, also after a restart of the server."""
     received: asyncio.Queue[tuple[str, bytes | None]] = asyncio.Queue()
 
     async def follow() -> None:
@@ -295,7 +295,7 @@ async def test_values_with_a_time_to_live_go_by_themselves(nats) -> None:
 
 
 def test_the_configuration_is_one_the_server_accepts(nats) -> None:
-    """nats-server itself finds no fault with the configuration we write."""
+    """nats-server accepts the configuration that we write."""
     from services.core.bus.embedded import find_server  # noqa: PLC0415
 
     command = [find_server(), "-t", "-c", str(nats.folder / "nats.conf")]
@@ -303,7 +303,7 @@ def test_the_configuration_is_one_the_server_accepts(nats) -> None:
 
 
 async def test_values_are_put_together_or_not_at_all(nats) -> None:
-    """Each is read and followed like one put by itself, goes when its time is up, and none is there when one is refused."""
+    """Values put together are read and followed like single ones, expire, and are all absent when one is refused."""
     values = {f"slot.a.{number}": bytes([number]) * 5000 for number in range(MAX_ATOMIC_PUTS)}
     async with nats.connect("scorer") as bus, nats.connect("api") as api:
         await bus.kv_put_all(INDICATOR_BUCKET, values)
@@ -325,7 +325,7 @@ async def test_values_are_put_together_or_not_at_all(nats) -> None:
 
 
 async def test_ending_without_a_server_is_no_failure(nats) -> None:
-    """Who stops while the server is gone, with messages still to be sent, is told of those and of nothing else."""
+    """Closing while the server is gone reports the unsent messages and nothing else."""
     async with nats.connect("scorer") as bus:
         nats.kill()
         async with asyncio.timeout(DEADLINE):
@@ -337,7 +337,7 @@ async def test_ending_without_a_server_is_no_failure(nats) -> None:
 
 
 async def test_a_bucket_made_anew_is_followed_from_its_beginning(nats) -> None:
-    """Who followed a bucket to a sequence that its successor has yet to reach gets each value of that one nevertheless."""
+    """After a bucket was created again, its follower gets every value, although its sequences are lower than before."""
     async with (
         asyncio.timeout(DEADLINE),
         nats.connect("admin") as admin,
@@ -364,7 +364,7 @@ async def test_a_bucket_made_anew_is_followed_from_its_beginning(nats) -> None:
 
 
 async def test_a_new_bucket_is_found_without_a_sign_of_it(nats, monkeypatch) -> None:
-    """A follower that missed every sign of what is put in a bucket made anew finds it all the same."""
+    """A follower that gets no signal from a bucket created again finds its values by polling."""
     monkeypatch.setattr(bus_streams, "_RECHECK_SECONDS", 0.1)
     monkeypatch.setattr(bus_streams, "_POLL_SECONDS", 0.1)
     async with (

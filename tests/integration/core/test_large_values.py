@@ -1,4 +1,4 @@
-"""Values too large for one message, against a real nats-server: whole or not there, and nothing left behind."""
+"""Values too large for one message, on a real nats-server: whole or absent, with no parts left over."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def value_of(number: int) -> bytes:
 
 
 async def parts_in(bus: Bus) -> set[str]:
-    """Keys of all parts that are there; a tombstone is none."""
+    """Return the keys of all parts without a tombstone."""
     messages = []
     start = 1
     while some := await bus.read(
@@ -60,7 +60,7 @@ async def parts_in(bus: Bus) -> set[str]:
 
 
 async def test_a_large_value_is_read_as_it_was_put(nats: Any) -> None:
-    """Got, listed and followed a large value is itself; what replaces it, large or small, leaves none of its parts."""
+    """A large value is read, listed and followed as it was put; its replacement, large or small, leaves none of its parts."""
     async with asyncio.timeout(DEADLINE), nats.connect("scorer") as writer, nats.connect("api") as reader:
         follower = reader.kv_follow(INDICATOR_BUCKET, "*")
         for value in (value_of(1), value_of(2), b"small", value_of(3)):
@@ -80,7 +80,7 @@ async def test_a_large_value_is_read_as_it_was_put(nats: Any) -> None:
 
 
 async def test_a_value_that_fits_a_message_is_one(nats: Any) -> None:
-    """Up to the limit a value is stored as any client of the bus would store it."""
+    """Up to the limit, a value is stored as any NATS client stores it."""
     async with nats.connect("scorer") as writer, nats.connect("api") as reader:
         await writer.kv_put(INDICATOR_BUCKET, KEY, b"x" * MAX_VALUE_BYTES)
         (message,) = await reader.read(kv_stream(INDICATOR_BUCKET), 1)
@@ -93,7 +93,7 @@ async def test_a_value_that_fits_a_message_is_one(nats: Any) -> None:
 
 @pytest.mark.parametrize("done", range(PUTS_AND_DELETIONS))
 async def test_a_writer_killed_anywhere_leaves_a_value_to_read(nats: Any, done: int) -> None:
-    """Killed before any message of a replacement, the old value or the new one is whole; the next writer tidies up."""
+    """A writer killed at any message of a replacement leaves the old or the new value whole; the next one removes orphans."""
     async with asyncio.timeout(DEADLINE), nats.connect("scorer") as first, nats.connect("api") as reader:
         await first.kv_put(INDICATOR_BUCKET, KEY, value_of(1))
         new = bytes([2]) * (2 * MAX_VALUE_BYTES + 2)
@@ -113,7 +113,7 @@ async def test_a_writer_killed_anywhere_leaves_a_value_to_read(nats: Any, done: 
 
 
 async def test_readers_never_meet_half_a_value(nats: Any) -> None:
-    """While one large value after another replaces the last, whoever reads finds one of them, and in order."""
+    """While large values replace each other, readers always get one of them, in order."""
     seen: list[int] = []
 
     async def read(bus: Bus) -> None:
@@ -133,7 +133,7 @@ async def test_readers_never_meet_half_a_value(nats: Any) -> None:
 
 
 async def test_a_torn_value_is_told_and_replaced(nats: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a part missing a value is no value: reading says so, a list goes without it, a follower waits for the next."""
+    """A value with a missing part fails to read, is left out of lists, and is skipped by followers."""
     monkeypatch.setattr(buckets, "RETRY_SECONDS", 0.01)
     async with asyncio.timeout(DEADLINE), nats.connect("scorer") as writer, nats.connect("api") as reader:
         await writer.kv_put(INDICATOR_BUCKET, KEY, value_of(1))
@@ -155,7 +155,7 @@ async def test_a_torn_value_is_told_and_replaced(nats: Any, monkeypatch: pytest.
 
 
 async def test_a_put_that_failed_leaves_nothing_once_another_succeeds(nats: Any) -> None:
-    """Parts of a value that the bus never acknowledged as a whole go with the next value."""
+    """Parts of a value that was never acknowledged are removed with the next value."""
     async with asyncio.timeout(DEADLINE), nats.connect("scorer") as writer, nats.connect("api") as reader:
         store = writer._store
 
@@ -175,7 +175,7 @@ async def test_a_put_that_failed_leaves_nothing_once_another_succeeds(nats: Any)
 
 
 async def test_parts_live_as_long_as_their_value(nats: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A large value put for a while goes, and its parts after it, by themselves."""
+    """A large value with a time to live expires, and its parts expire after it."""
     monkeypatch.setattr(buckets, "_EXTRA_SECONDS", 1.0)
     async with asyncio.timeout(DEADLINE), nats.connect("scorer") as writer, nats.connect("api") as reader:
         await writer.kv_put(INDICATOR_BUCKET, "slot.a.1", value_of(1), ttl=60)

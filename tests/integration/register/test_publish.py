@@ -1,4 +1,4 @@
-"""The register on a real bus: published, fetched, followed, and refused when it was tampered with."""
+"""The register on a real bus: published, followed, and refused when damaged."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ _CHANGES = (",0.99,2", ",0.99,4")
 
 
 def _followed(reader: Any, *more: Any) -> AsyncGenerator[Register, None]:
-    """The versions as the generator that they are, so that a test can close it."""
+    """Return the generator of versions, which a test can close."""
     return cast(AsyncGenerator[Register, None], follow_register(reader, *more))
 
 
 async def _in_force(bus: Any) -> Register:
-    """The register that a new follower gets."""
+    """Return the register that a new follower gets."""
     async with aclosing(_followed(bus)) as versions:
         return await anext(versions)
 
 
 async def test_what_is_published_is_fetched(nats: Any, tmp_path: Path) -> None:
-    """A prober reads exactly what was published; the same register again is already in force; nothing before is nothing."""
+    """A prober reads exactly what was published; publishing it again changes nothing; before, there is no register."""
     register = load_register(write_register(tmp_path / "register"))
     async with nats.connect("register") as writer, nats.connect("prober") as reader:
         assert await reader.kv_get(REGISTER_BUCKET, CURRENT_KEY) is None
@@ -60,7 +60,7 @@ async def test_what_is_published_is_fetched(nats: Any, tmp_path: Path) -> None:
 
 
 async def test_chunks_are_kept_for_two_versions(nats: Any, tmp_path: Path) -> None:
-    """After each publication the bucket holds the chunks of the version in force and of the one before, no more."""
+    """After each publication the bucket holds only the chunks of the version in force and of the previous one."""
     versions = [
         load_register(write_register(tmp_path / str(number), links_csv=(",0.99,2", f",0.99,{number}")))
         for number in (3, 4, 5)
@@ -76,7 +76,7 @@ async def test_chunks_are_kept_for_two_versions(nats: Any, tmp_path: Path) -> No
 
 
 async def test_a_wrong_chunk_is_refused(nats: Any, tmp_path: Path, monkeypatch: Any) -> None:
-    """A chunk whose content is not what its key promises, or is gone, is refused; publishing again mends it."""
+    """A damaged or missing chunk is refused; publishing again repairs it."""
     monkeypatch.setattr("services.register.bus.publish._ATTEMPTS", 1)
     async with nats.connect("register") as bus:
         await publish_register(bus, load_register(write_register(tmp_path)), now=0.0)
@@ -93,7 +93,7 @@ async def test_a_wrong_chunk_is_refused(nats: Any, tmp_path: Path, monkeypatch: 
 
 
 async def test_a_wrong_manifest_is_refused(nats: Any, tmp_path: Path) -> None:
-    """A manifest that leaves a chunk out does not have the hash it names; bytes at random are no manifest."""
+    """A manifest without one of its chunks has another hash; random bytes are no manifest."""
     async with nats.connect("register") as bus:
         await publish_register(bus, load_register(write_register(tmp_path)), now=0.0)
         manifest = decode_manifest(await bus.kv_get(REGISTER_BUCKET, CURRENT_KEY))
@@ -107,7 +107,7 @@ async def test_a_wrong_manifest_is_refused(nats: Any, tmp_path: Path) -> None:
 
 
 async def test_followers_get_each_version(nats: Any, tmp_path: Path) -> None:
-    """A follower waits for the first register, gets each new one, and keeps the one in force when a bad one comes."""
+    """A follower waits for the first register, gets each new one, and keeps the one in force when a bad one follows."""
     first, second = (
         load_register(write_register(tmp_path / "1")),
         load_register(write_register(tmp_path / "2", links_csv=_CHANGES)),
@@ -131,7 +131,7 @@ async def test_followers_get_each_version(nats: Any, tmp_path: Path) -> None:
 
 
 async def test_followers_wait_for_a_replica_that_lags(nats: Any, tmp_path: Path, monkeypatch: Any) -> None:
-    """A new version is taken although a replica does not have one of its chunks when it is first asked."""
+    """A new version is read although a replica lacks one of its chunks at first."""
     first, second = (
         load_register(write_register(tmp_path / "1")),
         load_register(write_register(tmp_path / "2", links_csv=_CHANGES)),
@@ -149,7 +149,7 @@ async def test_followers_wait_for_a_replica_that_lags(nats: Any, tmp_path: Path,
 
 
 async def test_an_older_manifest_supersedes_nothing(nats: Any, tmp_path: Path, monkeypatch: Any) -> None:
-    """What cannot be verified is refused in the log although a replica has the one before; no answer ends no follower."""
+    """A bad manifest is refused although a replica still has the previous one; a follower survives missing answers."""
     first, second = (
         load_register(write_register(tmp_path / "1")),
         load_register(write_register(tmp_path / "2", links_csv=_CHANGES)),
@@ -175,7 +175,7 @@ async def test_an_older_manifest_supersedes_nothing(nats: Any, tmp_path: Path, m
 
 
 def _first(answers: dict[str, list[Any]], then: Callable[[str, str], Any]) -> Callable[[str, str], Any]:
-    """Reading by key that gives the answers of each kind of key before it asks the bus."""
+    """Return a kv_get that gives these answers for each kind of key before it reads the bus."""
 
     async def kv_get(bucket: str, key: str) -> bytes | None:
         if not (some := answers.get(key.partition(".")[0])):
@@ -188,7 +188,7 @@ def _first(answers: dict[str, list[Any]], then: Callable[[str, str], Any]) -> Ca
 
 
 async def test_followers_survive_the_server(nats: Any, tmp_path: Path) -> None:
-    """A register published after the server was killed and started again reaches those who followed before."""
+    """A register published after a restart of the server reaches earlier followers."""
     first, second = (
         load_register(write_register(tmp_path / "1")),
         load_register(write_register(tmp_path / "2", links_csv=_CHANGES)),
@@ -240,7 +240,7 @@ async def test_the_watching_command(nats: Any, tmp_path: Path) -> None:
 
 
 async def test_a_lost_register_is_published_again(nats: Any, tmp_path: Path) -> None:
-    """`register publish --watch` puts its register into a bucket that was made anew, whose files have not changed."""
+    """`register publish --watch` publishes its unchanged register again into a bucket that was created again."""
     directory = write_register(tmp_path / "register")
     settings = load_settings("bus", ["--nats", nats.url, "--credentials", str(nats.credentials)], {})
     async with asyncio.timeout(DEADLINE), nats.connect("admin") as admin, nats.connect("scorer") as reader:
@@ -259,7 +259,7 @@ async def test_a_lost_register_is_published_again(nats: Any, tmp_path: Path) -> 
 
 
 async def test_another_register_in_force_is_left_there(nats: Any, tmp_path: Path) -> None:
-    """What was lost is published again, whole or in part; a register that somebody else put in force is not replaced."""
+    """A lost register, or a lost part, is published again; another register in force is not replaced."""
     ours, other = (
         load_register(write_register(tmp_path / "1")),
         load_register(write_register(tmp_path / "2", links_csv=_CHANGES)),

@@ -1,4 +1,4 @@
-"""Measurements read from JSON lines."""
+"""Measurements from JSON lines."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def measurements(draw: st.DrawFn) -> Measurement:
 @settings(max_examples=300, deadline=None)
 @given(measurements())
 def test_what_we_write_is_read_back_both_ways(row: Measurement) -> None:
-    """The quick reading of our own lines gives the measurement that was written, and so do the rules of protobuf."""
+    """The fast parser and protobuf's parser both return the measurement that was written."""
     line = measurement_to_json(row)
     assert measurement_from_json(line) == _parse_any_form(line) == row
 
@@ -90,7 +90,7 @@ VALUES: list[Any] = [
 
 
 def read(way: Callable[[str], Measurement], line: str) -> Measurement | str:
-    """The measurement, or why it is refused."""
+    """Return the measurement, or why it is refused."""
     try:
         return way(line)
     except ValueError as error:
@@ -100,7 +100,7 @@ def read(way: Callable[[str], Measurement], line: str) -> Measurement | str:
 @settings(max_examples=500, deadline=None)
 @given(st.sampled_from([*GOOD, "endpoint", "slotStart", "detail", "x"]), st.sampled_from(VALUES), st.booleans())
 def test_any_other_line_means_what_protobuf_says(name: str, value: Any, twice: bool) -> None:
-    """A line with one thing changed, or with a name given twice, is read or refused just as by the rules."""
+    """A line with one change, or a repeated name, is read or refused as protobuf's parser does."""
     line = json.dumps({**GOOD, name: value}, ensure_ascii=False)
     if twice:
         line = f"{line[:-1]}, {json.dumps(name)}: {json.dumps(value)}}}"
@@ -108,5 +108,5 @@ def test_any_other_line_means_what_protobuf_says(name: str, value: Any, twice: b
 
 
 def test_our_own_lines_are_read_the_quick_way() -> None:
-    """A line as we write it does not fall through to the slow reading."""
+    """A line in our own form does not fall back to the slow parser."""
     assert _parse_own_form(json.dumps(GOOD)).target == Target("a")

@@ -1,4 +1,4 @@
-"""Whatever a register directory holds, it is loaded or refused: nothing else comes out."""
+"""A register directory of any content is loaded or refused, never a crash."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PIECES = (
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_damage_is_refused_not_a_crash(data: st.DataObject) -> None:
-    """A register with bytes put in, taken out or replaced anywhere is either good or an InputError with faults."""
+    """A register with bytes inserted, removed or replaced anywhere is good or an InputError with faults."""
     files = {name: content.encode() for name, content in register_files().items()}
     files |= {"members.csv": b"member,agency\nA/B/C,customs\n", "exchange.csv": b"client,service,link\n"}
     files["maintenance.csv"] = b"subject,from,to,note\nbus,2026-01-01,2026-01-02,x\n"

@@ -1,4 +1,4 @@
-"""What the two hashes of a register depend on."""
+"""The content that each of a register's two hashes covers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the documentation says of metrics and settings is what the code says."""
+"""The reference pages of metrics and settings equal the tables in the code."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _used() -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_the_page_is_the_one_made_from_the_code(page: str) -> None:
-    """Nobody edits the page, and nobody forgets `make docs`."""
+    """The page is the output of `make docs`."""
     assert (ROOT / "docs" / page).read_text("utf-8") == PAGES[page]
 
 

@@ -1,4 +1,4 @@
-"""How many files a component may have open."""
+"""The limit of open files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LIMITS = "import resource; print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
 
 
 def test_a_component_may_open_all_the_system_allows() -> None:
-    """The usual soft limit is for programs that use select: a component goes by the hard one."""
+    """The soft limit is raised to the hard limit."""
     program = f"from services.core.runtime import raise_descriptor_limit as raised; raised(); {LIMITS}"
     limited = ["sh", "-c", 'ulimit -Sn 64 && ulimit -Hn 128 && exec "$0" -c "$1"', sys.executable, program]
     found = subprocess.run(limited, cwd=ROOT, capture_output=True, text=True, check=True)

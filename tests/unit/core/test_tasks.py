@@ -33,7 +33,7 @@ async def test_a_task_that_swallows_cancellations_is_cancelled_until_it_ends() -
 
 
 async def test_a_swallowed_cancellation_is_raised_after_all() -> None:
-    """Whatever the code within made of it."""
+    """It is raised although the code within suppressed it."""
 
     async def body() -> None:
         with propagate_cancellation(), suppress(asyncio.CancelledError):

@@ -1,4 +1,4 @@
-"""Columns written from arrays are those the library of protobuf would write, and reads."""
+"""Columns encoded from arrays equal those of the protobuf library."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ SIGNED = st.one_of(st.integers(-2, 2), st.integers(-(2**63), 2**63 - 1))
 
 @given(st.lists(st.lists(NUMBERS, max_size=20), max_size=4))
 def test_unsigned_numbers(columns: list[list[int]]) -> None:
-    """Any column of any block, however large its numbers, is what the library writes of it alone."""
+    """Every column of several blocks equals what the library encodes for it alone."""
     arrays = [np.array(column, np.uint64) for column in columns]
     assert varints(3, arrays) == [block_pb2.LinkEvidence(slots=column).SerializeToString() for column in columns]
 
 
 @given(st.lists(SIGNED, max_size=20))
 def test_signed_numbers(column: list[int]) -> None:
-    """Numbers of either sign are written zigzag."""
+    """Numbers of either sign are encoded as ZigZag."""
     (found,) = varints(4, [zigzag(np.array(column, np.int64))])
     assert found == block_pb2.RecentRows(time=column).SerializeToString()
 
@@ -36,7 +36,7 @@ def test_doubles(column: list[float]) -> None:
 
 @given(st.lists(st.text(max_size=30), max_size=5))
 def test_strings(texts: list[str]) -> None:
-    """Ids, whatever is in them."""
+    """Ids of any characters."""
     found = strings(7, [text.encode() for text in texts])
     assert found == block_pb2.IndicatorBlock(id=texts).SerializeToString()
 

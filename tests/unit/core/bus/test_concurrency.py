@@ -1,4 +1,4 @@
-"""So many calls at a time, and none that keeps a place after it has ended."""
+"""A bounded number of concurrent calls, each of which releases its slot."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.waiting import DEADLINE
 
 
 async def test_no_more_than_so_many_are_under_way() -> None:
-    """Places are shared by whoever makes calls, and what turns out to be none takes no place."""
+    """Slots are shared by all callers, and None takes no slot."""
     inflight, under_way, most, made = BoundedTaskGroup(3), 0, 0, 0
 
     async def call() -> None:
@@ -27,7 +27,7 @@ async def test_no_more_than_so_many_are_under_way() -> None:
 
 
 async def test_a_failure_leaves_all_places_free() -> None:
-    """The first failure is raised, the others are cancelled, also those that have not begun, and as many may follow."""
+    """The first failure is raised, all other calls are cancelled, and every slot is free again."""
     inflight, begun = BoundedTaskGroup(4), 0
 
     async def fail() -> None:

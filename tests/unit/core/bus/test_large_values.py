@@ -1,4 +1,4 @@
-"""Values as parts, free of a bus: whole or nothing."""
+"""Values split into parts: joined whole or not at all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SIZES = (0, 1, MAX_VALUE_BYTES - 1, MAX_VALUE_BYTES, MAX_VALUE_BYTES + 1, 3 * MA
 
 @pytest.mark.parametrize("size", SIZES)
 def test_what_was_cut_is_joined(size: int) -> None:
-    """Any value comes back from its parts, none of which is larger than a message may be."""
+    """Any value is joined from its parts, each of which fits a message."""
     value = b"\xa5" * size
     found, some = ValueParts.of(value), split_value(value)
     assert ValueParts.parse(found.header) == found
@@ -37,14 +37,14 @@ def test_nothing_but_the_value_itself_is_joined(value: bytes, other: bytes, data
 
 @pytest.mark.parametrize("header", ["", "3-1", "x-1-" + "0" * 64, "99999-1-" + "0" * 64, "1-1-" + "0" * 63, "1-1-\n"])
 def test_a_header_that_nobody_can_read_names_no_value(header: str) -> None:
-    """It asks for no part, and nothing adds up to it."""
+    """It names no part, and no contents join to its value."""
     found = ValueParts.parse(header)
     assert found.keys("government") == []
     assert join_parts(found, []) is None
 
 
 def test_parts_tell_whose_they_are() -> None:
-    """Keys of parts lead back to the key, and those of different values never meet."""
+    """Keys of parts lead back to the key, and differ between values."""
     one, other = ValueParts.of(b"1").keys("consumer.a"), ValueParts.of(b"2").keys("consumer.a")
     assert {key_of_part(part) for part in one + other} == {"consumer.a"}
     assert not {*one} & {*other}

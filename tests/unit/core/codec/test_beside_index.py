@@ -1,4 +1,4 @@
-"""What the bus carried beside what was probed, as messages and back."""
+"""Reconciliations and traffic as messages and back."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ WHOLE = disagreeing()
     ],
 )
 def test_reconciliations_come_back(one: Reconciliation) -> None:
-    """Every field comes back, what is not told as None and never as 0."""
+    """Every field is restored, and an unset one is None, not 0."""
     assert reconciliation_from_message(reconciliation_to_message(one)) == one
 
 
 def test_traffic_comes_back_with_shares() -> None:
-    """Traffic comes back; the message says each bus's share, and nothing of a window without exchanges."""
+    """Traffic is restored; its message has the share of each bus, also for a window without exchanges."""
     one = Traffic(7, 8, 2, 1, (BusTraffic("x", 6), BusTraffic("y", 2)), (Undeclared("_unmapped", "b", 2, 1),))
     message = traffic_to_message(one)
     assert [bus.share for bus in message.buses] == [0.75, 0.25]

@@ -1,4 +1,4 @@
-"""Values survive the wire, and what is not ours is refused with a reason."""
+"""Values survive encoding, and foreign payloads are refused with a reason."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ measurements = st.builds(
 
 @given(st.lists(measurements, min_size=1, max_size=20))
 def test_measurements_survive_the_batch(rows: list[Measurement]) -> None:
-    """Every field of every row comes back from a batch, to the microsecond."""
+    """Every field of every row is restored from a batch, to the microsecond."""
     assert codec.decode_measurements(codec.encode_measurements(rows)) == rows
 
 
@@ -98,7 +98,7 @@ def test_ragged_batches_are_refused() -> None:
 
 
 def test_ragged_blocks_are_refused() -> None:
-    """Nor can a block's columns, and a block without a row is none."""
+    """A block whose columns differ in length, or without a row, is refused."""
     row = Indicator(IndicatorKind.LINK, "l", 7, 600, 0.5, 0.5, 0.5, 1.0, Losses(late=0.5))
     for name in ("upper", "links_known", "level", "interval_low"):
         message = block_pb2.IndicatorBlock.FromString(encoded(Block((row,))))
@@ -132,7 +132,7 @@ def test_summaries_survive() -> None:
 
 @pytest.mark.parametrize(("leaving", "share_from"), [(False, None), (False, 0), (True, 600)])
 def test_heartbeats_survive(leaving: bool, share_from: int | None) -> None:
-    """Everything a prober says of itself comes back; a first slot of zero is not none."""
+    """Every field of a heartbeat is restored; a first slot of 0 is not None."""
     said = codec.Heartbeat("main", "p1", 12.5, 1.000001, "r1", "p1", 7, leaving, share_from)
     assert codec.decode_heartbeat(codec.encode_heartbeat(said)) == said
 

@@ -1,4 +1,4 @@
-"""Who calls whom, read from what is called."""
+"""Parties of an exchange, read from the service."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ from services.core.model.exchange import Parties
     ],
 )
 def test_a_service_tells_its_provider(service: str, provider: str) -> None:
-    """Of X-Road it is all but the last part, of other buses the first of three, of a call that named nobody nothing."""
+    """The provider is all but the last part in X-Road, the first of three on other buses, and empty without a service."""
     assert Parties.of("client", service, meta=False) == Parties("client", provider, service, meta=False)

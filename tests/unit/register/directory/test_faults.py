@@ -302,14 +302,14 @@ def test_bus_and_routes_must_exist(tmp_path: Path) -> None:
 
 
 def test_no_directory(tmp_path: Path) -> None:
-    """A path that is no directory is said to be none."""
+    """A path that is no directory is a fault."""
     with pytest.raises(InputError, match="1 fault") as refused:
         load_register(tmp_path / "none")
     assert refused.value.report().startswith(f"{tmp_path}/none: there is no such directory")
 
 
 def test_a_misspelt_optional_file(tmp_path: Path) -> None:
-    """A file that nobody would read, though its name says what it was meant to be, is a fault."""
+    """A misspelt name of an optional file is a fault."""
     directory = write_register(tmp_path, maintainance_csv="subject,from,to,note\n")
     assert faults(directory) == ["maintainance.csv: no such file is read: is it meant to be maintenance.csv?"]
 

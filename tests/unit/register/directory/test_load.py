@@ -53,7 +53,7 @@ def test_optional_files_and_columns_may_be_missing(tmp_path: Path) -> None:
 
 
 def test_exchange_and_maintenance_files_are_read(tmp_path: Path) -> None:
-    """X-Road identifiers stay as written, a day of maintenance begins at midnight in the policy's time zone."""
+    """X-Road identifiers stay as written; a day of maintenance begins at midnight in the policy's time zone."""
     register = load_register(
         write_register(
             tmp_path,
@@ -89,7 +89,7 @@ def test_persian_digits_and_letters_are_folded(tmp_path: Path) -> None:
 
 
 def test_byte_order_marks_and_windows_line_ends_are_accepted(tmp_path: Path) -> None:
-    """A spreadsheet's way to save CSV gives the same register."""
+    """CSV files as spreadsheets save them give the same register."""
     plain = load_register(write_register(tmp_path / "plain"))
     saved = write_register(tmp_path / "saved")
     for name, content in register_files().items():
@@ -99,7 +99,7 @@ def test_byte_order_marks_and_windows_line_ends_are_accepted(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("auth", ["", "  auth: none\n", "  auth: 'none'\n", "  auth: {kind: none}\n"])
 def test_nothing_to_show(tmp_path: Path, auth: str) -> None:
-    """That a probe shows nothing can be said, in a word or as a kind, and left out: it is one definition."""
+    """No authentication can be written as a word or as a kind, or left out, with the same result."""
     register = load_register(
         write_register(tmp_path, probes_yaml=("page:\n  kind: http\n", f"page:\n  kind: http\n{auth}"))
     )
@@ -162,7 +162,7 @@ def test_expected_values_mean_what_json_means(tmp_path: Path, written: str, valu
 
 
 def test_a_folder_that_kubernetes_mounts_is_read_and_seen_to_change(tmp_path: Path) -> None:
-    """Files of a ConfigMap are links into a folder that another takes the place of: read as any other, and published again."""
+    """A ConfigMap, whose files are links into a folder that is replaced, is read, and its change is published."""
     mounted = tmp_path / "mounted"
     mounted.mkdir()
 

@@ -46,7 +46,7 @@ def test_a_list_is_several_records(tmp_path: Path) -> None:
 
 
 def test_one_record_is_written_as_ever(tmp_path: Path) -> None:
-    """A list of one is its object, and rows hold it without a list: what was published before has the same hash."""
+    """A list of one record is the same as the record itself, in rows too."""
     one = {"who": "a", "host": "h"}
     single, listed = _with(tmp_path / "1", one), _with(tmp_path / "2", [one])
     assert single.probe_version == listed.probe_version
@@ -62,7 +62,7 @@ def test_what_is_no_record(tmp_path: Path, params: object) -> None:
 
 
 def test_faults_name_the_record(tmp_path: Path) -> None:
-    """What is wrong with one record names its number; what is wrong whichever is asked for stands there once."""
+    """A fault of one record names its number; a fault of all records is reported once."""
     records = [{"who": "a", "host": "h"}, {"who": "a\nb", "host": "h"}, {"host": "h"}]
     assert _faults(tmp_path, records) == [
         "record 2: params: they put a line break into a line to send",

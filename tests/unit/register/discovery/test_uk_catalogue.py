@@ -1,4 +1,4 @@
-"""Public catalogues become register directories."""
+"""Registers proposed from a public catalogue."""
 
 from __future__ import annotations
 

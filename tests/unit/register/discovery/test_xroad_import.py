@@ -1,4 +1,4 @@
-"""What X-Road lists becomes a register to edit."""
+"""Registers proposed from X-Road's lists."""
 
 from __future__ import annotations
 
@@ -249,7 +249,7 @@ def test_a_register_of_what_is_listed_differs_in_nothing(data_file: Callable[[st
 
 
 def test_services_alone_say_nothing_of_who_is_gone(tmp_path: Path) -> None:
-    """A list of services names no clients, so nothing is compared with it alone; beside a list of clients it may add some."""
+    """A list of services names no clients, so it alone compares nothing; with a list of clients it may add some."""
     methods = tmp_path / "methods.json"
     methods.write_text(json.dumps(METHODS))
     with pytest.raises(InputError) as caught:
@@ -287,7 +287,7 @@ def test_a_damaged_list_is_read_or_refused(content: bytes, data: st.DataObject) 
 
 
 def test_a_list_is_fetched_from_its_url(data_file: Callable[[str], Path], tmp_path: Path) -> None:
-    """A URL is fetched and read like a file, and what it does not give is told in a sentence."""
+    """A URL is fetched and read like a file, and a failure is one sentence."""
     body = data_file("xroad_listClients_FI_sample.xml").read_bytes()
 
     class Answers(BaseHTTPRequestHandler):

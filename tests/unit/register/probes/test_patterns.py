@@ -1,4 +1,4 @@
-"""XPaths of a register: what can never run is refused, whatever an answer would have to hold for it to be tried."""
+"""XPaths of a register: those that can never run are refused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NAMESPACES = {"p": "urn:p"}
     ],
 )
 def test_what_can_never_run(path: str, why: str) -> None:
-    """Functions, variables, prefixes and types are looked at in predicates too, and behind what decides without them."""
+    """Functions, variables, prefixes and types are checked also in predicates and in parts that are not evaluated."""
     with pytest.raises(ValueError, match="is not XPath") as refused:
         read_xpath(path, NAMESPACES)
     assert str(refused.value).endswith(f"is not XPath{'' if why.startswith(':') else ' '}{why}")

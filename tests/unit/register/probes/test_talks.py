@@ -1,4 +1,4 @@
-"""Probe definitions of what lies below HTTP: talks in lines, STARTTLS, DNS questions."""
+"""Probe definitions below HTTP: line protocols, STARTTLS, DNS queries."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _faults(tmp_path: Path, probe: str, endpoint: str = "") -> list[str]:
 
 
 def test_a_talk_and_a_question_are_read(tmp_path: Path) -> None:
-    """A talk keeps its order, its carriage returns and its names; a question its type, transport and expectations."""
+    """A line protocol keeps its order, carriage returns and placeholders; a query its type, transport and expectations."""
     probe = r"""
 mail:
   kind: tcp

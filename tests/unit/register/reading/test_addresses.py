@@ -1,4 +1,4 @@
-"""Addresses of a register: what is refused is what probes could not ask."""
+"""Addresses of a register: those that probes cannot use are refused."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ READERS = (read_http_url, read_control_target, lambda text: read_target(text, "h
 @pytest.mark.parametrize("read", READERS)
 @pytest.mark.parametrize("host", ["10.0.0.256", "010.0.0.1", "xn--a", "☕.example"])
 def test_a_host_that_cannot_be_asked(read: Callable[[str], str], host: str) -> None:
-    """What looks like an address or a name and is none is refused wherever a URL stands."""
+    """A host that is neither an address nor a name is refused in every URL."""
     with pytest.raises(ValueError, match="names a host that is neither an address nor a name"):
         read(f"http://{host}/")
 
 
 @pytest.mark.parametrize("kind", ["tcp", "tls", "grpc", "dns"])
 def test_a_host_that_other_kinds_cannot_ask(kind: str) -> None:
-    """Targets that are a host and a port are held to the same."""
+    """Targets of a host and a port are checked in the same way."""
     with pytest.raises(ValueError, match="names a host that is neither an address nor a name"):
         read_target(f"{kind}://10.0.0.256:53", kind)
 

@@ -1,4 +1,4 @@
-"""What definitions and their params put into headers, and into the headers of X-Road's messages."""
+"""Texts of definitions and params in HTTP headers and X-Road message headers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How two registers differ."""
+"""Differences between two registers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LINKS = ("transfer-customs,title-transfer,customs,liens,,,,,,,,,,,\n", "")
 
 
 def test_a_shrinking_denominator_is_shown(tmp_path: Path) -> None:
-    """Sizes before and after, and what was added, removed and changed, are told in lines and in JSON."""
+    """Sizes before and after, and all changes, are in the lines and in the JSON."""
     old = load_register(write_register(tmp_path / "old"))
     new = load_register(
         write_register(

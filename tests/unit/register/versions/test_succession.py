@@ -1,4 +1,4 @@
-"""What a new register must keep of the old one."""
+"""Rules of succession between registers."""
 
 from __future__ import annotations
 

@@ -40,11 +40,8 @@ class ClassEstimates:
     def of(cls, record: OutageTotals, agencies: int) -> ClassEstimates:
         """Estimate from a record, whose causes are in the order bus, agencies, links."""
         providers, own = record.part(slice(1, 1 + agencies)), record.part(slice(1 + agencies, None))
-        return cls(
-            estimate_lengths(providers, pool_causes(providers)),
-            estimate_lengths(own, pool_causes(own)),
-            record.part(slice(1)),
-        )
+        of_providers, of_own = (estimate_lengths(causes, pool_causes(causes)) for causes in (providers, own))
+        return cls(of_providers, of_own, record.part(slice(1)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

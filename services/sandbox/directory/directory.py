@@ -12,7 +12,7 @@ import orjson
 
 from services.core.errors import StateError
 from services.register.directory import load_register
-from services.sandbox.directory.register_files import SOURCES, register_files, sources_file
+from services.sandbox.directory.register_files import SOURCES, make_register_files, sources_file
 from services.sandbox.exchanges import DataBus
 from services.sandbox.logs import Run, RunHeader, choose_run
 from services.sandbox.scenario import ALIAS, BUS, MEMBER, Scenario
@@ -59,7 +59,7 @@ def prepare_run(
     draft = options.directory / f"{REGISTER}.new"
     try:
         shutil.rmtree(draft, ignore_errors=True)
-        _write(draft, register_files(scenario, bus, times, 0))
+        _write(draft, make_register_files(scenario, bus, times, 0))
         wanted = RunHeader(
             register_version=load_register(draft).register_version,
             slot_seconds=times.slot,
@@ -72,7 +72,7 @@ def prepare_run(
         )
         shutil.rmtree(draft)
         run = choose_run(options.directory, wanted, times, clock())
-        _write(options.directory / REGISTER, register_files(scenario, bus, times, run.header.first_slot))
+        _write(options.directory / REGISTER, make_register_files(scenario, bus, times, run.header.first_slot))
         description = orjson.dumps(_describe(scenario, bus, times, run), option=orjson.OPT_INDENT_2).decode()
         sources = sources_file(bus, times, options.base_port)
         _write(options.directory, {SOURCES: sources, DESCRIPTION: description})

@@ -11,7 +11,7 @@ NOTE = "Simulated: figures of a fictional government, made up for this sandbox."
 _TOP_AGENCIES = 3
 
 
-def evaluation_rounds(made: Scenario) -> dict[str, object]:
+def make_evaluation_rounds(made: Scenario) -> dict[str, object]:
     """Return the content of evaluation_rounds.yaml; the last round counts the scenario's agencies and services."""
     top = [{"name_en": agency.name_en, "name_fa": agency.name_fa} for agency in made.agencies[:_TOP_AGENCIES]]
     return {

@@ -11,7 +11,7 @@ import orjson
 import yaml
 
 from services.core.model import ALWAYS, Link
-from services.sandbox.directory.evaluation_rounds import evaluation_rounds
+from services.sandbox.directory.evaluation_rounds import make_evaluation_rounds
 from services.sandbox.exchanges import DataBus
 from services.sandbox.scenario import BUS, FAMILIES, MEMBER, RecordFamily, Scenario
 from services.sandbox.security_server import OFFSET
@@ -27,7 +27,7 @@ _SAMPLE_CLIENT = f"{MEMBER}/TEST"
 _SAMPLE_SERVICE = f"{MEMBER}/TEST/RestTest"
 
 
-def register_files(scenario: Scenario, bus: DataBus, times: Timing, first_slot: int) -> dict[str, str]:
+def make_register_files(scenario: Scenario, bus: DataBus, times: Timing, first_slot: int) -> dict[str, str]:
     """Return a register whose epoch is the start of ``first_slot``, in the columns of docs/register.md."""
     return {
         "agencies.csv": _csv(
@@ -57,7 +57,7 @@ def register_files(scenario: Scenario, bus: DataBus, times: Timing, first_slot: 
         ),
         "probes.yaml": _yaml(_probes(times)),
         "policy.yaml": _yaml(_policy(scenario, times, first_slot)),
-        "evaluation_rounds.yaml": _yaml(evaluation_rounds(scenario)),
+        "evaluation_rounds.yaml": _yaml(make_evaluation_rounds(scenario)),
     }
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from services.sandbox.logs.log_file import LogFile, encode_line
+from services.sandbox.logs.json_lines import JsonLinesFile, encode_line
 
 
 class AccessLog:
@@ -15,7 +15,7 @@ class AccessLog:
 
     def __init__(self, path: Path, *, resumed: bool) -> None:
         """Open the log; a resumed one keeps its lines."""
-        self._file = LogFile(path, None if resumed else ())
+        self._file = JsonLinesFile(path, None if resumed else ())
         self._lines: list[bytes] = []
 
     def add(self, link: str, slot: int, time: float, sent: str) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from services.core.model import DURATION_BUCKETS
 from services.sandbox.exchanges import SimulatedExchange, SimulatedTraffic
-from services.sandbox.logs.log_file import LogFile, encode_line, read_lines
+from services.sandbox.logs.json_lines import JsonLinesFile, encode_line, read_lines
 
 _AHEAD = 2
 _COUNTS = (
@@ -83,7 +83,7 @@ class ExchangeLog:
         self._traffic = traffic
         kept = [(row["slot"], line) for row, line in read_lines(path)] if resumed and path.exists() else []
         self._slot = max((slot for slot, _ in kept), default=traffic.first_slot - 1)
-        self._file = LogFile(path, [line for slot, line in kept if slot < self._slot])
+        self._file = JsonLinesFile(path, [line for slot, line in kept if slot < self._slot])
 
     def advance(self, slot: int) -> None:
         """Write all exchanges up to two slots after ``slot``; call this every slot."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 
 from services.sandbox.faults import CYCLE
-from services.sandbox.logs.log_file import read_lines
+from services.sandbox.logs.json_lines import read_lines
 from services.sandbox.timing import Timing
 
 TRUTH = "truth.ndjson"

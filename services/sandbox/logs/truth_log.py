@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from services.sandbox.faults import CYCLE, FaultSpan, FaultTimeline
-from services.sandbox.logs.log_file import LogFile, encode_line
+from services.sandbox.logs.json_lines import JsonLinesFile, encode_line
 from services.sandbox.logs.run import RunHeader
 
 
@@ -26,7 +26,7 @@ class TruthLog:
         self._timeline = timeline
         self._cycle = cycle
         self._slot_seconds = header.slot_seconds
-        self._file = LogFile(path, [encode_line(asdict(header)), *kept])
+        self._file = JsonLinesFile(path, [encode_line(asdict(header)), *kept])
 
     def advance(self, slot: int) -> None:
         """Write everything up to a cycle after ``slot``, before it takes effect; call this every slot.

@@ -5,7 +5,7 @@ import pytest
 from services.core.model.register import ALWAYS, Register
 from services.register.directory.load import load_register
 from services.register.rounds import INTEGRATION, agencies_by_name, match_agency
-from services.sandbox.directory.register_files import register_files
+from services.sandbox.directory.register_files import make_register_files
 from services.sandbox.exchanges.data_bus import make_data_bus
 from services.sandbox.scenario.scenario import BUS, MEMBER, SCENARIOS, make_scenario
 from services.sandbox.timing import slot_timing
@@ -15,7 +15,7 @@ def loaded(tmp_path, name: str, slot: int = 5, first_slot: int = 360_000_000) ->
     times = slot_timing(slot)
     made = make_scenario(name, seed=1, base_port=7500, times=times)
     tmp_path.mkdir(exist_ok=True)
-    for file, content in register_files(made, make_data_bus(made), times, first_slot).items():
+    for file, content in make_register_files(made, make_data_bus(made), times, first_slot).items():
         (tmp_path / file).write_text(content, encoding="utf-8")
     return load_register(tmp_path)
 

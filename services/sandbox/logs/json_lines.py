@@ -12,7 +12,7 @@ import orjson
 from services.core.errors import StateError
 
 
-class LogFile:
+class JsonLinesFile:
     """A file that lines are appended to. StateError when it cannot be written."""
 
     def __init__(self, path: Path, kept: Iterable[bytes] | None) -> None:

@@ -20,25 +20,16 @@ LINK_COLUMNS = tuple(field.name for field in fields(Link))
 
 
 @dataclass(frozen=True, slots=True)
-class Omission:
-    """An entry that has no endpoint or agency in the proposal, where it stands (line 0: the file), and why."""
-
-    file: str
-    line: int
-    name: str
-    reason: str
-
-    def __str__(self) -> str:
-        place = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{place}: {self.name}: {self.reason}"
-
-
-@dataclass(frozen=True, slots=True)
 class RegisterProposal:
     """The files of a register directory by name, and what was left out of them."""
 
     files: dict[str, str]
-    left_out: tuple[Omission, ...]
+    left_out: tuple[Fault, ...]
+
+
+def omission(file: str, line: int, name: str, reason: str) -> Fault:
+    """Return an entry of a list that has no counterpart in the proposal, where it stands (line 0: the file), and why."""
+    return Fault(file, line, 0, f"{name}: {reason}")
 
 
 def write_files(files: dict[str, str], out: Path) -> None:

@@ -14,7 +14,7 @@ from datetime import date
 from pathlib import Path
 
 from services.core.errors import Fault, InputError
-from services.register.discovery.proposal import LINK_COLUMNS, Omission, RegisterProposal, slug, to_csv, to_yaml
+from services.register.discovery.proposal import LINK_COLUMNS, RegisterProposal, omission, slug, to_csv, to_yaml
 from services.register.discovery.xroad_import import import_xroad
 from services.register.reading import CsvRow, FaultList, read_http_url, read_table
 
@@ -77,7 +77,7 @@ def import_uk_api_catalogue(file: Path, epoch: date) -> RegisterProposal:
     agencies = sorted({api.agency for api in apis})
     endpoints, left_out = _endpoints(apis)
     unused = [
-        Omission(
+        omission(
             row.location.file,
             row.location.line,
             row.text("name"),
@@ -130,11 +130,11 @@ def _apis(rows: Iterable[CsvRow]) -> list[_Api]:
     return apis
 
 
-def _endpoints(apis: list[_Api]) -> tuple[list[tuple[str, ...]], list[Omission]]:
+def _endpoints(apis: list[_Api]) -> tuple[list[tuple[str, ...]], list[Fault]]:
     """Return an endpoint per address; one that several APIs share belongs to their agency."""
     sharing = Counter((api.agency, api.url) for api in apis)
     endpoints: dict[tuple[str, str], tuple[str, ...]] = {}
-    left_out: list[Omission] = []
+    left_out: list[Fault] = []
     for api in apis:
         reason = _unusable(api.url)
         if not reason:
@@ -147,7 +147,7 @@ def _endpoints(apis: list[_Api]) -> tuple[list[tuple[str, ...]], list[Omission]]
                     f"shares its URL with {sharing[api.agency, api.url] - 1} others: endpoint `{name}` stands for all"
                 )
         if reason:
-            left_out.append(Omission(api.row.location.file, api.row.location.line, api.name, reason))
+            left_out.append(omission(api.row.location.file, api.row.location.line, api.name, reason))
     return list(endpoints.values()), left_out
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from services.core.errors import Fault, InputError
 from services.core.model import member_of
-from services.register.discovery.proposal import LINK_COLUMNS, Omission, RegisterProposal, slug, to_csv, to_yaml
+from services.register.discovery.proposal import LINK_COLUMNS, RegisterProposal, omission, slug, to_csv, to_yaml
 from services.register.discovery.xroad_lists import ListedServer, XRoadDirectory, read_into
 from services.register.reading import read_target
 
@@ -136,14 +136,14 @@ def _policy(instance: str, epoch: date) -> dict[str, object]:
     }
 
 
-def _unknown(directory: XRoadDirectory, file: str) -> Iterator[Omission]:
+def _unknown(directory: XRoadDirectory, file: str) -> Iterator[Fault]:
     """Yield what the lists do not contain, and what to do about it."""
     for member, name in sorted(directory.members.items()):
         if not name:
-            yield Omission(file, 0, member, "its name is not listed: give one in agencies.csv")
+            yield omission(file, 0, member, "its name is not listed: give one in agencies.csv")
     for server in sorted(directory.servers):
         if not _target(server):
-            yield Omission(
+            yield omission(
                 file, 0, server.id, "its address cannot be connected to: in sources.yaml, but without an endpoint"
             )
     missing = (
@@ -156,12 +156,12 @@ def _unknown(directory: XRoadDirectory, file: str) -> Iterator[Omission]:
         ),
     )
     for what, reason in missing:
-        yield Omission(file, 0, what, reason)
+        yield omission(file, 0, what, reason)
     if directory.offers:
-        yield Omission(
+        yield omission(
             file, 0, "xroad_services.csv", "lists services and their permitted clients: start links.csv from it"
         )
     else:
-        yield Omission(file, 0, "X-Road services", "none are listed: add answers of listMethods and allowedMethods")
+        yield omission(file, 0, "X-Road services", "none are listed: add answers of listMethods and allowedMethods")
     if directory.servers:
-        yield Omission(file, 0, "sources.yaml", "names the servers: add the client that asks them, and its URL")
+        yield omission(file, 0, "sources.yaml", "names the servers: add the client that asks them, and its URL")

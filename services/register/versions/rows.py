@@ -84,8 +84,6 @@ def to_rows(register: Register, *, portable: bool = False, whole: bool = False) 
     for section, adapter in _SECTIONS.items():
         sparse = section == "probes" and not whole
         rows[section] = adapter.dump_python(list(values[section]), mode="json", exclude_defaults=sparse)
-    for section in ("links", "endpoints"):
-        rows[section] = list(map(_packed, rows[section]))
     return rows
 
 
@@ -101,7 +99,7 @@ def from_rows(pieces: Iterable[Mapping[str, list[dict[str, Any]]]]) -> Register:
             for section, rows in piece.items():
                 if section not in _SECTIONS:
                     raise ValueError(f"it holds an unknown section, {section}")
-                values[section] += _SECTIONS[section].validate_python(list(map(_unpacked, rows)))
+                values[section] += _SECTIONS[section].validate_python(rows)
     except ValidationError as error:
         first = error.errors()[0]
         raise ValueError(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from error
@@ -121,15 +119,6 @@ def from_rows(pieces: Iterable[Mapping[str, list[dict[str, Any]]]]) -> Register:
         maintenance=tuple(values["maintenance"]),
         evaluation=next(iter(values["evaluation"]), None),
     )
-
-
-def _packed(row: dict[str, Any]) -> dict[str, Any]:
-    """Write a single test record, as most rows have, without a list around it."""
-    return row if len(row["params"]) > 1 else {**row, "params": row["params"][0]}
-
-
-def _unpacked(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, "params": [row["params"]]} if isinstance(row.get("params"), dict) else row
 
 
 def _by_id(values: Mapping[str, T]) -> list[T]:

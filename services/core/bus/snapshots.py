@@ -16,7 +16,7 @@ from typing import IO, Any
 import nats.errors
 from nats.aio.msg import Msg
 
-from services.core.bus.streams import Streams, error_text
+from services.core.bus.streams import Streams
 from services.core.errors import BusError, StateError
 
 _ARCHIVE, _DESCRIPTION = "stream.tar.s2", "backup.json"
@@ -37,7 +37,9 @@ async def save_stream(bus: Streams, stream: str, folder: Path) -> int:
     request = {"deliver_subject": subject, "chunk_size": _CHUNK_BYTES, "no_consumers": True}
     try:
         folder.mkdir(parents=True)
-        answer = await _request(bus, f"$JS.API.STREAM.SNAPSHOT.{stream}", json.dumps(request).encode(), what)
+        answer = await bus.request_api(
+            f"$JS.API.STREAM.SNAPSHOT.{stream}", json.dumps(request).encode(), what, _SECONDS
+        )
         with (folder / _ARCHIVE).open("wb") as archive:
             await _receive(bus, queue, archive, what)
         description = {"config": answer["config"], "state": answer["state"]}
@@ -81,7 +83,9 @@ async def restore_stream(bus: Streams, folder: Path) -> int:
     what = f"restoring stream {stream}"
     with archive:
         await _delete_empty(bus, stream)
-        answer = await _request(bus, f"$JS.API.STREAM.RESTORE.{stream}", json.dumps(description).encode(), what)
+        answer = await bus.request_api(
+            f"$JS.API.STREAM.RESTORE.{stream}", json.dumps(description).encode(), what, _SECONDS
+        )
         reply: dict[str, Any] = {}
         for chunk in _chunks(archive):
             reply = await _send_chunk(bus, answer["deliver_subject"], chunk, what)
@@ -106,7 +110,7 @@ async def _delete_empty(bus: Streams, stream: str) -> None:
         return  # it does not exist; any other problem, the restore will report
     if state.last > 0:
         raise BusError(f"stream {stream} is there, and has held {state.last} messages: restore into an empty bus")
-    await _request(bus, f"$JS.API.STREAM.DELETE.{stream}", b"", f"making way for stream {stream}")
+    await bus.request_api(f"$JS.API.STREAM.DELETE.{stream}", b"", f"making way for stream {stream}", _SECONDS)
 
 
 async def _send_chunk(bus: Streams, subject: str, chunk: bytes, what: str) -> dict[str, Any]:
@@ -118,19 +122,8 @@ async def _send_chunk(bus: Streams, subject: str, chunk: bytes, what: str) -> di
     deadline = time.monotonic() + _INTEREST_SECONDS
     while True:
         try:
-            return await _request(bus, subject, chunk, what)
+            return await bus.request_api(subject, chunk, what, _SECONDS)
         except BusError as error:
             if not isinstance(error.__cause__, nats.errors.NoRespondersError) or time.monotonic() > deadline:
                 raise
             await asyncio.sleep(0.05)
-
-
-async def _request(bus: Streams, subject: str, payload: bytes, what: str) -> dict[str, Any]:
-    try:
-        reply = await bus.client.request(subject, payload, timeout=_SECONDS)
-    except (nats.errors.Error, OSError, TimeoutError) as error:
-        raise BusError(f"{what} failed: {error_text(error)}") from error
-    answer: dict[str, Any] = json.loads(reply.data) if reply.data else {}
-    if "error" in answer:
-        raise BusError(f"{what} failed: {answer['error'].get('description')}")
-    return answer

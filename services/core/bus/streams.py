@@ -205,10 +205,18 @@ class Streams:
 
     async def _stream_info(self, stream: str, request: dict[str, str]) -> dict[str, Any]:
         what = f"reading the state of stream {stream}"
-        reply = await self._request(f"$JS.API.STREAM.INFO.{stream}", json.dumps(request).encode(), what)
-        answer: dict[str, Any] = json.loads(reply.data)
+        return await self.request_api(f"$JS.API.STREAM.INFO.{stream}", json.dumps(request).encode(), what)
+
+    async def request_api(self, subject: str, payload: bytes, what: str, timeout: float = 5.0) -> dict[str, Any]:
+        """Request a subject of JetStream's API and return the answer.
+
+        Raises BusError, which begins with ``what``, when there is no answer or it is an error.
+        """
+        reply = await self._request(subject, payload, what, timeout)
+        answer: dict[str, Any] = json.loads(reply.data) if reply.data else {}
         if "error" in answer:
-            raise BusError(f"{what} failed: {answer['error'].get('description')}; has `peyvand bus init` run?")
+            hint = "; has `peyvand bus init` run?" if answer["error"].get("code") == 404 else ""
+            raise BusError(f"{what} failed: {answer['error'].get('description')}{hint}")
         return answer
 
     async def _request(self, subject: str, payload: bytes, what: str, timeout: float = 5.0) -> Msg:

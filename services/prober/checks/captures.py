@@ -14,8 +14,7 @@ from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 from services.core.model import Capture
-from services.prober.checks.check_failed import CheckFailedError
-from services.prober.checks.document import document_of
+from services.prober.checks.document import CheckFailedError, document_of
 from services.prober.checks.xml_values import texts
 from services.prober.expected import compile_path, compile_pattern, compile_xpath
 from services.prober.observation import Observation

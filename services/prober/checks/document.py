@@ -1,4 +1,4 @@
-"""The body of an answer as JSON or as XML, parsed once, when it is first needed. Pure."""
+"""The body of an answer as JSON or as XML, parsed once, when it is first needed; the error of all checks. Pure."""
 
 from __future__ import annotations
 
@@ -11,8 +11,17 @@ from lxml import etree
 
 from services.core.model import Reason
 from services.core.xml import XmlError, parse_xml
-from services.prober.checks.check_failed import CheckFailedError
 from services.prober.observation import Observation
+
+
+class CheckFailedError(Exception):
+    """The first thing wrong with an answer; ``detail`` holds neither secrets nor values of the answer."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
 
 _CHARSET: Final = re.compile(r';\s*charset\s*=\s*"?([A-Za-z0-9._:-]{1,40})', re.ASCII)
 _MARKS: Final = (BOM_UTF8, b"\xff\xfe", b"\xfe\xff")

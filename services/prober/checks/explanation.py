@@ -8,8 +8,7 @@ from enum import Enum
 from typing import ParamSpec
 
 from services.core.model import Reason
-from services.prober.checks.check_failed import CheckFailedError
-from services.prober.checks.document import document_of
+from services.prober.checks.document import CheckFailedError, document_of
 from services.prober.checks.failures import check_whole
 from services.prober.checks.freshness import age_of, check_time
 from services.prober.checks.judgement import judge

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from services.core.model import Reason
-from services.prober.checks.check_failed import CheckFailedError
-from services.prober.checks.document import Document
+from services.prober.checks.document import CheckFailedError, Document
 from services.prober.expected import Expectations
 from services.prober.observation import Cause, Failure, Observation, Phase
 

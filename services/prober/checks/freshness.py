@@ -10,8 +10,7 @@ from typing import Final
 from persiantools.jdatetime import JalaliDate
 
 from services.core.model import Reason
-from services.prober.checks.check_failed import CheckFailedError
-from services.prober.checks.document import Document
+from services.prober.checks.document import CheckFailedError, Document
 from services.prober.checks.xml_values import texts
 from services.prober.expected import Expectations, FreshAt
 from services.prober.observation import Observation

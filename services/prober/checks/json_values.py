@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from services.core.model import Reason
-from services.prober.checks.check_failed import CheckFailedError
-from services.prober.checks.document import Document
+from services.prober.checks.document import CheckFailedError, Document
 from services.prober.expected import ANYTHING, Expectations, JsonCheck
 from services.prober.observation import Observation
 from services.register.reading import fold

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from services.core.model import Outcome, Reason, unfrozen
-from services.prober.checks.check_failed import CheckFailedError
-from services.prober.checks.document import document_of
+from services.prober.checks.document import CheckFailedError, document_of
 from services.prober.checks.failures import check_whole
 from services.prober.checks.freshness import age_of, check_time
 from services.prober.checks.registry import CHECKS, Check

@@ -6,12 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from services.prober.checks.dns import check_rcode, check_records
 from services.prober.checks.document import Document
 from services.prober.checks.failures import check_answered, check_whole
-from services.prober.checks.grpc import check_rpc
-from services.prober.checks.http import check_body, check_bus, check_headers, check_refused, check_secure, check_status
 from services.prober.checks.json_values import check_json, check_record, check_schema
+from services.prober.checks.protocols import (
+    check_body,
+    check_bus,
+    check_headers,
+    check_rcode,
+    check_records,
+    check_refused,
+    check_rpc,
+    check_secure,
+    check_status,
+)
 from services.prober.checks.soap import check_envelope, check_fault
 from services.prober.checks.xml_values import check_xml, check_xml_record
 from services.prober.expected import Expectations

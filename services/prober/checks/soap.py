@@ -12,8 +12,7 @@ from typing import Final
 from lxml import etree
 
 from services.core.model import Reason
-from services.prober.checks.check_failed import CheckFailedError
-from services.prober.checks.document import Document
+from services.prober.checks.document import CheckFailedError, Document
 from services.prober.expected import Expectations
 from services.prober.observation import Observation
 

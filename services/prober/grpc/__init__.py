@@ -1,7 +1,7 @@
 """gRPC calls over HTTP/2, and the descriptors of their methods."""
 
 from services.prober.grpc.call import GrpcServer, call_metadata, call_unary
-from services.prober.grpc.descriptor_cache import DescriptorCache, ServiceKey
+from services.prober.grpc.descriptor_cache import DescriptorCache, ServiceKey, describe_service
 from services.prober.grpc.descriptors import (
     HEALTH_CHECK,
     DescriptorError,
@@ -10,7 +10,6 @@ from services.prober.grpc.descriptors import (
     GrpcMethod,
     MethodNotFoundError,
 )
-from services.prober.grpc.reflection import describe_service
 
 __all__ = [
     "HEALTH_CHECK",

@@ -4,8 +4,7 @@ from services.prober.http.content_coding import DecodeError, decode_body, decode
 from services.prober.http.exchange import USER_AGENT, send_request, wire_request
 from services.prober.http.http2 import Http2Connection
 from services.prober.http.http_connection import Http2Request, HttpConnection, WireRequest
-from services.prober.http.oauth2 import access_token, token_issuer
-from services.prober.http.token_cache import TokenCache, TokenIssuer
+from services.prober.http.oauth2 import TokenCache, TokenIssuer, access_token, token_issuer
 
 __all__ = [
     "USER_AGENT",

@@ -1,4 +1,4 @@
-"""TLS contexts, with a client certificate of our own towards servers that require one (mTLS)."""
+"""TLS contexts and trust anchors, from files that are read again when they change."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, time
 
+import certifi
+
 from services.core.watched_files import WatchedFiles
 from services.prober.secrets import RECHECK_SECONDS, MissingSecretError
 from services.prober.tls.certificates import not_after, not_before, read_certificates
+from services.prober.tls.verification import ChainVerifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +99,32 @@ def _load(context: ssl.SSLContext, certificate: Path, key: Path) -> _ClientConte
 
 def _date(moment: float) -> str:
     return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d}"
+
+
+class TrustStore:
+    """The verifier of each TLS profile."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._files: dict[str, WatchedFiles[ChainVerifier]] = {}
+        self._facts_only = ChainVerifier(())
+
+    def get(self, ca: str, *, verify: bool) -> ChainVerifier:
+        """Return a profile's verifier; ``ca`` is ``file:PATH``, empty for the system's. Raises MissingSecretError."""
+        if not verify:
+            return self._facts_only
+        watched = self._files.get(ca)
+        if watched is None:
+            system = ssl.get_default_verify_paths().cafile or certifi.where()
+            path = Path(ca.removeprefix("file:") if ca else system)
+            watched = self._files[ca] = WatchedFiles(
+                (path,),
+                lambda: ChainVerifier(read_certificates(path.read_bytes())),
+                interval=RECHECK_SECONDS,
+                clock=self._clock,
+            )
+        try:
+            return watched.get()
+        except (OSError, ValueError) as error:
+            name = watched.paths[0].name
+            raise MissingSecretError(f"the authorities in {name} cannot be read: {error}") from error

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
+from itertools import count
 from time import monotonic
+from typing import Generic, TypeVar
 
+from services.core.log import Logger
 from services.core.model import Probe, Tls
 from services.prober.environment import ProbeEnvironment
 from services.prober.kinds import build_http_target, prepare_tcp, probe_http, probe_tcp
+from services.prober.metrics import ProberMetrics
 from services.prober.observation import Observation
+from services.prober.vantage.bracketing import Bracket
 
 CONTROL_SECONDS = 0.5
 """How often control targets are checked. A measurement waits for the round after its probe and for the flush after that,
@@ -50,3 +56,78 @@ class ControlTargets:
             for url, seen in zip(self._probes, observations, strict=True)
             if seen.failure is not None and not seen.status
         }
+
+
+_ROUNDS_PER_FLUSH = 2
+
+Held = TypeVar("Held")
+
+
+class ControlLoop(Generic[Held]):
+    """Checks the control targets, releases what their rounds bracket, and flushes after every second round.
+
+    ``release`` is called with each held value and whether the vantage was blind around it.
+
+    One rhythm for all three keeps a measurement from waiting for one after the other. A flush is one message per shard,
+    whatever it holds, and messages are what probing few targets costs. Without control targets every round passes.
+    """
+
+    def __init__(
+        self,
+        vantage: str,
+        bracket: Bracket[Held],
+        release: Callable[[Held, bool], None],
+        flush: Callable[[], Awaitable[None]],
+        metrics: ProberMetrics,
+        log: Logger,
+    ) -> None:
+        self._vantage = vantage
+        self._bracket = bracket
+        self._release = release
+        self._flush = flush
+        self._metrics = metrics
+        self._log = log
+        self._targets: ControlTargets | None = None
+        self._failing: dict[str, str] = {}
+        self._begun = asyncio.Event()
+        self._ending = asyncio.Event()
+        self.first_round = asyncio.Event()
+        """Set once a first round has ended: from then on it is known whether the vantage sees."""
+
+    def use(self, targets: ControlTargets) -> None:
+        """Check these from the next round on; rounds begin with the first targets."""
+        self._targets = targets
+        self._begun.set()
+
+    async def run(self) -> None:
+        """Run rounds until ``stop`` is called; the last one releases what is still held, and flushes it."""
+        await self._begun.wait()
+        for number in count(1):
+            last = self._ending.is_set()
+            began = monotonic()
+            await self._round(began)
+            if last or number % _ROUNDS_PER_FLUSH == 0:
+                await self._flush()
+            if last:
+                return
+            self.first_round.set()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), max(0.0, began + CONTROL_SECONDS - monotonic()))
+
+    def stop(self) -> None:
+        """Make the next round the last."""
+        self._ending.set()
+        self._begun.set()
+
+    async def _round(self, began: float) -> None:
+        failing = await self._targets.check() if self._targets else {}
+        if failing.keys() != self._failing.keys():
+            if failing:
+                self._log.error("vantage_blind", failing=failing)
+            else:
+                self._log.info("vantage_sees")
+        self._failing = failing
+        if self._targets:
+            self._metrics.blind.labels(self._vantage).set(bool(failing))
+        for held, blind in self._bracket.round(began, passed=not failing):
+            self._release(held, blind)

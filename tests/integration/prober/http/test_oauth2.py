@@ -18,7 +18,7 @@ from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Auth, Tls
 from services.prober.environment import ProbeEnvironment
 from services.prober.http import oauth2 as oauth
-from services.prober.http.token_cache import TokenCache
+from services.prober.http.oauth2 import TokenCache
 from services.prober.transport import egress
 from services.prober.transport.egress import EgressRules
 from services.prober.transport.outbound import Outbound

@@ -127,7 +127,7 @@ async def test_kill_9_loses_nothing_that_was_spooled(tmp_path: Path) -> None:
     script = textwrap.dedent("""
         import asyncio, sys
         from pathlib import Path
-        from services.prober.publishing.spool import Spool, SpooledMessage
+        from services.prober.publishing.spool import (Spool, SpooledMessage)
 
         async def main():
             spool = Spool(Path(sys.argv[1]), 1 << 30)

@@ -26,7 +26,7 @@ from services.prober.checks.judgement import judge
 from services.prober.expected.compiler import compile_expectations, fill_value
 from services.prober.expected.expectations import Expectations
 from services.prober.observation import Cause, Failure, Observation, Phase
-from services.prober.transport.os_errors import os_error_cause
+from services.prober.transport.kernel import os_error_cause
 
 GOOD = Observation(time=1_800_000_000.0, duration=0.2, latency=0.1, status=200, body=b"{}")
 

@@ -7,7 +7,7 @@ import errno
 import pytest
 
 from services.prober.observation import Cause, Failure, Phase
-from services.prober.transport.os_errors import lacks_family, most_telling, os_error_cause
+from services.prober.transport.kernel import lacks_family, most_telling, os_error_cause
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,11 @@
-"""Causes of failed connections by the operating system's error. Pure."""
+"""What the kernel reports: causes of failed connections, and how full its connection-tracking table is."""
 
 from __future__ import annotations
 
 import errno
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from services.prober.observation import Cause, Failure
@@ -58,3 +59,33 @@ def most_telling(failures: Sequence[Failure]) -> Failure:
 def os_error_text(error: OSError) -> str:
     """Return the system's text for a failed call, without addresses."""
     return os.strerror(error.errno).lower() if error.errno else "no reason given"
+
+
+_PROC: Final = Path("/proc/sys/net/netfilter")
+# By the time a connection has timed out, a few entries may have expired.
+_FULL: Final = 0.95
+
+
+class ConntrackTable:
+    """How full the connection-tracking table is, by the kernel's files in ``folder``.
+
+    Fresh connections fill it (docs/performance-log.md). The kernel then drops packets that open further ones: some calls
+    fail with EPERM, most time out, and no target is to blame.
+    """
+
+    def __init__(self, folder: Path = _PROC) -> None:
+        self._used = folder / "nf_conntrack_count"
+        self._limit = folder / "nf_conntrack_max"
+
+    def ratio(self) -> float | None:
+        """Return entries used over entries allowed; None where there is no table, or no limit."""
+        try:
+            used, limit = int(self._used.read_text()), int(self._limit.read_text())
+        except (OSError, ValueError):
+            return None
+        return used / limit if limit else None
+
+    def full(self) -> bool:
+        """Return whether the table is, or just was, too full for another connection."""
+        ratio = self.ratio()
+        return ratio is not None and ratio >= _FULL

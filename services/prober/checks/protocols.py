@@ -1,11 +1,10 @@
-"""Checks of HTTP answers: status, headers, body patterns. Pure."""
+"""Checks of what the protocols themselves state: HTTP, gRPC, DNS. Pure."""
 
 from __future__ import annotations
 
 from services.core.model import Reason
-from services.prober.checks.check_failed import CheckFailedError
-from services.prober.checks.document import Document
-from services.prober.expected import Expectations
+from services.prober.checks.document import CheckFailedError, Document
+from services.prober.expected import Expectations, Records
 from services.prober.observation import Observation
 
 
@@ -77,3 +76,60 @@ def _valid_utf8(data: bytes) -> bytes:
     except UnicodeDecodeError:
         return data.decode(errors="replace").encode()
     return data
+
+
+_REFUSED = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED"})
+
+
+def check_rpc(observation: Observation, _expectations: Expectations, _document: Document) -> None:
+    """Check that the call ended with OK, and that a health check reports SERVING."""
+    rpc = observation.rpc
+    if rpc is None:
+        return
+    if rpc.code == "UNIMPLEMENTED":
+        raise CheckFailedError(
+            Reason.UNIMPLEMENTED, f"the server has no {'health check' if rpc.health else 'such method'}"
+        )
+    if rpc.code == "NOT_FOUND" and rpc.health:
+        raise CheckFailedError(Reason.UNKNOWN_SERVICE, "the health check does not know the service")
+    if rpc.code != "OK":
+        # If something on the way answers in plain HTTP, its status is more informative.
+        http_status = f", HTTP status {observation.status}" if observation.status not in {0, 200} else ""
+        reason = Reason.AUTH_REFUSED if rpc.code in _REFUSED else Reason.RPC_FAILED
+        raise CheckFailedError(reason, f"the call ended with {rpc.code}{http_status}")
+    if rpc.health and rpc.serving and rpc.serving != "SERVING":
+        raise CheckFailedError(Reason.NOT_SERVING, f"the health check reports {rpc.serving}")
+
+
+_NO_ANSWER = frozenset({"SERVFAIL", "REFUSED", "FORMERR", "NOTIMP"})
+
+
+def check_rcode(observation: Observation, expectations: Expectations, _document: Document) -> None:
+    """Check that the response code is one of those listed, or NOERROR."""
+    dns = observation.dns
+    if dns is None:
+        return
+    expected = expectations.rcode or frozenset({"NOERROR"})
+    if dns.rcode not in expected:
+        if dns.rcode in _NO_ANSWER:
+            raise CheckFailedError(Reason.NAME_SERVER_FAILED, f"the name server answered {dns.rcode}")
+        raise CheckFailedError(Reason.RCODE, f"{dns.rcode} instead of {', '.join(sorted(expected))}")
+
+
+def check_records(observation: Observation, expectations: Expectations, _document: Document) -> None:
+    """Check each section of the answer: every pattern matches a record, no forbidden one matches any."""
+    dns = observation.dns
+    if dns is None:
+        return
+    cut = ", which is truncated," if dns.truncated else ""
+    _check_records(f"record of the answer section{cut}", dns.answers, expectations.answers)
+    _check_records(f"record of the authority section{cut}", dns.authority, expectations.authority)
+
+
+def _check_records(what: str, records: tuple[str, ...], expected: Records) -> None:
+    for pattern in expected.must_not:
+        if any(pattern.matches(record.encode()) for record in records):
+            raise CheckFailedError(Reason.RECORDS, f"a {what} matches the forbidden {pattern.text}")
+    for pattern in expected.must:
+        if not any(pattern.matches(record.encode()) for record in records):
+            raise CheckFailedError(Reason.RECORDS, f"no {what} matches {pattern.text}")

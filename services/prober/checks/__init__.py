@@ -2,8 +2,7 @@
 
 from services.prober.checks.captures import CaptureError, CompiledCapture, compile_capture
 from services.prober.checks.explanation import CheckResult, Verdict, explain
-from services.prober.checks.judgement import DETAIL_LENGTH, Judgement
-from services.prober.checks.registry import CHECKS, Check, needed
+from services.prober.checks.judgement import CHECKS, DETAIL_LENGTH, Check, Judgement, needed
 from services.prober.checks.worker_pool import UnjudgedError, WorkerPool
 
 __all__ = [

@@ -19,8 +19,7 @@ import orjson
 
 from services.core.model import Reason
 from services.prober.checks.captures import CaptureError, CompiledCapture
-from services.prober.checks.judgement import Judgement, judge
-from services.prober.checks.registry import Check
+from services.prober.checks.judgement import Check, Judgement, judge
 from services.prober.checks.worker import capture_call, judge_call
 from services.prober.deadline import Deadline
 from services.prober.errors import UnusableError

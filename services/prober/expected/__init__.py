@@ -7,12 +7,10 @@ from services.prober.expected.expectations import (
     FreshAt,
     HeaderCheck,
     JsonCheck,
-    Pattern,
     Records,
     XmlCheck,
-    compile_pattern,
 )
-from services.prober.expected.paths import XPath, compile_path, compile_xpath
+from services.prober.expected.paths import Pattern, XPath, compile_path, compile_pattern, compile_xpath
 
 __all__ = [
     "ANYTHING",

@@ -8,20 +8,17 @@ from datetime import UTC, tzinfo
 from string import Template
 
 from services.core.model import BUS_KINDS, SOAP_KINDS, Expect, FreshnessSource, Probe, fill_placeholders
-from services.prober.expected.cost import least
 from services.prober.expected.expectations import (
     ANYTHING,
     Expectations,
     FreshAt,
     HeaderCheck,
     JsonCheck,
-    Pattern,
     Records,
     XmlCheck,
-    compile_pattern,
 )
 from services.prober.expected.json_schema import compile_schema
-from services.prober.expected.paths import compile_path, compile_xpath
+from services.prober.expected.paths import Pattern, compile_path, compile_pattern, compile_xpath
 
 
 def compile_expectations(
@@ -76,7 +73,7 @@ def compile_expectations(
         authority=Records(_patterns(expect.authority.must), _patterns(expect.authority.must_not)),
         latency=latency,
         max_age=max_age,
-        at_once=least(sizes),
+        at_once=min((size for size in sizes if size is not None), default=None),
     )
 
 

@@ -2,33 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from enum import Enum
-from functools import lru_cache
-from typing import Any, Final
-
-import re2
+from typing import Final
 
 from services.prober.expected.json_schema import Schema
-from services.prober.expected.paths import JsonPath, XPath
-
-
-@dataclass(frozen=True, slots=True)
-class Pattern:
-    """An RE2 pattern, as written and compiled; it matches anywhere in a text."""
-
-    text: str
-    compiled: Any
-
-    def matches(self, data: bytes) -> bool:
-        """Whether it matches somewhere in UTF-8 ``data``."""
-        return self.compiled.search(data) is not None
-
-    def __reduce__(self) -> tuple[Callable[[str], Pattern], tuple[str]]:
-        """Pickle as text."""
-        return compile_pattern, (self.text,)
+from services.prober.expected.paths import JsonPath, Pattern, XPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +98,3 @@ class Expectations:
     max_age: float | None = None
     at_once: int | None = None
     steps: tuple[Expectations, ...] = ()
-
-
-@lru_cache(maxsize=8192)
-def compile_pattern(text: str) -> Pattern:
-    """Compile an RE2 pattern, once per text. Raises re2.error."""
-    options = re2.Options()
-    options.log_errors = False
-    return Pattern(text, re2.compile(text.encode(), options))

@@ -8,15 +8,17 @@ from functools import lru_cache
 from typing import Any, Final
 
 import orjson
-import re2
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 from referencing import Registry
 
-from services.prober.expected.cost import SCHEMA
+from services.prober.expected.paths import compile_pattern
 
 _Errors = Iterator[ValidationError]
+
+# Bytes that a schema is checked against in the loop: some hundred values, each in Python.
+_AT_ONCE: Final = 1 << 12
 
 _ANY: Final = "*"
 """Stands in a path for a key that the schema does not name: such a key may itself be personal."""
@@ -66,15 +68,8 @@ def _canonical(value: object) -> str:
     return repr(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
-@lru_cache(maxsize=1024)
-def _compiled(pattern: str) -> Any:
-    options = re2.Options()
-    options.log_errors = False
-    return re2.compile(pattern, options)
-
-
 def _search(pattern: str, text: str) -> bool:
-    return _compiled(pattern).search(text) is not None
+    return compile_pattern(pattern).matches(text.encode())
 
 
 # Python's regular expressions, and comparing every item with every other, would let one answer hold up every probe.
@@ -94,7 +89,7 @@ class Schema:
     """A compiled schema. Answers of up to ``at_once`` bytes are checked against it in the loop."""
 
     _validator: Any = field(repr=False)
-    at_once: int = SCHEMA
+    at_once: int = _AT_ONCE
 
     def __reduce__(self) -> tuple[Callable[[object], Schema], tuple[object]]:
         """Pickle as JSON."""

@@ -1,15 +1,34 @@
-"""JSONPaths (RFC 9535) and XPaths (1.0), compiled. Pure."""
+"""JSONPaths (RFC 9535), XPaths (1.0) and RE2 patterns, compiled; up to which size of an answer they run in the loop. Pure.
+
+Parsing a body, RE2 and paths straight to one value take time in proportion to its size, and so little that every answer may
+have it. Paths that visit every value take longer, and those that visit all values for each take the square of their number:
+a stranger's answer would hold up every probe, and the delay would be charged to other targets. Larger answers are judged in
+a worker process.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, Final
 
 import jsonpath_rfc9535
+import re2
 from jsonpath_rfc9535.selectors import IndexSelector, NameSelector
 from lxml import etree
 
-from services.prober.expected.cost import of_json_path, of_xpath
+_VALUES: Final = 1 << 14
+# Squared or cubed, a size shifted by this per degree takes no more steps than the bytes above.
+_SHIFT: Final = 6
+# Steps that visit many values again: far axes, parents, and absolute paths that do not begin the expression.
+_FAR: Final = re.compile(
+    r"//|\.\.|\b(?:ancestor|descendant|following|preceding|parent)[a-z-]*\s*::|(?<=[\s\[(,=<>+|-])/(?!/)"
+)
+_QUOTED: Final = re.compile(r"""'[^']*'|"[^"]*\"""")
+_QUOTED_JSON: Final = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""")
+_PATTERN: Final = re.compile(r"\b(?:match|search)\s*\(")
 
 
 class JsonPath:
@@ -91,3 +110,46 @@ def _xpath(path: str, namespaces: frozenset[tuple[str, str]]) -> XPath:
 def compile_xpath(path: str, namespaces: Mapping[str, str]) -> XPath:
     """Compile an XPath 1.0, once per text and namespaces. Raises XPathError."""
     return _xpath(path, frozenset(namespaces.items()))
+
+
+def of_xpath(text: str) -> int:
+    """Return the size in bytes up to which an XPath runs in the loop."""
+    path, bracket, filters = _QUOTED.sub("''", text.strip()).partition("[")
+    return _of_degree(max(1, len(_FAR.findall(path))) + len(_FAR.findall(bracket + filters)))
+
+
+def of_json_path(text: str) -> int:
+    """Return the size in bytes up to which a JSONPath that may find several nodes runs in the loop."""
+    text = _QUOTED_JSON.sub("''", text)
+    if _PATTERN.search(text):  # the library's regular expressions backtrack without bound
+        return 0
+    roots = text.count("$") - 1
+    return _of_degree(text.count("..") + roots + (roots > 0))
+
+
+def _of_degree(degree: int) -> int:
+    return _VALUES >> _SHIFT * max(0, degree - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """An RE2 pattern, as written and compiled; it matches anywhere in a text."""
+
+    text: str
+    compiled: Any
+
+    def matches(self, data: bytes) -> bool:
+        """Whether it matches somewhere in UTF-8 ``data``."""
+        return self.compiled.search(data) is not None
+
+    def __reduce__(self) -> tuple[Callable[[str], Pattern], tuple[str]]:
+        """Pickle as text."""
+        return compile_pattern, (self.text,)
+
+
+@lru_cache(maxsize=8192)
+def compile_pattern(text: str) -> Pattern:
+    """Compile an RE2 pattern, once per text. Raises re2.error."""
+    options = re2.Options()
+    options.log_errors = False
+    return Pattern(text, re2.compile(text.encode(), options))

@@ -18,8 +18,7 @@ from services.core.model.probe import (
     XmlExpectation,
 )
 from services.prober.checks import DETAIL_LENGTH, CheckResult, Verdict, explain
-from services.prober.checks.judgement import judge
-from services.prober.checks.registry import needed
+from services.prober.checks.judgement import judge, needed
 from services.prober.expected.compiler import compile_expectations
 from services.prober.expected.expectations import Expectations
 from services.prober.observation import Cause, DnsFacts, Failure, Observation, Phase, RpcFacts, StepFacts

@@ -9,7 +9,7 @@ import pytest
 from services.core.model.probe import Capture, Expect, FreshnessSource, JsonExpectation, Probe, XmlExpectation
 from services.prober.checks.captures import compile_capture
 from services.prober.expected.compiler import compile_expectations
-from services.prober.expected.cost import least, of_json_path, of_xpath
+from services.prober.expected.paths import of_json_path, of_xpath
 from services.prober.observation import Observation
 
 
@@ -62,7 +62,7 @@ def test_the_dearest_expectation_decides() -> None:
     assert at_once(Expect(json=(straight,), schema={"type": "object"})) == 4_096
     assert at_once(Expect(json=(straight, JsonExpectation("$..a..b")), schema=True)) == 256
     assert at_once(Expect(fresh=FreshnessSource(xpath="//at"))) == 16_384
-    assert least(()) is None
+    assert at_once(Expect()) is None
 
 
 def test_expectations_and_captures_go_to_another_process() -> None:

@@ -88,7 +88,7 @@ class Calendar:
             start = stop
 
     def local_hours(self, hours: range) -> Ints:
-        """Return the hour of local time, counted from 1970-01-01T00 local, in which each of h hours since 1970 begins: (h,)."""
+        """Return the local hour, counted from 1970-01-01T00 local, in which each of h hours since 1970 begins: (h,)."""
         zone = ZoneInfo(self.timezone)
         moments = (datetime.fromtimestamp(hour * _HOUR_SECONDS, zone) for hour in hours)
         offsets = [(moment.utcoffset() or timedelta()) // _HOUR for moment in moments]

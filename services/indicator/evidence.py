@@ -1,4 +1,4 @@
-"""The evidence in memory: slots in detail, closed days, and what is counted of them (docs/method.md §2-3; docs/design.md §6)."""
+"""The evidence in memory: slots in detail, closed days, and their counts (docs/method.md §2-3; docs/design.md §6)."""
 
 from __future__ import annotations
 

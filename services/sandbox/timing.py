@@ -30,7 +30,7 @@ class Timing:
     lead: float
 
     def slot_at(self, moment: float) -> int:
-        """Return the slot whose state is in effect at ``moment`` (epoch seconds): slot number = slot start // slot length."""
+        """Return the slot in effect at ``moment`` (epoch seconds); slot number = slot start // slot length."""
         return int((moment + self.lead) // self.slot)
 
     def effect(self, slot: int) -> float:

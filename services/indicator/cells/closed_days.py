@@ -27,11 +27,11 @@ _READ: Final = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class DayState:
-    """One closed day as it is kept and saved: what was measured, under no register.
+    """One closed day as it is kept and saved: its measured stages, under no register.
 
     ``shape`` (vantages, targets, slots), rows and columns as in the id lists of ``EvidenceChanges``, which may have grown
     since. ``stages`` are int8, -1 = unknown: pieces of consecutive targets one after another, each a zlib stream of all
-    vantages of them. A target's slots lie side by side, for they resemble each other most. They are bytes, or a view of
+    vantages of them. A target's slots lie side by side, because they are most alike. They are bytes, or a view of
     a file that holds them.
     """
 

@@ -72,7 +72,7 @@ def _table(probability: float) -> _Table:
 
 
 def bound_loss(loss: Floats, variance: Floats, more: Floats, more_square: Floats) -> LossBounds:
-    """Bound a loss y ≤ ½ of this variance, if one more outage adds a = ``more``, with second moment b = ``more_square``.
+    """Bound a loss y ≤ ½ of this variance; one more outage adds a = ``more``, with second moment b = ``more_square``.
 
     Lower odds are o·g(.025; o²/σ²), or 0 if y = 0; upper odds (o + a)·g(.975; (o + a)²/(σ² + b)), where o = y/(1 - y) and
     σ², a and b are on the scale of odds.

@@ -42,7 +42,7 @@ def analyse_ranks(
     window: int,
     volumes: Ints | None = None,
 ) -> tuple[Ranking, ...]:
-    """Rank the agencies as consumers and as providers in every combination of switches; arguments as in ``compute_cases``."""
+    """Rank the agencies as consumers and as providers in every combination; arguments as in ``compute_cases``."""
     return tuple(
         _ranking(compute_cases(arrays, counted, kind, windows=windows, window=window, volumes=volumes))
         for kind in (IndicatorKind.CONSUMER, IndicatorKind.PROVIDER)

@@ -1,4 +1,4 @@
-"""Verdicts of slots and what is counted of them, under one register (docs/method.md §2-4)."""
+"""Verdicts of slots, and their counts and causes, under one register (docs/method.md §2-4, §6)."""
 
 from services.indicator.verdicts.causes import CauseSums, pause_slots
 from services.indicator.verdicts.counter import EvidenceCounter

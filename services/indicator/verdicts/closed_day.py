@@ -50,7 +50,7 @@ class DayCounter:
         self._bus_known, self._bus_failed = np.zeros((2, 1, shape[1]), dtype=np.uint64)
 
     def add(self, targets: Ints, verdicts: Codes) -> None:
-        """Add some ``targets`` of the register (k,) with their ``verdicts`` (k, slots), as ``Judge.verdicts`` returns them."""
+        """Add ``targets`` of the register (k,) with their ``verdicts`` (k, slots), as ``Judge.verdicts`` returns them."""
         stages = _stage_bits(verdicts)
         for counts, bits in zip(self._counts.counts, stages, strict=True):
             counts[targets] = _count_bits(bits, counts.dtype)

@@ -29,7 +29,7 @@ class DayEvidence:
     causes: CauseSums
 
     def counts(self, stage: int) -> Counts:
-        """Return the known slots (n,) of live links at a stage. Computed at every call, because there are many closed days."""
+        """Return the known slots (n,) of live links at a stage; computed at every call, to save memory."""
         counts: Counts = self.tally[stage] * self.live
         return counts
 

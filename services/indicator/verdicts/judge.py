@@ -33,7 +33,7 @@ class DayRequirements:
 
 @dataclass(frozen=True, slots=True)
 class JudgedSlot:
-    """The verdicts of one slot: ``verdict`` per column (-1 = unknown), ``up`` and ``down`` per service over its live links."""
+    """One judged slot: ``verdict`` per column (-1 = unknown), ``up`` and ``down`` per service over its live links."""
 
     verdict: Codes
     up: Bools
@@ -101,7 +101,7 @@ class Judge:
         return targets[columns], self.verdict(reached, vantages, first)[columns]
 
     def judge(self, reached: Codes, vantages: Sequence[str], day: int) -> JudgedSlot:
-        """Judge one slot (vantages, columns) of the day with this ordinal. A service is up when all its live links are OK (§4)."""
+        """Judge one slot (vantages, columns) of a day, given as an ordinal. A service is up when all live links are OK (§4)."""
         verdict = self.verdict(reached, vantages)
         links, required = verdict[self.links], self.requirements(day)
         down = self._services_of(required.live & (links >= 0) & (links < Stage.OK))

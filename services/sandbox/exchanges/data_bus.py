@@ -69,7 +69,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class DataBus:
-    """The data bus of a scenario; ``members`` maps members to agencies, ``monitor`` is the subsystem that may read all records."""
+    """The data bus of a scenario; ``members`` maps members to agencies, ``monitor`` is the subsystem that reads all."""
 
     members: Mapping[str, str]
     monitor: str

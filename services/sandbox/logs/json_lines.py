@@ -58,7 +58,7 @@ def encode_line(row: dict[str, Any]) -> bytes:
 
 
 def read_lines(path: Path) -> Iterator[tuple[dict[str, Any], bytes]]:
-    """Yield each row of a log with its line; a line torn by a crash ends the log. Raises StateError when it is unreadable."""
+    """Yield each row of a log with its line, up to a line torn by a crash. Raises StateError when it is unreadable."""
     try:
         with path.open("rb") as file:
             for line in file:

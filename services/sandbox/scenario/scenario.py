@@ -226,7 +226,7 @@ def _endpoints(size: ScenarioSize, agencies: Sequence[Agency], base_port: int) -
 
 
 def _sample(links: Sequence[Link], services: Sequence[Service]) -> tuple[str, Link]:
-    """Choose the consumer with the fewest links to ALIAS of which one is live, and the first such link of it."""
+    """Return the consumer with the fewest links to ALIAS, among those with a live one, and its first live link."""
     owner = {service.id: service.agency for service in services}
     to_alias: dict[str, list[Link]] = {}
     for link in links:

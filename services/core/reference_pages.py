@@ -1,12 +1,13 @@
-"""The reference pages under docs/ that are made from tables in the code: metrics and settings (``make docs``)."""
+"""The reference pages under docs/ that are made from the code: metrics, settings, the map (``make docs``)."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 
+from services.core.code_map import map_page
 from services.core.metrics import TABLE, Metric
 from services.core.settings import METRICS_PORTS, Settings, environment_variable
 
@@ -92,10 +93,14 @@ def _row(*cells: str) -> str:
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
-PAGES = {"metrics.md": metrics_page(TABLE), "settings.md": settings_page()}
-"""Content of each page by its name under docs/."""
+PAGES: Mapping[str, Callable[[], str]] = {
+    "metrics.md": lambda: metrics_page(TABLE),
+    "settings.md": settings_page,
+    "map.md": lambda: map_page(Path(__file__).parents[1]),
+}
+"""Returns the content of each page, by its name under docs/."""
 
 
 if __name__ == "__main__":
-    for name, content in PAGES.items():
-        (Path(sys.argv[1]) / name).write_text(content, "utf-8")
+    for name, page in PAGES.items():
+        (Path(sys.argv[1]) / name).write_text(page(), "utf-8")

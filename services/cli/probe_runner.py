@@ -41,7 +41,7 @@ def choose(register: Register, ids: Sequence[str], vantage: str | None) -> list[
 
     Raises SettingsError that names each that cannot be probed.
     """
-    vantages = {known.id for known in register.policy.vantages}
+    vantages = {listed.id for listed in register.policy.vantages}
     if vantage is not None and vantage not in vantages:
         raise SettingsError(
             f"--vantage {vantage} is not in the register's policy, which has: {', '.join(sorted(vantages))}"
@@ -125,7 +125,7 @@ def run(register: Register, chosen: Sequence[Assignment], *, vantage: str | None
     """Probe everything chosen and print the results: explained when there is one or ``explain``, else a line each."""
     at_length = not as_json and (explain or len(chosen) == 1)
     if as_json:
-        show = _json_printer(register, vantage or next((known.id for known in register.policy.vantages), ""))
+        show = _json_printer(register, vantage or next((listed.id for listed in register.policy.vantages), ""))
     else:
         show = _printer(chosen, at_length=at_length)
     # An explanation judges every check once more, which must not delay probes under way.

@@ -129,8 +129,8 @@ def users(
     if replace:
         replace_seed(folder, everyone, replace)
     retired = retire_seeds(folder, everyone) if retire else ()
-    known = list(read_users(folder, everyone))
-    write_configuration(out, authorization_file(known))
+    listed = list(read_users(folder, everyone))
+    write_configuration(out, authorization_file(listed))
     changes = {"made": made, "replaced": (replace,) if replace else (), "retired": retired}
     parts = [f"{what}: {', '.join(names)}" for what, names in changes.items() if names]
-    typer.echo("; ".join([f"{out} lists {len(known)} users", *parts]))
+    typer.echo("; ".join([f"{out} lists {len(listed)} users", *parts]))

@@ -101,15 +101,15 @@ def _headline(run: ProbeRun) -> Group:
 
 def _phases(phases: Phases, width: int) -> Table | None:
     """Return the phases as bars in proportion, each from where the one before ended."""
-    known = [(field.name, getattr(phases, field.name)) for field in fields(phases)]
-    known = [(name, seconds) for name, seconds in known if seconds is not None]
-    total = sum(seconds for _, seconds in known)
-    if not known:
+    named = [(field.name, getattr(phases, field.name)) for field in fields(phases)]
+    measured = [(name, seconds) for name, seconds in named if seconds is not None]
+    total = sum(seconds for _, seconds in measured)
+    if not measured:
         return None
     room = min(50, width - 28)
     table = Table.grid(word(), number(), *([word()] if room > 0 else []), padding=(0, 2, 0, 0))
     before = 0.0
-    for name, seconds in known:
+    for name, seconds in measured:
         row = [Text(name), Text(_milliseconds(seconds))]
         if room > 0:
             begin = min(room - 1, round(before / total * room)) if total else 0

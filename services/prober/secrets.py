@@ -26,9 +26,6 @@ class Secrets:
         self._clock = clock
         self._files: dict[str, WatchedFiles[str]] = {}
 
-    def __repr__(self) -> str:
-        return f"<Secrets of {len(self._files)} files>"
-
     def get(self, reference: str) -> str:
         """Return the secret behind a reference, without a trailing newline. Raises MissingSecretError."""
         kind, _, name = reference.partition(":")

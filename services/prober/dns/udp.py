@@ -7,16 +7,15 @@ import socket
 from collections.abc import Callable
 from ipaddress import ip_address
 from time import perf_counter
-from typing import Generic, TypeVar
 
-T = TypeVar("T")
+from services.prober.observation import DnsFacts
 
 
-class _Exchange(asyncio.DatagramProtocol, Generic[T]):
+class _Exchange(asyncio.DatagramProtocol):
     """Waits for the first datagram that ``parse`` recognises as the answer."""
 
-    def __init__(self, parse: Callable[[bytes], T | None]) -> None:
-        self.answer: asyncio.Future[tuple[T, float]] = asyncio.get_running_loop().create_future()
+    def __init__(self, parse: Callable[[bytes], DnsFacts | None]) -> None:
+        self.answer: asyncio.Future[tuple[DnsFacts, float]] = asyncio.get_running_loop().create_future()
         self._parse = parse
 
     def datagram_received(self, data: bytes, _: object) -> None:
@@ -37,7 +36,9 @@ class _Exchange(asyncio.DatagramProtocol, Generic[T]):
             self.answer.set_exception(error)
 
 
-async def query_udp(address: str, port: int, data: bytes, parse: Callable[[bytes], T | None]) -> tuple[T, float]:
+async def query_udp(
+    address: str, port: int, data: bytes, parse: Callable[[bytes], DnsFacts | None]
+) -> tuple[DnsFacts, float]:
     """Send a datagram to an IP address; return what ``parse`` makes of the answer, and when it came (perf_counter).
 
     ``parse`` returns None for what is not the answer. Datagrams from other addresses and ports are ignored. Raises OSError,

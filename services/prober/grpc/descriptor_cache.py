@@ -83,9 +83,6 @@ class DescriptorCache:
         self._files: dict[Path, WatchedFiles[Descriptors]] = {}
         self._reflected: dict[ServiceKey, tuple[float, Descriptors]] = {}
 
-    def __repr__(self) -> str:
-        return f"<DescriptorCache of {len(self._files)} files and {len(self._reflected)} servers>"
-
     def of_file(self, reference: str) -> Descriptors:
         """Return the descriptors in ``file:PATH``, a FileDescriptorSet. Raises DescriptorError."""
         path = Path(reference.removeprefix("file:"))

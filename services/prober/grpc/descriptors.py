@@ -12,8 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
+from pkgutil import iter_modules
 from typing import Final
 
+import google.protobuf
 import orjson
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from google.protobuf.descriptor_pool import Default, DescriptorPool
@@ -26,22 +28,13 @@ from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, Serv
 from services.prober.errors import UnusableError
 
 _NOT_FOUND: Final = 5
-_WELL_KNOWN_FILES: Final = [
-    "any",
-    "api",
-    "descriptor",
-    "duration",
-    "empty",
-    "field_mask",
-    "source_context",
-    "struct",
-    "timestamp",
-    "type",
-    "wrappers",
-]
 _WELL_KNOWN: Final[Mapping[str, FileDescriptorProto]] = {
     descriptor.name: FileDescriptorProto.FromString(descriptor.serialized_pb)
-    for descriptor in (import_module(f"google.protobuf.{name}_pb2").DESCRIPTOR for name in _WELL_KNOWN_FILES)
+    for descriptor in (
+        import_module(f"google.protobuf.{module.name}").DESCRIPTOR
+        for module in iter_modules(google.protobuf.__path__)
+        if module.name.endswith("_pb2")
+    )
 }
 _FIELD = re.compile(r'no field named "(\w+)"|[Ff]ailed to parse (\w+) field')
 

@@ -59,9 +59,6 @@ class TokenCache:
         self._cache: dict[TokenIssuer, tuple[float, str | TokenError]] = {}
         self._requests: SharedTasks[TokenIssuer, str | TokenError] = SharedTasks()
 
-    def __repr__(self) -> str:
-        return f"<TokenCache of {len(self._cache)} issuers>"
-
     async def get(self, issuer: TokenIssuer, request: Callable[[], Awaitable[AccessToken]]) -> str:
         """Return the issuer's token, from ``request`` when none is cached or it expires soon.
 

@@ -57,7 +57,8 @@ async def _probe(target: HttpTarget, trace: ProbeTrace) -> Observation:
     try:
         async with Deadline(trace.deadline):
             answer = await send_request(target.wire, target.environment.outbound, trace)
-            if target.follow and answer.status in _REDIRECTS and _has_location(answer):
+            redirect = target.follow and answer.status in _REDIRECTS
+            if redirect and any(name.lower() == b"location" for name, _ in answer.headers):
                 await _follow(target, answer, trace)
             elif target.environment.cookies is not None:
                 response = httpx.Response(answer.status, headers=answer.headers, request=target.request)
@@ -67,10 +68,6 @@ async def _probe(target: HttpTarget, trace: ProbeTrace) -> Observation:
     except ProbeFailedError as failed:
         failure = failed.failure
     return _observation(target, trace, failure)
-
-
-def _has_location(answer: HttpConnection) -> bool:
-    return any(name.lower() == b"location" for name, _ in answer.headers)
 
 
 async def _follow(target: HttpTarget, first: HttpConnection, trace: ProbeTrace) -> None:

@@ -1,7 +1,7 @@
 """Measurements per vantage, target and slot: cells that merge by minimum, closed days, the latest measurements."""
 
 from services.indicator.cells.closed_days import DayState, pack_day
-from services.indicator.cells.packing import outcomes, reasons, stages, verdict
+from services.indicator.cells.packing import outcomes, reasons, stages
 from services.indicator.cells.recent import RecentMeasurements, recent_batches
 from services.indicator.cells.slots import LoadCells, SlotCells, TargetColumns
 from services.indicator.cells.states import EvidenceChanges, IngestResult, KeepArrays, SlotDetail, SlotState
@@ -22,5 +22,4 @@ __all__ = [
     "reasons",
     "recent_batches",
     "stages",
-    "verdict",
 ]

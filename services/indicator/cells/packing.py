@@ -56,26 +56,3 @@ def outcomes(cells: Ints) -> NDArray[np.uint8]:
 def reasons(cells: Ints) -> NDArray[np.uint8]:
     """Return the reason in each cell (Reason), NO_MEASUREMENT where there is none; the shape stays."""
     return np.where(cells == EMPTY, Reason.NO_MEASUREMENT, cells & 0xFF).astype(np.uint8)
-
-
-def verdict(stages: Codes) -> Codes:
-    """Return the verdict over vantages: the lower median of the known stages (§2).
-
-    ``stages`` (vantages, …), -1 = unknown, gives (…), -1 where no vantage knows. OK needs a strict majority.
-    """
-    if len(stages) == 0:
-        return np.full(stages.shape[1:], -1, dtype=np.int8)
-    if len(stages) == 1:
-        return np.array(stages[0], dtype=np.int8)
-    known = (stages >= 0).sum(axis=0, dtype=np.int8)
-    ranked = list(np.where(stages < 0, np.int8(127), stages))
-    # A sorting network of whole rows: for a few vantages many times faster than sorting each column.
-    for end in range(len(ranked) - 1, 0, -1):
-        for row in range(end):
-            below, above = ranked[row], ranked[row + 1]
-            ranked[row], ranked[row + 1] = np.minimum(below, above), np.maximum(below, above)
-    middle = np.where(known == 0, np.int8(-1), ranked[0])
-    for place in range(1, (len(ranked) + 1) // 2):
-        # Element ⌊(known - 1) / 2⌋ of the sorted known stages.
-        np.copyto(middle, ranked[place], where=(known - 1) // 2 == place)
-    return middle

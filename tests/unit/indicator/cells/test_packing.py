@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from services.core.model.outcome import Outcome, Reason
-from services.indicator.cells.packing import EMPTY, outcomes, pack_cells, reasons, stages, verdict
+from services.indicator.cells.packing import EMPTY, outcomes, pack_cells, reasons, stages
+from services.indicator.verdicts.judge import verdict_over_vantages
 
 SLOT = 1_700_000_100
 
@@ -74,5 +75,5 @@ def test_verdict_is_the_lower_median_of_the_known(votes, expected):
     for order in permutations(votes):
         column = np.array(order, dtype=np.int8).reshape(-1, 1)
         given = column.copy()
-        assert verdict(column).tolist() == [expected]
+        assert verdict_over_vantages(column).tolist() == [expected]
         assert (column == given).all()

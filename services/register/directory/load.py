@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from services.core.errors import InputError
-from services.core.model import Register
+from services.core.model import Link, Register
 from services.register.directory.agencies import agencies_table, read_agency, read_service, services_table
-from services.register.directory.cross_checks import check_links, check_probes
 from services.register.directory.evaluation import EVALUATION, read_evaluation
 from services.register.directory.exchanges import (
     EXCHANGE,
@@ -24,11 +25,51 @@ from services.register.directory.exchanges import (
 from services.register.directory.links import ReadContext, endpoints_table, links_table, read_endpoint, read_link
 from services.register.directory.policy import PolicyReading, read_policy
 from services.register.probes import ProbeDefinitions, read_probes
-from services.register.reading import CsvTable, FaultList, Location
+from services.register.reading import CsvTable, FaultList, Location, fold
 from services.register.versions import with_versions
 
 OPTIONAL = (MEMBERS, EXCHANGE, MAINTENANCE, EVALUATION)
 """Files a register directory may lack."""
+
+
+def check_probes(probes: ProbeDefinitions, policy: PolicyReading, faults: FaultList) -> None:
+    """Check that every timeout is below half a slot, so that the phases of targets can be spread (docs/design.md §6)."""
+    slot = policy.policy.slot_seconds
+    for definition in probes.definitions.values():
+        timeout = definition.probe.timeout
+        if policy.mapping is not None and timeout >= slot / 2:
+            reason = f"timeout: {timeout:g} s is not below half the slot of {slot} s"
+            faults.add(definition.timeout, reason)
+
+
+def check_links(links: CsvTable, register: Register) -> None:
+    """Check that no two links require the same inquiry at a time, and that the links of a service have some weight."""
+    by_inquiry: defaultdict[tuple[str, str, str], list[Link]] = defaultdict(list)
+    weights: defaultdict[str, float] = defaultdict(float)
+    for row in links.rows:
+        link = register.links[fold(row.text("id"))]
+        weights[link.service] += link.weight
+        twins = by_inquiry[link.service, link.provider, link.data_item]
+        for twin in twins:
+            if _overlap(link, twin):
+                row.fault("id", f"service, provider and data_item are those of link `{twin.id}`, and so are some days")
+        twins.append(link)
+    for row in links.rows:
+        service = fold(row.text("service"))
+        if weights.pop(service, None) == 0:
+            row.fault("weight", f"every link of service `{service}` has weight 0: give the service weight 0 instead")
+
+
+def _overlap(first: Link, second: Link) -> bool:
+    return _start(first) < _end(second) and _start(second) < _end(first)
+
+
+def _start(link: Link) -> date:
+    return link.required_from or date.min
+
+
+def _end(link: Link) -> date:
+    return link.required_until or date.max
 
 
 class _HasId(Protocol):

@@ -1,10 +1,9 @@
 """Readers of probe definitions in probes.yaml."""
 
-from services.register.probes.grpc_call import is_grpc_request
 from services.register.probes.journey import GIVEN_VARIABLES
 from services.register.probes.probes import ProbeDefinition, ProbeDefinitions, read_probes, required_params
 from services.register.probes.references import with_written_references
-from services.register.probes.soap_message import is_soap_action, is_soap_message
+from services.register.probes.request_messages import is_grpc_request, is_soap_action, is_soap_message
 
 __all__ = [
     "GIVEN_VARIABLES",

@@ -9,11 +9,16 @@ from typing import Any
 from services.core.model import PROBE_KINDS, DnsQuery, LineStep, Probe, Step, Tls, placeholders
 from services.register.probes.auth import read_auth
 from services.register.probes.expectations import read_expect
-from services.register.probes.grpc_call import check_call, read_call, read_descriptors
 from services.register.probes.journey import EXTRA, read_steps
 from services.register.probes.patterns import read_pattern
 from services.register.probes.references import read_file_reference, read_text_file
-from services.register.probes.soap_message import check_message, read_action
+from services.register.probes.request_messages import (
+    check_call,
+    check_message,
+    read_action,
+    read_call,
+    read_descriptors,
+)
 from services.register.reading import (
     YamlMapping,
     holds_control,

@@ -19,8 +19,7 @@ from services.core.model import (
     placeholders,
     value_texts,
 )
-from services.register.probes.json_schema import check_schema
-from services.register.probes.patterns import read_path, read_pattern, read_record_path, read_xpath
+from services.register.probes.patterns import check_schema, read_path, read_pattern, read_record_path, read_xpath
 from services.register.probes.references import read_json_file
 from services.register.reading import YamlMapping, fold, read_choice, read_flag, read_name, read_whole
 

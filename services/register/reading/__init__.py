@@ -10,7 +10,14 @@ from services.register.reading.addresses import (
 )
 from services.register.reading.csv_table import CsvRow, CsvTable, read_table
 from services.register.reading.faults import FaultList, Location
-from services.register.reading.headers import holds_control, is_header_name, unfit_for_grpc
+from services.register.reading.identifiers import (
+    holds_control,
+    is_header_name,
+    read_client,
+    read_party,
+    read_service,
+    unfit_for_grpc,
+)
 from services.register.reading.values import (
     fold,
     name_key,
@@ -30,7 +37,6 @@ from services.register.reading.values import (
     read_weight,
     read_whole,
 )
-from services.register.reading.xroad_ids import read_client, read_party, read_service
 from services.register.reading.yaml_document import YamlMapping, read_document
 
 __all__ = [

@@ -63,15 +63,7 @@ class Http2Connection(HttpConnection):
     Over TLS the server must have negotiated HTTP/2 in the handshake; over plain TCP it is expected to speak it.
     """
 
-    __slots__ = (
-        "_h2",
-        "_opening",
-        "_unacknowledged",
-        "_unparsed_bytes",
-        "_unsent",
-        "_verified",
-        "trailers",
-    )
+    __slots__ = ("_h2", "_opening", "_unacknowledged", "_unparsed_bytes", "_unsent", "_verified", "trailers")
     protocol = "HTTP/2"
 
     def __init__(self, done: asyncio.Future[None], request: WireRequest, handshake: Handshake | None = None) -> None:

@@ -10,37 +10,22 @@ from typing import Final
 
 from services.prober.observation import Cause, Failure
 
-_LOCAL: Final = frozenset(
-    {
-        errno.EADDRNOTAVAIL,
-        errno.EADDRINUSE,
-        errno.EMFILE,
-        errno.ENFILE,
-        errno.ENOBUFS,
-        errno.ENOMEM,
-        errno.EAGAIN,
-        # The connection-tracking table is full, or the machine's own firewall forbids the connection.
-        errno.EPERM,
-        errno.EACCES,
-        errno.EAFNOSUPPORT,
-    }
-)
+_CAUSES: Final = {
+    errno.ETIMEDOUT: Cause.TIMEOUT,
+    **dict.fromkeys((errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN), Cause.UNREACHABLE),
+    **dict.fromkeys((errno.EADDRNOTAVAIL, errno.EADDRINUSE, errno.EMFILE, errno.ENFILE), Cause.LOCAL_RESOURCES),
+    **dict.fromkeys((errno.ENOBUFS, errno.ENOMEM, errno.EAGAIN, errno.EAFNOSUPPORT), Cause.LOCAL_RESOURCES),
+    # The connection-tracking table is full, or the machine's own firewall forbids the connection.
+    **dict.fromkeys((errno.EPERM, errno.EACCES), Cause.LOCAL_RESOURCES),
+}
 # What IPv6 addresses fail with where IPv6 is switched off.
 _NO_FAMILY: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 _TELLING: Final = (Cause.LOCAL_RESOURCES, Cause.UNREACHABLE, Cause.TIMEOUT, Cause.REFUSED)
-_UNREACHABLE: Final = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN})
 
 
 def os_error_cause(error: OSError) -> Cause:
     """Return whether a failed connection attempt is due to us, the network, or the target."""
-    number = error.errno
-    if number in _LOCAL:
-        return Cause.LOCAL_RESOURCES
-    if number in _UNREACHABLE:
-        return Cause.UNREACHABLE
-    if number == errno.ETIMEDOUT:
-        return Cause.TIMEOUT
-    return Cause.REFUSED
+    return _CAUSES.get(error.errno or 0, Cause.REFUSED)
 
 
 def lacks_family(error: OSError, address: str) -> bool:

@@ -46,17 +46,13 @@ _MAX_TTL = 300.0
 _CACHE_SIZE = 20_000
 # A silent name server must not outlive every probe that waits for it.
 _TIMEOUT = 5.0
-# Errors that are due to the name: what name servers answer, and what is no name at all. All others happen between us and them.
-_NAME_ERRORS: Final = frozenset(
-    {
-        ares.ARES_ENODATA,
-        ares.ARES_ENOTFOUND,
-        ares.ARES_EFORMERR,
-        ares.ARES_ESERVFAIL,
-        ares.ARES_EREFUSED,
-        ares.ARES_EBADNAME,
-    }
-)
+# By c-ares's error: what name servers answer and what is no name is due to the name, all else happens between us and them.
+# c-ares has one code for a name server's address where nothing listens and for sockets that cannot be opened.
+_CAUSES: Final = {
+    ares.ARES_ETIMEOUT: Cause.TIMEOUT,
+    **dict.fromkeys((ares.ARES_ENODATA, ares.ARES_ENOTFOUND, ares.ARES_EFORMERR), Cause.FAILED),
+    **dict.fromkeys((ares.ARES_ESERVFAIL, ares.ARES_EREFUSED, ares.ARES_EBADNAME), Cause.FAILED),
+}
 
 
 class Resolver:
@@ -81,8 +77,8 @@ class Resolver:
             return await self._queries.run(host, lambda: self._query(host))
         except ares.DNSError as error:
             code, reason = error.args
-            failure = Failure(Phase.RESOLVE, _cause_of(code), f"{host} does not resolve: {reason}")
-            raise ProbeFailedError(failure) from error
+            cause = _CAUSES.get(code, Cause.LOCAL_RESOURCES)
+            raise ProbeFailedError(Failure(Phase.RESOLVE, cause, f"{host} does not resolve: {reason}")) from error
 
     async def _query(self, host: str) -> tuple[str, ...]:
         if self._resolver is None:
@@ -104,13 +100,3 @@ class Resolver:
         await self._queries.close()
         if self._resolver is not None:
             await self._resolver.close()
-
-
-def _cause_of(code: int) -> Cause:
-    """Return whether a name does not resolve by its own fault, because no server answers, or because we cannot query.
-
-    c-ares has one code for a name server's address where nothing listens and for sockets that cannot be opened.
-    """
-    if code == ares.ARES_ETIMEOUT:
-        return Cause.TIMEOUT
-    return Cause.FAILED if code in _NAME_ERRORS else Cause.LOCAL_RESOURCES

@@ -54,7 +54,7 @@ async def _answering(links: int, folder: Path) -> AsyncIterator[tuple[Component,
         async with nats.connect("register") as writer:
             await publish_register(writer, register, now=time.time())
         state, publisher = judged(register), IndexPublisher(bus)
-        await put(publisher, state, state.judgement.snapshot.as_of)
+        await put(publisher, state, state.result.snapshot.as_of)
         address = f"127.0.0.1:{free_port()}"
         with component("api", nats, folder, listen=address) as process:
             await process.serving()
@@ -63,7 +63,7 @@ async def _answering(links: int, folder: Path) -> AsyncIterator[tuple[Component,
 
 async def _answers(links: int, folder: Path) -> list[str]:
     async with _answering(links, folder) as (process, address, publisher, state):
-        as_of = state.judgement.snapshot.as_of
+        as_of = state.result.snapshot.as_of
         lines = [f"  taken in with {cpu_seconds(process.pid):.1f} s of CPU; {_memory(process.pid)}"]
         for inflight in INFLIGHT:
             before = cpu_seconds(process.pid)
@@ -93,7 +93,7 @@ async def _watched(folder: Path) -> list[str]:
     """Publish a small index again and again, with nobody watching and with everybody."""
     spent, took = [], list[float]()
     async with _answering(WATCHED_LINKS, folder) as (process, address, publisher, state):
-        as_of = state.judgement.snapshot.as_of
+        as_of = state.result.snapshot.as_of
         for watchers in (0, WATCHERS):
             clients = await _watching(address, watchers) if watchers else None
             if clients is not None:

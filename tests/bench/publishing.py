@@ -73,7 +73,7 @@ class State:
     """What a scorer would publish of half a chunk of slots, every link measured in each."""
 
     due: PendingUpdate
-    judgement: IndexResult
+    result: IndexResult
     evidence: Evidence
     recent: RecentMeasurements
     burns: BurnCounter
@@ -102,20 +102,20 @@ def judged(register: Register) -> State:
     snapshot = compute_indicators(arrays, evidence, end_slot=end, evidence_sequence=1)
     burns.update(arrays, end, set(), lambda slots: evidence.verdicts(arrays, slots))
     compiled = CompiledRegister(register, arrays, network, own, {}, Attributor(register))
-    judgement = IndexResult(
+    result = IndexResult(
         snapshot=snapshot,
         compiled=compiled,
         urgent={},
         structures=structure_by_window(arrays, network, snapshot),
     )
     due = PendingUpdate(compiled, end, 1, (range(start, end),), own)
-    return State(due, judgement, evidence, recent, burns)
+    return State(due, result, evidence, recent, burns)
 
 
 async def put(publisher: IndexPublisher, state: State, as_of: int) -> None:
     """Publish all of it, as of this moment: a slot later every block says something new."""
     due = replace(state.due, end_slot=as_of // SLOT)
-    snapshot = replace(state.judgement.snapshot, as_of=as_of, end_slot=due.end_slot)
+    snapshot = replace(state.result.snapshot, as_of=as_of, end_slot=due.end_slot)
     publisher._slots.clear()
     for chunk in due.chunks:
         found = list[EncodedSlots]()
@@ -124,7 +124,7 @@ async def put(publisher: IndexPublisher, state: State, as_of: int) -> None:
         await publisher.put_slots(due, found)
     latest = recent_blocks(state.recent, state.burns, due.compiled.arrays, due.agencies)
     await publisher.put_recent(due, latest)
-    await publisher.publish(replace(state.judgement, snapshot=snapshot), (), ReconciliationReport())
+    await publisher.publish(replace(state.result, snapshot=snapshot), (), ReconciliationReport())
 
 
 async def _published(register: Register) -> list[str]:
@@ -135,7 +135,7 @@ async def _published(register: Register) -> list[str]:
         publisher, rounds = IndexPublisher(bus), []
         for number in range(ROUNDS if len(register.links) <= MANY_LINKS else 1):
             meter = _Meter(server)
-            await put(publisher, state, state.judgement.snapshot.as_of + number * SLOT)
+            await put(publisher, state, state.result.snapshot.as_of + number * SLOT)
             rounds.append(meter.spent())
         median = sorted(rounds, key=lambda one: one.seconds)[len(rounds) // 2]
         links = len(register.links)

@@ -148,9 +148,9 @@ async def _scored(scoring: Scoring, store: Store, memory: Memory, days: int) -> 
         await evidence_lock.run_in_slices(scoring.prepare(end_slot))
         await asyncio.to_thread(trim_memory)
     async with _part(memory, "then every index of 7, 28 and 90 days", lines):
-        judgement = await _judged(scoring, evidence_lock, end_slot)
-    scoring.published(judgement)
-    del judgement
+        result = await _judged(scoring, evidence_lock, end_slot)
+    scoring.published(result)
+    del result
     await _given_back(lines)
     lines.append(f"  memory at rest: {memory.now()}")
 
@@ -177,12 +177,12 @@ async def _scored(scoring: Scoring, store: Store, memory: Memory, days: int) -> 
     scoring.published(await _judged(scoring, evidence_lock, end_slot - 1))
     async with _part(memory, "after one more slot: counted, every index", lines):
         await evidence_lock.run_in_slices(scoring.prepare(end_slot))
-        judgement = await _judged(scoring, evidence_lock, end_slot)
-    scoring.published(judgement)
+        result = await _judged(scoring, evidence_lock, end_slot)
+    scoring.published(result)
     async with _part(memory, "what changed saved", lines):
         await _save(scoring, store, evidence_lock)
 
-    columns = judgement.snapshot.links[DAYS]
+    columns = result.snapshot.links[DAYS]
     shares = link_shares(scoring.arrays, columns.slots, columns.counts)
     imputation = Imputation.of(scoring.arrays, shares)
     chosen = [scoring.arrays.links[at] for at in rng.integers(0, links, EXPLAINED)]
@@ -197,7 +197,7 @@ async def _scored(scoring: Scoring, store: Store, memory: Memory, days: int) -> 
     )
     last = columns_of(feed.messages[-1])
     messages = len(feed.messages)
-    del judgement, columns, shares, imputation, feed, reader, reading
+    del result, columns, shares, imputation, feed, reader, reading
     await _given_back(lines)
     lines.append(f"  memory at rest: {memory.now()}")
 

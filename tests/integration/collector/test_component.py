@@ -112,9 +112,10 @@ async def test_kill_9_loses_and_doubles_nothing(nats, collector, data_file, tmp_
     assert sum(s.ok for s in found) == 2615
 
 
-async def test_an_older_copy_of_the_folder_can_be_put_back(nats, collector, tmp_path):
-    """A collector whose folder was replaced by an older copy reads again what came since, and what it then publishes of a
-    slot replaces what the lost folder had published of it.
+async def test_an_older_copy_of_the_folder_can_be_restored(nats, collector, tmp_path):
+    """A collector whose folder was replaced by an older copy reads again what came since.
+
+    What it then publishes of a slot replaces what the lost folder had published.
     """
     await put_in_force(nats, write_register(tmp_path / "register"))
     sources, log, copy = tmp_path / "sources.yaml", tmp_path / "exchanges.ndjson", tmp_path / "copy"
@@ -171,7 +172,7 @@ async def test_the_pairing_span_is_a_setting(nats, collector, tmp_path):
 
 
 async def test_an_outage_of_the_bus_loses_nothing(nats, collector, data_file, tmp_path):
-    """While the bus is away the collector reads on and says it does not serve; afterwards everything arrives."""
+    """Without the bus the collector reads on and is NOT_SERVING; afterwards everything arrives."""
     await put_in_force(nats, write_register(tmp_path / "register", members_csv=MEMBERS))
     with collector("--replay", data_file(SAMPLE), "--replay-seconds", 3) as process:
         await eventually(lambda: process.lines("records_taken"), "a first batch")
@@ -254,8 +255,9 @@ async def test_what_cannot_work_ends_with_a_sentence(nats, collector, tmp_path, 
 
 
 async def test_sources_go_through_live(nats, collector, tmp_path):
-    """Both sides of an exchange, one from a security server and one from a log, arrive as one; a server that hangs holds
-    nobody up, at the end neither.
+    """Both sides of an exchange, one from a security server and one from a log, arrive as one exchange.
+
+    A server that hangs delays nothing, not even the end.
     """
     await put_in_force(nats, write_register(tmp_path / "register"))
     logged = int(time.time()) - 200

@@ -1,4 +1,4 @@
-"""Killed at random moments, bus and all, the collector ends with every record counted once."""
+"""Killed at random moments together with its bus, the collector counts every record once."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def counted(summaries):
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1])
 async def test_every_record_is_counted_once(nats, collector, tmp_path, seed):
-    """Collector and nats-server are killed in turn at random moments, and the bus is away once for longer than it knows what
-    it has seen (a second here, as the stream's window is shortened), while records of two sources, repeated and halved, come
-    in: the counts are those of the records.
+    """Collector and nats-server are killed in turn at random moments while records of two sources, repeated and
+    halved, come in. Once the bus is away for longer than its window of duplicates, which is shortened to a second. The
+    counts are those of the records.
     """
     chance = random.Random(seed)
     await shorten_window(nats)

@@ -1,4 +1,4 @@
-"""Security servers asked over real HTTP and TLS, in and out of order."""
+"""Security servers polled over real HTTP and TLS, working and failing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def record(number, seconds, **changes):
 
 
 class Pulled:
-    """What came of pulling."""
+    """The results of polling."""
 
     def __init__(self, registry, ledger, executor, lines):
         self.registry, self.ledger, self.executor, self.lines = registry, ledger, executor, lines
@@ -52,7 +52,7 @@ class Pulled:
 
 @pytest.fixture
 def pulling(tmp_path):
-    """Asks one source, round after round without waiting, until it was asked ``rounds`` times for a pause."""
+    """Polls one source, round after round, until it has paused ``rounds`` times."""
 
     @asynccontextmanager
     async def pull(url, rounds=1, chance=0.0, waits=None, state="state", now=time.time, **options):
@@ -74,9 +74,9 @@ def pulling(tmp_path):
                 metrics, log = CollectorMetrics(registry), structlog.get_logger()
                 metrics.add_source("ss1")
                 intake = Intake(executor, ledger, metrics, log, lambda: int(time.time() * 1000))
-                turns = asyncio.Semaphore(4)
-                puller = ServerPoller(source, intake, metrics, log, turns, now=now, chance=lambda: chance, wait=wait)
-                await puller.run()
+                answers = asyncio.Semaphore(4)
+                poller = ServerPoller(source, intake, metrics, log, answers, now=now, chance=lambda: chance, wait=wait)
+                await poller.run()
                 yield Pulled(registry, ledger, executor, lines)
         assert "CANARY" not in str(lines)
         assert b"CANARY" not in b"".join(path.read_bytes() for path in tmp_path.glob("*.sqlite*"))
@@ -106,8 +106,9 @@ async def test_all_records_are_followed_to_the_end(pulling):
 
 
 async def test_another_server_under_the_same_id_is_read_from_its_beginning(pulling):
-    """Where a source names another server or provider, it is asked as far back as a new one; what was counted is not counted
-    again. The one before is read on from where it was left, and so is a server that is reached otherwise.
+    """A source that names another server or provider is read from its history on, and nothing counts twice.
+
+    The former one is read on from where it stopped, and so is a server with another URL.
     """
     began = time.time()
     ours, theirs = (Logbook([record(f"{name}{n}", 3000 - n) for n in range(20)]) for name in "ab")
@@ -127,9 +128,10 @@ async def test_another_server_under_the_same_id_is_read_from_its_beginning(pulli
         assert all(first > began - 100 for first, _ in ours.asked[asked:])
 
 
-async def test_what_was_logged_late_of_the_time_before_the_first_question_is_not_counted(pulling):
-    """Of an exchange from before `history`, the side that was logged within it opens no slot that was published whole; what
-    the first question skipped changes nothing of where it began.
+async def test_records_before_the_first_request_open_no_slot(pulling):
+    """A side that was logged within `history`, of an exchange before it, opens no slot that was published completely.
+
+    What the first request skipped does not change where it began.
     """
     records, began = [record(n, 3000 - n) for n in range(100)], time.time()
     late = raw((int(began) - 8000) * 1000, monitoringDataTs=int(began) - 2900, xRequestId="late")
@@ -155,7 +157,9 @@ async def test_a_position_is_that_of_one_server(pulling):
 
 
 async def test_a_quiet_server_is_read_up_to_now(pulling):
-    """A server without records counts as read as far as it was asked; its newest exchange is then as old as the collector."""
+    """A server without records counts as read up to the end of the request; its newest exchange is as old as the
+    collector.
+    """
     began = time.time()
     async with serving(Logbook()) as server, pulling(server.url(), rounds=2) as pulled:
         assert (
@@ -165,13 +169,13 @@ async def test_a_quiet_server_is_read_up_to_now(pulling):
 
 
 async def test_many_records_of_one_second_are_not_lost(pulling):
-    """A second that holds more records than an answer may is given whole, and reading goes on behind it."""
+    """A second with more records than fit in an answer is given completely, and reading goes on after it."""
     book = Logbook([record(n, 500) for n in range(50)] + [record(n, 400) for n in range(50, 60)], limit=20)
     async with serving(book) as server, pulling(server.url()) as pulled:
         assert await pulled.exchanges() == 60
 
 
-async def test_what_is_asked_is_a_message_of_the_protocol(pulling):
+async def test_a_request_is_a_message_of_the_protocol(pulling):
     """The request names the client, the service of the server's owner, the server by its code, an id and the version."""
     book = Logbook()
     async with serving(book) as server, pulling(server.url()):
@@ -192,8 +196,8 @@ async def test_what_is_asked_is_a_message_of_the_protocol(pulling):
 
 
 @pytest.mark.parametrize(("health", "criteria"), [(False, "searchCriteria"), (True, "filterCriteria")])
-async def test_one_provider_can_be_asked_for(pulling, health, criteria):
-    """Where a source names a provider, records and counts of its services alone are asked for."""
+async def test_records_of_one_provider_can_be_requested(pulling, health, criteria):
+    """If a source names a provider, records and counts of its services alone are requested."""
     book = Logbook(health=HEALTH)
     async with serving(book) as server, pulling(server.url(), provider="IR/GOV/100/a%2Fb", health=health):
         pass
@@ -206,8 +210,8 @@ async def test_one_provider_can_be_asked_for(pulling, health, criteria):
 @pytest.mark.parametrize("behind", [300, -300])
 @pytest.mark.parametrize("too_early", ["Client.InvalidRequest", "client.invalid_request"])
 async def test_a_clock_that_differs_loses_nothing(pulling, behind, too_early):
-    """A server whose clock is five minutes off is read to where it can answer, without a failure and without a gap,
-    whichever of both generations of fault codes it speaks.
+    """A server whose clock is five minutes off is read as far as it can answer, without a failure and without a gap,
+    with fault codes of both generations.
     """
     logged = [record(n, 3000 - n + max(0, behind)) for n in range(100)]
     book = Logbook(logged, limit=30, behind=behind, too_early=too_early)
@@ -257,8 +261,8 @@ async def test_a_clock_that_differs_loses_nothing(pulling, behind, too_early):
         ),
     ],
 )
-async def test_a_failure_is_told_without_content_and_tried_again(pulling, ill, failure, reason):
-    """Faults, statuses and broken answers are shown by kind in log and metrics; the next round gets everything."""
+async def test_a_failure_is_reported_without_content_and_retried(pulling, ill, failure, reason):
+    """Faults, statuses and broken answers are reported by kind in log and metrics; the next round gets everything."""
     book = Logbook([record(1, 100)], ill=lambda call: ill if call == 1 else None)
     async with serving(book) as server, pulling(server.url(), rounds=2) as pulled:
         assert pulled.failures() == [(failure, reason)]
@@ -267,8 +271,8 @@ async def test_a_failure_is_told_without_content_and_tried_again(pulling, ill, f
         assert await pulled.exchanges() == 1
 
 
-async def test_a_server_that_would_have_us_stand_still_is_not_asked_in_a_circle(pulling):
-    """A nextRecordsFrom that does not move on is a failure, and nothing of that answer is counted."""
+async def test_an_answer_that_does_not_advance_is_a_failure(pulling):
+    """A nextRecordsFrom that does not advance is a failure, and nothing of that answer is counted."""
     envelope = soap(
         "<om:getSecurityServerOperationalDataResponse><om:recordsCount>0</om:recordsCount>"
         "<om:nextRecordsFrom>1</om:nextRecordsFrom></om:getSecurityServerOperationalDataResponse>"
@@ -281,7 +285,7 @@ async def test_a_server_that_would_have_us_stand_still_is_not_asked_in_a_circle(
 
 
 def broken(change):
-    """An answer of one record of which something is changed."""
+    """An answer of one record with something changed."""
     envelope = soap(
         "<om:getSecurityServerOperationalDataResponse><om:recordsCount>1</om:recordsCount>"
         "</om:getSecurityServerOperationalDataResponse>"
@@ -290,7 +294,7 @@ def broken(change):
 
 
 def ailing(book, bad, ill):
-    """A server whose answers are ``ill`` where they hold any of these seconds."""
+    """A server whose answers fail if they hold any of these seconds."""
 
     async def answers(request, writer):
         envelope = etree.fromstring(request.body)
@@ -314,8 +318,10 @@ def ailing(book, bad, ill):
     ],
     ids=["gzip", "count", "large"],
 )
-async def test_a_bad_second_keeps_nothing_else_back(pulling, ill, together):
-    """What cannot be read is narrowed down to its seconds, which are skipped, counted and named; the rest is read at once."""
+async def test_a_bad_second_blocks_nothing_else(pulling, ill, together):
+    """An unreadable answer is narrowed down to its seconds, which are skipped, counted and named; the rest is read at
+    once.
+    """
     records, began = [record(n, 3000 - n) for n in range(100)], time.time()
     book, bad = Logbook(records, limit=30), [records[50 + n]["monitoringDataTs"] for n in range(together)]
     async with serving(ailing(book, bad, ill)) as server, pulling(server.url()) as pulled:
@@ -331,8 +337,8 @@ async def test_a_bad_second_keeps_nothing_else_back(pulling, ill, together):
 @pytest.mark.parametrize(
     "ill", [lambda call: call <= 60, lambda call: call % 2, lambda call: call % 2 == 0], ids=["long", "odd", "even"]
 )
-async def test_a_server_that_is_ill_loses_nothing(pulling, ill):
-    """While no answer is readable, or every other one is not, no second is skipped; then everything is read."""
+async def test_a_failing_server_loses_nothing(pulling, ill):
+    """While no answer is readable, or only every other one, no second is skipped; then everything is read."""
     book = Logbook([record(n, 3000 - n) for n in range(100)], limit=10)
     book.ill = lambda call: answer(200, b"<html/>") if ill(call) else None
     async with serving(book) as server, pulling(server.url(), rounds=40) as pulled:
@@ -341,8 +347,8 @@ async def test_a_server_that_is_ill_loses_nothing(pulling, ill):
         assert pulled.sample("peyvand_exchange_source_failures_total", source="ss1", failure="unreadable") > 0
 
 
-async def test_failures_are_tried_again_less_and_less_often(pulling):
-    """Pauses double with each failure up to a quarter of an hour, and success makes them short again."""
+async def test_retries_back_off(pulling):
+    """Pauses double with each failure up to a quarter of an hour; success makes them short again."""
     waits: list[float] = []
     book = Logbook(ill=lambda call: answer(503) if call <= 6 else None)
     async with serving(book) as server, pulling(server.url(), rounds=7, chance=0.5, waits=waits) as pulled:
@@ -351,7 +357,7 @@ async def test_failures_are_tried_again_less_and_less_often(pulling):
 
 
 async def test_a_slow_server_is_given_up_at_the_deadline(pulling):
-    """A server that says nothing, and one that never ends, are given up at the deadline."""
+    """A server that does not answer, and one that never stops, are given up at the deadline."""
 
     async def drips(_, writer):
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
@@ -366,7 +372,7 @@ async def test_a_slow_server_is_given_up_at_the_deadline(pulling):
 
 
 async def test_an_answer_without_end_is_cut(pulling):
-    """An answer is read no further than the limit, and its attachment unpacked no further either."""
+    """An answer is read up to the limit only, and its attachment decompressed up to its limit."""
 
     async def floods(_, writer):
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
@@ -383,14 +389,14 @@ async def test_an_answer_without_end_is_cut(pulling):
         assert set(pulled.failures()) == {("too_large", "its answer is larger than 16777216 bytes")}
 
 
-async def test_a_server_that_is_not_there_is_told(pulling, port):
+async def test_a_refused_connection_is_reported(pulling, port):
     """A refused connection is a failure of transport."""
     async with pulling(f"http://127.0.0.1:{port()}/") as pulled:
         assert pulled.failures() == [("transport", "no connection to it can be made")]
 
 
 async def test_tls_goes_both_ways(pulling, tmp_path):
-    """With our certificate and its authority the server is read; without either the handshake fails and says so."""
+    """With our certificate and its authority the server is read; without either the handshake fails with a message."""
     ours = Authority.make(tmp_path)
     context = ours.context("ss1.test")
     context.verify_mode = ssl.CERT_REQUIRED
@@ -427,7 +433,7 @@ HEALTH = """<om:getSecurityServerHealthDataResponse><om:monitoringStartupTimesta
 
 
 async def test_health_data_are_shown_where_records_are_not_shared(pulling):
-    """Counts and mean duration per service are shown; a service that is gone is shown no longer; a bad answer is told."""
+    """Counts and mean duration per service are shown, and removed with the service; a bad answer is reported."""
     service = {"source": "ss1", "service": "IR/GOV/100/a%2Fb/person"}
     empty = "<om:getSecurityServerHealthDataResponse><om:statisticsPeriodSeconds>600</om:statisticsPeriodSeconds></om:getSecurityServerHealthDataResponse>"
     book = Logbook(health=HEALTH)

@@ -1,4 +1,4 @@
-"""Nothing personal leaves the door: canaries in every such field of every source are sought everywhere and not found."""
+"""Nothing personal is stored or shown: canaries in every such field of every source are found nowhere."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CANARY = "CANARY-7c2e"
 
 
 def record(number):
-    """A side with a canary in every personal field, and in one nobody has heard of."""
+    """A side with a canary in every personal field, and in an unknown one."""
     seen = {"serviceCode": "visible-service", "succeeded": False, "faultCode": "Server.ServerProxy.X"}
     hidden = dict.fromkeys((*PERSONAL, "unheardOf"), CANARY)
     return raw((int(time.time()) - 200) * 1000 + number, xRequestId=f"x-{number}", **seen, **hidden)
@@ -37,7 +37,7 @@ def table(records):
 
 
 def bad(number):
-    """What cannot be read, with the canary wherever a reason could quote it."""
+    """Unreadable records, with the canary where a reason could quote it."""
     whole = record(number)
     return [
         whole | {"succeeded": CANARY},
@@ -48,8 +48,8 @@ def bad(number):
 
 
 async def test_no_canary_is_anywhere(nats, collector, tmp_path):
-    """Through SOAP, NDJSON, an array, CSV, gzip and the generic source, in good records, bad ones and faults, no canary
-    reaches the disk, the store of the bus, a log, the metrics or any answer over gRPC; what may be seen does.
+    """Through SOAP, NDJSON, an array, CSV, gzip and the generic source, in good records, bad ones and faults, no
+    canary reaches the disk, the bus, a log, the metrics or any answer over gRPC. What may be shown does.
     """
     await put_in_force(nats, make_register(tmp_path / "register"))
     logs = tmp_path / "logs"
@@ -109,7 +109,7 @@ sources:
 
 
 async def _answers(address):
-    """Every answer of an api that has heard of all 15 exchanges, 14 of them of parties that no register knows."""
+    """Every answer of an api that has all 15 exchanges, 14 of them of parties without an entry in the register."""
     asked: dict[str, Any] = {
         "link": "clearance-customs",
         "service": "tax-clearance",

@@ -1,4 +1,4 @@
-"""The scorer as a process against a real nats-server: what it is sent becomes what it publishes."""
+"""The scorer as a process on a real nats-server: what it receives becomes what it publishes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.support.waiting import eventually
 
 
 async def test_measurements_become_blocks_indicators_and_gauges(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
-    """What probers measured is in the blocks, the slot detail, INDICATORS and /metrics within seconds."""
+    """Measurements are in the blocks, the slot detail, INDICATORS and /metrics within seconds."""
     register = await register_on(nats, make_register(tmp_path / "register"))
     slot = now_slot() - 2
     failing = {"deed-tax": Reason.ANSWER_TIMEOUT, "birth-tax": Reason.SHED}
@@ -81,8 +81,8 @@ async def _announced(bus: Bus, wanted: set[str]) -> bool:
     return wanted <= {message.subject.removeprefix("peyvand.v1.indicator.") for message in messages}
 
 
-async def test_a_start_says_what_it_waits_for(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
-    """Until there is an index /health says why it is not there, and each step towards it is a line of the log."""
+async def test_a_start_reports_what_it_waits_for(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
+    """Until there is an index /health gives the reason, and each step towards it is a line of the log."""
     nats.kill()
     scorer.start()
 
@@ -107,8 +107,9 @@ async def test_a_start_says_what_it_waits_for(nats: Nats, scorer: Scorer, tmp_pa
 
 
 async def test_last_slot_is_shown_and_goes_when_unknown(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
-    """A link's stage series exists while its last settled slot is known, and is gone with the first that is not; that of
-    its vantage is the newest slot measured from there.
+    """A link's stage series exists while its last settled slot is known.
+
+    That of its vantage is the newest slot measured from there.
     """
     await register_on(nats, make_register(tmp_path / "register"))
     scorer.start()
@@ -185,7 +186,7 @@ async def test_late_and_repeated_measurements(nats: Nats, scorer: Scorer, tmp_pa
 
 
 async def test_batches_that_cannot_be_trusted_are_refused(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
-    """Garbage, and a batch that claims another vantage than its sender's, are counted and passed over."""
+    """Garbage, and a batch that claims another vantage than its sender's, are counted and skipped."""
     await register_on(nats, make_register(tmp_path / "register"))
     scorer.start()
     async with nats.connect("prober") as prober, nats.connect("api") as api:
@@ -200,7 +201,7 @@ async def test_batches_that_cannot_be_trusted_are_refused(nats: Nats, scorer: Sc
 
 
 async def test_bus_may_go_and_come_back(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
-    """Without the bus the scorer does not serve and does not end; when the bus is back it goes on by itself."""
+    """Without the bus the scorer does not serve and does not end; with the bus back it goes on."""
     await register_on(nats, make_register(tmp_path / "register"))
     scorer.start()
     await scorer.serving()

@@ -1,4 +1,4 @@
-"""What an auditor recomputes from a dump is what the scorer published, to the last bit, whatever happened meanwhile."""
+"""What an auditor recomputes from a dump is what the scorer published, to the last bit."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ async def settled(bus: Bus, register: Register, sequence: int) -> list[str] | No
 
 
 def scored(folder: Path, file: Path, published: Sequence[str]) -> tuple[list[str], str]:
-    """What `peyvand score` says at the same moment and message of the stream, and what it says on stderr."""
+    """The output of `peyvand score` at the same moment and message of the stream, and its stderr."""
     one = json.loads(published[0])
     where = ("--at", one["as_of"], "--sequence", one["evidence_sequence"])
     score = ("score", "--register", folder, "--measurements", file, *where, "--json")
@@ -98,7 +98,7 @@ async def closed(folder: Path) -> bool | None:
 
 @pytest.mark.parametrize("hour", range(24))
 def test_the_day_closes_within_the_test(hour: int, zone: Zone) -> None:
-    """At any hour, what is put at once still counts for the last slots of the day before, and soon nothing does."""
+    """At any hour, what is sent at once counts for the last slots of the day before, and soon nothing does."""
     now = 1_790_000_000 // HOUR * HOUR + hour * HOUR + 1234.5
     midnight = midnight_at(now)
     calendar = Calendar(zone(midnight), now - 3 * HOUR, SLOT)

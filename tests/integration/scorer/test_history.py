@@ -1,4 +1,4 @@
-"""Indicators go to INDICATORS once an hour or once a day, beside whatever else the scorer does."""
+"""Indicators are sent to INDICATORS once an hour or once a day, beside the indexes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HOUR = 3600 // SLOT
 
 
 def begun(folder: Path) -> tuple[Scoring, int]:
-    """A scorer that knows of one measurement, and the end of its slot."""
+    """A scorer with one measurement, and the end of its slot."""
     register = load_register(make_register(folder / "register"))
     loaded = LoadedState(None, Evidence(Calendar.of(register.policy)), ())
     scoring = Scoring(CompiledRegister.of(register), loaded, StreamPosition(MEASUREMENTS, "", 0))
@@ -43,7 +43,7 @@ def begun(folder: Path) -> tuple[Scoring, int]:
 
 @asynccontextmanager
 async def announcing(bus: Bus, scoring: Scoring) -> AsyncIterator[HistoryPublisher]:
-    """An announcer that runs."""
+    """A running publisher of history."""
     announcer = HistoryPublisher(bus, scoring, log=structlog.get_logger())
     task = asyncio.create_task(announcer.run())
     try:
@@ -68,7 +68,7 @@ def rows(snapshot: Snapshot, *kinds: str) -> Counter[str]:
 
 
 async def test_each_hour_and_each_day_is_sent_once(nats: Nats, tmp_path: Path) -> None:
-    """Services go with the first index of a day, agencies and above with that of each hour; of links none ever goes."""
+    """Services are sent with the first index of a day, agencies and above with that of each hour, and links never."""
     scoring, end_slot = begun(tmp_path)
     above = ("government", "sector", "consumer", "provider")
     async with nats.connect("scorer") as bus, nats.connect("api") as api, announcing(bus, scoring) as announcer:
@@ -88,13 +88,13 @@ async def test_each_hour_and_each_day_is_sent_once(nats: Nats, tmp_path: Path) -
 
 
 async def said(scoring: Scoring, snapshot: Snapshot) -> bool:
-    """Whether the hour and the day of an index are noted as sent."""
+    """Whether the hour and the day of an index are recorded as sent."""
     day = scoring.calendar.day_of(snapshot.end_slot).toordinal()
     return (scoring.manifest.hour, scoring.manifest.day) == (snapshot.as_of // 3600, day)
 
 
 async def test_what_cannot_be_sent_is_due_with_the_next_index(nats: Nats, tmp_path: Path) -> None:
-    """Without a bus nothing is noted as sent; with the next index after it is back all of it is, each once."""
+    """Without a bus nothing is recorded as sent; with the next index after it is back everything is sent, once."""
     scoring, end_slot = begun(tmp_path)
     async with nats.connect("scorer") as bus, nats.connect("api") as api, announcing(bus, scoring) as announcer:
         nats.kill()

@@ -1,4 +1,4 @@
-"""A scorer killed at any moment, and started again, is as if it had never ended."""
+"""A scorer that is killed and started again publishes what it would have published."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ from tests.support.waiting import eventually
 
 
 async def test_what_was_last_measured_survives_a_kill(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
-    """The last failures with their details, and the burn, are published, also of before a kill -9 and of while it was down."""
+    """The last failures with their details, and the burn, are published, including those before a kill -9 and while it
+    was down.
+    """
     await register_on(nats, make_register(tmp_path / "register"))
     slot = now_slot() - 6
     key = "latest.land-registry.0"
@@ -80,7 +82,7 @@ async def test_what_was_last_measured_survives_a_kill(nats: Nats, scorer: Scorer
 
 
 async def test_what_came_between_two_indexes_is_read_again(nats: Nats, tmp_path: Path) -> None:
-    """Not every block is put with every index: what one does not hold yet came after its own message, not after the last."""
+    """Not every block is put with every index: what a block lacks came after its own message, not after the last."""
     register = await register_on(nats, make_register(tmp_path / "register"))
     slot = now_slot() - 6
     scoring = fresh(register)
@@ -110,7 +112,7 @@ async def _equal(found: Awaitable[list[str] | None], wanted: list[str]) -> bool:
 
 
 def fresh(register: Register) -> Scoring:
-    """What a scorer knows that has read nothing yet."""
+    """A scorer that has read nothing."""
     loaded = LoadedState(None, Evidence(Calendar.of(register.policy)), ())
     return Scoring(CompiledRegister.of(register), loaded, StreamPosition(MEASUREMENTS, "", 0))
 
@@ -123,7 +125,7 @@ async def take_all(bus: Bus, scoring: Scoring) -> None:
 
 
 async def uninterrupted(bus: Bus, folder: Path, as_of: int) -> dict[str, Block]:
-    """The blocks of a scorer that took in the whole stream at once and never crashed."""
+    """The blocks of a scorer that took in the whole stream without a crash."""
     from services.register.directory.load import load_register  # noqa: PLC0415  # the register as the scorer under test has it
 
     scoring = fresh(load_register(folder))
@@ -160,7 +162,7 @@ async def settled_blocks(bus: Bus, sequence: int) -> dict[str, Block]:
 
 @pytest.mark.slow
 async def test_kill_at_random_moments_changes_nothing(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
-    """A scorer killed again and again while batches come in ends with the blocks of one that never was."""
+    """A scorer that is killed again and again while batches come in ends with the blocks of one that is not."""
     folder = make_register(tmp_path / "register")
     register = await register_on(nats, folder)
     chance = random.Random(11)

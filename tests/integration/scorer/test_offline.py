@@ -20,7 +20,7 @@ from tests.support.paths import ROOT
 
 
 def peyvand(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run the command as a person does."""
+    """Run the command in a process."""
     command = [sys.executable, "-m", "services.cli", *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
@@ -105,7 +105,7 @@ def test_bad_files_are_refused_with_every_fault(tmp_path: Path) -> None:
 
 
 def test_nothing_measured_needs_a_moment(tmp_path: Path) -> None:
-    """An empty file says nothing about when: the moment has to be given, and then absent links are all that is known."""
+    """With an empty file the moment has to be given, and absent links are all that is known."""
     folder = make_register(tmp_path / "register", epoch=1_772_323_200)
     file = tmp_path / "m.ndjson"
     file.touch()

@@ -1,4 +1,4 @@
-"""How blocks go to the bus, as a real nats-server hands them on: many small ones in one batch, large ones by themselves."""
+"""How blocks are put on a real nats-server: small ones in batches, large ones alone."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def without_civil_registry(folder: Path, *links: str, epoch: float) -> Path:
 
 
 async def test_register_changes_while_running(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
-    """A new register applies at the next refresh: evidence heard of before it counts, and a removed agency's block goes."""
+    """A new register applies from the next index on: earlier evidence counts, and a removed agency's block is deleted."""
     began = time.time() - 3600
     await register_on(nats, make_register(tmp_path / "register", epoch=began))
     slot = now_slot() - 20
@@ -81,7 +81,7 @@ async def test_other_calendar_begins_anew_and_reads_the_stream_again(
 ) -> None:
     """A register with another epoch has evidence of its own, made from the whole stream; the old folder stays.
 
-    Blocks that are there and the new one has not are removed, also those that nobody remembers having put.
+    Blocks that the new one lacks are removed, including those that an earlier process had put.
     """
     await register_on(nats, make_register(tmp_path / "register"))
     scorer.start()

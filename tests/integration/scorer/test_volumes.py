@@ -26,9 +26,8 @@ def midnight_before(moment: float, *, days: int) -> int:
 
 
 async def test_exchange_volumes_are_shown_with_their_consumer(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
-    """Volumes replace one another by revision, survive kill -9, and those of nobody are shown with the government.
-
-    Each says from when to when it counts, and what was found of its link beside it what it was worked out for.
+    """Volumes replace one another by revision and survive kill -9; those of unmapped consumers are shown with the
+    government. Each volume has its span, and each finding about a link its moment.
     """
     exchanged = now_slot() * SLOT
     await register_on(nats, make_register(tmp_path / "register"))
@@ -100,8 +99,8 @@ async def test_exchange_volumes_are_shown_with_their_consumer(nats: Nats, scorer
 
 
 async def test_a_new_register_attributes_what_was_exchanged_before(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
-    """Without anything new of a collector, exchanges go to the agency that a new register names, and back to nobody under
-    one that names none, be its calendar another.
+    """Without anything new from a collector, exchanges belong to the agency that a new register names, and to nobody
+    under one that names none, also with another calendar.
     """
     epoch = float(now_slot() * SLOT - 3600)
     members = "member,agency\nX/G/1,tax-office\nX/G/2,customs\n"

@@ -1,4 +1,4 @@
-"""Any order, repetition and division into batches of the same records gives the same summaries."""
+"""The same records give the same summaries in any order, repetition and division into batches."""
 
 from __future__ import annotations
 
@@ -61,9 +61,7 @@ def test_order_and_repetition_change_nothing(raw, data):
 @settings(max_examples=50, deadline=None)
 @given(st.lists(records(), min_size=1, max_size=14), st.lists(st.integers(1, SPAN), min_size=1, max_size=3), st.data())
 def test_another_span_counts_as_if_it_had_always_been(raw, spans, data):
-    """However often the pairing span changes, and whatever comes before and after, summaries and totals are those of the
-    last span.
-    """
+    """However often the pairing span changes, summaries and totals are those of the last span."""
     sides = [read_side(record) for record in raw]
     with TemporaryDirectory() as folder:
         for line, span in enumerate((*spans, SPAN)):
@@ -78,7 +76,7 @@ def test_another_span_counts_as_if_it_had_always_been(raw, spans, data):
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 12)), max_size=24), st.integers(0, 6), st.data())
 def test_a_client_takes_the_first_producer_within_the_span(told, span, data):
-    """In any order: clients by their moments each take the earliest producer that is left and near enough, if there is any."""
+    """In any order, clients by their time each take the earliest producer that is left within the span."""
     sides = [
         read_side(
             {

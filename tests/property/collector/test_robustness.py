@@ -1,4 +1,4 @@
-"""Whatever stands in a log or an answer: it is read or refused, never a crash, and every reject has its place."""
+"""Any log and any answer is read or refused without a crash, and every reject has its place."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ TOKENS = st.sampled_from(
 
 @st.composite
 def damaged(draw, originals):
-    """Something valid with up to six cuts, repeats and insertions anywhere."""
+    """Valid content with up to six cuts, repetitions and insertions."""
     content = draw(st.sampled_from(originals))
     for _ in range(draw(st.integers(0, 6))):
         at, length = draw(st.integers(0, len(content))), draw(st.integers(0, 30))
@@ -95,7 +95,7 @@ def damaged(draw, originals):
 
 
 def all_of(content, **options):
-    """Batches, or None when the file is refused as a whole; the refusal holds nothing of the content."""
+    """Batches, or None when the file is refused as a whole; the refusal quotes nothing."""
     refused = ""
     try:
         return list(read(io.BytesIO(content), **options))
@@ -140,7 +140,7 @@ def test_any_log_is_read_or_refused(content, pack, size):
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_read_or_refused(content):
-    """Bytes of any kind are no crash, plain, packed or halfway through gzip."""
+    """Bytes of any kind cause no crash, plain, gzipped or truncated gzip."""
     all_of(content)
     all_of(gzip.compress(content))
     all_of(gzip.compress(content)[:-3] + content[:5])
@@ -178,7 +178,7 @@ def test_any_values_make_a_side_or_reasons(record, data):
 @settings(max_examples=400, deadline=None)
 @given(st.data())
 def test_reading_at_once_gives_what_reading_by_field_gives(data):
-    """A line read at once is the side that its fields give one by one; what is not read at once is looked at so."""
+    """A line that is decoded at once is the side that its fields give one by one; others are read by field."""
     changes = data.draw(st.dictionaries(st.sampled_from(sorted(RECORD)), VALUES, max_size=2))
     changes |= data.draw(st.dictionaries(st.sampled_from(["requestSoapSize", "faultCode", "statusCode"]), VALUES))
     raw = json.loads(json.dumps(RECORD | changes))

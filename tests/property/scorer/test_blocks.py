@@ -1,4 +1,4 @@
-"""Blocks cut from columns say what the rows of the snapshot say."""
+"""Blocks cut from columns hold the rows of the snapshot."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_blocks_hold_the_rows_of_the_snapshot(case: Case, sequence: int) -> None
 @settings(max_examples=60, deadline=None)
 @given(case=cases())
 def test_a_digest_tells_blocks_apart_as_encoding_them_does(case: Case) -> None:
-    """Of the same register, blocks of one evidence and of a little more have the same digest where they say the same."""
+    """Under the same register, blocks of one evidence and of a little more have the same digest where they are equal."""
     register = register_of(case.register)
     arrays = RegisterArrays.of(register)
     found = agency_members(register, arrays)

@@ -54,7 +54,7 @@ async def put_in_force(nats, directory):
 
 
 async def stored(bus):
-    """Every message of the stream of exchanges."""
+    """Every message of stream EXCHANGES."""
     found, start = [], 1
     while messages := await bus.read(EXCHANGES, start):
         found += messages

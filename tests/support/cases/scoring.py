@@ -83,7 +83,10 @@ def crash() -> None:
 
 
 class Run:
-    """A scorer without a bus that reads messages, publishes each slot and saves now and then. Its files survive a crash."""
+    """A scorer without a bus that reads messages, publishes each slot and saves now and then.
+
+    Its files survive a crash.
+    """
 
     def __init__(self, register: Register, folder: Path) -> None:
         self.store = Store(folder, Calendar.of(register.policy))

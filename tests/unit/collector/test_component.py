@@ -1,4 +1,4 @@
-"""Tasks that work until the stop, and how they are ended."""
+"""Tasks that work until the stop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from services.core.errors import StateError
 
 
 async def test_the_first_failure_stops_all():
-    """A task that fails brings about the stop, and its failure is the one that is raised, whatever fails after it."""
+    """The first task that fails sets the stop, and its failure is raised, whatever fails later."""
     stop = asyncio.Event()
     supervisor = _Supervisor(stop)
 

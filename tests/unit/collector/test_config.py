@@ -35,7 +35,7 @@ sources:
 
 
 def test_every_source_is_read(read, tmp_path):
-    """What servers share stands once, a source's own word goes first, and paths are beside the file."""
+    """Defaults of servers are given once, a source's own value takes precedence, and paths are relative to the file."""
     own = {"certificate": tmp_path / "own.pem", "key": tmp_path / "own.key", "client": "IR/GOV/1/monitor"}
     assert read(WHOLE) == (
         XroadSource("tax", "IR/GOV/100/ss1", "https://ss.example.org/", every=30, **own),
@@ -104,7 +104,7 @@ sources: [{id: a, kind: xroad, server: I/G/1/s}]""",
     ],
 )
 def test_every_fault_is_listed(read, tmp_path, text, faults):
-    """A list that is not right is refused with each fault at its line and column."""
+    """A wrong list is refused with each fault at its line and column."""
     with pytest.raises(InputError) as caught:
         read(text)
     file = str(tmp_path / "sources.yaml")

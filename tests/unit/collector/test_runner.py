@@ -20,7 +20,7 @@ NOW = 1_700_000_500_000
 
 
 class Sink:
-    """Where messages go: it keeps them, and from the ``fails``-th on acknowledges none."""
+    """A bus that keeps messages, and acknowledges none from the ``fails``-th on."""
 
     def __init__(self, fails):
         self.fails = fails

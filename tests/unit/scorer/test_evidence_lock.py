@@ -1,4 +1,4 @@
-"""Turns at the evidence: one at a time, with others in between, and nobody before a thread is done."""
+"""The lock on the evidence: one holder at a time, until its thread has ended."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from services.scorer.evidence_lock import EvidenceLock
 from tests.support.waiting import DEADLINE
 
 
-async def test_others_have_their_turn_between_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While somebody goes through pieces, another who wants the evidence gets it before they are all done."""
+async def test_others_get_the_lock_between_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While pieces of work run, another waiter gets the lock before they are all done."""
     monkeypatch.setattr(module, "SLICE_SECONDS", 0.0)
     evidence_lock, said = EvidenceLock(), list[str]()
 
@@ -35,8 +35,8 @@ async def test_others_have_their_turn_between_pieces(monkeypatch: pytest.MonkeyP
     assert 0 < said.index("other") < 100
 
 
-async def test_work_is_done_beside_the_loop_and_its_error_is_raised() -> None:
-    """A call runs in another thread; what it returns is returned, what it raises is raised, and the turn ends."""
+async def test_a_call_runs_in_a_thread_and_its_error_is_raised() -> None:
+    """A call runs in another thread; its result is returned, its error raised, and the lock released."""
     evidence_lock = EvidenceLock()
     assert await evidence_lock.run(get_ident) != get_ident()
 
@@ -48,8 +48,8 @@ async def test_work_is_done_beside_the_loop_and_its_error_is_raised() -> None:
     assert not evidence_lock.lock.locked()
 
 
-async def test_nobody_has_the_evidence_before_a_cancelled_thread_is_done() -> None:
-    """Who is cancelled keeps the turn until the thread has ended, as it cannot be stopped."""
+async def test_a_cancelled_holder_keeps_the_lock_until_its_thread_ends() -> None:
+    """A cancelled holder keeps the lock until its thread has ended, as that cannot be stopped."""
     evidence_lock, begun, go_on = EvidenceLock(), Event(), Event()
 
     def work() -> None:

@@ -1,4 +1,4 @@
-"""Health says SERVING while reading and publishing go well, and otherwise what is in the way."""
+"""The health of the scorer: SERVING while reading and publishing succeed, and otherwise the reason."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from services.core.runtime import Health
 from services.scorer.health import ReadinessReporter
 
 
-def test_a_start_says_what_it_is_at_until_there_is_an_index() -> None:
-    """Reading alone is not serving; the first index ends the start, and nothing that begins later takes it back."""
+def test_a_start_reports_its_phase_until_there_is_an_index() -> None:
+    """Reading alone is not serving; the first index ends the start, and later phases do not undo it."""
     health = Health()
     readiness = ReadinessReporter(health)
     readiness.begin_phase("reading the evidence")
@@ -22,8 +22,8 @@ def test_a_start_says_what_it_is_at_until_there_is_an_index() -> None:
     assert str(health) == "SERVING"
 
 
-def test_what_fails_is_said_before_what_has_begun() -> None:
-    """A bus that does not answer is the reason, during a start as well as later, and the only one while there are two."""
+def test_a_failure_is_reported_before_a_phase() -> None:
+    """A bus that does not answer is the reason, during a start as well as later, and the first one of two."""
     health = Health()
     readiness = ReadinessReporter(health)
     readiness.begin_phase("reading the evidence")
@@ -37,8 +37,8 @@ def test_what_fails_is_said_before_what_has_begun() -> None:
     assert str(health) == "SERVING"
 
 
-def test_without_a_reason_there_is_none_made_up() -> None:
-    """A component that says no more than that it does not serve is quoted as such."""
+def test_without_a_reason_none_is_reported() -> None:
+    """A component that gives no reason has none."""
     health = Health()
     assert str(health) == "NOT_SERVING"
     health.serving()

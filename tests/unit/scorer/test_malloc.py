@@ -1,4 +1,4 @@
-"""Memory that is free goes back to the system."""
+"""Freed memory is returned to the system."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ MIB = 1 << 20
 
 
 def private() -> int:
-    """Bytes of private memory this process has resident."""
+    """Return the bytes of private memory that this process has resident."""
     found = re.search(r"^RssAnon:\s+(\d+) kB$", Path("/proc/self/status").read_text("ascii"), re.MULTILINE)
     assert found
     return int(found[1]) * 1024
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="only glibc keeps what was freed")
-def test_what_lies_free_between_things_in_use_is_given_back() -> None:
-    """Of a hundred blocks of 1 MiB of which the last stays in use, the others go back, and it says what it said."""
+def test_free_pages_between_used_ones_are_returned() -> None:
+    """Of a hundred blocks of 1 MiB all but the last, which is in use, are returned, and the last is unchanged."""
     large = bytes(31 * MIB)
     del large  # from here on glibc has blocks of up to this size lie in one arena
     blocks = [bytes([at]) * MIB for at in range(100)]

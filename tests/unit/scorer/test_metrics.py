@@ -1,4 +1,4 @@
-"""What the scorer exposes, and what it does not."""
+"""The metrics of the scorer."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def samples(registry: CollectorRegistry) -> dict[str, float]:
 def measured(
     reasons: dict[str, Reason], slot: int = 0, *, vantage: str = "north", bus: Reason | None = None
 ) -> MeasurementColumns:
-    """What a vantage measured of links, and of the data bus where that is given, in a slot after the epoch."""
+    """The measurements of a vantage of links, and of the data bus if it is given, in a slot after the epoch."""
     start = EPOCH + SLOT * slot
     targets = {Target(link): why for link, why in reasons.items()}
     if bus is not None:
@@ -71,7 +71,7 @@ def measured(
 def judged(
     register: Register, reasons: dict[str, Reason], slots: int = 1, bus: Reason | None = None
 ) -> tuple[Scoring, IndexResult]:
-    """The judgement of the first slots after the epoch, of which the first is measured by both vantages."""
+    """The index of the first slots after the epoch; the first slot is measured by both vantages."""
     scoring = Scoring(
         CompiledRegister.of(register),
         LoadedState(None, Evidence(Calendar.of(register.policy)), ()),
@@ -83,7 +83,7 @@ def judged(
 
 
 def test_only_counters_exist_before_anything_is_known(registry: CollectorRegistry) -> None:
-    """Counters are there at zero; no gauge is, not even at zero."""
+    """Counters are zero at the start; metrics are absent."""
     ScorerMetrics(registry)
     found = {series for series in samples(registry) if "_created" not in series and "refresh" not in series}
     assert found == {
@@ -94,13 +94,13 @@ def test_only_counters_exist_before_anything_is_known(registry: CollectorRegistr
 
 
 def test_point_and_losses_are_absent_below_the_threshold(register: Register, registry: CollectorRegistry) -> None:
-    """What is not publishable has bounds and a known share, and neither a point nor the losses that give it away."""
-    gauges = ScorerMetrics(registry)
+    """An index that is not publishable has bounds and a known share, and neither a point nor losses."""
+    metrics = ScorerMetrics(registry)
     everything = dict.fromkeys(register.links, Reason.OK)
-    gauges.index(judged(register, everything)[1])
+    metrics.index(judged(register, everything)[1])
     labels = '{id="country",kind="government",window="28"}'
     assert samples(registry)[f"peyvand_index{labels}"] == pytest.approx(11 / 12)
-    gauges.index(judged(register, everything, slots=2)[1])
+    metrics.index(judged(register, everything, slots=2)[1])
     found = samples(registry)
     assert f"peyvand_index{labels}" not in found
     assert not any(series.startswith("peyvand_index_loss") and "country" in series for series in found)
@@ -111,12 +111,14 @@ def test_point_and_losses_are_absent_below_the_threshold(register: Register, reg
 
 
 def test_intervals_are_shown_of_the_government_and_of_sectors(register: Register, registry: CollectorRegistry) -> None:
-    """Both ends around each point that has one; agencies, of which there may be thousands, have no series of it."""
-    gauges = ScorerMetrics(registry)
-    judgement = judged(register, dict.fromkeys(register.links, Reason.OK))[1]
-    gauges.index(judgement)
+    """The government and sectors have both ends around each point; agencies, of which there may be thousands, have
+    none.
+    """
+    metrics = ScorerMetrics(registry)
+    result = judged(register, dict.fromkeys(register.links, Reason.OK))[1]
+    metrics.index(result)
     found = {one: value for one, value in samples(registry).items() if one.startswith("peyvand_index_interval")}
-    snapshot = judgement.snapshot
+    snapshot = result.snapshot
     rows = [
         row
         for window in snapshot.windows
@@ -138,13 +140,13 @@ def test_intervals_are_shown_of_the_government_and_of_sectors(register: Register
 def test_of_many_agencies_the_first_have_series(
     register: Register, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Beyond so many consumers and providers by id the page stays as long as it is; government and sectors are on it."""
+    """Beyond so many consumers and providers by id the page does not grow; government and sectors are on it."""
     monkeypatch.setattr(gauges_module, "AGENCY_SERIES", 2)
-    judgement = judged(register, dict.fromkeys(register.links, Reason.OK))[1]
-    ScorerMetrics(registry).index(judgement)
+    result = judged(register, dict.fromkeys(register.links, Reason.OK))[1]
+    ScorerMetrics(registry).index(result)
     found = samples(registry)
     for kind in (IndicatorKind.CONSUMER, IndicatorKind.PROVIDER):
-        known = [row.id for row in judgement.snapshot.rows(kind, 28)]
+        known = [row.id for row in result.snapshot.rows(kind, 28)]
         assert len(known) > 2
         shown = [one for one in known if f'peyvand_index_lower{{id="{one}",kind="{kind.label}",window="28"}}' in found]
         assert shown == known[:2]
@@ -153,21 +155,21 @@ def test_of_many_agencies_the_first_have_series(
 
 def test_series_of_what_is_removed_go(register: Register, registry: CollectorRegistry) -> None:
     """A link that becomes unknown and an agency that leaves the register leave no series behind."""
-    gauges = ScorerMetrics(registry)
-    scoring, judgement = judged(register, {"birth-tax": Reason.STALE, "permit-tax": Reason.OK})
+    metrics = ScorerMetrics(registry)
+    scoring, result = judged(register, {"birth-tax": Reason.STALE, "permit-tax": Reason.OK})
 
-    def show(judgement: IndexResult, scoring: Scoring, slot: int) -> dict[str, float]:
-        gauges.index(judgement)
+    def show(result: IndexResult, scoring: Scoring, slot: int) -> dict[str, float]:
+        metrics.index(result)
         slots = range(EPOCH // SLOT + slot, EPOCH // SLOT + slot + 1)
-        detail = scoring.evidence.detail(judgement.compiled.arrays, slots, judgement.compiled.arrays.targets)
-        gauges.links(judgement.compiled, detail)
+        detail = scoring.evidence.detail(result.compiled.arrays, slots, result.compiled.arrays.targets)
+        metrics.links(result.compiled, detail)
         return samples(registry)
 
     stage = 'peyvand_link_stage{consumer="civil-registry",link="birth-tax",over_bus="false",provider="tax-office"}'
-    found = show(judgement, scoring, 0)
+    found = show(result, scoring, 0)
     assert found[stage] == 4.0
     assert (found['peyvand_links{state="live"}'], found['peyvand_links{state="absent"}']) == (7.0, 1.0)
-    assert stage not in show(judgement, scoring, 1)
+    assert stage not in show(result, scoring, 1)
     assert any('kind="consumer"' in series and 'id="customs"' in series for series in samples(registry))
 
     smaller = replace(
@@ -183,10 +185,10 @@ def test_series_of_what_is_removed_go(register: Register, registry: CollectorReg
 def test_beyond_the_limit_links_that_burn_have_series(
     register: Register, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of more than ten thousand links the stage is exposed of those that burn: alerts of them need it."""
+    """Of more than ten thousand links the stage of those that burn is exposed, as alerts need it."""
     monkeypatch.setattr("services.scorer.metrics.LINK_SERIES", len(register.links) - 1)
     assert LINK_SERIES == 10_000
-    gauges = ScorerMetrics(registry)
+    metrics = ScorerMetrics(registry)
     why = {"birth-tax": Reason.SERVER_ERROR, "permit-tax": Reason.OK}
     scoring = Scoring(
         CompiledRegister.of(register),
@@ -198,11 +200,11 @@ def test_beyond_the_limit_links_that_burn_have_series(
         scoring.take(measured(why, slot), stored=EPOCH + 310.0 + SLOT * slot, sequence=slot)
 
     def shown(slots: int) -> set[str]:
-        judgement = scoring.judge(first + slots)
+        result = scoring.judge(first + slots)
         last = range(first + slots - 1, first + slots)
-        gauges.burns(judgement.compiled.arrays, scoring.burns)
-        detail = scoring.evidence.detail(judgement.compiled.arrays, last, judgement.compiled.arrays.targets)
-        gauges.links(judgement.compiled, detail)
+        metrics.burns(result.compiled.arrays, scoring.burns)
+        detail = scoring.evidence.detail(result.compiled.arrays, last, result.compiled.arrays.targets)
+        metrics.links(result.compiled, detail)
         return {series for series in samples(registry) if series.startswith("peyvand_link_stage")}
 
     assert shown(2) == set()
@@ -214,19 +216,20 @@ def test_beyond_the_limit_links_that_burn_have_series(
 def test_links_are_counted_by_verdict(
     register: Register, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many links there are, those in force are counted by the last verdict, of the government and of the first
-    consumers; links on paper are neither failed nor unknown, and nothing is counted before a slot was.
+    """Links in force are counted by their last verdict, for the government and the first consumers.
+
+    Absent links are neither failed nor unknown, and before the first slot nothing is counted.
     """
     monkeypatch.setattr(gauges_module, "LINK_SERIES", 0)
     later = replace(register.links["permit-tax"], required_from=date(2026, 2, 1))
     changed = replace(register, links={**register.links, "permit-tax": later})
     live = sorted(link.id for link in changed.links.values() if not link.absent and link is not later)
     late, unmeasured, *fine = live
-    scoring, judgement = judged(changed, {late: Reason.LATE, **dict.fromkeys(fine, Reason.OK)})
-    gauges = ScorerMetrics(registry)
+    scoring, result = judged(changed, {late: Reason.LATE, **dict.fromkeys(fine, Reason.OK)})
+    metrics = ScorerMetrics(registry)
 
     def show(detail: SlotDetail | None) -> dict[tuple[str, str, str], float]:
-        gauges.links(replace(judgement.compiled, register=changed), detail)
+        metrics.links(replace(result.compiled, register=changed), detail)
         series = (
             (re.match(r'peyvand_links_now\{id="(.+)",kind="(.+)",verdict="(.+)"\}', one), value)
             for one, value in samples(registry).items()
@@ -235,7 +238,7 @@ def test_links_are_counted_by_verdict(
 
     assert show(None) == {}
     slot = range(EPOCH // SLOT, EPOCH // SLOT + 1)
-    detail = scoring.evidence.detail(judgement.compiled.arrays, slot, judgement.compiled.arrays.targets)
+    detail = scoring.evidence.detail(result.compiled.arrays, slot, result.compiled.arrays.targets)
     found = show(detail)
     government = {verdict: value for (kind, _, verdict), value in found.items() if kind == "government"}
     nothing = dict.fromkeys(("not_connected", "not_answered", "invalid", "stale"), 0.0)
@@ -253,7 +256,9 @@ def test_links_are_counted_by_verdict(
 
 
 def test_of_many_burning_links_the_fastest_have_series(registry: CollectorRegistry) -> None:
-    """Of more links than the bound those that burn fastest are exposed, span by span; who burns no more has no series."""
+    """Of more links than the limit those that burn fastest are exposed, by span; a link that burns no more has no
+    series.
+    """
     links = BURN_SERIES + 7
     names = [f"link-{at:05d}" for at in range(links)]
     arrays = cast(RegisterArrays, SimpleNamespace(links=names, slo=np.full(links, 0.95)))
@@ -262,8 +267,8 @@ def test_of_many_burning_links_the_fastest_have_series(registry: CollectorRegist
     failed = known - np.arange(links)[::-1]
     failed[0] = 0
     failed[0, :3] = known[0, :3]
-    gauges = ScorerMetrics(registry)
-    gauges.burns(arrays, cast(BurnCounter, SimpleNamespace(known=known, failed=failed)))
+    metrics = ScorerMetrics(registry)
+    metrics.burns(arrays, cast(BurnCounter, SimpleNamespace(known=known, failed=failed)))
 
     def shown() -> dict[str, set[str]]:
         found: dict[str, set[str]] = {}
@@ -275,20 +280,20 @@ def test_of_many_burning_links_the_fastest_have_series(registry: CollectorRegist
 
     fastest = set(names[-BURN_SERIES:])
     assert shown() == {"1h": set(names[:3]), "6h": fastest, "1d": fastest, "3d": fastest}
-    gauges.burns(arrays, cast(BurnCounter, SimpleNamespace(known=known, failed=np.zeros_like(known))))
+    metrics.burns(arrays, cast(BurnCounter, SimpleNamespace(known=known, failed=np.zeros_like(known))))
     assert shown() == {}
 
 
 def test_the_data_bus_has_a_stage_while_it_is_known(register: Register, registry: CollectorRegistry) -> None:
-    """The stage of the endpoint that the policy names, as the last settled slot has it; links over it say so."""
+    """The stage of the policy's endpoint is that of the last settled slot; links over it are marked."""
     routed = replace(register, routes=(ExchangeRoute("client", "service", "birth-tax"),))
-    gauges = ScorerMetrics(registry)
+    metrics = ScorerMetrics(registry)
     for reason, stage in ((Reason.SERVER_ERROR, 1.0), (Reason.OK, 5.0), (None, None)):
         reasons = {"birth-tax": Reason.OK, "permit-tax": Reason.OK}
-        scoring, judgement = judged(routed, reasons, bus=reason)
+        scoring, result = judged(routed, reasons, bus=reason)
         slot = range(EPOCH // SLOT, EPOCH // SLOT + 1)
-        detail = scoring.evidence.detail(judgement.compiled.arrays, slot, judgement.compiled.arrays.targets)
-        gauges.links(judgement.compiled, detail)
+        detail = scoring.evidence.detail(result.compiled.arrays, slot, result.compiled.arrays.targets)
+        metrics.links(result.compiled, detail)
         found = samples(registry)
         assert found.get('peyvand_data_bus_stage{endpoint="bus"}') == stage
         labels = 'consumer="{}",link="{}",over_bus="{}",provider="tax-office"'
@@ -298,14 +303,14 @@ def test_the_data_bus_has_a_stage_while_it_is_known(register: Register, registry
 
 def test_largest_pairs_are_exposed(registry: CollectorRegistry) -> None:
     """Of too many pairs, those with the largest volume have series; earlier ones go."""
-    gauges = ScorerMetrics(registry)
+    metrics = ScorerMetrics(registry)
     pairs = [ExchangeVolume(f"a{n}", "b", False, n, n, 0, 0, 0) for n in range(PAIR_SERIES + 5)]
-    gauges.exchanges(pairs)
+    metrics.exchanges(pairs)
     found = samples(registry)
     assert len(found) - sum("_created" in series or "refresh" in series for series in found) - 3 == 3 * PAIR_SERIES
     assert 'peyvand_exchanges{consumer="a4",meta="false",provider="b",result="ok"}' not in found
     assert found['peyvand_exchanges{consumer="a5",meta="false",provider="b",result="ok"}'] == 5.0
-    gauges.exchanges([ExchangeVolume("a4", "b", True, 7, 4, 1, 2, 0)])
+    metrics.exchanges([ExchangeVolume("a4", "b", True, 7, 4, 1, 2, 0)])
     found = {series: value for series, value in samples(registry).items() if series.startswith("peyvand_exchanges")}
     assert found == {
         'peyvand_exchanges{consumer="a4",meta="true",provider="b",result="ok"}': 4.0,
@@ -316,15 +321,15 @@ def test_largest_pairs_are_exposed(registry: CollectorRegistry) -> None:
 
 def test_findings_are_counted_per_window(registry: CollectorRegistry) -> None:
     """Silent, disagreeing and unusual links are counted, zeros too, per window with exchanges; nothing before any."""
-    gauges = ScorerMetrics(registry)
-    gauges.reconciled(ReconciliationReport(traffic=(Traffic(7, 0, 0, 0, (), ()),)))
+    metrics = ScorerMetrics(registry)
+    metrics.reconciled(ReconciliationReport(traffic=(Traffic(7, 0, 0, 0, (), ()),)))
     assert not any("finding" in series or "undeclared" in series for series in samples(registry))
     links = (
         Reconciliation("a", 7, 0, shared=False, silent=True),
         Reconciliation("b", 7, 9, shared=False, silent=False, disagrees=True, volume=Volume(9, 1.0, 8.0, True, None)),
         Reconciliation("b", 28, 9, shared=False, silent=False),
     )
-    gauges.reconciled(
+    metrics.reconciled(
         ReconciliationReport(links, tuple(Traffic(days, 9, 2, 1, (BusTraffic("x", 9),), ()) for days in (7, 28)))
     )
     found = samples(registry)
@@ -340,32 +345,32 @@ def test_findings_are_counted_per_window(registry: CollectorRegistry) -> None:
     assert found['peyvand_bus_exchanges{bus="x",window="7"}'] == 9.0
 
 
-def test_how_agencies_hang_together_has_few_series(register: Register, registry: CollectorRegistry) -> None:
-    """Ten measures and two counts a window; what does not apply, such as the gap of one silent side, has no series."""
-    gauges = ScorerMetrics(registry)
-    _, judgement = judged(register, dict.fromkeys(register.links, Reason.OK))
-    gauges.index(judgement)
+def test_the_structure_has_few_series(register: Register, registry: CollectorRegistry) -> None:
+    """The structure has ten measures and two counts a window; a measure that does not apply has no series."""
+    metrics = ScorerMetrics(registry)
+    _, result = judged(register, dict.fromkeys(register.links, Reason.OK))
+    metrics.index(result)
     found = samples(registry)
-    structure = next(one for one in judgement.structures if one.window_days == 28)
+    structure = next(one for one in result.structures if one.window_days == 28)
     shown = {series for series in found if series.startswith("peyvand_structure") and 'window="28"' in series}
     assert len(shown) == 10
     assert found['peyvand_structure{measure="declared",window="28"}'] == pytest.approx(11 / 12)
     assert found['peyvand_structure{measure="pair_coverage",window="28"}'] == structure.pair_coverage
     assert found['peyvand_islands{window="28"}'] == len(structure.islands)
     assert found['peyvand_isolates{window="28"}'] == len(structure.isolates)
-    gauges.index(judged(register, {"permit-tax": Reason.OK})[1])
+    metrics.index(judged(register, {"permit-tax": Reason.OK})[1])
     assert 'peyvand_structure{measure="silo_gap",window="28"}' not in samples(registry)
 
 
-def test_links_that_are_not_ok_say_why(register: Register, registry: CollectorRegistry) -> None:
-    """A live link that failed or is unknown has the reason its verdict stands on; one that is OK, or on paper, has none."""
+def test_links_that_are_not_ok_have_a_reason(register: Register, registry: CollectorRegistry) -> None:
+    """A live link that failed or is unknown has the reason of its verdict; one that is OK, or absent, has none."""
     names = sorted(link.id for link in register.links.values() if not link.absent)
     late, unmeasured, *fine = names
-    scoring, judgement = judged(register, {late: Reason.LATE, **dict.fromkeys(fine, Reason.OK)})
-    gauges = ScorerMetrics(registry)
+    scoring, result = judged(register, {late: Reason.LATE, **dict.fromkeys(fine, Reason.OK)})
+    metrics = ScorerMetrics(registry)
     slot = range(EPOCH // SLOT, EPOCH // SLOT + 1)
-    detail = scoring.evidence.detail(judgement.compiled.arrays, slot, judgement.compiled.arrays.targets)
-    gauges.links(replace(judgement.compiled, register=register), detail)
+    detail = scoring.evidence.detail(result.compiled.arrays, slot, result.compiled.arrays.targets)
+    metrics.links(replace(result.compiled, register=register), detail)
     found = {series for series in samples(registry) if series.startswith("peyvand_link_reason")}
 
     def series(name: str, reason: str) -> str:
@@ -377,11 +382,11 @@ def test_links_that_are_not_ok_say_why(register: Register, registry: CollectorRe
     assert set(names) < set(register.links)  # some are on paper
 
 
-def test_vantages_have_series_while_they_are_waited_for(registry: CollectorRegistry) -> None:
-    """Each has the time it was last heard from; one that has nothing to measure any more has no series."""
-    gauges = ScorerMetrics(registry)
-    gauges.vantages({"north": 900.0, "south": 600.0})
-    gauges.vantages({"north": 1200.0})
+def test_vantages_have_series_while_they_are_expected(registry: CollectorRegistry) -> None:
+    """Each expected vantage has its newest slot; one without anything to measure has no series."""
+    metrics = ScorerMetrics(registry)
+    metrics.vantages({"north": 900.0, "south": 600.0})
+    metrics.vantages({"north": 1200.0})
     found = {series: value for series, value in samples(registry).items() if series.startswith("peyvand_vantage")}
     assert found == {'peyvand_vantage_newest_timestamp_seconds{vantage="north"}': 1200.0}
 

@@ -1,4 +1,4 @@
-"""When an index is computed: whenever a slot has settled, and of what comes late as long as the next slot has time."""
+"""When an index is computed: when a slot has settled, and for late rows while the next slot leaves time."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ TOOK = 60.0  # seconds that every index takes to be put
 
 @dataclass
 class Clock:
-    """A clock that stands, and knows how often it was looked at."""
+    """A clock that stands still, and counts how often it was read."""
 
     now: float
     looks: int = 0
@@ -55,9 +55,7 @@ class Clock:
 
 @dataclass
 class Sink:
-    """A bus that takes everything, the government's block in TOOK seconds, and notes by which time it had. Its clock is
-    ``behind`` ours by some seconds.
-    """
+    """A bus that keeps messages, and acknowledges none from the ``fails``-th on."""
 
     clock: Clock
     behind: float = 0.0
@@ -89,7 +87,7 @@ class Running:
     sequence: int = 0
 
     def late(self) -> None:
-        """Something new of a slot that has been published."""
+        """A late row of a published slot."""
         target = Target(("deed-civil", "deed-tax", "birth-tax")[self.sequence])
         self.sequence += 1
         row = Measurement(target, "north", START, START + 5.0, OUTCOME_OF[Reason.OK], Reason.OK)
@@ -99,14 +97,16 @@ class Running:
         assert self.scoring.stale
 
     async def puts(self, count: int) -> float:
-        """Wait until so many indexes have been put, and it has been looked whether another is due; when the last was."""
+        """Wait until so many indexes have been put and the refresher has checked for another; return when the last
+        was.
+        """
         await _until(lambda: len(self.sink.put) >= count)
         await self.nothing_more()
         assert len(self.sink.put) == count
         return self.sink.put[-1]
 
     async def nothing_more(self) -> None:
-        """See that the time has come to nothing: it is looked again and again, and nothing is begun."""
+        """Check that nothing is put: the refresher checks again and again, and begins no index."""
         put, looks = len(self.sink.put), self.clock.looks
         await _until(lambda: self.clock.looks > looks + 10 or len(self.sink.put) > put)
         assert len(self.sink.put) == put
@@ -162,8 +162,8 @@ async def _alongside(run: Awaitable[None]) -> AsyncIterator[None]:
 
 
 async def test_no_late_index_begins_just_before_a_slot_settles(running: Running) -> None:
-    """What comes late is put at once while another index fits in before the next slot settles; otherwise it is in that
-    slot's index, which is not held up for it.
+    """Late rows are published at once while another index fits in before the next slot settles; otherwise they are in
+    that slot's index, which is not delayed.
     """
     begun = await running.puts(1)
     running.late()
@@ -184,8 +184,8 @@ async def test_no_late_index_begins_just_before_a_slot_settles(running: Running)
     assert not running.scoring.stale
 
 
-async def test_late_indexes_leave_time_between_them(running: Running) -> None:
-    """Indexes of what comes late take their share of the time at most, however much comes."""
+async def test_late_indexes_take_a_share_of_the_time(running: Running) -> None:
+    """Indexes of late rows take their share of the time at most, however many come."""
     begun = await running.puts(1)
     running.late()
     await running.puts(2)
@@ -199,7 +199,7 @@ async def test_late_indexes_leave_time_between_them(running: Running) -> None:
 
 
 async def test_a_clock_that_is_ahead_makes_no_index(running: Running) -> None:
-    """While our clock is ahead of the bus's by more than a slot nothing is published, or forgotten; then it goes on."""
+    """While our clock is ahead of the bus's by more than a slot nothing is published, or dropped; then it goes on."""
     await running.puts(1)
     right = running.clock.now
     running.sink.behind = 200 * 86_400.0

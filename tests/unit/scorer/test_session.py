@@ -15,14 +15,14 @@ from tests.support.registers import write_register
 
 @pytest.fixture
 def thawed() -> Iterator[None]:
-    """The collector of a process in which nothing else was kept out of its sight, nor is afterwards."""
+    """A garbage collector without frozen objects, before and after."""
     gc.unfreeze()
     yield
     gc.unfreeze()
 
 
-async def test_full_collections_do_not_look_at_the_register(tmp_path: Path, thawed: None) -> None:
-    """Once a register is adopted the garbage collector passes over it and all that was worked out of it."""
+async def test_garbage_collection_skips_the_register(tmp_path: Path, thawed: None) -> None:
+    """Once a register is compiled the garbage collector skips it and everything derived from it."""
     register = load_register(write_register(tmp_path / "register"))
     own = {id(register.links), id(register.agencies)}
     assert own <= {id(one) for one in gc.get_objects()}, "until then it does look"

@@ -7,8 +7,8 @@ import os
 from services.collector.files.open_files import OpenFiles
 
 
-def test_the_files_written_last_are_held(tmp_path):
-    """Of many files as many as may be stay open, those written last, whether they are found or gone."""
+def test_the_files_written_last_stay_open(tmp_path):
+    """Of many files the limit stays open, those written last, matching or gone."""
     for number in range(6):
         (tmp_path / f"{number}.log").write_text("x")
         os.utime(tmp_path / f"{number}.log", (number, number))
@@ -27,8 +27,10 @@ def test_the_files_written_last_are_held(tmp_path):
     held.close()
 
 
-def test_a_file_that_is_gone_is_read_by_what_is_held(tmp_path):
-    """A file is seen where it lies; when it is gone, where it lay, and it is said when it has no name at all any more."""
+def test_a_file_that_is_gone_is_read_through_its_descriptor(tmp_path):
+    """A file is found at its path, and after it is gone at its last path; a file without any name is marked as
+    removed.
+    """
     log = tmp_path / "a.log"
     log.write_bytes(b"first\n")
     held = OpenFiles(tmp_path / "*.log")

@@ -22,7 +22,7 @@ NOW = 1_700_000_500_000
 
 
 class Followed:
-    """A follower that looks when it is told to."""
+    """A tailer that looks when the test lets it."""
 
     def __init__(self, ledger, executor, registry, lines):
         self.ledger, self.executor, self.registry, self.lines = ledger, executor, registry, lines
@@ -37,7 +37,7 @@ class Followed:
         return False
 
     async def look(self, times=1):
-        """Let it look, and say how many exchanges there are, and how many duplicates were read."""
+        """Let the tailer look; return the numbers of exchanges and of duplicates."""
         for _ in range(times):
             await self.ended.wait()
             self.ended.clear()
@@ -60,7 +60,7 @@ class Followed:
 
 
 def is_open(folder):
-    """Names of the files of a folder that this process holds open, also of those that are gone."""
+    """Names of the files of a folder that this process has open, including those that are gone."""
     links = []
     for descriptor in Path("/proc/self/fd").iterdir():
         try:
@@ -72,7 +72,7 @@ def is_open(folder):
 
 @pytest.fixture
 def following(tmp_path):
-    """Follows tmp_path/logs/*.log, or another path, with the state that is kept there."""
+    """Tails tmp_path/logs/*.log, or another path, with a state."""
     (tmp_path / "logs").mkdir()
 
     @asynccontextmanager
@@ -100,7 +100,7 @@ def line(raw):
 
 
 async def test_a_log_is_read_as_it_grows(following, tmp_path, line):
-    """Whole lines are read at once, the rest of a line when it has come, and nothing twice, over a restart as well."""
+    """Complete lines are read at once, the rest of a line when it has come, and nothing twice, over a restart as well."""
     log = tmp_path / "logs" / "a.log"
     async with following() as followed:
         assert await followed.look() == (0, 0)
@@ -117,8 +117,8 @@ async def test_a_log_is_read_as_it_grows(following, tmp_path, line):
 
 
 async def test_a_quiet_log_is_read_up_to_now(following, tmp_path, raw):
-    """Where nothing is added, a log counts as read up to now, while its newest exchange grows old; one that is told for
-    tomorrow is not newer than now.
+    """A log without new lines counts as read up to now, while its newest exchange ages; a line of tomorrow is not
+    newer than now.
     """
     log = tmp_path / "logs" / "a.log"
     log.touch()
@@ -157,7 +157,7 @@ async def test_the_last_line_needs_no_end(following, tmp_path, line):
 @pytest.mark.parametrize("before", [0, 1])
 @pytest.mark.parametrize("end", [b"", b"\n"])
 async def test_half_a_line_waits_for_the_rest(following, tmp_path, line, before, end):
-    """What a writer with a buffer leaves of a line waits, told once, over a restart as well; nothing of it is lost."""
+    """Half a line from a writer with a buffer waits, logged once, over a restart as well; nothing of it is lost."""
     log = tmp_path / "logs" / "a.log"
     whole, half = b"".join(map(line, range(before))), line(8)
     async with following() as followed:
@@ -175,7 +175,9 @@ async def test_half_a_line_waits_for_the_rest(following, tmp_path, line, before,
 
 
 async def test_half_a_line_that_ends_as_none_is_rejected_once(following, tmp_path, line):
-    """What ends and is still no record is rejected, and the lines after it are read; half a row of a table waits too."""
+    """A line that ends and is not a record is rejected, and the lines after it are read; half a row of a table waits
+    too.
+    """
     log, table = tmp_path / "logs" / "a.log", tmp_path / "logs" / "b.log"
     log.write_bytes(line(1) + line(2)[:40])
     record = json.loads(line(3))
@@ -192,7 +194,7 @@ async def test_half_a_line_that_ends_as_none_is_rejected_once(following, tmp_pat
 
 
 async def test_a_log_that_begins_again_is_read_again(following, tmp_path, line):
-    """What is emptied, or replaced under its name, is read from its beginning; renamed logs double nothing."""
+    """A log that is truncated, or replaced under its name, is read from its beginning; renamed logs count once."""
     log = tmp_path / "logs" / "a.log"
     async with following() as followed:
         log.write_bytes(line(1) + line(2) + line(3))
@@ -225,8 +227,8 @@ async def test_packed_logs_and_documents_are_read_when_they_have_settled(followi
         assert followed.sample("peyvand_exchange_records_total") == 0
 
 
-async def test_a_log_that_cannot_be_read_is_told_once(following, tmp_path, line):
-    """A damaged file is a failure of the source, told once until it changes, and others go on."""
+async def test_an_unreadable_log_is_reported_once(following, tmp_path, line):
+    """A damaged file is a failure of the source, reported once until it changes, and others are read."""
     bad, good = tmp_path / "logs" / "a.log", tmp_path / "logs" / "b.log"
     bad.write_bytes(gzip.compress(line(1))[:-9])
     good.write_bytes(line(2))
@@ -241,8 +243,8 @@ async def test_a_log_that_cannot_be_read_is_told_once(following, tmp_path, line)
 
 
 async def test_what_was_written_before_a_log_was_renamed_is_read(following, tmp_path, line):
-    """A log that is renamed away is read on under its old name, to the last line of a writer that goes on, beside the one that
-    took its place; it is let go of when it is removed.
+    """A log that is renamed is read on under its old name, to the last line of a writer that continues, beside its
+    replacement; it is closed when it is removed.
     """
     log, away = tmp_path / "logs" / "ops.log", tmp_path / "logs" / "ops.1"
     log.write_bytes(line(1))
@@ -267,7 +269,7 @@ async def test_what_was_written_before_a_log_was_renamed_is_read(following, tmp_
 
 
 async def test_a_log_that_is_removed_is_read_to_its_end(following, tmp_path, line):
-    """Of a log that was replaced, or removed, what was written since the last look is read, and its file closed."""
+    """Of a log that was replaced or removed, what was written since the last look is read, and its file closed."""
     log, other = tmp_path / "logs" / "a.log", tmp_path / "logs" / "other"
     log.write_bytes(line(1))
     async with following() as followed:
@@ -287,8 +289,8 @@ async def test_a_log_that_is_removed_is_read_to_its_end(following, tmp_path, lin
 @pytest.mark.parametrize("restart", [False, True])
 @pytest.mark.parametrize("copies", [False, True])
 async def test_a_pattern_finds_rotated_logs_after_a_restart(following, tmp_path, line, copies, restart):
-    """Where the path covers rotated logs, nothing is lost though the collector was not there, or the log was copied and emptied
-    in place; packed afterwards, nothing counts twice.
+    """If the path covers rotated logs, nothing is lost while the collector is stopped, or when a log is copied and
+    truncated; compressed afterwards, nothing counts twice.
     """
     log, away = tmp_path / "logs" / "ops.ndjson", tmp_path / "logs" / "ops.ndjson.1"
 
@@ -319,9 +321,10 @@ async def test_a_pattern_finds_rotated_logs_after_a_restart(following, tmp_path,
         assert is_open(log.parent) == ["ops.ndjson", "ops.ndjson.1.gz"]
 
 
-async def test_a_folder_that_cannot_be_looked_into_is_told_once(following, tmp_path, line):
-    """A folder that is not there, or is none, is a failure until that changes; nothing is said to be read then, nor while a
-    folder is empty, which is no failure.
+async def test_a_folder_that_cannot_be_listed_is_reported_once(following, tmp_path, line):
+    """A folder that is missing, or is a file, is a failure until that changes.
+
+    Nothing counts as read then, nor while a folder is empty, which is no failure.
     """
     folder = tmp_path / "new"
     for path in ("new/a.log", "new/*.log"):

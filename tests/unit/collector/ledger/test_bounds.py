@@ -1,4 +1,4 @@
-"""How much a request id, and a sum, may come to in the collector's state."""
+"""Limits of a request id, and of a sum, in the collector's state."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tests.support.cases.ledger import NOW, SLOT_SECONDS, batch
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_one_request_id_has_few_sides(raw, size):
-    """Of an id that half a hundred clients and as many producers use 64 sides are kept, over batches too, and none is written
-    again for those that follow; each of these is rejected at its place, and so is one that comes again.
+    """Of an id that fifty clients and fifty producers use 64 sides are kept, over batches too, and none is written
+    again for later ones. Each later side is rejected at its place, and again when it is repeated.
     """
     lines = [
         json.dumps(raw(NOW - 1000, messageId=f"m-{number}", securityServerType=("Client", "Producer")[number % 2]))
@@ -43,15 +43,15 @@ def test_one_request_id_has_few_sides(raw, size):
 
 
 def told(ledger):
-    """What the bus is told next, as it reads it, by slot."""
+    """The next summaries for the bus, decoded, by slot."""
     [message] = messages("bus", "", ledger.unpublished(10))
     return {one.slot_start: one for one in codec.decode_summaries(message.payload)[1]}
 
 
 @pytest.mark.parametrize("batches", [(range(1200),), (range(600), range(600, 1200))])
 def test_sums_stop_before_they_are_too_large_for_the_state(ledger, both, batches):
-    """However much is claimed, in one batch or in two, a sum stops at 2^61, and at 0 when it is taken back; counts stay exact
-    and nothing fails.
+    """Whatever records claim, in one batch or in two, a sum stops at 2^61, and at 0 when it is subtracted; counts stay
+    exact and nothing fails.
     """
     early, late = 1_699_999_500, 1_699_999_800
     ours, theirs = (read_side(one) for one in both(late * 1000 - 20, requestSize=None))

@@ -1,4 +1,4 @@
-"""What the collector's state forgets, and what it pairs anew of what it has not."""
+"""What the collector's state drops, and what it pairs again."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_old_records_are_forgotten_and_refused(raw):
 
 
 def pairs(ledger):
-    """The services of all pairs, as the table has them; what is in memory is the same."""
+    """The services of all pairs in the table; those in memory are the same."""
     rows = ledger._database.execute("SELECT id, service FROM pair").fetchall()
     assert {number: parties.service for number, parties in ledger._pairs._parties.items()} == dict(rows)
     assert sorted(ledger._pairs._numbers.values()) == sorted(dict(rows))
@@ -38,9 +38,10 @@ def pairs(ledger):
 
 @pytest.mark.parametrize("hours", [6, 30])
 @pytest.mark.parametrize("restarts", [False, True])
-def test_pairs_that_nothing_names_are_forgotten(tmp_path, raw, hours, restarts):
-    """Whatever was called once is forgotten after its summary and its sides, at any pace and across restarts, and others
-    have its number; what is called again, or named by a side that is kept, stays.
+def test_unused_pairs_are_forgotten(tmp_path, raw, hours, restarts):
+    """A pair is dropped after its summary and its sides, at any pace and across restarts, and its number is used again.
+
+    A pair that is called again, or that a kept side refers to, stays.
     """
     path, start = tmp_path / "state.sqlite", NOW - 90 * DAY
 
@@ -81,7 +82,7 @@ def test_pairs_that_nothing_names_are_forgotten(tmp_path, raw, hours, restarts):
 
 
 def test_a_clock_in_the_future_makes_nothing_old(raw):
-    """Forgetting counts from now where records claim to be later, and one wrong clock in a batch is outvoted."""
+    """Records of the future are dated from now, and one wrong clock in a batch is outvoted."""
     with Ledger(None, SLOT_SECONDS, now_ms=NOW, span_ms=DAY) as ledger:
 
         def at(moment):
@@ -93,7 +94,7 @@ def test_a_clock_in_the_future_makes_nothing_old(raw):
 
 
 def test_unpublished_summaries_are_never_forgotten(raw):
-    """However long the bus is away, what it has not acknowledged stays."""
+    """However long the bus is away, unacknowledged summaries stay."""
     with Ledger(None, SLOT_SECONDS, now_ms=NOW, span_ms=DAY) as ledger:
         for days in (30, 20, 10):
             moment = NOW - days * DAY
@@ -102,7 +103,7 @@ def test_unpublished_summaries_are_never_forgotten(raw):
 
 
 def test_another_span_pairs_anew_what_is_not_forgotten(tmp_path, both):
-    """A shorter span parts what is now too far apart, a longer one joins it again, and what changed is published."""
+    """A shorter span separates sides that are too far apart, a longer one joins them again, and changes are published."""
     path = tmp_path / "state.sqlite"
     (near, _), (_, far) = both(NOW - 2 * DAY), both(NOW)
     with Ledger(path, SLOT_SECONDS, now_ms=NOW) as ledger:
@@ -116,8 +117,8 @@ def test_another_span_pairs_anew_what_is_not_forgotten(tmp_path, both):
 
 
 def test_a_longer_span_leaves_alone_what_was_forgotten(tmp_path, both, raw):
-    """Where the summary of one side is forgotten, a longer span does not pair it with another, now or when more comes of the
-    same request id: nothing is taken from a summary that is no longer there.
+    """If the summary of one side is dropped, a longer span does not pair it with another side, now or when more of its
+    request id comes: nothing is subtracted from a summary that is gone.
     """
     path, start = tmp_path / "state.sqlite", NOW - 30 * DAY
     (early, _), (_, late) = both(start), both(start + 3 * DAY)

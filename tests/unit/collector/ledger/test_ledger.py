@@ -66,8 +66,8 @@ def test_revisions_rise_and_only_the_acknowledged_one_is_published(ledger, raw):
     assert ledger.totals().unpublished == 0
 
 
-def test_an_older_copy_put_back_outranks_what_was_published_since(tmp_path, raw):
-    """Of a state that was put back, what is read again and anew is published above the revisions of the state it replaces."""
+def test_a_restored_copy_outranks_what_was_published_since(tmp_path, raw):
+    """A restored copy of a state publishes above the revisions of the state that it replaces."""
     path, copy = tmp_path / "state.sqlite", tmp_path / "copy.sqlite"
 
     def take(ledger, now_ms, *numbers):
@@ -90,9 +90,9 @@ def test_an_older_copy_put_back_outranks_what_was_published_since(tmp_path, raw)
     assert lost.summary.revision < later <= again.summary.revision < last.summary.revision
 
 
-def test_a_late_side_opens_no_slot_from_before_the_first_question(tmp_path, raw):
-    """A state that was lost and made anew counts nothing in slots of which its first question saw a part alone or nothing, so
-    that what was published of them stays; the slot that begins with that question or after it counts, over a restart as well.
+def test_a_late_side_opens_no_slot_before_the_first_request(tmp_path, raw):
+    """A state that was lost and made anew counts nothing in slots that began before its first request, so that their
+    published summaries stay. Later slots count, over a restart as well.
     """
     path, begun = tmp_path / "state.sqlite", 1_699_999_800_000
     late, within, whole = raw(begun - 1), raw(begun + 299_999, xRequestId="x-2"), raw(begun + 300_000, xRequestId="x-3")
@@ -105,7 +105,7 @@ def test_a_late_side_opens_no_slot_from_before_the_first_question(tmp_path, raw)
         assert [s.slot_start for s in ledger.summaries()] == [begun // 1000, begun // 1000 + 300]
 
 
-def test_a_source_without_a_first_request_counts_whatever_comes(ledger, raw):
+def test_records_of_a_file_count_however_late(ledger, raw):
     """Records of a file count however late they come."""
     for number in range(3):
         late = batch(raw(NOW - DAY, xRequestId=f"x-{number}"))
@@ -197,7 +197,7 @@ def test_only_one_process_may_hold_the_state(tmp_path):
 
 
 def test_a_file_that_is_no_state_is_refused(tmp_path):
-    """Neither a foreign file nor the state of another version is touched."""
+    """Neither a foreign file nor a state of another version is changed."""
     foreign = tmp_path / "foreign.sqlite"
     foreign.write_bytes(b"not a database" * 100)
     with pytest.raises(StateError, match="cannot be opened"):

@@ -74,7 +74,7 @@ def test_the_whole_sample_pairs(data_file):
 
 
 def test_skew_is_half_the_difference_of_the_network_durations(both):
-    """A producer clock 5 ms ahead is found out, where both ways take equally long."""
+    """A producer clock 5 ms ahead is measured, where both ways take equally long."""
     [exchange] = pair_sides([read_side(record) for record in both()], 1000)
     assert (exchange.request_network, exchange.response_network, exchange.skew) == (25, 15, 5.0)
 
@@ -108,14 +108,14 @@ def test_a_repeated_request_id_pairs_by_set_not_by_order(raw):
     ],
 )
 def test_a_failure_seen_by_either_side_is_a_failure(both, client, producer, result):
-    """What either side saw fail has failed; the client's view names the failure."""
+    """A failure that either side logged is a failure; the client's view decides its kind."""
     ours, theirs = both()
     [exchange] = pair_sides([read_side(ours | client), read_side(theirs | producer)], 1000)
     assert exchange.result is result
 
 
 def test_sizes_come_from_the_client_where_it_has_them(both):
-    """The client's sizes count, the producer's where the client has none, and 0 where nobody has any."""
+    """The client's sizes count, the producer's if the client has none, and 0 if neither has any."""
     ours, theirs = both()
     ours["responseSize"] = None
     theirs |= {"requestSize": 111, "responseSize": 222}

@@ -54,7 +54,7 @@ def test_a_summary_counts_one_pair(raw, both):
 
 
 def test_taking_back_is_the_inverse_of_adding(raw, both):
-    """Counts from which everything was taken back are empty, half milliseconds of skew included."""
+    """Counts from which everything was subtracted are empty, half milliseconds of skew included."""
     ours, theirs = both()
     theirs["responseOutTs"] += 1
     counts = SummaryCounts()

@@ -27,7 +27,7 @@ def all_of(content, **options):
 @pytest.mark.parametrize("options", [{}, {"delimiter": ";"}, {"quoting": csv.QUOTE_ALL}, {"lineterminator": "\n"}])
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
 def test_a_row_is_the_record_it_stands_for(raw, options, pack):
-    """Rows give the same sides as the records they were made of, whatever the delimiter, quotes and line ends."""
+    """Rows give the same sides as the records they were made of, with any delimiter, quotes and line ends."""
     records = [raw(xRequestId=f"x-{n}", serviceVersion=("v,1" if n else None)) for n in range(3)]
     sides, rejects, _ = all_of(pack(b"\xef\xbb\xbf" + table(records, **options)))
     assert (sides, rejects) == ([read_side(record) for record in records], [])
@@ -58,8 +58,8 @@ def test_reading_goes_on_from_any_row(raw):
         assert all_of(content, start=batch.position)[0] == whole[done:]
 
 
-def test_bad_rows_are_told_by_line(raw):
-    """A row that cannot be read is told by its line, length and reason, without its cells, and the rest goes on."""
+def test_bad_rows_are_reported_by_line(raw):
+    """An unreadable row is reported by line, length and reason, without its cells, and the rest is read."""
     lines = table([raw(), raw(xRequestId="x-2")]).splitlines()
     bad = [b'"CANARY', b"CANARY,1", b"\xff" + lines[1], lines[1].replace(b"Client", b"CANARY")]
     sides, rejects, _ = all_of(b"\n".join([lines[0], *bad, *lines[1:]]))
@@ -73,7 +73,7 @@ def test_bad_rows_are_told_by_line(raw):
 
 
 def test_a_repeated_column_is_refused():
-    """A table whose columns cannot be told apart is refused as a whole."""
+    """A table with a repeated column is refused as a whole."""
     with pytest.raises(UnreadableError, match="a column is there twice"):
         all_of(b"requestInTs,requestInTs\n1,2\n")
 

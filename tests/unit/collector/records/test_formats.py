@@ -80,7 +80,7 @@ def test_the_raw_answer_equals_the_ndjson(data_file):
 
 
 def test_an_empty_answer_holds_nothing(data_file):
-    """An answer without records is read, and is nothing."""
+    """An answer without records is read as empty."""
     assert all_of(data_file("xroad_metrics_response2.dat").read_bytes()) == ([], [], [])
     assert all_of(b"") == ([], [], [])
 
@@ -92,7 +92,7 @@ def test_an_empty_answer_holds_nothing(data_file):
         ("xroad_metrics_server_proxy_access_denied_failed.dat", "Server.ServerProxy.AccessDenied"),
     ],
 )
-def test_a_soap_fault_is_told_by_its_code(data_file, name, code):
+def test_a_soap_fault_is_reported_by_its_code(data_file, name, code):
     """A fault of the source is shown by its code alone, without its text."""
     with pytest.raises(UnreadableError) as caught:
         all_of(data_file(name).read_bytes())
@@ -117,7 +117,7 @@ def test_reading_goes_on_from_any_position(raw, size, pack):
             assert whole[done:] == rest
 
 
-def test_bad_lines_are_told_by_place_length_and_reason(raw):
+def test_bad_lines_are_reported_by_place_length_and_reason(raw):
     """Lines that cannot be read are reported without their content, and the rest goes on."""
     long = b'{"messageUserId": "' + b"x" * (1 << 20) + b'"}\n'
     content = (
@@ -136,7 +136,7 @@ def test_bad_lines_are_told_by_place_length_and_reason(raw):
     assert "CANARY" not in repr(rejects)
 
 
-def test_bad_records_of_a_document_are_told_by_number(raw):
+def test_bad_records_of_a_document_are_reported_by_number(raw):
     """In one document a record is named by its number, and the rest goes on."""
     bad, long = raw(succeeded=7), json.dumps({"messageUserId": "x" * (1 << 20)})
     whole = json.dumps(raw(), ensure_ascii=False).encode()
@@ -179,7 +179,7 @@ def test_bad_records_of_a_document_are_told_by_number(raw):
         ),
     ],
 )
-def test_files_that_fail_as_a_whole_say_why(content, reason):
+def test_files_that_fail_as_a_whole_have_a_reason(content, reason):
     """A file that cannot be read as a whole is refused with one reason, without content."""
     with pytest.raises(UnreadableError) as caught:
         all_of(content)
@@ -194,15 +194,15 @@ def test_files_that_fail_as_a_whole_say_why(content, reason):
         ({"count": ""}, "recordsCount must be a whole number"),
     ],
 )
-def test_an_answer_must_hold_as_many_records_as_it_says(raw, change, reason):
-    """An answer that lost records on its way is refused."""
+def test_an_answer_must_hold_as_many_records_as_its_count(raw, change, reason):
+    """An answer with fewer records than its count is refused."""
     with pytest.raises(UnreadableError) as caught:
         all_of(multipart([raw(), raw()], **change))
     assert str(caught.value) == reason
 
 
 def test_a_damaged_attachment_is_refused(raw):
-    """An attachment that is cut, or no gzip at all, is refused."""
+    """An attachment that is truncated, or not gzip, is refused."""
     whole = multipart([raw()])
     start = whole.index(b"\x1f\x8b")
     for content, reason in (
@@ -244,7 +244,7 @@ def test_a_small_answer_does_not_take_all_memory(one, reason, wrapped):
 
 
 def test_values_within_one_record_are_not_made():
-    """One record may not be large enough to take memory either; what follows it is read."""
+    """A record that is too large is not decoded; what follows it is read."""
     content = b'[{"a": [' + b"[]," * 200_000 + b"[]]}, {}, " + b'{"a": [' + b"[]," * 4_000_000 + b"[]]}]"
     tracemalloc.start()
     with pytest.raises(UnreadableError, match=r"its JSON must be a list of records$"):

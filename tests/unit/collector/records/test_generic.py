@@ -39,7 +39,7 @@ def line():
 
 
 def test_a_line_is_a_whole_exchange(line):
-    """Every field ends up where it belongs, and nothing is waited for."""
+    """Every field is read, and no other side is expected."""
     side = read_generic(line())
     assert side.parties == Parties("land-registry", "civil-registry", "civil-registry/deed/civil status", meta=False)
     assert (side.request_in, side.response_out - side.request_in) == (MOMENT, 120)
@@ -48,19 +48,19 @@ def test_a_line_is_a_whole_exchange(line):
 
 
 @pytest.mark.parametrize("time", ["2023-11-15T01:43:20.250+03:30", 1_700_000_000.25, 1_700_000_000_250])
-def test_a_moment_is_told_in_any_of_three_ways(line, time):
+def test_a_time_may_have_three_forms(line, time):
     """Text with an offset, seconds and milliseconds name the same moment, and so the same exchange."""
     assert read_generic(line(time=time)) == read_generic(line())
 
 
-def test_an_id_tells_equal_exchanges_apart(line):
-    """Equal lines are one exchange told twice, unless their ids differ."""
+def test_an_id_distinguishes_equal_exchanges(line):
+    """Equal lines are duplicates, unless their ids differ."""
     assert read_generic(line()).digest == read_generic(line(note="CANARY")).digest
     assert read_generic(line(id="1")).digest != read_generic(line(id="2")).digest
 
 
 def test_a_failure_is_the_providers(line):
-    """What was not ok counts against the one who had to answer."""
+    """A failure counts as the provider's."""
     assert read_generic(line(ok=False)).result is ExchangeResult.PROVIDER_FAILURE
 
 
@@ -88,8 +88,8 @@ def test_a_failure_is_the_providers(line):
         ({"id": "CANARY" * 20_000}, "id must be text of at most 65,536 characters"),
     ],
 )
-def test_what_cannot_be_read_is_told_by_field(line, change, told):
-    """A fault names its field and what it must be, never what it held."""
+def test_faults_are_reported_by_field(line, change, told):
+    """A fault names its field and what it must be, never its value."""
     with pytest.raises(RecordError) as caught:
         read_generic(line(**change))
     [reason] = caught.value.reasons
@@ -97,7 +97,7 @@ def test_what_cannot_be_read_is_told_by_field(line, change, told):
     assert "CANARY" not in reason
 
 
-def test_an_id_only_tells_exchanges_apart(line):
+def test_an_id_may_hold_anything(line):
     """An id may hold anything, and be long; two that differ in it are two exchanges."""
     one, other = (read_generic(line(id="\n\x00" * 1000 + end)) for end in "ab")
     assert one.digest != other.digest

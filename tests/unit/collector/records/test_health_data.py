@@ -1,4 +1,4 @@
-"""Health data: what a security server counts of the services behind it."""
+"""Health data: a security server's counts of the services behind it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ def statistics(succeeded: int, failed: int, mean: str = "") -> str:
     ],
 )
 def test_versions_of_a_service_count_together(events, succeeded, failed, mean):
-    """Counts of a service's versions add up, mean durations by their requests; without statistics nobody asked."""
+    """Counts of a service's versions add up, mean durations weighted by requests; without statistics there were no
+    requests.
+    """
     body = (
         f"<Envelope><getSecurityServerHealthDataResponse><statisticsPeriodSeconds> 600 </statisticsPeriodSeconds>"
         f"<servicesEvents>{''.join(events)}</servicesEvents></getSecurityServerHealthDataResponse></Envelope>"

@@ -17,7 +17,7 @@ def test_extent_is_a_function_of_the_records_not_of_their_order():
     assert extent == LogExtent(4, 20, 90)
 
 
-def test_a_long_log_is_compressed_into_the_seconds_asked_for():
+def test_a_long_log_is_compressed_into_the_given_seconds():
     """The first record falls on now, the last on now + seconds, the middle in the middle."""
     line = ReplayTimeline.over(LogExtent(3, 1000, 1000 + WEEK), 5_000_000, 30)
     assert [line.place(moment) for moment in (1000, 1000 + WEEK // 2, 1000 + WEEK)] == [5_000_000, 5_015_000, 5_030_000]
@@ -79,7 +79,7 @@ def test_a_joined_batch_has_its_limit(raw):
 
 
 def test_a_batch_of_bad_lines_alone_is_due_at_once():
-    """Lines that cannot be read have no time; they hold nothing up and keep their position."""
+    """Unreadable lines have no time; they delay nothing and keep their position."""
     bad = RecordBatch((), (Reject(1, 1, 3, "it is not JSON"),), SourcePosition(4, 1))
     paced = PacedBatches(iter([bad, replace(bad, position=SourcePosition(8, 2))]), due, most=100)
     joined = paced.take(START)

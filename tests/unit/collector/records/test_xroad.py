@@ -15,7 +15,7 @@ STAMP = "a whole number of milliseconds since 1970, from 2000 to 2100"
 
 
 def test_reads_a_whole_record(raw):
-    """Every field that counts ends up where it belongs."""
+    """Every field that counts is read."""
     side = read_side(raw())
     assert side.parties == Parties("IR/GOV/100/desk", "IR/GOV/200/registry", "IR/GOV/200/registry/person", meta=False)
     assert not side.producer
@@ -112,9 +112,9 @@ def test_attachments_make_the_mime_size_the_size(raw):
         ({"succeeded": True, "faultCode": "soap:Client"}, ExchangeResult.PROVIDER_FAILURE),
     ],
 )
-def test_tells_failures_of_the_bus_from_those_of_the_provider(raw, change, result):
-    """The bus's own fault codes are its failures; a provider's error is the provider's even where the bus succeeded, and
-    what a provider answered is answered even where the bus says that it did not succeed.
+def test_failures_of_the_bus_and_of_the_provider(raw, change, result):
+    """The bus's own fault codes are failures of the bus; a provider's error is the provider's although the bus
+    succeeded, and an answer of the provider is an answer although the record says that it did not succeed.
     """
     assert read_side(raw(**change)).result is result
 
@@ -145,8 +145,8 @@ def test_names_the_parties(raw, change, parties):
     assert read_side(raw(**change)).parties == parties
 
 
-def test_a_call_that_named_nobody_has_empty_parties(raw):
-    """A request refused before its header was read is kept, with nobody named and as no meta service."""
+def test_a_call_without_parties_is_kept(raw):
+    """A request that was refused before its header was read is kept, with empty parties, and not as a meta service."""
     nobody = {name: None for name in raw() if name.startswith(("client", "service")) or name == "xRequestId"}
     side = read_side(raw(**nobody, succeeded=False, faultCode="Client.InvalidHttpMethod"))
     assert side.parties == Parties("", "", "", meta=False)
@@ -187,8 +187,8 @@ def test_a_call_that_named_nobody_has_empty_parties(raw):
         ),
     ],
 )
-def test_says_every_fault_without_content(raw, change, reasons):
-    """Each fault names the field and what it must be, and never what it held; read at once it is no record either."""
+def test_every_fault_is_named_without_content(raw, change, reasons):
+    """Each fault names the field and what it must be, never its value; such a record is not decoded at once either."""
     with pytest.raises(RecordError) as caught:
         read_side(raw(**change))
     assert list(caught.value.reasons) == reasons
@@ -203,9 +203,10 @@ def test_says_every_fault_without_content(raw, change, reasons):
     ],
 )
 @pytest.mark.parametrize("value", ["\n  id-1\n", "a\x00\x1b[2J\x85", "x" * 65_536])
-def test_what_names_nobody_may_hold_anything(raw, name, value):
-    """A line break, a control character or a long text refuses no record where nobody reads it, and is in nothing that is
-    kept; but it tells records apart.
+def test_fields_that_are_only_compared_may_hold_anything(raw, name, value):
+    """Control characters and long text are accepted in fields that are only compared.
+
+    They distinguish records, and are in nothing that is kept.
     """
     record = raw(**{name: value})
     side = read_side(record)
@@ -223,7 +224,7 @@ def test_what_names_nobody_may_hold_anything(raw, name, value):
 @pytest.mark.parametrize("name", ["clientMemberCode", "serviceSubsystemCode", "serviceCode", "serviceVersion"])
 @pytest.mark.parametrize("value", ["\nid", "a\x00", "\x85", "x" * 256])
 def test_a_name_is_plain_and_short(raw, name, value):
-    """What names a party or a service is refused as before, one by one and at once."""
+    """A field that names a party or a service is refused if it is not plain, one by one and at once."""
     record = raw(**{name: value})
     assert decode_line(json.dumps(record).encode()) is None
     with pytest.raises(RecordError) as caught:
@@ -252,8 +253,8 @@ def test_only_an_object_is_a_record(value):
 
 
 @pytest.mark.parametrize("value", ["CANARY", 7, ["CANARY"], None, "x" * 10_000])
-def test_personal_fields_stay_at_the_door(raw, value):
-    """Fields that name persons or inside addresses change nothing, whatever they hold, and are in nothing that is kept."""
+def test_personal_fields_are_never_read(raw, value):
+    """Fields that name persons or internal addresses change nothing, with any value, and are in nothing that is kept."""
     side = read_side(raw() | dict.fromkeys(PERSONAL, value))
     assert side == read_side(raw())
     assert "CANARY" not in repr(side)

@@ -61,7 +61,7 @@ def volume(
 
 
 def volumes(exchanges: ExchangeDatabase, *, since: date = DAY) -> tuple[ExchangeVolume, ...]:
-    """What was counted from a day on, without the span, which one test is about."""
+    """The volumes from a day on, without their span, which has a test of its own."""
     found = exchanges.volumes(since, end_slot=CALENDAR.slot_of(NOON), calendar=CALENDAR)
     return tuple(replace(one, slots_from=0, slots_to=0) for one in found)
 
@@ -71,7 +71,7 @@ def take(exchanges: ExchangeDatabase, *rows: ExchangeSummary, stored: float = NO
 
 
 def hours(exchanges: ExchangeDatabase, span: range) -> tuple[tuple[Flow, ...], NDArray[np.int32], NDArray[np.int32]]:
-    """All carriers, and what each carried in every hour."""
+    """All flows, and what each carried in every hour."""
     with exchanges.reading() as reading:
         return reading.flows, *reading.hours(range(len(reading.flows)), span)
 
@@ -92,8 +92,10 @@ def test_highest_revision_counts_in_any_order() -> None:
         exchanges.close()
 
 
-def test_volumes_say_from_when_to_when_they_count() -> None:
-    """From the first day's midnight to the index's end, and beyond it where later slots came in: every slot is inside."""
+def test_volumes_have_a_span() -> None:
+    """The span of volumes is from the first day's midnight to the end of the index, or beyond it if later slots came
+    in.
+    """
     exchanges = opened(":memory:")
     calendar = Calendar("Asia/Tehran", 0.0, 300)
     customs = replace(BASE, service="X/G/3/customs/get")
@@ -128,7 +130,7 @@ def test_pairs_buses_and_meta_services_count_apart() -> None:
 
 
 def test_an_alias_stands_in_for_the_provider() -> None:
-    """Volumes of a flow are those of its alias, of which the last one taken in counts."""
+    """Volumes of a flow are those of its alias; the last one taken in counts."""
     exchanges = opened(":memory:")
     take(exchanges, BASE)
     take(exchanges, replace(BASE, alias="customs", revision=2))
@@ -137,8 +139,8 @@ def test_an_alias_stands_in_for_the_provider() -> None:
 
 
 def test_the_last_slot_is_one_that_holds_exchanges() -> None:
-    """Whatever replaces what, and by whichever service, bus or pair, the last slot of a pair is the latest with exchanges:
-    an exchange that moves to an earlier slot takes it along.
+    """In any order of replacements, by any service, bus and pair, the last slot of a pair is the latest one with
+    exchanges.
     """
     rows = [
         replace(BASE, slot_start=NOON + 300 * slot, service=service, revision=revision, count=count)
@@ -166,7 +168,7 @@ def test_the_last_slot_is_one_that_holds_exchanges() -> None:
 
 
 def test_too_old_and_future_summaries_are_left_out() -> None:
-    """What could no longer be replaced, or has not happened, is counted as left out and changes nothing."""
+    """Summaries of slots that are too old, or in the future, are counted as left out and change nothing."""
     exchanges = opened(":memory:")
     old, future = replace(BASE, slot_start=NOON - 15 * 86_400), replace(BASE, slot_start=NOON + 2 * 86_400)
     far = [replace(BASE, slot_start=slot) for slot in (-(1 << 62), 1 << 62)]
@@ -218,7 +220,7 @@ def test_hours_follow_revisions_and_the_register(tmp_path: Path) -> None:
 
 
 def test_hours_of_nothing() -> None:
-    """Before the first exchange there is no carrier."""
+    """Before the first exchange there is no flow."""
     exchanges = opened(":memory:")
     carriers, count, _ = hours(exchanges, range(5, 9))
     assert (carriers, count.shape) == ((), (0, 4))
@@ -226,7 +228,7 @@ def test_hours_of_nothing() -> None:
 
 
 def test_hours_are_trimmed_with_their_carriers() -> None:
-    """Hours older than the window go, and carriers that nothing is left of."""
+    """Hours older than the window are dropped, and flows without any left."""
     exchanges = opened(":memory:")
     take(exchanges, BASE, replace(BASE, service="X/G/2/civil/other", slot_start=NOON + 86_400), stored=NOON + 90_000)
     exchanges.trim(date(2026, 3, 30), 28, calendar=CALENDAR)
@@ -238,8 +240,10 @@ def test_hours_are_trimmed_with_their_carriers() -> None:
 
 @pytest.mark.parametrize(("former_seconds", "seconds"), [(300, 600), (600, 300), (300, 420), (900, 600)])
 def test_slots_of_another_length_replace_what_they_overlap(former_seconds: int, seconds: int) -> None:
-    """Exchanges that come again in longer or shorter slots count once, whichever order these come in; what does not come
-    again stays, and what comes late of former slots, where none begins now, changes nothing.
+    """Exchanges that come again in longer or shorter slots count once, in any order.
+
+    What does not come again stays, and late summaries of former slots that do not fit the present ones change
+    nothing.
     """
     chance = random.Random(seconds)
     begin, again = NOON - 3 * 86_400, NOON // 12_600 * 12_600 - 86_400  # where slots of all of these lengths begin
@@ -271,8 +275,8 @@ def test_slots_of_another_length_replace_what_they_overlap(former_seconds: int, 
 
 
 def test_a_new_register_attributes_all_that_is_kept(tmp_path: Path) -> None:
-    """Sixty days of exchanges that nobody knew the consumer of are the link's once a register names it, in hours, volumes
-    and traffic, and are then as usual.
+    """Sixty days of exchanges of an unmapped consumer are the link's once a register names it, in hours, volumes and
+    traffic, and their volume is as usual.
     """
     found = load_register(write_register(tmp_path / "register"))
     client, service = "X/G/3/tax", "X/G/4/customs/imports"
@@ -313,7 +317,7 @@ def test_a_new_register_attributes_all_that_is_kept(tmp_path: Path) -> None:
 
 
 def test_what_comes_while_it_is_read_is_not_seen(tmp_path: Path) -> None:
-    """A reading is one moment's, whatever is taken in before it ends."""
+    """A snapshot does not change while more is taken in."""
     span = range(NOON // 3600, NOON // 3600 + 1)
     exchanges = opened(tmp_path / "exchanges.sqlite")
     take(exchanges, BASE)
@@ -339,7 +343,7 @@ def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
 
 
 def test_damaged_file_is_a_state_error(tmp_path: Path) -> None:
-    """A file that is no database is refused with its name and what to do."""
+    """A file that is not a database is refused with its name and what to do."""
     path = tmp_path / "exchanges.sqlite"
     path.write_bytes(b"not a database, but long enough to look like a page of one " * 20)
     with pytest.raises(StateError) as caught:

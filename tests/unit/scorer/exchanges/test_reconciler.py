@@ -1,4 +1,4 @@
-"""Exchanges and evidence of the scorer put side by side."""
+"""Comparison of exchanges with probes."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ BASE = ExchangeSummary("tax-office", "customs/tax-clearance/imports", EPOCH, 1, 
 
 
 async def test_probes_and_exchanges_of_the_same_hours_are_compared(tmp_path: Path) -> None:
-    """Every hour probes fail that its exchanges fail, and LATE counts as answered: no difference; silence beside it.
+    """Probes fail in the hours in which exchanges fail, and LATE counts as answered: there is no difference.
 
-    Closed days are judged once, and a second look over the same and over more says the same.
+    Closed days are judged once, and the second comparison over the same and over more days is equal.
     """
     register = load_register(write_register(tmp_path / "register"))
     calendar = Calendar.of(register.policy)
@@ -74,8 +74,10 @@ async def test_probes_and_exchanges_of_the_same_hours_are_compared(tmp_path: Pat
     exchanges.close()
 
 
-async def test_what_is_found_says_of_when_it_is(tmp_path: Path) -> None:
-    """All of it is as of the end asked for; a link tells its last hour, also in a window in which it fell silent."""
+async def test_findings_have_a_moment(tmp_path: Path) -> None:
+    """All findings are as of the end that was given; a link has its last hour, also in a window in which it fell
+    silent.
+    """
     register = load_register(write_register(tmp_path / "register"))
     calendar = Calendar.of(register.policy)
     scoring = Scoring(
@@ -101,8 +103,8 @@ async def test_what_is_found_says_of_when_it_is(tmp_path: Path) -> None:
     exchanges.close()
 
 
-async def test_nothing_carried_is_nothing_found(tmp_path: Path) -> None:
-    """Without any exchange no link is silent and no bus is named; before the first slot there is no window at all."""
+async def test_without_exchanges_there_are_no_findings(tmp_path: Path) -> None:
+    """Without any exchange no link is silent and no bus is named; before the first slot there is no window."""
     register = load_register(write_register(tmp_path / "register"))
     calendar = Calendar.of(register.policy)
     scoring = Scoring(

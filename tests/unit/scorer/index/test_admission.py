@@ -32,13 +32,13 @@ def test_grace_ends_to_the_second() -> None:
 
 
 def test_future_slot_does_not_count() -> None:
-    """A row of a slot that cannot have begun is left out, whatever its prober's clock says."""
+    """A row of a slot that cannot have begun is left out, with any clock of its prober."""
     admitted = admit(columns(900, 1200, 1500, 1 << 62), stored=1000.0, slot_seconds=SLOT, grace=GRACE)
     assert (admitted.early, admitted.columns.slot_start.tolist()) == (2, [900, 1200])
 
 
 def test_no_row_of_a_closed_slot_is_admitted() -> None:
-    """At every moment, a slot that may be closed is one whose rows are late from then on; the next one is not."""
+    """At any moment, rows of a slot that may be closed are late from then on; rows of the next slot are not."""
     for moment in np.arange(10_000.0, 10_700.0, 12.5).tolist():
         before = closable(stored=moment, slot_seconds=SLOT, grace=GRACE)
         rows = columns((before - 1) * SLOT, before * SLOT)

@@ -1,4 +1,4 @@
-"""What scoring takes in, what it leaves out, and what is due then, with simulated time."""
+"""What scoring takes in and leaves out, and what is due then, with simulated time."""
 
 from __future__ import annotations
 
@@ -96,7 +96,9 @@ def test_what_comes_while_an_index_is_published_is_due_next(register: Register, 
 
 
 def test_what_comes_while_slots_are_put_is_in_the_index(register: Register, tmp_path: Path) -> None:
-    """Everything is due of a settled slot, then what came meanwhile: it counts, and its agency's blocks are urgent."""
+    """After everything that is due for a settled slot, rows that came meanwhile are due: they count, and their
+    agency's blocks are urgent.
+    """
     scoring = Run(register, tmp_path).scoring
     slot = START // SLOT
     scoring.published(scoring.judge(slot))
@@ -114,16 +116,16 @@ def test_what_comes_while_slots_are_put_is_in_the_index(register: Register, tmp_
     count = scoring.count(slot + 2)
     assert [slot in chunk for chunk in count.due.chunks] == [True]
     assert list(count.due.agencies) == ["land-registry"]
-    judgement = scoring.compute(count)
-    assert set(judgement.urgent) == {"civil-registry", "land-registry"}
-    assert judgement.snapshot.links[7].counts[:, list(scoring.arrays.links).index("deed-civil")].sum() == 1
+    result = scoring.compute(count)
+    assert set(result.urgent) == {"civil-registry", "land-registry"}
+    assert result.snapshot.links[7].counts[:, list(scoring.arrays.links).index("deed-civil")].sum() == 1
     assert not scoring.stale
     scoring.publishing_failed()
     assert scoring.due(slot + 2).chunks == ahead.chunks
 
 
 def test_failed_publication_is_due_again(register: Register, tmp_path: Path) -> None:
-    """Chunks whose publication failed are offered again."""
+    """Chunks whose publication failed are due again."""
     scoring = Run(register, tmp_path).scoring
     for sequence, at in enumerate((START, START + 100 * SLOT), 1):
         row = Measurement(Target("deed-civil"), "north", at, at + 5.0, OUTCOME_OF[Reason.OK], Reason.OK)

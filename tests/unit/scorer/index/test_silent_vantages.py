@@ -1,4 +1,4 @@
-"""Which vantages the scorer waits for, and up to when it has heard from each."""
+"""Which vantages should measure, and the newest slot of each."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def midnight(day: date) -> float:
 
 
 def measured(vantage: str, slot: int, *, off: int = 0) -> MeasurementColumns:
-    """One measurement from a vantage, in a slot after the epoch; ``off`` seconds beside its start."""
+    """The measurements of a vantage of links, and of the data bus if it is given, in a slot after the epoch."""
     start = EPOCH + SLOT * slot + off
     row = Measurement(Target("birth-tax"), vantage, start, start + 1.0, Outcome.OK, Reason.OK)
     return decode_columns(encode_measurements([row]))
 
 
-def test_who_probes_nothing_is_not_waited_for(register: Register) -> None:
-    """A vantage that no target names has no duty; links on paper and days before or after a link's own count for none."""
+def test_a_vantage_without_targets_is_not_expected(register: Register) -> None:
+    """A vantage without targets is not expected; absent links, and days before or after a link's own, count for none."""
     begins, ends = date(2026, 2, 1), date(2026, 5, 1)
     links = {
         "live": replace(register.links["birth-tax"], vantages=("north",), live_from=begins, required_until=ends),
@@ -61,16 +61,16 @@ def test_who_probes_nothing_is_not_waited_for(register: Register) -> None:
     assert ALL in every["south"], "a target that names no vantage is seen from all"
 
 
-def test_a_vantage_is_as_new_as_what_was_heard_of_it() -> None:
-    """From the start of waiting on, the newest slot; one that is never heard stays at that start."""
+def test_the_newest_slot_of_a_vantage_counts() -> None:
+    """The newest slot counts from the first look on; a vantage that never measures stays at that look."""
     vantages = VantageWatch()
     expected = {"north": EVER, "south": EVER}
     assert vantages.newest(expected, {"north": 400.0}, 1000.0) == {"north": 1000.0, "south": 1000.0}
     assert vantages.newest(expected, {"north": 1500.0}, 1700.0) == {"north": 1500.0, "south": 1000.0}
 
 
-def test_a_vantage_that_comes_back_is_waited_for_anew() -> None:
-    """One that leaves the register is shown no longer; back in it, it has as much time as a new one."""
+def test_a_vantage_that_comes_back_is_expected_anew() -> None:
+    """A vantage that leaves the register is not shown; back in it, it has as much time as a new one."""
     vantages = VantageWatch()
     vantages.newest({"north": EVER, "south": EVER}, {}, 1000.0)
     assert vantages.newest({"north": EVER}, {"south": 1200.0}, 2000.0) == {"north": 1000.0}
@@ -78,8 +78,8 @@ def test_a_vantage_that_comes_back_is_waited_for_anew() -> None:
     assert back == {"north": 1000.0, "south": 9000.0}
 
 
-def test_a_vantage_is_waited_for_while_it_has_something_to_probe() -> None:
-    """Before the first day of its links, after their last and in between, where none is required, it is not shown."""
+def test_a_vantage_is_expected_while_it_has_something_to_probe() -> None:
+    """Before the first day of its links, after the last and in between, when none is required, a vantage is not shown."""
     vantages = VantageWatch()
     expected = {"north": frozenset({(100.0, 200.0), (300.0, 400.0)})}
     assert [vantages.newest(expected, {}, now) for now in (99.0, 100.0, 199.0, 200.0, 300.0)] == [
@@ -91,8 +91,8 @@ def test_a_vantage_is_waited_for_while_it_has_something_to_probe() -> None:
     ]
 
 
-def test_what_is_taken_in_was_heard(register: Register) -> None:
-    """The newest slot of each vantage, whatever the order; rows that count for nothing say nothing of a vantage."""
+def test_rows_that_count_move_the_newest_slot(register: Register) -> None:
+    """The newest slot of each vantage is kept in any order; rows that do not count have no effect."""
     scoring = Scoring(
         CompiledRegister.of(register),
         LoadedState(None, Evidence(Calendar.of(register.policy)), ()),

@@ -114,7 +114,7 @@ BAD: dict[str, tuple[str | bytes, Any]] = {
 
 @pytest.mark.parametrize("name", BAD)
 def test_bad_file_is_refused_with_every_fault(name: str, register: Register, tmp_path: Path) -> None:
-    """A bad file is refused whole, and each thing wrong with it is told with file and line."""
+    """A bad file is refused as a whole, and each fault has its file and line."""
     content, faults = BAD[name]
     path = tmp_path / "m"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -124,7 +124,7 @@ def test_bad_file_is_refused_with_every_fault(name: str, register: Register, tmp
 
 
 def test_report_names_every_fault_of_every_file(register: Register, tmp_path: Path) -> None:
-    """Several bad files are reported together, down to one that is not there, with a count at the end."""
+    """Several bad files are reported together, a missing one among them, with a count at the end."""
     one, other, missing = tmp_path / "one", tmp_path / "other", tmp_path / "missing"
     one.write_text(line(link="x") + "\n" + line() + "\n")
     other.write_text(line(vantage="west") + "\n" + "null\n")
@@ -175,7 +175,7 @@ def test_summaries_are_read_or_refused(tmp_path: Path) -> None:
 
 
 def test_a_dump_may_name_what_the_register_does_not(register: Register, tmp_path: Path) -> None:
-    """Lines of a dump are of several register versions: what this one does not know is read, and passed over later."""
+    """Lines of a dump come from several register versions: entities that this one lacks are read, and ignored later."""
     path = tmp_path / "m"
     dumped = {"stored": "2026-03-01T00:05:02.500Z", "sequence": "7"}
     path.write_text(line(**dumped) + "\n" + line(link="gone", vantage="west", **dumped) + "\n" + line(), "utf-8")
@@ -191,8 +191,10 @@ def test_a_dump_may_name_what_the_register_does_not(register: Register, tmp_path
         ({"sequence": str(2**63), "stored": "2026-03-01T00:05:02Z"}, "sequence: beyond what a stream can count"),
     ],
 )
-def test_a_dump_says_where_and_when(changes: dict[str, str], fault: str, register: Register, tmp_path: Path) -> None:
-    """A line with half of what admission is decided by, or with nonsense, is refused."""
+def test_a_dump_needs_complete_positions(
+    changes: dict[str, str], fault: str, register: Register, tmp_path: Path
+) -> None:
+    """A line with half of its position in the stream, or with nonsense, is refused."""
     path = tmp_path / "m"
     path.write_text(line(**changes), "utf-8")
     with pytest.raises(InputError) as caught:
@@ -201,7 +203,9 @@ def test_a_dump_says_where_and_when(changes: dict[str, str], fault: str, registe
 
 
 def test_what_the_scorer_left_out_is_left_out(register: Register, tmp_path: Path) -> None:
-    """By the stream's clock, which may step back, and up to a message; lines that name none all count."""
+    """Rows are left out by the stream's clock, which may step back, and after a message; lines without a position all
+    count.
+    """
     start, grace = 1_772_323_500, register.policy.grace_seconds
     moments = [(1, start + 310.0), (2, start + 300 + grace + 0.001), (3, start + 900.0), (4, start + 5000.0)]
     path = tmp_path / "m"

@@ -1,4 +1,4 @@
-"""Volumes of dumped summaries, beside those of the scorer that took them in."""
+"""Volumes of dumped summaries, compared with those of the scorer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is derived of closed days, kept in files that are nobody's."""
+"""Arrays derived from closed days, mapped from unlinked files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from services.core.errors import StateError
 from services.scorer.state.mapped_arrays import SMALL, MappedArrays
 
 
-def test_what_is_kept_says_the_same_and_leaves_no_name(tmp_path: Path) -> None:
+def test_mapped_arrays_are_equal_and_leave_no_file(tmp_path: Path) -> None:
     """Arrays of all kinds and shapes, empty ones too, come back equal and read-only, and the folder stays empty."""
     arrays: list[NDArray[Any]] = [
         np.arange(SMALL, dtype=np.uint16).reshape(16, -1),
@@ -37,7 +37,7 @@ def test_small_arrays_stay_in_memory(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_gone_is_a_state_error(tmp_path: Path) -> None:
-    """What cannot be written is told in one sentence that names the folder."""
+    """A failed write is reported in one sentence that names the folder."""
     with pytest.raises(
         StateError, match=f"closed days in {tmp_path / 'gone'}: No such file or directory; make room there"
     ):

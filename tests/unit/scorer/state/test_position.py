@@ -1,4 +1,4 @@
-"""When reading may go on, and when messages are gone."""
+"""When reading a stream may go on, and when messages are missing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def at(sequence: int, created: str = "monday") -> StreamPosition:
     ],
 )
 def test_no_harmful_gap(position: StreamPosition | None, kept: StreamBounds, start: int) -> None:
-    """Reading goes on when nothing is gone, or only what was stored before the epoch."""
+    """Reading goes on when nothing is missing, or only messages stored before the epoch."""
     assert go(position, kept) == StreamPosition("MEASUREMENTS", "monday", start)
 
 
@@ -74,15 +74,15 @@ def test_no_harmful_gap(position: StreamPosition | None, kept: StreamBounds, sta
     ],
 )
 def test_gap_is_refused(position: StreamPosition | None, kept: StreamBounds, sentence: str) -> None:
-    """A gap that may matter is refused with what is missing, and passed over from the first message kept when accepted."""
+    """A gap that may matter is refused with the missing messages; accepted, reading begins at the first message left."""
     with pytest.raises(GapError) as caught:
         go(position, kept)
     assert str(caught.value) == sentence
     assert go(position, kept, accept=True) == StreamPosition("MEASUREMENTS", kept.created, kept.first - 1)
 
 
-def test_hole_between_messages_is_named() -> None:
-    """Messages missing in the middle are named by their numbers."""
+def test_missing_messages_are_named() -> None:
+    """Messages that are missing in between are named by their numbers."""
     assert (
         str(missing_messages("EXCHANGES", 4, 7))
         == f"messages 5 to 6 of stream EXCHANGES are gone, not taken in: {REMEDY}"
@@ -94,7 +94,9 @@ MOMENT = 1795581642.125  # the same in epoch seconds, cut to milliseconds
 
 
 def test_a_restored_stream_goes_on_where_it_was_taken_in() -> None:
-    """A stream created anew that holds the very message at the position, stored before its creation, is a backup's copy."""
+    """A stream that was created anew, and holds the message at the position, stored before its creation, is restored
+    from a backup.
+    """
     assert go(at(5), StreamBounds(RESTORED, 1, 9, 5_000.0, taken=MOMENT - 60)) == StreamPosition(
         "MEASUREMENTS", RESTORED, 5
     )
@@ -102,6 +104,6 @@ def test_a_restored_stream_goes_on_where_it_was_taken_in() -> None:
 
 @pytest.mark.parametrize("taken", [None, MOMENT + 1])
 def test_a_stream_that_reached_the_position_by_new_messages_is_not_the_same(taken: float | None) -> None:
-    """A message stored after the creation only bears the number of the one taken in, and none proves nothing."""
+    """A message stored after the creation is another one with the same number, and a missing one proves nothing."""
     with pytest.raises(GapError, match="was created anew at"):
         go(at(5), StreamBounds(RESTORED, 1, 9, 5_000.0, taken=taken))

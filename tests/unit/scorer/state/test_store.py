@@ -23,9 +23,8 @@ __all__ = ["register"]  # the fixture
 
 @pytest.mark.parametrize("room", [store_module.SLOTS_ROOM, 3_000])
 def test_crashes_change_nothing(register: Register, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
-    """A run that crashes again and again, at any write of any save, ends with the totals of one that never did.
-
-    With room for all slots in memory, or for a few.
+    """A run that crashes again and again, at any write of any save, ends with the totals of one that does not, with
+    room for all slots in memory or for a few.
     """
     seed = room + 1
     messages = stream(register, slots=60, seed=seed)
@@ -69,7 +68,7 @@ def test_crashes_change_nothing(register: Register, tmp_path: Path, monkeypatch:
 
 
 def test_nothing_new_needs_no_save(register: Register, tmp_path: Path) -> None:
-    """A save without anything new writes nothing; after a restart the manifest says the same."""
+    """Without anything new nothing is saved; after a restart the manifest is equal."""
     run = Run(register, tmp_path)
     for message in stream(register, slots=3, seed=1):
         run.take(message)
@@ -95,7 +94,9 @@ def saved(register: Register, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_damaged_state_is_refused(
     register: Register, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, left: int, room: int
 ) -> None:
-    """A state file that cannot be read is refused by name, never taken for an empty one, whether it is read at once or not."""
+    """An unreadable state file is refused by name, and not taken for an empty one, whether it is read at once or
+    later.
+    """
     monkeypatch.setattr(store_module, "SLOTS_ROOM", room)
     data = shutil.copytree(saved, tmp_path / "data")
     path = next(data.glob(f"*/{name}"))
@@ -106,7 +107,7 @@ def test_damaged_state_is_refused(
 
 
 def test_a_state_of_another_format_is_refused(register: Register, saved: Path, tmp_path: Path) -> None:
-    """A manifest of another format is refused by name: nothing beside it can be trusted to mean what it did."""
+    """A manifest of another format is refused by name."""
     data = shutil.copytree(saved, tmp_path / "data")
     (path,) = data.glob("*/manifest.json")
     path.write_text(path.read_text().replace('"format": 1', '"format": 99'))
@@ -118,8 +119,8 @@ def test_a_state_of_another_format_is_refused(register: Register, saved: Path, t
     )
 
 
-def test_leftovers_without_a_manifest_are_nobodys(register: Register, tmp_path: Path) -> None:
-    """Files of a run that ended before its first manifest are removed: their columns mean nothing without it."""
+def test_files_without_a_manifest_are_removed(register: Register, tmp_path: Path) -> None:
+    """Files of a run that ended before its first manifest are removed: without it their columns have no meaning."""
     run = Run(register, tmp_path)
     for message in stream(register, slots=3, seed=1):
         run.take(message)
@@ -131,7 +132,9 @@ def test_leftovers_without_a_manifest_are_nobodys(register: Register, tmp_path: 
 
 
 def test_targets_that_are_known_are_not_made_again(register: Register, saved: Path) -> None:
-    """What is read back shares the targets of the register, in the order they were first heard of, and makes the others."""
+    """What is read back shares the targets of the register, in the order of their first measurement, and creates the
+    others.
+    """
     store = Store(saved, Calendar.of(register.policy))
     alone = store.load().evidence.drain().targets
     known = CompiledRegister.of(register).arrays.targets[1:]
@@ -143,7 +146,7 @@ def test_targets_that_are_known_are_not_made_again(register: Register, saved: Pa
 
 
 def test_what_was_half_written_goes_at_the_next_start(register: Register, saved: Path, tmp_path: Path) -> None:
-    """A file that a crash left unfinished is removed: nothing may ever write a file of that name again."""
+    """A file that a crash left unfinished is removed, as a file of that name may never be written again."""
     data = shutil.copytree(saved, tmp_path / "data")
     (slot, *_), (day, *_) = data.glob("*/slots/*.npy"), data.glob("*/days/*.npz")
     for path in (slot, day):

@@ -74,13 +74,7 @@ class Ledger(AbstractContextManager["Ledger"]):
     """
 
     def __init__(
-        self,
-        path: Path | None,
-        slot_seconds: int,
-        *,
-        now_ms: int,
-        span_ms: int = PAIRING_SPAN_MS,
-        forget: bool = True,
+        self, path: Path | None, slot_seconds: int, *, now_ms: int, span_ms: int = PAIRING_SPAN_MS, forget: bool = True
     ) -> None:
         self._name = str(path or "")
         self._database = open_database(self._name, created_ms=now_ms, slot_seconds=slot_seconds, span_ms=span_ms)

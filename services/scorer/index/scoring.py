@@ -149,11 +149,7 @@ class Scoring:
         """Compute the index of what was counted. More may be taken in meanwhile, but no other index may be computed."""
         due, compiled = count.due, count.due.compiled
         snapshot = compute_indicators(
-            compiled.arrays,
-            count.counted,
-            end_slot=due.end_slot,
-            evidence_sequence=due.sequence,
-            history=self._history,
+            compiled.arrays, count.counted, end_slot=due.end_slot, evidence_sequence=due.sequence, history=self._history
         )
         return IndexResult(
             snapshot=snapshot,

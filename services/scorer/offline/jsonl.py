@@ -32,15 +32,7 @@ class MeasurementLines:
     sequence: NDArray[np.int64]
 
 
-_ARRAYS = {
-    "target": "q",
-    "slot_start": "q",
-    "time": "q",
-    "outcome": "B",
-    "reason": "B",
-    "stored": "d",
-    "sequence": "q",
-}
+_ARRAYS = {"target": "q", "slot_start": "q", "time": "q", "outcome": "B", "reason": "B", "stored": "d", "sequence": "q"}
 _TIMINGS = {"latency": "q", "data_age": "q"}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Final
 
 from services.collector.ledger import Ledger, LedgerExecutor
@@ -14,44 +14,40 @@ from services.core.log import Logger
 _REJECTS_PER_LINE: Final = 100  # of the log
 
 
+@dataclass(eq=False)
 class Intake:
     """Takes batches in. ``now_ms`` is the clock, milliseconds since 1970.
 
     A source has a ``name`` in the ledger, which identifies its position, and a ``label`` in metrics and log.
     """
 
-    def __init__(
-        self,
-        executor: LedgerExecutor,
-        ledger: Ledger,
-        metrics: CollectorMetrics,
-        log: Logger,
-        now_ms: Callable[[], int],
-    ) -> None:
-        self.executor = executor
-        self._ledger, self._metrics, self._log, self._now_ms = ledger, metrics, log, now_ms
+    executor: LedgerExecutor
+    ledger: Ledger
+    metrics: CollectorMetrics
+    log: Logger
+    now_ms: Callable[[], int]
 
     async def position(self, name: str) -> SourcePosition | None:
         """Return where to go on reading a source; None when nothing was read of it."""
-        return await self.executor.run(self._ledger.position, name)
+        return await self.executor.run(self.ledger.position, name)
 
     def begin(self, label: str) -> None:
         """Record that reading a source begins. Its newest exchange counts from here: older ones are a backlog, not a silence."""
-        self._metrics.newest(label, self._now_ms())
+        self.metrics.newest(label, self.now_ms())
 
     def reached(self, label: str, moment_ms: int | None = None) -> None:
         """Record that a source was read up to a moment, by default up to now."""
-        self._metrics.reached(label, self._now_ms() if moment_ms is None else moment_ms)
+        self.metrics.reached(label, self.now_ms() if moment_ms is None else moment_ms)
 
     async def take(self, name: str, label: str, batch: RecordBatch, asked_from_ms: int | None = None) -> None:
         """Count a batch and move its source on, in one transaction; ``asked_from_ms`` is as in Ledger.take."""
-        now_ms = self._now_ms()
-        result = await self.executor.run(self._ledger.take, name, batch, now_ms=now_ms, asked_from_ms=asked_from_ms)
-        self._metrics.took(result)
+        now_ms = self.now_ms()
+        result = await self.executor.run(self.ledger.take, name, batch, now_ms=now_ms, asked_from_ms=asked_from_ms)
+        self.metrics.took(result)
         if batch.newest is not None:
-            self._metrics.newest(label, min(batch.newest, now_ms))  # a clock that is ahead does not hide a silence
+            self.metrics.newest(label, min(batch.newest, now_ms))  # a clock that is ahead does not hide a silence
         rejects = sorted((*batch.rejects, *result.refused))
-        self._log.info(
+        self.log.info(
             "records_taken",
             source=label,
             line=batch.position.line,
@@ -62,7 +58,7 @@ class Intake:
         )
         for start in range(_REJECTS_PER_LINE, len(rejects), _REJECTS_PER_LINE):
             part = rejects[start : start + _REJECTS_PER_LINE]
-            self._log.info("records_rejected", source=label, rejects=_as_dicts(part))
+            self.log.info("records_rejected", source=label, rejects=_as_dicts(part))
 
 
 def _as_dicts(rejects: Sequence[Reject]) -> list[dict[str, object]]:

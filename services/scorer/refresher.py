@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import partial
 
@@ -31,41 +32,27 @@ LATE_SHARE = 0.8  # and in this share of the time at most
 TRIM_SECONDS = 60.0  # freed memory is returned to the system this often at most: the next index needs it again
 
 
+@dataclass(eq=False)
 class Refresher:
     """Publishes one index after another, as long as a session lasts.
 
     ``clock`` returns epoch seconds; ``bus_clock`` returns those of the bus, or raises BusError.
     """
 
-    def __init__(
-        self,
-        scoring: Scoring,
-        evidence_lock: EvidenceLock,
-        publisher: IndexPublisher,
-        exchanges: ExchangeDatabase,
-        history: HistoryPublisher,
-        *,
-        metrics: ScorerMetrics,
-        readiness: ReadinessReporter,
-        clock: Callable[[], float],
-        bus_clock: Callable[[], Awaitable[float]],
-        log: Logger,
-    ) -> None:
-        self._scoring = scoring
-        self._calendar = scoring.calendar
-        self._evidence_lock = evidence_lock
-        self._publisher = publisher
-        self._exchanges = exchanges
-        self._history = history
-        self._metrics = metrics
-        self._readiness = readiness
-        self._clock = clock
-        self._bus_clock = bus_clock
-        self._log = log
-        self._adopted: CompiledRegister | None = None
-        self._report = ReconciliationReport()
-        self._counted = False
-        self._trimmed: date | None = None
+    scoring: Scoring
+    evidence_lock: EvidenceLock
+    publisher: IndexPublisher
+    exchanges: ExchangeDatabase
+    history: HistoryPublisher
+    metrics: ScorerMetrics
+    readiness: ReadinessReporter
+    clock: Callable[[], float]
+    bus_clock: Callable[[], Awaitable[float]]
+    log: Logger
+    _adopted: CompiledRegister | None = field(default=None, init=False)
+    _report: ReconciliationReport = field(default_factory=ReconciliationReport, init=False)
+    _counted: bool = field(default=False, init=False)
+    _trimmed: date | None = field(default=None, init=False)
 
     def adopt(self, compiled: CompiledRegister) -> None:
         """Judge and attribute by another register of the same calendar, from the next index on."""
@@ -80,19 +67,19 @@ class Refresher:
         late_from = late_took = trim_from = 0.0
         while True:
             await self._apply_adopted()
-            published = self._scoring.manifest.end_slot
-            end_slot = self._scoring.settled(self._clock())
+            published = self.scoring.manifest.end_slot
+            end_slot = self.scoring.settled(self.clock())
             grown = published is None or end_slot > published
-            begun = end_slot > self._calendar.epoch_slot  # before the first whole slot there is no index
+            begun = end_slot > self.scoring.calendar.epoch_slot  # before the first whole slot there is no index
             # What comes late just before a slot settles is in the index of that slot, which must not wait for another one.
-            late = self._scoring.stale and time.monotonic() >= late_from and self._until_next(end_slot) > late_took
+            late = self.scoring.stale and time.monotonic() >= late_from and self._until_next(end_slot) > late_took
             if begun and grown and await self._is_ahead():
                 await asyncio.sleep(AHEAD_SECONDS)
             elif begun and (grown or late):
                 started = time.monotonic()
                 await self._prepare(end_slot)
                 took = await self._refresh(end_slot)
-                await self._evidence_lock.run_in_slices(self._scoring.close())
+                await self.evidence_lock.run_in_slices(self.scoring.close())
                 if time.monotonic() >= trim_from:
                     await asyncio.to_thread(trim_memory)
                     trim_from = time.monotonic() + TRIM_SECONDS
@@ -107,82 +94,82 @@ class Refresher:
         An index of the future could not be taken back, and evidence would be closed too early.
         """
         try:
-            seconds = self._clock() - await self._bus_clock()
+            seconds = self.clock() - await self.bus_clock()
         except BusError:
             return False  # publishing reports it
-        if seconds <= self._calendar.slot_seconds:
+        if seconds <= self.scoring.calendar.slot_seconds:
             return False
         why = f"the clock here is {seconds:.0f} s ahead of the bus's: set the one that is wrong"
-        self._readiness.set_publishing(ok=False, why=why)
-        self._log.warning("clock_ahead", seconds=round(seconds, 1))
+        self.readiness.set_publishing(ok=False, why=why)
+        self.log.warning("clock_ahead", seconds=round(seconds, 1))
         return True
 
     def _until_next(self, end_slot: int) -> float:
         """Return the seconds until one more slot settles."""
-        return self._calendar.start_of(end_slot + 1) + self._scoring.register.settle_seconds - self._clock()
+        return self.scoring.calendar.start_of(end_slot + 1) + self.scoring.register.settle_seconds - self.clock()
 
     async def _apply_adopted(self) -> None:
         compiled, self._adopted = self._adopted, None
         if compiled is not None:
-            async with self._evidence_lock.lock:
-                self._scoring.adopt(compiled)
-                self._exchanges.attribute_by(compiled.attributor)
-            self._log.info("register_adopted", register_version=compiled.register.register_version)
+            async with self.evidence_lock.lock:
+                self.scoring.adopt(compiled)
+                self.exchanges.attribute_by(compiled.attributor)
+            self.log.info("register_adopted", register_version=compiled.register.register_version)
 
     async def _prepare(self, end_slot: int) -> None:
-        last = self._calendar.day_of(end_slot - 1)
+        last = self.scoring.calendar.day_of(end_slot - 1)
 
         def pieces() -> Iterator[None]:
-            for day in self._scoring.prepare(end_slot):
-                self._readiness.begin_phase(f"counting the evidence of {day}; {last} comes last")
+            for day in self.scoring.prepare(end_slot):
+                self.readiness.begin_phase(f"counting the evidence of {day}; {last} comes last")
                 yield
 
         started = time.monotonic()
-        await self._evidence_lock.run_in_slices(pieces())
+        await self.evidence_lock.run_in_slices(pieces())
         if not self._counted:
             # Later only changes are counted, which takes too little time for a line of log.
-            self._log.info("evidence_counted", to=str(last), seconds=round(time.monotonic() - started, 3))
+            self.log.info("evidence_counted", to=str(last), seconds=round(time.monotonic() - started, 3))
             self._counted = True
             await asyncio.to_thread(trim_memory)
 
     async def _refresh(self, end_slot: int) -> float:
         """Compute and publish an index; return the seconds since its evidence was counted."""
-        scoring, metrics = self._scoring, self._metrics
-        today = self._calendar.day_of(end_slot)
+        scoring, metrics = self.scoring, self.metrics
+        today = self.scoring.calendar.day_of(end_slot)
         longest = max(scoring.register.policy.windows_days)
         started = time.monotonic()
         with metrics.refresh_seconds.time():
             try:
-                self._readiness.begin_phase("publishing slots")
-                slot_blocks = await self._put_evidence(await self._evidence_lock.run(partial(scoring.due, end_slot)))
-                self._readiness.begin_phase("computing the index")
+                self.readiness.begin_phase("publishing slots")
+                slot_blocks = await self._put_evidence(await self.evidence_lock.run(partial(scoring.due, end_slot)))
+                self.readiness.begin_phase("computing the index")
                 started = time.monotonic()
-                count = await self._evidence_lock.run(partial(scoring.count, end_slot))
+                count = await self.evidence_lock.run(partial(scoring.count, end_slot))
                 result = await asyncio.to_thread(scoring.compute, count)
                 since = today - timedelta(days=longest)
-                summed = partial(self._exchanges.volumes, since, end_slot=end_slot, calendar=self._calendar)
+                summed = partial(self.exchanges.volumes, since, end_slot=end_slot, calendar=self.scoring.calendar)
                 volumes = await asyncio.to_thread(summed)
-                self._readiness.begin_phase("publishing the index")
+                self.readiness.begin_phase("publishing the index")
                 slot_blocks += await self._put_evidence(count.due)
-                blocks = await self._publisher.publish(result, volumes, self._report)
+                blocks = await self.publisher.publish(result, volumes, self._report)
             except BusError as error:
                 scoring.publishing_failed()
-                self._readiness.set_publishing(ok=False)
-                self._log.warning("publishing_failed", reason=str(error))
+                self.readiness.set_publishing(ok=False)
+                self.log.warning("publishing_failed", reason=str(error))
                 return time.monotonic() - started
             took = time.monotonic() - started
             if self._trimmed != today:
-                self._exchanges.trim(today, longest, calendar=self._calendar)
+                self.exchanges.trim(today, longest, calendar=self.scoring.calendar)
                 self._trimmed = today
             scoring.published(result)
-            self._history.offer(result.snapshot)
+            self.history.offer(result.snapshot)
         arrays = result.compiled.arrays
-        detail = await self._evidence_lock.run(
+        detail = await self.evidence_lock.run(
             partial(scoring.evidence.detail, arrays, range(end_slot - 1, end_slot), arrays.targets)
         )
         await asyncio.to_thread(self._show, result, detail, volumes)
-        self._readiness.set_publishing(ok=True)
-        self._log.info(
+        self.readiness.set_publishing(ok=True)
+        self.log.info(
             "index_published",
             as_of=result.snapshot.as_of,
             sequence=result.snapshot.evidence_sequence,
@@ -196,21 +183,21 @@ class Refresher:
 
         Slots go a chunk at a time: after a start all of them are due.
         """
-        scoring, count = self._scoring, 0
+        scoring, count = self.scoring, 0
         for chunk in due.chunks:
             encoded = list[EncodedSlots]()
-            await self._evidence_lock.run_in_slices(
-                self._publisher.encode_slots(due, chunk, scoring.evidence, self._clock(), encoded)
+            await self.evidence_lock.run_in_slices(
+                self.publisher.encode_slots(due, chunk, scoring.evidence, self.clock(), encoded)
             )
-            await self._publisher.put_slots(due, encoded)
+            await self.publisher.put_slots(due, encoded)
             count += sum(len(slots.new) for slots in encoded)
         blocks = recent_blocks(scoring.recent, scoring.burns, due.compiled.arrays, due.agencies)
-        await self._publisher.put_recent(due, blocks)
+        await self.publisher.put_recent(due, blocks)
         return count
 
     def _show(self, result: IndexResult, detail: SlotDetail, volumes: tuple[ExchangeVolume, ...]) -> None:
-        metrics = self._metrics
+        metrics = self.metrics
         metrics.index(result)
-        metrics.burns(result.compiled.arrays, self._scoring.burns)
+        metrics.burns(result.compiled.arrays, self.scoring.burns)
         metrics.links(result.compiled, detail)
         metrics.exchanges(volumes)

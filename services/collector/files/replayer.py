@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from services.collector.files.log_file import LogFile
 from services.collector.intake import Intake
@@ -15,59 +16,55 @@ _READ_LINES = 50  # small steps, so that a replay keeps time …
 _TAKE_LINES = 4000  # … which are joined when they are due together
 
 
+@dataclass(eq=False)
 class Replayer:
     """Takes in a log at the pace of its timeline.
 
     ``now_ms`` is the clock, milliseconds since 1970; ``wait`` waits so many seconds and returns whether the stop has come.
     """
 
-    def __init__(
-        self,
-        source: LogFile,
-        intake: Intake,
-        ledger: Ledger,
-        log: Logger,
-        now_ms: Callable[[], int],
-        wait: Callable[[float], Awaitable[bool]],
-    ) -> None:
-        self._source, self._intake, self._ledger, self._log = source, intake, ledger, log
-        self._now_ms, self._wait = now_ms, wait
+    source: LogFile
+    intake: Intake
+    ledger: Ledger
+    log: Logger
+    now_ms: Callable[[], int]
+    wait: Callable[[float], Awaitable[bool]]
 
     async def run(self, seconds: float) -> None:
         """Replay the log within ``seconds``, until its end or the stop. Raises StateError when the state is of another log."""
-        name, run = self._source.path.name, self._intake.executor.run
-        identity = await run(self._source.identity)
-        position = await self._intake.position(identity)
+        name, run = self.source.path.name, self.intake.executor.run
+        identity = await run(self.source.identity)
+        position = await self.intake.position(identity)
         if position is None:
-            if self._ledger.timeline is not None:
+            if self.ledger.timeline is not None:
                 raise StateError(
-                    f"the collector's state replays another log than {self._source.path}: give it a new data directory"
+                    f"the collector's state replays another log than {self.source.path}: give it a new data directory"
                 )
             extent = await self._extent()
             if extent is None:
                 return
-            await run(self._ledger.replay, identity, ReplayTimeline.over(extent, self._now_ms(), seconds))
+            await run(self.ledger.replay, identity, ReplayTimeline.over(extent, self.now_ms(), seconds))
             position = START
-        batches = PacedBatches(self._source.batches(position, size=_READ_LINES), self._due, _TAKE_LINES)
-        while (batch := await run(batches.take, self._now_ms())) is not None:
-            if await self._wait((self._due(batch) - self._now_ms()) / 1000):
+        batches = PacedBatches(self.source.batches(position, size=_READ_LINES), self._due, _TAKE_LINES)
+        while (batch := await run(batches.take, self.now_ms())) is not None:
+            if await self.wait((self._due(batch) - self.now_ms()) / 1000):
                 return
-            await self._intake.take(identity, name, batch)
+            await self.intake.take(identity, name, batch)
             if batch.sides:
-                self._intake.reached(name, self._due(batch))
-        self._log.info("replay_finished", source=name)
+                self.intake.reached(name, self._due(batch))
+        self.log.info("replay_finished", source=name)
 
     async def _extent(self) -> LogExtent | None:
         """Read the whole log once for the time that it spans; None when the stop comes first."""
         extent = LogExtent()
-        batches = self._source.batches()
-        while (batch := await self._intake.executor.run(next, batches, None)) is not None:
+        batches = self.source.batches()
+        while (batch := await self.intake.executor.run(next, batches, None)) is not None:
             for side in batch.sides:
                 extent = extent.including(side.request_in)
-            if await self._wait(0):
+            if await self.wait(0):
                 return None
         return extent
 
     def _due(self, batch: RecordBatch) -> int:
-        assert self._ledger.timeline is not None
-        return self._ledger.timeline.place(batch.newest or 0)
+        assert self.ledger.timeline is not None
+        return self.ledger.timeline.place(batch.newest or 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 
 from services.collector.config import FileSource
 from services.collector.files.open_files import FileKey, FileState, OpenFiles
@@ -15,6 +16,7 @@ from services.core.log import Logger
 _TAKE_LINES = 50_000  # large batches, so that fewer pages and summaries change more than once
 
 
+@dataclass(eq=False)
 class FileTailer:
     """Looks at the files of one source again and again. ``wait`` waits so many seconds and returns whether the stop has come.
 
@@ -24,36 +26,34 @@ class FileTailer:
     name, until it has settled and is removed, or until too many files were written since.
     """
 
-    def __init__(
-        self,
-        source: FileSource,
-        intake: Intake,
-        metrics: CollectorMetrics,
-        log: Logger,
-        wait: Callable[[float], Awaitable[bool]],
-    ) -> None:
-        self._source, self._intake, self._metrics, self._log, self._wait = source, intake, metrics, log, wait
-        self._files = OpenFiles(source.path)
-        self._seen: dict[FileKey, FileState] = {}
-        self._done: dict[FileKey, FileState] = {}
-        self._unreadable: set[FileKey] = set()
-        self._waiting: dict[FileKey, int] = {}
-        self._found: bool | None = None  # whether there was ever a file; None before the first look
-        self._folder_failure = ""  # the last one reported
+    source: FileSource
+    intake: Intake
+    metrics: CollectorMetrics
+    log: Logger
+    wait: Callable[[float], Awaitable[bool]]
+    _seen: dict[FileKey, FileState] = field(default_factory=dict, init=False)
+    _done: dict[FileKey, FileState] = field(default_factory=dict, init=False)
+    _unreadable: set[FileKey] = field(default_factory=set, init=False)
+    _waiting: dict[FileKey, int] = field(default_factory=dict, init=False)
+    _found: bool | None = field(default=None, init=False)  # whether there was ever a file; None before the first look
+    _folder_failure: str = field(default="", init=False)  # the last one reported
+
+    def __post_init__(self) -> None:
+        self._files = OpenFiles(self.source.path)
 
     async def run(self) -> None:
         """Look at the files until the stop."""
-        self._intake.begin(self._source.id)
+        self.intake.begin(self.source.id)
         try:
-            while not await self._look() and not await self._wait(self._source.every):
+            while not await self._look() and not await self.wait(self.source.every):
                 pass
         finally:
-            await self._intake.executor.run(self._files.close)
+            await self.intake.executor.run(self._files.close)
 
     async def _look(self) -> bool:
         """Look once; return whether the stop has come."""
         try:
-            files = await self._intake.executor.run(self._files.look)
+            files = await self.intake.executor.run(self._files.look)
         except InputError as error:
             if self._folder_failure != error.report():
                 self._folder_failure = error.report()
@@ -67,9 +67,9 @@ class FileTailer:
                 await self._read(key, state, settled=settled)
             if state.gone and (key in self._unreadable or (state.removed and settled)):
                 finished.append(key)
-            if await self._wait(0):
+            if await self.wait(0):
                 return True
-        await self._intake.executor.run(self._files.release, finished)
+        await self.intake.executor.run(self._files.release, finished)
         self._remember(files)
         return False
 
@@ -80,19 +80,19 @@ class FileTailer:
         self._waiting = {key: line for key, line in self._waiting.items() if key in files}
         self._unreadable.intersection_update(files)
         if not files and self._found is None:
-            self._log.info("no_file_found", source=self._source.id, path=str(self._source.path))
+            self.log.info("no_file_found", source=self.source.id, path=str(self.source.path))
         self._found = bool(self._found or files)
         if not self._unreadable:
-            self._metrics.source_up(self._source.id)
+            self.metrics.source_up(self.source.id)
             if self._found:
-                self._intake.reached(self._source.id)
+                self.intake.reached(self.source.id)
 
     async def _read(self, key: FileKey, state: FileState, *, settled: bool) -> None:
         """Read on in a file. One that cannot be read is tried again when it has changed."""
         try:
-            beginning = await self._intake.executor.run(state.log.beginning, settled=settled)
+            beginning = await self.intake.executor.run(state.log.beginning, settled=settled)
             if beginning is not None:
-                await self._take(key, f"{self._source.id} {key[0].name} {beginning}", state, settled=settled)
+                await self._take(key, f"{self.source.id} {key[0].name} {beginning}", state, settled=settled)
         except InputError as error:
             self._failed(error)
             self._unreadable.add(key)
@@ -102,12 +102,12 @@ class FileTailer:
             self._done[key] = state
 
     def _failed(self, error: InputError) -> None:
-        self._metrics.source_failed(self._source.id, "unreadable")
-        self._log.warning("source_failed", source=self._source.id, failure="unreadable", reason=error.report())
+        self.metrics.source_failed(self.source.id, "unreadable")
+        self.log.warning("source_failed", source=self.source.id, failure="unreadable", reason=error.report())
 
     async def _take(self, key: FileKey, name: str, state: FileState, *, settled: bool) -> None:
-        run = self._intake.executor.run
-        position = await self._intake.position(name) or START
+        run = self.intake.executor.run
+        position = await self.intake.position(name) or START
         if position.offset > state.size and not await run(state.log.is_gzip):
             position = START  # the file was truncated, and begins again
         batches = state.log.batches(position, size=_TAKE_LINES, settled=settled, grows=True)
@@ -115,17 +115,17 @@ class FileTailer:
             if batch.waiting is not None:
                 self._log_waiting(key, batch.waiting)
             else:
-                await self._intake.take(name, self._source.id, batch)
-            if await self._wait(0):
+                await self.intake.take(name, self.source.id, batch)
+            if await self.wait(0):
                 return
 
     def _log_waiting(self, key: FileKey, line: Reject) -> None:
         """Log once that a line waits for its end."""
         if self._waiting.get(key) != line.number:
             self._waiting[key] = line.number
-            self._log.info(
+            self.log.info(
                 "line_waiting",
-                source=self._source.id,
+                source=self.source.id,
                 file=key[0].name,
                 line=line.number,
                 length=line.length,

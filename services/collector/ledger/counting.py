@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
@@ -17,23 +18,21 @@ MOST_SIDES: Final = 64
 """Sides kept of one request id: an exchange has two, and an id that is used again has a few."""
 
 
+@dataclass(eq=False)
 class BatchCounter:
     """Stores the sides of one transaction, and counts how they change summaries.
 
     Spans and times are in milliseconds, by the clocks that stamped the records.
     """
 
-    def __init__(
-        self, database: sqlite3.Connection, pairs: PartyPairs, slot_seconds: int, timeline: ReplayTimeline | None
-    ) -> None:
-        self._database = database
-        self._pairs = pairs
-        self._slot_seconds = slot_seconds
-        self._timeline = timeline
-        self.changes: dict[tuple[int, int], SummaryCounts] = {}
-        """By (pair, slot): what to add to the summary."""
-        self.refused: list[Side] = []
-        """Sides beyond the MOST_SIDES of their request id."""
+    database: sqlite3.Connection
+    pairs: PartyPairs
+    slot_seconds: int
+    timeline: ReplayTimeline | None
+    changes: dict[tuple[int, int], SummaryCounts] = field(default_factory=dict, init=False)
+    """By (pair, slot): what to add to the summary."""
+    refused: list[Side] = field(default_factory=list, init=False)
+    """Sides beyond the MOST_SIDES of their request id."""
 
     def take(self, by_request: dict[bytes, list[Side]], span_ms: int, oldest_ms: int) -> list[int]:
         """Store the sides not seen before and count their exchanges; return when the requests of these sides came in.
@@ -41,7 +40,7 @@ class BatchCounter:
         Once a request id has MOST_SIDES, further sides are refused: all of them are paired and written again with each one
         that comes, and a client chooses the id.
         """
-        stored = read_sides(self._database, list(by_request), self._pairs, oldest_ms)
+        stored = read_sides(self.database, list(by_request), self.pairs, oldest_ms)
         changed: dict[bytes, list[tuple[Side, int]]] = {}
         fresh: list[int] = []
         for request, arrived in by_request.items():
@@ -61,7 +60,7 @@ class BatchCounter:
                 self._add(before, -1, span_ms)
             self._add(now, 1, span_ms)
             changed[request] = self._numbered(now)
-        write_sides(self._database, changed)
+        write_sides(self.database, changed)
         return fresh
 
     def pair_again(self, before_ms: int, span_ms: int, horizon_ms: int) -> None:
@@ -72,7 +71,7 @@ class BatchCounter:
         """
         fewer: dict[bytes, list[tuple[Side, int]]] = {}
         oldest = horizon_ms - before_ms
-        for request, stored in read_far_apart(self._database, self._pairs, horizon_ms, min(before_ms, span_ms)):
+        for request, stored in read_far_apart(self.database, self.pairs, horizon_ms, min(before_ms, span_ms)):
             pairs = [
                 [side for side in (exchange.client, exchange.producer) if side]
                 for exchange in pair_sides(stored, before_ms)
@@ -82,17 +81,17 @@ class BatchCounter:
             self._add(kept, 1, span_ms)
             if len(kept) < len(stored):
                 fewer[request] = self._numbered(kept)
-        write_sides(self._database, fewer)
+        write_sides(self.database, fewer)
 
     def _numbered(self, sides: Sequence[Side]) -> list[tuple[Side, int]]:
-        return [(side, self._pairs.number(side.parties)) for side in sides]
+        return [(side, self.pairs.number(side.parties)) for side in sides]
 
     def _add(self, sides: Sequence[Side], sign: int, span_ms: int) -> None:
         for exchange in pair_sides(sides, span_ms):
             speaker = exchange.speaker
-            moment = speaker.request_in if self._timeline is None else self._timeline.place(speaker.request_in)
-            slot = moment // (self._slot_seconds * 1000) * self._slot_seconds
-            key = self._pairs.number(speaker.parties), slot
+            moment = speaker.request_in if self.timeline is None else self.timeline.place(speaker.request_in)
+            slot = moment // (self.slot_seconds * 1000) * self.slot_seconds
+            key = self.pairs.number(speaker.parties), slot
             counts = self.changes.get(key)
             if counts is None:
                 counts = self.changes[key] = SummaryCounts()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from asyncio import Semaphore
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from uuid import uuid4
 
 from services.collector.config import XroadSource
@@ -37,6 +38,7 @@ _PROOFS = 4  # how often a second must fail, while others can be read, before it
 _LATER = (1, 60, 3600)  # how many seconds later those others are
 
 
+@dataclass(eq=False)
 class ServerPoller:
     """Polls one server in rounds.
 
@@ -44,47 +46,43 @@ class ServerPoller:
     whether the stop has come; ``answers`` bounds how many servers' answers are in memory at once.
     """
 
-    def __init__(
-        self,
-        source: XroadSource,
-        intake: Intake,
-        metrics: CollectorMetrics,
-        log: Logger,
-        answers: Semaphore,
-        *,
-        now: Callable[[], float],
-        chance: Callable[[], float],
-        wait: Callable[[float], Awaitable[bool]],
-    ) -> None:
-        self._source, self._intake, self._metrics, self._log, self._answers = source, intake, metrics, log, answers
-        self._now, self._chance, self._wait = now, chance, wait
+    source: XroadSource
+    intake: Intake
+    metrics: CollectorMetrics
+    log: Logger
+    answers: Semaphore
+    now: Callable[[], float]
+    chance: Callable[[], float]
+    wait: Callable[[float], Awaitable[bool]]
+    _seconds: int | None = field(default=None, init=False)  # to request at once; None for all that there are
+
+    def __post_init__(self) -> None:
         # A position counts for these records of this server only.
-        self._name = " ".join(filter(None, (source.id, source.server, source.provider)))
-        self._seconds: int | None = None  # to request at once; None for all that there are
+        self._name = " ".join(filter(None, (self.source.id, self.source.server, self.source.provider)))
 
     async def run(self) -> None:
         """Poll round after round until the stop; after a failure wait longer and longer."""
         failures = 0
-        if not self._source.health:
-            self._intake.begin(self._source.id)
-        stopped = await self._wait(min(self._source.every, _FIRST_SECONDS) * self._chance())
-        async with SecurityServerClient(self._source) as server:
+        if not self.source.health:
+            self.intake.begin(self.source.id)
+        stopped = await self.wait(min(self.source.every, _FIRST_SECONDS) * self.chance())
+        async with SecurityServerClient(self.source) as server:
             while not stopped:
                 try:
-                    await (self._read_health(server) if self._source.health else self._read_records(server))
+                    await (self._read_health(server) if self.source.health else self._read_records(server))
                 except SourceError as error:
                     failures += 1
-                    seconds = retry_pause(failures, self._source.every, self._chance())
+                    seconds = retry_pause(failures, self.source.every, self.chance())
                     self._failed(error, failures=failures, retry_seconds=round(seconds, 1))
                 else:
                     failures = 0
-                    self._metrics.source_up(self._source.id)
-                    seconds = retry_pause(0, self._source.every, self._chance())
-                stopped = await self._wait(seconds)
+                    self.metrics.source_up(self.source.id)
+                    seconds = retry_pause(0, self.source.every, self.chance())
+                stopped = await self.wait(seconds)
 
     def _failed(self, error: SourceError, **details: float) -> None:
-        self._metrics.source_failed(self._source.id, error.failure)
-        self._log.warning("source_failed", source=self._source.id, failure=error.failure, reason=str(error), **details)
+        self.metrics.source_failed(self.source.id, error.failure)
+        self.log.warning("source_failed", source=self.source.id, failure=error.failure, reason=str(error), **details)
 
     async def _read_records(self, server: SecurityServerClient) -> None:
         """Read one round: follow the server to the end of its records. Raises SourceError.
@@ -94,11 +92,11 @@ class ServerPoller:
         """
         followed = False
         while True:
-            position = await self._intake.position(self._name)
+            position = await self.intake.position(self._name)
             if position is not None:
-                self._intake.reached(self._source.id, (position.offset - 1) * 1000)
+                self.intake.reached(self.source.id, (position.offset - 1) * 1000)
             begin = None if position is None else position.offset
-            missing = next_span(begin, self._now(), self._source.history, self._source.behind)
+            missing = next_span(begin, self.now(), self.source.history, self.source.behind)
             if missing is None:
                 return
             span = missing.first_part(self._seconds)
@@ -112,7 +110,7 @@ class ServerPoller:
             else:
                 partial = span.last < missing.last
                 has_more, self._seconds = has_more or partial, 2 * span.seconds if partial else None
-            if not has_more or await self._wait(0):
+            if not has_more or await self.wait(0):
                 return
             followed = True
 
@@ -147,10 +145,10 @@ class ServerPoller:
             else:
                 return
         await self._take(RecordBatch((), (), SourcePosition(span.last + 1)), span)
-        self._metrics.second_skipped(self._source.id)
-        self._log.warning(
+        self.metrics.second_skipped(self.source.id)
+        self.log.warning(
             "second_skipped",
-            source=self._source.id,
+            source=self.source.id,
             second=span.first,
             failure=error.failure,
             reason=f"what was logged in second {span.first} is lost, while others can be read: {error}",
@@ -165,7 +163,7 @@ class ServerPoller:
             if second > missing.last:
                 break
             try:
-                async with self._answers:
+                async with self.answers:
                     await self._request(server, RecordSpan(second, second))
             except SourceError as failed:
                 if not _may_depend_on_span(failed):
@@ -176,33 +174,33 @@ class ServerPoller:
 
     async def _read_span(self, server: SecurityServerClient, span: RecordSpan) -> bool:
         """Take in one answer; return whether the server named where to go on. Raises SourceError."""
-        async with self._answers:
+        async with self.answers:
             batch, has_more = await self._request(server, span)
             await self._take(batch, span)
-        self._intake.reached(self._source.id, (batch.position.offset - 1) * 1000)
+        self.intake.reached(self.source.id, (batch.position.offset - 1) * 1000)
         return has_more
 
     async def _take(self, batch: RecordBatch, span: RecordSpan) -> None:
-        await self._intake.take(self._name, self._source.id, batch, span.first * 1000)
+        await self.intake.take(self._name, self.source.id, batch, span.first * 1000)
 
     async def _request(self, server: SecurityServerClient, span: RecordSpan) -> tuple[RecordBatch, bool]:
         """Request a span and read the answer. Raises SourceError."""
-        source = self._source
+        source = self.source
         body = await server.send(operational_data(source.client, source.server, span, str(uuid4()), source.provider))
         try:
-            return await self._intake.executor.run(_read, body, span)
+            return await self.intake.executor.run(_read, body, span)
         except (ServerAnswerError, StuckAnswerError) as error:
             raise SourceError.of(error) from error
 
     async def _read_health(self, server: SecurityServerClient) -> None:
-        source = self._source
+        source = self.source
         body = await server.send(health_data(source.client, source.server, str(uuid4()), source.provider))
         try:
-            health = await self._intake.executor.run(read_health, body)
+            health = await self.intake.executor.run(read_health, body)
         except ServerAnswerError as error:
             raise SourceError.of(error) from error
-        self._metrics.health(source.id, health)
-        self._log.info(
+        self.metrics.health(source.id, health)
+        self.log.info(
             "health_taken", source=source.id, services=len(health.services), period_seconds=health.period_seconds
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from services.core.bus import Bus, StoredMessage, StreamState
 from services.core.log import logger
 from services.scorer.state import StreamBounds, StreamPosition, missing_messages, resume
@@ -10,23 +12,23 @@ CHECK_SECONDS = 5.0
 """How often a stream without new messages is checked for being the same stream."""
 
 
+@dataclass(eq=False)
 class StreamCursor:
     """Reads one stream in order. A stream that was created anew, or lost messages, is a GapError, not silence."""
 
-    def __init__(self, bus: Bus, stream: str, *, needed_from: float, accept: bool) -> None:
-        self._bus = bus
-        self._stream = stream
-        self._needed_from = needed_from
-        self._accept = accept
-        self._checked = 0.0
+    bus: Bus
+    stream: str
+    needed_from: float
+    accept: bool
+    _checked: float = field(default=0.0, init=False)
 
     async def resume(self, position: StreamPosition | None) -> StreamPosition:
         """Return where to go on reading. Raises GapError, and BusError when the bus does not answer."""
         taken = position.sequence if position else 0
         bounds = await self._bounds(taken)
-        start = resume(self._stream, position, bounds, needed_from=self._needed_from, accept=self._accept)
+        start = resume(self.stream, position, bounds, needed_from=self.needed_from, accept=self.accept)
         if start.sequence != taken:
-            logger().warning("gap_passed_over", stream=self._stream, reading_from=start.sequence + 1)
+            logger().warning("gap_passed_over", stream=self.stream, reading_from=start.sequence + 1)
         return start
 
     async def read(self, position: StreamPosition, *, limit: int, now: float) -> list[StoredMessage]:
@@ -34,25 +36,25 @@ class StreamCursor:
 
         Raises GapError, and BusError when the bus does not answer.
         """
-        messages = await self._bus.read(self._stream, position.sequence + 1, limit=limit)
+        messages = await self.bus.read(self.stream, position.sequence + 1, limit=limit)
         expected = position.sequence + 1
         for message in messages:
-            if message.sequence != expected and not self._accept:
-                raise missing_messages(self._stream, expected - 1, message.sequence)
+            if message.sequence != expected and not self.accept:
+                raise missing_messages(self.stream, expected - 1, message.sequence)
             expected = message.sequence + 1
         if messages:
             self._checked = now
         elif now - self._checked >= CHECK_SECONDS:
-            resume(self._stream, position, await self._bounds(), needed_from=self._needed_from, accept=False)
+            resume(self.stream, position, await self._bounds(), needed_from=self.needed_from, accept=False)
             self._checked = now
         return messages
 
     async def behind(self, position: StreamPosition) -> int:
         """Return how many messages are still to be read."""
-        return max(0, (await self._bus.stream_state(self._stream)).last - position.sequence)
+        return max(0, (await self.bus.stream_state(self.stream)).last - position.sequence)
 
     async def _bounds(self, taken: int = 0) -> StreamBounds:
-        state = await self._bus.stream_state(self._stream)
+        state = await self.bus.stream_state(self.stream)
         oldest = await self._stored(state, state.first)
         return StreamBounds(state.created, state.first, state.last, oldest, await self._stored(state, taken))
 
@@ -60,5 +62,5 @@ class StreamCursor:
         """Return when the message of exactly this sequence was stored; None when it is not there."""
         if not 0 < state.first <= sequence <= state.last:
             return None
-        messages = await self._bus.read(self._stream, sequence, limit=1)
+        messages = await self.bus.read(self.stream, sequence, limit=1)
         return messages[0].time if messages and messages[0].sequence == sequence else None

@@ -17,8 +17,11 @@ from typing import Any
 
 import pytest
 
+from services.core.codec import summary_from_json
 from services.core.model.exchange import DURATION_BUCKETS
 from services.core.model.register import FLUSH_SECONDS
+from services.register.attribution import Attributor
+from services.register.directory import load_register
 from tests.support.oracles.witness import read_rows, read_truth
 from tests.support.paths import ROOT
 from tests.support.system import System
@@ -187,10 +190,11 @@ def test_every_exchange_is_counted_once(system) -> None:
     links: dict[tuple[str, str], list[str]] = {}
     for row in read_rows(sandbox / "register", "exchange.csv"):
         links.setdefault((row["client"], row["service"]), []).append(row["link"])
-    for (_, *pair), row in told.items():
+    attributor = Attributor(load_register(sandbox / "register"))
+    attributed = {key: attributor.attribute_summary(summary_from_json(json.dumps(row))) for key, row in told.items()}
+    for (_, *pair), summary in attributed.items():
         serving = links.get((pair[0], pair[1]), [])
-        expected = (serving[0] if len(serving) == 1 else "", len(serving) > 1)
-        assert (row.get("link", ""), row.get("shared", False)) == expected
+        assert (summary.link, summary.shared) == (serving[0] if len(serving) == 1 else "", len(serving) > 1)
 
     least = sum(int(row.get("count", 0)) for row in published.values())
     running.until(
@@ -199,7 +203,7 @@ def test_every_exchange_is_counted_once(system) -> None:
     counted = sum(_samples(running, "scorer", "peyvand_exchanges"))
     assert counted <= sum(int(row.get("count", 0)) for row in _published(running).values())
 
-    link, used = next((row["link"], _moment(row["slot_start"])) for row in told.values() if row.get("link"))
+    link, used = next((summary.link, summary.slot_start) for summary in attributed.values() if summary.link)
     findings, shown = _explained(running, link, used)
     volume, beside = findings["exchanges"], findings["reconciliation"]
     assert _moment(volume["slots_from"]) <= used <= _moment(volume["last_slot"]) < _moment(volume["slots_to"])

@@ -1,4 +1,4 @@
-"""Attributes X-Road parties to agencies and links, by members.csv and exchange.csv of a register (docs/exchange.md §3). Pure."""
+"""Attribution of exchanges to agencies and links, by members.csv and exchange.csv (docs/exchange.md §3). Pure."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Attributor:
         return self._members.get(party) or self._members.get(member_of(party))
 
     def _links_of(self, client: str) -> dict[str, list[Link]]:
-        """Return the links of each service that a client may call. Of a million links, only those of clients seen are indexed."""
+        """Return the links of each service that a client may call; only those of clients seen are indexed, to save memory."""
         links = self._links.get(client)
         if links is None and (client in self._routes or client in self._own_links):
             assert self._register is not None

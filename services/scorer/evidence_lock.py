@@ -1,4 +1,4 @@
-"""Exclusive access to the evidence: slow work on it runs in a thread, one piece at a time, so that the loop stays responsive."""
+"""Exclusive access to the evidence, with slow work in a thread, so that the event loop stays responsive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The timeline of a replayed log: its first record falls on now, the others follow as fast as requested (docs/exchange.md §7). Pure."""
+"""The timeline of a replayed log: from now on, compressed into a given time (docs/exchange.md §7). Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads measurements and exchange summaries as JSON lines. A fault refuses all files, with every fault listed (docs/commands.md)."""
+"""Reads measurements and exchange summaries as JSON lines; any fault refuses all files (docs/commands.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Publishes the history of indicators to INDICATORS every hour and every day, beside the indexes: with many services it takes minutes."""
+"""Publishes indicators to INDICATORS every hour and every day. With many services that takes minutes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The last measurements as blocks of bucket ``indicator``, from which a start reads them back: no file holds them (ADR 26)."""
+"""The last measurements as blocks of bucket ``indicator``, from which a start reads them back (ADR 26)."""
 
 from __future__ import annotations
 

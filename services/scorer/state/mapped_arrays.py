@@ -1,4 +1,4 @@
-"""Arrays derived from closed days, spilled to unlinked temporary files and memory-mapped, so that the kernel can evict pages."""
+"""Derived arrays, spilled to unlinked temporary files and memory-mapped, so that the kernel can evict cold pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slots in detail as files of cells. At a start the newest are read, up to a limit; the others are loaded when they are needed."""
+"""Slots in detail as files of cells. A start reads the newest ones; the others are loaded when they are needed."""
 
 from __future__ import annotations
 

@@ -12,8 +12,7 @@ from services.core.blocks.link_evidence import EvidenceColumns
 from services.core.blocks.read import BlockReader
 from services.core.codec import ExchangeVolume
 from services.core.model.exchange import Reconciliation, Traffic
-from services.core.model.indicator import Indicator
-from services.core.model.structure import Structure
+from services.core.model.indicator import Indicator, Structure
 from tests.support.message_values import (
     indicator_from_message,
     reconciliation_from_message,

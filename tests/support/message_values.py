@@ -7,8 +7,17 @@ import math
 from peyvand.v1 import block_pb2, indicator_pb2, reconciliation_pb2
 from services.core.codec import ExchangeVolume
 from services.core.model.exchange import BusTraffic, Estimate, Reconciliation, Traffic, Undeclared, Volume
-from services.core.model.indicator import Indicator, IndicatorKind, Interval, Losses, RankBand, StrictShare
-from services.core.model.structure import ProviderRole, SetIndex, Structure
+from services.core.model.indicator import (
+    Indicator,
+    IndicatorKind,
+    Interval,
+    Losses,
+    ProviderRole,
+    RankBand,
+    SetIndex,
+    StrictShare,
+    Structure,
+)
 
 __all__ = [
     "indicator_from_message",

@@ -1,7 +1,6 @@
 """The message bus: one NATS server or cluster with JetStream (docs/design.md §5)."""
 
 from services.core.bus.buckets import MAX_ATOMIC_PUTS, Bus
-from services.core.bus.concurrency import BoundedTaskGroup
 from services.core.bus.connection import connect, connect_from_settings
 from services.core.bus.embedded import find_server, server_configuration, write_configuration
 from services.core.bus.messages import StoredMessage, StreamState
@@ -24,6 +23,7 @@ from services.core.bus.names import (
     shard_of,
     slot_key,
 )
+from services.core.bus.requests import BoundedTaskGroup
 from services.core.bus.roles import write_users
 from services.core.bus.snapshots import restore_stream, save_stream
 from services.core.bus.topology import initialise_streams, stream_configs

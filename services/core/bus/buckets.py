@@ -1,6 +1,6 @@
 """KV buckets: values of any size, put, read and followed by key.
 
-A value that fits a message is stored as one. A larger value is stored as parts (large_values.py): the parts are put first,
+A value that fits a message is stored as one. A larger value is stored as parts (messages.py): the parts are put first,
 under keys that no other value has, then the key that names them; only then are the parts of the previous value removed.
 A reader therefore finds one of the two values whole, wherever the writer stops. A bucket has one writer, which also
 removes parts that an earlier writer left.
@@ -19,18 +19,21 @@ from typing import TypeVar
 
 from nats.aio.client import Client
 
-from services.core.bus.inbox import ReplyInbox
-from services.core.bus.large_values import (
+from services.core.bus.messages import (
     MAX_VALUE_BYTES,
     PARTS_HEADER,
     PARTS_PATTERN,
+    StoredMessage,
     ValueParts,
     join_parts,
+    key_of,
     key_of_part,
+    message_of,
     split_value,
+    status_of,
 )
-from services.core.bus.messages import StoredMessage, key_of, message_of, status_of
 from services.core.bus.names import kv_stream, kv_subject
+from services.core.bus.requests import ReplyInbox
 from services.core.bus.streams import RETRY_SECONDS, Streams
 from services.core.errors import BusError, TornValueError
 from services.core.log import logger

@@ -1,4 +1,4 @@
-"""Connecting to the bus in one role."""
+"""Connecting to the bus in one role, by its URLs, with TLS between hosts (docs/design.md §5.2)."""
 
 from __future__ import annotations
 
@@ -6,18 +6,64 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from services.core.bus.buckets import Bus
-from services.core.bus.inbox import ReplyInbox
 from services.core.bus.nats_client import PatchedNatsClient
+from services.core.bus.requests import ReplyInbox
 from services.core.bus.roles import inbox_prefix, load_user
 from services.core.bus.streams import RETRY_SECONDS, error_text
-from services.core.bus.tls import BusEncryption, is_encrypted, parse_urls
-from services.core.errors import BusError
+from services.core.errors import BusError, SettingsError
 from services.core.log import logger
 from services.core.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class BusEncryption:
+    """PEM files: the authorities that may issue the bus's certificate (the system's when empty), and a client certificate
+    with its key for a bus that requires one (none when empty).
+    """
+
+    authorities: str = ""
+    certificate: str = ""
+    key: str = ""
+
+    def context(self) -> ssl.SSLContext:
+        """Return a context that verifies the bus's certificate and name. Raises SettingsError when a file is unusable."""
+        if bool(self.certificate) != bool(self.key):
+            raise SettingsError("a certificate for the bus needs its key: give both --nats-certificate and --nats-key")
+        try:
+            context = ssl.create_default_context(cafile=self.authorities or None)
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"--nats-ca {self.authorities} cannot be read as PEM certificates: {error}") from error
+        if self.certificate:
+            try:
+                context.load_cert_chain(self.certificate, self.key)
+            except (OSError, ValueError) as error:
+                raise SettingsError(
+                    f"--nats-certificate {self.certificate} with --nats-key {self.key} cannot be used: {error}"
+                ) from error
+        return context
+
+
+def parse_urls(urls: str) -> list[str]:
+    """Return the URLs of the bus's servers, separated by commas in ``urls``. Raises SettingsError for other schemes."""
+    addresses = [url.strip() for url in urls.split(",") if url.strip()]
+    schemes = {urlsplit(url).scheme for url in addresses}
+    if not addresses or not schemes <= {"nats", "tls"}:
+        raise SettingsError(f"--nats {urls!r} must be nats://HOST:PORT or tls://HOST:PORT, several separated by commas")
+    if len(schemes) > 1:
+        raise SettingsError(f"--nats {urls!r} mixes nats:// and tls://: either all servers are encrypted or none is")
+    return addresses
+
+
+def is_encrypted(urls: str) -> bool:
+    """Whether these URLs require TLS. The handshake then comes first, so that nobody on the way can strip it."""
+    return urls.strip().startswith("tls://")
+
 
 _NO_FILES = BusEncryption()
 _CANCEL_SECONDS = 0.2  # between cancellations of a connection attempt

@@ -1,14 +1,81 @@
-"""Stored messages as direct get returns them, and their headers."""
+"""Stored messages, and values too large for one. Pure.
+
+A large value is split into parts, which are joined only when all are there. Part ``n`` is stored under the key
+`part.<key>.<generation>.<n>`, where the generation is the beginning of the value's hash. The message under the key itself is
+empty; its header holds count, size and hash of the whole value.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 
 from nats.aio.msg import Msg
 
-from services.core.bus.large_values import PARTS_HEADER, ValueParts
 from services.core.bus.names import kv_subject
+
+MAX_VALUE_BYTES = 1_000_000
+"""Bytes of the largest value stored as one message, and of a part: a message may have 1 MiB with its headers."""
+
+PARTS_HEADER = "Peyvand-Parts"
+"""The header of a message whose value is stored as parts: `<count>-<size>-<sha256>`."""
+
+PARTS_PATTERN = "part.>"
+"""Matches every key of a part."""
+
+_HEADER = re.compile(r"([0-9]{1,4})-([0-9]{1,12})-([0-9a-f]{64})", re.ASCII)
+_GENERATION_DIGITS = 32  # of the hash: enough that two values of one key never share a generation
+
+
+@dataclass(frozen=True, slots=True)
+class ValueParts:
+    """The number of parts of one value, its size in bytes and its hash."""
+
+    count: int
+    size: int
+    sha256: str
+
+    @classmethod
+    def of(cls, value: bytes) -> ValueParts:
+        """Describe a value."""
+        return cls(-(-len(value) // MAX_VALUE_BYTES), len(value), sha256(value).hexdigest())
+
+    @classmethod
+    def parse(cls, header: str) -> ValueParts:
+        """Read a header; one that cannot be read describes no value that any parts join to."""
+        match = _HEADER.fullmatch(header)
+        return cls(int(match[1]), int(match[2]), match[3]) if match else cls(0, -1, header)
+
+    @property
+    def header(self) -> str:
+        """The value of PARTS_HEADER."""
+        return f"{self.count}-{self.size}-{self.sha256}"
+
+    def keys(self, key: str) -> list[str]:
+        """Return the keys of the parts, in order."""
+        return [f"part.{key}.{self.sha256[:_GENERATION_DIGITS]}.{number}" for number in range(self.count)]
+
+
+def split_value(value: bytes) -> list[bytes]:
+    """Split a value into parts, all but the last of MAX_VALUE_BYTES."""
+    return [value[start : start + MAX_VALUE_BYTES] for start in range(0, len(value), MAX_VALUE_BYTES)]
+
+
+def join_parts(parts: ValueParts, contents: Sequence[bytes | None]) -> bytes | None:
+    """Return the value; None when a part is missing or the parts are not those of this value."""
+    present = [content for content in contents if content is not None]
+    if len(present) != len(contents) or sum(map(len, present)) != parts.size:
+        return None
+    value = b"".join(present)
+    return value if sha256(value).hexdigest() == parts.sha256 else None
+
+
+def key_of_part(part: str) -> str:
+    """Return the key of the value that a part belongs to."""
+    return part.removeprefix("part.").rsplit(".", 2)[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,14 @@
 """Values to peyvand.v1 messages and back; with blocks, the only place that does this."""
 
+from services.core.codec.announcements import (
+    Heartbeat,
+    RegisterChunk,
+    RegisterManifest,
+    decode_heartbeat,
+    decode_manifest,
+    encode_heartbeat,
+    encode_manifest,
+)
 from services.core.codec.beside_index import (
     ExchangeVolume,
     reconciliation_to_message,
@@ -10,7 +19,6 @@ from services.core.codec.beside_index import (
     volume_to_message,
 )
 from services.core.codec.exchange import decode_summaries, encode_summaries, summary_from_json, summary_to_json
-from services.core.codec.heartbeat import Heartbeat, decode_heartbeat, encode_heartbeat
 from services.core.codec.indicator import (
     indicator_to_json,
     indicator_to_message,
@@ -24,7 +32,6 @@ from services.core.codec.measurement import (
     measurement_to_json,
 )
 from services.core.codec.measurement_json import measurement_from_json
-from services.core.codec.register import RegisterChunk, RegisterManifest, decode_manifest, encode_manifest
 from services.core.codec.units import from_micros, from_timestamp, to_duration, to_micros, to_timestamp
 
 __all__ = [

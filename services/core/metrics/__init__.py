@@ -1,7 +1,6 @@
 """The table of all metrics, and the factory that creates them."""
 
-from services.core.metrics.factory import counter, gauge, histogram
-from services.core.metrics.families import GaugeFamily, Labels, LateGauge
+from services.core.metrics.factory import GaugeFamily, Labels, LateGauge, counter, gauge, histogram
 from services.core.metrics.table import TABLE, Metric
 
 __all__ = ["TABLE", "GaugeFamily", "Labels", "LateGauge", "Metric", "counter", "gauge", "histogram"]

@@ -1,6 +1,5 @@
 """Values shared by all components: the register, probes, measurements, exchanges, indicators. Pure."""
 
-from services.core.model.decorators import unfrozen
 from services.core.model.evaluation import AnnouncedAgency, Dimension, Evaluation, EvaluationRound
 from services.core.model.exchange import (
     DURATION_BUCKETS,
@@ -18,7 +17,20 @@ from services.core.model.exchange import (
     link_findings,
     member_of,
 )
-from services.core.model.indicator import Indicator, IndicatorKind, Interval, Losses, RankBand, StrictShare
+from services.core.model.indicator import (
+    Indicator,
+    IndicatorKind,
+    Interval,
+    Losses,
+    ProviderRole,
+    RankBand,
+    RankSensitivity,
+    Sensitivity,
+    SetIndex,
+    StrictShare,
+    Structure,
+    SwitchIndex,
+)
 from services.core.model.measurement import (
     FACTS,
     PHASES,
@@ -28,6 +40,7 @@ from services.core.model.measurement import (
     Phases,
     RecentRows,
     Target,
+    unfrozen,
 )
 from services.core.model.outcome import LOSS_STAGES, STAGES, Outcome, Reason, Stage
 from services.core.model.probe import (
@@ -64,8 +77,6 @@ from services.core.model.register import (
     Service,
     Vantage,
 )
-from services.core.model.sensitivity import RankSensitivity, Sensitivity, SwitchIndex
-from services.core.model.structure import ProviderRole, SetIndex, Structure
 from services.core.model.template import (
     fill_placeholders,
     fill_probe,

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from services.core.bus import Bus, buckets
-from services.core.bus.large_values import MAX_VALUE_BYTES, PARTS_PATTERN, ValueParts
+from services.core.bus.messages import MAX_VALUE_BYTES, PARTS_PATTERN, ValueParts
 from services.core.bus.names import INDICATOR_BUCKET, kv_stream, kv_subject
 from services.core.errors import TornValueError
 from tests.support.waiting import DEADLINE, eventually

@@ -16,9 +16,9 @@ import nats.errors
 import pytest
 
 from services.core.bus import connect
+from services.core.bus.connection import BusEncryption
 from services.core.bus.names import EXCHANGES, MEASUREMENTS, indicator_subject, measurement_subject
 from services.core.bus.roles import inbox_prefix, permissions, read_user
-from services.core.bus.tls import BusEncryption
 from services.core.bus.topology import initialise_streams, stream_configs
 from services.core.errors import BusError, SettingsError
 from tests.support.nats import port_of

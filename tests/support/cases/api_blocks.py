@@ -14,10 +14,18 @@ from services.core.blocks.link_evidence import EvidenceColumns
 from services.core.blocks.recent_block import RecentBlock
 from services.core.blocks.slot_block import SlotBlock
 from services.core.codec import ExchangeVolume
-from services.core.model.indicator import Indicator, IndicatorKind, Interval, Losses, StrictShare
+from services.core.model.indicator import (
+    Indicator,
+    IndicatorKind,
+    Interval,
+    Losses,
+    ProviderRole,
+    SetIndex,
+    StrictShare,
+    Structure,
+)
 from services.core.model.measurement import RecentRows
 from services.core.model.outcome import Outcome, Reason
-from services.core.model.structure import ProviderRole, SetIndex, Structure
 from tests.support.block_columns import Block
 
 __all__ = ["AS_OF", "COUNTED_FROM", "blocks_of", "recent_block", "slot_block_of", "structure_of"]

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.core.bus import Bus, connect
+from services.core.bus.connection import BusEncryption
 from services.core.bus.embedded import find_server
-from services.core.bus.tls import BusEncryption
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
 from tests.support.waiting import DEADLINE

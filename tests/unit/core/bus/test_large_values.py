@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.core.bus import large_values as parts
-from services.core.bus.large_values import MAX_VALUE_BYTES, ValueParts, join_parts, key_of_part, split_value
+from services.core.bus import messages as parts
+from services.core.bus.messages import MAX_VALUE_BYTES, ValueParts, join_parts, key_of_part, split_value
 
 SIZES = (0, 1, MAX_VALUE_BYTES - 1, MAX_VALUE_BYTES, MAX_VALUE_BYTES + 1, 3 * MAX_VALUE_BYTES)
 

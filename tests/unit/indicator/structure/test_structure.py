@@ -8,9 +8,9 @@ from datetime import date
 import numpy as np
 import pytest
 
+from services.core.model.indicator import SetIndex
 from services.core.model.probe import Probe, Step
 from services.core.model.register import ExchangeRoute
-from services.core.model.structure import SetIndex
 from services.indicator.index.index import METHOD_VERSION
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.structure.network import AgencyNetwork

@@ -46,7 +46,7 @@ def summaries(batches):
     return found, totals.exchanges, totals.orphans
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(records(), min_size=1, max_size=14), st.data())
 def test_order_and_repetition_change_nothing(raw, data):
     """One batch in order, and any shuffle with repetitions in any batches, end with equal summaries."""
@@ -58,7 +58,7 @@ def test_order_and_repetition_change_nothing(raw, data):
     assert summaries(mixed[i : i + size] for i in range(0, len(mixed), size)) == once
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(records(), min_size=1, max_size=14), st.lists(st.integers(1, SPAN), min_size=1, max_size=3), st.data())
 def test_another_span_counts_as_if_it_had_always_been(raw, spans, data):
     """However often the pairing span changes, summaries and totals are those of the last span."""
@@ -73,7 +73,7 @@ def test_another_span_counts_as_if_it_had_always_been(raw, spans, data):
     assert (found, totals.exchanges, totals.orphans) == summaries([sides])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 12)), max_size=24), st.integers(0, 6), st.data())
 def test_a_client_takes_the_first_producer_within_the_span(told, span, data):
     """In any order, clients by their time each take the earliest producer that is left within the span."""
@@ -104,7 +104,7 @@ def test_a_client_takes_the_first_producer_within_the_span(told, span, data):
     assert {(one.client, one.producer) for one in found} == expected
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(records(), min_size=1, max_size=14))
 def test_every_record_is_in_exactly_one_exchange(raw):
     """Distinct records = 2 * pairs + orphans; each exchange has one result and one duration."""

@@ -106,7 +106,7 @@ def all_of(content, **options):
     return None
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(damaged(VALID), st.sampled_from([bytes, gzip.compress]), st.integers(1, 4))
 @example(b"\xef\xbb\xbf" * 3, bytes, 1)
 @example(b"--\r\n--\r\n--", bytes, 1)
@@ -137,7 +137,7 @@ def test_any_log_is_read_or_refused(content, pack, size):
         assert len(lines) - 1 <= len(whole) + len({reject.number for reject in rejects}) <= len(lines)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_read_or_refused(content):
     """Bytes of any kind cause no crash, plain, gzipped or truncated gzip."""
@@ -157,7 +157,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.sampled_from([RECORD, GENERIC]), st.data())
 def test_any_values_make_a_side_or_reasons(record, data):
     """A record with any JSON values in any fields gives a side, or the names of the fields that are wrong."""
@@ -175,7 +175,7 @@ def test_any_values_make_a_side_or_reasons(record, data):
         assert all(reason.split(" ")[0] in {*record, "consumer"} for reason in reasons)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.data())
 def test_reading_at_once_gives_what_reading_by_field_gives(data):
     """A line that is decoded at once is the side that its fields give one by one; others are read by field."""
@@ -192,7 +192,7 @@ def test_reading_at_once_gives_what_reading_by_field_gives(data):
     assert at_once == by_field
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(damaged([HEALTH]))
 def test_any_health_answer_is_read_or_refused(content):
     """A damaged answer of health data gives counts that are not negative, or a reason."""
@@ -204,7 +204,7 @@ def test_any_health_answer_is_read_or_refused(content):
     assert all(one.succeeded >= 0 and one.failed >= 0 and one.name for one in found.services)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 12), st.integers(2, 12), st.booleans())
 def test_no_entity_is_expanded(depth, width, inside):
     """Entities within entities are refused before they grow, in answers of both kinds and within a multipart."""

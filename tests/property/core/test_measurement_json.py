@@ -41,7 +41,7 @@ def measurements(draw: st.DrawFn) -> Measurement:
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(measurements())
 def test_what_we_write_is_read_back_both_ways(row: Measurement) -> None:
     """The fast parser and protobuf's parser both return the measurement that was written."""
@@ -97,7 +97,7 @@ def read(way: Callable[[str], Measurement], line: str) -> Measurement | str:
         return str(error)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.sampled_from([*GOOD, "endpoint", "slotStart", "detail", "x"]), st.sampled_from(VALUES), st.booleans())
 def test_any_other_line_means_what_protobuf_says(name: str, value: Any, twice: bool) -> None:
     """A line with one change, or a repeated name, is read or refused as protobuf's parser does."""

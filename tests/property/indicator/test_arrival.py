@@ -28,7 +28,7 @@ from tests.support.cases.indicator_answers import (
 )
 from tests.support.oracles import index as oracle
 
-examples = settings(max_examples=60, deadline=None)
+examples = settings(max_examples=60)
 
 
 @examples
@@ -77,7 +77,7 @@ def test_invariant_06_a_window_counted_in_parts_is_the_window(case: Case) -> Non
     assert_same(found, truth_of(case))
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(cases(), st.sampled_from([7, 28, 90]))
 def test_days_merge_into_windows_of_a_week_to_a_quarter(case: Case, days: int) -> None:
     """As days come, close, are saved, dropped and judged by another register, a window of 7, 28 or 90 days is the oracle's."""

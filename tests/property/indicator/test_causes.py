@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.core.model.register import ALWAYS, Agency, Government, Link, Policy, Register, Service
@@ -56,7 +56,6 @@ def slots(draw: st.DrawFn) -> tuple[list[int], np.ndarray[Any, Any], np.ndarray[
     return providers, verdicts.reshape(count, len(providers)), bus
 
 
-@settings(deadline=None)
 @given(slots(), st.integers(1, 12), st.sampled_from([1, 2, 40, 1 << 20]), pauses)
 def test_a_day_charged_as_bits_has_the_rows_of_its_states(case, times: int, cells: int, pause: int) -> None:
     """However long the day and wherever it is cut, charging it as a whole gives what its slots one by one give."""
@@ -77,7 +76,6 @@ def test_a_day_charged_as_bits_has_the_rows_of_its_states(case, times: int, cell
     assert rows(found) == rows(sum_states(cause_states(arrays, verdicts, of_bus), pause))
 
 
-@settings(deadline=None)
 @given(slots())
 def test_every_failed_slot_is_charged_to_one_cause_at_most(case) -> None:
     """Slot by slot: the bus charges what fails with it, the majority decides on providers, the rest is links' own."""
@@ -132,7 +130,6 @@ def stretches(draw: st.DrawFn) -> tuple[int, list[np.ndarray[Any, Any]]]:
     ]
 
 
-@settings(deadline=None)
 @given(stretches())
 def test_joined_rows_are_the_rows_of_the_whole_however_they_are_joined(stretched) -> None:
     """Sums equal brute force, joining equals summing the whole, and the order of joining does not matter."""

@@ -33,7 +33,7 @@ def stories(draw):
     return rng, links, ends.tolist(), draw(st.sampled_from([0.0, 0.3, 0.9]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(stories())
 def test_counts_equal_counting_anew(story):
     """Whatever slots come, change late, or are skipped: known and failed of every span and link are the brute force's."""
@@ -61,7 +61,7 @@ def test_counts_equal_counting_anew(story):
                 assert (burns.known[at, link], burns.failed[at, link]) == burned(truth, end, link, length)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_who_burns_equals_exact_fractions(data):
     """A link burns over a span exactly when three slots failed and failed/known reaches threshold · (1 - slo)."""

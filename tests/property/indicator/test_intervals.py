@@ -220,7 +220,6 @@ def compute(case: Case, arrays: RegisterArrays) -> Snapshot:
     return compute_indicators(arrays, evidence_of(case), end_slot=case.end_slot, windows=[case.days])
 
 
-@settings(deadline=None)
 @given(cases(), st.sampled_from([None, "portal"]))
 def test_intervals_are_those_of_the_text_slot_by_slot(case, bus) -> None:
     """Every published interval equals one computed from verdicts alone, without arrays, days that merge or memories."""
@@ -237,7 +236,6 @@ def test_intervals_are_those_of_the_text_slot_by_slot(case, bus) -> None:
                 assert got == pytest.approx(expected, abs=3e-5, rel=3e-4), (kind, row.id, row.point)
 
 
-@settings(deadline=None)
 @given(cases(), st.sampled_from([None, "portal"]))
 def test_an_interval_holds_its_point(case, bus) -> None:
     """Where there is an interval, 0 ≤ low ≤ point ≤ high ≤ 1 at the level of .95, and there is one where a point is."""
@@ -250,7 +248,7 @@ def test_an_interval_holds_its_point(case, bus) -> None:
                 assert row.interval.level == 0.95
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(cases(), st.sampled_from([None, "portal"]))
 def test_a_memory_changes_nothing(case, bus) -> None:
     """With a cache, closed days and calls as time goes on, every bit equals a computation at once without a cache."""

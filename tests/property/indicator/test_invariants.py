@@ -13,7 +13,7 @@ from tests.support.cases.indicator import Case, cases
 from tests.support.cases.indicator_answers import NUMBERS, assert_same, index_of, measured, pick, register_of, snapshot
 
 SLACK = 1e-12
-examples = settings(max_examples=60, deadline=None)
+examples = settings(max_examples=60)
 
 
 @examples

@@ -6,7 +6,7 @@ from tests.support.cases.indicator import Case, cases
 from tests.support.cases.indicator_answers import assert_same, index_of, truth_of
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(cases())
 def test_every_indicator_equals_the_exact_oracle(case: Case) -> None:
     """Every indicator of every kind equals the brute force in rationals: all dates, clocks, weights and vantages."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.indicator.intervals.loss_bounds import LossBounds, _table
@@ -110,7 +110,6 @@ def rows(bounds: LossBounds) -> list[tuple[float, float, float]]:
 seeds = st.integers(0, 2**32)
 
 
-@settings(deadline=None)
 @given(seeds)
 def test_sums_of_days_are_those_of_their_slots(seed) -> None:
     """K, S, N and Q of days appended one by one equal those counted slot by slot, chains over midnight included."""
@@ -123,7 +122,6 @@ def test_sums_of_days_are_those_of_their_slots(seed) -> None:
         assert [float(column[at]) for column in columns] == pytest.approx(wanted, abs=1e-9)
 
 
-@settings(deadline=None)
 @given(seeds)
 @example(133815)  # a bus that was down for half of the window and for more of the record
 def test_links_and_sets_are_bounded_as_the_text_says(seed) -> None:
@@ -149,7 +147,6 @@ def test_links_and_sets_are_bounded_as_the_text_says(seed) -> None:
         assert of_sets[at] == pytest.approx(expected, abs=2e-5, rel=2e-4)
 
 
-@settings(deadline=None)
 @given(seeds)
 def test_bounds_hold_the_loss_and_stay_shares(seed) -> None:
     """Whatever happened, 0 ≤ low ≤ loss ≤ high ≤ 1, for links and sets, with the bus and without."""
@@ -165,7 +162,6 @@ def test_bounds_hold_the_loss_and_stay_shares(seed) -> None:
         assert 0.0 <= low <= loss <= high <= 1.0
 
 
-@settings(deadline=None)
 @given(seeds)
 def test_names_do_not_matter(seed) -> None:
     """Agencies and links under other names, and so in another order, have the same intervals."""
@@ -192,7 +188,6 @@ def test_names_do_not_matter(seed) -> None:
     assert there.low == pytest.approx(here.low, abs=1e-12)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 288).map(lambda slots: slots / 288), min_size=0, max_size=8), st.integers(1, 90))
 def test_the_guard_is_the_variance_of_a_mean_of_correlated_days(daily, days) -> None:
     """The guard equals its formula day by day; an unknown day at either end changes nothing."""

@@ -48,7 +48,7 @@ def brute(hours: HourlyCounts, link: int) -> tuple[Fraction, float]:
     return ratio, float((Fraction(used, used - 1) * squares + 2 * max(beside, Fraction(0))) / total**2)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(SEEDS)
 def test_difference_equals_brute_force(seed: int) -> None:
     """The difference is the exact one, and lies between its bounds, which no narrower variance could give."""
@@ -63,7 +63,7 @@ def test_difference_equals_brute_force(seed: int) -> None:
         assert high >= min(1.0, float(difference) + reach)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(SEEDS)
 def test_intervals_hold_what_was_seen(seed: int) -> None:
     """0 ≤ low ≤ share ≤ high ≤ 1 on both sides; a link disagrees only where the difference's bounds leave out 0."""
@@ -77,7 +77,7 @@ def test_intervals_hold_what_was_seen(seed: int) -> None:
     assert (found.disagrees == (found.sufficient & outside)).all()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(SEEDS)
 def test_links_are_judged_by_themselves(seed: int) -> None:
     """A link's result is the same alone, and hours with only one of the two sides change nothing."""
@@ -93,7 +93,7 @@ def test_links_are_judged_by_themselves(seed: int) -> None:
         assert found.disagrees[0] == whole.disagrees[1]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(SEEDS)
 def test_what_agrees_is_never_flagged(seed: int) -> None:
     """Where in every hour the same share succeeds, whatever it is, there is no difference and no flag."""
@@ -183,7 +183,7 @@ def test_silence_doubling_and_first_traffic_are_unusual() -> None:
     assert volume_change(counts).unusual.tolist() == [True, True, True, False]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(SEEDS, st.floats(-0.3, 0.5))
 def test_trend_is_found_among_outages(seed: int, growth: float) -> None:
     """Growth by the week is found to a percent although some days are lost, and pairs are judged by themselves."""

@@ -43,7 +43,7 @@ def edited(batches: list[MeasurementColumns], register: Register, tau: float, ph
     return result
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(cases())
 def test_switches_of_limits_equal_a_score_of_edited_measurements(case: Case) -> None:
     """Each pair of factors gives the counts of the live code on measurements judged again one by one."""

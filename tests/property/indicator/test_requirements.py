@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.core.model import ALWAYS, Link
@@ -30,7 +30,6 @@ links = st.builds(
 zones = st.sampled_from(["UTC", "Asia/Tehran", "Asia/Beirut", "Europe/Berlin"])
 
 
-@settings(deadline=None)
 @given(links, zones, st.sampled_from([300, 3600, 86400]))
 def test_days_slots_and_moments_agree(link: Link, zone: str, slot_seconds: int) -> None:
     """A slot is in force, live and to be probed by its number exactly when it is by its day and by its start."""
@@ -45,7 +44,6 @@ def test_days_slots_and_moments_agree(link: Link, zone: str, slot_seconds: int) 
         assert (begins <= calendar.start_of(slot) < ends) == live
 
 
-@settings(deadline=None)
 @given(st.lists(links, max_size=4), st.integers(0, 6), st.integers(1, 6))
 def test_spans_of_days_add_up(some: list[Link], start: int, length: int) -> None:
     """Slots on paper are those of days in force and not live; live throughout is live on each of the days."""

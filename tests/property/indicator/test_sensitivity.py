@@ -23,7 +23,7 @@ from tests.support.cases.indicator_answers import register_of
 from tests.support.cases.sensitivity import TAU_MS, alike, counted, limited, measured
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(cases())
 def test_the_headline_is_one_of_the_cases(case: Case) -> None:
     """The base case is L of the live index to the last bit, ranks are by it, and every band holds its agency's rank."""

@@ -27,7 +27,7 @@ def test_ishigami() -> None:
         assert (error < 0.005).all()
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 2**32), st.lists(st.integers(1, 3), min_size=2, max_size=6))
 def test_indices_of_a_table_equal_its_exact_variances(seed: int, shape: list[int]) -> None:
     """Sampled indices of a table agree with its analysis of variance over all cells: V(E(Y|i))/V, 1 - V(E(Y|all but i))/V."""

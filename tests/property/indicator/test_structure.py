@@ -116,14 +116,14 @@ def assert_equal(found: Structure | None, truth: dict[str, Any] | None) -> None:
             assert value == expected, name
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cases())
 def test_it_equals_a_brute_force_over_windows(case: Case) -> None:
     """Every measure equals the exact one, also where links come into force, go live or are not seen in part of a window."""
     assert_equal(structure_of(case), truth_of(case))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(networks())
 def test_it_equals_a_brute_force_over_networks(case: Case) -> None:
     """Every measure equals the exact one over larger networks, the bus among their nodes."""
@@ -163,7 +163,7 @@ def assert_equals_networkx(case: Case, found: Structure) -> None:
         assert share == pytest.approx(float(expected), abs=SLACK)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(networks())
 def test_it_equals_networkx(case: Case) -> None:
     """Islands, isolates, reciprocity, coverage and fragmentation are those networkx finds in the graphs of pairs."""
@@ -185,7 +185,7 @@ def test_a_government_of_300_agencies_equals_networkx() -> None:
     assert_equals_networkx(case, found)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.one_of(networks(), cases()))
 def test_invariant_14_losses_of_providers_and_fragmentation(case: Case) -> None:
     """Σ loss_p = 1 - L, shares of providers sum to 1, and fragmentation is at most the uncovered share."""
@@ -200,7 +200,7 @@ def test_invariant_14_losses_of_providers_and_fragmentation(case: Case) -> None:
     assert set(found.isolates) == {island[0] for island in found.islands if len(island) == 1}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(networks())
 def test_what_changes_no_index_changes_no_structure(case: Case) -> None:
     """Another link that weighs nothing, seen working, joins no islands and adds no pair."""

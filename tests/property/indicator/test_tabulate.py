@@ -40,7 +40,7 @@ def test_bands_divide_what_is_stated(values: list[float | None]) -> None:
         assert (band == at).sum() <= len(stated) / BANDS + most + 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cases())
 def test_a_table_by_sector_is_the_index_of_the_sectors(case: Case) -> None:
     """Grouped by its agencies' sectors, a table gives each sector's index, bounds and counts; levels count every service."""
@@ -62,7 +62,7 @@ def test_a_table_by_sector_is_the_index_of_the_sectors(case: Case) -> None:
     assert sum(sum(row.levels) for row in rows) == (level >= 0).sum()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cases())
 def test_all_services_as_one_group_are_the_government(case: Case) -> None:
     """Its burden is that of a brute force over the register: links required in some slot of the window, and those of them

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.core.model.measurement import Target
@@ -26,7 +26,6 @@ def owned(of: Rendezvous, chosen: set[str]) -> dict[str, frozenset[Target]]:
 
 
 @given(chosen=probers, made=targets, newcomer=ids)
-@settings(deadline=None)
 def test_joining_or_dying_moves_the_own_share_only(
     chosen: set[str], made: set[tuple[str, bool]], newcomer: str
 ) -> None:
@@ -45,7 +44,6 @@ def test_joining_or_dying_moves_the_own_share_only(
 
 
 @given(since=st.dictionaries(ids, begins, min_size=1, max_size=8), made=targets, now=begins)
-@settings(deadline=None)
 def test_every_slot_has_a_prober_from_the_first_share_on(
     since: dict[str, int], made: set[tuple[str, bool]], now: int
 ) -> None:
@@ -68,7 +66,6 @@ def test_every_slot_has_a_prober_from_the_first_share_on(
     delay=st.sampled_from([0, 1, 5, 50]),
     leaves=st.booleans(),
 )
-@settings(deadline=None)
 def test_no_slot_is_lost_to_a_new_prober_with_a_wrong_clock(ahead: int, joins: int, delay: int, leaves: bool) -> None:
     """However far its clock is off, whenever it joins and however late its heartbeat arrives, each slot of each target is launched in time
     by one of the two; and when it leaves, by the other one again.

@@ -24,7 +24,7 @@ def entries(chosen: dict[int, float]) -> list[ScheduleEntry]:
 
 
 @given(first=entry_sets, later=changes, late=delays)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_38_no_slot_is_lost_or_doubled(
     first: dict[int, float], later: list[tuple[float, dict[int, float]]], late: list[float]
 ) -> None:

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.core.errors import Fault, InputError
@@ -20,7 +20,7 @@ _PIECES = (
 )  # fmt: skip
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120)
 @given(data=st.data())
 def test_damage_is_refused_not_a_crash(data: st.DataObject) -> None:
     """A register with bytes inserted, removed or replaced anywhere is good or an InputError with faults."""

@@ -43,7 +43,7 @@ def shuffled(text: str, chance: random.Random) -> str:
     return written.getvalue()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32))
 def test_order_and_white_space_change_nothing(original: Register, seed: int) -> None:
     """Rows, columns, padding, quotes, blank lines and line ends change neither hash nor anything else."""

@@ -36,7 +36,7 @@ def rows(snapshot: Snapshot, wanted: dict[IndicatorKind, list[str] | None]) -> l
     return [row for days in snapshot.windows for kind, ids in wanted.items() for row in snapshot.rows(kind, days, ids)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(case=cases(), sequence=st.sampled_from([0, 1, 2**40]))
 def test_blocks_hold_the_rows_of_the_snapshot(case: Case, sequence: int) -> None:
     """Every block comes back as the indicators of its own entities, in all windows, to the last bit; N/A is left out."""
@@ -90,7 +90,7 @@ def test_blocks_hold_the_rows_of_the_snapshot(case: Case, sequence: int) -> None
             np.testing.assert_array_equal(evidence.share, columns.share[at])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(case=cases())
 def test_a_digest_tells_blocks_apart_as_encoding_them_does(case: Case) -> None:
     """Under the same register, blocks of one evidence and of a little more have the same digest where they are equal."""

@@ -66,7 +66,7 @@ def plain(row: Measurement) -> tuple:
     return row.target, row.vantage, row.slot_start, time, int(row.outcome), int(row.reason)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(streams(), st.randoms(use_true_random=False), st.booleans())
 def test_the_latest_and_the_last_failures_stay(sent, chance, often):
     """Whatever the order and repetition: the latest of each vantage and the newest failures are those of a full search."""
@@ -96,7 +96,7 @@ def test_the_latest_and_the_last_failures_stay(sent, chance, often):
         assert set(mine) <= {plain(row) for row in wrong.values()}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(streams())
 def test_a_block_holds_all_of_it(sent):
     """Rows published and taken in again give the same rows, times, phases and details included."""

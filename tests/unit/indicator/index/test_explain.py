@@ -29,7 +29,7 @@ def pieces(found, days):
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cases())
 def test_an_explanation_accounts_for_the_whole_loss(case: Case) -> None:
     """For every set of links: the estimate is the index's bit for bit; losses by stage, provider and link each sum to 1 - estimate."""
@@ -75,7 +75,7 @@ def rescored(case: Case, link: str) -> dict:
     return oracle.index(register, verdicts, days=case.days, end_slot=case.end_slot)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(cases())
 def test_what_a_fixed_link_brings_equals_a_full_scoring(case: Case) -> None:
     """For every set and every link in it: index and L if fixed are the oracle's of evidence in which that link is OK."""
@@ -136,7 +136,7 @@ def assert_listed_by_gain(case: Case, kinds: Sequence[IndicatorKind] = SETS) -> 
                     assert abs(gain[one] - best) <= Fraction(1, 10**12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cases())
 def test_what_would_raise_it_most_comes_first(case: Case) -> None:
     """For every set: of all its links, unmeasured and imputed ones too, those that gain most by the oracle are listed first."""
@@ -248,7 +248,7 @@ def test_a_hundred_fixed_links_equal_a_full_scoring() -> None:
                 assert abs(cost.lower_if_fixed - truth[label, entity].lower) <= 1e-12
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(cases())
 def test_evidence_of_unknown_links_is_left_out(case: Case) -> None:
     """Blocks that know more links than the register change nothing; links that no block knows are not in force."""
@@ -263,7 +263,7 @@ def test_evidence_of_unknown_links_is_left_out(case: Case) -> None:
     assert explained(arrays, one, IndicatorKind.SERVICE, "zz") is None
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(cases())
 def test_the_limit_cuts_the_tail(case: Case) -> None:
     """A limit names those that come first only; the estimate and the losses by stage stay those of the whole."""

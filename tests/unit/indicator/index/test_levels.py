@@ -40,7 +40,7 @@ def test_connecting_everywhere_is_not_enough():
     assert level(case) == 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cases())
 def test_levels_equal_a_brute_force(case: Case) -> None:
     """Every service's level equals that computed slot by slot; services that are N/A have none."""

@@ -274,7 +274,7 @@ def test_a_comparison_and_an_import_are_two_things(options: list[str]) -> None:
         CliRunner().invoke(app, ["import", *options], catch_exceptions=False)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from([ALLOWED.encode(), json.dumps(METHODS).encode()]), st.data())
 def test_a_damaged_list_is_read_or_refused(content: bytes, data: st.DataObject) -> None:
     """Cuts and insertions anywhere in a list are a ValueError at worst."""

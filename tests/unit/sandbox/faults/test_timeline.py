@@ -121,7 +121,7 @@ def naive(name: str, faults: list[InjectedFault], slot: int) -> dict[str, tuple[
     return found
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10**6), cycle=st.integers(0, 20), intensity=st.floats(0.2, 4.0))
 def test_spans_are_what_a_slot_by_slot_recomputation_gives(seed, cycle, intensity):
     """Spans cover exactly the faulty (link, slot) pairs, each once, with the lowest stage and the widest cause."""

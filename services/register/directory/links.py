@@ -1,14 +1,14 @@
-"""links.csv and endpoints.csv: the targets of probes."""
+"""links.csv and endpoints.csv, the targets of probes, and what refers to them: members.csv, exchange.csv, maintenance.csv."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
-from services.core.model import ALWAYS, Endpoint, Link, Policy, Service
+from services.core.model import ALWAYS, Endpoint, ExchangeRoute, Link, Maintenance, Member, Policy, Service
 from services.register.directory.agencies import AGENCIES, SERVICES
 from services.register.directory.params import read_params, read_target_cell
 from services.register.probes import ProbeDefinition, ProbeDefinitions
@@ -21,6 +21,9 @@ from services.register.reading import (
     read_count,
     read_day,
     read_id,
+    read_moment,
+    read_name,
+    read_party,
     read_slo,
     read_table,
     read_weight,
@@ -30,6 +33,10 @@ LINKS = "links.csv"
 ENDPOINTS = "endpoints.csv"
 _PROBED = ("probe", "target", "params", "vantages")
 _LINK_OPTIONAL = ("required_from", "required_until", "live_from", *_PROBED, "latency_ms", "max_age_s", "slo", "weight")
+MEMBERS = "members.csv"
+EXCHANGE = "exchange.csv"
+MAINTENANCE = "maintenance.csv"
+_NEVER = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +74,7 @@ def read_link(row: CsvRow, context: ReadContext) -> Link:
     provider = row.reference("provider", context.agencies, AGENCIES, required=True)
     if service in context.owners and context.owners[service].agency == provider:
         row.fault("provider", f"`{provider}` owns service `{service}` itself: a link needs another agency")
-    live_from = row.read("live_from", _read_live, None)
+    live_from = row.read("live_from", lambda text: ALWAYS if fold(text) == "always" else read_day(text), None)
     definition = _definition(row, context, required=live_from is not None)
     latency = row.read("latency_ms", read_count, context.policy.default_latency_ms)
     _check_timeout(row, definition, latency)
@@ -111,10 +118,6 @@ def read_endpoint(row: CsvRow, context: ReadContext) -> Endpoint:
     )
 
 
-def _read_live(text: str) -> date:
-    return ALWAYS if fold(text) == "always" else read_day(text)
-
-
 def _definition(row: CsvRow, context: ReadContext, *, required: bool) -> ProbeDefinition | None:
     if required and not row.text("probe"):
         row.fault("probe", "is empty: what is live must be probed")
@@ -140,3 +143,52 @@ def _vantages(row: CsvRow, ids: Mapping[str, Location] | None) -> tuple[str, ...
             row.fault("vantages", f"`{name}` is not a vantage of policy.yaml")
         vantages.add(name)
     return tuple(sorted(vantages - {""}))
+
+
+def read_members(directory: Path, faults: FaultList, agencies: Container[str] | None) -> tuple[Member, ...]:
+    """Read the X-Road members, in id order."""
+    members: dict[str, Member] = {}
+    for row in _optional(directory / MEMBERS, faults, ("member", "agency")).rows:
+        name = row.need("member", read_party, "")
+        if name in members:
+            row.fault("member", f"`{name}` is there twice")
+        members[name] = Member(name, row.reference("agency", agencies, AGENCIES, required=True))
+    return tuple(members[name] for name in sorted(members))
+
+
+def read_routes(directory: Path, faults: FaultList, links: Container[str] | None) -> tuple[ExchangeRoute, ...]:
+    """Read the exchanges that serve links, in order of client, service and link."""
+    routes: set[tuple[str, str, str]] = set()
+    for row in _optional(directory / EXCHANGE, faults, ("client", "service", "link")).rows:
+        client, service = row.need("client", read_party, ""), row.need("service", _read_service, "")
+        route = (client, service, row.reference("link", links, LINKS, required=True))
+        if route in routes:
+            row.fault("client", "the row is there twice")
+        routes.add(route)
+    return tuple(ExchangeRoute(*route) for route in sorted(routes))
+
+
+def read_maintenance(
+    directory: Path, faults: FaultList, subjects: Container[str] | None, zone: tzinfo
+) -> tuple[Maintenance, ...]:
+    """Read the announcements, in order of time; ``subjects`` are the ids of agencies, links and endpoints."""
+    announced = []
+    for row in _optional(directory / MAINTENANCE, faults, ("subject", "from", "to", "note")).rows:
+        subject = row.reference("subject", subjects, "the agencies, links and endpoints", required=True)
+        start = row.need("from", lambda text: read_moment(text, zone), _NEVER)
+        end = row.need("to", lambda text: read_moment(text, zone), _NEVER)
+        if _NEVER not in (start, end) and end <= start:
+            row.fault("to", "is not after `from`")
+        announced.append(Maintenance(subject, start, end, row.read("note", read_name, "")))
+    return tuple(sorted(announced, key=lambda item: (item.start, item.subject, item.end, item.note)))
+
+
+def _optional(path: Path, faults: FaultList, columns: tuple[str, ...]) -> CsvTable:
+    return read_table(path, faults, required=columns) if path.exists() else CsvTable()
+
+
+def _read_service(text: str) -> str:
+    parts = text.split("/")
+    if len(parts) != 5 or not all(fold(part) for part in parts):
+        raise ValueError(f"`{text}` is not INSTANCE/CLASS/CODE/SUBSYSTEM/service")
+    return text

@@ -14,15 +14,19 @@ from services.core.errors import InputError
 from services.core.model import Link, Register
 from services.register.directory.agencies import agencies_table, read_agency, read_service, services_table
 from services.register.directory.evaluation import EVALUATION, read_evaluation
-from services.register.directory.exchanges import (
+from services.register.directory.links import (
     EXCHANGE,
     MAINTENANCE,
     MEMBERS,
+    ReadContext,
+    endpoints_table,
+    links_table,
+    read_endpoint,
+    read_link,
     read_maintenance,
     read_members,
     read_routes,
 )
-from services.register.directory.links import ReadContext, endpoints_table, links_table, read_endpoint, read_link
 from services.register.directory.policy import PolicyReading, read_policy
 from services.register.probes import ProbeDefinitions, read_probes
 from services.register.reading import CsvTable, FaultList, Location, fold
@@ -51,7 +55,8 @@ def check_links(links: CsvTable, register: Register) -> None:
         weights[link.service] += link.weight
         twins = by_inquiry[link.service, link.provider, link.data_item]
         for twin in twins:
-            if _overlap(link, twin):
+            (start, end), (other_start, other_end) = _days(link), _days(twin)
+            if start < other_end and other_start < end:
                 row.fault("id", f"service, provider and data_item are those of link `{twin.id}`, and so are some days")
         twins.append(link)
     for row in links.rows:
@@ -60,16 +65,8 @@ def check_links(links: CsvTable, register: Register) -> None:
             row.fault("weight", f"every link of service `{service}` has weight 0: give the service weight 0 instead")
 
 
-def _overlap(first: Link, second: Link) -> bool:
-    return _start(first) < _end(second) and _start(second) < _end(first)
-
-
-def _start(link: Link) -> date:
-    return link.required_from or date.min
-
-
-def _end(link: Link) -> date:
-    return link.required_until or date.max
+def _days(link: Link) -> tuple[date, date]:
+    return link.required_from or date.min, link.required_until or date.max
 
 
 class _HasId(Protocol):

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from services.core.model import PROBE_KINDS, DnsQuery, LineStep, Probe, Step, Tls, placeholders
-from services.register.probes.auth import read_auth
 from services.register.probes.expectations import read_expect
 from services.register.probes.journey import EXTRA, read_steps
 from services.register.probes.patterns import read_pattern
-from services.register.probes.references import read_file_reference, read_text_file
+from services.register.probes.references import read_auth, read_file_reference, read_text_file
 from services.register.probes.request_messages import (
     check_call,
     check_message,
@@ -151,10 +150,6 @@ def _tls(mapping: YamlMapping, directory: Path) -> Tls:
     )
 
 
-def _descriptors(mapping: YamlMapping, directory: Path) -> str:
-    return mapping.read("descriptors", lambda text: read_descriptors(text, directory), "")
-
-
 def _lines(mapping: YamlMapping, _directory: Path) -> tuple[LineStep, ...]:
     items = mapping.mappings("lines", ("expect", "send", "starttls"))
     lines = tuple(
@@ -187,15 +182,11 @@ def _query(mapping: YamlMapping, _directory: Path) -> DnsQuery:
     if given is None:
         return DnsQuery()
     return DnsQuery(
-        name=given.need("name", _read_query_name, ""),
+        name=given.need("name", lambda text: text.strip() if placeholders(text) else read_domain(text), ""),
         type=given.read("type", _read_type, "A"),
         transport=given.read("transport", lambda text: read_choice(text, "udp", "tcp"), "udp"),
         recursion=given.read("recursion", read_flag, True),
     )
-
-
-def _read_query_name(text: str) -> str:
-    return text.strip() if placeholders(text) else read_domain(text)
 
 
 def _read_type(text: str) -> str:
@@ -232,7 +223,9 @@ _READERS: Mapping[str, Callable[[YamlMapping, Path], Any]] = {
     "service": _service,
     "user_id": _plain("user_id", _read_header),
     "call": _plain("call", read_call),
-    "descriptors": _descriptors,
+    "descriptors": lambda mapping, directory: mapping.read(
+        "descriptors", lambda text: read_descriptors(text, directory), ""
+    ),
     "lines": _lines,
     "starttls": _plain("starttls", lambda text: read_choice(text, "smtp", "imap", "postgres")),
     "query": _query,

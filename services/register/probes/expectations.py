@@ -114,12 +114,10 @@ def _json(mapping: YamlMapping) -> JsonExpectation:
     return JsonExpectation(
         path=mapping.need("path", read_path, "$"),
         equals=equals,
-        type=mapping.faults.attempt(kind.location, "type", _read_type, kind.text, "") if kind else "",
+        type=mapping.faults.attempt(kind.location, "type", lambda text: read_choice(text, *_TYPES), kind.text, "")
+        if kind
+        else "",
     )
-
-
-def _read_type(text: str) -> str:
-    return read_choice(text, *_TYPES)
 
 
 def _xml(mapping: YamlMapping, xpath: Callable[[str], str]) -> XmlExpectation:

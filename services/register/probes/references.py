@@ -1,4 +1,4 @@
-"""References to files and secrets: ``file:PATH`` and ``env:NAME``.
+"""References to files and secrets, ``file:PATH`` and ``env:NAME``, and the ``auth`` part of a probe, which holds them (docs/probing.md §2).
 
 A relative path is relative to the register directory. Loading turns it into ``<directory>/./<path as written>``: an
 absolute path that any process on the host can open, whose part after ``/./`` is the path as written. The content
@@ -9,14 +9,25 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from services.core.model import Probe
+from services.core.model import Auth, Probe
+from services.register.reading import YamlMapping, is_header_name, read_choice, read_http_url, read_name
 
 _FILE = "file:"
 _MARK = "/./"
 _VARIABLE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
+_NEEDED = {
+    "none": (),
+    "basic": ("username", "password"),
+    "bearer": ("token",),
+    "api_key": ("header", "key"),
+    "oauth2": ("token_url", "client_id", "client_secret"),
+}
+_OPTIONAL = {"oauth2": ("scope",)}
+_SECRETS = ("password", "token", "key", "client_secret")
 
 
 def read_file_reference(text: str, directory: Path) -> str:
@@ -82,3 +93,39 @@ def _written(reference: str) -> str:
     if not reference.startswith(_FILE) or _MARK not in path:
         return reference
     return _FILE + path.split(_MARK, 1)[1]
+
+
+def read_auth(mapping: YamlMapping, directory: Path) -> Auth:
+    """Read how a probe authenticates: a mapping, or ``none``."""
+    if not mapping.is_mapping("auth") and mapping.value("auth") == "none":
+        return Auth()
+    given = mapping.mapping("auth", None)
+    if given is None:
+        return Auth()
+    kind = given.need("kind", lambda text: read_choice(text, *_NEEDED), "")
+    if not kind:
+        return Auth()
+    auth = {"kind": kind}
+    optional = _OPTIONAL.get(kind, ())
+    keys = ("kind", *_NEEDED[kind], *optional)
+    for key in given.nodes:
+        if key not in keys:
+            reason = f"key `{key}` is unknown with kind {kind}; known are {', '.join(keys)}"
+            given.faults.add(given.key_at(key), reason)
+    for key in _NEEDED[kind]:
+        auth[key] = given.need(key, _reader(key, directory), "")
+    for key in optional:
+        auth[key] = given.read(key, read_name, "")
+    return Auth(**auth)
+
+
+def _reader(key: str, directory: Path) -> Callable[[str], str]:
+    if key in _SECRETS:
+        return lambda text: read_secret_reference(text, directory)
+    return {"header": _read_header, "token_url": read_http_url}.get(key, read_name)
+
+
+def _read_header(text: str) -> str:
+    if not is_header_name(text):
+        raise ValueError(f"`{text}` is not a header name")
+    return text

@@ -1,23 +1,21 @@
 """Readers of CSV cells and YAML values, with the location of every fault."""
 
 from services.register.reading.addresses import (
+    holds_control,
+    is_header_name,
+    read_client,
     read_control_target,
     read_domain,
     read_http_url,
     read_network,
+    read_party,
     read_server_name,
+    read_service,
     read_target,
+    unfit_for_grpc,
 )
 from services.register.reading.csv_table import CsvRow, CsvTable, read_table
 from services.register.reading.faults import FaultList, Location
-from services.register.reading.identifiers import (
-    holds_control,
-    is_header_name,
-    read_client,
-    read_party,
-    read_service,
-    unfit_for_grpc,
-)
 from services.register.reading.values import (
     fold,
     name_key,
@@ -29,7 +27,6 @@ from services.register.reading.values import (
     read_id,
     read_moment,
     read_name,
-    read_number,
     read_share,
     read_size,
     read_slo,
@@ -63,7 +60,6 @@ __all__ = [
     "read_moment",
     "read_name",
     "read_network",
-    "read_number",
     "read_party",
     "read_server_name",
     "read_service",

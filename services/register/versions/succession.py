@@ -23,7 +23,8 @@ def check_succession(new: Register, locations: Mapping[tuple[str, str], Location
     before = _identities(old)
     for section, identities in _identities(new).items():
         for name in identities.keys() & before[section].keys():
-            if _nothing_in_common(identities[name], before[section][name]):
+            pairs = zip(identities[name], before[section][name], strict=True)
+            if all(fold(now) != fold(then) for now, then in pairs if now or then):
                 reason = f"id: `{name}` was the id of something else: ids are never used again"
                 faults.add(locations[section, name], reason)
     _check_calendar(new.policy, locations, old.policy, faults)
@@ -64,7 +65,3 @@ def _identities(register: Register) -> dict[str, _Identities]:
         "services": {each.id: (each.name_en, each.name_fa, each.agency) for each in register.services.values()},
         "endpoints": {each.id: (each.agency, each.service or "", each.target) for each in register.endpoints.values()},
     }
-
-
-def _nothing_in_common(first: tuple[str, ...], second: tuple[str, ...]) -> bool:
-    return all(fold(a) != fold(b) for a, b in zip(first, second, strict=True) if a or b)

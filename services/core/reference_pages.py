@@ -1,19 +1,27 @@
-"""The reference pages under docs/ that are made from the code: metrics, settings, the map (``make docs``)."""
+"""The reference pages under docs/ that are made from the code: metrics, settings, and the map of all modules (``make docs``)."""
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 
-from services.core.code_map import map_page
 from services.core.metrics import TABLE, Metric
 from services.core.settings import METRICS_PORTS, Settings, environment_variable
 
 _MADE = "<!-- Made from services/core/{source} by `make docs`; edits here are lost. -->"
 _COMPUTED = {"prober": "the host's name", "metrics": "see below"}
 """Defaults that are not the same everywhere."""
+
+_HEAD = """# Map of the code
+
+<!-- Made from the docstrings of services/ by `make docs`; edits here are lost. -->
+
+Every module with the first sentence of its docstring, by package and sub-package. [ARCHITECTURE.md](../ARCHITECTURE.md) explains
+how the packages work together.
+"""
 
 
 def metrics_page(table: Mapping[str, Metric]) -> str:
@@ -91,6 +99,38 @@ def _table(columns: Iterable[str]) -> list[str]:
 
 def _row(*cells: str) -> str:
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def map_page(services: Path) -> str:
+    """Return docs/map.md for the packages below a folder. Raises ValueError for a module without a docstring."""
+    return "\n".join([_HEAD, *(line for package in _packages(services) for line in _lines(services, package))])
+
+
+def _packages(folder: Path) -> Iterator[Path]:
+    for package in sorted(path.parent for path in folder.glob("*/__init__.py")):
+        yield package
+        yield from sorted(path.parent for path in package.glob("*/__init__.py"))
+
+
+def _lines(services: Path, package: Path) -> Iterator[str]:
+    name = package.relative_to(services)
+    yield f"{'##' if name.parent == Path() else '###'} {name}"
+    yield ""
+    yield _first_line(package / "__init__.py")
+    yield ""
+    modules = [path for path in sorted(package.glob("*.py")) if path.name != "__init__.py"]
+    if modules:
+        yield "| module | what it holds |"
+        yield "|---|---|"
+        yield from (f"| `{path.name}` | {_first_line(path)} |" for path in modules)
+        yield ""
+
+
+def _first_line(module: Path) -> str:
+    text = ast.get_docstring(ast.parse(module.read_text("utf-8")))
+    if not text:
+        raise ValueError(f"{module} has no docstring; its first line belongs in docs/map.md")
+    return text.split("\n\n")[0].replace("\n", " ").replace("``", "`").replace("|", "\\|")
 
 
 PAGES: Mapping[str, Callable[[], str]] = {

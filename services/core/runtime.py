@@ -157,10 +157,8 @@ def run_component(component: str, main: Callable[[Runtime], Awaitable[None]], ar
 
         async def body() -> None:
             runtime = Runtime(settings, registry, logs.logger(), asyncio.Event())
-            for number in (
-                signal.SIGTERM,
-                signal.SIGINT,
-            ):  # before /health answers: a reader of it may send one at once
+            # Before /health answers: a reader of it may send a signal at once.
+            for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, runtime.stop.set)
             metrics.gauge("peyvand_serving", registry).set_function(lambda: runtime.health.is_serving)
             with _exposition(settings.metrics, registry, runtime.health):

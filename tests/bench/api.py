@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from services.core.bus.embedded import server_configuration, write_configuration
 from services.core.bus.roles import write_users
+from services.core.bus.server import server_configuration, write_configuration
 from services.core.bus.topology import initialise_streams
 from services.register.bus.publish import publish_register
 from services.register.versions.rows import with_versions

@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from services.core.bus.embedded import find_server
+from services.core.bus.server import find_server
 from tests.images.check import Failure
 from tests.images.engine import Engine
 from tests.support.paths import ROOT

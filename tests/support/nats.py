@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.core.bus import Bus, connect
-from services.core.bus.embedded import find_server, server_configuration, write_configuration
 from services.core.bus.roles import write_users
+from services.core.bus.server import find_server, server_configuration, write_configuration
 from services.core.bus.topology import initialise_streams
 from tests.support.ports import free_port
 

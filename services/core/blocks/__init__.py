@@ -3,8 +3,16 @@
 from services.core.blocks.encode import BlockColumns, block_digest, encode_block, encode_blocks, stamp_block
 from services.core.blocks.link_evidence import EvidenceColumns
 from services.core.blocks.read import BlockReader, IndicatorKey
-from services.core.blocks.recent_block import RecentBlock, decode_recent, encode_recent, stamp_recent
-from services.core.blocks.slot_block import SlotBlock, decode_slot_block, encode_slot_block, stamp_slot_block
+from services.core.blocks.target_blocks import (
+    RecentBlock,
+    SlotBlock,
+    decode_recent,
+    decode_slot_block,
+    encode_recent,
+    encode_slot_block,
+    stamp_recent,
+    stamp_slot_block,
+)
 
 __all__ = [
     "BlockColumns",

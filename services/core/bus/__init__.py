@@ -2,7 +2,6 @@
 
 from services.core.bus.buckets import MAX_ATOMIC_PUTS, Bus
 from services.core.bus.connection import connect, connect_from_settings
-from services.core.bus.embedded import find_server, server_configuration, write_configuration
 from services.core.bus.messages import StoredMessage, StreamState
 from services.core.bus.names import (
     DETAIL_SECONDS,
@@ -25,9 +24,19 @@ from services.core.bus.names import (
 )
 from services.core.bus.requests import BoundedTaskGroup
 from services.core.bus.roles import write_users
+from services.core.bus.server import (
+    accounts,
+    authorization_file,
+    find_server,
+    read_users,
+    replace_seed,
+    retire_seeds,
+    server_configuration,
+    write_configuration,
+    write_seeds,
+)
 from services.core.bus.snapshots import restore_stream, save_stream
 from services.core.bus.topology import initialise_streams, stream_configs
-from services.core.bus.users import accounts, authorization_file, read_users, replace_seed, retire_seeds, write_seeds
 
 __all__ = [
     "DETAIL_SECONDS",

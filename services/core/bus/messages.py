@@ -123,12 +123,6 @@ def status_text(reply: Msg) -> str:
     return (reply.headers or {}).get("Description", "no reason given")
 
 
-def _is_deleted(reply: Msg) -> bool:
-    """Whether a KV entry marks its key as deleted."""
-    headers = reply.headers or {}
-    return headers.get("KV-Operation") in ("DEL", "PURGE") or "Nats-Marker-Reason" in headers
-
-
 def moment_of(text: str) -> float:
     """Return a time written by the server, RFC 3339 with nanoseconds in UTC, in epoch seconds to the microsecond."""
     return datetime.fromisoformat(text.rstrip("Z")[:26]).replace(tzinfo=UTC).timestamp()
@@ -143,6 +137,6 @@ def message_of(reply: Msg) -> StoredMessage:
         subject=headers["Nats-Subject"],
         data=reply.data,
         time=moment_of(headers["Nats-Time-Stamp"]),
-        deleted=_is_deleted(reply),
+        deleted=headers.get("KV-Operation") in ("DEL", "PURGE") or "Nats-Marker-Reason" in headers,
         parts=None if parts is None else ValueParts.parse(parts),
     )

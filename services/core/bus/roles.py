@@ -13,19 +13,7 @@ from pathlib import Path
 
 import nkeys
 
-from services.core.bus.names import (
-    EXCHANGES,
-    INDICATOR_BUCKET,
-    INDICATORS,
-    MEASUREMENTS,
-    REGISTER_BUCKET,
-    exchange_subject,
-    heartbeat_subject,
-    indicator_subject,
-    kv_stream,
-    kv_subject,
-    measurement_subject,
-)
+from services.core.bus import names
 from services.core.errors import SettingsError
 
 ROLES = ("admin", "register", "prober", "collector", "scorer", "api", "dump")
@@ -62,31 +50,32 @@ def _info(*streams: str) -> tuple[str, ...]:
 
 def permissions(vantage: str, bus: str) -> Mapping[str, Permissions]:
     """Return the permissions of each role; the prober's are for one vantage, the collector's for one data bus."""
-    register = kv_stream(REGISTER_BUCKET)
-    indicator = kv_stream(INDICATOR_BUCKET)
-    register_changes = kv_subject(REGISTER_BUCKET, ">")
-    heartbeats = heartbeat_subject(vantage, "*")
-    streams = (MEASUREMENTS, EXCHANGES)
+    register = names.kv_stream(names.REGISTER_BUCKET)
+    indicator = names.kv_stream(names.INDICATOR_BUCKET)
+    register_changes = names.kv_subject(names.REGISTER_BUCKET, ">")
+    heartbeats = names.heartbeat_subject(vantage, "*")
+    streams = (names.MEASUREMENTS, names.EXCHANGES)
     return {
         "admin": Permissions(("$JS.API.>", "$JS.SNAPSHOT.>")),  # the second for backup and restore
         "register": Permissions((register_changes, *_get(register), *_info(register)), (register_changes,)),
         "prober": Permissions(
-            (measurement_subject(vantage, "*"), heartbeats, *_get(register)), (register_changes, heartbeats)
+            (names.measurement_subject(vantage, "*"), heartbeats, *_get(register)), (register_changes, heartbeats)
         ),
-        "collector": Permissions((exchange_subject(bus, "*"), *_get(register)), (register_changes,)),
+        "collector": Permissions((names.exchange_subject(bus, "*"), *_get(register)), (register_changes,)),
         "scorer": Permissions(
             (
-                kv_subject(INDICATOR_BUCKET, ">"),
-                indicator_subject("*", "*", "*"),
+                names.kv_subject(names.INDICATOR_BUCKET, ">"),
+                names.indicator_subject("*", "*", "*"),
                 *_get(register, *streams, indicator),  # it resumes from its own publications
-                *_info(*streams, INDICATORS, register, indicator),  # it exposes their sizes on /metrics
+                *_info(*streams, names.INDICATORS, register, indicator),  # it exposes their sizes on /metrics
             ),
-            (register_changes, measurement_subject("*", "*"), exchange_subject("*", "*")),
+            (register_changes, names.measurement_subject("*", "*"), names.exchange_subject("*", "*")),
         ),
         "api": Permissions(
-            _get(register, indicator, INDICATORS), (register_changes, kv_subject(INDICATOR_BUCKET, ">"))
+            _get(register, indicator, names.INDICATORS),
+            (register_changes, names.kv_subject(names.INDICATOR_BUCKET, ">")),
         ),
-        "dump": Permissions((*_get(*streams, INDICATORS), *_info(*streams, INDICATORS))),
+        "dump": Permissions((*_get(*streams, names.INDICATORS), *_info(*streams, names.INDICATORS))),
     }
 
 

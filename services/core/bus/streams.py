@@ -38,21 +38,16 @@ class Streams:
     """Streams over one connection."""
 
     def __init__(self, client: Client, role: str, replies: ReplyInbox) -> None:
-        self._client = client
+        self.client = client  # backup and restore use it too
         self._role = role
         self._replies = replies
         self._failing: set[asyncio.Event] = set()  # signals of followers whose last read failed
         self.jetstream: JetStreamContext = client.jetstream()
 
     @property
-    def client(self) -> Client:
-        """The connection itself, for backup and restore."""
-        return self._client
-
-    @property
     def connected(self) -> bool:
         """Whether the server is connected at this moment."""
-        return self._client.is_connected
+        return self.client.is_connected
 
     @property
     def following(self) -> bool:
@@ -99,7 +94,7 @@ class Streams:
             signal.set()
 
         with propagate_cancellation():
-            subscription = await self._client.subscribe(pattern, cb=on_message)
+            subscription = await self.client.subscribe(pattern, cb=on_message)
         try:
             while True:
                 signalled = signal.is_set()
@@ -129,7 +124,7 @@ class Streams:
                         await signal.wait()
         finally:
             self._failing.discard(signal)
-            if self._client.is_connected:
+            if self.client.is_connected:
                 await subscription.unsubscribe()
 
     async def _is_recreated(self, stream: str, start: int, newest: float, pattern: str) -> bool:
@@ -174,7 +169,7 @@ class Streams:
         try:
             with self._replies.expected() as (subject, replies):
                 with propagate_cancellation():
-                    await self._client.publish(f"$JS.API.DIRECT.GET.{stream}", payload, reply=subject)
+                    await self.client.publish(f"$JS.API.DIRECT.GET.{stream}", payload, reply=subject)
                 async with asyncio.timeout(timeout):
                     while (status := status_of(reply := await replies.get())) is None:
                         messages.append(message_of(reply))
@@ -188,19 +183,19 @@ class Streams:
         """Publish on core NATS, without acknowledgement."""
         try:
             with propagate_cancellation():
-                await self._client.publish(subject, payload, headers=headers)
+                await self.client.publish(subject, payload, headers=headers)
         except _TRANSIENT as error:
             raise BusError(f"sending on {subject} as {self._role} failed: {error_text(error)}") from error
 
     async def listen(self, subject: str) -> AsyncIterator[bytes]:
         """Yield what is sent on core NATS from now on, for ever."""
         with propagate_cancellation():
-            subscription = await self._client.subscribe(subject)
+            subscription = await self.client.subscribe(subject)
         try:
             async for message in subscription.messages:
                 yield message.data
         finally:
-            if self._client.is_connected:
+            if self.client.is_connected:
                 await subscription.unsubscribe()
 
     async def _stream_info(self, stream: str, request: dict[str, str]) -> dict[str, Any]:
@@ -222,7 +217,7 @@ class Streams:
     async def _request(self, subject: str, payload: bytes, what: str, timeout: float = 5.0) -> Msg:
         try:
             with propagate_cancellation():
-                return await self._client.request(subject, payload, timeout=timeout)
+                return await self.client.request(subject, payload, timeout=timeout)
         except _TRANSIENT as error:
             raise BusError(f"{what} failed: {error_text(error)}") from error
 

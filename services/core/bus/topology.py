@@ -8,19 +8,8 @@ import nats.errors
 import nats.js.errors
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 
+from services.core.bus import names
 from services.core.bus.buckets import Bus
-from services.core.bus.names import (
-    EXCHANGES,
-    INDICATOR_BUCKET,
-    INDICATORS,
-    MEASUREMENTS,
-    REGISTER_BUCKET,
-    exchange_subject,
-    indicator_subject,
-    kv_stream,
-    kv_subject,
-    measurement_subject,
-)
 from services.core.errors import BusError
 
 _DAY = 86_400.0
@@ -42,8 +31,8 @@ def _stream(name: str, pattern: str, days: int, replicas: int) -> StreamConfig:
 def _bucket(name: str, replicas: int) -> StreamConfig:
     """Return the stream of a KV bucket with one value per key, in the layout of all NATS clients."""
     return StreamConfig(
-        name=kv_stream(name),
-        subjects=[kv_subject(name, ">")],
+        name=names.kv_stream(name),
+        subjects=[names.kv_subject(name, ">")],
         retention=RetentionPolicy.LIMITS,
         storage=StorageType.FILE,
         discard=DiscardPolicy.NEW,
@@ -61,11 +50,11 @@ def _bucket(name: str, replicas: int) -> StreamConfig:
 def stream_configs(replicas: int) -> tuple[StreamConfig, ...]:
     """Return the configuration of every stream, those of buckets included."""
     return (
-        _stream(MEASUREMENTS, measurement_subject("*", "*"), 7, replicas),
-        _stream(EXCHANGES, exchange_subject("*", "*"), 7, replicas),
-        _stream(INDICATORS, indicator_subject("*", "*", "*"), 400, replicas),
-        _bucket(REGISTER_BUCKET, replicas),
-        _bucket(INDICATOR_BUCKET, replicas),
+        _stream(names.MEASUREMENTS, names.measurement_subject("*", "*"), 7, replicas),
+        _stream(names.EXCHANGES, names.exchange_subject("*", "*"), 7, replicas),
+        _stream(names.INDICATORS, names.indicator_subject("*", "*", "*"), 400, replicas),
+        _bucket(names.REGISTER_BUCKET, replicas),
+        _bucket(names.INDICATOR_BUCKET, replicas),
     )
 
 

@@ -9,21 +9,19 @@ from services.core.codec.announcements import (
     encode_heartbeat,
     encode_manifest,
 )
-from services.core.codec.beside_index import (
+from services.core.codec.exchange import decode_summaries, encode_summaries, summary_from_json, summary_to_json
+from services.core.codec.indicator import (
     ExchangeVolume,
+    indicator_to_json,
+    indicator_to_message,
+    losses_to_message,
     reconciliation_to_message,
+    sensitivity_to_json,
     set_index_to_message,
     structure_to_json,
     structure_to_message,
     traffic_to_message,
     volume_to_message,
-)
-from services.core.codec.exchange import decode_summaries, encode_summaries, summary_from_json, summary_to_json
-from services.core.codec.indicator import (
-    indicator_to_json,
-    indicator_to_message,
-    losses_to_message,
-    sensitivity_to_json,
 )
 from services.core.codec.measurement import (
     decode_columns,

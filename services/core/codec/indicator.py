@@ -1,11 +1,30 @@
-"""Indicators on the bus, over gRPC and in JSON, and sensitivity analyses in JSON."""
+"""Indicators, and what blocks and JSON hold besides them: structures, volumes, reconciliations, sensitivity analyses."""
 
 from __future__ import annotations
 
-from peyvand.v1 import indicator_pb2
-from services.core.codec.units import copied_fields, message_to_json, to_timestamp
-from services.core.model import Indicator, Losses, RankSensitivity, Sensitivity, SwitchIndex
+import math
+from dataclasses import dataclass
 
+from peyvand.v1 import block_pb2, indicator_pb2, reconciliation_pb2
+from services.core.codec.units import copied_fields, message_to_json, to_timestamp
+from services.core.model import (
+    Estimate,
+    Indicator,
+    Losses,
+    ProviderRole,
+    RankSensitivity,
+    Reconciliation,
+    Sensitivity,
+    SetIndex,
+    Structure,
+    SwitchIndex,
+    Traffic,
+    Undeclared,
+    Volume,
+)
+
+_indicator_fields = copied_fields(Indicator, "kind", "as_of", "losses", "strict", "rank_band", "interval")
+_losses_fields = copied_fields(Losses)
 _sensitivity_fields = copied_fields(Sensitivity, "as_of", "ranks")
 _rank_fields, _switch_fields = copied_fields(RankSensitivity, "kind", "switches"), copied_fields(SwitchIndex)
 
@@ -15,39 +34,20 @@ def indicator_to_message(row: Indicator) -> indicator_pb2.Indicator:
     strict, band, interval = row.strict, row.rank_band, row.interval
     return indicator_pb2.Indicator(
         kind=indicator_pb2.IndicatorKind.ValueType(row.kind),
-        id=row.id,
-        window_days=row.window_days,
         as_of=to_timestamp(row.as_of),
-        register_version=row.register_version,
-        probe_version=row.probe_version,
-        method_version=row.method_version,
-        evidence_sequence=row.evidence_sequence,
-        point=row.point,
-        lower=row.lower,
-        upper=row.upper,
-        known_share=row.known_share,
         losses=losses_to_message(row.losses),
         strict=indicator_pb2.Strict(point=strict.point, lower=strict.lower, upper=strict.upper) if strict else None,
-        level=row.level,
         rank_band=indicator_pb2.RankBand(low=band.low, high=band.high) if band else None,
         interval=indicator_pb2.Interval(low=interval.low, high=interval.high, level=interval.level)
         if interval
         else None,
-        links_required=row.links_required,
-        links_known=row.links_known,
-        links_absent=row.links_absent,
+        **_indicator_fields(row),
     )
 
 
 def losses_to_message(losses: Losses) -> indicator_pb2.Losses:
     """Return the message of losses by stage."""
-    return indicator_pb2.Losses(
-        not_connected=losses.not_connected,
-        not_answered=losses.not_answered,
-        invalid=losses.invalid,
-        late=losses.late,
-        stale=losses.stale,
-    )
+    return indicator_pb2.Losses(**_losses_fields(losses))
 
 
 def indicator_to_json(row: Indicator) -> str:
@@ -67,3 +67,111 @@ def sensitivity_to_json(row: Sensitivity) -> str:
     ]
     message = indicator_pb2.Sensitivity(as_of=to_timestamp(row.as_of), ranks=ranks, **_sensitivity_fields(row))
     return message_to_json(message, zeros=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeVolume:
+    """Exchanges between one consumer and one provider, over all their links; times in epoch seconds.
+
+    Counted are those in slots that start in [``slots_from``, ``slots_to``); ``last_slot`` is the slot of the last one.
+    """
+
+    consumer: str
+    provider: str
+    meta: bool
+    count: int
+    ok: int
+    bus_failures: int
+    provider_failures: int
+    last_slot: int
+    slots_from: int = 0
+    slots_to: int = 0
+
+
+_volume_fields = copied_fields(ExchangeVolume, "last_slot", "slots_from", "slots_to")
+_reconciliation_fields = copied_fields(Reconciliation, "logs", "probes", "difference", "volume", "as_of", "last_hour")
+_trend_fields = copied_fields(Volume)
+_traffic_fields = copied_fields(Traffic, "buses", "undeclared", "as_of")
+_undeclared_fields = copied_fields(Undeclared)
+_structure_fields = copied_fields(
+    Structure,
+    "as_of",
+    "islands",
+    "reciprocity",
+    "within_sectors",
+    "across_sectors",
+    "silo_gap",
+    "providers",
+    "resilience",
+)
+_provider_fields, _set_index_fields = copied_fields(ProviderRole), copied_fields(SetIndex)
+
+
+def volume_to_message(volume: ExchangeVolume) -> block_pb2.ExchangeVolume:
+    """Return the message of a volume."""
+    return block_pb2.ExchangeVolume(
+        last_slot=to_timestamp(volume.last_slot),
+        slots_from=to_timestamp(volume.slots_from),
+        slots_to=to_timestamp(volume.slots_to),
+        **_volume_fields(volume),
+    )
+
+
+def reconciliation_to_message(row: Reconciliation) -> reconciliation_pb2.Reconciliation:
+    """Return the message of a reconciliation."""
+    return reconciliation_pb2.Reconciliation(
+        logs=_estimate(row.logs),
+        probes=_estimate(row.probes),
+        difference=_estimate(row.difference),
+        volume=None if row.volume is None else reconciliation_pb2.Volume(**_trend_fields(row.volume)),
+        as_of=to_timestamp(row.as_of),
+        last_hour=None if row.last_hour is None else to_timestamp(row.last_hour),
+        **_reconciliation_fields(row),
+    )
+
+
+def _estimate(row: Estimate | None) -> reconciliation_pb2.Estimate | None:
+    return None if row is None else reconciliation_pb2.Estimate(value=row.value, low=row.low, high=row.high)
+
+
+def traffic_to_message(traffic: Traffic) -> reconciliation_pb2.Traffic:
+    """Return the message of all exchanges of one window."""
+    total = traffic.exchanges
+    return reconciliation_pb2.Traffic(
+        buses=[
+            reconciliation_pb2.BusTraffic(bus=bus.bus, exchanges=bus.exchanges, share=bus.exchanges / total)
+            for bus in traffic.buses
+        ],
+        undeclared=[reconciliation_pb2.UndeclaredExchange(**_undeclared_fields(pair)) for pair in traffic.undeclared],
+        as_of=to_timestamp(traffic.as_of),
+        **_traffic_fields(traffic),
+    )
+
+
+def structure_to_message(structure: Structure) -> indicator_pb2.Structure:
+    """Return the message of a structure. Without ``as_of``, as in a block, its provenance stays unset."""
+    return indicator_pb2.Structure(
+        as_of=to_timestamp(structure.as_of) if structure.as_of else None,
+        islands=[indicator_pb2.Island(agencies=island) for island in structure.islands],
+        reciprocity=_or_nan(structure.reciprocity),
+        within_sectors=set_index_to_message(structure.within_sectors),
+        across_sectors=set_index_to_message(structure.across_sectors),
+        silo_gap=_or_nan(structure.silo_gap),
+        providers=[indicator_pb2.ProviderRole(**_provider_fields(role)) for role in structure.providers],
+        resilience=_or_nan(structure.resilience),
+        **_structure_fields(structure),
+    )
+
+
+def set_index_to_message(index: SetIndex) -> indicator_pb2.SetIndex:
+    """Return the message of a set's index, whose point is unset when it is not publishable."""
+    return indicator_pb2.SetIndex(**_set_index_fields(index))
+
+
+def structure_to_json(structure: Structure) -> str:
+    """Return one line of JSON in the protobuf mapping, with proto field names; zeros are written out."""
+    return message_to_json(structure_to_message(structure), zeros=True)
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value

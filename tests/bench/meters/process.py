@@ -11,7 +11,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from services.core.bus.embedded import find_server
+from services.core.bus.server import find_server
 
 __all__ = [
     "busy_seconds",

@@ -16,7 +16,7 @@ from peyvand.v1 import (
     register_service_pb2,
     register_service_pb2_grpc,
 )
-from services.core.blocks.slot_block import encode_slot_block
+from services.core.blocks.target_blocks import encode_slot_block
 from services.core.bus.messages import MAX_VALUE_BYTES
 from services.core.bus.names import INDICATOR_BUCKET, REGISTER_BUCKET, kv_stream
 from services.core.bus.topology import initialise_streams

@@ -12,7 +12,6 @@ from nats.errors import StaleConnectionError
 
 from services.core.bus import MAX_ATOMIC_PUTS, connect
 from services.core.bus import streams as bus_streams
-from services.core.bus.embedded import server_configuration, write_configuration
 from services.core.bus.names import (
     EXCHANGES,
     INDICATOR_BUCKET,
@@ -25,6 +24,7 @@ from services.core.bus.names import (
     measurement_subject,
 )
 from services.core.bus.roles import ROLES, load_user, write_users
+from services.core.bus.server import server_configuration, write_configuration
 from services.core.bus.topology import initialise_streams, stream_configs
 from services.core.errors import BusError, SettingsError
 from tests.support.nats import Nats, port_of
@@ -233,9 +233,9 @@ async def test_a_cancellation_that_comes_with_the_acknowledgement_is_heard(nats)
     """A cancellation in the same iteration of the event loop as the reply is not lost."""
     async with asyncio.timeout(DEADLINE), nats.connect("scorer") as bus:
         task = asyncio.create_task(bus.kv_put(INDICATOR_BUCKET, "government", b"x"))
-        while not bus._client._resp_map:  # noqa: ASYNC110  # a turn of the loop is what is waited for
+        while not bus.client._resp_map:  # noqa: ASYNC110  # a turn of the loop is what is waited for
             await asyncio.sleep(0)
-        next(iter(bus._client._resp_map.values())).add_done_callback(lambda _: task.cancel())
+        next(iter(bus.client._resp_map.values())).add_done_callback(lambda _: task.cancel())
         with pytest.raises(asyncio.CancelledError):
             await task
         assert task.cancelled()
@@ -296,7 +296,7 @@ async def test_values_with_a_time_to_live_go_by_themselves(nats) -> None:
 
 def test_the_configuration_is_one_the_server_accepts(nats) -> None:
     """nats-server accepts the configuration that we write."""
-    from services.core.bus.embedded import find_server  # noqa: PLC0415
+    from services.core.bus.server import find_server  # noqa: PLC0415
 
     command = [find_server(), "-t", "-c", str(nats.folder / "nats.conf")]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0

@@ -27,7 +27,7 @@ from services.prober.environment import ProbeEnvironment
 from services.prober.transport.egress import EgressRules
 from services.prober.transport.outbound import Outbound
 from services.register.directory.load import load_register
-from services.register.probes import auth, definition, expectations
+from services.register.probes import definition, expectations, references
 from tests.support.paths import ROOT
 from tests.support.registers import PROBES, write_register
 from tests.support.servers.authority import Authority
@@ -272,7 +272,7 @@ def test_every_key_has_an_example() -> None:
     assert shared <= set().union(*used.values())
     assert parts["expect"] >= set().union(*expectations._KEYS.values())
     assert parts["tls"] >= set(Tls.__slots__)
-    assert parts["auth"] >= set().union(*auth._NEEDED.values(), *auth._OPTIONAL.values())
+    assert parts["auth"] >= set().union(*references._NEEDED.values(), *references._OPTIONAL.values())
     assert parts["query"] >= {"name", "type", "transport", "recursion"}
     assert parts["capture"] >= set(Capture.__slots__)
 
@@ -287,7 +287,7 @@ def test_every_choice_has_an_example() -> None:
         for capture in dict(one.get("capture", {})).values():  # type: ignore[call-overload]
             used["encode"].add(capture.get("encode"))
     assert used["starttls"] >= {"smtp", "imap", "postgres"}
-    assert used["auth"] >= set(auth._NEEDED)
+    assert used["auth"] >= set(references._NEEDED)
     assert used["encode"] >= {"url", "json", "xml"}
 
 

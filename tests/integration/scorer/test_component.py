@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
-from services.core.blocks.slot_block import decode_slot_block
+from services.core.blocks.target_blocks import decode_slot_block
 from services.core.bus import Bus
 from services.core.bus.names import INDICATOR_BUCKET, INDICATORS, measurement_subject
 from services.core.model.indicator import IndicatorKind

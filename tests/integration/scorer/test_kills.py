@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from services.core.blocks.encode import encode_block
-from services.core.blocks.recent_block import decode_recent
+from services.core.blocks.target_blocks import decode_recent
 from services.core.bus import Bus
 from services.core.bus.names import INDICATOR_BUCKET, MEASUREMENTS
 from services.core.model.measurement import Measurement

@@ -8,7 +8,7 @@ from typing import cast
 
 from nats.aio.msg import Msg
 
-from services.core.blocks.slot_block import stamp_slot_block
+from services.core.blocks.target_blocks import stamp_slot_block
 from services.core.bus import MAX_ATOMIC_PUTS
 from services.core.bus.names import INDICATOR_BUCKET, kv_subject
 from services.scorer.index.results import PendingUpdate

@@ -11,8 +11,7 @@ from collections import defaultdict
 import numpy as np
 
 from services.core.blocks.link_evidence import EvidenceColumns
-from services.core.blocks.recent_block import RecentBlock
-from services.core.blocks.slot_block import SlotBlock
+from services.core.blocks.target_blocks import RecentBlock, SlotBlock
 from services.core.codec import ExchangeVolume
 from services.core.model.indicator import (
     Indicator,

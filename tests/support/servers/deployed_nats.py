@@ -14,7 +14,7 @@ from pathlib import Path
 
 from services.core.bus import Bus, connect
 from services.core.bus.connection import BusEncryption
-from services.core.bus.embedded import find_server
+from services.core.bus.server import find_server
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
 from tests.support.waiting import DEADLINE

@@ -11,8 +11,7 @@ import pytest
 from peyvand.v1 import indicator_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.api.answers.link_shares import WindowEvidenceCache, gather_consumer
-from services.core.blocks.recent_block import encode_recent
-from services.core.blocks.slot_block import encode_slot_block
+from services.core.blocks.target_blocks import encode_recent, encode_slot_block
 from services.core.errors import BusError
 from services.core.model.indicator import IndicatorKind, Losses
 from services.core.model.outcome import Outcome, Reason

@@ -7,7 +7,7 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from peyvand.v1 import indicator_service_pb2 as messages
-from services.core.blocks.slot_block import encode_slot_block
+from services.core.blocks.target_blocks import encode_slot_block
 from services.core.codec.units import to_timestamp
 from services.core.errors import BusError
 from services.core.model.outcome import Outcome, Reason

@@ -14,8 +14,7 @@ from services.api.server import HealthReporter, running_server
 from services.api.wiring import SERVICE_NAMES
 from services.cli import api_client
 from services.cli.commands import ask as ask_commands
-from services.core.blocks.recent_block import encode_recent
-from services.core.blocks.slot_block import encode_slot_block
+from services.core.blocks.target_blocks import encode_recent, encode_slot_block
 from services.core.errors import ApiError
 from services.core.model.outcome import Outcome, Reason
 from services.core.runtime import Health

@@ -13,7 +13,7 @@ from peyvand.v1 import block_pb2, indicator_pb2, outcome_pb2
 from services.core import codec
 from services.core.blocks.link_evidence import EvidenceColumns
 from services.core.blocks.read import BlockReader
-from services.core.blocks.slot_block import SlotBlock, decode_slot_block, encode_slot_block
+from services.core.blocks.target_blocks import SlotBlock, decode_slot_block, encode_slot_block
 from services.core.model.exchange import DURATION_BUCKETS, ExchangeSummary
 from services.core.model.indicator import Indicator, IndicatorKind, Interval, Losses, StrictShare
 from services.core.model.measurement import Measurement, Phases, Target

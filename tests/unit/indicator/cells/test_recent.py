@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.core.blocks.recent_block import RecentBlock, decode_recent, encode_recent
+from services.core.blocks.target_blocks import RecentBlock, decode_recent, encode_recent
 from services.core.codec import decode_columns, encode_measurements
 from services.core.model.measurement import Measurement, Phases, Target
 from services.core.model.outcome import OUTCOME_OF, Outcome, Reason

@@ -1,13 +1,16 @@
-"""User accounts of a bus that several hosts share: a folder of seeds, and the server's list of users.
+"""The configuration of nats-server: its binary and users, for `peyvand up` and for a bus that several hosts share.
 
-``<folder>/<account>/`` is the credentials folder of the process that uses the account; it holds ``<role>.nk``. Each vantage
-has an account for its probers, each data bus one for its collector; the other roles have one each, named after the role.
-While a seed is being replaced, the previous one stays beside it (``<role>.nk.before``) and the server accepts both.
+Accounts of a shared bus are a folder of seeds: ``<folder>/<account>/`` is the credentials folder of the process that uses the
+account; it holds ``<role>.nk``. Each vantage has an account for its probers, each data bus one for its collector; the other
+roles have one each, named after the role. While a seed is being replaced, the previous one stays beside it
+(``<role>.nk.before``) and the server accepts both.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,3 +111,35 @@ def authorization_file(users: Iterable[tuple[User, Permissions]]) -> str:
     """Return the file that deploy/nats/*.conf include. It holds no secret."""
     block = {"users": [user_entry(user, allowed) for user, allowed in users]}
     return f"# Made by `peyvand bus users`; edits here are lost.\nauthorization: {json.dumps(block, indent=2)}\n"
+
+
+def find_server() -> str:
+    """Return nats-server on PATH, else that of the wheel. Raises SettingsError when there is neither."""
+    beside_python = Path(sys.executable).parent / "nats-server"
+    path = shutil.which("nats-server") or (str(beside_python) if beside_python.exists() else None)
+    if path is None:
+        raise SettingsError("nats-server is neither on PATH nor installed beside Python: run `make setup`")
+    return path
+
+
+def server_configuration(
+    *, host: str, port: int, store: Path, users: Mapping[str, User], vantage: str, bus: str
+) -> str:
+    """Return the server's configuration: JetStream on disk, synced at every write, and one user per role."""
+    allowed = permissions(vantage, bus)
+    return json.dumps(
+        {
+            "server_name": "peyvand",
+            "host": host,
+            "port": port,
+            "jetstream": {"store_dir": str(store), "sync_interval": "always"},
+            "authorization": {"users": [user_entry(user, allowed[role]) for role, user in users.items()]},
+        },
+        indent=2,
+    )
+
+
+def write_configuration(path: Path, text: str) -> None:
+    """Write the configuration, and the folder that it stands in if it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, "utf-8")

@@ -24,7 +24,7 @@ from services.core.log import Logger
 from services.core.model import Probe, Register, Target, fill_placeholders, placeholders
 from services.prober.assignments import Assignment, Origin, assignments
 from services.prober.attempt import ProbeResult, ProbeRunner
-from services.prober.environment import ProbeEnvironment
+from services.prober.kinds import ProbeEnvironment
 from services.prober.publishing import measured
 from services.prober.scheduling import ScheduleEntry
 from services.prober.transport import EgressRules, Outbound

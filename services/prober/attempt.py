@@ -1,6 +1,6 @@
 """One probe of one target: sets its deadline, runs its kind, judges the answer, applies excuses. Never raises.
 
-Every kind ends by the deadline it is given: `deadline.Deadline` cuts off whatever it waits for.
+Every kind ends by the deadline it is given: `transport.trace.Deadline` cuts off whatever it waits for.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ from services.core.log import Logger
 from services.core.model import Outcome, Reason, Target, unfrozen
 from services.prober.assignments import Assignment
 from services.prober.checks import DETAIL_LENGTH, Check, Judgement, UnjudgedError, needed
-from services.prober.environment import ProbeEnvironment
 from services.prober.errors import UnusableError
 from services.prober.excuses import NO_CONNECTION, Circumstances, LoopStalls, excused
 from services.prober.expected import Expectations, compile_expectations
-from services.prober.kinds import KINDS_BY_NAME, JourneyResult, ProbeKind
+from services.prober.kinds import KINDS_BY_NAME, JourneyResult, ProbeEnvironment, ProbeKind
 from services.prober.observation import Observation
 from services.prober.secrets import MissingSecretError, secret_references
 

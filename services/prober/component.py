@@ -17,9 +17,9 @@ from services.core.runtime import Runtime
 from services.core.settings import Settings
 from services.prober.assignments import ProbingPlan, plan_of
 from services.prober.attempt import ProbeRunner
-from services.prober.environment import ProbeEnvironment
 from services.prober.excuses import TICK_SECONDS, LoopStalls
 from services.prober.heartbeats import PeerHeartbeats
+from services.prober.kinds import ProbeEnvironment
 from services.prober.launcher import Launcher
 from services.prober.metrics import ProberMetrics
 from services.prober.pipeline import HeldMeasurement, Pipeline

@@ -28,11 +28,11 @@ from services.core.model.outcome import Reason
 from services.core.model.register import Egress
 from services.prober.assignments import Assignment, Origin
 from services.prober.attempt import ProbeRunner
-from services.prober.environment import ProbeEnvironment
+from services.prober.kinds.kind import ProbeEnvironment
 from services.prober.publishing.publisher import measured
 from services.prober.scheduling.schedule import ScheduleEntry
+from services.prober.transport.addresses import Outbound
 from services.prober.transport.egress import EgressRules
-from services.prober.transport.outbound import Outbound
 from tests.bench.meters.process import machine
 from tests.bench.targets.apart import apart
 from tests.bench.targets.cases import SECRET, Case, cases, serving_all

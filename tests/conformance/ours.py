@@ -15,9 +15,9 @@ from services.core.errors import InputError
 from services.core.model.measurement import Target
 from services.prober.assignments import assignments
 from services.prober.attempt import ProbeResult, ProbeRunner
-from services.prober.environment import ProbeEnvironment
+from services.prober.kinds.kind import ProbeEnvironment
+from services.prober.transport.addresses import Outbound
 from services.prober.transport.egress import EgressRules
-from services.prober.transport.outbound import Outbound
 from services.register.directory.load import load_register
 from tests.conformance.case import CONFIG_ERROR, Case, Place, Seen, Stage, verdict_of
 from tests.conformance.secret import leaks

@@ -21,7 +21,6 @@ from services.core.model import Reason
 from services.prober.checks.captures import CaptureError, CompiledCapture
 from services.prober.checks.judgement import Check, Judgement, judge
 from services.prober.checks.worker import capture_call, judge_call
-from services.prober.deadline import Deadline
 from services.prober.errors import UnusableError
 from services.prober.expected import Expectations
 from services.prober.observation import Observation
@@ -77,7 +76,7 @@ class WorkerPool:
     ) -> Mapping[str, Any]:
         until = max(deadline, monotonic() + _MIN_SECONDS)
         try:
-            async with Deadline(until), self._room:
+            async with asyncio.timeout(until - monotonic()), self._room:
                 return await self._call_worker(function, arguments, until)
         except TimeoutError as error:
             raise UnjudgedError("the answer could not be judged in the time of the probe") from error

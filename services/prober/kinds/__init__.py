@@ -3,8 +3,17 @@
 from services.prober.kinds.by_name import KINDS_BY_NAME
 from services.prober.kinds.http import probe as probe_http
 from services.prober.kinds.http_target import build_http_target
-from services.prober.kinds.kind import JourneyResult, ProbeKind
+from services.prober.kinds.kind import JourneyResult, ProbeEnvironment, ProbeKind
 from services.prober.kinds.tcp import prepare as prepare_tcp
 from services.prober.kinds.tcp import probe as probe_tcp
 
-__all__ = ["KINDS_BY_NAME", "JourneyResult", "ProbeKind", "build_http_target", "prepare_tcp", "probe_http", "probe_tcp"]
+__all__ = [
+    "KINDS_BY_NAME",
+    "JourneyResult",
+    "ProbeEnvironment",
+    "ProbeKind",
+    "build_http_target",
+    "prepare_tcp",
+    "probe_http",
+    "probe_tcp",
+]

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from time import perf_counter
 from typing import Final
 
 from services.core.model import Probe, fill_placeholders, fill_probe
-from services.prober.dns import DnsQuestion, MalformedAnswerError, build_question, query_udp
-from services.prober.environment import ProbeEnvironment
+from services.prober.kinds.dns_message import ID_LENGTH, DnsQuestion, MalformedAnswerError, build_question
+from services.prober.kinds.kind import ProbeEnvironment
 from services.prober.observation import Cause, DnsFacts, Failure, Observation, Phase
 from services.prober.transport import (
     FreshConnection,
@@ -30,7 +32,6 @@ from services.prober.transport import (
 )
 
 _PORT: Final = 53
-_ID_LENGTH: Final = 2
 # Of the length before each message over TCP.
 _PREFIX_LENGTH: Final = 2
 
@@ -72,13 +73,10 @@ async def probe(target: DnsTarget, deadline: float) -> Observation:
 
 
 async def _query_udp(target: DnsTarget, trace: ProbeTrace, answer: _Answer) -> None:
-    question, query_id = target.question, os.urandom(_ID_LENGTH)
-
-    def parse(data: bytes) -> DnsFacts | None:
-        return question.parse_answer(query_id, data)
+    query_id = os.urandom(ID_LENGTH)
 
     async def query(address: str) -> tuple[DnsFacts, float]:
-        return await query_udp(address, target.port, question.with_id(query_id), parse)
+        return await _query_address(address, target, query_id)
 
     addresses = await resolve_host(target.host, target.outbound, trace)
     trace.phase = Phase.PROCESSING
@@ -89,6 +87,55 @@ async def _query_udp(target: DnsTarget, trace: ProbeTrace, answer: _Answer) -> N
         raise ProbeFailedError(Failure(Phase.PROCESSING, Cause.PROTOCOL, str(error))) from error
     finally:
         trace.processing = (answer.time or perf_counter()) - trace.first_sent
+
+
+async def _query_address(address: str, target: DnsTarget, query_id: bytes) -> tuple[DnsFacts, float]:
+    """Send one datagram to an IP address; return the facts of the answer, and when it came (perf_counter).
+
+    Datagrams from other addresses and ports are ignored. Raises OSError and MalformedAnswerError. Waits without limit: the
+    caller has the deadline.
+    """
+    loop = asyncio.get_running_loop()
+    family = socket.AF_INET6 if ip_address(address).version == 6 else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        sock.connect((address, target.port))
+        transport, query = await loop.create_datagram_endpoint(lambda: _UdpQuery(target.question, query_id), sock=sock)
+    except BaseException:
+        sock.close()
+        raise
+    try:
+        transport.sendto(target.question.with_id(query_id))
+        return await query.answer
+    finally:
+        transport.abort()
+
+
+class _UdpQuery(asyncio.DatagramProtocol):
+    """Waits for the first datagram that is the answer."""
+
+    def __init__(self, question: DnsQuestion, query_id: bytes) -> None:
+        self.answer: asyncio.Future[tuple[DnsFacts, float]] = asyncio.get_running_loop().create_future()
+        self._question = question
+        self._query_id = query_id
+
+    def datagram_received(self, data: bytes, _: object) -> None:
+        """Resolve the future if this is the answer, or if parsing fails."""
+        if self.answer.done():
+            return
+        try:
+            facts = self._question.parse_answer(self._query_id, data)
+        except Exception as error:  # noqa: BLE001 - a loop swallows what its callbacks raise
+            self.answer.set_exception(error)
+        else:
+            if facts is not None:
+                self.answer.set_result((facts, perf_counter()))
+
+    def error_received(self, error: Exception) -> None:
+        """Fail: the datagram could not be sent, or was refused by its destination."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
 
 
 async def _query_tcp(target: DnsTarget, trace: ProbeTrace, answer: _Answer) -> None:
@@ -107,7 +154,7 @@ class _TcpQuery(FreshConnection):
         super().__init__(done)
         self.facts: DnsFacts | None = None
         self._buffer = bytearray()
-        self._query_id = os.urandom(_ID_LENGTH)
+        self._query_id = os.urandom(ID_LENGTH)
         self._question = question
 
     def ready(self) -> None:

@@ -17,7 +17,6 @@ from time import monotonic, perf_counter
 import orjson
 
 from services.core.model import Probe, fill_placeholders, fill_probe
-from services.prober.environment import ProbeEnvironment
 from services.prober.grpc import (
     HEALTH_CHECK,
     DescriptorError,
@@ -32,6 +31,7 @@ from services.prober.grpc import (
     describe_service,
 )
 from services.prober.http import Http2Connection, TokenIssuer, access_token, decode_headers, token_issuer
+from services.prober.kinds.kind import ProbeEnvironment
 from services.prober.observation import Cause, Failure, Observation, Phase, RpcFacts
 from services.prober.secrets import credential_header
 from services.prober.transport import ProbeFailedError, ProbeTrace, parse_host_port, run_until_deadline

@@ -9,8 +9,6 @@ from time import perf_counter
 import httpx
 
 from services.core.model import Probe, fill_placeholders, fill_probe
-from services.prober.deadline import Deadline
-from services.prober.environment import ProbeEnvironment
 from services.prober.http import (
     DecodeError,
     HttpConnection,
@@ -21,8 +19,9 @@ from services.prober.http import (
     send_request,
 )
 from services.prober.kinds.http_target import HttpTarget, add_cookies, build_http_target
+from services.prober.kinds.kind import ProbeEnvironment
 from services.prober.observation import Cause, Failure, Observation, Phase
-from services.prober.transport import ProbeFailedError, ProbeTrace
+from services.prober.transport import ProbeFailedError, ProbeTrace, run_until_deadline
 
 _MAX_REDIRECTS = 10
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -53,21 +52,17 @@ async def probe(target: HttpTarget, deadline: float) -> Observation:
 
 
 async def _probe(target: HttpTarget, trace: ProbeTrace) -> Observation:
-    failure: Failure | None = None
-    try:
-        async with Deadline(trace.deadline):
-            answer = await send_request(target.wire, target.environment.outbound, trace)
-            redirect = target.follow and answer.status in _REDIRECTS
-            if redirect and any(name.lower() == b"location" for name, _ in answer.headers):
-                await _follow(target, answer, trace)
-            elif target.environment.cookies is not None:
-                response = httpx.Response(answer.status, headers=answer.headers, request=target.request)
-                target.environment.cookies.extract_cookies(response)
-    except TimeoutError:
-        failure = trace.timeout()
-    except ProbeFailedError as failed:
-        failure = failed.failure
-    return _observation(target, trace, failure)
+    return _observation(target, trace, await run_until_deadline(trace, _exchange(target, trace)))
+
+
+async def _exchange(target: HttpTarget, trace: ProbeTrace) -> None:
+    answer = await send_request(target.wire, target.environment.outbound, trace)
+    located = any(name.lower() == b"location" for name, _ in answer.headers)
+    if target.follow and answer.status in _REDIRECTS and located:
+        await _follow(target, answer, trace)
+    elif target.environment.cookies is not None:
+        response = httpx.Response(answer.status, headers=answer.headers, request=target.request)
+        target.environment.cookies.extract_cookies(response)
 
 
 async def _follow(target: HttpTarget, first: HttpConnection, trace: ProbeTrace) -> None:

@@ -1,15 +1,16 @@
-"""Targets of HTTP probes, with everything built that does not change between probes."""
+"""Targets of HTTP probes, with everything built that does not change between probes; those of SOAP among them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import httpx
 
-from services.core.model import Probe, Tls
-from services.prober.environment import ProbeEnvironment
+from services.core.model import Probe, Tls, fill_placeholders, fill_probe
 from services.prober.errors import UnusableError
 from services.prober.http import USER_AGENT, TokenIssuer, WireRequest, token_issuer, wire_request
+from services.prober.kinds.kind import ProbeEnvironment
 from services.prober.secrets import credential_header
 
 
@@ -48,10 +49,8 @@ class HttpTarget:
 
 def build_http_target(definition: Probe, url: str, environment: ProbeEnvironment) -> HttpTarget:
     """Build a target of a definition whose texts are filled in. Raises MissingSecretError, UnusableError and ValueError."""
-    headers, body = definition.headers, definition.body
-    names = {name.lower() for name in headers}
-    defaults = {"User-Agent": USER_AGENT, "Accept": "*/*", "Connection": "close"}
-    sent = {name: value for name, value in defaults.items() if name.lower() not in names} | dict(headers)
+    body = definition.body
+    sent = with_defaults(definition.headers, {"User-Agent": USER_AGENT, "Accept": "*/*", "Connection": "close"})
     # httpx encodes text as ASCII only.
     encoded = [(name.encode(), value.strip().encode()) for name, value in sent.items()]
     try:
@@ -96,3 +95,30 @@ def add_cookies(request: httpx.Request, own: str) -> None:
     added = [pair for pair in pairs if pair.partition("=")[0].strip() not in names]
     if added:
         request.headers["Cookie"] = "; ".join([*added, received] if received else added)
+
+
+def with_defaults(headers: Mapping[str, str], defaults: Mapping[str, str]) -> dict[str, str]:
+    """Return headers, and those defaults whose names are not among them in any case."""
+    names = {name.lower() for name in headers}
+    return {name: value for name, value in defaults.items() if name.lower() not in names} | dict(headers)
+
+
+def prepare_soap(
+    definition: Probe, target: str, params: Mapping[str, object], environment: ProbeEnvironment
+) -> HttpTarget:
+    """Build a target of kind soap: a message by POST (SOAP 1.1 §6, SOAP 1.2 part 2 §7). Everything else is as for http.
+
+    Raises MissingSecretError and ValueError.
+    """
+    return build_http_target(as_post(fill_probe(definition, params)), fill_placeholders(target, params), environment)
+
+
+def as_post(definition: Probe) -> Probe:
+    """Return a definition whose texts are filled in as one of a POST. Its own headers take precedence over those of SOAP."""
+    action = f'"{definition.action}"'
+    if definition.soap == "1.1":
+        headers = {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": action}
+    else:
+        parameter = f"; action={action}" if definition.action else ""
+        headers = {"Content-Type": f"application/soap+xml; charset=utf-8{parameter}"}
+    return replace(definition, method="POST", headers=with_defaults(definition.headers, headers))

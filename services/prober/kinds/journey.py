@@ -11,10 +11,9 @@ import httpx
 
 from services.core.model import Phases, Probe, Reason, Step, fill_placeholders, placeholders, template_texts
 from services.prober.checks import CHECKS, CaptureError, CompiledCapture, UnjudgedError, compile_capture
-from services.prober.environment import ProbeEnvironment
 from services.prober.excuses import is_our_timeout
 from services.prober.expected import Expectations, compile_expectations
-from services.prober.kinds.kind import JourneyResult, ProbeKind
+from services.prober.kinds.kind import JourneyResult, ProbeEnvironment, ProbeKind
 from services.prober.observation import Cause, Failure, Observation, Phase, StepFacts
 from services.prober.secrets import MissingSecretError
 from services.prober.transport import ProbeFailedError

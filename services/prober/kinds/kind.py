@@ -1,15 +1,43 @@
-"""What every kind of probe provides."""
+"""The contract of every kind of probe: what it is given and what it provides."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
+
 from services.core.model import Probe
-from services.prober.environment import ProbeEnvironment
+from services.prober.checks import WorkerPool
 from services.prober.expected import Expectations
+from services.prober.grpc import DescriptorCache
+from services.prober.http import TokenCache
 from services.prober.observation import Observation
+from services.prober.secrets import Secrets
+from services.prober.transport import ConntrackTable, Outbound
+
+
+@dataclass(slots=True)
+class ProbeEnvironment:
+    """The way out, secrets, cached tokens and descriptors, the conntrack table, and the worker pool.
+
+    ``cookies`` are those of one journey, which has an environment of its own; None outside journeys.
+    """
+
+    outbound: Outbound = field(default_factory=Outbound)
+    secrets: Secrets = field(default_factory=Secrets)
+    tokens: TokenCache = field(default_factory=TokenCache)
+    conntrack: ConntrackTable = field(default_factory=ConntrackTable)
+    descriptors: DescriptorCache = field(default_factory=DescriptorCache)
+    workers: WorkerPool = field(default_factory=WorkerPool)
+    cookies: httpx.Cookies | None = field(default=None, repr=False)
+
+    async def close(self) -> None:
+        """End the worker processes, token requests and name queries."""
+        await self.workers.close()
+        await self.tokens.close()
+        await self.outbound.resolver.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from time import perf_counter
 from typing import Final
 
 from services.core.model import Probe, Tls, fill_placeholders, fill_probe
-from services.prober.environment import ProbeEnvironment
 from services.prober.expected import Pattern, compile_pattern
+from services.prober.kinds.kind import ProbeEnvironment
 from services.prober.observation import Cause, Observation, Phase
 from services.prober.tls import Handshake
 from services.prober.transport import (

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from services.core.model import Probe, Tls, fill_placeholders
-from services.prober.environment import ProbeEnvironment
+from services.prober.kinds.kind import ProbeEnvironment
 from services.prober.observation import Observation
 from services.prober.tls import STARTTLS_PROTOCOLS, Handshake, StartTlsError, StartTlsProtocol
 from services.prober.transport import (

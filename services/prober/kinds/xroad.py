@@ -17,10 +17,9 @@ from lxml import etree
 
 from services.core.model import Probe, fill_placeholders, fill_probe
 from services.core.xml import parse_xml
-from services.prober.environment import ProbeEnvironment
 from services.prober.kinds import http
-from services.prober.kinds.http_target import HttpTarget, build_http_target
-from services.prober.kinds.soap import as_post
+from services.prober.kinds.http_target import HttpTarget, as_post, build_http_target, with_defaults
+from services.prober.kinds.kind import ProbeEnvironment
 from services.prober.observation import Observation
 
 _SOAP: Final = "http://schemas.xmlsoap.org/soap/envelope/"
@@ -53,10 +52,8 @@ def prepare_rest(
     headers = {"X-Road-Client": client, "X-Road-Id": message_id}
     if filled.user_id:
         headers["X-Road-UserId"] = filled.user_id
-    names = {name.lower() for name in headers}
-    headers = {name: value for name, value in filled.headers.items() if name.lower() not in names} | headers
-    url = fill_placeholders(target, params)
-    return XroadTarget(build_http_target(replace(filled, headers=headers), url, environment), message_id)
+    filled = replace(filled, headers=with_defaults(headers, filled.headers))
+    return XroadTarget(build_http_target(filled, fill_placeholders(target, params), environment), message_id)
 
 
 def prepare_soap(

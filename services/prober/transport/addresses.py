@@ -1,17 +1,30 @@
-"""Host, port and addresses of a target: those that probes may connect to, in the order to try them."""
+"""The way out, and the addresses of a target: those that probes may connect to, in the order to try them."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import ip_address
 from time import perf_counter
 
 import httpx
 
+from services.core.model import Egress
 from services.prober.observation import Cause, Failure, Phase
+from services.prober.tls import TlsContexts, TrustStore
 from services.prober.transport.egress import EgressRules
-from services.prober.transport.outbound import Outbound
+from services.prober.transport.resolver import Resolver
 from services.prober.transport.trace import ProbeFailedError, ProbeTrace
+
+
+@dataclass(slots=True)
+class Outbound:
+    """Egress rules, name resolution, trust anchors and TLS contexts. ``egress`` is replaced when the policy changes."""
+
+    egress: EgressRules = field(default_factory=lambda: EgressRules(Egress()))
+    resolver: Resolver = field(default_factory=Resolver)
+    trust: TrustStore = field(default_factory=TrustStore)
+    contexts: TlsContexts = field(default_factory=TlsContexts)
 
 
 def parse_host_port(target: str, default_port: int | None = None) -> tuple[str, int]:

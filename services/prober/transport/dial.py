@@ -11,10 +11,9 @@ from services.core.model import Tls
 from services.prober.observation import Cause, Failure, Phase
 from services.prober.secrets import MissingSecretError
 from services.prober.tls import Handshake
-from services.prober.transport.addresses import resolve_host
+from services.prober.transport.addresses import Outbound, resolve_host
 from services.prober.transport.connection import FreshConnection
 from services.prober.transport.kernel import lacks_family, most_telling, os_error_cause, os_error_text
-from services.prober.transport.outbound import Outbound
 from services.prober.transport.trace import ProbeFailedError, ProbeTrace
 
 C = TypeVar("C", bound=FreshConnection)

@@ -2,14 +2,48 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
-from time import perf_counter, time
+from time import monotonic, perf_counter, time
+from types import TracebackType
 
 from services.core.model import Phases
-from services.prober.deadline import Deadline
 from services.prober.observation import Cause, CertificateFacts, DnsFacts, Failure, Observation, Phase
 from services.prober.transport.connection import FreshConnection
+
+
+class Deadline:
+    """Async context manager that raises TimeoutError at ``moment`` (monotonic seconds), wherever its body waits.
+
+    A cancellation from outside passes through unchanged, even if it comes together with the deadline.
+    """
+
+    __slots__ = ("_expired", "_handle", "_moment", "_task")
+
+    def __init__(self, moment: float) -> None:
+        self._moment = moment
+        self._expired = False
+
+    async def __aenter__(self) -> None:
+        """Set the timer, in the task that waits."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._handle = asyncio.get_running_loop().call_later(max(0.0, self._moment - monotonic()), self._expire)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Cancel the timer, or turn its cancellation of the task into TimeoutError."""
+        self._handle.cancel()
+        # As asyncio.timeout does: a task that was cancelled from outside as well stays cancelled.
+        if self._expired and self._task.uncancel() == 0 and kind is asyncio.CancelledError:
+            raise TimeoutError from error
+
+    def _expire(self) -> None:
+        self._expired = True
+        self._task.cancel()
 
 
 class ProbeFailedError(Exception):

@@ -12,8 +12,7 @@ from typing import Generic, TypeVar
 
 from services.core.log import Logger
 from services.core.model import Probe, Tls
-from services.prober.environment import ProbeEnvironment
-from services.prober.kinds import build_http_target, prepare_tcp, probe_http, probe_tcp
+from services.prober.kinds import ProbeEnvironment, build_http_target, prepare_tcp, probe_http, probe_tcp
 from services.prober.metrics import ProberMetrics
 from services.prober.observation import Observation
 from services.prober.vantage.bracketing import Bracket

@@ -23,9 +23,9 @@ from services.core.model.outcome import Reason
 from services.core.model.probe import PROBE_KINDS, Capture, Tls
 from services.prober.assignments import assignments
 from services.prober.attempt import ProbeResult, ProbeRunner
-from services.prober.environment import ProbeEnvironment
+from services.prober.kinds.kind import ProbeEnvironment
+from services.prober.transport.addresses import Outbound
 from services.prober.transport.egress import EgressRules
-from services.prober.transport.outbound import Outbound
 from services.register.directory.load import load_register
 from services.register.probes import definition, expectations, references
 from tests.support.paths import ROOT

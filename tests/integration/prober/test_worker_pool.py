@@ -12,9 +12,9 @@ import structlog
 from services.core.model.outcome import Reason
 from services.core.model.probe import Capture, Expect, FreshnessSource, JsonExpectation, Probe, Step, XmlExpectation
 from services.prober.attempt import ProbeResult, ProbeRunner
-from services.prober.environment import ProbeEnvironment
+from services.prober.kinds.kind import ProbeEnvironment
+from services.prober.transport.addresses import Outbound
 from services.prober.transport.egress import EgressRules
-from services.prober.transport.outbound import Outbound
 from tests.support.patient_loop import monotonic, takes
 from tests.support.servers.http_server import LOOPBACK, Request, answer, ask, assignment, forever, says, serving
 

@@ -20,7 +20,7 @@ from services.core.model.probe import Probe
 from services.core.model.register import Agency, Government, Link, Policy, Register, Service, Vantage
 from services.core.settings import Settings
 from services.prober.component import Prober
-from services.prober.environment import ProbeEnvironment
+from services.prober.kinds.kind import ProbeEnvironment
 from services.prober.launcher import Launcher
 from services.prober.metrics import ProberMetrics
 from services.prober.publishing.publisher import MeasurementPublisher

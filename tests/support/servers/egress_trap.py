@@ -17,10 +17,10 @@ from itertools import count
 import pytest
 
 from services.core.model.register import Egress
-from services.prober.environment import ProbeEnvironment
+from services.prober.kinds.kind import ProbeEnvironment
 from services.prober.transport import egress
+from services.prober.transport.addresses import Outbound
 from services.prober.transport.egress import EgressRules
-from services.prober.transport.outbound import Outbound
 from tests.support.servers.http_server import Handler, Request
 from tests.support.servers.name_server import NameServer, name_server
 

@@ -16,10 +16,10 @@ from services.core.model.probe import Expect, Probe
 from services.core.model.register import Egress
 from services.prober.assignments import Assignment
 from services.prober.attempt import ProbeResult, ProbeRunner
-from services.prober.environment import ProbeEnvironment
+from services.prober.kinds.kind import ProbeEnvironment
 from services.prober.scheduling.schedule import ScheduleEntry
+from services.prober.transport.addresses import Outbound
 from services.prober.transport.egress import EgressRules
-from services.prober.transport.outbound import Outbound
 from tests.support.waiting import DEADLINE
 
 LOOPBACK = Egress(allow=("127.0.0.0/8", "::1/128"), allow_loopback=True)

@@ -31,8 +31,8 @@ from services.indicator.cells.packing import EMPTY, reasons
 from services.prober.assignments import Assignment, Origin, ProbingPlan
 from services.prober.attempt import ProbeRunner
 from services.prober.checks.judgement import judge
-from services.prober.environment import ProbeEnvironment
 from services.prober.expected.compiler import compile_expectations
+from services.prober.kinds.kind import ProbeEnvironment
 from services.prober.launcher import Launcher
 from services.prober.metrics import ProberMetrics
 from services.prober.observation import Cause, DnsFacts, Failure, Observation, Phase, RpcFacts
@@ -41,8 +41,8 @@ from services.prober.publishing.publisher import measured
 from services.prober.scheduling.membership import Membership
 from services.prober.scheduling.rendezvous import Rendezvous
 from services.prober.scheduling.schedule import Launch, ScheduleEntry
+from services.prober.transport.addresses import Outbound
 from services.prober.transport.egress import EgressRules
-from services.prober.transport.outbound import Outbound
 from services.prober.vantage.bracketing import Bracket
 
 GOOD = Observation(

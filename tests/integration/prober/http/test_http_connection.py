@@ -14,9 +14,9 @@ import pytest
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Auth, Expect, Patterns
 from services.core.model.register import Egress
-from services.prober.environment import ProbeEnvironment
+from services.prober.kinds.kind import ProbeEnvironment
+from services.prober.transport.addresses import Outbound
 from services.prober.transport.egress import EgressRules
-from services.prober.transport.outbound import Outbound
 from tests.support.servers.descriptors import no_descriptor_left
 from tests.support.servers.http_server import Request, answer, ask, says, serving
 from tests.support.servers.name_server import name_server

@@ -16,12 +16,12 @@ import pytest
 
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Auth, Tls
-from services.prober.environment import ProbeEnvironment
 from services.prober.http import oauth2 as oauth
 from services.prober.http.oauth2 import TokenCache
+from services.prober.kinds.kind import ProbeEnvironment
 from services.prober.transport import egress
+from services.prober.transport.addresses import Outbound
 from services.prober.transport.egress import EgressRules
-from services.prober.transport.outbound import Outbound
 from tests.support.patient_loop import takes
 from tests.support.servers.authority import Authority
 from tests.support.servers.http_server import LOOPBACK, Handler, Request, Server, answer, ask, forever, says, serving

@@ -14,9 +14,9 @@ from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import DnsQuery, Expect, Patterns
 from services.core.model.register import Egress
 from services.prober.attempt import ProbeResult
-from services.prober.environment import ProbeEnvironment
+from services.prober.kinds.kind import ProbeEnvironment
+from services.prober.transport.addresses import Outbound
 from services.prober.transport.egress import EgressRules
-from services.prober.transport.outbound import Outbound
 from tests.support.servers.dns_server import Asked, answering, naming, with_rcode
 from tests.support.servers.http_server import LOOPBACK, ask
 from tests.support.servers.name_server import name_server

@@ -12,9 +12,9 @@ from grpc_health.v1.health_pb2 import HealthCheckResponse
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Expect, JsonExpectation, Tls
 from services.core.model.register import Egress
-from services.prober.environment import ProbeEnvironment
+from services.prober.kinds.kind import ProbeEnvironment
+from services.prober.transport.addresses import Outbound
 from services.prober.transport.egress import EgressRules
-from services.prober.transport.outbound import Outbound
 from tests.support.patient_loop import takes
 from tests.support.servers.authority import Authority
 from tests.support.servers.grpc_server import CALL, descriptor_set, ends, grpc_serving

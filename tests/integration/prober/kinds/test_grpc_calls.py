@@ -13,10 +13,10 @@ import pytest
 from peyvand.v1.indicator_service_pb2 import GetLinkRequest, GetLinkResponse
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Auth, Expect, FreshnessSource, JsonExpectation, Tls
-from services.prober.environment import ProbeEnvironment
 from services.prober.grpc.descriptor_cache import DescriptorCache
+from services.prober.kinds.kind import ProbeEnvironment
+from services.prober.transport.addresses import Outbound
 from services.prober.transport.egress import EgressRules
-from services.prober.transport.outbound import Outbound
 from tests.support.patient_loop import takes
 from tests.support.servers.grpc_server import CALL, SERVICE, descriptor_set, ends, grpc_serving
 from tests.support.servers.http_server import LOOPBACK, Request, answer, ask, serving, silent

@@ -25,9 +25,9 @@ from services.core.model.probe import (
 )
 from services.core.model.register import Egress
 from services.prober.attempt import ProbeResult, ProbeRunner
-from services.prober.environment import ProbeEnvironment
+from services.prober.kinds.kind import ProbeEnvironment
+from services.prober.transport.addresses import Outbound
 from services.prober.transport.egress import EgressRules
-from services.prober.transport.outbound import Outbound
 from services.prober.transport.resolver import Resolver
 from tests.support.patient_loop import takes
 from tests.support.servers.authority import Authority

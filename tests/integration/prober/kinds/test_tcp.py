@@ -13,9 +13,9 @@ from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import LineStep, Tls
 from services.core.model.register import Egress
 from services.prober.attempt import ProbeResult
-from services.prober.environment import ProbeEnvironment
+from services.prober.kinds.kind import ProbeEnvironment
+from services.prober.transport.addresses import Outbound
 from services.prober.transport.egress import EgressRules
-from services.prober.transport.outbound import Outbound
 from tests.support.patient_loop import takes
 from tests.support.servers.authority import Authority
 from tests.support.servers.http_server import LOOPBACK, ask, silent, unaccepting

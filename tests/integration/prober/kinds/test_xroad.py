@@ -14,9 +14,9 @@ from lxml import etree
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Expect, Probe, XmlExpectation
 from services.prober.attempt import ProbeRunner
-from services.prober.environment import ProbeEnvironment
+from services.prober.kinds.kind import ProbeEnvironment
+from services.prober.transport.addresses import Outbound
 from services.prober.transport.egress import EgressRules
-from services.prober.transport.outbound import Outbound
 from tests.support.servers.http_server import LOOPBACK, Request, answer, ask, assignment, says, serving
 
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"

@@ -21,12 +21,12 @@ from cryptography.hazmat.primitives.serialization import (
 
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Tls
-from services.prober.environment import ProbeEnvironment
+from services.prober.kinds.kind import ProbeEnvironment
 from services.prober.secrets import MissingSecretError
 from services.prober.tls.contexts import TlsContexts
 from services.prober.tls.handshake import refused_certificate
+from services.prober.transport.addresses import Outbound
 from services.prober.transport.egress import EgressRules
-from services.prober.transport.outbound import Outbound
 from tests.support.servers.authority import Authority
 from tests.support.servers.http_server import LOOPBACK, Handler, Request, answer, ask, says, serving
 

@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Expect, Tls
-from services.prober.environment import ProbeEnvironment
+from services.prober.kinds.kind import ProbeEnvironment
+from services.prober.transport.addresses import Outbound
 from services.prober.transport.egress import EgressRules
-from services.prober.transport.outbound import Outbound
 from tests.support.servers.authority import Authority
 from tests.support.servers.http_server import LOOPBACK, Request, answer, ask, says, serving
 from tests.support.servers.name_server import name_server

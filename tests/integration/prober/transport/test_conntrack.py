@@ -8,11 +8,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.core.model.outcome import Outcome, Reason
-from services.prober.environment import ProbeEnvironment
+from services.prober.kinds.kind import ProbeEnvironment
 from services.prober.metrics import ProberMetrics
+from services.prober.transport.addresses import Outbound
 from services.prober.transport.egress import EgressRules
 from services.prober.transport.kernel import ConntrackTable
-from services.prober.transport.outbound import Outbound
 from tests.support.servers.http_server import LOOPBACK, ask, forever, serving, unaccepting
 from tests.support.servers.name_server import name_server
 

@@ -9,9 +9,9 @@ import pytest
 
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.register import Egress
-from services.prober.environment import ProbeEnvironment
+from services.prober.kinds.kind import ProbeEnvironment
+from services.prober.transport.addresses import Outbound
 from services.prober.transport.egress import EgressRules
-from services.prober.transport.outbound import Outbound
 from tests.support.servers.http_server import LOOPBACK, Server, ask, says, serving, unaccepting
 from tests.support.servers.name_server import name_server
 

@@ -11,12 +11,12 @@ from aiodns import error as ares
 
 from services.core.model.outcome import Outcome, Reason
 from services.prober.attempt import ProbeResult
-from services.prober.environment import ProbeEnvironment
+from services.prober.kinds.kind import ProbeEnvironment
 from services.prober.observation import Cause
 from services.prober.transport import ProbeFailedError
 from services.prober.transport import resolver as resolve
+from services.prober.transport.addresses import Outbound
 from services.prober.transport.egress import EgressRules
-from services.prober.transport.outbound import Outbound
 from services.prober.transport.resolver import Resolver
 from tests.support.servers.descriptors import no_descriptor_left
 from tests.support.servers.dns_server import Answer, Asked, answering, naming, with_rcode

@@ -13,8 +13,8 @@ from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import DnsQuery, Expect, Patterns, Probe
 from services.prober.checks import Judgement
 from services.prober.checks.judgement import judge
-from services.prober.dns.message import DnsQuestion, MalformedAnswerError, build_question
 from services.prober.expected.compiler import compile_expectations
+from services.prober.kinds.dns_message import DnsQuestion, MalformedAnswerError, build_question
 from services.prober.observation import DnsFacts, Observation
 from services.prober.transport.addresses import parse_host_port
 

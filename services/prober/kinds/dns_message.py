@@ -17,7 +17,9 @@ import dns.rrset
 from services.core.model import DnsQuery
 from services.prober.observation import DnsFacts
 
-_ID_LENGTH: Final = 2
+ID_LENGTH: Final = 2
+"""Bytes of the id of a message."""
+
 _HEADER_LENGTH: Final = 12
 
 
@@ -34,19 +36,19 @@ class DnsQuestion:
 
     def with_id(self, query_id: bytes) -> bytes:
         """Return the bytes to send."""
-        return query_id + self.wire[_ID_LENGTH:]
+        return query_id + self.wire[ID_LENGTH:]
 
     def parse_answer(self, query_id: bytes, wire: bytes) -> DnsFacts | None:
         """Return the facts of an answer; None for an answer to another query. Raises MalformedAnswerError.
 
         An answer that is marked as truncated is parsed as far as it goes.
         """
-        if wire[:_ID_LENGTH] != query_id:
+        if wire[:ID_LENGTH] != query_id:
             return None
         if len(wire) < _HEADER_LENGTH:
             raise MalformedAnswerError("the answer is shorter than a DNS header")
         try:
-            return self._parse(self.wire[:_ID_LENGTH] + wire[_ID_LENGTH:])
+            return self._parse(self.wire[:ID_LENGTH] + wire[ID_LENGTH:])
         except (dns.exception.DNSException, ValueError) as error:
             raise MalformedAnswerError("the answer is not a DNS message") from error
 

@@ -114,15 +114,8 @@ def _is_seen_from(vantages: tuple[str, ...], vantage: str | None) -> bool:
 
 def _of_link(link: Link, register: Register, calendar: Calendar, zone: ZoneInfo) -> Assignment:
     definition = register.probes[link.probe]
-    active_from, active_until = probing_span(link, calendar)
-    entry = ScheduleEntry(
-        Target(link.id),
-        definition.timeout,
-        active_from=active_from,
-        active_until=active_until,
-    )
     return Assignment(
-        entry=entry,
+        entry=ScheduleEntry(Target(link.id), definition.timeout, *probing_span(link, calendar)),
         definition=definition,
         consumer=register.consumer(link),
         provider=link.provider,

@@ -115,11 +115,11 @@ class ProbeRunner:
 
     def _prepare(self, assignment: Assignment, turn: int) -> _PreparedTarget:
         """Return the target as prepared before, or prepare it. Raises MissingSecretError and UnusableError."""
-        prepared = self._prepared.get((assignment.target, turn))
-        if prepared is not None and prepared.assignment is assignment and self._has_current_secrets(prepared):
-            return prepared
         definition, params = assignment.definition, assignment.params[turn]
         secrets = {reference: self._environment.secrets.get(reference) for reference in secret_references(definition)}
+        prepared = self._prepared.get((assignment.target, turn))
+        if prepared is not None and prepared.assignment is assignment and prepared.secrets == secrets:
+            return prepared
         kind = KINDS_BY_NAME[definition.kind]
         expectations = compile_expectations(
             definition, params, latency=assignment.latency, max_age=assignment.max_age, zone=assignment.zone
@@ -134,9 +134,6 @@ class ProbeRunner:
         )
         self._prepared[assignment.target, turn] = prepared
         return prepared
-
-    def _has_current_secrets(self, prepared: _PreparedTarget) -> bool:
-        return all(self._environment.secrets.get(reference) == secret for reference, secret in prepared.secrets.items())
 
 
 def _name_record(judgement: Judgement, assignment: Assignment, turn: int) -> Judgement:

@@ -94,11 +94,7 @@ def _header(name: str) -> Callable[[Observation], object]:
 
 def _json(path: str) -> Callable[[Observation], object]:
     query = compile_path(path)
-
-    def find(observation: Observation) -> object:
-        return next(iter(query.values(document_of(observation).value)), None)
-
-    return find
+    return lambda observation: next(iter(query.values(document_of(observation).value)), None)
 
 
 def _xpath(path: str, namespaces: Mapping[str, str]) -> Callable[[Observation], object]:

@@ -12,9 +12,9 @@ from typing import Any, ParamSpec
 
 from services.core.model import Reason
 from services.prober.checks.document import CheckFailedError, document_of
-from services.prober.checks.failures import check_whole
 from services.prober.checks.freshness import age_of, check_time
 from services.prober.checks.judgement import CHECKS, Check, judge
+from services.prober.checks.protocols import check_whole
 from services.prober.expected import ANYTHING, Expectations, HeaderCheck, JsonCheck, Pattern, Records, XmlCheck
 from services.prober.observation import Observation
 

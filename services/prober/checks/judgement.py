@@ -13,10 +13,10 @@ from typing import Final
 
 from services.core.model import Outcome, Reason, unfrozen
 from services.prober.checks.document import CheckFailedError, Document, document_of
-from services.prober.checks.failures import check_answered, check_whole
 from services.prober.checks.freshness import age_of, check_time
 from services.prober.checks.json_values import check_json, check_record, check_schema
 from services.prober.checks.protocols import (
+    check_answered,
     check_body,
     check_bus,
     check_headers,
@@ -26,6 +26,7 @@ from services.prober.checks.protocols import (
     check_rpc,
     check_secure,
     check_status,
+    check_whole,
 )
 from services.prober.checks.xml_values import check_envelope, check_fault, check_xml, check_xml_record
 from services.prober.expected import Expectations

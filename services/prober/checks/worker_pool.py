@@ -1,6 +1,7 @@
 """Judging within a deadline: small answers in the loop, large ones in worker processes that are ended when they take too long.
 
-ADR 43 states why, and ADR 55 why the pool is our own.
+ADR 43 states why, and ADR 55 why the pool is our own. A worker reads pickled calls from standard input and writes one line
+of JSON for each.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
+import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable, Mapping, Sequence
@@ -20,10 +22,45 @@ import orjson
 from services.core.model import Reason
 from services.prober.checks.captures import CaptureError, CompiledCapture
 from services.prober.checks.judgement import Check, Judgement, judge
-from services.prober.checks.worker import capture_call, judge_call
 from services.prober.errors import UnusableError
 from services.prober.expected import Expectations
 from services.prober.observation import Observation
+
+# The loop that talks to targets has priority.
+_NICENESS = 5
+
+
+def judge_call(observation: Observation, expectations: Expectations) -> Mapping[str, object]:
+    """Judge an answer; return the fields of its judgement."""
+    judgement = judge(observation, expectations)
+    return {"reason": judgement.reason, "detail": judgement.detail, "data_age": judgement.data_age}
+
+
+def capture_call(finder: CompiledCapture, observation: Observation) -> Mapping[str, object]:
+    """Capture a value from an answer; return it, or the error."""
+    try:
+        return {"value": finder.value(observation)}
+    except CaptureError as error:
+        return {"error": str(error)}
+
+
+def main() -> None:
+    """Run calls until standard input ends: each is (seconds it may take, function, arguments)."""
+    with suppress(OSError):  # a service manager may forbid it
+        os.nice(_NICENESS)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # from a terminal the prober gets it too, and ends us
+    while True:
+        try:
+            seconds, function, arguments = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own prober
+        except EOFError:
+            return
+        # The prober ends us at the deadline. If it cannot, the alarm does: nothing catches it.
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        result = orjson.dumps(function(*arguments))
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        sys.stdout.buffer.write(result + b"\n")
+        sys.stdout.buffer.flush()
+
 
 _MAX_WORKERS = 4
 # Judging a large answer may take this long even if it came at the last moment; a worker may have to be started first.
@@ -108,7 +145,7 @@ class WorkerPool:
         return await asyncio.create_subprocess_exec(
             sys.executable,
             "-c",
-            "from services.prober.checks.worker import main; main()",
+            "from services.prober.checks.worker_pool import main; main()",
             stdin=PIPE,
             stdout=PIPE,
             stderr=DEVNULL,

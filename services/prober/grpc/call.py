@@ -11,6 +11,8 @@ from math import ceil
 from time import monotonic
 from typing import Final
 
+from grpc import StatusCode
+
 from services.core.model import Tls
 from services.prober.errors import UnusableError
 from services.prober.http import USER_AGENT, Http2Connection, Http2Request, WireRequest, send_request
@@ -19,26 +21,7 @@ from services.prober.transport import Outbound, ProbeFailedError, ProbeTrace
 from services.register.reading import unfit_for_grpc
 
 _MARGIN_SECONDS: Final = 0.1
-# By number.
-_CODES: Final = [
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-]
+_CODES: Final[Mapping[int, str]] = {code.value[0]: code.name for code in StatusCode}
 # The code for a status of HTTP where the answer itself does not state how the call ended.
 _HTTP_CODES: Final = {
     400: "INTERNAL",
@@ -134,7 +117,7 @@ def _code(connection: Http2Connection) -> str:
     if status is not None:
         if not status.isdigit():
             raise _broken("the answer's grpc-status is not a number")
-        return _CODES[int(status)] if len(status) <= 2 and int(status) < len(_CODES) else "UNKNOWN"
+        return _CODES.get(int(status), "UNKNOWN") if len(status) <= 2 else "UNKNOWN"
     if connection.status != 200:
         return _HTTP_CODES.get(connection.status, "UNKNOWN")
     if not any(name == b"content-type" and value.startswith(b"application/grpc") for name, value in connection.headers):

@@ -16,10 +16,9 @@ from services.prober.grpc.descriptors import (
     DescriptorError,
     Descriptors,
     MethodNotFoundError,
-    file_request,
     read_descriptor_set,
     reflected_files,
-    symbol_request,
+    reflection_request,
 )
 from services.prober.transport import Outbound, ProbeTrace
 
@@ -39,14 +38,14 @@ async def describe_service(service: str, server: GrpcServer, outbound: Outbound,
     and DescriptorError when it does not describe itself: that is no fault of what it serves.
     """
     for path in _PATHS:
-        files = await _request(path, [symbol_request(service)], server, outbound, trace)
+        files = await _request(path, [reflection_request(symbol=service)], server, outbound, trace)
         if files is None:
             continue
         for _ in range(_ROUNDS):
             descriptors = Descriptors(files)
             if not descriptors.missing:
                 return descriptors
-            requests = [file_request(name) for name in sorted(descriptors.missing)]
+            requests = [reflection_request(file=name) for name in sorted(descriptors.missing)]
             try:
                 files += await _request(path, requests, server, outbound, trace) or []
             except MethodNotFoundError:

@@ -162,14 +162,9 @@ def read_descriptor_set(data: bytes) -> Descriptors:
     return Descriptors(file.SerializeToString() for file in files)
 
 
-def symbol_request(symbol: str) -> bytes:
-    """Return the reflection request for the file that declares a symbol."""
-    return ServerReflectionRequest(file_containing_symbol=symbol).SerializeToString()
-
-
-def file_request(name: str) -> bytes:
-    """Return the reflection request for a file."""
-    return ServerReflectionRequest(file_by_filename=name).SerializeToString()
+def reflection_request(*, symbol: str | None = None, file: str | None = None) -> bytes:
+    """Return the reflection request for the file that declares a symbol, or for a file by its name."""
+    return ServerReflectionRequest(file_containing_symbol=symbol, file_by_filename=file).SerializeToString()
 
 
 def reflected_files(answers: Iterable[bytes]) -> list[bytes]:

@@ -69,11 +69,9 @@ async def send_request(request: WireRequest, outbound: Outbound, trace: ProbeTra
     """
     trace.connection = None
     kind, alpn = (Http1Connection, "http/1.1") if isinstance(request.payload, bytes) else (Http2Connection, "h2")
-    if request.tls is None:
-        return await run_connection(request.host, request.port, lambda done: kind(done, request), outbound, trace)
-    make_handshake = handshake_factory(request.tls, request.host, outbound, alpn=(alpn,))
+    make_handshake = request.tls and handshake_factory(request.tls, request.host, outbound, alpn=(alpn,))
 
     def make(done: asyncio.Future[None]) -> HttpConnection:
-        return kind(done, request, make_handshake())
+        return kind(done, request, make_handshake and make_handshake())
 
     return await run_connection(request.host, request.port, make, outbound, trace)

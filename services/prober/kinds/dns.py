@@ -10,7 +10,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from time import perf_counter
 from typing import Final
@@ -69,7 +69,7 @@ async def probe(target: DnsTarget, deadline: float) -> Observation:
     query = _query_tcp if target.transport == "tcp" else _query_udp
     failure = await run_until_deadline(trace, query(target, trace, answer))
     latency = None if failure else answer.time - trace.first_sent
-    return trace.observation(failure, latency, protocol="DNS", dns=answer.facts)
+    return replace(trace.observation(failure, latency), protocol="DNS", dns=answer.facts)
 
 
 async def _query_udp(target: DnsTarget, trace: ProbeTrace, answer: _Answer) -> None:

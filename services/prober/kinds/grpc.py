@@ -181,25 +181,20 @@ class _Call:
 
     def observation(self, trace: ProbeTrace, failure: Failure | None, awaited: float = 0.0) -> Observation:
         """Return the facts of a probe that ends now."""
-        connection = trace.connection
-        answer = connection if isinstance(connection, Http2Connection) else None
-        return Observation(
-            time=trace.began,
-            duration=perf_counter() - trace.start,
-            phases=trace.phases(),
-            latency=answer.ended - trace.first_sent if answer and failure is None else None,
-            status=answer.status if answer else 0,
-            headers=decode_headers([*answer.headers, *answer.trailers]) if answer else (),
-            body=self._body,
-            raw_length=answer.raw_length if answer else 0,
-            body_length=len(self._body),
-            failure=failure,
-            certificate=trace.certificate,
-            addresses=tuple(trace.addresses),
-            protocol=answer.protocol if answer and answer.status else "",
-            tls_version=trace.tls_version,
-            rpc=RpcFacts(self._code, self._serving(), health=not self._target.definition.call) if self._code else None,
-            awaited=awaited,
+        answer = trace.connection if isinstance(trace.connection, Http2Connection) else None
+        observation = trace.observation(
+            failure, answer.ended - trace.first_sent if answer and failure is None else None
+        )
+        rpc = RpcFacts(self._code, self._serving(), health=not self._target.definition.call) if self._code else None
+        observation = replace(observation, body=self._body, body_length=len(self._body), rpc=rpc, awaited=awaited)
+        if answer is None:
+            return observation
+        return replace(
+            observation,
+            status=answer.status,
+            headers=decode_headers([*answer.headers, *answer.trailers]),
+            raw_length=answer.raw_length,
+            protocol=answer.protocol if answer.status else "",
         )
 
     def _serving(self) -> str:

@@ -126,31 +126,22 @@ class _RedirectTransport(httpx.AsyncBaseTransport):
 
 
 def _observation(target: HttpTarget, trace: ProbeTrace, failure: Failure | None) -> Observation:
-    connection = trace.connection
-    answer = connection if isinstance(connection, HttpConnection) else None
-    headers = decode_headers(answer.headers) if answer else ()
-    body = b"".join(answer.body) if answer else b""
-    latency = answer.ended - trace.first_sent if answer and failure is None else None
+    answer = trace.connection
+    if not isinstance(answer, HttpConnection):
+        return trace.observation(failure, None)
+    latency = None if failure else answer.ended - trace.first_sent
+    headers, body = decode_headers(answer.headers), b"".join(answer.body)
     if failure is None and target.accepted and body:
         try:
             body = decode_body(body, headers, target.accepted, target.body_limit)
         except DecodeError as error:
             failure = Failure(Phase.TRANSFER, error.cause, str(error))
-    return Observation(
-        time=trace.began,
-        duration=perf_counter() - trace.start,
-        phases=trace.phases(),
-        latency=latency,
-        status=answer.status if answer else 0,
+    return replace(
+        trace.observation(failure, latency),
+        status=answer.status,
         headers=headers,
         body=body,
-        raw_length=answer.raw_length if answer else 0,
+        raw_length=answer.raw_length,
         body_length=len(body),
-        failure=failure,
-        certificate=trace.certificate,
-        redirects=trace.redirects,
-        redirected=trace.redirects > 0,
-        addresses=tuple(trace.addresses),
-        protocol=answer.protocol if answer and answer.status else "",
-        tls_version=trace.tls_version,
+        protocol=answer.protocol if answer.status else "",
     )

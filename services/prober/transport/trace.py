@@ -9,7 +9,7 @@ from time import monotonic, perf_counter, time
 from types import TracebackType
 
 from services.core.model import Phases
-from services.prober.observation import Cause, CertificateFacts, DnsFacts, Failure, Observation, Phase
+from services.prober.observation import Cause, CertificateFacts, Failure, Observation, Phase
 from services.prober.transport.connection import FreshConnection
 
 
@@ -127,10 +127,8 @@ class ProbeTrace:
         assert connection is not None
         return (self.connect or 0.0) + connection.ended - connection.connected
 
-    def observation(
-        self, failure: Failure | None, latency: float | None, *, protocol: str = "", dns: DnsFacts | None = None
-    ) -> Observation:
-        """Return the facts of a probe that ends now. ``latency`` in seconds."""
+    def observation(self, failure: Failure | None, latency: float | None) -> Observation:
+        """Return the facts that every kind of probe has, of one that ends now. ``latency`` in seconds."""
         return Observation(
             time=self.began,
             duration=perf_counter() - self.start,
@@ -138,10 +136,10 @@ class ProbeTrace:
             latency=latency,
             failure=failure,
             certificate=self.certificate,
+            redirects=self.redirects,
+            redirected=self.redirects > 0,
             addresses=tuple(self.addresses),
-            protocol=protocol,
             tls_version=self.tls_version,
-            dns=dns,
         )
 
 

@@ -6,7 +6,7 @@ Every kind ends by the deadline it is given: `transport.trace.Deadline` cuts off
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import inf
 from time import monotonic, perf_counter, time
 from typing import Any
@@ -47,25 +47,18 @@ class _PreparedTarget:
     secrets: Mapping[str, str]
 
 
+@dataclass(slots=True, eq=False)
 class ProbeRunner:
     """Probes assignments. Each is prepared when it is first probed.
 
     Preparing a whole national register at once would stall the loop for a second, and stalls falsify latencies.
     """
 
-    def __init__(
-        self,
-        environment: ProbeEnvironment,
-        log: Logger,
-        *,
-        stalls: LoopStalls | None = None,
-        clock: Callable[[], float] = time,
-    ) -> None:
-        self._environment = environment
-        self._log = log
-        self._stalls = stalls or LoopStalls()
-        self._clock = clock
-        self._prepared: dict[tuple[Target, int], _PreparedTarget] = {}
+    environment: ProbeEnvironment
+    log: Logger
+    stalls: LoopStalls = field(default_factory=LoopStalls, kw_only=True)
+    clock: Callable[[], float] = field(default=time, kw_only=True)
+    _prepared: dict[tuple[Target, int], _PreparedTarget] = field(default_factory=dict, init=False)
 
     def forget(self) -> dict[tuple[Target, int], _PreparedTarget]:
         """Prepare every target anew, since definitions may have changed; return the former ones, for the caller to free."""
@@ -86,8 +79,8 @@ class ProbeRunner:
         except (MissingSecretError, UnusableError) as error:
             reason = Reason.OWN_CREDENTIAL if isinstance(error, MissingSecretError) else Reason.PROBER_ERROR
             observation, judgement = Observation(began, perf_counter() - start), Judgement(reason, str(error))
-        except Exception as error:  # noqa: BLE001 - the border: a crash is recorded, never a dead prober
-            self._log.exception("probe_crashed", target=assignment.target.id, endpoint=assignment.target.endpoint)
+        except Exception as error:  # the border: a crash is recorded, never a dead prober
+            self.log.exception("probe_crashed", target=assignment.target.id, endpoint=assignment.target.endpoint)
             detail = f"the probe itself failed: {type(error).__name__}"
             observation, judgement = Observation(began, perf_counter() - start), Judgement(Reason.PROBER_ERROR, detail)
         else:
@@ -97,17 +90,17 @@ class ProbeRunner:
             else:
                 observation = seen
             try:
-                judgement = await self._environment.workers.judge(observation, expectations, target.checks, deadline)
+                judgement = await self.environment.workers.judge(observation, expectations, target.checks, deadline)
             except UnjudgedError as error:
                 judgement = Judgement(Reason.PROBER_ERROR, str(error))
             judgement = _name_record(judgement, assignment, turn)
-        overran = self._clock() > slot_end
+        overran = self.clock() > slot_end
         if overran or judgement.reason is not Reason.OK:
             ours = Circumstances(
                 limit=assignment.latency,
-                stalled=self._stalls.seconds(began_monotonic, monotonic()),
+                stalled=self.stalls.seconds(began_monotonic, monotonic()),
                 # Looking at the table costs more than all other excuses together.
-                conntrack_full=judgement.reason in NO_CONNECTION and self._environment.conntrack.full(),
+                conntrack_full=judgement.reason in NO_CONNECTION and self.environment.conntrack.full(),
                 overran=overran,
             )
             judgement = excused(judgement, observation, ours)
@@ -116,7 +109,7 @@ class ProbeRunner:
     def _prepare(self, assignment: Assignment, turn: int) -> _PreparedTarget:
         """Return the target as prepared before, or prepare it. Raises MissingSecretError and UnusableError."""
         definition, params = assignment.definition, assignment.params[turn]
-        secrets = {reference: self._environment.secrets.get(reference) for reference in secret_references(definition)}
+        secrets = {reference: self.environment.secrets.get(reference) for reference in secret_references(definition)}
         prepared = self._prepared.get((assignment.target, turn))
         if prepared is not None and prepared.assignment is assignment and prepared.secrets == secrets:
             return prepared
@@ -127,7 +120,7 @@ class ProbeRunner:
         prepared = _PreparedTarget(
             assignment=assignment,
             kind=kind,
-            built=kind.prepare(definition, assignment.url, params, self._environment),
+            built=kind.prepare(definition, assignment.url, params, self.environment),
             expectations=expectations,
             checks=needed(expectations),
             secrets=secrets,

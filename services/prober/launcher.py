@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from time import time
 
 from services.core.log import Logger
@@ -23,36 +24,28 @@ _LAUNCHES_AT_ONCE = 20
 _LATE_SHARE = 0.05
 
 
+@dataclass(slots=True, eq=False)
 class Launcher:
     """Launches this prober's share of a plan, slot after slot, with at most ``limit`` probes under way."""
 
-    def __init__(
-        self,
-        limit: int,
-        pipeline: Pipeline,
-        membership: Membership,
-        metrics: ProberMetrics,
-        log: Logger,
-        clock: Callable[[], float] = time,
-    ) -> None:
-        self._limit = limit
-        self._pipeline = pipeline
-        self._membership = membership
-        self._metrics = metrics
-        self._log = log
-        self._clock = clock
-        self._plan: ProbingPlan | None = None
-        self._schedule = Schedule()
-        self._share = Share()
-        self._peers: dict[str, int] = {}
-        self._inflight: set[asyncio.Task[None]] = set()
-        self._timer: asyncio.TimerHandle | None = None
-        self._behind_since: float | None = None
-        self._stopped = False
-        self.share_from: int | None = None
-        """Start of the first slot of which the whole share is probed; None before the first plan."""
-        self.announce = asyncio.Event()
-        """Set when other probers should know at once what is probed here, or by which register."""
+    limit: int
+    pipeline: Pipeline
+    membership: Membership
+    metrics: ProberMetrics
+    log: Logger
+    clock: Callable[[], float] = time
+    share_from: int | None = field(default=None, init=False)
+    """Start of the first slot of which the whole share is probed; None before the first plan."""
+    announce: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    """Set when other probers should know at once what is probed here, or by which register."""
+    _plan: ProbingPlan | None = field(default=None, init=False)
+    _schedule: Schedule = field(default_factory=Schedule, init=False)
+    _share: Share = field(default_factory=Share, init=False)
+    _peers: dict[str, int] = field(default_factory=dict, init=False)
+    _inflight: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+    _timer: asyncio.TimerHandle | None = field(default=None, init=False)
+    _behind_since: float | None = field(default=None, init=False)
+    _stopped: bool = field(default=False, init=False)
 
     @property
     def inflight(self) -> int:
@@ -99,7 +92,7 @@ class Launcher:
         await asyncio.gather(*late, return_exceptions=True)
 
     def _active_peers(self, plan: ProbingPlan) -> dict[str, int]:
-        return self._membership.active_peers(plan.origin.register_version, plan.origin.probe_version)
+        return self.membership.active_peers(plan.origin.register_version, plan.origin.probe_version)
 
     def _take_share(self, plan: ProbingPlan) -> None:
         """Schedule our share of the plan from this moment on.
@@ -107,16 +100,16 @@ class Launcher:
         Without peers, start at once; with peers, take over at the start of the next slot: none of their targets is left
         out, and what our own start made late is not ours to shed.
         """
-        now = self._clock()
+        now = self.clock()
         slot_start = int(now // plan.slot_seconds) * plan.slot_seconds
         self._peers = self._active_peers(plan)
         first_slot = slot_start + plan.slot_seconds if self._peers else slot_start
         if self.share_from is None or self.share_from > first_slot:
             self.share_from = first_slot
             self.announce.set()
-        self._share = plan.targets.assign(self._membership.prober, self.share_from, self._peers, slot_start)
-        self._metrics.set_targets(self._share.own, plan.assignments)
-        self._log.info("share_taken", targets=len(self._share.own), of=len(plan.assignments), peers=sorted(self._peers))
+        self._share = plan.targets.assign(self.membership.prober, self.share_from, self._peers, slot_start)
+        self.metrics.set_targets(self._share.own, plan.assignments)
+        self.log.info("share_taken", targets=len(self._share.own), of=len(plan.assignments), peers=sorted(self._peers))
         self._schedule.replace(self._share.entries, plan.slot_seconds, now)
         self._launch_due(plan)
 
@@ -124,7 +117,7 @@ class Launcher:
         """Launch what is due, each on its own: bursts would be cheaper and falsify latencies."""
         if self._timer is not None:
             self._timer.cancel()
-        now = self._clock()
+        now = self.clock()
         if self.share_from is not None and self.share_from - now > plan.slot_seconds:
             self._take_share(plan)  # the clock was set back: what was the next slot is far ahead
             return
@@ -133,9 +126,9 @@ class Launcher:
             room -= sum(self._launch(launch, plan) for launch in launches)
         leapt, self._schedule.leapt = self._schedule.leapt, 0
         if leapt:
-            self._metrics.leapt_slots.inc(leapt)
-            self._log.warning("slots_leapt", slots=leapt)
-        now = self._clock()
+            self.metrics.leapt_slots.inc(leapt)
+            self.log.warning("slots_leapt", slots=leapt)
+        now = self.clock()
         due = self._schedule.next_due(now)
         self._behind_since = (self._behind_since or now) if due is not None and due <= now else None
         delay = _LOOK_SECONDS if due is None else min(_LOOK_SECONDS, max(0.0, due - now))
@@ -143,13 +136,13 @@ class Launcher:
 
     def _launch(self, launch: Launch, plan: ProbingPlan) -> bool:
         """Start a probe, or shed it; return whether it was started."""
-        now = self._clock()
-        self._metrics.lag.observe(now - launch.due)
+        now = self.clock()
+        self.metrics.lag.observe(now - launch.due)
         problem = self._reason_to_shed(launch, now, plan.slot_seconds)
         if problem:
-            self._pipeline.publish_unmeasured(launch, plan, Reason.SHED, problem)
+            self.pipeline.publish_unmeasured(launch, plan, Reason.SHED, problem)
             return False
-        task = asyncio.get_running_loop().create_task(self._pipeline.probe(launch, plan))
+        task = asyncio.get_running_loop().create_task(self.pipeline.probe(launch, plan))
         self._inflight.add(task)
         task.add_done_callback(self._inflight.discard)
         return True
@@ -160,6 +153,6 @@ class Launcher:
             return f"its turn came {late:.1f} s late, too late for this slot"
         if min(late, now - (self._behind_since or now)) > _LATE_SHARE * slot_seconds:
             return f"its turn came {late:.1f} s late, for more is due than can be probed"
-        if len(self._inflight) >= self._limit:
+        if len(self._inflight) >= self.limit:
             return f"{len(self._inflight)} probes were under way"
         return ""

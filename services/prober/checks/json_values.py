@@ -31,8 +31,7 @@ def check_record(_observation: Observation, expectations: Expectations, document
 
 def _check_values(checks: tuple[JsonCheck, ...], document: Document, reason: Reason) -> None:
     for check in checks:
-        problem = _problem(check, document)
-        if problem:
+        if problem := _problem(check, document):
             raise CheckFailedError(reason, problem)
 
 

@@ -33,8 +33,7 @@ def check_xml_record(_observation: Observation, expectations: Expectations, docu
 
 def _check_texts(checks: tuple[XmlCheck, ...], document: Document, reason: Reason) -> None:
     for check in checks:
-        problem = _problem(check, document)
-        if problem:
+        if problem := _problem(check, document):
             raise CheckFailedError(reason, problem)
 
 

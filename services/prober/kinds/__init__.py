@@ -1,8 +1,8 @@
 """One module per kind of probe: a definition and a target in, an observation out."""
 
 from services.prober.kinds.by_name import KINDS_BY_NAME
+from services.prober.kinds.http import build_http_target
 from services.prober.kinds.http import probe as probe_http
-from services.prober.kinds.http_target import build_http_target
 from services.prober.kinds.kind import JourneyResult, ProbeEnvironment, ProbeKind
 from services.prober.kinds.tcp import prepare as prepare_tcp
 from services.prober.kinds.tcp import probe as probe_tcp

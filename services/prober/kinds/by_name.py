@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
-from services.prober.kinds import dns, grpc, http, http_target, journey, tcp, tls, xroad
+from services.prober.kinds import dns, grpc, http, journey, tcp, tls, xroad
 from services.prober.kinds.kind import ProbeKind
 
 KINDS_BY_NAME: dict[str, ProbeKind] = {
     "http": ProbeKind(http.prepare, http.probe),
-    "soap": ProbeKind(http_target.prepare_soap, http.probe),
+    "soap": ProbeKind(http.prepare_soap, http.probe),
     "xroad-rest": ProbeKind(xroad.prepare_rest, xroad.probe),
     "xroad-soap": ProbeKind(xroad.prepare_soap, xroad.probe),
     "grpc": ProbeKind(grpc.prepare, grpc.probe),

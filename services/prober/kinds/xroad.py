@@ -18,7 +18,7 @@ from lxml import etree
 from services.core.model import Probe, fill_placeholders, fill_probe
 from services.core.xml import parse_xml
 from services.prober.kinds import http
-from services.prober.kinds.http_target import HttpTarget, as_post, build_http_target, with_defaults
+from services.prober.kinds.http import HttpTarget, as_post, build_http_target, with_defaults
 from services.prober.kinds.kind import ProbeEnvironment
 from services.prober.observation import Observation
 

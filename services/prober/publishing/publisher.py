@@ -6,6 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from time import perf_counter
 from typing import Protocol
 
@@ -26,21 +27,13 @@ def measured(
 ) -> Measurement:
     """Return the measurement of one probe for the slot that starts at ``slot_start``, epoch seconds."""
     certificate = observation.certificate
-    return Measurement(
-        target=target,
-        vantage=origin.vantage,
-        slot_start=slot_start,
+    return replace(
+        unmeasured(target, slot_start, judgement.reason, judgement.detail, origin),
         time=observation.time,
-        outcome=judgement.outcome,
-        reason=judgement.reason,
         latency=observation.latency,
         data_age=judgement.data_age,
         phases=observation.phases,
         certificate_expiry=None if certificate is None else certificate.earliest_expiry,
-        detail=judgement.detail,
-        register_version=origin.register_version,
-        probe_version=origin.probe_version,
-        prober=origin.prober,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from time import monotonic
@@ -62,6 +63,7 @@ _ROUNDS_PER_FLUSH = 2
 Held = TypeVar("Held")
 
 
+@dataclass(slots=True, eq=False)
 class ControlLoop(Generic[Held]):
     """Checks the control targets, releases what their rounds bracket, and flushes after every second round.
 
@@ -71,27 +73,18 @@ class ControlLoop(Generic[Held]):
     whatever it holds, and messages are what probing few targets costs. Without control targets every round passes.
     """
 
-    def __init__(
-        self,
-        vantage: str,
-        bracket: Bracket[Held],
-        release: Callable[[Held, bool], None],
-        flush: Callable[[], Awaitable[None]],
-        metrics: ProberMetrics,
-        log: Logger,
-    ) -> None:
-        self._vantage = vantage
-        self._bracket = bracket
-        self._release = release
-        self._flush = flush
-        self._metrics = metrics
-        self._log = log
-        self._targets: ControlTargets | None = None
-        self._failing: dict[str, str] = {}
-        self._begun = asyncio.Event()
-        self._ending = asyncio.Event()
-        self.first_round = asyncio.Event()
-        """Set once a first round has ended: from then on it is known whether the vantage sees."""
+    vantage: str
+    bracket: Bracket[Held]
+    release: Callable[[Held, bool], None]
+    flush: Callable[[], Awaitable[None]]
+    metrics: ProberMetrics
+    log: Logger
+    first_round: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    """Set once a first round has ended: from then on it is known whether the vantage sees."""
+    _targets: ControlTargets | None = field(default=None, init=False)
+    _failing: dict[str, str] = field(default_factory=dict, init=False)
+    _begun: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _ending: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     def use(self, targets: ControlTargets) -> None:
         """Check these from the next round on; rounds begin with the first targets."""
@@ -106,7 +99,7 @@ class ControlLoop(Generic[Held]):
             began = monotonic()
             await self._round(began)
             if last or number % _ROUNDS_PER_FLUSH == 0:
-                await self._flush()
+                await self.flush()
             if last:
                 return
             self.first_round.set()
@@ -122,11 +115,11 @@ class ControlLoop(Generic[Held]):
         failing = await self._targets.check() if self._targets else {}
         if failing.keys() != self._failing.keys():
             if failing:
-                self._log.error("vantage_blind", failing=failing)
+                self.log.error("vantage_blind", failing=failing)
             else:
-                self._log.info("vantage_sees")
+                self.log.info("vantage_sees")
         self._failing = failing
         if self._targets:
-            self._metrics.blind.labels(self._vantage).set(bool(failing))
-        for held, blind in self._bracket.round(began, passed=not failing):
-            self._release(held, blind)
+            self.metrics.blind.labels(self.vantage).set(bool(failing))
+        for held, blind in self.bracket.round(began, passed=not failing):
+            self.release(held, blind)

@@ -15,12 +15,11 @@ from services.core.log import Logger
 from services.core.model import Outcome, Reason, Target, unfrozen
 from services.prober.assignments import Assignment
 from services.prober.checks import DETAIL_LENGTH, Check, Judgement, UnjudgedError, needed
-from services.prober.errors import UnusableError
 from services.prober.excuses import NO_CONNECTION, Circumstances, LoopStalls, excused
 from services.prober.expected import Expectations, compile_expectations
 from services.prober.kinds import KINDS_BY_NAME, JourneyResult, ProbeEnvironment, ProbeKind
 from services.prober.observation import Observation
-from services.prober.secrets import MissingSecretError, secret_references
+from services.prober.secrets import MissingSecretError, UnusableError, secret_references
 
 _NOTHING = Expectations()
 

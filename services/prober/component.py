@@ -17,7 +17,8 @@ from services.core.runtime import Runtime
 from services.core.settings import Settings
 from services.prober.assignments import ProbingPlan, plan_of
 from services.prober.attempt import ProbeRunner
-from services.prober.excuses import TICK_SECONDS, LoopStalls
+from services.prober.control import CONTROL_TIMEOUT, ControlLoop, ControlTargets
+from services.prober.excuses import TICK_SECONDS, Bracket, LoopStalls
 from services.prober.heartbeats import PeerHeartbeats
 from services.prober.kinds import ProbeEnvironment
 from services.prober.launcher import Launcher
@@ -26,7 +27,6 @@ from services.prober.pipeline import HeldMeasurement, Pipeline
 from services.prober.publishing import MeasurementPublisher, Spool
 from services.prober.scheduling import Membership
 from services.prober.transport import EgressRules
-from services.prober.vantage import CONTROL_TIMEOUT, Bracket, ControlLoop, ControlTargets
 from services.register.bus import follow_register
 
 # Finishing, a last control round and draining fit into runtime.DRAIN_SECONDS.

@@ -99,7 +99,6 @@ class PeerHeartbeats:
         self._regroup()
 
     async def _expire(self) -> None:
-        """Remove peers that have fallen silent."""
         while True:
             self._regroup()
             await asyncio.sleep(self.membership.next_expiry(monotonic()))

@@ -123,7 +123,6 @@ class _TrackingRatio(Collector):
         self._tracking = tracking
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield the share in use."""
         ratio = self._tracking.ratio()
         if ratio is not None:
             metric = TABLE["peyvand_conntrack_ratio"]
@@ -140,7 +139,6 @@ class _TargetSeries(Collector):
         self._every = True
 
     def keep(self, row: Measurement, status: int, duration: float) -> None:
-        """Keep the last measurement of a target that is exposed."""
         if row.target not in self._targets:
             return
         if self._every or (_expires_soon(row) and (row.target in self._last or len(self._last) < EXPIRING_SERIES)):
@@ -159,7 +157,6 @@ class _TargetSeries(Collector):
         }
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield the result of the last probe of each target."""
         families = {
             name: GaugeMetricFamily(name, TABLE[name].help, labels=TABLE[name].labels)
             for name in (

@@ -11,12 +11,11 @@ from services.core.model import Measurement, Reason
 from services.prober.assignments import ProbingPlan
 from services.prober.attempt import ProbeRunner
 from services.prober.checks import Judgement
-from services.prober.excuses import Circumstances, excused
+from services.prober.excuses import Bracket, Circumstances, excused
 from services.prober.metrics import ProberMetrics
 from services.prober.observation import Observation
 from services.prober.publishing import MeasurementPublisher, measured, unmeasured
 from services.prober.scheduling import Launch
-from services.prober.vantage import Bracket
 
 HeldMeasurement: TypeAlias = tuple[str, Measurement, int, float]
 """The consumer agency, what was measured, the status of the answer (0 without one) and the seconds it took."""

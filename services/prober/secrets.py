@@ -1,4 +1,4 @@
-"""Secrets by reference: ``env:NAME`` and ``file:PATH``, read late, masked everywhere (docs/probing.md §2)."""
+"""Secrets by reference: ``env:NAME`` and ``file:PATH``, read late, masked everywhere (docs/probing.md §2); errors of our own."""
 
 from __future__ import annotations
 
@@ -87,3 +87,7 @@ def _header_value(reference: str, secrets: Secrets) -> str:
     if not all(" " <= character <= "~" for character in secret):
         raise MissingSecretError(f"the credential {reference} cannot be sent: it holds more than printable ASCII")
     return secret
+
+
+class UnusableError(ValueError):
+    """A definition cannot be probed as it is: our own fault. The message is shown, so it holds no values."""

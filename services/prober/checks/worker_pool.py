@@ -22,9 +22,9 @@ import orjson
 from services.core.model import Reason
 from services.prober.checks.captures import CaptureError, CompiledCapture
 from services.prober.checks.judgement import Check, Judgement, judge
-from services.prober.errors import UnusableError
 from services.prober.expected import Expectations
 from services.prober.observation import Observation
+from services.prober.secrets import UnusableError
 
 # The loop that talks to targets has priority.
 _NICENESS = 5

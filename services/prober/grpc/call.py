@@ -14,9 +14,9 @@ from typing import Final
 from grpc import StatusCode
 
 from services.core.model import Tls
-from services.prober.errors import UnusableError
 from services.prober.http import USER_AGENT, Http2Connection, Http2Request, WireRequest, send_request
 from services.prober.observation import Cause, Failure, Phase
+from services.prober.secrets import UnusableError
 from services.prober.transport import Outbound, ProbeFailedError, ProbeTrace
 from services.register.reading import unfit_for_grpc
 

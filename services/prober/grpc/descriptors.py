@@ -25,7 +25,7 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
 
-from services.prober.errors import UnusableError
+from services.prober.secrets import UnusableError
 
 _NOT_FOUND: Final = 5
 _WELL_KNOWN: Final[Mapping[str, FileDescriptorProto]] = {

@@ -214,5 +214,4 @@ class Http2Connection(HttpConnection):
 
 
 def _error_name(code: ErrorCodes | int | None) -> str:
-    """Return the name of an error code of HTTP/2."""
     return code.name if isinstance(code, ErrorCodes) else f"error code {code}"

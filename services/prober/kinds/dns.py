@@ -158,7 +158,6 @@ class _TcpQuery(FreshConnection):
         self._question = question
 
     def ready(self) -> None:
-        """Send the query."""
         self.sent = perf_counter()
         query = self._question.with_id(self._query_id)
         self.write(len(query).to_bytes(_PREFIX_LENGTH, "big") + query)

@@ -9,7 +9,6 @@ from time import perf_counter
 import httpx
 
 from services.core.model import Probe, Tls, fill_placeholders, fill_probe
-from services.prober.errors import UnusableError
 from services.prober.http import (
     USER_AGENT,
     DecodeError,
@@ -25,7 +24,7 @@ from services.prober.http import (
 )
 from services.prober.kinds.kind import ProbeEnvironment
 from services.prober.observation import Cause, Failure, Observation, Phase
-from services.prober.secrets import credential_header
+from services.prober.secrets import UnusableError, credential_header
 from services.prober.transport import ProbeFailedError, ProbeTrace, run_until_deadline
 
 

@@ -35,7 +35,6 @@ class _PreparedStep:
 
     @property
     def name(self) -> str:
-        """The step's name in the definition."""
         return self.step.probe.name
 
     @property

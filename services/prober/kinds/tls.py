@@ -104,7 +104,6 @@ class _Switch(LineConnection):
             self.line(self.take(1))
 
     def line(self, line: bytes) -> None:
-        """Process one answer."""
         self._advance(lambda: self._dialogue.send(line))
 
     def _advance(self, step: Callable[[], bytes]) -> None:

@@ -31,6 +31,7 @@ from services.indicator.cells.packing import EMPTY, reasons
 from services.prober.assignments import Assignment, Origin, ProbingPlan
 from services.prober.attempt import ProbeRunner
 from services.prober.checks.judgement import judge
+from services.prober.excuses import Bracket
 from services.prober.expected.compiler import compile_expectations
 from services.prober.kinds.kind import ProbeEnvironment
 from services.prober.launcher import Launcher
@@ -43,7 +44,6 @@ from services.prober.scheduling.rendezvous import Rendezvous
 from services.prober.scheduling.schedule import Launch, ScheduleEntry
 from services.prober.transport.addresses import Outbound
 from services.prober.transport.egress import EgressRules
-from services.prober.vantage.bracketing import Bracket
 
 GOOD = Observation(
     time=1_800_000_000.0,

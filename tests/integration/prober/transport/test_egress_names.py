@@ -8,7 +8,7 @@ import pytest
 
 from services.core.model.outcome import Reason
 from services.core.model.probe import Auth
-from services.prober.vantage.control import ControlTargets
+from services.prober.control import ControlTargets
 from tests.support.servers.egress_trap import FORBIDDEN, Trap, leading, trapping, way_out
 from tests.support.servers.http_server import ask, says, serving
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.prober.vantage.bracketing import Bracket
+from services.prober.excuses import Bracket
 
 
 def bracket(*rounds: tuple[float, bool]) -> Bracket[str]:

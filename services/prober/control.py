@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from time import monotonic
-from typing import Generic, TypeVar
+from typing import Generic
 
 from services.core.log import Logger
 from services.core.model import Probe, Tls
+from services.prober.excuses import Bracket, Held
 from services.prober.kinds import ProbeEnvironment, build_http_target, prepare_tcp, probe_http, probe_tcp
 from services.prober.metrics import ProberMetrics
 from services.prober.observation import Observation
-from services.prober.vantage.bracketing import Bracket
 
 CONTROL_SECONDS = 0.5
 """How often control targets are checked. A measurement waits for the round after its probe and for the flush after that,
@@ -59,8 +59,6 @@ class ControlTargets:
 
 
 _ROUNDS_PER_FLUSH = 2
-
-Held = TypeVar("Held")
 
 
 @dataclass(slots=True, eq=False)

@@ -180,11 +180,7 @@ def _expires_soon(row: Measurement) -> bool:
 
 
 def _add_samples(
-    families: dict[str, GaugeMetricFamily],
-    labels: tuple[str, str, str],
-    row: Measurement,
-    status: int,
-    duration: float,
+    families: dict[str, GaugeMetricFamily], labels: tuple[str, str, str], row: Measurement, status: int, duration: float
 ) -> None:
     if row.outcome is not Outcome.UNKNOWN:
         families["probe_success"].add_metric(labels, float(row.outcome is Outcome.OK))

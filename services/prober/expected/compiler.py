@@ -22,12 +22,7 @@ from services.prober.expected.paths import Pattern, compile_path, compile_patter
 
 
 def compile_expectations(
-    definition: Probe,
-    params: Mapping[str, object],
-    *,
-    latency: float | None,
-    max_age: float | None,
-    zone: tzinfo = UTC,
+    definition: Probe, params: Mapping[str, object], *, latency: float | None, max_age: float | None, zone: tzinfo = UTC
 ) -> Expectations:
     """Compile what a definition expects, with the params of a link or endpoint; patterns and paths once per text.
 

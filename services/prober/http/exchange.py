@@ -69,9 +69,11 @@ async def send_request(request: WireRequest, outbound: Outbound, trace: ProbeTra
     """
     trace.connection = None
     kind, alpn = (Http1Connection, "http/1.1") if isinstance(request.payload, bytes) else (Http2Connection, "h2")
-    make_handshake = request.tls and handshake_factory(request.tls, request.host, outbound, alpn=(alpn,))
+    make_handshake = None
+    if request.tls is not None:
+        make_handshake = handshake_factory(request.tls, request.host, outbound, alpn=(alpn,))
 
     def make(done: asyncio.Future[None]) -> HttpConnection:
-        return kind(done, request, make_handshake and make_handshake())
+        return kind(done, request, None if make_handshake is None else make_handshake())
 
     return await run_connection(request.host, request.port, make, outbound, trace)

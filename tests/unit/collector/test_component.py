@@ -1,13 +1,61 @@
-"""Tasks that work until the stop."""
+"""The collector's tasks, and what it publishes."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import Any, cast
 
 import pytest
+from prometheus_client import CollectorRegistry
 
-from services.collector.component import _Supervisor
-from services.core.errors import StateError
+from services.collector.component import _Collector, _Supervisor
+from services.collector.ledger.executor import LedgerExecutor
+from services.collector.records.batch import RecordBatch, SourcePosition
+from services.collector.records.xroad import read_side
+from services.core import log as logs
+from services.core.codec import decode_summaries
+from services.core.errors import BusError, StateError
+from services.core.runtime import Runtime
+from services.core.settings import Settings
+
+NOW = 1_700_000_500_000
+
+
+class Sink:
+    """A bus that keeps messages, and acknowledges none from the ``fails``-th on."""
+
+    def __init__(self, fails):
+        self.fails = fails
+        self.kept = []
+
+    async def publish(self, subject, payload, *, message_id):
+        assert message_id
+        if len(self.kept) >= self.fails:
+            raise BusError("not acknowledged")
+        self.kept.append((subject, decode_summaries(payload)[1]))
+        return len(self.kept)
+
+
+async def test_only_what_the_bus_acknowledged_counts_as_published(raw, tmp_path):
+    """After a failure halfway the acknowledged summaries are not sent again, and all others are."""
+    clients = [f"IR/GOV/100/{n}" for n in range(6)]
+    runtime = Runtime(Settings(), CollectorRegistry(), logs.logger(), asyncio.Event())
+    executor, sink = LedgerExecutor(), Sink(fails=2)
+
+    async with executor.ledger(tmp_path / "state.sqlite", 300, NOW) as ledger:
+        sides = (read_side(raw(clientSubsystemCode=str(n), xRequestId=f"x-{n}")) for n in range(6))
+        await executor.run(ledger.take, "log", RecordBatch(tuple(sides), (), SourcePosition(1, 1)), now_ms=NOW)
+        collector = _Collector(runtime, cast(Any, sink), executor, ledger)
+        with pytest.raises(BusError):
+            await collector.flush()
+        sent = sum(len(summaries) for _, summaries in sink.kept)
+        left = await executor.run(ledger.unpublished, 100)
+        assert 0 < sent < 6
+        assert len(left) == 6 - sent
+        sink.fails = 100
+        await collector.flush()
+        assert (await executor.run(ledger.totals)).unpublished == 0
+    assert sorted(s.client for _, summaries in sink.kept for s in summaries) == clients
 
 
 async def test_the_first_failure_stops_all():

@@ -8,7 +8,6 @@ import time
 from services.core import metrics
 from services.core.runtime import Runtime, run_component
 from services.sandbox.component import run_sandbox
-from services.sandbox.directory import SandboxOptions
 from services.sandbox.faults import FaultMode
 from services.sandbox.logs import Run
 from services.sandbox.servers import NOT_FOUND, OK
@@ -37,15 +36,7 @@ async def main(runtime: Runtime) -> None:
         runtime.log.warning("faults took effect late", from_slot=start, to_slot=end)
 
     await run_sandbox(
-        SandboxOptions(
-            directory=settings.data,
-            scenario=settings.scenario,
-            seed=settings.seed,
-            slot=settings.slot,
-            base_port=settings.base_port,
-            faults=settings.faults,
-            traffic=settings.traffic,
-        ),
+        settings,
         clock=time.time,
         stop=runtime.stop,
         on_ready=on_ready,

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from services.sandbox.directory import ACCESS, EXCHANGES, SandboxOptions, make_directory, prepare_run
+from services.core.settings import Settings
+from services.sandbox.directory import ACCESS, EXCHANGES, make_directory, prepare_run
 from services.sandbox.exchanges import SimulatedTraffic, make_data_bus
 from services.sandbox.faults import FaultSpan, FaultTimeline, draw_server_faults
 from services.sandbox.logs import TRUTH, AccessLog, ExchangeLog, Run, TruthLog
@@ -22,7 +23,7 @@ _FLUSH_SECONDS = 0.2
 
 
 async def run_sandbox(
-    options: SandboxOptions,
+    settings: Settings,
     *,
     clock: Callable[[], float],
     stop: asyncio.Event,
@@ -36,10 +37,10 @@ async def run_sandbox(
     written, ``on_late`` when the states of slots [from, to) did not take effect in time. Raises ListenError,
     SettingsError, StateError.
     """
-    times = slot_timing(options.slot)
-    scenario = make_scenario(options.scenario, seed=options.seed, base_port=options.base_port, times=times)
-    make_directory(options.directory)
-    authority = open_authority(options.directory, datetime.fromtimestamp(clock(), UTC))
+    times = slot_timing(settings.slot)
+    scenario = make_scenario(settings.scenario, seed=settings.seed, base_port=settings.base_port, times=times)
+    make_directory(settings.data)
+    authority = open_authority(settings.data, datetime.fromtimestamp(clock(), UTC))
     access_logs: list[AccessLog] = []
     links = {served.link for served in scenario.served_links}
 
@@ -53,27 +54,27 @@ async def run_sandbox(
     sites = make_sites(scenario, bus, authority, monitoring=monitoring.reply, clock=clock)
     allow_open_files(len(sites))
     async with Servers(sites, times, clock=clock, answered=log_answer) as servers:
-        run = prepare_run(options, scenario, bus, times, clock)
+        run = prepare_run(settings, scenario, bus, times, clock)
         first = run.header.first_slot
         timeline = FaultTimeline(
-            scenario.served_links, bus=BUS, seed=options.seed, first_slot=first, intensity=options.faults
+            scenario.served_links, bus=BUS, seed=settings.seed, first_slot=first, intensity=settings.faults
         )
         traffic = SimulatedTraffic(
-            bus, rate=options.traffic, seed=options.seed, times=times, first_slot=first, state=timeline.state
+            bus, rate=settings.traffic, seed=settings.seed, times=times, first_slot=first, state=timeline.state
         )
         monitoring.follow(traffic)
-        truth = TruthLog(options.directory / TRUTH, run.header, timeline, run.kept, run.cycle)
+        truth = TruthLog(settings.data / TRUTH, run.header, timeline, run.kept, run.cycle)
         with (
             contextlib.closing(truth),
-            contextlib.closing(AccessLog(options.directory / ACCESS, resumed=run.resumed)) as access,
-            contextlib.closing(ExchangeLog(options.directory / EXCHANGES, traffic, resumed=run.resumed)) as exchanges,
+            contextlib.closing(AccessLog(settings.data / ACCESS, resumed=run.resumed)) as access,
+            contextlib.closing(ExchangeLog(settings.data / EXCHANGES, traffic, resumed=run.resumed)) as exchanges,
         ):
             access_logs.append(access)
             server_ids = [server.id for server in bus.servers]
 
             @lru_cache(maxsize=4)
             def state(slot: int) -> Mapping[str, FaultSpan]:
-                of_servers = draw_server_faults(server_ids, options.seed, slot, slot - first, options.faults)
+                of_servers = draw_server_faults(server_ids, settings.seed, slot, slot - first, settings.faults)
                 return {**timeline.state(slot), **of_servers}
 
             def advance(slot: int) -> None:

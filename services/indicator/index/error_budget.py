@@ -26,14 +26,13 @@ class BurnSpan:
     label: str
     seconds: int
     threshold: float
-    severity: str
 
 
 SPANS = (
-    BurnSpan("1h", 3600, 14.4, "page"),
-    BurnSpan("6h", 6 * 3600, 6.0, "page"),
-    BurnSpan("1d", 86_400, 3.0, "ticket"),
-    BurnSpan("3d", 3 * 86_400, 1.0, "ticket"),
+    BurnSpan("1h", 3600, 14.4),
+    BurnSpan("6h", 6 * 3600, 6.0),
+    BurnSpan("1d", 86_400, 3.0),
+    BurnSpan("3d", 3 * 86_400, 1.0),
 )
 
 LEAST_FAILED = 3
@@ -91,19 +90,14 @@ class BurnCounter:
         self._slots: dict[int, tuple[bytes, bytes]] = {}
         self.known = self.failed = np.zeros((len(SPANS), 0), dtype=np.int32)
 
-    def update(self, arrays: RegisterArrays, end_slot: int, changed: Iterable[int], verdicts: Verdicts) -> None:
-        """Count the spans that end at ``end_slot`` exclusive.
-
-        ``changed`` are the slots whose verdicts may have changed since the last update. With a new register, or an end
-        before the last one, everything is counted again.
-        """
-        for _ in self.pieces(arrays, end_slot, changed, verdicts):
-            pass
-
     def pieces(
         self, arrays: RegisterArrays, end_slot: int, changed: Iterable[int], verdicts: Verdicts
     ) -> Iterator[None]:
-        """Update in pieces; the counts are right after the last one. Slots that change in between wait for the next update."""
+        """Count the spans that end at ``end_slot`` exclusive, in pieces; the counts are right after the last one.
+
+        ``changed`` are the slots whose verdicts may have changed since the last update; slots that change in between wait
+        for the next one. With a new register, or an end before the last one, everything is counted again.
+        """
         window = range(end_slot - max(self._lengths), end_slot)
         if arrays is not self._arrays or end_slot < self._end:
             self._arrays, self._slots = arrays, {}

@@ -43,15 +43,6 @@ class AgencyNetwork:
         links = [register.links[link] for link in arrays.links]
         sectors = {sector: position for position, sector in enumerate(arrays.sectors)}
         sector_of = [sectors[register.agencies[agency].sector] for agency in arrays.agencies]
-        return cls.arrange(
-            arrays,
-            agency_sector=np.array(sector_of, dtype=np.int64),
-            bus=np.array([link.id in routed or link.probe in bus_probes for link in links], dtype=np.bool_),
-        )
-
-    @classmethod
-    def arrange(cls, arrays: RegisterArrays, *, agency_sector: Ints, bus: Bools) -> AgencyNetwork:
-        """Build the network from arrays, each agency's sector, and which links go over the bus."""
         pair, consumer, provider = _combinations(arrays.consumer, arrays.provider, len(arrays.agencies))
         need, needy, needed = _combinations(arrays.service, arrays.provider, len(arrays.agencies))
         return cls(
@@ -59,8 +50,8 @@ class AgencyNetwork:
             consumer=consumer,
             provider=provider,
             reverse=_reverse(consumer, provider, len(arrays.agencies)),
-            within=agency_sector[arrays.provider] == arrays.sector,
-            bus=bus,
+            within=np.array(sector_of, dtype=np.int64)[arrays.provider] == arrays.sector,
+            bus=np.array([link.id in routed or link.probe in bus_probes for link in links], dtype=np.bool_),
             need=need,
             needy=needy,
             needed=needed,

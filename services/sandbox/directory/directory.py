@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 
 from services.core.errors import StateError
+from services.core.settings import Settings
 from services.register.directory import load_register
 from services.sandbox.directory.register_files import SOURCES, make_register_files, sources_file
 from services.sandbox.exchanges import DataBus
@@ -25,21 +25,6 @@ EXCHANGES = "exchanges.ndjson"
 DESCRIPTION = "scenario.json"
 
 
-@dataclass(frozen=True, slots=True)
-class SandboxOptions:
-    """What to simulate and where: ``slot`` in seconds, ``faults`` the intensity (1 is ordinary, 0 none), ``traffic`` in
-    exchanges a second over the data bus.
-    """
-
-    directory: Path
-    scenario: str = "small"
-    seed: int = 1
-    slot: int = 5
-    base_port: int = 7500
-    faults: float = 1.0
-    traffic: float = 4.0
-
-
 def make_directory(directory: Path) -> None:
     """Create the directory if needed. Raises StateError when that fails."""
     try:
@@ -48,15 +33,13 @@ def make_directory(directory: Path) -> None:
         raise StateError(f"the sandbox cannot create {directory}: {error.strerror}; choose another --data") from error
 
 
-def prepare_run(
-    options: SandboxOptions, scenario: Scenario, bus: DataBus, times: Timing, clock: Callable[[], float]
-) -> Run:
+def prepare_run(settings: Settings, scenario: Scenario, bus: DataBus, times: Timing, clock: Callable[[], float]) -> Run:
     """Choose the run, and write its register, sources and description. Raises StateError when a file cannot be written.
 
     The register is written to a draft first: its version decides whether the run is resumed, and the epoch that follows
     from it is no part of the version.
     """
-    draft = options.directory / f"{REGISTER}.new"
+    draft = settings.data / f"{REGISTER}.new"
     try:
         shutil.rmtree(draft, ignore_errors=True)
         _write(draft, make_register_files(scenario, bus, times, 0))
@@ -64,21 +47,21 @@ def prepare_run(
             register_version=load_register(draft).register_version,
             slot_seconds=times.slot,
             first_slot=0,
-            seed=options.seed,
-            scenario=options.scenario,
-            faults=options.faults,
-            base_port=options.base_port,
-            traffic=options.traffic,
+            seed=settings.seed,
+            scenario=settings.scenario,
+            faults=settings.faults,
+            base_port=settings.base_port,
+            traffic=settings.traffic,
         )
         shutil.rmtree(draft)
-        run = choose_run(options.directory, wanted, times, clock())
-        _write(options.directory / REGISTER, make_register_files(scenario, bus, times, run.header.first_slot))
+        run = choose_run(settings.data, wanted, times, clock())
+        _write(settings.data / REGISTER, make_register_files(scenario, bus, times, run.header.first_slot))
         description = orjson.dumps(_describe(scenario, bus, times, run), option=orjson.OPT_INDENT_2).decode()
-        sources = sources_file(bus, times, options.base_port)
-        _write(options.directory, {SOURCES: sources, DESCRIPTION: description})
+        sources = sources_file(bus, times, settings.base_port)
+        _write(settings.data, {SOURCES: sources, DESCRIPTION: description})
     except OSError as error:
         raise StateError(
-            f"the sandbox cannot write {error.filename or options.directory}: {error.strerror}; choose another --data"
+            f"the sandbox cannot write {error.filename or settings.data}: {error.strerror}; choose another --data"
         ) from error
     return run
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from services.core.model.outcome import Stage
 from services.core.model.register import Link, Register
 from services.core.model.template import fill_placeholders
+from services.core.settings import Settings
 from services.register.directory.load import load_register
 from services.sandbox.component import run_sandbox
-from services.sandbox.directory import SandboxOptions
 from services.sandbox.timing import slot_timing
 from tests.support.paths import ROOT
 from tests.support.patient_loop import wall_time
@@ -124,12 +124,12 @@ def truth_of(folder: Path, slot: int) -> dict[str, Stage]:
 
 
 @asynccontextmanager
-async def played(options: SandboxOptions) -> AsyncIterator[None]:
+async def played(settings: Settings) -> AsyncIterator[None]:
     """A sandbox in this process, by the clock of its loop; its faults take effect in time."""
     stop, ready, late = asyncio.Event(), asyncio.Event(), []
     playing = asyncio.create_task(
         run_sandbox(
-            options,
+            settings,
             clock=wall_time,
             stop=stop,
             on_ready=lambda _: ready.set(),
@@ -151,7 +151,7 @@ async def test_a_client_sees_what_the_truth_log_says(tmp_path, base_port):
     every stage is met, and the access log holds one line for every answer that came.
     """
     rng = random.Random(1)
-    async with played(SandboxOptions(tmp_path, slot=SLOT, base_port=base_port())):
+    async with played(Settings(data=tmp_path, slot=SLOT, base_port=base_port())):
         register = load_register(tmp_path / "register")
         header = read(tmp_path / "truth.ndjson")[0]
         first = int(str(header["first_slot"]))

@@ -55,7 +55,7 @@ def test_counts_equal_counting_anew(story):
         last = end + 1
         if rng.random() < 0.1:
             arrays = SimpleNamespace(links=range(links))
-        burns.update(arrays, end, [*range(end - 1, end + 3), *late], verdicts)
+        list(burns.pieces(arrays, end, [*range(end - 1, end + 3), *late], verdicts))
         for at, length in enumerate(LENGTHS):
             for link in range(links):
                 assert (burns.known[at, link], burns.failed[at, link]) == burned(truth, end, link, length)

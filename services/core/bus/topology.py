@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Any
 
 import nats.errors
 import nats.js.errors
@@ -15,44 +16,40 @@ from services.core.errors import BusError
 _DAY = 86_400.0
 
 
-def _stream(name: str, pattern: str, days: int, replicas: int) -> StreamConfig:
+def _stream(name: str, pattern: str, replicas: int, **options: Any) -> StreamConfig:
     return StreamConfig(
         name=name,
         subjects=[pattern],
         retention=RetentionPolicy.LIMITS,
         storage=StorageType.FILE,
-        max_age=days * _DAY,
         num_replicas=replicas,
         allow_direct=True,
         duplicate_window=120,
+        **options,
     )
 
 
 def _bucket(name: str, replicas: int) -> StreamConfig:
     """Return the stream of a KV bucket with one value per key, in the layout of all NATS clients."""
-    return StreamConfig(
-        name=names.kv_stream(name),
-        subjects=[names.kv_subject(name, ">")],
-        retention=RetentionPolicy.LIMITS,
-        storage=StorageType.FILE,
+    return _stream(
+        names.kv_stream(name),
+        names.kv_subject(name, ">"),
+        replicas,
         discard=DiscardPolicy.NEW,
         max_msgs_per_subject=1,
-        num_replicas=replicas,
-        allow_direct=True,
         allow_rollup_hdrs=True,
         deny_delete=True,
         allow_msg_ttl=True,
         allow_atomic=True,
-        duplicate_window=120,
     )
 
 
 def stream_configs(replicas: int) -> tuple[StreamConfig, ...]:
     """Return the configuration of every stream, those of buckets included."""
     return (
-        _stream(names.MEASUREMENTS, names.measurement_subject("*", "*"), 7, replicas),
-        _stream(names.EXCHANGES, names.exchange_subject("*", "*"), 7, replicas),
-        _stream(names.INDICATORS, names.indicator_subject("*", "*", "*"), 400, replicas),
+        _stream(names.MEASUREMENTS, names.measurement_subject("*", "*"), replicas, max_age=7 * _DAY),
+        _stream(names.EXCHANGES, names.exchange_subject("*", "*"), replicas, max_age=7 * _DAY),
+        _stream(names.INDICATORS, names.indicator_subject("*", "*", "*"), replicas, max_age=400 * _DAY),
         _bucket(names.REGISTER_BUCKET, replicas),
         _bucket(names.INDICATOR_BUCKET, replicas),
     )

@@ -32,16 +32,15 @@ class RegisterManifest:
 
 
 _chunk_fields = copied_fields(RegisterChunk)
+_manifest_fields = copied_fields(RegisterManifest, "published", "chunks")
 
 
 def encode_manifest(manifest: RegisterManifest) -> bytes:
     """Encode a RegisterManifest."""
     return register_pb2.RegisterManifest(
-        register_version=manifest.register_version,
-        probe_version=manifest.probe_version,
         published=to_timestamp(manifest.published),
         chunks=[register_pb2.RegisterChunk(**_chunk_fields(chunk)) for chunk in manifest.chunks],
-        digest=manifest.digest,
+        **_manifest_fields(manifest),
     ).SerializeToString()
 
 
@@ -52,11 +51,9 @@ def decode_manifest(payload: bytes) -> RegisterManifest:
     except DecodeError as error:
         raise ValueError("not a RegisterManifest") from error
     return RegisterManifest(
-        message.register_version,
-        message.probe_version,
-        from_timestamp(message.published),
-        tuple(RegisterChunk(**_chunk_fields(chunk)) for chunk in message.chunks),
-        message.digest,
+        published=from_timestamp(message.published),
+        chunks=tuple(RegisterChunk(**_chunk_fields(chunk)) for chunk in message.chunks),
+        **_manifest_fields(message),
     )
 
 

@@ -1,4 +1,4 @@
-"""Indicators, and what blocks and JSON hold besides them: structures, volumes, reconciliations, sensitivity analyses."""
+"""Messages of indicators, structures, volumes, reconciliations and sensitivity analyses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reference pages under docs/ that are made from the code: metrics, settings, and the map of all modules (``make docs``)."""
+"""The reference pages that are made from the code: metrics, settings, the map of modules (``make docs``)."""
 
 from __future__ import annotations
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.core.blocks.encode import BlockColumns, encode_block, stamp_block
-from services.core.blocks.link_evidence import EvidenceColumns
+from services.core.blocks.encode import BlockColumns, EvidenceColumns, encode_block, stamp_block
 from services.core.blocks.read import BlockReader
 from services.core.codec import ExchangeVolume
 from services.core.model.exchange import Reconciliation, Traffic

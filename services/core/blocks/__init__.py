@@ -1,7 +1,13 @@
 """Columnar messages of the KV bucket `indicator`: encoding, reading, stamping."""
 
-from services.core.blocks.encode import BlockColumns, block_digest, encode_block, encode_blocks, stamp_block
-from services.core.blocks.link_evidence import EvidenceColumns
+from services.core.blocks.encode import (
+    BlockColumns,
+    EvidenceColumns,
+    block_digest,
+    encode_block,
+    encode_blocks,
+    stamp_block,
+)
 from services.core.blocks.read import BlockReader, IndicatorKey
 from services.core.blocks.target_blocks import (
     RecentBlock,

@@ -11,9 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from peyvand.v1 import block_pb2
-from services.core.blocks.link_evidence import EvidenceColumns, encode_evidence
-from services.core.blocks.packed import doubles, strings, varints, zigzag
-from services.core.blocks.read import COUNTS, SHARES
+from services.core.blocks.packed import doubles, message, strings, varints, zigzag
 from services.core.codec import (
     ExchangeVolume,
     reconciliation_to_message,
@@ -22,9 +20,62 @@ from services.core.codec import (
     traffic_to_message,
     volume_to_message,
 )
-from services.core.model import Reconciliation, Structure, Traffic
+from services.core.model import LOSS_STAGES, STAGES, Reconciliation, Structure, Traffic
 
-_NUMBERS = {name: field.number for name, field in block_pb2.IndicatorBlock.DESCRIPTOR.fields_by_name.items()}
+_STRICT = ("strict_point", "strict_lower", "strict_upper")
+_INTERVAL = ("interval_low", "interval_high")
+
+SHARES = ("point", "lower", "upper", "known_share", *LOSS_STAGES, *_STRICT, *_INTERVAL)
+"""Columns of doubles, in the order of BlockColumns.shares."""
+
+COUNTS = ("links_required", "links_known", "links_absent")
+"""Columns of counts, in the order of BlockColumns.counts."""
+
+_BLOCK_NUMBERS = {name: field.number for name, field in block_pb2.IndicatorBlock.DESCRIPTOR.fields_by_name.items()}
+_NUMBERS = {name: field.number for name, field in block_pb2.LinkEvidence.DESCRIPTOR.fields_by_name.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceColumns:
+    """The evidence of one window's n links, in id order.
+
+    ``slots`` (n,) slots in force; ``verdicts`` (n, 6) known slots at each stage; ``omega`` (n,) the link's share of the
+    government's weight (docs/method.md §5); ``share`` (n,) q̂: q, or the value imputed for it.
+    """
+
+    window_days: int
+    ids: tuple[str, ...]
+    slots: NDArray[np.int64]
+    verdicts: NDArray[np.int64]
+    omega: NDArray[np.float64]
+    share: NDArray[np.float64]
+
+
+def encode_evidence(evidence: Sequence[EvidenceColumns]) -> list[bytes]:
+    """Encode each as a field `links` of an IndicatorBlock; many together take little longer than one."""
+    counts = [varints(_NUMBERS["slots"], [columns.slots for columns in evidence])]
+    for stage, name in enumerate(STAGES):
+        counts.append(varints(_NUMBERS[name], [columns.verdicts[:, stage] for columns in evidence]))
+    fields, ids, encoded_ids = [], None, b""
+    for columns, *encoded_counts in zip(evidence, *counts, strict=True):
+        head = block_pb2.LinkEvidence(window_days=columns.window_days).SerializeToString()
+        if columns.ids is not ids:  # the windows of a block have the same links
+            ids, encoded_ids = columns.ids, strings(_NUMBERS["id"], map(str.encode, columns.ids))
+        tail = doubles(_NUMBERS["omega"], columns.omega) + doubles(_NUMBERS["share"], columns.share)
+        fields.append(message(_BLOCK_NUMBERS["links"], b"".join([head, encoded_ids, *encoded_counts, tail])))
+    return fields
+
+
+def evidence_from_message(message: block_pb2.LinkEvidence) -> EvidenceColumns:
+    """Return the columns of one window."""
+    return EvidenceColumns(
+        message.window_days,
+        tuple(message.id),
+        np.array(message.slots, np.int64),
+        np.array([getattr(message, stage) for stage in STAGES], np.int64).T,
+        np.array(message.omega, np.float64),
+        np.array(message.share, np.float64),
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,16 +113,16 @@ def encode_block(block: BlockColumns) -> bytes:
 def encode_blocks(blocks: Sequence[BlockColumns]) -> list[bytes]:
     """Encode each as ``encode_block`` does; many together take little longer than one."""
     columns = [
-        varints(_NUMBERS["kind"], [block.kinds for block in blocks]),
-        varints(_NUMBERS["window_days"], [block.window_days for block in blocks]),
-        varints(_NUMBERS["level"], [zigzag(block.level) for block in blocks]),
-        *(varints(_NUMBERS[name], [block.counts[row] for block in blocks]) for row, name in enumerate(COUNTS)),
+        varints(_BLOCK_NUMBERS["kind"], [block.kinds for block in blocks]),
+        varints(_BLOCK_NUMBERS["window_days"], [block.window_days for block in blocks]),
+        varints(_BLOCK_NUMBERS["level"], [zigzag(block.level) for block in blocks]),
+        *(varints(_BLOCK_NUMBERS[name], [block.counts[row] for block in blocks]) for row, name in enumerate(COUNTS)),
     ]
     evidence = iter(encode_evidence([columns for block in blocks for columns in block.links]))
     payloads = []
     for block, *numbers in zip(blocks, *columns, strict=True):
-        ids = strings(_NUMBERS["id"], map(str.encode, block.ids))
-        shares = (doubles(_NUMBERS[name], block.shares[row]) for row, name in enumerate(SHARES))
+        ids = strings(_BLOCK_NUMBERS["id"], map(str.encode, block.ids))
+        shares = (doubles(_BLOCK_NUMBERS[name], block.shares[row]) for row, name in enumerate(SHARES))
         payloads.append(b"".join([_head(block), *numbers, ids, *shares, *islice(evidence, len(block.links))]))
     return payloads
 

@@ -10,17 +10,8 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from peyvand.v1 import block_pb2, indicator_pb2, reconciliation_pb2
-from services.core.blocks.link_evidence import EvidenceColumns, evidence_from_message
+from services.core.blocks.encode import COUNTS, SHARES, EvidenceColumns, evidence_from_message
 from services.core.model import LOSS_STAGES, IndicatorKind
-
-_STRICT = ("strict_point", "strict_lower", "strict_upper")
-_INTERVAL = ("interval_low", "interval_high")
-
-SHARES = ("point", "lower", "upper", "known_share", *LOSS_STAGES, *_STRICT, *_INTERVAL)
-"""Columns of doubles, in the order of BlockColumns.shares."""
-
-COUNTS = ("links_required", "links_known", "links_absent")
-"""Columns of counts, in the order of BlockColumns.counts."""
 
 _COLUMNS = ("kind", "id", "window_days", *SHARES, *COUNTS, "level")
 
@@ -145,7 +136,7 @@ class BlockReader:
 def _row_reader(block: block_pb2.IndicatorBlock) -> Callable[[int], indicator_pb2.Indicator]:
     """Return a function that reads a row. Looking up the columns costs as much as reading some rows, so do it once."""
     kind, ids, window = block.kind, block.id, block.window_days
-    shares = [getattr(block, name) for name in ("point", "lower", "upper", "known_share", *_STRICT, *_INTERVAL)]
+    shares = [getattr(block, name) for name in SHARES if name not in LOSS_STAGES]
     losses = [(name, getattr(block, name)) for name in LOSS_STAGES]
     required, known, absent, level = block.links_required, block.links_known, block.links_absent, block.level
     versions = block.register_version, block.probe_version, block.method_version

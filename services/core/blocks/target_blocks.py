@@ -1,4 +1,4 @@
-"""SlotBlocks and RecentBlocks of KV bucket `indicator`: links and endpoints slot by slot, and as last measured (docs/design.md §5)."""
+"""SlotBlocks and RecentBlocks of KV bucket `indicator`: links and endpoints by slot, and as last measured."""
 
 from __future__ import annotations
 

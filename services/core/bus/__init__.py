@@ -1,6 +1,7 @@
 """The message bus: one NATS server or cluster with JetStream (docs/design.md §5)."""
 
 from services.core.bus.buckets import MAX_ATOMIC_PUTS, Bus
+from services.core.bus.client import BoundedTaskGroup
 from services.core.bus.connection import connect, connect_from_settings
 from services.core.bus.messages import StoredMessage, StreamState
 from services.core.bus.names import (
@@ -22,7 +23,6 @@ from services.core.bus.names import (
     shard_of,
     slot_key,
 )
-from services.core.bus.requests import BoundedTaskGroup
 from services.core.bus.roles import write_users
 from services.core.bus.server import (
     accounts,

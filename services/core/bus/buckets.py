@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from nats.aio.client import Client
 
+from services.core.bus.client import ReplyInbox
 from services.core.bus.messages import (
     MAX_VALUE_BYTES,
     PARTS_HEADER,
@@ -33,7 +34,6 @@ from services.core.bus.messages import (
     status_of,
 )
 from services.core.bus.names import kv_stream, kv_subject
-from services.core.bus.requests import ReplyInbox
 from services.core.bus.streams import RETRY_SECONDS, Streams
 from services.core.errors import BusError, TornValueError
 from services.core.log import logger

@@ -12,8 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from services.core.bus.buckets import Bus
-from services.core.bus.nats_client import PatchedNatsClient
-from services.core.bus.requests import ReplyInbox
+from services.core.bus.client import PatchedNatsClient, ReplyInbox
 from services.core.bus.roles import inbox_prefix, load_user
 from services.core.bus.streams import RETRY_SECONDS, error_text
 from services.core.errors import BusError, SettingsError

@@ -18,8 +18,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
+from services.core.bus.client import ReplyInbox
 from services.core.bus.messages import StoredMessage, StreamState, message_of, moment_of, status_of, status_text
-from services.core.bus.requests import ReplyInbox
 from services.core.errors import BusError
 from services.core.log import logger
 from services.core.tasks import propagate_cancellation

@@ -1,4 +1,4 @@
-"""Results of the method as values: indicators, the structure of the links, sensitivity analyses (docs/method.md §5, §7)."""
+"""Indicators, structures and sensitivity analyses as values (docs/method.md §5, §7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""links.csv and endpoints.csv, the targets of probes, and what refers to them: members.csv, exchange.csv, maintenance.csv."""
+"""The targets of probes, and what refers to them: members, exchange routes, maintenance."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""References to files and secrets, ``file:PATH`` and ``env:NAME``, and the ``auth`` part of a probe, which holds them (docs/probing.md §2).
+"""References to files and secrets, and the ``auth`` part of a probe, which holds them (docs/probing.md §2).
 
-A relative path is relative to the register directory. Loading turns it into ``<directory>/./<path as written>``: an
-absolute path that any process on the host can open, whose part after ``/./`` is the path as written. The content
-hash and the diff use that part, so moving the directory changes no version.
+References are ``file:PATH`` and ``env:NAME``. A relative path is relative to the register directory. Loading turns it into
+``<directory>/./<path as written>``: an absolute path that any process on the host can open, whose part after ``/./`` is the
+path as written. The content hash and the diff use that part, so moving the directory changes no version.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from services.core.blocks.link_evidence import EvidenceColumns
+from services.core.blocks.encode import EvidenceColumns
 from services.core.blocks.target_blocks import RecentBlock, SlotBlock
 from services.core.codec import ExchangeVolume
 from services.core.model.indicator import (

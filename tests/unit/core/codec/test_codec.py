@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from peyvand.v1 import block_pb2, indicator_pb2, outcome_pb2
 from services.core import codec
-from services.core.blocks.link_evidence import EvidenceColumns
+from services.core.blocks.encode import EvidenceColumns
 from services.core.blocks.read import BlockReader
 from services.core.blocks.target_blocks import SlotBlock, decode_slot_block, encode_slot_block
 from services.core.model.exchange import DURATION_BUCKETS, ExchangeSummary

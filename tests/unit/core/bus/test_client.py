@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from services.core.bus.requests import BoundedTaskGroup
+from services.core.bus.client import BoundedTaskGroup
 from services.core.errors import BusError
 from tests.support.waiting import DEADLINE
 

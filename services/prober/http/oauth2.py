@@ -52,7 +52,7 @@ class AccessToken:
 
 
 class TokenCache:
-    """The tokens in use. Probes that need the same one at the same time share one request."""
+    """The tokens in use, cached until shortly before they expire. Probes that need the same one at the same time share one request."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock

@@ -5,7 +5,7 @@ Every kind ends by the deadline it is given: `transport.trace.Deadline` cuts off
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from math import inf
 from time import monotonic, perf_counter, time
@@ -108,10 +108,14 @@ class ProbeRunner:
     def _prepare(self, assignment: Assignment, turn: int) -> _PreparedTarget:
         """Return the target as prepared before, or prepare it. Raises MissingSecretError and UnusableError."""
         definition, params = assignment.definition, assignment.params[turn]
-        secrets = {reference: self.environment.secrets.get(reference) for reference in secret_references(definition)}
         prepared = self._prepared.get((assignment.target, turn))
-        if prepared is not None and prepared.assignment is assignment and prepared.secrets == secrets:
+        if (
+            prepared is not None
+            and prepared.assignment is assignment
+            and self._read(prepared.secrets) == prepared.secrets
+        ):
             return prepared
+        secrets = self._read(secret_references(definition))  # before they are built in, so that a change is noticed
         kind = KINDS_BY_NAME[definition.kind]
         expectations = compile_expectations(
             definition, params, latency=assignment.latency, max_age=assignment.max_age, zone=assignment.zone
@@ -126,6 +130,9 @@ class ProbeRunner:
         )
         self._prepared[assignment.target, turn] = prepared
         return prepared
+
+    def _read(self, references: Iterable[str]) -> dict[str, str]:
+        return {reference: self.environment.secrets.get(reference) for reference in references}
 
 
 def _name_record(judgement: Judgement, assignment: Assignment, turn: int) -> Judgement:

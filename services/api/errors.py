@@ -1,4 +1,4 @@
-"""Why the api refuses a request. ``rpc/status.py`` gives each class its gRPC status.
+"""Why the api refuses a request. ``rpc/handlers.py`` gives each class its gRPC status.
 
 RequestError                 the request cannot be answered
 ├── InvalidRequestError      it cannot be answered as it is, whatever the register holds

@@ -1,4 +1,4 @@
-"""Callers and what they may see (docs/design.md §5.4). Pure.
+"""Callers, what they may see, and which calls are admitted by role (docs/design.md §5.4).
 
 Link targets and failure details are an attack map. The *public* sees agencies and above; an *agency* also its own services,
 endpoints and links, as consumer and as provider; an *auditor* sees everything.
@@ -6,9 +6,14 @@ endpoints and links, as consumer and as provider; an *auditor* sees everything.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
+from services.api.errors import NotVisibleError
+from services.api.model import ReadModel
 from services.core.model import IndicatorKind, Register
 
 PUBLIC_KINDS = (IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR, IndicatorKind.CONSUMER, IndicatorKind.PROVIDER)
@@ -66,3 +71,85 @@ UNRESTRICTED = Caller(Role.AUDITOR)
 
 PUBLIC = Caller(Role.PUBLIC)
 """A caller without a certificate that is listed."""
+
+
+_CALLER: ContextVar[Caller] = ContextVar("caller")
+
+_KINDS = frozenset(map(int, IndicatorKind))
+
+Rule = Callable[[Caller, ReadModel, Any], bool]
+"""Whether a caller may make this request of a method. Requests that make no sense are left to the method to refuse."""
+
+
+def current_caller() -> Caller:
+    """Return the caller of the call under way. LookupError outside of any call."""
+    return _CALLER.get()
+
+
+def not_visible(caller: Caller) -> NotVisibleError:
+    """Return the error for what a caller may not see; it does not reveal whether that exists."""
+    return NotVisibleError(
+        "NOT_VISIBLE",
+        f"this is not for the role {caller.role}: the public sees agencies and above, an agency also what is its own; "
+        "the operator of the api gives roles to certificates",
+        role=caller.role,
+        agency=caller.agency,
+    )
+
+
+def _kind(caller: Caller, _: ReadModel, request: Any) -> bool:
+    return request.kind not in _KINDS or caller.lists(IndicatorKind(request.kind))
+
+
+def _sees(caller: Caller, model: ReadModel, kind: int, ids: Iterable[str]) -> bool:
+    if kind not in _KINDS:
+        return True
+    register = model.view.register
+    return all(caller.sees(IndicatorKind(kind), entity, register) for entity in ids)
+
+
+def _entity(caller: Caller, model: ReadModel, request: Any) -> bool:
+    return _sees(caller, model, request.kind, (request.id,))
+
+
+def _everybody(_: Caller, __: ReadModel, ___: Any) -> bool:
+    return True
+
+
+RULES: Mapping[str, Rule] = {
+    "GetIndicator": _entity,
+    "ListIndicators": _kind,
+    "ExplainIndicator": _entity,
+    "GetHistory": _entity,
+    "WatchIndicators": lambda caller, model, request: (
+        _kind(caller, model, request) and _sees(caller, model, request.kind, request.ids)
+    ),
+    "GetStructure": _everybody,
+    "ListLinks": lambda caller, _, __: caller.lists(IndicatorKind.LINK),
+    "GetLink": lambda caller, model, request: _sees(caller, model, IndicatorKind.LINK, (request.link,)),
+    "TabulateIndicators": _everybody,
+    "GetTraffic": _everybody,
+    "GetRegister": _everybody,
+    "ListAgencies": _everybody,
+    "ListServices": lambda caller, _, __: caller.lists(IndicatorKind.SERVICE),
+    "ListEvaluationRounds": _everybody,
+}
+"""By method; a method without a rule is for auditors alone. Lists leave out what their caller may not see."""
+
+
+class AccessControl:
+    """Admits calls. ``identify`` returns the caller from the context of a call."""
+
+    def __init__(self, model: ReadModel, identify: Callable[[Any], Caller]) -> None:
+        self._model = model
+        self._identify = identify
+
+    def admit(self, method: str, request: Any, context: Any) -> None:
+        """Set the current caller. Raises RequestError when the caller may not make this request."""
+        caller = self._identify(context)
+        _CALLER.set(caller)
+        if caller.sees_everything:
+            return
+        rule = RULES.get(method)
+        if rule is None or not rule(caller, self._model, request):
+            raise not_visible(caller)

@@ -6,8 +6,8 @@ from collections import Counter, OrderedDict
 from functools import partial
 
 from services.api.errors import InvalidRequestError, NotApplicableError, RequestError, UnavailableError
-from services.api.model.published import BlockChange, PublishedIndicator
 from services.api.model.register_view import RegisterView
+from services.api.model.watch import BlockChange, PublishedIndicator
 from services.core.blocks import BlockReader, IndicatorKey
 from services.core.bus import GOVERNMENT_KEY, consumer_key
 from services.core.model import IndicatorKind

@@ -17,7 +17,7 @@ import grpc.aio
 import pytest
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2, indicator_service_pb2_grpc, register_service_pb2
-from services.api.access.clients import read_clients
+from services.api.access.certificates import read_clients
 from services.core.bus.names import INDICATOR_BUCKET
 from services.register.bus.publish import publish_register
 from services.register.directory.load import load_register

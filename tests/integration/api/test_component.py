@@ -19,7 +19,7 @@ from peyvand.v1 import (
     indicator_service_pb2,
     indicator_service_pb2_grpc,
 )
-from services.api.wiring import SERVICE_NAMES
+from services.api.component import SERVICE_NAMES
 from services.register.bus.publish import publish_register
 from tests.support.cases.api import (
     NOT_SERVING,

@@ -12,9 +12,9 @@ from grpc_status import rpc_status
 from prometheus_client import CollectorRegistry
 
 from peyvand.v1 import indicator_service_pb2_grpc, register_service_pb2_grpc
+from services.api.component import SERVICE_NAMES, ServerState, handlers
 from services.api.model.register_view import RegisterView
 from services.api.server import HealthReporter, running_server
-from services.api.wiring import SERVICE_NAMES, ServerState, handlers
 from services.core.blocks.read import BlockReader
 from services.core.log import logger
 from services.core.runtime import Health

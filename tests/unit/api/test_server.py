@@ -15,8 +15,8 @@ from prometheus_client import CollectorRegistry
 from peyvand.v1 import indicator_pb2, indicator_service_pb2_grpc
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.api import component
+from services.api.component import SERVICE_NAMES, ServerState, handlers
 from services.api.server import HealthReporter, running_server
-from services.api.wiring import SERVICE_NAMES, ServerState, handlers
 from services.core.codec.units import to_timestamp
 from services.core.errors import ListenError
 from services.core.log import logger

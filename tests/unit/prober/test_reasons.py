@@ -12,7 +12,7 @@ import pytest
 import structlog
 from prometheus_client import CollectorRegistry
 
-from services.api.answers.slots import slot_messages
+from services.api.answers.links import slot_messages
 from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import (

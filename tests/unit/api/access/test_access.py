@@ -19,12 +19,10 @@ from prometheus_client import CollectorRegistry
 from peyvand.v1 import indicator_pb2, indicator_service_pb2_grpc, register_service_pb2_grpc
 from peyvand.v1 import indicator_service_pb2 as messages
 from peyvand.v1 import register_service_pb2 as register_messages
-from services.api.access.clients import identifier_from_settings, read_clients
-from services.api.access.roles import PUBLIC, UNRESTRICTED, Caller, Role
-from services.api.access.rules import RULES
-from services.api.access.tls import credentials_from_settings
+from services.api.access.certificates import credentials_from_settings, identifier_from_settings, read_clients
+from services.api.access.roles import PUBLIC, RULES, UNRESTRICTED, Caller, Role
+from services.api.component import SERVICE_NAMES, handlers
 from services.api.server import HealthReporter, running_server
-from services.api.wiring import SERVICE_NAMES, handlers
 from services.core.errors import SettingsError
 from services.core.log import logger
 from services.core.model.indicator import IndicatorKind

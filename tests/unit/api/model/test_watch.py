@@ -11,10 +11,9 @@ from prometheus_client import Gauge
 from peyvand.v1 import indicator_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.api.model import read_model
-from services.api.model.published import PublishedIndicator
 from services.api.model.read_model import ReadModel
 from services.api.model.register_view import RegisterView
-from services.api.model.watch import WatchHub
+from services.api.model.watch import PublishedIndicator, WatchHub
 from services.core.blocks.read import BlockReader
 from services.core.model.indicator import IndicatorKind
 from tests.support.block_columns import encoded

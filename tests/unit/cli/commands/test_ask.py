@@ -10,8 +10,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from services.api.component import SERVICE_NAMES
 from services.api.server import HealthReporter, running_server
-from services.api.wiring import SERVICE_NAMES
 from services.cli import api_client
 from services.cli.commands import ask as ask_commands
 from services.core.blocks.target_blocks import encode_recent, encode_slot_block

@@ -29,11 +29,12 @@ from services.scorer.state import Store, StreamPosition
 
 T = TypeVar("T")
 
-RECONCILE_SECONDS = 60.0  # exchanges are reconcile_links with probes once a slot, but this often at most,
-RECONCILE_SHARE = 0.05  # and in this share of the time at most
+# Exchanges are reconciled with probes once a slot, at most once in this many seconds, and in at most this share of the time.
+RECONCILE_SECONDS = 60.0
+RECONCILE_SHARE = 0.05
 WATCH_SECONDS = 2.0
 SAVE_SECONDS = 1.0
-SAVE_SHARE = 0.05  # of the time at most, so that large states are saved less often
+SAVE_SHARE = 0.05  # at most this share of the time, so that large states are saved less often
 
 
 class _SessionEndError(Exception):
@@ -249,7 +250,7 @@ class _Session:
             update = self._scoring.save()
         if update is not None:
             await run_in_thread(partial(self._store.save, update))
-            await self._evidence_lock.run(partial(self._store.let_go, self._scoring.evidence))
+            await self._evidence_lock.run(partial(self._store.release, self._scoring.evidence))
 
 
 async def _compiled(register: Register) -> CompiledRegister:

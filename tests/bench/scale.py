@@ -219,7 +219,7 @@ async def _save(scoring: Scoring, store: Store, evidence_lock: EvidenceLock) -> 
     save = scoring.save()
     assert save is not None
     await asyncio.to_thread(store.save, save)
-    await evidence_lock.run(partial(store.let_go, scoring.evidence))
+    await evidence_lock.run(partial(store.release, scoring.evidence))
 
 
 async def _given_back(lines: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""What data buses carried: volumes in SQLite, replaced by revision, and reconcile_links with probes."""
+"""What data buses carried: volumes in SQLite, replaced by revision, and their reconciliation with probes."""
 
 from services.scorer.exchanges.database import ExchangeDatabase
 from services.scorer.exchanges.reconciler import Reconciler, ReconciliationReport

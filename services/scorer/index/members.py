@@ -1,4 +1,4 @@
-"""The services, links and endpoints of each agency as consumer, as positions in a arrays."""
+"""The services, links and endpoints of each agency as consumer, as positions in the register's arrays."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ class Store:
                 f"the scorer's state cannot be saved in {self.folder}: {error.strerror}; make room there and start again"
             ) from error
 
-    def let_go(self, evidence: Evidence) -> None:
+    def release(self, evidence: Evidence) -> None:
         """Release from memory what is in files by now. Raises StateError when a file cannot be read back."""
         evidence.let_go(
             lambda slot: slot_files.loader(self._slots, slot),

@@ -108,7 +108,7 @@ class Run:
         save = self.scoring.save()
         if save is not None:
             self.store.save(save)
-            self.store.let_go(self.scoring.evidence)
+            self.store.release(self.scoring.evidence)
 
     def result(self, end_slot: int) -> Snapshot:
         return self.scoring.judge(end_slot).snapshot

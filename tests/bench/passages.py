@@ -36,7 +36,7 @@ def passages(seconds: float) -> Iterator[str]:
                 link = next(row["id"] for row in csv.DictReader(links) if row["live_from"])
             _command("explain", "link", link, "--api", system.api)
             _command("exchange", "--api", system.api)
-        with _traced(Path(folder) / "starting", until="Attempts.probe") as starting, _sandbox(folder) as system:
+        with _traced(Path(folder) / "starting", until="ProbeRunner.probe") as starting, _sandbox(folder) as system:
             register = system.data / "sandbox" / "register"
             _command(
                 "register", "publish", str(register), "--nats", system.nats, "--credentials", str(system.credentials)

@@ -46,11 +46,11 @@ def score(
     With --sensitivity: ranks and rank bands of all agencies in one window, and what moves them. --json then gives that
     window's Indicators, with rank_band set, and after them one line with the Sensitivity.
     """
-    from services.cli.offline_score import run
+    from services.cli.evidence_files import score_files
 
     if structure and sensitivity:
         raise SettingsError("--structure and --sensitivity are two answers: ask for one at a time")
-    run(
+    score_files(
         register,
         [*measurements, *(files or [])],
         exchanges or [],
@@ -80,6 +80,6 @@ def dump(
     import asyncio
 
     from services.cli.connections import bus_settings
-    from services.cli.dump import print_stream
+    from services.cli.evidence_files import print_stream
 
     asyncio.run(print_stream(what, bus_settings(nats, credentials), since=since or "", until=until or ""))

@@ -1,21 +1,29 @@
-"""Scores measurements in files, for ``peyvand score``."""
+"""Evidence in files: streams of the bus as JSON lines, for ``peyvand dump``, and the scores of such files, for ``peyvand score``."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC
+from functools import partial
+from math import inf
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import typer
 
+from services.cli.connections import open_bus
 from services.cli.render.format import new_console, parse_moment
 from services.cli.render.score import score_tables, sensitivity_json, sensitivity_tables
 from services.cli.render.structure import structure_tables
 from services.core import codec
+from services.core.bus import EXCHANGES, MEASUREMENTS, Bus, StoredMessage
 from services.core.errors import SettingsError
 from services.core.model import IndicatorKind, Register
+from services.core.settings import Settings
 from services.indicator.index import Snapshot
 from services.register.directory import load_register
+from services.scorer.decode import columns_of, summaries_of
 from services.scorer.offline import (
     admitted,
     last_end,
@@ -27,8 +35,62 @@ from services.scorer.offline import (
     volumes,
 )
 
+_Rows = Iterator[tuple[int, Callable[[], str]]]
+"""The start of each row's slot, and what returns the row as a line of JSON."""
 
-def run(
+
+async def print_stream(what: str, settings: Settings, *, since: str, until: str) -> None:
+    """Print the rows of a stream whose slots start in [since, until), days or times in UTC; "" is open.
+
+    A message that the scorer would refuse is left out, with a sentence on stderr. Raises SettingsError and BusError.
+    """
+    if what not in _STREAMS:
+        raise SettingsError(f"there is no {what!r} to dump: name measurements or exchanges")
+    stream, rows = _STREAMS[what]
+    begin, end = parse_moment(since, UTC) or -inf, parse_moment(until, UTC)
+    async with open_bus(settings, role="dump", name="dump") as bus:
+        async for message in _messages(bus, stream):
+            try:
+                for slot_start, line in rows(message):
+                    if begin <= slot_start < (inf if end is None else end):
+                        typer.echo(line())
+            except ValueError as error:
+                typer.echo(f"message {message.sequence} of {stream} is left out: {error}", err=True)
+
+
+async def _messages(bus: Bus, stream: str) -> AsyncIterator[StoredMessage]:
+    """Yield every message from the first kept to the one that is the last now."""
+    state = await bus.stream_state(stream)
+    read_to = state.first - 1
+    while read_to < state.last:
+        messages = await bus.read(stream, read_to + 1)
+        if not messages:
+            return
+        for message in messages:
+            if message.sequence <= state.last:
+                yield message
+        read_to = messages[-1].sequence
+
+
+def _measurements(message: StoredMessage) -> _Rows:
+    columns_of(message)  # raises ValueError where the scorer refuses the message
+    for row in codec.decode_measurements(message.data):
+        stamped = replace(row, stored=message.time, sequence=message.sequence)
+        yield row.slot_start, partial(codec.measurement_to_json, stamped)
+
+
+def _exchanges(message: StoredMessage) -> _Rows:
+    for row in summaries_of(message)[1]:
+        yield row.slot_start, partial(codec.summary_to_json, row)
+
+
+_STREAMS: dict[str, tuple[str, Callable[[StoredMessage], _Rows]]] = {
+    "measurements": (MEASUREMENTS, _measurements),
+    "exchanges": (EXCHANGES, _exchanges),
+}
+
+
+def score_files(
     directory: Path,
     measurements: Sequence[Path],
     exchanges: Sequence[Path],

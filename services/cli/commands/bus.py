@@ -55,10 +55,9 @@ def backup(
     """Keep every stream and bucket in files, while the bus goes on."""
     from services.core.bus import save_stream
 
-    def save(bus: Bus, stream: str) -> Awaitable[int]:
-        return save_stream(bus, stream, folder / stream)
-
-    _copy_streams(save, "kept", nats, credentials, name="bus-backup")
+    _copy_streams(
+        lambda bus, stream: save_stream(bus, stream, folder / stream), "kept", nats, credentials, name="bus-backup"
+    )
 
 
 @app.command()
@@ -73,10 +72,9 @@ def restore(
     """
     from services.core.bus import restore_stream
 
-    def put_back(bus: Bus, stream: str) -> Awaitable[int]:
-        return restore_stream(bus, folder / stream)
-
-    _copy_streams(put_back, "restored", nats, credentials, name="bus-restore")
+    _copy_streams(
+        lambda bus, stream: restore_stream(bus, folder / stream), "restored", nats, credentials, name="bus-restore"
+    )
 
 
 def _copy_streams(

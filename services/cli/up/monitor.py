@@ -86,8 +86,6 @@ class Monitor:
         metrics = f"http://{self._metrics('prober')}/metrics"
         return SystemState(
             title=f"Peyvand · {register.policy.government.name_en} · register {register.register_version[:8]}",
-            started=self._started,
-            now=time.time(),
             indicator=self._indicator,
             explanation=self._explanation,
             three_bars=self._three_bars,
@@ -96,7 +94,7 @@ class Monitor:
             probes_per_second=self._rate,
             notes=(*restarts, *([late_note(self._late)] if self._late else [])),
             exchanges=self._exchanges,
-            waiting_for=self._waiting_for(register),
+            waiting_for=f"{self._waiting_for(register)} ({time.time() - self._started:.0f} s)",
             addresses=f"gRPC {self._api} · metrics {metrics} (prober) and the ports after it",
             next_steps=f"next, in another terminal: .venv/bin/peyvand explain{api} · indicator provider{api} · --help",
         )

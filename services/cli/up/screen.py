@@ -33,8 +33,6 @@ class SystemState:
     """What the screen shows at one moment; ``indicator`` is None until the first index is published."""
 
     title: str
-    started: float
-    now: float
     indicator: indicator_pb2.Indicator | None
     explanation: indicator_service_pb2.ExplainIndicatorResponse | None
     three_bars: indicator_pb2.ThreeBars | None
@@ -70,7 +68,7 @@ def system_panel(state: SystemState) -> RenderableType:
     """Return the whole screen, for a terminal of at least 80 columns."""
     parts: list[RenderableType] = []
     if state.indicator is None:
-        parts.append(Text(f"{state.waiting_for} ({state.now - state.started:.0f} s)"))
+        parts.append(Text(state.waiting_for))
     else:
         parts += _headline(state, state.indicator)
         if state.three_bars is not None:

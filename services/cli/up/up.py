@@ -26,7 +26,6 @@ from services.core.bus import (
     write_users,
 )
 from services.core.errors import ListenError, SettingsError
-from services.core.model import Register
 from services.register.bus import publish_register
 from services.register.directory import load_register
 
@@ -159,18 +158,18 @@ def _is_serving(address: str) -> bool:
     return True
 
 
-async def _publish(plan: SystemPlan, directory: Path) -> Register:
-    """Initialise the bus and put the register in force."""
+async def _publish_and_show(plan: SystemPlan, monitor: Monitor) -> None:
+    """Initialise the bus, put the register in force, and show the system."""
     credentials = plan.data / "credentials"
     async with connect(plan.nats, role="admin", credentials=credentials, name="up") as bus:
         await initialise_streams(bus)
     if plan.register is None:
         while not await asyncio.to_thread(_is_serving, plan.metrics("sandbox")):  # noqa: ASYNC110  # another process
             await asyncio.sleep(_POLL_SECONDS)
-    register = load_register(directory)
+    register = load_register(plan.register or plan.data / "sandbox" / "register")
     async with connect(plan.nats, role="register", credentials=credentials, name="up") as bus:
         await publish_register(bus, register, now=time.time())
-    return register
+    await monitor.show(register)
 
 
 @asynccontextmanager
@@ -211,7 +210,3 @@ async def run(plan: SystemPlan) -> None:
                 task.result()
     missing = "" if monitor.has_index else "; no index was published yet, which takes one whole slot"
     print(f"Ended. Evidence, logs and truth stay in {plan.data}{missing}.")
-
-
-async def _publish_and_show(plan: SystemPlan, monitor: Monitor) -> None:
-    await monitor.show(await _publish(plan, plan.register or plan.data / "sandbox" / "register"))

@@ -31,8 +31,6 @@ def drawn(
     """The screen as text, with these bars, these exchanges and this explanation."""
     state = SystemState(
         title="t",
-        started=0.0,
-        now=1.0,
         indicator=indicator_pb2.Indicator(point=0.5, lower=0.5, upper=0.5, known_share=1.0),
         explanation=explained,
         three_bars=indicator_pb2.ThreeBars(**bars) if bars else None,

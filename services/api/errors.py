@@ -1,12 +1,4 @@
-"""Why the api refuses a request. ``rpc/handlers.py`` gives each class its gRPC status.
-
-RequestError                 the request cannot be answered
-├── InvalidRequestError      it cannot be answered as it is, whatever the register holds
-├── UnknownEntityError       the register in force has no such entity
-├── NotApplicableError       the entity has no such answer, now or later
-├── UnavailableError         there is no answer at the moment: retry later
-└── NotVisibleError          the caller's role may not see it
-"""
+"""Why the api refuses a request. ``rpc/handlers.py`` gives each class its gRPC status."""
 
 from __future__ import annotations
 

@@ -51,7 +51,10 @@ class HistoryReader:
         start, end = _span(request)
         query = ("GetHistory", kind.label, entity, str(days), str(start), str(end))
         size = page_size(request.page_size)
-        sequence, newest = _position(token_position(query, request.page_token)) if request.page_token else (0, start)
+        sequence, newest = 0, start
+        if request.page_token:
+            last = token_position(query, request.page_token).split()
+            sequence, newest = int(last[0]), float(last[1])
         page = indicator_service_pb2.GetHistoryResponse()
         try:
             async with asyncio.timeout(min(_READ_SECONDS, inf if seconds is None else _DEADLINE_SHARE * seconds)):
@@ -135,8 +138,3 @@ def _span(request: indicator_service_pb2.GetHistoryRequest) -> tuple[float, floa
 
 def _bad_span(why: str) -> InvalidRequestError:
     return InvalidRequestError("TIME_RANGE_INVALID", why)
-
-
-def _position(last: str) -> tuple[int, float]:
-    sequence, newest = last.split()
-    return int(sequence), float(newest)

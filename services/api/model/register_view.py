@@ -9,7 +9,7 @@ from functools import cached_property
 
 from services.api.errors import InvalidRequestError, UnknownEntityError
 from services.core.bus import GOVERNMENT_KEY, consumer_key
-from services.core.model import IndicatorKind, Link, Register
+from services.core.model import IndicatorKind, Register
 from services.indicator.calendar import Calendar
 from services.indicator.register_arrays import RegisterArrays
 
@@ -156,15 +156,13 @@ class RegisterView:
                 groups.append(self.links_by[role].get(entity, ()))
         if not groups:
             return self.ids(IndicatorKind.LINK)
-        smallest = min(groups, key=len)
-        return [link for link in smallest if self._matches(self.register.links[link], consumer, provider, service)]
-
-    def _matches(self, link: Link, consumer: str, provider: str, service: str) -> bool:
-        return (
-            (not consumer or self.register.consumer(link) == consumer)
-            and (not provider or link.provider == provider)
-            and (not service or link.service == service)
-        )
+        return [
+            link.id
+            for link in map(self.register.links.__getitem__, min(groups, key=len))
+            if consumer in ("", self.register.consumer(link))
+            and provider in ("", link.provider)
+            and service in ("", link.service)
+        ]
 
     def requires_nothing(self, kind: IndicatorKind, entity: str) -> bool:
         """Whether the register lists no link at all for this entity, which therefore never has an indicator."""

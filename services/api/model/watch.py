@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from prometheus_client import Gauge
 
@@ -30,12 +31,9 @@ class PublishedIndicator:
             self._answer = indicator_service_pb2.GetIndicatorResponse(indicator=self.message).SerializeToString()
         return self._answer
 
-    def differs_from(self, other: indicator_pb2.Indicator) -> bool:
-        """Whether anything but the interval and the position of the evidence differs."""
-        return _comparable(self.message) != _comparable(other)
-
 
 def _comparable(message: indicator_pb2.Indicator) -> indicator_pb2.Indicator:
+    """Return an indicator without its interval and the position of its evidence."""
     copy = indicator_pb2.Indicator()
     copy.CopyFrom(message)
     copy.ClearField("interval")
@@ -43,42 +41,35 @@ def _comparable(message: indicator_pb2.Indicator) -> indicator_pb2.Indicator:
     return copy
 
 
+@dataclass(frozen=True, slots=True)
 class BlockChange:
     """One block in place of another. ``published`` returns what the new block holds under a key.
 
     ``requested`` are indicators of the old block that are in memory already.
     """
 
-    def __init__(
-        self,
-        before: BlockReader | None,
-        after: BlockReader | None,
-        *,
-        requested: Mapping[IndicatorKey, PublishedIndicator],
-        published: Callable[[IndicatorKey], PublishedIndicator | None],
-    ) -> None:
-        self._before = before
-        self._after = after
-        self._requested = requested
-        self._published = published
+    before: BlockReader | None
+    after: BlockReader | None
+    requested: Mapping[IndicatorKey, PublishedIndicator]
+    published: Callable[[IndicatorKey], PublishedIndicator | None]
 
     def indicator_keys(self) -> Iterable[IndicatorKey]:
         """Return the keys of the new block's indicators."""
-        return () if self._after is None else self._after.keys()
+        return () if self.after is None else self.after.keys()
 
     def __len__(self) -> int:
-        return 0 if self._after is None else len(self._after)
+        return 0 if self.after is None else len(self.after)
 
     def update(self, key: IndicatorKey) -> PublishedIndicator | None:
         """Return the indicator to send to watchers of a key; None when there is none, or none that differs."""
-        if self._after is None or key not in self._after:
+        if self.after is None or key not in self.after:
             return None
-        new = self._published(key)
-        if new is None or self._before is None or self._before.as_of != self._after.as_of:
+        new = self.published(key)
+        if new is None or self.before is None or self.before.as_of != self.after.as_of:
             return new
-        requested = self._requested.get(key)
-        old = self._before.find(key) if requested is None else requested.message
-        return new if old is None or new.differs_from(old) else None
+        requested = self.requested.get(key)
+        old = self.before.find(key) if requested is None else requested.message
+        return new if old is None or _comparable(new.message) != _comparable(old) else None
 
 
 class Watch:

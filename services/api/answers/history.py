@@ -53,8 +53,8 @@ class HistoryReader:
         size = page_size(request.page_size)
         sequence, newest = 0, start
         if request.page_token:
-            last = token_position(query, request.page_token).split()
-            sequence, newest = int(last[0]), float(last[1])
+            position = token_position(query, request.page_token).split()
+            sequence, newest = int(position[0]), float(position[1])
         page = indicator_service_pb2.GetHistoryResponse()
         try:
             async with asyncio.timeout(min(_READ_SECONDS, inf if seconds is None else _DEADLINE_SHARE * seconds)):

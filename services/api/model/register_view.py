@@ -156,9 +156,10 @@ class RegisterView:
                 groups.append(self.links_by[role].get(entity, ()))
         if not groups:
             return self.ids(IndicatorKind.LINK)
+        smallest = min(groups, key=len)
         return [
             link.id
-            for link in map(self.register.links.__getitem__, min(groups, key=len))
+            for link in map(self.register.links.__getitem__, smallest)
             if consumer in ("", self.register.consumer(link))
             and provider in ("", link.provider)
             and service in ("", link.service)

@@ -164,11 +164,9 @@ async def _probe_all(
 
 def _logger() -> Logger:
     """Return a logger for our own failures; tracebacks go without values, which may be secret."""
-    processors: list[structlog.types.Processor] = [
-        structlog.processors.format_exc_info,
-        structlog.processors.JSONRenderer(),
-    ]
-    return cast("Logger", structlog.wrap_logger(structlog.PrintLogger(sys.stderr), processors=processors))
+    printer = structlog.PrintLogger(sys.stderr)
+    processors = structlog.processors.format_exc_info, structlog.processors.JSONRenderer()
+    return cast("Logger", structlog.wrap_logger(printer, processors=processors))
 
 
 def _show_nothing(_assignment: Assignment, _result: ProbeResult) -> None: ...

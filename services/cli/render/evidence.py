@@ -27,7 +27,9 @@ _NUMBERS = ("slots", "share", "took", "failed", "burn", "alert from")
 def evidence_parts(evidence: messages.LinkFindings, zone: tzinfo) -> Iterator[RenderableType]:
     """Yield slots, reasons, latest measurements, failures, burns and exchanges, each where present; times in ``zone``."""
     if evidence.slots:
-        yield _window(evidence)
+        counts = {stage: int(getattr(evidence, stage)) for stage in STAGES}
+        stages = ", ".join(f"{stage_name(stage)} {count}" for stage, count in counts.items() if count)
+        yield Text(f"{evidence.slots} slots in force, {sum(counts.values())} known: {stages or 'none'}")
     if evidence.reasons:
         failed = sum(count.slots for count in evidence.reasons)
         span = f"{_time(evidence.reasons_from, zone)} to {_time(evidence.reasons_to, zone)}"
@@ -45,12 +47,6 @@ def evidence_parts(evidence: messages.LinkFindings, zone: tzinfo) -> Iterator[Re
         yield _exchanges(evidence.exchanges, zone)
     if evidence.HasField("reconciliation"):
         yield from reconciliation_lines(evidence.reconciliation, zone)
-
-
-def _window(evidence: messages.LinkFindings) -> Text:
-    counts = {stage: int(getattr(evidence, stage)) for stage in STAGES}
-    stages = ", ".join(f"{stage_name(stage)} {count}" for stage, count in counts.items() if count)
-    return Text(f"{evidence.slots} slots in force, {sum(counts.values())} known: {stages or 'none'}")
 
 
 def _reasons(evidence: messages.LinkFindings) -> Table:

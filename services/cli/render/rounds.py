@@ -77,9 +77,8 @@ def _growth(answer: messages.ListEvaluationRoundsResponse) -> RenderableType:
 def _announced(each: register_pb2.EvaluationRound) -> Iterator[RenderableType]:
     if each.announced_top_agencies:
         title = f"Round {each.round}: announced at the top, in no stated order"
-        table = Table(
-            word("in the register"), "announced as", "", title=title, title_justify="left", box=box.SIMPLE_HEAD
-        )
+        headings = word("in the register"), "announced as", ""
+        table = Table(*headings, title=title, title_justify="left", box=box.SIMPLE_HEAD)
         for named in each.announced_top_agencies:
             table.add_row(named.agency or "-", named.name_en, _persian(named.name_fa))
         yield table

@@ -59,7 +59,8 @@ def _measures(structure: indicator_pb2.Structure) -> Table:
     )
     table.add_row("reciprocity", _share(structure.reciprocity), "working pairs that work the other way too")
     sides = f"{_index(structure.within_sectors)} within, {_index(structure.across_sectors)} across"
-    table.add_row("silo gap", _gap(structure.silo_gap), f"index within sectors less index across them: {sides}")
+    gap = _NONE if math.isnan(structure.silo_gap) else f"{100 * structure.silo_gap:+.1f} pp"
+    table.add_row("silo gap", gap, f"index within sectors less index across them: {sides}")
     table.add_row(
         "concentration", f"{structure.provider_concentration:.3f}", "Herfindahl index of the providers' weight"
     )
@@ -147,10 +148,6 @@ def _bounded(lower: float, upper: float) -> str:
 
 def _share(value: float) -> str:
     return _NONE if math.isnan(value) else percent(value)
-
-
-def _gap(value: float) -> str:
-    return _NONE if math.isnan(value) else f"{100 * value:+.1f} pp"
 
 
 def _index(index: indicator_pb2.SetIndex) -> str:

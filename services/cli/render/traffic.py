@@ -87,8 +87,9 @@ def reconciliation_lines(link: reconciliation_pb2.Reconciliation, zone: tzinfo) 
     if link.silent:
         yield Text(f"Nothing was exchanged on it in {span}, although it was live all the time{last}.", "yellow")
         return
+    trend = f", {100 * link.volume.trend:+.1f} % a week" if link.volume.HasField("trend") else ""
     where = "on the X-Road service that it shares with other links" if link.shared else "on it"
-    yield Text(f"{link.exchanges:,} exchanges {where} in {span}{_trend(link)}{last}.")
+    yield Text(f"{link.exchanges:,} exchanges {where} in {span}{trend}{last}.")
     if link.HasField("difference"):
         verdict = "They disagree beyond chance" if link.disagrees else "No more apart than by chance"
         yield Text(
@@ -142,7 +143,3 @@ def _estimate(share: reconciliation_pb2.Estimate) -> str:
 
 def _difference(share: reconciliation_pb2.Estimate) -> str:
     return f"{100 * share.value:+.1f} pp ({100 * share.low:+.1f} to {100 * share.high:+.1f})"
-
-
-def _trend(link: reconciliation_pb2.Reconciliation) -> str:
-    return f", {100 * link.volume.trend:+.1f} % a week" if link.volume.HasField("trend") else ""

@@ -76,14 +76,10 @@ def system_panel(state: SystemState) -> RenderableType:
         parts.append(_providers(state))
         if state.explanation is not None:
             parts.append(_links(state.explanation))
-    if state.exchanges.records:
-        counts = state.exchanges
-        parts.append(
-            Text(
-                f"data bus: {counts.paired:,} exchanges logged by both sides, {counts.orphans:,} by one so far; "
-                f"{counts.records:,} records"
-            )
-        )
+    counts = state.exchanges
+    if counts.records:
+        sides = f"{counts.paired:,} exchanges logged by both sides, {counts.orphans:,} by one so far"
+        parts.append(Text(f"data bus: {sides}; {counts.records:,} records"))
     parts.extend(Text(note, "yellow") for note in state.notes)
     parts.append(Text(state.addresses, "dim"))
     parts.append(Text(state.next_steps, "cyan"))

@@ -32,13 +32,11 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 run: setup ## a simulated government, measured live (options: make run ARGS='--for 60s')
 	@exec $(BIN)/peyvand up --sandbox $(ARGS)
 
-# Most tests wait more than they work, so four run at a time, the long ones first. Those that judge when things happen, or
-# every slot of a whole system, run by themselves: a crowded machine answers late, and reads as UNKNOWN.
+# Most tests wait more than they work, so four run at a time, the long ones first.
 test: setup-dev ## all tests but those of test-systems (some of them: make test ARGS=tests/unit)
 	@if [ -n "$(ARGS)" ]; then $(BIN)/pytest $(ARGS); else \
 		$(BIN)/pytest --durations=40 -n 4 --dist loadfile --no-loadscope-reorder -m "not alone" \
-			tests/integration/prober/scheduling/test_sharing.py tests/e2e tests/integration tests/conformance tests/property tests/unit \
-		&& $(BIN)/pytest --durations=10 -m alone tests/integration; fi
+			tests/integration/prober/scheduling/test_sharing.py tests/e2e tests/integration tests/conformance tests/property tests/unit; fi
 
 # pyenv gives every version that it has when PYENV_VERSION lists them; elsewhere the variable has no effect.
 matrix: ## unit tests under each of PYTHONS (default: python3.11 python3.12 python3.13), each in its own environment

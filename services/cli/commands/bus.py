@@ -114,7 +114,7 @@ def users(
     """
     from services.core.bus import (
         accounts,
-        authorization_file,
+        accounts_file,
         read_users,
         replace_seed,
         retire_seeds,
@@ -128,7 +128,7 @@ def users(
         replace_seed(folder, everyone, replace)
     retired = retire_seeds(folder, everyone) if retire else ()
     listed = list(read_users(folder, everyone))
-    write_configuration(out, authorization_file(listed))
+    write_configuration(out, accounts_file(listed))
     changes = {"made": made, "replaced": (replace,) if replace else (), "retired": retired}
     parts = [f"{what}: {', '.join(names)}" for what, names in changes.items() if names]
     typer.echo("; ".join([f"{out} lists {len(listed)} users", *parts]))

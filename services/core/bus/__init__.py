@@ -25,8 +25,6 @@ from services.core.bus.names import (
 )
 from services.core.bus.roles import write_users
 from services.core.bus.server import (
-    accounts,
-    authorization_file,
     find_server,
     read_users,
     replace_seed,
@@ -35,6 +33,7 @@ from services.core.bus.server import (
     write_configuration,
     write_seeds,
 )
+from services.core.bus.server_accounts import accounts, accounts_file
 from services.core.bus.snapshots import restore_stream, save_stream
 from services.core.bus.topology import initialise_streams, stream_configs
 
@@ -54,7 +53,7 @@ __all__ = [
     "StoredMessage",
     "StreamState",
     "accounts",
-    "authorization_file",
+    "accounts_file",
     "connect",
     "connect_from_settings",
     "consumer_key",

@@ -73,3 +73,8 @@ def kv_stream(bucket: str) -> str:
 def kv_subject(bucket: str, key: str) -> str:
     """Return the subject of a key (or pattern of keys) of a KV bucket."""
     return f"$KV.{bucket}.{key}"
+
+
+def stored_subject(subject: str) -> str:
+    """The subject on which a bucket's stream announces what it has stored under a subject (or pattern of subjects)."""
+    return f"peyvand.v1.stored.{subject}"

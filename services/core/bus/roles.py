@@ -21,10 +21,25 @@ ROLES = ("admin", "register", "prober", "collector", "scorer", "api", "dump")
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """Subjects that a user may publish and subscribe to, besides its own inbox."""
+    """Subjects of one user, besides its own inbox.
 
-    publish: tuple[str, ...]
-    subscribe: tuple[str, ...] = ()
+    ``requests`` go to JetStream, which answers them; ``changes`` are published by other users; ``peers`` are exchanged
+    with clients of the same account.
+    """
+
+    requests: tuple[str, ...]
+    changes: tuple[str, ...] = ()
+    peers: tuple[str, ...] = ()
+
+    @property
+    def publish(self) -> tuple[str, ...]:
+        """Subjects that the user may publish on."""
+        return (*self.requests, *self.peers)
+
+    @property
+    def subscribe(self) -> tuple[str, ...]:
+        """Subjects that the user may subscribe to."""
+        return (*self.changes, *self.peers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +68,14 @@ def permissions(vantage: str, bus: str) -> Mapping[str, Permissions]:
     register = names.kv_stream(names.REGISTER_BUCKET)
     indicator = names.kv_stream(names.INDICATOR_BUCKET)
     register_changes = names.kv_subject(names.REGISTER_BUCKET, ">")
-    heartbeats = names.heartbeat_subject(vantage, "*")
     streams = (names.MEASUREMENTS, names.EXCHANGES)
     return {
         "admin": Permissions(("$JS.API.>", "$JS.SNAPSHOT.>")),  # the second for backup and restore
         "register": Permissions((register_changes, *_get(register), *_info(register)), (register_changes,)),
         "prober": Permissions(
-            (names.measurement_subject(vantage, "*"), heartbeats, *_get(register)), (register_changes, heartbeats)
+            (names.measurement_subject(vantage, "*"), *_get(register)),
+            (register_changes,),
+            (names.heartbeat_subject(vantage, "*"),),
         ),
         "collector": Permissions((names.exchange_subject(bus, "*"), *_get(register)), (register_changes,)),
         "scorer": Permissions(
@@ -69,7 +85,7 @@ def permissions(vantage: str, bus: str) -> Mapping[str, Permissions]:
                 *_get(register, *streams, indicator),  # it resumes from its own publications
                 *_info(*streams, names.INDICATORS, register, indicator),  # it exposes their sizes on /metrics
             ),
-            (register_changes, names.measurement_subject("*", "*"), names.exchange_subject("*", "*")),
+            (register_changes,),
         ),
         "api": Permissions(
             _get(register, indicator, names.INDICATORS),

@@ -11,42 +11,12 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from services.core.bus.roles import ROLES, Permissions, User, inbox_prefix, permissions, read_user, write_seed
+from services.core.bus.roles import User, read_user, write_seed
+from services.core.bus.server_accounts import Account, accounts, server_accounts
 from services.core.errors import SettingsError
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """One account: its name, its role, and the permissions of its user."""
-
-    name: str
-    role: str
-    permissions: Permissions
-
-    def seed_path(self, folder: Path) -> Path:
-        """Return the file of the seed."""
-        return folder / self.name / f"{self.role}.nk"
-
-    def previous_path(self, folder: Path) -> Path:
-        """Return the file of the previous seed, which exists while the seed is being replaced."""
-        return folder / self.name / f"{self.role}.nk.before"
-
-
-def accounts(vantages: Sequence[str], buses: Sequence[str]) -> tuple[Account, ...]:
-    """Return all accounts of a bus with these vantages and data buses."""
-    found: list[Account] = []
-    for role in ROLES:
-        if role == "prober":
-            found += [Account(f"prober-{name}", role, permissions(name, "")[role]) for name in vantages]
-        elif role == "collector":
-            found += [Account(f"collector-{name}", role, permissions("", name)[role]) for name in buses]
-        else:
-            found.append(Account(role, role, permissions("", "")[role]))
-    return tuple(found)
 
 
 def write_seeds(folder: Path, members: Iterable[Account]) -> tuple[str, ...]:
@@ -88,29 +58,12 @@ def retire_seeds(folder: Path, members: Iterable[Account]) -> tuple[str, ...]:
     return tuple(retired)
 
 
-def read_users(folder: Path, members: Iterable[Account]) -> Iterator[tuple[User, Permissions]]:
-    """Yield the user of each account with its permissions, and that of a previous seed. Raises SettingsError."""
+def read_users(folder: Path, members: Iterable[Account]) -> Iterator[tuple[Account, User]]:
+    """Yield each account with its user, and again with that of a previous seed. Raises SettingsError."""
     for account in members:
-        yield read_user(account.seed_path(folder), account.role), account.permissions
+        yield account, read_user(account.seed_path(folder), account.role)
         if (previous := account.previous_path(folder)).exists():
-            yield read_user(previous, account.role), account.permissions
-
-
-def user_entry(user: User, allowed: Permissions) -> Mapping[str, object]:
-    """Return one user of the server's configuration, which may also subscribe to its own inbox."""
-    return {
-        "nkey": user.public_key,
-        "permissions": {
-            "publish": {"allow": list(allowed.publish)},
-            "subscribe": {"allow": [f"{inbox_prefix(user.public_key)}.>", *allowed.subscribe]},
-        },
-    }
-
-
-def authorization_file(users: Iterable[tuple[User, Permissions]]) -> str:
-    """Return the file that deploy/nats/*.conf include. It holds no secret."""
-    block = {"users": [user_entry(user, allowed) for user, allowed in users]}
-    return f"# Made by `peyvand bus users`; edits here are lost.\nauthorization: {json.dumps(block, indent=2)}\n"
+            yield account, read_user(previous, account.role)
 
 
 def find_server() -> str:
@@ -125,15 +78,15 @@ def find_server() -> str:
 def server_configuration(
     *, host: str, port: int, store: Path, users: Mapping[str, User], vantage: str, bus: str
 ) -> str:
-    """Return the server's configuration: JetStream on disk, synced at every write, and one user per role."""
-    allowed = permissions(vantage, bus)
+    """Return the server's configuration: JetStream on disk, synced at every write, and one account per role."""
+    members = [(account, users[account.role]) for account in accounts([vantage], [bus])]
     return json.dumps(
         {
             "server_name": "peyvand",
             "host": host,
             "port": port,
             "jetstream": {"store_dir": str(store), "sync_interval": "always"},
-            "authorization": {"users": [user_entry(user, allowed[role]) for role, user in users.items()]},
+            "accounts": server_accounts(members),
         },
         indent=2,
     )

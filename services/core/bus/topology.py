@@ -7,7 +7,7 @@ from typing import Any
 
 import nats.errors
 import nats.js.errors
-from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
+from nats.js.api import DiscardPolicy, RePublish, RetentionPolicy, StorageType, StreamConfig
 
 from services.core.bus import names
 from services.core.bus.buckets import Bus
@@ -31,9 +31,10 @@ def _stream(name: str, pattern: str, replicas: int, **options: Any) -> StreamCon
 
 def _bucket(name: str, replicas: int) -> StreamConfig:
     """Return the stream of a KV bucket with one value per key, in the layout of all NATS clients."""
+    keys = names.kv_subject(name, ">")
     return _stream(
         names.kv_stream(name),
-        names.kv_subject(name, ">"),
+        keys,
         replicas,
         discard=DiscardPolicy.NEW,
         max_msgs_per_subject=1,
@@ -41,6 +42,7 @@ def _bucket(name: str, replicas: int) -> StreamConfig:
         deny_delete=True,
         allow_msg_ttl=True,
         allow_atomic=True,
+        republish=RePublish(keys, names.stored_subject(keys), headers_only=True),
     )
 
 

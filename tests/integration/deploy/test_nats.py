@@ -52,22 +52,46 @@ def test_nats_server_accepts_each_configuration(tmp_path: Path, config: str, nod
     assert "users.conf" in servers.fault()
 
 
-def test_every_user_has_the_permissions_of_its_role(tmp_path: Path) -> None:
-    """The list that servers include says of each user what bus/roles.py says of its role, and of nobody else anything."""
+def test_every_user_has_an_account_with_what_its_role_may_do(tmp_path: Path) -> None:
+    """The list that servers include gives each user what bus/roles.py gives its role, in an account that imports no more."""
     servers = Deployed(tmp_path, "alone.conf")
-    users = json.loads(servers.users_conf.read_text("utf-8").partition("authorization: ")[2])["users"]
-    found = {user["nkey"]: user["permissions"] for user in users}
-    expected = {}
+    accounts = json.loads(servers.users_conf.read_text("utf-8").partition("accounts: ")[2])
+    exports = accounts["BUS"].pop("exports")
+    assert accounts["BUS"].pop("jetstream") == "enabled"
+    expected: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for vantage in VANTAGES:
         for role, allowed in permissions(vantage, "xroad").items():
             name = {"prober": f"prober-{vantage}", "collector": "collector-xroad"}.get(role, role)
             key = read_user(servers.secrets / "users" / name / f"{role}.nk", role).public_key
-            expected[key] = {
-                "publish": {"allow": list(allowed.publish)},
-                "subscribe": {"allow": [f"{inbox_prefix(key)}.>", *allowed.subscribe]},
+            user = {
+                "nkey": key,
+                "permissions": {
+                    "publish": {"allow": [*allowed.requests, *allowed.peers]},
+                    "subscribe": {"allow": [f"{inbox_prefix(key)}.>", *allowed.changes, *allowed.peers]},
+                },
             }
-    assert found == expected
-    assert len(found) == 8
+            if role == "admin":
+                expected["BUS"] = {"users": [user]}
+                continue
+            imports: list[dict[str, Any]] = [_imported("service", "peyvand.v1.nobody") | {"to": "$JS.API.INFO"}]
+            imports += [_imported("service", subject) for subject in allowed.requests]
+            imports += [_imported("stream", f"peyvand.v1.stored.{one}") | {"to": one} for one in allowed.changes]
+            expected[name] = {"users": [user], "imports": imports}
+    assert accounts == expected
+    assert len(accounts) == 8
+    for export in exports:
+        ((kind, subject),) = ((kind, export[kind]) for kind in ("service", "stream") if kind in export)
+        taken = {name for name in expected if name != "BUS" and _takes(expected[name]["imports"], kind, subject)}
+        assert set(export["accounts"]) == taken
+        assert taken  # an export without accounts would be everybody's
+
+
+def _imported(kind: str, subject: str) -> dict[str, Any]:
+    return {kind: {"account": "BUS", "subject": subject}}
+
+
+def _takes(imports: list[dict[str, Any]], kind: str, subject: str) -> bool:
+    return any(entry.get(kind, {}).get("subject") == subject for entry in imports)
 
 
 async def test_a_prober_publishes_under_its_own_vantage_only(alone: Deployed) -> None:

@@ -1,0 +1,128 @@
+"""The servers' accounts: one holds JetStream, and each user has one of its own (docs/design.md §5.2, ADR 60).
+
+A server publishes answers itself, with nobody's permissions, on whatever subject a request names. A user's account
+therefore shares no subject with JetStream's but those that it imports, and answers stay in the account that asked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.core.bus.names import stored_subject
+from services.core.bus.roles import ROLES, Permissions, User, inbox_prefix, permissions
+
+JETSTREAM_ACCOUNT = "BUS"
+"""The account that holds every stream and bucket, and the administrator's user."""
+
+_ANSWER_SECONDS = 10
+"""How long a server remembers where an answer goes: twice the longest wait of our clients."""
+
+_BATCH = "$JS.API.DIRECT.GET."
+
+_NOBODY = "peyvand.v1.nobody"
+"""A subject without anybody behind it. A server gives an account without JetStream an API of its own, which would answer
+every request as well, unless the account imports another one under this name.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account: its name, its role, and the permissions of its user."""
+
+    name: str
+    role: str
+    permissions: Permissions
+
+    def seed_path(self, folder: Path) -> Path:
+        """Return the file of the seed."""
+        return folder / self.name / f"{self.role}.nk"
+
+    def previous_path(self, folder: Path) -> Path:
+        """Return the file of the previous seed, which exists while the seed is being replaced."""
+        return folder / self.name / f"{self.role}.nk.before"
+
+
+def accounts(vantages: Sequence[str], buses: Sequence[str]) -> tuple[Account, ...]:
+    """Return all accounts of a bus with these vantages and data buses."""
+    found: list[Account] = []
+    for role in ROLES:
+        if role == "prober":
+            found += [Account(f"prober-{name}", role, permissions(name, "")[role]) for name in vantages]
+        elif role == "collector":
+            found += [Account(f"collector-{name}", role, permissions("", name)[role]) for name in buses]
+        else:
+            found.append(Account(role, role, permissions("", "")[role]))
+    return tuple(found)
+
+
+def server_accounts(users: Iterable[tuple[Account, User]]) -> dict[str, object]:
+    """Return ``accounts`` of the servers' configuration. An account with several users is named once for each."""
+    admitted: dict[str, list[User]] = defaultdict(list)
+    accounts: dict[str, Account] = {}
+    for account, user in users:
+        admitted[account.name].append(user)
+        accounts[account.name] = account
+    entries = {name: [_user_entry(account, user) for user in admitted[name]] for name, account in accounts.items()}
+    others = {name: account for name, account in accounts.items() if account.role != "admin"}
+    admins = [entry for name, account in accounts.items() if account.role == "admin" for entry in entries[name]]
+    holder = {"jetstream": "enabled", "users": admins, "exports": _exports(others)}
+    return {
+        JETSTREAM_ACCOUNT: holder,
+        **{name: {"users": entries[name], "imports": _imports(account)} for name, account in others.items()},
+    }
+
+
+def accounts_file(users: Iterable[tuple[Account, User]]) -> str:
+    """Return the file that deploy/nats/*.conf include. It holds no secret."""
+    block = json.dumps(server_accounts(users), indent=2)
+    return f"# Made by `peyvand bus users`; edits here are lost.\naccounts: {block}\n"
+
+
+def _user_entry(account: Account, user: User) -> Mapping[str, object]:
+    """Return one user with the permissions of its role and its own inbox."""
+    allowed = account.permissions
+    return {
+        "nkey": user.public_key,
+        "permissions": {
+            "publish": {"allow": list(allowed.publish)},
+            "subscribe": {"allow": [f"{inbox_prefix(user.public_key)}.>", *allowed.subscribe]},
+        },
+    }
+
+
+def _imports(account: Account) -> list[Mapping[str, object]]:
+    """Import each subject under its own name; what is stored under a subject is announced on another one."""
+    shadow = {"service": _from_holder(_NOBODY), "to": "$JS.API.INFO"}
+    requests = [{"service": _from_holder(subject)} for subject in account.permissions.requests]
+    changes = [
+        {"stream": _from_holder(stored_subject(subject)), "to": subject} for subject in account.permissions.changes
+    ]
+    return [shadow, *requests, *changes]
+
+
+def _from_holder(subject: str) -> dict[str, str]:
+    return {"account": JETSTREAM_ACCOUNT, "subject": subject}
+
+
+def _exports(accounts: Mapping[str, Account]) -> list[Mapping[str, object]]:
+    """Export each subject to the accounts that import it, and to no other."""
+    importers: dict[tuple[str, str], list[str]] = defaultdict(list, {("service", _NOBODY): [*accounts]})
+    for name, account in accounts.items():
+        for subject in account.permissions.requests:
+            importers["service", subject].append(name)
+        for subject in account.permissions.changes:
+            importers["stream", stored_subject(subject)].append(name)
+    return [
+        {kind: subject, "accounts": names, **(_answers(subject) if kind == "service" else {})}
+        for (kind, subject), names in importers.items()
+    ]
+
+
+def _answers(subject: str) -> Mapping[str, object]:
+    """Return how a request is answered: a batch of messages where a stream is read from a sequence on, else by one."""
+    several = subject.startswith(_BATCH) and "." not in subject.removeprefix(_BATCH)
+    return {"response_type": "stream" if several else "singleton", "response_threshold": f"{_ANSWER_SECONDS}s"}

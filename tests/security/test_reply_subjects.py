@@ -30,12 +30,11 @@ from services.core.bus.names import (
 )
 from services.core.bus.roles import Permissions, permissions, write_users
 from services.core.bus.server import write_configuration
-from services.core.bus.topology import initialise_streams
 from services.core.errors import BusError
 from tests.support.flat_users import flat_configuration
 from tests.support.nats import Nats, running_nats
 from tests.support.ports import free_port
-from tests.support.servers.deployed_nats import Deployed, deployed
+from tests.support.servers.deployed_nats import Deployed, deployed, initialised
 
 ROLES = ("register", "prober", "collector", "scorer", "api", "dump")
 
@@ -51,7 +50,6 @@ STORED = {
 """What is on the bus before an attack, by the role that stored it."""
 
 SETTLE_SECONDS = 0.3
-RETRY_SECONDS = 0.2
 
 _API = ("DELETE", "PURGE", "UPDATE", "MSG.DELETE", "SNAPSHOT", "LEADER.STEPDOWN")
 _GET = json.dumps({"seq": 1, "batch": 8, "next_by_subj": ">"}).encode()
@@ -151,7 +149,7 @@ async def broken(role: str, connect: Connect, *, replies: Sequence[str] = REPLIE
     faults: list[str] = []
     async with AsyncExitStack() as stack, asyncio.timeout(120):
         admin = await stack.enter_async_context(connect("admin"))
-        await _initialised(admin)
+        await initialised(admin)
         for owner, subject in STORED.items():
             async with connect(owner) as bus:
                 await bus.publish(subject, b"kept", message_id="")
@@ -172,22 +170,11 @@ async def broken(role: str, connect: Connect, *, replies: Sequence[str] = REPLIE
                 victims.received.clear()
             if found:
                 faults += [f"{role} by {reply}: {fault}" for fault in found]
-                await _initialised(admin)
+                await initialised(admin)
                 before = await State.of(admin)
         await asyncio.sleep(SETTLE_SECONDS)
         faults += [f"{role}, afterwards: {fault}" for fault in await _faults(before, admin, allowed)]
     return faults
-
-
-async def _initialised(admin: Bus) -> None:
-    """Make every stream; a cluster first elects a leader."""
-    while True:
-        try:
-            await initialise_streams(admin)
-        except BusError:
-            await asyncio.sleep(RETRY_SECONDS)
-        else:
-            return
 
 
 async def _faults(before: State, admin: Bus, allowed: Permissions) -> list[str]:

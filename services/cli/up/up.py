@@ -18,6 +18,7 @@ from services.cli.up.monitor import Monitor
 from services.cli.up.processes import SupervisedProcess, component_command, running
 from services.core import log as logs
 from services.core.bus import (
+    adopt_streams,
     connect,
     find_server,
     initialise_streams,
@@ -123,6 +124,7 @@ def _processes(plan: SystemPlan) -> tuple[SupervisedProcess, list[SupervisedProc
     write_configuration(
         config, server_configuration(host="127.0.0.1", port=plan.nats_port, store=store, users=users, **names)
     )
+    adopt_streams(store)
     log_folder = plan.data / "logs"
     server = SupervisedProcess("nats-server", [find_server(), "-c", str(config)], log_folder / "nats-server.log")
     collected: dict[str, object] = {}

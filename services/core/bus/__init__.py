@@ -25,6 +25,7 @@ from services.core.bus.names import (
 )
 from services.core.bus.roles import write_users
 from services.core.bus.server import (
+    adopt_streams,
     find_server,
     read_users,
     replace_seed,
@@ -54,6 +55,7 @@ __all__ = [
     "StreamState",
     "accounts",
     "accounts_file",
+    "adopt_streams",
     "connect",
     "connect_from_settings",
     "consumer_key",

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from services.core.bus.roles import User, read_user, write_seed
-from services.core.bus.server_accounts import Account, accounts, server_accounts
+from services.core.bus.server_accounts import JETSTREAM_ACCOUNT, Account, accounts, server_accounts
 from services.core.errors import SettingsError
 
 
@@ -96,3 +96,10 @@ def write_configuration(path: Path, text: str) -> None:
     """Write the configuration, and the folder that it stands in if it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, "utf-8")
+
+
+def adopt_streams(store: Path) -> None:
+    """Give JetStream's account the streams that version 0.2.0 kept in the server's global account."""
+    earlier, present = (store / "jetstream" / account for account in ("$G", JETSTREAM_ACCOUNT))
+    if earlier.is_dir() and not present.exists():
+        earlier.rename(present)

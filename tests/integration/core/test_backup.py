@@ -20,11 +20,10 @@ from services.core.codec import indicator_to_json
 from services.core.errors import BusError, StateError
 from services.core.model.measurement import Measurement
 from services.core.model.outcome import Reason
-from tests.integration.deploy.test_nats import initialised
 from tests.integration.scorer.test_equality import settled
 from tests.support.cases.scorer import SLOT, Scorer, blocks, make_register, measure, put, register_on
 from tests.support.nats import Nats
-from tests.support.servers.deployed_nats import Deployed, deployed
+from tests.support.servers.deployed_nats import Deployed, deployed, initialised
 from tests.support.waiting import eventually
 
 TARGETS = ("birth-tax", "deed-civil", "deed-tax", "transfer-civil", "clearance-land")
@@ -137,7 +136,7 @@ async def test_a_cluster_takes_what_a_single_server_kept(nats: Nats, cluster: De
     async with nats.connect("admin") as admin:
         await _kept(admin, tmp_path / "kept")
     async with cluster.connect("admin") as admin:
-        await initialised(admin)
+        await initialised(admin, replicas=3)
     assert f"MEASUREMENTS: restored up to message {last}" in cluster.peyvand(
         "admin", "bus", "restore", str(tmp_path / "kept")
     )

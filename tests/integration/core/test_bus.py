@@ -6,6 +6,7 @@ import asyncio
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from nats.errors import StaleConnectionError
@@ -276,6 +277,18 @@ async def test_followers_see_every_value_across_a_restart(nats) -> None:
             item = await received.get()
         assert item == ("consumer.a", None)
         task.cancel()
+
+
+async def test_a_change_is_announced_once_stored_and_without_its_value(nats) -> None:
+    """A follower's subscription receives the key and sequence of what was stored, and neither the value nor a reply subject."""
+    announced: asyncio.Queue[Any] = asyncio.Queue()
+    async with asyncio.timeout(20), nats.connect("scorer") as scorer, nats.connect("api") as api:
+        await api.client.subscribe(kv_subject(INDICATOR_BUCKET, "consumer.*"), cb=announced.put)
+        await api.client.flush()
+        sequence = await scorer.kv_put(INDICATOR_BUCKET, "consumer.a", bytes(900_000))
+        message = await announced.get()
+        assert (message.subject, message.data, message.reply) == (kv_subject(INDICATOR_BUCKET, "consumer.a"), b"", "")
+        assert message.headers["Nats-Sequence"] == str(sequence)
 
 
 async def test_values_with_a_time_to_live_go_by_themselves(nats) -> None:

@@ -15,16 +15,16 @@ from urllib.request import urlopen
 import nats.errors
 import pytest
 
-from services.core.bus import connect
+from services.core.bus import Bus, connect
 from services.core.bus.connection import BusEncryption
-from services.core.bus.names import EXCHANGES, MEASUREMENTS, indicator_subject, measurement_subject
+from services.core.bus.names import EXCHANGES, MEASUREMENTS, REGISTER_BUCKET, indicator_subject, measurement_subject
 from services.core.bus.roles import inbox_prefix, permissions, read_user
 from services.core.bus.topology import initialise_streams, stream_configs
 from services.core.errors import BusError, SettingsError
 from tests.support.nats import port_of
 from tests.support.ports import free_port
 from tests.support.registers import write_register
-from tests.support.servers.deployed_nats import VANTAGES, Deployed, component, deployed
+from tests.support.servers.deployed_nats import VANTAGES, Deployed, component, deployed, initialised
 from tests.support.waiting import DEADLINE, until
 
 
@@ -168,7 +168,7 @@ def _serving(port: int) -> bool:
 async def test_a_cluster_loses_nothing_with_a_node(cluster: Deployed) -> None:
     """With three copies and one node gone, what was acknowledged is there and more is taken; the node catches up."""
     async with asyncio.timeout(2 * DEADLINE), cluster.connect("admin") as admin:
-        await initialised(admin)
+        await initialised(admin, replicas=3)
         async with cluster.connect("prober-south", "prober") as prober, cluster.connect("scorer") as scorer:
             stored = [await _published(prober, n) for n in range(20)]
             cluster.kill(1)
@@ -186,21 +186,10 @@ async def test_a_cluster_loses_nothing_with_a_node(cluster: Deployed) -> None:
             assert await _published(prober, 40) == 41
 
 
-async def initialised(admin) -> None:
-    """JetStream says that it is not available until the cluster has elected somebody."""
-    while True:
-        try:
-            await initialise_streams(admin, replicas=3)
-        except BusError:
-            await asyncio.sleep(0.2)
-        else:
-            return
-
-
 async def test_copies_stay_as_many_as_there_are(cluster: Deployed) -> None:
     """`bus init` without --replicas, as the runbook has it, leaves three copies three, and gives what was missing as many."""
     async with asyncio.timeout(DEADLINE), cluster.connect("admin") as admin:
-        await initialised(admin)
+        await initialised(admin, replicas=3)
         await admin.jetstream.delete_stream(EXCHANGES)
         assert cluster.peyvand("admin", "bus", "init").startswith("ready: MEASUREMENTS")
         assert await _copies(admin) == {config.name: 3 for config in stream_configs(3)}
@@ -257,6 +246,51 @@ async def test_a_seed_is_replaced_without_an_interruption(alone: Deployed) -> No
     with pytest.raises(BusError, match="refuses the credential of role api"):
         async with alone.connect("api"):
             pass
+
+
+async def test_a_vantage_is_added_without_an_interruption(alone: Deployed) -> None:
+    """A reload lets a new vantage's prober publish and follow, while another one publishes, reads and stays connected."""
+    await _add_a_vantage(alone, replicas=1)
+
+
+@pytest.mark.slow
+async def test_a_vantage_is_added_to_a_cluster_without_an_interruption(cluster: Deployed) -> None:
+    """The same holds for three servers that are reloaded at the same time."""
+    await _add_a_vantage(cluster, replicas=3)
+
+
+async def _add_a_vantage(servers: Deployed, *, replicas: int) -> None:
+    published: list[int] = []
+
+    async def publish(prober: Bus) -> None:
+        while True:
+            published.append(
+                await prober.publish(
+                    measurement_subject("north", 0), b"x", message_id=str(len(published)), timeout=DEADLINE
+                )
+            )
+
+    async with asyncio.timeout(2 * DEADLINE), servers.connect("admin") as admin:
+        await initialised(admin, replicas=replicas)
+        async with (
+            servers.connect("prober-north", "prober") as north,
+            servers.connect("register") as register,
+            asyncio.TaskGroup() as group,
+        ):
+            publishing = group.create_task(publish(north))
+            flags = [word for name in (*VANTAGES, "west") for word in ("--vantage", name)]
+            assert "made: prober-west" in await asyncio.to_thread(_bus_users, servers, *flags)
+            await asyncio.to_thread(servers.reload)
+            async with servers.connect("prober-west", "prober") as west:
+                await west.publish(measurement_subject("west", 0), b"x", message_id="west", timeout=DEADLINE)
+                await register.kv_put(REGISTER_BUCKET, "current", b"new")
+                assert await anext(west.kv_follow(REGISTER_BUCKET, "current")) == ("current", b"new")
+            before = len(published)
+            while len(published) < before + 10:  # noqa: ASYNC110  # another task
+                await asyncio.sleep(0.01)
+            publishing.cancel()
+        assert north.client.stats["reconnects"] == 0
+        assert published == sorted({*published})  # none was sent twice
 
 
 async def _until_admitted(servers: Deployed) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -16,6 +17,8 @@ from pathlib import Path
 from services.core.bus import Bus, connect
 from services.core.bus.connection import BusEncryption
 from services.core.bus.server import find_server
+from services.core.bus.topology import initialise_streams
+from services.core.errors import BusError
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
 from tests.support.waiting import DEADLINE
@@ -179,3 +182,14 @@ def component(servers: Deployed, user: str, name: str, *flags: str) -> tuple[Seq
     """The command and the environment of one component that runs as a user of the bus."""
     environ = {**servers.environ, "PEYVAND_CREDENTIALS": str(servers.secrets / "users" / user)}
     return [str(PEYVAND), name, *flags], environ
+
+
+async def initialised(admin: Bus, *, replicas: int | None = None) -> None:
+    """Make every stream, once the servers have elected a leader."""
+    while True:
+        try:
+            await initialise_streams(admin, replicas=replicas)
+        except BusError:
+            await asyncio.sleep(0.2)
+        else:
+            return

@@ -54,6 +54,13 @@ def test_every_component_has_a_unit() -> None:
         assert _values(text, "WantedBy") == ["peyvand.target"], unit.name
 
 
+def test_the_bus_is_reloaded_twice() -> None:
+    """One reload does not give a new account its imports: the server needs a second one, a moment later."""
+    text = (FOLDER / "peyvand-nats.service").read_text("utf-8")
+    reload = "/bin/kill -HUP $MAINPID"
+    assert _values(text, "ExecReload") == [reload, "/bin/sleep 1", reload]
+
+
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
 def test_units_name_what_exists(unit: Path) -> None:
     """The command, its flags, the variables and the credentials of each unit are real ones."""

@@ -1,4 +1,4 @@
-"""A nats-server's configuration with every user in one account, as Peyvand wrote it before each user had its own."""
+"""Servers' configuration with every user in one account, as version 0.2.0 wrote it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from typing import Any
 
 from services.core.bus.roles import User
 from services.core.bus.server_accounts import accounts, server_accounts
-
-__all__ = ["flat_configuration"]
 
 
 def flat_configuration(*, port: int, store: Path, users: Mapping[str, User], vantage: str = "main") -> str:
@@ -26,3 +24,10 @@ def flat_configuration(*, port: int, store: Path, users: Mapping[str, User], van
             "authorization": {"users": [user for block in blocks.values() for user in block["users"]]},
         }
     )
+
+
+def flat_users_file(accounts_file: str) -> str:
+    """Return the file of users that servers included before, with the users of one that has their accounts."""
+    blocks = json.loads(accounts_file.partition("accounts: ")[2])
+    users = [user for block in blocks.values() for user in block["users"]]
+    return f"authorization: {json.dumps({'users': users}, indent=2)}\n"

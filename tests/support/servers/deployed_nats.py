@@ -128,8 +128,7 @@ class Deployed:
 
         Twice, as peyvand-nats.service does: a new account's imports work from the reload after the one that adds it.
         """
-        for node in self.running:
-            self._take_users(node)
+        self.take_users()
         for _ in range(2):
             logged = {node: self._reloads(node) for node in self.running}
             for process in self.running.values():
@@ -138,6 +137,11 @@ class Deployed:
             while any(self._reloads(node) == count for node, count in logged.items()):
                 assert time.monotonic() < end
                 time.sleep(0.02)
+
+    def take_users(self) -> None:
+        """Give every node the users as they are now, which it reads when it starts or is reloaded."""
+        for node in range(self.nodes):
+            self._take_users(node)
 
     def _reloads(self, node: int) -> int:
         return (self.folder / f"node-{node}" / "log").read_text("utf-8").count("Reloaded server configuration")

@@ -28,6 +28,11 @@ RUN_BY = {
     "docs/operating.md: Adding an agency 1": "integration/test_pages_run.py::test_the_guide_s_changes_of_a_register_run",
     "docs/operating.md: Adding a vantage 1": "integration/test_pages_run.py::test_the_guide_s_changes_of_users_run",
     "docs/operating.md: Rotating credentials 1": "integration/test_pages_run.py::test_the_guide_s_changes_of_users_run",
+    "docs/operating.md: From 0.2.0 1": "integration/deploy/test_accounts_upgrade.py::test_a_single_server_is_upgraded_by_the_guide",
+    "docs/operating.md: From 0.2.0 2": "integration/deploy/test_accounts_upgrade.py::test_a_cluster_is_upgraded_by_the_guide",
+    "docs/operating.md: From 0.2.0 3": "integration/deploy/test_accounts_upgrade.py::test_a_cluster_is_upgraded_by_the_guide",
+    "docs/operating.md: From 0.2.0 4": "integration/deploy/test_accounts_upgrade.py::test_a_cluster_is_upgraded_by_the_guide",
+    "docs/operating.md: From 0.2.0 5": "integration/deploy/test_accounts_upgrade.py::test_a_cluster_is_upgraded_by_the_guide",
     "docs/probing.md: Probing 1": "integration/test_pages_run.py::test_the_page_s_first_probe_is_explained_so",
     "docs/register.md: The register 1": "integration/test_pages_run.py::test_the_page_s_faults_are_reported_so",
 }

@@ -76,6 +76,7 @@ class ScorerMetrics:
         self._messages = GaugeFamily("peyvand_stream_messages", registry)
         self._bytes = GaugeFamily("peyvand_stream_bytes", registry)
         self._last_sequence = GaugeFamily("peyvand_stream_last_sequence", registry)
+        self._lost = metrics.counter("peyvand_stream_lost_messages_total", registry)
         self._newest = GaugeFamily("peyvand_vantage_newest_timestamp_seconds", registry)
         self._slot = LateGauge("peyvand_slot_seconds", registry)
         self._as_of = LateGauge("peyvand_index_as_of_timestamp_seconds", registry)
@@ -104,6 +105,10 @@ class ScorerMetrics:
         self._messages.show({(stream,): state.messages for stream, state in states.items()})
         self._bytes.show({(stream,): state.size for stream, state in states.items()})
         self._last_sequence.show({(stream,): state.last for stream, state in states.items()})
+
+    def lost(self, stream: str, messages: int) -> None:
+        """Count messages that a stream or bucket lost before their age."""
+        self._lost.labels(stream).inc(messages)
 
     def age(self, seconds: float) -> None:
         """Set the age of the newest slot measured."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from services.core.bus import EXCHANGES, MEASUREMENTS, STREAMS, Bus
+from services.core.bus import EXCHANGES, MEASUREMENTS, STREAMS, Bus, StreamState
 from services.core.errors import BusError, GapError
 from services.core.model import Register
 from services.core.runtime import Runtime
@@ -21,7 +21,7 @@ from services.scorer.evidence_lock import EvidenceLock
 from services.scorer.exchanges import ExchangeDatabase, Reconciler
 from services.scorer.health import ReadinessReporter
 from services.scorer.index import CompiledRegister, Scoring, VantageWatch
-from services.scorer.ingest import POLL_SECONDS, ExchangeReader, MeasurementReader, StreamCursor
+from services.scorer.ingest import POLL_SECONDS, ExchangeReader, MeasurementReader, RetentionWatch, StreamCursor
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.publishing import HistoryPublisher, IndexPublisher, recall
 from services.scorer.refresher import Refresher
@@ -234,9 +234,16 @@ class _Session:
             await asyncio.sleep(WATCH_SECONDS)
 
     async def _watch_streams(self) -> None:
+        watches = {name: RetentionWatch(self._bus, name) for name in STREAMS}
         while True:
+            states: dict[str, StreamState] = {}
             with suppress(BusError):  # the readers report it
-                self._metrics.streams({name: await self._bus.stream_state(name) for name in STREAMS})
+                for name, watch in watches.items():
+                    states[name], lost = await watch.look()
+                    self._metrics.lost(name, lost)
+                    if lost:
+                        self._log.error("stream_lost_messages", stream=name, messages=lost, first=states[name].first)
+                self._metrics.streams(states)
             await asyncio.sleep(WATCH_SECONDS)
 
     async def _save_often(self) -> None:

@@ -97,7 +97,8 @@ class StoredMessage:
 class StreamState:
     """When a stream was created (as the server writes it) and the sequences it holds; last = first - 1 when empty.
 
-    It holds ``messages`` of ``size`` bytes together. ``now`` is the server's clock, in epoch seconds.
+    It holds ``messages`` of ``size`` bytes together. ``now`` is the server's clock, in epoch seconds. Messages are removed
+    after ``max_age`` seconds; 0 in a bucket, where each has a time to live of its own or none.
     """
 
     created: str
@@ -106,6 +107,7 @@ class StreamState:
     messages: int
     size: int
     now: float
+    max_age: float = 0.0
 
 
 def key_of(bucket: str, subject: str) -> str:

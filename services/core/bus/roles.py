@@ -82,7 +82,7 @@ def permissions(vantage: str, bus: str) -> Mapping[str, Permissions]:
             (
                 names.kv_subject(names.INDICATOR_BUCKET, ">"),
                 names.indicator_subject("*", "*", "*"),
-                *_get(register, *streams, indicator),  # it resumes from its own publications
+                *_get(register, *streams, names.INDICATORS, indicator),  # it resumes from its own publications
                 *_info(*streams, names.INDICATORS, register, indicator),  # it exposes their sizes on /metrics
             ),
             (register_changes,),

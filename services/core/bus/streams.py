@@ -144,8 +144,8 @@ class Streams:
         last = int(state["last_seq"])
         # first_seq is 0 in a stream that never held a message.
         first = int(state["first_seq"]) or last + 1
-        now = moment_of(answer["ts"])
-        return StreamState(answer["created"], first, last, int(state["messages"]), int(state["bytes"]), now)
+        now, max_age = moment_of(answer["ts"]), int(answer["config"].get("max_age", 0)) / 1e9
+        return StreamState(answer["created"], first, last, int(state["messages"]), int(state["bytes"]), now, max_age)
 
     async def read(
         self,

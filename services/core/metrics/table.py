@@ -201,6 +201,12 @@ _ROWS = (
             ("stream",),
             "5",
         ),
+        _counter(
+            "peyvand_stream_lost_messages_total",
+            "Messages that a stream lost before their age, and those of a bucket that was emptied",
+            ("stream",),
+            "5",
+        ),
     ),
     *_rows_of(
         "collector",

@@ -1,6 +1,7 @@
 """The streams MEASUREMENTS and EXCHANGES, read in order from a durable position."""
 
 from services.scorer.ingest.readers import POLL_SECONDS, ExchangeReader, MeasurementReader
+from services.scorer.ingest.retention import RetentionWatch
 from services.scorer.ingest.stream_cursor import StreamCursor
 
-__all__ = ["POLL_SECONDS", "ExchangeReader", "MeasurementReader", "StreamCursor"]
+__all__ = ["POLL_SECONDS", "ExchangeReader", "MeasurementReader", "RetentionWatch", "StreamCursor"]

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from services.core.bus import StreamState
-from services.core.bus.embedded import adopt_streams, server_configuration, write_configuration
 from services.core.bus.names import INDICATOR_BUCKET, MEASUREMENTS, REGISTER_BUCKET, STREAMS, measurement_subject
 from services.core.bus.roles import write_users
+from services.core.bus.server import adopt_streams, server_configuration, write_configuration
 from services.core.errors import BusError
 from tests.support.flat_users import flat_configuration, flat_users_file
 from tests.support.nats import Nats

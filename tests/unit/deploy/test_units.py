@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from services.core.bus.roles import ROLES
-from services.core.bus.server import accounts
+from services.core.bus.server_accounts import accounts
 from services.core.settings import METRICS_PORTS
 from tests.images.units import units_are_sound
 from tests.support.commands import faults, unknown_variables

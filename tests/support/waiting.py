@@ -8,7 +8,9 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, overload
 
-__all__ = ["DEADLINE", "eventually", "until"]
+from services.core.errors import BusError
+
+__all__ = ["DEADLINE", "answered", "eventually", "until"]
 
 DEADLINE = 120.0
 """Seconds after which a wait fails. Only a failing test waits so long."""
@@ -35,6 +37,16 @@ async def eventually(look: Callable[[], Any], what: What, seconds: float = DEADL
         now = time.monotonic()
         assert now < end, _late(what, seconds)
         await asyncio.sleep(max(_PAUSE, now - began))  # looking leaves the machine time for what is waited for
+
+
+async def answered(request: Callable[[], Awaitable[T]]) -> T:
+    """Return what the bus answers to a request, which is repeated while no server is able to answer it."""
+    async with asyncio.timeout(DEADLINE):
+        while True:
+            try:
+                return await request()
+            except BusError:
+                await asyncio.sleep(_PAUSE)
 
 
 def until(look: Callable[[], T | None], what: What, seconds: float = DEADLINE) -> T:

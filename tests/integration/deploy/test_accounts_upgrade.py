@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from tests.support.pages import block
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
 from tests.support.servers.deployed_nats import PEYVAND, Deployed, initialised
-from tests.support.waiting import DEADLINE
+from tests.support.waiting import DEADLINE, answered
 
 _STORE = "/var/lib/peyvand/nats"
 MESSAGES = 200
@@ -97,26 +98,27 @@ async def _filled(servers: Nats | Deployed, prober: str, *, replicas: int) -> Ma
         connection = servers.connect(prober) if isinstance(servers, Nats) else servers.connect(prober, "prober")
         async with connection as bus:
             for number in range(MESSAGES):
-                await bus.publish(measurement_subject("north", number % 16), b"%d" % number, message_id=str(number))
-        await register.kv_put(REGISTER_BUCKET, "current", b"register")
-        await scorer.kv_put(INDICATOR_BUCKET, "government", LARGE)
-        return {name: await scorer.stream_state(name) for name in STREAMS}
+                subject = measurement_subject("north", number % 16)
+                await answered(partial(bus.publish, subject, b"%d" % number, message_id=str(number)))
+        await answered(partial(register.kv_put, REGISTER_BUCKET, "current", b"register"))
+        await answered(partial(scorer.kv_put, INDICATOR_BUCKET, "government", LARGE))
+        return {name: await answered(partial(scorer.stream_state, name)) for name in STREAMS}
 
 
 async def _assert_whole(servers: Nats | Deployed, before: Mapping[str, StreamState], prober: str) -> None:
     """Every stream holds what it held, and goes on."""
     async with servers.connect("scorer") as scorer, servers.connect("api") as api:
         for name, state in before.items():
-            now = await scorer.stream_state(name)
+            now = await answered(partial(scorer.stream_state, name))
             assert (name, now.first, now.last, now.messages) == (name, state.first, state.last, state.messages)
-        messages = await scorer.read(MEASUREMENTS, 1)
+        messages = await answered(partial(scorer.read, MEASUREMENTS, 1))
         assert [message.data for message in messages] == [b"%d" % number for number in range(MESSAGES)]
-        assert await api.kv_get(REGISTER_BUCKET, "current") == b"register"
-        assert await api.kv_get(INDICATOR_BUCKET, "government") == LARGE
+        assert await answered(partial(api.kv_get, REGISTER_BUCKET, "current")) == b"register"
+        assert await answered(partial(api.kv_get, INDICATOR_BUCKET, "government")) == LARGE
         connection = servers.connect(prober) if isinstance(servers, Nats) else servers.connect(prober, "prober")
         async with connection as bus:
             subject = measurement_subject("north", 0)
-            assert await bus.publish(subject, b"x", message_id="new", timeout=DEADLINE) == MESSAGES + 1
+            assert await answered(partial(bus.publish, subject, b"x", message_id="new")) == MESSAGES + 1
 
 
 async def test_an_embedded_server_adopts_its_streams(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 from urllib.error import URLError
@@ -25,7 +26,7 @@ from tests.support.nats import port_of
 from tests.support.ports import free_port
 from tests.support.registers import write_register
 from tests.support.servers.deployed_nats import VANTAGES, Deployed, component, deployed, initialised
-from tests.support.waiting import DEADLINE, until
+from tests.support.waiting import DEADLINE, answered, until
 
 
 @pytest.fixture
@@ -203,13 +204,8 @@ async def _copies(admin) -> dict[str, int]:
 
 async def _published(prober, number: int) -> int:
     """Publish as probers do: again, under the same id, until it is acknowledged."""
-    while True:
-        try:
-            return await prober.publish(
-                measurement_subject("south", 0), str(number).encode(), message_id=f"m{number}", timeout=2
-            )
-        except BusError:
-            await asyncio.sleep(0.1)
+    subject = measurement_subject("south", 0)
+    return await answered(partial(prober.publish, subject, b"%d" % number, message_id=f"m{number}", timeout=2))
 
 
 async def _copies_are_current(admin) -> bool:
@@ -248,13 +244,13 @@ async def test_a_seed_is_replaced_without_an_interruption(alone: Deployed) -> No
             pass
 
 
-async def test_a_vantage_is_added_without_an_interruption(alone: Deployed) -> None:
-    """A reload lets a new vantage's prober publish and follow, while another one publishes, reads and stays connected."""
+async def test_a_vantage_is_added_while_others_go_on(alone: Deployed) -> None:
+    """A reload lets a new vantage's prober publish and follow, while another one stays connected and loses nothing."""
     await _add_a_vantage(alone, replicas=1)
 
 
 @pytest.mark.slow
-async def test_a_vantage_is_added_to_a_cluster_without_an_interruption(cluster: Deployed) -> None:
+async def test_a_vantage_is_added_to_a_cluster_while_others_go_on(cluster: Deployed) -> None:
     """The same holds for three servers that are reloaded at the same time."""
     await _add_a_vantage(cluster, replicas=3)
 
@@ -264,11 +260,9 @@ async def _add_a_vantage(servers: Deployed, *, replicas: int) -> None:
 
     async def publish(prober: Bus) -> None:
         while True:
-            published.append(
-                await prober.publish(
-                    measurement_subject("north", 0), b"x", message_id=str(len(published)), timeout=DEADLINE
-                )
-            )
+            # As probers do: again under the same id, since a server that reloads may refuse a message.
+            send = partial(prober.publish, measurement_subject("north", 0), b"x", message_id=str(len(published)))
+            published.append(await answered(send))
 
     async with asyncio.timeout(2 * DEADLINE), servers.connect("admin") as admin:
         await initialised(admin, replicas=replicas)
@@ -282,7 +276,7 @@ async def _add_a_vantage(servers: Deployed, *, replicas: int) -> None:
             assert "made: prober-west" in await asyncio.to_thread(_bus_users, servers, *flags)
             await asyncio.to_thread(servers.reload)
             async with servers.connect("prober-west", "prober") as west:
-                await west.publish(measurement_subject("west", 0), b"x", message_id="west", timeout=DEADLINE)
+                await answered(partial(west.publish, measurement_subject("west", 0), b"x", message_id="west"))
                 await register.kv_put(REGISTER_BUCKET, "current", b"new")
                 assert await anext(west.kv_follow(REGISTER_BUCKET, "current")) == ("current", b"new")
             before = len(published)

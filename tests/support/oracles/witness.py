@@ -82,15 +82,19 @@ class Truth:
 
 def read_truth(path: Path) -> Truth:
     """Resolve the spans of truth.ndjson into one stage per (link, slot)."""
-    header, *lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    header, *lines = _rows(path)
     spans = {(span["link"], slot): span["stage"] for span in lines for slot in range(span["from"], span["to"])}
     return Truth(header["slot_seconds"], header["first_slot"], spans)
 
 
 def read_answers(path: Path) -> set[tuple[str, int]]:
     """(link, slot) of every answer in the sandbox's access log."""
-    lines = path.read_text("utf-8").splitlines()
-    return {(row["link"], row["slot"]) for row in map(json.loads, lines)}
+    return {(row["link"], row["slot"]) for row in _rows(path)}
+
+
+def _rows(path: Path) -> list[Any]:
+    """Return the rows of a log; a last line that is being written is left out."""
+    return [json.loads(line) for line in path.read_text("utf-8").rpartition("\n")[0].splitlines()]
 
 
 class Client:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 import structlog
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.support.nats import Nats, running_nats
 from tests.support.paths import DATA
 from tests.support.ports import free_base_port, free_port
 
 # A busy machine is no defect of what is tested.
-settings.register_profile("untimed")
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
 

@@ -28,8 +28,8 @@ class _Clock:
 
     def __init__(self) -> None:
         self.waited = time.monotonic()
-        self.wall_ahead = 0.0
         self._cpu = time.pthread_getcpuclockid(threading.get_ident())
+        self.wall_ahead = time.time() - self.now()
 
     def now(self) -> float:
         return self.waited + time.clock_gettime(self._cpu)

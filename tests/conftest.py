@@ -14,8 +14,13 @@ from tests.support.nats import Nats, running_nats
 from tests.support.paths import DATA
 from tests.support.ports import free_base_port, free_port
 
-# A busy machine is no defect of what is tested.
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A busy machine is no defect of what is tested. CI tries the same examples each time, as Hypothesis does by itself there.
+settings.register_profile(
+    "untimed",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=os.environ.get("CI") == "true",
+)
 settings.load_profile("untimed")
 
 

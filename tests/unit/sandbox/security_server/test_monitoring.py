@@ -173,7 +173,7 @@ def test_health_data_count_what_was_asked_of_the_services_behind_it():
                 took[one.route.service].append(view.stamps[3] - view.stamps[0])
     found = server.health()
     assert found.period_seconds == PERIOD
-    assert {one.service: one for one in found.services} == {
+    assert {one.name: one for one in found.services} == {
         name: ServiceHealth(name, len(spent), failed[name], sum(spent) / len(spent) if spent else None)
         for name, spent in took.items()
     }

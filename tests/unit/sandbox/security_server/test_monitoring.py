@@ -180,7 +180,7 @@ def test_health_data_count_what_was_asked_of_the_services_behind_it():
     assert sum(map(len, took.values())) > 100
     for provider in served(1):
         some = server.health(provider)
-        assert some.services == tuple(one for one in found.services if one.service.startswith(f"{provider}/"))
+        assert some.services == tuple(one for one in found.services if one.name.startswith(f"{provider}/"))
     quiet = Server(number=1, rate=0.0)
     quiet.monitoring.follow(quiet.traffic)
     assert {(one.succeeded, one.failed, one.mean_ms) for one in quiet.health().services} == {(0, 0, None)}

@@ -198,7 +198,7 @@ class Evidence:
         self._unsaved_days.clear()
         return changes
 
-    def let_go(self, load: Callable[[int], LoadCells], load_day: Callable[[date], DayState], *, room: int) -> None:
+    def release(self, load: Callable[[int], LoadCells], load_day: Callable[[date], DayState], *, room: int) -> None:
         """Release the memory of what is saved: all slots but the newest, which take up to ``room`` bytes, and closed days.
 
         ``load`` returns a function that reads a slot again, ``load_day`` a day that holds the same. What changed since
@@ -223,9 +223,9 @@ class Evidence:
         outcome, reason = np.full(shape, Outcome.UNKNOWN, np.uint8), np.full(shape, Reason.NO_MEASUREMENT, np.uint8)
         for position, slot in enumerate(slots):
             if slot in self._slots:
-                reached = counter.judged(slot)
-                measured = columns < len(reached)
-                verdicts[position, measured] = reached[columns[measured]] + Outcome.NOT_CONNECTED
+                stages = counter.judged(slot)
+                measured = columns < len(stages)
+                verdicts[position, measured] = stages[columns[measured]] + Outcome.NOT_CONNECTED
                 cells = self._slots.read(slot)[:, columns].T
                 outcome[position], reason[position] = outcomes(cells), reasons(cells)
             required = judge.requirements(self.calendar.day_of(slot).toordinal())

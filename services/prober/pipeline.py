@@ -55,7 +55,7 @@ class Pipeline:
         self._publish(plan.assignments[launch.target].consumer, row, 0, 0.0)
 
     def release(self, held: HeldMeasurement, blind: bool) -> None:
-        """Publish what was held, with its verdict; as UNKNOWN where the vantage was blind."""
+        """Publish what was held, with its outcome; as UNKNOWN where the vantage was blind."""
         consumer, row, status, duration = held
         if blind:
             judgement = excused(Judgement(row.reason, row.detail), _NOTHING_SEEN, Circumstances(blind=True))

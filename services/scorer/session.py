@@ -172,7 +172,7 @@ class _Session:
                     self._once_caught_up(self._refresher.run),
                     self._history.run(),
                     self._once_caught_up(self._reconcile),
-                    self._watch(),
+                    self._watch_vantages(),
                     self._watch_streams(),
                     self._save_often(),
                 ):
@@ -220,7 +220,7 @@ class _Session:
             self._metrics.reconciled(report)
             await asyncio.sleep(max(pause, (time.monotonic() - started) / RECONCILE_SHARE))
 
-    async def _watch(self) -> None:
+    async def _watch_vantages(self) -> None:
         watch, scoring = VantageWatch(), self._scoring
         while True:
             newest = scoring.evidence.last_slot

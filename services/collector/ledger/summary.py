@@ -11,14 +11,14 @@ _BOUNDS = [2 ** (i / 2) for i in range(DURATION_BUCKETS - 1)]
 
 
 def bucket_of(duration_ms: float) -> int:
-    """Return the index of a histogram bucket: the first with a bound, 2^(i/2) ms, of at least the duration; the last is open."""
+    """Return the index i of the first histogram bucket whose bound, 2^(i/2) ms, is at least the duration. The last has none."""
     return bisect_left(_BOUNDS, duration_ms)
 
 
 class SummaryCounts:
     """Counts of one (client, service, slot).
 
-    Adding an exchange and subtracting it are exact inverses: every field is a whole number, and the skew is kept in half
+    Every field is a whole number, so adding an exchange and subtracting it again changes nothing. The skew is kept in half
     milliseconds.
     """
 
@@ -68,7 +68,7 @@ class SummaryCounts:
 
 
 def to_summary(parties: Parties, slot_start: int, revision: int, counts: SummaryCounts) -> ExchangeSummary:
-    """Return the counts as the summary that replaces earlier ones of its (client, service, slot)."""
+    """Return the counts as a summary, which replaces those of the same (client, service, slot) with a lower revision."""
     count, ok, bus, provider, request_bytes, response_bytes, orphans, skew_halves, skew_count, duration = counts.numbers
     return ExchangeSummary(
         client=parties.client,

@@ -20,9 +20,10 @@ LARGEST_SHAPE = 10.0
 
 @dataclass(frozen=True, slots=True)
 class PooledLengths:
-    """A class of causes pooled: m₀, the ``mean`` of an outage's length in hours, and M₀, of its ``square``, by downtime.
+    """Outage lengths in hours over all causes of a class, each cause weighted by its downtime.
 
-    ``shape`` is θ, the mean square of a length over its squared mean within causes; 0 with fewer than two such causes.
+    ``mean`` is m₀, the mean length; ``square`` is M₀, the mean squared length. ``shape`` is θ, the ratio of the mean
+    squared length to the squared mean length within a cause; it is 0 with fewer than two causes to estimate it from.
     """
 
     mean: float
@@ -41,10 +42,10 @@ class OutageLengths:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LossMoments:
-    """Moments of the losses of c causes or sets: the ``loss`` λ, its ``variance``, and the effect of one more outage.
+    """Moments of the losses of c causes or sets. All arrays are (c,), with 0 where nothing is known about a cause.
 
-    ``more`` is a and ``more_square`` b, of one more outage; ``less`` a↑ and ``less_square`` b↑, of one more up-spell, on
-    the scale of 1 - loss. All (c,), 0 where nothing is known of a cause.
+    ``loss`` is λ and ``variance`` its variance. One more outage adds ``more`` (a) to the loss; the mean square of that is
+    ``more_square`` (b). One more up-spell adds ``less`` (a↑) to 1 - loss, with mean square ``less_square`` (b↑).
     """
 
     loss: Floats
@@ -58,9 +59,9 @@ class LossMoments:
 def pool_causes(record: OutageTotals) -> PooledLengths:
     """Pool the causes of a class over the record (§6.4).
 
-    m₀ and M₀ have a prior outage of two hours. The shape is estimated without the bias of a squared mean of few lengths:
-    from the sums of Q and of (S² - Q)/(N - 1) over causes with two outages or more, with two prior outages, which alone
-    would give 2, as exponential lengths do.
+    m₀ and M₀ include a prior outage of two hours. The shape is the ratio of ΣQ to Σ(S² - Q)/(N - 1) over causes with at
+    least two outages, since the squared mean of few lengths would be biased. Two prior outages pull it towards 2, the
+    shape of exponential lengths.
     """
     outages, down = np.maximum(record.outages, 1.0), record.down
     total = float(down.sum()) + 2.0
@@ -108,7 +109,7 @@ def cause_moments(window: OutageTotals, lengths: OutageLengths) -> LossMoments:
 def bound_sets(moments: LossMoments) -> LossBounds:
     """Bound the losses of sets of links, given their moments (§6.8).
 
-    Beyond one half the share that works is bounded instead, with one more up-spell, and mirrored.
+    For a loss above one half, 1 - loss is bounded with one more up-spell, and the bounds are mirrored.
     """
     mirrored = mirrored_losses(moments.loss)
     if not len(mirrored):
@@ -123,7 +124,7 @@ def bound_sets(moments: LossMoments) -> LossBounds:
 
 
 def mirrored_losses(loss: Floats) -> Ints:
-    """Return the positions of losses above one half: only these need the moments of one more up-spell."""
+    """Return the positions of losses above one half. Only these need the moments of one more up-spell."""
     return np.flatnonzero(loss > 0.5)
 
 

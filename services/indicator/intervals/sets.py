@@ -30,7 +30,7 @@ GUARDED_SETS: Final = 512
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassEstimates:
-    """Estimates from a record for both classes of causes and the bus, for every window that looks back on it."""
+    """Estimates from a record, shared by every window within it: both classes of causes, and the bus."""
 
     providers: OutageLengths
     own: OutageLengths
@@ -38,7 +38,7 @@ class ClassEstimates:
 
     @classmethod
     def of(cls, record: OutageTotals, agencies: int) -> ClassEstimates:
-        """Estimate from a record, whose causes are in the order bus, agencies, links."""
+        """Estimate from a record. Its causes are in the order bus, agencies, links."""
         providers, own = record.part(slice(1, 1 + agencies)), record.part(slice(1 + agencies, None))
         of_providers, of_own = (estimate_lengths(causes, pool_causes(causes)) for causes in (providers, own))
         return cls(of_providers, of_own, record.part(slice(1)))
@@ -56,7 +56,7 @@ class WindowCauses:
     def of(cls, window: OutageTotals, estimates: ClassEstimates) -> WindowCauses:
         """Compute the losses of a window's causes, in the order bus, agencies, links.
 
-        A bus of which nothing is known has no loss and adds no margin.
+        Without evidence about the bus, it has no loss and adds no margin.
         """
         first = 1 + len(estimates.providers.mean)
         return cls(
@@ -68,9 +68,10 @@ class WindowCauses:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LinkSets:
-    """A partition of n links into sets, and the m pairs of a set and a provider that links belong to.
+    """A partition of n links into ``size`` sets, and the m distinct pairs of a link's set and provider.
 
-    ``group`` and ``pair`` (n,) of each link; ``pair_group`` and ``pair_provider`` (m,) of each pair.
+    ``group`` and ``pair`` (n,) are the positions of each link's set and pair; ``pair_group`` and ``pair_provider`` (m,)
+    are each pair's set and provider.
     """
 
     size: int
@@ -81,7 +82,7 @@ class LinkSets:
 
     @classmethod
     def of(cls, group: Ints, size: int, provider: Ints) -> LinkSets:
-        """Find the pairs, given the set and provider of each link; there are ``size`` sets."""
+        """Find the pairs, given the set and provider (n,) of each link and the number of sets."""
         providers = int(provider.max(initial=0)) + 1
         pairs, pair = np.unique(group * providers + provider, return_inverse=True)
         pair_group, pair_provider = np.divmod(pairs, providers)
@@ -89,7 +90,7 @@ class LinkSets:
 
 
 def bound_links(causes: WindowCauses, provider: Ints, loss: Floats) -> LossBounds:
-    """Bound each link's ``loss`` (n,) without the bus, as a set with the causes of its ``provider`` (n,) and its own."""
+    """Bound each link's ``loss`` (n,) without the bus. A link is a set with two causes: its ``provider`` (n,) and itself."""
     providers, own = causes.providers, causes.own
     less, less_square = np.zeros_like(loss), np.zeros_like(loss)
     mirrored = mirrored_losses(loss)
@@ -113,7 +114,7 @@ def bound_groups(
     """Bound the loss of each set without the bus: y = Σωy/Σω, variance ΣW_c²·σ²_c, a = max W_c·a_c, b = max W_c²·b_c.
 
     ``weight`` and ``loss`` (n,) are each link's ω and loss without the bus; W_c is the share of ω that depends on cause c.
-    None of σ², a and b is below the ``guard``'s. All are zero where nothing weighs anything.
+    The ``guard`` sets a minimum for σ², a and b. A set without weight gets zeros.
     """
     providers, own = causes.providers, causes.own
     share = ratio(weight, group_sums(sets.group, weight, sets.size)[sets.group], otherwise=0.0)
@@ -165,8 +166,8 @@ class CommonModeGuard:
         """Return the guard of a window of one day, from the ``daily`` losses without the bus, (sets,) for each day.
 
         The variance is γ₀ + 2·max(γ₁, 0), with γ₀ the variance and γ₁ the lag-1 autocovariance of a day's loss.
-        A bad day is drawn in proportion to its excess over the mean. Days of which nothing is known (NaN) are left out;
-        with fewer than two there is no guard.
+        A bad day is drawn in proportion to its excess over the mean. Days without evidence (NaN) are left out; with fewer
+        than two days the guard is zero.
         """
         # Few sets at a time, so that all their days fit the processor's cache.
         edges = np.linspace(0, len(daily[0]), max(1, len(daily[0]) // GUARDED_SETS) + 1).astype(np.int64).tolist()

@@ -17,9 +17,9 @@ from services.indicator.verdicts.counts import WindowCounts
 class DayEvidence:
     """One day of a span of slots, judged under a register of n links.
 
-    ``day`` is its ordinal, ``slots`` the number of its slots in the span, ``causes`` in the order of ``cause_states``; a
-    link that is not in force or not live that day is unknown to them. ``tally`` (6, n) counts slots per stage, whether
-    ``live`` (n,) or not. The arrays are shared and must not be changed.
+    ``day`` is its ordinal and ``slots`` the number of its slots in the span. ``tally`` (6, n) counts each link's slots by
+    stage; ``live`` (n,) marks the links that are in force and live that day. ``causes`` are in the order of
+    ``cause_states`` and hold no slot of other links. The arrays are shared and must not be changed.
     """
 
     day: int

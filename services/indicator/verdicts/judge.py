@@ -17,10 +17,10 @@ _FAST = 1  # level of compression
 
 @dataclass(frozen=True, slots=True)
 class DayRequirements:
-    """The links and services that are in force on one day. Dates are midnights, so this is the same all day.
+    """The links and services that are in force on one day. The register's dates are midnights, so a day is uniform.
 
-    Links (n,): ``in_force``, and ``live``, in force and live. Services (s,): ``service_in_force`` with any link in
-    force, ``service_live`` with any live, ``service_paper`` with any in force and not live: down all day.
+    Links (n,): ``in_force``; ``live`` are those in force that are also live. Services (s,): ``service_in_force`` have a
+    link in force, ``service_live`` a live one, ``service_paper`` one in force that is not live, so they are down all day.
     """
 
     in_force: Bools
@@ -65,7 +65,7 @@ class Judge:
         self.digest = arrays.judging_digest()
         self.columns = columns
         self.links = columns[: len(arrays.links)]
-        self._refused: dict[str, Ints] = {}
+        self._excluded: dict[str, Ints] = {}
         self._changes = arrays.required.changes()
         self._requirements: dict[int, DayRequirements] = {}
         self._targets = np.full(columns.max(initial=-1) + 1, -1, dtype=np.int64)
@@ -73,35 +73,35 @@ class Judge:
         self.by_service = np.argsort(arrays.service, kind="stable")
         self.by_provider = np.argsort(arrays.provider, kind="stable")
 
-    def verdict(self, reached: Codes, vantages: Sequence[str], first: int = 0) -> Codes:
+    def verdict(self, stages: Codes, vantages: Sequence[str], first: int = 0) -> Codes:
         """Return the verdict per column from its stages (vantages, columns, …), which may be overwritten.
 
         Vantages that do not count for a target are left out. The columns are those from ``first`` on.
         """
         if self.arrays.restrictions:
-            for row, vantage in enumerate(vantages[: len(reached)]):
-                refused = self._refused_columns(vantage)
-                begin, end = np.searchsorted(refused, (first, first + reached.shape[1]))
-                reached[row, refused[begin:end] - first] = -1
-        return verdict_over_vantages(reached)
+            for row, vantage in enumerate(vantages[: len(stages)]):
+                excluded = self._excluded_columns(vantage)
+                begin, end = np.searchsorted(excluded, (first, first + stages.shape[1]))
+                stages[row, excluded[begin:end] - first] = -1
+        return verdict_over_vantages(stages)
 
-    def verdicts(self, reached: Codes, vantages: Sequence[str], first: int, day: int) -> tuple[Ints, Codes]:
+    def verdicts(self, stages: Codes, vantages: Sequence[str], first: int, day: int) -> tuple[Ints, Codes]:
         """Return the register's targets (k,) among the columns from ``first`` on, and their verdicts (k, slots).
 
-        ``reached`` (vantages, columns, slots) are stages of one day, as in ``verdict``. A link that is not in force or not
+        ``stages`` (vantages, columns, slots) are stages of one day, as in ``verdict``. A link that is not in force or not
         live is left out: it is a known zero, or not required, whatever was measured.
         """
-        targets = np.full(reached.shape[1], -1, dtype=np.int64)
+        targets = np.full(stages.shape[1], -1, dtype=np.int64)
         registered = self._targets[first : first + len(targets)]
         targets[: len(registered)] = registered
         live = np.append(self.requirements(day).live, np.ones(len(self.columns) - len(self.links), dtype=np.bool_))
         columns = np.flatnonzero(targets >= 0)
         columns = columns[live[targets[columns]]]
-        return targets[columns], self.verdict(reached, vantages, first)[columns]
+        return targets[columns], self.verdict(stages, vantages, first)[columns]
 
-    def judge(self, reached: Codes, vantages: Sequence[str], day: int) -> JudgedSlot:
+    def judge(self, stages: Codes, vantages: Sequence[str], day: int) -> JudgedSlot:
         """Judge one slot (vantages, columns) of a day, given as an ordinal. A service is up when all live links are OK (§4)."""
-        verdict = self.verdict(reached, vantages)
+        verdict = self.verdict(stages, vantages)
         links, required = verdict[self.links], self.requirements(day)
         down = self._services_of(required.live & (links >= 0) & (links < Stage.OK))
         unknown = self._services_of(required.live & (links < 0))
@@ -109,18 +109,18 @@ class Judge:
 
     def requirements(self, day: int) -> DayRequirements:
         """Return the links and services in force on the day with this ordinal."""
-        # All days between two dates of the register are alike.
-        era = int(np.searchsorted(self._changes, day, side="right"))
-        if era not in self._requirements:
+        # Requirements change only on dates of the register, so one value serves every day between two of them.
+        period = int(np.searchsorted(self._changes, day, side="right"))
+        if period not in self._requirements:
             in_force, live = self.arrays.required.in_force(day), self.arrays.required.live(day)
-            self._requirements[era] = DayRequirements(
+            self._requirements[period] = DayRequirements(
                 in_force=in_force,
                 live=live,
                 service_in_force=self._services_of(in_force),
                 service_live=self._services_of(live),
                 service_paper=self._services_of(in_force & ~live),
             )
-        return self._requirements[era]
+        return self._requirements[period]
 
     def links_among(self, targets: Sequence[Target]) -> tuple[Ints, Ints]:
         """Return the rows of the targets that are links of the register, and the positions of those links in it."""
@@ -142,11 +142,11 @@ class Judge:
         services[self.arrays.service[links]] = True
         return services
 
-    def _refused_columns(self, vantage: str) -> Ints:
-        if vantage not in self._refused:
+    def _excluded_columns(self, vantage: str) -> Ints:
+        if vantage not in self._excluded:
             targets = [target for target, counting in self.arrays.restrictions.items() if vantage not in counting]
-            self._refused[vantage] = np.sort(self.columns[np.array(targets, dtype=np.int64)])
-        return self._refused[vantage]
+            self._excluded[vantage] = np.sort(self.columns[np.array(targets, dtype=np.int64)])
+        return self._excluded[vantage]
 
 
 def verdict_over_vantages(stages: Codes) -> Codes:

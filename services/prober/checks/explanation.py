@@ -1,4 +1,4 @@
-"""Every check of one observation in words, with its verdict, for `peyvand probe`: those of judging, in the same order. Pure.
+"""Every check of one observation in words, with its result, for `peyvand probe`, in the order of judging. Pure.
 
 Expected values are left out, since params and captured values are among them; patterns and paths are shown as written.
 """

@@ -3,11 +3,15 @@
 ``exchanges.ndjson``: a line per client, service and slot: ``{slot, client, service, count, ok, bus_failures,
 provider_failures, orphans, request_bytes, response_bytes, duration_ms, skew_ms, skew_count, records, repeated, late,
 duration_buckets}``.
-An exchange and its records belong to the slot of its request as its client's security server stamped it, or the
-provider's where only that logged it. ``orphans`` have one side only; ``duration_ms`` and ``skew_ms`` (provider's clock
-less client's, over the ``skew_count`` with both sides) are sums, ``duration_buckets`` count durations of at most
-2^(i/2) ms and more than the bucket before, the last one without a bound; of the ``records``, ``repeated`` come again and
-``late`` a slot or more after the exchange. Slots follow each other without a gap, also where the sandbox did not run.
+* The slot of an exchange is that of its request, by the time stamp of the client's security server, or of the provider's
+  if only that one logged it.
+* ``orphans`` were logged by one side only.
+* ``duration_ms`` is a sum. ``skew_ms`` is the sum of the provider's clock minus the client's over the ``skew_count``
+  exchanges with both sides.
+* ``duration_buckets[i]`` counts durations up to 2^(i/2) ms that are above the previous bucket; the last has no bound.
+* ``repeated`` of the ``records`` are copies; ``late`` ones are logged more than a slot after the exchange.
+
+Every slot has its lines, including those during which the sandbox did not run.
 """
 
 from __future__ import annotations
@@ -19,6 +23,8 @@ from services.sandbox.exchanges import SimulatedExchange, SimulatedTraffic
 from services.sandbox.logs.json_lines import JsonLinesFile, encode_line, read_lines
 
 _AHEAD = 2
+"""Slots that the log is ahead of the exchanges."""
+
 _COUNTS = (
     "count",
     "ok",
@@ -52,7 +58,7 @@ def exchange_rows(traffic: SimulatedTraffic, slot: int) -> list[dict[str, object
 
 
 def _bucket(duration_ms: int) -> int:
-    """Return the first i with 2^i at least the duration squared, in whole numbers: nothing is rounded."""
+    """Return the smallest i with 2^i at least the squared duration. Integers keep it exact."""
     return min(max(0, duration_ms**2 - 1).bit_length(), DURATION_BUCKETS - 1)
 
 
@@ -76,10 +82,10 @@ def _add(row: dict[str, int], buckets: list[int], exchange: SimulatedExchange, s
 
 
 class ExchangeLog:
-    """The log of a run, kept ahead. StateError when it cannot be written."""
+    """The log of a run, written ahead of the exchanges. StateError when it cannot be written."""
 
     def __init__(self, path: Path, traffic: SimulatedTraffic, *, resumed: bool) -> None:
-        """Open the log; a resumed one keeps its lines but those of the last slot, which may be incomplete."""
+        """Open the log. A resumed log drops the lines of its last slot, which may be incomplete, and writes them again."""
         self._traffic = traffic
         kept = [(row["slot"], line) for row, line in read_lines(path)] if resumed and path.exists() else []
         self._slot = max((slot for slot, _ in kept), default=traffic.first_slot - 1)

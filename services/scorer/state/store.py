@@ -102,7 +102,7 @@ class Store:
 
     def release(self, evidence: Evidence) -> None:
         """Release from memory what is in files by now. Raises StateError when a file cannot be read back."""
-        evidence.let_go(
+        evidence.release(
             lambda slot: slot_files.loader(self._slots, slot),
             lambda day: day_files.map_day(day_files.path_of(self._days, day)),
             room=SLOTS_ROOM,

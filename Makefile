@@ -102,6 +102,6 @@ bench: setup-dev ## measure cost and speed on this machine
 calibrate: setup-dev ## try the intervals on simulated governments; writes docs/calibration.md
 	$(BIN)/python -m tests.calibration $(ARGS)
 
-clean: ## remove everything that was made here
-	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache peyvand-data
+clean: ## remove everything that was made here, but the evidence of a real register
+	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache peyvand-data/sandbox
 	find services proto tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -27,7 +27,7 @@ _TYPES: Mapping[str, Any] = {
     **dict.fromkeys(fields.STAMPS, Annotated[int, msgspec.Meta(ge=fields.EARLIEST_MS, lt=fields.LATEST_MS)] | None),
 }
 _MUST: Mapping[str, Any] = {
-    "securityServerType": Literal["Client", "Producer"],
+    "securityServerType": Literal["Client", "Producer", "CLIENT", "PRODUCER", "client", "producer"],
     "requestInTs": Annotated[int, msgspec.Meta(ge=fields.EARLIEST_MS, lt=fields.LATEST_MS)],
     "responseOutTs": Annotated[int, msgspec.Meta(ge=fields.EARLIEST_MS, lt=fields.LATEST_MS)],
     "succeeded": bool,

@@ -37,6 +37,9 @@ _PARTIES = (
     "serviceSubsystemCode",
     "serviceCode",
 )
+SIDES = ("Client", "Producer")
+"""Values of securityServerType, which from X-Road 7.3.2 on come in any case."""
+
 STAMPS = ("requestInTs", "requestOutTs", "responseInTs", "responseOutTs")
 _REQUEST_SIZE = ("requestSize", "requestSoapSize", "requestRestSize")
 _RESPONSE_SIZE = ("responseSize", "responseSoapSize", "responseRestSize")
@@ -122,7 +125,7 @@ _WANTED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(SIZES, (is_size, SIZE)),
     **dict.fromkeys(STAMPS, (is_stamp, _STAMP)),
     "monitoringDataTs": (_is_count, _SECONDS),
-    "securityServerType": (lambda value: value in ("Client", "Producer"), _SIDE),
+    "securityServerType": (lambda value: type(value) is str and value.capitalize() in SIDES, _SIDE),
     "succeeded": (lambda value: type(value) is bool, _FLAG),
 }
 _ANYTHING: tuple[Callable[[Any], bool], str] = (lambda _: True, "")

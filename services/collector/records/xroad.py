@@ -14,11 +14,10 @@ from typing import Any
 import msgspec
 import orjson
 
-from services.collector.records.fields import AT_FAULTS, AT_ID, AT_NUMBERS, AT_SIZES, FIELDS, reasons
-from services.core.model import Parties, escape_code
+from services.collector.records.fields import AT_FAULTS, AT_ID, AT_NUMBERS, AT_SIZES, FIELDS, SIDES, reasons
+from services.core.model import Parties, Reason, escape_code, reason_of_fault
 
 _META = frozenset({"listMethods", "allowedMethods", "listClients", "listCentralServices", "getWsdl", "getOpenAPI"})
-_BUS_FAULTS = ("server.serverproxy", "server.clientproxy", "client.")  # newer servers write them in lower case
 _UNANSWERED = frozenset({401, 403, 408, 429})
 
 
@@ -33,8 +32,8 @@ class RecordError(ValueError):
 class ExchangeResult(IntEnum):
     """How an exchange ended (docs/exchange.md §1).
 
-    A fault code decides first: the bus's own (``Server.ServerProxy…``, ``Server.ClientProxy…``, ``Client.…``, in any case)
-    are failures of the bus, any other is a SOAP fault of the provider. Without a code the REST status decides: 500 and
+    A fault code decides first: by ``reason_of_fault`` where a security server wrote it, else it is a SOAP fault of the
+    provider. Without a code the REST status decides: 500 and
     above, and 401, 403, 408 and 429, with which nothing was answered, are failures of the provider; any other is an answer,
     although X-Road logs every status from 400 on as not succeeded. Without either, ``succeeded: false`` is a failure of the
     bus.
@@ -80,12 +79,9 @@ def _parties(*codes: str | None) -> Parties:
 
 
 def _result(fault_code: str | None, status: int | None, *, succeeded: bool) -> ExchangeResult:
-    if fault_code and (fault_code := fault_code.strip()):
-        return (
-            ExchangeResult.BUS_FAILURE
-            if fault_code.lower().startswith(_BUS_FAULTS)
-            else ExchangeResult.PROVIDER_FAILURE
-        )
+    if fault_code and fault_code.strip():
+        of_bus = reason_of_fault(fault_code) is Reason.BUS_ERROR
+        return ExchangeResult.BUS_FAILURE if of_bus else ExchangeResult.PROVIDER_FAILURE
     if status:
         return ExchangeResult.PROVIDER_FAILURE if status >= 500 or status in _UNANSWERED else ExchangeResult.OK
     return ExchangeResult.OK if succeeded else ExchangeResult.BUS_FAILURE
@@ -100,6 +96,8 @@ def _either(new: Any, old: Any, older: Any = None) -> Any:
 
 def side_of(values: tuple[Any, ...]) -> Side:
     """Return the side with the values of FIELDS, in their order; they have been checked."""
+    if values[0] not in SIDES:
+        values = (values[0].capitalize(), *values[1:])  # the digest is that of the same record in the other case
     kind, request_in, response_out, succeeded, request_out, response_in = values[:6]
     request_size, response_size = (
         _either(*values[AT_SIZES : AT_SIZES + 3]),

@@ -86,6 +86,7 @@ from services.core.model.template import (
     template_texts,
     value_texts,
 )
+from services.core.model.xroad_fault import reason_of_fault
 
 __all__ = [
     "ALWAYS",
@@ -165,6 +166,7 @@ __all__ = [
     "member_of",
     "partial_texts",
     "placeholders",
+    "reason_of_fault",
     "sent_texts",
     "template_texts",
     "unfrozen",

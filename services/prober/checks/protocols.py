@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from services.core.model import Reason
+from typing import Final
+
+from services.core.model import Reason, reason_of_fault
 from services.prober.checks.document import CheckFailedError, Document
 from services.prober.expected import Expectations, Records
 from services.prober.observation import Cause, Failure, Observation, Phase
 
+FAULT_WORDS: Final = {
+    Reason.BUS_ERROR: "the data bus answered in the provider's place",
+    Reason.SERVER_ERROR: "the provider's service did not answer its security server",
+    Reason.AUTH_REFUSED: "the provider's security server does not admit this client",
+    Reason.UNKNOWN_SERVICE: "the provider's security server does not offer this service",
+}
+"""What the faults of security servers mean, by their reason."""
+
 
 def check_bus(observation: Observation, expectations: Expectations, _document: Document) -> None:
     """Check that the provider answered, and not the data bus in its place."""
-    if expectations.bus and any(name == "x-road-error" for name, _ in observation.headers):
-        raise CheckFailedError(Reason.BUS_ERROR, "the data bus answered in the provider's place with X-Road-Error")
+    if not expectations.bus:
+        return
+    for name, code in observation.headers:
+        if name == "x-road-error":
+            reason = reason_of_fault(code) or Reason.BUS_ERROR
+            raise CheckFailedError(reason, f"{FAULT_WORDS[reason]}, with X-Road-Error")
 
 
 def check_refused(observation: Observation, expectations: Expectations, _document: Document) -> None:

@@ -1,7 +1,7 @@
 """Checks of XML answers: what XPaths find, test records, and SOAP's envelope and faults, of provider or data bus. Pure.
 
 Faults are those of SOAP 1.1 §4.4 and SOAP 1.2 part 1 §5.4. X-Road sends its own, with the codes of its message protocol
-(PR-MESS §2.5, PR-REST §4.6): `Client.…`, `Server.ClientProxy.…`, `Server.ServerProxy.…`; a provider's fault keeps its code.
+(PR-MESS §2.5, PR-REST §4.6), which services.core.model.xroad_fault reads; a provider's fault keeps its code.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Final
 
 from lxml import etree
 
-from services.core.model import Reason
+from services.core.model import Reason, reason_of_fault
 from services.prober.checks.document import CheckFailedError, Document
+from services.prober.checks.protocols import FAULT_WORDS
 from services.prober.expected import Expectations, XmlCheck, XPath
 from services.prober.observation import Observation
 from services.register.reading import fold
@@ -76,8 +77,6 @@ def _text(item: object) -> str:
 
 _SOAP: Final = ("http://schemas.xmlsoap.org/soap/envelope/", "http://www.w3.org/2003/05/soap-envelope")
 _CODE: Final = re.compile(r"[A-Za-z][\w.:-]{0,99}", re.ASCII)
-# A provider's own `Client.…` is a qualified name; X-Road's has no prefix.
-_BUS_FAULT: Final = re.compile(r"Client\.|([\w.-]+:)?Server\.(Client|Server)Proxy(\.|$)", re.ASCII)
 
 
 def check_fault(observation: Observation, expectations: Expectations, document: Document) -> None:
@@ -91,8 +90,8 @@ def check_fault(observation: Observation, expectations: Expectations, document: 
     if fault is None or etree.QName(fault).localname != "Fault" or etree.QName(fault).namespace not in _SOAP:
         return
     code = _code(fault)
-    if expectations.bus and _BUS_FAULT.match(code):
-        raise CheckFailedError(Reason.BUS_ERROR, f"the data bus answered with fault {code}")
+    if expectations.bus and (reason := reason_of_fault(code)) is not None:
+        raise CheckFailedError(reason, f"{FAULT_WORDS[reason]}, with fault {code}")
     raise CheckFailedError(Reason.SOAP_FAULT, f"SOAP fault {code or 'without a readable code'}")
 
 

@@ -28,7 +28,7 @@ _Stamps = tuple[int, int | None, int | None, int]
 
 
 class ExchangeOutcome(StrEnum):
-    """How an exchange ended; the bus reports an unreachable provider as its own failure, and "not found" is an answer."""
+    """How an exchange ended. "Not found" is an answer."""
 
     OK = "ok"
     BUS_FAILURE = "bus_failures"
@@ -69,7 +69,7 @@ class SimulatedExchange:
     @property
     def succeeded(self) -> bool:
         """Whether the bus logs it as succeeded: X-Road does not for any REST status from 400 on, even of an answer."""
-        return self.outcome is not ExchangeOutcome.BUS_FAILURE and (self.status or 0) < 400
+        return not self.fault and (self.status or 0) < 400
 
     @property
     def seen(self) -> SideRecord:
@@ -127,7 +127,7 @@ def _draw_outcome(route: Route, span: FaultSpan | None, rng: random.Random) -> t
     if _bus_is_down(span):
         return ExchangeOutcome.BUS_FAILURE, None, _BUS_DOWN
     if mode in (FaultMode.REFUSED, FaultMode.TLS_BROKEN, FaultMode.HUNG):
-        return ExchangeOutcome.BUS_FAILURE, None, _UNREACHABLE
+        return ExchangeOutcome.PROVIDER_FAILURE, None, _UNREACHABLE
     chance = 0.0 if mode is FaultMode.HTTP_5XX else rng.random()
     if mode is FaultMode.HTTP_5XX or chance < route.unfair:
         return ExchangeOutcome.PROVIDER_FAILURE, rng.choice((500, 502, 503)), ""

@@ -77,7 +77,7 @@ def page_reply(title: str) -> ServerReply:
 def _broken(span: FaultSpan) -> ServerReply:
     """Return a server error; if the bus is the cause, with the header that marks a bus error (docs/probing.md §2)."""
     if span.cause is FaultScope.BUS:
-        fault = "Server.ServerProxy.ServiceFailed.NetworkError"
+        fault = "Server.ClientProxy.NetworkError"
         body = orjson.dumps({"type": fault, "message": "the bus cannot reach the service", "detail": "simulated"})
         return ServerReply(span.mode, response(500, _JSON, body, (f"X-Road-Error: {fault}",)))
     status = _BROKEN[span.variant % len(_BROKEN)]

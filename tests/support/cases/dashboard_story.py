@@ -237,8 +237,8 @@ async def told(nats, folder: Path):
                         components.resume("prober")
                         await story.until("sum(peyvand_probe_leapt_slots_total)")
                         await story.slots(1)
-                    await story.until(f'sum(peyvand_exchanges{{consumer="{AGENCY}",result="bus_failure"}})')
-                    await story.until(f'sum(peyvand_exchanges{{provider="{AGENCY}",result="bus_failure"}})')
+                    await story.until(f'sum(peyvand_exchanges{{consumer="{AGENCY}",result="provider_failure"}})')
+                    await story.until(f'sum(peyvand_exchanges{{provider="{AGENCY}",result="provider_failure"}})')
                     await story.until(
                         f'sum(peyvand_exchanges{{consumer="{AGENCY}",provider="{STRANGER}",meta="false"}})', STRANGE
                     )

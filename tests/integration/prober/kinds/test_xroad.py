@@ -125,12 +125,18 @@ async def test_an_id_stays_with_its_call_over_redirects() -> None:
     [
         (500, {"X-Road-Error": "Server.ServerProxy.NetworkError"}, Reason.BUS_ERROR),
         (400, {"X-Road-Error": "Client.BadRequest"}, Reason.BUS_ERROR),
+        (500, {"X-Road-Error": "Unheard.Of"}, Reason.BUS_ERROR),
+        (500, {"X-Road-Error": "Server.ServerProxy.ServiceFailed.HttpError"}, Reason.SERVER_ERROR),
+        (500, {"X-Road-Error": "server.serverproxy.service_failed.network_error"}, Reason.SERVER_ERROR),
+        (500, {"X-Road-Error": "Server.ClientProxy.ServiceFailed.InvalidSoap"}, Reason.BUS_ERROR),
+        (500, {"X-Road-Error": "Server.ServerProxy.AccessDenied"}, Reason.AUTH_REFUSED),
+        (500, {"X-Road-Error": "Server.ServerProxy.ServiceDisabled"}, Reason.UNKNOWN_SERVICE),
         (500, {}, Reason.SERVER_ERROR),
         (404, {}, Reason.STATUS),
     ],
 )
 async def test_who_failed_a_rest_call(status: int, headers: dict[str, str], reason: Reason) -> None:
-    """With X-Road-Error the bus failed, without it the provider."""
+    """With X-Road-Error its code decides, and without a known code the bus failed; without the header the provider did."""
     async with serving(says(status, b"{}", headers)) as server:
         result = await ask(server.url(), kind="xroad-rest", client=CLIENT)
     assert result.judgement.reason is reason
@@ -239,9 +245,11 @@ async def test_a_soap_call_that_is_sent_elsewhere() -> None:
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
-        ("Server.ServerProxy.UnknownService", Reason.BUS_ERROR),
+        ("Server.ServerProxy.UnknownService", Reason.UNKNOWN_SERVICE),
+        ("Server.ServerProxy.ServiceFailed.MissingBody", Reason.SERVER_ERROR),
+        ("Server.ServerProxy.SslAuthenticationFailed", Reason.BUS_ERROR),
         ("Server.ServerProxy", Reason.BUS_ERROR),
-        ("SOAP-ENV:Server.ServerProxy.AccessDenied", Reason.BUS_ERROR),
+        ("SOAP-ENV:Server.ServerProxy.AccessDenied", Reason.AUTH_REFUSED),
         ("Server.ClientProxy.NetworkError", Reason.BUS_ERROR),
         ("Client.MissingHeaderField", Reason.BUS_ERROR),
         ("SOAP-ENV:Client.Authentication", Reason.SOAP_FAULT),
@@ -252,7 +260,7 @@ async def test_a_soap_call_that_is_sent_elsewhere() -> None:
     ],
 )
 async def test_who_failed_a_soap_call(code: str, reason: Reason) -> None:
-    """A fault with a code of the bus is the bus's failure, any other the provider's; the detail has no text."""
+    """The code of a security server decides who failed, any other fault is the provider's; the detail has no text."""
     async with serving(says(500, fault(code))) as server:
         result = await ask(server.url(), kind="xroad-soap", client=CLIENT, service=SERVICE, body="<getPerson/>")
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_ANSWERED, reason)
@@ -260,7 +268,7 @@ async def test_who_failed_a_soap_call(code: str, reason: Reason) -> None:
 
 
 async def test_a_flag_of_the_bus_goes_before_a_fault() -> None:
-    """X-Road-Error means that the bus failed, whatever fault comes with it."""
+    """X-Road-Error decides who failed, whatever fault comes with it."""
     async with serving(says(500, fault("SOAP-ENV:Server"), {"X-Road-Error": "Server.ServerProxy"})) as server:
         result = await ask(server.url(), kind="xroad-soap", client=CLIENT, service=SERVICE, body="<getPerson/>")
     assert result.judgement.reason is Reason.BUS_ERROR

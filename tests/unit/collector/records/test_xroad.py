@@ -49,6 +49,16 @@ def test_storage_stamps_do_not_make_a_record_another(raw, stamp):
     assert read_side(raw(**stamp)).digest == read_side(raw()).digest
 
 
+@pytest.mark.parametrize("kind", ["Client", "Producer"])
+def test_the_case_of_the_side_does_not_matter(raw, kind):
+    """A side in any case is the same record, decoded from JSON or read field by field."""
+    expected = read_side(raw(securityServerType=kind))
+    for other in (kind.upper(), kind.lower(), kind.swapcase()):
+        record = raw(securityServerType=other)
+        assert read_side(record) == expected
+        assert decode_line(json.dumps(record).encode()) == (None if other == kind.swapcase() else expected)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -94,6 +104,14 @@ def test_attachments_make_the_mime_size_the_size(raw):
         ({"statusCode": 0, "succeeded": False}, ExchangeResult.BUS_FAILURE),
         (
             {"succeeded": False, "faultCode": "server.serverproxy.service_failed.network_error"},
+            ExchangeResult.PROVIDER_FAILURE,
+        ),
+        (
+            {"succeeded": False, "faultCode": "Server.ServerProxy.ServiceFailed.HttpError"},
+            ExchangeResult.PROVIDER_FAILURE,
+        ),
+        (
+            {"succeeded": False, "faultCode": "Server.ClientProxy.ServiceFailed.InconsistentResponse"},
             ExchangeResult.BUS_FAILURE,
         ),
         ({"succeeded": False, "faultCode": "server.clientproxy.network_error"}, ExchangeResult.BUS_FAILURE),
@@ -105,7 +123,7 @@ def test_attachments_make_the_mime_size_the_size(raw):
         ({"succeeded": False, "faultCode": "Server.ClientProxy.NetworkError"}, ExchangeResult.BUS_FAILURE),
         (
             {"succeeded": False, "faultCode": "Server.ServerProxy.UnknownService", "statusCode": 500},
-            ExchangeResult.BUS_FAILURE,
+            ExchangeResult.PROVIDER_FAILURE,
         ),
         ({"succeeded": False, "faultCode": "Client.InvalidHttpMethod"}, ExchangeResult.BUS_FAILURE),
         ({"succeeded": False, "faultCode": "SOAP-ENV:Server"}, ExchangeResult.PROVIDER_FAILURE),
@@ -163,7 +181,7 @@ def test_a_call_without_parties_is_kept(raw):
         ({"requestInTs": None}, [f"requestInTs is missing, it must be {STAMP}"]),
         ({"succeeded": "true"}, ["succeeded must be true or false"]),
         ({"succeeded": None}, ["succeeded is missing, it must be true or false"]),
-        ({"securityServerType": "client"}, ["securityServerType must be Client or Producer"]),
+        ({"securityServerType": "clients"}, ["securityServerType must be Client or Producer"]),
         ({"requestSize": -1}, [f"requestSize must be {SIZE}"]),
         ({"responseRestSize": (1 << 40) + 1}, [f"responseRestSize must be {SIZE}"]),
         ({"requestMimeSize": 1 << 53}, [f"requestMimeSize must be {SIZE}"]),

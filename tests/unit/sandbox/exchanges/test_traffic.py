@@ -90,8 +90,8 @@ def test_volume_follows_the_rate():
 @pytest.mark.parametrize(
     ("mode", "cause", "ending", "sides"),
     [
-        (FaultMode.REFUSED, FaultScope.LINK, ExchangeOutcome.BUS_FAILURE, 2),
-        (FaultMode.HUNG, FaultScope.PROVIDER, ExchangeOutcome.BUS_FAILURE, 2),
+        (FaultMode.REFUSED, FaultScope.LINK, ExchangeOutcome.PROVIDER_FAILURE, 2),
+        (FaultMode.HUNG, FaultScope.PROVIDER, ExchangeOutcome.PROVIDER_FAILURE, 2),
         (FaultMode.HTTP_5XX, FaultScope.LINK, ExchangeOutcome.PROVIDER_FAILURE, 2),
         (FaultMode.HTTP_5XX, FaultScope.BUS, ExchangeOutcome.BUS_FAILURE, 1),
         (FaultMode.REFUSED, FaultScope.BUS, ExchangeOutcome.BUS_FAILURE, 1),
@@ -146,8 +146,9 @@ def test_the_truth_is_what_the_records_say():
         row = rows.setdefault(key, defaultdict(int))
         row["count"] += 1
         row["orphans"] += len(sides) == 1
-        ending = "provider_failures" if seen.get("statusCode", 0) >= 500 else "ok"
-        row["bus_failures" if "faultCode" in seen else ending] += 1
+        fault = seen.get("faultCode")
+        ending = "provider_failures" if fault or seen.get("statusCode", 0) >= 500 else "ok"
+        row["bus_failures" if fault == "Server.ClientProxy.NetworkError" else ending] += 1
         duration = seen["responseOutTs"] - seen["requestInTs"]
         row["duration_ms"] += duration
         row["duration_buckets"] = row["duration_buckets"] or [0] * DURATION_BUCKETS

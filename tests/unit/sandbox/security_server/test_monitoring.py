@@ -12,7 +12,6 @@ from services.collector.xroad.requests import RecordSpan as Asked
 from services.collector.xroad.requests import health_data, operational_data
 from services.sandbox.directory.register_files import SOURCES, sources_file
 from services.sandbox.exchanges.data_bus import make_data_bus
-from services.sandbox.exchanges.exchange import ExchangeOutcome
 from services.sandbox.exchanges.traffic import SimulatedTraffic
 from services.sandbox.faults.faults import FaultMode, FaultScope
 from services.sandbox.faults.timeline import FaultSpan, draw_server_faults
@@ -167,7 +166,7 @@ def test_health_data_count_what_was_asked_of_the_services_behind_it():
             view = one.producer
             if view is None or view.server != 1 or not now - PERIOD <= view.logged[0] < now:
                 continue
-            if one.outcome is ExchangeOutcome.BUS_FAILURE or (one.status or 0) >= 400:
+            if one.fault or (one.status or 0) >= 400:
                 failed[one.route.service] += 1
             else:
                 took[one.route.service].append(view.stamps[3] - view.stamps[0])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from services.collector.records import RowError, column_names
 from services.core.errors import InputError
 from services.register.reading import (
     FaultList,
@@ -26,7 +27,7 @@ BEHIND_SECONDS: Final = 60.0
 """How far behind now records are requested by default: the offset that X-Road servers have by default."""
 
 _XROAD = ("url", "client", "certificate", "key", "authority", "server_name", "timeout", "every", "behind", "history")
-_KEYS = {"xroad": ("id", "kind", "server", "provider", "health", *_XROAD), "files": ("id", "kind", "path", "every")}
+_KEYS = {"xroad": ("id", "kind", "server", "provider", "health", *_XROAD), "files": ("id", "kind", "path", "every", "columns")}
 _ALL = tuple(dict.fromkeys(key for keys in _KEYS.values() for key in keys))
 _TIMEOUT, _POLL, _LOOK, _HISTORY = 60.0, 60.0, 5.0, 7 * 86_400.0
 
@@ -64,6 +65,7 @@ class FileSource:
     id: str
     path: Path
     every: float = _LOOK
+    columns: tuple[str, ...] = ()  # of tables without a header
 
 
 Source = XroadSource | FileSource
@@ -100,8 +102,18 @@ def _source(given: YamlMapping, defaults: YamlMapping | None, folder: Path, line
             given.faults.add(given.key_at(key), f"key `{key}` does not go with kind {kind}")
     if kind == "files":
         path = given.need("path", lambda text: _pattern(folder, text), folder)
-        return [FileSource(name, path, given.read("every", read_duration, _LOOK))]
+        return [FileSource(name, path, given.read("every", read_duration, _LOOK), _columns(given))]
     return [_xroad(name, given, defaults, folder)]
+
+
+def _columns(given: YamlMapping) -> tuple[str, ...]:
+    if "columns" not in given:
+        return ()
+    try:
+        return column_names(column.text for column in given.scalars("columns"))
+    except RowError as error:
+        given.fault("columns", str(error))
+        return ()
 
 
 def _xroad(name: str, given: YamlMapping, defaults: YamlMapping | None, folder: Path) -> XroadSource:

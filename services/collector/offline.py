@@ -27,8 +27,12 @@ class LogDigest:
 
 
 @contextmanager
-def digest_logs(files: Sequence[Path], slot_seconds: int, *, span_ms: int, skip_bad: bool) -> Iterator[LogDigest]:
+def digest_logs(
+    files: Sequence[Path], slot_seconds: int, *, span_ms: int, skip_bad: bool, columns: Sequence[str] = ()
+) -> Iterator[LogDigest]:
     """Yield the summaries of everything in the files; they can be read while the context is open.
+
+    With ``columns`` the files are tables without a header.
 
     Raises InputError with every fault of every file. With ``skip_bad`` only a file that cannot be read as a whole is
     refused.
@@ -39,7 +43,7 @@ def digest_logs(files: Sequence[Path], slot_seconds: int, *, span_ms: int, skip_
     with Ledger(None, slot_seconds, now_ms=0, span_ms=span_ms, forget=False) as ledger:
         for path in files:
             try:
-                for batch in LogFile(path).batches(size=_TAKE_LINES):
+                for batch in LogFile(path).batches(size=_TAKE_LINES, columns=columns):
                     result = ledger.take(str(path), batch, now_ms=0)
                     total += result
                     rejects = sorted((*batch.rejects, *result.refused))

@@ -25,6 +25,9 @@ def exchange(
     ] = False,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Report lines that cannot be read and go on.")] = False,
     span_days: Annotated[float, typer.Option(min=0, help="Days within which the two sides of an exchange pair.")] = 10,
+    columns: Annotated[
+        str, typer.Option(metavar="NAME,…", help="Names of the columns of CSV or TSV files without a header.")
+    ] = "",
     window: Window = 0,
     api: Address = API,
 ) -> None:
@@ -34,22 +37,31 @@ def exchange(
     of it is undeclared, and which links are silent, disagree with their probes or are used unusually.
     """
     if files:
-        _summarise(files, register, as_json=as_json, skip_bad=skip_bad, span_days=span_days)
+        _summarise(files, register, columns, as_json=as_json, skip_bad=skip_bad, span_days=span_days)
     else:
         _ask_api(window, api, as_json=as_json)
 
 
-def _summarise(files: list[Path], register: Path | None, *, as_json: bool, skip_bad: bool, span_days: float) -> None:
+def _summarise(
+    files: list[Path], register: Path | None, columns: str, *, as_json: bool, skip_bad: bool, span_days: float
+) -> None:
     from services.cli.render.exchange import exchange_table, exchange_totals
     from services.cli.render.format import new_console
     from services.collector.offline import digest_logs
+    from services.collector.records import RowError, column_names
     from services.core.codec import summary_to_json
+    from services.core.errors import SettingsError
     from services.register.attribution import Attributor
     from services.register.directory import load_register
 
+    try:
+        names = column_names(columns.split(",")) if columns else ()
+    except RowError as error:
+        raise SettingsError(f"--columns {columns}: {error}") from error
     held = load_register(register) if register else None
     slot_seconds = held.policy.slot_seconds if held else 300
-    with digest_logs(files, slot_seconds, span_ms=round(span_days * 86_400_000), skip_bad=skip_bad) as digest:
+    span_ms = round(span_days * 86_400_000)
+    with digest_logs(files, slot_seconds, span_ms=span_ms, skip_bad=skip_bad, columns=names) as digest:
         for fault in digest.faults:
             typer.echo(str(fault), err=True)
         summaries = map(Attributor(held).attribute_summary, digest.summaries)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import blake2b
 from io import FileIO
@@ -60,8 +60,14 @@ class LogFile:
         return None if content is None else blake2b(content, digest_size=16).hexdigest()
 
     def batches(
-        self, start: SourcePosition = START, *, size: int = 1000, settled: bool = True, grows: bool = False
+        self,
+        start: SourcePosition = START,
+        *,
+        size: int = 1000,
+        settled: bool = True,
+        grows: bool = False,
+        columns: Sequence[str] = (),
     ) -> Generator[RecordBatch, None, None]:
-        """Yield batches of up to ``size`` lines from ``start`` on; ``settled`` and ``grows`` are as in ``records.read``."""
+        """Yield batches of up to ``size`` lines from ``start`` on; the other arguments are as in ``records.read``."""
         with self._stream() as stream:
-            yield from read(stream, start, size=size, settled=settled, grows=grows)
+            yield from read(stream, start, size=size, settled=settled, grows=grows, columns=columns)

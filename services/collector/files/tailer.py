@@ -110,7 +110,9 @@ class FileTailer:
         position = await self.intake.position(name) or START
         if position.offset > state.size and not await run(state.log.is_gzip):
             position = START  # the file was truncated, and begins again
-        batches = state.log.batches(position, size=_TAKE_LINES, settled=settled, grows=True)
+        batches = state.log.batches(
+            position, size=_TAKE_LINES, settled=settled, grows=True, columns=self.source.columns
+        )
         while (batch := await run(next, batches, None)) is not None:
             if batch.waiting is not None:
                 self._log_waiting(key, batch.waiting)

@@ -2,6 +2,7 @@
 
 from services.collector.records.answers import FaultError, ServerAnswerError, read_answer, read_envelope
 from services.collector.records.batch import START, RecordBatch, Reject, SourcePosition
+from services.collector.records.csv_rows import RowError, column_names
 from services.collector.records.formats import GZIP, UnreadableError, first_bytes, read, read_all
 from services.collector.records.health_data import ServerHealth, read_health
 from services.collector.records.timeline import LogExtent, PacedBatches, ReplayTimeline
@@ -17,11 +18,13 @@ __all__ = [
     "RecordBatch",
     "Reject",
     "ReplayTimeline",
+    "RowError",
     "ServerAnswerError",
     "ServerHealth",
     "Side",
     "SourcePosition",
     "UnreadableError",
+    "column_names",
     "first_bytes",
     "read",
     "read_all",

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from services.collector.records.fields import FLAGS, NUMBERS
+from services.collector.records.fields import FIELDS, FLAGS, NUMBERS
 
 _HEADER = re.compile(rb'\s*"?[A-Za-z_]\w*"?\s*[,;\t]')
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _ABSENT = frozenset({"", "None", "null", "NULL", "NA", "nan"})
 _FLAGS = {"true": True, "false": False, "t": True, "f": False, "1": True, "0": False}
 _DURATIONS = ("totalDuration", "producerDurationProducerView")
+_NAMES = {name.lower(): name for name in (*FIELDS, *_DURATIONS)}
+_DELIMITERS = ",;\t"
 
 
 class RowError(ValueError):
@@ -41,17 +43,27 @@ def _cells(line: bytes, delimiter: str) -> list[str]:
 
 
 def read_header(line: bytes) -> tuple[str, tuple[str, ...]]:
-    """Read the delimiter and the column names. Raises TableError."""
+    """Read the delimiter and the column names, which may be in any case. Raises RowError."""
     header = _HEADER.match(line)
     delimiter = chr(header[0][-1]) if header else ","
-    names = tuple(cell.strip() for cell in _cells(line, delimiter))
+    return delimiter, column_names(_cells(line, delimiter))
+
+
+def column_names(cells: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of columns as records have them, from names in any case. Raises RowError."""
+    names = tuple(_NAMES.get(cell.strip().lower(), cell.strip()) for cell in cells)
     if len(set(names)) < len(names):
         raise RowError("a column is there twice")
-    return delimiter, names
+    return names
+
+
+def delimiter_of(line: bytes, columns: int) -> str:
+    """Return the delimiter of a table without a header: the one that cuts its first line into that many cells, or a comma."""
+    return next((mark for mark in _DELIMITERS if len(_cells(line, mark)) == columns), ",")
 
 
 def read_row(line: bytes, delimiter: str, names: Sequence[str]) -> dict[str, Any]:
-    """Return a row as a raw record. Raises TableError."""
+    """Return a row as a raw record. Raises RowError."""
     cells = _cells(line, delimiter)
     if len(cells) != len(names):
         raise RowError(f"it has {len(cells)} cells under {len(names)} columns")

@@ -73,6 +73,7 @@ FIELDS = (
 )
 AT_ID = FIELDS.index("xRequestId")
 AT_VERSION = FIELDS.index("serviceVersion")
+AT_MESSAGE = FIELDS.index("messageId")
 AT_NUMBERS = FIELDS.index("requestMimeSize")
 AT_SIZES = FIELDS.index("requestSize")
 AT_FAULTS = FIELDS.index("faultCode")

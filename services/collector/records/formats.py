@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -20,7 +20,7 @@ import orjson
 from services.collector.records.answers import ServerAnswerError, read_answer, read_records
 from services.collector.records.batch import START, RecordBatch, Reject, SourcePosition
 from services.collector.records.bulk import RawRecord, decode_line
-from services.collector.records.csv_rows import RowError, is_header, read_header, read_row
+from services.collector.records.csv_rows import RowError, delimiter_of, is_header, read_header, read_row
 from services.collector.records.generic import is_generic, read_generic
 from services.collector.records.xroad import RecordError, Side, read_side
 
@@ -61,13 +61,19 @@ def first_bytes(stream: IO[bytes], *, settled: bool) -> bytes | None:
 
 
 def read(
-    stream: IO[bytes], start: SourcePosition = START, *, size: int = 1000, settled: bool = True, grows: bool = False
+    stream: IO[bytes],
+    start: SourcePosition = START,
+    *,
+    size: int = 1000,
+    settled: bool = True,
+    grows: bool = False,
+    columns: Sequence[str] = (),
 ) -> Iterator[RecordBatch]:
     """Yield batches of up to ``size`` lines from ``start`` on. Raises UnreadableError when the file as a whole fails.
 
     A file that is not ``settled`` is being written: complete lines are read, and everything else is left for later. Of a
     settled file that still ``grows``, a last line without an end that is not a record is left as well, and returned as
-    ``waiting``: its writer may not have written all of it.
+    ``waiting``: its writer may not have written all of it. With ``columns`` the lines are rows of a table without a header.
     """
     try:
         content = _decompressed(stream)
@@ -75,9 +81,10 @@ def read(
             return
         head = content.read(4096).removeprefix(_BOM)
         content.seek(0)
-        if not _ONE_DOCUMENT.match(head):
-            row = _table(content) if is_header(head) else None
-            yield from _lines(content, start, size, row, settled=settled, grows=grows)
+        if columns or not _ONE_DOCUMENT.match(head):
+            row = _table(content, columns) if columns or is_header(head) else None
+            first = 2 if row and not columns else 1
+            yield from _lines(content, start, size, row, first, settled=settled, grows=grows)
         elif settled:
             yield from _document(content, start, size)
     except EOFError:
@@ -144,16 +151,17 @@ def _read_batch(numbered: Iterable[tuple[int, Any, int]], position: SourcePositi
     return RecordBatch(tuple(sides), tuple(rejects), position, places=tuple(places))
 
 
-def _table(stream: _Content) -> _Parse:
-    """Read the header of a table; return the function that reads its rows."""
-    delimiter, names = read_header(stream.readline(_LONGEST_LINE).removeprefix(_BOM))
+def _table(stream: _Content, columns: Sequence[str]) -> _Parse:
+    """Read the first line of a table, which is its header unless it has columns; return the function that reads its rows."""
+    line = stream.readline(_LONGEST_LINE).removeprefix(_BOM)
+    delimiter, names = (delimiter_of(line, len(columns)), tuple(columns)) if columns else read_header(line)
     return partial(read_row, delimiter=delimiter, names=names)
 
 
 def _lines(
-    stream: _Content, start: SourcePosition, size: int, row: _Parse | None, *, settled: bool, grows: bool
+    stream: _Content, start: SourcePosition, size: int, row: _Parse | None, first: int, *, settled: bool, grows: bool
 ) -> Iterator[RecordBatch]:
-    """Yield batches of JSON lines, or of rows of a table, whose header is line 1."""
+    """Yield batches of JSON lines, or of rows of a table. The first record is in line ``first``."""
     stream.seek(start.offset)
     offset, number = start.offset, start.line
     lines = _split(stream, settled=settled)
@@ -171,26 +179,28 @@ def _lines(
 
     while True:
         before = number
-        batch = _read_batch(_decode(some(), row))
+        batch = _read_batch(_decode(some(), row, first))
         if number == before:
             break
         yield replace(batch, position=SourcePosition(offset, number))
     if last is not None:
         line, length = last
-        batch = _read_batch(_decode([(number + 1, line, length)], row), SourcePosition(offset + length, number + 1))
+        batch = _read_batch(_decode([(number + 1, line, length)], row, first), SourcePosition(offset + length, number + 1))
         if batch.sides:
             yield batch
         elif batch.rejects:
             yield RecordBatch((), (), SourcePosition(offset, number), waiting=batch.rejects[0])
 
 
-def _decode(lines: Iterable[tuple[int, bytes | None, int]], row: _Parse | None) -> Iterator[tuple[int, Any, int]]:
+def _decode(
+    lines: Iterable[tuple[int, bytes | None, int]], row: _Parse | None, first: int
+) -> Iterator[tuple[int, Any, int]]:
     for number, line, length in lines:
         if line is None:
             yield number, Reject(number, 0, length, f"a line may not exceed {_LONGEST_LINE} bytes"), 0
             continue
         text = (line.removeprefix(_BOM) if number == 1 else line).strip(b" \r\n" if row else None)
-        if not text or (row and number == 1):
+        if not text or number < first:
             continue
         try:
             yield number, row(text) if row else decode_line(text) or orjson.loads(text), len(text)

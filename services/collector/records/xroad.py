@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from services.collector.records.fields import AT_FAULTS, AT_ID, AT_NUMBERS, AT_SIZES, FIELDS, SIDES, reasons
+from services.collector.records.fields import AT_FAULTS, AT_ID, AT_MESSAGE, AT_NUMBERS, AT_SIZES, FIELDS, SIDES, reasons
 from services.core.model import Parties, Reason, escape_code, reason_of_fault
 
 _META = frozenset({"listMethods", "allowedMethods", "listClients", "listCentralServices", "getWsdl", "getOpenAPI"})
@@ -48,7 +48,8 @@ class Side(msgspec.Struct, frozen=True, gc=False):  # made for every record: a f
     """One side's record of an exchange. Stamps in milliseconds since 1970, sizes in bytes.
 
     ``digest`` identifies the record (16 bytes over its stable fields). ``request`` is the same on both sides of an exchange:
-    16 bytes from xRequestId, or the digest without one, so that the side pairs with nothing. A ``whole`` side records the
+    16 bytes from xRequestId, else from messageId, client and service, else the digest, so that the side pairs with nothing.
+    A ``whole`` side records the
     complete exchange, and no other side is expected.
     """
 
@@ -94,6 +95,15 @@ def _either(new: Any, old: Any, older: Any = None) -> Any:
     return old if old is not None else older
 
 
+def _request(request_id: str | None, message_id: str | None, parties: Parties) -> bytes | None:
+    if request_id:
+        return blake2b(request_id.encode(), digest_size=16).digest()
+    if message_id:  # chosen by the client, so it distinguishes nothing beyond its calls of one service
+        text = f"{message_id}\n{parties.client}\n{parties.service}"
+        return blake2b(text.encode(), digest_size=16, person=b"messageId").digest()
+    return None
+
+
 def side_of(values: tuple[Any, ...]) -> Side:
     """Return the side with the values of FIELDS, in their order; they have been checked."""
     if values[0] not in SIDES:
@@ -103,15 +113,15 @@ def side_of(values: tuple[Any, ...]) -> Side:
         _either(*values[AT_SIZES : AT_SIZES + 3]),
         _either(*values[AT_SIZES + 3 : AT_FAULTS]),
     )
-    fault_code, request_id = _either(*values[AT_FAULTS : AT_FAULTS + 2]), values[AT_ID]
+    fault_code, parties = _either(*values[AT_FAULTS : AT_FAULTS + 2]), _parties(*values[6:AT_ID])
     request_mime, response_mime, request_attachments, response_attachments, status = values[AT_NUMBERS:AT_SIZES]
     stable = orjson.dumps((values[:AT_SIZES], request_size, response_size, fault_code))
     digest = blake2b(stable, digest_size=16).digest()
     return Side(
         digest,
-        blake2b(request_id.encode(), digest_size=16).digest() if request_id else digest,
+        _request(values[AT_ID], values[AT_MESSAGE], parties) or digest,
         kind == "Producer",
-        _parties(*values[6:AT_ID]),
+        parties,
         request_in,
         request_out,
         response_in,

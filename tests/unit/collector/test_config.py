@@ -31,6 +31,7 @@ sources:
   - {id: land, kind: xroad, server: IR/GOV/200/ss1, url: "http://10.0.0.9/", every: 5m, authority: trust.pem, history: 24h,
      server_name: ss.land.example.org, timeout: 20s, provider: IR/GOV/200/cadastre, health: true}
   - {id: logs, kind: files, path: "logs/*.ndjson"}
+  - {id: rows, kind: files, path: "rows.tsv", columns: [securityservertype, requestInTs, total]}
 """
 
 
@@ -53,6 +54,7 @@ def test_every_source_is_read(read, tmp_path):
             **own,
         ),
         FileSource("logs", tmp_path / "logs" / "*.ndjson"),
+        FileSource("rows", tmp_path / "rows.tsv", columns=("securityServerType", "requestInTs", "total")),
     )
 
 
@@ -66,6 +68,10 @@ def test_every_source_is_read(read, tmp_path):
                 ":1:1: key `servers` is unknown; known are xroad, sources",
                 ":1:1: sources: needs at least one: a collector reads something",
             ],
+        ),
+        (
+            "sources: [{id: a, kind: files, path: x, columns: [succeeded, SUCCEEDED]}]",
+            [":1:50: columns: a column is there twice"],
         ),
         ("sources: [{id: a}]", [":1:11: key `kind` is missing"]),
         ("sources: [{id: a, kind: ftp}]", [":1:25: kind: `ftp` is not one of xroad, files"]),

@@ -116,6 +116,17 @@ def test_the_register_names_agencies_and_links(run, tmp_path, both):
     assert (found.slot_start, found.count, found.orphans) == (1_699_999_980, 1, 0)
 
 
+def test_a_table_without_a_header(run, tmp_path, both):
+    """With --columns a file of bare rows is read; a name given twice is one sentence."""
+    records = both()
+    log = tmp_path / "log.tsv"
+    log.write_text("\n".join("\t".join(str(value) for value in record.values()) for record in records))
+    [found] = summaries(run(log, "--columns", ",".join(records[0]).lower(), "--json"))
+    assert (found.count, found.ok, found.orphans) == (1, 1, 0)
+    result = run(log, "--columns", "succeeded,Succeeded")
+    assert (result.exit_code, result.stderr) == (1, "--columns succeeded,Succeeded: a column is there twice\n")
+
+
 def test_the_span_is_settable(run, tmp_path, both):
     """Sides further apart than --span-days do not pair."""
     ours, theirs = both()

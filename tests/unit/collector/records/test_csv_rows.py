@@ -33,6 +33,34 @@ def test_a_row_is_the_record_it_stands_for(raw, options, pack):
     assert (sides, rejects) == ([read_side(record) for record in records], [])
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_the_case_of_names_does_not_matter(raw, delimiter):
+    """Columns named in any case hold the same fields."""
+    records = [raw(xRequestId=f"x-{n}") for n in range(2)]
+    header, rest = table(records, delimiter).split(b"\r\n", 1)
+    sides, rejects, _ = all_of(header.upper() + b"\r\n" + rest)
+    assert (sides, rejects) == ([read_side(record) for record in records], [])
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_table_without_a_header(raw, delimiter):
+    """With the names given, the first line is a record, and reading goes on from any row."""
+    records = [raw(xRequestId=f"x-{n}") for n in range(5)]
+    rows = table(records, delimiter).split(b"\r\n", 1)[1]
+    sides, rejects, batches = all_of(rows, columns=tuple(records[0]), size=2)
+    assert (sides, rejects) == ([read_side(record) for record in records], [])
+    assert all_of(rows, columns=tuple(records[0]), start=batches[0].position)[0] == sides[2:]
+
+
+def test_open_data_pair_by_message(raw):
+    """Without a request id the two sides of an exchange are recognised by message, client and service."""
+    rows = [raw(xRequestId=None, securityServerType=kind) for kind in ("Client", "Producer")]
+    other = raw(xRequestId=None, serviceCode="other")
+    sides, _, _ = all_of(table([*rows, other]))
+    client, producer, third = (side.request for side in sides)
+    assert client == producer != third
+
+
 def test_open_data_give_durations_in_place_of_stamps(raw):
     """A row of open data ends when its duration says; rows that differ by their id alone are two."""
     row = raw(responseOutTs=None, requestOutTs=None, responseInTs=None, messageId=None, xRequestId=None)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from codecs import BOM_UTF8
+from contextlib import suppress
 from typing import Any, Final
 
 import orjson
@@ -24,6 +26,7 @@ class CheckFailedError(Exception):
 
 
 _CHARSET: Final = re.compile(r';\s*charset\s*=\s*"?([A-Za-z0-9._:-]{1,40})', re.ASCII)
+_LARGE_INTEGER: Final = re.compile(rb"[0-9]{19}")
 _MARKS: Final = (BOM_UTF8, b"\xff\xfe", b"\xfe\xff")
 
 
@@ -42,7 +45,7 @@ class Document:
         """The body as a JSON value. Raises CheckFailedError when it is not JSON."""
         if not self._read:
             try:
-                self._value = orjson.loads(self._body.removeprefix(BOM_UTF8))  # RFC 8259 §8.1 allows it
+                self._value = _read_json(self._body.removeprefix(BOM_UTF8))  # RFC 8259 §8.1 allows it
             except orjson.JSONDecodeError as error:
                 raise CheckFailedError(Reason.JSON, "the body is not JSON") from error
             self._read = True
@@ -60,6 +63,15 @@ class Document:
             except XmlError as error:
                 raise CheckFailedError(Reason.XML, f"the body {error}") from error
         return self._root
+
+
+def _read_json(body: bytes) -> Any:
+    """Return the JSON value, with every integer exact. Raises orjson.JSONDecodeError."""
+    value = orjson.loads(body)
+    if _LARGE_INTEGER.search(body) is not None:  # orjson reads these as doubles
+        with suppress(ValueError, RecursionError):  # of more digits than int() takes, or nested deeper than json goes
+            return json.loads(body)
+    return value
 
 
 def document_of(observation: Observation) -> Document:

@@ -7,6 +7,7 @@ of JSON for each.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import pickle
 import signal
@@ -16,8 +17,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import Any
-
-import orjson
 
 from services.core.model import Reason
 from services.prober.checks.captures import CaptureError, CompiledCapture
@@ -56,7 +55,7 @@ def main() -> None:
             return
         # The prober ends us at the deadline. If it cannot, the alarm does: nothing catches it.
         signal.setitimer(signal.ITIMER_REAL, seconds)
-        result = orjson.dumps(function(*arguments))
+        result = json.dumps(function(*arguments)).encode()
         signal.setitimer(signal.ITIMER_REAL, 0)
         sys.stdout.buffer.write(result + b"\n")
         sys.stdout.buffer.flush()
@@ -134,7 +133,7 @@ class WorkerPool:
             await _end(worker)
             raise
         self._idle.append(worker)
-        return dict(orjson.loads(line))
+        return dict(json.loads(line))
 
     async def _worker(self) -> Process:
         """Return an idle worker that is still alive, or start one."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
-import orjson
+import json
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
@@ -103,9 +103,9 @@ class Schema:
 
 def compile_schema(schema: object) -> Schema:
     """Compile a schema, once for each."""
-    return _compile(orjson.dumps(schema, option=orjson.OPT_SORT_KEYS))
+    return _compile(json.dumps(schema, sort_keys=True))
 
 
 @lru_cache(maxsize=1024)
-def _compile(text: bytes) -> Schema:
-    return Schema(_Validator(orjson.loads(text), registry=Registry()))
+def _compile(text: str) -> Schema:
+    return Schema(_Validator(json.loads(text), registry=Registry()))

@@ -19,7 +19,7 @@ from services.register.reading.faults import FaultList, Location, read_source
 T = TypeVar("T")
 D = TypeVar("D")
 
-_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?")
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?")
 _DEPTH = 30
 
 

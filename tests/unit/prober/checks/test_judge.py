@@ -112,6 +112,11 @@ def test_a_body_over_its_limit_comes_after_the_status() -> None:
         (b"1", True, False),
         (b"true", 1, False),
         (b"1.0", 1, True),
+        (b"9007199254740993", 9007199254740992, False),
+        (b"18446744073709551617", 18446744073709551617, True),
+        (b"18446744073709551617", 18446744073709551616, False),
+        (b'{"a": [-18446744073709551617]}', {"a": [-18446744073709551616]}, False),
+        (b"1" + b"0" * 5000, 1, False),
         (b'"\\u06f1\\u06f2"', "12", True),
         (b'[1, {"a": "x"}]', [1, {"a": "x"}], True),
         (b"[1, 2]", [1], False),
@@ -162,6 +167,13 @@ def test_a_detail_is_short() -> None:
     """A detail is cut, however long the pattern in it is."""
     expect = expectations(Expect(body=Patterns(must=("x" * 1000,))))
     assert len(judge(GOOD, expect).detail) == DETAIL_LENGTH
+
+
+def test_a_schema_compares_large_integers_exactly() -> None:
+    """A constant of a schema beyond 64 bits equals itself and no neighbour."""
+    expect = expectations(Expect(schema={"properties": {"v": {"const": 2**64 + 1}}}))
+    reasons = [judge(replace(GOOD, body=b'{"v": %d}' % (2**64 + more)), expect).reason for more in (0, 1)]
+    assert reasons == [Reason.JSON_SCHEMA, Reason.OK]
 
 
 def test_a_check_that_breaks_is_not_a_pass() -> None:

@@ -27,7 +27,10 @@ BEHIND_SECONDS: Final = 60.0
 """How far behind now records are requested by default: the offset that X-Road servers have by default."""
 
 _XROAD = ("url", "client", "certificate", "key", "authority", "server_name", "timeout", "every", "behind", "history")
-_KEYS = {"xroad": ("id", "kind", "server", "provider", "health", *_XROAD), "files": ("id", "kind", "path", "every", "columns")}
+_KEYS = {
+    "xroad": ("id", "kind", "server", "provider", "health", *_XROAD),
+    "files": ("id", "kind", "path", "every", "columns"),
+}
 _ALL = tuple(dict.fromkeys(key for keys in _KEYS.values() for key in keys))
 _TIMEOUT, _POLL, _LOOK, _HISTORY = 60.0, 60.0, 5.0, 7 * 86_400.0
 

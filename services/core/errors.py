@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from services.core.plural import plural
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Fault:
@@ -41,8 +43,7 @@ class InputError(PeyvandError):
     def __init__(self, what: str, faults: Iterable[Fault]) -> None:
         self.what = what
         self.faults = tuple(sorted(faults))
-        count = len(self.faults)
-        super().__init__(f"{what} is refused: {count} {'fault' if count == 1 else 'faults'}")
+        super().__init__(f"{what} is refused: {plural(len(self.faults), 'fault')}")
 
     def report(self) -> str:
         """Return every fault and the message, a line each."""

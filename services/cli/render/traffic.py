@@ -12,6 +12,7 @@ from rich.text import Text
 
 from peyvand.v1 import indicator_service_pb2, reconciliation_pb2
 from services.cli.render.format import new_table, number, percent, text, window
+from services.core.plural import plural
 from services.indicator.exchanges import AGREEMENT_DAYS, CHANCE, SILENCE_DAYS, VOLUME_WEEKS
 
 _MAX_ROWS = 20
@@ -77,7 +78,7 @@ def _missing_history(traffic: reconciliation_pb2.Traffic) -> Iterator[Text]:
 def _length(days: float) -> str:
     """A number of days, or of hours below two days; an hour counts as soon as it has begun."""
     hours = max(1, round(24 * days))
-    return f"{days:.1f} days" if hours >= 48 else f"up to {hours} hour{'s' if hours > 1 else ''}"
+    return f"{days:.1f} days" if hours >= 48 else f"up to {plural(hours, 'hour')}"
 
 
 def reconciliation_lines(link: reconciliation_pb2.Reconciliation, zone: tzinfo) -> Iterator[Text]:

@@ -16,8 +16,9 @@ from rich.live import Live
 from peyvand.v1 import indicator_pb2, indicator_service_pb2, indicator_service_pb2_grpc
 from services.cli.connections import fetch_local
 from services.cli.up.processes import SupervisedProcess
-from services.cli.up.screen import ExchangeCounts, SystemState, late_note, slot_line, system_panel
+from services.cli.up.screen import ExchangeCounts, SystemState, late_note, restart_note, slot_line, system_panel
 from services.core.model import Register
+from services.core.plural import plural
 
 _REFRESH_SECONDS = 0.5
 _SCRAPE_SECONDS = 1.0
@@ -50,6 +51,7 @@ class Monitor:
         self._rate: float | None = None
         self._exchanges = ExchangeCounts()
         self._late = 0
+        self._printed: tuple[str, ...] = ()
 
     @property
     def has_index(self) -> bool:
@@ -74,15 +76,13 @@ class Monitor:
     def _waiting_for(self, register: Register) -> str:
         slot = register.policy.slot_seconds
         return (
-            f"{len(register.links)} links of {len(register.services)} services in {len(register.agencies)} agencies; "
+            f"{plural(len(register.links), 'link')} of {plural(len(register.services), 'service')} "
+            f"in {plural(len(register.agencies), 'agency', 'agencies')}; "
             f"the first index comes {register.settle_seconds:.0f} s after the first whole slot of {slot} s"
         )
 
     def _state(self, register: Register) -> SystemState:
         api = "" if self._api == "127.0.0.1:7410" else f" --api {self._api}"
-        restarts = [
-            f"{child.name} was started again {child.restarts} times" for child in self._children if child.restarts
-        ]
         metrics = f"http://{self._metrics('prober')}/metrics"
         return SystemState(
             title=f"Peyvand · {register.policy.government.name_en} · register {register.register_version[:8]}",
@@ -92,12 +92,22 @@ class Monitor:
             providers=self._providers,
             trend=tuple(self._trend),
             probes_per_second=self._rate,
-            notes=(*restarts, *([late_note(self._late)] if self._late else [])),
+            notes=self._notes(),
             exchanges=self._exchanges,
             waiting_for=f"{self._waiting_for(register)} ({time.time() - self._started:.0f} s)",
             addresses=f"gRPC {self._api} · metrics {metrics} (prober) and the ports after it",
             next_steps=f"next, in another terminal: .venv/bin/peyvand explain{api} · indicator provider{api} · --help",
         )
+
+    def _notes(self) -> tuple[str, ...]:
+        """Return what a person should know about the processes and the measurements."""
+        notes = [restart_note(child.name, child.restarts) for child in self._children if child.restarts]
+        notes += [
+            f"{child.name} is stopped by a signal: `kill -CONT {child.process.pid}` lets it go on"
+            for child in self._children
+            if child.process is not None and child.suspended
+        ]
+        return (*notes, *([late_note(self._late)] if self._late else []))
 
     async def _follow(self, *, as_lines: bool) -> None:
         """Follow the government's index for ever."""
@@ -137,14 +147,22 @@ class Monitor:
         while True:
             with suppress(OSError):
                 (late,) = await self._read("scorer", _LATE)
-                if as_lines and late > self._late:
-                    print(late_note(int(late)), flush=True)
                 self._late = int(late)
             with suppress(OSError):
                 self._exchanges = ExchangeCounts(*map(int, await self._read("collector", *_EXCHANGES)))
             with suppress(OSError):
                 self._update_rate(*await self._read("prober", _PROBES))
+            if as_lines:
+                self._print_notes()
             await asyncio.sleep(_SCRAPE_SECONDS)
+
+    def _print_notes(self) -> None:
+        """Print each note that is new or has changed since the last time."""
+        notes = self._notes()
+        for note in notes:
+            if note not in self._printed:
+                print(note, flush=True)
+        self._printed = notes
 
     def _update_rate(self, count: float) -> None:
         """Compute probes per second from the prober's counter, smoothed."""

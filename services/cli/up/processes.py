@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from services.core.errors import PeyvandError
 from services.core.runtime import DRAIN_SECONDS
 
+_BOUND_PROCESS = Path(__file__).with_name("bound_process.py")
 _POLL_SECONDS = 0.05
 _RESTART_SECONDS = 0.5
 _YOUNG_SECONDS = 5.0
@@ -28,21 +32,32 @@ class ComponentError(PeyvandError):
 class SupervisedProcess:
     """One child process; ``restarts`` counts how often it was started again.
 
-    It is started once the file ``needs``, which another process writes, is there.
+    ``lock`` is the descriptor that locks the data folder. The process is started once the file ``needs``, which another
+    process writes, is there.
     """
 
     name: str
     command: Sequence[str]
     log: Path
+    lock: int
     needs: Path | None = None
     process: asyncio.subprocess.Process | None = None
     restarts: int = 0
 
     async def start(self) -> None:
-        """Start it in a session of its own, so that Ctrl-C reaches us alone and we stop it in order."""
+        """Start it in a session of its own, so that Ctrl-C reaches us alone and we stop it in order.
+
+        It ends with us, and holds the lock of the data folder until then.
+        """
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                *self.command, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                *(sys.executable, "-S", "-E", str(_BOUND_PROCESS), str(os.getpid())),
+                *self.command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                pass_fds=(self.lock,),
             )
 
     async def keep_running(self) -> None:
@@ -65,6 +80,15 @@ class SupervisedProcess:
             await asyncio.sleep(_RESTART_SECONDS)
             self.restarts += 1
             await self.start()
+
+    @property
+    def suspended(self) -> bool:
+        """Whether a signal has stopped it, so that it neither works nor ends."""
+        if self.process is None:
+            return False
+        with suppress(psutil.NoSuchProcess):
+            return psutil.Process(self.process.pid).status() == psutil.STATUS_STOPPED
+        return False
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal if it still runs."""

@@ -14,6 +14,7 @@ from rich.text import Text
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.cli.render.format import bounds, gain, largest_loss, number, percent, point, sparkline, word
 from services.core.model import LOSS_STAGES
+from services.core.plural import plural
 
 _TREND_CELLS = 40
 _MAX_ROWS = 5
@@ -56,10 +57,15 @@ def slot_line(indicator: indicator_pb2.Indicator, probes_per_second: float | Non
     )
 
 
+def restart_note(name: str, restarts: int) -> str:
+    """Return the note that a component was restarted."""
+    return f"{name} was restarted {plural(restarts, 'time')}"
+
+
 def late_note(late: int) -> str:
     """Return the warning that the index is without measurements which came too late."""
     return (
-        f"{late:,} measurements came after the grace of their slots and count for nothing, so the index is without them; "
+        f"{plural(late, 'measurement')} came after the grace of their slots and count for nothing, so the index is without them; "
         "see docs/alerts.md, MeasurementsLate"
     )
 
@@ -97,7 +103,7 @@ def _headline(state: SystemState, indicator: indicator_pb2.Indicator) -> list[Te
         ),
         Text(
             f"of 100 required inquiries, as of {_clock(indicator.as_of.seconds)} UTC; "
-            f"{indicator.links_required} links, {indicator.links_absent} still on paper",
+            f"{plural(indicator.links_required, 'link')}, {indicator.links_absent:,} still on paper",
             "dim",
         ),
         Text(f"lost: {losses}"),

@@ -9,9 +9,11 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from services.cli.connections import fetch_local
 from services.cli.up.monitor import Monitor
@@ -82,23 +84,38 @@ def _check_ports(plan: SystemPlan) -> None:
                 probe.bind(("127.0.0.1", port))
             except OSError as error:
                 raise ListenError(
-                    f"port {port} of 127.0.0.1 ({what}) is taken: end the process that listens there, "
+                    f"port {port} of 127.0.0.1 ({what}) is taken{_holder(port)}: end the process that listens there, "
                     "perhaps another `peyvand up`, or choose other ports with --first-port"
                 ) from error
 
 
+def _holder(port: int) -> str:
+    """Name the process that listens on a port, where the kernel lets us see it."""
+    with suppress(psutil.Error):
+        for connection in psutil.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+                return f" by process {connection.pid}, {psutil.Process(connection.pid).name()}"
+    return ""
+
+
 @contextmanager
-def _locked(data: Path) -> Iterator[None]:
-    """Lock the data folder, for one ``peyvand up`` at a time."""
-    data.mkdir(parents=True, exist_ok=True)
-    with (data / "lock").open("w") as lock:
+def _locked(data: Path) -> Iterator[int]:
+    """Lock the data folder, for one ``peyvand up`` and its children at a time; yield the descriptor that holds the lock."""
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        lock = (data / "lock").open("w")
+    except OSError as error:
+        raise SettingsError(
+            f"{data} cannot be used as a folder of state: {error.strerror}; name one with --data"
+        ) from error
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise SettingsError(
                 f"{data} is in use by another `peyvand up`: end it, or name another folder with --data"
             ) from error
-        yield
+        yield lock.fileno()
 
 
 def _prepare(plan: SystemPlan) -> None:
@@ -115,7 +132,7 @@ def _prepare(plan: SystemPlan) -> None:
         raise SettingsError(f"{plan.data} holds a sandbox: name another folder with --data, or remove it")
 
 
-def _processes(plan: SystemPlan) -> tuple[SupervisedProcess, list[SupervisedProcess]]:
+def _processes(plan: SystemPlan, lock: int) -> tuple[SupervisedProcess, list[SupervisedProcess]]:
     credentials = plan.data / "credentials"
     users = write_users(credentials)
     config = plan.data / "nats.conf"
@@ -126,7 +143,7 @@ def _processes(plan: SystemPlan) -> tuple[SupervisedProcess, list[SupervisedProc
     )
     adopt_streams(store)
     log_folder = plan.data / "logs"
-    server = SupervisedProcess("nats-server", [find_server(), "-c", str(config)], log_folder / "nats-server.log")
+    server = SupervisedProcess("nats-server", [find_server(), "-c", str(config)], log_folder / "nats-server.log", lock)
     collected: dict[str, object] = {}
     needs: dict[str, Path] = {}
     if plan.exchanges is not None:
@@ -148,7 +165,7 @@ def _processes(plan: SystemPlan) -> tuple[SupervisedProcess, list[SupervisedProc
             "metrics": plan.metrics(name),
         }
         command = component_command(name, {**common, **flags.get(name, {})})
-        components.append(SupervisedProcess(name, command, log_folder / f"{name}.log", needs.get(name)))
+        components.append(SupervisedProcess(name, command, log_folder / f"{name}.log", lock, needs.get(name)))
     return server, components
 
 
@@ -194,10 +211,10 @@ async def run(plan: SystemPlan) -> None:
     logs.configure_logging("cli", "error")  # errors are printed as one sentence
     if plan.register is not None:
         load_register(plan.register)  # refuse a bad register before anything starts
-    with _locked(plan.data):
+    with _locked(plan.data) as lock:
         _check_ports(plan)
         _prepare(plan)
-        server, components = _processes(plan)
+        server, components = _processes(plan, lock)
         started = time.time()
         async with _stop_event(plan.seconds) as stop, running(server, components) as supervisors:
             monitor = Monitor(plan.api, plan.metrics, [server, *components], started)

@@ -185,7 +185,9 @@ def _lines(
         yield replace(batch, position=SourcePosition(offset, number))
     if last is not None:
         line, length = last
-        batch = _read_batch(_decode([(number + 1, line, length)], row, first), SourcePosition(offset + length, number + 1))
+        batch = _read_batch(
+            _decode([(number + 1, line, length)], row, first), SourcePosition(offset + length, number + 1)
+        )
         if batch.sides:
             yield batch
         elif batch.rejects:

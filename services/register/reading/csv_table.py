@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from services.core.plural import plural
 from services.register.reading.faults import FaultList, Location, read_source
 from services.register.reading.values import fold, read_id
 
@@ -139,8 +140,7 @@ def _check_length(cells: list[CsvCell], names: list[str], faults: FaultList) -> 
     if len(cells) == len(names):
         return True
     location = cells[0].location if len(cells) < len(names) else cells[len(names)].location
-    count = f"{len(cells)} {'cell' if len(cells) == 1 else 'cells'}"
-    faults.add(location, f"the row has {count} where the header has {len(names)}")
+    faults.add(location, f"the row has {plural(len(cells), 'cell')} where the header has {len(names)}")
     return False
 
 

@@ -18,7 +18,6 @@ from pathlib import Path
 import pytest
 
 from services.core.bus.roles import write_users
-from tests.support.nats import Nats
 from tests.support.pages import block
 from tests.support.paths import ROOT
 from tests.support.ports import free_base_port, free_first_port, free_port
@@ -147,17 +146,18 @@ def test_a_first_register_is_read_and_measured(tmp_path: Path) -> None:
     assert (tmp_path / "peyvand-data" / "live").is_dir()
 
 
-async def test_a_collector_reads_sources_yaml(nats: Nats, tmp_path: Path) -> None:
-    """A collector takes the page's sources.yaml and serves what it exposes; SIGTERM ends it well."""
+def test_sources_are_read_beside_a_register(tmp_path: Path) -> None:
+    """`up` runs a collector with the page's sources.yaml, which serves what it exposes; Ctrl-C ends all of it."""
     (yaml,) = re.findall(r"^### 2\.1 Log files\n```yaml\n(.*?)^```", _text("exchange"), re.MULTILINE | re.DOTALL)
     (tmp_path / "sources.yaml").write_text(yaml.replace("/var/log/xroad", str(tmp_path)))
-    _peyvand(tmp_path / ".venv" / "bin" / "peyvand")
-    where = f"127.0.0.1:{free_port()}"
-    settings = {"PEYVAND_NATS": nats.url, "PEYVAND_CREDENTIALS": str(nats.credentials), "PEYVAND_METRICS": where}
+    write_register(tmp_path / "my-register")
+    first = free_first_port()
+    _peyvand(tmp_path / ".venv" / "bin" / "peyvand", up=f"--first-port {first}")
     text = "exec " + block("docs/exchange.md: 5. X-Road in ten minutes 1").text
-    with _started(text, tmp_path, PEYVAND_STATE=str(tmp_path / "state"), **settings) as process:
-        until(partial(_answers, where, "/metrics"), "an answer of /metrics")
-        process.terminate()
+    with _started(text, tmp_path) as process:
+        where = f"127.0.0.1:{first + COMPONENTS['collector']}"
+        until(lambda: "peyvand_exchange_source_up" in page(where, "/metrics")[1], "the source on /metrics")
+        process.send_signal(signal.SIGINT)
         output = process.communicate(timeout=DEADLINE)[0]
     assert process.returncode == 0, output
 

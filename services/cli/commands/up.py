@@ -32,6 +32,9 @@ def up(
     seconds: Annotated[str | None, typer.Option("--for", help="end by itself after this long, such as 60s")] = None,
     data: Annotated[Path | None, typer.Option(help="folder of all state", metavar="DIR")] = None,
     exchanges: Annotated[Path | None, typer.Option(help="X-Road exchange log to replay", metavar="FILE")] = None,
+    sources: Annotated[
+        Path | None, typer.Option(help="what the collector reads (docs/exchange.md)", metavar="FILE")
+    ] = None,
     first_port: Annotated[int, typer.Option(help="gRPC port; bus, metrics: the ports after it")] = 7410,
     base_port: Annotated[int, typer.Option(help="sandbox: first port of the simulated agencies")] = 7500,
 ) -> None:
@@ -45,6 +48,8 @@ def up(
 
     if sandbox == (register is not None):
         raise SettingsError("`peyvand up` needs either --sandbox or --register DIR")
+    if exchanges is not None and sources is not None:
+        raise SettingsError("`peyvand up` reads either --exchanges FILE or --sources FILE")
     length = _seconds(slot)
     if length < 2 or length != int(length):
         raise SettingsError(f"--slot {slot} must be whole seconds, 2 or more")
@@ -63,5 +68,6 @@ def up(
         first_port=first_port,
         seconds=None if seconds is None else _seconds(seconds),
         exchanges=exchanges,
+        sources=sources,
     )
     asyncio.run(run(plan))

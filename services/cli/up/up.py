@@ -40,7 +40,10 @@ _COMPONENTS = {"prober": 11, "scorer": 12, "collector": 13, "api": 14, "sandbox"
 
 @dataclass(frozen=True, slots=True)
 class SystemPlan:
-    """What to run. ``register`` is None for the sandbox, which has flags; ``seconds`` None means until Ctrl-C."""
+    """What to run. ``register`` is None for the sandbox, which has flags; ``seconds`` None means until Ctrl-C.
+
+    ``exchanges`` is a log to replay, ``sources`` the list of what the collector reads.
+    """
 
     data: Path
     register: Path | None
@@ -48,6 +51,7 @@ class SystemPlan:
     first_port: int
     seconds: float | None
     exchanges: Path | None
+    sources: Path | None
 
     @property
     def api(self) -> str:
@@ -70,8 +74,11 @@ class SystemPlan:
 
     @property
     def components(self) -> list[str]:
-        """The components to start, in this order."""
-        return [name for name in _COMPONENTS if name != "sandbox" or self.register is None]
+        """The components to start, in this order: beside a register of one's own no sandbox, and no collector without logs."""
+        idle = set() if self.register is None else {"sandbox"}
+        if self.register is not None and self.exchanges is None and self.sources is None:
+            idle.add("collector")
+        return [name for name in _COMPONENTS if name not in idle]
 
 
 def _check_ports(plan: SystemPlan) -> None:
@@ -148,6 +155,8 @@ def _processes(plan: SystemPlan, lock: int) -> tuple[SupervisedProcess, list[Sup
     needs: dict[str, Path] = {}
     if plan.exchanges is not None:
         collected = {"replay": plan.exchanges, "alias": _SANDBOX_ALIAS if plan.register is None else ""}
+    elif plan.sources is not None:
+        collected = {"sources": plan.sources}
     elif plan.register is None:
         needs["collector"] = plan.data / "sandbox" / "sources.yaml"
         collected = {"sources": needs["collector"]}

@@ -80,11 +80,11 @@ def _side(made: Dashboard, side: str, persian: str) -> None:
     made.with_panel(
         number(
             f"Bounds as {side}",
-            f"کران‌های {persian}",
+            f"کمترین و بیشترین، {persian}",
             "The index if everything unknown had failed, and if it had all been OK; and the share that is known.",
-            query(f"max(peyvand_index_lower{{{of}}})", both("lower", "پایین")),
-            query(f"max(peyvand_index_upper{{{of}}})", both("upper", "بالا")),
-            query(f"max(peyvand_index_known_share{{{of}}})", both("known", "دانسته")),
+            query(f"max(peyvand_index_lower{{{of}}})", both("lower", "کمترین")),
+            query(f"max(peyvand_index_upper{{{of}}})", both("upper", "بیشترین")),
+            query(f"max(peyvand_index_known_share{{{of}}})", both("known", "معلوم")),
             unit="percentunit",
             decimals=1,
             width=4,
@@ -181,7 +181,7 @@ def _services(made: Dashboard) -> None:
             links=[its_links],
             series={
                 **{stage.label: [named(STAGE_NAMES[stage]), coloured(STAGE_COLOURS[stage])] for stage in Stage},
-                "unknown": [named(both("Unknown", "نادانسته")), coloured(GREY)],
+                "unknown": [named(both("Unknown", "نامعلوم")), coloured(GREY)],
                 "absent": [named(both("On paper", "روی کاغذ")), coloured(BROWN)],
             },
         )

@@ -76,10 +76,10 @@ def _index(made: Dashboard) -> None:
     made.with_panel(
         number(
             "Bounds",
-            "کران‌ها",
+            "کمترین و بیشترین",
             "The index if everything unknown had failed (lower), and if it had all been OK (upper). The truth lies between.",
-            query(_LOWER, both("lower", "پایین")),
-            query(_UPPER, both("upper", "بالا")),
+            query(_LOWER, both("lower", "کمترین")),
+            query(_UPPER, both("upper", "بیشترین")),
             unit="percentunit",
             decimals=1,
             width=5,
@@ -89,7 +89,7 @@ def _index(made: Dashboard) -> None:
     made.with_panel(
         number(
             "Known share",
-            "سهم دانسته",
+            "سهم معلوم",
             "Share of the required weight that was measured. Below the policy's threshold (.8) no point is published: look at "
             "the pipeline first.",
             query(_KNOWN),
@@ -127,9 +127,9 @@ def _index(made: Dashboard) -> None:
             query(f"max({_now('=', 'ok')})", both("OK", "درست")),
             query(
                 f"sum(max by (verdict) ({_now('!~', 'ok|unknown|absent')}))",
-                both("failed", "شکست‌خورده"),
+                both("failed", "ناموفق"),
             ),
-            query(f"max({_now('=', 'unknown')})", both("unknown", "نادانسته")),
+            query(f"max({_now('=', 'unknown')})", both("unknown", "نامعلوم")),
             query('max(peyvand_links{state="absent"})', both("on paper", "روی کاغذ")),
             unit="short",
             width=4,
@@ -137,10 +137,10 @@ def _index(made: Dashboard) -> None:
             thresholds=BAD_IS_MORE,
             series={
                 both("OK", "درست"): [judged(((None, RED), (1, GREEN)))],
-                both("unknown", "نادانسته"): [judged(((None, GREEN), (1, GREY)))],
+                both("unknown", "نامعلوم"): [judged(((None, GREEN), (1, GREY)))],
                 both("on paper", "روی کاغذ"): [judged(((None, GREEN), (1, YELLOW)))],
             },
-            links=[to("pipeline", both("What is unknown: is the monitor well?", "نادانسته‌ها: آیا سنجش سالم است؟"))],
+            links=[to("pipeline", both("What is unknown: is the monitor well?", "نامعلوم‌ها: آیا سنجش سالم است؟"))],
         )
     )
 
@@ -178,8 +178,8 @@ def _losses(made: Dashboard) -> None:
             "The index over time, between its bounds and within its 95 % interval. Bounds far apart mean that little is known, "
             "not that things are bad. The interval says where the index lies in the long run, as chance goes: it is wide while "
             "the record is short or outages are few and long.",
-            query(_LOWER, both("lower", "پایین")),
-            query(_UPPER, both("upper", "بالا")),
+            query(_LOWER, both("lower", "کمترین")),
+            query(_UPPER, both("upper", "بیشترین")),
             query(_INDEX, both("index", "شاخص")),
             query(_INTERVAL["low"], both("interval from", "بازهٔ اطمینان از")),
             query(_INTERVAL["high"], both("interval to", "بازهٔ اطمینان تا")),
@@ -189,8 +189,8 @@ def _losses(made: Dashboard) -> None:
             height=9,
             thresholds=((None, "transparent"), (0.8, YELLOW), (0.95, GREEN)),
             series={
-                both("lower", "پایین"): [coloured("#8ab8ff")],
-                both("upper", "بالا"): [coloured("#8ab8ff")],
+                both("lower", "کمترین"): [coloured("#8ab8ff")],
+                both("upper", "بیشترین"): [coloured("#8ab8ff")],
                 both("index", "شاخص"): [coloured("#1f60c4")],
                 both("interval from", "بازهٔ اطمینان از"): [coloured("#b877d9"), dashed()],
                 both("interval to", "بازهٔ اطمینان تا"): [coloured("#b877d9"), dashed()],
@@ -346,8 +346,8 @@ def _worst(kind: str, title: str, persian: str, of: str) -> Panel:
         columns=[
             ("id", agency, ()),
             ("Value #A", both("Index", "شاخص"), [*shown_as("percentunit", 1), in_colour()]),
-            ("Value #B", both("Lower", "کران"), shown_as("percentunit", 1)),
-            ("Value #C", both("Known", "دانسته"), shown_as("percentunit", 1)),
+            ("Value #B", both("Lower", "کمترین"), shown_as("percentunit", 1)),
+            ("Value #C", both("Known", "معلوم"), shown_as("percentunit", 1)),
         ],
         unit="percentunit",
         width=8,

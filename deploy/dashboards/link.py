@@ -59,7 +59,7 @@ def _verdicts(made: Dashboard) -> None:
     made.with_panel(
         number(
             "Last settled slot",
-            "آخرین بازه",
+            "آخرین نوبت",
             "The stage the last settled slot reached, over all vantages. Empty while unknown.",
             query(_OF_BOTH),
             unit="none",
@@ -86,7 +86,7 @@ def _verdicts(made: Dashboard) -> None:
     made.with_panel(
         bars(
             "Error budget burn",
-            "سوختن بودجهٔ خطا",
+            "مصرف بودجهٔ خطا",
             "How many times faster than its SLO allows the link fails, over each span. Shown from 14.4 over 1 h, 6 over 6 h, 3 "
             "over 1 d and 1 over 3 d: those are what alerts ask for.",
             *(query(f'max(peyvand_link_burn{{link="$link",span="{span}"}})', span) for span in _SPANS),
@@ -131,7 +131,7 @@ def _verdicts(made: Dashboard) -> None:
     made.with_panel(
         timeline(
             "Stage by slot",
-            "مرحله در هر بازه",
+            "مرحله در هر نوبت",
             "The verdict of every settled slot. A gap is unknown: nobody could see, which is never held against the link.",
             query(_OF_BOTH, both("stage", "مرحله")),
             unit="none",
@@ -211,7 +211,7 @@ def _probes(made: Dashboard) -> None:
             width=24,
             height=4,
             thresholds=((None, RED), (1, GREEN)),
-            mappings=[words([(0, "failed · شکست", RED), (1, "OK · درست", GREEN)])],
+            mappings=[words([(0, "failed · ناموفق", RED), (1, "OK · درست", GREEN)])],
         )
     )
 
@@ -250,7 +250,7 @@ def _exchanges(made: Dashboard) -> None:
             stacked=True,
             series={
                 "ok": [named(both("answered", "پاسخ داده")), coloured(GREEN)],
-                "failed": [named(both("failed", "شکست‌خورده")), coloured(RED)],
+                "failed": [named(both("failed", "ناموفق")), coloured(RED)],
             },
         )
     )

@@ -148,7 +148,7 @@ def _probers(made: Dashboard) -> None:
             unit="ops",
             width=12,
             stacked=True,
-            series={**stages, _UNKNOWN: [named(both("Unknown", "نادانسته")), coloured(GREY)]},
+            series={**stages, _UNKNOWN: [named(both("Unknown", "نامعلوم")), coloured(GREY)]},
         )
     )
     made.with_panel(
@@ -172,7 +172,7 @@ def _probers(made: Dashboard) -> None:
             "over because the machine slept. All of them count as unknown.",
             query(_increase("peyvand_probe_overruns_total"), both("overruns", "ناتمام")),
             query(_increase("peyvand_probe_shed_total"), both("shed", "رها شده")),
-            query(_increase("peyvand_probe_leapt_slots_total"), both("slots leapt", "بازه‌های پریده")),
+            query(_increase("peyvand_probe_leapt_slots_total"), both("slots leapt", "نوبت‌های پریده")),
             unit="short",
             decimals=0,
             width=6,
@@ -219,7 +219,7 @@ def _probers(made: Dashboard) -> None:
     made.with_panel(
         lines(
             "Unknown, by reason",
-            "نادانسته، به تفکیک دلیل",
+            "نامعلوم، به تفکیک دلیل",
             "Share of the probes that said nothing of their target, by why. Above a fifth an alert tells.",
             query(
                 "sum by (reason) (rate(peyvand_probe_reasons_total"
@@ -398,7 +398,7 @@ def _sources(made: Dashboard) -> None:
             width=6,
             height=8,
             thresholds=((None, RED), (1, GREEN)),
-            mappings=[words([(0, "fails · شکست", RED), (1, "reads · می‌خواند", GREEN)])],
+            mappings=[words([(0, "fails · ناموفق", RED), (1, "reads · می‌خواند", GREEN)])],
         )
     )
     made.with_panel(

@@ -14,7 +14,7 @@ from services.core.errors import Fault, InputError, SettingsError
 
 app = command_group("Check, compare, import and publish registers.")
 
-IMPORTED = ("uk-api-catalogue", "xroad")
+IMPORTED = ("endpoints", "uk-api-catalogue", "xroad")
 """What can be imported: the keys of services.register.discovery.IMPORTERS."""
 
 Directory = Annotated[Path, typer.Argument(help="A register directory.")]
@@ -70,13 +70,19 @@ def import_(
     kind: Annotated[str, typer.Argument(help=f"One of {', '.join(IMPORTED)}.")],
     files: Annotated[list[str], typer.Argument(metavar="FILE…|URL…", help="The catalogue, or the lists of X-Road.")],
     out: Annotated[Path | None, typer.Option(help="The new register directory.")] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WHAT=NAME", help="With endpoints: the column that holds the target, the agency or the sector."
+        ),
+    ] = None,
     epoch: Annotated[str, typer.Option(help="First day of the new register; today by default.")] = "",
     against: Annotated[
         Path | None, typer.Option(help="With xroad: a register whose members.csv is compared; nothing is written.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="With --against: print JSON.")] = False,
 ) -> None:
-    """Make a register of a catalogue or of X-Road's lists.
+    """Make a register of a list of endpoints, of a catalogue, or of X-Road's lists.
 
     Entries that are left out are listed with the reason. With --against an existing register is compared instead.
     """
@@ -99,7 +105,7 @@ def import_(
     if out is None or as_json:
         raise SettingsError("an import needs --out, the new register directory, and --json goes with --against alone")
     with local_files(files) as paths:
-        imported = importer(paths, _epoch(epoch))
+        imported = importer(paths, _epoch(epoch), _columns(column or []))
     write_files(imported.files, out)
     for entry in imported.left_out:
         typer.echo(entry)
@@ -125,6 +131,16 @@ def _print_difference(difference: Any, *, as_json: bool) -> None:
     else:
         for line in difference.lines():
             typer.echo(line)
+
+
+def _columns(given: list[str]) -> dict[str, str]:
+    columns = {}
+    for text in given:
+        what, equals, name = text.partition("=")
+        if not equals:
+            raise SettingsError(f"--column {text}: write what the column holds and its name, such as target=domain")
+        columns[what.strip()] = name.strip()
+    return columns
 
 
 def _epoch(text: str) -> date:

@@ -18,6 +18,13 @@ from services.core.model import Link
 LINK_COLUMNS = tuple(field.name for field in fields(Link))
 """The columns of links.csv."""
 
+ANSWERS = {
+    "kind": "http",
+    "timeout": "10s",
+    "expect": {"status": [200, 204, 400, 401, 403, 404, 405, 406, 415]},
+}
+"""A probe without credentials: a working server refuses it at worst, and only silence or a server error means that it is down."""
+
 
 @dataclass(frozen=True, slots=True)
 class RegisterProposal:

@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from services.core.errors import Fault, InputError
-from services.register.discovery.proposal import LINK_COLUMNS, RegisterProposal, omission, slug, to_csv, to_yaml
-from services.register.discovery.xroad_import import import_xroad
+from services.register.discovery.proposal import (
+    ANSWERS,
+    LINK_COLUMNS,
+    RegisterProposal,
+    omission,
+    slug,
+    to_csv,
+    to_yaml,
+)
 from services.register.reading import CsvRow, FaultList, read_http_url, read_table
 
 _CATALOGUE = (
@@ -45,8 +52,6 @@ _SECTORS = (
     ("economy", r"Revenue|Pensions|Business|Companies|Insolvency|Commercial|Land Registry"),
 )
 _OTHER_SECTOR = "central-government"
-# Without credentials, a working API refuses with one of these; only silence or a server error means that it is down.
-_ANSWERS = [200, 204, 400, 401, 403, 404, 405, 406, 415]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,24 +102,11 @@ def import_uk_api_catalogue(file: Path, epoch: date) -> RegisterProposal:
             ),
             "links.csv": to_csv(LINK_COLUMNS, ()),
             "endpoints.csv": to_csv(("id", "agency", "service", "probe", "target"), sorted(endpoints)),
-            "probes.yaml": to_yaml({"answers": {"kind": "http", "timeout": "10s", "expect": {"status": _ANSWERS}}}),
+            "probes.yaml": to_yaml({"answers": ANSWERS}),
             "policy.yaml": to_yaml(_policy(epoch)),
         },
         left_out=(*left_out, *unused),
     )
-
-
-def _from_single_file(files: Sequence[Path], epoch: date) -> RegisterProposal:
-    if len(files) != 1:
-        raise InputError("the catalogue", [Fault(str(files[1]), 0, 0, "one file is read: name the catalogue alone")])
-    return import_uk_api_catalogue(files[0], epoch)
-
-
-IMPORTERS: dict[str, Callable[[Sequence[Path], date], RegisterProposal]] = {
-    "uk-api-catalogue": _from_single_file,
-    "xroad": import_xroad,
-}
-"""Kind → importer of its files."""
 
 
 def _apis(rows: Iterable[CsvRow]) -> list[_Api]:

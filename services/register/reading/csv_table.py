@@ -87,10 +87,10 @@ class CsvTable:
 
 
 def read_table(
-    path: Path, faults: FaultList, *, required: tuple[str, ...], optional: tuple[str, ...] = (), key: str = ""
+    path: Path, faults: FaultList, *, required: tuple[str, ...], optional: tuple[str, ...] | None = (), key: str = ""
 ) -> CsvTable:
     """Read a CSV file. Faults are: no file, no UTF-8, unknown, missing or repeated columns, rows of the wrong length and,
-    in the column ``key``, ids that are empty, bad or repeated.
+    in the column ``key``, ids that are empty, bad or repeated. With ``optional`` None any other column may be there.
     """
     text = read_source(path, faults)
     if text is None:
@@ -122,11 +122,11 @@ _UNCLOSED = "a quote opens here and never closes"
 
 
 def _check_header(
-    header: list[CsvCell], required: tuple[str, ...], optional: tuple[str, ...], faults: FaultList
+    header: list[CsvCell], required: tuple[str, ...], optional: tuple[str, ...] | None, faults: FaultList
 ) -> bool:
     names = [fold(cell.text) for cell in header]
     for number, (name, cell) in enumerate(zip(names, header, strict=True)):
-        if name not in required + optional:
+        if optional is not None and name not in required + optional:
             faults.add(cell.location, f"column `{cell.text}` is unknown; known are {', '.join(required + optional)}")
         elif name in names[:number]:
             faults.add(cell.location, f"column `{cell.text}` is there twice")

@@ -1,0 +1,118 @@
+"""Proposals of registers from a CSV list of addresses, whose columns are named: endpoints and their agencies."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from datetime import date
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+from services.core.errors import Fault, InputError
+from services.register.discovery.proposal import (
+    ANSWERS,
+    LINK_COLUMNS,
+    RegisterProposal,
+    omission,
+    slug,
+    to_csv,
+    to_yaml,
+)
+from services.register.reading import FaultList, Location, read_http_url, read_table
+
+COLUMNS: Final = {"target": "the URL or the host name", "agency": "the name of the agency", "sector": "its sector"}
+"""What may be read of a list; the sector is optional."""
+
+_OTHER_SECTOR = "government"
+
+
+def import_endpoints(file: Path, epoch: date, columns: Mapping[str, str]) -> RegisterProposal:
+    """Propose a register whose endpoints are the addresses in ``file``, with this epoch.
+
+    ``columns`` are the names of the columns by what they hold (COLUMNS); without one, the column has that name. Rows that
+    cannot be used are left out. InputError with every fault of the file.
+    """
+    faults = FaultList()
+    for name in columns:
+        if name not in COLUMNS:
+            faults.add(
+                Location(str(file), 0, 0), f"`{name}` is not read of a list of endpoints: name {', '.join(COLUMNS)}"
+            )
+    target, agency = (columns.get(name, name) for name in ("target", "agency"))
+    sector = columns.get("sector", "")
+    rows = read_table(file, faults, required=tuple(filter(None, (target, agency, sector))), optional=None).rows
+    if faults:
+        raise InputError(f"list {file}", faults)
+    names: dict[str, str] = {}
+    sectors: dict[str, str] = {}
+    endpoints: dict[str, tuple[str, ...]] = {}
+    lines: dict[str, int] = {}
+    left_out: list[Fault] = []
+    for row in rows:
+        owner, url = row.text(agency), _url(row.text(target))
+        reason = _unusable(owner, url)
+        if not reason and url in lines:
+            reason = f"is the address of line {lines[url]} already"
+        if reason:
+            left_out.append(omission(row.location.file, row.location.line, row.text(target) or "a row", reason))
+            continue
+        lines[url] = row.location.line
+        owner_id = names.setdefault(owner, _unused(owner, "agency", names.values()))
+        sectors.setdefault(owner_id, slug(row.text(sector)) or _OTHER_SECTOR)
+        endpoint = _unused(url.partition("://")[2].removeprefix("www."), "endpoint", endpoints)
+        endpoints[endpoint] = (endpoint, owner_id, "", "answers", url.replace("$", "$$"))
+    return RegisterProposal(
+        files={
+            "agencies.csv": to_csv(
+                ("id", "name_en", "name_fa", "sector"),
+                sorted((agency_id, *_names(name), sectors[agency_id]) for name, agency_id in names.items()),
+            ),
+            "services.csv": to_csv(("id", "agency", "name_en", "name_fa"), ()),
+            "links.csv": to_csv(LINK_COLUMNS, ()),
+            "endpoints.csv": to_csv(("id", "agency", "service", "probe", "target"), sorted(endpoints.values())),
+            "probes.yaml": to_yaml({"answers": ANSWERS}),
+            "policy.yaml": to_yaml(_policy(epoch, endpoints)),
+        },
+        left_out=tuple(left_out),
+    )
+
+
+def _url(text: str) -> str:
+    return text if not text or "://" in text else f"https://{text.rstrip('/')}/"
+
+
+def _unusable(agency: str, url: str) -> str:
+    """Return why a row is left out; empty when it can be used."""
+    if not url:
+        return "has no address"
+    if not agency:
+        return "has no agency"
+    try:
+        read_http_url(url)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _unused(name: str, otherwise: str, taken: Container[str]) -> str:
+    """Return an id made of a name, with a number where another name has made the same or it has no letters of ids."""
+    plain = slug(name) or otherwise
+    numbered = (plain if number == 1 else f"{plain[:57]}-{number}" for number in count(1))
+    return next(candidate for candidate in numbered if candidate not in taken)
+
+
+def _names(name: str) -> tuple[str, str]:
+    """Return the names in English and in Persian: a name stands in the column of its script."""
+    return ("", name) if any("\u0600" <= character <= "\u06ff" for character in name) else (name, "")
+
+
+def _policy(epoch: date, endpoints: Mapping[str, tuple[str, ...]]) -> dict[str, object]:
+    controls = [target.replace("$$", "$") for *_, target in endpoints.values()][:2]
+    return {
+        "government": {"id": "government", "name_en": "Government", "name_fa": "دولت"},
+        "timezone": "UTC",
+        "epoch": epoch.isoformat(),
+        "slot_seconds": 300,
+        "vantages": [{"id": "main", "control_targets": controls}],
+        "default_latency_ms": 2000,
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from time import monotonic
 
 import httpx
 
-from services.core.errors import Fault, InputError
+from services.core.errors import Fault, InputError, SettingsError
 
 _DEADLINE_SECONDS = 30.0
 _MAX_BYTES = 64 << 20
@@ -19,33 +20,47 @@ _URL = re.compile(r"https?://")
 
 
 @contextmanager
-def local_files(files: Sequence[str]) -> Iterator[list[Path]]:
+def local_files(files: Sequence[str], authority: Path | None = None) -> Iterator[list[Path]]:
     """Yield the files as paths; those that are URLs are fetched into a folder that is removed afterwards.
 
-    Raises InputError for a list that cannot be fetched within 30 s or is larger than 64 MiB.
+    ``authority`` is a file of certificates that are trusted in place of the system's. Raises InputError for a list that
+    cannot be fetched within 30 s or is larger than 64 MiB, and SettingsError for an authority that cannot be used.
     """
+    try:
+        trust = ssl.create_default_context(cafile=authority)
+    except OSError as error:  # SSLError is one
+        raise SettingsError(
+            f"--authority {authority} holds no certificate that can be read: name a PEM file"
+        ) from error
     with TemporaryDirectory() as folder:
-        yield [_fetch(file, Path(folder)) if _URL.match(file) else Path(file) for file in files]
+        yield [_fetch(file, Path(folder), trust) if _URL.match(file) else Path(file) for file in files]
 
 
-def _fetch(url: str, folder: Path) -> Path:
+def _fetch(url: str, folder: Path, trust: ssl.SSLContext) -> Path:
     name = url.split("?", maxsplit=1)[0].rstrip("/").rpartition("/")[2] or "list"
     path = folder / f"{len(list(folder.iterdir()))}-{name[-60:]}"
     try:
-        path.write_bytes(_content(url))
+        path.write_bytes(_content(url, trust))
     except httpx.HTTPStatusError as error:
         raise _fault(url, f"it answered with HTTP status {error.response.status_code}") from error
+    except httpx.ConnectError as error:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            raise _fault(url, "its certificate is not trusted: name its authority with --authority FILE") from error
+        raise _fault(url, "it cannot be connected to") from error
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         raise _fault(url, f"it cannot be fetched: {type(error).__name__}") from error
     return path
 
 
-def _content(url: str) -> bytes:
+def _content(url: str, trust: ssl.SSLContext) -> bytes:
     deadline = monotonic() + _DEADLINE_SECONDS
     body = bytearray()
     # No compression, so that the limit holds for what is kept.
     headers = {"Accept": "text/xml, application/json;q=0.9", "Accept-Encoding": "identity"}
-    with httpx.stream("GET", url, headers=headers, timeout=_DEADLINE_SECONDS, follow_redirects=True) as response:
+    with (
+        httpx.Client(verify=trust, timeout=_DEADLINE_SECONDS, follow_redirects=True) as client,
+        client.stream("GET", url, headers=headers) as response,
+    ):
         response.raise_for_status()
         for chunk in response.iter_raw():
             body += chunk

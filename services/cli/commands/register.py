@@ -80,6 +80,9 @@ def import_(
     against: Annotated[
         Path | None, typer.Option(help="With xroad: a register whose members.csv is compared; nothing is written.")
     ] = None,
+    authority: Annotated[
+        Path | None, typer.Option(help="Certificates (PEM) that are trusted for URLs, instead of the system's.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="With --against: print JSON.")] = False,
 ) -> None:
     """Make a register of a list of endpoints, of a catalogue, or of X-Road's lists.
@@ -99,12 +102,12 @@ def import_(
             raise SettingsError(
                 "--against compares what `xroad` lists and writes nothing: give neither --out nor another kind"
             )
-        with local_files(files) as paths:
+        with local_files(files, authority) as paths:
             _compare(paths, against, as_json=as_json)
         return
     if out is None or as_json:
         raise SettingsError("an import needs --out, the new register directory, and --json goes with --against alone")
-    with local_files(files) as paths:
+    with local_files(files, authority) as paths:
         imported = importer(paths, _epoch(epoch), _columns(column or []))
     write_files(imported.files, out)
     for entry in imported.left_out:

@@ -85,7 +85,7 @@ def import_(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="With --against: print JSON.")] = False,
 ) -> None:
-    """Make a register of a list of endpoints, of a catalogue, or of X-Road's lists.
+    """Make a register of a list, a catalogue or X-Road's lists.
 
     Entries that are left out are listed with the reason. With --against an existing register is compared instead.
     """

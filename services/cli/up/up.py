@@ -100,7 +100,8 @@ def _holder(port: int) -> str:
     """Name the process that listens on a port, where the kernel lets us see it."""
     with suppress(psutil.Error):
         for connection in psutil.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+            listens = connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,)
+            if listens and connection.pid:
                 return f" by process {connection.pid}, {psutil.Process(connection.pid).name()}"
     return ""
 

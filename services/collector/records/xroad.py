@@ -98,7 +98,9 @@ def _either(new: Any, old: Any, older: Any = None) -> Any:
 def _request(request_id: str | None, message_id: str | None, parties: Parties) -> bytes | None:
     if request_id:
         return blake2b(request_id.encode(), digest_size=16).digest()
-    if message_id:  # chosen by the client, so it distinguishes nothing beyond its calls of one service
+    if (
+        message_id and parties.client and parties.service
+    ):  # chosen by the client, so it distinguishes nothing beyond its calls of one service
         text = f"{message_id}\n{parties.client}\n{parties.service}"
         return blake2b(text.encode(), digest_size=16, person=b"messageId").digest()
     return None

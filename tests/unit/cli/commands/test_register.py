@@ -60,7 +60,7 @@ def test_import_lists_what_it_left_out(tmp_path: Path, data_file: Callable[[str]
 
 def test_bad_arguments_are_one_sentence(tmp_path: Path) -> None:
     """An unknown kind of catalogue and a bad epoch are refused by name."""
-    with pytest.raises(SettingsError, match="there is no importer `excel`: use uk-api-catalogue"):
+    with pytest.raises(SettingsError, match="there is no importer `excel`: use endpoints, uk-api-catalogue"):
         CliRunner().invoke(app, ["import", "excel", "f", "--out", str(tmp_path)], catch_exceptions=False)
     arguments = ["import", "uk-api-catalogue", "f", "--out", str(tmp_path), "--epoch", "soon"]
     with pytest.raises(SettingsError, match="--epoch: `soon` is not a date"):

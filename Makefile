@@ -7,7 +7,7 @@ ARGS   ?=
 PROTOS := $(wildcard proto/peyvand/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test matrix test-systems test-images conformance check fmt proto docs dashboards preview lock bench calibrate clean
+.PHONY: help setup setup-dev run test matrix test-systems test-images attack conformance check fmt proto docs dashboards preview lock bench calibrate clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ matrix: ## unit tests under each of PYTHONS (default: python3.11 python3.12 pyth
 
 test-systems: setup-dev ## whole systems, each slot of which is held to the truth; some seven minutes of a machine of their own
 	@$(BIN)/pytest --durations=10 -m alone tests/e2e
+
+attack: setup-dev ## every attack of tests/security, the slow ones too, and a table of how each ended
+	@$(BIN)/python -m tests.security $(ARGS)
 
 conformance: setup-dev ## the prober and blackbox_exporter side by side, where that is installed
 	@$(BIN)/python -m tests.conformance

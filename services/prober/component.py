@@ -135,8 +135,8 @@ async def main(runtime: Runtime) -> None:
     spool = Spool(settings.data / "spool", settings.spool_limit)
     with closing(spool):
         spool.open()
-        if spool.broken or spool.pending:
-            runtime.log.info("spool_found", batches=len(spool.pending), broken=spool.broken)
+        if spool.pending:
+            runtime.log.info("spool_found", batches=len(spool.pending))
         name = f"prober-{settings.prober}"
         async with connect_from_settings(settings, role="prober", name=name) as bus, AsyncExitStack() as stack:
             environment = ProbeEnvironment()

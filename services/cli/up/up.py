@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import shutil
 import signal
 import socket
@@ -29,6 +28,7 @@ from services.core.bus import (
     write_users,
 )
 from services.core.errors import ListenError, SettingsError
+from services.core.files import lock
 from services.register.bus import publish_register
 from services.register.directory import load_register
 
@@ -111,19 +111,17 @@ def _locked(data: Path) -> Iterator[int]:
     """Lock the data folder, for one ``peyvand up`` and its children at a time; yield the descriptor that holds the lock."""
     try:
         data.mkdir(parents=True, exist_ok=True)
-        lock = (data / "lock").open("w")
+        held = lock(data / "lock")
+    except BlockingIOError as error:
+        raise SettingsError(
+            f"{data} is in use by another `peyvand up`: end it, or name another folder with --data"
+        ) from error
     except OSError as error:
         raise SettingsError(
             f"{data} cannot be used as a folder of state: {error.strerror}; name one with --data"
         ) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise SettingsError(
-                f"{data} is in use by another `peyvand up`: end it, or name another folder with --data"
-            ) from error
-        yield lock.fileno()
+    with held:
+        yield held.fileno()
 
 
 def _prepare(plan: SystemPlan) -> None:
@@ -140,7 +138,7 @@ def _prepare(plan: SystemPlan) -> None:
         raise SettingsError(f"{plan.data} holds a sandbox: name another folder with --data, or remove it")
 
 
-def _processes(plan: SystemPlan, lock: int) -> tuple[SupervisedProcess, list[SupervisedProcess]]:
+def _processes(plan: SystemPlan, held: int) -> tuple[SupervisedProcess, list[SupervisedProcess]]:
     credentials = plan.data / "credentials"
     users = write_users(credentials)
     config = plan.data / "nats.conf"
@@ -151,7 +149,7 @@ def _processes(plan: SystemPlan, lock: int) -> tuple[SupervisedProcess, list[Sup
     )
     adopt_streams(store)
     log_folder = plan.data / "logs"
-    server = SupervisedProcess("nats-server", [find_server(), "-c", str(config)], log_folder / "nats-server.log", lock)
+    server = SupervisedProcess("nats-server", [find_server(), "-c", str(config)], log_folder / "nats-server.log", held)
     collected: dict[str, object] = {}
     needs: dict[str, Path] = {}
     if plan.exchanges is not None:
@@ -175,7 +173,7 @@ def _processes(plan: SystemPlan, lock: int) -> tuple[SupervisedProcess, list[Sup
             "metrics": plan.metrics(name),
         }
         command = component_command(name, {**common, **flags.get(name, {})})
-        components.append(SupervisedProcess(name, command, log_folder / f"{name}.log", lock, needs.get(name)))
+        components.append(SupervisedProcess(name, command, log_folder / f"{name}.log", held, needs.get(name)))
     return server, components
 
 
@@ -221,10 +219,10 @@ async def run(plan: SystemPlan) -> None:
     logs.configure_logging("cli", "error")  # errors are printed as one sentence
     if plan.register is not None:
         load_register(plan.register)  # refuse a bad register before anything starts
-    with _locked(plan.data) as lock:
+    with _locked(plan.data) as held:
         _check_ports(plan)
         _prepare(plan)
-        server, components = _processes(plan, lock)
+        server, components = _processes(plan, held)
         started = time.time()
         async with _stop_event(plan.seconds) as stop, running(server, components) as supervisors:
             monitor = Monitor(plan.api, plan.metrics, [server, *components], started)

@@ -13,6 +13,7 @@ from typing import Protocol
 from services.core.bus import measurement_subject, shard_of
 from services.core.codec import encode_measurements
 from services.core.errors import BusError
+from services.core.files import DAMAGED
 from services.core.log import Logger
 from services.core.model import Measurement, Reason, Target
 from services.prober.assignments import Origin
@@ -112,6 +113,7 @@ class MeasurementPublisher:
 
     async def send(self) -> None:
         """Send batches, oldest first, until cancelled."""
+        self._report()
         while True:
             await self._send_pending()
             self._flushed.clear()
@@ -162,3 +164,7 @@ class MeasurementPublisher:
             self._metrics.dropped_batches.inc(spool.dropped - self._reported_drops)
             self._log.error("spool_full", dropped=spool.dropped, measurements=spool.dropped_rows)
             self._reported_drops = spool.dropped
+        self._metrics.spool_damaged.set(spool.damaged)
+        for path in spool.newly_damaged:
+            self._log.warning("spool_file_damaged", file=str(path), kept_as=path.name + DAMAGED)
+        spool.newly_damaged.clear()

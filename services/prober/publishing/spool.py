@@ -1,17 +1,17 @@
 """Where a batch survives a crash: what the bus has not acknowledged, on disk and, up to a bound, in memory (docs/design.md §6).
 
-A batch is one file, written and synced as a whole before any of it is published: magic, MessagePack, checksum. A file that
-a crash cut short fails its checksum and is dropped; nothing in it had been published. A file is read again only
-if an earlier run left it, or if too much was pending to keep its messages in memory.
+A batch is one file, written and synced as a whole before any of it is published: magic, MessagePack, checksum. What a crash
+cut short has another name and is removed; nothing in it had been published. A file that is damaged nevertheless is set
+aside. A file is read again only if an earlier run left it, or if too much was pending to keep its messages in memory.
 """
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -19,11 +19,12 @@ from typing import BinaryIO, Final
 
 import msgspec
 
+from services.core import files
 from services.core.errors import StateError
 
 _MAGIC: Final = b"peyvand spool 1\n"
-_DIGEST_BYTES: Final = 16
 _SUFFIX: Final = ".batch"
+_DIGITS: Final = 20  # of the number that a file is named by
 _MEMORY_BYTES: Final = 4 << 20
 """Pending batches of this size in all are kept in memory; later ones are read from disk when their turn comes."""
 
@@ -58,20 +59,23 @@ class SpoolBatch:
 
 
 def _encode(messages: Sequence[SpooledMessage], rows: int) -> bytes:
-    content = _MAGIC + msgspec.msgpack.encode((rows, messages))
-    return content + blake2b(content, digest_size=_DIGEST_BYTES).digest()
+    return files.sealed(_MAGIC + msgspec.msgpack.encode((rows, messages)))
 
 
 def _decode(data: bytes) -> tuple[int, tuple[SpooledMessage, ...]]:
     """Read a file: the number of measurements, and the messages. ValueError when it is not whole."""
-    content, digest = data[:-_DIGEST_BYTES], data[-_DIGEST_BYTES:]
-    if not content.startswith(_MAGIC) or blake2b(content, digest_size=_DIGEST_BYTES).digest() != digest:
-        raise ValueError("not a whole spool file")
+    content = files.unsealed(data)
+    if bytes(content[: len(_MAGIC)]) != _MAGIC:
+        raise ValueError("not a spool file of this format")
     return msgspec.msgpack.decode(content[len(_MAGIC) :], type=tuple[int, tuple[SpooledMessage, ...]])
 
 
 class Spool:
-    """The batches of one prober, oldest first. ``limit`` in bytes; beyond it the oldest are dropped and counted."""
+    """The batches of one prober, oldest first. ``limit`` in bytes; beyond it the oldest are dropped and counted.
+
+    ``newly_damaged`` are files that were set aside since the publisher last looked, ``damaged`` how many lie in the folder;
+    what they hold is not sent.
+    """
 
     def __init__(self, folder: Path, limit: int, *, memory_bytes: int = _MEMORY_BYTES) -> None:
         self._folder = folder
@@ -84,28 +88,29 @@ class Spool:
         self.size = 0
         self.dropped = 0
         self.dropped_rows = 0
-        self.broken = 0
+        self.damaged = 0
+        self.newly_damaged: list[Path] = []
 
     def open(self) -> None:
         """Lock the folder and take over what an earlier run left in it. Raises StateError."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._lock = (self._folder / "lock").open("wb")
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock = files.lock(self._folder / "lock")
+            files.clear_parts(self._folder)
+            self.damaged = sum(1 for _ in self._folder.glob(f"*{files.DAMAGED}"))
         except BlockingIOError as error:
-            self.close()
             raise StateError(f"another prober uses the spool {self._folder}: give each its own --data") from error
         except OSError as error:
             raise StateError(f"the spool {self._folder} cannot be used: {os.strerror(error.errno or 0)}") from error
-        for path in sorted(self._folder.glob(f"*{_SUFFIX}")):
+        for path in sorted(self._folder.glob(f"{'[0-9]' * _DIGITS}{_SUFFIX}")):
+            self._next = int(path.stem) + 1
             try:
-                rows, _ = _decode(path.read_bytes())
-                self._next = int(path.stem) + 1
+                data = path.read_bytes()
+                rows, _ = _decode(data)
             except (OSError, ValueError):
-                self.broken += 1
-                path.unlink(missing_ok=True)
-                continue
-            self._append(SpoolBatch(path, path.stat().st_size, rows))
+                self._set_aside(path)
+            else:
+                self._append(SpoolBatch(path, len(data), rows))
         self._trim()
 
     def close(self) -> None:
@@ -119,7 +124,7 @@ class Spool:
 
         A disk that is full or gone does not stop measuring: the batch is then held in memory, under the same limit.
         """
-        path = self._folder / f"{self._next:020d}{_SUFFIX}"
+        path = self._folder / f"{self._next:0{_DIGITS}d}{_SUFFIX}"
         self._next += 1
         data = _encode(messages, rows)
         try:
@@ -134,7 +139,7 @@ class Spool:
         return batch
 
     async def read(self, batch: SpoolBatch) -> tuple[SpooledMessage, ...]:
-        """Return the messages of a batch; none when its file can no longer be read, which counts as dropped."""
+        """Return the messages of a batch; none when its file can no longer be read, which is set aside then."""
         if batch.messages is not None:
             return batch.messages
         assert batch.path is not None
@@ -143,7 +148,8 @@ class Spool:
             return _decode(data)[1]
         except (OSError, ValueError):
             if batch in self.pending:
-                self._drop(batch)
+                self._set_aside(batch.path)
+                self._remove(batch)
             return ()
 
     def acknowledged(self, batch: SpoolBatch) -> None:
@@ -152,20 +158,14 @@ class Spool:
             self._remove(batch)
 
     def _write(self, path: Path, data: bytes) -> None:
-        try:
-            with path.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError:
-            path.unlink(missing_ok=True)
-            raise
-        # A new file survives a crash only if its folder is synced too.
-        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        files.replace(path, data)
+        files.sync(self._folder)
+
+    def _set_aside(self, path: Path) -> None:
+        with suppress(OSError):  # it is gone, or the disk is
+            files.set_aside(path)
+        self.damaged += 1
+        self.newly_damaged.append(path)
 
     def _append(self, batch: SpoolBatch) -> None:
         self.pending.append(batch)

@@ -13,7 +13,7 @@ from zipfile import ZIP_STORED, BadZipFile, ZipFile
 import numpy as np
 
 from services.indicator.cells import DayState
-from services.scorer.state.atomic import damaged
+from services.scorer.state.damage import damaged
 
 # A member of a zip begins with a header of 30 bytes, which ends with the lengths of the name and of the extra field after it.
 _HEADER = struct.Struct("<26xHH")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from services.core.errors import StateError
 from services.indicator.cells import LoadCells, SlotState
-from services.scorer.state.atomic import damaged
+from services.scorer.state.damage import damaged
 
 
 def path_of(folder: Path, slot: int) -> Path:

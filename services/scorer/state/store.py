@@ -15,12 +15,13 @@ from pathlib import Path
 import orjson
 
 from services.core.errors import StateError
+from services.core.files import clear_parts, replace, sync
 from services.core.model import Target
 from services.indicator.calendar import Calendar
 from services.indicator.cells import EvidenceChanges
 from services.indicator.evidence import Evidence
 from services.scorer.state import day_files, slot_files
-from services.scorer.state.atomic import clear_parts, damaged, replace, sync
+from services.scorer.state.damage import damaged
 from services.scorer.state.manifest import StateManifest
 from services.scorer.state.mapped_arrays import MappedArrays
 

@@ -7,13 +7,33 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import structlog
+from prometheus_client import CollectorRegistry
 
 from services.core.errors import StateError
+from services.prober.metrics import ProberMetrics
+from services.prober.publishing.publisher import MeasurementPublisher
 from services.prober.publishing.spool import Spool, SpooledMessage
 from tests.support.paths import ROOT
+from tests.support.waiting import DEADLINE
+
+
+class Sink:
+    """A bus that acknowledges everything."""
+
+    connected = True
+
+    def __init__(self) -> None:
+        self.sent: list[SpooledMessage] = []
+
+    async def publish(self, subject: str, payload: bytes, *, message_id: str, timeout: float = 5.0) -> int:
+        assert timeout > 0
+        self.sent.append(SpooledMessage(subject, message_id, payload))
+        return len(self.sent)
 
 
 def opened(folder: Path, limit: int = 1 << 20, memory_bytes: int = 1 << 20) -> Spool:
@@ -77,7 +97,7 @@ async def test_batches_in_memory_are_not_read_from_disk(tmp_path: Path) -> None:
         path.unlink()
     assert list(await spool.read(spool.pending[0])) == records(0)
     assert await spool.read(spool.pending[2]) == ()
-    assert (spool.dropped, len(spool.pending)) == (1, 3)
+    assert (spool.damaged, len(spool.pending)) == (1, 3)
     spool.acknowledged(spool.pending[0])
     kept = await spool.add(records(9), rows=1)
     assert kept.messages is not None
@@ -85,18 +105,42 @@ async def test_batches_in_memory_are_not_read_from_disk(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda _: b"", lambda data: data[:-1] + b"?"])
-async def test_a_file_that_is_not_whole_is_left_out(tmp_path: Path, damage: object) -> None:
-    """A file cut short or changed fails its checksum and is dropped; the others stay."""
+async def test_a_damaged_file_is_set_aside(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    """A file cut short or changed fails its checksum and stays beside the others, which are sent; it is exposed and logged
+    as a warning, and its number is not given again.
+    """
     spool = opened(tmp_path)
     for number in range(3):
         await spool.add(records(number), rows=1)
     spool.close()
-    path = sorted(tmp_path.glob("*.batch"))[1]
-    path.write_bytes(damage(path.read_bytes()))  # type: ignore[operator]
+    path = max(tmp_path.glob("*.batch"))
+    content = damage(path.read_bytes())
+    path.write_bytes(content)
     again = opened(tmp_path)
-    assert again.broken == 1
-    assert [list(await again.read(batch)) for batch in again.pending] == [records(0), records(2)]
+    assert [list(await again.read(batch)) for batch in again.pending] == [records(0), records(1)]
+    assert path.with_name(f"{path.name}.damaged").read_bytes() == content
+    await again.add(records(9), rows=1)
+    assert not path.exists()
+    registry = CollectorRegistry()
+    with structlog.testing.capture_logs() as logged:
+        publisher = MeasurementPublisher(again, sink := Sink(), ProberMetrics(registry), structlog.get_logger())
+        await publisher.drain(DEADLINE)
+    assert sink.sent == [*records(0), *records(1), *records(9)]
+    assert registry.get_sample_value("peyvand_spool_damaged_files") == 1
+    assert [(line["event"], line["log_level"]) for line in logged] == [("spool_file_damaged", "warning")]
     again.close()
+    later = opened(tmp_path)
+    assert later.damaged == 1
+    later.close()
+
+
+async def test_what_a_crash_left_half_written_is_removed(tmp_path: Path) -> None:
+    """A file under its temporary name was never finished, so nothing of it was published: it is no damage."""
+    (tmp_path / f"{3:020d}.batch.part").write_bytes(b"half")
+    spool = opened(tmp_path)
+    assert (spool.damaged, len(spool.pending)) == (0, 0)
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+    spool.close()
 
 
 async def test_a_full_disk_does_not_stop_measuring(tmp_path: Path) -> None:
@@ -155,5 +199,5 @@ async def test_kill_9_loses_nothing_that_was_spooled(tmp_path: Path) -> None:
     found = [(await spool.read(batch))[0].payload for batch in spool.pending]
     assert len(found) > reported
     assert found == [number.to_bytes(4, "big") * 1000 for number in range(len(found))]
-    assert spool.broken <= 1
+    assert spool.damaged == 0
     spool.close()

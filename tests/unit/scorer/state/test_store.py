@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from services.core import files
 from services.core.errors import StateError
 from services.core.model.register import Register
 from services.indicator.calendar import Calendar
 from services.scorer.index.results import CompiledRegister
-from services.scorer.state import atomic
 from services.scorer.state import mapped_arrays as shelf
 from services.scorer.state import store as store_module
 from services.scorer.state.store import Store
@@ -38,7 +38,7 @@ def test_crashes_change_nothing(register: Register, tmp_path: Path, monkeypatch:
     monkeypatch.setattr(store_module, "SLOTS_ROOM", room)
     monkeypatch.setattr(shelf, "SMALL", 0)
     chance = random.Random(seed)
-    real_replace = atomic.replace
+    real_replace = files.replace
     left = 0
 
     def fragile_replace(path: Path, content: bytes) -> None:

@@ -1,0 +1,86 @@
+"""Files that survive crashes and damage: replaced as a whole, checked by a checksum, in a folder with one owner."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from hashlib import blake2b
+from pathlib import Path
+from typing import BinaryIO, Final
+
+PART: Final = ".part"
+"""Suffix of a file that is being written."""
+
+DAMAGED: Final = ".damaged"
+"""Suffix of a file that was set aside."""
+
+_DIGEST_BYTES: Final = 16
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Replace a file as a whole. After a crash it is the old one or the new one. Raises OSError.
+
+    It is durable once its folder is synced.
+    """
+    part = path.with_name(path.name + PART)
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def sync(folder: Path) -> None:
+    """Make new names in a folder durable. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def clear_parts(folder: Path) -> None:
+    """Remove what a crash left half written, since a file of that name may never be written again. Raises OSError."""
+    for part in folder.glob(f"*{PART}"):
+        part.unlink(missing_ok=True)
+
+
+def sealed(content: bytes) -> bytes:
+    """Return the content of a file with its checksum after it."""
+    return content + _digest(content)
+
+
+def unsealed(data: bytes | memoryview) -> memoryview:
+    """Return the content of a file that ends with its checksum. Raises ValueError when it is damaged."""
+    view = memoryview(data)
+    content, digest = view[:-_DIGEST_BYTES], view[-_DIGEST_BYTES:]
+    if _digest(content) != digest:
+        raise ValueError("a file whose checksum is wrong")
+    return content
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a damaged file and return its new path; it stays beside the others to be examined."""
+    return path.replace(path.with_name(path.name + DAMAGED))
+
+
+def lock(path: Path) -> BinaryIO:
+    """Lock a file for this process, as long as what is returned stays open. Raises BlockingIOError when another has it.
+
+    The kernel drops the lock of a process that ends, however it ends. Raises OSError when the file cannot be made.
+    """
+    file = path.open("a+b")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def _digest(content: bytes | memoryview) -> bytes:
+    return blake2b(content, digest_size=_DIGEST_BYTES).digest()

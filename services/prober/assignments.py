@@ -136,7 +136,7 @@ def _of_endpoint(endpoint: Endpoint, register: Register, zone: ZoneInfo) -> Assi
         provider=endpoint.agency,
         url=endpoint.target,
         params=endpoint.params,
-        latency=register.policy.default_latency_ms / 1000,
+        latency=(endpoint.latency_ms or register.policy.default_latency_ms) / 1000,
         max_age=register.policy.default_max_age_s,
         zone=zone,
     )

@@ -146,6 +146,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """INVALID: a journey's step gave no value for a variable that later steps need."""
     REASON_NOT_SECURE: _Reason.ValueType  # 77
     """INVALID: the answer came without TLS, which is required."""
+    REASON_CERTIFICATE_EXPIRING: _Reason.ValueType  # 78
+    """INVALID: a certificate of the server expires sooner than the definition allows."""
     REASON_LATE: _Reason.ValueType  # 80
     """LATE."""
     REASON_STALE: _Reason.ValueType  # 90
@@ -236,6 +238,8 @@ REASON_CAPTURE: Reason.ValueType  # 76
 """INVALID: a journey's step gave no value for a variable that later steps need."""
 REASON_NOT_SECURE: Reason.ValueType  # 77
 """INVALID: the answer came without TLS, which is required."""
+REASON_CERTIFICATE_EXPIRING: Reason.ValueType  # 78
+"""INVALID: a certificate of the server expires sooner than the definition allows."""
 REASON_LATE: Reason.ValueType  # 80
 """LATE."""
 REASON_STALE: Reason.ValueType  # 90

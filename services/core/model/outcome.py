@@ -107,6 +107,7 @@ class Reason(LabelledEnum):
     LINE = 75
     CAPTURE = 76
     NOT_SECURE = 77
+    CERTIFICATE_EXPIRING = 78
     LATE = 80
     STALE = 90
 

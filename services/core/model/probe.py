@@ -41,8 +41,8 @@ class Auth:
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """TLS profile: ``ca`` (``file:PATH``; empty = system roots), ``server_name`` override, ``verify``, and for mTLS the
-    client's ``certificate`` and ``key`` (``file:PATH``).
+    """TLS profile: ``ca`` (``file:PATH``; empty = system roots), ``server_name`` override, ``verify``, for mTLS the client's
+    ``certificate`` and ``key`` (``file:PATH``), and the versions 1.2 or 1.3 that are offered, both unless given.
     """
 
     ca: str = ""
@@ -50,6 +50,8 @@ class Tls:
     verify: bool = True
     certificate: str = ""
     key: str = ""
+    min_version: str = ""
+    max_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ class Expect:
 
     ``status`` empty means 2xx. ``record`` (field path, JSONPath or XPath → expected value) is the test record.
     ``schema`` is a JSON Schema. ``namespaces`` (prefix → URI) apply to every XPath. ``tls`` requires that the answer came
-    over TLS. ``rcode``, ``answers`` and ``authority`` are for DNS: records as text, `name ttl class type data`.
+    over TLS, ``certificate_left`` that no certificate of the server expires within so many seconds. ``rcode``, ``answers`` and ``authority`` are for DNS: records as text, `name ttl class type data`.
     """
 
     status: tuple[int, ...] = ()
@@ -119,6 +121,7 @@ class Expect:
     record: Mapping[str, object] = field(default_factory=dict)
     fresh: FreshnessSource | None = None
     tls: bool = False
+    certificate_left: float = 0.0
     rcode: tuple[str, ...] = ()
     answers: Patterns = Patterns()
     authority: Patterns = Patterns()

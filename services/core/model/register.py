@@ -79,7 +79,10 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A network address that citizens use, probed on its own; never part of the CII. ``params`` are as a link's."""
+    """A network address that citizens use, probed on its own; never part of the CII. ``params`` are as a link's.
+
+    ``latency_ms`` None is the policy's default.
+    """
 
     id: str
     agency: str
@@ -88,6 +91,7 @@ class Endpoint:
     target: str
     params: tuple[Mapping[str, object], ...] = ({},)
     vantages: tuple[str, ...] = ()
+    latency_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

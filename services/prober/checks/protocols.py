@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Final
 
 from services.core.model import Reason, reason_of_fault
@@ -9,6 +10,7 @@ from services.prober.checks.document import CheckFailedError, Document
 from services.prober.expected import Expectations, Records
 from services.prober.observation import Cause, Failure, Observation, Phase
 
+_DAY: Final = 86_400.0
 FAULT_WORDS: Final = {
     Reason.BUS_ERROR: "the data bus answered in the provider's place",
     Reason.SERVER_ERROR: "the provider's service did not answer its security server",
@@ -46,16 +48,37 @@ def check_status(observation: Observation, expectations: Expectations, _document
         return
     if expectations.status:
         if status not in expectations.status:
-            listed = ", ".join(str(code) for code in sorted(expectations.status))
-            raise CheckFailedError(Reason.STATUS, f"status {status} instead of {listed}")
+            raise CheckFailedError(Reason.STATUS, f"status {status} instead of {_ranges(expectations.status)}")
     elif not 200 <= status < 300:
         raise CheckFailedError(Reason.STATUS, f"status {status} instead of 2xx")
+
+
+def _ranges(statuses: frozenset[int]) -> str:
+    """Return statuses in order, three or more in a row as a range."""
+    numbered = enumerate(sorted(statuses))
+    rows = [[status for _, status in row] for _, row in groupby(numbered, lambda pair: pair[1] - pair[0])]
+    return ", ".join(f"{row[0]}-{row[-1]}" if len(row) > 2 else ", ".join(map(str, row)) for row in rows)
 
 
 def check_secure(observation: Observation, expectations: Expectations, _document: Document) -> None:
     """Check that the answer came over TLS where that is required."""
     if expectations.tls and not observation.tls_version:
         raise CheckFailedError(Reason.NOT_SECURE, "the answer came without TLS")
+
+
+def check_certificate(observation: Observation, expectations: Expectations, _document: Document) -> None:
+    """Check that the server's certificates, those of the chain that verifies if one does, do not expire too soon."""
+    if not expectations.certificate_left:
+        return
+    facts = observation.certificate
+    if facts is None:
+        raise CheckFailedError(Reason.NOT_SECURE, "the answer came without TLS")
+    left = (facts.chain_expiry or facts.earliest_expiry) - observation.time
+    if left < expectations.certificate_left:
+        wanted = expectations.certificate_left / _DAY
+        raise CheckFailedError(
+            Reason.CERTIFICATE_EXPIRING, f"a certificate expires in {left / _DAY:.1f} days, within {wanted:g}"
+        )
 
 
 def check_headers(observation: Observation, expectations: Expectations, _document: Document) -> None:

@@ -63,6 +63,7 @@ def compile_expectations(
         fresh=fresh,
         zone=zone,
         tls=expect.tls,
+        certificate_left=expect.certificate_left,
         rcode=frozenset(expect.rcode),
         answers=Records(_patterns(expect.answers.must), _patterns(expect.answers.must_not)),
         authority=Records(_patterns(expect.authority.must), _patterns(expect.authority.must_not)),

@@ -91,6 +91,7 @@ class Expectations:
     fresh: FreshAt | None = None
     zone: tzinfo = UTC
     tls: bool = False
+    certificate_left: float = 0.0
     rcode: frozenset[str] = frozenset()
     answers: Records = Records()
     authority: Records = Records()

@@ -16,6 +16,9 @@ from services.prober.secrets import RECHECK_SECONDS, MissingSecretError
 from services.prober.tls.certificates import not_after, not_before, read_certificates
 from services.prober.tls.verification import ChainVerifier
 
+_Offer = tuple[tuple[str, ...], tuple[str, str]]
+_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+
 
 @dataclass(frozen=True, slots=True)
 class _ClientContext:
@@ -36,27 +39,31 @@ class TlsContexts:
     def __init__(self, clock: Callable[[], float] = monotonic, wall: Callable[[], float] = time) -> None:
         self._clock = clock
         self._wall = wall
-        self._plain: dict[tuple[str, ...], ssl.SSLContext] = {}
-        self._client: dict[tuple[tuple[str, ...], str, str], WatchedFiles[_ClientContext]] = {}
+        self._plain: dict[_Offer, ssl.SSLContext] = {}
+        self._client: dict[tuple[_Offer, str, str], WatchedFiles[_ClientContext]] = {}
 
-    def get(self, alpn: tuple[str, ...] = (), certificate: str = "", key: str = "") -> ssl.SSLContext:
+    def get(
+        self, alpn: tuple[str, ...] = (), certificate: str = "", key: str = "", versions: tuple[str, str] = ("", "")
+    ) -> ssl.SSLContext:
         """Return the context that offers these protocols and this client certificate, given as ``file:PATH``.
 
+        ``versions`` are the least and the greatest version of TLS, 1.2 or 1.3, each empty for OpenSSL's own.
         Raises MissingSecretError when the certificate cannot be used: missing, unreadable, of another key, or not valid now.
         """
+        offer = alpn, versions
         if certificate:
-            return self._client_context(alpn, certificate, key)
-        context = self._plain.get(alpn)
+            return self._client_context(offer, certificate, key)
+        context = self._plain.get(offer)
         if context is None:
-            context = self._plain[alpn] = _context(alpn)
+            context = self._plain[offer] = _context(offer)
         return context
 
-    def _client_context(self, alpn: tuple[str, ...], certificate: str, key: str) -> ssl.SSLContext:
-        watched = self._client.get((alpn, certificate, key))
+    def _client_context(self, offer: _Offer, certificate: str, key: str) -> ssl.SSLContext:
+        watched = self._client.get((offer, certificate, key))
         if watched is None:
             paths = Path(certificate.removeprefix("file:")), Path(key.removeprefix("file:"))
-            watched = self._client[alpn, certificate, key] = WatchedFiles(
-                paths, lambda: _load(_context(alpn), *paths), interval=RECHECK_SECONDS, clock=self._clock
+            watched = self._client[offer, certificate, key] = WatchedFiles(
+                paths, lambda: _load(_context(offer), *paths), interval=RECHECK_SECONDS, clock=self._clock
             )
         try:
             client = watched.get()
@@ -71,10 +78,15 @@ class TlsContexts:
         return client.context
 
 
-def _context(alpn: tuple[str, ...]) -> ssl.SSLContext:
+def _context(offer: _Offer) -> ssl.SSLContext:
+    alpn, (least, greatest) = offer
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    if least:
+        context.minimum_version = _VERSIONS[least]
+    if greatest:
+        context.maximum_version = _VERSIONS[greatest]
     if alpn:
         context.set_alpn_protocols(list(alpn))
     return context

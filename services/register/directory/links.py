@@ -64,7 +64,7 @@ def links_table(directory: Path, faults: FaultList) -> CsvTable:
 def endpoints_table(directory: Path, faults: FaultList) -> CsvTable:
     """Return the rows of endpoints.csv."""
     required = ("id", "agency", "probe", "target")
-    optional = ("service", "params", "vantages")
+    optional = ("service", "params", "vantages", "latency_ms")
     return read_table(directory / ENDPOINTS, faults, required=required, optional=optional, key="id")
 
 
@@ -103,9 +103,10 @@ def read_link(row: CsvRow, context: ReadContext) -> Link:
 
 
 def read_endpoint(row: CsvRow, context: ReadContext) -> Endpoint:
-    """Read one endpoint; it is judged by the policy's default latency."""
+    """Read one endpoint; without a latency of its own it is judged by the policy's default."""
     definition = _definition(row, context, required=True)
-    _check_timeout(row, definition, context.policy.default_latency_ms)
+    latency = row.read("latency_ms", read_count, None)
+    _check_timeout(row, definition, latency or context.policy.default_latency_ms)
     records = read_params(row)
     return Endpoint(
         id=row.read("id", read_id, ""),
@@ -115,6 +116,7 @@ def read_endpoint(row: CsvRow, context: ReadContext) -> Endpoint:
         target=read_target_cell(row, definition, records, required=True),
         params=records or ({},),
         vantages=_vantages(row, context.vantages),
+        latency_ms=latency,
     )
 
 

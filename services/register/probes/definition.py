@@ -43,7 +43,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "xroad-soap": ("client", "service", "user_id", *(key for key in _SOAP if key != "soap")),
     "grpc": _GRPC,
     "tcp": ("lines", "tls", "ip", "timeout"),
-    "tls": ("starttls", "tls", "ip", "timeout"),
+    "tls": ("starttls", "tls", "ip", "timeout", "expect"),
     "dns": ("query", "ip", "timeout", "expect"),
     "journey": ("steps", "timeout"),
 }
@@ -58,7 +58,10 @@ STEP_KINDS = tuple(kind for kind in PROBE_KINDS if kind != "journey")
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _CREDENTIALS = ("authorization", "proxy-authorization")
 _BODY_LIMIT = 1 << 18
-_QUERY_TYPES = "A, AAAA, ANY, CAA, CNAME, DNSKEY, DS, HTTPS, MX, NAPTR, NS, PTR, SOA, SRV, SVCB, TLSA, TXT"
+_QUERY_TYPES = (
+    "A, AAAA, ANY, CAA, CDS, CERT, CNAME, DNAME, DNSKEY, DS, HTTPS, LOC, MX, NAPTR, NS, OPENPGPKEY, PTR, RP, RRSIG, SOA, SRV, "
+    "SSHFP, SVCB, TLSA, TXT"
+)
 
 
 def read_definition(name: str, mapping: YamlMapping, directory: Path) -> Probe:
@@ -132,7 +135,7 @@ def _body(mapping: YamlMapping, directory: Path) -> str:
 
 
 def _tls(mapping: YamlMapping, directory: Path) -> Tls:
-    given = mapping.mapping("tls", ("ca", "server_name", "verify", "certificate", "key"))
+    given = mapping.mapping("tls", ("ca", "server_name", "verify", "certificate", "key", "min_version", "max_version"))
     if given is None:
         return Tls()
 
@@ -141,13 +144,22 @@ def _tls(mapping: YamlMapping, directory: Path) -> Tls:
 
     if ("certificate" in given) != ("key" in given):
         mapping.fault("tls", "a client certificate needs both `certificate` and `key`")
-    return Tls(
+    tls = Tls(
         ca=given.read("ca", reference, ""),
         server_name=given.read("server_name", read_server_name, ""),
         verify=given.read("verify", read_flag, True),
         certificate=given.read("certificate", reference, ""),
         key=given.read("key", reference, ""),
+        min_version=given.read("min_version", _read_tls_version, ""),
+        max_version=given.read("max_version", _read_tls_version, ""),
     )
+    if (tls.min_version, tls.max_version) == ("1.3", "1.2"):
+        mapping.fault("tls", "its min_version is above its max_version")
+    return tls
+
+
+def _read_tls_version(text: str) -> str:
+    return read_choice(text, "1.2", "1.3")
 
 
 def _lines(mapping: YamlMapping, _directory: Path) -> tuple[LineStep, ...]:

@@ -21,20 +21,23 @@ from services.core.model import (
 )
 from services.register.probes.patterns import check_schema, read_path, read_pattern, read_record_path, read_xpath
 from services.register.probes.references import read_json_file
-from services.register.reading import YamlMapping, fold, read_choice, read_flag, read_name, read_whole
+from services.register.reading import YamlMapping, fold, read_choice, read_duration, read_flag, read_name, read_whole
 
-_HTTP = ("status", "headers", "body", "json", "xml", "namespaces", "schema", "record", "fresh", "tls")
-_SOAP = ("status", "headers", "body", "xml", "namespaces", "record", "fresh", "tls")
+_TLS = ("tls", "certificate")
+_HTTP = ("status", "headers", "body", "json", "xml", "namespaces", "schema", "record", "fresh", *_TLS)
+_SOAP = ("status", "headers", "body", "xml", "namespaces", "record", "fresh", *_TLS)
 _KEYS: Mapping[str, tuple[str, ...]] = {
     "http": _HTTP,
     "soap": _SOAP,
     "xroad-rest": _HTTP,
     "xroad-soap": _SOAP,
-    "grpc": ("json", "schema", "record", "fresh", "tls"),
+    "grpc": ("json", "schema", "record", "fresh", *_TLS),
+    "tls": ("certificate",),
     "dns": ("rcode", "answers", "authority"),
 }
 """The keys of ``expect`` by kind; other kinds have none."""
 
+_STATUSES = range(100, 600)
 _PREFIX = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
 _TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
 _RCODES = tuple(code.name for code in Rcode if code <= Rcode.NOTZONE)
@@ -52,7 +55,7 @@ def read_expect(probe: YamlMapping, kind: str, directory: Path) -> Expect:
         return read_xpath(text, namespaces)
 
     return Expect(
-        status=tuple(mapping.read_list("status", _read_status, 200)),
+        status=_statuses(mapping),
         headers=_headers(mapping),
         body=_patterns_of(mapping, "body"),
         json=tuple(_json(check) for check in mapping.mappings("json", ("path", "equals", "type"))),
@@ -62,16 +65,43 @@ def read_expect(probe: YamlMapping, kind: str, directory: Path) -> Expect:
         record=_xml_record(mapping, xpath) if xml else _record(mapping, read_record_path),
         fresh=_fresh(mapping, ("xpath", "header") if xml else ("path", "xpath", "header"), xpath),
         tls=mapping.read("tls", read_flag, False),
+        certificate_left=_certificate_left(mapping),
         rcode=tuple(mapping.read_list("rcode", _read_rcode, "NOERROR")),
         answers=_patterns_of(mapping, "answers"),
         authority=_patterns_of(mapping, "authority"),
     )
 
 
-def _read_status(text: str) -> int:
-    if not 100 <= (status := read_whole(text)) <= 599:
-        raise ValueError(f"`{text}` is not an HTTP status")
-    return status
+def _statuses(mapping: YamlMapping) -> tuple[int, ...]:
+    """Read a list of statuses and ranges, or a mapping of ``must`` and ``must_not``, as all statuses that are right."""
+    if not mapping.is_mapping("status"):
+        return tuple(_listed_statuses(mapping, "status"))
+    given = mapping.mapping("status", ("must", "must_not"))
+    if given is None:
+        return ()
+    right = _listed_statuses(given, "must") if "must" in given else list(_STATUSES)
+    wrong = set(_listed_statuses(given, "must_not"))
+    statuses = tuple(status for status in right if status not in wrong)
+    if not statuses and not given.faults:
+        mapping.fault("status", "leaves no status that is right")
+    return statuses
+
+
+def _listed_statuses(mapping: YamlMapping, key: str) -> list[int]:
+    return list(dict.fromkeys(status for part in mapping.read_list(key, _read_statuses, range(0)) for status in part))
+
+
+def _read_statuses(text: str) -> range:
+    first, dash, last = text.partition("-")
+    start, end = read_whole(first), read_whole(last if dash else first)
+    if start not in _STATUSES or end not in _STATUSES or end < start:
+        raise ValueError(f"`{text}` is not an HTTP status, nor a range of them such as 200-299")
+    return range(start, end + 1)
+
+
+def _certificate_left(mapping: YamlMapping) -> float:
+    given = mapping.mapping("certificate", ("days_left",))
+    return 0.0 if given is None else given.need("days_left", read_duration, 0.0)
 
 
 def _read_rcode(text: str) -> str:

@@ -19,9 +19,9 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MOMENT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(ms|s|m|h)")
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(ms|s|m|h|d)")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(B|KiB|MiB|GiB)")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _YEARS = range(1900, 2200)
 
@@ -136,7 +136,7 @@ def read_duration(text: str) -> float:
     """Read a duration in seconds: ``500ms``, ``5s``, ``2m``, ``1h``."""
     match = _DURATION.fullmatch(fold(text))
     if not match or not (seconds := float(match[1]) * _SECONDS[match[2]]):
-        raise ValueError(f"`{text}` is not a duration: write a number and ms, s, m or h, such as 5s")
+        raise ValueError(f"`{text}` is not a duration: write a number and ms, s, m, h or d, such as 5s")
     return seconds
 
 

@@ -65,7 +65,7 @@ def to_rows(register: Register, *, portable: bool = False, whole: bool = False) 
     """Return every row of a register, without its versions, in id order within each section.
 
     ``portable`` returns references to files as written, not as paths of this machine. Probes lack keys with default values,
-    so that a key added later changes no hash, unless ``whole``.
+    so that a key added later changes no hash, unless ``whole``; so do endpoints of the policy's latency.
     """
     probes: Iterable[Probe] = _by_id(register.probes)
     values: dict[str, Iterable[object]] = {
@@ -84,6 +84,9 @@ def to_rows(register: Register, *, portable: bool = False, whole: bool = False) 
     for section, adapter in _SECTIONS.items():
         sparse = section == "probes" and not whole
         rows[section] = adapter.dump_python(list(values[section]), mode="json", exclude_defaults=sparse)
+    for endpoint in rows["endpoints"]:
+        if endpoint["latency_ms"] is None:
+            del endpoint["latency_ms"]
     return rows
 
 

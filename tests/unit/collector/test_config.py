@@ -86,7 +86,7 @@ def test_every_source_is_read(read, tmp_path):
             "sources:\n  - {id: a, kind: files, path: x}\n  - {id: a, kind: files, path: y, every: soon}",
             [
                 ":3:10: id: `a` is already the id of line 2",
-                ":3:42: every: `soon` is not a duration: write a number and ms, s, m or h, such as 5s",
+                ":3:42: every: `soon` is not a duration: write a number and ms, s, m, h or d, such as 5s",
             ],
         ),
         (

@@ -17,7 +17,7 @@ RUN_BY = {
     "docs/api.md: Python 2": "integration/api/test_api_page.py::test_the_first_example_runs",
     "docs/api.md: TLS and roles 1": "integration/api/test_api_page.py::test_the_example_over_tls_runs",
     "docs/api.md: TLS and roles 2": "integration/api/test_api_page.py::test_the_example_over_tls_runs",
-    "docs/exchange.md: 5. X-Road in ten minutes 1": "integration/test_pages_run.py::test_a_collector_reads_sources_yaml",
+    "docs/exchange.md: 5. X-Road in ten minutes 1": "integration/test_pages_run.py::test_sources_are_read_beside_a_register",
     "docs/first-register.md: Measure your own register 1": (
         "integration/test_pages_run.py::test_a_first_register_is_read_and_measured"
     ),

@@ -36,7 +36,7 @@ from services.prober.expected.compiler import compile_expectations
 from services.prober.kinds.kind import ProbeEnvironment
 from services.prober.launcher import Launcher
 from services.prober.metrics import ProberMetrics
-from services.prober.observation import Cause, DnsFacts, Failure, Observation, Phase, RpcFacts
+from services.prober.observation import Cause, CertificateFacts, DnsFacts, Failure, Observation, Phase, RpcFacts
 from services.prober.pipeline import Pipeline
 from services.prober.publishing.publisher import measured
 from services.prober.scheduling.membership import Membership
@@ -227,6 +227,9 @@ CASES: dict[Reason, Case] = {
     Reason.LINE: failed(Phase.PROCESSING, Cause.LINE),
     Reason.CAPTURE: failed(Phase.TRANSFER, Cause.CAPTURE),
     Reason.NOT_SECURE: answered(Expect(tls=True)),
+    Reason.CERTIFICATE_EXPIRING: answered(
+        Expect(certificate_left=86_400.0), certificate=CertificateFacts("", (), 0, 0, int(GOOD.time) + 3600)
+    ),
     Reason.LATE: judged(latency=0.05),
     Reason.STALE: judged(expect=Expect(fresh=FreshnessSource(path="$.updated")), max_age=60.0),
 }

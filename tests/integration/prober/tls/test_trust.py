@@ -54,6 +54,30 @@ async def test_19_an_answer_over_tls_where_it_is_expected(authority: Authority) 
     assert (result.judgement.reason, result.observation.tls_version) == (Reason.OK, "TLSv1.3")
 
 
+async def test_versions_of_tls_that_are_offered(authority: Authority) -> None:
+    """A server of TLS 1.2 alone answers an offer of it, and refuses one of 1.3 alone: NOT_CONNECTED/TLS_FAILED."""
+    context = authority.context("127.0.0.1")
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    async with serving(says(), tls=context) as server:
+        old, new = [
+            await ask(server.url(), tls=Tls(ca=authority.reference, min_version=least, max_version=greatest))
+            for least, greatest in (("", "1.2"), ("1.3", ""))
+        ]
+    assert (old.judgement.reason, old.observation.tls_version) == (Reason.OK, "TLSv1.2")
+    assert new.judgement.reason is Reason.TLS_FAILED
+
+
+@pytest.mark.parametrize(("days", "reason"), [(29.0, Reason.OK), (31.0, Reason.CERTIFICATE_EXPIRING)])
+async def test_a_certificate_that_expires_soon(authority: Authority, days: float, reason: Reason) -> None:
+    """A certificate of 30 days passes where 29 must be left, and not where 31 must; plain http has none."""
+    expect = Expect(certificate_left=days * _DAY)
+    async with serving(says(), tls=authority.context("127.0.0.1")) as server, serving(says()) as plain:
+        result = await ask(server.url(), expect, tls=Tls(ca=authority.reference))
+        bare = await ask(plain.url(), expect)
+    assert result.judgement.reason is reason
+    assert bare.judgement.reason is Reason.NOT_SECURE
+
+
 async def test_19_the_last_answer_decides(authority: Authority) -> None:
     """A redirect from plain http to https gives an answer over TLS; one back to plain http does not."""
     async with serving(says()) as plain:

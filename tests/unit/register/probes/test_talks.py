@@ -79,7 +79,7 @@ none:
         "probes.yaml:17:81: key `say` is unknown; known are expect, send, starttls",
         "probes.yaml:20:13: starttls: `ftp` is not one of smtp, imap, postgres",
         "probes.yaml:23:17: name: `a..b` is not a domain name",
-        "probes.yaml:23:31: type: `ADDRESS` is not a record type: one of A, AAAA, ANY, CAA, CNAME, DNSKEY, DS, HTTPS, MX, NAPTR, NS, PTR, SOA, SRV, SVCB, TLSA, TXT",
+        "probes.yaml:23:31: type: `ADDRESS` is not a record type: one of A, AAAA, ANY, CAA, CDS, CERT, CNAME, DNAME, DNSKEY, DS, HTTPS, LOC, MX, NAPTR, NS, OPENPGPKEY, PTR, RP, RRSIG, SOA, SRV, SSHFP, SVCB, TLSA, TXT",
         "probes.yaml:23:51: transport: `quic` is not one of udp, tcp",
         "probes.yaml:26:10: key `name` is missing",
     ]

@@ -1,0 +1,80 @@
+"""Expectations of statuses and certificates, versions of TLS, and limits of endpoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from services.core.errors import InputError
+from services.core.model import Register
+from services.register.directory.load import load_register
+from tests.support.registers import PROBES, write_register
+
+
+def _read(folder: Path, expect: str = "", tls: str = "{}") -> Register:
+    probe = f"site:\n  kind: http\n  tls: {tls}\n  expect: {{{expect}}}\n"
+    return load_register(write_register(folder, probes_yaml=f"{PROBES}\n{probe}"))
+
+
+def _faults(folder: Path, expect: str = "", tls: str = "{}") -> list[str]:
+    with pytest.raises(InputError) as refused:
+        _read(folder, expect, tls)
+    return [fault.reason for fault in refused.value.faults]
+
+
+@pytest.mark.parametrize(
+    ("written", "right"),
+    [
+        ("[200-202, 404]", (200, 201, 202, 404)),
+        ("{must: [200-299], must_not: [204-299]}", (200, 201, 202, 203)),
+        ("{must_not: [100-399, 401-599]}", (400,)),
+        ("[200, 200]", (200,)),
+    ],
+)
+def test_statuses_are_read_with_ranges_and_without_the_forbidden(
+    tmp_path: Path, written: str, right: tuple[int, ...]
+) -> None:
+    """A list holds statuses and ranges; forbidden ones are taken from it, or from all where nothing else is required."""
+    assert _read(tmp_path, f"status: {written}").probes["site"].expect.status == right
+
+
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        ("[299-200]", "status: `299-200` is not an HTTP status, nor a range of them such as 200-299"),
+        ("[200-600]", "status: `200-600` is not an HTTP status, nor a range of them such as 200-299"),
+        ("{must: [200], must_not: [200]}", "status: leaves no status that is right"),
+        ("{never: [200]}", "key `never` is unknown; known are must, must_not"),
+    ],
+)
+def test_statuses_that_cannot_be_are_faults(tmp_path: Path, written: str, reason: str) -> None:
+    """A range that ends before it begins or leaves HTTP, and a list that nothing passes, are refused."""
+    assert _faults(tmp_path, f"status: {written}") == [reason]
+
+
+def test_certificates_and_versions_are_read(tmp_path: Path) -> None:
+    """The time that a certificate must have left, and the versions of TLS that are offered."""
+    probe = _read(tmp_path, "certificate: {days_left: 14d}", "{min_version: '1.2', max_version: '1.2'}").probes["site"]
+    assert probe.expect.certificate_left == 14 * 86_400
+    assert (probe.tls.min_version, probe.tls.max_version) == ("1.2", "1.2")
+
+
+def test_versions_that_cannot_be_are_faults(tmp_path: Path) -> None:
+    """Versions that are not offered any more, and bounds the wrong way round, are refused."""
+    assert _faults(tmp_path / "a", tls="{min_version: '1.1'}") == ["min_version: `1.1` is not one of 1.2, 1.3"]
+    reason = "tls: its min_version is above its max_version"
+    assert _faults(tmp_path / "b", tls="{min_version: '1.3', max_version: '1.2'}") == [reason]
+
+
+def test_an_endpoint_may_have_a_limit_of_its_own(tmp_path: Path) -> None:
+    """latency_ms of endpoints.csv is optional; a register without it keeps its hash."""
+    plain = write_register(tmp_path / "plain")
+    table = (plain / "endpoints.csv").read_text("utf-8").splitlines()
+    empty, limited = ([f"{table[0]},latency_ms", *(f"{row},{limit}" for row in table[1:])] for limit in ("", "1500"))
+    registers = [
+        load_register(write_register(tmp_path / name, endpoints_csv="\n".join(lines) + "\n"))
+        for name, lines in (("empty", empty), ("limited", limited))
+    ]
+    assert registers[0].probe_version == load_register(plain).probe_version != registers[1].probe_version
+    assert {endpoint.latency_ms for endpoint in registers[1].endpoints.values()} == {1500}

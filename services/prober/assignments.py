@@ -64,16 +64,17 @@ class ProbingPlan:
     assignments: dict[Target, Assignment]
     targets: Rendezvous
     control_targets: tuple[str, ...]
+    control_names: tuple[str, ...]
     longest_timeout: float
     turns: int
 
 
 def plan_of(register: Register, vantage: str, prober: str) -> ProbingPlan:
     """Return the plan of a vantage, for a prober of it. Raises SettingsError when the policy does not have the vantage."""
-    control_targets = {item.id: item.control_targets for item in register.policy.vantages}
-    if vantage not in control_targets:
+    vantages = {item.id: item for item in register.policy.vantages}
+    if vantage not in vantages:
         raise SettingsError(
-            f"vantage {vantage} is not in the register's policy; choose with --vantage from: {', '.join(control_targets)}"
+            f"vantage {vantage} is not in the register's policy; choose with --vantage from: {', '.join(vantages)}"
         )
     assigned = assignments(register, vantage)
     return ProbingPlan(
@@ -81,7 +82,8 @@ def plan_of(register: Register, vantage: str, prober: str) -> ProbingPlan:
         slot_seconds=register.policy.slot_seconds,
         assignments=assigned,
         targets=Rendezvous(assignment.entry for assignment in assigned.values()),
-        control_targets=control_targets[vantage],
+        control_targets=vantages[vantage].control_targets,
+        control_names=vantages[vantage].control_names,
         longest_timeout=max((probe.timeout for probe in register.probes.values()), default=0.0),
         turns=max((len(assignment.params) for assignment in assigned.values()), default=1),
     )

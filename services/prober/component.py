@@ -17,7 +17,7 @@ from services.core.runtime import Runtime
 from services.core.settings import Settings
 from services.prober.assignments import ProbingPlan, plan_of
 from services.prober.attempt import ProbeRunner
-from services.prober.control import CONTROL_TIMEOUT, ControlLoop, ControlTargets
+from services.prober.control import CONTROL_TIMEOUT, ControlLoop, ControlNames, ControlTargets
 from services.prober.excuses import TICK_SECONDS, Bracket, LoopStalls
 from services.prober.heartbeats import PeerHeartbeats
 from services.prober.kinds import ProbeEnvironment
@@ -74,11 +74,12 @@ class Prober:
         plan = await asyncio.to_thread(plan_of, register, vantage, self._settings.prober)
         try:
             targets = ControlTargets(plan.control_targets, self._environment)
+            names = ControlNames(plan.control_names, plan.control_targets, self._environment.outbound.resolver)
         except ValueError as error:
             raise SettingsError(f"the control targets of vantage {vantage} cannot be checked: {error}") from error
         self._environment.outbound.egress = EgressRules(register.policy.egress)
         self._bracket.remembered = self._stalls.remembered = plan.longest_timeout + 2 * CONTROL_TIMEOUT
-        self.control_loop.use(targets)
+        self.control_loop.use(targets, names)
         self._keep_from_collector(plan)
         await self.control_loop.first_round.wait()
         self._log.info(

@@ -1,4 +1,4 @@
-"""Control targets: what a vantage must always reach. If one fails, the vantage is at fault (docs/design.md §3)."""
+"""Control targets and names: what a vantage must always reach and resolve. If they fail, it is at fault (docs/design.md §3)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from typing import Generic
 
 from services.core.log import Logger
 from services.core.model import Probe, Tls
-from services.prober.excuses import Bracket, Held
+from services.prober.excuses import Bracket, Held, VantageFaults
 from services.prober.kinds import ProbeEnvironment, build_http_target, prepare_tcp, probe_http, probe_tcp
 from services.prober.metrics import ProberMetrics
 from services.prober.observation import Observation
+from services.prober.transport import Resolver, is_address, parse_host_port
 
 CONTROL_SECONDS = 0.5
 """How often control targets are checked. A measurement waits for the round after its probe and for the flush after that,
@@ -58,14 +59,40 @@ class ControlTargets:
         }
 
 
+class ControlNames:
+    """Names that a vantage must always resolve.
+
+    They are those that the policy names, else the hosts of control targets. Without any, a few names of probed targets are
+    taken, those that resolved before where there are some.
+    """
+
+    def __init__(self, names: tuple[str, ...], targets: tuple[str, ...], resolver: Resolver) -> None:
+        hosts = (parse_host_port(url, 0)[0] for url in targets)
+        self._names = names or tuple(dict.fromkeys(host for host in hosts if not is_address(host)))
+        self._resolver = resolver
+
+    async def check(self) -> dict[str, str]:
+        """Query name servers for each name; return the problems if none resolves. Empty means that the vantage resolves.
+
+        A single name of a target that does not exist is the target's own problem.
+        """
+        names = self._names or self._resolver.sample()
+        problems = await self._resolver.check(names, CONTROL_TIMEOUT) if names else {}
+        if len(problems) < len(names):
+            return {}
+        if not self._names and len(problems) == 1 and all(problem.denied for problem in problems.values()):
+            return {}
+        return {name: problem.reason for name, problem in problems.items()}
+
+
 _ROUNDS_PER_FLUSH = 2
 
 
 @dataclass(slots=True, eq=False)
 class ControlLoop(Generic[Held]):
-    """Checks the control targets, releases what their rounds bracket, and flushes after every second round.
+    """Checks control targets and names, releases what their rounds bracket, and flushes after every second round.
 
-    ``release`` is called with each held value and whether the vantage was blind around it.
+    ``release`` is called with each held value and what failed around it.
 
     One rhythm for all three keeps a measurement from waiting for one after the other. A flush is one message per shard,
     whatever it holds, and messages are what probing few targets costs. Without control targets every round passes.
@@ -73,20 +100,22 @@ class ControlLoop(Generic[Held]):
 
     vantage: str
     bracket: Bracket[Held]
-    release: Callable[[Held, bool], None]
+    release: Callable[[Held, VantageFaults], None]
     flush: Callable[[], Awaitable[None]]
     metrics: ProberMetrics
     log: Logger
     first_round: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     """Set once a first round has ended: from then on it is known whether the vantage sees."""
     _targets: ControlTargets | None = field(default=None, init=False)
+    _names: ControlNames | None = field(default=None, init=False)
     _failing: dict[str, str] = field(default_factory=dict, init=False)
+    _unresolved: dict[str, str] = field(default_factory=dict, init=False)
     _begun: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _ending: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
-    def use(self, targets: ControlTargets) -> None:
+    def use(self, targets: ControlTargets, names: ControlNames) -> None:
         """Check these from the next round on; rounds begin with the first targets."""
-        self._targets = targets
+        self._targets, self._names = targets, names
         self._begun.set()
 
     async def run(self) -> None:
@@ -110,14 +139,26 @@ class ControlLoop(Generic[Held]):
         self._begun.set()
 
     async def _round(self, began: float) -> None:
-        failing = await self._targets.check() if self._targets else {}
+        failing, unresolved = await asyncio.gather(
+            self._targets.check() if self._targets else _nothing(), self._names.check() if self._names else _nothing()
+        )
         if failing.keys() != self._failing.keys():
             if failing:
                 self.log.error("vantage_blind", failing=failing)
             else:
                 self.log.info("vantage_sees")
-        self._failing = failing
+        if bool(unresolved) != bool(self._unresolved):
+            if unresolved:
+                self.log.error("resolver_failed", names=unresolved)
+            else:
+                self.log.info("resolver_answers")
+        self._failing, self._unresolved = failing, unresolved
         if self._targets:
             self.metrics.blind.labels(self.vantage).set(bool(failing))
-        for held, blind in self.bracket.round(began, passed=not failing):
-            self.release(held, blind)
+            self.metrics.unresolved.labels(self.vantage).set(bool(unresolved))
+        for held, faults in self.bracket.round(began, VantageFaults(bool(failing), bool(unresolved))):
+            self.release(held, faults)
+
+
+async def _nothing() -> dict[str, str]:
+    return {}

@@ -19,6 +19,10 @@ from services.prober.observation import Observation
 # A timeout is the target's own unless we took more than this share of its time.
 _OUR_SHARE: Final = 0.1
 
+_NO_ADDRESS: Final = frozenset({Reason.RESOLVE_FAILED, Reason.RESOLVE_TIMEOUT})
+_TIMEOUTS: Final = frozenset(
+    {Reason.CONNECT_TIMEOUT, Reason.TLS_TIMEOUT, Reason.ANSWER_TIMEOUT, Reason.BODY_TIMEOUT, Reason.LINE}
+)
 NO_CONNECTION: Final = frozenset({Reason.RESOLVE_FAILED, Reason.RESOLVE_TIMEOUT, Reason.CONNECT_TIMEOUT})
 """What a full connection-tracking table looks like to a probe."""
 
@@ -35,6 +39,7 @@ class Circumstances:
     conntrack_full: bool = False
     overran: bool = False
     blind: bool = False
+    unresolved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,17 @@ def _stalled(judgement: Judgement, observation: Observation, ours: Circumstances
     return f"the prober stood still for {ours.stalled * 1000:.0f} ms of a probe that ended {judgement.reason.name}"
 
 
+def _unresolved(judgement: Judgement, observation: Observation, ours: Circumstances) -> str:
+    """Excuse a name that did not resolve, or took a share of the time of a timeout, while no name resolved at the vantage."""
+    if not ours.unresolved:
+        return ""
+    resolving = observation.phases.resolve or 0.0
+    slow = judgement.reason in _TIMEOUTS and resolving > _OUR_SHARE * observation.duration
+    if judgement.reason not in _NO_ADDRESS and not slow:
+        return ""
+    return f"no name resolved at this vantage around the probe, which saw {judgement.reason.name}"
+
+
 def _blind(judgement: Judgement, _observation: Observation, ours: Circumstances) -> str:
     """Excuse everything, an OK included, while control targets failed: the vantage could not see."""
     if not ours.blind or judgement.outcome is Outcome.UNKNOWN:
@@ -99,6 +115,7 @@ EXCUSES: Final[tuple[Excuse, ...]] = (
     Excuse("token", Reason.OWN_CREDENTIAL, _awaited_token),
     Excuse("conntrack", Reason.LOCAL_RESOURCES, _conntrack_full),
     Excuse("stall", Reason.PROBER_ERROR, _stalled),
+    Excuse("resolver", Reason.RESOLVER_FAILED, _unresolved),
     Excuse("blind vantage", Reason.VANTAGE_BLIND, _blind),
 )
 """The first that applies gives the reason."""
@@ -156,13 +173,46 @@ class LoopStalls:
 Held = TypeVar("Held")
 
 
-class Bracket(Generic[Held]):
-    """Holds results of probes until the next control round, and releases each with whether the vantage was blind.
+@dataclass(frozen=True, slots=True)
+class VantageFaults:
+    """What failed in a control round, or around a probe: a control target (``blind``), or every name (``unresolved``)."""
 
-    A round checks every control target once; rounds follow one another. A probe counts if the last round that began before
-    it, the first that began after its end, and all in between passed. So each failed round casts a shadow, from the start
-    of the last good round before it to the start of the first good one after it, and a probe that touches a shadow is blind
-    (docs/probing.md §5, behaviour 35). Times are seconds of any one clock.
+    blind: bool = False
+    unresolved: bool = False
+
+
+class _Shadows:
+    """The spans that failed rounds spoil: each from the last good round before it to the first good one after it."""
+
+    def __init__(self) -> None:
+        self._spans: deque[tuple[float, float]] = deque()
+        self._good: float = float("-inf")
+        self._since: float | None = float("-inf")
+
+    def round(self, began: float, *, passed: bool, forgotten: float) -> None:
+        """Take in a round; what ended before ``forgotten`` is dropped."""
+        if passed:
+            if self._since is not None:
+                self._spans.append((self._since, began))
+                self._since = None
+            self._good = began
+        elif self._since is None:
+            self._since = self._good
+        while self._spans and self._spans[0][1] < forgotten:
+            self._spans.popleft()
+
+    def touch(self, began: float, ended: float) -> bool:
+        """Return whether a probe from ``began`` to ``ended`` touches a span."""
+        if self._since is not None and ended > self._since:
+            return True
+        return any(began < until and ended > since for since, until in self._spans)
+
+
+class Bracket(Generic[Held]):
+    """Holds results of probes until the next control round, and releases each with what failed around it.
+
+    A round checks every control target and name once; rounds follow one another. A probe counts if the last round that began before
+    it, the first that began after its end, and all in between passed (docs/probing.md §5, behaviour 35). Times are seconds of any one clock.
 
     A probe that ends now may have begun up to ``remembered`` seconds ago.
     """
@@ -170,30 +220,20 @@ class Bracket(Generic[Held]):
     def __init__(self, remembered: float) -> None:
         self.remembered = remembered
         self._held: list[tuple[float, float, Held]] = []
-        self._shadows: deque[tuple[float, float]] = deque()
-        self._good: float = float("-inf")
-        self._blind_since: float | None = float("-inf")
+        self._blind, self._unresolved = _Shadows(), _Shadows()
 
     def hold(self, began: float, ended: float, held: Held) -> None:
         """Hold the result of a probe that ran from ``began`` to ``ended`` until a round that began after it."""
         self._held.append((began, ended, held))
 
-    def round(self, began: float, *, passed: bool) -> list[tuple[Held, bool]]:
-        """Take in a finished round that began at ``began``; return the results it releases, each with True when blind."""
-        if passed:
-            if self._blind_since is not None:
-                self._shadows.append((self._blind_since, began))
-                self._blind_since = None
-            self._good = began
-        elif self._blind_since is None:
-            self._blind_since = self._good
-        while self._shadows and self._shadows[0][1] < began - self.remembered:
-            self._shadows.popleft()
+    def round(self, began: float, faults: VantageFaults) -> list[tuple[Held, VantageFaults]]:
+        """Take in a finished round that began at ``began``; return the results it releases, each with what failed around it."""
+        forgotten = began - self.remembered
+        self._blind.round(began, passed=not faults.blind, forgotten=forgotten)
+        self._unresolved.round(began, passed=not faults.unresolved, forgotten=forgotten)
         released = [entry for entry in self._held if entry[1] <= began]
         self._held = [entry for entry in self._held if entry[1] > began]
-        return [(held, self._shadowed(start, end)) for start, end, held in released]
-
-    def _shadowed(self, began: float, ended: float) -> bool:
-        if self._blind_since is not None and ended > self._blind_since:
-            return True
-        return any(began < until and ended > since for since, until in self._shadows)
+        return [
+            (held, VantageFaults(self._blind.touch(start, end), self._unresolved.touch(start, end)))
+            for start, end, held in released
+        ]

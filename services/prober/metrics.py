@@ -90,6 +90,7 @@ class ProberMetrics:
         self.peers.set(1)
         self.leapt_slots = counter("peyvand_probe_leapt_slots_total", registry)
         self.blind = gauge("peyvand_vantage_blind", registry)
+        self.unresolved = gauge("peyvand_vantage_unresolved", registry)
         self.spool_batches = gauge("peyvand_spool_batches", registry)
         self.spool_bytes = gauge("peyvand_spool_bytes", registry)
         self.dropped_batches = counter("peyvand_spool_dropped_total", registry)

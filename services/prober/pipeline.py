@@ -11,7 +11,7 @@ from services.core.model import Measurement, Reason
 from services.prober.assignments import ProbingPlan
 from services.prober.attempt import ProbeRunner
 from services.prober.checks import Judgement
-from services.prober.excuses import Bracket, Circumstances, excused
+from services.prober.excuses import Bracket, Circumstances, VantageFaults, excused
 from services.prober.metrics import ProberMetrics
 from services.prober.observation import Observation
 from services.prober.publishing import MeasurementPublisher, measured, unmeasured
@@ -19,8 +19,6 @@ from services.prober.scheduling import Launch
 
 HeldMeasurement: TypeAlias = tuple[str, Measurement, int, float]
 """The consumer agency, what was measured, the status of the answer (0 without one) and the seconds it took."""
-
-_NOTHING_SEEN = Observation(0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +52,13 @@ class Pipeline:
         row = unmeasured(launch.target, launch.slot_start, reason, detail, plan.origin)
         self._publish(plan.assignments[launch.target].consumer, row, 0, 0.0)
 
-    def release(self, held: HeldMeasurement, blind: bool) -> None:
-        """Publish what was held, with its outcome; as UNKNOWN where the vantage was blind."""
+    def release(self, held: HeldMeasurement, faults: VantageFaults) -> None:
+        """Publish what was held, with its outcome; as UNKNOWN where the vantage was at fault."""
         consumer, row, status, duration = held
-        if blind:
-            judgement = excused(Judgement(row.reason, row.detail), _NOTHING_SEEN, Circumstances(blind=True))
+        if faults.blind or faults.unresolved:
+            seen = Observation(0.0, duration, phases=row.phases)
+            circumstances = Circumstances(blind=faults.blind, unresolved=faults.unresolved)
+            judgement = excused(Judgement(row.reason, row.detail), seen, circumstances)
             row = replace(row, outcome=judgement.outcome, reason=judgement.reason, detail=judgement.detail)
         self._publish(consumer, row, status, duration)
 

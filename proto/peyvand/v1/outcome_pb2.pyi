@@ -83,6 +83,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """UNKNOWN: the monitor's egress policy forbids the target's address."""
     REASON_LOCAL_RESOURCES: _Reason.ValueType  # 17
     """UNKNOWN: the prober's machine ran out of ports, descriptors or buffers."""
+    REASON_RESOLVER_FAILED: _Reason.ValueType  # 18
+    """UNKNOWN: the vantage resolved no name around the probe, which needed one."""
     REASON_ABSENT: _Reason.ValueType  # 20
     """NOT_CONNECTED: the register documents the link as not built."""
     REASON_RESOLVE_FAILED: _Reason.ValueType  # 21
@@ -175,6 +177,8 @@ REASON_EGRESS_DENIED: Reason.ValueType  # 16
 """UNKNOWN: the monitor's egress policy forbids the target's address."""
 REASON_LOCAL_RESOURCES: Reason.ValueType  # 17
 """UNKNOWN: the prober's machine ran out of ports, descriptors or buffers."""
+REASON_RESOLVER_FAILED: Reason.ValueType  # 18
+"""UNKNOWN: the vantage resolved no name around the probe, which needed one."""
 REASON_ABSENT: Reason.ValueType  # 20
 """NOT_CONNECTED: the register documents the link as not built."""
 REASON_RESOLVE_FAILED: Reason.ValueType  # 21

@@ -96,10 +96,14 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Vantage:
-    """A place that probes start from; its control targets (``http://``, ``https://``, ``tcp://``) should always answer."""
+    """A place that probes start from; its control targets (``http://``, ``https://``, ``tcp://``) should always answer.
+
+    ``control_names`` should always resolve; without any, the hosts of control targets and of probed targets are taken.
+    """
 
     id: str
     control_targets: tuple[str, ...] = ()
+    control_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

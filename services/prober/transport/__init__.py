@@ -1,12 +1,12 @@
 """Fresh connections, from a host name to bytes, each phase timed."""
 
-from services.prober.transport.addresses import Outbound, parse_host_port, resolve_host
+from services.prober.transport.addresses import Outbound, is_address, parse_host_port, resolve_host
 from services.prober.transport.connection import FreshConnection
 from services.prober.transport.dial import handshake_factory, run_connection, try_addresses
 from services.prober.transport.egress import EgressRules
 from services.prober.transport.kernel import ConntrackTable
 from services.prober.transport.line_protocol import LineConnection
-from services.prober.transport.resolver import SharedTasks
+from services.prober.transport.resolver import Resolver, SharedTasks
 from services.prober.transport.trace import ProbeFailedError, ProbeTrace, run_until_deadline
 
 __all__ = [
@@ -17,8 +17,10 @@ __all__ = [
     "Outbound",
     "ProbeFailedError",
     "ProbeTrace",
+    "Resolver",
     "SharedTasks",
     "handshake_factory",
+    "is_address",
     "parse_host_port",
     "resolve_host",
     "run_connection",

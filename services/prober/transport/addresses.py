@@ -44,7 +44,7 @@ async def resolve_host(host: str, outbound: Outbound, trace: ProbeTrace) -> list
 
     The trace has the choice of IP version, and records the time. Raises ProbeFailedError.
     """
-    if _is_address(host):
+    if is_address(host):
         return [_allowed_literal(host, trace.ip, outbound.egress)]
     trace.phase = Phase.RESOLVE
     start = perf_counter()
@@ -62,7 +62,8 @@ def _allowed_literal(host: str, ip: str, egress: EgressRules) -> str:
 
 
 @lru_cache(maxsize=65536)
-def _is_address(host: str) -> bool:
+def is_address(host: str) -> bool:
+    """Return whether a host is an IP address and no name."""
     try:
         ip_address(host)
     except ValueError:

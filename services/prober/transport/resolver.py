@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Hashable, Sequence
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final, Generic, TypeVar
 
@@ -55,6 +56,19 @@ _CAUSES: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """Why a name did not resolve. ``denied``: a name server answered that there is no such name, or no address of it."""
+
+    reason: str
+    denied: bool = False
+
+
+_SAMPLE = 3
+_REMEMBERED = 64
+_DENIED: Final = frozenset({ares.ARES_ENODATA, ares.ARES_ENOTFOUND})
+
+
 class Resolver:
     """Queries name servers, the system's unless others are given (ADDRESS or ADDRESS:PORT).
 
@@ -67,18 +81,37 @@ class Resolver:
         self._resolver: aiodns.DNSResolver | None = None
         self._cache: OrderedDict[str, tuple[float, tuple[str, ...]]] = OrderedDict()
         self._queries: SharedTasks[str, tuple[str, ...]] = SharedTasks()
+        self._resolved: dict[str, bool] = {}
 
     async def addresses(self, host: str) -> tuple[str, ...]:
         """Return the addresses of a name, of both families. Raises ProbeFailedError."""
         cached = self._cache.get(host)
         if cached is not None and cached[0] > self._clock():
             return cached[1]
+        if len(self._resolved) < _REMEMBERED:
+            self._resolved.setdefault(host, False)
         try:
             return await self._queries.run(host, lambda: self._query(host))
         except ares.DNSError as error:
             code, reason = error.args
             cause = _CAUSES.get(code, Cause.LOCAL_RESOURCES)
             raise ProbeFailedError(Failure(Phase.RESOLVE, cause, f"{host} does not resolve: {reason}")) from error
+
+    def sample(self) -> tuple[str, ...]:
+        """Return up to three names that were queried: the first that resolved, or the first if none has."""
+        resolved = [name for name, good in self._resolved.items() if good]
+        return tuple((resolved or list(self._resolved))[:_SAMPLE])
+
+    async def check(self, names: Sequence[str], seconds: float) -> dict[str, Unresolved]:
+        """Query name servers for each name, for so long; return those that did not resolve."""
+        resolver = aiodns.DNSResolver(
+            self._nameservers, timeout=seconds, tries=1
+        )  # c-ares caches answers: use a new one
+        try:
+            problems = await asyncio.gather(*(_problem(resolver, name, seconds) for name in names))
+        finally:
+            await resolver.close()
+        return {name: problem for name, problem in zip(names, problems, strict=True) if problem is not None}
 
     async def _query(self, host: str) -> tuple[str, ...]:
         if self._resolver is None:
@@ -89,6 +122,8 @@ class Resolver:
             address = node.addr[0]
             ttls[address.decode() if isinstance(address, bytes) else address] = float(node.ttl)
         addresses = tuple(ttls)
+        if host in self._resolved:
+            self._resolved[host] = True
         ttl = min(_MAX_TTL, max(_MIN_TTL, min(ttls.values(), default=0.0)))
         self._cache[host] = (self._clock() + ttl, addresses)
         if len(self._cache) > _CACHE_SIZE:
@@ -100,3 +135,15 @@ class Resolver:
         await self._queries.close()
         if self._resolver is not None:
             await self._resolver.close()
+
+
+async def _problem(resolver: aiodns.DNSResolver, name: str, seconds: float) -> Unresolved | None:
+    try:
+        async with asyncio.timeout(seconds):
+            await resolver.getaddrinfo(name)
+    except TimeoutError:
+        return Unresolved(f"no answer within {seconds:g} s")
+    except ares.DNSError as error:
+        code, reason = error.args
+        return Unresolved(str(reason), denied=code in _DENIED)
+    return None

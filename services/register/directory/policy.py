@@ -15,6 +15,7 @@ from services.register.reading import (
     read_control_target,
     read_count,
     read_document,
+    read_domain,
     read_flag,
     read_id,
     read_moment,
@@ -104,12 +105,13 @@ def _vantages(mapping: YamlMapping) -> tuple[tuple[Vantage, ...], dict[str, Loca
     before = len(mapping.faults)
     vantages: list[Vantage] = []
     locations: dict[str, Location] = {}
-    for given in mapping.mappings("vantages", ("id", "control_targets")):
+    for given in mapping.mappings("vantages", ("id", "control_targets", "control_names")):
         name = given.need("id", read_id, "")
         if name in locations:
             given.fault("id", f"`{name}` is already the id of line {locations[name].line}")
         locations[name] = given.at("id")
-        vantages.append(Vantage(name, _control_targets(given)))
+        names = tuple(given.read_list("control_names", read_domain, ""))
+        vantages.append(Vantage(name, _control_targets(given), names))
     if not vantages and len(mapping.faults) == before:
         mapping.fault("vantages", "needs at least one: probes start from a vantage")
     return tuple(sorted(vantages, key=lambda vantage: vantage.id)), locations

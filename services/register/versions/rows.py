@@ -65,7 +65,8 @@ def to_rows(register: Register, *, portable: bool = False, whole: bool = False) 
     """Return every row of a register, without its versions, in id order within each section.
 
     ``portable`` returns references to files as written, not as paths of this machine. Probes lack keys with default values,
-    so that a key added later changes no hash, unless ``whole``; so do endpoints of the policy's latency.
+    so that a key added later changes no hash, unless ``whole``; so do endpoints of the policy's latency and
+    vantages without names.
     """
     probes: Iterable[Probe] = _by_id(register.probes)
     values: dict[str, Iterable[object]] = {
@@ -87,6 +88,9 @@ def to_rows(register: Register, *, portable: bool = False, whole: bool = False) 
     for endpoint in rows["endpoints"]:
         if endpoint["latency_ms"] is None:
             del endpoint["latency_ms"]
+    for vantage in rows["policy"][0]["vantages"]:
+        if not vantage["control_names"]:
+            del vantage["control_names"]
     return rows
 
 

@@ -19,6 +19,7 @@ from services.prober.transport.resolver import Resolver
 class NameServer(asyncio.DatagramProtocol):
     """Answers from a table of addresses (IPv4 and IPv6) and aliases, with NXDOMAIN for other names; or never, when mute.
 
+    While ``rcode`` is set, every answer has this code and no records; answers come ``delay`` seconds late.
     Counts questions by name and type. With ``changing`` a name has its first address the first time it is asked for, its
     second the next time, and its last one from then on.
     """
@@ -31,6 +32,8 @@ class NameServer(asyncio.DatagramProtocol):
         self.ttl = ttl
         self.changing = changing
         self.asked: list[str] = []
+        self.rcode: dns.rcode.Rcode | None = None
+        self.delay = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
@@ -43,10 +46,14 @@ class NameServer(asyncio.DatagramProtocol):
         if self.mute:
             return
         reply = dns.message.make_response(question, recursion_available=True)
-        if name not in self.names:
+        if self.rcode is not None:
+            reply.set_rcode(self.rcode)
+        elif name not in self.names:
             reply.set_rcode(dns.rcode.NXDOMAIN)
-        self._answer(reply, name, asked.rdtype)
-        self.transport.sendto(reply.to_wire(), addr)  # type: ignore[attr-defined]
+        else:
+            self._answer(reply, name, asked.rdtype)
+        send = self.transport.sendto  # type: ignore[attr-defined]
+        asyncio.get_running_loop().call_later(self.delay, send, reply.to_wire(), addr)
 
     def _answer(self, reply: dns.message.Message, name: str, kind: dns.rdatatype.RdataType) -> None:
         entries = self.names.get(name, [])

@@ -325,6 +325,8 @@ NOT_SHOWN = {
     "peyvand_exchange_health_duration_seconds",
     "peyvand_slot_seconds",  # the policy says it; alerts measure by it
     "peyvand_stream_lost_messages_total",  # zero but for an attack; an alert watches it
+    "peyvand_spool_damaged_files",  # likewise, but for a disk that fails
+    "peyvand_vantage_unresolved",  # the reasons of unknown probes show it; an alert watches it
     "peyvand_conntrack_ratio",  # where the kernel tracks connections; an alert watches it
 }
 

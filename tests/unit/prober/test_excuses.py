@@ -68,9 +68,10 @@ def test_blindness_keeps_other_reasons_of_unknown() -> None:
 def test_the_first_excuse_that_applies_gives_the_reason() -> None:
     """The first excuse in the list that applies decides; only an overrun and a blind vantage excuse an OK."""
     names = [excuse.name for excuse in EXCUSES]
-    assert names == ["overrun", "token", "conntrack", "stall", "blind vantage"]
-    hung = replace(GOOD, duration=1.0, awaited=1.0, failure=Failure(Phase.CONNECT, Cause.TIMEOUT))
-    ours = Circumstances(stalled=1.0, conntrack_full=True, overran=True, blind=True)
+    assert names == ["overrun", "token", "conntrack", "stall", "resolver", "blind vantage"]
+    failure = Failure(Phase.CONNECT, Cause.TIMEOUT)
+    hung = replace(GOOD, duration=1.0, awaited=1.0, phases=Phases(resolve=0.5), failure=failure)
+    ours = Circumstances(stalled=1.0, conntrack_full=True, overran=True, blind=True, unresolved=True)
     timeout, reasons = judge(hung, Expectations()), []
     for observation, changed in (
         (hung, {}),
@@ -78,6 +79,7 @@ def test_the_first_excuse_that_applies_gives_the_reason() -> None:
         (replace(hung, awaited=0.0), {}),
         (replace(hung, awaited=0.0), {"conntrack_full": False}),
         (replace(hung, awaited=0.0), {"stalled": 0.0}),
+        (replace(hung, awaited=0.0), {"unresolved": False}),
         (replace(hung, awaited=0.0), {"blind": False}),
     ):
         ours = replace(ours, **changed)

@@ -31,7 +31,7 @@ from services.indicator.cells.packing import EMPTY, reasons
 from services.prober.assignments import Assignment, Origin, ProbingPlan
 from services.prober.attempt import ProbeRunner
 from services.prober.checks.judgement import judge
-from services.prober.excuses import Bracket
+from services.prober.excuses import Bracket, VantageFaults
 from services.prober.expected.compiler import compile_expectations
 from services.prober.kinds.kind import ProbeEnvironment
 from services.prober.launcher import Launcher
@@ -136,7 +136,7 @@ async def _shed() -> Reason:
     pipeline = _pipeline(kept, environment, metrics)
     launcher = Launcher(9, pipeline, Membership("p1", 1.0), metrics, structlog.get_logger())
     target = Target("x")
-    plan = ProbingPlan(ORIGIN, 300, {target: _assigned(target)}, Rendezvous(), (), 1.0, 1)
+    plan = ProbingPlan(ORIGIN, 300, {target: _assigned(target)}, Rendezvous(), (), (), 1.0, 1)
     launcher._launch(Launch(target=target, slot_start=1000, due=1000.0, latest=1001.0), plan)
     await environment.close()
     return kept.rows[0].reason
@@ -150,14 +150,18 @@ async def _overrun() -> Reason:
     return result.judgement.reason
 
 
-async def _blind() -> Reason:
-    """The reason published for a good probe around which a control target failed."""
-    kept, environment, metrics = _Kept(), ProbeEnvironment(), ProberMetrics(CollectorRegistry())
-    good = judge(GOOD, compile_expectations(Probe("x", "http"), {}, latency=None, max_age=None))
-    row = measured(Target("x"), 1000, GOOD, good, ORIGIN)
-    _pipeline(kept, environment, metrics).release(("a", row, 200, 0.1), blind=True)
-    await environment.close()
-    return kept.rows[0].reason
+def released(observation: Observation, faults: VantageFaults) -> Case:
+    """The reason published for a probe around which the vantage had these faults."""
+
+    async def release() -> Reason:
+        kept, environment, metrics = _Kept(), ProbeEnvironment(), ProberMetrics(CollectorRegistry())
+        judgement = judge(observation, compile_expectations(Probe("x", "http"), {}, latency=None, max_age=None))
+        row = measured(Target("x"), 1000, observation, judgement, ORIGIN)
+        _pipeline(kept, environment, metrics).release(("a", row, 200, 0.1), faults)
+        await environment.close()
+        return kept.rows[0].reason
+
+    return release
 
 
 def _absent() -> Reason:
@@ -174,7 +178,10 @@ CASES: dict[Reason, Case] = {
     Reason.PROBER_ERROR: attempted("http://127.0.0.1:9/${missing}", Probe("x", "http")),
     Reason.OVERRUN: _overrun,
     Reason.SHED: _shed,
-    Reason.VANTAGE_BLIND: _blind,
+    Reason.VANTAGE_BLIND: released(GOOD, VantageFaults(blind=True)),
+    Reason.RESOLVER_FAILED: released(
+        Observation(1000.0, 0.2, failure=Failure(Phase.RESOLVE, Cause.FAILED, "why")), VantageFaults(unresolved=True)
+    ),
     Reason.OWN_CREDENTIAL: attempted(
         "http://127.0.0.1:9/", Probe("x", "http", auth=Auth("bearer", token="env:NO_SUCH"))
     ),

@@ -1,0 +1,124 @@
+"""Name servers of the vantage that fail: what was probed meanwhile is unknown (docs/probing.md §5, behaviour 35)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import dns.rcode
+import pytest
+import structlog
+from prometheus_client import CollectorRegistry
+
+from services.core.model import Egress, Measurement, Outcome, Probe, Reason, Target
+from services.prober.assignments import Assignment, Origin, ProbingPlan
+from services.prober.attempt import ProbeRunner
+from services.prober.control import ControlLoop, ControlNames, ControlTargets
+from services.prober.excuses import Bracket
+from services.prober.kinds import ProbeEnvironment
+from services.prober.metrics import ProberMetrics
+from services.prober.pipeline import HeldMeasurement, Pipeline
+from services.prober.scheduling import Launch, Rendezvous, ScheduleEntry
+from services.prober.transport import EgressRules, Outbound
+from tests.support.servers.http_server import says, serving
+from tests.support.servers.name_server import NameServer, name_server
+
+NAMES = {name: ["127.0.0.1"] for name in ("tax.test", "land.test")}
+ALLOWED = EgressRules(Egress(("127.0.0.0/8",), allow_loopback=True))
+
+
+class Vantage:
+    """The pipeline of a prober whose control rounds are made by hand. Names are never cached."""
+
+    def __init__(self, outbound: Outbound, *control_names: str) -> None:
+        self.rows: list[Measurement] = []
+        self.environment = ProbeEnvironment(outbound)
+        log, metrics = structlog.get_logger(), ProberMetrics(CollectorRegistry())
+        bracket: Bracket[HeldMeasurement] = Bracket(100.0)
+        self._pipeline = Pipeline(ProbeRunner(self.environment, log), bracket, self, metrics)  # type: ignore[arg-type]
+        self._control = ControlLoop("north", bracket, self._pipeline.release, self._flush, metrics, log)
+        self._control.use(
+            ControlTargets((), self.environment), ControlNames(control_names, (), self.environment.outbound.resolver)
+        )
+
+    def add(self, _consumer: str, row: Measurement) -> None:
+        """Keep a measurement, as its publisher."""
+        self.rows.append(row)
+
+    async def _flush(self) -> None:
+        pass
+
+    async def measure(self, url: str) -> Measurement:
+        """Probe a URL between two control rounds, and return what is published."""
+        target = Target("x")
+        assigned = Assignment(ScheduleEntry(target, 1.0), Probe("x", "http"), "a", "b", url, ({},), 60.0, None)
+        plan = ProbingPlan(Origin("north", "p", "r", "p"), 300, {target: assigned}, Rendezvous(), (), (), 1.0, 1)
+        await self._control._round(asyncio.get_running_loop().time())
+        await self._pipeline.probe(Launch(target=target, slot_start=1 << 40, due=0.0, latest=0.0), plan)
+        await self._control._round(asyncio.get_running_loop().time())
+        return self.rows[-1]
+
+
+def _silent(server: NameServer) -> None:
+    server.mute = True
+
+
+def _slow(server: NameServer) -> None:
+    server.delay = 3.0
+
+
+def _answers(code: dns.rcode.Rcode) -> Callable[[NameServer], None]:
+    def change(server: NameServer) -> None:
+        server.rcode = code
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "fail",
+    [_silent, _slow, *map(_answers, (dns.rcode.SERVFAIL, dns.rcode.REFUSED, dns.rcode.NXDOMAIN))],
+    ids=["silent", "slow", "SERVFAIL", "REFUSED", "denies all"],
+)
+@pytest.mark.parametrize("control_names", [(), ("land.test",)], ids=["names of targets", "names of the policy"])
+async def test_a_name_server_that_fails_is_charged_to_no_target(
+    fail: Callable[[NameServer], None], control_names: tuple[str, ...]
+) -> None:
+    """Whatever the name server does, probes by name are UNKNOWN/RESOLVER_FAILED until it answers; addresses go on."""
+    clock = iter(range(0, 1 << 40, 1000))
+    async with (
+        name_server(NAMES, ttl=0, clock=lambda: float(next(clock))) as (server, resolver),
+        serving(says()) as site,
+    ):
+        vantage = Vantage(Outbound(egress=ALLOWED, resolver=resolver), *control_names)
+        for name in NAMES:
+            assert (await vantage.measure(site.url(host=name))).reason is Reason.OK
+        fail(server)
+        failed = await vantage.measure(site.url(host="tax.test"))
+        assert (failed.outcome, failed.reason) == (Outcome.UNKNOWN, Reason.RESOLVER_FAILED)
+        assert (await vantage.measure(site.url())).reason is Reason.OK
+        server.mute, server.rcode, server.delay = False, None, 0.0
+        await vantage.measure(site.url())
+        assert (await vantage.measure(site.url(host="tax.test"))).reason is Reason.OK
+        await vantage.environment.close()
+
+
+async def test_a_name_that_is_denied_while_others_resolve_is_the_target_s() -> None:
+    """NXDOMAIN of one name counts against its target, also where no other name is known."""
+    clock = iter(range(0, 1 << 40, 1000))
+    async with (
+        name_server({"land.test": ["127.0.0.1"]}, ttl=0, clock=lambda: float(next(clock))) as (_, resolver),
+        serving(says()) as site,
+    ):
+        vantage = Vantage(Outbound(egress=ALLOWED, resolver=resolver))
+        for name, reason in (("gone.test", Reason.RESOLVE_FAILED), ("land.test", Reason.OK)) * 2:
+            assert (await vantage.measure(site.url(host=name))).reason is reason
+        await vantage.environment.close()
+
+
+async def test_a_name_server_that_never_answered() -> None:
+    """From the first probe on a name server that is silent, or denies every name that the policy names, is no target's fault."""
+    async with name_server({}, mute=True) as (_, silent), name_server({}) as (_, denying), serving(says()) as site:
+        for resolver, names in ((silent, ()), (denying, ("land.test",))):
+            vantage = Vantage(Outbound(egress=ALLOWED, resolver=resolver), *names)
+            assert (await vantage.measure(site.url(host="tax.test"))).reason is Reason.RESOLVER_FAILED
+            await vantage.environment.close()

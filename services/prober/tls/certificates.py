@@ -11,8 +11,8 @@ from cryptography.utils import CryptographyDeprecationWarning
 
 from services.prober.observation import CertificateFacts
 
-UNREADABLE = (ValueError, x509.UnsupportedGeneralNameType, x509.DuplicateExtension)
-"""What the library raises at extensions that it cannot parse, some of which TLS libraries tolerate."""
+UNREADABLE = (ValueError, x509.InvalidVersion, x509.UnsupportedGeneralNameType, x509.DuplicateExtension)
+"""What the library raises at versions and extensions that it cannot parse, some of which TLS libraries tolerate."""
 
 
 def read_certificates(pem: bytes) -> list[x509.Certificate]:
@@ -26,7 +26,7 @@ def read_certificates(pem: bytes) -> list[x509.Certificate]:
             try:
                 block = part[part.index(b"-----BEGIN CERT") :] + marker + b"\n"
                 certificates.append(x509.load_pem_x509_certificate(block))
-            except ValueError:
+            except UNREADABLE:
                 continue
     if not certificates:
         raise ValueError("it holds no certificate")

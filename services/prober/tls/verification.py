@@ -66,21 +66,22 @@ class ChainVerifier:
         return result
 
     def _verify(self, chain: Sequence[bytes], name: str, now: float) -> VerificationResult:
+        facts: CertificateFacts | None = None
+        cause: Cause | None = None
+        detail, until = "", now + 60
         try:
             leaf, *others = (x509.load_der_x509_certificate(der) for der in chain)
             facts = facts_of(leaf, others)
-        except ValueError as error:
-            if self._store is None:
-                return VerificationResult(None, None, "", now + 60)
-            detail = f"the certificate cannot be read: {error}"
-            return VerificationResult(None, Cause.CERTIFICATE_UNTRUSTED, detail, now + 60)
-        dates = (date for certificate in (leaf, *others) for date in (not_before(certificate), not_after(certificate)))
-        until = min([now + 3600, *(date for date in dates if date > now)])
-        if self._store is None:
-            return VerificationResult(facts, None, "", until)
-        cause, detail = self._distrust(leaf, others, name, now)
-        if cause is None:
-            facts = replace(facts, chain_expiry=self._chain_expiry(leaf, others, name, now))
+            dates = (date for one in (leaf, *others) for date in (not_before(one), not_after(one)))
+            until = min([now + 3600, *(date for date in dates if date > now)])
+            if self._store is not None:
+                cause, detail = self._distrust(leaf, others, name, now)
+                if cause is None:
+                    facts = replace(facts, chain_expiry=self._chain_expiry(leaf, others, name, now))
+        except Exception as error:  # noqa: BLE001 - the server chose the certificates: what reading them raises is its doing
+            if self._store is not None:
+                cause = Cause.CERTIFICATE_UNTRUSTED
+                detail = f"the certificate cannot be read: {str(error) or type(error).__name__}"
         return VerificationResult(facts, cause, detail, until)
 
     def _distrust(

@@ -225,6 +225,8 @@ async def test_23_a_chain_without_end(tmp_path: Path) -> None:
 
 
 _LOCALHOST = b"\x87\x04\x7f\0\0\x01"
+# The version field, from version 3 to version 9.
+_BEYOND_VERSION_3 = b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x08"
 
 
 @pytest.mark.parametrize(
@@ -246,6 +248,31 @@ async def test_24_names_that_cannot_be_read(authority: Authority, odd: bytes) ->
     async with serving(says(), tls=stranger.context(alternatives=odd + _LOCALHOST)) as server:
         result = await ask(server.url(), tls=Tls(ca=authority.reference))
     assert result.judgement.reason is Reason.CERTIFICATE_UNTRUSTED
+
+
+async def test_24_a_version_that_does_not_exist(authority: Authority) -> None:
+    """A certificate of an X.509 version beyond 3, which TLS libraries serve, is not trusted; unverified, it passes."""
+    file = authority.server("127.0.0.1")
+    key, _, leaf = file.read_bytes().partition(b"-----BEGIN CERTIFICATE-----")
+    der = ssl.PEM_cert_to_DER_cert("-----BEGIN CERTIFICATE-----" + leaf.decode())
+    file.write_bytes(key + ssl.DER_cert_to_PEM_cert(der.replace(*_BEYOND_VERSION_3, 1)).encode())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    for verify, reason in ((True, Reason.CERTIFICATE_UNTRUSTED), (False, Reason.OK)):
+        async with serving(says(), tls=context) as server:
+            result = await ask(server.url(), tls=Tls(ca=authority.reference, verify=verify))
+        assert result.judgement.reason is reason
+        assert result.observation.certificate is None
+
+
+async def test_24_an_authority_that_cannot_be_read_is_passed_over(authority: Authority, tmp_path: Path) -> None:
+    """A bundle of ours with a certificate of a version beyond 3 serves with its other certificates."""
+    odd = authority.certificate.public_bytes(Encoding.DER).replace(*_BEYOND_VERSION_3, 1)
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_bytes(ssl.DER_cert_to_PEM_cert(odd).encode() + authority.certificate.public_bytes(Encoding.PEM))
+    async with serving(says(), tls=authority.context("127.0.0.1")) as server:
+        result = await ask(server.url(), tls=Tls(ca=f"file:{bundle}"))
+    assert result.judgement.reason is Reason.OK
 
 
 async def test_20_signatures_that_are_not_believed(tmp_path: Path) -> None:

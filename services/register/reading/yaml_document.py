@@ -15,6 +15,7 @@ from typing import TypeVar
 import yaml
 
 from services.register.reading.faults import FaultList, Location, read_source
+from services.register.reading.yaml_aliases import AliasError, compose
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -33,11 +34,12 @@ def read_document(path: Path, faults: FaultList, *, keys: tuple[str, ...] | None
         return None
     file = str(path)
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = compose(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         location = Location(file, mark.line + 1, mark.column + 1) if mark else Location(file)
-        faults.add(location, f"not YAML: {error.problem or error.context}")
+        usable = " we can use" if isinstance(error, AliasError) else ""
+        faults.add(location, f"not YAML{usable}: {error.problem or error.context}")
         return None
     except yaml.reader.ReaderError as error:
         before = text[: error.position].split("\n")

@@ -163,11 +163,15 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a journey: a probe of ``target``; variables in ``capture`` fill placeholders of later steps."""
+    """One step of a journey: a probe of ``target``; variables in ``capture`` fill placeholders of later steps.
+
+    ``origins`` are URLs without a path, of servers that may have our credentials although an answer led to them.
+    """
 
     probe: Probe
     target: str
     capture: Mapping[str, Capture] = field(default_factory=dict)
+    origins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

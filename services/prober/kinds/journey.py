@@ -13,11 +13,11 @@ from services.core.model import Phases, Probe, Reason, Step, fill_placeholders, 
 from services.prober.checks import CHECKS, CaptureError, CompiledCapture, UnjudgedError, compile_capture
 from services.prober.excuses import is_our_timeout
 from services.prober.expected import Expectations, compile_expectations
+from services.prober.kinds.captured_target import Origin, check_target, named_origins
 from services.prober.kinds.kind import JourneyResult, ProbeEnvironment, ProbeKind
 from services.prober.observation import Cause, Failure, Observation, Phase, StepFacts
 from services.prober.secrets import MissingSecretError
 from services.prober.transport import ProbeFailedError
-from services.register.reading import read_target
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class _PreparedStep:
     """A step, prepared as far as possible before earlier ones have run.
 
     ``captured`` are the variables it needs that earlier steps capture; ``expectations`` are None when there are any.
+    ``origins`` are those that may have our credentials.
     """
 
     step: Step
@@ -32,6 +33,7 @@ class _PreparedStep:
     captures: tuple[CompiledCapture, ...]
     captured: frozenset[str]
     expectations: Expectations | None
+    origins: frozenset[Origin]
 
     @property
     def name(self) -> str:
@@ -83,6 +85,7 @@ def _prepared_steps(
             ),
             captured=captured,
             expectations=None if captured else _expectations(step, params),
+            origins=named_origins(step, params, captured),
         )
         variables |= step.capture.keys()
 
@@ -152,7 +155,9 @@ class _JourneyRun:
         try:
             expectations = step.expectations or _expectations(step.step, self._variables)
             if step.has_captured_target:
-                _check_target(step.step, fill_placeholders(step.step.target, self._variables))
+                target = fill_placeholders(step.step.target, self._variables)
+                if refusal := check_target(step.step, target, step.origins):
+                    raise ProbeFailedError(Failure(Phase.PREPARE, Cause.CAPTURE, refusal))
             built = step.kind.prepare(step.step.probe, step.step.target, self._variables, self._environment)
         except MissingSecretError as error:
             detail = f"step {step.name}: {error}"
@@ -214,15 +219,6 @@ def _without_values(observation: Observation) -> Observation:
         return observation
     detail = f"{failure.cause.name} in phase {failure.phase.name}".lower().replace("_", " ")
     return replace(observation, failure=replace(failure, detail=detail))
-
-
-def _check_target(step: Step, target: str) -> None:
-    """Check that the step's kind can probe a target with captured values in it. Raises ValueError."""
-    try:
-        url = str(httpx.URL(target))  # encodes a space in a path, and the like, which are no fault
-    except httpx.InvalidURL as error:
-        raise ValueError("the target is not a URL") from error
-    read_target(url, step.probe.kind)
 
 
 def _sum(seconds: Iterator[float | None]) -> float | None:

@@ -7,14 +7,23 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 import re2
 
 from services.core.model import Capture, Probe, Step, placeholders, template_texts
 from services.register.probes.patterns import read_path, read_pattern, read_xpath
-from services.register.reading import FaultList, YamlMapping, read_choice, read_duration, read_name, read_template
+from services.register.reading import (
+    FaultList,
+    YamlMapping,
+    read_choice,
+    read_duration,
+    read_name,
+    read_origin,
+    read_template,
+)
 
-EXTRA = ("name", "target", "capture")
+EXTRA = ("name", "target", "capture", "origins")
 """The keys of a step besides those of its kind."""
 
 GIVEN_VARIABLES = frozenset({"target"})
@@ -37,7 +46,13 @@ def read_steps(mapping: YamlMapping, read: Callable[[str, YamlMapping], Probe]) 
         probe = read(name, item)
         if "timeout" in item and probe.timeout > limit:
             item.fault("timeout", f"{probe.timeout:g} s is above the {limit:g} s of the whole journey")
-        steps.append(Step(probe, item.need("target", read_template, ""), _captures(item, probe.expect.namespaces)))
+        step = Step(
+            probe,
+            item.need("target", read_template, ""),
+            _captures(item, probe.expect.namespaces),
+            tuple(item.read_list("origins", partial(read_origin, kind=probe.kind), "")),
+        )
+        steps.append(step)
     if not steps and "steps" in mapping:
         mapping.fault("steps", "is empty")
     _check_order(steps, items)
@@ -61,7 +76,7 @@ def placeholders_of(texts: Iterable[str]) -> frozenset[str]:
 
 
 def _check_order(steps: Sequence[Step], items: Sequence[YamlMapping]) -> None:
-    """Check that no step uses a variable that is captured only by itself or a later step."""
+    """Check that no step uses a variable before it is captured, or has origins where no captured value leads it."""
     captured = [step.capture.keys() for step in steps]
     for number, (step, item) in enumerate(zip(steps, items, strict=True)):
         before = GIVEN_VARIABLES.union(*captured[:number])
@@ -70,6 +85,8 @@ def _check_order(steps: Sequence[Step], items: Sequence[YamlMapping]) -> None:
             if later is not None:
                 reason = f"step `{step.probe.name}` uses `{variable}` before step `{later}` has captured it"
                 item.faults.add(item.location, reason)
+        if step.origins and placeholders_of((step.target,)).isdisjoint(before - GIVEN_VARIABLES):
+            item.fault("origins", "is for a `target` that holds what an earlier step captured")
 
 
 def _captures(mapping: YamlMapping, namespaces: Mapping[str, str]) -> dict[str, Capture]:

@@ -51,6 +51,15 @@ def read_target(text: str, kind: str | None) -> str:
     return _url(text, _ALL if kind is None else _SCHEMES.get(kind, ("http", "https")))
 
 
+def read_origin(text: str, kind: str | None) -> str:
+    """Read a URL of this kind, as ``read_target`` does, that has neither path nor query."""
+    url = read_target(text, kind)
+    parts = urlsplit(url)
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError(f"`{text}` has more than a scheme, a host and a port")
+    return url
+
+
 def read_control_target(text: str) -> str:
     """Read a control target: ``http://…``, ``https://…`` or ``tcp://host:port``."""
     return _url(text, ("http", "https", "tcp"))

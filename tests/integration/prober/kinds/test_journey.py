@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
@@ -307,6 +309,95 @@ async def test_an_answer_that_leads_where_a_step_cannot_go(kind: str, target: st
         result = await _travel(server.url(""), _step("a", "${target}/", {"next": Capture(header="X-Next")}), second)
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.INVALID, Reason.CAPTURE)
     assert result.judgement.detail == "step b cannot use what was captured for next"
+
+
+async def _led(
+    monkeypatch: pytest.MonkeyPatch, target: str, given: str, *, origins: tuple[str, ...] = (), **definition: object
+) -> tuple[ProbeResult, list[Request], list[Request]]:
+    """Let an answer lead a step with a credential. Return the result, and what the target and another server received.
+
+    ``here`` and ``there`` in the step's target, what is captured and the origins are the ports of these servers.
+    """
+    monkeypatch.setenv("TEST_TOKEN", SECRET)
+    ports: dict[str, int] = {}
+
+    async def handle(_: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer(200, b"", {"X-Next": given.format(**ports)}))
+
+    async with serving(handle) as server, serving(handle) as other:
+        ports |= {"here": server.port, "there": other.port}
+        made = _step("b", target.replace("there", str(other.port)), **{"auth": TOKEN, **definition})
+        made = replace(made, origins=tuple(origin.format(**ports) for origin in origins))
+        first = _step("a", "${target}/", {"next": Capture(header="X-Next")})
+        result = await _travel(server.url(""), first, made)
+    return result, server.requests[1:], other.requests
+
+
+TOKEN = Auth("bearer", token="env:TEST_TOKEN")
+
+
+@pytest.mark.parametrize(
+    ("target", "given"),
+    [
+        ("${next}", "http://127.0.0.1:{there}/"),
+        ("http://127.0.0.1:${next}/", "{there}"),
+        ("${target}${next}", "@127.0.0.1:{there}/"),
+        ("http://127.0.0.${next}/", "1:{there}"),
+    ],
+)
+async def test_30_an_answer_does_not_choose_who_gets_our_credentials(
+    monkeypatch: pytest.MonkeyPatch, target: str, given: str
+) -> None:
+    """A step with a token is not made to an origin that only an answer names, and that is the answer's fault."""
+    result, _, stolen = await _led(monkeypatch, target, given)
+    assert (result.judgement.outcome, result.judgement.reason) == (Outcome.INVALID, Reason.CAPTURE)
+    assert stolen == []
+
+
+async def test_30_a_client_certificate_is_a_credential(
+    monkeypatch: pytest.MonkeyPatch, authority_files: tuple[str, str]
+) -> None:
+    """A step with a client certificate makes no handshake with an origin that only an answer names."""
+    certificate, key = authority_files
+    tls = Tls(certificate=certificate, key=key, verify=False)
+    result, _, stolen = await _led(monkeypatch, "${next}", "https://127.0.0.1:{there}/", auth=Auth(), tls=tls)
+    assert result.judgement.reason is Reason.CAPTURE
+    assert result.judgement.detail == "step b would send credentials to an origin that only an answer names"
+    assert stolen == []
+
+
+@pytest.fixture
+def authority_files(tmp_path: Path) -> tuple[str, str]:
+    """References to a client's certificate and key."""
+    certificate, key = Authority.make(tmp_path).client()
+    return f"file:{certificate}", f"file:{key}"
+
+
+@pytest.mark.parametrize(
+    ("target", "given", "origins", "reached"),
+    [
+        ("${next}", "http://127.0.0.1:{here}/x", (), "here"),
+        ("${target}${next}", "/x", (), "here"),
+        ("http://127.0.0.1:there/${next}", "x", (), "there"),
+        ("${next}", "http://127.0.0.1:{there}/x", ("http://127.0.0.1:9", "http://127.0.0.1:{there}/"), "there"),
+    ],
+)
+async def test_30_credentials_for_origins_that_the_register_names(
+    monkeypatch: pytest.MonkeyPatch, target: str, given: str, origins: tuple[str, ...], reached: str
+) -> None:
+    """A token goes where an answer leads if that is the journey's own target, the step's own, or one of `origins`."""
+    result, here, there = await _led(monkeypatch, target, given, origins=origins)
+    assert result.judgement.reason is Reason.OK
+    requests = {"here": here, "there": there}
+    assert [one.header("authorization") for one in requests.pop(reached)] == [f"Bearer {SECRET}"]
+    assert list(requests.values()) == [[]]
+
+
+async def test_an_answer_leads_a_step_without_credentials_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a credential a step follows an answer to any origin that the policy allows."""
+    result, _, there = await _led(monkeypatch, "${next}", "http://127.0.0.1:{there}/", auth=Auth())
+    assert result.judgement.reason is Reason.OK
+    assert len(there) == 1
 
 
 async def test_spaces_and_other_letters_in_a_captured_target() -> None:

@@ -116,6 +116,24 @@ permit:
     ]
 
 
+def test_origins_of_credentials(tmp_path: Path) -> None:
+    """Origins are URLs of the step's kind without a path, where a captured value leads; they survive publication."""
+    take = JOURNEY.index('target: "${next}"')
+    good = JOURNEY[:take] + "origins: [https://pay.example, 'http://tax.example:8080/']\n      " + JOURNEY[take:]
+    register = load_register(_register(tmp_path, good))
+    assert register.probes["permit"].steps[2].origins == ("https://pay.example", "http://tax.example:8080/")
+    assert from_rows([to_rows(register, whole=True)]).probes == register.probes
+    bad = JOURNEY[:take] + "origins: [pay.example, 'https://h/x', 'tcp://h:1', 'http://h?x']\n      " + JOURNEY[take:]
+    bad = bad.replace("      method: POST\n", "      method: POST\n      origins: [https://h]\n", 1)
+    assert faults(_register(tmp_path, bad)) == [
+        "probes.yaml:21:16: origins: is for a `target` that holds what an earlier step captured",
+        "probes.yaml:36:17: origins: `pay.example` does not begin with http:// or https://",
+        "probes.yaml:36:30: origins: `https://h/x` has more than a scheme, a host and a port",
+        "probes.yaml:36:45: origins: `tcp://h:1` does not begin with http:// or https://",
+        "probes.yaml:36:58: origins: `http://h?x` has more than a scheme, a host and a port",
+    ]
+
+
 def test_a_journey_without_steps(tmp_path: Path) -> None:
     """A journey needs steps, its default timeout of five seconds bounds them, and it expects nothing of its own."""
     assert faults(_register(tmp_path, "permit: {kind: journey, steps: [], expect: {status: [200]}}\n")) == [

@@ -3,7 +3,7 @@
 from services.prober.transport.addresses import Outbound, is_address, parse_host_port, resolve_host
 from services.prober.transport.connection import FreshConnection
 from services.prober.transport.dial import handshake_factory, run_connection, try_addresses
-from services.prober.transport.egress import EgressRules
+from services.prober.transport.egress import EgressRules, read_nat64
 from services.prober.transport.kernel import ConntrackTable
 from services.prober.transport.line_protocol import LineConnection
 from services.prober.transport.resolver import Resolver, SharedTasks
@@ -22,6 +22,7 @@ __all__ = [
     "handshake_factory",
     "is_address",
     "parse_host_port",
+    "read_nat64",
     "resolve_host",
     "run_connection",
     "run_until_deadline",

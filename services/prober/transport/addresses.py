@@ -14,17 +14,23 @@ from services.prober.observation import Cause, Failure, Phase
 from services.prober.tls import TlsContexts, TrustStore
 from services.prober.transport.egress import EgressRules
 from services.prober.transport.resolver import Resolver
+from services.prober.transport.special_addresses import Network
 from services.prober.transport.trace import ProbeFailedError, ProbeTrace
 
 
 @dataclass(slots=True)
 class Outbound:
-    """Egress rules, name resolution, trust anchors and TLS contexts. ``egress`` is replaced when the policy changes."""
+    """Egress rules, name resolution, trust anchors and TLS contexts; ``nat64`` are prefixes of the prober's network."""
 
     egress: EgressRules = field(default_factory=lambda: EgressRules(Egress()))
     resolver: Resolver = field(default_factory=Resolver)
     trust: TrustStore = field(default_factory=TrustStore)
     contexts: TlsContexts = field(default_factory=TlsContexts)
+    nat64: tuple[Network, ...] = ()
+
+    def adopt(self, egress: Egress) -> None:
+        """Decide by this policy from now on."""
+        self.egress = EgressRules(egress, self.nat64)
 
 
 def parse_host_port(target: str, default_port: int | None = None) -> tuple[str, int]:

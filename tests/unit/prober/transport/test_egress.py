@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from services.core.errors import SettingsError
 from services.core.model.register import Egress
-from services.prober.transport.egress import EgressRules
+from services.prober.transport.egress import EgressRules, read_nat64
 
 EVERYTHING = Egress(allow=("0.0.0.0/0", "::/0"), allow_loopback=True)
 
@@ -22,6 +23,12 @@ EVERYTHING = Egress(allow=("0.0.0.0/0", "::/0"), allow_loopback=True)
         "::169.254.169.254",
         "64:ff9b::a9fe:a9fe",
         "64:ff9b:1::a9fe:a9fe",
+        "64:ff9b:1:a9fe:a9:fe00::",
+        "64:ff9b:1:0:a9:fea9:fe00::",
+        "64:ff9b:1::a9:fea9:fe00:0",
+        "64:ff9b:1:a9fe:ffa9:fe12:3456:789a",
+        "2001:db8::5efe:169.254.169.254",
+        "2001:db8::200:5efe:169.254.169.254",
         "::ffff:0:169.254.169.254",
         "2002:a9fe:a9fe::1",
         "2001:0:a9fe:a9fe::1",
@@ -42,6 +49,32 @@ EVERYTHING = Egress(allow=("0.0.0.0/0", "::/0"), allow_loopback=True)
 def test_37_some_addresses_are_refused_always(address: str) -> None:
     """Link-local, metadata, multicast and unspecified addresses are refused in every form, whatever is allowed."""
     assert not EgressRules(EVERYTHING).allows(address)
+
+
+# RFC 6052, 2.4: 192.0.2.33 behind a prefix of each length.
+EXAMPLES = {
+    "2001:db8::/32": "2001:db8:c000:221::",
+    "2001:db8:100::/40": "2001:db8:1c0:2:21::",
+    "2001:db8:122::/48": "2001:db8:122:c000:2:2100::",
+    "2001:db8:122:300::/56": "2001:db8:122:3c0:0:221::",
+    "2001:db8:122:344::/64": "2001:db8:122:344:c0:2:2100::",
+    "2001:db8:122:344::/96": "2001:db8:122:344::192.0.2.33",
+}
+
+
+@pytest.mark.parametrize(("prefix", "address"), EXAMPLES.items())
+def test_37_nat64_of_the_own_network(prefix: str, address: str) -> None:
+    """Behind a NAT64 prefix of the prober's network an address counts as the IPv4 address that it reaches, and only that."""
+    assert EgressRules(Egress(allow=("192.0.2.33/32",)), read_nat64(f"64:ff9b::/96, {prefix}")).allows(address)
+    assert not EgressRules(Egress(allow=(prefix,)), read_nat64(prefix)).allows(address)
+    assert EgressRules(Egress(allow=(prefix,))).allows(address)
+
+
+@pytest.mark.parametrize("text", ["2001:db8::/33", "10.0.0.0/8", "2001:db8::1/32", "nat64"])
+def test_37_what_is_no_nat64_prefix(text: str) -> None:
+    """A prefix of IPv4, of another length or with bits after it is refused by name."""
+    with pytest.raises(SettingsError, match=f"--nat64 {text}"):
+        read_nat64(text)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"])
@@ -66,7 +99,76 @@ def test_37_the_allow_list(address: str, allowed: bool) -> None:
     assert EgressRules(Egress(allow=("10.1.0.0/16", "2001:db8::/32"))).allows(address) is allowed
 
 
-@pytest.mark.parametrize(("address", "allowed"), [("93.184.215.14", True), ("10.0.0.1", False), ("192.168.1.1", False)])
-def test_37_without_an_allow_list(address: str, allowed: bool) -> None:
-    """Without an allow list any public address is reached, and no private one."""
-    assert EgressRules(Egress()).allows(address) is allowed
+@pytest.mark.parametrize(
+    "address",
+    [
+        "1.1.1.1",
+        "93.184.215.14",
+        "100.63.255.255",
+        "100.128.0.1",
+        "172.32.0.1",
+        "192.0.0.9",
+        "192.0.1.1",
+        "192.31.196.1",
+        "198.20.0.1",
+        "223.255.255.255",
+        "2001:1::1",
+        "2001:4:112::1",
+        "2001:200::1",
+        "2606:2800:21f:cb07:6820:80da:af6b:8b2c",
+        "2002:5db8:d70e::1",
+        "2a00::1",
+        "3ffe::1",
+        "64:ff9b::5db8:d70e",
+        "2a00::5efe:93.184.215.14",
+    ],
+)
+def test_37_public_addresses(address: str) -> None:
+    """Without an allow list an address is reached that IANA's registries call globally reachable."""
+    assert EgressRules(Egress()).allows(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "10.0.0.1",
+        "100.64.0.1",
+        "127.0.0.1",
+        "172.16.0.1",
+        "192.0.0.1",
+        "192.0.0.8",
+        "192.0.0.170",
+        "192.0.2.1",
+        "192.88.99.1",
+        "192.168.1.1",
+        "198.18.0.1",
+        "198.51.100.1",
+        "203.0.113.1",
+        "::1",
+        "100::1",
+        "100:0:0:1::1",
+        "2001::1",
+        "2001:2::1",
+        "2001:10::1",
+        "2001:db8::1",
+        "2002:a00:1::1",
+        "3fff::1",
+        "4000::1",
+        "5f00::1",
+        "64:ff9b::10.0.0.1",
+        "64:ff9b:1::5db8:d70e",
+        "fc00::1",
+        "fd12:3456::1",
+        "2a00::5efe:10.0.0.1",
+    ],
+)
+def test_37_addresses_of_a_network_of_its_own(address: str) -> None:
+    """Without an allow list no address is reached that is private, for documentation, for benchmarks or not allocated."""
+    assert not EgressRules(Egress()).allows(address)
+
+
+def test_37_a_local_nat64_by_the_allow_list() -> None:
+    """An allow list that names a NAT64 prefix of local use and what is behind it reaches that."""
+    rules = EgressRules(Egress(allow=("64:ff9b:1::/48", "93.184.215.0/24")))
+    assert rules.allows("64:ff9b:1::5db8:d70e")
+    assert not rules.allows("64:ff9b:1::a00:1")

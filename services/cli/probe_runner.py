@@ -27,7 +27,6 @@ from services.prober.attempt import ProbeResult, ProbeRunner
 from services.prober.kinds import ProbeEnvironment
 from services.prober.publishing import measured
 from services.prober.scheduling import ScheduleEntry
-from services.prober.transport import EgressRules, Outbound
 from services.register.probes import required_params
 from services.register.reading import read_target
 
@@ -121,15 +120,26 @@ def _check(definition: Probe, target: str, params: Mapping[str, object]) -> None
         raise SettingsError(f"--target {target} cannot be probed: {error}") from error
 
 
-def run(register: Register, chosen: Sequence[Assignment], *, vantage: str | None, explain: bool, as_json: bool) -> None:
-    """Probe everything chosen and print the results: explained when there is one or ``explain``, else a line each."""
+def run(
+    register: Register,
+    chosen: Sequence[Assignment],
+    environment: ProbeEnvironment,
+    *,
+    vantage: str | None,
+    explain: bool,
+    as_json: bool,
+) -> None:
+    """Probe everything chosen and print the results: explained when there is one or ``explain``, else a line each.
+
+    Probing ends with closing the environment.
+    """
     at_length = not as_json and (explain or len(chosen) == 1)
     if as_json:
         show = _json_printer(register, vantage or next((listed.id for listed in register.policy.vantages), ""))
     else:
         show = _printer(chosen, at_length=at_length)
     # An explanation judges every check once more, which must not delay probes under way.
-    results = uvloop.run(_probe_all(register, chosen, _show_nothing if at_length else show))
+    results = uvloop.run(_probe_all(register, chosen, _show_nothing if at_length else show, environment))
     if at_length:
         for assignment, result in zip(chosen, results, strict=True):
             show(assignment, result)
@@ -138,10 +148,13 @@ def run(register: Register, chosen: Sequence[Assignment], *, vantage: str | None
 
 
 async def _probe_all(
-    register: Register, chosen: Sequence[Assignment], show: Callable[[Assignment, ProbeResult], None]
+    register: Register,
+    chosen: Sequence[Assignment],
+    show: Callable[[Assignment, ProbeResult], None],
+    environment: ProbeEnvironment,
 ) -> list[ProbeResult]:
     """Probe all, a few at a time, and show each in the order given."""
-    environment = ProbeEnvironment(Outbound(egress=EgressRules(register.policy.egress)))
+    environment.outbound.adopt(register.policy.egress)
     attempts = ProbeRunner(environment, _logger())
     slot_number = int(time() // register.policy.slot_seconds)
     semaphore = asyncio.Semaphore(_CONCURRENCY)

@@ -59,6 +59,14 @@ class Settings:
     )
     prefer_x25519: bool = _setting(False, "prober: offer X25519 before hybrid key exchange, at less CPU per probe")
     inflight: Annotated[int, Gt(0)] = _setting(2000, "prober: probes under way at once before it sheds")
+    probe_files: str = _setting(
+        "/etc/peyvand/register,/etc/peyvand/probes,/register",
+        "prober: folders of the files that a register may name, by commas",
+    )
+    nat64: str = _setting(
+        "", "prober: NAT64 prefixes of its network, by commas: addresses in them count as those of IPv4"
+    )
+    probe_variables: str = _setting("PROBE_", "prober: how the names of variables begin that a register may name")
 
     bus: str = _setting("xroad", "collector: the id of the data bus whose logs it reads")
     sources: str = _setting("", "collector: YAML file that names the security servers and log files it reads")

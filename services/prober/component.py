@@ -26,7 +26,6 @@ from services.prober.metrics import ProberMetrics
 from services.prober.pipeline import HeldMeasurement, Pipeline
 from services.prober.publishing import MeasurementPublisher, Spool
 from services.prober.scheduling import Membership
-from services.prober.transport import EgressRules
 from services.register.bus import follow_register
 
 # Finishing, a last control round and draining fit into runtime.DRAIN_SECONDS.
@@ -77,7 +76,7 @@ class Prober:
             names = ControlNames(plan.control_names, plan.control_targets, self._environment.outbound.resolver)
         except ValueError as error:
             raise SettingsError(f"the control targets of vantage {vantage} cannot be checked: {error}") from error
-        self._environment.outbound.egress = EgressRules(register.policy.egress)
+        self._environment.outbound.adopt(register.policy.egress)
         self._bracket.remembered = self._stalls.remembered = plan.longest_timeout + 2 * CONTROL_TIMEOUT
         self.control_loop.use(targets, names)
         self._keep_from_collector(plan)
@@ -140,7 +139,7 @@ async def main(runtime: Runtime) -> None:
             runtime.log.info("spool_found", batches=len(spool.pending))
         name = f"prober-{settings.prober}"
         async with connect_from_settings(settings, role="prober", name=name) as bus, AsyncExitStack() as stack:
-            environment = ProbeEnvironment()
+            environment = ProbeEnvironment.of(settings)
             stack.push_async_callback(environment.close)
             runtime.watch_bus(lambda: bus.connected)
             try:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from typing import Final
 
+from services.core.bounded_files import read_bounded
 from services.core.model import Auth, Probe
+from services.core.settings import Settings
 from services.core.watched_files import WatchedFiles
 
 RECHECK_SECONDS = 10.0
@@ -19,10 +23,50 @@ class MissingSecretError(Exception):
     """A credential of our own is missing, unreadable or unusable. The message names the reference, never the value."""
 
 
+@dataclass(frozen=True, slots=True)
+class References:
+    """What a register may name on this host: files below ``folders``, and variables that begin with ``prefix``.
+
+    A register's author is not the administrator of this host, whose other files and variables are none of a register's
+    business.
+    """
+
+    folders: tuple[Path, ...]
+    prefix: str
+
+    @classmethod
+    def of(cls, settings: Settings, *more: Path) -> References:
+        """Return what the settings allow, and the folders ``more``."""
+        folders = (Path(folder.strip()) for folder in settings.probe_files.split(",") if folder.strip())
+        return cls((*folders, *more), settings.probe_variables)
+
+    def read(self, path: Path, limit: int) -> bytes:
+        """Return the content of a file of at most ``limit`` bytes. Raises OSError."""
+        return read_bounded(path, folders=self.folders, limit=limit)
+
+    def variable(self, name: str) -> str:
+        """Return the value of a variable. Raises MissingSecretError."""
+        if not name.startswith(self.prefix):
+            detail = f"the variable {name} may not be named by a register: its name does not begin with {self.prefix}"
+            raise MissingSecretError(f"{detail} (setting probe_variables)")
+        value = os.environ.get(name)
+        if not value:
+            raise MissingSecretError(f"the variable {name} that holds a credential is not set")
+        return value
+
+
+ANYTHING: Final = References((Path("/"),), "")
+"""Where no register of another author is probed."""
+
+# Tokens and passwords have less than a KiB.
+_SECRET_LIMIT: Final = 64 << 10
+
+
 class Secrets:
     """Reads secrets, those in files again when these have changed."""
 
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, references: References = ANYTHING, clock: Callable[[], float] = monotonic) -> None:
+        self._references = references
         self._clock = clock
         self._files: dict[str, WatchedFiles[str]] = {}
 
@@ -30,22 +74,26 @@ class Secrets:
         """Return the secret behind a reference, without a trailing newline. Raises MissingSecretError."""
         kind, _, name = reference.partition(":")
         if kind == "env":
-            value = os.environ.get(name)
-            if not value:
-                raise MissingSecretError(f"the variable {name} that holds a credential is not set")
-            return value
+            return self._references.variable(name)
         if kind != "file":
             raise MissingSecretError("a credential is not given by reference (env:NAME or file:PATH)")
         watched = self._files.get(name)
         if watched is None:
             path = Path(name)
             watched = self._files[name] = WatchedFiles(
-                (path,), lambda: path.read_text("utf-8").rstrip("\r\n"), interval=RECHECK_SECONDS, clock=self._clock
+                (path,),
+                lambda: self._references.read(path, _SECRET_LIMIT).decode("utf-8").rstrip("\r\n"),
+                interval=RECHECK_SECONDS,
+                clock=self._clock,
             )
         try:
             value = watched.get()
-        except (OSError, UnicodeDecodeError) as error:
-            raise MissingSecretError(f"the file {name} that holds a credential cannot be read") from error
+        except OSError as error:
+            raise MissingSecretError(
+                f"the file {name} that holds a credential cannot be read: {error.strerror}"
+            ) from error
+        except UnicodeDecodeError as error:
+            raise MissingSecretError(f"the file {name} that holds a credential is not UTF-8") from error
         if not value:
             raise MissingSecretError(f"the file {name} that holds a credential is empty")
         return value

@@ -39,6 +39,7 @@ def second_prober(system: System, folder: Path) -> Iterator[SecondProber]:
         "data": folder,
         "metrics": metrics,
         "prober": "second",
+        "probe-files": system.register or system.data / "sandbox" / "register",
     }
     folder.mkdir()
     with (folder / "log").open("wb") as log:

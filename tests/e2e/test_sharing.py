@@ -43,6 +43,7 @@ class Prober:
             "data": self.folder,
             "metrics": f"127.0.0.1:{self.port}",
             "prober": self.prober,
+            "probe-files": self.system.data / "sandbox" / "register",
         }
         argv = [part for name, value in flags.items() for part in (f"--{name}", str(value))]
         self.folder.mkdir()

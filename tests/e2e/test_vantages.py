@@ -84,7 +84,7 @@ async def _publish(owner: Bus, folder: Path, base: str, controls: dict[str, Cont
         folder,
         links_csv=columns + "".join(rows),
         endpoints_csv="id,agency,service,probe,target,params,vantages\n",
-        probes_yaml="page: {kind: http, timeout: 900ms, auth: {kind: bearer, token: 'env:WHERE'}, "
+        probes_yaml="page: {kind: http, timeout: 900ms, auth: {kind: bearer, token: 'env:PROBE_WHERE'}, "
         "expect: {body: {must: [right]}}}\n",
         policy_yaml="government: {id: country, name_en: Country, name_fa: کشور}\ntimezone: Asia/Tehran\n"
         f"epoch: {epoch}\nslot_seconds: {SLOT}\nvantages:\n{places}"
@@ -105,7 +105,7 @@ def _components(nats, folder: Path, listen: str) -> Iterator[None]:
             metrics = ("--metrics", f"127.0.0.1:{free_port()}")
             with (folder / f"{name}.log").open("wb") as log:
                 command = [sys.executable, "-m", f"services.{component}", *where, *metrics, *flags]
-                environment = {**os.environ, "WHERE": name}
+                environment = {**os.environ, "PROBE_WHERE": name}
                 processes.append(subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log))
         yield
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -43,6 +44,8 @@ def probe(
         raise SettingsError("--probe NAME needs --target URL, may have --param NAME=VALUE, and no --link")
 
     from services.cli.probe_runner import choose, choose_record, define, run
+    from services.core.settings import load_settings
+    from services.prober.kinds import ProbeEnvironment
     from services.register.directory import load_register
 
     register = load_register(directory)
@@ -52,4 +55,5 @@ def probe(
         chosen = [define(register, definition, target, param or ())]
     if record is not None:
         chosen = choose_record(chosen, record)
-    run(register, chosen, vantage=vantage, explain=explain, as_json=as_json)
+    environment = ProbeEnvironment.of(load_settings("prober", [], os.environ), directory)
+    run(register, chosen, environment, vantage=vantage, explain=explain, as_json=as_json)

@@ -161,6 +161,7 @@ def _processes(plan: SystemPlan, held: int) -> tuple[SupervisedProcess, list[Sup
         collected = {"sources": needs["collector"]}
     flags: dict[str, Mapping[str, object]] = {
         "api": {"listen": plan.api},
+        "prober": {"probe_files": (plan.register or plan.data / "sandbox" / "register").absolute()},
         "collector": collected,
         "sandbox": plan.sandbox,
     }

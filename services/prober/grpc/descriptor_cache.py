@@ -20,6 +20,7 @@ from services.prober.grpc.descriptors import (
     reflected_files,
     reflection_request,
 )
+from services.prober.secrets import ANYTHING, References
 from services.prober.transport import Outbound, ProbeTrace
 
 # Both versions have the same messages.
@@ -27,6 +28,8 @@ _PATHS: Final = tuple(
     f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo" for version in ("v1", "v1alpha")
 )
 _ANSWER_LIMIT: Final = 1 << 20
+# Descriptor sets of large APIs have some MB.
+_FILE_LIMIT: Final = 16 << 20
 # How often imported files are requested that a server did not send along.
 _ROUNDS: Final = 8
 
@@ -77,7 +80,8 @@ ServiceKey = tuple[str, int, bool, str]
 class DescriptorCache:
     """The descriptors in use, for all targets that share them."""
 
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, references: References = ANYTHING, clock: Callable[[], float] = monotonic) -> None:
+        self._references = references
         self._clock = clock
         self._files: dict[Path, WatchedFiles[Descriptors]] = {}
         self._reflected: dict[ServiceKey, tuple[float, Descriptors]] = {}
@@ -87,11 +91,13 @@ class DescriptorCache:
         path = Path(reference.removeprefix("file:"))
         watched = self._files.get(path)
         if watched is None:
-            watched = self._files[path] = WatchedFiles((path,), lambda: read_descriptor_set(path.read_bytes()))
+            watched = self._files[path] = WatchedFiles(
+                (path,), lambda: read_descriptor_set(self._references.read(path, _FILE_LIMIT))
+            )
         try:
             return watched.get()
         except OSError as error:
-            raise DescriptorError(f"the descriptors in {path.name} cannot be read") from error
+            raise DescriptorError(f"the descriptors in {path.name} cannot be read: {error.strerror}") from error
 
     def of_server(self, key: ServiceKey) -> Descriptors | None:
         """Return the reflected descriptors of a server's service, however old; None when there are none."""

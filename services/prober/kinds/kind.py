@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
 
 from services.core.model import Probe
+from services.core.settings import Settings
 from services.prober.checks import WorkerPool
 from services.prober.expected import Expectations
 from services.prober.grpc import DescriptorCache
 from services.prober.http import TokenCache
 from services.prober.observation import Observation
-from services.prober.secrets import Secrets
-from services.prober.transport import ConntrackTable, Outbound
+from services.prober.secrets import References, Secrets
+from services.prober.tls import TlsContexts, TrustStore
+from services.prober.transport import ConntrackTable, Outbound, read_nat64
 
 
 @dataclass(slots=True)
@@ -32,6 +35,22 @@ class ProbeEnvironment:
     descriptors: DescriptorCache = field(default_factory=DescriptorCache)
     workers: WorkerPool = field(default_factory=WorkerPool)
     cookies: httpx.Cookies | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, settings: Settings, *folders: Path) -> ProbeEnvironment:
+        """Return an environment in which a register may name what the settings allow, and files below ``folders``.
+
+        Raises SettingsError.
+        """
+        references = References.of(settings, *folders)
+        outbound = Outbound(
+            trust=TrustStore(references), contexts=TlsContexts(references), nat64=read_nat64(settings.nat64)
+        )
+        return cls(
+            outbound=outbound,
+            secrets=Secrets(references),
+            descriptors=DescriptorCache(references),
+        )
 
     async def close(self) -> None:
         """End the worker processes, token requests and name queries."""

@@ -8,16 +8,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, time
+from typing import Final
 
 import certifi
 
 from services.core.watched_files import WatchedFiles
-from services.prober.secrets import RECHECK_SECONDS, MissingSecretError
+from services.prober.secrets import ANYTHING, RECHECK_SECONDS, MissingSecretError, References
 from services.prober.tls.certificates import not_after, not_before, read_certificates
 from services.prober.tls.verification import ChainVerifier
 
 _Offer = tuple[tuple[str, ...], tuple[str, str]]
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+# A system's bundle of authorities has 220 KiB.
+_PEM_LIMIT: Final = 2 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,13 @@ class TlsContexts:
     monotonic seconds, ``wall`` epoch seconds.
     """
 
-    def __init__(self, clock: Callable[[], float] = monotonic, wall: Callable[[], float] = time) -> None:
+    def __init__(
+        self,
+        references: References = ANYTHING,
+        clock: Callable[[], float] = monotonic,
+        wall: Callable[[], float] = time,
+    ) -> None:
+        self._references = references
         self._clock = clock
         self._wall = wall
         self._plain: dict[_Offer, ssl.SSLContext] = {}
@@ -63,13 +72,16 @@ class TlsContexts:
         if watched is None:
             paths = Path(certificate.removeprefix("file:")), Path(key.removeprefix("file:"))
             watched = self._client[offer, certificate, key] = WatchedFiles(
-                paths, lambda: _load(_context(offer), *paths), interval=RECHECK_SECONDS, clock=self._clock
+                paths,
+                lambda: _load(_context(offer), *paths, self._references),
+                interval=RECHECK_SECONDS,
+                clock=self._clock,
             )
         try:
             client = watched.get()
         except OSError as error:
             name = Path(str(error.filename)).name
-            raise MissingSecretError(f"our file {name} for TLS is missing or cannot be read") from error
+            raise MissingSecretError(f"our file {name} for TLS cannot be read: {error.strerror}") from error
         now, name = self._wall(), watched.paths[0].name
         if now > client.not_after:
             raise MissingSecretError(f"our client certificate {name} expired on {_date(client.not_after)}")
@@ -92,9 +104,10 @@ def _context(offer: _Offer) -> ssl.SSLContext:
     return context
 
 
-def _load(context: ssl.SSLContext, certificate: Path, key: Path) -> _ClientContext:
+def _load(context: ssl.SSLContext, certificate: Path, key: Path, references: References) -> _ClientContext:
+    leaf_pem, _ = (references.read(path, _PEM_LIMIT) for path in (certificate, key))
     try:
-        leaf = read_certificates(certificate.read_bytes())[0]
+        leaf = read_certificates(leaf_pem)[0]
         # Without a password OpenSSL would prompt for one on the terminal.
         context.load_cert_chain(certificate, key, password=lambda: "")
     except ssl.SSLError as error:
@@ -116,7 +129,8 @@ def _date(moment: float) -> str:
 class TrustStore:
     """The verifier of each TLS profile."""
 
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, references: References = ANYTHING, clock: Callable[[], float] = monotonic) -> None:
+        self._references = references
         self._clock = clock
         self._files: dict[str, WatchedFiles[ChainVerifier]] = {}
         self._facts_only = ChainVerifier(())
@@ -127,16 +141,16 @@ class TrustStore:
             return self._facts_only
         watched = self._files.get(ca)
         if watched is None:
-            system = ssl.get_default_verify_paths().cafile or certifi.where()
-            path = Path(ca.removeprefix("file:") if ca else system)
+            system = Path(ssl.get_default_verify_paths().cafile or certifi.where())
+            path, references = (Path(ca.removeprefix("file:")), self._references) if ca else (system, ANYTHING)
             watched = self._files[ca] = WatchedFiles(
                 (path,),
-                lambda: ChainVerifier(read_certificates(path.read_bytes())),
+                lambda: ChainVerifier(read_certificates(references.read(path, _PEM_LIMIT))),
                 interval=RECHECK_SECONDS,
                 clock=self._clock,
             )
         try:
             return watched.get()
         except (OSError, ValueError) as error:
-            name = watched.paths[0].name
-            raise MissingSecretError(f"the authorities in {name} cannot be read: {error}") from error
+            why = error.strerror if isinstance(error, OSError) else error
+            raise MissingSecretError(f"the authorities in {watched.paths[0].name} cannot be read: {why}") from error

@@ -13,11 +13,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from services.core.bounded_files import read_bounded
 from services.core.model import Auth, Probe
 from services.register.reading import YamlMapping, is_header_name, read_choice, read_http_url, read_name
 
 _FILE = "file:"
 _MARK = "/./"
+# Descriptor sets of large APIs have some MB; bodies and schemas have less.
+_CONTENT_LIMIT = 16 << 20
 _VARIABLE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
 _NEEDED = {
     "none": (),
@@ -33,7 +36,7 @@ _SECRETS = ("password", "token", "key", "client_secret")
 def read_file_reference(text: str, directory: Path) -> str:
     """Return ``file:PATH`` with an absolute path. ValueError when the text is no reference."""
     path = text.strip().removeprefix(_FILE)
-    if not text.strip().startswith(_FILE) or not path:
+    if not text.strip().startswith(_FILE) or not path or "\0" in path:
         raise ValueError(f"`{text}` is not a reference: write file:PATH")
     if Path(path).is_absolute():
         return _FILE + path
@@ -50,14 +53,21 @@ def read_secret_reference(text: str, directory: Path) -> str:
     raise ValueError("a secret stands only by reference: write env:NAME or file:PATH")
 
 
-def read_text_file(text: str, directory: Path) -> str:
-    """Return the UTF-8 content of ``file:PATH``. ValueError when it cannot be read."""
+def read_content(text: str, directory: Path) -> bytes:
+    """Return the content of ``file:PATH``, which must lie in the register directory. ValueError when it cannot be read."""
     path = directory / text.removeprefix(_FILE)
     try:
-        return path.read_bytes().decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ValueError(f"`{path}` cannot be read: {why}") from None
+        return read_bounded(path, folders=(directory,), limit=_CONTENT_LIMIT)
+    except OSError as error:
+        raise ValueError(f"`{path}` cannot be read: {error.strerror}") from None
+
+
+def read_text_file(text: str, directory: Path) -> str:
+    """Return the UTF-8 content of ``file:PATH``, as ``read_content`` does."""
+    try:
+        return read_content(text, directory).decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError(f"`{directory / text.removeprefix(_FILE)}` cannot be read: it is not UTF-8") from None
 
 
 def read_json_file(text: str, directory: Path) -> object:

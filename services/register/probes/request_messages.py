@@ -11,7 +11,7 @@ from lxml import etree
 
 from services.core.model import SOAP_KINDS, Probe, placeholders
 from services.core.xml import XmlError, parse_xml
-from services.register.probes.references import read_file_reference
+from services.register.probes.references import read_content, read_file_reference
 from services.register.reading import YamlMapping, holds_control, unfit_for_grpc
 
 _CALL: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*/[A-Za-z_]\w*", re.ASCII)
@@ -32,12 +32,8 @@ def read_call(text: str) -> str:
 def read_descriptors(text: str, directory: Path) -> str:
     """Read ``file:PATH`` of a descriptor set, which must exist; its content is read where it is used."""
     reference = read_file_reference(text, directory)
-    path = Path(reference.removeprefix("file:"))
-    try:
-        empty = not path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"`{path}` cannot be read: {error.strerror}") from None
-    if empty:
+    if not read_content(reference, directory):
+        path = Path(reference.removeprefix("file:"))
         raise ValueError(f"`{path}` is empty: write it with protoc --include_imports --descriptor_set_out")
     return reference
 

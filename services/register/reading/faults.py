@@ -7,10 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from services.core.bounded_files import read_bounded
 from services.core.errors import Fault
 
 T = TypeVar("T")
 D = TypeVar("D")
+
+# A links.csv of a million links has 300 MB.
+_SOURCE_LIMIT = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ def read_source(path: Path, faults: FaultList) -> str | None:
     """Read a UTF-8 file with line feeds only and without a byte order mark; None, with a fault, when it cannot be read."""
     location = Location(str(path))
     try:
-        content = path.read_bytes()
+        content = read_bounded(path, folders=(path.parent,), limit=_SOURCE_LIMIT)
     except FileNotFoundError:
         faults.add(location, "the file is missing")
         return None

@@ -32,7 +32,8 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> yaml.Node | None:
         """Compose a node, and count it with what is below it."""
-        mark = self.peek_event().start_mark if self.check_event(yaml.AliasEvent) else None
+        is_alias = self.check_event(yaml.AliasEvent)
+        mark = self.peek_event().start_mark if is_alias else None  # type: ignore[no-untyped-call]  # the library leaves it out
         before = self._values
         node = super().compose_node(parent, index)
         if mark is None:

@@ -55,7 +55,9 @@ def prepare_run(settings: Settings, scenario: Scenario, bus: DataBus, times: Tim
         )
         shutil.rmtree(draft)
         run = choose_run(settings.data, wanted, times, clock())
-        _write(settings.data / REGISTER, make_register_files(scenario, bus, times, run.header.first_slot))
+        register = make_register_files(scenario, bus, times, run.header.first_slot)
+        # A copy, since what a register names lies within it.
+        _write(settings.data / REGISTER, {**register, CA: (settings.data / CA).read_text(encoding="utf-8")})
         description = orjson.dumps(_describe(scenario, bus, times, run), option=orjson.OPT_INDENT_2).decode()
         sources = sources_file(bus, times, settings.base_port)
         _write(settings.data, {SOURCES: sources, DESCRIPTION: description})

@@ -116,7 +116,7 @@ def _probes(times: Timing) -> dict[str, object]:
 
 
 def _tls() -> dict[str, object]:
-    return {"tls": {"ca": f"file:../{CA}"}}
+    return {"tls": {"ca": f"file:{CA}"}}
 
 
 def _page(timeout: str) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import shutil
 from pathlib import Path
 
 __all__ = ["write_register"]
@@ -17,6 +18,7 @@ def write_register(
 ) -> Path:
     """Write a register of so many links to ``url``, each with a path of its own, and return its directory."""
     folder.mkdir(parents=True)
+    shutil.copy(authority, folder / "ca.pem")
     agencies = [f"agency-{number},Agency {number},,sector-{number % 4}" for number in range(_AGENCIES)]
     services = [f"service-{number},agency-{number % _AGENCIES},Service {number}," for number in range(_SERVICES)]
     rows = []
@@ -32,7 +34,7 @@ def write_register(
         "kind": "http",
         "headers": {"Accept": "application/json"},
         "timeout": f"{timeout_seconds}s",
-        "tls": {"ca": f"file:{authority}"},
+        "tls": {"ca": "file:ca.pem"},
         "expect": {"status": [200], "json": [{"path": "$.clear", "type": "boolean"}]},
     }
     (folder / "probes.yaml").write_text(json.dumps({"inquiry": probe}))

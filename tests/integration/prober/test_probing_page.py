@@ -75,7 +75,7 @@ FILES = {
     "status.xml": f'<e:Envelope xmlns:e="{SOAP}"><e:Body><id>${{person}}</id></e:Body></e:Envelope>',
     "token": "t0k3n\n",
 }
-SECRETS = {"TAX_PASSWORD": "p4ss", "TAX_KEY": "k3y", "SSO_SECRET": "s3cr3t"}
+SECRETS = {"PROBE_TAX_PASSWORD": "p4ss", "PROBE_TAX_KEY": "k3y", "PROBE_SSO_SECRET": "s3cr3t"}
 GUARDS = ("Basic bW9uaXRvcjpwNHNz", "Bearer t0k3n", "Bearer from-sso")
 
 

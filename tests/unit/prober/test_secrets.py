@@ -22,7 +22,7 @@ class Clock:
 def test_a_rotated_secret_is_picked_up(tmp_path: Path) -> None:
     """A changed file is read again within ten seconds, without its trailing newline."""
     clock, path = Clock(), tmp_path / "secret"
-    secrets = Secrets(clock)
+    secrets = Secrets(clock=clock)
     path.write_text("old\n")
     assert secrets.get(f"file:{path}") == "old"
     path.write_text("new\n")

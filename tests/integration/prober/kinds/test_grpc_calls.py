@@ -31,7 +31,7 @@ def descriptors(tmp_path: Path) -> str:
 def environment(clock: list[float] | None = None) -> ProbeEnvironment:
     """Return an environment whose reflected descriptors age by this clock."""
     now = clock or [0.0]
-    return ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK)), descriptors=DescriptorCache(lambda: now[0]))
+    return ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK)), descriptors=DescriptorCache(clock=lambda: now[0]))
 
 
 async def _link(request: GetLinkRequest, _: Any) -> GetLinkResponse:
@@ -243,7 +243,10 @@ async def test_26_a_server_that_describes_itself_without_the_method() -> None:
             "the body is not JSON that fits peyvand.v1.GetLinkRequest: its field `window_days`",
         ),
         ({"body": "link=a"}, "the body is not JSON that fits peyvand.v1.GetLinkRequest"),
-        ({"descriptors": "file:/no/such/set.pb"}, "the descriptors in set.pb cannot be read"),
+        (
+            {"descriptors": "file:/no/such/set.pb"},
+            "the descriptors in set.pb cannot be read: No such file or directory",
+        ),
         ({"headers": {"grpc-timeout": "1S"}}, "the header grpc-timeout cannot go with a gRPC call"),
         ({"headers": {"X-Name": "علی"}}, "the header x-name holds what gRPC cannot send: only printable ASCII can go"),
     ],

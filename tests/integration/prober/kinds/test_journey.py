@@ -326,7 +326,7 @@ async def _led(
 
     async with serving(handle) as server, serving(handle) as other:
         ports |= {"here": server.port, "there": other.port}
-        made = _step("b", target.replace("there", str(other.port)), **{"auth": TOKEN, **definition})
+        made = _step("b", target.replace("there", str(other.port)), None, **{"auth": TOKEN, **definition})
         made = replace(made, origins=tuple(origin.format(**ports) for origin in origins))
         first = _step("a", "${target}/", {"next": Capture(header="X-Next")})
         result = await _travel(server.url(""), first, made)

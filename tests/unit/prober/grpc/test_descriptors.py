@@ -185,7 +185,7 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
 
 def test_too_many_servers_are_forgotten_in_turn() -> None:
     """Reflected descriptors are cached for a thousand servers; then the oldest are dropped."""
-    schemas = DescriptorCache(lambda: 0.0)
+    schemas = DescriptorCache(clock=lambda: 0.0)
     keys = [("tax.example", port, False, "tax.Inquiry") for port in range(1, 1026)]
     for key in keys:
         schemas.keep(key, _TAX)

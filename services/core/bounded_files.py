@@ -1,0 +1,31 @@
+"""Files that somebody else names, such as a register's author: read within bounds, or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from errno import EACCES, EFBIG, EINVAL
+from pathlib import Path
+from stat import S_ISREG
+
+
+def read_bounded(path: Path, *, folders: Iterable[Path], limit: int) -> bytes:
+    """Return the content of a regular file of at most ``limit`` bytes that lies below one of ``folders``.
+
+    A symbolic link counts as what it leads to. Raises OSError, whose ``strerror`` says why: a device or a pipe could keep
+    the process waiting for ever.
+    """
+    real = os.path.realpath(path)
+    if not any(Path(real).is_relative_to(os.path.realpath(folder)) for folder in folders):
+        raise OSError(EACCES, "it lies outside the folders from which files may be read", str(path))
+    descriptor = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if not S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(EINVAL, "it is not a regular file", str(path))
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            content = file.read(limit + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > limit:
+        raise OSError(EFBIG, f"it is larger than {limit >> 10} KiB", str(path))
+    return content

@@ -38,11 +38,11 @@ class PeyvandError(Exception):
 
 
 class InputError(PeyvandError):
-    """Bad input, refused whole. ``faults`` lists everything that is wrong, in file order."""
+    """Bad input, refused whole. ``faults`` lists everything that is wrong once, in file order."""
 
     def __init__(self, what: str, faults: Iterable[Fault]) -> None:
         self.what = what
-        self.faults = tuple(sorted(faults))
+        self.faults = tuple(sorted(set(faults)))
         super().__init__(f"{what} is refused: {plural(len(self.faults), 'fault')}")
 
     def report(self) -> str:

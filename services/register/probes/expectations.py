@@ -21,7 +21,16 @@ from services.core.model import (
 )
 from services.register.probes.patterns import check_schema, read_path, read_pattern, read_record_path, read_xpath
 from services.register.probes.references import read_json_file
-from services.register.reading import YamlMapping, fold, read_choice, read_duration, read_flag, read_name, read_whole
+from services.register.reading import (
+    YamlMapping,
+    fold,
+    is_header_name,
+    read_choice,
+    read_duration,
+    read_flag,
+    read_name,
+    read_whole,
+)
 
 _TLS = ("tls", "certificate")
 _HTTP = ("status", "headers", "body", "json", "xml", "namespaces", "schema", "record", "fresh", *_TLS)
@@ -38,6 +47,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
 """The keys of ``expect`` by kind; other kinds have none."""
 
 _STATUSES = range(100, 600)
+_NOTHING = "holds nothing, so that every answer would pass: remove it, or write what is expected"
 _PREFIX = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
 _TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
 _RCODES = tuple(code.name for code in Rcode if code <= Rcode.NOTZONE)
@@ -48,6 +58,7 @@ def read_expect(probe: YamlMapping, kind: str, directory: Path) -> Expect:
     mapping = probe.mapping("expect", _KEYS.get(kind, ()))
     if mapping is None:
         return Expect()
+    _check_held(mapping)
     xml = kind in SOAP_KINDS
     namespaces = _namespaces(mapping)
 
@@ -70,6 +81,13 @@ def read_expect(probe: YamlMapping, kind: str, directory: Path) -> Expect:
         answers=_patterns_of(mapping, "answers"),
         authority=_patterns_of(mapping, "authority"),
     )
+
+
+def _check_held(mapping: YamlMapping) -> None:
+    """Check that every key requires something: an expectation that holds nothing passes whatever comes."""
+    for key in mapping.nodes:
+        if mapping.is_empty(key):
+            mapping.fault(key, _NOTHING)
 
 
 def _statuses(mapping: YamlMapping) -> tuple[int, ...]:
@@ -114,6 +132,9 @@ def _headers(mapping: YamlMapping) -> dict[str, HeaderExpectation]:
     """Read header expectations: a pattern, or a mapping of ``must``, ``must_not`` and ``optional``."""
     headers: dict[str, HeaderExpectation] = {}
     for name, given in mapping.entries("headers"):
+        if not is_header_name(name):
+            given.fault(name, f"`{name}` is not a header name")
+            continue
         if not given.is_mapping(name):
             headers[name] = HeaderExpectation(must=given.need(name, read_pattern, ""))
             continue
@@ -124,6 +145,8 @@ def _headers(mapping: YamlMapping) -> dict[str, HeaderExpectation]:
                 must_not=item.read("must_not", read_pattern, ""),
                 optional=item.read("optional", read_flag, False),
             )
+            if headers[name].optional and "must" not in item and "must_not" not in item:
+                given.fault(name, "is optional and has no pattern, so that every answer would pass")
     return headers
 
 
@@ -131,6 +154,8 @@ def _patterns_of(mapping: YamlMapping, key: str) -> Patterns:
     given = mapping.mapping(key, ("must", "must_not"))
     if given is None:
         return Patterns()
+    if given.nodes and all(map(given.is_empty, given.nodes)):
+        mapping.fault(key, _NOTHING)
     must, must_not = (tuple(given.read_list(name, read_pattern, "")) for name in ("must", "must_not"))
     return Patterns(must, must_not)
 

@@ -22,6 +22,7 @@ D = TypeVar("D")
 _QUOTED = re.compile(r'[ \t]*"([^"]*(?:""[^"]*)*)"[ \t]*')
 _OPEN = re.compile(r'[ \t]*"')
 _PLAIN = re.compile(r"[^,\n]*")
+_OTHER_MARKS = {";": "semicolons", "\t": "tabs"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,10 @@ def read_table(
     header = next(lines, None)
     if header is None:
         faults.add(Location(str(path), 1, 1), "the file is empty: its first line names the columns")
+        return CsvTable(ids=None)
+    if len(header) == 1 and (mark := next((mark for mark in _OTHER_MARKS if mark in header[0].text), "")):
+        reason = f"its columns are separated by {_OTHER_MARKS[mark]}: save the file with commas between columns"
+        faults.add(header[0].location, reason)
         return CsvTable(ids=None)
     names = [fold(cell.text) for cell in header]
     complete = _check_header(header, required, optional, faults)

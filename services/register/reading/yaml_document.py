@@ -84,6 +84,11 @@ class YamlMapping:
         """Whether the value of ``key`` is a mapping."""
         return isinstance(self.nodes.get(key), yaml.MappingNode)
 
+    def is_empty(self, key: str) -> bool:
+        """Whether the value of ``key`` is a mapping or a list that holds nothing."""
+        node = self.nodes[key]
+        return isinstance(node, yaml.CollectionNode) and not node.value
+
     def key_at(self, key: str) -> Location:
         """Return where ``key`` itself begins; where the mapping begins when it has no such key."""
         return self.keys.get(key, self.location)

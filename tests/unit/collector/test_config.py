@@ -123,3 +123,14 @@ def test_a_missing_list_is_refused(tmp_path):
     """A list that is not there is a fault of its own."""
     with pytest.raises(InputError, match="1 fault"):
         read_sources(tmp_path / "sources.yaml")
+
+
+def test_a_fault_of_all_servers_is_listed_once(read, tmp_path):
+    """What is given once for all servers is one fault, however many there are."""
+    sources = ", ".join(
+        f"{{id: x{n}, kind: xroad, server: A/B/C/D, url: 'http://a/', client: A/B/C}}" for n in range(7)
+    )
+    with pytest.raises(InputError) as refused:
+        read(f"xroad: {{authority: none.pem}}\nsources: [{sources}]\n")
+    [fault] = refused.value.faults
+    assert (fault.line, fault.reason) == (1, f"authority: there is no file {tmp_path / 'none.pem'}")

@@ -53,6 +53,25 @@ def test_statuses_that_cannot_be_are_faults(tmp_path: Path, written: str, reason
     assert _faults(tmp_path, f"status: {written}") == [reason]
 
 
+@pytest.mark.parametrize(
+    "written", ["status: []", "headers: {}", "body: {}", "body: {must: []}", "json: []", "record: {}", "schema: {}"]
+)
+def test_expectations_that_hold_nothing_are_faults(tmp_path: Path, written: str) -> None:
+    """What every answer would pass is refused, since somebody meant something by it."""
+    key = written.partition(":")[0]
+    reason = f"{key}: holds nothing, so that every answer would pass: remove it, or write what is expected"
+    assert _faults(tmp_path, written) == [reason]
+
+
+def test_headers_that_cannot_be_and_that_require_nothing_are_faults(tmp_path: Path) -> None:
+    """A name with a space, and an optional header without a pattern; an empty list in a record is a value like others."""
+    assert _faults(tmp_path / "a", "headers: {X Y: a, X-Z: {optional: true}}") == [
+        "X Y: `X Y` is not a header name",
+        "X-Z: is optional and has no pattern, so that every answer would pass",
+    ]
+    assert _read(tmp_path / "b", "record: {a: []}").probes["site"].expect.record == {"a": []}
+
+
 def test_certificates_and_versions_are_read(tmp_path: Path) -> None:
     """The time that a certificate must have left, and the versions of TLS that are offered."""
     probe = _read(tmp_path, "certificate: {days_left: 14d}", "{min_version: '1.2', max_version: '1.2'}").probes["site"]

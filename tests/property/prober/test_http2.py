@@ -10,35 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.prober.http import Http2Connection, Http2Request, WireRequest
+from tests.support.deaf_transport import DeafTransport
 
 _REQUEST = Http2Request(((b":method", b"GET"), (b":scheme", b"http"), (b":authority", b"tax"), (b":path", b"/")))
-
-
-class _Deaf(asyncio.Transport):
-    """A transport that accepts everything."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sent = bytearray()
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.sent += data
-
-    def abort(self) -> None:
-        pass
-
-    def get_extra_info(self, *_: object) -> object:
-        return self
-
-    def setsockopt(self, *_: object) -> None:
-        pass
 
 
 def _answer(headers: list[tuple[str, str]], body: bytes, *, trailers: bool) -> bytes:
     """Return a server's bytes for one request, from its SETTINGS on."""
     server = H2Connection(H2Configuration(client_side=False))
     server.initiate_connection()
-    transport = _Deaf()
+    transport = DeafTransport()
     _connection(transport)
     server.receive_data(bytes(transport.sent))
     server.send_headers(1, [(":status", "103"), ("link", "x")])
@@ -50,7 +31,7 @@ def _answer(headers: list[tuple[str, str]], body: bytes, *, trailers: bool) -> b
     return server.data_to_send()
 
 
-def _connection(transport: _Deaf) -> Http2Connection:
+def _connection(transport: DeafTransport) -> Http2Connection:
     loop = asyncio.new_event_loop()
     try:
         connection = Http2Connection(
@@ -83,7 +64,7 @@ def _mangled(draw: st.DrawFn) -> list[bytes]:
 @given(_mangled(), st.booleans())
 def test_no_bytes_of_a_server_are_our_crash(pieces: list[bytes], closes: bool) -> None:
     """Mangled frames, in any pieces, leave an answer, a failure with its reason, or a connection that still waits."""
-    connection = _connection(_Deaf())
+    connection = _connection(DeafTransport())
     for piece in pieces:
         connection.data_received(piece)
     if closes:
@@ -98,7 +79,7 @@ def test_no_bytes_of_a_server_are_our_crash(pieces: list[bytes], closes: bool) -
 @given(_SAID, st.integers(1, 50))
 def test_an_answer_is_the_same_in_any_pieces(said: bytes, cut: int) -> None:
     """The pieces in which an answer arrives do not change it."""
-    whole, cut_up = _connection(_Deaf()), _connection(_Deaf())
+    whole, cut_up = _connection(DeafTransport()), _connection(DeafTransport())
     whole.data_received(said)
     for at in range(0, len(said), cut):
         cut_up.data_received(said[at : at + cut])

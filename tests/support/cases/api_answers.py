@@ -25,7 +25,7 @@ __all__ = ["api", "every_answer"]
 _KINDS = indicator_pb2.IndicatorKind
 
 
-def _requests(link: str, service: str, agency: str, window: int) -> dict[str, list[Message]]:
+def requests_by_method(link: str, service: str, agency: str, window: int) -> dict[str, list[Message]]:
     """Requests by RPC, at least one for each of these entities, and one that is rejected with its own words."""
     whom = {"consumer": agency, "provider": agency, "service": service, "link": link, "government": "", "sector": "x"}
     named = [(_KINDS.Value(f"INDICATOR_KIND_{kind.upper()}"), name) for kind, name in whom.items()]
@@ -53,7 +53,7 @@ def _requests(link: str, service: str, agency: str, window: int) -> dict[str, li
 
 async def every_answer(address: str, *, link: str, service: str, agency: str, window: int) -> list[tuple[str, bytes]]:
     """Call every RPC of the api. Return the name of each call with its answer, or with its error and details."""
-    requests = _requests(link, service, agency, window)
+    requests = requests_by_method(link, service, agency, window)
     services = [
         *asked.DESCRIPTOR.services_by_name.values(),
         *register_service_pb2.DESCRIPTOR.services_by_name.values(),

@@ -28,13 +28,13 @@ VANTAGES = ("north", "south")
 _RELOAD_SECONDS = 30.0
 
 
-def prepare(folder: Path) -> None:
+def prepare(folder: Path, hosts: str) -> None:
     """Make certificates, seeds and users as an operator does."""
     environ = {
         **os.environ,
         "PEYVAND": str(PEYVAND),
         "VANTAGES": " ".join(VANTAGES),
-        "HOSTS": "127.0.0.1",
+        "HOSTS": hosts,
         "OWNER": str(os.getuid()),
     }
     subprocess.run([ROOT / "deploy" / "prepare.sh", folder], env=environ, check=True, capture_output=True)
@@ -52,7 +52,8 @@ class Deployed:
     running: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        prepare(self.folder / "secrets")
+        # Servers of a cluster know each other by names; a single one is reached by its address alone.
+        prepare(self.folder / "secrets", "127.0.0.1" if self.nodes == 1 else "127.0.0.1 localhost")
         self.ports = [free_port() for _ in range(self.nodes)]
         self.routes = [free_port() for _ in range(self.nodes)]
         text = (ROOT / "deploy" / "nats" / self.config).read_text("utf-8")
@@ -102,7 +103,7 @@ class Deployed:
         shutil.copy(self.users_conf, folder)
 
     def _command(self, node: int, *flags: str) -> tuple[list[str], dict[str, str]]:
-        routes = ", ".join(f'"nats-route://127.0.0.1:{port}"' for port in self.routes)
+        routes = ", ".join(f'"nats-route://localhost:{port}"' for port in self.routes)
         environ = {**os.environ, "NATS_NAME": f"nats-{node + 1}", "NATS_ROUTES": f"[{routes}]"}
         return [find_server(), *flags, "-c", str(self._config(node))], environ
 

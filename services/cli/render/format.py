@@ -19,7 +19,7 @@ from rich.table import Column, Table
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.core.errors import SettingsError
-from services.core.model import LOSS_STAGES
+from services.core.model import LOSS_STAGES, MOMENTS
 
 _BARS = "▁▂▃▄▅▆▇█"
 
@@ -124,7 +124,7 @@ def new_table(title: str | None, *columns: Column, gap: int = 2, footer: bool = 
 def parse_moment(text: str, zone: tzinfo) -> float | None:
     """Return a day or time in ISO 8601 as epoch seconds, in ``zone`` unless it has an offset; None for "".
 
-    Raises SettingsError when it is neither.
+    Raises SettingsError when it is neither, or of a year before 1970 or after 2199.
     """
     if not text:
         return None
@@ -132,7 +132,10 @@ def parse_moment(text: str, zone: tzinfo) -> float | None:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise SettingsError(f"`{text}` is neither a day (2026-03-21) nor a time (2026-03-21T08:00+03:30)") from error
-    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()
+    seconds = (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()
+    if int(seconds) not in MOMENTS:
+        raise SettingsError(f"`{text}` is not in the years 1970 to 2199: give a day or time that slots may have")
+    return seconds
 
 
 def new_console() -> Console:

@@ -33,6 +33,7 @@ from services.core.model.indicator import (
 )
 from services.core.model.measurement import (
     FACTS,
+    MOMENTS,
     PHASES,
     FactColumns,
     Measurement,
@@ -96,6 +97,7 @@ __all__ = [
     "FLUSH_SECONDS",
     "LINK_FINDINGS",
     "LOSS_STAGES",
+    "MOMENTS",
     "PHASES",
     "PROBE_KINDS",
     "SOAP_KINDS",

@@ -13,6 +13,9 @@ if TYPE_CHECKING:  # the values of the register, which the command line needs to
 
 T = TypeVar("T")
 
+MOMENTS = range(7_258_118_400)
+"""Times that slots may have, in epoch seconds: the years 1970 to 2199. Dates near the ends of Python's calendar overflow."""
+
 
 @dataclass_transform(frozen_default=True)
 def unfrozen(cls: type[T]) -> type[T]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from services.core.codec import measurement_from_json, summary_from_json, to_micros
 from services.core.errors import Fault, InputError
-from services.core.model import ExchangeSummary, Measurement, MeasurementColumns, Register, Target
+from services.core.model import MOMENTS, ExchangeSummary, Measurement, MeasurementColumns, Register, Target
 
 T = TypeVar("T")
 
@@ -101,6 +101,8 @@ def _row_faults(row: Measurement, register: Register, vantages: frozenset[str]) 
     if row.sequence:
         if row.stored is None:
             yield "stored: a line with a sequence says when the stream stored it"
+        elif int(row.stored) not in MOMENTS:
+            yield "stored: not in the years 1970 to 2199"
         if row.sequence > np.iinfo(np.int64).max:
             yield "sequence: beyond what a stream can count"
         return
@@ -109,7 +111,9 @@ def _row_faults(row: Measurement, register: Register, vantages: frozenset[str]) 
         yield f"{kind}: the register has no {kind} {row.target.id!r}"
     if row.vantage not in vantages:
         yield f"vantage: the register has no vantage {row.vantage!r}"
-    if row.slot_start % register.policy.slot_seconds:
+    if row.slot_start not in MOMENTS:
+        yield "slot_start: not in the years 1970 to 2199"
+    elif row.slot_start % register.policy.slot_seconds:
         yield f"slot_start: no slot of {register.policy.slot_seconds} s begins there"
     if row.reason.outcome is not row.outcome:
         yield f"reason: {row.reason.name} belongs to outcome {row.reason.outcome.name}, not to {row.outcome.name}"

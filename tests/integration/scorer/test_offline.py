@@ -84,6 +84,10 @@ def test_default_moment_is_the_end_of_the_newest_slot(tmp_path: Path) -> None:
     refused = peyvand("score", "--register", folder, "--measurements", file, "--at", "noon")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == "peyvand: `noon` is neither a day (2026-03-21) nor a time (2026-03-21T08:00+03:30)\n"
+    for year in ("0001", "9999"):
+        refused = peyvand("score", "--register", folder, "--measurements", file, "--at", f"{year}-12-31")
+        sentence = f"`{year}-12-31` is not in the years 1970 to 2199: give a day or time that slots may have"
+        assert (refused.returncode, refused.stdout, refused.stderr) == (1, "", f"peyvand: {sentence}\n")
 
 
 def test_bad_files_are_refused_with_every_fault(tmp_path: Path) -> None:
@@ -92,15 +96,17 @@ def test_bad_files_are_refused_with_every_fault(tmp_path: Path) -> None:
     good = measurement_to_json(measure("deed-tax", 1_772_323_200 // SLOT))
     one, other = tmp_path / "one.ndjson", tmp_path / "other.ndjson"
     one.write_text(good + "\n" + good.replace("deed-tax", "deed-tacks").replace("main", "moon") + "\n", "utf-8")
-    other.write_text("{\n" + good.replace("REASON_OK", "REASON_LATE") + "\n", "utf-8")
+    early = good.replace('"slot_start": "2026-', '"slot_start": "0001-')
+    other.write_text("{\n" + early + "\n" + good.replace("REASON_OK", "REASON_LATE") + "\n", "utf-8")
     refused = peyvand("score", "--register", folder, "--measurements", one, other)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == (
         f"{one}:2: link: the register has no link 'deed-tacks'\n"
         f"{one}:2: vantage: the register has no vantage 'moon'\n"
         f"{other}:1:2: not JSON: unexpected end of data\n"
-        f"{other}:2: reason: LATE belongs to outcome LATE, not to OK\n"
-        f"measurements {one}, {other} is refused: 4 faults\n"
+        f"{other}:2: slot_start: not in the years 1970 to 2199\n"
+        f"{other}:3: reason: LATE belongs to outcome LATE, not to OK\n"
+        f"measurements {one}, {other} is refused: 5 faults\n"
     )
 
 

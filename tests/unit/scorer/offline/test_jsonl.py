@@ -74,6 +74,14 @@ BAD: dict[str, tuple[str | bytes, Any]] = {
         line(slot_start="2026-03-01T00:07:00Z"),
         ["m:1: slot_start: no slot of 300 s begins there"],
     ),
+    "slots of times that no calendar holds": (
+        "\n".join(line(slot_start=f"{year}-12-31T00:00:00Z") for year in ("0001", "1969", "2200", "9999")),
+        [f"m:{number}: slot_start: not in the years 1970 to 2199" for number in (1, 2, 3, 4)],
+    ),
+    "a message stored when no calendar holds it": (
+        line(slot_start="0001-01-01T00:00:00Z", stored="0001-01-01T00:00:00Z", sequence="1"),
+        ["m:1: stored: not in the years 1970 to 2199"],
+    ),
     "reason of another outcome": (
         line(outcome="OUTCOME_UNKNOWN") + "\n" + line(reason="REASON_ABSENT") + "\n",
         [

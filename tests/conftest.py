@@ -1,4 +1,4 @@
-"""Fixtures that every kind of test shares: a real nats-server, real data, free ports."""
+"""Fixtures that every kind of test shares: a real nats-server, a scorer, real data, free ports."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from tests.support.cases.scorer import Scorer
 from tests.support.nats import Nats, running_nats
 from tests.support.paths import DATA
 from tests.support.ports import free_base_port, free_port
@@ -71,3 +72,12 @@ async def nats(tmp_path: Path, vantage: str) -> AsyncIterator[Nats]:
     """A real, initialised nats-server with one user per role."""
     async with running_nats(tmp_path / "nats", vantage) as server:
         yield server
+
+
+@pytest.fixture
+def scorer(nats: Nats, tmp_path: Path) -> Iterator[Scorer]:
+    """A scorer that is not running yet, and is not running afterwards."""
+    one = Scorer(nats, tmp_path / "scorer")
+    yield one
+    if one.process is not None and one.process.poll() is None:
+        one.kill()

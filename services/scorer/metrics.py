@@ -85,6 +85,7 @@ class ScorerMetrics:
         self._taken = metrics.counter("peyvand_measurements_total", registry)
         self._late = metrics.counter("peyvand_measurements_late_total", registry)
         self._rejected = metrics.counter("peyvand_measurements_rejected_total", registry)
+        self._summaries_rejected = metrics.counter("peyvand_summaries_rejected_total", registry)
         self.refresh_seconds = metrics.histogram("peyvand_scorer_refresh_seconds", registry)
 
     def taken(self, result: IngestResult) -> None:
@@ -95,6 +96,10 @@ class ScorerMetrics:
     def rejected(self) -> None:
         """Count one unreadable batch."""
         self._rejected.inc()
+
+    def summaries_rejected(self) -> None:
+        """Count one batch of exchange summaries that is unreadable or out of range."""
+        self._summaries_rejected.inc()
 
     def behind(self, messages: int) -> None:
         """Set how many messages are not taken in yet."""

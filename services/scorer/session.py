@@ -142,7 +142,7 @@ class _Session:
         self._measurements = MeasurementReader(
             self._scoring, self._evidence_lock, metrics=metrics, readiness=readiness, log=self._log
         )
-        self._exchanges = ExchangeReader(exchanges, self._scoring.calendar, log=self._log)
+        self._exchanges = ExchangeReader(exchanges, self._scoring.calendar, metrics=metrics, log=self._log)
         self._reconciler = Reconciler(exchanges, self._evidence_lock)
         self._history = HistoryPublisher(bus, self._scoring, log=self._log)
         self._refresher = Refresher(

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError
 
 from peyvand.v1 import exchange_pb2
 from services.core.codec.units import copied_fields, message_to_json, to_timestamp
-from services.core.model import DURATION_BUCKETS, ExchangeSummary
+from services.core.model import DURATION_BUCKETS, MOMENTS, ExchangeSummary
+
+_LARGEST_COUNT = 1 << 31
+"""Exchanges of a slot stay below it: a slot lasts a day at most, which leaves room for 24,000 a second."""
+_LARGEST_REVISION = 1 << 53  # a double holds it exactly; a collector's are milliseconds since 1970
+_LARGEST_BYTES = 1 << 63  # what databases hold
+_LONGEST_NAME = 4096  # characters: an identifier has up to five parts of 255, escaped
+
+_COUNTS = ("count", "ok", "bus_failures", "provider_failures", "orphans", "skew_count")
+_BYTES = ("request_bytes", "response_bytes")
+_NAMES = ("client", "service", "alias")
+_FLOATS = ("skew_ms_sum", "duration_ms_sum")
 
 _plain_fields = copied_fields(ExchangeSummary, "slot_start", "duration_buckets")
 
@@ -26,7 +38,29 @@ def _row(message: exchange_pb2.ExchangeSummary) -> ExchangeSummary:
         raise ValueError(f"duration_buckets has {len(buckets)} entries instead of {DURATION_BUCKETS}")
     if not message.HasField("slot_start"):
         raise ValueError("slot_start is missing")
-    return ExchangeSummary(slot_start=message.slot_start.seconds, duration_buckets=buckets, **_plain_fields(message))
+    row = ExchangeSummary(slot_start=message.slot_start.seconds, duration_buckets=buckets, **_plain_fields(message))
+    _check(row)
+    return row
+
+
+def _check(row: ExchangeSummary) -> None:
+    """Raise ValueError when a number is out of range: sums of it would overflow, or no later revision could replace it."""
+    if row.slot_start not in MOMENTS:
+        raise ValueError("slot_start is not in the years 1970 to 2199")
+    if row.revision >= _LARGEST_REVISION:
+        raise ValueError("revision is too large")
+    for names, limit in ((_COUNTS, _LARGEST_COUNT), (_BYTES, _LARGEST_BYTES)):
+        for name in names:
+            if getattr(row, name) >= limit:
+                raise ValueError(f"{name} is too large")
+    if max(row.duration_buckets) >= _LARGEST_COUNT:
+        raise ValueError("duration_buckets has a count that is too large")
+    if row.ok + row.bus_failures + row.provider_failures > row.count:
+        raise ValueError("ok, bus_failures and provider_failures are more than count")
+    if not all(isfinite(getattr(row, name)) for name in _FLOATS):
+        raise ValueError("skew_ms_sum or duration_ms_sum is not a number")
+    if any(len(getattr(row, name)) > _LONGEST_NAME for name in _NAMES):
+        raise ValueError("client, service or alias is too long")
 
 
 def encode_summaries(bus: str, rows: Sequence[ExchangeSummary]) -> bytes:
@@ -35,7 +69,10 @@ def encode_summaries(bus: str, rows: Sequence[ExchangeSummary]) -> bytes:
 
 
 def decode_summaries(payload: bytes) -> tuple[str, list[ExchangeSummary]]:
-    """Return the data bus and its summaries. Raises ValueError when the payload is not an ExchangeSummaryBatch."""
+    """Return the data bus and its summaries.
+
+    Raises ValueError when the payload is not an ExchangeSummaryBatch, or holds a number that is out of range.
+    """
     try:
         batch = exchange_pb2.ExchangeSummaryBatch.FromString(payload)
     except DecodeError as error:

@@ -73,6 +73,9 @@ def _targets(batch: measurement_pb2.MeasurementBatch) -> tuple[Target, ...]:
 def decode_columns(payload: bytes) -> MeasurementColumns:
     """Return the columns of a batch. Raises ValueError when the payload is not a consistent MeasurementBatch."""
     batch = _batch(payload)
+    # Every target and detail in a table is named by some row, so that a small batch cannot name very many.
+    if len(batch.links) + len(batch.endpoints) > len(batch.target) or len(batch.details) > len(batch.target) + 1:
+        raise ValueError("a MeasurementBatch with tables longer than its columns")
     columns = MeasurementColumns(
         vantage=batch.vantage,
         targets=_targets(batch),

@@ -174,6 +174,7 @@ _ROWS = (
         _counter("peyvand_measurements_total", "Measurements taken in"),
         _counter("peyvand_measurements_late_total", "Measurements that came after their slot closed"),
         _counter("peyvand_measurements_rejected_total", "Batches that could not be read"),
+        _counter("peyvand_summaries_rejected_total", "Batches of exchange summaries that could not be read"),
         _gauge(
             "peyvand_link_findings",
             "Links that are silent, disagreeing (probes with logs) or unusual (in volume); absent without exchanges",

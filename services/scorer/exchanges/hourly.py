@@ -34,7 +34,8 @@ def add_hours(database: sqlite3.Connection, changes: HourChanges) -> None:
         counts = days.get((flow, day))
         if counts is None:
             counts = days[flow, day] = _read_day(database, flow, day)
-        counts[:, of_day] += more
+        # Summaries within their ranges cannot overflow an hour, unless somebody sends one for every second of it.
+        counts[:, of_day] = np.clip(counts[:, of_day].astype(np.int64) + more, 0, np.iinfo(_TYPE).max)
     database.executemany(
         "INSERT OR REPLACE INTO hours VALUES (?, ?, ?)",
         [(*key, counts.tobytes()) for key, counts in sorted(days.items(), key=lambda item: item[0])],

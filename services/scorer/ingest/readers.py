@@ -102,9 +102,10 @@ class MeasurementReader:
 class ExchangeReader:
     """Takes in EXCHANGES."""
 
-    def __init__(self, exchanges: ExchangeDatabase, calendar: Calendar, *, log: Logger) -> None:
+    def __init__(self, exchanges: ExchangeDatabase, calendar: Calendar, *, metrics: ScorerMetrics, log: Logger) -> None:
         self._exchanges = exchanges
         self._calendar = calendar
+        self._metrics = metrics
         self._log = log
 
     async def run(self, cursor: StreamCursor, position: StreamPosition) -> None:
@@ -129,5 +130,6 @@ class ExchangeReader:
         try:
             return message.time, *summaries_of(message)
         except ValueError as error:
-            self._log.error("summaries_rejected", sequence=message.sequence, reason=str(error))
+            self._metrics.summaries_rejected()
+            self._log.error("summaries_rejected", sequence=message.sequence, subject=message.subject, reason=str(error))
             return None

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import re
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peyvand.v1 import block_pb2, indicator_pb2, outcome_pb2
+from peyvand.v1 import block_pb2, indicator_pb2, measurement_pb2, outcome_pb2
 from services.core import codec
 from services.core.blocks.encode import EvidenceColumns
 from services.core.blocks.read import BlockReader
@@ -97,6 +100,16 @@ def test_ragged_batches_are_refused() -> None:
         codec.decode_columns(payload)
 
 
+def test_tables_that_no_row_uses_are_refused() -> None:
+    """A batch names no more targets and details than its rows can use, so that few bytes cannot fill a table."""
+    rows = [Measurement(Target("a"), "main", 0, 0.0, Outcome.OK, Reason.OK, detail="why")]
+    for field, text in (("links", b"b"), ("endpoints", b"b"), ("details", b"other")):
+        number = measurement_pb2.MeasurementBatch.DESCRIPTOR.fields_by_name[field].number
+        payload = codec.encode_measurements(rows) + bytes([number << 3 | 2, len(text)]) + text
+        with pytest.raises(ValueError, match="tables longer than its columns"):
+            codec.decode_columns(payload)
+
+
 def test_ragged_blocks_are_refused() -> None:
     """A block whose columns differ in length, or without a row, is refused."""
     row = Indicator(IndicatorKind.LINK, "l", 7, 600, 0.5, 0.5, 0.5, 1.0, Losses(late=0.5))
@@ -128,6 +141,30 @@ def test_summaries_survive() -> None:
     )
     assert codec.decode_summaries(codec.encode_summaries("xroad", [row])) == ("xroad", [row])
     assert codec.summary_from_json(codec.summary_to_json(row)) == row
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"revision": 2**64 - 1}, "revision is too large"),
+        ({"count": 2**62}, "count is too large"),
+        ({"orphans": 2**31}, "orphans is too large"),
+        ({"request_bytes": 2**63}, "request_bytes is too large"),
+        ({"duration_buckets": (2**40,) * DURATION_BUCKETS}, "duration_buckets has a count that is too large"),
+        ({"ok": 4}, "more than count"),
+        ({"skew_ms_sum": math.nan}, "not a number"),
+        ({"duration_ms_sum": math.inf}, "not a number"),
+        ({"service": "x" * 5000}, "too long"),
+        ({"slot_start": -62_135_596_800}, "slot_start is not in the years 1970 to 2199"),
+    ],
+)
+def test_summaries_out_of_range_are_refused(changes: dict[str, Any], reason: str) -> None:
+    """A number that would overflow, that nothing could replace or that no summary can have is refused with the field."""
+    row = replace(ExchangeSummary("X/GOV/1/S", "X/GOV/2/T/get", 300, 4, count=3, ok=2), **changes)
+    with pytest.raises(ValueError, match=reason):
+        codec.decode_summaries(codec.encode_summaries("xroad", [row]))
+    with pytest.raises(ValueError, match=reason):
+        codec.summary_from_json(codec.summary_to_json(row))
 
 
 @pytest.mark.parametrize(("leaving", "share_from"), [(False, None), (False, 0), (True, 600)])

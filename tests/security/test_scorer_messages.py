@@ -1,0 +1,61 @@
+"""What the seed of a prober or of a collector can do to the scorer by the messages that it may publish."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.core.bus.names import exchange_subject
+from services.core.codec import encode_summaries
+from services.core.model.exchange import ExchangeSummary
+from tests.support.cases.scorer import SLOT, Scorer, blocks, make_register, measure, now_slot, put, register_on
+from tests.support.nats import Nats
+from tests.support.waiting import eventually
+
+
+def shown(scorer: Scorer, *lines: str) -> Callable[[], Awaitable[bool]]:
+    """Whether /metrics has these lines."""
+
+    async def look() -> bool:
+        page = (await scorer.get("/metrics") or "").splitlines()
+        return set(lines) <= set(page)
+
+    return look
+
+
+@pytest.mark.parametrize("change", [{"revision": 2**64 - 1}, {"count": 2**62}, {"count": 9, "ok": 2**63}])
+async def test_summaries_out_of_range_stop_nothing(
+    nats: Nats, scorer: Scorer, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    """A summary with a number that no database holds is rejected and counted; the index goes on, after a restart too,
+    and so do the summaries that follow.
+    """
+    await register_on(nats, make_register(tmp_path / "register"))
+    scorer.start()
+    await scorer.serving()
+    good = ExchangeSummary("tax-office", "customs/tax-clearance/imports", now_slot() * SLOT, 1, count=10, ok=9)
+    rejected = "peyvand_summaries_rejected_total 1.0"
+    async with nats.connect("collector") as collector, nats.connect("prober") as prober, nats.connect("api") as api:
+
+        async def volumes() -> list[int]:
+            block = (await blocks(api)).get("consumer.tax-office")
+            return [] if block is None else [volume.count for volume in block.exchanges]
+
+        async def counted() -> bool:
+            return await volumes() == [10]
+
+        for row in (replace(good, **change), good):
+            await collector.publish(exchange_subject("xroad", 0), encode_summaries("xroad", [row]), message_id="")
+        await eventually(shown(scorer, rejected), "the summary is rejected")
+        await eventually(counted, "the good summary counts")
+        scorer.kill()
+        scorer.start()
+        await put(prober, [measure("deed-tax", now_slot() - 2)])
+        await eventually(shown(scorer, "peyvand_measurements_total 1.0"), "measurements are taken in")
+        await scorer.serving()
+        assert await volumes() == [10]
+    assert await scorer.stop() == (0, "")

@@ -22,27 +22,23 @@ from services.collector.records.batch import START, RecordBatch, Reject, SourceP
 from services.collector.records.bulk import RawRecord, decode_line
 from services.collector.records.csv_rows import RowError, delimiter_of, is_header, read_header, read_row
 from services.collector.records.generic import is_generic, read_generic
+from services.collector.records.gzip_content import GZIP, GzipContent, UnreadableError
 from services.collector.records.xroad import RecordError, Side, read_side
 
 _BLOCK = 1 << 20
 _LONGEST_LINE = 1 << 20
 _LARGEST_DOCUMENT = 256 << 20
-_Content = IO[bytes] | gzip.GzipFile
+_Content = IO[bytes] | GzipContent
 _Parse = Callable[[bytes], Any]
-GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
 _ONE_DOCUMENT = re.compile(rb'\s*(\[|\{\s*"records"\s*:\s*\[|--|<)')
-
-
-class UnreadableError(ValueError):
-    """A file that cannot be read as a whole; the message quotes no content."""
 
 
 def _decompressed(stream: IO[bytes]) -> _Content:
     """Return the seekable stream itself, or its decompressed content if it is gzip."""
     magic = stream.read(2)
     stream.seek(0)
-    return gzip.GzipFile(fileobj=stream, mode="rb") if magic == GZIP else stream
+    return GzipContent(stream) if magic == GZIP else stream
 
 
 def first_bytes(stream: IO[bytes], *, settled: bool) -> bytes | None:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from services.collector.records.answers import ServerAnswerError
 from services.collector.records.bulk import decode_line, decode_records
-from services.collector.records.formats import UnreadableError, read
+from services.collector.records.formats import read
 from services.collector.records.generic import is_generic, read_generic
+from services.collector.records.gzip_content import UnreadableError
 from services.collector.records.health_data import read_health
 from services.collector.records.xroad import RecordError, read_side
 from tests.support.exchange_records import PERSONAL, record

@@ -6,7 +6,8 @@ import io
 
 import pytest
 
-from services.collector.records.formats import UnreadableError, read
+from services.collector.records.formats import read
+from services.collector.records.gzip_content import UnreadableError
 from services.collector.records.xroad import read_side
 
 

@@ -7,11 +7,19 @@ import subprocess
 import sys
 import tempfile
 import tracemalloc
+import zlib
 
 import pytest
 
 from services.collector.records.batch import SourcePosition
-from services.collector.records.formats import UnreadableError, read
+from services.collector.records.formats import read
+from services.collector.records.gzip_content import (
+    FREE_BYTES,
+    FREE_LINES,
+    LARGEST_RATIO,
+    LINES_PER_BYTE,
+    UnreadableError,
+)
 from services.collector.records.xroad import read_side
 
 
@@ -270,3 +278,18 @@ def test_memory_does_not_grow_with_the_file(raw, tmp_path):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.2 * peaks[0]
+
+
+@pytest.mark.parametrize("block", [b"\n" * (1 << 20), b"a\n" * (1 << 19), b"a" * (1 << 20)])
+def test_gzip_that_unpacks_to_too_much_is_refused(block: bytes) -> None:
+    """A file that unpacks to a gigabyte of line feeds, short lines or one line is refused long before its end, by the bytes
+    and lines that its size allows, and what was read before that counts.
+    """
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    packed = b"".join(packer.compress(block) for _ in range(1 << 10)) + packer.flush()
+    positions = [SourcePosition(0, 0)]
+    with pytest.raises(UnreadableError, match="unpack to too much for their size"):
+        positions.extend(batch.position for batch in read(io.BytesIO(packed), size=50_000))
+    assert positions[-1].offset <= FREE_BYTES + LARGEST_RATIO * len(packed) < 1 << 29
+    assert positions[-1].line <= FREE_LINES + LINES_PER_BYTE * len(packed) < 1 << 22
+    assert len(positions) > 1 or b"\n" not in block

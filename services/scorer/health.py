@@ -1,4 +1,4 @@
-"""Whether the scorer serves: it reads the bus, and its index is published. If not, the reason."""
+"""Whether the scorer serves: it reads the bus, its clock is right, and its index is published. If not, the reason."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class ReadinessReporter:
         self._health = health
         self._reading: bool | None = None  # None: not known yet
         self._publishing: bool | None = None
-        self._phase = self._why = ""
+        self._phase = self._clock = ""
 
     def begin_phase(self, phase: str) -> None:
         """Set the phase of work before the first index; with large evidence it takes minutes."""
@@ -25,17 +25,24 @@ class ReadinessReporter:
         self._reading = ok
         self._update()
 
-    def set_publishing(self, *, ok: bool, why: str = "the index cannot be published") -> None:
-        """Record whether the last index was published, and ``why`` not."""
-        self._publishing, self._why = ok, why
+    def set_clock(self, why: str) -> None:
+        """Record what is wrong with the clock; "" when it is right."""
+        self._clock = why
+        self._update()
+
+    def set_publishing(self, *, ok: bool) -> None:
+        """Record whether the last index was published."""
+        self._publishing = ok
         self._update()
 
     def _update(self) -> None:
-        if self._reading and self._publishing:
-            self._health.serving()
-        elif self._reading is False:
+        if self._reading is False:
             self._health.not_serving("the bus cannot be read")
+        elif self._clock:
+            self._health.not_serving(self._clock)
+        elif self._reading and self._publishing:
+            self._health.serving()
         elif self._publishing is False:
-            self._health.not_serving(self._why)
+            self._health.not_serving("the index cannot be published")
         else:
             self._health.not_serving(self._phase)

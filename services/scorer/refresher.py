@@ -26,7 +26,7 @@ from services.scorer.metrics import ScorerMetrics
 from services.scorer.publishing import EncodedSlots, HistoryPublisher, IndexPublisher, recent_blocks
 
 POLL_SECONDS = 0.1  # between two checks whether an index is due
-AHEAD_SECONDS = 10.0  # between two checks while our clock is ahead
+CLOCK_SECONDS = 10.0  # between two looks at the bus's clock, besides one before each new slot
 LATE_SECONDS = 1.0  # an index that late arrivals changed is published this often at most,
 LATE_SHARE = 0.8  # and in this share of the time at most
 TRIM_SECONDS = 60.0  # freed memory is returned to the system this often at most: the next index needs it again
@@ -53,6 +53,8 @@ class Refresher:
     _report: ReconciliationReport = field(default_factory=ReconciliationReport, init=False)
     _counted: bool = field(default=False, init=False)
     _trimmed: date | None = field(default=None, init=False)
+    _clock_from: float = field(default=0.0, init=False)  # when the clock is looked at again
+    _clock_wrong: bool = field(default=False, init=False)
 
     def adopt(self, compiled: CompiledRegister) -> None:
         """Judge and attribute by another register of the same calendar, from the next index on."""
@@ -73,9 +75,7 @@ class Refresher:
             begun = end_slot > self.scoring.calendar.epoch_slot  # before the first whole slot there is no index
             # What comes late just before a slot settles is in the index of that slot, which must not wait for another one.
             late = self.scoring.stale and time.monotonic() >= late_from and self._until_next(end_slot) > late_took
-            if begun and grown and await self._is_ahead():
-                await asyncio.sleep(AHEAD_SECONDS)
-            elif begun and (grown or late):
+            if not await self._is_clock_wrong(grown=begun and grown) and begun and (grown or late):
                 started = time.monotonic()
                 await self._prepare(end_slot)
                 took = await self._refresh(end_slot)
@@ -88,21 +88,30 @@ class Refresher:
                     late_from = started + max(took + LATE_SECONDS, took / LATE_SHARE)
             await asyncio.sleep(POLL_SECONDS)
 
-    async def _is_ahead(self) -> bool:
-        """Return whether our clock is ahead of the bus's by more than a slot.
+    async def _is_clock_wrong(self, *, grown: bool) -> bool:
+        """Return whether our clock and the bus's differ by more than a slot.
 
-        An index of the future could not be taken back, and evidence would be closed too early.
+        Ahead of it, an index of the future could not be taken back, and evidence would be closed too early. Behind it, the
+        index would stand still.
         """
+        if time.monotonic() < self._clock_from and (self._clock_wrong or not grown):
+            return self._clock_wrong
+        before = self.clock()
         try:
-            seconds = self.clock() - await self.bus_clock()
+            there = await self.bus_clock()
         except BusError:
-            return False  # publishing reports it
-        if seconds <= self.scoring.calendar.slot_seconds:
-            return False
-        why = f"the clock here is {seconds:.0f} s ahead of the bus's: set the one that is wrong"
-        self.readiness.set_publishing(ok=False, why=why)
-        self.log.warning("clock_ahead", seconds=round(seconds, 1))
-        return True
+            return self._clock_wrong  # publishing reports it
+        self._clock_from = time.monotonic() + CLOCK_SECONDS
+        ahead, behind = before - there, there - self.clock()
+        seconds = max(ahead, behind)
+        self._clock_wrong = seconds > self.scoring.calendar.slot_seconds
+        if self._clock_wrong:
+            side = "ahead of" if ahead > behind else "behind"
+            self.readiness.set_clock(f"the clock here is {seconds:.0f} s {side} the bus's: set the one that is wrong")
+            self.log.warning("clock_wrong", seconds_ahead=round(ahead if ahead > behind else -behind, 1))
+        else:
+            self.readiness.set_clock("")
+        return self._clock_wrong
 
     def _until_next(self, end_slot: int) -> float:
         """Return the seconds until one more slot settles."""

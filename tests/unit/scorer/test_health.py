@@ -37,6 +37,24 @@ def test_a_failure_is_reported_before_a_phase() -> None:
     assert str(health) == "SERVING"
 
 
+def test_a_wrong_clock_is_reported_until_it_is_right() -> None:
+    """A wrong clock keeps what reads and publishes from serving; a bus that does not answer is reported before it."""
+    health = Health()
+    readiness = ReadinessReporter(health)
+    readiness.set_reading(ok=True)
+    readiness.set_publishing(ok=True)
+    readiness.set_clock("the clock is wrong")
+    assert str(health) == "NOT_SERVING: the clock is wrong"
+    readiness.set_publishing(ok=False)
+    assert str(health) == "NOT_SERVING: the clock is wrong"
+    readiness.set_publishing(ok=True)
+    readiness.set_reading(ok=False)
+    assert str(health) == "NOT_SERVING: the bus cannot be read"
+    readiness.set_reading(ok=True)
+    readiness.set_clock("")
+    assert str(health) == "SERVING"
+
+
 def test_without_a_reason_none_is_reported() -> None:
     """A component that gives no reason has none."""
     health = Health()

@@ -84,6 +84,7 @@ class Running:
     sink: Sink
     scoring: Scoring
     settle: float
+    health: Health
     sequence: int = 0
 
     def late(self) -> None:
@@ -126,14 +127,16 @@ async def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     clock = Clock(START + SLOT + register.settle_seconds)
     sink = Sink(clock)
     monkeypatch.setattr(refreshing, "POLL_SECONDS", 0)
-    monkeypatch.setattr(refreshing, "AHEAD_SECONDS", 0)
+    monkeypatch.setattr(refreshing, "CLOCK_SECONDS", 0)
     monkeypatch.setattr(refreshing, "time", SimpleNamespace(monotonic=lambda: clock.now))
     scoring = Scoring(
         CompiledRegister.of(register),
         Store(tmp_path / "state", calendar).load(),
         StreamPosition("MEASUREMENTS", "monday", 0),
     )
-    bus = cast(Bus, sink)
+    bus, health = cast(Bus, sink), Health()
+    readiness = ReadinessReporter(health)
+    readiness.set_reading(ok=True)
     refresher = Refresher(
         scoring,
         EvidenceLock(),
@@ -141,13 +144,13 @@ async def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
         ExchangeDatabase(tmp_path / "exchanges.sqlite"),
         HistoryPublisher(bus, scoring, log=logger()),
         metrics=ScorerMetrics(CollectorRegistry()),
-        readiness=ReadinessReporter(Health()),
+        readiness=readiness,
         clock=clock,
         bus_clock=sink.moment,
         log=logger(),
     )
     async with _alongside(refresher.run()):
-        yield Running(clock, sink, scoring, register.settle_seconds)
+        yield Running(clock, sink, scoring, register.settle_seconds, health)
 
 
 @asynccontextmanager
@@ -201,13 +204,34 @@ async def test_late_indexes_take_a_share_of_the_time(running: Running) -> None:
 async def test_a_clock_that_is_ahead_makes_no_index(running: Running) -> None:
     """While our clock is ahead of the bus's by more than a slot nothing is published, or dropped; then it goes on."""
     await running.puts(1)
-    right = running.clock.now
     running.sink.behind = 200 * 86_400.0
-    running.clock.now = right + running.sink.behind
+    running.clock.now += SLOT
     await running.nothing_more()
     assert running.scoring.manifest.end_slot == START // SLOT + 1
+    wrong = "the clock here is 17280000 s ahead of the bus's: set the one that is wrong"
+    assert str(running.health) == f"NOT_SERVING: {wrong}"
 
     running.sink.behind = 0.0
-    running.clock.now = right + SLOT
     await running.puts(2)
     assert running.scoring.manifest.end_slot == START // SLOT + 2
+    assert str(running.health) == "SERVING"
+
+
+async def test_a_clock_that_is_behind_does_not_serve(running: Running) -> None:
+    """While our clock is behind the bus's by more than a slot, so that the index stands still, it is not served as if it
+    were new; less is no fault.
+    """
+    await running.puts(1)
+    assert str(running.health) == "SERVING"
+    running.sink.behind = float(-SLOT)
+    await running.nothing_more()
+    assert str(running.health) == "SERVING"
+    running.sink.behind = -3600.0
+    await running.nothing_more()
+    assert str(running.health) == "NOT_SERVING: the clock here is 3600 s behind the bus's: set the one that is wrong"
+
+    running.sink.behind = 0.0
+    await running.nothing_more()
+    assert str(running.health) == "SERVING"
+    running.clock.now += 3600.0
+    await running.puts(2)

@@ -15,10 +15,11 @@ from services.core import log as logs
 from services.core.bus import Bus, connect_from_settings
 from services.core.errors import BusError, InputError
 from services.core.model import Register
+from services.core.plural import plural
 from services.core.settings import Settings
 from services.core.watched_files import file_stamps
 from services.register.bus import publish_register, republish_if_lost
-from services.register.directory import load_register
+from services.register.directory import load_register, read_directory
 
 _POLL_SECONDS = 0.5
 _KEEP_SECONDS = 60.0
@@ -88,10 +89,13 @@ async def _keep(bus: Bus, directory: Path, register: Register) -> None:
 
 
 async def _publish_once(bus: Bus, directory: Path) -> Register:
-    register = load_register(directory)
+    reading = read_directory(directory)
+    register = reading.register
     published = await publish_register(bus, register, now=time.time())
     state = "is in force" if published else "was already in force"
     typer.echo(f"register {directory} {state}: {register_summary(register)}")
+    if reading.warnings:
+        typer.echo(f"{plural(len(reading.warnings), 'warning')}: see peyvand register check {directory}", err=True)
     return register
 
 

@@ -25,7 +25,7 @@ def check(
     directory: Directory,
     old: Annotated[Path | None, typer.Option("--against", help="The register this one is to follow.")] = None,
 ) -> None:
-    """Check a register, and list every fault."""
+    """Check a register, and list every fault. Warnings change nothing about the exit code."""
     from services.cli.render.register import register_summary
     from services.register.directory import load_register, read_directory
     from services.register.versions import check_succession
@@ -33,6 +33,8 @@ def check(
     reading = read_directory(directory)
     if old is not None and (faults := check_succession(reading.register, reading.locations, load_register(old))):
         raise InputError(f"register {directory} as the successor of {old}", faults)
+    for warning in reading.warnings:
+        typer.echo(str(warning), err=True)
     typer.echo(f"register {directory} is good: {register_summary(reading.register)}")
 
 

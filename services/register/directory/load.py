@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from services.core.errors import InputError
+from services.core.errors import Fault, InputError
 from services.core.model import Link, Register
 from services.register.directory.agencies import agencies_table, read_agency, read_service, services_table
 from services.register.directory.evaluation import EVALUATION, read_evaluation
@@ -79,10 +79,14 @@ T = TypeVar("T", bound=_HasId)
 
 @dataclass(frozen=True, slots=True)
 class LoadedRegister:
-    """A register and the locations of its parts: by section and id, and of the policy's calendar by ``("policy", key)``."""
+    """A register and the locations of its parts: by section and id, and of the policy's calendar by ``("policy", key)``.
+
+    ``warnings`` are of what works and is unwise, in file order.
+    """
 
     register: Register
     locations: Mapping[tuple[str, str], Location]
+    warnings: tuple[Fault, ...]
 
 
 def load_register(directory: Path) -> Register:
@@ -94,7 +98,7 @@ def load_register(directory: Path) -> Register:
 
 
 def read_directory(directory: Path) -> LoadedRegister:
-    """Like ``load_register``, with the locations of agencies, services, links and endpoints."""
+    """Like ``load_register``, with the locations of agencies, services, links and endpoints, and with warnings."""
     faults = FaultList()
     if not directory.is_dir():
         faults.add(Location(str(directory)), "there is no such directory")
@@ -114,7 +118,7 @@ def read_directory(directory: Path) -> LoadedRegister:
     check_links(tables["links"], register)
     if faults:
         raise InputError(f"register {directory}", dict.fromkeys(faults))
-    return LoadedRegister(with_versions(register), _places(policy, tables))
+    return LoadedRegister(with_versions(register), _places(policy, tables), tuple(sorted(faults.warnings)))
 
 
 def _assemble(

@@ -6,10 +6,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 
-from services.core.errors import Fault
 from services.core.model import BUS_KINDS, Probe, fill_placeholders, fill_probe, partial_texts, placeholders, sent_texts
 from services.register.probes import GIVEN_VARIABLES, ProbeDefinition, is_grpc_request, is_soap_action, is_soap_message
-from services.register.reading import CsvRow, FaultList, holds_control, read_domain, read_target, unfit_for_grpc
+from services.register.reading import (
+    CsvRow,
+    FaultList,
+    holds_control,
+    is_exposed,
+    read_domain,
+    read_target,
+    unfit_for_grpc,
+)
 
 
 def read_params(row: CsvRow) -> tuple[dict[str, object], ...] | None:
@@ -57,6 +64,7 @@ def read_target_cell(
     if definition is not None:
         names |= definition.names
     by_record = [_faults(row, definition, record, text, names) for record in records or ()]
+    row.faults.warnings.extend(dict.fromkeys(warning for faults in by_record for warning in faults.warnings))
     common = [fault for fault in by_record[0] if all(fault in faults for faults in by_record)] if by_record else []
     row.faults.extend(common)
     for number, faults in enumerate(by_record, 1):
@@ -68,8 +76,8 @@ def read_target_cell(
 
 def _faults(
     row: CsvRow, definition: ProbeDefinition | None, record: Mapping[str, object], target: str, names: frozenset[str]
-) -> list[Fault]:
-    """Return the faults of one record."""
+) -> FaultList:
+    """Return the faults and warnings of one record."""
     row = replace(row, faults=FaultList())
     missing = sorted(names - record.keys())
     for name in missing:
@@ -89,8 +97,15 @@ def _check_filled(row: CsvRow, definition: ProbeDefinition | None, params: Mappi
     if url is not None:
         url = row.faults.attempt(row.at("target"), "target", lambda text: read_target(text, probe.kind), url, None)
     _check_texts(row, probe, params)
-    if probe.steps and url is not None:
-        _check_steps(row, probe, params, url)
+    if url is not None:
+        _warn_of_exposure(row, probe, url)
+        if probe.steps:
+            _check_steps(row, probe, params, url)
+
+
+def _warn_of_exposure(row: CsvRow, probe: Probe, url: str) -> None:
+    if probe.auth.kind != "none" and is_exposed(url):
+        row.warn("target", f"the secret of probe `{probe.name}` goes over the network unencrypted: use TLS")
 
 
 def _check_texts(row: CsvRow, probe: Probe, params: Mapping[str, object]) -> None:
@@ -113,10 +128,10 @@ def _check_steps(row: CsvRow, journey: Probe, params: Mapping[str, object], url:
         row.fault("params", f"`{name}` is given or captured by the steps of probe `{journey.name}` themselves")
     for step in journey.steps:
         variables = {**params, "target": url, **captured}
-        if captured.keys().isdisjoint(placeholders(step.target)):
-            try:
-                read_target(fill_placeholders(step.target, variables), step.probe.kind)
-            except ValueError as error:
+        try:
+            _warn_of_exposure(row, step.probe, read_target(fill_placeholders(step.target, variables), step.probe.kind))
+        except ValueError as error:
+            if captured.keys().isdisjoint(placeholders(step.target)):
                 row.fault("target", f"of step `{step.probe.name}`: {error}")
         _check_texts(row, step.probe, variables)
         # A harmless value stands for what will be captured, so that the rest of a text can be checked.

@@ -27,6 +27,11 @@ from services.register.reading import (
 
 FILE = "policy.yaml"
 _KEYS = tuple(field.name for field in fields(Policy))
+# The stream of measurements keeps seven days.
+_GRACE_HOURS = 7 * 24
+# Every refresh computes and publishes each window for each link and group.
+_WINDOWS = 12
+_WINDOW_DAYS = 3660
 _DEFAULT = Policy(government=Government("", "", ""), timezone="UTC", epoch=datetime.fromtimestamp(0, UTC))
 
 
@@ -54,7 +59,7 @@ def read_policy(directory: Path, faults: FaultList) -> PolicyReading:
         slot_seconds=mapping.read("slot_seconds", _read_slot, _DEFAULT.slot_seconds),
         windows_days=_windows(mapping),
         publish_threshold=mapping.read("publish_threshold", read_share, _DEFAULT.publish_threshold),
-        grace_hours=mapping.read("grace_hours", read_whole, _DEFAULT.grace_hours),
+        grace_hours=mapping.read("grace_hours", _read_grace, _DEFAULT.grace_hours),
         vantages=vantages,
         egress=_egress(mapping),
         bus=mapping.read("bus", read_id, None),
@@ -78,6 +83,18 @@ def _read_slot(text: str) -> int:
     return seconds
 
 
+def _read_grace(text: str) -> int:
+    if (hours := read_whole(text)) > _GRACE_HOURS:
+        raise ValueError(f"`{text}` is above {_GRACE_HOURS}, the hours for which the bus keeps measurements")
+    return hours
+
+
+def _read_window(text: str) -> int:
+    if (days := read_count(text)) > _WINDOW_DAYS:
+        raise ValueError(f"`{text}` is above {_WINDOW_DAYS}, ten years")
+    return days
+
+
 def _government(mapping: YamlMapping) -> Government:
     mapping.require("government")
     given = mapping.mapping("government", ("id", "name_en", "name_fa"))
@@ -93,9 +110,9 @@ def _government(mapping: YamlMapping) -> Government:
 def _windows(mapping: YamlMapping) -> tuple[int, ...]:
     if "windows_days" not in mapping:
         return _DEFAULT.windows_days
-    windows = mapping.read_list("windows_days", read_count, 0)
-    if not windows or len(set(windows)) < len(windows):
-        mapping.fault("windows_days", "needs at least one number of days, each once")
+    windows = mapping.read_list("windows_days", _read_window, 0)
+    if not 0 < len(windows) <= _WINDOWS or len(set(windows)) < len(windows):
+        mapping.fault("windows_days", f"needs from 1 to {_WINDOWS} numbers of days, each once")
     return tuple(sorted(windows)) or _DEFAULT.windows_days
 
 

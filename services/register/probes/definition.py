@@ -21,12 +21,12 @@ from services.register.probes.request_messages import (
 from services.register.reading import (
     YamlMapping,
     holds_control,
-    is_header_name,
     read_choice,
     read_client,
     read_domain,
     read_duration,
     read_flag,
+    read_header_name,
     read_server_name,
     read_service,
     read_size,
@@ -102,9 +102,9 @@ _DEFAULT = Probe(name="", kind="http")
 def _headers(mapping: YamlMapping, _directory: Path) -> dict[str, str]:
     headers: dict[str, str] = {}
     for name, given in mapping.entries("headers"):
-        if not is_header_name(name):
-            given.fault(name, f"`{name}` is not a header name")
-        elif name.lower() in _CREDENTIALS:
+        if not given.faults.attempt(given.at(name), name, read_header_name, name, ""):
+            continue
+        if name.lower() in _CREDENTIALS:
             given.fault(name, "credentials stand under `auth`, by reference")
         elif name.lower() in {header.lower() for header in headers}:
             given.fault(name, "the header is there twice")
@@ -144,10 +144,14 @@ def _tls(mapping: YamlMapping, directory: Path) -> Tls:
 
     if ("certificate" in given) != ("key" in given):
         mapping.fault("tls", "a client certificate needs both `certificate` and `key`")
+    verify = given.read("verify", read_flag, True)
+    if not verify:
+        secrets = " and receive the secret of `auth`" if "auth" in mapping else ""
+        given.warn("verify", f"any certificate is accepted: whoever is on the way can answer for the target{secrets}")
     tls = Tls(
         ca=given.read("ca", reference, ""),
         server_name=given.read("server_name", read_server_name, ""),
-        verify=given.read("verify", read_flag, True),
+        verify=verify,
         certificate=given.read("certificate", reference, ""),
         key=given.read("key", reference, ""),
         min_version=given.read("min_version", _read_tls_version, ""),

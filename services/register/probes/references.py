@@ -15,7 +15,14 @@ from pathlib import Path
 
 from services.core.bounded_files import read_bounded
 from services.core.model import Auth, Probe
-from services.register.reading import YamlMapping, is_header_name, read_choice, read_http_url, read_name
+from services.register.reading import (
+    YamlMapping,
+    is_exposed,
+    read_choice,
+    read_header_name,
+    read_http_url,
+    read_name,
+)
 
 _FILE = "file:"
 _MARK = "/./"
@@ -126,16 +133,12 @@ def read_auth(mapping: YamlMapping, directory: Path) -> Auth:
         auth[key] = given.need(key, _reader(key, directory), "")
     for key in optional:
         auth[key] = given.read(key, read_name, "")
+    if is_exposed(auth.get("token_url", "")):
+        given.warn("token_url", "the secret of `auth` goes over the network unencrypted: use https")
     return Auth(**auth)
 
 
 def _reader(key: str, directory: Path) -> Callable[[str], str]:
     if key in _SECRETS:
         return lambda text: read_secret_reference(text, directory)
-    return {"header": _read_header, "token_url": read_http_url}.get(key, read_name)
-
-
-def _read_header(text: str) -> str:
-    if not is_header_name(text):
-        raise ValueError(f"`{text}` is not a header name")
-    return text
+    return {"header": read_header_name, "token_url": read_http_url}.get(key, read_name)

@@ -2,10 +2,12 @@
 
 from services.register.reading.addresses import (
     holds_control,
+    is_exposed,
     is_header_name,
     read_client,
     read_control_target,
     read_domain,
+    read_header_name,
     read_http_url,
     read_network,
     read_origin,
@@ -45,6 +47,7 @@ __all__ = [
     "YamlMapping",
     "fold",
     "holds_control",
+    "is_exposed",
     "is_header_name",
     "name_key",
     "read_choice",
@@ -56,6 +59,7 @@ __all__ = [
     "read_domain",
     "read_duration",
     "read_flag",
+    "read_header_name",
     "read_http_url",
     "read_id",
     "read_moment",

@@ -32,11 +32,18 @@ _WITHOUT_PATH = ("tcp", "tls", "grpc", "grpcs", "dns")
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Some harmless characters of Persian words are not printable. Refused are those that end a line or that XML excludes.
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]")
+# What is for one connection and what delimits messages (RFC 9110, 7.6.1, and RFC 9112, 6). A value by hand makes servers read
+# another request than the one that is sent.
+_FRAMING: Final = frozenset(
+    {
+        *("content-length", "transfer-encoding", "trailer", "te"),
+        *("connection", "proxy-connection", "keep-alive", "upgrade"),
+    }
+)
+_UNENCRYPTED: Final = ("http", "grpc")
 _METADATA: Final = re.compile(r"[0-9a-z_.-]+")
 # Set by gRPC itself, or absent from HTTP/2.
-_RESERVED: Final = frozenset(
-    {"te", "content-type", "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"}
-)
+_RESERVED: Final = _FRAMING | {"content-type"}
 
 
 def read_http_url(text: str) -> str:
@@ -138,9 +145,29 @@ def _is_usable(url: str) -> bool:
         return False
 
 
+def is_exposed(url: str) -> bool:
+    """Whether what is sent to a URL goes over a network unencrypted."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        local = ip_address(host).is_loopback
+    except ValueError:
+        local = host == "localhost"
+    return parts.scheme in _UNENCRYPTED and not local
+
+
 def is_header_name(text: str) -> bool:
     """Whether a text can be the name of a header."""
     return bool(_NAME.fullmatch(text))
+
+
+def read_header_name(text: str) -> str:
+    """Read the name of a header that a request may be given."""
+    if not is_header_name(text):
+        raise ValueError(f"`{text}` is not a header name")
+    if text.lower() in _FRAMING:
+        raise ValueError(f"`{text}` cannot be set: it belongs to the connection, not to the request")
+    return text
 
 
 def holds_control(text: str) -> bool:

@@ -55,6 +55,10 @@ class CsvRow:
         """Record a fault of one cell."""
         self.faults.add(self.at(column), f"{column}: {reason}")
 
+    def warn(self, column: str, reason: str) -> None:
+        """Record a warning of one cell."""
+        self.faults.warn(self.at(column), f"{column}: {reason}")
+
     def read(self, column: str, read: Callable[[str], T], default: D) -> T | D:
         """Return the value of the cell; ``default`` when it is empty or, with a fault, when it cannot be used."""
         text = self.text(column)

@@ -31,11 +31,22 @@ class Location:
 
 
 class FaultList(list[Fault]):
-    """The faults found so far. Reading goes on after each, so that one run finds all of them."""
+    """The faults found so far. Reading goes on after each, so that one run finds all of them.
+
+    ``warnings`` are of what works and is unwise; they refuse nothing.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.warnings: list[Fault] = []
 
     def add(self, location: Location, reason: str) -> None:
         """Record one fault."""
         self.append(Fault(location.file, location.line, location.column, reason))
+
+    def warn(self, location: Location, reason: str) -> None:
+        """Record one warning."""
+        self.warnings.append(Fault(location.file, location.line, location.column, f"warning: {reason}"))
 
     def attempt(self, location: Location, name: str, read: Callable[[str], T], text: str, default: D) -> T | D:
         """Return what ``read`` makes of ``text``, or ``default`` and a fault when it raises ValueError."""

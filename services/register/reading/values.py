@@ -23,6 +23,11 @@ _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(ms|s|m|h|d)")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(B|KiB|MiB|GiB)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+# A prober holds an answer in memory, and 2,000 probes may be under way.
+_LARGEST_BYTES = 64 << 20
+_LONGEST_SECONDS = 10 * 366 * 86_400
+# Sums of a million such weights are exact to the unit.
+_HEAVIEST = 1_000_000_000
 _YEARS = range(1900, 2200)
 
 
@@ -94,9 +99,11 @@ def read_number(text: str) -> float:
 
 
 def read_weight(text: str) -> float:
-    """Read a number, 0 or more."""
+    """Read a number, from 0 to a thousand million."""
     if (number := read_number(text)) < 0:
         raise ValueError(f"`{text}` is negative")
+    if number > _HEAVIEST:
+        raise ValueError(f"`{text}` is above {_HEAVIEST}")
     return number
 
 
@@ -137,15 +144,19 @@ def read_duration(text: str) -> float:
     match = _DURATION.fullmatch(fold(text))
     if not match or not (seconds := float(match[1]) * _SECONDS[match[2]]):
         raise ValueError(f"`{text}` is not a duration: write a number and ms, s, m, h or d, such as 5s")
+    if seconds > _LONGEST_SECONDS:
+        raise ValueError(f"`{text}` is longer than ten years")
     return seconds
 
 
 def read_size(text: str) -> int:
-    """Read a size in bytes: ``512B``, ``64KiB``, ``1MiB``."""
+    """Read a size in bytes, at most ``64MiB``: ``512B``, ``64KiB``, ``1MiB``."""
     match = _SIZE.fullmatch(fold(text))
-    if not match or not (size := int(float(match[1]) * _BYTES[match[2]])):
+    if not match or (size := float(match[1]) * _BYTES[match[2]]) < 1:
         raise ValueError(f"`{text}` is not a size: write a number and B, KiB, MiB or GiB, such as 1MiB")
-    return size
+    if size > _LARGEST_BYTES:
+        raise ValueError(f"`{text}` is above {_LARGEST_BYTES >> 20} MiB")
+    return int(size)
 
 
 def _checked(text: str, iso: str) -> datetime:

@@ -101,6 +101,10 @@ class YamlMapping:
         """Record a fault of one value."""
         self.faults.add(self.at(key), f"{key}: {reason}")
 
+    def warn(self, key: str, reason: str) -> None:
+        """Record a warning of one value."""
+        self.faults.warn(self.at(key), f"{key}: {reason}")
+
     def scalar(self, key: str) -> YamlScalar | None:
         """Return the text under ``key``; None when it is absent or, with a fault, when it is no text."""
         if key not in self.nodes:

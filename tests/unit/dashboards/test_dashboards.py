@@ -326,6 +326,7 @@ NOT_SHOWN = {
     "peyvand_slot_seconds",  # the policy says it; alerts measure by it
     "peyvand_stream_lost_messages_total",  # zero but for an attack; an alert watches it
     "peyvand_spool_damaged_files",  # likewise, but for a disk that fails
+    "peyvand_summaries_rejected_total",  # likewise, but for a collector that fails
     "peyvand_vantage_unresolved",  # the reasons of unknown probes show it; an alert watches it
     "peyvand_conntrack_ratio",  # where the kernel tracks connections; an alert watches it
 }

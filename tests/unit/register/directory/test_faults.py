@@ -188,7 +188,7 @@ colour: red
         "policy.yaml:2:11: timezone: `Asia/Tehren` is not a time zone: write a name such as Asia/Tehran",
         "policy.yaml:3:8: epoch: `yesterday` is not a time: write YYYY-MM-DD or YYYY-MM-DDThh:mm:ss+hh:mm",
         "policy.yaml:4:15: slot_seconds: `0` is not above 0",
-        "policy.yaml:5:15: windows_days: needs at least one number of days, each once",
+        "policy.yaml:5:15: windows_days: needs from 1 to 12 numbers of days, each once",
         "policy.yaml:5:19: windows_days: `seven` is not a whole number",
         "policy.yaml:6:20: publish_threshold: `1.2` is not between 0 and 1",
         "policy.yaml:7:14: grace_hours: `-1` is negative",

@@ -76,14 +76,17 @@ call:
         ),
         ("headers: {Grpc-Timeout: 1S}", "3:12: headers: `Grpc-Timeout` cannot go with a gRPC call"),
         ("headers: {Content-Type: application/grpc}", "3:12: headers: `Content-Type` cannot go with a gRPC call"),
-        ("headers: {TE: trailers}", "3:12: headers: `TE` cannot go with a gRPC call"),
+        (
+            "headers: {TE: trailers}",
+            "3:17: TE: `TE` cannot be set: it belongs to the connection, not to the request",
+        ),
         (
             "headers: {x-who: علی}",
             "3:12: headers: `x-who` holds what gRPC cannot send: only printable ASCII can go",
         ),
         (
-            "auth: {kind: api_key, header: upgrade, key: env:KEY}",
-            "3:9: auth: `upgrade` cannot go with a gRPC call",
+            "auth: {kind: api_key, header: grpc-timeout, key: env:KEY}",
+            "3:9: auth: `grpc-timeout` cannot go with a gRPC call",
         ),
     ],
 )

@@ -129,13 +129,19 @@ class Expect:
 
 @dataclass(frozen=True, slots=True)
 class LineStep:
-    """One step of a line protocol over TCP: wait for a line that matches ``expect`` (RE2), then send ``send`` and a line
+    r"""One step of a line protocol over TCP: wait for a line that matches ``expect`` (RE2), then send ``send`` and a line
     feed, then switch to TLS if ``starttls``. Empty fields are skipped. For lines that end in CRLF, ``send`` ends in CR.
+
+    With ``prompt`` what has arrived of a line may match, too. ``\1`` to ``\9`` in ``send`` are groups of the last ``expect``.
+    ``expect_hex`` and ``send_hex`` are bytes in hexadecimal digits, in place of the texts.
     """
 
     expect: str = ""
     send: str = ""
     starttls: bool = False
+    prompt: bool = False
+    expect_hex: str = ""
+    send_hex: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,13 @@
 """Probe kind `tcp`: a connection, and optionally a dialogue in lines over it (docs/probing.md §2).
 
-Each item of ``lines`` waits for a line that matches ``expect``, then sends ``send`` and a line feed, then switches to TLS;
-it skips what it lacks. The latency is from the start of connecting to the connection or to the end of the dialogue.
+Each item of ``lines`` waits for a line, a prompt or bytes, then sends ``send`` and a line feed, or bytes, then switches to
+TLS; it skips what it lacks. The latency is from the start of connecting to the connection or to the end of the dialogue.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from time import perf_counter
@@ -35,13 +36,25 @@ _UNEXPECTED_LINE: Final[Mapping[Cause, Cause]] = {
 }
 
 
+_GROUP: Final = re.compile(rb"\\([1-9])")
+_PROMPT_LIMIT: Final = 4096
+"""Bytes at the end of what has arrived that are searched for a prompt, each time that more arrives."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """One item of a dialogue: what to wait for, what to send then, and whether TLS starts after it."""
+    """One item of a dialogue: what to wait for, what to send then, and whether TLS starts after it.
+
+    ``expect`` matches a line, or with ``prompt`` what has arrived of one. ``first`` are bytes that must come first, ``send``
+    uses ``groups`` of the last match.
+    """
 
     expect: Pattern | None
     send: bytes = field(repr=False)
     starttls: bool
+    prompt: bool
+    first: bytes
+    groups: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +75,13 @@ def prepare(definition: Probe, target: str, params: Mapping[str, object], enviro
     turns = tuple(
         _Turn(
             expect=compile_pattern(line.expect) if line.expect else None,
-            send=line.send.encode() + b"\n" if line.send else b"",
+            send=line.send.encode() + b"\n" if line.send else bytes.fromhex(line.send_hex),
             starttls=line.starttls,
+            prompt=line.prompt,
+            first=bytes.fromhex(line.expect_hex),
+            groups=_GROUP.search(written.send.encode()) is not None,
         )
-        for line in fill_probe(definition, params).lines
+        for line, written in zip(fill_probe(definition, params).lines, definition.lines, strict=True)
     )
     tls = definition.tls if any(turn.starttls for turn in turns) else None
     return TcpTarget(environment.outbound, host, port, turns, tls, definition.ip)
@@ -96,7 +112,7 @@ async def _connect(target: TcpTarget, trace: ProbeTrace) -> None:
 class _Dialogue(LineConnection):
     """A dialogue, turn by turn. ``unmatched`` is the expected pattern once other lines came, else empty."""
 
-    __slots__ = ("_make_handshake", "_sent_last", "_turns", "unmatched")
+    __slots__ = ("_groups", "_make_handshake", "_sent_last", "_turns", "unmatched")
 
     def __init__(
         self, done: asyncio.Future[None], turns: tuple[_Turn, ...], make_handshake: Callable[[], Handshake] | None
@@ -104,6 +120,7 @@ class _Dialogue(LineConnection):
         super().__init__(done)
         self.unmatched = ""
         self._sent_last = False
+        self._groups: tuple[bytes | None, ...] = ()
         self._turns = list(turns)
         self._make_handshake = make_handshake
 
@@ -113,21 +130,42 @@ class _Dialogue(LineConnection):
 
     def line(self, line: bytes) -> None:
         """Process a line: the expected one, or one of those before it."""
+        if self._turns[0].expect is not None and self._match(line):
+            self.matched()
+
+    def partial(self, buffer: bytearray) -> int | None:
+        """Look for the prompt or the bytes that the first turn waits for."""
         turn = self._turns[0]
-        assert turn.expect is not None
-        if not turn.expect.matches(line):
-            self.unmatched = turn.expect.text
-            return
+        if turn.prompt:
+            return len(buffer) if self._match(bytes(buffer[-_PROMPT_LIMIT:])) else 0
+        if not turn.first:
+            return 0
+        if not buffer.startswith(turn.first[: len(buffer)]):
+            self.fail(Cause.LINE, f"the server did not begin with the bytes {turn.first.hex(' ')}")
+        return len(turn.first) if len(buffer) >= len(turn.first) else None
+
+    def matched(self) -> None:
+        """Continue after what the first turn waited for."""
         self.unmatched = ""
         self.phase = Phase.PROCESSING
         self._take(self._turns.pop(0))
+
+    def _match(self, text: bytes) -> bool:
+        turn = self._turns[0]
+        assert turn.expect is not None
+        match = turn.expect.compiled.search(text)
+        if match is None:
+            self.unmatched = turn.expect.text
+            return False
+        self._groups = match.groups()
+        return True
 
     def _advance(self) -> None:
         """Take the turns up to one that waits."""
         if not self._turns:
             # A reset could overtake what was sent last.
             self.complete(reset=not self._sent_last)
-        elif self._turns[0].expect is None:
+        elif self._turns[0].expect is None and not self._turns[0].first:
             self._take(self._turns.pop(0))
         else:
             self.sent = self.sent or perf_counter()
@@ -137,9 +175,13 @@ class _Dialogue(LineConnection):
         self._sent_last = bool(turn.send) or turn.starttls
         if turn.send:
             self.sent = self.sent or perf_counter()
-            self.send(turn.send)
+            self.send(_GROUP.sub(self._group, turn.send) if turn.groups else turn.send)
         if turn.starttls:
             assert self._make_handshake is not None
             self.switch_to_tls(self._make_handshake())
         else:
             self._advance()
+
+    def _group(self, match: re.Match[bytes]) -> bytes:
+        number = int(match[1])
+        return (self._groups[number - 1] or b"") if number <= len(self._groups) else b""

@@ -28,6 +28,13 @@ class LineConnection(FreshConnection):
         self._buffer = bytearray()
         self._received_bytes = 0
 
+    def partial(self, _buffer: bytearray) -> int | None:
+        """Return how many bytes of what has arrived ``matched`` is to process, 0 to go on with lines, None to wait for more."""
+        return 0
+
+    def matched(self) -> None:
+        """Process what ``partial`` has found, which is no longer in the buffer."""
+
     @abstractmethod
     def line(self, line: bytes) -> None:
         """Process one line, without its LF or CRLF."""
@@ -65,7 +72,15 @@ class LineConnection(FreshConnection):
         searched = len(self._buffer)
         if not self.buffer(data):
             return
-        while not self.ended and self.phase is not Phase.TLS:
+        while self._buffer and not self.ended and self.phase is not Phase.TLS:
+            length = self.partial(self._buffer)
+            if length is None:
+                return
+            if length:
+                del self._buffer[:length]
+                searched = 0
+                self.matched()
+                continue
             end = self._buffer.find(b"\n", searched)
             if (len(self._buffer) if end < 0 else end) > _LINE_LIMIT:
                 self.fail(Cause.PROTOCOL, f"a line is longer than {_LINE_LIMIT >> 10} KiB")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from services.core.model import PROBE_KINDS, DnsQuery, LineStep, Probe, Step, Tls, placeholders
 from services.register.probes.expectations import read_expect
 from services.register.probes.journey import EXTRA, read_steps
-from services.register.probes.patterns import read_pattern
+from services.register.probes.patterns import count_groups, read_pattern
 from services.register.probes.references import read_auth, read_file_reference, read_text_file
 from services.register.probes.request_messages import (
     check_call,
@@ -167,21 +168,41 @@ def _read_tls_version(text: str) -> str:
 
 
 def _lines(mapping: YamlMapping, _directory: Path) -> tuple[LineStep, ...]:
-    items = mapping.mappings("lines", ("expect", "send", "starttls"))
+    items = mapping.mappings("lines", ("expect", "send", "starttls", "prompt", "expect_hex", "send_hex"))
     lines = tuple(
         LineStep(
             expect=item.read("expect", read_pattern, ""),
             send=item.read("send", _read_line, ""),
             starttls=item.read("starttls", read_flag, False),
+            prompt=item.read("prompt", read_flag, False),
+            expect_hex=item.read("expect_hex", _read_hex, ""),
+            send_hex=item.read("send_hex", _read_hex, ""),
         )
         for item in items
     )
-    for item in items:
+    groups = 0
+    for item, line in zip(items, lines, strict=True):
         if not item.nodes:
-            item.faults.add(item.location, "needs one of `expect`, `send`, `starttls`")
+            item.faults.add(item.location, "needs one of `expect`, `send`, `starttls`, `expect_hex`, `send_hex`")
+        for text, digits in (("expect", "expect_hex"), ("send", "send_hex")):
+            if text in item and digits in item:
+                item.fault(digits, f"goes without `{text}`")
+        if "prompt" in item and "expect" not in item:
+            item.fault("prompt", "goes with `expect`")
+        groups = count_groups(line.expect) if line.expect else groups
+        for group in re.findall(r"\\([1-9])", line.send):
+            if int(group) > groups:
+                item.fault("send", f"uses group \\{group}, but the last `expect` has {groups}")
     if sum(line.starttls for line in lines) > 1:
         mapping.fault("lines", "goes over to TLS twice")
     return lines
+
+
+def _read_hex(text: str) -> str:
+    try:
+        return bytes.fromhex(text).hex()
+    except ValueError:
+        raise ValueError(f"`{text}` is not bytes in hexadecimal digits, such as 53 53 48") from None
 
 
 def _read_line(text: str) -> str:

@@ -9,10 +9,8 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-import re2
-
 from services.core.model import Capture, Probe, Step, placeholders, template_texts
-from services.register.probes.patterns import read_path, read_pattern, read_xpath
+from services.register.probes.patterns import count_groups, read_path, read_pattern, read_xpath
 from services.register.reading import (
     FaultList,
     YamlMapping,
@@ -112,6 +110,6 @@ def _captures(mapping: YamlMapping, namespaces: Mapping[str, str]) -> dict[str, 
 
 
 def _read_group(text: str) -> str:
-    if re2.compile(read_pattern(text)).groups == 0:
+    if count_groups(read_pattern(text)) == 0:
         raise ValueError(f"`{text}` has no group to take the value from")
     return text

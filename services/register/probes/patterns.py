@@ -77,6 +77,11 @@ def _keywords(schema: object) -> Iterator[tuple[str, object]]:
             yield from _keywords(item)
 
 
+def count_groups(pattern: str) -> int:
+    """Return how many groups a pattern has."""
+    return int(re2.compile(pattern, _QUIET).groups)
+
+
 def read_pattern(text: str) -> str:
     """Read an RE2 pattern."""
     try:

@@ -35,7 +35,7 @@ from tests.support.servers.dns_server import answering, naming
 from tests.support.servers.grpc_server import SERVICE, descriptor_set, grpc_serving
 from tests.support.servers.http2_server import replies, serving_http2
 from tests.support.servers.http_server import Handler, Request, answer, says, serving
-from tests.support.servers.line_server import says_in_turn, talking
+from tests.support.servers.line_server import Connection, says_in_turn, talking
 from tests.support.servers.name_server import name_server
 
 PAGE = (ROOT / "docs" / "probing.md").read_text(encoding="utf-8")
@@ -139,6 +139,15 @@ async def _portal(request: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(200 if session and request.body == sent.get(request.path) else 404))
 
 
+async def _chat(connection: Connection) -> None:
+    for _ in range(2):
+        await connection.hear()
+    await connection.say(b"PING :4711\r\n")
+    if await connection.hear() == b"PONG 4711\r\n":
+        await connection.say(b":irc.example 001 prober\r\n")
+    await connection.wait()
+
+
 HANDLERS: Mapping[str, Handler] = {"old.example": _old, "ss.example": _bus, "portal.example": _portal}
 SECURE: Mapping[str, Handler] = {"tax.example": _tax, "sso.example": _sso}
 IMAP = (b"* OK imap.example ready\r\n", b"a001 OK go on\r\n")
@@ -171,6 +180,8 @@ async def _servers(authority: Authority, *, wrong: bool) -> AsyncIterator[dict[s
         ports["imap.example"] = (await enter(talking(mailbox))).port
         database = says_in_turn(*POSTGRES, tls=authority.context("db.example"), asked=8)
         ports["db.example"] = (await enter(talking(database))).port
+        ports["irc.example"] = (await enter(talking(_chat))).port
+        ports["ssh.example"] = (await enter(talking(says_in_turn(b"SSH-2.0-server\r\n")))).port
         ports["ns.example"] = (await enter(naming(answering()))).port
         yield ports
 

@@ -278,3 +278,60 @@ async def test_31_a_hung_switch_ends_in_time() -> None:
     async with talking(says_in_turn(b"220 hi\n", b"220 go\n")) as server:
         result = await _timed(server.port, Reason.TLS_TIMEOUT, *SWITCH)
     assert result.judgement.outcome is Outcome.NOT_CONNECTED
+
+
+async def test_groups_of_what_came_are_sent() -> None:
+    r"""``\1`` in a line is what the last pattern's group matched, as IRC servers demand."""
+
+    async def chat(connection: Connection) -> None:
+        await connection.hear()
+        await connection.say(b":irc NOTICE wait\r\nPING :4711 x\r\n")
+        if await connection.hear() == b"PONG 4711/x \\\r\n":
+            await connection.say(b":irc 001 prober :welcome\r\n")
+        await connection.wait()
+
+    lines = (
+        LineStep(send="NICK prober\r"),
+        LineStep(expect="PING :([0-9]+) (.)", send="PONG \\1/\\2 \\\r"),
+        LineStep(expect="^:irc 001"),
+    )
+    async with talking(chat) as server:
+        result = await probe(server.port, *lines)
+    assert result.judgement.reason is Reason.OK
+
+
+async def test_a_prompt_without_a_line_feed() -> None:
+    """A prompt matches as it arrives, byte by byte, also after whole lines; without ``prompt`` its line never ends."""
+
+    async def ask_for_a_name(connection: Connection) -> None:
+        await connection.say(b"welcome\r\n")
+        for byte in b"login: ":
+            await connection.say(bytes([byte]))
+        await connection.hear()
+        await connection.say(b"password: ")
+        await connection.wait()
+
+    async with talking(ask_for_a_name) as server:
+        good = await probe(
+            server.port, LineStep(expect="login: $", prompt=True, send="x"), LineStep("word: ", prompt=True)
+        )
+        bad = await probe(server.port, LineStep(expect="login: $"), timeout=0.3)
+    assert good.judgement.reason is Reason.OK
+    assert bad.judgement.reason is Reason.LINE
+
+
+@pytest.mark.parametrize(
+    ("first", "reason"), [(b"SSH-2.0-x\r\n", Reason.OK), (b"HTTP/1.1 400\r\n", Reason.LINE), (b"SSH", Reason.LINE)]
+)
+async def test_bytes_at_the_beginning(first: bytes, reason: Reason) -> None:
+    """Bytes must come first; others are INVALID/LINE, and so are too few of them at the end."""
+
+    async def shell(connection: Connection) -> None:
+        await connection.say(first)
+        if first.startswith(b"SSH-") and await connection.hear(3) != b"\x00\xff\n":
+            connection.reset()
+
+    lines = (LineStep(expect_hex=b"SSH-".hex(), send_hex="00ff0a"), LineStep(expect="^2.0-x$"))
+    async with talking(shell) as server:
+        result = await probe(server.port, *lines)
+    assert result.judgement.reason is (reason if len(first) > 3 else Reason.CONNECTION_CLOSED)

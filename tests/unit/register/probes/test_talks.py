@@ -73,10 +73,10 @@ none:
 """
     assert _faults(tmp_path, probe) == [
         "probes.yaml:17:10: lines: goes over to TLS twice",
-        "probes.yaml:17:11: needs one of `expect`, `send`, `starttls`",
+        "probes.yaml:17:11: needs one of `expect`, `send`, `starttls`, `expect_hex`, `send_hex`",
         "probes.yaml:17:22: send: holds a line break: a line ends by itself, and each is an item of its own",
         "probes.yaml:17:40: expect: `(` is not RE2: missing ): (",
-        "probes.yaml:17:81: key `say` is unknown; known are expect, send, starttls",
+        "probes.yaml:17:81: key `say` is unknown; known are expect, send, starttls, prompt, expect_hex, send_hex",
         "probes.yaml:20:13: starttls: `ftp` is not one of smtp, imap, postgres",
         "probes.yaml:23:17: name: `a..b` is not a domain name",
         "probes.yaml:23:31: type: `ADDRESS` is not a record type: one of A, AAAA, ANY, CAA, CDS, CERT, CNAME, DNAME, DNSKEY, DS, HTTPS, LOC, MX, NAPTR, NS, OPENPGPKEY, PTR, RP, RRSIG, SOA, SRV, SSHFP, SVCB, TLSA, TXT",
@@ -108,3 +108,37 @@ zone:
     )
     (fault,) = _faults(tmp_path, probe, endpoints)
     assert fault.endswith(reason)
+
+
+def test_groups_prompts_and_bytes_are_read(tmp_path: Path) -> None:
+    """Groups, prompts and bytes are read; groups that the last pattern lacks, and keys that do not go together, are faults."""
+    good = r"""
+chat:
+  kind: tcp
+  lines:
+    - {expect: "PING (.)", send: 'PONG \1'}
+    - {send: 'again \1'}
+    - {expect: "login: ", prompt: true}
+    - {expect_hex: "53 5348", send_hex: "0A"}
+"""
+    endpoint = "chat,tax-office,,chat,tcp://127.0.0.1:25,,\n"
+    lines = _with(tmp_path / "good", good, endpoint).probes["chat"].lines
+    assert (lines[0].send, lines[2].prompt, lines[3].expect_hex, lines[3].send_hex) == (
+        "PONG \\1",
+        True,
+        "535348",
+        "0a",
+    )
+    bad = r"""
+chat:
+  kind: tcp
+  lines:
+    - {expect: "PING (.)", send: 'PONG \2', expect_hex: "5"}
+    - {send: x, prompt: true}
+"""
+    assert [fault.partition(": ")[2] for fault in _faults(tmp_path / "bad", bad)] == [
+        "send: uses group \\2, but the last `expect` has 1",
+        "expect_hex: `5` is not bytes in hexadecimal digits, such as 53 53 48",
+        "expect_hex: goes without `expect`",
+        "prompt: goes with `expect`",
+    ]

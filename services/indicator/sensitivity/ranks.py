@@ -25,7 +25,7 @@ BAND: Final = (0.05, 0.95)
 class Ranking:
     """The agencies in one role: the rank of each in the headline, its band, and the effect of each switch.
 
-    Agencies without an index in the headline have no rank.
+    Agencies without an index in the headline have no rank, and are left out of every case (ADR 72).
     """
 
     kind: IndicatorKind
@@ -66,10 +66,9 @@ def rank_descending(values: Floats) -> Floats:
 
 
 def _ranking(cases: SwitchCases) -> Ranking:
-    ranks = rank_descending(cases.values)
+    ranked = np.flatnonzero(~np.isnan(cases.values[cases.base]))
+    ranks = rank_descending(cases.values[..., ranked])
     base = ranks[cases.base]
-    ranked = np.flatnonzero(~np.isnan(base))
-    ranks, base = ranks[..., ranked], base[ranked]
     missing = np.isnan(ranks)
     shift = np.where(missing, 0.0, np.abs(ranks - base)).sum(axis=-1) / np.maximum((~missing).sum(axis=-1), 1)
     low, high = (_quantile(ranks.reshape(shift.size, len(ranked)), part) for part in BAND)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pytest
@@ -74,6 +75,27 @@ def test_where_nothing_differs_nothing_matters(outcome: Outcome) -> None:
         assert {(band.low, band.high) for band in ranking.bands.values()} == {(1, 1)}
         assert (ranking.moved.mean_rank_shift, [one.total_order for one in ranking.moved.switches]) == (0.0, [0.0] * 6)
         assert ranking.moved.cases == (324 if ranking.kind is IndicatorKind.CONSUMER else 162) * 2 // 3
+
+
+def test_every_case_ranks_the_agencies_of_the_headline() -> None:
+    """An agency whose links ended before the headline's window has no rank, and moves no other in a window that has it."""
+    case = alike()
+    for link in case.register["links"]:
+        link["required_until"] = date(2026, 1, 2) if link["service"] == "s-a0" else None
+    register = limited(case)
+    batches = with_outcome(measured(case, register, gap=0.0), Outcome.OK)
+    fails = np.array([register.links[target.id].service != "s-a0" for target in batches[0].targets])
+    batches = [
+        replace(batch, outcome=np.where(fails[batch.target], Outcome.INVALID, batch.outcome).astype(np.uint8))
+        for batch in batches
+    ]
+    arrays, found = counted(case, register, batches, (1, 2))
+    whole = compute_cases(arrays, found, IndicatorKind.CONSUMER, windows=(1, 2), window=1, volumes=None)
+    assert not np.isnan(whole.values[..., 1, :, 0]).any()
+    consumers, _ = analyse_ranks(arrays, found, windows=(1, 2), window=1)
+    assert consumers.ranks == {"a1": 1, "a2": 1}
+    assert {(band.low, band.high) for band in consumers.bands.values()} == {(1, 1)}
+    assert consumers.moved.mean_rank_shift == 0.0
 
 
 def test_only_the_switch_that_matters_has_an_index() -> None:

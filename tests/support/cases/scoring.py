@@ -35,9 +35,11 @@ REASONS = [Reason.OK] * 6 + [Reason.ANSWER_TIMEOUT, Reason.STATUS, Reason.LATE, 
 
 @pytest.fixture(scope="module")
 def register(tmp_path_factory: pytest.TempPathFactory) -> Register:
-    """A register whose slots close an hour and a little after they end."""
-    folder = tmp_path_factory.mktemp("register")
-    return load_register(write_register(folder, policy_yaml=("grace_hours: 24", "grace_hours: 1")))
+    """A register whose slots close an hour and a little after they end, and whose evidence begins days before the stream."""
+    folder = write_register(tmp_path_factory.mktemp("register"), policy_yaml=("grace_hours: 24", "grace_hours: 1"))
+    policy = folder / "policy.yaml"
+    policy.write_text(policy.read_text("utf-8").replace("epoch: 2026-01-01", "epoch: 2026-02-26"), "utf-8")
+    return load_register(folder)
 
 
 @dataclass(frozen=True)

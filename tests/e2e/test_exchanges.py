@@ -7,8 +7,6 @@ import os
 import random
 import signal
 import socket
-import subprocess
-import sys
 import time
 from datetime import datetime
 from functools import partial
@@ -22,10 +20,9 @@ from services.core.model.exchange import DURATION_BUCKETS
 from services.core.model.register import FLUSH_SECONDS
 from services.register.attribution import Attributor
 from services.register.directory import load_register
+from tests.support.forked import run
 from tests.support.oracles.witness import read_rows, read_truth
-from tests.support.paths import ROOT
 from tests.support.system import System
-from tests.support.waiting import DEADLINE
 
 SLOT = 2
 JUDGED = 3
@@ -79,10 +76,10 @@ def _samples(running: System, component: str, name: str) -> list[float]:
 def _published(running: System) -> dict[tuple[int, str, str], dict[str, Any]]:
     """Every summary in force on the bus, by slot, client and service: of each the highest revision."""
     flags = ("--nats", running.nats, "--credentials", str(running.credentials))
-    command = [sys.executable, "-m", "services.cli", "dump", "exchanges", *flags]
-    dumped = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE, check=True).stdout
+    dumped = run("services.cli", "dump", "exchanges", *flags)
+    assert dumped.returncode == 0, dumped.stderr
     found: dict[tuple[int, str, str], dict[str, Any]] = {}
-    for row in map(json.loads, dumped.splitlines()):
+    for row in map(json.loads, dumped.stdout.splitlines()):
         moment = datetime.fromisoformat(row["slot_start"])
         key = int(moment.timestamp()) // SLOT, row["client"], row["service"]
         if key not in found or int(found[key]["revision"]) < int(row["revision"]):
@@ -97,14 +94,8 @@ def _true(path: Path) -> dict[tuple[int, str, str], dict[str, Any]]:
 
 def _explain(running: System, link: str, *flags: str) -> str:
     """What `peyvand explain` prints of a link; empty while the api does not answer."""
-    command = [sys.executable, "-m", "services.cli", "explain", "link", link, "--api", running.api, *flags]
     environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
-    try:  # what it says on stderr is shown where the test fails
-        done = subprocess.run(
-            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, timeout=DEADLINE, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return ""
+    done = run("services.cli", "explain", "link", link, "--api", running.api, *flags, environment=environment)
     return done.stdout if done.returncode == 0 else ""
 
 

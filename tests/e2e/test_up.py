@@ -16,6 +16,7 @@ from services.core.bus.roles import write_users
 from tests.support.oracles.witness import Client
 from tests.support.paths import ROOT
 from tests.support.ports import free_base_port, free_first_port
+from tests.support.processes import state
 from tests.support.registers import write_register
 from tests.support.system import System
 from tests.support.waiting import DEADLINE, until
@@ -28,14 +29,7 @@ def _up(*flags: str) -> subprocess.CompletedProcess[str]:
 
 
 def _alive(pids) -> list[int]:
-    return [pid for pid in pids if Path(f"/proc/{pid}").exists() and _state(pid) != "Z"]
-
-
-def _state(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return "Z"
+    return [pid for pid in pids if state(pid) != "Z"]
 
 
 @pytest.mark.slow

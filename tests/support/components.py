@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.paths import ROOT
+from tests.support.forked import ForkedProcess
 from tests.support.ports import free_port
-from tests.support.waiting import eventually
+from tests.support.processes import state
+from tests.support.waiting import eventually, until
 
 __all__ = ["Components", "started"]
 
@@ -24,18 +22,16 @@ class Components:
     def __init__(self, nats, folder: Path) -> None:
         self._nats = nats
         self._folder = folder
-        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.running: dict[str, ForkedProcess] = {}
         self.metrics: dict[str, str] = {}
 
     def start(self, name: str, *flags: object, module: str = "", args: tuple[str, ...] = ()) -> None:
         """Start a component. ``module`` runs another module than that of the name, as if it were this component."""
         metrics = self.metrics.setdefault(name, f"127.0.0.1:{free_port()}")
         where = ("--nats", self._nats.url, "--credentials", self._nats.credentials, "--data", self._folder / name)
-        command = [sys.executable, "-m", module or f"services.{name}", *args, *where, "--metrics", metrics]
-        with (self._folder / f"{name}.log").open("ab") as log:
-            self.running[name] = subprocess.Popen(
-                [str(word) for word in (*command, *flags)], cwd=ROOT, stdout=log, stderr=log
-            )
+        words = (*args, *where, "--metrics", metrics, *flags)
+        log = self._folder / f"{name}.log"
+        self.running[name] = ForkedProcess(module or f"services.{name}", *words, stdout=log)
 
     def kill(self, name: str) -> None:
         process = self.running.pop(name)
@@ -45,7 +41,7 @@ class Components:
     def pause(self, name: str) -> None:
         process = self.running[name]
         process.send_signal(signal.SIGSTOP)
-        os.waitpid(process.pid, os.WUNTRACED)
+        until(lambda: state(process.pid) == "T", f"{name} stopped")
 
     def resume(self, name: str) -> None:
         self.running[name].send_signal(signal.SIGCONT)

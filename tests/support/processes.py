@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -11,7 +10,9 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
-__all__ = ["Process", "page"]
+from tests.support.forked import ForkedProcess
+
+__all__ = ["Process", "page", "state"]
 
 _SECONDS = 20.0
 
@@ -33,11 +34,19 @@ def _answer(url: str) -> tuple[int, str]:
             return error.code, error.read().decode()
 
 
+def state(pid: int) -> str:
+    """The state of a process, a letter of proc(5): T is stopped. Z also when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[0]
+    except OSError:
+        return "Z"
+
+
 @dataclass
 class Process:
     """One component process: the address of its /metrics and /health, and its log file."""
 
-    popen: subprocess.Popen[bytes]
+    popen: ForkedProcess
     log: Path
     metrics: str
 

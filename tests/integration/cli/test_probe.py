@@ -9,14 +9,13 @@ import os
 import pty
 import re
 import struct
-import sys
 import termios
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.support.paths import ROOT
+from tests.support.forked import ForkedProcess, run
 from tests.support.registers import PROBES, write_register
 from tests.support.servers.http_server import Request, answer, says, serving
 from tests.support.waiting import DEADLINE
@@ -32,19 +31,8 @@ async def _government(request: Request, writer: asyncio.StreamWriter) -> None:
 
 async def peyvand(*arguments: str, **environment: str) -> tuple[int, str, str]:
     """Run the command and return its exit code, output and errors."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "services.cli",
-        *arguments,
-        cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, **environment},
-    )
-    out, err = await asyncio.wait_for(process.communicate(), DEADLINE)
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
+    done = await asyncio.to_thread(run, "services.cli", *arguments, environment={**os.environ, **environment})
+    return done.returncode, done.stdout, done.stderr
 
 
 async def in_terminal(columns: int, *arguments: str) -> str:
@@ -52,17 +40,8 @@ async def in_terminal(columns: int, *arguments: str) -> str:
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     environment = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "COLUMNS"}}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "services.cli",
-        *arguments,
-        cwd=ROOT,
-        stdout=follower,
-        stderr=follower,
-        env={**environment, "TERM": "xterm-256color"},
-    )
-    os.close(follower)
+    coloured = {**environment, "TERM": "xterm-256color"}
+    process = ForkedProcess("services.cli", *arguments, stdout=Path(os.ttyname(follower)), environment=coloured)
 
     def read() -> bytes:
         written = b""
@@ -71,9 +50,11 @@ async def in_terminal(columns: int, *arguments: str) -> str:
                 written += part
         return written
 
-    written = await asyncio.wait_for(asyncio.to_thread(read), DEADLINE)
+    reading = asyncio.ensure_future(asyncio.to_thread(read))
+    assert await asyncio.to_thread(process.wait, DEADLINE) == 0
+    os.close(follower)
+    written = await reading
     os.close(leader)
-    assert await process.wait() == 0
     return written.decode()
 
 

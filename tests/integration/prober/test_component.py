@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable
@@ -24,7 +22,7 @@ from services.core.model.measurement import Measurement
 from services.core.model.outcome import Reason
 from services.register.bus.publish import publish_register
 from services.register.directory.load import load_register
-from tests.support.paths import ROOT
+from tests.support.forked import ForkedProcess, run
 from tests.support.registers import write_register
 from tests.support.servers.http_server import Request, answer, serving
 from tests.support.waiting import DEADLINE, eventually
@@ -71,7 +69,7 @@ async def until(bus: Bus, enough: Callable[[list[Measurement]], bool]) -> list[M
     return await eventually(look, "enough measurements")
 
 
-def start(nats: Any, data: Path, metrics: int) -> subprocess.Popen[bytes]:
+def start(nats: Any, data: Path, metrics: int) -> ForkedProcess:
     """A prober process."""
     flags = {
         "--nats": nats.url,
@@ -81,10 +79,8 @@ def start(nats: Any, data: Path, metrics: int) -> subprocess.Popen[bytes]:
         "--vantage": "main",
         "--prober": "p1",
     }
-    argv = [str(part) for pair in flags.items() for part in pair]
-    log = (data.parent / "prober.log").open("ab")
-    with log:
-        return subprocess.Popen([sys.executable, "-m", "services.prober", *argv], cwd=ROOT, stdout=log, stderr=log)
+    argv = [part for pair in flags.items() for part in pair]
+    return ForkedProcess("services.prober", *argv, stdout=data.parent / "prober.log")
 
 
 def ask(port: int, path: str) -> str:
@@ -112,7 +108,7 @@ async def scene(nats: Any, tmp_path: Path) -> AsyncIterator[tuple[Bus, str]]:
         yield bus, server.url()
 
 
-async def stopped(process: subprocess.Popen[bytes]) -> int:
+async def stopped(process: ForkedProcess) -> int:
     """Stop the process and return its exit code."""
     process.send_signal(signal.SIGTERM)
     return await asyncio.to_thread(process.wait, DEADLINE)
@@ -209,20 +205,10 @@ async def test_probing_once_by_hand(tmp_path: Path, arguments: list[str]) -> Non
     """`peyvand probe` reports every link and endpoint once, for people or as JSON lines, without a bus."""
     async with serving(_government) as server:
         folder = write_register(tmp_path / "register", base=server.url().rstrip("/"))
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-c",
-            "import typer; from services.cli.commands.probe import probe; typer.run(probe)",
-            str(folder),
-            *arguments,
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, "NO_COLOR": "1"},
-        )
-        out, err = await process.communicate()
-    assert process.returncode == 0, err.decode()
-    lines = out.decode().splitlines()
+        plain = {**os.environ, "NO_COLOR": "1"}
+        done = await asyncio.to_thread(run, "services.cli", "probe", folder, *arguments, environment=plain)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
     if "--json" in arguments:
         assert len(lines) == 9
         assert all('"outcome": "OUTCOME_OK"' in line for line in lines)
@@ -231,28 +217,17 @@ async def test_probing_once_by_hand(tmp_path: Path, arguments: list[str]) -> Non
         assert lines[2].startswith("2 probed: 2 OK")
     else:
         assert len(lines) == 10
-        assert "land-registry asks civil-registry" in out.decode()
+        assert "land-registry asks civil-registry" in done.stdout
         assert lines[-1] == "9 probed: 9 OK; absent and not probed: 1"
 
 
 async def test_probing_an_absent_link_by_hand(tmp_path: Path) -> None:
     """An absent or unknown link is refused with a message."""
     folder = write_register(tmp_path / "register")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        "import typer; from services.cli.commands.probe import probe; typer.run(probe)",
-        str(folder),
-        "--link",
-        "transfer-customs",
-        "--link",
-        "nonsense",
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+    done = await asyncio.to_thread(
+        run, "services.cli", "probe", folder, "--link", "transfer-customs", "--link", "nonsense"
     )
-    _, err = await process.communicate()
-    assert process.returncode != 0
-    text = " ".join(err.decode().replace("│", " ").split())
+    assert done.returncode != 0
+    text = " ".join(done.stderr.replace("│", " ").split())
     assert "transfer-customs: the link is absent, documented as not built" in text
     assert "nonsense: the register has no such link or endpoint" in text

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
@@ -30,6 +28,7 @@ from services.register.bus.publish import (
     republish_if_lost,
 )
 from services.register.directory.load import load_register
+from tests.support.forked import ForkedProcess
 from tests.support.registers import write_register
 from tests.support.waiting import DEADLINE, eventually
 
@@ -212,13 +211,9 @@ async def test_followers_survive_the_server(nats: Any, tmp_path: Path) -> None:
 async def test_the_watching_command(nats: Any, tmp_path: Path) -> None:
     """`register publish --watch` publishes, republishes a change, refuses a bad one with its faults, and ends on SIGTERM."""
     directory = write_register(tmp_path / "register")
-    code = "from services.cli.commands.register import app; app()"
-    arguments = ["publish", str(directory), "--watch", "--nats", nats.url, "--credentials", str(nats.credentials)]
+    arguments = ["publish", directory, "--watch", "--nats", nats.url, "--credentials", nats.credentials]
     errors = tmp_path / "errors"
-    with errors.open("wb") as stderr:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", code, *arguments, stdout=subprocess.DEVNULL, stderr=stderr
-        )
+    process = ForkedProcess("services.cli", "register", *arguments, stderr=errors)
     try:
         async with asyncio.timeout(DEADLINE), nats.connect("scorer") as bus:
             versions = _followed(bus)
@@ -235,8 +230,7 @@ async def test_the_watching_command(nats: Any, tmp_path: Path) -> None:
             await versions.aclose()
     finally:
         process.send_signal(signal.SIGTERM)
-    async with asyncio.timeout(DEADLINE):
-        assert await process.wait() == 0
+    assert await asyncio.to_thread(process.wait, DEADLINE) == 0
 
 
 async def test_a_lost_register_is_published_again(nats: Any, tmp_path: Path) -> None:

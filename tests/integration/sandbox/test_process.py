@@ -5,8 +5,6 @@ import json
 import random
 import signal
 import ssl
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -21,7 +19,7 @@ from services.core.settings import Settings
 from services.register.directory.load import load_register
 from services.sandbox.component import run_sandbox
 from services.sandbox.timing import slot_timing
-from tests.support.paths import ROOT
+from tests.support.forked import ForkedProcess, run
 from tests.support.patient_loop import wall_time
 from tests.support.processes import page
 from tests.support.servers.sandbox_client import Seen, ask
@@ -36,7 +34,7 @@ class Process:
     """A sandbox in a process of its own."""
 
     directory: Path
-    process: subprocess.Popen[str]
+    process: ForkedProcess
     metrics: str
 
     def read(self, name: str) -> list[dict[str, object]]:
@@ -50,29 +48,27 @@ class Process:
 
 def command(directory: Path, base_port: int, metrics: str) -> list[str]:
     flags = {"--data": str(directory), "--slot": str(SLOT), "--base-port": str(base_port), "--metrics": metrics}
-    return [sys.executable, "-m", "services.sandbox", *(word for flag in flags.items() for word in flag)]
+    return ["services.sandbox", *(word for flag in flags.items() for word in flag)]
 
 
 @contextmanager
 def sandbox(directory: Path, base_port: int, metrics_port: int) -> Iterator[Process]:
     """A sandbox that says it serves; killed at the end if it still runs."""
     metrics = f"127.0.0.1:{metrics_port}"
-    process = subprocess.Popen(
-        command(directory, base_port, metrics), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
+    directory.mkdir(exist_ok=True)
+    process = ForkedProcess(*command(directory, base_port, metrics), stdout=directory / "log")
     it = Process(directory, process, metrics)
     try:
-        wait_until_serving(process, metrics)
+        wait_until_serving(process, metrics, directory / "log")
         yield it
     finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+        process.kill()
+        process.wait()
 
 
-def wait_until_serving(process: subprocess.Popen[str], metrics: str) -> None:
+def wait_until_serving(process: ForkedProcess, metrics: str, log: Path) -> None:
     def serves() -> bool:
-        assert process.poll() is None, process.stderr and process.stderr.read()
+        assert process.poll() is None, log.read_text()
         return page(metrics, "/health")[0] == 200
 
     until(serves, "the sandbox serves")
@@ -222,14 +218,7 @@ def test_a_second_sandbox_on_the_same_ports(tmp_path, port, base_port):
     """A sandbox whose ports are taken ends with one sentence that names the address and what to do, and exit code 1."""
     first = base_port()
     with sandbox(tmp_path / "one", first, port()):
-        second = subprocess.run(
-            command(tmp_path / "two", first, f"127.0.0.1:{port()}"),
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE,
-            check=False,
-        )
+        second = run(*command(tmp_path / "two", first, f"127.0.0.1:{port()}"))
     assert second.returncode == 1
     assert second.stderr.count("\n") == 1
     assert (
@@ -253,11 +242,9 @@ def test_the_description(tmp_path, port, base_port):
 def test_a_national_government(tmp_path, port, base_port):
     """The national scenario serves its 3,300 live links from one process within its limit of open files."""
     first, metrics = base_port(), f"127.0.0.1:{port()}"
-    process = subprocess.Popen(
-        [*command(tmp_path, first, metrics), "--scenario", "national"], cwd=ROOT, stdout=subprocess.DEVNULL, text=True
-    )
+    process = ForkedProcess(*command(tmp_path, first, metrics), "--scenario", "national", stdout=tmp_path / "log")
     try:
-        wait_until_serving(process, metrics)
+        wait_until_serving(process, metrics, tmp_path / "log")
         told = json.loads((tmp_path / "scenario.json").read_text())
         listening = len(list(Path(f"/proc/{process.pid}/fd").iterdir()))
         assert told["counts"]["links_live"] == 3300

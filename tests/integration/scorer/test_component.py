@@ -31,7 +31,7 @@ from tests.support.waiting import eventually
 async def test_measurements_become_blocks_indicators_and_gauges(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
     """Measurements are in the blocks, the slot detail, INDICATORS and /metrics within seconds."""
     register = await register_on(nats, make_register(tmp_path / "register"))
-    slot = now_slot() - 2
+    slot = now_slot() - 4
     failing = {"deed-tax": Reason.ANSWER_TIMEOUT, "birth-tax": Reason.SHED}
     async with nats.connect("prober") as prober, nats.connect("api") as api:
         rows = [measure(link, slot, failing.get(link, Reason.OK)) for link in register.links]
@@ -191,8 +191,8 @@ async def test_batches_that_cannot_be_trusted_are_refused(nats: Nats, scorer: Sc
     scorer.start()
     async with nats.connect("prober") as prober, nats.connect("api") as api:
         await prober.publish(measurement_subject("main", 3), b"\xff garbage", message_id="")
-        await put(prober, [measure("deed-tax", now_slot() - 2, vantage="south")])
-        sequence = await put(prober, [measure("deed-civil", now_slot() - 2)])
+        await put(prober, [measure("deed-tax", now_slot() - 4, vantage="south")])
+        sequence = await put(prober, [measure("deed-civil", now_slot() - 4)])
         await government(api, sequence)
         evidence = (await blocks(api))["consumer.land-registry"].links[0]
         assert evidence.verdicts.sum(axis=1).tolist()[:3] == [1, 0, 0]
@@ -213,7 +213,7 @@ async def test_bus_may_go_and_come_back(nats: Nats, scorer: Scorer, tmp_path: Pa
     await eventually(not_serving, "NOT_SERVING")
     nats.start()
     async with nats.connect("prober") as prober, nats.connect("api") as api:
-        sequence = await put(prober, [measure("deed-tax", now_slot() - 2)])
+        sequence = await put(prober, [measure("deed-tax", now_slot() - 4)])
         await government(api, sequence)
     await scorer.serving()
     assert await scorer.stop() == (0, "")

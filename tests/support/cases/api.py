@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +17,7 @@ from services.register.bus.publish import publish_register
 from services.register.directory.load import load_register
 from tests.support.block_columns import encoded
 from tests.support.cases.api_blocks import AS_OF, blocks_of
+from tests.support.forked import ForkedProcess
 from tests.support.processes import Process
 from tests.support.registers import write_register
 from tests.support.waiting import eventually
@@ -44,8 +43,7 @@ def launch(nats, port, tmp_path):
         settings = {"nats": nats.url, "credentials": nats.credentials, "listen": listen, "metrics": where, **flags}
         output = tmp_path / f"api-{len(started)}.log"
         argv = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
-        with output.open("wb") as file:
-            popen = subprocess.Popen([sys.executable, "-m", "services.api", *argv], stdout=file, stderr=file)
+        popen = ForkedProcess("services.api", *argv, stdout=output)
         process = Api(popen, output, str(settings["metrics"]), str(settings["listen"]))
         started.append(process)
         return process

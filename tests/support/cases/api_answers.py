@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +14,7 @@ from google.protobuf.message import Message
 
 from peyvand.v1 import indicator_pb2, register_service_pb2
 from peyvand.v1 import indicator_service_pb2 as asked
+from tests.support.forked import ForkedProcess
 from tests.support.nats import Nats
 from tests.support.ports import free_port
 from tests.support.waiting import DEADLINE
@@ -87,12 +86,7 @@ def api(nats: Nats, log: Path, *more: str) -> Iterator[str]:
     """Run an api process on a test's bus, with its log and ``more`` flags. Yields its address before it listens."""
     listen = f"127.0.0.1:{free_port()}"
     flags = ["--nats", nats.url, "--credentials", str(nats.credentials), "--listen", listen, *more]
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "services.api", *flags, "--metrics", f"127.0.0.1:{free_port()}"],
-            stdout=out,
-            stderr=out,
-        )
+    process = ForkedProcess("services.api", *flags, "--metrics", f"127.0.0.1:{free_port()}", stdout=log)
     try:
         yield listen
     finally:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +12,7 @@ from services.core.bus.names import EXCHANGES
 from services.core.codec import decode_summaries
 from services.register.bus.publish import publish_register
 from services.register.directory.load import load_register
+from tests.support.forked import ForkedProcess
 from tests.support.processes import Process
 
 
@@ -25,24 +24,13 @@ def collector(nats, tmp_path, port):
     @contextmanager
     def start(*arguments, data="state"):
         metrics, log = f"127.0.0.1:{port()}", tmp_path / f"collector-{len(started)}.log"
-        command = [
-            sys.executable,
-            "-m",
-            "services.collector",
-            "--nats",
-            nats.url,
-            "--credentials",
-            str(nats.credentials),
-        ]
-        command += ["--data", str(tmp_path / data), "--metrics", metrics, *map(str, arguments)]
-        with log.open("wb") as out:
-            process = Process(subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT), log, metrics)
+        where = ("--nats", nats.url, "--credentials", nats.credentials, "--data", tmp_path / data, "--metrics", metrics)
+        process = Process(ForkedProcess("services.collector", *where, *arguments, stdout=log), log, metrics)
         started.append(process)
         try:
             yield process
         finally:
-            if process.popen.poll() is None:
-                process.popen.kill()
+            process.popen.kill()
             process.popen.wait()
 
     return start

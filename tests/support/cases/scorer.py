@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -23,8 +21,8 @@ from services.core.model.register import Register
 from services.register.bus.publish import publish_register
 from services.register.directory.load import load_register
 from tests.support.block_columns import Block, decode_block
+from tests.support.forked import ForkedProcess
 from tests.support.nats import Nats
-from tests.support.paths import ROOT
 from tests.support.ports import free_port
 from tests.support.processes import page
 from tests.support.registers import write_register
@@ -140,21 +138,27 @@ class Scorer:
     nats: Nats
     data: Path
     metrics: int = field(default_factory=free_port)
-    process: subprocess.Popen[str] | None = None
+    process: ForkedProcess | None = None
+
+    @property
+    def _errors(self) -> Path:
+        return self.data / "stderr.log"
 
     def start(self, *flags: str) -> None:
         """Start it."""
-        command = [sys.executable, "-m", "services.scorer", "--nats", self.nats.url, "--data", str(self.data)]
-        command += ["--credentials", str(self.nats.credentials), "--metrics", f"127.0.0.1:{self.metrics}", *flags]
+        where = ("--nats", self.nats.url, "--credentials", self.nats.credentials, "--data", self.data)
+        metrics = ("--metrics", f"127.0.0.1:{self.metrics}")
         self.data.mkdir(parents=True, exist_ok=True)
-        with (self.data / "scorer.log").open("a") as log:
-            self.process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.PIPE, text=True)
+        self._errors.unlink(missing_ok=True)
+        self.process = ForkedProcess(
+            "services.scorer", *where, *metrics, *flags, stdout=self.data / "scorer.log", stderr=self._errors
+        )
 
     def kill(self) -> None:
         """Kill it with SIGKILL."""
         assert self.process is not None
         self.process.kill()
-        self.process.communicate()
+        self.process.wait()
 
     async def stop(self) -> tuple[int, str]:
         """End it with SIGTERM; its exit code and stderr."""
@@ -166,8 +170,8 @@ class Scorer:
     async def ended(self) -> tuple[int, str]:
         """Wait until it has ended; its exit code and stderr."""
         assert self.process is not None
-        _, errors = await asyncio.to_thread(self.process.communicate, timeout=DEADLINE)
-        return self.process.returncode, errors
+        code = await asyncio.to_thread(self.process.wait, DEADLINE)
+        return code, self._errors.read_text()
 
     async def get(self, path: str) -> str | None:
         """A page of its HTTP server; None without an answer of 200."""

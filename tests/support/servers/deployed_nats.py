@@ -19,9 +19,9 @@ from services.core.bus.connection import BusEncryption
 from services.core.bus.server import find_server
 from services.core.bus.topology import initialise_streams
 from services.core.errors import BusError
+from tests.support.forked import run
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
-from tests.support.waiting import DEADLINE
 
 PEYVAND = Path(sys.executable).parent / "peyvand"
 VANTAGES = ("north", "south")
@@ -150,9 +150,7 @@ class Deployed:
     def peyvand(self, user: str, *words: str) -> str:
         """Run a `peyvand` command as a user of the bus and return its output."""
         environ = {**self.environ, "PEYVAND_CREDENTIALS": str(self.secrets / "users" / user)}
-        done = subprocess.run(
-            [PEYVAND, *words], env=environ, capture_output=True, text=True, check=False, timeout=DEADLINE
-        )
+        done = run("services.cli", *words, environment=environ)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
-import subprocess
-import sys
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -26,7 +24,7 @@ from services.prober.scheduling.rendezvous import Rendezvous
 from services.prober.scheduling.schedule import ScheduleEntry
 from services.register.bus.publish import publish_register
 from services.register.directory.load import load_register
-from tests.support.paths import ROOT
+from tests.support.forked import ForkedProcess
 from tests.support.registers import LINKS, write_register
 from tests.support.servers.http_server import Request, answer, serving
 from tests.support.waiting import DEADLINE, eventually
@@ -56,7 +54,7 @@ class Fleet:
     bus: Bus
     port: Callable[[], int]
     metrics: dict[str, int] = field(default_factory=dict)
-    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    processes: dict[str, ForkedProcess] = field(default_factory=dict)
     heard: dict[str, Heartbeat] = field(default_factory=dict)
     rows: list[Measurement] = field(default_factory=list)
     _read: int = 0
@@ -71,10 +69,8 @@ class Fleet:
             "--vantage": "main",
             "--prober": prober or name,
         }
-        argv = [str(part) for pair in flags.items() for part in pair]
-        with (self.folder / f"{name}.log").open("ab") as log:
-            command = [sys.executable, "-m", "services.prober", *argv]
-            self.processes[name] = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+        argv = [part for pair in flags.items() for part in pair]
+        self.processes[name] = ForkedProcess("services.prober", *argv, stdout=self.folder / f"{name}.log")
 
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text()

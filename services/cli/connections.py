@@ -17,7 +17,7 @@ from services.core.errors import BusError
 from services.core.settings import Settings, load_settings
 
 _NOTICE_SECONDS = 5.0
-_PATIENCE_SECONDS = 30.0
+_PATIENCE_SECONDS = 3.0
 
 # Without the proxies of the environment: a proxy would look for loopback on its own machine.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))

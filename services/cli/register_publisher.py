@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import typer
 
+from services.cli.connections import open_bus
 from services.cli.render.register import register_summary
 from services.core import log as logs
 from services.core.bus import Bus, connect_from_settings
+from services.core.codec import RegisterPublication
 from services.core.errors import BusError, InputError
 from services.core.model import Register
 from services.core.plural import plural
 from services.core.settings import Settings
 from services.core.watched_files import file_stamps
-from services.register.bus import publish_register, republish_if_lost
+from services.register.bus import publish_register, read_publications, republish_if_lost
 from services.register.directory import load_register, read_directory
 
 _POLL_SECONDS = 0.5
@@ -26,10 +27,16 @@ _KEEP_SECONDS = 60.0
 _DEADLINE_SECONDS = 30.0
 
 
-async def run(directory: Path, settings: Settings, *, watch: bool) -> None:
-    """Publish the register; with ``watch`` go on until a signal. Raises PeyvandError when it cannot be published."""
-    logs.configure_logging("register", settings.log_level)
-    work = asyncio.ensure_future(_watch(directory, settings) if watch else _publish_now(directory, settings))
+async def run(directory: Path, settings: Settings, *, watch: bool, by: str = "", why: str = "") -> None:
+    """Publish the register; with ``watch`` go on until a signal. Raises PeyvandError when it cannot be published.
+
+    ``by`` and ``why`` are kept with the version.
+    """
+    if watch:
+        logs.configure_logging("register", settings.log_level)
+        work = asyncio.ensure_future(_watch(directory, settings))
+    else:
+        work = asyncio.ensure_future(_publish_now(directory, settings, by, why))
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, work.cancel)
     await asyncio.wait({work})
@@ -39,11 +46,11 @@ async def run(directory: Path, settings: Settings, *, watch: bool) -> None:
         raise typer.Exit(130)
 
 
-async def _publish_now(directory: Path, settings: Settings) -> None:
+async def _publish_now(directory: Path, settings: Settings, by: str, why: str) -> None:
     load_register(directory)  # refuse a bad register before waiting for the bus
     try:
-        async with asyncio.timeout(_DEADLINE_SECONDS), _bus(settings) as bus:
-            await _publish_once(bus, directory)
+        async with open_bus(settings, role="register", name="register") as bus, asyncio.timeout(_DEADLINE_SECONDS):
+            await _publish_once(bus, directory, by, why)
     except TimeoutError as error:
         raise BusError(
             f"publishing register {directory} did not end within {_DEADLINE_SECONDS:g} s: "
@@ -59,7 +66,7 @@ async def _watch(directory: Path, settings: Settings, *, every: float = _KEEP_SE
     clock = asyncio.get_running_loop().time
     tried: object = None
     published, due = None, 0.0
-    async with _bus(settings) as bus:
+    async with connect_from_settings(settings, role="register", name="register") as bus:
         while True:
             stamp = _fingerprint(directory)
             if stamp != tried:
@@ -88,10 +95,10 @@ async def _keep(bus: Bus, directory: Path, register: Register) -> None:
         typer.echo(f"{error}; trying again", err=True)
 
 
-async def _publish_once(bus: Bus, directory: Path) -> Register:
+async def _publish_once(bus: Bus, directory: Path, by: str = "", why: str = "") -> Register:
     reading = read_directory(directory)
     register = reading.register
-    published = await publish_register(bus, register, now=time.time())
+    published = await publish_register(bus, register, now=time.time(), by=by, why=why)
     state = "is in force" if published else "was already in force"
     typer.echo(f"register {directory} {state}: {register_summary(register)}")
     if reading.warnings:
@@ -99,8 +106,10 @@ async def _publish_once(bus: Bus, directory: Path) -> Register:
     return register
 
 
-def _bus(settings: Settings) -> AbstractAsyncContextManager[Bus]:
-    return connect_from_settings(settings, role="register", name="register")
+async def read_log(settings: Settings) -> tuple[RegisterPublication, ...]:
+    """Return what was published, the newest first. Raises PeyvandError."""
+    async with open_bus(settings, role="register", name="register") as bus, asyncio.timeout(_DEADLINE_SECONDS):
+        return await read_publications(bus)
 
 
 def _fingerprint(directory: Path) -> object:

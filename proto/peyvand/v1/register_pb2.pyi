@@ -30,6 +30,7 @@ class RegisterManifest(_message.Message):
     PUBLISHED_FIELD_NUMBER: _builtins.int
     CHUNKS_FIELD_NUMBER: _builtins.int
     DIGEST_FIELD_NUMBER: _builtins.int
+    PUBLICATIONS_FIELD_NUMBER: _builtins.int
     register_version: _builtins.str
     probe_version: _builtins.str
     digest: _builtins.str
@@ -38,6 +39,10 @@ class RegisterManifest(_message.Message):
     def published(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def chunks(self) -> _containers.RepeatedCompositeFieldContainer[Global___RegisterChunk]: ...
+    @_builtins.property
+    def publications(self) -> _containers.RepeatedCompositeFieldContainer[Global___RegisterPublication]:
+        """This publication and those before it, the newest first, up to a hundred. Not part of the digest."""
+
     def __init__(
         self,
         *,
@@ -46,14 +51,59 @@ class RegisterManifest(_message.Message):
         published: _timestamp_pb2.Timestamp | None = ...,
         chunks: _abc.Iterable[Global___RegisterChunk] | None = ...,
         digest: _builtins.str = ...,
+        publications: _abc.Iterable[Global___RegisterPublication] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["published", b"published"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "digest", b"digest", "probe_version", b"probe_version", "published", b"published", "register_version", b"register_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "digest", b"digest", "probe_version", b"probe_version", "publications", b"publications", "published", b"published", "register_version", b"register_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RegisterManifest: _TypeAlias = RegisterManifest  # noqa: Y015
+
+@_typing.final
+class RegisterPublication(_message.Message):
+    """RegisterPublication is a register that was put in force, with what its publisher said of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGISTER_VERSION_FIELD_NUMBER: _builtins.int
+    PROBE_VERSION_FIELD_NUMBER: _builtins.int
+    PUBLISHED_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    LINKS_FIELD_NUMBER: _builtins.int
+    register_version: _builtins.str
+    """The version of what is required."""
+    probe_version: _builtins.str
+    """The version of how it is probed."""
+    by: _builtins.str
+    """Who published it; empty where nobody was named."""
+    why: _builtins.str
+    """Why; empty where no reason was given."""
+    links: _builtins.int
+    """How many links it requires."""
+    @_builtins.property
+    def published(self) -> _timestamp_pb2.Timestamp:
+        """When it was put in force."""
+
+    def __init__(
+        self,
+        *,
+        register_version: _builtins.str = ...,
+        probe_version: _builtins.str = ...,
+        published: _timestamp_pb2.Timestamp | None = ...,
+        by: _builtins.str = ...,
+        why: _builtins.str = ...,
+        links: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["published", b"published"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by", b"by", "links", b"links", "probe_version", b"probe_version", "published", b"published", "register_version", b"register_version", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RegisterPublication: _TypeAlias = RegisterPublication  # noqa: Y015
 
 @_typing.final
 class RegisterChunk(_message.Message):

@@ -17,6 +17,8 @@ app = command_group("Check, compare, import and publish registers.")
 IMPORTED = ("endpoints", "uk-api-catalogue", "xroad")
 """What can be imported: the keys of services.register.discovery.IMPORTERS."""
 
+_LONGEST_TEXT = 200
+
 Directory = Annotated[Path, typer.Argument(help="A register directory.")]
 
 
@@ -42,6 +44,8 @@ def check(
 def publish(
     directory: Directory,
     watch: Annotated[bool, typer.Option("--watch", help="Go on, and publish whenever the files change.")] = False,
+    by: Annotated[str, typer.Option(help="Who publishes it, kept with the version.")] = "",
+    reason: Annotated[str, typer.Option(help="Why, kept with the version.")] = "",
     nats: Nats = "",
     credentials: Credentials = "",
 ) -> None:
@@ -51,7 +55,25 @@ def publish(
     from services.cli.connections import bus_settings
     from services.cli.register_publisher import run
 
-    asyncio.run(run(directory, bus_settings(nats, credentials), watch=watch))
+    if watch and (by or reason):
+        raise SettingsError("--by and --reason are of one publication: they go without --watch")
+    for option, text in (("--by", by), ("--reason", reason)):
+        if len(text) > _LONGEST_TEXT or not text.isprintable():
+            raise SettingsError(f"{option} takes one line of at most {_LONGEST_TEXT} characters")
+    asyncio.run(run(directory, bus_settings(nats, credentials), watch=watch, by=by, why=reason))
+
+
+@app.command()
+def log(nats: Nats = "", credentials: Credentials = "") -> None:
+    """Show who put which register in force, when and why."""
+    import asyncio
+
+    from services.cli.connections import bus_settings
+    from services.cli.register_publisher import read_log
+    from services.cli.render.format import new_console
+    from services.cli.render.register import publication_table
+
+    new_console().print(publication_table(asyncio.run(read_log(bus_settings(nats, credentials)))))
 
 
 @app.command()

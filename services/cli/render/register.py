@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from services.cli.render.format import new_table, number, text, word
+from services.core.codec import RegisterPublication
 from services.core.model import Register
 from services.core.plural import plural
 
@@ -22,3 +30,15 @@ def register_summary(register: Register) -> str:
     )
     versions = f"register_version {register.register_version}\nprobe_version    {register.probe_version}"
     return f"{', '.join(counts)}\n{versions}"
+
+
+def publication_table(publications: Sequence[RegisterPublication]) -> RenderableType:
+    """Return the registers that were put in force, the newest first."""
+    table = new_table(
+        None, word("in force from, UTC"), word("register"), word("probes"), number("links"), text("by"), text("why")
+    )
+    for entry in publications:
+        moment = f"{datetime.fromtimestamp(entry.published, UTC):%Y-%m-%d %H:%M:%S}"
+        versions = entry.register_version[:8], entry.probe_version[:8]
+        table.add_row(moment, *versions, f"{entry.links:,}", Text(entry.by or "-"), Text(entry.why or "-"))
+    return table if publications else Text("no register was published")

@@ -21,18 +21,35 @@ class RegisterChunk:
 
 
 @dataclass(frozen=True, slots=True)
+class RegisterPublication:
+    """A register that was put in force: when in epoch seconds, by whom and why, as they said; texts may be empty."""
+
+    register_version: str
+    probe_version: str
+    published: float
+    by: str = ""
+    why: str = ""
+    links: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class RegisterManifest:
-    """What makes up one published register; ``published`` in epoch seconds, ``digest`` over versions and chunks."""
+    """What makes up one published register; ``published`` in epoch seconds, ``digest`` over versions and chunks.
+
+    ``publications`` are this one and those before it, the newest first.
+    """
 
     register_version: str
     probe_version: str
     published: float
     chunks: tuple[RegisterChunk, ...]
     digest: str
+    publications: tuple[RegisterPublication, ...] = ()
 
 
 _chunk_fields = copied_fields(RegisterChunk)
-_manifest_fields = copied_fields(RegisterManifest, "published", "chunks")
+_publication_fields = copied_fields(RegisterPublication, "published")
+_manifest_fields = copied_fields(RegisterManifest, "published", "chunks", "publications")
 
 
 def encode_manifest(manifest: RegisterManifest) -> bytes:
@@ -40,6 +57,10 @@ def encode_manifest(manifest: RegisterManifest) -> bytes:
     return register_pb2.RegisterManifest(
         published=to_timestamp(manifest.published),
         chunks=[register_pb2.RegisterChunk(**_chunk_fields(chunk)) for chunk in manifest.chunks],
+        publications=[
+            register_pb2.RegisterPublication(published=to_timestamp(entry.published), **_publication_fields(entry))
+            for entry in manifest.publications
+        ],
         **_manifest_fields(manifest),
     ).SerializeToString()
 
@@ -53,6 +74,10 @@ def decode_manifest(payload: bytes) -> RegisterManifest:
     return RegisterManifest(
         published=from_timestamp(message.published),
         chunks=tuple(RegisterChunk(**_chunk_fields(chunk)) for chunk in message.chunks),
+        publications=tuple(
+            RegisterPublication(published=from_timestamp(entry.published), **_publication_fields(entry))
+            for entry in message.publications
+        ),
         **_manifest_fields(message),
     )
 

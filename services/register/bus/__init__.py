@@ -1,5 +1,11 @@
 """The register on the bus: content-addressed chunks, publication, reading."""
 
-from services.register.bus.publish import CURRENT_KEY, follow_register, publish_register, republish_if_lost
+from services.register.bus.publish import (
+    CURRENT_KEY,
+    follow_register,
+    publish_register,
+    read_publications,
+    republish_if_lost,
+)
 
-__all__ = ["CURRENT_KEY", "follow_register", "publish_register", "republish_if_lost"]
+__all__ = ["CURRENT_KEY", "follow_register", "publish_register", "read_publications", "republish_if_lost"]

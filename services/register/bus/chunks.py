@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
-from services.core.codec import RegisterChunk, RegisterManifest
+from services.core.codec import RegisterChunk, RegisterManifest, RegisterPublication
 from services.core.model import Register
 from services.register.versions import Rows, canonical_json, from_rows, to_rows
 
@@ -34,11 +34,14 @@ def split_register(register: Register) -> dict[RegisterChunk, bytes]:
     return chunks
 
 
-def make_manifest(register: Register, chunks: Iterable[RegisterChunk], now: float) -> RegisterManifest:
-    """Return the manifest of a register published ``now``, in epoch seconds, in these chunks."""
+def make_manifest(
+    register: Register, chunks: Iterable[RegisterChunk], now: float, *, by: str = "", why: str = ""
+) -> RegisterManifest:
+    """Return the manifest of a register published ``now``, in epoch seconds, in these chunks, by somebody for a reason."""
     kept = tuple(chunks)
-    digest = manifest_digest(register.register_version, register.probe_version, kept)
-    return RegisterManifest(register.register_version, register.probe_version, now, kept, digest)
+    versions = register.register_version, register.probe_version
+    publication = RegisterPublication(*versions, now, by, why, len(register.links))
+    return RegisterManifest(*versions, now, kept, manifest_digest(*versions, kept), (publication,))
 
 
 def manifest_digest(register_version: str, probe_version: str, chunks: Iterable[RegisterChunk]) -> str:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from math import inf
 
 from services.core.bus import REGISTER_BUCKET, Bus
-from services.core.codec import RegisterChunk, RegisterManifest, decode_manifest, encode_manifest
+from services.core.codec import RegisterChunk, RegisterManifest, RegisterPublication, decode_manifest, encode_manifest
 from services.core.errors import BusError, TornValueError
 from services.core.log import logger
 from services.core.model import Register
@@ -22,6 +22,7 @@ from services.register.bus.chunks import is_intact, join_chunks, make_manifest, 
 
 CURRENT_KEY = "current"
 PREVIOUS_KEY = "previous"
+_PUBLICATIONS_KEPT = 99  # before the newest
 _RETRY_SECONDS = 0.2
 _ATTEMPTS = 10  # at a chunk that is missing or damaged: a replica may lag behind
 
@@ -30,13 +31,13 @@ class UnverifiedError(BusError):
     """What the bus holds is not the register its manifest names."""
 
 
-async def publish_register(bus: Bus, register: Register, *, now: float) -> bool:
+async def publish_register(bus: Bus, register: Register, *, now: float, by: str = "", why: str = "") -> bool:
     """Publish a loaded register; return False when it is already in force and whole. ``now`` in epoch seconds.
 
-    BusError when the bus does not acknowledge; the register in force then stays.
+    Who published it and why is kept with it. BusError when the bus does not acknowledge; the register in force then stays.
     """
     chunks = split_register(register)
-    manifest = make_manifest(register, chunks, now)
+    manifest = make_manifest(register, chunks, now, by=by, why=why)
     current, previous = await _read_manifest(bus, CURRENT_KEY), await _read_manifest(bus, PREVIOUS_KEY)
     repeated = current is not None and current.digest == manifest.digest
     missing = [chunk for chunk, content in chunks.items() if await bus.kv_get(REGISTER_BUCKET, chunk.key) != content]
@@ -44,6 +45,9 @@ async def publish_register(bus: Bus, register: Register, *, now: float) -> bool:
         return False
     for chunk in missing:
         await bus.kv_put(REGISTER_BUCKET, chunk.key, chunks[chunk])
+    if current is not None:
+        before = current.publications[:_PUBLICATIONS_KEPT]
+        manifest = replace(manifest, publications=before if repeated else (*manifest.publications, *before))
     if current is not None and not repeated:
         await bus.kv_put(REGISTER_BUCKET, PREVIOUS_KEY, encode_manifest(current))
     await bus.kv_put(REGISTER_BUCKET, CURRENT_KEY, encode_manifest(manifest))
@@ -52,6 +56,12 @@ async def publish_register(bus: Bus, register: Register, *, now: float) -> bool:
         for key in sorted({chunk.key for chunk in previous.chunks} - used):
             await bus.kv_delete(REGISTER_BUCKET, key)
     return True
+
+
+async def read_publications(bus: Bus) -> tuple[RegisterPublication, ...]:
+    """Return what was put in force, the newest first; empty when there is no register."""
+    manifest = await _read_manifest(bus, CURRENT_KEY)
+    return () if manifest is None else manifest.publications
 
 
 async def republish_if_lost(bus: Bus, register: Register, *, now: float) -> bool:

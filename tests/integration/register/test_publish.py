@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
@@ -13,6 +14,7 @@ from typing import Any, cast
 import pytest
 from structlog.testing import capture_logs
 
+from services.cli.__main__ import main
 from services.cli.register_publisher import _watch
 from services.core.bus.names import REGISTER_BUCKET, kv_stream
 from services.core.bus.topology import initialise_streams
@@ -20,11 +22,13 @@ from services.core.codec import decode_manifest, encode_manifest
 from services.core.errors import BusError
 from services.core.model.register import Register
 from services.core.settings import load_settings
+from services.register.bus.chunks import split_register
 from services.register.bus.publish import (
     CURRENT_KEY,
     UnverifiedError,
     follow_register,
     publish_register,
+    read_publications,
     republish_if_lost,
 )
 from services.register.directory.load import load_register
@@ -56,6 +60,37 @@ async def test_what_is_published_is_fetched(nats: Any, tmp_path: Path) -> None:
         assert not await publish_register(writer, register, now=1_700_000_001.0)
         payload = await reader.kv_get(REGISTER_BUCKET, CURRENT_KEY)
         assert decode_manifest(payload).published == 1_700_000_000.0
+
+
+async def test_who_published_what_and_why_is_kept(nats: Any, tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    """The log names every register that was put in force, the newest first; one published twice or repaired is there once."""
+    versions = [
+        load_register(write_register(tmp_path / str(number), links_csv=(",0.99,2", f",0.99,{number}")))
+        for number in (3, 4)
+    ]
+    async with nats.connect("register") as bus:
+        assert await read_publications(bus) == ()
+        await publish_register(bus, versions[0], now=1_700_000_000.0, by="Sara", why="the first")
+        await publish_register(bus, versions[1], now=1_700_000_060.0)
+        await publish_register(bus, versions[1], now=1_700_000_120.0, by="nobody")
+        lost = split_register(versions[1])
+        await bus.kv_delete(REGISTER_BUCKET, next(iter(lost)).key)
+        await republish_if_lost(bus, versions[1], now=1_700_000_180.0)
+        publications = await read_publications(bus)
+    assert [(entry.published, entry.by, entry.why) for entry in publications] == [
+        (1_700_000_060.0, "", ""),
+        (1_700_000_000.0, "Sara", "the first"),
+    ]
+    assert [entry.register_version for entry in publications] == [
+        entry.register_version for entry in reversed(versions)
+    ]
+    command = ["peyvand", "register", "log", "--nats", nats.url, "--credentials", str(nats.credentials)]
+    monkeypatch.setattr(sys, "argv", command)
+    with pytest.raises(SystemExit) as ended:
+        await asyncio.to_thread(main)
+    assert ended.value.code == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if "2023-11-14" in line]
+    assert [row[-1] for row in rows] == ["-", "first"]
 
 
 async def test_chunks_are_kept_for_two_versions(nats: Any, tmp_path: Path) -> None:

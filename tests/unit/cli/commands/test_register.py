@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from services.cli import register_publisher
 from services.cli.commands import register as register_commands
 from services.cli.commands.register import app
 from services.core.bus.roles import write_users
@@ -67,16 +66,13 @@ def test_bad_arguments_are_one_sentence(tmp_path: Path) -> None:
         CliRunner().invoke(app, arguments, catch_exceptions=False)
 
 
-def test_publishing_without_a_bus_ends(
-    tmp_path: Path, port: Callable[[], int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without a bus the command fails at its deadline, and names the bus."""
-    monkeypatch.setattr(register_publisher, "_DEADLINE_SECONDS", 0.3)
+def test_publishing_without_a_bus_ends(tmp_path: Path, port: Callable[[], int]) -> None:
+    """Without a bus the command gives up soon, and names the bus."""
     write_users(tmp_path / "credentials")
     url = f"nats://127.0.0.1:{port()}"
     directory = write_register(tmp_path / "register")
     arguments = ["publish", str(directory), "--nats", url, "--credentials", str(tmp_path / "credentials")]
-    with pytest.raises(BusError, match=f"did not end within 0.3 s: is the bus at {url} running"):
+    with pytest.raises(BusError, match=f"nothing answered as a bus at {url} within 3 s"):
         CliRunner().invoke(register_commands.app, arguments, catch_exceptions=False)
 
 

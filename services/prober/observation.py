@@ -92,13 +92,15 @@ class RpcFacts:
 class DnsFacts:
     """What a name server answered: the response code's name, and records as text, `name ttl class type data`.
 
-    ``truncated`` is set when the answer had no room for all records.
+    ``truncated`` is set when the answer had no room for all records, ``authoritative`` when the server vouches for its zone.
     """
 
     rcode: str
     answers: tuple[str, ...] = ()
     authority: tuple[str, ...] = ()
+    additional: tuple[str, ...] = ()
     truncated: bool = False
+    authoritative: bool = False
 
 
 _NO_PHASES = Phases()

@@ -63,6 +63,20 @@ class Patterns:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordPatterns:
+    """Patterns (RE2) for the records of a section of a DNS answer.
+
+    Each of ``must`` has to match a record, none of ``must_not`` may, each of ``every`` has to match all records, of which
+    there must be one. ``empty`` requires that there is no record.
+    """
+
+    must: tuple[str, ...] = ()
+    must_not: tuple[str, ...] = ()
+    every: tuple[str, ...] = ()
+    empty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class HeaderExpectation:
     """Patterns (RE2) for a header: some value has to match ``must``, none may match ``must_not``.
 
@@ -108,7 +122,8 @@ class Expect:
 
     ``status`` empty means 2xx. ``record`` (field path, JSONPath or XPath → expected value) is the test record.
     ``schema`` is a JSON Schema. ``namespaces`` (prefix → URI) apply to every XPath. ``tls`` requires that the answer came
-    over TLS, ``certificate_left`` that no certificate of the server expires within so many seconds. ``rcode``, ``answers`` and ``authority`` are for DNS: records as text, `name ttl class type data`.
+    over TLS, ``certificate_left`` that no certificate of the server expires within so many seconds. ``rcode``, ``authoritative``, ``answers``, ``authority`` and ``additional`` are for DNS: records as text, `name ttl class
+    type data`.
     """
 
     status: tuple[int, ...] = ()
@@ -123,8 +138,10 @@ class Expect:
     tls: bool = False
     certificate_left: float = 0.0
     rcode: tuple[str, ...] = ()
-    answers: Patterns = Patterns()
-    authority: Patterns = Patterns()
+    authoritative: bool = False
+    answers: RecordPatterns = RecordPatterns()
+    authority: RecordPatterns = RecordPatterns()
+    additional: RecordPatterns = RecordPatterns()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +163,13 @@ class LineStep:
 
 @dataclass(frozen=True, slots=True)
 class DnsQuery:
-    """A DNS query: ``name``, record ``type``, ``transport`` udp or tcp, recursion desired or not."""
+    """A DNS query: ``name``, record ``type`` and ``record_class``, ``transport`` udp, tcp or tls, recursion desired or not."""
 
     name: str = ""
     type: str = "A"
     transport: str = "udp"
     recursion: bool = True
+    record_class: str = "IN"
 
 
 @dataclass(frozen=True, slots=True)

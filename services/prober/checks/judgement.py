@@ -62,7 +62,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     Check("header", "header", check_headers, ("headers",)),
     Check("whole", "the answer is whole", check_whole, decides=True),
     Check("response code", "response code is NOERROR", check_rcode, ("rcode",), about="dns"),
-    Check("records", "records", check_records, ("answers", "authority")),
+    Check("records", "records", check_records, ("authoritative", "answers", "authority", "additional")),
     Check("body", "body", check_body, ("must_not", "must")),
     Check("envelope", "body is a SOAP message", check_envelope, ("soap",)),
     Check("json", "json", check_json, ("json",)),

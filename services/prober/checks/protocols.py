@@ -158,12 +158,25 @@ def check_records(observation: Observation, expectations: Expectations, _documen
     dns = observation.dns
     if dns is None:
         return
+    if expectations.authoritative and not dns.authoritative:
+        raise CheckFailedError(Reason.RECORDS, "the answer is not authoritative")
     cut = ", which is truncated," if dns.truncated else ""
-    _check_records(f"record of the answer section{cut}", dns.answers, expectations.answers)
-    _check_records(f"record of the authority section{cut}", dns.authority, expectations.authority)
+    for section, records, expected in (
+        ("answer", dns.answers, expectations.answers),
+        ("authority", dns.authority, expectations.authority),
+        ("additional", dns.additional, expectations.additional),
+    ):
+        _check_records(f"record of the {section} section{cut}", records, expected)
 
 
 def _check_records(what: str, records: tuple[str, ...], expected: Records) -> None:
+    if expected.empty and records:
+        raise CheckFailedError(Reason.RECORDS, f"there is a {what}")
+    if expected.every and not records:
+        raise CheckFailedError(Reason.RECORDS, f"there is no {what}")
+    for pattern in expected.every:
+        if not all(pattern.matches(record.encode()) for record in records):
+            raise CheckFailedError(Reason.RECORDS, f"a {what} does not match {pattern.text}")
     for pattern in expected.must_not:
         if any(pattern.matches(record.encode()) for record in records):
             raise CheckFailedError(Reason.RECORDS, f"a {what} matches the forbidden {pattern.text}")

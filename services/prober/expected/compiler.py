@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, tzinfo
 from string import Template
 
-from services.core.model import BUS_KINDS, SOAP_KINDS, Expect, FreshnessSource, Probe, fill_placeholders
+from services.core.model import BUS_KINDS, SOAP_KINDS, Expect, FreshnessSource, Probe, RecordPatterns, fill_placeholders
 from services.prober.expected.expectations import (
     ANYTHING,
     Expectations,
@@ -65,8 +65,10 @@ def compile_expectations(
         tls=expect.tls,
         certificate_left=expect.certificate_left,
         rcode=frozenset(expect.rcode),
-        answers=Records(_patterns(expect.answers.must), _patterns(expect.answers.must_not)),
-        authority=Records(_patterns(expect.authority.must), _patterns(expect.authority.must_not)),
+        authoritative=expect.authoritative,
+        answers=_records(expect.answers),
+        authority=_records(expect.authority),
+        additional=_records(expect.additional),
         latency=latency,
         max_age=max_age,
         at_once=min((size for size in sizes if size is not None), default=None),
@@ -75,6 +77,10 @@ def compile_expectations(
 
 def _patterns(texts: tuple[str, ...]) -> tuple[Pattern, ...]:
     return tuple(map(compile_pattern, texts))
+
+
+def _records(given: RecordPatterns) -> Records:
+    return Records(_patterns(given.must), _patterns(given.must_not), _patterns(given.every), given.empty)
 
 
 def _pattern_or_none(text: str) -> Pattern | None:

@@ -23,10 +23,12 @@ class HeaderCheck:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """What some record, and no record, of a section of a DNS answer must match."""
+    """What some record, no record and every record of a section of a DNS answer must match; ``empty`` if there is to be none."""
 
     must: tuple[Pattern, ...] = ()
     must_not: tuple[Pattern, ...] = ()
+    every: tuple[Pattern, ...] = ()
+    empty: bool = False
 
 
 class _AnyValue(Enum):
@@ -93,8 +95,10 @@ class Expectations:
     tls: bool = False
     certificate_left: float = 0.0
     rcode: frozenset[str] = frozenset()
+    authoritative: bool = False
     answers: Records = Records()
     authority: Records = Records()
+    additional: Records = Records()
     latency: float | None = None
     max_age: float | None = None
     at_once: int | None = None

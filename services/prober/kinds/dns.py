@@ -1,4 +1,4 @@
-"""Probe kind `dns`: one query to one name server, over UDP or TCP (docs/probing.md §2).
+"""Probe kind `dns`: one query to one name server, over UDP, TCP or TLS (docs/probing.md §2).
 
 The latency is from sending the query to the end of its answer. A truncated answer over UDP is judged as it is, and the
 query is not repeated over TCP: one attempt.
@@ -15,15 +15,17 @@ from ipaddress import ip_address
 from time import perf_counter
 from typing import Final
 
-from services.core.model import Probe, fill_placeholders, fill_probe
+from services.core.model import Probe, Tls, fill_placeholders, fill_probe
 from services.prober.kinds.dns_message import ID_LENGTH, DnsQuestion, MalformedAnswerError, build_question
 from services.prober.kinds.kind import ProbeEnvironment
 from services.prober.observation import Cause, DnsFacts, Failure, Observation, Phase
+from services.prober.tls import Handshake
 from services.prober.transport import (
     FreshConnection,
     Outbound,
     ProbeFailedError,
     ProbeTrace,
+    handshake_factory,
     parse_host_port,
     resolve_host,
     run_connection,
@@ -31,20 +33,21 @@ from services.prober.transport import (
     try_addresses,
 )
 
-_PORT: Final = 53
+_PORTS: Final = {"udp": 53, "tcp": 53, "tls": 853}
 # Of the length before each message over TCP.
 _PREFIX_LENGTH: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
 class DnsTarget:
-    """One target, ready to be probed; ``transport`` udp or tcp."""
+    """One target, ready to be probed; ``transport`` udp, tcp or tls, with this profile."""
 
     outbound: Outbound = field(repr=False)
     host: str
     port: int
     question: DnsQuestion
     transport: str
+    tls: Tls
     ip: str
 
 
@@ -58,15 +61,16 @@ class _Answer:
 
 def prepare(definition: Probe, target: str, params: Mapping[str, object], environment: ProbeEnvironment) -> DnsTarget:
     """Build a target of a definition, its texts filled in from ``params``. Raises ValueError."""
-    host, port = parse_host_port(fill_placeholders(target, params), _PORT)
     query = fill_probe(definition, params).query
-    return DnsTarget(environment.outbound, host, port, build_question(query), query.transport, definition.ip)
+    host, port = parse_host_port(fill_placeholders(target, params), _PORTS[query.transport])
+    question, tls = build_question(query), definition.tls
+    return DnsTarget(environment.outbound, host, port, question, query.transport, tls, definition.ip)
 
 
 async def probe(target: DnsTarget, deadline: float) -> Observation:
     """Query once, from a port of its own; end by ``deadline`` (monotonic seconds), always."""
     trace, answer = ProbeTrace(deadline, ip=target.ip), _Answer()
-    query = _query_tcp if target.transport == "tcp" else _query_udp
+    query = _query_udp if target.transport == "udp" else _query_tcp
     failure = await run_until_deadline(trace, query(target, trace, answer))
     latency = None if failure else answer.time - trace.first_sent
     return replace(trace.observation(failure, latency), protocol="DNS", dns=answer.facts)
@@ -139,19 +143,24 @@ class _UdpQuery(asyncio.DatagramProtocol):
 
 
 async def _query_tcp(target: DnsTarget, trace: ProbeTrace, answer: _Answer) -> None:
-    connection = await run_connection(
-        target.host, target.port, lambda done: _TcpQuery(done, target.question), target.outbound, trace
-    )
+    make_handshake = None
+    if target.transport == "tls":
+        make_handshake = handshake_factory(target.tls, target.host, target.outbound, alpn=("dot",))
+
+    def make(done: asyncio.Future[None]) -> _TcpQuery:
+        return _TcpQuery(done, target.question, make_handshake() if make_handshake else None)
+
+    connection = await run_connection(target.host, target.port, make, target.outbound, trace)
     answer.facts, answer.time = connection.facts, connection.ended
 
 
 class _TcpQuery(FreshConnection):
-    """Sends one query and waits for its answer, each after its length in two bytes (RFC 1035 §4.2.2)."""
+    """Sends one query and waits for its answer, each after its length in two bytes (RFC 1035 §4.2.2, RFC 7858)."""
 
     __slots__ = ("_buffer", "_query_id", "_question", "facts")
 
-    def __init__(self, done: asyncio.Future[None], question: DnsQuestion) -> None:
-        super().__init__(done)
+    def __init__(self, done: asyncio.Future[None], question: DnsQuestion, handshake: Handshake | None) -> None:
+        super().__init__(done, handshake)
         self.facts: DnsFacts | None = None
         self._buffer = bytearray()
         self._query_id = os.urandom(ID_LENGTH)

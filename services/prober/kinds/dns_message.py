@@ -64,7 +64,12 @@ class DnsQuestion:
         if not self.message.is_response(answer):
             return None
         return DnsFacts(
-            dns.rcode.to_text(answer.rcode()), _texts(answer.answer), _texts(answer.authority), truncated=truncated
+            dns.rcode.to_text(answer.rcode()),
+            _texts(answer.answer),
+            _texts(answer.authority),
+            _texts(answer.additional),
+            truncated=truncated,
+            authoritative=bool(answer.flags & dns.flags.AA),
         )
 
 
@@ -72,7 +77,7 @@ def build_question(query: DnsQuery) -> DnsQuestion:
     """Return the question of a definition's query, without EDNS, as the simplest clients send it. Raises ValueError."""
     try:
         flags = dns.flags.RD if query.recursion else dns.flags.Flag(0)
-        message = dns.message.make_query(query.name, query.type, flags=flags, id=0)
+        message = dns.message.make_query(query.name, query.type, query.record_class, flags=flags, id=0)
         return DnsQuestion(message, message.to_wire())
     except dns.exception.DNSException as error:
         raise ValueError("the query's name is not a domain name") from error

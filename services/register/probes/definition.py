@@ -45,7 +45,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "grpc": _GRPC,
     "tcp": ("lines", "tls", "ip", "timeout"),
     "tls": ("starttls", "tls", "ip", "timeout", "expect"),
-    "dns": ("query", "ip", "timeout", "expect"),
+    "dns": ("query", "tls", "ip", "timeout", "expect"),
     "journey": ("steps", "timeout"),
 }
 """The keys of each kind, besides ``kind``."""
@@ -215,14 +215,15 @@ def _read_line(text: str) -> str:
 
 
 def _query(mapping: YamlMapping, _directory: Path) -> DnsQuery:
-    given = mapping.mapping("query", ("name", "type", "transport", "recursion"))
+    given = mapping.mapping("query", ("name", "type", "transport", "recursion", "class"))
     if given is None:
         return DnsQuery()
     return DnsQuery(
         name=given.need("name", lambda text: text.strip() if placeholders(text) else read_domain(text), ""),
         type=given.read("type", _read_type, "A"),
-        transport=given.read("transport", lambda text: read_choice(text, "udp", "tcp"), "udp"),
+        transport=given.read("transport", lambda text: read_choice(text, "udp", "tcp", "tls"), "udp"),
         recursion=given.read("recursion", read_flag, True),
+        record_class=given.read("class", lambda text: read_choice(text.upper(), "IN", "CH", "HS"), "IN"),
     )
 
 

@@ -15,6 +15,7 @@ from services.core.model import (
     HeaderExpectation,
     JsonExpectation,
     Patterns,
+    RecordPatterns,
     XmlExpectation,
     placeholders,
     value_texts,
@@ -42,7 +43,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "xroad-soap": _SOAP,
     "grpc": ("json", "schema", "record", "fresh", *_TLS),
     "tls": ("certificate",),
-    "dns": ("rcode", "answers", "authority"),
+    "dns": ("rcode", "authoritative", "answers", "authority", "additional", "certificate"),
 }
 """The keys of ``expect`` by kind; other kinds have none."""
 
@@ -78,8 +79,10 @@ def read_expect(probe: YamlMapping, kind: str, directory: Path) -> Expect:
         tls=mapping.read("tls", read_flag, False),
         certificate_left=_certificate_left(mapping),
         rcode=tuple(mapping.read_list("rcode", _read_rcode, "NOERROR")),
-        answers=_patterns_of(mapping, "answers"),
-        authority=_patterns_of(mapping, "authority"),
+        authoritative=mapping.read("authoritative", read_flag, False),
+        answers=_record_patterns(mapping, "answers"),
+        authority=_record_patterns(mapping, "authority"),
+        additional=_record_patterns(mapping, "additional"),
     )
 
 
@@ -158,6 +161,19 @@ def _patterns_of(mapping: YamlMapping, key: str) -> Patterns:
         mapping.fault(key, _NOTHING)
     must, must_not = (tuple(given.read_list(name, read_pattern, "")) for name in ("must", "must_not"))
     return Patterns(must, must_not)
+
+
+def _record_patterns(mapping: YamlMapping, key: str) -> RecordPatterns:
+    given = mapping.mapping(key, ("must", "must_not", "every", "empty"))
+    if given is None:
+        return RecordPatterns()
+    if given.nodes and all(map(given.is_empty, given.nodes)):
+        mapping.fault(key, _NOTHING)
+    must, must_not, every = (tuple(given.read_list(name, read_pattern, "")) for name in ("must", "must_not", "every"))
+    empty = given.read("empty", read_flag, False)
+    if empty and (must or every):
+        given.fault("empty", "goes with neither `must` nor `every`: it requires that there is no record")
+    return RecordPatterns(must, must_not, every, empty)
 
 
 def _json(mapping: YamlMapping) -> JsonExpectation:

@@ -15,8 +15,8 @@ from services.core.model.probe import (
     Expect,
     JsonExpectation,
     LineStep,
-    Patterns,
     Probe,
+    RecordPatterns,
     Step,
     Tls,
     XmlExpectation,
@@ -97,7 +97,7 @@ def cases(urls: Urls, authority: Authority) -> Iterator[Case]:
     yield Case("tls", Probe("tls", "tls", tls=tls), urls["tls"])
     yield Case("tls by STARTTLS of smtp", Probe("smtp", "tls", tls=tls, starttls="smtp"), urls["smtp"])
     for transport in ("udp", "tcp"):
-        there = Expect(answers=Patterns(must=(f"IN A {ADDRESS}$",)))
+        there = Expect(answers=RecordPatterns(must=(f"IN A {ADDRESS}$",)))
         name = Probe("dns", "dns", query=DnsQuery(NAME, "A", transport), expect=there)
         yield Case(f"dns over {transport}", name, urls[f"dns-{transport}"])
     steps = (

@@ -183,6 +183,7 @@ async def _servers(authority: Authority, *, wrong: bool) -> AsyncIterator[dict[s
         ports["irc.example"] = (await enter(talking(_chat))).port
         ports["ssh.example"] = (await enter(talking(says_in_turn(b"SSH-2.0-server\r\n")))).port
         ports["ns.example"] = (await enter(naming(answering()))).port
+        ports["dot.example"] = (await enter(naming(answering(), tls=authority.context("dot.example")))).port
         yield ports
 
 
@@ -284,7 +285,7 @@ def test_every_key_has_an_example() -> None:
     assert parts["expect"] >= set().union(*expectations._KEYS.values())
     assert parts["tls"] >= set(Tls.__slots__)
     assert parts["auth"] >= set().union(*references._NEEDED.values(), *references._OPTIONAL.values())
-    assert parts["query"] >= {"name", "type", "transport", "recursion"}
+    assert parts["query"] >= {"name", "type", "transport", "recursion", "class"}
     assert parts["capture"] >= set(Capture.__slots__)
 
 

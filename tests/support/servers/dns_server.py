@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -115,8 +116,10 @@ class _Datagrams(asyncio.DatagramProtocol):
 
 
 @asynccontextmanager
-async def naming(answer: Answer, host: str = "127.0.0.1") -> AsyncIterator[DnsServer]:
-    """Run a name server that passes each query to ``answer``."""
+async def naming(
+    answer: Answer, host: str = "127.0.0.1", *, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[DnsServer]:
+    """Run a name server that passes each query to ``answer``; with ``tls`` its connections are encrypted."""
     tasks: set[asyncio.Task[None]] = set()
 
     def take(asked: Asked) -> None:
@@ -149,7 +152,7 @@ async def naming(answer: Answer, host: str = "127.0.0.1") -> AsyncIterator[DnsSe
         datagrams.bind((host, 0))
         datagrams.setblocking(False)
         with suppress(OSError):
-            listener = await asyncio.start_server(connected, host, datagrams.getsockname()[1])
+            listener = await asyncio.start_server(connected, host, datagrams.getsockname()[1], ssl=tls)
     transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: _Datagrams(take), sock=datagrams)
     server = DnsServer(datagrams.getsockname()[1])
     try:

@@ -23,6 +23,7 @@ from services.core.model.probe import (
     JsonExpectation,
     Patterns,
     Probe,
+    RecordPatterns,
     XmlExpectation,
 )
 from services.core.model.register import Egress, Link
@@ -230,7 +231,7 @@ CASES: dict[Reason, Case] = {
     Reason.XML: answered(Expect(xml=(XmlExpectation("//id"),))),
     Reason.JSON_SCHEMA: answered(Expect(schema={"required": ["name"]})),
     Reason.RCODE: judged(named(rcode="NXDOMAIN"), kind="dns"),
-    Reason.RECORDS: judged(named("a. 60 IN A 192.0.2.1"), Expect(answers=Patterns(must=("AAAA",))), kind="dns"),
+    Reason.RECORDS: judged(named("a. 60 IN A 192.0.2.1"), Expect(answers=RecordPatterns(must=("AAAA",))), kind="dns"),
     Reason.LINE: failed(Phase.PROCESSING, Cause.LINE),
     Reason.CAPTURE: failed(Phase.TRANSFER, Cause.CAPTURE),
     Reason.NOT_SECURE: answered(Expect(tls=True)),

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from pathlib import Path
 
 import dns.flags
 import dns.message
+import dns.rrset
 import pytest
 import uvloop
 
 from services.core.model.outcome import Outcome, Reason
-from services.core.model.probe import DnsQuery, Expect, Patterns
+from services.core.model.probe import DnsQuery, Expect, RecordPatterns, Tls
 from services.core.model.register import Egress
 from services.prober.attempt import ProbeResult
 from services.prober.kinds.kind import ProbeEnvironment
 from services.prober.transport.addresses import Outbound
 from services.prober.transport.egress import EgressRules
+from tests.support.servers.authority import Authority
 from tests.support.servers.dns_server import Asked, answering, naming, with_rcode
 from tests.support.servers.http_server import LOOPBACK, ask
 from tests.support.servers.name_server import name_server
@@ -88,14 +91,31 @@ async def test_32_the_question_arrives_once_as_it_was_defined(transport: str, *,
         ("www.tax.example", "A", Expect(rcode=("NXDOMAIN",)), Reason.RCODE),
         ("other.example", "A", Expect(), Reason.NAME_SERVER_FAILED),
         ("other.example", "A", Expect(rcode=("REFUSED", "NOERROR")), Reason.OK),
-        ("www.tax.example", "A", Expect(answers=Patterns(must=(r" A 192\.0\.2\.1$", "^www"))), Reason.OK),
-        ("www.tax.example", "A", Expect(answers=Patterns(must=(r"192\.0\.2\.9",))), Reason.RECORDS),
-        ("www.tax.example", "A", Expect(answers=Patterns(must_not=(r"192\.0\.2\.2$",))), Reason.RECORDS),
-        ("ns.tax.example", "AAAA", Expect(answers=Patterns(must=("AAAA",))), Reason.RECORDS),
-        ("ns.tax.example", "AAAA", Expect(authority=Patterns(must=("^tax.example. 300 IN SOA ns.tax",))), Reason.OK),
-        ("no.tax.example", "A", Expect(rcode=("NXDOMAIN",), authority=Patterns(must_not=("SOA",))), Reason.RECORDS),
-        ("docs.tax.example", "A", Expect(answers=Patterns(must=("IN CNAME www.tax.example.$",))), Reason.OK),
-        ("tax.example", "TXT", Expect(answers=Patterns(must=('^tax.example. 60 IN TXT "v=one"$',))), Reason.OK),
+        ("www.tax.example", "A", Expect(answers=RecordPatterns(must=(r" A 192\.0\.2\.1$", "^www"))), Reason.OK),
+        ("www.tax.example", "A", Expect(answers=RecordPatterns(must=(r"192\.0\.2\.9",))), Reason.RECORDS),
+        ("www.tax.example", "A", Expect(answers=RecordPatterns(must_not=(r"192\.0\.2\.2$",))), Reason.RECORDS),
+        ("ns.tax.example", "AAAA", Expect(answers=RecordPatterns(must=("AAAA",))), Reason.RECORDS),
+        (
+            "ns.tax.example",
+            "AAAA",
+            Expect(authority=RecordPatterns(must=("^tax.example. 300 IN SOA ns.tax",))),
+            Reason.OK,
+        ),
+        (
+            "no.tax.example",
+            "A",
+            Expect(rcode=("NXDOMAIN",), authority=RecordPatterns(must_not=("SOA",))),
+            Reason.RECORDS,
+        ),
+        ("www.tax.example", "A", Expect(authoritative=True), Reason.OK),
+        ("www.tax.example", "A", Expect(answers=RecordPatterns(every=(r" A 192\.0\.2\.",))), Reason.OK),
+        ("www.tax.example", "A", Expect(answers=RecordPatterns(every=(r" A 192\.0\.2\.1$",))), Reason.RECORDS),
+        ("ns.tax.example", "AAAA", Expect(answers=RecordPatterns(every=(".",))), Reason.RECORDS),
+        ("ns.tax.example", "AAAA", Expect(answers=RecordPatterns(empty=True)), Reason.OK),
+        ("www.tax.example", "A", Expect(answers=RecordPatterns(empty=True)), Reason.RECORDS),
+        ("www.tax.example", "A", Expect(additional=RecordPatterns(must=("A",))), Reason.RECORDS),
+        ("docs.tax.example", "A", Expect(answers=RecordPatterns(must=("IN CNAME www.tax.example.$",))), Reason.OK),
+        ("tax.example", "TXT", Expect(answers=RecordPatterns(must=('^tax.example. 60 IN TXT "v=one"$',))), Reason.OK),
     ],
 )
 @TRANSPORTS
@@ -121,7 +141,7 @@ async def test_27_a_name_server_that_fails_has_not_answered(rcode: str) -> None:
 
 async def test_27_a_truncated_answer_is_judged_as_it_is() -> None:
     """Over UDP the query is not repeated after a truncated answer, whose detail says so. TCP brings all of it."""
-    expect = Expect(answers=Patterns(must=("0000019",)))
+    expect = Expect(answers=RecordPatterns(must=("0000019",)))
     async with naming(answering()) as server:
         result = await probe(server.target(), "large.tax.example", "TXT", expect=expect)
         passed = await probe(server.target(), "large.tax.example", "TXT")
@@ -155,7 +175,7 @@ async def test_only_the_answer_is_the_answer(transport: str) -> None:
     """Datagrams with another id or question, or from elsewhere, are skipped, and the answer is still accepted."""
     async with naming(_decoys) as server:
         result = await probe(
-            server.target(), transport=transport, expect=Expect(answers=Patterns(must=("192.0.2.1$",)))
+            server.target(), transport=transport, expect=Expect(answers=RecordPatterns(must=("192.0.2.1$",)))
         )
     assert result.judgement.reason is Reason.OK
     assert len(server.asked) == 1
@@ -234,3 +254,33 @@ def test_the_loop_of_the_prober_asks_as_well() -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         reasons = runner.run(all_three())
     assert reasons == [Reason.OK, Reason.CONNECT_REFUSED, Reason.ANSWER_TIMEOUT]
+
+
+async def test_an_answer_of_a_cache_is_not_authoritative() -> None:
+    """Without the flag AA an answer fails where it is required, and passes otherwise; additional records are read."""
+
+    async def cached(asked: Asked) -> None:
+        response = dns.message.make_response(asked.message)
+        response.additional.append(dns.rrset.from_text("ns.tax.example.", 60, "IN", "A", "192.0.2.53"))
+        asked.reply(response.to_wire())
+
+    async with naming(cached) as server:
+        plain = await probe(
+            server.target(), expect=Expect(additional=RecordPatterns(must=("^ns.tax.example. 60 IN A",)))
+        )
+        strict = await probe(server.target(), expect=Expect(authoritative=True))
+    assert plain.judgement.reason is Reason.OK
+    assert (strict.judgement.reason, strict.judgement.detail) == (Reason.RECORDS, "the answer is not authoritative")
+
+
+async def test_a_query_over_tls(tmp_path: Path) -> None:
+    """The query goes over TLS, whose certificate is verified and may have to last."""
+    authority = Authority.make(tmp_path)
+    async with naming(answering(), tls=authority.context("127.0.0.1")) as server:
+        trusted = Tls(ca=authority.reference)
+        good = await probe(server.target(), transport="tls", tls=trusted)
+        old = await probe(server.target(), transport="tls", tls=trusted, expect=Expect(certificate_left=31 * 86_400.0))
+        unknown = await probe(server.target(), transport="tls")
+    assert (good.judgement.reason, good.observation.tls_version) == (Reason.OK, "TLSv1.3")
+    assert old.judgement.reason is Reason.CERTIFICATE_EXPIRING
+    assert unknown.judgement.reason is Reason.CERTIFICATE_UNTRUSTED

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.core.model.outcome import Outcome, Reason
-from services.core.model.probe import DnsQuery, Expect, Patterns, Probe
+from services.core.model.probe import DnsQuery, Expect, Probe, RecordPatterns
 from services.prober.checks import Judgement
 from services.prober.checks.judgement import judge
 from services.prober.expected.compiler import compile_expectations
@@ -41,17 +41,21 @@ def answer_to(question: DnsQuestion, number: bytes = NUMBER) -> dns.message.Mess
     ("facts", "expect", "reason"),
     [
         (DnsFacts("NOERROR"), Expect(), Reason.OK),
-        (DnsFacts("NOERROR"), Expect(answers=Patterns(must=(".",))), Reason.RECORDS),
+        (DnsFacts("NOERROR"), Expect(answers=RecordPatterns(must=(".",))), Reason.RECORDS),
         (DnsFacts("NXDOMAIN"), Expect(), Reason.RCODE),
         (DnsFacts("YXDOMAIN"), Expect(rcode=("NXDOMAIN",)), Reason.RCODE),
         (DnsFacts("SERVFAIL"), Expect(rcode=("NXDOMAIN",)), Reason.NAME_SERVER_FAILED),
-        (DnsFacts("SERVFAIL"), Expect(rcode=("SERVFAIL",), answers=Patterns(must=(".",))), Reason.RECORDS),
-        (DnsFacts("NXDOMAIN", (ANSWER,)), Expect(answers=Patterns(must=("IN A",))), Reason.RCODE),
-        (DnsFacts("NOERROR", (ANSWER,), (DELEGATION,)), Expect(answers=Patterns(must=("NS",))), Reason.RECORDS),
-        (DnsFacts("NOERROR", (ANSWER,), (DELEGATION,)), Expect(answers=Patterns(must_not=("NS",))), Reason.OK),
-        (DnsFacts("NOERROR", (ANSWER,), (DELEGATION,)), Expect(authority=Patterns(must=("NS", "A"))), Reason.RECORDS),
-        (DnsFacts("NOERROR", (ANSWER,), (DELEGATION,)), Expect(authority=Patterns(("NS",), (" A ",))), Reason.OK),
-        (DnsFacts("NOERROR", (ANSWER, DELEGATION)), Expect(answers=Patterns(("IN A", "IN NS"))), Reason.OK),
+        (DnsFacts("SERVFAIL"), Expect(rcode=("SERVFAIL",), answers=RecordPatterns(must=(".",))), Reason.RECORDS),
+        (DnsFacts("NXDOMAIN", (ANSWER,)), Expect(answers=RecordPatterns(must=("IN A",))), Reason.RCODE),
+        (DnsFacts("NOERROR", (ANSWER,), (DELEGATION,)), Expect(answers=RecordPatterns(must=("NS",))), Reason.RECORDS),
+        (DnsFacts("NOERROR", (ANSWER,), (DELEGATION,)), Expect(answers=RecordPatterns(must_not=("NS",))), Reason.OK),
+        (
+            DnsFacts("NOERROR", (ANSWER,), (DELEGATION,)),
+            Expect(authority=RecordPatterns(must=("NS", "A"))),
+            Reason.RECORDS,
+        ),
+        (DnsFacts("NOERROR", (ANSWER,), (DELEGATION,)), Expect(authority=RecordPatterns(("NS",), (" A ",))), Reason.OK),
+        (DnsFacts("NOERROR", (ANSWER, DELEGATION)), Expect(answers=RecordPatterns(("IN A", "IN NS"))), Reason.OK),
     ],
 )
 def test_27_response_code_then_each_section(facts: DnsFacts, expect: Expect, reason: Reason) -> None:
@@ -63,12 +67,12 @@ def test_27_stages() -> None:
     """A server that cannot answer is NOT_ANSWERED; another response code and wrong records are INVALID."""
     assert judged(DnsFacts("REFUSED"), Expect()).outcome is Outcome.NOT_ANSWERED
     assert judged(DnsFacts("NXDOMAIN"), Expect()).outcome is Outcome.INVALID
-    assert judged(DnsFacts("NOERROR"), Expect(authority=Patterns(must=("NS",)))).outcome is Outcome.INVALID
+    assert judged(DnsFacts("NOERROR"), Expect(authority=RecordPatterns(must=("NS",)))).outcome is Outcome.INVALID
 
 
 def test_a_detail_says_what_is_missing_and_where() -> None:
     """The detail names the section and the pattern, and that an answer was truncated, but no record found."""
-    expect = Expect(answers=Patterns(must=("MX",)))
+    expect = Expect(answers=RecordPatterns(must=("MX",)))
     whole, cut = (judged(DnsFacts("NOERROR", (ANSWER,), truncated=flag), expect).detail for flag in (False, True))
     assert whole == "no record of the answer section matches MX"
     assert cut == "no record of the answer section, which is truncated, matches MX"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.core.errors import InputError
-from services.core.model.probe import DnsQuery, Expect, LineStep, Patterns
+from services.core.model.probe import DnsQuery, Expect, LineStep, RecordPatterns
 from services.core.model.register import Register
 from services.register.directory.load import load_register
 from tests.support.registers import PROBES, write_register
@@ -52,7 +52,7 @@ zone:
         LineStep(starttls=True),
     )
     assert probes["zone"].query == DnsQuery("${zone}", "SOA", "tcp", recursion=False)
-    assert probes["zone"].expect == Expect(rcode=("NXDOMAIN",), authority=Patterns(("SOA",), ("hostmaster",)))
+    assert probes["zone"].expect == Expect(rcode=("NXDOMAIN",), authority=RecordPatterns(("SOA",), ("hostmaster",)))
 
 
 def test_27_bad_talks_and_questions_are_faults(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ none:
         "probes.yaml:20:13: starttls: `ftp` is not one of smtp, imap, postgres",
         "probes.yaml:23:17: name: `a..b` is not a domain name",
         "probes.yaml:23:31: type: `ADDRESS` is not a record type: one of A, AAAA, ANY, CAA, CDS, CERT, CNAME, DNAME, DNSKEY, DS, HTTPS, LOC, MX, NAPTR, NS, OPENPGPKEY, PTR, RP, RRSIG, SOA, SRV, SSHFP, SVCB, TLSA, TXT",
-        "probes.yaml:23:51: transport: `quic` is not one of udp, tcp",
+        "probes.yaml:23:51: transport: `quic` is not one of udp, tcp, tls",
         "probes.yaml:26:10: key `name` is missing",
     ]
 
@@ -141,4 +141,23 @@ chat:
         "expect_hex: `5` is not bytes in hexadecimal digits, such as 53 53 48",
         "expect_hex: goes without `expect`",
         "prompt: goes with `expect`",
+    ]
+
+
+def test_what_a_name_server_must_say_is_read(tmp_path: Path) -> None:
+    """Class, transport and what every record must match are read; a section that is to be empty can hold nothing else."""
+    good = """
+zone:
+  kind: dns
+  query: {name: tax.example, class: ch, transport: tls}
+  expect: {authoritative: true, answers: {every: [TXT]}, additional: {empty: true}}
+"""
+    probe = _with(tmp_path / "good", good, "zone,tax-office,,zone,dns://127.0.0.1,,\n").probes["zone"]
+    assert probe.query == DnsQuery("tax.example", transport="tls", record_class="CH")
+    assert probe.expect == Expect(
+        authoritative=True, answers=RecordPatterns(every=("TXT",)), additional=RecordPatterns(empty=True)
+    )
+    bad = good.replace("{empty: true}", "{empty: true, every: [A]}")
+    assert [fault.partition(": ")[2] for fault in _faults(tmp_path / "bad", bad)] == [
+        "empty: goes with neither `must` nor `every`: it requires that there is no record"
     ]

@@ -150,6 +150,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """INVALID: the answer came without TLS, which is required."""
     REASON_CERTIFICATE_EXPIRING: _Reason.ValueType  # 78
     """INVALID: a certificate of the server expires sooner than the definition allows."""
+    REASON_NOT_REFUSED: _Reason.ValueType  # 79
+    """INVALID: the target answered what must be refused to us."""
     REASON_LATE: _Reason.ValueType  # 80
     """LATE."""
     REASON_STALE: _Reason.ValueType  # 90
@@ -244,6 +246,8 @@ REASON_NOT_SECURE: Reason.ValueType  # 77
 """INVALID: the answer came without TLS, which is required."""
 REASON_CERTIFICATE_EXPIRING: Reason.ValueType  # 78
 """INVALID: a certificate of the server expires sooner than the definition allows."""
+REASON_NOT_REFUSED: Reason.ValueType  # 79
+"""INVALID: the target answered what must be refused to us."""
 REASON_LATE: Reason.ValueType  # 80
 """LATE."""
 REASON_STALE: Reason.ValueType  # 90

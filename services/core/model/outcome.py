@@ -109,6 +109,7 @@ class Reason(LabelledEnum):
     CAPTURE = 76
     NOT_SECURE = 77
     CERTIFICATE_EXPIRING = 78
+    NOT_REFUSED = 79
     LATE = 80
     STALE = 90
 

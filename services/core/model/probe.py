@@ -120,12 +120,13 @@ class FreshnessSource:
 class Expect:
     """What an answer must be.
 
-    ``status`` empty means 2xx. ``record`` (field path, JSONPath or XPath → expected value) is the test record.
+    ``refused`` requires that who we are is refused; nothing else is required then. ``status`` empty means 2xx. ``record`` (field path, JSONPath or XPath → expected value) is the test record.
     ``schema`` is a JSON Schema. ``namespaces`` (prefix → URI) apply to every XPath. ``tls`` requires that the answer came
     over TLS, ``certificate_left`` that no certificate of the server expires within so many seconds. ``rcode``, ``authoritative``, ``answers``, ``authority`` and ``additional`` are for DNS: records as text, `name ttl class
     type data`.
     """
 
+    refused: bool = False
     status: tuple[int, ...] = ()
     headers: Mapping[str, HeaderExpectation] = field(default_factory=dict)
     body: Patterns = Patterns()
@@ -189,13 +190,14 @@ class Capture:
 class Step:
     """One step of a journey: a probe of ``target``; variables in ``capture`` fill placeholders of later steps.
 
-    ``origins`` are URLs without a path, of servers that may have our credentials although an answer led to them.
+    With ``always`` it is taken after a failed step as well, if what it needs was captured. ``origins`` are URLs without a path, of servers that may have our credentials although an answer led to them.
     """
 
     probe: Probe
     target: str
     capture: Mapping[str, Capture] = field(default_factory=dict)
     origins: tuple[str, ...] = ()
+    always: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from services.core.model import Reason
 from services.prober.checks.document import CheckFailedError, document_of
 from services.prober.checks.freshness import age_of, check_time
 from services.prober.checks.judgement import CHECKS, Check, judge
-from services.prober.checks.protocols import check_whole
+from services.prober.checks.protocols import check_whole, in_ranges
 from services.prober.expected import ANYTHING, Expectations, HeaderCheck, JsonCheck, Pattern, Records, XmlCheck
 from services.prober.observation import Observation
 
@@ -54,8 +54,13 @@ def _items(check: Check, name: str, value: Any) -> Iterator[tuple[str, Any]]:
             yield f"no {section} record matches {pattern.text}", Records(must_not=(pattern,))
         for pattern in value.must:
             yield f"some {section} record matches {pattern.text}", Records(must=(pattern,))
+        for pattern in value.every:
+            yield f"every {section} record matches {pattern.text}", Records(every=(pattern,))
+        if value.empty:
+            yield f"there is no {section} record", Records(empty=True)
     elif isinstance(value, frozenset) and value:
-        yield f"{check.title} is {' or '.join(map(str, sorted(value)))}", value
+        listed = in_ranges(value) if check.title == "status" else ", ".join(sorted(value))
+        yield f"{check.title} is one of {listed}" if len(value) > 1 else f"{check.title} is {listed}", value
     elif value:
         yield check.words, value
 
@@ -139,6 +144,12 @@ def _explain_journey(journey: Observation, expectations: Expectations) -> Iterat
 
 
 def _explain_answer(observation: Observation, expectations: Expectations) -> Iterator[CheckResult]:
+    if expectations.refused:
+        judgement = judge(observation, expectations)
+        failed = judgement.reason is not Reason.OK
+        verdict = Verdict.FAILED if failed else Verdict.PASSED
+        yield CheckResult("who we are is refused", verdict, judgement.reason if failed else None, judgement.detail)
+        return
     document = document_of(observation)
     judged = True
     for check in CHECKS:

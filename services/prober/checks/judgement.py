@@ -109,9 +109,20 @@ def judge(observation: Observation, expectations: Expectations, checks: Sequence
     try:
         if observation.steps:
             return _judge_steps(observation, expectations)
-        return _judge(observation, expectations, checks)
+        judgement = _judge(observation, expectations, checks)
+        return _invert(judgement) if expectations.refused else judgement
     except Exception as error:  # noqa: BLE001 - the border: whatever goes wrong in a check is a failed check
         return Judgement(Reason.CHECK_ERROR, f"a check failed to run: {type(error).__name__}")
+
+
+def _invert(judgement: Judgement) -> Judgement:
+    """Return what a judgement means where a refusal is right: an answer of any kind is not."""
+    if judgement.reason is Reason.AUTH_REFUSED:
+        return Judgement(Reason.OK)
+    if judgement.outcome >= Outcome.INVALID:
+        detail = f"the target answered what it must refuse: {judgement.detail or 'the answer is right'}"
+        return Judgement(Reason.NOT_REFUSED, detail[:DETAIL_LENGTH])
+    return judgement
 
 
 def _judge_steps(journey: Observation, expectations: Expectations) -> Judgement:

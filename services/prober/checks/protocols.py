@@ -48,12 +48,12 @@ def check_status(observation: Observation, expectations: Expectations, _document
         return
     if expectations.status:
         if status not in expectations.status:
-            raise CheckFailedError(Reason.STATUS, f"status {status} instead of {_ranges(expectations.status)}")
+            raise CheckFailedError(Reason.STATUS, f"status {status} instead of {in_ranges(expectations.status)}")
     elif not 200 <= status < 300:
         raise CheckFailedError(Reason.STATUS, f"status {status} instead of 2xx")
 
 
-def _ranges(statuses: frozenset[int]) -> str:
+def in_ranges(statuses: frozenset[int]) -> str:
     """Return statuses in order, three or more in a row as a range."""
     numbered = enumerate(sorted(statuses))
     rows = [[status for _, status in row] for _, row in groupby(numbered, lambda pair: pair[1] - pair[0])]

@@ -46,6 +46,7 @@ def compile_expectations(
     sizes += [check.query.at_once for check in (*xml, *of_soap)]
     sizes += [query.at_once for query in (fresh and fresh.query, fresh and fresh.xpath, schema) if query]
     return Expectations(
+        refused=expect.refused,
         status=frozenset(expect.status),
         headers=tuple(
             HeaderCheck(name.lower(), _pattern_or_none(item.must), _pattern_or_none(item.must_not), item.optional)

@@ -73,12 +73,13 @@ class FreshAt:
 class Expectations:
     """What the answer of one target must be. ``latency`` (τ) and ``max_age`` (φ) in seconds; None is not judged.
 
-    ``soap`` requires a SOAP message; ``bus`` means that the answer comes over X-Road, whose own errors are then kept apart.
+    ``refused`` requires that the target refuses who we are. ``soap`` requires a SOAP message; ``bus`` means that the answer comes over X-Road, whose own errors are then kept apart.
     ``record`` is the test record of JSON, ``xml_record`` that of SOAP. Dates without a time zone are read in ``zone``. An
     answer of up to ``at_once`` bytes is judged in the loop, a larger one in a worker process; None stands for any size.
     ``steps`` are those of each step that a journey took, in order.
     """
 
+    refused: bool = False
     status: frozenset[int] = frozenset()
     headers: tuple[HeaderCheck, ...] = ()
     must: tuple[Pattern, ...] = ()

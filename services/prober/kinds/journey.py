@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from time import monotonic, perf_counter, time
 from typing import Any
@@ -98,17 +99,24 @@ def _expectations(step: Step, variables: Mapping[str, object]) -> Expectations:
 async def probe(journey: JourneyTarget, deadline: float) -> JourneyResult:
     """Run the steps in turn, up to the first that fails; end by ``deadline`` (monotonic seconds), always.
 
+    After that, the steps that are always taken are; how they end changes nothing.
+
     Raises UnjudgedError when an answer was not judged by then, or when judging left too little time for a later step.
     """
     run = _JourneyRun(journey, deadline)
     failure: Failure | None = None
+    steps = iter(journey.steps)
     try:
-        for step in journey.steps:
+        for step in steps:
             if not await run.take(step):
                 break
     except ProbeFailedError as failed:
         failure = failed.failure
-    return run.result(failure)
+    result = run.result(failure)
+    for step in steps:
+        if step.step.always:
+            await run.clean_up(step)
+    return result
 
 
 class _JourneyRun:
@@ -146,6 +154,12 @@ class _JourneyRun:
             self._variables[capture.variable] = value
         self._judging += perf_counter() - answered
         return True
+
+    async def clean_up(self, step: _PreparedStep) -> None:
+        """Take a step after another has failed, if there is time for it and all that it needs was captured."""
+        if step.captured <= self._variables.keys() and monotonic() < self._deadline:
+            with suppress(ProbeFailedError, UnjudgedError):
+                await self._probe(step, self._prepare(step)[1])
 
     def _out_of_time(self, step: _PreparedStep) -> UnjudgedError:
         return UnjudgedError(f"judging took {self._judging * 1000:.0f} ms of the time that step {step.name} had left")

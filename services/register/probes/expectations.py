@@ -34,14 +34,14 @@ from services.register.reading import (
 )
 
 _TLS = ("tls", "certificate")
-_HTTP = ("status", "headers", "body", "json", "xml", "namespaces", "schema", "record", "fresh", *_TLS)
-_SOAP = ("status", "headers", "body", "xml", "namespaces", "record", "fresh", *_TLS)
+_HTTP = ("refused", "status", "headers", "body", "json", "xml", "namespaces", "schema", "record", "fresh", *_TLS)
+_SOAP = ("refused", "status", "headers", "body", "xml", "namespaces", "record", "fresh", *_TLS)
 _KEYS: Mapping[str, tuple[str, ...]] = {
     "http": _HTTP,
     "soap": _SOAP,
     "xroad-rest": _HTTP,
     "xroad-soap": _SOAP,
-    "grpc": ("json", "schema", "record", "fresh", *_TLS),
+    "grpc": ("refused", "json", "schema", "record", "fresh", *_TLS),
     "tls": ("certificate",),
     "dns": ("rcode", "authoritative", "answers", "authority", "additional", "certificate"),
 }
@@ -66,7 +66,11 @@ def read_expect(probe: YamlMapping, kind: str, directory: Path) -> Expect:
     def xpath(text: str) -> str:
         return read_xpath(text, namespaces)
 
+    refused = mapping.read("refused", read_flag, False)
+    if refused and len(mapping.nodes) > 1:
+        mapping.fault("refused", "goes alone: of a refusal nothing else is expected")
     return Expect(
+        refused=refused,
         status=_statuses(mapping),
         headers=_headers(mapping),
         body=_patterns_of(mapping, "body"),

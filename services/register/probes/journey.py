@@ -16,12 +16,13 @@ from services.register.reading import (
     YamlMapping,
     read_choice,
     read_duration,
+    read_flag,
     read_name,
     read_origin,
     read_template,
 )
 
-EXTRA = ("name", "target", "capture", "origins")
+EXTRA = ("name", "target", "capture", "origins", "always")
 """The keys of a step besides those of its kind."""
 
 GIVEN_VARIABLES = frozenset({"target"})
@@ -49,6 +50,7 @@ def read_steps(mapping: YamlMapping, read: Callable[[str, YamlMapping], Probe]) 
             item.need("target", read_template, ""),
             _captures(item, probe.expect.namespaces),
             tuple(item.read_list("origins", partial(read_origin, kind=probe.kind), "")),
+            item.read("always", read_flag, False),
         )
         steps.append(step)
     if not steps and "steps" in mapping:

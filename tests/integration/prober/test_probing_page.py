@@ -134,6 +134,8 @@ async def _portal(request: Request, writer: asyncio.StreamWriter) -> None:
         writer.write(answer(200, b'{"number": 17, "paper": "p/1", "owner": "Ali & sons"}'))
     elif request.path == "/papers/p%2F1" and session:
         writer.write(answer(200, b"<paper xmlns='urn:permit'><number>17</number><seal>s&quot;1</seal></paper>"))
+    elif request.path == "/logout":
+        writer.write(answer())
     else:
         sent = {"/seals": b'{"seal": "s\\"1"}', "/owners": b"<owner>Ali &amp; sons</owner>"}
         writer.write(answer(200 if session and request.body == sent.get(request.path) else 404))

@@ -238,6 +238,7 @@ CASES: dict[Reason, Case] = {
     Reason.CERTIFICATE_EXPIRING: answered(
         Expect(certificate_left=86_400.0), certificate=CertificateFacts("", (), 0, 0, int(GOOD.time) + 3600)
     ),
+    Reason.NOT_REFUSED: answered(Expect(refused=True)),
     Reason.LATE: judged(latency=0.05),
     Reason.STALE: judged(expect=Expect(fresh=FreshnessSource(path="$.updated")), max_age=60.0),
 }

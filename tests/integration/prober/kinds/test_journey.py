@@ -445,3 +445,18 @@ async def test_the_first_certificate_is_kept(tmp_path: object) -> None:
     assert result.observation.certificate is not None
     assert result.observation.certificate.names == ("127.0.0.1",)
     assert result.observation.phases.tls is not None
+
+
+async def test_a_step_that_is_always_taken() -> None:
+    """After a failure only the steps that clean up are taken, if what they need was captured; they change nothing."""
+    clean = replace(_step("clean", "${target}/free"), always=True)
+    impossible = replace(_step("impossible", "${target}/free?code=${code}"), always=True)
+    broken = replace(_step("broken", "${target}/lost"), always=True)
+    async with serving(_site) as server:
+        failed = await _travel(server.url(""), LOGIN, _step("lost", "${target}/lost"), ASK, impossible, broken, clean)
+        assert _paths(server) == ["/login", "/home", "/lost", "/lost", "/free"]
+        assert failed.judgement.detail == "step lost: status 403"
+        assert [step.name for step in failed.observation.steps] == ["login", "lost"]
+        good = await _travel(server.url(""), LOGIN, clean)
+    assert good.judgement.reason is Reason.OK
+    assert [step.name for step in good.observation.steps] == ["login", "clean"]

@@ -14,6 +14,7 @@ from lxml import etree
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Expect, Probe, XmlExpectation
 from services.prober.attempt import ProbeRunner
+from services.prober.checks import explain
 from services.prober.kinds.kind import ProbeEnvironment
 from services.prober.transport.addresses import Outbound
 from services.prober.transport.egress import EgressRules
@@ -140,6 +141,26 @@ async def test_who_failed_a_rest_call(status: int, headers: dict[str, str], reas
     async with serving(says(status, b"{}", headers)) as server:
         result = await ask(server.url(), kind="xroad-rest", client=CLIENT)
     assert result.judgement.reason is reason
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "reason"),
+    [
+        (500, "Server.ServerProxy.AccessDenied", Reason.OK),
+        (403, "", Reason.OK),
+        (200, "", Reason.NOT_REFUSED),
+        (404, "", Reason.NOT_REFUSED),
+        (500, "", Reason.SERVER_ERROR),
+        (500, "Server.ClientProxy.NetworkError", Reason.BUS_ERROR),
+    ],
+)
+async def test_data_that_is_closed_to_an_agency(status: int, code: str, reason: Reason) -> None:
+    """A refusal is right where it is expected; an answer of any kind is not, and a failure says nothing of it."""
+    async with serving(says(status, b"{}", {"X-Road-Error": code} if code else {})) as server:
+        result = await ask(server.url(), Expect(refused=True), kind="xroad-rest", client=CLIENT)
+    assert result.judgement.reason is reason
+    (check,) = explain(result.observation, result.expectations)
+    assert (check.reason or Reason.OK) is reason
 
 
 async def test_an_error_of_the_bus_cannot_be_expected() -> None:

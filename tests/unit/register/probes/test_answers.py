@@ -97,3 +97,10 @@ def test_an_endpoint_may_have_a_limit_of_its_own(tmp_path: Path) -> None:
     ]
     assert registers[0].probe_version == load_register(plain).probe_version != registers[1].probe_version
     assert {endpoint.latency_ms for endpoint in registers[1].endpoints.values()} == {1500}
+
+
+def test_a_refusal_goes_alone(tmp_path: Path) -> None:
+    """Of an answer that must be refused nothing else can be expected."""
+    assert _read(tmp_path / "a", "refused: true").probes["site"].expect.refused
+    reason = "refused: goes alone: of a refusal nothing else is expected"
+    assert _faults(tmp_path / "b", "refused: true, status: [403]") == [reason]

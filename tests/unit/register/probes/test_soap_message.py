@@ -166,7 +166,7 @@ j: {{kind: http, expect: {{schema: {{enum: [{{pattern: "a(?=b)", $ref: x, $id: y
         "6:57: //e: a `$` must begin `${name}`: write `$$` for a dollar",
         "7:12: fresh: needs one of `xpath`, `header`",
         "7:13: key `path` is unknown; known are xpath, header",
-        "8:5: key `json` is unknown; known are status, headers, body, xml, namespaces, record, fresh, tls, certificate",
+        "8:5: key `json` is unknown; known are refused, status, headers, body, xml, namespaces, record, fresh, tls, certificate",
         "9:39: `1t` is not a prefix of XPath",
         "9:51: u: is empty",
         "9:69: path: `//u:a` is not XPath: prefix `u` is not among `namespaces`",

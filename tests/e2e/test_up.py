@@ -90,6 +90,40 @@ def test_for_ends_by_itself(tmp_path: Path) -> None:
     assert ended.stderr == ""
 
 
+def test_endpoints_alone_are_measured_and_shown(tmp_path: Path) -> None:
+    """A register without links has no index: its endpoints are shown, and what is missing is said."""
+    register = tmp_path / "register"
+    register.mkdir()
+    with socket.socket() as control:
+        control.bind(("127.0.0.1", 0))
+        control.listen()
+        target = f"tcp://127.0.0.1:{control.getsockname()[1]}"
+        files = {
+            "agencies.csv": "id,name_en,name_fa,sector\ntax,Tax Office,مالیات,economy\n",
+            "services.csv": "id,agency,name_en,name_fa\n",
+            "links.csv": "id,service,provider,data_item\n",
+            "endpoints.csv": f"id,agency,probe,target\nportal,tax,open,{target}\n",
+            "probes.yaml": "open: {kind: tcp, timeout: 1s}\n",
+            "policy.yaml": (
+                "government: {id: x, name_en: X, name_fa: ایکس}\ntimezone: UTC\nepoch: 2026-01-01\nslot_seconds: 4\n"
+                f"default_latency_ms: 500\nvantages: [{{id: main, control_targets: ['{target}']}}]\n"
+                "egress: {allow: [127.0.0.0/8], allow_loopback: true}\n"
+            ),
+        }
+        for name, text in files.items():
+            (register / name).write_text(text, "utf-8")
+        for seconds in (25, 120):  # a slow machine needs longer
+            ports = ("--first-port", str(free_first_port()))
+            data = str(tmp_path / f"data-{seconds}")
+            ended = _up("--register", str(register), "--data", data, "--for", f"{seconds}s", *ports)
+            assert (ended.returncode, ended.stderr) == (0, "")
+            if "1 known" in ended.stdout:
+                break
+    assert "1 endpoint of 1 agency and no links, so there is no index" in ended.stdout
+    assert "1 endpoint, 1 known  worst: portal " in ended.stdout
+    assert "no index was published" not in ended.stdout
+
+
 @pytest.mark.parametrize(("offset", "what"), [(0, "api"), (2, "the message bus"), (12, "scorer metrics")])
 def test_a_taken_port_is_named(tmp_path: Path, offset: int, what: str) -> None:
     """The person learns which port is taken, by its number and purpose, and what to do."""

@@ -47,8 +47,10 @@ class ReadModel:
 
     @property
     def complete(self) -> bool:
-        """Whether the register and the government's indicators are there."""
-        return self._view is not None and GOVERNMENT_KEY in self.blocks
+        """Whether the register and the government's indicators are there, or without links those of any endpoint."""
+        if self._view is None:
+            return False
+        return GOVERNMENT_KEY in self.blocks or (not self._view.register.links and bool(self.blocks))
 
     @property
     def current(self) -> RegisterView | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from typing import TypeAlias
 from urllib.parse import urlencode
 
 import grpc
@@ -16,7 +17,15 @@ from rich.live import Live
 from peyvand.v1 import indicator_pb2, indicator_service_pb2, indicator_service_pb2_grpc
 from services.cli.connections import fetch_local
 from services.cli.up.processes import SupervisedProcess
-from services.cli.up.screen import ExchangeCounts, SystemState, late_note, restart_note, slot_line, system_panel
+from services.cli.up.screen import (
+    ExchangeCounts,
+    SystemState,
+    endpoints_line,
+    late_note,
+    restart_note,
+    slot_line,
+    system_panel,
+)
 from services.core.model import Register
 from services.core.plural import plural
 
@@ -29,6 +38,10 @@ _EXCHANGES = ("peyvand_exchange_records_total", "peyvand_exchange_paired_total",
 _LATE = "peyvand_measurements_late_total"
 _SMOOTHING = 0.2
 """The share of the newest rate of probes in the rate that is shown."""
+
+
+Api: TypeAlias = "indicator_service_pb2_grpc.IndicatorServiceAsyncStub"
+Watch: TypeAlias = "Callable[[Api, bool], Awaitable[None]]"
 
 
 class Monitor:
@@ -46,6 +59,7 @@ class Monitor:
         self._explanation: indicator_service_pb2.ExplainIndicatorResponse | None = None
         self._three_bars: indicator_pb2.ThreeBars | None = None
         self._providers: tuple[indicator_pb2.Indicator, ...] = ()
+        self._endpoints: tuple[indicator_pb2.Indicator, ...] = ()
         self._trend: list[float] = []
         self._probes = (0.0, 0.0)  # the counter's value, and when it was read
         self._rate: float | None = None
@@ -54,9 +68,9 @@ class Monitor:
         self._printed: tuple[str, ...] = ()
 
     @property
-    def has_index(self) -> bool:
-        """Whether any index was published."""
-        return self._indicator is not None
+    def has_result(self) -> bool:
+        """Whether any index was published, or the indicators of endpoints where there are no links."""
+        return self._indicator is not None or bool(self._endpoints)
 
     async def show(self, register: Register) -> None:
         """Show the system until cancelled: a live table in a terminal, one line per slot elsewhere."""
@@ -64,7 +78,7 @@ class Monitor:
         as_lines = not console.is_terminal
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow_metrics(as_lines=as_lines))
-            tasks.create_task(self._follow(as_lines=as_lines))
+            tasks.create_task(self._follow(self._watch if register.links else self._watch_endpoints, as_lines=as_lines))
             if as_lines:
                 print(self._waiting_for(register), flush=True)
                 return
@@ -75,6 +89,12 @@ class Monitor:
 
     def _waiting_for(self, register: Register) -> str:
         slot = register.policy.slot_seconds
+        if not register.links:
+            return (
+                f"{plural(len(register.endpoints), 'endpoint')} of {plural(len(register.agencies), 'agency', 'agencies')} and "
+                f"no links, so there is no index: list the inquiries that are required in links.csv (docs/register.md). "
+                f"Endpoints are shown {register.settle_seconds:.0f} s after the first whole slot of {slot} s"
+            )
         return (
             f"{plural(len(register.links), 'link')} of {plural(len(register.services), 'service')} "
             f"in {plural(len(register.agencies), 'agency', 'agencies')}; "
@@ -90,6 +110,7 @@ class Monitor:
             explanation=self._explanation,
             three_bars=self._three_bars,
             providers=self._providers,
+            endpoints=self._endpoints,
             trend=tuple(self._trend),
             probes_per_second=self._rate,
             notes=self._notes(),
@@ -109,17 +130,33 @@ class Monitor:
         ]
         return (*notes, *([late_note(self._late)] if self._late else []))
 
-    async def _follow(self, *, as_lines: bool) -> None:
-        """Follow the government's index for ever."""
+    async def _follow(self, watch: Watch, *, as_lines: bool) -> None:
+        """Follow what is published for ever."""
         options = (("grpc.enable_http_proxy", 0),)  # the api is on loopback
         while True:
             try:
                 async with grpc.aio.insecure_channel(self._api, options=options) as channel:
-                    await self._watch(indicator_service_pb2_grpc.IndicatorServiceStub(channel), as_lines=as_lines)
+                    await watch(indicator_service_pb2_grpc.IndicatorServiceStub(channel), as_lines)
             except grpc.aio.AioRpcError:
                 await asyncio.sleep(_RETRY_SECONDS)  # the api is starting, or was started again
 
-    async def _watch(self, api: indicator_service_pb2_grpc.IndicatorServiceAsyncStub, *, as_lines: bool) -> None:
+    async def _watch_endpoints(self, api: Api, as_lines: bool) -> None:
+        request = indicator_service_pb2.ListIndicatorsRequest(
+            kind=indicator_pb2.IndicatorKind.INDICATOR_KIND_ENDPOINT, page_size=1000
+        )
+        as_of = 0
+        while True:
+            with suppress(grpc.aio.AioRpcError):  # nothing is published yet
+                answer = await api.ListIndicators(request, timeout=_TIMEOUT_SECONDS)
+                self._endpoints = tuple(answer.indicators)
+                newest = max((endpoint.as_of.seconds for endpoint in self._endpoints), default=0)
+                if as_lines and newest > as_of:
+                    print(endpoints_line(self._endpoints, self._rate), flush=True)
+                as_of = newest
+            await asyncio.sleep(_SCRAPE_SECONDS)
+
+    async def _watch(self, api: Api, as_lines: bool) -> None:
+        """Follow the government's index."""
         kinds, messages = indicator_pb2.IndicatorKind, indicator_service_pb2
         request = messages.WatchIndicatorsRequest(kind=kinds.INDICATOR_KIND_GOVERNMENT)
         async for update in api.WatchIndicators(request):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -45,6 +46,21 @@ class SystemState:
     addresses: str
     next_steps: str
     exchanges: ExchangeCounts = ExchangeCounts()
+    endpoints: tuple[indicator_pb2.Indicator, ...] = ()
+
+
+def endpoints_line(endpoints: Sequence[indicator_pb2.Indicator], probes_per_second: float | None) -> str:
+    """Return one slot of a register without links in one line."""
+    worst = _worst_first(endpoints)[0]
+    known = sum(endpoint.known_share > 0 for endpoint in endpoints)
+    return (
+        f"{_clock(worst.as_of.seconds)}Z  {plural(len(endpoints), 'endpoint')}, {known} known  "
+        f"worst: {worst.id} {point(worst)}, bounds {bounds(worst)}  {_rate(probes_per_second)}"
+    )
+
+
+def _worst_first(indicators: Sequence[indicator_pb2.Indicator]) -> list[indicator_pb2.Indicator]:
+    return sorted(indicators, key=lambda indicator: (indicator.lower, indicator.id))
 
 
 def slot_line(indicator: indicator_pb2.Indicator, probes_per_second: float | None) -> str:
@@ -73,7 +89,9 @@ def late_note(late: int) -> str:
 def system_panel(state: SystemState) -> RenderableType:
     """Return the whole screen, for a terminal of at least 80 columns."""
     parts: list[RenderableType] = []
-    if state.indicator is None:
+    if state.endpoints:
+        parts += [Text(state.waiting_for), _endpoints(state.endpoints)]
+    elif state.indicator is None:
         parts.append(Text(state.waiting_for))
     else:
         parts += _headline(state, state.indicator)
@@ -122,8 +140,16 @@ def _three_bars(three_bars: indicator_pb2.ThreeBars) -> Text:
 def _providers(state: SystemState) -> Table:
     numbers = (Column(heading, justify="right") for heading in ("index", "bounds", "links"))
     table = _table("Worst providers", Column("provider", ratio=3, no_wrap=True), *numbers)
-    for provider in sorted(state.providers, key=lambda provider: (provider.lower, provider.id))[:_MAX_ROWS]:
+    for provider in _worst_first(state.providers)[:_MAX_ROWS]:
         table.add_row(provider.id, point(provider), bounds(provider), str(provider.links_required))
+    return table
+
+
+def _endpoints(endpoints: Sequence[indicator_pb2.Indicator]) -> Table:
+    numbers = (Column(heading, justify="right") for heading in ("available", "bounds", "known"))
+    table = _table("Endpoints, the worst first", Column("endpoint", ratio=3, no_wrap=True), *numbers)
+    for endpoint in _worst_first(endpoints)[: 2 * _MAX_ROWS]:
+        table.add_row(endpoint.id, point(endpoint), bounds(endpoint), percent(endpoint.known_share))
     return table
 
 

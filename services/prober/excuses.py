@@ -72,14 +72,18 @@ def _conntrack_full(judgement: Judgement, _observation: Observation, ours: Circu
 
 
 def _stalled(judgement: Judgement, observation: Observation, ours: Circumstances) -> str:
-    """Excuse a lateness that the prober's own stall explains: a loop that does not run sees every answer late."""
+    """Excuse a lateness that the prober's own stall explains: a loop that does not run sees every answer late.
+
+    What the loop took for the target's own bytes is none of it: otherwise a target could choose to be UNKNOWN.
+    """
+    stalled = max(0.0, ours.stalled - observation.busy)
     if judgement.reason is Reason.LATE:
-        explains = observation.latency is not None and observation.latency - ours.stalled <= ours.limit
+        explains = observation.latency is not None and observation.latency - stalled <= ours.limit
     else:
-        explains = _timed_out(judgement, observation) and ours.stalled > _OUR_SHARE * observation.duration
-    if not explains or not ours.stalled:
+        explains = _timed_out(judgement, observation) and stalled > _OUR_SHARE * observation.duration
+    if not explains or not stalled:
         return ""
-    return f"the prober stood still for {ours.stalled * 1000:.0f} ms of a probe that ended {judgement.reason.name}"
+    return f"the prober stood still for {stalled * 1000:.0f} ms of a probe that ended {judgement.reason.name}"
 
 
 def _unresolved(judgement: Judgement, observation: Observation, ours: Circumstances) -> str:

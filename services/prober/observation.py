@@ -118,7 +118,8 @@ class Observation:
     counts those followed; ``redirected`` means that a failure belongs to a later address than the target's own.
     ``protocol`` is `HTTP/1.1`, `HTTP/2` and the like, ``tls_version`` `TLSv1.3` and the like, empty without TLS. ``steps``
     are those a journey took, in order. ``awaited`` is how many seconds the probe waited for a token before ``time``; for a
-    step that a journey's deadline ended, those of earlier steps too.
+    step that a journey's deadline ended, those of earlier steps too. ``busy`` is how many seconds of processor time the
+    prober's loop took for what the server sent, as far as that was much.
     """
 
     time: float
@@ -141,6 +142,7 @@ class Observation:
     dns: DnsFacts | None = None
     steps: tuple[StepFacts, ...] = ()
     awaited: float = 0.0
+    busy: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,14 @@ from typing import Any, Final
 
 import httptools
 
-from services.prober.http.http_connection import HEADER_LIMIT, HEADERS_TOO_LARGE, HttpConnection, WireRequest
+from services.prober.http.http_connection import MAX_HEADERS, TOO_MANY_HEADERS, HttpConnection, WireRequest
 from services.prober.observation import Cause, Phase
 from services.prober.tls import Handshake
 
 _HEAD_END: Final = re.compile(rb"\n\r?\n")
+# Bytes that headers may take, with those of interim answers and trailers.
+_HEADER_LIMIT: Final = 256 * 1024
+_HEADERS_TOO_LARGE: Final = f"the headers are larger than {_HEADER_LIMIT >> 10} KiB"
 _CONTENT_LENGTHS: Final = re.compile(rb"\ncontent-length[ \t]*:([0-9, \t]*)\r?(?=\n)", re.IGNORECASE)
 
 
@@ -47,8 +50,8 @@ class Http1Connection(HttpConnection):
         """Pass the data to the parser."""
         if not self.first_byte:
             self.first_byte = perf_counter()
-        # The head is kept in case it must be parsed again. It is bounded: there may be any number of interim answers.
-        if self.phase is Phase.PROCESSING and len(self._head_bytes) <= HEADER_LIMIT:
+        # The head is kept in case it must be parsed again, with those of interim answers before it.
+        if self.phase is Phase.PROCESSING:
             self._head_bytes += data
         try:
             self._parser.feed_data(data)
@@ -60,6 +63,8 @@ class Http1Connection(HttpConnection):
             repeated = self.phase is Phase.PROCESSING and "Content-Length" in str(error)
             if not repeated or not self._parse_again():
                 self.fail(Cause.PROTOCOL, f"the answer is not HTTP: {error}")
+        if self.phase is Phase.PROCESSING and len(self._head_bytes) > _HEADER_LIMIT:
+            self.fail(Cause.PROTOCOL, _HEADERS_TOO_LARGE)
 
     def _new_parser(self) -> httptools.HttpResponseParser:
         parser = httptools.HttpResponseParser(self)
@@ -77,8 +82,7 @@ class Http1Connection(HttpConnection):
         """Parse a head that repeats one length from the start, once it is complete; return False for any other head."""
         head = bytes(self._head_bytes)
         if _HEAD_END.search(head) is None:
-            # The parser has stopped, and will stop again at whatever comes next.
-            return len(head) <= HEADER_LIMIT
+            return True  # the parser has stopped, and will stop again at whatever comes next
         single = _with_one_length(head)
         if single is None:
             return False
@@ -109,8 +113,10 @@ class Http1Connection(HttpConnection):
         if self.ended:
             return
         self._header_bytes += len(name) + len(value)
-        if self._header_bytes > HEADER_LIMIT:
-            self.fail(Cause.PROTOCOL, HEADERS_TOO_LARGE)
+        if self._header_bytes > _HEADER_LIMIT:
+            self.fail(Cause.PROTOCOL, _HEADERS_TOO_LARGE)
+        elif len(self.headers) == MAX_HEADERS:
+            self.fail(Cause.PROTOCOL, TOO_MANY_HEADERS)
         elif b"\0" in value:
             self.fail(Cause.PROTOCOL, "a header holds a zero byte")
         else:
@@ -142,6 +148,7 @@ class Http1Connection(HttpConnection):
             self.headers.clear()
             self.status = 0
             self.first_byte = 0.0
+            self.count_interim_answer()
             return
         self.complete()
 

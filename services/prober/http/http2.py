@@ -6,8 +6,6 @@ import asyncio
 from time import perf_counter
 from typing import Final
 
-from h2.config import H2Configuration
-from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import (
     ConnectionTerminated,
@@ -20,41 +18,16 @@ from h2.events import (
     TrailersReceived,
 )
 from h2.exceptions import DenialOfServiceError, FrameTooLargeError, ProtocolError
-from h2.settings import SettingCodes, Settings
-from hyperframe.frame import Frame, GoAwayFrame
 
-from services.prober.http.http_connection import HEADER_LIMIT, HEADERS_TOO_LARGE, HttpConnection, WireRequest
+from services.prober.http.http_connection import MAX_HEADERS, TOO_MANY_HEADERS, HttpConnection, WireRequest
+from services.prober.http.tolerant_h2 import HEADER_LIMIT, WINDOW, TolerantH2, TooManyFramesError
 from services.prober.observation import Cause, Phase
 from services.prober.tls import Handshake
 
-# Bodies up to this size arrive without waiting for a window update.
-_WINDOW: Final = 1 << 20
 _STREAM_ID: Final = 1
 _FRAME_HEADER_LENGTH: Final = 9
 _SETTINGS_FRAME: Final = 4
-_CONFIGURATION: Final = H2Configuration(client_side=True, header_encoding=None)
-
-
-class _TolerantH2(H2Connection):
-    """Keeps the events before a broken frame, and reads on after GOAWAY: the server may still answer (RFC 9113, 6.8).
-
-    ``events`` holds the events since it was cleared.
-    """
-
-    def __init__(self, configuration: H2Configuration) -> None:
-        super().__init__(configuration)
-        self.events: list[Event] = []
-
-    def _receive_frame(self, frame: Frame) -> list[Event]:
-        events = super()._receive_frame(frame)
-        self.events += events
-        return events
-
-    def _receive_goaway_frame(self, frame: GoAwayFrame) -> tuple[list[Frame], list[Event]]:
-        state = self.state_machine.state
-        frames, events = super()._receive_goaway_frame(frame)
-        self.state_machine.state = state
-        return frames, events
+_HEADERS_TOO_LARGE: Final = f"the headers are larger than {HEADER_LIMIT >> 10} KiB"
 
 
 class Http2Connection(HttpConnection):
@@ -74,16 +47,7 @@ class Http2Connection(HttpConnection):
         self._unparsed_bytes = 0
         self._unacknowledged = 0
         self._unsent = memoryview(b"")
-        self._h2 = _TolerantH2(_CONFIGURATION)
-        self._h2.local_settings = Settings(
-            client=True,
-            initial_values={
-                SettingCodes.ENABLE_PUSH: 0,
-                SettingCodes.INITIAL_WINDOW_SIZE: _WINDOW,
-                SettingCodes.MAX_HEADER_LIST_SIZE: HEADER_LIMIT,
-            },
-        )
-        self._h2.decoder.max_header_list_size = HEADER_LIMIT
+        self._h2 = TolerantH2()
 
     def ready(self) -> None:
         """Send the request, as far as the server's initial window allows."""
@@ -95,7 +59,7 @@ class Http2Connection(HttpConnection):
         request = payload()
         self._unsent = memoryview(request.body)
         self._h2.initiate_connection()
-        self._h2.increment_flow_control_window(_WINDOW)
+        self._h2.increment_flow_control_window(WINDOW)
         self._h2.send_headers(_STREAM_ID, request.headers, end_stream=not request.body)
         self.sent = perf_counter()
         self._send()
@@ -126,7 +90,9 @@ class Http2Connection(HttpConnection):
         try:
             events = self._h2.receive_data(data)
         except DenialOfServiceError:
-            return HEADERS_TOO_LARGE
+            return _HEADERS_TOO_LARGE
+        except TooManyFramesError:
+            return "the answer comes in too many frames for its body"
         except FrameTooLargeError:
             return "the answer comes in frames larger than allowed"
         except ProtocolError as error:
@@ -168,6 +134,7 @@ class Http2Connection(HttpConnection):
             self._start_answer(event.headers)
         elif isinstance(event, InformationalResponseReceived):
             self._count(event.headers)
+            self.count_interim_answer()
         elif isinstance(event, TrailersReceived):
             self._count(event.headers)
             self.trailers = list(event.headers)
@@ -193,10 +160,12 @@ class Http2Connection(HttpConnection):
             self.complete()
 
     def _count(self, headers: list[tuple[bytes, bytes]]) -> None:
-        """Bound the total size of headers, over interim answers and trailers too."""
+        """Bound the number of headers, and their total size over interim answers and trailers too."""
         self._header_bytes += sum(len(name) + len(value) for name, value in headers)
         if self._header_bytes > HEADER_LIMIT:
-            self.fail(Cause.PROTOCOL, HEADERS_TOO_LARGE)
+            self.fail(Cause.PROTOCOL, _HEADERS_TOO_LARGE)
+        elif len(headers) > MAX_HEADERS:
+            self.fail(Cause.PROTOCOL, TOO_MANY_HEADERS)
 
     def _send(self) -> None:
         """Send what is due, and as much of the request's body as the server's windows allow."""

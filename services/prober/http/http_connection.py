@@ -10,12 +10,17 @@ from typing import ClassVar, Final
 from services.core.model import Tls
 from services.prober.observation import Cause
 from services.prober.tls import Handshake
-from services.prober.transport import FreshConnection
+from services.prober.transport import BYTE_LIMIT, FreshConnection
 
-HEADER_LIMIT: Final = 256 * 1024
-"""Bytes that the headers of one answer may take, trailers included."""
+MAX_HEADERS: Final = 256
+"""Headers that one answer may have: servers send some dozens, and Python's own client takes 100."""
 
-HEADERS_TOO_LARGE: Final = f"the headers are larger than {HEADER_LIMIT >> 10} KiB"
+TOO_MANY_HEADERS: Final = f"the answer has more than {MAX_HEADERS} headers"
+
+# Servers send one or two before the answer itself.
+_MAX_INTERIM_ANSWERS: Final = 32
+# How many bytes may arrive for one of the body: chunks of a single byte take six.
+_WIRE_BYTES_PER_BODY_BYTE: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +53,24 @@ class HttpConnection(FreshConnection):
     ``raw_length`` counts the body as received, in bytes; ``status`` is 0 until an answer begins.
     """
 
-    __slots__ = ("_header_bytes", "_request", "body", "headers", "raw_length", "status")
+    __slots__ = ("_header_bytes", "_interim_answers", "_request", "body", "headers", "raw_length", "status")
     protocol: ClassVar[str]
 
     def __init__(self, done: asyncio.Future[None], request: WireRequest, handshake: Handshake | None = None) -> None:
-        super().__init__(done, handshake)
+        super().__init__(done, handshake, byte_limit=BYTE_LIMIT + _WIRE_BYTES_PER_BODY_BYTE * request.raw_limit)
         self.headers: list[tuple[bytes, bytes]] = []
         self.body: list[bytes] = []
         self.raw_length = 0
         self.status = 0
         self._header_bytes = 0
+        self._interim_answers = 0
         self._request = request
+
+    def count_interim_answer(self) -> None:
+        """Count an answer before the answer itself; fail when there are too many."""
+        self._interim_answers += 1
+        if self._interim_answers > _MAX_INTERIM_ANSWERS:
+            self.fail(Cause.PROTOCOL, f"more than {_MAX_INTERIM_ANSWERS} interim answers came before the answer itself")
 
     def on_body(self, data: bytes) -> None:
         """Add a part of the body."""

@@ -222,6 +222,7 @@ class _JourneyRun:
             protocol=last.protocol,
             tls_version=last.tls_version,
             steps=tuple(self._facts),
+            busy=sum(seen.busy for seen in observations),
         )
         return JourneyResult(observation, tuple(self._expectations))
 

@@ -100,7 +100,8 @@ class _Switch(LineConnection):
         """Process single bytes where the protocol has no lines."""
         if self._protocol.lines:
             super().received(data)
-        elif self.buffer(data):
+        else:
+            self.buffer(data)
             self.line(self.take(1))
 
     def line(self, line: bytes) -> None:

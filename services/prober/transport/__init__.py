@@ -1,7 +1,7 @@
 """Fresh connections, from a host name to bytes, each phase timed."""
 
 from services.prober.transport.addresses import Outbound, is_address, parse_host_port, resolve_host
-from services.prober.transport.connection import FreshConnection
+from services.prober.transport.connection import BYTE_LIMIT, FreshConnection
 from services.prober.transport.dial import handshake_factory, run_connection, try_addresses
 from services.prober.transport.egress import EgressRules, read_nat64
 from services.prober.transport.kernel import ConntrackTable
@@ -10,6 +10,7 @@ from services.prober.transport.resolver import Resolver, SharedTasks
 from services.prober.transport.trace import ProbeFailedError, ProbeTrace, run_until_deadline
 
 __all__ = [
+    "BYTE_LIMIT",
     "ConntrackTable",
     "EgressRules",
     "FreshConnection",

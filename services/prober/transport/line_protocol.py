@@ -12,7 +12,8 @@ from services.prober.tls import Handshake
 from services.prober.transport.connection import FreshConnection
 
 _LINE_LIMIT: Final = 64 * 1024
-_TOTAL_LIMIT: Final = 1 << 20
+# Dialogues have some dozens.
+_MAX_LINES: Final = 10_000
 
 
 class LineConnection(FreshConnection):
@@ -21,12 +22,12 @@ class LineConnection(FreshConnection):
     They call ``send`` and ``switch_to_tls``. The phase is PROCESSING until an answer begins, then TRANSFER.
     """
 
-    __slots__ = ("_buffer", "_received_bytes")
+    __slots__ = ("_buffer", "_lines")
 
     def __init__(self, done: asyncio.Future[None]) -> None:
         super().__init__(done)
         self._buffer = bytearray()
-        self._received_bytes = 0
+        self._lines = 0
 
     def partial(self, _buffer: bytearray) -> int | None:
         """Return how many bytes of what has arrived ``matched`` is to process, 0 to go on with lines, None to wait for more."""
@@ -46,20 +47,16 @@ class LineConnection(FreshConnection):
 
     def switch_to_tls(self, handshake: Handshake) -> None:
         """Continue over TLS; fail if plain text is left over, which anyone on the way may have injected."""
-        if self._buffer:
+        if self._buffer or self._waiting:
             self.fail(Cause.PROTOCOL, "the server sent more plain text after it agreed to TLS")
         else:
             self.start_tls(handshake)
 
-    def buffer(self, data: bytes) -> bool:
-        """Buffer what arrived; return whether the exchange goes on."""
+    def buffer(self, data: bytes) -> None:
+        """Buffer what arrived."""
         self.first_byte = self.first_byte or perf_counter()
         self.phase = Phase.TRANSFER
-        self._received_bytes += len(data)
         self._buffer += data
-        if self._received_bytes > _TOTAL_LIMIT:
-            self.fail(Cause.PROTOCOL, f"the server sent more than {_TOTAL_LIMIT >> 20} MiB")
-        return not self.ended
 
     def take(self, length: int) -> bytes:
         """Remove and return the first bytes of the buffer."""
@@ -70,8 +67,7 @@ class LineConnection(FreshConnection):
     def received(self, data: bytes) -> None:
         """Pass on each complete line."""
         searched = len(self._buffer)
-        if not self.buffer(data):
-            return
+        self.buffer(data)
         while self._buffer and not self.ended and self.phase is not Phase.TLS:
             length = self.partial(self._buffer)
             if length is None:
@@ -87,6 +83,10 @@ class LineConnection(FreshConnection):
             if end < 0 or self.ended:
                 return
             searched = 0
+            self._lines += 1
+            if self._lines > _MAX_LINES:
+                self.fail(Cause.PROTOCOL, f"the server sent more than {_MAX_LINES} lines")
+                return
             self.line(self.take(end + 1)[:-1].removesuffix(b"\r"))
 
     def peer_closed(self) -> None:

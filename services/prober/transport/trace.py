@@ -60,7 +60,7 @@ class ProbeTrace:
 
     ``deadline`` is monotonic, ``began`` epoch seconds, ``start`` and ``first_sent`` perf_counter seconds; ``ip`` is the
     definition's choice between IPv4 and IPv6; ``connection`` is the latest; ``left_origin`` is set once a redirect has
-    led away from the target's own origin.
+    led away from the target's own origin; ``busy`` is the processor time that what the server sent took, in seconds.
     """
 
     deadline: float
@@ -80,6 +80,7 @@ class ProbeTrace:
     tls_version: str = ""
     redirects: int = 0
     left_origin: bool = False
+    busy: float = 0.0
 
     def phases(self) -> Phases:
         """Return the phases so far."""
@@ -100,6 +101,7 @@ class ProbeTrace:
             self.connect = (self.connect or 0.0) + now - start
             return
         end = connection.ended or now
+        self.busy += connection.busy
         tls_started = connection.tls_started
         self.phase = connection.phase
         self.tls_version = connection.tls_version
@@ -140,6 +142,7 @@ class ProbeTrace:
             redirected=self.redirects > 0,
             addresses=tuple(self.addresses),
             tls_version=self.tls_version,
+            busy=self.busy,
         )
 
 

@@ -25,7 +25,7 @@ from services.prober.http import (
 from services.prober.http.http1 import Http1Connection
 from services.prober.transport import ProbeFailedError
 from tests.fuzz.reader import Reader
-from tests.support.deaf_transport import DeafTransport
+from tests.support.deaf_transport import fed
 
 __all__ = ["READERS"]
 
@@ -36,16 +36,8 @@ _REQUEST = Http2Request(((b":method", b"GET"), (b":scheme", b"http"), (b":author
 
 def _exchange(make: Callable[[asyncio.Future[None]], HttpConnection], data: bytes) -> HttpConnection:
     """Answer a request with bytes, in pieces whose size the first byte gives, and the end of the connection."""
-    loop = asyncio.new_event_loop()
-    try:
-        connection = make(loop.create_future())
-    finally:
-        loop.close()
-    connection.connection_made(DeafTransport())
     size = data[0] or len(data) if data else 1
-    for at in range(1, len(data), size):
-        connection.data_received(data[at : at + size])
-    connection.eof_received()
+    connection, _ = fed(make, (data[at : at + size] for at in range(1, len(data), size)), closes=True)
     if connection.done.done() and (crash := connection.done.exception()) is not None:
         raise crash
     assert connection.ended
@@ -87,15 +79,10 @@ def _http1_answers() -> Iterator[bytes]:
 
 
 def _http2_answer(headers: list[tuple[str, str]], body: bytes, trailers: list[tuple[str, str]]) -> bytes:
-    server, transport = H2Connection(H2Configuration(client_side=False)), DeafTransport()
+    server = H2Connection(H2Configuration(client_side=False))
     server.initiate_connection()
-    loop = asyncio.new_event_loop()
-    try:
-        request = WireRequest(lambda: _REQUEST, "tax", 80, None, _BODY_LIMIT, head=False)
-        Http2Connection(loop.create_future(), request).connection_made(transport)
-    finally:
-        loop.close()
-    server.receive_data(bytes(transport.sent))
+    request = WireRequest(lambda: _REQUEST, "tax", 80, None, _BODY_LIMIT, head=False)
+    server.receive_data(fed(lambda done: Http2Connection(done, request))[1])
     server.send_headers(1, [(":status", "103"), ("link", "x")])
     server.send_headers(1, [(":status", "200"), *headers])
     server.send_data(1, body, end_stream=not trailers)

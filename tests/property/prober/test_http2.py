@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.prober.http import Http2Connection, Http2Request, WireRequest
-from tests.support.deaf_transport import DeafTransport
+from tests.support.deaf_transport import fed
 
 _REQUEST = Http2Request(((b":method", b"GET"), (b":scheme", b"http"), (b":authority", b"tax"), (b":path", b"/")))
 
@@ -19,9 +19,7 @@ def _answer(headers: list[tuple[str, str]], body: bytes, *, trailers: bool) -> b
     """Return a server's bytes for one request, from its SETTINGS on."""
     server = H2Connection(H2Configuration(client_side=False))
     server.initiate_connection()
-    transport = DeafTransport()
-    _connection(transport)
-    server.receive_data(bytes(transport.sent))
+    server.receive_data(fed(_connection)[1])
     server.send_headers(1, [(":status", "103"), ("link", "x")])
     server.send_headers(1, [(":status", "200"), *headers])
     server.send_data(1, body, end_stream=not trailers)
@@ -31,16 +29,8 @@ def _answer(headers: list[tuple[str, str]], body: bytes, *, trailers: bool) -> b
     return server.data_to_send()
 
 
-def _connection(transport: DeafTransport) -> Http2Connection:
-    loop = asyncio.new_event_loop()
-    try:
-        connection = Http2Connection(
-            loop.create_future(), WireRequest(lambda: _REQUEST, "tax", 80, None, 10_000, head=False)
-        )
-        connection.connection_made(transport)
-    finally:
-        loop.close()
-    return connection
+def _connection(done: asyncio.Future[None]) -> Http2Connection:
+    return Http2Connection(done, WireRequest(lambda: _REQUEST, "tax", 80, None, 10_000, head=False))
 
 
 _SAID = st.builds(
@@ -64,12 +54,8 @@ def _mangled(draw: st.DrawFn) -> list[bytes]:
 @given(_mangled(), st.booleans())
 def test_no_bytes_of_a_server_are_our_crash(pieces: list[bytes], closes: bool) -> None:
     """Mangled frames, in any pieces, leave an answer, a failure with its reason, or a connection that still waits."""
-    connection = _connection(DeafTransport())
-    for piece in pieces:
-        connection.data_received(piece)
-    if closes:
-        connection.eof_received()
-        assert connection.ended
+    connection, _ = fed(_connection, pieces, closes=closes)
+    assert connection.ended or not closes
     assert not (connection.done.done() and connection.done.exception())
     if connection.ended and connection.failure is None:
         assert connection.status >= 200
@@ -79,10 +65,8 @@ def test_no_bytes_of_a_server_are_our_crash(pieces: list[bytes], closes: bool) -
 @given(_SAID, st.integers(1, 50))
 def test_an_answer_is_the_same_in_any_pieces(said: bytes, cut: int) -> None:
     """The pieces in which an answer arrives do not change it."""
-    whole, cut_up = _connection(DeafTransport()), _connection(DeafTransport())
-    whole.data_received(said)
-    for at in range(0, len(said), cut):
-        cut_up.data_received(said[at : at + cut])
+    whole, _ = fed(_connection, [said])
+    cut_up, _ = fed(_connection, [said[at : at + cut] for at in range(0, len(said), cut)])
     for connection in (whole, cut_up):
         assert connection.ended
     assert (whole.status, whole.headers, whole.trailers) == (cut_up.status, cut_up.headers, cut_up.trailers)

@@ -33,6 +33,16 @@ def test_a_stall_of_ours_is_no_lateness_of_the_target() -> None:
     assert after_stall(Reason.STATUS, replace(GOOD, duration=5.0), 4.0) is Reason.STATUS
 
 
+def test_a_stall_by_its_own_bytes_excuses_no_target() -> None:
+    """What the loop took for what a target sent is no stall of ours, in lateness and in silence; what is beyond it is."""
+    late = replace(GOOD, latency=0.5, duration=0.6)
+    assert after_stall(Reason.LATE, replace(late, busy=0.25), 0.25) is Reason.LATE
+    assert after_stall(Reason.LATE, replace(late, busy=0.25), 0.5) is Reason.PROBER_ERROR
+    timeout = replace(GOOD, latency=None, duration=5.0, failure=Failure(Phase.PROCESSING, Cause.TIMEOUT))
+    assert after_stall(Reason.ANSWER_TIMEOUT, replace(timeout, busy=4.0), 4.0) is Reason.ANSWER_TIMEOUT
+    assert after_stall(Reason.ANSWER_TIMEOUT, replace(timeout, busy=4.0), 4.6) is Reason.PROBER_ERROR
+
+
 @pytest.mark.parametrize(("cause", "reason"), [(Cause.LINE_TIMEOUT, Reason.PROBER_ERROR), (Cause.LINE, Reason.LINE)])
 def test_a_stall_of_ours_is_no_missing_line_of_the_target(cause: Cause, reason: Reason) -> None:
     """A line that did not come by the deadline may be due to a stall, in a journey too; a closed connection is not."""

@@ -1,0 +1,55 @@
+"""A server on loopback that never stops sending, from a thread of its own so that it costs the prober's loop nothing."""
+
+from __future__ import annotations
+
+import socketserver
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+__all__ = ["flooding"]
+
+_SENT_AT_ONCE = 64 * 1024
+
+
+class _Flood(socketserver.BaseRequestHandler):
+    server: _Server
+
+    def handle(self) -> None:
+        """Read the request, send the opening, then the flood until the client leaves."""
+        tls = self.server.tls
+        with (
+            suppress(OSError),
+            self.request if tls is None else tls.wrap_socket(self.request, server_side=True) as client,
+        ):
+            client.recv(_SENT_AT_ONCE)
+            client.sendall(self.server.opening)
+            while True:
+                client.sendall(self.server.flood)
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, opening: bytes, flood: bytes, tls: ssl.SSLContext | None) -> None:
+        super().__init__(("127.0.0.1", 0), _Flood)
+        self.opening, self.flood, self.tls = opening, flood, tls
+
+
+@contextmanager
+def flooding(opening: bytes, flood: bytes, *, tls: ssl.SSLContext | None = None) -> Iterator[int]:
+    """Run a server that says ``opening`` and then ``flood`` again and again; return its port.
+
+    Floods are sent many at once, over TLS each in a record of its own.
+    """
+    sent = flood if tls else flood * max(1, _SENT_AT_ONCE // len(flood))
+    with _Server(opening, sent, tls) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()

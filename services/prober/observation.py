@@ -36,6 +36,7 @@ class Cause(Enum):
     TOO_MANY_REDIRECTS = auto()
     REDIRECT_DOWNGRADED = auto()
     REDIRECT_UNUSABLE = auto()
+    REDIRECT_WITH_BODY = auto()
     BODY_LIMIT = auto()
     ENCODING = auto()
     CREDENTIAL = auto()

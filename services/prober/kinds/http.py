@@ -228,6 +228,10 @@ class _RedirectTransport(httpx.AsyncBaseTransport):
         if first.scheme == "https" and url.scheme == "http":
             detail = "redirected from https to plain http"
             raise ProbeFailedError(Failure(Phase.CONNECT, Cause.REDIRECT_DOWNGRADED, detail))
+        if url.host != first.host and request.read():
+            # 307 and 308 keep the body, which may hold a test record (RFC 9110, 15.4.8).
+            detail = "redirected to another host by a status that sends the request's body there"
+            raise ProbeFailedError(Failure(Phase.CONNECT, Cause.REDIRECT_WITH_BODY, detail))
         tls = self._target.tls
         if (url.scheme, url.host, url.port) != (first.scheme, first.host, first.port):
             tls = replace(tls, server_name="", certificate="", key="")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import psutil
@@ -94,10 +96,9 @@ def test_endpoints_alone_are_measured_and_shown(tmp_path: Path) -> None:
     """A register without links has no index: its endpoints are shown, and what is missing is said."""
     register = tmp_path / "register"
     register.mkdir()
-    with socket.socket() as control:
-        control.bind(("127.0.0.1", 0))
-        control.listen()
-        target = f"tcp://127.0.0.1:{control.getsockname()[1]}"
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as portal:
+        threading.Thread(target=portal.serve_forever, daemon=True).start()
+        target = f"tcp://127.0.0.1:{portal.server_address[1]}"
         files = {
             "agencies.csv": "id,name_en,name_fa,sector\ntax,Tax Office,مالیات,economy\n",
             "services.csv": "id,agency,name_en,name_fa\n",
@@ -119,6 +120,7 @@ def test_endpoints_alone_are_measured_and_shown(tmp_path: Path) -> None:
             assert (ended.returncode, ended.stderr) == (0, "")
             if "1 known" in ended.stdout:
                 break
+        portal.shutdown()
     assert "1 endpoint of 1 agency and no links, so there is no index" in ended.stdout
     assert "1 endpoint, 1 known  worst: portal " in ended.stdout
     assert "no index was published" not in ended.stdout

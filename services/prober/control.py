@@ -143,6 +143,7 @@ class ControlLoop(Generic[Held]):
             self._targets.check() if self._targets else _nothing(), self._names.check() if self._names else _nothing()
         )
         if failing.keys() != self._failing.keys():
+            self.metrics.show_failing(self.vantage, failing)
             if failing:
                 self.log.error("vantage_blind", failing=failing)
             else:

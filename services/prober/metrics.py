@@ -91,6 +91,7 @@ class ProberMetrics:
         self.leapt_slots = counter("peyvand_probe_leapt_slots_total", registry)
         self.blind = gauge("peyvand_vantage_blind", registry)
         self.unresolved = gauge("peyvand_vantage_unresolved", registry)
+        self._failing = gauge("peyvand_control_failed", registry)
         self.spool_batches = gauge("peyvand_spool_batches", registry)
         self.spool_bytes = gauge("peyvand_spool_bytes", registry)
         self.dropped_batches = counter("peyvand_spool_dropped_total", registry)
@@ -99,6 +100,12 @@ class ProberMetrics:
         for collector in (self._outcomes, self._reasons, self._series, self.lag):
             registry.register(collector)
         registry.register(_TrackingRatio(tracking or ConntrackTable()))
+
+    def show_failing(self, vantage: str, targets: Iterable[str]) -> None:
+        """Expose which control targets fail."""
+        self._failing.clear()
+        for target in targets:
+            self._failing.labels(vantage, target).set(1)
 
     def count_measurement(self, row: Measurement, status: int, duration: float) -> None:
         """Count one measurement that is published; ``status`` 0 when there was no answer, ``duration`` in seconds."""

@@ -130,19 +130,23 @@ def test_the_readme_s_commands_run(sandbox: System, tmp_path: Path) -> None:
 
 
 def test_a_first_register_is_read_and_measured(tmp_path: Path) -> None:
-    """The register of the page is without fault, each of its links is probed once, and `up` measures it until Ctrl-C."""
-    first = free_first_port()
+    """The page's register is without fault, its link is answered by the stand-in, and `up` measures it until Ctrl-C."""
+    first, port = free_first_port(), str(free_port())
     _peyvand(tmp_path / ".venv" / "bin" / "peyvand", up=f"--first-port {first} --base-port {free_base_port()}")
-    said = _run(block("docs/first-register.md: Measure your own register 1").text, tmp_path)
-    assert "tax-file-identity" in said
-    text = "exec " + block("docs/first-register.md: Measure your own register 2").text
-    with _started(text, tmp_path) as process:
-        for component in ("prober", "scorer", "api"):
-            where = f"127.0.0.1:{first + COMPONENTS[component]}"
-            until(partial(_answers, where, "/metrics"), f"an answer of the {component}'s /metrics")
-        process.send_signal(signal.SIGINT)
-        output = process.communicate(timeout=DEADLINE)[0]
+    stand_in, register, text = (
+        block(f"docs/first-register.md: Measure your own register {number}").text.replace("8801", port)
+        for number in (1, 2, 3)
+    )
+    with _started(stand_in, tmp_path):
+        until(partial(_answers, f"127.0.0.1:{port}", "/person"), "an answer of the stand-in")
+        assert "✓ $.id is as expected" in _run(register, tmp_path)
+        with _started(f"exec {text}", tmp_path) as process:
+            where = f"127.0.0.1:{first + COMPONENTS['scorer']}"
+            until(lambda: "\npeyvand_index{" in page(where, "/metrics")[1], "the first index")
+            process.send_signal(signal.SIGINT)
+            output = process.communicate(timeout=DEADLINE)[0]
     assert process.returncode == 0, output
+    assert "index 100.0 %" in output
     assert (tmp_path / "peyvand-data" / "live").is_dir()
 
 

@@ -28,6 +28,7 @@ from services.cli.render.format import (
     word,
 )
 from services.core.model import LOSS_STAGES, IndicatorKind
+from services.core.plural import plural
 
 _LEVELS = (
     "isolated",
@@ -36,6 +37,9 @@ _LEVELS = (
     "all links at once most of the time",
     "all links at once nearly always",
 )
+_ALL_KNOWN = 0.9995
+"""The least known share that is shown as 100.0 %."""
+
 _BAR_CELLS = 40
 _VERSION_CHARACTERS = 12
 
@@ -91,12 +95,23 @@ def provenance(indicator: indicator_pb2.Indicator, zone: tzinfo) -> Text:
 
 def explanation(answer: messages.ExplainIndicatorResponse, zone: tzinfo) -> Group:
     """Return losses by stage, the providers at which most is lost, and the links that would raise it most."""
-    parts: list[RenderableType] = [_headline(answer.indicator), _waterfall(answer)]
+    parts: list[RenderableType] = [_headline(answer.indicator)]
+    if answer.indicator.known_share > 0:
+        parts.append(_waterfall(answer))
+    if answer.indicator.known_share < _ALL_KNOWN:
+        unknown = percent(1 - answer.indicator.known_share)
+        parts.append(
+            Text(
+                f"{unknown} is not known. In sums that is taken to be like what is known (docs/method.md §5).", "yellow"
+            )
+        )
     single = answer.HasField("findings")  # one link is its only provider's and its costliest
     if answer.providers and not single:
         parts.append(_providers(answer))
-    if answer.links:
-        parts.append(_links(answer))
+    if links := [cost for cost in answer.links if cost.known_share > 0]:
+        parts.append(_links(links, answer.estimate))
+    if guessed := len(answer.links) - len(links):
+        parts.append(Text(f"{plural(guessed, 'link')} left out, of which nothing is known."))
     if single:
         parts.extend(evidence_parts(answer.findings, zone))
     return Group(*parts, provenance(answer.indicator, zone))
@@ -138,14 +153,14 @@ def _providers(answer: messages.ExplainIndicatorResponse) -> Table:
     return table
 
 
-def _links(answer: messages.ExplainIndicatorResponse) -> Table:
+def _links(links: Sequence[messages.LinkCost], estimate: float) -> Table:
     numbers = map(number, ("gain", "lost", "mostly", "if fixed"))
     table = new_table("Costliest links", text("link, and who needs what of whom"), *numbers, gap=1)
-    for cost in answer.links:
+    for cost in links:
         link = cost.link
         table.add_row(
             Text.assemble(link.id, "\n", (f"{link.consumer} needs {link.data_item} of {link.provider}", "dim")),
-            gain(cost, answer.estimate),
+            gain(cost, estimate),
             points(cost.loss),
             "absent" if link.absent else stage_name(largest_loss(cost.losses)),
             percent(cost.index_if_fixed),

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 import grpc
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 from rich.console import Console
 from rich.live import Live
 
@@ -25,6 +26,7 @@ from services.cli.up.screen import (
     restart_note,
     slot_line,
     system_panel,
+    vantage_notes,
 )
 from services.core.model import Register
 from services.core.plural import plural
@@ -36,6 +38,7 @@ _TIMEOUT_SECONDS = 5.0
 _PROBES = "peyvand_probe_outcomes_total"
 _EXCHANGES = ("peyvand_exchange_records_total", "peyvand_exchange_paired_total", "peyvand_exchange_orphans")
 _LATE = "peyvand_measurements_late_total"
+_FAILED, _UNRESOLVED = "peyvand_control_failed", "peyvand_vantage_unresolved"
 _SMOOTHING = 0.2
 """The share of the newest rate of probes in the rate that is shown."""
 
@@ -65,6 +68,7 @@ class Monitor:
         self._rate: float | None = None
         self._exchanges = ExchangeCounts()
         self._late = 0
+        self._vantage: list[str] = []  # what is wrong with it
         self._printed: tuple[str, ...] = ()
 
     @property
@@ -128,7 +132,7 @@ class Monitor:
             for child in self._children
             if child.process is not None and child.suspended
         ]
-        return (*notes, *([late_note(self._late)] if self._late else []))
+        return (*self._vantage, *notes, *([late_note(self._late)] if self._late else []))
 
     async def _follow(self, watch: Watch, *, as_lines: bool) -> None:
         """Follow what is published for ever."""
@@ -188,7 +192,16 @@ class Monitor:
             with suppress(OSError):
                 self._exchanges = ExchangeCounts(*map(int, await self._read("collector", *_EXCHANGES)))
             with suppress(OSError):
-                self._update_rate(*await self._read("prober", _PROBES))
+                samples = await asyncio.to_thread(_samples, self._metrics("prober"), (_PROBES, _FAILED, _UNRESOLVED))
+                self._update_rate(sum(sample.value for sample in samples if sample.name == _PROBES))
+                self._vantage = vantage_notes(
+                    [
+                        (sample.labels["vantage"], sample.labels["target"])
+                        for sample in samples
+                        if sample.name == _FAILED
+                    ],
+                    [sample.labels["vantage"] for sample in samples if sample.name == _UNRESOLVED and sample.value],
+                )
             if as_lines:
                 self._print_notes()
             await asyncio.sleep(_SCRAPE_SECONDS)
@@ -215,12 +228,15 @@ class Monitor:
 
 
 def _sums(where: str, names: Sequence[str]) -> list[float]:
+    sums = dict.fromkeys(names, 0.0)
+    for sample in _samples(where, names):
+        sums[sample.name] += sample.value
+    return list(sums.values())
+
+
+def _samples(where: str, names: Sequence[str]) -> list[Sample]:
     # Name the metrics: a scorer has thousands of series of links, too many to write out every second.
     query = urlencode([("name[]", name) for name in names])
     text = fetch_local(where, f"/metrics?{query}", timeout=2).decode()
-    sums = dict.fromkeys(names, 0.0)
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            if sample.name in sums:
-                sums[sample.name] += sample.value
-    return list(sums.values())
+    families = text_string_to_metric_families(text)
+    return [sample for family in families for sample in family.samples if sample.name in names]

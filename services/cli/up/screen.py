@@ -73,6 +73,14 @@ def slot_line(indicator: indicator_pb2.Indicator, probes_per_second: float | Non
     )
 
 
+def vantage_notes(failed: Sequence[tuple[str, str]], unresolved: Sequence[str]) -> list[str]:
+    """Return why vantages know nothing: control ``targets`` that do not answer, and names that do not resolve."""
+    notes = [
+        f"vantage {vantage} is blind, so nothing it sees counts: {target} does not answer" for vantage, target in failed
+    ]
+    return notes + [f"vantage {vantage} resolves no name: are its name servers well?" for vantage in unresolved]
+
+
 def restart_note(name: str, restarts: int) -> str:
     """Return the note that a component was restarted."""
     return f"{name} was restarted {plural(restarts, 'time')}"
@@ -88,7 +96,7 @@ def late_note(late: int) -> str:
 
 def system_panel(state: SystemState) -> RenderableType:
     """Return the whole screen, for a terminal of at least 80 columns."""
-    parts: list[RenderableType] = []
+    parts: list[RenderableType] = [Text(note, "yellow") for note in state.notes]
     if state.endpoints:
         parts += [Text(state.waiting_for), _endpoints(state.endpoints)]
     elif state.indicator is None:
@@ -99,12 +107,11 @@ def system_panel(state: SystemState) -> RenderableType:
             parts.append(_three_bars(state.three_bars))
         parts.append(_providers(state))
         if state.explanation is not None:
-            parts.append(_links(state.explanation))
+            parts += _links(state.explanation)
     counts = state.exchanges
     if counts.records:
         sides = f"{counts.paired:,} exchanges logged by both sides, {counts.orphans:,} by one so far"
         parts.append(Text(f"data bus: {sides}; {counts.records:,} records"))
-    parts.extend(Text(note, "yellow") for note in state.notes)
     parts.append(Text(state.addresses, "dim"))
     parts.append(Text(state.next_steps, "cyan"))
     return Panel(Group(*parts), title=state.title, title_align="left")
@@ -124,7 +131,7 @@ def _headline(state: SystemState, indicator: indicator_pb2.Indicator) -> list[Te
             f"{plural(indicator.links_required, 'link')}, {indicator.links_absent:,} still on paper",
             "dim",
         ),
-        Text(f"lost: {losses}"),
+        Text(f"lost: {losses}" if indicator.HasField("point") else "lost: not shown, since too little is known"),
         Text(trend, "cyan") + Text(_rate(state.probes_per_second), "dim"),
     ]
 
@@ -153,13 +160,17 @@ def _endpoints(endpoints: Sequence[indicator_pb2.Indicator]) -> Table:
     return table
 
 
-def _links(explanation: indicator_service_pb2.ExplainIndicatorResponse) -> Table:
+def _links(explanation: indicator_service_pb2.ExplainIndicatorResponse) -> list[RenderableType]:
+    """Return the costliest links of which anything is known; what is lost on others is a guess."""
+    known = [cost for cost in explanation.links if cost.known_share > 0]
+    if not known:
+        return []
     name, fixed = Column("link", ratio=3, no_wrap=True), Column("index if fixed", justify="right")
     table = _table("Costliest links", name, number("gain"), word("lost at"), fixed)
-    for cost in explanation.links[:_MAX_ROWS]:
+    for cost in known[:_MAX_ROWS]:
         lost = "still on paper" if cost.link.absent else largest_loss(cost.losses)
         table.add_row(cost.link.id, gain(cost, explanation.estimate), lost, percent(cost.index_if_fixed))
-    return table
+    return [table]
 
 
 def _table(title: str, *columns: Column) -> Table:

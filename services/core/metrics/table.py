@@ -78,6 +78,7 @@ _ROWS = (
         _gauge("peyvand_probe_targets", "Links and endpoints of this prober's share", ("kind",), "2"),
         _gauge("peyvand_probe_peers", "Probers of this vantage that are alive, with this one"),
         _gauge("peyvand_vantage_blind", "1 while a control target fails", ("vantage",), unit="flag"),
+        _gauge("peyvand_control_failed", "1 while this control target fails", ("vantage", "target"), "2", unit="flag"),
         _gauge("peyvand_vantage_unresolved", "1 while no control name resolves", ("vantage",), unit="flag"),
         _gauge("peyvand_conntrack_ratio", "Share of the connection-tracking table in use"),
         _gauge("peyvand_spool_batches", "Batches the bus has not acknowledged"),

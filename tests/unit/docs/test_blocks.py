@@ -24,6 +24,9 @@ RUN_BY = {
     "docs/first-register.md: Measure your own register 2": (
         "integration/test_pages_run.py::test_a_first_register_is_read_and_measured"
     ),
+    "docs/first-register.md: Measure your own register 3": (
+        "integration/test_pages_run.py::test_a_first_register_is_read_and_measured"
+    ),
     "docs/operating.md: Operating Peyvand 1": "integration/test_pages_run.py::test_the_guide_s_variables_are_taken",
     "docs/operating.md: Adding an agency 1": "integration/test_pages_run.py::test_the_guide_s_changes_of_a_register_run",
     "docs/operating.md: Adding a vantage 1": "integration/test_pages_run.py::test_the_guide_s_changes_of_users_run",

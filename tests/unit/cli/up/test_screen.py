@@ -13,7 +13,7 @@ from rich.console import Console
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.cli.up.monitor import Monitor
-from services.cli.up.screen import ExchangeCounts, SystemState, late_note, system_panel
+from services.cli.up.screen import ExchangeCounts, SystemState, late_note, system_panel, vantage_notes
 from services.core.metrics.factory import counter
 from services.register.directory.load import load_register
 from tests.support.registers import write_register
@@ -77,11 +77,25 @@ def test_what_the_data_bus_carried_is_one_line() -> None:
 
 def test_a_link_is_shown_with_its_gain() -> None:
     """A link that others are imputed from gains more than is lost on it: the table shows the gain, not the loss."""
-    cost = indicator_service_pb2.LinkCost(loss=0.1, index_if_fixed=0.7)
+    cost = indicator_service_pb2.LinkCost(loss=0.1, known_share=0.5, index_if_fixed=0.7)
     cost.link.id = "deed-tax"
     told = drawn(explained=indicator_service_pb2.ExplainIndicatorResponse(estimate=0.5, links=[cost]))
     (row,) = [line.split() for line in told.splitlines() if "deed-tax" in line]
     assert row[-6:-1] == ["20", "pp", "not_connected", "70.0", "%"]
+
+
+def test_what_is_not_known_is_not_shown_as_lost() -> None:
+    """A link of which nothing is known is in no table, and a blind vantage comes first, with what does not answer."""
+    cost = indicator_service_pb2.LinkCost(loss=0.1, index_if_fixed=0.7)
+    cost.link.id = "deed-tax"
+    answer = indicator_service_pb2.ExplainIndicatorResponse(estimate=0.5, links=[cost])
+    notes = tuple(vantage_notes([("main", "tcp://192.0.2.1:443")], ["south"]))
+    told = drawn(notes=notes, explained=answer)
+    assert "deed-tax" not in told
+    assert (
+        "vantage main is blind, so nothing it sees counts: tcp://192.0.2.1:443 does not answer" in told.splitlines()[1]
+    )
+    assert "vantage south resolves no name" in told.splitlines()[2]
 
 
 def test_late_measurements_are_shown_on_the_screen() -> None:

@@ -112,8 +112,10 @@ def score_files(
     lines = read_measurements(measurements, register, timings=sensitivity)
     summaries = read_summaries(exchanges)
     counted = admitted(register, lines, up_to=sequence)
-    if counted.late or counted.early:
-        left_out = f"{counted.late} measurements too late, {counted.early} early"
+    if counted.late or counted.early or counted.misplaced:
+        left_out = (
+            f"{counted.late} measurements too late, {counted.early} early, {counted.misplaced} outside their slot"
+        )
         typer.echo(f"left out as the scorer does: {left_out}", err=True)
     moment = parse_moment(at, ZoneInfo(policy.timezone))
     if moment is None:

@@ -25,12 +25,12 @@ from services.core.model import (
     Structure,
     link_findings,
 )
-from services.indicator.cells import IngestResult, SlotDetail
+from services.indicator.cells import SlotDetail
 from services.indicator.index import BurnCounter, burning_links
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.verdicts import counting_vantages, verdict_reasons
 from services.scorer.exchanges import ReconciliationReport
-from services.scorer.index import CompiledRegister, IndexResult
+from services.scorer.index import FAULTS, CompiledRegister, IndexResult, TakenBatch
 from services.scorer.publishing import AGENCIES_AND_ABOVE
 
 AGENCY_SERIES = 1_000
@@ -84,14 +84,22 @@ class ScorerMetrics:
         self._behind = LateGauge("peyvand_scorer_behind_messages", registry)
         self._taken = metrics.counter("peyvand_measurements_total", registry)
         self._late = metrics.counter("peyvand_measurements_late_total", registry)
+        self._refused = metrics.counter("peyvand_measurements_refused_total", registry)
+        for fault in FAULTS:
+            self._refused.labels(fault)
+        self._resettled = metrics.counter("peyvand_settled_slots_changed_total", registry)
         self._rejected = metrics.counter("peyvand_measurements_rejected_total", registry)
         self._summaries_rejected = metrics.counter("peyvand_summaries_rejected_total", registry)
         self.refresh_seconds = metrics.histogram("peyvand_scorer_refresh_seconds", registry)
 
-    def taken(self, result: IngestResult) -> None:
-        """Count one batch."""
-        self._taken.inc(result.accepted)
-        self._late.inc(result.late)
+    def taken(self, vantage: str, batch: TakenBatch) -> None:
+        """Count one batch of a vantage."""
+        self._taken.inc(batch.accepted)
+        self._late.inc(batch.late)
+        for fault, rows in batch.refused.items():
+            self._refused.labels(fault).inc(rows)
+        if batch.resettled:
+            self._resettled.labels(vantage).inc(batch.resettled)
 
     def rejected(self) -> None:
         """Count one unreadable batch."""
@@ -122,6 +130,8 @@ class ScorerMetrics:
     def vantages(self, newest: Mapping[str, float]) -> None:
         """Set the newest slot of each vantage, in epoch seconds."""
         self._newest.show({(vantage,): moment for vantage, moment in newest.items()})
+        for vantage in newest:
+            self._resettled.labels(vantage)
 
     def index(self, result: IndexResult) -> None:
         """Show an index: government, sectors and agencies, and the structure."""

@@ -202,7 +202,9 @@ async def _scored(scoring: Scoring, store: Store, memory: Memory, days: int) -> 
     lines.append(f"  memory at rest: {memory.now()}")
 
     # A day closes once grace has passed.
-    scoring.take(last, stored=float((end_slot + OPEN_SLOTS) * SLOT + scoring.grace), sequence=messages)
+    scoring.take(
+        last, stored=float((end_slot + OPEN_SLOTS) * SLOT + scoring.register.policy.grace_seconds), sequence=messages
+    )
     async with _part(memory, "a day closed", lines):
         await evidence_lock.run_in_slices(scoring.close())
     lines.append(f"  memory at its peak: {memory.peak()}")

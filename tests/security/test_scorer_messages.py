@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +10,22 @@ from typing import Any
 
 import pytest
 
-from services.core.bus.names import exchange_subject
+from services.core.blocks.target_blocks import decode_slot_block
+from services.core.bus.names import INDICATOR_BUCKET, MEASUREMENTS, exchange_subject
 from services.core.codec import encode_summaries
 from services.core.model.exchange import ExchangeSummary
-from tests.support.cases.scorer import SLOT, Scorer, blocks, make_register, measure, now_slot, put, register_on
+from services.core.model.outcome import Outcome, Reason
+from tests.support.cases.scorer import (
+    SLOT,
+    Scorer,
+    blocks,
+    government,
+    make_register,
+    measure,
+    now_slot,
+    put,
+    register_on,
+)
 from tests.support.nats import Nats
 from tests.support.waiting import eventually
 
@@ -58,4 +71,50 @@ async def test_summaries_out_of_range_stop_nothing(
         await eventually(shown(scorer, "peyvand_measurements_total 1.0"), "measurements are taken in")
         await scorer.serving()
         assert await volumes() == [10]
+    assert await scorer.stop() == (0, "")
+
+
+async def stored(nats: Nats, sequence: int) -> float:
+    """When MEASUREMENTS stored a message, in epoch seconds."""
+    async with nats.connect("dump") as dump:
+        (message,) = await dump.read(MEASUREMENTS, sequence, limit=1)
+    return message.time
+
+
+async def test_a_seed_of_a_prober_rewrites_no_settled_slot(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
+    """What claims the earliest time of a slot, or one before it, changes nothing that was measured in time once the slot has
+    settled. What it changes where nothing was measured is exposed, and so is what is refused.
+    """
+    register = await register_on(nats, make_register(tmp_path / "register"))
+    scorer.start()
+    await scorer.serving()
+    prompt = SLOT + register.policy.prompt_seconds
+    async with nats.connect("prober") as prober, nats.connect("api") as api:
+        while True:  # until it was stored in time, however slow the machine is
+            slot = now_slot() + 1
+            if await stored(nats, await put(prober, [measure("deed-tax", slot)])) <= slot * SLOT + prompt:
+                break
+
+        async def settled() -> bool:
+            return time.time() > slot * SLOT + prompt + 1
+
+        await eventually(settled, "the slot has settled")
+        forged = [measure(link, slot, Reason.STATUS, at=0.0) for link in ("deed-tax", "birth-tax")]
+        earlier = [measure(link, slot, Reason.STATUS, at=-60.0) for link in ("deed-tax", "deed-civil")]
+        sequence = await put(prober, [*forged, *earlier])
+        assert await stored(nats, sequence) > slot * SLOT + prompt
+        await government(api, sequence)
+
+        async def verdict(consumer: str, link: str) -> int:
+            block = decode_slot_block((await api.kv_get(INDICATOR_BUCKET, f"slot.{consumer}.{slot // 64}")) or b"")
+            return int(block.verdict[slot - block.first_slot, block.links.index(link)])
+
+        assert await verdict("land-registry", "deed-tax") == Outcome.OK
+        assert await verdict("civil-registry", "birth-tax") == Outcome.INVALID
+        assert await verdict("land-registry", "deed-civil") == Outcome.UNKNOWN
+    lines = (
+        'peyvand_settled_slots_changed_total{vantage="main"} 1.0',
+        'peyvand_measurements_refused_total{fault="time"} 2.0',
+    )
+    await eventually(shown(scorer, *lines), "the metrics")
     assert await scorer.stop() == (0, "")

@@ -174,6 +174,18 @@ _ROWS = (
         ),
         _counter("peyvand_measurements_total", "Measurements taken in"),
         _counter("peyvand_measurements_late_total", "Measurements that came after their slot closed"),
+        _counter(
+            "peyvand_measurements_refused_total",
+            "Measurements of a slot to come, before the epoch or between slots, or with a time outside their slot, by fault",
+            ("fault",),
+            "2",
+        ),
+        _counter(
+            "peyvand_settled_slots_changed_total",
+            "Slots of targets changed by measurements that were stored after the slot had settled",
+            ("vantage",),
+            "1/vantage",
+        ),
         _counter("peyvand_measurements_rejected_total", "Batches that could not be read"),
         _counter("peyvand_summaries_rejected_total", "Batches of exchange summaries that could not be read"),
         _gauge(

@@ -97,8 +97,8 @@ class MeasurementColumns:
     """One batch as numpy columns of n rows; ``target`` indexes ``targets``.
 
     ``slot_start`` int64 epoch seconds, ``time`` int64 epoch microseconds (-1 unset), ``outcome`` and ``reason`` uint8.
-    ``latency`` and ``data_age``, int64 microseconds (-1 unset), are set only for judging again; ``facts`` only where they
-    are shown.
+    ``delayed`` marks rows that were stored long after their slot (docs/method.md §2); None where none was. ``latency`` and
+    ``data_age``, int64 microseconds (-1 unset), are set only for judging again; ``facts`` only where they are shown.
     """
 
     vantage: str
@@ -108,6 +108,7 @@ class MeasurementColumns:
     time: NDArray[np.int64]
     outcome: NDArray[np.uint8]
     reason: NDArray[np.uint8]
+    delayed: NDArray[np.bool_] | None = None
     latency: NDArray[np.int64] | None = None
     data_age: NDArray[np.int64] | None = None
     facts: FactColumns | None = None
@@ -117,7 +118,7 @@ class MeasurementColumns:
 
     def rows(self, positions: NDArray[np.int64]) -> MeasurementColumns:
         """Return some of the rows, by position."""
-        facts, latency, data_age = self.facts, self.latency, self.data_age
+        facts, delayed, latency, data_age = self.facts, self.delayed, self.latency, self.data_age
         return replace(
             self,
             target=self.target[positions],
@@ -125,6 +126,7 @@ class MeasurementColumns:
             time=self.time[positions],
             outcome=self.outcome[positions],
             reason=self.reason[positions],
+            delayed=None if delayed is None else delayed[positions],
             latency=None if latency is None else latency[positions],
             data_age=None if data_age is None else data_age[positions],
             facts=None

@@ -147,12 +147,17 @@ class Policy:
         return 28 if 28 in self.windows_days else self.windows_days[0]
 
     @property
-    def grace_seconds(self) -> float:
-        """How long after a slot's end its measurements are accepted: grace, and the longest time a probe may take to settle.
+    def prompt_seconds(self) -> float:
+        """How long after a slot's end a measurement of it is stored in time: the longest timeout, and a flush.
 
         The register guarantees timeouts below half a slot, so this does not depend on the probes.
         """
-        return self.grace_hours * 3600 + self.slot_seconds / 2 + FLUSH_SECONDS
+        return self.slot_seconds / 2 + FLUSH_SECONDS
+
+    @property
+    def grace_seconds(self) -> float:
+        """How long after a slot's end its measurements are accepted: the grace, and what prompt ones may take."""
+        return self.grace_hours * 3600 + self.prompt_seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,19 +7,20 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.model import Outcome, Reason
+from services.core.model import MeasurementColumns, Outcome, Reason
 from services.indicator.array_types import Codes, Ints
 
 # A cell is the measurement of one target by one vantage in one slot, as one int64:
-#   UNKNOWN (1 bit) · start of the probe (50 bits) · outcome (3 bits) · reason (8 bits)
-# Of several measurements the smallest counts, which is the rule of §2: a known one before UNKNOWN, then the earliest
-# time, then the lowest stage. A minimum depends neither on order nor on repetition. The reason comes last, so that
-# measurements that differ in nothing else also merge the same way everywhere.
+#   delayed (1 bit) · UNKNOWN (1 bit) · start of the probe (50 bits) · outcome (3 bits) · reason (8 bits)
+# Of several measurements the smallest counts, which is the rule of §2: one that was stored in time before one that was not,
+# a known one before UNKNOWN, then the earliest time, then the lowest stage. A minimum depends neither on order nor on
+# repetition. The reason comes last, so that measurements that differ in nothing else also merge the same way everywhere.
 _REASON_BITS: Final = 8
 _OUTCOME_BITS: Final = 3
 _TIME_BITS: Final = 50
 _TIME_SHIFT: Final = _REASON_BITS + _OUTCOME_BITS
 _UNKNOWN: Final = 1 << (_TIME_SHIFT + _TIME_BITS)
+_DELAYED: Final = _UNKNOWN << 1
 _TIME_UNSET: Final = (1 << _TIME_BITS) - 1
 _TIME_ZERO: Final = 1 << (_TIME_BITS - 1)
 
@@ -27,7 +28,13 @@ EMPTY: Final = int(np.iinfo(np.int64).max)
 """The cell of a vantage without a measurement."""
 
 
-def pack_cells(slot_start: Ints, time: Ints, outcome: NDArray[np.uint8], reason: NDArray[np.uint8]) -> Ints:
+def pack_cells(
+    slot_start: Ints,
+    time: Ints,
+    outcome: NDArray[np.uint8],
+    reason: NDArray[np.uint8],
+    delayed: NDArray[np.bool_] | None = None,
+) -> Ints:
     """Pack measurements into cells; columns (n,) as in MeasurementColumns.
 
     Times are kept to the microsecond within 17 years of the slot; an unset one counts as the latest. An outcome outside
@@ -39,13 +46,18 @@ def pack_cells(slot_start: Ints, time: Ints, outcome: NDArray[np.uint8], reason:
     offset = np.where(time < 0, _TIME_UNSET, offset)
     unknown = np.where(known, np.int64(0), np.int64(_UNKNOWN))
     cells: Ints = unknown | (offset << _TIME_SHIFT) | (code << _REASON_BITS) | reason
-    return cells
+    return cells if delayed is None else np.where(delayed, cells | _DELAYED, cells)
+
+
+def cells_of(batch: MeasurementColumns) -> Ints:
+    """Return the cells of a batch's rows (n,)."""
+    return pack_cells(batch.slot_start, batch.time, batch.outcome, batch.reason, batch.delayed)
 
 
 def stages(cells: Ints) -> Codes:
     """Return the stage in each cell, -1 where unknown; the shape stays."""
     reached = ((cells >> _REASON_BITS) & 0b111) - Outcome.NOT_CONNECTED
-    return np.where(cells < _UNKNOWN, reached, -1).astype(np.int8)
+    return np.where(cells & _UNKNOWN, -1, reached).astype(np.int8)
 
 
 def outcomes(cells: Ints) -> NDArray[np.uint8]:

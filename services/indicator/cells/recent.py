@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from services.core.model import FACTS, FactColumns, MeasurementColumns, Outcome, RecentRows, Target
 from services.indicator.array_types import Ints
-from services.indicator.cells.packing import pack_cells
+from services.indicator.cells.packing import cells_of
 from services.indicator.cells.slots import TargetColumns
 
 FAILURES = 5
@@ -32,7 +32,7 @@ _KEPT = {
     "reason": np.uint8,
     **{name: np.int64 if name in ("data_age", "certificate_expiry") else np.int32 for name in FACTS},
 }
-_LATEST = np.dtype(list(_KEPT.items()))
+_LATEST = np.dtype([*_KEPT.items(), ("cell", np.int64)])
 _ROWS = ("target", "vantage", *_KEPT, "cell")
 _TARGET, _VANTAGE, _SLOT, _OUTCOME, _CELL = (
     _ROWS.index(name) for name in ("target", "vantage", "slot_start", "outcome", "cell")
@@ -63,9 +63,8 @@ class RecentMeasurements:
         if batch.vantage not in self.vantages:
             self.vantages.append(batch.vantage)
         vantage = self.vantages.index(batch.vantage)
-        cell = pack_cells(batch.slot_start, batch.time, batch.outcome, batch.reason)
         measured = (column, np.full(len(batch), vantage), batch.slot_start, batch.time, batch.outcome, batch.reason)
-        rows = np.vstack([*measured, facts.numbers, cell]).astype(np.int64, copy=False)
+        rows = np.vstack([*measured, facts.numbers, cells_of(batch)]).astype(np.int64, copy=False)
         table = np.array([text[:DETAIL_CHARACTERS] for text in facts.details] or [""], dtype=np.object_)
         details = table[facts.detail]
         self._take_latest(rows, details, vantage)
@@ -87,11 +86,10 @@ class RecentMeasurements:
             self._latest = np.pad(self._latest, ((0, more), (0, spare)))
             self._latest_details = np.pad(self._latest_details, ((0, more), (0, spare)), constant_values="")
         latest = self._latest[vantage, column]
-        cell = pack_cells(*(latest[name] for name in ("slot_start", "time", "outcome", "reason")))
         later = rows[_SLOT] > latest["slot_start"]
-        later |= (rows[_SLOT] == latest["slot_start"]) & (rows[_CELL] < cell)
+        later |= (rows[_SLOT] == latest["slot_start"]) & (rows[_CELL] < latest["cell"])
         rows, column = rows[:, later], column[later]
-        for name, kind in _KEPT.items():
+        for name, kind in (*_KEPT.items(), ("cell", np.int64)):
             row = rows[_ROWS.index(name)]
             self._latest[name][vantage, column] = row.clip(-1, _LONGEST) if kind is np.int32 else row
         self._latest_details[vantage, column] = details[later]

@@ -8,7 +8,7 @@ import numpy as np
 
 from services.core.model import MeasurementColumns, Target
 from services.indicator.array_types import Ints
-from services.indicator.cells.packing import EMPTY, pack_cells
+from services.indicator.cells.packing import EMPTY, cells_of
 
 
 class TargetColumns:
@@ -114,7 +114,7 @@ class SlotCells:
         if batch.vantage not in self.vantages:
             self.vantages.append(batch.vantage)
         vantage = self.vantages.index(batch.vantage)
-        columns = self.columns.of(batch.targets)
+        columns, cells = self.columns.of(batch.targets), cells_of(batch)
         changed: dict[int, Ints] = {}
         # Slot by slot, so that a month in one batch is neither scanned once per slot nor expanded to all its cells at once.
         order = np.argsort(slots, kind="stable")
@@ -122,8 +122,7 @@ class SlotCells:
             slot, of_slot = int(slots[part[0]]), rows[part]
             kept, column = self[slot][vantage], columns[batch.target[of_slot]]
             before = kept[column]
-            outcome, reason = batch.outcome[of_slot], batch.reason[of_slot]
-            np.minimum.at(kept, column, pack_cells(batch.slot_start[of_slot], batch.time[of_slot], outcome, reason))
+            np.minimum.at(kept, column, cells[of_slot])
             differs = kept[column] != before
             if differs.any():
                 changed[slot] = column[differs]

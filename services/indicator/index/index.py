@@ -26,7 +26,7 @@ from services.indicator.shares import (
 )
 from services.indicator.verdicts import EvidenceSource, WindowCounts
 
-METHOD_VERSION = "3"
+METHOD_VERSION = "4"
 """Changes whenever a formula of docs/method.md does."""
 
 

@@ -117,14 +117,4 @@ class _Rows:
     def of_slots(self, slots: range, slot_seconds: int) -> MeasurementColumns:
         edges = np.array([slots.start, slots.stop]) * slot_seconds
         begin, end = np.searchsorted(self.columns.slot_start, edges, sorter=self.order)
-        rows, columns = self.order[begin:end], self.columns
-        return replace(
-            columns,
-            target=columns.target[rows],
-            slot_start=columns.slot_start[rows],
-            time=columns.time[rows],
-            outcome=columns.outcome[rows],
-            reason=columns.reason[rows],
-            latency=None if columns.latency is None else columns.latency[rows],
-            data_age=None if columns.data_age is None else columns.data_age[rows],
-        )
+        return self.columns.rows(self.order[begin:end])

@@ -1,9 +1,20 @@
 """Decisions about evidence: which rows count, what is due, what an index consists of."""
 
-from services.scorer.index.admission import admit
+from services.scorer.index.admission import admit, probe_times
 from services.scorer.index.members import AgencyMembers
-from services.scorer.index.results import CompiledRegister, IndexResult, PendingUpdate
+from services.scorer.index.results import FAULTS, CompiledRegister, IndexResult, PendingUpdate, TakenBatch
 from services.scorer.index.scoring import Scoring
 from services.scorer.index.silent_vantages import VantageWatch
 
-__all__ = ["AgencyMembers", "CompiledRegister", "IndexResult", "PendingUpdate", "Scoring", "VantageWatch", "admit"]
+__all__ = [
+    "FAULTS",
+    "AgencyMembers",
+    "CompiledRegister",
+    "IndexResult",
+    "PendingUpdate",
+    "Scoring",
+    "TakenBatch",
+    "VantageWatch",
+    "admit",
+    "probe_times",
+]

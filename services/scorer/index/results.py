@@ -40,6 +40,24 @@ class CompiledRegister:
         )
 
 
+FAULTS = ("slot", "time")
+"""Why a measurement is refused: a slot that is to come, before the epoch or none; or a time outside its slot."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBatch:
+    """How many rows of a batch were taken in, and how many were not.
+
+    ``late`` ones were stored after the grace of their slot, others were ``refused`` for one of FAULTS. ``resettled`` are the slots of a target that the batch changed
+    though they had settled.
+    """
+
+    accepted: int
+    late: int
+    refused: Mapping[str, int]
+    resettled: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PendingUpdate:
     """What is new since the last update, up to ``end_slot`` exclusive and message ``sequence``.

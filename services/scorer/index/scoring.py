@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from services.core.bus import DETAIL_SECONDS, SLOTS_PER_BLOCK
 from services.core.model import MeasurementColumns
 from services.indicator.calendar import RECORD_DAYS, Calendar
-from services.indicator.cells import IngestResult, RecentMeasurements
+from services.indicator.cells import RecentMeasurements
 from services.indicator.evidence import Evidence, FrozenEvidence
 from services.indicator.index import BurnCounter, compute_indicators
 from services.indicator.intervals import HistorySums
 from services.indicator.structure import structure_by_window
 from services.scorer.index.admission import admit, closable
 from services.scorer.index.members import AgencyMembers, having
-from services.scorer.index.results import CompiledRegister, CountedEvidence, IndexResult, PendingUpdate
+from services.scorer.index.results import CompiledRegister, CountedEvidence, IndexResult, PendingUpdate, TakenBatch
 from services.scorer.state import LoadedState, StateManifest, StateUpdate, StreamPosition
 
 
@@ -51,22 +51,19 @@ class Scoring:
         """Judge by this register from now on. It must have the same calendar."""
         self.compiled = compiled
         self.register, self.arrays, self.probing_spans = compiled.register, compiled.arrays, compiled.probing_spans
-        self.grace = self.register.policy.grace_seconds
         self.manifest = replace(self.manifest, register_version=self.register.register_version)
         self._unpublished |= self._detailed
         self._touched = None
         self.stale = True
 
-    def take(self, columns: MeasurementColumns, *, stored: float, sequence: int) -> IngestResult:
-        """Take in the batch that the stream stored as ``sequence`` at ``stored`` (epoch seconds).
-
-        In the result, ``late`` includes rows stored after the grace, and ``misplaced`` rows of a future slot.
-        """
+    def take(self, columns: MeasurementColumns, *, stored: float, sequence: int) -> TakenBatch:
+        """Take in the batch that the stream stored as ``sequence`` at ``stored`` (epoch seconds)."""
         # A stream's clock may step back; decisions made by its latest time hold.
         moment = max(stored, self.manifest.time)
         self.manifest = replace(self.manifest, time=moment)
         self.skip(sequence)
-        admitted = admit(columns, stored=moment, slot_seconds=self.calendar.slot_seconds, grace=self.grace)
+        policy = self.register.policy
+        admitted = admit(columns, stored=moment, policy=policy)
         taken = self.evidence.take(admitted.columns)
         self.recent.take(admitted.columns)
         if taken.accepted:
@@ -81,7 +78,13 @@ class Scoring:
             self._uncounted += late
             if self._touched is not None:
                 self._touched += late
-        return replace(taken, late=taken.late + admitted.late, misplaced=taken.misplaced + admitted.early)
+        settled = self.calendar.slot_of(moment - policy.prompt_seconds)
+        return TakenBatch(
+            accepted=taken.accepted,
+            late=taken.late + admitted.late,
+            refused={"slot": taken.misplaced + admitted.early, "time": admitted.misplaced},
+            resettled=sum(len(columns) for slot, columns in taken.changed.items() if slot < settled),
+        )
 
     def skip(self, sequence: int) -> None:
         """Move the position in the stream to ``sequence``."""
@@ -185,7 +188,7 @@ class Scoring:
     def close(self) -> Iterator[object]:
         """Close the days that are published and to which nothing can be admitted any more, in pieces."""
         if self.manifest.end_slot is not None:
-            before = closable(stored=self.manifest.time, slot_seconds=self.calendar.slot_seconds, grace=self.grace)
+            before = closable(stored=self.manifest.time, policy=self.register.policy)
             yield from self.evidence.closing(min(before, self.manifest.end_slot))
 
     def save(self) -> StateUpdate | None:

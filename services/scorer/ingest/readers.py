@@ -88,15 +88,10 @@ class MeasurementReader:
             self._log.error("batch_rejected", sequence=message.sequence, subject=message.subject, reason=str(error))
             return
         result = self._scoring.take(columns, stored=message.time, sequence=message.sequence)
-        self._metrics.taken(result)
-        if result.late or result.misplaced:
-            self._log.warning(
-                "measurements_left_out",
-                sequence=message.sequence,
-                vantage=columns.vantage,
-                late=result.late,
-                misplaced=result.misplaced,
-            )
+        self._metrics.taken(columns.vantage, result)
+        left_out = {fault: rows for fault, rows in {"late": result.late, **result.refused}.items() if rows}
+        if left_out:
+            self._log.warning("measurements_left_out", sequence=message.sequence, vantage=columns.vantage, **left_out)
 
 
 class ExchangeReader:

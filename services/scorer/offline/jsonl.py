@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from services.core.codec import measurement_from_json, summary_from_json, to_micros
 from services.core.errors import Fault, InputError
 from services.core.model import MOMENTS, ExchangeSummary, Measurement, MeasurementColumns, Register, Target
+from services.scorer.index import probe_times
 
 T = TypeVar("T")
 
@@ -111,12 +112,19 @@ def _row_faults(row: Measurement, register: Register, vantages: frozenset[str]) 
         yield f"{kind}: the register has no {kind} {row.target.id!r}"
     if row.vantage not in vantages:
         yield f"vantage: the register has no vantage {row.vantage!r}"
-    if row.slot_start not in MOMENTS:
-        yield "slot_start: not in the years 1970 to 2199"
-    elif row.slot_start % register.policy.slot_seconds:
-        yield f"slot_start: no slot of {register.policy.slot_seconds} s begins there"
+    yield from _time_faults(row, register.policy.slot_seconds)
     if row.reason.outcome is not row.outcome:
         yield f"reason: {row.reason.name} belongs to outcome {row.reason.outcome.name}, not to {row.outcome.name}"
+
+
+def _time_faults(row: Measurement, slot_seconds: int) -> Iterator[str]:
+    first, last = probe_times(slot_seconds)
+    if row.slot_start not in MOMENTS:
+        yield "slot_start: not in the years 1970 to 2199"
+    elif row.slot_start % slot_seconds:
+        yield f"slot_start: no slot of {slot_seconds} s begins there"
+    elif row.time is not None and not first <= row.time - row.slot_start <= last:
+        yield "time: neither in its slot nor in the longest timeout after it"
 
 
 def _rows(file: Path, parse: Callable[[str], T], faults: list[Fault]) -> Iterator[tuple[int, T]]:

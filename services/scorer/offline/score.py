@@ -28,13 +28,15 @@ from services.scorer.offline.jsonl import MeasurementLines
 @dataclass(frozen=True, slots=True)
 class AdmittedEvidence:
     """The measurements in files that count: ``batches``, complete up to message ``sequence`` of the stream (0 if the files
-    have no sequences), and how many rows were left out as ``late`` or ``early`` (of a future slot).
+    have no sequences), and how many rows were left out as ``late``, ``early`` (of a slot to come) or ``misplaced`` (probed
+    outside their slot).
     """
 
     batches: tuple[MeasurementColumns, ...]
     sequence: int
     late: int
     early: int
+    misplaced: int
 
 
 def admitted(register: Register, lines: Sequence[MeasurementLines], *, up_to: int | None = None) -> AdmittedEvidence:
@@ -47,25 +49,19 @@ def admitted(register: Register, lines: Sequence[MeasurementLines], *, up_to: in
     stored = np.concatenate([np.zeros(0), *(np.where(part.sequence > 0, part.stored, -inf) for part in lines)])
     order = np.argsort(sequences, kind="stable")
     moments = np.maximum.accumulate(stored[order])
-    policy, admissions = register.policy, []
+    admissions = []
     for part in lines:
         dumped = np.flatnonzero((part.sequence > 0) & (part.sequence <= (inf if up_to is None else up_to)))
         # The latest time of its message, which is the same for all rows of that message.
         last = np.searchsorted(sequences[order], part.sequence[dumped], side="right") - 1
-        admissions.append(
-            admit(
-                part.columns.rows(dumped),
-                stored=moments[last],
-                slot_seconds=policy.slot_seconds,
-                grace=policy.grace_seconds,
-            )
-        )
+        admissions.append(admit(part.columns.rows(dumped), stored=moments[last], policy=register.policy))
     others = [part.columns.rows(np.flatnonzero(part.sequence == 0)) for part in lines]
     return AdmittedEvidence(
         batches=tuple(batch for batch in (*(admission.columns for admission in admissions), *others) if len(batch)),
         sequence=int(sequences.max(initial=0)) if up_to is None else up_to,
         late=sum(admission.late for admission in admissions),
         early=sum(admission.early for admission in admissions),
+        misplaced=sum(admission.misplaced for admission in admissions),
     )
 
 

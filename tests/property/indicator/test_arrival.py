@@ -145,19 +145,42 @@ def test_days_and_verdicts_are_those_of_the_oracle(case: Case) -> None:
 
 
 @examples
-@given(cases())
+@given(cases(delays=True))
 def test_invariant_13_copies_delays_and_order_change_nothing(case: Case) -> None:
-    """Duplicated, delayed and reordered measurements give bit for bit the same index."""
-    arrays = RegisterArrays.of(register_of(case.register))
-    rows = case.measurements + case.rng.sample(case.measurements, len(case.measurements) // 2)
-    case.rng.shuffle(rows)
+    """Duplicated and reordered measurements, of which some were stored too late, give bit for bit the same index."""
+    arrays, seconds = RegisterArrays.of(register_of(case.register)), case.register["slot_seconds"]
+    taken = []
+    for delayed, rows in ((False, case.measurements), (True, case.delayed)):
+        repeated = rows + case.rng.sample(rows, len(rows) // 2)
+        case.rng.shuffle(repeated)
+        taken += batches(repeated, seconds, delayed=delayed)
+    case.rng.shuffle(taken)
     evidence = Evidence(Calendar.of(register_of(case.register).policy))
-    delayed = case.rng.randint(0, len(rows))
-    for part in (rows[:delayed], rows[delayed:], rows):
-        for batch in batches(part, case.register["slot_seconds"]):
+    half = case.rng.randint(0, len(taken))
+    for part in (taken[:half], taken[half:], taken):
+        for batch in part:
             evidence.take(batch)
         found = snapshot(case, evidence, arrays)
     assert measured(found) == index_of(case)
+
+
+@examples
+@given(cases())
+def test_invariant_13_what_is_stored_too_late_changes_no_known_slot(case: Case) -> None:
+    """Whatever is stored too late of slots that the same vantage measured in time, with any time and stage, nothing
+    changes, not even where they are unknown.
+    """
+    other = case.copy()
+    other.delayed = [
+        (
+            *row[:4],
+            case.rng.choice([None, row[3] * case.register["slot_seconds"] * 10**6]),
+            case.rng.choice([None, 0, 5]),
+        )
+        for row in case.measurements
+        if case.rng.random() < 0.7
+    ]
+    assert index_of(other) == index_of(case)
 
 
 @examples

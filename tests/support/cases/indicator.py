@@ -38,10 +38,14 @@ class Case:
     days: int
     end_slot: int
     rng: random.Random = field(default_factory=random.Random)
+    delayed: list[oracle.Measurement] = field(default_factory=list, repr=False)
+    """Measurements that were stored after their slot had settled."""
 
     def copy(self) -> Case:
         """Return a case to be changed beside this one."""
-        return Case(deepcopy(self.register), list(self.measurements), self.days, self.end_slot, self.rng)
+        return Case(
+            deepcopy(self.register), list(self.measurements), self.days, self.end_slot, self.rng, list(self.delayed)
+        )
 
     @property
     def slots(self) -> list[int]:
@@ -54,10 +58,17 @@ class Case:
 
 
 @st.composite
-def cases(draw: st.DrawFn, *, whole: bool = False, weights: Sequence[float] = (0, 1, 1, 1, 2.5, 0.1)) -> Case:
+def cases(
+    draw: st.DrawFn,
+    *,
+    whole: bool = False,
+    delays: bool = False,
+    weights: Sequence[float] = (0, 1, 1, 1, 2.5, 0.1),
+) -> Case:
     """Draw a small government around a change of clocks.
 
-    ``whole``: every link live and in force throughout, and measured by every vantage in every slot.
+    ``whole``: every link live and in force throughout, and measured by every vantage in every slot. ``delays``: some
+    measurements are stored too late.
     """
     rng = random.Random(draw(st.integers(0, 2**32)))
     timezone, middle = draw(st.sampled_from(PLACES))
@@ -121,7 +132,8 @@ def cases(draw: st.DrawFn, *, whole: bool = False, weights: Sequence[float] = (0
                     unknown = not whole and rng.random() < 0.1
                     stage = None if unknown else 5 if rng.random() < good else rng.randrange(6)
                     time = None if unknown and rng.random() < 0.5 else slot * seconds * 10**6 + rng.randrange(-2, 3)
-                    case.measurements.append((endpoint, target, vantage, slot, time, stage))
+                    rows = case.delayed if delays and rng.random() < 0.3 else case.measurements
+                    rows.append((endpoint, target, vantage, slot, time, stage))
     return case
 
 

@@ -82,17 +82,19 @@ def register_of(rows: dict[str, Any]) -> Register:
     )
 
 
-def batches(rows: Sequence[oracle.Measurement], slot_seconds: int) -> list[MeasurementColumns]:
+def batches(
+    rows: Sequence[oracle.Measurement], slot_seconds: int, *, delayed: bool = False
+) -> list[MeasurementColumns]:
     """Return the measurements as batches, one per run of the same vantage, in the order given."""
     runs: list[list[oracle.Measurement]] = []
     for row in rows:
         if not runs or runs[-1][0][2] != row[2]:
             runs.append([])
         runs[-1].append(row)
-    return [_batch(run, slot_seconds) for run in runs]
+    return [_batch(run, slot_seconds, delayed=delayed) for run in runs]
 
 
-def _batch(rows: Sequence[oracle.Measurement], slot_seconds: int) -> MeasurementColumns:
+def _batch(rows: Sequence[oracle.Measurement], slot_seconds: int, *, delayed: bool) -> MeasurementColumns:
     targets = sorted({Target(target, endpoint) for endpoint, target, *_ in rows})
     stages = [row[5] for row in rows]
     outcomes = [Outcome.UNKNOWN if stage is None else Outcome(stage + 2) for stage in stages]
@@ -113,6 +115,7 @@ def _batch(rows: Sequence[oracle.Measurement], slot_seconds: int) -> Measurement
         time=np.array([-1 if row[4] is None else row[4] for row in rows], dtype=np.int64),
         outcome=np.array(outcomes, dtype=np.uint8),
         reason=np.array([reasons[outcome] for outcome in outcomes], dtype=np.uint8),
+        delayed=np.ones(len(rows), dtype=np.bool_) if delayed else None,
     )
 
 
@@ -124,7 +127,10 @@ def by_vantage(rows: Sequence[oracle.Measurement]) -> list[oracle.Measurement]:
 def evidence_of(case: Case, rows: Sequence[oracle.Measurement] | None = None) -> Evidence:
     """Take in all the case's measurements (or those given), in the order given within a vantage."""
     evidence = Evidence(Calendar.of(register_of(case.register).policy))
-    for batch in batches(by_vantage(case.measurements if rows is None else rows), case.register["slot_seconds"]):
+    seconds = case.register["slot_seconds"]
+    for batch in batches(by_vantage(case.measurements if rows is None else rows), seconds):
+        evidence.take(batch)
+    for batch in batches(by_vantage(case.delayed), seconds, delayed=True):
         evidence.take(batch)
     return evidence
 
@@ -181,7 +187,8 @@ def index_of(case: Case) -> Measured:
 
 def truth_of(case: Case) -> Measured:
     """Compute every indicator of a case with the oracle."""
-    results = oracle.index_of_measurements(case.register, case.measurements, days=case.days, end_slot=case.end_slot)
+    verdicts = oracle.verdicts(case.register, case.measurements, case.delayed)
+    results = oracle.index(case.register, verdicts, days=case.days, end_slot=case.end_slot)
     names = ("point", "estimate", "lower", "upper", "known_share", "losses", "strict", "required", "known", "absent")
     return {key: {name: getattr(result, name) for name in names} for key, result in results.items()}
 

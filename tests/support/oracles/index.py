@@ -61,22 +61,27 @@ def window(register: Register, days: int, end_slot: int) -> list[int]:
     return list(range(ceil(Fraction(start) / seconds), end_slot))
 
 
-def verdicts(register: Register, measurements: Iterable[Measurement]) -> Verdicts:
-    """Judge each slot that was measured: the best of each vantage, then the lower median over vantages."""
+def verdicts(register: Register, measurements: Iterable[Measurement], delayed: Iterable[Measurement] = ()) -> Verdicts:
+    """Judge each slot that was measured: the best of each vantage, then the lower median over vantages.
+
+    Of measurements that were stored ``delayed`` none counts where another one of the vantage and slot was not.
+    """
     heard = {(False, link["id"]): link["vantages"] for link in register["links"]}
     heard |= {(True, endpoint["id"]): endpoint["vantages"] for endpoint in register["endpoints"]}
-    per_vantage: dict[tuple[bool, str, int], dict[str, tuple[bool, float, int]]] = {}
-    for endpoint, target, vantage, slot, time, stage in measurements:
-        allowed = heard.get((endpoint, target), ())
-        if stage is None or (allowed and vantage not in allowed):
-            continue
-        of_slot = per_vantage.setdefault((endpoint, target, slot), {})
-        candidate = (time is None, time or 0, stage)
-        of_slot[vantage] = min(of_slot.get(vantage, candidate), candidate)
+    per_vantage: dict[tuple[bool, str, int], dict[str, tuple[bool, bool, bool, float, int]]] = {}
+    for too_late, rows in ((False, measurements), (True, delayed)):
+        for endpoint, target, vantage, slot, time, stage in rows:
+            allowed = heard.get((endpoint, target), ())
+            if allowed and vantage not in allowed:
+                continue
+            of_slot = per_vantage.setdefault((endpoint, target, slot), {})
+            candidate = (too_late, stage is None, time is None, time or 0, stage or 0)
+            of_slot[vantage] = min(of_slot.get(vantage, candidate), candidate)
     result: Verdicts = {}
     for key, of_slot in per_vantage.items():
-        stages = sorted(stage for _, _, stage in of_slot.values())
-        result[key] = stages[(len(stages) - 1) // 2]
+        stages = sorted(stage for _, unknown, _, _, stage in of_slot.values() if not unknown)
+        if stages:
+            result[key] = stages[(len(stages) - 1) // 2]
     return result
 
 

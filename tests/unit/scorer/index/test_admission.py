@@ -1,23 +1,29 @@
-"""Which rows count, by when the stream stored them."""
+"""Which rows count, by when they were probed and when the stream stored them."""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
 
 import numpy as np
 
 from services.core.model.measurement import MeasurementColumns, Target
+from services.core.model.register import Government, Policy
 from services.scorer.index.admission import admit, closable
 
-SLOT, GRACE = 300, 3600.0
+SLOT = 300
+POLICY = Policy(Government("country", "", ""), "UTC", datetime(2026, 1, 1, tzinfo=UTC), SLOT, grace_hours=1)
+PROMPT, GRACE = 152.0, 3752.0  # seconds after a slot's end: half a slot and a flush, and an hour more
 
 
-def columns(*slot_starts: int) -> MeasurementColumns:
+def columns(*slot_starts: int, after: float = 0.0) -> MeasurementColumns:
+    """A row of each slot, probed so many seconds after the slot began."""
     n = len(slot_starts)
     return MeasurementColumns(
         vantage="north",
         targets=(Target("a"),),
         target=np.zeros(n, np.int64),
         slot_start=np.array(slot_starts, np.int64),
-        time=np.array(slot_starts, np.int64) * 1_000_000,
+        time=np.array(slot_starts, np.int64) * 1_000_000 + round(after * 1e6),
         outcome=np.full(n, 7, np.uint8),
         reason=np.full(n, 1, np.uint8),
     )
@@ -25,22 +31,40 @@ def columns(*slot_starts: int) -> MeasurementColumns:
 
 def test_grace_ends_to_the_second() -> None:
     """A row stored exactly at the end of its grace counts; one stored later is late."""
-    at_the_end = admit(columns(0, 300), stored=SLOT + GRACE, slot_seconds=SLOT, grace=GRACE)
+    at_the_end = admit(columns(0, 300), stored=SLOT + GRACE, policy=POLICY)
     assert (at_the_end.late, at_the_end.columns.slot_start.tolist()) == (0, [0, 300])
-    after = admit(columns(0, 300), stored=SLOT + GRACE + 0.001, slot_seconds=SLOT, grace=GRACE)
+    after = admit(columns(0, 300), stored=SLOT + GRACE + 0.001, policy=POLICY)
     assert (after.late, after.columns.slot_start.tolist(), after.columns.time.tolist()) == (1, [300], [300_000_000])
+
+
+def test_rows_are_delayed_once_their_slot_must_have_settled() -> None:
+    """A row stored when the longest timeout and a flush have passed is marked; one stored by then is not."""
+    assert admit(columns(0, 300), stored=SLOT + PROMPT, policy=POLICY).columns.delayed is None
+    marked = admit(columns(0, 300), stored=SLOT + PROMPT + 0.001, policy=POLICY).columns
+    assert marked.delayed is not None
+    assert marked.delayed.tolist() == [True, False]
+
+
+def test_a_probe_is_in_its_slot() -> None:
+    """A row claims a time in its slot or in the longest timeout after it, a second earlier at most, or none at all."""
+    for after, misplaced in ((-1.0, 0), (-1.000001, 1), (0.0, 0), (450.0, 0), (450.000001, 1), (-86_400.0, 1)):
+        admitted = admit(columns(90_000, after=after), stored=90_400.0, policy=POLICY)
+        assert (after, admitted.misplaced, len(admitted.columns)) == (after, misplaced, 1 - misplaced)
+    unset = columns(90_000)
+    unset.time[:] = -1
+    assert admit(unset, stored=90_400.0, policy=POLICY).misplaced == 0
 
 
 def test_future_slot_does_not_count() -> None:
     """A row of a slot that cannot have begun is left out, with any clock of its prober."""
-    admitted = admit(columns(900, 1200, 1500, 1 << 62), stored=1000.0, slot_seconds=SLOT, grace=GRACE)
-    assert (admitted.early, admitted.columns.slot_start.tolist()) == (2, [900, 1200])
+    admitted = admit(columns(900, 1200, 1500, 1 << 62), stored=1000.0, policy=POLICY)
+    assert (admitted.early, admitted.misplaced, admitted.columns.slot_start.tolist()) == (2, 0, [900, 1200])
 
 
 def test_no_row_of_a_closed_slot_is_admitted() -> None:
     """At any moment, rows of a slot that may be closed are late from then on; rows of the next slot are not."""
     for moment in np.arange(10_000.0, 10_700.0, 12.5).tolist():
-        before = closable(stored=moment, slot_seconds=SLOT, grace=GRACE)
+        before = closable(stored=moment, policy=POLICY)
         rows = columns((before - 1) * SLOT, before * SLOT)
-        admitted = admit(rows, stored=moment, slot_seconds=SLOT, grace=GRACE)
+        admitted = admit(rows, stored=moment, policy=POLICY)
         assert admitted.columns.slot_start.tolist() == [before * SLOT]

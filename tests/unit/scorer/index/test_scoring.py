@@ -10,7 +10,7 @@ import pytest
 
 from services.core.codec import decode_columns, decode_measurements, encode_measurements, measurement_to_json
 from services.core.model.measurement import Measurement, Target
-from services.core.model.outcome import OUTCOME_OF, Reason
+from services.core.model.outcome import OUTCOME_OF, Outcome, Reason, Stage
 from services.core.model.register import Register
 from services.scorer.index.results import CompiledRegister
 from services.scorer.offline.jsonl import read_measurements
@@ -48,16 +48,45 @@ def test_a_dump_scores_alike(register: Register, tmp_path: Path, seed: int) -> N
 
 
 def test_late_rows_are_counted_and_change_nothing(register: Register, tmp_path: Path) -> None:
-    """Rows stored after their slot's grace are counted as late, those of slots to come or between slots as misplaced."""
+    """Rows stored after their slot's grace are counted as late; those of slots to come or between slots, and those probed
+    outside their slot, as refused.
+    """
     scoring = Run(register, tmp_path).scoring
     grace = register.policy.grace_seconds
     row = Measurement(Target("deed-civil"), "north", START, START + 5.0, OUTCOME_OF[Reason.OK], Reason.OK)
     stored = START + SLOT + grace + 1
-    rows = [row, replace(row, slot_start=int(stored + 2 * SLOT)), replace(row, slot_start=START + 7 * SLOT + 1)]
-    tallied = scoring.take(decode_columns(encode_measurements(rows)), stored=stored, sequence=1)
-    assert (tallied.accepted, tallied.late, tallied.misplaced) == (0, 1, 2)
+    between = START + 7 * SLOT + 1
+    rows = [
+        row,
+        replace(row, slot_start=int(stored + 2 * SLOT)),
+        replace(row, slot_start=between, time=between + 5.0),
+        replace(row, slot_start=START + 7 * SLOT),
+    ]
+    taken = scoring.take(decode_columns(encode_measurements(rows)), stored=stored, sequence=1)
+    assert (taken.accepted, taken.late, taken.refused) == (0, 1, {"slot": 2, "time": 1})
     assert scoring.manifest.position.sequence == 1
     assert scoring.judge(START // SLOT + 1).snapshot.links[7].counts[:, 3].sum() == 0
+
+
+def test_what_is_stored_late_beats_nothing_that_was_stored_in_time(register: Register, tmp_path: Path) -> None:
+    """A row stored after its slot had settled fills a slot of which nothing is known, and counts as a change of it; beside
+    one stored in time it changes nothing, whatever time it claims, in the index and in what was last measured.
+    """
+    scoring = Run(register, tmp_path).scoring
+    prompt_time = START + 9.0
+    prompt = Measurement(Target("deed-civil"), "north", START, prompt_time, OUTCOME_OF[Reason.OK], Reason.OK)
+    early = replace(prompt, time=float(START), outcome=Outcome.INVALID, reason=Reason.STATUS)
+    other = replace(early, target=Target("deed-tax"))
+    taken = []
+    for sequence, (rows, after) in enumerate([([prompt], 10.0), ([early, other], 3000.0), ([early, other], 3001.0)], 1):
+        payload = encode_measurements(rows)
+        taken.append(scoring.take(decode_columns(payload), stored=START + SLOT + after, sequence=sequence))
+    assert [batch.resettled for batch in taken] == [0, 1, 0]
+    counts = scoring.judge(START // SLOT + 1).snapshot.links[7].counts
+    links = list(scoring.arrays.links)
+    assert [counts[:, links.index(name)].argmax() for name in ("deed-civil", "deed-tax")] == [Stage.OK, Stage.INVALID]
+    latest = scoring.recent.latest(scoring.recent.columns_of([prompt.target]))
+    assert latest.numbers[3].tolist() == [round(prompt_time * 1e6)]
 
 
 def test_late_arrival_makes_the_index_stale(register: Register, tmp_path: Path) -> None:

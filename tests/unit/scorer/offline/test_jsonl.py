@@ -78,6 +78,10 @@ BAD: dict[str, tuple[str | bytes, Any]] = {
         "\n".join(line(slot_start=f"{year}-12-31T00:00:00Z") for year in ("0001", "1969", "2200", "9999")),
         [f"m:{number}: slot_start: not in the years 1970 to 2199" for number in (1, 2, 3, 4)],
     ),
+    "a probe outside its slot": (
+        line(time="2026-03-01T00:04:58Z") + "\n" + line(time="2026-03-01T00:13:00Z"),
+        [f"m:{number}: time: neither in its slot nor in the longest timeout after it" for number in (1, 2)],
+    ),
     "a message stored when no calendar holds it": (
         line(slot_start="0001-01-01T00:00:00Z", stored="0001-01-01T00:00:00Z", sequence="1"),
         ["m:1: stored: not in the years 1970 to 2199"],

@@ -69,18 +69,19 @@ def token_position(query: Sequence[str], token: str) -> str:
         raw = urlsafe_b64decode(token.encode("ascii"))
         last = raw[_FINGERPRINT_BYTES:].decode()
     except ValueError as error:
-        raise _bad_token("is not one of ours") from error
+        raise invalid_token() from error
     if raw[:_FINGERPRINT_BYTES] != _fingerprint(query):
-        raise _bad_token("belongs to another question")
+        raise invalid_token("belongs to another question")
     return last
 
 
-def _fingerprint(query: Sequence[str]) -> bytes:
-    return blake2b("\0".join(query).encode(), digest_size=_FINGERPRINT_BYTES).digest()
-
-
-def _bad_token(why: str) -> InvalidRequestError:
+def invalid_token(why: str = "is not one of ours") -> InvalidRequestError:
+    """Return the error for a token that no page of the query had."""
     return InvalidRequestError(
         "PAGE_TOKEN_INVALID",
         f"page_token {why}: repeat the request that it came from, changing page_size at most, or leave it empty",
     )
+
+
+def _fingerprint(query: Sequence[str]) -> bytes:
+    return blake2b("\0".join(query).encode(), digest_size=_FINGERPRINT_BYTES).digest()

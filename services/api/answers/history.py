@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.api.errors import InvalidRequestError, NotApplicableError, UnavailableError
 from services.api.model import ReadModel, parse_kind
-from services.api.paging import page_size, page_token, token_position
+from services.api.paging import invalid_token, page_size, page_token, token_position
 from services.core.bus import StoredMessage, indicator_subject
 from services.core.codec import from_timestamp
 from services.core.errors import BusError
@@ -32,6 +32,8 @@ _MAX_MESSAGES = 500
 _SKEW_SECONDS = 600.0
 """An indicator is stored after its ``as_of``, by clocks that agree to within this."""
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_POSITION = re.compile(r"([1-9][0-9]{0,17}) ([0-9]{1,12})")
+"""Sequence and moment where the next page begins; the bus has no sequence beyond 64 bits, time no moment after the year 9999."""
 _ALTERNATIVES = {IndicatorKind.LINK: ", or GetLink for its slots of the last 48 hours", IndicatorKind.ENDPOINT: ""}
 """Kinds without a history, and what to request beside an explanation."""
 
@@ -53,8 +55,7 @@ class HistoryReader:
         size = page_size(request.page_size)
         sequence, newest = 0, start
         if request.page_token:
-            position = token_position(query, request.page_token).split()
-            sequence, newest = int(position[0]), float(position[1])
+            sequence, newest = _position(token_position(query, request.page_token))
         page = indicator_service_pb2.GetHistoryResponse()
         try:
             async with asyncio.timeout(min(_READ_SECONDS, inf if seconds is None else _DEADLINE_SHARE * seconds)):
@@ -115,6 +116,14 @@ class HistoryReader:
             if not messages:
                 return
             sequence, since = messages[-1].sequence, None
+
+
+def _position(text: str) -> tuple[int, float]:
+    """Return sequence and moment (epoch seconds) of a token. Raises RequestError: tokens are not signed, so it may be forged."""
+    position = _POSITION.fullmatch(text)
+    if position is None:
+        raise invalid_token()
+    return int(position[1]), float(position[2])
 
 
 def _decode(message: StoredMessage) -> indicator_pb2.Indicator | None:

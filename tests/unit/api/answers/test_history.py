@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from peyvand.v1 import indicator_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
+from services.api.paging import page_token
 from services.cli.commands import ask as ask_commands
 from services.core.bus.names import indicator_subject
 from services.core.codec import indicator_to_message
@@ -159,6 +160,29 @@ async def test_a_token_belongs_to_its_question(kept, refusal):
     )
     code, info, _ = await refusal(kept.indicators.GetHistory(request))
     assert (code, info.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID")
+
+
+@pytest.mark.parametrize(
+    "position",
+    ["", "x", "1", "1 x", "-1 5", "0 5", "1 1 1", "1 inf", "1 nan", "1 1e9", f"{2**64} 5", f"1 {10**12}", "١ ٥"],
+)
+async def test_a_forged_token_is_refused(kept, refusal, position):
+    """A token with the query's fingerprint, and no position behind it that a page could have, is refused in one sentence."""
+    forged = page_token(("GetHistory", "government", "country", "28", "0.0", "inf"), position)
+    request = messages.GetHistoryRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT, page_token=forged)
+    code, info, sentence = await refusal(kept.indicators.GetHistory(request))
+    assert (code, info.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "PAGE_TOKEN_INVALID")
+    assert sentence.startswith("page_token is not one of ours")
+
+
+async def test_a_forged_token_within_bounds_reads_on_or_nothing(kept):
+    """A forged position that a page could have begins there; beyond the last message there is nothing."""
+    query = ("GetHistory", "government", "country", "28", "0.0", "inf")
+    for position, count in (("59 0", 2), (f"{10**18 - 1} 0", 0), (f"1 {10**12 - 1}", 0)):
+        request = messages.GetHistoryRequest(
+            kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT, page_token=page_token(query, position)
+        )
+        assert len((await kept.indicators.GetHistory(request)).indicators) == count
 
 
 async def test_a_bus_that_does_not_answer_is_told_within_the_deadline(kept, nats, refusal):

@@ -112,6 +112,20 @@ def _entity(caller: Caller, model: ReadModel, request: Any) -> bool:
     return _sees(caller, model, request.kind, (request.id,))
 
 
+def _links(caller: Caller, model: ReadModel, request: Any) -> bool:
+    """Refuse a service without a link that the caller sees, whether the register has it or not."""
+    if not caller.lists(IndicatorKind.LINK):
+        return False
+    view, service = model.view, request.service
+    return (
+        not service
+        or caller.sees(IndicatorKind.SERVICE, service, view.register)
+        or any(
+            caller.sees(IndicatorKind.LINK, link, view.register) for link in view.links_by["service"].get(service, ())
+        )
+    )
+
+
 def _everybody(_: Caller, __: ReadModel, ___: Any) -> bool:
     return True
 
@@ -125,7 +139,7 @@ RULES: Mapping[str, Rule] = {
         _kind(caller, model, request) and _sees(caller, model, request.kind, request.ids)
     ),
     "GetStructure": _everybody,
-    "ListLinks": lambda caller, _, __: caller.lists(IndicatorKind.LINK),
+    "ListLinks": _links,
     "GetLink": lambda caller, model, request: _sees(caller, model, IndicatorKind.LINK, (request.link,)),
     "TabulateIndicators": _everybody,
     "GetTraffic": _everybody,

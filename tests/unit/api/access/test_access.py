@@ -202,6 +202,24 @@ async def test_an_agency_sees_its_own_besides(secured):
         watch.cancel()
 
 
+async def test_an_agency_does_not_learn_which_services_of_others_exist(secured):
+    """Links of a service without one that the agency sees are refused as those of a service that does not exist."""
+    async with secured.channel("tax.example") as channel:
+        stub = Stubs(channel).indicators
+
+        async def answer(service):
+            try:
+                found = await stub.ListLinks(messages.ListLinksRequest(service=service), timeout=DEADLINE)
+            except grpc.aio.AioRpcError as error:
+                return error.code(), error.details(), tuple(error.trailing_metadata() or ())
+            return {one.link.id for one in found.links}
+
+        assert await answer("title-transfer") == await answer("no-such-service")
+        assert (await answer("title-transfer"))[0] is grpc.StatusCode.PERMISSION_DENIED
+        assert await answer("title-deed") == {"deed-tax"}  # the tax office is its provider
+        assert await answer("tax-clearance") == {"clearance-land", "clearance-customs"}
+
+
 async def test_an_agency_without_anything_watches_nothing(secured):
     """Without anything of its own, an agency's watch of a whole kind is refused."""
     async with secured.channel("nowhere.example") as channel:

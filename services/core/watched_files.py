@@ -22,7 +22,8 @@ class WatchedFiles(Generic[T]):
     """A value that ``read`` makes of some files.
 
     ``get`` looks at the files at most every ``interval`` seconds of ``clock`` and calls ``read`` again only when one of
-    them has changed. What ``read`` raises is raised; the next ``get`` then tries again.
+    them has changed. What ``read`` raises is raised; the next ``get`` then tries again. With ``failed`` that is called
+    with the error instead, once a look, and the value before stays; only when there is none yet is the error raised.
     """
 
     def __init__(
@@ -32,11 +33,13 @@ class WatchedFiles(Generic[T]):
         *,
         interval: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
+        failed: Callable[[Exception], None] | None = None,
     ) -> None:
         self.paths = paths
         self._read = read
         self._interval = interval
         self._clock = clock
+        self._failed = failed
         self._due = -inf
         self._stamps: tuple[tuple[int, int, int], ...] = ()
         self._value: T
@@ -46,11 +49,19 @@ class WatchedFiles(Generic[T]):
         now = self._clock()
         if now < self._due:
             return self._value
+        try:
+            self._look()
+        except Exception as error:
+            if self._failed is None or not hasattr(self, "_value"):
+                raise
+            self._failed(error)
+        self._due = now + self._interval
+        return self._value
+
+    def _look(self) -> None:
         stamps = file_stamps(self.paths)
         if not self._stamps or stamps != self._stamps:
             self._value = self._read()
             # A file written twice in one tick of the file system's clock keeps its stamp: read a new one once more.
             settled = time.time_ns() - max(modified for _, _, modified in stamps) > _SETTLED_NS
             self._stamps = stamps if settled else ()
-        self._due = now + self._interval
-        return self._value

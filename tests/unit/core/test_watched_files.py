@@ -81,3 +81,24 @@ def test_what_could_not_be_read_is_tried_again(tmp_path: Path) -> None:
             watched.get()
     path.write_text("22")
     assert watched.get() == 22
+
+
+def test_what_was_read_last_stays_while_a_change_is_unusable(tmp_path: Path) -> None:
+    """With somebody to tell, an unusable content is told once a look and the value stays; without any value it is raised."""
+    path, clock, told = tmp_path / "file", Clock(), list[Exception]()
+    watched = WatchedFiles((path,), lambda: int(path.read_text()), interval=10.0, clock=clock, failed=told.append)
+    with pytest.raises(FileNotFoundError):
+        watched.get()
+    path.write_text("1")
+    assert watched.get() == 1
+    path.write_text("none")
+    clock.now = 10.0
+    assert [watched.get() for _ in range(3)] == [1, 1, 1]
+    assert len(told) == 1
+    path.unlink()
+    clock.now = 20.0
+    assert watched.get() == 1
+    path.write_text("22")
+    clock.now = 30.0
+    assert watched.get() == 22
+    assert [type(error) for error in told] == [ValueError, FileNotFoundError]

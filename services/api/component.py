@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from ipaddress import ip_address
 
-import grpc
+from google.protobuf.descriptor import ServiceDescriptor
 from prometheus_client import CollectorRegistry
 
 from peyvand.v1 import indicator_service_pb2, register_service_pb2
@@ -16,7 +16,7 @@ from services.api.access import UNRESTRICTED, AccessControl, Caller, credentials
 from services.api.answers import EvidenceReader, HistoryReader, LinkAnswers
 from services.api.metrics import ReadModelMetrics
 from services.api.model import Feed, ReadModel, WatchHub
-from services.api.rpc import Context, IndicatorServicer, RegisterServicer, RequestMetrics, service_handlers
+from services.api.rpc import Conduct, Context, IndicatorServicer, PeerLimits, RegisterServicer, RequestMetrics
 from services.api.server import HealthReporter, running_server
 from services.core import metrics
 from services.core.bus import INDICATOR_BUCKET, INDICATORS, Bus, StoredMessage, connect_from_settings
@@ -64,23 +64,8 @@ class ServerState:
         return self.bus
 
 
-def handlers(
-    state: ServerState,
-    registry: CollectorRegistry,
-    log: Logger,
-    *,
-    clock: Callable[[], float],
-    identify: Callable[[Context], Caller] = lambda _: UNRESTRICTED,
-) -> tuple[grpc.GenericRpcHandler, ...]:
-    """Return the handlers of every API service.
-
-    ``clock`` is in epoch seconds, ``identify`` returns the caller from the context of a call.
-    """
-    access = AccessControl(state.model, identify)
-    requests = RequestMetrics(
-        metrics.counter("peyvand_api_requests_total", registry),
-        metrics.histogram("peyvand_api_request_seconds", registry),
-    )
+def api_services(state: ServerState, *, clock: Callable[[], float]) -> dict[ServiceDescriptor, object]:
+    """Return the servicer of every API service; ``clock`` is in epoch seconds."""
     indicators = IndicatorServicer(
         state.model,
         state.hub,
@@ -88,10 +73,26 @@ def handlers(
         history=HistoryReader(state.model, state.read_stream),
         evidence=EvidenceReader(state.read_values),
     )
-    return (
-        service_handlers(_INDICATORS, indicators, access, requests, log),
-        service_handlers(_REGISTER, RegisterServicer(state.model), access, requests, log),
+    return {_INDICATORS: indicators, _REGISTER: RegisterServicer(state.model)}
+
+
+def call_conduct(
+    state: ServerState,
+    registry: CollectorRegistry,
+    log: Logger,
+    *,
+    identify: Callable[[Context], Caller] = lambda _: UNRESTRICTED,
+    peer_calls: int,
+) -> Conduct:
+    """Return what all calls have in common.
+
+    ``identify`` returns the caller from the context of a call, ``peer_calls`` is how many calls each may have under way.
+    """
+    requests = RequestMetrics(
+        metrics.counter("peyvand_api_requests_total", registry),
+        metrics.histogram("peyvand_api_request_seconds", registry),
     )
+    return Conduct(AccessControl(state.model, identify), PeerLimits(peer_calls), requests, log)
 
 
 LOST_SECONDS = 10.0
@@ -126,15 +127,16 @@ async def main(runtime: Runtime) -> None:
     credentials = credentials_from_settings(
         settings, lambda error: log.error("certificate_not_renewed", reason=str(error))
     )
-    identify = identifier_from_settings(settings)
-    services = handlers(state, runtime.registry, log, clock=time.time, identify=identify)
+    identify = identifier_from_settings(settings, lambda error: log.error("revocations_not_renewed", reason=str(error)))
+    services = api_services(state, clock=time.time)
+    conduct = call_conduct(state, runtime.registry, log, identify=identify, peer_calls=settings.peer_calls)
     await reporter.report(serving=False)
     if credentials is None and not _is_loopback(settings.listen):
         log.warning("open_to_all", listen=settings.listen, reason="anyone who reaches it sees every link's target")
     work = asyncio.ensure_future(_work(runtime, state, reporter))
     stopping = asyncio.ensure_future(runtime.stop.wait())
     try:
-        async with running_server(settings.listen, SERVICE_NAMES, services, reporter, credentials) as port:
+        async with running_server(settings.listen, services, conduct, reporter, credentials) as port:
             log.info("listening", port=port)
             try:
                 await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)

@@ -34,3 +34,11 @@ class UnavailableError(RequestError):
 
 class NotVisibleError(RequestError):
     """The caller's role may not see it."""
+
+
+class UnauthenticatedError(RequestError):
+    """The caller's certificate is not accepted."""
+
+
+class ExhaustedError(RequestError):
+    """The caller uses as much of the api as one caller may."""

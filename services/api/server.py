@@ -2,27 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import grpc
 import grpc.aio
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from google.protobuf.descriptor import ServiceDescriptor
+from grpc_health.v1 import health, health_pb2
+from grpc_reflection.v1alpha import reflection, reflection_pb2
 
+from services.api.rpc import Conduct, service_handlers
 from services.core.errors import ListenError
 from services.core.runtime import Health, parse_address
 
 GRACE_SECONDS = 3.0
 """How long calls under way may take to finish while draining; less than runtime.DRAIN_SECONDS."""
 
-_OPTIONS = (
-    ("grpc.so_reuseport", 0),  # otherwise two servers share an address unnoticed
-    # Watchers whose connection is gone are detected and dropped.
-    ("grpc.keepalive_time_ms", 60_000),
-    ("grpc.keepalive_timeout_ms", 20_000),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+MAX_REQUEST_BYTES = 64 << 10
+"""A watch of 1,000 ids of the greatest length takes 65,000 bytes; no other request takes more."""
+
+MAX_CONNECTIONS = 500
+"""Connections at once. Each may have as many streams as a peer may have calls."""
+
+HANDSHAKE_SECONDS = 10.0
+"""How long a new connection may take for TLS and the first frame of HTTP/2."""
+
+IDLE_SECONDS = 300.0
+"""How long a connection may be without a call; clients connect again when they need it."""
+
+AGE_SECONDS = 3600.0
+"""How long a connection may exist: a certificate that is no longer valid is found out by the next one."""
+
+_AGE_GRACE_SECONDS = 60.0  # in which calls of a connection that is too old may finish
+_SHARES = 10  # peers that may have all the calls that they may have, before others are refused
+_PENDING_STREAMS = (
+    10_000  # streams that wait for the event loop, at 18 KiB each; one more is cancelled, whoever sent it
 )
+
+
+def _options(peer_calls: int) -> tuple[tuple[str, int], ...]:
+    return (
+        ("grpc.so_reuseport", 0),  # otherwise two servers share an address unnoticed
+        # Watchers whose connection is gone are detected and dropped.
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+        ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
+        ("grpc.max_allowed_incoming_connections", MAX_CONNECTIONS),
+        ("grpc.server_handshake_timeout_ms", int(HANDSHAKE_SECONDS * 1000)),
+        ("grpc.max_connection_idle_ms", int(IDLE_SECONDS * 1000)),
+        ("grpc.max_connection_age_ms", int(AGE_SECONDS * 1000)),
+        ("grpc.max_connection_age_grace_ms", int(_AGE_GRACE_SECONDS * 1000)),
+        # A stream that the client resets counts until the server is done with it (ADR 68). What all connections together may have
+        # waiting is bounded by gRPC too, at 1,000 to 3,000 unless told otherwise, and then everybody's calls are cancelled.
+        ("grpc.max_concurrent_streams", peer_calls),
+        ("grpc.server.max_pending_requests", _PENDING_STREAMS),
+        ("grpc.server.max_pending_requests_hard_limit", _PENDING_STREAMS),
+    )
+
+
+_HEALTH: Any = health_pb2.DESCRIPTOR.services_by_name["Health"]
+_REFLECTION: Any = reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"]
 
 
 class HealthReporter:
@@ -58,20 +99,25 @@ class HealthReporter:
 @asynccontextmanager
 async def running_server(
     address: str,
-    names: Iterable[str],
-    handlers: Iterable[grpc.GenericRpcHandler],
+    services: Mapping[ServiceDescriptor, object],
+    conduct: Conduct,
     reporter: HealthReporter,
     credentials: grpc.ServerCredentials | None = None,
 ) -> AsyncIterator[int]:
-    """Serve on HOST:PORT and yield the port; at the end calls under way get GRACE_SECONDS to finish.
+    """Serve ``services``, each by its servicer, on HOST:PORT and yield the port; at the end calls get GRACE_SECONDS to finish.
 
     Without ``credentials`` nothing is encrypted. Raises ListenError when nothing can listen on the address.
     """
     parse_address(address)
-    server = grpc.aio.server(options=_OPTIONS)
-    server.add_generic_rpc_handlers(tuple(handlers))
-    health_pb2_grpc.add_HealthServicer_to_server(reporter.servicer, server)
-    reflection.enable_server_reflection((*names, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    names = (*(service.full_name for service in services), _HEALTH.full_name, _REFLECTION.full_name)
+    every = (
+        *services.items(),
+        (_HEALTH, reporter.servicer),
+        (_REFLECTION, reflection.aio.ReflectionServicer(names)),
+    )
+    calls = conduct.limits.most
+    server = grpc.aio.server(options=_options(calls), maximum_concurrent_rpcs=_SHARES * calls)
+    server.add_generic_rpc_handlers([service_handlers(service, servicer, conduct) for service, servicer in every])
     try:
         if credentials is None:
             port = server.add_insecure_port(address)

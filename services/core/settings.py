@@ -49,6 +49,10 @@ class Settings:
     key: str = _setting("", "api: PEM file of that certificate's key")
     client_ca: str = _setting("", "api: PEM file of authorities; callers must show a certificate of theirs")
     clients: str = _setting("", "api: YAML file that gives roles to callers' certificates")
+    client_crl: str = _setting("", "api: PEM file of revocation lists; certificates in them are refused")
+    peer_calls: Annotated[int, Gt(0)] = _setting(
+        100, "api: calls and watches that one certificate, or one address without them, may have under way"
+    )
 
     accept_gap: bool = _setting(False, "scorer: go on although messages are gone; their slots stay unknown")
 

@@ -56,7 +56,7 @@ async def _answering(links: int, folder: Path) -> AsyncIterator[tuple[Component,
         state, publisher = judged(register), IndexPublisher(bus)
         await put(publisher, state, state.result.snapshot.as_of)
         address = f"127.0.0.1:{free_port()}"
-        with component("api", nats, folder, listen=address) as process:
+        with component("api", nats, folder, listen=address, **{"peer-calls": WATCHERS}) as process:
             await process.serving()
             yield process, address, publisher, state
 

@@ -1,6 +1,7 @@
-"""Who may call what: roles by certificate, rules by method, and TLS of the server."""
+"""Who may call what: roles by certificate, revoked certificates, rules by method, and TLS of the server."""
 
-from services.api.access.certificates import credentials_from_settings, identifier_from_settings
+from services.api.access.callers import identifier_from_settings
+from services.api.access.certificates import credentials_from_settings
 from services.api.access.roles import PUBLIC_KINDS, UNRESTRICTED, AccessControl, Caller, current_caller, not_visible
 
 __all__ = [

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -30,10 +30,14 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """One caller; ``agency`` is the id of its agency, empty for the other roles."""
+    """One caller; ``agency`` is the id of its agency, empty for the other roles.
+
+    ``peer`` names it among others with its role: its certificate, or its address where none is shown.
+    """
 
     role: Role
     agency: str = ""
+    peer: str = field(default="", compare=False)
 
     @property
     def sees_everything(self) -> bool:
@@ -147,20 +151,22 @@ RULES: Mapping[str, Rule] = {
     "ListAgencies": _everybody,
     "ListServices": lambda caller, _, __: caller.lists(IndicatorKind.SERVICE),
     "ListEvaluationRounds": _everybody,
+    "Check": _everybody,
+    "Watch": _everybody,
+    "ServerReflectionInfo": _everybody,
 }
 """By method; a method without a rule is for auditors alone. Lists leave out what their caller may not see."""
 
 
 class AccessControl:
-    """Admits calls. ``identify`` returns the caller from the context of a call."""
+    """Admits calls. ``identify`` returns the caller from the context of a call, or raises RequestError."""
 
     def __init__(self, model: ReadModel, identify: Callable[[Any], Caller]) -> None:
         self._model = model
-        self._identify = identify
+        self.identify = identify
 
-    def admit(self, method: str, request: Any, context: Any) -> None:
+    def admit(self, method: str, request: Any, caller: Caller) -> None:
         """Set the current caller. Raises RequestError when the caller may not make this request."""
-        caller = self._identify(context)
         _CALLER.set(caller)
         if caller.sees_everything:
             return

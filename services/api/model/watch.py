@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -116,11 +116,10 @@ class WatchHub:
         self._closed = False
 
     @contextmanager
-    def watch(self, kind: int, window_days: int, ids: Iterable[str]) -> Iterator[Watch]:
+    def watch(self, kind: int, window_days: int, ids: Sequence[str]) -> Iterator[Watch]:
         """Watch entities of a kind, all of them when ``ids`` is empty."""
         watch = Watch()
-        keys = [(kind, entity, window_days) for entity in ids]
-        groups = [self._by_key[key] for key in keys] or [self._by_kind[kind, window_days]]
+        groups = [self._by_key[kind, entity, window_days] for entity in ids] or [self._by_kind[kind, window_days]]
         for group in (*groups, self._watches):
             group.add(watch)
         self._watchers.inc()
@@ -131,9 +130,9 @@ class WatchHub:
         finally:
             for group in (*groups, self._watches):
                 group.discard(watch)
-            for key in keys:
-                if not self._by_key.get(key, True):
-                    del self._by_key[key]
+            for entity in ids:
+                if not self._by_key.get((kind, entity, window_days), True):
+                    del self._by_key[kind, entity, window_days]
             self._watchers.dec()
 
     def publish(self, change: BlockChange) -> None:

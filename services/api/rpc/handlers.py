@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from dataclasses import dataclass
+from inspect import isasyncgenfunction, iscoroutinefunction
 from time import perf_counter
-from typing import Any, Never, TypeVar
+from typing import Any, Never, TypeVar, cast
 
 import grpc
 import grpc.aio
 from google.protobuf import any_pb2
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
@@ -21,13 +23,16 @@ from prometheus_client import Counter, Histogram
 
 from services.api.access import AccessControl
 from services.api.errors import (
+    ExhaustedError,
     InvalidRequestError,
     NotApplicableError,
     NotVisibleError,
     RequestError,
+    UnauthenticatedError,
     UnavailableError,
     UnknownEntityError,
 )
+from services.api.rpc.limits import PeerLimits
 from services.core.log import Logger
 
 DOMAIN = "peyvand"
@@ -39,7 +44,12 @@ _CODES = {
     NotApplicableError: grpc.StatusCode.FAILED_PRECONDITION,
     UnavailableError: grpc.StatusCode.UNAVAILABLE,
     NotVisibleError: grpc.StatusCode.PERMISSION_DENIED,
+    UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
+    ExhaustedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
+
+REQUEST_SECONDS = 10.0
+"""How long a request may take to arrive after its call: it is a few KiB. A call without one would be kept for ever."""
 
 
 def code_of(error: RequestError) -> grpc.StatusCode:
@@ -84,83 +94,133 @@ class RequestMetrics:
         return self._seconds.labels(method=method).observe
 
 
-def service_handlers(
-    service: ServiceDescriptor, servicer: object, access: AccessControl, metrics: RequestMetrics, log: Logger
-) -> grpc.GenericRpcHandler:
-    """Return the handlers of an API service, where method GetLink is ``servicer.get_link(request, context)``.
+@dataclass(frozen=True, slots=True)
+class Conduct:
+    """What all calls have in common: who may make them, how many at once, and where they are counted and logged."""
 
-    A streaming method is an async generator. AttributeError when the servicer lacks a method of the service.
+    access: AccessControl
+    limits: PeerLimits
+    metrics: RequestMetrics
+    log: Logger
+
+
+def service_handlers(service: ServiceDescriptor, servicer: object, conduct: Conduct) -> grpc.GenericRpcHandler:
+    """Return the handlers of a gRPC service, where method GetLink is ``servicer.get_link`` or, of a library, ``GetLink``.
+
+    Methods take a request, or an async iterator of requests, and the context. A method that streams its answers is an
+    async generator, or a coroutine that writes to the context. AttributeError when the servicer lacks a method.
     """
+    behaviours = {method: _behaviour(servicer, method.name) for method in service.methods}
     return grpc.method_handlers_generic_handler(
         service.full_name,
         {
-            method.name: _handler(method, getattr(servicer, _snake_case(method.name)), access, metrics, log)
-            for method in service.methods
+            method.name: _handler(_MethodRunner(method, behaviour, conduct), method)
+            for method, behaviour in behaviours.items()
+            if iscoroutinefunction(behaviour)
+            or isasyncgenfunction(behaviour)  # others are gRPC's for "not implemented"
         },
     )
 
 
-def _handler(
-    method: MethodDescriptor, behaviour: Callable[..., Any], access: AccessControl, metrics: RequestMetrics, log: Logger
-) -> grpc.RpcMethodHandler[Any, Any]:
-    runner = _MethodRunner(method.name, access, metrics, log)
-    request = GetMessageClass(method.input_type)
+def _behaviour(servicer: object, method: str) -> Callable[..., Any]:
+    behaviour = getattr(servicer, method, None) or getattr(servicer, _snake_case(method))
+    return cast(Callable[..., Any], behaviour)
+
+
+def _handler(runner: _MethodRunner, method: MethodDescriptor) -> grpc.RpcMethodHandler[Any, Any]:
+    # On the wire a single request is a stream of one. gRPC would wait for it for ever, and fail on one that it cannot parse.
     if method.server_streaming:
-        return grpc.unary_stream_rpc_method_handler(runner.stream(behaviour), request.FromString, _serialise)
-    return grpc.unary_unary_rpc_method_handler(runner.unary(behaviour), request.FromString, _serialise)
+        return grpc.stream_stream_rpc_method_handler(runner.stream, None, _serialise)
+    return grpc.stream_unary_rpc_method_handler(runner.unary, None, _serialise)
 
 
 class _MethodRunner:
     """Runs the calls of one method."""
 
-    def __init__(self, method: str, access: AccessControl, metrics: RequestMetrics, log: Logger) -> None:
-        self._method = method
-        self._access = access
-        self._metrics = metrics
-        self._observe = metrics.timer(method)
-        self._log = log
+    def __init__(self, method: MethodDescriptor, behaviour: Callable[..., Any], conduct: Conduct) -> None:
+        self._method = method.name
+        self._parse = GetMessageClass(method.input_type).FromString
+        self._takes_stream = method.client_streaming
+        self._behaviour = behaviour
+        self._conduct = conduct
+        self._observe = conduct.metrics.timer(method.name)
 
-    def unary(self, behaviour: Callable[[Any, Context], Awaitable[Answer]]) -> Callable[[Any, Context], Awaitable[Any]]:
-        async def call(request: Any, context: Context) -> Answer:
-            return await self._run(request, context, lambda: behaviour(request, context))
+    async def unary(self, _: object, context: Context) -> Answer:
+        return await self._run(context, lambda request: self._behaviour(request, context))
 
-        return call
-
-    def stream(
-        self, behaviour: Callable[[Any, Context], AsyncGenerator[Answer, None]]
-    ) -> Callable[[Any, Context], Awaitable[None]]:
-        async def call(request: Any, context: Context) -> None:
-            async def send() -> None:
-                async with aclosing(behaviour(request, context)) as answers:
+    async def stream(self, _: object, context: Context) -> None:
+        async def send(request: Any) -> None:
+            answers = self._behaviour(request, context)
+            if isinstance(answers, AsyncGenerator):
+                async with aclosing(answers):
                     async for answer in answers:
+                        self._conduct.access.identify(context)  # its certificate may have been revoked meanwhile
                         await context.write(answer)
+            else:
+                await answers
 
-            await self._run(request, context, send)
+        await self._run(context, send)
 
-        return call
-
-    async def _run(self, request: Any, context: Context, work: Callable[[], Awaitable[T]]) -> T:
+    async def _run(self, context: Context, work: Callable[[Any], Awaitable[T]]) -> T:
         started = perf_counter()
+        access = self._conduct.access
         try:
-            self._access.admit(self._method, request, context)
-            answer = await work()
+            caller = access.identify(context)
+            with self._conduct.limits.call(caller.peer):
+                request = self._requests(context) if self._takes_stream else await self._request(context)
+                access.admit(self._method, request, caller)
+                answer = await work(request)
         except BaseException as error:
             await self._fail(error, context)
             raise
         finally:
             self._observe(perf_counter() - started)
-        self._metrics.count(self._method, "OK")
+        self._conduct.metrics.count(self._method, "OK")
         return answer
+
+    async def _request(self, context: Context) -> Any:
+        """Return the request of a call. Raises RequestError when none arrives, or one that is no message of the method's."""
+        request = await self._read(context)
+        if request is None:
+            raise InvalidRequestError("REQUEST_MISSING", f"{self._method} was called without a request: send one")
+        return request
+
+    async def _requests(self, context: Context) -> AsyncIterator[Any]:
+        while (request := await self._read(context)) is not None:
+            yield request
+
+    async def _read(self, context: Context) -> Any:
+        """Return the next request, None after the last."""
+        try:
+            async with asyncio.timeout(REQUEST_SECONDS):
+                content = await context.read()
+        except TimeoutError as error:
+            raise InvalidRequestError(
+                "REQUEST_MISSING",
+                f"no request of {self._method} arrived within {REQUEST_SECONDS:g} s: send it at once",
+            ) from error
+        if content is grpc.aio.EOF:
+            return None
+        try:
+            return self._parse(content)
+        except DecodeError as error:
+            raise InvalidRequestError(
+                "REQUEST_UNREADABLE",
+                f"the request is no message of {self._method}: generate the client from proto/peyvand/v1",
+            ) from error
 
     async def _fail(self, error: BaseException, context: Context) -> None:
         if isinstance(error, asyncio.CancelledError):
             late = context.time_remaining() is not None and context.time_remaining() <= 0
-            self._metrics.count(self._method, "DEADLINE_EXCEEDED" if late else "CANCELLED")
+            self._conduct.metrics.count(self._method, "DEADLINE_EXCEEDED" if late else "CANCELLED")
+            return
+        if isinstance(error, grpc.aio.AbortError):  # a servicer of a library ended the call
+            self._conduct.metrics.count(self._method, context.code().name)
             return
         if not isinstance(error, RequestError):
-            self._log.error("call_failed", method=self._method, exc_info=error)
+            self._conduct.log.error("call_failed", method=self._method, exc_info=error)
             error = RequestError("INTERNAL", f"{self._method} failed inside the api: its log has the reason")
-        self._metrics.count(self._method, code_of(error).name)
+        self._conduct.metrics.count(self._method, code_of(error).name)
         await abort(error, context)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from sys import intern
 
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.api.access import PUBLIC_KINDS, current_caller, not_visible
@@ -24,6 +25,9 @@ from services.core.model import IndicatorKind
 
 _DEFAULT_LIMIT = 10
 """Providers and links in an explanation unless requested otherwise."""
+
+MAX_WATCHED = 1000
+"""Ids in one watch: as many as a page has."""
 
 _WITHOUT_SECTOR = (IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR)
 
@@ -103,7 +107,13 @@ class IndicatorServicer:
         """Yield what is published now, then each indicator when it changes or is first published."""
         kind, view, caller = parse_kind(request.kind), self._model.view, current_caller()
         days = view.window(request.window_days)
-        ids = [view.entity(kind, entity) for entity in request.ids]
+        if (distinct := len(set(request.ids))) > MAX_WATCHED:
+            raise InvalidRequestError(
+                "IDS_TOO_MANY",
+                f"{distinct} ids are more than {MAX_WATCHED} for one watch: open several, or watch the whole kind",
+                ids=str(distinct),
+            )
+        ids = list(dict.fromkeys(intern(view.entity(kind, entity)) for entity in request.ids))
         if not ids and not caller.sees_everything and kind not in PUBLIC_KINDS:
             ids = [entity for entity in view.ids(kind) if caller.sees(kind, entity, view.register)]
             if not ids:

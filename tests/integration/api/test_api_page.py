@@ -15,9 +15,10 @@ from pathlib import Path
 import grpc
 import grpc.aio
 import pytest
+from cryptography import x509
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2, indicator_service_pb2_grpc, register_service_pb2
-from services.api.access.certificates import read_clients
+from services.api.access.callers import read_clients
 from services.core.bus.names import INDICATOR_BUCKET
 from services.register.bus.publish import publish_register
 from services.register.directory.load import load_register
@@ -138,11 +139,13 @@ async def test_the_example_over_tls_runs(nats, client: Path, tmp_path: Path) -> 
     key, line, certificate = authority.server("api.example").read_text().partition("-----BEGIN CERTIFICATE-----")
     (tmp_path / "server.key").write_text(key)
     (tmp_path / "server.pem").write_text(line + certificate)
-    own, own_key = authority.client(name="monitoring.tax.example")
+    own, own_key = authority.client(alternatives=[x509.DNSName("monitoring.tax.example")])
     own.rename(tmp_path / "client.pem")
     own_key.rename(tmp_path / "client.key")
     (tmp_path / "clients.yaml").write_text(_blocks("yaml")[0])
-    flags = re.findall(r"peyvand api --listen \S+ (.*)", PAGE)[0].replace("clients-ca.pem", "ca.pem")
+    (tmp_path / "revoked.pem").write_bytes(authority.revoking())
+    command = PAGE.replace("\\\n", "")
+    flags = re.findall(r"peyvand api --listen \S+ (.*)", command)[0].replace("clients-ca.pem", "ca.pem")
     named = (("grpc.ssl_target_name_override", "api.example"),)  # nothing resolves the name of the page
     async with _published(nats, tmp_path):
         more = [word if word.startswith("--") else str(tmp_path / word) for word in flags.split()]

@@ -12,7 +12,8 @@ from grpc_status import rpc_status
 from prometheus_client import CollectorRegistry
 
 from peyvand.v1 import indicator_service_pb2_grpc, register_service_pb2_grpc
-from services.api.component import SERVICE_NAMES, ServerState, handlers
+from services.api.access.roles import UNRESTRICTED
+from services.api.component import SERVICE_NAMES, ServerState, api_services, call_conduct
 from services.api.model.register_view import RegisterView
 from services.api.server import HealthReporter, running_server
 from services.core.blocks.read import BlockReader
@@ -71,6 +72,29 @@ class Api:
         return self.registry.get_sample_value("peyvand_api_requests_total", {"method": method, "code": code})
 
 
+def served(
+    state=None,
+    registry=None,
+    *,
+    address="127.0.0.1:0",
+    services=None,
+    reporter=None,
+    credentials=None,
+    identify=lambda _: UNRESTRICTED,
+    peer_calls=100,
+):
+    """Serve a state, an empty one unless given, by a clock at AS_OF. The context manager yields the port."""
+    registry = registry or CollectorRegistry()
+    state = state or ServerState(CollectorRegistry())
+    return running_server(
+        address,
+        api_services(state, clock=lambda: float(AS_OF)) if services is None else services,
+        call_conduct(state, registry, logger(), identify=identify, peer_calls=peer_calls),
+        reporter or HealthReporter(SERVICE_NAMES, Health()),
+        credentials,
+    )
+
+
 @pytest.fixture
 def register(tmp_path):
     return load_register(write_register(tmp_path / "register"))
@@ -82,10 +106,8 @@ async def empty_api(register):
     registry, bucket = CollectorRegistry(), Bucket()
     state = ServerState(registry)
     state.bus = cast(Any, bucket)
-    answering = handlers(state, registry, logger(), clock=lambda: float(AS_OF))
-    announcer = HealthReporter(SERVICE_NAMES, Health())
     async with (
-        running_server("127.0.0.1:0", SERVICE_NAMES, answering, announcer) as port,
+        served(state, registry) as port,
         grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
     ):
         yield Api(

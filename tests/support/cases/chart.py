@@ -47,7 +47,7 @@ EVERYTHING = {
         },
     ],
     "collector": {"settings": {"span_days": 7}},
-    "api": {"tls": {"secret": "api-tls"}, "clients": {"secret": "api-clients"}, "service": {"annotations": {"a": "b"}}},
+    "api": {"tls": {"secret": "api-tls"}, "clients": {"secret": "api-clients", "revoked": "crl.pem"}, "service": {"annotations": {"a": "b"}}},
     "monitoring": {"enabled": True, "dashboards": True, "labels": {"release": "prometheus"}},
     "networkPolicy": {"metricsFrom": [{"namespaceSelector": {"matchLabels": {"name": "m"}}}], "apiFrom": [{"podSelector": {}}]},
     "priorityClassName": "high",

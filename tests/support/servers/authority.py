@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -99,17 +100,34 @@ class Authority:
         return context
 
     def client(
-        self, days: tuple[float, float] = (-1, 30), chain: tuple[Authority, ...] = (), name: str = "client"
+        self,
+        days: tuple[float, float] = (-1, 30),
+        chain: tuple[Authority, ...] = (),
+        name: str = "client",
+        alternatives: Sequence[x509.GeneralName] = (),
     ) -> tuple[Path, Path]:
-        """The files of a client's certificate and key, valid between two days from now, with ``chain`` presented."""
+        """The files of a client's certificate and key, valid between two days from now, with ``chain`` presented.
+
+        ``name`` is its common name.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
-        own = _certificate(name, key, self, days=days)
+        own = _certificate(name, key, self, days=days, client_names=alternatives)
         paths = self.folder / f"{name}-{own.serial_number}.pem", self.folder / f"{name}-{own.serial_number}.key"
         paths[0].write_bytes(
             b"".join(c.public_bytes(Encoding.PEM) for c in (own, *(link.certificate for link in chain)))
         )
         paths[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         return paths
+
+    def revoking(self, *certificates: Path) -> bytes:
+        """A revocation list, in PEM, of certificates in these files."""
+        now = datetime.now(UTC)
+        builder = x509.CertificateRevocationListBuilder(self.certificate.subject, now, now + timedelta(days=1))
+        for path in certificates:
+            serial = x509.load_pem_x509_certificate(path.read_bytes()).serial_number
+            one = x509.RevokedCertificateBuilder(serial, now).build()
+            builder = builder.add_revoked_certificate(one)
+        return builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
 def _day(now: datetime, days: float) -> datetime:
@@ -127,6 +145,7 @@ def _certificate(
     days: tuple[float, float],
     purposes: tuple[x509.ObjectIdentifier, ...] = (),
     alternatives: bytes = b"",
+    client_names: Sequence[x509.GeneralName] = (),
 ) -> x509.Certificate:
     now = datetime.now(UTC)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -140,8 +159,11 @@ def _certificate(
         .not_valid_after(_day(now, days[1]))
         .add_extension(x509.BasicConstraints(ca, None), critical=True)
     )
-    if names:
-        given = [x509.IPAddress(ip_address(n)) if n[0].isdigit() else x509.DNSName(n) for n in names]
+    if names or client_names:
+        given: list[x509.GeneralName] = [
+            x509.IPAddress(ip_address(n)) if n[0].isdigit() else x509.DNSName(n) for n in names
+        ]
+        given += client_names
         builder = builder.add_extension(x509.SubjectAlternativeName(given), critical=False)
     if alternatives:
         content = b"\x30%c%b" % (len(alternatives), alternatives)

@@ -15,13 +15,13 @@ from prometheus_client import CollectorRegistry
 from peyvand.v1 import indicator_pb2, indicator_service_pb2_grpc
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.api import component
-from services.api.component import SERVICE_NAMES, ServerState, handlers
-from services.api.server import HealthReporter, running_server
+from services.api.component import SERVICE_NAMES, ServerState
+from services.api.server import HealthReporter
 from services.core.codec.units import to_timestamp
 from services.core.errors import ListenError
-from services.core.log import logger
 from services.core.runtime import Health
 from tests.support.cases.api_blocks import AS_OF
+from tests.support.cases.api_server import served
 from tests.support.waiting import DEADLINE
 
 SLOW = messages.GetLinkRequest(link="deed-tax", slots_from=to_timestamp(AS_OF - 300), slots_to=to_timestamp(AS_OF))
@@ -50,10 +50,7 @@ async def test_calls_under_way_finish_while_the_server_stops(api):
     stopped = asyncio.Event()
 
     async def serve(ready):
-        answering = handlers(api.state, CollectorRegistry(), logger(), clock=lambda: float(AS_OF))
-        async with running_server(
-            "127.0.0.1:0", SERVICE_NAMES, answering, HealthReporter(SERVICE_NAMES, Health())
-        ) as port:
+        async with served(api.state) as port:
             ready.set_result(port)
             await stopped.wait()
 
@@ -93,9 +90,9 @@ async def test_a_deadline_ends_the_work_for_it(api):
 
 async def test_a_taken_address_is_named():
     """A taken address is a ListenError that names it."""
-    async with running_server("127.0.0.1:0", SERVICE_NAMES, (), HealthReporter(SERVICE_NAMES, Health())) as port:
+    async with served() as port:
         with pytest.raises(ListenError, match=f"127.0.0.1:{port}.*--listen"):
-            async with running_server(f"127.0.0.1:{port}", SERVICE_NAMES, (), HealthReporter(SERVICE_NAMES, Health())):
+            async with served(address=f"127.0.0.1:{port}"):
                 pass
 
 
@@ -106,7 +103,7 @@ async def test_a_bus_lost_for_long_is_reported_and_so_is_its_return(api, monkeyp
     announcer, bus = HealthReporter(SERVICE_NAMES, Health()), SimpleNamespace(connected=True, following=True)
     async with (
         asyncio.timeout(DEADLINE),
-        running_server("127.0.0.1:0", SERVICE_NAMES, (), announcer) as port,
+        served(reporter=announcer) as port,
         grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
     ):
         saying = asyncio.ensure_future(component._report_health(cast(Any, bus), api.state.model, announcer))

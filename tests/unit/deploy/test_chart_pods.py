@@ -69,7 +69,7 @@ def test_pods_name_what_exists(documents: list[Document]) -> None:
 
 ITS_OWN = {"nats", "nats_ca", "nats_certificate", "nats_key", "credentials", "data", "metrics"} | {
     *("vantage", "prober", "bus", "sources"),  # said by the chart itself
-    *("listen", "certificate", "key", "client_ca", "clients"),  # values of their own
+    *("listen", "certificate", "key", "client_ca", "clients", "client_crl"),  # values of their own
     *("replay", "replay_seconds", "alias"),  # for trying it out
 }
 """Settings that nobody is asked for under `settings`."""
@@ -97,6 +97,8 @@ def test_settings_of_the_chart_are_those_of_components() -> None:
         for one in pods["bus-watch-peyvand-collector-xroad"]["spec"]["containers"][0]["env"]
     }
     assert given["PEYVAND_SPAN_DAYS"] == "2.5"
+    given = {one["name"]: one.get("value") for one in pods["bus-watch-peyvand-api"]["spec"]["containers"][0]["env"]}
+    assert given["PEYVAND_CLIENT_CRL"] == "/etc/peyvand/clients/crl.pem"
 
 
 @pytest.mark.parametrize(

@@ -4,42 +4,52 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, cast
 
 import grpc
 import grpc.aio
 import pytest
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
 from grpc_status import rpc_status
-from prometheus_client import CollectorRegistry
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2_grpc, register_service_pb2_grpc
 from peyvand.v1 import indicator_service_pb2 as messages
 from peyvand.v1 import register_service_pb2 as register_messages
-from services.api.access.certificates import credentials_from_settings, identifier_from_settings, read_clients
+from services.api.access.callers import identifier_from_settings, read_clients
+from services.api.access.certificates import credentials_from_settings
 from services.api.access.roles import PUBLIC, RULES, UNRESTRICTED, Caller, Role
-from services.api.component import SERVICE_NAMES, handlers
-from services.api.server import HealthReporter, running_server
 from services.core.errors import SettingsError
-from services.core.log import logger
 from services.core.model.indicator import IndicatorKind
-from services.core.runtime import Health
 from services.core.settings import Settings
 from tests.support.cases.api_blocks import AS_OF
+from tests.support.cases.api_server import served
 from tests.support.servers.authority import Authority
 from tests.support.waiting import DEADLINE
 
 CLIENTS = """\
 clients:
-  - {name: audit.example, role: auditor}
-  - {name: tax.example, role: agency, agency: tax-office}
-  - {name: nowhere.example, role: agency, agency: closed-long-ago}
+  - {common_name: audit.example, role: auditor}
+  - {common_name: tax.example, role: agency, agency: tax-office}
+  - {common_name: nowhere.example, role: agency, agency: closed-long-ago}
 """
 OF_TAX = {"birth-tax", "deed-tax", "permit-tax", "clearance-land", "clearance-customs"}
 """Links of the test register whose consumer or provider is the tax office."""
+
+
+@pytest.fixture(autouse=True)
+def _looking_always(monkeypatch):
+    """Let changes of files be noticed at once."""
+    for module in ("certificates", "revocation"):
+        monkeypatch.setattr(f"services.api.access.{module}._LOOK_SECONDS", 0.0)
 
 
 class Secured:
@@ -48,13 +58,21 @@ class Secured:
     def __init__(self, folder: Path, settings: Settings, authority: Authority) -> None:
         self.folder, self.settings, self.authority = folder, settings, authority
         self.port = 0
-        self.failed: list[SettingsError] = []
+        self.failed: list[Exception] = []
 
-    def channel(self, name: str = "", issuer: Authority | None = None) -> grpc.aio.Channel:
-        """A channel of a caller with a certificate of this common name, or without one."""
+    def channel(
+        self,
+        name: str = "",
+        issuer: Authority | None = None,
+        alternatives: Sequence[x509.GeneralName] = (),
+        files: tuple[Path, Path] | None = None,
+    ) -> grpc.aio.Channel:
+        """A channel of a caller with a certificate of these names, or in these files, or without one."""
         shown: tuple[bytes | None, bytes | None] = (None, None)
-        if name:
-            certificate, key = (issuer or self.authority).client(name=name)
+        if name or alternatives:
+            files = (issuer or self.authority).client(name=name or "client", alternatives=alternatives)
+        if files:
+            certificate, key = files
             shown = (key.read_bytes(), certificate.read_bytes())
         trusted = Path(self.authority.reference.removeprefix("file:")).read_bytes()
         return grpc.aio.secure_channel(f"127.0.0.1:{self.port}", grpc.ssl_channel_credentials(trusted, *shown))
@@ -75,23 +93,28 @@ def _settings(folder: Path, authority: Authority, **more: Any) -> Settings:
 
 @asynccontextmanager
 async def _serving(api, secured: Secured):
-    who = identifier_from_settings(secured.settings)
-    answering = handlers(api.state, CollectorRegistry(), logger(), clock=lambda: float(AS_OF), identify=who)
     credentials = credentials_from_settings(secured.settings, secured.failed.append)
-    async with running_server(
-        "127.0.0.1:0", SERVICE_NAMES, answering, HealthReporter(SERVICE_NAMES, Health()), credentials
-    ) as port:
+    who = identifier_from_settings(secured.settings, secured.failed.append)
+    async with served(api.state, credentials=credentials, identify=who) as port:
         secured.port = port
         yield secured
+
+
+@asynccontextmanager
+async def _with_clients(api, tmp_path, clients=CLIENTS, **more):
+    authority = Authority.make(tmp_path)
+    (tmp_path / "clients.yaml").write_text(clients)
+    files = {"client_ca": authority.reference.removeprefix("file:"), "clients": str(tmp_path / "clients.yaml")}
+    if "client_crl" in more:
+        Path(more["client_crl"]).write_bytes(authority.revoking())
+    async with _serving(api, Secured(tmp_path, _settings(tmp_path, authority, **files, **more), authority)) as one:
+        yield one
 
 
 @pytest.fixture
 async def secured(api, tmp_path):
     """An api that requires certificates of callers and gives roles to some."""
-    authority = Authority.make(tmp_path)
-    (tmp_path / "clients.yaml").write_text(CLIENTS)
-    more = {"client_ca": authority.reference.removeprefix("file:"), "clients": str(tmp_path / "clients.yaml")}
-    async with _serving(api, Secured(tmp_path, _settings(tmp_path, authority, **more), authority)) as one:
+    async with _with_clients(api, tmp_path) as one:
         yield one
 
 
@@ -100,6 +123,7 @@ class Stubs:
         self._channel = channel
         self.indicators = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
         self.registers = register_service_pb2_grpc.RegisterServiceStub(channel)
+        self.health: Any = health_pb2_grpc.HealthStub(channel)
 
     async def sees(self, method: str, request: object) -> bool:
         """Whether a call is admitted; it may then fail for another reason."""
@@ -251,6 +275,80 @@ async def test_a_certificate_of_that_authority_is_required(secured, tmp_path):
             assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
+TYPED = """\
+clients:
+  - {dns: Audit.example, role: auditor}
+  - {uri: "spiffe://example/audit", role: auditor}
+  - {email: audit@example, role: auditor}
+  - {ip: 192.0.2.7, role: auditor}
+  - {ip: "2001:DB8:0::7", role: auditor}
+  - {common_name: by-name.example, role: auditor}
+"""
+DIRECTORY = x509.DirectoryName(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "by-name.example")]))
+
+
+@pytest.mark.parametrize(
+    ("common_name", "alternatives", "listed"),
+    [
+        ("x", [x509.DNSName("audit.example")], True),
+        ("x", [x509.DNSName("AUDIT.EXAMPLE")], True),
+        ("x", [x509.UniformResourceIdentifier("spiffe://example/audit")], True),
+        ("x", [x509.RFC822Name("audit@example")], True),
+        ("x", [x509.IPAddress(ip_address("192.0.2.7"))], True),
+        ("x", [x509.IPAddress(ip_address("2001:db8::7"))], True),
+        ("x", [x509.DNSName("other.example"), x509.DNSName("audit.example")], True),
+        ("by-name.example", [], True),
+        ("audit.example", [], False),  # listed as the name of a host
+        ("by-name.example", [x509.DNSName("other.example")], False),
+        ("by-name.example", [DIRECTORY], False),
+        ("x", [x509.UniformResourceIdentifier("audit.example")], False),
+        ("x", [x509.RFC822Name("audit.example")], False),
+        ("x", [x509.DNSName("audit@example")], False),
+        ("x", [x509.DNSName("192.0.2.7")], False),
+        ("x", [x509.DNSName("by-name.example")], False),
+    ],
+)
+async def test_a_name_has_a_role_as_what_it_is_listed_as(api, tmp_path, common_name, alternatives, listed):
+    """A name counts by its type, and the common name only of a certificate without alternative names of any type."""
+    async with (
+        _with_clients(api, tmp_path, TYPED) as secured,
+        secured.channel(common_name, alternatives=alternatives) as channel,
+    ):
+        assert await Stubs(channel).sees("GetLink", messages.GetLinkRequest(link="deed-tax")) == listed
+
+
+async def test_a_revoked_certificate_is_refused(api, tmp_path):
+    """A certificate in the list is refused from the list's renewal on, an open watch included; a broken list changes nothing."""
+    lists = tmp_path / "revoked.pem"
+    async with _with_clients(api, tmp_path, client_crl=str(lists)) as secured:
+        revoked, other = (secured.authority.client(name="audit.example") for _ in range(2))
+        request = messages.GetLinkRequest(link="deed-tax")
+        async with secured.channel(files=revoked) as channel, secured.channel(files=other) as unrevoked:
+            stubs, others = Stubs(channel), Stubs(unrevoked)
+            await stubs.indicators.GetLink(request)
+            watch = stubs.indicators.WatchIndicators(
+                messages.WatchIndicatorsRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT), timeout=DEADLINE
+            )
+            await watch.read()
+            stranger = Authority.make(tmp_path, "Somebody Else")
+            for unusable in (b"", b"half a li", stranger.revoking(other[0]), secured.authority.revoking()[:-60]):
+                lists.write_bytes(unusable)
+                secured.failed.clear()
+                await others.indicators.GetLink(request)
+                assert "--client-crl" in str(secured.failed[0])
+            lists.write_bytes(secured.authority.revoking() + secured.authority.revoking(revoked[0]))
+            for call in (stubs.indicators.GetLink(request), stubs.health.Check(health_pb2.HealthCheckRequest())):
+                with pytest.raises(grpc.aio.AioRpcError) as refused:
+                    await call
+                assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+                assert "revoked" in str(refused.value.details())
+            await others.indicators.GetLink(request)
+            api.take_blocks(as_of=AS_OF + 300)
+            with pytest.raises(grpc.aio.AioRpcError) as ended:
+                await watch.read()
+            assert ended.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
 async def test_a_renewed_certificate_is_shown_without_a_restart(secured):
     """After the files change the next handshake shows the new certificate; broken files change nothing."""
 
@@ -290,12 +388,10 @@ async def test_without_an_authority_everybody_is_the_public(api, tmp_path):
 
 
 def test_every_method_has_its_rule():
-    """Every method of the API services has a rule, and every rule a method."""
-    services = (
-        messages.DESCRIPTOR.services_by_name["IndicatorService"],
-        register_messages.DESCRIPTOR.services_by_name["RegisterService"],
-    )
-    assert {method.name for service in services for method in service.methods} == set(RULES)
+    """Every method that is served has a rule, and every rule a method."""
+    files = (messages, register_messages, health_pb2, reflection_pb2)
+    services = [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]
+    assert {method.name for service in services for method in service.methods} - {"List"} == set(RULES)
 
 
 def test_unknown_entities_belong_to_no_agency(register):
@@ -310,10 +406,14 @@ def test_unknown_entities_belong_to_no_agency(register):
 @pytest.mark.parametrize(
     ("text", "faults"),
     [
-        ("clients:\n  - {name: a, role: king}\n  - {role: auditor}\n", ["clients.0.role", "clients.1.name"]),
-        ("clients:\n  - {name: a, role: agency}\n", ["role agency, and no other, names an agency"]),
-        ("clients:\n  - {name: a, role: auditor, agency: b}\n", ["role agency, and no other, names an agency"]),
-        ("clients:\n  - {name: a, role: public}\n  - {name: a, role: auditor}\n", ["a is listed more than once"]),
+        ("clients:\n  - {dns: a, role: king}\n  - {dns: '', role: auditor}\n", ["clients.0.role", "clients.1.dns"]),
+        ("clients:\n  - {role: auditor}\n", ["clients.0: Value error, a client has one name, as one of dns, uri"]),
+        ("clients:\n  - {dns: a, uri: b, role: auditor}\n", ["a client has one name"]),
+        ("clients:\n  - {ip: a, role: auditor}\n", ["clients.0.ip: value is not a valid IPv4 or IPv6 address"]),
+        ("clients:\n  - {name: a, role: auditor}\n", ["clients.0.name: Extra inputs"]),
+        ("clients:\n  - {dns: a, role: agency}\n", ["role agency, and no other, names an agency"]),
+        ("clients:\n  - {dns: a, role: auditor, agency: b}\n", ["role agency, and no other, names an agency"]),
+        ("clients:\n  - {dns: a, role: public}\n  - {dns: A, role: auditor}\n", ["dns a is listed more than once"]),
         ("clients: [", ["cannot be read"]),
         ("", ["the file: Input should be"]),
         ("roles: []\n", ["clients: Field required", "roles: Extra inputs"]),
@@ -336,6 +436,7 @@ def test_a_bad_list_of_clients_is_refused_whole(text, faults, tmp_path):
         ({"key": "a.key"}, "needs its key"),
         ({"client_ca": "ca.pem"}, "need --certificate and --key"),
         ({"clients": "clients.yaml"}, "need --certificate and --key"),
+        ({"client_crl": "revoked.pem"}, "need --certificate and --key"),
         ({"certificate": "a.pem", "key": "a.key"}, "cannot be read"),
     ],
 )
@@ -357,4 +458,6 @@ def test_files_that_are_no_certificates_are_named(tmp_path):
         with pytest.raises(SettingsError, match=flag):
             credentials_from_settings(replace(good, **cast(Any, change)), lambda _: None)
     with pytest.raises(SettingsError, match="--clients needs --client-ca"):
-        identifier_from_settings(replace(good, clients="clients.yaml"))
+        identifier_from_settings(replace(good, clients="clients.yaml"), lambda _: None)
+    with pytest.raises(SettingsError, match="--client-crl needs --client-ca"):
+        identifier_from_settings(replace(good, client_crl="revoked.pem"), lambda _: None)

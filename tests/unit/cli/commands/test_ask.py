@@ -10,16 +10,14 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from services.api.component import SERVICE_NAMES
-from services.api.server import HealthReporter, running_server
 from services.cli import api_client
 from services.cli.commands import ask as ask_commands
 from services.core.blocks.target_blocks import encode_recent, encode_slot_block
 from services.core.errors import ApiError
 from services.core.model.outcome import Outcome, Reason
-from services.core.runtime import Health
 from services.register.directory.load import load_register
 from tests.support.cases.api_blocks import AS_OF, recent_block, slot_block_of
+from tests.support.cases.api_server import served
 from tests.support.registers import LINKS, write_register
 
 
@@ -130,7 +128,7 @@ async def test_an_api_that_is_not_there_is_one_sentence(ask, port, monkeypatch):
     nobody = f"127.0.0.1:{port()}"
     with pytest.raises(ApiError, match=f"^api at {nobody} does not answer: start it with `peyvand up`.*--api$"):
         await ask("indicator", at=nobody)
-    async with running_server("127.0.0.1:0", SERVICE_NAMES, (), HealthReporter(SERVICE_NAMES, Health())) as other:
+    async with served(services={}) as other:
         with pytest.raises(ApiError, match=rf"^what answers at 127.0.0.1:{other} is no api of ours \(UNIMPLEMENTED\)"):
             await ask("indicator", at=f"127.0.0.1:{other}")
     monkeypatch.setattr(api_client, "_TIMEOUT_SECONDS", 0.2)

@@ -1,0 +1,158 @@
+"""Callers by their certificates: clients.yaml gives roles to names in them; revocation lists take certificates back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from ipaddress import ip_interface
+from pathlib import Path
+from typing import Annotated, Any, Self
+from urllib.parse import unquote
+
+import yaml
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+from pydantic import BaseModel, ConfigDict, IPvAnyAddress, StringConstraints, ValidationError, model_validator
+
+from services.api.access.revocation import Revocations
+from services.api.access.roles import PUBLIC, UNRESTRICTED, Caller, Role
+from services.api.errors import UnauthenticatedError
+from services.core.errors import SettingsError
+from services.core.settings import Settings
+
+Name = tuple[str, str]
+"""One name in a certificate: its type, as clients.yaml calls it, and the name."""
+
+_ALTERNATIVES: Mapping[type, str] = {
+    x509.DNSName: "dns",
+    x509.UniformResourceIdentifier: "uri",
+    x509.RFC822Name: "email",
+    x509.IPAddress: "ip",
+}
+"""Types of subject alternative names that can have a role. Others, such as directory names, have none."""
+
+_TYPES = (*_ALTERNATIVES.values(), "common_name")
+
+_CALLERS_KEPT = 1024
+"""Callers that are kept by their certificate, since reading one takes as long as answering a call."""
+
+_Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+
+
+class _Client(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dns: _Text | None = None
+    uri: _Text | None = None
+    email: _Text | None = None
+    ip: IPvAnyAddress | None = None
+    common_name: _Text | None = None
+    role: Role
+    agency: str = ""
+
+    @model_validator(mode="after")
+    def _one_name(self) -> Self:
+        if len(self.names) != 1:
+            raise ValueError(f"a client has one name, as one of {', '.join(_TYPES)}")
+        if (self.role is Role.AGENCY) != bool(self.agency):
+            raise ValueError("role agency, and no other, names an agency")
+        return self
+
+    @property
+    def names(self) -> list[Name]:
+        given = [(kind, getattr(self, kind)) for kind in _TYPES]
+        return [_comparable(kind, str(name)) for kind, name in given if name is not None]
+
+
+class _Clients(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    clients: list[_Client]
+
+
+def _comparable(kind: str, name: str) -> Name:
+    return kind, name.lower() if kind == "dns" else name
+
+
+def read_clients(path: Path) -> Mapping[Name, Caller]:
+    """Return callers by the name in their certificate. Raises SettingsError that names every fault."""
+    try:
+        parsed = _Clients.model_validate(yaml.safe_load(path.read_text("utf-8")))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(f"--clients {path} cannot be read: {error}") from error
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg']}" for fault in error.errors()
+        )
+        raise SettingsError(f"--clients {path} cannot be used: {faults}") from error
+    counts = Counter(name for client in parsed.clients for name in client.names)
+    repeated = sorted(f"{kind} {name}" for (kind, name), count in counts.items() if count > 1)
+    if repeated:
+        raise SettingsError(f"--clients {path} cannot be used: {', '.join(repeated)} is listed more than once")
+    return {name: Caller(client.role, client.agency) for client in parsed.clients for name in client.names}
+
+
+def identifier_from_settings(settings: Settings, failed: Callable[[Exception], None]) -> Callable[[Any], Caller]:
+    """Return a function from a call's context to its caller; without encryption every caller is unrestricted.
+
+    ``failed`` is called when a changed revocation list is unusable; the one before stays in use. Raises SettingsError.
+    """
+    for flag in ("clients", "client_crl"):
+        if getattr(settings, flag) and not settings.client_ca:
+            raise SettingsError(f"--{flag.replace('_', '-')} needs --client-ca: without it callers show no certificate")
+    if not settings.client_ca:
+        role = PUBLIC.role if settings.certificate else UNRESTRICTED.role
+        return lambda context: Caller(role, peer=_host(context.peer()))
+    clients = read_clients(Path(settings.clients)) if settings.clients else {}
+    lists = Revocations(Path(settings.client_crl), Path(settings.client_ca), failed) if settings.client_crl else None
+    return identifier(clients, lists)
+
+
+def identifier(clients: Mapping[Name, Caller], revocations: Revocations | None = None) -> Callable[[Any], Caller]:
+    """Return a function from a call's context to its caller: by the first listed name of a verified certificate.
+
+    A caller without such a name is the public. The function raises RequestError for a certificate that was revoked.
+    """
+
+    @lru_cache(_CALLERS_KEPT)
+    def caller_of(pem: bytes) -> Caller:
+        certificate = x509.load_pem_x509_certificate(pem)
+        caller = next((clients[name] for name in _names(certificate) if name in clients), PUBLIC)
+        return replace(caller, peer=f"{certificate.issuer.rfc4514_string()} {certificate.serial_number}")
+
+    def identify(context: Any) -> Caller:
+        (pem,) = context.auth_context()["x509_pem_cert"]
+        if revocations is not None and revocations.revoked(pem):
+            raise UnauthenticatedError(
+                "CERTIFICATE_REVOKED", "the certificate was revoked by its authority: get a new one from it"
+            )
+        return caller_of(pem)
+
+    return identify
+
+
+def _names(certificate: x509.Certificate) -> tuple[Name, ...]:
+    """Return the alternative names of a certificate, or the common names of one that has no alternative names at all.
+
+    An extension that cannot be read gives no names, and so no role.
+    """
+    try:
+        alternatives = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        common = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        return tuple(("common_name", str(name.value)) for name in common)
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        return ()
+    return tuple(
+        _comparable(_ALTERNATIVES[type(name)], str(name.value)) for name in alternatives if type(name) in _ALTERNATIVES
+    )
+
+
+def _host(peer: str) -> str:
+    """Return the address of gRPC's ``ipv4:ADDRESS:PORT``; of IPv6 the /64, as one host has all of it."""
+    family, _, address = unquote(peer).rpartition(":")[0].partition(":")
+    if family != "ipv6":
+        return address
+    return str(ip_interface(f"{address.strip('[]').partition('%')[0]}/64").network)

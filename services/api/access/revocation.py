@@ -1,0 +1,80 @@
+"""Certificates that their authority took back: revocation lists, read again when their file changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, cast
+
+from cryptography import x509
+
+from services.core.errors import SettingsError
+from services.core.watched_files import WatchedFiles
+
+_LOOK_SECONDS = 5.0
+"""How long a change of the file may go unnoticed."""
+
+_ANSWERS_KEPT = 1024
+"""Certificates of which the answer is kept: searching a long list takes milliseconds."""
+
+_END = b"-----END X509 CRL-----"
+
+
+class Revocations:
+    """The revocation lists of a file in PEM, each signed by one of the certificates in ``authorities``.
+
+    A list that is outdated stays in force: what it lists is revoked. Raises SettingsError when the files cannot be used;
+    once they change to what cannot be, ``failed`` is called and the lists before stay in force.
+    """
+
+    def __init__(self, file: Path, authorities: Path, failed: Callable[[Exception], None]) -> None:
+        self._search = WatchedFiles(
+            [file, authorities], lambda: _search(_read(file, authorities)), interval=_LOOK_SECONDS, failed=failed
+        )
+        try:
+            self._search.get()
+        except OSError as error:
+            raise SettingsError(f"--client-crl {file} cannot be read: {error}") from error
+
+    def revoked(self, pem: bytes) -> bool:
+        """Whether a certificate in PEM was revoked."""
+        return self._search.get()(pem)
+
+
+def _search(lists: Sequence[x509.CertificateRevocationList]) -> Callable[[bytes], bool]:
+    @lru_cache(_ANSWERS_KEPT)
+    def revoked(pem: bytes) -> bool:
+        certificate = x509.load_pem_x509_certificate(pem)
+        return any(
+            one.issuer == certificate.issuer
+            and one.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None
+            for one in lists
+        )
+
+    return revoked
+
+
+def _read(file: Path, authorities: Path) -> list[x509.CertificateRevocationList]:
+    content = file.read_bytes()
+    try:
+        issuers = x509.load_pem_x509_certificates(authorities.read_bytes())
+        lists = [x509.load_pem_x509_crl(part + _END) for part in content.split(_END)[:-1]]
+    except ValueError as error:
+        raise SettingsError(f"--client-crl {file} cannot be used: {error}") from error
+    if not lists:
+        raise SettingsError(f"--client-crl {file} cannot be used: it holds no X509 CRL in PEM")
+    for one in lists:
+        if not any(issuer.subject == one.issuer and _signed(one, issuer) for issuer in issuers):
+            raise SettingsError(
+                f"--client-crl {file} cannot be used: the list of {one.issuer.rfc4514_string()} is signed by no authority "
+                "in --client-ca"
+            )
+    return lists
+
+
+def _signed(one: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
+    try:
+        return one.is_signature_valid(cast(Any, issuer.public_key()))
+    except (TypeError, ValueError):  # a key of a kind that signs no lists
+        return False

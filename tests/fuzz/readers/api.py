@@ -9,14 +9,14 @@ from functools import cache
 from typing import Any, NoReturn, cast
 
 import grpc
-from google.protobuf.message import DecodeError
 from prometheus_client import CollectorRegistry
 
 from peyvand.v1 import indicator_service_pb2, register_service_pb2
-from services.api.component import ServerState, handlers
+from services.api.component import ServerState, api_services, call_conduct
 from services.api.errors import RequestError
 from services.api.model.register_view import RegisterView
 from services.api.paging import page_token, token_position
+from services.api.rpc import service_handlers
 from services.core.blocks import BlockReader
 from services.core.log import logger
 from tests.fuzz.reader import Reader
@@ -42,7 +42,13 @@ class _AbortedError(Exception):
 
 
 class _Context:
-    """The context of a call, as far as the api uses it."""
+    """The context of a call with one request, as far as the api uses it."""
+
+    def __init__(self, request: bytes) -> None:
+        self._requests = [request]
+
+    async def read(self) -> object:
+        return self._requests.pop() if self._requests else grpc.aio.EOF
 
     async def abort(self, code: grpc.StatusCode, details: str, _: object = ()) -> NoReturn:
         assert code is not grpc.StatusCode.INTERNAL, details
@@ -85,7 +91,9 @@ def _handlers() -> tuple[grpc.GenericRpcHandler, ...]:
     state.model.replace_register(RegisterView(register(), published=AS_OF - 0.5))
     for key, block in blocks_of(register()).items():
         state.model.replace_block(key, BlockReader.of(encoded(block)))
-    return handlers(state, registry, logger(), clock=lambda: float(AS_OF))
+    conduct = call_conduct(state, registry, logger(), peer_calls=_TURNS)
+    services = api_services(state, clock=lambda: float(AS_OF))
+    return tuple(service_handlers(service, servicer, conduct) for service, servicer in services.items())
 
 
 class _Details:
@@ -100,12 +108,8 @@ def _call(data: bytes) -> None:
     """Call the method that the first byte names with the request that follows."""
     details: Any = _Details(_METHODS[data[0] % len(_METHODS)] if data else _METHODS[0])
     handler: Any = next(found for one in _handlers() if (found := one.service(details)) is not None)
-    try:
-        request = handler.request_deserializer(data[1:])
-    except DecodeError:
-        return
-    behaviour = handler.unary_stream if handler.response_streaming else handler.unary_unary
-    asyncio.run(_answer(behaviour(request, _Context())))
+    behaviour = handler.stream_stream if handler.response_streaming else handler.stream_unary
+    asyncio.run(_answer(behaviour(None, _Context(data[1:]))))
 
 
 async def _answer(answering: Any) -> None:

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from services.api.access.certificates import read_clients
+from services.api.access.callers import read_clients
 from services.collector.config import read_sources
 from services.core.errors import InputError, SettingsError
 from services.register.directory import load_register

@@ -38,8 +38,8 @@ sources:
 """
 _CLIENTS = """\
 clients:
-  - {name: audit.test, role: auditor}
-  - {name: tax.test, role: agency, agency: tax-office}
+  - {dns: audit.test, role: auditor}
+  - {uri: "urn:tax", role: agency, agency: tax-office}
 """
 _SHARED_PARAMETERS = b"""<conf xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><instanceIdentifier>IR</instanceIdentifier>
 <member id="m1"><memberClass><code>GOV</code></memberClass><memberCode>100</memberCode><name>Desk</name>

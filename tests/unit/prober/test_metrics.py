@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from services.core.metrics import TABLE
 from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Probe
@@ -119,3 +120,11 @@ def test_a_local_counter_can_be_requested_alone() -> None:
     outcomes.counts[Outcome.OK] = 3
     text = generate_latest(registry.restricted_registry(["peyvand_probe_outcomes_total"])).decode()
     assert 'peyvand_probe_outcomes_total{outcome="ok"} 3.0' in text
+
+
+@pytest.mark.usefixtures("metrics")
+@pytest.mark.parametrize("name", ["peyvand_probe_outcomes_total", "peyvand_probe_reasons_total"])
+def test_the_table_has_the_number_of_series(registry: CollectorRegistry, name: str) -> None:
+    """An outcome or a reason that is added changes the number of series in the table of metrics."""
+    samples = [sample for family in registry.collect() for sample in family.samples if sample.name == name]
+    assert len(samples) == int(TABLE[name].series)

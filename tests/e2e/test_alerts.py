@@ -85,7 +85,7 @@ async def test_a_broken_link_is_told_of_once_and_no_fault_of_the_monitor_as_a_ta
         async with nats.connect("register") as bus:
             await publish_register(bus, load_register(few), now=time.time())
         for name, flags in (
-            ("prober", ("--prober", "one")),
+            ("prober", ("--prober", "one", "--probe-files", few)),
             ("scorer", ()),
             ("api", ("--listen", f"127.0.0.1:{free_port()}")),
         ):

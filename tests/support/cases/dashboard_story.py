@@ -165,12 +165,14 @@ class Caller:
 async def told(nats, folder: Path):
     """Run the whole story and yield it while Prometheus still answers."""
     sandbox, faults, logs = folder / "sandbox", folder / "faults.json", folder / "more"
+    register = sandbox / "measured"
     logs.mkdir()
     api = f"127.0.0.1:{free_port()}"
     with started(nats, folder) as components:
         settings = ("--slot", SLOT, "--base-port", free_base_port(), "--faults", 0, "--traffic", 40)
         components.start("sandbox", *settings, module="tests.support.servers.commanded_sandbox", args=(str(faults),))
-        components.start("prober", "--prober", "one", "--spool-limit", SPOOL_BYTES)
+        reads = ("--probe-files", register)
+        components.start("prober", "--prober", "one", "--spool-limit", SPOOL_BYTES, *reads)
         components.start("scorer")
         components.start("api", "--listen", api)
         await components.until(lambda: "sandbox serving" in components.logs(), "the sandbox served")
@@ -183,7 +185,6 @@ async def told(nats, folder: Path):
         places["prober"] = [components.metrics["prober"], components.metrics["second"]]
         deployed(folder / "prometheus", SLOT / 300, places)
         with prometheus(folder / "prometheus" / "prometheus.yml") as where:
-            register = sandbox / "measured"
             story = Story(components, where, register)
             await story.until("count(up == 1)", 4)
             first_register(sandbox / "register", register)
@@ -237,8 +238,8 @@ async def told(nats, folder: Path):
                         components.resume("prober")
                         await story.until("sum(peyvand_probe_leapt_slots_total)")
                         await story.slots(1)
-                    await story.until(f'sum(peyvand_exchanges{{consumer="{AGENCY}",result="provider_failure"}})')
-                    await story.until(f'sum(peyvand_exchanges{{provider="{AGENCY}",result="provider_failure"}})')
+                    await story.until(f'sum(peyvand_exchanges{{consumer="{AGENCY}",result="bus_failure"}})')
+                    await story.until(f'sum(peyvand_exchanges{{provider="{AGENCY}",result="bus_failure"}})')
                     await story.until(
                         f'sum(peyvand_exchanges{{consumer="{AGENCY}",provider="{STRANGER}",meta="false"}})', STRANGE
                     )
@@ -266,7 +267,7 @@ async def told(nats, folder: Path):
                     await story.until("1 - sum(peyvand_spool_batches)")
                     await story.slots(1)
                 async with story.fault(PILES), story.fault(JOINS):
-                    components.start("second", "--prober", "two", "--inflight", 1, module="services.prober")
+                    components.start("second", "--prober", "two", "--inflight", 1, *reads, module="services.prober")
                     await story.until("sum(peyvand_probe_shed_total)")
                     await story.until("min(peyvand_probe_peers)", 2)
                     for _ in range(

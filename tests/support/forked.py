@@ -36,7 +36,7 @@ _NOTHING = Path(os.devnull)
 def _server() -> ForkServerContext:
     """Start the server of this test process, which ends with it."""
     context = get_context("forkserver")
-    context.set_forkserver_preload(["tests.support.preloaded"])
+    context.set_forkserver_preload(["__main__", "tests.support.preloaded", __name__])
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)  # the server imports what is there
         patch.setenv("OPENBLAS_NUM_THREADS", "1")  # threads do not survive a fork

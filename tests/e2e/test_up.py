@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -15,6 +16,7 @@ import psutil
 import pytest
 
 from services.core.bus.roles import write_users
+from tests.support.exchange_records import both_sides
 from tests.support.oracles.witness import Client
 from tests.support.paths import ROOT
 from tests.support.ports import free_base_port, free_first_port
@@ -35,12 +37,23 @@ def _alive(pids) -> list[int]:
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_everything(system) -> None:
-    """After Ctrl-C no process is left and the exit code is 0. A second run on the same folder works; kill -9 leaves nothing either."""
-    running = system("--slot", "2s")
+def test_a_run_ends_by_ctrl_c_and_by_itself(system, tmp_path: Path) -> None:
+    """While it runs, a second one on its folder is refused, and what `--exchanges` names is counted. After Ctrl-C no process is
+    left and the exit code is 0; kill -9 leaves nothing either. A run after that on the same folder ends by itself with
+    `--for`, having printed an index on the way.
+    """
+    log = tmp_path / "exchanges.ndjson"
+    log.write_text("".join(f"{json.dumps(side)}\n" for side in both_sides()), "utf-8")
+    running = system("--slot", "2s", "--exchanges", str(log))
     client = Client(running.api)
     running.until(lambda: client.government() is not None, what="a first index was published")
     client.close()
+    running.until(lambda: "\npeyvand_exchanges{" in running.page("scorer", "/metrics")[1], what="the log was counted")
+    refused = _up("--sandbox", "--data", str(running.data), "--first-port", str(free_first_port()))
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        f"peyvand: {running.data} is in use by another `peyvand up`: end it, or name another folder with --data\n"
+    )
     children = running.children()
     assert set(children) == {"nats-server", "prober", "scorer", "collector", "api", "sandbox"}
     assert running.stop() == 0
@@ -49,47 +62,20 @@ def test_ctrl_c_ends_everything(system) -> None:
     assert lines, running.log("up")
 
     running.start()
-    again = Client(running.api)
-    running.until(lambda: again.government() is not None, what="a first index of the second run was published")
-    again.close()
-    children = running.children()
     assert running.process is not None
+    running.until(lambda: running.children().keys() == children.keys(), what="all had started again")
+    children = running.children()
     running.process.kill()
     running.process.wait()
     until(lambda: _alive(children.values()) == [], what="the children of a killed `peyvand up` had ended")
 
-
-@pytest.mark.slow
-def test_the_real_exchange_sample_goes_through_live(system, data_file) -> None:
-    """2,615 exchanges of the real sample are counted by the scorer, 1,905 and 710 meta, none lost, none twice."""
-    sample = data_file("opmon_dev_5230.ndjson")
-    running = system("--slot", "3s", "--exchanges", str(sample))
-
-    def counted() -> dict[str, float]:
-        counts = {"true": 0.0, "false": 0.0}
-        for line in running.page("scorer", "/metrics")[1].splitlines():
-            if line.startswith("peyvand_exchanges{"):
-                labels, value = line.rsplit(" ", 1)
-                counts["true" if 'meta="true"' in labels else "false"] += float(value)
-        return counts
-
-    running.until(lambda: sum(counted().values()) >= 2615, what="the sample was counted")
-    assert counted() == {"false": 1905.0, "true": 710.0}
-    running.until(lambda: "peyvand_exchange_orphans 0.0" in running.page("collector", "/metrics")[1], what="all paired")
-    assert "peyvand_exchange_records_total 5230.0" in running.page("collector", "/metrics")[1]
-
-
-def test_for_ends_by_itself(tmp_path: Path) -> None:
-    """`--for` ends with exit code 0 and prints an index on the way."""
+    ports = ("--first-port", str(running.first_port), "--base-port", str(running.base_port))
     for seconds in (15, 60, 180):  # a slow machine needs longer until there is an index
-        ports = ("--first-port", str(free_first_port()), "--base-port", str(free_base_port()))
-        data = tmp_path / f"data-{seconds}"
-        ended = _up("--sandbox", "--slot", "2s", "--for", f"{seconds}s", "--data", str(data), *ports)
-        assert ended.returncode == 0, ended.stderr
+        ended = _up("--sandbox", "--slot", "2s", "--for", f"{seconds}s", "--data", str(running.data), *ports)
+        assert (ended.returncode, ended.stderr) == (0, "")
         if "index " in ended.stdout:
             break
     assert "index " in ended.stdout
-    assert ended.stderr == ""
 
 
 def test_endpoints_alone_are_measured_and_shown(tmp_path: Path) -> None:
@@ -155,17 +141,6 @@ def test_a_taken_sandbox_port_is_named(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert f":{base}" in ended.stderr
     assert "Traceback" not in ended.stderr
-
-
-def test_a_folder_in_use_is_refused(system, tmp_path: Path) -> None:
-    """Two runs cannot share a data folder."""
-    running = system("--slot", "2s")
-    running.until(lambda: (running.data / "lock").exists() and running.children(), what="the first run began")
-    ended = _up("--sandbox", "--data", str(running.data), "--first-port", str(free_first_port()))
-    assert ended.returncode == 1
-    assert ended.stderr == (
-        f"peyvand: {running.data} is in use by another `peyvand up`: end it, or name another folder with --data\n"
-    )
 
 
 def test_a_bad_register_starts_nothing(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from services.core.codec import decode_summaries
 from services.register.attribution import Attributor
 from services.register.directory import load_register
 from tests.support.cases.collector import collector, in_force, put_in_force, stored, totals
+from tests.support.cases.scorer import make_register
 from tests.support.exchange_records import both_sides, record
 from tests.support.registers import write_register
 from tests.support.servers.http_server import forever, serving
@@ -28,10 +29,13 @@ MEMBERS = "member,agency\nDEV/ORG/1234567-8,land-registry\n"
 ROUTES = "client,service,link\nDEV/ORG/1234567-8/TEST,DEV/ORG/1234567-8/TEST/RestTest,deed-civil\n"
 
 
-async def test_the_replayed_sample_goes_through_live(nats, collector, data_file, tmp_path):
-    """The real sample, replayed and aliased, arrives as 2,615 exchanges in slots of now; SIGTERM ends it with code 0."""
-    register = write_register(tmp_path / "register", members_csv=MEMBERS, exchange_csv=ROUTES)
+async def test_the_replayed_sample_goes_through_live(nats, collector, scorer, data_file, tmp_path):
+    """The real sample, replayed and aliased, arrives as 2,615 exchanges in slots of now, and the scorer counts each once: 1,905
+    and 710 meta. SIGTERM ends the collector with code 0.
+    """
+    register = make_register(tmp_path / "register", members_csv=MEMBERS, exchange_csv=ROUTES)
     await put_in_force(nats, register)
+    scorer.start()
     began = time.time()
     options = ("--replay", data_file(SAMPLE), "--replay-seconds", 2, "--alias", "customs")
     async with nats.connect("scorer") as bus:
@@ -52,6 +56,17 @@ async def test_the_replayed_sample_goes_through_live(nats, collector, data_file,
             assert process.sample("peyvand_exchange_orphans") == 0
             process.popen.send_signal(signal.SIGTERM)
             assert process.popen.wait(DEADLINE) == 0
+
+        async def counted():
+            lines = (await scorer.get("/metrics") or "").splitlines()
+            series = [line for line in lines if line.startswith("peyvand_exchanges{")]
+            meta, other = (
+                sum(float(line.rsplit(" ", 1)[1]) for line in series if f'meta="{of}"' in line)
+                for of in ("true", "false")
+            )
+            return (other, meta) if other + meta >= 2615 else None
+
+        assert await eventually(counted, "the scorer counted the sample") == (1905, 710)
         attributor = Attributor(load_register(register))
         found = [attributor.attribute_summary(s) for s in await in_force(bus) if s.count]
         for message in await stored(bus):

@@ -1,5 +1,7 @@
 """Heartbeats between the probers of one vantage: this one sends its own and receives those of the others.
 
+Only a peer whose measurements arrive takes a share: whoever has the seed of the vantage can send heartbeats.
+
 While the bus is down none arrive. A prober keeps the last known shares until the others have been silent for
 SILENT_SECONDS, as if they had died, and then probes everything: they may have died, targets probed twice count once, and
 what nobody probes is lost.
@@ -12,8 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic, time
 
-from services.core.bus import Bus, heartbeat_subject
-from services.core.codec import Heartbeat, decode_heartbeat, encode_heartbeat
+from services.core.bus import Bus, heartbeat_subject, measurement_subject
+from services.core.codec import Heartbeat, decode_heartbeat, encode_heartbeat, measuring_prober
 from services.core.errors import BusError
 from services.core.log import Logger
 from services.prober.launcher import Launcher
@@ -36,6 +38,7 @@ class PeerHeartbeats:
         """Send and receive heartbeats until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._receive_all())
+            group.create_task(self._receive_measurements())
             group.create_task(self._expire())
             group.create_task(self._send_all())
 
@@ -81,6 +84,13 @@ class PeerHeartbeats:
                 self.log.warning("heartbeat_rejected", reason=str(error))
             else:
                 self._receive(heartbeat)
+
+    async def _receive_measurements(self) -> None:
+        """Notice which peers measure."""
+        async for payload in self.bus.listen(measurement_subject(self.vantage, "*")):
+            with suppress(ValueError):  # the scorer reports what cannot be read
+                self.membership.measured(measuring_prober(payload), monotonic())
+                self.launcher.regroup()
 
     def _receive(self, peer: Heartbeat) -> None:
         change = self.membership.receive(peer, now=monotonic())

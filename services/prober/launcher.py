@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from time import time
+from time import monotonic, time
 
 from services.core.log import Logger
 from services.core.model import Reason
@@ -72,7 +72,7 @@ class Launcher:
     def regroup(self) -> None:
         """Take another share of the targets if peers came, went, or began to probe theirs."""
         plan = self._plan
-        if plan is not None and not self._stopped and self._active_peers(plan) != self._peers:
+        if plan is not None and not self._stopped and self._measuring_peers(plan) != self._peers:
             self._take_share(plan)
 
     def stop_launching(self) -> None:
@@ -91,19 +91,26 @@ class Launcher:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
 
-    def _active_peers(self, plan: ProbingPlan) -> dict[str, int]:
-        return self.membership.active_peers(plan.origin.register_version, plan.origin.probe_version)
+    def _measuring_peers(self, plan: ProbingPlan) -> dict[str, int]:
+        """Return the peers that count. Until measurements of one arrive its targets are probed here as well.
+
+        A prober measures each of its targets once a slot, and publishes that soon after the probe.
+        """
+        since = monotonic() - 2 * plan.slot_seconds - plan.longest_timeout
+        origin = plan.origin
+        return self.membership.active_peers(origin.register_version, origin.probe_version, measured_since=since)
 
     def _take_share(self, plan: ProbingPlan) -> None:
         """Schedule our share of the plan from this moment on.
 
         Without peers, start at once; with peers, take over at the start of the next slot: none of their targets is left
-        out, and what our own start made late is not ours to shed.
+        out, and what our own start made late is not ours to shed. For that, peers that measure nothing yet count too.
         """
         now = self.clock()
         slot_start = int(now // plan.slot_seconds) * plan.slot_seconds
-        self._peers = self._active_peers(plan)
-        first_slot = slot_start + plan.slot_seconds if self._peers else slot_start
+        self._peers = self._measuring_peers(plan)
+        alive = self.membership.active_peers(plan.origin.register_version, plan.origin.probe_version)
+        first_slot = slot_start + plan.slot_seconds if alive else slot_start
         if self.share_from is None or self.share_from > first_slot:
             self.share_from = first_slot
             self.announce.set()

@@ -34,7 +34,7 @@ class Permissions:
     @property
     def publish(self) -> tuple[str, ...]:
         """Subjects that the user may publish on."""
-        return (*self.requests, *self.peers)
+        return tuple(dict.fromkeys((*self.requests, *self.peers)))
 
     @property
     def subscribe(self) -> tuple[str, ...]:
@@ -75,7 +75,8 @@ def permissions(vantage: str, bus: str) -> Mapping[str, Permissions]:
         "prober": Permissions(
             (names.measurement_subject(vantage, "*"), *_get(register)),
             (register_changes,),
-            (names.heartbeat_subject(vantage, "*"),),
+            # Measurements show which of the others are at work (docs/adr/0064-peers-count-while-they-measure.md).
+            (names.heartbeat_subject(vantage, "*"), names.measurement_subject(vantage, "*")),
         ),
         "collector": Permissions((names.exchange_subject(bus, "*"), *_get(register)), (register_changes,)),
         "scorer": Permissions(

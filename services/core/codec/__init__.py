@@ -29,6 +29,7 @@ from services.core.codec.measurement import (
     decode_measurements,
     encode_measurements,
     measurement_to_json,
+    measuring_prober,
 )
 from services.core.codec.measurement_json import measurement_from_json
 from services.core.codec.units import from_micros, from_timestamp, to_duration, to_micros, to_timestamp
@@ -55,6 +56,7 @@ __all__ = [
     "losses_to_message",
     "measurement_from_json",
     "measurement_to_json",
+    "measuring_prober",
     "reconciliation_to_message",
     "sensitivity_to_json",
     "set_index_to_message",

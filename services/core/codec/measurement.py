@@ -70,6 +70,11 @@ def _targets(batch: measurement_pb2.MeasurementBatch) -> tuple[Target, ...]:
     return (*map(Target, batch.links), *(Target(name, endpoint=True) for name in batch.endpoints))
 
 
+def measuring_prober(payload: bytes) -> str:
+    """Return the id of the prober whose measurements a batch holds. Raises ValueError."""
+    return _batch(payload).prober
+
+
 def decode_columns(payload: bytes) -> MeasurementColumns:
     """Return the columns of a batch. Raises ValueError when the payload is not a consistent MeasurementBatch."""
     batch = _batch(payload)

@@ -1,4 +1,4 @@
-"""Which probers of a vantage are alive, by the heartbeats received. Pure.
+"""Which probers of a vantage are alive and measure, by the heartbeats and measurements received. Pure.
 
 A heartbeat ages by the clock of its receiver, from the moment it arrives: clocks of different machines need not agree. The
 time of its start tells a process from another one with the same id.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from math import inf
+from typing import Final
 
 from services.core.codec import Heartbeat
 
@@ -16,6 +18,10 @@ HEARTBEAT_SECONDS = 2.0
 
 SILENT_SECONDS = 3 * HEARTBEAT_SECONDS
 """A prober without a heartbeat for this long counts as dead: two heartbeats may get lost."""
+
+
+_MOST_PROCESSES: Final = 256
+"""More probers than any vantage has. Further ones are ignored, since whoever has the vantage's seed may invent any number."""
 
 
 class MembershipChange(Enum):
@@ -32,6 +38,7 @@ class _Process:
     received: float
     replaced: bool = False
     doubled: bool = False
+    measured: float = -inf
 
 
 class Membership:
@@ -61,6 +68,8 @@ class Membership:
         former = self._processes.pop(key, None)
         if heartbeat.leaving:
             return MembershipChange.LEFT if former else None
+        if len(self._processes) >= _MOST_PROCESSES:
+            return None
         namesakes = [
             process
             for (name, _), process in self._processes.items()
@@ -72,7 +81,7 @@ class Membership:
             self._processes[key] = _Process(heartbeat, now)
             return MembershipChange.ARRIVED
         doubled = bool(namesakes) or heartbeat.prober == self.prober
-        self._processes[key] = _Process(heartbeat, now, doubled=doubled)
+        self._processes[key] = _Process(heartbeat, now, doubled=doubled, measured=former.measured)
         return MembershipChange.DOUBLED if doubled and not former.doubled else None
 
     def expire(self, now: float) -> list[Heartbeat]:
@@ -87,15 +96,25 @@ class Membership:
         oldest = min((process.received for process in self._processes.values()), default=now)
         return oldest + SILENT_SECONDS - now
 
-    def active_peers(self, register_version: str, probe_version: str) -> dict[str, int]:
+    def measured(self, prober: str, now: float) -> None:
+        """Record that measurements of a prober arrived."""
+        for process in self._processes.values():
+            if process.heartbeat.prober == prober:
+                process.measured = now
+
+    def active_peers(
+        self, register_version: str, probe_version: str, *, measured_since: float = -inf
+    ) -> dict[str, int]:
         """Return the first slot of which each other prober probes its share, by its id.
 
-        Probers with another version may not have the same targets, and are left out.
+        Probers with another version may not have the same targets, and are left out, as are those whose last measurements
+        arrived before ``measured_since``.
         """
         active: dict[str, int] = {}
         for process in self._processes.values():
             peer = process.heartbeat
             same = (peer.register_version, peer.probe_version) == (register_version, probe_version)
-            if same and peer.share_from is not None and not process.replaced and peer.prober != self.prober:
+            present = same and not process.replaced and process.measured >= measured_since
+            if present and peer.share_from is not None and peer.prober != self.prober:
                 active[peer.prober] = min(peer.share_from, active.get(peer.prober, peer.share_from))
         return active

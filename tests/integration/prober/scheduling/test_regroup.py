@@ -25,8 +25,10 @@ def peer(share_from: int | None, *, leaving: bool = False) -> Heartbeat:
     return Heartbeat("north", "p2", 0.0, 1.0, "r1", "p1", 9, leaving, share_from)
 
 
-def hear(prober: RunningProber, share_from: int | None, *, leaving: bool = False) -> None:
+def hear(prober: RunningProber, share_from: int | None, *, leaving: bool = False, measured: bool = True) -> None:
     prober.membership.receive(peer(share_from, leaving=leaving), now=monotonic())
+    if measured:
+        prober.membership.measured("p2", monotonic())
     prober.launcher.regroup()
 
 
@@ -54,6 +56,24 @@ async def test_a_share_follows_the_peers(tmp_path: Path) -> None:
         assert {row.target.id for row in rows if row.slot_start == back} == set(NAMES)
 
 
+async def test_a_peer_counts_while_its_measurements_arrive(tmp_path: Path) -> None:
+    """A peer that sends heartbeats takes no target until it has measured, and loses all when it measures nothing more."""
+    async with serving(says()) as server, running(tmp_path, register(dict.fromkeys(NAMES, server.url()))) as prober:
+        hear(prober, 0, measured=False)
+        rows = await prober.sink.until(lambda rows: len({row.slot_start for row in rows}) >= 2)
+        assert {row.target.id for row in rows} == set(NAMES)
+        assert prober.launcher.targets == len(NAMES)
+        hear(prober, 0)
+        assert prober.launcher.targets == len(mine())
+        end = monotonic() + 2 * SLOT + 0.5
+        await prober.sink.until(lambda _: monotonic() > end)
+        hear(prober, 0, measured=False)
+        assert prober.launcher.targets == len(NAMES)
+        back = (int(wall_time()) // SLOT + 1) * SLOT
+        rows = await prober.sink.until(lambda rows: any(row.slot_start > back for row in rows))
+        assert {row.target.id for row in rows if row.slot_start == back} == set(NAMES)
+
+
 async def test_with_a_peer_probing_begins_with_the_next_slot(tmp_path: Path) -> None:
     """A new prober names the next slot as its first, probes nothing before it, and then its share."""
     async with serving(says()) as server, running(tmp_path, register(dict.fromkeys(NAMES, server.url()))) as prober:
@@ -74,6 +94,7 @@ async def test_38_a_new_register_among_peers_loses_no_slot(tmp_path: Path) -> No
             await prober.prober.adopt(replace(first, register_version="r2"))
             assert prober.launcher.targets == len(NAMES)
             prober.membership.receive(replace(peer(0), register_version="r2"), now=monotonic())
+            prober.membership.measured("p2", monotonic())
             prober.launcher.regroup()
             assert prober.launcher.targets == len(mine())
             rows = await prober.sink.until(lambda rows: len({row.slot_start for row in rows}) >= 4)

@@ -137,6 +137,42 @@ def test_a_peer_that_does_not_probe_the_same_takes_nothing(other: Heartbeat) -> 
     assert (len(membership), sharing(membership)) == (2, {})
 
 
+def test_a_peer_that_measures_nothing_takes_nothing() -> None:
+    """A peer counts by its heartbeats alone, or since its last measurements, which its next heartbeat does not forget."""
+    membership = Membership("a", 0.0)
+    membership.measured("b", 1.0)
+    membership.receive(peer(), now=2.0)
+    assert membership.active_peers("r1", "p1", measured_since=0.0) == {}
+    membership.measured("c", 3.0)
+    membership.measured("b", 4.0)
+    membership.receive(peer(), now=5.0)
+    assert membership.active_peers("r1", "p1", measured_since=4.0) == {"b": 0}
+    assert membership.active_peers("r1", "p1", measured_since=4.1) == {}
+    assert sharing(membership) == {"b": 0}
+
+
+def test_a_prober_started_again_has_yet_to_measure() -> None:
+    """What a process measured does not count for one that replaces it."""
+    membership = Membership("a", 0.0)
+    membership.receive(peer(started=1.0), now=0.0)
+    membership.measured("b", 1.0)
+    membership.receive(peer(started=2.0), now=2.0)
+    assert membership.active_peers("r1", "p1", measured_since=0.0) == {}
+
+
+def test_no_more_peers_than_a_vantage_can_have() -> None:
+    """Of ten thousand invented peers some hundred are remembered, and those known already still count."""
+    membership = Membership("a", 0.0)
+    membership.receive(peer("b"), now=0.0)
+    for number in range(10_000):
+        membership.receive(peer(f"ghost-{number}"), now=1.0)
+    assert len(membership) == 257
+    assert membership.receive(peer("b"), now=2.0) is None
+    assert "b" in sharing(membership)
+    membership.expire(1.0 + SILENT_SECONDS)
+    assert membership.receive(peer("c"), now=9.0) is MembershipChange.ARRIVED
+
+
 def test_the_own_heartbeat_is_ignored() -> None:
     """A prober that receives its own heartbeat is still alone."""
     membership = Membership("a", 1.5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Callable, Sequence
 from datetime import datetime, tzinfo
 from decimal import Decimal
@@ -14,8 +15,10 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich import box
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.table import Column, Table
+from rich.text import Text
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.core.errors import SettingsError
@@ -91,6 +94,23 @@ def sparkline(values: Sequence[float | None]) -> str:
         return "".join(" " if value is None else _BARS[3] for value in values)
     top = len(_BARS) - 1
     return "".join(" " if value is None else _BARS[round((value - low) / (high - low) * top)] for value in values)
+
+
+class Wrapped:
+    """An id, wrapped after hyphens where its column is too narrow for it; ``more`` is a dim line below."""
+
+    def __init__(self, identifier: str, more: str = "") -> None:
+        self._identifier, self._more = identifier, more
+
+    def __rich_measure__(self, _console: Console, options: ConsoleOptions) -> Measurement:
+        widest = max((len(part) + 1 for part in self._identifier.split("-")), default=1)
+        longest = max(len(self._identifier), len(self._more))
+        return Measurement(min(widest, options.max_width), min(longest, options.max_width))
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from map(Text, textwrap.wrap(self._identifier, options.max_width) or [""])
+        if self._more:
+            yield Text(self._more, "dim")
 
 
 def word(heading: str = "") -> Column:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from datetime import tzinfo
 
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from peyvand.v1 import indicator_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.cli.render.evidence import evidence_parts
 from services.cli.render.format import (
+    Wrapped,
     bounds,
     gain,
     largest_loss,
@@ -42,26 +43,39 @@ _ALL_KNOWN = 0.9995
 
 _BAR_CELLS = 40
 _VERSION_CHARACTERS = 12
+_EMPTY = {"links": "1", "absent": "0"}
+"""What a column holds that says nothing; "-" where it is not here."""
+
+_MEANING = {
+    "index": "index: - below the policy's known share",
+    "interval": "interval: of the long run",
+    "bounds": "bounds: unknown as failed, as answered",
+    "strict": "strict: all links of a service at once",
+    "level": f"level: 0 {_LEVELS[0]} to 4 {_LEVELS[4]}",
+}
+"""What the columns mean that need saying."""
 
 
-def indicator_table(indicators: Sequence[indicator_pb2.Indicator], title: str) -> Table:
-    """Return a row per indicator: point, interval, bounds, known share, strict share and links, and the level of services."""
-    levels = any(indicator.HasField("level") for indicator in indicators)
-    headings = ("index", "interval", "bounds", "known", "strict", "links", "absent", *(["level"] if levels else []))
-    table = new_table(title, text("id"), *map(number, headings), gap=1)
-    for indicator in indicators:
-        table.add_row(
-            indicator.id,
-            point(indicator),
-            _interval(indicator),
-            bounds(indicator),
-            percent(indicator.known_share),
-            _strict(indicator),
-            str(indicator.links_required),
-            str(indicator.links_absent),
-            *([str(indicator.level) if indicator.HasField("level") else "-"] if levels else []),
-        )
-    return table
+def indicator_table(indicators: Sequence[indicator_pb2.Indicator], title: str) -> Group:
+    """Return a row per indicator, and what the columns mean. A column that says the same of all indicators is left out."""
+    columns: dict[str, list[str]] = {
+        "index": [percent(row.point) if row.HasField("point") else "-" for row in indicators],
+        "interval": [_interval(row) for row in indicators],
+        "bounds": [bounds(row) for row in indicators],
+        "known": [percent(row.known_share) for row in indicators],
+        "strict": [_strict(row) for row in indicators],
+        "links": [f"{row.links_required:,}" for row in indicators],
+        "absent": [f"{row.links_absent:,}" for row in indicators],
+        "level": [str(row.level) if row.HasField("level") else "-" for row in indicators],
+    }
+    shown = {name: cells for name, cells in columns.items() if set(cells) - {_EMPTY.get(name, "-")}}
+    table = new_table(title, Column("id"), *map(number, shown), gap=1)
+    for row, cells in zip(indicators, zip(*shown.values(), strict=True), strict=True):
+        table.add_row(Wrapped(row.id), *cells)
+    meanings = [
+        _MEANING[name] for name, cells in shown.items() if name in _MEANING and (name != "index" or "-" in cells)
+    ]
+    return Group(table, Text(" · ".join(meanings), "dim"))
 
 
 def indicator_details(indicator: indicator_pb2.Indicator, zone: tzinfo) -> Group:
@@ -159,7 +173,7 @@ def _links(links: Sequence[messages.LinkCost], estimate: float) -> Table:
     for cost in links:
         link = cost.link
         table.add_row(
-            Text.assemble(link.id, "\n", (f"{link.consumer} needs {link.data_item} of {link.provider}", "dim")),
+            Wrapped(link.id, f"{link.consumer} needs {link.data_item} of {link.provider}"),
             gain(cost, estimate),
             points(cost.loss),
             "absent" if link.absent else stage_name(largest_loss(cost.losses)),

@@ -34,8 +34,7 @@ from services.indicator.verdicts import DayEvidence, EvidenceCounter, Judge, Win
 class Evidence:
     """All measurements taken in: slots in detail, and closed days packed to the stages that were reached in them.
 
-    Targets get columns in the order they first appear, whether a register has them or not, so a register that arrives
-    after the measurements finds them. Nothing kept depends on a register: every number is derived under the register
+    Targets get columns in the order they first appear. Nothing kept depends on a register: every number is derived under the register
     asked for. A changed register therefore applies to all days alike, and nothing depends on when a day was closed.
     """
 

@@ -63,7 +63,6 @@ class RegisterArrays:
         sectors = sorted({agency.sector for agency in register.agencies.values()})
         at_agency, at_service, at_sector = _positions(agencies), _positions(services), _positions(sectors)
         rows = [register.links[link] for link in links]
-        targets = [*(Target(link) for link in links), *(Target(endpoint, endpoint=True) for endpoint in endpoints)]
         wanted = [*(row.vantages for row in rows), *(register.endpoints[endpoint].vantages for endpoint in endpoints)]
 
         agency_sector = _indices([at_sector[register.agencies[agency].sector] for agency in agencies])
@@ -82,7 +81,7 @@ class RegisterArrays:
             services=tuple(services),
             links=tuple(links),
             endpoints=tuple(endpoints),
-            targets=tuple(targets),
+            targets=register.targets,
             restrictions={position: frozenset(vantages) for position, vantages in enumerate(wanted) if vantages},
             bus=None if register.policy.bus is None else endpoints.index(register.policy.bus),
             service=service,

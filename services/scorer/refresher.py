@@ -68,7 +68,7 @@ class Refresher:
         """Refresh until cancelled. Raises StateError."""
         late_from = late_took = trim_from = 0.0
         while True:
-            await self._apply_adopted()
+            await self.apply_adopted()
             published = self.scoring.manifest.end_slot
             end_slot = self.scoring.settled(self.clock())
             grown = published is None or end_slot > published
@@ -117,12 +117,12 @@ class Refresher:
         """Return the seconds until one more slot settles."""
         return self.scoring.calendar.start_of(end_slot + 1) + self.scoring.register.settle_seconds - self.clock()
 
-    async def _apply_adopted(self) -> None:
+    async def apply_adopted(self) -> None:
+        """Put the adopted register in force, between two indexes."""
         compiled, self._adopted = self._adopted, None
         if compiled is not None:
-            async with self.evidence_lock.lock:
-                self.scoring.adopt(compiled)
-                self.exchanges.attribute_by(compiled.attributor)
+            await self.evidence_lock.run(partial(self.scoring.adopt, compiled))
+            self.exchanges.attribute_by(compiled.attributor)
             self.log.info("register_adopted", register_version=compiled.register.register_version)
 
     async def _prepare(self, end_slot: int) -> None:

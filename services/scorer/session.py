@@ -17,6 +17,7 @@ from services.core.model import Register
 from services.core.runtime import Runtime
 from services.core.tasks import run_in_thread
 from services.indicator.calendar import Calendar
+from services.register.bus import read_previous_register
 from services.scorer.evidence_lock import EvidenceLock
 from services.scorer.exchanges import ExchangeDatabase, Reconciler
 from services.scorer.health import ReadinessReporter
@@ -115,8 +116,11 @@ async def _resume(
     position = await persistently(lambda: cursors[0].resume(last))
     exchange_position = await persistently(lambda: cursors[1].resume(exchanges.position()))
     behind = await persistently(lambda: cursors[0].behind(position))
-    scoring = Scoring(compiled, loaded, position)
-    recalled = await persistently(lambda: recall(bus, scoring.recent, position.sequence))
+    if loaded.manifest is None and (former := await persistently(lambda: read_previous_register(bus))) is not None:
+        # Of what the stream still holds, the register before may have measured what this one has no longer.
+        await asyncio.to_thread(loaded.evidence.columns.of, former.targets)
+    scoring = await asyncio.to_thread(Scoring, compiled, loaded, position)
+    recalled = await persistently(lambda: recall(bus, scoring, position.sequence))
     log.info("resumed", sequence=position.sequence, behind=behind, recalled=recalled)
     return _Resumed(store, scoring, cursors[0], position.sequence + behind, cursors[1], exchange_position)
 
@@ -205,6 +209,8 @@ class _Session:
                 self._next = register
                 raise _SessionEndError
             self._refresher.adopt(await _compiled(register))
+            if not self._measurements.caught_up.is_set():  # nothing is refreshed yet, and messages may wait for it
+                await self._refresher.apply_adopted()
 
     async def _reconcile(self) -> None:
         """Compare exchanges with probes now and then; the result is published with the next index."""

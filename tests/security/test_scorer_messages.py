@@ -10,14 +10,16 @@ from typing import Any
 
 import pytest
 
+from peyvand.v1.measurement_pb2 import MeasurementBatch
 from services.core.blocks.target_blocks import decode_slot_block
-from services.core.bus.names import INDICATOR_BUCKET, MEASUREMENTS, exchange_subject
+from services.core.bus.names import INDICATOR_BUCKET, MEASUREMENTS, exchange_subject, measurement_subject
 from services.core.codec import encode_summaries
 from services.core.model.exchange import ExchangeSummary
 from services.core.model.outcome import Outcome, Reason
 from tests.support.cases.scorer import (
     SLOT,
     Scorer,
+    batch,
     blocks,
     government,
     make_register,
@@ -117,4 +119,33 @@ async def test_a_seed_of_a_prober_rewrites_no_settled_slot(nats: Nats, scorer: S
         'peyvand_measurements_refused_total{fault="time"} 2.0',
     )
     await eventually(shown(scorer, *lines), "the metrics")
+    assert await scorer.stop() == (0, "")
+
+
+async def test_a_seed_of_a_prober_fills_no_table(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
+    """Batches that name targets that no register has, in their tables or in rows, leave nothing in the scorer's state: it
+    keeps a column for each target of the register and no more.
+    """
+    register = await register_on(nats, make_register(tmp_path / "register"))
+    slot = now_slot() - 2
+    row = measure("deed-tax", slot)
+    table = MeasurementBatch.FromString(batch([row]))
+    table.links.extend(f"junk-{number}" for number in range(20_000))
+    async with nats.connect("prober") as prober, nats.connect("api") as api:
+        scorer.start()
+        await prober.publish(measurement_subject("main", 0), table.SerializeToString(), message_id="")
+        for part in range(5):
+            await put(prober, [measure(f"junk-{part}-{number}", slot) for number in range(2_000)])
+        await government(api, await put(prober, [row]))
+        assert await scorer.stop() == (0, "")
+        (state,) = scorer.data.glob("evidence-*/ids*")
+        assert b"junk" not in state.read_bytes()
+        sizes = {path.stat().st_size for path in scorer.data.glob("evidence-*/slots/*")}
+        assert max(sizes) < 8 * len(register.targets) + 256
+        scorer.start()  # the latest measurements are recalled from the stream
+        await scorer.serving()
+        counted = ("peyvand_measurements_rejected_total 0.0", 'peyvand_measurements_refused_total{fault="target"} 0.0')
+        await eventually(shown(scorer, *counted), "nothing is read again")
+        await put(prober, [measure("junk", slot)])
+        await eventually(shown(scorer, 'peyvand_measurements_refused_total{fault="target"} 1.0'), "the metric")
     assert await scorer.stop() == (0, "")

@@ -19,6 +19,7 @@ from services.core.model import (
     Outcome,
     Phases,
     Reason,
+    RegisterVersions,
     Target,
 )
 
@@ -89,6 +90,7 @@ def decode_columns(payload: bytes) -> MeasurementColumns:
         time=np.array(batch.time, np.int64),
         outcome=np.array(batch.outcome, np.uint8),
         reason=np.array(batch.reason, np.uint8),
+        register=RegisterVersions(batch.register_version, batch.probe_version),
     )
     rows = len(columns)
     names = ("slot_start", "time", "outcome", "reason", *FACTS, "detail")

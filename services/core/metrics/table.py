@@ -176,9 +176,9 @@ _ROWS = (
         _counter("peyvand_measurements_late_total", "Measurements that came after their slot closed"),
         _counter(
             "peyvand_measurements_refused_total",
-            "Measurements of a slot to come, before the epoch or between slots, or with a time outside their slot, by fault",
+            "Measurements whose slot is to come, before the epoch or none, with a time outside it, or of targets of no register",
             ("fault",),
-            "2",
+            "3",
         ),
         _counter(
             "peyvand_settled_slots_changed_total",

@@ -40,6 +40,7 @@ from services.core.model.measurement import (
     MeasurementColumns,
     Phases,
     RecentRows,
+    RegisterVersions,
     Target,
     unfrozen,
 )
@@ -148,6 +149,7 @@ __all__ = [
     "Reconciliation",
     "RecordPatterns",
     "Register",
+    "RegisterVersions",
     "Sensitivity",
     "Service",
     "SetIndex",

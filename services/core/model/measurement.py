@@ -77,6 +77,14 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True)
+class RegisterVersions:
+    """Both versions of a register, which stand for all of it; empty where they are not known."""
+
+    register_version: str = ""
+    probe_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class FactColumns:
     """What was measured besides the outcome, as columns of n rows.
 
@@ -99,6 +107,7 @@ class MeasurementColumns:
     ``slot_start`` int64 epoch seconds, ``time`` int64 epoch microseconds (-1 unset), ``outcome`` and ``reason`` uint8.
     ``delayed`` marks rows that were stored long after their slot (docs/method.md §2); None where none was. ``latency`` and
     ``data_age``, int64 microseconds (-1 unset), are set only for judging again; ``facts`` only where they are shown.
+    ``register`` is the one that they were measured by.
     """
 
     vantage: str
@@ -112,6 +121,7 @@ class MeasurementColumns:
     latency: NDArray[np.int64] | None = None
     data_age: NDArray[np.int64] | None = None
     facts: FactColumns | None = None
+    register: RegisterVersions = RegisterVersions()
 
     def __len__(self) -> int:
         return len(self.target)

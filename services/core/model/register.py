@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from services.core.model.evaluation import Evaluation
+from services.core.model.measurement import RegisterVersions, Target
 from services.core.model.probe import Probe
 
 FLUSH_SECONDS = 2.0
@@ -212,6 +213,16 @@ class Register:
     def consumer(self, link: Link) -> str:
         """Return the agency that owns the link's service."""
         return self.services[link.service].agency
+
+    @property
+    def versions(self) -> RegisterVersions:
+        """Both versions."""
+        return RegisterVersions(self.register_version, self.probe_version)
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """Everything that is measured: links, then endpoints, by id."""
+        return (*map(Target, sorted(self.links)), *(Target(name, endpoint=True) for name in sorted(self.endpoints)))
 
     @property
     def settle_seconds(self) -> float:

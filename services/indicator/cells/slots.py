@@ -24,22 +24,35 @@ class TargetColumns:
 
     def of(self, targets: Sequence[Target]) -> Ints:
         """Return the column of each target, read-only; a new target gets the next column."""
+        columns = self.find(targets)
+        missing = np.flatnonzero(columns < 0)
+        if not len(missing):
+            return columns
+        columns = columns.copy()
+        for position in missing.tolist():
+            target = targets[position]
+            known = self._of_endpoints if target.endpoint else self._of_links
+            columns[position] = known.setdefault(target.id, len(self.targets))
+            if columns[position] == len(self.targets):
+                self.targets.append(target)
+        return self._cached(targets, columns)
+
+    def find(self, targets: Sequence[Target]) -> Ints:
+        """Return the column of each target, read-only; -1 for a target without one."""
         # A batch is looked up several times in a row, and a register's targets again and again; looking up a million
         # names misses the processor's cache every time.
         for cached, columns in (self._last, self._longest):
             if cached is targets:
                 return columns
         links, endpoints = self._of_links, self._of_endpoints
-        columns = np.array(
+        found = np.array(
             [(endpoints if target.endpoint else links).get(target.id, -1) for target in targets], dtype=np.int64
         )
-        for position in np.flatnonzero(columns < 0).tolist():
-            target = targets[position]
-            columns[position] = (endpoints if target.endpoint else links).setdefault(target.id, len(self.targets))
-            if columns[position] == len(self.targets):
-                self.targets.append(target)
+        return self._cached(targets, found)
+
+    def _cached(self, targets: Sequence[Target], columns: Ints) -> Ints:
         columns.flags.writeable = False
-        if isinstance(targets, tuple):
+        if isinstance(targets, tuple) and (columns >= 0).all():
             self._last = targets, columns
             if len(targets) >= len(self._longest[0]):
                 self._longest = self._last

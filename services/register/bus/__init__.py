@@ -2,10 +2,20 @@
 
 from services.register.bus.publish import (
     CURRENT_KEY,
+    announced_versions,
     follow_register,
     publish_register,
+    read_previous_register,
     read_publications,
     republish_if_lost,
 )
 
-__all__ = ["CURRENT_KEY", "follow_register", "publish_register", "read_publications", "republish_if_lost"]
+__all__ = [
+    "CURRENT_KEY",
+    "announced_versions",
+    "follow_register",
+    "publish_register",
+    "read_previous_register",
+    "read_publications",
+    "republish_if_lost",
+]

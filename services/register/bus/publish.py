@@ -17,7 +17,7 @@ from services.core.bus import REGISTER_BUCKET, Bus
 from services.core.codec import RegisterChunk, RegisterManifest, RegisterPublication, decode_manifest, encode_manifest
 from services.core.errors import BusError, TornValueError
 from services.core.log import logger
-from services.core.model import Register
+from services.core.model import Register, RegisterVersions
 from services.register.bus.chunks import is_intact, join_chunks, make_manifest, manifest_digest, split_register
 
 CURRENT_KEY = "current"
@@ -100,6 +100,23 @@ async def follow_register(bus: Bus) -> AsyncIterator[Register]:
             continue
         in_force = manifest
         yield register
+
+
+async def announced_versions(bus: Bus) -> RegisterVersions | None:
+    """Return the versions that the manifest in force names; None without one that can be verified. Raises BusError."""
+    manifest = await _read_manifest(bus, CURRENT_KEY)
+    return None if manifest is None else RegisterVersions(manifest.register_version, manifest.probe_version)
+
+
+async def read_previous_register(bus: Bus) -> Register | None:
+    """Return the register that was in force before; None when there is none that can be verified. Raises BusError."""
+    manifest = await _read_manifest(bus, PREVIOUS_KEY)
+    if manifest is None:
+        return None
+    try:
+        return await _assemble(manifest, [await _read_chunk(bus, chunk) for chunk in manifest.chunks])
+    except UnverifiedError:
+        return None
 
 
 async def _read_chunk_persistently(bus: Bus, chunk: RegisterChunk) -> bytes:

@@ -40,8 +40,10 @@ class CompiledRegister:
         )
 
 
-FAULTS = ("slot", "time")
-"""Why a measurement is refused: a slot that is to come, before the epoch or none; or a time outside its slot."""
+FAULTS = ("slot", "time", "target")
+"""Why a measurement is refused: a slot that is to come, before the epoch or none; a time outside its slot; or a target that no
+register has had.
+"""
 
 
 @dataclass(frozen=True, slots=True)

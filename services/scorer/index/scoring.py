@@ -50,6 +50,7 @@ class Scoring:
     def adopt(self, compiled: CompiledRegister) -> None:
         """Judge by this register from now on. It must have the same calendar."""
         self.compiled = compiled
+        self.evidence.columns.of(compiled.arrays.targets)
         self.register, self.arrays, self.probing_spans = compiled.register, compiled.arrays, compiled.probing_spans
         self.manifest = replace(self.manifest, register_version=self.register.register_version)
         self._unpublished |= self._detailed
@@ -64,10 +65,11 @@ class Scoring:
         self.skip(sequence)
         policy = self.register.policy
         admitted = admit(columns, stored=moment, policy=policy)
-        taken = self.evidence.take(admitted.columns)
-        self.recent.take(admitted.columns)
+        counted = self._of_registers(admitted.columns)
+        taken = self.evidence.take(counted)
+        self.recent.take(counted)
         if taken.accepted:
-            newest = float(admitted.columns.slot_start.max())
+            newest = float(counted.slot_start.max())
             self.newest_slots[columns.vantage] = max(newest, self.newest_slots.get(columns.vantage, newest))
         self._detailed.update(taken.changed)
         self._unpublished.update(taken.changed)
@@ -82,9 +84,38 @@ class Scoring:
         return TakenBatch(
             accepted=taken.accepted,
             late=taken.late + admitted.late,
-            refused={"slot": taken.misplaced + admitted.early, "time": admitted.misplaced},
+            refused={
+                "slot": taken.misplaced + admitted.early,
+                "time": admitted.misplaced,
+                "target": len(admitted.columns) - len(counted),
+            },
             resettled=sum(len(columns) for slot, columns in taken.changed.items() if slot < settled),
         )
+
+    def recall(self, columns: MeasurementColumns, *, stored: float | None = None) -> None:
+        """Remember what was measured last, without counting it (ADR 26); ``stored`` is None where it had been admitted."""
+        if stored is not None:
+            columns = admit(columns, stored=stored, policy=self.register.policy).columns
+        self.recent.take(self._of_registers(columns))
+
+    def awaits(self, columns: MeasurementColumns) -> bool:
+        """Return whether a batch names targets by another register than the one in force, which may be its successor."""
+        return columns.register != self.register.versions and bool((self._columns_of(columns) < 0).any())
+
+    def _of_registers(self, columns: MeasurementColumns) -> MeasurementColumns:
+        """Return the rows of targets that a register in force has or had: only those have columns.
+
+        So nobody who measures can make the tables of targets grow.
+        """
+        known = self._columns_of(columns) >= 0
+        if known.all():
+            return columns
+        rows = columns.rows(np.flatnonzero(known[columns.target]))
+        used, target = np.unique(rows.target, return_inverse=True)
+        return replace(rows, targets=tuple(columns.targets[position] for position in used.tolist()), target=target)
+
+    def _columns_of(self, columns: MeasurementColumns) -> NDArray[np.int64]:
+        return self.evidence.columns.find(columns.targets)
 
     def skip(self, sequence: int) -> None:
         """Move the position in the stream to ``sequence``."""

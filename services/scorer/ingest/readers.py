@@ -6,11 +6,12 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from services.core.bus import StoredMessage
+from services.core.bus import Bus, StoredMessage
 from services.core.errors import BusError, GapError
 from services.core.log import Logger
-from services.core.model import ExchangeSummary
+from services.core.model import ExchangeSummary, MeasurementColumns, RegisterVersions
 from services.indicator.calendar import Calendar
+from services.register.bus import announced_versions
 from services.scorer.decode import columns_of, summaries_of
 from services.scorer.evidence_lock import SLICE_SECONDS, EvidenceLock
 from services.scorer.exchanges import ExchangeDatabase
@@ -26,6 +27,11 @@ POLL_SECONDS = 0.2
 # A subscription as a signal to read would cost more than polling: every batch would be received and parsed twice.
 READ_POLL_SECONDS = 0.5
 EXCHANGES_POLL_SECONDS = 1.0
+
+ADOPTION_SECONDS = 600.0
+"""How long measurements wait for their register. To compile one of a million links takes a minute; one that cannot be read is
+never adopted.
+"""
 
 
 class MeasurementReader:
@@ -46,12 +52,14 @@ class MeasurementReader:
         self._metrics = metrics
         self._readiness = readiness
         self._log = log
+        self._awaited, self._awaited_since = RegisterVersions(), 0.0
 
     async def run(self, cursor: StreamCursor, backlog_end: int) -> None:
         """Read until cancelled; ``backlog_end`` is the last message at the start. Raises GapError."""
         while True:
             try:
                 messages = await cursor.read(self._scoring.manifest.position, limit=READ_MESSAGES, now=time.monotonic())
+                all_taken = await self._take_all(messages, cursor.bus)
             except GapError:
                 raise
             except BusError as error:
@@ -59,7 +67,6 @@ class MeasurementReader:
                 self._log.warning("bus_read_failed", reason=str(error))
                 await asyncio.sleep(POLL_SECONDS)
                 continue
-            await self._take_all(messages)
             left = backlog_end - self._scoring.manifest.position.sequence
             if left > 0:
                 self._readiness.begin_phase(f"reading what was measured, {left} messages left")
@@ -68,25 +75,48 @@ class MeasurementReader:
                 self.caught_up.set()
             self._readiness.set_reading(ok=True)
             full = len(messages) >= READ_MESSAGES or sum(len(message.data) for message in messages) >= READ_BYTES
-            await asyncio.sleep(0 if full else READ_POLL_SECONDS)
+            await asyncio.sleep(0 if full and all_taken else READ_POLL_SECONDS)
 
-    async def _take_all(self, messages: Sequence[StoredMessage]) -> None:
+    async def _take_all(self, messages: Sequence[StoredMessage], bus: Bus) -> bool:
+        """Take messages in; return False at one that waits for its register, and is to be read again. Raises BusError."""
+        announced: RegisterVersions | None = None
         async with self._evidence_lock.lock:
             until = time.monotonic() + SLICE_SECONDS
             for message in messages:
-                self._take(message)
+                columns = self._read(message)
+                if columns is not None and self._scoring.awaits(columns):
+                    announced = announced or await announced_versions(bus) or RegisterVersions()
+                    if self._must_wait(columns.register, announced):
+                        return False
+                if columns is not None:
+                    self._take(message, columns)
                 if time.monotonic() >= until:
                     await asyncio.sleep(0)
                     until = time.monotonic() + SLICE_SECONDS
+        return True
 
-    def _take(self, message: StoredMessage) -> None:
+    def _must_wait(self, register: RegisterVersions, announced: RegisterVersions) -> bool:
+        """Return whether a batch is of the register that is announced and not adopted yet.
+
+        Probers may adopt a register before the scorer does, and its targets have no columns until then.
+        """
+        if register != announced:
+            return False
+        if register != self._awaited:
+            self._awaited, self._awaited_since = register, time.monotonic()
+            self._log.info("register_awaited", register_version=register.register_version)
+        return time.monotonic() - self._awaited_since < ADOPTION_SECONDS
+
+    def _read(self, message: StoredMessage) -> MeasurementColumns | None:
         try:
-            columns = columns_of(message)
+            return columns_of(message)
         except ValueError as error:
             self._scoring.skip(message.sequence)
             self._metrics.rejected()
             self._log.error("batch_rejected", sequence=message.sequence, subject=message.subject, reason=str(error))
-            return
+            return None
+
+    def _take(self, message: StoredMessage, columns: MeasurementColumns) -> None:
         result = self._scoring.take(columns, stored=message.time, sequence=message.sequence)
         self._metrics.taken(columns.vantage, result)
         left_out = {fault: rows for fault, rows in {"late": result.late, **result.refused}.items() if rows}

@@ -14,7 +14,7 @@ from services.indicator.cells import RecentMeasurements, recent_batches
 from services.indicator.index import BurnCounter
 from services.indicator.register_arrays import RegisterArrays
 from services.scorer.decode import columns_of
-from services.scorer.index import AgencyMembers
+from services.scorer.index import AgencyMembers, Scoring
 
 PART = 512
 """Targets in one block. Even with the detail of every failure it stays below the bus's limit of 1 MiB."""
@@ -52,7 +52,7 @@ def recent_blocks(
             )
 
 
-async def recall(bus: Bus, recent: RecentMeasurements, last: int) -> int:
+async def recall(bus: Bus, scoring: Scoring, last: int) -> int:
     """Read back the blocks published last, then the measurements stored since, up to message ``last`` of MEASUREMENTS.
 
     Returns how many messages were read. Unreadable ones are skipped, since the next slot measures again. Raises BusError.
@@ -65,12 +65,12 @@ async def recall(bus: Bus, recent: RecentMeasurements, last: int) -> int:
             sequence = min(sequence, block.evidence_sequence)
             for rows in (block.latest, block.failures):
                 for batch in recent_batches(rows, block.targets, block.vantages):
-                    recent.take(batch)
+                    scoring.recall(batch)
     while sequence < last:
         messages = await bus.read(MEASUREMENTS, sequence + 1, limit=min(500, last - sequence))
         for message in messages:
             with suppress(ValueError):
-                recent.take(columns_of(message))
+                scoring.recall(columns_of(message), stored=message.time)
         if not messages:
             break
         sequence, read = messages[-1].sequence, read + len(messages)

@@ -18,7 +18,6 @@ from services.core.model.measurement import Measurement
 from services.core.model.outcome import Reason
 from services.core.model.register import Register
 from services.indicator.calendar import Calendar
-from services.indicator.cells.recent import RecentMeasurements
 from services.indicator.evidence import Evidence
 from services.scorer.decode import columns_of
 from services.scorer.index.results import CompiledRegister
@@ -101,9 +100,9 @@ async def test_what_came_between_two_indexes_is_read_again(nats: Nats, tmp_path:
                 due = scoring.due(slot + 1)
                 latest = recent_blocks(scoring.recent, scoring.burns, scoring.arrays, due.agencies)
                 await publisher.put_recent(due, latest)
-        recent = RecentMeasurements()
-        assert await recall(bus, recent, 3) == 2
-    failed = recent.failures(recent.columns_of(scoring.arrays.targets))
+        again = fresh(register)
+        assert await recall(bus, again, 3) == 2
+    failed = again.recent.failures(again.recent.columns_of(scoring.arrays.targets))
     assert sorted(failed.numbers[2].tolist()) == [(slot + at) * SLOT for at in (-1, 0, 1)]
 
 

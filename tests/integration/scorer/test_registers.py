@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from services.core.bus.names import INDICATOR_BUCKET
@@ -41,13 +42,15 @@ def without_civil_registry(folder: Path, *links: str, epoch: float) -> Path:
 
 
 async def test_register_changes_while_running(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
-    """A new register applies from the next index on: earlier evidence counts, and a removed agency's block is deleted."""
+    """A new register applies from the next index on: earlier evidence counts, and a removed agency's block is deleted. What
+    a prober measured by it before the scorer adopted it counts too.
+    """
     began = time.time() - 3600
     await register_on(nats, make_register(tmp_path / "register", epoch=began))
     slot = now_slot() - 20
     scorer.start()
     async with nats.connect("prober") as prober, nats.connect("api") as api:
-        sequence = await put(prober, [measure("permit-land", slot), measure("permit-tax", slot, Reason.STATUS)])
+        sequence = await put(prober, [measure("permit-tax", slot, Reason.STATUS)])
         await government(api, sequence)
         found = await blocks(api)
         assert [row.id for row in found["consumer.customs"].indicators if row.kind == IndicatorKind.LINK][:1] == [
@@ -60,10 +63,14 @@ async def test_register_changes_while_running(nats: Nats, scorer: Scorer, tmp_pa
             epoch=began,
         )
         register = await register_on(nats, changed)
+        version, definitions = register.register_version, register.probe_version
+        row = replace(measure("permit-land", slot), register_version=version, probe_version=definitions)
+        sequence = await put(prober, [row])
 
         async def applied() -> Block | None:
             now = (await blocks(api)).get("consumer.customs")
-            return now if now and now.indicators[0].register_version == register.register_version else None
+            versions = {(row.register_version, row.evidence_sequence) for row in now.indicators} if now else set()
+            return now if versions == {(version, sequence)} else None
 
         block = await eventually(applied, "the new register")
         assert only(block, IndicatorKind.LINK, "permit-land").point == 1.0

@@ -91,6 +91,7 @@ def test_only_counters_exist_before_anything_is_known(registry: CollectorRegistr
         "peyvand_measurements_late_total",
         "peyvand_measurements_rejected_total",
         'peyvand_measurements_refused_total{fault="slot"}',
+        'peyvand_measurements_refused_total{fault="target"}',
         'peyvand_measurements_refused_total{fault="time"}',
         "peyvand_summaries_rejected_total",
     }

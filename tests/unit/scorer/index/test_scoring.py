@@ -63,7 +63,7 @@ def test_late_rows_are_counted_and_change_nothing(register: Register, tmp_path: 
         replace(row, slot_start=START + 7 * SLOT),
     ]
     taken = scoring.take(decode_columns(encode_measurements(rows)), stored=stored, sequence=1)
-    assert (taken.accepted, taken.late, taken.refused) == (0, 1, {"slot": 2, "time": 1})
+    assert (taken.accepted, taken.late, taken.refused) == (0, 1, {"slot": 2, "time": 1, "target": 0})
     assert scoring.manifest.position.sequence == 1
     assert scoring.judge(START // SLOT + 1).snapshot.links[7].counts[:, 3].sum() == 0
 
@@ -87,6 +87,38 @@ def test_what_is_stored_late_beats_nothing_that_was_stored_in_time(register: Reg
     assert [counts[:, links.index(name)].argmax() for name in ("deed-civil", "deed-tax")] == [Stage.OK, Stage.INVALID]
     latest = scoring.recent.latest(scoring.recent.columns_of([prompt.target]))
     assert latest.numbers[3].tolist() == [round(prompt_time * 1e6)]
+
+
+def test_only_targets_of_registers_are_kept(register: Register, tmp_path: Path) -> None:
+    """Rows of targets that neither the register in force nor an earlier one has are refused, in the index, in what was last
+    measured and in what is recalled, and their names are kept nowhere; a register that comes later has them from then on.
+    """
+    scoring = Run(register, tmp_path).scoring
+    known = set(register.targets)
+    row = Measurement(Target("deed-civil"), "north", START, START + 5.0, OUTCOME_OF[Reason.OK], Reason.OK)
+    rows = [*(replace(row, target=Target(f"junk-{number}")) for number in range(50)), row]
+    batch = decode_columns(encode_measurements(rows))
+    taken = scoring.take(batch, stored=START + 10.0, sequence=1)
+    assert (taken.accepted, taken.refused["target"]) == (1, 50)
+    scoring.recall(batch, stored=START + 10.0)
+    scoring.recall(batch)
+    assert set(scoring.evidence.columns.targets) == known
+    update = scoring.save()
+    assert update is not None
+    assert set(update.changes.targets) == known
+    assert [state.cells.shape for state in update.changes.slots] == [(1, len(known))]
+    assert (
+        scoring.judge(START // SLOT + 1)
+        .snapshot.links[7]
+        .counts[:, list(scoring.arrays.links).index("deed-civil")]
+        .sum()
+    )
+
+    links = {name: link for name, link in register.links.items() if name != "deed-civil"}
+    links["junk-1"] = replace(register.links["deed-civil"], id="junk-1")
+    scoring.adopt(CompiledRegister.of(replace(register, links=links, register_version="c" * 64)))
+    taken = scoring.take(batch, stored=START + 11.0, sequence=2)
+    assert (taken.accepted, taken.refused["target"]) == (2, 49)
 
 
 def test_late_arrival_makes_the_index_stale(register: Register, tmp_path: Path) -> None:

@@ -1,0 +1,139 @@
+"""Messages of a register that is announced and not adopted yet wait; no others do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from services.core.bus import Bus, StoredMessage
+from services.core.bus.names import measurement_subject
+from services.core.codec import encode_measurements
+from services.core.log import logger
+from services.core.model.measurement import Measurement, RegisterVersions, Target
+from services.core.model.outcome import OUTCOME_OF, Reason
+from services.core.model.register import Register
+from services.core.runtime import Health
+from services.scorer.evidence_lock import EvidenceLock
+from services.scorer.health import ReadinessReporter
+from services.scorer.index.results import CompiledRegister
+from services.scorer.index.scoring import Scoring
+from services.scorer.ingest import readers
+from services.scorer.ingest.readers import ADOPTION_SECONDS, MeasurementReader
+from services.scorer.ingest.stream_cursor import StreamCursor
+from services.scorer.metrics import ScorerMetrics
+from services.scorer.state.position import StreamPosition
+from tests.support.cases.scoring import SLOT, START, Run, register
+from tests.support.waiting import eventually
+
+__all__ = ["register"]  # the fixture
+
+
+@dataclass
+class Cursor:
+    """A stream of messages, and how often it was read."""
+
+    messages: Sequence[StoredMessage]
+    bus: Bus = field(default=cast(Bus, None))
+    reads: int = 0
+
+    async def read(self, position: StreamPosition, *, limit: int, now: float) -> list[StoredMessage]:
+        assert now >= 0
+        self.reads += 1
+        return list(self.messages[position.sequence : position.sequence + limit])
+
+
+@dataclass
+class Running:
+    """A reader that runs on a clock of its own, and the versions that the bus announces."""
+
+    scoring: Scoring
+    cursor: Cursor
+    clock: SimpleNamespace
+    announced: RegisterVersions
+
+    @property
+    def taken(self) -> int:
+        return self.scoring.manifest.position.sequence
+
+    async def reads_again(self) -> None:
+        """Wait until it has read twice more."""
+        reads = self.cursor.reads + 2
+        await eventually(lambda: self.cursor.reads >= reads, "another read")
+
+
+def successor(register: Register) -> Register:
+    """The next version, which has a link more."""
+    links = {**register.links, "deed-new": replace(register.links["deed-civil"], id="deed-new")}
+    return replace(register, links=links, register_version="n" * 64)
+
+
+def message(sequence: int, target: str, by: RegisterVersions) -> StoredMessage:
+    """A batch of one row, measured by a register."""
+    row = Measurement(Target(target), "north", START, START + 5.0, OUTCOME_OF[Reason.OK], Reason.OK)
+    row = replace(row, register_version=by.register_version, probe_version=by.probe_version)
+    return StoredMessage(sequence, measurement_subject("north", 0), encode_measurements([row]), START + 10.0)
+
+
+@pytest.fixture
+def running(register: Register, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Running:
+    """A reader of a stream in which the second message is of the next register, and names a link that only that has."""
+    now, new = register.versions, successor(register).versions
+    messages = [message(1, "deed-civil", now), message(2, "deed-new", new), message(3, "deed-civil", new)]
+    clock = SimpleNamespace(now=0.0)
+    one = Running(Run(register, tmp_path).scoring, Cursor(messages), clock, new)
+
+    async def announced(_: Bus) -> RegisterVersions:
+        return one.announced
+
+    monkeypatch.setattr(readers, "announced_versions", announced)
+    monkeypatch.setattr(readers, "READ_POLL_SECONDS", 0)
+    monkeypatch.setattr(readers, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    return one
+
+
+@pytest.fixture
+async def reading(running: Running):
+    """The same while it reads."""
+    reader = MeasurementReader(
+        running.scoring,
+        EvidenceLock(),
+        metrics=ScorerMetrics(CollectorRegistry()),
+        readiness=ReadinessReporter(Health()),
+        log=logger(),
+    )
+    task = asyncio.ensure_future(reader.run(cast(StreamCursor, running.cursor), 0))
+    yield running
+    task.cancel()
+    await asyncio.wait({task})
+
+
+async def test_measurements_wait_for_their_register(reading: Running, register: Register) -> None:
+    """What was measured by a register that is announced waits until that is adopted, and then counts; nothing overtakes it."""
+    await reading.reads_again()
+    assert reading.taken == 1
+    reading.scoring.adopt(CompiledRegister.of(successor(register)))
+    await eventually(lambda: reading.taken == 3, "all are taken in")
+    counts = reading.scoring.judge(START // SLOT + 1).snapshot.links[7].counts
+    assert counts[:, list(reading.scoring.arrays.links).index("deed-new")].sum() == 1
+
+
+async def test_measurements_of_no_announced_register_do_not_wait(running: Running, reading: Running) -> None:
+    """A batch that names another register cannot stop the scorer: what no register has is refused at once."""
+    running.announced = RegisterVersions("a" * 64, "b" * 64)
+    await eventually(lambda: reading.taken == 3, "all are taken in")
+    assert Target("deed-new") not in reading.scoring.evidence.columns.targets
+
+
+async def test_measurements_do_not_wait_for_ever(reading: Running) -> None:
+    """A register that is announced and cannot be adopted stops the scorer for some minutes only."""
+    await reading.reads_again()
+    assert reading.taken == 1
+    reading.clock.now += ADOPTION_SECONDS
+    await eventually(lambda: reading.taken == 3, "all are taken in")

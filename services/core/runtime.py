@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from socketserver import ThreadingMixIn
 from threading import Thread
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import uvloop
@@ -23,7 +23,7 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from services.core import log as logs
 from services.core import metrics
-from services.core.errors import InputError, ListenError, PeyvandError
+from services.core.errors import InputError, ListenError, PeyvandError, SettingsError
 from services.core.settings import Settings, load_settings
 from services.core.tasks import cancel_and_wait
 
@@ -135,8 +135,12 @@ async def _main(runtime: Runtime, main: Callable[[Runtime], Awaitable[None]]) ->
         work.result()
 
 
+_LEAST_DESCRIPTORS: Final = 64
+"""A component alone has some 20 files and sockets open. Where there are fewer, libraries crash or blame other things."""
+
+
 def raise_descriptor_limit() -> None:
-    """Raise the soft limit of open files to the hard limit.
+    """Raise the soft limit of open files to the hard limit. Raises SettingsError when that is too low to start with.
 
     A national sandbox listens on thousands of sockets, and the scorer maps a file for every day; the usual soft limit of
     1024 is meant for programs that use select.
@@ -145,6 +149,12 @@ def raise_descriptor_limit() -> None:
     if soft != hard:
         with suppress(ValueError, OSError):  # some systems report a hard limit above what the kernel allows
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= limit < _LEAST_DESCRIPTORS:  # unlimited is negative
+        raise SettingsError(
+            f"it may have {limit} files open at once and needs {_LEAST_DESCRIPTORS}: raise the limit, with `ulimit -n` in a "
+            "shell or LimitNOFILE in a unit"
+        )
 
 
 def run_component(component: str, main: Callable[[Runtime], Awaitable[None]], argv: Sequence[str] | None = None) -> int:

@@ -119,8 +119,12 @@ def read_user(path: Path, role: str) -> User:
         raise SettingsError(
             f"the credential of role {role} is missing at {path}: name the right folder with --credentials"
         ) from error
-    except (OSError, ValueError, nkeys.NkeysError) as error:
-        raise SettingsError(f"the credential of role {role} at {path} cannot be read as an nkey seed") from error
+    except OSError as error:
+        raise SettingsError(f"the credential of role {role} at {path} cannot be read: {error.strerror}") from error
+    except (ValueError, nkeys.NkeysError) as error:
+        raise SettingsError(
+            f"the credential of role {role} at {path} is no nkey seed: make one with `peyvand bus users`"
+        ) from error
     return User(role, pair.public_key.decode(), seed)
 
 

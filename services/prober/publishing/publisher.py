@@ -107,7 +107,8 @@ class MeasurementPublisher:
             rows, self._rows = self._rows, []
             batch = await self._spool.add(encode_messages(rows), len(rows))
             if batch.path is None:
-                self._log.error("spool_write_failed", rows=batch.rows, pending=len(self._spool.pending))
+                pending = len(self._spool.pending)
+                self._log.error("spool_write_failed", reason=batch.refusal, rows=batch.rows, pending=pending)
             self._flushed.set()
         self._report()
 
@@ -136,7 +137,11 @@ class MeasurementPublisher:
         """Send one batch; return whether the bus took all of it. What is sent again has the same message id."""
         if not self._sink.connected:
             return False
-        messages = await self._spool.read(batch)
+        try:
+            messages = await self._spool.read(batch)
+        except OSError as error:
+            self._log.warning("spool_read_failed", reason=error.strerror, pending=len(self._spool.pending))
+            return False
         began = perf_counter()
         results = await asyncio.gather(
             *(

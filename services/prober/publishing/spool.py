@@ -13,9 +13,10 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from errno import EMFILE, ENFILE
 from hashlib import blake2b
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, TypeGuard
 
 import msgspec
 
@@ -49,13 +50,14 @@ class SpooledMessage:
 class SpoolBatch:
     """What one flush spooled, with its ``size`` in bytes and the number of measurements in it.
 
-    ``path`` is None when the disk refused it, ``messages`` when they are on disk only.
+    ``path`` is None when the disk refused it, for the reason ``refusal``; ``messages`` when they are on disk only.
     """
 
     path: Path | None
     size: int
     rows: int
     messages: tuple[SpooledMessage, ...] | None = None
+    refusal: str = ""
 
 
 def _encode(messages: Sequence[SpooledMessage], rows: int) -> bytes:
@@ -68,6 +70,11 @@ def _decode(data: bytes) -> tuple[int, tuple[SpooledMessage, ...]]:
     if bytes(content[: len(_MAGIC)]) != _MAGIC:
         raise ValueError("not a spool file of this format")
     return msgspec.msgpack.decode(content[len(_MAGIC) :], type=tuple[int, tuple[SpooledMessage, ...]])
+
+
+def _lacks_descriptors(error: Exception) -> TypeGuard[OSError]:
+    """Whether a file was not opened because too many are open, which says nothing about the file."""
+    return isinstance(error, OSError) and error.errno in (EMFILE, ENFILE)
 
 
 class Spool:
@@ -107,7 +114,9 @@ class Spool:
             try:
                 data = path.read_bytes()
                 rows, _ = _decode(data)
-            except (OSError, ValueError):
+            except (OSError, ValueError) as error:
+                if _lacks_descriptors(error):
+                    raise StateError(f"the spool {self._folder} cannot be read: {error.strerror}") from error
                 self._set_aside(path)
             else:
                 self._append(SpoolBatch(path, len(data), rows))
@@ -129,8 +138,8 @@ class Spool:
         data = _encode(messages, rows)
         try:
             await asyncio.to_thread(self._write, path, data)
-        except OSError:
-            batch = SpoolBatch(None, len(data), rows, tuple(messages))
+        except OSError as error:
+            batch = SpoolBatch(None, len(data), rows, tuple(messages), str(error.strerror or error))
         else:
             fits = self._in_memory + len(data) <= self._memory_bytes
             batch = SpoolBatch(path, len(data), rows, tuple(messages) if fits else None)
@@ -139,14 +148,19 @@ class Spool:
         return batch
 
     async def read(self, batch: SpoolBatch) -> tuple[SpooledMessage, ...]:
-        """Return the messages of a batch; none when its file can no longer be read, which is set aside then."""
+        """Return the messages of a batch; none when its file can no longer be read, which is set aside then.
+
+        Raises OSError when this process can open no file at the moment.
+        """
         if batch.messages is not None:
             return batch.messages
         assert batch.path is not None
         try:
             data = await asyncio.to_thread(batch.path.read_bytes)
             return _decode(data)[1]
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            if _lacks_descriptors(error):
+                raise
             if batch in self.pending:
                 self._set_aside(batch.path)
                 self._remove(batch)

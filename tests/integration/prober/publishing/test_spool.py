@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,8 +18,11 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from services.core.errors import StateError
+from services.core.model.measurement import Target
+from services.core.model.outcome import Reason
+from services.prober.assignments import Origin
 from services.prober.metrics import ProberMetrics
-from services.prober.publishing.publisher import MeasurementPublisher
+from services.prober.publishing.publisher import MeasurementPublisher, unmeasured
 from services.prober.publishing.spool import Spool, SpooledMessage
 from tests.support.paths import ROOT
 from tests.support.waiting import DEADLINE
@@ -150,10 +156,40 @@ async def test_a_full_disk_does_not_stop_measuring(tmp_path: Path) -> None:
         path.unlink()
     (tmp_path / "spool").rmdir()
     batch = await spool.add(records(1), rows=3)
-    assert batch.path is None
+    assert (batch.path, batch.refusal) == (None, "No such file or directory")
     assert list(await spool.read(batch)) == records(1)
     spool.acknowledged(batch)
     assert not spool.pending
+    spool.close()
+
+
+async def test_a_refused_batch_is_logged_with_the_reason(tmp_path: Path) -> None:
+    """What the disk says of a batch that it refuses is in the log."""
+    spool = opened(tmp_path / "spool")
+    shutil.rmtree(tmp_path / "spool")
+    publisher = MeasurementPublisher(spool, Sink(), ProberMetrics(CollectorRegistry()), structlog.get_logger())
+    publisher.add("a", unmeasured(Target("link"), 0, Reason.SHED, "", Origin("main", "p1", "r1", "p1")))
+    with structlog.testing.capture_logs() as logs:
+        await publisher.flush()
+    (entry,) = (entry for entry in logs if entry["event"] == "spool_write_failed")
+    assert (entry["reason"], entry["rows"]) == ("No such file or directory", 1)
+    spool.close()
+
+
+async def test_a_file_that_cannot_be_opened_now_is_not_damaged(tmp_path: Path) -> None:
+    """While this process can open no file a batch stays pending, and is read when it can again."""
+    spool = opened(tmp_path, memory_bytes=0)
+    batch = await spool.add(records(1), rows=3)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    await asyncio.to_thread(int)  # the thread is there
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            await spool.read(batch)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert (spool.damaged, list(spool.pending)) == (0, [batch])
+    assert list(await spool.read(batch)) == records(1)
     spool.close()
 
 

@@ -7,7 +7,7 @@ ARGS   ?=
 PROTOS := $(wildcard proto/peyvand/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test matrix test-systems test-images attack fuzz conformance check fmt proto docs dashboards preview lock bench calibrate clean
+.PHONY: help setup setup-dev run test matrix test-systems test-images attack fuzz conformance check fmt proto docs dashboards sbom preview lock bench calibrate clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,8 @@ check: setup-dev ## linters, types, borders between rooms, protobuf contracts
 	@git diff --exit-code --stat -- docs/metrics.md docs/settings.md docs/map.md || { echo "these pages differ: commit what make docs wrote"; exit 1; }
 	@$(MAKE) --no-print-directory dashboards
 	@git diff --exit-code --stat -- deploy/grafana || { echo "dashboards differ: commit what make dashboards wrote"; exit 1; }
+	@$(MAKE) --no-print-directory sbom
+	@git diff --exit-code --stat -- deploy/sbom.cdx.json || { echo "the list of packages differs: commit what make sbom wrote"; exit 1; }
 
 fmt: setup-dev ## format the code
 	$(BIN)/ruff check --fix-only --quiet .
@@ -91,6 +93,9 @@ docs: setup ## write docs/metrics.md, docs/settings.md and docs/map.md from the 
 
 dashboards: setup-dev ## write Grafana's dashboards from deploy/dashboards
 	$(BIN)/python -m deploy.dashboards deploy/grafana/dashboards
+
+sbom: setup-dev ## write the list of the image's packages, deploy/sbom.cdx.json, from requirements.lock
+	@$(BIN)/python -m deploy.sbom requirements.lock pyproject.toml deploy/sbom.cdx.json
 
 # Needs Debian's prometheus; with its chromium it makes PNG files as well.
 preview: setup-dev ## draw the dashboards of a running sandbox into build/preview, without Grafana

@@ -130,6 +130,11 @@ def image_is_as_promised(engine: Engine) -> str:
     sandbox = engine.run(*run, "--entrypoint", "sh", image, "-c", "peyvand sandbox 2>&1 || true").strip()
     if sandbox != "peyvand sandbox: it is not part of this installation":
         raise Failure(f"asked for the sandbox it says {sandbox!r}")
+    listed = json.loads(engine.run(*run, "--entrypoint", "cat", image, "/opt/peyvand/sbom.cdx.json"))["components"]
+    look = "from importlib.metadata import distributions as d; print(*sorted({one.name.lower().replace('_', '-') for one in d()}))"
+    held = set(engine.run(*run, "--entrypoint", "python3", image, "-c", look).split()) - {"peyvand"}
+    if held != {one["name"] for one in listed}:
+        raise Failure(f"its list of packages and what it holds differ in {held ^ {one['name'] for one in listed}}")
     added = _mib(engine, image) - _mib(engine, BASE)
     if added > _LIMIT_MIB:
         raise Failure(f"it adds {added} MiB to its base, more than {_LIMIT_MIB}")

@@ -1,0 +1,1 @@
+"""The list of what the image holds of Python, as CycloneDX."""

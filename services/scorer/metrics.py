@@ -75,6 +75,7 @@ class ScorerMetrics:
         self._buses = GaugeFamily("peyvand_bus_exchanges", registry)
         self._messages = GaugeFamily("peyvand_stream_messages", registry)
         self._bytes = GaugeFamily("peyvand_stream_bytes", registry)
+        self._limit = GaugeFamily("peyvand_stream_limit_bytes", registry)
         self._last_sequence = GaugeFamily("peyvand_stream_last_sequence", registry)
         self._lost = metrics.counter("peyvand_stream_lost_messages_total", registry)
         self._newest = GaugeFamily("peyvand_vantage_newest_timestamp_seconds", registry)
@@ -114,9 +115,10 @@ class ScorerMetrics:
         self._behind.set(messages)
 
     def streams(self, states: Mapping[str, StreamState]) -> None:
-        """Set messages, bytes and the last sequence of each stream and bucket."""
+        """Set messages, bytes, the limit and the last sequence of each stream and bucket."""
         self._messages.show({(stream,): state.messages for stream, state in states.items()})
         self._bytes.show({(stream,): state.size for stream, state in states.items()})
+        self._limit.show({(stream,): state.limit for stream, state in states.items() if state.limit})
         self._last_sequence.show({(stream,): state.last for stream, state in states.items()})
 
     def lost(self, stream: str, messages: int) -> None:

@@ -76,6 +76,9 @@ def test_a_run_ends_by_ctrl_c_and_by_itself(system, tmp_path: Path) -> None:
         if "index " in ended.stdout:
             break
     assert "index " in ended.stdout
+    public = running.data / "sandbox" / "ca.pem"  # whose purpose is to be trusted
+    left = (running.data, *running.data.rglob("*"))
+    assert [path for path in left if path.stat().st_mode & 0o077 and path.name != public.name] == []
 
 
 def test_endpoints_alone_are_measured_and_shown(tmp_path: Path) -> None:
@@ -112,7 +115,9 @@ def test_endpoints_alone_are_measured_and_shown(tmp_path: Path) -> None:
     assert "no index was published" not in ended.stdout
 
 
-@pytest.mark.parametrize(("offset", "what"), [(0, "api"), (2, "the message bus"), (12, "scorer metrics")])
+@pytest.mark.parametrize(
+    ("offset", "what"), [(0, "api"), (2, "the message bus"), (3, "the message bus's health"), (12, "scorer metrics")]
+)
 def test_a_taken_port_is_named(tmp_path: Path, offset: int, what: str) -> None:
     """The person learns which port is taken, by its number and purpose, and what to do."""
     first = free_first_port()

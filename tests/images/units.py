@@ -24,7 +24,7 @@ def units_are_sound(folder: Path) -> str:
     here = folder / "systemd"
     commands = here / "bin"
     commands.mkdir(parents=True)
-    units = sorted([*_UNITS.glob("*.service"), *_UNITS.glob("*.target")])
+    units = sorted(path for path in _UNITS.iterdir() if path.suffix in (".service", ".target", ".timer"))
     for unit in units:
         text = unit.read_text("utf-8")
         for name in re.findall(rf"{_INSTALLED}([\w-]+)", text):

@@ -21,6 +21,7 @@ from services.core.bus.names import (
     INDICATOR_BUCKET,
     MEASUREMENTS,
     REGISTER_BUCKET,
+    SHARDS,
     STREAMS,
     exchange_subject,
     heartbeat_subject,
@@ -50,6 +51,9 @@ STORED = {
 """What is on the bus before an attack, by the role that stored it."""
 
 SETTLE_SECONDS = 0.3
+
+_OTHER_SHARDS = tuple(f".{shard}" for shard in range(1, SHARDS))
+"""Subjects of a stream by shard are alike: the first stands for them."""
 
 _API = ("DELETE", "PURGE", "UPDATE", "MSG.DELETE", "SNAPSHOT", "LEADER.STEPDOWN")
 _GET = json.dumps({"seq": 1, "batch": 8, "next_by_subj": ">"}).encode()
@@ -131,6 +135,8 @@ async def attack(bus: Bus, allowed: Permissions, reply: str) -> None:
     client = bus.client
     traced = {"Nats-Trace-Dest": reply}
     for pattern in allowed.publish:
+        if pattern.endswith(_OTHER_SHARDS):
+            continue
         subject = _literal(pattern)
         payload = _GET if pattern.startswith("$JS.API.DIRECT.GET.") else b""
         await client.publish(subject, payload, reply=reply)

@@ -24,11 +24,33 @@ _WITH_US = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
 
 @dataclass
 class Nats:
-    """A real nats-server that can be killed and started again on the same port and store."""
+    """A real nats-server that can be killed and started again on the same port and store.
+
+    ``health`` is HOST:PORT of its /healthz, which it has not when empty.
+    """
 
     folder: Path
     port: int
+    store: Path = Path()
+    health: str = ""
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        self.store = self.folder / "store" if self.store == Path() else self.store
+
+    def configure(self, vantage: str = "main") -> None:
+        """Write seeds and the configuration of `peyvand up`."""
+        users = write_users(self.credentials)
+        text = server_configuration(
+            host="127.0.0.1",
+            port=self.port,
+            store=self.store,
+            users=users,
+            vantage=vantage,
+            bus="xroad",
+            health=self.health,
+        )
+        write_configuration(self.folder / "nats.conf", text)
 
     @property
     def url(self) -> str:
@@ -73,11 +95,7 @@ class Nats:
 async def running_nats(folder: Path, vantage: str = "main") -> AsyncIterator[Nats]:
     """A real, initialised nats-server with one user per role, its files in a folder."""
     server = Nats(folder, free_port())
-    users = write_users(server.credentials)
-    text = server_configuration(
-        host="127.0.0.1", port=server.port, store=server.folder / "store", users=users, vantage=vantage, bus="xroad"
-    )
-    write_configuration(server.folder / "nats.conf", text)
+    server.configure(vantage)
     server.start()
     try:
         async with server.connect("admin") as bus:

@@ -57,8 +57,8 @@ def free_port() -> int:
 
 
 def free_first_port() -> int:
-    """A port P such that P (gRPC), P+2 (bus) and P+11 to P+16 (/metrics) are free."""
-    return _first_of(0, 2, *range(11, 17))
+    """A port P such that P (gRPC), P+2 (bus), P+3 (its health) and P+11 to P+16 (/metrics) are free."""
+    return _first_of(0, 2, 3, *range(11, 17))
 
 
 def free_base_port() -> int:

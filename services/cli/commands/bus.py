@@ -26,6 +26,13 @@ def init(
             min=1, max=5, help="Copies of each stream: 1 alone, 3 in a cluster; without it as many as there are."
         ),
     ] = None,
+    storage: Annotated[
+        str,
+        typer.Option(
+            metavar="SIZE",
+            help="What all streams may take on a server, such as 20GiB; without it what they may already, or 20GiB.",
+        ),
+    ] = "",
 ) -> None:
     """Create every stream and bucket, or bring them up to date.
 
@@ -34,16 +41,39 @@ def init(
     import asyncio
 
     from services.cli.connections import bus_settings, open_bus
-    from services.core.bus import initialise_streams, stream_configs
+    from services.core.bus import initialise_streams
+    from services.register.reading import read_size
 
     settings = bus_settings(nats, credentials)
+    try:
+        size = read_size(storage) if storage else None
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--storage") from error
 
     async def run() -> None:
         async with open_bus(settings, role="admin", name="bus-init", patience=None) as bus:
-            await initialise_streams(bus, replicas=replicas)
+            limits = await initialise_streams(bus, replicas=replicas, storage=size)
+        typer.echo("ready: " + ", ".join(f"{name} of {limit / 2**30:.1f} GiB" for name, limit in limits.items()))
 
     asyncio.run(run())
-    typer.echo("ready: " + ", ".join(str(config.name) for config in stream_configs(1)))
+
+
+@app.command()
+def stuck(
+    health: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Where nats-server serves /healthz.")
+    ] = "127.0.0.1:8222",
+    store: Annotated[Path, typer.Option(help="The folder of its streams.")] = Path("/var/lib/peyvand/nats"),
+) -> None:
+    """Say whether nats-server must be started again: it refuses messages since its disk was full, and there is room now.
+
+    Exit code 0 if so, 1 otherwise.
+    """
+    from services.cli.bus_disk import write_error
+
+    reason = write_error(health, store)
+    typer.echo(reason or f"nothing is to be done about {health}")
+    raise typer.Exit(not reason)
 
 
 @app.command()

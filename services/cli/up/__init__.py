@@ -1,5 +1,6 @@
 """``peyvand up``: the processes of the whole system on one machine, and the screen that shows it."""
 
-from services.cli.up.up import SystemPlan, run
+from services.cli.up.plan import SystemPlan
+from services.cli.up.up import run
 
 __all__ = ["SystemPlan", "run"]

@@ -36,9 +36,10 @@ from services.core.bus.server import (
 )
 from services.core.bus.server_accounts import accounts, accounts_file
 from services.core.bus.snapshots import restore_stream, save_stream
-from services.core.bus.topology import initialise_streams, stream_configs
+from services.core.bus.topology import DEFAULT_STORAGE, initialise_streams, stream_configs
 
 __all__ = [
+    "DEFAULT_STORAGE",
     "DETAIL_SECONDS",
     "EXCHANGES",
     "GOVERNMENT_KEY",

@@ -98,7 +98,8 @@ class StreamState:
     """When a stream was created (as the server writes it) and the sequences it holds; last = first - 1 when empty.
 
     It holds ``messages`` of ``size`` bytes together. ``now`` is the server's clock, in epoch seconds. Messages are removed
-    after ``max_age`` seconds; 0 in a bucket, where each has a time to live of its own or none.
+    after ``max_age`` seconds; 0 in a bucket, where each has a time to live of its own or none. It takes no message beyond
+    ``limit`` bytes; 0 without a limit.
     """
 
     created: str
@@ -108,6 +109,7 @@ class StreamState:
     size: int
     now: float
     max_age: float = 0.0
+    limit: int = 0
 
 
 def key_of(bucket: str, subject: str) -> str:

@@ -69,16 +69,19 @@ def permissions(vantage: str, bus: str) -> Mapping[str, Permissions]:
     indicator = names.kv_stream(names.INDICATOR_BUCKET)
     register_changes = names.kv_subject(names.REGISTER_BUCKET, ">")
     streams = (names.MEASUREMENTS, names.EXCHANGES)
+    # By number, not by a wildcard: the server remembers every subject of a stream, so that made-up ones would take its memory.
+    measurements = (names.measurement_subject(vantage, shard) for shard in range(names.SHARDS))
+    exchanges = (names.exchange_subject(bus, shard) for shard in range(names.SHARDS))
     return {
         "admin": Permissions(("$JS.API.>", "$JS.SNAPSHOT.>")),  # the second for backup and restore
         "register": Permissions((register_changes, *_get(register), *_info(register)), (register_changes,)),
         "prober": Permissions(
-            (names.measurement_subject(vantage, "*"), *_get(register)),
+            (*measurements, *_get(register)),
             (register_changes,),
             # Measurements show which of the others are at work (docs/adr/0064-peers-count-while-they-measure.md).
             (names.heartbeat_subject(vantage, "*"), names.measurement_subject(vantage, "*")),
         ),
-        "collector": Permissions((names.exchange_subject(bus, "*"), *_get(register)), (register_changes,)),
+        "collector": Permissions((*exchanges, *_get(register)), (register_changes,)),
         "scorer": Permissions(
             (
                 names.kv_subject(names.INDICATOR_BUCKET, ">"),

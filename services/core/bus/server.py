@@ -76,16 +76,22 @@ def find_server() -> str:
 
 
 def server_configuration(
-    *, host: str, port: int, store: Path, users: Mapping[str, User], vantage: str, bus: str
+    *, host: str, port: int, store: Path, users: Mapping[str, User], vantage: str, bus: str, health: str = ""
 ) -> str:
-    """Return the server's configuration: JetStream on disk, synced at every write, and one account per role."""
+    """Return the server's configuration: JetStream on disk, synced at every write, and one account per role.
+
+    ``health`` is HOST:PORT of the server's /healthz, which has none without it.
+    """
     members = [(account, users[account.role]) for account in accounts([vantage], [bus])]
+    # Each stream has a limit of its own. The server's default is three quarters of what is free when it starts.
+    jetstream = {"store_dir": str(store), "sync_interval": "always", "max_file_store": 1 << 40}
     return json.dumps(
         {
             "server_name": "peyvand",
             "host": host,
             "port": port,
-            "jetstream": {"store_dir": str(store), "sync_interval": "always"},
+            **({"http": health} if health else {}),
+            "jetstream": jetstream,
             "accounts": server_accounts(members),
         },
         indent=2,

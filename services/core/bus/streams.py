@@ -144,8 +144,17 @@ class Streams:
         last = int(state["last_seq"])
         # first_seq is 0 in a stream that never held a message.
         first = int(state["first_seq"]) or last + 1
-        now, max_age = moment_of(answer["ts"]), int(answer["config"].get("max_age", 0)) / 1e9
-        return StreamState(answer["created"], first, last, int(state["messages"]), int(state["bytes"]), now, max_age)
+        config = answer["config"]
+        return StreamState(
+            answer["created"],
+            first,
+            last,
+            int(state["messages"]),
+            int(state["bytes"]),
+            now=moment_of(answer["ts"]),
+            max_age=int(config.get("max_age", 0)) / 1e9,
+            limit=max(0, int(config.get("max_bytes", 0))),  # -1 without one
+        )
 
     async def read(
         self,

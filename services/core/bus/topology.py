@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 import nats.errors
 import nats.js.errors
-from nats.js.api import DiscardPolicy, RePublish, RetentionPolicy, StorageType, StreamConfig
+from nats.js.api import DiscardPolicy, RePublish, RetentionPolicy, StorageType, StreamConfig, StreamInfo
 
 from services.core.bus import names
 from services.core.bus.buckets import Bus
 from services.core.errors import BusError
 
 _DAY = 86_400.0
+
+DEFAULT_STORAGE = 20 << 30
+"""Bytes that all streams together may take on a server, unless told otherwise: enough for 10,000 links in slots of five
+minutes from two vantages (docs/operating.md, Disk).
+"""
+
+_SHARES = {
+    names.MEASUREMENTS: 0.55,
+    names.EXCHANGES: 0.15,
+    names.INDICATORS: 0.15,
+    names.kv_stream(names.INDICATOR_BUCKET): 0.10,
+    names.kv_stream(names.REGISTER_BUCKET): 0.05,
+}
+"""Shares of the storage. One stream that is full, by whatever a seed publishes, leaves the others theirs."""
 
 
 def _stream(name: str, pattern: str, replicas: int, **options: Any) -> StreamConfig:
@@ -22,6 +37,8 @@ def _stream(name: str, pattern: str, replicas: int, **options: Any) -> StreamCon
         subjects=[pattern],
         retention=RetentionPolicy.LIMITS,
         storage=StorageType.FILE,
+        # A full stream refuses what is new, which publishers keep, and drops nothing that it has acknowledged.
+        discard=DiscardPolicy.NEW,
         num_replicas=replicas,
         allow_direct=True,
         duplicate_window=120,
@@ -36,7 +53,6 @@ def _bucket(name: str, replicas: int) -> StreamConfig:
         names.kv_stream(name),
         keys,
         replicas,
-        discard=DiscardPolicy.NEW,
         max_msgs_per_subject=1,
         allow_rollup_hdrs=True,
         deny_delete=True,
@@ -57,32 +73,52 @@ def stream_configs(replicas: int) -> tuple[StreamConfig, ...]:
     )
 
 
-async def initialise_streams(bus: Bus, *, replicas: int | None = None) -> None:
-    """Create or update every stream and bucket; repeating it changes nothing. Needs role admin.
+async def initialise_streams(bus: Bus, *, replicas: int | None = None, storage: int | None = None) -> Mapping[str, int]:
+    """Create or update every stream and bucket; return how many bytes each may take. Needs role admin.
 
-    Without ``replicas``, existing streams keep their number of replicas, and new ones get the largest of those, or 1.
-    Raises BusError when the bus refuses, for example because permission is missing.
+    Repeating it changes nothing. ``storage`` is what all of them may take on a server, in bytes. Existing streams keep
+    their number of replicas and their limit unless told otherwise; new ones get the largest number of replicas, or 1, and
+    their share of DEFAULT_STORAGE. Raises BusError when the bus refuses, for example because permission is missing.
     """
-    step = "reading the replicas of streams"
+    step, limits = "reading the streams", {}
     try:
-        existing = {} if replicas else await _replicas(bus)
-        default = replicas or max(existing.values(), default=1)
+        existing = await _existing(bus)
+        default = replicas or max((info.config.num_replicas or 1 for info in existing.values()), default=1)
         for config in stream_configs(default):
-            step = f"creating stream {config.name}"
-            wanted = config.evolve(num_replicas=existing.get(str(config.name), default))
-            try:
-                await bus.jetstream.update_stream(wanted)
-            except nats.js.errors.NotFoundError:
+            name = str(config.name)
+            info = existing.get(name)
+            step = f"creating stream {name}"
+            limits[name] = _limit(name, info, storage)
+            copies = default if replicas or info is None else info.config.num_replicas or 1
+            wanted = config.evolve(num_replicas=copies, max_bytes=limits[name])
+            if info is None:
                 await bus.jetstream.add_stream(wanted)
+            else:
+                await bus.jetstream.update_stream(wanted)
     except (nats.errors.Error, TimeoutError) as error:
+        if isinstance(error, nats.js.errors.APIError) and error.err_code in _NO_ROOM:
+            raise BusError(
+                f"{step} failed: {error.description}; name less by --storage, or allow the servers more by max_file_store"
+            ) from error
         raise BusError(f"{step} failed: {error}; is this the admin credential?") from error
+    return limits
 
 
-async def _replicas(bus: Bus) -> dict[str, int]:
-    """Return the number of replicas of each of our streams that exists."""
-    replicas: dict[str, int] = {}
-    for config in stream_configs(1):
-        name = str(config.name)
+_NO_ROOM = (10005, 10023, 10047)  # no suitable peers, insufficient resources, insufficient storage
+
+
+def _limit(name: str, info: StreamInfo | None, storage: int | None) -> int:
+    """Return the bytes that a stream may take: as told, as it was, or its share; what it holds must fit twice."""
+    if storage is None and info is not None and (info.config.max_bytes or 0) > 0:
+        return int(info.config.max_bytes or 0)
+    share = int(_SHARES[name] * (storage or DEFAULT_STORAGE))
+    return max(share, 2 * info.state.bytes if info is not None else 0)
+
+
+async def _existing(bus: Bus) -> dict[str, StreamInfo]:
+    """Return those of our streams that exist, by name."""
+    found: dict[str, StreamInfo] = {}
+    for name in names.STREAMS:
         with suppress(nats.js.errors.NotFoundError):
-            replicas[name] = (await bus.jetstream.stream_info(name)).config.num_replicas or 1
-    return replicas
+            found[name] = await bus.jetstream.stream_info(name)
+    return found

@@ -212,6 +212,9 @@ _ROWS = (
         _gauge("peyvand_stream_messages", "Messages kept of a stream or bucket", ("stream",), "5"),
         _gauge("peyvand_stream_bytes", "Bytes kept of a stream or bucket", ("stream",), "5"),
         _gauge(
+            "peyvand_stream_limit_bytes", "Bytes beyond which a stream or bucket takes no message", ("stream",), "5"
+        ),
+        _gauge(
             "peyvand_stream_last_sequence",
             "Sequence of the newest message of a stream or bucket: how many were ever stored",
             ("stream",),

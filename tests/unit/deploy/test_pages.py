@@ -68,7 +68,7 @@ def test_the_runbook_s_commands_are_accepted() -> None:
 def test_flags_and_variables_are_settings(name: str) -> None:
     """Every flag in the text is a setting, or an option of the command that is named with it; every PEYVAND_* is one."""
     known = {f"--{setting.replace('_', '-')}" for setting in SETTINGS}
-    options = {"--replicas", "--dry-run=client"}
+    options = {"--replicas", "--storage", "--dry-run=client"}
     assert set(re.findall(r"`(--[a-z0-9=-]+)", PAGES[name])) - known - options == set()
     variables = {environment_variable(setting) for setting in SETTINGS}
     assert set(re.findall(r"\bPEYVAND_[A-Z_0-9]+", PAGES[name])) - variables - STACK_VARIABLES == set()
@@ -149,9 +149,9 @@ def test_an_upgrade_leaves_nothing_of_the_version_before() -> None:
     first = list(command_lines(_section("First start: a single host, by systemd", PAGES["operating"])))
     lines = list(command_lines(_section("Upgrading", PAGES["operating"])))
     before = lines[: lines.index(["peyvand", "bus", "init", "--credentials", "/etc/peyvand/users/admin"])]
-    kept = {"/usr/lib/sysusers.d/peyvand.conf", "/etc/peyvand/peyvand.env"}
+    kept = {"/usr/lib/sysusers.d/peyvand.conf", "/etc/peyvand/peyvand.env", "/etc/peyvand/register"}
     told = [words for words in first if words[0] in ("install", "chown", "deploy/prepare.sh") and words[-1] not in kept]
-    reloads = [["systemctl", "daemon-reload"], ["systemctl", "reload", "peyvand-nats"]]
+    reloads = [["systemctl", "daemon-reload"], ["systemctl", "restart", "peyvand-nats"]]
     assert len(told) == 4
     assert [words for words in [*told, *reloads] if words not in before] == []
     assert max(before.index(words) for words in told) < before.index(reloads[1])

@@ -396,10 +396,12 @@ def test_vantages_have_series_while_they_are_expected(registry: CollectorRegistr
 
 
 def test_streams_show_what_is_kept_of_them(registry: CollectorRegistry) -> None:
-    """Messages, bytes and the newest sequence of each stream are series of their own."""
-    ScorerMetrics(registry).streams({"MEASUREMENTS": StreamState("2026", 5, 9, 4, 700, 0.0)})
+    """Messages, bytes, the limit and the newest sequence of each stream are series of their own; no limit is no series."""
+    unlimited = StreamState("2026", 5, 9, 4, 700, 0.0)
+    ScorerMetrics(registry).streams({"MEASUREMENTS": replace(unlimited, limit=900), "EXCHANGES": unlimited})
     found = samples(registry)
+    assert 'peyvand_stream_limit_bytes{stream="EXCHANGES"}' not in found
     assert {name: found[f'peyvand_stream_{name}{{stream="MEASUREMENTS"}}'] for name in _STREAM} == _STREAM
 
 
-_STREAM = {"messages": 4.0, "bytes": 700.0, "last_sequence": 9.0}
+_STREAM = {"messages": 4.0, "bytes": 700.0, "limit_bytes": 900.0, "last_sequence": 9.0}

@@ -1,0 +1,186 @@
+"""Nobody stops the bus for good by filling its disk: a seed fills its own stream, and a full disk is recovered from."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from services.cli import bus_disk
+from services.core.bus import Bus, initialise_streams
+from services.core.bus.names import (
+    MEASUREMENTS,
+    REGISTER_BUCKET,
+    exchange_subject,
+    indicator_subject,
+    kv_subject,
+    measurement_subject,
+)
+from services.core.errors import BusError
+from tests.support.nats import Nats
+from tests.support.paths import ROOT
+from tests.support.ports import free_port
+from tests.support.programs import program
+from tests.support.servers.deployed_nats import PEYVAND
+from tests.support.small_disk import fill, small_disk
+from tests.support.waiting import DEADLINE, answered, eventually
+
+_DISK_MIB = 160
+_MESSAGE = bytes(500_000)
+_LITTLE = 8 << 20
+_ROOM = 100 << 20
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A small disk that ends with the test."""
+    with small_disk(tmp_path / "disk", _DISK_MIB) as folder:
+        yield folder
+
+
+@pytest.fixture
+def server(disk: Path, tmp_path: Path) -> Iterator[Nats]:
+    """An embedded server with its streams on a small disk."""
+    server = Nats(tmp_path / "nats", free_port(), store=disk / "store", health=f"127.0.0.1:{free_port()}")
+    server.configure()
+    server.start()
+    yield server
+    server.kill()
+
+
+async def _until_refused(bus: Bus, subject: str) -> int:
+    """Publish until a message is refused; return how many were acknowledged."""
+    for count in range(10_000):
+        try:
+            await bus.publish(subject, _MESSAGE, message_id="", timeout=2)
+        except BusError:
+            return count
+    raise AssertionError("the disk takes everything")
+
+
+async def _filled(server: Nats, disk: Path) -> tuple[int, Path]:
+    """Fill the disk and a stream on it; return how many measurements were acknowledged, and the ballast."""
+    async with server.connect("admin") as admin:
+        await initialise_streams(admin)
+    ballast = fill(disk, left=_LITTLE)
+    async with server.connect("prober") as prober:
+        return await _until_refused(prober, measurement_subject("main", 0)), ballast
+
+
+async def _acknowledged_again(server: Nats, count: int) -> None:
+    """What was acknowledged is there, and more is taken."""
+    async with asyncio.timeout(DEADLINE):
+        async with server.connect("prober") as prober:
+            await answered(
+                partial(prober.publish, measurement_subject("main", 0), b"more", message_id="more", timeout=2)
+            )
+        async with server.connect("scorer") as scorer:
+            assert (await scorer.stream_state(MEASUREMENTS)).messages >= count + 1
+
+
+async def test_a_stream_that_met_a_full_disk_refuses_messages_when_there_is_room(server: Nats, disk: Path) -> None:
+    """The reason for all below: a stream stays refused after the disk has room, and says so where it is asked for its health."""
+    count, ballast = await _filled(server, disk)
+    assert bus_disk.write_error(server.health, server.store) == ""  # there is no room: a start would not help
+    ballast.unlink()
+    async with server.connect("prober") as prober:
+        assert await _until_refused(prober, measurement_subject("main", 0)) == 0
+    assert "no space left on device" in bus_disk.write_error(server.health, server.store)
+    assert await asyncio.to_thread(_stuck, server) == 0
+    server.kill()
+    server.start()
+    await _acknowledged_again(server, count)
+    assert await asyncio.to_thread(_stuck, server) == 1
+
+
+def _stuck(server: Nats) -> int:
+    """Return the exit code of `peyvand bus stuck`."""
+    command = [str(PEYVAND), "bus", "stuck", "--health", server.health, "--store", str(server.store)]
+    return subprocess.run(command, capture_output=True, check=False, timeout=DEADLINE).returncode
+
+
+async def test_peyvand_up_starts_the_server_again(server: Nats, disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `peyvand up` runs beside its server has it started again once there is room, and not before."""
+    monkeypatch.setattr(bus_disk, "_HEALTH_SECONDS", 0.1)
+    count, ballast = await _filled(server, disk)
+    starts = looks = 0
+    look = bus_disk.write_error
+
+    def counted(health: str, store: Path) -> str:
+        nonlocal looks
+        looks += 1
+        return look(health, store)
+
+    monkeypatch.setattr(bus_disk, "write_error", counted)
+
+    def restart() -> None:
+        nonlocal starts
+        assert not ballast.exists()
+        starts += 1
+        server.kill()
+        server.start()
+
+    keeper = asyncio.create_task(bus_disk.keep_writable(server.health, server.store, restart))
+    try:
+        await eventually(lambda: looks > 3, "it looks, and waits for room")
+        ballast.unlink()
+        await eventually(lambda: starts, "the server is started again")
+        await _acknowledged_again(server, count)
+        assert starts == 1
+    finally:
+        keeper.cancel()
+
+
+async def test_a_container_ends_its_server(server: Nats, disk: Path) -> None:
+    """The health check of deploy/compose.yaml ends a server that refuses messages, once there is room."""
+    shell = program("busybox", "busybox")
+    tools = disk / "bin"
+    tools.mkdir()
+    for name in ("sh", "nc", "df", "awk", "kill", "tail", "printf"):
+        (tools / name).symlink_to(shell)
+    assert server.process is not None
+    environ = {
+        "PATH": str(tools),
+        "NATS_PID": str(server.process.pid),
+        "NATS_STORE": str(server.store),
+        "NATS_HEALTH": server.health.replace(":", " "),
+    }
+
+    def check() -> tuple[int, str]:
+        command = [str(tools / "sh"), str(ROOT / "deploy" / "nats" / "health.sh")]
+        done = subprocess.run(command, env=environ, check=False, capture_output=True, text=True, timeout=DEADLINE)
+        return done.returncode, done.stdout
+
+    await eventually(lambda: check()[0] == 0, "the server is well")
+    _, ballast = await _filled(server, disk)
+    assert "write error" in check()[1]
+    assert server.process.poll() is None
+    ballast.unlink()
+    assert check()[0] == 1
+    assert server.process.wait(DEADLINE) is not None
+
+
+async def test_a_seed_fills_its_own_stream_alone(nats: Nats) -> None:
+    """A prober that publishes without end is refused at the limit of its stream: the disk is not full, and others go on."""
+    limit = 40 << 20
+    async with nats.connect("admin") as admin:
+        for stream in await admin.jetstream.streams_info():
+            await admin.jetstream.delete_stream(str(stream.config.name))
+        limits = await initialise_streams(admin, storage=limit)
+    async with nats.connect("prober") as prober:
+        assert await _until_refused(prober, measurement_subject("main", 0)) <= limits[MEASUREMENTS] // len(_MESSAGE)
+        with pytest.raises(BusError, match="maximum bytes exceeded"):
+            await prober.publish(measurement_subject("main", 1), _MESSAGE, message_id="")
+    for role, subject in {
+        "collector": exchange_subject("xroad", 0),
+        "scorer": indicator_subject("government", "country", 28),
+        "register": kv_subject(REGISTER_BUCKET, "current"),
+    }.items():
+        async with nats.connect(role) as bus:
+            await bus.publish(subject, b"x", message_id="")
+    used = sum(path.stat().st_size for path in (nats.folder / "store").rglob("*") if path.is_file())
+    assert used < limit

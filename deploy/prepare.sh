@@ -11,15 +11,17 @@
 #   PAGES_URL, TICKETS_URL  webhooks of Alertmanager: who is woken, who is told (without them nobody is)
 #   RUNBOOKS  where this repository's pages are served: the rules of prometheus/rules go to rules/ with their runbook_url below it,
 #             on each call, for the stack as PEYVAND_RULES (that of the last call; none: rules/ is not made)
-#   OWNER     who runs the components, UID:GID    (10001:10001, the image's user; without root only who calls this)
+#   OWNER     who runs the components, UID:GID    (in deploy/secrets the image's user, 10001:10001; elsewhere who calls this keeps
+#             all files, for systemd hands seeds to each unit by itself, and Secrets have no owner)
 #   PEYVAND   the command                         (peyvand on PATH, else the one of .venv)
 set -eu
 umask 077
 here=$(cd "$(dirname "$0")" && pwd)
 folder=${1:-$here/secrets}
 peyvand=${PEYVAND:-$(command -v peyvand || echo "$here/../.venv/bin/peyvand")}
-owner=${OWNER:-10001:10001}
-if [ "$(id -u)" != 0 ] && [ "${owner%%:*}" != "$(id -u)" ]; then
+[ $# -gt 0 ] && reader= || reader=10001:10001
+owner=${OWNER:-$reader}
+if [ -n "$owner" ] && [ "$(id -u)" != 0 ] && [ "${owner%%:*}" != "$(id -u)" ]; then
   echo "$0: only root can give the files to UID ${owner%%:*}, who is to read them: run this as root," \
     "or with OWNER=$(id -u) where the components run as you or the files are carried elsewhere" >&2
   exit 1
@@ -102,7 +104,7 @@ fi
 
 chmod 711 "$folder"
 chmod 644 "$folder/ca.pem"
-if [ "$(id -u)" = 0 ]; then
+if [ -n "$owner" ] && [ "$(id -u)" = 0 ]; then
   chown -R "$owner" "$folder/users"
   chown -R 65534:65534 "$folder/alertmanager" # nobody, as whom the images of Prometheus run
   chown -R 472:0 "$folder/grafana"            # as whom Grafana's runs

@@ -270,7 +270,7 @@ def nothing_is_lost(stack: Stack) -> str:
 def prepare(engine: Engine, secrets: Path) -> None:
     """Make certificates, seeds, users and passwords, or bring them up to date."""
     environ = {f"{name.upper()}_URL": f"http://target:8080/{name}" for name in WEBHOOKS}
-    environ |= {"PEYVAND": PEYVAND, "VANTAGES": " ".join(VANTAGES)}
+    environ |= {"PEYVAND": PEYVAND, "VANTAGES": " ".join(VANTAGES), "OWNER": "10001:10001"}
     engine.run(str(ROOT / "deploy" / "prepare.sh"), str(secrets), environ=environ)
 
 

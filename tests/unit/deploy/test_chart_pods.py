@@ -8,11 +8,25 @@ import pytest
 
 from services.core.metrics.table import TABLE
 from services.core.settings import METRICS_PORTS
+from services.prober.transport.egress import _REFUSED
 from tests.support.cases.chart import EVERYTHING, LEAST, documents, of_kind, pods_of, selects
 from tests.support.commands import faults, settings_of, unknown_variables
 from tests.support.helm_chart import CHART, Document, render
 
 __all__ = ["documents"]  # the fixture
+
+
+_NO_PLACE = ("0.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4", "::/128", "fec0::/10", "ff00::/8")
+"""Refused addresses of which no network is made: unspecified, multicast, reserved."""
+
+
+def test_no_pod_reaches_what_a_prober_refuses() -> None:
+    """The NetworkPolicy of probers and collectors leaves out each cloud's metadata that the prober refuses by itself."""
+    policies = {one["metadata"]["name"]: one["spec"] for one in of_kind(render(LEAST), "NetworkPolicy")}
+    (outside,) = (spec for name, spec in policies.items() if name.endswith("-outside"))
+    (egress,) = outside["egress"]
+    left_out = {cidr for peer in egress["to"] for cidr in peer["ipBlock"]["except"]}
+    assert left_out == {str(network) for network in _REFUSED} - {*_NO_PLACE}
 
 
 def test_pods_may_do_nothing_but_their_work(documents: list[Document]) -> None:

@@ -31,6 +31,47 @@ def test_every_component_runs() -> None:
     assert METRICS_PORTS.keys() - {"sandbox"} <= {one["command"][0] for one in OURS.values()}
 
 
+def _networks(name: str) -> set[str]:
+    return set(SERVICES[name]["networks"])
+
+
+def test_who_reads_what_others_send_reaches_nobody_else() -> None:
+    """A prober or collector that is taken over shares networks with the bus, Prometheus and its like, and nothing more."""
+    exposed = {name for name, one in OURS.items() if one["command"][0] in ("prober", "collector")}
+    assert len(exposed) == 5
+    for name in exposed:
+        reached = {other for other in SERVICES if other != name and _networks(name) & _networks(other)}
+        assert reached <= exposed | {"nats-1", "nats-2", "nats-3", "prometheus"}
+
+
+def test_nothing_is_changed_over_http() -> None:
+    """Prometheus takes no commands, and every port is published on this host alone."""
+    assert not [flag for flag in SERVICES["prometheus"]["command"] if flag.startswith(("--web.enable", "--web.listen"))]
+    published = [port for one in SERVICES.values() for port in one.get("ports", [])]
+    assert published
+    assert all(port.startswith("127.0.0.1:") for port in published)
+
+
+def test_containers_are_hardened() -> None:
+    """None may write to its image, has a capability, or gains privileges; each has a limit of memory."""
+    for name, one in SERVICES.items():
+        assert one["read_only"], name
+        assert one["cap_drop"] == ["ALL"], name
+        assert one["security_opt"] == ["no-new-privileges:true"], name
+        assert "mem_limit" in one, name
+        assert "cap_add" not in one, name
+        assert "privileged" not in one, name
+
+
+def test_nats_ends_when_a_full_disk_has_stopped_it() -> None:
+    """The health check of a server is the script that ends it, and the engine starts again what ended."""
+    for name in ("nats-1", "nats-2", "nats-3"):
+        one = SERVICES[name]
+        assert one["healthcheck"]["test"] == ["CMD", "sh", "/etc/peyvand/health.sh"]
+        assert "./nats/health.sh:/etc/peyvand/health.sh:ro" in one["volumes"]
+        assert one["restart"] == "unless-stopped"
+
+
 def test_what_is_mounted_exists() -> None:
     """Every file and folder of ours that is mounted into a container is in deploy/."""
     named = [mount for one in SERVICES.values() for mount in one.get("volumes", [])]

@@ -158,7 +158,11 @@ def test_an_upgrade_leaves_nothing_of_the_version_before() -> None:
     after = lines[len(before) :]
     restarted = [words[2] for words in after if words[:2] == ["systemctl", "restart"] and words[2] != "peyvand-nats"]
     units = {unit for unit in UNITS if "." not in unit}
-    assert {re.sub("@.*", "@", one) for one in restarted} == units - {"peyvand-bus", "peyvand-nats"}
+    assert {re.sub("@.*", "@", one) for one in restarted} == units - {
+        "peyvand-bus",
+        "peyvand-nats",
+        "peyvand-nats-check",
+    }
     assert restarted[-1] == "peyvand-register"
 
 

@@ -187,7 +187,7 @@ def test_files_that_nobody_could_read_are_not_made(tmp_path: Path) -> None:
         (tmp_path / "id").write_text("#!/bin/sh\necho 1000\n")
         (tmp_path / "id").chmod(0o755)
     path = f"{tmp_path}:{os.environ['PATH']}"
-    refused = _prepare(tmp_path / "secrets", OWNER="", PATH=path)
+    refused = _prepare(tmp_path / "secrets", OWNER="10001:10001", PATH=path)
     assert refused.returncode == 1
     assert "only root can give the files to UID 10001" in refused.stderr
     assert not (tmp_path / "secrets").exists()
@@ -228,7 +228,26 @@ def test_what_is_no_address_is_refused(tmp_path: Path, base: str) -> None:
 @pytest.mark.skipif(os.getuid() != 0, reason="gives files to others: as root only")
 def test_root_gives_the_files_to_who_reads_them(tmp_path: Path) -> None:
     """Seeds are the image's user's and nobody else's to read, also those of a user that came later."""
+    _prepared(tmp_path, OWNER="10001:10001")
+    _prepared(tmp_path, OWNER="10001:10001", VANTAGES="north")
+    assert _owners(tmp_path / "users") == {10001}
+
+
+def test_files_stay_the_callers_where_units_are_handed_seeds(tmp_path: Path) -> None:
+    """In a folder of one's own, as on a host with systemd, nothing is given to a number that may be anybody's there."""
     _prepared(tmp_path, OWNER="")
-    _prepared(tmp_path, OWNER="", VANTAGES="north")
-    for seed in (tmp_path / "users").rglob("*.nk"):
-        assert (seed.stat().st_uid, seed.stat().st_mode & 0o777) == (10001, 0o600)
+    assert _owners(tmp_path) == {os.getuid()}
+    assert {seed.stat().st_mode & 0o777 for seed in (tmp_path / "users").rglob("*.nk")} == {0o600}
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="gives files to others: as root only")
+def test_the_image_s_user_gets_the_seeds_of_the_stack(tmp_path: Path) -> None:
+    """Called as deploy/compose.yaml has it, without a folder, it gives the seeds to the image's user."""
+    shutil.copy(SCRIPT, tmp_path)
+    environ = {"PATH": os.environ["PATH"], "PEYVAND": str(PEYVAND)}
+    subprocess.run([tmp_path / SCRIPT.name], env=environ, check=True, capture_output=True, timeout=DEADLINE)
+    assert _owners(tmp_path / "secrets" / "users") == {10001}
+
+
+def _owners(folder: Path) -> set[int]:
+    return {path.stat().st_uid for path in folder.rglob("*")}

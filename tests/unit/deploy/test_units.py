@@ -21,7 +21,8 @@ from tests.support.programs import program
 from tests.support.waiting import DEADLINE
 
 FOLDER = ROOT / "deploy" / "systemd"
-UNITS = sorted(FOLDER.glob("*.service"))
+CHECK = FOLDER / "peyvand-nats-check.service"
+UNITS = sorted({*FOLDER.glob("*.service")} - {CHECK})
 COMPONENTS = sorted(METRICS_PORTS.keys() - {"sandbox"})
 
 
@@ -41,7 +42,7 @@ def _variables(text: str) -> list[str]:
 def test_systemd_finds_no_fault(tmp_path: Path) -> None:
     """systemd-analyze verifies every unit, and rates little of what each leaves open."""
     program("systemd-analyze", "systemd")
-    assert units_are_sound(tmp_path) == f"{len(UNITS) + 1} units"
+    assert units_are_sound(tmp_path) == f"{len(UNITS) + 3} units"
 
 
 def test_every_component_has_a_unit() -> None:
@@ -52,6 +53,27 @@ def test_every_component_has_a_unit() -> None:
         text = unit.read_text("utf-8")
         assert _values(text, "PartOf") == ["peyvand.target"], unit.name
         assert _values(text, "WantedBy") == ["peyvand.target"], unit.name
+
+
+def test_every_unit_has_a_user_of_its_own() -> None:
+    """A component that is taken over reads no state of another one of its host; each user is made by sysusers.conf."""
+    users = {unit.stem: _values(unit.read_text("utf-8"), "User") for unit in UNITS}
+    assert users == {unit: [unit.rstrip("@")] for unit in users}
+    made = re.findall(r"^u (\S+) ", (FOLDER / "sysusers.conf").read_text("utf-8"), re.MULTILINE)
+    assert sorted(made) == sorted(unit.rstrip("@") for unit in users)
+
+
+def test_a_bus_that_a_full_disk_stopped_is_started_again() -> None:
+    """Once a minute a command without privileges looks, whose exit code alone has systemd start the bus anew."""
+    text = CHECK.read_text("utf-8")
+    (condition,) = _values(text, "ExecCondition")
+    assert condition.startswith("/opt/peyvand/.venv/bin/peyvand ")
+    assert faults(condition.split()[1:]) == []
+    assert _values(text, "ExecStart") == ["+/usr/bin/systemctl try-restart peyvand-nats.service"]
+    assert (_values(text, "Type"), _values(text, "DynamicUser")) == (["oneshot"], ["yes"])
+    timer = CHECK.with_suffix(".timer").read_text("utf-8")
+    assert _values(timer, "OnUnitInactiveSec") == ["1min"]
+    assert (_values(timer, "PartOf"), _values(timer, "WantedBy")) == (["peyvand.target"], ["peyvand.target"])
 
 
 def test_the_bus_is_reloaded_twice() -> None:

@@ -58,7 +58,10 @@ def is_intact(chunk: RegisterChunk, content: bytes) -> bool:
 
 def join_chunks(contents: Iterable[bytes]) -> Register:
     """Return the register that these chunks hold, without versions. Raises ValueError when they hold none."""
-    return from_rows(map(json.loads, contents))
+    try:
+        return from_rows(map(json.loads, contents))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def _agency(section: str, row: Mapping[str, Any], owners: Mapping[str, str]) -> str:

@@ -103,6 +103,8 @@ def from_rows(pieces: Iterable[Mapping[str, list[dict[str, Any]]]]) -> Register:
     values: dict[str, list[Any]] = {section: [] for section in _SECTIONS}
     try:
         for piece in pieces:
+            if not isinstance(piece, Mapping):
+                raise ValueError("it holds something else than rows by section")  # noqa: TRY004  # of a document, not of a call
             for section, rows in piece.items():
                 if section not in _SECTIONS:
                     raise ValueError(f"it holds an unknown section, {section}")

@@ -97,6 +97,20 @@ def test_what_is_no_register_is_refused() -> None:
         join_chunks([content])
 
 
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"3", "something else than rows by section"),
+        (b"[]", "something else than rows by section"),
+        (b"[" * 100_000, "nested too deeply"),
+    ],
+)
+def test_json_of_any_other_form_is_refused(content: bytes, reason: str) -> None:
+    """A chunk that is no object, or nested beyond what the interpreter bears, is refused as any other."""
+    with pytest.raises(ValueError, match=reason):
+        join_chunks([content])
+
+
 def test_what_a_later_version_wrote_is_refused(register: Register) -> None:
     """A key or a section that this version does not know is not ignored: it could mean another way of probing."""
     rows = to_rows(register)

@@ -10,25 +10,20 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from socketserver import ThreadingMixIn
-from threading import Thread
-from typing import TYPE_CHECKING, Final, cast
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from typing import Final
 
 import uvloop
-from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client import CollectorRegistry
 
 from services.core import log as logs
 from services.core import metrics
 from services.core.errors import InputError, ListenError, PeyvandError, SettingsError
+from services.core.pages import serving_pages, text_page
 from services.core.settings import Settings, load_settings
 from services.core.tasks import cancel_and_wait
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 DRAIN_SECONDS = 4.0
 """How long a component may take to drain after a signal; Ctrl-C of `peyvand up` ends everything within 5 s."""
@@ -79,45 +74,19 @@ def parse_address(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-
-class _QuietHandler(WSGIRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the name is wsgiref's
-        """Log no line for each scrape."""
-
-
 @contextmanager
-def _exposition(where: str, registry: CollectorRegistry, health: Health) -> Iterator[None]:
-    """Serve /metrics and /health from a thread for as long as the context lasts."""
-    scraped = make_wsgi_app(registry)
-
-    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if environ["PATH_INFO"] == "/metrics":
-            return cast(Iterable[bytes], scraped(environ, start_response))
-        if environ["PATH_INFO"] == "/health":
-            status, text = "200 OK" if health.is_serving else "503 Service Unavailable", f"{health}\n"
-        else:
-            status, text = "404 Not Found", "see /metrics and /health\n"
-        start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
-        return [text.encode()]
-
+def _serving_pages(where: str, registry: CollectorRegistry, health: Health) -> Iterator[None]:
+    """Serve /metrics and /health for as long as the context lasts. Raises ListenError."""
     host, port = parse_address(where)
-    try:
-        server = make_server(host, port, app, _Server, handler_class=_QuietHandler)
-    except OSError as error:
-        raise ListenError(
-            f"/metrics cannot listen on {where}: {error.strerror}; choose another with --metrics"
-        ) from error
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
-    thread.start()
-    try:
+    pages = serving_pages(host, port, registry, lambda: text_page(200 if health.is_serving else 503, f"{health}\n"))
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(pages)
+        except OSError as error:
+            raise ListenError(
+                f"/metrics cannot listen on {where}: {error.strerror}; choose another with --metrics"
+            ) from error
         yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 async def _main(runtime: Runtime, main: Callable[[Runtime], Awaitable[None]]) -> None:
@@ -171,7 +140,7 @@ def run_component(component: str, main: Callable[[Runtime], Awaitable[None]], ar
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, runtime.stop.set)
             metrics.gauge("peyvand_serving", registry).set_function(lambda: runtime.health.is_serving)
-            with _exposition(settings.metrics, registry, runtime.health):
+            with _serving_pages(settings.metrics, registry, runtime.health):
                 await _main(runtime, main)
                 runtime.log.info("stopped")
 

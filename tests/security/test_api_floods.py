@@ -140,8 +140,8 @@ async def test_connections_are_bounded(api, monkeypatch):
         await eventually(lambda: _answered(port), "there is room for a client")
 
 
-@pytest.mark.parametrize("said", [b"", PREFACE])
-@pytest.mark.parametrize("encrypted", [False, True])
+@pytest.mark.parametrize("said", [b"", PREFACE], ids=["nothing", "half a beginning"])
+@pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "TLS"])
 async def test_a_connection_that_says_nothing_is_ended(api, tmp_path, monkeypatch, said, encrypted):
     """A connection that never speaks, or stops before its first frame or within its handshake of TLS, is ended."""
     monkeypatch.setattr(server, "HANDSHAKE_SECONDS", 0.2)

@@ -11,14 +11,14 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.cli.healthcheck import check_health
-from services.core.runtime import Health, _exposition
+from services.core.runtime import Health, _serving_pages
 from tests.support.ports import free_port
 
 
 @contextmanager
 def _component(health: Health) -> Iterator[str]:
     where = f"127.0.0.1:{free_port()}"
-    with _exposition(where, CollectorRegistry(), health):
+    with _serving_pages(where, CollectorRegistry(), health):
         yield where.replace("127.0.0.1", "0.0.0.0")
 
 

@@ -34,6 +34,9 @@ IDLE_SECONDS = 300.0
 AGE_SECONDS = 3600.0
 """How long a connection may exist: a certificate that is no longer valid is found out by the next one."""
 
+PING_INTERVAL_MS = 10_000
+"""How often a caller may ping without data in between: clients send keepalive pings while a watch is quiet."""
+
 _AGE_GRACE_SECONDS = 60.0  # in which calls of a connection that is too old may finish
 _SHARES = 10  # peers that may have all the calls that they may have, before others are refused
 _PENDING_STREAMS = (
@@ -47,7 +50,7 @@ def _options(peer_calls: int) -> tuple[tuple[str, int], ...]:
         # Watchers whose connection is gone are detected and dropped.
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+        ("grpc.http2.min_ping_interval_without_data_ms", PING_INTERVAL_MS),
         ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
         ("grpc.max_allowed_incoming_connections", MAX_CONNECTIONS),
         ("grpc.server_handshake_timeout_ms", int(HANDSHAKE_SECONDS * 1000)),

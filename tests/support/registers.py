@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["EVALUATION", "register_files", "write_register"]
+__all__ = ["ANNOUNCEMENTS", "EVALUATION", "LEGAL_BASES", "OBJECTIONS", "register_files", "write_register"]
 
 AGENCIES = """\
 id,name_en,name_fa,sector,staff,satisfaction
@@ -108,6 +108,50 @@ rounds:
     overall_percent: null
 """
 """evaluation_rounds.yaml, which write_register leaves out unless a test passes it."""
+
+
+ANNOUNCEMENTS = """\
+late-answers:
+  kind: incident
+  from: 2026-03-03T10:00:00Z
+  title_en: Late answers
+  title_fa: پاسخ‌های دیر
+  text_en: The reason is looked for.
+  text_fa: علت در دست بررسی است.
+bus-upgrade:
+  kind: maintenance
+  from: 2026-03-01
+  until: 2026-03-02
+  title_en: The data bus is upgraded
+  title_fa: ارتقای گذرگاه داده
+  text_en: Answers may be *late*.
+  text_fa: پاسخ‌ها شاید *دیر* برسند.
+  agencies: [tax-office, civil-registry]
+  links: [deed-tax]
+  updates:
+    - {time: 2026-03-01T09:00:00Z, text_en: Done., text_fa: انجام شد.}
+    - {time: 2026-03-01T08:00:00Z, text_en: Half is done., text_fa: نیمی انجام شد.}
+"""
+"""announcements.yaml, which write_register leaves out unless a test passes it."""
+
+OBJECTIONS = """\
+link,from,to,text_en,text_fa,answer_en,answer_fa,state
+deed-tax,2026-03-02,,The answer is not late.,پاسخ دیر نیست.,,,open
+deed-civil,2026-03-01,2026-03-01T10:00:00Z,The test record was withdrawn.,رکورد آزمون پس گرفته شده بود.,\
+It is replaced in the next register.,در نسخهٔ بعدی دفتر جایگزین می‌شود.,accepted
+"""
+"""objections.csv, which write_register leaves out unless a test passes it."""
+
+_BASES = {
+    "id": "legal_basis",
+    "birth-tax": "قانون مدیریت خدمات; ماده ۴۰; ۲۰۰۷-۰۹-۳۰",
+    "deed-civil": "Decision 12 of the council;;2024-03-20",
+}
+LEGAL_BASES = "".join(
+    f"{line},{_BASES.get(line.partition(',')[0], '')}\n"
+    for line in LINKS.format(base="http://127.0.0.1:7500").splitlines()
+)
+"""links.csv with the legal bases of two links."""
 
 
 def register_files(base: str = "http://127.0.0.1:7500") -> dict[str, str]:

@@ -44,6 +44,15 @@ from services.core.model.measurement import (
     Target,
     unfrozen,
 )
+from services.core.model.notices import (
+    Announcement,
+    AnnouncementKind,
+    AnnouncementUpdate,
+    LegalBasis,
+    Maintenance,
+    Objection,
+    ObjectionState,
+)
 from services.core.model.outcome import LOSS_STAGES, STAGES, Outcome, Reason, Stage
 from services.core.model.probe import (
     BUS_KINDS,
@@ -73,7 +82,6 @@ from services.core.model.register import (
     ExchangeRoute,
     Government,
     Link,
-    Maintenance,
     Member,
     Policy,
     Register,
@@ -106,6 +114,9 @@ __all__ = [
     "STAGES",
     "Agency",
     "AnnouncedAgency",
+    "Announcement",
+    "AnnouncementKind",
+    "AnnouncementUpdate",
     "Auth",
     "BusTraffic",
     "Capture",
@@ -128,6 +139,7 @@ __all__ = [
     "IndicatorKind",
     "Interval",
     "JsonExpectation",
+    "LegalBasis",
     "LineStep",
     "Link",
     "Losses",
@@ -135,6 +147,8 @@ __all__ = [
     "Measurement",
     "MeasurementColumns",
     "Member",
+    "Objection",
+    "ObjectionState",
     "Outcome",
     "Parties",
     "Patterns",

@@ -11,6 +11,7 @@ from datetime import date, datetime
 
 from services.core.model.evaluation import Evaluation
 from services.core.model.measurement import RegisterVersions, Target
+from services.core.model.notices import Announcement, LegalBasis, Maintenance, Objection
 from services.core.model.probe import Probe
 
 FLUSH_SECONDS = 2.0
@@ -53,7 +54,7 @@ class Link:
     ``live_from`` is None while the link is absent (a known zero), ALWAYS, or the first live day.
     ``latency_ms`` is τ in milliseconds and ``max_age_s`` φ in seconds (None: the age is not judged);
     the policy's defaults are already filled in. ``params`` fill the placeholders of the probe; several of them are test
-    records that take turns. Empty ``vantages`` means all.
+    records that take turns. Empty ``vantages`` means all. ``legal_basis`` is None where the register states none.
     """
 
     id: str
@@ -71,6 +72,7 @@ class Link:
     max_age_s: int | None = None
     slo: float = 0.95
     weight: float = 1.0
+    legal_basis: LegalBasis | None = None
 
     @property
     def absent(self) -> bool:
@@ -179,22 +181,13 @@ class ExchangeRoute:
 
 
 @dataclass(frozen=True, slots=True)
-class Maintenance:
-    """An announced maintenance of a target or agency: shown, never excluded."""
-
-    subject: str
-    start: datetime
-    end: datetime
-    note: str
-
-
-@dataclass(frozen=True, slots=True)
 class Register:
     """One version of the register. Mappings are keyed by id, in id order.
 
     ``register_version`` identifies the denominator (agencies, services, links' identity, dates and weights),
-    ``probe_version`` how it is probed (probes, targets, policy); both are SHA-256 hex digests. ``evaluation`` is in
-    neither: announcements change neither what is required nor how it is probed.
+    ``probe_version`` how it is probed (probes, targets, policy); both are SHA-256 hex digests. ``evaluation``,
+    ``announcements``, ``objections`` and the legal bases of links are in neither: they change neither what is required
+    nor how it is probed.
     """
 
     agencies: Mapping[str, Agency]
@@ -207,6 +200,8 @@ class Register:
     routes: tuple[ExchangeRoute, ...] = ()
     maintenance: tuple[Maintenance, ...] = ()
     evaluation: Evaluation | None = None
+    announcements: tuple[Announcement, ...] = ()
+    objections: tuple[Objection, ...] = ()
     register_version: str = ""
     probe_version: str = ""
 

@@ -1,15 +1,15 @@
-"""The targets of probes, and what refers to them: members, exchange routes, maintenance."""
+"""The targets of probes, and what refers to them: members and exchange routes."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
-from services.core.model import ALWAYS, Endpoint, ExchangeRoute, Link, Maintenance, Member, Policy, Service
+from services.core.model import ALWAYS, Endpoint, ExchangeRoute, Link, Member, Policy, Service
 from services.register.directory.agencies import AGENCIES, SERVICES
+from services.register.directory.notices import read_legal_basis
 from services.register.directory.params import read_params, read_target_cell
 from services.register.probes import ProbeDefinition, ProbeDefinitions
 from services.register.reading import (
@@ -21,8 +21,7 @@ from services.register.reading import (
     read_count,
     read_day,
     read_id,
-    read_moment,
-    read_name,
+    read_optional_table,
     read_party,
     read_slo,
     read_table,
@@ -32,11 +31,10 @@ from services.register.reading import (
 LINKS = "links.csv"
 ENDPOINTS = "endpoints.csv"
 _PROBED = ("probe", "target", "params", "vantages")
-_LINK_OPTIONAL = ("required_from", "required_until", "live_from", *_PROBED, "latency_ms", "max_age_s", "slo", "weight")
+_LIMITS = ("latency_ms", "max_age_s", "slo", "weight")
+_LINK_OPTIONAL = ("required_from", "required_until", "live_from", *_PROBED, *_LIMITS, "legal_basis")
 MEMBERS = "members.csv"
 EXCHANGE = "exchange.csv"
-MAINTENANCE = "maintenance.csv"
-_NEVER = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +97,7 @@ def read_link(row: CsvRow, context: ReadContext) -> Link:
         max_age_s=row.read("max_age_s", read_count, context.policy.default_max_age_s),
         slo=row.read("slo", read_slo, 0.95),
         weight=row.read("weight", read_weight, 1.0),
+        legal_basis=row.read("legal_basis", read_legal_basis, None),
     )
 
 
@@ -150,7 +149,7 @@ def _vantages(row: CsvRow, ids: Mapping[str, Location] | None) -> tuple[str, ...
 def read_members(directory: Path, faults: FaultList, agencies: Container[str] | None) -> tuple[Member, ...]:
     """Read the X-Road members, in id order."""
     members: dict[str, Member] = {}
-    for row in _optional(directory / MEMBERS, faults, ("member", "agency")).rows:
+    for row in read_optional_table(directory / MEMBERS, faults, ("member", "agency")).rows:
         name = row.need("member", read_party, "")
         if name in members:
             row.fault("member", f"`{name}` is there twice")
@@ -161,32 +160,13 @@ def read_members(directory: Path, faults: FaultList, agencies: Container[str] | 
 def read_routes(directory: Path, faults: FaultList, links: Container[str] | None) -> tuple[ExchangeRoute, ...]:
     """Read the exchanges that serve links, in order of client, service and link."""
     routes: set[tuple[str, str, str]] = set()
-    for row in _optional(directory / EXCHANGE, faults, ("client", "service", "link")).rows:
+    for row in read_optional_table(directory / EXCHANGE, faults, ("client", "service", "link")).rows:
         client, service = row.need("client", read_party, ""), row.need("service", _read_service, "")
         route = (client, service, row.reference("link", links, LINKS, required=True))
         if route in routes:
             row.fault("client", "the row is there twice")
         routes.add(route)
     return tuple(ExchangeRoute(*route) for route in sorted(routes))
-
-
-def read_maintenance(
-    directory: Path, faults: FaultList, subjects: Container[str] | None, zone: tzinfo
-) -> tuple[Maintenance, ...]:
-    """Read the announcements, in order of time; ``subjects`` are the ids of agencies, links and endpoints."""
-    announced = []
-    for row in _optional(directory / MAINTENANCE, faults, ("subject", "from", "to", "note")).rows:
-        subject = row.reference("subject", subjects, "the agencies, links and endpoints", required=True)
-        start = row.need("from", lambda text: read_moment(text, zone), _NEVER)
-        end = row.need("to", lambda text: read_moment(text, zone), _NEVER)
-        if _NEVER not in (start, end) and end <= start:
-            row.fault("to", "is not after `from`")
-        announced.append(Maintenance(subject, start, end, row.read("note", read_name, "")))
-    return tuple(sorted(announced, key=lambda item: (item.start, item.subject, item.end, item.note)))
-
-
-def _optional(path: Path, faults: FaultList, columns: tuple[str, ...]) -> CsvTable:
-    return read_table(path, faults, required=columns) if path.exists() else CsvTable()
 
 
 def _read_service(text: str) -> str:

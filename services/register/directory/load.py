@@ -16,23 +16,29 @@ from services.register.directory.agencies import agencies_table, read_agency, re
 from services.register.directory.evaluation import EVALUATION, read_evaluation
 from services.register.directory.links import (
     EXCHANGE,
-    MAINTENANCE,
     MEMBERS,
     ReadContext,
     endpoints_table,
     links_table,
     read_endpoint,
     read_link,
-    read_maintenance,
     read_members,
     read_routes,
+)
+from services.register.directory.notices import (
+    ANNOUNCEMENTS,
+    MAINTENANCE,
+    OBJECTIONS,
+    read_announcements,
+    read_maintenance,
+    read_objections,
 )
 from services.register.directory.policy import PolicyReading, read_policy
 from services.register.probes import ProbeDefinitions, read_probes
 from services.register.reading import CsvTable, FaultList, Location, fold
 from services.register.versions import with_versions
 
-OPTIONAL = (MEMBERS, EXCHANGE, MAINTENANCE, EVALUATION)
+OPTIONAL = (MEMBERS, EXCHANGE, MAINTENANCE, EVALUATION, ANNOUNCEMENTS, OBJECTIONS)
 """Files a register directory may lack."""
 
 
@@ -145,6 +151,8 @@ def _assemble(
         routes=read_routes(directory, faults, tables["links"].ids),
         maintenance=read_maintenance(directory, faults, _subjects(tables), policy.zone),
         evaluation=read_evaluation(directory, faults),
+        announcements=read_announcements(directory, faults, agency_ids, tables["links"].ids, policy.zone),
+        objections=read_objections(directory, faults, tables["links"].ids, policy.zone),
     )
 
 

@@ -17,7 +17,7 @@ from services.register.reading.addresses import (
     read_target,
     unfit_for_grpc,
 )
-from services.register.reading.csv_table import CsvRow, CsvTable, read_table
+from services.register.reading.csv_table import CsvRow, CsvTable, read_optional_table, read_table
 from services.register.reading.faults import FaultList, Location
 from services.register.reading.values import (
     fold,
@@ -65,6 +65,7 @@ __all__ = [
     "read_moment",
     "read_name",
     "read_network",
+    "read_optional_table",
     "read_origin",
     "read_party",
     "read_server_name",

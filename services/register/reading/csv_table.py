@@ -127,6 +127,13 @@ def read_table(
     return table
 
 
+def read_optional_table(
+    path: Path, faults: FaultList, required: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> CsvTable:
+    """Read a CSV file as ``read_table`` does; one that is missing has no rows."""
+    return read_table(path, faults, required=required, optional=optional) if path.exists() else CsvTable()
+
+
 _UNCLOSED = "a quote opens here and never closes"
 
 

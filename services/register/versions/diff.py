@@ -10,7 +10,7 @@ from services.core.model import Register
 from services.register.versions.rows import canonical_json, to_rows
 
 _KEYS = {"probes": "name"}
-_ROW_SECTIONS = ("members", "routes", "maintenance")
+_ROW_SECTIONS = ("members", "routes", "maintenance", "objections")
 
 
 @dataclass(frozen=True, slots=True)

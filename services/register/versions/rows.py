@@ -1,11 +1,12 @@
 """A register as JSON rows and back, and the two hashes of these (docs/register.md). Pure.
 
 Rows are grouped in sections: agencies, services, links, endpoints, probes, members, routes, maintenance, evaluation
-(at most one row) and policy (one row). The rows of all sections together, in any order, are the register.
+(at most one row), announcements, objections and policy (one row). The rows of all sections together, in any order, are
+the register.
 
 ``register_version`` covers the denominator: agencies, services, links' identity, dates and weights. ``probe_version``
-covers everything else: how it is probed and shown. Official rounds are in neither: announcements change neither what is
-required nor how it is probed. References to files are hashed as written, so the directory can move. The hashed JSON is
+covers everything else: how it is probed and shown. Official rounds, announcements, objections and legal bases are in
+neither: they change neither what is required nor how it is probed. References to files are hashed as written, so the directory can move. The hashed JSON is
 canonical and in id order, so neither the order of rows and columns nor white space changes a hash.
 """
 
@@ -21,12 +22,14 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from services.core.model import (
     Agency,
+    Announcement,
     Endpoint,
     Evaluation,
     ExchangeRoute,
     Link,
     Maintenance,
     Member,
+    Objection,
     Policy,
     Probe,
     Register,
@@ -41,6 +44,11 @@ Rows = dict[str, list[dict[str, Any]]]
 
 _DENOMINATOR = ("id", "service", "provider", "data_item", "required_from", "required_until", "live_from", "weight")
 
+_NOT_PROBING = (*_DENOMINATOR[1:], "legal_basis")
+
+_IN_NEITHER = ("evaluation", "announcements", "objections")
+"""Sections that are in no version: what they say changes neither what is required nor how it is probed."""
+
 _STRICT = ConfigDict(extra="forbid")  # a key of a later version must not be ignored
 _SECTIONS: Mapping[str, TypeAdapter[Any]] = {
     "agencies": TypeAdapter(list[Agency], config=_STRICT),
@@ -52,6 +60,8 @@ _SECTIONS: Mapping[str, TypeAdapter[Any]] = {
     "routes": TypeAdapter(list[ExchangeRoute], config=_STRICT),
     "maintenance": TypeAdapter(list[Maintenance], config=_STRICT),
     "evaluation": TypeAdapter(list[Evaluation], config=_STRICT),
+    "announcements": TypeAdapter(list[Announcement], config=_STRICT),
+    "objections": TypeAdapter(list[Objection], config=_STRICT),
     "policy": TypeAdapter(list[Policy], config=_STRICT),
 }
 
@@ -79,6 +89,8 @@ def to_rows(register: Register, *, portable: bool = False, whole: bool = False) 
         "routes": register.routes,
         "maintenance": register.maintenance,
         "evaluation": [] if register.evaluation is None else [register.evaluation],
+        "announcements": register.announcements,
+        "objections": register.objections,
         "policy": [register.policy],
     }
     rows: Rows = {}
@@ -127,6 +139,8 @@ def from_rows(pieces: Iterable[Mapping[str, list[dict[str, Any]]]]) -> Register:
         routes=tuple(values["routes"]),
         maintenance=tuple(values["maintenance"]),
         evaluation=next(iter(values["evaluation"]), None),
+        announcements=tuple(values["announcements"]),
+        objections=tuple(values["objections"]),
     )
 
 
@@ -142,7 +156,8 @@ def with_versions(register: Register) -> Register:
     """Return the register with both versions: SHA-256 in hexadecimal digits."""
     rows = to_rows(register, portable=True)
     links = rows.pop("links")
-    del rows["evaluation"]
+    for section in _IN_NEITHER:
+        del rows[section]
     denominator = {
         "agencies": rows.pop("agencies"),
         "services": rows.pop("services"),
@@ -150,7 +165,7 @@ def with_versions(register: Register) -> Register:
     }
     probing = {
         **rows,
-        "links": [{key: value for key, value in link.items() if key not in _DENOMINATOR[1:]} for link in links],
+        "links": [{key: value for key, value in link.items() if key not in _NOT_PROBING} for link in links],
     }
     return replace(register, register_version=_hash(denominator), probe_version=_hash(probing))
 

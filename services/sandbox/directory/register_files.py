@@ -12,6 +12,13 @@ import yaml
 
 from services.core.model import ALWAYS, Link
 from services.sandbox.directory.evaluation_rounds import make_evaluation_rounds
+from services.sandbox.directory.notices import (
+    MAINTENANCE_COLUMNS,
+    OBJECTION_COLUMNS,
+    make_announcements,
+    make_maintenance,
+    make_objections,
+)
 from services.sandbox.exchanges import DataBus
 from services.sandbox.scenario import BUS, FAMILIES, MEMBER, RecordFamily, Scenario
 from services.sandbox.security_server import OFFSET
@@ -29,6 +36,7 @@ _SAMPLE_SERVICE = f"{MEMBER}/TEST/RestTest"
 
 def make_register_files(scenario: Scenario, bus: DataBus, times: Timing, first_slot: int) -> dict[str, str]:
     """Return a register whose epoch is the start of ``first_slot``, in the columns of docs/register.md."""
+    start = datetime.fromtimestamp(first_slot * times.slot, UTC)
     return {
         "agencies.csv": _csv(
             "id name_en name_fa sector staff satisfaction",
@@ -40,7 +48,7 @@ def make_register_files(scenario: Scenario, bus: DataBus, times: Timing, first_s
         ),
         "links.csv": _csv(
             "id service provider data_item required_from required_until live_from probe target params "
-            "latency_ms max_age_s slo weight",
+            "latency_ms max_age_s slo weight legal_basis",
             (_link(link) for link in scenario.links),
         ),
         "endpoints.csv": _csv(
@@ -56,8 +64,11 @@ def make_register_files(scenario: Scenario, bus: DataBus, times: Timing, first_s
             ],
         ),
         "probes.yaml": _yaml(_probes(times)),
-        "policy.yaml": _yaml(_policy(scenario, times, first_slot)),
+        "policy.yaml": _yaml(_policy(scenario, times, start)),
         "evaluation_rounds.yaml": _yaml(make_evaluation_rounds(scenario)),
+        "announcements.yaml": _yaml(make_announcements(scenario, start)),
+        "objections.csv": _csv(OBJECTION_COLUMNS, make_objections(scenario, start)),
+        "maintenance.csv": _csv(MAINTENANCE_COLUMNS, make_maintenance(start)),
     }
 
 
@@ -99,7 +110,20 @@ def _link(link: Link) -> Iterable[object]:
     params = "" if link.params == ({},) else orjson.dumps(link.params).decode()
     dates = (link.required_from, link.required_until, live_from)
     limits = (link.latency_ms, link.max_age_s, link.slo, link.weight)
-    return (link.id, link.service, link.provider, link.data_item, *dates, link.probe, link.target, params, *limits)
+    basis = link.legal_basis
+    cited = "" if basis is None else f"{basis.law}; {basis.article}; {basis.passed}"
+    return (
+        link.id,
+        link.service,
+        link.provider,
+        link.data_item,
+        *dates,
+        link.probe,
+        link.target,
+        params,
+        *limits,
+        cited,
+    )
 
 
 def _probes(times: Timing) -> dict[str, object]:
@@ -139,11 +163,11 @@ def _inquiry(family: RecordFamily) -> dict[str, object]:
     return probe
 
 
-def _policy(scenario: Scenario, times: Timing, first_slot: int) -> dict[str, object]:
+def _policy(scenario: Scenario, times: Timing, start: datetime) -> dict[str, object]:
     return {
         "government": {"id": "sandbox", "name_en": "Simulated government", "name_fa": "دولت آزمایشی"},
         "timezone": "Asia/Tehran",
-        "epoch": datetime.fromtimestamp(first_slot * times.slot, UTC).isoformat(),
+        "epoch": start.isoformat(),
         "slot_seconds": times.slot,
         "windows_days": [7, 28, 90],
         "publish_threshold": 0.8,

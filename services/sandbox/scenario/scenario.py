@@ -14,7 +14,7 @@ from datetime import date
 from itertools import accumulate
 
 from services.core.errors import SettingsError
-from services.core.model import ALWAYS, Agency, Endpoint, Link, Service
+from services.core.model import ALWAYS, Agency, Endpoint, LegalBasis, Link, Service
 from services.sandbox.scenario.addresses import (
     BUS_HOST,
     CONTROL_HOST,
@@ -24,7 +24,7 @@ from services.sandbox.scenario.addresses import (
     serve_links,
 )
 from services.sandbox.scenario.agency_tables import AGENCIES, ITEMS, DataItem
-from services.sandbox.scenario.service_tables import ACTIONS, SUBJECTS
+from services.sandbox.scenario.service_tables import ACTIONS, NEWER_LAW, OLDER_LAW, SUBJECTS
 from services.sandbox.timing import Timing
 
 BUS = "national-data-bus"
@@ -196,6 +196,7 @@ def _link(service: Service, item: DataItem, served: ServedLink | None, times: Ti
         latency_ms=round(times.latency * 1000),
         slo=slo,
         weight=weight,
+        legal_basis=_legal_basis(item, required_from),
     )
     if served is None:
         return link
@@ -207,6 +208,14 @@ def _link(service: Service, item: DataItem, served: ServedLink | None, times: Ti
         params=tuple({"item": item.id, **record} for record in served.records),
         max_age_s=served.max_age_s,
     )
+
+
+def _legal_basis(item: DataItem, required_from: date | None) -> LegalBasis | None:
+    """Return what an inquiry is required by: the newer law where it has a first day; nothing is cited for every fifth item."""
+    number = ITEMS.index(item)
+    if number % 5 == 0:
+        return None
+    return replace(NEWER_LAW if required_from else OLDER_LAW, article=f"ماده {number} (art. {number})")
 
 
 def _endpoints(size: ScenarioSize, agencies: Sequence[Agency], base_port: int) -> tuple[Endpoint, ...]:

@@ -1,9 +1,14 @@
-"""The services that agencies of a sector offer, as subjects and actions, and fictional people. Tables only."""
+"""The services that agencies of a sector offer, as subjects and actions, the laws behind them, and fictional people.
+
+Tables only.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
+from services.core.model import LegalBasis
 from services.sandbox.scenario.agency_tables import rows
 
 
@@ -29,6 +34,10 @@ inquire  | Inquiry about         | استعلام
 appeal   | Appeal concerning     | رسیدگی به اعتراض درباره
 """)
 )
+
+OLDER_LAW = LegalBasis("قانون آزمایشی خدمات دولت (simulated Act on Public Services)", "", date(2007, 9, 30))
+NEWER_LAW = LegalBasis("قانون آزمایشی تبادل داده (simulated Act on Data Exchange)", "", date(2023, 12, 12))
+"""Laws of a fictional government, in both languages, without an article."""
 
 SUBJECTS = {
     sector: tuple(Phrase(*cells) for cells in rows(phrases))

@@ -36,7 +36,7 @@ from services.register.directory import load_register
 from tests.fuzz.reader import Reader
 from tests.support.block_columns import decode_block, encoded
 from tests.support.cases.api_blocks import blocks_of, recent_block, slot_block_of
-from tests.support.registers import EVALUATION, write_register
+from tests.support.registers import ANNOUNCEMENTS, EVALUATION, LEGAL_BASES, OBJECTIONS, write_register
 
 __all__ = ["READERS", "register"]
 
@@ -70,7 +70,8 @@ _BETWEEN = b"\0"
 def register() -> Register:
     """Return a small register."""
     with tempfile.TemporaryDirectory() as folder:
-        return load_register(write_register(Path(folder) / "register", evaluation_rounds_yaml=EVALUATION))
+        notices = {"announcements_yaml": ANNOUNCEMENTS, "objections_csv": OBJECTIONS, "links_csv": LEGAL_BASES}
+        return load_register(write_register(Path(folder) / "register", evaluation_rounds_yaml=EVALUATION, **notices))
 
 
 def _measurements(data: bytes) -> None:

@@ -12,7 +12,7 @@ from services.core.errors import InputError, SettingsError
 from services.register.directory import load_register
 from services.register.discovery import read_lists
 from tests.fuzz.reader import Reader
-from tests.support.registers import EVALUATION, register_files
+from tests.support.registers import ANNOUNCEMENTS, EVALUATION, LEGAL_BASES, OBJECTIONS, register_files
 
 __all__ = ["READERS"]
 
@@ -28,6 +28,9 @@ _FILES = {
     "exchange.csv": _ROUTES,
     "maintenance.csv": _MAINTENANCE,
     "evaluation_rounds.yaml": EVALUATION,
+    "links.csv": LEGAL_BASES,
+    "announcements.yaml": ANNOUNCEMENTS,
+    "objections.csv": OBJECTIONS,
 }
 _SOURCES = """\
 xroad: {url: "https://server.test/", client: IR/GOV/100/desk, every: 30s}
@@ -89,7 +92,10 @@ def _file(read: Callable[[Path], object]) -> Callable[[bytes], None]:
 
 READERS = (
     Reader("register", _register, _whole_registers, (InputError,)),
-    *map(_in_place_of, ("links.csv", "probes.yaml", "policy.yaml", "evaluation_rounds.yaml")),
+    *map(
+        _in_place_of,
+        ("links.csv", "probes.yaml", "policy.yaml", "evaluation_rounds.yaml", "announcements.yaml", "objections.csv"),
+    ),
     Reader("sources.yaml", _file(read_sources), lambda: [_SOURCES.encode()], (InputError,)),
     Reader("clients.yaml", _file(read_clients), lambda: [_CLIENTS.encode()], (SettingsError,)),
     Reader(

@@ -10,8 +10,9 @@ import pytest
 
 from services.cli.register_publisher import _fingerprint
 from services.core.errors import InputError
+from services.core.model.notices import Maintenance
 from services.core.model.probe import Auth, JsonExpectation
-from services.core.model.register import ALWAYS, ExchangeRoute, Maintenance, Member
+from services.core.model.register import ALWAYS, ExchangeRoute, Member
 from services.register.directory.load import load_register
 from tests.support.registers import register_files, write_register
 

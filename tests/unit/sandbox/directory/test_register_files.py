@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from services.core.model.notices import AnnouncementKind, ObjectionState
 from services.core.model.register import ALWAYS, Register
 from services.register.directory.load import load_register
 from services.register.rounds import INTEGRATION, agencies_by_name, match_agency
@@ -83,3 +84,49 @@ def test_official_rounds_are_made_up_and_say_so(tmp_path, name):
     assert (latest.agencies, latest.services_and_subservices) == (len(register.agencies), len(register.services))
     names = agencies_by_name(register)
     assert all(match_agency(names, named) for named in latest.announced_top_agencies)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_readers_are_told_something_of_everything(tmp_path, name):
+    """There is an announcement of each kind, an objection in each state, maintenance, and a legal basis for most links."""
+    register = loaded(tmp_path, name)
+    assert sorted(one.kind for one in register.announcements) == sorted(AnnouncementKind)
+    assert sorted(one.state for one in register.objections) == sorted(ObjectionState)
+    assert {register.links[one.link].absent for one in register.objections} == {True, False}
+    assert any(one.updates for one in register.announcements)
+    assert any(one.agencies and one.links for one in register.announcements)
+    assert [one.subject for one in register.maintenance] == [BUS]
+    cited = [link for link in register.links.values() if link.legal_basis]
+    assert 0.5 < len(cited) / len(register.links) < 1
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_text_is_there_in_both_languages(tmp_path, name):
+    """Nothing is untranslated: no text is missing or equal in the other language, and Persian is written in its letters."""
+    register = loaded(tmp_path, name)
+    pairs = [(agency.name_en, agency.name_fa) for agency in register.agencies.values()]
+    pairs += [(service.name_en, service.name_fa) for service in register.services.values()]
+    government = register.policy.government
+    pairs.append((government.name_en, government.name_fa))
+    for announced in register.announcements:
+        pairs += [(announced.title_en, announced.title_fa), (announced.text_en, announced.text_fa)]
+        pairs += [(update.text_en, update.text_fa) for update in announced.updates]
+    for objection in register.objections:
+        pairs.append((objection.text_en, objection.text_fa))
+        if objection.state is not ObjectionState.OPEN:
+            pairs.append((objection.answer_en, objection.answer_fa))
+    for english, persian in pairs:
+        assert english.isascii(), english
+        assert any("\u0600" <= letter <= "\u06ff" for letter in persian), persian
+        assert not {*persian} & {*"يك"}, persian
+
+
+def test_what_is_announced_follows_the_start_of_the_run(tmp_path):
+    """The same run announces the same, and another one its own times."""
+    first = loaded(tmp_path / "a", "small", first_slot=360_000_000)
+    again = loaded(tmp_path / "b", "small", first_slot=360_000_000)
+    other = loaded(tmp_path / "c", "small", first_slot=370_000_000)
+    assert first.announcements == again.announcements != other.announcements
+    assert {one.id for one in first.announcements} == {one.id for one in other.announcements}
+    start = min(one.start for one in first.announcements if one.kind is not AnnouncementKind.CHANGE_OF_METHOD)
+    assert start == first.policy.epoch

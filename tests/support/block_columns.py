@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.core.blocks.encode import BlockColumns, EvidenceColumns, encode_block, stamp_block
+from services.core.blocks.encode import AgencyRank, BlockColumns, EvidenceColumns, encode_block, stamp_block
 from services.core.blocks.read import BlockReader
 from services.core.codec import ExchangeVolume
 from services.core.model.exchange import Reconciliation, Traffic
@@ -27,7 +27,8 @@ __all__ = ["Block", "decode_block", "encoded"]
 class Block:
     """One value of the bucket: indicators that share as_of and versions, and the evidence behind their links.
 
-    ``structures`` and ``traffic``, a window each, are the government's; ``reconciliations`` are of links.
+    ``structures`` and ``traffic``, a window each, are the government's; ``reconciliations`` are of links. Decoded indicators
+    hold their band of ``ranks``.
     """
 
     indicators: tuple[Indicator, ...]
@@ -36,6 +37,7 @@ class Block:
     structures: tuple[Structure, ...] = ()
     reconciliations: tuple[Reconciliation, ...] = ()
     traffic: tuple[Traffic, ...] = ()
+    ranks: tuple[AgencyRank, ...] = ()
 
 
 def decode_block(payload: bytes) -> Block:
@@ -72,6 +74,7 @@ def encoded(block: Block) -> bytes:
         structures=block.structures,
         reconciliations=block.reconciliations,
         traffic=block.traffic,
+        ranks=block.ranks,
     )
     return stamp_block(encode_block(columns), first.evidence_sequence)
 

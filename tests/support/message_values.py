@@ -14,6 +14,7 @@ from services.core.model.indicator import (
     Losses,
     ProviderRole,
     RankBand,
+    RankBasis,
     SetIndex,
     StrictShare,
     Structure,
@@ -165,5 +166,9 @@ def indicator_from_message(message: indicator_pb2.Indicator) -> Indicator:
         method_version=message.method_version,
         evidence_sequence=message.evidence_sequence,
         level=message.level if message.HasField("level") else None,
-        rank_band=RankBand(message.rank_band.low, message.rank_band.high) if message.HasField("rank_band") else None,
+        rank_band=_rank_band(message.rank_band) if message.HasField("rank_band") else None,
     )
+
+
+def _rank_band(message: indicator_pb2.RankBand) -> RankBand:
+    return RankBand(message.low, message.high, RankBasis(message.basis), message.agencies)

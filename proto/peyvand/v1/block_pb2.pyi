@@ -60,6 +60,7 @@ class IndicatorBlock(_message.Message):
     INTERVAL_LOW_FIELD_NUMBER: _builtins.int
     INTERVAL_HIGH_FIELD_NUMBER: _builtins.int
     INTERVAL_LEVEL_FIELD_NUMBER: _builtins.int
+    RANKS_FIELD_NUMBER: _builtins.int
     RECONCILIATIONS_FIELD_NUMBER: _builtins.int
     TRAFFIC_FIELD_NUMBER: _builtins.int
     register_version: _builtins.str
@@ -130,6 +131,10 @@ class IndicatorBlock(_message.Message):
     @_builtins.property
     def interval_high(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
     @_builtins.property
+    def ranks(self) -> _containers.RepeatedCompositeFieldContainer[Global___AgencyRank]:
+        """Of consumers and providers with a point, per window; in blocks of before there were any, empty."""
+
+    @_builtins.property
     def reconciliations(self) -> _containers.RepeatedCompositeFieldContainer[_reconciliation_pb2.Reconciliation]:
         """Exchanges beside probes: of links with exchanges, and of silent ones, per window. They may be older than as_of:
         each says what it was worked out for.
@@ -172,16 +177,48 @@ class IndicatorBlock(_message.Message):
         interval_low: _abc.Iterable[_builtins.float] | None = ...,
         interval_high: _abc.Iterable[_builtins.float] | None = ...,
         interval_level: _builtins.float = ...,
+        ranks: _abc.Iterable[Global___AgencyRank] | None = ...,
         reconciliations: _abc.Iterable[_reconciliation_pb2.Reconciliation] | None = ...,
         traffic: _abc.Iterable[_reconciliation_pb2.Traffic] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "evidence_sequence", b"evidence_sequence", "exchanges", b"exchanges", "id", b"id", "interval_high", b"interval_high", "interval_level", b"interval_level", "interval_low", b"interval_low", "invalid", b"invalid", "kind", b"kind", "known_share", b"known_share", "late", b"late", "level", b"level", "links", b"links", "links_absent", b"links_absent", "links_known", b"links_known", "links_required", b"links_required", "lower", b"lower", "method_version", b"method_version", "not_answered", b"not_answered", "not_connected", b"not_connected", "point", b"point", "probe_version", b"probe_version", "reconciliations", b"reconciliations", "register_version", b"register_version", "stale", b"stale", "strict_lower", b"strict_lower", "strict_point", b"strict_point", "strict_upper", b"strict_upper", "structures", b"structures", "traffic", b"traffic", "upper", b"upper", "window_days", b"window_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "evidence_sequence", b"evidence_sequence", "exchanges", b"exchanges", "id", b"id", "interval_high", b"interval_high", "interval_level", b"interval_level", "interval_low", b"interval_low", "invalid", b"invalid", "kind", b"kind", "known_share", b"known_share", "late", b"late", "level", b"level", "links", b"links", "links_absent", b"links_absent", "links_known", b"links_known", "links_required", b"links_required", "lower", b"lower", "method_version", b"method_version", "not_answered", b"not_answered", "not_connected", b"not_connected", "point", b"point", "probe_version", b"probe_version", "ranks", b"ranks", "reconciliations", b"reconciliations", "register_version", b"register_version", "stale", b"stale", "strict_lower", b"strict_lower", "strict_point", b"strict_point", "strict_upper", b"strict_upper", "structures", b"structures", "traffic", b"traffic", "upper", b"upper", "window_days", b"window_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___IndicatorBlock: _TypeAlias = IndicatorBlock  # noqa: Y015
+
+@_typing.final
+class AgencyRank(_message.Message):
+    """AgencyRank is the ranks that one agency may have in one role, by the intervals of all (docs/method.md §7.9)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    WINDOW_DAYS_FIELD_NUMBER: _builtins.int
+    BAND_FIELD_NUMBER: _builtins.int
+    kind: _indicator_pb2.IndicatorKind.ValueType
+    id: _builtins.str
+    window_days: _builtins.int
+    @_builtins.property
+    def band(self) -> _indicator_pb2.RankBand: ...
+    def __init__(
+        self,
+        *,
+        kind: _indicator_pb2.IndicatorKind.ValueType = ...,
+        id: _builtins.str = ...,
+        window_days: _builtins.int = ...,
+        band: _indicator_pb2.RankBand | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["band", b"band"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["band", b"band", "id", b"id", "kind", b"kind", "window_days", b"window_days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AgencyRank: _TypeAlias = AgencyRank  # noqa: Y015
 
 @_typing.final
 class LinkEvidence(_message.Message):

@@ -52,6 +52,32 @@ INDICATOR_KIND_ENDPOINT: IndicatorKind.ValueType  # 7
 """Never part of the Cross-agency Integration Index."""
 Global___IndicatorKind: _TypeAlias = IndicatorKind  # noqa: Y015
 
+class _RankBasis:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RankBasisEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RankBasis.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RANK_BASIS_UNSPECIFIED: _RankBasis.ValueType  # 0
+    RANK_BASIS_INTERVALS: _RankBasis.ValueType  # 1
+    """The intervals of all agencies: from 1 + those whose interval lies wholly above, to n - those whose interval lies wholly
+    below.
+    """
+    RANK_BASIS_SENSITIVITY: _RankBasis.ValueType  # 2
+    """The 5-95 % band of ranks over the sensitivity cases."""
+
+class RankBasis(_RankBasis, metaclass=_RankBasisEnumTypeWrapper):
+    """RankBasis says what a band of ranks follows from."""
+
+RANK_BASIS_UNSPECIFIED: RankBasis.ValueType  # 0
+RANK_BASIS_INTERVALS: RankBasis.ValueType  # 1
+"""The intervals of all agencies: from 1 + those whose interval lies wholly above, to n - those whose interval lies wholly
+below.
+"""
+RANK_BASIS_SENSITIVITY: RankBasis.ValueType  # 2
+"""The 5-95 % band of ranks over the sensitivity cases."""
+Global___RankBasis: _TypeAlias = RankBasis  # noqa: Y015
+
 @_typing.final
 class Interval(_message.Message):
     """Interval estimates the long-run value at a confidence level."""
@@ -143,23 +169,30 @@ Global___Strict: _TypeAlias = Strict  # noqa: Y015
 
 @_typing.final
 class RankBand(_message.Message):
-    """RankBand is the 5-95 % band of ranks over the sensitivity cases."""
+    """RankBand is the ranks that an agency may have among all agencies in its role, 1 being the best."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     LOW_FIELD_NUMBER: _builtins.int
     HIGH_FIELD_NUMBER: _builtins.int
+    BASIS_FIELD_NUMBER: _builtins.int
+    AGENCIES_FIELD_NUMBER: _builtins.int
     low: _builtins.int
     high: _builtins.int
+    basis: Global___RankBasis.ValueType
+    agencies: _builtins.int
+    """n: how many agencies there are in that role; 0 where it was not stated."""
     def __init__(
         self,
         *,
         low: _builtins.int = ...,
         high: _builtins.int = ...,
+        basis: Global___RankBasis.ValueType = ...,
+        agencies: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["high", b"high", "low", b"low"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agencies", b"agencies", "basis", b"basis", "high", b"high", "low", b"low"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -221,7 +254,9 @@ class Indicator(_message.Message):
     @_builtins.property
     def strict(self) -> Global___Strict: ...
     @_builtins.property
-    def rank_band(self) -> Global___RankBand: ...
+    def rank_band(self) -> Global___RankBand:
+        """Of kinds consumer and provider with a point."""
+
     def __init__(
         self,
         *,

@@ -33,10 +33,11 @@ class PublishedIndicator:
 
 
 def _comparable(message: indicator_pb2.Indicator) -> indicator_pb2.Indicator:
-    """Return an indicator without its interval and the position of its evidence."""
+    """Return an indicator without its interval, the ranks that follow from those of all, and the position of its evidence."""
     copy = indicator_pb2.Indicator()
     copy.CopyFrom(message)
     copy.ClearField("interval")
+    copy.ClearField("rank_band")
     copy.ClearField("evidence_sequence")
     return copy
 

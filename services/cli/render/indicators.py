@@ -93,6 +93,10 @@ def indicator_details(indicator: indicator_pb2.Indicator, zone: tzinfo) -> Group
         table.add_row(f"lost: {stage_name(stage)}", percent(getattr(indicator.losses, stage)))
     links = f"{indicator.links_required} required, {indicator.links_known} known, {indicator.links_absent} absent"
     table.add_row("links", links)
+    if indicator.HasField("rank_band"):
+        band = indicator.rank_band
+        ranks = f"{band.low}" if band.low == band.high else f"{band.low} to {band.high}"
+        table.add_row("rank", f"{ranks} of {band.agencies}, by the intervals of all")
     if indicator.HasField("level"):
         table.add_row("level", f"{indicator.level} of 4: {_LEVELS[indicator.level]}")
     return Group(_headline(indicator), table, provenance(indicator, zone))

@@ -72,7 +72,7 @@ def sensitivity_json(snapshot: Snapshot, rankings: Sequence[Ranking]) -> Iterato
     (window,) = snapshot.windows
     bands = {ranking.kind: ranking.bands for ranking in rankings}
     for row in (row for kind in IndicatorKind for row in snapshot.rows(kind, window)):
-        yield codec.indicator_to_json(replace(row, rank_band=bands.get(row.kind, {}).get(row.id)))
+        yield codec.indicator_to_json(replace(row, rank_band=bands.get(row.kind, {}).get(row.id, row.rank_band)))
     yield codec.sensitivity_to_json(
         Sensitivity(
             window_days=window,

@@ -1,6 +1,7 @@
 """Columnar messages of the KV bucket `indicator`: encoding, reading, stamping."""
 
 from services.core.blocks.encode import (
+    AgencyRank,
     BlockColumns,
     EvidenceColumns,
     block_digest,
@@ -21,6 +22,7 @@ from services.core.blocks.target_blocks import (
 )
 
 __all__ = [
+    "AgencyRank",
     "BlockColumns",
     "BlockReader",
     "EvidenceColumns",

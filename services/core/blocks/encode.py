@@ -10,17 +10,18 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from peyvand.v1 import block_pb2
+from peyvand.v1 import block_pb2, indicator_pb2
 from services.core.blocks.packed import doubles, message, strings, varints, zigzag
 from services.core.codec import (
     ExchangeVolume,
+    rank_band_to_message,
     reconciliation_to_message,
     structure_to_message,
     to_timestamp,
     traffic_to_message,
     volume_to_message,
 )
-from services.core.model import LOSS_STAGES, STAGES, Reconciliation, Structure, Traffic
+from services.core.model import LOSS_STAGES, STAGES, IndicatorKind, RankBand, Reconciliation, Structure, Traffic
 
 _STRICT = ("strict_point", "strict_lower", "strict_upper")
 _INTERVAL = ("interval_low", "interval_high")
@@ -78,6 +79,16 @@ def evidence_from_message(message: block_pb2.LinkEvidence) -> EvidenceColumns:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class AgencyRank:
+    """The band of ranks of one consumer or provider over one window."""
+
+    kind: IndicatorKind
+    id: str
+    window_days: int
+    band: RankBand
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class BlockColumns:
     """A block as it is encoded: n indicators as columns, and the evidence behind their links.
@@ -103,6 +114,7 @@ class BlockColumns:
     structures: tuple[Structure, ...] = ()
     reconciliations: tuple[Reconciliation, ...] = ()
     traffic: tuple[Traffic, ...] = ()
+    ranks: tuple[AgencyRank, ...] = ()
 
 
 def encode_block(block: BlockColumns) -> bytes:
@@ -150,6 +162,15 @@ def _head(block: BlockColumns) -> bytes:
         structures=map(structure_to_message, block.structures),
         reconciliations=map(reconciliation_to_message, block.reconciliations),
         traffic=map(traffic_to_message, block.traffic),
+        ranks=[
+            block_pb2.AgencyRank(
+                kind=indicator_pb2.IndicatorKind.ValueType(rank.kind),
+                id=rank.id,
+                window_days=rank.window_days,
+                band=rank_band_to_message(rank.band),
+            )
+            for rank in block.ranks
+        ],
     ).SerializeToString()
 
 

@@ -140,6 +140,7 @@ def _row_reader(block: block_pb2.IndicatorBlock) -> Callable[[int], indicator_pb
     losses = [(name, getattr(block, name)) for name in LOSS_STAGES]
     required, known, absent, level = block.links_required, block.links_known, block.links_absent, block.level
     versions = block.register_version, block.probe_version, block.method_version
+    ranks = {(rank.kind, rank.id, rank.window_days): rank.band for rank in block.ranks}
     as_of, sequence, confidence = block.as_of, block.evidence_sequence, block.interval_level
 
     def read(row: int) -> indicator_pb2.Indicator:
@@ -160,6 +161,7 @@ def _row_reader(block: block_pb2.IndicatorBlock) -> Callable[[int], indicator_pb
             strict=None if isnan(strict_lower) else strict,
             interval=None if isnan(low) else indicator_pb2.Interval(low=low, high=high, level=confidence),
             level=level[row] if level[row] >= 0 else None,
+            rank_band=ranks.get((kind[row], ids[row], window[row])),
             links_required=required[row],
             links_known=known[row],
             links_absent=absent[row],

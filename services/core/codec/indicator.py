@@ -12,6 +12,7 @@ from services.core.model import (
     Indicator,
     Losses,
     ProviderRole,
+    RankBand,
     RankSensitivity,
     Reconciliation,
     Sensitivity,
@@ -37,12 +38,18 @@ def indicator_to_message(row: Indicator) -> indicator_pb2.Indicator:
         as_of=to_timestamp(row.as_of),
         losses=losses_to_message(row.losses),
         strict=indicator_pb2.Strict(point=strict.point, lower=strict.lower, upper=strict.upper) if strict else None,
-        rank_band=indicator_pb2.RankBand(low=band.low, high=band.high) if band else None,
+        rank_band=rank_band_to_message(band) if band else None,
         interval=indicator_pb2.Interval(low=interval.low, high=interval.high, level=interval.level)
         if interval
         else None,
         **_indicator_fields(row),
     )
+
+
+def rank_band_to_message(band: RankBand) -> indicator_pb2.RankBand:
+    """Return the message of a band of ranks."""
+    basis = indicator_pb2.RankBasis.ValueType(band.basis)
+    return indicator_pb2.RankBand(low=band.low, high=band.high, basis=basis, agencies=band.agencies)
 
 
 def losses_to_message(losses: Losses) -> indicator_pb2.Losses:

@@ -48,12 +48,24 @@ class StrictShare:
     upper: float
 
 
+class RankBasis(LabelledEnum):
+    """What a band of ranks follows from; numbers are those of peyvand.v1.RankBasis.
+
+    INTERVALS: which intervals lie wholly above or below. SENSITIVITY: the middle nine tenths of the sensitivity cases.
+    """
+
+    INTERVALS = 1
+    SENSITIVITY = 2
+
+
 @dataclass(frozen=True, slots=True)
 class RankBand:
-    """The ranks of an agency, 1 being the best, in the middle nine tenths of the sensitivity cases (docs/method.md §7)."""
+    """The ranks that an agency may have among ``agencies`` in its role, 1 being the best (docs/method.md §7)."""
 
     low: int
     high: int
+    basis: RankBasis
+    agencies: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from services.core.model import IndicatorKind, Stage
 from services.indicator.array_types import Bools, Floats, Ints
 from services.indicator.index.levels import NONE, service_levels
 from services.indicator.index.published import published_points
+from services.indicator.index.rank_ranges import rank_bands
 from services.indicator.index.snapshot import IndicatorColumns, LinkColumns, Snapshot
 from services.indicator.intervals import HistorySums, Intervals, OutageHistory
 from services.indicator.register_arrays import RegisterArrays
@@ -25,6 +26,8 @@ from services.indicator.shares import (
     upper_bound,
 )
 from services.indicator.verdicts import EvidenceSource, WindowCounts
+
+_RANKED = (IndicatorKind.CONSUMER, IndicatorKind.PROVIDER)
 
 METHOD_VERSION = "4"
 """Changes whenever a formula of docs/method.md does."""
@@ -106,11 +109,12 @@ def _set_columns(
     strict_point, strict_lower, strict_upper = strict_shares(arrays, counts, kind, groups)
     point = published_points(arrays, means.estimate, means.known_share)
     low, high = (point, point) if intervals is None else intervals.interval(kind, point)
+    applies = means.total > 0
     return IndicatorColumns(
         kind=kind,
         window_days=days,
         ids=ids,
-        applies=means.total > 0,
+        applies=applies,
         estimate=means.estimate,
         point=point,
         lower=means.lower,
@@ -128,6 +132,7 @@ def _set_columns(
         level=service_levels(arrays, shares.slots, shares.counts, strict_lower)
         if kind is IndicatorKind.SERVICE
         else np.full(groups, NONE, dtype=np.int8),
+        ranks=rank_bands(ids, applies, low, high) if kind in _RANKED else {},
     )
 
 
@@ -160,6 +165,7 @@ def _endpoint_columns(arrays: RegisterArrays, counts: WindowCounts, days: int) -
         links_known=none,
         links_absent=none,
         level=np.full(len(slots), NONE, dtype=np.int8),
+        ranks={},
     )
 
 

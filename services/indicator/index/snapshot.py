@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.core.model import Indicator, IndicatorKind, Interval, Losses, StrictShare
+from services.core.model import Indicator, IndicatorKind, Interval, Losses, RankBand, StrictShare
 from services.indicator.array_types import Bools, Codes, Floats, Ints
 from services.indicator.intervals import LEVEL
 from services.indicator.register_arrays import position_of
@@ -36,7 +36,8 @@ class IndicatorColumns:
     ``applies`` is False where an entity is N/A (§1): without a link in force that weighs anything, it has no indicator.
     ``estimate`` is Σωq̂/Σω, the point before the publish threshold, NaN when nothing at all is known: then the bounds
     are 0 and 1. Entities with a point have an interval, except endpoints. ``losses`` (m, 5) by stage sum to 1 - estimate,
-    and are 0 without one. ``level`` is that of services, -1 for other kinds.
+    and are 0 without one. ``level`` is that of services, -1 for other kinds; ``ranks`` are those of agencies with an
+    interval, by id.
     """
 
     kind: IndicatorKind
@@ -58,6 +59,7 @@ class IndicatorColumns:
     links_known: Ints
     links_absent: Ints
     level: Codes
+    ranks: Mapping[str, RankBand]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ class Snapshot:
             links_known=int(columns.links_known[row]),
             links_absent=int(columns.links_absent[row]),
             level=int(columns.level[row]) if columns.level[row] >= 0 else None,
+            rank_band=columns.ranks.get(columns.ids[row]),
             register_version=self.register_version,
             probe_version=self.probe_version,
             method_version=self.method_version,

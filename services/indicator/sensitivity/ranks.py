@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from scipy.stats import uniform
 
-from services.core.model import IndicatorKind, RankBand, RankSensitivity, SwitchIndex
+from services.core.model import IndicatorKind, RankBand, RankBasis, RankSensitivity, SwitchIndex
 from services.indicator.array_types import Floats, Ints
 from services.indicator.index import TOLERANCE
 from services.indicator.register_arrays import RegisterArrays
@@ -74,7 +74,10 @@ def _ranking(cases: SwitchCases) -> Ranking:
     low, high = (_quantile(ranks.reshape(shift.size, len(ranked)), part) for part in BAND)
     names = [cases.ids[agency] for agency in ranked]
     # A band contains its rank, as an interval contains its point, however unusual the headline's case is.
-    bands = [RankBand(int(min(low, own)), int(max(high, own))) for low, high, own in zip(low, high, base, strict=True)]
+    bands = [
+        RankBand(int(min(low, own)), int(max(high, own)), RankBasis.SENSITIVITY, len(names))
+        for low, high, own in zip(low, high, base, strict=True)
+    ]
     return Ranking(
         kind=cases.kind,
         ranks=dict(zip(names, base.astype(int).tolist(), strict=True)),

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from services.core.blocks import BlockColumns, EvidenceColumns, SlotBlock
+from services.core.blocks import AgencyRank, BlockColumns, EvidenceColumns, SlotBlock
 from services.core.bus import SLOTS_PER_BLOCK, slot_key
 from services.core.codec import ExchangeVolume
 from services.core.model import IndicatorKind, Reconciliation, Structure, Traffic
@@ -39,7 +40,13 @@ def government_block(
         for structure in structures
     )
     (block,) = table.cut([table.all_of((IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR, IndicatorKind.PROVIDER))])
-    return replace(block, exchanges=tuple(volumes), structures=tuple(unstamped), traffic=tuple(traffic))
+    return replace(
+        block,
+        exchanges=tuple(volumes),
+        structures=tuple(unstamped),
+        traffic=tuple(traffic),
+        ranks=tuple(_ranks(table, IndicatorKind.PROVIDER)),
+    )
 
 
 def consumer_blocks(
@@ -58,9 +65,22 @@ def consumer_blocks(
             else (),
             exchanges=tuple(own_volumes),
             reconciliations=tuple(own_reconciliations),
+            ranks=tuple(_ranks(table, IndicatorKind.CONSUMER, own.rows[IndicatorKind.CONSUMER])),
         )
         for block, own, own_volumes, own_reconciliations in zip(blocks, members, volumes, reconciliations, strict=True)
     ]
+
+
+def _ranks(
+    table: IndicatorTable, kind: IndicatorKind, rows: NDArray[np.int64] | slice = slice(None)
+) -> Iterator[AgencyRank]:
+    """Yield the ranks of some agencies in one role, in all windows."""
+    for days in table.snapshot.windows:
+        columns = table.snapshot.columns[kind, days]
+        for agency in np.arange(len(columns.ids))[rows].tolist():
+            band = columns.ranks.get(columns.ids[agency])
+            if band is not None:
+                yield AgencyRank(kind, columns.ids[agency], days, band)
 
 
 def _evidence(columns: LinkColumns, members: AgencyMembers) -> EvidenceColumns:

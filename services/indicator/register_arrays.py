@@ -19,8 +19,8 @@ class RegisterArrays:
     """A register as numpy arrays: n links, s services, a agencies, each in id order.
 
     Index arrays over links: ``service``, ``provider``, ``consumer`` (both into ``agencies``), ``sector`` (by consumer).
-    Over services: ``service_consumer``, ``service_sector``. Weights are v_s (``service_weight``) and w (``weight``);
-    ``slo`` (n,) is strictly between 0 and 1.
+    Over agencies: ``agency_sector``. Over services: ``service_consumer``, ``service_sector``. Weights are v_s
+    (``service_weight``) and w (``weight``); ``slo`` (n,) is strictly between 0 and 1.
     ``required`` are the days on which links are in force and live.
     ``targets`` are the links, then the endpoints; ``restrictions`` maps positions in it to the vantages that count for
     that target, where not all do. ``bus`` is the position of the data bus's own endpoint among the endpoints.
@@ -51,6 +51,7 @@ class RegisterArrays:
     absent: Bools
     required: RequiredDays
 
+    agency_sector: Ints
     service_consumer: Ints
     service_sector: Ints
     service_weight: Floats
@@ -92,6 +93,7 @@ class RegisterArrays:
             slo=np.array([row.slo for row in rows], dtype=np.float64),
             absent=np.array([row.absent for row in rows], dtype=np.bool_),
             required=RequiredDays.of(rows),
+            agency_sector=agency_sector,
             service_consumer=service_consumer,
             service_sector=agency_sector[service_consumer],
             service_weight=np.array([register.services[service].weight for service in services], dtype=np.float64),

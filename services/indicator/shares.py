@@ -58,6 +58,11 @@ class GroupMeans:
     upper: Floats
     known_share: Floats
 
+    def chosen(self, groups: Bools | Ints) -> GroupMeans:
+        """Return the means of some groups."""
+        columns = (self.total, self.estimate, self.lower, self.upper, self.known_share)
+        return GroupMeans(*(column[groups] for column in columns))
+
 
 ALL_LINKS = slice(None)
 

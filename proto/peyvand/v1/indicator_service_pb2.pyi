@@ -80,6 +80,28 @@ TABULATED_ATTRIBUTE_SATISFACTION: TabulatedAttribute.ValueType  # 4
 TABULATED_ATTRIBUTE_AGENCY: TabulatedAttribute.ValueType  # 5
 Global___TabulatedAttribute: _TypeAlias = TabulatedAttribute  # noqa: Y015
 
+class _PairLevel:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PairLevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PairLevel.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PAIR_LEVEL_UNSPECIFIED: _PairLevel.ValueType  # 0
+    """As PAIR_LEVEL_AGENCY."""
+    PAIR_LEVEL_AGENCY: _PairLevel.ValueType  # 1
+    PAIR_LEVEL_SECTOR: _PairLevel.ValueType  # 2
+    """Links by the sectors of consumer and provider, also within one sector."""
+
+class PairLevel(_PairLevel, metaclass=_PairLevelEnumTypeWrapper):
+    """PairLevel says whether pairs are of agencies or of their sectors."""
+
+PAIR_LEVEL_UNSPECIFIED: PairLevel.ValueType  # 0
+"""As PAIR_LEVEL_AGENCY."""
+PAIR_LEVEL_AGENCY: PairLevel.ValueType  # 1
+PAIR_LEVEL_SECTOR: PairLevel.ValueType  # 2
+"""Links by the sectors of consumer and provider, also within one sector."""
+Global___PairLevel: _TypeAlias = PairLevel  # noqa: Y015
+
 @_typing.final
 class GetIndicatorRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -383,6 +405,7 @@ class LinkFindings(_message.Message):
     EXCHANGES_FIELD_NUMBER: _builtins.int
     BURNS_FIELD_NUMBER: _builtins.int
     RECONCILIATION_FIELD_NUMBER: _builtins.int
+    OBJECTIONS_FIELD_NUMBER: _builtins.int
     slots: _builtins.int
     """Slots in force in the window, and of these the known ones at each verdict; a link's only."""
     not_connected: _builtins.int
@@ -425,6 +448,10 @@ class LinkFindings(_message.Message):
         silent.
         """
 
+    @_builtins.property
+    def objections(self) -> _containers.RepeatedCompositeFieldContainer[_register_pb2.Objection]:
+        """What agencies object to this evidence; a link's only."""
+
     def __init__(
         self,
         *,
@@ -444,10 +471,11 @@ class LinkFindings(_message.Message):
         exchanges: _block_pb2.ExchangeVolume | None = ...,
         burns: _abc.Iterable[Global___LinkBurn] | None = ...,
         reconciliation: _reconciliation_pb2.Reconciliation | None = ...,
+        objections: _abc.Iterable[_register_pb2.Objection] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["exchanges", b"exchanges", "reasons_from", b"reasons_from", "reasons_to", b"reasons_to", "reconciliation", b"reconciliation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["burns", b"burns", "exchanges", b"exchanges", "failures", b"failures", "invalid", b"invalid", "late", b"late", "latest", b"latest", "not_answered", b"not_answered", "not_connected", b"not_connected", "ok", b"ok", "reasons", b"reasons", "reasons_from", b"reasons_from", "reasons_known", b"reasons_known", "reasons_to", b"reasons_to", "reconciliation", b"reconciliation", "slots", b"slots", "stale", b"stale"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["burns", b"burns", "exchanges", b"exchanges", "failures", b"failures", "invalid", b"invalid", "late", b"late", "latest", b"latest", "not_answered", b"not_answered", "not_connected", b"not_connected", "objections", b"objections", "ok", b"ok", "reasons", b"reasons", "reasons_from", b"reasons_from", "reasons_known", b"reasons_known", "reasons_to", b"reasons_to", "reconciliation", b"reconciliation", "slots", b"slots", "stale", b"stale"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -741,6 +769,7 @@ class LinkStatus(_message.Message):
     INDICATOR_FIELD_NUMBER: _builtins.int
     EXCHANGES_FIELD_NUMBER: _builtins.int
     RECONCILIATION_FIELD_NUMBER: _builtins.int
+    OBJECTIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def link(self) -> _register_pb2.Link: ...
     @_builtins.property
@@ -753,6 +782,10 @@ class LinkStatus(_message.Message):
     def reconciliation(self) -> _reconciliation_pb2.Reconciliation:
         """What was exchanged on it beside what was probed; unset where nothing was and it is not silent."""
 
+    @_builtins.property
+    def objections(self) -> _containers.RepeatedCompositeFieldContainer[_register_pb2.Objection]:
+        """What agencies object to the evidence of this link."""
+
     def __init__(
         self,
         *,
@@ -760,10 +793,11 @@ class LinkStatus(_message.Message):
         indicator: _indicator_pb2.Indicator | None = ...,
         exchanges: _block_pb2.ExchangeVolume | None = ...,
         reconciliation: _reconciliation_pb2.Reconciliation | None = ...,
+        objections: _abc.Iterable[_register_pb2.Objection] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["exchanges", b"exchanges", "indicator", b"indicator", "link", b"link", "reconciliation", b"reconciliation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["exchanges", b"exchanges", "indicator", b"indicator", "link", b"link", "reconciliation", b"reconciliation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exchanges", b"exchanges", "indicator", b"indicator", "link", b"link", "objections", b"objections", "reconciliation", b"reconciliation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1052,3 +1086,130 @@ class TabulateIndicatorsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TabulateIndicatorsResponse: _TypeAlias = TabulateIndicatorsResponse  # noqa: Y015
+
+@_typing.final
+class ListPairsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEVEL_FIELD_NUMBER: _builtins.int
+    CONSUMER_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    CONSUMER_SECTOR_FIELD_NUMBER: _builtins.int
+    PROVIDER_SECTOR_FIELD_NUMBER: _builtins.int
+    WINDOW_DAYS_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    level: Global___PairLevel.ValueType
+    consumer: _builtins.str
+    """Only pairs of this consumer, or of this provider: ids of agencies, or sectors at PAIR_LEVEL_SECTOR; empty means all."""
+    provider: _builtins.str
+    consumer_sector: _builtins.str
+    """Only pairs of agencies whose consumer, or whose provider, is of this sector; at PAIR_LEVEL_AGENCY only."""
+    provider_sector: _builtins.str
+    window_days: _builtins.int
+    """0 asks for the policy's default window."""
+    page_size: _builtins.int
+    """At most 1000; 0 means 100."""
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        level: Global___PairLevel.ValueType = ...,
+        consumer: _builtins.str = ...,
+        provider: _builtins.str = ...,
+        consumer_sector: _builtins.str = ...,
+        provider_sector: _builtins.str = ...,
+        window_days: _builtins.int = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "consumer_sector", b"consumer_sector", "level", b"level", "page_size", b"page_size", "page_token", b"page_token", "provider", b"provider", "provider_sector", b"provider_sector", "window_days", b"window_days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPairsRequest: _TypeAlias = ListPairsRequest  # noqa: Y015
+
+@_typing.final
+class Pair(_message.Message):
+    """Pair is the links by which one agency, or sector, inquires of another."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSUMER_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    LINKS_KNOWN_FIELD_NUMBER: _builtins.int
+    LINKS_ABSENT_FIELD_NUMBER: _builtins.int
+    LOSSES_FIELD_NUMBER: _builtins.int
+    consumer: _builtins.str
+    provider: _builtins.str
+    links_known: _builtins.int
+    """Of these, the links of which anything is known, absent ones included, and the absent ones."""
+    links_absent: _builtins.int
+    @_builtins.property
+    def index(self) -> _indicator_pb2.SetIndex:
+        """The index of its links in force, and how many these are: those required. No point when it is not publishable."""
+
+    @_builtins.property
+    def losses(self) -> _indicator_pb2.Losses:
+        """Of the estimate, by stage; 0 where nothing at all is known."""
+
+    def __init__(
+        self,
+        *,
+        consumer: _builtins.str = ...,
+        provider: _builtins.str = ...,
+        index: _indicator_pb2.SetIndex | None = ...,
+        links_known: _builtins.int = ...,
+        links_absent: _builtins.int = ...,
+        losses: _indicator_pb2.Losses | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "losses", b"losses"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "index", b"index", "links_absent", b"links_absent", "links_known", b"links_known", "losses", b"losses", "provider", b"provider"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Pair: _TypeAlias = Pair  # noqa: Y015
+
+@_typing.final
+class ListPairsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAIRS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    WINDOW_DAYS_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    REGISTER_VERSION_FIELD_NUMBER: _builtins.int
+    METHOD_VERSION_FIELD_NUMBER: _builtins.int
+    EVIDENCE_SEQUENCE_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    window_days: _builtins.int
+    """What all pairs of this page are of. Pages with different values are of different refreshes: begin again."""
+    register_version: _builtins.str
+    method_version: _builtins.str
+    evidence_sequence: _builtins.int
+    @_builtins.property
+    def pairs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Pair]: ...
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        pairs: _abc.Iterable[Global___Pair] | None = ...,
+        next_page_token: _builtins.str = ...,
+        window_days: _builtins.int = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
+        register_version: _builtins.str = ...,
+        method_version: _builtins.str = ...,
+        evidence_sequence: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "evidence_sequence", b"evidence_sequence", "method_version", b"method_version", "next_page_token", b"next_page_token", "pairs", b"pairs", "register_version", b"register_version", "window_days", b"window_days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPairsResponse: _TypeAlias = ListPairsResponse  # noqa: Y015

@@ -85,6 +85,11 @@ class IndicatorServiceStub:
                 request_serializer=peyvand_dot_v1_dot_indicator__service__pb2.GetTrafficRequest.SerializeToString,
                 response_deserializer=peyvand_dot_v1_dot_indicator__service__pb2.GetTrafficResponse.FromString,
                 _registered_method=True)
+        self.ListPairs = channel.unary_unary(
+                '/peyvand.v1.IndicatorService/ListPairs',
+                request_serializer=peyvand_dot_v1_dot_indicator__service__pb2.ListPairsRequest.SerializeToString,
+                response_deserializer=peyvand_dot_v1_dot_indicator__service__pb2.ListPairsResponse.FromString,
+                _registered_method=True)
 
 
 class IndicatorServiceServicer:
@@ -164,6 +169,13 @@ class IndicatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPairs(self, request, context):
+        """The index of each pair of consumer and provider with a link in force, ordered by consumer and provider, in pages.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_IndicatorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -216,6 +228,11 @@ def add_IndicatorServiceServicer_to_server(servicer, server):
                     servicer.GetTraffic,
                     request_deserializer=peyvand_dot_v1_dot_indicator__service__pb2.GetTrafficRequest.FromString,
                     response_serializer=peyvand_dot_v1_dot_indicator__service__pb2.GetTrafficResponse.SerializeToString,
+            ),
+            'ListPairs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPairs,
+                    request_deserializer=peyvand_dot_v1_dot_indicator__service__pb2.ListPairsRequest.FromString,
+                    response_serializer=peyvand_dot_v1_dot_indicator__service__pb2.ListPairsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -489,6 +506,33 @@ class IndicatorService:
             '/peyvand.v1.IndicatorService/GetTraffic',
             peyvand_dot_v1_dot_indicator__service__pb2.GetTrafficRequest.SerializeToString,
             peyvand_dot_v1_dot_indicator__service__pb2.GetTrafficResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPairs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/peyvand.v1.IndicatorService/ListPairs',
+            peyvand_dot_v1_dot_indicator__service__pb2.ListPairsRequest.SerializeToString,
+            peyvand_dot_v1_dot_indicator__service__pb2.ListPairsResponse.FromString,
             options,
             channel_credentials,
             insecure,

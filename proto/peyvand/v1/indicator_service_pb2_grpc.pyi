@@ -58,6 +58,8 @@ class IndicatorServiceStub:
     """The index by an attribute of services or of the agencies that own them."""
     GetTraffic: _grpc.UnaryUnaryMultiCallable[_indicator_service_pb2.GetTrafficRequest, _indicator_service_pb2.GetTrafficResponse]
     """What the buses carried: by bus, and what no link was listed for. UNAVAILABLE until exchanges were looked at."""
+    ListPairs: _grpc.UnaryUnaryMultiCallable[_indicator_service_pb2.ListPairsRequest, _indicator_service_pb2.ListPairsResponse]
+    """The index of each pair of consumer and provider with a link in force, ordered by consumer and provider, in pages."""
 
 @_typing.type_check_only
 class IndicatorServiceAsyncStub(IndicatorServiceStub):
@@ -89,6 +91,8 @@ class IndicatorServiceAsyncStub(IndicatorServiceStub):
     """The index by an attribute of services or of the agencies that own them."""
     GetTraffic: _aio.UnaryUnaryMultiCallable[_indicator_service_pb2.GetTrafficRequest, _indicator_service_pb2.GetTrafficResponse]  # type: ignore[assignment]
     """What the buses carried: by bus, and what no link was listed for. UNAVAILABLE until exchanges were looked at."""
+    ListPairs: _aio.UnaryUnaryMultiCallable[_indicator_service_pb2.ListPairsRequest, _indicator_service_pb2.ListPairsResponse]  # type: ignore[assignment]
+    """The index of each pair of consumer and provider with a link in force, ordered by consumer and provider, in pages."""
 
 class IndicatorServiceServicer(metaclass=_abc_1.ABCMeta):
     """IndicatorService answers how far agencies answer each other, and why."""
@@ -177,5 +181,13 @@ class IndicatorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_indicator_service_pb2.GetTrafficResponse, _abc.Awaitable[_indicator_service_pb2.GetTrafficResponse]]:
         """What the buses carried: by bus, and what no link was listed for. UNAVAILABLE until exchanges were looked at."""
+
+    @_abc_1.abstractmethod
+    def ListPairs(
+        self,
+        request: _indicator_service_pb2.ListPairsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_indicator_service_pb2.ListPairsResponse, _abc.Awaitable[_indicator_service_pb2.ListPairsResponse]]:
+        """The index of each pair of consumer and provider with a link in force, ordered by consumer and provider, in pages."""
 
 def add_IndicatorServiceServicer_to_server(servicer: IndicatorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

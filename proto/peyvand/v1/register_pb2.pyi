@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -18,6 +19,54 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _AnnouncementKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AnnouncementKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AnnouncementKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ANNOUNCEMENT_KIND_UNSPECIFIED: _AnnouncementKind.ValueType  # 0
+    ANNOUNCEMENT_KIND_INCIDENT: _AnnouncementKind.ValueType  # 1
+    """Something does not work as it should."""
+    ANNOUNCEMENT_KIND_MAINTENANCE: _AnnouncementKind.ValueType  # 2
+    """Something will be worked on."""
+    ANNOUNCEMENT_KIND_CHANGE_OF_METHOD: _AnnouncementKind.ValueType  # 3
+    """Numbers change because the method does."""
+
+class AnnouncementKind(_AnnouncementKind, metaclass=_AnnouncementKindEnumTypeWrapper):
+    """AnnouncementKind says what an announcement is about."""
+
+ANNOUNCEMENT_KIND_UNSPECIFIED: AnnouncementKind.ValueType  # 0
+ANNOUNCEMENT_KIND_INCIDENT: AnnouncementKind.ValueType  # 1
+"""Something does not work as it should."""
+ANNOUNCEMENT_KIND_MAINTENANCE: AnnouncementKind.ValueType  # 2
+"""Something will be worked on."""
+ANNOUNCEMENT_KIND_CHANGE_OF_METHOD: AnnouncementKind.ValueType  # 3
+"""Numbers change because the method does."""
+Global___AnnouncementKind: _TypeAlias = AnnouncementKind  # noqa: Y015
+
+class _ObjectionState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ObjectionStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ObjectionState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    OBJECTION_STATE_UNSPECIFIED: _ObjectionState.ValueType  # 0
+    OBJECTION_STATE_OPEN: _ObjectionState.ValueType  # 1
+    OBJECTION_STATE_ACCEPTED: _ObjectionState.ValueType  # 2
+    """Its remedy is another version of the register or of the method, never another verdict."""
+    OBJECTION_STATE_REJECTED: _ObjectionState.ValueType  # 3
+
+class ObjectionState(_ObjectionState, metaclass=_ObjectionStateEnumTypeWrapper):
+    """ObjectionState says what became of an objection."""
+
+OBJECTION_STATE_UNSPECIFIED: ObjectionState.ValueType  # 0
+OBJECTION_STATE_OPEN: ObjectionState.ValueType  # 1
+OBJECTION_STATE_ACCEPTED: ObjectionState.ValueType  # 2
+"""Its remedy is another version of the register or of the method, never another verdict."""
+OBJECTION_STATE_REJECTED: ObjectionState.ValueType  # 3
+Global___ObjectionState: _TypeAlias = ObjectionState  # noqa: Y015
 
 @_typing.final
 class RegisterManifest(_message.Message):
@@ -251,6 +300,7 @@ class Link(_message.Message):
     VANTAGES_FIELD_NUMBER: _builtins.int
     LATENCY_MS_FIELD_NUMBER: _builtins.int
     MAX_AGE_S_FIELD_NUMBER: _builtins.int
+    LEGAL_BASIS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     service: _builtins.str
     consumer: _builtins.str
@@ -270,6 +320,10 @@ class Link(_message.Message):
     max_age_s: _builtins.int
     @_builtins.property
     def vantages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def legal_basis(self) -> Global___LegalBasis:
+        """What the inquiry is required by; unset where the register states none."""
+
     def __init__(
         self,
         *,
@@ -289,16 +343,210 @@ class Link(_message.Message):
         vantages: _abc.Iterable[_builtins.str] | None = ...,
         latency_ms: _builtins.int = ...,
         max_age_s: _builtins.int | None = ...,
+        legal_basis: Global___LegalBasis | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_age_s", b"_max_age_s", "max_age_s", b"max_age_s"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_age_s", b"_max_age_s", "legal_basis", b"legal_basis", "max_age_s", b"max_age_s"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_age_s", b"_max_age_s", "absent", b"absent", "consumer", b"consumer", "data_item", b"data_item", "id", b"id", "latency_ms", b"latency_ms", "live_from", b"live_from", "max_age_s", b"max_age_s", "probe", b"probe", "provider", b"provider", "required_from", b"required_from", "required_until", b"required_until", "service", b"service", "slo", b"slo", "target", b"target", "vantages", b"vantages", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_age_s", b"_max_age_s", "absent", b"absent", "consumer", b"consumer", "data_item", b"data_item", "id", b"id", "latency_ms", b"latency_ms", "legal_basis", b"legal_basis", "live_from", b"live_from", "max_age_s", b"max_age_s", "probe", b"probe", "provider", b"provider", "required_from", b"required_from", "required_until", b"required_until", "service", b"service", "slo", b"slo", "target", b"target", "vantages", b"vantages", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_age_s: _TypeAlias = _typing.Literal["max_age_s"]  # noqa: Y015
     _WhichOneofArgType__max_age_s: _TypeAlias = _typing.Literal["_max_age_s", b"_max_age_s"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__max_age_s) -> _WhichOneofReturnType__max_age_s | None: ...
 
 Global___Link: _TypeAlias = Link  # noqa: Y015
+
+@_typing.final
+class LegalBasis(_message.Message):
+    """LegalBasis is the rule that requires an inquiry, as the register cites it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LAW_FIELD_NUMBER: _builtins.int
+    ARTICLE_FIELD_NUMBER: _builtins.int
+    DATE_FIELD_NUMBER: _builtins.int
+    law: _builtins.str
+    """The name of the law or decision."""
+    article: _builtins.str
+    """The article, section or note of it; empty for the whole."""
+    date: _builtins.str
+    """When it was passed: an ISO date."""
+    def __init__(
+        self,
+        *,
+        law: _builtins.str = ...,
+        article: _builtins.str = ...,
+        date: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["article", b"article", "date", b"date", "law", b"law"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LegalBasis: _TypeAlias = LegalBasis  # noqa: Y015
+
+@_typing.final
+class Announcement(_message.Message):
+    """Announcement is what the keepers of the register tell readers. It changes no verdict."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    FROM_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    TITLE_EN_FIELD_NUMBER: _builtins.int
+    TITLE_FA_FIELD_NUMBER: _builtins.int
+    TEXT_EN_FIELD_NUMBER: _builtins.int
+    TEXT_FA_FIELD_NUMBER: _builtins.int
+    AGENCIES_FIELD_NUMBER: _builtins.int
+    LINKS_FIELD_NUMBER: _builtins.int
+    UPDATES_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    kind: Global___AnnouncementKind.ValueType
+    title_en: _builtins.str
+    title_fa: _builtins.str
+    text_en: _builtins.str
+    """Markdown."""
+    text_fa: _builtins.str
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp:
+        """Unset while the end is open."""
+
+    @_builtins.property
+    def agencies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of the agencies affected."""
+
+    @_builtins.property
+    def links(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of the links affected, of those that the caller may see."""
+
+    @_builtins.property
+    def updates(self) -> _containers.RepeatedCompositeFieldContainer[Global___AnnouncementUpdate]:
+        """Oldest first."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        kind: Global___AnnouncementKind.ValueType = ...,
+        until: _timestamp_pb2.Timestamp | None = ...,
+        title_en: _builtins.str = ...,
+        title_fa: _builtins.str = ...,
+        text_en: _builtins.str = ...,
+        text_fa: _builtins.str = ...,
+        agencies: _abc.Iterable[_builtins.str] | None = ...,
+        links: _abc.Iterable[_builtins.str] | None = ...,
+        updates: _abc.Iterable[Global___AnnouncementUpdate] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "until", b"until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agencies", b"agencies", "from", b"from", "id", b"id", "kind", b"kind", "links", b"links", "text_en", b"text_en", "text_fa", b"text_fa", "title_en", b"title_en", "title_fa", b"title_fa", "until", b"until", "updates", b"updates"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Announcement: _TypeAlias = Announcement  # noqa: Y015
+
+@_typing.final
+class AnnouncementUpdate(_message.Message):
+    """AnnouncementUpdate is what was added to an announcement later."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIME_FIELD_NUMBER: _builtins.int
+    TEXT_EN_FIELD_NUMBER: _builtins.int
+    TEXT_FA_FIELD_NUMBER: _builtins.int
+    text_en: _builtins.str
+    """Markdown."""
+    text_fa: _builtins.str
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        text_en: _builtins.str = ...,
+        text_fa: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["text_en", b"text_en", "text_fa", b"text_fa", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnnouncementUpdate: _TypeAlias = AnnouncementUpdate  # noqa: Y015
+
+@_typing.final
+class Objection(_message.Message):
+    """Objection is what an agency says against the evidence of a link, and what it was answered. It changes no verdict."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINK_FIELD_NUMBER: _builtins.int
+    FROM_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    TEXT_EN_FIELD_NUMBER: _builtins.int
+    TEXT_FA_FIELD_NUMBER: _builtins.int
+    ANSWER_EN_FIELD_NUMBER: _builtins.int
+    ANSWER_FA_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    link: _builtins.str
+    text_en: _builtins.str
+    text_fa: _builtins.str
+    answer_en: _builtins.str
+    """Empty while it is open."""
+    answer_fa: _builtins.str
+    state: Global___ObjectionState.ValueType
+    @_builtins.property
+    def to(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        link: _builtins.str = ...,
+        to: _timestamp_pb2.Timestamp | None = ...,
+        text_en: _builtins.str = ...,
+        text_fa: _builtins.str = ...,
+        answer_en: _builtins.str = ...,
+        answer_fa: _builtins.str = ...,
+        state: Global___ObjectionState.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "to", b"to"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_en", b"answer_en", "answer_fa", b"answer_fa", "from", b"from", "link", b"link", "state", b"state", "text_en", b"text_en", "text_fa", b"text_fa", "to", b"to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Objection: _TypeAlias = Objection  # noqa: Y015
+
+@_typing.final
+class Maintenance(_message.Message):
+    """Maintenance is announced work on an agency's systems, a link or an endpoint: shown, never excluded from the index."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    FROM_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    subject: _builtins.str
+    """The id of an agency, link or endpoint."""
+    note: _builtins.str
+    @_builtins.property
+    def to(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        subject: _builtins.str = ...,
+        to: _timestamp_pb2.Timestamp | None = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "to", b"to"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "note", b"note", "subject", b"subject", "to", b"to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Maintenance: _TypeAlias = Maintenance  # noqa: Y015
 
 @_typing.final
 class Dimension(_message.Message):

@@ -23,32 +23,51 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from peyvand.v1 import indicator_pb2 as peyvand_dot_v1_dot_indicator__pb2
 from peyvand.v1 import register_pb2 as peyvand_dot_v1_dot_register__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!peyvand/v1/register_service.proto\x12\npeyvand.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19peyvand/v1/register.proto\"\x14\n\x12GetRegisterRequest\"\x9d\x03\n\x13GetRegisterResponse\x12\x12\n\ngovernment\x18\x01 \x01(\t\x12\x0f\n\x07name_en\x18\x02 \x01(\t\x12\x0f\n\x07name_fa\x18\x03 \x01(\t\x12\x18\n\x10register_version\x18\x04 \x01(\t\x12\x15\n\rprobe_version\x18\x05 \x01(\t\x12-\n\tpublished\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08timezone\x18\x07 \x01(\t\x12)\n\x05\x65poch\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cslot_seconds\x18\t \x01(\r\x12\x14\n\x0cwindows_days\x18\n \x03(\r\x12\x19\n\x11publish_threshold\x18\x0b \x01(\x01\x12\x10\n\x08vantages\x18\x0c \x03(\t\x12\x10\n\x08\x61gencies\x18\r \x01(\r\x12\x10\n\x08services\x18\x0e \x01(\r\x12\r\n\x05links\x18\x0f \x01(\r\x12\x14\n\x0clinks_absent\x18\x10 \x01(\r\x12\x11\n\tendpoints\x18\x11 \x01(\r\"L\n\x13ListAgenciesRequest\x12\x0e\n\x06sector\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"U\n\x14ListAgenciesResponse\x12$\n\x08\x61gencies\x18\x01 \x03(\x0b\x32\x12.peyvand.v1.Agency\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"L\n\x13ListServicesRequest\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"V\n\x14ListServicesResponse\x12%\n\x08services\x18\x01 \x03(\x0b\x32\x13.peyvand.v1.Service\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1d\n\x1bListEvaluationRoundsRequest\"\xbe\x01\n\x1cListEvaluationRoundsResponse\x12\x0f\n\x07\x63ountry\x18\x01 \x01(\t\x12\x0c\n\x04note\x18\x02 \x01(\t\x12)\n\ndimensions\x18\x03 \x03(\x0b\x32\x15.peyvand.v1.Dimension\x12+\n\x06rounds\x18\x04 \x03(\x0b\x32\x1b.peyvand.v1.EvaluationRound\x12\'\n\x06growth\x18\x05 \x03(\x0b\x32\x17.peyvand.v1.RoundGrowth2\xf2\x02\n\x0fRegisterService\x12N\n\x0bGetRegister\x12\x1e.peyvand.v1.GetRegisterRequest\x1a\x1f.peyvand.v1.GetRegisterResponse\x12Q\n\x0cListAgencies\x12\x1f.peyvand.v1.ListAgenciesRequest\x1a .peyvand.v1.ListAgenciesResponse\x12Q\n\x0cListServices\x12\x1f.peyvand.v1.ListServicesRequest\x1a .peyvand.v1.ListServicesResponse\x12i\n\x14ListEvaluationRounds\x12\'.peyvand.v1.ListEvaluationRoundsRequest\x1a(.peyvand.v1.ListEvaluationRoundsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!peyvand/v1/register_service.proto\x12\npeyvand.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1apeyvand/v1/indicator.proto\x1a\x19peyvand/v1/register.proto\"\x14\n\x12GetRegisterRequest\"\xf3\x03\n\x13GetRegisterResponse\x12\x12\n\ngovernment\x18\x01 \x01(\t\x12\x0f\n\x07name_en\x18\x02 \x01(\t\x12\x0f\n\x07name_fa\x18\x03 \x01(\t\x12\x18\n\x10register_version\x18\x04 \x01(\t\x12\x15\n\rprobe_version\x18\x05 \x01(\t\x12-\n\tpublished\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08timezone\x18\x07 \x01(\t\x12)\n\x05\x65poch\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cslot_seconds\x18\t \x01(\r\x12\x14\n\x0cwindows_days\x18\n \x03(\r\x12\x19\n\x11publish_threshold\x18\x0b \x01(\x01\x12\x10\n\x08vantages\x18\x0c \x03(\t\x12\x10\n\x08\x61gencies\x18\r \x01(\r\x12\x10\n\x08services\x18\x0e \x01(\r\x12\r\n\x05links\x18\x0f \x01(\r\x12\x14\n\x0clinks_absent\x18\x10 \x01(\r\x12\x11\n\tendpoints\x18\x11 \x01(\r\x12\x1e\n\x16links_with_legal_basis\x18\x12 \x01(\r\x12\x1e\n\x11legal_basis_share\x18\x13 \x01(\x01H\x00\x88\x01\x01\x42\x14\n\x12_legal_basis_share\"L\n\x13ListAgenciesRequest\x12\x0e\n\x06sector\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"U\n\x14ListAgenciesResponse\x12$\n\x08\x61gencies\x18\x01 \x03(\x0b\x32\x12.peyvand.v1.Agency\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"L\n\x13ListServicesRequest\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"V\n\x14ListServicesResponse\x12%\n\x08services\x18\x01 \x03(\x0b\x32\x13.peyvand.v1.Service\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1d\n\x1bListEvaluationRoundsRequest\"\xbe\x01\n\x1cListEvaluationRoundsResponse\x12\x0f\n\x07\x63ountry\x18\x01 \x01(\t\x12\x0c\n\x04note\x18\x02 \x01(\t\x12)\n\ndimensions\x18\x03 \x03(\x0b\x32\x15.peyvand.v1.Dimension\x12+\n\x06rounds\x18\x04 \x03(\x0b\x32\x1b.peyvand.v1.EvaluationRound\x12\'\n\x06growth\x18\x05 \x03(\x0b\x32\x17.peyvand.v1.RoundGrowth\"A\n\x18ListAnnouncementsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"e\n\x19ListAnnouncementsResponse\x12/\n\rannouncements\x18\x01 \x03(\x0b\x32\x18.peyvand.v1.Announcement\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\\\n\x15ListObjectionsRequest\x12\x0c\n\x04link\x18\x01 \x01(\t\x12\x0e\n\x06\x61gency\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\r\x12\x12\n\npage_token\x18\x04 \x01(\t\"\\\n\x16ListObjectionsResponse\x12)\n\nobjections\x18\x01 \x03(\x0b\x32\x15.peyvand.v1.Objection\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"P\n\x16ListMaintenanceRequest\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"`\n\x17ListMaintenanceResponse\x12,\n\x0bmaintenance\x18\x01 \x03(\x0b\x32\x17.peyvand.v1.Maintenance\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"E\n\rSearchRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"T\n\x0eSearchResponse\x12)\n\x07results\x18\x01 \x03(\x0b\x32\x18.peyvand.v1.SearchResult\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x9a\x01\n\x0cSearchResult\x12\'\n\x04kind\x18\x01 \x01(\x0e\x32\x19.peyvand.v1.IndicatorKind\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0f\n\x07name_en\x18\x03 \x01(\t\x12\x0f\n\x07name_fa\x18\x04 \x01(\t\x12\x0e\n\x06\x61gency\x18\x05 \x01(\t\x12\x10\n\x08provider\x18\x06 \x01(\t\x12\x11\n\tdata_item\x18\x07 \x01(\t2\xca\x05\n\x0fRegisterService\x12N\n\x0bGetRegister\x12\x1e.peyvand.v1.GetRegisterRequest\x1a\x1f.peyvand.v1.GetRegisterResponse\x12Q\n\x0cListAgencies\x12\x1f.peyvand.v1.ListAgenciesRequest\x1a .peyvand.v1.ListAgenciesResponse\x12Q\n\x0cListServices\x12\x1f.peyvand.v1.ListServicesRequest\x1a .peyvand.v1.ListServicesResponse\x12i\n\x14ListEvaluationRounds\x12\'.peyvand.v1.ListEvaluationRoundsRequest\x1a(.peyvand.v1.ListEvaluationRoundsResponse\x12`\n\x11ListAnnouncements\x12$.peyvand.v1.ListAnnouncementsRequest\x1a%.peyvand.v1.ListAnnouncementsResponse\x12W\n\x0eListObjections\x12!.peyvand.v1.ListObjectionsRequest\x1a\".peyvand.v1.ListObjectionsResponse\x12Z\n\x0fListMaintenance\x12\".peyvand.v1.ListMaintenanceRequest\x1a#.peyvand.v1.ListMaintenanceResponse\x12?\n\x06Search\x12\x19.peyvand.v1.SearchRequest\x1a\x1a.peyvand.v1.SearchResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'peyvand.v1.register_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETREGISTERREQUEST']._serialized_start=109
-  _globals['_GETREGISTERREQUEST']._serialized_end=129
-  _globals['_GETREGISTERRESPONSE']._serialized_start=132
-  _globals['_GETREGISTERRESPONSE']._serialized_end=545
-  _globals['_LISTAGENCIESREQUEST']._serialized_start=547
-  _globals['_LISTAGENCIESREQUEST']._serialized_end=623
-  _globals['_LISTAGENCIESRESPONSE']._serialized_start=625
-  _globals['_LISTAGENCIESRESPONSE']._serialized_end=710
-  _globals['_LISTSERVICESREQUEST']._serialized_start=712
-  _globals['_LISTSERVICESREQUEST']._serialized_end=788
-  _globals['_LISTSERVICESRESPONSE']._serialized_start=790
-  _globals['_LISTSERVICESRESPONSE']._serialized_end=876
-  _globals['_LISTEVALUATIONROUNDSREQUEST']._serialized_start=878
-  _globals['_LISTEVALUATIONROUNDSREQUEST']._serialized_end=907
-  _globals['_LISTEVALUATIONROUNDSRESPONSE']._serialized_start=910
-  _globals['_LISTEVALUATIONROUNDSRESPONSE']._serialized_end=1100
-  _globals['_REGISTERSERVICE']._serialized_start=1103
-  _globals['_REGISTERSERVICE']._serialized_end=1473
+  _globals['_GETREGISTERREQUEST']._serialized_start=137
+  _globals['_GETREGISTERREQUEST']._serialized_end=157
+  _globals['_GETREGISTERRESPONSE']._serialized_start=160
+  _globals['_GETREGISTERRESPONSE']._serialized_end=659
+  _globals['_LISTAGENCIESREQUEST']._serialized_start=661
+  _globals['_LISTAGENCIESREQUEST']._serialized_end=737
+  _globals['_LISTAGENCIESRESPONSE']._serialized_start=739
+  _globals['_LISTAGENCIESRESPONSE']._serialized_end=824
+  _globals['_LISTSERVICESREQUEST']._serialized_start=826
+  _globals['_LISTSERVICESREQUEST']._serialized_end=902
+  _globals['_LISTSERVICESRESPONSE']._serialized_start=904
+  _globals['_LISTSERVICESRESPONSE']._serialized_end=990
+  _globals['_LISTEVALUATIONROUNDSREQUEST']._serialized_start=992
+  _globals['_LISTEVALUATIONROUNDSREQUEST']._serialized_end=1021
+  _globals['_LISTEVALUATIONROUNDSRESPONSE']._serialized_start=1024
+  _globals['_LISTEVALUATIONROUNDSRESPONSE']._serialized_end=1214
+  _globals['_LISTANNOUNCEMENTSREQUEST']._serialized_start=1216
+  _globals['_LISTANNOUNCEMENTSREQUEST']._serialized_end=1281
+  _globals['_LISTANNOUNCEMENTSRESPONSE']._serialized_start=1283
+  _globals['_LISTANNOUNCEMENTSRESPONSE']._serialized_end=1384
+  _globals['_LISTOBJECTIONSREQUEST']._serialized_start=1386
+  _globals['_LISTOBJECTIONSREQUEST']._serialized_end=1478
+  _globals['_LISTOBJECTIONSRESPONSE']._serialized_start=1480
+  _globals['_LISTOBJECTIONSRESPONSE']._serialized_end=1572
+  _globals['_LISTMAINTENANCEREQUEST']._serialized_start=1574
+  _globals['_LISTMAINTENANCEREQUEST']._serialized_end=1654
+  _globals['_LISTMAINTENANCERESPONSE']._serialized_start=1656
+  _globals['_LISTMAINTENANCERESPONSE']._serialized_end=1752
+  _globals['_SEARCHREQUEST']._serialized_start=1754
+  _globals['_SEARCHREQUEST']._serialized_end=1823
+  _globals['_SEARCHRESPONSE']._serialized_start=1825
+  _globals['_SEARCHRESPONSE']._serialized_end=1909
+  _globals['_SEARCHRESULT']._serialized_start=1912
+  _globals['_SEARCHRESULT']._serialized_end=2066
+  _globals['_REGISTERSERVICE']._serialized_start=2069
+  _globals['_REGISTERSERVICE']._serialized_end=2783
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from peyvand.v1 import indicator_pb2 as _indicator_pb2
 from peyvand.v1 import register_pb2 as _register_pb2
 import builtins as _builtins
 import sys
@@ -56,6 +57,8 @@ class GetRegisterResponse(_message.Message):
     LINKS_FIELD_NUMBER: _builtins.int
     LINKS_ABSENT_FIELD_NUMBER: _builtins.int
     ENDPOINTS_FIELD_NUMBER: _builtins.int
+    LINKS_WITH_LEGAL_BASIS_FIELD_NUMBER: _builtins.int
+    LEGAL_BASIS_SHARE_FIELD_NUMBER: _builtins.int
     government: _builtins.str
     name_en: _builtins.str
     name_fa: _builtins.str
@@ -69,6 +72,9 @@ class GetRegisterResponse(_message.Message):
     links: _builtins.int
     links_absent: _builtins.int
     endpoints: _builtins.int
+    links_with_legal_basis: _builtins.int
+    """Links of which the register states what they are required by, and their share of all links, unset without any link."""
+    legal_basis_share: _builtins.float
     @_builtins.property
     def published(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -97,12 +103,16 @@ class GetRegisterResponse(_message.Message):
         links: _builtins.int = ...,
         links_absent: _builtins.int = ...,
         endpoints: _builtins.int = ...,
+        links_with_legal_basis: _builtins.int = ...,
+        legal_basis_share: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "published", b"published"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_legal_basis_share", b"_legal_basis_share", "epoch", b"epoch", "legal_basis_share", b"legal_basis_share", "published", b"published"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agencies", b"agencies", "endpoints", b"endpoints", "epoch", b"epoch", "government", b"government", "links", b"links", "links_absent", b"links_absent", "name_en", b"name_en", "name_fa", b"name_fa", "probe_version", b"probe_version", "publish_threshold", b"publish_threshold", "published", b"published", "register_version", b"register_version", "services", b"services", "slot_seconds", b"slot_seconds", "timezone", b"timezone", "vantages", b"vantages", "windows_days", b"windows_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_legal_basis_share", b"_legal_basis_share", "agencies", b"agencies", "endpoints", b"endpoints", "epoch", b"epoch", "government", b"government", "legal_basis_share", b"legal_basis_share", "links", b"links", "links_absent", b"links_absent", "links_with_legal_basis", b"links_with_legal_basis", "name_en", b"name_en", "name_fa", b"name_fa", "probe_version", b"probe_version", "publish_threshold", b"publish_threshold", "published", b"published", "register_version", b"register_version", "services", b"services", "slot_seconds", b"slot_seconds", "timezone", b"timezone", "vantages", b"vantages", "windows_days", b"windows_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__legal_basis_share: _TypeAlias = _typing.Literal["legal_basis_share"]  # noqa: Y015
+    _WhichOneofArgType__legal_basis_share: _TypeAlias = _typing.Literal["_legal_basis_share", b"_legal_basis_share"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__legal_basis_share) -> _WhichOneofReturnType__legal_basis_share | None: ...
 
 Global___GetRegisterResponse: _TypeAlias = GetRegisterResponse  # noqa: Y015
 
@@ -252,3 +262,250 @@ class ListEvaluationRoundsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListEvaluationRoundsResponse: _TypeAlias = ListEvaluationRoundsResponse  # noqa: Y015
+
+@_typing.final
+class ListAnnouncementsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """At most 1000; 0 means 100."""
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAnnouncementsRequest: _TypeAlias = ListAnnouncementsRequest  # noqa: Y015
+
+@_typing.final
+class ListAnnouncementsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANNOUNCEMENTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def announcements(self) -> _containers.RepeatedCompositeFieldContainer[_register_pb2.Announcement]: ...
+    def __init__(
+        self,
+        *,
+        announcements: _abc.Iterable[_register_pb2.Announcement] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["announcements", b"announcements", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAnnouncementsResponse: _TypeAlias = ListAnnouncementsResponse  # noqa: Y015
+
+@_typing.final
+class ListObjectionsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINK_FIELD_NUMBER: _builtins.int
+    AGENCY_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    link: _builtins.str
+    """Only objections about this link; empty means all."""
+    agency: _builtins.str
+    """Only those about links of this agency, as consumer or as provider; empty means all."""
+    page_size: _builtins.int
+    """At most 1000; 0 means 100."""
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        link: _builtins.str = ...,
+        agency: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agency", b"agency", "link", b"link", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListObjectionsRequest: _TypeAlias = ListObjectionsRequest  # noqa: Y015
+
+@_typing.final
+class ListObjectionsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OBJECTIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def objections(self) -> _containers.RepeatedCompositeFieldContainer[_register_pb2.Objection]: ...
+    def __init__(
+        self,
+        *,
+        objections: _abc.Iterable[_register_pb2.Objection] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "objections", b"objections"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListObjectionsResponse: _TypeAlias = ListObjectionsResponse  # noqa: Y015
+
+@_typing.final
+class ListMaintenanceRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    subject: _builtins.str
+    """Only that of this agency, link or endpoint; empty means all."""
+    page_size: _builtins.int
+    """At most 1000; 0 means 100."""
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        subject: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMaintenanceRequest: _TypeAlias = ListMaintenanceRequest  # noqa: Y015
+
+@_typing.final
+class ListMaintenanceResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MAINTENANCE_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def maintenance(self) -> _containers.RepeatedCompositeFieldContainer[_register_pb2.Maintenance]: ...
+    def __init__(
+        self,
+        *,
+        maintenance: _abc.Iterable[_register_pb2.Maintenance] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["maintenance", b"maintenance", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMaintenanceResponse: _TypeAlias = ListMaintenanceResponse  # noqa: Y015
+
+@_typing.final
+class SearchRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUERY_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    query: _builtins.str
+    """Words of a name in either language, or of an id. They are compared as the register compares names: digits of all scripts,
+    variants of Persian letters, case and spaces make no difference. At most 200 characters.
+    """
+    page_size: _builtins.int
+    """At most 1000; 0 means 100."""
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        query: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "query", b"query"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchRequest: _TypeAlias = SearchRequest  # noqa: Y015
+
+@_typing.final
+class SearchResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___SearchResult]: ...
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___SearchResult] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchResponse: _TypeAlias = SearchResponse  # noqa: Y015
+
+@_typing.final
+class SearchResult(_message.Message):
+    """SearchResult is an agency, service or link whose names or id hold every word of the query."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    NAME_EN_FIELD_NUMBER: _builtins.int
+    NAME_FA_FIELD_NUMBER: _builtins.int
+    AGENCY_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    DATA_ITEM_FIELD_NUMBER: _builtins.int
+    kind: _indicator_pb2.IndicatorKind.ValueType
+    """INDICATOR_KIND_CONSUMER for an agency, which is a provider too; else INDICATOR_KIND_SECTOR, INDICATOR_KIND_SERVICE or
+    INDICATOR_KIND_LINK.
+    """
+    id: _builtins.str
+    name_en: _builtins.str
+    """Of a link those of its service; of a sector empty."""
+    name_fa: _builtins.str
+    agency: _builtins.str
+    """The agency that owns the service; of a link its consumer."""
+    provider: _builtins.str
+    """Of a link."""
+    data_item: _builtins.str
+    def __init__(
+        self,
+        *,
+        kind: _indicator_pb2.IndicatorKind.ValueType = ...,
+        id: _builtins.str = ...,
+        name_en: _builtins.str = ...,
+        name_fa: _builtins.str = ...,
+        agency: _builtins.str = ...,
+        provider: _builtins.str = ...,
+        data_item: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agency", b"agency", "data_item", b"data_item", "id", b"id", "kind", b"kind", "name_en", b"name_en", "name_fa", b"name_fa", "provider", b"provider"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchResult: _TypeAlias = SearchResult  # noqa: Y015

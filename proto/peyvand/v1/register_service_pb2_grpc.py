@@ -55,6 +55,26 @@ class RegisterServiceStub:
                 request_serializer=peyvand_dot_v1_dot_register__service__pb2.ListEvaluationRoundsRequest.SerializeToString,
                 response_deserializer=peyvand_dot_v1_dot_register__service__pb2.ListEvaluationRoundsResponse.FromString,
                 _registered_method=True)
+        self.ListAnnouncements = channel.unary_unary(
+                '/peyvand.v1.RegisterService/ListAnnouncements',
+                request_serializer=peyvand_dot_v1_dot_register__service__pb2.ListAnnouncementsRequest.SerializeToString,
+                response_deserializer=peyvand_dot_v1_dot_register__service__pb2.ListAnnouncementsResponse.FromString,
+                _registered_method=True)
+        self.ListObjections = channel.unary_unary(
+                '/peyvand.v1.RegisterService/ListObjections',
+                request_serializer=peyvand_dot_v1_dot_register__service__pb2.ListObjectionsRequest.SerializeToString,
+                response_deserializer=peyvand_dot_v1_dot_register__service__pb2.ListObjectionsResponse.FromString,
+                _registered_method=True)
+        self.ListMaintenance = channel.unary_unary(
+                '/peyvand.v1.RegisterService/ListMaintenance',
+                request_serializer=peyvand_dot_v1_dot_register__service__pb2.ListMaintenanceRequest.SerializeToString,
+                response_deserializer=peyvand_dot_v1_dot_register__service__pb2.ListMaintenanceResponse.FromString,
+                _registered_method=True)
+        self.Search = channel.unary_unary(
+                '/peyvand.v1.RegisterService/Search',
+                request_serializer=peyvand_dot_v1_dot_register__service__pb2.SearchRequest.SerializeToString,
+                response_deserializer=peyvand_dot_v1_dot_register__service__pb2.SearchResponse.FromString,
+                _registered_method=True)
 
 
 class RegisterServiceServicer:
@@ -89,6 +109,34 @@ class RegisterServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListAnnouncements(self, request, context):
+        """Announcements, ordered by id, in pages.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListObjections(self, request, context):
+        """Objections to the evidence of links, ordered by link and time, in pages.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListMaintenance(self, request, context):
+        """Announced maintenance, ordered by subject and time, in pages.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Search(self, request, context):
+        """Agencies, services and links by name or id, the closest first, in pages.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RegisterServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -111,6 +159,26 @@ def add_RegisterServiceServicer_to_server(servicer, server):
                     servicer.ListEvaluationRounds,
                     request_deserializer=peyvand_dot_v1_dot_register__service__pb2.ListEvaluationRoundsRequest.FromString,
                     response_serializer=peyvand_dot_v1_dot_register__service__pb2.ListEvaluationRoundsResponse.SerializeToString,
+            ),
+            'ListAnnouncements': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAnnouncements,
+                    request_deserializer=peyvand_dot_v1_dot_register__service__pb2.ListAnnouncementsRequest.FromString,
+                    response_serializer=peyvand_dot_v1_dot_register__service__pb2.ListAnnouncementsResponse.SerializeToString,
+            ),
+            'ListObjections': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListObjections,
+                    request_deserializer=peyvand_dot_v1_dot_register__service__pb2.ListObjectionsRequest.FromString,
+                    response_serializer=peyvand_dot_v1_dot_register__service__pb2.ListObjectionsResponse.SerializeToString,
+            ),
+            'ListMaintenance': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMaintenance,
+                    request_deserializer=peyvand_dot_v1_dot_register__service__pb2.ListMaintenanceRequest.FromString,
+                    response_serializer=peyvand_dot_v1_dot_register__service__pb2.ListMaintenanceResponse.SerializeToString,
+            ),
+            'Search': grpc.unary_unary_rpc_method_handler(
+                    servicer.Search,
+                    request_deserializer=peyvand_dot_v1_dot_register__service__pb2.SearchRequest.FromString,
+                    response_serializer=peyvand_dot_v1_dot_register__service__pb2.SearchResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -222,6 +290,114 @@ class RegisterService:
             '/peyvand.v1.RegisterService/ListEvaluationRounds',
             peyvand_dot_v1_dot_register__service__pb2.ListEvaluationRoundsRequest.SerializeToString,
             peyvand_dot_v1_dot_register__service__pb2.ListEvaluationRoundsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAnnouncements(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/peyvand.v1.RegisterService/ListAnnouncements',
+            peyvand_dot_v1_dot_register__service__pb2.ListAnnouncementsRequest.SerializeToString,
+            peyvand_dot_v1_dot_register__service__pb2.ListAnnouncementsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListObjections(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/peyvand.v1.RegisterService/ListObjections',
+            peyvand_dot_v1_dot_register__service__pb2.ListObjectionsRequest.SerializeToString,
+            peyvand_dot_v1_dot_register__service__pb2.ListObjectionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMaintenance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/peyvand.v1.RegisterService/ListMaintenance',
+            peyvand_dot_v1_dot_register__service__pb2.ListMaintenanceRequest.SerializeToString,
+            peyvand_dot_v1_dot_register__service__pb2.ListMaintenanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Search(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/peyvand.v1.RegisterService/Search',
+            peyvand_dot_v1_dot_register__service__pb2.SearchRequest.SerializeToString,
+            peyvand_dot_v1_dot_register__service__pb2.SearchResponse.FromString,
             options,
             channel_credentials,
             insecure,

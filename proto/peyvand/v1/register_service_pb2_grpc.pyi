@@ -41,6 +41,14 @@ class RegisterServiceStub:
     """Services, ordered by id, in pages."""
     ListEvaluationRounds: _grpc.UnaryUnaryMultiCallable[_register_service_pb2.ListEvaluationRoundsRequest, _register_service_pb2.ListEvaluationRoundsResponse]
     """The rounds of the official evaluation, ordered by number; none when the register lists none."""
+    ListAnnouncements: _grpc.UnaryUnaryMultiCallable[_register_service_pb2.ListAnnouncementsRequest, _register_service_pb2.ListAnnouncementsResponse]
+    """Announcements, ordered by id, in pages."""
+    ListObjections: _grpc.UnaryUnaryMultiCallable[_register_service_pb2.ListObjectionsRequest, _register_service_pb2.ListObjectionsResponse]
+    """Objections to the evidence of links, ordered by link and time, in pages."""
+    ListMaintenance: _grpc.UnaryUnaryMultiCallable[_register_service_pb2.ListMaintenanceRequest, _register_service_pb2.ListMaintenanceResponse]
+    """Announced maintenance, ordered by subject and time, in pages."""
+    Search: _grpc.UnaryUnaryMultiCallable[_register_service_pb2.SearchRequest, _register_service_pb2.SearchResponse]
+    """Agencies, services and links by name or id, the closest first, in pages."""
 
 @_typing.type_check_only
 class RegisterServiceAsyncStub(RegisterServiceStub):
@@ -55,6 +63,14 @@ class RegisterServiceAsyncStub(RegisterServiceStub):
     """Services, ordered by id, in pages."""
     ListEvaluationRounds: _aio.UnaryUnaryMultiCallable[_register_service_pb2.ListEvaluationRoundsRequest, _register_service_pb2.ListEvaluationRoundsResponse]  # type: ignore[assignment]
     """The rounds of the official evaluation, ordered by number; none when the register lists none."""
+    ListAnnouncements: _aio.UnaryUnaryMultiCallable[_register_service_pb2.ListAnnouncementsRequest, _register_service_pb2.ListAnnouncementsResponse]  # type: ignore[assignment]
+    """Announcements, ordered by id, in pages."""
+    ListObjections: _aio.UnaryUnaryMultiCallable[_register_service_pb2.ListObjectionsRequest, _register_service_pb2.ListObjectionsResponse]  # type: ignore[assignment]
+    """Objections to the evidence of links, ordered by link and time, in pages."""
+    ListMaintenance: _aio.UnaryUnaryMultiCallable[_register_service_pb2.ListMaintenanceRequest, _register_service_pb2.ListMaintenanceResponse]  # type: ignore[assignment]
+    """Announced maintenance, ordered by subject and time, in pages."""
+    Search: _aio.UnaryUnaryMultiCallable[_register_service_pb2.SearchRequest, _register_service_pb2.SearchResponse]  # type: ignore[assignment]
+    """Agencies, services and links by name or id, the closest first, in pages."""
 
 class RegisterServiceServicer(metaclass=_abc_1.ABCMeta):
     """RegisterService answers what the register in force says: the denominator of the index."""
@@ -90,5 +106,37 @@ class RegisterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_register_service_pb2.ListEvaluationRoundsResponse, _abc.Awaitable[_register_service_pb2.ListEvaluationRoundsResponse]]:
         """The rounds of the official evaluation, ordered by number; none when the register lists none."""
+
+    @_abc_1.abstractmethod
+    def ListAnnouncements(
+        self,
+        request: _register_service_pb2.ListAnnouncementsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_register_service_pb2.ListAnnouncementsResponse, _abc.Awaitable[_register_service_pb2.ListAnnouncementsResponse]]:
+        """Announcements, ordered by id, in pages."""
+
+    @_abc_1.abstractmethod
+    def ListObjections(
+        self,
+        request: _register_service_pb2.ListObjectionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_register_service_pb2.ListObjectionsResponse, _abc.Awaitable[_register_service_pb2.ListObjectionsResponse]]:
+        """Objections to the evidence of links, ordered by link and time, in pages."""
+
+    @_abc_1.abstractmethod
+    def ListMaintenance(
+        self,
+        request: _register_service_pb2.ListMaintenanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_register_service_pb2.ListMaintenanceResponse, _abc.Awaitable[_register_service_pb2.ListMaintenanceResponse]]:
+        """Announced maintenance, ordered by subject and time, in pages."""
+
+    @_abc_1.abstractmethod
+    def Search(
+        self,
+        request: _register_service_pb2.SearchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_register_service_pb2.SearchResponse, _abc.Awaitable[_register_service_pb2.SearchResponse]]:
+        """Agencies, services and links by name or id, the closest first, in pages."""
 
 def add_RegisterServiceServicer_to_server(servicer: RegisterServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

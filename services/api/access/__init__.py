@@ -2,10 +2,19 @@
 
 from services.api.access.callers import identifier_from_settings
 from services.api.access.certificates import credentials_from_settings
-from services.api.access.roles import PUBLIC_KINDS, UNRESTRICTED, AccessControl, Caller, current_caller, not_visible
+from services.api.access.roles import (
+    PUBLIC_KINDS,
+    SUBJECTS,
+    UNRESTRICTED,
+    AccessControl,
+    Caller,
+    current_caller,
+    not_visible,
+)
 
 __all__ = [
     "PUBLIC_KINDS",
+    "SUBJECTS",
     "UNRESTRICTED",
     "AccessControl",
     "Caller",

@@ -20,6 +20,10 @@ PUBLIC_KINDS = (IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR, IndicatorKind.CO
 """Kinds of indicator that every caller sees."""
 
 
+SUBJECTS = (IndicatorKind.CONSUMER, IndicatorKind.LINK, IndicatorKind.ENDPOINT)
+"""Kinds of entity that maintenance is announced of; an agency counts as consumer."""
+
+
 class Role(StrEnum):
     """What a caller is."""
 
@@ -53,6 +57,11 @@ class Caller:
         if self.sees_everything or kind in PUBLIC_KINDS:
             return True
         return self.role is Role.AGENCY and self.agency in _owners(kind, entity, register)
+
+    def sees_subject(self, subject: str, register: Register) -> bool:
+        """Whether it may see what is announced of an agency, link or endpoint."""
+        kinds = (IndicatorKind.LINK, IndicatorKind.ENDPOINT)
+        return subject in register.agencies or any(self.sees(kind, subject, register) for kind in kinds)
 
 
 def _owners(kind: IndicatorKind, entity: str, register: Register) -> tuple[str, ...]:
@@ -147,10 +156,20 @@ RULES: Mapping[str, Rule] = {
     "GetLink": lambda caller, model, request: _sees(caller, model, IndicatorKind.LINK, (request.link,)),
     "TabulateIndicators": _everybody,
     "GetTraffic": _everybody,
+    "ListPairs": _everybody,
     "GetRegister": _everybody,
     "ListAgencies": _everybody,
     "ListServices": lambda caller, _, __: caller.lists(IndicatorKind.SERVICE),
     "ListEvaluationRounds": _everybody,
+    "ListAnnouncements": _everybody,
+    "ListObjections": lambda caller, model, request: (
+        caller.lists(IndicatorKind.LINK)
+        and (not request.link or _sees(caller, model, IndicatorKind.LINK, (request.link,)))
+    ),
+    "ListMaintenance": lambda caller, model, request: (
+        not request.subject or caller.sees_subject(request.subject, model.view.register)
+    ),
+    "Search": _everybody,
     "Check": _everybody,
     "Watch": _everybody,
     "ServerReflectionInfo": _everybody,

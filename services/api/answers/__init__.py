@@ -6,7 +6,10 @@ from services.api.answers.explanation import Explainer
 from services.api.answers.history import HistoryReader
 from services.api.answers.link_shares import WindowEvidenceCache, gather_window
 from services.api.answers.links import LinkAnswers
+from services.api.answers.notices import NoticeAnswers
+from services.api.answers.pairs import PairAnswers
 from services.api.answers.register_messages import agency_message, evaluation_message, service_message
+from services.api.answers.search import Searcher
 from services.api.answers.tabulation import Tabulator
 
 __all__ = [
@@ -14,6 +17,9 @@ __all__ = [
     "Explainer",
     "HistoryReader",
     "LinkAnswers",
+    "NoticeAnswers",
+    "PairAnswers",
+    "Searcher",
     "Tabulator",
     "WindowEvidenceCache",
     "agency_message",

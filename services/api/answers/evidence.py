@@ -15,6 +15,7 @@ from peyvand.v1 import indicator_service_pb2 as messages
 from peyvand.v1 import measurement_pb2, outcome_pb2
 from services.api.answers.blocks import find_volume
 from services.api.answers.link_shares import WindowEvidence
+from services.api.answers.notices import objection_message
 from services.api.errors import UnavailableError
 from services.api.model import RegisterView
 from services.core.blocks import RecentBlock, SlotBlock, decode_recent, decode_slot_block
@@ -77,6 +78,7 @@ class EvidenceReader:
         if not target.endpoint:
             _add_window(findings, window, target.id)
             _add_exchanges(findings, window, target.id, window_days)
+            findings.objections.extend(map(objection_message, view.objections.get(target.id, ())))
         _add_reasons(findings, view, registered, map(decode_slot_block, slots.values()))
         for block in map(decode_recent, recent.values()):
             if target in block.targets:

@@ -12,6 +12,7 @@ from peyvand.v1 import indicator_service_pb2 as messages
 from peyvand.v1 import outcome_pb2
 from services.api.access import current_caller
 from services.api.answers.blocks import ReconciliationIndex, find_volume
+from services.api.answers.notices import objection_message
 from services.api.answers.register_messages import link_message
 from services.api.errors import InvalidRequestError, UnavailableError
 from services.api.model import ReadModel, RegisterView
@@ -83,6 +84,7 @@ class LinkAnswers:
             indicator=None if published is None else published.message,
             exchanges=find_volume(block, link.provider),
             reconciliation=self._reconciliations.find(link, days),
+            objections=map(objection_message, view.objections.get(link.id, ())),
         )
 
     def _slots(self, view: RegisterView, request: messages.GetLinkRequest, as_of: Timestamp) -> range:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import date
 
 from peyvand.v1 import register_pb2, register_service_pb2
-from services.core.model import ALWAYS, Agency, EvaluationRound, Link, Register, Service
+from services.core.model import ALWAYS, Agency, EvaluationRound, LegalBasis, Link, Register, Service
 from services.register.rounds import agencies_by_name, growths, match_agency
 
 
@@ -57,7 +57,14 @@ def link_message(register: Register, link: Link) -> register_pb2.Link:
         vantages=link.vantages,
         latency_ms=link.latency_ms,
         max_age_s=link.max_age_s,
+        legal_basis=_legal_basis_message(link.legal_basis),
     )
+
+
+def _legal_basis_message(basis: LegalBasis | None) -> register_pb2.LegalBasis | None:
+    if basis is None:
+        return None
+    return register_pb2.LegalBasis(law=basis.law, article=basis.article, date=basis.passed.isoformat())
 
 
 def evaluation_message(register: Register) -> register_service_pb2.ListEvaluationRoundsResponse:

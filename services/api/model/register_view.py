@@ -9,7 +9,7 @@ from functools import cached_property
 
 from services.api.errors import InvalidRequestError, UnknownEntityError
 from services.core.bus import GOVERNMENT_KEY, consumer_key
-from services.core.model import IndicatorKind, Register
+from services.core.model import IndicatorKind, Objection, Register
 from services.indicator.calendar import Calendar
 from services.indicator.register_arrays import RegisterArrays
 
@@ -63,6 +63,24 @@ class RegisterView:
             groups["provider"][link.provider].append(link.id)
             groups["service"][link.service].append(link.id)
         return {role: {entity: tuple(ids) for entity, ids in group.items()} for role, group in groups.items()}
+
+    @cached_property
+    def links_absent(self) -> int:
+        """How many links are absent."""
+        return sum(link.absent for link in self.register.links.values())
+
+    @cached_property
+    def links_with_legal_basis(self) -> int:
+        """How many links the register cites a legal basis for."""
+        return sum(link.legal_basis is not None for link in self.register.links.values())
+
+    @cached_property
+    def objections(self) -> dict[str, list[Objection]]:
+        """Objections by link, in order of time."""
+        objections: defaultdict[str, list[Objection]] = defaultdict(list)
+        for objection in self.register.objections:
+            objections[objection.link].append(objection)
+        return dict(objections)
 
     def window(self, days: int) -> int:
         """Return a window of the policy, the default for 0. Raises RequestError for one that the policy does not have."""

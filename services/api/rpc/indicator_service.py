@@ -12,6 +12,7 @@ from services.api.answers import (
     Explainer,
     HistoryReader,
     LinkAnswers,
+    PairAnswers,
     Tabulator,
     WindowEvidenceCache,
     structure_answer,
@@ -45,6 +46,7 @@ class IndicatorServicer:
         windows = WindowEvidenceCache(model)
         self._explainer = Explainer(windows, evidence)
         self._tabulator = Tabulator(windows)
+        self._pairs = PairAnswers(model, windows)
 
     async def get_indicator(self, request: messages.GetIndicatorRequest, _: Context) -> bytes:
         """Return one indicator, serialised once per refresh."""
@@ -152,3 +154,7 @@ class IndicatorServicer:
     async def get_traffic(self, request: messages.GetTrafficRequest, _: Context) -> messages.GetTrafficResponse:
         """Return what the buses carried, and what of it no link is listed for."""
         return traffic_answer(self._model, request.window_days)
+
+    async def list_pairs(self, request: messages.ListPairsRequest, _: Context) -> messages.ListPairsResponse:
+        """Return the index of each pair of consumer and provider, by these."""
+        return await self._pairs.answer(request)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from peyvand.v1 import register_pb2
 from peyvand.v1 import register_service_pb2 as messages
 from services.api.access import current_caller
-from services.api.answers import agency_message, evaluation_message, service_message
+from services.api.answers import NoticeAnswers, Searcher, agency_message, evaluation_message, service_message
 from services.api.model import ReadModel
 from services.api.paging import page_of
 from services.api.rpc.handlers import Context
@@ -18,11 +18,14 @@ class RegisterServicer:
 
     def __init__(self, model: ReadModel) -> None:
         self._model = model
+        self._notices = NoticeAnswers(model)
+        self._searcher = Searcher(model)
 
     async def get_register(self, _: messages.GetRegisterRequest, __: Context) -> messages.GetRegisterResponse:
         """Return metadata and versions of the register in force, with how much it lists."""
         view = self._model.view
         register, policy = view.register, view.register.policy
+        links, cited = len(register.links), view.links_with_legal_basis
         return messages.GetRegisterResponse(
             government=policy.government.id,
             name_en=policy.government.name_en,
@@ -38,9 +41,11 @@ class RegisterServicer:
             vantages=[vantage.id for vantage in policy.vantages],
             agencies=len(register.agencies),
             services=len(register.services),
-            links=len(register.links),
-            links_absent=sum(link.absent for link in register.links.values()),
+            links=links,
+            links_absent=view.links_absent,
             endpoints=len(register.endpoints),
+            links_with_legal_basis=cited,
+            legal_basis_share=cited / links if links else None,
         )
 
     async def list_agencies(self, request: messages.ListAgenciesRequest, _: Context) -> messages.ListAgenciesResponse:
@@ -84,6 +89,28 @@ class RegisterServicer:
     ) -> messages.ListEvaluationRoundsResponse:
         """Return official rounds as announced, with the growth between them; nothing where the register lists none."""
         return evaluation_message(self._model.view.register)
+
+    async def list_announcements(
+        self, request: messages.ListAnnouncementsRequest, _: Context
+    ) -> messages.ListAnnouncementsResponse:
+        """Return announcements in id order, with the links that the caller may see."""
+        return self._notices.announcements(request)
+
+    async def list_objections(
+        self, request: messages.ListObjectionsRequest, _: Context
+    ) -> messages.ListObjectionsResponse:
+        """Return objections by link and time, to one link or to those of one agency if these are given."""
+        return self._notices.objections(request)
+
+    async def list_maintenance(
+        self, request: messages.ListMaintenanceRequest, _: Context
+    ) -> messages.ListMaintenanceResponse:
+        """Return announced maintenance by subject and time, of one agency, link or endpoint if one is given."""
+        return self._notices.maintenance(request)
+
+    async def search(self, request: messages.SearchRequest, _: Context) -> messages.SearchResponse:
+        """Return sectors, agencies, services and links by name or id, the closest first."""
+        return await self._searcher.answer(request)
 
     def _service(self, service: str) -> register_pb2.Service:
         view = self._model.view

@@ -3,6 +3,7 @@
 from services.indicator.index.error_budget import SPANS, BurnCounter, burn, burning_links
 from services.indicator.index.explain import Explanation, LinkCosts, explain_index, gather_shares
 from services.indicator.index.index import compute_indicators, strict_shares
+from services.indicator.index.pairs import Pair, PairColumns
 from services.indicator.index.published import TOLERANCE, set_indexes
 from services.indicator.index.snapshot import IndicatorColumns, LinkColumns, Snapshot
 from services.indicator.index.tabulate import ServiceGroup, quantile_bands, tabulate_links
@@ -17,6 +18,8 @@ __all__ = [
     "IndicatorColumns",
     "LinkColumns",
     "LinkCosts",
+    "Pair",
+    "PairColumns",
     "ServiceGroup",
     "Snapshot",
     "burn",

@@ -43,10 +43,15 @@ def requests_by_method(link: str, service: str, agency: str, window: int) -> dic
             for attribute in asked.TabulatedAttribute.values()
         ],
         "GetTraffic": [asked.GetTrafficRequest(**some), asked.GetTrafficRequest(window_days=5)],
+        "ListPairs": [asked.ListPairsRequest(level=level, **some) for level in asked.PairLevel.values()],
         "GetRegister": [register_service_pb2.GetRegisterRequest()],
         "ListAgencies": [register_service_pb2.ListAgenciesRequest()],
         "ListServices": [register_service_pb2.ListServicesRequest()],
         "ListEvaluationRounds": [register_service_pb2.ListEvaluationRoundsRequest()],
+        "ListAnnouncements": [register_service_pb2.ListAnnouncementsRequest()],
+        "ListObjections": [register_service_pb2.ListObjectionsRequest()],
+        "ListMaintenance": [register_service_pb2.ListMaintenanceRequest()],
+        "Search": [register_service_pb2.SearchRequest(query=word) for word in (agency, service, link, "a")],
     }
 
 

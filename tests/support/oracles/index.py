@@ -85,6 +85,13 @@ def verdicts(register: Register, measurements: Iterable[Measurement], delayed: I
     return result
 
 
+def pairs_of_measurements(
+    register: Register, measurements: Iterable[Measurement], *, days: int, end_slot: int
+) -> dict[tuple[str, str], Result]:
+    """Compute every pair of agencies (kind ``pair``) and of sectors (``sectors``), ids with a space between, in the same way."""
+    return _Index(register, verdicts(register, measurements), window(register, days, end_slot)).pairs()
+
+
 def index_of_measurements(
     register: Register, measurements: Iterable[Measurement], *, days: int, end_slot: int
 ) -> dict[tuple[str, str], Result]:
@@ -133,6 +140,43 @@ class _Index:
         return self.verdicts.get((False, link["id"], slot))
 
     def everything(self) -> dict[tuple[str, str], Result]:
+        within, omega = self.weights()
+        alone = {link["id"]: Fraction(1) for link in self.in_force}
+        sets = [
+            (link, kind, entity, weight)
+            for link in self.in_force
+            for kind, entity, weight in (
+                ("government", self.register["government"], omega),
+                ("sector", self.sector(self.consumer(link)), omega),
+                ("consumer", self.consumer(link), omega),
+                ("provider", link["provider"], omega),
+                ("service", link["service"], within),
+                ("link", link["id"], alone),
+            )
+        ]
+        return self.results(sets) | self.endpoints()
+
+    def pairs(self) -> dict[tuple[str, str], Result]:
+        _, omega = self.weights()
+        sets = [
+            (link, kind, f"{consumer} {provider}", omega)
+            for link in self.in_force
+            for kind, consumer, provider in (
+                ("pair", self.consumer(link), link["provider"]),
+                ("sectors", self.sector(self.consumer(link)), self.sector(link["provider"])),
+            )
+        ]
+        return self.results(sets)
+
+    def consumer(self, link: Mapping[str, Any]) -> str:
+        return str(self.services[link["service"]]["agency"])
+
+    def sector(self, agency: str) -> str:
+        return str(self.agencies[agency]["sector"])
+
+    def results(
+        self, sets: list[tuple[Mapping[str, Any], str, str, dict[str, Fraction]]]
+    ) -> dict[tuple[str, str], Result]:
         of_service = self.service_profiles()
         of_government = _mean(
             [(Fraction(self.services[one]["weight"]), profile) for one, profile in of_service.items()]
@@ -141,27 +185,14 @@ class _Index:
             link["id"]: self.profiles[link["id"]] or of_service.get(link["service"]) or of_government
             for link in self.in_force
         }
-        within, omega = self.weights()
-        alone = {link["id"]: Fraction(1) for link in self.in_force}
-        sector_of = {agency: row["sector"] for agency, row in self.agencies.items()}
-        consumer = {link["id"]: self.services[link["service"]]["agency"] for link in self.in_force}
-
         groups: dict[tuple[str, str], tuple[list[Mapping[str, Any]], dict[str, Fraction]]] = {}
-        for link in self.in_force:
-            for kind, entity, weight in (
-                ("government", self.register["government"], omega),
-                ("sector", sector_of[consumer[link["id"]]], omega),
-                ("consumer", consumer[link["id"]], omega),
-                ("provider", link["provider"], omega),
-                ("service", link["service"], within),
-                ("link", link["id"], alone),
-            ):
-                groups.setdefault((kind, entity), ([], weight))[0].append(link)
+        for link, kind, entity, weight in sets:
+            groups.setdefault((kind, entity), ([], weight))[0].append(link)
         results = {}
         for (kind, entity), (links, weight) in groups.items():
             if sum(weight[link["id"]] for link in links) > 0:
                 results[kind, entity] = self.result(kind, entity, links, weight, imputed)
-        return results | self.endpoints()
+        return results
 
     def service_profiles(self) -> dict[str, tuple[Fraction, ...]]:
         """I_s and where the rest is lost, of every service that has a known link of some weight."""

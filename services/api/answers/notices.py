@@ -1,0 +1,140 @@
+"""What the keepers of the register tell readers: announcements, objections and maintenance, as peyvand.v1 messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from functools import partial
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from peyvand.v1 import register_pb2
+from peyvand.v1 import register_service_pb2 as messages
+from services.api.access import SUBJECTS, current_caller
+from services.api.errors import UnknownEntityError
+from services.api.model import ReadModel
+from services.api.paging import page_of
+from services.core.codec import to_timestamp
+from services.core.model import Announcement, AnnouncementUpdate, IndicatorKind, Maintenance, Objection
+
+
+class NoticeAnswers:
+    """Lists them as the register in force has them, as far as the caller may see them. Every method raises RequestError."""
+
+    def __init__(self, model: ReadModel) -> None:
+        self._model = model
+
+    def announcements(self, request: messages.ListAnnouncementsRequest) -> messages.ListAnnouncementsResponse:
+        """Return one page of announcements in id order."""
+        register, caller = self._model.view.register, current_caller()
+        by_id = {announcement.id: announcement for announcement in register.announcements}
+        page = page_of(sorted(by_id), ("ListAnnouncements",), size=request.page_size, token=request.page_token)
+        visible = partial(caller.sees, IndicatorKind.LINK, register=register)
+        return messages.ListAnnouncementsResponse(
+            announcements=[_announcement_message(by_id[name], filter(visible, by_id[name].links)) for name in page.ids],
+            next_page_token=page.next_token,
+        )
+
+    def objections(self, request: messages.ListObjectionsRequest) -> messages.ListObjectionsResponse:
+        """Return one page of objections by link and time, to one link or to those of one agency if these are given."""
+        view, caller = self._model.view, current_caller()
+        register = view.register
+        for kind, entity in ((IndicatorKind.LINK, request.link), (IndicatorKind.CONSUMER, request.agency)):
+            if entity:
+                view.entity(kind, entity)
+        by_key = {
+            _key(objection.link, objection.start, n): objection for n, objection in enumerate(register.objections)
+        }
+
+        def wanted(key: str) -> bool:
+            link = register.links[by_key[key].link]
+            return (
+                request.link in ("", link.id)
+                and request.agency in ("", register.consumer(link), link.provider)
+                and caller.sees(IndicatorKind.LINK, link.id, register)
+            )
+
+        query = ("ListObjections", request.link, request.agency)
+        page = page_of(sorted(by_key), query, size=request.page_size, token=request.page_token, visible=wanted)
+        return messages.ListObjectionsResponse(
+            objections=[objection_message(by_key[key]) for key in page.ids], next_page_token=page.next_token
+        )
+
+    def maintenance(self, request: messages.ListMaintenanceRequest) -> messages.ListMaintenanceResponse:
+        """Return one page of announced maintenance by subject and time, of one subject if that is given."""
+        view, caller = self._model.view, current_caller()
+        if request.subject and not any(view.knows(kind, request.subject) for kind in SUBJECTS):
+            raise UnknownEntityError(
+                "SUBJECT_UNKNOWN",
+                f"the register in force knows no agency, link or endpoint `{request.subject}`",
+                subject=request.subject,
+            )
+        by_key = {_key(item.subject, item.start, n): item for n, item in enumerate(view.register.maintenance)}
+
+        def wanted(key: str) -> bool:
+            subject = by_key[key].subject
+            return request.subject in ("", subject) and caller.sees_subject(subject, view.register)
+
+        query = ("ListMaintenance", request.subject)
+        page = page_of(sorted(by_key), query, size=request.page_size, token=request.page_token, visible=wanted)
+        return messages.ListMaintenanceResponse(
+            maintenance=[_maintenance_message(by_key[key]) for key in page.ids], next_page_token=page.next_token
+        )
+
+
+def _key(entity: str, start: datetime, number: int) -> str:
+    """Return a key that sorts by entity, then by time, then by place in the register."""
+    return f"{entity} {start.isoformat()} {number:06}"
+
+
+def _announcement_message(announcement: Announcement, links: Iterable[str]) -> register_pb2.Announcement:
+    """Return one announcement as a message; ``links`` are those affected that the caller may see."""
+    return register_pb2.Announcement(
+        id=announcement.id,
+        kind=register_pb2.AnnouncementKind.Value(f"ANNOUNCEMENT_KIND_{announcement.kind.name}"),
+        until=_optional_moment(announcement.end),
+        title_en=announcement.title_en,
+        title_fa=announcement.title_fa,
+        text_en=announcement.text_en,
+        text_fa=announcement.text_fa,
+        agencies=announcement.agencies,
+        links=links,
+        updates=map(_update_message, announcement.updates),
+        **{"from": _moment(announcement.start)},  # a keyword, which no argument can be named
+    )
+
+
+def _update_message(update: AnnouncementUpdate) -> register_pb2.AnnouncementUpdate:
+    return register_pb2.AnnouncementUpdate(time=_moment(update.time), text_en=update.text_en, text_fa=update.text_fa)
+
+
+def objection_message(objection: Objection) -> register_pb2.Objection:
+    """Return one objection as a message."""
+    return register_pb2.Objection(
+        link=objection.link,
+        to=_optional_moment(objection.end),
+        text_en=objection.text_en,
+        text_fa=objection.text_fa,
+        answer_en=objection.answer_en,
+        answer_fa=objection.answer_fa,
+        state=register_pb2.ObjectionState.Value(f"OBJECTION_STATE_{objection.state.name}"),
+        **{"from": _moment(objection.start)},
+    )
+
+
+def _maintenance_message(maintenance: Maintenance) -> register_pb2.Maintenance:
+    """Return one announced maintenance as a message."""
+    return register_pb2.Maintenance(
+        subject=maintenance.subject,
+        to=_moment(maintenance.end),
+        note=maintenance.note,
+        **{"from": _moment(maintenance.start)},
+    )
+
+
+def _moment(moment: datetime) -> Timestamp:
+    return to_timestamp(moment.timestamp())
+
+
+def _optional_moment(moment: datetime | None) -> Timestamp | None:
+    return None if moment is None else _moment(moment)

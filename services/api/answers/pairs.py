@@ -1,0 +1,129 @@
+"""ListPairs: the index of each pair of agencies, or of sectors, from the links' published shares (docs/method.md §7.5)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import numpy as np
+
+from peyvand.v1 import indicator_service_pb2 as messages
+from services.api.answers.link_shares import WindowEvidence, WindowEvidenceCache
+from services.api.errors import InvalidRequestError, UnavailableError
+from services.api.model import ReadModel, RegisterView
+from services.api.paging import page_of
+from services.core.bus import GOVERNMENT_KEY
+from services.core.codec import losses_to_message, set_index_to_message, to_timestamp
+from services.core.model import IndicatorKind
+from services.indicator.index import Pair, PairColumns
+
+_BY_SECTOR = messages.PAIR_LEVEL_SECTOR
+
+
+@dataclass(frozen=True, slots=True)
+class _PairTable:
+    """All pairs of one window and level; ``position`` finds a pair by ``consumer provider``, in sorted order."""
+
+    evidence: WindowEvidence
+    columns: PairColumns
+    position: dict[str, int]
+
+    @classmethod
+    def of(cls, evidence: WindowEvidence, level: int) -> _PairTable:
+        arrays = evidence.view.arrays
+        if level == _BY_SECTOR:
+            ids, consumer, provider = arrays.sectors, arrays.sector, arrays.agency_sector[arrays.provider]
+        else:
+            ids, consumer, provider = arrays.agencies, arrays.consumer, arrays.provider
+        columns = PairColumns.of(evidence.shares, consumer, provider)
+        names = zip(columns.consumer.tolist(), columns.provider.tolist(), strict=True)
+        # A space sorts before every character of an id, so the order is that of consumer, then provider.
+        position = {f"{ids[first]} {ids[second]}": row for row, (first, second) in enumerate(names)}
+        return cls(evidence, columns, position)
+
+
+class PairAnswers:
+    """Answers about pairs; each table is computed once per refresh, in a thread."""
+
+    def __init__(self, model: ReadModel, windows: WindowEvidenceCache) -> None:
+        self._model = model
+        self._windows = windows
+        self._tables: dict[tuple[int, int], _PairTable] = {}
+
+    async def answer(self, request: messages.ListPairsRequest) -> messages.ListPairsResponse:
+        """Return one page of pairs by consumer and provider. Raises RequestError."""
+        view = self._model.view
+        days, level = view.window(request.window_days), request.level or messages.PAIR_LEVEL_AGENCY
+        _check_filters(view, request, level)
+        table = await self._table(days, level)
+        government = table.evidence.blocks.get(GOVERNMENT_KEY)
+        if government is None:
+            raise UnavailableError("INDICATOR_UNPUBLISHED", "no index is published yet: retry later")
+        filters = (request.consumer, request.provider, request.consumer_sector, request.provider_sector)
+        agencies = table.evidence.view.register.agencies
+
+        def matches(pair: str) -> bool:
+            consumer, _, provider = pair.partition(" ")
+            return (
+                request.consumer in ("", consumer)
+                and request.provider in ("", provider)
+                and request.consumer_sector in ("", level == _BY_SECTOR or agencies[consumer].sector)
+                and request.provider_sector in ("", level == _BY_SECTOR or agencies[provider].sector)
+            )
+
+        page = page_of(
+            list(table.position),
+            ("ListPairs", str(level), *filters, str(days)),
+            size=request.page_size,
+            token=request.page_token,
+            visible=matches,
+        )
+        rows = np.array([table.position[pair] for pair in page.ids], dtype=np.int64)
+        return messages.ListPairsResponse(
+            pairs=[_message(name, pair) for name, pair in zip(page.ids, table.columns.rows(rows), strict=True)],
+            next_page_token=page.next_token,
+            window_days=days,
+            as_of=to_timestamp(government.as_of),
+            register_version=government.register_version,
+            method_version=government.method_version,
+            evidence_sequence=government.evidence_sequence,
+        )
+
+    async def _table(self, days: int, level: int) -> _PairTable:
+        evidence = await self._windows.of_window(days)
+        table = self._tables.get((days, level))
+        if table is None or table.evidence is not evidence:
+            table = await asyncio.to_thread(_PairTable.of, evidence, level)
+            # Tables of an earlier refresh would keep its blocks in memory.
+            kept = {key: one for key, one in self._tables.items() if one.evidence.blocks is evidence.blocks}
+            self._tables = {**kept, (days, level): table}
+        return table
+
+
+def _check_filters(view: RegisterView, request: messages.ListPairsRequest, level: int) -> None:
+    """Check that filters name what there is. Raises RequestError."""
+    if level not in messages.PairLevel.values():
+        raise InvalidRequestError(
+            "LEVEL_UNKNOWN", f"level {level} is none: ask for agencies or sectors", level=str(level)
+        )
+    if level == _BY_SECTOR and (request.consumer_sector or request.provider_sector):
+        raise InvalidRequestError(
+            "FILTER_NOT_APPLICABLE", "consumer_sector and provider_sector filter pairs of agencies: leave them empty"
+        )
+    kind = IndicatorKind.SECTOR if level == _BY_SECTOR else IndicatorKind.CONSUMER
+    for entity in filter(None, (request.consumer, request.provider)):
+        view.entity(kind, entity)
+    for sector in filter(None, (request.consumer_sector, request.provider_sector)):
+        view.entity(IndicatorKind.SECTOR, sector)
+
+
+def _message(name: str, pair: Pair) -> messages.Pair:
+    consumer, _, provider = name.partition(" ")
+    return messages.Pair(
+        consumer=consumer,
+        provider=provider,
+        index=set_index_to_message(pair.index),
+        links_known=pair.links_known,
+        links_absent=pair.links_absent,
+        losses=losses_to_message(pair.losses),
+    )

@@ -14,10 +14,18 @@ from urllib.parse import unquote
 import yaml
 from cryptography import x509
 from cryptography.x509.oid import NameOID
-from pydantic import BaseModel, ConfigDict, IPvAnyAddress, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    IPvAnyAddress,
+    PlainValidator,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from services.api.access.revocation import Revocations
-from services.api.access.roles import PUBLIC, UNRESTRICTED, Caller, Role
+from services.api.access.roles import PUBLIC, UNRESTRICTED, Caller, Role, parse_role
 from services.api.errors import UnauthenticatedError
 from services.core.errors import SettingsError
 from services.core.settings import Settings
@@ -51,6 +59,7 @@ class _Client(BaseModel):
     common_name: _Text | None = None
     role: Role
     agency: str = ""
+    most: Annotated[Caller, PlainValidator(parse_role)] = PUBLIC
 
     @model_validator(mode="after")
     def _one_name(self) -> Self:
@@ -58,7 +67,13 @@ class _Client(BaseModel):
             raise ValueError(f"a client has one name, as one of {', '.join(_TYPES)}")
         if (self.role is Role.AGENCY) != bool(self.agency):
             raise ValueError("role agency, and no other, names an agency")
+        if "most" in self.model_fields_set and self.role is not Role.CONSOLE:
+            raise ValueError("role console, and no other, names the most that it makes calls for")
         return self
+
+    @property
+    def caller(self) -> Caller:
+        return Caller(self.role, self.agency, self.most if self.role is Role.CONSOLE else None)
 
     @property
     def names(self) -> list[Name]:
@@ -91,7 +106,7 @@ def read_clients(path: Path) -> Mapping[Name, Caller]:
     repeated = sorted(f"{kind} {name}" for (kind, name), count in counts.items() if count > 1)
     if repeated:
         raise SettingsError(f"--clients {path} cannot be used: {', '.join(repeated)} is listed more than once")
-    return {name: Caller(client.role, client.agency) for client in parsed.clients for name in client.names}
+    return {name: client.caller for client in parsed.clients for name in client.names}
 
 
 def identifier_from_settings(settings: Settings, failed: Callable[[Exception], None]) -> Callable[[Any], Caller]:
@@ -103,8 +118,8 @@ def identifier_from_settings(settings: Settings, failed: Callable[[Exception], N
         if getattr(settings, flag) and not settings.client_ca:
             raise SettingsError(f"--{flag.replace('_', '-')} needs --client-ca: without it callers show no certificate")
     if not settings.client_ca:
-        role = PUBLIC.role if settings.certificate else UNRESTRICTED.role
-        return lambda context: Caller(role, peer=_host(context.peer()))
+        caller = PUBLIC if settings.certificate else UNRESTRICTED
+        return lambda context: replace(caller, peer=_host(context.peer()))
     clients = read_clients(Path(settings.clients)) if settings.clients else {}
     lists = Revocations(Path(settings.client_crl), Path(settings.client_ca), failed) if settings.client_crl else None
     return identifier(clients, lists)

@@ -1,18 +1,19 @@
 """Callers, what they may see, and which calls are admitted by role (docs/design.md §5.4).
 
 Link targets and failure details are an attack map. The *public* sees agencies and above; an *agency* also its own services,
-endpoints and links, as consumer and as provider; an *auditor* sees everything.
+endpoints and links, as consumer and as provider; an *auditor* sees everything. A *console* makes calls for readers of its
+pages: it names the role of the reader in the metadata of a call, and sees as the public without one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from services.api.errors import NotVisibleError
+from services.api.errors import InvalidRequestError, NotVisibleError
 from services.api.model import ReadModel
 from services.core.model import IndicatorKind, Register
 
@@ -23,6 +24,9 @@ PUBLIC_KINDS = (IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR, IndicatorKind.CO
 SUBJECTS = (IndicatorKind.CONSUMER, IndicatorKind.LINK, IndicatorKind.ENDPOINT)
 """Kinds of entity that maintenance is announced of; an agency counts as consumer."""
 
+ROLE_KEY = "peyvand-role"
+"""The key of metadata in which a console names the role that a call is made for: public, agency:ID or auditor."""
+
 
 class Role(StrEnum):
     """What a caller is."""
@@ -30,17 +34,20 @@ class Role(StrEnum):
     PUBLIC = "public"
     AGENCY = "agency"
     AUDITOR = "auditor"
+    CONSOLE = "console"
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
     """One caller; ``agency`` is the id of its agency, empty for the other roles.
 
-    ``peer`` names it among others with its role: its certificate, or its address where none is shown.
+    ``most`` is the caller with the most rights for which it may make calls, None where it makes only its own. ``peer`` names
+    it among others with its role: its certificate, or its address where none is shown.
     """
 
     role: Role
     agency: str = ""
+    most: Caller | None = None
     peer: str = field(default="", compare=False)
 
     @property
@@ -50,7 +57,7 @@ class Caller:
 
     def lists(self, kind: IndicatorKind) -> bool:
         """Whether it may list entities of this kind; the list leaves out those it may not see."""
-        return kind in PUBLIC_KINDS or self.role is not Role.PUBLIC
+        return kind in PUBLIC_KINDS or self.role in (Role.AGENCY, Role.AUDITOR)
 
     def sees(self, kind: IndicatorKind, entity: str, register: Register) -> bool:
         """Whether it may see one entity. An entity that the register does not have belongs to no agency."""
@@ -62,6 +69,24 @@ class Caller:
         """Whether it may see what is announced of an agency, link or endpoint."""
         kinds = (IndicatorKind.LINK, IndicatorKind.ENDPOINT)
         return subject in register.agencies or any(self.sees(kind, subject, register) for kind in kinds)
+
+    def acting_as(self, named: str) -> Caller:
+        """Return the caller of a role named in metadata. Raises RequestError when it may not act for that one."""
+        try:
+            other = parse_role(named)
+        except ValueError as error:
+            raise InvalidRequestError("ROLE_UNKNOWN", str(error), role=named) from error
+        if self.most is None or not self.most.covers(other):
+            raise NotVisibleError(
+                "ROLE_NOT_GIVEN",
+                f"the role {self.role} may not make calls for {named}: the operator of the api gives that to consoles",
+                role=self.role,
+            )
+        return replace(other, peer=self.peer)
+
+    def covers(self, other: Caller) -> bool:
+        """Whether it sees everything that another sees."""
+        return self.sees_everything or other in (PUBLIC, self)
 
 
 def _owners(kind: IndicatorKind, entity: str, register: Register) -> tuple[str, ...]:
@@ -79,11 +104,21 @@ def _owners(kind: IndicatorKind, entity: str, register: Register) -> tuple[str, 
             return ()
 
 
-UNRESTRICTED = Caller(Role.AUDITOR)
-"""Every caller of an api that is not encrypted: the embedded default, which listens on loopback."""
+def parse_role(text: str) -> Caller:
+    """Return the caller that ``public``, ``agency:ID`` or ``auditor`` names. Raises ValueError for any other text."""
+    role, colon, agency = text.partition(":")
+    if role in (Role.PUBLIC, Role.AUDITOR) and not colon:
+        return Caller(Role(role))
+    if role == Role.AGENCY and agency:
+        return Caller(Role.AGENCY, agency)
+    raise ValueError(f"`{text}` is not public, agency:ID or auditor")
+
 
 PUBLIC = Caller(Role.PUBLIC)
 """A caller without a certificate that is listed."""
+
+UNRESTRICTED = Caller(Role.AUDITOR, most=Caller(Role.AUDITOR))
+"""Every caller of an api that is not encrypted: the embedded default, which listens on loopback."""
 
 
 _CALLER: ContextVar[Caller] = ContextVar("caller")
@@ -182,7 +217,14 @@ class AccessControl:
 
     def __init__(self, model: ReadModel, identify: Callable[[Any], Caller]) -> None:
         self._model = model
-        self.identify = identify
+        self._identify = identify
+
+    def identify(self, context: Any) -> Caller:
+        """Return the caller that a call is made for. Raises RequestError when it may not be made for that one."""
+        caller = self._identify(context)
+        for named in (value for key, value in context.invocation_metadata() or () if key == ROLE_KEY):
+            caller = caller.acting_as(named)  # what it acts as may not act for others, so a second name is refused
+        return caller
 
     def admit(self, method: str, request: Any, caller: Caller) -> None:
         """Set the current caller. Raises RequestError when the caller may not make this request."""

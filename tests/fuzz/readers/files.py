@@ -43,6 +43,7 @@ _CLIENTS = """\
 clients:
   - {dns: audit.test, role: auditor}
   - {uri: "urn:tax", role: agency, agency: tax-office}
+  - {dns: console.test, role: console, most: "agency:tax-office"}
 """
 _SHARED_PARAMETERS = b"""<conf xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><instanceIdentifier>IR</instanceIdentifier>
 <member id="m1"><memberClass><code>GOV</code></memberClass><memberCode>100</memberCode><name>Desk</name>

@@ -171,7 +171,7 @@ async def test_the_example_over_tls_runs(nats, client: Path, tmp_path: Path) -> 
 def test_the_list_of_clients_is_one(tmp_path: Path) -> None:
     """The page's clients.yaml is read by the api's own reader."""
     (tmp_path / "clients.yaml").write_text(_blocks("yaml")[0])
-    assert len(read_clients(tmp_path / "clients.yaml")) == 2
+    assert len(read_clients(tmp_path / "clients.yaml")) == 3
 
 
 def test_every_method_is_named() -> None:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Sequence
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Any, cast
 
 import grpc
@@ -31,18 +28,9 @@ from services.core.errors import SettingsError
 from services.core.model.indicator import IndicatorKind
 from services.core.settings import Settings
 from tests.support.cases.api_blocks import AS_OF
-from tests.support.cases.api_server import served
+from tests.support.cases.secured_api import OF_TAX, Secured, renew, serving, settings_with, with_clients
 from tests.support.servers.authority import Authority
 from tests.support.waiting import DEADLINE
-
-CLIENTS = """\
-clients:
-  - {common_name: audit.example, role: auditor}
-  - {common_name: tax.example, role: agency, agency: tax-office}
-  - {common_name: nowhere.example, role: agency, agency: closed-long-ago}
-"""
-OF_TAX = {"birth-tax", "deed-tax", "permit-tax", "clearance-land", "clearance-customs"}
-"""Links of the test register whose consumer or provider is the tax office."""
 
 
 @pytest.fixture(autouse=True)
@@ -50,72 +38,6 @@ def _looking_always(monkeypatch):
     """Let changes of files be noticed at once."""
     for module in ("certificates", "revocation"):
         monkeypatch.setattr(f"services.api.access.{module}._LOOK_SECONDS", 0.0)
-
-
-class Secured:
-    """The address of a server with TLS, and callers' channels to it."""
-
-    def __init__(self, folder: Path, settings: Settings, authority: Authority) -> None:
-        self.folder, self.settings, self.authority = folder, settings, authority
-        self.port = 0
-        self.failed: list[Exception] = []
-
-    def channel(
-        self,
-        name: str = "",
-        issuer: Authority | None = None,
-        alternatives: Sequence[x509.GeneralName] = (),
-        files: tuple[Path, Path] | None = None,
-    ) -> grpc.aio.Channel:
-        """A channel of a caller with a certificate of these names, or in these files, or without one."""
-        shown: tuple[bytes | None, bytes | None] = (None, None)
-        if name or alternatives:
-            files = (issuer or self.authority).client(name=name or "client", alternatives=alternatives)
-        if files:
-            certificate, key = files
-            shown = (key.read_bytes(), certificate.read_bytes())
-        trusted = Path(self.authority.reference.removeprefix("file:")).read_bytes()
-        return grpc.aio.secure_channel(f"127.0.0.1:{self.port}", grpc.ssl_channel_credentials(trusted, *shown))
-
-
-def _renew(authority: Authority, folder: Path, days: float = 30) -> None:
-    """Put a new certificate of the server, and its key, where the settings say they are."""
-    both = authority.server("127.0.0.1", days=(-1, days)).read_text()
-    key, line, certificate = both.partition("-----BEGIN CERTIFICATE-----")
-    (folder / "server.key").write_text(key)
-    (folder / "server.pem").write_text(line + certificate)
-
-
-def _settings(folder: Path, authority: Authority, **more: Any) -> Settings:
-    _renew(authority, folder)
-    return Settings(certificate=str(folder / "server.pem"), key=str(folder / "server.key"), **more)
-
-
-@asynccontextmanager
-async def _serving(api, secured: Secured):
-    credentials = credentials_from_settings(secured.settings, secured.failed.append)
-    who = identifier_from_settings(secured.settings, secured.failed.append)
-    async with served(api.state, credentials=credentials, identify=who) as port:
-        secured.port = port
-        yield secured
-
-
-@asynccontextmanager
-async def _with_clients(api, tmp_path, clients=CLIENTS, **more):
-    authority = Authority.make(tmp_path)
-    (tmp_path / "clients.yaml").write_text(clients)
-    files = {"client_ca": authority.reference.removeprefix("file:"), "clients": str(tmp_path / "clients.yaml")}
-    if "client_crl" in more:
-        Path(more["client_crl"]).write_bytes(authority.revoking())
-    async with _serving(api, Secured(tmp_path, _settings(tmp_path, authority, **files, **more), authority)) as one:
-        yield one
-
-
-@pytest.fixture
-async def secured(api, tmp_path):
-    """An api that requires certificates of callers and gives roles to some."""
-    async with _with_clients(api, tmp_path) as one:
-        yield one
 
 
 class Stubs:
@@ -311,7 +233,7 @@ DIRECTORY = x509.DirectoryName(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME
 async def test_a_name_has_a_role_as_what_it_is_listed_as(api, tmp_path, common_name, alternatives, listed):
     """A name counts by its type, and the common name only of a certificate without alternative names of any type."""
     async with (
-        _with_clients(api, tmp_path, TYPED) as secured,
+        with_clients(api, tmp_path, TYPED) as secured,
         secured.channel(common_name, alternatives=alternatives) as channel,
     ):
         assert await Stubs(channel).sees("GetLink", messages.GetLinkRequest(link="deed-tax")) == listed
@@ -320,7 +242,7 @@ async def test_a_name_has_a_role_as_what_it_is_listed_as(api, tmp_path, common_n
 async def test_a_revoked_certificate_is_refused(api, tmp_path):
     """A certificate in the list is refused from the list's renewal on, an open watch included; a broken list changes nothing."""
     lists = tmp_path / "revoked.pem"
-    async with _with_clients(api, tmp_path, client_crl=str(lists)) as secured:
+    async with with_clients(api, tmp_path, client_crl=str(lists)) as secured:
         revoked, other = (secured.authority.client(name="audit.example") for _ in range(2))
         request = messages.GetLinkRequest(link="deed-tax")
         async with secured.channel(files=revoked) as channel, secured.channel(files=other) as unrevoked:
@@ -364,7 +286,7 @@ async def test_a_renewed_certificate_is_shown_without_a_restart(secured):
 
     before = await shown()
     assert await shown() == before
-    _renew(secured.authority, secured.folder, days=60)
+    renew(secured.authority, secured.folder, days=60)
     renewed = await shown()
     assert renewed != before
     assert not secured.failed
@@ -377,7 +299,7 @@ async def test_without_an_authority_everybody_is_the_public(api, tmp_path):
     """TLS without client certificates encrypts and gives no role."""
     authority = Authority.make(tmp_path)
     async with (
-        _serving(api, Secured(tmp_path, _settings(tmp_path, authority), authority)) as one,
+        serving(api, Secured(tmp_path, settings_with(tmp_path, authority), authority)) as one,
         one.channel() as channel,
     ):
         stubs = Stubs(channel)
@@ -414,6 +336,9 @@ def test_unknown_entities_belong_to_no_agency(register):
         ("clients:\n  - {dns: a, role: agency}\n", ["role agency, and no other, names an agency"]),
         ("clients:\n  - {dns: a, role: auditor, agency: b}\n", ["role agency, and no other, names an agency"]),
         ("clients:\n  - {dns: a, role: public}\n  - {dns: A, role: auditor}\n", ["dns a is listed more than once"]),
+        ("clients:\n  - {dns: a, role: auditor, most: public}\n", ["role console, and no other, names the most"]),
+        ("clients:\n  - {dns: a, role: console, most: king}\n", ["`king` is not public, agency:ID or auditor"]),
+        ("clients:\n  - {dns: a, role: console, agency: b}\n", ["role agency, and no other, names an agency"]),
         ("clients: [", ["cannot be read"]),
         ("", ["the file: Input should be"]),
         ("roles: []\n", ["clients: Field required", "roles: Extra inputs"]),
@@ -449,7 +374,7 @@ def test_settings_that_do_not_go_together_are_one_sentence(settings, sentence):
 def test_files_that_are_no_certificates_are_named(tmp_path):
     """Text that is no PEM, and an authority that is none, are reported with the flag that named them."""
     authority = Authority.make(tmp_path)
-    good = _settings(tmp_path, authority)
+    good = settings_with(tmp_path, authority)
     (tmp_path / "bad.pem").write_text("nothing")
     for change, flag in (
         ({"certificate": str(tmp_path / "bad.pem")}, "--certificate"),

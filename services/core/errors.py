@@ -9,6 +9,10 @@ PeyvandError                 a failure that a person can read in one sentence; e
 ├── StateError               a component's own state on disk cannot be trusted
 ├── ListenError              an address cannot be listened on
 └── ApiError                 the api refused or did not answer
+    ├── ApiUnavailableError      there is no answer now: the same call may succeed later
+    ├── ApiNotFoundError         the register in force knows no such entity
+    ├── ApiNotApplicableError    the entity is known, but has no such answer
+    └── ApiForbiddenError        the caller's role may not see it
 """
 
 from __future__ import annotations
@@ -75,4 +79,24 @@ class ListenError(PeyvandError):
 
 
 class ApiError(PeyvandError):
-    """The api refused or did not answer."""
+    """The api refused or did not answer. ``reason`` is the api's constant for programs, empty when it gave none."""
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        self.reason = reason
+        super().__init__(message)
+
+
+class ApiUnavailableError(ApiError):
+    """The api does not answer in time, or has no answer yet: the same call may succeed later."""
+
+
+class ApiNotFoundError(ApiError):
+    """The register in force knows no such entity."""
+
+
+class ApiNotApplicableError(ApiError):
+    """The entity is known, but has no such answer."""
+
+
+class ApiForbiddenError(ApiError):
+    """The caller's role may not see it, or not act for another."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import chain
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 import typer
@@ -41,26 +41,35 @@ def indicator(
     kind: EntityKind = "", entity: EntityId = "", *, window: Window = 0, as_json: AsJson = False, api: Address = API
 ) -> None:
     """Show one indicator, all of a kind, or government and sectors."""
-    from services.cli.api_client import open_client
-    from services.cli.render.format import new_console, print_message, show
+    from peyvand.v1.indicator_pb2 import Indicator
+    from services.cli.api_query import query, show_answer
+    from services.cli.render.format import new_console, print_each
     from services.cli.render.indicators import indicator_details, indicator_table, provenance
+    from services.client import Client, IndicatorKind
 
-    with open_client(api) as client:
-        if kind == "government" or (kind and entity):
-            message = client.get(kind, entity, window)
-            show(message, as_json, lambda: indicator_details(message, client.timezone()))
-            return
-        government = [] if kind else [client.get("government", "", window)]
-        messages = chain(government, client.all_of(kind or "sector", window))
+    listed = IndicatorKind[(kind or "sector").upper()]
+    if kind == "government" or (kind and entity):
+        show_answer(api, lambda client: client.indicator(listed, entity, window), indicator_details, as_json=as_json)
+        return
+
+    async def indicators(client: Client) -> AsyncIterator[Indicator]:
+        if not kind:
+            yield await client.indicator(IndicatorKind.GOVERNMENT, window_days=window)
+        async for message in client.indicators(listed, window_days=window):
+            yield message
+
+    async def work(client: Client) -> None:
+        messages = indicators(client)
         if as_json:
-            for message in messages:
-                print_message(message)
+            await print_each(messages)
             return
-        console, rows = new_console(), list(messages)
+        console, rows = new_console(), [message async for message in messages]
         title = f"{kind} ({len(rows)})" if kind else "Government and sectors (by consumer)"
         console.print(indicator_table(rows, title))
         if rows:
-            console.print(provenance(rows[0], client.timezone()))
+            console.print(provenance(rows[0], await client.timezone()))
+
+    query(api, work)
 
 
 def explain(
@@ -76,13 +85,12 @@ def explain(
 
     Links whose repair would raise it most come first.
     """
-    from services.cli.api_client import open_client
-    from services.cli.render.format import show
+    from services.cli.api_query import show_answer
     from services.cli.render.indicators import explanation
+    from services.client import IndicatorKind
 
-    with open_client(api) as client:
-        answer = client.explain(kind, entity, window, limit)
-        show(answer, as_json, lambda: explanation(answer, client.timezone()))
+    about = IndicatorKind[kind.upper()]
+    show_answer(api, lambda client: client.explain(about, entity, window, limit=limit), explanation, as_json=as_json)
 
 
 def history(
@@ -99,20 +107,22 @@ def history(
 
     It is published hourly, of services daily.
     """
-    from services.cli.api_client import open_client
-    from services.cli.render.format import new_console, parse_moment, print_message
+    from services.cli.api_query import query
+    from services.cli.render.format import new_console, parse_moment, print_each
     from services.cli.render.history import history_chart
+    from services.client import Client, IndicatorKind
 
-    with open_client(api) as client:
-        zone = client.timezone()
+    async def show_history(client: Client) -> None:
+        zone = await client.timezone()
         start, end = parse_moment(since, zone), parse_moment(until, zone)
-        messages = client.history(kind, entity, window, since=start, until=end)
+        messages = client.history(IndicatorKind[kind.upper()], entity, window, since=start, until=end)
         if as_json:
-            for message in messages:
-                print_message(message)
+            await print_each(messages)
             return
-        console, rows = new_console(), list(messages)
+        console, rows = new_console(), [message async for message in messages]
         console.print(history_chart(rows, zone, console.width) if rows else "nothing was published in that time")
+
+    query(api, show_history)
 
 
 def structure(*, window: Window = 0, as_json: AsJson = False, api: Address = API) -> None:
@@ -120,24 +130,25 @@ def structure(*, window: Window = 0, as_json: AsJson = False, api: Address = API
 
     It shows as well what a failure of one provider, or of the data bus, would cost.
     """
-    from services.cli.api_client import open_client
-    from services.cli.render.format import show
+    from services.cli.api_query import show_answer
     from services.cli.render.structure import structure_answer
 
-    with open_client(api) as client:
-        answer = client.structure(window)
-        show(answer, as_json, lambda: structure_answer(answer, client.timezone()))
+    show_answer(api, lambda client: client.structure(window), structure_answer, as_json=as_json)
 
 
 def tabulate(attribute: Attribute, *, window: Window = 0, as_json: AsJson = False, api: Address = API) -> None:
     """Show the index by an attribute of services or their agencies."""
-    from services.cli.api_client import open_client
-    from services.cli.render.format import show
+    from peyvand.v1.indicator_service_pb2 import TabulatedAttribute
+    from services.cli.api_query import show_answer
     from services.cli.render.structure import tabulation_table
 
-    with open_client(api) as client:
-        answer = client.tabulate(attribute, window)
-        show(answer, as_json, lambda: tabulation_table(answer, attribute, client.timezone()))
+    number = TabulatedAttribute.Value(f"TABULATED_ATTRIBUTE_{attribute.upper()}")
+    show_answer(
+        api,
+        lambda client: client.tabulate(number, window),
+        lambda answer, zone: tabulation_table(answer, attribute, zone),
+        as_json=as_json,
+    )
 
 
 def rounds(*, window: Window = 0, as_json: AsJson = False, api: Address = API) -> None:
@@ -145,13 +156,25 @@ def rounds(*, window: Window = 0, as_json: AsJson = False, api: Address = API) -
 
     As JSON the bars are `three_bars`, beside the fields of the rounds' answer; before a first index there are none.
     """
-    from services.cli.api_client import open_client
+    from peyvand.v1.indicator_pb2 import ThreeBars
+    from peyvand.v1.register_service_pb2 import ListEvaluationRoundsResponse
+    from services.cli.api_query import query
     from services.cli.render.format import new_console, print_message
     from services.cli.render.rounds import rounds_answer
+    from services.client import Client
+    from services.core.errors import ApiUnavailableError
 
-    with open_client(api) as client:
-        answer, three_bars = client.rounds(), client.three_bars(window)
+    async def three_bars(client: Client) -> ThreeBars | None:
+        try:
+            return (await client.structure(window)).three_bars
+        except ApiUnavailableError:
+            return None
+
+    async def answers(client: Client) -> tuple[ListEvaluationRoundsResponse, ThreeBars | None]:
+        return await client.rounds(), await three_bars(client)
+
+    answer, bars = query(api, answers)
     if as_json:
-        print_message(answer, three_bars=three_bars)
+        print_message(answer, three_bars=bars)
     else:
-        new_console().print(rounds_answer(answer, three_bars))
+        new_console().print(rounds_answer(answer, bars))

@@ -75,14 +75,22 @@ def _summarise(
 
 
 def _ask_api(window: int, api: str, *, as_json: bool) -> None:
-    from services.cli.api_client import open_client
+    from peyvand.v1.indicator_service_pb2 import LinkFinding, LinkStatus
+    from services.cli.api_query import query
     from services.cli.render.format import new_console, print_message
     from services.cli.render.traffic import traffic_tables
+    from services.client import Client
 
-    with open_client(api) as client:
-        answer, links = client.traffic(window), list(client.links_with_findings(window))
+    async def work(client: Client) -> None:
+        answer = await client.traffic(window)
+        links: dict[str, LinkStatus] = {}  # each once, by finding and then in id order
+        for finding in filter(None, LinkFinding.values()):
+            async for status in client.links(finding=finding, window_days=window):
+                links.setdefault(status.link.id, status)
         if as_json:
-            for message in (answer, *links):
+            for message in (answer, *links.values()):
                 print_message(message)
         else:
-            new_console().print(traffic_tables(answer.traffic, links, client.timezone()))
+            new_console().print(traffic_tables(answer.traffic, list(links.values()), await client.timezone()))
+
+    query(api, work)

@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from peyvand.v1 import block_pb2, measurement_pb2
+from peyvand.v1 import block_pb2, measurement_pb2, register_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.cli.render.format import new_table, percent, stage_name, when
 from services.cli.render.traffic import reconciliation_lines
@@ -25,7 +25,10 @@ _NUMBERS = ("slots", "share", "took", "failed", "burn", "alert from")
 
 
 def evidence_parts(evidence: messages.LinkFindings, zone: tzinfo) -> Iterator[RenderableType]:
-    """Yield slots, reasons, latest measurements, failures, burns and exchanges, each where present; times in ``zone``."""
+    """Yield slots, reasons, latest measurements, failures, burns, exchanges and objections, each where present.
+
+    Times are in ``zone``.
+    """
     if evidence.slots:
         counts = {stage: int(getattr(evidence, stage)) for stage in STAGES}
         stages = ", ".join(f"{stage_name(stage)} {count}" for stage, count in counts.items() if count)
@@ -47,6 +50,7 @@ def evidence_parts(evidence: messages.LinkFindings, zone: tzinfo) -> Iterator[Re
         yield _exchanges(evidence.exchanges, zone)
     if evidence.HasField("reconciliation"):
         yield from reconciliation_lines(evidence.reconciliation, zone)
+    yield from (_objection(objection, zone) for objection in evidence.objections)
 
 
 def _reasons(evidence: messages.LinkFindings) -> Table:
@@ -95,6 +99,14 @@ def _exchanges(volume: block_pb2.ExchangeVolume, zone: tzinfo) -> Text:
         f"{volume.ok:,} answered, the bus failed {volume.bus_failures:,}, the provider {volume.provider_failures:,}; "
         f"last in the slot of {when(volume.last_slot, zone)}."
     )
+
+
+def _objection(objection: register_pb2.Objection, zone: tzinfo) -> Text:
+    """Return an objection beside the evidence that it contests, with what it was answered."""
+    until = f" to {when(objection.to, zone)}" if objection.HasField("to") else ""
+    state = register_pb2.ObjectionState.Name(objection.state).rpartition("_")[2].lower()
+    said = f"Objection ({state}), from {when(getattr(objection, 'from'), zone)}{until}: {objection.text_en}"
+    return Text(f"{said} Answer: {objection.answer_en}" if objection.answer_en else said)
 
 
 def _table(title: str, *headings: str) -> Table:

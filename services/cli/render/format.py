@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, tzinfo
 from decimal import Decimal
 from itertools import pairwise
@@ -15,7 +15,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich import box
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.table import Column, Table
 from rich.text import Text
@@ -163,12 +163,10 @@ def new_console() -> Console:
     return Console(highlight=False)
 
 
-def show(message: Message, as_json: bool, view: Callable[[], RenderableType]) -> None:
-    """Print a message as JSON, or its view on a console."""
-    if as_json:
+async def print_each(messages: AsyncIterator[Message]) -> None:
+    """Print messages as JSON, a line each, as they arrive."""
+    async for message in messages:
         print_message(message)
-    else:
-        new_console().print(view())
 
 
 def print_message(message: Message, **more: Message | None) -> None:

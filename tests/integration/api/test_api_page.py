@@ -37,7 +37,7 @@ def _blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 
 
-FIRST, OVER_TLS = _blocks("python")
+FIRST, GENERATED, OVER_TLS = _blocks("python")
 GENERATE = _blocks("bash")[0]
 
 
@@ -84,12 +84,12 @@ async def _until_answers(channel: grpc.aio.Channel) -> None:
 
 @contextmanager
 def _example(text: str, client: Path, folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Run the text as a program that has the generated client, in a folder, and kill it at the end."""
+    """Run the text as a program with a client, generated or the repository's, in a folder, and kill it at the end."""
     (folder / "example.py").write_text(text, "utf-8")
     process = subprocess.Popen(
         [sys.executable, "-W", "error", "example.py"],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(client)},
+        env={**os.environ, "PYTHONPATH": f"{client}{os.pathsep}{client / 'proto'}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -107,14 +107,20 @@ async def _lines(process: subprocess.Popen[str], count: int) -> list[str]:
         return [(await asyncio.to_thread(process.stdout.readline)).rstrip() for _ in range(count)]
 
 
-async def test_the_first_example_runs(nats, client: Path, tmp_path: Path) -> None:
-    """It prints the government, every provider page by page, an error with its reason, and changes as they come."""
-    text = FIRST.replace("127.0.0.1:7410", "{}").replace("page_size=500", "page_size=2")
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [(FIRST, "AGENCY_UNKNOWN - api at {}: "), (GENERATED, "NOT_FOUND AGENCY_UNKNOWN ")],
+    ids=["client", "generated"],
+)
+async def test_the_first_examples_run(nats, client: Path, tmp_path: Path, text: str, refused: str) -> None:
+    """Both print the government, every provider page by page, an error with its reason, and changes as they come."""
+    text = text.replace("127.0.0.1:7410", "{}").replace("page_size=500", "page_size=2")
+    own = client if text.startswith("import random") else ROOT
     async with _published(nats, tmp_path):
         with api(nats, tmp_path / "api.log") as address:
             async with grpc.aio.insecure_channel(address) as channel:
                 await _until_answers(channel)
-            with _example(text.replace("{}", address, 1), client, tmp_path) as process:
+            with _example(text.replace("{}", address, 1), own, tmp_path) as process:
                 government, *providers, refusal, watched = await _lines(process, 7)
                 assert re.fullmatch(r"country: [\d.]+%, bounds [\d.]+% to [\d.]+%, as of 2026-.*Z", government)
                 assert [one.partition(":")[0] for one in providers] == [
@@ -123,7 +129,7 @@ async def test_the_first_example_runs(nats, client: Path, tmp_path: Path) -> Non
                     "land-registry",
                     "tax-office",
                 ]
-                assert refusal.startswith("NOT_FOUND AGENCY_UNKNOWN the register in force knows no agency `nobody`")
+                assert refusal.startswith(f"{refused.format(address)}the register in force knows no agency `nobody`")
                 assert watched == government
                 await _refresh(nats, tmp_path, as_of=AS_OF + 300, ok={"deed-tax": 0})
                 (changed,) = await _lines(process, 1)
@@ -131,12 +137,12 @@ async def test_the_first_example_runs(nats, client: Path, tmp_path: Path) -> Non
                 assert changed != government
 
 
-async def test_the_example_over_tls_runs(nats, client: Path, tmp_path: Path) -> None:
+async def test_the_example_over_tls_runs(nats, tmp_path: Path) -> None:
     """With the page's own clients.yaml an agency's certificate lists that agency's links, and no other."""
     authority = Authority.make(tmp_path)
     trusted = Path(authority.reference.removeprefix("file:"))
     (tmp_path / "ca.pem").write_bytes(trusted.read_bytes())
-    key, line, certificate = authority.server("api.example").read_text().partition("-----BEGIN CERTIFICATE-----")
+    key, line, certificate = authority.server("127.0.0.1").read_text().partition("-----BEGIN CERTIFICATE-----")
     (tmp_path / "server.key").write_text(key)
     (tmp_path / "server.pem").write_text(line + certificate)
     own, own_key = authority.client(alternatives=[x509.DNSName("monitoring.tax.example")])
@@ -146,17 +152,15 @@ async def test_the_example_over_tls_runs(nats, client: Path, tmp_path: Path) -> 
     (tmp_path / "revoked.pem").write_bytes(authority.revoking())
     command = PAGE.replace("\\\n", "")
     flags = re.findall(r"peyvand api --listen \S+ (.*)", command)[0].replace("clients-ca.pem", "ca.pem")
-    named = (("grpc.ssl_target_name_override", "api.example"),)  # nothing resolves the name of the page
     async with _published(nats, tmp_path):
         more = [word if word.startswith("--") else str(tmp_path / word) for word in flags.split()]
         with api(nats, tmp_path / "api.log", *more) as address:
             credentials = grpc.ssl_channel_credentials(
                 trusted.read_bytes(), (tmp_path / "client.key").read_bytes(), (tmp_path / "client.pem").read_bytes()
             )
-            async with grpc.aio.secure_channel(address, credentials, options=named) as channel:
+            async with grpc.aio.secure_channel(address, credentials) as channel:
                 await _until_answers(channel)
-            text = OVER_TLS.replace('"api.example:7410", credentials', f'"{address}", credentials, options={named}')
-            with _example(text, client, tmp_path) as process:
+            with _example(OVER_TLS.replace("api.example:7410", address), ROOT, tmp_path) as process:
                 said = (await asyncio.to_thread(process.communicate, None, DEADLINE))[0]
     assert process.returncode == 0, said
     assert {line.split()[0] for line in said.splitlines()} == {

@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from dataclasses import replace
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from services.cli import api_client
+from services.cli import api_query
 from services.cli.commands import ask as ask_commands
+from services.core.blocks.encode import AgencyRank
 from services.core.blocks.target_blocks import encode_recent, encode_slot_block
 from services.core.errors import ApiError
+from services.core.model.indicator import IndicatorKind, RankBand, RankBasis
 from services.core.model.outcome import Outcome, Reason
 from services.register.directory.load import load_register
-from tests.support.cases.api_blocks import AS_OF, recent_block, slot_block_of
+from tests.support.cases.api_blocks import AS_OF, blocks_of, recent_block, slot_block_of
 from tests.support.cases.api_server import served
-from tests.support.registers import LINKS, write_register
+from tests.support.registers import LINKS, OBJECTIONS, write_register
 
 
 @pytest.fixture
@@ -131,16 +134,40 @@ async def test_what_is_refused_is_one_sentence(ask):
 async def test_an_api_that_is_not_there_is_one_sentence(ask, port, monkeypatch):
     """No api, a silent server and another server at the address are each named, with what to do."""
     nobody = f"127.0.0.1:{port()}"
-    with pytest.raises(ApiError, match=f"^api at {nobody} does not answer: start it with `peyvand up`.*--api$"):
+    with pytest.raises(ApiError, match=f"^api at {nobody} does not answer: start it, or ask another$"):
         await ask("indicator", at=nobody)
     async with served(services={}) as other:
         with pytest.raises(ApiError, match=rf"^what answers at 127.0.0.1:{other} is no api of ours \(UNIMPLEMENTED\)"):
             await ask("indicator", at=f"127.0.0.1:{other}")
-    monkeypatch.setattr(api_client, "_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(api_query, "_CALL_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         where = f"127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(ApiError, match=f"^api at {where} did not answer within 0.2 s"):
             await ask("indicator", at=where)
+
+
+async def test_an_agency_has_a_range_of_ranks(api, ask):
+    """The ranks that the intervals allow, and among how many; nothing where there are none."""
+    block = blocks_of(api.register)["government"]
+    band = RankBand(1, 3, RankBasis.INTERVALS, 4)
+    api.take("government", replace(block, ranks=(AgencyRank(IndicatorKind.PROVIDER, "customs", 28, band),)))
+    _, text = await ask("indicator", "provider", "customs")
+    assert "rank 1 to 3 of 4, by the intervals of all" in " ".join(text.split())
+    _, text = await ask("indicator", "provider", "tax-office")
+    assert "by the intervals" not in text
+
+
+async def test_objections_stand_beside_the_evidence(api, ask, tmp_path):
+    """An explanation of a link says who objects to it since when, and what was answered."""
+    api.take_register(load_register(write_register(tmp_path / "noted", objections_csv=OBJECTIONS)))
+    api.bucket.values["latest.land-registry.0"] = encode_recent(recent_block(api.register))
+    _, text = await ask("explain", "link", "deed-tax")
+    assert "Objection (open), from 2026-03-02 00:00:00: The answer is not late." in " ".join(text.split())
+    _, text = await ask("explain", "link", "deed-civil")
+    assert (
+        "Objection (accepted), from 2026-03-01 00:00:00 to 2026-03-01 13:30:00: The test record was withdrawn. "
+        "Answer: It is replaced in the next register." in " ".join(text.split())
+    )
 
 
 @pytest.mark.parametrize("width", ["80", "120"])

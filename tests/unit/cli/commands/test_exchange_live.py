@@ -10,9 +10,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from services.cli.api_client import Client
 from services.cli.commands.ask import explain
 from services.cli.commands.exchange import exchange
+from services.client import Client
 from services.core.errors import ApiError
 from services.core.model.exchange import BusTraffic, Traffic, Volume
 from tests.support.cases.api_blocks import blocks_of
@@ -71,7 +71,7 @@ async def test_exchange_shows_what_the_buses_carried(api, ask):
 
 async def test_json_needs_no_timezone(api, ask, monkeypatch):
     """Times of JSON are in UTC: the policy's timezone is not requested."""
-    monkeypatch.delattr(Client, "timezone")
+    monkeypatch.setattr(Client, "timezone", None)
     hold(api, CIVIL, TAX)
     assert len((await ask("exchange", "--json")).splitlines()) == 3
 

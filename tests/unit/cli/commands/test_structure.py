@@ -10,8 +10,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from services.cli.api_client import Client
 from services.cli.commands import ask as ask_commands
+from services.client import Client
 from services.core.errors import ApiError
 from services.register.directory.load import load_register
 from tests.support.cases.api_blocks import blocks_of
@@ -95,7 +95,7 @@ async def test_a_table_by_attribute(ask):
 @pytest.mark.parametrize("words", [("structure",), ("tabulate", "staff"), ("rounds",)])
 async def test_json_needs_no_timezone(ask, monkeypatch, words):
     """Times of JSON are in UTC: the policy's timezone is not requested."""
-    monkeypatch.delattr(Client, "timezone")
+    monkeypatch.setattr(Client, "timezone", None)
     code, text = await ask(*words, "--json")
     assert (code, len(text.splitlines())) == (0, 1)
 

@@ -1,0 +1,24 @@
+"""The Python client of the api: typed calls with deadlines, lists, watches, and errors of one sentence (docs/api.md)."""
+
+from services.client.client import Client
+from services.client.connection import TlsFiles, connect
+from services.core.errors import (
+    ApiError,
+    ApiForbiddenError,
+    ApiNotApplicableError,
+    ApiNotFoundError,
+    ApiUnavailableError,
+)
+from services.core.model import IndicatorKind
+
+__all__ = [
+    "ApiError",
+    "ApiForbiddenError",
+    "ApiNotApplicableError",
+    "ApiNotFoundError",
+    "ApiUnavailableError",
+    "Client",
+    "IndicatorKind",
+    "TlsFiles",
+    "connect",
+]

@@ -1,0 +1,120 @@
+"""Calls of the api: their deadline, the role they are made for, pages, streams that begin again, and errors."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar, cast
+
+import grpc
+import grpc.aio
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from services.core.errors import (
+    ApiError,
+    ApiForbiddenError,
+    ApiNotApplicableError,
+    ApiNotFoundError,
+    ApiUnavailableError,
+)
+
+PAGE_SIZE = 1000
+"""The most entries that the api returns at once."""
+
+ROLE_KEY = "peyvand-role"
+"""The key of metadata that names the role a call is made for."""
+
+_ERRORS = {
+    grpc.StatusCode.UNAVAILABLE: ApiUnavailableError,
+    grpc.StatusCode.DEADLINE_EXCEEDED: ApiUnavailableError,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: ApiUnavailableError,
+    grpc.StatusCode.NOT_FOUND: ApiNotFoundError,
+    grpc.StatusCode.FAILED_PRECONDITION: ApiNotApplicableError,
+    grpc.StatusCode.PERMISSION_DENIED: ApiForbiddenError,
+    grpc.StatusCode.UNAUTHENTICATED: ApiForbiddenError,
+}
+
+# What a watch ends with when the api drains, restarts, is cut off or has too many calls of this caller.
+_INTERRUPTED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL, grpc.StatusCode.RESOURCE_EXHAUSTED)
+
+
+def _pause() -> float:
+    # Watchers of an api that restarted do not all come back at once.
+    return random.uniform(1.0, 5.0)  # noqa: S311  # spread, not secrecy
+
+
+class _Page(Protocol):
+    @property
+    def next_page_token(self) -> str: ...
+
+
+Request = TypeVar("Request", bound=Message)
+Answer = TypeVar("Answer")
+Page = TypeVar("Page", bound=_Page)
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """How calls to the api at ``address`` are made.
+
+    Each may take ``timeout`` seconds. ``role`` is the role they are made for, empty for the caller's own. ``pause`` returns
+    the seconds until an interrupted stream begins again.
+    """
+
+    address: str
+    timeout: float
+    role: str = ""
+    pause: Callable[[], float] = _pause
+
+    async def unary(self, method: grpc.aio.UnaryUnaryMultiCallable[Request, Answer], request: Request) -> Answer:
+        """Return the answer to one request. Raises ApiError."""
+        try:
+            return await method(request, timeout=self.timeout, metadata=self._metadata())
+        except grpc.aio.AioRpcError as error:
+            raise self._translated(error) from error
+
+    async def pages(self, method: grpc.aio.UnaryUnaryMultiCallable[Any, Page], request: Any) -> AsyncIterator[Page]:
+        """Yield page after page of a list; each is a call of its own. Raises ApiError."""
+        request.page_size = PAGE_SIZE
+        while True:
+            page = await self.unary(method, request)
+            yield page
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    async def stream(
+        self, method: grpc.aio.UnaryStreamMultiCallable[Request, Answer], request: Request
+    ) -> AsyncGenerator[Answer, None]:
+        """Yield what a stream sends, which begins again after an interruption, for ever. Raises ApiError when refused."""
+        while True:
+            call = method(request, metadata=self._metadata(), wait_for_ready=True)
+            try:
+                async for answer in call:
+                    yield answer
+            except grpc.aio.AioRpcError as error:
+                if error.code() not in _INTERRUPTED:
+                    raise self._translated(error) from error
+            finally:
+                call.cancel()
+            await asyncio.sleep(self.pause())
+
+    def _metadata(self) -> tuple[tuple[str, str], ...]:
+        return ((ROLE_KEY, self.role),) if self.role else ()
+
+    def _translated(self, error: grpc.aio.AioRpcError) -> ApiError:
+        code, status = error.code(), rpc_status.from_call(cast(grpc.Call, error))
+        kind = _ERRORS.get(code, ApiError)
+        if status is not None:
+            info = error_details_pb2.ErrorInfo()
+            known = any(detail.Unpack(info) for detail in status.details)
+            return kind(f"api at {self.address}: {status.message}", info.reason if known else "")
+        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return kind(f"api at {self.address} did not answer within {self.timeout:g} s: try again, or ask another")
+        if code is grpc.StatusCode.UNAVAILABLE:
+            return kind(f"api at {self.address} does not answer: start it, or ask another")
+        return ApiError(f"what answers at {self.address} is no api of ours ({code.name}): ask another")

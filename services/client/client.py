@@ -1,0 +1,30 @@
+"""The client: everything that the api answers, as the messages of peyvand.v1."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import grpc.aio
+
+from services.client.calls import Calls
+from services.client.indicators import IndicatorCalls
+from services.client.register import RegisterCalls
+
+
+class Client(IndicatorCalls, RegisterCalls):
+    """One api. Every method raises ApiError, most often one of its subclasses, with one sentence.
+
+    ``window_days`` 0 is the policy's default window. Lists are read page by page while they are iterated.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel, calls: Calls) -> None:
+        IndicatorCalls.__init__(self, channel, calls)
+        RegisterCalls.__init__(self, channel, calls)
+        self._channel = channel
+
+    def on_behalf_of(self, role: str) -> Client:
+        """Return a client whose calls are made for ``role``: ``public``, ``agency:ID`` or ``auditor``.
+
+        The api refuses a role above the caller's own, and any role from a caller that may not act for others.
+        """
+        return Client(self._channel, replace(self._calls, role=role))

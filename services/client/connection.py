@@ -1,0 +1,70 @@
+"""A connection to one api, encrypted or not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import grpc.aio
+
+from services.client.calls import Calls
+from services.client.client import Client
+from services.core.errors import SettingsError
+
+TIMEOUT_SECONDS = 2.0
+"""How long a call may take: answers from memory take milliseconds, and a reader of a page waits no longer."""
+
+_TLS = "tls://"
+
+OPTIONS = (
+    # Without the HTTP proxy that the environment may name: the api is on this machine or this network.
+    ("grpc.enable_http_proxy", 0),
+    # An api that was away is found again soon; by default gRPC waits up to two minutes.
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+    # A watch whose connection is gone notices. The api allows a ping every 10 s.
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+)
+"""Options of every channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """PEM files: authorities to trust in place of the system's, and a certificate to show, with its key."""
+
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+@asynccontextmanager
+async def connect(
+    address: str, *, timeout: float = TIMEOUT_SECONDS, tls: TlsFiles | None = None
+) -> AsyncIterator[Client]:
+    """Yield a client of the api at HOST:PORT or tls://HOST:PORT, each of whose calls may take ``timeout`` seconds.
+
+    It connects at its first call, and again whenever that is needed. Raises SettingsError when a file cannot be used.
+    """
+    target = address.removeprefix(_TLS)
+    if address.startswith(_TLS):
+        channel = grpc.aio.secure_channel(target, _credentials(tls or TlsFiles()), OPTIONS)
+    else:
+        channel = grpc.aio.insecure_channel(target, OPTIONS)
+    async with channel:
+        yield Client(channel, Calls(address, timeout))
+
+
+def _credentials(files: TlsFiles) -> grpc.ChannelCredentials:
+    if (files.certificate is None) != (files.key is None):
+        raise SettingsError("a certificate to show to the api needs its key: name both files")
+    return grpc.ssl_channel_credentials(_read(files.ca), _read(files.key), _read(files.certificate))
+
+
+def _read(path: Path | None) -> bytes | None:
+    try:
+        return None if path is None else path.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"{path}, which the connection to the api needs, cannot be read: {error}") from error

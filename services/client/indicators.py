@@ -1,0 +1,159 @@
+"""Calls of IndicatorService."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import aclosing
+from typing import Any
+
+import grpc.aio
+
+from peyvand.v1 import indicator_pb2, indicator_service_pb2_grpc
+from peyvand.v1 import indicator_service_pb2 as messages
+from services.client.calls import Calls
+from services.core.codec import to_timestamp
+from services.core.errors import ApiUnavailableError
+from services.core.model import IndicatorKind
+
+_REFRESHES = 3
+"""How often a list that mixes two refreshes is read again: a refresh takes longer than a list does."""
+
+
+class IndicatorCalls:
+    """How far agencies answer each other, and why."""
+
+    def __init__(self, channel: grpc.aio.Channel, calls: Calls) -> None:
+        self._calls = calls
+        self._indicators = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
+
+    async def indicator(self, kind: IndicatorKind, entity: str = "", window_days: int = 0) -> indicator_pb2.Indicator:
+        """Return one indicator; the government needs no id."""
+        request = messages.GetIndicatorRequest(kind=_number(kind), id=entity, window_days=window_days)
+        return (await self._calls.unary(self._indicators.GetIndicator, request)).indicator
+
+    async def indicators(
+        self, kind: IndicatorKind, *, sector: str = "", window_days: int = 0
+    ) -> AsyncIterator[indicator_pb2.Indicator]:
+        """Yield the indicators of a kind in id order, of one sector if one is given."""
+        request = messages.ListIndicatorsRequest(kind=_number(kind), sector=sector, window_days=window_days)
+        async for page in self._calls.pages(self._indicators.ListIndicators, request):
+            for indicator in page.indicators:
+                yield indicator
+
+    async def watch(
+        self, kind: IndicatorKind, ids: Iterable[str] = (), window_days: int = 0
+    ) -> AsyncGenerator[indicator_pb2.Indicator, None]:
+        """Yield the indicators of some entities, all without ``ids``, as they are now and whenever one changes.
+
+        It never ends by itself: while the api is away it waits, and then yields them all as they are again. Close it
+        (``aclose``) to end it.
+        """
+        request = messages.WatchIndicatorsRequest(kind=_number(kind), ids=ids, window_days=window_days)
+        async with aclosing(self._calls.stream(self._indicators.WatchIndicators, request)) as changes:
+            async for change in changes:
+                yield change.indicator
+
+    async def history(
+        self,
+        kind: IndicatorKind,
+        entity: str = "",
+        window_days: int = 0,
+        *,
+        since: float | None = None,
+        until: float | None = None,
+    ) -> AsyncIterator[indicator_pb2.Indicator]:
+        """Yield what was published of an entity as of [since, until) in epoch seconds, oldest first."""
+        request = messages.GetHistoryRequest(
+            kind=_number(kind), id=entity, window_days=window_days, **_span("from", since, "to", until)
+        )
+        async for page in self._calls.pages(self._indicators.GetHistory, request):
+            for indicator in page.indicators:
+                yield indicator
+
+    async def explain(
+        self, kind: IndicatorKind, entity: str = "", window_days: int = 0, *, limit: int = 0
+    ) -> messages.ExplainIndicatorResponse:
+        """Return what one indicator is made of, naming at most ``limit`` providers and links (0: the api's default)."""
+        request = messages.ExplainIndicatorRequest(kind=_number(kind), id=entity, window_days=window_days, limit=limit)
+        return await self._calls.unary(self._indicators.ExplainIndicator, request)
+
+    async def structure(self, window_days: int = 0) -> messages.GetStructureResponse:
+        """Return which agencies reach each other, and the three bars."""
+        request = messages.GetStructureRequest(window_days=window_days)
+        return await self._calls.unary(self._indicators.GetStructure, request)
+
+    async def tabulate(
+        self, attribute: messages.TabulatedAttribute.ValueType, window_days: int = 0
+    ) -> messages.TabulateIndicatorsResponse:
+        """Return the index by an attribute of services or of their agencies."""
+        request = messages.TabulateIndicatorsRequest(attribute=attribute, window_days=window_days)
+        return await self._calls.unary(self._indicators.TabulateIndicators, request)
+
+    async def traffic(self, window_days: int = 0) -> messages.GetTrafficResponse:
+        """Return what the buses carried, and what of it no link is listed for."""
+        request = messages.GetTrafficRequest(window_days=window_days)
+        return await self._calls.unary(self._indicators.GetTraffic, request)
+
+    async def pairs(
+        self,
+        level: messages.PairLevel.ValueType = messages.PAIR_LEVEL_AGENCY,
+        *,
+        consumer: str = "",
+        provider: str = "",
+        consumer_sector: str = "",
+        provider_sector: str = "",
+        window_days: int = 0,
+    ) -> messages.ListPairsResponse:
+        """Return all pairs that match every filter given, of one refresh: the pages as one answer."""
+        for _ in range(_REFRESHES):
+            request = messages.ListPairsRequest(
+                level=level,
+                consumer=consumer,
+                provider=provider,
+                consumer_sector=consumer_sector,
+                provider_sector=provider_sector,
+                window_days=window_days,
+            )
+            pages = [page async for page in self._calls.pages(self._indicators.ListPairs, request)]
+            if len({(page.as_of.seconds, page.register_version, page.evidence_sequence) for page in pages}) == 1:
+                answer = pages[-1]
+                pairs = [pair for page in pages for pair in page.pairs]
+                del answer.pairs[:]
+                answer.pairs.extend(pairs)
+                return answer
+        raise ApiUnavailableError("the pairs changed while they were read: try again")
+
+    async def links(
+        self,
+        *,
+        consumer: str = "",
+        provider: str = "",
+        service: str = "",
+        finding: messages.LinkFinding.ValueType = messages.LINK_FINDING_UNSPECIFIED,
+        window_days: int = 0,
+    ) -> AsyncIterator[messages.LinkStatus]:
+        """Yield the links that match every filter given, in id order, with their indicators."""
+        request = messages.ListLinksRequest(
+            consumer=consumer, provider=provider, service=service, finding=finding, window_days=window_days
+        )
+        async for page in self._calls.pages(self._indicators.ListLinks, request):
+            for status in page.links:
+                yield status
+
+    async def link(
+        self, link: str, window_days: int = 0, *, slots_from: float | None = None, slots_to: float | None = None
+    ) -> messages.GetLinkResponse:
+        """Return one link, with its slots that start in [slots_from, slots_to) in epoch seconds if they are given."""
+        span = _span("slots_from", slots_from, "slots_to", slots_to)
+        request = messages.GetLinkRequest(link=link, window_days=window_days, **span)
+        return await self._calls.unary(self._indicators.GetLink, request)
+
+
+def _number(kind: IndicatorKind) -> indicator_pb2.IndicatorKind.ValueType:
+    return indicator_pb2.IndicatorKind.ValueType(kind)
+
+
+def _span(start_name: str, start: float | None, end_name: str, end: float | None) -> dict[str, Any]:
+    """Return the moments that are given as fields of a request; ``from`` is a keyword, so no argument can be named so."""
+    moments = {start_name: start, end_name: end}
+    return {name: to_timestamp(moment) for name, moment in moments.items() if moment is not None}

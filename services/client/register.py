@@ -1,0 +1,72 @@
+"""Calls of RegisterService."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from zoneinfo import ZoneInfo
+
+import grpc.aio
+
+from peyvand.v1 import register_pb2, register_service_pb2_grpc
+from peyvand.v1 import register_service_pb2 as messages
+from services.client.calls import Calls
+
+
+class RegisterCalls:
+    """What the register in force says: the denominator of the index, and what its keepers tell readers."""
+
+    def __init__(self, channel: grpc.aio.Channel, calls: Calls) -> None:
+        self._calls = calls
+        self._register = register_service_pb2_grpc.RegisterServiceStub(channel)
+
+    async def register(self) -> messages.GetRegisterResponse:
+        """Return metadata and versions of the register in force."""
+        return await self._calls.unary(self._register.GetRegister, messages.GetRegisterRequest())
+
+    async def timezone(self) -> ZoneInfo:
+        """Return the timezone of days (policy.yaml)."""
+        return ZoneInfo((await self.register()).timezone)
+
+    async def agencies(self, sector: str = "") -> AsyncIterator[register_pb2.Agency]:
+        """Yield agencies in id order, of one sector if one is given."""
+        request = messages.ListAgenciesRequest(sector=sector)
+        async for page in self._calls.pages(self._register.ListAgencies, request):
+            for agency in page.agencies:
+                yield agency
+
+    async def services(self, agency: str = "") -> AsyncIterator[register_pb2.Service]:
+        """Yield services in id order, of one agency if one is given."""
+        request = messages.ListServicesRequest(agency=agency)
+        async for page in self._calls.pages(self._register.ListServices, request):
+            for service in page.services:
+                yield service
+
+    async def rounds(self) -> messages.ListEvaluationRoundsResponse:
+        """Return the official rounds that the register lists."""
+        return await self._calls.unary(self._register.ListEvaluationRounds, messages.ListEvaluationRoundsRequest())
+
+    async def announcements(self) -> AsyncIterator[register_pb2.Announcement]:
+        """Yield every announcement, in id order."""
+        request = messages.ListAnnouncementsRequest()
+        async for page in self._calls.pages(self._register.ListAnnouncements, request):
+            for announcement in page.announcements:
+                yield announcement
+
+    async def objections(self, *, link: str = "", agency: str = "") -> AsyncIterator[register_pb2.Objection]:
+        """Yield objections by link and time, to one link or to the links of one agency if these are given."""
+        request = messages.ListObjectionsRequest(link=link, agency=agency)
+        async for page in self._calls.pages(self._register.ListObjections, request):
+            for objection in page.objections:
+                yield objection
+
+    async def maintenance(self, subject: str = "") -> AsyncIterator[register_pb2.Maintenance]:
+        """Yield announced maintenance by subject and time, of one agency, link or endpoint if one is given."""
+        request = messages.ListMaintenanceRequest(subject=subject)
+        async for page in self._calls.pages(self._register.ListMaintenance, request):
+            for maintenance in page.maintenance:
+                yield maintenance
+
+    async def search(self, query: str, limit: int = 20) -> list[messages.SearchResult]:
+        """Return at most ``limit`` agencies, services and links whose names or ids hold every word, the closest first."""
+        answer = await self._calls.unary(self._register.Search, messages.SearchRequest(query=query, page_size=limit))
+        return list(answer.results)

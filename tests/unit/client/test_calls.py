@@ -1,0 +1,116 @@
+"""What calls come to when the api refuses, is slow, or goes away."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import grpc.aio
+import pytest
+from prometheus_client import CollectorRegistry
+
+from services.api.component import ServerState
+from services.api.model.register_view import RegisterView
+from services.client import Client, IndicatorKind, connect
+from services.client.calls import Calls
+from services.client.connection import OPTIONS
+from services.core.blocks.read import BlockReader
+from services.core.errors import ApiError, ApiNotApplicableError, ApiNotFoundError, ApiUnavailableError
+from tests.support.block_columns import encoded
+from tests.support.cases.api_blocks import AS_OF, blocks_of
+from tests.support.cases.api_server import served
+from tests.support.waiting import DEADLINE
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "reason"),
+    [
+        (lambda client: client.indicator(IndicatorKind.LINK, "no"), ApiNotFoundError, "LINK_UNKNOWN"),
+        (lambda client: client.indicator(IndicatorKind.PROVIDER, "nothing"), ApiNotApplicableError, "NOT_APPLICABLE"),
+        (lambda client: client.indicator(IndicatorKind.GOVERNMENT, "", 5), ApiError, "WINDOW_UNKNOWN"),
+        (lambda client: client.traffic(), ApiUnavailableError, "TRAFFIC_UNPUBLISHED"),
+    ],
+)
+async def test_a_refusal_is_an_error_of_ours(api, client, call, error, reason):
+    """Each has a class to catch, a constant to compare and the api's sentence with its address."""
+    agencies = {**api.register.agencies, "nothing": replace(api.register.agencies["customs"], id="nothing")}
+    api.take_register(replace(api.register, agencies=agencies))
+    with pytest.raises(ApiError) as refused:
+        await call(client)
+    assert (type(refused.value), refused.value.reason) == (error, reason)
+    assert str(refused.value).startswith(f"api at {api.address}: ")
+    assert "\n" not in str(refused.value)
+
+
+async def test_an_api_that_is_not_there_is_told_apart(port):
+    """Nobody, somebody who never answers, and another server each have their sentence."""
+    async with connect(f"127.0.0.1:{port()}", timeout=DEADLINE) as client:
+        with pytest.raises(ApiUnavailableError, match=r"does not answer: start it, or ask another$"):
+            await client.register()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        async with connect(f"127.0.0.1:{silent.getsockname()[1]}", timeout=0.2) as client:
+            with pytest.raises(ApiUnavailableError, match=r"did not answer within 0.2 s: try again, or ask another$"):
+                await client.register()
+    async with (
+        served(services={}) as other,
+        connect(f"127.0.0.1:{other}", timeout=DEADLINE) as client,
+    ):
+        with pytest.raises(ApiError, match=r"is no api of ours \(UNIMPLEMENTED\): ask another$") as refused:
+            await client.register()
+    assert type(refused.value) is ApiError
+
+
+async def test_a_list_ends_with_the_error_of_its_page(client):
+    """A page that is refused raises as a single call does."""
+    with pytest.raises(ApiNotFoundError):
+        [link async for link in client.links(consumer="nobody")]
+
+
+async def test_a_watch_yields_changes(api, client):
+    """What is there at once, then each change, of the entities asked for."""
+    watch = client.watch(IndicatorKind.PROVIDER, ["customs"])
+    assert (await anext(watch)).evidence_sequence == 7
+    api.take_blocks(as_of=AS_OF + 300, sequence=8)
+    assert (await anext(watch)).evidence_sequence == 8
+    await watch.aclose()
+
+
+@asynccontextmanager
+async def serving(register, port, *, sequence):
+    """Serve a register and blocks of one evidence sequence on a port, and drain at the end."""
+    state = ServerState(CollectorRegistry())
+    state.model.replace_register(RegisterView(register))
+    for key, block in blocks_of(register, sequence=sequence).items():
+        state.model.replace_block(key, BlockReader.of(encoded(block)))
+    async with served(state, address=f"127.0.0.1:{port}"):
+        yield
+        state.hub.close()
+
+
+async def test_a_watch_goes_on_after_the_api_was_away(register, port):
+    """It begins before there is an api, waits while that is gone, and then yields what is there by then."""
+    address = f"127.0.0.1:{port()}"
+    pauses: list[float] = []
+
+    def pause():
+        pauses.append(0.0)
+        return 0.0
+
+    async with grpc.aio.insecure_channel(address, OPTIONS) as channel:
+        watch = Client(channel, Calls(address, DEADLINE, pause=pause)).watch(IndicatorKind.GOVERNMENT)
+        first = asyncio.ensure_future(anext(watch))
+        async with serving(register, address.rpartition(":")[2], sequence=7):
+            assert (await first).evidence_sequence == 7
+            following = asyncio.ensure_future(anext(watch))
+        async with serving(register, address.rpartition(":")[2], sequence=9):
+            assert (await following).evidence_sequence == 9
+        await watch.aclose()
+    assert pauses
+
+
+async def test_a_watch_that_is_refused_is_an_error(client):
+    """A watch that can never begin does not go on trying."""
+    with pytest.raises(ApiNotFoundError):
+        await anext(client.watch(IndicatorKind.PROVIDER, ["nobody"]))

@@ -328,6 +328,7 @@ NOT_SHOWN = {
     "peyvand_spool_damaged_files",  # likewise, but for a disk that fails
     "peyvand_measurements_refused_total",  # zero but for a prober that lies; an alert watches it
     "peyvand_settled_slots_changed_total",  # likewise
+    "peyvand_stream_limit_bytes",  # alerts compare it with what is stored
     "peyvand_summaries_rejected_total",  # likewise, but for a collector that fails
     "peyvand_control_failed",  # a blind vantage is shown; its log and `peyvand up` name the target
     "peyvand_vantage_unresolved",  # the reasons of unknown probes show it; an alert watches it

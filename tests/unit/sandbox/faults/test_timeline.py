@@ -20,8 +20,10 @@ def timeline(name: str, seed: int, intensity: float = 1.0) -> FaultTimeline:
     return FaultTimeline(MADE[name].served_links, bus=BUS, seed=seed, first_slot=FIRST, intensity=intensity)
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
-@pytest.mark.parametrize("seed", range(1, 51))
+# With few links a mode is missing soonest; those of the other scenario take long to make.
+@pytest.mark.parametrize(
+    ("name", "seed"), [(name, seed) for name in SCENARIOS for seed in range(1, 51 if name == "small" else 6)]
+)
 def test_every_mode_within_six_slots(name, seed):
     """For any seed, every mode, and so every stage, occurs on some link within the first six slots."""
     served_links = make_scenario(name, seed=seed, base_port=7500, times=slot_timing(5)).served_links

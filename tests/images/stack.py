@@ -300,12 +300,8 @@ def _every_slot(dumped: Path, first: float, last: float) -> None:
 def _register(folder: Path) -> Path:
     """A register of links that the container ``target`` answers, from two vantages, counting from now on."""
     directory = write_register(
-        folder, "http://target:8080", "tcp://target:8080", Path("/none"), LINKS, SLOT_SECONDS,
-        timeout_seconds=TIMEOUT_SECONDS,
-    )  # fmt: skip
-    probes = json.loads((directory / "probes.yaml").read_text())
-    del probes["inquiry"]["tls"]
-    (directory / "probes.yaml").write_text(json.dumps(probes))
+        folder, "http://target:8080", "tcp://target:8080", None, LINKS, SLOT_SECONDS, timeout_seconds=TIMEOUT_SECONDS
+    )
     policy = json.loads((directory / "policy.yaml").read_text())
     policy["epoch"] = dt.datetime.now(dt.UTC).replace(microsecond=0).isoformat()
     policy["vantages"] = [{"id": name, "control_targets": ["tcp://target:8080"]} for name in VANTAGES]

@@ -14,11 +14,22 @@ _SERVICES = 100
 
 
 def write_register(
-    folder: Path, url: str, control: str, authority: Path, links: int, slot_seconds: int, *, timeout_seconds: int = 4
+    folder: Path,
+    url: str,
+    control: str,
+    authority: Path | None,
+    links: int,
+    slot_seconds: int,
+    *,
+    timeout_seconds: int = 4,
 ) -> Path:
-    """Write a register of so many links to ``url``, each with a path of its own, and return its directory."""
+    """Write a register of so many links to ``url``, each with a path of its own, and return its directory.
+
+    ``authority`` is the file of their certificates' authority, None for links without TLS.
+    """
     folder.mkdir(parents=True)
-    shutil.copy(authority, folder / "ca.pem")
+    if authority is not None:
+        shutil.copy(authority, folder / "ca.pem")
     agencies = [f"agency-{number},Agency {number},,sector-{number % 4}" for number in range(_AGENCIES)]
     services = [f"service-{number},agency-{number % _AGENCIES},Service {number}," for number in range(_SERVICES)]
     rows = []
@@ -34,7 +45,7 @@ def write_register(
         "kind": "http",
         "headers": {"Accept": "application/json"},
         "timeout": f"{timeout_seconds}s",
-        "tls": {"ca": "file:ca.pem"},
+        **({} if authority is None else {"tls": {"ca": "file:ca.pem"}}),
         "expect": {"status": [200], "json": [{"path": "$.clear", "type": "boolean"}]},
     }
     (folder / "probes.yaml").write_text(json.dumps({"inquiry": probe}))

@@ -21,6 +21,11 @@ JETSTREAM_ACCOUNT = "BUS"
 _ANSWER_SECONDS = 10
 """How long a server remembers where an answer goes: twice the longest wait of our clients."""
 
+_LIMITS = {"max_connections": 100, "max_subscriptions": 1000}
+"""What one user's seed may hold of a server: connections, shared by the probers of a vantage or the apis, and subscriptions of
+each. A component has one connection and fewer than ten subscriptions.
+"""
+
 _BATCH = "$JS.API.DIRECT.GET."
 
 _NOBODY = "peyvand.v1.nobody"
@@ -72,7 +77,10 @@ def server_accounts(users: Iterable[tuple[Account, User]]) -> dict[str, object]:
     holder = {"jetstream": "enabled", "users": admins, "exports": _exports(others)}
     return {
         JETSTREAM_ACCOUNT: holder,
-        **{name: {"users": entries[name], "imports": _imports(account)} for name, account in others.items()},
+        **{
+            name: {"users": entries[name], "imports": _imports(account), "limits": _LIMITS}
+            for name, account in others.items()
+        },
     }
 
 

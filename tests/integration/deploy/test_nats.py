@@ -77,7 +77,8 @@ def test_every_user_has_an_account_with_what_its_role_may_do(tmp_path: Path) -> 
             imports: list[dict[str, Any]] = [_imported("service", "peyvand.v1.nobody") | {"to": "$JS.API.INFO"}]
             imports += [_imported("service", subject) for subject in allowed.requests]
             imports += [_imported("stream", f"peyvand.v1.stored.{one}") | {"to": one} for one in allowed.changes]
-            expected[name] = {"users": [user], "imports": imports}
+            limits = {"max_connections": 100, "max_subscriptions": 1000}
+            expected[name] = {"users": [user], "imports": imports, "limits": limits}
     assert accounts == expected
     assert len(accounts) == 8
     for export in exports:

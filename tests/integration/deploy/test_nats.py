@@ -59,7 +59,7 @@ def test_every_user_has_an_account_with_what_its_role_may_do(tmp_path: Path) -> 
     accounts = json.loads(servers.users_conf.read_text("utf-8").partition("accounts: ")[2])
     exports = accounts["BUS"].pop("exports")
     assert accounts["BUS"].pop("jetstream") == "enabled"
-    expected: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    expected: dict[str, dict[str, Any]] = {}
     for vantage in VANTAGES:
         for role, allowed in permissions(vantage, "xroad").items():
             name = {"prober": f"prober-{vantage}", "collector": "collector-xroad"}.get(role, role)

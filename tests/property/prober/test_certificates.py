@@ -29,12 +29,16 @@ def _chain() -> tuple[x509.Certificate, list[bytes]]:
 AUTHORITY, CHAIN = _chain()
 VERIFIERS = {True: ChainVerifier([AUTHORITY]), False: ChainVerifier(())}
 
+# The type of the text in the subject: a BIT STRING (3) in place of UTF8String, which only one attribute may have.
+SUBJECT_PLACE = CHAIN[0].index(b"\x0c\x06server")
 VERSION_PLACE = CHAIN[0].index(b"\xa0\x03\x02\x01\x02") + 4
 edits = st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(0, 255)), min_size=1, max_size=3)
 
 
 @example(0, [(VERSION_PLACE, 8)], True)
 @example(1, [(VERSION_PLACE, 8)], True)
+@example(0, [(SUBJECT_PLACE, 3)], True)
+@example(0, [(SUBJECT_PLACE, 3)], False)
 @given(st.integers(0, 1), edits, st.booleans())
 def test_bytes_changed_anywhere(damaged: int, changes: list[tuple[int, int]], verify: bool) -> None:
     """With bytes of the leaf or of its issuer changed a chain is not trusted, or its facts alone are read."""

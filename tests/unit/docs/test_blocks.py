@@ -79,6 +79,7 @@ NOT_RUN = {
     "docs/operating.md: On Kubernetes 1": _CLUSTER,
     "docs/operating.md: On Kubernetes 2": _CLUSTER,
     "docs/performance-log.md: The national scenario 1": _BENCH,
+    "docs/robustness.md: Fuzzing 1": "takes an hour; fuzz/test_readers.py calls the same readers",
     "docs/performance-log.md: Beside blackbox_exporter and Prometheus 1": _BENCH,
     "docs/performance-log.md: Saturation 1": _BENCH,
     "docs/performance-log.md: One probe 1": _BENCH,

@@ -18,7 +18,7 @@ from services.cli.commands.score import dump, score
 from services.cli.commands.up import up
 from services.core.errors import InputError, PeyvandError
 
-COMPONENTS = ("prober", "collector", "scorer", "api", "sandbox")
+COMPONENTS = ("prober", "collector", "scorer", "api", "console", "sandbox")
 
 app = command_group(
     "Of every 100 inquiries the law requires one agency to make of another, how many would have been answered?",

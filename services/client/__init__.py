@@ -1,5 +1,6 @@
 """The Python client of the api: typed calls with deadlines, lists, watches, and errors of one sentence (docs/api.md)."""
 
+from peyvand.v1.indicator_service_pb2 import PairLevel
 from services.client.client import Client
 from services.client.connection import TlsFiles, connect
 from services.core.errors import (
@@ -19,6 +20,7 @@ __all__ = [
     "ApiUnavailableError",
     "Client",
     "IndicatorKind",
+    "PairLevel",
     "TlsFiles",
     "connect",
 ]

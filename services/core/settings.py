@@ -17,7 +17,7 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from services.core.errors import SettingsError
 
-METRICS_PORTS = {"prober": 7421, "scorer": 7422, "collector": 7423, "api": 7424, "sandbox": 7426}
+METRICS_PORTS = {"prober": 7421, "scorer": 7422, "collector": 7423, "api": 7424, "console": 7425, "sandbox": 7426}
 """The default port of each component for /metrics and /health, on loopback."""
 
 _DATA = Path("peyvand-data")
@@ -53,6 +53,22 @@ class Settings:
     peer_calls: Annotated[int, Gt(0)] = _setting(
         100, "api: calls and watches that one certificate, or one address without them, may have under way"
     )
+
+    console: str = _setting("127.0.0.1:7411", "console: HOST:PORT of its pages")
+    audience: Literal["open", "public", "signed"] = _setting(
+        "open", "console: open (all, on loopback only), public (agencies and above), signed (public, and more by OIDC)"
+    )
+    console_url: str = _setting("", "console: its public address, such as https://peyvand.example")
+    grafana: str = _setting("", "console: address of Grafana, to link to")
+    oidc_issuer: str = _setting("", "console: issuer of the provider of identities, for --audience signed")
+    oidc_client: str = _setting("", "console: its client id there")
+    oidc_secret: str = _setting("", "console: file with its client secret")
+    oidc_claim: str = _setting("role", "console: the claim that names a role: public, agency:ID or auditor")
+    session_key: str = _setting("", "console: file with the key of its cookies, the same for all consoles of one site")
+    api: str = _setting("127.0.0.1:7410", "console: HOST:PORT of the api; tls:// encrypts")
+    api_ca: str = _setting("", "console: PEM file of authorities for the api's certificate")
+    api_certificate: str = _setting("", "console: PEM file of the certificate it shows to the api")
+    api_key: str = _setting("", "console: PEM file of that certificate's key")
 
     accept_gap: bool = _setting(False, "scorer: go on although messages are gone; their slots stay unknown")
 

@@ -25,7 +25,7 @@ from tests.bench.publishing import State, judged, put
 from tests.support.nats import Nats
 from tests.support.ports import free_port
 
-__all__ = ["api"]
+__all__ = ["answering", "api", "spread_of"]
 
 SECONDS = 15
 INFLIGHT = (8, 32)
@@ -47,7 +47,7 @@ def api(links: int) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def _answering(links: int, folder: Path) -> AsyncIterator[tuple[Component, str, IndexPublisher, State]]:
+async def answering(links: int, folder: Path) -> AsyncIterator[tuple[Component, str, IndexPublisher, State]]:
     """A real api process that serves an index of so many links: it, its address, and what may publish another."""
     register = with_versions(register_of(links))
     async with _nats(folder) as nats, nats.connect("scorer") as bus:
@@ -62,7 +62,7 @@ async def _answering(links: int, folder: Path) -> AsyncIterator[tuple[Component,
 
 
 async def _answers(links: int, folder: Path) -> list[str]:
-    async with _answering(links, folder) as (process, address, publisher, state):
+    async with answering(links, folder) as (process, address, publisher, state):
         as_of = state.result.snapshot.as_of
         lines = [f"  taken in with {cpu_seconds(process.pid):.1f} s of CPU; {_memory(process.pid)}"]
         for inflight in INFLIGHT:
@@ -92,7 +92,7 @@ async def _answers(links: int, folder: Path) -> list[str]:
 async def _watched(folder: Path) -> list[str]:
     """Publish a small index again and again, with nobody watching and with everybody."""
     spent, took = [], list[float]()
-    async with _answering(WATCHED_LINKS, folder) as (process, address, publisher, state):
+    async with answering(WATCHED_LINKS, folder) as (process, address, publisher, state):
         as_of = state.result.snapshot.as_of
         for watchers in (0, WATCHERS):
             clients = await _watching(address, watchers) if watchers else None
@@ -149,6 +149,13 @@ async def _asked(address: str, what: str, *numbers: int) -> dict[str, float]:
     output, _ = await process.communicate()
     found: dict[str, float] = json.loads(output)
     return found
+
+
+def spread_of(took: list[float]) -> str:
+    """The median and the slowest of times in seconds, in words."""
+    ordered = sorted(took)
+    shares = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
+    return _spread({name: 1000 * ordered[int(len(ordered) * share)] for name, share in shares.items()})
 
 
 def _spread(found: dict[str, float]) -> str:

@@ -43,10 +43,11 @@ class Component:
 
 
 @contextmanager
-def component(name: str, nats: Nats, folder: Path, **settings: object) -> Iterator[Component]:
-    """Run a component with these settings until the context ends; its log goes to the folder."""
+def component(name: str, nats: Nats | None, folder: Path, **settings: object) -> Iterator[Component]:
+    """Run a component with these settings until the context ends, without a bus for None; its log goes to the folder."""
     page = f"127.0.0.1:{free_port()}"
-    flags = {"nats": nats.url, "credentials": nats.credentials, "metrics": page, **settings}
+    bus = {"nats": nats.url, "credentials": nats.credentials} if nats else {}
+    flags = {**bus, "metrics": page, **settings}
     words = [word for flag, value in flags.items() for word in (f"--{flag}", str(value))]
     with (folder / f"{name}.log").open("wb") as log:
         process = subprocess.Popen([sys.executable, "-m", f"services.{name}", *words], stdout=log, stderr=log)

@@ -65,9 +65,9 @@ def stuck(
     ] = "127.0.0.1:8222",
     store: Annotated[Path, typer.Option(help="The folder of its streams.")] = Path("/var/lib/peyvand/nats"),
 ) -> None:
-    """Say whether nats-server must be started again: it refuses messages since its disk was full, and there is room now.
+    """Say whether nats-server must be started again.
 
-    Exit code 0 if so, 1 otherwise.
+    It must when it refuses messages since its disk was full, and there is room now. Exit code 0 if so, 1 otherwise.
     """
     from services.cli.bus_disk import write_error
 

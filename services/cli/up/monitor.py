@@ -51,10 +51,16 @@ class Monitor:
     """Requests every new index from the api, and counters from the components."""
 
     def __init__(
-        self, api: str, metrics: Callable[[str], str], children: Sequence[SupervisedProcess], started: float
+        self,
+        api: str,
+        console: str,
+        metrics: Callable[[str], str],
+        children: Sequence[SupervisedProcess],
+        started: float,
     ) -> None:
         """``metrics`` returns where a component serves its /metrics; ``started`` is in epoch seconds."""
         self._api = api
+        self._console = console
         self._metrics = metrics
         self._children = children
         self._started = started
@@ -120,6 +126,7 @@ class Monitor:
             notes=self._notes(),
             exchanges=self._exchanges,
             waiting_for=f"{self._waiting_for(register)} ({time.time() - self._started:.0f} s)",
+            pages=f"http://{self._console}/",
             addresses=f"gRPC {self._api} · metrics {metrics} (prober) and the ports after it",
             next_steps=f"next, in another terminal: .venv/bin/peyvand explain{api} · indicator provider{api} · --help",
         )

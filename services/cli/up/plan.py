@@ -12,9 +12,9 @@ import psutil
 
 from services.core.errors import ListenError
 
-_COMPONENTS = {"prober": 11, "scorer": 12, "collector": 13, "api": 14, "sandbox": 16}
-"""Offset of each component's /metrics port from the first port; gRPC is the first port itself, NATS the third, and the
-health of nats-server the fourth.
+_COMPONENTS = {"prober": 11, "scorer": 12, "collector": 13, "api": 14, "console": 15, "sandbox": 16}
+"""Offset of each component's /metrics port from the first port; gRPC is the first port itself, the console the next, NATS
+the third, and the health of nats-server the fourth.
 """
 
 
@@ -37,6 +37,11 @@ class SystemPlan:
     def api(self) -> str:
         """Where gRPC listens."""
         return f"127.0.0.1:{self.first_port}"
+
+    @property
+    def console(self) -> str:
+        """Where the console listens."""
+        return f"127.0.0.1:{self.first_port + 1}"
 
     @property
     def nats_port(self) -> int:
@@ -73,7 +78,7 @@ class SystemPlan:
 
 def check_ports(plan: SystemPlan) -> None:
     """Raise ListenError when a port is taken."""
-    ports = {plan.first_port: "api", plan.nats_port: "the message bus"}
+    ports = {plan.first_port: "api", plan.first_port + 1: "console", plan.nats_port: "the message bus"}
     ports[plan.nats_port + 1] = "the message bus's health"
     ports |= {plan.first_port + _COMPONENTS[name]: f"{name} metrics" for name in plan.components}
     for port, what in ports.items():

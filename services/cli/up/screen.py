@@ -43,6 +43,7 @@ class SystemState:
     probes_per_second: float | None
     notes: tuple[str, ...]
     waiting_for: str
+    pages: str
     addresses: str
     next_steps: str
     exchanges: ExchangeCounts = ExchangeCounts()
@@ -96,7 +97,8 @@ def late_note(late: int) -> str:
 
 def system_panel(state: SystemState) -> RenderableType:
     """Return the whole screen, for a terminal of at least 80 columns."""
-    parts: list[RenderableType] = [Text(note, "yellow") for note in state.notes]
+    parts: list[RenderableType] = [Text.assemble("pages: ", (state.pages, f"bold link {state.pages}"))]
+    parts += [Text(note, "yellow") for note in state.notes]
     if state.endpoints:
         parts += [Text(state.waiting_for), _endpoints(state.endpoints)]
     elif state.indicator is None:

@@ -98,6 +98,7 @@ def _processes(plan: SystemPlan, held: int) -> tuple[SupervisedProcess, list[Sup
     flags: dict[str, Mapping[str, object]] = {
         "api": {"listen": plan.api},
         "prober": {"probe_files": (plan.register or plan.data / "sandbox" / "register").absolute()},
+        "console": {"console": plan.console, "api": plan.api},
         "collector": collected,
         "sandbox": plan.sandbox,
     }
@@ -164,7 +165,7 @@ async def run(plan: SystemPlan) -> None:
         server, components = _processes(plan, held)
         started = time.time()
         async with _stop_event(plan.seconds) as stop, running(server, components) as supervisors:
-            monitor = Monitor(plan.api, plan.metrics, [server, *components], started)
+            monitor = Monitor(plan.api, plan.console, plan.metrics, [server, *components], started)
             tasks = [
                 asyncio.create_task(_publish_and_show(plan, monitor)),
                 asyncio.create_task(

@@ -276,6 +276,21 @@ _ROWS = (
         ),
     ),
     *_rows_of(
+        "console",
+        _counter(
+            "peyvand_console_answers_total", "Answers by page and HTTP status", ("page", "code"), "1/page and code"
+        ),
+        _histogram(
+            "peyvand_console_page_seconds",
+            "Time to make a page, the wait for the api included",
+            "15/page",
+            _PUBLISH_BUCKETS,
+            labels=("page",),
+        ),
+        _counter("peyvand_console_aged_total", "Pages shown with a notice of their age because the api did not answer"),
+        _gauge("peyvand_console_api_connected", "1 while the api answers", unit="flag"),
+    ),
+    *_rows_of(
         "api",
         _counter("peyvand_api_requests_total", "Requests answered", ("method", "code"), "1/method and code"),
         _histogram(

@@ -48,20 +48,30 @@ EVERYTHING = {
     ],
     "collector": {"settings": {"span_days": 7}},
     "api": {"tls": {"secret": "api-tls"}, "clients": {"secret": "api-clients", "revoked": "crl.pem"}, "service": {"annotations": {"a": "b"}}},
+    "console": {
+        "settings": {
+            "audience": "signed",
+            "console_url": "https://peyvand.example",
+            "oidc_issuer": "https://id.example",
+            "oidc_client": "peyvand",
+        },
+        "api": {"secret": "console-tls"},
+        "signIn": {"secret": "console-sign-in"},
+    },
     "monitoring": {"enabled": True, "dashboards": True, "labels": {"release": "prometheus"}},
     "networkPolicy": {"metricsFrom": [{"namespaceSelector": {"matchLabels": {"name": "m"}}}], "apiFrom": [{"podSelector": {}}]},
     "priorityClassName": "high",
     "podAnnotations": {"note": "x"},
     "podLabels": {"team": "data-bus"},
 }  # fmt: skip
-OFF = ("busInit", "register", "scorer", "api", "monitoring", "networkPolicy", "podDisruptionBudget")
+OFF = ("busInit", "register", "scorer", "api", "console", "monitoring", "networkPolicy", "podDisruptionBudget")
 CASES = {
     "least": LEAST,
     "everything": EVERYTHING,
     **{f"without {name}": {**EVERYTHING, name: {"enabled": False}} for name in OFF},
     "a vantage elsewhere": {
         **LEAST,
-        **{name: {"enabled": False} for name in ("busInit", "register", "scorer", "api")},
+        **{name: {"enabled": False} for name in ("busInit", "register", "scorer", "api", "console")},
         "monitoring": {"enabled": True},
     },
     "all off": {**LEAST, **{name: {"enabled": False} for name in OFF}},

@@ -33,6 +33,11 @@ def cut(register: Path, links: Collection[str], *, latency_ms: int, timeout_ms: 
     routes = [row for row in read_rows(register / "exchange.csv") if row["link"] in links]
     write_rows(register / "links.csv", [{**row, "latency_ms": str(latency_ms)} for row in kept])
     write_rows(register / "exchange.csv", routes)
+    objections = [row for row in read_rows(register / "objections.csv") if row["link"] in links]
+    if objections:
+        write_rows(register / "objections.csv", objections)
+    else:
+        (register / "objections.csv").unlink()
     probes = yaml.safe_load((register / "probes.yaml").read_text("utf-8"))
     for probe in probes.values():
         probe["timeout"] = f"{timeout_ms}ms"

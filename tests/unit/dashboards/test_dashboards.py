@@ -330,6 +330,10 @@ NOT_SHOWN = {
     "peyvand_settled_slots_changed_total",  # likewise
     "peyvand_stream_limit_bytes",  # alerts compare it with what is stored
     "peyvand_summaries_rejected_total",  # likewise, but for a collector that fails
+    "peyvand_console_answers_total",  # of the pages, not of figures; alerts watch them
+    "peyvand_console_page_seconds",
+    "peyvand_console_aged_total",
+    "peyvand_console_api_connected",
     "peyvand_control_failed",  # a blind vantage is shown; its log and `peyvand up` name the target
     "peyvand_vantage_unresolved",  # the reasons of unknown probes show it; an alert watches it
     "peyvand_conntrack_ratio",  # where the kernel tracks connections; an alert watches it

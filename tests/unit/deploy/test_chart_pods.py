@@ -62,7 +62,8 @@ def test_pods_are_asked_for_their_health(documents: list[Document]) -> None:
             assert container["readinessProbe"]["httpGet"] == {"path": "/health", "port": "metrics"}
             assert container["livenessProbe"]["httpGet"] == {"path": "/metrics", "port": "metrics"}
             ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-            assert ports == {"metrics": 7420, **({"grpc": 7410} if container["name"] == "api" else {})}
+            own = {"api": {"grpc": 7410}, "console": {"http": 7411}}.get(container["name"], {})
+            assert ports == {"metrics": 7420, **own}
 
 
 def test_pods_name_what_exists(documents: list[Document]) -> None:
@@ -85,6 +86,15 @@ ITS_OWN = {"nats", "nats_ca", "nats_certificate", "nats_key", "credentials", "da
     *("vantage", "prober", "bus", "sources"),  # said by the chart itself
     *("listen", "certificate", "key", "client_ca", "clients", "client_crl"),  # values of their own
     *("replay", "replay_seconds", "alias"),  # for trying it out
+    *(
+        "console",
+        "api",
+        "api_ca",
+        "api_certificate",
+        "api_key",
+        "oidc_secret",
+        "session_key",
+    ),  # of the console, likewise
 }
 """Settings that nobody is asked for under `settings`."""
 
@@ -94,7 +104,7 @@ def test_settings_of_the_chart_are_those_of_components() -> None:
     bus as for all, and each is read as what it was.
     """
     schema = json.loads((CHART / "values.schema.json").read_text("utf-8"))["properties"]
-    for component in ("prober", "scorer", "collector", "api"):
+    for component in ("prober", "scorer", "collector", "api", "console"):
         allowed = schema[component]["properties"]["settings"]
         assert set(allowed["properties"]) == settings_of(component) - ITS_OWN
     assert schema["vantages"]["items"]["properties"]["settings"] == schema["prober"]["properties"]["settings"]
@@ -181,15 +191,15 @@ def test_the_work_is_divided_as_said() -> None:
     assert secrets == ["prober-north", "prober-south"]
     assert north["volumeClaimTemplates"][0]["spec"]["resources"] == {"requests": {"storage": "2Gi"}}
     budgets = {one["metadata"]["name"] for one in of_kind(render(EVERYTHING), "PodDisruptionBudget")}
-    assert budgets == {"bus-watch-peyvand-prober-north", "bus-watch-peyvand-api"}
+    assert budgets == {"bus-watch-peyvand-prober-north", "bus-watch-peyvand-api", "bus-watch-peyvand-console"}
 
 
 def test_a_vantage_elsewhere_is_probers_alone() -> None:
-    """Where bus, register, scorer and api are those of another place, nothing but probers runs."""
+    """Where bus, register, scorer, api and console are those of another place, nothing but probers runs."""
     here = {
         **EVERYTHING,
         "buses": [],
-        **{name: {"enabled": False} for name in ("busInit", "register", "scorer", "api")},
+        **{name: {"enabled": False} for name in ("busInit", "register", "scorer", "api", "console")},
     }
     documents = render(here)
     assert {pod["spec"]["containers"][0]["name"] for _, pod in pods_of(documents)} == {"prober"}

@@ -143,7 +143,11 @@ def test_components_outlive_the_bus(unit: Path) -> None:
         word for key in ("Requires", "BindsTo", "Requisite") for line in _values(text, key) for word in line.split()
     ]
     after = {word for line in _values(text, "After") for word in line.split() if word.startswith("peyvand-")}
-    bus = {"peyvand-nats": ([], set()), "peyvand-bus": (["peyvand-nats.service"], {"peyvand-nats.service"})}
+    bus = {
+        "peyvand-console": ([], {"peyvand-api.service"}),
+        "peyvand-nats": ([], set()),
+        "peyvand-bus": (["peyvand-nats.service"], {"peyvand-nats.service"}),
+    }
     assert (tied, after) == bus.get(unit.stem, ([], {"peyvand-bus.service"}))
 
 

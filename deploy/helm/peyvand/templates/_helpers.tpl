@@ -34,7 +34,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
 
 {{/* The components of this release that have /metrics, separated by blanks: each is a job of Prometheus. */}}
 {{- define "peyvand.scraped" -}}
-prober{{ if .Values.scorer.enabled }} scorer{{ end }}{{ if .Values.api.enabled }} api{{ end }}{{ if .Values.buses }} collector{{ end }}
+prober{{ if .Values.scorer.enabled }} scorer{{ end }}{{ if .Values.api.enabled }} api{{ end }}{{ if .Values.console.enabled }} console{{ end }}{{ if .Values.buses }} collector{{ end }}
 {{- end }}
 
 {{/* Where pods reach the bus: at the port that was given, or else at those of its URLs, of which 4222 goes without saying. */}}
@@ -64,7 +64,7 @@ prober{{ if .Values.scorer.enabled }} scorer{{ end }}{{ if .Values.api.enabled }
 {{- end }}
 
 {{/*
-A pod of Peyvand's image. `root` the chart, `component`, `of` (the vantage or bus), `secret` (of the user's seed), `args`, `with`
+A pod of Peyvand's image. `root` the chart, `component`, `of` (the vantage or bus), `secret` (of the user's seed; without one it has no part in the bus), `args`, `with`
 (the component's values); optional `env`, `mounts`, `volumes` (YAML), `state` (of a StatefulSet's claim, `false` for none),
 `serves` (whether it has /health), `restart`.
 */}}
@@ -125,6 +125,7 @@ spec:
       imagePullPolicy: {{ $root.Values.image.pullPolicy }}
       args: {{ toJson .args }}
       env:
+        {{- if .secret }}
         - name: PEYVAND_NATS
           value: {{ required "nats.url: the address of the message bus is missing" $nats.url | quote }}
         {{- if $nats.ca.secret }}
@@ -136,6 +137,7 @@ spec:
           value: /etc/peyvand/certificate/tls.crt
         - name: PEYVAND_NATS_KEY
           value: /etc/peyvand/certificate/tls.key
+        {{- end }}
         {{- end }}
         {{- with .env }}{{ . | trim | nindent 8 }}{{ end }}
         {{- with $with.settings }}{{ include "peyvand.settings" . | trim | nindent 8 }}{{ end }}
@@ -149,6 +151,9 @@ spec:
         - {name: metrics, containerPort: 7420}
         {{- if eq .component "api" }}
         - {name: grpc, containerPort: 7410}
+        {{- end }}
+        {{- if eq .component "console" }}
+        - {name: http, containerPort: 7411}
         {{- end }}
       readinessProbe:
         httpGet: {path: /health, port: metrics}
@@ -165,29 +170,33 @@ spec:
       {{- end }}
       resources: {{- toYaml $with.resources | nindent 8 }}
       volumeMounts:
-        - {name: credentials, mountPath: /etc/peyvand/credentials, readOnly: true}
         - {name: tmp, mountPath: /tmp}
+        {{- if .secret }}
+        - {name: credentials, mountPath: /etc/peyvand/credentials, readOnly: true}
+        {{- end }}
         {{- if .state }}
         - {name: state, mountPath: /var/lib/peyvand, subPath: peyvand} # beside what a file system puts into its root
         {{- end }}
-        {{- if $nats.ca.secret }}
+        {{- if and .secret $nats.ca.secret }}
         - {name: authority, mountPath: /etc/peyvand/authority, readOnly: true}
         {{- end }}
-        {{- if $nats.certificate.secret }}
+        {{- if and .secret $nats.certificate.secret }}
         - {name: certificate, mountPath: /etc/peyvand/certificate, readOnly: true}
         {{- end }}
         {{- with .mounts }}{{ . | trim | nindent 8 }}{{ end }}
         {{- with $with.volumeMounts }}{{ toYaml . | nindent 8 }}{{ end }}
   volumes:
+    {{- if .secret }}
     - name: credentials
       secret: {secretName: {{ .secret | quote }}, defaultMode: 0440}
+    {{- end }}
     - name: tmp
       emptyDir: {sizeLimit: 64Mi}
-    {{- if $nats.ca.secret }}
+    {{- if and .secret $nats.ca.secret }}
     - name: authority
       secret: {secretName: {{ $nats.ca.secret | quote }}}
     {{- end }}
-    {{- if $nats.certificate.secret }}
+    {{- if and .secret $nats.certificate.secret }}
     - name: certificate
       secret: {secretName: {{ $nats.certificate.secret | quote }}, defaultMode: 0440}
     {{- end }}

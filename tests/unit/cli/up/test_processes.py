@@ -21,7 +21,7 @@ async def test_a_restart_and_a_stop_are_noted(tmp_path: Path) -> None:
     with (tmp_path / "lock").open("w") as lock:
         child = SupervisedProcess("child", SLEEPER, tmp_path / "logs" / "child.log", lock.fileno())
         other = SupervisedProcess("other", SLEEPER, tmp_path / "logs" / "other.log", lock.fileno())
-        monitor = Monitor("127.0.0.1:1", lambda _: "127.0.0.1:1", (child, other), 0.0)
+        monitor = Monitor("127.0.0.1:1", "127.0.0.1:1", lambda _: "127.0.0.1:1", (child, other), 0.0)
         async with running(other, [child]):
             assert monitor._notes() == ()
             child.signal(signal.SIGKILL)

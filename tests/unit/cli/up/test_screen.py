@@ -39,6 +39,7 @@ def drawn(
         probes_per_second=None,
         notes=notes,
         waiting_for="",
+        pages="http://127.0.0.1:7411/",
         addresses="",
         next_steps="",
         exchanges=exchanges,
@@ -92,10 +93,10 @@ def test_what_is_not_known_is_not_shown_as_lost() -> None:
     notes = tuple(vantage_notes([("main", "tcp://192.0.2.1:443")], ["south"]))
     told = drawn(notes=notes, explained=answer)
     assert "deed-tax" not in told
-    assert (
-        "vantage main is blind, so nothing it sees counts: tcp://192.0.2.1:443 does not answer" in told.splitlines()[1]
-    )
-    assert "vantage south resolves no name" in told.splitlines()[2]
+    _, pages, first, second, *_ = told.splitlines()
+    assert "http://127.0.0.1:7411/" in pages
+    assert "vantage main is blind, so nothing it sees counts: tcp://192.0.2.1:443 does not answer" in first
+    assert "vantage south resolves no name" in second
 
 
 def test_late_measurements_are_shown_on_the_screen() -> None:
@@ -115,7 +116,7 @@ async def test_late_measurements_are_printed_while_they_grow(
     late = counter("peyvand_measurements_late_total", registry)
     server, thread = start_http_server(0, addr="127.0.0.1", registry=registry)
     where = f"127.0.0.1:{server.server_port}"
-    watching = Monitor(where, lambda _: where, (), 0.0)
+    watching = Monitor(where, where, lambda _: where, (), 0.0)
     showing = asyncio.create_task(watching.show(load_register(write_register(tmp_path))))
     said: list[str] = []
 

@@ -1,0 +1,122 @@
+"""The register's names, which every page shows in place of ids."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from services.client import Client
+from services.console.asking.figures import collected
+from services.core.errors import ApiForbiddenError
+from services.register.reading import name_key
+
+
+@dataclass(frozen=True, slots=True)
+class Agency:
+    """An agency by its names; either may be empty."""
+
+    id: str
+    name_en: str
+    name_fa: str
+    sector: str
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service by its names, and the agency that owns it."""
+
+    id: str
+    agency: str
+    name_en: str
+    name_fa: str
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The register in force, as far as its readers may see it."""
+
+    government_en: str
+    government_fa: str
+    register_version: str
+    probe_version: str
+    published: int
+    zone: tzinfo
+    zone_name: str
+    epoch: int
+    slot_seconds: int
+    windows_days: tuple[int, ...]
+    publish_threshold: float
+    vantages: tuple[str, ...]
+    links: int
+    links_absent: int
+    agencies: Mapping[str, Agency]
+    services: Mapping[str, Service]
+
+    @property
+    def sectors(self) -> tuple[str, ...]:
+        """Every sector that an agency belongs to, in order."""
+        return tuple(sorted({agency.sector for agency in self.agencies.values()}))
+
+    def sector_of(self, agency: str) -> str:
+        """Return the sector of an agency, empty where the register has no such agency."""
+        one = self.agencies.get(agency)
+        return "" if one is None else one.sector
+
+    def agency(self, agency: str, language: str) -> str:
+        """Return an agency's name in a language, in the other one where there is none, else its id."""
+        one = self.agencies.get(agency)
+        return agency if one is None else _name(one, language)
+
+    def service(self, service: str, language: str) -> str:
+        """Return a service's name, likewise."""
+        one = self.services.get(service)
+        return service if one is None else _name(one, language)
+
+    def government(self, language: str) -> str:
+        """Return the government's name, likewise."""
+        first, second = self.government_en, self.government_fa
+        return (second or first) if language == "fa" else (first or second)
+
+
+def matches(wanted: str, one: Agency | Service) -> bool:
+    """Whether an id or a name holds what is wanted, a text folded as the register folds names (``name_key``)."""
+    return any(wanted in name_key(text) for text in (one.id, one.name_en, one.name_fa))
+
+
+def _name(one: Agency | Service, language: str) -> str:
+    return ((one.name_fa or one.name_en) if language == "fa" else (one.name_en or one.name_fa)) or one.id
+
+
+async def fetch_names(api: Client) -> Names:
+    """Return the names that the api shows a reader. Raises ApiError."""
+    register, agencies, services = await asyncio.gather(api.register(), collected(api.agencies()), _services(api))
+    return Names(
+        government_en=register.name_en,
+        government_fa=register.name_fa,
+        register_version=register.register_version,
+        probe_version=register.probe_version,
+        published=register.published.seconds,
+        zone=ZoneInfo(register.timezone),
+        zone_name=register.timezone,
+        epoch=register.epoch.seconds,
+        slot_seconds=register.slot_seconds,
+        windows_days=tuple(register.windows_days),
+        publish_threshold=register.publish_threshold,
+        vantages=tuple(register.vantages),
+        links=register.links,
+        links_absent=register.links_absent,
+        agencies={one.id: Agency(one.id, one.name_en, one.name_fa, one.sector) for one in agencies},
+        services={one.id: Service(one.id, one.agency, one.name_en, one.name_fa, one.channel) for one in services},
+    )
+
+
+async def _services(api: Client) -> tuple[Any, ...]:
+    try:
+        return await collected(api.services())
+    except ApiForbiddenError:
+        return ()  # the public sees agencies and above

@@ -1,0 +1,52 @@
+"""Horizontal bars of shares, one above the other and never stacked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from services.console.charts.svg import Across, element, picture
+from services.console.texts import Texts
+
+_ROW, _BAR = 56.0, 18.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar: what it is called, its share of 1 (None: not known), bounds if it has any, and its class of colour."""
+
+    label: str
+    share: float | None
+    kind: str = "plain"
+    lower: float | None = None
+    upper: float | None = None
+
+
+def bar_chart(texts: Texts, title: str, bars: Sequence[Bar], *, most: float = 1.0) -> Markup:
+    """Return the bars from the side where reading begins; ``most`` is the share that fills the width."""
+    across = Across(mirrored=texts.language.mirrored)
+    parts: list[Markup] = []
+    for row, bar in enumerate(bars):
+        top = row * _ROW
+        value = texts.message("not stated") if bar.share is None else texts.plain_percent(bar.share)
+        parts += [
+            across.text(bar.label, 0, top + 15, "label"),
+            across.text(value, 1, top + 15, "value"),
+            element("rect", **across.span(0, 1), y=top + 25, height=_BAR, rx=2, class_="track"),
+        ]
+        if bar.share is not None:
+            parts.append(
+                element(
+                    "rect",
+                    **across.span(0, min(bar.share / most, 1)),
+                    y=top + 25,
+                    height=_BAR,
+                    class_=f"bar {bar.kind}",
+                )
+            )
+        if bar.lower is not None and bar.upper is not None:
+            span = across.span(bar.lower / most, min(bar.upper / most, 1))
+            parts.append(element("rect", **span, y=top + 25, height=_BAR, class_="between"))
+    return picture(_ROW * len(bars), title, *parts)

@@ -1,0 +1,65 @@
+"""The matrix of who asks whom: rows are consumers, columns providers, and a cell is the index of their links."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+SHADES = (0.5, 0.8, 0.95, 0.99)
+"""Where a cell's shade changes; a cell shows its number too."""
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixCell:
+    """One pair with required links; ``point`` is None when too little is known."""
+
+    consumer: str
+    provider: str
+    point: float | None
+    lower: float
+    upper: float
+    links: int
+    absent: int
+    unknown: int
+
+    @property
+    def shade(self) -> str:
+        """The class of its colour."""
+        return shade_of(self.point)
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixLine:
+    """One row: a consumer and its cells in the order of the columns, None where nothing is required."""
+
+    consumer: str
+    cells: tuple[MatrixCell | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """The columns in order, and the rows in the same order."""
+
+    columns: tuple[str, ...]
+    lines: tuple[MatrixLine, ...]
+
+
+def shade_of(point: float | None) -> str:
+    """Return the class of a point's colour: `s0` (lowest) to `s4`, or `unknown`."""
+    return "unknown" if point is None else f"s{sum(point >= edge for edge in SHADES)}"
+
+
+def arrange_matrix(cells: Iterable[MatrixCell], order: Sequence[str]) -> Matrix:
+    """Return the cells as a matrix of those in ``order`` that are in any cell, in that order on both sides."""
+    by_pair: Mapping[tuple[str, str], MatrixCell] = {(cell.consumer, cell.provider): cell for cell in cells}
+    consumers = {consumer for consumer, _ in by_pair}
+    providers = {provider for _, provider in by_pair}
+    columns = tuple(one for one in order if one in providers)
+    return Matrix(
+        columns,
+        tuple(
+            MatrixLine(consumer, tuple(by_pair.get((consumer, provider)) for provider in columns))
+            for consumer in order
+            if consumer in consumers
+        ),
+    )

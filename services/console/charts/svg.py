@@ -1,0 +1,73 @@
+"""SVG that fills the width of its place: lengths along it are percentages, so that texts and lines keep their size.
+
+Colours are classes of the style sheet, so that a chart follows the theme and the paper it is printed on.
+"""
+
+from __future__ import annotations
+
+from markupsafe import Markup, escape
+
+
+def element(name: str, /, *children: object, **attributes: object) -> Markup:
+    """Return an element; ``_`` in names of attributes stands for ``-``, one at the end is left out, as are None values."""
+    written = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{escape(_number(value))}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    inside = "".join(map(escape, children))
+    # Names are those of our charts, and everything else is escaped; Markup.format would take ten times as long.
+    return Markup(f"<{name}{written}>{inside}</{name}>")  # noqa: S704  # see above
+
+
+def picture(height: float, title: object, *children: object, class_: str = "chart") -> Markup:
+    """Return a chart of a height in pixels, as wide as its place. ``title`` says what a reader would see."""
+    return element(
+        "svg",
+        *children,
+        class_=class_,
+        width="100%",
+        height=height,
+        role="img",
+        aria_label=title,
+        direction="ltr",
+    )
+
+
+class Across:
+    """Places shares of 1 along a chart, in per cent of its width, from the side where reading begins."""
+
+    def __init__(self, *, mirrored: bool) -> None:
+        self.mirrored = mirrored
+
+    def at(self, share: float) -> str:
+        """Return where a share lies."""
+        return f"{100 * (1 - share if self.mirrored else share):.3f}%"
+
+    def span(self, start: float, end: float) -> dict[str, str]:
+        """Return x and width of what lies between two shares."""
+        first = 1 - end if self.mirrored else start
+        return {"x": f"{100 * first:.3f}%", "width": f"{100 * max(end - start, 0):.3f}%"}
+
+    def text(self, text: object, share: float, y: float, class_: str) -> Markup:
+        """Return a text at a share: inside the chart at its ends, else with its middle there."""
+        side = "middle" if _EDGE <= share <= 1 - _EDGE else "first" if share < _EDGE else "last"
+        left = (side == "first") is not self.mirrored
+        place = "middle" if side == "middle" else "left" if left else "right"
+        return written(text, self.at(share), y, place, class_, mirrored=self.mirrored)
+
+
+_EDGE = 0.06
+
+
+def written(text: object, x: str, y: float, place: str, class_: str, *, mirrored: bool) -> Markup:
+    """Return a text whose left end, middle or right end (``place``) is at x, in the direction of its language."""
+    anchor = {"left": "end" if mirrored else "start", "middle": "middle", "right": "start" if mirrored else "end"}[
+        place
+    ]
+    direction = "rtl" if mirrored else "ltr"
+    return element("text", text, x=x, y=y, text_anchor=anchor, direction=direction, class_=class_)
+
+
+def _number(value: object) -> object:
+    return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else value

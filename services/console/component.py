@@ -1,0 +1,145 @@
+"""Runs the console: its pages over HTTP, fed from the api; reports its health, and drains."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ipaddress import ip_address
+from pathlib import Path
+
+import uvicorn
+
+from services.client import TlsFiles, connect
+from services.console.asking import EditionFeed
+from services.console.web import Provider, Settled, make_app
+from services.core import metrics
+from services.core.errors import ListenError, SettingsError
+from services.core.runtime import Runtime, parse_address
+from services.core.settings import Settings
+from services.core.tasks import cancel_and_wait
+
+_GRACE_SECONDS = 3
+"""How long requests under way may take while draining; less than runtime.DRAIN_SECONDS."""
+
+_POLL_SECONDS = 0.2
+_SHORTEST_KEY = 32
+_IDLE_SECONDS = 30
+_MOST_CONNECTIONS = 2000
+
+
+async def main(runtime: Runtime) -> None:
+    """Serve until stopped. Raises ListenError or SettingsError when it cannot."""
+    settings = runtime.settings
+    host, _ = parse_address(settings.console)
+    if settings.audience == "open" and not _is_loopback(host):
+        raise SettingsError(
+            f"the console would show every link's target to anyone who reaches {settings.console}: "
+            "listen on loopback, or set --audience to public or signed"
+        )
+    settled = _settled(settings)
+    files = TlsFiles(
+        *(Path(name) if name else None for name in (settings.api_ca, settings.api_certificate, settings.api_key))
+    )
+    async with connect(settings.api, tls=files) as api:
+        # Names of services go into pages of readers who may see these; the api decides who does.
+        naming = api.on_behalf_of("auditor") if settings.audience == "signed" else api
+        feed = EditionFeed(api, naming, runtime.log, time.monotonic)
+        metrics.gauge("peyvand_console_api_connected", runtime.registry).set_function(lambda: feed.away_seconds == 0)
+        app = make_app(settled, api, feed, runtime.registry, runtime.log, time.monotonic)
+        with _listening(settings.console) as listener:
+            server = Server(
+                uvicorn.Config(
+                    app,
+                    log_config=None,
+                    access_log=False,
+                    server_header=False,
+                    lifespan="off",
+                    proxy_headers=False,
+                    timeout_keep_alive=_IDLE_SECONDS,
+                    timeout_graceful_shutdown=_GRACE_SECONDS,
+                    limit_concurrency=_MOST_CONNECTIONS,
+                )
+            )
+            following = asyncio.ensure_future(feed.run())
+            reporting = asyncio.ensure_future(_report_health(runtime, feed))
+            stopping = asyncio.ensure_future(_stop(runtime, server))
+            runtime.log.info("listening", address=settings.console)
+            try:
+                await server.serve(sockets=[listener])
+            finally:
+                for task in (following, reporting, stopping):
+                    await cancel_and_wait(task)
+
+
+def _settled(settings: Settings) -> Settled:
+    """Return what the operator decided. Raises SettingsError when a part of it is missing."""
+    base = (settings.console_url or f"http://{settings.console}").rstrip("/")
+    provider, key = None, ""
+    if settings.audience == "signed":
+        needed = ("console_url", "oidc_issuer", "oidc_client", "oidc_secret", "session_key")
+        missing = [f"--{name.replace('_', '-')}" for name in needed if not getattr(settings, name)]
+        if missing:
+            raise SettingsError(f"--audience signed needs {', '.join(missing)} as well")
+        provider = Provider(
+            settings.oidc_issuer, settings.oidc_client, _secret(settings.oidc_secret), settings.oidc_claim
+        )
+        key = _secret(settings.session_key)
+        if len(key) < _SHORTEST_KEY:
+            raise SettingsError(
+                f"the key in {settings.session_key} has less than {_SHORTEST_KEY} characters: make a longer one"
+            )
+    return Settled(settings.audience, base, settings.grafana.rstrip("/"), provider, key)
+
+
+def _secret(path: str) -> str:
+    try:
+        return Path(path).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the secret in {path} cannot be read: {error}") from error
+
+
+class Server(uvicorn.Server):
+    """A server that leaves signals to the runtime."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals as they are."""
+        yield
+
+
+async def _stop(runtime: Runtime, server: uvicorn.Server) -> None:
+    await runtime.stop.wait()
+    runtime.health.not_serving()
+    server.should_exit = True
+
+
+async def _report_health(runtime: Runtime, feed: EditionFeed) -> None:
+    while True:
+        if feed.edition is not None and feed.away_seconds == 0:
+            runtime.health.serving()
+        else:
+            runtime.health.not_serving("the api does not answer")
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+@contextmanager
+def _listening(address: str) -> Iterator[socket.socket]:
+    host, port = parse_address(address)
+    try:
+        listener = socket.create_server((host, port), backlog=1024)
+    except OSError as error:
+        raise ListenError(
+            f"the console cannot listen on {address}: {error.strerror}; choose another address with --console"
+        ) from error
+    with listener:
+        yield listener
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

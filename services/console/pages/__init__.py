@@ -1,0 +1,44 @@
+"""One module a page: its address, what it asks the api, and the values that its template shows."""
+
+from services.console.pages import (
+    agencies,
+    agency,
+    badges,
+    data,
+    feeds,
+    government,
+    link,
+    matrix,
+    monitor,
+    news,
+    pair,
+    rounds,
+    search,
+    service,
+    still,
+    structure,
+)
+from services.console.pages.page import Content, File, NoSuchPageError, Page, Visit
+
+PAGES: tuple[Page, ...] = (
+    government.PAGE,
+    agencies.PAGE,
+    agency.PAGE,
+    matrix.PAGE,
+    pair.PAGE,
+    service.PAGE,
+    link.PAGE,
+    structure.PAGE,
+    rounds.PAGE,
+    data.PAGE,
+    monitor.PAGE,
+    news.PAGE,
+    search.PAGE,
+    *still.PAGES,
+)
+"""Every page of the menu and below, in no order."""
+
+FILES: tuple[File, ...] = (*data.FILES, *feeds.FILES, *badges.FILES)
+"""What is served as it is: data, feeds, badges."""
+
+__all__ = ["FILES", "PAGES", "Content", "File", "NoSuchPageError", "Page", "Visit"]

@@ -1,0 +1,151 @@
+"""One agency, twice: how others answer it, and how it answers others."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from services.console.asking import figure_of, losses_of
+from services.console.pages.costs import LinkGain, LossAt, link_gains, provider_losses
+from services.console.pages.page import NoSuchPageError, Page, Visit
+from services.console.pages.trends import SPANS, Trend, trend_of
+from services.core.errors import ApiForbiddenError, ApiNotApplicableError
+from services.core.model import Indicator, IndicatorKind, Losses
+
+_GAINS = 5
+_MOST_LINKS = 200
+"""Links listed of one side; an agency that must answer more is better read by service."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """An agency in one role: its index, where inquiries are lost, what would raise it, and its links."""
+
+    figure: Indicator
+    estimate: float
+    losses: Losses
+    gains: tuple[LinkGain, ...]
+    losing: tuple[LossAt, ...]
+    trend: Trend
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRow:
+    """One link in a list."""
+
+    link: str
+    service: str
+    consumer: str
+    provider: str
+    data_item: str
+    absent: bool
+    point: float | None
+    lower: float
+    upper: float
+    exchanges: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgencyView:
+    """Both sides, None where nothing is required; services and links only for readers who see them."""
+
+    agency: str
+    sector: str
+    consumer: Side | None
+    provider: Side | None
+    services: tuple[Indicator, ...]
+    asks: tuple[LinkRow, ...]
+    answers: tuple[LinkRow, ...]
+    more_asks: int
+    more_answers: int
+    spans: tuple[str, ...]
+
+
+async def gather(visit: Visit) -> AgencyView:
+    """Ask for both sides, and for services and links where the reader sees them."""
+    agency = visit.path["agency"]
+    if agency not in visit.names.agencies:
+        raise NoSuchPageError
+    consumer, provider, services, asks, answers = await asyncio.gather(
+        _side(visit, IndicatorKind.CONSUMER, agency),
+        _side(visit, IndicatorKind.PROVIDER, agency),
+        _services(visit, agency),
+        _links(visit, consumer=agency),
+        _links(visit, provider=agency),
+    )
+    return AgencyView(
+        agency=agency,
+        sector=visit.names.sector_of(agency),
+        consumer=consumer,
+        provider=provider,
+        services=services,
+        asks=asks[:_MOST_LINKS],
+        answers=answers[:_MOST_LINKS],
+        more_asks=max(len(asks) - _MOST_LINKS, 0),
+        more_answers=max(len(answers) - _MOST_LINKS, 0),
+        spans=SPANS,
+    )
+
+
+async def _side(visit: Visit, kind: IndicatorKind, agency: str) -> Side | None:
+    try:
+        figure, explanation, trend = await asyncio.gather(
+            visit.api.indicator(kind, agency, visit.window),
+            visit.api.explain(kind, agency, visit.window, limit=_GAINS),
+            trend_of(visit, kind, agency),
+        )
+    except ApiNotApplicableError:
+        return None  # nothing is required of it in this role
+    return Side(
+        figure=figure_of(figure),
+        estimate=explanation.estimate,
+        losses=losses_of(explanation.losses),
+        gains=link_gains(explanation),
+        losing=provider_losses(explanation) if kind is IndicatorKind.CONSUMER else (),
+        trend=trend,
+    )
+
+
+async def _services(visit: Visit, agency: str) -> tuple[Indicator, ...]:
+    own = [service.id for service in visit.names.services.values() if service.agency == agency]
+    if not visit.sees_links or not own:
+        return ()
+    found = await asyncio.gather(*(_service(visit, service) for service in own))
+    return tuple(sorted((one for one in found if one), key=lambda one: (one.lower, one.id)))
+
+
+async def _service(visit: Visit, service: str) -> Indicator | None:
+    try:
+        return figure_of(await visit.api.indicator(IndicatorKind.SERVICE, service, visit.window))
+    except (ApiNotApplicableError, ApiForbiddenError):
+        return None  # nothing of it is in force, or it is not this reader's
+
+
+async def _links(visit: Visit, *, consumer: str = "", provider: str = "") -> tuple[LinkRow, ...]:
+    if not visit.sees_links:
+        return ()
+    links = visit.api.links(consumer=consumer, provider=provider, window_days=visit.window)
+    rows = [row_of(one) async for one in links]
+    return tuple(sorted(rows, key=lambda row: (row.lower, row.link)))
+
+
+def row_of(status: Any) -> LinkRow:
+    """Return the row of a message LinkStatus."""
+    link, indicator = status.link, status.indicator
+    published = status.HasField("indicator")
+    return LinkRow(
+        link=link.id,
+        service=link.service,
+        consumer=link.consumer,
+        provider=link.provider,
+        data_item=link.data_item,
+        absent=link.absent,
+        point=indicator.point if published and indicator.HasField("point") else None,
+        lower=indicator.lower if published else 0.0,
+        upper=indicator.upper if published else 1.0,
+        exchanges=status.exchanges.count if status.HasField("exchanges") else 0,
+    )
+
+
+PAGE = Page("agency", "/agency/{agency}", gather)

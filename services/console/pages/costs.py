@@ -1,0 +1,72 @@
+"""What would raise an index most, and where it loses: rows that several pages show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from services.console.asking import losses_of
+from services.core.model import LOSS_STAGES, Losses
+
+
+@dataclass(frozen=True, slots=True)
+class LinkGain:
+    """A link, and how much higher the index were with it always answered."""
+
+    link: str
+    service: str
+    consumer: str
+    provider: str
+    data_item: str
+    absent: bool
+    gain: float
+    index_if_fixed: float
+    lost_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class LossAt:
+    """The part of the index that is lost at one provider."""
+
+    provider: str
+    loss: float
+    links: int
+    lost_at: str
+
+
+def link_gains(explanation: Any) -> tuple[LinkGain, ...]:
+    """Return the links of an explanation, the largest gain first."""
+    return tuple(
+        LinkGain(
+            link=cost.link.id,
+            service=cost.link.service,
+            consumer=cost.link.consumer,
+            provider=cost.link.provider,
+            data_item=cost.link.data_item,
+            absent=cost.link.absent,
+            gain=cost.index_if_fixed - explanation.estimate,
+            index_if_fixed=cost.index_if_fixed,
+            lost_at=largest_loss(losses_of(cost.losses)),
+        )
+        for cost in explanation.links
+    )
+
+
+def provider_losses(explanation: Any) -> tuple[LossAt, ...]:
+    """Return the providers of an explanation, the largest loss first."""
+    return tuple(
+        LossAt(one.provider, one.loss, one.links, largest_loss(losses_of(one.losses)))
+        for one in explanation.providers
+        if one.loss > 0
+    )
+
+
+def largest_loss(losses: Losses) -> str:
+    """Return the stage at which most is lost; the earliest of equal ones."""
+    return max(LOSS_STAGES, key=lambda stage: float(getattr(losses, stage)))
+
+
+def by_lower_bound(figures: Iterable[Any]) -> list[Any]:
+    """Return indicators in the order that ranks use: the lowest lower bound first, then by id."""
+    return sorted(figures, key=lambda figure: (figure.lower, figure.id))

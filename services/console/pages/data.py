@@ -1,0 +1,78 @@
+"""Every figure as CSV and JSON at a stable address, and the page that lists them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from services.console.pages.datasets import DATASETS, Dataset, Row
+from services.console.pages.page import Content, File, Page, Visit
+from services.console.texts import iso
+
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+"""What a text must not begin with in a cell, or a spreadsheet would compute it."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataView:
+    """The tables that the reader may have."""
+
+    datasets: tuple[Dataset, ...]
+
+
+async def gather(visit: Visit) -> DataView:
+    """Ask for nothing."""
+    return DataView(tuple(one for one in DATASETS if one.is_public or visit.sees_links))
+
+
+async def as_csv(dataset: Dataset, visit: Visit) -> Content:
+    """Return a table as CSV (RFC 4180): a header, then a row a line."""
+    rows = await dataset.rows(visit)
+    text = io.StringIO(newline="")
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(text, columns, lineterminator="\r\n")
+    writer.writeheader()
+    writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+    return Content("text/csv; charset=utf-8; header=present", text.getvalue())
+
+
+async def as_json(dataset: Dataset, visit: Visit) -> Content:
+    """Return a table as JSON, with what it is and the edition that it was made from."""
+    rows: list[Row] = await dataset.rows(visit)
+    edition = visit.edition
+    document = {
+        "name": dataset.name,
+        "about": dataset.about,
+        "edition": {
+            "as_of": iso(edition.as_of),
+            "register_version": edition.register_version,
+            "probe_version": edition.probe_version,
+            "method_version": edition.method_version,
+            "evidence_sequence": edition.evidence_sequence,
+        },
+        "rows": rows,
+    }
+    return Content("application/json", json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False))
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, str) and value.startswith(_FORMULAS):
+        return f"'{value}"
+    return value
+
+
+PAGE = Page("data", "/data", gather, has_window=False)
+
+FILES = tuple(
+    File(f"{dataset.name}.{suffix}", f"/data/{dataset.name}.{suffix}", partial(made, dataset), dataset.is_public)
+    for dataset in DATASETS
+    for suffix, made in (("csv", as_csv), ("json", as_json))
+)

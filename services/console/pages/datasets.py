@@ -1,0 +1,254 @@
+"""The figures as rows: what every table of data holds, and the sentence that explains it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from services.console.asking import collected, figure_of, figures_of
+from services.console.pages.page import NoSuchPageError, Visit
+from services.console.pages.trends import SPANS
+from services.console.texts import iso
+from services.core.errors import ApiNotApplicableError
+from services.core.model import LOSS_STAGES, Indicator, IndicatorKind
+
+Row = dict[str, Any]
+"""Values by column; None is an empty cell. Shares are of 1, times RFC 3339 in UTC."""
+
+_DAY = 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """One table of data. ``about`` is a message that explains it; ``query`` lists what its address may choose."""
+
+    name: str
+    about: str
+    rows: Callable[[Visit], Awaitable[list[Row]]]
+    is_public: bool = True
+    query: tuple[str, ...] = ()
+
+
+def figure_row(one: Indicator) -> Row:
+    """Return an indicator as a row."""
+    interval, strict, band = one.interval, one.strict, one.rank_band
+    return {
+        "kind": one.kind.label,
+        "id": one.id,
+        "point": one.point,
+        "lower": one.lower,
+        "upper": one.upper,
+        "known_share": one.known_share,
+        "interval_low": interval.low if interval else None,
+        "interval_high": interval.high if interval else None,
+        "interval_level": interval.level if interval else None,
+        **{f"lost_{stage}": getattr(one.losses, stage) for stage in LOSS_STAGES},
+        "strict_point": strict.point if strict else None,
+        "strict_lower": strict.lower if strict else None,
+        "strict_upper": strict.upper if strict else None,
+        "level": one.level,
+        "rank_low": band.low if band else None,
+        "rank_high": band.high if band else None,
+        "links_required": one.links_required,
+        "links_known": one.links_known,
+        "links_absent": one.links_absent,
+        "window_days": one.window_days,
+        "as_of": iso(one.as_of),
+        "register_version": one.register_version,
+        "probe_version": one.probe_version,
+        "method_version": one.method_version,
+        "evidence_sequence": one.evidence_sequence,
+    }
+
+
+async def _government(visit: Visit) -> list[Row]:
+    return [
+        figure_row(figure_of(await visit.api.indicator(IndicatorKind.GOVERNMENT, "", days)))
+        for days in visit.names.windows_days
+    ]
+
+
+async def _kind(visit: Visit, kind: IndicatorKind) -> list[Row]:
+    return [figure_row(one) for one in await figures_of(visit.api.indicators(kind, window_days=visit.window))]
+
+
+async def _sectors(visit: Visit) -> list[Row]:
+    return await _kind(visit, IndicatorKind.SECTOR)
+
+
+async def _agencies(visit: Visit) -> list[Row]:
+    side = visit.chosen("side", "provider", "consumer")
+    rows = await _kind(visit, IndicatorKind.PROVIDER if side == "provider" else IndicatorKind.CONSUMER)
+    names = visit.names.agencies
+    for row in rows:
+        one = names.get(row["id"])
+        row |= {
+            "name_en": one.name_en if one else "",
+            "name_fa": one.name_fa if one else "",
+            "sector": one.sector if one else "",
+        }
+    return rows
+
+
+async def _services(visit: Visit) -> list[Row]:
+    rows = await _kind(visit, IndicatorKind.SERVICE)
+    for row in rows:
+        one = visit.names.services.get(row["id"])
+        row |= {
+            "agency": one.agency if one else "",
+            "name_en": one.name_en if one else "",
+            "name_fa": one.name_fa if one else "",
+        }
+    return rows
+
+
+async def _links(visit: Visit) -> list[Row]:
+    rows = []
+    async for status in visit.api.links(window_days=visit.window):
+        link = status.link
+        row = figure_row(figure_of(status.indicator)) if status.HasField("indicator") else {"id": link.id}
+        rows.append(
+            {
+                **row,
+                "service": link.service,
+                "consumer": link.consumer,
+                "provider": link.provider,
+                "data_item": link.data_item,
+                "absent": link.absent,
+            }
+        )
+    return rows
+
+
+async def _pairs(visit: Visit) -> list[Row]:
+    answer = await visit.api.pairs(window_days=visit.window)
+    return [
+        {
+            "consumer": pair.consumer,
+            "provider": pair.provider,
+            "point": pair.index.point if pair.index.HasField("point") else None,
+            "lower": pair.index.lower,
+            "upper": pair.index.upper,
+            "known_share": pair.index.known_share,
+            "links_required": pair.index.links,
+            "links_known": pair.links_known,
+            "links_absent": pair.links_absent,
+            "window_days": answer.window_days,
+            "as_of": iso(answer.as_of.seconds),
+            "register_version": answer.register_version,
+            "method_version": answer.method_version,
+            "evidence_sequence": answer.evidence_sequence,
+        }
+        for pair in answer.pairs
+    ]
+
+
+_STRUCTURE = (
+    "pairs_required",
+    "pairs_working",
+    "pairs_absent",
+    "pairs_unknown",
+    "pair_coverage",
+    "pair_coverage_upper",
+    "pair_coverage_weighted",
+    "pair_coverage_weighted_upper",
+    "fragmentation",
+    "fragmentation_lower",
+    "reciprocity",
+    "silo_gap",
+    "provider_concentration",
+    "resilience",
+    "weakest",
+    "declared",
+)
+
+
+async def _structure(visit: Visit) -> list[Row]:
+    one = (await visit.api.structure(visit.window)).structure
+    given = {name: getattr(one, name) for name in _STRUCTURE}
+    return [
+        {
+            "measure": name,
+            "value": None if isinstance(value, float) and math.isnan(value) else value,
+            "window_days": one.window_days,
+            "as_of": iso(one.as_of.seconds),
+            "register_version": one.register_version,
+            "method_version": one.method_version,
+            "evidence_sequence": one.evidence_sequence,
+        }
+        for name, value in given.items()
+    ]
+
+
+async def _rounds(visit: Visit) -> list[Row]:
+    answer = await visit.api.rounds()
+    rows = []
+    for one in answer.rounds:
+        overall = one.overall_percent if one.HasField("overall_percent") else None
+        scores: Iterable[tuple[str, float | None]] = [
+            ("", overall),
+            *((s.dimension, s.percent) for s in one.dimensions),
+        ]
+        rows += [
+            {"round": one.round, "held": one.held, "dimension": dimension, "percent": percent}
+            for dimension, percent in scores
+        ]
+    return rows
+
+
+async def _history(visit: Visit) -> list[Row]:
+    kind = visit.chosen("kind", "government", "sector", "consumer", "provider")
+    entity = "" if kind == "government" else visit.query.get("id", "")
+    if (kind == "government") is bool(entity):
+        raise NoSuchPageError
+    days = int(visit.chosen("span", *SPANS))
+    history = visit.api.history(
+        IndicatorKind[kind.upper()], entity, visit.window, since=visit.edition.as_of - days * _DAY
+    )
+    try:
+        return [figure_row(one) for one in await figures_of(history)]
+    except ApiNotApplicableError as error:
+        raise NoSuchPageError from error
+
+
+async def _announcements(visit: Visit) -> list[Row]:
+    return [
+        {
+            "id": one.id,
+            "from": iso(getattr(one, "from").seconds),
+            "until": iso(one.until.seconds) if one.HasField("until") else None,
+            "title_en": one.title_en,
+            "title_fa": one.title_fa,
+            "text_en": one.text_en,
+            "text_fa": one.text_fa,
+            "agencies": " ".join(one.agencies),
+        }
+        for one in await collected(visit.api.announcements())
+    ]
+
+
+DATASETS = (
+    Dataset("government", "The index of the whole government, one row for each window.", _government),
+    Dataset("sectors", "The index of each sector, by the agencies that ask.", _sectors, query=("window",)),
+    Dataset(
+        "agencies",
+        "The index of each agency, as it answers others or as others answer it, with its range of ranks.",
+        _agencies,
+        query=("window", "side"),
+    ),
+    Dataset("pairs", "The index of each pair of agencies in which one must ask the other.", _pairs, query=("window",)),
+    Dataset("structure", "How the agencies hang together: one row for each measure.", _structure, query=("window",)),
+    Dataset("rounds", "The scores of the official rounds as announced, in per cent.", _rounds),
+    Dataset(
+        "history",
+        "What was published over time of the government, a sector or an agency, hour by hour.",
+        _history,
+        query=("window", "span", "kind", "id"),
+    ),
+    Dataset("announcements", "What the keepers of the register announced.", _announcements),
+    Dataset("services", "The index of each service.", _services, is_public=False, query=("window",)),
+    Dataset("links", "The index of each required inquiry.", _links, is_public=False, query=("window",)),
+)
+"""Every table of data, in the order in which the page lists them."""

@@ -1,0 +1,86 @@
+"""The government: the question in one sentence, the answer in one number, and what to do about it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from services.console.asking import figure_of, figures_of, losses_of
+from services.console.pages.costs import LinkGain, LossAt, by_lower_bound, link_gains, provider_losses
+from services.console.pages.page import Page, Visit
+from services.console.pages.trends import SPANS, Trend, trend_of
+from services.core.model import Indicator, IndicatorKind, Losses
+
+_ROWS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ThreeBars:
+    """The official score, what is declared as built, and what was measured; never merged."""
+
+    official: float | None
+    official_round: str
+    declared: float
+    measured: float | None
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True, slots=True)
+class GovernmentView:
+    """The figures of the page."""
+
+    figure: Indicator
+    estimate: float
+    losses: Losses
+    bars: ThreeBars
+    trend: Trend
+    spans: tuple[str, ...]
+    gains: tuple[LinkGain, ...]
+    losing: tuple[LossAt, ...]
+    worst: tuple[Indicator, ...]
+    best: tuple[Indicator, ...]
+    side: str
+
+
+async def gather(visit: Visit) -> GovernmentView:
+    """Ask for everything at once."""
+    side = visit.chosen("side", "provider", "consumer")
+    kind = IndicatorKind.PROVIDER if side == "provider" else IndicatorKind.CONSUMER
+    figure, explanation, structure, agencies, trend = await asyncio.gather(
+        visit.api.indicator(IndicatorKind.GOVERNMENT, "", visit.window),
+        visit.api.explain(IndicatorKind.GOVERNMENT, "", visit.window, limit=_ROWS),
+        visit.api.structure(visit.window),
+        figures_of(visit.api.indicators(kind, window_days=visit.window)),
+        trend_of(visit, IndicatorKind.GOVERNMENT, ""),
+    )
+    ordered = by_lower_bound(agencies)
+    return GovernmentView(
+        figure=figure_of(figure),
+        estimate=explanation.estimate,
+        losses=losses_of(explanation.losses),
+        bars=three_bars_of(structure.three_bars),
+        trend=trend,
+        spans=SPANS,
+        gains=link_gains(explanation),
+        losing=provider_losses(explanation),
+        worst=tuple(ordered[:_ROWS]),
+        best=tuple(reversed(ordered[-_ROWS:])) if len(ordered) > _ROWS else (),
+        side=side,
+    )
+
+
+def three_bars_of(bars: Any) -> ThreeBars:
+    """Return the three bars of a message."""
+    return ThreeBars(
+        official=bars.official if bars.HasField("official") else None,
+        official_round=bars.official_round,
+        declared=bars.declared,
+        measured=bars.measured if bars.HasField("measured") else None,
+        lower=bars.measured_lower,
+        upper=bars.measured_upper,
+    )
+
+
+PAGE = Page("government", "/", gather)

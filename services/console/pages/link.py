@@ -1,0 +1,228 @@
+"""One link with the evidence behind it: its slots, phases, reasons and certificate, and what was really exchanged."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from services.console.asking import figure_of
+from services.console.charts import Run, runs_of
+from services.console.pages.page import Page, Visit
+from services.core.errors import ApiForbiddenError, ApiNotApplicableError
+from services.core.model import PHASES, Indicator, IndicatorKind, Outcome, Reason
+
+_SLOTS = 576
+"""Slots of the strip: 48 hours of five minutes; of shorter slots as many, so that a piece can still be seen."""
+
+
+STATES = {0: "open", 1: "open", 2: "accepted", 3: "rejected"}
+"""States of objections by their number in the messages."""
+
+_MOST_LINKS = 1000
+"""Links of one service whose gains are looked through."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The last measurement of one vantage; times in seconds, None where a phase was skipped."""
+
+    vantage: str
+    moment: int
+    verdict: str
+    reason: str
+    latency: float | None
+    data_age: float | None
+    phases: tuple[tuple[str, float], ...]
+    certificate_expiry: int | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class VantageStrip:
+    """The slots as one vantage saw them."""
+
+    vantage: str
+    runs: tuple[Run, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Real exchanges beside probes: shares that succeeded, with their intervals where there is enough to tell."""
+
+    exchanges: int
+    ok: int
+    shared: bool
+    silent: bool
+    disagrees: bool
+    logs: tuple[float, float, float] | None
+    probes: tuple[float, float, float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class LegalBasis:
+    """The rule that requires an inquiry; ``date`` is an ISO date or empty."""
+
+    law: str
+    article: str
+    date: str
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """What an agency says against the evidence, in the reader's language where it is given in it, and the answer."""
+
+    state: str
+    start: int
+    end: int | None
+    text: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkView:
+    """The link, its figures, and the evidence."""
+
+    link: str
+    service: str
+    consumer: str
+    provider: str
+    data_item: str
+    absent: bool
+    target: str
+    slo: float
+    latency_ms: int
+    max_age_s: int | None
+    figure: Indicator | None
+    runs: tuple[Run, ...]
+    vantages: tuple[VantageStrip, ...]
+    slots: int
+    slots_unknown: int
+    looks: tuple[Look, ...]
+    reasons: tuple[tuple[str, float, int], ...]
+    failures: tuple[Look, ...]
+    compared: Compared | None
+    legal: LegalBasis | None
+    objections: tuple[Objection, ...]
+    gain: float | None
+    index_if_fixed: float | None
+
+
+async def gather(visit: Visit) -> LinkView:
+    """Ask for the link with its slots, and for what was found of it."""
+    link, seconds = visit.path["link"], visit.names.slot_seconds
+    end = visit.edition.as_of
+    answer, explanation = await asyncio.gather(
+        visit.api.link(link, visit.window, slots_from=end - _SLOTS * seconds, slots_to=end),
+        visit.api.explain(IndicatorKind.LINK, link, visit.window, limit=1),
+    )
+    known, status = answer.link.link, answer.link
+    gain, index_if_fixed = await _gain(visit, known.service, link)
+    slots = list(answer.slots)
+    findings = explanation.findings
+    return LinkView(
+        link=known.id,
+        service=known.service,
+        consumer=known.consumer,
+        provider=known.provider,
+        data_item=known.data_item,
+        absent=known.absent,
+        target=known.target,
+        slo=known.slo,
+        latency_ms=known.latency_ms,
+        max_age_s=known.max_age_s if known.HasField("max_age_s") else None,
+        figure=figure_of(status.indicator) if status.HasField("indicator") else None,
+        runs=runs_of(((slot.slot_start.seconds, *_judged(slot.verdict, slot.reason)) for slot in slots), seconds),
+        vantages=_by_vantage(slots, seconds),
+        slots=len(slots),
+        slots_unknown=sum(Outcome(slot.verdict) is Outcome.UNKNOWN for slot in slots),
+        looks=tuple(look_of(one) for one in findings.latest),
+        reasons=tuple((Reason(one.reason).label, one.share, one.slots) for one in findings.reasons),
+        failures=tuple(look_of(one) for one in findings.failures),
+        compared=_compared(status.reconciliation) if status.HasField("reconciliation") else None,
+        legal=LegalBasis(known.legal_basis.law, known.legal_basis.article, known.legal_basis.date)
+        if known.HasField("legal_basis")
+        else None,
+        objections=tuple(objection_of(visit, one) for one in status.objections),
+        gain=gain,
+        index_if_fixed=index_if_fixed,
+    )
+
+
+async def _gain(visit: Visit, service: str, link: str) -> tuple[float | None, float | None]:
+    """Return what the service's index would gain with the link always answered, and the index then; None if unknown."""
+    try:
+        explanation = await visit.api.explain(IndicatorKind.SERVICE, service, visit.window, limit=_MOST_LINKS)
+    except (ApiForbiddenError, ApiNotApplicableError):
+        return None, None  # the service is another agency's, or nothing of it is in force
+    cost = next((one for one in explanation.links if one.link.id == link), None)
+    return (None, None) if cost is None else (cost.index_if_fixed - explanation.estimate, cost.index_if_fixed)
+
+
+def objection_of(visit: Visit, message: Any) -> Objection:
+    """Return the objection of a message."""
+    return Objection(
+        state=STATES[message.state],
+        start=getattr(message, "from").seconds,
+        end=message.to.seconds if message.HasField("to") else None,
+        text=visit.either(message.text_en, message.text_fa),
+        answer=visit.either(message.answer_en, message.answer_fa),
+    )
+
+
+def look_of(measurement: Any) -> Look:
+    """Return the look of a message Measurement."""
+    phases = measurement.phases
+    return Look(
+        vantage=measurement.vantage,
+        moment=(measurement.time if measurement.HasField("time") else measurement.slot_start).seconds,
+        verdict=Outcome(measurement.outcome).label,
+        reason=Reason(measurement.reason).label,
+        latency=_seconds(measurement, "latency"),
+        data_age=_seconds(measurement, "data_age"),
+        phases=tuple((name, seconds) for name in PHASES if (seconds := _seconds(phases, name)) is not None),
+        certificate_expiry=measurement.certificate_expiry.seconds
+        if measurement.HasField("certificate_expiry")
+        else None,
+        detail=measurement.detail,
+    )
+
+
+def _seconds(message: Any, name: str) -> float | None:
+    return getattr(message, name).ToMicroseconds() / 1e6 if message.HasField(name) else None
+
+
+def _judged(outcome: int, reason: int) -> tuple[str, str]:
+    return Outcome(outcome).label, Reason(reason).label
+
+
+def _by_vantage(slots: list[Any], seconds: int) -> tuple[VantageStrip, ...]:
+    names = sorted({one.vantage for slot in slots for one in slot.vantages})
+    if len(names) < 2:
+        return ()  # the strip above is the only one's
+    return tuple(
+        VantageStrip(
+            name,
+            runs_of(
+                (
+                    (slot.slot_start.seconds, *_judged(one.outcome, one.reason))
+                    for slot in slots
+                    for one in slot.vantages
+                    if one.vantage == name
+                ),
+                seconds,
+            ),
+        )
+        for name in names
+    )
+
+
+def _compared(row: Any) -> Compared:
+    def estimate(name: str) -> tuple[float, float, float] | None:
+        one = getattr(row, name)
+        return (one.value, one.low, one.high) if row.HasField(name) else None
+
+    return Compared(row.exchanges, row.ok, row.shared, row.silent, row.disagrees, estimate("logs"), estimate("probes"))
+
+
+PAGE = Page("link", "/link/{link}", gather, is_public=False)

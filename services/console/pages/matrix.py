@@ -1,0 +1,110 @@
+"""Who asks whom: the index of every pair, of agencies or, where these are too many, of sectors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from services.client import PairLevel
+from services.console.charts import Matrix, MatrixCell, arrange_matrix
+from services.console.pages.page import Page, Visit
+from services.core.model import IndicatorKind
+from services.register.reading import name_key
+
+MOST_AGENCIES = 60
+"""Rows that can still be read at once; above it the matrix is of sectors, and each of its cells leads to its agencies."""
+
+_SORTS = ("index", "sector", "name", "island")
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixView:
+    """The matrix, of sectors or of agencies; sectors that were chosen are empty where all are shown."""
+
+    matrix: Matrix
+    of_sectors: bool
+    sort: str
+    sorts: tuple[str, ...]
+    consumer_sector: str
+    provider_sector: str
+    groups: Mapping[str, str]
+    """What each row and column belongs to, by which lines of the matrix are drawn."""
+    as_of: int
+    pairs: int
+    unknown: int
+
+
+async def gather(visit: Visit) -> MatrixView:
+    """Ask for the pairs and for what orders them."""
+    sectors = ("", *visit.names.sectors)
+    asked, answering = visit.chosen("consumer_sector", *sectors), visit.chosen("provider_sector", *sectors)
+    chosen = bool(asked or answering)
+    of_sectors = visit.chosen("level", "", "sector") == "sector" or (
+        len(visit.names.agencies) > MOST_AGENCIES and not chosen
+    )
+    sort = visit.chosen("sort", *(_SORTS[:1] + _SORTS[2:3] if of_sectors else _SORTS))
+    answer, order = await asyncio.gather(
+        visit.api.pairs(
+            PairLevel.PAIR_LEVEL_SECTOR if of_sectors else PairLevel.PAIR_LEVEL_AGENCY,
+            consumer_sector="" if of_sectors else asked,
+            provider_sector="" if of_sectors else answering,
+            window_days=visit.window,
+        ),
+        _order(visit, sort, of_sectors=of_sectors),
+    )
+    cells = [cell_of(pair) for pair in answer.pairs]
+    ids = tuple(order)
+    return MatrixView(
+        matrix=arrange_matrix(cells, ids),
+        of_sectors=of_sectors,
+        sort=sort,
+        sorts=_SORTS[:1] + _SORTS[2:3] if of_sectors else _SORTS,
+        consumer_sector=asked,
+        provider_sector=answering,
+        groups=order,
+        as_of=answer.as_of.seconds,
+        pairs=len(cells),
+        unknown=sum(cell.point is None for cell in cells),
+    )
+
+
+def cell_of(pair: Any) -> MatrixCell:
+    """Return the cell of a message Pair."""
+    return MatrixCell(
+        consumer=pair.consumer,
+        provider=pair.provider,
+        point=pair.index.point if pair.index.HasField("point") else None,
+        lower=pair.index.lower,
+        upper=pair.index.upper,
+        links=pair.index.links,
+        absent=pair.links_absent,
+        unknown=pair.index.links - pair.links_known,
+    )
+
+
+async def _order(visit: Visit, sort: str, *, of_sectors: bool) -> dict[str, str]:
+    """Return all ids in order, each with its group, which is empty where none is drawn."""
+    names = visit.names
+    ids = list(names.sectors if of_sectors else names.agencies)
+    ids.sort(key=lambda one: one if of_sectors else name_key(visit.agency(one)))
+    if sort == "name":
+        return dict.fromkeys(ids, "")
+    if sort == "sector":
+        ids.sort(key=names.sector_of)
+        return {one: names.sector_of(one) for one in ids}
+    if sort == "island":
+        structure = (await visit.api.structure(visit.window)).structure
+        group = {
+            agency: f"{number:03}" for number, island in enumerate(structure.islands) for agency in island.agencies
+        }
+        ids.sort(key=lambda one: group.get(one, "999"))
+        return {one: group.get(one, "999") for one in ids}
+    kind = IndicatorKind.SECTOR if of_sectors else IndicatorKind.PROVIDER
+    lower = {one.id: one.lower async for one in visit.api.indicators(kind, window_days=visit.window)}
+    ids.sort(key=lambda one: lower.get(one, 1.0))
+    return dict.fromkeys(ids, "")
+
+
+PAGE = Page("matrix", "/matrix", gather)

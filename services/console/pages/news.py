@@ -1,0 +1,113 @@
+"""What the keepers of the register tell readers: announcements with their updates, and announced maintenance."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from services.console.asking import collected
+from services.console.pages.page import Page, Visit
+
+KINDS = {1: "incident", 2: "maintenance", 3: "change_of_method"}
+"""Kinds of announcements by their number in the messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What was added later; ``text`` is Markdown."""
+
+    moment: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """One announcement in the reader's language, where it is given in it; ``text`` is Markdown, ``end`` None while open."""
+
+    id: str
+    kind: str
+    start: int
+    end: int | None
+    title: str
+    text: str
+    agencies: tuple[str, ...]
+    links: tuple[str, ...]
+    updates: tuple[Update, ...]
+
+    @property
+    def changed(self) -> int:
+        """When something was last said."""
+        return max([self.start, *(update.moment for update in self.updates)])
+
+    def in_force(self, moment: int) -> bool:
+        """Whether it applies at a moment."""
+        return self.start <= moment and (self.end is None or moment < self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class Maintenance:
+    """Announced work on an agency, a link or an endpoint, which excludes nothing."""
+
+    subject: str
+    start: int
+    end: int
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewsView:
+    """Announcements in force, to come and past, each the newest first, and maintenance that is not over."""
+
+    now: tuple[Announcement, ...]
+    ahead: tuple[Announcement, ...]
+    past: tuple[Announcement, ...]
+    maintenance: tuple[Maintenance, ...]
+
+
+async def announcements_of(visit: Visit) -> tuple[Announcement, ...]:
+    """Return every announcement, the last one changed first."""
+    found = [_announcement(visit, one) async for one in visit.api.announcements()]
+    return tuple(sorted(found, key=lambda one: (-one.changed, one.id)))
+
+
+async def maintenance_of(visit: Visit) -> tuple[Maintenance, ...]:
+    """Return announced maintenance that is not over, the next one first."""
+    found = [
+        Maintenance(one.subject, getattr(one, "from").seconds, one.to.seconds, one.note)
+        for one in await collected(visit.api.maintenance())
+        if one.to.seconds > visit.edition.as_of
+    ]
+    return tuple(sorted(found, key=lambda one: (one.start, one.subject)))
+
+
+async def gather(visit: Visit) -> NewsView:
+    """Ask for both."""
+    announcements, maintenance = await asyncio.gather(announcements_of(visit), maintenance_of(visit))
+    moment = visit.edition.as_of
+    return NewsView(
+        now=tuple(one for one in announcements if one.in_force(moment)),
+        ahead=tuple(one for one in announcements if one.start > moment),
+        past=tuple(one for one in announcements if one.start <= moment and not one.in_force(moment)),
+        maintenance=maintenance,
+    )
+
+
+def _announcement(visit: Visit, one: Any) -> Announcement:
+    return Announcement(
+        id=one.id,
+        kind=KINDS.get(one.kind, "incident"),
+        start=getattr(one, "from").seconds,
+        end=one.until.seconds if one.HasField("until") else None,
+        title=visit.either(one.title_en, one.title_fa),
+        text=visit.either(one.text_en, one.text_fa),
+        agencies=tuple(one.agencies),
+        links=tuple(one.links),
+        updates=tuple(
+            Update(update.time.seconds, visit.either(update.text_en, update.text_fa))
+            for update in reversed(one.updates)
+        ),
+    )
+
+
+PAGE = Page("news", "/news", gather, has_window=False)

@@ -1,0 +1,88 @@
+"""What a page is: an address, a gathering function and a template."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from services.client import Client
+from services.console.asking import Edition, Names
+
+
+class NoSuchPageError(Exception):
+    """The address names something that is not there, or not for this reader."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What a gathering function is given: who asks for what, and where to ask.
+
+    ``api`` answers in the reader's role; ``window`` is one of the register's windows in days, 0 for the first; ``base`` is the
+    console's public address, without a slash at its end.
+    """
+
+    api: Client
+    names: Names
+    edition: Edition
+    language: str
+    window: int
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    base: str
+    sees_links: bool
+    """Whether services, links and what is behind them are shown to this reader."""
+
+    def chosen(self, name: str, *choices: str) -> str:
+        """Return the choice that the address makes, the first one where it makes none of them."""
+        value = self.query.get(name, "")
+        return value if value in choices else choices[0]
+
+    def either(self, english: str, persian: str) -> str:
+        """Return the text in the reader's language, in the other one where it is not given in it."""
+        return (persian or english) if self.language == "fa" else (english or persian)
+
+    def agency(self, agency: str) -> str:
+        """Return an agency's name in the reader's language."""
+        return self.names.agency(agency, self.language)
+
+    def service(self, service: str) -> str:
+        """Return a service's name in the reader's language."""
+        return self.names.service(service, self.language)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page at ``/<language><path>``, made by ``gather`` and shown by ``templates/<name>.html``.
+
+    ``is_public`` says whether readers without a sign-in see it, where there is such a thing.
+    """
+
+    name: str
+    path: str
+    gather: Callable[[Visit], Awaitable[Any]]
+    is_public: bool = True
+    has_window: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What is sent as it is: its media type and its text."""
+
+    type: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """What is served at ``path`` in no language of its own, such as data, a feed or a badge.
+
+    ``is_framed`` says whether the pages of others may show it.
+    """
+
+    name: str
+    path: str
+    gather: Callable[[Visit], Awaitable[Content]]
+    is_public: bool = True
+    is_framed: bool = False
+    has_window: bool = True

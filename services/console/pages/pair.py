@@ -1,0 +1,47 @@
+"""One pair of agencies: its index, and the links behind it for readers who see them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from services.console.asking import losses_of
+from services.console.charts import MatrixCell
+from services.console.pages.agency import LinkRow, row_of
+from services.console.pages.matrix import cell_of
+from services.console.pages.page import NoSuchPageError, Page, Visit
+from services.core.model import Losses
+
+
+@dataclass(frozen=True, slots=True)
+class PairView:
+    """The pair and its links."""
+
+    cell: MatrixCell
+    losses: Losses
+    as_of: int
+    links: tuple[LinkRow, ...]
+
+
+async def gather(visit: Visit) -> PairView:
+    """Ask for the pair and its links."""
+    consumer, provider = visit.path["consumer"], visit.path["provider"]
+    if consumer not in visit.names.agencies or provider not in visit.names.agencies:
+        raise NoSuchPageError
+    answer, links = await asyncio.gather(
+        visit.api.pairs(consumer=consumer, provider=provider, window_days=visit.window),
+        _links(visit, consumer, provider),
+    )
+    if not answer.pairs:
+        raise NoSuchPageError
+    return PairView(cell_of(answer.pairs[0]), losses_of(answer.pairs[0].losses), answer.as_of.seconds, links)
+
+
+async def _links(visit: Visit, consumer: str, provider: str) -> tuple[LinkRow, ...]:
+    if not visit.sees_links:
+        return ()
+    links = visit.api.links(consumer=consumer, provider=provider, window_days=visit.window)
+    return tuple(sorted([row_of(one) async for one in links], key=lambda row: (row.lower, row.link)))
+
+
+PAGE = Page("pair", "/matrix/{consumer}/{provider}", gather)

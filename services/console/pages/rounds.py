@@ -1,0 +1,97 @@
+"""The official rounds as announced, each beside what is declared and measured today, and never merged with them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from services.console.pages.government import ThreeBars, three_bars_of
+from services.console.pages.page import Page, Visit
+
+
+@dataclass(frozen=True, slots=True)
+class DimensionScore:
+    """The score of one dimension as announced, in per cent; None where none was stated."""
+
+    name_en: str
+    name_fa: str
+    aim: str
+    percent: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """An agency as a round names it, with its id where the register has it."""
+
+    name_en: str
+    name_fa: str
+    agency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One round as announced; None and empty mean not stated."""
+
+    number: int
+    held: str
+    agencies: int | None
+    services: int | None
+    overall: float | None
+    growth_more_than: float | None
+    dimensions: tuple[DimensionScore, ...]
+    announced: tuple[Announced, ...]
+    also: tuple[str, ...]
+    next_step: str
+    concerns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RoundsView:
+    """Every round, the newest first, and the three bars of today."""
+
+    country: str
+    note: str
+    rounds: tuple[Round, ...]
+    bars: ThreeBars
+
+
+async def gather(visit: Visit) -> RoundsView:
+    """Ask for the rounds and the three bars."""
+    answer, structure = await asyncio.gather(visit.api.rounds(), visit.api.structure(visit.window))
+    names = {dimension.id: dimension for dimension in answer.dimensions}
+    return RoundsView(
+        country=answer.country,
+        note=answer.note,
+        rounds=tuple(_round(one, names) for one in reversed(answer.rounds)),
+        bars=three_bars_of(structure.three_bars),
+    )
+
+
+def _round(one: Any, names: dict[str, Any]) -> Round:
+    stated = {score.dimension: score.percent for score in one.dimensions}
+
+    def given(name: str) -> Any:
+        return getattr(one, name) if one.HasField(name) else None
+
+    return Round(
+        number=one.round,
+        held=one.held,
+        agencies=given("agencies"),
+        services=given("services_and_subservices"),
+        overall=given("overall_percent"),
+        growth_more_than=given("growth_since_round_1_percent_more_than"),
+        dimensions=tuple(
+            DimensionScore(dimension.name_en, dimension.name_fa, dimension.aim, stated.get(identity))
+            for identity, dimension in names.items()
+        )
+        if stated
+        else (),
+        announced=tuple(Announced(who.name_en, who.name_fa, who.agency) for who in one.announced_top_agencies),
+        also=tuple(one.also_taken_into_account),
+        next_step=one.stated_next_step,
+        concerns=tuple(one.stated_concerns),
+    )
+
+
+PAGE = Page("rounds", "/rounds", gather)

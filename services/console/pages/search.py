@@ -1,0 +1,59 @@
+"""Agencies, sectors, services and links by name, folded as in the register."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from services.console.pages.page import Page, Visit
+from services.core.model import IndicatorKind
+
+_MOST = 50
+_LONGEST = 200
+"""Characters that the api looks for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One result; of a link ``name`` is that of its service."""
+
+    kind: str
+    name: str
+    path: str
+    consumer: str
+    provider: str
+    data_item: str
+
+
+@dataclass(frozen=True, slots=True)
+class SearchView:
+    """What was found, the closest first; ``more`` says whether there is more of it."""
+
+    text: str
+    results: tuple[Found, ...]
+    more: bool
+
+
+async def gather(visit: Visit) -> SearchView:
+    """Ask for what the reader may see."""
+    text = visit.query.get("q", "").strip()[:_LONGEST]
+    if not text:
+        return SearchView(text, (), more=False)
+    results = await visit.api.search(text, limit=_MOST)
+    return SearchView(text, tuple(_found(visit, one) for one in results), more=len(results) == _MOST)
+
+
+def _found(visit: Visit, one: Any) -> Found:
+    name = visit.either(one.name_en, one.name_fa) or one.id
+    match IndicatorKind(one.kind):
+        case IndicatorKind.SERVICE:
+            return Found("service", name, f"/service/{one.id}", one.agency, "", "")
+        case IndicatorKind.LINK:
+            return Found("link", name, f"/link/{one.id}", one.agency, one.provider, one.data_item)
+        case IndicatorKind.SECTOR:
+            return Found("sector", one.id, "/agencies", "", "", "")
+        case _:
+            return Found("agency", name, f"/agency/{one.id}", "", "", "")
+
+
+PAGE = Page("search", "/search", gather, has_window=False)

@@ -1,0 +1,75 @@
+"""One service: the citizen's journey, inquiry by inquiry."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from services.console.asking import collected, figure_of, losses_of
+from services.console.pages.costs import largest_loss
+from services.console.pages.page import NoSuchPageError, Page, Visit
+from services.console.pages.trends import SPANS, Trend, trend_of
+from services.core.model import Indicator, IndicatorKind
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """One inquiry of the journey: who answers, how often, and where it is lost."""
+
+    link: str
+    provider: str
+    data_item: str
+    absent: bool
+    figure: Indicator | None
+    lost_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceView:
+    """The service with its index and its strict share, and its inquiries."""
+
+    service: str
+    agency: str
+    channel: str
+    figure: Indicator
+    inquiries: tuple[Inquiry, ...]
+    trend: Trend
+    spans: tuple[str, ...]
+
+
+async def gather(visit: Visit) -> ServiceView:
+    """Ask for the service and its links."""
+    service = visit.names.services.get(visit.path["service"])
+    if service is None:
+        raise NoSuchPageError
+    figure, links, trend = await asyncio.gather(
+        visit.api.indicator(IndicatorKind.SERVICE, service.id, visit.window),
+        collected(visit.api.links(service=service.id, window_days=visit.window)),
+        trend_of(visit, IndicatorKind.SERVICE, service.id),
+    )
+    return ServiceView(
+        service=service.id,
+        agency=service.agency,
+        channel=service.channel,
+        figure=figure_of(figure),
+        inquiries=tuple(inquiry_of(one) for one in links),
+        trend=trend,
+        spans=SPANS,
+    )
+
+
+def inquiry_of(status: Any) -> Inquiry:
+    """Return the inquiry of a message LinkStatus."""
+    published = status.HasField("indicator")
+    return Inquiry(
+        link=status.link.id,
+        provider=status.link.provider,
+        data_item=status.link.data_item,
+        absent=status.link.absent,
+        figure=figure_of(status.indicator) if published else None,
+        lost_at=largest_loss(losses_of(status.indicator.losses)) if published else "",
+    )
+
+
+PAGE = Page("service", "/service/{service}", gather, is_public=False)

@@ -1,0 +1,100 @@
+"""How the agencies hang together: islands, isolates, reciprocity, the silo gap, and what one failure would cost."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from services.console.pages.page import Page, Visit
+
+_ROLES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class SetShare:
+    """The index of a set of links with its bounds."""
+
+    links: int
+    point: float | None
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLoss:
+    """What falls when one node fails; ``provider`` is empty for the data bus."""
+
+    provider: str
+    links: int
+    strict_loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class StructureView:
+    """The figures of the page; None where a measure does not apply."""
+
+    as_of: int
+    pairs_required: int
+    pairs_working: int
+    pairs_absent: int
+    pairs_unknown: int
+    coverage: float
+    coverage_upper: float
+    islands: tuple[tuple[str, ...], ...]
+    isolates: tuple[str, ...]
+    agencies: int
+    fragmentation: float
+    fragmentation_lower: float
+    reciprocity: float | None
+    within: SetShare
+    across: SetShare
+    silo_gap: float | None
+    concentration: float
+    resilience: float | None
+    weakest: str
+    nodes: tuple[NodeLoss, ...]
+
+
+async def gather(visit: Visit) -> StructureView:
+    """Ask for the structure."""
+    one = (await visit.api.structure(visit.window)).structure
+    nodes = [NodeLoss(role.provider, role.links, role.strict_loss) for role in one.providers]
+    if one.bus_links:
+        nodes.append(NodeLoss("", one.bus_links, one.bus_strict_loss))
+    nodes.sort(key=lambda node: (-node.strict_loss, node.provider))
+    islands = tuple(tuple(island.agencies) for island in one.islands)
+    return StructureView(
+        as_of=one.as_of.seconds,
+        pairs_required=one.pairs_required,
+        pairs_working=one.pairs_working,
+        pairs_absent=one.pairs_absent,
+        pairs_unknown=one.pairs_unknown,
+        coverage=one.pair_coverage,
+        coverage_upper=one.pair_coverage_upper,
+        islands=tuple(island for island in islands if len(island) > 1),
+        isolates=tuple(one.isolates),
+        agencies=sum(map(len, islands)),
+        fragmentation=one.fragmentation,
+        fragmentation_lower=one.fragmentation_lower,
+        reciprocity=_known(one.reciprocity),
+        within=_set(one.within_sectors),
+        across=_set(one.across_sectors),
+        silo_gap=_known(one.silo_gap),
+        concentration=one.provider_concentration,
+        resilience=_known(one.resilience),
+        weakest=one.weakest,
+        nodes=tuple(nodes[:_ROLES]),
+    )
+
+
+def _set(message: Any) -> SetShare:
+    point = message.point if message.HasField("point") else None
+    return SetShare(message.links, point, message.lower, message.upper)
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+PAGE = Page("structure", "/structure", gather)

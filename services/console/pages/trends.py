@@ -1,0 +1,42 @@
+"""An index over time, as it was published: thinned to what a chart and its table can show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.console.asking import figures_of
+from services.console.charts import TrendPoint
+from services.console.pages.page import Visit
+from services.core.model import IndicatorKind
+
+SPANS = ("7", "28", "90")
+"""The days that a trend can go back, as addresses name them."""
+
+_DAY = 86400
+_MOST_POINTS = 180
+"""Of a chart and its table: every hour of a week, every four of four weeks, twice a day of three months."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """What was published of an index over the last ``days``; ``start`` and ``end`` in epoch seconds."""
+
+    days: int
+    start: int
+    end: int
+    points: tuple[TrendPoint, ...]
+
+
+async def trend_of(visit: Visit, kind: IndicatorKind, entity: str) -> Trend:
+    """Return what was published of an entity over the days that the address asks for, up to the edition."""
+    days = int(visit.chosen("span", *SPANS))
+    end = visit.edition.as_of
+    start = end - days * _DAY
+    history = await figures_of(visit.api.history(kind, entity, visit.window, since=start))
+    step = -(-days * _DAY // _MOST_POINTS)
+    # The last one of each step, so that the newest is always among them.
+    thinned = {(end - one.as_of) // step: one for one in history if one.as_of <= end}
+    points = tuple(TrendPoint(one.as_of, one.point, one.lower, one.upper) for one in thinned.values())
+    # A young history fills the chart from its first record on.
+    first = points[0].moment if len(points) > 1 else start
+    return Trend(days, max(start, first), end, points)

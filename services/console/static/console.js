@@ -1,0 +1,76 @@
+// A page in view renews itself when the figures have changed, without losing place, focus or what is open.
+"use strict";
+(() => {
+  const seconds = Number(document.body.dataset.renew || 0);
+  let etag = null;
+
+  const renew = async () => {
+    if (document.hidden) return;
+    const headers = etag ? { "If-None-Match": etag } : {};
+    const answer = await fetch(location.href, { headers, cache: "no-store", credentials: "same-origin" });
+    if (answer.status !== 200 || !(answer.headers.get("content-type") || "").startsWith("text/html")) return;
+    if ("error" in document.body.dataset) { location.reload(); return; }
+    etag = answer.headers.get("etag");
+    replace(new DOMParser().parseFromString(await answer.text(), "text/html"));
+  };
+
+  const replace = (fresh) => {
+    const before = document.querySelector("main"), after = fresh.querySelector("main");
+    if (!after) return;
+    for (const old of document.querySelectorAll("[data-part]")) {
+      const part = fresh.querySelector(`[data-part="${CSS.escape(old.dataset.part)}"]`);
+      if (part) swap(old, part);
+    }
+    if (before.querySelectorAll("[data-part]").length !== after.querySelectorAll("[data-part]").length) swap(before, after);
+    const notice = before.querySelector(".notice"), told = after.querySelector(".notice");
+    if (notice) notice.remove();
+    if (told) before.prepend(document.adoptNode(told));
+  };
+
+  const swap = (old, part) => {
+    if (old.innerHTML === part.innerHTML) return;
+    const open = [...old.querySelectorAll("details")].map((one) => one.open);
+    const scrolled = [...old.querySelectorAll(".scroll")].map((one) => [one.scrollLeft, one.scrollTop]);
+    const places = "a[href], button, input, summary, [tabindex]";
+    const focused = old.contains(document.activeElement) ? [...old.querySelectorAll(places)].indexOf(document.activeElement) : -1;
+    const kept = document.activeElement && document.activeElement.id;
+    old.innerHTML = part.innerHTML;
+    old.querySelectorAll("details").forEach((one, at) => { one.open = Boolean(open[at]); });
+    old.querySelectorAll(".scroll").forEach((one, at) => { if (scrolled[at]) [one.scrollLeft, one.scrollTop] = scrolled[at]; });
+    old.querySelectorAll("[data-strip]").forEach(strip);
+    if (focused >= 0) {
+      const again = (kept && document.getElementById(kept)) || old.querySelectorAll(places)[focused];
+      if (again) again.focus({ preventScroll: true });
+    }
+  };
+
+  // The strip of slots is one stop of the keyboard: arrows move along its pieces, and each names itself.
+  const strip = (box) => {
+    const pieces = [...box.querySelectorAll(".slot")], said = box.querySelector("[data-said]");
+    if (!pieces.length) return;
+    let at = pieces.length - 1;
+    const show = () => {
+      pieces.forEach((piece, number) => piece.classList.toggle("chosen", number === at));
+      const name = pieces[at].querySelector("title").textContent;
+      said.textContent = name;
+      box.setAttribute("aria-valuenow", String(at + 1));
+      box.setAttribute("aria-valuetext", name);
+    };
+    box.tabIndex = 0;
+    box.setAttribute("role", "slider");
+    box.setAttribute("aria-valuemin", "1");
+    box.setAttribute("aria-valuemax", String(pieces.length));
+    show();
+    box.addEventListener("keydown", (event) => {
+      const to = { ArrowRight: at + 1, ArrowUp: at + 1, ArrowLeft: at - 1, ArrowDown: at - 1, Home: 0, End: pieces.length - 1 }[event.key];
+      if (to === undefined) return;
+      event.preventDefault();
+      at = Math.min(Math.max(to, 0), pieces.length - 1);
+      show();
+    });
+    pieces.forEach((piece, number) => piece.addEventListener("click", () => { at = number; show(); }));
+  };
+
+  document.querySelectorAll("[data-strip]").forEach(strip);
+  if (seconds) setInterval(() => renew().catch(() => {}), seconds * 1000);
+})();

@@ -1,0 +1,28 @@
+"""Numbers as text: decimals, percentages and differences, in the digits of a language. Pure."""
+
+from __future__ import annotations
+
+from persiantools import digits
+
+MINUS = "\N{MINUS SIGN}"
+
+
+def write_digits(text: str, language: str) -> str:
+    """Return a text with its digits, and the marks of numbers, as a language writes them."""
+    return digits.en_to_fa(text) if language == "fa" else text
+
+
+def write_decimal(value: float, decimals: int, language: str) -> str:
+    """Return a number with so many decimals and grouped thousands; rounded half to even."""
+    text = f"{abs(value):,.{decimals}f}"
+    sign = MINUS if value < 0 and any(digit in text for digit in "123456789") else ""
+    if language == "fa":
+        # The Persian marks: U+066B separates decimals, U+066C thousands.
+        text = text.replace(",", "\u066c").replace(".", "\u066b")
+    return sign + write_digits(text, language)
+
+
+def write_percent(share: float, decimals: int, language: str) -> str:
+    """Return a share of 1 as a percentage."""
+    sign = "\u066a" if language == "fa" else "%"
+    return write_decimal(100 * share, decimals, language) + sign

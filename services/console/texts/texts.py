@@ -1,0 +1,164 @@
+"""Everything a page says in one language, for templates and charts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, tzinfo
+from functools import cache
+from string import Formatter
+from typing import Any
+
+from babel.support import NullTranslations
+from markupsafe import Markup, escape
+
+from services.console.texts.catalogues import LANGUAGES, Language, translations_of
+from services.console.texts.moments import iso, local_day, write_clock, write_day, write_months
+from services.console.texts.numbers import write_decimal, write_digits, write_percent
+from services.console.texts.words import WORDS
+
+DECIMALS = 1
+"""Decimals of a percentage: a tenth of a percent is one inquiry in a thousand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Writes messages, numbers and moments in one language; days and clocks are those of ``zone``.
+
+    Methods named after what they write return markup with the value for machines; those that begin with ``plain`` return text.
+    """
+
+    language: Language
+    translations: NullTranslations
+    zone: tzinfo = UTC
+    seconds: bool = False
+    """Whether clocks show seconds, as where slots are shorter than a minute."""
+
+    def message(self, text: str, /, **values: object) -> Markup:
+        """Return a message with values in its ``{places}``, escaped."""
+        return self._filled(str(self.translations.ugettext(text)), values)
+
+    def count(self, one: str, many: str, number: int, /, **values: object) -> Markup:
+        """Return the message for a number, which fills ``{n}``."""
+        return self._filled(str(self.translations.ungettext(one, many, number)), {"n": self.number(number), **values})
+
+    def word(self, vocabulary: str, key: str) -> str:
+        """Return what a key of a vocabulary, such as a stage or a reason, is called; the key itself if it is in none."""
+        word = WORDS[vocabulary].get(key)
+        return key if word is None else str(self.translations.ugettext(word))
+
+    @staticmethod
+    def _filled(text: str, values: dict[str, object]) -> Markup:
+        filled = "".join([part if name is None else escape(values[name]) for part, name in _parts(text)])
+        return Markup(filled)  # noqa: S704  # every piece of it is escaped
+
+    def plain_percent(self, share: float, decimals: int = DECIMALS) -> str:
+        """Return a share of 1 as a percentage."""
+        return write_percent(share, decimals, self.language.code)
+
+    def plain_number(self, value: float, decimals: int = 0) -> str:
+        """Return a number."""
+        return write_decimal(value, decimals, self.language.code)
+
+    def percent(self, share: float | None, decimals: int = DECIMALS) -> Markup:
+        """Return a share of 1 as a percentage with its value; a dash for None."""
+        return self._data(share, self.plain_percent(share, decimals)) if share is not None else self.none()
+
+    def of_hundred(self, share: float | None, decimals: int = DECIMALS) -> Markup:
+        """Return a share of 1 as so many of a hundred."""
+        return self._data(share, self.plain_number(100 * share, decimals)) if share is not None else self.none()
+
+    def points(self, share: float | None, decimals: int = 2) -> Markup:
+        """Return a difference of shares in hundredths, with its sign."""
+        if share is None:
+            return self.none()
+        sign = "+" if share > 0 else ""
+        return self._data(share, sign + self.plain_number(100 * share, decimals))
+
+    def number(self, value: float | None, decimals: int = 0) -> Markup:
+        """Return a number with its value."""
+        return self._data(value, self.plain_number(value, decimals)) if value is not None else self.none()
+
+    def digits(self, text: object) -> str:
+        """Return a text with the digits of the language."""
+        return write_digits(str(text), self.language.code)
+
+    def none(self) -> Markup:
+        """Return the sign for a number that there is not."""
+        return Markup('<span aria-hidden="true">\N{EN DASH}</span><span class="hidden">{}</span>').format(
+            self.message("no value")
+        )
+
+    def _data(self, value: float, text: str) -> Markup:
+        # Both are digits and their marks; Markup.format would take ten times as long.
+        return Markup(f'<data value="{value!r}" dir="ltr">{text}</data>')  # noqa: S704  # see above
+
+    def plain_moment(self, moment: float) -> str:
+        """Return epoch seconds as day and time of day."""
+        day = write_day(local_day(moment, self.zone), self.language.code)
+        return f"{day}{self.message(', ')}{self.plain_clock(moment)}"
+
+    def plain_clock(self, moment: float) -> str:
+        """Return the time of day of epoch seconds."""
+        return write_clock(moment, self.zone, self.language.code, seconds=self.seconds)
+
+    def plain_day(self, moment: float) -> str:
+        """Return the day of epoch seconds."""
+        return write_day(local_day(moment, self.zone), self.language.code)
+
+    def moment(self, moment: float | None) -> Markup:
+        """Return day and time of day of epoch seconds."""
+        if moment is None:
+            return self.none()
+        return Markup('<time datetime="{}">{}</time>').format(iso(moment), self.plain_moment(moment))
+
+    def clock(self, moment: float) -> Markup:
+        """Return the time of day of epoch seconds."""
+        return Markup('<time datetime="{}">{}</time>').format(iso(moment), self.plain_clock(moment))
+
+    def day(self, text: str) -> Markup:
+        """Return a day that is written YYYY-MM-DD."""
+        return Markup('<time datetime="{}">{}</time>').format(
+            text, write_day(date.fromisoformat(text), self.language.code)
+        )
+
+    def months(self, held: str) -> Markup:
+        """Return a month that is written YYYY-MM, or two with ``/`` between them."""
+        return escape(write_months(held, self.language.code))
+
+    def seconds_long(self, seconds: float) -> Markup:
+        """Return a span of time, rounded to the largest unit of which there are two at least."""
+        size, one, many = next((unit for unit in UNITS if seconds >= _LEAST * unit[0]), UNITS[-1])
+        return self.count(one, many, round(seconds / size))
+
+    def listed(self, items: Iterable[Any]) -> Markup:
+        """Return items with commas between them."""
+        return self.message(", ").join(items)
+
+
+@cache
+def _parts(text: str) -> tuple[tuple[Markup, str | None], ...]:
+    """Return a message in pieces: escaped text without a name, and the names of places."""
+    pieces: list[tuple[Markup, str | None]] = []
+    for literal, name, _, _ in Formatter().parse(text):
+        pieces.append((escape(literal), None))
+        if name is not None:
+            pieces.append((Markup(), name))
+    return tuple(pieces)
+
+
+_LEAST = 2
+"""Of a unit, so that rounding does not take half of it away."""
+
+UNITS = (
+    (86400, "{n} day", "{n} days"),
+    (3600, "{n} hour", "{n} hours"),
+    (60, "{n} minute", "{n} minutes"),
+    (1, "{n} second", "{n} seconds"),
+)
+
+
+@cache
+def texts_of(code: str, zone: tzinfo = UTC, *, seconds: bool = False) -> Texts:
+    """Return the texts of a language."""
+    return Texts(LANGUAGES[code], translations_of(code), zone, seconds)

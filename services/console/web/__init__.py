@@ -1,0 +1,6 @@
+"""The web side of the console: addresses, languages, headers, caching, sessions and errors."""
+
+from services.console.web.app import Settled, make_app
+from services.console.web.sign_in import Provider
+
+__all__ = ["Provider", "Settled", "make_app"]

@@ -1,0 +1,209 @@
+"""Answers with pages: from the cache while the figures are the same, else gathered and filled anew."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.client import Client
+from services.console.asking import EditionFeed
+from services.console.pages import Content, File, NoSuchPageError, Page, Visit
+from services.console.texts import LANGUAGES
+from services.console.web.assets import Assets
+from services.console.web.cache import KeptPage, PageCache
+from services.console.web.frame import Frame
+from services.console.web.headers import security_headers
+from services.console.web.metrics import ConsoleMetrics
+from services.console.web.readers import OPEN, SIGNED, Reader, reader_of
+from services.console.web.rendering import render
+from services.core.errors import ApiError, ApiForbiddenError, ApiNotApplicableError, ApiNotFoundError
+
+STALE_SECONDS = 300.0
+"""How long pages are shown after the api is gone: longer than a restart takes, and short enough not to mislead."""
+
+GATHER_SECONDS = 2.0
+"""How long a page may be gathered."""
+
+_NOTICE = "<!--notice-->"
+_HTML = "text/html; charset=utf-8"
+_RENEW_SECONDS = (5, 60)
+_RETRY_SECONDS = 3
+_LONGEST_QUERY = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What all pages share."""
+
+    audience: str
+    base: str
+    dashboards: str
+    encrypted: bool
+    assets: Assets
+
+
+class Pages:
+    """Answers requests for pages. ``clock`` is in seconds, monotonic."""
+
+    def __init__(
+        self, site: Site, api: Client, feed: EditionFeed, metrics: ConsoleMetrics, clock: Callable[[], float]
+    ) -> None:
+        self._site = site
+        self._api = api
+        self._feed = feed
+        self._metrics = metrics
+        self._clock = clock
+        self._cache = PageCache()
+        self._making: dict[str, asyncio.Task[KeptPage]] = {}
+
+    async def answer(self, request: Request, page: Page | File, language: str) -> Response:
+        """Return a page, not modified, or a page that says why there is none."""
+        reader = reader_of(self._site.audience, request.scope.get("session", {}), time.time())
+        frame = self._frame(request, page, language, reader)
+        if not page.is_public and not reader.sees_links:
+            return self.explain(frame, 401 if self._site.audience == SIGNED else 404)
+        key = f"{reader.role} {reader.subject} {frame.here()}"
+        kept = self._cache.find(key)
+        etag = self._etag(key)
+        if etag is None or self._feed.away_seconds > 0:
+            return self._old(request, frame, page, kept)
+        if request.headers.get("if-none-match") == etag:
+            self._metrics.served(page.name, 304)
+            return Response(status_code=304, headers=self._headers(etag))
+        if kept is None or kept.etag != etag:
+            try:
+                kept = await self._made(key, etag, frame, page, request.path_params)
+            except (NoSuchPageError, ApiNotFoundError, ApiForbiddenError, ApiNotApplicableError):
+                return self.explain(frame, 404)
+            except (ApiError, TimeoutError):
+                return self._old(request, frame, page, kept)
+        return self._send(request, page, kept)
+
+    def _old(self, request: Request, frame: Frame, page: Page | File, kept: KeptPage | None) -> Response:
+        """Return the page as it was last made with a notice of its age, or say that the figures cannot be read."""
+        # While the api is slow and not away, what counts is the age of the page.
+        if kept is None or (self._feed.away_seconds or self._clock() - kept.made) >= STALE_SECONDS:
+            return self.explain(frame, 503)
+        return self._send(request, page, self._aged(frame, kept))
+
+    def explain(self, frame: Frame, status: int) -> Response:
+        """Return a page that says what went wrong and where to go from here."""
+        self._metrics.served("error", status)
+        frame = replace(frame, renew_seconds=_RETRY_SECONDS if status == 503 else 0)
+        body = render(frame, "error", status=status, waiting=self._feed.edition is None, view=None)
+        headers = {**security_headers(encrypted=self._site.encrypted), "cache-control": "no-store"}
+        if status == 503:
+            headers["retry-after"] = "5"
+        return Response(body, status, headers, media_type=_HTML)
+
+    def frame_for(self, request: Request, language: str) -> Frame:
+        """Return the frame of an address that is no page."""
+        return self._frame(
+            request, None, language, reader_of(self._site.audience, request.scope.get("session", {}), time.time())
+        )
+
+    def _frame(self, request: Request, page: Page | File | None, language: str, reader: Reader) -> Frame:
+        names = self._feed.names
+        query = {key: value for key, value in request.query_params.items() if len(value) <= _LONGEST_QUERY}
+        path = request.url.path.removeprefix(f"/{language}") or "/"
+        least, most = _RENEW_SECONDS
+        return Frame(
+            language=LANGUAGES[language],
+            page=page.name if page else "",
+            path=path,
+            assets=self._site.assets,
+            query=query,
+            edition=self._feed.edition,
+            names=names,
+            window=_window(query, names.windows_days if names else ()),
+            has_window=page is not None and page.has_window,
+            audience=self._site.audience,
+            role=reader.role,
+            subject=reader.subject,
+            token=reader.token,
+            base=self._site.base,
+            dashboards=self._site.dashboards,
+            sees_links=reader.sees_links,
+            renew_seconds=min(max(names.slot_seconds, least), most) if names and isinstance(page, Page) else 0,
+        )
+
+    async def _made(self, key: str, etag: str, frame: Frame, page: Page | File, path: Mapping[str, str]) -> KeptPage:
+        """Return the page made anew; readers who ask for the same at once wait for one making."""
+        making = self._making.get(f"{etag}{key}")
+        if making is None:
+            making = self._making[f"{etag}{key}"] = asyncio.ensure_future(self._make(etag, frame, page, path))
+            making.add_done_callback(lambda _: self._making.pop(f"{etag}{key}", None))
+        kept = await asyncio.shield(making)
+        self._cache.keep(key, kept)
+        return kept
+
+    async def _make(self, etag: str, frame: Frame, page: Page | File, path: Mapping[str, str]) -> KeptPage:
+        assert frame.names is not None
+        assert frame.edition is not None
+        visit = Visit(
+            api=self._api if self._site.audience == OPEN else self._api.on_behalf_of(frame.role),
+            names=frame.names,
+            edition=frame.edition,
+            language=frame.language.code,
+            window=frame.window,
+            path=path,
+            query=frame.query,
+            base=frame.base,
+            sees_links=frame.sees_links,
+        )
+        with self._metrics.making(page.name):
+            async with asyncio.timeout(GATHER_SECONDS):
+                view = await page.gather(visit)
+            if isinstance(view, Content):
+                return self._kept(view.text, etag, view.type)
+            return self._kept(render(frame, page.name, view=view), etag)
+
+    def _kept(self, text: str, etag: str, media_type: str = _HTML) -> KeptPage:
+        body = text.encode()
+        return KeptPage(etag, 200, media_type, body, gzip.compress(body, 6, mtime=0), self._clock())
+
+    def _aged(self, frame: Frame, kept: KeptPage) -> KeptPage:
+        """Return a page with a notice of its age."""
+        self._metrics.aged()
+        if kept.type != _HTML:
+            return kept
+        notice = render(frame, "notice", age=self._clock() - kept.made)
+        return self._kept(kept.body.decode().replace(_NOTICE, notice, 1), "")
+
+    def _send(self, request: Request, page: Page | File, kept: KeptPage) -> Response:
+        self._metrics.served(page.name, kept.status)
+        headers = self._headers(kept.etag, framed=isinstance(page, File) and page.is_framed)
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(kept.compressed, kept.status, {**headers, "content-encoding": "gzip"}, media_type=kept.type)
+        return Response(kept.body, kept.status, headers, media_type=kept.type)
+
+    def _headers(self, etag: str, *, framed: bool = False) -> Mapping[str, str]:
+        private = self._site.audience == SIGNED
+        headers = {
+            **security_headers(encrypted=self._site.encrypted, framed=framed),
+            "cache-control": "private, no-cache" if private else "no-cache",
+            "vary": "Accept-Encoding, Cookie" if private else "Accept-Encoding",
+        }
+        if etag:
+            headers["etag"] = etag
+        return headers
+
+    def _etag(self, key: str) -> str | None:
+        edition = self._feed.edition
+        if edition is None:
+            return None
+        digest = hashlib.sha256(f"{edition} {self._site.assets.build} {key}".encode()).hexdigest()
+        return f'W/"{edition.evidence_sequence}-{digest[:20]}"'
+
+
+def _window(query: Mapping[str, str], windows: tuple[int, ...]) -> int:
+    """Return the window that an address asks for, 0 (the policy's first) where the register does not have it."""
+    text = query.get("window", "")
+    return int(text) if text.isdigit() and int(text) in windows else 0

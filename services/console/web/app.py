@@ -1,0 +1,148 @@
+"""The application: every page in every language, static files, and a page that helps where there is nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from services.client import Client
+from services.console.asking import EditionFeed
+from services.console.pages import FILES, PAGES, File, Page
+from services.console.texts import LANGUAGES
+from services.console.web.answers import Pages, Site
+from services.console.web.assets import Assets, read_assets
+from services.console.web.headers import security_headers
+from services.console.web.languages import COOKIE, language_of
+from services.console.web.metrics import ConsoleMetrics
+from services.console.web.sign_in import SESSION_SECONDS, Provider, sign_in_routes
+from services.core.log import Logger
+
+_YEAR = 31536000
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What an operator decides: who may see what, and where the console is found.
+
+    ``base`` is its public address without a slash at the end, ``dashboards`` Grafana's or empty. Audience `signed` needs a provider
+    of identities and the key of its cookies.
+    """
+
+    audience: str = "open"
+    base: str = ""
+    dashboards: str = ""
+    provider: Provider | None = None
+    session_key: str = ""
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether readers reach it by TLS, here or at a proxy in front of it."""
+        return self.base.startswith("https://")
+
+
+def make_app(
+    settled: Settled,
+    api: Client,
+    feed: EditionFeed,
+    registry: CollectorRegistry,
+    log: Logger,
+    clock: Callable[[], float],
+) -> Starlette:
+    """Return the application."""
+    assets = read_assets()
+    site = Site(settled.audience, settled.base, settled.dashboards, settled.encrypted, assets)
+    pages = Pages(site, api, feed, ConsoleMetrics(registry), clock)
+
+    async def lost(request: Request, error: Exception) -> Response:
+        """Answer an address that is none of ours, and a method that is not allowed."""
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        code = request.url.path.split("/")[1]
+        language = code if code in LANGUAGES else language_of(request)
+        return pages.explain(pages.frame_for(request, language), status)
+
+    routes = _plain_routes(settled, assets, feed)
+    routes += [
+        Route(f"/{code}{page.path}", _answering(pages, page, code), methods=["GET"])
+        for code in LANGUAGES
+        for page in PAGES
+    ]
+    default = next(iter(LANGUAGES))
+    routes += [Route(file.path, _answering(pages, file, default), methods=["GET"]) for file in FILES]
+    middleware = []
+    if settled.provider is not None:
+
+        def refuse(request: Request) -> Response:
+            return pages.explain(pages.frame_for(request, language_of(request)), 401)
+
+        routes += sign_in_routes(settled.provider, settled.base, log, refuse, time.time)
+        middleware.append(
+            Middleware(
+                SessionMiddleware,
+                secret_key=settled.session_key,
+                session_cookie="session",
+                max_age=SESSION_SECONDS,
+                same_site="lax",
+                https_only=settled.encrypted,
+            )
+        )
+    return Starlette(routes=routes, middleware=middleware, exception_handlers={HTTPException: lost, Exception: lost})
+
+
+def _plain_routes(settled: Settled, assets: Assets, feed: EditionFeed) -> list[Route]:
+    """Return the routes that need no figures: health, the choice of a language, static files."""
+    plain = security_headers(encrypted=settled.encrypted)
+
+    async def healthz(_: Request) -> Response:
+        """Say whether pages can be made, to whoever balances load between consoles."""
+        serving = feed.edition is not None and feed.away_seconds == 0
+        return Response("SERVING\n" if serving else "NOT_SERVING\n", 200 if serving else 503, media_type="text/plain")
+
+    async def start(request: Request) -> Response:
+        headers = {**plain, "vary": "Accept-Language, Cookie"}
+        return RedirectResponse(f"/{language_of(request)}/", 307, headers)
+
+    async def choose(request: Request) -> Response:
+        """Remember the language that was chosen by the switch, and go on to the same page in it."""
+        code, rest = request.path_params["code"], request.path_params["rest"]
+        query = f"?{request.url.query}" if request.url.query else ""
+        answer = RedirectResponse(f"/{code}/{rest}{query}", 303, plain)
+        if code in LANGUAGES:
+            answer.set_cookie(COOKIE, code, _YEAR, secure=settled.encrypted, httponly=True, samesite="lax")
+        return answer
+
+    async def static(request: Request) -> Response:
+        asset = assets.find(request.path_params["name"])
+        if asset is None:
+            raise HTTPException(404)
+        headers = {
+            **plain,
+            "cache-control": f"public, max-age={_YEAR}, immutable",
+            "vary": "Accept-Encoding",
+        }
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(asset.compressed, 200, {**headers, "content-encoding": "gzip"}, asset.type)
+        return Response(asset.body, 200, headers, asset.type)
+
+    return [
+        Route("/", start),
+        Route("/healthz", healthz),
+        Route("/language/{code}/{rest:path}", choose),
+        Route("/static/{name}", static),
+    ]
+
+
+def _answering(pages: Pages, page: Page | File, code: str) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        return await pages.answer(request, page, code)
+
+    return answer

@@ -1,0 +1,78 @@
+"""Files that pages load, each at an address with the hash of its content, so that browsers keep it for good."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+_STATIC = Path(__file__).parents[1] / "static"
+_FONT = Path("/usr/share/fonts/truetype/vazirmatn/Vazirmatn-Regular.ttf")
+"""Where Debian's fonts-vazirmatn puts the font. Browsers make the bold of it, for two files are twice as much to load."""
+
+_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".ttf": "font/ttf",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One file: its address, type, bytes, and the same compressed where that helps."""
+
+    address: str
+    type: str
+    body: bytes
+    compressed: bytes
+
+
+class Assets:
+    """All files by the last part of their address."""
+
+    def __init__(self, assets: Mapping[str, Asset], names: Mapping[str, str]) -> None:
+        self._by_address = assets
+        self._names = names
+
+    def find(self, name: str) -> Asset | None:
+        """Return what is served under ``/static/<name>``."""
+        return self._by_address.get(name)
+
+    def address(self, name: str) -> str:
+        """Return the address of a file, empty where it is not there."""
+        return self._names.get(name, "")
+
+    @property
+    def build(self) -> str:
+        """A hash of everything that is served, which changes with the software."""
+        return hashlib.sha256("".join(sorted(self._by_address)).encode()).hexdigest()[:12]
+
+
+def read_assets() -> Assets:
+    """Read the font, if it is installed, and the style sheet, the script and the icon."""
+    assets: dict[str, Asset] = {}
+    names: dict[str, str] = {}
+    font = find_font()
+    if font is not None:
+        _take(f"font{font.suffix}", font.read_bytes(), assets, names)
+    source = f'url("{names[f"font{font.suffix}"]}")' if font is not None else 'local("Vazirmatn")'
+    for path in sorted(_STATIC.iterdir()):
+        if path.suffix in _TYPES:
+            body = path.read_bytes().replace(b'url("/static/font")', source.encode())
+            _take(path.name, body, assets, names)
+    return Assets(assets, names)
+
+
+def _take(name: str, body: bytes, assets: dict[str, Asset], names: dict[str, str]) -> None:
+    stem, suffix = name.rsplit(".", 1)
+    served = f"{stem}.{hashlib.sha256(body).hexdigest()[:12]}.{suffix}"
+    assets[served] = Asset(f"/static/{served}", _TYPES[f".{suffix}"], body, gzip.compress(body, 9, mtime=0))
+    names[name] = f"/static/{served}"
+
+
+def find_font() -> Path | None:
+    """Return the font file of Vazirmatn, None where it is not installed."""
+    return _FONT if _FONT.exists() else None

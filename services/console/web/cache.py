@@ -1,0 +1,51 @@
+"""Pages as they were last made: the same bytes for everybody until the figures change, and for a while after the api is gone."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+MAX_BYTES = 64 << 20
+"""Of pages kept: some thousand; a page is made again when it was dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPage:
+    """One page as made: ``etag`` names the edition it is of, ``made`` is when, in seconds of the clock."""
+
+    etag: str
+    status: int
+    type: str
+    body: bytes
+    compressed: bytes
+    made: float
+
+    @property
+    def size(self) -> int:
+        """Bytes in memory."""
+        return len(self.body) + len(self.compressed)
+
+
+class PageCache:
+    """The pages that were asked for last, by what was asked."""
+
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._pages: OrderedDict[str, KeptPage] = OrderedDict()
+
+    def find(self, key: str) -> KeptPage | None:
+        """Return the page that was last made for a key."""
+        page = self._pages.get(key)
+        if page is not None:
+            self._pages.move_to_end(key)
+        return page
+
+    def keep(self, key: str, page: KeptPage) -> None:
+        """Keep a page in place of the one before."""
+        before = self._pages.pop(key, None)
+        self._bytes += page.size - (before.size if before else 0)
+        self._pages[key] = page
+        while self._bytes > self._max_bytes:
+            _, dropped = self._pages.popitem(last=False)
+            self._bytes -= dropped.size

@@ -1,0 +1,63 @@
+"""What surrounds every page: the menu, the switches of language and window, the edition, and addresses of other pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote, urlencode
+
+from services.console.asking import Edition, Names
+from services.console.texts import LANGUAGES, Language
+from services.console.web.assets import Assets
+
+MENU = ("government", "agencies", "matrix", "structure", "rounds", "data", "method", "monitor", "news")
+"""The pages of the menu, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """``path`` is the address without the language, ``query`` what follows it; ``page`` the name of the page.
+
+    ``edition`` and ``names`` are None before the api has answered for the first time.
+    """
+
+    language: Language
+    page: str
+    path: str
+    assets: Assets
+    query: Mapping[str, str] = field(default_factory=dict)
+    edition: Edition | None = None
+    names: Names | None = None
+    window: int = 0
+    has_window: bool = False
+    audience: str = "open"
+    role: str = ""
+    subject: str = ""
+    token: str = ""
+    base: str = ""
+    dashboards: str = ""
+    sees_links: bool = True
+    renew_seconds: int = 0
+
+    def link(self, path: str, **query: object) -> str:
+        """Return the address of a page in this language; a window that was chosen stays chosen."""
+        chosen = {"window": self.query["window"]} if "window" in self.query and "window" not in query else {}
+        kept = {**chosen, **{key: str(value) for key, value in query.items() if value not in ("", None)}}
+        return f"/{self.language.code}{quote(path)}" + (f"?{urlencode(kept)}" if kept else "")
+
+    def here(self, **changes: object) -> str:
+        """Return the address of this page with some of its query changed; None takes a key away."""
+        return self._address(self.language.code, {**self.query, **changes})
+
+    def in_language(self, code: str) -> str:
+        """Return the address of this page in another language, with its filter and window."""
+        return self._address(code, dict(self.query))
+
+    def _address(self, code: str, query: Mapping[str, object]) -> str:
+        kept = {key: str(value) for key, value in query.items() if value is not None}
+        return f"/{code}{quote(self.path)}" + (f"?{urlencode(kept)}" if kept else "")
+
+    @property
+    def others(self) -> tuple[Language, ...]:
+        """The other languages."""
+        return tuple(language for language in LANGUAGES.values() if language != self.language)

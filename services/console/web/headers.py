@@ -1,0 +1,23 @@
+"""Headers of every answer: what a browser may load, frame, guess and tell others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors {ancestors}"
+"""Everything from here and nothing inline: a name that were not escaped could still run nothing."""
+
+
+def security_headers(*, encrypted: bool, framed: bool = False) -> Mapping[str, str]:
+    """Return the headers; ``framed`` answers, which are badges, may stand in the pages of others."""
+    headers = {
+        "content-security-policy": _POLICY.format(ancestors="*" if framed else "'none'"),
+        "x-content-type-options": "nosniff",
+        "referrer-policy": "same-origin",
+        "cross-origin-opener-policy": "same-origin",
+        "cross-origin-resource-policy": "cross-origin" if framed else "same-origin",
+        "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    }
+    if encrypted:
+        headers["strict-transport-security"] = "max-age=31536000"
+    return headers

@@ -1,0 +1,28 @@
+"""The language of a reader who has not chosen one by the address."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+
+from services.console.texts import LANGUAGES
+
+COOKIE = "language"
+"""Holds the language that was last chosen by the switch; nothing else is remembered of readers."""
+
+
+def language_of(request: Request) -> str:
+    """Return the code of the language: the one chosen before, else the first that the browser asks for and we have."""
+    chosen = request.cookies.get(COOKIE, "")
+    if chosen in LANGUAGES:
+        return chosen
+    wanted: list[tuple[float, str]] = []
+    for part in request.headers.get("accept-language", "").split(","):
+        tag, _, weight = part.strip().partition(";q=")
+        code = tag.strip().lower().partition("-")[0]
+        try:
+            quality = float(weight) if weight else 1.0
+        except ValueError:
+            quality = 0.0
+        if code in LANGUAGES and quality > 0:
+            wanted.append((-quality, code))
+    return min(wanted, key=lambda one: one[0])[1] if wanted else next(iter(LANGUAGES))

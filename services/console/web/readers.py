@@ -1,0 +1,38 @@
+"""Who reads a page, and what that reader may see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+OPEN, PUBLIC, SIGNED = "open", "public", "signed"
+"""Audiences: everybody sees all; everybody sees agencies and above; the same, and more after a sign-in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A reader in a role of the api: empty for all that the console itself may see, else as `public` or `agency:ID`.
+
+    ``subject`` is what the provider of identities calls a person who signed in; ``token`` belongs to the session's forms.
+    """
+
+    role: str
+    subject: str = ""
+    token: str = ""
+
+    @property
+    def sees_links(self) -> bool:
+        """Whether services, links and the evidence behind them are for this reader."""
+        return self.role != PUBLIC
+
+
+def reader_of(audience: str, session: Mapping[str, Any], now: float) -> Reader:
+    """Return who reads, by the console's audience and the session of the request; ``now`` is in epoch seconds."""
+    if audience == OPEN:
+        return Reader("")
+    role = session.get("role")
+    until = session.get("until")
+    if audience == SIGNED and isinstance(role, str) and isinstance(until, int) and now < until:
+        return Reader(role, str(session.get("subject", "")), str(session.get("token", "")))
+    return Reader(PUBLIC)

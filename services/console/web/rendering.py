@@ -1,0 +1,56 @@
+"""Templates filled: one environment for each language and timezone, in which everything is escaped."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from services.console import charts
+from services.console.asking import Names
+from services.console.texts import Texts, texts_of, write_markdown
+from services.console.web.frame import MENU, Frame
+
+_TEMPLATES = Path(__file__).parents[1] / "templates"
+_SHORT_SLOT = 60
+
+
+def render(frame: Frame, template: str, **values: Any) -> str:
+    """Return a template filled for the frame's reader."""
+    environment = _environment(_texts(frame.language.code, frame.names))
+    return environment.get_template(f"{template}.html").render(frame=frame, menu=MENU, **values)
+
+
+def _texts(language: str, names: Names | None) -> Texts:
+    if names is None:
+        return texts_of(language)
+    return texts_of(language, names.zone, seconds=names.slot_seconds < _SHORT_SLOT)
+
+
+@cache
+def _environment(texts: Texts) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.globals.update(
+        texts=texts,
+        t=texts.message,
+        n=texts.count,
+        word=texts.word,
+        percent=texts.percent,
+        points=texts.points,
+        number=texts.number,
+        moment=texts.moment,
+        charts=charts,
+        markdown=write_markdown,
+        software=version("peyvand"),
+    )
+    return environment

@@ -1,0 +1,179 @@
+"""Every page in a real browser: checked by axe, read by keyboard, without script, on paper and at any width."""
+
+from __future__ import annotations
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, Page
+
+from services.console.texts import LANGUAGES
+from tests.support.browser import serving
+from tests.support.cases.console import NAMED_PAGES, Console
+
+_RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
+_MOST_PRESSES = 8
+
+
+async def _no_sideways(page: Page) -> bool:
+    return bool(await page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", LANGUAGES)
+async def test_axe_finds_nothing(console: Console, browser: Browser, code: str) -> None:
+    """No violation up to WCAG 2.2 AA on any page, light and dark, at 320 and 1280 pixels, where nothing scrolls sideways."""
+    axe = Axe()
+    found = []
+    async with serving(console) as base:
+        page = await browser.new_page()
+        errors: list[str] = []
+        page.on("console", lambda message: errors.append(message.text))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        for path in NAMED_PAGES:
+            await page.goto(f"{base}/{code}{path}")
+            for width in (320, 1280):
+                await page.set_viewport_size({"width": width, "height": 800})
+                assert await _no_sideways(page), f"{path} at {width}"
+                for theme in ("light", "dark"):
+                    await page.emulate_media(color_scheme=theme)
+                    result = await axe.run(page, options=_RULES)
+                    found += [
+                        f"{path} {width} {theme}: {one['id']} {node['target']} {node['failureSummary']}"
+                        for one in result.response["violations"]
+                        for node in one["nodes"][:2]
+                    ]
+        assert errors == []
+    assert found == []
+
+
+async def test_from_the_headline_to_the_evidence_by_keyboard(console: Console, browser: Browser) -> None:
+    """At most 8 presses lead from the overview to the evidence of one link, and every focus can be seen."""
+    async with serving(console) as base:
+        page = await browser.new_page()
+        await page.goto(f"{base}/en/")
+        presses = 0
+
+        async def press(key: str) -> None:
+            nonlocal presses
+            presses += 1
+            await page.keyboard.press(key)
+
+        await press("Tab")
+        assert await page.evaluate("document.activeElement.className") == "skip"
+        await press("Enter")
+        while "/link/" not in await page.evaluate("document.activeElement.getAttribute('href') || ''"):
+            await press("Tab")
+            assert presses < _MOST_PRESSES, await page.evaluate("document.activeElement.outerHTML")
+            outline = await page.evaluate("getComputedStyle(document.activeElement).outlineWidth")
+            assert outline == "3px"
+        async with page.expect_navigation():
+            await press("Enter")
+        assert "/en/link/" in page.url
+        assert presses <= _MOST_PRESSES
+
+
+async def test_a_strip_is_one_stop_and_names_each_piece(console: Console, browser: Browser) -> None:
+    """Arrow keys, Home and End move along it, and what is chosen is told to who does not see it."""
+    async with serving(console) as base:
+        page = await browser.new_page()
+        await page.goto(f"{base}/en/link/transfer-customs")
+        strip = page.locator("[data-strip]").first
+        await strip.focus()
+        assert await strip.get_attribute("role") == "slider"
+        last = await strip.get_attribute("aria-valuetext")
+        assert last
+        assert "Not connected" in last
+        await page.keyboard.press("Home")
+        assert await strip.get_attribute("aria-valuenow") == "1"
+        await page.keyboard.press("End")
+        assert await strip.get_attribute("aria-valuetext") == last
+        assert await strip.locator("[data-said]").inner_text() == last
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+async def test_without_script_everything_is_there(console: Console, browser: Browser, code: str) -> None:
+    """Every page says the same without script, and forms and disclosures work."""
+    async with serving(console) as base:
+        context = await browser.new_context(java_script_enabled=False)
+        page = await context.new_page()
+        for path in NAMED_PAGES:
+            await page.goto(f"{base}/{code}{path}")
+            assert await page.locator("h1").count() == 1
+        await page.goto(f"{base}/{code}/")
+        await page.locator("figure summary").first.click()
+        assert await page.locator("figure details table").first.is_visible()
+        await page.locator("#q").fill("customs")
+        await page.locator(".search button").click()
+        assert page.url.endswith(f"/{code}/search?q=customs")
+        assert await page.locator(".results a").first.is_visible()
+        await context.close()
+
+
+async def test_a_page_renews_itself_without_losing_the_place(console: Console, browser: Browser) -> None:
+    """When the figures change, a page in view shows them, and what was open and focused stays so."""
+    async with serving(console) as base:
+        page = await browser.new_page()
+        # A minute of a page is half a second here.
+        await page.add_init_script("const real = setInterval; window.setInterval = (run, ms) => real(run, ms / 120);")
+        await page.goto(f"{base}/en/")
+        await page.evaluate("document.body.dataset.mark = 'same document'")
+        before = await page.locator("[data-part=answer]").inner_text()
+        summary = page.locator("[data-part=waterfall] summary")
+        await summary.click()
+        await summary.focus()
+        console.api.take_blocks(ok={"deed-tax": 0, "deed-civil": 0}, sequence=8)
+        await console.refresh()
+        answer = page.locator("[data-part=answer]")
+        await page.wait_for_function(
+            "before => document.querySelector('[data-part=answer]').innerText !== before", arg=before, timeout=120_000
+        )
+        assert await answer.inner_text() != before
+        assert await page.locator("[data-part=waterfall] details").first.get_attribute("open") is not None
+        assert await page.evaluate("document.activeElement.tagName") == "SUMMARY"
+        assert await page.evaluate("document.body.dataset.mark") == "same document"
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+async def test_a_printed_page_has_the_figures_and_no_menu(console: Console, browser: Browser, code: str) -> None:
+    """On paper there is no menu and no search, and numbers and charts are there."""
+    async with serving(console) as base:
+        page = await browser.new_page()
+        await page.goto(f"{base}/{code}/")
+        await page.emulate_media(media="print")
+        assert not await page.locator(".menu").is_visible()
+        assert not await page.locator(".search").is_visible()
+        assert await page.locator("[data-part=answer]").is_visible()
+        assert await page.locator("svg.chart").first.is_visible()
+        assert (await page.pdf()).startswith(b"%PDF")
+
+
+async def test_at_400_per_cent_nothing_is_lost(console: Console, browser: Browser) -> None:
+    """At 320 by 256 pixels, which is 1280 by 1024 at 400 per cent, text wraps and nothing is cut off."""
+    async with serving(console) as base:
+        page = await browser.new_page(viewport={"width": 320, "height": 256})
+        for path in NAMED_PAGES:
+            await page.goto(f"{base}/fa{path}")
+            assert await _no_sideways(page), path
+
+
+async def test_nothing_moves_for_who_wants_no_motion(console: Console, browser: Browser) -> None:
+    """Neither scrolling nor anything else is animated then."""
+    async with serving(console) as base:
+        context = await browser.new_context(reduced_motion="reduce")
+        page = await context.new_page()
+        await page.goto(f"{base}/en/")
+        assert await page.evaluate("getComputedStyle(document.documentElement).scrollBehavior") == "auto"
+        assert await page.evaluate("document.getAnimations().length") == 0
+        await context.close()
+
+
+@pytest.mark.parametrize("path", NAMED_PAGES)
+async def test_nothing_is_loaded_from_elsewhere(console: Console, browser: Browser, path: str) -> None:
+    """Every request of a page is to the console."""
+    async with serving(console) as base:
+        page = await browser.new_page()
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        await page.goto(f"{base}/fa{path}", wait_until="load")
+        assert asked
+        assert [url for url in asked if not url.startswith(base)] == []

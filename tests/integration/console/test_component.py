@@ -1,0 +1,125 @@
+"""The console as a process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.paths import ROOT
+from tests.support.ports import free_port
+from tests.support.waiting import until
+
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def _fetch(address: str) -> tuple[int, str]:
+    try:
+        with _OPENER.open(address, timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError:
+        return 0, ""
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Starts consoles, and ends them with the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(**flags: object) -> subprocess.Popen[str]:
+        words = [word for name, value in flags.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "services.console", "--metrics", f"127.0.0.1:{free_port()}", *words],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_a_console_waits_for_its_api(launch: Callable[..., Any]) -> None:
+    """It answers at once, says that there are no figures yet, and ends in order."""
+    port, metrics = free_port(), free_port()
+    process = launch(console=f"127.0.0.1:{port}", api=f"127.0.0.1:{free_port()}", metrics=f"127.0.0.1:{metrics}")
+    until(lambda: _fetch(f"http://127.0.0.1:{port}/en/")[0] == 503, "the console answers")
+    assert "The first figures are not there yet" in _fetch(f"http://127.0.0.1:{port}/en/")[1]
+    assert _fetch(f"http://127.0.0.1:{metrics}/health")[1].startswith("NOT_SERVING")
+    assert "peyvand_console_api_connected 0.0" in _fetch(f"http://127.0.0.1:{metrics}/metrics")[1]
+    process.terminate()
+    assert process.wait(30) == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        ({"console": "0.0.0.0:{port}"}, "listen on loopback, or set --audience to public or signed"),
+        ({"console": "nowhere"}, "is not HOST:PORT"),
+        ({"audience": "signed"}, "--audience signed needs --console-url, --oidc-issuer"),
+        (
+            {
+                "audience": "signed",
+                "console_url": "https://p.example",
+                "oidc_issuer": "https://i.example",
+                "oidc_client": "p",
+                "oidc_secret": "{folder}/nothing",
+                "session_key": "{folder}/nothing",
+            },
+            "cannot be read",
+        ),
+        ({"api_certificate": "{folder}/nothing", "api": "tls://127.0.0.1:1"}, "needs its key"),
+        ({"audience": "everybody"}, "the settings of console cannot be used"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(
+    launch: Callable[..., Any], tmp_path: Path, flags: dict[str, str], sentence: str
+) -> None:
+    """Exit code 1, and a sentence that says what to do."""
+    given = {name: value.format(port=free_port(), folder=tmp_path) for name, value in flags.items()}
+    process = launch(**{"console": f"127.0.0.1:{free_port()}", **given})
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert sentence in output
+    assert "Traceback" not in output
+
+
+def test_a_short_key_is_refused(launch: Callable[..., Any], tmp_path: Path) -> None:
+    """Cookies are not signed by what can be guessed."""
+    (tmp_path / "key").write_text("short\n")
+    process = launch(
+        console=f"127.0.0.1:{free_port()}",
+        audience="signed",
+        console_url="https://p.example",
+        oidc_issuer="https://i.example",
+        oidc_client="p",
+        oidc_secret=tmp_path / "key",
+        session_key=tmp_path / "key",
+    )
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "less than 32 characters: make a longer one" in output
+
+
+def test_a_taken_port_is_one_sentence(launch: Callable[..., Any]) -> None:
+    """The address is named, and the flag."""
+    port = free_port()
+    first = launch(console=f"127.0.0.1:{port}")
+    until(lambda: _fetch(f"http://127.0.0.1:{port}/healthz")[0] == 503, "the first console answers")
+    second = launch(console=f"127.0.0.1:{port}")
+    output, _ = second.communicate(timeout=60)
+    assert f"cannot listen on 127.0.0.1:{port}" in output
+    assert first.poll() is None

@@ -1,0 +1,79 @@
+"""Data, feeds and badges."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from services.console.pages.datasets import DATASETS
+from tests.support.cases.console import Console
+
+_ATOM = {"a": "http://www.w3.org/2005/Atom"}
+
+
+@pytest.mark.parametrize("dataset", DATASETS, ids=lambda one: one.name)
+async def test_every_table_is_the_same_as_csv_and_json(console: Console, dataset: Any) -> None:
+    """Rows and values are equal, and JSON says what it is and of which edition."""
+    rows = list(csv.DictReader(io.StringIO((await console.get(f"/data/{dataset.name}.csv")).text)))
+    answer = await console.get(f"/data/{dataset.name}.json")
+    document = json.loads(answer.text)
+    assert (document["name"], document["about"]) == (dataset.name, dataset.about)
+    assert document["edition"]["evidence_sequence"] == 7
+    assert len(rows) == len(document["rows"]) > 0
+    for row, other in zip(rows, document["rows"], strict=True):
+        for name, value in other.items():
+            text = row[name].removeprefix("'")
+            wanted = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+            assert text == wanted
+
+
+async def test_rows_of_figures_carry_bounds_window_time_and_versions(console: Console) -> None:
+    """No row is a number alone."""
+    row = json.loads((await console.get("/data/agencies.json?side=consumer&window=28")).text)["rows"][0]
+    assert row["kind"] == "consumer"
+    assert row["window_days"] == 28
+    assert {"lower", "upper", "as_of", "register_version", "method_version", "evidence_sequence"} <= row.keys()
+
+
+async def test_history_is_of_whom_the_address_names(console: Console) -> None:
+    """The government needs no id, the others do."""
+    assert len(json.loads((await console.get("/data/history.json")).text)["rows"]) == 24
+    assert (await console.get("/data/history.json?kind=provider&id=tax-office")).status_code == 200
+    assert (await console.get("/data/history.json?kind=provider")).status_code == 404
+
+
+async def test_feeds_are_well_formed_and_say_the_same(console: Console) -> None:
+    """Atom, JSON Feed and iCalendar list the announcements with stable ids and absolute addresses."""
+    for code, title in (("en", "Late answers"), ("fa", "پاسخ‌های دیر")):
+        atom = ET.fromstring((await console.get(f"/feeds/{code}.atom")).content)
+        entries = atom.findall("a:entry", _ATOM)
+        feed = json.loads((await console.get(f"/feeds/{code}.json")).text)
+        assert feed["version"] == "https://jsonfeed.org/version/1.1"
+        ids = [one.findtext("a:id", namespaces=_ATOM) for one in entries]
+        assert ids == [one["id"] for one in feed["items"]]
+        assert ids[0] == f"http://console.test/{code}/news#late-answers"
+        assert entries[0].findtext("a:title", namespaces=_ATOM) == title
+        calendar = (await console.get(f"/feeds/{code}.ics")).text
+        assert calendar.startswith("BEGIN:VCALENDAR\r\n")
+        assert calendar.count("BEGIN:VEVENT") == 2
+        assert all(len(line.encode()) <= 75 for line in calendar.split("\r\n"))
+        unfolded = calendar.replace("\r\n ", "")
+        assert f"SUMMARY:{title}\r\n" in unfolded
+
+
+async def test_badges_show_index_and_bounds_and_may_be_framed(console: Console) -> None:
+    """In either language, of agencies and above."""
+    answer = await console.get("/badge/provider/tax-office.svg?lang=fa")
+    assert answer.headers["content-type"] == "image/svg+xml"
+    assert "frame-ancestors *" in answer.headers["content-security-policy"]
+    assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
+    root = ET.fromstring(answer.content)
+    assert "پیوند: " in (root.get("aria-label") or "")
+    assert "تا" in (root.get("aria-label") or "")
+    assert (await console.get("/badge/link/deed-tax.svg")).status_code == 404
+    assert (await console.get("/badge/provider/nobody.svg")).status_code == 404

@@ -1,0 +1,198 @@
+"""Every page, whole in both languages, with the api's own numbers."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+
+from peyvand.v1 import indicator_pb2, indicator_service_pb2, register_service_pb2
+from services.console.texts import LANGUAGES
+from tests.support.cases.api_blocks import AS_OF, blocks_of
+from tests.support.cases.console import NAMED_PAGES, Console, numbers_of
+from tests.support.messages import messages
+
+_TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^>]+>", re.DOTALL)
+_WORDS = re.compile(r"[A-Za-z]{3}")
+
+
+def _text(page: str) -> str:
+    attributes = re.findall(r'(?:aria-label|alt|placeholder|title)="([^"]*)"', page)
+    return " ".join([_TAGS.sub("\n", page), *attributes])
+
+
+@pytest.mark.parametrize("path", NAMED_PAGES)
+@pytest.mark.parametrize("code", LANGUAGES)
+async def test_every_page_is_there_in_both_languages(console: Console, code: str, path: str) -> None:
+    """Each says its language and direction, has one heading and a title, and switches to the same page in the other."""
+    answer = await console.get(f"/{code}{path}")
+    assert answer.status_code == 200, answer.text
+    language = LANGUAGES[code]
+    assert f'<html lang="{code}" dir="{language.direction}">' in answer.text
+    assert answer.text.count("<h1") == 1
+    other = next(one for one in LANGUAGES if one != code)
+    assert f'href="/language/{other}{path}"' in answer.text
+
+
+@pytest.mark.parametrize("path", NAMED_PAGES)
+async def test_a_persian_page_has_no_english_sentence(console: Console, path: str) -> None:
+    """No message of the catalogue is left in English."""
+    text = _text((await console.get(f"/fa{path}")).text)
+    english = {part for one in messages() for part in ((one,) if isinstance(one, str) else one)}
+    lines = {line.strip() for line in text.splitlines()}
+    assert {one for one in english if _WORDS.search(one) and "{" not in one} & lines == set()
+
+
+async def test_the_start_goes_by_the_browser_and_then_by_the_choice(console: Console) -> None:
+    """`/` leads to the first language that the browser asks for, unless another one was chosen before."""
+    for asked, code in (
+        ("fa-IR,fa;q=0.9,en;q=0.8", "fa"),
+        ("de, en;q=0.1, fa;q=0.9", "fa"),
+        ("de", "en"),
+        ("x;q=y", "en"),
+    ):
+        assert (await console.get("/", accept_language=asked)).headers["location"] == f"/{code}/"
+    chosen = await console.get("/language/fa/agencies?side=consumer&window=28")
+    assert chosen.headers["location"] == "/fa/agencies?side=consumer&window=28"
+    assert "language=fa" in chosen.headers["set-cookie"]
+    assert (await console.get("/", accept_language="en", cookie="language=fa")).headers["location"] == "/fa/"
+
+
+async def test_a_switch_keeps_page_filter_and_window(console: Console) -> None:
+    """The other language, and other windows, are of the same page."""
+    page = (await console.get("/en/agencies?side=consumer&sector=justice&window=28")).text
+    assert "/language/fa/agencies?side=consumer&amp;sector=justice&amp;window=28" in page
+    assert "/en/agencies?side=consumer&amp;sector=justice&amp;window=90" in page
+    assert "Tax Office" not in page
+    assert "Land Registry" in page
+
+
+def _doubles(message: Message) -> Iterator[float]:
+    for field, value in message.ListFields():
+        values = value if field.is_repeated else [value]
+        for one in values:
+            if field.type == FieldDescriptor.TYPE_MESSAGE:
+                yield from _doubles(one)
+            elif field.type == FieldDescriptor.TYPE_DOUBLE:
+                yield one
+            elif field.type in (FieldDescriptor.TYPE_UINT32, FieldDescriptor.TYPE_UINT64):
+                yield float(one)
+
+
+async def _numbers_of_the_api(console: Console) -> set[float]:
+    calls: Any = console.api.indicators
+    kinds = [kind for kind in indicator_pb2.IndicatorKind.values() if kind]
+    answers: list[Message] = []
+    for days in (7, 28, 90):
+        answers += [
+            await calls.ListIndicators(indicator_service_pb2.ListIndicatorsRequest(kind=k, window_days=days))
+            for k in kinds
+        ]
+    answers += [
+        await calls.GetStructure(indicator_service_pb2.GetStructureRequest()),
+        await calls.ListLinks(indicator_service_pb2.ListLinksRequest()),
+        await calls.ListPairs(indicator_service_pb2.ListPairsRequest()),
+        await console.api.registers.GetRegister(register_service_pb2.GetRegisterRequest()),
+        await console.api.registers.ListEvaluationRounds(register_service_pb2.ListEvaluationRoundsRequest()),
+    ]
+    explained = [
+        ("GOVERNMENT", ""),
+        ("CONSUMER", "tax-office"),
+        ("PROVIDER", "tax-office"),
+        ("SERVICE", "title-deed"),
+        ("LINK", "deed-tax"),
+    ]
+    numbers = {0.0, 1.0}
+    for kind, entity in explained:
+        request = indicator_service_pb2.ExplainIndicatorRequest(
+            kind=indicator_pb2.IndicatorKind.Value(f"INDICATOR_KIND_{kind}"), id=entity, limit=1000
+        )
+        answer = await calls.ExplainIndicator(request)
+        answers.append(answer)
+        numbers |= {one.index_if_fixed - answer.estimate for one in answer.links}  # what a page calls its gain
+    numbers |= {number for answer in answers for number in _doubles(answer)}
+    return numbers | {number / 100 for number in numbers}  # official scores are in per cent
+
+
+async def test_200_numbers_at_random_are_those_of_the_api(console: Console) -> None:
+    """Whatever number a page shows, to its last digit, the api says it, or it counts what the page lists."""
+    numbers: list[float] = []
+    for path in NAMED_PAGES:
+        for code in LANGUAGES:
+            page = (await console.get(f"/{code}{path}")).text
+            numbers += numbers_of(page)
+    allowed = await _numbers_of_the_api(console)
+    counts = {float(number) for number in range(20)} | {300.0, 2000.0, 500.0}  # of rows, and limits of links
+    drawn = random.Random(14).sample(numbers, min(200, len(numbers)))
+    assert len(drawn) == 200
+    assert [number for number in drawn if number not in allowed | counts] == []
+
+
+async def test_no_number_without_window_versions_and_time(console: Console) -> None:
+    """Every page says the time and the versions, and the pages of figures their window."""
+    for path in NAMED_PAGES:
+        page = (await console.get(f"/en{path}")).text
+        assert console.feed.edition is not None
+        assert console.feed.edition.register_version[:12] in page
+        assert "2026-09-21T" in page, path  # AS_OF
+    assert AS_OF == 1_790_000_100
+    assert 'aria-current="true"><data value="7"' in (await console.get("/en/")).text
+
+
+async def test_where_too_little_is_known_there_is_no_point(empty_api: Any, make_console: Any) -> None:
+    """The page shows the bounds alone, and says why."""
+    empty_api.take_register()
+    for key, block in blocks_of(empty_api.register).items():
+        unknown = [
+            replace(one, point=None, interval=None, lower=0.4, upper=0.9, known_share=0.5) for one in block.indicators
+        ]
+        empty_api.take(key, replace(block, indicators=unknown))
+    console = await make_console()
+    for path in ("/en/", "/en/agency/tax-office", "/en/service/title-deed", "/en/link/deed-tax"):
+        page = (await console.get(path)).text
+        assert "Too little is known for a number" in page, path
+        assert "<circle" not in page.split('data-part="scale"')[-1].split("</figure>")[0]
+        assert '<data value="0.4" dir="ltr">40.0</data>' in page
+    page = (await console.get("/badge/government/all.svg")).text
+    assert "Peyvand: 40.0 to 90.0" in page
+
+
+async def test_pages_link_down_to_the_evidence(console: Console) -> None:
+    """From the overview a link leads to the evidence of one link, with its objections and its legal basis."""
+    overview = (await console.get("/en/")).text
+    assert "/en/link/" in overview
+    link = (await console.get("/en/link/deed-tax")).text
+    assert "The answer is not late." in link
+    civil = (await console.get("/en/link/deed-civil")).text
+    assert "Decision 12 of the council" in civil
+    assert "It is replaced in the next register." in civil
+
+
+async def test_a_round_is_quoted_and_not_filled_in(console: Console) -> None:
+    """What was not stated stays so."""
+    page = (await console.get("/en/rounds")).text
+    assert page.count("not stated") >= 4
+    assert "Nobody We Know" in page
+    assert "In the order announced, which is no ranking." in page
+
+
+async def test_news_are_sorted_and_written_from_markdown(console: Console) -> None:
+    """What is in force comes first; updates follow, the newest first."""
+    page = (await console.get("/en/news")).text
+    assert page.index("Late answers") < page.index("The data bus is upgraded")
+    assert "<em>late</em>" in page
+    assert page.index("Done.") < page.index("Half is done.")
+    persian = (await console.get("/fa/news")).text
+    assert "ارتقای گذرگاه داده" in persian
+
+
+async def test_search_finds_names_as_the_register_folds_them(console: Console) -> None:
+    """Arabic letters and digits make no difference, and nothing found is said."""
+    assert "سازمان امور مالیاتی" in (await console.get("/fa/search?q=مالياتي")).text
+    assert "Nothing has" in (await console.get("/en/search?q=zzzz")).text

@@ -1,0 +1,55 @@
+"""Both languages say everything."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from services.console.texts import LANGUAGES, texts_of
+from tests.support.messages import catalogue, messages
+
+SAID = messages()
+TRANSLATED = [code for code in LANGUAGES if code != "en"]
+_PLACES = re.compile(r"\{\w*\}")
+
+
+def _forms(message: str | tuple[str, ...] | list[str] | None) -> tuple[str, ...]:
+    return (message,) if isinstance(message, str) else tuple(message or ())
+
+
+@pytest.mark.parametrize("code", TRANSLATED)
+def test_every_message_is_translated(code: str) -> None:
+    """No message of a page lacks a translation, has itself as one, or is translated although nobody says it any more."""
+    translations = {one.id: one.string for one in catalogue(code) if one.id}
+    assert set(translations) == set(SAID)
+    for message, translated in translations.items():
+        strings = _forms(translated)
+        assert strings, message
+        assert all(strings), message
+        assert not set(strings) & set(_forms(message)), message
+
+
+@pytest.mark.parametrize("code", TRANSLATED)
+def test_translations_have_the_places_of_their_messages(code: str) -> None:
+    """Each value that a message shows is shown in its translation."""
+    for one in catalogue(code):
+        if not one.id:
+            continue
+        strings = _forms(one.string)
+        wanted = {place for form in _forms(one.id) for place in _PLACES.findall(form)}
+        assert all(set(_PLACES.findall(string)) == wanted for string in strings), one.id
+
+
+def test_values_are_escaped_and_messages_are_not_formats() -> None:
+    """A value cannot become markup, and braces in a value are no places."""
+    texts = texts_of("en")
+    said = texts.message("{consumer} asks {provider}", consumer="<b>", provider="{consumer}")
+    assert said == "&lt;b&gt; asks {consumer}"
+
+
+def test_counts_have_their_forms() -> None:
+    """English has two forms, Persian one; the number is in the digits of the language."""
+    assert texts_of("en").count("{n} agency", "{n} agencies", 1).striptags() == "1 agency"
+    assert texts_of("en").count("{n} agency", "{n} agencies", 2).striptags() == "2 agencies"
+    assert texts_of("fa").count("{n} agency", "{n} agencies", 2).striptags() == "۲ دستگاه"

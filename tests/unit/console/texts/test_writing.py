@@ -1,0 +1,99 @@
+"""Numbers, moments and Markdown as a language writes them."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from services.console.texts import texts_of, write_markdown
+from services.console.texts.moments import write_months
+
+TEHRAN = ZoneInfo("Asia/Tehran")
+NOON = 1_795_768_200  # 2026-11-27 08:30 UTC
+
+
+@pytest.mark.parametrize(
+    ("language", "share", "text"),
+    [
+        ("en", 0.779, "77.9%"),
+        ("fa", 0.779, "۷۷٫۹٪"),
+        ("en", -0.0004, "0.0%"),
+        ("en", -0.05, "−5.0%"),
+        ("fa", -0.05, "−۵٫۰٪"),
+        ("en", 1.0, "100.0%"),
+    ],
+)
+def test_percentages(language: str, share: float, text: str) -> None:
+    """The marks and digits are those of the language, and what rounds to nothing has no sign."""
+    assert texts_of(language).plain_percent(share) == text
+
+
+def test_thousands_are_grouped() -> None:
+    """Each language has its own mark between thousands."""
+    assert texts_of("en").plain_number(1234567) == "1,234,567"
+    assert texts_of("fa").plain_number(1234567) == "۱٬۲۳۴٬۵۶۷"
+
+
+def test_numbers_carry_their_value() -> None:
+    """Machines read the number to its last digit, from left to right in either language."""
+    assert texts_of("fa").percent(0.1 + 0.2) == '<data value="0.30000000000000004" dir="ltr">۳۰٫۰٪</data>'
+    assert "no value" in texts_of("en").percent(None)
+
+
+def test_moments_are_of_the_calendar_of_the_language() -> None:
+    """Persian has Jalali days, English Gregorian ones, both in the register's timezone, over a moment for machines."""
+    assert texts_of("en", TEHRAN).moment(NOON) == (
+        '<time datetime="2026-11-27T08:30:00Z">27 November 2026, 12:00</time>'
+    )
+    assert texts_of("fa", TEHRAN).moment(NOON).striptags() == "۶ آذر ۱۴۰۵، ۱۲:۰۰"
+    assert texts_of("en", TEHRAN, seconds=True).plain_clock(NOON) == "12:00:00"
+
+
+@pytest.mark.parametrize(
+    ("held", "english", "persian"),
+    [
+        ("2024-11", "November 2024", "آبان و آذر ۱۴۰۳"),
+        ("2017-01/2017-02", "January to February 2017", "بهمن ۱۳۹۵"),
+        ("2020-03/2020-09", "March to September 2020", "فروردین و شهریور ۱۳۹۹"),
+        ("2024-12/2025-01", "December 2024 to January 2025", "دی ۱۴۰۳"),
+    ],
+)
+def test_months_of_rounds(held: str, english: str, persian: str) -> None:
+    """A round is held in months of either calendar."""
+    assert write_months(held, "en") == english
+    assert write_months(held, "fa") == persian
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (1, "1 second"),
+        (59, "59 seconds"),
+        (300, "5 minutes"),
+        (7200, "2 hours"),
+        (259200, "3 days"),
+        (90, "90 seconds"),
+    ],
+)
+def test_spans_have_one_unit(seconds: float, text: str) -> None:
+    """A span of time is told in its largest whole unit."""
+    assert texts_of("en").seconds_long(seconds).striptags() == text
+
+
+@pytest.mark.parametrize(
+    "text", ["<script>alert(1)</script>", "[x](javascript:alert(1))", "![x](http://elsewhere.example/x.png)"]
+)
+def test_markdown_runs_nothing(text: str) -> None:
+    """What people write cannot run, load or frame anything."""
+    written = write_markdown(text)
+    assert "<script" not in written
+    assert "<img" not in written
+    assert 'href="javascript' not in written
+
+
+def test_markdown_is_written() -> None:
+    """Emphasis, lists and links are."""
+    assert write_markdown("*late* [more](https://a.example/)") == (
+        '<p><em>late</em> <a href="https://a.example/">more</a></p>\n'
+    )

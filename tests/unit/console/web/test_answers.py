@@ -1,0 +1,189 @@
+"""Caching, compression, headers and errors."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from services.client import Client
+from services.console.web import answers
+from services.console.web.cache import KeptPage, PageCache
+from tests.support.cases.api_blocks import AS_OF
+from tests.support.cases.console import NAMED_PAGES, Console
+
+_POLICY = "default-src 'none'; script-src 'self'; style-src 'self'"
+
+
+async def test_an_unchanged_page_is_not_sent_again(console: Console) -> None:
+    """A page has the tag of its edition, and what has it is told so; another page, language or window has another."""
+    first = await console.get("/en/")
+    tag = first.headers["etag"]
+    again = await console.get("/en/", if_none_match=tag)
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+    assert tag.startswith('W/"7-')
+    tags = {(await console.get(path)).headers["etag"] for path in ("/en/", "/fa/", "/en/?window=28", "/en/agencies")}
+    assert len(tags) == 4
+
+
+async def test_new_evidence_makes_a_new_edition(console: Console) -> None:
+    """The same address has another tag and other numbers once the figures have changed."""
+    first = await console.get("/en/")
+    console.api.take_blocks(ok={"deed-tax": 10}, sequence=8, as_of=AS_OF + 300)
+    await console.refresh()
+    second = await console.get("/en/", if_none_match=first.headers["etag"])
+    assert second.status_code == 200
+    assert second.text != first.text
+
+
+async def test_a_page_is_made_once(console: Console) -> None:
+    """However many ask for it at once, and after, until the figures change."""
+    pages = await asyncio.gather(*(console.get("/en/structure") for _ in range(20)))
+    assert {page.status_code for page in pages} == {200}
+    assert console.api.counted("GetStructure", "OK") == 1
+
+
+async def test_two_consoles_show_the_same(console: Console, make_console: Any) -> None:
+    """Any of them answers what the other has shown before."""
+    other = await make_console()
+    tag = (await console.get("/fa/")).headers["etag"]
+    assert (await other.get("/fa/", if_none_match=tag)).status_code == 304
+
+
+async def test_pages_are_compressed_for_who_takes_that(console: Console) -> None:
+    """The same bytes, packed once."""
+    plain = await console.get("/en/", accept_encoding="identity")
+    packed = await console.get("/en/", accept_encoding="gzip")
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.content == plain.content
+    assert int(packed.headers["content-length"]) < int(plain.headers["content-length"]) / 3
+
+
+async def test_everything_that_pages_load_is_small(console: Console) -> None:
+    """A first page with script, style and font is at most 100 KB as sent, every page at most 40, the script at most 15."""
+    page = await console.get("/fa/")
+    files = {part.split('"')[0] for part in page.text.split('"/static/')[1:]}
+    sizes = {}
+    for name in files:
+        answer = await console.get(f"/static/{name}", accept_encoding="gzip")
+        assert answer.status_code == 200
+        assert "immutable" in answer.headers["cache-control"]
+        sizes[name.split(".")[0] + "." + name.rsplit(".", 1)[1]] = int(answer.headers["content-length"])
+        for font in (part.split('"')[0] for part in answer.text.split('"/static/font')[1:] if name.endswith(".css")):
+            sizes["font"] = int(
+                (await console.get(f"/static/font{font}", accept_encoding="gzip")).headers["content-length"]
+            )
+    assert sizes["console.js"] <= 15_000
+    first = int((await console.get("/fa/", accept_encoding="gzip")).headers["content-length"])
+    assert first + sum(sizes.values()) <= 100_000
+    for path in NAMED_PAGES:
+        assert len(gzip.compress((await console.get(f"/fa{path}")).content)) <= 40_000
+
+
+@pytest.mark.parametrize("path", ["/en/", "/fa/news", "/nowhere", "/", "/static/console.css", "/data/agencies.csv"])
+async def test_headers_let_nothing_foreign_in(console: Console, path: str) -> None:
+    """Nothing is loaded from elsewhere, run inline, framed or guessed."""
+    headers = (await console.get(path)).headers
+    assert headers["content-security-policy"].startswith(_POLICY)
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "same-origin"
+    assert "strict-transport-security" not in headers
+
+
+async def test_under_tls_browsers_are_told_to_keep_to_it(make_console: Any, api: Any) -> None:
+    """A console whose address is https says so."""
+    assert api
+    encrypted = await make_console(base="https://console.test")
+    assert (await encrypted.get("/en/")).headers["strict-transport-security"] == "max-age=31536000"
+
+
+async def test_nothing_is_inline(console: Console) -> None:
+    """No style, script or handler stands in a page, which the policy would refuse."""
+    for path in NAMED_PAGES:
+        page = (await console.get(f"/en{path}")).text
+        assert "<style" not in page
+        assert " style=" not in page
+        assert " onclick=" not in page
+        assert page.count("<script") == 1
+
+
+@pytest.mark.parametrize(
+    "path", ["/nowhere", "/en/nowhere", "/en/agency/nobody", "/en/link/nothing", "/en/service/x", "/static/x"]
+)
+async def test_an_unknown_address_gets_a_page_that_helps(console: Console, path: str) -> None:
+    """It says what is wrong, and has the search and the menu."""
+    answer = await console.get(path, accept_language="en")
+    assert answer.status_code == 404
+    assert "There is no such page" in answer.text
+    assert 'role="search"' in answer.text
+    assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_pages_are_only_read(console: Console) -> None:
+    """Another method is refused in a page."""
+    answer = await console.client.post("/en/")
+    assert (answer.status_code, "Pages here are only read" in answer.text) == (405, True)
+
+
+async def test_before_the_first_index_a_page_says_so(empty_api: Any, make_console: Any) -> None:
+    """It is not yet serving, says that the figures are still to come, and opens by itself when they do."""
+    assert empty_api
+    console = await make_console()
+    answer = await console.get("/en/")
+    assert answer.status_code == 503
+    assert "The first figures are not there yet" in answer.text
+    assert (await console.get("/healthz")).status_code == 503
+    empty_api.take_register()
+    empty_api.take_blocks()
+    await console.refresh()
+    assert (await console.get("/en/")).status_code == 200
+    assert (await console.get("/healthz")).text == "SERVING\n"
+
+
+async def test_while_the_api_is_away_the_last_page_says_its_age(console: Console) -> None:
+    """With a notice in its language for five minutes, and then not any more; a page nobody has seen is not there."""
+    await console.get("/fa/")
+    console.feed._lost_since = console.clock[0]
+    console.clock[0] += 200
+    aged = await console.get("/fa/")
+    assert aged.status_code == 200
+    assert "۳</data> دقیقه پیش" in aged.text
+    assert "etag" not in aged.headers
+    assert (await console.get("/en/agencies")).status_code == 503
+    console.clock[0] += 100
+    gone = await console.get("/fa/")
+    assert gone.status_code == 503
+    assert "اکنون نمی‌توان عددها را خواند" in gone.text
+    assert gone.headers["retry-after"] == "5"
+    assert console.registry.get_sample_value("peyvand_console_aged_total") == 1
+
+
+async def test_a_slow_api_costs_a_sentence(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that cannot be gathered in time says so, or is shown as it last was."""
+
+    async def never(*_: Any, **__: Any) -> None:
+        await asyncio.Event().wait()
+
+    assert (await console.get("/en/structure")).status_code == 200
+    monkeypatch.setattr(Client, "structure", never)
+    monkeypatch.setattr(answers, "GATHER_SECONDS", 0.01)
+    assert "These figures are" not in (await console.get("/en/structure")).text  # it is still of this edition
+    assert (await console.get("/en/structure?window=28")).status_code == 503
+    assert console.feed.edition is not None
+    console.feed.edition = replace(console.feed.edition, evidence_sequence=9)
+    assert "These figures are" in (await console.get("/en/structure")).text
+
+
+def test_the_cache_drops_what_was_asked_for_longest_ago() -> None:
+    """It holds no more bytes than it may."""
+    cache = PageCache(max_bytes=250)
+    for key in ("a", "b"):
+        cache.keep(key, KeptPage("", 200, "", b"x" * 60, b"y" * 40, 0.0))
+    assert cache.find("a")
+    cache.keep("c", KeptPage("", 200, "", b"x" * 60, b"y" * 40, 0.0))
+    assert [bool(cache.find(key)) for key in "abc"] == [True, False, True]

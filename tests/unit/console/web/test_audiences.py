@@ -1,0 +1,120 @@
+"""Who sees what: open, public, signed."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from services.console.texts.words import WORDS
+from services.console.web.readers import Reader, reader_of
+from services.console.web.sign_in import role_of
+from tests.support.cases.console import Console
+
+_LINK = re.compile(r'(?:href|src|action)="(/[^"#]*)')
+
+
+@pytest.fixture
+async def public(api: Any, make_console: Any) -> Console:
+    """A console for the public over an api with everything."""
+    assert api
+    made: Console = await make_console(audience="public")
+    return made
+
+
+async def test_the_public_sees_agencies_and_above(public: Console) -> None:
+    """Services, links and their data are not there, nor is a sign-in."""
+    for path in ("/en/service/title-deed", "/fa/link/deed-tax", "/data/links.csv", "/data/services.json"):
+        assert (await public.get(path)).status_code == 404
+    for path in ("/en/", "/en/agency/tax-office", "/en/matrix/land-registry/tax-office", "/data/agencies.csv"):
+        assert (await public.get(path)).status_code == 200
+    assert "/sign-in" not in (await public.get("/en/")).text
+
+
+async def test_1000_public_pages_hold_no_target_reason_or_detail(public: Console) -> None:
+    """Whatever leads on from the start, however its address is varied, is crawled; no byte of it is an attack map."""
+    secret = {
+        "127.0.0.1:7500",
+        "Target",
+        "نشانی مقصد",
+        "test record",
+        "deed-tax",
+        "clearance-land",
+        "birth-tax",
+        "permit-tax",
+    }
+    secret |= {word for key, word in WORDS["reason"].items() if key not in ("ok", "absent", "late", "stale")}
+    todo, seen = ["/en/", "/fa/"], set[str]()
+    variations = ["", "?window=28", "?window=90", "?side=consumer", "?sort=name", "?span=90", "?sector=justice", "?q=a"]
+    while todo and len(seen) < 1000:
+        path = todo.pop(0)
+        if path in seen:
+            continue
+        seen.add(path)
+        answer = await public.get(path)
+        assert answer.status_code in (200, 303, 307, 404), path
+        if answer.status_code in (303, 307):
+            todo.append(answer.headers["location"])
+            continue
+        if not path.startswith("/static/"):
+            # An address that names what is not there is shown to who typed it.
+            found = [word for word in secret if word in answer.text and word not in path]
+            assert found == [], path
+        todo += [one.replace("&amp;", "&") for one in _LINK.findall(answer.text)]
+        if "?" not in path:
+            todo += [path + one for one in variations]
+        # What is not linked to is tried as well.
+        todo += [
+            "/en/link/deed-tax",
+            "/fa/service/title-deed",
+            "/data/links.json",
+            "/en/search?q=deed",
+            "/en/agency/customs",
+        ]
+    assert len(seen) == 1000
+
+
+async def test_open_is_for_all_and_needs_no_sign_in(console: Console) -> None:
+    """Everything is shown, targets included, and the sign-in page says why there is none."""
+    assert "http://127.0.0.1:7500/tax/clearance" in (await console.get("/en/link/deed-tax")).text
+    assert "Nobody needs to sign in here" in (await console.get("/en/sign-in")).text
+
+
+async def test_signed_asks_for_a_sign_in(api: Any, make_console: Any) -> None:
+    """Without one, public pages are public and the others lead to the sign-in."""
+    assert api
+    console = await make_console(audience="signed")
+    answer = await console.get("/en/link/deed-tax")
+    assert answer.status_code == 401
+    assert "This page is for those who signed in" in answer.text
+    assert (await console.get("/en/")).status_code == 200
+
+
+def test_a_session_ends() -> None:
+    """A role counts until the session ends, and in a signed console only."""
+    session = {"role": "auditor", "subject": "s", "token": "t", "until": 100}
+    assert reader_of("signed", session, 99.0) == Reader("auditor", "s", "t")
+    assert reader_of("signed", session, 100.0) == Reader("public")
+    assert reader_of("signed", {}, 0.0) == Reader("public")
+    assert reader_of("public", session, 99.0) == Reader("public")
+    assert reader_of("open", session, 99.0) == Reader("")
+
+
+@pytest.mark.parametrize(
+    ("claim", "role"),
+    [
+        ("auditor", "auditor"),
+        ("agency:tax-office", "agency:tax-office"),
+        (["staff", "agency:customs"], "agency:customs"),
+        ("agency:../x", "public"),
+        ("console", "public"),
+        ("Auditor", "public"),
+        (None, "public"),
+        ({"role": "auditor"}, "public"),
+        (["auditor\n"], "public"),
+    ],
+)
+def test_claims_name_roles(claim: Any, role: str) -> None:
+    """Whatever names no role is the public's."""
+    assert role_of(claim) == role

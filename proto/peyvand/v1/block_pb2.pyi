@@ -64,50 +64,91 @@ class IndicatorBlock(_message.Message):
     RECONCILIATIONS_FIELD_NUMBER: _builtins.int
     TRAFFIC_FIELD_NUMBER: _builtins.int
     register_version: _builtins.str
+    """The version of what is required."""
     probe_version: _builtins.str
+    """The version of how it is probed."""
     method_version: _builtins.str
+    """The version of the formulas."""
     evidence_sequence: _builtins.int
+    """Sequence in stream MEASUREMENTS of the last batch taken in."""
     interval_level: _builtins.float
+    """The confidence level of all intervals."""
     @_builtins.property
-    def as_of(self) -> _timestamp_pb2.Timestamp: ...
-    @_builtins.property
-    def kind(self) -> _containers.RepeatedScalarFieldContainer[_indicator_pb2.IndicatorKind.ValueType]: ...
-    @_builtins.property
-    def id(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
-    @_builtins.property
-    def window_days(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
-    @_builtins.property
-    def point(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
-    @_builtins.property
-    def lower(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
-    @_builtins.property
-    def upper(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
-    @_builtins.property
-    def known_share(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
-    @_builtins.property
-    def not_connected(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
-    @_builtins.property
-    def not_answered(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
-    @_builtins.property
-    def invalid(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
-    @_builtins.property
-    def late(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
-    @_builtins.property
-    def stale(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
-    @_builtins.property
-    def strict_point(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """NaN in strict_lower where the strict share does not apply."""
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """End of the last slot counted."""
 
     @_builtins.property
-    def strict_lower(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    def kind(self) -> _containers.RepeatedScalarFieldContainer[_indicator_pb2.IndicatorKind.ValueType]:
+        """What each row is about. A row is one element of this column and of those up to links_absent."""
+
     @_builtins.property
-    def strict_upper(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    def id(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The entity of each row."""
+
     @_builtins.property
-    def links_required(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def window_days(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The window of each row."""
+
     @_builtins.property
-    def links_known(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def point(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """As in Indicator; NaN where it is unset."""
+
     @_builtins.property
-    def links_absent(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def lower(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """As in Indicator."""
+
+    @_builtins.property
+    def upper(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """As in Indicator."""
+
+    @_builtins.property
+    def known_share(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """As in Indicator."""
+
+    @_builtins.property
+    def not_connected(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The loss of each row that is NOT_CONNECTED."""
+
+    @_builtins.property
+    def not_answered(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The loss of each row that is NOT_ANSWERED."""
+
+    @_builtins.property
+    def invalid(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The loss of each row that is INVALID."""
+
+    @_builtins.property
+    def late(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The loss of each row that is LATE."""
+
+    @_builtins.property
+    def stale(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The loss of each row that is STALE."""
+
+    @_builtins.property
+    def strict_point(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The strict share of each row; NaN where it is unset."""
+
+    @_builtins.property
+    def strict_lower(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The lower bound of the strict share; NaN where that does not apply."""
+
+    @_builtins.property
+    def strict_upper(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The upper bound of the strict share."""
+
+    @_builtins.property
+    def links_required(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """As in Indicator."""
+
+    @_builtins.property
+    def links_known(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """As in Indicator."""
+
+    @_builtins.property
+    def links_absent(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """As in Indicator."""
+
     @_builtins.property
     def links(self) -> _containers.RepeatedCompositeFieldContainer[Global___LinkEvidence]:
         """The evidence behind the links of this block, per window."""
@@ -126,10 +167,12 @@ class IndicatorBlock(_message.Message):
 
     @_builtins.property
     def interval_low(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """NaN in both where there is no interval; all intervals are at one level."""
+        """The lower end of each interval; NaN, as the upper, where there is none."""
 
     @_builtins.property
-    def interval_high(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    def interval_high(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The upper end of each interval."""
+
     @_builtins.property
     def ranks(self) -> _containers.RepeatedCompositeFieldContainer[Global___AgencyRank]:
         """Of consumers and providers with a point, per window; in blocks of before there were any, empty."""
@@ -200,10 +243,15 @@ class AgencyRank(_message.Message):
     WINDOW_DAYS_FIELD_NUMBER: _builtins.int
     BAND_FIELD_NUMBER: _builtins.int
     kind: _indicator_pb2.IndicatorKind.ValueType
+    """INDICATOR_KIND_CONSUMER or INDICATOR_KIND_PROVIDER."""
     id: _builtins.str
+    """The agency."""
     window_days: _builtins.int
+    """The length of the window."""
     @_builtins.property
-    def band(self) -> _indicator_pb2.RankBand: ...
+    def band(self) -> _indicator_pb2.RankBand:
+        """The ranks."""
+
     def __init__(
         self,
         *,
@@ -238,24 +286,39 @@ class LinkEvidence(_message.Message):
     OMEGA_FIELD_NUMBER: _builtins.int
     SHARE_FIELD_NUMBER: _builtins.int
     window_days: _builtins.int
+    """The window."""
     @_builtins.property
-    def id(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
-    @_builtins.property
-    def slots(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Slots in force, and known slots at each verdict."""
+    def id(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The links. Element i of every other column is about link i."""
 
     @_builtins.property
-    def not_connected(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def slots(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Slots in force."""
+
     @_builtins.property
-    def not_answered(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def not_connected(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Known slots that were NOT_CONNECTED."""
+
     @_builtins.property
-    def invalid(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def not_answered(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Known slots that were NOT_ANSWERED."""
+
     @_builtins.property
-    def late(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def invalid(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Known slots that were INVALID."""
+
     @_builtins.property
-    def stale(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def late(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Known slots that were LATE."""
+
     @_builtins.property
-    def ok(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def stale(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Known slots that were STALE."""
+
+    @_builtins.property
+    def ok(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Known slots that were OK."""
+
     @_builtins.property
     def omega(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """The link's share of the government's weight (docs/method.md §5)."""
@@ -306,12 +369,19 @@ class ExchangeVolume(_message.Message):
     SLOTS_FROM_FIELD_NUMBER: _builtins.int
     SLOTS_TO_FIELD_NUMBER: _builtins.int
     consumer: _builtins.str
+    """The agency that asked."""
     provider: _builtins.str
+    """The agency that was asked."""
     meta: _builtins.bool
+    """True for the bus's own meta services, which count apart."""
     count: _builtins.int
+    """How many exchanges there were."""
     ok: _builtins.int
+    """How many of them succeeded."""
     bus_failures: _builtins.int
+    """How many failed on the bus."""
     provider_failures: _builtins.int
+    """How many failed at the provider."""
     @_builtins.property
     def last_slot(self) -> _timestamp_pb2.Timestamp:
         """The slot of the last exchange."""
@@ -323,7 +393,9 @@ class ExchangeVolume(_message.Message):
         """
 
     @_builtins.property
-    def slots_to(self) -> _timestamp_pb2.Timestamp: ...
+    def slots_to(self) -> _timestamp_pb2.Timestamp:
+        """The end of the slots that are counted, exclusive."""
+
     def __init__(
         self,
         *,
@@ -365,21 +437,31 @@ class SlotBlock(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     EVIDENCE_SEQUENCE_FIELD_NUMBER: _builtins.int
     slot_seconds: _builtins.int
+    """The length of a slot."""
     first_slot: _builtins.int
     """Number of the first slot (slot start / slot_seconds)."""
     slots: _builtins.int
+    """How many slots the block has."""
     verdict: _builtins.bytes
     """Outcome per (slot, target): the verdict over all vantages."""
     outcome: _builtins.bytes
-    """Outcome and reason per (slot, target, vantage)."""
+    """Outcome per (slot, target, vantage)."""
     reason: _builtins.bytes
+    """Reason per (slot, target, vantage)."""
     evidence_sequence: _builtins.int
+    """Sequence in stream MEASUREMENTS of the last batch taken in."""
     @_builtins.property
-    def links(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def links(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The links, which are the first targets of each slot."""
+
     @_builtins.property
-    def endpoints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def endpoints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The endpoints, which are the targets after the links."""
+
     @_builtins.property
-    def vantages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def vantages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The vantages of each target."""
+
     def __init__(
         self,
         *,
@@ -420,14 +502,19 @@ class RecentBlock(_message.Message):
     BURN_KNOWN_FIELD_NUMBER: _builtins.int
     BURN_FAILED_FIELD_NUMBER: _builtins.int
     evidence_sequence: _builtins.int
+    """Sequence in stream MEASUREMENTS of the last batch taken in."""
     @_builtins.property
     def links(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The string tables of ids: `target` indexes links first, then endpoints."""
 
     @_builtins.property
-    def endpoints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def endpoints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The string table of endpoints, whose indexes follow those of links."""
+
     @_builtins.property
-    def vantages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def vantages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The string table of column `vantage`."""
+
     @_builtins.property
     def details(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Entry 0 is the empty string."""
@@ -447,7 +534,9 @@ class RecentBlock(_message.Message):
         """
 
     @_builtins.property
-    def burn_failed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def burn_failed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Failed slots, in the order of burn_known."""
+
     def __init__(
         self,
         *,
@@ -491,39 +580,65 @@ class RecentRows(_message.Message):
     CERTIFICATE_EXPIRY_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def target(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def target(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The link or endpoint of each row, as an index into the block's tables."""
+
     @_builtins.property
-    def vantage(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def vantage(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The vantage of each row, as an index into the block's table."""
+
     @_builtins.property
     def slot_start(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Seconds since the epoch."""
 
     @_builtins.property
-    def time(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def time(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """When the probe began."""
+
     @_builtins.property
-    def outcome(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def outcome(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The number of an Outcome."""
+
     @_builtins.property
-    def reason(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def reason(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The number of a Reason."""
+
     @_builtins.property
-    def latency(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def latency(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """From sending the request to the end of the answer."""
+
     @_builtins.property
-    def data_age(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def data_age(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """How old the data in the answer was."""
+
     @_builtins.property
-    def resolve(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def resolve(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """How long resolving the name took."""
+
     @_builtins.property
-    def connect(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def connect(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """How long connecting took."""
+
     @_builtins.property
-    def tls(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def tls(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """How long the TLS handshake took."""
+
     @_builtins.property
-    def processing(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def processing(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """From the request to the first byte of the answer."""
+
     @_builtins.property
-    def transfer(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def transfer(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """From the first byte of the answer to its last."""
+
     @_builtins.property
     def certificate_expiry(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Seconds since the epoch."""
 
     @_builtins.property
-    def detail(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def detail(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """A short explanation, as an index into the block's table."""
+
     def __init__(
         self,
         *,

@@ -50,11 +50,13 @@ class ExchangeSummary(_message.Message):
     DURATION_MS_SUM_FIELD_NUMBER: _builtins.int
     ALIAS_FIELD_NUMBER: _builtins.int
     consumer: _builtins.str
-    """Consumer and provider agency, or `_unmapped` where the register maps nothing."""
+    """The consumer agency, or `_unmapped` where the register maps nothing."""
     provider: _builtins.str
+    """The provider agency, or `_unmapped`."""
     client: _builtins.str
-    """The X-Road client and service identifiers, slash-separated, as logged."""
+    """The X-Road client identifier, slash-separated, as logged."""
     service: _builtins.str
+    """The X-Road service identifier, in the same form."""
     link: _builtins.str
     """The link, where the register maps (client, service) to exactly one."""
     shared: _builtins.bool
@@ -62,22 +64,33 @@ class ExchangeSummary(_message.Message):
     meta: _builtins.bool
     """True for the bus's own meta services, which count apart."""
     revision: _builtins.int
+    """Grows with each summary of the same key."""
     count: _builtins.int
+    """How many exchanges there were."""
     ok: _builtins.int
+    """How many of them succeeded."""
     bus_failures: _builtins.int
+    """How many failed on the bus."""
     provider_failures: _builtins.int
+    """How many failed at the provider."""
     request_bytes: _builtins.int
+    """Bytes of the requests together."""
     response_bytes: _builtins.int
+    """Bytes of the answers together."""
     orphans: _builtins.int
     """Exchanges of which only one side was logged (so far)."""
     skew_ms_sum: _builtins.float
-    """Sum of (producer clock - client clock) over paired exchanges, in milliseconds, and how many pairs it covers."""
+    """Sum of (producer clock - client clock) over paired exchanges, in milliseconds."""
     skew_count: _builtins.int
+    """How many pairs skew_ms_sum covers."""
     duration_ms_sum: _builtins.float
+    """Sum of the durations, in milliseconds."""
     alias: _builtins.str
     """An agency that stands in for the provider, whatever the register says of the service."""
     @_builtins.property
-    def slot_start(self) -> _timestamp_pb2.Timestamp: ...
+    def slot_start(self) -> _timestamp_pb2.Timestamp:
+        """Start of the slot in which the exchanges were."""
+
     @_builtins.property
     def duration_buckets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Counts per duration bucket; bucket bounds are 2^(i/2) milliseconds, the last bucket is open."""
@@ -125,10 +138,13 @@ class ExchangeSummaryBatch(_message.Message):
     REGISTER_VERSION_FIELD_NUMBER: _builtins.int
     SUMMARIES_FIELD_NUMBER: _builtins.int
     bus: _builtins.str
+    """The id of the data bus."""
     register_version: _builtins.str
     """The register by which the summaries are attributed; empty as long as they are not."""
     @_builtins.property
-    def summaries(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExchangeSummary]: ...
+    def summaries(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExchangeSummary]:
+        """The summaries."""
+
     def __init__(
         self,
         *,

@@ -25,13 +25,14 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1apeyvand/v1/heartbeat.proto\x12\npeyvand.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x86\x02\n\tHeartbeat\x12\x0f\n\x07vantage\x18\x01 \x01(\t\x12\x0e\n\x06prober\x18\x02 \x01(\t\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07started\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10register_version\x18\x05 \x01(\t\x12\x15\n\rprobe_version\x18\x06 \x01(\t\x12\x0f\n\x07targets\x18\x07 \x01(\r\x12\x0f\n\x07leaving\x18\x08 \x01(\x08\x12.\n\nshare_from\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1apeyvand/v1/heartbeat.proto\x12\npeyvand.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x86\x02\n\tHeartbeat\x12\x0f\n\x07vantage\x18\x01 \x01(\t\x12\x0e\n\x06prober\x18\x02 \x01(\t\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07started\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10register_version\x18\x05 \x01(\t\x12\x15\n\rprobe_version\x18\x06 \x01(\t\x12\x0f\n\x07targets\x18\x07 \x01(\r\x12\x0f\n\x07leaving\x18\x08 \x01(\x08\x12.\n\nshare_from\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\"\n\npeyvand.v1Z\x14peyvand/v1;peyvandv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'peyvand.v1.heartbeat_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\npeyvand.v1Z\024peyvand/v1;peyvandv1'
   _globals['_HEARTBEAT']._serialized_start=76
   _globals['_HEARTBEAT']._serialized_end=338
 # @@protoc_insertion_point(module_scope)

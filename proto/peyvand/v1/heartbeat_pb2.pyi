@@ -33,17 +33,25 @@ class Heartbeat(_message.Message):
     LEAVING_FIELD_NUMBER: _builtins.int
     SHARE_FROM_FIELD_NUMBER: _builtins.int
     vantage: _builtins.str
+    """The vantage that it probes from."""
     prober: _builtins.str
+    """Its name, stable over restarts."""
     register_version: _builtins.str
+    """The version of what is required."""
     probe_version: _builtins.str
+    """The version of how it is probed."""
     targets: _builtins.int
     """Links and endpoints of its share."""
     leaving: _builtins.bool
     """True in the last heartbeat of a prober that stops: its share is free at once."""
     @_builtins.property
-    def time(self) -> _timestamp_pb2.Timestamp: ...
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When it was sent."""
+
     @_builtins.property
-    def started(self) -> _timestamp_pb2.Timestamp: ...
+    def started(self) -> _timestamp_pb2.Timestamp:
+        """When the prober was started."""
+
     @_builtins.property
     def share_from(self) -> _timestamp_pb2.Timestamp:
         """Start of the first slot of which it probes its whole share; unset while it probes nothing."""

@@ -27,13 +27,19 @@ class _IndicatorKind:
 class _IndicatorKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_IndicatorKind.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     INDICATOR_KIND_UNSPECIFIED: _IndicatorKind.ValueType  # 0
+    """Not used: a request with it is refused."""
     INDICATOR_KIND_GOVERNMENT: _IndicatorKind.ValueType  # 1
+    """The government: all links."""
     INDICATOR_KIND_SECTOR: _IndicatorKind.ValueType  # 2
     """A sector, by consumer."""
     INDICATOR_KIND_CONSUMER: _IndicatorKind.ValueType  # 3
+    """An agency by the links of its services: what it gets."""
     INDICATOR_KIND_PROVIDER: _IndicatorKind.ValueType  # 4
+    """An agency by the links that ask it: what it gives."""
     INDICATOR_KIND_SERVICE: _IndicatorKind.ValueType  # 5
+    """A service by its links."""
     INDICATOR_KIND_LINK: _IndicatorKind.ValueType  # 6
+    """One link."""
     INDICATOR_KIND_ENDPOINT: _IndicatorKind.ValueType  # 7
     """Never part of the Cross-agency Integration Index."""
 
@@ -41,13 +47,19 @@ class IndicatorKind(_IndicatorKind, metaclass=_IndicatorKindEnumTypeWrapper):
     """IndicatorKind says what an indicator is about. Each agency is published twice, as consumer and as provider."""
 
 INDICATOR_KIND_UNSPECIFIED: IndicatorKind.ValueType  # 0
+"""Not used: a request with it is refused."""
 INDICATOR_KIND_GOVERNMENT: IndicatorKind.ValueType  # 1
+"""The government: all links."""
 INDICATOR_KIND_SECTOR: IndicatorKind.ValueType  # 2
 """A sector, by consumer."""
 INDICATOR_KIND_CONSUMER: IndicatorKind.ValueType  # 3
+"""An agency by the links of its services: what it gets."""
 INDICATOR_KIND_PROVIDER: IndicatorKind.ValueType  # 4
+"""An agency by the links that ask it: what it gives."""
 INDICATOR_KIND_SERVICE: IndicatorKind.ValueType  # 5
+"""A service by its links."""
 INDICATOR_KIND_LINK: IndicatorKind.ValueType  # 6
+"""One link."""
 INDICATOR_KIND_ENDPOINT: IndicatorKind.ValueType  # 7
 """Never part of the Cross-agency Integration Index."""
 Global___IndicatorKind: _TypeAlias = IndicatorKind  # noqa: Y015
@@ -59,6 +71,7 @@ class _RankBasis:
 class _RankBasisEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RankBasis.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     RANK_BASIS_UNSPECIFIED: _RankBasis.ValueType  # 0
+    """Not stated."""
     RANK_BASIS_INTERVALS: _RankBasis.ValueType  # 1
     """The intervals of all agencies: from 1 + those whose interval lies wholly above, to n - those whose interval lies wholly
     below.
@@ -70,6 +83,7 @@ class RankBasis(_RankBasis, metaclass=_RankBasisEnumTypeWrapper):
     """RankBasis says what a band of ranks follows from."""
 
 RANK_BASIS_UNSPECIFIED: RankBasis.ValueType  # 0
+"""Not stated."""
 RANK_BASIS_INTERVALS: RankBasis.ValueType  # 1
 """The intervals of all agencies: from 1 + those whose interval lies wholly above, to n - those whose interval lies wholly
 below.
@@ -88,8 +102,11 @@ class Interval(_message.Message):
     HIGH_FIELD_NUMBER: _builtins.int
     LEVEL_FIELD_NUMBER: _builtins.int
     low: _builtins.float
+    """The lower end."""
     high: _builtins.float
+    """The upper end."""
     level: _builtins.float
+    """The confidence level, such as 0.95."""
     def __init__(
         self,
         *,
@@ -117,10 +134,15 @@ class Losses(_message.Message):
     LATE_FIELD_NUMBER: _builtins.int
     STALE_FIELD_NUMBER: _builtins.int
     not_connected: _builtins.float
+    """Lost because no connection was made, or the link is absent."""
     not_answered: _builtins.float
+    """Lost because no proper answer came."""
     invalid: _builtins.float
+    """Lost because the answer was wrong."""
     late: _builtins.float
+    """Lost because the right answer came late."""
     stale: _builtins.float
+    """Lost because the data in the answer was too old."""
     def __init__(
         self,
         *,
@@ -148,8 +170,11 @@ class Strict(_message.Message):
     LOWER_FIELD_NUMBER: _builtins.int
     UPPER_FIELD_NUMBER: _builtins.int
     point: _builtins.float
+    """Of the known slots; unset where none is known."""
     lower: _builtins.float
+    """The share if everything unknown had failed."""
     upper: _builtins.float
+    """The share if everything unknown had worked."""
     def __init__(
         self,
         *,
@@ -178,8 +203,11 @@ class RankBand(_message.Message):
     BASIS_FIELD_NUMBER: _builtins.int
     AGENCIES_FIELD_NUMBER: _builtins.int
     low: _builtins.int
+    """The best rank in the band."""
     high: _builtins.int
+    """The worst rank in the band."""
     basis: Global___RankBasis.ValueType
+    """What the band follows from."""
     agencies: _builtins.int
     """n: how many agencies there are in that role; 0 where it was not stated."""
     def __init__(
@@ -225,22 +253,35 @@ class Indicator(_message.Message):
     LINKS_KNOWN_FIELD_NUMBER: _builtins.int
     LINKS_ABSENT_FIELD_NUMBER: _builtins.int
     kind: Global___IndicatorKind.ValueType
+    """What it is about."""
     id: _builtins.str
+    """The entity; of the government, its id."""
     window_days: _builtins.int
+    """The length of the window before as_of."""
     register_version: _builtins.str
+    """The version of what is required."""
     probe_version: _builtins.str
+    """The version of how it is probed."""
     method_version: _builtins.str
+    """The version of the formulas. Numbers of different versions do not compare."""
     evidence_sequence: _builtins.int
     """Sequence in stream MEASUREMENTS of the last batch taken in."""
     point: _builtins.float
     """Unset when the known share is below the publish threshold."""
     lower: _builtins.float
+    """The number if everything unknown had failed. Always set."""
     upper: _builtins.float
+    """The number if everything unknown had worked. Always set."""
     known_share: _builtins.float
+    """The share of the weight about which something is known."""
     level: _builtins.int
+    """The level of a service, 0 to 4 (docs/method.md §7); unset for other kinds, and where no link is in force."""
     links_required: _builtins.int
+    """How many links are in force in the window."""
     links_known: _builtins.int
+    """How many of them have a known slot."""
     links_absent: _builtins.int
+    """How many of them the register says are not built."""
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
         """End of the last slot counted."""
@@ -250,9 +291,13 @@ class Indicator(_message.Message):
         """Unset where the point is, and for endpoints."""
 
     @_builtins.property
-    def losses(self) -> Global___Losses: ...
+    def losses(self) -> Global___Losses:
+        """What is missing from 1, by stage."""
+
     @_builtins.property
-    def strict(self) -> Global___Strict: ...
+    def strict(self) -> Global___Strict:
+        """Unset for providers, links and endpoints, and where no link is in force."""
+
     @_builtins.property
     def rank_band(self) -> Global___RankBand:
         """Of kinds consumer and provider with a point."""
@@ -308,11 +353,15 @@ class SetIndex(_message.Message):
     UPPER_FIELD_NUMBER: _builtins.int
     KNOWN_SHARE_FIELD_NUMBER: _builtins.int
     links: _builtins.int
+    """How many links the set has."""
     point: _builtins.float
     """Unset when the known share is below the publish threshold."""
     lower: _builtins.float
+    """The index if everything unknown had failed."""
     upper: _builtins.float
+    """The index if everything unknown had worked."""
     known_share: _builtins.float
+    """The share of the weight about which something is known."""
     def __init__(
         self,
         *,
@@ -344,7 +393,9 @@ class ProviderRole(_message.Message):
     LOSS_FIELD_NUMBER: _builtins.int
     STRICT_LOSS_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
+    """The agency."""
     links: _builtins.int
+    """How many links in force ask it."""
     share: _builtins.float
     """Share of the government's weight on its links."""
     loss: _builtins.float
@@ -405,12 +456,17 @@ class Structure(_message.Message):
     BUS_STRICT_LOSS_FIELD_NUMBER: _builtins.int
     DECLARED_FIELD_NUMBER: _builtins.int
     window_days: _builtins.int
+    """The length of the window before as_of."""
     register_version: _builtins.str
+    """The version of what is required."""
     method_version: _builtins.str
+    """The version of the formulas."""
     evidence_sequence: _builtins.int
+    """Sequence in stream MEASUREMENTS of the last batch taken in."""
     pair_coverage: _builtins.float
     """Ordered agency pairs with a working link / required pairs, plain and weighted."""
     pair_coverage_weighted: _builtins.float
+    """The same, with each pair by its weight."""
     fragmentation: _builtins.float
     """Weighted share of required pairs whose agencies are on different islands."""
     reciprocity: _builtins.float
@@ -422,33 +478,47 @@ class Structure(_message.Message):
     resilience: _builtins.float
     """Share of the strict share left when the node it hangs on most fails; NaN when the strict share is 0 or unknown."""
     pairs_required: _builtins.int
+    """How many pairs are required."""
     pairs_working: _builtins.int
+    """How many of them work."""
     pairs_absent: _builtins.int
     """Pairs with absent links only, and pairs of which nothing is known."""
     pairs_unknown: _builtins.int
+    """Pairs of which nothing is known."""
     pair_coverage_upper: _builtins.float
     """What these would be, had everything that nobody saw been OK."""
     pair_coverage_weighted_upper: _builtins.float
+    """Likewise of pair_coverage_weighted."""
     fragmentation_lower: _builtins.float
+    """Likewise of fragmentation."""
     weakest: _builtins.str
     """The provider whose failure resilience speaks of; empty for the data bus, and when there is no resilience."""
     bus_links: _builtins.int
     """Links over the data bus, and how far the strict share falls with it."""
     bus_strict_loss: _builtins.float
+    """How far the strict share falls when the data bus fails."""
     declared: _builtins.float
     """Weighted share of links in force that are not absent."""
     @_builtins.property
-    def as_of(self) -> _timestamp_pb2.Timestamp: ...
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """End of the last slot counted."""
+
     @_builtins.property
-    def isolates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def isolates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Agencies that are required to take part and are in no working pair."""
+
     @_builtins.property
     def islands(self) -> _containers.RepeatedCompositeFieldContainer[Global___Island]:
         """Agencies of each weakly connected component, largest first."""
 
     @_builtins.property
-    def within_sectors(self) -> Global___SetIndex: ...
+    def within_sectors(self) -> Global___SetIndex:
+        """The index of links within one sector."""
+
     @_builtins.property
-    def across_sectors(self) -> Global___SetIndex: ...
+    def across_sectors(self) -> Global___SetIndex:
+        """The index of links between two sectors."""
+
     @_builtins.property
     def providers(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProviderRole]:
         """Providers with a link in force, ordered by id."""
@@ -501,7 +571,9 @@ class Island(_message.Message):
 
     AGENCIES_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def agencies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def agencies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Its agencies, ordered by id."""
+
     def __init__(
         self,
         *,
@@ -534,9 +606,11 @@ class ThreeBars(_message.Message):
     LINKS_REQUIRED_FIELD_NUMBER: _builtins.int
     LINKS_ABSENT_FIELD_NUMBER: _builtins.int
     register_version: _builtins.str
+    """The version of what is required."""
     official: _builtins.float
     """The official integration score of the latest round, as a share; unset when no round is registered or it states none."""
     official_round: _builtins.str
+    """The number of that round; empty without one."""
     declared: _builtins.float
     """Weighted share of the links in force in the window that are not absent."""
     measured: _builtins.float
@@ -544,12 +618,19 @@ class ThreeBars(_message.Message):
     verification_ratio: _builtins.float
     """measured / declared; unset without either."""
     measured_lower: _builtins.float
+    """The measured CII if everything unknown had failed."""
     measured_upper: _builtins.float
+    """The measured CII if everything unknown had worked."""
     window_days: _builtins.int
+    """The length of the window before as_of."""
     links_required: _builtins.int
+    """How many links are in force in the window."""
     links_absent: _builtins.int
+    """How many of them are not built."""
     @_builtins.property
-    def as_of(self) -> _timestamp_pb2.Timestamp: ...
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """End of the last slot counted."""
+
     def __init__(
         self,
         *,
@@ -598,11 +679,15 @@ class SwitchIndex(_message.Message):
     FIRST_ORDER_FIELD_NUMBER: _builtins.int
     FIRST_ORDER_ERROR_FIELD_NUMBER: _builtins.int
     switch: _builtins.str
+    """The choice of method."""
     total_order: _builtins.float
     """Sobol' indices of the mean absolute rank shift, with their standard errors over independent samples."""
     total_order_error: _builtins.float
+    """The standard error of total_order."""
     first_order: _builtins.float
+    """The share of the variance that the choice explains by itself."""
     first_order_error: _builtins.float
+    """The standard error of first_order."""
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What it was switched between; with a single state it does not apply."""
@@ -636,12 +721,15 @@ class RankSensitivity(_message.Message):
     MEAN_RANK_SHIFT_FIELD_NUMBER: _builtins.int
     SWITCHES_FIELD_NUMBER: _builtins.int
     kind: Global___IndicatorKind.ValueType
+    """Consumer or provider."""
     cases: _builtins.int
     """How many combinations of states were computed."""
     mean_rank_shift: _builtins.float
     """Mean over the cases of the mean absolute rank shift."""
     @_builtins.property
-    def switches(self) -> _containers.RepeatedCompositeFieldContainer[Global___SwitchIndex]: ...
+    def switches(self) -> _containers.RepeatedCompositeFieldContainer[Global___SwitchIndex]:
+        """The choices of method."""
+
     def __init__(
         self,
         *,
@@ -671,13 +759,21 @@ class Sensitivity(_message.Message):
     METHOD_VERSION_FIELD_NUMBER: _builtins.int
     RANKS_FIELD_NUMBER: _builtins.int
     window_days: _builtins.int
+    """The length of the window before as_of."""
     register_version: _builtins.str
+    """The version of what is required."""
     probe_version: _builtins.str
+    """The version of how it is probed."""
     method_version: _builtins.str
+    """The version of the formulas."""
     @_builtins.property
-    def as_of(self) -> _timestamp_pb2.Timestamp: ...
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """End of the last slot counted."""
+
     @_builtins.property
-    def ranks(self) -> _containers.RepeatedCompositeFieldContainer[Global___RankSensitivity]: ...
+    def ranks(self) -> _containers.RepeatedCompositeFieldContainer[Global___RankSensitivity]:
+        """The ranking of consumers and that of providers."""
+
     def __init__(
         self,
         *,

@@ -33,6 +33,7 @@ class _LinkFinding:
 class _LinkFindingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LinkFinding.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     LINK_FINDING_UNSPECIFIED: _LinkFinding.ValueType  # 0
+    """In a request: links whatever exchanges say."""
     LINK_FINDING_SILENT: _LinkFinding.ValueType  # 1
     """Live all the time, and nothing was exchanged as far as logs are read."""
     LINK_FINDING_DISAGREEING: _LinkFinding.ValueType  # 2
@@ -44,6 +45,7 @@ class LinkFinding(_LinkFinding, metaclass=_LinkFindingEnumTypeWrapper):
     """LinkFinding is what exchanges say of a link."""
 
 LINK_FINDING_UNSPECIFIED: LinkFinding.ValueType  # 0
+"""In a request: links whatever exchanges say."""
 LINK_FINDING_SILENT: LinkFinding.ValueType  # 1
 """Live all the time, and nothing was exchanged as far as logs are read."""
 LINK_FINDING_DISAGREEING: LinkFinding.ValueType  # 2
@@ -59,25 +61,33 @@ class _TabulatedAttribute:
 class _TabulatedAttributeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TabulatedAttribute.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     TABULATED_ATTRIBUTE_UNSPECIFIED: _TabulatedAttribute.ValueType  # 0
+    """Not used: a request with it is refused."""
     TABULATED_ATTRIBUTE_CHANNEL: _TabulatedAttribute.ValueType  # 1
     """The channel of the service."""
     TABULATED_ATTRIBUTE_SECTOR: _TabulatedAttribute.ValueType  # 2
-    """Sector, staff, satisfaction and identity of the agency that owns the service."""
+    """The sector of the agency that owns the service."""
     TABULATED_ATTRIBUTE_STAFF: _TabulatedAttribute.ValueType  # 3
+    """How many people that agency employs, in bands."""
     TABULATED_ATTRIBUTE_SATISFACTION: _TabulatedAttribute.ValueType  # 4
+    """The satisfaction that is stated of that agency, in bands."""
     TABULATED_ATTRIBUTE_AGENCY: _TabulatedAttribute.ValueType  # 5
+    """That agency itself."""
 
 class TabulatedAttribute(_TabulatedAttribute, metaclass=_TabulatedAttributeEnumTypeWrapper):
     """TabulatedAttribute is what services can be grouped by. It never enters the index."""
 
 TABULATED_ATTRIBUTE_UNSPECIFIED: TabulatedAttribute.ValueType  # 0
+"""Not used: a request with it is refused."""
 TABULATED_ATTRIBUTE_CHANNEL: TabulatedAttribute.ValueType  # 1
 """The channel of the service."""
 TABULATED_ATTRIBUTE_SECTOR: TabulatedAttribute.ValueType  # 2
-"""Sector, staff, satisfaction and identity of the agency that owns the service."""
+"""The sector of the agency that owns the service."""
 TABULATED_ATTRIBUTE_STAFF: TabulatedAttribute.ValueType  # 3
+"""How many people that agency employs, in bands."""
 TABULATED_ATTRIBUTE_SATISFACTION: TabulatedAttribute.ValueType  # 4
+"""The satisfaction that is stated of that agency, in bands."""
 TABULATED_ATTRIBUTE_AGENCY: TabulatedAttribute.ValueType  # 5
+"""That agency itself."""
 Global___TabulatedAttribute: _TypeAlias = TabulatedAttribute  # noqa: Y015
 
 class _PairLevel:
@@ -89,6 +99,7 @@ class _PairLevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PairLevel.V
     PAIR_LEVEL_UNSPECIFIED: _PairLevel.ValueType  # 0
     """As PAIR_LEVEL_AGENCY."""
     PAIR_LEVEL_AGENCY: _PairLevel.ValueType  # 1
+    """Links by consumer and provider."""
     PAIR_LEVEL_SECTOR: _PairLevel.ValueType  # 2
     """Links by the sectors of consumer and provider, also within one sector."""
 
@@ -98,18 +109,22 @@ class PairLevel(_PairLevel, metaclass=_PairLevelEnumTypeWrapper):
 PAIR_LEVEL_UNSPECIFIED: PairLevel.ValueType  # 0
 """As PAIR_LEVEL_AGENCY."""
 PAIR_LEVEL_AGENCY: PairLevel.ValueType  # 1
+"""Links by consumer and provider."""
 PAIR_LEVEL_SECTOR: PairLevel.ValueType  # 2
 """Links by the sectors of consumer and provider, also within one sector."""
 Global___PairLevel: _TypeAlias = PairLevel  # noqa: Y015
 
 @_typing.final
 class GetIndicatorRequest(_message.Message):
+    """GetIndicatorRequest names one indicator."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     KIND_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
     WINDOW_DAYS_FIELD_NUMBER: _builtins.int
     kind: _indicator_pb2.IndicatorKind.ValueType
+    """What it is about."""
     id: _builtins.str
     """Empty for the government."""
     window_days: _builtins.int
@@ -131,11 +146,15 @@ Global___GetIndicatorRequest: _TypeAlias = GetIndicatorRequest  # noqa: Y015
 
 @_typing.final
 class GetIndicatorResponse(_message.Message):
+    """GetIndicatorResponse has the indicator."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     INDICATOR_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def indicator(self) -> _indicator_pb2.Indicator: ...
+    def indicator(self) -> _indicator_pb2.Indicator:
+        """The indicator."""
+
     def __init__(
         self,
         *,
@@ -151,6 +170,8 @@ Global___GetIndicatorResponse: _TypeAlias = GetIndicatorResponse  # noqa: Y015
 
 @_typing.final
 class ListIndicatorsRequest(_message.Message):
+    """ListIndicatorsRequest names a kind, and which page of it."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     KIND_FIELD_NUMBER: _builtins.int
@@ -159,12 +180,15 @@ class ListIndicatorsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     kind: _indicator_pb2.IndicatorKind.ValueType
+    """What the indicators are about."""
     sector: _builtins.str
     """Only entities of this sector (kinds consumer, provider, service, link); empty means all."""
     window_days: _builtins.int
+    """0 asks for the policy's default window."""
     page_size: _builtins.int
-    """At most 1000; 0 means 100."""
+    """Up to 1000, to which more is brought down; 0 means 100."""
     page_token: _builtins.str
+    """The next_page_token of the page before; empty for the first page."""
     def __init__(
         self,
         *,
@@ -184,13 +208,18 @@ Global___ListIndicatorsRequest: _TypeAlias = ListIndicatorsRequest  # noqa: Y015
 
 @_typing.final
 class ListIndicatorsResponse(_message.Message):
+    """ListIndicatorsResponse has a page of indicators."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     INDICATORS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
+    """The page_token of the next page; empty on the last."""
     @_builtins.property
-    def indicators(self) -> _containers.RepeatedCompositeFieldContainer[_indicator_pb2.Indicator]: ...
+    def indicators(self) -> _containers.RepeatedCompositeFieldContainer[_indicator_pb2.Indicator]:
+        """Those that are published and that the caller may see, ordered by id."""
+
     def __init__(
         self,
         *,
@@ -207,6 +236,8 @@ Global___ListIndicatorsResponse: _TypeAlias = ListIndicatorsResponse  # noqa: Y0
 
 @_typing.final
 class ExplainIndicatorRequest(_message.Message):
+    """ExplainIndicatorRequest names the indicator to explain."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     KIND_FIELD_NUMBER: _builtins.int
@@ -214,8 +245,11 @@ class ExplainIndicatorRequest(_message.Message):
     WINDOW_DAYS_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     kind: _indicator_pb2.IndicatorKind.ValueType
+    """What it is about."""
     id: _builtins.str
+    """Empty for the government."""
     window_days: _builtins.int
+    """0 asks for the policy's default window."""
     limit: _builtins.int
     """How many providers and links to name; 0 means 10."""
     def __init__(
@@ -245,10 +279,15 @@ class ProviderLoss(_message.Message):
     LOSSES_FIELD_NUMBER: _builtins.int
     LINKS_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
+    """The agency."""
     loss: _builtins.float
+    """That part."""
     links: _builtins.int
+    """How many links of the indicator ask this provider."""
     @_builtins.property
-    def losses(self) -> _indicator_pb2.Losses: ...
+    def losses(self) -> _indicator_pb2.Losses:
+        """The same by stage."""
+
     def __init__(
         self,
         *,
@@ -283,6 +322,7 @@ class LinkCost(_message.Message):
     point: _builtins.float
     """q of the link; unset when it is not known and was imputed."""
     known_share: _builtins.float
+    """The share of its slots in force that are known."""
     index_if_fixed: _builtins.float
     """The estimate if this link alone were always OK. Less the estimate that is its gain: the loss, and more where shares are
     imputed from it, as they move with it.
@@ -290,9 +330,13 @@ class LinkCost(_message.Message):
     lower_if_fixed: _builtins.float
     """The lower bound then: what fixing it is sure to bring."""
     @_builtins.property
-    def link(self) -> _register_pb2.Link: ...
+    def link(self) -> _register_pb2.Link:
+        """The link."""
+
     @_builtins.property
-    def losses(self) -> _indicator_pb2.Losses: ...
+    def losses(self) -> _indicator_pb2.Losses:
+        """The same by stage."""
+
     def __init__(
         self,
         *,
@@ -324,7 +368,9 @@ class ReasonShare(_message.Message):
     SLOTS_FIELD_NUMBER: _builtins.int
     SHARE_FIELD_NUMBER: _builtins.int
     reason: _outcome_pb2.Reason.ValueType
+    """The reason."""
     slots: _builtins.int
+    """How many slots had it."""
     share: _builtins.float
     """Of all known slots."""
     def __init__(
@@ -357,12 +403,15 @@ class LinkBurn(_message.Message):
     span: _builtins.str
     """`1h`, `6h`, `1d` or `3d`."""
     known: _builtins.int
+    """Known slots of the span."""
     failed: _builtins.int
+    """Known slots that were not OK."""
     burn: _builtins.float
     """(failed / known) / (1 - slo)."""
     threshold: _builtins.float
     """At and above this it is worth an alert, once three slots have failed."""
     burning: _builtins.bool
+    """Whether burn reaches the threshold, with three failed slots or more."""
     def __init__(
         self,
         *,
@@ -407,13 +456,19 @@ class LinkFindings(_message.Message):
     RECONCILIATION_FIELD_NUMBER: _builtins.int
     OBJECTIONS_FIELD_NUMBER: _builtins.int
     slots: _builtins.int
-    """Slots in force in the window, and of these the known ones at each verdict; a link's only."""
+    """Slots in force in the window. This and the counts that follow are a link's only."""
     not_connected: _builtins.int
+    """Known slots that were NOT_CONNECTED."""
     not_answered: _builtins.int
+    """Known slots that were NOT_ANSWERED."""
     invalid: _builtins.int
+    """Known slots that were INVALID."""
     late: _builtins.int
+    """Known slots that were LATE."""
     stale: _builtins.int
+    """Known slots that were STALE."""
     ok: _builtins.int
+    """Known slots that were OK."""
     reasons_known: _builtins.int
     """Of those, the known slots."""
     @_builtins.property
@@ -423,9 +478,13 @@ class LinkFindings(_message.Message):
         """
 
     @_builtins.property
-    def reasons_from(self) -> _timestamp_pb2.Timestamp: ...
+    def reasons_from(self) -> _timestamp_pb2.Timestamp:
+        """Start of the slots that reasons are of."""
+
     @_builtins.property
-    def reasons_to(self) -> _timestamp_pb2.Timestamp: ...
+    def reasons_to(self) -> _timestamp_pb2.Timestamp:
+        """Their end, exclusive."""
+
     @_builtins.property
     def latest(self) -> _containers.RepeatedCompositeFieldContainer[_measurement_pb2.Measurement]:
         """The latest measurement of each vantage."""
@@ -441,7 +500,9 @@ class LinkFindings(_message.Message):
         """
 
     @_builtins.property
-    def burns(self) -> _containers.RepeatedCompositeFieldContainer[Global___LinkBurn]: ...
+    def burns(self) -> _containers.RepeatedCompositeFieldContainer[Global___LinkBurn]:
+        """How fast the error budget burns, the shortest span first; a link's only."""
+
     @_builtins.property
     def reconciliation(self) -> _reconciliation_pb2.Reconciliation:
         """What was exchanged on this link, in the window asked for, beside what was probed; unset where nothing was and it is not
@@ -483,6 +544,8 @@ Global___LinkFindings: _TypeAlias = LinkFindings  # noqa: Y015
 
 @_typing.final
 class ExplainIndicatorResponse(_message.Message):
+    """ExplainIndicatorResponse says where an indicator loses, and what would raise it."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     INDICATOR_FIELD_NUMBER: _builtins.int
@@ -494,9 +557,13 @@ class ExplainIndicatorResponse(_message.Message):
     estimate: _builtins.float
     """The ω-weighted estimate that the losses below are taken from; equals the point where one is published."""
     @_builtins.property
-    def indicator(self) -> _indicator_pb2.Indicator: ...
+    def indicator(self) -> _indicator_pb2.Indicator:
+        """The indicator that is explained."""
+
     @_builtins.property
-    def losses(self) -> _indicator_pb2.Losses: ...
+    def losses(self) -> _indicator_pb2.Losses:
+        """1 - estimate by stage."""
+
     @_builtins.property
     def providers(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProviderLoss]:
         """Those at which most is lost first, then by id."""
@@ -531,6 +598,8 @@ Global___ExplainIndicatorResponse: _TypeAlias = ExplainIndicatorResponse  # noqa
 
 @_typing.final
 class GetHistoryRequest(_message.Message):
+    """GetHistoryRequest names an indicator, a time, and which page of it."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     KIND_FIELD_NUMBER: _builtins.int
@@ -541,13 +610,19 @@ class GetHistoryRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     kind: _indicator_pb2.IndicatorKind.ValueType
+    """What it is about: government, sector, consumer, provider or service."""
     id: _builtins.str
+    """Empty for the government."""
     window_days: _builtins.int
+    """0 asks for the policy's default window."""
     page_size: _builtins.int
-    """At most 1000; 0 means 100."""
+    """Up to 1000, to which more is brought down; 0 means 100."""
     page_token: _builtins.str
+    """The next_page_token of the page before; empty for the first page."""
     @_builtins.property
-    def to(self) -> _timestamp_pb2.Timestamp: ...
+    def to(self) -> _timestamp_pb2.Timestamp:
+        """The end of that time, exclusive."""
+
     def __init__(
         self,
         *,
@@ -568,13 +643,18 @@ Global___GetHistoryRequest: _TypeAlias = GetHistoryRequest  # noqa: Y015
 
 @_typing.final
 class GetHistoryResponse(_message.Message):
+    """GetHistoryResponse has a page of what was published."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     INDICATORS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
+    """The page_token of the next page; empty on the last."""
     @_builtins.property
-    def indicators(self) -> _containers.RepeatedCompositeFieldContainer[_indicator_pb2.Indicator]: ...
+    def indicators(self) -> _containers.RepeatedCompositeFieldContainer[_indicator_pb2.Indicator]:
+        """The indicators, oldest first."""
+
     def __init__(
         self,
         *,
@@ -591,13 +671,17 @@ Global___GetHistoryResponse: _TypeAlias = GetHistoryResponse  # noqa: Y015
 
 @_typing.final
 class WatchIndicatorsRequest(_message.Message):
+    """WatchIndicatorsRequest names what to watch."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     KIND_FIELD_NUMBER: _builtins.int
     IDS_FIELD_NUMBER: _builtins.int
     WINDOW_DAYS_FIELD_NUMBER: _builtins.int
     kind: _indicator_pb2.IndicatorKind.ValueType
+    """What the indicators are about."""
     window_days: _builtins.int
+    """0 asks for the policy's default window."""
     @_builtins.property
     def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Empty means every entity of the kind."""
@@ -619,11 +703,15 @@ Global___WatchIndicatorsRequest: _TypeAlias = WatchIndicatorsRequest  # noqa: Y0
 
 @_typing.final
 class WatchIndicatorsResponse(_message.Message):
+    """WatchIndicatorsResponse is one indicator as it is now."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     INDICATOR_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def indicator(self) -> _indicator_pb2.Indicator: ...
+    def indicator(self) -> _indicator_pb2.Indicator:
+        """The indicator."""
+
     def __init__(
         self,
         *,
@@ -639,10 +727,13 @@ Global___WatchIndicatorsResponse: _TypeAlias = WatchIndicatorsResponse  # noqa: 
 
 @_typing.final
 class GetStructureRequest(_message.Message):
+    """GetStructureRequest names a window."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     WINDOW_DAYS_FIELD_NUMBER: _builtins.int
     window_days: _builtins.int
+    """0 asks for the policy's default window."""
     def __init__(
         self,
         *,
@@ -658,14 +749,20 @@ Global___GetStructureRequest: _TypeAlias = GetStructureRequest  # noqa: Y015
 
 @_typing.final
 class GetStructureResponse(_message.Message):
+    """GetStructureResponse has the structure, and the three bars beside it."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     STRUCTURE_FIELD_NUMBER: _builtins.int
     THREE_BARS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def structure(self) -> _indicator_pb2.Structure: ...
+    def structure(self) -> _indicator_pb2.Structure:
+        """How the agencies hang together."""
+
     @_builtins.property
-    def three_bars(self) -> _indicator_pb2.ThreeBars: ...
+    def three_bars(self) -> _indicator_pb2.ThreeBars:
+        """The official score, the declared coverage and the measured index."""
+
     def __init__(
         self,
         *,
@@ -682,6 +779,8 @@ Global___GetStructureResponse: _TypeAlias = GetStructureResponse  # noqa: Y015
 
 @_typing.final
 class GetTrafficRequest(_message.Message):
+    """GetTrafficRequest names a window."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     WINDOW_DAYS_FIELD_NUMBER: _builtins.int
@@ -702,11 +801,15 @@ Global___GetTrafficRequest: _TypeAlias = GetTrafficRequest  # noqa: Y015
 
 @_typing.final
 class GetTrafficResponse(_message.Message):
+    """GetTrafficResponse has what the buses carried."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     TRAFFIC_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def traffic(self) -> _reconciliation_pb2.Traffic: ...
+    def traffic(self) -> _reconciliation_pb2.Traffic:
+        """What they carried."""
+
     def __init__(
         self,
         *,
@@ -722,6 +825,8 @@ Global___GetTrafficResponse: _TypeAlias = GetTrafficResponse  # noqa: Y015
 
 @_typing.final
 class ListLinksRequest(_message.Message):
+    """ListLinksRequest says which links, and which page of them."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     CONSUMER_FIELD_NUMBER: _builtins.int
@@ -732,12 +837,17 @@ class ListLinksRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     FINDING_FIELD_NUMBER: _builtins.int
     consumer: _builtins.str
-    """Filters; empty means all."""
+    """Only links of this agency's services; empty means all, as of the other filters."""
     provider: _builtins.str
+    """Only links that ask this agency."""
     service: _builtins.str
+    """Only links of this service."""
     window_days: _builtins.int
+    """0 asks for the policy's default window."""
     page_size: _builtins.int
+    """Up to 1000, to which more is brought down; 0 means 100."""
     page_token: _builtins.str
+    """The next_page_token of the page before; empty for the first page."""
     finding: Global___LinkFinding.ValueType
     """Only links of which exchanges say this."""
     def __init__(
@@ -771,9 +881,13 @@ class LinkStatus(_message.Message):
     RECONCILIATION_FIELD_NUMBER: _builtins.int
     OBJECTIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def link(self) -> _register_pb2.Link: ...
+    def link(self) -> _register_pb2.Link:
+        """The link."""
+
     @_builtins.property
-    def indicator(self) -> _indicator_pb2.Indicator: ...
+    def indicator(self) -> _indicator_pb2.Indicator:
+        """Its indicator; unset where none is published."""
+
     @_builtins.property
     def exchanges(self) -> _block_pb2.ExchangeVolume:
         """Of the pair: on all its links together, over the policy's longest window."""
@@ -805,13 +919,18 @@ Global___LinkStatus: _TypeAlias = LinkStatus  # noqa: Y015
 
 @_typing.final
 class ListLinksResponse(_message.Message):
+    """ListLinksResponse has a page of links."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     LINKS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
+    """The page_token of the next page; empty on the last."""
     @_builtins.property
-    def links(self) -> _containers.RepeatedCompositeFieldContainer[Global___LinkStatus]: ...
+    def links(self) -> _containers.RepeatedCompositeFieldContainer[Global___LinkStatus]:
+        """The links that the caller may see, ordered by id."""
+
     def __init__(
         self,
         *,
@@ -828,6 +947,8 @@ Global___ListLinksResponse: _TypeAlias = ListLinksResponse  # noqa: Y015
 
 @_typing.final
 class GetLinkRequest(_message.Message):
+    """GetLinkRequest names a link, and which of its slots."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     LINK_FIELD_NUMBER: _builtins.int
@@ -835,13 +956,17 @@ class GetLinkRequest(_message.Message):
     SLOTS_FROM_FIELD_NUMBER: _builtins.int
     SLOTS_TO_FIELD_NUMBER: _builtins.int
     link: _builtins.str
+    """The id of the link."""
     window_days: _builtins.int
+    """0 asks for the policy's default window."""
     @_builtins.property
     def slots_from(self) -> _timestamp_pb2.Timestamp:
         """Slots that start in [slots_from, slots_to) are returned; none when slots_from is unset."""
 
     @_builtins.property
-    def slots_to(self) -> _timestamp_pb2.Timestamp: ...
+    def slots_to(self) -> _timestamp_pb2.Timestamp:
+        """Unset means up to the indicator's as_of."""
+
     def __init__(
         self,
         *,
@@ -868,8 +993,11 @@ class VantageOutcome(_message.Message):
     OUTCOME_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     vantage: _builtins.str
+    """The vantage."""
     outcome: _outcome_pb2.Outcome.ValueType
+    """What it reported; UNKNOWN where it reported nothing."""
     reason: _outcome_pb2.Reason.ValueType
+    """Why."""
     def __init__(
         self,
         *,
@@ -896,11 +1024,17 @@ class Slot(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     VANTAGES_FIELD_NUMBER: _builtins.int
     verdict: _outcome_pb2.Outcome.ValueType
+    """The judgement over all vantages."""
     reason: _outcome_pb2.Reason.ValueType
+    """Why it is that."""
     @_builtins.property
-    def slot_start(self) -> _timestamp_pb2.Timestamp: ...
+    def slot_start(self) -> _timestamp_pb2.Timestamp:
+        """When the slot started."""
+
     @_builtins.property
-    def vantages(self) -> _containers.RepeatedCompositeFieldContainer[Global___VantageOutcome]: ...
+    def vantages(self) -> _containers.RepeatedCompositeFieldContainer[Global___VantageOutcome]:
+        """What each vantage reported."""
+
     def __init__(
         self,
         *,
@@ -919,14 +1053,20 @@ Global___Slot: _TypeAlias = Slot  # noqa: Y015
 
 @_typing.final
 class GetLinkResponse(_message.Message):
+    """GetLinkResponse has the link, and the slots that were asked for."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     LINK_FIELD_NUMBER: _builtins.int
     SLOTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def link(self) -> Global___LinkStatus: ...
+    def link(self) -> Global___LinkStatus:
+        """The link with its indicator."""
+
     @_builtins.property
-    def slots(self) -> _containers.RepeatedCompositeFieldContainer[Global___Slot]: ...
+    def slots(self) -> _containers.RepeatedCompositeFieldContainer[Global___Slot]:
+        """Its slots in force, oldest first."""
+
     def __init__(
         self,
         *,
@@ -943,11 +1083,14 @@ Global___GetLinkResponse: _TypeAlias = GetLinkResponse  # noqa: Y015
 
 @_typing.final
 class TabulateIndicatorsRequest(_message.Message):
+    """TabulateIndicatorsRequest says by what to group services."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ATTRIBUTE_FIELD_NUMBER: _builtins.int
     WINDOW_DAYS_FIELD_NUMBER: _builtins.int
     attribute: Global___TabulatedAttribute.ValueType
+    """The attribute."""
     window_days: _builtins.int
     """0 asks for the policy's default window."""
     def __init__(
@@ -984,13 +1127,17 @@ class TabulatedGroup(_message.Message):
     value: _builtins.str
     """The value; empty where the register states none, and for bands."""
     lowest: _builtins.float
-    """The band: lowest and highest value in it. Bands hold about as many agencies each."""
+    """The lowest value in the band, of a group that is one. Bands hold about as many agencies each."""
     highest: _builtins.float
+    """The highest value in the band, of a group that is one."""
     agencies: _builtins.int
+    """How many agencies own services of the group."""
     services: _builtins.int
+    """How many services it has."""
     services_with_links: _builtins.int
     """Services with a link in force: those that need any inquiry."""
     links_absent: _builtins.int
+    """How many of its links in force are not built."""
     inquiries_per_service: _builtins.float
     """Links in force per service that has any; unset without one."""
     on_paper_per_service: _builtins.float
@@ -1043,6 +1190,8 @@ Global___TabulatedGroup: _TypeAlias = TabulatedGroup  # noqa: Y015
 
 @_typing.final
 class TabulateIndicatorsResponse(_message.Message):
+    """TabulateIndicatorsResponse has the index by group."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ATTRIBUTE_FIELD_NUMBER: _builtins.int
@@ -1053,11 +1202,17 @@ class TabulateIndicatorsResponse(_message.Message):
     GROUPS_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
     attribute: Global___TabulatedAttribute.ValueType
+    """By what services are grouped."""
     window_days: _builtins.int
+    """The length of the window before as_of."""
     register_version: _builtins.str
+    """The version of what is required."""
     method_version: _builtins.str
+    """The version of the formulas."""
     @_builtins.property
-    def as_of(self) -> _timestamp_pb2.Timestamp: ...
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """End of the last slot counted."""
+
     @_builtins.property
     def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___TabulatedGroup]:
         """In order of value or band; the group without a value comes last."""
@@ -1089,6 +1244,8 @@ Global___TabulateIndicatorsResponse: _TypeAlias = TabulateIndicatorsResponse  # 
 
 @_typing.final
 class ListPairsRequest(_message.Message):
+    """ListPairsRequest says which pairs, and which page of them."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     LEVEL_FIELD_NUMBER: _builtins.int
@@ -1100,17 +1257,21 @@ class ListPairsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     level: Global___PairLevel.ValueType
+    """Agencies or sectors."""
     consumer: _builtins.str
-    """Only pairs of this consumer, or of this provider: ids of agencies, or sectors at PAIR_LEVEL_SECTOR; empty means all."""
+    """Only pairs of this consumer: the id of an agency, or a sector at PAIR_LEVEL_SECTOR; empty means all."""
     provider: _builtins.str
+    """Only pairs of this provider, likewise."""
     consumer_sector: _builtins.str
     """Only pairs of agencies whose consumer, or whose provider, is of this sector; at PAIR_LEVEL_AGENCY only."""
     provider_sector: _builtins.str
+    """Only pairs whose provider is of this sector, likewise."""
     window_days: _builtins.int
     """0 asks for the policy's default window."""
     page_size: _builtins.int
-    """At most 1000; 0 means 100."""
+    """Up to 1000, to which more is brought down; 0 means 100."""
     page_token: _builtins.str
+    """The next_page_token of the page before; empty for the first page."""
     def __init__(
         self,
         *,
@@ -1144,10 +1305,13 @@ class Pair(_message.Message):
     LINKS_ABSENT_FIELD_NUMBER: _builtins.int
     LOSSES_FIELD_NUMBER: _builtins.int
     consumer: _builtins.str
+    """The agency, or the sector, that inquires."""
     provider: _builtins.str
+    """The agency, or the sector, that is asked."""
     links_known: _builtins.int
-    """Of these, the links of which anything is known, absent ones included, and the absent ones."""
+    """How many of its links in force anything is known of, absent ones included."""
     links_absent: _builtins.int
+    """How many of its links in force are not built."""
     @_builtins.property
     def index(self) -> _indicator_pb2.SetIndex:
         """The index of its links in force, and how many these are: those required. No point when it is not publishable."""
@@ -1176,6 +1340,8 @@ Global___Pair: _TypeAlias = Pair  # noqa: Y015
 
 @_typing.final
 class ListPairsResponse(_message.Message):
+    """ListPairsResponse is one page of pairs."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PAIRS_FIELD_NUMBER: _builtins.int
@@ -1186,15 +1352,23 @@ class ListPairsResponse(_message.Message):
     METHOD_VERSION_FIELD_NUMBER: _builtins.int
     EVIDENCE_SEQUENCE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
+    """The page_token of the next page; empty on the last."""
     window_days: _builtins.int
     """What all pairs of this page are of. Pages with different values are of different refreshes: begin again."""
     register_version: _builtins.str
+    """The version of what is required."""
     method_version: _builtins.str
+    """The version of the formulas."""
     evidence_sequence: _builtins.int
+    """Sequence in stream MEASUREMENTS of the last batch taken in."""
     @_builtins.property
-    def pairs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Pair]: ...
+    def pairs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Pair]:
+        """The pairs that have links in force and that the caller may see, ordered by consumer and provider."""
+
     @_builtins.property
-    def as_of(self) -> _timestamp_pb2.Timestamp: ...
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """End of the last slot counted."""
+
     def __init__(
         self,
         *,

@@ -33,15 +33,25 @@ class Phases(_message.Message):
     PROCESSING_FIELD_NUMBER: _builtins.int
     TRANSFER_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def resolve(self) -> _duration_pb2.Duration: ...
+    def resolve(self) -> _duration_pb2.Duration:
+        """Resolving the name."""
+
     @_builtins.property
-    def connect(self) -> _duration_pb2.Duration: ...
+    def connect(self) -> _duration_pb2.Duration:
+        """Connecting."""
+
     @_builtins.property
-    def tls(self) -> _duration_pb2.Duration: ...
+    def tls(self) -> _duration_pb2.Duration:
+        """The TLS handshake."""
+
     @_builtins.property
-    def processing(self) -> _duration_pb2.Duration: ...
+    def processing(self) -> _duration_pb2.Duration:
+        """From the request to the first byte of the answer."""
+
     @_builtins.property
-    def transfer(self) -> _duration_pb2.Duration: ...
+    def transfer(self) -> _duration_pb2.Duration:
+        """From the first byte of the answer to its last."""
+
     def __init__(
         self,
         *,
@@ -83,16 +93,25 @@ class Measurement(_message.Message):
     STORED_FIELD_NUMBER: _builtins.int
     SEQUENCE_FIELD_NUMBER: _builtins.int
     link: _builtins.str
+    """The id of a link."""
     endpoint: _builtins.str
+    """The id of an endpoint."""
     vantage: _builtins.str
+    """From where it was measured."""
     outcome: _outcome_pb2.Outcome.ValueType
+    """What was found."""
     reason: _outcome_pb2.Reason.ValueType
+    """Why it is that."""
     detail: _builtins.str
     """A short explanation without secrets."""
     register_version: _builtins.str
+    """The version of what is required."""
     probe_version: _builtins.str
+    """The version of how it is probed."""
     prober: _builtins.str
+    """The name of the prober."""
     sequence: _builtins.int
+    """The sequence of that message in the stream."""
     @_builtins.property
     def slot_start(self) -> _timestamp_pb2.Timestamp:
         """The scheduled slot; the verdict keys on it."""
@@ -106,11 +125,17 @@ class Measurement(_message.Message):
         """From sending the request to the end of the answer; also set when LATE or STALE."""
 
     @_builtins.property
-    def data_age(self) -> _duration_pb2.Duration: ...
+    def data_age(self) -> _duration_pb2.Duration:
+        """How old the data in the answer was; unset where that is not judged."""
+
     @_builtins.property
-    def phases(self) -> Global___Phases: ...
+    def phases(self) -> Global___Phases:
+        """How long the parts of the probe took."""
+
     @_builtins.property
-    def certificate_expiry(self) -> _timestamp_pb2.Timestamp: ...
+    def certificate_expiry(self) -> _timestamp_pb2.Timestamp:
+        """When the first of the certificates that were presented expires; unset without TLS."""
+
     @_builtins.property
     def stored(self) -> _timestamp_pb2.Timestamp:
         """When the stream stored the message that brought it, and as which: only where the stream was dumped. A scorer admits by
@@ -178,51 +203,81 @@ class MeasurementBatch(_message.Message):
     CERTIFICATE_EXPIRY_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
     vantage: _builtins.str
+    """From where it was measured."""
     prober: _builtins.str
+    """The name of the prober."""
     register_version: _builtins.str
+    """The version of what is required."""
     probe_version: _builtins.str
+    """The version of how it is probed."""
     @_builtins.property
     def links(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The string table of ids: column `target` indexes links first, then endpoints."""
 
     @_builtins.property
-    def endpoints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def endpoints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The string table of endpoints, whose indexes follow those of links."""
+
     @_builtins.property
     def details(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The string table of column `detail`; entry 0 is the empty string."""
 
     @_builtins.property
-    def target(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def target(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The link or endpoint of each row."""
+
     @_builtins.property
     def slot_start(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Seconds since the epoch."""
 
     @_builtins.property
-    def time(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def time(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """When the probe began."""
+
     @_builtins.property
-    def outcome(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def outcome(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The number of an Outcome."""
+
     @_builtins.property
-    def reason(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def reason(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The number of a Reason."""
+
     @_builtins.property
-    def latency(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def latency(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """From sending the request to the end of the answer."""
+
     @_builtins.property
-    def data_age(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def data_age(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """How old the data in the answer was."""
+
     @_builtins.property
-    def resolve(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def resolve(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """How long resolving the name took."""
+
     @_builtins.property
-    def connect(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def connect(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """How long connecting took."""
+
     @_builtins.property
-    def tls(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def tls(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """How long the TLS handshake took."""
+
     @_builtins.property
-    def processing(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def processing(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """From the request to the first byte of the answer."""
+
     @_builtins.property
-    def transfer(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def transfer(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """From the first byte of the answer to its last."""
+
     @_builtins.property
     def certificate_expiry(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Seconds since the epoch."""
 
     @_builtins.property
-    def detail(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def detail(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """A short explanation, as an index into details."""
+
     def __init__(
         self,
         *,

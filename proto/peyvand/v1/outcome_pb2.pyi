@@ -23,6 +23,7 @@ class _Outcome:
 class _OutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Outcome.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     OUTCOME_UNSPECIFIED: _Outcome.ValueType  # 0
+    """Not used; in columns, nothing was reported."""
     OUTCOME_UNKNOWN: _Outcome.ValueType  # 1
     """The monitor could not tell; never counted as a failure of the target."""
     OUTCOME_NOT_CONNECTED: _Outcome.ValueType  # 2
@@ -42,6 +43,7 @@ class Outcome(_Outcome, metaclass=_OutcomeEnumTypeWrapper):
     """Outcome is the judgement of one observation: UNKNOWN, or the stage reached (stage = outcome - 2)."""
 
 OUTCOME_UNSPECIFIED: Outcome.ValueType  # 0
+"""Not used; in columns, nothing was reported."""
 OUTCOME_UNKNOWN: Outcome.ValueType  # 1
 """The monitor could not tell; never counted as a failure of the target."""
 OUTCOME_NOT_CONNECTED: Outcome.ValueType  # 2
@@ -65,8 +67,9 @@ class _Reason:
 class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     REASON_UNSPECIFIED: _Reason.ValueType  # 0
+    """Not used; in columns, nothing was reported."""
     REASON_OK: _Reason.ValueType  # 1
-    """OK."""
+    """OK: answered automatically, correctly and on time."""
     REASON_NO_MEASUREMENT: _Reason.ValueType  # 10
     """UNKNOWN: nothing names this slot."""
     REASON_PROBER_ERROR: _Reason.ValueType  # 11
@@ -88,29 +91,47 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_ABSENT: _Reason.ValueType  # 20
     """NOT_CONNECTED: the register documents the link as not built."""
     REASON_RESOLVE_FAILED: _Reason.ValueType  # 21
+    """NOT_CONNECTED: the name has no address, or the name server says that it cannot tell."""
     REASON_RESOLVE_TIMEOUT: _Reason.ValueType  # 22
+    """NOT_CONNECTED: no name server answered in time."""
     REASON_CONNECT_REFUSED: _Reason.ValueType  # 23
+    """NOT_CONNECTED: nothing listens there."""
     REASON_CONNECT_TIMEOUT: _Reason.ValueType  # 24
+    """NOT_CONNECTED: nothing answers there."""
     REASON_CONNECT_UNREACHABLE: _Reason.ValueType  # 25
+    """NOT_CONNECTED: no route leads there."""
     REASON_TLS_FAILED: _Reason.ValueType  # 26
+    """NOT_CONNECTED: the TLS handshake failed."""
     REASON_TLS_TIMEOUT: _Reason.ValueType  # 27
+    """NOT_CONNECTED: the TLS handshake did not end in time."""
     REASON_CERTIFICATE_EXPIRED: _Reason.ValueType  # 28
+    """NOT_CONNECTED: a certificate of the chain has expired."""
     REASON_CERTIFICATE_NOT_YET_VALID: _Reason.ValueType  # 29
+    """NOT_CONNECTED: a certificate of the chain is not valid yet."""
     REASON_CERTIFICATE_NAME_MISMATCH: _Reason.ValueType  # 30
+    """NOT_CONNECTED: the certificate is for another name."""
     REASON_CERTIFICATE_UNTRUSTED: _Reason.ValueType  # 31
+    """NOT_CONNECTED: the certificate is of no authority that is trusted."""
     REASON_TLS_NOT_SPOKEN: _Reason.ValueType  # 32
     """NOT_CONNECTED: what answered the TLS handshake does not speak TLS."""
     REASON_STARTTLS_REFUSED: _Reason.ValueType  # 33
+    """NOT_CONNECTED: the server does not change to TLS."""
     REASON_ANSWER_TIMEOUT: _Reason.ValueType  # 40
     """NOT_ANSWERED: no answer began before the deadline."""
     REASON_BODY_TIMEOUT: _Reason.ValueType  # 41
     """NOT_ANSWERED: the answer began and did not end before the deadline."""
     REASON_CONNECTION_RESET: _Reason.ValueType  # 42
+    """NOT_ANSWERED: the connection was reset before the answer was whole."""
     REASON_CONNECTION_CLOSED: _Reason.ValueType  # 43
+    """NOT_ANSWERED: the connection was closed before the answer was whole."""
     REASON_PROTOCOL_ERROR: _Reason.ValueType  # 44
+    """NOT_ANSWERED: the answer is not of the protocol."""
     REASON_SERVER_ERROR: _Reason.ValueType  # 45
+    """NOT_ANSWERED: status 5xx, or X-Road's provider did not answer its security server."""
     REASON_AUTH_REFUSED: _Reason.ValueType  # 46
+    """NOT_ANSWERED: the target refused the monitor's identity."""
     REASON_BUS_ERROR: _Reason.ValueType  # 47
+    """NOT_ANSWERED: the data bus answered in the provider's place."""
     REASON_NOT_SERVING: _Reason.ValueType  # 48
     """NOT_ANSWERED: the gRPC health check says so."""
     REASON_UNKNOWN_SERVICE: _Reason.ValueType  # 49
@@ -120,24 +141,35 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_RPC_FAILED: _Reason.ValueType  # 51
     """NOT_ANSWERED: the gRPC call ended with another status than OK."""
     REASON_SOAP_FAULT: _Reason.ValueType  # 52
+    """NOT_ANSWERED: the provider answered with a SOAP fault."""
     REASON_NAME_SERVER_FAILED: _Reason.ValueType  # 53
     """NOT_ANSWERED: the name server refused or failed."""
     REASON_STATUS: _Reason.ValueType  # 60
-    """INVALID."""
+    """INVALID: another status than expected."""
     REASON_HEADER: _Reason.ValueType  # 61
+    """INVALID: a header is missing, or not as expected."""
     REASON_BODY: _Reason.ValueType  # 62
+    """INVALID: a pattern was not found in the body, or a forbidden one was."""
     REASON_JSON: _Reason.ValueType  # 63
+    """INVALID: the body is not JSON, or a value is not as expected."""
     REASON_TEST_RECORD: _Reason.ValueType  # 64
+    """INVALID: a field of the test record is not as known."""
     REASON_BODY_LIMIT: _Reason.ValueType  # 65
+    """INVALID: the body is larger than its limit."""
     REASON_ENCODING: _Reason.ValueType  # 66
+    """INVALID: the body is not encoded as it claims."""
     REASON_TOO_MANY_REDIRECTS: _Reason.ValueType  # 67
+    """INVALID: more than 10 redirects."""
     REASON_REDIRECT_REFUSED: _Reason.ValueType  # 68
+    """INVALID: a redirect to where probes do not go."""
     REASON_AGE_UNREADABLE: _Reason.ValueType  # 69
     """INVALID: the age of the data was asked for and cannot be read from the answer."""
     REASON_CHECK_ERROR: _Reason.ValueType  # 70
     """INVALID: a check itself failed to run; never a pass."""
     REASON_XML: _Reason.ValueType  # 71
+    """INVALID: the body is not XML or no SOAP message, or a value is not as expected."""
     REASON_JSON_SCHEMA: _Reason.ValueType  # 72
+    """INVALID: the body does not follow its schema."""
     REASON_RCODE: _Reason.ValueType  # 73
     """INVALID: the DNS response code is not the one expected."""
     REASON_RECORDS: _Reason.ValueType  # 74
@@ -153,16 +185,17 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_NOT_REFUSED: _Reason.ValueType  # 79
     """INVALID: the target answered what must be refused to us."""
     REASON_LATE: _Reason.ValueType  # 80
-    """LATE."""
+    """LATE: the right answer, after the link's latency limit."""
     REASON_STALE: _Reason.ValueType  # 90
-    """STALE."""
+    """STALE: the right answer in time, with data older than the link's age limit."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Reason says why an outcome is what it is; every value belongs to one outcome."""
 
 REASON_UNSPECIFIED: Reason.ValueType  # 0
+"""Not used; in columns, nothing was reported."""
 REASON_OK: Reason.ValueType  # 1
-"""OK."""
+"""OK: answered automatically, correctly and on time."""
 REASON_NO_MEASUREMENT: Reason.ValueType  # 10
 """UNKNOWN: nothing names this slot."""
 REASON_PROBER_ERROR: Reason.ValueType  # 11
@@ -184,29 +217,47 @@ REASON_RESOLVER_FAILED: Reason.ValueType  # 18
 REASON_ABSENT: Reason.ValueType  # 20
 """NOT_CONNECTED: the register documents the link as not built."""
 REASON_RESOLVE_FAILED: Reason.ValueType  # 21
+"""NOT_CONNECTED: the name has no address, or the name server says that it cannot tell."""
 REASON_RESOLVE_TIMEOUT: Reason.ValueType  # 22
+"""NOT_CONNECTED: no name server answered in time."""
 REASON_CONNECT_REFUSED: Reason.ValueType  # 23
+"""NOT_CONNECTED: nothing listens there."""
 REASON_CONNECT_TIMEOUT: Reason.ValueType  # 24
+"""NOT_CONNECTED: nothing answers there."""
 REASON_CONNECT_UNREACHABLE: Reason.ValueType  # 25
+"""NOT_CONNECTED: no route leads there."""
 REASON_TLS_FAILED: Reason.ValueType  # 26
+"""NOT_CONNECTED: the TLS handshake failed."""
 REASON_TLS_TIMEOUT: Reason.ValueType  # 27
+"""NOT_CONNECTED: the TLS handshake did not end in time."""
 REASON_CERTIFICATE_EXPIRED: Reason.ValueType  # 28
+"""NOT_CONNECTED: a certificate of the chain has expired."""
 REASON_CERTIFICATE_NOT_YET_VALID: Reason.ValueType  # 29
+"""NOT_CONNECTED: a certificate of the chain is not valid yet."""
 REASON_CERTIFICATE_NAME_MISMATCH: Reason.ValueType  # 30
+"""NOT_CONNECTED: the certificate is for another name."""
 REASON_CERTIFICATE_UNTRUSTED: Reason.ValueType  # 31
+"""NOT_CONNECTED: the certificate is of no authority that is trusted."""
 REASON_TLS_NOT_SPOKEN: Reason.ValueType  # 32
 """NOT_CONNECTED: what answered the TLS handshake does not speak TLS."""
 REASON_STARTTLS_REFUSED: Reason.ValueType  # 33
+"""NOT_CONNECTED: the server does not change to TLS."""
 REASON_ANSWER_TIMEOUT: Reason.ValueType  # 40
 """NOT_ANSWERED: no answer began before the deadline."""
 REASON_BODY_TIMEOUT: Reason.ValueType  # 41
 """NOT_ANSWERED: the answer began and did not end before the deadline."""
 REASON_CONNECTION_RESET: Reason.ValueType  # 42
+"""NOT_ANSWERED: the connection was reset before the answer was whole."""
 REASON_CONNECTION_CLOSED: Reason.ValueType  # 43
+"""NOT_ANSWERED: the connection was closed before the answer was whole."""
 REASON_PROTOCOL_ERROR: Reason.ValueType  # 44
+"""NOT_ANSWERED: the answer is not of the protocol."""
 REASON_SERVER_ERROR: Reason.ValueType  # 45
+"""NOT_ANSWERED: status 5xx, or X-Road's provider did not answer its security server."""
 REASON_AUTH_REFUSED: Reason.ValueType  # 46
+"""NOT_ANSWERED: the target refused the monitor's identity."""
 REASON_BUS_ERROR: Reason.ValueType  # 47
+"""NOT_ANSWERED: the data bus answered in the provider's place."""
 REASON_NOT_SERVING: Reason.ValueType  # 48
 """NOT_ANSWERED: the gRPC health check says so."""
 REASON_UNKNOWN_SERVICE: Reason.ValueType  # 49
@@ -216,24 +267,35 @@ REASON_UNIMPLEMENTED: Reason.ValueType  # 50
 REASON_RPC_FAILED: Reason.ValueType  # 51
 """NOT_ANSWERED: the gRPC call ended with another status than OK."""
 REASON_SOAP_FAULT: Reason.ValueType  # 52
+"""NOT_ANSWERED: the provider answered with a SOAP fault."""
 REASON_NAME_SERVER_FAILED: Reason.ValueType  # 53
 """NOT_ANSWERED: the name server refused or failed."""
 REASON_STATUS: Reason.ValueType  # 60
-"""INVALID."""
+"""INVALID: another status than expected."""
 REASON_HEADER: Reason.ValueType  # 61
+"""INVALID: a header is missing, or not as expected."""
 REASON_BODY: Reason.ValueType  # 62
+"""INVALID: a pattern was not found in the body, or a forbidden one was."""
 REASON_JSON: Reason.ValueType  # 63
+"""INVALID: the body is not JSON, or a value is not as expected."""
 REASON_TEST_RECORD: Reason.ValueType  # 64
+"""INVALID: a field of the test record is not as known."""
 REASON_BODY_LIMIT: Reason.ValueType  # 65
+"""INVALID: the body is larger than its limit."""
 REASON_ENCODING: Reason.ValueType  # 66
+"""INVALID: the body is not encoded as it claims."""
 REASON_TOO_MANY_REDIRECTS: Reason.ValueType  # 67
+"""INVALID: more than 10 redirects."""
 REASON_REDIRECT_REFUSED: Reason.ValueType  # 68
+"""INVALID: a redirect to where probes do not go."""
 REASON_AGE_UNREADABLE: Reason.ValueType  # 69
 """INVALID: the age of the data was asked for and cannot be read from the answer."""
 REASON_CHECK_ERROR: Reason.ValueType  # 70
 """INVALID: a check itself failed to run; never a pass."""
 REASON_XML: Reason.ValueType  # 71
+"""INVALID: the body is not XML or no SOAP message, or a value is not as expected."""
 REASON_JSON_SCHEMA: Reason.ValueType  # 72
+"""INVALID: the body does not follow its schema."""
 REASON_RCODE: Reason.ValueType  # 73
 """INVALID: the DNS response code is not the one expected."""
 REASON_RECORDS: Reason.ValueType  # 74
@@ -249,7 +311,7 @@ REASON_CERTIFICATE_EXPIRING: Reason.ValueType  # 78
 REASON_NOT_REFUSED: Reason.ValueType  # 79
 """INVALID: the target answered what must be refused to us."""
 REASON_LATE: Reason.ValueType  # 80
-"""LATE."""
+"""LATE: the right answer, after the link's latency limit."""
 REASON_STALE: Reason.ValueType  # 90
-"""STALE."""
+"""STALE: the right answer in time, with data older than the link's age limit."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015

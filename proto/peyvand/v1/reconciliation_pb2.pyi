@@ -29,8 +29,11 @@ class Estimate(_message.Message):
     LOW_FIELD_NUMBER: _builtins.int
     HIGH_FIELD_NUMBER: _builtins.int
     value: _builtins.float
+    """The value."""
     low: _builtins.float
+    """The lower end of the interval."""
     high: _builtins.float
+    """The upper end of the interval."""
     def __init__(
         self,
         *,
@@ -67,7 +70,9 @@ class Reconciliation(_message.Message):
     AS_OF_FIELD_NUMBER: _builtins.int
     LAST_HOUR_FIELD_NUMBER: _builtins.int
     link: _builtins.str
+    """The link."""
     window_days: _builtins.int
+    """The length of the window before as_of."""
     exchanges: _builtins.int
     """All exchanges on the X-Road services that the link uses."""
     shared: _builtins.bool
@@ -149,6 +154,7 @@ class Volume(_message.Message):
     UNUSUAL_FIELD_NUMBER: _builtins.int
     TREND_FIELD_NUMBER: _builtins.int
     recent: _builtins.int
+    """Exchanges in those hours."""
     expected: _builtins.float
     """Unset before three weeks."""
     deviation: _builtins.float
@@ -201,10 +207,13 @@ class Traffic(_message.Message):
     UNSEEN_SHARE_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
     window_days: _builtins.int
+    """The length of the window before as_of."""
     exchanges: _builtins.int
+    """How many exchanges there were."""
     undeclared_exchanges: _builtins.int
     """Exchanges of pairs between which the register lists no link, or with a party it does not know; and how many pairs."""
     undeclared_pairs: _builtins.int
+    """How many pairs these are of."""
     read_days: _builtins.float
     """Days of which exchanges are known, at most those of the longest window: it takes 4 of even traffic to hold links against
     their probes, 7 to call one silent, 21 to call its volume unusual.
@@ -258,7 +267,9 @@ class BusTraffic(_message.Message):
     EXCHANGES_FIELD_NUMBER: _builtins.int
     SHARE_FIELD_NUMBER: _builtins.int
     bus: _builtins.str
+    """The id of the data bus."""
     exchanges: _builtins.int
+    """How many exchanges it carried."""
     share: _builtins.float
     """Of all exchanges."""
     def __init__(
@@ -287,9 +298,13 @@ class UndeclaredExchange(_message.Message):
     EXCHANGES_FIELD_NUMBER: _builtins.int
     OK_FIELD_NUMBER: _builtins.int
     consumer: _builtins.str
+    """The agency that asked."""
     provider: _builtins.str
+    """The agency that was asked."""
     exchanges: _builtins.int
+    """How many exchanges there were."""
     ok: _builtins.int
+    """How many of them succeeded."""
     def __init__(
         self,
         *,

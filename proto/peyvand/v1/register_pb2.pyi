@@ -27,6 +27,7 @@ class _AnnouncementKind:
 class _AnnouncementKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AnnouncementKind.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     ANNOUNCEMENT_KIND_UNSPECIFIED: _AnnouncementKind.ValueType  # 0
+    """Not stated."""
     ANNOUNCEMENT_KIND_INCIDENT: _AnnouncementKind.ValueType  # 1
     """Something does not work as it should."""
     ANNOUNCEMENT_KIND_MAINTENANCE: _AnnouncementKind.ValueType  # 2
@@ -38,6 +39,7 @@ class AnnouncementKind(_AnnouncementKind, metaclass=_AnnouncementKindEnumTypeWra
     """AnnouncementKind says what an announcement is about."""
 
 ANNOUNCEMENT_KIND_UNSPECIFIED: AnnouncementKind.ValueType  # 0
+"""Not stated."""
 ANNOUNCEMENT_KIND_INCIDENT: AnnouncementKind.ValueType  # 1
 """Something does not work as it should."""
 ANNOUNCEMENT_KIND_MAINTENANCE: AnnouncementKind.ValueType  # 2
@@ -53,19 +55,25 @@ class _ObjectionState:
 class _ObjectionStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ObjectionState.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     OBJECTION_STATE_UNSPECIFIED: _ObjectionState.ValueType  # 0
+    """Not stated."""
     OBJECTION_STATE_OPEN: _ObjectionState.ValueType  # 1
+    """Nobody has answered it yet."""
     OBJECTION_STATE_ACCEPTED: _ObjectionState.ValueType  # 2
     """Its remedy is another version of the register or of the method, never another verdict."""
     OBJECTION_STATE_REJECTED: _ObjectionState.ValueType  # 3
+    """The answer says why the evidence stands."""
 
 class ObjectionState(_ObjectionState, metaclass=_ObjectionStateEnumTypeWrapper):
     """ObjectionState says what became of an objection."""
 
 OBJECTION_STATE_UNSPECIFIED: ObjectionState.ValueType  # 0
+"""Not stated."""
 OBJECTION_STATE_OPEN: ObjectionState.ValueType  # 1
+"""Nobody has answered it yet."""
 OBJECTION_STATE_ACCEPTED: ObjectionState.ValueType  # 2
 """Its remedy is another version of the register or of the method, never another verdict."""
 OBJECTION_STATE_REJECTED: ObjectionState.ValueType  # 3
+"""The answer says why the evidence stands."""
 Global___ObjectionState: _TypeAlias = ObjectionState  # noqa: Y015
 
 @_typing.final
@@ -81,13 +89,19 @@ class RegisterManifest(_message.Message):
     DIGEST_FIELD_NUMBER: _builtins.int
     PUBLICATIONS_FIELD_NUMBER: _builtins.int
     register_version: _builtins.str
+    """The version of what is required: agencies, services and links."""
     probe_version: _builtins.str
+    """The version of how it is probed."""
     digest: _builtins.str
     """SHA-256 of both versions and the hashes of all chunks, a line each, in hexadecimal digits."""
     @_builtins.property
-    def published(self) -> _timestamp_pb2.Timestamp: ...
+    def published(self) -> _timestamp_pb2.Timestamp:
+        """When it was put in force."""
+
     @_builtins.property
-    def chunks(self) -> _containers.RepeatedCompositeFieldContainer[Global___RegisterChunk]: ...
+    def chunks(self) -> _containers.RepeatedCompositeFieldContainer[Global___RegisterChunk]:
+        """Its content."""
+
     @_builtins.property
     def publications(self) -> _containers.RepeatedCompositeFieldContainer[Global___RegisterPublication]:
         """This publication and those before it, the newest first, up to a hundred. Not part of the digest."""
@@ -167,8 +181,11 @@ class RegisterChunk(_message.Message):
     agency: _builtins.str
     """The consumer agency whose services, links and endpoints it holds; empty for agencies, probes and policy."""
     key: _builtins.str
+    """The key of the value."""
     sha256: _builtins.str
+    """The SHA-256 of its content, in hexadecimal digits."""
     bytes: _builtins.int
+    """The length of its content."""
     def __init__(
         self,
         *,
@@ -200,14 +217,21 @@ class Agency(_message.Message):
     UNTIL_FIELD_NUMBER: _builtins.int
     MERGED_INTO_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Its id, which stays."""
     name_en: _builtins.str
+    """Its name in English."""
     name_fa: _builtins.str
+    """Its name in Persian."""
     sector: _builtins.str
+    """The sector that it belongs to."""
     staff: _builtins.int
+    """How many people it employs; unset where that is not stated."""
     satisfaction: _builtins.float
+    """The satisfaction with it in percent, as stated elsewhere; unset where it is not."""
     until: _builtins.str
-    """ISO dates and ids; empty when they do not apply."""
+    """The day until which it exists, exclusive, as an ISO date; empty while it does."""
     merged_into: _builtins.str
+    """The agency that took it over; empty where none did."""
     def __init__(
         self,
         *,
@@ -250,14 +274,21 @@ class Service(_message.Message):
     LINKS_REQUIRED_FIELD_NUMBER: _builtins.int
     LINKS_ABSENT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Its id, which stays."""
     agency: _builtins.str
+    """The agency that offers it."""
     name_en: _builtins.str
+    """Its name in English."""
     name_fa: _builtins.str
+    """Its name in Persian."""
     channel: _builtins.str
     """`unified`, `own`, `both` or empty."""
     weight: _builtins.float
+    """Its weight in the index, beside those of other services."""
     links_required: _builtins.int
+    """How many links the register lists for it."""
     links_absent: _builtins.int
+    """How many of them are not built."""
     def __init__(
         self,
         *,
@@ -302,24 +333,39 @@ class Link(_message.Message):
     MAX_AGE_S_FIELD_NUMBER: _builtins.int
     LEGAL_BASIS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Its id, which stays."""
     service: _builtins.str
+    """The service that needs it."""
     consumer: _builtins.str
+    """The agency that offers the service."""
     provider: _builtins.str
+    """The agency that has the data."""
     data_item: _builtins.str
+    """What is asked for."""
     required_from: _builtins.str
-    """ISO dates; empty means always (required_from) or open (required_until)."""
+    """The day from which it is required, as an ISO date; empty means always."""
     required_until: _builtins.str
+    """The day until which it is required, exclusive; empty means open."""
     live_from: _builtins.str
     """Empty when absent, `always`, or an ISO date."""
     absent: _builtins.bool
+    """Whether it is documented as not built."""
     weight: _builtins.float
+    """Its weight within the service."""
     slo: _builtins.float
+    """The share of slots that must be OK."""
     probe: _builtins.str
+    """The name of its probe definition; empty when absent."""
     target: _builtins.str
+    """The address that is probed; empty when absent."""
     latency_ms: _builtins.int
+    """The latency limit, in milliseconds."""
     max_age_s: _builtins.int
+    """The age limit of the data, in seconds; unset where the age is not judged."""
     @_builtins.property
-    def vantages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def vantages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The vantages that probe it; empty means all."""
+
     @_builtins.property
     def legal_basis(self) -> Global___LegalBasis:
         """What the inquiry is required by; unset where the register states none."""
@@ -403,12 +449,17 @@ class Announcement(_message.Message):
     LINKS_FIELD_NUMBER: _builtins.int
     UPDATES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Its id."""
     kind: Global___AnnouncementKind.ValueType
+    """What it is about."""
     title_en: _builtins.str
+    """Its title in English."""
     title_fa: _builtins.str
+    """Its title in Persian."""
     text_en: _builtins.str
-    """Markdown."""
+    """In English, as Markdown."""
     text_fa: _builtins.str
+    """In Persian, as Markdown."""
     @_builtins.property
     def until(self) -> _timestamp_pb2.Timestamp:
         """Unset while the end is open."""
@@ -457,10 +508,13 @@ class AnnouncementUpdate(_message.Message):
     TEXT_EN_FIELD_NUMBER: _builtins.int
     TEXT_FA_FIELD_NUMBER: _builtins.int
     text_en: _builtins.str
-    """Markdown."""
+    """In English, as Markdown."""
     text_fa: _builtins.str
+    """In Persian, as Markdown."""
     @_builtins.property
-    def time(self) -> _timestamp_pb2.Timestamp: ...
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When it was added."""
+
     def __init__(
         self,
         *,
@@ -491,14 +545,21 @@ class Objection(_message.Message):
     ANSWER_FA_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     link: _builtins.str
+    """The link that it is about."""
     text_en: _builtins.str
+    """What the agency says, in English."""
     text_fa: _builtins.str
+    """What the agency says, in Persian."""
     answer_en: _builtins.str
-    """Empty while it is open."""
+    """The answer in English; empty while it is open."""
     answer_fa: _builtins.str
+    """The answer in Persian; empty while it is open."""
     state: Global___ObjectionState.ValueType
+    """What became of it."""
     @_builtins.property
-    def to(self) -> _timestamp_pb2.Timestamp: ...
+    def to(self) -> _timestamp_pb2.Timestamp:
+        """The end of that time; unset while it goes on."""
+
     def __init__(
         self,
         *,
@@ -531,8 +592,11 @@ class Maintenance(_message.Message):
     subject: _builtins.str
     """The id of an agency, link or endpoint."""
     note: _builtins.str
+    """What is done."""
     @_builtins.property
-    def to(self) -> _timestamp_pb2.Timestamp: ...
+    def to(self) -> _timestamp_pb2.Timestamp:
+        """When it ends."""
+
     def __init__(
         self,
         *,
@@ -559,9 +623,13 @@ class Dimension(_message.Message):
     NAME_FA_FIELD_NUMBER: _builtins.int
     AIM_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    """Its id."""
     name_en: _builtins.str
+    """Its name in English."""
     name_fa: _builtins.str
+    """Its name in Persian."""
     aim: _builtins.str
+    """What it is to achieve, as stated; empty where nothing is."""
     def __init__(
         self,
         *,
@@ -587,7 +655,9 @@ class DimensionScore(_message.Message):
     DIMENSION_FIELD_NUMBER: _builtins.int
     PERCENT_FIELD_NUMBER: _builtins.int
     dimension: _builtins.str
+    """The id of the dimension."""
     percent: _builtins.float
+    """The score, in percent."""
     def __init__(
         self,
         *,
@@ -612,7 +682,9 @@ class AnnouncedAgency(_message.Message):
     NAME_FA_FIELD_NUMBER: _builtins.int
     AGENCY_FIELD_NUMBER: _builtins.int
     name_en: _builtins.str
+    """The name in English."""
     name_fa: _builtins.str
+    """The name in Persian."""
     agency: _builtins.str
     """The agency of the register with that name; empty when there is none, or several."""
     def __init__(
@@ -648,24 +720,35 @@ class EvaluationRound(_message.Message):
     STATED_NEXT_STEP_FIELD_NUMBER: _builtins.int
     STATED_CONCERNS_FIELD_NUMBER: _builtins.int
     round: _builtins.int
+    """The number of the round."""
     held: _builtins.str
     """A month, YYYY-MM, or two with `/` between them; empty when not stated."""
     agencies: _builtins.int
+    """How many agencies were evaluated."""
     services_and_subservices: _builtins.int
+    """How many services, with those within others, were evaluated."""
     overall_percent: _builtins.float
+    """The overall score, in percent."""
     growth_since_round_1_percent_more_than: _builtins.float
     """As quoted, never computed."""
     stated_next_step: _builtins.str
+    """What was announced to come next; empty where nothing was."""
     @_builtins.property
-    def dimensions(self) -> _containers.RepeatedCompositeFieldContainer[Global___DimensionScore]: ...
+    def dimensions(self) -> _containers.RepeatedCompositeFieldContainer[Global___DimensionScore]:
+        """The scores by dimension."""
+
     @_builtins.property
-    def also_taken_into_account(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def also_taken_into_account(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What else entered the evaluation."""
+
     @_builtins.property
     def announced_top_agencies(self) -> _containers.RepeatedCompositeFieldContainer[Global___AnnouncedAgency]:
         """In the order announced, which is no ranking."""
 
     @_builtins.property
-    def stated_concerns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def stated_concerns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What was said to be of concern."""
+
     def __init__(
         self,
         *,
@@ -716,10 +799,13 @@ class RoundGrowth(_message.Message):
     PERCENTAGE_POINTS_FIELD_NUMBER: _builtins.int
     PERCENT_FIELD_NUMBER: _builtins.int
     from_round: _builtins.int
+    """The earlier round."""
     to_round: _builtins.int
+    """The later round."""
     dimension: _builtins.str
     """Empty for the overall score."""
     percentage_points: _builtins.float
+    """The difference of the scores."""
     percent: _builtins.float
     """In percent of the earlier score; unset when that was 0."""
     def __init__(

@@ -23,6 +23,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class GetRegisterRequest(_message.Message):
+    """GetRegisterRequest asks for the register in force."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     def __init__(
@@ -38,6 +40,8 @@ Global___GetRegisterRequest: _TypeAlias = GetRegisterRequest  # noqa: Y015
 
 @_typing.final
 class GetRegisterResponse(_message.Message):
+    """GetRegisterResponse has what describes the register in force, and how much it lists."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     GOVERNMENT_FIELD_NUMBER: _builtins.int
@@ -60,29 +64,51 @@ class GetRegisterResponse(_message.Message):
     LINKS_WITH_LEGAL_BASIS_FIELD_NUMBER: _builtins.int
     LEGAL_BASIS_SHARE_FIELD_NUMBER: _builtins.int
     government: _builtins.str
+    """The id of the government."""
     name_en: _builtins.str
+    """The government's name in English."""
     name_fa: _builtins.str
+    """The government's name in Persian."""
     register_version: _builtins.str
+    """The version of what is required."""
     probe_version: _builtins.str
+    """The version of how it is probed."""
     timezone: _builtins.str
+    """The time zone of days and windows, such as Asia/Tehran."""
     slot_seconds: _builtins.int
+    """The length of a slot."""
     publish_threshold: _builtins.float
+    """The known share from which a point is published."""
     agencies: _builtins.int
+    """How many agencies it lists."""
     services: _builtins.int
+    """How many services it lists."""
     links: _builtins.int
+    """How many links it lists."""
     links_absent: _builtins.int
+    """How many of them are not built."""
     endpoints: _builtins.int
+    """How many endpoints it lists."""
     links_with_legal_basis: _builtins.int
-    """Links of which the register states what they are required by, and their share of all links, unset without any link."""
+    """Of how many links the register states what they are required by."""
     legal_basis_share: _builtins.float
+    """Their share of all links; unset without any link."""
     @_builtins.property
-    def published(self) -> _timestamp_pb2.Timestamp: ...
+    def published(self) -> _timestamp_pb2.Timestamp:
+        """When it was put in force; unset where that is unknown."""
+
     @_builtins.property
-    def epoch(self) -> _timestamp_pb2.Timestamp: ...
+    def epoch(self) -> _timestamp_pb2.Timestamp:
+        """Nothing earlier is in any window."""
+
     @_builtins.property
-    def windows_days(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def windows_days(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The windows over which indicators are published."""
+
     @_builtins.property
-    def vantages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def vantages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """From where it is measured."""
+
     def __init__(
         self,
         *,
@@ -118,14 +144,19 @@ Global___GetRegisterResponse: _TypeAlias = GetRegisterResponse  # noqa: Y015
 
 @_typing.final
 class ListAgenciesRequest(_message.Message):
+    """ListAgenciesRequest says which agencies, and which page of them."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SECTOR_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     sector: _builtins.str
+    """Only agencies of this sector; empty means all."""
     page_size: _builtins.int
+    """Up to 1000, to which more is brought down; 0 means 100."""
     page_token: _builtins.str
+    """The next_page_token of the page before; empty for the first page."""
     def __init__(
         self,
         *,
@@ -143,13 +174,18 @@ Global___ListAgenciesRequest: _TypeAlias = ListAgenciesRequest  # noqa: Y015
 
 @_typing.final
 class ListAgenciesResponse(_message.Message):
+    """ListAgenciesResponse has a page of agencies."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     AGENCIES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
+    """The page_token of the next page; empty on the last."""
     @_builtins.property
-    def agencies(self) -> _containers.RepeatedCompositeFieldContainer[_register_pb2.Agency]: ...
+    def agencies(self) -> _containers.RepeatedCompositeFieldContainer[_register_pb2.Agency]:
+        """The agencies, ordered by id."""
+
     def __init__(
         self,
         *,
@@ -166,14 +202,19 @@ Global___ListAgenciesResponse: _TypeAlias = ListAgenciesResponse  # noqa: Y015
 
 @_typing.final
 class ListServicesRequest(_message.Message):
+    """ListServicesRequest says which services, and which page of them."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     AGENCY_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     agency: _builtins.str
+    """Only services of this agency; empty means all."""
     page_size: _builtins.int
+    """Up to 1000, to which more is brought down; 0 means 100."""
     page_token: _builtins.str
+    """The next_page_token of the page before; empty for the first page."""
     def __init__(
         self,
         *,
@@ -191,13 +232,18 @@ Global___ListServicesRequest: _TypeAlias = ListServicesRequest  # noqa: Y015
 
 @_typing.final
 class ListServicesResponse(_message.Message):
+    """ListServicesResponse has a page of services."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SERVICES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
+    """The page_token of the next page; empty on the last."""
     @_builtins.property
-    def services(self) -> _containers.RepeatedCompositeFieldContainer[_register_pb2.Service]: ...
+    def services(self) -> _containers.RepeatedCompositeFieldContainer[_register_pb2.Service]:
+        """The services that the caller may see, ordered by id."""
+
     def __init__(
         self,
         *,
@@ -214,6 +260,8 @@ Global___ListServicesResponse: _TypeAlias = ListServicesResponse  # noqa: Y015
 
 @_typing.final
 class ListEvaluationRoundsRequest(_message.Message):
+    """ListEvaluationRoundsRequest asks for every round."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     def __init__(
@@ -229,6 +277,8 @@ Global___ListEvaluationRoundsRequest: _TypeAlias = ListEvaluationRoundsRequest  
 
 @_typing.final
 class ListEvaluationRoundsResponse(_message.Message):
+    """ListEvaluationRoundsResponse has the official rounds as announced."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     COUNTRY_FIELD_NUMBER: _builtins.int
@@ -241,11 +291,17 @@ class ListEvaluationRoundsResponse(_message.Message):
     note: _builtins.str
     """What a reader must know of these figures."""
     @_builtins.property
-    def dimensions(self) -> _containers.RepeatedCompositeFieldContainer[_register_pb2.Dimension]: ...
+    def dimensions(self) -> _containers.RepeatedCompositeFieldContainer[_register_pb2.Dimension]:
+        """The dimensions of the maturity model."""
+
     @_builtins.property
-    def rounds(self) -> _containers.RepeatedCompositeFieldContainer[_register_pb2.EvaluationRound]: ...
+    def rounds(self) -> _containers.RepeatedCompositeFieldContainer[_register_pb2.EvaluationRound]:
+        """The rounds, ordered by number."""
+
     @_builtins.property
-    def growth(self) -> _containers.RepeatedCompositeFieldContainer[_register_pb2.RoundGrowth]: ...
+    def growth(self) -> _containers.RepeatedCompositeFieldContainer[_register_pb2.RoundGrowth]:
+        """The growth of each score between rounds that state it."""
+
     def __init__(
         self,
         *,
@@ -265,13 +321,16 @@ Global___ListEvaluationRoundsResponse: _TypeAlias = ListEvaluationRoundsResponse
 
 @_typing.final
 class ListAnnouncementsRequest(_message.Message):
+    """ListAnnouncementsRequest says which page of announcements."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """At most 1000; 0 means 100."""
+    """Up to 1000, to which more is brought down; 0 means 100."""
     page_token: _builtins.str
+    """The next_page_token of the page before; empty for the first page."""
     def __init__(
         self,
         *,
@@ -288,13 +347,18 @@ Global___ListAnnouncementsRequest: _TypeAlias = ListAnnouncementsRequest  # noqa
 
 @_typing.final
 class ListAnnouncementsResponse(_message.Message):
+    """ListAnnouncementsResponse is one page of announcements."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ANNOUNCEMENTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
+    """The page_token of the next page; empty on the last."""
     @_builtins.property
-    def announcements(self) -> _containers.RepeatedCompositeFieldContainer[_register_pb2.Announcement]: ...
+    def announcements(self) -> _containers.RepeatedCompositeFieldContainer[_register_pb2.Announcement]:
+        """The announcements, in order of their ids."""
+
     def __init__(
         self,
         *,
@@ -311,6 +375,8 @@ Global___ListAnnouncementsResponse: _TypeAlias = ListAnnouncementsResponse  # no
 
 @_typing.final
 class ListObjectionsRequest(_message.Message):
+    """ListObjectionsRequest says which objections, and which page of them."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     LINK_FIELD_NUMBER: _builtins.int
@@ -322,8 +388,9 @@ class ListObjectionsRequest(_message.Message):
     agency: _builtins.str
     """Only those about links of this agency, as consumer or as provider; empty means all."""
     page_size: _builtins.int
-    """At most 1000; 0 means 100."""
+    """Up to 1000, to which more is brought down; 0 means 100."""
     page_token: _builtins.str
+    """The next_page_token of the page before; empty for the first page."""
     def __init__(
         self,
         *,
@@ -342,13 +409,18 @@ Global___ListObjectionsRequest: _TypeAlias = ListObjectionsRequest  # noqa: Y015
 
 @_typing.final
 class ListObjectionsResponse(_message.Message):
+    """ListObjectionsResponse is one page of objections."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     OBJECTIONS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
+    """The page_token of the next page; empty on the last."""
     @_builtins.property
-    def objections(self) -> _containers.RepeatedCompositeFieldContainer[_register_pb2.Objection]: ...
+    def objections(self) -> _containers.RepeatedCompositeFieldContainer[_register_pb2.Objection]:
+        """Those about links that the caller may see, by link and time."""
+
     def __init__(
         self,
         *,
@@ -365,6 +437,8 @@ Global___ListObjectionsResponse: _TypeAlias = ListObjectionsResponse  # noqa: Y0
 
 @_typing.final
 class ListMaintenanceRequest(_message.Message):
+    """ListMaintenanceRequest says which work, and which page of it."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SUBJECT_FIELD_NUMBER: _builtins.int
@@ -373,8 +447,9 @@ class ListMaintenanceRequest(_message.Message):
     subject: _builtins.str
     """Only that of this agency, link or endpoint; empty means all."""
     page_size: _builtins.int
-    """At most 1000; 0 means 100."""
+    """Up to 1000, to which more is brought down; 0 means 100."""
     page_token: _builtins.str
+    """The next_page_token of the page before; empty for the first page."""
     def __init__(
         self,
         *,
@@ -392,13 +467,18 @@ Global___ListMaintenanceRequest: _TypeAlias = ListMaintenanceRequest  # noqa: Y0
 
 @_typing.final
 class ListMaintenanceResponse(_message.Message):
+    """ListMaintenanceResponse is one page of announced work."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     MAINTENANCE_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
+    """The page_token of the next page; empty on the last."""
     @_builtins.property
-    def maintenance(self) -> _containers.RepeatedCompositeFieldContainer[_register_pb2.Maintenance]: ...
+    def maintenance(self) -> _containers.RepeatedCompositeFieldContainer[_register_pb2.Maintenance]:
+        """The work, by subject and time."""
+
     def __init__(
         self,
         *,
@@ -415,6 +495,8 @@ Global___ListMaintenanceResponse: _TypeAlias = ListMaintenanceResponse  # noqa: 
 
 @_typing.final
 class SearchRequest(_message.Message):
+    """SearchRequest says what is looked for."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     QUERY_FIELD_NUMBER: _builtins.int
@@ -425,8 +507,9 @@ class SearchRequest(_message.Message):
     variants of Persian letters, case and spaces make no difference. At most 200 characters.
     """
     page_size: _builtins.int
-    """At most 1000; 0 means 100."""
+    """Up to 1000, to which more is brought down; 0 means 100."""
     page_token: _builtins.str
+    """The next_page_token of the page before; empty for the first page."""
     def __init__(
         self,
         *,
@@ -444,13 +527,18 @@ Global___SearchRequest: _TypeAlias = SearchRequest  # noqa: Y015
 
 @_typing.final
 class SearchResponse(_message.Message):
+    """SearchResponse is one page of what was found."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
+    """The page_token of the next page; empty on the last."""
     @_builtins.property
-    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___SearchResult]: ...
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___SearchResult]:
+        """What the caller may see of it, the closest first."""
+
     def __init__(
         self,
         *,
@@ -483,14 +571,17 @@ class SearchResult(_message.Message):
     INDICATOR_KIND_LINK.
     """
     id: _builtins.str
+    """Its id."""
     name_en: _builtins.str
-    """Of a link those of its service; of a sector empty."""
+    """Its name in English; of a link that of its service, of a sector empty."""
     name_fa: _builtins.str
+    """Its name in Persian, likewise."""
     agency: _builtins.str
     """The agency that owns the service; of a link its consumer."""
     provider: _builtins.str
-    """Of a link."""
+    """Of a link, the agency that is asked."""
     data_item: _builtins.str
+    """Of a link, what is asked for."""
     def __init__(
         self,
         *,

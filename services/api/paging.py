@@ -32,8 +32,8 @@ def page_of(
 ) -> Page:
     """Return the page of sorted ``ids`` that follows ``token``, of those that are ``visible`` (None: all).
 
-    ``query`` is everything that decides which ids there are (method, kind, filters, window). ``size`` 0 means 100.
-    Raises RequestError for a size above 1000 or a token of another query.
+    ``query`` is everything that decides which ids there are (method, kind, filters, window). ``size`` 0 means 100, and
+    more than 1000 means 1000. Raises RequestError for a token of another query.
     """
     limit = page_size(size)
     start = bisect_right(ids, token_position(query, token)) if token else 0
@@ -48,14 +48,8 @@ def page_of(
 
 
 def page_size(size: int) -> int:
-    """Return how many ids a page holds: 100 for 0. Raises RequestError above 1000."""
-    if size > MAX_SIZE:
-        raise InvalidRequestError(
-            "PAGE_SIZE_TOO_LARGE",
-            f"page_size {size} is more than {MAX_SIZE}: ask for at most {MAX_SIZE} and follow next_page_token",
-            page_size=str(size),
-        )
-    return size or DEFAULT_SIZE
+    """Return how many ids a page holds: 100 for 0, and never more than 1000."""
+    return min(size or DEFAULT_SIZE, MAX_SIZE)
 
 
 def page_token(query: Sequence[str], last: str) -> str:

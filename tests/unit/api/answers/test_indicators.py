@@ -168,7 +168,6 @@ async def test_lists_are_of_one_kind_and_sector_in_id_order(api, kind, sector, e
     [
         ({"kind": IndicatorKind.LINK, "sector": "no"}, NOT_FOUND, "SECTOR_UNKNOWN"),
         ({"kind": IndicatorKind.GOVERNMENT, "sector": "justice"}, INVALID, "FILTER_NOT_APPLICABLE"),
-        ({"kind": IndicatorKind.LINK, "page_size": 1001}, INVALID, "PAGE_SIZE_TOO_LARGE"),
         ({"kind": IndicatorKind.LINK, "page_token": "what?"}, INVALID, "PAGE_TOKEN_INVALID"),
         ({"kind": IndicatorKind.LINK, "page_token": "سلام"}, INVALID, "PAGE_TOKEN_INVALID"),
         ({"kind": 0}, INVALID, "KIND_UNKNOWN"),

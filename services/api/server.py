@@ -10,9 +10,8 @@ import grpc
 import grpc.aio
 from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health, health_pb2
-from grpc_reflection.v1alpha import reflection, reflection_pb2
 
-from services.api.rpc import Conduct, service_handlers
+from services.api.rpc import Conduct, reflection_services, service_handlers
 from services.core.errors import ListenError
 from services.core.runtime import Health, parse_address
 
@@ -66,7 +65,6 @@ def _options(peer_calls: int) -> tuple[tuple[str, int], ...]:
 
 
 _HEALTH: Any = health_pb2.DESCRIPTOR.services_by_name["Health"]
-_REFLECTION: Any = reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"]
 
 
 class HealthReporter:
@@ -112,15 +110,11 @@ async def running_server(
     Without ``credentials`` nothing is encrypted. Raises ListenError when nothing can listen on the address.
     """
     parse_address(address)
-    names = (*(service.full_name for service in services), _HEALTH.full_name, _REFLECTION.full_name)
-    every = (
-        *services.items(),
-        (_HEALTH, reporter.servicer),
-        (_REFLECTION, reflection.aio.ReflectionServicer(names)),
-    )
+    served = [*services.items(), (_HEALTH, reporter.servicer)]
+    served += reflection_services([service.full_name for service, _ in served])
     calls = conduct.limits.most
     server = grpc.aio.server(options=_options(calls), maximum_concurrent_rpcs=_SHARES * calls)
-    server.add_generic_rpc_handlers([service_handlers(service, servicer, conduct) for service, servicer in every])
+    server.add_generic_rpc_handlers([service_handlers(*one, conduct) for one in served])
     try:
         if credentials is None:
             port = server.add_insecure_port(address)

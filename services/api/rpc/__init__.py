@@ -3,6 +3,7 @@
 from services.api.rpc.handlers import Conduct, Context, RequestMetrics, service_handlers
 from services.api.rpc.indicator_service import IndicatorServicer
 from services.api.rpc.limits import PeerLimits
+from services.api.rpc.reflection import reflection_services
 from services.api.rpc.register_service import RegisterServicer
 
 __all__ = [
@@ -12,5 +13,6 @@ __all__ = [
     "PeerLimits",
     "RegisterServicer",
     "RequestMetrics",
+    "reflection_services",
     "service_handlers",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from persiantools import digits
 
 MINUS = "\N{MINUS SIGN}"
+LEFT_TO_RIGHT = "\N{LEFT-TO-RIGHT MARK}"
 
 
 def write_digits(text: str, language: str) -> str:
@@ -17,7 +18,9 @@ def write_decimal(value: float, decimals: int, language: str) -> str:
     text = f"{abs(value):,.{decimals}f}"
     sign = MINUS if value < 0 and any(digit in text for digit in "123456789") else ""
     if language == "fa":
-        # The Persian marks: U+066B separates decimals, U+066C thousands.
+        # The Persian marks: U+066B separates decimals, U+066C thousands. A minus stands before the number, to its left,
+        # but a direction from right to left would move one without a strong character before it to the other side.
+        sign = sign and LEFT_TO_RIGHT + sign
         text = text.replace(",", "\u066c").replace(".", "\u066b")
     return sign + write_digits(text, language)
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,16 +13,15 @@ from services.core.model.probe import Auth, Tls
 from services.core.settings import Settings
 from services.prober.kinds.kind import ProbeEnvironment
 from services.register.directory.load import load_register
+from tests.support.forked import run
 from tests.support.registers import register_files, write_register
 from tests.support.servers.authority import Authority
 from tests.support.servers.http_server import LOOPBACK, ask, says, serving
-from tests.support.waiting import DEADLINE
 
 
 def check(directory: Path) -> str:
     """What `register check` says of a register that it refuses, the directory's path taken off."""
-    command = [sys.executable, "-m", "services.cli", "register", "check", str(directory)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=False)
+    done = run("services.cli", "register", "check", directory)
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
     return done.stderr.replace(f"{directory}/", "")

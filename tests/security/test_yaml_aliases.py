@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from services.register.directory.load import load_register
+from tests.support.forked import run
 from tests.support.registers import write_register
-from tests.support.waiting import DEADLINE
 
 _HUNDREDS = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 11))
 
@@ -26,8 +24,7 @@ _HUNDREDS = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in
 def test_aliases_that_would_be_read_for_ever(tmp_path: Path, text: str, said: str) -> None:
     """600 bytes of aliases that stand for 10**11 values, or one within itself, are a fault with its place."""
     directory = write_register(tmp_path, probes_yaml=text)
-    command = [sys.executable, "-m", "services.cli", "register", "check", str(directory)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=False)
+    done = run("services.cli", "register", "check", directory)
     assert done.returncode == 1
     assert f"{directory}/probes.yaml:{said}" in done.stderr
 

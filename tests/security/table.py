@@ -10,7 +10,7 @@ from itertools import zip_longest
 
 __all__ = ["Attempt", "Table"]
 
-_WIDTHS = (28, 15, 25, 9)
+_WIDTHS = (24, 13, 31, 9)
 _HEADS = ("attack", "who, what", "expected", "verdict")
 _WIDTH = sum(_WIDTHS) + len(_WIDTHS) - 1
 _VERDICTS = ("held", "broke", "not tried")

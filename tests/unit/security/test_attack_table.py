@@ -31,13 +31,13 @@ _TOLD = """
 test_counting.py
 Nobody counts in secret.
 
-attack                       who, what       expected                  verdict
+attack                   who, what     expected                        verdict
 --------------------------------------------------------------------------------
-one is not two               prober          The numbers differ.       held
-                             scorer                                    BROKE
+one is not two           prober        The numbers differ.             held
+                         scorer                                        BROKE
   > AssertionError: scorer made them equal assert 'scorer' == 'prober' - prober
     + scorer
-three is not four                            These differ as well.     not tried
+three is not four                      These differ as well.           not tried
   > there is no four here
 
 attempts                                      held     broke not tried

@@ -46,7 +46,7 @@ def init(
 
     settings = bus_settings(nats, credentials)
     try:
-        size = read_size(storage) if storage else None
+        size = read_size(storage, largest=1 << 40) if storage else None  # what a server may take in all
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--storage") from error
 

@@ -149,13 +149,13 @@ def read_duration(text: str) -> float:
     return seconds
 
 
-def read_size(text: str) -> int:
-    """Read a size in bytes, at most ``64MiB``: ``512B``, ``64KiB``, ``1MiB``."""
+def read_size(text: str, *, largest: int = _LARGEST_BYTES) -> int:
+    """Read a size in bytes, at most ``largest``: ``512B``, ``64KiB``, ``1MiB``."""
     match = _SIZE.fullmatch(fold(text))
     if not match or (size := float(match[1]) * _BYTES[match[2]]) < 1:
         raise ValueError(f"`{text}` is not a size: write a number and B, KiB, MiB or GiB, such as 1MiB")
-    if size > _LARGEST_BYTES:
-        raise ValueError(f"`{text}` is above {_LARGEST_BYTES >> 20} MiB")
+    if size > largest:
+        raise ValueError(f"`{text}` is above {largest >> 20} MiB")
     return int(size)
 
 

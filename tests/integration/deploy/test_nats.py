@@ -141,7 +141,9 @@ async def test_nothing_is_said_before_encryption(alone: Deployed) -> None:
 def test_a_component_and_commands_work_over_tls(alone: Deployed, tmp_path: Path) -> None:
     """Streams, register and a prober by the commands that docs/operating.md gives, all over TLS."""
     directory = write_register(tmp_path / "register", base=f"http://127.0.0.1:{free_port()}")
-    assert alone.peyvand("admin", "bus", "init").startswith("ready: MEASUREMENTS")
+    limits = alone.peyvand("admin", "bus", "init", "--storage", "40GiB")
+    assert limits.startswith("ready: MEASUREMENTS of 22.0 GiB")
+    assert alone.peyvand("admin", "bus", "init") == limits  # which stay
     assert "is in force" in alone.peyvand("register", "register", "publish", str(directory))
     assert alone.peyvand("dump", "dump", "measurements") == ""
     port = free_port()

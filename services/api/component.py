@@ -7,12 +7,20 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from ipaddress import ip_address
+from math import inf
 
 from google.protobuf.descriptor import ServiceDescriptor
 from prometheus_client import CollectorRegistry
 
 from peyvand.v1 import indicator_service_pb2, register_service_pb2
-from services.api.access import UNRESTRICTED, AccessControl, Caller, credentials_from_settings, identifier_from_settings
+from services.api.access import (
+    UNRESTRICTED,
+    AccessControl,
+    Caller,
+    credentials_from_settings,
+    identifier_from_settings,
+    revocations_from_settings,
+)
 from services.api.answers import EvidenceReader, HistoryReader, LinkAnswers
 from services.api.metrics import ReadModelMetrics
 from services.api.model import Feed, ReadModel, WatchHub
@@ -124,10 +132,12 @@ async def main(runtime: Runtime) -> None:
     """Serve until stopped. Raises ListenError, BusError or SettingsError when it cannot."""
     settings, log = runtime.settings, runtime.log
     state, reporter = ServerState(runtime.registry), HealthReporter(SERVICE_NAMES, runtime.health)
-    credentials = credentials_from_settings(
-        settings, lambda error: log.error("certificate_not_renewed", reason=str(error))
+    credentials = credentials_from_settings(settings, _reports(log, "certificate_not_renewed"))
+    revocations = revocations_from_settings(settings, _reports(log, "revocations_not_renewed"))
+    metrics.gauge("peyvand_api_revocations_end_timestamp_seconds", runtime.registry).set_function(
+        (lambda: inf) if revocations is None else revocations.end
     )
-    identify = identifier_from_settings(settings, lambda error: log.error("revocations_not_renewed", reason=str(error)))
+    identify = identifier_from_settings(settings, revocations)
     services = api_services(state, clock=time.time)
     conduct = call_conduct(state, runtime.registry, log, identify=identify, peer_calls=settings.peer_calls)
     await reporter.report(serving=False)
@@ -150,6 +160,10 @@ async def main(runtime: Runtime) -> None:
         await asyncio.wait({work, stopping})
     if not work.cancelled():
         work.result()
+
+
+def _reports(log: Logger, event: str) -> Callable[[Exception], None]:
+    return lambda error: log.error(event, reason=str(error))
 
 
 async def _work(runtime: Runtime, state: ServerState, reporter: HealthReporter) -> None:

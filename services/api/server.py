@@ -36,11 +36,11 @@ AGE_SECONDS = 3600.0
 PING_INTERVAL_MS = 10_000
 """How often a caller may ping without data in between: clients send keepalive pings while a watch is quiet."""
 
+SHARES = 10
+"""Peers that may have as many calls as a peer may have; then all callers are refused."""
+
 _AGE_GRACE_SECONDS = 60.0  # in which calls of a connection that is too old may finish
-_SHARES = 10  # peers that may have all the calls that they may have, before others are refused
-_PENDING_STREAMS = (
-    10_000  # streams that wait for the event loop, at 18 KiB each; one more is cancelled, whoever sent it
-)
+_PENDING_STREAMS = 10_000  # that wait for the event loop, 18 KiB each; one more is cancelled, no matter whose it is
 
 
 def _options(peer_calls: int) -> tuple[tuple[str, int], ...]:
@@ -113,7 +113,7 @@ async def running_server(
     served = [*services.items(), (_HEALTH, reporter.servicer)]
     served += reflection_services([service.full_name for service, _ in served])
     calls = conduct.limits.most
-    server = grpc.aio.server(options=_options(calls), maximum_concurrent_rpcs=_SHARES * calls)
+    server = grpc.aio.server(options=_options(calls), maximum_concurrent_rpcs=SHARES * calls)
     server.add_generic_rpc_handlers([service_handlers(*one, conduct) for one in served])
     try:
         if credentials is None:

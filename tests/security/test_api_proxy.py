@@ -45,7 +45,7 @@ async def _proxied(state, folder: Path, authority: Authority) -> AsyncIterator[i
     )
     haproxy, port = program("haproxy", "haproxy"), free_port()
     credentials = credentials_from_settings(settings, lambda _: None)
-    identify = identifier_from_settings(settings, lambda _: None)
+    identify = identifier_from_settings(settings)
     async with served(state, credentials=credentials, identify=identify) as behind:
         text = CONFIGURATION.replace("127.0.0.1:7411", f"127.0.0.1:{behind}").replace(":::7410", f":::{port}")
         (folder / "api.cfg").write_text(text.replace("inspect-delay 5s", "inspect-delay 500ms"))

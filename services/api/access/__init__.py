@@ -2,6 +2,7 @@
 
 from services.api.access.callers import identifier_from_settings
 from services.api.access.certificates import credentials_from_settings
+from services.api.access.revocation import revocations_from_settings
 from services.api.access.roles import (
     PUBLIC_KINDS,
     SUBJECTS,
@@ -22,4 +23,5 @@ __all__ = [
     "current_caller",
     "identifier_from_settings",
     "not_visible",
+    "revocations_from_settings",
 ]

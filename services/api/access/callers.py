@@ -109,27 +109,21 @@ def read_clients(path: Path) -> Mapping[Name, Caller]:
     return {name: client.caller for client in parsed.clients for name in client.names}
 
 
-def identifier_from_settings(settings: Settings, failed: Callable[[Exception], None]) -> Callable[[Any], Caller]:
+def identifier_from_settings(settings: Settings, revocations: Revocations | None = None) -> Callable[[Any], Caller]:
     """Return a function from a call's context to its caller; without encryption every caller is unrestricted.
 
-    ``failed`` is called when a changed revocation list is unusable; the one before stays in use. Raises SettingsError.
+    The function raises RequestError for a certificate that was revoked. Raises SettingsError.
     """
-    for flag in ("clients", "client_crl"):
-        if getattr(settings, flag) and not settings.client_ca:
-            raise SettingsError(f"--{flag.replace('_', '-')} needs --client-ca: without it callers show no certificate")
+    if settings.clients and not settings.client_ca:
+        raise SettingsError("--clients needs --client-ca: without it callers show no certificate")
     if not settings.client_ca:
         caller = PUBLIC if settings.certificate else UNRESTRICTED
         return lambda context: replace(caller, peer=_host(context.peer()))
-    clients = read_clients(Path(settings.clients)) if settings.clients else {}
-    lists = Revocations(Path(settings.client_crl), Path(settings.client_ca), failed) if settings.client_crl else None
-    return identifier(clients, lists)
+    return _identifier(read_clients(Path(settings.clients)) if settings.clients else {}, revocations)
 
 
-def identifier(clients: Mapping[Name, Caller], revocations: Revocations | None = None) -> Callable[[Any], Caller]:
-    """Return a function from a call's context to its caller: by the first listed name of a verified certificate.
-
-    A caller without such a name is the public. The function raises RequestError for a certificate that was revoked.
-    """
+def _identifier(clients: Mapping[Name, Caller], revocations: Revocations | None) -> Callable[[Any], Caller]:
+    """Return a function to the caller by the first listed name of its certificate; without one it is the public."""
 
     @lru_cache(_CALLERS_KEPT)
     def caller_of(pem: bytes) -> Caller:

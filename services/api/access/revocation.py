@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from math import inf
 from pathlib import Path
 from typing import Any, cast
 
 from cryptography import x509
 
 from services.core.errors import SettingsError
+from services.core.settings import Settings
 from services.core.watched_files import WatchedFiles
 
 _LOOK_SECONDS = 5.0
@@ -21,6 +23,15 @@ _ANSWERS_KEPT = 1024
 _END = b"-----END X509 CRL-----"
 
 
+def revocations_from_settings(settings: Settings, failed: Callable[[Exception], None]) -> Revocations | None:
+    """Return the revocation lists, None where none are named. Raises SettingsError; see Revocations for ``failed``."""
+    if not settings.client_crl:
+        return None
+    if not settings.client_ca:
+        raise SettingsError("--client-crl needs --client-ca: without it callers show no certificate")
+    return Revocations(Path(settings.client_crl), Path(settings.client_ca), failed)
+
+
 class Revocations:
     """The revocation lists of a file in PEM, each signed by one of the certificates in ``authorities``.
 
@@ -29,30 +40,36 @@ class Revocations:
     """
 
     def __init__(self, file: Path, authorities: Path, failed: Callable[[Exception], None]) -> None:
-        self._search = WatchedFiles(
-            [file, authorities], lambda: _search(_read(file, authorities)), interval=_LOOK_SECONDS, failed=failed
+        self._lists = WatchedFiles(
+            [file, authorities], lambda: _Lists(_read(file, authorities)), interval=_LOOK_SECONDS, failed=failed
         )
         try:
-            self._search.get()
+            self._lists.get()
         except OSError as error:
             raise SettingsError(f"--client-crl {file} cannot be read: {error}") from error
 
     def revoked(self, pem: bytes) -> bool:
         """Whether a certificate in PEM was revoked."""
-        return self._search.get()(pem)
+        return self._lists.get().revoked(pem)
+
+    def end(self) -> float:
+        """Return when the first list is outdated, in epoch seconds; infinity when none says."""
+        return self._lists.get().end
 
 
-def _search(lists: Sequence[x509.CertificateRevocationList]) -> Callable[[bytes], bool]:
-    @lru_cache(_ANSWERS_KEPT)
-    def revoked(pem: bytes) -> bool:
+class _Lists:
+    def __init__(self, lists: Sequence[x509.CertificateRevocationList]) -> None:
+        self._lists = lists
+        self.revoked = lru_cache(_ANSWERS_KEPT)(self._search)
+        self.end = min(inf if one.next_update_utc is None else one.next_update_utc.timestamp() for one in lists)
+
+    def _search(self, pem: bytes) -> bool:
         certificate = x509.load_pem_x509_certificate(pem)
         return any(
             one.issuer == certificate.issuer
             and one.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None
-            for one in lists
+            for one in self._lists
         )
-
-    return revoked
 
 
 def _read(file: Path, authorities: Path) -> list[x509.CertificateRevocationList]:

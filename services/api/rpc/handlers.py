@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from inspect import isasyncgenfunction, iscoroutinefunction
 from time import perf_counter
-from typing import Any, Never, TypeVar, cast
+from typing import Any, Never, TypeVar
 
 import grpc
 import grpc.aio
@@ -110,21 +110,12 @@ def service_handlers(service: ServiceDescriptor, servicer: object, conduct: Cond
     Methods take a request, or an async iterator of requests, and the context. A method that streams its answers is an
     async generator, or a coroutine that writes to the context. AttributeError when the servicer lacks a method.
     """
-    behaviours = {method: _behaviour(servicer, method.name) for method in service.methods}
-    return grpc.method_handlers_generic_handler(
-        service.full_name,
-        {
-            method.name: _handler(_MethodRunner(method, behaviour, conduct), method)
-            for method, behaviour in behaviours.items()
-            if iscoroutinefunction(behaviour)
-            or isasyncgenfunction(behaviour)  # others are gRPC's for "not implemented"
-        },
-    )
-
-
-def _behaviour(servicer: object, method: str) -> Callable[..., Any]:
-    behaviour = getattr(servicer, method, None) or getattr(servicer, _snake_case(method))
-    return cast(Callable[..., Any], behaviour)
+    handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+    for method in service.methods:
+        behaviour = getattr(servicer, method.name, None) or getattr(servicer, _snake_case(method.name))
+        if iscoroutinefunction(behaviour) or isasyncgenfunction(behaviour):  # others are gRPC's for "not implemented"
+            handlers[method.name] = _handler(_MethodRunner(method, behaviour, conduct), method)
+    return grpc.method_handlers_generic_handler(service.full_name, handlers)
 
 
 def _handler(runner: _MethodRunner, method: MethodDescriptor) -> grpc.RpcMethodHandler[Any, Any]:

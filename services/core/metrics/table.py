@@ -298,6 +298,10 @@ _ROWS = (
         ),
         _gauge("peyvand_api_watchers", "Watches open"),
         _gauge(
+            "peyvand_api_revocations_end_timestamp_seconds",
+            "When the first of the lists of revoked certificates is outdated; infinite without lists",
+        ),
+        _gauge(
             "peyvand_agency_info",
             "1 for each agency of the register in force",
             ("agency", "sector", "name_en", "name_fa"),

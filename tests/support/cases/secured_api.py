@@ -14,6 +14,7 @@ from cryptography import x509
 
 from services.api.access.callers import identifier_from_settings
 from services.api.access.certificates import credentials_from_settings
+from services.api.access.revocation import revocations_from_settings
 from services.core.settings import Settings
 from services.register.directory.load import load_register
 from tests.support.cases.api_server import served
@@ -77,7 +78,8 @@ def settings_with(folder: Path, authority: Authority, **more: Any) -> Settings:
 @asynccontextmanager
 async def serving(api, secured: Secured):
     credentials = credentials_from_settings(secured.settings, secured.failed.append)
-    who = identifier_from_settings(secured.settings, secured.failed.append)
+    revocations = revocations_from_settings(secured.settings, secured.failed.append)
+    who = identifier_from_settings(secured.settings, revocations)
     async with served(api.state, credentials=credentials, identify=who) as port:
         secured.port = port
         yield secured

@@ -119,10 +119,10 @@ class Authority:
         paths[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         return paths
 
-    def revoking(self, *certificates: Path) -> bytes:
-        """A revocation list, in PEM, of certificates in these files."""
+    def revoking(self, *certificates: Path, days: float = 1) -> bytes:
+        """A revocation list, in PEM, of certificates in these files, to be renewed in some days."""
         now = datetime.now(UTC)
-        builder = x509.CertificateRevocationListBuilder(self.certificate.subject, now, now + timedelta(days=1))
+        builder = x509.CertificateRevocationListBuilder(self.certificate.subject, now, now + timedelta(days=days))
         for path in certificates:
             serial = x509.load_pem_x509_certificate(path.read_bytes()).serial_number
             one = x509.RevokedCertificateBuilder(serial, now).build()

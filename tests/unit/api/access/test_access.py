@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any, cast
@@ -23,6 +24,7 @@ from peyvand.v1 import indicator_service_pb2 as messages
 from peyvand.v1 import register_service_pb2 as register_messages
 from services.api.access.callers import identifier_from_settings, read_clients
 from services.api.access.certificates import credentials_from_settings
+from services.api.access.revocation import Revocations, revocations_from_settings
 from services.api.access.roles import PUBLIC, RULES, UNRESTRICTED, Caller, Role
 from services.core.errors import SettingsError
 from services.core.model.indicator import IndicatorKind
@@ -31,6 +33,8 @@ from tests.support.cases.api_blocks import AS_OF
 from tests.support.cases.secured_api import OF_TAX, Secured, renew, serving, settings_with, with_clients
 from tests.support.servers.authority import Authority
 from tests.support.waiting import DEADLINE
+
+DAY = 86_400
 
 
 @pytest.fixture(autouse=True)
@@ -271,6 +275,18 @@ async def test_a_revoked_certificate_is_refused(api, tmp_path):
             assert ended.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
+def test_the_first_end_of_the_lists_is_told(tmp_path):
+    """Of several lists the first that is outdated counts, and a renewed file is noticed."""
+    authorities = [Authority.make(tmp_path, name) for name in ("One", "Two")]
+    files = tmp_path / "revoked.pem", tmp_path / "ca.pem"
+    files[1].write_bytes(b"".join(Path(one.reference.removeprefix("file:")).read_bytes() for one in authorities))
+    files[0].write_bytes(authorities[0].revoking(days=2) + authorities[1].revoking(days=1))
+    revocations = Revocations(*files, lambda _: None)
+    assert abs(revocations.end() - time.time() - DAY) < DEADLINE
+    files[0].write_bytes(authorities[0].revoking(days=2))
+    assert abs(revocations.end() - time.time() - 2 * DAY) < DEADLINE
+
+
 async def test_a_renewed_certificate_is_shown_without_a_restart(secured):
     """After the files change the next handshake shows the new certificate; broken files change nothing."""
 
@@ -383,6 +399,6 @@ def test_files_that_are_no_certificates_are_named(tmp_path):
         with pytest.raises(SettingsError, match=flag):
             credentials_from_settings(replace(good, **cast(Any, change)), lambda _: None)
     with pytest.raises(SettingsError, match="--clients needs --client-ca"):
-        identifier_from_settings(replace(good, clients="clients.yaml"), lambda _: None)
+        identifier_from_settings(replace(good, clients="clients.yaml"))
     with pytest.raises(SettingsError, match="--client-crl needs --client-ca"):
-        identifier_from_settings(replace(good, client_crl="revoked.pem"), lambda _: None)
+        revocations_from_settings(replace(good, client_crl="revoked.pem"), lambda _: None)

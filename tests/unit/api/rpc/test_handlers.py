@@ -171,5 +171,5 @@ async def test_all_peers_together_may_have_ten_times_as_many(api):
 )
 def test_callers_without_certificates_are_told_apart_by_address(address, peer):
     """The port does not count, and of IPv6 not the part that one host may choose."""
-    identify = identifier_from_settings(Settings(), lambda _: None)
+    identify = identifier_from_settings(Settings())
     assert identify(SimpleNamespace(peer=lambda: address)).peer == peer

@@ -1,6 +1,6 @@
 """HTTP/1.1 and HTTP/2 exchanges, each over a fresh connection, and the OAuth2 tokens they need."""
 
-from services.prober.http.content_coding import DecodeError, decode_body, decode_headers
+from services.prober.http.content_coding import DecodeError, accepted_codings, decode_body, decode_headers
 from services.prober.http.exchange import USER_AGENT, send_request, wire_request
 from services.prober.http.http2 import Http2Connection
 from services.prober.http.http_connection import Http2Request, HttpConnection, WireRequest
@@ -15,6 +15,7 @@ __all__ = [
     "TokenCache",
     "TokenIssuer",
     "WireRequest",
+    "accepted_codings",
     "access_token",
     "decode_body",
     "decode_headers",

@@ -5,13 +5,15 @@ The limit keeps a small compressed body from becoming a huge decoded one.
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterable
 
 from services.prober.observation import Cause
 
-_WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+_WINDOW_BITS = {"gzip": 31, "deflate": 15}
 _RAW_DEFLATE = -15
+_QUALITY = re.compile(r"[ \t]*;[ \t]*q=([0-9.]+)[ \t]*", re.IGNORECASE)
 
 
 class DecodeError(Exception):
@@ -34,15 +36,35 @@ def _text(value: bytes) -> str:
         return value.decode("latin-1")
 
 
+def accepted_codings(accept_encoding: str) -> frozenset[str]:
+    """Return the codings of those that can be undone that an Accept-Encoding allows: listed, or by `*`, and not of weight 0.
+
+    An empty text, as where the request has no such header, allows none (RFC 9110, 12.5.3).
+    """
+    allowed: dict[str, bool] = {}
+    for item in accept_encoding.split(","):
+        name, semicolon, rest = item.partition(";")
+        weight = _QUALITY.fullmatch(semicolon + rest)
+        allowed[_coding(name)] = weight is None or weight[1].strip("0.") != ""
+    others = allowed.get("*", False)
+    return frozenset(coding for coding in _WINDOW_BITS if allowed.get(coding, others))
+
+
+def _coding(name: str) -> str:
+    """Return the name of a coding; x-gzip is gzip (RFC 9110, 8.4.1.3)."""
+    coding = name.strip().lower()
+    return "gzip" if coding == "x-gzip" else coding
+
+
 def decode_body(body: bytes, headers: Iterable[tuple[str, str]], accepted: frozenset[str], limit: int) -> bytes:
-    """Undo the codings that the headers name, as far as they are accepted and supported. Raises DecodeError.
+    """Undo the codings that the headers name, as far as they are among ``accepted_codings``. Raises DecodeError.
 
     The result has at most ``limit`` bytes.
     """
     names = [value.split(",") for name, value in headers if name == "content-encoding"]
-    encodings = [encoding.strip().lower() for part in names for encoding in part]
+    encodings = [_coding(encoding) for part in names for encoding in part]
     for encoding in reversed(encodings):
-        if encoding not in _WINDOW_BITS or accepted.isdisjoint({encoding, "*"}):
+        if encoding not in accepted:
             break
         body = _decode(body, encoding, limit)
     if len(body) > limit:

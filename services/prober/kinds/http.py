@@ -15,6 +15,7 @@ from services.prober.http import (
     HttpConnection,
     TokenIssuer,
     WireRequest,
+    accepted_codings,
     access_token,
     decode_body,
     decode_headers,
@@ -33,7 +34,7 @@ class HttpTarget:
     """One target, ready to be probed. ``wire`` is its ``request`` as it is sent.
 
     ``secret_header`` is in lower case, empty without auth; ``cookie`` is the definition's own; ``accepted`` are the content
-    codings that the request accepts.
+    codings that the request accepts and that can be undone.
     """
 
     environment: ProbeEnvironment = field(repr=False)
@@ -81,7 +82,7 @@ def build_http_target(definition: Probe, url: str, environment: ProbeEnvironment
     secret_header, secret = credential_header(definition.auth, environment.secrets)
     if secret:
         request.headers[secret_header] = secret
-    accepted = request.headers.get("accept-encoding", "").lower()
+    accepted = accepted_codings(request.headers.get("accept-encoding", ""))
     return HttpTarget(
         environment=environment,
         request=request,
@@ -95,7 +96,7 @@ def build_http_target(definition: Probe, url: str, environment: ProbeEnvironment
         secret_header=secret_header.lower(),
         cookie=cookie,
         follow=definition.redirects == "follow",
-        accepted=frozenset(part.partition(";")[0].strip() for part in accepted.split(",") if part),
+        accepted=accepted,
         body_limit=definition.body_limit,
     )
 

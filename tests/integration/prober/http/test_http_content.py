@@ -30,6 +30,26 @@ async def test_10_bodies_are_decoded_only_when_asked(encoding: str, pack: object
     assert unasked.observation.body == packed
 
 
+@pytest.mark.parametrize(
+    ("asked", "claimed", "decoded"),
+    [
+        ("gzip", "x-gzip", True),
+        ("x-gzip", "GZIP", True),
+        ("br, *;q=0.1", "x-gzip", True),
+        ("gzip;q=0", "gzip", False),
+        ("x-gzip ; Q=0.000, *", "gzip", False),
+        ("deflate, *;q=0", "gzip", False),
+    ],
+)
+async def test_10_names_and_weights_of_codings(asked: str, claimed: str, decoded: bool) -> None:
+    """x-gzip is gzip in requests and answers, and a coding of weight 0 is not asked for (RFC 9110, 8.4.1.3 and 12.4.2)."""
+    packed = gzip.compress(b"clear", mtime=0)
+    async with serving(says(200, packed, {"Content-Encoding": claimed})) as server:
+        result = await ask(server.url(), headers={"Accept-Encoding": asked})
+    assert server.requests[0].header("accept-encoding") == asked
+    assert result.observation.body == (b"clear" if decoded else packed)
+
+
 @pytest.mark.parametrize("body", [b"not gzip at all", gzip.compress(b"cut short" * 50, mtime=0)[:-12]])
 async def test_11_a_wrong_encoding_claim_fails(body: bytes) -> None:
     """A body that is not the gzip it claims to be, or is cut off, is INVALID/ENCODING."""

@@ -7,6 +7,8 @@ import re
 import pytest
 
 from services.console.texts import LANGUAGES, texts_of
+from services.console.texts.words import WORDS
+from services.core.model import PHASES, STAGES, Outcome, Reason
 from tests.support.messages import catalogue, messages
 
 SAID = messages()
@@ -53,3 +55,11 @@ def test_counts_have_their_forms() -> None:
     assert texts_of("en").count("{n} agency", "{n} agencies", 1).striptags() == "1 agency"
     assert texts_of("en").count("{n} agency", "{n} agencies", 2).striptags() == "2 agencies"
     assert texts_of("fa").count("{n} agency", "{n} agencies", 2).striptags() == "۲ دستگاه"
+
+
+def test_every_judgement_has_a_word() -> None:
+    """Whatever the api says of a slot or a stage is told in words."""
+    assert {one.label for one in Reason} == WORDS["reason"].keys()
+    assert {one.label for one in Outcome} == WORDS["verdict"].keys()
+    assert set(STAGES) == WORDS["stage"].keys()
+    assert set(PHASES) == WORDS["phase"].keys()

@@ -90,7 +90,7 @@ class Monitor:
             tasks.create_task(self._follow_metrics(as_lines=as_lines))
             tasks.create_task(self._follow(self._watch if register.links else self._watch_endpoints, as_lines=as_lines))
             if as_lines:
-                print(self._waiting_for(register), flush=True)
+                print(f"pages: http://{self._console}/ · {self._waiting_for(register)}", flush=True)
                 return
             with Live(console=console, auto_refresh=False) as live:
                 while True:

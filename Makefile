@@ -7,7 +7,7 @@ ARGS   ?=
 PROTOS := $(wildcard proto/peyvand/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test matrix test-systems test-images attack fuzz conformance check fmt proto docs dashboards sbom preview lock bench calibrate clean
+.PHONY: help setup setup-dev run test matrix test-systems test-images attack fuzz conformance check fmt proto docs dashboards sbom preview screenshots lock bench calibrate clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -101,6 +101,10 @@ sbom: setup-dev ## write the list of the image's packages, deploy/sbom.cdx.json,
 # Needs Debian's prometheus; with its chromium it makes PNG files as well.
 preview: setup-dev ## draw the dashboards of a running sandbox into build/preview, without Grafana
 	@$(BIN)/python -m tests.dashboards $(ARGS)
+
+# Needs Debian's chromium and fonts-vazirmatn.
+screenshots: setup-dev ## photograph the console of a running sandbox for docs/ (fa and en)
+	@$(BIN)/python -m tests.screenshots $(ARGS)
 
 lock: ## pin what pyproject.toml asks for (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \

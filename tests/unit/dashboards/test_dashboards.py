@@ -330,6 +330,7 @@ NOT_SHOWN = {
     "peyvand_settled_slots_changed_total",  # likewise
     "peyvand_stream_limit_bytes",  # alerts compare it with what is stored
     "peyvand_summaries_rejected_total",  # likewise, but for a collector that fails
+    "peyvand_api_revocations_end_timestamp_seconds",  # a date; an alert compares it
     "peyvand_console_answers_total",  # of the pages, not of figures; alerts watch them
     "peyvand_console_page_seconds",
     "peyvand_console_aged_total",

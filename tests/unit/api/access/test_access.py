@@ -7,6 +7,7 @@ import ssl
 import time
 from dataclasses import replace
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any, cast
 
 import grpc

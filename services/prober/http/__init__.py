@@ -1,12 +1,19 @@
 """HTTP/1.1 and HTTP/2 exchanges, each over a fresh connection, and the OAuth2 tokens they need."""
 
-from services.prober.http.content_coding import DecodeError, accepted_codings, decode_body, decode_headers
+from services.prober.http.content_coding import (
+    DECODED_AT_ONCE,
+    DecodeError,
+    accepted_codings,
+    decode_body,
+    decode_headers,
+)
 from services.prober.http.exchange import USER_AGENT, send_request, wire_request
 from services.prober.http.http2 import Http2Connection
 from services.prober.http.http_connection import Http2Request, HttpConnection, WireRequest
 from services.prober.http.oauth2 import TokenCache, TokenIssuer, access_token, token_issuer
 
 __all__ = [
+    "DECODED_AT_ONCE",
     "USER_AGENT",
     "DecodeError",
     "Http2Connection",

@@ -1,6 +1,6 @@
 """Decoding of answers: header texts, and compressed bodies up to a limit. Pure.
 
-The limit keeps a small compressed body from becoming a huge decoded one.
+The limit keeps a small compressed body from becoming a huge decoded one. The time is in proportion to body and limit.
 """
 
 from __future__ import annotations
@@ -8,12 +8,22 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterable
+from typing import Final
 
 from services.prober.observation import Cause
 
 _WINDOW_BITS = {"gzip": 31, "deflate": 15}
 _RAW_DEFLATE = -15
 _QUALITY = re.compile(r"[ \t]*;[ \t]*q=([0-9.]+)[ \t]*", re.IGNORECASE)
+# One is usual; HTTP allows any number.
+_MAX_CODINGS: Final = 2
+# One is usual; some servers begin one for each part of a stream. Each takes some microseconds, however little it holds.
+_MAX_MEMBERS: Final = 1000
+# What follows a member is copied from its last piece.
+_PIECE_BYTES: Final = 16 * 1024
+
+DECODED_AT_ONCE: Final = 4 * 1024
+"""Bytes of a compressed body whose decoding, to a thousand times as many at most, does not delay anything else for long."""
 
 
 class DecodeError(Exception):
@@ -63,9 +73,11 @@ def decode_body(body: bytes, headers: Iterable[tuple[str, str]], accepted: froze
     """
     names = [value.split(",") for name, value in headers if name == "content-encoding"]
     encodings = [_coding(encoding) for part in names for encoding in part]
-    for encoding in reversed(encodings):
+    for undone, encoding in enumerate(reversed(encodings)):
         if encoding not in accepted:
             break
+        if undone == _MAX_CODINGS:
+            raise DecodeError(Cause.ENCODING, f"the body has more than {_MAX_CODINGS} content codings")
         body = _decode(body, encoding, limit)
     if len(body) > limit:
         raise DecodeError(Cause.BODY_LIMIT, f"the body is larger than {limit} bytes")
@@ -87,16 +99,19 @@ def _decode(data: bytes, encoding: str, limit: int) -> bytes:
 
 def _inflate(data: bytes, window_bits: int, limit: int) -> bytes:
     parts: list[bytes] = []
-    size = 0
-    while True:
+    size = position = 0
+    for _ in range(_MAX_MEMBERS):
         decoder = zlib.decompressobj(window_bits)
-        part = decoder.decompress(data, limit + 1 - size)
-        size += len(part)
-        if size > limit:
-            raise DecodeError(Cause.BODY_LIMIT, f"the decoded body is larger than {limit} bytes")
-        parts.append(part)
-        if not decoder.eof:
-            raise zlib.error("the body ends early")
-        data = decoder.unused_data
-        if not data or window_bits != _WINDOW_BITS["gzip"]:
+        while not decoder.eof:
+            piece = data[position : position + _PIECE_BYTES]
+            if not piece:
+                raise zlib.error("the body ends early")
+            part = decoder.decompress(piece, limit + 1 - size)
+            size += len(part)
+            if size > limit:
+                raise DecodeError(Cause.BODY_LIMIT, f"the decoded body is larger than {limit} bytes")
+            parts.append(part)
+            position += len(piece) - len(decoder.unused_data)
+        if position == len(data) or window_bits != _WINDOW_BITS["gzip"]:
             return b"".join(parts)
+    raise DecodeError(Cause.ENCODING, f"the body has more than {_MAX_MEMBERS} gzip members")

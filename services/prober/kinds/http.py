@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from time import perf_counter
@@ -10,6 +11,7 @@ import httpx
 
 from services.core.model import Probe, Tls, fill_placeholders, fill_probe
 from services.prober.http import (
+    DECODED_AT_ONCE,
     USER_AGENT,
     DecodeError,
     HttpConnection,
@@ -158,7 +160,7 @@ async def probe(target: HttpTarget, deadline: float) -> Observation:
     try:
         token = await access_token(issuer, environment.outbound, environment.tokens, environment.secrets, deadline)
     except ProbeFailedError as failed:
-        return _observation(target, trace, failed.failure)
+        return _observation(trace, failed.failure)
     awaited = perf_counter() - start
     trace = ProbeTrace(deadline, target.ip)  # the issuer's time is not the target's
     observation = await _probe(target.with_token(token), trace)
@@ -168,7 +170,10 @@ async def probe(target: HttpTarget, deadline: float) -> Observation:
 
 
 async def _probe(target: HttpTarget, trace: ProbeTrace) -> Observation:
-    return _observation(target, trace, await run_until_deadline(trace, _exchange(target, trace)))
+    observation = _observation(trace, await run_until_deadline(trace, _exchange(target, trace)))
+    if target.accepted and observation.body and observation.failure is None:
+        return await _decoded(target, observation)
+    return observation
 
 
 async def _exchange(target: HttpTarget, trace: ProbeTrace) -> None:
@@ -245,23 +250,31 @@ class _RedirectTransport(httpx.AsyncBaseTransport):
         return self._target.serialise(request, tls)
 
 
-def _observation(target: HttpTarget, trace: ProbeTrace, failure: Failure | None) -> Observation:
+def _observation(trace: ProbeTrace, failure: Failure | None) -> Observation:
     answer = trace.connection
     if not isinstance(answer, HttpConnection):
         return trace.observation(failure, None)
     latency = None if failure else answer.ended - trace.first_sent
-    headers, body = decode_headers(answer.headers), b"".join(answer.body)
-    if failure is None and target.accepted and body:
-        try:
-            body = decode_body(body, headers, target.accepted, target.body_limit)
-        except DecodeError as error:
-            failure = Failure(Phase.TRANSFER, error.cause, str(error))
+    body = b"".join(answer.body)
     return replace(
         trace.observation(failure, latency),
         status=answer.status,
-        headers=headers,
+        headers=decode_headers(answer.headers),
         body=body,
         raw_length=answer.raw_length,
         body_length=len(body),
         protocol=answer.protocol if answer.status else "",
     )
+
+
+async def _decoded(target: HttpTarget, observation: Observation) -> Observation:
+    """Return the observation with its body decoded: a large one in a thread, since zlib lets the loop run meanwhile."""
+    arguments = observation.body, observation.headers, target.accepted, target.body_limit
+    try:
+        if len(observation.body) <= DECODED_AT_ONCE:
+            body = decode_body(*arguments)
+        else:
+            body = await asyncio.to_thread(decode_body, *arguments)
+    except DecodeError as error:
+        return replace(observation, failure=Failure(Phase.TRANSFER, error.cause, str(error)))
+    return replace(observation, body=body, body_length=len(body))

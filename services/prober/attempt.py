@@ -14,7 +14,7 @@ from typing import Any
 from services.core.log import Logger
 from services.core.model import Outcome, Reason, Target, unfrozen
 from services.prober.assignments import Assignment
-from services.prober.checks import DETAIL_LENGTH, Check, Judgement, UnjudgedError, needed
+from services.prober.checks import DETAIL_LENGTH, Check, Judgement, TooCostlyError, UnjudgedError, needed
 from services.prober.excuses import NO_CONNECTION, Circumstances, LoopStalls, excused
 from services.prober.expected import Expectations, compile_expectations
 from services.prober.kinds import KINDS_BY_NAME, JourneyResult, ProbeEnvironment, ProbeKind
@@ -89,7 +89,11 @@ class ProbeRunner:
             else:
                 observation = seen
             try:
-                judgement = await self.environment.workers.judge(observation, expectations, target.checks, deadline)
+                judgement = await self.environment.workers.judge(
+                    observation, expectations, target.checks, deadline, assignment.provider
+                )
+            except TooCostlyError as error:
+                judgement = Judgement(Reason.CHECK_ERROR, str(error))
             except UnjudgedError as error:
                 judgement = Judgement(Reason.PROBER_ERROR, str(error))
             judgement = _name_record(judgement, assignment, turn)
@@ -123,7 +127,9 @@ class ProbeRunner:
         prepared = _PreparedTarget(
             assignment=assignment,
             kind=kind,
-            built=kind.prepare(definition, assignment.url, params, self.environment),
+            built=kind.prepare(
+                definition, assignment.url, params, replace(self.environment, provider=assignment.provider)
+            ),
             expectations=expectations,
             checks=needed(expectations),
             secrets=secrets,

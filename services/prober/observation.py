@@ -48,6 +48,7 @@ class Cause(Enum):
     LINE = auto()
     LINE_TIMEOUT = auto()
     CAPTURE = auto()
+    TOO_COSTLY = auto()
 
 
 @dataclass(frozen=True, slots=True)

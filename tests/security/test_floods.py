@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import struct
-from contextlib import AsyncExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from math import inf
-from pathlib import Path
 
 import pytest
 
-from services.core.model.measurement import Measurement
 from services.core.model.outcome import Reason
 from services.core.model.probe import LineStep, Probe, Tls
-from tests.support.cases.probing import register, running
-from tests.support.patient_loop import PatientLoop, loop_clock, monotonic
+from tests.support.cases.hostile_targets import Outcome, probed
 from tests.support.servers.authority import Authority
 from tests.support.servers.flooding_server import flooding
-from tests.support.servers.http_server import says, serving
+from tests.support.servers.frames import SETTINGS, frame
 
-HEALTHY = "healthy"
 HTTP = Probe("", "http", timeout=0.9, body_limit=1 << 16)
 HTTP2 = replace(HTTP, version="2")
 TLS = replace(HTTP, tls=Tls(verify=False))
@@ -45,42 +39,36 @@ class Flood:
     reason: Reason = field(default=Reason.PROTOCOL_ERROR, kw_only=True)
 
 
-def _frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
-    """A frame of HTTP/2 (RFC 9113, 4.1)."""
-    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
-
-
-_SETTINGS = _frame(4, 0, 0)
-_ANSWER = _SETTINGS + _frame(1, 4, 1, b"\x88")  # and HEADERS with status 200
-_OPEN_HEADERS = _SETTINGS + _frame(1, 0, 1, b"\x88")
+_ANSWER = SETTINGS + frame(1, 4, 1, b"\x88")  # and HEADERS with status 200
+_OPEN_HEADERS = SETTINGS + frame(1, 0, 1, b"\x88")
 _OTHER_SETTINGS = b"".join(struct.pack(">HI", number, 1) for number in range(100, 2000))
 _FOUR_BYTE_HEADERS = b"\x00\x01a\x00" * 4000
 _CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 FLOODS = {
-    "settings": Flood(HTTP2, _SETTINGS, _SETTINGS, FRAMES),
-    "settings-acknowledged": Flood(HTTP2, _SETTINGS, _frame(4, 1, 0), FRAMES),
-    "settings-unknown": Flood(HTTP2, _SETTINGS, _frame(4, 0, 0, _OTHER_SETTINGS), FRAMES),
-    "ping": Flood(HTTP2, _SETTINGS, _frame(6, 0, 0, bytes(8)), FRAMES),
-    "ping-answered": Flood(HTTP2, _SETTINGS, _frame(6, 1, 0, bytes(8)), FRAMES),
-    "data-empty": Flood(HTTP2, _ANSWER, _frame(0, 0, 1), FRAMES),
-    "data-padded": Flood(HTTP2, _ANSWER, _frame(0, 8, 1, b"\xff" + bytes(255)), FRAMES),
-    "data-of-a-byte": Flood(HTTP2, _ANSWER, _frame(0, 0, 1, b"x"), FRAMES),
-    "priority": Flood(HTTP2, _SETTINGS, _frame(2, 0, 3, bytes(4) + b"\x10"), FRAMES),
-    "window": Flood(HTTP2, _SETTINGS, _frame(8, 0, 0, struct.pack(">I", 1)), FRAMES),
-    "window-of-the-stream": Flood(HTTP2, _SETTINGS, _frame(8, 0, 1, struct.pack(">I", 1)), FRAMES),
-    "goaway": Flood(HTTP2, _SETTINGS, _frame(7, 0, 0, struct.pack(">II", 1, 0)), FRAMES),
-    "reset-of-others": Flood(HTTP2, _SETTINGS, _frame(3, 0, 3, bytes(4)), FRAMES),
-    "unknown": Flood(HTTP2, _SETTINGS, _frame(0xBB, 0, 0), FRAMES),
-    "unknown-large": Flood(HTTP2, _SETTINGS, _frame(0xBB, 0, 0, bytes(16_384)), BYTES),
-    "continuation": Flood(HTTP2, _OPEN_HEADERS, _frame(9, 0, 1), "rules of HTTP/2"),
-    "continuation-large": Flood(HTTP2, _OPEN_HEADERS, _frame(9, 0, 1, _FOUR_BYTE_HEADERS), HEADERS),
-    "headers-of-four-bytes": Flood(HTTP2, _SETTINGS, _frame(1, 4, 1, b"\x88" + _FOUR_BYTE_HEADERS), HEADERS),
-    "table-changes": Flood(HTTP2, _SETTINGS, _frame(1, 4, 1, b"\x20" * 16_384), "rules of HTTP/2"),
-    "interim-2": Flood(HTTP2, _SETTINGS, _frame(1, 4, 1, b"\x08\x03103"), INTERIM),
-    "grpc-settings": Flood(GRPC, _SETTINGS, _SETTINGS, FRAMES),
-    "grpc-ping": Flood(GRPC, _SETTINGS, _frame(6, 0, 0, bytes(8)), FRAMES),
-    "grpc-data-empty": Flood(GRPC, _ANSWER, _frame(0, 0, 1), FRAMES),
+    "settings": Flood(HTTP2, SETTINGS, SETTINGS, FRAMES),
+    "settings-acknowledged": Flood(HTTP2, SETTINGS, frame(4, 1, 0), FRAMES),
+    "settings-unknown": Flood(HTTP2, SETTINGS, frame(4, 0, 0, _OTHER_SETTINGS), FRAMES),
+    "ping": Flood(HTTP2, SETTINGS, frame(6, 0, 0, bytes(8)), FRAMES),
+    "ping-answered": Flood(HTTP2, SETTINGS, frame(6, 1, 0, bytes(8)), FRAMES),
+    "data-empty": Flood(HTTP2, _ANSWER, frame(0, 0, 1), FRAMES),
+    "data-padded": Flood(HTTP2, _ANSWER, frame(0, 8, 1, b"\xff" + bytes(255)), FRAMES),
+    "data-of-a-byte": Flood(HTTP2, _ANSWER, frame(0, 0, 1, b"x"), FRAMES),
+    "priority": Flood(HTTP2, SETTINGS, frame(2, 0, 3, bytes(4) + b"\x10"), FRAMES),
+    "window": Flood(HTTP2, SETTINGS, frame(8, 0, 0, struct.pack(">I", 1)), FRAMES),
+    "window-of-the-stream": Flood(HTTP2, SETTINGS, frame(8, 0, 1, struct.pack(">I", 1)), FRAMES),
+    "goaway": Flood(HTTP2, SETTINGS, frame(7, 0, 0, struct.pack(">II", 1, 0)), FRAMES),
+    "reset-of-others": Flood(HTTP2, SETTINGS, frame(3, 0, 3, bytes(4)), FRAMES),
+    "unknown": Flood(HTTP2, SETTINGS, frame(0xBB, 0, 0), FRAMES),
+    "unknown-large": Flood(HTTP2, SETTINGS, frame(0xBB, 0, 0, bytes(16_384)), BYTES),
+    "continuation": Flood(HTTP2, _OPEN_HEADERS, frame(9, 0, 1), "rules of HTTP/2"),
+    "continuation-large": Flood(HTTP2, _OPEN_HEADERS, frame(9, 0, 1, _FOUR_BYTE_HEADERS), HEADERS),
+    "headers-of-four-bytes": Flood(HTTP2, SETTINGS, frame(1, 4, 1, b"\x88" + _FOUR_BYTE_HEADERS), HEADERS),
+    "table-changes": Flood(HTTP2, SETTINGS, frame(1, 4, 1, b"\x20" * 16_384), "rules of HTTP/2"),
+    "interim-2": Flood(HTTP2, SETTINGS, frame(1, 4, 1, b"\x08\x03103"), INTERIM),
+    "grpc-settings": Flood(GRPC, SETTINGS, SETTINGS, FRAMES),
+    "grpc-ping": Flood(GRPC, SETTINGS, frame(6, 0, 0, bytes(8)), FRAMES),
+    "grpc-data-empty": Flood(GRPC, _ANSWER, frame(0, 0, 1), FRAMES),
     "interim": Flood(HTTP, b"", b"HTTP/1.1 103 \r\n\r\n", INTERIM),
     "header-line": Flood(HTTP, b"HTTP/1.1 200 OK\r\nX-Endless: ", b"x", HEADERS),
     "reason": Flood(HTTP, b"HTTP/1.1 200 ", b"x", HEADERS),
@@ -98,60 +86,29 @@ FLOODS = {
 }
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a prober published while every flood came at once, and for how many seconds its loop stood still."""
-
-    rows: list[Measurement]
-    stalled: float
-
-    def of(self, name: str) -> list[Measurement]:
-        return [row for row in self.rows if row.target.id == name]
-
-
-def _slots(rows: list[Measurement]) -> int:
-    return len({row.slot_start for row in rows})
-
-
-async def _probed(folder: Path) -> Outcome:
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """A prober to which every server sends at once."""
+    folder = tmp_path_factory.mktemp("floods")
     tls = Authority.make(folder).context("127.0.0.1")
-    definitions, urls = {HEALTHY: HTTP}, {}
-    async with AsyncExitStack() as servers:
-        urls[HEALTHY] = (await servers.enter_async_context(serving(says()))).url()
+    targets: dict[str, tuple[Probe, str]] = {}
+    with ExitStack() as servers:
         for name, flood in FLOODS.items():
             secure = tls if flood.definition is TLS else None
             port = servers.enter_context(flooding(flood.opening, flood.endless, tls=secure))
-            urls[name] = f"{flood.definition.kind}{'s' if secure else ''}://127.0.0.1:{port}"
-            definitions[name] = flood.definition
-        first = register(urls)
-        links = {name: replace(link, probe=name, latency_ms=200) for name, link in first.links.items()}
-        probes = {name: replace(definition, name=name) for name, definition in definitions.items()}
-        async with running(folder, replace(first, links=links, probes=probes)) as prober:
-            await prober.sink.until(lambda rows: _slots(rows) > 1)
-            stalls, began = prober.prober._stalls, monotonic()
-            stalls.remembered = inf
-            rows = await prober.sink.until(lambda rows: _slots(rows) > 3)
-            return Outcome(rows, stalls.seconds(began, monotonic()))
-
-
-@pytest.fixture(scope="module")
-def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    """A prober whose every target but one is hostile, by a clock that counts only what its own loop computes."""
-    with loop_clock("services.prober"), asyncio.Runner(loop_factory=PatientLoop) as runner:
-        return runner.run(_probed(tmp_path_factory.mktemp("floods")))
+            url = f"{flood.definition.kind}{'s' if secure else ''}://127.0.0.1:{port}"
+            targets[name] = flood.definition, url
+        return probed(folder, targets)
 
 
 @pytest.mark.parametrize("name", FLOODS)
 def test_an_endless_answer(outcome: Outcome, name: str) -> None:
     """The target has a reason of its own in each slot, and never UNKNOWN."""
     seen = outcome.of(name)
-    assert len(seen) > 1
     assert {row.reason for row in seen} == {FLOODS[name].reason}, seen[0].detail
     assert FLOODS[name].word in seen[0].detail
 
 
 def test_another_target_beside_floods(outcome: Outcome) -> None:
     """A healthy target of the same prober is OK in each slot, and the prober's loop never stands still."""
-    assert len(outcome.of(HEALTHY)) > 2
-    assert {row.reason for row in outcome.of(HEALTHY)} == {Reason.OK}
-    assert outcome.stalled == 0.0
+    outcome.assert_healthy()

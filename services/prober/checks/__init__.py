@@ -3,7 +3,7 @@
 from services.prober.checks.captures import CaptureError, CompiledCapture, compile_capture
 from services.prober.checks.explanation import CheckResult, Verdict, explain
 from services.prober.checks.judgement import CHECKS, DETAIL_LENGTH, Check, Judgement, needed
-from services.prober.checks.worker_pool import UnjudgedError, WorkerPool
+from services.prober.checks.worker_pool import TooCostlyError, UnjudgedError, WorkerPool
 
 __all__ = [
     "CHECKS",
@@ -13,6 +13,7 @@ __all__ = [
     "CheckResult",
     "CompiledCapture",
     "Judgement",
+    "TooCostlyError",
     "UnjudgedError",
     "Verdict",
     "WorkerPool",

@@ -205,6 +205,7 @@ _ANYWHERE: dict[Cause, Reason] = {
     Cause.LINE: Reason.LINE,
     Cause.LINE_TIMEOUT: Reason.LINE,
     Cause.CAPTURE: Reason.CAPTURE,
+    Cause.TOO_COSTLY: Reason.CHECK_ERROR,
 }
 _CONNECTING: dict[tuple[Phase, Cause], Reason] = {
     (Phase.RESOLVE, Cause.TIMEOUT): Reason.RESOLVE_TIMEOUT,
@@ -222,7 +223,7 @@ _CONNECTING: dict[tuple[Phase, Cause], Reason] = {
     (Phase.TRANSFER, Cause.CLOSED): Reason.CONNECTION_CLOSED,
 }
 # The answer began, so its status and headers, which are of the same stage, are judged before these.
-_AFTER_HEADERS = frozenset({Cause.BODY_LIMIT, Cause.ENCODING})
+_AFTER_HEADERS = frozenset({Cause.BODY_LIMIT, Cause.ENCODING, Cause.TOO_COSTLY})
 
 
 def check_answered(observation: Observation, _expectations: Expectations, _document: Document) -> None:

@@ -1,7 +1,6 @@
 """Judging within a deadline: small answers in the loop, large ones in worker processes that are ended when they take too long.
 
-ADR 43 states why, and ADR 55 why the pool is our own. A worker reads pickled calls from standard input and writes one line
-of JSON for each.
+ADR 43 states why, ADR 55 why the pool is our own, and ADR 62 whose fault it is when judging takes too long.
 """
 
 from __future__ import annotations
@@ -10,130 +9,123 @@ import asyncio
 import json
 import os
 import pickle
-import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from time import monotonic
-from typing import Any
+from time import clock_gettime, monotonic
+from typing import Any, Final
+from weakref import WeakValueDictionary
 
 from services.core.model import Reason
 from services.prober.checks.captures import CaptureError, CompiledCapture
 from services.prober.checks.judgement import Check, Judgement, judge
+from services.prober.checks.worker import capture_call, judge_call
 from services.prober.expected import Expectations
 from services.prober.observation import Observation
 from services.prober.secrets import UnusableError
 
-# The loop that talks to targets has priority.
-_NICENESS = 5
-
-
-def judge_call(observation: Observation, expectations: Expectations) -> Mapping[str, object]:
-    """Judge an answer; return the fields of its judgement."""
-    judgement = judge(observation, expectations)
-    return {"reason": judgement.reason, "detail": judgement.detail, "data_age": judgement.data_age}
-
-
-def capture_call(finder: CompiledCapture, observation: Observation) -> Mapping[str, object]:
-    """Capture a value from an answer; return it, or the error."""
-    try:
-        return {"value": finder.value(observation)}
-    except CaptureError as error:
-        return {"error": str(error)}
-
-
-def main() -> None:
-    """Run calls until standard input ends: each is (seconds it may take, function, arguments)."""
-    with suppress(OSError):  # a service manager may forbid it
-        os.nice(_NICENESS)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # from a terminal the prober gets it too, and ends us
-    while True:
-        try:
-            seconds, function, arguments = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own prober
-        except EOFError:
-            return
-        # The prober ends us at the deadline. If it cannot, the alarm does: nothing catches it.
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-        result = json.dumps(function(*arguments)).encode()
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        sys.stdout.buffer.write(result + b"\n")
-        sys.stdout.buffer.flush()
-
-
-_MAX_WORKERS = 4
+_MAX_WORKERS: Final = 4
 # Judging a large answer may take this long even if it came at the last moment; a worker may have to be started first.
-_MIN_SECONDS = 2.0
+_MIN_SECONDS: Final = 2.0
 # A worker that nothing ends does so itself, this much later.
-_ALARM_SECONDS = 2.0
+_ALARM_SECONDS: Final = 2.0
 # What is captured has at most 65,536 characters, percent-encoded with up to twelve for each.
-_MAX_LINE = 1 << 21
+_MAX_LINE: Final = 1 << 21
 
 
 class UnjudgedError(UnusableError):
     """An answer was not judged in time: our own fault, whatever the answer is."""
 
 
+class TooCostlyError(Exception):
+    """Judging an answer takes far more than is usual: its own fault."""
+
+
+def far_above_usual(size: int) -> float:
+    """Return the seconds of processor time that are far above what judging so many bytes usually takes.
+
+    The slowest check, by a JSON Schema, takes some 0.6 µs a byte.
+    """
+    return 0.5 + 3e-6 * size
+
+
 class WorkerPool:
-    """Judges answers. Workers for large ones are started when they are first needed, and kept."""
+    """Judges answers. Workers for large ones are started when first needed, and kept. A provider has one at a time."""
 
     def __init__(self) -> None:
         self._room = asyncio.Semaphore(_MAX_WORKERS)
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._idle: list[Process] = []
 
     async def judge(
-        self, observation: Observation, expectations: Expectations, checks: Sequence[Check], deadline: float
+        self,
+        observation: Observation,
+        expectations: Expectations,
+        checks: Sequence[Check],
+        deadline: float,
+        provider: str,
     ) -> Judgement:
-        """Judge by ``deadline`` (monotonic seconds), or soon after. Raises UnjudgedError.
+        """Judge an answer of a provider by ``deadline`` (monotonic seconds), or soon after.
 
-        ``checks`` are those needed under the expectations.
+        ``checks`` are those needed under the expectations. Raises UnjudgedError and TooCostlyError.
         """
         if _runs_in_loop(observation, expectations):
             return judge(observation, expectations, checks)
-        result = await self._call(judge_call, (observation, expectations), deadline)
+        result = await self.call(judge_call, (observation, expectations), deadline, provider)
         return Judgement(Reason(result["reason"]), result["detail"], result["data_age"])
 
-    async def capture(self, capture: CompiledCapture, observation: Observation, deadline: float) -> object:
-        """Capture a value from an answer by ``deadline``, or soon after. Raises CaptureError and UnjudgedError."""
+    async def capture(
+        self, capture: CompiledCapture, observation: Observation, deadline: float, provider: str
+    ) -> object:
+        """Capture a value from an answer, by ``deadline`` as above. Raises CaptureError, UnjudgedError and TooCostlyError."""
         if capture.at_once is None or len(observation.body) <= capture.at_once:
             return capture.value(observation)
-        result = await self._call(capture_call, (capture, observation), deadline)
+        result = await self.call(capture_call, (capture, observation), deadline, provider)
         if "error" in result:
             raise CaptureError(result["error"])
         return result["value"]
+
+    async def call(
+        self,
+        function: Callable[..., Mapping[str, object]],
+        arguments: tuple[object, ...],
+        deadline: float,
+        provider: str,
+    ) -> Mapping[str, Any]:
+        """Call a function of a module in a worker, by ``deadline`` as above; return its result.
+
+        The values of the result are those of JSON, and bytes under ``body``. Raises UnjudgedError and TooCostlyError.
+        """
+        until = max(deadline, monotonic() + _MIN_SECONDS)
+        payload = pickle.dumps((function, arguments))
+        turn = self._turns.setdefault(provider, asyncio.Lock())
+        spent = 0.0
+        try:
+            async with asyncio.timeout(until - monotonic()), turn, self._room:
+                worker = await self._worker()
+                before = _processor_seconds(worker)
+                try:
+                    result = await _run(worker, payload, until + _ALARM_SECONDS - monotonic())
+                except BaseException:
+                    spent = _processor_seconds(worker) - before
+                    await _end(worker)
+                    raise
+                self._idle.append(worker)
+        except TimeoutError as error:
+            if spent > far_above_usual(len(payload)):
+                raise TooCostlyError(f"judging the answer did not end in {spent:.1f} s of processor time") from error
+            raise UnjudgedError("the answer could not be judged in the time of the probe") from error
+        except (OSError, asyncio.IncompleteReadError) as error:
+            raise UnjudgedError("the process that was to judge the answer ended") from error
+        if "exhausted" in result:
+            raise TooCostlyError("judging the answer takes too much memory")
+        return result
 
     async def close(self) -> None:
         """End the idle workers."""
         while self._idle:
             await _end(self._idle.pop())
-
-    async def _call(
-        self, function: Callable[..., Mapping[str, object]], arguments: tuple[object, ...], deadline: float
-    ) -> Mapping[str, Any]:
-        until = max(deadline, monotonic() + _MIN_SECONDS)
-        try:
-            async with asyncio.timeout(until - monotonic()), self._room:
-                return await self._call_worker(function, arguments, until)
-        except TimeoutError as error:
-            raise UnjudgedError("the answer could not be judged in the time of the probe") from error
-        except (OSError, asyncio.IncompleteReadError) as error:
-            raise UnjudgedError("the process that was to judge the answer ended") from error
-
-    async def _call_worker(
-        self, function: Callable[..., Mapping[str, object]], arguments: tuple[object, ...], until: float
-    ) -> Mapping[str, Any]:
-        worker = await self._worker()
-        try:
-            assert worker.stdin is not None
-            assert worker.stdout is not None
-            worker.stdin.write(pickle.dumps((until + _ALARM_SECONDS - monotonic(), function, arguments)))
-            await worker.stdin.drain()
-            line = await worker.stdout.readuntil(b"\n")
-        except BaseException:
-            await _end(worker)
-            raise
-        self._idle.append(worker)
-        return dict(json.loads(line))
 
     async def _worker(self) -> Process:
         """Return an idle worker that is still alive, or start one."""
@@ -141,16 +133,44 @@ class WorkerPool:
             worker = self._idle.pop()
             if worker.returncode is None:
                 return worker
-        return await asyncio.create_subprocess_exec(
+        worker = await asyncio.create_subprocess_exec(
             sys.executable,
             "-c",
-            "from services.prober.checks.worker_pool import main; main()",
+            "from services.prober.checks.worker import main; main()",
             stdin=PIPE,
             stdout=PIPE,
             stderr=DEVNULL,
             limit=_MAX_LINE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
+        try:
+            await _result(worker)  # ready
+        except BaseException:
+            await _end(worker)
+            raise
+        return worker
+
+
+async def _run(worker: Process, call: bytes, seconds: float) -> Mapping[str, Any]:
+    assert worker.stdin is not None
+    worker.stdin.write(pickle.dumps((seconds, call)))
+    await worker.stdin.drain()
+    return await _result(worker)
+
+
+async def _result(worker: Process) -> Mapping[str, Any]:
+    assert worker.stdout is not None
+    result: dict[str, Any] = json.loads(await worker.stdout.readuntil(b"\n"))
+    result["body"] = await worker.stdout.readexactly(result["body"])
+    return result
+
+
+def _processor_seconds(worker: Process) -> float:
+    """Return the processor time that a worker has taken; 0 when it has ended, or the system does not tell."""
+    try:
+        return clock_gettime(~worker.pid << 3 | 2)  # its clock by clock_getcpuclockid(3)
+    except OSError:
+        return 0.0
 
 
 def _runs_in_loop(observation: Observation, expectations: Expectations) -> bool:

@@ -1,5 +1,6 @@
 """gRPC calls over HTTP/2, and the descriptors of their methods."""
 
+from services.prober.grpc.by_worker import decode_answer, reflected_descriptors
 from services.prober.grpc.call import GrpcServer, call_metadata, call_unary
 from services.prober.grpc.descriptor_cache import DescriptorCache, ServiceKey, describe_service
 from services.prober.grpc.descriptors import (
@@ -23,5 +24,7 @@ __all__ = [
     "ServiceKey",
     "call_metadata",
     "call_unary",
+    "decode_answer",
     "describe_service",
+    "reflected_descriptors",
 ]

@@ -34,6 +34,8 @@ _HTTP_CODES: Final = {
     504: "UNAVAILABLE",
 }
 _PREFIX_LENGTH: Final = 5
+# Unary calls are answered by one, reflection by one for each file.
+_MAX_MESSAGES: Final = 1000
 
 Metadata = tuple[tuple[bytes, bytes], ...]
 
@@ -126,8 +128,11 @@ def _code(connection: Http2Connection) -> str:
 
 
 def _messages(body: bytes) -> Iterator[bytes]:
-    end = 0
+    end = number = 0
     while end < len(body):
+        if number == _MAX_MESSAGES:
+            raise _broken(f"the answer holds more than {_MAX_MESSAGES} messages")
+        number += 1
         start = end + _PREFIX_LENGTH
         compressed, length = body[end], int.from_bytes(body[end + 1 : start], "big")
         end = start + length

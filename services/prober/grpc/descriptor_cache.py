@@ -16,6 +16,7 @@ from services.prober.grpc.descriptors import (
     DescriptorError,
     Descriptors,
     MethodNotFoundError,
+    missing_imports,
     read_descriptor_set,
     reflected_files,
     reflection_request,
@@ -27,15 +28,19 @@ from services.prober.transport import Outbound, ProbeTrace
 _PATHS: Final = tuple(
     f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo" for version in ("v1", "v1alpha")
 )
-_ANSWER_LIMIT: Final = 1 << 20
+# What a server may send to describe a service, and in how many files; APIs that import many others have some 100.
+_REFLECTED_LIMIT: Final = 1 << 20
+_MAX_FILES: Final = 256
 # Descriptor sets of large APIs have some MB.
 _FILE_LIMIT: Final = 16 << 20
 # How often imported files are requested that a server did not send along.
 _ROUNDS: Final = 8
 
 
-async def describe_service(service: str, server: GrpcServer, outbound: Outbound, trace: ProbeTrace) -> Descriptors:
-    """Return how a server describes a service.
+async def describe_service(
+    service: str, server: GrpcServer, outbound: Outbound, trace: ProbeTrace
+) -> tuple[bytes, ...]:
+    """Return the files by which a server describes a service, with all that they import but well-known ones.
 
     Raises ProbeFailedError when no complete answer comes, MethodNotFoundError when the server does not know the service,
     and DescriptorError when it does not describe itself: that is no fault of what it serves.
@@ -45,14 +50,17 @@ async def describe_service(service: str, server: GrpcServer, outbound: Outbound,
         if files is None:
             continue
         for _ in range(_ROUNDS):
-            descriptors = Descriptors(files)
-            if not descriptors.missing:
-                return descriptors
-            requests = [reflection_request(file=name) for name in sorted(descriptors.missing)]
+            missing = missing_imports(files)
+            if not missing:
+                return tuple(files)
+            if len(files) + len(missing) > _MAX_FILES:
+                break
+            requests = [reflection_request(file=name) for name in sorted(missing)]
             try:
                 files += await _request(path, requests, server, outbound, trace) or []
             except MethodNotFoundError:
                 break
+            _check_size(files)
         raise DescriptorError("the server's reflection is not complete: give descriptors")
     raise DescriptorError("the server offers no reflection: give descriptors")
 
@@ -61,12 +69,19 @@ async def _request(
     path: str, requests: Iterable[bytes], server: GrpcServer, outbound: Outbound, trace: ProbeTrace
 ) -> list[bytes] | None:
     """Return the files requested, None when the server has no reflection at this path."""
-    result = await call_unary(server, path, requests, limit=_ANSWER_LIMIT, outbound=outbound, trace=trace)
+    result = await call_unary(server, path, requests, limit=_REFLECTED_LIMIT, outbound=outbound, trace=trace)
     if result.code == "UNIMPLEMENTED":
         return None
     if result.code != "OK":
         raise DescriptorError(f"the server's reflection ends with {result.code}: give descriptors")
-    return reflected_files(result.messages)
+    files = reflected_files(result.messages)
+    _check_size(files)
+    return files
+
+
+def _check_size(files: list[bytes]) -> None:
+    if len(files) > _MAX_FILES or sum(map(len, files)) > _REFLECTED_LIMIT:
+        raise DescriptorError("the server's reflection is too large: give descriptors")
 
 
 # Reflection is repeated after this many seconds.

@@ -1,8 +1,8 @@
 """Methods of gRPC services by their descriptors: JSON to request messages, answer messages to JSON.
 
-The only module of the prober that uses protobuf: messages of other parties' services are known only by descriptors. JSON
-is protobuf's own mapping, with field names as in the .proto file and fields without presence always there: 64-bit numbers
-are texts, bytes are base64.
+The only module of the prober that uses protobuf, with answer_cost: messages of other parties' services are known only by
+descriptors. JSON is protobuf's own mapping, with field names as in the .proto file and fields without presence always
+there: 64-bit numbers are texts, bytes are base64.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_reflection.v1alpha.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
 
+from services.prober.grpc.answer_cost import decoded_at_once
 from services.prober.secrets import UnusableError
 
 _NOT_FOUND: Final = 5
@@ -53,12 +54,21 @@ class GrpcAnswerError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class GrpcMethod:
-    """A unary method: its path in HTTP/2, and the types of request and answer."""
+    """A unary method: its path in HTTP/2, the types of request and answer, and the files that describe it.
+
+    Answers of up to ``at_once`` bytes are decoded in the loop.
+    """
 
     path: str
     input: type[Message] = field(repr=False)
     output: type[Message] = field(repr=False)
     pool: DescriptorPool = field(repr=False, default_factory=Default)
+    files: tuple[bytes, ...] = field(repr=False, default=())
+    at_once: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Estimate what decoding an answer costs."""
+        object.__setattr__(self, "at_once", decoded_at_once(self.output))
 
     def request(self, text: str) -> bytes:
         """Return the message that a JSON text describes, an empty one for no text. Raises DescriptorError."""
@@ -93,7 +103,12 @@ class GrpcMethod:
             raise GrpcAnswerError(f"the answer's {name} cannot be expressed in JSON") from error
 
 
-HEALTH_CHECK: Final = GrpcMethod("/grpc.health.v1.Health/Check", HealthCheckRequest, HealthCheckResponse)
+HEALTH_CHECK: Final = GrpcMethod(
+    "/grpc.health.v1.Health/Check",
+    HealthCheckRequest,
+    HealthCheckResponse,
+    files=(HealthCheckResponse.DESCRIPTOR.file.serialized_pb,),
+)
 """The health check of every gRPC server; its request is ``{"service": …}``, its answer ``{"status": …}``."""
 
 
@@ -104,7 +119,9 @@ class Descriptors:
     """
 
     def __init__(self, files: Iterable[bytes]) -> None:
-        protos = {proto.name: proto for proto in map(_read_file, files)}
+        self._files = tuple(files)
+        self._methods: dict[str, GrpcMethod] = {}
+        protos = {proto.name: proto for proto in map(_read_file, self._files)}
         missing: set[str] = set()
         imported = [name for proto in protos.values() for name in proto.dependency]
         while imported:
@@ -122,6 +139,11 @@ class Descriptors:
 
     def method(self, call: str) -> GrpcMethod:
         """Return the method ``package.Service/Method``. Raises MethodNotFoundError, and DescriptorError for streaming methods."""
+        if call not in self._methods:
+            self._methods[call] = self._method(call)
+        return self._methods[call]
+
+    def _method(self, call: str) -> GrpcMethod:
         if self.missing:
             raise DescriptorError(f"the descriptors lack {min(self.missing)}, which they import")
         service, _, name = call.partition("/")
@@ -132,7 +154,7 @@ class Descriptors:
         if method.client_streaming or method.server_streaming:
             raise DescriptorError(f"{call} is a streaming method: only unary ones can be probed")
         return GrpcMethod(
-            f"/{call}", GetMessageClass(method.input_type), GetMessageClass(method.output_type), self._pool
+            f"/{call}", GetMessageClass(method.input_type), GetMessageClass(method.output_type), self._pool, self._files
         )
 
 
@@ -151,6 +173,13 @@ def _read_file(data: bytes) -> FileDescriptorProto:
         return FileDescriptorProto.FromString(data)
     except DecodeError as error:
         raise DescriptorError("the descriptors cannot be read") from error
+
+
+def missing_imports(files: Iterable[bytes]) -> frozenset[str]:
+    """Return the names of files that these import and that are neither among them nor well known. Raises DescriptorError."""
+    protos = list(map(_read_file, files))
+    named = {name for proto in protos for name in proto.dependency}
+    return frozenset(named - {proto.name for proto in protos} - _WELL_KNOWN.keys())
 
 
 def read_descriptor_set(data: bytes) -> Descriptors:

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from services.core.model import Phases, Probe, Reason, Step, fill_placeholders, placeholders, template_texts
-from services.prober.checks import CHECKS, CaptureError, CompiledCapture, UnjudgedError, compile_capture
+from services.prober.checks import CHECKS, CaptureError, CompiledCapture, TooCostlyError, UnjudgedError, compile_capture
 from services.prober.excuses import is_our_timeout
 from services.prober.expected import Expectations, compile_expectations
 from services.prober.kinds.captured_target import Origin, check_target, named_origins
@@ -142,13 +142,19 @@ class _JourneyRun:
         self._expectations.append(expectations)
         self._awaited += observation.awaited
         answered = perf_counter()
-        judgement = await self._environment.workers.judge(observation, expectations, CHECKS, self._deadline)
+        workers, provider = self._environment.workers, self._environment.provider
+        try:
+            judgement = await workers.judge(observation, expectations, CHECKS, self._deadline, provider)
+        except TooCostlyError as error:
+            failure = Failure(Phase.TRANSFER, Cause.TOO_COSTLY, str(error))
+            self._facts[-1] = StepFacts(step.name, replace(observation, body=b"", failure=failure))
+            return False
         if judgement.reason is not Reason.OK:
             return False
         for capture in step.captures:
             try:
-                value = await self._environment.workers.capture(capture, observation, self._deadline)
-            except CaptureError as error:
+                value = await workers.capture(capture, observation, self._deadline, provider)
+            except (CaptureError, TooCostlyError) as error:
                 detail = f"step {step.name} gives no value for variable {capture.variable}: {error}"
                 raise ProbeFailedError(Failure(Phase.TRANSFER, Cause.CAPTURE, detail)) from error
             self._variables[capture.variable] = value

@@ -25,7 +25,8 @@ from services.prober.transport import ConntrackTable, Outbound, read_nat64
 class ProbeEnvironment:
     """The way out, secrets, cached tokens and descriptors, the conntrack table, and the worker pool.
 
-    ``cookies`` are those of one journey, which has an environment of its own; None outside journeys.
+    ``cookies`` are those of one journey, which has an environment of its own; None outside journeys. ``provider`` is the
+    agency whose answers are judged.
     """
 
     outbound: Outbound = field(default_factory=Outbound)
@@ -35,6 +36,7 @@ class ProbeEnvironment:
     descriptors: DescriptorCache = field(default_factory=DescriptorCache)
     workers: WorkerPool = field(default_factory=WorkerPool)
     cookies: httpx.Cookies | None = field(default=None, repr=False)
+    provider: str = ""
 
     @classmethod
     def of(cls, settings: Settings, *folders: Path) -> ProbeEnvironment:

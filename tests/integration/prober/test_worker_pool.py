@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from math import inf
 
 import pytest
 import structlog
 
-from services.core.model.outcome import Reason
+from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Capture, Expect, FreshnessSource, JsonExpectation, Probe, Step, XmlExpectation
 from services.prober.attempt import ProbeResult, ProbeRunner
+from services.prober.checks import TooCostlyError, worker_pool
 from services.prober.kinds.kind import ProbeEnvironment
 from services.prober.transport.addresses import Outbound
 from services.prober.transport.egress import EgressRules
@@ -45,13 +47,40 @@ def _step(name: str, expect: Expect | None = None, *, path: str = "/", **capture
     return Step(Probe(name, "http", expect=expect or Expect(), timeout=TIMEOUT), "${target}" + path, capture)
 
 
-async def test_31_an_answer_that_cannot_be_judged_in_time_ends_its_probe() -> None:
-    """Its probe ends soon after the deadline and is UNKNOWN, with what was seen: that we cannot judge is our own fault."""
+@pytest.fixture(autouse=True)
+def _little_processor_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is far above the usual is so little that a machine with much to do gives it within the time of a probe."""
+    monkeypatch.setattr(worker_pool, "far_above_usual", lambda _: 0.05)
+
+
+@pytest.mark.parametrize(
+    ("far_above", "outcome", "reason", "word"),
+    [
+        (0.05, Outcome.INVALID, Reason.CHECK_ERROR, "of processor time"),
+        (inf, Outcome.UNKNOWN, Reason.PROBER_ERROR, "could not be judged in the time of the probe"),
+    ],
+)
+async def test_31_an_answer_that_cannot_be_judged_in_time_ends_its_probe(
+    far_above: float, outcome: Outcome, reason: Reason, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its probe ends soon after the deadline, with what was seen. It is the target's fault where judging took far more
+    processor time than usual, and ours where there was not so much.
+    """
+    monkeypatch.setattr(worker_pool, "far_above_usual", lambda _: far_above)
     async with serving(says(body=MANY)) as server, asyncio.timeout(SOON_SECONDS):
         result = await ask(server.url(), ENDLESS, timeout=1.0)
-    assert result.judgement.reason is Reason.PROBER_ERROR
-    assert result.judgement.detail == "the answer could not be judged in the time of the probe"
+    assert (result.judgement.outcome, result.judgement.reason) == (outcome, reason)
+    assert word in result.judgement.detail
     assert (result.observation.status, result.observation.body_length) == (200, len(MANY))
+
+
+async def test_an_answer_that_takes_too_much_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that needs more memory than any may have fails, as the fault of the answer, and its worker goes on."""
+    async with _environment() as environment:
+        calls = environment.workers
+        with pytest.raises(TooCostlyError, match="memory"):
+            await calls.call(bytes, (1 << 40,), 0.0, "b")
+        assert await calls.call(dict, (), 0.0, "b") == {"body": b""}
 
 
 async def test_36_an_answer_that_takes_long_to_judge_delays_no_other() -> None:
@@ -71,7 +100,7 @@ async def test_36_an_answer_that_takes_long_to_judge_delays_no_other() -> None:
             slowest = max(slowest, monotonic() - began)
             await asyncio.sleep(0.02)
         late = await silent
-    assert judged.result().judgement.reason is Reason.PROBER_ERROR
+    assert judged.result().judgement.reason is Reason.CHECK_ERROR
     assert set(seen) == {Reason.OK}
     assert len(seen) > 10
     assert slowest < 1.0
@@ -128,7 +157,7 @@ async def test_a_process_that_ended_is_replaced() -> None:
         assert (await ask(large.url(), right, timeout=TIMEOUT, environment=environment)).judgement.reason is Reason.OK
         (second,) = environment.workers._idle
         late = await ask(hostile.url(), ENDLESS, timeout=0.5, environment=environment)
-        assert late.judgement.reason is Reason.PROBER_ERROR
+        assert late.judgement.reason is Reason.CHECK_ERROR
         assert second.returncode is not None
         assert (await ask(large.url(), right, timeout=TIMEOUT, environment=environment)).judgement.reason is Reason.OK
         (third,) = environment.workers._idle
@@ -151,14 +180,25 @@ async def test_steps_capture_from_large_answers() -> None:
     assert nothing.judgement.detail.endswith("nothing was found")
 
 
+@pytest.mark.parametrize("far_above", [0.05, inf])
 @pytest.mark.parametrize(
-    "first", [_step("take", ENDLESS), _step("take", x=Capture(xpath="//a[not(@b = preceding::a/@b)][@b < 0]"))]
+    ("first", "reason"),
+    [
+        (_step("take", ENDLESS), Reason.CHECK_ERROR),
+        (_step("take", x=Capture(xpath="//a[not(@b = preceding::a/@b)][@b < 0]")), Reason.CAPTURE),
+    ],
 )
-async def test_31_a_journey_ends_where_a_step_cannot_be_judged(first: Step) -> None:
-    """A step whose answer is not judged or captured in time makes the journey UNKNOWN and never OK."""
+async def test_31_a_journey_ends_where_a_step_cannot_be_judged(
+    first: Step, reason: Reason, far_above: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step whose answer is not judged or captured in time ends the journey, by the fault of the target where that took
+    far more processor time than usual, else as UNKNOWN; never as OK.
+    """
+    monkeypatch.setattr(worker_pool, "far_above_usual", lambda _: far_above)
     async with _environment() as environment, serving(says(body=MANY)) as server, asyncio.timeout(SOON_SECONDS):
         result = await _travel(environment, server.url(""), first, _step("later"), timeout=1.0)
-    assert result.judgement.reason is Reason.PROBER_ERROR
+    assert result.judgement.reason is (Reason.PROBER_ERROR if far_above == inf else reason)
+    assert ("step take" in result.judgement.detail) is (far_above < inf)
     assert len(server.requests) == 1
 
 

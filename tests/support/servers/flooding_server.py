@@ -1,4 +1,4 @@
-"""A server on loopback that never stops sending, from a thread of its own so that it costs the prober's loop nothing."""
+"""A server on loopback that sends much, or never stops, from threads of its own: it costs the prober's loop nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class _Flood(socketserver.BaseRequestHandler):
     server: _Server
 
     def handle(self) -> None:
-        """Read the request, send the opening, then the flood until the client leaves."""
+        """Read the request, send the opening, then the flood, if there is one, until the client leaves."""
         tls = self.server.tls
         with (
             suppress(OSError),
@@ -25,8 +25,10 @@ class _Flood(socketserver.BaseRequestHandler):
         ):
             client.recv(_SENT_AT_ONCE)
             client.sendall(self.server.opening)
-            while True:
+            while self.server.flood:
                 client.sendall(self.server.flood)
+            while client.recv(_SENT_AT_ONCE):
+                pass
 
 
 class _Server(socketserver.ThreadingTCPServer):
@@ -39,12 +41,12 @@ class _Server(socketserver.ThreadingTCPServer):
 
 
 @contextmanager
-def flooding(opening: bytes, flood: bytes, *, tls: ssl.SSLContext | None = None) -> Iterator[int]:
+def flooding(opening: bytes, flood: bytes = b"", *, tls: ssl.SSLContext | None = None) -> Iterator[int]:
     """Run a server that says ``opening`` and then ``flood`` again and again; return its port.
 
     Floods are sent many at once, over TLS each in a record of its own.
     """
-    sent = flood if tls else flood * max(1, _SENT_AT_ONCE // len(flood))
+    sent = flood if tls else flood * max(1, _SENT_AT_ONCE // max(1, len(flood)))
     with _Server(opening, sent, tls) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

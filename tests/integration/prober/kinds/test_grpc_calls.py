@@ -8,6 +8,7 @@ from time import time
 from typing import Any
 
 import grpc
+import orjson
 import pytest
 
 from peyvand.v1.indicator_service_pb2 import GetLinkRequest, GetLinkResponse
@@ -276,3 +277,29 @@ async def test_31_a_server_that_does_not_tell_of_itself_ends_in_time() -> None:
         result = await takes(0.3, ask(f"grpc://127.0.0.1:{port}", kind="grpc", call=CALL, timeout=0.3))
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_ANSWERED, Reason.ANSWER_TIMEOUT)
     assert result.observation.phases.connect is not None
+
+
+@pytest.mark.parametrize("reflects", ["", "v1"])
+async def test_large_answers_are_decoded_as_small_ones_are(reflects: str, descriptors: str) -> None:
+    """A large answer is decoded by a worker, into the same JSON; its latency ends with the answer."""
+    name = "deed-" * 1000
+    expect = Expect(json=(JsonExpectation("$.link.link.absent", equals=False),), record={"link.link.id": name})
+    way_out = environment()
+    async with grpc_serving(_link, reflects=reflects) as server:
+        result = await ask(
+            server.target,
+            expect,
+            kind="grpc",
+            environment=way_out,
+            call=CALL,
+            descriptors="" if reflects else descriptors,
+            body=orjson.dumps({"link": name}).decode(),
+        )
+        assert way_out.workers._idle
+        await way_out.close()
+    seen = result.observation
+    assert result.judgement.reason is Reason.OK
+    assert seen.raw_length > 5000
+    assert orjson.loads(seen.body)["link"]["link"]["id"] == name
+    assert seen.latency is not None
+    assert seen.latency < seen.duration

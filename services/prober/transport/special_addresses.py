@@ -1,8 +1,9 @@
 """Addresses that are not globally reachable, and IPv4 addresses within IPv6 ones. Pure.
 
 Python's ``is_global`` differs from version to version, so this is a table of our own. Sources: IANA's registries of
-special-purpose IPv4 and IPv6 addresses, as of 2025, and of the IPv6 address space; RFC 6052 §2.2 (NAT64), RFC 5214 §6.1
-(ISATAP), RFC 3056 §2 (6to4), RFC 4380 §4 (Teredo), RFC 8215 (NAT64 of local use) and RFC 2765 §2.1 (SIIT).
+special-purpose IPv4 and IPv6 addresses (RFC 6890, columns as of RFC 8190), as updated on 2025-10-09 (with RFC 9602, 9637, 9665
+and 9780), and of the IPv6 address space; RFC 6052 §2.2 (NAT64), RFC 5214 §6.1 (ISATAP), RFC 3056 §2 (6to4), RFC 4380 §4
+(Teredo), RFC 8215 (NAT64 of local use) and RFC 2765 §2.1 (SIIT).
 """
 
 from __future__ import annotations

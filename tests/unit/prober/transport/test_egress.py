@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+
 import pytest
 
 from services.core.errors import SettingsError
@@ -165,6 +167,28 @@ def test_37_public_addresses(address: str) -> None:
 def test_37_addresses_of_a_network_of_its_own(address: str) -> None:
     """Without an allow list no address is reached that is private, for documentation, for benchmarks or not allocated."""
     assert not EgressRules(Egress()).allows(address)
+
+
+# IANA's registries of special-purpose addresses (RFC 6890), as updated on 2025-10-09: each block, and whether it is globally
+# reachable. Left out are those
+# that stand for IPv4 addresses and are decided by these: ::ffff:0:0/96, 64:ff9b::/96, 2001::/32 (Teredo) and 2002::/16 (6to4).
+REGISTRIES = """
+0.0.0.0/8 no, 0.0.0.0/32 no, 10.0.0.0/8 no, 100.64.0.0/10 no, 127.0.0.0/8 no, 169.254.0.0/16 no, 172.16.0.0/12 no,
+192.0.0.0/24 no, 192.0.0.0/29 no, 192.0.0.8/32 no, 192.0.0.9/32 yes, 192.0.0.10/32 yes, 192.0.0.170/32 no, 192.0.0.171/32 no,
+192.0.2.0/24 no, 192.31.196.0/24 yes, 192.52.193.0/24 yes, 192.88.99.2/32 no, 192.168.0.0/16 no, 192.175.48.0/24 yes,
+198.18.0.0/15 no, 198.51.100.0/24 no, 203.0.113.0/24 no, 240.0.0.0/4 no, 255.255.255.255/32 no,
+::1/128 no, ::/128 no, 64:ff9b:1::/48 no, 100::/64 no, 100:0:0:1::/64 no, 2001:1::1/128 yes, 2001:1::2/128 yes,
+2001:1::3/128 yes, 2001:2::/48 no, 2001:3::/32 yes, 2001:4:112::/48 yes, 2001:10::/28 no, 2001:20::/28 yes, 2001:30::/28 yes,
+2001::/23 no, 2001:db8::/32 no, 2620:4f:8000::/48 yes, 3fff::/20 no, 5f00::/16 no, fc00::/7 no, fe80::/10 no
+"""
+
+
+@pytest.mark.parametrize("entry", [entry.strip() for entry in REGISTRIES.split(",")])
+def test_37_every_block_of_the_registries(entry: str) -> None:
+    """The first and the last address of every special-purpose block are reached only if its registry says so."""
+    block, reachable = entry.split()
+    network, rules = ip_network(block), EgressRules(Egress())
+    assert [rules.allows(str(network[place])) for place in (0, -1)] == [reachable == "yes"] * 2
 
 
 def test_37_a_local_nat64_by_the_allow_list() -> None:

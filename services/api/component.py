@@ -30,7 +30,8 @@ from services.core import metrics
 from services.core.bus import INDICATOR_BUCKET, INDICATORS, Bus, StoredMessage, connect_from_settings
 from services.core.errors import BusError
 from services.core.log import Logger
-from services.core.runtime import Runtime, parse_address
+from services.core.runtime import Runtime
+from services.core.settings import parse_address
 
 _INDICATORS = indicator_service_pb2.DESCRIPTOR.services_by_name["IndicatorService"]
 _REGISTER = register_service_pb2.DESCRIPTOR.services_by_name["RegisterService"]

@@ -13,7 +13,8 @@ from grpc_health.v1 import health, health_pb2
 
 from services.api.rpc import Conduct, reflection_services, service_handlers
 from services.core.errors import ListenError
-from services.core.runtime import Health, parse_address
+from services.core.runtime import Health
+from services.core.settings import parse_address
 
 GRACE_SECONDS = 3.0
 """How long calls under way may take to finish while draining; less than runtime.DRAIN_SECONDS."""
@@ -107,7 +108,7 @@ async def running_server(
 ) -> AsyncIterator[int]:
     """Serve ``services``, each by its servicer, on HOST:PORT and yield the port; at the end calls get GRACE_SECONDS to finish.
 
-    Without ``credentials`` nothing is encrypted. Raises ListenError when nothing can listen on the address.
+    Without ``credentials`` nothing is encrypted. Raises ListenError when nothing can listen on the address, SettingsError when it is none.
     """
     parse_address(address)
     served = [*services.items(), (_HEALTH, reporter.servicer)]

@@ -13,6 +13,7 @@ import grpc.aio
 from services.client.calls import Calls
 from services.client.client import Client
 from services.core.errors import SettingsError
+from services.core.settings import parse_address
 
 TIMEOUT_SECONDS = 2.0
 """How long a call may take: answers from memory take milliseconds, and a reader of a page waits no longer."""
@@ -46,9 +47,13 @@ async def connect(
 ) -> AsyncIterator[Client]:
     """Yield a client of the api at HOST:PORT or tls://HOST:PORT, each of whose calls may take ``timeout`` seconds.
 
-    It connects at its first call, and again whenever that is needed. Raises SettingsError when a file cannot be used.
+    It connects at its first call, and again whenever that is needed. Raises SettingsError when the address is none, or a file cannot be used.
     """
     target = address.removeprefix(_TLS)
+    try:
+        parse_address(target)
+    except SettingsError as error:
+        raise SettingsError(f"the api cannot be asked: {error}") from error
     if address.startswith(_TLS):
         channel = grpc.aio.secure_channel(target, _credentials(tls or TlsFiles()), OPTIONS)
     else:

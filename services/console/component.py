@@ -17,8 +17,8 @@ from services.console.asking import EditionFeed
 from services.console.web import Provider, Settled, make_app
 from services.core import metrics
 from services.core.errors import ListenError, SettingsError
-from services.core.runtime import Runtime, parse_address
-from services.core.settings import Settings
+from services.core.runtime import Runtime
+from services.core.settings import Settings, parse_address
 from services.core.tasks import cancel_and_wait
 
 _GRACE_SECONDS = 3

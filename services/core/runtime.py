@@ -22,7 +22,7 @@ from services.core import log as logs
 from services.core import metrics
 from services.core.errors import InputError, ListenError, PeyvandError, SettingsError
 from services.core.pages import serving_pages, text_page
-from services.core.settings import Settings, load_settings
+from services.core.settings import Settings, load_settings, parse_address
 from services.core.tasks import cancel_and_wait
 
 DRAIN_SECONDS = 4.0
@@ -66,17 +66,9 @@ class Runtime:
         metrics.gauge("peyvand_bus_connected", self.registry).set_function(connected)
 
 
-def parse_address(text: str) -> tuple[str, int]:
-    """Split HOST:PORT into a pair. Raises ListenError when it is not one."""
-    host, colon, port = text.rpartition(":")
-    if not (colon and host and port.isdigit() and int(port) < 65536):
-        raise ListenError(f"{text!r} is not HOST:PORT")
-    return host.strip("[]"), int(port)
-
-
 @contextmanager
 def _serving_pages(where: str, registry: CollectorRegistry, health: Health) -> Iterator[None]:
-    """Serve /metrics and /health for as long as the context lasts. Raises ListenError."""
+    """Serve /metrics and /health for as long as the context lasts. Raises ListenError or SettingsError."""
     host, port = parse_address(where)
     pages = serving_pages(host, port, registry, lambda: text_page(200 if health.is_serving else 503, f"{health}\n"))
     with ExitStack() as stack:

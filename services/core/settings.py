@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -101,13 +102,21 @@ class Settings:
     seed: int = _setting(1, "sandbox: seed of the scenario and its faults")
     slot: Annotated[int, Gt(0)] = _setting(5, "sandbox: slot length in seconds")
     base_port: Annotated[int, Gt(0), Lt(65536)] = _setting(7500, "sandbox: first port on each provider's address")
-    faults: Annotated[float, Ge(0)] = _setting(1.0, "sandbox: intensity of the injected faults")
+    faults: Annotated[float, Ge(0), Le(1_000)] = _setting(1.0, "sandbox: intensity of the injected faults")
     traffic: Annotated[float, Ge(0), Le(10_000)] = _setting(4.0, "sandbox: exchanges a second over the data bus")
 
 
 def environment_variable(name: str) -> str:
     """Return the environment variable of a setting."""
     return _VARIABLES.get(name, _PREFIX + name.upper())
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Split HOST:PORT into a pair. Raises SettingsError when it is not one."""
+    host, _, port = text.rpartition(":")
+    if not (host and "/" not in host and re.fullmatch("[0-9]{1,5}", port) and int(port) < 65536):
+        raise SettingsError(f"{text!r} is not HOST:PORT, such as 127.0.0.1:7410")
+    return host.strip("[]"), int(port)
 
 
 def _from_file(path: str) -> dict[str, object]:

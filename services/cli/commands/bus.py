@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.cli.commands.options import Credentials, Nats, command_group
+from services.core.errors import SettingsError
 
 if TYPE_CHECKING:
     from services.core.bus import Bus
@@ -63,14 +64,18 @@ def stuck(
     health: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="Where nats-server serves /healthz.")
     ] = "127.0.0.1:8222",
-    store: Annotated[Path, typer.Option(help="The folder of its streams.")] = Path("/var/lib/peyvand/nats"),
+    store: Annotated[Path, typer.Option(exists=True, file_okay=False, help="The folder of its streams.")] = Path(
+        "/var/lib/peyvand/nats"
+    ),
 ) -> None:
     """Say whether nats-server must be started again.
 
     It must when it refuses messages since its disk was full, and there is room now. Exit code 0 if so, 1 otherwise.
     """
     from services.cli.bus_disk import write_error
+    from services.core.settings import parse_address
 
+    parse_address(health)
     reason = write_error(health, store)
     typer.echo(reason or f"nothing is to be done about {health}")
     raise typer.Exit(not reason)
@@ -151,14 +156,22 @@ def users(
         write_configuration,
         write_seeds,
     )
+    from services.register.reading import read_id
 
-    everyone = accounts(vantage, bus or ["xroad"])
-    made = write_seeds(folder, everyone)
-    if replace:
-        replace_seed(folder, everyone, replace)
-    retired = retire_seeds(folder, everyone) if retire else ()
-    listed = list(read_users(folder, everyone))
-    write_configuration(out, accounts_file(listed))
+    try:
+        everyone = accounts([read_id(name) for name in vantage], [read_id(name) for name in bus or ["xroad"]])
+        made = write_seeds(folder, everyone)
+        if replace:
+            replace_seed(folder, everyone, replace)
+        retired = retire_seeds(folder, everyone) if retire else ()
+        listed = list(read_users(folder, everyone))
+        write_configuration(out, accounts_file(listed))
+    except ValueError as error:
+        raise SettingsError(f"a vantage or a bus cannot be named so: {error}") from error
+    except OSError as error:
+        raise SettingsError(
+            f"the seeds in {folder} or the list {out} cannot be written: {error.filename}: {error.strerror}"
+        ) from error
     changes = {"made": made, "replaced": (replace,) if replace else (), "retired": retired}
     parts = [f"{what}: {', '.join(names)}" for what, names in changes.items() if names]
     typer.echo("; ".join([f"{out} lists {len(listed)} users", *parts]))

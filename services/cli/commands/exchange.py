@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli.commands.options import API, Address, Window
+from services.cli.commands.options import API, LONGEST_WINDOW, Address, Window
 
 
 def exchange(
@@ -24,7 +24,9 @@ def exchange(
         bool, typer.Option("--json", help="One ExchangeSummary a line, as JSON; of the api's, its answers.")
     ] = False,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Report lines that cannot be read and go on.")] = False,
-    span_days: Annotated[float, typer.Option(min=0, help="Days within which the two sides of an exchange pair.")] = 10,
+    span_days: Annotated[
+        float, typer.Option(min=0, max=LONGEST_WINDOW, help="Days within which the two sides of an exchange pair.")
+    ] = 10,
     columns: Annotated[
         str, typer.Option(metavar="NAME,…", help="Names of the columns of CSV or TSV files without a header.")
     ] = "",

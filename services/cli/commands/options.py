@@ -39,7 +39,10 @@ EntityKind = Annotated[
     str, typer.Argument(metavar="KIND", help=f"One of {', '.join(KINDS)}.", show_default=False, callback=check_kind)
 ]
 EntityId = Annotated[str, typer.Argument(metavar="ID", help="Of what; government needs none.", show_default=False)]
-Window = Annotated[int, typer.Option(min=0, help="Days; 0 is the policy's default window.")]
+LONGEST_WINDOW = 3660
+"""Days of the longest window: ten years, the most that a policy may have."""
+
+Window = Annotated[int, typer.Option(min=0, max=LONGEST_WINDOW, help="Days; 0 is the policy's default window.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One protobuf JSON object a line.")]
 Address = Annotated[
     str, typer.Option("--api", metavar="HOST:PORT", help="The api to query; tls://HOST:PORT where it encrypts.")

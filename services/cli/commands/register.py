@@ -164,7 +164,7 @@ def _columns(given: list[str]) -> dict[str, str]:
     columns = {}
     for text in given:
         what, equals, name = text.partition("=")
-        if not equals:
+        if not (what and equals):
             raise SettingsError(f"--column {text}: write what the column holds and its name, such as target=domain")
         columns[what.strip()] = name.strip()
     return columns

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli.commands.options import Credentials, Nats
+from services.cli.commands.options import LONGEST_WINDOW, Credentials, Nats
 from services.core.errors import SettingsError
 
 
@@ -21,7 +21,9 @@ def score(
         list[Path] | None, typer.Option(help="exchange summaries as JSON lines; may be repeated", metavar="FILE")
     ] = None,
     files: Annotated[list[Path] | None, typer.Argument(help="more files of measurements", metavar="FILE…")] = None,
-    window: Annotated[int | None, typer.Option(min=1, help="days; the policy's default when left out")] = None,
+    window: Annotated[
+        int | None, typer.Option(min=1, max=LONGEST_WINDOW, help="days; the policy's default when left out")
+    ] = None,
     at: Annotated[
         str | None, typer.Option(help="count whole slots that end by then; else all measured", metavar="TIME")
     ] = None,

@@ -13,11 +13,15 @@ from services.core.errors import SettingsError
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-def _seconds(text: str) -> float:
+_LAST_FIRST_PORT = 65535 - 16
+"""Ports up to 16 after the first are taken (services/cli/up/plan.py)."""
+
+
+def _seconds(option: str, text: str) -> float:
     """A duration such as 60s, 5m or 90, in seconds."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|)", text.strip())
     if match is None:
-        raise typer.BadParameter(f"{text!r} is not a duration such as 60s or 5m")
+        raise SettingsError(f"{option} {text!r} is not a duration such as 60s or 5m")
     return float(match[1]) * _UNITS[match[2]]
 
 
@@ -35,7 +39,9 @@ def up(
     sources: Annotated[
         Path | None, typer.Option(help="what the collector reads (docs/exchange.md)", metavar="FILE")
     ] = None,
-    first_port: Annotated[int, typer.Option(help="gRPC port; bus, metrics: the ports after it")] = 7410,
+    first_port: Annotated[
+        int, typer.Option(min=1, max=_LAST_FIRST_PORT, help="gRPC port; bus, metrics: the ports after it")
+    ] = 7410,
     base_port: Annotated[int, typer.Option(help="sandbox: first port of the simulated agencies")] = 7500,
 ) -> None:
     """Run everything on this machine, with one table that updates.
@@ -50,7 +56,7 @@ def up(
         raise SettingsError("`peyvand up` needs either --sandbox or --register DIR")
     if exchanges is not None and sources is not None:
         raise SettingsError("`peyvand up` reads either --exchanges FILE or --sources FILE")
-    length = _seconds(slot)
+    length = _seconds("--slot", slot)
     if length < 2 or length != int(length):
         raise SettingsError(f"--slot {slot} must be whole seconds, 2 or more")
     flags = {
@@ -66,7 +72,7 @@ def up(
         register=register,
         sandbox=flags,
         first_port=first_port,
-        seconds=None if seconds is None else _seconds(seconds),
+        seconds=None if seconds is None else _seconds("--for", seconds),
         exchanges=exchanges,
         sources=sources,
     )

@@ -154,7 +154,7 @@ def parse_moment(text: str, zone: tzinfo) -> float | None:
         raise SettingsError(f"`{text}` is neither a day (2026-03-21) nor a time (2026-03-21T08:00+03:30)") from error
     seconds = (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()
     if int(seconds) not in MOMENTS:
-        raise SettingsError(f"`{text}` is not in the years 1970 to 2199: give a day or time that slots may have")
+        raise SettingsError(f"`{text}` is not in the years 1970 to 2199: write Gregorian years, not Jalali ones")
     return seconds
 
 

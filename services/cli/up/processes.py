@@ -103,8 +103,12 @@ class SupervisedProcess:
 
 def component_command(component: str, flags: Mapping[str, object]) -> list[str]:
     """Return the command line of one component, with the Python that runs us."""
-    pairs = (part for name, value in flags.items() for part in (f"--{name.replace('_', '-')}", str(value)))
-    return [sys.executable, "-m", f"services.{component}", *pairs]
+    return [sys.executable, "-m", f"services.{component}", *flag_words(flags)]
+
+
+def flag_words(flags: Mapping[str, object]) -> list[str]:
+    """Return settings of a component as the words of its command line."""
+    return [f"--{name.replace('_', '-')}={value}" for name, value in flags.items()]
 
 
 @asynccontextmanager

@@ -16,7 +16,8 @@ from services.cli.bus_disk import keep_writable, storage_for
 from services.cli.connections import fetch_local
 from services.cli.up.monitor import Monitor
 from services.cli.up.plan import SystemPlan, check_ports
-from services.cli.up.processes import SupervisedProcess, component_command, running
+from services.cli.up.processes import SupervisedProcess, component_command, flag_words, running
+from services.collector.config import read_sources
 from services.core import log as logs
 from services.core.bus import (
     adopt_streams,
@@ -29,6 +30,7 @@ from services.core.bus import (
 )
 from services.core.errors import SettingsError
 from services.core.files import lock
+from services.core.settings import load_settings
 from services.register.bus import publish_register
 from services.register.directory import load_register
 
@@ -153,12 +155,23 @@ async def _stop_event(seconds: float | None) -> AsyncIterator[asyncio.Event]:
             timer.cancel()
 
 
+def _check(plan: SystemPlan) -> None:
+    """Refuse before anything starts what a component would refuse. Raises InputError or SettingsError."""
+    if plan.register is None:
+        load_settings("sandbox", flag_words(plan.sandbox), {})
+    else:
+        load_register(plan.register)
+    if plan.sources is not None:
+        read_sources(plan.sources)
+    if plan.exchanges is not None and not plan.exchanges.is_file():
+        raise SettingsError(f"--exchanges {plan.exchanges} is no file: name an exchange log")
+
+
 async def run(plan: SystemPlan) -> None:
     """Start everything, show it, and stop it. Raises PeyvandError when something cannot be started or kept up."""
     logs.configure_logging("cli", "error")  # errors are printed as one sentence
     os.umask(0o077)  # evidence and logs of every process are this user's alone
-    if plan.register is not None:
-        load_register(plan.register)  # refuse a bad register before anything starts
+    _check(plan)
     with _locked(plan.data) as held:
         check_ports(plan)
         _prepare(plan)

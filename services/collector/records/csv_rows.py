@@ -54,6 +54,8 @@ def column_names(cells: Iterable[str]) -> tuple[str, ...]:
     names = tuple(_NAMES.get(cell.strip().lower(), cell.strip()) for cell in cells)
     if len(set(names)) < len(names):
         raise RowError("a column is there twice")
+    if not set(names) & set(_NAMES.values()):
+        raise RowError("no column is named as in a record, such as messageId")
     return names
 
 

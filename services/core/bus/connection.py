@@ -49,14 +49,24 @@ class BusEncryption:
 
 
 def parse_urls(urls: str) -> list[str]:
-    """Return the URLs of the bus's servers, separated by commas in ``urls``. Raises SettingsError for other schemes."""
+    """Return the URLs of the bus's servers, separated by commas in ``urls``. Raises SettingsError for anything else."""
     addresses = [url.strip() for url in urls.split(",") if url.strip()]
-    schemes = {urlsplit(url).scheme for url in addresses}
+    schemes = {_scheme(url) for url in addresses}
     if not addresses or not schemes <= {"nats", "tls"}:
         raise SettingsError(f"--nats {urls!r} must be nats://HOST:PORT or tls://HOST:PORT, several separated by commas")
     if len(schemes) > 1:
         raise SettingsError(f"--nats {urls!r} mixes nats:// and tls://: either all servers are encrypted or none is")
     return addresses
+
+
+def _scheme(url: str) -> str:
+    """Return the scheme of a URL that names a host, and a port that can be, or none; otherwise an empty string."""
+    try:
+        parts = urlsplit(url)
+        sound = parts.hostname and parts.port != 0
+    except ValueError:
+        return ""
+    return parts.scheme if sound else ""
 
 
 def is_encrypted(urls: str) -> bool:

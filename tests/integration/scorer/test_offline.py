@@ -85,7 +85,7 @@ def test_default_moment_is_the_end_of_the_newest_slot(tmp_path: Path) -> None:
     assert refused.stderr == "peyvand: `noon` is neither a day (2026-03-21) nor a time (2026-03-21T08:00+03:30)\n"
     for year in ("0001", "9999"):
         refused = peyvand("score", "--register", folder, "--measurements", file, "--at", f"{year}-12-31")
-        sentence = f"`{year}-12-31` is not in the years 1970 to 2199: give a day or time that slots may have"
+        sentence = f"`{year}-12-31` is not in the years 1970 to 2199: write Gregorian years, not Jalali ones"
         assert (refused.returncode, refused.stdout, refused.stderr) == (1, "", f"peyvand: {sentence}\n")
 
 

@@ -1,0 +1,217 @@
+"""Every option and argument of every command, with five wrong values each: one clear sentence, and no traceback."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from services.cli.__main__ import app
+from services.cli.up import up
+from services.core.bus.roles import write_users
+from services.core.errors import InputError, PeyvandError
+from tests.support.cases.api_server import Api
+from tests.support.commands import _command
+from tests.support.nats import Nats
+from tests.support.registers import write_register
+
+FOLDERS = ("garbage", "/proc/x", "/dev/null", "/dev/null/x", "")
+NEW_FOLDERS = ("/proc/x", "/dev/null", "/dev/null/x", "/sys/x", "/proc/1/x")
+FILES = ("garbage", "/proc/x", "/dev/null/x", "/", "")
+NEW_FILES = ("/proc/x", "/dev/null/x", "/sys/x", "/", "")
+INTEGERS = ("garbage", "-1", "1.5", "99999999999", "")
+NUMBERS = ("garbage", "-1", "nan", "inf", "")
+WORDS = ("garbage", "-1", "سازمان", "a b", "")
+NAMES = ("a/b", "-1", "سازمان", "a b", "")
+LINES = ("a\nb", "a\tb", "\x00", "\x1b[31m", "a" * 201)
+TIMES = ("garbage", "1405-01-01", "۱۴۰۵/۰۱/۰۱", "2026-02-30", "9999-01-01")
+DURATIONS = ("garbage", "-1", "1 day", "nan", "")
+PLACES = ("garbage", "127.0.0.1:80000", "127.0.0.1:-1", "http://127.0.0.1:1", "")
+SERVERS = ("garbage", "http://127.0.0.1:1", "nats://127.0.0.1:80000", "nats://[::1", "tls://a:1,nats://b:1")
+PAIRS = ("garbage", "-1", "=x", "national_id", "")
+SEEDS = ("garbage", "/proc/x", "/dev/null", "/dev/null/x", "-1")
+WRONG = {
+    "--against": FOLDERS,
+    "--api": PLACES,
+    "--at": TIMES,
+    "--authority": FILES,
+    "--base-port": ("garbage", "-1", "0", "80000", ""),
+    "--bus": NAMES,
+    "--by": LINES,
+    "--column": (*PAIRS[:3], "where=domain", ""),
+    "--columns": ("garbage", "-1", "سازمان", ",", "messageId,messageId"),
+    "--credentials": SEEDS,
+    "--data": NEW_FOLDERS,
+    "--epoch": TIMES,
+    "--exchanges": FILES,
+    "--faults": NUMBERS,
+    "--first-port": ("garbage", "-1", "80000", "65520", ""),
+    "--for": DURATIONS,
+    "--from": TIMES,
+    "--health": PLACES,
+    "--limit": INTEGERS,
+    "--link": WORDS,
+    "--measurements": FILES,
+    "--nats": SERVERS,
+    "--out": NEW_FOLDERS,
+    "--param": PAIRS,
+    "--probe": WORDS,
+    "--reason": LINES,
+    "--record": INTEGERS,
+    "--register": FOLDERS,
+    "--replace": (*WORDS[:4], "apis"),
+    "--replicas": INTEGERS,
+    "--scenario": WORDS,
+    "--seed": ("garbage", "1.5", "0x1", "1e3", ""),
+    "--sequence": ("garbage", "-1", "1.5", "1e3", ""),
+    "--slot": ("garbage", "-1", "1s", "2.5s", ""),
+    "--sources": FILES,
+    "--span-days": NUMBERS,
+    "--storage": ("garbage", "-1", "nan", "1e99TiB", "20 GiB more"),
+    "--store": ("garbage", "/proc/x", "/dev/null/x", "-1", "/proc/1/x"),
+    "--target": ("garbage", "http://", "http://127.0.0.1:80000/", "ftp://127.0.0.1/", ""),
+    "--to": TIMES,
+    "--traffic": NUMBERS,
+    "--vantage": NAMES,
+    "--window": INTEGERS,
+    "attribute": WORDS,
+    "history entity": ("-1", "سازمان", "a b", "a/b", "a" * 64),  # what is no longer in the register has a history
+    "bus backup folder": NEW_FOLDERS,
+    "bus users --out": NEW_FILES,
+    "directory": FOLDERS,
+    "entity": (*WORDS[:4], "tax-offices"),
+    "files": FILES,
+    "folder": FOLDERS,
+    "bus users folder": NEW_FOLDERS,
+    "kind": (*WORDS[:4], "links"),
+    "new": FOLDERS,
+    "old": FOLDERS,
+    "what": WORDS,
+}
+"""Five wrong values by parameter, or by command and parameter. An option that takes any text is wrong in other ways."""
+
+SANDBOX = {"--sandbox": "", "--data": "{data}"}
+BY_HAND = {"directory": "{register}", "--probe": "page", "--target": "http://127.0.0.1:1/"}
+BESIDE = {
+    "up": {"--register": "{register}", "--data": "{data}"},
+    **{f"up --{name}": SANDBOX for name in ("scenario", "seed", "slot", "faults", "traffic", "base-port")},
+    "probe": {"directory": "{register}"},
+    **{f"probe --{name}": BY_HAND for name in ("probe", "target", "param")},
+    "score": {"--register": "{register}", "--measurements": "{empty}", "--at": "2026-09-21"},
+    "dump": {"what": "measurements", "--credentials": "{seeds}"},
+    "exchange": {"files": "{empty}"},
+    "exchange --window": {"--api": "{api}"},
+    "exchange --api": {},
+    "tabulate": {"attribute": "sector", "--api": "{api}"},
+    **{f"{name} entity": {"kind": "provider", "--api": "{api}"} for name in ("indicator", "explain", "history")},
+    "register check": {"directory": "{register}"},
+    "register publish": {"directory": "{register}", "--credentials": "{seeds}"},
+    "register log": {"--credentials": "{seeds}"},
+    "register diff": {"old": "{register}", "new": "{register}"},
+    "register import": {"kind": "endpoints", "files": "{list}", "--out": "{data}"},
+    "register import --against": {"kind": "xroad", "files": "{clients}"},
+    "register import --authority": {"kind": "xroad", "files": "https://127.0.0.1:1/", "--out": "{data}"},
+    "bus init": {"--credentials": "{seeds}"},
+    "bus stuck": {"--store": "{seeds}"},
+    "bus backup": {"folder": "{data}", "--nats": "{nats}", "--credentials": "{seeds}"},
+    "bus restore": {"folder": "{data}", "--nats": "{nats}", "--credentials": "{seeds}"},
+    "bus users": {"folder": "{data}", "--vantage": "main", "--out": "{users}"},
+}
+"""What a command needs beside a wrong value, by command, or by command and parameter; otherwise the address of an api."""
+
+CLIENTS = """{"member": [{"name": "A", "id": {
+    "object_type": "MEMBER", "xroad_instance": "X", "member_class": "GOV", "member_code": "1"}}]}"""
+
+
+def _parameters(group: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+    """Every parameter that takes a value, with its command."""
+    for name, one in (group or _command()).commands.items():
+        if hasattr(one, "commands"):
+            yield from _parameters(one, (*path, name))
+        else:
+            yield from (
+                (" ".join((*path, name)), parameter.opts[0])
+                for parameter in one.params
+                if not getattr(parameter, "is_flag", False)
+            )
+
+
+def _beside(command: str, parameter: str) -> Mapping[str, str]:
+    return BESIDE.get(f"{command} {parameter}", BESIDE.get(command, {"--api": "{api}"}))
+
+
+PARAMETERS = list(_parameters())
+OFFLINE = [one for one in PARAMETERS if not {"{api}", "{nats}"} & set(_beside(*one).values())]
+"""Parameters of commands that ask neither an api nor a bus before they look at a value."""
+ONLINE = [one for one in PARAMETERS if one not in OFFLINE]
+
+
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Where the right values of `BESIDE` are. The working directory is empty, and no system starts."""
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    monkeypatch.setattr(up, "running", lambda *_: pytest.fail("a wrong value came as far as starting processes"))
+    write_users(tmp_path / "seeds")
+    contents = {"empty": "", "list": "agency,target\na,https://a.example/\n", "clients": CLIENTS}
+    for name, content in contents.items():
+        (tmp_path / name).write_text(content, "utf-8")
+    names = ("register", "data", "seeds", "users", *contents)
+    return {name: str(tmp_path / name) for name in names} | {"register": str(write_register(tmp_path / "register"))}
+
+
+def _words(command: str, parameter: str, value: str, places: Mapping[str, str]) -> list[str]:
+    """The command line with one wrong value, and what the command needs beside it."""
+    given = {name: text.format(**places) for name, text in _beside(command, parameter).items()} | {parameter: value}
+    options = [name if name == "--sandbox" else f"{name}={text}" for name, text in given.items() if name[0] == "-"]
+    return [*command.split(), *options, "--", *(text for name, text in given.items() if name[0] != "-")]
+
+
+def _complaint(words: list[str]) -> str:
+    """What the command line says to a person; nothing where it succeeds or ends with a traceback."""
+    result = CliRunner(env={"NO_COLOR": "1", "TERM": "dumb"}).invoke(app, words)
+    error = result.exception
+    if isinstance(error, PeyvandError):
+        return error.report() if isinstance(error, InputError) else str(error)
+    assert error is None or isinstance(error, SystemExit), (words, error)
+    return result.output if result.exit_code else ""
+
+
+def _check(command: str, parameter: str, value: str, complaint: str) -> None:
+    assert complaint, f"`{command}` takes {parameter} {value!r}"
+    assert parameter in complaint or value.partition("=")[0] in complaint, (
+        f"{command} {parameter} {value!r}: {complaint}"
+    )
+    assert "Traceback" not in complaint
+
+
+def _wrong(command: str, parameter: str) -> tuple[str, ...]:
+    return WRONG.get(f"{command} {parameter}", WRONG.get(parameter, ()))
+
+
+def test_every_parameter_has_five_wrong_values() -> None:
+    """A new option or argument must say what is wrong for it."""
+    assert [one for one in PARAMETERS if len(set(_wrong(*one))) != 5] == []
+
+
+@pytest.mark.parametrize(("command", "parameter"), OFFLINE)
+def test_a_wrong_value_is_one_clear_sentence(command: str, parameter: str, places: dict[str, str]) -> None:
+    """Each wrong value is refused by name before anything starts."""
+    for value in _wrong(command, parameter):
+        _check(command, parameter, value, _complaint(_words(command, parameter, value, places)))
+
+
+async def test_a_wrong_value_is_one_clear_sentence_beside_an_api_and_a_bus(
+    api: Api, nats: Nats, places: dict[str, str]
+) -> None:
+    """Each wrong value is refused by name by commands that an api and a bus would answer."""
+    places |= {"api": api.address, "nats": nats.url, "seeds": str(nats.credentials)}
+    for command, parameter in ONLINE:
+        for value in _wrong(command, parameter):
+            words = _words(command, parameter, value, places)
+            _check(command, parameter, value, await asyncio.to_thread(_complaint, words))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -50,7 +50,6 @@ async def test_a_request_that_is_no_message_is_refused_in_a_sentence(api, refusa
 @pytest.mark.parametrize("method", [method for method in METHODS if "Reflection" not in method])
 async def test_a_call_without_a_request_is_ended(api, refusal, monkeypatch, method):
     """A call that ends its stream of requests without one is refused, and so is one that keeps it open and sends none."""
-    monkeypatch.setattr(handlers, "REQUEST_SECONDS", 0.01)
 
     async def none() -> AsyncIterator[bytes]:
         return
@@ -60,7 +59,11 @@ async def test_a_call_without_a_request_is_ended(api, refusal, monkeypatch, meth
         await asyncio.Event().wait()
         yield b""
 
-    for requests, words in ((none(), "was called without a request"), (kept_open(), "arrived within 0.01 s")):
+    for requests, seconds, words in (
+        (none(), DEADLINE, "was called without a request"),
+        (kept_open(), 0.01, "arrived within 0.01 s"),
+    ):
+        monkeypatch.setattr(handlers, "REQUEST_SECONDS", seconds)
         code, info, sentence = await refusal(api.channel.stream_unary(method)(requests, timeout=DEADLINE))
         assert (code, info.reason) == (INVALID, "REQUEST_MISSING")
         assert words in sentence
@@ -68,10 +71,16 @@ async def test_a_call_without_a_request_is_ended(api, refusal, monkeypatch, meth
 
 async def test_a_stream_of_requests_that_pauses_is_ended(api, monkeypatch):
     """Reflection answers one request after another, and ends a stream that sends no more and stays open."""
-    monkeypatch.setattr(handlers, "REQUEST_SECONDS", 0.01)
+    monkeypatch.setattr(handlers, "REQUEST_SECONDS", DEADLINE)
     call = api.channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")(timeout=DEADLINE)
-    await call.write(reflection_pb2.ServerReflectionRequest(list_services="*").SerializeToString())
+    request = reflection_pb2.ServerReflectionRequest(list_services="*").SerializeToString()
+    await call.write(request)
     assert b"peyvand.v1.IndicatorService" in await call.read()
+    monkeypatch.setattr(handlers, "REQUEST_SECONDS", 0.01)
+    with suppress(asyncio.InvalidStateError, grpc.aio.AioRpcError):  # the stream may have been ended meanwhile
+        await call.write(request)  # the server waits for it as long as before, or not
+        while await call.read() is not grpc.aio.EOF:
+            pass
     assert await call.code() is INVALID
 
 

@@ -15,6 +15,7 @@ from services.core.model.probe import (
     JsonExpectation,
     Patterns,
     Probe,
+    RecordPatterns,
     XmlExpectation,
 )
 from services.prober.checks import DETAIL_LENGTH, CheckResult, Verdict, explain
@@ -43,7 +44,11 @@ bodies = st.builds(
     must_not=st.just(()) | st.just(("clear",)),
 )
 record_patterns = st.builds(
-    Patterns, must=st.sampled_from([(), ("A",), ("MX", "NS")]), must_not=st.sampled_from([(), ("192",)])
+    RecordPatterns,
+    must=st.sampled_from([(), ("A",), ("MX", "NS")]),
+    must_not=st.sampled_from([(), ("192",)]),
+    every=st.sampled_from([(), ("60 IN",)]),
+    empty=st.booleans(),
 )
 expects = st.builds(
     Expect,

@@ -19,6 +19,7 @@ SERIES_LIMIT = 20_000  # docs/design.md §8
 HISTOGRAM_SAMPLES = ("_bucket", "_sum", "_count")
 WHEN_THERE_ARE_ANY = {
     "peyvand_bus_exchanges",
+    "peyvand_control_failed",
     "peyvand_data_bus_stage",
     "peyvand_exchange_health_duration_seconds",
     "peyvand_exchange_health_requests",

@@ -28,7 +28,7 @@ def write_rows(file: Path, rows: list[dict[str, str]]) -> None:
 
 
 def cut(register: Path, links: Collection[str], *, latency_ms: int, timeout_ms: int, **policy: Any) -> None:
-    """Keep only these links, with other limits and policy values."""
+    """Keep only these links, with other limits and policy values, and announcements that name none."""
     kept = [row for row in read_rows(register / "links.csv") if row["id"] in links]
     routes = [row for row in read_rows(register / "exchange.csv") if row["link"] in links]
     write_rows(register / "links.csv", [{**row, "latency_ms": str(latency_ms)} for row in kept])
@@ -38,6 +38,10 @@ def cut(register: Path, links: Collection[str], *, latency_ms: int, timeout_ms: 
         write_rows(register / "objections.csv", objections)
     else:
         (register / "objections.csv").unlink()
+    announced = yaml.safe_load((register / "announcements.yaml").read_text("utf-8"))
+    for one in announced.values():
+        one.pop("links", None)
+    (register / "announcements.yaml").write_text(yaml.safe_dump(announced, allow_unicode=True), "utf-8")
     probes = yaml.safe_load((register / "probes.yaml").read_text("utf-8"))
     for probe in probes.values():
         probe["timeout"] = f"{timeout_ms}ms"

@@ -102,17 +102,18 @@ def test_endpoints_alone_are_measured_and_shown(tmp_path: Path) -> None:
         }
         for name, text in files.items():
             (register / name).write_text(text, "utf-8")
-        for seconds in (25, 120):  # a slow machine needs longer
-            ports = ("--first-port", str(free_first_port()))
-            data = str(tmp_path / f"data-{seconds}")
-            ended = _up("--register", str(register), "--data", data, "--for", f"{seconds}s", *ports)
-            assert (ended.returncode, ended.stderr) == (0, "")
-            if "1 known" in ended.stdout:
-                break
+        running = System(tmp_path / "data", ("--for", "10m"), register=register)
+        running.start()
+        try:
+            running.until(lambda: "1 known" in running.log("up"), what="the endpoint was measured")
+            assert running.stop() == 0
+        finally:
+            running.stop()
         portal.shutdown()
-    assert "1 endpoint of 1 agency and no links, so there is no index" in ended.stdout
-    assert "1 endpoint, 1 known  worst: portal " in ended.stdout
-    assert "no index was published" not in ended.stdout
+    shown = running.log("up")
+    assert "1 endpoint of 1 agency and no links, so there is no index" in shown
+    assert "1 endpoint, 1 known  worst: portal " in shown
+    assert "no index was published" not in shown
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,10 @@ from tests.support.waiting import DEADLINE, until
 
 SERIES_LIMIT = 20_000  # docs/design.md §8
 HISTOGRAM_SAMPLES = ("_bucket", "_sum", "_count")
+WITHOUT_BUS = {"console", "sandbox"}
 WHEN_THERE_ARE_ANY = {
     "peyvand_bus_exchanges",
+    "peyvand_console_answers",
     "peyvand_control_failed",
     "peyvand_data_bus_stage",
     "peyvand_exchange_health_duration_seconds",
@@ -108,7 +110,7 @@ def test_what_is_exposed_is_what_the_table_says(exposed):
     """A component exposes every metric of its own rows and nothing else, with their types, labels, help and number."""
     component, text = exposed
     found = families_of(text)
-    shared = {"peyvand_serving"} if component == "sandbox" else {"peyvand_serving", "peyvand_bus_connected"}
+    shared = {"peyvand_serving"} if component in WITHOUT_BUS else {"peyvand_serving", "peyvand_bus_connected"}
     rows = {name: row for name, row in TABLE.items() if row.component == component or name in shared}
     assert found.keys() == rows.keys()
     for name, family in found.items():

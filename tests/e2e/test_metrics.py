@@ -20,7 +20,7 @@ HISTOGRAM_SAMPLES = ("_bucket", "_sum", "_count")
 WITHOUT_BUS = {"console", "sandbox"}
 WHEN_THERE_ARE_ANY = {
     "peyvand_bus_exchanges",
-    "peyvand_console_answers",
+    "peyvand_console_answers_total",
     "peyvand_control_failed",
     "peyvand_data_bus_stage",
     "peyvand_exchange_health_duration_seconds",

@@ -21,6 +21,7 @@ WITHOUT_BUS = {"console", "sandbox"}
 WHEN_THERE_ARE_ANY = {
     "peyvand_bus_exchanges",
     "peyvand_console_answers_total",
+    "peyvand_console_page_seconds",
     "peyvand_control_failed",
     "peyvand_data_bus_stage",
     "peyvand_exchange_health_duration_seconds",

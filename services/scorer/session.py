@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from services.core.bus import EXCHANGES, MEASUREMENTS, STREAMS, Bus, StreamState
+from services.core.bus import EXCHANGES, MEASUREMENTS, STREAMS, Bus, StreamCursor, StreamPosition, StreamState
 from services.core.errors import BusError, GapError
 from services.core.model import Register
 from services.core.runtime import Runtime
@@ -22,11 +22,11 @@ from services.scorer.evidence_lock import EvidenceLock
 from services.scorer.exchanges import ExchangeDatabase, Reconciler
 from services.scorer.health import ReadinessReporter
 from services.scorer.index import CompiledRegister, Scoring, VantageWatch
-from services.scorer.ingest import POLL_SECONDS, ExchangeReader, MeasurementReader, RetentionWatch, StreamCursor
+from services.scorer.ingest import POLL_SECONDS, ExchangeReader, MeasurementReader, RetentionWatch
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.publishing import HistoryPublisher, IndexPublisher, recall
 from services.scorer.refresher import Refresher
-from services.scorer.state import Store, StreamPosition
+from services.scorer.state import Store
 
 T = TypeVar("T")
 

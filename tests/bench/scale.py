@@ -25,6 +25,8 @@ from prometheus_client import CollectorRegistry
 
 from services.core.bus import StoredMessage
 from services.core.bus.names import MEASUREMENTS, measurement_subject
+from services.core.bus.position import StreamPosition
+from services.core.bus.stream_cursor import StreamCursor
 from services.core.log import configure_logging, logger
 from services.core.model.indicator import IndicatorKind
 from services.core.model.outcome import Outcome, Reason
@@ -43,11 +45,9 @@ from services.scorer.health import ReadinessReporter
 from services.scorer.index.results import CompiledRegister, IndexResult
 from services.scorer.index.scoring import Scoring
 from services.scorer.ingest.readers import MeasurementReader
-from services.scorer.ingest.stream_cursor import StreamCursor
 from services.scorer.malloc import trim_memory
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.state.manifest import StateManifest
-from services.scorer.state.position import StreamPosition
 from services.scorer.state.store import StateUpdate, Store
 from tests.bench.loads.synthetic import SLOT, payloads, register_of
 from tests.bench.meters.memory import Memory

@@ -23,6 +23,7 @@ from services.core.bus.names import (
     shard_of,
     slot_key,
 )
+from services.core.bus.position import StreamPosition
 from services.core.bus.roles import write_users
 from services.core.bus.server import (
     adopt_streams,
@@ -36,6 +37,7 @@ from services.core.bus.server import (
 )
 from services.core.bus.server_accounts import accounts, accounts_file
 from services.core.bus.snapshots import restore_stream, save_stream
+from services.core.bus.stream_cursor import StreamCursor
 from services.core.bus.topology import DEFAULT_STORAGE, initialise_streams, stream_configs
 
 __all__ = [
@@ -53,6 +55,8 @@ __all__ = [
     "BoundedTaskGroup",
     "Bus",
     "StoredMessage",
+    "StreamCursor",
+    "StreamPosition",
     "StreamState",
     "accounts",
     "accounts_file",

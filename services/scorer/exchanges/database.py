@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from services.core.bus import StreamPosition
 from services.core.codec import ExchangeVolume
 from services.core.errors import StateError
 from services.core.model import ExchangeSummary, Flow
@@ -26,7 +27,6 @@ from services.register.attribution import Attributor
 from services.scorer.exchanges import flows, hourly, summaries
 from services.scorer.exchanges.hourly import HOUR_SECONDS
 from services.scorer.exchanges.summaries import SummaryWriter
-from services.scorer.state import StreamPosition
 
 KEPT_DAYS = 14
 """How long a summary can be replaced: the stream and security servers keep 7 days, so no later revision exists."""

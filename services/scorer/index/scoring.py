@@ -9,7 +9,7 @@ from datetime import date, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.bus import DETAIL_SECONDS, SLOTS_PER_BLOCK
+from services.core.bus import DETAIL_SECONDS, SLOTS_PER_BLOCK, StreamPosition
 from services.core.model import MeasurementColumns
 from services.indicator.calendar import RECORD_DAYS, Calendar
 from services.indicator.cells import RecentMeasurements
@@ -20,7 +20,7 @@ from services.indicator.structure import structure_by_window
 from services.scorer.index.admission import admit, closable
 from services.scorer.index.members import AgencyMembers, having
 from services.scorer.index.results import CompiledRegister, CountedEvidence, IndexResult, PendingUpdate, TakenBatch
-from services.scorer.state import LoadedState, StateManifest, StateUpdate, StreamPosition
+from services.scorer.state import LoadedState, StateManifest, StateUpdate
 
 
 class Scoring:

@@ -2,6 +2,5 @@
 
 from services.scorer.ingest.readers import POLL_SECONDS, ExchangeReader, MeasurementReader
 from services.scorer.ingest.retention import RetentionWatch
-from services.scorer.ingest.stream_cursor import StreamCursor
 
-__all__ = ["POLL_SECONDS", "ExchangeReader", "MeasurementReader", "RetentionWatch", "StreamCursor"]
+__all__ = ["POLL_SECONDS", "ExchangeReader", "MeasurementReader", "RetentionWatch"]

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from services.core.bus import Bus, StoredMessage
+from services.core.bus import Bus, StoredMessage, StreamCursor, StreamPosition
 from services.core.errors import BusError, GapError
 from services.core.log import Logger
 from services.core.model import ExchangeSummary, MeasurementColumns, RegisterVersions
@@ -17,9 +17,7 @@ from services.scorer.evidence_lock import SLICE_SECONDS, EvidenceLock
 from services.scorer.exchanges import ExchangeDatabase
 from services.scorer.health import ReadinessReporter
 from services.scorer.index import Scoring
-from services.scorer.ingest.stream_cursor import StreamCursor
 from services.scorer.metrics import ScorerMetrics
-from services.scorer.state import StreamPosition
 
 READ_MESSAGES = 500
 READ_BYTES = 4 << 20

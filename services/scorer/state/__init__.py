@@ -1,7 +1,6 @@
 """The evidence on disk: files that survive a crash at any moment."""
 
 from services.scorer.state.manifest import StateManifest
-from services.scorer.state.position import StreamBounds, StreamPosition, missing_messages, resume
 from services.scorer.state.store import LoadedState, StateUpdate, Store
 
 __all__ = [
@@ -9,8 +8,4 @@ __all__ = [
     "StateManifest",
     "StateUpdate",
     "Store",
-    "StreamBounds",
-    "StreamPosition",
-    "missing_messages",
-    "resume",
 ]

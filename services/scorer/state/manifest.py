@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson
 
+from services.core.bus import StreamPosition
 from services.core.errors import StateError
-from services.scorer.state.position import StreamPosition
 
 _FORMAT = 1  # of everything in the folder
 _REMEDY = "move its folder away to start anew from what MEASUREMENTS still holds"

@@ -22,7 +22,7 @@ from tests.support.cases.scorer import (
 )
 from tests.support.nats import Nats
 
-REMEDY = "re-score that time offline, then start once with --accept-gap yes: what is gone stays unknown"
+REMEDY = "start once with --accept-gap yes to go on without them: what is gone stays unknown"
 
 
 async def purge(nats: Nats, stream: str) -> None:

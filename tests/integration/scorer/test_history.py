@@ -12,6 +12,7 @@ import structlog
 
 from services.core.bus import Bus
 from services.core.bus.names import INDICATORS, MEASUREMENTS
+from services.core.bus.position import StreamPosition
 from services.core.codec import decode_columns, encode_measurements
 from services.indicator.calendar import Calendar
 from services.indicator.evidence import Evidence
@@ -20,7 +21,6 @@ from services.register.directory.load import load_register
 from services.scorer.index.results import CompiledRegister
 from services.scorer.index.scoring import Scoring
 from services.scorer.publishing.history import HistoryPublisher
-from services.scorer.state.position import StreamPosition
 from services.scorer.state.store import LoadedState
 from tests.support.cases.scorer import SLOT, make_register, measure, now_slot
 from tests.support.nats import Nats

@@ -14,6 +14,7 @@ from services.core.blocks.encode import encode_block
 from services.core.blocks.target_blocks import decode_recent
 from services.core.bus import Bus
 from services.core.bus.names import INDICATOR_BUCKET, MEASUREMENTS
+from services.core.bus.position import StreamPosition
 from services.core.model.measurement import Measurement
 from services.core.model.outcome import Reason
 from services.core.model.register import Register
@@ -26,7 +27,6 @@ from services.scorer.publishing.blocks import consumer_blocks, government_block
 from services.scorer.publishing.columns import IndicatorTable
 from services.scorer.publishing.publisher import IndexPublisher
 from services.scorer.publishing.recent import recall, recent_blocks
-from services.scorer.state.position import StreamPosition
 from services.scorer.state.store import LoadedState
 from tests.support.block_columns import Block, decode_block
 from tests.support.cases.scorer import SLOT, Scorer, blocks, make_register, measure, now_slot, put, register_on

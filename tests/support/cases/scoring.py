@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from services.core.bus.position import StreamPosition
 from services.core.codec import decode_columns, encode_measurements
 from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import OUTCOME_OF, Reason
@@ -21,7 +22,6 @@ from services.indicator.index.snapshot import Snapshot
 from services.register.directory.load import load_register
 from services.scorer.index.results import CompiledRegister
 from services.scorer.index.scoring import Scoring
-from services.scorer.state.position import StreamPosition
 from services.scorer.state.store import Store
 from tests.support.registers import write_register
 

@@ -14,6 +14,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from services.core.bus import StreamState
+from services.core.bus.position import StreamPosition
 from services.core.codec import ExchangeVolume, decode_columns, encode_measurements
 from services.core.model.exchange import BusTraffic, Reconciliation, Traffic, Volume
 from services.core.model.indicator import IndicatorKind
@@ -31,7 +32,6 @@ from services.scorer.exchanges.reconciler import ReconciliationReport
 from services.scorer.index.results import CompiledRegister, IndexResult
 from services.scorer.index.scoring import Scoring
 from services.scorer.metrics import BURN_SERIES, LINK_SERIES, PAIR_SERIES, ScorerMetrics
-from services.scorer.state.position import StreamPosition
 from services.scorer.state.store import LoadedState
 from tests.support.registers import write_register
 

@@ -14,6 +14,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.core.bus import GOVERNMENT_KEY, Bus
+from services.core.bus.position import StreamPosition
 from services.core.codec import decode_columns, encode_measurements
 from services.core.log import logger
 from services.core.model.measurement import Measurement, Target
@@ -31,7 +32,6 @@ from services.scorer.metrics import ScorerMetrics
 from services.scorer.publishing.history import HistoryPublisher
 from services.scorer.publishing.publisher import IndexPublisher
 from services.scorer.refresher import LATE_SECONDS, LATE_SHARE, Refresher
-from services.scorer.state.position import StreamPosition
 from services.scorer.state.store import Store
 from tests.support.registers import write_register
 from tests.support.waiting import DEADLINE

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from services.core.bus.position import StreamPosition
 from services.core.codec import ExchangeVolume
 from services.core.errors import StateError
 from services.core.model.exchange import ExchangeSummary, Flow, Parties
@@ -25,7 +26,6 @@ from services.indicator.exchanges.volume import volume_change
 from services.register.attribution import Attribution, Attributor
 from services.register.directory.load import load_register
 from services.scorer.exchanges.database import ExchangeDatabase
-from services.scorer.state.position import StreamPosition
 from tests.support.registers import write_register
 
 CALENDAR = Calendar("UTC", 0.0, 300)

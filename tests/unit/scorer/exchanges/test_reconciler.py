@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from services.core.bus.position import StreamPosition
 from services.core.codec import decode_columns, encode_measurements
 from services.core.model.exchange import ExchangeSummary
 from services.core.model.measurement import Measurement, Target
@@ -17,7 +18,6 @@ from services.scorer.exchanges.database import ExchangeDatabase
 from services.scorer.exchanges.reconciler import Reconciler
 from services.scorer.index.results import CompiledRegister
 from services.scorer.index.scoring import Scoring
-from services.scorer.state.position import StreamPosition
 from services.scorer.state.store import LoadedState
 from tests.support.registers import write_register
 

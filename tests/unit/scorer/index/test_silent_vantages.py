@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from services.core.bus.position import StreamPosition
 from services.core.codec import decode_columns, encode_measurements
 from services.core.model.measurement import Measurement, MeasurementColumns, Target
 from services.core.model.outcome import Outcome, Reason
@@ -17,7 +18,6 @@ from services.register.directory.load import load_register
 from services.scorer.index.results import CompiledRegister
 from services.scorer.index.scoring import Scoring
 from services.scorer.index.silent_vantages import VantageWatch, probing_spans
-from services.scorer.state.position import StreamPosition
 from services.scorer.state.store import LoadedState
 from tests.support.registers import write_register
 

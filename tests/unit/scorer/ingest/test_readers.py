@@ -14,6 +14,8 @@ from prometheus_client import CollectorRegistry
 
 from services.core.bus import Bus, StoredMessage
 from services.core.bus.names import measurement_subject
+from services.core.bus.position import StreamPosition
+from services.core.bus.stream_cursor import StreamCursor
 from services.core.codec import encode_measurements
 from services.core.log import logger
 from services.core.model.measurement import Measurement, RegisterVersions, Target
@@ -26,9 +28,7 @@ from services.scorer.index.results import CompiledRegister
 from services.scorer.index.scoring import Scoring
 from services.scorer.ingest import readers
 from services.scorer.ingest.readers import ADOPTION_SECONDS, MeasurementReader
-from services.scorer.ingest.stream_cursor import StreamCursor
 from services.scorer.metrics import ScorerMetrics
-from services.scorer.state.position import StreamPosition
 from tests.support.cases.scoring import SLOT, START, Run, register
 from tests.support.waiting import eventually
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from services.core.errors import GapError
 
-_REMEDY = "re-score that time offline, then start once with --accept-gap yes: what is gone stays unknown"
+_REMEDY = "start once with --accept-gap yes to go on without them: what is gone stays unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +55,15 @@ def resume(
         if accept:
             return start
         raise GapError(
-            f"stream {stream} was created anew at {bounds.created}, after the scorer had taken in messages up to "
-            f"{position.sequence} of the one created at {position.created}; what came after them is gone: {_REMEDY}"
+            f"stream {stream} was created anew at {bounds.created}, after messages up to {position.sequence} of "
+            f"the one created at {position.created} were taken in; what came after them is gone: {_REMEDY}"
         )
     taken = position.sequence if position is not None else 0
     if bounds.last < taken:
         if accept:
             return start
         raise GapError(
-            f"stream {stream} ends at message {bounds.last}, but the scorer had taken in messages up to {taken}: the bus "
+            f"stream {stream} ends at message {bounds.last}, but messages up to {taken} were taken in: the bus "
             f"has lost its latest messages and numbers new ones like them: {_REMEDY}"
         )
     if bounds.first <= taken + 1:

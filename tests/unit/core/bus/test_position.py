@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from services.core.bus.position import StreamBounds, StreamPosition, missing_messages, resume
 from services.core.errors import GapError
-from services.scorer.state.position import StreamBounds, StreamPosition, missing_messages, resume
 
-REMEDY = "re-score that time offline, then start once with --accept-gap yes: what is gone stays unknown"
+REMEDY = "start once with --accept-gap yes to go on without them: what is gone stays unknown"
 EPOCH = 1_000.0
 
 
@@ -59,15 +59,15 @@ def test_no_harmful_gap(position: StreamPosition | None, kept: StreamBounds, sta
             at(3),
             StreamBounds("tuesday", 1, 9, EPOCH - 1),
             (
-                "stream MEASUREMENTS was created anew at tuesday, after the scorer had taken in messages up to 3 of the one "
-                f"created at monday; what came after them is gone: {REMEDY}"
+                "stream MEASUREMENTS was created anew at tuesday, after messages up to 3 of the one "
+                f"created at monday were taken in; what came after them is gone: {REMEDY}"
             ),
         ),
         (
             at(12),
             StreamBounds("monday", 1, 9, 5_000.0),
             (
-                "stream MEASUREMENTS ends at message 9, but the scorer had taken in messages up to 12: the bus has lost its "
+                "stream MEASUREMENTS ends at message 9, but messages up to 12 were taken in: the bus has lost its "
                 f"latest messages and numbers new ones like them: {REMEDY}"
             ),
         ),

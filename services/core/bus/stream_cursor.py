@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from services.core.bus import Bus, StoredMessage, StreamState
+from services.core.bus.buckets import Bus
+from services.core.bus.messages import StoredMessage, StreamState
+from services.core.bus.position import StreamBounds, StreamPosition, missing_messages, resume
 from services.core.log import logger
-from services.scorer.state import StreamBounds, StreamPosition, missing_messages, resume
 
 CHECK_SECONDS = 5.0
 """How often a stream without new messages is checked for being the same stream."""

@@ -17,13 +17,12 @@ from services.cli.render.format import new_console, parse_moment
 from services.cli.render.score import score_tables, sensitivity_json, sensitivity_tables
 from services.cli.render.structure import structure_tables
 from services.core import codec
-from services.core.bus import EXCHANGES, MEASUREMENTS, Bus, StoredMessage
+from services.core.bus import EXCHANGES, MEASUREMENTS, Bus, StoredMessage, columns_of, summaries_of
 from services.core.errors import SettingsError
 from services.core.model import IndicatorKind, Register
 from services.core.settings import Settings
 from services.indicator.index import Snapshot
 from services.register.directory import load_register
-from services.scorer.decode import columns_of, summaries_of
 from services.scorer.offline import (
     admitted,
     last_end,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import lru_cache
 from math import ceil
 from typing import Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from services.core.days import day_of, midnight
 from services.core.model import Policy
 from services.indicator.array_types import Ints
 
@@ -57,7 +57,7 @@ class Calendar:
 
     def midnight(self, day: date) -> int:
         """Return the day's first midnight in epoch seconds; where clocks skip midnight, the moment they do."""
-        return _midnight(self.timezone, day)
+        return midnight(self.timezone, day)
 
     def first_slot(self, day: date) -> int:
         """Return the first slot that starts at or after the day's midnight."""
@@ -65,14 +65,7 @@ class Calendar:
 
     def day_of(self, slot: int) -> date:
         """Return the day that the slot's start is in: the last whose midnight is not after it."""
-        start = self.start_of(slot)
-        day = datetime.fromtimestamp(start, ZoneInfo(self.timezone)).date()
-        # Where clocks go back over midnight the local date returns to the day before: midnights decide, not dates.
-        while start < self.midnight(day):
-            day -= timedelta(days=1)
-        while start >= self.midnight(day + timedelta(days=1)):
-            day += timedelta(days=1)
-        return day
+        return day_of(self.timezone, self.start_of(slot))
 
     def slots_of(self, day: date) -> range:
         """Return the slots that start in the day."""
@@ -103,9 +96,3 @@ class Calendar:
         today = self.day_of(end_slot)
         start = max(self.first_slot(today - timedelta(days=days)), self.epoch_slot)
         return range(start, max(start, end_slot))
-
-
-@lru_cache(maxsize=4096)
-def _midnight(timezone: str, day: date) -> int:
-    # fold=0: the first of two midnights, or the moment of the jump where clocks skip midnight.
-    return int(datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(timezone)).timestamp())

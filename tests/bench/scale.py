@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
 from services.core.bus import StoredMessage
+from services.core.bus.evidence import columns_of
 from services.core.bus.names import MEASUREMENTS, measurement_subject
 from services.core.bus.position import StreamPosition
 from services.core.bus.stream_cursor import StreamCursor
@@ -39,7 +40,6 @@ from services.indicator.index.explain import explain_index
 from services.indicator.index.what_if import Imputation
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.shares import LinkShares, grouping, link_means, link_shares, mean_share
-from services.scorer.decode import columns_of
 from services.scorer.evidence_lock import EvidenceLock
 from services.scorer.health import ReadinessReporter
 from services.scorer.index.results import CompiledRegister, IndexResult

@@ -3,6 +3,7 @@
 from services.core.bus.buckets import MAX_ATOMIC_PUTS, Bus
 from services.core.bus.client import BoundedTaskGroup
 from services.core.bus.connection import connect, connect_from_settings
+from services.core.bus.evidence import columns_of, summaries_of
 from services.core.bus.messages import StoredMessage, StreamState
 from services.core.bus.names import (
     DETAIL_SECONDS,
@@ -61,6 +62,7 @@ __all__ = [
     "accounts",
     "accounts_file",
     "adopt_streams",
+    "columns_of",
     "connect",
     "connect_from_settings",
     "consumer_key",
@@ -80,6 +82,7 @@ __all__ = [
     "shard_of",
     "slot_key",
     "stream_configs",
+    "summaries_of",
     "write_configuration",
     "write_seeds",
     "write_users",

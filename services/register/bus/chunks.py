@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
+from services.core.canonical_json import canonical_json
 from services.core.codec import RegisterChunk, RegisterManifest, RegisterPublication
 from services.core.model import Register
-from services.register.versions import Rows, canonical_json, from_rows, to_rows
+from services.register.versions import Rows, from_rows, to_rows
 
 _MAX_CHUNK_BYTES = 512 << 10
 

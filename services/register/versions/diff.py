@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from services.core.canonical_json import canonical_json
 from services.core.model import Register
-from services.register.versions.rows import canonical_json, to_rows
+from services.register.versions.rows import to_rows
 
 _KEYS = {"probes": "name"}
 _ROW_SECTIONS = ("members", "routes", "maintenance", "objections")

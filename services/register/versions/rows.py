@@ -13,13 +13,13 @@ canonical and in id order, so neither the order of rows and columns nor white sp
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from services.core.canonical_json import canonical_json
 from services.core.model import (
     Agency,
     Announcement,
@@ -64,11 +64,6 @@ _SECTIONS: Mapping[str, TypeAdapter[Any]] = {
     "objections": TypeAdapter(list[Objection], config=_STRICT),
     "policy": TypeAdapter(list[Policy], config=_STRICT),
 }
-
-
-def canonical_json(value: object) -> bytes:
-    """Return the canonical JSON of a value: keys sorted, no white space, UTF-8."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
 def to_rows(register: Register, *, portable: bool = False, whole: bool = False) -> Rows:

@@ -6,13 +6,12 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from services.core.bus import Bus, StoredMessage, StreamCursor, StreamPosition
+from services.core.bus import Bus, StoredMessage, StreamCursor, StreamPosition, columns_of, summaries_of
 from services.core.errors import BusError, GapError
 from services.core.log import Logger
 from services.core.model import ExchangeSummary, MeasurementColumns, RegisterVersions
 from services.indicator.calendar import Calendar
 from services.register.bus import announced_versions
-from services.scorer.decode import columns_of, summaries_of
 from services.scorer.evidence_lock import SLICE_SECONDS, EvidenceLock
 from services.scorer.exchanges import ExchangeDatabase
 from services.scorer.health import ReadinessReporter

@@ -8,12 +8,11 @@ from contextlib import suppress
 import numpy as np
 
 from services.core.blocks import RecentBlock, decode_recent
-from services.core.bus import INDICATOR_BUCKET, MEASUREMENTS, Bus, recent_key
+from services.core.bus import INDICATOR_BUCKET, MEASUREMENTS, Bus, columns_of, recent_key
 from services.core.model import IndicatorKind
 from services.indicator.cells import RecentMeasurements, recent_batches
 from services.indicator.index import BurnCounter
 from services.indicator.register_arrays import RegisterArrays
-from services.scorer.decode import columns_of
 from services.scorer.index import AgencyMembers, Scoring
 
 PART = 512

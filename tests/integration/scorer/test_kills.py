@@ -13,6 +13,7 @@ import pytest
 from services.core.blocks.encode import encode_block
 from services.core.blocks.target_blocks import decode_recent
 from services.core.bus import Bus
+from services.core.bus.evidence import columns_of
 from services.core.bus.names import INDICATOR_BUCKET, MEASUREMENTS
 from services.core.bus.position import StreamPosition
 from services.core.model.measurement import Measurement
@@ -20,7 +21,6 @@ from services.core.model.outcome import Reason
 from services.core.model.register import Register
 from services.indicator.calendar import Calendar
 from services.indicator.evidence import Evidence
-from services.scorer.decode import columns_of
 from services.scorer.index.results import CompiledRegister
 from services.scorer.index.scoring import Scoring
 from services.scorer.publishing.blocks import consumer_blocks, government_block

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from services.core.canonical_json import canonical_json
 from services.core.model.register import Register
 from services.register.bus.chunks import is_intact, join_chunks, make_manifest, split_register
 from services.register.directory.load import load_register
-from services.register.versions.rows import canonical_json, from_rows, to_rows, with_versions
+from services.register.versions.rows import from_rows, to_rows, with_versions
 from tests.support.registers import write_register
 
 _PROBES = (

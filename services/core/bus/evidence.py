@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from services.core.bus import StoredMessage, exchange_subject, measurement_subject
+from services.core.bus.messages import StoredMessage
+from services.core.bus.names import exchange_subject, measurement_subject
 from services.core.codec import decode_columns, decode_summaries
 from services.core.model import ExchangeSummary, MeasurementColumns
 

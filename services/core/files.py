@@ -34,6 +34,13 @@ def replace(path: Path, content: bytes) -> None:
         raise
 
 
+def write_secret(path: Path, content: bytes) -> None:
+    """Write a new file that only its owner may read. Raises FileExistsError where there is one, and OSError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+
+
 def sync(folder: Path) -> None:
     """Make new names in a folder durable. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -15,8 +15,9 @@ import nkeys
 
 from services.core.bus import names
 from services.core.errors import SettingsError
+from services.core.files import write_secret
 
-ROLES = ("admin", "register", "prober", "collector", "scorer", "api", "dump")
+ROLES = ("admin", "register", "prober", "collector", "scorer", "archive", "api", "dump")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,7 @@ def permissions(vantage: str, bus: str) -> Mapping[str, Permissions]:
             ),
             (register_changes,),
         ),
+        "archive": Permissions((*_get(register, *streams), *_info(*streams)), (register_changes,)),
         "api": Permissions(
             _get(register, indicator, names.INDICATORS),
             (register_changes, names.kv_subject(names.INDICATOR_BUCKET, ">")),
@@ -133,10 +135,7 @@ def read_user(path: Path, role: str) -> User:
 
 def write_seed(path: Path) -> None:
     """Create the seed of a new user, readable by its owner only."""
-    seed = nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(bytes(seed) + b"\n")
+    write_secret(path, bytes(nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER)) + b"\n")
 
 
 def write_users(credentials: Path) -> dict[str, User]:

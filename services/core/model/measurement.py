@@ -107,7 +107,7 @@ class MeasurementColumns:
     ``slot_start`` int64 epoch seconds, ``time`` int64 epoch microseconds (-1 unset), ``outcome`` and ``reason`` uint8.
     ``delayed`` marks rows that were stored long after their slot (docs/method.md §2); None where none was. ``latency`` and
     ``data_age``, int64 microseconds (-1 unset), are set only for judging again; ``facts`` only where they are shown.
-    ``register`` is the one that they were measured by.
+    ``register`` is the one that they were measured by, and ``prober`` measured them.
     """
 
     vantage: str
@@ -122,6 +122,7 @@ class MeasurementColumns:
     data_age: NDArray[np.int64] | None = None
     facts: FactColumns | None = None
     register: RegisterVersions = RegisterVersions()
+    prober: str = ""
 
     def __len__(self) -> int:
         return len(self.target)

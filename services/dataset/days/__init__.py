@@ -1,0 +1,36 @@
+"""Days of evidence: open segments, sealed files, their log, and its verification (docs/archive.md §2-4)."""
+
+from services.dataset.days.days import EvidenceDays
+from services.dataset.days.history import LogFiles, keys_of, manifests
+from services.dataset.days.manifest import KeyChange, Manifest, SealedFile, StreamSpan, read_leaf
+from services.dataset.days.sealing import Sealer, SealingContext
+from services.dataset.days.segments import (
+    Segment,
+    drop_uncommitted,
+    list_segments,
+    read_segments,
+    write_segments,
+)
+from services.dataset.days.verifying import verify
+from services.dataset.days.witness import witness_faults
+
+__all__ = [
+    "EvidenceDays",
+    "KeyChange",
+    "LogFiles",
+    "Manifest",
+    "SealedFile",
+    "Sealer",
+    "SealingContext",
+    "Segment",
+    "StreamSpan",
+    "drop_uncommitted",
+    "keys_of",
+    "list_segments",
+    "manifests",
+    "read_leaf",
+    "read_segments",
+    "verify",
+    "witness_faults",
+    "write_segments",
+]

@@ -1,0 +1,100 @@
+"""The log of a dataset as files: one a leaf, and the checkpoint over all of them (docs/archive.md §3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from services.core.errors import StateError
+from services.dataset.days.manifest import KeyChange, Manifest, read_leaf
+from services.dataset.log import Checkpoint, LogProof, SigningKey, VerifierKey, inclusion_proof, leaf_hash, root
+from services.dataset.storage import Storage
+
+_LEAVES: Final = "log/entries"
+_CHECKPOINT: Final = "log/checkpoint"
+
+
+class LogFiles:
+    """The leaves and the checkpoint of a dataset. Every method raises StateError where a file cannot be read or written."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def leaves(self) -> list[bytes]:
+        """Return the content of every leaf, in order. Raises StateError when one is missing between others."""
+        names = self._storage.names(_LEAVES)
+        if names != [_leaf_name(number) for number in range(len(names))]:
+            raise StateError(f"{_LEAVES} in {self._storage.address} does not have every leaf of the log")
+        return [self._storage.read(name) for name in names]
+
+    def checkpoint(self) -> Checkpoint | None:
+        """Return the checkpoint; None before the first leaf."""
+        if _CHECKPOINT not in self._storage.names("log"):
+            return None
+        try:
+            return Checkpoint.parse(self._storage.read(_CHECKPOINT).decode())
+        except ValueError as error:
+            raise StateError(f"{_CHECKPOINT} in {self._storage.address} is damaged: {error}") from error
+
+    def append(self, leaf: bytes, key: SigningKey, *others: SigningKey) -> Checkpoint:
+        """Add a leaf and sign all of them. The leaf is there before the checkpoint that has it.
+
+        Signing is refused where the leaves do not begin with those of the checkpoint that is there.
+        """
+        self.sign(key)
+        leaves = self.leaves()
+        self._storage.write(_leaf_name(len(leaves)), leaf)
+        return self._sign([*leaves, leaf], key, *others)
+
+    def sign(self, key: SigningKey) -> Checkpoint | None:
+        """Sign a leaf that a crash left without a checkpoint; return the checkpoint over all leaves."""
+        leaves, checkpoint = self.leaves(), self.checkpoint()
+        signed = checkpoint.size if checkpoint else 0
+        if checkpoint and (
+            signed > len(leaves) or root([leaf_hash(leaf) for leaf in leaves[:signed]]) != checkpoint.root
+        ):
+            raise StateError(
+                f"the log in {self._storage.address} does not begin with the {signed} leaves of its checkpoint: it was "
+                "changed or restored from an older copy; restore all of it"
+            )
+        if signed == len(leaves):
+            return checkpoint
+        return self._sign(leaves, key)
+
+    def prove(self, index: int) -> LogProof:
+        """Return the proof of one leaf. Raises StateError where there is no checkpoint that has it."""
+        checkpoint, leaves = self.checkpoint(), self.leaves()
+        if checkpoint is None or index >= checkpoint.size:
+            raise StateError(f"no checkpoint in {self._storage.address} has leaf {index}")
+        hashes = [leaf_hash(leaf) for leaf in leaves[: checkpoint.size]]
+        return LogProof(index, tuple(inclusion_proof(hashes, index)), checkpoint)
+
+    def replace_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Put a checkpoint that a witness has cosigned in place of the same one without."""
+        self._storage.write(_CHECKPOINT, str(checkpoint).encode())
+
+    def _sign(self, leaves: Sequence[bytes], *keys: SigningKey) -> Checkpoint:
+        checkpoint = Checkpoint(keys[0].name, len(leaves), root([leaf_hash(leaf) for leaf in leaves]))
+        for key in keys:
+            checkpoint = checkpoint.signed(key)
+        self._storage.write(_CHECKPOINT, str(checkpoint).encode())
+        return checkpoint
+
+
+def manifests(leaves: Sequence[bytes]) -> list[tuple[int, Manifest]]:
+    """Return the manifests among leaves, each with its place. Raises ValueError for a leaf that is none."""
+    found = ((number, read_leaf(leaf)) for number, leaf in enumerate(leaves))
+    return [(number, leaf) for number, leaf in found if isinstance(leaf, Manifest)]
+
+
+def keys_of(leaves: Sequence[bytes], first: VerifierKey) -> list[tuple[int, VerifierKey]]:
+    """Return each key of the log with the size from which it signs. Raises ValueError."""
+    keys = [(0, first)]
+    for number, leaf in enumerate(map(read_leaf, leaves)):
+        if isinstance(leaf, KeyChange):
+            keys.append((number + 1, VerifierKey.parse(leaf.key)))
+    return keys
+
+
+def _leaf_name(number: int) -> str:
+    return f"{_LEAVES}/{number:06}.json"

@@ -1,0 +1,98 @@
+"""Segments: the evidence of days that are not sealed yet, as it was read from the bus (docs/archive.md §2)."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import pyarrow as pa
+
+from services.core.errors import StateError
+from services.dataset.days.days import EvidenceDays
+from services.dataset.storage import Storage
+from services.dataset.tables import Kind, read, sorted_rows, write
+
+_NAME: Final = re.compile(
+    r"open/(?P<late>late/)?(?P<kind>\w+)/(?P<day>\d{4}-\d\d-\d\d)/(?P<first>\d+)-(?P<last>\d+)\.parquet"
+)
+_MICROS: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One file of rows of one day that came with messages ``first`` to ``last`` of the stream.
+
+    ``late`` rows are of the day on which the stream stored them: of slots whose grace had passed, or that were to come.
+    """
+
+    kind: str
+    day: str
+    first: int
+    last: int
+    late: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its name in the storage."""
+        return f"open/{'late/' * self.late}{self.kind}/{self.day}/{self.first:012}-{self.last:012}.parquet"
+
+
+def list_segments(storage: Storage, kind: Kind) -> list[Segment]:
+    """Return the segments of a kind, by day and position."""
+    names = (*storage.names(f"open/{kind.name}"), *storage.names(f"open/late/{kind.name}"))
+    matches = (_NAME.fullmatch(name) for name in names)
+    return sorted(
+        (Segment(m["kind"], m["day"], int(m["first"]), int(m["last"]), late=bool(m["late"])) for m in matches if m),
+        key=lambda segment: (segment.day, segment.late, segment.first),
+    )
+
+
+def write_segments(
+    storage: Storage, kind: Kind, tables: Iterable[pa.Table], first: int, last: int, days: EvidenceDays
+) -> list[Segment]:
+    """Write the rows of messages ``first`` to ``last``, a segment for each day; all are durable on return.
+
+    What an earlier run wrote of messages from ``first`` on and did not commit is written anew.
+    """
+    table = sorted_rows(list(tables), kind)
+    written = []
+    for (late, day), places in _by_day(table, days).items():
+        segment = Segment(kind.name, day, first, last, late=late)
+        storage.write(segment.name, write(table.take(pa.array(places)), kind))
+        written.append(segment)
+    return written
+
+
+def drop_uncommitted(storage: Storage, kind: Kind, position: int) -> None:
+    """Remove segments with messages after ``position``: a crash came before they counted, and they will be read again."""
+    for segment in list_segments(storage, kind):
+        if segment.last > position:
+            storage.remove(segment.name)
+
+
+def read_segments(storage: Storage, kind: Kind, segments: Sequence[Segment]) -> pa.Table:
+    """Return the rows of segments in the order of their kind. Raises StateError when one is damaged, or two overlap."""
+    in_order = sorted(segments, key=lambda segment: segment.first)
+    for former, later in pairwise(in_order):
+        if later.first <= former.last:
+            raise StateError(f"{later.name} and {former.name} in {storage.address} hold the same messages")
+    tables = []
+    for segment in in_order:
+        try:
+            tables.append(read(storage.read(segment.name), kind))
+        except ValueError as error:
+            raise StateError(f"{segment.name} in {storage.address} is damaged: {error}") from error
+    return sorted_rows(tables, kind)
+
+
+def _by_day(table: pa.Table, days: EvidenceDays) -> Mapping[tuple[bool, str], list[int]]:
+    """Return the places of the rows of each day, late ones apart."""
+    starts, stored = (table[name].cast(pa.int64()).to_numpy() / _MICROS for name in ("slot_start", "stored"))
+    places: dict[tuple[bool, str], list[int]] = defaultdict(list)
+    for place, (start, moment) in enumerate(zip(starts.tolist(), stored.tolist(), strict=True)):
+        places[days.place(int(start), moment)].append(place)
+    return {day: places[day] for day in sorted(places)}

@@ -1,0 +1,86 @@
+"""Verifies a dataset from its files and the public key of its log alone (docs/archive.md §4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
+
+from services.core.errors import Fault, StateError
+from services.dataset.days.history import LogFiles, keys_of
+from services.dataset.days.manifest import Manifest, SealedFile, read_leaf
+from services.dataset.log import Checkpoint, VerifierKey, leaf_hash, root
+from services.dataset.storage import Storage
+from services.dataset.tables import KINDS, content_hash, read
+
+
+def verify(
+    storage: Storage, key: VerifierKey | None, *, progress: Callable[[str], None] = lambda _: None
+) -> list[Fault]:
+    """Return everything that is wrong: none where all is as it was sealed.
+
+    ``key`` is the first that the log signed with; without one, signatures are not verified and only what contradicts itself
+    is found. ``progress`` is called with each day before its files are read.
+    """
+    log = LogFiles(storage)
+    try:
+        leaves, checkpoint = log.leaves(), log.checkpoint()
+    except StateError as error:
+        return [Fault("log", 0, 0, str(error))]
+    return sorted({*_log_faults(leaves, checkpoint, key), *_day_faults(storage, leaves, progress)})
+
+
+def _log_faults(leaves: Sequence[bytes], checkpoint: Checkpoint | None, first: VerifierKey | None) -> Iterator[Fault]:
+    where = "log/checkpoint"
+    if checkpoint is None:
+        if leaves:
+            yield Fault(where, 0, 0, f"there is none over the {len(leaves)} leaves of the log")
+        return
+    if checkpoint.size != len(leaves):
+        yield Fault(where, 0, 0, f"it is of {checkpoint.size} leaves, and the log has {len(leaves)}")
+    elif checkpoint.root != root([leaf_hash(leaf) for leaf in leaves]):
+        yield Fault(where, 0, 0, "its root is not that of the leaves: a leaf was changed")
+    if first is None:
+        return
+    try:
+        *_, (_, key) = keys_of(leaves, first)
+        if not checkpoint.is_signed_by(key):
+            yield Fault(where, 0, 0, f"the key of {key.name} with id {key.id.hex()} has not signed it")
+    except ValueError as error:
+        yield Fault(where, 0, 0, str(error))
+
+
+def _day_faults(storage: Storage, leaves: Sequence[bytes], progress: Callable[[str], None]) -> Iterator[Fault]:
+    named: set[str] = set()
+    for number, leaf in enumerate(leaves):
+        where = f"log/entries/{number:06}.json"
+        try:
+            manifest = read_leaf(leaf)
+        except ValueError as error:
+            yield Fault(where, 0, 0, str(error))
+            continue
+        if isinstance(manifest, Manifest):
+            progress(manifest.day)
+            for file in manifest.files:
+                if file.path in named:
+                    yield Fault(where, 0, 0, f"{file.path} is of an earlier leaf")
+                named.add(file.path)
+                yield from _file_faults(storage, file)
+    for name in storage.names("sealed"):
+        if name not in named:
+            yield Fault(name, 0, 0, "no leaf of the log names it")
+
+
+def _file_faults(storage: Storage, file: SealedFile) -> Iterator[Fault]:
+    try:
+        data = storage.read(file.path)
+        if (len(data), sha256(data).hexdigest()) != (file.size, file.sha256):
+            yield Fault(file.path, 0, 0, "its bytes are not those that were sealed")
+            return
+        kind = KINDS[file.kind]
+        table = read(data, kind)
+        if (table.num_rows, content_hash(table, kind)) != (file.rows, file.content):
+            yield Fault(file.path, 0, 0, "its rows are not those that the manifest describes")
+    except (StateError, ValueError) as error:
+        yield Fault(file.path, 0, 0, str(error))
+    except KeyError:
+        yield Fault(file.path, 0, 0, f"its kind {file.kind!r} is not known to this version")

@@ -1,0 +1,5 @@
+"""Where a dataset lies: folders of this host and object stores."""
+
+from services.dataset.storage.storage import LocalStorage, Storage, open_storage
+
+__all__ = ["LocalStorage", "Storage", "open_storage"]

@@ -1,0 +1,55 @@
+"""A dataset at any address that fsspec knows. Object stores write a whole object or nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fsspec
+
+from services.core.errors import StateError
+
+_FAILURES = (OSError, ValueError, ImportError)  # of file systems, of addresses, of packages that an address needs
+
+
+class RemoteStorage:
+    """Files below an address such as ``s3://bucket/path``."""
+
+    def __init__(self, address: str) -> None:
+        """Raises StateError for an address that fsspec does not know."""
+        self.address = address
+        try:
+            self._files, root = fsspec.core.url_to_fs(address)
+        except _FAILURES as error:
+            raise StateError(f"{address} cannot be opened: {error}") from error
+        self._root = root.rstrip("/")
+
+    def names(self, folder: str = "") -> list[str]:
+        """Return the names of all files below a folder, sorted."""
+        place = f"{self._root}/{folder}".rstrip("/")
+        self._files.invalidate_cache()
+        found: list[str] = self._do("listed", folder, lambda: self._files.find(place))
+        return sorted(name.removeprefix(self._root).lstrip("/") for name in found)
+
+    def read(self, name: str) -> bytes:
+        """Return a file's content."""
+        content: bytes = self._do("read", name, lambda: self._files.cat_file(self._path(name)))
+        return content
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a whole file, or replace one."""
+        self._do("written", name, lambda: self._files.pipe_file(self._path(name), content))
+
+    def remove(self, name: str) -> None:
+        """Remove a file."""
+        self._do(
+            "removed", name, lambda: self._files.exists(self._path(name)) and self._files.rm_file(self._path(name))
+        )
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{name}"
+
+    def _do(self, what: str, name: str, work: Any) -> Any:
+        try:
+            return work()
+        except _FAILURES as error:
+            raise StateError(f"{name} in {self.address} cannot be {what}: {error}") from error

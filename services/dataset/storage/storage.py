@@ -1,0 +1,93 @@
+"""Where a dataset lies: a folder of this host, or any address that fsspec knows, such as ``s3://bucket/path``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Final, Protocol
+
+from services.core.errors import StateError
+from services.core.files import PART, replace, sync
+
+FOLDER_MODE: Final = 0o750
+
+
+class Storage(Protocol):
+    """Files by name, with slashes. Every method raises StateError, which names the file and the reason."""
+
+    address: str
+
+    def names(self, folder: str = "") -> list[str]:
+        """Return the names of all files below a folder, sorted; none where there is no such folder."""
+
+    def read(self, name: str) -> bytes:
+        """Return a file's content."""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a whole file, or replace one: after a crash it is the old one or the new one. It is durable on return."""
+
+    def remove(self, name: str) -> None:
+        """Remove a file; one that is not there is no error."""
+
+
+def open_storage(address: str) -> Storage:
+    """Return the storage at a path or an address. Raises StateError for an address that fsspec does not know."""
+    if "://" not in address:
+        return LocalStorage(Path(address))
+    from services.dataset.storage.remote import RemoteStorage  # noqa: PLC0415  # fsspec is slow to import
+
+    return RemoteStorage(address)
+
+
+class LocalStorage:
+    """A folder of this host. Files are synced before their names, and names before ``write`` returns."""
+
+    def __init__(self, folder: Path) -> None:
+        self.address = str(folder)
+        self._folder = folder
+
+    def names(self, folder: str = "") -> list[str]:
+        """Return the names of all files below a folder, sorted."""
+        return sorted(self._names(self._folder / folder))
+
+    def read(self, name: str) -> bytes:
+        """Return a file's content."""
+        try:
+            return (self._folder / name).read_bytes()
+        except OSError as error:
+            raise _failed("read", self.address, name, error.strerror or str(error)) from error
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a whole file, or replace one."""
+        path = self._folder / name
+        try:
+            self._make(path.parent)
+            replace(path, content)
+            sync(path.parent)
+        except OSError as error:
+            raise _failed("written", self.address, name, error.strerror or str(error)) from error
+
+    def remove(self, name: str) -> None:
+        """Remove a file."""
+        try:
+            (self._folder / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise _failed("removed", self.address, name, error.strerror or str(error)) from error
+
+    def _names(self, folder: Path) -> Iterator[str]:
+        for parent, _, files in os.walk(folder):
+            place = Path(parent).relative_to(self._folder)
+            yield from (str(PurePosixPath(place / file)) for file in files if not file.endswith(PART))
+
+    def _make(self, folder: Path) -> None:
+        """Make a folder and those above it, durably."""
+        if not folder.is_dir():
+            if folder != self._folder:
+                self._make(folder.parent)
+            folder.mkdir(mode=FOLDER_MODE, parents=folder == self._folder, exist_ok=True)
+            sync(folder.parent)
+
+
+def _failed(what: str, address: str, name: str, reason: str) -> StateError:
+    return StateError(f"{name} in {address} cannot be {what}: {reason}")

@@ -1,0 +1,116 @@
+"""Parquet files whose bytes follow from their rows alone: sorted, with one encoding for each column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from io import BytesIO
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from services.dataset.tables.schemas import Kind
+
+_ROWS_PER_GROUP: Final = 1 << 20
+_COMPRESSION, _LEVEL = "zstd", 9
+
+
+def sorted_rows(tables: Sequence[pa.Table], kind: Kind) -> pa.Table:
+    """Return the rows of all tables in the order of their kind. Rows alike in it keep the order in which they came."""
+    table = pa.concat_tables([kind.schema.empty_table(), *tables]).combine_chunks().unify_dictionaries()
+    keys = [_key(table[name]) for name in kind.order]
+    return table.take(pa.array(np.lexsort([np.arange(table.num_rows), *reversed(keys)])))
+
+
+def write(table: pa.Table, kind: Kind) -> bytes:
+    """Return a Parquet file of rows in the order given."""
+    plain = [
+        field.name for field in kind.schema if pa.types.is_integer(field.type) or pa.types.is_timestamp(field.type)
+    ]
+    named = [field.name for field in kind.schema if pa.types.is_dictionary(field.type)]
+    target = BytesIO()
+    pq.write_table(
+        _texts_sorted(table, kind),
+        target,
+        row_group_size=_ROWS_PER_GROUP,
+        compression=_COMPRESSION,
+        compression_level=_LEVEL,
+        use_dictionary=named,
+        column_encoding=dict.fromkeys(plain, "DELTA_BINARY_PACKED"),
+        store_schema=False,
+        write_statistics=True,
+        data_page_version="2.0",
+        version="2.6",
+    )
+    return target.getvalue()
+
+
+def read(content: bytes, kind: Kind) -> pa.Table:
+    """Return the rows of a file. Raises ValueError when it is not one of this kind."""
+    try:
+        table = pq.read_table(
+            BytesIO(content),
+            read_dictionary=[field.name for field in kind.schema if pa.types.is_dictionary(field.type)],
+        )
+        return table.select(kind.schema.names).cast(kind.schema)
+    except (pa.ArrowException, KeyError, OSError) as error:
+        raise ValueError(f"not a Parquet file of {kind.name}s: {error}") from error
+
+
+def content_hash(table: pa.Table, kind: Kind) -> str:
+    """Return the SHA-256 of the rows themselves, in hex, whatever wrote their file (docs/archive.md §2).
+
+    Hashed are, for each column in the order of the schema, its name and a line feed; of a column of texts then each distinct
+    text in sorted order with a line feed, and 32-bit numbers of these; of any other its values, 64 bits each. Integers are
+    little-endian, moments are microseconds, and -1 stands for what is unset.
+    """
+    digest = sha256()
+    for field in kind.schema:
+        digest.update(field.name.encode() + b"\n")
+        column = table[field.name]
+        if pa.types.is_dictionary(field.type):
+            texts, codes = _numbered_texts(column)
+            digest.update(b"".join(text.encode() + b"\n" for text in texts.to_pylist()))
+            digest.update(codes.astype("<i4").tobytes())
+        else:
+            digest.update(_values(column))
+    return digest.hexdigest()
+
+
+def _values(column: pa.ChunkedArray) -> bytes:
+    """Return the values of a column of numbers, 64 bits each."""
+    if pa.types.is_fixed_size_list(column.type):
+        column = pc.list_flatten(column)
+    if pa.types.is_floating(column.type):
+        return bytes(column.to_numpy().astype("<f8").tobytes())
+    return bytes(pc.fill_null(column.cast(pa.int64()), -1).to_numpy().astype("<i8").tobytes())
+
+
+def _numbered_texts(column: pa.ChunkedArray) -> tuple[pa.Array, NDArray[np.int32]]:
+    """Return the distinct texts of a column in the order of their bytes, and the number of each row's text; -1 for none."""
+    plain = column.cast(pa.string()).combine_chunks()
+    texts = pc.unique(plain.drop_null()).sort()
+    return texts, pc.fill_null(pc.index_in(plain, texts), -1).to_numpy(zero_copy_only=False).astype(np.int32)
+
+
+def _key(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Return integers that sort as the values of a column do, null first."""
+    if pa.types.is_dictionary(column.type):
+        return _numbered_texts(column)[1].astype(np.int64)
+    return np.asarray(pc.fill_null(column.cast(pa.int64()), -1).to_numpy(), np.int64)
+
+
+def _texts_sorted(table: pa.Table, kind: Kind) -> pa.Table:
+    """Number the texts of each column in sorted order, so that no history of a dictionary reaches the file."""
+    columns = []
+    for field in kind.schema:
+        column = table[field.name]
+        if pa.types.is_dictionary(field.type):
+            texts, codes = _numbered_texts(column)
+            column = pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), texts)
+        columns.append(column)
+    return pa.table(columns, schema=kind.schema)

@@ -1,0 +1,128 @@
+"""Measurements as rows of a table, and back to the columns that are scored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from services.core.model import FACTS, MeasurementColumns, Outcome, Reason, RegisterVersions, Target
+from services.dataset.tables.schemas import MEASUREMENT, MOMENT, OUTCOMES, REASONS
+
+_MICROS: Final = 1_000_000
+_UNSET: Final = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredMeasurements:
+    """The n rows of one vantage, with the sequence (n,) of their messages and when the stream stored these: ``stored`` (n,),
+    in epoch seconds.
+    """
+
+    columns: MeasurementColumns
+    stored: NDArray[np.float64]
+    sequence: NDArray[np.int64]
+
+
+def measurement_table(columns: MeasurementColumns, *, stored: float, sequence: int) -> pa.Table:
+    """Return one batch as rows; ``stored`` is when the stream stored it, in epoch seconds. Its facts must be there."""
+    facts = columns.facts
+    if facts is None:
+        raise ValueError("a batch of measurements without its facts")
+    rows = len(columns)
+    names = pa.array([target.id for target in columns.targets], pa.string())
+    is_endpoint = np.array([target.endpoint for target in columns.targets], bool)[columns.target]
+    numbers = dict(zip(FACTS, facts.numbers, strict=True))
+    expiry = numbers.pop("certificate_expiry")
+    return pa.table(
+        [
+            pa.DictionaryArray.from_arrays(pa.array(columns.target, pa.int32(), mask=is_endpoint), names),
+            pa.DictionaryArray.from_arrays(pa.array(columns.target, pa.int32(), mask=~is_endpoint), names),
+            _same(columns.vantage, rows),
+            _moments(columns.slot_start * _MICROS),
+            _moments(columns.time),
+            _named(columns.outcome, OUTCOMES),
+            _named(columns.reason, REASONS),
+            *(pa.array(values, pa.int64(), mask=values < 0) for values in numbers.values()),
+            _moments(np.where(expiry < 0, _UNSET, expiry * _MICROS)),
+            pa.DictionaryArray.from_arrays(pa.array(facts.detail, pa.int32()), pa.array(facts.details, pa.string())),
+            _same(columns.register.register_version, rows),
+            _same(columns.register.probe_version, rows),
+            _same(columns.prober, rows),
+            _moments(np.full(rows, round(stored * _MICROS), np.int64)),
+            pa.array(np.full(rows, sequence, np.int64)),
+        ],
+        schema=MEASUREMENT.schema,
+    )
+
+
+def measurements_of(table: pa.Table) -> Iterator[StoredMeasurements]:
+    """Yield the rows of a table, those of each vantage together, with latencies and ages, without other facts."""
+    table = table.combine_chunks().unify_dictionaries()
+    vantage = _indices(table["vantage"])
+    for number, name in enumerate(_dictionary(table["vantage"])):
+        rows = table.filter(pa.array(vantage == number))
+        if rows.num_rows:
+            yield _stored(rows, name)
+
+
+def _stored(table: pa.Table, vantage: str) -> StoredMeasurements:
+    links, endpoints = _dictionary(table["link"]), _dictionary(table["endpoint"])
+    link, endpoint = _indices(table["link"]), _indices(table["endpoint"])
+    columns = MeasurementColumns(
+        vantage=vantage,
+        targets=(*map(Target, links), *(Target(name, endpoint=True) for name in endpoints)),
+        target=np.where(link < 0, endpoint + len(links), link),
+        slot_start=_numbers(table["slot_start"]) // _MICROS,
+        time=_numbers(table["time"]),
+        outcome=_coded(table["outcome"], OUTCOMES, Outcome.UNKNOWN),
+        reason=_coded(table["reason"], REASONS, Reason.NO_MEASUREMENT),
+        latency=_numbers(table["latency"]),
+        data_age=_numbers(table["data_age"]),
+        register=RegisterVersions(),
+    )
+    return StoredMeasurements(columns, _numbers(table["stored"]) / _MICROS, _numbers(table["sequence"]))
+
+
+def _same(text: str, rows: int) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), pa.array([text], pa.string()))
+
+
+def _moments(micros: NDArray[np.int64]) -> pa.Array:
+    return pa.array(micros, pa.int64(), mask=micros < 0).cast(MOMENT)
+
+
+def _named(numbers: NDArray[Any], names: Mapping[int, str]) -> pa.DictionaryArray:
+    """Return numbers of an enumeration as names; a number that this version does not know stays one, as text."""
+    known, index = np.unique(numbers, return_inverse=True)
+    texts = [names.get(int(number), str(number)) for number in known]
+    return pa.DictionaryArray.from_arrays(pa.array(index, pa.int32()), pa.array(texts, pa.string()))
+
+
+def _coded(column: pa.ChunkedArray, names: Mapping[int, str], other: int) -> NDArray[np.uint8]:
+    numbers = {name: number for number, name in names.items()}
+    codes = [numbers.get(text, int(text) if text.isdecimal() else other) for text in _dictionary(column)]
+    return np.array(codes, np.uint8)[_indices(column)]
+
+
+def _dictionary(column: pa.ChunkedArray) -> list[str]:
+    """Return the texts of a column whose chunks share one dictionary."""
+    texts: list[str] = column.chunk(0).dictionary.to_pylist() if column.num_chunks else []
+    return texts
+
+
+def _indices(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Return for each row the place of its text; -1 for none."""
+    chunks: list[pa.Array] = [pc.fill_null(chunk.indices, _UNSET) for chunk in column.chunks]
+    arrays = [np.zeros(0, np.int64), *(chunk.to_numpy(zero_copy_only=False) for chunk in chunks)]
+    return np.concatenate(arrays).astype(np.int64)
+
+
+def _numbers(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    values = column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
+    return np.asarray(pc.fill_null(values, _UNSET).to_numpy(), np.int64)

@@ -1,0 +1,95 @@
+"""Batches of measurements and exchanges for the dataset, and their tables."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from services.core.model import (
+    DURATION_BUCKETS,
+    FACTS,
+    ExchangeSummary,
+    FactColumns,
+    MeasurementColumns,
+    Reason,
+    RegisterVersions,
+    Target,
+)
+from services.dataset.days import EvidenceDays, Sealer, SealingContext, write_segments
+from services.dataset.log import LOG, WITNESS, SigningKey
+from services.dataset.storage import LocalStorage
+from services.dataset.tables import MEASUREMENT, exchange_table, measurement_table
+
+SLOT = 300
+START = 1_790_000_100 // SLOT * SLOT
+TARGETS = (Target("deed-civil"), Target("deed-tax"), Target("portal", endpoint=True))
+VERSIONS = RegisterVersions("a" * 64, "b" * 64)
+
+
+def batch(seed: int, rows: int = 20, vantage: str = "main") -> MeasurementColumns:
+    """One batch of random measurements of TARGETS."""
+    rng = np.random.default_rng(seed)
+    reasons = np.array(list(Reason), np.uint8)[rng.integers(0, len(Reason), rows)]
+    slots = START + SLOT * rng.integers(0, 5, rows)
+    unset = rng.random((len(FACTS), rows)) < 0.3
+    numbers = np.where(unset, -1, rng.integers(0, 3_000_000, (len(FACTS), rows)))
+    return MeasurementColumns(
+        vantage=vantage,
+        targets=TARGETS,
+        target=rng.integers(0, len(TARGETS), rows),
+        slot_start=slots,
+        time=np.where(rng.random(rows) < 0.2, -1, slots * 1_000_000 + rng.integers(0, SLOT * 1_000_000, rows)),
+        outcome=np.array([Reason(int(number)).outcome for number in reasons], np.uint8),
+        reason=reasons,
+        facts=FactColumns(numbers, rng.integers(0, 2, rows), ("", 'refused by\tthe "server"')),
+        register=VERSIONS,
+    )
+
+
+def measured(seed: int, *, sequence: int, rows: int = 20, vantage: str = "main", prober: str = "one") -> pa.Table:
+    """The same as a table, as message ``sequence`` of the stream."""
+    columns = replace(batch(seed, rows, vantage), prober=prober)
+    return measurement_table(columns, stored=START + sequence / 8, sequence=sequence)
+
+
+def exchanged(seed: int, *, sequence: int, rows: int = 5) -> pa.Table:
+    """Summaries of random exchanges as a table."""
+    return exchange_table("xroad", summaries(seed, rows), stored=START + sequence / 8, sequence=sequence)
+
+
+def summaries(seed: int, rows: int = 5) -> list[ExchangeSummary]:
+    """Summaries of random exchanges."""
+    rng = np.random.default_rng(seed)
+    return [
+        ExchangeSummary(
+            client=f"GOV/C/{rng.integers(3)}",
+            service=f"GOV/P/{rng.integers(3)}/service",
+            slot_start=START + SLOT * int(rng.integers(5)),
+            revision=int(rng.integers(1, 1 << 50)),
+            count=int(count),
+            ok=int(count) // 2,
+            duration_buckets=tuple(map(int, rng.integers(0, 9, DURATION_BUCKETS))),
+            duration_ms_sum=float(rng.random()),
+        )
+        for count in rng.integers(0, 1000, rows)
+    ]
+
+
+def seal_a_day(folder: Path, key: SigningKey, *, sequence: int = 1) -> str:
+    """Seal a day of one message in a dataset, and return it."""
+    storage, days = LocalStorage(folder), EvidenceDays("Asia/Tehran", 3600.0 + sequence)
+    write_segments(storage, MEASUREMENT, [measured(sequence, sequence=sequence)], sequence, sequence, days)
+    day = days.day_of(START)
+    Sealer(storage, key, days).seal(day, SealingContext())
+    return day
+
+
+def sealed_example(folder: Path) -> dict[str, str]:
+    """A dataset of a sealed day, its public key and the file of a witness's key, as ``dataset``, ``key`` and ``signs``."""
+    key, signs = SigningKey.generate("archive.example", LOG), folder / "witness.key"
+    signs.write_text(SigningKey.generate("court.example", WITNESS).text(), "utf-8")
+    seal_a_day(folder / "dataset", key)
+    return {"dataset": str(folder / "dataset"), "key": str(key.public), "signs": str(signs)}

@@ -1,0 +1,229 @@
+"""Sealed days: the same bytes whatever happened on the way, and every change noticed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from services.core.errors import StateError
+from services.dataset.days import (
+    EvidenceDays,
+    KeyChange,
+    LogFiles,
+    Sealer,
+    SealingContext,
+    drop_uncommitted,
+    list_segments,
+    manifests,
+    read_leaf,
+    verify,
+    write_segments,
+)
+from services.dataset.log import SigningKey
+from services.dataset.storage import LocalStorage
+from services.dataset.tables import EXCHANGE, MEASUREMENT
+from tests.support.cases.dataset import SLOT, START, exchanged, measured
+
+DAYS = EvidenceDays("Asia/Tehran", 3600.0)
+DAY = DAYS.day_of(START)
+CLOSED = DAYS.closes(DAY) + 1
+CONTEXT = SealingContext(versions=("a.b",), streams={"MEASUREMENTS": "2026-09-01T00:00:00Z"}, method_version="4")
+MESSAGES = range(1, 13)
+
+
+@pytest.fixture(scope="module")
+def key() -> SigningKey:
+    return SigningKey.generate("archive.example")
+
+
+def fill(storage: LocalStorage, *, cut: int) -> None:
+    """Take in all messages, ``cut`` of them at a time."""
+    for first in range(MESSAGES.start, MESSAGES.stop, cut):
+        last = min(first + cut, MESSAGES.stop) - 1
+        span = range(first, last + 1)
+        write_segments(storage, MEASUREMENT, [measured(n, sequence=n) for n in span], first, last, DAYS)
+        write_segments(storage, EXCHANGE, [exchanged(n, sequence=n) for n in span], first, last, DAYS)
+
+
+def sealed(folder: Path, key: SigningKey, *, cut: int = 5) -> LocalStorage:
+    storage = LocalStorage(folder)
+    fill(storage, cut=cut)
+    Sealer(storage, key, DAYS).seal(DAY, CONTEXT)
+    return storage
+
+
+def contents(storage: LocalStorage) -> dict[str, bytes]:
+    return {name: storage.read(name) for name in storage.names()}
+
+
+def test_the_same_rows_make_the_same_files(tmp_path: Path, key: SigningKey) -> None:
+    """However messages were cut into segments, sealing leaves the same bytes, and no segment."""
+    one, other = sealed(tmp_path / "one", key, cut=1), sealed(tmp_path / "other", key, cut=7)
+    assert contents(one) == contents(other)
+    assert {name.split("/")[0] for name in one.names()} == {"sealed", "log"}
+    assert verify(one, key.public) == []
+    ((_, manifest),) = manifests(LogFiles(one).leaves())
+    assert sum(file.rows for file in manifest.files) == 20 * len(MESSAGES) + 5 * len(MESSAGES)
+    assert manifest.counts == {"main": {"one": 20 * len(MESSAGES)}}
+    assert {(span.stream, span.first, span.last) for span in manifest.streams} == {
+        ("MEASUREMENTS", 1, 12),
+        ("EXCHANGES", 1, 12),
+    }
+
+
+def test_a_crash_at_any_write_changes_nothing(tmp_path: Path, key: SigningKey) -> None:
+    """Killed at any write or removal, and begun again from what is there, it leaves what an undisturbed run leaves."""
+    undisturbed = contents(sealed(tmp_path / "undisturbed", key, cut=4))
+
+    class Crash(Exception):  # noqa: N818  # it stands for the end of the process
+        pass
+
+    class Crashing(LocalStorage):
+        left = 0
+
+        def _step(self) -> None:
+            self.left -= 1
+            if self.left < 0:
+                raise Crash
+
+        def write(self, name: str, content: bytes) -> None:
+            self._step()
+            super().write(name, content)
+
+        def remove(self, name: str) -> None:
+            self._step()
+            super().remove(name)
+
+    steps = 0
+    while True:
+        storage = Crashing(tmp_path / f"crashed-{steps}")
+        storage.left = steps
+        try:
+            fill(storage, cut=4)
+            Sealer(storage, key, DAYS).seal(DAY, CONTEXT)
+        except Crash:
+            pass
+        else:
+            break
+        steps += 1
+        again = LocalStorage(tmp_path / f"crashed-{steps - 1}")
+        sealer = Sealer(again, key, DAYS)
+        sealer.recover()
+        if DAY not in sealer.sealed_days():
+            for kind in (MEASUREMENT, EXCHANGE):
+                drop_uncommitted(again, kind, 0)
+            fill(again, cut=4)
+            sealer.seal(DAY, CONTEXT)
+        assert contents(again) == undisturbed, steps
+    assert steps > 10
+
+
+def test_a_day_waits_for_its_grace(tmp_path: Path, key: SigningKey) -> None:
+    """A day is due once everything stored in its grace was taken in; days without rows are not sealed."""
+    storage = LocalStorage(tmp_path)
+    fill(storage, cut=5)
+    sealer = Sealer(storage, key, DAYS)
+    assert sealer.due(DAYS.closes(DAY)) == []
+    assert sealer.due(CLOSED) == [DAY]
+    sealer.seal(DAY, CONTEXT)
+    assert sealer.due(CLOSED + 10 * 86_400) == []
+
+
+def test_late_rows_are_sealed_apart(tmp_path: Path, key: SigningKey) -> None:
+    """A row stored after the grace of its slot, or long before its slot, is sealed with the day on which it was stored."""
+    storage = sealed(tmp_path, key)
+    before = contents(storage)
+    late = _stored(measured(20, sequence=20), CLOSED)
+    early = _stored(measured(21, sequence=21), START - 3 * 86_400)
+    write_segments(storage, MEASUREMENT, [late, early], 20, 21, DAYS)
+    segments = list_segments(storage, MEASUREMENT)
+    assert [(segment.late, segment.day) for segment in segments] == [
+        (True, DAYS.day_of(START - 3 * 86_400)),
+        (True, DAYS.day_of(CLOSED)),
+    ]
+    sealer = Sealer(storage, key, DAYS)
+    for day in sealer.due(CLOSED + 3 * 86_400):
+        sealer.seal(day, CONTEXT)
+    assert verify(storage, key.public) == []
+    after = contents(storage)
+    assert {name: after[name] for name in before if name.startswith("sealed/")} == {
+        name: content for name, content in before.items() if name.startswith("sealed/")
+    }
+    assert f"sealed/late/kind=measurement/day={DAYS.day_of(CLOSED)}/shard=00.parquet" in after
+
+
+def test_every_change_is_noticed(tmp_path: Path, key: SigningKey) -> None:
+    """A byte changed in any file, a file removed or added, another key: verification names the file."""
+    storage = sealed(tmp_path, key)
+    for name, content in contents(storage).items():
+        for place in {0, len(content) // 2, len(content) - 1}:
+            damaged = content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+            storage.write(name, damaged)
+            faults = verify(storage, key.public)
+            assert faults, (name, place)
+            assert any(name in str(fault) for fault in faults) or name.startswith("log/"), (name, faults)
+        storage.remove(name)
+        assert verify(storage, key.public) or not storage.names("log"), name
+        storage.write(name, content)
+    assert verify(storage, key.public) == []
+    storage.write("sealed/kind=measurement/day=2020-01-01/shard=00.parquet", b"x")
+    assert [fault.file for fault in verify(storage, key.public)] == [
+        "sealed/kind=measurement/day=2020-01-01/shard=00.parquet"
+    ]
+    storage.remove("sealed/kind=measurement/day=2020-01-01/shard=00.parquet")
+    (fault,) = verify(storage, SigningKey.generate("archive.example").public)
+    assert "has not signed it" in fault.reason
+
+
+def test_a_log_that_was_rewritten_is_not_signed_again(tmp_path: Path, key: SigningKey) -> None:
+    """A leaf that was changed after it was signed stops the archive, rather than being signed with the next one."""
+    storage = sealed(tmp_path, key)
+    leaf = storage.read("log/entries/000000.json")
+    storage.write("log/entries/000000.json", leaf.replace(b'"rows":', b'"rows": '))
+    with pytest.raises(StateError, match="changed or restored from an older copy"):
+        LogFiles(storage).append(b"{}", key)
+
+
+def test_keys_change_by_a_signed_leaf(tmp_path: Path, key: SigningKey) -> None:
+    """After a leaf that names another key, verification by the first one goes on, and the first signs no more."""
+    storage = sealed(tmp_path, key)
+    following = SigningKey.generate("archive.example")
+    LogFiles(storage).append(KeyChange(str(following.public)).leaf(), key, following)
+    assert verify(storage, key.public) == []
+    LogFiles(storage).append(LogFiles(storage).leaves()[0].replace(DAY.encode(), b"2030-01-01"), key)
+    assert any("has not signed it" in fault.reason for fault in verify(storage, key.public))
+
+
+def test_a_proof_shows_one_day(tmp_path: Path, key: SigningKey) -> None:
+    """The proof of a day needs its manifest and the key, nothing else; there is none of a leaf to come."""
+    storage = sealed(tmp_path, key)
+    log = LogFiles(storage)
+    assert log.prove(0).faults(log.leaves()[0], [key.public]) == []
+    with pytest.raises(StateError, match="no checkpoint"):
+        log.prove(1)
+
+
+@pytest.mark.parametrize(
+    "leaf", [b"", b"{}", b'{"type":"day"}', b'{"type":"other"}', b'{"format":1,"key":"a","type": "key"}']
+)
+def test_what_is_no_leaf_is_refused(leaf: bytes) -> None:
+    """Leaves are canonical JSON of a known type."""
+    with pytest.raises(ValueError, match="leaf"):
+        read_leaf(leaf)
+
+
+def test_days_of_a_timezone() -> None:
+    """A day has the seconds between two midnights of its timezone, with its change of clocks."""
+    berlin = EvidenceDays("Europe/Berlin", 0)
+    assert len(berlin.span("2026-03-29")) == 23 * 3600
+    assert len(DAYS.span("2026-03-29")) == 86_400
+    assert DAYS.day_of(DAYS.span(DAY).start) == DAY
+    assert DAYS.day_of(DAYS.span(DAY).start - SLOT) < DAY
+
+
+def _stored(table: pa.Table, moment: float) -> pa.Table:
+    place = table.schema.get_field_index("stored")
+    column = pa.array([round(moment * 1e6)] * table.num_rows, pa.int64()).cast(table.schema.field("stored").type)
+    return table.set_column(place, "stored", column)

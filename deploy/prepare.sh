@@ -1,13 +1,14 @@
 #!/bin/sh
 # Makes what a bus needs besides its configuration, in FOLDER (deploy/secrets unless told otherwise): a certificate
-# authority, the servers' certificate, the users' seeds and the servers' list of users; for deploy/compose.yaml also
-# Grafana's password and Alertmanager's webhooks. What is there already stays, users too: whoever has a folder in users/ is
+# authority, the servers' certificate, the users' seeds, the servers' list of users and the archive's key; for deploy/compose.yaml
+# also Grafana's password and Alertmanager's webhooks. What is there already stays, users too: whoever has a folder in users/ is
 # admitted, named here or not, so to admit somebody no more, remove that folder first. To
 # have a certificate made anew, remove nats/server.pem first. For a lab or a pilot: a real authority's files (ca.pem, nats/ca.pem,
 # nats/server.pem, nats/server.key) serve as well, before the first call or later.
 #   VANTAGES  the vantages of the register, or those that come to it    (those in users/, main where there is none)
 #   BUSES     the data buses, likewise                                  (those in users/, xroad where there is none)
 #   HOSTS     names and addresses of nats-servers (nats-1 nats-2 nats-3 localhost 127.0.0.1)
+#   ARCHIVE   the name of the archive's log, such as peyvand.example/archive         (peyvand.invalid/archive)
 #   PAGES_URL, TICKETS_URL  webhooks of Alertmanager: who is woken, who is told (without them nobody is)
 #   RUNBOOKS  where this repository's pages are served: the rules of prometheus/rules go to rules/ with their runbook_url below it,
 #             on each call, for the stack as PEYVAND_RULES (that of the last call; none: rules/ is not made)
@@ -82,6 +83,10 @@ for bus in $(echo "$buses" | tr -s ' \t' '\n' | sort -u); do set -- "$@" --bus "
 [ $# -gt "$named" ] || set -- "$@" --bus xroad
 "$peyvand" bus users "$folder/users" "$@" --out "$folder/nats/users.conf"
 
+mkdir -p "$folder/archive"
+[ -e "$folder/archive/archive.key" ] ||
+  "$peyvand" archive key "${ARCHIVE:-peyvand.invalid/archive}" "$folder/archive/archive.key" >"$folder/archive/archive.pub"
+
 mkdir -p "$folder/alertmanager" "$folder/grafana"
 [ -e "$folder/grafana/password" ] || openssl rand -hex 16 >"$folder/grafana/password"
 for name in pages tickets; do
@@ -105,7 +110,7 @@ fi
 chmod 711 "$folder"
 chmod 644 "$folder/ca.pem"
 if [ -n "$owner" ] && [ "$(id -u)" = 0 ]; then
-  chown -R "$owner" "$folder/users"
+  chown -R "$owner" "$folder/users" "$folder/archive"
   chown -R 65534:65534 "$folder/alertmanager" # nobody, as whom the images of Prometheus run
   chown -R 472:0 "$folder/grafana"            # as whom Grafana's runs
 fi

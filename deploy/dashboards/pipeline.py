@@ -22,7 +22,7 @@ from services.core.model import Stage
 
 __all__ = ["dashboard"]
 
-_COMPONENTS = "prober|scorer|collector|api"
+_COMPONENTS = "prober|scorer|archive|collector|api"
 _JOB = ("job", both("Job", "کار"), f'label_values(up{{job=~"{_COMPONENTS}"}}, job)')
 _INSTANCE = ("instance", both("Instance", "نمونه"), 'label_values(up{job=~"$job"}, instance)')
 _OF = 'job=~"$job",instance=~"$instance"'
@@ -45,6 +45,7 @@ def dashboard() -> Dashboard:
     _probers(made)
     _bus(made)
     _scorer(made)
+    _archive(made)
     _sources(made)
     return made
 
@@ -365,6 +366,46 @@ def _scorer(made: Dashboard) -> None:
             decimals=0,
             width=6,
             thresholds=BAD_IS_MORE,
+        )
+    )
+
+
+def _archive(made: Dashboard) -> None:
+    made.with_row(Row(both("Archive", "بایگانی")))
+    made.with_panel(
+        lines(
+            "Not archived yet",
+            "هنوز بایگانی‌نشده",
+            "Age of the oldest message that is not in the dataset, by kind of evidence. It grows to a minute and falls again; the bus "
+            "keeps everything for seven days.",
+            query(f"time() - min by (kind) (peyvand_archive_position_timestamp_seconds{{{_OF}}})", "{{kind}}"),
+            unit="s",
+            width=8,
+            thresholds=((None, "transparent"), (900, ORANGE), (3600, RED)),
+        )
+    )
+    made.with_panel(
+        lines(
+            "Archived",
+            "بایگانی‌شده",
+            "Rows of evidence per second that are in the dataset, by kind.",
+            query(_rate("peyvand_archive_rows_total", "kind"), "{{kind}}"),
+            unit="ops",
+            width=8,
+            stacked=True,
+        )
+    )
+    made.with_panel(
+        lines(
+            "Days and messages",
+            "روزها و پیام‌ها",
+            "Days that are over and not sealed, for minutes, and messages in the time shown that could not be read.",
+            query(f"max(peyvand_archive_unsealed{{{_OF}}})", both("not sealed", "مهرنشده")),
+            query(_increase("peyvand_archive_rejected_total"), both("unreadable", "ناخوانا")),
+            unit="short",
+            width=8,
+            thresholds=BAD_IS_MORE,
+            steps_only=True,
         )
     )
 

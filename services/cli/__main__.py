@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli.commands import bus, register
+from services.cli.commands import archive, bus, register
 from services.cli.commands.ask import explain, history, indicator, rounds, structure, tabulate
 from services.cli.commands.exchange import exchange
 from services.cli.commands.options import command_group
@@ -18,7 +18,7 @@ from services.cli.commands.score import dump, score
 from services.cli.commands.up import up
 from services.core.errors import InputError, PeyvandError
 
-COMPONENTS = ("prober", "collector", "scorer", "api", "console", "sandbox")
+COMPONENTS = ("prober", "collector", "scorer", "archive", "api", "console", "sandbox")
 
 app = command_group(
     "Of every 100 inquiries the law requires one agency to make of another, how many would have been answered?",
@@ -27,6 +27,7 @@ app = command_group(
 for command in (up, probe, score, dump, exchange, indicator, explain, structure, tabulate, rounds, history):
     app.command()(command)
 app.add_typer(register.app, name="register")
+app.add_typer(archive.app, name="archive")
 app.add_typer(bus.app, name="bus")
 
 
@@ -49,7 +50,7 @@ def _peyvand(
 
 def main() -> None:
     """Run what the command line names. Raises SystemExit."""
-    if sys.argv[1:2] and sys.argv[1] in COMPONENTS:
+    if sys.argv[1:2] and sys.argv[1] in COMPONENTS and not _is_archive_command(sys.argv[1:]):
         _run_component(sys.argv[1])
         return
     try:
@@ -60,6 +61,11 @@ def main() -> None:
     except PeyvandError as error:
         print(f"peyvand: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+def _is_archive_command(words: list[str]) -> bool:
+    """Whether it is a command about a dataset: `peyvand archive` with flags runs the component of that name."""
+    return words[0] == "archive" and words[1:2] != [] and words[1] in archive.COMMANDS
 
 
 def _run_component(name: str) -> None:

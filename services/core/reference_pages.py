@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from services.core.metrics import TABLE, Metric
-from services.core.settings import METRICS_PORTS, Settings, environment_variable
+from services.core.settings import METRICS_PORTS, Settings, environment_variable, owners_of
 
 _MADE = "<!-- Made from services/core/{source} by `make docs`; edits here are lost. -->"
 _COMPUTED = {"prober": "the host's name", "metrics": "see below"}
@@ -83,8 +83,8 @@ def settings_page() -> str:
 def _settings_rows() -> Iterator[str]:
     for setting in fields(Settings):
         name, description = setting.name, setting.metadata["help"]
-        owner, colon, meaning = description.partition(": ")
-        if not colon or owner not in METRICS_PORTS:
+        owner, _, meaning = description.partition(": ")
+        if not owners_of(name):
             owner, meaning = "all", description
         flag, environment = f"`--{name.replace('_', '-')}`", f"`{environment_variable(name)}`"
         default = _COMPUTED.get(name) or (f"`{setting.default}`" if str(setting.default) else "none")

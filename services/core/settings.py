@@ -18,7 +18,15 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from services.core.errors import SettingsError
 
-METRICS_PORTS = {"prober": 7421, "scorer": 7422, "collector": 7423, "api": 7424, "console": 7425, "sandbox": 7426}
+METRICS_PORTS = {
+    "prober": 7421,
+    "scorer": 7422,
+    "collector": 7423,
+    "api": 7424,
+    "console": 7425,
+    "sandbox": 7426,
+    "archive": 7427,
+}
 """The default port of each component for /metrics and /health, on loopback."""
 
 _DATA = Path("peyvand-data")
@@ -71,7 +79,15 @@ class Settings:
     api_certificate: str = _setting("", "console: PEM file of the certificate it shows to the api")
     api_key: str = _setting("", "console: PEM file of that certificate's key")
 
-    accept_gap: bool = _setting(False, "scorer: go on although messages are gone; their slots stay unknown")
+    accept_gap: bool = _setting(False, "scorer, archive: go on although messages are gone; their slots stay unknown")
+
+    archive: str = _setting(
+        "", "archive: address of the dataset, such as s3://bucket/path; dataset in its folder of state without one"
+    )
+    archive_key: str = _setting("", "archive: file with the key that signs its log, made by `peyvand archive key`")
+    segment_seconds: Annotated[float, Gt(0)] = _setting(
+        60.0, "archive: how long evidence waits in memory before it is written; the bus keeps it meanwhile"
+    )
 
     vantage: str = _setting("main", "prober: the vantage it probes from")
     prober: str = _setting(os.uname().nodename.split(".")[0].lower(), "prober: its own name, stable over restarts")
@@ -104,6 +120,13 @@ class Settings:
     base_port: Annotated[int, Gt(0), Lt(65536)] = _setting(7500, "sandbox: first port on each provider's address")
     faults: Annotated[float, Ge(0), Le(1_000)] = _setting(1.0, "sandbox: intensity of the injected faults")
     traffic: Annotated[float, Ge(0), Le(10_000)] = _setting(4.0, "sandbox: exchanges a second over the data bus")
+
+
+def owners_of(name: str) -> frozenset[str]:
+    """Return the components that alone read a setting; none when every one does."""
+    named, colon, _ = Settings.__dataclass_fields__[name].metadata["help"].partition(": ")
+    owners = frozenset(named.split(", "))
+    return owners if colon and owners <= METRICS_PORTS.keys() else frozenset()
 
 
 def environment_variable(name: str) -> str:

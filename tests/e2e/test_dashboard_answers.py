@@ -36,7 +36,7 @@ VARIABLES = {
     "sector": ".+",
     "agency": AGENCY,
     "link": LINK,
-    "job": "prober|scorer|collector|api",
+    "job": "prober|scorer|archive|collector|api",
     "instance": ".+",
 }
 ATTEMPTS = 3
@@ -134,6 +134,10 @@ ANSWERS = {
     "pipeline/Measurements": (STANDS, FALLS),
     "pipeline/Must stay at nothing/C": (BUS, RISES),
     "pipeline/Must stay at nothing": (RUBBISH, RISES),
+    "pipeline/Not archived yet": (BUS, RISES),
+    "pipeline/Archived": (STANDS, Move("falls", of={"kind": "measurement"})),
+    "pipeline/Days and messages/A": (PILES, Move("vanishes")),
+    "pipeline/Days and messages/B": (RUBBISH, RISES),
     "pipeline/Sources read up to": (BLIND, Move("rises", of={"source": "ss1"})),
     "pipeline/Sources": (BLIND, FALLS),
     "pipeline/Exchange records/B": (RUBBISH, RISES),

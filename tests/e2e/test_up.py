@@ -55,7 +55,7 @@ def test_a_run_ends_by_ctrl_c_and_by_itself(system, tmp_path: Path) -> None:
         f"peyvand: {running.data} is in use by another `peyvand up`: end it, or name another folder with --data\n"
     )
     children = running.children()
-    assert set(children) == {"nats-server", "prober", "scorer", "collector", "api", "console", "sandbox"}
+    assert set(children) == {"nats-server", "prober", "scorer", "collector", "archive", "api", "console", "sandbox"}
     assert running.stop() == 0
     assert _alive(children.values()) == []
     lines = [line for line in running.log("up").splitlines() if "index" in line and "bounds" in line]

@@ -37,7 +37,7 @@ from tests.support.nats import Nats, running_nats
 from tests.support.ports import free_port
 from tests.support.servers.deployed_nats import Deployed, deployed, initialised
 
-ROLES = ("register", "prober", "collector", "scorer", "api", "dump")
+ROLES = ("register", "prober", "collector", "scorer", "archive", "api", "dump")
 
 Connect = Callable[[str], AbstractAsyncContextManager[Bus]]
 """Connects as the user of a role; the prober is that of vantage north."""

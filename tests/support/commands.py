@@ -12,7 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from services.cli.__main__ import COMPONENTS, app
-from services.core.settings import Settings, environment_variable
+from services.core.settings import Settings, environment_variable, owners_of
 
 __all__ = ["answered", "asks_the_api", "command_lines", "faults", "refused", "settings_of", "unknown_variables"]
 
@@ -26,12 +26,7 @@ def _command() -> Any:
 
 def settings_of(component: str) -> set[str]:
     """The settings that a component reads: the shared ones and its own."""
-    found = set()
-    for setting in fields(Settings):
-        owner, colon, _ = setting.metadata["help"].partition(": ")
-        if not colon or owner == component:
-            found.add(setting.name)
-    return found
+    return {setting.name for setting in fields(Settings) if component in (owners_of(setting.name) or {component})}
 
 
 def unknown_variables(component: str, names: Iterable[str]) -> list[str]:
@@ -45,7 +40,7 @@ def faults(words: Sequence[str]) -> list[str]:
     command, rest = _command(), list(words)
     while hasattr(command, "commands") and rest and not rest[0].startswith("-"):
         name = rest.pop(0)
-        if name in COMPONENTS:
+        if name in COMPONENTS and not (rest and rest[0] in getattr(command.commands.get(name), "commands", ())):
             return [f"{name} has no flag {flag}" for flag in _flags(rest) if flag not in _flags_of(name)]
         if name not in command.commands:
             return [f"there is no command {name}"]

@@ -18,7 +18,7 @@ from tests.support.waiting import DEADLINE, until
 
 __all__ = ["COMPONENTS", "ROOT", "System"]
 
-COMPONENTS = {"prober": 11, "scorer": 12, "collector": 13, "api": 14, "console": 15, "sandbox": 16}
+COMPONENTS = {"prober": 11, "scorer": 12, "collector": 13, "api": 14, "console": 15, "sandbox": 16, "archive": 17}
 """Offset of each component's /metrics port from the first port, as `peyvand up` documents it."""
 
 _ENDING_SECONDS = 60.0

@@ -12,7 +12,7 @@ import psutil
 
 from services.core.errors import ListenError
 
-_COMPONENTS = {"prober": 11, "scorer": 12, "collector": 13, "api": 14, "console": 15, "sandbox": 16}
+_COMPONENTS = {"prober": 11, "scorer": 12, "collector": 13, "api": 14, "console": 15, "sandbox": 16, "archive": 17}
 """Offset of each component's /metrics port from the first port; gRPC is the first port itself, the console the next, NATS
 the third, and the health of nats-server the fourth.
 """

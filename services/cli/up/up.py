@@ -29,8 +29,9 @@ from services.core.bus import (
     write_users,
 )
 from services.core.errors import SettingsError
-from services.core.files import lock
+from services.core.files import lock, write_secret
 from services.core.settings import load_settings
+from services.dataset.log import SigningKey
 from services.register.bus import publish_register
 from services.register.directory import load_register
 
@@ -102,6 +103,7 @@ def _processes(plan: SystemPlan, held: int) -> tuple[SupervisedProcess, list[Sup
         "prober": {"probe_files": (plan.register or plan.data / "sandbox" / "register").absolute()},
         "console": {"console": plan.console, "api": plan.api},
         "collector": collected,
+        "archive": {"archive_key": _archive_key(plan.data / "archive")},
         "sandbox": plan.sandbox,
     }
     components = []
@@ -115,6 +117,15 @@ def _processes(plan: SystemPlan, held: int) -> tuple[SupervisedProcess, list[Sup
         command = component_command(name, {**common, **flags.get(name, {})})
         components.append(SupervisedProcess(name, command, log_folder / f"{name}.log", held, needs.get(name)))
     return server, components
+
+
+def _archive_key(folder: Path) -> Path:
+    """Return the file of the key that signs what the archive seals; the first start makes it."""
+    file = folder / "key"
+    if not file.exists():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_secret(file, SigningKey.generate("localhost/peyvand").text().encode())
+    return file
 
 
 def _is_serving(address: str) -> bool:

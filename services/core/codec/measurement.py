@@ -91,6 +91,7 @@ def decode_columns(payload: bytes) -> MeasurementColumns:
         outcome=np.array(batch.outcome, np.uint8),
         reason=np.array(batch.reason, np.uint8),
         register=RegisterVersions(batch.register_version, batch.probe_version),
+        prober=batch.prober,
     )
     rows = len(columns)
     names = ("slot_start", "time", "outcome", "reason", *FACTS, "detail")

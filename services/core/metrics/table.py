@@ -276,6 +276,19 @@ _ROWS = (
         ),
     ),
     *_rows_of(
+        "archive",
+        _counter("peyvand_archive_rows_total", "Rows of evidence on disk", ("kind",), "1/kind"),
+        _counter("peyvand_archive_rejected_total", "Messages that could not be read", ("kind",), "1/kind"),
+        _gauge(
+            "peyvand_archive_position_timestamp_seconds",
+            "Up to when all that a stream stored is on disk",
+            ("kind",),
+            "1/kind",
+        ),
+        _counter("peyvand_archive_sealed_total", "Days sealed since the start"),
+        _gauge("peyvand_archive_unsealed", "Days that take no more rows and are not sealed"),
+    ),
+    *_rows_of(
         "console",
         _counter(
             "peyvand_console_answers_total", "Answers by page and HTTP status", ("page", "code"), "1/page and code"

@@ -39,6 +39,7 @@ FORBIDDEN = {
     "prober": measurement_subject("other-vantage", 0),
     "collector": exchange_subject("other-bus", 0),
     "scorer": measurement_subject("main", 0),
+    "archive": measurement_subject("main", 0),
     "api": kv_subject(INDICATOR_BUCKET, "government"),
     "dump": exchange_subject("xroad", 0),
 }

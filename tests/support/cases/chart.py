@@ -38,6 +38,7 @@ EVERYTHING = {
         "affinity": {"podAntiAffinity": {}},
     },
     "scorer": {"settings": {"accept_gap": True}},
+    "archive": {"settings": {"archive": "s3://evidence/peyvand"}, "env": [{"name": "AWS_PROFILE", "value": "peyvand"}]},
     "buses": [
         {
             "name": "xroad",
@@ -59,19 +60,29 @@ EVERYTHING = {
         "signIn": {"secret": "console-sign-in"},
     },
     "monitoring": {"enabled": True, "dashboards": True, "labels": {"release": "prometheus"}},
-    "networkPolicy": {"metricsFrom": [{"namespaceSelector": {"matchLabels": {"name": "m"}}}], "apiFrom": [{"podSelector": {}}]},
+    "networkPolicy": {"metricsFrom": [{"namespaceSelector": {"matchLabels": {"name": "m"}}}], "apiFrom": [{"podSelector": {}}], "archiveTo": [{"podSelector": {}}]},
     "priorityClassName": "high",
     "podAnnotations": {"note": "x"},
     "podLabels": {"team": "data-bus"},
 }  # fmt: skip
-OFF = ("busInit", "register", "scorer", "api", "console", "monitoring", "networkPolicy", "podDisruptionBudget")
+OFF = (
+    "busInit",
+    "register",
+    "scorer",
+    "archive",
+    "api",
+    "console",
+    "monitoring",
+    "networkPolicy",
+    "podDisruptionBudget",
+)
 CASES = {
     "least": LEAST,
     "everything": EVERYTHING,
     **{f"without {name}": {**EVERYTHING, name: {"enabled": False}} for name in OFF},
     "a vantage elsewhere": {
         **LEAST,
-        **{name: {"enabled": False} for name in ("busInit", "register", "scorer", "api", "console")},
+        **{name: {"enabled": False} for name in ("busInit", "register", "scorer", "archive", "api", "console")},
         "monitoring": {"enabled": True},
     },
     "all off": {**LEAST, **{name: {"enabled": False} for name in OFF}},

@@ -15,6 +15,7 @@ import yaml
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2_grpc
 from peyvand.v1 import indicator_service_pb2 as messages
+from services.dataset.log import LOG, SigningKey
 from services.register.bus.publish import publish_register
 from services.register.directory.load import load_register
 from services.sandbox.faults.faults import FaultMode, FaultScope
@@ -77,7 +78,7 @@ RUBBISH = (
 )
 STANDS = "then the prober stands still, for moments and for slots"
 BUS = "the message bus falters, stands still, then dies until a full spool has lost measurements"
-PILES = "the scorer stands still, while messages pile up"
+PILES = "the scorer and the archive stand still, while messages pile up"
 JOINS = "meanwhile a second prober joins, which may have one probe under way"
 BLIND = "all targets are gone, the control targets and security servers too"
 
@@ -174,6 +175,9 @@ async def told(nats, folder: Path):
         reads = ("--probe-files", register)
         components.start("prober", "--prober", "one", "--spool-limit", SPOOL_BYTES, *reads)
         components.start("scorer")
+        archive_key = folder / "archive.key"
+        archive_key.write_text(SigningKey.generate("dashboards/archive", LOG).text(), "utf-8")
+        components.start("archive", "--archive-key", archive_key, "--segment-seconds", 1)
         components.start("api", "--listen", api)
         await components.until(lambda: "sandbox serving" in components.logs(), "the sandbox served")
         sources = yaml.safe_load((sandbox / "sources.yaml").read_text("utf-8"))
@@ -181,12 +185,12 @@ async def told(nats, folder: Path):
         (sandbox / "more.yaml").write_text(yaml.safe_dump(sources), "utf-8")
         components.start("collector", "--sources", sandbox / "more.yaml")
         components.metrics["second"] = f"127.0.0.1:{free_port()}"
-        places = {name: [components.metrics[name]] for name in ("scorer", "collector", "api")}
+        places = {name: [components.metrics[name]] for name in ("scorer", "archive", "collector", "api")}
         places["prober"] = [components.metrics["prober"], components.metrics["second"]]
         deployed(folder / "prometheus", SLOT / 300, places)
         with prometheus(folder / "prometheus" / "prometheus.yml") as where:
             story = Story(components, where, register)
-            await story.until("count(up == 1)", 4)
+            await story.until("count(up == 1)", 5)
             first_register(sandbox / "register", register)
 
             async def put_in_force() -> None:
@@ -260,10 +264,10 @@ async def told(nats, folder: Path):
                     await story.scrapes()
                     dropped = story.value("sum(peyvand_spool_dropped_total)")
                     nats.kill()
-                    await story.until("count(peyvand_bus_connected == 0)", 4)
+                    await story.until("count(peyvand_bus_connected == 0)", 5)
                     await story.until("sum(peyvand_spool_dropped_total)", dropped + 1)
                     nats.start()
-                    await story.until("count(peyvand_bus_connected == 1)", 4)
+                    await story.until("count(peyvand_bus_connected == 1)", 5)
                     await story.until("1 - sum(peyvand_spool_batches)")
                     await story.slots(1)
                 async with story.fault(PILES), story.fault(JOINS):
@@ -274,9 +278,11 @@ async def told(nats, folder: Path):
                         5
                     ):  # it looks every other second how far it is behind, and may have read them by then
                         components.pause("scorer")
+                        components.pause("archive")
                         await send_unreadable(nats, PILED)
-                        await story.until("1 - max(up{job='scorer'})")
+                        await story.until("1 - max(up{job=~'scorer|archive'})")
                         components.resume("scorer")
+                        components.resume("archive")
                         await story.until("max(up{job='scorer'})")
                         await story.scrapes()
                         if story.value("max(max_over_time(peyvand_scorer_behind_messages[30s]))") > PILED / 4:

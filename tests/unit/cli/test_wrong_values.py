@@ -15,6 +15,7 @@ from services.cli.up import up
 from services.core.bus.roles import write_users
 from services.core.errors import InputError, PeyvandError
 from tests.support.cases.api_server import Api
+from tests.support.cases.dataset import sealed_example
 from tests.support.commands import _command
 from tests.support.nats import Nats
 from tests.support.registers import write_register
@@ -36,6 +37,13 @@ PAIRS = ("garbage", "-1", "=x", "national_id", "")
 SEEDS = ("garbage", "/proc/x", "/dev/null", "/dev/null/x", "-1")
 WRONG = {
     "--against": FOLDERS,
+    "--key": ("garbage", "/proc/x", "/", "a+b+c", "-1"),
+    "--seen": NEW_FILES,
+    "--sign": FILES,
+    "archive key file": NEW_FILES,
+    "archive key name": ("", "a b", "a+b", "a\tb", "\u2028"),
+    "day": ("garbage", "1405-01-01", "2026-02-30", "-1", "/proc/x"),
+    "dataset": FOLDERS,
     "--api": PLACES,
     "--at": TIMES,
     "--authority": FILES,
@@ -115,6 +123,10 @@ BESIDE = {
     "register import": {"kind": "endpoints", "files": "{list}", "--out": "{data}"},
     "register import --against": {"kind": "xroad", "files": "{clients}"},
     "register import --authority": {"kind": "xroad", "files": "https://127.0.0.1:1/", "--out": "{data}"},
+    "archive key": {"name": "a", "file": "{users}"},
+    "archive verify": {"dataset": "{dataset}"},
+    "archive prove": {"day": "2026-09-21", "dataset": "{dataset}"},
+    "archive witness": {"dataset": "{dataset}", "--key": "{key}", "--sign": "{signs}", "--seen": "{users}"},
     "bus init": {"--credentials": "{seeds}"},
     "bus stuck": {"--store": "{seeds}"},
     "bus backup": {"folder": "{data}", "--nats": "{nats}", "--credentials": "{seeds}"},
@@ -162,7 +174,10 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     for name, content in contents.items():
         (tmp_path / name).write_text(content, "utf-8")
     names = ("register", "data", "seeds", "users", *contents)
-    return {name: str(tmp_path / name) for name in names} | {"register": str(write_register(tmp_path / "register"))}
+    return {name: str(tmp_path / name) for name in names} | {
+        "register": str(write_register(tmp_path / "register")),
+        **sealed_example(tmp_path),
+    }
 
 
 def _words(command: str, parameter: str, value: str, places: Mapping[str, str]) -> list[str]:

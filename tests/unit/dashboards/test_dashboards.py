@@ -194,6 +194,7 @@ WITHOUT_SIDES = {
     ("pipeline", "NATS streams: size"): VOLUMES,  # streams are bounded by age alone
     ("pipeline", "NATS streams: messages"): VOLUMES,
     ("pipeline", "Measurements"): VOLUMES,
+    ("pipeline", "Archived"): VOLUMES,
     ("pipeline", "Exchange records"): VOLUMES,
     ("pipeline", "Requests to the api"): VOLUMES,
     ("pipeline", "Watches"): VOLUMES,
@@ -335,6 +336,7 @@ NOT_SHOWN = {
     "peyvand_console_page_seconds",
     "peyvand_console_aged_total",
     "peyvand_console_api_connected",
+    "peyvand_archive_sealed_total",  # one a day; days that should be sealed are shown
     "peyvand_control_failed",  # a blind vantage is shown; its log and `peyvand up` name the target
     "peyvand_vantage_unresolved",  # the reasons of unknown probes show it; an alert watches it
     "peyvand_conntrack_ratio",  # where the kernel tracks connections; an alert watches it

@@ -80,8 +80,9 @@ def test_nothing_holds_a_secret(documents: list[Document]) -> None:
     assert of_kind(documents, "Secret") == []
     schema = json.loads((CHART / "values.schema.json").read_text("utf-8"))
     assert re.findall(r'"(password|token|seed|key)"', json.dumps(schema["properties"])) == [
-        "key"
-    ]  # nats.ca.key: a name
+        "key",
+        "key",
+    ]  # nats.ca.key and archive.key: names
 
 
 def test_rules_and_dashboards_are_those_of_deploy() -> None:

@@ -84,7 +84,7 @@ def test_pods_name_what_exists(documents: list[Document]) -> None:
 
 ITS_OWN = {"nats", "nats_ca", "nats_certificate", "nats_key", "credentials", "data", "metrics"} | {
     *("vantage", "prober", "bus", "sources"),  # said by the chart itself
-    *("listen", "certificate", "key", "client_ca", "clients", "client_crl"),  # values of their own
+    *("archive_key", "listen", "certificate", "key", "client_ca", "clients", "client_crl"),  # values of their own
     *("replay", "replay_seconds", "alias"),  # for trying it out
     *(
         "console",
@@ -104,7 +104,7 @@ def test_settings_of_the_chart_are_those_of_components() -> None:
     bus as for all, and each is read as what it was.
     """
     schema = json.loads((CHART / "values.schema.json").read_text("utf-8"))["properties"]
-    for component in ("prober", "scorer", "collector", "api", "console"):
+    for component in ("prober", "scorer", "archive", "collector", "api", "console"):
         allowed = schema[component]["properties"]["settings"]
         assert set(allowed["properties"]) == settings_of(component) - ITS_OWN
     assert schema["vantages"]["items"]["properties"]["settings"] == schema["prober"]["properties"]["settings"]
@@ -199,7 +199,7 @@ def test_a_vantage_elsewhere_is_probers_alone() -> None:
     here = {
         **EVERYTHING,
         "buses": [],
-        **{name: {"enabled": False} for name in ("busInit", "register", "scorer", "api", "console")},
+        **{name: {"enabled": False} for name in ("busInit", "register", "scorer", "archive", "api", "console")},
     }
     documents = render(here)
     assert {pod["spec"]["containers"][0]["name"] for _, pod in pods_of(documents)} == {"prober"}

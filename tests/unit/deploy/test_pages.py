@@ -176,10 +176,10 @@ def test_an_upgrade_of_the_stack_reaches_every_service() -> None:
 
 
 def test_the_guide_empties_volumes_of_the_stack() -> None:
-    """What a restore removes are volumes by the stack's name, and all that hold the bus or the scorer's folder."""
+    """What a restore removes are volumes by the stack's name, and all that hold the bus, or the folder of scorer or archive."""
     stack = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text("utf-8"))
     (removed,) = [words[3:] for words in command_lines(PAGES["operating"]) if words[:3] == ["docker", "volume", "rm"]]
-    emptied = [name for name in stack["volumes"] if name.startswith("nats-") or name == "scorer"]
+    emptied = [name for name in stack["volumes"] if name.startswith("nats-") or name in {"scorer", "archive"}]
     assert removed == [f"{stack['name']}_{name}" for name in emptied]
 
 
@@ -207,7 +207,7 @@ def test_the_guide_s_values_can_be_installed() -> None:
     documents = render(_yaml_with("vantages:"), name="peyvand")
     used = set(re.findall(r'"secretName": "([^"]+)"', json.dumps(documents)))
     made = {f"peyvand-{user}" for user in re.findall(r"for user in ([^;]+);", PAGES["operating"])[0].split()}
-    assert used == made | {"peyvand-bus-ca"}
+    assert used == made | {"peyvand-bus-ca", "peyvand-archive-key"}
     assert {one["kind"] for one in documents} >= {"StatefulSet", "ServiceMonitor", "PrometheusRule", "Job"}
 
 

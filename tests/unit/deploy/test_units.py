@@ -99,6 +99,8 @@ def test_units_name_what_exists(unit: Path) -> None:
     for name, path in (one.split(":") for one in _values(text, "LoadCredential")):
         if name == "ca.pem":
             assert path == "/etc/peyvand/ca.pem"
+        elif name == "archive.key":
+            assert path == "/etc/peyvand/archive/archive.key"
         else:
             assert name.removesuffix(".nk") in ROLES
             assert path == f"/etc/peyvand/users/{Path(path).parent.name}/{name}"

@@ -18,6 +18,9 @@ RUN_BY = {
     "docs/api.md: Python from the contract alone 2": "integration/api/test_api_page.py::test_the_first_examples_run",
     "docs/api.md: TLS and roles 1": "integration/api/test_api_page.py::test_the_example_over_tls_runs",
     "docs/api.md: TLS and roles 2": "integration/api/test_api_page.py::test_the_example_over_tls_runs",
+    "docs/archive.md: 4. Verify it 1": "unit/cli/commands/test_archive.py::test_the_page_s_commands_run",
+    "docs/archive.md: 4. Verify it 2": "unit/cli/commands/test_archive.py::test_the_page_s_commands_run",
+    "docs/archive.md: 5. Witness it 1": "unit/cli/commands/test_archive.py::test_the_page_s_commands_run",
     "docs/exchange.md: 5. X-Road in ten minutes 1": "integration/test_pages_run.py::test_sources_are_read_beside_a_register",
     "docs/first-register.md: Measure your own register 1": (
         "integration/test_pages_run.py::test_a_first_register_is_read_and_measured"
@@ -54,6 +57,7 @@ NOT_RUN = {
     "docs/api.md: Java 1": "needs Java's protoc plug-in",
     "docs/api.md: grpcurl 1": "needs grpcurl",
     "docs/api.md: grpcurl 2": "needs grpcurl",
+    "docs/archive.md: 1. Run it 1": "serves until it is stopped; integration/archive/test_component.py runs it with these flags",
     "docs/console.md: 2. For who runs it 1": (
         "serves until it is stopped; integration/console/test_component.py runs the console with these flags"
     ),

@@ -34,7 +34,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
 
 {{/* The components of this release that have /metrics, separated by blanks: each is a job of Prometheus. */}}
 {{- define "peyvand.scraped" -}}
-prober{{ if .Values.scorer.enabled }} scorer{{ end }}{{ if .Values.api.enabled }} api{{ end }}{{ if .Values.console.enabled }} console{{ end }}{{ if .Values.buses }} collector{{ end }}
+prober{{ if .Values.scorer.enabled }} scorer{{ end }}{{ if .Values.archive.enabled }} archive{{ end }}{{ if .Values.api.enabled }} api{{ end }}{{ if .Values.console.enabled }} console{{ end }}{{ if .Values.buses }} collector{{ end }}
 {{- end }}
 
 {{/* Where pods reach the bus: at the port that was given, or else at those of its URLs, of which 4222 goes without saying. */}}

@@ -1,0 +1,202 @@
+"""The running archive: takes both streams in, keeps registers, seals days that are over (docs/archive.md)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from services.archive.metrics import ArchiveMetrics
+from services.archive.registers import keep_register
+from services.archive.stream_archiver import STREAM_KINDS, StreamArchiver
+from services.core.bus import Bus, StreamCursor, connect_from_settings
+from services.core.errors import BusError, GapError, SettingsError, StateError
+from services.core.files import lock
+from services.core.model import Register
+from services.core.runtime import Runtime
+from services.core.tasks import cancel_and_wait, run_in_thread
+from services.dataset.days import EvidenceDays, Sealer, SealingContext
+from services.dataset.log import SigningKey
+from services.dataset.storage import Storage, open_storage
+from services.indicator.calendar import Calendar
+from services.indicator.index import METHOD_VERSION
+from services.register.bus import follow_register
+
+_POLL_SECONDS: Final = 0.5
+_SEAL_SECONDS: Final = 5.0
+_RETRY_SECONDS: Final = 5.0
+
+
+class _Archive:
+    """One run of the component, between its start and its stop."""
+
+    def __init__(self, runtime: Runtime, bus: Bus, storage: Storage, key: SigningKey) -> None:
+        self._runtime, self._bus, self._storage, self._key = runtime, bus, storage, key
+        self._metrics = ArchiveMetrics(runtime.registry)
+        self._archivers = [
+            StreamArchiver(
+                storage, what, segment_seconds=runtime.settings.segment_seconds, metrics=self._metrics, log=runtime.log
+            )
+            for what in STREAM_KINDS
+        ]
+        self._days: EvidenceDays | None = None
+        self._failures: dict[str, str] = {}
+
+    async def follow(self, registers: AsyncIterator[Register]) -> None:
+        """Keep every register that comes into force."""
+        async for register in registers:
+            self.adopt(register)
+            await self._persistently("register", partial(keep_register, self._storage, register))
+
+    def adopt(self, register: Register) -> None:
+        """Date rows by the policy of a register."""
+        policy = register.policy
+        self._days = EvidenceDays(policy.timezone, policy.grace_seconds)
+
+    async def read(self, archiver: StreamArchiver, needed_from: float) -> None:
+        """Take one stream in until cancelled."""
+        stream = archiver.what.stream
+        cursor = StreamCursor(self._bus, stream, needed_from=needed_from, accept=self._runtime.settings.accept_gap)
+        resumed = False
+        while True:
+            more = False
+            try:
+                if not resumed:
+                    await archiver.resume(cursor)
+                    resumed = True
+                assert self._days is not None
+                more = await archiver.take(cursor, self._days)
+            except GapError:
+                raise
+            except (BusError, StateError) as error:
+                self._fail(stream, str(error))
+                await asyncio.sleep(_RETRY_SECONDS if isinstance(error, StateError) else _POLL_SECONDS)
+            else:
+                self._fail(stream, "")
+            await asyncio.sleep(0 if more else _POLL_SECONDS)
+
+    async def seal(self) -> None:
+        """Seal every day that is over, until cancelled."""
+        sealer = None
+        while True:
+            try:
+                if self._days is not None:
+                    sealer = Sealer(self._storage, self._key, self._days)
+                    await run_in_thread(sealer.recover)
+                    await self._seal_due(sealer)
+            except StateError as error:
+                self._fail("sealing", str(error))
+            else:
+                self._fail("sealing", "")
+            await asyncio.sleep(_SEAL_SECONDS)
+
+    async def flush(self) -> None:
+        """Write what was read; what cannot be written is read again at the next start."""
+        for archiver in self._archivers:
+            with suppress(StateError):
+                if self._days is not None and archiver.created:
+                    await archiver.write(self._days)
+
+    @property
+    def archivers(self) -> Sequence[StreamArchiver]:
+        """One for each stream."""
+        return self._archivers
+
+    async def _seal_due(self, sealer: Sealer) -> None:
+        complete = min(archiver.complete_up_to for archiver in self._archivers)
+        due = await run_in_thread(partial(sealer.due, complete))
+        self._metrics.due(len(due))
+        context = SealingContext(
+            streams={archiver.what.stream: archiver.created for archiver in self._archivers},
+            method_version=METHOD_VERSION,
+            software=version("peyvand"),
+        )
+        for day in due:
+            checkpoint = await run_in_thread(partial(sealer.seal, day, context))
+            self._metrics.sealed()
+            self._runtime.log.info("day_sealed", day=day, leaves=checkpoint.size)
+        self._metrics.due(0)
+
+    async def _persistently(self, what: str, call: Callable[[], object]) -> None:
+        while True:
+            try:
+                await run_in_thread(call)
+            except StateError as error:
+                self._fail(what, str(error))
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                self._fail(what, "")
+                return
+
+    def _fail(self, what: str, reason: str) -> None:
+        """Note that something fails, or that it works again."""
+        if reason and self._failures.get(what) != reason:
+            self._runtime.log.warning("archiving_failed", what=what, reason=reason)
+        self._failures[what] = reason
+        failures = [text for text in self._failures.values() if text]
+        if failures:
+            self._runtime.health.not_serving(failures[0])
+        elif not self._runtime.stop.is_set() and all(archiver.created for archiver in self._archivers):
+            self._runtime.health.serving()
+
+
+async def main(runtime: Runtime) -> None:
+    """Run the archive until it is stopped. Raises PeyvandError when it cannot go on."""
+    settings = runtime.settings
+    if not settings.archive_key:
+        raise SettingsError(
+            "the archive signs what it seals: make a key with `peyvand archive key`, and name it by --archive-key"
+        )
+    key = SigningKey.read(Path(settings.archive_key))
+    storage = open_storage(settings.archive or str(settings.data / "dataset"))
+    async with connect_from_settings(settings, role="archive", name="archive") as bus:
+        runtime.watch_bus(lambda: bus.connected)
+        with _locked(settings.data):
+            registers = follow_register(bus)
+            archive = _Archive(runtime, bus, storage, key)
+            register = await anext(registers)
+            archive.adopt(register)
+            await _work(archive, runtime, register, registers)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Lock the folder of state: two archives would sign two logs. Raises SettingsError."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        held = lock(folder / "lock")
+    except BlockingIOError as error:
+        raise SettingsError(f"another archive runs on {folder}: end it, or name another folder with --data") from error
+    except OSError as error:
+        raise SettingsError(f"{folder} cannot be used: {error.strerror}; name another folder with --data") from error
+    with held:
+        yield
+
+
+async def _work(archive: _Archive, runtime: Runtime, register: Register, registers: AsyncIterator[Register]) -> None:
+    epoch = Calendar.of(register.policy).epoch
+
+    async def following() -> AsyncIterator[Register]:
+        yield register
+        async for one in registers:
+            yield one
+
+    tasks = [
+        asyncio.ensure_future(work)
+        for work in (
+            archive.follow(following()),
+            archive.seal(),
+            *(archive.read(archiver, epoch) for archiver in archive.archivers),
+        )
+    ]
+    stopping = asyncio.ensure_future(runtime.stop.wait())
+    done, _ = await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    runtime.health.not_serving()
+    await cancel_and_wait(*tasks, stopping)
+    for task in done - {stopping}:
+        task.result()
+    await archive.flush()

@@ -1,0 +1,45 @@
+"""The archive's /metrics, by the names of the metrics table (services/core/metrics/table.py)."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry
+
+from services.core import metrics
+from services.dataset.tables import KINDS
+
+
+class ArchiveMetrics:
+    """Every metric of the archive; counters are zero from the start."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._rows = metrics.counter("peyvand_archive_rows_total", registry)
+        self._rejected = metrics.counter("peyvand_archive_rejected_total", registry)
+        self._archived = metrics.gauge("peyvand_archive_position_timestamp_seconds", registry)
+        self._sealed = metrics.counter("peyvand_archive_sealed_total", registry)
+        self._due = metrics.gauge("peyvand_archive_unsealed", registry)
+        self._registry = registry
+        for kind in KINDS:
+            self._rows.labels(kind)
+            self._rejected.labels(kind)
+        self._due.set(0)
+
+    def wrote(self, kind: str, rows: int, stored: float) -> None:
+        """Count rows that are on disk, stored by the stream up to a moment in epoch seconds."""
+        self._rows.labels(kind).inc(rows)
+        self._archived.labels(kind).set(stored)
+
+    def caught_up(self, kind: str, moment: float) -> None:
+        """Set up to when all of a stream is on disk."""
+        self._archived.labels(kind).set(moment)
+
+    def rejected(self, kind: str) -> None:
+        """Count a message that could not be read."""
+        self._rejected.labels(kind).inc()
+
+    def sealed(self) -> None:
+        """Count a day."""
+        self._sealed.inc()
+
+    def due(self, days: int) -> None:
+        """Set how many days take no more rows and are not sealed."""
+        self._due.set(days)

@@ -1,0 +1,153 @@
+"""Takes one stream into the dataset: reads it in order, and writes what it read in segments (docs/archive.md §2)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+import pyarrow as pa
+
+from services.archive.metrics import ArchiveMetrics
+from services.archive.positions import ArchivedUpTo, read_position, write_position
+from services.core.bus import Bus, StoredMessage, StreamCursor, StreamPosition, columns_of, summaries_of
+from services.core.log import Logger
+from services.core.tasks import run_in_thread
+from services.dataset.days import EvidenceDays, drop_uncommitted, write_segments
+from services.dataset.storage import Storage
+from services.dataset.tables import EXCHANGE, MEASUREMENT, Kind, exchange_table, measurement_table
+
+_MESSAGES: Final = 500
+_SEGMENT_ROWS: Final = 100_000
+"""Rows that are kept in memory at most: some 15 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamKind:
+    """What a stream holds: its name, the kind of its rows, and how a message becomes rows (raises ValueError)."""
+
+    stream: str
+    kind: Kind
+    rows: Callable[[StoredMessage], pa.Table]
+
+
+def _measured(message: StoredMessage) -> pa.Table:
+    return measurement_table(columns_of(message), stored=message.time, sequence=message.sequence)
+
+
+def _exchanged(message: StoredMessage) -> pa.Table:
+    bus, summaries = summaries_of(message)
+    return exchange_table(bus, summaries, stored=message.time, sequence=message.sequence)
+
+
+STREAM_KINDS: Final = (
+    StreamKind("MEASUREMENTS", MEASUREMENT, _measured),
+    StreamKind("EXCHANGES", EXCHANGE, _exchanged),
+)
+
+
+class StreamArchiver:
+    """Takes one stream in. Rows wait in memory until there are many, or ``segment_seconds`` have passed."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        what: StreamKind,
+        *,
+        segment_seconds: float,
+        metrics: ArchiveMetrics,
+        log: Logger,
+    ) -> None:
+        self.what = what
+        self._storage = storage
+        self._segment_seconds = segment_seconds
+        self._metrics = metrics
+        self._log = log
+        self._archived: ArchivedUpTo | None = None
+        self._read: StreamPosition | None = None
+        self._waiting: list[pa.Table] = []
+        self._rows = 0
+        self._last_stored = 0.0
+        self._since = 0.0
+
+    @property
+    def complete_up_to(self) -> float:
+        """Up to when everything that the stream stored is in the dataset, in epoch seconds."""
+        return self._archived.stored if self._archived else 0.0
+
+    @property
+    def created(self) -> str:
+        """When the stream was created, as the server writes it."""
+        return self._archived.position.created if self._archived else ""
+
+    async def resume(self, cursor: StreamCursor) -> None:
+        """Go on from where the dataset is. Raises GapError, BusError and StateError."""
+        name = self.what.kind.name
+        saved = await run_in_thread(lambda: read_position(self._storage, name))
+        position = await cursor.resume(saved.position if saved else None)
+        kept = position.sequence if saved else 0
+        await run_in_thread(lambda: drop_uncommitted(self._storage, self.what.kind, kept))
+        self._archived = ArchivedUpTo(position, saved.stored if saved else 0.0)
+        self._read = position
+        self._waiting, self._rows = [], 0
+
+    async def take(self, cursor: StreamCursor, days: EvidenceDays) -> bool:
+        """Read what follows, and write a segment when one is due; return whether there may be more to read at once.
+
+        Raises GapError and BusError; StateError when the dataset cannot be written: what was read is kept, and the next
+        call tries again.
+        """
+        assert self._read is not None
+        messages: list[StoredMessage] = []
+        if self._rows < _SEGMENT_ROWS:
+            messages = await cursor.read(self._read, limit=_MESSAGES, now=time.monotonic())
+            self._keep(messages)
+        if self._rows >= _SEGMENT_ROWS or (self._waiting and time.monotonic() - self._since >= self._segment_seconds):
+            await self.write(days)
+        if not messages and not self._waiting:
+            await self._note_silence(cursor.bus)
+        return len(messages) == _MESSAGES
+
+    async def write(self, days: EvidenceDays) -> None:
+        """Write what was read, if anything, and move the position. Raises StateError."""
+        assert self._read is not None
+        assert self._archived is not None
+        if not self._waiting:
+            return
+        kind, first, tables = self.what.kind, self._archived.position.sequence + 1, tuple(self._waiting)
+        archived = ArchivedUpTo(self._read, self._last_stored)
+
+        def write() -> None:
+            write_segments(self._storage, kind, tables, first, archived.position.sequence, days)
+            write_position(self._storage, kind.name, archived)
+
+        await run_in_thread(write)
+        self._archived = archived
+        self._metrics.wrote(kind.name, self._rows, archived.stored)
+        self._waiting, self._rows = [], 0
+
+    def _keep(self, messages: list[StoredMessage]) -> None:
+        for message in messages:
+            if not self._waiting:
+                self._since = time.monotonic()
+            try:
+                table = self.what.rows(message)
+            except ValueError as error:
+                self._metrics.rejected(self.what.kind.name)
+                self._log.warning(
+                    "message_rejected", stream=self.what.stream, sequence=message.sequence, reason=str(error)
+                )
+                table = self.what.kind.schema.empty_table()
+            self._waiting.append(table)
+            self._rows += table.num_rows
+            self._last_stored = max(self._last_stored, message.time)
+            self._read = StreamPosition(self._read.stream, self._read.created, message.sequence) if self._read else None
+
+    async def _note_silence(self, bus: Bus) -> None:
+        """Note that everything up to now is in the dataset, where the stream has nothing more."""
+        assert self._archived is not None
+        state = await bus.stream_state(self.what.stream)
+        if state.last == self._archived.position.sequence:
+            self._archived = replace(self._archived, stored=max(state.now, self._archived.stored))
+            self._metrics.caught_up(self.what.kind.name, self._archived.stored)

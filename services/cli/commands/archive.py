@@ -1,0 +1,150 @@
+"""``peyvand archive``: keys, and what anybody may verify of a dataset. Without a command it runs the component."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from services.cli.commands.options import command_group
+from services.core.errors import InputError, SettingsError
+
+if TYPE_CHECKING:
+    from services.dataset.log import VerifierKey
+
+app = command_group(
+    "Verify sealed evidence, and witness its log.",
+    epilog="With flags of its own, such as --archive-key, it runs the archive: see docs/settings.md.",
+)
+
+COMMANDS = ("key", "prove", "verify", "witness", "--help")
+"""What of ``peyvand archive …`` is a command; everything else is flags of the component."""
+
+Dataset = Annotated[str, typer.Argument(help="Folder or address of the dataset, such as s3://bucket/path.")]
+LogKey = Annotated[
+    str,
+    typer.Option("--key", metavar="KEY", help="Public key of the log, as its owner published it, or a file with it."),
+]
+
+
+@app.command()
+def key(
+    name: Annotated[str, typer.Argument(help="Name of the log, such as peyvand.example/archive.")],
+    file: Annotated[Path, typer.Argument(help="Where to write the private key.")],
+    of_witness: Annotated[bool, typer.Option("--witness", help="Make the key of a witness.")] = False,
+) -> None:
+    """Make a key, write it to a file, and print the public one."""
+    from services.core.files import write_secret
+    from services.dataset.log import LOG, WITNESS, SigningKey
+
+    try:
+        made = SigningKey.generate(name, WITNESS if of_witness else LOG)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="NAME") from error
+    try:
+        write_secret(file, made.text().encode())
+    except OSError as error:
+        raise SettingsError(f"the key cannot be written to {file}: {error.strerror}") from error
+    typer.echo(str(made.public))
+
+
+@app.command()
+def verify(dataset: Dataset, key_text: LogKey = "") -> None:
+    """Check every file of a dataset, and its log.
+
+    It needs neither the bus nor a register, and names every fault. Without a key the signature is not checked.
+    """
+    from services.dataset.days import LogFiles, manifests, verify
+    from services.dataset.storage import open_storage
+
+    storage = open_storage(dataset)
+    public = _read_key(key_text) if key_text else None
+    if faults := verify(storage, public, progress=lambda day: typer.echo(f"verifying {day}", err=True)):
+        raise InputError(f"the dataset {dataset}", faults)
+    leaves = LogFiles(storage).leaves()
+    days = [manifest.day for _, manifest in manifests(leaves)]
+    if not days:
+        raise SettingsError(f"{dataset} holds no sealed day: name the folder that has log/ and sealed/")
+    signed = "signed by its key" if public else "its signature was not checked: name the key with --key"
+    typer.echo(f"{dataset} is whole: {len(days)} days from {min(days)} to {max(days)}, {signed}")
+
+
+@app.command()
+def prove(
+    day: Annotated[str, typer.Argument(help="A sealed day, YYYY-MM-DD.")],
+    dataset: Dataset,
+    out: Annotated[Path, typer.Option(help="Folder for the proof and the manifest that it proves.")] = Path(),
+) -> None:
+    """Write the proof that a day is in the log.
+
+    Who has the proof needs neither the dataset nor its log (c2sp.org/tlog-proof).
+    """
+    from services.dataset.days import LogFiles, manifests
+    from services.dataset.storage import open_storage
+
+    log = LogFiles(open_storage(dataset))
+    leaves = log.leaves()
+    places = [number for number, manifest in manifests(leaves) if manifest.day == day]
+    if not places:
+        raise SettingsError(f"{day} is not sealed in {dataset}")
+    for name, content in (
+        (f"{day}.tlog-proof", str(log.prove(places[-1])).encode()),
+        (f"{day}.json", leaves[places[-1]]),
+    ):
+        try:
+            (out / name).write_bytes(content)
+        except OSError as error:
+            raise SettingsError(f"{out / name} cannot be written: {error.strerror}") from error
+        typer.echo(str(out / name))
+
+
+@app.command()
+def witness(
+    dataset: Dataset,
+    log_key: LogKey,
+    own_key: Annotated[Path, typer.Option("--sign", metavar="FILE", help="Private key of this witness.")],
+    seen: Annotated[Path, typer.Option("--seen", metavar="FILE", help="The checkpoint cosigned last; written anew.")],
+) -> None:
+    """Cosign a log that begins as it did before.
+
+    What it refuses to cosign is named, and the file keeps the last good checkpoint.
+    """
+    import time
+
+    from services.core.errors import Fault
+    from services.core.files import replace
+    from services.dataset.days import LogFiles, witness_faults
+    from services.dataset.log import Checkpoint, SigningKey
+    from services.dataset.storage import open_storage
+
+    log, signing = LogFiles(open_storage(dataset)), SigningKey.read(own_key)
+    checkpoint = log.checkpoint()
+    if checkpoint is None:
+        raise SettingsError(f"{dataset} has no log yet")
+    try:
+        last = Checkpoint.parse(seen.read_text("utf-8")) if seen.exists() else None
+        if last is not None and not last.is_signed_by(signing.public):
+            raise ValueError("this witness has not signed it")  # noqa: TRY301
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{seen} is not the checkpoint that was cosigned last: {error}") from error
+    faults = witness_faults(log.leaves(), checkpoint, log_key=_read_key(log_key), seen=last)
+    if faults:
+        raise InputError(f"the log of {dataset}", [Fault(dataset, 0, 0, fault) for fault in faults])
+    cosigned = checkpoint.cosigned(signing, int(time.time()))
+    try:
+        replace(seen, str(cosigned).encode())
+    except OSError as error:
+        raise SettingsError(f"{seen} cannot be written: {error.strerror}") from error
+    typer.echo(f"cosigned {checkpoint.size} leaves of {checkpoint.origin}: {seen}")
+
+
+def _read_key(text: str) -> VerifierKey:
+    from services.dataset.log import VerifierKey
+
+    try:
+        if Path(text).is_file():
+            text = Path(text).read_text("utf-8")
+        return VerifierKey.parse(text.strip())
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(f"{text} is no public key: {error}", param_hint="--key") from error

@@ -1,0 +1,35 @@
+"""An archive whose bus has another clock: `python -m tests.support.servers.shifted_archive FILE …`.
+
+FILE holds seconds that are added to every time of the bus; a day is then over when a test says so. What follows are the
+settings of the archive.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from services.archive.component import main
+from services.core.bus import messages, streams
+from services.core.runtime import run_component
+
+__all__ = ["shift"]
+
+
+def shift(file: Path, seconds: float) -> None:
+    """Set the clock of the bus, as an archive sees it."""
+    new = file.with_suffix(".new")
+    new.write_text(str(seconds), "utf-8")
+    new.rename(file)
+
+
+def _shifted(file: Path, moment_of: Callable[[str], float]) -> Callable[[str], float]:
+    return lambda text: moment_of(text) + float(file.read_text("utf-8"))
+
+
+if __name__ == "__main__":
+    replaced = _shifted(Path(sys.argv[1]), messages.moment_of)
+    vars(messages).update(moment_of=replaced)
+    vars(streams).update(moment_of=replaced)
+    sys.exit(run_component("archive", main, sys.argv[2:]))

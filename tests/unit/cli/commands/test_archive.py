@@ -1,0 +1,169 @@
+"""``peyvand archive``: what a stranger does with a dataset, on its files alone."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from services.cli.__main__ import app
+from services.core.errors import InputError, PeyvandError, SettingsError
+from services.dataset.days import EvidenceDays, KeyChange, LogFiles, Manifest, read_leaf
+from services.dataset.log import Checkpoint, LogProof, SigningKey, VerifierKey
+from services.dataset.storage import LocalStorage
+from tests.support.cases.dataset import START, seal_a_day
+from tests.support.pages import block
+
+DAY = EvidenceDays("Asia/Tehran", 3600.0).day_of(START)
+
+
+def run(*words: object) -> str:
+    """What a command prints; its error is raised."""
+    done = CliRunner().invoke(app, ["archive", *map(str, words)])
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    run("key", "archive.example", tmp_path / "archive.key")
+    return tmp_path / "archive.key"
+
+
+@pytest.fixture
+def dataset(tmp_path: Path, key_file: Path) -> Path:
+    assert seal_a_day(tmp_path / "dataset", SigningKey.read(key_file)) == DAY
+    return tmp_path / "dataset"
+
+
+def public(key_file: Path) -> VerifierKey:
+    return SigningKey.read(key_file).public
+
+
+def test_a_key_is_written_once(tmp_path: Path, key_file: Path) -> None:
+    """Only its owner may read it, and a second one does not replace it."""
+    assert key_file.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(SettingsError, match="File exists"):
+        run("key", "archive.example", key_file)
+    printed = run("key", "--witness", "court.example", tmp_path / "witness.key")
+    assert VerifierKey.parse(printed.strip()) == public(tmp_path / "witness.key")
+
+
+def test_a_whole_dataset_is_verified(dataset: Path, key_file: Path) -> None:
+    """With the key as text or in a file; without it the command says what it did not check."""
+    expected = f"is whole: 1 days from {DAY} to {DAY}, signed by its key"
+    assert expected in run("verify", dataset, "--key", public(key_file))
+    published = key_file.with_name("archive.pub")
+    published.write_text(str(public(key_file)), "utf-8")
+    assert expected in run("verify", dataset, "--key", published)
+    assert "its signature was not checked" in run("verify", dataset)
+
+
+def test_a_changed_file_is_named(dataset: Path, key_file: Path) -> None:
+    """A byte of evidence that was changed refuses the dataset."""
+    (file,) = (dataset / "sealed").rglob("*.parquet")
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    with pytest.raises(InputError) as caught:
+        run("verify", dataset, "--key", public(key_file))
+    assert [fault.file for fault in caught.value.faults] == [str(file.relative_to(dataset))]
+
+
+def test_a_day_is_proven(dataset: Path, key_file: Path, tmp_path: Path) -> None:
+    """The two files that the command writes are enough, with the key."""
+    run("prove", DAY, dataset, "--out", tmp_path)
+    manifest = (tmp_path / f"{DAY}.json").read_bytes()
+    proof = LogProof.parse((tmp_path / f"{DAY}.tlog-proof").read_text("utf-8"))
+    assert proof.faults(manifest, [public(key_file)]) == []
+    leaf = read_leaf(manifest)
+    assert isinstance(leaf, Manifest)
+    assert leaf.day == DAY
+    with pytest.raises(SettingsError, match="2020-01-01 is not sealed"):
+        run("prove", "2020-01-01", dataset)
+
+
+def test_a_witness_refuses_a_rewritten_day(dataset: Path, key_file: Path, tmp_path: Path) -> None:
+    """It cosigns a log that grows; a day that was changed and signed again is refused, and the last checkpoint kept."""
+    run("key", "--witness", "court.example", tmp_path / "witness.key")
+    words = (
+        "witness",
+        dataset,
+        "--key",
+        public(key_file),
+        "--sign",
+        tmp_path / "witness.key",
+        "--seen",
+        tmp_path / "seen",
+    )
+    assert "cosigned 1 leaves of archive.example" in run(*words)
+    log = LogFiles(LocalStorage(dataset))
+    log.append(KeyChange(str(public(key_file))).leaf(), SigningKey.read(key_file))
+    run(*words)
+    seen = Checkpoint.parse((tmp_path / "seen").read_text("utf-8"))
+    assert (seen.size, seen.is_signed_by(public(tmp_path / "witness.key"))) == (2, True)
+    for name in ("log", "sealed"):
+        (dataset / name).rename(tmp_path / f"former-{name}")
+    seal_a_day(dataset, SigningKey.read(key_file), sequence=2)
+    log.append(KeyChange(str(public(key_file))).leaf(), SigningKey.read(key_file))
+    run("verify", dataset, "--key", public(key_file))
+    with pytest.raises(InputError) as caught:
+        run(*words)
+    assert "does not begin with the 2 leaves that were there before" in caught.value.report()
+    assert Checkpoint.parse((tmp_path / "seen").read_text("utf-8")) == seen
+
+
+def test_a_log_that_was_cut_is_refused(dataset: Path, key_file: Path, tmp_path: Path) -> None:
+    """A log may not lose what a witness has seen."""
+    log, signing = LogFiles(LocalStorage(dataset)), SigningKey.read(key_file)
+    run("key", "--witness", "court.example", tmp_path / "witness.key")
+    words = (
+        "witness",
+        dataset,
+        "--key",
+        public(key_file),
+        "--sign",
+        tmp_path / "witness.key",
+        "--seen",
+        tmp_path / "seen",
+    )
+    former = str(log.checkpoint())
+    log.append(KeyChange(str(signing.public)).leaf(), signing)
+    run(*words)
+    (dataset / "log" / "entries" / "000001.json").unlink()
+    (dataset / "log" / "checkpoint").write_text(former, "utf-8")
+    with pytest.raises(InputError) as caught:
+        run(*words)
+    assert "leaves were taken away" in caught.value.report()
+
+
+@pytest.mark.parametrize("words", [("verify", "/nowhere"), ("verify", "nowhere://x"), ("prove", DAY, "/nowhere")])
+def test_what_is_no_dataset(words: tuple[str, ...]) -> None:
+    """A folder or an address without a dataset is one sentence."""
+    with pytest.raises(PeyvandError):
+        run(*words)
+
+
+def test_the_page_s_commands_run(
+    dataset: Path, key_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What docs/archive.md shows of verifying, proving and witnessing works as typed, with the names of what is here."""
+    monkeypatch.chdir(tmp_path)
+    Path("archive.pub").write_text(str(public(key_file)), "utf-8")
+    names = {"/var/lib/peyvand/archive/dataset": str(dataset), "DATASET": str(dataset), "2026-11-26": DAY}
+    for name in ("4. Verify it 1", "4. Verify it 2", "5. Witness it 1"):
+        for line in block(f"docs/archive.md: {name}").text.splitlines():
+            *words, out = line.partition("#")[0].partition(">")
+            program, group, *rest = shlex.split(words[0])
+            assert (program, group) == ("peyvand", "archive")
+            printed = run(*(names.get(word, word) for word in rest))
+            if out:
+                Path(out.strip()).write_text(printed, "utf-8")
+    assert {path.name for path in tmp_path.iterdir()} >= {
+        f"{DAY}.tlog-proof",
+        f"{DAY}.json",
+        "checkpoint",
+        "witness.pub",
+    }

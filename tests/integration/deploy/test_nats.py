@@ -80,7 +80,7 @@ def test_every_user_has_an_account_with_what_its_role_may_do(tmp_path: Path) -> 
             limits = {"max_connections": 100, "max_subscriptions": 1000}
             expected[name] = {"users": [user], "imports": imports, "limits": limits}
     assert accounts == expected
-    assert len(accounts) == 8
+    assert len(accounts) == 9
     for export in exports:
         ((kind, subject),) = ((kind, export[kind]) for kind in ("service", "stream") if kind in export)
         taken = {name for name in expected if name != "BUS" and _takes(expected[name]["imports"], kind, subject)}

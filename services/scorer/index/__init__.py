@@ -1,6 +1,5 @@
 """Decisions about evidence: which rows count, what is due, what an index consists of."""
 
-from services.scorer.index.admission import admit, probe_times
 from services.scorer.index.members import AgencyMembers
 from services.scorer.index.results import FAULTS, CompiledRegister, IndexResult, PendingUpdate, TakenBatch
 from services.scorer.index.scoring import Scoring
@@ -15,6 +14,4 @@ __all__ = [
     "Scoring",
     "TakenBatch",
     "VantageWatch",
-    "admit",
-    "probe_times",
 ]

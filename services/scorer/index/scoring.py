@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from services.core.bus import DETAIL_SECONDS, SLOTS_PER_BLOCK, StreamPosition
 from services.core.model import MeasurementColumns
+from services.indicator.admission import admit, closable
 from services.indicator.calendar import RECORD_DAYS, Calendar
 from services.indicator.cells import RecentMeasurements
 from services.indicator.evidence import Evidence, FrozenEvidence
 from services.indicator.index import BurnCounter, compute_indicators
 from services.indicator.intervals import HistorySums
 from services.indicator.structure import structure_by_window
-from services.scorer.index.admission import admit, closable
 from services.scorer.index.members import AgencyMembers, having
 from services.scorer.index.results import CompiledRegister, CountedEvidence, IndexResult, PendingUpdate, TakenBatch
 from services.scorer.state import LoadedState, StateManifest, StateUpdate

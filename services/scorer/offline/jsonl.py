@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from services.core.codec import measurement_from_json, summary_from_json, to_micros
 from services.core.errors import Fault, InputError
 from services.core.model import MOMENTS, ExchangeSummary, Measurement, MeasurementColumns, Register, Target
-from services.scorer.index import probe_times
+from services.indicator.admission import probe_times
 
 T = TypeVar("T")
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from services.core.codec import ExchangeVolume
 from services.core.model import ExchangeSummary, MeasurementColumns, Register, Structure
+from services.indicator.admission import admit
 from services.indicator.calendar import Calendar
 from services.indicator.evidence import Evidence
 from services.indicator.index import Snapshot, compute_indicators
@@ -21,7 +22,6 @@ from services.indicator.sensitivity import FACTORS, Ranking, analyse_ranks, reco
 from services.indicator.structure import AgencyNetwork, structure_by_window
 from services.register.attribution import Attributor
 from services.scorer.exchanges import ExchangeDatabase
-from services.scorer.index import admit
 from services.scorer.offline.jsonl import MeasurementLines
 
 

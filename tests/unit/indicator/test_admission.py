@@ -8,7 +8,7 @@ import numpy as np
 
 from services.core.model.measurement import MeasurementColumns, Target
 from services.core.model.register import Government, Policy
-from services.scorer.index.admission import admit, closable
+from services.indicator.admission import admit, closable
 
 SLOT = 300
 POLICY = Policy(Government("country", "", ""), "UTC", datetime(2026, 1, 1, tzinfo=UTC), SLOT, grace_hours=1)

@@ -1,4 +1,4 @@
-"""The running archive: takes both streams in, keeps registers, seals days that are over (docs/archive.md)."""
+"""The running archive: takes the streams in, keeps registers, seals days that are over (docs/archive.md)."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class _Archive:
 
     async def read(self, archiver: StreamArchiver, needed_from: float) -> None:
         """Take one stream in until cancelled."""
-        stream = archiver.what.stream
+        stream = archiver.what.kind.stream
         cursor = StreamCursor(self._bus, stream, needed_from=needed_from, accept=self._runtime.settings.accept_gap)
         resumed = False
         while True:
@@ -111,7 +111,7 @@ class _Archive:
         due = await run_in_thread(partial(sealer.due, complete))
         self._metrics.due(len(due))
         context = SealingContext(
-            streams={archiver.what.stream: archiver.created for archiver in self._archivers},
+            streams={archiver.what.kind.stream: archiver.created for archiver in self._archivers},
             method_version=METHOD_VERSION,
             software=version("peyvand"),
         )

@@ -11,12 +11,20 @@ import pyarrow as pa
 
 from services.archive.metrics import ArchiveMetrics
 from services.archive.positions import ArchivedUpTo, read_position, write_position
-from services.core.bus import Bus, StoredMessage, StreamCursor, StreamPosition, columns_of, summaries_of
+from services.core.bus import Bus, StoredMessage, StreamCursor, StreamPosition, columns_of, indicator_of, summaries_of
 from services.core.log import Logger
 from services.core.tasks import run_in_thread
 from services.dataset.days import EvidenceDays, drop_uncommitted, write_segments
 from services.dataset.storage import Storage
-from services.dataset.tables import EXCHANGE, MEASUREMENT, Kind, exchange_table, measurement_table
+from services.dataset.tables import (
+    EXCHANGE,
+    INDICATOR,
+    MEASUREMENT,
+    Kind,
+    exchange_table,
+    indicator_table,
+    measurement_table,
+)
 
 _MESSAGES: Final = 500
 _SEGMENT_ROWS: Final = 100_000
@@ -25,25 +33,29 @@ _SEGMENT_ROWS: Final = 100_000
 
 @dataclass(frozen=True, slots=True)
 class StreamKind:
-    """What a stream holds: its name, the kind of its rows, and how a message becomes rows (raises ValueError)."""
+    """A kind of rows, and how a message of its stream, stored at a time in epoch seconds, becomes them (raises ValueError)."""
 
-    stream: str
     kind: Kind
-    rows: Callable[[StoredMessage], pa.Table]
+    rows: Callable[[StoredMessage, float], pa.Table]
 
 
-def _measured(message: StoredMessage) -> pa.Table:
-    return measurement_table(columns_of(message), stored=message.time, sequence=message.sequence)
+def _measured(message: StoredMessage, stored: float) -> pa.Table:
+    return measurement_table(columns_of(message), stored=stored, sequence=message.sequence)
 
 
-def _exchanged(message: StoredMessage) -> pa.Table:
+def _exchanged(message: StoredMessage, stored: float) -> pa.Table:
     bus, summaries = summaries_of(message)
-    return exchange_table(bus, summaries, stored=message.time, sequence=message.sequence)
+    return exchange_table(bus, summaries, stored=stored, sequence=message.sequence)
+
+
+def _published(message: StoredMessage, stored: float) -> pa.Table:
+    return indicator_table([indicator_of(message)], stored=stored, sequence=message.sequence)
 
 
 STREAM_KINDS: Final = (
-    StreamKind("MEASUREMENTS", MEASUREMENT, _measured),
-    StreamKind("EXCHANGES", EXCHANGE, _exchanged),
+    StreamKind(MEASUREMENT, _measured),
+    StreamKind(EXCHANGE, _exchanged),
+    StreamKind(INDICATOR, _published),
 )
 
 
@@ -89,7 +101,7 @@ class StreamArchiver:
         kept = position.sequence if saved else 0
         await run_in_thread(lambda: drop_uncommitted(self._storage, self.what.kind, kept))
         self._archived = ArchivedUpTo(position, saved.stored if saved else 0.0)
-        self._read = position
+        self._read, self._last_stored = position, saved.stored if saved else 0.0
         self._waiting, self._rows = [], 0
 
     async def take(self, cursor: StreamCursor, days: EvidenceDays) -> bool:
@@ -131,23 +143,24 @@ class StreamArchiver:
         for message in messages:
             if not self._waiting:
                 self._since = time.monotonic()
+            # A stream's clock may step back; as for the scorer, its latest time holds.
+            self._last_stored = max(self._last_stored, message.time)
             try:
-                table = self.what.rows(message)
+                table = self.what.rows(message, self._last_stored)
             except ValueError as error:
                 self._metrics.rejected(self.what.kind.name)
                 self._log.warning(
-                    "message_rejected", stream=self.what.stream, sequence=message.sequence, reason=str(error)
+                    "message_rejected", stream=self.what.kind.stream, sequence=message.sequence, reason=str(error)
                 )
                 table = self.what.kind.schema.empty_table()
             self._waiting.append(table)
             self._rows += table.num_rows
-            self._last_stored = max(self._last_stored, message.time)
             self._read = StreamPosition(self._read.stream, self._read.created, message.sequence) if self._read else None
 
     async def _note_silence(self, bus: Bus) -> None:
         """Note that everything up to now is in the dataset, where the stream has nothing more."""
         assert self._archived is not None
-        state = await bus.stream_state(self.what.stream)
+        state = await bus.stream_state(self.what.kind.stream)
         if state.last == self._archived.position.sequence:
             self._archived = replace(self._archived, stored=max(state.now, self._archived.stored))
             self._metrics.caught_up(self.what.kind.name, self._archived.stored)

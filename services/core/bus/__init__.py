@@ -3,7 +3,7 @@
 from services.core.bus.buckets import MAX_ATOMIC_PUTS, Bus
 from services.core.bus.client import BoundedTaskGroup
 from services.core.bus.connection import connect, connect_from_settings
-from services.core.bus.evidence import columns_of, summaries_of
+from services.core.bus.evidence import columns_of, indicator_of, summaries_of
 from services.core.bus.messages import StoredMessage, StreamState
 from services.core.bus.names import (
     DETAIL_SECONDS,
@@ -69,6 +69,7 @@ __all__ = [
     "exchange_subject",
     "find_server",
     "heartbeat_subject",
+    "indicator_of",
     "indicator_subject",
     "initialise_streams",
     "measurement_subject",

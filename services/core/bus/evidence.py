@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from services.core.bus.messages import StoredMessage
-from services.core.bus.names import exchange_subject, measurement_subject
-from services.core.codec import decode_columns, decode_summaries
-from services.core.model import ExchangeSummary, MeasurementColumns
+from services.core.bus.names import exchange_subject, indicator_subject, measurement_subject
+from services.core.codec import decode_columns, decode_indicator, decode_summaries
+from services.core.model import ExchangeSummary, Indicator, MeasurementColumns
 
 
 def columns_of(message: StoredMessage) -> MeasurementColumns:
@@ -28,6 +28,14 @@ def summaries_of(message: StoredMessage) -> tuple[str, list[ExchangeSummary]]:
     if message.subject != exchange_subject(bus, _shard(message)):
         raise ValueError(f"a batch of bus {bus!r} on {message.subject}")
     return bus, summaries
+
+
+def indicator_of(message: StoredMessage) -> Indicator:
+    """Return the indicator of a message. Raises ValueError when it is unreadable, or of another entity than its subject."""
+    row = decode_indicator(message.data)
+    if message.subject != indicator_subject(row.kind.label, row.id, row.window_days):
+        raise ValueError(f"the indicator of {row.kind.label} {row.id!r} on {message.subject}")
+    return row
 
 
 def _shard(message: StoredMessage) -> str:

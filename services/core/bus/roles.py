@@ -92,7 +92,9 @@ def permissions(vantage: str, bus: str) -> Mapping[str, Permissions]:
             ),
             (register_changes,),
         ),
-        "archive": Permissions((*_get(register, *streams), *_info(*streams)), (register_changes,)),
+        "archive": Permissions(
+            (*_get(register, *streams, names.INDICATORS), *_info(*streams, names.INDICATORS)), (register_changes,)
+        ),
         "api": Permissions(
             _get(register, indicator, names.INDICATORS),
             (register_changes, names.kv_subject(names.INDICATOR_BUCKET, ">")),

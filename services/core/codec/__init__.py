@@ -13,6 +13,7 @@ from services.core.codec.announcements import (
 from services.core.codec.exchange import decode_summaries, encode_summaries, summary_from_json, summary_to_json
 from services.core.codec.indicator import (
     ExchangeVolume,
+    decode_indicator,
     indicator_to_json,
     indicator_to_message,
     losses_to_message,
@@ -43,6 +44,7 @@ __all__ = [
     "RegisterPublication",
     "decode_columns",
     "decode_heartbeat",
+    "decode_indicator",
     "decode_manifest",
     "decode_measurements",
     "decode_summaries",

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.message import DecodeError, Message
 
 from peyvand.v1 import block_pb2, indicator_pb2, reconciliation_pb2
 from services.core.codec.units import copied_fields, message_to_json, to_timestamp
 from services.core.model import (
     Estimate,
     Indicator,
+    IndicatorKind,
+    Interval,
     Losses,
     ProviderRole,
     RankBand,
+    RankBasis,
     RankSensitivity,
     Reconciliation,
     Sensitivity,
     SetIndex,
+    StrictShare,
     Structure,
     SwitchIndex,
     Traffic,
@@ -44,6 +51,32 @@ def indicator_to_message(row: Indicator) -> indicator_pb2.Indicator:
         else None,
         **_indicator_fields(row),
     )
+
+
+def decode_indicator(data: bytes) -> Indicator:
+    """Return the indicator of a message. Raises ValueError when it is none, or of a kind that this version does not know."""
+    try:
+        message = indicator_pb2.Indicator.FromString(data)
+    except DecodeError as error:
+        raise ValueError("not an Indicator") from error
+    strict, interval, band = message.strict, message.interval, message.rank_band
+    values = _indicator_fields(message) | {name: _set(message, name) for name in ("point", "level")}
+    return Indicator(
+        kind=IndicatorKind(message.kind),
+        as_of=message.as_of.seconds,
+        losses=Losses(**_losses_fields(message.losses)),
+        strict=StrictShare(_set(strict, "point"), strict.lower, strict.upper) if _set(message, "strict") else None,
+        interval=Interval(interval.low, interval.high, interval.level) if _set(message, "interval") else None,
+        rank_band=RankBand(band.low, band.high, RankBasis(band.basis), band.agencies)
+        if _set(message, "rank_band")
+        else None,
+        **values,
+    )
+
+
+def _set(message: Message, name: str) -> Any:
+    """Return a field that may be unset; None when it is."""
+    return getattr(message, name) if message.HasField(name) else None
 
 
 def rank_band_to_message(band: RankBand) -> indicator_pb2.RankBand:

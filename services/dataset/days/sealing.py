@@ -81,7 +81,7 @@ class Sealer:
                 files += self._write(table, kind, day, late=late)
             if kind is MEASUREMENT:
                 counts = _counts(tables[0])
-            spans += _spans(tables, _STREAMS[kind.name], context)
+            spans += _spans(tables, kind.stream, context)
         span = self._days.span(day)
         manifest = Manifest(
             day=day,
@@ -112,9 +112,6 @@ class Sealer:
             for segment in list_segments(self._storage, kind):
                 if segment.day == day:
                     self._storage.remove(segment.name)
-
-
-_STREAMS: Final = {"measurement": "MEASUREMENTS", "exchange": "EXCHANGES"}
 
 
 def _shards(table: pa.Table, kind: Kind) -> Iterator[tuple[int, pa.Table]]:

@@ -14,12 +14,11 @@ import pyarrow as pa
 from services.core.errors import StateError
 from services.dataset.days.days import EvidenceDays
 from services.dataset.storage import Storage
-from services.dataset.tables import Kind, read, sorted_rows, write
+from services.dataset.tables import MICROS, Kind, read, sorted_rows, write
 
 _NAME: Final = re.compile(
     r"open/(?P<late>late/)?(?P<kind>\w+)/(?P<day>\d{4}-\d\d-\d\d)/(?P<first>\d+)-(?P<last>\d+)\.parquet"
 )
-_MICROS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ def write_segments(
     """
     table = sorted_rows(list(tables), kind)
     written = []
-    for (late, day), places in _by_day(table, days).items():
+    for (late, day), places in _by_day(table, kind, days).items():
         segment = Segment(kind.name, day, first, last, late=late)
         storage.write(segment.name, write(table.take(pa.array(places)), kind))
         written.append(segment)
@@ -89,10 +88,10 @@ def read_segments(storage: Storage, kind: Kind, segments: Sequence[Segment]) -> 
     return sorted_rows(tables, kind)
 
 
-def _by_day(table: pa.Table, days: EvidenceDays) -> Mapping[tuple[bool, str], list[int]]:
+def _by_day(table: pa.Table, kind: Kind, days: EvidenceDays) -> Mapping[tuple[bool, str], list[int]]:
     """Return the places of the rows of each day, late ones apart."""
-    starts, stored = (table[name].cast(pa.int64()).to_numpy() / _MICROS for name in ("slot_start", "stored"))
+    moments, stored = (table[name].cast(pa.int64()).to_numpy() / MICROS for name in (kind.dated, "stored"))
     places: dict[tuple[bool, str], list[int]] = defaultdict(list)
-    for place, (start, moment) in enumerate(zip(starts.tolist(), stored.tolist(), strict=True)):
-        places[days.place(int(start), moment)].append(place)
+    for place, (moment, since) in enumerate(zip(moments.tolist(), stored.tolist(), strict=True)):
+        places[days.place(int(moment), since)].append(place)
     return {day: places[day] for day in sorted(places)}

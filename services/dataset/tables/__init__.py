@@ -2,17 +2,23 @@
 
 from services.dataset.tables.exchanges import exchange_table, summaries_of
 from services.dataset.tables.files import content_hash, read, sorted_rows, write
+from services.dataset.tables.indicators import indicator_table, indicators_of
 from services.dataset.tables.measurements import StoredMeasurements, measurement_table, measurements_of
-from services.dataset.tables.schemas import EXCHANGE, KINDS, MEASUREMENT, Kind
+from services.dataset.tables.rows import MICROS
+from services.dataset.tables.schemas import EXCHANGE, INDICATOR, KINDS, MEASUREMENT, Kind
 
 __all__ = [
     "EXCHANGE",
+    "INDICATOR",
     "KINDS",
     "MEASUREMENT",
+    "MICROS",
     "Kind",
     "StoredMeasurements",
     "content_hash",
     "exchange_table",
+    "indicator_table",
+    "indicators_of",
     "measurement_table",
     "measurements_of",
     "read",

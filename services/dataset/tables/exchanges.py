@@ -8,9 +8,9 @@ from dataclasses import fields
 import pyarrow as pa
 
 from services.core.model import ExchangeSummary
-from services.dataset.tables.schemas import EXCHANGE, MOMENT
+from services.dataset.tables.rows import MICROS, table_of_columns
+from services.dataset.tables.schemas import EXCHANGE
 
-_MICROS = 1_000_000
 _OF_THE_MESSAGE = ("bus", "stored", "sequence")
 _FIELDS = tuple(name for name in EXCHANGE.schema.names if name not in _OF_THE_MESSAGE)
 
@@ -19,9 +19,9 @@ def exchange_table(bus: str, summaries: Sequence[ExchangeSummary], *, stored: fl
     """Return the summaries of one message as rows, without what a register attributes them to."""
     rows = len(summaries)
     columns = {name: [getattr(summary, name) for summary in summaries] for name in _FIELDS}
-    columns["slot_start"] = [moment * _MICROS for moment in columns["slot_start"]]
-    columns |= {"bus": [bus] * rows, "stored": [round(stored * _MICROS)] * rows, "sequence": [sequence] * rows}
-    return pa.table([_array(columns[field.name], field.type) for field in EXCHANGE.schema], schema=EXCHANGE.schema)
+    columns["slot_start"] = [moment * MICROS for moment in columns["slot_start"]]
+    columns |= {"bus": [bus] * rows, "stored": [round(stored * MICROS)] * rows, "sequence": [sequence] * rows}
+    return table_of_columns(columns, EXCHANGE)
 
 
 def summaries_of(table: pa.Table) -> list[ExchangeSummary]:
@@ -31,17 +31,9 @@ def summaries_of(table: pa.Table) -> list[ExchangeSummary]:
         name: (column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column).to_pylist()
         for name, column in columns.items()
     }
-    values["slot_start"] = [micros // _MICROS for micros in values["slot_start"]]
+    values["slot_start"] = [micros // MICROS for micros in values["slot_start"]]
     values["duration_buckets"] = [tuple(buckets) for buckets in values["duration_buckets"]]
     return [ExchangeSummary(**dict(zip(_FIELDS, row, strict=True))) for row in zip(*values.values(), strict=True)]
-
-
-def _array(values: Sequence[object], kind: pa.DataType) -> pa.Array:
-    if kind == MOMENT:
-        return pa.array(values, pa.int64()).cast(MOMENT)
-    if pa.types.is_dictionary(kind):
-        return pa.array(values, pa.string()).dictionary_encode()
-    return pa.array(values, kind)
 
 
 assert set(_FIELDS) <= {field.name for field in fields(ExchangeSummary)}  # or rows would lose a field

@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from services.core.model import FACTS, MeasurementColumns, Outcome, Reason, RegisterVersions, Target
+from services.dataset.tables.rows import MICROS
 from services.dataset.tables.schemas import MEASUREMENT, MOMENT, OUTCOMES, REASONS
 
-_MICROS: Final = 1_000_000
 _UNSET: Final = -1
 
 
@@ -44,17 +44,17 @@ def measurement_table(columns: MeasurementColumns, *, stored: float, sequence: i
             pa.DictionaryArray.from_arrays(pa.array(columns.target, pa.int32(), mask=is_endpoint), names),
             pa.DictionaryArray.from_arrays(pa.array(columns.target, pa.int32(), mask=~is_endpoint), names),
             _same(columns.vantage, rows),
-            _moments(columns.slot_start * _MICROS),
+            _moments(columns.slot_start * MICROS),
             _moments(columns.time),
             _named(columns.outcome, OUTCOMES),
             _named(columns.reason, REASONS),
             *(pa.array(values, pa.int64(), mask=values < 0) for values in numbers.values()),
-            _moments(np.where(expiry < 0, _UNSET, expiry * _MICROS)),
+            _moments(np.where(expiry < 0, _UNSET, expiry * MICROS)),
             pa.DictionaryArray.from_arrays(pa.array(facts.detail, pa.int32()), pa.array(facts.details, pa.string())),
             _same(columns.register.register_version, rows),
             _same(columns.register.probe_version, rows),
             _same(columns.prober, rows),
-            _moments(np.full(rows, round(stored * _MICROS), np.int64)),
+            _moments(np.full(rows, round(stored * MICROS), np.int64)),
             pa.array(np.full(rows, sequence, np.int64)),
         ],
         schema=MEASUREMENT.schema,
@@ -78,7 +78,7 @@ def _stored(table: pa.Table, vantage: str) -> StoredMeasurements:
         vantage=vantage,
         targets=(*map(Target, links), *(Target(name, endpoint=True) for name in endpoints)),
         target=np.where(link < 0, endpoint + len(links), link),
-        slot_start=_numbers(table["slot_start"]) // _MICROS,
+        slot_start=_numbers(table["slot_start"]) // MICROS,
         time=_numbers(table["time"]),
         outcome=_coded(table["outcome"], OUTCOMES, Outcome.UNKNOWN),
         reason=_coded(table["reason"], REASONS, Reason.NO_MEASUREMENT),
@@ -86,7 +86,7 @@ def _stored(table: pa.Table, vantage: str) -> StoredMeasurements:
         data_age=_numbers(table["data_age"]),
         register=RegisterVersions(),
     )
-    return StoredMeasurements(columns, _numbers(table["stored"]) / _MICROS, _numbers(table["sequence"]))
+    return StoredMeasurements(columns, _numbers(table["stored"]) / MICROS, _numbers(table["sequence"]))
 
 
 def _same(text: str, rows: int) -> pa.DictionaryArray:

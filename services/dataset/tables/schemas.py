@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 import pyarrow as pa
 
-from services.core.model import DURATION_BUCKETS, PHASES, Outcome, Reason
+from services.core.model import DURATION_BUCKETS, PHASES, Losses, Outcome, Reason
 
 MOMENT: Final = pa.timestamp("us", tz="UTC")
 NAME: Final = pa.dictionary(pa.int32(), pa.string())
@@ -19,15 +19,18 @@ REASONS: Final = {reason.value: reason.name for reason in Reason}
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of evidence: its ``schema``, and the columns by which rows are sorted, of which ``slot_start`` dates a row."""
+    """One kind of rows: the ``stream`` they come from, the columns by which they are sorted, and the one that dates them."""
 
     name: str
+    stream: str
     schema: pa.Schema
     order: tuple[str, ...]
+    dated: str
 
 
 MEASUREMENT: Final = Kind(
     "measurement",
+    "MEASUREMENTS",
     pa.schema(
         [
             ("link", NAME),
@@ -48,10 +51,12 @@ MEASUREMENT: Final = Kind(
         ]
     ),
     ("link", "endpoint", "vantage", "slot_start", "sequence"),
+    "slot_start",
 )
 
 EXCHANGE: Final = Kind(
     "exchange",
+    "EXCHANGES",
     pa.schema(
         [
             ("bus", NAME),
@@ -74,6 +79,33 @@ EXCHANGE: Final = Kind(
         ]
     ),
     ("bus", "client", "service", "slot_start", "sequence"),
+    "slot_start",
 )
 
-KINDS: Final = {kind.name: kind for kind in (MEASUREMENT, EXCHANGE)}
+INDICATOR: Final = Kind(
+    "indicator",
+    "INDICATORS",
+    pa.schema(
+        [
+            ("kind", NAME),
+            ("id", NAME),
+            ("window_days", pa.int64()),
+            ("as_of", MOMENT),
+            *((name, pa.float64()) for name in ("point", "lower", "upper", "known_share")),
+            *((f"interval_{name}", pa.float64()) for name in ("low", "high", "level")),
+            *((f"loss_{field.name}", pa.float64()) for field in fields(Losses)),
+            *((f"strict_{name}", pa.float64()) for name in ("point", "lower", "upper")),
+            ("level", pa.int64()),
+            *((f"rank_{name}", pa.int64()) for name in ("low", "high", "agencies")),
+            *((f"links_{name}", pa.int64()) for name in ("required", "known", "absent")),
+            *((f"{name}_version", NAME) for name in ("register", "probe", "method")),
+            ("evidence_sequence", pa.int64()),
+            ("stored", MOMENT),
+            ("sequence", pa.int64()),
+        ]
+    ),
+    ("kind", "id", "window_days", "as_of", "sequence"),
+    "as_of",
+)
+
+KINDS: Final = {kind.name: kind for kind in (MEASUREMENT, EXCHANGE, INDICATOR)}

@@ -13,13 +13,13 @@ import pytest
 from services.archive.positions import read_position
 from services.archive.stream_archiver import STREAM_KINDS
 from services.core.bus import StoredMessage
-from services.core.bus.names import EXCHANGES, MEASUREMENTS, exchange_subject
-from services.core.codec import encode_summaries
+from services.core.bus.names import EXCHANGES, INDICATORS, MEASUREMENTS, exchange_subject, indicator_subject
+from services.core.codec import encode_summaries, indicator_to_message
 from services.core.model import Register
 from services.dataset.days import EvidenceDays, LogFiles, Sealer, SealingContext, manifests, verify, write_segments
 from services.dataset.log import SigningKey
 from services.dataset.storage import LocalStorage
-from tests.support.cases.dataset import summaries
+from tests.support.cases.dataset import published, summaries
 from tests.support.cases.scorer import SLOT, make_register, measure, put, register_on
 from tests.support.components import Components, started
 from tests.support.nats import Nats
@@ -56,7 +56,7 @@ class Archive:
         self.components.start("archive", *settings, module=module, args=(str(self.clock),))
 
     def has(self, last: int) -> bool:
-        """Whether every message of both streams, each with ``last`` of them, is in segments."""
+        """Whether every message of each stream, each with ``last`` of them, is in segments."""
         positions = [read_position(self.storage, what.kind.name) for what in STREAM_KINDS]
         return all(found is not None and found.position.sequence == last for found in positions)
 
@@ -72,20 +72,27 @@ async def archive(nats: Nats, tmp_path: Path):
 
 
 async def publish(nats: Nats, number: int) -> None:
-    """Publish one batch of measurements and one of summaries, of slots three days ago."""
+    """Publish one batch of measurements, one of summaries and an indicator, of slots three days ago."""
     slot = (NOW + SHIFT) // SLOT - 5
-    async with nats.connect("prober") as prober, nats.connect("collector") as collector:
+    async with (
+        nats.connect("prober") as prober,
+        nats.connect("collector") as collector,
+        nats.connect("scorer") as scorer,
+    ):
         await put(prober, [measure(link, slot - number, at=0.1 + number / 1000) for link in LINKS], shard=number % 16)
         rows = [replace(row, slot_start=(slot - number) * SLOT) for row in summaries(number, 3)]
         await collector.publish(exchange_subject("xroad", number % 16), encode_summaries("xroad", rows), message_id="")
+        row = published(number, as_of=(slot - number) * SLOT)
+        subject = indicator_subject(row.kind.label, row.id, row.window_days)
+        await scorer.publish(subject, indicator_to_message(row).SerializeToString(), message_id="")
 
 
 def undisturbed(archive: Archive, streams: dict[str, list[StoredMessage]], created: dict[str, str]) -> LocalStorage:
     """What an archive that nothing disturbed makes of these messages."""
     storage = LocalStorage(archive.folder / "undisturbed")
     for what in STREAM_KINDS:
-        messages = streams[what.stream]
-        tables = [what.rows(message) for message in messages]
+        messages = streams[what.kind.stream]
+        tables = [what.rows(message, message.time) for message in messages]
         write_segments(storage, what.kind, tables, 1, messages[-1].sequence, archive.days)
     sealer = Sealer(storage, archive.key, archive.days)
     first = LogFiles(archive.storage).leaves()[0]
@@ -96,9 +103,9 @@ def undisturbed(archive: Archive, streams: dict[str, list[StoredMessage]], creat
 
 
 async def stored(nats: Nats) -> tuple[dict[str, list[StoredMessage]], dict[str, str]]:
-    """All messages of both streams, by the clock of the archive's bus, and when the streams were created."""
+    """All messages of the streams, by the clock of the archive's bus, and when the streams were created."""
     async with nats.connect("dump") as bus:
-        streams = {stream: await bus.read(stream, 1) for stream in (MEASUREMENTS, EXCHANGES)}
+        streams = {stream: await bus.read(stream, 1) for stream in (MEASUREMENTS, EXCHANGES, INDICATORS)}
         created = {stream: (await bus.stream_state(stream)).created for stream in streams}
     shifted = {
         stream: [StoredMessage(m.sequence, m.subject, m.data, m.time + SHIFT) for m in messages]

@@ -13,9 +13,16 @@ from services.core.model import (
     FACTS,
     ExchangeSummary,
     FactColumns,
+    Indicator,
+    IndicatorKind,
+    Interval,
+    Losses,
     MeasurementColumns,
+    RankBand,
+    RankBasis,
     Reason,
     RegisterVersions,
+    StrictShare,
     Target,
 )
 from services.dataset.days import EvidenceDays, Sealer, SealingContext, write_segments
@@ -76,6 +83,33 @@ def summaries(seed: int, rows: int = 5) -> list[ExchangeSummary]:
         )
         for count in rng.integers(0, 1000, rows)
     ]
+
+
+def published(seed: int, as_of: int = START) -> Indicator:
+    """A random indicator, with and without what may be unset."""
+    rng = np.random.default_rng(seed)
+    low, point, high = np.sort(rng.random(3)).tolist()
+    known = seed % 2 == 1
+    return Indicator(
+        kind=list(IndicatorKind)[seed % 5],
+        id=f"entity-{seed % 3}",
+        window_days=(7, 28)[seed % 2],
+        as_of=as_of,
+        point=point if known else None,
+        lower=low,
+        upper=high,
+        known_share=float(rng.random()),
+        losses=Losses(*rng.random(5).tolist()),
+        strict=StrictShare(None, low, high) if seed % 3 else None,
+        links_required=int(rng.integers(100)),
+        register_version="a" * 64,
+        probe_version="b" * 64,
+        method_version="4",
+        evidence_sequence=int(rng.integers(1 << 40)),
+        interval=Interval(low, high, 0.9) if known else None,
+        level=seed % 5 if known else None,
+        rank_band=RankBand(1, 3, RankBasis.INTERVALS, 9) if known else None,
+    )
 
 
 def seal_a_day(folder: Path, key: SigningKey, *, sequence: int = 1) -> str:

@@ -10,12 +10,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from services.core.codec import decode_summaries, encode_summaries
+from services.core.codec import decode_indicator, decode_summaries, encode_summaries, indicator_to_message
 from services.core.model import Outcome
 from services.dataset.tables import (
     EXCHANGE,
+    INDICATOR,
     MEASUREMENT,
     content_hash,
+    indicator_table,
+    indicators_of,
     measurement_table,
     measurements_of,
     read,
@@ -23,7 +26,7 @@ from services.dataset.tables import (
     summaries_of,
     write,
 )
-from tests.support.cases.dataset import batch, exchanged, measured, summaries
+from tests.support.cases.dataset import batch, exchanged, measured, published, summaries
 
 MICROS = 1_000_000
 
@@ -77,6 +80,16 @@ def test_summaries_come_back_as_they_were() -> None:
     _, sent = decode_summaries(encode_summaries("xroad", summaries(5, 40)))
     table = sorted_rows([exchanged(5, sequence=3, rows=40)], EXCHANGE)
     assert sorted(summaries_of(read(write(table, EXCHANGE), EXCHANGE)), key=repr) == sorted(sent, key=repr)
+
+
+def test_indicators_come_back_as_they_were() -> None:
+    """An indicator that went over the bus is the same after a file, with what is unset."""
+    rows = [published(seed) for seed in range(20)]
+    sent = [decode_indicator(indicator_to_message(row).SerializeToString()) for row in rows]
+    assert sent == rows
+    tables = [indicator_table([row], stored=9.125, sequence=number) for number, row in enumerate(rows)]
+    table = sorted_rows(tables, INDICATOR)
+    assert sorted(indicators_of(read(write(table, INDICATOR), INDICATOR)), key=repr) == sorted(rows, key=repr)
 
 
 def test_bytes_follow_from_the_rows() -> None:

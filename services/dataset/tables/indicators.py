@@ -1,0 +1,48 @@
+"""Published indicators as rows of a table, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from typing import Any
+
+import pyarrow as pa
+
+from services.core.model import Indicator, IndicatorKind, Interval, Losses, RankBand, RankBasis, StrictShare
+from services.dataset.tables.rows import MICROS, table_of_columns
+from services.dataset.tables.schemas import INDICATOR
+
+_PLAIN = tuple(
+    field.name for field in fields(Indicator) if field.name in INDICATOR.schema.names and field.name != "kind"
+)
+_NESTED: dict[str, type] = {"interval": Interval, "losses": Losses, "strict": StrictShare, "rank_band": RankBand}
+_PREFIX = {"interval": "interval_", "losses": "loss_", "strict": "strict_", "rank_band": "rank_"}
+
+
+def indicator_table(rows: Sequence[Indicator], *, stored: float, sequence: int) -> pa.Table:
+    """Return indicators as rows; ``stored`` is when the stream stored them, in epoch seconds."""
+    columns: dict[str, list[Any]] = {name: [getattr(row, name) for row in rows] for name in _PLAIN}
+    columns["kind"] = [row.kind.label for row in rows]
+    columns["as_of"] = [row.as_of * MICROS for row in rows]
+    for name, kind in _NESTED.items():
+        for field in fields(kind):
+            values = [getattr(value, field.name) if (value := getattr(row, name)) else None for row in rows]
+            columns[_PREFIX[name] + field.name] = values
+    columns |= {"stored": [round(stored * MICROS)] * len(rows), "sequence": [sequence] * len(rows)}
+    return table_of_columns(columns, INDICATOR)
+
+
+def indicators_of(table: pa.Table) -> Iterator[Indicator]:
+    """Yield the rows of a table as they were published, in its order."""
+    for row in table.to_pylist():
+        nested = {
+            name: {field.name: row.get(_PREFIX[name] + field.name) for field in fields(kind)}
+            for name, kind in _NESTED.items()
+        }
+        nested["rank_band"]["basis"] = RankBasis.INTERVALS
+        values: dict[str, Any] = {
+            name: kind(**nested[name]) if nested[name][fields(kind)[-1].name] is not None else None
+            for name, kind in _NESTED.items()
+        }
+        plain = {name: row[name] for name in _PLAIN} | {"as_of": int(row["as_of"].timestamp())}
+        yield Indicator(kind=IndicatorKind[row["kind"].upper()], **plain, **values)

@@ -81,6 +81,11 @@ class Evidence:
         return self._closed_before
 
     @property
+    def closed_days(self) -> frozenset[date]:
+        """The closed days that are kept."""
+        return frozenset(self._packed)
+
+    @property
     def last_slot(self) -> int | None:
         """The latest slot kept in detail, or None."""
         return max(self._slots, default=None)
@@ -164,6 +169,15 @@ class Evidence:
                 self._closed_before = slots.stop
                 if self._counter is not None:
                     self._counter.packed(day)
+
+    def reopen(self, slot: int) -> tuple[date, ...]:
+        """Open every day from the one of a slot on again, without what was closed; return them. Their rows count again."""
+        first = self.calendar.day_of(slot)
+        days = tuple(day for day in self._packed if day >= first)
+        for day in days:
+            del self._packed[day]
+        self._closed_before = max(self.calendar.epoch_slot, min(self._closed_before, self.calendar.first_slot(first)))
+        return days
 
     def drop(self, *, detail_before: int, days_before: date) -> tuple[tuple[int, ...], tuple[date, ...]]:
         """Drop the detail of slots of closed days before ``detail_before``, and the closed days before ``days_before``.

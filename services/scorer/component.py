@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import closing
+from functools import partial
 
 from services.core.bus import Bus, connect_from_settings
 from services.core.errors import PeyvandError, StateError
+from services.core.metrics import gauge
 from services.core.model import Register
 from services.core.runtime import Runtime
 from services.register.bus import follow_register
 from services.scorer.exchanges import ExchangeDatabase
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.session import run_session
+from services.scorer.state import count_damaged
 
 
 async def main(runtime: Runtime) -> None:
@@ -27,6 +30,7 @@ async def main(runtime: Runtime) -> None:
         ) from error
     runtime.health.not_serving("waiting for the bus")
     metrics = ScorerMetrics(runtime.registry)
+    gauge("peyvand_scorer_damaged_files", runtime.registry).set_function(partial(count_damaged, settings.data))
     registers: asyncio.Queue[Register] = asyncio.Queue()
     with closing(ExchangeDatabase(settings.data / "exchanges.sqlite")) as exchanges:
         async with connect_from_settings(settings, role="scorer", name="scorer") as bus:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from services.core.bus import EXCHANGES, MEASUREMENTS, STREAMS, Bus, StreamCursor, StreamPosition, StreamState
 from services.core.errors import BusError, GapError
-from services.core.model import Register
+from services.core.model import Register, Target
 from services.core.runtime import Runtime
 from services.core.tasks import run_in_thread
 from services.indicator.calendar import Calendar
@@ -22,7 +22,13 @@ from services.scorer.evidence_lock import EvidenceLock
 from services.scorer.exchanges import ExchangeDatabase, Reconciler
 from services.scorer.health import ReadinessReporter
 from services.scorer.index import CompiledRegister, Scoring, VantageWatch
-from services.scorer.ingest import POLL_SECONDS, ExchangeReader, MeasurementReader, RetentionWatch
+from services.scorer.ingest import (
+    POLL_SECONDS,
+    ExchangeReader,
+    MeasurementReader,
+    RetentionWatch,
+    start_position,
+)
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.publishing import HistoryPublisher, IndexPublisher, recall
 from services.scorer.refresher import Refresher
@@ -85,17 +91,6 @@ async def _resume(
     readiness.begin_phase("working out the register")
     compiled = await _compiled(register)
     exchanges.attribute_by(compiled.attributor)
-    readiness.begin_phase("reading the evidence")
-    store, started = Store(runtime.settings.data, calendar), time.monotonic()
-    loaded = await asyncio.to_thread(store.load, compiled.arrays.targets)
-    log.info(
-        "evidence_read",
-        folder=str(store.folder),
-        slots=len(loaded.slots),
-        open_from=str(calendar.day_of(loaded.evidence.closed_before)),
-        seconds=round(time.monotonic() - started, 3),
-    )
-    readiness.begin_phase("looking up the streams")
 
     async def persistently(call: Callable[[], Coroutine[Any, Any, T]]) -> T:
         while True:
@@ -107,18 +102,30 @@ async def _resume(
                 log.warning("bus_read_failed", reason=str(error))
                 await asyncio.sleep(POLL_SECONDS)
 
+    readiness.begin_phase("reading the evidence")
+    store, started = Store(runtime.settings.data, calendar), time.monotonic()
+    former: tuple[Target, ...] = ()
+    if store.is_new and (previous := await persistently(lambda: read_previous_register(bus))) is not None:
+        former = previous.targets
+    loaded = await asyncio.to_thread(partial(store.load, compiled.arrays.targets, former=former))
+    log.info(
+        "evidence_read",
+        folder=str(store.folder),
+        slots=len(loaded.slots),
+        open_from=str(calendar.day_of(loaded.evidence.closed_before)),
+        seconds=round(time.monotonic() - started, 3),
+    )
+    readiness.begin_phase("looking up the streams")
     needed_from = calendar.epoch - calendar.slot_seconds
     cursors = [
         StreamCursor(bus, stream, needed_from=needed_from, accept=runtime.settings.accept_gap)
         for stream in (MEASUREMENTS, EXCHANGES)
     ]
-    last = None if loaded.manifest is None else loaded.manifest.position
-    position = await persistently(lambda: cursors[0].resume(last))
+    position = await persistently(lambda: start_position(cursors[0], store, loaded, log=log))
     exchange_position = await persistently(lambda: cursors[1].resume(exchanges.position()))
     behind = await persistently(lambda: cursors[0].behind(position))
-    if loaded.manifest is None and (former := await persistently(lambda: read_previous_register(bus))) is not None:
-        # Of what the stream still holds, the register before may have measured what this one has no longer.
-        await asyncio.to_thread(loaded.evidence.columns.of, former.targets)
+    # Of what is read for the first time, the register before may have measured what this one has no longer.
+    await asyncio.to_thread(loaded.evidence.columns.of, former)
     scoring = await asyncio.to_thread(Scoring, compiled, loaded, position)
     recalled = await persistently(lambda: recall(bus, scoring, position.sequence))
     log.info("resumed", sequence=position.sequence, behind=behind, recalled=recalled)

@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -99,14 +99,18 @@ def write(links: int, days: int, data: Path) -> Iterator[str]:
     begun = time.perf_counter()
     end_slot = calendar.slots_of(first + timedelta(days=days)).start + OPEN_SLOTS
 
+    kept_slots: set[int] = set()
+    kept_days: set[date] = set()
+
     def save(slots: Sequence[SlotState], closed: Sequence[DayState]) -> None:
         position = StreamPosition(MEASUREMENTS, "bench", 0)
         manifest = StateManifest(
             position, time=float(end_slot * SLOT), register_version="", end_slot=end_slot, hour=0, day=0
         )
-        store.save(
-            StateUpdate(EvidenceChanges(arrays.targets, ("main",), tuple(slots), tuple(closed)), manifest, (), ())
-        )
+        kept_slots.update(state.slot for state in slots)
+        kept_days.update(day.day for day in closed)
+        changes = EvidenceChanges(arrays.targets, ("main",), tuple(slots), tuple(closed))
+        store.save(StateUpdate(changes, manifest, frozenset(kept_slots), frozenset(kept_days)))
 
     for at in range(days):
         one = packed[at % len(packed)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from services.core.bus.buckets import Bus
 from services.core.bus.messages import StoredMessage, StreamState
@@ -23,14 +24,29 @@ class StreamCursor:
     accept: bool
     _checked: float = field(default=0.0, init=False)
 
-    async def resume(self, position: StreamPosition | None) -> StreamPosition:
-        """Return where to go on reading. Raises GapError, and BusError when the bus does not answer."""
+    async def resume(self, position: StreamPosition | None, *, accept: bool = False) -> StreamPosition:
+        """Return where to go on reading; ``accept`` any gap. Raises GapError, and BusError when the bus does not answer."""
         taken = position.sequence if position else 0
         bounds = await self._bounds(taken)
-        start = resume(self.stream, position, bounds, needed_from=self.needed_from, accept=self.accept)
+        start = resume(self.stream, position, bounds, needed_from=self.needed_from, accept=accept or self.accept)
         if start.sequence != taken:
             logger().warning("gap_passed_over", stream=self.stream, reading_from=start.sequence + 1)
         return start
+
+    async def start_of(self, moment: float) -> StreamPosition | None:
+        """Return the position before everything that was stored since a moment (epoch seconds); None if some of it is gone.
+
+        Raises BusError when the bus does not answer.
+        """
+        state = await self.bus.stream_state(self.stream)
+        oldest = await self._stored(state, state.first)
+        first = state.first
+        if oldest is not None and oldest <= moment:
+            messages = await self.bus.read(self.stream, 1, limit=1, since=datetime.fromtimestamp(moment, UTC))
+            first = messages[0].sequence if messages else state.last + 1
+        elif first > 1:
+            return None
+        return StreamPosition(self.stream, state.created, first - 1)
 
     async def read(self, position: StreamPosition, *, limit: int, now: float) -> list[StoredMessage]:
         """Return the messages that follow ``position``, at most ``limit``; ``now`` is in seconds of a steady clock.

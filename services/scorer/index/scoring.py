@@ -37,7 +37,10 @@ class Scoring:
         self._due_to: int | None = None  # the end of the last pending update
         self._touched: list[NDArray[np.int64]] | None = None  # columns of late rows since then; None for all columns
         self._uncounted: list[NDArray[np.int64]] = []  # columns of late rows since the last count
-        self.manifest = replace(loaded.manifest or StateManifest(position), position=position)
+        before = loaded.manifest or StateManifest(position)
+        # Where messages are read again, their own times decide again what of them is late.
+        time = 0.0 if position.sequence < before.position.sequence else before.time
+        self.manifest = replace(before, position=position, time=time)
         self._detailed = set(loaded.slots)
         self._saved: StateManifest | None = loaded.manifest
         self._dropped_at = 0
@@ -227,23 +230,22 @@ class Scoring:
         if self.manifest == self._saved:
             return None
         self._saved = self.manifest
+        self._drop()  # first, so that nothing is written that is not kept
         changes = self.evidence.drain()
-        slots, days = self._drop()
-        return StateUpdate(changes, self.manifest, slots, days)
+        return StateUpdate(changes, self.manifest, frozenset(self._detailed), self.evidence.closed_days)
 
-    def _drop(self) -> tuple[tuple[int, ...], tuple[date, ...]]:
-        """Drop slots and days that are too old, once an hour; return them."""
+    def _drop(self) -> None:
+        """Drop slots and days that are too old, once an hour."""
         end_slot = self.manifest.end_slot
         if end_slot is None or end_slot - self._dropped_at < 3600 // self.calendar.slot_seconds:
-            return (), ()
+            return
         self._dropped_at = end_slot
         kept_days = max(RECORD_DAYS, *self.register.policy.windows_days) + 1
-        slots, days = self.evidence.drop(
+        slots, _ = self.evidence.drop(
             detail_before=self._detail_from(end_slot),
             days_before=self.calendar.day_of(end_slot) - timedelta(days=kept_days),
         )
         self._detailed.difference_update(slots)
-        return slots, days
 
     def _detail_from(self, end_slot: int) -> int:
         return end_slot - DETAIL_SECONDS // self.calendar.slot_seconds

@@ -1,6 +1,7 @@
 """The streams MEASUREMENTS and EXCHANGES, read in order from a durable position."""
 
 from services.scorer.ingest.readers import POLL_SECONDS, ExchangeReader, MeasurementReader
+from services.scorer.ingest.repair import start_position
 from services.scorer.ingest.retention import RetentionWatch
 
-__all__ = ["POLL_SECONDS", "ExchangeReader", "MeasurementReader", "RetentionWatch"]
+__all__ = ["POLL_SECONDS", "ExchangeReader", "MeasurementReader", "RetentionWatch", "start_position"]

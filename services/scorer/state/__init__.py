@@ -1,11 +1,15 @@
-"""The evidence on disk: files that survive a crash at any moment."""
+"""The evidence on disk: files that survive a crash at any moment, and show that they are damaged."""
 
+from services.scorer.state.damage import Damage, count_damaged
+from services.scorer.state.loading import LoadedState
 from services.scorer.state.manifest import StateManifest
-from services.scorer.state.store import LoadedState, StateUpdate, Store
+from services.scorer.state.store import StateUpdate, Store
 
 __all__ = [
+    "Damage",
     "LoadedState",
     "StateManifest",
     "StateUpdate",
     "Store",
+    "count_damaged",
 ]

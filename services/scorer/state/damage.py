@@ -1,12 +1,66 @@
-"""Files of the evidence that are damaged."""
+"""Files of the evidence that are damaged: how that is noticed, and what would make it good."""
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from math import inf
 from pathlib import Path
+from typing import TypeVar
 
 from services.core.errors import StateError
+from services.core.files import DAMAGED, set_aside, unsealed
+from services.core.log import logger
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """``what`` was in a damaged or missing file.
+
+    The messages stored since then held it (``since``, epoch seconds; -inf: all), so reading them again makes it good. For
+    that the days from the one of ``first_slot`` on must be open. ``detail_only``: no index needs it.
+    """
+
+    path: Path
+    what: str
+    since: float = -inf
+    first_slot: int | None = None
+    detail_only: bool = False
+
+
+class DamagedFileError(Exception):
+    """A file whose content is not what was written."""
+
+
+def read_file(path: Path, parse: Callable[[memoryview], T]) -> T:
+    """Return what ``parse`` makes of a file's content. Raises DamagedFileError and OSError."""
+    try:
+        return parse(unsealed(path.read_bytes()))
+    except (ValueError, KeyError, TypeError, EOFError, FileNotFoundError) as error:
+        raise DamagedFileError(str(path)) from error
+    except OSError as error:
+        if error.errno == errno.EIO:  # a part of the disk that cannot be read any more
+            raise DamagedFileError(str(path)) from error
+        raise
+
+
+def keep_aside(path: Path) -> None:
+    """Set a damaged file aside, if it is there at all."""
+    with suppress(FileNotFoundError):
+        logger().error("evidence_damaged", file=str(path), kept_as=set_aside(path).name)
+
+
+def count_damaged(data: Path) -> int:
+    """Return how many files of a scorer's folder lie set aside."""
+    return sum(1 for _ in data.rglob(f"*{DAMAGED}"))
 
 
 def damaged(path: Path) -> StateError:
-    """Return the error for a file whose content is wrong."""
-    return StateError(f"the scorer's state file {path} is damaged: move its evidence folder away to start anew")
+    """Return the error for a file that was damaged while the scorer ran."""
+    return StateError(
+        f"the scorer's state file {path} is damaged: start the scorer again, and it reads again what was in it"
+    )

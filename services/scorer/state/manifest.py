@@ -1,17 +1,13 @@
-"""The manifest of a state folder: which messages the files beside it include."""
+"""The manifest of a state folder: which messages the files beside it include, and which files there are."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from datetime import date
 
 import orjson
 
 from services.core.bus import StreamPosition
-from services.core.errors import StateError
-
-_FORMAT = 1  # of everything in the folder
-_REMEDY = "move its folder away to start anew from what MEASUREMENTS still holds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +26,24 @@ class StateManifest:
     hour: int | None = None
     day: int | None = None
 
+
+@dataclass(frozen=True, slots=True)
+class SavedState:
+    """The content of the file: the manifest, and the ``slots`` and ``days`` that have a file."""
+
+    manifest: StateManifest
+    slots: frozenset[int]
+    days: frozenset[date]
+
     def encode(self) -> bytes:
         """Return the content of the file."""
-        return orjson.dumps({"format": _FORMAT, **asdict(self)}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+        content = {**asdict(self.manifest), "slots": sorted(self.slots), "days": sorted(self.days)}
+        return orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE)
 
     @classmethod
-    def decode(cls, content: bytes, where: str) -> StateManifest:
-        """Read the content of the file ``where``. Raises StateError when it is not a manifest."""
-        try:
-            fields: dict[str, Any] = orjson.loads(content)
-            if (found := fields.pop("format")) != _FORMAT:
-                raise StateError(f"{where} has format {found}, and this version reads {_FORMAT}: {_REMEDY}")
-            position = StreamPosition(**fields.pop("position"))
-            return cls(position, **fields)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise StateError(f"{where} is not a manifest of the scorer: {_REMEDY}") from error
+    def decode(cls, content: bytes | memoryview) -> SavedState:
+        """Read the content of the file. Raises ValueError, KeyError or TypeError when it is none."""
+        fields = orjson.loads(content)
+        position = StreamPosition(**fields.pop("position"))
+        slots, days = frozenset(fields.pop("slots")), frozenset(map(date.fromisoformat, fields.pop("days")))
+        return cls(StateManifest(position, **fields), slots, days)

@@ -1,4 +1,4 @@
-"""The evidence on disk. A crash at any moment loses nothing (docs/design.md §6).
+"""The evidence on disk. A crash at any moment loses nothing (docs/design.md §6), and damage is noticed (ADR 67).
 
 There is a file for each slot kept in detail, one for each closed day, and one of ids; the manifest is written last. Files
 newer than the manifest are harmless: taking in the messages after it again changes nothing. A slot whose day has a file is
@@ -12,17 +12,18 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-import orjson
-
 from services.core.errors import StateError
-from services.core.files import clear_parts, replace, sync
+from services.core.files import DAMAGED, clear_parts, replace, sealed, sync
 from services.core.model import Target
 from services.indicator.calendar import Calendar
-from services.indicator.cells import EvidenceChanges
+from services.indicator.cells import DayState, EvidenceChanges
 from services.indicator.evidence import Evidence
 from services.scorer.state import day_files, slot_files
-from services.scorer.state.damage import damaged
-from services.scorer.state.manifest import StateManifest
+from services.scorer.state.damage import DamagedFileError, damaged
+from services.scorer.state.former import FormerState
+from services.scorer.state.ids import Ids
+from services.scorer.state.loading import IDS, MANIFESTS, LoadedState, read_state
+from services.scorer.state.manifest import SavedState, StateManifest
 from services.scorer.state.mapped_arrays import MappedArrays
 
 SLOTS_ROOM = 64 << 20
@@ -30,22 +31,13 @@ SLOTS_ROOM = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class LoadedState:
-    """The state on disk; ``slots`` are those kept in detail. Without a manifest the evidence is empty."""
-
-    manifest: StateManifest | None
-    evidence: Evidence
-    slots: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class StateUpdate:
-    """Everything that one save writes, and the slots and days whose files are removed afterwards."""
+    """Everything that one save writes, and the slots and days that are kept; files of others are removed afterwards."""
 
     changes: EvidenceChanges
     manifest: StateManifest
-    dropped_slots: tuple[int, ...]
-    dropped_days: tuple[date, ...]
+    slots: frozenset[int]
+    days: frozenset[date]
 
 
 class Store:
@@ -54,48 +46,58 @@ class Store:
     def __init__(self, data: Path, calendar: Calendar) -> None:
         self._calendar = calendar
         zone = calendar.timezone.replace("/", "-")
-        self.folder = data / f"evidence-{calendar.slot_seconds}s-{zone}-{int(calendar.epoch)}"
+        self._former = data / f"evidence-{calendar.slot_seconds}s-{zone}-{int(calendar.epoch)}"  # of version 0.2.0
+        self.folder = data / f"{self._former.name}-2"
         self._slots = self.folder / "slots"
         self._days = self.folder / "days"
-        self._ids = self.folder / "ids.json"
-        self._manifest = self.folder / "manifest.json"
         self._ids_written = (-1, -1)  # not written yet, not even as an empty list
+        self._listed: SavedState | None = None  # by the manifest
 
-    def load(self, known: Sequence[Target] = ()) -> LoadedState:
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was saved here by this version."""
+        return not any((self.folder / f"{name}{suffix}").exists() for name in MANIFESTS for suffix in ("", DAMAGED))
+
+    def load(self, known: Sequence[Target] = (), *, former: Sequence[Target] = ()) -> LoadedState:
         """Read everything back. Targets among those ``known`` are shared, not created again: a million take 110 MB.
 
-        Raises StateError when a file cannot be used.
+        State of version 0.2.0 may hold targets of no register: of these, those ``known`` and ``former`` are kept. Raises
+        StateError when the folder cannot be used.
         """
         keep = MappedArrays(self.folder).keep
         try:
-            for folder in (self._slots, self._days):
+            for folder in (self._slots, self._days, self.folder):
                 folder.mkdir(parents=True, exist_ok=True)
                 clear_parts(folder)
-            if not self._manifest.exists():
+            if self.is_new:
                 self._clear()
-                return LoadedState(None, Evidence(self._calendar, keep=keep), ())
-            manifest = StateManifest.decode(self._manifest.read_bytes(), str(self._manifest))
-            ids = _ids(self._ids, known)
-            slots, loaders = slot_files.read_saved(self._slots, room=SLOTS_ROOM)
-            closed = tuple(day_files.map_days(self._days))
+                state = FormerState.read(self._former, (*known, *former))
+                if state is None:
+                    return LoadedState(None, Evidence(self._calendar, keep=keep), ())
+                self._convert(state)
+            return read_state(self.folder, self._calendar, known, room=SLOTS_ROOM, keep=keep)
         except OSError as error:
             raise StateError(
                 f"the scorer's state in {self.folder} cannot be read: {error.strerror}; see --data"
             ) from error
-        targets, vantages = ids
-        self._ids_written = (len(targets), len(vantages))
-        evidence = Evidence.restore(
-            self._calendar, targets=targets, vantages=vantages, slots=slots, days=closed, away=loaders, keep=keep
-        )
-        return LoadedState(manifest, evidence, tuple(sorted([*loaders, *(state.slot for state in slots)])))
 
     def save(self, update: StateUpdate) -> None:
         """Write what changed, the manifest last; then remove what is no longer needed.
 
         Raises StateError. The state on disk is consistent then, and the process must end and start from it.
         """
+        changes = update.changes
         try:
-            self._write(update)
+            self._write_ids(Ids(changes.targets, changes.vantages))
+            for state in changes.slots:
+                slot_files.write(self._slots, state.slot, state.cells)
+            if changes.slots:
+                sync(self._slots)
+            for day in changes.days:
+                day_files.write(self._days, day)
+            if changes.days:
+                sync(self._days)
+            self._write_manifest(SavedState(update.manifest, update.slots, update.days))
         except OSError as error:
             raise StateError(
                 f"the scorer's state cannot be saved in {self.folder}: {error.strerror}; make room there and start again"
@@ -103,51 +105,61 @@ class Store:
 
     def release(self, evidence: Evidence) -> None:
         """Release from memory what is in files by now. Raises StateError when a file cannot be read back."""
-        evidence.release(
-            lambda slot: slot_files.loader(self._slots, slot),
-            lambda day: day_files.map_day(day_files.path_of(self._days, day)),
-            room=SLOTS_ROOM,
-        )
+        evidence.release(lambda slot: slot_files.loader(self._slots, slot), self._map_day, room=SLOTS_ROOM)
+
+    def reopen(self, evidence: Evidence, slot: int) -> None:
+        """Open the days from the one of ``slot`` on again, so that what is read again counts in them. Raises StateError.
+
+        Their files go first: with only the later ones, a start would take the earlier for closed and empty.
+        """
+        try:
+            for day in evidence.reopen(slot):
+                day_files.path_of(self._days, day).unlink(missing_ok=True)
+            sync(self._days)
+        except OSError as error:
+            raise StateError(f"files in {self._days} cannot be removed: {error.strerror}; see --data") from error
+
+    def _map_day(self, day: date) -> DayState:
+        try:
+            return day_files.map_day(self._days, day)
+        except DamagedFileError as error:
+            raise damaged(day_files.path_of(self._days, day)) from error
 
     def _clear(self) -> None:
         """Remove the files of a run that ended before its first manifest: without it their columns have no meaning."""
-        for path in (*self._slots.iterdir(), *self._days.iterdir(), self._ids):
+        for path in (*self._slots.iterdir(), *self._days.iterdir(), *(self.folder / name for name in IDS)):
             path.unlink(missing_ok=True)
 
-    def _write(self, update: StateUpdate) -> None:
-        changes = update.changes
-        sizes = (len(changes.targets), len(changes.vantages))
+    def _convert(self, former: FormerState) -> None:
+        """Write the state of version 0.2.0 in today's format. Its folder stays as it is."""
+        slots, days = set(), set()
+        for slot, cells in former.slots():
+            slot_files.write(self._slots, slot, cells)
+            slots.add(slot)
+        for day in former.days():
+            day_files.write(self._days, day)
+            days.add(day.day)
+        sync(self._slots)
+        sync(self._days)
+        self._write_ids(former.ids)
+        self._write_manifest(SavedState(former.manifest, frozenset(slots), frozenset(days)))
+
+    def _write_ids(self, ids: Ids) -> None:
+        sizes = (len(ids.targets), len(ids.vantages))
         if sizes != self._ids_written:
-            targets = [(target.id, target.endpoint) for target in changes.targets]
-            replace(self._ids, orjson.dumps({"targets": targets, "vantages": changes.vantages}))
-            sync(self.folder)
+            self._write_copies(IDS, ids.encode())
             self._ids_written = sizes
-        for state in changes.slots:
-            replace(slot_files.path_of(self._slots, state.slot), slot_files.content(state.cells))
-        if changes.slots:
-            sync(self._slots)
-        for day in changes.days:
-            replace(day_files.path_of(self._days, day.day), day_files.archive(day))
-        if changes.days:
-            sync(self._days)
-        replace(self._manifest, update.manifest.encode())
-        sync(self.folder)
-        for slot in update.dropped_slots:
+
+    def _write_manifest(self, saved: SavedState) -> None:
+        """Write the manifest, then remove the files that the one before listed and it does not."""
+        self._write_copies(MANIFESTS, saved.encode())
+        before, self._listed = self._listed or saved, saved
+        for slot in before.slots - saved.slots:
             slot_files.path_of(self._slots, slot).unlink(missing_ok=True)
-        for dropped in update.dropped_days:
-            day_files.path_of(self._days, dropped).unlink(missing_ok=True)
+        for day in before.days - saved.days:
+            day_files.path_of(self._days, day).unlink(missing_ok=True)
 
-
-def _ids(path: Path, known: Sequence[Target]) -> tuple[list[Target], list[str]]:
-    of_links, of_endpoints = (
-        {target.id: target for target in known if target.endpoint is endpoint} for endpoint in (False, True)
-    )
-    try:
-        content = orjson.loads(path.read_bytes())
-        targets = [
-            (of_endpoints if endpoint else of_links).get(name) or Target(name, endpoint=endpoint)
-            for name, endpoint in content["targets"]
-        ]
-        return targets, content["vantages"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise damaged(path) from error
+    def _write_copies(self, names: tuple[str, ...], content: bytes) -> None:
+        for name in names:
+            replace(self.folder / name, sealed(content))
+        sync(self.folder)

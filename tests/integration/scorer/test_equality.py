@@ -101,7 +101,7 @@ def scored(folder: Path, file: Path, published: Sequence[str]) -> tuple[list[str
 
 async def closed(folder: Path) -> bool | None:
     """Whether a day has been closed, by the files of the scorer."""
-    return any(folder.glob("days/*.npz"))
+    return any(folder.glob("days/*.stages"))
 
 
 @pytest.mark.parametrize("hour", range(24))

@@ -21,7 +21,7 @@ from services.register.directory.load import load_register
 from services.scorer.index.results import CompiledRegister
 from services.scorer.index.scoring import Scoring
 from services.scorer.publishing.history import HistoryPublisher
-from services.scorer.state.store import LoadedState
+from services.scorer.state.loading import LoadedState
 from tests.support.cases.scorer import SLOT, make_register, measure, now_slot
 from tests.support.nats import Nats
 from tests.support.waiting import eventually

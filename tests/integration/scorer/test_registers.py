@@ -114,4 +114,4 @@ async def test_other_calendar_begins_anew_and_reads_the_stream_again(
 
         await eventually(removed, "no block of civil-registry")
     assert await scorer.stop() == (0, "")
-    assert len(list(scorer.data.glob("evidence-*/manifest.json"))) == 2
+    assert len(list(scorer.data.glob("evidence-*/manifest"))) == 2

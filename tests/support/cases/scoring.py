@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from datetime import datetime
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
+from services.core.bus import Bus, StoredMessage, StreamState
 from services.core.bus.position import StreamPosition
+from services.core.bus.stream_cursor import StreamCursor
 from services.core.codec import decode_columns, encode_measurements
+from services.core.log import logger
 from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.model.register import Register
@@ -22,14 +27,15 @@ from services.indicator.index.snapshot import Snapshot
 from services.register.directory.load import load_register
 from services.scorer.index.results import CompiledRegister
 from services.scorer.index.scoring import Scoring
+from services.scorer.ingest.repair import start_position
 from services.scorer.state.store import Store
 from tests.support.registers import write_register
 
-__all__ = ["SLOT", "START", "CrashError", "Run", "crash", "differences", "register", "stream"]
+__all__ = ["SLOT", "START", "CrashError", "KeptStream", "Run", "crash", "differences", "register", "stream"]
 
 SLOT = 300
 START = 1_772_388_000  # 2026-03-01T18:00:00Z: in Tehran the day ends 30 slots later
-START_OF_STREAM = StreamPosition("MEASUREMENTS", "monday", 0)
+START_OF_STREAM = StreamPosition("MEASUREMENTS", "2026-03-01T00:00:00.123456+00:00", 0)
 REASONS = [Reason.OK] * 6 + [Reason.ANSWER_TIMEOUT, Reason.STATUS, Reason.LATE, Reason.SHED]
 
 
@@ -84,16 +90,48 @@ def crash() -> None:
     raise CrashError
 
 
+@dataclass(frozen=True)
+class KeptStream:
+    """What a stream still holds of its messages, as a bus answers."""
+
+    messages: Sequence[Stored]
+    first: int = 1
+
+    async def stream_state(self, _stream: str) -> StreamState:
+        last = self.messages[-1].sequence
+        return StreamState(START_OF_STREAM.created, self.first, last, last + 1 - self.first, 0, self.messages[-1].time)
+
+    async def read(
+        self, _stream: str, start: int, *, limit: int = 500, since: datetime | None = None
+    ) -> list[StoredMessage]:
+        begin = 0.0 if since is None else since.timestamp()
+        found = [
+            StoredMessage(message.sequence, "", message.payload, message.time)
+            for message in self.messages
+            if message.sequence >= max(start, self.first) and message.time >= begin
+        ]
+        return found[:limit]
+
+
 class Run:
     """A scorer without a bus that reads messages, publishes each slot and saves now and then.
 
-    Its files survive a crash.
+    Its files survive a crash. Without ``stream`` nothing of them may be damaged.
     """
 
-    def __init__(self, register: Register, folder: Path) -> None:
-        self.store = Store(folder, Calendar.of(register.policy))
-        loaded = self.store.load()
+    def __init__(
+        self, register: Register, folder: Path, stream: KeptStream | None = None, *, accept: bool = False
+    ) -> None:
+        calendar = Calendar.of(register.policy)
+        self.store = Store(folder, calendar)
+        loaded = self.store.load(register.targets)
         position = loaded.manifest.position if loaded.manifest else START_OF_STREAM
+        if stream is not None:
+            needed_from = calendar.epoch - calendar.slot_seconds
+            cursor = StreamCursor(cast(Bus, stream), "MEASUREMENTS", needed_from=needed_from, accept=accept)
+            position = asyncio.run(start_position(cursor, self.store, loaded, log=logger()))
+        else:
+            assert not loaded.damages
         self.scoring = Scoring(CompiledRegister.of(register), loaded, position)
 
     def take(self, message: Stored) -> None:

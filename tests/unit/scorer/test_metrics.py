@@ -32,7 +32,7 @@ from services.scorer.exchanges.reconciler import ReconciliationReport
 from services.scorer.index.results import CompiledRegister, IndexResult
 from services.scorer.index.scoring import Scoring
 from services.scorer.metrics import BURN_SERIES, LINK_SERIES, PAIR_SERIES, ScorerMetrics
-from services.scorer.state.store import LoadedState
+from services.scorer.state.loading import LoadedState
 from tests.support.registers import write_register
 
 EPOCH = 1_767_213_000  # 2026-01-01T00:00 in Tehran

@@ -18,7 +18,7 @@ from services.scorer.exchanges.database import ExchangeDatabase
 from services.scorer.exchanges.reconciler import Reconciler
 from services.scorer.index.results import CompiledRegister
 from services.scorer.index.scoring import Scoring
-from services.scorer.state.store import LoadedState
+from services.scorer.state.loading import LoadedState
 from tests.support.registers import write_register
 
 EPOCH = 1_767_213_000  # 2026-01-01T00:00 in Tehran

@@ -18,7 +18,7 @@ from services.register.directory.load import load_register
 from services.scorer.index.results import CompiledRegister
 from services.scorer.index.scoring import Scoring
 from services.scorer.index.silent_vantages import VantageWatch, probing_spans
-from services.scorer.state.store import LoadedState
+from services.scorer.state.loading import LoadedState
 from tests.support.registers import write_register
 
 EPOCH = 1_767_213_000  # 2026-01-01T00:00 in Tehran

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import random
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+import orjson
 import pytest
 
 from services.core import files
 from services.core.errors import StateError
 from services.core.model.register import Register
 from services.indicator.calendar import Calendar
+from services.indicator.cells.closed_days import DayState
+from services.indicator.cells.packing import EMPTY
+from services.indicator.evidence import Evidence
 from services.scorer.index.results import CompiledRegister
+from services.scorer.state import day_files, slot_files
 from services.scorer.state import mapped_arrays as shelf
 from services.scorer.state import store as store_module
+from services.scorer.state.loading import MANIFESTS
+from services.scorer.state.manifest import StateManifest
 from services.scorer.state.store import Store
 from tests.support.cases.scoring import SLOT, START, CrashError, Run, crash, differences, register, stream
 
@@ -48,7 +57,8 @@ def test_crashes_change_nothing(register: Register, tmp_path: Path, monkeypatch:
             crash()
         real_replace(path, content)
 
-    monkeypatch.setattr(store_module, "replace", fragile_replace)
+    for module in (store_module, slot_files, day_files):
+        monkeypatch.setattr(module, "replace", fragile_replace)
     crashes = 0
     while True:
         left = chance.randrange(1, 40)
@@ -88,53 +98,21 @@ def saved(register: Register, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("room", [store_module.SLOTS_ROOM, 0])
-@pytest.mark.parametrize("left", [7, -1])
-@pytest.mark.parametrize("name", ["manifest.json", "ids.json", "slots/*.npy", "days/*.npz"])
-def test_damaged_state_is_refused(
-    register: Register, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, left: int, room: int
-) -> None:
-    """An unreadable state file is refused by name, and not taken for an empty one, whether it is read at once or
-    later.
-    """
-    monkeypatch.setattr(store_module, "SLOTS_ROOM", room)
-    data = shutil.copytree(saved, tmp_path / "data")
-    path = next(data.glob(f"*/{name}"))
-    path.write_bytes(path.read_bytes().rstrip()[:left])
-    with pytest.raises(StateError) as caught:
-        Run(register, data)
-    assert str(path) in str(caught.value)
-
-
-def test_a_state_of_another_format_is_refused(register: Register, saved: Path, tmp_path: Path) -> None:
-    """A manifest of another format is refused by name."""
-    data = shutil.copytree(saved, tmp_path / "data")
-    (path,) = data.glob("*/manifest.json")
-    path.write_text(path.read_text().replace('"format": 1', '"format": 99'))
-    with pytest.raises(StateError) as caught:
-        Run(register, data)
-    assert str(caught.value) == (
-        f"{path} has format 99, and this version reads 1: move its folder away to start anew from what MEASUREMENTS still "
-        "holds"
-    )
-
-
 def test_files_without_a_manifest_are_removed(register: Register, tmp_path: Path) -> None:
     """Files of a run that ended before its first manifest are removed: without it their columns have no meaning."""
     run = Run(register, tmp_path)
     for message in stream(register, slots=3, seed=1):
         run.take(message)
     run.save()
-    (run.store.folder / "manifest.json").unlink()
+    for name in MANIFESTS:
+        (run.store.folder / name).unlink()
     again = Run(register, tmp_path)
     assert again.scoring.evidence.last_slot is None
     assert not list(run.store.folder.glob("slots/*"))
 
 
 def test_targets_that_are_known_are_not_made_again(register: Register, saved: Path) -> None:
-    """What is read back shares the targets of the register, in the order of their first measurement, and creates the
-    others.
-    """
+    """What is read back shares the targets of the register, in the order of their columns, and creates the others."""
     store = Store(saved, Calendar.of(register.policy))
     alone = store.load().evidence.drain().targets
     known = CompiledRegister.of(register).arrays.targets[1:]
@@ -148,12 +126,13 @@ def test_targets_that_are_known_are_not_made_again(register: Register, saved: Pa
 def test_what_was_half_written_goes_at_the_next_start(register: Register, saved: Path, tmp_path: Path) -> None:
     """A file that a crash left unfinished is removed, as a file of that name may never be written again."""
     data = shutil.copytree(saved, tmp_path / "data")
-    (slot, *_), (day, *_) = data.glob("*/slots/*.npy"), data.glob("*/days/*.npz")
-    for path in (slot, day):
+    (slot, *_), (day, *_) = data.glob("*/slots/*.cells"), data.glob("*/days/*.stages")
+    (manifest,) = data.glob("*/manifest")
+    for path in (slot, day, manifest):
         path.with_name(path.name + ".part").write_bytes(path.read_bytes()[:5])
     before = Run(register, saved).result(START // SLOT + 60)
     assert list(differences(before, Run(register, data).result(START // SLOT + 60))) == []
-    assert not list(data.glob("*/*/*.part"))
+    assert not list(data.rglob("*.part"))
 
 
 def test_state_of_a_scorer_that_took_in_nothing_is_read_back(register: Register, tmp_path: Path) -> None:
@@ -162,3 +141,63 @@ def test_state_of_a_scorer_that_took_in_nothing_is_read_back(register: Register,
     run = Run(register, tmp_path)
     assert run.scoring.manifest.register_version == register.register_version
     assert run.scoring.evidence.last_slot is None
+
+
+def former(folder: Path, evidence: Evidence, manifest: StateManifest, junk: int) -> None:
+    """Write evidence as version 0.2.0 did, with so many targets that no register has before each target of the register."""
+    changes = evidence.drain()
+    width = junk + 1
+    wide = [
+        target
+        for number, one in enumerate(changes.targets)
+        for target in (*((f"junk-{number}-{at}", False) for at in range(junk)), (one.id, one.endpoint))
+    ]
+    for part in ("slots", "days"):
+        (folder / part).mkdir(parents=True)
+    (folder / "ids.json").write_bytes(orjson.dumps({"targets": wide, "vantages": changes.vantages}))
+    for state in changes.slots:
+        cells = np.full((len(state.cells), len(wide)), EMPTY, dtype=np.int64)
+        cells[:, junk::width] = state.cells
+        np.save(folder / "slots" / f"{state.slot}.npy", cells)
+    for day in changes.days:
+        vantages, targets, slots = day.shape
+        stages = np.full((vantages, targets * width, slots), 5, dtype=np.int8)
+        stages[:, junk::width] = np.concatenate([piece for _, piece in day.pieces()], axis=1)
+        packed = DayState.pack(day.day, stages)
+        content = np.frombuffer(packed.stages, dtype=np.uint8)
+        np.savez(folder / "days" / f"{day.day}.npz", shape=np.array(packed.shape, dtype=np.int64), stages=content)
+    (folder / "manifest.json").write_bytes(orjson.dumps({"format": 1, **asdict(manifest)}))
+
+
+@pytest.mark.parametrize("junk", [0, 3])
+def test_state_of_version_0_2_0_is_taken_over(register: Register, tmp_path: Path, junk: int) -> None:
+    """Evidence of version 0.2.0 gives the same index, without the targets that no register has; its folder stays as it is."""
+    run = Run(register, tmp_path / "new")
+    for message in stream(register, slots=60, seed=2):
+        run.take(message)
+    expected = run.result(START // SLOT + 60)
+    data = tmp_path / "data"
+    folder = data / run.store.folder.name.removesuffix("-2")
+    former(folder, run.scoring.evidence, run.scoring.manifest, junk)
+    before = {path: path.read_bytes() for path in folder.rglob("*.*")}
+    for _ in range(2):
+        taken_over = Run(register, data)
+        assert taken_over.scoring.manifest == run.scoring.manifest
+        assert set(taken_over.scoring.evidence.columns.targets) == set(register.targets)
+        assert list(differences(expected, taken_over.result(START // SLOT + 60))) == []
+        taken_over.save()
+    assert {path: path.read_bytes() for path in folder.rglob("*.*")} == before
+
+
+def test_damaged_state_of_version_0_2_0_is_refused(register: Register, tmp_path: Path) -> None:
+    """Without checksums nothing can be made good: an unreadable file is named, and nothing is written."""
+    run = Run(register, tmp_path / "new")
+    for message in stream(register, slots=3, seed=1):
+        run.take(message)
+    folder = tmp_path / "data" / run.store.folder.name.removesuffix("-2")
+    former(folder, run.scoring.evidence, run.scoring.manifest, 0)
+    path = next(folder.glob("slots/*.npy"))
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(StateError) as caught:
+        Run(register, tmp_path / "data")
+    assert str(path) in str(caught.value)

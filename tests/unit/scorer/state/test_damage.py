@@ -1,0 +1,158 @@
+"""Damage of every file of the evidence: it is noticed, set aside, and made good from the stream, or the scorer says what is lost."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from services.core.errors import GapError
+from services.core.model.register import Register
+from services.indicator.index.snapshot import Snapshot
+from services.scorer.index import scoring
+from services.scorer.state import store as store_module
+from services.scorer.state.store import SLOTS_ROOM
+from tests.support.cases.scoring import SLOT, START, KeptStream, Run, Stored, differences, register, stream
+
+__all__ = ["register"]  # the fixture
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A run of several days that was saved before its last messages, and the index after all of them."""
+
+    folder: Path
+    messages: Sequence[Stored]
+    taken: int
+    index: Snapshot
+
+
+SLOTS = 30 + 288 + 40  # the rest of a day, another day, and some hours
+END_SLOT = START // SLOT + SLOTS
+
+
+def index_of(run: Run, messages: Sequence[Stored]) -> Snapshot:
+    """The index once a run has taken in the rest of the messages."""
+    for message in messages[run.scoring.manifest.position.sequence :]:
+        run.take(message)
+    return run.result(END_SLOT)
+
+
+@pytest.fixture(scope="module")
+def saved(register: Register, tmp_path_factory: pytest.TempPathFactory) -> Saved:
+    """A run over three days, of which two are closed, saved at two moments."""
+    return saved_in(tmp_path_factory.mktemp("saved"), register)
+
+
+@pytest.fixture(scope="module")
+def aged(register: Register, tmp_path_factory: pytest.TempPathFactory) -> Saved:
+    """The same, but the details of closed days are gone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scoring, "DETAIL_SECONDS", 3600)
+        return saved_in(tmp_path_factory.mktemp("aged"), register)
+
+
+def saved_in(folder: Path, register: Register) -> Saved:
+    """Run, and save in a folder."""
+    messages = stream(register, slots=SLOTS, seed=5)
+    run, taken = Run(register, folder), len(messages) - 40
+    for message in messages[:taken]:
+        run.take(message)
+        if message.sequence in (taken - 30, taken):
+            run.save()
+    assert len(run.scoring.evidence.closed_days) == 2
+    return Saved(folder, messages, taken, index_of(run, messages))
+
+
+def flipped(data: bytes) -> bytes:
+    """With one bit changed, anywhere."""
+    position = random.Random(len(data)).randrange(len(data))
+    return data[:position] + bytes([data[position] ^ 4]) + data[position + 1 :]
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "a bit": lambda path: path.write_bytes(flipped(path.read_bytes())),
+    "its end": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "all of it": lambda path: path.write_bytes(b""),
+    "the file": lambda path: path.unlink(),
+}
+FILES = ["manifest", "manifest.copy", "ids*", "ids", "ids.copy", "days/*", "slots/*"]
+CASES = [
+    ("manifest*", "a bit", SLOTS_ROOM),  # without any manifest there is no state
+    *((pattern, how, SLOTS_ROOM) for pattern in FILES for how in ("a bit", "the file")),
+    *((pattern, how, 0) for pattern in ("days/*", "slots/*") for how in DAMAGES),
+]
+
+
+def damage(folder: Path, pattern: str, how: str) -> list[Path]:
+    """Damage every file that matches, or of slots and days the first, one in the middle and the last."""
+    paths = sorted(folder.glob(f"*/{pattern}"))
+    chosen = paths if "/" not in pattern else sorted({paths[0], paths[len(paths) // 2], paths[-1]})
+    for path in chosen:
+        DAMAGES[how](path)
+    return chosen
+
+
+@pytest.mark.parametrize(("pattern", "how", "room"), CASES)
+def test_damage_is_made_good_from_the_stream(
+    register: Register,
+    saved: Saved,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    pattern: str,
+    how: str,
+    room: int,
+) -> None:
+    """Whatever happens to a file, the index is that of a run without damage, now and after another start, and what is
+    damaged stays beside the others.
+    """
+    monkeypatch.setattr(store_module, "SLOTS_ROOM", room)
+    data = shutil.copytree(saved.folder, tmp_path / "data")
+    chosen = damage(data, pattern, how)
+    run = Run(register, data, KeptStream(saved.messages))
+    kept = [path.with_name(f"{path.name}.damaged").exists() for path in chosen]
+    assert kept == [how != "the file"] * len(chosen)
+    assert list(differences(saved.index, index_of(run, saved.messages))) == []
+    run.save()
+    assert list(differences(saved.index, Run(register, data).result(END_SLOT))) == []
+
+
+@pytest.mark.parametrize("pattern", ["manifest*", "ids*", "days/*"])
+def test_what_the_stream_no_longer_holds_is_named(
+    register: Register, aged: Saved, tmp_path: Path, pattern: str
+) -> None:
+    """Where the stream has lost what was in a damaged file, the scorer does not start, says so each time, and goes on once
+    that is accepted, with all that the stream still holds; after that nothing is missing any more.
+    """
+    data = shutil.copytree(aged.folder, tmp_path / "data")
+    chosen = damage(data, pattern, "a bit")
+    kept = KeptStream(aged.messages, first=aged.taken - 2)
+    for _ in range(2):
+        with pytest.raises(GapError, match="stream MEASUREMENTS no longer holds it") as caught:
+            Run(register, data, kept)
+        assert str(chosen[0]) in str(caught.value)
+    run = Run(register, data, kept, accept=True)
+    assert run.scoring.manifest.position.sequence == (aged.taken if pattern == "days/*" else kept.first - 1)
+    accepted = index_of(run, aged.messages)
+    assert list(differences(aged.index, accepted)) != [] or pattern == "manifest*"
+    run.save()
+    assert list(differences(accepted, Run(register, data).result(END_SLOT))) == []
+
+
+def test_a_crash_while_damage_is_made_good_changes_nothing(register: Register, saved: Saved, tmp_path: Path) -> None:
+    """A day that is read again is complete, however often the scorer crashes before it is closed again."""
+    data = shutil.copytree(saved.folder, tmp_path / "data")
+    damage(data, "days/*", "a bit")
+    chance = random.Random(1)
+    for _ in range(12):
+        run = Run(register, data, KeptStream(saved.messages))
+        for message in saved.messages[run.scoring.manifest.position.sequence :][: chance.randrange(120)]:
+            run.take(message)
+            if chance.random() < 0.1:
+                run.save()
+    run = Run(register, data, KeptStream(saved.messages))
+    assert list(differences(saved.index, index_of(run, saved.messages))) == []

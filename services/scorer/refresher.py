@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from functools import partial
 
 from services.core.codec import ExchangeVolume
-from services.core.errors import BusError
+from services.core.errors import BusError, StateError
 from services.core.log import Logger
 from services.indicator.cells import SlotDetail
 from services.scorer.evidence_lock import EvidenceLock
@@ -53,6 +53,7 @@ class Refresher:
     _report: ReconciliationReport = field(default_factory=ReconciliationReport, init=False)
     _counted: bool = field(default=False, init=False)
     _trimmed: date | None = field(default=None, init=False)
+    _volumes: tuple[ExchangeVolume, ...] = field(default=(), init=False)
     _clock_from: float = field(default=0.0, init=False)  # when the clock is looked at again
     _clock_wrong: bool = field(default=False, init=False)
 
@@ -155,9 +156,7 @@ class Refresher:
                 started = time.monotonic()
                 count = await self.evidence_lock.run(partial(scoring.count, end_slot))
                 result = await asyncio.to_thread(scoring.compute, count)
-                since = today - timedelta(days=longest)
-                summed = partial(self.exchanges.volumes, since, end_slot=end_slot, calendar=self.scoring.calendar)
-                volumes = await asyncio.to_thread(summed)
+                volumes = await self._sum_volumes(today - timedelta(days=longest), end_slot)
                 self.readiness.begin_phase("publishing the index")
                 slot_blocks += await self._put_evidence(count.due)
                 blocks = await self.publisher.publish(result, volumes, self._report)
@@ -167,9 +166,7 @@ class Refresher:
                 self.log.warning("publishing_failed", reason=str(error))
                 return time.monotonic() - started
             took = time.monotonic() - started
-            if self._trimmed != today:
-                self.exchanges.trim(today, longest, calendar=self.scoring.calendar)
-                self._trimmed = today
+            self._trim_volumes(today, longest)
             scoring.published(result)
             self.history.offer(result.snapshot)
         arrays = result.compiled.arrays
@@ -186,6 +183,24 @@ class Refresher:
             slot_blocks=slot_blocks,
         )
         return took
+
+    async def _sum_volumes(self, since: date, end_slot: int) -> tuple[ExchangeVolume, ...]:
+        """Return the volumes, or the last ones when they cannot be summed: an index does not need them."""
+        summed = partial(self.exchanges.volumes, since, end_slot=end_slot, calendar=self.scoring.calendar)
+        try:
+            self._volumes = await asyncio.to_thread(summed)
+        except StateError as error:
+            self.log.warning("volumes_not_summed", reason=str(error))
+        return self._volumes
+
+    def _trim_volumes(self, today: date, longest: int) -> None:
+        """Drop volumes that are too old, once a day."""
+        if self._trimmed != today:
+            try:
+                self.exchanges.trim(today, longest, calendar=self.scoring.calendar)
+            except StateError as error:
+                self.log.warning("volumes_not_trimmed", reason=str(error))
+            self._trimmed = today
 
     async def _put_evidence(self, due: PendingUpdate) -> int:
         """Put the slot blocks that are due and the recent blocks; return how many slot blocks.

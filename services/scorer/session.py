@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from services.core.bus import EXCHANGES, MEASUREMENTS, STREAMS, Bus, StreamCursor, StreamPosition, StreamState
-from services.core.errors import BusError, GapError
+from services.core.bus import EXCHANGES, MEASUREMENTS, STREAMS, Bus, StreamCursor, StreamState
+from services.core.errors import BusError, GapError, StateError
 from services.core.model import Register, Target
 from services.core.runtime import Runtime
 from services.core.tasks import run_in_thread
@@ -60,7 +60,6 @@ class _Resumed:
     measurements: StreamCursor
     backlog_end: int
     exchanges: StreamCursor
-    exchange_position: StreamPosition
 
 
 async def run_session(
@@ -122,14 +121,13 @@ async def _resume(
         for stream in (MEASUREMENTS, EXCHANGES)
     ]
     position = await persistently(lambda: start_position(cursors[0], store, loaded, log=log))
-    exchange_position = await persistently(lambda: cursors[1].resume(exchanges.position()))
     behind = await persistently(lambda: cursors[0].behind(position))
     # Of what is read for the first time, the register before may have measured what this one has no longer.
     await asyncio.to_thread(loaded.evidence.columns.of, former)
     scoring = await asyncio.to_thread(Scoring, compiled, loaded, position)
     recalled = await persistently(lambda: recall(bus, scoring, position.sequence))
     log.info("resumed", sequence=position.sequence, behind=behind, recalled=recalled)
-    return _Resumed(store, scoring, cursors[0], position.sequence + behind, cursors[1], exchange_position)
+    return _Resumed(store, scoring, cursors[0], position.sequence + behind, cursors[1])
 
 
 class _Session:
@@ -179,7 +177,7 @@ class _Session:
                     self._stop(),
                     self._follow(registers),
                     self._measurements.run(resumed.measurements, resumed.backlog_end),
-                    self._exchanges.run(resumed.exchanges, resumed.exchange_position),
+                    self._exchanges.run(resumed.exchanges),
                     self._once_caught_up(self._refresher.run),
                     self._history.run(),
                     self._once_caught_up(self._reconcile),
@@ -225,7 +223,12 @@ class _Session:
         while True:
             started = time.monotonic()
             end_slot = self._scoring.manifest.end_slot
-            report = None if end_slot is None else await self._reconciler.run(self._scoring, end_slot)
+            try:
+                report = None if end_slot is None else await self._reconciler.run(self._scoring, end_slot)
+            except StateError as error:
+                self._log.warning("not_reconciled", reason=str(error))
+                await asyncio.sleep(pause)
+                continue
             if report is None:
                 await asyncio.sleep(POLL_SECONDS)
                 continue

@@ -1,7 +1,8 @@
 """What data buses carried, per flow by the day and by the hour, and so per pair of agencies (docs/exchange.md §3).
 
 Everything is in one SQLite file, and changes with the position in EXCHANGES in one transaction. So no crash loses a summary or
-counts it twice.
+counts it twice. A file that is damaged is set aside, and a new one begins with what EXCHANGES still holds: the index needs
+none of it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from services.core.errors import StateError
 from services.core.model import ExchangeSummary, Flow
 from services.indicator.calendar import Calendar
 from services.register.attribution import Attributor
-from services.scorer.exchanges import flows, hourly, summaries
+from services.scorer.exchanges import flows, hourly, intact, summaries
 from services.scorer.exchanges.hourly import HOUR_SECONDS
 from services.scorer.exchanges.summaries import SummaryWriter
 
@@ -32,15 +33,30 @@ KEPT_DAYS = 14
 """How long a summary can be replaced: the stream and security servers keep 7 days, so no later revision exists."""
 
 DAY_SECONDS = 86_400
-_FORMAT = 1
+_FORMAT = 2  # 1, of version 0.2.0, has no checksums
 
-_SCHEMA = f"""
-CREATE TABLE position (stream TEXT PRIMARY KEY, created TEXT, sequence INTEGER) WITHOUT ROWID;
+_TABLES = f"""
+CREATE TABLE position (
+    stream TEXT PRIMARY KEY, created TEXT, sequence INTEGER, {intact.row_check("stream", "created", "sequence")}
+) WITHOUT ROWID;
 {flows.SCHEMA}
 {hourly.SCHEMA}
 {summaries.SCHEMA}
-PRAGMA user_version = {_FORMAT};
 """
+
+_CREATE = f"BEGIN; {_TABLES} PRAGMA user_version = {_FORMAT}; COMMIT;"
+
+_NAMES = ("position", "flow", "hours", "summary", "length", "volume")
+
+_UPGRADE = " ".join(
+    [
+        "BEGIN; DROP INDEX summary_day;",
+        *(f"ALTER TABLE {name} RENAME TO former_{name};" for name in _NAMES),
+        _TABLES,
+        *(f"INSERT INTO {name} SELECT * FROM former_{name}; DROP TABLE former_{name};" for name in _NAMES),  # noqa: S608  # ours
+        f"PRAGMA user_version = {_FORMAT}; COMMIT;",
+    ]
+)
 
 _VOLUMES = """
 SELECT bus, client, service, meta, alias, sums.* FROM (
@@ -71,24 +87,56 @@ class ExchangeDatabase:
         self._attributor = Attributor(None)
         self._changes = 0  # increased by every change, so that the cached sums are computed again
         self._sums: tuple[tuple[int, date], dict[tuple[str, str, bool], list[int]]] | None = None
+        self.damaged = False
+        """Whether damage was noticed, so that `begin_anew` must be called."""
+        try:
+            self._open()
+        except StateError:
+            if not self.damaged:
+                raise
+            self.begin_anew()
+
+    def _open(self) -> None:
         with self._translated():
-            self._database = sqlite3.connect(path)
-            # In WAL mode a power cut may lose the latest transactions, never part of one: they are read again.
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = NORMAL")
-            self._create()
+            self._database = intact.connect(self._path)
+            try:
+                # In WAL mode a power cut may lose the latest transactions, never part of one: they are read again.
+                self._database.execute("PRAGMA journal_mode = WAL")
+                self._database.execute("PRAGMA synchronous = NORMAL")
+                self._create()
+            except BaseException:
+                self._database.close()
+                raise
 
     def _create(self) -> None:
-        """Create the tables in a new file. Raises StateError for a file of another format."""
+        """Create the tables in a new file, or those of version 0.2.0 anew. Raises StateError for another format."""
         (version,) = self._database.execute("PRAGMA user_version").fetchone()
-        (tables,) = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if not tables:
-            self._database.executescript(_SCHEMA)
+        schema = intact.schema_of(self._database)
+        if not schema:
+            self._database.executescript(_CREATE)
+        elif version == 1:
+            self._database.executescript(_UPGRADE)
+        elif (version == _FORMAT) != (schema == intact.schema_in(_TABLES)):
+            raise intact.DamagedDatabaseError("its schema")
         elif version != _FORMAT:
             raise StateError(
                 f"the exchange volumes in {self._path} have format {version}, and this version writes {_FORMAT}: move the "
                 "file away to start anew from what EXCHANGES still holds"
             )
+
+    def verify(self) -> None:
+        """Set ``damaged`` if anything in the file is not what was written. For any thread. Raises StateError."""
+        with self._translated(), self._reader() as database:
+            intact.verify(database, _TABLES)
+
+    def begin_anew(self) -> None:
+        """Set a damaged file aside and begin a new one, without a position. Raises StateError."""
+        self._database.close()
+        with self._translated():
+            intact.keep_aside(Path(self._path))
+        self._open()
+        self._changes += 1
+        self.damaged = False
 
     def close(self) -> None:
         """Close the file."""
@@ -191,7 +239,7 @@ class ExchangeDatabase:
         if self._path == ":memory:":
             yield self._database
             return
-        with closing(sqlite3.connect(self._path, check_same_thread=False)) as database:
+        with closing(intact.connect(self._path, check_same_thread=False)) as database:
             # One transaction, so that all reads see the same moment.
             database.execute("BEGIN")
             yield database
@@ -200,7 +248,8 @@ class ExchangeDatabase:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError, OSError, intact.DamagedDatabaseError) as error:
+            self.damaged |= intact.is_damage(error)
             raise StateError(
                 f"the exchange volumes in {self._path} cannot be used: {error}; make room, or move the file away"
             ) from error

@@ -10,10 +10,12 @@ import sqlite3
 
 from services.core.model import ExchangeSummary, Flow, Parties
 from services.register.attribution import Attributor
+from services.scorer.exchanges.intact import row_check
 
-SCHEMA = """
+SCHEMA = f"""
 CREATE TABLE flow (
-    id INTEGER PRIMARY KEY, bus TEXT, client TEXT, service TEXT, meta INTEGER, alias TEXT, UNIQUE (bus, client, service)
+    id INTEGER PRIMARY KEY, bus TEXT, client TEXT, service TEXT, meta INTEGER, alias TEXT,
+    {row_check("id", "bus", "client", "service", "meta", "alias")}, UNIQUE (bus, client, service)
 );
 """
 

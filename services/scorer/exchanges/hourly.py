@@ -11,14 +11,16 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from services.scorer.exchanges.intact import row_check
+
 HOUR_SECONDS = 3_600
 _DAY_HOURS = 24
 _TYPE = np.dtype("<i4")
 _WIDTH = 2 * _DAY_HOURS  # exchanges of each hour, then how many of them were ok
 
-SCHEMA = """
+SCHEMA = f"""
 CREATE TABLE hours (
-    flow INTEGER, day INTEGER, counts BLOB, PRIMARY KEY (flow, day)
+    flow INTEGER, day INTEGER, counts BLOB, {row_check("flow", "day", "counts")}, PRIMARY KEY (flow, day)
 ) WITHOUT ROWID;
 """
 

@@ -8,19 +8,22 @@ from math import gcd
 
 from services.core.model import ExchangeSummary
 from services.scorer.exchanges.hourly import HOUR_SECONDS, add_hours
+from services.scorer.exchanges.intact import row_check
 
-SCHEMA = """
+_SUMS = ("count", "ok", "bus_failures", "provider_failures")
+
+SCHEMA = f"""
 CREATE TABLE summary (
     flow INTEGER, slot_start INTEGER, seconds INTEGER, revision INTEGER, day INTEGER,
     count INTEGER, ok INTEGER, bus_failures INTEGER, provider_failures INTEGER,
-    PRIMARY KEY (flow, slot_start)
+    {row_check("flow", "slot_start", "seconds", "revision", "day", *_SUMS)}, PRIMARY KEY (flow, slot_start)
 ) WITHOUT ROWID;
 CREATE INDEX summary_day ON summary (day);
-CREATE TABLE length (seconds INTEGER PRIMARY KEY);
+CREATE TABLE length (seconds INTEGER PRIMARY KEY, {row_check("seconds")});
 CREATE TABLE volume (
     flow INTEGER, day INTEGER,
     count INTEGER, ok INTEGER, bus_failures INTEGER, provider_failures INTEGER, last_slot INTEGER,
-    PRIMARY KEY (flow, day)
+    {row_check("flow", "day", *_SUMS, "last_slot")}, PRIMARY KEY (flow, day)
 ) WITHOUT ROWID;
 """
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from services.core.bus import Bus, StoredMessage, StreamCursor, StreamPosition, columns_of, summaries_of
-from services.core.errors import BusError, GapError
+from services.core.errors import BusError, GapError, StateError
 from services.core.log import Logger
 from services.core.model import ExchangeSummary, MeasurementColumns, RegisterVersions
+from services.core.tasks import run_in_thread
 from services.indicator.calendar import Calendar
 from services.register.bus import announced_versions
 from services.scorer.evidence_lock import SLICE_SECONDS, EvidenceLock
@@ -122,7 +124,7 @@ class MeasurementReader:
 
 
 class ExchangeReader:
-    """Takes in EXCHANGES."""
+    """Takes in EXCHANGES. Whatever happens to the volumes, the index goes on without them."""
 
     def __init__(self, exchanges: ExchangeDatabase, calendar: Calendar, *, metrics: ScorerMetrics, log: Logger) -> None:
         self._exchanges = exchanges
@@ -130,23 +132,43 @@ class ExchangeReader:
         self._metrics = metrics
         self._log = log
 
-    async def run(self, cursor: StreamCursor, position: StreamPosition) -> None:
-        """Read on from a position until cancelled. Raises GapError, StateError."""
+    async def run(self, cursor: StreamCursor) -> None:
+        """Check the volumes, and read on from their position until cancelled. Raises GapError."""
+        position: StreamPosition | None = None
         while True:
             try:
+                if position is None or self._exchanges.damaged:  # which another reader of the volumes may have noticed
+                    position = await self._resume(cursor)
                 messages = await cursor.read(position, limit=READ_MESSAGES, now=time.monotonic())
+                position = self._take(messages, position)
             except GapError:
                 raise
             except BusError:
                 await asyncio.sleep(EXCHANGES_POLL_SECONDS)  # the other reader reports it
-                continue
-            if messages:
-                position = StreamPosition(position.stream, position.created, messages[-1].sequence)
-                batches = [batch for message in messages if (batch := self._summaries(message)) is not None]
-                left_out = self._exchanges.take(batches, calendar=self._calendar, position=position)
-                if left_out:
-                    self._log.warning("summaries_left_out", count=left_out, up_to=position.sequence)
-            await asyncio.sleep(0 if len(messages) >= READ_MESSAGES else EXCHANGES_POLL_SECONDS)
+            except StateError as error:
+                self._log.warning("summaries_not_taken", reason=str(error))
+                await asyncio.sleep(EXCHANGES_POLL_SECONDS)
+            else:
+                await asyncio.sleep(0 if len(messages) >= READ_MESSAGES else EXCHANGES_POLL_SECONDS)
+
+    async def _resume(self, cursor: StreamCursor) -> StreamPosition:
+        """Return where to read on: of volumes that are damaged or new, where the stream begins. Raises BusError, StateError."""
+        with suppress(StateError):
+            await run_in_thread(self._exchanges.verify)
+        if self._exchanges.damaged:
+            self._exchanges.begin_anew()
+        taken = self._exchanges.position()
+        return await cursor.resume(taken, accept=taken is None)
+
+    def _take(self, messages: Sequence[StoredMessage], position: StreamPosition) -> StreamPosition:
+        if not messages:
+            return position
+        taken = StreamPosition(position.stream, position.created, messages[-1].sequence)
+        batches = [batch for message in messages if (batch := self._summaries(message)) is not None]
+        left_out = self._exchanges.take(batches, calendar=self._calendar, position=taken)
+        if left_out:
+            self._log.warning("summaries_left_out", count=left_out, up_to=taken.sequence)
+        return taken
 
     def _summaries(self, message: StoredMessage) -> tuple[float, str, list[ExchangeSummary]] | None:
         try:

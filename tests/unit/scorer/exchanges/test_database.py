@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 import sqlite3
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +109,103 @@ def test_volumes_have_a_span() -> None:
         replace(volume(to="customs", last=NOON + 600), slots_from=midnight, slots_to=NOON + 900),
     )
     exchanges.close()
+
+
+def filled(path: Path) -> bytes:
+    """The file of a database with several flows, days and revisions."""
+    exchanges = opened(path)
+    for revision in (1, 2):
+        rows = [
+            replace(BASE, client=f"X/G/1/{client}", slot_start=NOON - 7200 * slot, revision=revision, count=10 + slot)
+            for client in ("tax", "land", "customs")
+            for slot in range(40)
+        ]
+        exchanges.take(
+            [(NOON + 60, "xroad", rows)], calendar=CALENDAR, position=StreamPosition("E", "monday", revision)
+        )
+    exchanges.close()
+    return path.read_bytes()
+
+
+def content(exchanges: ExchangeDatabase) -> tuple[object, ...]:
+    """Everything that a database says."""
+    flows, by_hour, ok = hours(exchanges, range(NOON // 3600 - 100, NOON // 3600 + 2))
+    since = DAY - timedelta(days=9)
+    return volumes(exchanges, since=since), exchanges.position(), flows, by_hour.tolist(), ok.tolist()
+
+
+def test_every_damage_is_noticed_or_harmless(tmp_path: Path) -> None:
+    """With any bit changed, or cut off, a file says what it said, or it is set aside and begun anew without a position."""
+    data, path = filled(tmp_path / "good"), tmp_path / "exchanges.sqlite"
+    good = opened(tmp_path / "good")
+    expected = content(good)
+    good.close()
+    chance = random.Random(4)
+    places = [*range(120), *(chance.randrange(len(data)) for _ in range(300))]
+    changed = [data[:place] + bytes([data[place] ^ 1 << chance.randrange(8)]) + data[place + 1 :] for place in places]
+    anew = 0
+    for damaged in (*changed, data[: len(data) // 2], data[:4096], b"", bytes(len(data))):
+        path.write_bytes(damaged)
+        exchanges = opened(path)
+        with suppress(StateError):
+            exchanges.verify()
+        if exchanges.damaged:
+            exchanges.begin_anew()
+        if exchanges.position() is None:
+            anew += 1
+            assert damaged == b"" or path.with_name("exchanges.sqlite.damaged").read_bytes() == damaged
+            assert take(exchanges, BASE) == 0
+            assert volumes(exchanges) == (volume(),)
+        else:
+            assert content(exchanges) == expected
+        exchanges.close()
+        for file in tmp_path.glob("exchanges.sqlite*"):
+            file.unlink()
+    assert 100 < anew < len(places)
+
+
+def test_a_file_of_version_0_2_0_is_taken_over(tmp_path: Path) -> None:
+    """A file without checksums is read, and written with them from then on."""
+    filled(tmp_path / "new")
+    new = opened(tmp_path / "new")
+    with closing(sqlite3.connect(tmp_path / "old")) as old:
+        old.executescript(FORMER)
+        for table in ("position", "flow", "hours", "summary", "length", "volume"):
+            rows = [row[:-1] for row in new._database.execute(f"SELECT * FROM {table}")]
+            old.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
+        old.commit()
+    expected = content(new)
+    new.close()
+    for _ in range(2):
+        exchanges = opened(tmp_path / "old")
+        exchanges.verify()
+        assert content(exchanges) == expected
+        exchanges.close()
+
+
+FORMER = """
+CREATE TABLE position (stream TEXT PRIMARY KEY, created TEXT, sequence INTEGER) WITHOUT ROWID;
+CREATE TABLE flow (
+    id INTEGER PRIMARY KEY, bus TEXT, client TEXT, service TEXT, meta INTEGER, alias TEXT, UNIQUE (bus, client, service)
+);
+CREATE TABLE hours (
+    flow INTEGER, day INTEGER, counts BLOB, PRIMARY KEY (flow, day)
+) WITHOUT ROWID;
+CREATE TABLE summary (
+    flow INTEGER, slot_start INTEGER, seconds INTEGER, revision INTEGER, day INTEGER,
+    count INTEGER, ok INTEGER, bus_failures INTEGER, provider_failures INTEGER,
+    PRIMARY KEY (flow, slot_start)
+) WITHOUT ROWID;
+CREATE INDEX summary_day ON summary (day);
+CREATE TABLE length (seconds INTEGER PRIMARY KEY);
+CREATE TABLE volume (
+    flow INTEGER, day INTEGER,
+    count INTEGER, ok INTEGER, bus_failures INTEGER, provider_failures INTEGER, last_slot INTEGER,
+    PRIMARY KEY (flow, day)
+) WITHOUT ROWID;
+PRAGMA user_version = 1;
+"""
+"""The tables of version 0.2.0."""
 
 
 def test_pairs_buses_and_meta_services_count_apart() -> None:
@@ -333,21 +430,20 @@ def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "exchanges.sqlite"
     opened(path).close()
     with closing(sqlite3.connect(path)) as database:
-        database.execute("PRAGMA user_version = 99")
+        database.executescript("CREATE TABLE other (name TEXT); PRAGMA user_version = 99;")
     with pytest.raises(StateError) as caught:
         opened(path)
     assert str(caught.value) == (
-        f"the exchange volumes in {path} have format 99, and this version writes 1: move the file away to start anew from "
+        f"the exchange volumes in {path} have format 99, and this version writes 2: move the file away to start anew from "
         "what EXCHANGES still holds"
     )
 
 
-def test_damaged_file_is_a_state_error(tmp_path: Path) -> None:
-    """A file that is not a database is refused with its name and what to do."""
+def test_a_file_that_is_no_database_is_set_aside(tmp_path: Path) -> None:
+    """A file that is not a database stays beside the new one that takes its place."""
     path = tmp_path / "exchanges.sqlite"
     path.write_bytes(b"not a database, but long enough to look like a page of one " * 20)
-    with pytest.raises(StateError) as caught:
-        opened(path)
-    assert str(caught.value) == (
-        f"the exchange volumes in {path} cannot be used: file is not a database; make room, or move the file away"
-    )
+    exchanges = opened(path)
+    assert exchanges.position() is None
+    assert path.with_name(f"{path.name}.damaged").read_bytes().startswith(b"not a database")
+    exchanges.close()

@@ -1,0 +1,87 @@
+"""A SQLite file whose rows have checksums: SQLite notices damage of its structure, not of values (ADR 67)."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Final
+from zlib import crc32
+
+from services.core.files import set_aside
+from services.core.log import logger
+
+_DAMAGES: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+"""How SQLite calls damage that it notices; our own statements give no other error without a more exact name."""
+
+_FILES: Final = ("", "-wal", "-shm")
+"""What SQLite adds to the name of a database for the files that belong to it."""
+
+
+class DamagedDatabaseError(Exception):
+    """A row, the schema or the structure of a database is not what was written."""
+
+
+def row_check(*columns: str) -> str:
+    """Return the definition of a table's last column, the checksum of all others. SQLite keeps it up to date."""
+    return f"intact INTEGER AS (checksum({', '.join(columns)})) STORED"
+
+
+def connect(path: Path | str, *, check_same_thread: bool = True) -> sqlite3.Connection:
+    """Connect to a database with such tables. Raises sqlite3.Error."""
+    database = sqlite3.connect(path, check_same_thread=check_same_thread)
+    database.create_function("checksum", -1, _checksum, deterministic=True)
+    database.execute("PRAGMA trusted_schema = ON")  # some builds do not let a schema call functions of ours
+    return database
+
+
+def schema_of(database: sqlite3.Connection) -> set[str]:
+    """Return the definitions of all tables and indexes. Raises sqlite3.Error."""
+    return {sql for (sql,) in database.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
+
+
+def schema_in(script: str) -> set[str]:
+    """Return the definitions that a script makes."""
+    with closing(connect(":memory:")) as database:
+        database.executescript(script)
+        return schema_of(database)
+
+
+def verify(database: sqlite3.Connection, schema: str) -> None:
+    """Check every row and the structure, which takes some 3 s for a million rows.
+
+    Raises DamagedDatabaseError, and sqlite3.Error when the file cannot be read.
+    """
+    try:
+        if schema_of(database) != schema_in(schema):
+            raise DamagedDatabaseError("its schema")
+        if database.execute("PRAGMA integrity_check(1)").fetchall() != [("ok",)]:
+            raise DamagedDatabaseError("its structure")
+        for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            *columns, _ = (column[1] for column in database.execute(f"PRAGMA table_xinfo({table})"))
+            rows = f"SELECT 1 FROM {table} WHERE intact IS NOT checksum({', '.join(columns)}) LIMIT 1"  # noqa: S608  # ours
+            if database.execute(rows).fetchone() is not None:
+                raise DamagedDatabaseError(f"a row of table {table}")
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        if is_damage(error):
+            raise DamagedDatabaseError(str(error)) from error
+        raise
+
+
+def is_damage(error: Exception) -> bool:
+    """Return whether an error shows that the file is damaged; texts in it may no longer be UTF-8."""
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGES
+    return isinstance(error, UnicodeDecodeError | DamagedDatabaseError)
+
+
+def keep_aside(path: Path) -> None:
+    """Set a database aside, with the files that belong to it. Raises OSError."""
+    for suffix in _FILES:
+        with suppress(FileNotFoundError):
+            set_aside(path.with_name(path.name + suffix))
+    logger().error("exchanges_damaged", file=str(path))
+
+
+def _checksum(*values: object) -> int:
+    return crc32(repr(values).encode())

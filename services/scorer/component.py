@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from functools import partial
+from pathlib import Path
 
 from services.core.bus import Bus, connect_from_settings
 from services.core.errors import PeyvandError, StateError
+from services.core.files import lock
 from services.core.metrics import gauge
 from services.core.model import Register
 from services.core.runtime import Runtime
 from services.register.bus import follow_register
 from services.scorer.exchanges import ExchangeDatabase
+from services.scorer.lease import Lease
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.session import run_session
 from services.scorer.state import count_damaged
@@ -21,13 +25,27 @@ from services.scorer.state import count_damaged
 
 async def main(runtime: Runtime) -> None:
     """Score until the stop; state is saved by then. Raises PeyvandError."""
-    settings = runtime.settings
+    with _locked(runtime.settings.data):
+        await _score(runtime)
+
+
+@contextmanager
+def _locked(data: Path) -> Iterator[None]:
     try:
-        settings.data.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+        data.mkdir(parents=True, exist_ok=True)
+        held = lock(data / "lock")
+    except BlockingIOError as error:
         raise StateError(
-            f"the folder {settings.data} cannot be made: {error.strerror}; name another with --data"
+            f"another scorer uses the folder {data}: end it, or name another folder with --data"
         ) from error
+    except OSError as error:
+        raise StateError(f"the folder {data} cannot be used: {error.strerror}; name another with --data") from error
+    with held:
+        yield
+
+
+async def _score(runtime: Runtime) -> None:
+    settings = runtime.settings
     runtime.health.not_serving("waiting for the bus")
     metrics = ScorerMetrics(runtime.registry)
     gauge("peyvand_scorer_damaged_files", runtime.registry).set_function(partial(count_damaged, settings.data))
@@ -35,18 +53,24 @@ async def main(runtime: Runtime) -> None:
     with closing(ExchangeDatabase(settings.data / "exchanges.sqlite")) as exchanges:
         async with connect_from_settings(settings, role="scorer", name="scorer") as bus:
             runtime.watch_bus(lambda: bus.connected)
+            runtime.health.not_serving("asking the bus whether another scorer publishes")
+            lease = Lease(bus, log=runtime.log)
+            await lease.take(runtime.health)
             runtime.health.not_serving("reading the register, or waiting for one")
             try:
                 async with asyncio.TaskGroup() as group:
-                    follower = group.create_task(_follow(bus, registers))
+                    others = [group.create_task(task) for task in (lease.keep(), _follow(bus, registers))]
                     register: Register | None = await registers.get()
                     while register is not None:
                         register = await run_session(
                             runtime, bus, register, registers, metrics=metrics, exchanges=exchanges, clock=time.time
                         )
-                    follower.cancel()
+                    for task in others:
+                        task.cancel()
             except* PeyvandError as errors:
                 raise _first(errors) from None
+            finally:
+                await lease.give_up()
 
 
 async def _follow(bus: Bus, registers: asyncio.Queue[Register]) -> None:

@@ -107,6 +107,18 @@ class Bus(Streams):
         await self._remove_parts(bucket, key, keys)
         return revision
 
+    async def kv_claim(self, bucket: str, key: str, value: bytes, *, ttl: float) -> bytes:
+        """Set a key for ``ttl`` seconds, unless it has another value; return its value by now. Of several claims one succeeds.
+
+        Raises BusError, also when another claim was faster.
+        """
+        last = await self._last(bucket, key)
+        if last is not None and not last.deleted and last.data != value:
+            return last.data
+        headers = {"Nats-Expected-Last-Subject-Sequence": str(0 if last is None else last.sequence)}
+        await self._store(kv_subject(bucket, key), value, headers, f"claiming {key} in bucket {bucket}", ttl=ttl)
+        return value
+
     async def kv_delete(self, bucket: str, key: str) -> None:
         """Delete a key; a tombstone stays for followers."""
         await self._delete(bucket, key)
@@ -199,13 +211,15 @@ class Bus(Streams):
         return None
 
     async def _entry(self, bucket: str, key: str) -> StoredMessage | None:
-        """Return the message stored under a key, None where there is none."""
+        """Return the message that holds a key's value, None where there is none."""
+        last = await self._last(bucket, key)
+        return None if last is None or last.deleted else last
+
+    async def _last(self, bucket: str, key: str) -> StoredMessage | None:
+        """Return the last message stored under a key, which may be a tombstone; None where there is none."""
         stream, subject = kv_stream(bucket), kv_subject(bucket, key)
         reply = await self._request(f"$JS.API.DIRECT.GET.{stream}.{subject}", b"", f"reading {key} in bucket {bucket}")
-        if status_of(reply) == "404":
-            return None
-        message = message_of(reply)
-        return None if message.deleted else message
+        return None if status_of(reply) == "404" else message_of(reply)
 
     async def _value(self, bucket: str, key: str, entry: StoredMessage) -> bytes | None:
         """Return the value of an entry; None when parts of it are missing or damaged."""

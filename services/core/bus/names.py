@@ -18,6 +18,9 @@ SHARDS = 16
 GOVERNMENT_KEY = "government"
 """Key in bucket ``indicator`` of the government's block, which is put last."""
 
+LEASE_KEY = "lease"
+"""Key in bucket ``indicator`` of the scorer that publishes; it expires unless it is renewed."""
+
 SLOTS_PER_BLOCK = 64
 """Consecutive slots in one slot block of bucket ``indicator``."""
 

@@ -26,12 +26,14 @@ class StreamMark:
 def lost_messages(mark: StreamMark, state: StreamState) -> int:
     """Count the messages that are gone since the mark, though they are not too old.
 
-    A bucket replaces and expires its messages, so only its being emptied or replaced counts.
+    A bucket replaces and expires its messages, so only its being emptied or replaced counts; the scorer's lease may be there
+    again by then.
     """
     before = mark.state
     replaced = state.created != before.created
     if not state.max_age:
-        return before.messages if replaced or state.messages == 0 or state.last < before.last else 0
+        emptied = state.messages < min(2, before.messages)
+        return before.messages if replaced or emptied or state.last < before.last else 0
     start = mark.kept_from if state.now < mark.until else max(mark.kept_from, state.first)
     if replaced:
         return max(0, before.last + 1 - start)

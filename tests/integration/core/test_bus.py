@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from nats.errors import StaleConnectionError
 
-from services.core.bus import MAX_ATOMIC_PUTS, connect
+from services.core.bus import MAX_ATOMIC_PUTS, Bus, connect
 from services.core.bus import streams as bus_streams
 from services.core.bus.names import (
     EXCHANGES,
@@ -306,6 +306,33 @@ async def test_values_with_a_time_to_live_go_by_themselves(nats) -> None:
         await eventually(is_there, "the value is read within its second")
         await eventually(is_gone, "the value has gone")
         assert await api.kv_all(INDICATOR_BUCKET) == {}
+
+
+async def test_of_several_claims_one_succeeds(nats) -> None:
+    """A claim fails while another value is there, whoever is faster, and succeeds once that was deleted or has expired."""
+    async with nats.connect("scorer") as one, nats.connect("scorer") as two:
+
+        async def claim(bus: Bus, value: bytes, *, ttl: float = 60) -> bytes:
+            try:
+                return await bus.kv_claim(INDICATOR_BUCKET, "lease", value, ttl=ttl)
+            except BusError as error:
+                assert "wrong last sequence" in str(error)  # noqa: PT017  # either may be the faster one
+                return b""
+
+        for _ in range(20):
+            answers = {await claim(one, b"1"), *await asyncio.gather(claim(one, b"1"), claim(two, b"2"))}
+            assert b"1" in answers
+            assert await claim(two, b"2") == b"1"
+            await one.kv_delete(INDICATOR_BUCKET, "lease")
+            first, second = await asyncio.gather(claim(one, b"1"), claim(two, b"2"))
+            assert (first == b"1") != (second == b"2")
+            await one.kv_delete(INDICATOR_BUCKET, "lease")
+        assert await claim(one, b"1", ttl=1) == b"1"
+
+        async def expired() -> bool:
+            return await claim(two, b"2") == b"2"
+
+        await eventually(expired, "the claim has expired")
 
 
 def test_the_configuration_is_one_the_server_accepts(nats) -> None:

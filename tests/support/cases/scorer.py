@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from services.core.bus import Bus
-from services.core.bus.names import INDICATOR_BUCKET, measurement_subject
+from services.core.bus.names import INDICATOR_BUCKET, LEASE_KEY, measurement_subject
 from services.core.codec import encode_measurements
 from services.core.model.indicator import Indicator, IndicatorKind
 from services.core.model.measurement import Measurement, Target
@@ -112,7 +112,8 @@ async def put(bus: Bus, rows: Iterable[Measurement], *, shard: int = 0) -> int:
 async def blocks(bus: Bus) -> dict[str, Block]:
     """Every block of indicators that is published, by key."""
     found = await bus.kv_all(INDICATOR_BUCKET)
-    return {key: decode_block(value) for key, value in found.items() if not key.startswith(("slot.", "latest."))}
+    others = ("slot.", "latest.", LEASE_KEY)
+    return {key: decode_block(value) for key, value in found.items() if not key.startswith(others)}
 
 
 async def government(bus: Bus, sequence: int) -> Block:

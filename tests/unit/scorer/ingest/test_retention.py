@@ -48,6 +48,7 @@ def test_only_what_age_does_not_explain_is_lost(change: dict[str, Any], lost: in
     [
         ({"first": 900, "messages": 90, "last": 1200}, 0),  # replaced and expired
         ({"first": 1101, "messages": 0}, 1000),
+        ({"first": 1101, "last": 1101, "messages": 1}, 1000),  # the scorer renewed its lease since
         ({"created": "2026-11-02T00:00:00Z"}, 1000),
         ({"first": 1, "last": 5, "messages": 5}, 1000),
     ],

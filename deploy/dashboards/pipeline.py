@@ -224,7 +224,7 @@ def _probers(made: Dashboard) -> None:
             "Share of the probes that said nothing of their target, by why. Above a fifth an alert tells.",
             query(
                 "sum by (reason) (rate(peyvand_probe_reasons_total"
-                f'{{{_OF},reason=~"prober_error|overrun|shed|vantage_blind|own_credential|egress_denied|local_resources|resolver_failed"}}'
+                f'{{{_OF},reason=~"prober_error|overrun|shed|vantage_blind|own_credential|egress_denied|local_resources|resolver_failed|proxy_failed"}}'
                 f"[$__rate_interval])) / on () group_left () ({_rate('peyvand_probe_outcomes_total')} > 0)",
                 "{{reason}}",
             ),

@@ -12,6 +12,7 @@ class Phase(Enum):
     """The part of a probe in which it failed."""
 
     PREPARE = auto()
+    PROXY = auto()
     RESOLVE = auto()
     CONNECT = auto()
     TLS = auto()

@@ -105,7 +105,7 @@ def secret_references(definition: Probe) -> Iterator[str]:
     The secret of an OAuth2 client is not among them: it is read when a token is requested.
     """
     auth = definition.auth
-    yield from filter(None, (auth.password, auth.token, auth.key))
+    yield from filter(None, (auth.password, auth.token, auth.key, definition.proxy.password))
     for step in definition.steps:
         yield from secret_references(step.probe)
 
@@ -120,13 +120,17 @@ def credential_header(auth: Auth, secrets: Secrets) -> tuple[str, str]:
     if auth.kind == "api_key":
         return auth.header, _header_value(auth.key, secrets)
     if auth.kind == "basic":
-        credentials = f"{auth.username}:{secrets.get(auth.password)}"
-        return "Authorization", f"Basic {b64encode(credentials.encode()).decode()}"
+        return "Authorization", basic_credentials(auth.username, secrets.get(auth.password))
     if auth.kind == "bearer":
         return "Authorization", f"Bearer {_header_value(auth.token, secrets)}"
     if auth.kind == "oauth2":
         return "Authorization", ""
     raise ValueError(f"auth kind {auth.kind} is unknown")
+
+
+def basic_credentials(username: str, password: str) -> str:
+    """Return the credentials of the scheme Basic, as headers hold them (RFC 7617)."""
+    return f"Basic {b64encode(f'{username}:{password}'.encode()).decode()}"
 
 
 def _header_value(reference: str, secrets: Secrets) -> str:

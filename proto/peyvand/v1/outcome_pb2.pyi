@@ -88,6 +88,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """UNKNOWN: the prober's machine ran out of ports, descriptors or buffers."""
     REASON_RESOLVER_FAILED: _Reason.ValueType  # 18
     """UNKNOWN: the vantage resolved no name around the probe, which needed one."""
+    REASON_PROXY_FAILED: _Reason.ValueType  # 19
+    """UNKNOWN: the proxy that the probe goes over could not be reached, or refused."""
     REASON_ABSENT: _Reason.ValueType  # 20
     """NOT_CONNECTED: the register documents the link as not built."""
     REASON_RESOLVE_FAILED: _Reason.ValueType  # 21
@@ -214,6 +216,8 @@ REASON_LOCAL_RESOURCES: Reason.ValueType  # 17
 """UNKNOWN: the prober's machine ran out of ports, descriptors or buffers."""
 REASON_RESOLVER_FAILED: Reason.ValueType  # 18
 """UNKNOWN: the vantage resolved no name around the probe, which needed one."""
+REASON_PROXY_FAILED: Reason.ValueType  # 19
+"""UNKNOWN: the proxy that the probe goes over could not be reached, or refused."""
 REASON_ABSENT: Reason.ValueType  # 20
 """NOT_CONNECTED: the register documents the link as not built."""
 REASON_RESOLVE_FAILED: Reason.ValueType  # 21

@@ -28,6 +28,7 @@ _REASONS = {
     "egress_denied": "our own rules forbid the address",
     "local_resources": "the prober's machine was exhausted",
     "resolver_failed": "the vantage's own name server failed",
+    "proxy_failed": "the proxy on the way out failed",
     "absent": "still on paper",
     "resolve_failed": "the name was not found",
     "resolve_timeout": "the name was not resolved in time",

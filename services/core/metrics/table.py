@@ -69,7 +69,7 @@ _ROWS = (
     *_rows_of(
         "prober",
         _counter("peyvand_probe_outcomes_total", "Probes by outcome", ("outcome",), "7"),
-        _counter("peyvand_probe_reasons_total", "Probes by reason", ("reason",), "58"),
+        _counter("peyvand_probe_reasons_total", "Probes by reason", ("reason",), "59"),
         _histogram("peyvand_probe_schedule_lag_seconds", "How late probes start", "13", _LAG_BUCKETS),
         _counter("peyvand_probe_overruns_total", "Probes that did not finish within their slot"),
         _counter("peyvand_probe_shed_total", "Probes not made for overload"),

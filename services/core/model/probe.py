@@ -55,6 +55,17 @@ class Tls:
 
 
 @dataclass(frozen=True, slots=True)
+class Proxy:
+    """The HTTP proxy that a probe goes over: ``url`` (`http://host:port`; empty = none) and, where it asks for them,
+    ``username`` and ``password``, which is a reference.
+    """
+
+    url: str = ""
+    username: str = ""
+    password: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Patterns:
     """Patterns (RE2): each of ``must`` has to match, none of ``must_not`` may."""
 
@@ -220,6 +231,7 @@ class Probe:
     body: str = ""
     auth: Auth = Auth()
     tls: Tls = Tls()
+    proxy: Proxy = Proxy()
     ip: str = "prefer-ipv4"
     redirects: str = "follow"
     timeout: float = 5.0

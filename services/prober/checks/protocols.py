@@ -207,6 +207,12 @@ _ANYWHERE: dict[Cause, Reason] = {
     Cause.CAPTURE: Reason.CAPTURE,
     Cause.TOO_COSTLY: Reason.CHECK_ERROR,
 }
+# What fails at the proxy is never the target's fault.
+_AT_PROXY: dict[Cause, Reason] = {
+    Cause.LOCAL_RESOURCES: Reason.LOCAL_RESOURCES,
+    Cause.CREDENTIAL: Reason.OWN_CREDENTIAL,
+    Cause.EGRESS: Reason.EGRESS_DENIED,
+}
 _CONNECTING: dict[tuple[Phase, Cause], Reason] = {
     (Phase.RESOLVE, Cause.TIMEOUT): Reason.RESOLVE_TIMEOUT,
     (Phase.RESOLVE, Cause.FAILED): Reason.RESOLVE_FAILED,
@@ -239,7 +245,9 @@ def check_whole(observation: Observation, _expectations: Expectations, _document
 
 
 def _failed(failure: Failure, *, redirected: bool) -> CheckFailedError:
-    if failure.cause is Cause.EGRESS:
+    if failure.phase is Phase.PROXY:
+        reason = _AT_PROXY.get(failure.cause, Reason.PROXY_FAILED)
+    elif failure.cause is Cause.EGRESS:
         # A target of the register that our policy forbids is our own affair; one an answer redirects to is the answer's fault.
         reason = Reason.REDIRECT_REFUSED if redirected else Reason.EGRESS_DENIED
     else:

@@ -11,9 +11,19 @@ from services.core.model import Tls
 from services.prober.http.http1 import Http1Connection
 from services.prober.http.http2 import Http2Connection
 from services.prober.http.http_connection import Http2Request, HttpConnection, WireRequest
-from services.prober.transport import Outbound, ProbeTrace, handshake_factory, run_connection
+from services.prober.observation import Cause, Failure, Phase
+from services.prober.transport import (
+    REFUSED_CREDENTIALS,
+    Outbound,
+    ProbeFailedError,
+    ProbeTrace,
+    ProxyRoute,
+    handshake_factory,
+    run_connection,
+)
 
 USER_AGENT = "peyvand-prober/1"
+_PROXY_UNAUTHORIZED = 407
 _PORTS = {"http": 80, "https": 443}
 # HTTP/2 expresses these otherwise, or not at all (RFC 9113, 8.2.2 and 8.3.1).
 _HTTP1_ONLY = frozenset(
@@ -22,7 +32,13 @@ _HTTP1_ONLY = frozenset(
 
 
 def wire_request(
-    request: httpx.Request, tls: Tls, body_limit: int, *, compressed: bool, version: str = "1.1"
+    request: httpx.Request,
+    tls: Tls,
+    body_limit: int,
+    *,
+    compressed: bool,
+    version: str = "1.1",
+    proxy: ProxyRoute | None = None,
 ) -> WireRequest:
     """Serialise a request for this version of HTTP; ``tls`` is the profile for https. Raises ValueError at a line break.
 
@@ -32,19 +48,23 @@ def wire_request(
     if any(b"\r" in part or b"\n" in part for header in request.headers.raw for part in header):
         raise ValueError("a header holds a line break")
     return WireRequest(
-        payload=_http2_payload(request) if version == "2" else _http1_payload(request),
+        payload=_http2_payload(request) if version == "2" else _http1_payload(request, proxy),
         host=url.raw_host.decode("ascii"),
         port=url.port or _PORTS[url.scheme],
         tls=tls if url.scheme == "https" else None,
         raw_limit=2 * body_limit + 1024 if compressed else body_limit,
         head=request.method == "HEAD",
+        proxy=proxy,
     )
 
 
-def _http1_payload(request: httpx.Request) -> bytes:
-    lines = [b"%b %b HTTP/1.1" % (request.method.encode(), request.url.raw_path)]
+def _http1_payload(request: httpx.Request, proxy: ProxyRoute | None) -> bytes:
+    url, place, for_proxy = request.url, request.url.raw_path, b""
+    if proxy is not None and url.scheme == "http":  # a proxy is told the whole URL (RFC 9112, 3.2.2)
+        place, for_proxy = b"http://" + url.netloc + url.raw_path, proxy.header
+    lines = [b"%b %b HTTP/1.1" % (request.method.encode(), place)]
     lines += [b"%b: %b" % header for header in request.headers.raw]
-    return b"\r\n".join(lines) + b"\r\n\r\n" + request.read()
+    return b"\r\n".join(lines) + b"\r\n" + for_proxy + b"\r\n" + request.read()
 
 
 def _http2_payload(request: httpx.Request) -> Callable[[], Http2Request]:
@@ -76,4 +96,14 @@ async def send_request(request: WireRequest, outbound: Outbound, trace: ProbeTra
     def make(done: asyncio.Future[None]) -> HttpConnection:
         return kind(done, request, None if make_handshake is None else make_handshake())
 
-    return await run_connection(request.host, request.port, make, outbound, trace)
+    answer = await run_connection(
+        request.host, request.port, make, outbound, trace, proxy=request.proxy, tunnel=not request.forwarded
+    )
+    if request.forwarded and answer.status == _PROXY_UNAUTHORIZED and _from_proxy(answer):
+        raise ProbeFailedError(Failure(Phase.PROXY, Cause.CREDENTIAL, REFUSED_CREDENTIALS))
+    return answer
+
+
+def _from_proxy(answer: HttpConnection) -> bool:
+    """Whether the proxy wrote an answer of status 407: it passes on no Proxy-Authenticate of a target (RFC 9110, 11.7.1)."""
+    return any(name.lower() == b"proxy-authenticate" for name, _ in answer.headers)

@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 from services.core.model import Tls
 from services.prober.observation import Cause
 from services.prober.tls import Handshake
-from services.prober.transport import BYTE_LIMIT, FreshConnection
+from services.prober.transport import BYTE_LIMIT, FreshConnection, ProxyRoute
 
 MAX_HEADERS: Final = 256
 """Headers that one answer may have: servers send some dozens, and Python's own client takes 100."""
@@ -33,7 +33,7 @@ class Http2Request:
 
 @dataclass(frozen=True, slots=True)
 class WireRequest:
-    """What one hop sends, and where to; ``tls`` None over plain TCP.
+    """What one hop sends, where to, and over which ``proxy``; ``tls`` None over plain TCP.
 
     ``payload`` holds the request's bytes in HTTP/1.1, or a function that returns the request in HTTP/2 when it is sent.
     ``raw_limit`` bounds the body as received, in bytes; ``head`` marks an answer without a body.
@@ -45,6 +45,12 @@ class WireRequest:
     tls: Tls | None
     raw_limit: int
     head: bool
+    proxy: ProxyRoute | None = None
+
+    @property
+    def forwarded(self) -> bool:
+        """Whether a proxy reads and forwards the request; anything else goes through its tunnel."""
+        return self.proxy is not None and self.tls is None and isinstance(self.payload, bytes)
 
 
 class HttpConnection(FreshConnection):

@@ -18,7 +18,7 @@ from services.core.model import Probe, Tls
 from services.prober.http.exchange import USER_AGENT, send_request, wire_request
 from services.prober.observation import Cause, Failure, Phase
 from services.prober.secrets import MissingSecretError, Secrets
-from services.prober.transport import Outbound, ProbeFailedError, ProbeTrace, SharedTasks
+from services.prober.transport import Outbound, ProbeFailedError, ProbeTrace, ProxyRoute, SharedTasks
 
 # A token must still be valid when the request that carries it arrives.
 _MARGIN_SECONDS = 30.0
@@ -41,6 +41,7 @@ class TokenIssuer:
     scope: str = ""
     tls: Tls = field(default_factory=Tls)
     ip: str = "prefer-ipv4"
+    proxy: ProxyRoute | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ _ERRORS: Final = frozenset(
 )
 
 
-def token_issuer(definition: Probe, target: str) -> TokenIssuer | None:
+def token_issuer(definition: Probe, target: str, proxy: ProxyRoute | None = None) -> TokenIssuer | None:
     """Return the issuer of the tokens that a definition needs for ``target`` (a URL), None when it needs none.
 
     The target's TLS profile applies to the issuer, without name override and client certificate unless both share an origin.
@@ -129,7 +130,7 @@ def token_issuer(definition: Probe, target: str) -> TokenIssuer | None:
     url, target_url = httpx.URL(auth.token_url), httpx.URL(target)
     if (url.scheme, url.host, url.port) != (target_url.scheme, target_url.host, target_url.port):
         tls = replace(tls, server_name="", certificate="", key="")
-    return TokenIssuer(auth.token_url, auth.client_id, auth.client_secret, auth.scope, tls, definition.ip)
+    return TokenIssuer(auth.token_url, auth.client_id, auth.client_secret, auth.scope, tls, definition.ip, proxy)
 
 
 async def access_token(
@@ -152,7 +153,7 @@ async def _request_token(issuer: TokenIssuer, outbound: Outbound, secrets: Secre
     trace = ProbeTrace(monotonic() + _REQUEST_SECONDS, issuer.ip)
     try:
         request = _token_request(issuer, secrets.get(issuer.client_secret))
-        wire = wire_request(request, issuer.tls, _ANSWER_LIMIT, compressed=False)
+        wire = wire_request(request, issuer.tls, _ANSWER_LIMIT, compressed=False, proxy=issuer.proxy)
         async with asyncio.timeout(_REQUEST_SECONDS):
             answer = await send_request(wire, outbound, trace)
     except MissingSecretError as error:

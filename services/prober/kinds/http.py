@@ -28,7 +28,7 @@ from services.prober.http import (
 from services.prober.kinds.kind import ProbeEnvironment
 from services.prober.observation import Cause, Failure, Observation, Phase
 from services.prober.secrets import UnusableError, credential_header
-from services.prober.transport import ProbeFailedError, ProbeTrace, run_until_deadline
+from services.prober.transport import ProbeFailedError, ProbeTrace, ProxyRoute, run_until_deadline
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class HttpTarget:
     request: httpx.Request = field(repr=False)
     wire: WireRequest
     tls: Tls
+    proxy: ProxyRoute | None
     version: str
     ip: str
     issuer: TokenIssuer | None
@@ -54,7 +55,9 @@ class HttpTarget:
 
     def serialise(self, request: httpx.Request, tls: Tls) -> WireRequest:
         """Return a further request of this target as it is sent. Raises ValueError."""
-        return wire_request(request, tls, self.body_limit, compressed=bool(self.accepted), version=self.version)
+        return wire_request(
+            request, tls, self.body_limit, compressed=bool(self.accepted), version=self.version, proxy=self.proxy
+        )
 
     def with_token(self, token: str) -> HttpTarget:
         """Return the target with an access token in its request."""
@@ -72,7 +75,8 @@ def build_http_target(definition: Probe, url: str, environment: ProbeEnvironment
     encoded = [(name.encode(), value.strip().encode()) for name, value in sent.items()]
     try:
         request = httpx.Request(definition.method, url, headers=encoded, content=body.encode() if body else None)
-        issuer = token_issuer(definition, url)
+        proxy = ProxyRoute.of(definition.proxy, environment.secrets)
+        issuer = token_issuer(definition, url, proxy)
     except httpx.InvalidURL as error:
         raise UnusableError("the target, or its token_url, is not a URL that can be requested") from error
     request.headers.encoding = "utf-8"
@@ -89,9 +93,15 @@ def build_http_target(definition: Probe, url: str, environment: ProbeEnvironment
         environment=environment,
         request=request,
         wire=wire_request(
-            request, definition.tls, definition.body_limit, compressed=bool(accepted), version=definition.version
+            request,
+            definition.tls,
+            definition.body_limit,
+            compressed=bool(accepted),
+            version=definition.version,
+            proxy=proxy,
         ),
         tls=definition.tls,
+        proxy=proxy,
         version=definition.version,
         ip=definition.ip,
         issuer=issuer,

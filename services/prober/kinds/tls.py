@@ -19,6 +19,7 @@ from services.prober.transport import (
     LineConnection,
     Outbound,
     ProbeTrace,
+    ProxyRoute,
     handshake_factory,
     parse_host_port,
     run_connection,
@@ -36,13 +37,15 @@ class TlsTarget:
     tls: Tls
     starttls: StartTlsProtocol | None
     ip: str
+    proxy: ProxyRoute | None = None
 
 
 def prepare(definition: Probe, target: str, params: Mapping[str, object], environment: ProbeEnvironment) -> TlsTarget:
-    """Build a target of a definition. Raises ValueError."""
+    """Build a target of a definition. Raises MissingSecretError and ValueError."""
     host, port = parse_host_port(fill_placeholders(target, params))
     starttls = STARTTLS_PROTOCOLS[definition.starttls] if definition.starttls else None
-    return TlsTarget(environment.outbound, host, port, definition.tls, starttls, definition.ip)
+    proxy = ProxyRoute.of(definition.proxy, environment.secrets)
+    return TlsTarget(environment.outbound, host, port, definition.tls, starttls, definition.ip, proxy)
 
 
 async def probe(target: TlsTarget, deadline: float) -> Observation:
@@ -59,7 +62,7 @@ async def _connect(target: TlsTarget, trace: ProbeTrace) -> None:
     def make(done: asyncio.Future[None]) -> FreshConnection:
         return _TlsConnection(done, make_handshake()) if starttls is None else _Switch(done, make_handshake, starttls)
 
-    await run_connection(target.host, target.port, make, target.outbound, trace)
+    await run_connection(target.host, target.port, make, target.outbound, trace, proxy=target.proxy)
 
 
 class _TlsConnection(FreshConnection):

@@ -6,11 +6,13 @@ from services.prober.transport.dial import handshake_factory, run_connection, tr
 from services.prober.transport.egress import EgressRules, read_nat64
 from services.prober.transport.kernel import ConntrackTable
 from services.prober.transport.line_protocol import LineConnection
+from services.prober.transport.proxy import REFUSED_CREDENTIALS, ProxyRoute
 from services.prober.transport.resolver import Resolver, SharedTasks
 from services.prober.transport.trace import ProbeFailedError, ProbeTrace, run_until_deadline
 
 __all__ = [
     "BYTE_LIMIT",
+    "REFUSED_CREDENTIALS",
     "ConntrackTable",
     "EgressRules",
     "FreshConnection",
@@ -18,6 +20,7 @@ __all__ = [
     "Outbound",
     "ProbeFailedError",
     "ProbeTrace",
+    "ProxyRoute",
     "Resolver",
     "SharedTasks",
     "handshake_factory",

@@ -20,13 +20,17 @@ from services.prober.transport.trace import ProbeFailedError, ProbeTrace
 
 @dataclass(slots=True)
 class Outbound:
-    """Egress rules, name resolution, trust anchors and TLS contexts; ``nat64`` are prefixes of the prober's network."""
+    """Egress rules, name resolution, trust anchors and TLS contexts; ``nat64`` are prefixes of the prober's network.
+
+    ``proxies_answered`` has when each proxy (host and port) last answered the request for a tunnel, in monotonic seconds.
+    """
 
     egress: EgressRules = field(default_factory=lambda: EgressRules(Egress()))
     resolver: Resolver = field(default_factory=Resolver)
     trust: TrustStore = field(default_factory=TrustStore)
     contexts: TlsContexts = field(default_factory=TlsContexts)
     nat64: tuple[Network, ...] = ()
+    proxies_answered: dict[tuple[str, int], float] = field(default_factory=dict)
 
     def adopt(self, egress: Egress) -> None:
         """Decide by this policy from now on."""
@@ -52,13 +56,27 @@ async def resolve_host(host: str, outbound: Outbound, trace: ProbeTrace) -> list
     """
     if is_address(host):
         return [_allowed_literal(host, trace.ip, outbound.egress)]
-    trace.phase = Phase.RESOLVE
+    return _allowed(_by_version(await _resolve(host, outbound, trace), trace.ip, host), outbound.egress)
+
+
+async def check_host(host: str, outbound: Outbound, trace: ProbeTrace) -> None:
+    """Check a host that a proxy is to connect to: every address of it must be allowed, since the proxy chooses one.
+
+    Raises ProbeFailedError.
+    """
+    addresses = (host,) if is_address(host) else await _resolve(host, outbound, trace)
+    for address in _by_version(addresses, "prefer-ipv4", host):
+        _allowed([address], outbound.egress)
+
+
+async def _resolve(host: str, outbound: Outbound, trace: ProbeTrace) -> tuple[str, ...]:
+    if trace.phase is not Phase.PROXY:
+        trace.phase = Phase.RESOLVE
     start = perf_counter()
     try:
-        addresses = await outbound.resolver.addresses(host)
+        return await outbound.resolver.addresses(host)
     finally:
         trace.resolve = (trace.resolve or 0.0) + perf_counter() - start
-    return _allowed(_by_version(addresses, trace.ip, host), outbound.egress)
 
 
 @lru_cache(maxsize=65536)

@@ -11,9 +11,10 @@ from services.core.model import Tls
 from services.prober.observation import Cause, Failure, Phase
 from services.prober.secrets import MissingSecretError
 from services.prober.tls import Handshake
-from services.prober.transport.addresses import Outbound, resolve_host
+from services.prober.transport.addresses import Outbound, check_host, resolve_host
 from services.prober.transport.connection import FreshConnection
 from services.prober.transport.kernel import lacks_family, most_telling, os_error_cause, os_error_text
+from services.prober.transport.proxy import ProxyRoute, Tunnel, at_proxy
 from services.prober.transport.trace import ProbeFailedError, ProbeTrace
 
 C = TypeVar("C", bound=FreshConnection)
@@ -34,33 +35,56 @@ def handshake_factory(
 
 
 async def run_connection(
-    host: str, port: int, make: Callable[[asyncio.Future[None]], C], outbound: Outbound, trace: ProbeTrace
+    host: str,
+    port: int,
+    make: Callable[[asyncio.Future[None]], C],
+    outbound: Outbound,
+    trace: ProbeTrace,
+    *,
+    proxy: ProxyRoute | None = None,
+    tunnel: bool = True,
 ) -> C:
     """Resolve, connect, and wait until the exchange of the connection that ``make`` builds has ended well.
 
+    With a ``proxy`` it is the proxy that is connected to, which opens a ``tunnel`` to the host or forwards requests to it.
     Raises ProbeFailedError. The trace then holds what happened before.
     """
     trace.phase = Phase.PREPARE
     trace.connection = None
-    addresses = await resolve_host(host, outbound, trace)
-    trace.phase = Phase.CONNECT
+    if proxy is None:
+        addresses = await resolve_host(host, outbound, trace)
+        trace.phase = Phase.CONNECT
+    else:
+        await check_host(host, outbound, trace)
+        trace.phase = Phase.PROXY
+        with at_proxy(trace):
+            addresses = await resolve_host(proxy.host, outbound, trace)
     start = perf_counter()
     loop = asyncio.get_running_loop()
+    opening: Tunnel | None = None
 
     async def connect(address: str) -> C:
+        nonlocal opening
         if trace.connection is not None:
             trace.connection.release()
         trace.connection = connection = make(loop.create_future())
-        await loop.create_connection(lambda: connection, address, port)
+        if proxy is None:
+            await loop.create_connection(lambda: connection, address, port)
+            return connection
+        opening = Tunnel(proxy, host, port, connection, outbound.proxies_answered) if tunnel else None
+        await loop.create_connection(lambda: opening or connection, address, proxy.port)
         return connection
 
     try:
-        connection = await try_addresses(addresses, connect, trace, silent=Phase.CONNECT)
+        with at_proxy(trace):
+            connection = await try_addresses(addresses, connect, trace, silent=Phase.CONNECT)
         await connection.done
     finally:
         trace.record(start)
         if trace.connection is not None:
             trace.connection.release()
+        if opening is not None:
+            opening.release(trace)
     if connection.failure is not None:
         raise ProbeFailedError(connection.failure)
     return connection

@@ -11,7 +11,7 @@ from services.core.model import PROBE_KINDS, DnsQuery, LineStep, Probe, Step, Tl
 from services.register.probes.expectations import read_expect
 from services.register.probes.journey import EXTRA, read_steps
 from services.register.probes.patterns import count_groups, read_pattern
-from services.register.probes.references import read_auth, read_file_reference, read_text_file
+from services.register.probes.references import read_auth, read_file_reference, read_proxy, read_text_file
 from services.register.probes.request_messages import (
     check_call,
     check_message,
@@ -34,7 +34,10 @@ from services.register.reading import (
     read_template,
 )
 
-_REST = ("version", "method", "headers", "body", "auth", "tls", "ip", "redirects", "timeout", "body_limit", "expect")
+_REST = (
+    *("version", "method", "headers", "body", "auth", "tls", "proxy", "ip", "redirects", "timeout", "body_limit"),
+    "expect",
+)
 _SOAP = ("soap", "action", *(key for key in _REST if key not in ("version", "method")))
 _GRPC = ("call", "service", "descriptors", "headers", "body", "auth", "tls", "ip", "timeout", "body_limit", "expect")
 _KEYS: Mapping[str, tuple[str, ...]] = {
@@ -44,7 +47,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "xroad-soap": ("client", "service", "user_id", *(key for key in _SOAP if key != "soap")),
     "grpc": _GRPC,
     "tcp": ("lines", "tls", "ip", "timeout"),
-    "tls": ("starttls", "tls", "ip", "timeout", "expect"),
+    "tls": ("starttls", "tls", "proxy", "ip", "timeout", "expect"),
     "dns": ("query", "tls", "ip", "timeout", "expect"),
     "journey": ("steps", "timeout"),
 }
@@ -251,6 +254,7 @@ _READERS: Mapping[str, Callable[[YamlMapping, Path], Any]] = {
     "body": _body,
     "auth": read_auth,
     "tls": _tls,
+    "proxy": read_proxy,
     "ip": _plain("ip", lambda text: read_choice(text, "prefer-ipv4", "prefer-ipv6", "ipv4", "ipv6")),
     "redirects": _plain("redirects", lambda text: read_choice(text, "follow", "none")),
     "timeout": _plain("timeout", read_duration),

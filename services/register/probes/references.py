@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from services.core.bounded_files import read_bounded
-from services.core.model import Auth, Probe
+from services.core.model import Auth, Probe, Proxy
 from services.register.reading import (
     YamlMapping,
     is_exposed,
@@ -22,6 +22,7 @@ from services.register.reading import (
     read_header_name,
     read_http_url,
     read_name,
+    read_proxy_url,
 )
 
 _FILE = "file:"
@@ -100,6 +101,7 @@ def with_written_references(probe: Probe) -> Probe:
             client_secret=_written(auth.client_secret),
         ),
         tls=replace(tls, ca=_written(tls.ca), certificate=_written(tls.certificate), key=_written(tls.key)),
+        proxy=replace(probe.proxy, password=_written(probe.proxy.password)),
         descriptors=_written(probe.descriptors),
         steps=tuple(replace(step, probe=with_written_references(step.probe)) for step in probe.steps),
     )
@@ -136,6 +138,20 @@ def read_auth(mapping: YamlMapping, directory: Path) -> Auth:
     if is_exposed(auth.get("token_url", "")):
         given.warn("token_url", "the secret of `auth` goes over the network unencrypted: use https")
     return Auth(**auth)
+
+
+def read_proxy(mapping: YamlMapping, directory: Path) -> Proxy:
+    """Read the proxy that a probe goes over."""
+    given = mapping.mapping("proxy", ("url", "username", "password"))
+    if given is None:
+        return Proxy()
+    if ("username" in given) != ("password" in given):
+        mapping.fault("proxy", "needs both `username` and `password`, or neither")
+    return Proxy(
+        url=given.need("url", read_proxy_url, ""),
+        username=given.read("username", read_name, ""),
+        password=given.read("password", _reader("password", directory), ""),
+    )
 
 
 def _reader(key: str, directory: Path) -> Callable[[str], str]:

@@ -67,6 +67,16 @@ def read_origin(text: str, kind: str | None) -> str:
     return url
 
 
+def read_proxy_url(text: str) -> str:
+    """Read the URL of an HTTP proxy, ``http://host:port``."""
+    if "@" in text:
+        raise ValueError("the URL holds credentials: give `username` and, by reference, `password`")
+    parts = urlsplit(url := read_origin(_url(text, ("http",)), None))
+    if parts.port is None:
+        raise ValueError(f"`{text}` names no port")
+    return url
+
+
 def read_control_target(text: str) -> str:
     """Read a control target: ``http://…``, ``https://…`` or ``tcp://host:port``."""
     return _url(text, ("http", "https", "tcp"))

@@ -20,7 +20,7 @@ import yaml
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 
 from services.core.model.outcome import Reason
-from services.core.model.probe import PROBE_KINDS, Capture, Tls
+from services.core.model.probe import PROBE_KINDS, Capture, Proxy, Tls
 from services.prober.assignments import assignments
 from services.prober.attempt import ProbeResult, ProbeRunner
 from services.prober.kinds.kind import ProbeEnvironment
@@ -37,6 +37,7 @@ from tests.support.servers.http2_server import replies, serving_http2
 from tests.support.servers.http_server import Handler, Request, answer, says, serving
 from tests.support.servers.line_server import Connection, says_in_turn, talking
 from tests.support.servers.name_server import name_server
+from tests.support.servers.proxy_server import proxying
 
 PAGE = (ROOT / "docs" / "probing.md").read_text(encoding="utf-8")
 HOST = re.compile(r"\b(https?|grpcs?|tcp|tls|dns)://([a-z]+\.example)(:[0-9]+)?")
@@ -75,7 +76,12 @@ FILES = {
     "status.xml": f'<e:Envelope xmlns:e="{SOAP}"><e:Body><id>${{person}}</id></e:Body></e:Envelope>',
     "token": "t0k3n\n",
 }
-SECRETS = {"PROBE_TAX_PASSWORD": "p4ss", "PROBE_TAX_KEY": "k3y", "PROBE_SSO_SECRET": "s3cr3t"}
+SECRETS = {
+    "PROBE_TAX_PASSWORD": "p4ss",
+    "PROBE_TAX_KEY": "k3y",
+    "PROBE_SSO_SECRET": "s3cr3t",
+    "PROBE_PROXY_PASSWORD": "w4y",
+}
 GUARDS = ("Basic bW9uaXRvcjpwNHNz", "Bearer t0k3n", "Bearer from-sso")
 
 
@@ -184,6 +190,7 @@ async def _servers(authority: Authority, *, wrong: bool) -> AsyncIterator[dict[s
         ports["db.example"] = (await enter(talking(database))).port
         ports["irc.example"] = (await enter(talking(_chat))).port
         ports["ssh.example"] = (await enter(talking(says_in_turn(b"SSH-2.0-server\r\n")))).port
+        ports["proxy.example"] = (await enter(proxying("monitor:w4y"))).port
         ports["ns.example"] = (await enter(naming(answering()))).port
         ports["dot.example"] = (await enter(naming(answering(), tls=authority.context("dot.example")))).port
         yield ports
@@ -272,7 +279,7 @@ def test_every_key_has_an_example() -> None:
     """Each key of each part of a definition is used in an example, a kind's own keys with that kind."""
     shared = set(definition._KEYS["http"])
     used: dict[str, set[str]] = {kind: set() for kind in PROBE_KINDS}
-    parts: dict[str, set[str]] = {name: set() for name in ("expect", "tls", "auth", "query", "capture")}
+    parts: dict[str, set[str]] = {name: set() for name in ("expect", "tls", "auth", "proxy", "query", "capture")}
     for one in _all_definitions():
         used[str(one["kind"])] |= one.keys()
         for name in parts:
@@ -286,6 +293,7 @@ def test_every_key_has_an_example() -> None:
     assert shared <= set().union(*used.values())
     assert parts["expect"] >= set().union(*expectations._KEYS.values())
     assert parts["tls"] >= set(Tls.__slots__)
+    assert parts["proxy"] >= set(Proxy.__slots__)
     assert parts["auth"] >= set().union(*references._NEEDED.values(), *references._OPTIONAL.values())
     assert parts["query"] >= {"name", "type", "transport", "recursion", "class"}
     assert parts["capture"] >= set(Capture.__slots__)

@@ -188,6 +188,7 @@ CASES: dict[Reason, Case] = {
     ),
     Reason.EGRESS_DENIED: attempted("http://127.0.0.1:9/", Probe("x", "http"), Egress(("192.0.2.0/24",))),
     Reason.LOCAL_RESOURCES: failed(Phase.CONNECT, Cause.LOCAL_RESOURCES),
+    Reason.PROXY_FAILED: failed(Phase.PROXY, Cause.REFUSED),
     Reason.ABSENT: _absent,
     Reason.RESOLVE_FAILED: failed(Phase.RESOLVE, Cause.FAILED),
     Reason.RESOLVE_TIMEOUT: failed(Phase.RESOLVE, Cause.TIMEOUT),

@@ -128,7 +128,7 @@ page:
   kind: http
 """
     assert faults(write_register(tmp_path, probes_yaml=probes)) == [
-        "probes.yaml:4:3: key `methood` is unknown with kind http; known are kind, version, method, headers, body, auth, tls, ip, redirects, timeout, body_limit, expect",
+        "probes.yaml:4:3: key `methood` is unknown with kind http; known are kind, version, method, headers, body, auth, tls, proxy, ip, redirects, timeout, body_limit, expect",
         "probes.yaml:5:11: method: `FETCH` is not one of GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
         "probes.yaml:7:20: Authorization: credentials stand under `auth`, by reference",
         "probes.yaml:8:15: Bad Name: `Bad Name` is not a header name",

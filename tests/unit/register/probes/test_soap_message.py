@@ -94,7 +94,7 @@ k: {{kind: xroad-soap, client: A/B/C, service: "A/B/C/D/${{what}}", body: '<tell
         "7:23: body: declares entities, which are not read",
         "8:23: soap: `2.0` is not one of 1.1, 1.2",
         "8:134: action: holds a quote, a backslash or a control character",
-        "8:141: key `version` is unknown with kind soap; known are kind, soap, action, headers, body, auth, tls, ip, redirects, timeout, body_limit, expect",
+        "8:141: key `version` is unknown with kind soap; known are kind, soap, action, headers, body, auth, tls, proxy, ip, redirects, timeout, body_limit, expect",
         "9:64: body: is what stands in soap:Body, without the envelope: that is added",
         "10:69: body: its element `tell` is not named as the service, `ask`",
     ]
@@ -123,7 +123,7 @@ j: {kind: xroad-soap}
         f"4:31: client: `IR/GOV/ /S` is not {form}",
         f"5:31: client: `${{client}}` is not {form}",
         "6:31: client: a `$` must begin `${name}`: write `$$` for a dollar",
-        "6:41: key `version` is unknown with kind xroad-rest; known are kind, client, user_id, method, headers, body, auth, tls, ip, redirects, timeout, body_limit, expect",
+        "6:41: key `version` is unknown with kind xroad-rest; known are kind, client, user_id, method, headers, body, auth, tls, proxy, ip, redirects, timeout, body_limit, expect",
         f"7:47: service: `A/B/C` is not {service}",
         f"8:47: service: `A/B/C/D/e/f/g` is not {service}",
         f"9:47: service: `A/B/C//e` is not {service}",

@@ -62,7 +62,8 @@ class CallResult:
 def call_metadata(headers: Mapping[str, str], credential: tuple[str, str]) -> tuple[bytes, Metadata]:
     """Return the authority (empty unless a header Host gives it), and the headers and the credential as metadata.
 
-    Values of names that end in ``-bin`` are in base64, as they are sent. Raises UnusableError.
+    Values of names that end in ``-bin`` are in base64, as they are sent; several of one name have commas between them, and are
+    sent one by one, because servers decode each by itself. Raises UnusableError.
     """
     metadata = {"user-agent": USER_AGENT} | {
         name.lower(): value for name, value in (*headers.items(), credential) if value
@@ -71,7 +72,11 @@ def call_metadata(headers: Mapping[str, str], credential: tuple[str, str]) -> tu
         if unfit := unfit_for_grpc(name, value):
             raise UnusableError(f"the header {name} {unfit}")
     authority = metadata.pop("host", "")
-    return authority.encode(), tuple((name.encode(), value.strip().encode()) for name, value in metadata.items())
+    return authority.encode(), tuple(
+        (name.encode(), part.strip().encode())
+        for name, value in metadata.items()
+        for part in (value.split(",") if name.endswith("-bin") else (value,))
+    )
 
 
 async def call_unary(

@@ -34,9 +34,14 @@ class GrpcServer:
     port: int
     secure: bool
     requests: list[GetLinkRequest] = field(default_factory=list)
-    metadata: list[dict[str, Any]] = field(default_factory=list)
+    pairs: list[tuple[tuple[str, Any], ...]] = field(default_factory=list)
     left: list[float] = field(default_factory=list)
     described: list[str] = field(default_factory=list)
+
+    @property
+    def metadata(self) -> list[dict[str, Any]]:
+        """The metadata of each request, the last value of each name."""
+        return [dict(pairs) for pairs in self.pairs]
 
     @property
     def target(self) -> str:
@@ -66,7 +71,7 @@ class _Indicators(indicator_service_pb2_grpc.IndicatorServiceServicer):
 
     async def GetLink(self, request: GetLinkRequest, context: Any) -> GetLinkResponse:  # noqa: N802
         self.server.requests.append(request)
-        self.server.metadata.append(dict(context.invocation_metadata()))
+        self.server.pairs.append(tuple(context.invocation_metadata()))
         self.server.left.append(context.time_remaining())
         return await self.handler(request, context)
 

@@ -94,6 +94,22 @@ async def test_07_metadata_arrives_as_set(descriptors: str) -> None:
     assert 4 < server.left[0] <= 5.1
 
 
+async def test_07_metadata_with_several_values(descriptors: str) -> None:
+    """Binary values with commas between them arrive as several, since servers decode each by itself; texts arrive as written."""
+    async with grpc_serving() as server:
+        result = await ask(
+            server.target,
+            kind="grpc",
+            call=CALL,
+            descriptors=descriptors,
+            headers={"x-who": "me, you", "x-raw-bin": "AQI=, AwQ"},
+        )
+    assert result.judgement.reason is Reason.OK
+    (metadata,) = server.pairs
+    assert [value for name, value in metadata if name == "x-raw-bin"] == [b"\1\2", b"\3\4"]
+    assert [value for name, value in metadata if name == "x-who"] == ["me, you"]
+
+
 @pytest.mark.parametrize("kind", ["basic", "bearer", "api_key"])
 async def test_30_credentials_go_as_metadata(kind: str, descriptors: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Credentials by reference arrive as metadata and appear in no output."""

@@ -129,6 +129,35 @@ async def test_27_rcode_and_answers_are_judged_apart(
     assert result.observation.dns is not None
 
 
+RECORDS = {
+    "SSHFP": "4 2 123456789abcdef67890123456789abcdef67890123456789abcdef123456789",
+    "LOC": "35 41 0.000 N 51 25 0.000 E 1200.00m",
+    "RP": "admin.tax.example. txt.tax.example.",
+    "DNAME": "tax.example.",
+    "CDS": "12345 13 2 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+    "RRSIG": "A 13 3 300 20300101000000 20250101000000 12345 tax.example. AAAA",
+    "CERT": "PKIX 1 RSASHA256 AAAA",
+    "OPENPGPKEY": "AAAA",
+}
+
+
+@pytest.mark.parametrize(("type_", "data"), RECORDS.items())
+@TRANSPORTS
+async def test_27_newer_types_are_asked_for_and_read(transport: str, type_: str, data: str) -> None:
+    """A record of such a type is asked for by its name, and read as zone files have it."""
+
+    async def answer(asked: Asked) -> None:
+        response = dns.message.make_response(asked.message)
+        response.answer.append(dns.rrset.from_text("key.tax.example.", 60, "IN", type_, data))
+        asked.reply(response.to_wire())
+
+    expect = Expect(answers=RecordPatterns(every=(f"^key.tax.example. 60 IN {type_} {data}$",)))
+    async with naming(answer) as server:
+        result = await probe(server.target(), "key.tax.example", type_, transport=transport, expect=expect)
+    assert (result.judgement.reason, result.judgement.detail) == (Reason.OK, "")
+    assert dns.rdatatype.to_text(server.asked[0].message.question[0].rdtype) == type_
+
+
 @pytest.mark.parametrize("rcode", ["SERVFAIL", "REFUSED", "FORMERR", "NOTIMP"])
 async def test_27_a_name_server_that_fails_has_not_answered(rcode: str) -> None:
     """A server whose response code is an error is NOT_ANSWERED/NAME_SERVER_FAILED, unless that code was expected."""

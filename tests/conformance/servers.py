@@ -73,7 +73,7 @@ def at(target: str) -> Scene:
     return scene
 
 
-def unserved() -> Scene:
+def unserved(scheme: str = "http") -> Scene:
     """A port where nobody listens: it was free a moment ago."""
 
     @asynccontextmanager
@@ -82,7 +82,7 @@ def unserved() -> Scene:
         port = listener.sockets[0].getsockname()[1]
         listener.close()
         await listener.wait_closed()
-        yield Stage(f"http://127.0.0.1:{port}/")
+        yield Stage(f"{scheme}://127.0.0.1:{port}/")
 
     return scene
 

@@ -11,6 +11,7 @@ from tests.conformance.cases import (
     grpc_health,
     http_status,
     names,
+    proxies,
     sent,
     talk,
     tls,
@@ -31,5 +32,6 @@ CASES: tuple[Case, ...] = (
     *grpc_health.CASES,
     *names.CASES,
     *way.CASES,
+    *proxies.CASES,
 )
 """In the order of the behaviours they are about."""

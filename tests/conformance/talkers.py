@@ -162,10 +162,12 @@ def names(
     rcode: str = "NOERROR",
     answers: tuple[str, ...] = (),
     authority: tuple[str, ...] = (),
+    additional: tuple[str, ...] = (),
     *,
     iterative: bool = False,
+    tls: Context | None = None,
 ) -> Scene:
-    """A name server that gives one answer, over UDP and TCP; an ``iterative`` one refuses recursion."""
+    """A name server that gives one answer, over UDP and TCP, or with a context UDP and TLS; an ``iterative`` one refuses recursion."""
 
     def reply(question: bytes) -> bytes:
         asked = dns.message.from_wire(question)
@@ -176,16 +178,19 @@ def names(
         told.set_rcode(dns.rcode.from_text(rcode))
         told.answer = [_records(text) for text in answers]
         told.authority = [_records(text) for text in authority]
+        told.additional = [_records(text) for text in additional]
         return told.to_wire()
 
     def over_tcp(peer: Peer) -> None:
+        if tls is not None:
+            peer.secure()
         told = reply(peer.read(int.from_bytes(peer.read(2), "big")))
         peer.say(len(told).to_bytes(2, "big") + told)
         peer.leave()
 
     @asynccontextmanager
     async def scene(place: Place) -> AsyncIterator[Stage]:
-        async with talker(over_tcp, scheme="dns")(place) as stage:
+        async with talker(over_tcp, tls, scheme="dns")(place) as stage:
             port = int(stage.target.rpartition(":")[2])
             transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
                 lambda: _Names(reply), ("127.0.0.1", port)

@@ -50,6 +50,44 @@ def _listed(code: int, reason: Reason) -> Case:
 _LISTED = (_listed(404, Reason.OK), _listed(503, Reason.OK), _listed(200, Reason.STATUS))
 
 
+def _ranged(code: int, reason: Reason) -> Case:
+    return Case(
+        2,
+        f"{code} where 200-206 and 404 are listed",
+        http(says(code)),
+        "kind: http\nexpect: {status: [200-206, 404]}",
+        f"prober: http\nhttp: {{valid_status_codes: {[*range(200, 207), 404]}}}",
+        reason,
+        PASSES if reason is Reason.OK else FAILS,
+        facts={"status": code},
+    )
+
+
+def _refused(code: int, reason: Reason) -> Case:
+    return Case(
+        2,
+        f"{code} where a refusal is required",
+        http(says(code)),
+        "kind: http\nexpect: {refused: true}",
+        "prober: http\nhttp: {valid_status_codes: [401, 403]}",
+        reason,
+        PASSES if reason is Reason.OK else FAILS,
+        facts={"status": code},
+    )
+
+
+_RANGES = (
+    *(_ranged(code, Reason.OK) for code in (200, 206, 404)),
+    *(_ranged(code, Reason.STATUS) for code in (207, 405)),
+)
+_REFUSALS = (
+    _refused(401, Reason.OK),
+    _refused(403, Reason.OK),
+    _refused(200, Reason.NOT_REFUSED),
+    _refused(404, Reason.NOT_REFUSED),
+)
+
+
 async def _maze(request: Request, writer: asyncio.StreamWriter) -> None:
     """/3 leads to /2, /2 to /1, /1 to /0, which answers; /loop leads to itself."""
     step = request.path.strip("/")
@@ -144,4 +182,4 @@ _REDIRECTS = (
     ),
 )
 
-CASES = (*_DEFAULT, *_LISTED, *_REDIRECTS)
+CASES = (*_DEFAULT, *_LISTED, *_RANGES, *_REFUSALS, *_REDIRECTS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.core.model.outcome import Reason
 from tests.conformance.case import CONFIG_ERROR, FAILS, PASSES, Case, Verdict
-from tests.conformance.servers import Scene, at
+from tests.conformance.servers import Scene, at, leaf
 from tests.conformance.talkers import names
 
 __all__ = ["CASES"]
@@ -131,6 +131,45 @@ _RECORDS = (
     ),
 )
 
+_GLUE = names(answers=_A, additional=("ns.test. 60 IN A 192.0.2.9",))
+_SECTIONS = (
+    _case(
+        "every record as required",
+        _FOUND,
+        Reason.OK,
+        expect=r"answers: {every: ['\sA\s192\.0\.2\.[78]$']}",
+        theirs=r"validate_answer_rrs: {fail_if_not_matches_regexp: ['\sA\s192\.0\.2\.[78]$']}",
+    ),
+    _case(
+        "one record not as every one must be",
+        _FOUND,
+        Reason.RECORDS,
+        expect=f"answers: {{every: {_EIGHTH}}}",
+        theirs=f"validate_answer_rrs: {{fail_if_not_matches_regexp: {_EIGHTH}}}",
+    ),
+    _case(
+        "no record where every one must be right",
+        names(),
+        Reason.RECORDS,
+        expect=f"answers: {{every: {_EIGHTH}}}",
+        theirs=f"validate_answer_rrs: {{fail_if_not_matches_regexp: {_EIGHTH}}}",
+    ),
+    _case(
+        "an additional record as required",
+        _GLUE,
+        Reason.OK,
+        expect=f"additional: {{must: {_NINTH}}}",
+        theirs=f"validate_additional_rrs: {{fail_if_none_matches_regexp: {_NINTH}}}",
+    ),
+    _case(
+        "an additional record that is forbidden",
+        _GLUE,
+        Reason.RECORDS,
+        expect=f"additional: {{must_not: {_NINTH}}}",
+        theirs=f"validate_additional_rrs: {{fail_if_matches_regexp: {_NINTH}}}",
+    ),
+)
+
 _HERE = at("dns://127.0.0.1:1")
 
 _QUESTIONS = (
@@ -148,6 +187,15 @@ _QUESTIONS = (
         Reason.OK,
         query="name: tax.test, type: A, recursion: false",
         theirs="recursion_desired: false",
+    ),
+    _case(
+        "another class",
+        names(answers=("version.test. 0 CH TXT one",)),
+        Reason.OK,
+        query="name: version.test, type: TXT, class: CH",
+        expect="answers: {must: [CH]}",
+        their_query="query_name: version.test, query_type: TXT, query_class: CH",
+        theirs="validate_answer_rrs: {fail_if_none_matches_regexp: [CH]}",
     ),
     _case("recursion desired unasked", names(answers=_A, iterative=True), Reason.NAME_SERVER_FAILED),
     _case(
@@ -186,4 +234,45 @@ _QUESTIONS = (
     ),
 )
 
-CASES = (*_RCODES, *_RECORDS, *_QUESTIONS)
+_TYPES = tuple(
+    _case(
+        f"records of type {type_}",
+        names(answers=(f"key.test. 60 IN {type_} {data}",)),
+        Reason.OK,
+        query=f"name: key.test, type: {type_}",
+        expect=rf"answers: {{every: ['\sIN\s{type_}\s']}}",
+        their_query=f"query_name: key.test, query_type: {type_}",
+        theirs=rf"validate_answer_rrs: {{fail_if_not_matches_regexp: ['\sIN\s{type_}\s']}}",
+    )
+    for type_, data in {
+        "SSHFP": "4 2 123456789abcdef67890123456789abcdef67890123456789abcdef123456789",
+        "LOC": "35 41 0.000 N 51 25 0.000 E 1200.00m",
+        "RP": "admin.test. txt.test.",
+        "DNAME": "tax.test.",
+        "CDS": "12345 13 2 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+        "RRSIG": "A 13 2 300 20300101000000 20250101000000 12345 test. AAAA",
+        "CERT": "PKIX 1 RSASHA256 AAAA",
+        "OPENPGPKEY": "AAAA",
+    }.items()
+)
+
+_SECURE = names(answers=_A, tls=leaf())
+_OVER_TLS = (
+    _case(
+        "over TLS",
+        _SECURE,
+        Reason.OK,
+        query="name: tax.test, transport: tls}\ntls: {ca: file:ca.pem",
+        theirs="transport_protocol: tcp, dns_over_tls: true, tls_config: {ca_file: ca.pem}",
+        facts={"answers": 2},
+    ),
+    _case(
+        "over TLS with a certificate of a stranger",
+        _SECURE,
+        Reason.CERTIFICATE_UNTRUSTED,
+        query="name: tax.test, transport: tls",
+        theirs="transport_protocol: tcp, dns_over_tls: true",
+    ),
+)
+
+CASES = (*_RCODES, *_RECORDS, *_SECTIONS, *_QUESTIONS, *_TYPES, *_OVER_TLS)

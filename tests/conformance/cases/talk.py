@@ -170,6 +170,11 @@ def _hello(peer: Peer) -> None:
     peer.say(b"pong\n" if peer.line() == b"ping\n" else b"what?\n")
 
 
+def _chat(peer: Peer) -> None:
+    peer.say(b"PING :4711\n")
+    peer.say(b"welcome\n" if peer.line() == b"PONG 4711\n" else b"what?\n")
+
+
 _TLS = "kind: tls\ntls: {ca: file:ca.pem}"
 _THEIR_TLS = "prober: tcp\ntcp: {tls: true, tls_config: {ca_file: ca.pem}}"
 _PING = "[{expect: ^ready$, send: ping}, {expect: ^pong$}]"
@@ -203,6 +208,24 @@ _OVER_TCP = (
         talker(_hello, scheme="tcp"),
         f"kind: tcp\nlines: {_PANG}",
         f"prober: tcp\ntcp: {{query_response: {_PANG}}}",
+        Reason.LINE,
+        FAILS,
+    ),
+    Case(
+        25,
+        "what was said is repeated",
+        talker(_chat, scheme="tcp"),
+        "kind: tcp\n" r"lines: [{expect: 'PING :(\d+)', send: 'PONG \1'}, {expect: ^welcome$}]",
+        "prober: tcp\ntcp: {query_response: [{expect: 'PING :(.+)', send: 'PONG ${1}'}, {expect: ^welcome$}]}",
+        Reason.OK,
+        PASSES,
+    ),
+    Case(
+        25,
+        "what was not said is repeated",
+        talker(_chat, scheme="tcp"),
+        "kind: tcp\n" r"lines: [{expect: 'PING :(\d)', send: 'PONG \1'}, {expect: ^welcome$}]",
+        "prober: tcp\ntcp: {query_response: [{expect: 'PING :(.)', send: 'PONG ${1}'}, {expect: ^welcome$}]}",
         Reason.LINE,
         FAILS,
     ),

@@ -13,7 +13,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID as Purpose
 
 from services.core.model.outcome import Reason
 from tests.conformance.case import FAILS, PASSES, Case, Place, Stage
-from tests.conformance.servers import Scene, http, leading, leaf, secured
+from tests.conformance.servers import Context, Scene, http, leading, leaf, secured
 from tests.support.servers.http_server import Request, answer, says, serving
 
 __all__ = ["CASES"]
@@ -274,4 +274,26 @@ _NAMES = (
     ),
 )
 
-CASES = (*_HTTPS, *_TRUST, *_CHAINS, *_NAMES)
+
+def _limited(place: Place) -> ssl.SSLContext:
+    """A server that speaks no TLS newer than 1.2."""
+    context = leaf()(place)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _version(name: str, tls: Context, ours: str, theirs: str, reason: Reason, spoken: str | None) -> Case:
+    probe, module = _OURS.replace("ca.pem", f"ca.pem, {ours}"), _THEIRS.replace("ca.pem", f"ca.pem, {theirs}")
+    facts = {"tls": spoken} if spoken else {}
+    return Case(19, name, secured(tls), probe, module, reason, PASSES if reason is Reason.OK else FAILS, facts)
+
+
+_LEAST, _THEIR_LEAST = 'min_version: "1.3"', "min_version: TLS13"
+_MOST, _THEIR_MOST = 'max_version: "1.2"', "max_version: TLS12"
+_VERSIONS = (
+    _version("TLS 1.3 at least, and there", leaf(), _LEAST, _THEIR_LEAST, Reason.OK, "TLSv1.3"),
+    _version("TLS 1.3 at least, and not there", _limited, _LEAST, _THEIR_LEAST, Reason.TLS_FAILED, None),
+    _version("TLS 1.2 at most", leaf(), _MOST, _THEIR_MOST, Reason.OK, "TLSv1.2"),
+)
+
+CASES = (*_HTTPS, *_TRUST, *_CHAINS, *_NAMES, *_VERSIONS)

@@ -2,9 +2,9 @@
 
 Every agency is a member with a subsystem that provides its data, and one client subsystem per subject of its services
 or, every third agency, a single one for all. Each data item has an X-Road service of its own, except for the first
-agency's, which answers all inquiries about one family by one service. Links of one subsystem that use the same service
-share a route. A few routes are in no register, one calls a service of the bus itself, some are silent, and one fails for
-people more often than for probers.
+agency's, which answers all inquiries about one family by one service. Services that are called by POST are of SOAP, others
+of REST. Links of one subsystem that use the same service share a route. A few routes are in no register, one calls a
+service of the bus itself, some are silent, and one fails for people more often than for probers.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from services.core.model import member_of
 from services.sandbox.scenario import Scenario, security_host
 
 _INSTANCE = "SANDBOX"
@@ -27,6 +28,7 @@ _UNFAIR = 0.3
 _UNDECLARED = (0.03, 0.015, 0.01)
 """Traffic of the undeclared routes as shares of all other traffic: an agency, a firm, calls to the bus itself."""
 _FIRM = f"{_INSTANCE}/COM/9000/app"
+_FIRM_NAME = "Sandbox Trading"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,8 @@ class Route:
     """A client subsystem that calls a service (X-Road identifiers), through the servers with these numbers.
 
     ``links`` are those it serves, none if it is in no register. ``weight`` is its share of the traffic; a share of
-    ``unfair`` of its exchanges fails whatever a prober would see. ``rest`` is False for services of the bus itself.
+    ``unfair`` of its exchanges fails whatever a prober would see. ``rest`` is False for services of SOAP, such as those of
+    the bus itself.
     """
 
     client: str
@@ -69,9 +72,13 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class DataBus:
-    """The data bus of a scenario; ``members`` maps members to agencies, ``monitor`` is the subsystem that reads all."""
+    """The data bus of a scenario.
+
+    ``members`` maps members to agencies, ``names`` them and others to their names; ``monitor`` is the subsystem that reads all.
+    """
 
     members: Mapping[str, str]
+    names: Mapping[str, str]
     monitor: str
     servers: tuple[BusServer, ...]
     routes: tuple[Route, ...]
@@ -97,6 +104,10 @@ def make_data_bus(made: Scenario) -> DataBus:
         declared = [replace(route, unfair=_UNFAIR) if route == median else route for route in declared]
     return DataBus(
         members={_member(number): agency for agency, number in numbers.items()},
+        names={
+            **{_member(number): agency.name_en for number, agency in enumerate(made.agencies)},
+            member_of(_FIRM): _FIRM_NAME,
+        },
         monitor=f"{_member(0)}/monitoring",
         servers=servers,
         routes=(*declared, *_undeclared(made, declared, numbers, rng)),
@@ -128,7 +139,8 @@ def _declared(made: Scenario, numbers: Mapping[str, int], rng: random.Random) ->
         weight = 0.0 if rng.random() < _SILENT else rng.lognormvariate(0, 1)
         route = routes.get(key)
         if route is None:
-            routes[key] = Route(*key, (served.link,), _server(consumer), _server(provider), weight)
+            rest = served.family.method == "GET"
+            routes[key] = Route(*key, (served.link,), _server(consumer), _server(provider), weight, rest=rest)
         else:
             routes[key] = replace(route, links=(*route.links, served.link), weight=route.weight + weight)
     return list(routes.values())
@@ -156,7 +168,14 @@ def _undeclared(
     of_agency, of_firm, of_bus = (share * volume for share in _UNDECLARED)
     methods = f"{second.provider}/listMethods"
     return [
-        Route(f"{_member(agency)}/reporting", first.service, (), _server(agency), first.provider_server, of_agency),
-        Route(_FIRM, second.service, (), second.provider_server, second.provider_server, of_firm),
+        replace(
+            first,
+            client=f"{_member(agency)}/reporting",
+            links=(),
+            client_server=_server(agency),
+            weight=of_agency,
+            unfair=0.0,
+        ),
+        replace(second, client=_FIRM, links=(), client_server=second.provider_server, weight=of_firm, unfair=0.0),
         Route(first.client, methods, (), first.client_server, second.provider_server, of_bus, rest=False),
     ]

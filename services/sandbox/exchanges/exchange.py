@@ -21,6 +21,7 @@ _LATE = 0.03
 _LATE_SLOTS = 2
 _LONGEST_SLOT = 60  # seconds; the limit of a slot where lateness is measured in slots
 _UNREACHABLE = "Server.ServerProxy.ServiceFailed.NetworkError"
+_SOAP_FAULT = "SOAP-ENV:Server"
 _BUS_DOWN = "Server.ClientProxy.NetworkError"
 _NOT_FOUND = 0.02  # of REST answers
 
@@ -95,6 +96,8 @@ def simulate_exchange(
 ) -> SimulatedExchange:
     """Return an exchange that starts at a moment over a link with this fault (None: it works)."""
     outcome, status, fault = _draw_outcome(route, span, rng)
+    if not route.rest:  # SOAP has faults where REST has statuses
+        status, fault = None, fault or (_SOAP_FAULT if outcome is ExchangeOutcome.PROVIDER_FAILURE else "")
     client_stamps, producer_stamps = _draw_stamps(span, start, times, rng)
     client_skew, producer_skew = servers[route.client_server].skew_ms, servers[route.provider_server].skew_ms
     slot = min(times.slot, _LONGEST_SLOT)
@@ -111,7 +114,7 @@ def simulate_exchange(
         id=name,
         route=route,
         outcome=outcome,
-        status=status if route.rest else None,
+        status=status,
         fault=fault,
         request_bytes=rng.randint(300, 3000),
         response_bytes=rng.randint(200, 20_000) if outcome is ExchangeOutcome.OK else rng.randint(200, 600),

@@ -1,4 +1,4 @@
-"""The monitoring interface of the simulated X-Road security servers."""
+"""What the simulated X-Road security servers answer themselves: lists and monitoring."""
 
 from services.sandbox.security_server.monitoring import OFFSET, Monitoring
 

@@ -15,6 +15,8 @@ from services.core.xml import XmlError, parse_xml
 RECORDS = "getSecurityServerOperationalData"
 HEALTH = "getSecurityServerHealthData"
 XML = "text/xml; charset=UTF-8"
+JSON = "application/json; charset=utf-8"
+IDENTIFIERS = "http://x-road.eu/xsd/identifiers"
 _BOUNDARY = "xroadSandbox"
 MULTIPART = f'multipart/related; type="text/xml"; charset=UTF-8; boundary={_BOUNDARY}'
 _CID = "operational-monitoring-data.json.gz"
@@ -45,36 +47,36 @@ def read_query(body: bytes) -> MonitoringQuery:
     except XmlError:
         raise ValueError(_INVALID) from None
     client, server = (
-        _party(root.find("{*}Header/{*}client")),
-        _party(root.find("{*}Header/{*}securityServer"), "serverCode"),
+        read_party(root.find("{*}Header/{*}client")),
+        read_party(root.find("{*}Header/{*}securityServer"), "serverCode"),
     )
     if (query := root.find(f"{{*}}Body/{{*}}{HEALTH}")) is not None:
-        return MonitoringQuery(HEALTH, client, server, _party(query.find("{*}filterCriteria/{*}client")))
+        return MonitoringQuery(HEALTH, client, server, read_party(query.find("{*}filterCriteria/{*}client")))
     criteria = f"{{*}}Body/{{*}}{RECORDS}/{{*}}searchCriteria"
     seconds = [root.findtext(f"{criteria}/{{*}}{name}", "") for name in ("recordsFrom", "recordsTo")]
     if not all(text.isdecimal() and len(text) <= _MOST_DIGITS for text in seconds):
         raise ValueError(_INVALID)
     first, last = map(int, seconds)
-    return MonitoringQuery(RECORDS, client, server, _party(root.find(f"{criteria}/{{*}}client")), first, last)
+    return MonitoringQuery(RECORDS, client, server, read_party(root.find(f"{criteria}/{{*}}client")), first, last)
 
 
-def _party(element: etree._Element | None, last: str = _CLIENT[-1]) -> str:
+def read_party(element: etree._Element | None, last: str = _CLIENT[-1]) -> str:
     """Return an identifier as INSTANCE/CLASS/CODE and its last part, if any; "" without an element."""
     codes = [] if element is None else [element.findtext(f"{{*}}{name}", "") for name in (*_CLIENT[:3], last)]
     return "/".join(code for code in codes if code)
 
 
-def soap_message(body: str) -> bytes:
-    """Return a SOAP message with this body."""
+def soap_message(body: str, header: str = "") -> bytes:
+    """Return a SOAP message with this body, and with this element as its header."""
     spaces = {
         "SOAP-ENV": "http://schemas.xmlsoap.org/soap/envelope/",
         "om": "http://x-road.eu/xsd/op-monitoring.xsd",
-        "id": "http://x-road.eu/xsd/identifiers",
+        "id": IDENTIFIERS,
     }
     named = " ".join(f'xmlns:{prefix}="{space}"' for prefix, space in spaces.items())
     return (
-        f'<?xml version="1.0" encoding="UTF-8"?><SOAP-ENV:Envelope {named}><SOAP-ENV:Header/>'
-        f"<SOAP-ENV:Body>{body}</SOAP-ENV:Body></SOAP-ENV:Envelope>"
+        f'<?xml version="1.0" encoding="UTF-8"?><SOAP-ENV:Envelope {named}>'
+        f"{header or '<SOAP-ENV:Header/>'}<SOAP-ENV:Body>{body}</SOAP-ENV:Body></SOAP-ENV:Envelope>"
     ).encode()
 
 

@@ -1,4 +1,4 @@
-"""The operational monitoring of a security server, and what each client may read (X-Road PR-OPMON). Pure.
+"""The messages that security servers answer themselves: lists, and operational monitoring (X-Road PR-OPMON). Pure.
 
 An answer has a limited number of records, with the rest of their last second, none younger than ``OFFSET`` seconds by
 the server's clock, and states where the next one starts. The server's owner and the monitoring subsystem may read all
@@ -22,6 +22,7 @@ from services.sandbox.security_server.messages import (
     read_query,
     soap_fault,
 )
+from services.sandbox.security_server.metaservices import list_answer
 from services.sandbox.security_server.operational_data import operational_records
 from services.sandbox.servers import OK, ReceivedRequest, ServerReply, response
 
@@ -52,7 +53,7 @@ class Monitoring:
         if span is not None and span.mode is FaultMode.HTTP_5XX:
             return ServerReply(span.mode, response(500, XML, soap_fault(_FAULTS[span.variant % len(_FAULTS)])))
         try:
-            content_type, answer = self._answer(number, read_query(request.body))
+            content_type, answer = list_answer(self._bus, request) or self._answer(number, read_query(request.body))
         except ValueError as error:
             return ServerReply(OK, response(500, XML, soap_fault(str(error))))
         return ServerReply(span.mode if span else OK, response(200, content_type, answer))

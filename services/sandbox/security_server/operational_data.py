@@ -76,7 +76,7 @@ def _record(traffic: SimulatedTraffic, entry: LogEntry) -> dict[str, Any]:
         **dict(_identifier("client", route.client.split("/"))),
         **dict(_identifier("service", route.provider.split("/"))),
         "serviceCode": route.service.rpartition("/")[2],
-        "serviceType": "REST" if route.rest else None,
+        "serviceType": "REST" if route.rest else "WSDL",
         "restMethod": "GET" if route.rest else None,
         "restPath": f"/{exchange.id}" if route.rest else None,
         "messageId": exchange.id,

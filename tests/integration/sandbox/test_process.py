@@ -3,14 +3,18 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import shlex
 import signal
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from urllib.request import urlopen
+
+import yaml
 
 from services.core.model.outcome import Stage
 from services.core.model.register import Link, Register
@@ -20,6 +24,7 @@ from services.register.directory.load import load_register
 from services.sandbox.component import run_sandbox
 from services.sandbox.timing import slot_timing
 from tests.support.forked import ForkedProcess, run
+from tests.support.pages import block
 from tests.support.patient_loop import wall_time
 from tests.support.processes import page
 from tests.support.servers.sandbox_client import Seen, ask
@@ -254,3 +259,36 @@ def test_a_national_government(tmp_path, port, base_port):
     finally:
         process.kill()
         process.wait()
+
+
+def test_a_register_from_what_its_servers_list(tmp_path, port, base_port):
+    """The commands of docs/exchange.md read the lists of a running sandbox, which has but one member more than its register."""
+    text = block("docs/exchange.md: 5. X-Road in ten minutes 2").text
+    with sandbox(tmp_path / "sandbox", base_port(), port()) as it:
+        sources = yaml.safe_load((it.directory / "sources.yaml").read_text())
+        # A server may be in a fault in this slot.
+        server = next(url for url in (source["url"] for source in sources["sources"]) if _lists(it, url))
+        text = text.replace("https://127.3.1.1:7500/", server).replace(
+            "peyvand-data/sandbox/sandbox", str(it.directory)
+        )
+        text = text.replace("--out proposed", f"--out {tmp_path / 'proposed'}")
+        commands = [shlex.split(line) for line in text.replace("\\\n", "").splitlines()]
+        proposed, compared = (run("services.cli", *command[1:]) for command in commands)
+        register = load_register(it.directory / "register")
+    assert proposed.returncode == compared.returncode == 0, proposed.stderr + compared.stderr
+    names = {agency.name_en for agency in load_register(tmp_path / "proposed").agencies.values()}
+    assert names == {agency.name_en for agency in register.agencies.values()} | {"Sandbox Trading"}
+    rows = (tmp_path / "proposed" / "xroad_services.csv").read_text().splitlines()
+    assert len(rows) > 1
+    assert all("SANDBOX/GOV/1001/data/" in row for row in rows[1:])
+    assert [line for line in compared.stdout.splitlines() if line.startswith("  ")] == [
+        "  + SANDBOX/COM/9000",
+        "  + SANDBOX/COM/9000/app",
+    ]
+
+
+def _lists(it: Process, url: str) -> bool:
+    trust = ssl.create_default_context(cafile=it.directory / "ca.pem")
+    with suppress(OSError):
+        return urlopen(f"{url}listClients", context=trust, timeout=DEADLINE).status == 200
+    return False

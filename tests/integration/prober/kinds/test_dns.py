@@ -8,6 +8,7 @@ from pathlib import Path
 
 import dns.flags
 import dns.message
+import dns.rdataclass
 import dns.rrset
 import pytest
 import uvloop
@@ -156,6 +157,22 @@ async def test_27_newer_types_are_asked_for_and_read(transport: str, type_: str,
         result = await probe(server.target(), "key.tax.example", type_, transport=transport, expect=expect)
     assert (result.judgement.reason, result.judgement.detail) == (Reason.OK, "")
     assert dns.rdatatype.to_text(server.asked[0].message.question[0].rdtype) == type_
+
+
+async def test_27_a_question_of_another_class() -> None:
+    """The class of a query is asked for, and is part of the records' text: many name servers tell their version in CH."""
+
+    async def answer(asked: Asked) -> None:
+        response = dns.message.make_response(asked.message)
+        response.answer.append(dns.rrset.from_text("version.bind.", 0, "CH", "TXT", "9.20"))
+        asked.reply(response.to_wire())
+
+    async with naming(answer) as server:
+        query = DnsQuery("version.bind", "TXT", record_class="CH")
+        expect = Expect(answers=RecordPatterns(every=('^version.bind. 0 CH TXT "9.20"$',)))
+        result = await ask(server.target(), expect, kind="dns", query=query)
+    assert (result.judgement.reason, result.judgement.detail) == (Reason.OK, "")
+    assert dns.rdataclass.to_text(server.asked[0].message.question[0].rdclass) == "CH"
 
 
 @pytest.mark.parametrize("rcode", ["SERVFAIL", "REFUSED", "FORMERR", "NOTIMP"])

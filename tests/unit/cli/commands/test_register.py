@@ -57,6 +57,20 @@ def test_import_lists_what_it_left_out(tmp_path: Path, data_file: Callable[[str]
     assert (out / "policy.yaml").exists()
 
 
+def test_a_list_of_addresses_is_imported_by_its_columns(tmp_path: Path, data_file: Callable[[str], Path]) -> None:
+    """A real list becomes a register that is good, with a line and a reason for each row that is left out."""
+    out = tmp_path / "us"
+    websites = str(data_file("us_website_directory.csv"))
+    result = CliRunner().invoke(app, ["import", "endpoints", websites, "--out", str(out), "--column", "target=domain"])
+    assert result.exit_code == 0
+    summary = "6 entries left out: 23 agencies in 1 sector, 0 services, 0 links (0 absent), 7,043 endpoints"
+    assert f"register {out} is written, {summary}" in result.stdout
+    assert f"{websites}:3722: acf.hhs.gov: is the address of line 3720 already" in result.stdout
+    assert CliRunner().invoke(app, ["check", str(out)]).exit_code == 0
+    with pytest.raises(InputError, match=r"list .* is refused: 1 fault"):
+        CliRunner().invoke(app, ["import", "endpoints", websites, "--out", str(out)], catch_exceptions=False)
+
+
 def test_bad_arguments_are_one_sentence(tmp_path: Path) -> None:
     """An unknown kind of catalogue and a bad epoch are refused by name."""
     with pytest.raises(SettingsError, match="there is no importer `excel`: use endpoints, uk-api-catalogue"):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from zoneinfo import ZoneInfo
 
 from services.core.errors import SettingsError
-from services.core.model import Endpoint, Link, Probe, Register, Target
+from services.core.model import Endpoint, Link, Probe, Proxy, Register, Target
 from services.indicator.calendar import Calendar
 from services.indicator.requirements import probing_span
 from services.prober.scheduling import Rendezvous, ScheduleEntry
+
+_WITHOUT_PROXY = frozenset({"grpc", "tcp", "dns", "journey"})  # a journey's steps may have one
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class ProbingPlan:
     """Everything that one vantage probes by one register. At national size it takes 0.1 s to make, so not in the loop.
 
     ``longest_timeout`` in seconds is over all definitions; ``turns`` is the largest number of params of an assignment.
+    ``control_proxy`` is the proxy that control targets go over, if any.
     """
 
     origin: Origin
@@ -65,6 +68,7 @@ class ProbingPlan:
     targets: Rendezvous
     control_targets: tuple[str, ...]
     control_names: tuple[str, ...]
+    control_proxy: Proxy
     longest_timeout: float
     turns: int
 
@@ -84,9 +88,21 @@ def plan_of(register: Register, vantage: str, prober: str) -> ProbingPlan:
         targets=Rendezvous(assignment.entry for assignment in assigned.values()),
         control_targets=vantages[vantage].control_targets,
         control_names=vantages[vantage].control_names,
+        control_proxy=_only_proxy(assigned.values()),
         longest_timeout=max((probe.timeout for probe in register.probes.values()), default=0.0),
         turns=max((len(assignment.params) for assignment in assigned.values()), default=1),
     )
+
+
+def _only_proxy(assigned: Iterable[Assignment]) -> Proxy:
+    """Return the proxy that every probe goes over of a kind that can; where some do not, there is another way out."""
+    proxies = {
+        probe.proxy
+        for item in assigned
+        for probe in (item.definition, *(step.probe for step in item.definition.steps))
+        if probe.kind not in _WITHOUT_PROXY
+    }
+    return proxies.pop() if len(proxies) == 1 else Proxy()
 
 
 def assignments(register: Register, vantage: str | None) -> dict[Target, Assignment]:

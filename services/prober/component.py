@@ -72,7 +72,7 @@ class Prober:
         # In a thread, and what was prepared before is freed there: each would stall the loop at national size.
         plan = await asyncio.to_thread(plan_of, register, vantage, self._settings.prober)
         try:
-            targets = ControlTargets(plan.control_targets, self._environment)
+            targets = ControlTargets(plan.control_targets, self._environment, plan.control_proxy)
             names = ControlNames(plan.control_names, plan.control_targets, self._environment.outbound.resolver)
         except ValueError as error:
             raise SettingsError(f"the control targets of vantage {vantage} cannot be checked: {error}") from error

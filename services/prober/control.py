@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 from itertools import count
 from time import monotonic
 from typing import Generic
 
 from services.core.log import Logger
-from services.core.model import Probe, Tls
+from services.core.model import Probe, Proxy, Tls
 from services.prober.excuses import Bracket, Held, VantageFaults
 from services.prober.kinds import ProbeEnvironment, build_http_target, prepare_tcp, probe_http, probe_tcp
 from services.prober.metrics import ProberMetrics
-from services.prober.observation import Observation
+from services.prober.observation import Phase
+from services.prober.secrets import MissingSecretError
 from services.prober.transport import Resolver, is_address, parse_host_port
 
 CONTROL_SECONDS = 0.5
@@ -28,35 +28,55 @@ CONTROL_TIMEOUT = 1.0
 
 _HTTP = Probe("control", "http", tls=Tls(verify=False), redirects="none", body_limit=1 << 16)
 _TCP = Probe("control", "tcp")
+_DIRECTLY = Proxy()
+_SERVER_ERRORS = 500
 
 
 class ControlTargets:
     """The control targets of one vantage: ``http(s)://`` (any answer passes) and ``tcp://host:port`` (connecting does).
 
-    Raises ValueError for one that cannot be checked.
+    With a ``proxy`` those of HTTP go over it, and a status of 5xx fails, because it may be the proxy's own. Raises
+    ValueError for one that cannot be checked.
     """
 
-    def __init__(self, targets: tuple[str, ...], environment: ProbeEnvironment) -> None:
-        self._probes: dict[str, Callable[[float], Awaitable[Observation]]] = {}
+    def __init__(self, targets: tuple[str, ...], environment: ProbeEnvironment, proxy: Proxy = _DIRECTLY) -> None:
+        self._targets, self._environment = targets, environment
+        self._http = replace(_HTTP, proxy=proxy)
         for url in targets:
-            if url.lower().startswith("tcp:"):
-                self._probes[url] = partial(probe_tcp, prepare_tcp(_TCP, url, {}, environment))
+            if _is_tcp(url):
+                prepare_tcp(_TCP, url, {}, environment)
             else:
-                self._probes[url] = partial(probe_http, build_http_target(_HTTP, url, environment))
+                build_http_target(_HTTP, url, environment)
 
     def __len__(self) -> int:
         """Return how many control targets there are."""
-        return len(self._probes)
+        return len(self._targets)
 
     async def check(self) -> dict[str, str]:
         """Check each once; return those that failed, with the problem. Empty means that the vantage sees."""
         deadline = monotonic() + CONTROL_TIMEOUT
-        observations = await asyncio.gather(*(probe(deadline) for probe in self._probes.values()))
-        return {
-            url: seen.failure.detail
-            for url, seen in zip(self._probes, observations, strict=True)
-            if seen.failure is not None and not seen.status
-        }
+        problems = await asyncio.gather(*(self._check(url, deadline) for url in self._targets))
+        return {url: problem for url, problem in zip(self._targets, problems, strict=True) if problem}
+
+    async def _check(self, url: str, deadline: float) -> str:
+        """Return the problem of a control target, empty when it answers. It is built anew: a proxy's password may change."""
+        if _is_tcp(url):
+            seen = await probe_tcp(prepare_tcp(_TCP, url, {}, self._environment), deadline)
+        else:
+            try:
+                seen = await probe_http(build_http_target(self._http, url, self._environment), deadline)
+            except MissingSecretError as error:
+                return str(error)
+            if self._http.proxy.url and seen.status >= _SERVER_ERRORS:
+                return f"the proxy, or the target behind it, answered with status {seen.status}"
+        # Any status is an answer, but not that of a proxy which refuses us.
+        if seen.failure is None or (seen.status and seen.failure.phase is not Phase.PROXY):
+            return ""
+        return seen.failure.detail
+
+
+def _is_tcp(url: str) -> bool:
+    return url.lower().startswith("tcp:")
 
 
 class ControlNames:

@@ -10,7 +10,7 @@ import pytest
 import structlog
 from prometheus_client import CollectorRegistry
 
-from services.core.model import Egress, Measurement, Outcome, Probe, Reason, Target
+from services.core.model import Egress, Measurement, Outcome, Probe, Proxy, Reason, Target
 from services.prober.assignments import Assignment, Origin, ProbingPlan
 from services.prober.attempt import ProbeRunner
 from services.prober.control import ControlLoop, ControlNames, ControlTargets
@@ -52,7 +52,9 @@ class Vantage:
         """Probe a URL between two control rounds, and return what is published."""
         target = Target("x")
         assigned = Assignment(ScheduleEntry(target, 1.0), Probe("x", "http"), "a", "b", url, ({},), 60.0, None)
-        plan = ProbingPlan(Origin("north", "p", "r", "p"), 300, {target: assigned}, Rendezvous(), (), (), 1.0, 1)
+        plan = ProbingPlan(
+            Origin("north", "p", "r", "p"), 300, {target: assigned}, Rendezvous(), (), (), Proxy(), 1.0, 1
+        )
         await self._control._round(asyncio.get_running_loop().time())
         await self._pipeline.probe(Launch(target=target, slot_start=1 << 40, due=0.0, latest=0.0), plan)
         await self._control._round(asyncio.get_running_loop().time())

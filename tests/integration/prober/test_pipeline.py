@@ -15,6 +15,7 @@ import pytest
 from services.core.errors import SettingsError
 from services.core.model.measurement import Target
 from services.core.model.outcome import Outcome, Reason
+from services.core.model.probe import Proxy
 from services.core.model.register import Egress, Endpoint, Register, Vantage
 from services.core.settings import Settings
 from services.prober.assignments import plan_of
@@ -22,6 +23,7 @@ from services.prober.scheduling.schedule import target_phase
 from tests.support.cases.probing import Clock, RunningProber, register, running, slots
 from tests.support.patient_loop import wall_time
 from tests.support.servers.http_server import forever, says, serving
+from tests.support.servers.proxy_server import proxying
 
 
 async def test_33_every_slot_of_every_target_is_measured_once(tmp_path: Path) -> None:
@@ -106,6 +108,24 @@ async def test_35_a_failing_control_target_blinds_the_vantage(tmp_path: Path, po
             async with listener:
                 rows = await prober.sink.until(lambda rows: any(row.reason is Reason.OK for row in rows))
                 assert prober.sample("peyvand_vantage_blind", vantage="north") == 0
+
+
+async def test_35_a_proxy_that_lost_its_way_out_blinds_the_vantage(tmp_path: Path, port: Callable[[], int]) -> None:
+    """What a proxy says of a target counts only while it reaches the control target, which is checked over it as well."""
+    gone = f"http://127.0.0.1:{port()}"
+    async with proxying() as proxy, serving(says()) as server:
+        first = register({"link": f"{gone}/", "up": server.url()}, control=(f"{gone}/control",))
+        over = {name: replace(probe, proxy=Proxy(proxy.url)) for name, probe in first.probes.items()}
+        async with running(tmp_path, replace(first, probes=over)) as prober:
+            rows = await prober.sink.until(lambda rows: len({row.target for row in rows}) == 2)
+            assert {row.reason for row in rows} == {Reason.VANTAGE_BLIND}
+            policy = replace(first.policy, vantages=(Vantage("north", (server.url("/control"),)),))
+            await prober.prober.adopt(replace(first, probes=over, policy=policy))
+            known = await prober.sink.until(
+                lambda rows: {row.reason for row in rows} > {Reason.VANTAGE_BLIND, Reason.OK}
+            )
+    assert {row.target.id for row in known if row.reason is Reason.SERVER_ERROR} == {"link"}
+    assert any("/control" in line for line in proxy.lines)
 
 
 async def test_any_answer_of_a_control_target_will_do(tmp_path: Path) -> None:

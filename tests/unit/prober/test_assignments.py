@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from services.core.model.measurement import Target
-from services.prober.assignments import assignments
+from services.prober.assignments import _WITHOUT_PROXY, assignments, plan_of
 from services.register.directory.load import load_register
+from services.register.probes.definition import _KEYS
 from tests.support.registers import write_register
 
 
@@ -21,3 +24,46 @@ def test_an_endpoint_is_late_by_its_own_limit(tmp_path: Path) -> None:
     found = assignments(limited, None)
     assert found[first].latency == 1.5
     assert {found[other].latency for other in others} == {plain.policy.default_latency_ms / 1000} != {1.5}
+
+
+_OVER = "proxy: {url: 'http://proxy.example:3128'}"
+_OTHER = "proxy: {url: 'http://other.example:3128'}"
+_TCP = "kind: tcp, target: 'tcp://a.example:80'"
+_TLS = f"kind: tls, target: 'tls://a.example:443', {_OVER}"
+_DIRECT = "kind: http, target: 'https://a.example/'"
+
+
+def _journey(*steps: str) -> str:
+    return ", ".join(
+        ("kind: journey", "steps: [" + ", ".join(f"{{name: s{i}, {s}}}" for i, s in enumerate(steps)) + "]")
+    )
+
+
+def test_kinds_without_a_proxy() -> None:
+    """Exactly those whose definitions cannot have the key."""
+    assert {kind for kind, keys in _KEYS.items() if "proxy" not in keys} == _WITHOUT_PROXY
+
+
+@pytest.mark.parametrize(
+    ("definition", "proxy"),
+    [
+        (f"kind: http, {_OVER}", "http://proxy.example:3128"),
+        ("kind: http", ""),
+        (_journey(_TCP), ""),
+        (_journey(f"{_DIRECT}, {_OVER}", _TLS, _TCP), "http://proxy.example:3128"),
+        (_journey(f"{_DIRECT}, {_OVER}", f"{_DIRECT}, {_OTHER}"), ""),
+        (_journey(f"{_DIRECT}, {_OVER}", _DIRECT), ""),
+    ],
+)
+def test_control_targets_take_the_proxy_of_all_probes(tmp_path: Path, definition: str, proxy: str) -> None:
+    """They go over a proxy if everything goes over it that can; another way out is enough for them to go directly."""
+    write_register(
+        tmp_path,
+        links_csv="id,service,provider,data_item,live_from,probe,target\n",
+        endpoints_csv="id,agency,service,probe,target\none,tax-office,,only,https://a.example/\n",
+        probes_yaml=f"only: {{{definition}}}\n",
+        policy_yaml=("bus: bus\n", ""),
+    )
+    register = load_register(tmp_path)
+    vantage = register.policy.vantages[0].id
+    assert plan_of(register, vantage, "p").control_proxy.url == proxy

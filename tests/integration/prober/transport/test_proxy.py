@@ -12,6 +12,7 @@ import pytest
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Auth, Capture, Probe, Proxy, Step, Tls
 from services.prober.attempt import ProbeResult
+from services.prober.control import ControlTargets
 from services.prober.kinds.kind import ProbeEnvironment
 from services.prober.transport.egress import EgressRules
 from tests.support.servers.authority import Authority
@@ -265,6 +266,31 @@ async def test_what_a_proxy_says_of_a_target(
     assert judged(refused) == (Outcome.UNKNOWN, Reason.PROXY_FAILED)
     assert judged(unreachable) == (Outcome.NOT_CONNECTED, Reason.CONNECT_UNREACHABLE)
     assert judged(forwarded) == (Outcome.NOT_ANSWERED, Reason.SERVER_ERROR)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_control_targets_over_a_proxy(
+    environment: ProbeEnvironment, authority: Authority, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    """They see the way out that probes take: a proxy that has lost it, or that refuses us, is the vantage's failure."""
+    tls = authority.context("tax.test") if scheme == "https" else None
+    async with proxying("monitor:p4ss") as proxy, serving(says(404), tls=tls) as server:
+        url = server.url(host="tax.test")
+        way = Proxy(proxy.url, "monitor", "env:TEST_PROXY_PASSWORD")
+        targets = ControlTargets((url, f"tcp://127.0.0.1:{server.port}"), environment, way)
+        without = await targets.check()
+        monkeypatch.setenv("TEST_PROXY_PASSWORD", "other")
+        wrong = await ControlTargets((url,), ProbeEnvironment(environment.outbound), way).check()
+        monkeypatch.setenv("TEST_PROXY_PASSWORD", "p4ss")
+        right = await ControlTargets((url,), ProbeEnvironment(environment.outbound), way).check()
+        lost = f"{scheme}://tax.test:1/"
+        cut_off = await ControlTargets((lost,), ProbeEnvironment(environment.outbound), way).check()
+    assert without == {url: "the variable TEST_PROXY_PASSWORD that holds a credential is not set"}
+    assert wrong == {url: "the proxy does not accept our credentials"}
+    assert right == {}
+    assert cut_off.keys() == {lost}
+    assert "502" in cut_off[lost]
+    assert len(proxy.lines) == 3
 
 
 @pytest.fixture

@@ -10,13 +10,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from services.archive.link_days import link_days
 from services.archive.metrics import ArchiveMetrics
 from services.archive.registers import keep_register
 from services.archive.stream_archiver import STREAM_KINDS, StreamArchiver
 from services.core.bus import Bus, StreamCursor, connect_from_settings
 from services.core.errors import BusError, GapError, SettingsError, StateError
 from services.core.files import lock
-from services.core.model import Register
+from services.core.model import Policy, Register
 from services.core.runtime import Runtime
 from services.core.tasks import cancel_and_wait, run_in_thread
 from services.dataset.days import EvidenceDays, Sealer, SealingContext
@@ -44,6 +45,7 @@ class _Archive:
             for what in STREAM_KINDS
         ]
         self._days: EvidenceDays | None = None
+        self._policy: Policy | None = None
         self._failures: dict[str, str] = {}
 
     async def follow(self, registers: AsyncIterator[Register]) -> None:
@@ -55,7 +57,8 @@ class _Archive:
     def adopt(self, register: Register) -> None:
         """Date rows by the policy of a register."""
         policy = register.policy
-        self._days = EvidenceDays(policy.timezone, policy.grace_seconds)
+        self._days = EvidenceDays(policy.timezone, policy.grace_seconds, policy.slot_seconds)
+        self._policy = policy
 
     async def read(self, archiver: StreamArchiver, needed_from: float) -> None:
         """Take one stream in until cancelled."""
@@ -114,6 +117,7 @@ class _Archive:
             streams={archiver.what.kind.stream: archiver.created for archiver in self._archivers},
             method_version=METHOD_VERSION,
             software=version("peyvand"),
+            count=partial(link_days, self._policy) if self._policy else None,
         )
         for day in due:
             checkpoint = await run_in_thread(partial(sealer.seal, day, context))

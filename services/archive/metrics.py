@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry
 
 from services.core import metrics
-from services.dataset.tables import KINDS
+from services.dataset.tables import STREAM_KINDS
 
 
 class ArchiveMetrics:
@@ -18,7 +18,7 @@ class ArchiveMetrics:
         self._sealed = metrics.counter("peyvand_archive_sealed_total", registry)
         self._due = metrics.gauge("peyvand_archive_unsealed", registry)
         self._registry = registry
-        for kind in KINDS:
+        for kind in STREAM_KINDS:
             self._rows.labels(kind)
             self._rejected.labels(kind)
         self._due.set(0)

@@ -35,13 +35,29 @@ def admit(columns: MeasurementColumns, *, stored: float | NDArray[np.float64], p
     ``stored`` is in epoch seconds, of all rows or of each. A prober's clock may be ahead of the bus's by one slot. Rows stored
     when their slot must have settled are marked as delayed.
     """
-    end = columns.slot_start + policy.slot_seconds
-    late = end + policy.grace_seconds < stored
+    late = columns.slot_start + policy.slot_seconds + policy.grace_seconds < stored
     early = columns.slot_start > stored + policy.slot_seconds
+    return _without(columns, late, early, stored=stored, policy=policy)
+
+
+def admit_again(columns: MeasurementColumns, *, stored: NDArray[np.float64], policy: Policy) -> MeasurementColumns:
+    """Like ``admit``, of rows that came in time under the policy then in force, whatever the grace is now."""
+    none = np.zeros(len(columns), bool)
+    return _without(columns, none, none, stored=stored, policy=policy).columns
+
+
+def _without(
+    columns: MeasurementColumns,
+    late: NDArray[np.bool_],
+    early: NDArray[np.bool_],
+    *,
+    stored: float | NDArray[np.float64],
+    policy: Policy,
+) -> Admission:
     from_start = columns.time - columns.slot_start * 1_000_000
     first, last = (int(seconds * 1_000_000) for seconds in probe_times(policy.slot_seconds))
     misplaced = ~late & ~early & (columns.time >= 0) & ((from_start < first) | (from_start > last))
-    delayed = end + policy.prompt_seconds < stored
+    delayed = columns.slot_start + policy.slot_seconds + policy.prompt_seconds < stored
     if delayed.any():
         columns = replace(columns, delayed=delayed)
     left_out = late | early | misplaced

@@ -9,11 +9,12 @@ from services.core.days import day_of, midnight
 
 
 class EvidenceDays:
-    """The days of one timezone. A day takes rows until ``grace_seconds`` after its end, by the clock of the stream."""
+    """The days of one timezone. A slot, and a day, take rows until ``grace_seconds`` after their end, by the stream's clock."""
 
-    def __init__(self, timezone: str, grace_seconds: float) -> None:
+    def __init__(self, timezone: str, grace_seconds: float, slot_seconds: int) -> None:
         self.timezone = timezone
         self._grace = grace_seconds
+        self._slot = slot_seconds
         self._day_of = lru_cache(maxsize=4096)(self._uncached_day_of)  # slots are few
         self._closes = lru_cache(maxsize=4096)(self._uncached_closes)
 
@@ -30,13 +31,17 @@ class EvidenceDays:
         """Return when a day takes no more rows, in epoch seconds."""
         return self._closes(day)
 
-    def place(self, slot_start: int, stored: float) -> tuple[bool, str]:
-        """Return whether a row came too late or too early for the day of its slot, and its day.
+    def place(self, moment: int, stored: float, *, slotted: bool) -> tuple[bool, str]:
+        """Return whether a row of a moment came too late or too early, and its day.
 
-        That of the former is the day on which it was stored: no window counts such a row, and a sealed day takes none.
+        That of the former is the day on which it was stored: a sealed day takes no such row. Of a slot that starts at the
+        moment, such rows are those that count in no window (docs/method.md §2).
         """
-        day = self.day_of(slot_start)
-        late = stored > self.closes(day) or day > self.day_of(stored + _EARLY_SECONDS)
+        day = self.day_of(moment)
+        if slotted:
+            late = stored > moment + self._slot + self._grace or moment > stored + self._slot
+        else:
+            late = stored > self.closes(day) or day > self.day_of(stored + self._slot)
         return late, self.day_of(stored) if late else day
 
     def _uncached_day_of(self, moment: int) -> str:
@@ -44,7 +49,3 @@ class EvidenceDays:
 
     def _uncached_closes(self, day: str) -> float:
         return self.span(day).stop + self._grace
-
-
-_EARLY_SECONDS = 3600
-"""How far clocks of probers may be ahead of the stream's, and a slot begin early."""

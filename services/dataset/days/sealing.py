@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from zlib import crc32
@@ -18,7 +18,7 @@ from services.dataset.days.manifest import Manifest, SealedFile, StreamSpan
 from services.dataset.days.segments import Segment, list_segments, read_segments
 from services.dataset.log import Checkpoint, SigningKey
 from services.dataset.storage import Storage
-from services.dataset.tables import KINDS, MEASUREMENT, Kind, content_hash, write
+from services.dataset.tables import LINK_DAY, MEASUREMENT, STREAM_KINDS, Kind, content_hash, sorted_rows, write
 
 _SHARDS: Final = 16
 _ROWS_OF_ONE_FILE: Final = 1 << 20
@@ -27,13 +27,17 @@ _ROWS_OF_ONE_FILE: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class SealingContext:
-    """What a manifest says beside its files: the registers in force, when each stream was created, gaps, versions of ours."""
+    """What a manifest says beside its files: the registers in force, when each stream was created, gaps, versions of ours.
+
+    ``count`` makes the rows of kind link_day out of the day's measurements.
+    """
 
     versions: tuple[str, ...] = ()
     streams: Mapping[str, str] = ()  # type: ignore[assignment]  # an empty mapping, as immutable as the rest
     gaps: tuple[str, ...] = ()
     method_version: str = ""
     software: str = ""
+    count: Callable[[str, pa.Table], pa.Table] | None = None
 
 
 class Sealer:
@@ -60,7 +64,7 @@ class Sealer:
 
         A day without a row is not sealed.
         """
-        open_days = {segment.day for kind in KINDS.values() for segment in list_segments(self._storage, kind)}
+        open_days = {segment.day for kind in STREAM_KINDS for segment in list_segments(self._storage, kind)}
         return [day for day in sorted(open_days) if self._days.closes(day) < stored_up_to]
 
     def seal(self, day: str, context: SealingContext) -> Checkpoint:
@@ -72,7 +76,7 @@ class Sealer:
         files: list[SealedFile] = []
         spans: list[StreamSpan] = []
         counts: Mapping[str, Mapping[str, int]] = {}
-        for kind in KINDS.values():
+        for kind in STREAM_KINDS:
             segments = [segment for segment in list_segments(self._storage, kind) if segment.day == day]
             tables = []
             for late in (False, True):
@@ -81,6 +85,9 @@ class Sealer:
                 files += self._write(table, kind, day, late=late)
             if kind is MEASUREMENT:
                 counts = _counts(tables[0])
+                if context.count is not None:
+                    counted = sorted_rows([context.count(day, tables[0])], LINK_DAY)
+                    files += self._write(counted, LINK_DAY, day, late=False)
             spans += _spans(tables, kind.stream, context)
         span = self._days.span(day)
         manifest = Manifest(
@@ -108,7 +115,7 @@ class Sealer:
             yield SealedFile.of(path, kind.name, data, rows.num_rows, content_hash(rows, kind))
 
     def _remove_segments(self, day: str) -> None:
-        for kind in KINDS.values():
+        for kind in STREAM_KINDS:
             for segment in list_segments(self._storage, kind):
                 if segment.day == day:
                     self._storage.remove(segment.name)

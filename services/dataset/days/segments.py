@@ -93,5 +93,5 @@ def _by_day(table: pa.Table, kind: Kind, days: EvidenceDays) -> Mapping[tuple[bo
     moments, stored = (table[name].cast(pa.int64()).to_numpy() / MICROS for name in (kind.dated, "stored"))
     places: dict[tuple[bool, str], list[int]] = defaultdict(list)
     for place, (moment, since) in enumerate(zip(moments.tolist(), stored.tolist(), strict=True)):
-        places[days.place(int(moment), since)].append(place)
+        places[days.place(int(moment), since, slotted=kind.slotted)].append(place)
     return {day: places[day] for day in sorted(places)}

@@ -3,26 +3,31 @@
 from services.dataset.tables.exchanges import exchange_table, summaries_of
 from services.dataset.tables.files import content_hash, read, sorted_rows, write
 from services.dataset.tables.indicators import indicator_table, indicators_of
+from services.dataset.tables.link_days import link_day_table, stages_of
 from services.dataset.tables.measurements import StoredMeasurements, measurement_table, measurements_of
 from services.dataset.tables.rows import MICROS
-from services.dataset.tables.schemas import EXCHANGE, INDICATOR, KINDS, MEASUREMENT, Kind
+from services.dataset.tables.schemas import EXCHANGE, INDICATOR, KINDS, LINK_DAY, MEASUREMENT, STREAM_KINDS, Kind
 
 __all__ = [
     "EXCHANGE",
     "INDICATOR",
     "KINDS",
+    "LINK_DAY",
     "MEASUREMENT",
     "MICROS",
+    "STREAM_KINDS",
     "Kind",
     "StoredMeasurements",
     "content_hash",
     "exchange_table",
     "indicator_table",
     "indicators_of",
+    "link_day_table",
     "measurement_table",
     "measurements_of",
     "read",
     "sorted_rows",
+    "stages_of",
     "summaries_of",
     "write",
 ]

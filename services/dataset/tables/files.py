@@ -65,14 +65,18 @@ def content_hash(table: pa.Table, kind: Kind) -> str:
     """Return the SHA-256 of the rows themselves, in hex, whatever wrote their file (docs/archive.md §2).
 
     Hashed are, for each column in the order of the schema, its name and a line feed; of a column of texts then each distinct
-    text in sorted order with a line feed, and 32-bit numbers of these; of any other its values, 64 bits each. Integers are
+    text in sorted order with a line feed, and 32-bit numbers of these; of a column of bytes all lengths, 64 bits each, and all
+    bytes; of any other its values, 64 bits each. Integers are
     little-endian, moments are microseconds, and -1 stands for what is unset.
     """
     digest = sha256()
     for field in kind.schema:
         digest.update(field.name.encode() + b"\n")
         column = table[field.name]
-        if pa.types.is_dictionary(field.type):
+        if pa.types.is_binary(field.type):
+            digest.update(pc.binary_length(column).to_numpy().astype("<i8").tobytes())
+            digest.update(b"".join(column.to_pylist()))
+        elif pa.types.is_dictionary(field.type):
             texts, codes = _numbered_texts(column)
             digest.update(b"".join(text.encode() + b"\n" for text in texts.to_pylist()))
             digest.update(codes.astype("<i4").tobytes())

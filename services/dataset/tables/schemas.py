@@ -7,7 +7,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from services.core.model import DURATION_BUCKETS, PHASES, Losses, Outcome, Reason
+from services.core.model import DURATION_BUCKETS, PHASES, STAGES, Losses, Outcome, Reason
 
 MOMENT: Final = pa.timestamp("us", tz="UTC")
 NAME: Final = pa.dictionary(pa.int32(), pa.string())
@@ -19,13 +19,17 @@ REASONS: Final = {reason.value: reason.name for reason in Reason}
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of rows: the ``stream`` they come from, the columns by which they are sorted, and the one that dates them."""
+    """One kind of rows: the ``stream`` they come from, the columns by which they are sorted, and the one that dates them.
+
+    ``slotted`` rows are late as soon as the grace of their slot is over, others when that of their day is.
+    """
 
     name: str
     stream: str
     schema: pa.Schema
     order: tuple[str, ...]
     dated: str
+    slotted: bool = False
 
 
 MEASUREMENT: Final = Kind(
@@ -52,6 +56,7 @@ MEASUREMENT: Final = Kind(
     ),
     ("link", "endpoint", "vantage", "slot_start", "sequence"),
     "slot_start",
+    slotted=True,
 )
 
 EXCHANGE: Final = Kind(
@@ -108,4 +113,26 @@ INDICATOR: Final = Kind(
     "as_of",
 )
 
-KINDS: Final = {kind.name: kind for kind in (MEASUREMENT, EXCHANGE, INDICATOR)}
+LINK_DAY: Final = Kind(
+    "link_day",
+    "",
+    pa.schema(
+        [
+            ("link", NAME),
+            ("endpoint", NAME),
+            ("vantage", NAME),
+            ("day_start", MOMENT),
+            ("slots", pa.int64()),
+            *((stage, pa.int64()) for stage in STAGES),
+            ("stages", pa.binary()),
+        ]
+    ),
+    ("link", "endpoint", "vantage"),
+    "day_start",
+)
+"""What each link and endpoint reached in the slots of a day, counted when the day is sealed. It comes from no stream."""
+
+STREAM_KINDS: Final = (MEASUREMENT, EXCHANGE, INDICATOR)
+"""The kinds that come from streams."""
+
+KINDS: Final = {kind.name: kind for kind in (*STREAM_KINDS, LINK_DAY)}

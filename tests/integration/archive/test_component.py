@@ -47,7 +47,7 @@ class Archive:
         self.key_file.write_text(self.key.text(), "utf-8")
         self.storage = LocalStorage(self.folder / "dataset")
         policy = self.register.policy
-        self.days = EvidenceDays(policy.timezone, policy.grace_seconds)
+        self.days = EvidenceDays(policy.timezone, policy.grace_seconds, policy.slot_seconds)
         shift(self.clock, SHIFT)
 
     def start(self) -> None:

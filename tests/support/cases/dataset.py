@@ -32,6 +32,8 @@ from services.dataset.tables import MEASUREMENT, exchange_table, measurement_tab
 
 SLOT = 300
 START = 1_790_000_100 // SLOT * SLOT
+STORED = START + 5 * SLOT
+"""When the rows were stored, in epoch seconds: after the last of their slots."""
 TARGETS = (Target("deed-civil"), Target("deed-tax"), Target("portal", endpoint=True))
 VERSIONS = RegisterVersions("a" * 64, "b" * 64)
 
@@ -59,12 +61,12 @@ def batch(seed: int, rows: int = 20, vantage: str = "main") -> MeasurementColumn
 def measured(seed: int, *, sequence: int, rows: int = 20, vantage: str = "main", prober: str = "one") -> pa.Table:
     """The same as a table, as message ``sequence`` of the stream."""
     columns = replace(batch(seed, rows, vantage), prober=prober)
-    return measurement_table(columns, stored=START + sequence / 8, sequence=sequence)
+    return measurement_table(columns, stored=STORED + sequence / 8, sequence=sequence)
 
 
 def exchanged(seed: int, *, sequence: int, rows: int = 5) -> pa.Table:
     """Summaries of random exchanges as a table."""
-    return exchange_table("xroad", summaries(seed, rows), stored=START + sequence / 8, sequence=sequence)
+    return exchange_table("xroad", summaries(seed, rows), stored=STORED + sequence / 8, sequence=sequence)
 
 
 def summaries(seed: int, rows: int = 5) -> list[ExchangeSummary]:
@@ -114,7 +116,7 @@ def published(seed: int, as_of: int = START) -> Indicator:
 
 def seal_a_day(folder: Path, key: SigningKey, *, sequence: int = 1) -> str:
     """Seal a day of one message in a dataset, and return it."""
-    storage, days = LocalStorage(folder), EvidenceDays("Asia/Tehran", 3600.0 + sequence)
+    storage, days = LocalStorage(folder), EvidenceDays("Asia/Tehran", 3600.0 + sequence, SLOT)
     write_segments(storage, MEASUREMENT, [measured(sequence, sequence=sequence)], sequence, sequence, days)
     day = days.day_of(START)
     Sealer(storage, key, days).seal(day, SealingContext())

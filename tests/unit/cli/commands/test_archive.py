@@ -16,7 +16,7 @@ from services.dataset.storage import LocalStorage
 from tests.support.cases.dataset import START, seal_a_day
 from tests.support.pages import block
 
-DAY = EvidenceDays("Asia/Tehran", 3600.0).day_of(START)
+DAY = EvidenceDays("Asia/Tehran", 3600.0, 300).day_of(START)
 
 
 def run(*words: object) -> str:

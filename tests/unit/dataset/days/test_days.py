@@ -26,7 +26,7 @@ from services.dataset.storage import LocalStorage
 from services.dataset.tables import EXCHANGE, MEASUREMENT
 from tests.support.cases.dataset import SLOT, START, exchanged, measured
 
-DAYS = EvidenceDays("Asia/Tehran", 3600.0)
+DAYS = EvidenceDays("Asia/Tehran", 3600.0, 300)
 DAY = DAYS.day_of(START)
 CLOSED = DAYS.closes(DAY) + 1
 CONTEXT = SealingContext(versions=("a.b",), streams={"MEASUREMENTS": "2026-09-01T00:00:00Z"}, method_version="4")
@@ -216,7 +216,7 @@ def test_what_is_no_leaf_is_refused(leaf: bytes) -> None:
 
 def test_days_of_a_timezone() -> None:
     """A day has the seconds between two midnights of its timezone, with its change of clocks."""
-    berlin = EvidenceDays("Europe/Berlin", 0)
+    berlin = EvidenceDays("Europe/Berlin", 0, 300)
     assert len(berlin.span("2026-03-29")) == 23 * 3600
     assert len(DAYS.span("2026-03-29")) == 86_400
     assert DAYS.day_of(DAYS.span(DAY).start) == DAY

@@ -1,0 +1,53 @@
+"""The days of links and endpoints as rows of a table, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from services.core.model import STAGES, Target
+from services.dataset.tables.rows import MICROS
+from services.dataset.tables.schemas import LINK_DAY, MOMENT
+
+
+def link_day_table(
+    targets: Sequence[Target], vantages: Sequence[str], stages: NDArray[np.int8], *, start: int
+) -> pa.Table:
+    """Return one row for each target and vantage with a known slot; the day starts at ``start``, in epoch seconds.
+
+    ``stages`` are (vantages, targets, slots), -1 = unknown.
+    """
+    vantage, target = np.nonzero((stages >= 0).any(axis=2))
+    rows = stages[vantage, target]
+    names = pa.array([one.id for one in targets], pa.string())
+    is_endpoint = np.array([one.endpoint for one in targets], bool)[target]
+    columns = [
+        pa.DictionaryArray.from_arrays(pa.array(target.astype(np.int32), mask=is_endpoint), names),
+        pa.DictionaryArray.from_arrays(pa.array(target.astype(np.int32), mask=~is_endpoint), names),
+        pa.DictionaryArray.from_arrays(pa.array(vantage.astype(np.int32)), pa.array(vantages, pa.string())),
+        pa.array(np.full(len(rows), start * MICROS, np.int64)).cast(MOMENT),
+        pa.array(np.full(len(rows), stages.shape[2], np.int64)),
+        *(pa.array((rows == stage).sum(axis=1)) for stage in range(len(STAGES))),
+        pa.array([row.tobytes() for row in rows], pa.binary()),
+    ]
+    return pa.table(columns, schema=LINK_DAY.schema)
+
+
+def stages_of(table: pa.Table) -> tuple[tuple[Target, ...], tuple[str, ...], NDArray[np.int8]]:
+    """Return targets, vantages and stages (vantages, targets, slots) of a table of one day. Raises ValueError when it is none."""
+    links, endpoints, vantages = (table[name].to_pylist() for name in ("link", "endpoint", "vantage"))
+    owners = [Target(link) if link is not None else Target(endpoint, endpoint=True)
+              for link, endpoint in zip(links, endpoints, strict=True)]  # fmt: skip
+    targets = {target: place for place, target in enumerate(dict.fromkeys(owners))}
+    names = {vantage: place for place, vantage in enumerate(dict.fromkeys(vantages))}
+    slots = set(table["slots"].to_pylist())
+    if len(slots) > 1:
+        raise ValueError("rows of days of several lengths")
+    stages = np.full((len(names), len(targets), *(slots or {0})), -1, np.int8)
+    if targets:
+        rows = np.frombuffer(b"".join(table["stages"].to_pylist()), np.int8).reshape(table.num_rows, -1)
+        stages[[names[vantage] for vantage in vantages], [targets[owner] for owner in owners]] = rows
+    return tuple(targets), tuple(names), stages

@@ -1,0 +1,77 @@
+"""Whole days of evidence, each counted by itself: whoever has the rows of a day counts them anywhere (docs/method.md §2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+
+from services.core.model import MeasurementColumns, Target
+from services.indicator.array_types import Codes
+from services.indicator.calendar import Calendar
+from services.indicator.cells import DayState, TargetColumns
+from services.indicator.evidence import Evidence
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MeasuredDay:
+    """The stage that each target reached in each slot of a day: int8 (vantages, targets, slots), -1 = unknown.
+
+    No register is applied yet.
+    """
+
+    day: date
+    targets: tuple[Target, ...]
+    vantages: tuple[str, ...]
+    stages: Codes
+
+
+def measured_day(calendar: Calendar, day: date, batches: Iterable[MeasurementColumns]) -> MeasuredDay:
+    """Count the rows of one day that were admitted. Their order does not matter, nor that some come twice."""
+    evidence = Evidence(calendar)
+    for batch in batches:
+        evidence.take(batch)
+    slots = calendar.slots_of(day)
+    evidence.close(slots.stop)
+    targets, vantages = evidence.columns.targets, evidence.vantages
+    stages = np.full((len(vantages), len(targets), len(slots)), -1, np.int8)
+    for state in evidence.drain().days:
+        for first, piece in state.pieces():
+            stages[:, first : first + piece.shape[1]] = piece
+    return MeasuredDay(day, tuple(targets), vantages, stages)
+
+
+def restored(calendar: Calendar, days: Iterable[MeasuredDay]) -> Evidence:
+    """Return the evidence of days that came in order; a day may come in parts, each of other targets or other vantages."""
+    columns, vantages = TargetColumns(), dict[str, int]()
+    packed = [_packed(calendar, parts, columns, vantages) for parts in _by_day(days)]
+    return Evidence.restore(calendar, targets=columns.targets, vantages=tuple(vantages), slots=(), days=packed)
+
+
+def _by_day(days: Iterable[MeasuredDay]) -> Iterator[list[MeasuredDay]]:
+    parts: list[MeasuredDay] = []
+    for one in days:
+        if parts and parts[0].day != one.day:
+            yield parts
+            parts = []
+        parts.append(one)
+    if parts:
+        yield parts
+
+
+def _packed(
+    calendar: Calendar, parts: Sequence[MeasuredDay], columns: TargetColumns, vantages: dict[str, int]
+) -> DayState:
+    """Pack a day, by the columns of all targets and the rows of all vantages so far; new ones are added to both."""
+    places = []
+    for part in parts:
+        for vantage in part.vantages:
+            vantages.setdefault(vantage, len(vantages))
+        places.append((np.array([vantages[vantage] for vantage in part.vantages], np.int64), columns.of(part.targets)))
+    day = parts[0].day
+    stages = np.full((len(vantages), len(columns.targets), len(calendar.slots_of(day))), -1, np.int8)
+    for part, (row, column) in zip(parts, places, strict=True):
+        stages[np.ix_(row, column)] = part.stages
+    return DayState.pack(day, stages)

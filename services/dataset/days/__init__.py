@@ -3,6 +3,7 @@
 from services.dataset.days.days import EvidenceDays
 from services.dataset.days.history import LogFiles, keys_of, manifests
 from services.dataset.days.manifest import KeyChange, Manifest, SealedFile, StreamSpan, read_leaf
+from services.dataset.days.registers import read_register, register_versions, write_register
 from services.dataset.days.sealing import Sealer, SealingContext
 from services.dataset.days.segments import (
     Segment,
@@ -11,7 +12,7 @@ from services.dataset.days.segments import (
     read_segments,
     write_segments,
 )
-from services.dataset.days.verifying import verify
+from services.dataset.days.verifying import read_sealed, verify
 from services.dataset.days.witness import witness_faults
 
 __all__ = [
@@ -29,8 +30,12 @@ __all__ = [
     "list_segments",
     "manifests",
     "read_leaf",
+    "read_register",
+    "read_sealed",
     "read_segments",
+    "register_versions",
     "verify",
     "witness_faults",
+    "write_register",
     "write_segments",
 ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 
+import pyarrow as pa
+
 from services.core.errors import Fault, StateError
 from services.dataset.days.history import LogFiles, keys_of
 from services.dataset.days.manifest import Manifest, SealedFile, read_leaf
@@ -72,15 +74,26 @@ def _day_faults(storage: Storage, leaves: Sequence[bytes], progress: Callable[[s
 
 def _file_faults(storage: Storage, file: SealedFile) -> Iterator[Fault]:
     try:
-        data = storage.read(file.path)
-        if (len(data), sha256(data).hexdigest()) != (file.size, file.sha256):
-            yield Fault(file.path, 0, 0, "its bytes are not those that were sealed")
-            return
-        kind = KINDS[file.kind]
-        table = read(data, kind)
-        if (table.num_rows, content_hash(table, kind)) != (file.rows, file.content):
+        table = _sealed_rows(storage, file)
+        if (table.num_rows, content_hash(table, KINDS[file.kind])) != (file.rows, file.content):
             yield Fault(file.path, 0, 0, "its rows are not those that the manifest describes")
     except (StateError, ValueError) as error:
         yield Fault(file.path, 0, 0, str(error))
-    except KeyError:
-        yield Fault(file.path, 0, 0, f"its kind {file.kind!r} is not known to this version")
+
+
+def read_sealed(storage: Storage, file: SealedFile) -> pa.Table:
+    """Return the rows of a sealed file. Raises StateError when its bytes are not those that were sealed."""
+    try:
+        return _sealed_rows(storage, file)
+    except ValueError as error:
+        raise StateError(f"{file.path} in {storage.address} cannot be used: {error}") from error
+
+
+def _sealed_rows(storage: Storage, file: SealedFile) -> pa.Table:
+    """Like ``read_sealed``. Raises ValueError for what is wrong with the content."""
+    if file.kind not in KINDS:
+        raise ValueError(f"its kind {file.kind!r} is not known to this version")
+    data = storage.read(file.path)
+    if (len(data), sha256(data).hexdigest()) != (file.size, file.sha256):
+        raise ValueError("its bytes are not those that were sealed")
+    return read(data, KINDS[file.kind])

@@ -87,10 +87,22 @@ def score_batches(
     evidence = Evidence(calendar)
     for batch in batches:
         evidence.take(batch)
+    return score_evidence(register, evidence, at=at, windows=windows, evidence_sequence=evidence_sequence)
+
+
+def score_evidence(
+    register: Register,
+    evidence: Evidence,
+    *,
+    at: float,
+    windows: Sequence[int] | None = None,
+    evidence_sequence: int = 0,
+) -> Snapshot:
+    """Score evidence that was taken in already, like ``score_batches``."""
     return compute_indicators(
         RegisterArrays.of(register),
         evidence,
-        end_slot=calendar.slot_of(at),
+        end_slot=evidence.calendar.slot_of(at),
         windows=windows,
         evidence_sequence=evidence_sequence,
     )

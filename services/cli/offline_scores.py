@@ -1,0 +1,217 @@
+"""The index from files or from a dataset, for ``peyvand score``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import typer
+
+from services.cli.render.format import new_console, parse_moment
+from services.cli.render.score import score_tables, sensitivity_json, sensitivity_tables
+from services.cli.render.structure import structure_tables
+from services.core import codec
+from services.core.errors import Fault, InputError, SettingsError
+from services.core.model import ExchangeSummary, Indicator, IndicatorKind, MeasurementColumns, Policy, Register
+from services.dataset.storage import open_storage
+from services.indicator.calendar import Calendar
+from services.indicator.index import METHOD_VERSION, Snapshot
+from services.register.directory import load_register
+from services.scorer.offline import (
+    ALL,
+    ArchivedEvidence,
+    admitted,
+    engine_at,
+    last_end,
+    network,
+    rankings,
+    read_measurements,
+    read_summaries,
+    score_batches,
+    score_evidence,
+    volumes,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of the evidence: one window in ``days`` or all of the policy, and what is shown of it."""
+
+    window: int | None
+    structure: bool
+    sensitivity: bool
+    as_json: bool
+
+    def days(self, policy: Policy) -> int:
+        """Return the window to show, in days."""
+        return policy.default_window if self.window is None else self.window
+
+    def windows(self, policy: Policy) -> tuple[int, ...] | None:
+        """Return the windows to compute; None for all of the policy."""
+        return None if self.as_json and self.window is None and not self.sensitivity else (self.days(policy),)
+
+
+@dataclass(frozen=True, slots=True)
+class Rescoring:
+    """How a dataset is scored again: by which method, where, out of the measurements or the counts sealed beside them
+    (``again``), and whether the numbers are compared with those published.
+    """
+
+    method: str
+    engine: str
+    again: bool
+    compare: bool
+
+
+def score_files(
+    directory: Path,
+    measurements: Sequence[Path],
+    exchanges: Sequence[Path],
+    question: Question,
+    *,
+    at: str,
+    sequence: int | None,
+) -> None:
+    """Print the answer out of files. ``at`` "" stands for the end of the newest slot measured.
+
+    Raises InputError with every fault of the files, and SettingsError when there is no moment to score.
+    """
+    register = load_register(directory)
+    policy = register.policy
+    lines = read_measurements(measurements, register, timings=question.sensitivity)
+    summaries = read_summaries(exchanges)
+    counted = admitted(register, lines, up_to=sequence)
+    if counted.late or counted.early or counted.misplaced:
+        left_out = (
+            f"{counted.late} measurements too late, {counted.early} early, {counted.misplaced} outside their slot"
+        )
+        typer.echo(f"left out as the scorer does: {left_out}", err=True)
+    moment = parse_moment(at, ZoneInfo(policy.timezone))
+    if moment is None:
+        moment = last_end(counted.batches, policy.slot_seconds)
+    if moment is None:
+        raise SettingsError("the files hold no measurement: give the time of the index with --at")
+    snapshot = score_batches(
+        register, counted.batches, at=moment, windows=question.windows(policy), evidence_sequence=counted.sequence
+    )
+    _print(register, snapshot, question, lambda: counted.batches, lambda: summaries)
+
+
+def score_dataset(
+    address: str, directory: Path | None, question: Question, rescoring: Rescoring, *, at: str, sequence: int | None
+) -> None:
+    """Print the answer out of a dataset, by its register or by one in a directory. ``at`` "" stands for the newest numbers
+    published.
+
+    Raises SettingsError, StateError for a damaged dataset, and InputError for numbers that differ from those published.
+    """
+    if rescoring.method not in ("", METHOD_VERSION):
+        raise SettingsError(f"this version computes by method {METHOD_VERSION}, not {rescoring.method}")
+    archive = ArchivedEvidence(open_storage(address))
+    given = None if directory is None else load_register(directory)
+    newest = archive.published() if not (at and given) else []
+    zone = (given or archive.register(_version(newest, address))).policy.timezone
+    moment = parse_moment(at, ZoneInfo(zone))
+    published = archive.published(None if moment is None else int(moment))
+    if moment is None and published:
+        moment = published[0].as_of
+    if moment is None:
+        raise SettingsError(f"{address} holds no published number: give the time of the index with --at")
+    register = given or archive.register(_version(published or newest, address))
+    methods = {row.method_version for row in published} - {METHOD_VERSION}
+    if methods and not rescoring.method:
+        raise SettingsError(
+            f"these numbers were published by method {', '.join(sorted(methods))}: give --method {METHOD_VERSION} to compute "
+            "them by today's, or use the release that has theirs"
+        )
+    if sequence is None and published:
+        sequence = published[0].evidence_sequence
+    policy, calendar = register.policy, Calendar.of(register.policy)
+    end_slot = calendar.slot_of(moment)
+    limits = {"end_slot": end_slot, "sequence": ALL if sequence is None else sequence}
+    evidence = archive.evidence(policy, **limits, again=rescoring.again, engine=engine_at(rescoring.engine))
+    windows = None if rescoring.compare else question.windows(policy)
+    snapshot = score_evidence(register, evidence, at=moment, windows=windows, evidence_sequence=sequence or 0)
+    if rescoring.compare:
+        _compare(snapshot, published, address)
+        return
+    days = question.days(policy)
+    _print(
+        register,
+        snapshot,
+        question,
+        lambda: tuple(archive.batches(policy, **limits)),
+        lambda: archive.summaries(policy, days=days, end_slot=end_slot),
+    )
+
+
+def _version(published: Sequence[Indicator], address: str) -> str:
+    if not published:
+        raise SettingsError(
+            f"{address} holds no published number that names its register: name a directory with --register"
+        )
+    return published[0].register_version
+
+
+def _compare(snapshot: Snapshot, published: Sequence[Indicator], address: str) -> None:
+    """Say that all published numbers were computed again. Raises InputError naming each that differs."""
+    if not published:
+        raise SettingsError(f"{address} has no number published as of that time to compare with")
+    computed = {
+        (row.kind, row.id, row.window_days): row
+        for kind in IndicatorKind
+        for days in snapshot.windows
+        for row in snapshot.rows(kind, days)
+    }
+    faults = [
+        Fault(address, 0, 0, f"{row.kind.label} {row.id}, {row.window_days} days: {_difference(row, found)}")
+        for row in published
+        if (found := computed.get((row.kind, row.id, row.window_days))) != row
+    ]
+    if faults:
+        raise InputError(f"the index published as of {snapshot.as_of}", faults)
+    typer.echo(f"{len(published)} published numbers are the same, to the last bit")
+
+
+def _difference(published: Indicator, computed: Indicator | None) -> str:
+    if computed is None:
+        return "published, and not computed"
+    names = [
+        field.name for field in fields(Indicator) if getattr(published, field.name) != getattr(computed, field.name)
+    ]
+    return ", ".join(f"{name} {getattr(published, name)}, computed {getattr(computed, name)}" for name in names)
+
+
+def _print(
+    register: Register,
+    snapshot: Snapshot,
+    question: Question,
+    batches: Callable[[], Sequence[MeasurementColumns]],
+    summaries: Callable[[], Iterable[ExchangeSummary]],
+) -> None:
+    days, console = question.days(register.policy), new_console()
+    if question.structure:
+        _print_structures(register, snapshot, as_json=question.as_json)
+    elif question.sensitivity:
+        ranked = rankings(register, batches(), summaries(), at=snapshot.as_of, window=days)
+        if question.as_json:
+            typer.echo("\n".join(sensitivity_json(snapshot, ranked)))
+        else:
+            console.print(sensitivity_tables(register, snapshot, ranked))
+    elif question.as_json:
+        for row in (row for kind in IndicatorKind for days in snapshot.windows for row in snapshot.rows(kind, days)):
+            typer.echo(codec.indicator_to_json(row))
+    else:
+        exchanged = volumes(register, summaries(), at=snapshot.as_of, window_days=days)
+        console.print(score_tables(register, snapshot, exchanged))
+
+
+def _print_structures(register: Register, snapshot: Snapshot, *, as_json: bool) -> None:
+    for structure in network(register, snapshot):
+        if as_json:
+            typer.echo(codec.structure_to_json(structure))
+        else:
+            zone = ZoneInfo(register.policy.timezone)
+            new_console().print(structure_tables(codec.structure_to_message(structure), zone))

@@ -1,0 +1,41 @@
+"""The registers of a dataset: the rows of each version that was in force, as compressed JSON (docs/archive.md §2)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pyarrow as pa
+
+from services.core.errors import StateError
+from services.dataset.storage import Storage
+
+_FOLDER: Final = "register"
+_SUFFIX: Final = ".json.zst"
+
+
+def write_register(storage: Storage, versions: str, content: bytes) -> None:
+    """Write the rows of a register, unless they are there; ``versions`` are register_version.probe_version. Raises StateError."""
+    if versions not in register_versions(storage):
+        compressed = pa.Codec("zstd", compression_level=19).compress(content, asbytes=True)
+        storage.write(_name(versions), compressed)
+
+
+def register_versions(storage: Storage) -> list[str]:
+    """Return the versions of all registers that are there. Raises StateError."""
+    names = (name.removeprefix(f"{_FOLDER}/") for name in storage.names(_FOLDER))
+    return [name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)]
+
+
+def read_register(storage: Storage, versions: str) -> bytes:
+    """Return the rows of a register. Raises StateError when it is not there, or damaged."""
+    name = _name(versions)
+    try:
+        with pa.CompressedInputStream(pa.BufferReader(storage.read(name)), "zstd") as stream:
+            content: bytes = stream.read()
+    except OSError as error:
+        raise StateError(f"{name} in {storage.address} is damaged: {error}") from error
+    return content
+
+
+def _name(versions: str) -> str:
+    return f"{_FOLDER}/{versions}{_SUFFIX}"

@@ -1,0 +1,181 @@
+"""Evidence out of a dataset: days as they were counted when they were sealed, or counted again, and days still open
+(docs/archive.md §6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Final
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from services.core.errors import SettingsError, StateError
+from services.core.model import ExchangeSummary, Indicator, MeasurementColumns, Policy, Register
+from services.dataset.days import (
+    LogFiles,
+    Manifest,
+    SealedFile,
+    list_segments,
+    manifests,
+    read_register,
+    read_sealed,
+    read_segments,
+    register_versions,
+)
+from services.dataset.storage import Storage, open_storage
+from services.dataset.tables import (
+    EXCHANGE,
+    INDICATOR,
+    LINK_DAY,
+    MEASUREMENT,
+    Kind,
+    indicators_of,
+    measurements_of,
+    stages_of,
+    summaries_of,
+)
+from services.indicator.admission import admit_again
+from services.indicator.calendar import RECORD_DAYS, Calendar
+from services.indicator.evidence import Evidence
+from services.indicator.measured_days import MeasuredDay, measured_day, restored
+from services.register.versions import from_rows, with_versions
+from services.scorer.offline.engines import DayFile, Engine, here
+
+ALL: Final = int(np.iinfo(np.int64).max)
+
+
+def count_file(one: DayFile) -> MeasuredDay:
+    """Count a sealed file. Raises StateError when it is not as it was sealed."""
+    table = read_sealed(open_storage(one.address), one.file)
+    day = date.fromisoformat(one.day)
+    if one.file.kind == LINK_DAY.name:
+        return MeasuredDay(day, *stages_of(table))
+    return measured_day(Calendar.of(one.policy), day, _counting(table, one.policy))
+
+
+def _counting(table: pa.Table, policy: Policy) -> Iterator[MeasurementColumns]:
+    for part in measurements_of(table):
+        yield admit_again(part.columns, stored=part.stored, policy=policy)
+
+
+class ArchivedEvidence:
+    """What a dataset holds. Every method raises StateError for a file that is missing, damaged or not as it was sealed."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        try:
+            self._sealed = {manifest.day: manifest for _, manifest in manifests(LogFiles(storage).leaves())}
+        except ValueError as error:
+            raise StateError(f"the log in {storage.address} is damaged: {error}") from error
+
+    def published(self, at: int | None = None) -> list[Indicator]:
+        """Return the numbers that were published as of a moment, of the newest one without it; none when there are none."""
+        days = sorted(self._days(INDICATOR), reverse=True)
+        for day in days:
+            table = pa.concat_tables(self._tables(INDICATOR, day))
+            moments = table["as_of"].cast(pa.int64()).to_numpy() // 1_000_000
+            if at is None and len(moments):
+                at = int(moments.max())
+            chosen = np.flatnonzero(moments == at)
+            if len(chosen):
+                return list(indicators_of(table.take(pa.array(chosen))))
+        return []
+
+    def register(self, version: str) -> Register:
+        """Return the register whose version begins so; of several probe versions any, since none changes a number.
+
+        Raises SettingsError when there is none, or several.
+        """
+        found = [one for one in register_versions(self._storage) if one.startswith(version)]
+        if len({one.partition(".")[0] for one in found}) != 1:
+            several = "several registers whose versions begin" if found else "no register whose version begins"
+            raise SettingsError(
+                f"{self._storage.address} has {several} with {version!r}; name a directory with --register"
+            )
+        try:
+            return with_versions(from_rows([orjson.loads(read_register(self._storage, found[-1]))]))
+        except ValueError as error:
+            raise StateError(f"register {found[-1]} in {self._storage.address} is damaged: {error}") from error
+
+    def evidence(
+        self, policy: Policy, *, end_slot: int, sequence: int = ALL, again: bool = False, engine: Engine = here
+    ) -> Evidence:
+        """Return what is known of the longest record up to ``end_slot``, of messages up to ``sequence``.
+
+        Whole days come as they were counted when they were sealed, or, ``again``, out of their measurements.
+        """
+        calendar = Calendar.of(policy)
+        span = calendar.window(max(RECORD_DAYS, *policy.windows_days), end_slot)
+        days = [day.isoformat() for day, _ in calendar.days(span)]
+        whole = 0
+        while whole < len(days) and self._is_whole(days[whole], calendar, end_slot, sequence):
+            whole += 1
+        files = [
+            DayFile(self._storage.address, day, file, policy)
+            for day in days[:whole]
+            for file in self._files_to_count(day, again=again)
+        ]
+        evidence = restored(calendar, engine(count_file, files))
+        for day in days[whole:]:
+            for columns in self._batches(day, policy, sequence):
+                evidence.take(columns)
+        return evidence
+
+    def batches(self, policy: Policy, *, end_slot: int, sequence: int = ALL) -> Iterator[MeasurementColumns]:
+        """Yield the measurements of the longest record up to ``end_slot``, with latencies and ages."""
+        calendar = Calendar.of(policy)
+        for day, _ in calendar.days(calendar.window(max(RECORD_DAYS, *policy.windows_days), end_slot)):
+            yield from self._batches(day.isoformat(), policy, sequence)
+
+    def _batches(self, day: str, policy: Policy, sequence: int) -> Iterator[MeasurementColumns]:
+        for table in self._tables(MEASUREMENT, day):
+            yield from _counting(table.filter(pc.less_equal(table["sequence"], sequence)), policy)
+
+    def summaries(self, policy: Policy, *, days: int, end_slot: int) -> Iterator[ExchangeSummary]:
+        """Yield the exchange summaries of a window, those that came late too."""
+        calendar = Calendar.of(policy)
+        span = calendar.window(days, end_slot)
+        first, last = (calendar.day_of(slot).isoformat() for slot in (span.start, max(span.start, span.stop - 1)))
+        for day in sorted(self._days(EXCHANGE)):
+            if day >= first:  # late ones are of the day on which they came
+                for table in self._tables(EXCHANGE, day, late=True) + (
+                    self._tables(EXCHANGE, day) if day <= last else []
+                ):
+                    rows = summaries_of(table)
+                    yield from (row for row in rows if calendar.slot_of(row.slot_start) in span)
+
+    def _is_whole(self, day: str, calendar: Calendar, end_slot: int, sequence: int) -> bool:
+        """Whether all of a sealed day counts, or nothing was measured on a day before one that is sealed."""
+        if calendar.slots_of(date.fromisoformat(day)).stop > end_slot:
+            return False
+        manifest = self._sealed.get(day)
+        if manifest is None:
+            return not any(segment.day == day for segment in list_segments(self._storage, MEASUREMENT))
+        return all(span.last <= sequence for span in manifest.streams if span.stream == MEASUREMENT.stream)
+
+    def _files_to_count(self, day: str, *, again: bool) -> list[SealedFile]:
+        manifest = self._sealed.get(day)
+        if manifest is None:
+            return []
+        counted = _files(manifest, LINK_DAY)
+        return counted if counted and not again else _files(manifest, MEASUREMENT)
+
+    def _days(self, kind: Kind) -> set[str]:
+        sealed = {day for day, manifest in self._sealed.items() if any(one.kind == kind.name for one in manifest.files)}
+        return sealed | {segment.day for segment in list_segments(self._storage, kind)}
+
+    def _tables(self, kind: Kind, day: str, *, late: bool = False) -> list[pa.Table]:
+        """Return the rows of a day, sealed or not."""
+        manifest = self._sealed.get(day)
+        if manifest is not None:
+            return [read_sealed(self._storage, file) for file in _files(manifest, kind, late=late)]
+        segments = [one for one in list_segments(self._storage, kind) if one.day == day and one.late is late]
+        return [read_segments(self._storage, kind, segments)] if segments else []
+
+
+def _files(manifest: Manifest, kind: Kind, *, late: bool = False) -> list[SealedFile]:
+    return [one for one in manifest.files if one.kind == kind.name and one.path.startswith("sealed/late/") is late]

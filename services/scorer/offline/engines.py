@@ -1,0 +1,65 @@
+"""Where sealed days are counted: in this process, or on a Dask cluster. The result is the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from services.core.errors import SettingsError
+from services.core.model import Policy
+from services.dataset.days import SealedFile
+from services.indicator.measured_days import MeasuredDay
+
+
+@dataclass(frozen=True, slots=True)
+class DayFile:
+    """One sealed file to be counted: a piece of work that needs nothing but the dataset."""
+
+    address: str
+    day: str
+    file: SealedFile
+    policy: Policy
+
+
+class Engine(Protocol):
+    """Counts files somewhere, and returns the results in their order."""
+
+    def __call__(self, work: Callable[[DayFile], MeasuredDay], files: Sequence[DayFile], /) -> Iterable[MeasuredDay]:
+        """Return the result of ``work`` for each file."""
+
+
+def here(work: Callable[[DayFile], MeasuredDay], files: Sequence[DayFile]) -> Iterator[MeasuredDay]:
+    """Count in this process, one file after the other."""
+    return map(work, files)
+
+
+def engine_at(address: str) -> Engine:
+    """Return the engine at an address: ``local``, or ``dask://HOST:PORT`` of a scheduler. Raises SettingsError."""
+    if address == "local":
+        return here
+    scheme, _, place = address.partition("://")
+    if scheme != "dask" or not place:
+        raise SettingsError(f"there is no engine {address!r}: name local or dask://HOST:PORT")
+    return _over_dask(f"tcp://{place}")
+
+
+def _over_dask(address: str) -> Engine:
+    """Return an engine that counts on a cluster, whose workers read the dataset at the same address."""
+    try:
+        import distributed  # noqa: PLC0415  # an extra
+    except ImportError as error:
+        raise SettingsError("Dask is not installed: install peyvand[dask]") from error
+
+    make_client: Any = distributed.Client
+
+    def count(work: Callable[[DayFile], MeasuredDay], files: Sequence[DayFile]) -> Iterator[MeasuredDay]:
+        try:
+            client = make_client(address, timeout="10s")
+        except OSError as error:
+            raise SettingsError(f"the Dask scheduler at {address} cannot be reached: {error}") from error
+        with client:
+            for future in client.map(work, files, pure=False, retries=3):
+                yield future.result()
+
+    return count

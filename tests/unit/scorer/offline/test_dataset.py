@@ -1,0 +1,118 @@
+"""The index out of a dataset is that which was published, to the last bit, at any moment."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from services.archive.link_days import link_days
+from services.archive.registers import keep_register
+from services.core.codec import decode_columns
+from services.core.errors import SettingsError, StateError
+from services.core.model.register import Register
+from services.dataset.days import EvidenceDays, LogFiles, Sealer, SealingContext, manifests, write_segments
+from services.dataset.log import SigningKey
+from services.dataset.storage import LocalStorage
+from services.dataset.tables import MEASUREMENT, measurement_table
+from services.indicator.index.snapshot import Snapshot
+from services.scorer.offline import ArchivedEvidence, engine_at, score_evidence
+from services.scorer.offline.dataset import count_file
+from services.scorer.offline.engines import DayFile
+from tests.support.cases.scoring import Run, differences, register, stream
+
+__all__ = ["register"]
+
+SLOTS = 700  # 30 of a first day, two whole days, and some of a day that goes on
+
+
+@pytest.fixture(scope="module")
+def published(register: Register, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Snapshot]:
+    """What a scorer published at some moments, by the messages that it had taken in."""
+    run = Run(register, tmp_path_factory.mktemp("scorer"))
+    messages = stream(register, slots=SLOTS, seed=5)
+    chosen = {*random.Random(1).sample(range(40, len(messages)), 12), len(messages) - 1}
+    found = {}
+    for place, message in enumerate(messages):
+        run.take(message)
+        if place in chosen:
+            found[message.sequence] = run.result(run.scoring.manifest.end_slot or 0)
+    return found
+
+
+@pytest.fixture(scope="module")
+def storage(register: Register, tmp_path_factory: pytest.TempPathFactory) -> LocalStorage:
+    """The dataset of the same stream: what is over is sealed."""
+    storage = LocalStorage(tmp_path_factory.mktemp("dataset"))
+    policy = register.policy
+    days = EvidenceDays(policy.timezone, policy.grace_seconds, policy.slot_seconds)
+    messages = stream(register, slots=SLOTS, seed=5)
+    for first in range(0, len(messages), 100):
+        part = messages[first : first + 100]
+        tables = [
+            measurement_table(decode_columns(one.payload), stored=one.time, sequence=one.sequence) for one in part
+        ]
+        write_segments(storage, MEASUREMENT, tables, part[0].sequence, part[-1].sequence, days)
+    sealer = Sealer(storage, SigningKey.generate("archive.example"), days)
+    for day in sealer.due(messages[-1].time):
+        sealer.seal(day, SealingContext(count=lambda day, table: link_days(policy, day, table)))
+    keep_register(storage, register)
+    return storage
+
+
+def scored(storage: LocalStorage, register: Register, expected: Snapshot, *, again: bool) -> Snapshot:
+    evidence = ArchivedEvidence(storage).evidence(
+        register.policy, end_slot=expected.end_slot, sequence=expected.evidence_sequence, again=again
+    )
+    return score_evidence(register, evidence, at=expected.as_of, evidence_sequence=expected.evidence_sequence)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_every_published_number_comes_out_again(
+    storage: LocalStorage, register: Register, published: dict[int, Snapshot], again: bool
+) -> None:
+    """With late, repeated and grace-expired rows, of sealed days and others, counted at sealing or again."""
+    assert len(manifests(LogFiles(storage).leaves())) == 3
+    assert len({snapshot.end_slot for snapshot in published.values()}) > 10
+    for expected in published.values():
+        assert list(differences(expected, scored(storage, register, expected, again=again))) == []
+
+
+def test_the_register_comes_from_the_dataset(storage: LocalStorage, register: Register) -> None:
+    """A register is found by its version, or the beginning of one."""
+    archive = ArchivedEvidence(storage)
+    found = archive.register(register.register_version[:12])
+    assert found.register_version == register.register_version
+    assert found.links == register.links
+    with pytest.raises(SettingsError, match="no register whose version begins with 'ffff'"):
+        archive.register("ffff")
+    assert archive.published() == []
+
+
+def test_a_shorter_grace_takes_nothing_back(
+    storage: LocalStorage, register: Register, published: dict[int, Snapshot]
+) -> None:
+    """What came in time under the policy then in force counts whatever the grace is now."""
+    expected = published[max(published)]
+    shorter = replace(register, policy=replace(register.policy, grace_hours=0))
+    counted = scored(storage, shorter, expected, again=True)
+    assert [one for one in differences(expected, counted) if one != "register_version"] == []
+
+
+def test_a_changed_file_is_refused(storage: LocalStorage, register: Register, tmp_path: Path) -> None:
+    """A sealed file whose bytes are others is not counted."""
+    ((_, manifest), *_) = manifests(LogFiles(storage).leaves())
+    file = manifest.files[0]
+    other = LocalStorage(tmp_path)
+    other.write(file.path, storage.read(file.path)[:-1] + b"x")
+    with pytest.raises(StateError, match="are not those that were sealed"):
+        count_file(DayFile(other.address, manifest.day, file, register.policy))
+
+
+@pytest.mark.parametrize("address", ["", "dask", "dask://", "spark://127.0.0.1:1"])
+def test_engines_are_named(address: str) -> None:
+    """What names no engine is refused."""
+    with pytest.raises(SettingsError, match="there is no engine"):
+        engine_at(address)

@@ -41,10 +41,10 @@ def engine_at(address: str) -> Engine:
     scheme, _, place = address.partition("://")
     if scheme != "dask" or not place:
         raise SettingsError(f"there is no engine {address!r}: name local or dask://HOST:PORT")
-    return _over_dask(f"tcp://{place}")
+    return _over_dask(place)
 
 
-def _over_dask(address: str) -> Engine:
+def _over_dask(place: str) -> Engine:
     """Return an engine that counts on a cluster, whose workers read the dataset at the same address."""
     try:
         import distributed  # noqa: PLC0415  # an extra
@@ -55,9 +55,9 @@ def _over_dask(address: str) -> Engine:
 
     def count(work: Callable[[DayFile], MeasuredDay], files: Sequence[DayFile]) -> Iterator[MeasuredDay]:
         try:
-            client = make_client(address, timeout="10s")
+            client = make_client(f"tcp://{place}", timeout="3s")
         except OSError as error:
-            raise SettingsError(f"the Dask scheduler at {address} cannot be reached: {error}") from error
+            raise SettingsError(f"the Dask scheduler at dask://{place} cannot be reached: {error}") from error
         with client:
             for future in client.map(work, files, pure=False, retries=3):
                 yield future.result()

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from services.archive.positions import read_position
 from services.archive.stream_archiver import STREAM_KINDS
+from services.cli.__main__ import app
 from services.core.bus import StoredMessage
 from services.core.bus.names import EXCHANGES, INDICATORS, MEASUREMENTS, exchange_subject, indicator_subject
 from services.core.codec import encode_summaries, indicator_to_message
-from services.core.model import Register
+from services.core.model import IndicatorKind, Register
 from services.dataset.days import EvidenceDays, LogFiles, Sealer, SealingContext, manifests, verify, write_segments
 from services.dataset.log import SigningKey
 from services.dataset.storage import LocalStorage
+from services.scorer.offline import ArchivedEvidence
 from tests.support.cases.dataset import published, summaries
 from tests.support.cases.scorer import SLOT, make_register, measure, put, register_on
 from tests.support.components import Components, started
@@ -168,3 +172,25 @@ async def test_no_crash_changes_what_is_sealed(archive: Archive, nats: Nats, see
     assert verify(archive.storage, archive.key.public) == []
     streams, created = await stored(nats)
     assert sealed(archive.storage) == sealed(undisturbed(archive, streams, created))
+
+
+async def test_what_was_published_is_computed_again(nats: Nats, tmp_path: Path) -> None:
+    """A scorer beside the archive publishes an index; the dataset alone gives every number of it, and says so."""
+    register = await register_on(nats, make_register(tmp_path / "register"))
+    with started(nats, tmp_path) as components:
+        archive = Archive(components, tmp_path, register)
+        shift(archive.clock, 0.0)
+        archive.start()
+        slot = int(time.time()) // SLOT
+        async with nats.connect("prober") as prober:
+            for number in range(40, 0, -1):
+                await put(prober, [measure(link, slot - number, at=0.1) for link in LINKS])
+        archive.components.start("scorer")
+        published = ArchivedEvidence(archive.storage).published
+        await archive.components.until(lambda: len(published()) > len(LINKS), "published numbers were archived")
+        run = await asyncio.to_thread(
+            CliRunner().invoke, app, ["score", "--archive", archive.storage.address, "--compare"]
+        )
+        assert (run.exit_code, run.exception) == (0, None)
+        assert re.fullmatch(r"\d+ published numbers are the same, to the last bit\n", run.output)
+        assert IndicatorKind.GOVERNMENT in {row.kind for row in published()}

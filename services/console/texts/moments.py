@@ -46,7 +46,7 @@ def write_months(held: str, language: str) -> str:
             return names[0]
         start, year_of_start = names[0].rsplit(" ", 1)
         same_year = names[1].endswith(year_of_start)
-        return f"{start if same_year else names[0]} و {names[1]}"
+        return f"{start if same_year else names[0]} {'تا' if last else 'و'} {names[1]}"
     start = f"{_MONTHS[month - 1]} {year}"
     if not last:
         return start

@@ -55,7 +55,7 @@ def test_moments_are_of_the_calendar_of_the_language() -> None:
     [
         ("2024-11", "November 2024", "آبان و آذر ۱۴۰۳"),
         ("2017-01/2017-02", "January to February 2017", "بهمن ۱۳۹۵"),
-        ("2020-03/2020-09", "March to September 2020", "فروردین و شهریور ۱۳۹۹"),
+        ("2020-03/2020-09", "March to September 2020", "فروردین تا شهریور ۱۳۹۹"),
         ("2024-12/2025-01", "December 2024 to January 2025", "دی ۱۴۰۳"),
     ],
 )

@@ -159,8 +159,8 @@ def parse_moment(text: str, zone: tzinfo) -> float | None:
 
 
 def new_console() -> Console:
-    """Return a console on stdout that colours nothing by itself."""
-    return Console(highlight=False)
+    """Return a console on stdout that colours nothing by itself, and reads no markup in names from outside."""
+    return Console(highlight=False, markup=False)
 
 
 async def print_each(messages: AsyncIterator[Message]) -> None:

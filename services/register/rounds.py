@@ -28,22 +28,25 @@ class Growth:
 
 
 def growths(evaluation: Evaluation) -> Iterator[Growth]:
-    """Yield the growth of each score from one round that states it to the next, in order of rounds.
+    """Yield the growth of each score from one round that states it to the next of the same model, in order of rounds.
 
-    Scores that were not stated are skipped, never guessed, not even from a growth that is quoted.
+    Scores that were not stated are skipped, never guessed, not even from a growth that is quoted. Where there are several
+    models, so is the overall score of a round whose model was not stated.
     """
-    before: dict[str, tuple[int, float]] = {}
+    several = any(each.model for each in evaluation.dimensions)
+    before: dict[tuple[str, str], tuple[int, float]] = {}
     for result in evaluation.rounds:
-        scores = {"": result.overall_percent}
-        scores |= {each.id: result.dimension_percent.get(each.id) for each in evaluation.dimensions}
-        for dimension, score in scores.items():
+        overall = None if several and not result.model else result.overall_percent
+        scores = {("", result.model): overall}
+        scores |= {(each.id, each.model): result.dimension_percent.get(each.id) for each in evaluation.dimensions}
+        for key, score in scores.items():
             if score is None:
                 continue
-            if dimension in before:
-                earlier, base = before[dimension]
+            if key in before:
+                earlier, base = before[key]
                 points = score - base
-                yield Growth(earlier, result.round, dimension, points, 100 * points / base if base else None)
-            before[dimension] = result.round, score
+                yield Growth(earlier, result.round, key[0], points, 100 * points / base if base else None)
+            before[key] = result.round, score
 
 
 def agencies_by_name(register: Register) -> Mapping[tuple[str, str], frozenset[str]]:

@@ -6,7 +6,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["ANNOUNCEMENTS", "EVALUATION", "LEGAL_BASES", "OBJECTIONS", "register_files", "write_register"]
+from tests.support.paths import ROOT
+
+__all__ = [
+    "ANNOUNCEMENTS",
+    "EVALUATION",
+    "KNOWN_ROUNDS",
+    "LEGAL_BASES",
+    "OBJECTIONS",
+    "register_files",
+    "write_register",
+]
 
 AGENCIES = """\
 id,name_en,name_fa,sector,staff,satisfaction
@@ -109,6 +119,8 @@ rounds:
 """
 """evaluation_rounds.yaml, which write_register leaves out unless a test passes it."""
 
+KNOWN_ROUNDS = (ROOT / "docs/examples/official-rounds/evaluation_rounds.yaml").read_text("utf-8")
+"""The same with the publicly known rounds: two models, sources, bounds and further figures."""
 
 ANNOUNCEMENTS = """\
 late-answers:

@@ -614,7 +614,7 @@ Global___Maintenance: _TypeAlias = Maintenance  # noqa: Y015
 
 @_typing.final
 class Dimension(_message.Message):
-    """Dimension is one dimension of the official evaluation's maturity model."""
+    """Dimension is one dimension of a model of the official evaluation."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -622,14 +622,17 @@ class Dimension(_message.Message):
     NAME_EN_FIELD_NUMBER: _builtins.int
     NAME_FA_FIELD_NUMBER: _builtins.int
     AIM_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Its id."""
+    """Its id, which no other dimension has, not of another model either."""
     name_en: _builtins.str
     """Its name in English."""
     name_fa: _builtins.str
     """Its name in Persian."""
     aim: _builtins.str
     """What it is to achieve, as stated; empty where nothing is."""
+    model: _builtins.str
+    """The id of its model; empty where all rounds share one."""
     def __init__(
         self,
         *,
@@ -637,10 +640,11 @@ class Dimension(_message.Message):
         name_en: _builtins.str = ...,
         name_fa: _builtins.str = ...,
         aim: _builtins.str = ...,
+        model: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aim", b"aim", "id", b"id", "name_en", b"name_en", "name_fa", b"name_fa"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aim", b"aim", "id", b"id", "model", b"model", "name_en", b"name_en", "name_fa", b"name_fa"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -703,6 +707,64 @@ class AnnouncedAgency(_message.Message):
 Global___AnnouncedAgency: _TypeAlias = AnnouncedAgency  # noqa: Y015
 
 @_typing.final
+class StatedFigure(_message.Message):
+    """StatedFigure is a figure that a round announced beside its scores."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_EN_FIELD_NUMBER: _builtins.int
+    NAME_FA_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    name_en: _builtins.str
+    """What it says, in English."""
+    name_fa: _builtins.str
+    """What it says, in Persian."""
+    value: _builtins.float
+    """The figure."""
+    def __init__(
+        self,
+        *,
+        name_en: _builtins.str = ...,
+        name_fa: _builtins.str = ...,
+        value: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name_en", b"name_en", "name_fa", b"name_fa", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatedFigure: _TypeAlias = StatedFigure  # noqa: Y015
+
+@_typing.final
+class StatedSource(_message.Message):
+    """StatedSource is where one field of a round is from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    SOURCES_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """The name of the field in evaluation_rounds.yaml, such as `agencies` or `dimension_percent`."""
+    @_builtins.property
+    def sources(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The sources, as the keepers of the register cite them."""
+
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        sources: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "sources", b"sources"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatedSource: _TypeAlias = StatedSource  # noqa: Y015
+
+@_typing.final
 class EvaluationRound(_message.Message):
     """EvaluationRound is one round of the official evaluation, as announced. What was not stated is unset."""
 
@@ -719,6 +781,12 @@ class EvaluationRound(_message.Message):
     ANNOUNCED_TOP_AGENCIES_FIELD_NUMBER: _builtins.int
     STATED_NEXT_STEP_FIELD_NUMBER: _builtins.int
     STATED_CONCERNS_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    OVERALL_PERCENT_MORE_THAN_FIELD_NUMBER: _builtins.int
+    ALSO_STATED_FIELD_NUMBER: _builtins.int
+    ANNOUNCED_WEAKEST_AGENCIES_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    SOURCES_FIELD_NUMBER: _builtins.int
     round: _builtins.int
     """The number of the round."""
     held: _builtins.str
@@ -733,6 +801,12 @@ class EvaluationRound(_message.Message):
     """As quoted, never computed."""
     stated_next_step: _builtins.str
     """What was announced to come next; empty where nothing was."""
+    model: _builtins.str
+    """The id of the model by which it was held; empty where all rounds share one, and when not stated."""
+    overall_percent_more_than: _builtins.float
+    """What the overall score was said to be above, in percent, where it was not stated itself."""
+    note: _builtins.str
+    """A remark of the keepers of the register; empty without one."""
     @_builtins.property
     def dimensions(self) -> _containers.RepeatedCompositeFieldContainer[Global___DimensionScore]:
         """The scores by dimension."""
@@ -749,6 +823,18 @@ class EvaluationRound(_message.Message):
     def stated_concerns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What was said to be of concern."""
 
+    @_builtins.property
+    def also_stated(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatedFigure]:
+        """Further figures, in the order of the register."""
+
+    @_builtins.property
+    def announced_weakest_agencies(self) -> _containers.RepeatedCompositeFieldContainer[Global___AnnouncedAgency]:
+        """In the order announced, which is no ranking."""
+
+    @_builtins.property
+    def sources(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatedSource]:
+        """Where the fields above are from."""
+
     def __init__(
         self,
         *,
@@ -763,10 +849,16 @@ class EvaluationRound(_message.Message):
         announced_top_agencies: _abc.Iterable[Global___AnnouncedAgency] | None = ...,
         stated_next_step: _builtins.str = ...,
         stated_concerns: _abc.Iterable[_builtins.str] | None = ...,
+        model: _builtins.str = ...,
+        overall_percent_more_than: _builtins.float | None = ...,
+        also_stated: _abc.Iterable[Global___StatedFigure] | None = ...,
+        announced_weakest_agencies: _abc.Iterable[Global___AnnouncedAgency] | None = ...,
+        note: _builtins.str = ...,
+        sources: _abc.Iterable[Global___StatedSource] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_agencies", b"_agencies", "_growth_since_round_1_percent_more_than", b"_growth_since_round_1_percent_more_than", "_overall_percent", b"_overall_percent", "_services_and_subservices", b"_services_and_subservices", "agencies", b"agencies", "growth_since_round_1_percent_more_than", b"growth_since_round_1_percent_more_than", "overall_percent", b"overall_percent", "services_and_subservices", b"services_and_subservices"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_agencies", b"_agencies", "_growth_since_round_1_percent_more_than", b"_growth_since_round_1_percent_more_than", "_overall_percent", b"_overall_percent", "_overall_percent_more_than", b"_overall_percent_more_than", "_services_and_subservices", b"_services_and_subservices", "agencies", b"agencies", "growth_since_round_1_percent_more_than", b"growth_since_round_1_percent_more_than", "overall_percent", b"overall_percent", "overall_percent_more_than", b"overall_percent_more_than", "services_and_subservices", b"services_and_subservices"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agencies", b"_agencies", "_growth_since_round_1_percent_more_than", b"_growth_since_round_1_percent_more_than", "_overall_percent", b"_overall_percent", "_services_and_subservices", b"_services_and_subservices", "agencies", b"agencies", "also_taken_into_account", b"also_taken_into_account", "announced_top_agencies", b"announced_top_agencies", "dimensions", b"dimensions", "growth_since_round_1_percent_more_than", b"growth_since_round_1_percent_more_than", "held", b"held", "overall_percent", b"overall_percent", "round", b"round", "services_and_subservices", b"services_and_subservices", "stated_concerns", b"stated_concerns", "stated_next_step", b"stated_next_step"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agencies", b"_agencies", "_growth_since_round_1_percent_more_than", b"_growth_since_round_1_percent_more_than", "_overall_percent", b"_overall_percent", "_overall_percent_more_than", b"_overall_percent_more_than", "_services_and_subservices", b"_services_and_subservices", "agencies", b"agencies", "also_stated", b"also_stated", "also_taken_into_account", b"also_taken_into_account", "announced_top_agencies", b"announced_top_agencies", "announced_weakest_agencies", b"announced_weakest_agencies", "dimensions", b"dimensions", "growth_since_round_1_percent_more_than", b"growth_since_round_1_percent_more_than", "held", b"held", "model", b"model", "note", b"note", "overall_percent", b"overall_percent", "overall_percent_more_than", b"overall_percent_more_than", "round", b"round", "services_and_subservices", b"services_and_subservices", "sources", b"sources", "stated_concerns", b"stated_concerns", "stated_next_step", b"stated_next_step"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__agencies: _TypeAlias = _typing.Literal["agencies"]  # noqa: Y015
     _WhichOneofArgType__agencies: _TypeAlias = _typing.Literal["_agencies", b"_agencies"]  # noqa: Y015
@@ -774,6 +866,8 @@ class EvaluationRound(_message.Message):
     _WhichOneofArgType__growth_since_round_1_percent_more_than: _TypeAlias = _typing.Literal["_growth_since_round_1_percent_more_than", b"_growth_since_round_1_percent_more_than"]  # noqa: Y015
     _WhichOneofReturnType__overall_percent: _TypeAlias = _typing.Literal["overall_percent"]  # noqa: Y015
     _WhichOneofArgType__overall_percent: _TypeAlias = _typing.Literal["_overall_percent", b"_overall_percent"]  # noqa: Y015
+    _WhichOneofReturnType__overall_percent_more_than: _TypeAlias = _typing.Literal["overall_percent_more_than"]  # noqa: Y015
+    _WhichOneofArgType__overall_percent_more_than: _TypeAlias = _typing.Literal["_overall_percent_more_than", b"_overall_percent_more_than"]  # noqa: Y015
     _WhichOneofReturnType__services_and_subservices: _TypeAlias = _typing.Literal["services_and_subservices"]  # noqa: Y015
     _WhichOneofArgType__services_and_subservices: _TypeAlias = _typing.Literal["_services_and_subservices", b"_services_and_subservices"]  # noqa: Y015
     @_typing.overload
@@ -783,13 +877,15 @@ class EvaluationRound(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__overall_percent) -> _WhichOneofReturnType__overall_percent | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__overall_percent_more_than) -> _WhichOneofReturnType__overall_percent_more_than | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__services_and_subservices) -> _WhichOneofReturnType__services_and_subservices | None: ...
 
 Global___EvaluationRound: _TypeAlias = EvaluationRound  # noqa: Y015
 
 @_typing.final
 class RoundGrowth(_message.Message):
-    """RoundGrowth is the growth of one score from a round that states it to the next that does."""
+    """RoundGrowth is the growth of one score from a round that states it to the next of the same model that does."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -292,7 +292,7 @@ class ListEvaluationRoundsResponse(_message.Message):
     """What a reader must know of these figures."""
     @_builtins.property
     def dimensions(self) -> _containers.RepeatedCompositeFieldContainer[_register_pb2.Dimension]:
-        """The dimensions of the maturity model."""
+        """The dimensions of the models by which rounds were held, model by model."""
 
     @_builtins.property
     def rounds(self) -> _containers.RepeatedCompositeFieldContainer[_register_pb2.EvaluationRound]:
@@ -300,7 +300,7 @@ class ListEvaluationRoundsResponse(_message.Message):
 
     @_builtins.property
     def growth(self) -> _containers.RepeatedCompositeFieldContainer[_register_pb2.RoundGrowth]:
-        """The growth of each score between rounds that state it."""
+        """The growth of each score between rounds of one model that state it."""
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import date
 
 from peyvand.v1 import register_pb2, register_service_pb2
-from services.core.model import ALWAYS, Agency, EvaluationRound, LegalBasis, Link, Register, Service
+from services.core.model import ALWAYS, Agency, AnnouncedAgency, EvaluationRound, LegalBasis, Link, Register, Service
 from services.register.rounds import agencies_by_name, growths, match_agency
 
 
@@ -78,7 +78,11 @@ def evaluation_message(register: Register) -> register_service_pb2.ListEvaluatio
         note=evaluation.note,
         dimensions=[
             register_pb2.Dimension(
-                id=dimension.id, name_en=dimension.name_en, name_fa=dimension.name_fa, aim=dimension.aim
+                id=dimension.id,
+                name_en=dimension.name_en,
+                name_fa=dimension.name_fa,
+                aim=dimension.aim,
+                model=dimension.model,
             )
             for dimension in evaluation.dimensions
         ],
@@ -99,27 +103,39 @@ def evaluation_message(register: Register) -> register_service_pb2.ListEvaluatio
 def _round_message(
     names: Mapping[tuple[str, str], frozenset[str]], held: EvaluationRound
 ) -> register_pb2.EvaluationRound:
+    def announced(agencies: tuple[AnnouncedAgency, ...]) -> list[register_pb2.AnnouncedAgency]:
+        return [
+            register_pb2.AnnouncedAgency(
+                name_en=agency.name_en, name_fa=agency.name_fa, agency=match_agency(names, agency)
+            )
+            for agency in agencies
+        ]
+
     return register_pb2.EvaluationRound(
         round=held.round,
+        model=held.model,
         held=held.held,
         agencies=held.agencies,
         services_and_subservices=held.services_and_subservices,
         overall_percent=held.overall_percent,
+        overall_percent_more_than=held.overall_percent_more_than,
         growth_since_round_1_percent_more_than=held.growth_since_round_1_percent_more_than,
         dimensions=[
             register_pb2.DimensionScore(dimension=name, percent=percent)
             for name, percent in held.dimension_percent.items()
             if percent is not None
         ],
-        also_taken_into_account=held.also_taken_into_account,
-        announced_top_agencies=[
-            register_pb2.AnnouncedAgency(
-                name_en=agency.name_en, name_fa=agency.name_fa, agency=match_agency(names, agency)
-            )
-            for agency in held.announced_top_agencies
+        also_stated=[
+            register_pb2.StatedFigure(name_en=figure.name_en, name_fa=figure.name_fa, value=figure.value)
+            for figure in held.also_stated
         ],
+        also_taken_into_account=held.also_taken_into_account,
+        announced_top_agencies=announced(held.announced_top_agencies),
+        announced_weakest_agencies=announced(held.announced_weakest_agencies),
         stated_next_step=held.stated_next_step,
         stated_concerns=held.stated_concerns,
+        note=held.note,
+        sources=[register_pb2.StatedSource(field=field, sources=cited) for field, cited in held.sources.items()],
     )
 
 

@@ -6,6 +6,7 @@ place.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 from rich import box
@@ -31,7 +32,8 @@ def rounds_answer(answer: messages.ListEvaluationRoundsResponse, three_bars: ind
     parts: list[RenderableType] = [Text(answer.note, "yellow")] if answer.note else []
     parts += [_scores(answer), _growth(answer)]
     parts += [part for each in answer.rounds for part in _announced(each)]
-    return Group(*parts, Text(_DISCLAIMER, "dim"), *bars)
+    cited = [_sources(answer)] if any(each.sources for each in answer.rounds) else []
+    return Group(*parts, *cited, Text(_DISCLAIMER, "dim"), *bars)
 
 
 def _scores(answer: messages.ListEvaluationRoundsResponse) -> Table:
@@ -42,13 +44,38 @@ def _scores(answer: messages.ListEvaluationRoundsResponse) -> Table:
     table = Table(*columns, title=title, title_justify="left", pad_edge=False, box=box.SIMPLE_HEAD)
     table.add_row("agencies", *(_number(each, "agencies", "{:,}") for each in rounds))
     table.add_row("services", *(_number(each, "services_and_subservices", "{:,}") for each in rounds))
-    table.add_row("overall", *(_number(each, "overall_percent", "{:g}") for each in rounds))
+    overall = (
+        _number(each, "overall_percent", "{:g}", _number(each, "overall_percent_more_than", "more than {:g}"))
+        for each in rounds
+    )
+    table.add_row("overall", *overall)
     quoted = (_number(each, "growth_since_round_1_percent_more_than", "more than {:g}", "") for each in rounds)
     table.add_row("since round 1, quoted", *quoted)
     for dimension in answer.dimensions:
-        scores = ({score.dimension: score.percent for score in each.dimensions} for each in rounds)
-        cells = (f"{score[dimension.id]:g}" if dimension.id in score else _UNSTATED for score in scores)
+        cells = (_score(each, dimension) for each in rounds)
         table.add_row(dimension.name_en or dimension.id, *cells, _persian(dimension.name_fa))
+    return table
+
+
+def _score(each: register_pb2.EvaluationRound, dimension: register_pb2.Dimension) -> str:
+    """Return the score of a dimension; empty when the round was held by another model."""
+    if each.model and each.model != dimension.model:
+        return ""
+    return next((f"{score.percent:g}" for score in each.dimensions if score.dimension == dimension.id), _UNSTATED)
+
+
+def _sources(answer: messages.ListEvaluationRoundsResponse) -> Table:
+    """Return a row for each source of a round, with what is from there."""
+    table = Table(
+        word("round"), text("source"), text("states"), title="Sources", title_justify="left", box=box.SIMPLE_HEAD
+    )
+    for each in answer.rounds:
+        cited: defaultdict[str, list[str]] = defaultdict(list)
+        for stated in each.sources:
+            for source in stated.sources:
+                cited[source].append(stated.field)
+        for source, fields in cited.items():
+            table.add_row(str(each.round), source, ", ".join(fields))
     return table
 
 
@@ -75,14 +102,23 @@ def _growth(answer: messages.ListEvaluationRoundsResponse) -> RenderableType:
 
 
 def _announced(each: register_pb2.EvaluationRound) -> Iterator[RenderableType]:
-    if each.announced_top_agencies:
-        title = f"Round {each.round}: announced at the top, in no stated order"
-        headings = word("in the register"), "announced as", ""
+    if each.also_stated:
+        title = f"Round {each.round}: further figures"
+        headings = number("figure"), "of", ""
         table = Table(*headings, title=title, title_justify="left", box=box.SIMPLE_HEAD)
-        for named in each.announced_top_agencies:
-            table.add_row(named.agency or "-", named.name_en, _persian(named.name_fa))
+        for figure in each.also_stated:
+            table.add_row(f"{figure.value:,g}", figure.name_en, _persian(figure.name_fa))
         yield table
+    for place, agencies in (("top", each.announced_top_agencies), ("bottom", each.announced_weakest_agencies)):
+        if agencies:
+            title = f"Round {each.round}: announced at the {place}, in no stated order"
+            headings = word("in the register"), "announced as", ""
+            table = Table(*headings, title=title, title_justify="left", box=box.SIMPLE_HEAD)
+            for named in agencies:
+                table.add_row(named.agency or "-", named.name_en, _persian(named.name_fa))
+            yield table
     for heading, texts in (
+        ("note", [each.note] if each.note else []),
         ("also taken into account", each.also_taken_into_account),
         ("next step", [each.stated_next_step] if each.stated_next_step else []),
         ("concerns", each.stated_concerns),

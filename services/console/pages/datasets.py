@@ -192,7 +192,7 @@ async def _rounds(visit: Visit) -> list[Row]:
             *((s.dimension, s.percent) for s in one.dimensions),
         ]
         rows += [
-            {"round": one.round, "held": one.held, "dimension": dimension, "percent": percent}
+            {"round": one.round, "held": one.held, "model": one.model, "dimension": dimension, "percent": percent}
             for dimension, percent in scores
         ]
     return rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,19 +32,25 @@ class Announced:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One round as announced; None and empty mean not stated."""
+    """One round as announced; None and empty mean not stated. ``cited`` numbers ``sources``, from 1, by field."""
 
     number: int
     held: str
     agencies: int | None
     services: int | None
     overall: float | None
+    more_than: float | None
     growth_more_than: float | None
     dimensions: tuple[DimensionScore, ...]
-    announced: tuple[Announced, ...]
+    figures: tuple[tuple[str, str, float], ...]
+    top: tuple[Announced, ...]
+    weakest: tuple[Announced, ...]
     also: tuple[str, ...]
     next_step: str
     concerns: tuple[str, ...]
+    note: str
+    sources: tuple[str, ...]
+    cited: dict[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +66,17 @@ class RoundsView:
 async def gather(visit: Visit) -> RoundsView:
     """Ask for the rounds and the three bars."""
     answer, structure = await asyncio.gather(visit.api.rounds(), visit.api.structure(visit.window))
-    names = {dimension.id: dimension for dimension in answer.dimensions}
     return RoundsView(
         country=answer.country,
         note=answer.note,
-        rounds=tuple(_round(one, names) for one in reversed(answer.rounds)),
+        rounds=tuple(_round(one, answer.dimensions) for one in reversed(answer.rounds)),
         bars=three_bars_of(structure.three_bars),
     )
 
 
-def _round(one: Any, names: dict[str, Any]) -> Round:
+def _round(one: Any, dimensions: Iterable[Any]) -> Round:
     stated = {score.dimension: score.percent for score in one.dimensions}
+    sources = tuple(dict.fromkeys(source for each in one.sources for source in each.sources))
 
     def given(name: str) -> Any:
         return getattr(one, name) if one.HasField(name) else None
@@ -80,17 +87,22 @@ def _round(one: Any, names: dict[str, Any]) -> Round:
         agencies=given("agencies"),
         services=given("services_and_subservices"),
         overall=given("overall_percent"),
+        more_than=given("overall_percent_more_than"),
         growth_more_than=given("growth_since_round_1_percent_more_than"),
         dimensions=tuple(
-            DimensionScore(dimension.name_en, dimension.name_fa, dimension.aim, stated.get(identity))
-            for identity, dimension in names.items()
-        )
-        if stated
-        else (),
-        announced=tuple(Announced(who.name_en, who.name_fa, who.agency) for who in one.announced_top_agencies),
+            DimensionScore(dimension.name_en, dimension.name_fa, dimension.aim, stated.get(dimension.id))
+            for dimension in dimensions
+            if dimension.model == one.model and (stated or one.model)
+        ),
+        figures=tuple((figure.name_en, figure.name_fa, figure.value) for figure in one.also_stated),
+        top=tuple(Announced(who.name_en, who.name_fa, who.agency) for who in one.announced_top_agencies),
+        weakest=tuple(Announced(who.name_en, who.name_fa, who.agency) for who in one.announced_weakest_agencies),
         also=tuple(one.also_taken_into_account),
         next_step=one.stated_next_step,
         concerns=tuple(one.stated_concerns),
+        note=one.note,
+        sources=sources,
+        cited={each.field: tuple(sources.index(source) + 1 for source in each.sources) for each in one.sources},
     )
 
 

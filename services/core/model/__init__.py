@@ -1,6 +1,6 @@
 """Values shared by all components: the register, probes, measurements, exchanges, indicators. Pure."""
 
-from services.core.model.evaluation import AnnouncedAgency, Dimension, Evaluation, EvaluationRound
+from services.core.model.evaluation import AnnouncedAgency, Dimension, Evaluation, EvaluationRound, StatedFigure
 from services.core.model.exchange import (
     DURATION_BUCKETS,
     LINK_FINDINGS,
@@ -172,6 +172,7 @@ __all__ = [
     "Service",
     "SetIndex",
     "Stage",
+    "StatedFigure",
     "Step",
     "StrictShare",
     "Structure",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
-from services.core.model import AnnouncedAgency, Dimension, Evaluation, EvaluationRound
+from services.core.model import AnnouncedAgency, Dimension, Evaluation, EvaluationRound, StatedFigure
 from services.register.reading import (
     FaultList,
     Location,
@@ -29,6 +29,15 @@ _MONTH = r"(?:19|20|21)[0-9]{2}-(?:0[1-9]|1[0-2])"
 _HELD = re.compile(rf"({_MONTH})(?:/({_MONTH}))?")
 _NAMES = ("name_en", "name_fa")
 _ROUND = tuple(field.name for field in fields(EvaluationRound))
+_CITED = tuple(key for key in _ROUND if key not in ("round", "note", "sources"))
+_FIGURES = (
+    *("agencies", "services_and_subservices", "overall_percent", "overall_percent_more_than"),
+    *("growth_since_round_1_percent_more_than", "dimension_percent", "also_stated"),
+)
+"""What a reader would want to look up: each that is stated should name its sources."""
+
+_Models = dict[str, dict[str, Dimension]]
+"""Id of a model → its dimensions by id; the only model has an empty id when the file does not name it."""
 
 
 def read_evaluation(directory: Path, faults: FaultList) -> Evaluation | None:
@@ -39,33 +48,45 @@ def read_evaluation(directory: Path, faults: FaultList) -> Evaluation | None:
     mapping = read_document(path, faults, keys=("country", "note", "model", "rounds"))
     if mapping is None:
         return None
-    dimensions = _dimensions(mapping)
+    models = _models(mapping)
     return Evaluation(
         country=mapping.need("country", _read_country, ""),
-        dimensions=tuple(dimensions.values()),
-        rounds=_rounds(mapping, dimensions),
+        dimensions=tuple(dimension for dimensions in models.values() for dimension in dimensions.values()),
+        rounds=_rounds(mapping, models),
         note=mapping.read("note", read_name, ""),
     )
 
 
-def _dimensions(mapping: YamlMapping) -> dict[str, Dimension]:
-    dimensions: dict[str, Dimension] = {}
-    for given in mapping.mappings("model", ("id", *_NAMES, "aim")):
+def _models(mapping: YamlMapping) -> _Models:
+    """Read `model`: a list of dimensions, or such lists by the id of their model."""
+    models: _Models = {}
+    if not mapping.is_mapping("model") or mapping.is_empty("model"):
+        _add_model(models, "", mapping, "model")
+        return models
+    for key, named in mapping.entries("model"):
+        if named.is_empty(key):
+            named.fault(key, "lists no dimension")
+        _add_model(models, named.faults.attempt(named.key_at(key), "model", read_id, key, key), named, key)
+    return models
+
+
+def _add_model(models: _Models, model: str, mapping: YamlMapping, key: str) -> None:
+    dimensions = models.setdefault(model, {})
+    for given in mapping.mappings(key, ("id", *_NAMES, "aim")):
         name = given.need("id", read_id, "")
-        if name in dimensions:
+        if any(name in others for others in models.values()):
             given.fault("id", f"`{name}` is there twice")
         name_en, name_fa = _names(given)
-        dimensions[name] = Dimension(name, name_en, name_fa, given.read("aim", read_name, ""))
-    return dimensions
+        dimensions[name] = Dimension(name, name_en, name_fa, given.read("aim", read_name, ""), model)
 
 
-def _rounds(mapping: YamlMapping, dimensions: dict[str, Dimension]) -> tuple[EvaluationRound, ...]:
+def _rounds(mapping: YamlMapping, models: _Models) -> tuple[EvaluationRound, ...]:
     if not mapping.require("rounds"):
         return ()
     before = len(mapping.faults)
     rounds: dict[int, EvaluationRound] = {}
     for given in mapping.mappings("rounds", _ROUND):
-        result = _round(given, dimensions)
+        result = _round(given, models)
         if result.round in rounds:
             given.fault("round", f"{result.round} is there twice")
         rounds[result.round] = result
@@ -74,46 +95,88 @@ def _rounds(mapping: YamlMapping, dimensions: dict[str, Dimension]) -> tuple[Eva
     return tuple(rounds[number] for number in sorted(rounds))
 
 
-def _round(given: YamlMapping, dimensions: dict[str, Dimension]) -> EvaluationRound:
+def _round(given: YamlMapping, models: _Models) -> EvaluationRound:
     number = given.need("round", read_count, 0)
+    model = given.read("model", read_id, "")
+    if model and model not in models:
+        given.fault("model", f"`{model}` is none of the models of this file")
     growth = given.read("growth_since_round_1_percent_more_than", read_weight, None)
     if growth is not None and number == 1:
         given.fault("growth_since_round_1_percent_more_than", "round 1 cannot have grown since itself")
-    return EvaluationRound(
+    overall = given.read("overall_percent", _read_percent, None)
+    more_than = given.read("overall_percent_more_than", _read_percent, None)
+    if overall is not None and more_than is not None:
+        given.fault("overall_percent_more_than", "the score itself is stated, as `overall_percent`")
+    result = EvaluationRound(
         round=number,
+        model=model,
         held=given.read("held", _read_held, ""),
         agencies=given.read("agencies", read_whole, None),
         services_and_subservices=given.read("services_and_subservices", read_whole, None),
-        overall_percent=given.read("overall_percent", _read_percent, None),
+        overall_percent=overall,
+        overall_percent_more_than=more_than,
         growth_since_round_1_percent_more_than=growth,
-        dimension_percent=_percents(given, dimensions),
+        dimension_percent=_percents(given, model, models),
+        also_stated=_stated(given),
         also_taken_into_account=_texts(given, "also_taken_into_account"),
-        announced_top_agencies=_announced(given),
+        announced_top_agencies=_announced(given, "announced_top_agencies"),
+        announced_weakest_agencies=_announced(given, "announced_weakest_agencies"),
         stated_next_step=given.read("stated_next_step", read_name, ""),
         stated_concerns=_texts(given, "stated_concerns"),
+        note=given.read("note", read_name, ""),
     )
+    return replace(result, sources=_sources(given, result))
 
 
-def _percents(given: YamlMapping, dimensions: dict[str, Dimension]) -> dict[str, float | None]:
+def _percents(given: YamlMapping, model: str, models: _Models) -> dict[str, float | None]:
     scores = given.mapping("dimension_percent", None)
     if scores is None:
         return {}
+    if not model and model not in models:
+        given.fault("dimension_percent", f"the round names no `model`: one of {', '.join(models)}")
     for key in scores.keys:
-        if key not in dimensions:
-            scores.faults.add(scores.key_at(key), f"dimension_percent: `{key}` is no dimension of `model`")
+        if model in models and key not in models[model]:
+            name = f"`{model}`" if model else "`model`"
+            scores.faults.add(scores.key_at(key), f"dimension_percent: `{key}` is no dimension of {name}")
     return {key: scores.read(key, _read_percent, None) for key in scores.keys}
 
 
-def _announced(given: YamlMapping) -> tuple[AnnouncedAgency, ...]:
+def _stated(given: YamlMapping) -> tuple[StatedFigure, ...]:
+    return tuple(
+        StatedFigure(*_names(item), item.need("value", read_weight, 0.0))
+        for item in given.mappings("also_stated", (*_NAMES, "value"))
+    )
+
+
+def _sources(given: YamlMapping, result: EvaluationRound) -> dict[str, tuple[str, ...]]:
+    cited = given.mapping("sources", _CITED)
+    sources = {} if cited is None else {key: _texts(cited, key) for key in cited.keys}
+    for key in sources:
+        if cited is not None and not _is_stated(result, key):
+            cited.faults.add(cited.key_at(key), f"sources: the round does not state `{key}`")
+    for key in _FIGURES:
+        if _is_stated(result, key) and not sources.get(key):
+            given.warn(key, "has no source: name it under `sources`")
+    return sources
+
+
+def _is_stated(result: EvaluationRound, key: str) -> bool:
+    value = getattr(result, key)
+    if key == "dimension_percent":
+        return any(score is not None for score in value.values())
+    return value is not None and value not in ("", ())
+
+
+def _announced(given: YamlMapping, key: str) -> tuple[AnnouncedAgency, ...]:
     agencies: list[AnnouncedAgency] = []
     locations: dict[str, Location] = {}
-    for item in given.mappings("announced_top_agencies", _NAMES):
+    for item in given.mappings(key, _NAMES):
         agency = AnnouncedAgency(*_names(item))
-        for key, name in (("name_en", agency.name_en), ("name_fa", agency.name_fa)):
+        for column, name in (("name_en", agency.name_en), ("name_fa", agency.name_fa)):
             folded = name_key(name)
             if folded and folded in locations:
-                item.fault(key, f"`{name}` is already announced in line {locations[folded].line}")
-            locations[folded] = item.at(key)
+                item.fault(column, f"`{name}` is already announced in line {locations[folded].line}")
+            locations[folded] = item.at(column)
         agencies.append(agency)
     return tuple(agencies)
 

@@ -23,13 +23,20 @@ def make_evaluation_rounds(made: Scenario) -> dict[str, object]:
             {"id": "integration", "name_en": "Integration of services", "name_fa": "یکپارچگی خدمات"},
         ],
         "rounds": [
-            {"round": 1, "held": "2022-02", "agencies": 20, "overall_percent": None},
+            {
+                "round": 1,
+                "held": "2022-02",
+                "agencies": 20,
+                "overall_percent": None,
+                "sources": _made_up("agencies"),
+            },
             {
                 "round": 2,
                 "held": "2023-05/2023-06",
                 "agencies": 22,
                 "overall_percent": 51.5,
                 "dimension_percent": {"portal": 70.0, "transactional": 52.5, "integration": 38.0},
+                "sources": _made_up("agencies", "overall_percent", "dimension_percent"),
             },
             {
                 "round": 3,
@@ -42,6 +49,14 @@ def make_evaluation_rounds(made: Scenario) -> dict[str, object]:
                 "announced_top_agencies": top,
                 "stated_next_step": "Simulated: measure how far the services of one agency are connected to others.",
                 "stated_concerns": ["simulated: agencies ask citizens for what another agency already knows"],
+                "sources": _made_up(
+                    *("agencies", "services_and_subservices", "overall_percent", "dimension_percent"),
+                    "growth_since_round_1_percent_more_than",
+                ),
             },
         ],
     }
+
+
+def _made_up(*fields: str) -> dict[str, list[str]]:
+    return {field: ["made up by the sandbox"] for field in fields}

@@ -14,7 +14,7 @@ from services.core.model.indicator import IndicatorKind
 from services.register.directory.load import load_register
 from tests.support.block_columns import decode_block, encoded
 from tests.support.cases.api_blocks import AS_OF, blocks_of, structure_of
-from tests.support.registers import EVALUATION, write_register
+from tests.support.registers import EVALUATION, KNOWN_ROUNDS, write_register
 
 _Attribute = messages.TabulatedAttribute
 
@@ -194,6 +194,24 @@ async def test_official_rounds_are_listed_as_stated(evaluated):
     assert [(one.from_round, one.to_round, one.dimension, one.percentage_points) for one in answer.growth] == [
         *((2, 3, "", 12.5), (2, 3, "portal", 16.0)),
     ]
+
+
+async def test_rounds_of_two_models_are_listed_with_their_sources(api, tmp_path):
+    """Each dimension names its model, a bound is no score, and what a round states has its sources."""
+    api.take_register(load_register(write_register(tmp_path / "known", evaluation_rounds_yaml=KNOWN_ROUNDS)))
+    answer = await api.registers.ListEvaluationRounds(register_service_pb2.ListEvaluationRoundsRequest())
+    assert {one.id: one.model for one in answer.dimensions}["integrated"] == "smart"
+    assert not answer.growth
+    first, second, fifth, _, twelfth = answer.rounds
+    assert (first.model, fifth.model, twelfth.model) == ("", "maturity", "smart")
+    assert (second.HasField("overall_percent"), second.overall_percent_more_than) == (False, 38)
+    assert not fifth.HasField("overall_percent_more_than")
+    assert (twelfth.also_stated[0].name_en, twelfth.also_stated[0].value) == ("Indicators", 37)
+    assert [one.name_en for one in twelfth.announced_weakest_agencies] == ["Central Bank"]
+    assert twelfth.note.startswith("Held under articles 67 and 68")
+    cited = {one.field: list(one.sources) for one in twelfth.sources}
+    assert cited["announced_weakest_agencies"] == ["iribnews.ir, news 5673429"]
+    assert not twelfth.dimensions
 
 
 async def test_a_register_without_rounds_lists_none(api, empty_api, refusal):

@@ -15,7 +15,7 @@ from services.client import Client
 from services.core.errors import ApiError
 from services.register.directory.load import load_register
 from tests.support.cases.api_blocks import blocks_of
-from tests.support.registers import EVALUATION, write_register
+from tests.support.registers import EVALUATION, KNOWN_ROUNDS, write_register
 
 
 @pytest.fixture
@@ -133,6 +133,29 @@ async def test_rounds_are_quoted_and_persian_is_isolated(api, ask, tmp_path):
         "links_required": 8,
         "links_absent": 1,
     }
+
+
+async def test_rounds_of_two_models_are_shown_apart(api, ask, tmp_path):
+    """A dimension is empty in rounds of another model; bounds, further figures and sources are shown; brackets are text."""
+    text = KNOWN_ROUNDS.replace("[donya-e-eqtesad.com 3394490]", '["[/page 7] of a paper"]')
+    api.take_register(load_register(write_register(tmp_path / "known", evaluation_rounds_yaml=text)))
+    code, text = await ask("rounds", width="140")
+    assert code == 0
+    rows = {line.split("  ")[0].strip(): line for line in text.splitlines()}
+    assert rows["Integration of services"].count("not stated") == 3
+    assert "50.19" in rows["Integration of services"]
+    assert rows["Transparent government"].count("not stated") == 3
+    assert "more than 38" in rows["overall"]
+    for words in (
+        "107 Agencies with all services",
+        "announced at the bottom",
+        "Round 12, note: Held under",
+        "[/page 7] of",
+    ):
+        assert words in " ".join(text.split()) or words in text, words
+    assert "No two rounds state the same score" in text
+    line = next(line for line in text.splitlines() if "mehrnews.com, news 6706503" in line)
+    assert "agencies, also_stated" in line
 
 
 async def test_rounds_are_shown_before_there_is_an_index(api, ask):

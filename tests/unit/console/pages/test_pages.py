@@ -6,6 +6,7 @@ import random
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +15,11 @@ from google.protobuf.message import Message
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2, register_service_pb2
 from services.console.texts import LANGUAGES
+from services.register.directory.load import load_register
 from tests.support.cases.api_blocks import AS_OF, blocks_of
 from tests.support.cases.console import NAMED_PAGES, Console, numbers_of
 from tests.support.messages import messages
+from tests.support.registers import KNOWN_ROUNDS, write_register
 
 _TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^>]+>", re.DOTALL)
 _WORDS = re.compile(r"[A-Za-z]{3}")
@@ -180,6 +183,37 @@ async def test_a_round_is_quoted_and_not_filled_in(console: Console) -> None:
     assert page.count("not stated") >= 4
     assert "Nobody We Know" in page
     assert "In the order announced, which is no ranking." in page
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (
+            "en",
+            (
+                "more than ",
+                "Transparent government",
+                "Agencies named at the bottom",
+                "[1] <bdi>iribnews.ir, news 5673814",
+            ),
+        ),
+        ("fa", ("بیش از ", "دولت شفاف", "ضعیف‌ترین", "[۱] <bdi>iribnews.ir, news 5673814")),
+    ],
+)
+async def test_each_round_has_the_dimensions_of_its_model_and_its_sources(
+    api: Any, make_console: Any, tmp_path: Path, code: str, expected: tuple[str, ...]
+) -> None:
+    """The newest round lists the four axes of its own model, none scored, and figures refer to their sources."""
+    api.take_register(load_register(write_register(tmp_path / "known", evaluation_rounds_yaml=KNOWN_ROUNDS)))
+    console = await make_console()
+    page = (await console.get(f"/{code}/rounds")).text
+    for words in expected:
+        assert words in page, words
+    newest = page[page.index('id="round-12"') : page.index('id="round-6"')]
+    assert newest.count('<th scope="row">') == 4
+    assert '<data value="107' in newest
+    assert "Integration of services" not in newest
+    assert '<sup class="soft">' in newest
 
 
 async def test_news_are_sorted_and_written_from_markdown(console: Console) -> None:

@@ -73,7 +73,7 @@ check: setup-dev ## linters, types, borders between rooms, protobuf contracts
 	@$(MAKE) --no-print-directory proto
 	@git diff --exit-code --stat -- proto || { echo "generated code differs: commit what make proto wrote"; exit 1; }
 	@$(MAKE) --no-print-directory docs
-	@git diff --exit-code --stat -- docs/metrics.md docs/settings.md docs/map.md || { echo "these pages differ: commit what make docs wrote"; exit 1; }
+	@git diff --exit-code --stat -- docs/metrics.md docs/settings.md docs/map.md docs/crosswalk.md || { echo "these pages differ: commit what make docs wrote"; exit 1; }
 	@$(MAKE) --no-print-directory dashboards
 	@git diff --exit-code --stat -- deploy/grafana || { echo "dashboards differ: commit what make dashboards wrote"; exit 1; }
 	@$(MAKE) --no-print-directory sbom
@@ -89,7 +89,7 @@ proto: setup-dev ## generate the code of proto/
 	$(BIN)/python -m grpc_tools.protoc -I proto --grpc_python_out=proto --mypy_grpc_out=quiet:proto \
 		--plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc $(filter %_service.proto,$(PROTOS))
 
-docs: setup ## write docs/metrics.md, docs/settings.md and docs/map.md from the code
+docs: setup ## write docs/metrics.md, settings.md, map.md and crosswalk.md from code and tables
 	$(BIN)/python -m services.core.reference_pages docs
 
 dashboards: setup-dev ## write Grafana's dashboards from deploy/dashboards

@@ -1,4 +1,4 @@
-"""The reference pages that are made from the code: metrics, settings, the map of modules (``make docs``)."""
+"""The reference pages that are made by ``make docs``: metrics, settings, the map of modules, the crosswalk to other frameworks."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from services.core.metrics import TABLE, Metric
 from services.core.settings import METRICS_PORTS, Settings, environment_variable, owners_of
 
 _MADE = "<!-- Made from services/core/{source} by `make docs`; edits here are lost. -->"
+_CROSSWALK = Path(__file__).parents[2] / "docs/crosswalk.yaml"
 _COMPUTED = {"prober": "the host's name", "metrics": "see below"}
 """Defaults that are not the same everywhere."""
 
@@ -21,6 +25,15 @@ _HEAD = """# Map of the code
 
 Every module with the first sentence of its docstring, by package and sub-package. [ARCHITECTURE.md](../ARCHITECTURE.md) explains
 how the packages work together.
+"""
+
+_CROSSWALK_HEAD = """# Beside other frameworks
+
+<!-- Made from docs/crosswalk.yaml by `make docs`; edits here are lost. -->
+
+Governments are asked for figures by several frameworks. For each of them: which figures of Peyvand answer what it asks, and what
+cannot be answered. No score of theirs is computed here. Figures are fields of [the api](api.md), by message and name; what they
+mean is in [method](method.md). What is asked is put in our words: the framework itself is the source.
 """
 
 
@@ -133,10 +146,29 @@ def _first_line(module: Path) -> str:
     return text.split("\n\n")[0].replace("\n", " ").replace("``", "`").replace("|", "\\|")
 
 
+def crosswalk_page(frameworks: Iterable[Mapping[str, Any]]) -> str:
+    """Return docs/crosswalk.md for the table of docs/crosswalk.yaml."""
+    lines = [_CROSSWALK_HEAD]
+    for framework in frameworks:
+        indicators = framework["indicators"]
+        lines += [
+            f"## {framework['framework']}",
+            f"[{framework['edition']}]({framework['source']}). {framework['about'].strip()}",
+        ]
+        lines += _table(("asked", "figures", "how far"))
+        for row in indicators:
+            if "fields" in row:
+                lines.append(_row(row["asks"], " ".join(f"`{field}`" for field in row["fields"]), row["how"]))
+        lines += _table(("asked, and not to be answered", "why"))
+        lines += [_row(row["asks"], row["how"]) for row in indicators if "fields" not in row] + [""]
+    return "\n".join(lines)
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "metrics.md": lambda: metrics_page(TABLE),
     "settings.md": settings_page,
     "map.md": lambda: map_page(Path(__file__).parents[1]),
+    "crosswalk.md": lambda: crosswalk_page(yaml.safe_load(_CROSSWALK.read_text("utf-8"))),
 }
 """Returns the content of each page, by its name under docs/."""
 

@@ -12,7 +12,7 @@ from services.core.errors import InputError, SettingsError
 from services.register.directory import load_register
 from services.register.discovery import read_lists
 from tests.fuzz.reader import Reader
-from tests.support.registers import ANNOUNCEMENTS, EVALUATION, LEGAL_BASES, OBJECTIONS, register_files
+from tests.support.registers import ANNOUNCEMENTS, EVALUATION, KNOWN_ROUNDS, LEGAL_BASES, OBJECTIONS, register_files
 
 __all__ = ["READERS"]
 
@@ -76,7 +76,8 @@ def _in_place_of(name: str) -> Reader:
                 (Path(folder) / other).write_bytes(data if other == name else content.encode())
             load_register(Path(folder))
 
-    return Reader(f"register: {name}", load, lambda: [_FILES[name].encode()], (InputError,))
+    inputs = [_FILES[name].encode()] + ([KNOWN_ROUNDS.encode()] if name == "evaluation_rounds.yaml" else [])
+    return Reader(f"register: {name}", load, lambda: inputs, (InputError,))
 
 
 def _file(read: Callable[[Path], object]) -> Callable[[bytes], None]:

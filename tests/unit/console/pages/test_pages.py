@@ -214,6 +214,7 @@ async def test_each_round_has_the_dimensions_of_its_model_and_its_sources(
     assert '<data value="107' in newest
     assert "Integration of services" not in newest
     assert '<sup class="soft">' in newest
+    assert {"en": ">50.19%<", "fa": ">۵۰٫۱۹٪<"}[code] in page  # as announced, to the last digit
 
 
 async def test_news_are_sorted_and_written_from_markdown(console: Console) -> None:

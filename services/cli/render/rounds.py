@@ -107,7 +107,7 @@ def _announced(each: register_pb2.EvaluationRound) -> Iterator[RenderableType]:
         headings = number("figure"), "of", ""
         table = Table(*headings, title=title, title_justify="left", box=box.SIMPLE_HEAD)
         for figure in each.also_stated:
-            table.add_row(f"{figure.value:,g}", figure.name_en, _persian(figure.name_fa))
+            table.add_row(f"{figure.value:,.12g}", figure.name_en, _persian(figure.name_fa))
         yield table
     for place, agencies in (("top", each.announced_top_agencies), ("bottom", each.announced_weakest_agencies)):
         if agencies:

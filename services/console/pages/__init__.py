@@ -1,4 +1,4 @@
-"""One module a page: its address, what it asks the api, and the values that its template shows."""
+"""One module a page: its address, what it fetches from the api, and the values that its template shows."""
 
 from services.console.pages import (
     agencies,

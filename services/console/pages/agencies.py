@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from services.console.asking import figures_of, matches
 from services.console.pages.page import Page, Visit
+from services.console.queries import figures_of, matches
 from services.core.model import Indicator, IndicatorKind
 from services.register.reading import name_key
 
@@ -28,7 +28,7 @@ class AgenciesView:
 
 
 async def gather(visit: Visit) -> AgenciesView:
-    """Ask for one side of all agencies."""
+    """Fetch one side of all agencies."""
     side, sort = visit.chosen("side", "provider", "consumer"), visit.chosen("sort", *_SORTS)
     sector = visit.chosen("sector", "", *visit.names.sectors)
     text = visit.query.get("name", "").strip()

@@ -6,10 +6,10 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from services.console.asking import figure_of, losses_of
 from services.console.pages.costs import LinkGain, LossAt, link_gains, provider_losses
 from services.console.pages.page import NoSuchPageError, Page, Visit
 from services.console.pages.trends import SPANS, Trend, trend_of
+from services.console.queries import figure_of, losses_of
 from services.core.errors import ApiForbiddenError, ApiNotApplicableError
 from services.core.model import Indicator, IndicatorKind, Losses
 
@@ -63,7 +63,7 @@ class AgencyView:
 
 
 async def gather(visit: Visit) -> AgencyView:
-    """Ask for both sides, and for services and links where the reader sees them."""
+    """Fetch both sides, and for services and links where the reader sees them."""
     agency = visit.path["agency"]
     if agency not in visit.names.agencies:
         raise NoSuchPageError

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from services.console.asking import figure_of
 from services.console.pages.page import Content, File, NoSuchPageError, Visit
+from services.console.queries import figure_of
 from services.console.texts import LANGUAGES, Texts, texts_of
 from services.core.errors import ApiNotApplicableError
 from services.core.model import Indicator, IndicatorKind

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from services.console.asking import losses_of
+from services.console.queries import losses_of
 from services.core.model import LOSS_STAGES, Losses
 
 

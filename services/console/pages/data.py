@@ -25,7 +25,7 @@ class DataView:
 
 
 async def gather(visit: Visit) -> DataView:
-    """Ask for nothing."""
+    """Fetch nothing."""
     return DataView(tuple(one for one in DATASETS if one.is_public or visit.sees_links))
 
 

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from services.console.asking import collected, figure_of, figures_of
 from services.console.pages.page import NoSuchPageError, Visit
 from services.console.pages.trends import SPANS
+from services.console.queries import collected, figure_of, figures_of
 from services.console.texts import iso
 from services.core.errors import ApiNotApplicableError
 from services.core.model import LOSS_STAGES, Indicator, IndicatorKind

@@ -6,10 +6,10 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from services.console.asking import figure_of, figures_of, losses_of
 from services.console.pages.costs import LinkGain, LossAt, by_lower_bound, link_gains, provider_losses
 from services.console.pages.page import Page, Visit
 from services.console.pages.trends import SPANS, Trend, trend_of
+from services.console.queries import figure_of, figures_of, losses_of
 from services.core.model import Indicator, IndicatorKind, Losses
 
 _ROWS = 5
@@ -45,7 +45,7 @@ class GovernmentView:
 
 
 async def gather(visit: Visit) -> GovernmentView:
-    """Ask for everything at once."""
+    """Fetch everything at once."""
     side = visit.chosen("side", "provider", "consumer")
     kind = IndicatorKind.PROVIDER if side == "provider" else IndicatorKind.CONSUMER
     figure, explanation, structure, agencies, trend = await asyncio.gather(

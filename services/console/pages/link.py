@@ -6,9 +6,9 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from services.console.asking import figure_of
 from services.console.charts import Run, runs_of
 from services.console.pages.page import Page, Visit
+from services.console.queries import figure_of
 from services.core.errors import ApiForbiddenError, ApiNotApplicableError
 from services.core.model import PHASES, Indicator, IndicatorKind, Outcome, Reason
 
@@ -109,7 +109,7 @@ class LinkView:
 
 
 async def gather(visit: Visit) -> LinkView:
-    """Ask for the link with its slots, and for what was found of it."""
+    """Fetch the link with its slots, and for what was found of it."""
     link, seconds = visit.path["link"], visit.names.slot_seconds
     end = visit.edition.as_of
     answer, explanation = await asyncio.gather(

@@ -37,7 +37,7 @@ class MatrixView:
 
 
 async def gather(visit: Visit) -> MatrixView:
-    """Ask for the pairs and for what orders them."""
+    """Fetch the pairs and for what orders them."""
     sectors = ("", *visit.names.sectors)
     asked, answering = visit.chosen("consumer_sector", *sectors), visit.chosen("provider_sector", *sectors)
     chosen = bool(asked or answering)

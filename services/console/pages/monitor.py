@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from services.console.asking import figure_of
 from services.console.pages.page import Page, Visit
+from services.console.queries import figure_of
 from services.core.model import Indicator, IndicatorKind
 
 
 @dataclass(frozen=True, slots=True)
 class MonitorView:
-    """The government's figures of every window, and what the register asks to be measured."""
+    """The government's figures of every window, and what the register requires to be measured."""
 
     figures: tuple[Indicator, ...]
     vantages: tuple[str, ...]
@@ -25,7 +25,7 @@ class MonitorView:
 
 
 async def gather(visit: Visit) -> MonitorView:
-    """Ask for every window."""
+    """Fetch the figures of every window."""
     names = visit.names
     figures = await asyncio.gather(
         *(visit.api.indicator(IndicatorKind.GOVERNMENT, "", days) for days in names.windows_days)

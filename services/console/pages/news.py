@@ -6,8 +6,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from services.console.asking import collected
 from services.console.pages.page import Page, Visit
+from services.console.queries import collected
 
 KINDS = {1: "incident", 2: "maintenance", 3: "change_of_method"}
 """Kinds of announcements by their number in the messages."""
@@ -82,7 +82,7 @@ async def maintenance_of(visit: Visit) -> tuple[Maintenance, ...]:
 
 
 async def gather(visit: Visit) -> NewsView:
-    """Ask for both."""
+    """Fetch both."""
     announcements, maintenance = await asyncio.gather(announcements_of(visit), maintenance_of(visit))
     moment = visit.edition.as_of
     return NewsView(

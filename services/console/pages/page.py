@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.client import Client
-from services.console.asking import Edition, Names
+from services.console.queries import Edition, Names
 
 
 class NoSuchPageError(Exception):
@@ -16,7 +16,7 @@ class NoSuchPageError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What a gathering function is given: who asks for what, and where to ask.
+    """What a gathering function is given: who reads what, and the api.
 
     ``api`` answers in the reader's role; ``window`` is one of the register's windows in days, 0 for the first; ``base`` is the
     console's public address, without a slash at its end.

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from services.console.asking import losses_of
 from services.console.charts import MatrixCell
 from services.console.pages.agency import LinkRow, row_of
 from services.console.pages.matrix import cell_of
 from services.console.pages.page import NoSuchPageError, Page, Visit
+from services.console.queries import losses_of
 from services.core.model import Losses
 
 
@@ -24,7 +24,7 @@ class PairView:
 
 
 async def gather(visit: Visit) -> PairView:
-    """Ask for the pair and its links."""
+    """Fetch the pair and its links."""
     consumer, provider = visit.path["consumer"], visit.path["provider"]
     if consumer not in visit.names.agencies or provider not in visit.names.agencies:
         raise NoSuchPageError

@@ -64,7 +64,7 @@ class RoundsView:
 
 
 async def gather(visit: Visit) -> RoundsView:
-    """Ask for the rounds and the three bars."""
+    """Fetch the rounds and the three bars."""
     answer, structure = await asyncio.gather(visit.api.rounds(), visit.api.structure(visit.window))
     return RoundsView(
         country=answer.country,

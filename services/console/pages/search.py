@@ -35,7 +35,7 @@ class SearchView:
 
 
 async def gather(visit: Visit) -> SearchView:
-    """Ask for what the reader may see."""
+    """Fetch what the reader may see."""
     text = visit.query.get("q", "").strip()[:_LONGEST]
     if not text:
         return SearchView(text, (), more=False)

@@ -6,10 +6,10 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from services.console.asking import collected, figure_of, losses_of
 from services.console.pages.costs import largest_loss
 from services.console.pages.page import NoSuchPageError, Page, Visit
 from services.console.pages.trends import SPANS, Trend, trend_of
+from services.console.queries import collected, figure_of, losses_of
 from services.core.model import Indicator, IndicatorKind
 
 
@@ -39,7 +39,7 @@ class ServiceView:
 
 
 async def gather(visit: Visit) -> ServiceView:
-    """Ask for the service and its links."""
+    """Fetch the service and its links."""
     service = visit.names.services.get(visit.path["service"])
     if service is None:
         raise NoSuchPageError

@@ -6,7 +6,7 @@ from services.console.pages.page import Page, Visit
 
 
 async def gather(visit: Visit) -> None:
-    """Ask for nothing."""
+    """Fetch nothing."""
 
 
 PAGES = (

@@ -57,7 +57,7 @@ class StructureView:
 
 
 async def gather(visit: Visit) -> StructureView:
-    """Ask for the structure."""
+    """Fetch the structure."""
     one = (await visit.api.structure(visit.window)).structure
     nodes = [NodeLoss(role.provider, role.links, role.strict_loss) for role in one.providers]
     if one.bus_links:

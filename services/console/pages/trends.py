@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.console.asking import figures_of
 from services.console.charts import TrendPoint
 from services.console.pages.page import Visit
+from services.console.queries import figures_of
 from services.core.model import IndicatorKind
 
 SPANS = ("7", "28", "90")
@@ -28,7 +28,7 @@ class Trend:
 
 
 async def trend_of(visit: Visit, kind: IndicatorKind, entity: str) -> Trend:
-    """Return what was published of an entity over the days that the address asks for, up to the edition."""
+    """Return what was published of an entity over the days of the address, up to the edition."""
     days = int(visit.chosen("span", *SPANS))
     end = visit.edition.as_of
     start = end - days * _DAY

@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.client import Client
-from services.console.asking import EditionFeed
 from services.console.pages import Content, File, NoSuchPageError, Page, Visit
+from services.console.queries import EditionFeed
 from services.console.texts import LANGUAGES
 from services.console.web.assets import Assets
 from services.console.web.cache import KeptPage, PageCache
@@ -64,7 +64,7 @@ class Pages:
         self._making: dict[str, asyncio.Task[KeptPage]] = {}
 
     async def answer(self, request: Request, page: Page | File, language: str) -> Response:
-        """Return a page, not modified, or a page that says why there is none."""
+        """Return a page, not modified, or a page about why there is none."""
         reader = reader_of(self._site.audience, request.scope.get("session", {}), time.time())
         frame = self._frame(request, page, language, reader)
         if not page.is_public and not reader.sees_links:
@@ -87,14 +87,14 @@ class Pages:
         return self._send(request, page, kept)
 
     def _old(self, request: Request, frame: Frame, page: Page | File, kept: KeptPage | None) -> Response:
-        """Return the page as it was last made with a notice of its age, or say that the figures cannot be read."""
+        """Return the page as it was last made with a notice of its age, or a page about figures that cannot be read."""
         # While the api is slow and not away, what counts is the age of the page.
         if kept is None or (self._feed.away_seconds or self._clock() - kept.made) >= STALE_SECONDS:
             return self.explain(frame, 503)
         return self._send(request, page, self._aged(frame, kept))
 
     def explain(self, frame: Frame, status: int) -> Response:
-        """Return a page that says what went wrong and where to go from here."""
+        """Return a page about what went wrong and where to go from here."""
         self._metrics.served("error", status)
         frame = replace(frame, renew_seconds=_RETRY_SECONDS if status == 503 else 0)
         body = render(frame, "error", status=status, waiting=self._feed.edition is None, view=None)
@@ -135,7 +135,7 @@ class Pages:
         )
 
     async def _made(self, key: str, etag: str, frame: Frame, page: Page | File, path: Mapping[str, str]) -> KeptPage:
-        """Return the page made anew; readers who ask for the same at once wait for one making."""
+        """Return the page made anew; simultaneous requests for the same wait for one making."""
         making = self._making.get(f"{etag}{key}")
         if making is None:
             making = self._making[f"{etag}{key}"] = asyncio.ensure_future(self._make(etag, frame, page, path))
@@ -204,6 +204,6 @@ class Pages:
 
 
 def _window(query: Mapping[str, str], windows: tuple[int, ...]) -> int:
-    """Return the window that an address asks for, 0 (the policy's first) where the register does not have it."""
+    """Return the window of an address, 0 (the policy's first) where the register does not have it."""
     text = query.get("window", "")
     return int(text) if text.isdigit() and int(text) in windows else 0

@@ -16,8 +16,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from services.client import Client
-from services.console.asking import EditionFeed
 from services.console.pages import FILES, PAGES, File, Page
+from services.console.queries import EditionFeed
 from services.console.texts import LANGUAGES
 from services.console.web.answers import Pages, Site
 from services.console.web.assets import Assets, read_assets

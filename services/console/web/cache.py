@@ -27,7 +27,7 @@ class KeptPage:
 
 
 class PageCache:
-    """The pages that were asked for last, by what was asked."""
+    """The pages that were read last, by reader and address."""
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
         self._max_bytes = max_bytes

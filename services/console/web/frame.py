@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode
 
-from services.console.asking import Edition, Names
+from services.console.queries import Edition, Names
 from services.console.texts import LANGUAGES, Language
 from services.console.web.assets import Assets
 

@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from services.console import charts
-from services.console.asking import Names
+from services.console.queries import Names
 from services.console.texts import Texts, texts_of, write_markdown
 from services.console.web.frame import MENU, Frame
 

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from peyvand.v1 import indicator_pb2
 from services.client import connect
-from services.console.asking import EditionFeed
+from services.console.queries import EditionFeed
 from services.console.web import Settled, make_app
 from services.core.bus import StoredMessage
 from services.core.errors import ApiError
@@ -71,7 +71,7 @@ class Console:
 
     async def refresh(self) -> None:
         """Ask the api once, as the feed does every second."""
-        await self.feed.ask()
+        await self.feed.refresh()
 
 
 @pytest.fixture

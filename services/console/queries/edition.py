@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from services.client import Client
-from services.console.asking.names import Names, fetch_names
+from services.console.queries.names import Names, fetch_names
 from services.core.errors import ApiError
 from services.core.log import Logger
 from services.core.model import IndicatorKind
@@ -29,9 +29,9 @@ class Edition:
 
 
 class EditionFeed:
-    """Asks the api for its newest edition once a second.
+    """Reads the newest edition from the api once a second.
 
-    ``naming`` is the same api, asked for names; ``clock`` is in seconds, monotonic.
+    ``naming`` is the same api in the role whose names pages may show; ``clock`` is in seconds, monotonic.
     """
 
     def __init__(self, api: Client, naming: Client, log: Logger, clock: Callable[[], float]) -> None:
@@ -49,18 +49,18 @@ class EditionFeed:
         return 0.0 if self._lost_since is None else self._clock() - self._lost_since
 
     async def run(self) -> None:
-        """Ask for ever."""
+        """Refresh for ever."""
         while True:
             try:
-                await self.ask()
+                await self.refresh()
             except ApiError as error:
                 self._log.debug("api_does_not_answer", reason=str(error))
             await asyncio.sleep(_POLL_SECONDS)
 
-    async def ask(self) -> None:
-        """Ask once. Raises ApiError when there is no answer."""
+    async def refresh(self) -> None:
+        """Read the edition, and the names where the register is another one. Raises ApiError when there is no answer."""
         try:
-            await self._ask()
+            await self._refresh()
         except ApiError as error:
             if self._lost_since is None:
                 self._lost_since = self._clock()
@@ -68,7 +68,7 @@ class EditionFeed:
             raise
         self._lost_since = None
 
-    async def _ask(self) -> None:
+    async def _refresh(self) -> None:
         figure, register = await asyncio.gather(self._api.indicator(IndicatorKind.GOVERNMENT), self._api.register())
         edition = Edition(
             as_of=figure.as_of.seconds,

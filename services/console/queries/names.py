@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.client import Client
-from services.console.asking.figures import collected
+from services.console.queries.figures import collected
 from services.core.errors import ApiForbiddenError
 from services.register.reading import name_key
 

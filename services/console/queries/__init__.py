@@ -1,0 +1,19 @@
+"""Queries of the api: figures as values, the names of the register, and the newest edition."""
+
+from services.console.queries.edition import Edition, EditionFeed
+from services.console.queries.figures import collected, figure_of, figures_of, losses_of
+from services.console.queries.names import Agency, Names, Service, fetch_names, matches
+
+__all__ = [
+    "Agency",
+    "Edition",
+    "EditionFeed",
+    "Names",
+    "Service",
+    "collected",
+    "fetch_names",
+    "figure_of",
+    "figures_of",
+    "losses_of",
+    "matches",
+]

@@ -94,6 +94,10 @@ class IndicatorCalls:
         request = messages.GetTrafficRequest(window_days=window_days)
         return await self._calls.unary(self._indicators.GetTraffic, request)
 
+    async def monitoring(self) -> messages.GetMonitoringResponse:
+        """Return how well Peyvand itself measures and reads."""
+        return await self._calls.unary(self._indicators.GetMonitoring, messages.GetMonitoringRequest())
+
     async def pairs(
         self,
         level: messages.PairLevel.ValueType = messages.PAIR_LEVEL_AGENCY,

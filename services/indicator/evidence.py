@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 
 from services.core.model import MeasurementColumns, Outcome, Reason, Target
-from services.indicator.array_types import Codes
+from services.indicator.array_types import Codes, Ints
 from services.indicator.calendar import RECORD_DAYS, Calendar
 from services.indicator.cells import (
     DayState,
@@ -28,7 +28,7 @@ from services.indicator.cells import (
     reasons,
 )
 from services.indicator.register_arrays import RegisterArrays
-from services.indicator.verdicts import DayEvidence, EvidenceCounter, Judge, WindowCounts
+from services.indicator.verdicts import DayEvidence, EvidenceCounter, Judge, WindowCounts, count_cells
 
 
 class Evidence:
@@ -134,6 +134,21 @@ class Evidence:
         A link that is not in force or not live is unknown too. Every closed day among the slots has to be unpacked.
         """
         return self._counter_of(arrays).verdicts(slots)
+
+    def vantage_counts(self, arrays: RegisterArrays, slot: int, vantages: Sequence[str]) -> Ints:
+        """Count what each of these vantages was to measure in a slot that is kept in detail, and what arrived of it.
+
+        The counts are (vantages, columns), as of ``VantageCounter``.
+        """
+        judge, day = self._counter_of(arrays).judge, self.calendar.day_of(slot).toordinal()
+        cells, rows = self._slots.read(slot), {vantage: row for row, vantage in enumerate(self._slots.vantages)}
+        owed = {vantage: judge.owed(vantage, day) for vantage in vantages}
+        return np.array(
+            [
+                count_cells(len(columns), cells[rows[vantage], columns] if vantage in rows else cells[:0].ravel())
+                for vantage, columns in owed.items()
+            ]
+        )
 
     def prepare(self, arrays: RegisterArrays, end_slot: int | None = None) -> Iterator[date]:
         """Count the closed days, then the other slots up to ``end_slot``, in pieces, so that the caller can work in between.

@@ -47,7 +47,7 @@ def _locked(data: Path) -> Iterator[None]:
 async def _score(runtime: Runtime) -> None:
     settings = runtime.settings
     runtime.health.not_serving("waiting for the bus")
-    metrics = ScorerMetrics(runtime.registry)
+    metrics = ScorerMetrics(runtime.registry, began=time.time())
     gauge("peyvand_scorer_damaged_files", runtime.registry).set_function(partial(count_damaged, settings.data))
     registers: asyncio.Queue[Register] = asyncio.Queue()
     with closing(ExchangeDatabase(settings.data / "exchanges.sqlite")) as exchanges:

@@ -32,6 +32,7 @@ from services.indicator.verdicts import counting_vantages, verdict_reasons
 from services.scorer.exchanges import ReconciliationReport
 from services.scorer.index import FAULTS, CompiledRegister, IndexResult, TakenBatch
 from services.scorer.publishing import AGENCIES_AND_ABOVE
+from services.scorer.work_record import WorkRecord
 
 AGENCY_SERIES = 1_000
 """The most consumers, and providers, that have series: the first by id. The api has all of them."""
@@ -50,9 +51,10 @@ PAIR_SERIES = 1_000
 
 
 class ScorerMetrics:
-    """Every metric of the scorer."""
+    """Every metric of the scorer, and the ``record`` of what the index reports; ``began`` is when, in epoch seconds."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, began: float = 0.0) -> None:
+        self.record = WorkRecord(began)
         self._index = GaugeFamily("peyvand_index", registry)
         self._lower = GaugeFamily("peyvand_index_lower", registry)
         self._upper = GaugeFamily("peyvand_index_upper", registry)
@@ -95,6 +97,7 @@ class ScorerMetrics:
 
     def taken(self, vantage: str, batch: TakenBatch) -> None:
         """Count one batch of a vantage."""
+        self.record.taken(batch)
         self._taken.inc(batch.accepted)
         self._late.inc(batch.late)
         for fault, rows in batch.refused.items():
@@ -105,6 +108,7 @@ class ScorerMetrics:
     def rejected(self) -> None:
         """Count one unreadable batch."""
         self._rejected.inc()
+        self.record.rejected += 1
 
     def summaries_rejected(self) -> None:
         """Count one batch of exchange summaries that is unreadable or out of range."""
@@ -113,9 +117,11 @@ class ScorerMetrics:
     def behind(self, messages: int) -> None:
         """Set how many messages are not taken in yet."""
         self._behind.set(messages)
+        self.record.behind = messages
 
     def streams(self, states: Mapping[str, StreamState]) -> None:
         """Set messages, bytes, the limit and the last sequence of each stream and bucket."""
+        self.record.streams = states
         self._messages.show({(stream,): state.messages for stream, state in states.items()})
         self._bytes.show({(stream,): state.size for stream, state in states.items()})
         self._limit.show({(stream,): state.limit for stream, state in states.items() if state.limit})
@@ -124,6 +130,7 @@ class ScorerMetrics:
     def lost(self, stream: str, messages: int) -> None:
         """Count messages that a stream or bucket lost before their age."""
         self._lost.labels(stream).inc(messages)
+        self.record.lost[stream] += messages
 
     def age(self, seconds: float) -> None:
         """Set the age of the newest slot measured."""

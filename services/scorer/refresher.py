@@ -16,6 +16,7 @@ from functools import partial
 from services.core.codec import ExchangeVolume
 from services.core.errors import BusError, StateError
 from services.core.log import Logger
+from services.core.model import Monitoring
 from services.indicator.cells import SlotDetail
 from services.scorer.evidence_lock import EvidenceLock
 from services.scorer.exchanges import ExchangeDatabase, ReconciliationReport
@@ -159,7 +160,7 @@ class Refresher:
                 volumes = await self._sum_volumes(today - timedelta(days=longest), end_slot)
                 self.readiness.begin_phase("publishing the index")
                 slot_blocks += await self._put_evidence(count.due)
-                blocks = await self.publisher.publish(result, volumes, self._report)
+                blocks = await self.publisher.publish(result, volumes, self._report, self._monitoring())
             except BusError as error:
                 scoring.publishing_failed()
                 self.readiness.set_publishing(ok=False)
@@ -201,6 +202,11 @@ class Refresher:
             except StateError as error:
                 self.log.warning("volumes_not_trimmed", reason=str(error))
             self._trimmed = today
+
+    def _monitoring(self) -> Monitoring:
+        calendar, slots = self.scoring.calendar, self.scoring.vantages.slots
+        span = calendar.start_of(slots.start), calendar.start_of(slots.stop)
+        return self.metrics.record.report(*span, self.scoring.vantage_health())
 
     async def _put_evidence(self, due: PendingUpdate) -> int:
         """Put the slot blocks that are due and the recent blocks; return how many slot blocks.

@@ -251,6 +251,7 @@ class _Session:
 
     async def _watch_streams(self) -> None:
         watches = {name: RetentionWatch(self._bus, name) for name in STREAMS}
+        cursors = self._resumed.measurements, self._resumed.exchanges
         while True:
             states: dict[str, StreamState] = {}
             with suppress(BusError):  # the readers report it
@@ -259,6 +260,7 @@ class _Session:
                     self._metrics.lost(name, lost)
                     if lost:
                         self._log.error("stream_lost_messages", stream=name, messages=lost, first=states[name].first)
+                self._metrics.record.gaps_accepted = {cursor.stream: cursor.gaps_accepted for cursor in cursors}
                 self._metrics.streams(states)
             await asyncio.sleep(WATCH_SECONDS)
 

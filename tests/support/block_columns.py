@@ -12,6 +12,7 @@ from services.core.blocks.read import BlockReader
 from services.core.codec import ExchangeVolume
 from services.core.model.exchange import Reconciliation, Traffic
 from services.core.model.indicator import Indicator, Structure
+from services.core.model.monitoring import Monitoring
 from tests.support.message_values import (
     indicator_from_message,
     reconciliation_from_message,
@@ -38,6 +39,7 @@ class Block:
     reconciliations: tuple[Reconciliation, ...] = ()
     traffic: tuple[Traffic, ...] = ()
     ranks: tuple[AgencyRank, ...] = ()
+    monitoring: Monitoring | None = None
 
 
 def decode_block(payload: bytes) -> Block:
@@ -75,6 +77,7 @@ def encoded(block: Block) -> bytes:
         reconciliations=block.reconciliations,
         traffic=block.traffic,
         ranks=block.ranks,
+        monitoring=block.monitoring,
     )
     return stamp_block(encode_block(columns), first.evidence_sequence)
 

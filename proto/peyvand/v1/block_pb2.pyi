@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from peyvand.v1 import indicator_pb2 as _indicator_pb2
+from peyvand.v1 import monitoring_pb2 as _monitoring_pb2
 from peyvand.v1 import reconciliation_pb2 as _reconciliation_pb2
 import builtins as _builtins
 import sys
@@ -63,6 +64,7 @@ class IndicatorBlock(_message.Message):
     RANKS_FIELD_NUMBER: _builtins.int
     RECONCILIATIONS_FIELD_NUMBER: _builtins.int
     TRAFFIC_FIELD_NUMBER: _builtins.int
+    MONITORING_FIELD_NUMBER: _builtins.int
     register_version: _builtins.str
     """The version of what is required."""
     probe_version: _builtins.str
@@ -187,6 +189,10 @@ class IndicatorBlock(_message.Message):
     def traffic(self) -> _containers.RepeatedCompositeFieldContainer[_reconciliation_pb2.Traffic]:
         """In the government's block: one per window."""
 
+    @_builtins.property
+    def monitoring(self) -> _monitoring_pb2.Monitoring:
+        """In the government's block: how well Peyvand itself is."""
+
     def __init__(
         self,
         *,
@@ -223,10 +229,11 @@ class IndicatorBlock(_message.Message):
         ranks: _abc.Iterable[Global___AgencyRank] | None = ...,
         reconciliations: _abc.Iterable[_reconciliation_pb2.Reconciliation] | None = ...,
         traffic: _abc.Iterable[_reconciliation_pb2.Traffic] | None = ...,
+        monitoring: _monitoring_pb2.Monitoring | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "monitoring", b"monitoring"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "evidence_sequence", b"evidence_sequence", "exchanges", b"exchanges", "id", b"id", "interval_high", b"interval_high", "interval_level", b"interval_level", "interval_low", b"interval_low", "invalid", b"invalid", "kind", b"kind", "known_share", b"known_share", "late", b"late", "level", b"level", "links", b"links", "links_absent", b"links_absent", "links_known", b"links_known", "links_required", b"links_required", "lower", b"lower", "method_version", b"method_version", "not_answered", b"not_answered", "not_connected", b"not_connected", "point", b"point", "probe_version", b"probe_version", "ranks", b"ranks", "reconciliations", b"reconciliations", "register_version", b"register_version", "stale", b"stale", "strict_lower", b"strict_lower", "strict_point", b"strict_point", "strict_upper", b"strict_upper", "structures", b"structures", "traffic", b"traffic", "upper", b"upper", "window_days", b"window_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "evidence_sequence", b"evidence_sequence", "exchanges", b"exchanges", "id", b"id", "interval_high", b"interval_high", "interval_level", b"interval_level", "interval_low", b"interval_low", "invalid", b"invalid", "kind", b"kind", "known_share", b"known_share", "late", b"late", "level", b"level", "links", b"links", "links_absent", b"links_absent", "links_known", b"links_known", "links_required", b"links_required", "lower", b"lower", "method_version", b"method_version", "monitoring", b"monitoring", "not_answered", b"not_answered", "not_connected", b"not_connected", "point", b"point", "probe_version", b"probe_version", "ranks", b"ranks", "reconciliations", b"reconciliations", "register_version", b"register_version", "stale", b"stale", "strict_lower", b"strict_lower", "strict_point", b"strict_point", "strict_upper", b"strict_upper", "structures", b"structures", "traffic", b"traffic", "upper", b"upper", "window_days", b"window_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -12,6 +12,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from peyvand.v1 import block_pb2 as _block_pb2
 from peyvand.v1 import indicator_pb2 as _indicator_pb2
 from peyvand.v1 import measurement_pb2 as _measurement_pb2
+from peyvand.v1 import monitoring_pb2 as _monitoring_pb2
 from peyvand.v1 import outcome_pb2 as _outcome_pb2
 from peyvand.v1 import reconciliation_pb2 as _reconciliation_pb2
 from peyvand.v1 import register_pb2 as _register_pb2
@@ -1387,3 +1388,54 @@ class ListPairsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListPairsResponse: _TypeAlias = ListPairsResponse  # noqa: Y015
+
+@_typing.final
+class GetMonitoringRequest(_message.Message):
+    """GetMonitoringRequest needs nothing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetMonitoringRequest: _TypeAlias = GetMonitoringRequest  # noqa: Y015
+
+@_typing.final
+class GetMonitoringResponse(_message.Message):
+    """GetMonitoringResponse has how well Peyvand itself is, and the edition that it was published with."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AS_OF_FIELD_NUMBER: _builtins.int
+    EVIDENCE_SEQUENCE_FIELD_NUMBER: _builtins.int
+    MONITORING_FIELD_NUMBER: _builtins.int
+    evidence_sequence: _builtins.int
+    """Sequence in stream MEASUREMENTS of the last batch taken in."""
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """End of the last slot counted in the index."""
+
+    @_builtins.property
+    def monitoring(self) -> _monitoring_pb2.Monitoring:
+        """How well it is."""
+
+    def __init__(
+        self,
+        *,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
+        evidence_sequence: _builtins.int = ...,
+        monitoring: _monitoring_pb2.Monitoring | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "monitoring", b"monitoring"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "evidence_sequence", b"evidence_sequence", "monitoring", b"monitoring"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetMonitoringResponse: _TypeAlias = GetMonitoringResponse  # noqa: Y015

@@ -90,6 +90,11 @@ class IndicatorServiceStub:
                 request_serializer=peyvand_dot_v1_dot_indicator__service__pb2.ListPairsRequest.SerializeToString,
                 response_deserializer=peyvand_dot_v1_dot_indicator__service__pb2.ListPairsResponse.FromString,
                 _registered_method=True)
+        self.GetMonitoring = channel.unary_unary(
+                '/peyvand.v1.IndicatorService/GetMonitoring',
+                request_serializer=peyvand_dot_v1_dot_indicator__service__pb2.GetMonitoringRequest.SerializeToString,
+                response_deserializer=peyvand_dot_v1_dot_indicator__service__pb2.GetMonitoringResponse.FromString,
+                _registered_method=True)
 
 
 class IndicatorServiceServicer:
@@ -176,6 +181,13 @@ class IndicatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetMonitoring(self, request, context):
+        """Whether Peyvand itself is well. UNAVAILABLE until a scorer that reports it has published an index.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_IndicatorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -233,6 +245,11 @@ def add_IndicatorServiceServicer_to_server(servicer, server):
                     servicer.ListPairs,
                     request_deserializer=peyvand_dot_v1_dot_indicator__service__pb2.ListPairsRequest.FromString,
                     response_serializer=peyvand_dot_v1_dot_indicator__service__pb2.ListPairsResponse.SerializeToString,
+            ),
+            'GetMonitoring': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMonitoring,
+                    request_deserializer=peyvand_dot_v1_dot_indicator__service__pb2.GetMonitoringRequest.FromString,
+                    response_serializer=peyvand_dot_v1_dot_indicator__service__pb2.GetMonitoringResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -533,6 +550,33 @@ class IndicatorService:
             '/peyvand.v1.IndicatorService/ListPairs',
             peyvand_dot_v1_dot_indicator__service__pb2.ListPairsRequest.SerializeToString,
             peyvand_dot_v1_dot_indicator__service__pb2.ListPairsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMonitoring(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/peyvand.v1.IndicatorService/GetMonitoring',
+            peyvand_dot_v1_dot_indicator__service__pb2.GetMonitoringRequest.SerializeToString,
+            peyvand_dot_v1_dot_indicator__service__pb2.GetMonitoringResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -60,6 +60,8 @@ class IndicatorServiceStub:
     """What the buses carried: by bus, and what no link was listed for. UNAVAILABLE until exchanges were looked at."""
     ListPairs: _grpc.UnaryUnaryMultiCallable[_indicator_service_pb2.ListPairsRequest, _indicator_service_pb2.ListPairsResponse]
     """The index of each pair of consumer and provider with a link in force, ordered by consumer and provider, in pages."""
+    GetMonitoring: _grpc.UnaryUnaryMultiCallable[_indicator_service_pb2.GetMonitoringRequest, _indicator_service_pb2.GetMonitoringResponse]
+    """Whether Peyvand itself is well. UNAVAILABLE until a scorer that reports it has published an index."""
 
 @_typing.type_check_only
 class IndicatorServiceAsyncStub(IndicatorServiceStub):
@@ -93,6 +95,8 @@ class IndicatorServiceAsyncStub(IndicatorServiceStub):
     """What the buses carried: by bus, and what no link was listed for. UNAVAILABLE until exchanges were looked at."""
     ListPairs: _aio.UnaryUnaryMultiCallable[_indicator_service_pb2.ListPairsRequest, _indicator_service_pb2.ListPairsResponse]  # type: ignore[assignment]
     """The index of each pair of consumer and provider with a link in force, ordered by consumer and provider, in pages."""
+    GetMonitoring: _aio.UnaryUnaryMultiCallable[_indicator_service_pb2.GetMonitoringRequest, _indicator_service_pb2.GetMonitoringResponse]  # type: ignore[assignment]
+    """Whether Peyvand itself is well. UNAVAILABLE until a scorer that reports it has published an index."""
 
 class IndicatorServiceServicer(metaclass=_abc_1.ABCMeta):
     """IndicatorService answers how far agencies answer each other, and why."""
@@ -189,5 +193,13 @@ class IndicatorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_indicator_service_pb2.ListPairsResponse, _abc.Awaitable[_indicator_service_pb2.ListPairsResponse]]:
         """The index of each pair of consumer and provider with a link in force, ordered by consumer and provider, in pages."""
+
+    @_abc_1.abstractmethod
+    def GetMonitoring(
+        self,
+        request: _indicator_service_pb2.GetMonitoringRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_indicator_service_pb2.GetMonitoringResponse, _abc.Awaitable[_indicator_service_pb2.GetMonitoringResponse]]:
+        """Whether Peyvand itself is well. UNAVAILABLE until a scorer that reports it has published an index."""
 
 def add_IndicatorServiceServicer_to_server(servicer: IndicatorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -192,6 +192,7 @@ RULES: Mapping[str, Rule] = {
     "TabulateIndicators": _everybody,
     "GetTraffic": _everybody,
     "ListPairs": _everybody,
+    "GetMonitoring": _everybody,
     "GetRegister": _everybody,
     "ListAgencies": _everybody,
     "ListServices": lambda caller, _, __: caller.lists(IndicatorKind.SERVICE),

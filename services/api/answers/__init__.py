@@ -1,6 +1,6 @@
 """Answers to requests, from the read model and from evidence on the bus."""
 
-from services.api.answers.blocks import structure_answer, three_bars, traffic_answer
+from services.api.answers.blocks import monitoring_answer, structure_answer, three_bars, traffic_answer
 from services.api.answers.evidence import EvidenceReader
 from services.api.answers.explanation import Explainer
 from services.api.answers.history import HistoryReader
@@ -25,6 +25,7 @@ __all__ = [
     "agency_message",
     "evaluation_message",
     "gather_window",
+    "monitoring_answer",
     "service_message",
     "structure_answer",
     "three_bars",

@@ -1,4 +1,4 @@
-"""Answers that blocks hold as a whole: reconciliations, traffic, structure and the three bars."""
+"""Answers that blocks hold as a whole: reconciliations, traffic, structure and the three bars, monitoring."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from services.api.errors import InvalidRequestError, UnavailableError
 from services.api.model import ReadModel
 from services.core.blocks import BlockReader
 from services.core.bus import GOVERNMENT_KEY, consumer_key
+from services.core.codec import to_timestamp
 from services.core.model import LINK_FINDINGS, IndicatorKind, Link, Register, link_findings
 from services.register.rounds import INTEGRATION
 
@@ -72,6 +73,21 @@ def traffic_answer(model: ReadModel, window_days: int) -> messages.GetTrafficRes
         "TRAFFIC_UNPUBLISHED",
         f"exchanges of the last {days} days were not looked at yet: retry later",
         window_days=str(days),
+    )
+
+
+def monitoring_answer(model: ReadModel) -> messages.GetMonitoringResponse:
+    """Answer from the government's block. Raises RequestError."""
+    block = model.blocks.get(GOVERNMENT_KEY)
+    monitoring = None if block is None else block.monitoring
+    if block is None or monitoring is None:
+        raise UnavailableError(
+            "MONITORING_UNPUBLISHED", "no scorer has reported yet how well it measures and reads: retry later"
+        )
+    return messages.GetMonitoringResponse(
+        as_of=to_timestamp(block.as_of),
+        evidence_sequence=block.evidence_sequence,
+        monitoring=monitoring,
     )
 
 

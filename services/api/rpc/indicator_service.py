@@ -15,6 +15,7 @@ from services.api.answers import (
     PairAnswers,
     Tabulator,
     WindowEvidenceCache,
+    monitoring_answer,
     structure_answer,
     traffic_answer,
 )
@@ -158,3 +159,7 @@ class IndicatorServicer:
     async def list_pairs(self, request: messages.ListPairsRequest, _: Context) -> messages.ListPairsResponse:
         """Return the index of each pair of consumer and provider, by these."""
         return await self._pairs.answer(request)
+
+    async def get_monitoring(self, _: messages.GetMonitoringRequest, __: Context) -> messages.GetMonitoringResponse:
+        """Return how well Peyvand itself measures and reads."""
+        return monitoring_answer(self._model)

@@ -14,6 +14,7 @@ from peyvand.v1 import block_pb2, indicator_pb2
 from services.core.blocks.packed import doubles, message, strings, varints, zigzag
 from services.core.codec import (
     ExchangeVolume,
+    monitoring_to_message,
     rank_band_to_message,
     reconciliation_to_message,
     structure_to_message,
@@ -21,7 +22,16 @@ from services.core.codec import (
     traffic_to_message,
     volume_to_message,
 )
-from services.core.model import LOSS_STAGES, STAGES, IndicatorKind, RankBand, Reconciliation, Structure, Traffic
+from services.core.model import (
+    LOSS_STAGES,
+    STAGES,
+    IndicatorKind,
+    Monitoring,
+    RankBand,
+    Reconciliation,
+    Structure,
+    Traffic,
+)
 
 _STRICT = ("strict_point", "strict_lower", "strict_upper")
 _INTERVAL = ("interval_low", "interval_high")
@@ -115,6 +125,7 @@ class BlockColumns:
     reconciliations: tuple[Reconciliation, ...] = ()
     traffic: tuple[Traffic, ...] = ()
     ranks: tuple[AgencyRank, ...] = ()
+    monitoring: Monitoring | None = None
 
 
 def encode_block(block: BlockColumns) -> bytes:
@@ -171,6 +182,7 @@ def _head(block: BlockColumns) -> bytes:
             )
             for rank in block.ranks
         ],
+        monitoring=None if block.monitoring is None else monitoring_to_message(block.monitoring),
     ).SerializeToString()
 
 

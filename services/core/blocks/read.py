@@ -9,7 +9,7 @@ from math import isnan
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from peyvand.v1 import block_pb2, indicator_pb2, reconciliation_pb2
+from peyvand.v1 import block_pb2, indicator_pb2, monitoring_pb2, reconciliation_pb2
 from services.core.blocks.encode import COUNTS, SHARES, EvidenceColumns, evidence_from_message
 from services.core.model import LOSS_STAGES, IndicatorKind
 
@@ -115,6 +115,11 @@ class BlockReader:
     def traffic(self) -> Sequence[reconciliation_pb2.Traffic]:
         """In the government's block, all exchanges of each window."""
         return self._message.traffic
+
+    @property
+    def monitoring(self) -> monitoring_pb2.Monitoring | None:
+        """In the government's block, how well Peyvand itself is; None where a scorer that did not report it put it."""
+        return self._message.monitoring if self._message.HasField("monitoring") else None
 
     @property
     def structures(self) -> Iterator[indicator_pb2.Structure]:

@@ -34,6 +34,7 @@ from services.core.codec.measurement import (
     measuring_prober,
 )
 from services.core.codec.measurement_json import measurement_from_json
+from services.core.codec.monitoring import monitoring_to_message
 from services.core.codec.units import from_micros, from_timestamp, to_duration, to_micros, to_timestamp
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "measurement_from_json",
     "measurement_to_json",
     "measuring_prober",
+    "monitoring_to_message",
     "rank_band_to_message",
     "reconciliation_to_message",
     "sensitivity_to_json",

@@ -45,6 +45,7 @@ from services.core.model.measurement import (
     Target,
     unfrozen,
 )
+from services.core.model.monitoring import OWN_REASONS, Monitoring, StreamHealth, VantageHealth
 from services.core.model.notices import (
     Announcement,
     AnnouncementKind,
@@ -110,6 +111,7 @@ __all__ = [
     "LINK_FINDINGS",
     "LOSS_STAGES",
     "MOMENTS",
+    "OWN_REASONS",
     "PHASES",
     "PROBE_KINDS",
     "SOAP_KINDS",
@@ -149,6 +151,7 @@ __all__ = [
     "Measurement",
     "MeasurementColumns",
     "Member",
+    "Monitoring",
     "Objection",
     "ObjectionState",
     "Outcome",
@@ -174,6 +177,7 @@ __all__ = [
     "Stage",
     "StatedFigure",
     "Step",
+    "StreamHealth",
     "StrictShare",
     "Structure",
     "SwitchIndex",
@@ -182,6 +186,7 @@ __all__ = [
     "Traffic",
     "Undeclared",
     "Vantage",
+    "VantageHealth",
     "Volume",
     "XmlExpectation",
     "escape_code",

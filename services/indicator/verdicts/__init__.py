@@ -6,6 +6,7 @@ from services.indicator.verdicts.counts import WindowCounts
 from services.indicator.verdicts.evidence_source import DayEvidence, EvidenceSource
 from services.indicator.verdicts.judge import Judge
 from services.indicator.verdicts.target_slots import TargetSlots, counting_vantages, verdict_reasons
+from services.indicator.verdicts.vantages import VantageCounter, count_cells
 
 __all__ = [
     "CauseSums",
@@ -14,7 +15,9 @@ __all__ = [
     "EvidenceSource",
     "Judge",
     "TargetSlots",
+    "VantageCounter",
     "WindowCounts",
+    "count_cells",
     "counting_vantages",
     "pause_slots",
     "verdict_reasons",

@@ -68,6 +68,7 @@ class Judge:
         self._excluded: dict[str, Ints] = {}
         self._changes = arrays.required.changes()
         self._requirements: dict[int, DayRequirements] = {}
+        self._owed: dict[tuple[str, int], Ints] = {}
         self._targets = np.full(columns.max(initial=-1) + 1, -1, dtype=np.int64)
         self._targets[columns] = np.arange(len(columns))
         self.by_service = np.argsort(arrays.service, kind="stable")
@@ -121,6 +122,15 @@ class Judge:
                 service_paper=self._services_of(in_force & ~live),
             )
         return self._requirements[period]
+
+    def owed(self, vantage: str, day: int) -> Ints:
+        """Return the columns of the targets that a vantage has to measure on the day with this ordinal."""
+        key = vantage, int(np.searchsorted(self._changes, day, side="right"))
+        if key not in self._owed:
+            columns = np.concatenate([self.links[self.requirements(day).live], self.columns[len(self.links) :]])
+            excluded = self._excluded_columns(vantage)
+            self._owed[key] = columns[~np.isin(columns, excluded)] if len(excluded) else columns
+        return self._owed[key]
 
     def links_among(self, targets: Sequence[Target]) -> tuple[Ints, Ints]:
         """Return the rows of the targets that are links of the register, and the positions of those links in it."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.bus import DETAIL_SECONDS, SLOTS_PER_BLOCK, StreamPosition
-from services.core.model import MeasurementColumns
+from services.core.model import MeasurementColumns, VantageHealth
 from services.indicator.admission import admit, closable
 from services.indicator.calendar import RECORD_DAYS, Calendar
 from services.indicator.cells import RecentMeasurements
@@ -18,6 +18,7 @@ from services.indicator.evidence import Evidence, FrozenEvidence
 from services.indicator.index import BurnCounter, compute_indicators
 from services.indicator.intervals import HistorySums
 from services.indicator.structure import structure_by_window
+from services.indicator.verdicts import VantageCounter
 from services.scorer.index.members import AgencyMembers, having
 from services.scorer.index.results import CompiledRegister, CountedEvidence, IndexResult, PendingUpdate, TakenBatch
 from services.scorer.state import LoadedState, StateManifest, StateUpdate
@@ -31,6 +32,7 @@ class Scoring:
         self.evidence: Evidence = loaded.evidence
         self.recent = RecentMeasurements(self.evidence.columns)
         self.burns = BurnCounter(self.calendar.slot_seconds)
+        self.vantages = VantageCounter(self.calendar.slot_seconds)
         self.newest_slots: dict[str, float] = {}
         """By vantage: the start of the newest slot taken in since the process started, in epoch seconds."""
         self._rejudged: set[int] = set()
@@ -138,7 +140,7 @@ class Scoring:
         More may be taken in between the pieces.
         """
         yield from self.evidence.prepare(self.arrays, end_slot)
-        for _ in self._update_burns(end_slot):
+        for _ in self._update_spans(end_slot):
             yield self.calendar.day_of(end_slot)
 
     def judge(self, end_slot: int) -> IndexResult:
@@ -152,7 +154,7 @@ class Scoring:
         oldest = self._detail_from(end_slot)
         slots = {slot for slot in slots if oldest <= slot < end_slot}
         chunks = sorted({slot // SLOTS_PER_BLOCK for slot in slots})
-        for _ in self._update_burns(end_slot):
+        for _ in self._update_spans(end_slot):
             pass
         agencies: Mapping[str, AgencyMembers] = self.compiled.members
         if self._touched is not None and end_slot == self._due_to:
@@ -195,11 +197,21 @@ class Scoring:
             structures=structure_by_window(compiled.arrays, compiled.network, snapshot),
         )
 
-    def _update_burns(self, end_slot: int) -> Iterator[None]:
+    def _update_spans(self, end_slot: int) -> Iterator[None]:
+        """Count the spans of burn rates, and of the vantages' health."""
         changed = {slot for slot in self._rejudged if slot < end_slot}
         self._rejudged -= changed
-        arrays = self.arrays
-        return self.burns.pieces(arrays, end_slot, changed, lambda slots: self.evidence.verdicts(arrays, slots))
+        arrays, evidence = self.arrays, self.evidence
+        yield from self.burns.pieces(arrays, end_slot, changed, lambda slots: evidence.verdicts(arrays, slots))
+        slots = range(max(self._detail_from(end_slot), self.calendar.epoch_slot), end_slot)
+        vantages = [vantage.id for vantage in self.register.policy.vantages]
+        yield from self.vantages.pieces(
+            arrays, slots, changed, lambda slot: evidence.vantage_counts(arrays, slot, vantages)
+        )
+
+    def vantage_health(self) -> tuple[VantageHealth, ...]:
+        """Return what each vantage delivered over the slots of ``vantages``, which were counted for the last index."""
+        return self.vantages.health([vantage.id for vantage in self.register.policy.vantages], self.newest_slots)
 
     def publishing_failed(self) -> None:
         """Make everything due again that was due and could not be published."""

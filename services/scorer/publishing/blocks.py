@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from services.core.blocks import AgencyRank, BlockColumns, EvidenceColumns, SlotBlock
 from services.core.bus import SLOTS_PER_BLOCK, slot_key
 from services.core.codec import ExchangeVolume
-from services.core.model import IndicatorKind, Reconciliation, Structure, Traffic
+from services.core.model import IndicatorKind, Monitoring, Reconciliation, Structure, Traffic
 from services.indicator.evidence import Evidence
 from services.indicator.index import LinkColumns
 from services.indicator.register_arrays import RegisterArrays
@@ -29,8 +29,9 @@ def government_block(
     volumes: Iterable[ExchangeVolume],
     structures: Iterable[Structure] = (),
     traffic: Iterable[Traffic] = (),
+    monitoring: Monitoring | None = None,
 ) -> BlockColumns:
-    """Return government, sectors and providers in all windows, and the structure over each.
+    """Return government, sectors and providers in all windows, the structure over each, and how well Peyvand itself is.
 
     ``volumes`` are those of consumers without a block: ``_unmapped`` and agencies without a service.
     """
@@ -46,6 +47,7 @@ def government_block(
         structures=tuple(unstamped),
         traffic=tuple(traffic),
         ranks=tuple(_ranks(table, IndicatorKind.PROVIDER)),
+        monitoring=monitoring,
     )
 
 

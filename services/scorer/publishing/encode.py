@@ -10,7 +10,7 @@ from itertools import compress
 from services.core.blocks import block_digest, encode_block, encode_blocks
 from services.core.bus import GOVERNMENT_KEY, consumer_key
 from services.core.codec import ExchangeVolume
-from services.core.model import Reconciliation
+from services.core.model import Monitoring, Reconciliation
 from services.scorer.exchanges import ReconciliationReport
 from services.scorer.index import IndexResult
 from services.scorer.publishing.blocks import consumer_blocks, government_block, grouped
@@ -32,10 +32,17 @@ class EncodedBlock:
 class BlockEncoder:
     """Encodes every agency's block, and the government's, lazily."""
 
-    def __init__(self, result: IndexResult, volumes: Iterable[ExchangeVolume], report: ReconciliationReport) -> None:
+    def __init__(
+        self,
+        result: IndexResult,
+        volumes: Iterable[ExchangeVolume],
+        report: ReconciliationReport,
+        monitoring: Monitoring | None = None,
+    ) -> None:
         self._result = result
         self._table = IndicatorTable(result.snapshot)
         self._traffic = report.traffic
+        self._monitoring = monitoring
         self._volumes: dict[str, list[ExchangeVolume]] = defaultdict(list)
         for volume in volumes:
             self._volumes[volume.consumer].append(volume)
@@ -73,6 +80,6 @@ class BlockEncoder:
             if consumer_key(consumer) not in consumers
             for volume in volumes
         ]
-        block = government_block(self._table, others, self._result.structures, self._traffic)
+        block = government_block(self._table, others, self._result.structures, self._traffic, self._monitoring)
         if len(block.ids):
             yield EncodedBlock(GOVERNMENT_KEY, block_digest(block), encode_block(block))

@@ -29,6 +29,7 @@ from services.core.bus import (
     recent_key,
 )
 from services.core.codec import ExchangeVolume
+from services.core.model import Monitoring
 from services.indicator.evidence import Evidence
 from services.scorer.exchanges import ReconciliationReport
 from services.scorer.index import IndexResult, PendingUpdate
@@ -99,7 +100,11 @@ class IndexPublisher:
         await self._put((_digested(key, encode_recent(block)) for key, block in blocks), self._digests, stamp)
 
     async def publish(
-        self, result: IndexResult, volumes: Iterable[ExchangeVolume], report: ReconciliationReport
+        self,
+        result: IndexResult,
+        volumes: Iterable[ExchangeVolume],
+        report: ReconciliationReport,
+        monitoring: Monitoring | None = None,
     ) -> int:
         """Put the agencies' blocks, encoding each while others are in flight, then the government's.
 
@@ -112,7 +117,7 @@ class IndexPublisher:
             existing = [await self._bus.kv_keys(INDICATOR_BUCKET, pattern) for pattern in patterns]
             self._keys = set().union(*existing)
         self._forget_older(result.snapshot.end_slot)
-        encoder, keys = BlockEncoder(result, volumes, report), recent_keys(result.compiled.members)
+        encoder, keys = BlockEncoder(result, volumes, report, monitoring), recent_keys(result.compiled.members)
         self._keys |= keys
         consumers = set[str]()
         stamp = partial(stamp_block, evidence_sequence=result.snapshot.evidence_sequence)

@@ -24,10 +24,11 @@ from services.core.model.indicator import (
     Structure,
 )
 from services.core.model.measurement import RecentRows
+from services.core.model.monitoring import Monitoring, StreamHealth, VantageHealth
 from services.core.model.outcome import Outcome, Reason
 from tests.support.block_columns import Block
 
-__all__ = ["AS_OF", "COUNTED_FROM", "blocks_of", "recent_block", "slot_block_of", "structure_of"]
+__all__ = ["AS_OF", "COUNTED_FROM", "MONITORING", "blocks_of", "recent_block", "slot_block_of", "structure_of"]
 
 AS_OF = 1_790_000_100
 """A whole slot of 300 s, in 2026."""
@@ -36,6 +37,23 @@ COUNTED_FROM = 1_782_160_200
 """Midnight in Tehran, 90 days before that day, from which exchanges count."""
 
 SLOTS = 100
+
+MONITORING = Monitoring(
+    slots_from=AS_OF - 72 * 300,
+    slots_to=AS_OF,
+    vantages=(
+        VantageHealth("north", 576, 570, ((Reason.VANTAGE_BLIND, 16),), AS_OF - 300),
+        VantageHealth("south", 576, 0, (), None),
+    ),
+    streams=(
+        StreamHealth("MEASUREMENTS", 4000, 3_100_000, 1 << 30, 4009, 3, 2, 1),
+        StreamHealth("KV_indicator", 90, 20_500, 0, 93, None, 0, 0),
+    ),
+    since=AS_OF - 9000,
+    late=11,
+    refused=12,
+    rejected=13,
+)
 
 
 def blocks_of(register, *, as_of=AS_OF, ok=None, sequence=7, windows=None):
@@ -94,6 +112,7 @@ def blocks_of(register, *, as_of=AS_OF, ok=None, sequence=7, windows=None):
                 for entity, members in groups
             ),
             structures=tuple(structure_of(window, as_of) for window in windows),
+            monitoring=MONITORING,
         )
     }
     for agency, members in grouped(register.consumer):

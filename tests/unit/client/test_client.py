@@ -29,6 +29,7 @@ METHODS = {
     "TabulateIndicators": "tabulate",
     "GetTraffic": "traffic",
     "ListPairs": "pairs",
+    "GetMonitoring": "monitoring",
     "GetRegister": "register",
     "ListAgencies": "agencies",
     "ListServices": "services",
@@ -78,7 +79,7 @@ async def test_lists_are_read_page_by_page(api, client, monkeypatch, tmp_path):
 
 
 async def test_single_answers(api, client):
-    """Indicators, explanations, structure, tables, traffic, one link with slots, search and the timezone."""
+    """Indicators, explanations, structure, tables, traffic, monitoring, one link with slots, search and the timezone."""
     government = await client.indicator(IndicatorKind.GOVERNMENT)
     assert (government.id, government.window_days, government.as_of.seconds) == ("country", 28, AS_OF)
     assert (await client.indicator(IndicatorKind.PROVIDER, "customs", 7)).window_days == 7
@@ -95,6 +96,7 @@ async def test_single_answers(api, client):
     for key, block in blocks_of(api.register).items():
         api.take(key, block if key != "government" else _with_traffic(block))
     assert (await client.traffic()).traffic.exchanges == 5
+    assert (await client.monitoring()).monitoring.rejected == 13
 
 
 def _with_traffic(block):

@@ -122,6 +122,7 @@ async def test_the_public_sees_agencies_and_above(secured):
             ("ListIndicators", messages.ListIndicatorsRequest(kind=indicator_pb2.INDICATOR_KIND_CONSUMER)),
             ("ListAgencies", register_messages.ListAgenciesRequest()),
             ("GetRegister", register_messages.GetRegisterRequest()),
+            ("GetMonitoring", messages.GetMonitoringRequest()),
             ("TabulateIndicators", messages.TabulateIndicatorsRequest(attribute=messages.TABULATED_ATTRIBUTE_SECTOR)),
         ):
             assert await stubs.sees(method, request), method

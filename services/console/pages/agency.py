@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.console.pages.costs import LinkGain, LossAt, link_gains, provider_losses
+from services.console.pages.news import Maintenance, maintenance_of
 from services.console.pages.page import NoSuchPageError, Page, Visit
 from services.console.pages.trends import SPANS, Trend, trend_of
 from services.console.queries import figure_of, losses_of
@@ -60,19 +61,21 @@ class AgencyView:
     more_asks: int
     more_answers: int
     spans: tuple[str, ...]
+    maintenance: tuple[Maintenance, ...]
 
 
 async def gather(visit: Visit) -> AgencyView:
-    """Fetch both sides, and for services and links where the reader sees them."""
+    """Fetch both sides and announced work, and services and links where the reader sees them."""
     agency = visit.path["agency"]
     if agency not in visit.names.agencies:
         raise NoSuchPageError
-    consumer, provider, services, asks, answers = await asyncio.gather(
+    consumer, provider, services, asks, answers, maintenance = await asyncio.gather(
         _side(visit, IndicatorKind.CONSUMER, agency),
         _side(visit, IndicatorKind.PROVIDER, agency),
         _services(visit, agency),
         _links(visit, consumer=agency),
         _links(visit, provider=agency),
+        maintenance_of(visit, agency),
     )
     return AgencyView(
         agency=agency,
@@ -85,6 +88,7 @@ async def gather(visit: Visit) -> AgencyView:
         more_asks=max(len(asks) - _MOST_LINKS, 0),
         more_answers=max(len(answers) - _MOST_LINKS, 0),
         spans=SPANS,
+        maintenance=maintenance,
     )
 
 

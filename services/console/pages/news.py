@@ -71,11 +71,11 @@ async def announcements_of(visit: Visit) -> tuple[Announcement, ...]:
     return tuple(sorted(found, key=lambda one: (-one.changed, one.id)))
 
 
-async def maintenance_of(visit: Visit) -> tuple[Maintenance, ...]:
-    """Return announced maintenance that is not over, the next one first."""
+async def maintenance_of(visit: Visit, subject: str = "") -> tuple[Maintenance, ...]:
+    """Return announced maintenance that is not over, of one subject if one is given, the next one first."""
     found = [
         Maintenance(one.subject, getattr(one, "from").seconds, one.to.seconds, one.note)
-        for one in await collected(visit.api.maintenance())
+        for one in await collected(visit.api.maintenance(subject))
         if one.to.seconds > visit.edition.as_of
     ]
     return tuple(sorted(found, key=lambda one: (one.start, one.subject)))

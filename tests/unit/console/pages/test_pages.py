@@ -101,6 +101,7 @@ async def _numbers_of_the_api(console: Console) -> set[float]:
         await calls.GetStructure(indicator_service_pb2.GetStructureRequest()),
         await calls.ListLinks(indicator_service_pb2.ListLinksRequest()),
         await calls.ListPairs(indicator_service_pb2.ListPairsRequest()),
+        monitoring := await calls.GetMonitoring(indicator_service_pb2.GetMonitoringRequest()),
         await console.api.registers.GetRegister(register_service_pb2.GetRegisterRequest()),
         await console.api.registers.ListEvaluationRounds(register_service_pb2.ListEvaluationRoundsRequest()),
     ]
@@ -120,6 +121,7 @@ async def _numbers_of_the_api(console: Console) -> set[float]:
         answers.append(answer)
         numbers |= {one.index_if_fixed - answer.estimate for one in answer.links}  # what a page calls its gain
     numbers |= {number for answer in answers for number in _doubles(answer)}
+    numbers |= {one.delivered / one.expected for one in monitoring.monitoring.vantages}
     return numbers | {number / 100 for number in numbers}  # official scores are in per cent
 
 
@@ -231,3 +233,15 @@ async def test_search_finds_names_as_the_register_folds_them(console: Console) -
     """Arabic letters and digits make no difference, and nothing found is said."""
     assert "سازمان امور مالیاتی" in (await console.get("/fa/search?q=مالياتي")).text
     assert "Nothing has" in (await console.get("/en/search?q=zzzz")).text
+
+
+async def test_an_agency_page_lists_announced_work(make_console, api, tmp_path) -> None:
+    """Work announced for the agency that is not over is on its page for everybody, that of others and of its links is not."""
+    day = "2026-09-2"  # AS_OF is on the 21st
+    rows = f"subject,from,to,note\ntax-office,{day}0,{day}9,new switches\ntax-office,2026-01-01,2026-01-02,long over\n"
+    rows += f"customs,{day}0,{day}9,of the customs\ndeed-tax,{day}0,{day}9,of one link\n"
+    api.take_register(load_register(write_register(tmp_path / "worked", maintenance_csv=rows)))
+    console = await make_console(audience="public")
+    page = (await console.get("/en/agency/tax-office")).text
+    assert "new switches" in page
+    assert [note for note in ("long over", "of the customs", "of one link") if note in page] == []

@@ -6,13 +6,17 @@ import asyncio
 from dataclasses import dataclass
 
 from services.console.pages.page import Page, Visit
-from services.console.queries import figure_of
-from services.core.model import Indicator, IndicatorKind
+from services.console.queries import figure_of, monitoring_of
+from services.core.errors import ApiUnavailableError
+from services.core.model import Indicator, IndicatorKind, Monitoring
 
 
 @dataclass(frozen=True, slots=True)
 class MonitorView:
-    """The government's figures of every window, and what the register requires to be measured."""
+    """The government's figures of every window, what the register requires to be measured, and what the scorer reports of it.
+
+    ``health`` is None until it reports anything.
+    """
 
     figures: tuple[Indicator, ...]
     vantages: tuple[str, ...]
@@ -22,13 +26,15 @@ class MonitorView:
     agencies: int
     links: int
     links_absent: int
+    health: Monitoring | None
 
 
 async def gather(visit: Visit) -> MonitorView:
-    """Fetch the figures of every window."""
+    """Fetch the figures of every window and the report."""
     names = visit.names
-    figures = await asyncio.gather(
-        *(visit.api.indicator(IndicatorKind.GOVERNMENT, "", days) for days in names.windows_days)
+    figures, health = await asyncio.gather(
+        asyncio.gather(*(visit.api.indicator(IndicatorKind.GOVERNMENT, "", days) for days in names.windows_days)),
+        _health(visit),
     )
     return MonitorView(
         figures=tuple(map(figure_of, figures)),
@@ -39,7 +45,15 @@ async def gather(visit: Visit) -> MonitorView:
         agencies=len(names.agencies),
         links=names.links,
         links_absent=names.links_absent,
+        health=health,
     )
+
+
+async def _health(visit: Visit) -> Monitoring | None:
+    try:
+        return monitoring_of((await visit.api.monitoring()).monitoring)
+    except ApiUnavailableError:
+        return None
 
 
 PAGE = Page("monitor", "/monitor", gather, has_window=False)

@@ -2,6 +2,7 @@
 
 from services.console.queries.edition import Edition, EditionFeed
 from services.console.queries.figures import collected, figure_of, figures_of, losses_of
+from services.console.queries.monitoring import monitoring_of
 from services.console.queries.names import Agency, Names, Service, fetch_names, matches
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "figures_of",
     "losses_of",
     "matches",
+    "monitoring_of",
 ]

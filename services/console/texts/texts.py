@@ -79,6 +79,10 @@ class Texts:
         """Return a number with its value."""
         return self._data(value, self.plain_number(value, decimals)) if value is not None else self.none()
 
+    def size(self, count: int) -> Markup:
+        """Return bytes as megabytes, with the bytes as its value."""
+        return self.message("{n} MB", n=self._data(count, self.plain_number(count / 1e6, 1)))
+
     def digits(self, text: object) -> str:
         """Return a text with the digits of the language."""
         return write_digits(str(text), self.language.code)

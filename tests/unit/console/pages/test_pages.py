@@ -30,6 +30,11 @@ def _text(page: str) -> str:
     return " ".join([_TAGS.sub("\n", page), *attributes])
 
 
+async def _text_of(console: Console, path: str) -> str:
+    """The words of a page, one space apart."""
+    return " ".join(_TAGS.sub(" ", (await console.get(path)).text).split())
+
+
 @pytest.mark.parametrize("path", NAMED_PAGES)
 @pytest.mark.parametrize("code", LANGUAGES)
 async def test_every_page_is_there_in_both_languages(console: Console, code: str, path: str) -> None:
@@ -233,6 +238,25 @@ async def test_search_finds_names_as_the_register_folds_them(console: Console) -
     """Arabic letters and digits make no difference, and nothing found is said."""
     assert "سازمان امور مالیاتی" in (await console.get("/fa/search?q=مالياتي")).text
     assert "Nothing has" in (await console.get("/en/search?q=zzzz")).text
+
+
+async def test_the_monitor_page_shows_vantages_and_streams(make_console, api) -> None:
+    """Everybody sees what each vantage delivered and what streams hold, not all why; before a report there is a sentence."""
+    public = await make_console(audience="public")
+    text = await _text_of(public, "/en/monitor")
+    assert "north 99.0% 570 576 16 " in text
+    assert "cut off" not in text
+    console = await make_console()
+    text = await _text_of(console, "/en/monitor")
+    assert "north 99.0% 570 576 the vantage itself was cut off: 16" in text
+    assert "MEASUREMENTS 4,000 3.1 MB 1,073.7 MB 3 2 1" in text
+    assert "KV_indicator 90 0.0 MB" in text
+    government = blocks_of(api.register)["government"]
+    api.take("government", replace(government, monitoring=None))
+    await console.refresh()
+    text = await _text_of(await make_console(), "/en/monitor")
+    assert "has not reported yet" in text
+    assert "MEASUREMENTS" not in text
 
 
 async def test_an_agency_page_lists_announced_work(make_console, api, tmp_path) -> None:

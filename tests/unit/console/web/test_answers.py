@@ -158,7 +158,7 @@ async def test_while_the_api_is_away_the_last_page_says_its_age(console: Console
     console.clock[0] += 100
     gone = await console.get("/fa/")
     assert gone.status_code == 503
-    assert "اکنون نمی‌توان عددها را خواند" in gone.text
+    assert "ارقام در حال حاضر در دسترس نیست" in gone.text
     assert gone.headers["retry-after"] == "5"
     assert console.registry.get_sample_value("peyvand_console_aged_total") == 1
 

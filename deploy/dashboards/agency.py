@@ -41,6 +41,7 @@ def dashboard() -> Dashboard:
         "One agency: how well its own services are served by others (consumer), how well it serves theirs (provider), and "
         "which links cost most.",
         [variable(*WINDOW, first="28"), variable(*SECTOR, many=True), variable(*AGENCY)],
+        page="/agency/$agency",
     )
     for side, persian in _SIDES.items():
         _side(made, side, persian)

@@ -10,6 +10,7 @@ from grafana_foundation_sdk.models.dashboard import (
     DashboardCursorSync,
     DashboardLinkType,
     DataSourceRef,
+    VariableHide,
     VariableOption,
     VariableRefresh,
     VariableSort,
@@ -70,6 +71,7 @@ def variable(
     return made.current(VariableOption(text=first, value=first)) if first else made
 
 
+_CONSOLE = ("console", both("Console", "صفحه‌ها"), "label_values(peyvand_console_info, url)")
 # Bounds are there of every window; a point is not, where too little is known.
 WINDOW = ("window", both("Window, days", "پنجره، روز"), "label_values(peyvand_index_lower, window)")
 SECTOR = ("sector", both("Sector", "بخش"), "label_values(peyvand_agency_info, sector)")
@@ -89,8 +91,8 @@ def to(dashboard: str, title: str, **variables: str) -> DashboardLink:
     )
 
 
-def frame(name: str, title: str, description: str, variables: Sequence[QueryVariable]) -> Dashboard:
-    """Return an empty dashboard with its variables, linked to its siblings."""
+def frame(name: str, title: str, description: str, variables: Sequence[QueryVariable], *, page: str = "/") -> Dashboard:
+    """Return an empty dashboard with its variables, linked to its siblings and to the console's ``page`` about the same."""
     siblings = (
         DashboardLink(both("Peyvand", "پیوند"))
         .type(DashboardLinkType.DASHBOARDS)
@@ -100,6 +102,13 @@ def frame(name: str, title: str, description: str, variables: Sequence[QueryVari
         .keep_time(True)
         .icon("external link")
         .tooltip("The other dashboards of Peyvand, with the same choice")
+    )
+    console = (
+        DashboardLink(both("For everybody", "برای همه"))
+        .type(DashboardLinkType.LINK)
+        .url(f"${{console}}/en{page}")
+        .icon("external link")
+        .tooltip("The console's page about the same, in English and Persian")
     )
     made = (
         Dashboard(title)
@@ -112,7 +121,9 @@ def frame(name: str, title: str, description: str, variables: Sequence[QueryVari
         .refresh("1m")
         .tooltip(DashboardCursorSync.CROSSHAIR)
         .link(siblings)
+        .link(console)
         .with_variable(DatasourceVariable("datasource").label(both("Data source", "منبع داده")).type("prometheus"))
+        .with_variable(variable(*_CONSOLE).hide(VariableHide.HIDE_VARIABLE))
     )
     for one in variables:
         made.with_variable(one)

@@ -47,6 +47,7 @@ def dashboard() -> Dashboard:
         both("Peyvand / Link", "پیوند"),
         "One link: one agency's service asking another agency for one data item. Chosen by its consumer.",
         [variable(*SECTOR, many=True), variable(*AGENCY), variable(*LINK)],
+        page="/link/$link",
     )
     _verdicts(made)
     _probes(made)

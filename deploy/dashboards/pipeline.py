@@ -40,6 +40,7 @@ def dashboard() -> Dashboard:
         "Whether Peyvand itself is well: what it cannot see becomes unknown, never a fault of a target. Read it before believing "
         "a fall of the index.",
         [variable(*_JOB, many=True, every=_COMPONENTS), variable(*_INSTANCE, many=True)],
+        page="/monitor",
     )
     _state(made)
     _probers(made)

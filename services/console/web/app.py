@@ -61,7 +61,7 @@ def make_app(
     """Return the application."""
     assets = read_assets()
     site = Site(settled.audience, settled.base, settled.dashboards, settled.encrypted, assets)
-    pages = Pages(site, api, feed, ConsoleMetrics(registry), clock)
+    pages = Pages(site, api, feed, ConsoleMetrics(registry, settled.base), clock)
 
     async def lost(request: Request, error: Exception) -> Response:
         """Answer an address that is none of ours, and a method that is not allowed."""

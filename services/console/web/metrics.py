@@ -12,12 +12,13 @@ from services.core import metrics
 
 
 class ConsoleMetrics:
-    """Counts answers, and times the making of pages."""
+    """Counts answers, and times the making of pages; ``base`` is the public address."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, base: str) -> None:
         self._answers = metrics.counter("peyvand_console_answers_total", registry)
         self._seconds = metrics.histogram("peyvand_console_page_seconds", registry)
         self._aged = metrics.counter("peyvand_console_aged_total", registry)
+        metrics.gauge("peyvand_console_info", registry).labels(url=base).set(1)
 
     def served(self, page: str, status: int) -> None:
         """Count one answer."""

@@ -303,6 +303,7 @@ _ROWS = (
         ),
         _counter("peyvand_console_aged_total", "Pages shown with a notice of their age because the api did not answer"),
         _gauge("peyvand_console_api_connected", "1 while the api answers", unit="flag"),
+        _gauge("peyvand_console_info", "1 with the address that readers use as a label", ("url",), unit="flag"),
     ),
     *_rows_of(
         "api",

@@ -11,6 +11,7 @@ import promql_parser
 import pytest
 
 from deploy.dashboards.catalogue import DASHBOARDS, rendered
+from services.console.pages import PAGES
 from services.core.metrics.table import TABLE
 from tests.dashboards.grafana import FOLDER, View, dashboard, interpolated, names, panels, queries
 from tests.support.monitoring.promql import faults
@@ -232,6 +233,20 @@ def test_links_lead_to_dashboards_with_variables_they_have():
     assert led == LED
 
 
+@pytest.mark.parametrize(
+    ("name", "page"),
+    [("government", "/"), ("agency", "/agency/$agency"), ("link", "/link/$link"), ("pipeline", "/monitor")],
+)
+def test_a_dashboard_leads_to_the_consoles_page_about_the_same(name, page):
+    """At the address that the console exposes, by variables that the dashboard has; the console has such a page."""
+    found = dashboard(name)
+    assert f"${{console}}/en{page}" in {one.get("url") for one in found["links"]}
+    (variable,) = [one for one in found["templating"]["list"] if one["name"] == "console"]
+    assert variable["query"]["query"] == "label_values(peyvand_console_info, url)"
+    assert variable["hide"] == 2
+    assert re.sub(r"\$(\w+)", r"{\1}", page) in {one.path for one in PAGES}
+
+
 LED = {
     ("government", "Known share", "pipeline"),
     ("government", "Links now", "pipeline"),
@@ -338,6 +353,7 @@ NOT_SHOWN = {
     "peyvand_console_aged_total",
     "peyvand_console_api_connected",
     "peyvand_archive_sealed_total",  # one a day; days that should be sealed are shown
+    "peyvand_console_info",  # every dashboard leads to the address in it
     "peyvand_control_failed",  # a blind vantage is shown; its log and `peyvand up` name the target
     "peyvand_vantage_unresolved",  # the reasons of unknown probes show it; an alert watches it
     "peyvand_conntrack_ratio",  # where the kernel tracks connections; an alert watches it

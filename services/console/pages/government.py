@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.console.pages.costs import LinkGain, LossAt, by_lower_bound, link_gains, provider_losses
+from services.console.pages.news import Announcement, announcements_of
 from services.console.pages.page import Page, Visit
 from services.console.pages.trends import SPANS, Trend, trend_of
 from services.console.queries import figure_of, figures_of, losses_of
@@ -42,18 +43,21 @@ class GovernmentView:
     worst: tuple[Indicator, ...]
     best: tuple[Indicator, ...]
     side: str
+    announcements: tuple[Announcement, ...]
+    """Those in force."""
 
 
 async def gather(visit: Visit) -> GovernmentView:
     """Fetch everything at once."""
     side = visit.chosen("side", "provider", "consumer")
     kind = IndicatorKind.PROVIDER if side == "provider" else IndicatorKind.CONSUMER
-    figure, explanation, structure, agencies, trend = await asyncio.gather(
+    figure, explanation, structure, agencies, trend, announcements = await asyncio.gather(
         visit.api.indicator(IndicatorKind.GOVERNMENT, "", visit.window),
         visit.api.explain(IndicatorKind.GOVERNMENT, "", visit.window, limit=_ROWS),
         visit.api.structure(visit.window),
         figures_of(visit.api.indicators(kind, window_days=visit.window)),
         trend_of(visit, IndicatorKind.GOVERNMENT, ""),
+        announcements_of(visit),
     )
     ordered = by_lower_bound(agencies)
     return GovernmentView(
@@ -68,6 +72,7 @@ async def gather(visit: Visit) -> GovernmentView:
         worst=tuple(ordered[:_ROWS]),
         best=tuple(reversed(ordered[-_ROWS:])) if len(ordered) > _ROWS else (),
         side=side,
+        announcements=tuple(one for one in announcements if one.in_force(visit.edition.as_of)),
     )
 
 

@@ -54,6 +54,7 @@ class Names:
     vantages: tuple[str, ...]
     links: int
     links_absent: int
+    links_with_legal_basis: int
     agencies: Mapping[str, Agency]
     services: Mapping[str, Service]
 
@@ -110,6 +111,7 @@ async def fetch_names(api: Client) -> Names:
         vantages=tuple(register.vantages),
         links=register.links,
         links_absent=register.links_absent,
+        links_with_legal_basis=register.links_with_legal_basis,
         agencies={one.id: Agency(one.id, one.name_en, one.name_fa, one.sector) for one in agencies},
         services={one.id: Service(one.id, one.agency, one.name_en, one.name_fa, one.channel) for one in services},
     )

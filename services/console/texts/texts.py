@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, tzinfo
 from functools import cache
 from string import Formatter
-from typing import Any
 
 from babel.support import NullTranslations
 from markupsafe import Markup, escape
@@ -19,6 +18,10 @@ from services.console.texts.words import WORDS
 
 DECIMALS = 1
 """Decimals of a percentage: a tenth of a percent is one inquiry in a thousand."""
+
+
+_LATIN = re.compile(r"\([^()]*[A-Za-z][^()]*\)|[A-Za-z][A-Za-z0-9 .,'/&-]*[A-Za-z0-9.]")
+"""Words in Latin letters, with the brackets around them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +82,22 @@ class Texts:
         """Return a number with its value."""
         return self._data(value, self.plain_number(value, decimals)) if value is not None else self.none()
 
-    def size(self, count: int) -> Markup:
+    def size(self, octets: int) -> Markup:
         """Return bytes as megabytes, with the bytes as its value."""
-        return self.message("{n} MB", n=self._data(count, self.plain_number(count / 1e6, 1)))
+        return self.message("{n} MB", n=self._data(octets, self.plain_number(octets / 1e6, 1)))
 
     def digits(self, text: object) -> str:
         """Return a text with the digits of the language."""
         return write_digits(str(text), self.language.code)
+
+    @staticmethod
+    def mixed(text: str) -> Markup:
+        """Return a text that may hold both Persian and Latin words, each run of Latin ones isolated, so that none is torn apart."""
+        parts, end = list[Markup](), 0
+        for found in _LATIN.finditer(text):
+            parts += [escape(text[end : found.start()]), Markup("<bdi>{}</bdi>").format(found[0])]
+            end = found.end()
+        return Markup("<bdi>{}</bdi>").format(Markup().join([*parts, escape(text[end:])]))
 
     def none(self) -> Markup:
         """Return the sign for a number that there is not."""
@@ -134,10 +146,6 @@ class Texts:
         """Return a span of time, rounded to the largest unit of which there are two at least."""
         size, one, many = next((unit for unit in UNITS if seconds >= _LEAST * unit[0]), UNITS[-1])
         return self.count(one, many, round(seconds / size))
-
-    def listed(self, items: Iterable[Any]) -> Markup:
-        """Return items with commas between them."""
-        return self.message(", ").join(items)
 
 
 @cache

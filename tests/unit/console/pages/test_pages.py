@@ -269,3 +269,36 @@ async def test_an_agency_page_lists_announced_work(make_console, api, tmp_path) 
     page = (await console.get("/en/agency/tax-office")).text
     assert "new switches" in page
     assert [note for note in ("long over", "of the customs", "of one link") if note in page] == []
+
+
+async def test_the_overview_lists_announcements_in_force(console: Console) -> None:
+    """What is going on is on the first page, in its language; what is over is not."""
+    english, persian = await _text_of(console, "/en/"), await _text_of(console, "/fa/")
+    assert "Announcements in force Incident Late answers" in english
+    assert "اطلاعیه‌های جاری اختلال پاسخ‌های دیر" in persian
+    assert "The data bus is upgraded" not in english
+    assert "/en/news#late-answers" in (await console.get("/en/")).text
+
+
+async def test_the_share_of_inquiries_with_a_legal_basis_is_published(console: Console) -> None:
+    """Two of the eight links state one; the link's page shows it, with Latin words in Persian isolated."""
+    assert "Of them with a stated legal basis 25.0%" in await _text_of(console, "/en/monitor")
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/agency/tax-office", "/matrix/land-registry/tax-office", "/structure", "/rounds"]
+)
+async def test_every_chart_stands_beside_the_same_numbers(console: Console, path: str) -> None:
+    """What bars, waterfalls and scales write is in the table or the key of their figure; a trend has a row for each point."""
+    page = (await console.get(f"/en{path}")).text
+    figures = re.findall(r"<figure.*?</figure>", page, re.DOTALL)
+    assert len(figures) == page.count('role="img"') > 0
+    for figure in figures:
+        beside = {one.lstrip("−") for one in re.findall(r"<data[^>]*>([^<]*)</data>", figure)} | {"100", "not stated"}
+        drawn = re.findall(r'<text[^>]*class="value"[^>]*>([^<]*)</text>', figure)
+        assert {one.lstrip("−").rstrip("%") for one in drawn} <= beside, figure
+        lines = re.findall(r'<path d="([^"]*)" class="line"', figure)
+        if 'class="chart trend"' in figure:
+            assert sum(len(re.findall("[ML]", line)) for line in lines) == figure.count("<tr>") - 1
+        else:
+            assert drawn

@@ -97,3 +97,12 @@ def test_markdown_is_written() -> None:
     assert write_markdown("*late* [more](https://a.example/)") == (
         '<p><em>late</em> <a href="https://a.example/">more</a></p>\n'
     )
+
+
+def test_latin_words_in_persian_are_isolated() -> None:
+    """Runs of Latin words with the brackets around them stay whole in a Persian text; everything is escaped."""
+    texts = texts_of("fa")
+    assert texts.mixed("ماده ۳ (art. 3)، قانون ICT<b>") == (
+        "<bdi>ماده ۳ <bdi>(art. 3)</bdi>، قانون <bdi>ICT</bdi>&lt;b&gt;</bdi>"
+    )
+    assert texts.mixed("Decision 12 of the council") == "<bdi><bdi>Decision 12 of the council</bdi></bdi>"

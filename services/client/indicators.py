@@ -135,10 +135,19 @@ class IndicatorCalls:
         service: str = "",
         finding: messages.LinkFinding.ValueType = messages.LINK_FINDING_UNSPECIFIED,
         window_days: int = 0,
+        states: bool = False,
     ) -> AsyncIterator[messages.LinkStatus]:
-        """Yield the links that match every filter given, in id order, with their indicators."""
+        """Yield the links that match every filter given, in id order, with their indicators.
+
+        With ``states``, which needs a service, also what the newest slots of each say.
+        """
         request = messages.ListLinksRequest(
-            consumer=consumer, provider=provider, service=service, finding=finding, window_days=window_days
+            consumer=consumer,
+            provider=provider,
+            service=service,
+            finding=finding,
+            window_days=window_days,
+            states=states,
         )
         async for page in self._calls.pages(self._indicators.ListLinks, request):
             for status in page.links:

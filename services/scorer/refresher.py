@@ -30,6 +30,7 @@ POLL_SECONDS = 0.1  # between two checks whether an index is due
 CLOCK_SECONDS = 10.0  # between two looks at the bus's clock, besides one before each new slot
 LATE_SECONDS = 1.0  # an index that late arrivals changed is published this often at most,
 LATE_SHARE = 0.8  # and in this share of the time at most
+CERTIFICATE_SECONDS = 21 * 86400  # certificates that expire sooner are published, as the alert has it
 TRIM_SECONDS = 60.0  # freed memory is returned to the system this often at most: the next index needs it again
 
 
@@ -160,7 +161,8 @@ class Refresher:
                 volumes = await self._sum_volumes(today - timedelta(days=longest), end_slot)
                 self.readiness.begin_phase("publishing the index")
                 slot_blocks += await self._put_evidence(count.due)
-                blocks = await self.publisher.publish(result, volumes, self._report, self._monitoring())
+                expiring = scoring.expiring(result.snapshot.as_of + CERTIFICATE_SECONDS)
+                blocks = await self.publisher.publish(result, volumes, self._report, self._monitoring(), expiring)
             except BusError as error:
                 scoring.publishing_failed()
                 self.readiness.set_publishing(ok=False)

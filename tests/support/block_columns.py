@@ -40,6 +40,7 @@ class Block:
     traffic: tuple[Traffic, ...] = ()
     ranks: tuple[AgencyRank, ...] = ()
     monitoring: Monitoring | None = None
+    certificates: tuple[tuple[str, int], ...] = ()
 
 
 def decode_block(payload: bytes) -> Block:
@@ -78,6 +79,7 @@ def encoded(block: Block) -> bytes:
         traffic=block.traffic,
         ranks=block.ranks,
         monitoring=block.monitoring,
+        certificates=block.certificates,
     )
     return stamp_block(encode_block(columns), first.evidence_sequence)
 

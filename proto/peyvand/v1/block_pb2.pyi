@@ -65,6 +65,7 @@ class IndicatorBlock(_message.Message):
     RECONCILIATIONS_FIELD_NUMBER: _builtins.int
     TRAFFIC_FIELD_NUMBER: _builtins.int
     MONITORING_FIELD_NUMBER: _builtins.int
+    CERTIFICATES_FIELD_NUMBER: _builtins.int
     register_version: _builtins.str
     """The version of what is required."""
     probe_version: _builtins.str
@@ -193,6 +194,10 @@ class IndicatorBlock(_message.Message):
     def monitoring(self) -> _monitoring_pb2.Monitoring:
         """In the government's block: how well Peyvand itself is."""
 
+    @_builtins.property
+    def certificates(self) -> _containers.RepeatedCompositeFieldContainer[Global___LinkCertificate]:
+        """Links of this block whose certificate expires within three weeks of as_of, or has expired."""
+
     def __init__(
         self,
         *,
@@ -230,14 +235,43 @@ class IndicatorBlock(_message.Message):
         reconciliations: _abc.Iterable[_reconciliation_pb2.Reconciliation] | None = ...,
         traffic: _abc.Iterable[_reconciliation_pb2.Traffic] | None = ...,
         monitoring: _monitoring_pb2.Monitoring | None = ...,
+        certificates: _abc.Iterable[Global___LinkCertificate] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "monitoring", b"monitoring"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "evidence_sequence", b"evidence_sequence", "exchanges", b"exchanges", "id", b"id", "interval_high", b"interval_high", "interval_level", b"interval_level", "interval_low", b"interval_low", "invalid", b"invalid", "kind", b"kind", "known_share", b"known_share", "late", b"late", "level", b"level", "links", b"links", "links_absent", b"links_absent", "links_known", b"links_known", "links_required", b"links_required", "lower", b"lower", "method_version", b"method_version", "monitoring", b"monitoring", "not_answered", b"not_answered", "not_connected", b"not_connected", "point", b"point", "probe_version", b"probe_version", "ranks", b"ranks", "reconciliations", b"reconciliations", "register_version", b"register_version", "stale", b"stale", "strict_lower", b"strict_lower", "strict_point", b"strict_point", "strict_upper", b"strict_upper", "structures", b"structures", "traffic", b"traffic", "upper", b"upper", "window_days", b"window_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "certificates", b"certificates", "evidence_sequence", b"evidence_sequence", "exchanges", b"exchanges", "id", b"id", "interval_high", b"interval_high", "interval_level", b"interval_level", "interval_low", b"interval_low", "invalid", b"invalid", "kind", b"kind", "known_share", b"known_share", "late", b"late", "level", b"level", "links", b"links", "links_absent", b"links_absent", "links_known", b"links_known", "links_required", b"links_required", "lower", b"lower", "method_version", b"method_version", "monitoring", b"monitoring", "not_answered", b"not_answered", "not_connected", b"not_connected", "point", b"point", "probe_version", b"probe_version", "ranks", b"ranks", "reconciliations", b"reconciliations", "register_version", b"register_version", "stale", b"stale", "strict_lower", b"strict_lower", "strict_point", b"strict_point", "strict_upper", b"strict_upper", "structures", b"structures", "traffic", b"traffic", "upper", b"upper", "window_days", b"window_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___IndicatorBlock: _TypeAlias = IndicatorBlock  # noqa: Y015
+
+@_typing.final
+class LinkCertificate(_message.Message):
+    """LinkCertificate is when the first of the certificates expires that a link's target showed last."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINK_FIELD_NUMBER: _builtins.int
+    EXPIRY_FIELD_NUMBER: _builtins.int
+    link: _builtins.str
+    """The link."""
+    @_builtins.property
+    def expiry(self) -> _timestamp_pb2.Timestamp:
+        """When it expires."""
+
+    def __init__(
+        self,
+        *,
+        link: _builtins.str = ...,
+        expiry: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expiry", b"expiry"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expiry", b"expiry", "link", b"link"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LinkCertificate: _TypeAlias = LinkCertificate  # noqa: Y015
 
 @_typing.final
 class AgencyRank(_message.Message):

@@ -837,6 +837,7 @@ class ListLinksRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     FINDING_FIELD_NUMBER: _builtins.int
+    STATES_FIELD_NUMBER: _builtins.int
     consumer: _builtins.str
     """Only links of this agency's services; empty means all, as of the other filters."""
     provider: _builtins.str
@@ -851,6 +852,8 @@ class ListLinksRequest(_message.Message):
     """The next_page_token of the page before; empty for the first page."""
     finding: Global___LinkFinding.ValueType
     """Only links of which exchanges say this."""
+    states: _builtins.bool
+    """Whether the state of each link is returned as well, which takes a look at its slots. It needs `service`."""
     def __init__(
         self,
         *,
@@ -861,14 +864,49 @@ class ListLinksRequest(_message.Message):
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         finding: Global___LinkFinding.ValueType = ...,
+        states: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "finding", b"finding", "page_size", b"page_size", "page_token", b"page_token", "provider", b"provider", "service", b"service", "window_days", b"window_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "finding", b"finding", "page_size", b"page_size", "page_token", b"page_token", "provider", b"provider", "service", b"service", "states", b"states", "window_days", b"window_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListLinksRequest: _TypeAlias = ListLinksRequest  # noqa: Y015
+
+@_typing.final
+class LinkState(_message.Message):
+    """LinkState is what the newest slots of a link say, without a break."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERDICT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    verdict: _outcome_pb2.Outcome.ValueType
+    """The verdict of the newest settled slot."""
+    reason: _outcome_pb2.Reason.ValueType
+    """Why it is that."""
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """The start of the first slot of this verdict since which there was no other; unset where that is before the slots that are
+        kept in detail, some 48 hours.
+        """
+
+    def __init__(
+        self,
+        *,
+        verdict: _outcome_pb2.Outcome.ValueType = ...,
+        reason: _outcome_pb2.Reason.ValueType = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "since", b"since", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LinkState: _TypeAlias = LinkState  # noqa: Y015
 
 @_typing.final
 class LinkStatus(_message.Message):
@@ -881,6 +919,8 @@ class LinkStatus(_message.Message):
     EXCHANGES_FIELD_NUMBER: _builtins.int
     RECONCILIATION_FIELD_NUMBER: _builtins.int
     OBJECTIONS_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_EXPIRY_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def link(self) -> _register_pb2.Link:
         """The link."""
@@ -901,6 +941,14 @@ class LinkStatus(_message.Message):
     def objections(self) -> _containers.RepeatedCompositeFieldContainer[_register_pb2.Objection]:
         """What agencies object to the evidence of this link."""
 
+    @_builtins.property
+    def certificate_expiry(self) -> _timestamp_pb2.Timestamp:
+        """When the first certificate of its target expires; unset unless that is within three weeks, or past."""
+
+    @_builtins.property
+    def state(self) -> Global___LinkState:
+        """What its newest slots say; unset unless it was asked for, and where no slot of it is in force."""
+
     def __init__(
         self,
         *,
@@ -909,10 +957,12 @@ class LinkStatus(_message.Message):
         exchanges: _block_pb2.ExchangeVolume | None = ...,
         reconciliation: _reconciliation_pb2.Reconciliation | None = ...,
         objections: _abc.Iterable[_register_pb2.Objection] | None = ...,
+        certificate_expiry: _timestamp_pb2.Timestamp | None = ...,
+        state: Global___LinkState | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["exchanges", b"exchanges", "indicator", b"indicator", "link", b"link", "reconciliation", b"reconciliation"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["certificate_expiry", b"certificate_expiry", "exchanges", b"exchanges", "indicator", b"indicator", "link", b"link", "reconciliation", b"reconciliation", "state", b"state"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["exchanges", b"exchanges", "indicator", b"indicator", "link", b"link", "objections", b"objections", "reconciliation", b"reconciliation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_expiry", b"certificate_expiry", "exchanges", b"exchanges", "indicator", b"indicator", "link", b"link", "objections", b"objections", "reconciliation", b"reconciliation", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -6,10 +6,11 @@ It is read from the bus on demand, from the blocks of recent measurements and of
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from peyvand.v1 import indicator_service_pb2 as messages
 from peyvand.v1 import measurement_pb2, outcome_pb2
@@ -63,17 +64,8 @@ class EvidenceReader:
         """Return the evidence of a target of the register in force. Raises RequestError."""
         view = window.view
         registered = _RegisteredTarget.of(view, target)
-        try:
-            async with asyncio.timeout(_READ_SECONDS):
-                recent, slots = await asyncio.gather(
-                    self._read(recent_key(registered.agency, "*")), self._read(slot_key(registered.agency, "*"))
-                )
-        except (BusError, TimeoutError) as error:
-            raise UnavailableError(
-                "EVIDENCE_UNREACHABLE",
-                f"the evidence of `{target.id}` cannot be read as the bus does not answer: retry",
-                id=target.id,
-            ) from error
+        keys = recent_key(registered.agency, "*"), slot_key(registered.agency, "*")
+        recent, slots = await self._read_all(target.id, *keys)
         findings = messages.LinkFindings()
         if not target.endpoint:
             _add_window(findings, window, target.id)
@@ -85,6 +77,41 @@ class EvidenceReader:
                 _add_recent(findings, block, registered)
                 _add_burns(findings, view, block, target)
         return findings
+
+    async def states(self, view: RegisterView, agency: str, links: Iterable[str]) -> dict[str, messages.LinkState]:
+        """Return what the newest slots of an agency's links say, of those with a slot in force. Raises RequestError."""
+        (values,) = await self._read_all(agency, slot_key(agency, "*"))
+        blocks = sorted(map(decode_slot_block, values.values()), key=lambda block: block.first_slot)
+        found = ((link, _state(view, _RegisteredTarget.of(view, Target(link)), blocks)) for link in links)
+        return {link: state for link, state in found if state is not None}
+
+    async def _read_all(self, entity: str, *patterns: str) -> list[Mapping[str, bytes]]:
+        """Return the values under each pattern, by key. Raises RequestError when the bus does not answer."""
+        try:
+            async with asyncio.timeout(_READ_SECONDS):
+                return await asyncio.gather(*map(self._read, patterns))
+        except (BusError, TimeoutError) as error:
+            raise UnavailableError(
+                "EVIDENCE_UNREACHABLE",
+                f"the evidence of `{entity}` cannot be read as the bus does not answer: retry",
+                id=entity,
+            ) from error
+
+
+def _state(view: RegisterView, registered: _RegisteredTarget, blocks: Iterable[SlotBlock]) -> messages.LinkState | None:
+    parts = [(slots, judged.verdict, judged.reason) for slots, judged in _judged(registered, blocks)]
+    if not parts:
+        return None
+    slots, verdict, reason = (np.concatenate(part) for part in zip(*parts, strict=True))
+    slots, verdict, reason = (part[verdict > 0] for part in (slots, verdict, reason))
+    if not len(slots):
+        return None
+    others = np.flatnonzero(verdict != verdict[-1])
+    return messages.LinkState(
+        verdict=outcome_pb2.Outcome.ValueType(int(verdict[-1])),
+        reason=outcome_pb2.Reason.ValueType(int(reason[-1])),
+        since=to_timestamp(view.calendar.start_of(int(slots[others[-1] + 1]))) if len(others) else None,
+    )
 
 
 def _add_window(findings: messages.LinkFindings, window: WindowEvidence, link: str) -> None:
@@ -106,26 +133,36 @@ def _add_exchanges(findings: messages.LinkFindings, window: WindowEvidence, name
             findings.reconciliation.CopyFrom(reconciliation)
 
 
-def _add_reasons(
-    findings: messages.LinkFindings, view: RegisterView, registered: _RegisteredTarget, blocks: Iterable[SlotBlock]
-) -> None:
-    """Count the reasons of slots that were not OK."""
-    counts, known = np.zeros(256, dtype=np.int64), 0
-    covered: list[int] = []
+def _judged(
+    registered: _RegisteredTarget, blocks: Iterable[SlotBlock]
+) -> Iterator[tuple[NDArray[np.int64], TargetSlots]]:
+    """Yield the slots of each block that has the target, and how they are judged."""
     for block in blocks:
         targets = block.endpoints if registered.target.endpoint else block.links
         if registered.target.id not in targets:
             continue
         column = targets.index(registered.target.id) + (len(block.links) if registered.target.endpoint else 0)
         slots = block.first_slot + np.arange(len(block.verdict))
-        judged = TargetSlots.of(
+        yield (
             slots,
-            registered.required,
-            block.verdict[:, column],
-            block.outcome[:, column],
-            block.reason[:, column],
-            counting_vantages(registered.vantages, block.vantages),
+            TargetSlots.of(
+                slots,
+                registered.required,
+                block.verdict[:, column],
+                block.outcome[:, column],
+                block.reason[:, column],
+                counting_vantages(registered.vantages, block.vantages),
+            ),
         )
+
+
+def _add_reasons(
+    findings: messages.LinkFindings, view: RegisterView, registered: _RegisteredTarget, blocks: Iterable[SlotBlock]
+) -> None:
+    """Count the reasons of slots that were not OK."""
+    counts, known = np.zeros(256, dtype=np.int64), 0
+    covered: list[int] = []
+    for slots, judged in _judged(registered, blocks):
         known += int(judged.known.sum())
         counts += np.bincount(judged.reason[judged.failed], minlength=len(counts))
         in_force = slots[judged.verdict > 0]

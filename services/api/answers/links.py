@@ -85,6 +85,7 @@ class LinkAnswers:
             exchanges=find_volume(block, link.provider),
             reconciliation=self._reconciliations.find(link, days),
             objections=map(objection_message, view.objections.get(link.id, ())),
+            certificate_expiry=None if block is None else block.certificates.get(link.id),
         )
 
     def _slots(self, view: RegisterView, request: messages.GetLinkRequest, as_of: Timestamp) -> range:

@@ -44,6 +44,7 @@ class IndicatorServicer:
         self._hub = hub
         self._links = links
         self._history = history
+        self._evidence = evidence
         windows = WindowEvidenceCache(model)
         self._explainer = Explainer(windows, evidence)
         self._tabulator = Tabulator(windows)
@@ -131,7 +132,21 @@ class IndicatorServicer:
 
     async def list_links(self, request: messages.ListLinksRequest, _: Context) -> messages.ListLinksResponse:
         """Return links in id order, of a consumer, provider, service and finding where given."""
-        return self._links.list_links(request)
+        answer = self._links.list_links(request)
+        if request.states:
+            await self._add_states(request.service, answer)
+        return answer
+
+    async def _add_states(self, service: str, answer: messages.ListLinksResponse) -> None:
+        if not service:
+            raise InvalidRequestError("STATES_WITHOUT_SERVICE", "states are of one service's links: name the service")
+        view = self._model.view
+        agency = view.register.services[service].agency
+        states = await self._evidence.states(view, agency, [status.link.id for status in answer.links])
+        for status in answer.links:
+            state = states.get(status.link.id)
+            if state is not None:
+                status.state.CopyFrom(state)
 
     async def get_link(self, request: messages.GetLinkRequest, _: Context) -> messages.GetLinkResponse:
         """Return one link, with the slots that were requested."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +46,8 @@ class LinkRow:
     lower: float
     upper: float
     exchanges: int
+    certificate_expiry: int | None
+    """When the target's certificate expires, None unless that is soon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,8 @@ class AgencyView:
     more_answers: int
     spans: tuple[str, ...]
     maintenance: tuple[Maintenance, ...]
+    certificates: tuple[tuple[int, tuple[LinkRow, ...]], ...]
+    """When certificates of its own expire that do so soon, each with the links they serve."""
 
 
 async def gather(visit: Visit) -> AgencyView:
@@ -89,7 +94,17 @@ async def gather(visit: Visit) -> AgencyView:
         more_answers=max(len(answers) - _MOST_LINKS, 0),
         spans=SPANS,
         maintenance=maintenance,
+        certificates=_certificates(answers),
     )
+
+
+def _certificates(answers: Iterable[LinkRow]) -> tuple[tuple[int, tuple[LinkRow, ...]], ...]:
+    """Group links by when their certificate expires, which is the same for all that share one."""
+    found: dict[int, tuple[LinkRow, ...]] = {}
+    for row in answers:
+        if row.certificate_expiry is not None:
+            found[row.certificate_expiry] = (*found.get(row.certificate_expiry, ()), row)
+    return tuple(sorted(found.items()))
 
 
 async def _side(visit: Visit, kind: IndicatorKind, agency: str) -> Side | None:
@@ -149,6 +164,7 @@ def row_of(status: Any) -> LinkRow:
         lower=indicator.lower if published else 0.0,
         upper=indicator.upper if published else 1.0,
         exchanges=status.exchanges.count if status.HasField("exchanges") else 0,
+        certificate_expiry=status.certificate_expiry.seconds if status.HasField("certificate_expiry") else None,
     )
 
 

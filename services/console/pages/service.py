@@ -10,7 +10,7 @@ from services.console.pages.costs import largest_loss
 from services.console.pages.page import NoSuchPageError, Page, Visit
 from services.console.pages.trends import SPANS, Trend, trend_of
 from services.console.queries import collected, figure_of, losses_of
-from services.core.model import Indicator, IndicatorKind
+from services.core.model import Indicator, IndicatorKind, Outcome, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,10 @@ class Inquiry:
     absent: bool
     figure: Indicator | None
     lost_at: str
+    verdict: str
+    """Of the newest slot, empty where none is in force; with its reason, and since when it is so, None if for long."""
+    reason: str
+    since: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ async def gather(visit: Visit) -> ServiceView:
         raise NoSuchPageError
     figure, links, trend = await asyncio.gather(
         visit.api.indicator(IndicatorKind.SERVICE, service.id, visit.window),
-        collected(visit.api.links(service=service.id, window_days=visit.window)),
+        collected(visit.api.links(service=service.id, window_days=visit.window, states=True)),
         trend_of(visit, IndicatorKind.SERVICE, service.id),
     )
     return ServiceView(
@@ -61,7 +65,8 @@ async def gather(visit: Visit) -> ServiceView:
 
 def inquiry_of(status: Any) -> Inquiry:
     """Return the inquiry of a message LinkStatus."""
-    published = status.HasField("indicator")
+    published, state = status.HasField("indicator"), status.state
+    in_force = status.HasField("state")
     return Inquiry(
         link=status.link.id,
         provider=status.link.provider,
@@ -69,6 +74,9 @@ def inquiry_of(status: Any) -> Inquiry:
         absent=status.link.absent,
         figure=figure_of(status.indicator) if published else None,
         lost_at=largest_loss(losses_of(status.indicator.losses)) if published else "",
+        verdict=Outcome(state.verdict).label if in_force else "",
+        reason=Reason(state.reason).label if in_force else "",
+        since=state.since.seconds if state.HasField("since") else None,
     )
 
 

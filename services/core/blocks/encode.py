@@ -126,6 +126,8 @@ class BlockColumns:
     traffic: tuple[Traffic, ...] = ()
     ranks: tuple[AgencyRank, ...] = ()
     monitoring: Monitoring | None = None
+    certificates: tuple[tuple[str, int], ...] = ()
+    """Links whose certificate expires soon, each with when, in epoch seconds."""
 
 
 def encode_block(block: BlockColumns) -> bytes:
@@ -181,6 +183,9 @@ def _head(block: BlockColumns) -> bytes:
                 band=rank_band_to_message(rank.band),
             )
             for rank in block.ranks
+        ],
+        certificates=[
+            block_pb2.LinkCertificate(link=link, expiry=to_timestamp(expiry)) for link, expiry in block.certificates
         ],
         monitoring=None if block.monitoring is None else monitoring_to_message(block.monitoring),
     ).SerializeToString()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from math import isnan
 
 import numpy as np
 from google.protobuf.message import DecodeError
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from peyvand.v1 import block_pb2, indicator_pb2, monitoring_pb2, reconciliation_pb2
 from services.core.blocks.encode import COUNTS, SHARES, EvidenceColumns, evidence_from_message
@@ -120,6 +121,11 @@ class BlockReader:
     def monitoring(self) -> monitoring_pb2.Monitoring | None:
         """In the government's block, how well Peyvand itself is; None where a scorer that did not report it put it."""
         return self._message.monitoring if self._message.HasField("monitoring") else None
+
+    @cached_property
+    def certificates(self) -> Mapping[str, Timestamp]:
+        """When certificates of links expire, of those that do so soon."""
+        return {one.link: one.expiry for one in self._message.certificates}
 
     @property
     def structures(self) -> Iterator[indicator_pb2.Structure]:

@@ -32,6 +32,7 @@ _KEPT = {
     "reason": np.uint8,
     **{name: np.int64 if name in ("data_age", "certificate_expiry") else np.int32 for name in FACTS},
 }
+_NEVER = np.iinfo(np.int64).max
 _LATEST = np.dtype([*_KEPT.items(), ("cell", np.int64)])
 _ROWS = ("target", "vantage", *_KEPT, "cell")
 _TARGET, _VANTAGE, _SLOT, _OUTCOME, _CELL = (
@@ -134,6 +135,14 @@ class RecentMeasurements:
         rows = self._failed[:-1, row]
         rows[_TARGET] = np.repeat(np.arange(len(columns)), count)
         return RecentRows(rows, self._failed_details[row])
+
+    def expiries(self, columns: Ints) -> Ints:
+        """Return when the first certificate expires that targets in these ``columns`` (k,) showed last, 0 without any."""
+        expiry = np.full(len(columns), _NEVER)
+        within = np.flatnonzero(columns < self._latest.shape[1])
+        shown = self._latest["certificate_expiry"][:, columns[within]]
+        expiry[within] = np.where(shown > 0, shown, _NEVER).min(axis=0, initial=_NEVER)
+        return np.where(expiry == _NEVER, 0, expiry)
 
     def columns_of(self, targets: Sequence[Target]) -> Ints:
         """Return the column of each target."""

@@ -213,6 +213,13 @@ class Scoring:
         """Return what each vantage delivered over the slots of ``vantages``, which were counted for the last index."""
         return self.vantages.health([vantage.id for vantage in self.register.policy.vantages], self.newest_slots)
 
+    def expiring(self, before: float) -> Iterator[tuple[str, int]]:
+        """Yield the links with a certificate that expires before a moment, and when it does, in epoch seconds."""
+        links = self.arrays.links
+        expiries = self.recent.expiries(self.recent.columns_of(self.arrays.targets)[: len(links)])
+        for row in np.flatnonzero((expiries > 0) & (expiries < before)).tolist():
+            yield links[row], int(expiries[row])
+
     def publishing_failed(self) -> None:
         """Make everything due again that was due and could not be published."""
         self._unpublished |= self._publishing

@@ -56,6 +56,7 @@ def consumer_blocks(
     members: Sequence[AgencyMembers],
     volumes: Sequence[Iterable[ExchangeVolume]],
     reconciliations: Sequence[Iterable[Reconciliation]],
+    certificates: Sequence[Iterable[tuple[str, int]]],
 ) -> list[BlockColumns]:
     """Return the block of each agency: its indicator as consumer, its services, links and endpoints, in all windows."""
     blocks = table.cut([own.rows for own in members])
@@ -67,9 +68,12 @@ def consumer_blocks(
             else (),
             exchanges=tuple(own_volumes),
             reconciliations=tuple(own_reconciliations),
+            certificates=tuple(own_certificates),
             ranks=tuple(_ranks(table, IndicatorKind.CONSUMER, own.rows[IndicatorKind.CONSUMER])),
         )
-        for block, own, own_volumes, own_reconciliations in zip(blocks, members, volumes, reconciliations, strict=True)
+        for block, own, own_volumes, own_reconciliations, own_certificates in zip(
+            blocks, members, volumes, reconciliations, certificates, strict=True
+        )
     ]
 
 

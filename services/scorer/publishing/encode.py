@@ -38,6 +38,7 @@ class BlockEncoder:
         volumes: Iterable[ExchangeVolume],
         report: ReconciliationReport,
         monitoring: Monitoring | None = None,
+        certificates: Iterable[tuple[str, int]] = (),
     ) -> None:
         self._result = result
         self._table = IndicatorTable(result.snapshot)
@@ -52,6 +53,11 @@ class BlockEncoder:
             link = register.links.get(reconciliation.link)
             if link is not None:
                 self._reconciliations[register.consumer(link)].append(reconciliation)
+        self._certificates: dict[str, list[tuple[str, int]]] = defaultdict(list)
+        for name, expiry in certificates:
+            link = register.links.get(name)
+            if link is not None:
+                self._certificates[register.consumer(link)].append((name, expiry))
 
     def consumers(self, existing: Mapping[str, bytes]) -> Iterator[EncodedBlock]:
         """Yield the blocks of agencies that have an indicator, the urgent ones first; ``existing`` are digests by key."""
@@ -63,6 +69,7 @@ class BlockEncoder:
                 [own for _, own in group],
                 [self._volumes.get(agency, ()) for agency in agencies],
                 [self._reconciliations.get(agency, ()) for agency in agencies],
+                [self._certificates.get(agency, ()) for agency in agencies],
             )
             keys = [(consumer_key(agency), block_digest(block)) for agency, block in zip(agencies, blocks, strict=True)]
             new = [existing.get(key) != digest for key, digest in keys]

@@ -105,6 +105,7 @@ class IndexPublisher:
         volumes: Iterable[ExchangeVolume],
         report: ReconciliationReport,
         monitoring: Monitoring | None = None,
+        certificates: Iterable[tuple[str, int]] = (),
     ) -> int:
         """Put the agencies' blocks, encoding each while others are in flight, then the government's.
 
@@ -117,7 +118,8 @@ class IndexPublisher:
             existing = [await self._bus.kv_keys(INDICATOR_BUCKET, pattern) for pattern in patterns]
             self._keys = set().union(*existing)
         self._forget_older(result.snapshot.end_slot)
-        encoder, keys = BlockEncoder(result, volumes, report, monitoring), recent_keys(result.compiled.members)
+        encoder = BlockEncoder(result, volumes, report, monitoring, certificates)
+        keys = recent_keys(result.compiled.members)
         self._keys |= keys
         consumers = set[str]()
         stamp = partial(stamp_block, evidence_sequence=result.snapshot.evidence_sequence)

@@ -131,7 +131,7 @@ async def uninterrupted(bus: Bus, folder: Path, as_of: int) -> dict[str, Block]:
     await take_all(bus, scoring)
     table = IndicatorTable(scoring.judge(as_of // SLOT).snapshot)
     none = [()] * len(scoring.compiled.members)
-    cut = consumer_blocks(table, [*scoring.compiled.members.values()], none, none)
+    cut = consumer_blocks(table, [*scoring.compiled.members.values()], none, none, none)
     found = {f"consumer.{agency}": block for agency, block in zip(scoring.compiled.members, cut, strict=True)}
     found["government"] = government_block(table, ())
     return {key: decode_block(encode_block(block)) for key, block in found.items()}

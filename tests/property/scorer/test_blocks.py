@@ -63,7 +63,7 @@ def test_blocks_hold_the_rows_of_the_snapshot(case: Case, sequence: int) -> None
     found = agency_members(register, arrays)
     assert list(found) == [agency for agency in arrays.agencies if own[agency] or endpoints[agency]]
     volumes = [[replace(VOLUME, consumer=agency)] for agency in found]
-    blocks = consumer_blocks(table, [*found.values()], volumes, [()] * len(found))
+    blocks = consumer_blocks(table, [*found.values()], volumes, [()] * len(found), [()] * len(found))
     payloads = encode_blocks(blocks)
     assert payloads == [encode_block(block) for block in blocks]
     for agency, cut in zip(found, blocks, strict=True):
@@ -102,7 +102,8 @@ def test_a_digest_tells_blocks_apart_as_encoding_them_does(case: Case) -> None:
     said = []
     for one in (case, case, less):
         snapshot = compute_indicators(arrays, evidence_of(one), end_slot=case.end_slot, evidence_sequence=1)
-        said.append(consumer_blocks(IndicatorTable(snapshot), [*found.values()], [()] * len(found), [()] * len(found)))
+        none = [()] * len(found)
+        said.append(consumer_blocks(IndicatorTable(snapshot), [*found.values()], none, none, none))
     for block, same, other in zip(*said, strict=True):
         assert block_digest(block) == block_digest(same)
         assert (block_digest(block) == block_digest(other)) == (encode_block(block) == encode_block(other))

@@ -13,7 +13,8 @@ from typing import cast
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.core.bus import GOVERNMENT_KEY, Bus
+from services.core.blocks import BlockReader
+from services.core.bus import GOVERNMENT_KEY, Bus, consumer_key
 from services.core.bus.position import StreamPosition
 from services.core.codec import decode_columns, encode_measurements
 from services.core.log import logger
@@ -31,7 +32,7 @@ from services.scorer.index.scoring import Scoring
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.publishing.history import HistoryPublisher
 from services.scorer.publishing.publisher import IndexPublisher
-from services.scorer.refresher import LATE_SECONDS, LATE_SHARE, Refresher
+from services.scorer.refresher import CERTIFICATE_SECONDS, LATE_SECONDS, LATE_SHARE, Refresher
 from services.scorer.state.store import Store
 from tests.support.registers import write_register
 from tests.support.waiting import DEADLINE
@@ -60,8 +61,10 @@ class Sink:
     clock: Clock
     behind: float = 0.0
     put: list[float] = field(default_factory=list)
+    values: dict[str, bytes] = field(default_factory=dict)
 
     async def kv_put_all(self, _bucket: str, values: Mapping[str, bytes], **_ttl: float | None) -> None:
+        self.values |= values
         if GOVERNMENT_KEY in values:
             self.clock.now += TOOK
             self.put.append(self.clock.now)
@@ -87,11 +90,19 @@ class Running:
     health: Health
     sequence: int = 0
 
-    def late(self) -> None:
+    def late(self, certificate_expiry: int | None = None) -> None:
         """A late row of a published slot."""
         target = Target(("deed-civil", "deed-tax", "birth-tax")[self.sequence])
         self.sequence += 1
-        row = Measurement(target, "north", START, START + 5.0, OUTCOME_OF[Reason.OK], Reason.OK)
+        row = Measurement(
+            target,
+            "north",
+            START,
+            START + 5.0,
+            OUTCOME_OF[Reason.OK],
+            Reason.OK,
+            certificate_expiry=certificate_expiry,
+        )
         self.scoring.take(
             decode_columns(encode_measurements([row])), stored=float(START + SLOT + 1), sequence=self.sequence
         )
@@ -235,3 +246,15 @@ async def test_a_clock_that_is_behind_does_not_serve(running: Running) -> None:
     assert str(running.health) == "SERVING"
     running.clock.now += 3600.0
     await running.puts(2)
+
+
+async def test_certificates_that_expire_soon_are_published(running: Running) -> None:
+    """Of links whose certificate expires within three weeks of the index, in the block of their consumer; of no other."""
+    await running.puts(1)
+    soon, later = START + SLOT + CERTIFICATE_SECONDS - 1, START + SLOT + CERTIFICATE_SECONDS
+    running.late(later)  # deed-civil
+    running.late(soon)  # deed-tax
+    await running.puts(2)
+    block = BlockReader.of(running.sink.values[consumer_key("land-registry")])
+    assert {link: expiry.seconds for link, expiry in block.certificates.items()} == {"deed-tax": soon}
+    assert not BlockReader.of(running.sink.values[consumer_key("civil-registry")]).certificates

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -12,7 +14,7 @@ from services.core.codec.units import to_timestamp
 from services.core.errors import BusError
 from services.core.model.outcome import Outcome, Reason
 from services.register.directory.load import load_register
-from tests.support.cases.api_blocks import AS_OF, slot_block_of
+from tests.support.cases.api_blocks import AS_OF, blocks_of, slot_block_of
 from tests.support.registers import write_register
 
 SLOT = 300
@@ -212,3 +214,41 @@ async def test_bad_questions_about_links_are_refused(api, refusal):
         *(grpc.StatusCode.UNAVAILABLE, "EVIDENCE_UNREACHABLE", "deed-tax"),
     )
     assert "`deed-tax`" in sentence
+
+
+async def test_states_say_since_when_a_link_is_as_it_is(api, refusal):
+    """Of one service's links: the newest slot's verdict and reason, and the first slot since which it did not change."""
+    first = NOW - NOW % 64
+    cells = {("deed-tax", slot, "north"): (Outcome.OK, Reason.OK) for slot in range(first, first + 10)}
+    cells |= {
+        ("deed-tax", slot, "north"): (Outcome.LATE, Reason.LATE) for slot in (first + 3, *range(first + 10, first + 64))
+    }
+    cells |= {("deed-civil", slot, "north"): (Outcome.OK, Reason.OK) for slot in range(first, first + 64)}
+    hold(api, "land-registry", first // 64, cells)
+    answer = await api.indicators.ListLinks(messages.ListLinksRequest(service="title-deed", states=True))
+    civil, tax = answer.links
+    assert (tax.state.verdict, tax.state.reason) == (Outcome.LATE, Reason.LATE)
+    assert tax.state.since.seconds == (first + 10) * SLOT
+    assert (civil.state.verdict, civil.state.HasField("since")) == (Outcome.OK, False)
+    (transfer, _) = (
+        await api.indicators.ListLinks(messages.ListLinksRequest(service="title-transfer", states=True))
+    ).links
+    assert not transfer.HasField("state") or transfer.state.verdict == Outcome.UNKNOWN
+    unasked = await api.indicators.ListLinks(messages.ListLinksRequest(service="title-deed"))
+    assert [one.HasField("state") for one in unasked.links] == [False, False]
+    code, info, _ = await refusal(api.indicators.ListLinks(messages.ListLinksRequest(states=True)))
+    assert (code, info.reason) == (INVALID, "STATES_WITHOUT_SERVICE")
+    api.bucket.error = BusError("gone")
+    request = messages.ListLinksRequest(service="title-deed", states=True)
+    code, info, _ = await refusal(api.indicators.ListLinks(request))
+    assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "EVIDENCE_UNREACHABLE")
+
+
+async def test_a_link_says_when_its_certificate_expires_soon(api):
+    """As the block of its consumer has it; others say nothing."""
+    block = blocks_of(api.register)["consumer.land-registry"]
+    api.take("consumer.land-registry", replace(block, certificates=(("deed-tax", AS_OF + 86400),)))
+    answer = await api.indicators.ListLinks(messages.ListLinksRequest(service="title-deed"))
+    civil, tax = answer.links
+    assert tax.certificate_expiry.seconds == AS_OF + 86400
+    assert not civil.HasField("certificate_expiry")

@@ -15,8 +15,11 @@ from google.protobuf.message import Message
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2, register_service_pb2
 from services.console.texts import LANGUAGES
+from services.core.blocks.target_blocks import encode_slot_block
+from services.core.model import Outcome, Reason
 from services.register.directory.load import load_register
-from tests.support.cases.api_blocks import AS_OF, blocks_of
+from tests.support.cases.api_blocks import AS_OF, blocks_of, slot_block_of
+from tests.support.cases.api_server import Api
 from tests.support.cases.console import NAMED_PAGES, Console, numbers_of
 from tests.support.messages import messages
 from tests.support.registers import KNOWN_ROUNDS, write_register
@@ -302,3 +305,33 @@ async def test_every_chart_stands_beside_the_same_numbers(console: Console, path
             assert sum(len(re.findall("[ML]", line)) for line in lines) == figure.count("<tr>") - 1
         else:
             assert drawn
+
+
+async def test_a_service_page_says_what_each_inquiry_is_now(console: Console, api: Api) -> None:
+    """The verdict and reason of its newest slot, and since when; nothing where no slot is in force."""
+    first = AS_OF // 300 // 64 * 64
+    cells = {("deed-tax", slot, "north"): (Outcome.OK, Reason.OK) for slot in range(first, first + 10)}
+    cells |= {
+        ("deed-tax", slot, "north"): (Outcome.NOT_CONNECTED, Reason.CONNECT_REFUSED)
+        for slot in range(first + 10, first + 64)
+    }
+    block = slot_block_of(api.register, "land-registry", first // 64, cells)
+    api.bucket.values[f"slot.land-registry.{first // 64}"] = encode_slot_block(block)
+    text = await _text_of(console, "/en/service/title-deed")
+    assert "Now: Not connected , the connection was refused since 21 September 2026" in text.replace(
+        "connected,", "connected ,"
+    )
+    assert "اکنون: متصل نشد" in await _text_of(console, "/fa/service/title-deed")
+
+
+async def test_an_agency_page_lists_its_certificates_that_expire(console: Console, api: Api, make_console: Any) -> None:
+    """One row for each certificate of the agency that answers, for readers who see links."""
+    taken = replace(blocks_of(api.register)["consumer.land-registry"], certificates=(("deed-tax", AS_OF + 86400),))
+    api.take("consumer.land-registry", taken)
+    text = await _text_of(console, "/en/agency/tax-office")
+    assert (
+        "Its certificates that expire within three weeks Certificate valid until Inquiries For example 22 September"
+        in text
+    )
+    assert "expire within" not in await _text_of(console, "/en/agency/land-registry")
+    assert "expire within" not in await _text_of(await make_console(audience="public"), "/en/agency/tax-office")

@@ -130,3 +130,29 @@ def test_a_block_holds_all_of_it(sent):
 def test_nothing_heard_is_nothing_told():
     """There are no rows before any measurement, and none of unknown targets."""
     assert seen(RecentMeasurements(), TARGETS) == (set(), [])
+
+
+def test_expiries_are_the_earliest_that_vantages_saw_last():
+    """Of each target; 0 for one without a certificate, one that was never measured, and one that showed none the last time."""
+    recent = RecentMeasurements()
+
+    def take(vantage, slot, **expiries):
+        rows = [
+            Measurement(
+                target=Target(name),
+                vantage=vantage,
+                slot_start=slot,
+                time=slot,
+                outcome=Outcome.OK,
+                reason=Reason.OK,
+                certificate_expiry=expiry,
+            )
+            for name, expiry in expiries.items()
+        ]
+        recent.take(decode_columns(encode_measurements(rows)))
+
+    take("north", 300, a=1_900_000_000, b=None, c=1_900_000_500)
+    take("south", 300, a=1_800_000_000, b=None)
+    take("north", 600, c=None)
+    targets = [Target(name) for name in "abcd"]
+    assert recent.expiries(recent.columns_of(targets)).tolist() == [1_800_000_000, 0, 0, 0]

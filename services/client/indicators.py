@@ -32,10 +32,12 @@ class IndicatorCalls:
         return (await self._calls.unary(self._indicators.GetIndicator, request)).indicator
 
     async def indicators(
-        self, kind: IndicatorKind, *, sector: str = "", window_days: int = 0
+        self, kind: IndicatorKind, *, sector: str = "", agency: str = "", window_days: int = 0
     ) -> AsyncIterator[indicator_pb2.Indicator]:
-        """Yield the indicators of a kind in id order, of one sector if one is given."""
-        request = messages.ListIndicatorsRequest(kind=_number(kind), sector=sector, window_days=window_days)
+        """Yield the indicators of a kind in id order, of one sector, or services of one agency, if one is given."""
+        request = messages.ListIndicatorsRequest(
+            kind=_number(kind), sector=sector, agency=agency, window_days=window_days
+        )
         async for page in self._calls.pages(self._indicators.ListIndicators, request):
             for indicator in page.indicators:
                 yield indicator

@@ -180,6 +180,7 @@ class ListIndicatorsRequest(_message.Message):
     WINDOW_DAYS_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    AGENCY_FIELD_NUMBER: _builtins.int
     kind: _indicator_pb2.IndicatorKind.ValueType
     """What the indicators are about."""
     sector: _builtins.str
@@ -190,6 +191,8 @@ class ListIndicatorsRequest(_message.Message):
     """Up to 1000, to which more is brought down; 0 means 100."""
     page_token: _builtins.str
     """The next_page_token of the page before; empty for the first page."""
+    agency: _builtins.str
+    """Only services of this agency (kind service); empty means all."""
     def __init__(
         self,
         *,
@@ -198,10 +201,11 @@ class ListIndicatorsRequest(_message.Message):
         window_days: _builtins.int = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        agency: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "page_size", b"page_size", "page_token", b"page_token", "sector", b"sector", "window_days", b"window_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agency", b"agency", "kind", b"kind", "page_size", b"page_size", "page_token", b"page_token", "sector", b"sector", "window_days", b"window_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

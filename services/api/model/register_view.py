@@ -65,6 +65,14 @@ class RegisterView:
         return {role: {entity: tuple(ids) for entity, ids in group.items()} for role, group in groups.items()}
 
     @cached_property
+    def services_of(self) -> dict[str, tuple[str, ...]]:
+        """Sorted ids of services by agency."""
+        services: defaultdict[str, list[str]] = defaultdict(list)
+        for service in self.ids(IndicatorKind.SERVICE):
+            services[self.register.services[service].agency].append(service)
+        return {agency: tuple(ids) for agency, ids in services.items()}
+
+    @cached_property
     def links_absent(self) -> int:
         """How many links are absent."""
         return sum(link.absent for link in self.register.links.values())

@@ -57,7 +57,7 @@ class IndicatorServicer:
     async def list_indicators(
         self, request: messages.ListIndicatorsRequest, _: Context
     ) -> messages.ListIndicatorsResponse:
-        """Return published indicators of one kind in id order, of one sector if one is given."""
+        """Return published indicators of one kind in id order, of one sector or one agency's services if one is given."""
         kind, view, caller = parse_kind(request.kind), self._model.view, current_caller()
         days = view.window(request.window_days)
         if request.sector:
@@ -69,11 +69,21 @@ class IndicatorServicer:
                     sector=request.sector,
                 )
             view.entity(IndicatorKind.SECTOR, request.sector)
+        ids = view.ids(kind, request.sector)
+        if request.agency:
+            if kind is not IndicatorKind.SERVICE or request.sector:
+                raise InvalidRequestError(
+                    "FILTER_NOT_APPLICABLE",
+                    "agency filters services of every sector: ask for kind service, and leave sector empty",
+                    kind=kind.label,
+                    agency=request.agency,
+                )
+            ids = view.services_of.get(view.entity(IndicatorKind.CONSUMER, request.agency), ())
         if not self._model.complete:
             raise UnavailableError("INDICATOR_UNPUBLISHED", "no index is published yet: retry later")
         page = page_of(
-            view.ids(kind, request.sector),
-            ("ListIndicators", kind.label, request.sector, str(days)),
+            ids,
+            ("ListIndicators", kind.label, request.sector, request.agency, str(days)),
             size=request.page_size,
             token=request.page_token,
             visible=lambda entity: (

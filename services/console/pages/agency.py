@@ -7,17 +7,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from services.console.pages.costs import LinkGain, LossAt, link_gains, provider_losses
+from services.console.pages.costs import LinkGain, LossAt, by_lower_bound, link_gains, provider_losses
 from services.console.pages.news import Maintenance, maintenance_of
 from services.console.pages.page import NoSuchPageError, Page, Visit
 from services.console.pages.trends import SPANS, Trend, trend_of
-from services.console.queries import figure_of, losses_of
-from services.core.errors import ApiForbiddenError, ApiNotApplicableError
+from services.console.queries import figure_of, figures_of, losses_of
+from services.core.errors import ApiNotApplicableError
 from services.core.model import Indicator, IndicatorKind, Losses
 
 _GAINS = 5
-_MOST_LINKS = 200
-"""Links listed of one side; an agency that must answer more is better read by service."""
+_FIRST_LINKS = 30
+"""Links listed of one side, the worst ones, unless the address asks for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +82,17 @@ async def gather(visit: Visit) -> AgencyView:
         _links(visit, provider=agency),
         maintenance_of(visit, agency),
     )
+    most = None if visit.chosen("links", "", "all") else _FIRST_LINKS
     return AgencyView(
         agency=agency,
         sector=visit.names.sector_of(agency),
         consumer=consumer,
         provider=provider,
         services=services,
-        asks=asks[:_MOST_LINKS],
-        answers=answers[:_MOST_LINKS],
-        more_asks=max(len(asks) - _MOST_LINKS, 0),
-        more_answers=max(len(answers) - _MOST_LINKS, 0),
+        asks=asks[:most],
+        answers=answers[:most],
+        more_asks=len(asks[most:]) if most else 0,
+        more_answers=len(answers[most:]) if most else 0,
         spans=SPANS,
         maintenance=maintenance,
         certificates=_certificates(answers),
@@ -127,18 +128,10 @@ async def _side(visit: Visit, kind: IndicatorKind, agency: str) -> Side | None:
 
 
 async def _services(visit: Visit, agency: str) -> tuple[Indicator, ...]:
-    own = [service.id for service in visit.names.services.values() if service.agency == agency]
-    if not visit.sees_links or not own:
+    if not visit.sees_links:
         return ()
-    found = await asyncio.gather(*(_service(visit, service) for service in own))
-    return tuple(sorted((one for one in found if one), key=lambda one: (one.lower, one.id)))
-
-
-async def _service(visit: Visit, service: str) -> Indicator | None:
-    try:
-        return figure_of(await visit.api.indicator(IndicatorKind.SERVICE, service, visit.window))
-    except (ApiNotApplicableError, ApiForbiddenError):
-        return None  # nothing of it is in force, or it is not this reader's
+    found = await figures_of(visit.api.indicators(IndicatorKind.SERVICE, agency=agency, window_days=visit.window))
+    return tuple(by_lower_bound(found))
 
 
 async def _links(visit: Visit, *, consumer: str = "", provider: str = "") -> tuple[LinkRow, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, tzinfo
 from functools import cache
 from string import Formatter
+from typing import Protocol
 
 from babel.support import NullTranslations
 from markupsafe import Markup, escape
@@ -22,6 +23,18 @@ DECIMALS = 1
 
 _LATIN = re.compile(r"\([^()]*[A-Za-z][^()]*\)|[A-Za-z][A-Za-z0-9 .,'/&-]*[A-Za-z0-9.]")
 """Words in Latin letters, with the brackets around them."""
+
+
+class Bounded(Protocol):
+    """Anything with bounds, which are shares of 1."""
+
+    @property
+    def lower(self) -> float:
+        """The lower bound."""
+
+    @property
+    def upper(self) -> float:
+        """The upper bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +84,11 @@ class Texts:
         """Return a share of 1 as so many of a hundred."""
         return self._data(share, self.plain_number(100 * share, decimals)) if share is not None else self.none()
 
+    def bounds(self, figure: Bounded) -> Markup:
+        """Return the bounds of a figure as so many of a hundred."""
+        lower, upper = self.of_hundred(figure.lower), self.of_hundred(figure.upper)
+        return Markup(f'<span class="range">{lower}<span class="to">{self.message("to")}</span>{upper}</span>')  # noqa: S704  # all of it is markup
+
     def points(self, share: float | None, decimals: int = 2) -> Markup:
         """Return a difference of shares in hundredths, with its sign."""
         if share is None:
@@ -101,9 +119,7 @@ class Texts:
 
     def none(self) -> Markup:
         """Return the sign for a number that there is not."""
-        return Markup('<span aria-hidden="true">\N{EN DASH}</span><span class="hidden">{}</span>').format(
-            self.message("no value")
-        )
+        return _dash(self.message("no value"))
 
     def _data(self, value: float, text: str) -> Markup:
         # Both are digits and their marks; Markup.format would take ten times as long.
@@ -146,6 +162,11 @@ class Texts:
         """Return a span of time, rounded to the largest unit of which there are two at least."""
         size, one, many = next((unit for unit in UNITS if seconds >= _LEAST * unit[0]), UNITS[-1])
         return self.count(one, many, round(seconds / size))
+
+
+@cache
+def _dash(said: Markup) -> Markup:
+    return Markup('<span aria-hidden="true">\N{EN DASH}</span><span class="hidden">{}</span>').format(said)
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import quote, urlencode
 
 from services.console.queries import Edition, Names
@@ -41,9 +42,11 @@ class Frame:
 
     def link(self, path: str, **query: object) -> str:
         """Return the address of a page in this language; a window that was chosen stays chosen."""
-        chosen = {"window": self.query["window"]} if "window" in self.query and "window" not in query else {}
-        kept = {**chosen, **{key: str(value) for key, value in query.items() if value not in ("", None)}}
-        return f"/{self.language.code}{quote(path)}" + (f"?{urlencode(kept)}" if kept else "")
+        window = self.query.get("window")
+        kept = [(key, str(value)) for key, value in query.items() if value not in ("", None)]
+        if window is not None and "window" not in query:
+            kept.insert(0, ("window", window))
+        return _address(f"/{self.language.code}{path}", tuple(kept))
 
     def here(self, **changes: object) -> str:
         """Return the address of this page with some of its query changed; None takes a key away."""
@@ -54,10 +57,15 @@ class Frame:
         return self._address(code, dict(self.query))
 
     def _address(self, code: str, query: Mapping[str, object]) -> str:
-        kept = {key: str(value) for key, value in query.items() if value is not None}
-        return f"/{code}{quote(self.path)}" + (f"?{urlencode(kept)}" if kept else "")
+        kept = tuple((key, str(value)) for key, value in query.items() if value is not None)
+        return _address(f"/{code}{self.path}", kept)
 
     @property
     def others(self) -> tuple[Language, ...]:
         """The other languages."""
         return tuple(language for language in LANGUAGES.values() if language != self.language)
+
+
+@lru_cache(maxsize=10_000)  # a page has hundreds of addresses, and pages have many in common
+def _address(path: str, query: tuple[tuple[str, str], ...]) -> str:
+    return quote(path) + (f"?{urlencode(query)}" if query else "")

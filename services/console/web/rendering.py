@@ -48,6 +48,7 @@ def _environment(texts: Texts) -> Environment:
         percent=texts.percent,
         points=texts.points,
         number=texts.number,
+        bounds=texts.bounds,
         moment=texts.moment,
         charts=charts,
         markdown=write_markdown,

@@ -163,11 +163,26 @@ async def test_lists_are_of_one_kind_and_sector_in_id_order(api, kind, sector, e
     assert answer.next_page_token == ""
 
 
+async def test_services_of_one_agency_are_listed(api):
+    """In id order, with pages; an agency without services has none."""
+    request = messages.ListIndicatorsRequest(
+        kind=indicator_pb2.IndicatorKind.ValueType(IndicatorKind.SERVICE), agency="land-registry", page_size=1
+    )
+    first = await api.indicators.ListIndicators(request)
+    request.page_token = first.next_page_token
+    second = await api.indicators.ListIndicators(request)
+    assert [one.id for one in (*first.indicators, *second.indicators)] == ["title-deed", "title-transfer"]
+    assert not second.next_page_token
+
+
 @pytest.mark.parametrize(
     ("asked", "code", "reason"),
     [
         ({"kind": IndicatorKind.LINK, "sector": "no"}, NOT_FOUND, "SECTOR_UNKNOWN"),
         ({"kind": IndicatorKind.GOVERNMENT, "sector": "justice"}, INVALID, "FILTER_NOT_APPLICABLE"),
+        ({"kind": IndicatorKind.LINK, "agency": "customs"}, INVALID, "FILTER_NOT_APPLICABLE"),
+        ({"kind": IndicatorKind.SERVICE, "agency": "customs", "sector": "economy"}, INVALID, "FILTER_NOT_APPLICABLE"),
+        ({"kind": IndicatorKind.SERVICE, "agency": "no"}, NOT_FOUND, "AGENCY_UNKNOWN"),
         ({"kind": IndicatorKind.LINK, "page_token": "what?"}, INVALID, "PAGE_TOKEN_INVALID"),
         ({"kind": IndicatorKind.LINK, "page_token": "سلام"}, INVALID, "PAGE_TOKEN_INVALID"),
         ({"kind": 0}, INVALID, "KIND_UNKNOWN"),

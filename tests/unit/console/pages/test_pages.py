@@ -14,6 +14,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2, register_service_pb2
+from services.console.pages import agency
 from services.console.texts import LANGUAGES
 from services.core.blocks.target_blocks import encode_slot_block
 from services.core.model import Outcome, Reason
@@ -335,3 +336,16 @@ async def test_an_agency_page_lists_its_certificates_that_expire(console: Consol
     )
     assert "expire within" not in await _text_of(console, "/en/agency/land-registry")
     assert "expire within" not in await _text_of(await make_console(audience="public"), "/en/agency/tax-office")
+
+
+async def test_an_agency_page_lists_the_worst_inquiries_first(console: Console, monkeypatch: Any) -> None:
+    """Only so many, with how many more there are, unless the address asks for all; a switch of language keeps that."""
+    monkeypatch.setattr(agency, "_FIRST_LINKS", 1)
+    page = (await console.get("/en/agency/land-registry")).text
+    assert "3</data> more inquiries with a higher index are not listed here." in page
+    assert "/en/link/transfer-customs" in page
+    assert 'href="/en/agency/land-registry?links=all"' in page
+    every = (await console.get("/en/agency/land-registry?links=all")).text
+    assert "not listed here" not in every
+    assert all(f"/en/link/{link}" in every for link in ("deed-civil", "deed-tax", "transfer-civil", "transfer-customs"))
+    assert 'href="/language/fa/agency/land-registry?links=all"' in every

@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from services.sandbox.scenario import Scenario
 
-NOTE = "Simulated: figures of a fictional government, made up for this sandbox."
+NOTE = (
+    "ارقام دولتی ساختگی برای این محیط آزمایشی (Simulated: figures of a fictional government, made up for this sandbox)"
+)
+_NEXT_STEP = (
+    "آزمایشی: سنجش اتصال خدمات هر دستگاه به دستگاه دیگر "
+    "(simulated: measure how far the services of one agency are connected to others)"
+)
+_CONCERN = (
+    "آزمایشی: مدارکی از شهروندان خواسته می‌شود که دستگاه دیگری دارد "
+    "(simulated: agencies ask citizens for what another agency already knows)"
+)
 _TOP_AGENCIES = 3
 
 
@@ -47,8 +57,8 @@ def make_evaluation_rounds(made: Scenario) -> dict[str, object]:
                 "growth_since_round_1_percent_more_than": 30,
                 "dimension_percent": {"portal": 81.0, "transactional": 61.2, "integration": 47.5},
                 "announced_top_agencies": top,
-                "stated_next_step": "Simulated: measure how far the services of one agency are connected to others.",
-                "stated_concerns": ["simulated: agencies ask citizens for what another agency already knows"],
+                "stated_next_step": _NEXT_STEP,
+                "stated_concerns": [_CONCERN],
                 "sources": _made_up(
                     *("agencies", "services_and_subservices", "overall_percent", "dimension_percent"),
                     "growth_since_round_1_percent_more_than",

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 from itertools import accumulate
 
+from persiantools.digits import en_to_fa
+
 from services.core.errors import SettingsError
 from services.core.model import ALWAYS, Agency, Endpoint, LegalBasis, Link, Service
 from services.sandbox.scenario.addresses import (
@@ -215,7 +217,7 @@ def _legal_basis(item: DataItem, required_from: date | None) -> LegalBasis | Non
     number = ITEMS.index(item)
     if number % 5 == 0:
         return None
-    return replace(NEWER_LAW if required_from else OLDER_LAW, article=f"ماده {number} (art. {number})")
+    return replace(NEWER_LAW if required_from else OLDER_LAW, article=f"مادهٔ {en_to_fa(str(number))} (art. {number})")
 
 
 def _endpoints(size: ScenarioSize, agencies: Sequence[Agency], base_port: int) -> tuple[Endpoint, ...]:

@@ -77,7 +77,7 @@ def test_official_rounds_are_made_up_and_say_so(tmp_path, name):
     """The simulated rounds are labelled, state an integration score in the latest one, and name agencies of the register."""
     register = loaded(tmp_path, name)
     assert register.evaluation is not None
-    assert register.evaluation.note.startswith("Simulated")
+    assert "(Simulated" in register.evaluation.note
     first, *_, latest = register.evaluation.rounds
     assert first.overall_percent is None
     assert latest.dimension_percent[INTEGRATION] == 47.5

@@ -81,8 +81,10 @@ def _main() -> None:
         for message in said:
             old = before.get(message if isinstance(message, str) else message[0])
             after.add(message, old.string if old is not None else None)
+        head = path.read_bytes().partition(b"\n\n")[0] if path.exists() else b'msgid ""\nmsgstr ""'
         with path.open("wb") as file:
-            write_po(file, after, width=0, sort_output=False, omit_header=False)
+            file.write(head + b"\n\n")
+            write_po(file, after, width=0, sort_output=False, omit_header=True)
 
 
 if __name__ == "__main__":

@@ -117,13 +117,14 @@ async def _side(visit: Visit, kind: IndicatorKind, agency: str) -> Side | None:
         )
     except ApiNotApplicableError:
         return None  # nothing is required of it in this role
+    now = figure_of(figure)
     return Side(
-        figure=figure_of(figure),
+        figure=now,
         estimate=explanation.estimate,
         losses=losses_of(explanation.losses),
         gains=link_gains(explanation),
         losing=provider_losses(explanation) if kind is IndicatorKind.CONSUMER else (),
-        trend=trend,
+        trend=trend.up_to(now),
     )
 
 

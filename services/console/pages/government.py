@@ -59,13 +59,13 @@ async def gather(visit: Visit) -> GovernmentView:
         trend_of(visit, IndicatorKind.GOVERNMENT, ""),
         announcements_of(visit),
     )
-    ordered = by_lower_bound(agencies)
+    ordered, now = by_lower_bound(agencies), figure_of(figure)
     return GovernmentView(
-        figure=figure_of(figure),
+        figure=now,
         estimate=explanation.estimate,
         losses=losses_of(explanation.losses),
         bars=three_bars_of(structure.three_bars),
-        trend=trend,
+        trend=trend.up_to(now),
         spans=SPANS,
         gains=link_gains(explanation),
         losing=provider_losses(explanation),

@@ -52,13 +52,14 @@ async def gather(visit: Visit) -> ServiceView:
         collected(visit.api.links(service=service.id, window_days=visit.window, states=True)),
         trend_of(visit, IndicatorKind.SERVICE, service.id),
     )
+    now = figure_of(figure)
     return ServiceView(
         service=service.id,
         agency=service.agency,
         channel=service.channel,
-        figure=figure_of(figure),
+        figure=now,
         inquiries=tuple(inquiry_of(one) for one in links),
-        trend=trend,
+        trend=trend.up_to(now),
         spans=SPANS,
     )
 

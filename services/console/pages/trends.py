@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.console.charts import TrendPoint
 from services.console.pages.page import Visit
 from services.console.queries import figures_of
-from services.core.model import IndicatorKind
+from services.core.model import Indicator, IndicatorKind
 
 SPANS = ("7", "28", "90")
 """The days that a trend can go back, as addresses name them."""
@@ -19,12 +19,23 @@ _MOST_POINTS = 180
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """What was published of an index over the last ``days``; ``start`` and ``end`` in epoch seconds."""
+    """What was published of an index over the last ``days`` before ``end``, in epoch seconds."""
 
     days: int
-    start: int
     end: int
     points: tuple[TrendPoint, ...]
+
+    @property
+    def start(self) -> int:
+        """Where a chart begins: a young history fills it from its first record on."""
+        start = self.end - self.days * _DAY
+        return max(start, self.points[0].moment) if len(self.points) > 1 else start
+
+    def up_to(self, figure: Indicator) -> Trend:
+        """Return the trend with the index as it is now: records are of whole hours."""
+        if self.points and self.points[-1].moment >= figure.as_of:
+            return self
+        return replace(self, points=(*self.points, TrendPoint(figure.as_of, figure.point, figure.lower, figure.upper)))
 
 
 async def trend_of(visit: Visit, kind: IndicatorKind, entity: str) -> Trend:
@@ -37,6 +48,4 @@ async def trend_of(visit: Visit, kind: IndicatorKind, entity: str) -> Trend:
     # The last one of each step, so that the newest is always among them.
     thinned = {(end - one.as_of) // step: one for one in history if one.as_of <= end}
     points = tuple(TrendPoint(one.as_of, one.point, one.lower, one.upper) for one in thinned.values())
-    # A young history fills the chart from its first record on.
-    first = points[0].moment if len(points) > 1 else start
-    return Trend(days, max(start, first), end, points)
+    return Trend(days, end, points)

@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2, register_service_pb2
 from services.console.pages import agency
-from services.console.texts import LANGUAGES
+from services.console.texts import LANGUAGES, iso
 from services.core.blocks.target_blocks import encode_slot_block
 from services.core.model import Outcome, Reason
 from services.register.directory.load import load_register
@@ -349,3 +349,19 @@ async def test_an_agency_page_lists_the_worst_inquiries_first(console: Console, 
     assert "not listed here" not in every
     assert all(f"/en/link/{link}" in every for link in ("deed-civil", "deed-tax", "transfer-civil", "transfer-customs"))
     assert 'href="/language/fa/agency/land-registry?links=all"' in every
+
+
+async def test_a_trend_ends_with_the_index_as_it_is_now(console: Console, api: Api) -> None:
+    """Hourly records may be an hour old: the last point of a trend is the number that the page shows."""
+    later = AS_OF + 300
+    api.take_blocks(as_of=later, ok={"deed-tax": 0}, sequence=8)
+    await console.refresh()
+    for path in ("/en/", "/en/agency/tax-office", "/en/service/title-deed"):
+        page = (await console.get(path)).text
+        shown = re.search(r'<p class="answer"[^>]*>\s*<strong class="number">(<data[^>]*>)', page)
+        assert shown, path
+        trend = re.search(r'<figure data-part="trend">.*?</figure>', page, re.DOTALL)
+        assert trend
+        newest = trend[0].partition("<tbody>")[2].partition("</tr>")[0]
+        assert shown[1] in newest, path
+        assert iso(later) in newest, path

@@ -110,14 +110,13 @@ def _certificates(answers: Iterable[LinkRow]) -> tuple[tuple[int, tuple[LinkRow,
 
 async def _side(visit: Visit, kind: IndicatorKind, agency: str) -> Side | None:
     try:
-        figure, explanation, trend = await asyncio.gather(
-            visit.api.indicator(kind, agency, visit.window),
+        explanation, trend = await asyncio.gather(
             visit.api.explain(kind, agency, visit.window, limit=_GAINS),
             trend_of(visit, kind, agency),
         )
     except ApiNotApplicableError:
         return None  # nothing is required of it in this role
-    now = figure_of(figure)
+    now = figure_of(explanation.indicator)
     return Side(
         figure=now,
         estimate=explanation.estimate,

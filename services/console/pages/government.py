@@ -51,15 +51,14 @@ async def gather(visit: Visit) -> GovernmentView:
     """Fetch everything at once."""
     side = visit.chosen("side", "provider", "consumer")
     kind = IndicatorKind.PROVIDER if side == "provider" else IndicatorKind.CONSUMER
-    figure, explanation, structure, agencies, trend, announcements = await asyncio.gather(
-        visit.api.indicator(IndicatorKind.GOVERNMENT, "", visit.window),
+    explanation, structure, agencies, trend, announcements = await asyncio.gather(
         visit.api.explain(IndicatorKind.GOVERNMENT, "", visit.window, limit=_ROWS),
         visit.api.structure(visit.window),
         figures_of(visit.api.indicators(kind, window_days=visit.window)),
         trend_of(visit, IndicatorKind.GOVERNMENT, ""),
         announcements_of(visit),
     )
-    ordered, now = by_lower_bound(agencies), figure_of(figure)
+    ordered, now = by_lower_bound(agencies), figure_of(explanation.indicator)
     return GovernmentView(
         figure=now,
         estimate=explanation.estimate,

@@ -31,6 +31,8 @@ class MatrixView:
     provider_sector: str
     groups: Mapping[str, str]
     """What each row and column belongs to, by which lines of the matrix are drawn."""
+    edges: tuple[bool, ...]
+    """Whether each column belongs to something else than the one before."""
     as_of: int
     pairs: int
     unknown: int
@@ -55,15 +57,17 @@ async def gather(visit: Visit) -> MatrixView:
         _order(visit, sort, of_sectors=of_sectors),
     )
     cells = [cell_of(pair) for pair in answer.pairs]
-    ids = tuple(order)
+    matrix = arrange_matrix(cells, tuple(order))
+    groups = [order[column] for column in matrix.columns]
     return MatrixView(
-        matrix=arrange_matrix(cells, ids),
+        matrix=matrix,
         of_sectors=of_sectors,
         sort=sort,
         sorts=_SORTS[:1] + _SORTS[2:3] if of_sectors else _SORTS,
         consumer_sector=asked,
         provider_sector=answering,
         groups=order,
+        edges=tuple(group != before for group, before in zip(groups, groups[:1] + groups, strict=False)),
         as_of=answer.as_of.seconds,
         pairs=len(cells),
         unknown=sum(cell.point is None for cell in cells),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2.runtime import Context, Macro
 
 from services.console import charts
 from services.console.queries import Names
@@ -16,6 +18,24 @@ from services.console.web.frame import MENU, Frame
 
 _TEMPLATES = Path(__file__).parents[1] / "templates"
 _SHORT_SLOT = 60
+
+
+class DirectContext(Context):
+    """Calls functions of templates as they are: none of ours asks for the context, and to find out takes longer than most."""
+
+    def call(self, function: Callable[..., Any], /, *args: Any, **values: Any) -> Any:
+        """Return what a function or macro returns; macros are told whether to escape."""
+        if isinstance(function, Macro):
+            return super().call(function, *args, **values)
+        for name in ("_block_vars", "_loop_vars"):  # of the template's own
+            values.pop(name, None)
+        return function(*args, **values)
+
+
+class DirectEnvironment(Environment):
+    """An environment whose templates call directly."""
+
+    context_class = DirectContext
 
 
 def render(frame: Frame, template: str, **values: Any) -> str:
@@ -32,7 +52,7 @@ def _texts(language: str, names: Names | None) -> Texts:
 
 @cache
 def _environment(texts: Texts) -> Environment:
-    environment = Environment(
+    environment = DirectEnvironment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,

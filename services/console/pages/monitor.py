@@ -52,7 +52,9 @@ async def gather(visit: Visit) -> MonitorView:
 async def _health(visit: Visit) -> Monitoring | None:
     try:
         return monitoring_of((await visit.api.monitoring()).monitoring)
-    except ApiUnavailableError:
+    except ApiUnavailableError as error:
+        if error.reason != "MONITORING_UNPUBLISHED":
+            raise
         return None
 
 

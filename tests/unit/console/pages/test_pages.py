@@ -14,6 +14,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2, register_service_pb2
+from services.client import ApiUnavailableError, Client
 from services.console.pages import agency
 from services.console.texts import LANGUAGES, iso
 from services.core.blocks.target_blocks import encode_slot_block
@@ -365,3 +366,13 @@ async def test_a_trend_ends_with_the_index_as_it_is_now(console: Console, api: A
         newest = trend[0].partition("<tbody>")[2].partition("</tr>")[0]
         assert shown[1] in newest, path
         assert iso(later) in newest, path
+
+
+async def test_the_monitor_page_tells_no_report_from_no_answer(console: Console, monkeypatch: Any) -> None:
+    """When the api cannot be read, the page is not made without the vantages as if there were no report."""
+
+    async def silent(_: Client) -> None:
+        raise ApiUnavailableError("the api does not answer")
+
+    monkeypatch.setattr(Client, "monitoring", silent)
+    assert (await console.get("/en/monitor")).status_code == 503

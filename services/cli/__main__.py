@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli.commands import archive, bus, register
+from services.cli.commands import archive, bus, frozen_round, register
 from services.cli.commands.ask import explain, history, indicator, rounds, structure, tabulate
 from services.cli.commands.exchange import exchange
 from services.cli.commands.options import command_group
@@ -28,6 +28,7 @@ for command in (up, probe, score, dump, exchange, indicator, explain, structure,
     app.command()(command)
 app.add_typer(register.app, name="register")
 app.add_typer(archive.app, name="archive")
+app.add_typer(frozen_round.app, name="round")
 app.add_typer(bus.app, name="bus")
 
 

@@ -59,7 +59,7 @@ def verify(dataset: Dataset, key_text: LogKey = "") -> None:
     from services.dataset.storage import open_storage
 
     storage = open_storage(dataset)
-    public = _read_key(key_text) if key_text else None
+    public = read_key(key_text) if key_text else None
     if faults := verify(storage, public, progress=lambda day: typer.echo(f"verifying {day}", err=True)):
         raise InputError(f"the dataset {dataset}", faults)
     leaves = LogFiles(storage).leaves()
@@ -128,7 +128,7 @@ def witness(
             raise ValueError("this witness has not signed it")  # noqa: TRY301
     except (OSError, ValueError) as error:
         raise SettingsError(f"{seen} is not the checkpoint that was cosigned last: {error}") from error
-    faults = witness_faults(log.leaves(), checkpoint, log_key=_read_key(log_key), seen=last)
+    faults = witness_faults(log.leaves(), checkpoint, log_key=read_key(log_key), seen=last)
     if faults:
         raise InputError(f"the log of {dataset}", [Fault(dataset, 0, 0, fault) for fault in faults])
     cosigned = checkpoint.cosigned(signing, int(time.time()))
@@ -139,7 +139,8 @@ def witness(
     typer.echo(f"cosigned {checkpoint.size} leaves of {checkpoint.origin}: {seen}")
 
 
-def _read_key(text: str) -> VerifierKey:
+def read_key(text: str) -> VerifierKey:
+    """Return the public key in a text or in the file that it names."""
     from services.dataset.log import VerifierKey
 
     try:

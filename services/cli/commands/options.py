@@ -5,9 +5,12 @@ Modules of this room declare commands: they import nothing heavy until a command
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
+
+from services.core.errors import SettingsError
 
 API = "127.0.0.1:7410"
 
@@ -33,6 +36,16 @@ def check_kind(text: str) -> str:
     if text and text.lower() not in KINDS:
         raise typer.BadParameter(f"`{text}` is no kind: name one of {', '.join(KINDS)}")
     return text.lower()
+
+
+_LONGEST_LINE = 200
+
+
+def check_lines(texts: Mapping[str, str]) -> None:
+    """Raise SettingsError where the text of an option is not one line for people to read."""
+    for option, text in texts.items():
+        if len(text) > _LONGEST_LINE or not text.isprintable():
+            raise SettingsError(f"{option} takes one line of at most {_LONGEST_LINE} characters")
 
 
 EntityKind = Annotated[

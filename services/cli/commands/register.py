@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from services.cli.commands.options import Credentials, Nats, command_group
+from services.cli.commands.options import Credentials, Nats, check_lines, command_group
 from services.core.errors import Fault, InputError, SettingsError
 
 app = command_group("Check, compare, import and publish registers.")
@@ -17,7 +17,6 @@ app = command_group("Check, compare, import and publish registers.")
 IMPORTED = ("endpoints", "uk-api-catalogue", "xroad")
 """What can be imported: the keys of services.register.discovery.IMPORTERS."""
 
-_LONGEST_TEXT = 200
 
 Directory = Annotated[Path, typer.Argument(help="A register directory.")]
 
@@ -57,9 +56,7 @@ def publish(
 
     if watch and (by or reason):
         raise SettingsError("--by and --reason are of one publication: they go without --watch")
-    for option, text in (("--by", by), ("--reason", reason)):
-        if len(text) > _LONGEST_TEXT or not text.isprintable():
-            raise SettingsError(f"{option} takes one line of at most {_LONGEST_TEXT} characters")
+    check_lines({"--by": by, "--reason": reason})
     asyncio.run(run(directory, bus_settings(nats, credentials), watch=watch, by=by, why=reason))
 
 

@@ -12,7 +12,7 @@ from services.dataset.days.segments import (
     read_segments,
     write_segments,
 )
-from services.dataset.days.verifying import read_sealed, verify
+from services.dataset.days.verifying import read_sealed, verify, verify_file
 from services.dataset.days.witness import witness_faults
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "read_segments",
     "register_versions",
     "verify",
+    "verify_file",
     "witness_faults",
     "write_register",
     "write_segments",

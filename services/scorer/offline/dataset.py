@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import Final
 
@@ -65,12 +65,34 @@ def _counting(table: pa.Table, policy: Policy) -> Iterator[MeasurementColumns]:
 class ArchivedEvidence:
     """What a dataset holds. Every method raises StateError for a file that is missing, damaged or not as it was sealed."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, sealed: Iterable[Manifest] | None = None) -> None:
+        """Take the days that were ``sealed`` from the log, unless they are given."""
         self._storage = storage
-        try:
-            self._sealed = {manifest.day: manifest for _, manifest in manifests(LogFiles(storage).leaves())}
-        except ValueError as error:
-            raise StateError(f"the log in {storage.address} is damaged: {error}") from error
+        if sealed is None:
+            try:
+                sealed = [manifest for _, manifest in manifests(LogFiles(storage).leaves())]
+            except ValueError as error:
+                raise StateError(f"the log in {storage.address} is damaged: {error}") from error
+        self._sealed = {manifest.day: manifest for manifest in sealed}
+
+    @property
+    def last_sequence(self) -> int:
+        """The last message of measurements in a sealed day; 0 without one."""
+        spans = (span for manifest in self._sealed.values() for span in manifest.streams)
+        return max((span.last for span in spans if span.stream == MEASUREMENT.stream), default=0)
+
+    @property
+    def measured_days(self) -> set[str]:
+        """The days with measurements, sealed or not."""
+        return self._days(MEASUREMENT)
+
+    def measured_up_to(self, policy: Policy) -> int:
+        """Return the end of the newest slot that was measured, in epoch seconds; 0 without one."""
+        for day in sorted(self._days(MEASUREMENT), reverse=True):
+            for table in self._tables(MEASUREMENT, day):
+                if table.num_rows:
+                    return int(pc.max(table["slot_start"].cast(pa.int64())).as_py()) // 1_000_000 + policy.slot_seconds
+        return 0
 
     def published(self, at: int | None = None) -> list[Indicator]:
         """Return the numbers that were published as of a moment, of the newest one without it; none when there are none."""

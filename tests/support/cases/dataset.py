@@ -124,8 +124,9 @@ def seal_a_day(folder: Path, key: SigningKey, *, sequence: int = 1) -> str:
 
 
 def sealed_example(folder: Path) -> dict[str, str]:
-    """A dataset of a sealed day, its public key and the file of a witness's key, as ``dataset``, ``key`` and ``signs``."""
-    key, signs = SigningKey.generate("archive.example", LOG), folder / "witness.key"
+    """A dataset of a sealed day with its keys: ``dataset``, ``key`` in public, its file ``signer``, and ``signs`` of a witness."""
+    key, signs, signer = SigningKey.generate("archive.example", LOG), folder / "witness.key", folder / "archive.key"
+    signer.write_text(key.text(), "utf-8")
     signs.write_text(SigningKey.generate("court.example", WITNESS).text(), "utf-8")
     seal_a_day(folder / "dataset", key)
-    return {"dataset": str(folder / "dataset"), "key": str(key.public), "signs": str(signs)}
+    return {"dataset": str(folder / "dataset"), "key": str(key.public), "signs": str(signs), "signer": str(signer)}

@@ -28,8 +28,10 @@ INTEGERS = ("garbage", "-1", "1.5", "99999999999", "")
 NUMBERS = ("garbage", "-1", "nan", "inf", "")
 WORDS = ("garbage", "-1", "سازمان", "a b", "")
 NAMES = ("a/b", "-1", "سازمان", "a b", "")
+ROUNDS = ("A b", "a/b", "-1", "..", "دور")
 LINES = ("a\nb", "a\tb", "\x00", "\x1b[31m", "a" * 201)
 TIMES = ("garbage", "1405-01-01", "۱۴۰۵/۰۱/۰۱", "2026-02-30", "9999-01-01")
+DAYS = ("garbage", "1405-01-01", "۱۴۰۵/۰۱/۰۱", "2026-02-30", "9999-01-01")
 DURATIONS = ("garbage", "-1", "1 day", "nan", "")
 PLACES = ("garbage", "127.0.0.1:80000", "127.0.0.1:-1", "http://127.0.0.1:1", "")
 SERVERS = ("garbage", "http://127.0.0.1:1", "nats://127.0.0.1:80000", "nats://[::1", "tls://a:1,nats://b:1")
@@ -39,6 +41,8 @@ WRONG = {
     "--against": FOLDERS,
     "--key": ("garbage", "/proc/x", "/", "a+b+c", "-1"),
     "--seen": NEW_FILES,
+    "--title-en": LINES,
+    "--title-fa": LINES,
     "--sign": FILES,
     "archive key file": NEW_FILES,
     "archive key name": ("", "a b", "a+b", "a\tb", "\u2028"),
@@ -54,6 +58,7 @@ WRONG = {
     "--column": (*PAIRS[:3], "where=domain", ""),
     "--columns": ("garbage", "-1", "سازمان", ",", "messageId,messageId"),
     "--credentials": SEEDS,
+    "--corrects": ROUNDS,
     "--data": NEW_FOLDERS,
     "--engine": ("", "dask", "dask://", "dask://127.0.0.1:1", "spark://127.0.0.1:1"),
     "--epoch": TIMES,
@@ -70,6 +75,7 @@ WRONG = {
     "--nats": SERVERS,
     "--out": NEW_FOLDERS,
     "--param": PAIRS,
+    "--previous": FOLDERS,
     "--probe": WORDS,
     "--reason": LINES,
     "--record": INTEGERS,
@@ -89,7 +95,9 @@ WRONG = {
     "--traffic": NUMBERS,
     "--vantage": NAMES,
     "--window": INTEGERS,
+    "--why": (*LINES[:4], ""),
     "attribute": WORDS,
+    "before": FOLDERS,
     "history entity": ("-1", "سازمان", "a b", "a/b", "a" * 64),  # what is no longer in the register has a history
     "bus backup folder": NEW_FOLDERS,
     "bus users --out": NEW_FILES,
@@ -100,7 +108,12 @@ WRONG = {
     "bus users folder": NEW_FOLDERS,
     "kind": (*WORDS[:4], "links"),
     "new": FOLDERS,
+    "now": FOLDERS,
     "old": FOLDERS,
+    "out": FOLDERS,
+    "round freeze --from": DAYS,
+    "round freeze --to": DAYS,
+    "round freeze name": ROUNDS,
     "what": WORDS,
 }
 """Five wrong values by parameter, or by command and parameter. An option that takes any text is wrong in other ways."""
@@ -132,6 +145,20 @@ BESIDE = {
     "archive verify": {"dataset": "{dataset}"},
     "archive prove": {"day": "2026-09-21", "dataset": "{dataset}"},
     "archive witness": {"dataset": "{dataset}", "--key": "{key}", "--sign": "{signs}", "--seen": "{users}"},
+    "round freeze": {
+        "name": "a",
+        "--archive": "{dataset}",
+        "--sign": "{signer}",
+        "--register": "{register}",
+        "--out": "{data}",
+        "--from": "2026-09-21",
+        "--to": "2026-09-22",
+        "--corrects": "b",
+        "--why": "because",
+    },
+    "round verify": {"folder": "{data}"},
+    "round list": {},
+    "round compare": {"before": "{data}", "now": "{data}"},
     "bus init": {"--credentials": "{seeds}"},
     "bus stuck": {"--store": "{seeds}"},
     "bus backup": {"folder": "{data}", "--nats": "{nats}", "--credentials": "{seeds}"},

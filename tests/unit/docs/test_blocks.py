@@ -47,6 +47,11 @@ RUN_BY = {
 }
 """Each block that runs, and the test that runs it."""
 
+_ROUNDS = "unit/cli/rounds/test_rounds.py::test_the_page_s_commands_run"
+RUN_BY |= {f"docs/rounds.md: {name} 1": _ROUNDS for name in ("1. Freeze one", "2. Verify one", "4. Compare two")} | {
+    f"docs/rounds.md: {name} 2": _ROUNDS for name in ("1. Freeze one", "2. Verify one")
+}
+
 _ROOT_AND_UNITS = "changes /opt, /usr/lib and /etc as root and starts systemd units"
 _CONTAINERS = "needs a Docker engine and root; `make test-images` runs the stack"
 _CLUSTER = "needs a Kubernetes cluster"

@@ -8,20 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from services.archive.link_days import link_days
-from services.archive.registers import keep_register
-from services.core.codec import decode_columns
 from services.core.errors import SettingsError, StateError
 from services.core.model.register import Register
-from services.dataset.days import EvidenceDays, LogFiles, Sealer, SealingContext, manifests, write_segments
+from services.dataset.days import LogFiles, manifests
 from services.dataset.log import SigningKey
 from services.dataset.storage import LocalStorage
-from services.dataset.tables import MEASUREMENT, measurement_table
 from services.indicator.index.snapshot import Snapshot
 from services.scorer.offline import ArchivedEvidence, engine_at, score_evidence
 from services.scorer.offline.dataset import count_file
 from services.scorer.offline.engines import DayFile
 from tests.support.cases.scoring import Run, differences, register, stream
+from tests.support.cases.sealed_dataset import sealed_dataset
 
 __all__ = ["register"]
 
@@ -45,21 +42,10 @@ def published(register: Register, tmp_path_factory: pytest.TempPathFactory) -> d
 @pytest.fixture(scope="module")
 def storage(register: Register, tmp_path_factory: pytest.TempPathFactory) -> LocalStorage:
     """The dataset of the same stream: what is over is sealed."""
-    storage = LocalStorage(tmp_path_factory.mktemp("dataset"))
-    policy = register.policy
-    days = EvidenceDays(policy.timezone, policy.grace_seconds, policy.slot_seconds)
     messages = stream(register, slots=SLOTS, seed=5)
-    for first in range(0, len(messages), 100):
-        part = messages[first : first + 100]
-        tables = [
-            measurement_table(decode_columns(one.payload), stored=one.time, sequence=one.sequence) for one in part
-        ]
-        write_segments(storage, MEASUREMENT, tables, part[0].sequence, part[-1].sequence, days)
-    sealer = Sealer(storage, SigningKey.generate("archive.example"), days)
-    for day in sealer.due(messages[-1].time):
-        sealer.seal(day, SealingContext(count=lambda day, table: link_days(policy, day, table)))
-    keep_register(storage, register)
-    return storage
+    return sealed_dataset(
+        tmp_path_factory.mktemp("dataset"), register, messages, SigningKey.generate("archive.example")
+    )
 
 
 def scored(storage: LocalStorage, register: Register, expected: Snapshot, *, again: bool) -> Snapshot:

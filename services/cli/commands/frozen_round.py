@@ -1,0 +1,148 @@
+"""``peyvand round``: freezes rounds out of a dataset, verifies, lists and compares them (docs/rounds.md)."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.cli.commands.archive import read_key
+from services.cli.commands.options import LONGEST_WINDOW, check_lines, command_group
+from services.core.errors import Fault, InputError, SettingsError
+from services.core.plural import plural
+
+app = command_group("Freeze rounds that anybody can verify.")
+
+Folder = Annotated[Path, typer.Argument(help="Folder of a round.")]
+
+
+@app.command()
+def freeze(
+    *,
+    name: Annotated[str, typer.Argument(metavar="ID", help="Name of the round, such as 2026-autumn.")],
+    archive: Annotated[str, typer.Option(metavar="ADDRESS", help="Dataset of the archive.")],
+    key: Annotated[Path, typer.Option("--sign", metavar="FILE", help="Private key that signs the round.")],
+    first: Annotated[str, typer.Option("--from", metavar="DAY", help="First day of the round, YYYY-MM-DD.")] = "",
+    last: Annotated[str, typer.Option("--to", metavar="DAY", help="The day after its last.")] = "",
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of all rounds.")] = Path("rounds"),
+    title_en: Annotated[str, typer.Option(help="Title in English.")] = "",
+    title_fa: Annotated[str, typer.Option(help="Title in Persian.")] = "",
+    register: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Register that counts; else that of the newest published number.")
+    ] = None,
+    previous: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of the round before, to say what changed.")
+    ] = None,
+    corrects: Annotated[str, typer.Option(metavar="ID", help="Round that this one corrects.")] = "",
+    why: Annotated[str, typer.Option(metavar="TEXT", help="Why it is corrected.")] = "",
+    provisional: Annotated[
+        bool,
+        typer.Option("--provisional", help="Take days that are not sealed too; of today, unless others are named."),
+    ] = False,
+) -> None:
+    """Freeze a round: evidence, register, numbers and reports, in a folder that stands alone.
+
+    The same evidence gives the same bytes. A frozen round is never written again.
+    """
+    from services.cli.rounds.freeze import RoundRequest, freeze, newest_day
+    from services.dataset.log import SigningKey
+
+    check_lines({"--title-en": title_en, "--title-fa": title_fa, "--why": why})
+    if provisional and not (first or last):
+        first, last = (day.isoformat() for day in newest_day(archive))
+    request = RoundRequest(
+        id=name,
+        first=_day(first, "--from"),
+        last=_day(last, "--to"),
+        title_en=title_en,
+        title_fa=title_fa,
+        register=register,
+        provisional=provisional,
+        corrects=corrects,
+        why=why,
+        previous=previous,
+    )
+    if (request.last - request.first).days > LONGEST_WINDOW:
+        raise SettingsError(f"a round from {first} to {last} is longer than {LONGEST_WINDOW} days")
+    folder = freeze(archive, out, SigningKey.read(key), request)
+    typer.echo(f"{folder} is frozen; `peyvand round verify {folder}` verifies it")
+
+
+@app.command()
+def verify(
+    folder: Folder,
+    key: Annotated[
+        str, typer.Option(metavar="KEY", help="Public key, as its owner published it, or a file with it.")
+    ] = "",
+) -> None:
+    """Verify a round from its folder alone: hashes, signature, proofs, every number, and the reports."""
+    from services.cli.render.frozen_rounds import written_end
+    from services.cli.rounds.verify import verify_round
+
+    verified = verify_round(folder, read_key(key) if key else None)
+    if verified.faults:
+        raise InputError(f"the round {folder}", verified.faults)
+    frozen = verified.frozen
+    typer.echo(
+        f"{folder} is whole: {plural(frozen.window_days, 'day')} up to {written_end(frozen)}, register {frozen.register_version[:12]}"
+    )
+    typer.echo(
+        "every number was computed again"
+        if verified.computed
+        else f"its numbers are of method {frozen.method_version}, not computed again"
+    )
+    if not verified.reports:
+        typer.echo("its reports were made by other tools, and were not set again")
+    if not key:
+        typer.echo(
+            f"it is signed by {frozen.key}: compare that with the key that its owner publishes, or name one with --key"
+        )
+
+
+@app.command("list")
+def list_rounds(
+    out: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of all rounds.")] = Path("rounds"),
+) -> None:
+    """List the rounds in a folder, by their end."""
+    from services.cli.render.format import new_console
+    from services.cli.render.frozen_rounds import rounds_table
+    from services.cli.rounds.freeze import round_in
+    from services.dataset.storage import LocalStorage
+
+    folders = sorted(path.parent for path in out.glob("*/round.json"))
+    if not folders:
+        raise SettingsError(f"{out} holds no round: name the folder of all rounds")
+    new_console().print(rounds_table([round_in(LocalStorage(folder)) for folder in folders]))
+
+
+@app.command()
+def compare(before: Folder, now: Folder) -> None:
+    """Say what changed between two rounds beyond chance, and what the register changed."""
+    from services.cli.render.format import new_console
+    from services.cli.render.frozen_rounds import moves_table
+    from services.cli.rounds.compare import compare
+    from services.cli.rounds.freeze import read_bands, read_indicators, register_in, round_in
+    from services.dataset.storage import LocalStorage
+    from services.register.versions import diff_registers
+
+    one, other = LocalStorage(before), LocalStorage(now)
+    if faults := [
+        Fault(str(folder), 0, 0, "it holds no round")
+        for folder in (before, now)
+        if not (folder / "round.json").is_file()
+    ]:
+        raise InputError("the comparison", faults)
+    former, later = round_in(one), round_in(other)
+    moves = compare(former.id, read_indicators(one), read_indicators(other), read_bands(one), read_bands(other))
+    difference = diff_registers(register_in(one, former), register_in(other, later))
+    changed = former.register_version != later.register_version
+    new_console().print(moves_table(former, later, moves, list(difference.lines()) if changed else []))
+
+
+def _day(text: str, option: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no day: write YYYY-MM-DD", param_hint=option) from error

@@ -1,0 +1,82 @@
+"""Compares the numbers of two rounds: what moved beyond chance (docs/rounds.md §4). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from services.core.model import Indicator, IndicatorKind
+
+COMPARED: Final = (IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR, IndicatorKind.CONSUMER, IndicatorKind.PROVIDER)
+
+
+Bands = Mapping[tuple[IndicatorKind, str], tuple[int, int]]
+"""The best and the worst rank of agencies by role."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """The estimates of one entity in two rounds."""
+
+    kind: IndicatorKind
+    id: str
+    before: float
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """What changed since the round ``previous``.
+
+    ``beyond_chance`` are the entities whose intervals do not meet, largest change first; ``bands`` agencies whose bands of ranks do
+    not. ``only_before`` and ``only_now`` are in one
+    round alone: the register changed, not their behaviour.
+    """
+
+    previous: str
+    beyond_chance: tuple[Move, ...]
+    bands: tuple[tuple[IndicatorKind, str], ...]
+    only_before: tuple[tuple[IndicatorKind, str], ...]
+    only_now: tuple[tuple[IndicatorKind, str], ...]
+
+
+def compare(
+    previous: str,
+    before: Iterable[Indicator],
+    now: Iterable[Indicator],
+    former_bands: Bands = MappingProxyType({}),
+    bands: Bands = MappingProxyType({}),
+) -> Moves:
+    """Return what changed between the indicators, and the bands of ranks, of two rounds."""
+    former, later = _keyed(before), _keyed(now)
+    moves = [
+        Move(*key, row.point, later[key].point)  # type: ignore[arg-type]  # an interval has a point in it
+        for key, row in former.items()
+        if key in later and _apart(row, later[key])
+    ]
+    return Moves(
+        previous,
+        tuple(sorted(moves, key=lambda move: (-abs(move.now - move.before), move.kind, move.id))),
+        tuple(
+            sorted(
+                key
+                for key, (low, high) in bands.items()
+                if key in former_bands and (high < former_bands[key][0] or former_bands[key][1] < low)
+            )
+        ),
+        tuple(sorted(former.keys() - later.keys())),
+        tuple(sorted(later.keys() - former.keys())),
+    )
+
+
+def _keyed(rows: Iterable[Indicator]) -> Mapping[tuple[IndicatorKind, str], Indicator]:
+    return {(row.kind, row.id): row for row in rows if row.kind in COMPARED}
+
+
+def _apart(one: Indicator, other: Indicator) -> bool:
+    """Whether both have an interval, and these do not meet."""
+    if one.interval is None or other.interval is None or one.point is None or other.point is None:
+        return False
+    return one.interval.high < other.interval.low or other.interval.high < one.interval.low

@@ -1,0 +1,146 @@
+"""What follows from the evidence and the register of a round: the same bytes whenever it is computed (docs/rounds.md §2)."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from io import StringIO
+
+from services.core import codec
+from services.core.canonical_json import canonical_json
+from services.core.model import Indicator, IndicatorKind, Register, Structure
+from services.dataset.rounds import FrozenRound
+from services.dataset.tables import INDICATOR, indicator_table, sorted_rows, write
+from services.indicator.calendar import Calendar
+from services.indicator.index import Explanation, Imputation, Snapshot, explain_index
+from services.indicator.register_arrays import RegisterArrays
+from services.indicator.sensitivity import Ranking
+from services.indicator.shares import link_shares
+from services.register.versions import to_rows
+from services.scorer.offline import ArchivedEvidence, network, rankings, score_evidence
+
+_OF_THE_STREAM = ("stored", "sequence")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RoundNumbers:
+    """Everything that is computed for a round."""
+
+    register: Register
+    snapshot: Snapshot
+    structure: Structure
+    rankings: tuple[Ranking, ...]
+    explanation: Explanation | None
+
+    def rows(self, kind: IndicatorKind) -> list[Indicator]:
+        """Return the indicators of a kind, in id order."""
+        (window,) = self.snapshot.windows
+        return list(self.snapshot.rows(kind, window))
+
+    @property
+    def government(self) -> Indicator:
+        """The index of the government."""
+        (row,) = self.rows(IndicatorKind.GOVERNMENT)
+        return row
+
+
+def compute_round(archive: ArchivedEvidence, register: Register, *, as_of: int, window_days: int) -> RoundNumbers:
+    """Compute a round out of its measurements. Raises StateError for a file that is not as it was sealed."""
+    calendar, arrays = Calendar.of(register.policy), RegisterArrays.of(register)
+    end_slot = calendar.slot_of(as_of)
+    evidence = archive.evidence(register.policy, end_slot=end_slot, again=True)
+    snapshot = score_evidence(
+        register, evidence, at=as_of, windows=(window_days,), evidence_sequence=archive.last_sequence
+    )
+    counts = evidence.window(arrays, window_days, end_slot)
+    shares = link_shares(arrays, counts.slots, counts.counts)
+    government = register.policy.government.id
+    (structure,) = network(register, snapshot)
+    return RoundNumbers(
+        register=register,
+        snapshot=snapshot,
+        structure=structure,
+        rankings=rankings(
+            register,
+            tuple(archive.batches(register.policy, end_slot=end_slot)),
+            archive.summaries(register.policy, days=window_days, end_slot=end_slot),
+            at=as_of,
+            window=window_days,
+        ),
+        explanation=explain_index(
+            arrays, shares, Imputation.of(arrays, shares), IndicatorKind.GOVERNMENT, government, limit=10
+        ),
+    )
+
+
+def derived_files(frozen: FrozenRound, numbers: RoundNumbers) -> dict[str, bytes]:
+    """Return the files that hold the numbers of a round, and what its register says of the window."""
+    table = sorted_rows(
+        [
+            indicator_table(numbers.rows(kind), stored=frozen.as_of, sequence=frozen.evidence_sequence)
+            for kind in IndicatorKind
+        ],
+        INDICATOR,
+    )
+    rows = to_rows(numbers.register, portable=True)
+    files = {
+        "indicators.parquet": write(table, INDICATOR),
+        "indicators.csv": _csv(table.drop_columns(list(_OF_THE_STREAM)).to_pylist()),
+        "structure.json": codec.structure_to_json(numbers.structure).encode(),
+        "sensitivity.json": canonical_json([_sensitivity(ranking) for ranking in numbers.rankings]),
+        "announcements.json": canonical_json(rows["announcements"]),
+        "objections.json": canonical_json(rows["objections"]),
+        f"register/{frozen.register_version}.{frozen.probe_version}.json": canonical_json(rows),
+    }
+    files["datapackage.json"] = canonical_json(_package(frozen, files))
+    return files
+
+
+def _csv(rows: Sequence[Mapping[str, object]]) -> bytes:
+    text = StringIO()
+    names = [name for name in INDICATOR.schema.names if name not in _OF_THE_STREAM]
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(
+        {name: value.isoformat() if name == "as_of" else value for name, value in row.items()}  # type: ignore[attr-defined]
+        for row in rows
+    )
+    return text.getvalue().encode()
+
+
+def _sensitivity(ranking: Ranking) -> dict[str, object]:
+    bands = {name: asdict(band) for name, band in sorted(ranking.bands.items())}
+    return {"kind": ranking.kind.label, "bands": bands, "moved": asdict(ranking.moved)}
+
+
+_TYPES = {"int64": "integer", "double": "number", "timestamp[us, tz=UTC]": "datetime"}
+
+
+def _package(frozen: FrozenRound, files: Mapping[str, bytes]) -> dict[str, object]:
+    """Return the Data Package (datapackage.org, version 2) of the files."""
+    fields = [
+        {"name": field.name, "type": _TYPES.get(str(field.type), "string")}
+        for field in INDICATOR.schema
+        if field.name not in _OF_THE_STREAM
+    ]
+    resources = []
+    for path, content in sorted(files.items()):
+        name, _, form = path.rpartition(".")
+        resource: dict[str, object] = {
+            "name": f"{name.replace('/', '-').lower()}-{form}",
+            "path": path,
+            "format": form,
+            "bytes": len(content),
+            "hash": f"sha256:{sha256(content).hexdigest()}",
+        }
+        if form == "csv":
+            resource |= {"encoding": "utf-8", "schema": {"fields": fields}, "type": "table"}
+        resources.append(resource)
+    return {
+        "$schema": "https://datapackage.org/profiles/2.0/datapackage.json",
+        "name": frozen.id,
+        "title": frozen.title_en,
+        "resources": resources,
+    }

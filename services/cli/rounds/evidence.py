@@ -1,0 +1,131 @@
+"""The evidence of a round: sealed days, each with its manifest and the proof that a log has it (docs/rounds.md §2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+from services.core.errors import Fault, SettingsError, StateError
+from services.core.model import Policy
+from services.dataset.days import (
+    EvidenceDays,
+    LogFiles,
+    Manifest,
+    Sealer,
+    SealingContext,
+    list_segments,
+    manifests,
+    read_leaf,
+    verify_file,
+)
+from services.dataset.log import LogProof, SigningKey, VerifierKey
+from services.dataset.rounds import FrozenRound
+from services.dataset.storage import Storage
+from services.dataset.tables import STREAM_KINDS
+
+FOLDER = "evidence"
+_DAYS = f"{FOLDER}/days"
+
+
+def copy_sealed(source: Storage, target: Storage, days: Sequence[str]) -> list[Manifest]:
+    """Copy the sealed ones of some days with their manifests and proofs; return their manifests."""
+    log = LogFiles(source)
+    leaves = log.leaves()
+    copied = []
+    for place, manifest in manifests(leaves):
+        if manifest.day in days:
+            for file in manifest.files:
+                target.write(f"{FOLDER}/{file.path}", source.read(file.path))
+            _write_proof(target, manifest.day, leaves[place], log.prove(place))
+            copied.append(manifest)
+    return copied
+
+
+def open_days(source: Storage, days: Sequence[str]) -> list[str]:
+    """Return those of some days that are not sealed and have rows."""
+    found = {segment.day for kind in STREAM_KINDS for segment in list_segments(source, kind)}
+    return sorted(found.intersection(days))
+
+
+def seal_open(source: Storage, target: Storage, days: Sequence[str], key: SigningKey, policy: Policy) -> list[Manifest]:
+    """Seal days that are not over in the round itself, by a log of its own; return their manifests."""
+    inside = Subfolder(target, FOLDER)
+    evidence_days = EvidenceDays(policy.timezone, policy.grace_seconds, policy.slot_seconds)
+    for kind in STREAM_KINDS:
+        for segment in list_segments(source, kind):
+            if segment.day in days:
+                inside.write(segment.name, source.read(segment.name))
+    sealer, log = Sealer(inside, key, evidence_days), LogFiles(inside)
+    for day in days:
+        sealer.seal(day, SealingContext())
+    leaves = log.leaves()
+    found = manifests(leaves)
+    for place, manifest in found:
+        _write_proof(target, manifest.day, leaves[place], log.prove(place))
+    for name in inside.names("log"):
+        inside.remove(name)
+    return [manifest for _, manifest in found]
+
+
+def read_manifests(
+    storage: Storage, frozen: FrozenRound, key: VerifierKey | None, faults: list[Fault]
+) -> list[Manifest]:
+    """Return the manifests of a round's days; add what is wrong with them, with their proofs by this key, or with files."""
+    found = []
+    for day in frozen.days:
+        name = f"{_DAYS}/{day}.json"
+        try:
+            leaf = storage.read(name)
+            manifest = read_leaf(leaf)
+            proof = LogProof.parse(storage.read(f"{_DAYS}/{day}.tlog-proof").decode())
+        except (StateError, ValueError) as error:
+            faults.append(Fault(name, 0, 0, str(error)))
+            continue
+        if not isinstance(manifest, Manifest) or manifest.day != day:
+            faults.append(Fault(name, 0, 0, f"it is not the manifest of {day}"))
+            continue
+        if key is not None:
+            faults += [Fault(f"{_DAYS}/{day}.tlog-proof", 0, 0, fault) for fault in proof.faults(leaf, [key])]
+        inside = Subfolder(storage, FOLDER)
+        for file in manifest.files:
+            faults += [Fault(f"{FOLDER}/{file.path}", 0, 0, fault.reason) for fault in verify_file(inside, file)]
+        found.append(manifest)
+    return found
+
+
+def days_between(first: date, last: date) -> Iterator[str]:
+    """Yield the days from ``first`` to ``last``, which is exclusive."""
+    for number in range(first.toordinal(), last.toordinal()):
+        yield date.fromordinal(number).isoformat()
+
+
+class Subfolder:
+    """A folder of a storage, as a storage."""
+
+    def __init__(self, storage: Storage, folder: str) -> None:
+        self.address = f"{storage.address}/{folder}"
+        self._storage, self._folder = storage, folder
+
+    def names(self, folder: str = "") -> list[str]:
+        """Return the names of all files below a folder, sorted."""
+        names = self._storage.names(f"{self._folder}/{folder}".rstrip("/"))
+        return [name.removeprefix(f"{self._folder}/") for name in names]
+
+    def read(self, name: str) -> bytes:
+        """Return a file's content."""
+        return self._storage.read(f"{self._folder}/{name}")
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a whole file, or replace one."""
+        self._storage.write(f"{self._folder}/{name}", content)
+
+    def remove(self, name: str) -> None:
+        """Remove a file."""
+        self._storage.remove(f"{self._folder}/{name}")
+
+
+def _write_proof(target: Storage, day: str, leaf: bytes, proof: LogProof) -> None:
+    if f"{_DAYS}/{day}.json" in target.names(_DAYS):
+        raise SettingsError(f"the log has two manifests of {day}")
+    target.write(f"{_DAYS}/{day}.json", leaf)
+    target.write(f"{_DAYS}/{day}.tlog-proof", str(proof).encode())

@@ -1,0 +1,201 @@
+"""Freezes a round into a folder that stands alone: ``peyvand round freeze`` (docs/rounds.md)."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from importlib.metadata import version
+from pathlib import Path
+
+import orjson
+
+from services.cli.rounds.compare import COMPARED, Moves, compare
+from services.cli.rounds.derived import RoundNumbers, compute_round, derived_files
+from services.cli.rounds.evidence import FOLDER, Subfolder, copy_sealed, days_between, open_days, seal_open
+from services.cli.rounds.report import report_files, tools
+from services.core.errors import SettingsError, StateError
+from services.core.model import Indicator, IndicatorKind, Register
+from services.dataset.log import SigningKey
+from services.dataset.rounds import SIGNED_SUMS, SUMS, FrozenRound, read_round, sign_sums, sums_of
+from services.dataset.storage import LocalStorage, Storage, open_storage
+from services.dataset.tables import INDICATOR, indicators_of, read
+from services.indicator.calendar import RECORD_DAYS, Calendar
+from services.indicator.index import METHOD_VERSION
+from services.register.directory import load_register
+from services.register.versions import from_rows, with_versions
+from services.scorer.offline import ArchivedEvidence
+
+_ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
+ROUND_FILE = "round.json"
+INDICATORS_FILE = "indicators.parquet"
+PREVIOUS_FILE = "previous.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class RoundRequest:
+    """What to freeze: days from ``first`` to ``last``, which is exclusive, or with ``provisional`` up to now as well."""
+
+    id: str
+    first: date
+    last: date
+    title_en: str = ""
+    title_fa: str = ""
+    register: Path | None = None
+    provisional: bool = False
+    corrects: str = ""
+    why: str = ""
+    previous: Path | None = None
+
+
+def freeze(address: str, out: Path, key: SigningKey, request: RoundRequest) -> Path:
+    """Write the folder of a round below ``out`` and return it. Raises SettingsError and StateError."""
+    _check(request)
+    folder = out / request.id
+    if folder.exists():
+        raise SettingsError(
+            f"{folder} is there already: a frozen round is never written again; correct it by another (--corrects)"
+        )
+    source = open_storage(address)
+    archive = ArchivedEvidence(source)
+    register = load_register(request.register) if request.register else _register(archive, address)
+    policy, calendar = register.policy, Calendar.of(register.policy)
+    begun = out / f".{request.id}.part"
+    shutil.rmtree(begun, ignore_errors=True)
+    target = LocalStorage(begun)
+    window_days = (request.last - request.first).days
+    record = request.last - timedelta(days=max(RECORD_DAYS, window_days))
+    days = list(days_between(record, request.last + timedelta(days=request.provisional)))
+    unsealed = open_days(source, days)
+    if unsealed and not request.provisional:
+        raise SettingsError(
+            f"{', '.join(unsealed[:3])}{' …' * (len(unsealed) > 3)} not sealed yet in {address}: wait for the grace to pass, or "
+            "freeze a round that says it is --provisional"
+        )
+    try:
+        sealed = copy_sealed(source, target, days)
+        if unsealed:
+            sealed += seal_open(source, target, unsealed, key, policy)
+        if not sealed:
+            raise SettingsError(f"{address} holds no evidence of {request.first} to {request.last}")
+        evidence = ArchivedEvidence(Subfolder(target, FOLDER), sealed)
+        end = calendar.start_of(calendar.first_slot(request.last))
+        as_of = min(end, evidence.measured_up_to(policy)) if request.provisional else end
+        numbers = compute_round(evidence, register, as_of=as_of, window_days=window_days)
+        frozen = FrozenRound(
+            id=request.id,
+            title_en=request.title_en or request.id,
+            title_fa=request.title_fa or request.title_en or request.id,
+            timezone=policy.timezone,
+            window_days=window_days,
+            as_of=numbers.snapshot.as_of,
+            evidence_sequence=evidence.last_sequence,
+            register_version=register.register_version,
+            probe_version=register.probe_version,
+            method_version=METHOD_VERSION,
+            software=version("peyvand"),
+            days=tuple(sorted(manifest.day for manifest in sealed)),
+            key=str(key.public),
+            provisional=request.provisional,
+            corrects=request.corrects,
+            why=request.why,
+            tools=tools(),
+        )
+        if request.previous is not None:
+            former = LocalStorage(request.previous)
+            frozen = replace(frozen, previous=round_in(former).id)
+            target.write(PREVIOUS_FILE, former.read(INDICATORS_FILE))
+        moves = moves_since(target, frozen, numbers)
+        for name, content in {**derived_files(frozen, numbers), **report_files(frozen, numbers, moves)}.items():
+            target.write(name, content)
+        target.write(ROUND_FILE, frozen.content())
+        sums = sums_of(target)
+        target.write(SUMS, sums.encode())
+        target.write(SIGNED_SUMS, sign_sums(sums, key).encode())
+        for empty in sorted(begun.rglob("*"), reverse=True):
+            if empty.is_dir() and not any(empty.iterdir()):
+                empty.rmdir()
+        begun.rename(folder)
+    finally:
+        shutil.rmtree(begun, ignore_errors=True)
+    return folder
+
+
+def newest_day(address: str) -> tuple[date, date]:
+    """Return the newest day with measurements in a dataset, and the day after it. Raises SettingsError without one."""
+    days = ArchivedEvidence(open_storage(address)).measured_days
+    if not days:
+        raise SettingsError(f"{address} holds no measurement yet: the archive writes them once a minute")
+    newest = date.fromisoformat(max(days))
+    return newest, newest + timedelta(days=1)
+
+
+def round_in(storage: Storage) -> FrozenRound:
+    """Return what a folder says of the round in it. Raises StateError when it holds none."""
+    try:
+        return read_round(storage.read(ROUND_FILE))
+    except ValueError as error:
+        raise StateError(f"{ROUND_FILE} in {storage.address} is damaged: {error}") from error
+
+
+def register_in(storage: Storage, frozen: FrozenRound) -> Register:
+    """Return the register of a round. Raises StateError when it is not that of the version which the round names."""
+    name = f"register/{frozen.register_version}.{frozen.probe_version}.json"
+    try:
+        register = with_versions(from_rows([orjson.loads(storage.read(name))]))
+    except ValueError as error:
+        raise StateError(f"{name} in {storage.address} is damaged: {error}") from error
+    if (register.register_version, register.probe_version) != (frozen.register_version, frozen.probe_version):
+        raise StateError(f"{name} in {storage.address} holds the register of another version")
+    return register
+
+
+def moves_since(storage: Storage, frozen: FrozenRound, numbers: RoundNumbers) -> Moves | None:
+    """Return what changed since the round before, which is in the folder; None without one. Raises StateError."""
+    if not frozen.previous:
+        return None
+    before = read_indicators(storage, PREVIOUS_FILE)
+    return compare(frozen.previous, before, [row for kind in COMPARED for row in numbers.rows(kind)])
+
+
+def read_indicators(storage: Storage, name: str = INDICATORS_FILE) -> list[Indicator]:
+    """Return the indicators in a file of a round. Raises StateError."""
+    try:
+        return list(indicators_of(read(storage.read(name), INDICATOR)))
+    except ValueError as error:
+        raise StateError(f"{name} in {storage.address} is damaged: {error}") from error
+
+
+def read_bands(storage: Storage) -> dict[tuple[IndicatorKind, str], tuple[int, int]]:
+    """Return the bands of ranks of a round. Raises StateError."""
+    try:
+        rankings = orjson.loads(storage.read("sensitivity.json"))
+        return {
+            (IndicatorKind[ranking["kind"].upper()], name): (band["low"], band["high"])
+            for ranking in rankings
+            for name, band in ranking["bands"].items()
+        }
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise StateError(f"sensitivity.json in {storage.address} is damaged: {error}") from error
+
+
+def _check(request: RoundRequest) -> None:
+    for option, name in (("ID", request.id), ("--corrects", request.corrects)):
+        if not _ID.fullmatch(name) and (name or option == "ID"):
+            raise SettingsError(f"{option}: {name!r} cannot name a round: use small letters, digits, dots and hyphens")
+    if request.last <= request.first:
+        raise SettingsError(
+            f"a round from {request.first} to {request.last} has no day: --to is the first day after it"
+        )
+    if bool(request.corrects) is not bool(request.why):
+        raise SettingsError("a correction says which round it corrects and why: give --corrects and --why together")
+
+
+def _register(archive: ArchivedEvidence, address: str) -> Register:
+    published = archive.published()
+    if not published:
+        raise SettingsError(
+            f"{address} holds no published number that names its register: name a directory with --register"
+        )
+    return archive.register(published[0].register_version)

@@ -1,0 +1,262 @@
+"""The report of a round as PDF, in Persian and English: the same numbers make the same bytes (docs/rounds.md §3)."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from functools import cache
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import orjson
+import yaml
+
+from services.cli.rounds.compare import Moves
+from services.cli.rounds.derived import RoundNumbers
+from services.console.texts import Texts, texts_of, write_markdown
+from services.core.errors import SettingsError
+from services.core.model import LOSS_STAGES, Indicator, IndicatorKind
+from services.dataset.rounds import FrozenRound
+from services.register.rounds import INTEGRATION
+
+LANGUAGES: Final = ("en", "fa")
+_FONTS: Final = Path("/usr/share/fonts/truetype/vazirmatn")
+_DASH: Final = "\N{EN DASH}"
+_TEMPLATES: Final = Path(__file__).parent / "templates"
+
+
+def tools() -> dict[str, str]:
+    """Return what draws reports here: its version, and the hash of its fonts. Raises SettingsError without the fonts."""
+    fonts = sorted(_FONTS.glob("Vazirmatn-*.ttf"))
+    if not fonts:
+        raise SettingsError(f"reports are set in Vazirmatn, which is not in {_FONTS}: install fonts-vazirmatn")
+    digest = sha256()
+    for font in fonts:
+        digest.update(font.read_bytes())
+    return {"typst": version("typst"), "fonts": digest.hexdigest()}
+
+
+def report_files(frozen: FrozenRound, numbers: RoundNumbers, moves: Moves | None) -> dict[str, bytes]:
+    """Return the reports by their names. Raises SettingsError where they cannot be made."""
+    import typst  # noqa: PLC0415  # it takes long to load
+
+    files = {}
+    for code in LANGUAGES:
+        texts = texts_of(code, ZoneInfo(frozen.timezone))
+        with tempfile.TemporaryDirectory(prefix="peyvand-report-") as folder:
+            root = Path(folder)
+            (root / "data.json").write_bytes(orjson.dumps(_data(texts, frozen, numbers, moves)))
+            (root / "report.typ").write_bytes((_TEMPLATES / "report.typ").read_bytes())
+            try:
+                files[f"report.{code}.pdf"] = typst.compile(
+                    root / "report.typ",
+                    root=root,
+                    font_paths=[_FONTS],
+                    ignore_system_fonts=True,
+                    pdf_standards=["ua-1"],
+                    timestamp=frozen.as_of,
+                )
+            except RuntimeError as error:
+                raise SettingsError(f"the report cannot be set: {str(error).splitlines()[0]}") from error
+    return files
+
+
+@cache
+def _say(code: str) -> dict[str, str]:
+    """Return what a report says in one language."""
+    found: dict[str, str] = yaml.safe_load((_TEMPLATES / f"{code}.yaml").read_text("utf-8"))
+    return found
+
+
+def _data(texts: Texts, frozen: FrozenRound, numbers: RoundNumbers, moves: Moves | None) -> dict[str, Any]:
+    """Return everything that the report says, in words, with shares as numbers where they are drawn."""
+    code, government, structure, register = texts.language.code, numbers.government, numbers.structure, numbers.register
+    say = _say(code)
+    names = _Names(numbers, code)
+    percent = texts.plain_percent
+
+    def hundred(share: float) -> str:
+        return texts.plain_number(100 * share, 1)
+
+    answer = say["answer"] if government.point is not None else say["answer_bounds"]
+    values = {"lower": hundred(government.lower), "upper": hundred(government.upper)}
+    if government.point is not None:
+        values["point"] = hundred(government.point)
+    interval = government.interval
+    rounds = register.evaluation.rounds if register.evaluation else ()
+    official = rounds[-1].dimension_percent.get(INTEGRATION) if rounds else None
+    bars = [
+        {
+            "name": say["official"].format(round=texts.digits(rounds[-1].round))
+            if official is not None
+            else say["no_official"],
+            "share": None if official is None else official / 100,
+            "text": "" if official is None else percent(official / 100),
+        },
+        {"name": say["declared"], "share": structure.declared, "text": percent(structure.declared)},
+        {
+            "name": say["measured"],
+            "share": government.lower if government.point is None else government.point,
+            "upper": government.upper,
+            "text": f"{percent(government.lower)} {_DASH} {percent(government.upper)}"
+            if government.point is None
+            else percent(government.point),
+        },
+    ]
+    return {
+        "code": code,
+        "say": say,
+        "title": frozen.title_fa if code == "fa" else frozen.title_en,
+        "government": names.government,
+        "period": say["period" if frozen.window_days > 1 else "period_one"].format(days=texts.digits(frozen.window_days), end=texts.plain_moment(frozen.as_of)),
+        "provisional": frozen.provisional,
+        "corrects": say["corrects"].format(round=frozen.corrects, why=frozen.why) if frozen.corrects else "",
+        "answer": answer.format(**values),
+        "figure": values.get("point", f"{values['lower']} {_DASH} {values['upper']}"),
+        "known": say["known"].format(known=percent(government.known_share)),
+        "interval": ""
+        if interval is None
+        else say["interval"].format(low=hundred(interval.low), high=hundred(interval.high), level=percent(interval.level, 0)),
+        "bars": bars,
+        "losses": [
+            {"name": texts.word("stage", stage), "share": share, "text": hundred(share)}
+            for stage in LOSS_STAGES
+            for share in [getattr(government.losses, stage)]
+        ],
+        "gains": list(_gains(texts, numbers, names)),
+        "sectors": [_row(texts, names.sector(row.id), row, "") for row in numbers.rows(IndicatorKind.SECTOR)],
+        "consumers": list(_agencies(texts, numbers, names, IndicatorKind.CONSUMER)),
+        "providers": list(_agencies(texts, numbers, names, IndicatorKind.PROVIDER)),
+        "structure": list(_structure(texts, numbers, names)),
+        "changes": _changes(texts, names, moves),
+        "unseen": say["unseen_note"].format(
+            required=texts.plain_number(government.links_required),
+            known=texts.plain_number(government.links_known),
+            absent=texts.plain_number(government.links_absent),
+        ),
+        "objections": [
+            {"name": names.link(one.link), "text": names.plain(one, "text"), "answer": names.plain(one, "answer")}
+            for one in register.objections
+        ],
+        "announcements": [
+            {"name": names.plain(one, "title"), "text": names.plain(one, "text")} for one in register.announcements
+        ],
+        "method": say["method_text"].format(
+            method=texts.digits(frozen.method_version),
+            software=frozen.software,
+            register=frozen.register_version[:12],
+            sequence=texts.plain_number(frozen.evidence_sequence),
+        ),
+        "command": f"peyvand round verify {frozen.id}",
+        "key": frozen.key,
+    }  # fmt: skip
+
+
+class _Names:
+    """What entities are called in one language."""
+
+    def __init__(self, numbers: RoundNumbers, code: str) -> None:
+        self._register = numbers.register
+        self._fa = code == "fa"
+        government = self._register.policy.government
+        self.government = self._of(government)
+
+    def of(self, kind: IndicatorKind, name: str) -> str:
+        if kind is IndicatorKind.GOVERNMENT:
+            return self.government
+        return self.sector(name) if kind is IndicatorKind.SECTOR else self.agency(name)
+
+    def agency(self, name: str) -> str:
+        return self._of(self._register.agencies[name]) if name in self._register.agencies else name
+
+    def sector(self, name: str) -> str:
+        return texts_of("fa" if self._fa else "en").word("sector", name)
+
+    def link(self, name: str) -> str:
+        link = self._register.links.get(name)
+        if link is None:
+            return name
+        consumer = self._register.services[link.service].agency
+        arrow = "←" if self._fa else "→"
+        return f"{self.agency(consumer)} {arrow} {self.agency(link.provider)}"
+
+    def plain(self, one: object, what: str) -> str:
+        """Return a text of an announcement or an objection, without the marks of Markdown."""
+        return write_markdown(getattr(one, f"{what}_{'fa' if self._fa else 'en'}")).striptags()
+
+    def _of(self, one: Any) -> str:
+        name: str = (one.name_fa if self._fa else one.name_en) or one.id
+        return name
+
+
+def _row(texts: Texts, name: str, row: Indicator, ranks: str) -> dict[str, Any]:
+    percent = texts.plain_percent
+    return {
+        "name": name,
+        "point": row.point,
+        "lower": row.lower,
+        "upper": row.upper,
+        "low": row.interval.low if row.interval else None,
+        "high": row.interval.high if row.interval else None,
+        "texts": [
+            _DASH if row.point is None else percent(row.point),
+            f"{percent(row.lower)} {_DASH} {percent(row.upper)}",
+            percent(row.known_share),
+            ranks,
+        ],
+    }
+
+
+def _agencies(texts: Texts, numbers: RoundNumbers, names: _Names, kind: IndicatorKind) -> Iterator[dict[str, Any]]:
+    bands = next((ranking.bands for ranking in numbers.rankings if ranking.kind is kind), {})
+    for row in sorted(numbers.rows(kind), key=lambda row: (-(row.point if row.point is not None else -1.0), row.id)):
+        band = bands.get(row.id) or row.rank_band
+        ranks = _DASH if band is None else f"{texts.plain_number(band.low)} {_DASH} {texts.plain_number(band.high)}"
+        yield _row(texts, names.agency(row.id), row, ranks)
+
+
+def _gains(texts: Texts, numbers: RoundNumbers, names: _Names) -> Iterator[dict[str, str]]:
+    explanation = numbers.explanation
+    if explanation is None or explanation.estimate is None:
+        return
+    for one in explanation.links:
+        gain = one.index_if_fixed - explanation.estimate
+        yield {
+            "link": one.link,
+            "name": names.link(one.link),
+            "gain": f"+{texts.plain_number(100 * gain, 2)}",
+            "fixed": texts.plain_number(100 * one.index_if_fixed, 1),
+        }
+
+
+def _structure(texts: Texts, numbers: RoundNumbers, names: _Names) -> Iterator[str]:
+    structure, say, number = numbers.structure, _say(texts.language.code), texts.plain_number
+    yield say["pairs"].format(
+        required=number(structure.pairs_required),
+        working=number(structure.pairs_working),
+        absent=number(structure.pairs_absent),
+        unknown=number(structure.pairs_unknown),
+    )
+    yield say["islands"].format(
+        count=number(len(structure.islands)), largest=number(max(map(len, structure.islands), default=0))
+    )
+    isolates = [names.agency(name) for name in structure.isolates]
+    yield say["isolates"].format(names=str(texts.message(", ").join(isolates))) if isolates else say["no_isolates"]
+    if structure.resilience is not None and structure.weakest:
+        yield say["resilience"].format(
+            weakest=names.agency(structure.weakest), share=texts.plain_percent(structure.resilience)
+        )
+
+
+def _changes(texts: Texts, names: _Names, moves: Moves | None) -> Mapping[str, Any] | None:
+    if moves is None:
+        return None
+    say, percent = _say(texts.language.code), texts.plain_percent
+    rows = [
+        {"name": names.of(move.kind, move.id), "before": percent(move.before), "now": percent(move.now)}
+        for move in moves.beyond_chance
+    ]
+    return {"title": say["changes"].format(round=moves.previous), "rows": rows}

@@ -1,0 +1,61 @@
+"""SHA256SUMS of a round, as sha256sum reads it, and the note that signs it (c2sp.org/signed-note)."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Final
+
+from services.core.errors import Fault, StateError
+from services.dataset.log import SigningKey, VerifierKey
+from services.dataset.storage import Storage
+
+SUMS: Final = "SHA256SUMS"
+SIGNED_SUMS: Final = "SHA256SUMS.note"
+_DASH: Final = "\N{EM DASH}"
+
+
+def sums_of(storage: Storage) -> str:
+    """Return the sums of all files of a round. Raises StateError."""
+    names = (name for name in storage.names() if name not in (SUMS, SIGNED_SUMS))
+    return "".join(f"{sha256(storage.read(name)).hexdigest()}  {name}\n" for name in names)
+
+
+def sign_sums(sums: str, key: SigningKey) -> str:
+    """Return the sums as a signed note."""
+    signature = base64.b64encode(key.public.id + key.sign(sums.encode())).decode()
+    return f"{sums}\n{_DASH} {key.name} {signature}\n"
+
+
+def wrong_sums(storage: Storage, key: VerifierKey) -> Iterator[Fault]:
+    """Yield everything that differs from the sums, and what speaks against their signature by this key."""
+    texts = {}
+    for name in (SUMS, SIGNED_SUMS):
+        try:
+            texts[name] = storage.read(name).decode()
+        except (StateError, UnicodeDecodeError) as error:
+            yield Fault(name, 0, 0, str(error))
+    sums = texts.get(SUMS, "")
+    if SIGNED_SUMS in texts and not _is_signed(texts[SIGNED_SUMS], sums, key):
+        yield Fault(SIGNED_SUMS, 0, 0, f"it is not {SUMS} signed by the key of {key.name} with id {key.id.hex()}")
+    said = {line[66:]: line[:64] for line in sums.splitlines() if line[64:66] == "  "}
+    found = {name for name in storage.names() if name not in (SUMS, SIGNED_SUMS)}
+    for name in sorted(found | said.keys()):
+        if name not in said:
+            yield Fault(name, 0, 0, f"{SUMS} does not name it")
+        elif name not in found:
+            yield Fault(name, 0, 0, "it is missing")
+        elif sha256(storage.read(name)).hexdigest() != said[name]:
+            yield Fault(name, 0, 0, "its bytes are not those that were frozen")
+
+
+def _is_signed(note: str, sums: str, key: VerifierKey) -> bool:
+    text, separator, line = note.rpartition(f"\n{_DASH} {key.name} ")
+    if not separator or text != sums:
+        return False
+    try:
+        value = base64.b64decode(line.removesuffix("\n"), validate=True)
+    except ValueError:
+        return False
+    return value[:4] == key.id and key.verify(sums.encode(), value[4:])

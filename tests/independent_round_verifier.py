@@ -1,0 +1,140 @@
+"""Verifies a frozen round with nothing of Peyvand's: Python and the package cryptography are enough (docs/rounds.md §2).
+
+Usage: python independent_round_verifier.py FOLDER KEY
+
+KEY is the public key as its owner publishes it, name+id+key. It checks that the folder holds what SHA256SUMS names and nothing
+else, who signed that, that a log has the manifest of each day, and that the evidence is what the manifests describe. What is
+wrong is printed, a line each, and the exit code is 1.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+DASH = "\N{EM DASH}"
+SUMS, NOTE = "SHA256SUMS", "SHA256SUMS.note"
+
+
+class Key:
+    """A public key of a note (c2sp.org/signed-note)."""
+
+    def __init__(self, text: str) -> None:
+        self.name, self.id, encoded = text.strip().split("+", 2)
+        material = base64.b64decode(encoded, validate=True)
+        expected = hashlib.sha256(self.name.encode() + b"\n" + material).hexdigest()[:8]
+        if material[0] != 1 or self.id != expected:
+            raise ValueError("not a key of a log")
+        self._public = Ed25519PublicKey.from_public_bytes(material[1:])
+
+    def signed(self, note: str) -> str:
+        """Return the text of a note that this key signed. Raises ValueError."""
+        text, _, signatures = note.rpartition("\n\n")
+        text += "\n"
+        for line in signatures.splitlines():
+            parts = line.split(" ")
+            if parts[:2] == [DASH, self.name]:
+                value = base64.b64decode(parts[2], validate=True)
+                if value[:4].hex() == self.id:
+                    self._public.verify(value[4:], text.encode())
+                    return text
+        raise ValueError(f"{self.name} has not signed it")
+
+
+def leaf_hash(leaf: bytes) -> bytes:
+    """RFC 6962 §2.1."""
+    return hashlib.sha256(b"\0" + leaf).digest()
+
+
+def root_of(leaf: bytes, index: int, size: int, path: list[bytes]) -> bytes:
+    """Return the root to which an inclusion proof leads (RFC 9162 §2.1.3.2). Raises ValueError."""
+    if index >= size:
+        raise ValueError("the leaf is beyond the tree")
+    place, last, found = index, size - 1, leaf_hash(leaf)
+    for sibling in path:
+        if last == 0:
+            raise ValueError("the proof is too long")
+        if place % 2 or place == last:
+            found = hashlib.sha256(b"\1" + sibling + found).digest()
+            while place % 2 == 0 and place:
+                place, last = place // 2, last // 2
+        else:
+            found = hashlib.sha256(b"\1" + found + sibling).digest()
+        place, last = place // 2, last // 2
+    if last:
+        raise ValueError("the proof is too short")
+    return found
+
+
+def faults_of_sums(folder: Path, key: Key) -> Iterator[str]:
+    """Yield what differs from the signed sums."""
+    sums = (folder / SUMS).read_text("utf-8")
+    try:
+        if key.signed((folder / NOTE).read_text("utf-8")) != sums:
+            yield f"{NOTE}: it signs another {SUMS}"
+    except (InvalidSignature, ValueError) as error:
+        yield f"{NOTE}: {error or 'the signature is wrong'}"
+    said = {line[66:]: line[:64] for line in sums.splitlines()}
+    there = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} - {SUMS, NOTE}
+    for name in sorted(there ^ said.keys()):
+        yield f"{name}: {'not named' if name in there else 'missing'}"
+    for name in sorted(there & said.keys()):
+        if hashlib.sha256((folder / name).read_bytes()).hexdigest() != said[name]:
+            yield f"{name}: other bytes than were frozen"
+
+
+def check_proof(leaf: bytes, text: str, key: Key) -> None:
+    """Raise ValueError or InvalidSignature where a proof (c2sp.org/tlog-proof) does not show that the key's log has the leaf."""
+    head, _, note = text.partition("\n\n")
+    magic, index, *path = head.splitlines()
+    if magic != "c2sp.org/tlog-proof@v1":
+        raise ValueError("not a proof")
+    _, size, root = key.signed(note).splitlines()
+    found = root_of(leaf, int(index.removeprefix("index ")), int(size), [base64.b64decode(one) for one in path])
+    if base64.b64encode(found).decode() != root:
+        raise ValueError("it does not lead to the root of the log")
+
+
+def faults_of_day(folder: Path, day: str, key: Key) -> Iterator[str]:
+    """Yield what is wrong with the evidence of one day."""
+    days = folder / "evidence" / "days"
+    leaf = (days / f"{day}.json").read_bytes()
+    try:
+        check_proof(leaf, (days / f"{day}.tlog-proof").read_text("utf-8"), key)
+    except (InvalidSignature, ValueError) as error:
+        yield f"evidence/days/{day}.tlog-proof: {error or 'the signature is wrong'}"
+        return  # nothing that the manifest says counts
+    manifest = json.loads(leaf)
+    if manifest["day"] != day:
+        yield f"evidence/days/{day}.json: the manifest of {manifest['day']}"
+    for file in manifest["files"]:
+        path_of_file = folder / "evidence" / file["path"]
+        if not path_of_file.is_file() or hashlib.sha256(path_of_file.read_bytes()).hexdigest() != file["sha256"]:
+            yield f"evidence/{file['path']}: not what was sealed"
+
+
+def faults(folder: Path, key: Key) -> Iterator[str]:
+    """Yield everything that is wrong with a round."""
+    yield from faults_of_sums(folder, key)
+    described = json.loads((folder / "round.json").read_bytes())
+    for day in described["days"]:
+        yield from faults_of_day(folder, day, key)
+
+
+def main(arguments: list[str]) -> int:
+    """Print what is wrong, and return the exit code."""
+    folder, key = arguments
+    found = list(faults(Path(folder), Key(key)))
+    print("\n".join(found) if found else f"{folder} is whole")  # noqa: T201  # it is a command
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,228 @@
+"""``peyvand round``: what is frozen stands alone, and nobody changes a bit of it unnoticed."""
+
+from __future__ import annotations
+
+import json
+import random
+import shlex
+import shutil
+from datetime import date
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from services.cli.__main__ import app
+from services.cli.rounds.freeze import RoundRequest, freeze
+from services.cli.rounds.verify import verify_round
+from services.core.errors import SettingsError, StateError
+from services.core.model.register import Register
+from services.dataset.days import EvidenceDays
+from services.dataset.log import SigningKey
+from services.dataset.rounds import SIGNED_SUMS, SUMS, sign_sums, sums_of
+from services.dataset.storage import LocalStorage
+from tests import independent_round_verifier
+from tests.support.cases.scoring import START, register, stream
+from tests.support.cases.sealed_dataset import sealed_dataset
+from tests.support.pages import block
+from tests.support.registers import write_register
+
+__all__ = ["register"]
+
+DAY = date.fromisoformat(EvidenceDays("Asia/Tehran", 0, 300).day_of(START))
+"""The first day of the stream; two whole ones follow."""
+SPAN = (date.fromordinal(DAY.toordinal() + 1), date.fromordinal(DAY.toordinal() + 3))
+FLIPS = 100
+
+
+@pytest.fixture(scope="module")
+def key() -> SigningKey:
+    return SigningKey.generate("archive.example")
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of the register of the stream."""
+    folder = write_register(tmp_path_factory.mktemp("directory"), policy_yaml=("grace_hours: 24", "grace_hours: 1"))
+    policy = folder / "policy.yaml"
+    policy.write_text(policy.read_text("utf-8").replace("epoch: 2026-01-01", "epoch: 2026-02-26"), "utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def dataset(register: Register, key: SigningKey, tmp_path_factory: pytest.TempPathFactory) -> LocalStorage:
+    return sealed_dataset(tmp_path_factory.mktemp("dataset"), register, stream(register, slots=700, seed=5), key)
+
+
+@pytest.fixture(scope="module")
+def frozen(dataset: LocalStorage, key: SigningKey, directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("rounds")
+    return freeze(dataset.address, out, key, RoundRequest("first", *SPAN, title_fa="دورهٔ نخست", register=directory))
+
+
+def independent(folder: Path, key: SigningKey) -> list[str]:
+    return list(independent_round_verifier.faults(folder, independent_round_verifier.Key(str(key.public))))
+
+
+def named(folder: Path, key: SigningKey) -> set[str]:
+    """The files that a verification names; without round.json there is no round, and the error says so."""
+    try:
+        return {fault.file for fault in verify_round(folder, key.public).faults}
+    except StateError as error:
+        return {name for name in ("round.json",) if name in str(error)}
+
+
+def test_a_round_stands_alone(frozen: Path, key: SigningKey) -> None:
+    """From its folder every number is computed again, and a verifier that shares nothing with ours agrees."""
+    verified = verify_round(frozen, key.public)
+    assert verified.faults == ()
+    assert verified.computed
+    assert verified.reports
+    assert independent(frozen, key) == []
+    names = {str(path.relative_to(frozen)).split("/")[0] for path in frozen.rglob("*") if path.is_file()}
+    assert names == {
+        *("round.json", "SHA256SUMS", "SHA256SUMS.note", "register", "evidence", "datapackage.json"),
+        *("indicators.csv", "indicators.parquet", "structure.json", "sensitivity.json"),
+        *("announcements.json", "objections.json", "report.en.pdf", "report.fa.pdf"),
+    }
+    assert verified.frozen.window_days == 2
+    assert len(verified.frozen.days) == 3  # and the day of the record before it
+
+
+def test_the_same_evidence_makes_the_same_bytes(
+    frozen: Path, dataset: LocalStorage, key: SigningKey, directory: Path, tmp_path: Path
+) -> None:
+    """Frozen again, elsewhere, each file is the same, the reports too."""
+    again = freeze(
+        dataset.address, tmp_path, key, RoundRequest("first", *SPAN, title_fa="دورهٔ نخست", register=directory)
+    )
+    files = {path.relative_to(frozen) for path in frozen.rglob("*") if path.is_file()}
+    assert files == {path.relative_to(again) for path in again.rglob("*") if path.is_file()}
+    assert [str(name) for name in files if (frozen / name).read_bytes() != (again / name).read_bytes()] == []
+    with pytest.raises(SettingsError, match="a frozen round is never written again"):
+        freeze(dataset.address, tmp_path, key, RoundRequest("first", *SPAN, register=directory))
+
+
+def test_no_bit_is_changed_unnoticed(frozen: Path, key: SigningKey, tmp_path: Path) -> None:
+    """Each of a hundred random bits that is flipped is refused with the name of its file, by the other verifier too."""
+    chance = random.Random(3)
+    files = sorted(path for path in frozen.rglob("*") if path.is_file())
+    for _ in range(FLIPS):
+        chosen = chance.choice(files)
+        content = bytearray(chosen.read_bytes())
+        place = chance.randrange(len(content))
+        content[place] ^= 1 << chance.randrange(8)
+        folder = tmp_path / "flipped"
+        shutil.copytree(frozen, folder)
+        name = str(chosen.relative_to(frozen))
+        (folder / name).write_bytes(content)
+        found = named(folder, key)
+        assert name in found or (name == "SHA256SUMS" and "SHA256SUMS.note" in found), (name, found)
+        if name not in ("round.json", "SHA256SUMS"):
+            assert any(fault.startswith(name) for fault in independent(folder, key)), name
+        shutil.rmtree(folder)
+
+
+def test_numbers_that_do_not_follow_are_refused(frozen: Path, key: SigningKey, tmp_path: Path) -> None:
+    """Whoever has the key may sign other numbers or another report; they are not those of the evidence."""
+    folder = tmp_path / "forged"
+    for name, old, new in (("structure.json", b"0.", b"1."), ("report.en.pdf", b"%PDF", b"%pdf")):
+        shutil.copytree(frozen, folder)
+        (folder / name).write_bytes((frozen / name).read_bytes().replace(old, new, 1))
+        _sign_again(folder, key)
+        assert independent(folder, key) == []
+        assert [fault.file for fault in verify_round(folder, key.public).faults] == [name]
+        shutil.rmtree(folder)
+
+
+def test_another_key_is_refused(frozen: Path) -> None:
+    """A round that somebody else signed is none of the owner's."""
+    found = {fault.file for fault in verify_round(frozen, SigningKey.generate("archive.example").public).faults}
+    assert "SHA256SUMS.note" in found
+
+
+def test_days_that_are_not_sealed_need_a_provisional_round(
+    dataset: LocalStorage, key: SigningKey, directory: Path, tmp_path: Path
+) -> None:
+    """The day that goes on is taken up to its newest slot, and the round and its reports say so."""
+    last = (SPAN[1], date.fromordinal(SPAN[1].toordinal() + 1))
+    with pytest.raises(SettingsError, match="--provisional"):
+        freeze(dataset.address, tmp_path, key, RoundRequest("open", *last, register=directory))
+    folder = freeze(dataset.address, tmp_path, key, RoundRequest("open", *last, register=directory, provisional=True))
+    verified = verify_round(folder, key.public)
+    assert (verified.faults, verified.computed, verified.reports) == ((), True, True)
+    assert independent(folder, key) == []
+    assert verified.frozen.provisional
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_rounds_are_listed_and_compared(
+    frozen: Path, dataset: LocalStorage, key: SigningKey, directory: Path, tmp_path: Path
+) -> None:
+    """A correction names what it corrects; what changed since the round before stands in its reports."""
+    request = RoundRequest(
+        "second", *SPAN, register=directory, corrects="first", why="the register was wrong", previous=frozen
+    )
+    second = freeze(dataset.address, tmp_path, key, request)
+    assert verify_round(second, key.public).faults == ()
+    run = CliRunner().invoke(app, ["round", "list", str(tmp_path)])
+    assert "corrects first" in run.output
+    run = CliRunner().invoke(app, ["round", "compare", str(frozen), str(second)])
+    assert "No index changed beyond chance." in run.output
+    assert "The register is the same." in run.output
+    run = CliRunner().invoke(app, ["round", "verify", str(second), "--key", str(key.public)])
+    assert "every number was computed again" in run.output
+    assert json.loads((second / "round.json").read_bytes())["previous"] == "first"
+
+
+@pytest.mark.parametrize(
+    ("request_of", "said"),
+    [
+        (RoundRequest("A b", *SPAN), "cannot name a round"),
+        (RoundRequest("a", SPAN[1], SPAN[0]), "has no day"),
+        (RoundRequest("a", *SPAN, corrects="b"), "--corrects and --why together"),
+        (RoundRequest("a", date(2001, 1, 1), date(2001, 2, 1)), "holds no"),
+    ],
+)
+def test_what_no_round_can_be(
+    dataset: LocalStorage, key: SigningKey, tmp_path: Path, request_of: RoundRequest, said: str
+) -> None:
+    """What makes no sense is refused in one sentence, and leaves nothing."""
+    with pytest.raises(SettingsError, match=said):
+        freeze(dataset.address, tmp_path, key, request_of)
+    assert list(tmp_path.iterdir()) == []
+
+
+def _sign_again(folder: Path, key: SigningKey) -> None:
+    storage = LocalStorage(folder)
+    sums = sums_of(storage)
+    storage.write(SUMS, sums.encode())
+    storage.write(SIGNED_SUMS, sign_sums(sums, key).encode())
+
+
+def test_the_page_s_commands_run(
+    dataset: LocalStorage, key: SigningKey, directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What docs/rounds.md shows works as typed, with the names and the days of what is here."""
+    monkeypatch.chdir(tmp_path)
+    Path("archive.key").write_text(key.text(), "utf-8")
+    Path("archive.pub").write_text(str(key.public), "utf-8")
+    freeze(dataset.address, Path("rounds"), key, RoundRequest("2026-summer", *SPAN, register=directory))
+    names = {
+        "/var/lib/peyvand/archive/dataset": dataset.address,
+        "peyvand-data/archive/dataset": dataset.address,
+        "peyvand-data/archive/key": "archive.key",
+        "2026-09-23": SPAN[0].isoformat(),
+        "2026-10-23": SPAN[1].isoformat(),
+        "$(cat archive.pub)": str(key.public),
+    }
+    for name in ("1. Freeze one 1", "1. Freeze one 2", "2. Verify one 1", "2. Verify one 2", "4. Compare two 1"):
+        for line in block(f"docs/rounds.md: {name}").text.replace("\\\n", " ").splitlines():
+            program, *words = [names.get(word, word) for word in shlex.split(line)]
+            if program == "python":
+                assert independent_round_verifier.main(words[1:]) == 0
+                continue
+            register = ["--register", str(directory)] if words[1] == "freeze" else []
+            run = CliRunner().invoke(app, [*words, *register])
+            assert (run.exit_code, run.exception) == (0, None), (line, run.output)
+    assert {path.name for path in Path("rounds").iterdir()} == {"2026-summer", "2026-autumn", "trial"}

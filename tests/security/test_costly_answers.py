@@ -110,7 +110,7 @@ def test_an_answer_that_takes_long_to_read(outcome: AtOnce, name: str) -> None:
 
 
 def test_another_target_beside_costly_answers(outcome: AtOnce) -> None:
-    """A healthy target is probed again and again meanwhile and always OK, and the prober's loop never stands still."""
+    """A healthy target is probed again and again meanwhile and always OK."""
     outcome.assert_healthy()
 
 

@@ -110,5 +110,5 @@ def test_an_endless_answer(outcome: Outcome, name: str) -> None:
 
 
 def test_another_target_beside_floods(outcome: Outcome) -> None:
-    """A healthy target of the same prober is OK in each slot, and the prober's loop never stands still."""
+    """A healthy target of the same prober is OK in each slot."""
     outcome.assert_healthy()

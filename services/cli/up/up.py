@@ -17,6 +17,7 @@ from services.cli.connections import fetch_local
 from services.cli.up.monitor import Monitor
 from services.cli.up.plan import SystemPlan, check_ports
 from services.cli.up.processes import SupervisedProcess, component_command, flag_words, running
+from services.cli.up.succession import check_evidence
 from services.collector.config import read_sources
 from services.core import log as logs
 from services.core.bus import (
@@ -187,6 +188,7 @@ async def run(plan: SystemPlan) -> None:
         check_ports(plan)
         _prepare(plan)
         server, components = _processes(plan, held)
+        await check_evidence(plan, server)
         started = time.time()
         async with _stop_event(plan.seconds) as stop, running(server, components) as supervisors:
             monitor = Monitor(plan.api, plan.console, plan.metrics, [server, *components], started)

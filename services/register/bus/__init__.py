@@ -7,6 +7,7 @@ from services.register.bus.publish import (
     publish_register,
     read_previous_register,
     read_publications,
+    read_register_in_force,
     republish_if_lost,
 )
 
@@ -17,5 +18,6 @@ __all__ = [
     "publish_register",
     "read_previous_register",
     "read_publications",
+    "read_register_in_force",
     "republish_if_lost",
 ]

@@ -108,9 +108,18 @@ async def announced_versions(bus: Bus) -> RegisterVersions | None:
     return None if manifest is None else RegisterVersions(manifest.register_version, manifest.probe_version)
 
 
+async def read_register_in_force(bus: Bus) -> Register | None:
+    """Return the register in force; None when there is none that can be verified. Raises BusError."""
+    return await _read_register(bus, CURRENT_KEY)
+
+
 async def read_previous_register(bus: Bus) -> Register | None:
     """Return the register that was in force before; None when there is none that can be verified. Raises BusError."""
-    manifest = await _read_manifest(bus, PREVIOUS_KEY)
+    return await _read_register(bus, PREVIOUS_KEY)
+
+
+async def _read_register(bus: Bus, key: str) -> Register | None:
+    manifest = await _read_manifest(bus, key)
     if manifest is None:
         return None
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 
 from services.cli.connections import open_bus
-from services.cli.render.register import register_summary
+from services.cli.render.register import epoch_note, register_summary
 from services.core import log as logs
 from services.core.bus import Bus, connect_from_settings
 from services.core.codec import RegisterPublication
@@ -98,9 +98,12 @@ async def _keep(bus: Bus, directory: Path, register: Register) -> None:
 async def _publish_once(bus: Bus, directory: Path, by: str = "", why: str = "") -> Register:
     reading = read_directory(directory)
     register = reading.register
-    published = await publish_register(bus, register, now=time.time(), by=by, why=why)
+    now = time.time()
+    published = await publish_register(bus, register, now=now, by=by, why=why)
     state = "is in force" if published else "was already in force"
     typer.echo(f"register {directory} {state}: {register_summary(register)}")
+    if note := epoch_note(register, now):
+        typer.echo(note, err=True)
     if reading.warnings:
         typer.echo(f"{plural(len(reading.warnings), 'warning')}: see peyvand register check {directory}", err=True)
     return register

@@ -27,15 +27,21 @@ def check(
     old: Annotated[Path | None, typer.Option("--against", help="The register this one is to follow.")] = None,
 ) -> None:
     """Check a register, and list every fault. Warnings change nothing about the exit code."""
-    from services.cli.render.register import register_summary
+    import time
+
+    from services.cli.render.register import epoch_note, register_summary, unmeasured_note
     from services.register.directory import load_register, read_directory
     from services.register.versions import check_succession
 
-    reading = read_directory(directory)
-    if old is not None and (faults := check_succession(reading.register, reading.locations, load_register(old))):
-        raise InputError(f"register {directory} as the successor of {old}", faults)
-    for warning in reading.warnings:
-        typer.echo(str(warning), err=True)
+    reading, now = read_directory(directory), time.time()
+    warnings = [*map(str, reading.warnings), epoch_note(reading.register, now)]
+    if old is not None:
+        before = load_register(old)
+        if faults := check_succession(reading.register, reading.locations, before):
+            raise InputError(f"register {directory} as the successor of {old}", faults)
+        warnings.append(unmeasured_note(reading.register, before, now))
+    for warning in filter(None, warnings):
+        typer.echo(warning, err=True)
     typer.echo(f"register {directory} is good: {register_summary(reading.register)}")
 
 

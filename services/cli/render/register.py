@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from math import ceil
 
 from rich.console import RenderableType
 from rich.text import Text
 
-from services.cli.render.format import new_table, number, text, word
+from services.cli.render.format import new_table, number, percent, text, word
 from services.core.codec import RegisterPublication
 from services.core.model import Register
 from services.core.plural import plural
+from services.indicator.calendar import Calendar
+from services.indicator.unmeasured import known_share_at_most, unmeasured_links
+
+_NAMED = 5
+"""How many links a note names."""
 
 
 def register_summary(register: Register) -> str:
@@ -30,6 +36,35 @@ def register_summary(register: Register) -> str:
     )
     versions = f"register_version {register.register_version}\nprobe_version    {register.probe_version}"
     return f"{', '.join(counts)}\n{versions}"
+
+
+def epoch_note(register: Register, now: float) -> str:
+    """Return the warning that nothing counts yet, or an empty string; ``now`` in epoch seconds."""
+    epoch = Calendar.of(register.policy).epoch
+    if epoch <= now:
+        return ""
+    days = plural(ceil((epoch - now) / 86400), "day")
+    return (
+        f"nothing counts and nothing is shown before the epoch, {datetime.fromtimestamp(epoch, UTC):%Y-%m-%d %H:%M} UTC, "
+        f"within {days} from now: set an earlier one in policy.yaml if that is not meant"
+    )
+
+
+def unmeasured_note(new: Register, old: Register, now: float) -> str:
+    """Return what becomes unknown with ``new`` since ``old`` did not require it, or an empty string; ``now`` in epoch seconds."""
+    if Calendar.of(new.policy) != Calendar.of(old.policy):
+        return ""  # the index begins anew
+    names = unmeasured_links(new, old, now=now)
+    days, threshold = new.policy.default_window, new.policy.publish_threshold
+    share = known_share_at_most(new, old, window=days, now=now)
+    if not names or share == 1:
+        return ""
+    below = f", and below {percent(threshold)} no point is published" if share < threshold else ""
+    shown = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else "")
+    return (
+        f"{plural(len(names), 'link')} would count from days on which nobody measured: {shown}. Of the last {plural(days, 'day')} at most "
+        f"{percent(share)} would be known{below}. Set required_from to the day from which on a link is to count"
+    )
 
 
 def publication_table(publications: Sequence[RegisterPublication]) -> RenderableType:

@@ -17,6 +17,7 @@ from rich.live import Live
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2, indicator_service_pb2_grpc
 from services.cli.connections import fetch_local
+from services.cli.render.register import epoch_note
 from services.cli.up.processes import SupervisedProcess
 from services.cli.up.screen import (
     ExchangeCounts,
@@ -98,6 +99,8 @@ class Monitor:
                     await asyncio.sleep(_REFRESH_SECONDS)
 
     def _waiting_for(self, register: Register) -> str:
+        if note := epoch_note(register, time.time()):
+            return note
         slot = register.policy.slot_seconds
         if not register.links:
             return (
@@ -115,7 +118,7 @@ class Monitor:
         api = "" if self._api == "127.0.0.1:7410" else f" --api {self._api}"
         metrics = f"http://{self._metrics('prober')}/metrics"
         return SystemState(
-            title=f"Peyvand · {register.policy.government.name_en} · register {register.register_version[:8]}",
+            title=f"Peyvand · {register.policy.government.name_en} · register {self._version(register)[:8]}",
             indicator=self._indicator,
             explanation=self._explanation,
             three_bars=self._three_bars,
@@ -130,6 +133,11 @@ class Monitor:
             addresses=f"gRPC {self._api} · metrics {metrics} (prober) and the ports after it",
             next_steps=f"next, in another terminal: .venv/bin/peyvand explain{api} · indicator provider{api} · --help",
         )
+
+    def _version(self, register: Register) -> str:
+        """Return the version of the register in force, which may have replaced the one that was published at the start."""
+        shown = self._endpoints[0] if self._endpoints else self._indicator
+        return register.register_version if shown is None else shown.register_version
 
     def _notes(self) -> tuple[str, ...]:
         """Return what a person should know about the processes and the measurements."""

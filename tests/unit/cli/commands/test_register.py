@@ -36,6 +36,28 @@ def test_check_refuses_a_bad_successor(tmp_path: Path) -> None:
         CliRunner().invoke(app, ["check", str(new), "--against", str(old)], catch_exceptions=False)
 
 
+def test_check_tells_what_a_successor_makes_unknown(tmp_path: Path) -> None:
+    """A link that is added without required_from counts from the epoch on: how much is unknown then is said before."""
+    old = write_register(tmp_path / "old")
+    built = ("customs,liens,,,,,,", "customs,liens,,,always,page,http://a.example/,")
+    new = write_register(tmp_path / "new", links_csv=built, policy_yaml=("0.8", "0.95"))
+    result = CliRunner().invoke(app, ["check", str(new), "--against", str(old)])
+    assert result.exit_code == 0
+    assert result.stderr == (
+        "1 link would count from days on which nobody measured: transfer-customs. Of the last 28 days at most 91.7 % would be known, "
+        "and below 95.0 % no point is published. Set required_from to the day from which on a link is to count\n"
+    )
+    assert CliRunner().invoke(app, ["check", str(old), "--against", str(old)]).stderr == ""
+
+
+def test_an_epoch_to_come_is_told(tmp_path: Path) -> None:
+    """Before its epoch a register shows nothing: the check says so."""
+    directory = write_register(tmp_path, policy_yaml=("epoch: 2026-01-01", "epoch: 2199-01-01"))
+    result = CliRunner().invoke(app, ["check", str(directory)])
+    assert result.exit_code == 0
+    assert "nothing counts and nothing is shown before the epoch, 2198-12-31 20:30 UTC, within " in result.stderr
+
+
 def test_diff_prints_lines_or_json(tmp_path: Path) -> None:
     """The difference is printed in lines, with --json as one JSON object."""
     old, new = write_register(tmp_path / "old"), write_register(tmp_path / "new", links_csv=("liens", "debts"))

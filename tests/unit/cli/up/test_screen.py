@@ -64,6 +64,20 @@ def test_three_bars_are_one_line(bars: dict[str, Any], line: str) -> None:
     assert line in drawn(**bars)
 
 
+def test_the_title_has_the_register_in_force(tmp_path: Path) -> None:
+    """A register that is published while the screen is shown is named as soon as an index rests on it."""
+    monitor, register = Monitor("", "", str, (), 0.0), load_register(write_register(tmp_path))
+    assert monitor._state(register).title.endswith(f"register {register.register_version[:8]}")
+    monitor._indicator = indicator_pb2.Indicator(register_version="a2b3c4d5e6")
+    assert monitor._state(register).title.endswith("register a2b3c4d5")
+
+
+def test_before_the_epoch_the_screen_says_so(tmp_path: Path) -> None:
+    """Before its epoch a register has nothing to wait for, and the screen says what to change."""
+    register = load_register(write_register(tmp_path, policy_yaml=("epoch: 2026-01-01", "epoch: 2199-01-01")))
+    assert "before the epoch, 2198-12-31 20:30 UTC" in Monitor("", "", str, (), 0.0)._state(register).waiting_for
+
+
 def test_without_bars_there_is_no_line() -> None:
     """Before the api has returned bars, none are shown."""
     assert "three bars" not in drawn()

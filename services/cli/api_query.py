@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 from google.protobuf.message import Message
 from rich.console import RenderableType
 
-from services.cli.render.format import new_console, print_message
-from services.client import Client, TlsFiles, connect
+from services.cli.render.format import did_you_mean, new_console, print_message
+from services.client import Client, IndicatorKind, TlsFiles, connect
+from services.core.errors import ApiError, ApiNotFoundError
 
 _CALL_SECONDS = 10.0
 """How long a call may take: what the api reads from the bus for an answer may take as long."""
@@ -22,19 +23,35 @@ T = TypeVar("T")
 Answer = TypeVar("Answer", bound=Message)
 
 
-def query(address: str, work: Callable[[Client], Awaitable[T]]) -> T:
+Named = tuple[IndicatorKind, str]
+"""A kind and an id that a person typed."""
+
+
+def query(address: str, work: Callable[[Client], Awaitable[T]], named: Named | None = None) -> T:
     """Return what ``work`` makes of the api at HOST:PORT or tls://HOST:PORT. Raises ApiError or SettingsError.
 
-    The environment names PEM files for TLS: PEYVAND_API_CA, PEYVAND_API_CERTIFICATE and PEYVAND_API_KEY.
+    When the api does not know what is ``named``, the error says which ids are like it. The environment names PEM files for TLS: PEYVAND_API_CA, PEYVAND_API_CERTIFICATE and PEYVAND_API_KEY.
     """
     names = (os.environ.get(f"PEYVAND_API_{name}") for name in ("CA", "CERTIFICATE", "KEY"))
     tls = TlsFiles(*(Path(name) if name else None for name in names))
 
     async def run() -> T:
         async with connect(address, timeout=_CALL_SECONDS, tls=tls) as client:
-            return await work(client)
+            try:
+                return await work(client)
+            except ApiNotFoundError as error:
+                if named is None:
+                    raise
+                raise ApiNotFoundError(f"{error}{await _similar(client, *named)}", error.reason) from error
 
     return asyncio.run(run())
+
+
+async def _similar(client: Client, kind: IndicatorKind, entity: str) -> str:
+    try:
+        return did_you_mean(entity, [one.id async for one in client.indicators(kind)])
+    except ApiError:
+        return ""  # the first error says what is wrong
 
 
 def show_answer(
@@ -43,8 +60,12 @@ def show_answer(
     view: Callable[[Answer, ZoneInfo], RenderableType],
     *,
     as_json: bool,
+    named: Named | None = None,
 ) -> None:
-    """Print the answer to one call as JSON, or its view with times in the policy's timezone. Raises as ``query`` does."""
+    """Print the answer to one call as JSON, or its view with times in the policy's timezone.
+
+    ``named`` and errors are those of ``query``.
+    """
 
     async def work(client: Client) -> None:
         answer = await call(client)
@@ -53,4 +74,4 @@ def show_answer(
         else:
             new_console().print(view(answer, await client.timezone()))
 
-    query(address, work)
+    query(address, work, named)

@@ -16,7 +16,7 @@ import structlog
 import typer
 import uvloop
 
-from services.cli.render.format import new_console
+from services.cli.render.format import did_you_mean, new_console
 from services.cli.render.probe import ProbeRun, run_line, run_report
 from services.core.codec import measurement_to_json
 from services.core.errors import SettingsError
@@ -58,7 +58,8 @@ def _why_not(register: Register, name: str) -> str:
         return f"{name}: the link is absent, documented as not built"
     if link is not None or name in register.endpoints:
         return f"{name}: it belongs to another vantage"
-    return f"{name}: the register has no such link or endpoint"
+    known = [*register.links, *register.endpoints]
+    return f"{name}: the register has no such link or endpoint{did_you_mean(name, known)}"
 
 
 def define(register: Register, name: str, target: str, params: Sequence[str]) -> Assignment:

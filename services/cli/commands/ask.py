@@ -49,7 +49,13 @@ def indicator(
 
     listed = IndicatorKind[(kind or "sector").upper()]
     if kind == "government" or (kind and entity):
-        show_answer(api, lambda client: client.indicator(listed, entity, window), indicator_details, as_json=as_json)
+        show_answer(
+            api,
+            lambda client: client.indicator(listed, entity, window),
+            indicator_details,
+            as_json=as_json,
+            named=(listed, entity),
+        )
         return
 
     async def indicators(client: Client) -> AsyncIterator[Indicator]:
@@ -90,7 +96,13 @@ def explain(
     from services.client import IndicatorKind
 
     about = IndicatorKind[kind.upper()]
-    show_answer(api, lambda client: client.explain(about, entity, window, limit=limit), explanation, as_json=as_json)
+    show_answer(
+        api,
+        lambda client: client.explain(about, entity, window, limit=limit),
+        explanation,
+        as_json=as_json,
+        named=(about, entity),
+    )
 
 
 def history(
@@ -112,17 +124,19 @@ def history(
     from services.cli.render.history import history_chart
     from services.client import Client, IndicatorKind
 
+    about = IndicatorKind[kind.upper()]
+
     async def show_history(client: Client) -> None:
         zone = await client.timezone()
         start, end = parse_moment(since, zone), parse_moment(until, zone)
-        messages = client.history(IndicatorKind[kind.upper()], entity, window, since=start, until=end)
+        messages = client.history(about, entity, window, since=start, until=end)
         if as_json:
             await print_each(messages)
             return
         console, rows = new_console(), [message async for message in messages]
         console.print(history_chart(rows, zone, console.width) if rows else "nothing was published in that time")
 
-    query(api, show_history)
+    query(api, show_history, (about, entity))
 
 
 def structure(*, window: Window = 0, as_json: AsJson = False, api: Address = API) -> None:

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, tzinfo
 from decimal import Decimal
+from difflib import get_close_matches
 from itertools import pairwise
 from typing import Any
 
@@ -156,6 +157,12 @@ def parse_moment(text: str, zone: tzinfo) -> float | None:
     if int(seconds) not in MOMENTS:
         raise SettingsError(f"`{text}` is not in the years 1970 to 2199: write Gregorian years, not Jalali ones")
     return seconds
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """Return what a sentence about an unknown word ends with: the known ones most like it. Empty when none is."""
+    similar = get_close_matches(word, known, 3)
+    return f" (did you mean {' or '.join(f'`{one}`' for one in similar)}?)" if similar else ""
 
 
 def new_console() -> Console:

@@ -16,6 +16,9 @@ from services.core.plural import plural
 from services.indicator.calendar import Calendar
 from services.indicator.unmeasured import known_share_at_most, unmeasured_links
 
+_SOON_SECONDS = 600.0
+"""How far ahead an epoch is no mistake: who sets it to now, or to the next slot, sees something soon."""
+
 _NAMED = 5
 """How many links a note names."""
 
@@ -41,7 +44,7 @@ def register_summary(register: Register) -> str:
 def epoch_note(register: Register, now: float) -> str:
     """Return the warning that nothing counts yet, or an empty string; ``now`` in epoch seconds."""
     epoch = Calendar.of(register.policy).epoch
-    if epoch <= now:
+    if epoch <= now + _SOON_SECONDS:
         return ""
     days = plural(ceil((epoch - now) / 86400), "day")
     return (

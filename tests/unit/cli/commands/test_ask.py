@@ -56,6 +56,17 @@ async def test_without_arguments_the_government_and_its_sectors_are_shown(api, a
     assert "last 28 days" in text
 
 
+@pytest.mark.parametrize("command", ["indicator", "explain"])
+async def test_an_unknown_id_is_answered_with_those_like_it(ask, command):
+    """A mistyped id is refused with the ids that it may stand for; one like no other without any."""
+    with pytest.raises(ApiError, match=r"knows no agency `tax-offce` \(did you mean `tax-office`\?\)$"):
+        await ask(command, "provider", "tax-offce")
+    with pytest.raises(ApiError, match=r"knows no link `deed-taxes` \(did you mean `deed-tax`( or `[a-z-]+`)*\?\)$"):
+        await ask(command, "link", "deed-taxes")
+    with pytest.raises(ApiError, match=r"knows no agency `zzz`$"):
+        await ask(command, "provider", "zzz")
+
+
 async def test_ids_have_room_in_80_columns(ask):
     """In a terminal of usual width a table with every column wraps ids after their hyphens, and says what columns mean."""
     code, text = await ask("indicator", "service", width="80")

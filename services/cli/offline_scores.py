@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -93,6 +94,7 @@ def score_files(
         moment = last_end(counted.batches, policy.slot_seconds)
     if moment is None:
         raise SettingsError("the files hold no measurement: give the time of the index with --at")
+    _check_epoch(policy, moment, f"register {directory}")
     snapshot = score_batches(
         register, counted.batches, at=moment, windows=question.windows(policy), evidence_sequence=counted.sequence
     )
@@ -129,6 +131,7 @@ def score_dataset(
     if sequence is None and published:
         sequence = published[0].evidence_sequence
     policy, calendar = register.policy, Calendar.of(register.policy)
+    _check_epoch(policy, moment, f"register {directory}" if directory else f"the register of {address}")
     end_slot = calendar.slot_of(moment)
     limits = {"end_slot": end_slot, "sequence": ALL if sequence is None else sequence}
     evidence = archive.evidence(policy, **limits, again=rescoring.again, engine=engine_at(rescoring.engine))
@@ -145,6 +148,19 @@ def score_dataset(
         lambda: tuple(archive.batches(policy, **limits)),
         lambda: archive.summaries(policy, days=days, end_slot=end_slot),
     )
+
+
+def _check_epoch(policy: Policy, moment: float, register: str) -> None:
+    """Raise SettingsError when no slot counts up to ``moment``, in epoch seconds."""
+    calendar = Calendar.of(policy)
+    if calendar.slot_of(moment) <= calendar.epoch_slot:
+        end, epoch = (
+            f"{datetime.fromtimestamp(second, UTC):%Y-%m-%d %H:%M:%S} UTC" for second in (moment, calendar.epoch)
+        )
+        raise SettingsError(
+            f"nothing counts up to {end}: the epoch of {register} is {epoch}. Score with the register that was in force when "
+            "this was measured; a sandbox that starts again begins anew"
+        )
 
 
 def _version(published: Sequence[Indicator], address: str) -> str:

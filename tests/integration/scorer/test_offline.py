@@ -9,6 +9,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from services.core.bus.names import exchange_subject, measurement_subject
 from services.core.codec import encode_summaries, measurement_from_json, measurement_to_json
 from services.core.model.exchange import ExchangeSummary
@@ -106,6 +108,20 @@ def test_bad_files_are_refused_with_every_fault(tmp_path: Path) -> None:
         f"{other}:2: slot_start: not in the years 1970 to 2199\n"
         f"{other}:3: reason: LATE belongs to outcome LATE, not to OK\n"
         f"measurements {one}, {other} is refused: 5 faults\n"
+    )
+
+
+@pytest.mark.parametrize("what", [(), ("--structure",), ("--sensitivity",), ("--json",)])
+def test_evidence_from_before_the_epoch_is_told(tmp_path: Path, what: tuple[str, ...]) -> None:
+    """With a register whose epoch came after the measurements nothing counts: that is an error, not an empty table."""
+    slot = 1_772_323_200
+    folder = make_register(tmp_path / "register", epoch=slot + SLOT)
+    file = tmp_path / "m.ndjson"
+    file.write_text(measurement_to_json(measure("deed-tax", slot // SLOT)) + "\n", "utf-8")
+    refused = peyvand("score", "--register", folder, "--measurements", file, *what)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith(
+        f"peyvand: nothing counts up to 2026-03-01 00:00:{SLOT:02} UTC: the epoch of register {folder} is 2026-"
     )
 
 

@@ -221,7 +221,7 @@ def _print(
             typer.echo(codec.indicator_to_json(row))
     else:
         exchanged = volumes(register, summaries(), at=snapshot.as_of, window_days=days)
-        console.print(score_tables(register, snapshot, exchanged))
+        console.print(score_tables(register, snapshot, exchanged, console.width))
 
 
 def _print_structures(register: Register, snapshot: Snapshot, *, as_json: bool) -> None:

@@ -16,6 +16,7 @@ from peyvand.v1 import indicator_service_pb2 as messages
 from services.cli.render.format import new_table, percent, stage_name, when
 from services.cli.render.traffic import reconciliation_lines
 from services.core.model import STAGES, Outcome, Reason
+from services.core.plural import plural
 
 _MARKS = {"resolve": "▒", "connect": "░", "tls": "▓", "processing": "█", "transfer": "▄"}
 _BAR_CELLS = 16
@@ -32,7 +33,7 @@ def evidence_parts(evidence: messages.LinkFindings, zone: tzinfo) -> Iterator[Re
     if evidence.slots:
         counts = {stage: int(getattr(evidence, stage)) for stage in STAGES}
         stages = ", ".join(f"{stage_name(stage)} {count}" for stage, count in counts.items() if count)
-        yield Text(f"{evidence.slots} slots in force, {sum(counts.values())} known: {stages or 'none'}")
+        yield Text(f"{plural(evidence.slots, 'slot')} in force, {sum(counts.values())} known: {stages or 'none'}")
     if evidence.reasons:
         failed = sum(count.slots for count in evidence.reasons)
         span = f"{_time(evidence.reasons_from, zone)} to {_time(evidence.reasons_to, zone)}"
@@ -88,13 +89,19 @@ def _burns(evidence: messages.LinkFindings) -> Table:
     table = _table("Error budget", "span", "failed", "burn", "alert from", "")
     for burn in evidence.burns:
         state = Text("burning", "bold red") if burn.burning else Text("")
-        table.add_row(burn.span, f"{burn.failed} of {burn.known}", f"{burn.burn:.1f}", f"{burn.threshold:g}", state)
+        table.add_row(
+            burn.span,
+            f"{burn.failed} of {burn.known}" if burn.known else "none known",
+            f"{burn.burn:.1f}" if burn.known else "-",
+            f"{burn.threshold:g}",
+            state,
+        )
     return table
 
 
 def _exchanges(volume: block_pb2.ExchangeVolume, zone: tzinfo) -> Text:
     return Text(
-        f"Over the data bus {volume.consumer} asked {volume.provider} {volume.count:,} times"
+        f"Over the data bus {volume.consumer} asked {volume.provider} {plural(volume.count, 'time')}"
         f" from {when(volume.slots_from, zone)} to {when(volume.slots_to, zone)}, on all their links together: "
         f"{volume.ok:,} answered, the bus failed {volume.bus_failures:,}, the provider {volume.provider_failures:,}; "
         f"last in the slot of {when(volume.last_slot, zone)}."

@@ -24,6 +24,7 @@ from rich.text import Text
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.core.errors import SettingsError
 from services.core.model import LOSS_STAGES, MOMENTS
+from services.core.plural import plural
 
 _BARS = "▁▂▃▄▅▆▇█"
 
@@ -68,14 +69,19 @@ def gain(cost: indicator_service_pb2.LinkCost, estimate: float) -> str:
     return points(max(0.0, cost.index_if_fixed - estimate))
 
 
+def signed_points(difference: float) -> str:
+    """A difference of shares in percentage points, with its sign; a rounded zero has none below."""
+    return f"{100 * difference:+z.1f} pp"
+
+
 def when(moment: Timestamp, zone: tzinfo) -> str:
     """A moment in ``zone``."""
     return f"{datetime.fromtimestamp(moment.seconds, zone):%Y-%m-%d %H:%M:%S}"
 
 
 def window(days: int, as_of: Timestamp, zone: tzinfo) -> str:
-    """The days over which something counts, with the timezone of its times."""
-    return f"last {days} days as of {when(as_of, zone)} {zone}"
+    """The days over which something counts, fewer at first, with the timezone of its times."""
+    return f"window of {plural(days, 'day')} as of {when(as_of, zone)} {zone}"
 
 
 def mean_cells(values: Sequence[float | None], width: int) -> list[float | None]:
@@ -100,8 +106,8 @@ def sparkline(values: Sequence[float | None]) -> str:
 class Wrapped:
     """An id, wrapped after hyphens where its column is too narrow for it; ``more`` is a dim line below."""
 
-    def __init__(self, identifier: str, more: str = "") -> None:
-        self._identifier, self._more = identifier, more
+    def __init__(self, identifier: str, more: str = "", style: str = "") -> None:
+        self._identifier, self._more, self._style = identifier, more, style
 
     def __rich_measure__(self, _console: Console, options: ConsoleOptions) -> Measurement:
         widest = max((len(part) + 1 for part in self._identifier.split("-")), default=1)
@@ -109,7 +115,8 @@ class Wrapped:
         return Measurement(min(widest, options.max_width), min(longest, options.max_width))
 
     def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
-        yield from map(Text, textwrap.wrap(self._identifier, options.max_width) or [""])
+        for line in textwrap.wrap(self._identifier, options.max_width) or [""]:
+            yield Text(line, self._style)
         if self._more:
             yield Text(self._more, "dim")
 

@@ -10,9 +10,20 @@ from rich.table import Table
 from rich.text import Text
 
 from peyvand.v1 import indicator_pb2
-from services.cli.render.format import bounds, mean_cells, new_table, number, percent, point, sparkline, word
+from services.cli.render.format import (
+    bounds,
+    mean_cells,
+    new_table,
+    number,
+    percent,
+    point,
+    signed_points,
+    sparkline,
+    word,
+)
 from services.cli.render.indicators import provenance
 from services.core.model import IndicatorKind
+from services.core.plural import plural
 
 _MAX_ROWS = 14
 
@@ -23,13 +34,14 @@ def history_chart(indicators: Sequence[indicator_pb2.Indicator], zone: tzinfo, w
     ``width`` is that of the terminal; days and times are in ``zone``, the policy's timezone.
     """
     first, last = indicators[0], indicators[-1]
-    times = "once" if len(indicators) == 1 else f"{len(indicators)} times"
+    times = "published at"
+    if len(indicators) > 1:
+        times = f"published {len(indicators)} times from {_time(first, zone):%Y-%m-%d %H:%M} to"
     parts: list[RenderableType] = [
         Text.assemble(
             (f"{IndicatorKind(last.kind).label} {last.id}: ", "bold"),
             (point(last), "bold green" if last.HasField("point") else "bold yellow"),
-            f" over {last.window_days} days; published {times} from "
-            f"{_time(first, zone):%Y-%m-%d %H:%M} to {_time(last, zone):%Y-%m-%d %H:%M} {zone}",
+            f" over {plural(last.window_days, 'day')}; {times} {_time(last, zone):%Y-%m-%d %H:%M} {zone}",
         )
     ]
     published = [indicator for indicator in indicators if indicator.HasField("point")]
@@ -73,7 +85,7 @@ def _days(indicators: Sequence[indicator_pb2.Indicator], zone: tzinfo) -> Table:
 def _change(earlier: indicator_pb2.Indicator, later: indicator_pb2.Indicator) -> str:
     if not (earlier.HasField("point") and later.HasField("point")):
         return "-"
-    return f"{100 * (later.point - earlier.point):+.1f} pp"
+    return signed_points(later.point - earlier.point)
 
 
 def _time(indicator: indicator_pb2.Indicator, zone: tzinfo) -> datetime:

@@ -138,12 +138,14 @@ def explanation(answer: messages.ExplainIndicatorResponse, zone: tzinfo) -> Grou
 def _headline(indicator: indicator_pb2.Indicator) -> Text:
     kind = IndicatorKind(indicator.kind)
     what = "the time" if kind is IndicatorKind.ENDPOINT else "required inquiries"
-    return Text.assemble(
-        (f"{kind.label} {indicator.id}: ", "bold"),
-        (point(indicator), "bold green" if indicator.HasField("point") else "bold yellow"),
-        f" of {what} answered automatically, correctly and on time "
-        f"(bounds {bounds(indicator)}, known {percent(indicator.known_share)})",
-    )
+    if indicator.HasField("point"):
+        found = Text.assemble(
+            (point(indicator), "bold green"), f" of {what} answered automatically, correctly and on time "
+        )
+    else:
+        found = Text.assemble(("too little is known", "bold yellow"), f" to say how much of {what} is answered ")
+    limits = f"(bounds {bounds(indicator)}, known {percent(indicator.known_share)})"
+    return Text.assemble((f"{kind.label} {indicator.id}: ", "bold"), found, limits)
 
 
 def _waterfall(answer: messages.ExplainIndicatorResponse) -> Table:

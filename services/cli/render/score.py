@@ -11,15 +11,19 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from services.cli.render.format import stage_name, text
+from services.cli.render.format import Wrapped, new_table, number, percent, share_range, stage_name
 from services.core import codec
 from services.core.codec import ExchangeVolume
 from services.core.model import LOSS_STAGES, Indicator, IndicatorKind, RankSensitivity, Register, Sensitivity
+from services.core.plural import plural
 from services.indicator.index import Snapshot
 from services.indicator.sensitivity import Ranking
 
 MAX_ROWS = 10
 """How many entities of a kind are shown, those with the lowest lower bound first."""
+
+_WIDE = 140
+"""Columns from which what is lost at each stage has room beside the rest."""
 
 _KINDS = (
     IndicatorKind.GOVERNMENT,
@@ -32,17 +36,16 @@ _KINDS = (
 )
 
 
-def score_tables(register: Register, snapshot: Snapshot, volumes: Sequence[ExchangeVolume]) -> Group:
-    """Return the only window of a snapshot, and what agencies exchanged."""
+def score_tables(register: Register, snapshot: Snapshot, volumes: Sequence[ExchangeVolume], width: int) -> Group:
+    """Return the only window of a snapshot, with losses where ``width`` columns have room, and what agencies exchanged."""
     (window,) = snapshot.windows
-    table = _table(
-        "", "index", "interval", "bounds", "known", "strict", "links", "absent", *map(stage_name, LOSS_STAGES)
-    )
+    losses = LOSS_STAGES if width >= _WIDE else ()
+    table = _table("", "index", "interval", "bounds", "known", "strict", "links", "absent", *map(stage_name, losses))
     for kind in _KINDS:
-        _add_section(table, kind, sorted(snapshot.rows(kind, window), key=lambda row: row.lower))
+        _add_section(table, kind, sorted(snapshot.rows(kind, window), key=lambda row: row.lower), losses)
     read = f", evidence up to message {snapshot.evidence_sequence}" if snapshot.evidence_sequence else ""
     return Group(
-        Text(f"Cross-agency Integration Index, {window} days up to {_end(register, snapshot)}"),
+        Text(f"Cross-agency Integration Index, {plural(window, 'day')} up to {_end(register, snapshot)}"),
         table,
         *([_exchanges(volumes)] if volumes else ()),
         Text(_versions(snapshot) + read),
@@ -53,7 +56,7 @@ def sensitivity_tables(register: Register, snapshot: Snapshot, rankings: Sequenc
     """Return the only window of a snapshot: per role every agency by rank, and the switches by how far they move ranks."""
     (window,) = snapshot.windows
     parts: list[RenderableType] = [
-        Text(f"Rank bands and what moves them, {window} days up to {_end(register, snapshot)}")
+        Text(f"Rank bands and what moves them, {plural(window, 'day')} up to {_end(register, snapshot)}")
     ]
     for ranking in rankings:
         moved = ranking.moved
@@ -86,27 +89,26 @@ def sensitivity_json(snapshot: Snapshot, rankings: Sequence[Ranking]) -> Iterato
 
 
 def _table(first: str, *numbers: str) -> Table:
-    columns = (Column(heading, justify="right") for heading in numbers)
-    return Table(text(first), *columns, box=None, pad_edge=False)
+    return new_table(None, Column(first), *map(number, numbers), gap=1)
 
 
-def _add_section(table: Table, kind: IndicatorKind, rows: Sequence[Indicator]) -> None:
+def _add_section(table: Table, kind: IndicatorKind, rows: Sequence[Indicator], losses: Sequence[str]) -> None:
     if not rows:
         return
-    more = f" (worst {MAX_ROWS} of {len(rows)})" if len(rows) > MAX_ROWS else ""
+    title = f"{kind.label}, worst {MAX_ROWS} of {len(rows)}" if len(rows) > MAX_ROWS else kind.label
     table.add_section()
-    table.add_row(Text(kind.label + more, style="bold"))
+    table.add_row(Wrapped(title, style="bold"))
     for row in rows[:MAX_ROWS]:
         links = f"{row.links_known}/{row.links_required}", str(row.links_absent)
         table.add_row(
-            Text(f"  {row.id}"),
+            Wrapped(row.id),
             _percent(row.point),
-            "" if row.interval is None else _range(row.interval.low, row.interval.high),
-            _range(row.lower, row.upper),
+            "" if row.interval is None else share_range(row.interval.low, row.interval.high),
+            share_range(row.lower, row.upper),
             _percent(row.known_share),
             "" if row.strict is None else _percent(row.strict.point),
             *(("", "") if kind is IndicatorKind.ENDPOINT else links),
-            *("" if row.point is None else _percent(getattr(row.losses, stage)) for stage in LOSS_STAGES),
+            *("" if row.point is None else _percent(getattr(row.losses, stage)) for stage in losses),
         )
 
 
@@ -126,11 +128,11 @@ def _ranks(snapshot: Snapshot, ranking: Ranking, window: int) -> Table:
     for row in snapshot.rows(ranking.kind, window, order):
         band = ranking.bands[row.id]
         table.add_row(
-            Text(f"  {row.id}"),
+            Wrapped(row.id),
             str(ranking.ranks[row.id]),
             f"{band.low} to {band.high}",
             _percent(row.point),
-            _range(row.lower, row.upper),
+            share_range(row.lower, row.upper),
         )
     return table
 
@@ -158,8 +160,4 @@ def _versions(snapshot: Snapshot) -> str:
 
 
 def _percent(share: float | None) -> str:
-    return "n/a" if share is None else f"{share:.1%}"
-
-
-def _range(low: float, high: float) -> str:
-    return f"{_percent(low)} to {_percent(high)}"
+    return "n/a" if share is None else percent(share)

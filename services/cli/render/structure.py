@@ -12,8 +12,9 @@ from rich.text import Text
 
 from peyvand.v1 import indicator_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
-from services.cli.render.format import new_table, number, percent, share_range, text, window, word
+from services.cli.render.format import new_table, number, percent, share_range, signed_points, text, window, word
 from services.cli.render.rounds import three_bars_table
+from services.core.plural import plural
 
 _MAX_ROWS = 10
 _NONE = "-"
@@ -59,7 +60,7 @@ def _measures(structure: indicator_pb2.Structure) -> Table:
     )
     table.add_row("reciprocity", _share(structure.reciprocity), "working pairs that work the other way too")
     sides = f"{_index(structure.within_sectors)} within, {_index(structure.across_sectors)} across"
-    gap = _NONE if math.isnan(structure.silo_gap) else f"{100 * structure.silo_gap:+.1f} pp"
+    gap = _NONE if math.isnan(structure.silo_gap) else signed_points(structure.silo_gap)
     table.add_row("silo gap", gap, f"index within sectors less index across them: {sides}")
     table.add_row(
         "concentration", f"{structure.provider_concentration:.3f}", "Herfindahl index of the providers' weight"
@@ -72,7 +73,7 @@ def _measures(structure: indicator_pb2.Structure) -> Table:
 def _weakest(structure: indicator_pb2.Structure) -> str:
     if math.isnan(structure.resilience):
         return "no service had all its links at once, or nothing is known of that: nothing to lose"
-    node = structure.weakest or f"the data bus ({structure.bus_links} links)"
+    node = structure.weakest or f"the data bus ({plural(structure.bus_links, 'link')})"
     return f"strict share left if {node} failed"
 
 
@@ -95,7 +96,7 @@ def _providers(roles: Iterable[indicator_pb2.ProviderRole], of: int) -> Table:
             str(role.links),
             percent(role.share),
             f"{100 * role.loss:.1f} pp",
-            f"-{100 * role.strict_loss:.1f} pp",
+            signed_points(-role.strict_loss),
         )
     return table
 

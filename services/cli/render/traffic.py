@@ -88,7 +88,7 @@ def reconciliation_lines(link: reconciliation_pb2.Reconciliation, zone: tzinfo) 
     if link.silent:
         yield Text(f"Nothing was exchanged on it in {span}, although it was live all the time{last}.", "yellow")
         return
-    trend = f", {100 * link.volume.trend:+.1f} % a week" if link.volume.HasField("trend") else ""
+    trend = f", {100 * link.volume.trend:+z.1f} % a week" if link.volume.HasField("trend") else ""
     where = "on the X-Road service that it shares with other links" if link.shared else "on it"
     yield Text(f"{link.exchanges:,} exchanges {where} in {span}{trend}{last}.")
     if link.HasField("difference"):
@@ -143,4 +143,4 @@ def _estimate(share: reconciliation_pb2.Estimate) -> str:
 
 
 def _difference(share: reconciliation_pb2.Estimate) -> str:
-    return f"{100 * share.value:+.1f} pp ({100 * share.low:+.1f} to {100 * share.high:+.1f})"
+    return f"{100 * share.value:+z.1f} pp ({100 * share.low:+z.1f} to {100 * share.high:+z.1f})"

@@ -53,7 +53,7 @@ async def test_without_arguments_the_government_and_its_sectors_are_shown(api, a
     assert "100.0 %" in rows["country"]
     assert "2026-09-21 17:45:00 Asia/Tehran" in text
     assert f"register {api.register.register_version[:12]}" in text
-    assert "last 28 days" in text
+    assert "window of 28 days" in text
 
 
 @pytest.mark.parametrize("command", ["indicator", "explain"])

@@ -52,7 +52,7 @@ async def test_exchange_shows_what_the_buses_carried(api, ask):
     hold(api, CIVIL, TAX)
     text = await ask("exchange")
     for words in (
-        "2,000 exchanges in the last 28 days as of 2026-09-21 17:40:00 Asia/Tehran: xroad 2,000 (100.0 %)",
+        "2,000 exchanges in the window of 28 days as of 2026-09-21 17:40:00 Asia/Tehran: xroad 2,000 (100.0 %)",
         "Undeclared: 20 of them (1.0 %), between pairs of agencies without a link in the register; such pairs: 1",
         "_unmapped → customs",
         "Links with findings from exchanges: 2",
@@ -79,7 +79,7 @@ async def test_json_needs_no_timezone(api, ask, monkeypatch):
 async def test_exchange_without_findings_is_a_sentence(api, ask):
     """No exchange yet, no finding, and nothing computed yet are a sentence each."""
     hold(api, traffic=Traffic(28, 0, 0, 0, (), ()))
-    assert "no exchange was logged in the last 28 days" in await ask("exchange")
+    assert "no exchange was logged in the window of 28 days" in await ask("exchange")
     hold(api, traffic=Traffic(28, 5, 0, 0, (BusTraffic("xroad", 5),), ()))
     text = await ask("exchange")
     assert "All between agencies with a link in the register." in text
@@ -109,7 +109,7 @@ async def test_a_link_is_explained_by_its_exchanges(api, ask):
     for words in (
         "Over the data bus land-registry asked civil-registry 40 times from 2026-06-23 00:00:00 to 2026-09-21 17:45:00, on all",
         "on all their links together: 38 answered, the bus failed 1, the provider 1; last in the slot of 2026-09-21 17:40:00.",
-        "1,234 exchanges on the X-Road service that it shares with other links in the last 28 days as of 2026-09-21 17:40:00 Asia/Tehran,",
+        "1,234 exchanges on the X-Road service that it shares with other links in the window of 28 days as of 2026-09-21 17:40:00 Asia/Tehran,",
         "as of 2026-09-21 17:40:00 Asia/Tehran, -25.0 % a week; last one between 2026-09-21 15:30 and 16:30.",
         "Of 1,200 in hours with probes 90.0 % (80.0-95.0) succeeded as logged, 100.0 % (99.0-100.0) as probed.",
         "They disagree beyond chance: -10.0 pp (-20.0 to -5.0).",
@@ -119,7 +119,7 @@ async def test_a_link_is_explained_by_its_exchanges(api, ask):
     text = await ask("explain", "link", "deed-tax")
     text = " ".join(text.split())
     assert (
-        "Nothing was exchanged on it in the last 28 days as of 2026-09-21 17:40:00 Asia/Tehran, although it was live all the time."
+        "Nothing was exchanged on it in the window of 28 days as of 2026-09-21 17:40:00 Asia/Tehran, although it was live all the time."
         in text
     )
     assert "Over the data bus" not in text
@@ -129,7 +129,9 @@ async def test_a_link_is_explained_by_its_exchanges(api, ask):
     calm = replace(CIVIL, shared=False, disagrees=False, volume=Volume(10, None, None, False, None))
     hold(api, calm)
     text = " ".join((await ask("explain", "link", "deed-civil")).split())
-    assert "1,234 exchanges on it in the last 28 days as of 2026-09-21 17:40:00 Asia/Tehran; last one between" in text
+    assert (
+        "1,234 exchanges on it in the window of 28 days as of 2026-09-21 17:40:00 Asia/Tehran; last one between" in text
+    )
     assert "No more apart than by chance: -10.0 pp" in text
     hold(api, replace(calm, logs=None, probes=None, difference=None))
     assert "Too few days with exchanges and probes" in await ask("explain", "link", "deed-civil")

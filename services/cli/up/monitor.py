@@ -23,10 +23,10 @@ from services.cli.up.screen import (
     ExchangeCounts,
     SystemState,
     endpoints_line,
+    fitting_panel,
     late_note,
     restart_note,
     slot_line,
-    system_panel,
     vantage_notes,
 )
 from services.core.model import Register
@@ -95,7 +95,7 @@ class Monitor:
                 return
             with Live(console=console, auto_refresh=False) as live:
                 while True:
-                    live.update(system_panel(self._state(register)), refresh=True)
+                    live.update(fitting_panel(self._state(register), console), refresh=True)
                     await asyncio.sleep(_REFRESH_SECONDS)
 
     def _waiting_for(self, register: Register) -> str:
@@ -116,6 +116,7 @@ class Monitor:
 
     def _state(self, register: Register) -> SystemState:
         api = "" if self._api == "127.0.0.1:7410" else f" --api {self._api}"
+        names = {name: agency.name_en for name, agency in register.agencies.items()}
         metrics = f"http://{self._metrics('prober')}/metrics"
         return SystemState(
             title=f"Peyvand · {register.policy.government.name_en} · register {self._version(register)[:8]}",
@@ -130,8 +131,9 @@ class Monitor:
             exchanges=self._exchanges,
             waiting_for=f"{self._waiting_for(register)} ({time.time() - self._started:.0f} s)",
             pages=f"http://{self._console}/",
-            addresses=f"gRPC {self._api} · metrics {metrics} (prober) and the ports after it",
-            next_steps=f"next, in another terminal: .venv/bin/peyvand explain{api} · indicator provider{api} · --help",
+            addresses=f"gRPC {self._api} · metrics from {metrics} on",
+            next_steps=f"next, in another terminal: .venv/bin/peyvand explain{api}, or --help",
+            names=names,
         )
 
     def _version(self, register: Register) -> str:

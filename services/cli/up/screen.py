@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Column, Table
 from rich.text import Text
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
-from services.cli.render.format import bounds, gain, largest_loss, number, percent, point, sparkline, word
+from services.cli.render.format import (
+    Wrapped,
+    bounds,
+    gain,
+    largest_loss,
+    number,
+    percent,
+    point,
+    sparkline,
+    stage_name,
+    word,
+)
 from services.core.model import LOSS_STAGES
 from services.core.plural import plural
 
@@ -48,6 +59,8 @@ class SystemState:
     next_steps: str
     exchanges: ExchangeCounts = ExchangeCounts()
     endpoints: tuple[indicator_pb2.Indicator, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Names of agencies by id."""
 
 
 def endpoints_line(endpoints: Sequence[indicator_pb2.Indicator], probes_per_second: float | None) -> str:
@@ -95,21 +108,31 @@ def late_note(late: int) -> str:
     )
 
 
-def system_panel(state: SystemState) -> RenderableType:
-    """Return the whole screen, for a terminal of at least 80 columns."""
+def fitting_panel(state: SystemState, console: Console) -> RenderableType:
+    """Return the screen with as many rows of its tables as the height of the terminal has room for."""
+    for rows in range(_MAX_ROWS, 0, -1):
+        panel = system_panel(state, rows)
+        if len(console.render_lines(panel)) <= console.height:
+            return panel
+    return system_panel(state, 0)
+
+
+def system_panel(state: SystemState, rows: int = _MAX_ROWS) -> RenderableType:
+    """Return the whole screen, for a terminal of at least 80 columns; with no ``rows`` its tables are left out."""
     parts: list[RenderableType] = [Text.assemble("pages: ", (state.pages, f"bold link {state.pages}"))]
     parts += [Text(note, "yellow") for note in state.notes]
     if state.endpoints:
-        parts += [Text(state.waiting_for), _endpoints(state.endpoints)]
+        parts += [Text(state.waiting_for), *([_endpoints(state.endpoints, 2 * rows)] if rows else ())]
     elif state.indicator is None:
         parts.append(Text(state.waiting_for))
     else:
         parts += _headline(state, state.indicator)
         if state.three_bars is not None:
             parts.append(_three_bars(state.three_bars))
-        parts.append(_providers(state))
-        if state.explanation is not None:
-            parts += _links(state.explanation)
+        if rows:
+            parts.append(_providers(state, rows))
+        if rows and state.explanation is not None:
+            parts += _links(state.explanation, rows)
     counts = state.exchanges
     if counts.records:
         sides = f"{counts.paired:,} exchanges logged by both sides, {counts.orphans:,} by one so far"
@@ -120,7 +143,7 @@ def system_panel(state: SystemState) -> RenderableType:
 
 
 def _headline(state: SystemState, indicator: indicator_pb2.Indicator) -> list[Text]:
-    losses = "  ".join(f"{stage} {percent(getattr(indicator.losses, stage))}" for stage in LOSS_STAGES)
+    losses = ", ".join(f"{stage_name(stage)} {100 * getattr(indicator.losses, stage):.1f}" for stage in LOSS_STAGES)
     trend = f"{sparkline(state.trend[-_TREND_CELLS:])}  " if state.trend else ""
     return [
         Text.assemble(
@@ -133,7 +156,7 @@ def _headline(state: SystemState, indicator: indicator_pb2.Indicator) -> list[Te
             f"{plural(indicator.links_required, 'link')}, {indicator.links_absent:,} still on paper",
             "dim",
         ),
-        Text(f"lost: {losses}" if indicator.HasField("point") else "lost: not shown, since too little is known"),
+        Text(f"lost %: {losses}" if indicator.HasField("point") else "lost: not shown, since too little is known"),
         Text(trend, "cyan") + Text(_rate(state.probes_per_second), "dim"),
     ]
 
@@ -146,37 +169,39 @@ def _three_bars(three_bars: indicator_pb2.ThreeBars) -> Text:
     return Text(f"three bars: {name} {official} · declared {percent(three_bars.declared)} · measured {measured}")
 
 
-def _providers(state: SystemState) -> Table:
-    numbers = (Column(heading, justify="right") for heading in ("index", "bounds", "links"))
-    table = _table("Worst providers", Column("provider", ratio=3, no_wrap=True), *numbers)
-    for provider in _worst_first(state.providers)[:_MAX_ROWS]:
-        table.add_row(provider.id, point(provider), bounds(provider), str(provider.links_required))
+def _providers(state: SystemState, rows: int) -> Table:
+    numbers = map(number, ("index", "bounds", "links"))
+    table = _table("Worst providers", Column(no_wrap=True), Column(no_wrap=True, ratio=1), *numbers)
+    for provider in _worst_first(state.providers)[:rows]:
+        name = state.names.get(provider.id, "")
+        table.add_row(Wrapped(provider.id), name, point(provider), bounds(provider), str(provider.links_required))
     return table
 
 
-def _endpoints(endpoints: Sequence[indicator_pb2.Indicator]) -> Table:
-    numbers = (Column(heading, justify="right") for heading in ("available", "bounds", "known"))
-    table = _table("Endpoints, the worst first", Column("endpoint", ratio=3, no_wrap=True), *numbers)
-    for endpoint in _worst_first(endpoints)[: 2 * _MAX_ROWS]:
-        table.add_row(endpoint.id, point(endpoint), bounds(endpoint), percent(endpoint.known_share))
+def _endpoints(endpoints: Sequence[indicator_pb2.Indicator], rows: int) -> Table:
+    table = _table("Endpoints, the worst first", Column(ratio=1), *map(number, ("available", "bounds", "known")))
+    for endpoint in _worst_first(endpoints)[:rows]:
+        table.add_row(Wrapped(endpoint.id), point(endpoint), bounds(endpoint), percent(endpoint.known_share))
     return table
 
 
-def _links(explanation: indicator_service_pb2.ExplainIndicatorResponse) -> list[RenderableType]:
+def _links(explanation: indicator_service_pb2.ExplainIndicatorResponse, rows: int) -> list[RenderableType]:
     """Return the costliest links of which anything is known; what is lost on others is a guess."""
     known = [cost for cost in explanation.links if cost.known_share > 0]
     if not known:
         return []
-    name, fixed = Column("link", ratio=3, no_wrap=True), Column("index if fixed", justify="right")
-    table = _table("Costliest links", name, number("gain"), word("lost at"), fixed)
-    for cost in known[:_MAX_ROWS]:
-        lost = "still on paper" if cost.link.absent else largest_loss(cost.losses)
-        table.add_row(cost.link.id, gain(cost, explanation.estimate), lost, percent(cost.index_if_fixed))
+    table = _table("Costliest links", Column(ratio=1), number("gain"), word("lost at"), number("if fixed"))
+    for cost in known[:rows]:
+        lost = "on paper" if cost.link.absent else stage_name(largest_loss(cost.losses))
+        table.add_row(Wrapped(cost.link.id), gain(cost, explanation.estimate), lost, percent(cost.index_if_fixed))
     return [table]
 
 
 def _table(title: str, *columns: Column) -> Table:
-    return Table(*columns, title=title, title_justify="left", expand=True, box=box.SIMPLE_HEAD)
+    """A table with its title over the first column, so that it takes no line of its own."""
+    first, *others = columns
+    first.header = Text(title, "bold")
+    return Table(first, *others, expand=True, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
 
 
 def _rate(probes_per_second: float | None) -> str:

@@ -13,7 +13,14 @@ from rich.console import Console
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
 from services.cli.up.monitor import Monitor
-from services.cli.up.screen import ExchangeCounts, SystemState, late_note, system_panel, vantage_notes
+from services.cli.up.screen import (
+    ExchangeCounts,
+    SystemState,
+    fitting_panel,
+    late_note,
+    system_panel,
+    vantage_notes,
+)
 from services.core.metrics.factory import counter
 from services.register.directory.load import load_register
 from tests.support.registers import write_register
@@ -22,30 +29,35 @@ from tests.support.waiting import DEADLINE
 NOTHING = ExchangeCounts()
 
 
-def drawn(
+def shown(
     exchanges: ExchangeCounts = NOTHING,
     notes: tuple[str, ...] = (),
     explained: indicator_service_pb2.ExplainIndicatorResponse | None = None,
+    providers: tuple[indicator_pb2.Indicator, ...] = (),
     **bars: Any,
-) -> str:
-    """The screen as text, with these bars, these exchanges and this explanation."""
-    state = SystemState(
+) -> SystemState:
+    """What the screen shows: these bars, these exchanges, this explanation and these providers."""
+    return SystemState(
         title="t",
         indicator=indicator_pb2.Indicator(point=0.5, lower=0.5, upper=0.5, known_share=1.0),
         explanation=explained,
         three_bars=indicator_pb2.ThreeBars(**bars) if bars else None,
-        providers=(),
+        providers=providers,
         trend=(),
         probes_per_second=None,
         notes=notes,
         waiting_for="",
         pages="http://127.0.0.1:7411/",
         addresses="",
-        next_steps="",
+        next_steps="next: peyvand explain",
         exchanges=exchanges,
     )
+
+
+def drawn(*args: Any, **named: Any) -> str:
+    """The screen as text."""
     text = io.StringIO()
-    Console(file=text, width=100).print(system_panel(state))
+    Console(file=text, width=100).print(system_panel(shown(*args, **named)))
     return text.getvalue()
 
 
@@ -96,7 +108,32 @@ def test_a_link_is_shown_with_its_gain() -> None:
     cost.link.id = "deed-tax"
     told = drawn(explained=indicator_service_pb2.ExplainIndicatorResponse(estimate=0.5, links=[cost]))
     (row,) = [line.split() for line in told.splitlines() if "deed-tax" in line]
-    assert row[-6:-1] == ["20", "pp", "not_connected", "70.0", "%"]
+    assert row[-7:-1] == ["20", "pp", "not", "connected", "70.0", "%"]
+
+
+@pytest.mark.parametrize("height", [10, 24, 30, 60])
+def test_the_screen_fits_the_terminal(height: int) -> None:
+    """At 80 columns no id is cut, and as few rows are shown as the height asks for: what to do next is never hidden."""
+    names = [f"{'-'.join(['agency'] * 4)}-{number}" for number in range(8)]
+    links = []
+    for name in names:
+        links.append(indicator_service_pb2.LinkCost(loss=0.1, known_share=0.5, index_if_fixed=0.7))
+        links[-1].link.id = f"{name}-{name}"
+    state = shown(
+        ExchangeCounts(records=2460, paired=1200, orphans=7),
+        ("vantage main is blind, so nothing it sees counts: tcp://192.0.2.1:443 does not answer",),
+        indicator_service_pb2.ExplainIndicatorResponse(estimate=0.5, links=links),
+        tuple(indicator_pb2.Indicator(id=name) for name in names),
+        declared=0.85,
+    )
+    console = Console(file=io.StringIO(), width=80, height=height, force_terminal=True)
+    lines = ["".join(part.text for part in line) for line in console.render_lines(fitting_panel(state, console))]
+    assert len(lines) <= height or height < 15
+    text = "".join("".join(lines).replace("│", " ").split())
+    assert "peyvandexplain" in text
+    assert "…" not in text
+    rows = [name for name in names if f"{name}-" in text]
+    assert len(rows) == {10: 0, 24: 1, 30: 3, 60: 5}[height]
 
 
 def test_what_is_not_known_is_not_shown_as_lost() -> None:

@@ -115,6 +115,6 @@ def _version(address: str) -> int:
 def _allowed(addresses: list[str], egress: EgressRules) -> list[str]:
     allowed = [address for address in addresses if egress.allows(address)]
     if not allowed:
-        refused = ", ".join(addresses)
+        refused = ", ".join(f"{address} ({egress.setting_against(address)})" for address in addresses)
         raise ProbeFailedError(Failure(Phase.CONNECT, Cause.EGRESS, f"the egress policy does not allow {refused}"))
     return allowed

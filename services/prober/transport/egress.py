@@ -52,16 +52,26 @@ class EgressRules:
 
     def _allows(self, address: str) -> bool:
         """Return whether probes may connect to this IP address. One that cannot be parsed is refused, and one with a zone."""
-        if "%" in address:  # only link-local addresses need a zone
-            return False
-        try:
-            forms = self._forms(ip_address(address))
-        except ValueError:
-            return False
-        return all(self._allows_form(form) for form in forms)
+        forms = self._forms(address)
+        return bool(forms) and all(self._allows_form(form) for form in forms)
 
-    def _forms(self, address: Address) -> tuple[Address, ...]:
-        """Return the addresses to decide on: an IPv6 address and all of IPv4 that it may reach."""
+    def setting_against(self, address: str) -> str:
+        """Return which setting of policy.yaml refuses this IP address, in words."""
+        forms = self._forms(address)
+        if not forms or any(is_among(form, _REFUSED) for form in forms):
+            return "no policy can"
+        if any(form.is_loopback for form in forms) and not self._allow_loopback:
+            return "egress.allow_loopback is not set"
+        return "no network of egress.allow has it" if self._allow else "not public, and egress.allow is empty"
+
+    def _forms(self, text: str) -> tuple[Address, ...]:
+        """Return the addresses to decide on: an IPv6 address and all of IPv4 that it may reach; none for what is no address."""
+        if "%" in text:  # only link-local addresses need a zone
+            return ()
+        try:
+            address = ip_address(text)
+        except ValueError:
+            return ()
         if isinstance(address, IPv4Address):
             return (address,)
         embedded = standing_for(address, self._nat64)

@@ -48,8 +48,10 @@ def check_probes(probes: ProbeDefinitions, policy: PolicyReading, faults: FaultL
     for definition in probes.definitions.values():
         timeout = definition.probe.timeout
         if policy.mapping is not None and timeout >= slot / 2:
-            reason = f"timeout: {timeout:g} s is not below half the slot of {slot} s"
-            faults.add(definition.timeout, reason)
+            default = definition.timeout == definition.location
+            what = f"the default of {timeout:g} s" if default else f"{timeout:g} s"
+            todo = f": write `timeout` with less than {slot / 2:g} s, or longer slots" if default else ""
+            faults.add(definition.timeout, f"timeout: {what} is not below half the slot of {slot} s{todo}")
 
 
 def check_links(links: CsvTable, register: Register) -> None:

@@ -53,6 +53,26 @@ def test_37_some_addresses_are_refused_always(address: str) -> None:
     assert not EgressRules(EVERYTHING).allows(address)
 
 
+@pytest.mark.parametrize(
+    ("egress", "address", "setting"),
+    [
+        (Egress(), "127.0.0.1", "egress.allow_loopback is not set"),
+        (Egress(), "::ffff:127.0.0.1", "egress.allow_loopback is not set"),
+        (Egress(allow=("0.0.0.0/0",)), "127.0.0.1", "egress.allow_loopback is not set"),
+        (Egress(), "10.0.0.1", "not public, and egress.allow is empty"),
+        (Egress(allow=("10.0.0.0/8",)), "192.168.0.1", "no network of egress.allow has it"),
+        (EVERYTHING, "169.254.169.254", "no policy can"),
+        (EVERYTHING, "fe80::1%eth0", "no policy can"),
+        (EVERYTHING, "not an address", "no policy can"),
+    ],
+)
+def test_the_setting_that_refuses_an_address_is_named(egress: Egress, address: str, setting: str) -> None:
+    """Who probes a machine of their own for the first time reads which key of policy.yaml to write."""
+    rules = EgressRules(egress)
+    assert not rules.allows(address)
+    assert rules.setting_against(address) == setting
+
+
 # RFC 6052, 2.4: 192.0.2.33 behind a prefix of each length.
 EXAMPLES = {
     "2001:db8::/32": "2001:db8:c000:221::",

@@ -227,6 +227,16 @@ def test_tables_that_are_not_tables(tmp_path: Path) -> None:
     ]
 
 
+def test_a_timeout_that_nobody_wrote(tmp_path: Path) -> None:
+    """Slots too short for the default timeout are told at the definition, with what to write."""
+    probes = ("page:\n  kind: http\n  timeout: 5s", "page:\n  kind: http")
+    directory = write_register(tmp_path, probes_yaml=probes, policy_yaml=("slot_seconds: 300", "slot_seconds: 10"))
+    assert faults(directory) == [
+        "probes.yaml:6:12: timeout: 5 s is not below half the slot of 10 s",
+        "probes.yaml:11:1: timeout: the default of 5 s is not below half the slot of 10 s: write `timeout` with less than 5 s, or longer slots",
+    ]
+
+
 def test_a_missing_file(tmp_path: Path) -> None:
     """Only the missing file is reported, not everything that refers to it."""
     assert faults(write_register(tmp_path, agencies_csv=None)) == ["agencies.csv: the file is missing"]

@@ -86,7 +86,7 @@ class Monitor:
     async def show(self, register: Register) -> None:
         """Show the system until cancelled: a live table in a terminal, one line per slot elsewhere."""
         console = Console(markup=False)
-        as_lines = not console.is_terminal
+        as_lines = not console.is_terminal or console.is_dumb_terminal
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow_metrics(as_lines=as_lines))
             tasks.create_task(self._follow(self._watch if register.links else self._watch_endpoints, as_lines=as_lines))

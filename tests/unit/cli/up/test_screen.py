@@ -159,10 +159,13 @@ def test_late_measurements_are_shown_on_the_screen() -> None:
     ) in told
 
 
+@pytest.mark.parametrize("terminal", [{}, {"FORCE_COLOR": "1", "TERM": "dumb"}], ids=["no terminal", "dumb terminal"])
 async def test_late_measurements_are_printed_while_they_grow(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, terminal: dict[str, str]
 ) -> None:
-    """Without a terminal a line is printed as soon as the scorer's counter grows, and none for zero."""
+    """Where a screen cannot be drawn, a line is printed as soon as the scorer's counter grows, and none for zero."""
+    for variable, value in terminal.items():
+        monkeypatch.setenv(variable, value)
     registry = CollectorRegistry()
     late = counter("peyvand_measurements_late_total", registry)
     server, thread = start_http_server(0, addr="127.0.0.1", registry=registry)

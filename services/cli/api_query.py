@@ -54,6 +54,19 @@ async def _similar(client: Client, kind: IndicatorKind, entity: str) -> str:
         return ""  # the first error says what is wrong
 
 
+async def names_of(client: Client, kind: IndicatorKind) -> dict[str, str]:
+    """Return the names of all agencies or services by id; of other kinds none. In Persian where the environment is."""
+    if kind in (IndicatorKind.CONSUMER, IndicatorKind.PROVIDER):
+        listed = [(one.id, one.name_en, one.name_fa) async for one in client.agencies()]
+    elif kind is IndicatorKind.SERVICE:
+        listed = [(one.id, one.name_en, one.name_fa) async for one in client.services()]
+    else:
+        listed = []
+    language = next((value for name in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := os.environ.get(name))), "")
+    persian = language.startswith("fa")
+    return {id_: (name_fa or name_en) if persian else (name_en or name_fa) for id_, name_en, name_fa in listed}
+
+
 def show_answer(
     address: str,
     call: Callable[[Client], Awaitable[Answer]],

@@ -42,7 +42,7 @@ def indicator(
 ) -> None:
     """Show one indicator, all of a kind, or government and sectors."""
     from peyvand.v1.indicator_pb2 import Indicator
-    from services.cli.api_query import query, show_answer
+    from services.cli.api_query import names_of, query, show_answer
     from services.cli.render.format import new_console, print_each
     from services.cli.render.indicators import indicator_details, indicator_table, provenance
     from services.client import Client, IndicatorKind
@@ -71,7 +71,7 @@ def indicator(
             return
         console, rows = new_console(), [message async for message in messages]
         title = f"{kind} ({len(rows)})" if kind else "Government and sectors (by consumer)"
-        console.print(indicator_table(rows, title))
+        console.print(indicator_table(rows, title, await names_of(client, listed), console.width))
         if rows:
             console.print(provenance(rows[0], await client.timezone()))
 
@@ -91,18 +91,22 @@ def explain(
 
     Links whose repair would raise it most come first.
     """
-    from services.cli.api_query import show_answer
+    from services.cli.api_query import names_of, query
+    from services.cli.render.format import new_console, print_message
     from services.cli.render.indicators import explanation
-    from services.client import IndicatorKind
+    from services.client import Client, IndicatorKind
 
     about = IndicatorKind[kind.upper()]
-    show_answer(
-        api,
-        lambda client: client.explain(about, entity, window, limit=limit),
-        explanation,
-        as_json=as_json,
-        named=(about, entity),
-    )
+
+    async def work(client: Client) -> None:
+        answer = await client.explain(about, entity, window, limit=limit)
+        if as_json:
+            print_message(answer)
+            return
+        names = await names_of(client, IndicatorKind.PROVIDER)
+        new_console().print(explanation(answer, await client.timezone(), names))
+
+    query(api, work, (about, entity))
 
 
 def history(

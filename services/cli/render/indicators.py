@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 
 from rich.console import Group, RenderableType
@@ -43,22 +43,37 @@ _ALL_KNOWN = 0.9995
 
 _BAR_CELLS = 40
 _VERSION_CHARACTERS = 12
-_EMPTY = {"links": "1", "absent": "0"}
+_EMPTY = {"links": "1", "absent": "0", "name": ""}
 """What a column holds that says nothing; "-" where it is not here."""
 
 _MEANING = {
     "index": "index: - below the policy's known share",
-    "interval": "interval: of the long run",
+    "interval": "interval: of the long run, wide at first",
     "bounds": "bounds: unknown as failed, as answered",
     "strict": "strict: all links of a service at once",
     "level": f"level: 0 {_LEVELS[0]} to 4 {_LEVELS[4]}",
 }
 """What the columns mean that need saying."""
 
+_EDGE_CELLS = 2
+"""What a table takes beside its columns."""
 
-def indicator_table(indicators: Sequence[indicator_pb2.Indicator], title: str) -> Group:
-    """Return a row per indicator, and what the columns mean. A column that says the same of all indicators is left out."""
+_RANKS = ("index", "bounds", "known", "name", "interval", "level", "links", "absent", "strict")
+"""Columns by how much they say: what has no room is left out, the last first."""
+
+_NAME_CELLS, _ID_CELLS = 24, 32
+"""The widths that names and ids have at least: names wrap at spaces, ids after hyphens."""
+
+
+def indicator_table(
+    indicators: Sequence[indicator_pb2.Indicator], title: str, names: Mapping[str, str], width: int
+) -> Group:
+    """Return a row per indicator, with names by id, and what the columns mean.
+
+    A column that says the same of all indicators is left out, and those without room in ``width``.
+    """
     columns: dict[str, list[str]] = {
+        "name": [names.get(row.id, "") for row in indicators],
         "index": [percent(row.point) if row.HasField("point") else "-" for row in indicators],
         "interval": [_interval(row) for row in indicators],
         "bounds": [bounds(row) for row in indicators],
@@ -69,13 +84,32 @@ def indicator_table(indicators: Sequence[indicator_pb2.Indicator], title: str) -
         "level": [str(row.level) if row.HasField("level") else "-" for row in indicators],
     }
     shown = {name: cells for name, cells in columns.items() if set(cells) - {_EMPTY.get(name, "-")}}
-    table = new_table(title, Column("id"), *map(number, shown), gap=1)
+    id_cells = min(_ID_CELLS, max((len(row.id) for row in indicators), default=0))
+    shown, hidden = _with_room(shown, width - id_cells - _EDGE_CELLS)
+    ids = Column("id", min_width=id_cells if "name" in shown else None)  # names give way, not ids
+    table = new_table(title, ids, *(text(name) if name == "name" else number(name) for name in shown), gap=1)
     for row, cells in zip(indicators, zip(*shown.values(), strict=True), strict=True):
         table.add_row(Wrapped(row.id), *cells)
     meanings = [
         _MEANING[name] for name, cells in shown.items() if name in _MEANING and (name != "index" or "-" in cells)
     ]
+    if hidden:
+        meanings.append(f"no room for {', '.join(hidden)}")
     return Group(table, Text(" · ".join(meanings), "dim"))
+
+
+def _with_room(columns: Mapping[str, list[str]], width: int) -> tuple[dict[str, list[str]], list[str]]:
+    """Return the columns that fit side by side into ``width``, one at least, in their order, and the names of the others."""
+    kept: set[str] = set()
+    for name in sorted(columns, key=_RANKS.index):
+        needed = 1 + max(map(len, (name, *columns[name])))
+        width -= min(needed, 1 + _NAME_CELLS) if name == "name" else needed
+        if width < 0 and kept:
+            break
+        kept.add(name)
+    return {name: cells for name, cells in columns.items() if name in kept}, [
+        name for name in columns if name not in kept
+    ]
 
 
 def indicator_details(indicator: indicator_pb2.Indicator, zone: tzinfo) -> Group:
@@ -111,8 +145,11 @@ def provenance(indicator: indicator_pb2.Indicator, zone: tzinfo) -> Text:
     )
 
 
-def explanation(answer: messages.ExplainIndicatorResponse, zone: tzinfo) -> Group:
-    """Return losses by stage, the providers at which most is lost, and the links that would raise it most."""
+def explanation(answer: messages.ExplainIndicatorResponse, zone: tzinfo, names: Mapping[str, str]) -> Group:
+    """Return losses by stage, the providers at which most is lost, and the links that would raise it most.
+
+    ``names`` are those of agencies, by id.
+    """
     parts: list[RenderableType] = [_headline(answer.indicator)]
     if answer.indicator.known_share > 0:
         parts.append(_waterfall(answer))
@@ -125,9 +162,9 @@ def explanation(answer: messages.ExplainIndicatorResponse, zone: tzinfo) -> Grou
         )
     single = answer.HasField("findings")  # one link is its only provider's and its costliest
     if answer.providers and not single:
-        parts.append(_providers(answer))
+        parts.append(_providers(answer, names))
     if links := [cost for cost in answer.links if cost.known_share > 0]:
-        parts.append(_links(links, answer.estimate))
+        parts.append(_links(links, answer.estimate, names))
     if guessed := len(answer.links) - len(links):
         parts.append(Text(f"{plural(guessed, 'link')} left out, of which nothing is known."))
     if single:
@@ -165,21 +202,28 @@ def _bar(start: float, length: float, style: str) -> Text:
     return Text(" " * before) + Text("█" * (end - before), style)
 
 
-def _providers(answer: messages.ExplainIndicatorResponse) -> Table:
+def _providers(answer: messages.ExplainIndicatorResponse, names: Mapping[str, str]) -> Table:
     numbers = map(number, ("lost", "mostly", "links"))
-    table = new_table("Providers at which most is lost", text("provider"), *numbers, gap=1)
+    table = new_table("Providers at which most is lost", Column("provider"), text("name"), *numbers, gap=1)
     for loss in answer.providers:
-        table.add_row(loss.provider, points(loss.loss), stage_name(largest_loss(loss.losses)), str(loss.links))
+        table.add_row(
+            Wrapped(loss.provider),
+            names.get(loss.provider, ""),
+            points(loss.loss),
+            stage_name(largest_loss(loss.losses)),
+            str(loss.links),
+        )
     return table
 
 
-def _links(links: Sequence[messages.LinkCost], estimate: float) -> Table:
+def _links(links: Sequence[messages.LinkCost], estimate: float, names: Mapping[str, str]) -> Table:
     numbers = map(number, ("gain", "lost", "mostly", "if fixed"))
     table = new_table("Costliest links", text("link, and who needs what of whom"), *numbers, gap=1)
     for cost in links:
         link = cost.link
+        consumer, provider = (names.get(agency) or agency for agency in (link.consumer, link.provider))
         table.add_row(
-            Wrapped(link.id, f"{link.consumer} needs {link.data_item} of {link.provider}"),
+            Wrapped(link.id, f"{consumer} needs {link.data_item} of {provider}"),
             gain(cost, estimate),
             points(cost.loss),
             "absent" if link.absent else stage_name(largest_loss(cost.losses)),

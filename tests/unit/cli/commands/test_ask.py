@@ -67,17 +67,32 @@ async def test_an_unknown_id_is_answered_with_those_like_it(ask, command):
         await ask(command, "provider", "zzz")
 
 
-async def test_ids_have_room_in_80_columns(ask):
-    """In a terminal of usual width a table with every column wraps ids after their hyphens, and says what columns mean."""
+async def test_ids_and_names_have_room_in_80_columns(ask):
+    """In a terminal of usual width names stand beside whole ids, and what has no room is left out by rank, and said."""
     code, text = await ask("indicator", "service", width="80")
     assert code == 0
-    assert {line.split()[0] for line in text.splitlines() if line.strip()} >= {
-        "birth-",
-        "certificate",
-        "title-",
-        "transfer",
-    }
+    rows = {line.split()[0]: " ".join(line.split()) for line in text.splitlines() if line.strip()}
+    assert rows["birth-certificate"].startswith("birth-certificate Birth certificate 90.0 %")
+    words = " ".join(text.split())
+    assert "no room for strict, links, absent, level" in words
+    _, text = await ask("indicator", "service", width="140")
     assert "level: 0 isolated to 4 all links at once nearly always" in " ".join(text.split())
+    assert "no room" not in text
+
+
+@pytest.mark.parametrize(("language", "name"), [("fa_IR.UTF-8", "گمرک"), ("en_US.UTF-8", "Customs"), ("C", "Customs")])
+async def test_names_are_in_the_language_of_the_environment(ask, monkeypatch, language, name):
+    """Tables have Persian names where the environment is Persian."""
+    monkeypatch.setenv("LC_ALL", language)
+    _, text = await ask("indicator", "provider")
+    assert name in next(line for line in text.splitlines() if "customs" in line).split()
+
+
+async def test_ids_wrap_after_hyphens(ask):
+    """In a narrow terminal no id breaks in the middle of a word."""
+    _, text = await ask("indicator", "service", width="24")
+    words = {line.split()[0] for line in text.splitlines() if line.strip()}
+    assert words >= {"birth-", "certificate"}
 
 
 async def test_a_kind_lists_all_of_it_page_after_page(api, ask, tmp_path):
@@ -116,7 +131,7 @@ async def test_an_explanation_is_a_waterfall_with_what_would_help(ask):
     for words in ("required 100.0 %", "not connected 8.3 pp 91.7 %", "late 9.2 pp 82.5 %", "answered 82.5 %"):
         assert sum(line.startswith(words) for line in lines) == 1
     at = lines.index("transfer-customs 8.3 pp 8.3 pp absent 90.8 %")
-    assert lines[at + 1] == "land-registry needs liens of customs"
+    assert lines[at + 1] == "Land Registry needs liens of Customs"
     assert "Providers at which most is lost" in text
     code, text = await ask("explain", "provider", "customs", "--json", "--limit", "1")
     answer = json.loads(text)

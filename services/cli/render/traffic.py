@@ -14,6 +14,7 @@ from peyvand.v1 import indicator_service_pb2, reconciliation_pb2
 from services.cli.render.format import new_table, number, percent, text, window
 from services.core.plural import plural
 from services.indicator.exchanges import AGREEMENT_DAYS, CHANCE, SILENCE_DAYS, VOLUME_WEEKS
+from services.register.attribution import UNMAPPED
 
 _MAX_ROWS = 20
 
@@ -46,6 +47,13 @@ def traffic_tables(
             ),
             _undeclared(traffic),
         ]
+        if any(UNMAPPED in (pair.consumer, pair.provider) for pair in traffic.undeclared):
+            parts.append(
+                Text(
+                    f"{UNMAPPED} is a member of a bus without an agency: name it in the register's members.csv (docs/register.md)",
+                    "yellow",
+                )
+            )
     else:
         parts.append(Text("All between agencies with a link in the register."))
     parts.append(Text(f"Links with findings from exchanges: {len(links):,}"))

@@ -55,7 +55,7 @@ fuzz: setup-dev ## every reader of outside text, for five minutes together (an h
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 conformance: setup-dev ## the prober and blackbox_exporter side by side, where that is installed
-	@$(BIN)/python -m tests.conformance
+	@$(BIN)/python -m tests.conformance $(ARGS)
 
 # Starts a Docker engine of its own where none answers (as root), and needs Debian's docker.io, docker-cli, docker-buildx, docker-compose,
 # iptables and debootstrap.

@@ -26,7 +26,8 @@ class _Reports:
 def main() -> int:
     """Run the suite silently, print its table, then what failed in it; return pytest's exit status."""
     reports = _Reports()
-    status = pytest.main(["-p", "no:terminalreporter", str(_HERE)], plugins=[reports])
+    arguments = sys.argv[1:] or [str(_HERE)]
+    status = pytest.main(["-p", "no:terminalreporter", *arguments], plugins=[reports])
     for line in table(CASES, verdicts(report.user_properties for report in reports.kept)):
         print(line)  # noqa: T201 - a person reads this
     for report in reports.kept:

@@ -1,0 +1,41 @@
+"""What a target of make runs is there and can be imported: a person who types it on a fresh clone sees it start."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.support.paths import ROOT
+from tests.support.waiting import DEADLINE
+
+TEXT = (ROOT / "Makefile").read_text("utf-8")
+MODULES = sorted(set(re.findall(r"\$\(BIN\)/python -m ([\w.]+)", TEXT)))
+PROGRAMS = sorted(set(re.findall(r"\$\(BIN\)/([\w-]+)", TEXT)) - {"python"})
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_module_of_a_target_can_be_imported(module: str) -> None:
+    """All that it imports is in the locked packages or the repository."""
+    found = find_spec(module)
+    assert found is not None
+    importlib.import_module(f"{module}.__main__" if found.submodule_search_locations else module)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_the_program_of_a_target_is_installed(program: str) -> None:
+    """It lies beside the Python that runs this, where `make setup-dev` puts it."""
+    assert (Path(sys.executable).parent / program).exists()
+
+
+@pytest.mark.parametrize("module", ["tests.conformance", "tests.security"])
+def test_a_target_that_runs_tests_starts(module: str) -> None:
+    """The tests are collected without a terminal's reporter, with the plug-ins that are installed."""
+    command = [sys.executable, "-m", module, "--collect-only", str(ROOT.joinpath(*module.split(".")))]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -6,6 +6,7 @@ import importlib
 import re
 import subprocess
 import sys
+import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -31,6 +32,14 @@ def test_the_module_of_a_target_can_be_imported(module: str) -> None:
 def test_the_program_of_a_target_is_installed(program: str) -> None:
     """It lies beside the Python that runs this, where `make setup-dev` puts it."""
     assert (Path(sys.executable).parent / program).exists()
+
+
+def test_what_builds_the_package_is_locked() -> None:
+    """`make setup` from a folder of the locked packages asks for no other: what builds the project is among them."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    names = {re.split(r"[^\w-]", requirement)[0] for requirement in project["build-system"]["requires"]}
+    locked = set(re.findall(r"^([\w.-]+)==", (ROOT / "requirements.lock").read_text("utf-8"), re.MULTILINE))
+    assert names <= locked
 
 
 @pytest.mark.parametrize("module", ["tests.conformance", "tests.security"])

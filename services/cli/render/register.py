@@ -49,7 +49,7 @@ def epoch_note(register: Register, now: float) -> str:
     days = plural(ceil((epoch - now) / 86400), "day")
     return (
         f"nothing counts and nothing is shown before the epoch, {datetime.fromtimestamp(epoch, UTC):%Y-%m-%d %H:%M} UTC, "
-        f"within {days} from now: set an earlier one in policy.yaml if that is not meant"
+        f"less than {days} from now: set an earlier one in policy.yaml if that is not meant"
     )
 
 

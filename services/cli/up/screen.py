@@ -80,9 +80,11 @@ def _worst_first(indicators: Sequence[indicator_pb2.Indicator]) -> list[indicato
 def slot_line(indicator: indicator_pb2.Indicator, probes_per_second: float | None) -> str:
     """Return one slot in one line, for logs and pipes."""
     worst = largest_loss(indicator.losses)
+    lost = getattr(indicator.losses, worst)
+    loss = f"most lost: {stage_name(worst)} {percent(lost)}" if lost else "nothing lost"
     return (
         f"{_clock(indicator.as_of.seconds)}Z  index {point(indicator)}  bounds {bounds(indicator)}  "
-        f"known {percent(indicator.known_share)}  most lost: {worst} {percent(getattr(indicator.losses, worst))}  "
+        f"known {percent(indicator.known_share)}  {loss}  "
         f"{_rate(probes_per_second)}"
     )
 
@@ -205,7 +207,11 @@ def _table(title: str, *columns: Column) -> Table:
 
 
 def _rate(probes_per_second: float | None) -> str:
-    return "- probes/s" if probes_per_second is None else f"{probes_per_second:.0f} probes/s"
+    return (
+        "- probes/s"
+        if probes_per_second is None
+        else f"{probes_per_second:.{0 if probes_per_second >= 10 else 1}f} probes/s"
+    )
 
 
 def _clock(seconds: float) -> str:

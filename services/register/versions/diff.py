@@ -8,6 +8,7 @@ from typing import Any
 
 from services.core.canonical_json import canonical_json
 from services.core.model import Register
+from services.core.plural import plural
 from services.register.versions.rows import to_rows
 
 _KEYS = {"probes": "name"}
@@ -24,7 +25,10 @@ class Denominator:
     agencies: int
 
     def __str__(self) -> str:
-        return f"{self.links} links ({self.absent} absent) of {self.services} services, {self.agencies} agencies"
+        agencies = plural(self.agencies, "agency", "agencies")
+        return (
+            f"{plural(self.links, 'link')} ({self.absent:,} absent) of {plural(self.services, 'service')}, {agencies}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

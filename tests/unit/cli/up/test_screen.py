@@ -18,6 +18,7 @@ from services.cli.up.screen import (
     SystemState,
     fitting_panel,
     late_note,
+    slot_line,
     system_panel,
     vantage_notes,
 )
@@ -100,6 +101,20 @@ def test_what_the_data_bus_carried_is_one_line() -> None:
     assert "data bus" not in drawn()
     told = drawn(ExchangeCounts(records=2460, paired=1200, orphans=7))
     assert "data bus: 1,200 exchanges logged by both sides, 7 by one so far; 2,460 records" in told
+
+
+@pytest.mark.parametrize(
+    ("losses", "rate", "end"),
+    [
+        ({}, 0.05, "nothing lost  0.1 probes/s"),
+        ({"late": 0.02, "not_connected": 0.1}, 62.4, "most lost: not connected 10.0 %  62 probes/s"),
+        ({"stale": 0.3}, None, "most lost: stale 30.0 %  - probes/s"),
+    ],
+)
+def test_a_slot_is_a_line(losses: dict[str, float], rate: float | None, end: str) -> None:
+    """A line names the stage at which most is lost, or that nothing is."""
+    indicator = indicator_pb2.Indicator(point=0.5, known_share=1.0, losses=indicator_pb2.Losses(**losses))
+    assert slot_line(indicator, rate).endswith(end)
 
 
 def test_a_link_is_shown_with_its_gain() -> None:

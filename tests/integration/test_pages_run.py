@@ -125,6 +125,7 @@ def test_the_readme_s_commands_run(sandbox: System, tmp_path: Path) -> None:
             tries.splitlines(), several.map(lambda one: _run(one, tmp_path), tries.splitlines()), strict=True
         ):
             assert said.strip(), line
+            assert "explain link" not in line or "Latest measurement of each vantage" in said
     scored = _run(block("README.md: Try 2").text, tmp_path, PEYVAND_NATS=sandbox.nats)
     assert "Cross-agency Integration Index" in scored
 

@@ -23,7 +23,7 @@ SETTINGS = [setting.name for setting in fields(Settings)]
 PAGES = {name: (ROOT / "docs" / f"{name}.md").read_text("utf-8") for name in ("alerts", "operating")}
 TOOLS = {
     "cd", "chown", "cp", "curl", "do", "docker", "done", "echo", "export", "for", "grep", "helm", "install", "kubectl", "make", "mkdir", "mv",
-    "prometheus", "prometheus-alertmanager", "rm", "systemctl", "systemd-sysusers",
+    "prometheus", "prometheus-alertmanager", "python3", "rm", "systemctl", "systemd-sysusers",
 }  # fmt: skip
 """What stands in blocks besides our own commands."""
 STACK_VARIABLES = {"PEYVAND_REGISTER", "PEYVAND_RULES"}

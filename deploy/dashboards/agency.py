@@ -6,7 +6,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 from grafana_foundation_sdk.builders.table import Panel
 from grafana_foundation_sdk.models.dashboard import DynamicConfigValue
 
-from deploy.dashboards.board import AGENCY, SECTOR, WINDOW, both, frame, query, table_query, to, variable
+from deploy.dashboards.board import AGENCY, SECTOR, WINDOW, agency_names, both, frame, query, table_query, to, variable
 from deploy.dashboards.panels import bars, lines, number, rows
 from deploy.dashboards.style import (
     BROWN,
@@ -59,14 +59,13 @@ def _side(made: Dashboard, side: str, persian: str) -> None:
     of = _of(side)
     what = "the links its services need of others" if side == "consumer" else "the links that others need of it"
     made.with_row(Row(both(f"As {side}", persian)))
-    names = 'label_replace(max by (agency, name_en, name_fa) (peyvand_agency_info), "id", "$1", "agency", "(.+)")'
     made.with_panel(
         number(
             f"Index as {side}",
             f"شاخص {persian}",
             f"Of 100 inquiries on {what}, how many are answered automatically, correctly and on time.",
             query(
-                f"max by (id) (peyvand_index{{{of}}}) * on (id) group_left (name_en, name_fa) {names}",
+                f"max by (id) (peyvand_index{{{of}}}) * on (id) group_left (name_en, name_fa) {agency_names('id')}",
                 both("{{name_en}}", "{{name_fa}}"),
             ),
             unit="percentunit",

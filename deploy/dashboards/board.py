@@ -23,6 +23,7 @@ __all__ = [
     "LINK",
     "SECTOR",
     "WINDOW",
+    "agency_names",
     "both",
     "frame",
     "query",
@@ -77,6 +78,11 @@ WINDOW = ("window", both("Window, days", "پنجره، روز"), "label_values(p
 SECTOR = ("sector", both("Sector", "بخش"), "label_values(peyvand_agency_info, sector)")
 AGENCY = ("agency", both("Agency", "دستگاه"), 'label_values(peyvand_agency_info{sector=~"$sector"}, agency)')
 LINK = ("link", both("Link", "پیوند"), 'label_values(peyvand_link_stage{consumer="$agency"}, link)')
+
+
+def agency_names(label: str) -> str:
+    """Return an expression of the agencies with their names, for group_left, where they are named by another label."""
+    return f'label_replace(max by (agency, name_en, name_fa) (peyvand_agency_info), "{label}", "$1", "agency", "(.+)")'
 
 
 def to(dashboard: str, title: str, **variables: str) -> DashboardLink:

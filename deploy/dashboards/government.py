@@ -5,7 +5,7 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 from grafana_foundation_sdk.builders.table import Panel
 
-from deploy.dashboards.board import SECTOR, WINDOW, both, frame, query, table_query, to, variable
+from deploy.dashboards.board import SECTOR, WINDOW, agency_names, both, frame, query, table_query, to, variable
 from deploy.dashboards.panels import bars, lines, number, rows, stacked_bars, timeline
 from deploy.dashboards.style import (
     BAD_IS_MORE,
@@ -339,12 +339,13 @@ def _worst(kind: str, title: str, persian: str, of: str) -> Panel:
         persian,
         f"The agencies of the sectors chosen with the lowest index as {kind}: of 100 inquiries on the {of}, how many are "
         "answered well. Agencies too little is known of are not listed.",
-        table_query(chosen),
+        table_query(f"{chosen} * on (id) group_left (name_fa) {agency_names('id')}"),
         table_query(f"max by (id) (peyvand_index_lower{{{of_kind}}}) and on (id) {chosen}"),
         table_query(f"max by (id) (peyvand_index_known_share{{{of_kind}}}) and on (id) {chosen}"),
         by="id",
         columns=[
             ("id", agency, ()),
+            ("name_fa", both("Name", "نام"), ()),
             ("Value #A", both("Index", "شاخص"), [*shown_as("percentunit", 1), in_colour()]),
             ("Value #B", both("Lower", "کمترین"), shown_as("percentunit", 1)),
             ("Value #C", both("Known", "معلوم"), shown_as("percentunit", 1)),

@@ -82,11 +82,11 @@ BAD_IS_MORE: Steps = ((None, GREEN), (1, RED))
 """What should be nothing."""
 
 _LEVEL_WORDS = (
-    ("0 · isolated · جدا", RED),
-    ("1 · some link works · آغاز", ORANGE),
-    ("2 · all connect · متصل", YELLOW),
-    ("3 · integrated · یکپارچه", "#96d98d"),
-    ("4 · seamless · بی‌درز", GREEN),
+    ("0 isolated · ۰ جدا", RED),
+    ("1 some link works · ۱ آغاز", ORANGE),
+    ("2 all connect · ۲ متصل", YELLOW),
+    ("3 integrated · ۳ یکپارچه", "#96d98d"),
+    ("4 seamless · ۴ بی‌درز", GREEN),
 )
 
 

@@ -374,3 +374,23 @@ def _names(node):
 
 def _names_of_text(asked):
     return [re.sub(r"_(bucket|sum|count)$", "", name) for name in (str(one.name) for one in _selectors(asked))]
+
+
+def test_agencies_are_named_in_tables():
+    """A table of agencies has the name of each beside its id, which its first query brings along."""
+    tables = [panel for panel in EVERY.values() if panel["type"] == "table" and panel["title"].startswith("Worst")]
+    assert len(tables) == 2
+    for panel in tables:
+        (places,) = (one["options"]["indexByName"] for one in panel["transformations"] if one["id"] == "organize")
+        assert (places["id"], places["name_fa"]) == (0, 1)
+        assert "group_left (name_fa)" in panel["targets"][0]["expr"]
+
+
+def test_one_word_for_each_thing():
+    """A slot is a نوبت and an interval a بازه on every dashboard, and bounds are کمترین and بیشترین, as in the brief."""
+    words = " ".join(title for _, title in EVERY) + " ".join(map(rendered, DASHBOARDS))
+    assert "نوبت" in words
+    assert "کمترین" in words
+    assert "بیشترین" in words
+    assert set(re.findall(r"بازه\S*(?: \w+)?", words)) == {"بازهٔ اطمینان"}
+    assert not re.search(r"کران|کم‌ترین|بیش‌ترین|اسلات", words)

@@ -22,8 +22,8 @@ from services.indicator.sensitivity import Ranking
 MAX_ROWS = 10
 """How many entities of a kind are shown, those with the lowest lower bound first."""
 
-_WIDE = 140
-"""Columns from which what is lost at each stage has room beside the rest."""
+_STRICT_WIDTH, _LOSSES_WIDTH = 100, 140
+"""Widths of a terminal from which the strict share, and what is lost at each stage, have room beside the rest."""
 
 _KINDS = (
     IndicatorKind.GOVERNMENT,
@@ -37,12 +37,16 @@ _KINDS = (
 
 
 def score_tables(register: Register, snapshot: Snapshot, volumes: Sequence[ExchangeVolume], width: int) -> Group:
-    """Return the only window of a snapshot, with losses where ``width`` columns have room, and what agencies exchanged."""
+    """Return the only window of a snapshot, and what agencies exchanged; columns that have no room in ``width`` are left out."""
     (window,) = snapshot.windows
-    losses = LOSS_STAGES if width >= _WIDE else ()
-    table = _table("", "index", "interval", "bounds", "known", "strict", "links", "absent", *map(stage_name, losses))
+    shown = ["index", "interval", "bounds", "known", "links", "absent"]
+    if width >= _STRICT_WIDTH:
+        shown.insert(4, "strict")
+    if width >= _LOSSES_WIDTH:
+        shown += map(stage_name, LOSS_STAGES)
+    table = _table("", *shown)
     for kind in _KINDS:
-        _add_section(table, kind, sorted(snapshot.rows(kind, window), key=lambda row: row.lower), losses)
+        _add_section(table, kind, sorted(snapshot.rows(kind, window), key=lambda row: row.lower), shown)
     read = f", evidence up to message {snapshot.evidence_sequence}" if snapshot.evidence_sequence else ""
     return Group(
         Text(f"Cross-agency Integration Index, {plural(window, 'day')} up to {_end(register, snapshot)}"),
@@ -92,24 +96,33 @@ def _table(first: str, *numbers: str) -> Table:
     return new_table(None, Column(first), *map(number, numbers), gap=1)
 
 
-def _add_section(table: Table, kind: IndicatorKind, rows: Sequence[Indicator], losses: Sequence[str]) -> None:
+def _add_section(table: Table, kind: IndicatorKind, rows: Sequence[Indicator], shown: Sequence[str]) -> None:
     if not rows:
         return
     title = f"{kind.label}, worst {MAX_ROWS} of {len(rows)}" if len(rows) > MAX_ROWS else kind.label
     table.add_section()
     table.add_row(Wrapped(title, style="bold"))
     for row in rows[:MAX_ROWS]:
-        links = f"{row.links_known}/{row.links_required}", str(row.links_absent)
-        table.add_row(
-            Wrapped(row.id),
-            _percent(row.point),
-            "" if row.interval is None else share_range(row.interval.low, row.interval.high),
-            share_range(row.lower, row.upper),
-            _percent(row.known_share),
-            "" if row.strict is None else _percent(row.strict.point),
-            *(("", "") if kind is IndicatorKind.ENDPOINT else links),
-            *("" if row.point is None else _percent(getattr(row.losses, stage)) for stage in losses),
-        )
+        cells = _cells(row)
+        table.add_row(Wrapped(row.id), *(cells.get(name, "") for name in shown))
+
+
+def _cells(row: Indicator) -> dict[str, str]:
+    """Return what is to be said of an indicator, by the headings of columns."""
+    cells = {
+        "index": _percent(row.point),
+        "bounds": share_range(row.lower, row.upper),
+        "known": _percent(row.known_share),
+    }
+    if row.interval is not None:
+        cells["interval"] = share_range(row.interval.low, row.interval.high)
+    if row.strict is not None:
+        cells["strict"] = _percent(row.strict.point)
+    if row.kind is not IndicatorKind.ENDPOINT:
+        cells |= {"links": f"{row.links_known}/{row.links_required}", "absent": str(row.links_absent)}
+    if row.point is not None:
+        cells |= {stage_name(stage): _percent(getattr(row.losses, stage)) for stage in LOSS_STAGES}
+    return cells
 
 
 def _exchanges(volumes: Iterable[ExchangeVolume]) -> Table:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from google.protobuf.message import Message
 from rich.console import RenderableType
 
-from services.cli.render.format import did_you_mean, new_console, print_message
+from services.cli.render.format import did_you_mean, name_of, new_console, print_message
 from services.client import Client, IndicatorKind, TlsFiles, connect
 from services.core.errors import ApiError, ApiNotFoundError
 
@@ -55,16 +55,12 @@ async def _similar(client: Client, kind: IndicatorKind, entity: str) -> str:
 
 
 async def names_of(client: Client, kind: IndicatorKind) -> dict[str, str]:
-    """Return the names of all agencies or services by id; of other kinds none. In Persian where the environment is."""
+    """Return the names of all agencies or services by id; of other kinds none."""
     if kind in (IndicatorKind.CONSUMER, IndicatorKind.PROVIDER):
-        listed = [(one.id, one.name_en, one.name_fa) async for one in client.agencies()]
-    elif kind is IndicatorKind.SERVICE:
-        listed = [(one.id, one.name_en, one.name_fa) async for one in client.services()]
-    else:
-        listed = []
-    language = next((value for name in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := os.environ.get(name))), "")
-    persian = language.startswith("fa")
-    return {id_: (name_fa or name_en) if persian else (name_en or name_fa) for id_, name_en, name_fa in listed}
+        return {one.id: name_of(one) async for one in client.agencies()}
+    if kind is IndicatorKind.SERVICE:
+        return {one.id: name_of(one) async for one in client.services()}
+    return {}
 
 
 def show_answer(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import textwrap
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, tzinfo
 from decimal import Decimal
 from difflib import get_close_matches
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import typer
 from google.protobuf.json_format import MessageToDict
@@ -170,6 +171,21 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
     """Return what a sentence about an unknown word ends with: the known ones most like it. Empty when none is."""
     similar = get_close_matches(word, known, 3)
     return f" (did you mean {' or '.join(f'`{one}`' for one in similar)}?)" if similar else ""
+
+
+class _Named(Protocol):
+    @property
+    def name_en(self) -> str: ...
+    @property
+    def name_fa(self) -> str: ...
+
+
+def name_of(entity: _Named) -> str:
+    """Return a name in Persian where the environment is Persian, else in English; in the other language if there is no such name."""
+    variables = (os.environ.get(variable) for variable in ("LC_ALL", "LC_MESSAGES", "LANG"))
+    language = next(filter(None, variables), "")
+    names = (entity.name_fa, entity.name_en) if language.startswith("fa") else (entity.name_en, entity.name_fa)
+    return names[0] or names[1]
 
 
 def new_console() -> Console:

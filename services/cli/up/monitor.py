@@ -17,6 +17,7 @@ from rich.live import Live
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2, indicator_service_pb2_grpc
 from services.cli.connections import fetch_local
+from services.cli.render.format import name_of
 from services.cli.render.register import epoch_note
 from services.cli.up.processes import SupervisedProcess
 from services.cli.up.screen import (
@@ -116,10 +117,10 @@ class Monitor:
 
     def _state(self, register: Register) -> SystemState:
         api = "" if self._api == "127.0.0.1:7410" else f" --api {self._api}"
-        names = {name: agency.name_en for name, agency in register.agencies.items()}
+        names = {name: name_of(agency) for name, agency in register.agencies.items()}
         metrics = f"http://{self._metrics('prober')}/metrics"
         return SystemState(
-            title=f"Peyvand · {register.policy.government.name_en} · register {self._version(register)[:8]}",
+            title=f"Peyvand · {name_of(register.policy.government)} · register {self._version(register)[:8]}",
             indicator=self._indicator,
             explanation=self._explanation,
             three_bars=self._three_bars,

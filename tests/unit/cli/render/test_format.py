@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from peyvand.v1 import indicator_service_pb2
-from services.cli.render.format import gain, points
+from services.cli.render.format import gain, name_of, points
+from services.core.model.register import Government
 
 
 @pytest.mark.parametrize(
@@ -31,3 +32,24 @@ def test_a_gain_is_how_much_higher_the_index_would_be() -> None:
     cost = indicator_service_pb2.LinkCost(loss=0.1, index_if_fixed=0.7)
     assert gain(cost, 0.5) == "20 pp"
     assert gain(cost, 0.7 + 2e-16) == "0.0 pp"
+
+
+@pytest.mark.parametrize(
+    ("environment", "names", "shown"),
+    [
+        ({"LANG": "fa_IR.UTF-8"}, ("Customs", "گمرک"), "گمرک"),
+        ({"LANG": "en_US.UTF-8"}, ("Customs", "گمرک"), "Customs"),
+        ({"LANG": "fa_IR.UTF-8", "LC_ALL": "C"}, ("Customs", "گمرک"), "Customs"),
+        ({"LANG": "fa_IR.UTF-8"}, ("Customs", ""), "Customs"),
+        ({}, ("", "گمرک"), "گمرک"),
+    ],
+)
+def test_a_name_is_in_the_language_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], names: tuple[str, str], shown: str
+) -> None:
+    """A name is in the other language only where there is none in this one."""
+    for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(variable, raising=False)
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    assert name_of(Government("g", *names)) == shown

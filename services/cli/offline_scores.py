@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from services.cli.render.format import new_console, parse_moment
+from services.cli.render.format import name_of, new_console, parse_moment
 from services.cli.render.score import score_tables, sensitivity_json, sensitivity_tables
 from services.cli.render.structure import structure_tables
 from services.core import codec
@@ -230,4 +230,5 @@ def _print_structures(register: Register, snapshot: Snapshot, *, as_json: bool) 
             typer.echo(codec.structure_to_json(structure))
         else:
             zone = ZoneInfo(register.policy.timezone)
-            new_console().print(structure_tables(codec.structure_to_message(structure), zone))
+            names = {name: name_of(agency) for name, agency in register.agencies.items()}
+            new_console().print(structure_tables(codec.structure_to_message(structure), zone, names))

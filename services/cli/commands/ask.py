@@ -148,10 +148,20 @@ def structure(*, window: Window = 0, as_json: AsJson = False, api: Address = API
 
     It shows as well what a failure of one provider, or of the data bus, would cost.
     """
-    from services.cli.api_query import show_answer
+    from services.cli.api_query import names_of, query
+    from services.cli.render.format import new_console, print_message
     from services.cli.render.structure import structure_answer
+    from services.client import Client, IndicatorKind
 
-    show_answer(api, lambda client: client.structure(window), structure_answer, as_json=as_json)
+    async def work(client: Client) -> None:
+        answer = await client.structure(window)
+        if as_json:
+            print_message(answer)
+            return
+        names = await names_of(client, IndicatorKind.PROVIDER)
+        new_console().print(structure_answer(answer, await client.timezone(), names))
+
+    query(api, work)
 
 
 def tabulate(attribute: Attribute, *, window: Window = 0, as_json: AsJson = False, api: Address = API) -> None:

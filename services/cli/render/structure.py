@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import tzinfo
 
 from rich.console import Group, RenderableType
@@ -12,7 +12,17 @@ from rich.text import Text
 
 from peyvand.v1 import indicator_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
-from services.cli.render.format import new_table, number, percent, share_range, signed_points, text, window, word
+from services.cli.render.format import (
+    Wrapped,
+    new_table,
+    number,
+    percent,
+    share_range,
+    signed_points,
+    text,
+    window,
+    word,
+)
 from services.cli.render.rounds import three_bars_table
 from services.core.plural import plural
 
@@ -20,17 +30,17 @@ _MAX_ROWS = 10
 _NONE = "-"
 
 
-def structure_answer(answer: messages.GetStructureResponse, zone: tzinfo) -> Group:
-    """Return the structure, and the three bars below it."""
-    return Group(structure_tables(answer.structure, zone), three_bars_table(answer.three_bars))
+def structure_answer(answer: messages.GetStructureResponse, zone: tzinfo, names: Mapping[str, str]) -> Group:
+    """Return the structure, and the three bars below it; ``names`` are those of agencies, by id."""
+    return Group(structure_tables(answer.structure, zone, names), three_bars_table(answer.three_bars))
 
 
-def structure_tables(structure: indicator_pb2.Structure, zone: tzinfo) -> Group:
+def structure_tables(structure: indicator_pb2.Structure, zone: tzinfo, names: Mapping[str, str]) -> Group:
     """Return the measures with what they mean, the islands, and the providers that most depends on."""
     parts: list[RenderableType] = [_measures(structure), _islands(structure)]
     roles = sorted(structure.providers, key=lambda role: (-role.loss, role.provider))[:_MAX_ROWS]
     if roles:
-        parts.append(_providers(roles, len(structure.providers)))
+        parts.append(_providers(roles, len(structure.providers), names))
     source = f"{window(structure.window_days, structure.as_of, zone)} · register {structure.register_version[:12]}"
     return Group(*parts, Text(f"{source} · method {structure.method_version}", "dim"))
 
@@ -86,13 +96,14 @@ def _islands(structure: indicator_pb2.Structure) -> Table:
     return table
 
 
-def _providers(roles: Iterable[indicator_pb2.ProviderRole], of: int) -> Table:
-    numbers = map(number, ("links", "weight", "lost"))
-    strict = Column("strict share if it failed", justify="right")
-    table = new_table(_cut("Providers by what is lost there", of), text("provider"), *numbers, strict)
+def _providers(roles: Iterable[indicator_pb2.ProviderRole], of: int, names: Mapping[str, str]) -> Table:
+    numbers = map(number, ("links", "weight", "lost", "strict share\nif it failed"))
+    title = _cut("Providers by what is lost there", of)
+    table = new_table(title, Column("provider"), text("name"), *numbers)
     for role in roles:
         table.add_row(
-            role.provider,
+            Wrapped(role.provider),
+            names.get(role.provider, ""),
             str(role.links),
             percent(role.share),
             f"{100 * role.loss:.1f} pp",

@@ -56,6 +56,7 @@ async def test_the_structure_is_shown_with_its_meaning(ask):
     rows = {name.strip(): line for line in text.splitlines() for name in [line[:15]]}
     assert " - " in rows["reciprocity"]
     assert " - " in rows["silo gap"]
+    assert "tax-office  Tax Office" in text
     code, text = await ask("structure", "--json", "--window", "7")
     found = json.loads(text)
     assert (found["structure"]["window_days"], found["structure"]["reciprocity"]) == (7, "NaN")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo
@@ -22,15 +22,18 @@ _CALL_SECONDS = 10.0
 T = TypeVar("T")
 Answer = TypeVar("Answer", bound=Message)
 
-
 Named = tuple[IndicatorKind, str]
 """A kind and an id that a person typed."""
+
+Names = Mapping[str, str]
+"""Names by id."""
 
 
 def query(address: str, work: Callable[[Client], Awaitable[T]], named: Named | None = None) -> T:
     """Return what ``work`` makes of the api at HOST:PORT or tls://HOST:PORT. Raises ApiError or SettingsError.
 
-    When the api does not know what is ``named``, the error says which ids are like it. The environment names PEM files for TLS: PEYVAND_API_CA, PEYVAND_API_CERTIFICATE and PEYVAND_API_KEY.
+    When the api does not know what is ``named``, the error says which ids are like it. The environment names PEM files for
+    TLS: PEYVAND_API_CA, PEYVAND_API_CERTIFICATE and PEYVAND_API_KEY.
     """
     names = (os.environ.get(f"PEYVAND_API_{name}") for name in ("CA", "CERTIFICATE", "KEY"))
     tls = TlsFiles(*(Path(name) if name else None for name in names))
@@ -66,12 +69,12 @@ async def names_of(client: Client, kind: IndicatorKind) -> dict[str, str]:
 def show_answer(
     address: str,
     call: Callable[[Client], Awaitable[Answer]],
-    view: Callable[[Answer, ZoneInfo], RenderableType],
+    view: Callable[[Answer, ZoneInfo, Names], RenderableType],
     *,
     as_json: bool,
     named: Named | None = None,
 ) -> None:
-    """Print the answer to one call as JSON, or its view with times in the policy's timezone.
+    """Print the answer to one call as JSON, or its view with times in the policy's timezone and the names of agencies.
 
     ``named`` and errors are those of ``query``.
     """
@@ -81,6 +84,7 @@ def show_answer(
         if as_json:
             print_message(answer)
         else:
-            new_console().print(view(answer, await client.timezone()))
+            names = await names_of(client, IndicatorKind.PROVIDER)
+            new_console().print(view(answer, await client.timezone(), names))
 
     query(address, work, named)

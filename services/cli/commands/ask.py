@@ -52,7 +52,7 @@ def indicator(
         show_answer(
             api,
             lambda client: client.indicator(listed, entity, window),
-            indicator_details,
+            lambda answer, zone, _: indicator_details(answer, zone),
             as_json=as_json,
             named=(listed, entity),
         )
@@ -91,22 +91,18 @@ def explain(
 
     Links whose repair would raise it most come first.
     """
-    from services.cli.api_query import names_of, query
-    from services.cli.render.format import new_console, print_message
+    from services.cli.api_query import show_answer
     from services.cli.render.indicators import explanation
-    from services.client import Client, IndicatorKind
+    from services.client import IndicatorKind
 
     about = IndicatorKind[kind.upper()]
-
-    async def work(client: Client) -> None:
-        answer = await client.explain(about, entity, window, limit=limit)
-        if as_json:
-            print_message(answer)
-            return
-        names = await names_of(client, IndicatorKind.PROVIDER)
-        new_console().print(explanation(answer, await client.timezone(), names))
-
-    query(api, work, (about, entity))
+    show_answer(
+        api,
+        lambda client: client.explain(about, entity, window, limit=limit),
+        explanation,
+        as_json=as_json,
+        named=(about, entity),
+    )
 
 
 def history(
@@ -148,20 +144,10 @@ def structure(*, window: Window = 0, as_json: AsJson = False, api: Address = API
 
     It shows as well what a failure of one provider, or of the data bus, would cost.
     """
-    from services.cli.api_query import names_of, query
-    from services.cli.render.format import new_console, print_message
+    from services.cli.api_query import show_answer
     from services.cli.render.structure import structure_answer
-    from services.client import Client, IndicatorKind
 
-    async def work(client: Client) -> None:
-        answer = await client.structure(window)
-        if as_json:
-            print_message(answer)
-            return
-        names = await names_of(client, IndicatorKind.PROVIDER)
-        new_console().print(structure_answer(answer, await client.timezone(), names))
-
-    query(api, work)
+    show_answer(api, lambda client: client.structure(window), structure_answer, as_json=as_json)
 
 
 def tabulate(attribute: Attribute, *, window: Window = 0, as_json: AsJson = False, api: Address = API) -> None:
@@ -174,7 +160,7 @@ def tabulate(attribute: Attribute, *, window: Window = 0, as_json: AsJson = Fals
     show_answer(
         api,
         lambda client: client.tabulate(number, window),
-        lambda answer, zone: tabulation_table(answer, attribute, zone),
+        lambda answer, zone, _: tabulation_table(answer, attribute, zone),
         as_json=as_json,
     )
 

@@ -107,9 +107,8 @@ def _with_room(columns: Mapping[str, list[str]], width: int) -> tuple[dict[str, 
         if width < 0 and kept:
             break
         kept.add(name)
-    return {name: cells for name, cells in columns.items() if name in kept}, [
-        name for name in columns if name not in kept
-    ]
+    hidden = [name for name in columns if name not in kept]
+    return {name: cells for name, cells in columns.items() if name in kept}, hidden
 
 
 def indicator_details(indicator: indicator_pb2.Indicator, zone: tzinfo) -> Group:

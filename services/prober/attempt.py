@@ -26,12 +26,16 @@ _NOTHING = Expectations()
 
 @unfrozen
 class ProbeResult:
-    """What one probe saw and what it means; what was expected of it, and the number of the params it was made with."""
+    """What one probe saw and what it means; what was expected of it, and the number of the params it was made with.
+
+    ``too_costly``: judging was given up, and judging again to explain would take as long.
+    """
 
     observation: Observation
     judgement: Judgement
     expectations: Expectations = _NOTHING
     turn: int = 0
+    too_costly: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ class ProbeRunner:
         """
         began, start, began_monotonic = time(), perf_counter(), monotonic()
         deadline = began_monotonic + assignment.definition.timeout
-        expectations = _NOTHING
+        expectations, too_costly = _NOTHING, False
         try:
             target = self._prepare(assignment, turn)
             seen = await target.kind.probe(target.built, deadline)
@@ -93,7 +97,7 @@ class ProbeRunner:
                     observation, expectations, target.checks, deadline, assignment.provider
                 )
             except TooCostlyError as error:
-                judgement = Judgement(Reason.CHECK_ERROR, str(error))
+                judgement, too_costly = Judgement(Reason.CHECK_ERROR, str(error)), True
             except UnjudgedError as error:
                 judgement = Judgement(Reason.PROBER_ERROR, str(error))
             judgement = _name_record(judgement, assignment, turn)
@@ -107,7 +111,7 @@ class ProbeRunner:
                 overran=overran,
             )
             judgement = excused(judgement, observation, ours)
-        return ProbeResult(observation, judgement, expectations, turn)
+        return ProbeResult(observation, judgement, expectations, turn, too_costly)
 
     def _prepare(self, assignment: Assignment, turn: int) -> _PreparedTarget:
         """Return the target as prepared before, or prepare it. Raises MissingSecretError and UnusableError."""

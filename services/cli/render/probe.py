@@ -69,7 +69,7 @@ def run_report(run: ProbeRun, width: int) -> RenderableType:
     facts = list(_facts(run))
     if facts:
         parts += ["", _grid(facts)]
-    if run.result.judgement.reason is Reason.PROBER_ERROR:  # there is no judgement to explain
+    if run.result.too_costly or run.result.judgement.reason is Reason.PROBER_ERROR:  # there is no judgement to explain
         return Group(*parts)
     if observation.steps:
         steps = zip(observation.steps, run.result.expectations.steps, strict=True)

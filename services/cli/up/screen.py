@@ -207,11 +207,9 @@ def _table(title: str, *columns: Column) -> Table:
 
 
 def _rate(probes_per_second: float | None) -> str:
-    return (
-        "- probes/s"
-        if probes_per_second is None
-        else f"{probes_per_second:.{0 if probes_per_second >= 10 else 1}f} probes/s"
-    )
+    if probes_per_second is None:
+        return "- probes/s"
+    return f"{probes_per_second:.0f} probes/s" if probes_per_second >= 10 else f"{probes_per_second:.1f} probes/s"
 
 
 def _clock(seconds: float) -> str:

@@ -141,7 +141,7 @@ def system_panel(state: SystemState, rows: int = _MAX_ROWS) -> RenderableType:
         parts.append(Text(f"data bus: {sides}; {counts.records:,} records"))
     parts.append(Text(state.addresses, "dim"))
     parts.append(Text(state.next_steps, "cyan"))
-    return Panel(Group(*parts), title=state.title, title_align="left")
+    return Panel(Group(*parts), title=Text(state.title), title_align="left")
 
 
 def _headline(state: SystemState, indicator: indicator_pb2.Indicator) -> list[Text]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,17 @@ def test_before_the_epoch_the_screen_says_so(tmp_path: Path) -> None:
     """Before its epoch a register has nothing to wait for, and the screen says what to change."""
     register = load_register(write_register(tmp_path, policy_yaml=("epoch: 2026-01-01", "epoch: 2199-01-01")))
     assert "before the epoch, 2198-12-31 20:30 UTC" in Monitor("", "", str, (), 0.0)._state(register).waiting_for
+
+
+def test_brackets_in_names_are_no_markup() -> None:
+    """The name of a government or of an agency is shown as it is, brackets too."""
+    state = replace(
+        shown(providers=(indicator_pb2.Indicator(id="tax"),)), title="Land [/page]", names={"tax": "Tax [/bold]"}
+    )
+    console = Console(file=io.StringIO(), width=80, height=40, markup=False)
+    text = "".join(part.text for line in console.render_lines(fitting_panel(state, console)) for part in line)
+    assert "Land [/page]" in text
+    assert "Tax [/bold]" in text
 
 
 def test_without_bars_there_is_no_line() -> None:

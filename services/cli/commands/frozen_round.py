@@ -42,9 +42,9 @@ def freeze(
         typer.Option("--provisional", help="Take days that are not sealed too; of today, unless others are named."),
     ] = False,
 ) -> None:
-    """Freeze a round: evidence, register, numbers and reports, in a folder that stands alone.
+    """Freeze a round into a folder that stands alone.
 
-    The same evidence gives the same bytes. A frozen round is never written again.
+    It holds evidence, register, numbers and reports. The same evidence gives the same bytes. A frozen round is never written again.
     """
     from services.cli.rounds.freeze import RoundRequest, freeze, newest_day
     from services.dataset.log import SigningKey
@@ -77,7 +77,10 @@ def verify(
         str, typer.Option(metavar="KEY", help="Public key, as its owner published it, or a file with it.")
     ] = "",
 ) -> None:
-    """Verify a round from its folder alone: hashes, signature, proofs, every number, and the reports."""
+    """Verify a round from its folder alone.
+
+    Hashes, signature and proofs are checked, every number is computed again, and the reports are set again.
+    """
     from services.cli.render.frozen_rounds import written_end
     from services.cli.rounds.verify import verify_round
 
@@ -119,7 +122,10 @@ def list_rounds(
 
 @app.command()
 def compare(before: Folder, now: Folder) -> None:
-    """Say what changed between two rounds beyond chance, and what the register changed."""
+    """Say what changed between two rounds.
+
+    Changes beyond chance are apart from those of the register.
+    """
     from services.cli.render.format import new_console
     from services.cli.render.frozen_rounds import moves_table
     from services.cli.rounds.compare import compare

@@ -54,9 +54,9 @@ def score(
         bool, typer.Option("--json", help="one Indicator (or Structure) a line, as JSON; all windows of the policy")
     ] = False,
 ) -> None:
-    """Score measurements offline, as auditors do: from files, or from the dataset of an archive.
+    """Score measurements offline, as auditors do.
 
-    Files with anything wrong in them are refused whole. Of dumped measurements those count that the scorer took in.
+    They come from files, or from the dataset of an archive. Files with anything wrong in them are refused whole. Of dumped measurements those count that the scorer took in.
     With the register, as_of (--at) and evidence_sequence (--sequence) of a published Indicator, all of its numbers come
     out the same to the last bit.
 

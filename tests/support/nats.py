@@ -17,9 +17,10 @@ from services.core.bus.server import find_server, server_configuration, write_co
 from services.core.bus.topology import initialise_streams
 from tests.support.ports import free_port
 
-__all__ = ["Nats", "port_of", "running_nats"]
+__all__ = ["WITH_US", "Nats", "port_of", "running_nats"]
 
-_WITH_US = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []  # util-linux; it turns into the server
+WITH_US = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
+"""What a command of a server begins with so that the kernel kills it when this process ends (util-linux; it turns into the server)."""
 
 
 @dataclass
@@ -62,7 +63,7 @@ class Nats:
 
     def start(self) -> None:
         """Start the server; clients retry until it answers. The kernel kills it when this process ends."""
-        command = [*_WITH_US, find_server(), "-c", str(self.folder / "nats.conf")]
+        command = [*WITH_US, find_server(), "-c", str(self.folder / "nats.conf")]
         with (self.folder / "nats.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import fsspec
 
 from services.core.errors import StateError
 
-_FAILURES = (OSError, ValueError, ImportError)  # of file systems, of addresses, of packages that an address needs
+_REFUSED = (OSError, ValueError, ImportError)  # of addresses, and of packages that one needs
 
 
 class RemoteStorage:
@@ -19,7 +20,7 @@ class RemoteStorage:
         self.address = address
         try:
             self._files, root = fsspec.core.url_to_fs(address)
-        except _FAILURES as error:
+        except _REFUSED as error:
             raise StateError(f"{address} cannot be opened: {error}") from error
         self._root = root.rstrip("/")
 
@@ -41,9 +42,12 @@ class RemoteStorage:
 
     def remove(self, name: str) -> None:
         """Remove a file."""
-        self._do(
-            "removed", name, lambda: self._files.exists(self._path(name)) and self._files.rm_file(self._path(name))
-        )
+
+        def removed() -> None:
+            with suppress(FileNotFoundError):
+                self._files.rm_file(self._path(name))
+
+        self._do("removed", name, removed)
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
@@ -51,5 +55,5 @@ class RemoteStorage:
     def _do(self, what: str, name: str, work: Any) -> Any:
         try:
             return work()
-        except _FAILURES as error:
+        except Exception as error:  # each file system has errors of its own, as has the library below it
             raise StateError(f"{name} in {self.address} cannot be {what}: {error}") from error

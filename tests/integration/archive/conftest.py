@@ -1,0 +1,39 @@
+"""An archive beside a real bus, and an object store for its dataset."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from tests.support.cases.archive import Archive
+from tests.support.components import started
+from tests.support.nats import Nats
+from tests.support.object_store import ObjectStore, running_object_store
+
+
+@pytest.fixture
+def address() -> str:
+    """Where the dataset is; a folder of the test where empty."""
+    return ""
+
+
+@pytest.fixture
+async def archive(nats: Nats, tmp_path: Path, address: str) -> AsyncIterator[Archive]:
+    """An archive that does not run yet."""
+    with started(nats, tmp_path) as components:
+        yield await Archive.of(nats, components, tmp_path, address)
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStore]:
+    """An object store with a bucket, ``evidence``, that clients of this process and its children find."""
+    with running_object_store(tmp_path / "store") as one:
+        for name, value in one.environment.items():
+            monkeypatch.setenv(name, value)
+        files = fsspec.filesystem("s3", skip_instance_cache=True)
+        files.clear_instance_cache()  # of a store that is gone
+        files.mkdir("evidence")
+        yield one

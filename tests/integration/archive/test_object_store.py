@@ -1,0 +1,96 @@
+"""All of the archive on an ``s3://`` address, in a real object store."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from services.cli.__main__ import app
+from services.dataset.days import LogFiles, manifests
+from services.scorer.offline import ArchivedEvidence
+from tests.support.cases.archive import LINKS, Archive, publish, sealed, streams_of, undisturbed
+from tests.support.cases.scorer import SLOT, measure, put
+from tests.support.nats import Nats
+from tests.support.object_store import ObjectStore
+from tests.support.processes import page
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def address(store: ObjectStore) -> str:
+    """A place in the object store, which must run before."""
+    return "s3://evidence/nation"
+
+
+async def command(*words: object) -> str:
+    """What a command prints; it must succeed."""
+    run = await asyncio.to_thread(CliRunner().invoke, app, [str(word) for word in words])
+    assert (run.exit_code, run.exception) == (0, None), run.output
+    return run.output
+
+
+async def test_a_dataset_in_an_object_store(archive: Archive, nats: Nats, store: ObjectStore, tmp_path: Path) -> None:
+    """The archive is killed and the store is away meanwhile. What is sealed is that of an undisturbed archive in a folder,
+    and everybody who reads it finds it there.
+    """
+    archive.start()
+    for number in range(4):
+        await publish(nats, number)
+        archive.components.kill("archive")
+        archive.start()
+    streams, _ = await streams_of(nats)
+    await archive.has(streams)
+
+    store.kill_front()
+    await publish(nats, 4)
+    health = archive.components.metrics["archive"]
+    await archive.components.until(lambda: page(health, "/health")[0] == 503, "the archive said that it cannot write")
+    store.start()
+    streams, created = await streams_of(nats)
+    await archive.has(streams)
+    await archive.components.until(lambda: page(health, "/health")[0] == 200, "the archive was healthy again")
+
+    archive.end_of_day()
+    archive.components.kill("archive")
+    archive.start()
+    await archive.sealed()
+    assert sealed(archive.storage) == undisturbed(archive, streams, created)
+
+    assert "is whole: 1 days" in await command("archive", "verify", archive.address, "--key", archive.public_file)
+    ((_, manifest),) = manifests(LogFiles(archive.storage).leaves())
+    await command("archive", "prove", manifest.day, archive.address, "--out", tmp_path)
+    assert {f"{manifest.day}.json", f"{manifest.day}.tlog-proof"} <= {file.name for file in tmp_path.iterdir()}
+    await command("archive", "key", "--witness", "court.test", tmp_path / "witness.key")
+    witness = ("archive", "witness", archive.address, "--key", archive.public_file, "--sign", tmp_path / "witness.key")
+    assert "cosigned 1 leaves" in await command(*witness, "--seen", tmp_path / "checkpoint")
+
+
+async def test_numbers_are_computed_again_from_an_object_store(archive: Archive, nats: Nats) -> None:
+    """Of a day that is open, and of the same day once it is sealed, from what was counted and from what was measured."""
+    archive.start()
+    slot = int(time.time()) // SLOT
+    async with nats.connect("prober") as prober:
+        for number in range(40, 0, -1):
+            await put(prober, [measure(link, slot - number, at=0.1) for link in LINKS])
+    archive.components.start("scorer")
+
+    def published() -> bool:
+        return len(ArchivedEvidence(archive.storage).published()) > len(LINKS)
+
+    await archive.components.until(published, "published numbers were archived")
+    same = re.compile(r"\d+ published numbers are the same, to the last bit\n")
+    asked = ("score", "--archive", archive.address, "--compare")
+    assert same.fullmatch(await command(*asked))
+    archive.components.kill("scorer")
+    streams, _ = await streams_of(nats)
+    await archive.has(streams)
+    archive.end_of_day()
+    await archive.sealed()
+    assert same.fullmatch(await command(*asked))
+    assert same.fullmatch(await command(*asked, "--again"))

@@ -1,0 +1,141 @@
+"""An archive as a process beside a real bus, what it is given, and what it must make of that."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from services.archive.link_days import link_days
+from services.archive.positions import read_position
+from services.archive.stream_archiver import STREAM_KINDS
+from services.core.bus import StoredMessage
+from services.core.bus.names import exchange_subject, indicator_subject
+from services.core.codec import encode_summaries, indicator_to_message
+from services.core.model import Register
+from services.dataset.days import EvidenceDays, LogFiles, Sealer, SealingContext, manifests, write_segments
+from services.dataset.log import SigningKey
+from services.dataset.storage import LocalStorage, Storage, open_storage
+from tests.support.cases.dataset import published, summaries
+from tests.support.cases.scorer import SLOT, make_register, measure, put, register_on
+from tests.support.components import Components
+from tests.support.nats import Nats
+from tests.support.servers.shifted_archive import shift
+
+__all__ = ["LINKS", "Archive", "publish", "sealed", "streams_of", "undisturbed"]
+
+LINKS = ("deed-tax", "deed-civil", "endpoint:portal-home")
+_NOON = 12 - time.gmtime().tm_hour
+_TIMEZONE = f"Etc/GMT{-_NOON:+}" if _NOON else "Etc/GMT"
+"""Where it is noon, so that no test begins on one day and ends on the next."""
+_TWO_DAYS = 2 * 86_400.0
+
+
+@dataclass
+class Archive:
+    """An archive that runs as a process, with its dataset at an address, its key, and the clock of its bus."""
+
+    components: Components
+    folder: Path
+    register: Register
+    address: str
+
+    def __post_init__(self) -> None:
+        self.key_file, self.public_file = self.folder / "archive.key", self.folder / "archive.pub"
+        self.key = SigningKey.generate("archive.test")
+        self.key_file.write_text(self.key.text(), "utf-8")
+        self.public_file.write_text(str(self.key.public), "utf-8")
+        self.storage: Storage = open_storage(self.address)
+        policy = self.register.policy
+        self.days = EvidenceDays(policy.timezone, policy.grace_seconds, policy.slot_seconds)
+        self._clock = self.folder / "clock"
+        shift(self._clock, 0.0)
+
+    @classmethod
+    async def of(cls, nats: Nats, components: Components, folder: Path, address: str = "") -> Archive:
+        """Publish a register, and return an archive of it that does not run yet, in the folder or at the address."""
+        register = await register_on(nats, make_register(folder / "register", timezone=_TIMEZONE))
+        return cls(components, folder, register, address or str(folder / "dataset"))
+
+    def start(self) -> None:
+        settings = ("--archive", self.address, "--archive-key", self.key_file, "--segment-seconds", 0.2)
+        module = "tests.support.servers.shifted_archive"
+        self.components.start("archive", *settings, module=module, args=(str(self._clock),))
+
+    async def has(self, streams: dict[str, list[StoredMessage]]) -> None:
+        """Wait until every message is in segments."""
+
+        def all_of_them() -> bool:
+            found = {what.kind.stream: read_position(self.storage, what.kind.name) for what in STREAM_KINDS}
+            reached = {stream: one.position.sequence for stream, one in found.items() if one}
+            return reached == {stream: messages[-1].sequence for stream, messages in streams.items() if messages}
+
+        await self.components.until(all_of_them, "all rows were in segments")
+
+    def end_of_day(self) -> None:
+        """Let the day pass by the clock of the bus."""
+        shift(self._clock, _TWO_DAYS)
+
+    async def sealed(self) -> None:
+        """Wait until the day is sealed and its segments are gone."""
+
+        def done() -> bool:
+            return LogFiles(self.storage).checkpoint() is not None and not self.segments()
+
+        await self.components.until(done, "the day was sealed")
+
+    def segments(self) -> list[str]:
+        return [name for name in self.storage.names("open") if name.endswith(".parquet")]
+
+
+async def publish(nats: Nats, number: int) -> None:
+    """Publish one batch of measurements, one of summaries and an indicator, of slots that ended just now."""
+    slot = int(time.time()) // SLOT - 5
+    async with (
+        nats.connect("prober") as prober,
+        nats.connect("collector") as collector,
+        nats.connect("scorer") as scorer,
+    ):
+        await put(prober, [measure(link, slot, at=0.1 + number / 1000) for link in LINKS], shard=number % 16)
+        rows = [replace(row, slot_start=slot * SLOT) for row in summaries(number, 3)]
+        await collector.publish(exchange_subject("xroad", number % 16), encode_summaries("xroad", rows), message_id="")
+        row = published(number, as_of=slot * SLOT)
+        subject = indicator_subject(row.kind.label, row.id, row.window_days)
+        await scorer.publish(subject, indicator_to_message(row).SerializeToString(), message_id="")
+
+
+async def streams_of(nats: Nats) -> tuple[dict[str, list[StoredMessage]], dict[str, str]]:
+    """All messages of the streams, and when each stream was created."""
+    streams: dict[str, list[StoredMessage]] = {}
+    async with nats.connect("dump") as bus:
+        for stream in (what.kind.stream for what in STREAM_KINDS):
+            streams[stream] = []
+            while more := await bus.read(stream, len(streams[stream]) + 1):
+                streams[stream] += more
+        created = {stream: (await bus.stream_state(stream)).created for stream in streams}
+    return streams, created
+
+
+def undisturbed(archive: Archive, streams: dict[str, list[StoredMessage]], created: dict[str, str]) -> dict[str, bytes]:
+    """What an archive that nothing disturbed makes of these messages."""
+    storage = LocalStorage(archive.folder / "undisturbed")
+    for what in STREAM_KINDS:
+        messages = streams[what.kind.stream]
+        tables = [what.rows(message, message.time) for message in messages]
+        write_segments(storage, what.kind, tables, 1, messages[-1].sequence, archive.days)
+    sealer = Sealer(storage, archive.key, archive.days)
+    ((_, manifest),) = manifests(LogFiles(archive.storage).leaves())
+    context = SealingContext(
+        streams=created,
+        method_version=manifest.method_version,
+        software=manifest.software,
+        count=partial(link_days, archive.register.policy),
+    )
+    sealer.seal(manifest.day, context)
+    return sealed(storage)
+
+
+def sealed(storage: Storage) -> dict[str, bytes]:
+    """The files that never change."""
+    return {name: storage.read(name) for name in storage.names() if name.startswith(("sealed/", "log/"))}

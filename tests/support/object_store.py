@@ -1,0 +1,120 @@
+"""A real object store that speaks S3: OpenStack Swift, all of it on this host, with its files in one folder."""
+
+from __future__ import annotations
+
+import configparser
+import getpass
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+from urllib.request import urlopen
+
+from tests.support.nats import WITH_US
+from tests.support.ports import free_port
+from tests.support.programs import program
+from tests.support.waiting import until
+
+__all__ = ["ObjectStore", "running_object_store"]
+
+_KEPT: Final = ("account", "container", "object")
+_FRONT: Final = "proxy"
+_PIPELINE: Final = ("catch_errors", "gatekeeper", "healthcheck", "cache", "s3api", "tempauth", "copy", "slo")
+_USER, _SECRET = "test:tester", "testing"
+
+
+class ObjectStore:
+    """Four servers of Swift, each a process; the front speaks S3 and can be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._ports = {name: free_port() for name in (*_KEPT, _FRONT)}
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What a client of S3 needs to know."""
+        return {
+            "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{self._ports[_FRONT]}",
+            "AWS_ACCESS_KEY_ID": _USER,
+            "AWS_SECRET_ACCESS_KEY": _SECRET,
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+
+    def configure(self) -> None:
+        """Write the configuration of each server, and where each keeps what: here, once."""
+        (self._folder / "devices" / "disk").mkdir(parents=True)
+        for name in _KEPT:
+            place = f"r1z1-127.0.0.1:{self._ports[name]}/disk"
+            for words in (("create", "1", "1", "0"), ("add", place, "1"), ("rebalance",)):
+                ring = [program("swift-ring-builder", "swift-proxy"), f"{name}.builder", *words]
+                subprocess.run(ring, check=True, cwd=self._folder, capture_output=True)
+            self._write(name, (f"{name}-server",), {f"app:{name}-server": {"use": f"egg:swift#{name}"}})
+        filters = {f"filter:{name}": {"use": f"egg:swift#{name}"} for name in _PIPELINE}
+        filters["filter:cache"] |= {"use": "egg:swift#memcache", "memcache_servers": "127.0.0.1:1"}  # it works without
+        filters["filter:tempauth"][f"user_{_USER.replace(':', '_')}"] = f"{_SECRET} .admin"
+        front = {"app:proxy-server": {"use": "egg:swift#proxy", "account_autocreate": "true"}}
+        self._write(_FRONT, (*_PIPELINE, "proxy-server"), front | filters)
+
+    def start(self) -> None:
+        """Start what does not run, and wait until the front answers. The kernel kills it when this process ends."""
+        for name in self._ports.keys() - self._processes.keys():
+            command = [*WITH_US, program(f"swift-{name}-server", f"swift-{name}"), f"{name}.conf", "--verbose"]
+            with (self._folder / f"{name}.log").open("ab") as log:
+                self._processes[name] = subprocess.Popen(command, cwd=self._folder, stdout=log, stderr=log)
+        until(self._answers, f"the object store answered, see {self._folder}/*.log")
+
+    def kill_front(self) -> None:
+        """Kill the server that speaks S3. What it has acknowledged is kept."""
+        self._kill(_FRONT)
+
+    def kill(self) -> None:
+        """Kill all of it."""
+        for name in list(self._processes):
+            self._kill(name)
+
+    def _kill(self, name: str) -> None:
+        process = self._processes.pop(name)
+        process.kill()
+        process.wait()
+
+    def _answers(self) -> bool:
+        try:
+            with urlopen(f"{self.environment['AWS_ENDPOINT_URL_S3']}/healthcheck", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def _write(self, name: str, pipeline: tuple[str, ...], sections: Mapping[str, Mapping[str, str]]) -> None:
+        file = configparser.RawConfigParser()
+        file.read_dict(
+            {
+                "DEFAULT": {
+                    "swift_dir": str(self._folder),
+                    "devices": str(self._folder / "devices"),
+                    "mount_check": "false",
+                    "bind_ip": "127.0.0.1",
+                    "bind_port": str(self._ports[name]),
+                    "workers": "0",
+                    "user": getpass.getuser(),
+                },
+                "pipeline:main": {"pipeline": " ".join(pipeline)},
+                **sections,
+            }
+        )
+        with (self._folder / f"{name}.conf").open("w") as out:
+            file.write(out)
+
+
+@contextmanager
+def running_object_store(folder: Path) -> Iterator[ObjectStore]:
+    """A started store, with its files in a new folder. Skips the test where Swift is not installed."""
+    folder.mkdir(parents=True)
+    store = ObjectStore(folder)
+    store.configure()
+    try:
+        store.start()
+        yield store
+    finally:
+        store.kill()

@@ -1,0 +1,52 @@
+"""No crash changes what is sealed: of the archive, of the bus, or of a scorer beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+
+import pytest
+
+from services.dataset.days import verify
+from tests.support.cases.archive import Archive, publish, sealed, streams_of, undisturbed
+from tests.support.nats import Nats
+
+KILLS = int(os.environ.get("PEYVAND_KILLS", "10"))
+"""How many crashes; `make test` has few of them, and more are asked for by hand (docs/archive.md §3)."""
+VICTIMS = ("archive", "archive", "archive", "scorer", "bus")
+
+
+@pytest.mark.slow
+async def test_no_crash_changes_what_is_sealed(archive: Archive, nats: Nats) -> None:
+    """Archive, scorer and bus are killed at random moments while evidence comes in, and the archive while it seals: the files
+    are those of an undisturbed run.
+    """
+    chance = random.Random(1)
+    components = archive.components
+    archive.start()
+    components.start("scorer")
+    for number in range(KILLS - KILLS // 5):
+        await publish(nats, number)
+        await asyncio.sleep(chance.uniform(0.0, 1.0))
+        match chance.choice(VICTIMS):
+            case "archive":
+                components.kill("archive")
+                archive.start()
+            case "scorer":
+                components.kill("scorer")
+                components.start("scorer")
+            case "bus":
+                nats.kill()
+                nats.start()
+    components.kill("scorer")
+    streams, created = await streams_of(nats)
+    await archive.has(streams)
+    archive.end_of_day()
+    for _ in range(KILLS // 5):
+        await asyncio.sleep(chance.uniform(0.0, 0.5))
+        components.kill("archive")
+        archive.start()
+    await archive.sealed()
+    assert verify(archive.storage, archive.key.public) == []
+    assert sealed(archive.storage) == undisturbed(archive, streams, created)

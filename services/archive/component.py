@@ -46,6 +46,7 @@ class _Archive:
         ]
         self._days: EvidenceDays | None = None
         self._policy: Policy | None = None
+        self._closing = 0.0
         self._failures: dict[str, str] = {}
 
     async def follow(self, registers: AsyncIterator[Register]) -> None:
@@ -84,14 +85,17 @@ class _Archive:
 
     async def seal(self) -> None:
         """Seal every day that is over, until cancelled."""
-        sealer = None
+        sealer, days = None, None
         while True:
             try:
-                if self._days is not None:
-                    sealer = Sealer(self._storage, self._key, self._days)
+                if self._days is not None and self._days is not days:
+                    sealer = Sealer(self._storage, self._key, self._days, self._runtime.settings.data / "sealing")
                     await run_in_thread(sealer.recover)
-                    await self._seal_due(sealer)
+                    days, self._closing = self._days, 0.0
+                if sealer is not None and days is not None:
+                    await self._seal_due(sealer, days)
             except StateError as error:
+                days = None
                 self._fail("sealing", str(error))
             else:
                 self._fail("sealing", "")
@@ -109,8 +113,10 @@ class _Archive:
         """One for each stream."""
         return self._archivers
 
-    async def _seal_due(self, sealer: Sealer) -> None:
+    async def _seal_due(self, sealer: Sealer, days: EvidenceDays) -> None:
         complete = min(archiver.complete_up_to for archiver in self._archivers)
+        if complete <= self._closing:
+            return  # a folder need not be listed to know that no other day is over
         due = await run_in_thread(partial(sealer.due, complete))
         self._metrics.due(len(due))
         context = SealingContext(
@@ -124,6 +130,7 @@ class _Archive:
             self._metrics.sealed()
             self._runtime.log.info("day_sealed", day=day, leaves=checkpoint.size)
         self._metrics.due(0)
+        self._closing = days.closes_next(complete)
 
     async def _persistently(self, what: str, call: Callable[[], object]) -> None:
         while True:

@@ -31,6 +31,10 @@ class EvidenceDays:
         """Return when a day takes no more rows, in epoch seconds."""
         return self._closes(day)
 
+    def closes_next(self, moment: float) -> float:
+        """Return when the first day closes after a moment, or at most a second before it."""
+        return self.closes(self.day_of(moment - self._grace - 1.0))
+
     def place(self, moment: int, stored: float, *, slotted: bool) -> tuple[bool, str]:
         """Return whether a row of a moment came too late or too early, and its day.
 

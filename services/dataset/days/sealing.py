@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
-from zlib import crc32
+from pathlib import Path
+from shutil import rmtree
+from tempfile import TemporaryDirectory
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from services.core.errors import StateError
 from services.dataset.days.days import EvidenceDays
 from services.dataset.days.history import LogFiles, manifests
 from services.dataset.days.manifest import Manifest, SealedFile, StreamSpan
 from services.dataset.days.segments import Segment, list_segments, read_segments
+from services.dataset.days.shards import Shards
 from services.dataset.log import Checkpoint, SigningKey
 from services.dataset.storage import Storage
-from services.dataset.tables import LINK_DAY, MEASUREMENT, STREAM_KINDS, Kind, content_hash, sorted_rows, write
-
-_SHARDS: Final = 16
-_ROWS_OF_ONE_FILE: Final = 1 << 20
-"""More rows are cut into shards, so that a reader of some links reads a part, and no file is large."""
+from services.dataset.tables import LINK_DAY, MEASUREMENT, STREAM_KINDS, Kind, content_hash, write
 
 
 @dataclass(frozen=True, slots=True)
 class SealingContext:
     """What a manifest says beside its files: the registers in force, when each stream was created, gaps, versions of ours.
 
-    ``count`` makes the rows of kind link_day out of the day's measurements.
+    ``count`` makes rows of kind link_day out of measurements of the day: all of some links.
     """
 
     versions: tuple[str, ...] = ()
@@ -41,12 +40,17 @@ class SealingContext:
 
 
 class Sealer:
-    """Seals the days of one dataset, in order."""
+    """Seals the days of one dataset, in order.
 
-    def __init__(self, storage: Storage, key: SigningKey, days: EvidenceDays) -> None:
+    ``scratch`` is a folder of this host that is the sealer's alone, to sort days in which do not fit into memory: some
+    30 bytes a measurement. By default it is the system's for temporary files.
+    """
+
+    def __init__(self, storage: Storage, key: SigningKey, days: EvidenceDays, scratch: Path | None = None) -> None:
         self._storage = storage
         self._key = key
         self._days = days
+        self._scratch = scratch
         self._log = LogFiles(storage)
 
     def recover(self) -> None:
@@ -75,20 +79,23 @@ class Sealer:
         """
         files: list[SealedFile] = []
         spans: list[StreamSpan] = []
-        counts: Mapping[str, Mapping[str, int]] = {}
-        for kind in STREAM_KINDS:
-            segments = [segment for segment in list_segments(self._storage, kind) if segment.day == day]
-            tables = []
-            for late in (False, True):
-                table = read_segments(self._storage, kind, [one for one in segments if one.late is late])
-                tables.append(table)
-                files += self._write(table, kind, day, late=late)
-            if kind is MEASUREMENT:
-                counts = _counts(tables[0])
-                if context.count is not None:
-                    counted = sorted_rows([context.count(day, tables[0])], LINK_DAY)
-                    files += self._write(counted, LINK_DAY, day, late=False)
-            spans += _spans(tables, kind.stream, context)
+        counts = Counter[tuple[str, str]]()
+        with self._scratch_folder() as folder:
+            counted = Shards(LINK_DAY, folder)
+            for kind in STREAM_KINDS:
+                sequences: list[int] = []
+                for late in (False, True):
+                    for shard, table in self._rows(day, kind, folder, late=late):
+                        files.append(self._write(table, kind, day, shard, late=late))
+                        sequences += pc.min_max(table["sequence"]).as_py().values()
+                        if kind is MEASUREMENT and not late:
+                            counts.update(_counts(table))
+                            if context.count is not None:
+                                counted.add(context.count(day, table))
+                if sequences:
+                    created = dict(context.streams).get(kind.stream, "")
+                    spans.append(StreamSpan(kind.stream, created, min(sequences), max(sequences)))
+            files += [self._write(table, LINK_DAY, day, shard, late=False) for shard, table in counted.take()]
         span = self._days.span(day)
         manifest = Manifest(
             day=day,
@@ -98,7 +105,7 @@ class Sealer:
             files=tuple(files),
             versions=context.versions,
             streams=tuple(spans),
-            counts=counts,
+            counts=_by_vantage(counts),
             gaps=context.gaps,
             method_version=context.method_version,
             software=context.software,
@@ -107,12 +114,30 @@ class Sealer:
         self._remove_segments(day)
         return checkpoint
 
-    def _write(self, table: pa.Table, kind: Kind, day: str, *, late: bool) -> Iterator[SealedFile]:
-        for shard, rows in _shards(table, kind):
-            path = f"sealed/{'late/' * late}kind={kind.name}/day={day}/shard={shard:02}.parquet"
-            data = write(rows, kind)
-            self._storage.write(path, data)
-            yield SealedFile.of(path, kind.name, data, rows.num_rows, content_hash(rows, kind))
+    def _rows(self, day: str, kind: Kind, folder: Path, *, late: bool) -> Iterator[tuple[int, pa.Table]]:
+        shards = Shards(kind, folder)
+        segments = [one for one in list_segments(self._storage, kind) if one.day == day and one.late is late]
+        for table in read_segments(self._storage, kind, segments):
+            shards.add(table)
+        return shards.take()
+
+    def _write(self, table: pa.Table, kind: Kind, day: str, shard: int, *, late: bool) -> SealedFile:
+        path = f"sealed/{'late/' * late}kind={kind.name}/day={day}/shard={shard:02}.parquet"
+        data = write(table, kind)
+        self._storage.write(path, data)
+        return SealedFile.of(path, kind.name, data, table.num_rows, content_hash(table, kind))
+
+    @contextmanager
+    def _scratch_folder(self) -> Iterator[Path]:
+        """Make a folder to sort a day in, which is empty whatever a crash left there. Raises StateError."""
+        try:
+            if self._scratch is not None:
+                rmtree(self._scratch, ignore_errors=True)
+                self._scratch.mkdir(mode=0o700, parents=True)
+            with TemporaryDirectory(dir=self._scratch, ignore_cleanup_errors=True) as folder:
+                yield Path(folder)
+        except OSError as error:
+            raise StateError(f"{self._scratch} cannot be used to sort a day: {error.strerror}") from error
 
     def _remove_segments(self, day: str) -> None:
         for kind in STREAM_KINDS:
@@ -121,33 +146,18 @@ class Sealer:
                     self._storage.remove(segment.name)
 
 
-def _shards(table: pa.Table, kind: Kind) -> Iterator[tuple[int, pa.Table]]:
-    """Yield the parts of a table by the first text of their order, such as the link; one part of few rows."""
-    if table.num_rows <= _ROWS_OF_ONE_FILE:
-        if table.num_rows:
-            yield 0, table
-        return
-    texts = table[kind.order[0]].combine_chunks()
-    of_text = np.array([crc32(text.encode()) % _SHARDS for text in texts.dictionary.to_pylist()] + [0], np.int64)
-    shard = of_text[pc.fill_null(texts.indices, len(of_text) - 1).to_numpy()]
-    for number in np.unique(shard):
-        yield int(number), table.filter(pa.array(shard == number))
-
-
-def _spans(tables: Sequence[pa.Table], stream: str, context: SealingContext) -> Iterator[StreamSpan]:
-    sequences = [table["sequence"].to_numpy() for table in tables if table.num_rows]
-    if sequences:
-        joined = np.concatenate(sequences)
-        created = dict(context.streams).get(stream, "")
-        yield StreamSpan(stream, created, int(joined.min()), int(joined.max()))
-
-
-def _counts(table: pa.Table) -> dict[str, dict[str, int]]:
-    counted: dict[str, dict[str, int]] = defaultdict(dict)
+def _counts(table: pa.Table) -> dict[tuple[str, str], int]:
+    """Return how many rows there are of each vantage and prober."""
     plain = pa.table({name: table[name].cast(pa.string()) for name in ("vantage", "prober")})
-    for row in plain.group_by(["vantage", "prober"]).aggregate([([], "count_all")]).to_pylist():
-        counted[row["vantage"]][row["prober"]] = row["count_all"]
-    return dict(counted)
+    rows = plain.group_by(["vantage", "prober"]).aggregate([([], "count_all")]).to_pylist()
+    return {(row["vantage"], row["prober"]): row["count_all"] for row in rows}
+
+
+def _by_vantage(counts: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = defaultdict(dict)
+    for (vantage, prober), rows in counts.items():
+        found[vantage][prober] = rows
+    return dict(found)
 
 
 __all__ = ["Sealer", "SealingContext", "Segment"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -73,19 +73,17 @@ def drop_uncommitted(storage: Storage, kind: Kind, position: int) -> None:
             storage.remove(segment.name)
 
 
-def read_segments(storage: Storage, kind: Kind, segments: Sequence[Segment]) -> pa.Table:
-    """Return the rows of segments in the order of their kind. Raises StateError when one is damaged, or two overlap."""
+def read_segments(storage: Storage, kind: Kind, segments: Sequence[Segment]) -> Iterator[pa.Table]:
+    """Yield the rows of each segment, in the order of their messages. Raises StateError when one is damaged, or two overlap."""
     in_order = sorted(segments, key=lambda segment: segment.first)
     for former, later in pairwise(in_order):
         if later.first <= former.last:
             raise StateError(f"{later.name} and {former.name} in {storage.address} hold the same messages")
-    tables = []
     for segment in in_order:
         try:
-            tables.append(read(storage.read(segment.name), kind))
+            yield read(storage.read(segment.name), kind)
         except ValueError as error:
             raise StateError(f"{segment.name} in {storage.address} is damaged: {error}") from error
-    return sorted_rows(tables, kind)
 
 
 def _by_day(table: pa.Table, kind: Kind, days: EvidenceDays) -> Mapping[tuple[bool, str], list[int]]:

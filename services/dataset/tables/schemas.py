@@ -21,7 +21,7 @@ REASONS: Final = {reason.value: reason.name for reason in Reason}
 class Kind:
     """One kind of rows: the ``stream`` they come from, the columns by which they are sorted, and the one that dates them.
 
-    ``slotted`` rows are late as soon as the grace of their slot is over, others when that of their day is.
+    Rows alike in the columns ``spread`` are in one shard. ``slotted`` rows are late as soon as the grace of their slot is over, others when that of their day is.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Kind:
     schema: pa.Schema
     order: tuple[str, ...]
     dated: str
+    spread: tuple[str, str]
     slotted: bool = False
 
 
@@ -56,6 +57,7 @@ MEASUREMENT: Final = Kind(
     ),
     ("link", "endpoint", "vantage", "slot_start", "sequence"),
     "slot_start",
+    ("link", "endpoint"),
     slotted=True,
 )
 
@@ -85,6 +87,7 @@ EXCHANGE: Final = Kind(
     ),
     ("bus", "client", "service", "slot_start", "sequence"),
     "slot_start",
+    ("client", "service"),
 )
 
 INDICATOR: Final = Kind(
@@ -111,6 +114,7 @@ INDICATOR: Final = Kind(
     ),
     ("kind", "id", "window_days", "as_of", "sequence"),
     "as_of",
+    ("kind", "id"),
 )
 
 LINK_DAY: Final = Kind(
@@ -129,6 +133,7 @@ LINK_DAY: Final = Kind(
     ),
     ("link", "endpoint", "vantage"),
     "day_start",
+    ("link", "endpoint"),
 )
 """What each link and endpoint reached in the slots of a day, counted when the day is sealed. It comes from no stream."""
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import date
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -98,7 +99,7 @@ class ArchivedEvidence:
         """Return the numbers that were published as of a moment, of the newest one without it; none when there are none."""
         days = sorted(self._days(INDICATOR), reverse=True)
         for day in days:
-            table = pa.concat_tables(self._tables(INDICATOR, day))
+            table = pa.concat_tables([INDICATOR.schema.empty_table(), *self._tables(INDICATOR, day)])
             moments = table["as_of"].cast(pa.int64()).to_numpy() // 1_000_000
             if at is None and len(moments):
                 at = int(moments.max())
@@ -164,10 +165,8 @@ class ArchivedEvidence:
         first, last = (calendar.day_of(slot).isoformat() for slot in (span.start, max(span.start, span.stop - 1)))
         for day in sorted(self._days(EXCHANGE)):
             if day >= first:  # late ones are of the day on which they came
-                for table in self._tables(EXCHANGE, day, late=True) + (
-                    self._tables(EXCHANGE, day) if day <= last else []
-                ):
-                    rows = summaries_of(table)
+                for late in (True, False) if day <= last else (True,):
+                    rows = chain.from_iterable(map(summaries_of, self._tables(EXCHANGE, day, late=late)))
                     yield from (row for row in rows if calendar.slot_of(row.slot_start) in span)
 
     def _is_whole(self, day: str, calendar: Calendar, end_slot: int, sequence: int) -> bool:
@@ -190,13 +189,14 @@ class ArchivedEvidence:
         sealed = {day for day, manifest in self._sealed.items() if any(one.kind == kind.name for one in manifest.files)}
         return sealed | {segment.day for segment in list_segments(self._storage, kind)}
 
-    def _tables(self, kind: Kind, day: str, *, late: bool = False) -> list[pa.Table]:
-        """Return the rows of a day, sealed or not."""
+    def _tables(self, kind: Kind, day: str, *, late: bool = False) -> Iterator[pa.Table]:
+        """Yield the rows of a day, sealed or not, in parts."""
         manifest = self._sealed.get(day)
         if manifest is not None:
-            return [read_sealed(self._storage, file) for file in _files(manifest, kind, late=late)]
-        segments = [one for one in list_segments(self._storage, kind) if one.day == day and one.late is late]
-        return [read_segments(self._storage, kind, segments)] if segments else []
+            yield from (read_sealed(self._storage, file) for file in _files(manifest, kind, late=late))
+        else:
+            segments = [one for one in list_segments(self._storage, kind) if one.day == day and one.late is late]
+            yield from read_segments(self._storage, kind, segments)
 
 
 def _files(manifest: Manifest, kind: Kind, *, late: bool = False) -> list[SealedFile]:

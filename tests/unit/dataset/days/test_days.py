@@ -131,6 +131,13 @@ def test_a_day_waits_for_its_grace(tmp_path: Path, key: SigningKey) -> None:
     assert sealer.due(CLOSED + 10 * 86_400) == []
 
 
+def test_when_the_next_day_closes() -> None:
+    """Up to then no day becomes due, and at once after a day closed it may be named still."""
+    closes = DAYS.closes(DAY)
+    assert [DAYS.closes_next(closes + seconds) for seconds in (-86_000, 0, 0.5)] == [closes] * 3
+    assert DAYS.closes_next(closes + 1.0) == closes + 86_400
+
+
 def test_late_rows_are_sealed_apart(tmp_path: Path, key: SigningKey) -> None:
     """A row stored after the grace of its slot, or long before its slot, is sealed with the day on which it was stored."""
     storage = sealed(tmp_path, key)

@@ -1,0 +1,61 @@
+"""Rows of a day in shards: the same whatever waited where, and each link in one of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from services.core.errors import StateError
+from services.dataset.days import shards
+from services.dataset.days.shards import Shards, part_of
+from services.dataset.tables import EXCHANGE, MEASUREMENT, Kind, content_hash, sorted_rows
+from tests.support.cases.dataset import exchanged, measured
+
+ROWS = {
+    MEASUREMENT: [measured(n, sequence=n) for n in range(1, 30)],
+    EXCHANGE: [exchanged(n, sequence=n) for n in range(1, 30)],
+}
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few rows are many."""
+    monkeypatch.setattr(shards, "_SHARD_ROWS", 30)
+    monkeypatch.setattr(shards, "_HELD_ROWS", 50)
+
+
+def taken(kind: Kind, folder: Path) -> dict[int, pa.Table]:
+    cut = Shards(kind, folder)
+    for table in ROWS[kind]:
+        cut.add(table)
+    return dict(cut.take())
+
+
+def test_few_rows_are_one_shard_and_touch_no_disk(tmp_path: Path) -> None:
+    """A small installation has one file a day."""
+    assert list(taken(MEASUREMENT, tmp_path / "nowhere")) == [0]
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("kind", list(ROWS), ids=lambda kind: kind.name)
+def test_many_rows_are_cut_by_what_they_are_about(kind: Kind, tmp_path: Path) -> None:
+    """Every row is in the shard of its texts, all are sorted, none is lost, and no file is left."""
+    found = taken(kind, tmp_path)
+    assert len(found) > 1
+    assert set(found) <= set(range(256))
+    for table in found.values():
+        assert content_hash(table, kind) == content_hash(sorted_rows([table], kind), kind)
+    whole = sorted_rows(ROWS[kind], kind)
+    assert content_hash(sorted_rows(list(found.values()), kind), kind) == content_hash(whole, kind)
+    shard_of = {part: shard for shard, table in found.items() for part in set(part_of(table, kind).tolist())}
+    assert sum(len(set(part_of(table, kind).tolist())) for table in found.values()) == len(shard_of)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("small")
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    """One sentence tells where a day cannot be sorted."""
+    with pytest.raises(StateError, match="gone cannot be written, to sort a day: No such file or directory"):
+        taken(MEASUREMENT, tmp_path / "gone")

@@ -9,9 +9,9 @@ from datetime import date
 import numpy as np
 
 from services.core.model import MeasurementColumns, Target
-from services.indicator.array_types import Codes
+from services.indicator.array_types import Codes, Ints
 from services.indicator.calendar import Calendar
-from services.indicator.cells import DayState, TargetColumns
+from services.indicator.cells import EMPTY, DayState, TargetColumns, cells_of, stages
 from services.indicator.evidence import Evidence
 
 
@@ -29,18 +29,36 @@ class MeasuredDay:
 
 
 def measured_day(calendar: Calendar, day: date, batches: Iterable[MeasurementColumns]) -> MeasuredDay:
-    """Count the rows of one day that were admitted. Their order does not matter, nor that some come twice."""
-    evidence = Evidence(calendar)
-    for batch in batches:
-        evidence.take(batch)
+    """Count the rows of one day that were admitted. Their order does not matter, nor that some come twice.
+
+    Of several measurements of a target by a vantage in a slot one counts, as in ``Evidence``.
+    """
     slots = calendar.slots_of(day)
-    evidence.close(slots.stop)
-    targets, vantages = evidence.columns.targets, evidence.vantages
-    stages = np.full((len(vantages), len(targets), len(slots)), -1, np.int8)
-    for state in evidence.drain().days:
-        for first, piece in state.pieces():
-            stages[:, first : first + piece.shape[1]] = piece
-    return MeasuredDay(day, tuple(targets), vantages, stages)
+    columns, cells = TargetColumns(), dict[str, Ints]()
+    for batch in batches:
+        slot, offset = np.divmod(batch.slot_start, calendar.slot_seconds)
+        first = max(slots.start, calendar.epoch_slot)
+        rows = np.flatnonzero((offset == 0) & (slot >= first) & (slot < slots.stop))
+        if len(rows):
+            column = columns.of(batch.targets)[batch.target[rows]]
+            kept = _wide(cells.get(batch.vantage), len(columns.targets), len(slots))
+            np.minimum.at(kept.reshape(-1), column * len(slots) + slot[rows] - slots.start, cells_of(batch)[rows])
+            cells[batch.vantage] = kept
+    shape = len(columns.targets), len(slots)
+    counted = [stages(_wide(kept, *shape)) for kept in cells.values()]
+    return MeasuredDay(
+        day, tuple(columns.targets), tuple(cells), np.array(counted, np.int8).reshape(len(counted), *shape)
+    )
+
+
+def _wide(cells: Ints | None, targets: int, slots: int) -> Ints:
+    """Return cells (targets, slots), those that are there among them."""
+    if cells is not None and len(cells) == targets:
+        return cells
+    wide = np.full((targets, slots), EMPTY, np.int64)
+    if cells is not None:
+        wide[: len(cells)] = cells
+    return wide
 
 
 def restored(calendar: Calendar, days: Iterable[MeasuredDay]) -> Evidence:

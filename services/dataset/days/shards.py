@@ -19,8 +19,8 @@ from services.dataset.tables import Kind, sorted_rows
 _PARTS: Final = 256
 """Rows wait in so many files, of which a shard takes one or more: the most shards that a day has."""
 
-_SHARD_ROWS: Final = 1 << 18
-"""Fewer rows are one shard. To sort and write so many takes some 150 MB."""
+_SHARD_ROWS: Final = 1 << 17
+"""Fewer rows are one shard. To sort and write so many takes some 140 MiB."""
 
 _HELD_ROWS: Final = 1 << 17
 """Rows that wait in memory before they go to files: of a small day all of them."""

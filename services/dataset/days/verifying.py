@@ -82,19 +82,22 @@ def verify_file(storage: Storage, file: SealedFile) -> Iterator[Fault]:
         yield Fault(file.path, 0, 0, str(error))
 
 
-def read_sealed(storage: Storage, file: SealedFile) -> pa.Table:
-    """Return the rows of a sealed file. Raises StateError when its bytes are not those that were sealed."""
+def read_sealed(storage: Storage, file: SealedFile, names: Sequence[str] = ()) -> pa.Table:
+    """Return the rows of a sealed file, of the columns named or all.
+
+    Raises StateError when its bytes are not those that were sealed.
+    """
     try:
-        return _sealed_rows(storage, file)
+        return _sealed_rows(storage, file, names)
     except ValueError as error:
         raise StateError(f"{file.path} in {storage.address} cannot be used: {error}") from error
 
 
-def _sealed_rows(storage: Storage, file: SealedFile) -> pa.Table:
+def _sealed_rows(storage: Storage, file: SealedFile, names: Sequence[str] = ()) -> pa.Table:
     """Like ``read_sealed``. Raises ValueError for what is wrong with the content."""
     if file.kind not in KINDS:
         raise ValueError(f"its kind {file.kind!r} is not known to this version")
     data = storage.read(file.path)
     if (len(data), sha256(data).hexdigest()) != (file.size, file.sha256):
         raise ValueError("its bytes are not those that were sealed")
-    return read(data, KINDS[file.kind])
+    return read(data, KINDS[file.kind], names)

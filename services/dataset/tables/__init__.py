@@ -3,18 +3,20 @@
 from services.dataset.tables.exchanges import exchange_table, summaries_of
 from services.dataset.tables.files import content_hash, read, sorted_rows, write
 from services.dataset.tables.indicators import indicator_table, indicators_of
-from services.dataset.tables.link_days import link_day_table, stages_of
-from services.dataset.tables.measurements import StoredMeasurements, measurement_table, measurements_of
+from services.dataset.tables.link_days import COUNTED, link_day_table, stages_of
+from services.dataset.tables.measurements import SCORED, StoredMeasurements, measurement_table, measurements_of
 from services.dataset.tables.rows import MICROS
 from services.dataset.tables.schemas import EXCHANGE, INDICATOR, KINDS, LINK_DAY, MEASUREMENT, STREAM_KINDS, Kind
 
 __all__ = [
+    "COUNTED",
     "EXCHANGE",
     "INDICATOR",
     "KINDS",
     "LINK_DAY",
     "MEASUREMENT",
     "MICROS",
+    "SCORED",
     "STREAM_KINDS",
     "Kind",
     "StoredMeasurements",

@@ -49,14 +49,16 @@ def write(table: pa.Table, kind: Kind) -> bytes:
     return target.getvalue()
 
 
-def read(content: bytes, kind: Kind) -> pa.Table:
-    """Return the rows of a file. Raises ValueError when it is not one of this kind."""
+def read(content: bytes, kind: Kind, names: Sequence[str] = ()) -> pa.Table:
+    """Return the rows of a file, of the columns named or all. Raises ValueError when it is not one of this kind."""
+    schema = pa.schema([kind.schema.field(name) for name in names]) if names else kind.schema
     try:
         table = pq.read_table(
             BytesIO(content),
-            read_dictionary=[field.name for field in kind.schema if pa.types.is_dictionary(field.type)],
+            columns=schema.names,
+            read_dictionary=[field.name for field in schema if pa.types.is_dictionary(field.type)],
         )
-        return table.select(kind.schema.names).cast(kind.schema)
+        return table.select(schema.names).cast(schema)
     except (pa.ArrowException, KeyError, OSError) as error:
         raise ValueError(f"not a Parquet file of {kind.name}s: {error}") from error
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from services.core.model import STAGES, Target
-from services.dataset.tables.rows import MICROS
+from services.dataset.tables.rows import MICROS, codes_of, texts_of
 from services.dataset.tables.schemas import LINK_DAY, MOMENT
+
+COUNTED: Final = ("link", "endpoint", "vantage", "slots", "stages")
+"""The columns that ``stages_of`` needs."""
 
 
 def link_day_table(
@@ -37,17 +42,20 @@ def link_day_table(
 
 
 def stages_of(table: pa.Table) -> tuple[tuple[Target, ...], tuple[str, ...], NDArray[np.int8]]:
-    """Return targets, vantages and stages (vantages, targets, slots) of a table of one day. Raises ValueError when it is none."""
-    links, endpoints, vantages = (table[name].to_pylist() for name in ("link", "endpoint", "vantage"))
-    owners = [Target(link) if link is not None else Target(endpoint, endpoint=True)
-              for link, endpoint in zip(links, endpoints, strict=True)]  # fmt: skip
-    targets = {target: place for place, target in enumerate(dict.fromkeys(owners))}
-    names = {vantage: place for place, vantage in enumerate(dict.fromkeys(vantages))}
-    slots = set(table["slots"].to_pylist())
+    """Return targets, vantages and stages (vantages, targets, slots) of a table of one day, which needs the columns ``COUNTED``.
+
+    Raises ValueError when it is none.
+    """
+    table = table.combine_chunks()
+    link, endpoint, vantage = (codes_of(table[name]) for name in ("link", "endpoint", "vantage"))
+    links, endpoints, vantages = (texts_of(table[name]) for name in ("link", "endpoint", "vantage"))
+    owners = (*map(Target, links), *(Target(name, endpoint=True) for name in endpoints))
+    used, place = np.unique(np.where(link < 0, endpoint + len(links), link), return_inverse=True)
+    slots = pc.unique(table["slots"]).to_pylist() or [0]
     if len(slots) > 1:
         raise ValueError("rows of days of several lengths")
-    stages = np.full((len(names), len(targets), *(slots or {0})), -1, np.int8)
-    if targets:
+    stages = np.full((len(vantages), len(used), *slots), -1, np.int8)
+    if table.num_rows:
         rows = np.frombuffer(b"".join(table["stages"].to_pylist()), np.int8).reshape(table.num_rows, -1)
-        stages[[names[vantage] for vantage in vantages], [targets[owner] for owner in owners]] = rows
-    return tuple(targets), tuple(names), stages
+        stages[vantage, place] = rows
+    return tuple(owners[number] for number in used.tolist()), tuple(vantages), stages

@@ -12,10 +12,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from services.core.model import FACTS, MeasurementColumns, Outcome, Reason, RegisterVersions, Target
-from services.dataset.tables.rows import MICROS
+from services.dataset.tables.rows import MICROS, UNSET, codes_of, texts_of
 from services.dataset.tables.schemas import MEASUREMENT, MOMENT, OUTCOMES, REASONS
 
-_UNSET: Final = -1
+SCORED: Final = (
+    *("link", "endpoint", "vantage", "slot_start", "time", "outcome", "reason"),
+    *("latency", "data_age", "stored", "sequence"),
+)
+"""The columns that ``measurements_of`` needs."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +53,7 @@ def measurement_table(columns: MeasurementColumns, *, stored: float, sequence: i
             _named(columns.outcome, OUTCOMES),
             _named(columns.reason, REASONS),
             *(pa.array(values, pa.int64(), mask=values < 0) for values in numbers.values()),
-            _moments(np.where(expiry < 0, _UNSET, expiry * MICROS)),
+            _moments(np.where(expiry < 0, UNSET, expiry * MICROS)),
             pa.DictionaryArray.from_arrays(pa.array(facts.detail, pa.int32()), pa.array(facts.details, pa.string())),
             _same(columns.register.register_version, rows),
             _same(columns.register.probe_version, rows),
@@ -64,16 +68,16 @@ def measurement_table(columns: MeasurementColumns, *, stored: float, sequence: i
 def measurements_of(table: pa.Table) -> Iterator[StoredMeasurements]:
     """Yield the rows of a table, those of each vantage together, with latencies and ages, without other facts."""
     table = table.combine_chunks().unify_dictionaries()
-    vantage = _indices(table["vantage"])
-    for number, name in enumerate(_dictionary(table["vantage"])):
-        rows = table.filter(pa.array(vantage == number))
+    vantage, vantages = codes_of(table["vantage"]), texts_of(table["vantage"])
+    for number, name in enumerate(vantages):
+        rows = table.filter(pa.array(vantage == number)) if len(vantages) > 1 else table
         if rows.num_rows:
             yield _stored(rows, name)
 
 
 def _stored(table: pa.Table, vantage: str) -> StoredMeasurements:
-    links, endpoints = _dictionary(table["link"]), _dictionary(table["endpoint"])
-    link, endpoint = _indices(table["link"]), _indices(table["endpoint"])
+    links, endpoints = texts_of(table["link"]), texts_of(table["endpoint"])
+    link, endpoint = codes_of(table["link"]), codes_of(table["endpoint"])
     columns = MeasurementColumns(
         vantage=vantage,
         targets=(*map(Target, links), *(Target(name, endpoint=True) for name in endpoints)),
@@ -106,23 +110,10 @@ def _named(numbers: NDArray[Any], names: Mapping[int, str]) -> pa.DictionaryArra
 
 def _coded(column: pa.ChunkedArray, names: Mapping[int, str], other: int) -> NDArray[np.uint8]:
     numbers = {name: number for number, name in names.items()}
-    codes = [numbers.get(text, int(text) if text.isdecimal() else other) for text in _dictionary(column)]
-    return np.array(codes, np.uint8)[_indices(column)]
-
-
-def _dictionary(column: pa.ChunkedArray) -> list[str]:
-    """Return the texts of a column whose chunks share one dictionary."""
-    texts: list[str] = column.chunk(0).dictionary.to_pylist() if column.num_chunks else []
-    return texts
-
-
-def _indices(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    """Return for each row the place of its text; -1 for none."""
-    chunks: list[pa.Array] = [pc.fill_null(chunk.indices, _UNSET) for chunk in column.chunks]
-    arrays = [np.zeros(0, np.int64), *(chunk.to_numpy(zero_copy_only=False) for chunk in chunks)]
-    return np.concatenate(arrays).astype(np.int64)
+    codes = [numbers.get(text, int(text) if text.isdecimal() else other) for text in texts_of(column)]
+    return np.array(codes, np.uint8)[codes_of(column)]
 
 
 def _numbers(column: pa.ChunkedArray) -> NDArray[np.int64]:
     values = column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
-    return np.asarray(pc.fill_null(values, _UNSET).to_numpy(), np.int64)
+    return np.asarray(pc.fill_null(values, UNSET).to_numpy(), np.int64)

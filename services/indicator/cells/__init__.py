@@ -1,12 +1,13 @@
 """Measurements per vantage, target and slot: cells that merge by minimum, closed days, the latest measurements."""
 
 from services.indicator.cells.closed_days import DayState, pack_day
-from services.indicator.cells.packing import outcomes, reasons, stages
+from services.indicator.cells.packing import EMPTY, cells_of, outcomes, reasons, stages
 from services.indicator.cells.recent import RecentMeasurements, recent_batches
 from services.indicator.cells.slots import LoadCells, SlotCells, TargetColumns
 from services.indicator.cells.states import EvidenceChanges, IngestResult, KeepArrays, SlotDetail, SlotState
 
 __all__ = [
+    "EMPTY",
     "DayState",
     "EvidenceChanges",
     "IngestResult",
@@ -17,6 +18,7 @@ __all__ = [
     "SlotDetail",
     "SlotState",
     "TargetColumns",
+    "cells_of",
     "outcomes",
     "pack_day",
     "reasons",

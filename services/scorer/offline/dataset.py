@@ -29,10 +29,12 @@ from services.dataset.days import (
 )
 from services.dataset.storage import Storage, open_storage
 from services.dataset.tables import (
+    COUNTED,
     EXCHANGE,
     INDICATOR,
     LINK_DAY,
     MEASUREMENT,
+    SCORED,
     Kind,
     indicators_of,
     measurements_of,
@@ -51,11 +53,11 @@ ALL: Final = int(np.iinfo(np.int64).max)
 
 def count_file(one: DayFile) -> MeasuredDay:
     """Count a sealed file. Raises StateError when it is not as it was sealed."""
-    table = read_sealed(open_storage(one.address), one.file)
-    day = date.fromisoformat(one.day)
+    storage, day = open_storage(one.address), date.fromisoformat(one.day)
     if one.file.kind == LINK_DAY.name:
-        return MeasuredDay(day, *stages_of(table))
-    return measured_day(Calendar.of(one.policy), day, _counting(table, one.policy))
+        return MeasuredDay(day, *stages_of(read_sealed(storage, one.file, COUNTED)))
+    rows = read_sealed(storage, one.file, SCORED)
+    return measured_day(Calendar.of(one.policy), day, _counting(rows, one.policy))
 
 
 def _counting(table: pa.Table, policy: Policy) -> Iterator[MeasurementColumns]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from tests.bench import bench_probe
 from tests.bench.adoption import adoption
 from tests.bench.api import api
+from tests.bench.archive import archive
 from tests.bench.console import console
 from tests.bench.exchange import exchange
 from tests.bench.national import national
@@ -33,13 +34,14 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterable[str]]] = {
     "api": lambda asked: api(asked.links or 10_000),
     "console": lambda asked: console(asked.links or 10_000),
     "visible": lambda asked: visible(asked.links or 10_000),
+    "archive": lambda asked: archive(asked.links or 10_000, asked.days or 28),
     "sensitivity": lambda asked: sensitivity(asked.links or 10_000, asked.days or 28, asked.slot),
     "exchange": lambda asked: exchange(asked.records),
     "passages": lambda asked: passages(asked.seconds),
     "adoption": lambda asked: adoption(asked.links or 10_000),
     "start": lambda _: start(),
 }
-APART = ("scale", "publishing", "api", "console", "visible", "sensitivity")  # they want gigabytes
+APART = ("scale", "publishing", "api", "console", "visible", "archive", "sensitivity")  # they want gigabytes
 
 
 def main() -> None:
@@ -63,12 +65,12 @@ def main() -> None:
     parser.add_argument(
         "--links",
         type=int,
-        help="structure, sensitivity, scale, publishing, api, console, visible: how many (default: 1000000, 10000; scale: 10000,"
-        " 100000 and 1000000 in turn; publishing: 100000; api, console, visible: 10000)",
+        help="structure, sensitivity, scale, publishing, api, archive, console, visible: how many (default: 1000000, 10000; scale:"
+        " 10000, 100000 and 1000000 in turn; publishing: 100000; api, archive, console, visible: 10000)",
     )
     parser.add_argument("--inflight", type=int, help="saturation: probes under way at once before a prober sheds")
     parser.add_argument("--scheme", choices=("http", "tls"), help="saturation: only over this (default: both)")
-    parser.add_argument("--days", type=int, help="sensitivity, scale: how many (default: 28; scale: 90)")
+    parser.add_argument("--days", type=int, help="sensitivity, archive, scale: how many (default: 28; scale: 90)")
     parser.add_argument(
         "--records",
         type=int,

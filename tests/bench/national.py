@@ -9,12 +9,16 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 import grpc
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2, indicator_service_pb2_grpc
 from services.core.model.outcome import OUTCOME_OF, Outcome, Reason
+from services.dataset.days import EvidenceDays, LogFiles, Sealer, SealingContext, manifests
+from services.dataset.log import SigningKey
+from services.dataset.storage import LocalStorage
 from tests.bench.meters.process import busy_seconds, cpu_seconds, machine, peak_mib
 from tests.bench.meters.scrape import Samples, quantile_bound, scrape, since
 from tests.support.paths import ROOT
@@ -26,7 +30,7 @@ _START_SECONDS = 300.0  # the first index comes after the first whole slot
 _SCRAPE_SECONDS = 15.0  # as Prometheus does; what a scrape costs is part of the figures
 _NAP_SECONDS = 0.05
 _SHOWN = 20
-_PIPELINE = ("prober", "nats-server", "scorer", "collector", "api")
+_PIPELINE = ("prober", "nats-server", "scorer", "collector", "api", "archive")
 _SHARES = (0.5, 0.99, 0.999, 1.0)
 
 
@@ -70,6 +74,7 @@ def national(minutes: float, slot: int) -> Iterator[str]:
             began = time.monotonic()
             system.stop()
             yield f"everything ended {time.monotonic() - began:.1f} s after Ctrl-C"
+            yield from _sealed(system.data / "archive" / "dataset")
         finally:
             system.stop()
 
@@ -145,6 +150,18 @@ def _disk(before: _Moment, after: _Moment, data: Path) -> Iterator[str]:
     yield f"of a measurement {grown['MEASUREMENTS'] / probes:.1f} bytes"
     size = sum(path.stat().st_size for path in (data / "scorer").rglob("*") if path.is_file())
     yield f"the scorer's folder: {size} bytes"
+
+
+def _sealed(dataset: Path) -> Iterator[str]:
+    """Seal what was archived, as at the end of the day."""
+    storage = LocalStorage(dataset)
+    sealer = Sealer(storage, SigningKey.generate("bench"), EvidenceDays("UTC", 0.0, 60), dataset.with_name("scratch"))
+    for day in sealer.due(inf):
+        sealer.seal(day, SealingContext())
+    files = [file for _, manifest in manifests(LogFiles(storage).leaves()) for file in manifest.files]
+    for kind in dict.fromkeys(file.kind for file in files):
+        size, rows = (sum(getattr(file, name) for file in files if file.kind == kind) for name in ("size", "rows"))
+        yield f"sealed: {rows} rows of kind {kind}, {size / rows:.2f} bytes each"
 
 
 def _outcomes(before: Samples, after: Samples) -> Iterator[str]:

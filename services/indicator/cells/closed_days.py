@@ -40,12 +40,12 @@ class DayState:
     stages: bytes | memoryview
 
     @classmethod
-    def pack(cls, day: date, stages: Codes) -> DayState:
-        """Pack a day's stages (vantages, targets, slots)."""
+    def pack(cls, day: date, stages: Codes, *, level: int = _LEVEL) -> DayState:
+        """Pack a day's stages (vantages, targets, slots), at a ``level`` of zlib."""
         vantages, targets, slots = stages.shape
         step = max(1, _PIECE_CELLS // max(1, vantages * slots))
         pieces = (stages[:, first : first + step] for first in range(0, targets, step))
-        packed = b"".join(compress(np.ascontiguousarray(piece).tobytes(), _LEVEL) for piece in pieces)
+        packed = b"".join(compress(np.ascontiguousarray(piece).tobytes(), level) for piece in pieces)
         return cls(day, (vantages, targets, slots), packed)
 
     def pieces(self) -> Iterator[tuple[int, Codes]]:

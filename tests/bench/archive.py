@@ -1,0 +1,140 @@
+"""What the archive costs: a day sealed out of its segments, and the index computed again from sealed days of a country."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+from distributed import LocalCluster
+
+from services.archive.link_days import link_days
+from services.archive.registers import keep_register
+from services.core.model import Indicator, IndicatorKind, Losses, Register
+from services.dataset.days import LogFiles, Sealer, SealingContext, manifests, write_segments
+from services.dataset.log import SigningKey
+from services.dataset.storage import LocalStorage
+from services.dataset.tables import INDICATOR, indicator_table
+from services.indicator.index import METHOD_VERSION
+from services.register.directory import load_register
+from tests.bench.loads.dataset import Country
+from tests.bench.loads.register import write_register
+from tests.bench.meters.process import machine, peak_mib
+from tests.support.paths import ROOT
+
+__all__ = ["archive"]
+
+_SLOT = 300
+_SEGMENT_SECONDS = 60
+_KEY = SigningKey.generate("bench")
+
+
+def archive(links: int, days: int) -> Iterator[str]:
+    """Seal a day of so many links in slots of five minutes, then score ``days`` sealed days, in all ways there are."""
+    yield f"archive of {links} links in slots of {_SLOT} s, {days} days, {time.strftime('%F %T %Z')}"
+    yield machine()
+    with tempfile.TemporaryDirectory(prefix="peyvand-bench-") as folder:
+        where = Path(folder)
+        first = datetime.now(UTC).date() - timedelta(days=days)
+        register = load_register(_register(where, links, first))
+        country = Country(links, register.policy)
+        yield from _sealing(where / "open", country, first)
+        storage = LocalStorage(where / "sealed")
+        began = time.monotonic()
+        rows = country.seal(storage, _KEY, [first + timedelta(days=number) for number in range(days)])
+        yield f"{rows} measurements of {days} sealed days made up in {time.monotonic() - began:.0f} s: {_sizes(storage)}"
+        _publish(storage, country, register, first + timedelta(days=days))
+        yield from _scoring(storage)
+
+
+def _register(where: Path, links: int, first: date) -> Path:
+    folder = write_register(where / "register", "http://127.0.0.1", "tcp://127.0.0.1:1", None, links, _SLOT)
+    policy = json.loads((folder / "policy.yaml").read_text())
+    (folder / "policy.yaml").write_text(json.dumps({**policy, "epoch": f"{first}"}))
+    return folder
+
+
+def _sealing(folder: Path, country: Country, day: date) -> Iterator[str]:
+    """Seal a day in a process of its own, of which nothing else is measured."""
+    storage = LocalStorage(folder)
+    rows = country.segments(storage, day, _SEGMENT_SECONDS)
+    segments = storage.names("open")
+    yield f"a day in {len(segments)} segments: {sum((folder / name).stat().st_size for name in segments) / rows:.2f} bytes a row"
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        took, cpu, before, peak = pool.submit(_seal, folder, country, f"{day}").result()
+    yield f"sealed in {took:.1f} s, CPU {cpu:.1f} s, peak RSS {peak:.0f} MiB, {before:.0f} before: {_sizes(storage)}"
+
+
+def _seal(folder: Path, country: Country, day: str) -> tuple[float, float, float, float]:
+    sealer = Sealer(LocalStorage(folder), _KEY, country.days, folder.with_name("scratch"))
+    before, began, cpu = peak_mib(os.getpid()), time.monotonic(), time.process_time()
+    sealer.seal(day, SealingContext(count=partial(link_days, country.policy)))
+    return time.monotonic() - began, time.process_time() - cpu, before, peak_mib(os.getpid())
+
+
+def _sizes(storage: LocalStorage) -> str:
+    files = [file for _, manifest in manifests(LogFiles(storage).leaves()) for file in manifest.files]
+    kinds = dict.fromkeys(file.kind for file in files)
+    shares = {kind: [(one.size, one.rows) for one in files if one.kind == kind] for kind in kinds}
+    return ", ".join(
+        f"{sum(size for size, _ in found) / sum(rows for _, rows in found):.2f} bytes a {kind}"
+        for kind, found in shares.items()
+    )
+
+
+def _publish(storage: LocalStorage, country: Country, register: Register, end: date) -> None:
+    """Put a published number beside the days, which tells as of when and by which register they are scored."""
+    moment = country.days.span(f"{end}").start
+    row = Indicator(
+        kind=IndicatorKind.GOVERNMENT,
+        id=register.policy.government.id,
+        window_days=28,
+        as_of=moment,
+        point=None,
+        lower=0.0,
+        upper=1.0,
+        known_share=0.0,
+        losses=Losses(),
+        strict=None,
+        links_required=0,
+        register_version=register.register_version,
+        probe_version=register.probe_version,
+        method_version=METHOD_VERSION,
+        evidence_sequence=2**40,
+    )
+    keep_register(storage, register)
+    table = indicator_table([row], stored=moment + 1.0, sequence=1)
+    write_segments(storage, INDICATOR, [table], 1, 1, country.days)
+
+
+def _scoring(storage: LocalStorage) -> Iterator[str]:
+    ways = ((), ("--again",))
+    for flags in ways:
+        yield f"score --archive {' '.join(flags)}: {_score(storage, *flags)}"
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None
+    ) as cluster:
+        engine = ("--engine", cluster.scheduler_address.replace("tcp://", "dask://"))
+        for flags in ways:
+            yield f"score --archive {' '.join(flags)} on two workers of Dask: {_score(storage, *flags, *engine)}"
+
+
+def _score(storage: LocalStorage, *flags: str) -> str:
+    """Score as a person would; what workers use is not counted here."""
+    command = [sys.executable, "-m", "services.cli", "score", "--archive", storage.address, "--window", "28", *flags]
+    began = time.monotonic()
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, "peyvand score failed"
+    took, cpu = time.monotonic() - began, used.ru_utime + used.ru_stime
+    return f"{took:.1f} s, CPU {cpu:.1f} s, peak RSS {used.ru_maxrss / 1024:.0f} MiB"

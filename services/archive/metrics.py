@@ -19,8 +19,8 @@ class ArchiveMetrics:
         self._due = metrics.gauge("peyvand_archive_unsealed", registry)
         self._registry = registry
         for kind in STREAM_KINDS:
-            self._rows.labels(kind)
-            self._rejected.labels(kind)
+            self._rows.labels(kind.name)
+            self._rejected.labels(kind.name)
         self._due.set(0)
 
     def wrote(self, kind: str, rows: int, stored: float) -> None:

@@ -127,6 +127,19 @@ class Government:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenData:
+    """What exports of open data state (docs/archive.md §7); an empty text is not stated.
+
+    ``licence`` is the address of its text, ``url`` that of the folder of the files, without a slash at its end.
+    """
+
+    publisher_en: str = ""
+    publisher_fa: str = ""
+    licence: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """How the register is measured. ``levels`` are the strict shares of service levels 3 and 4."""
 
@@ -143,6 +156,7 @@ class Policy:
     default_latency_ms: int = 2000
     default_max_age_s: int | None = None
     levels: tuple[float, float] = (0.95, 0.99)
+    open_data: OpenData | None = None
 
     @property
     def default_window(self) -> int:

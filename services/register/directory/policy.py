@@ -7,7 +7,7 @@ from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from services.core.model import Egress, Government, Policy, Vantage
+from services.core.model import Egress, Government, OpenData, Policy, Vantage
 from services.register.reading import (
     FaultList,
     Location,
@@ -17,6 +17,7 @@ from services.register.reading import (
     read_document,
     read_domain,
     read_flag,
+    read_http_url,
     read_id,
     read_moment,
     read_name,
@@ -66,6 +67,7 @@ def read_policy(directory: Path, faults: FaultList) -> PolicyReading:
         default_latency_ms=mapping.read("default_latency_ms", read_count, _DEFAULT.default_latency_ms),
         default_max_age_s=mapping.read("default_max_age_s", read_count, None),
         levels=_levels(mapping),
+        open_data=_open_data(mapping),
     )
     return PolicyReading(policy, zone, mapping, locations)
 
@@ -158,3 +160,22 @@ def _levels(mapping: YamlMapping) -> tuple[float, float]:
         mapping.fault("levels", "needs two shares, of level 3 and of level 4, the second not below the first")
         return _DEFAULT.levels
     return shares[0], shares[1]
+
+
+def _open_data(mapping: YamlMapping) -> OpenData | None:
+    given = mapping.mapping("open_data", ("publisher_en", "publisher_fa", "licence", "url"))
+    if given is None:
+        return None
+    return OpenData(
+        publisher_en=given.read("publisher_en", read_name, ""),
+        publisher_fa=given.read("publisher_fa", read_name, ""),
+        licence=given.read("licence", read_http_url, ""),
+        url=given.read("url", _read_folder, ""),
+    )
+
+
+def _read_folder(text: str) -> str:
+    url = read_http_url(text)
+    if "?" in url or "#" in url:
+        raise ValueError(f"`{text}` is not the address of a folder: it has a query or a fragment")
+    return url.rstrip("/")

@@ -69,9 +69,9 @@ _SECTIONS: Mapping[str, TypeAdapter[Any]] = {
 def to_rows(register: Register, *, portable: bool = False, whole: bool = False) -> Rows:
     """Return every row of a register, without its versions, in id order within each section.
 
-    ``portable`` returns references to files as written, not as paths of this machine. Probes lack keys with default values,
-    so that a key added later changes no hash, unless ``whole``; so do endpoints of the policy's latency and
-    vantages without names.
+    ``portable`` returns references to files as written, not as paths of this machine. Unless ``whole``, probes lack keys with
+    default values, so that a key added later changes no hash; so do endpoints of the policy's latency, vantages without
+    names, and a policy without open data.
     """
     probes: Iterable[Probe] = _by_id(register.probes)
     values: dict[str, Iterable[object]] = {
@@ -92,13 +92,21 @@ def to_rows(register: Register, *, portable: bool = False, whole: bool = False) 
     for section, adapter in _SECTIONS.items():
         sparse = section == "probes" and not whole
         rows[section] = adapter.dump_python(list(values[section]), mode="json", exclude_defaults=sparse)
+    if not whole:
+        _drop_unset(rows)
+    return rows
+
+
+def _drop_unset(rows: Rows) -> None:
     for endpoint in rows["endpoints"]:
         if endpoint["latency_ms"] is None:
             del endpoint["latency_ms"]
-    for vantage in rows["policy"][0]["vantages"]:
+    (policy,) = rows["policy"]
+    for vantage in policy["vantages"]:
         if not vantage["control_names"]:
             del vantage["control_names"]
-    return rows
+    if policy["open_data"] is None:
+        del policy["open_data"]
 
 
 def from_rows(pieces: Iterable[Mapping[str, list[dict[str, Any]]]]) -> Register:

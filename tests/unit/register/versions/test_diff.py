@@ -48,6 +48,22 @@ def test_a_shrinking_denominator_is_shown(tmp_path: Path) -> None:
     assert told["services"]["changed"] == {"title-transfer": {"weight": {"old": 1.0, "new": 3.0}}}
 
 
+def test_what_is_set_for_the_first_time_is_shown(tmp_path: Path) -> None:
+    """A latency limit of an endpoint and open data are changes from nothing."""
+    plain = load_register(write_register(tmp_path / "old"))
+    given = load_register(
+        write_register(
+            tmp_path / "new",
+            endpoints_csv="id,agency,probe,target,latency_ms\nbus,civil-registry,page,http://127.0.0.1:1/,900\n",
+            policy_yaml=("levels", "open_data: {publisher_en: Court of Audit}\nlevels"),
+        )
+    )
+    for old, new, change in ((plain, given, "null -> 900"), (given, plain, "900 -> null")):
+        lines = list(diff_registers(old, new).lines())
+        assert any(change in line for line in lines), lines
+        assert any("open_data" in line and "Court of Audit" in line for line in lines), lines
+
+
 def test_a_moved_directory_makes_no_difference(tmp_path: Path) -> None:
     """References to files compare as written, so the same register elsewhere is the same register."""
     probes = ("page:\n  kind: http\n", "page:\n  kind: http\n  tls: {ca: 'file:ca.pem'}\n")

@@ -128,7 +128,7 @@ class Government:
 
 @dataclass(frozen=True, slots=True)
 class OpenData:
-    """What exports of open data state (docs/archive.md §7); an empty text is not stated.
+    """What exports of open data state (docs/opendata.md §2); an empty text is not stated.
 
     ``licence`` is the address of its text, ``url`` that of the folder of the files, without a slash at its end.
     """

@@ -5,8 +5,18 @@ from services.dataset.tables.files import content_hash, read, sorted_rows, write
 from services.dataset.tables.indicators import indicator_table, indicators_of
 from services.dataset.tables.link_days import COUNTED, link_day_table, stages_of
 from services.dataset.tables.measurements import SCORED, StoredMeasurements, measurement_table, measurements_of
-from services.dataset.tables.rows import MICROS
-from services.dataset.tables.schemas import EXCHANGE, INDICATOR, KINDS, LINK_DAY, MEASUREMENT, STREAM_KINDS, Kind
+from services.dataset.tables.rows import MICROS, table_of_columns
+from services.dataset.tables.schemas import (
+    EXCHANGE,
+    INDICATOR,
+    KINDS,
+    LINK_DAY,
+    MEASUREMENT,
+    MOMENT,
+    NAME,
+    STREAM_KINDS,
+    Kind,
+)
 
 __all__ = [
     "COUNTED",
@@ -16,6 +26,8 @@ __all__ = [
     "LINK_DAY",
     "MEASUREMENT",
     "MICROS",
+    "MOMENT",
+    "NAME",
     "SCORED",
     "STREAM_KINDS",
     "Kind",
@@ -31,5 +43,6 @@ __all__ = [
     "sorted_rows",
     "stages_of",
     "summaries_of",
+    "table_of_columns",
     "write",
 ]

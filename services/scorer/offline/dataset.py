@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from itertools import chain
 from typing import Final
@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from services.core.errors import SettingsError, StateError
-from services.core.model import ExchangeSummary, Indicator, MeasurementColumns, Policy, Register
+from services.core.model import ExchangeSummary, Indicator, IndicatorKind, MeasurementColumns, Policy, Register
 from services.dataset.days import (
     LogFiles,
     Manifest,
@@ -38,6 +38,7 @@ from services.dataset.tables import (
     Kind,
     indicators_of,
     measurements_of,
+    sorted_rows,
     stages_of,
     summaries_of,
 )
@@ -109,6 +110,18 @@ class ArchivedEvidence:
             if len(chosen):
                 return list(indicators_of(table.take(pa.array(chosen))))
         return []
+
+    def published_by_day(
+        self, kinds: Sequence[IndicatorKind], *, first: str = "", last: str = "9999"
+    ) -> Iterator[tuple[str, pa.Table]]:
+        """Yield each day of a span on which numbers of these kinds were published, with the rows published last on it."""
+        labels = pa.array([kind.label for kind in kinds])
+        for day in sorted(one for one in self._days(INDICATOR) if first <= one <= last):
+            table = pa.concat_tables(self._tables(INDICATOR, day))
+            table = table.filter(pc.is_in(table["kind"].cast(pa.string()), labels))
+            table = sorted_rows([table.filter(pc.equal(table["as_of"], pc.max(table["as_of"])))], INDICATOR)
+            if table.num_rows:
+                yield day, table.filter(_last_of_each(table, "kind", "id", "window_days"))
 
     def register(self, version: str) -> Register:
         """Return the register whose version begins so; of several probe versions any, since none changes a number.
@@ -199,6 +212,16 @@ class ArchivedEvidence:
         else:
             segments = [one for one in list_segments(self._storage, kind) if one.day == day and one.late is late]
             yield from read_segments(self._storage, kind, segments)
+
+
+def _last_of_each(table: pa.Table, *names: str) -> pa.Array:
+    """Return which rows are the last of those with the same values, which follow each other: messages may be repeated."""
+    same = np.ones(max(0, table.num_rows - 1), bool)
+    for name in names:
+        column = table[name].combine_chunks()
+        values = (column.indices if pa.types.is_dictionary(column.type) else column).to_numpy()
+        same &= values[1:] == values[:-1]
+    return pa.array(np.append(~same, True))
 
 
 def _files(manifest: Manifest, kind: Kind, *, late: bool = False) -> list[SealedFile]:

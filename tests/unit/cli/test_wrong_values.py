@@ -16,6 +16,7 @@ from services.core.bus.roles import write_users
 from services.core.errors import InputError, PeyvandError
 from tests.support.cases.api_server import Api
 from tests.support.cases.dataset import sealed_example
+from tests.support.cases.open_data import publish
 from tests.support.commands import _command
 from tests.support.nats import Nats
 from tests.support.registers import write_register
@@ -49,6 +50,9 @@ WRONG = {
     "day": ("garbage", "1405-01-01", "2026-02-30", "-1", "/proc/x"),
     "dataset": FOLDERS,
     "--api": PLACES,
+    "opendata export out": ("/proc/x", "/dev/null", "/dev/null/x", "/sys/x", "/etc"),
+    "opendata export --from": (*TIMES[:4], "2199-01-01"),
+    "opendata export --to": (*TIMES[:4], "1901-01-01"),
     "--archive": ("/proc/x", "/dev/null", "s9://x", "", "/dev/null/x"),
     "--at": TIMES,
     "--authority": FILES,
@@ -159,6 +163,7 @@ BESIDE = {
     "round verify": {"folder": "{data}"},
     "round list": {},
     "round compare": {"before": "{data}", "now": "{data}"},
+    "opendata export": {"out": "{export}", "--archive": "{published}"},
     "bus init": {"--credentials": "{seeds}"},
     "bus stuck": {"--store": "{seeds}"},
     "bus backup": {"folder": "{data}", "--nats": "{nats}", "--credentials": "{seeds}"},
@@ -209,6 +214,8 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return {name: str(tmp_path / name) for name in names} | {
         "register": str(write_register(tmp_path / "register")),
         **sealed_example(tmp_path),
+        "published": publish(tmp_path / "published", slots=1).address,
+        "export": str(tmp_path / "export"),
     }
 
 

@@ -1,0 +1,55 @@
+"""``peyvand opendata``: what is published, as files for everybody."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.cli.commands.options import command_group
+
+app = command_group("Export open data.")
+
+
+@app.callback()
+def _opendata() -> None:
+    """Keep the name of the only command."""
+
+
+@app.command()
+def export(
+    *,
+    out: Annotated[Path, typer.Argument(help="Folder for the files; those of an older export are replaced.")],
+    archive: Annotated[str, typer.Option(help="folder or address of the dataset", metavar="ADDRESS")],
+    since: Annotated[str, typer.Option("--from", help="first day, YYYY-MM-DD; all without one", metavar="DAY")] = "",
+    until: Annotated[str, typer.Option("--to", help="last day; the newest without one", metavar="DAY")] = "",
+    register: Annotated[
+        Path | None,
+        typer.Option(help="a register in place of the archived one, for its rounds and licence", metavar="DIR"),
+    ] = None,
+) -> None:
+    """Write published numbers, structure, official rounds and the register as CSV and Parquet, with descriptions.
+
+    There are no targets in them, no reasons or details, and nothing of exchanges.
+    """
+    from services.cli.opendata.export import read_contents, write_export
+    from services.core.errors import SettingsError
+
+    first, last = _day("--from", since), _day("--to", until)
+    if first and last and last < first:
+        raise SettingsError(f"--to {last} is before --from {first}")
+    contents = read_contents(archive, register, first=first, last=last)
+    names = write_export(out, contents)
+    if not contents.stated.licence:
+        typer.echo("no licence is stated: name one under open_data in policy.yaml", err=True)
+    typer.echo(f"{len(names)} files of {contents.first} to {contents.last}: {out}")
+
+
+def _day(option: str, text: str) -> str:
+    from services.register.reading import read_day
+
+    try:
+        return read_day(text).isoformat() if text else ""
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from error

@@ -1,0 +1,124 @@
+"""Tables as files whose bytes follow from their rows, and how each of them is described."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from services.cli.opendata.tables import Table
+from services.core.model import OpenData, Register
+from services.core.spreadsheets import cell
+from services.dataset.tables import write
+
+_ROWS_AT_ONCE: Final = 10_000
+"""Rows that are Python values at a time: some megabytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A file of a table in one of its forms, ``csv`` or ``parquet``: its bytes and their hash in hex."""
+
+    table: Table
+    form: str
+    bytes: int
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        """The name of the file."""
+        return f"{self.table.name}.{self.form}"
+
+
+MEDIA_TYPES: Final = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
+"""Media types of both forms, as IANA lists them."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contents:
+    """What an export holds: tables of the days ``first`` to ``last``, numbers up to ``as_of`` (epoch seconds), and the
+    register that was in force then. ``files`` are known once they are written.
+    """
+
+    register: Register
+    first: str
+    last: str
+    as_of: int
+    method_version: str
+    tables: Mapping[str, pa.Table]
+    files: tuple[DataFile, ...] = ()
+
+    @property
+    def stated(self) -> OpenData:
+        """What the policy states of licence and address."""
+        return self.register.policy.open_data or OpenData()
+
+    def publisher(self, language: str) -> str:
+        """Return who publishes: whom the policy names, else the government."""
+        named = _either(self.stated.publisher_en, self.stated.publisher_fa, language)
+        return named or self.government(language)
+
+    def government(self, language: str) -> str:
+        """Return the name of the government in a language, in the other one where there is none."""
+        government = self.register.policy.government
+        return _either(government.name_en, government.name_fa, language)
+
+    def title(self, language: str) -> str:
+        """Return what the export is called."""
+        what = {"en": "Cross-agency integration", "fa": "اتصال دستگاه‌ها"}[language]
+        return f"{what}: {self.government(language)}"
+
+    def files_of(self, table: Table) -> list[DataFile]:
+        """Return the files of a table."""
+        return [file for file in self.files if file.table == table]
+
+
+def write_table(folder: Path, table: Table, rows: pa.Table) -> tuple[DataFile, DataFile]:
+    """Write a table as CSV (RFC 4180, UTF-8) and as Parquet, durably. Raises OSError."""
+    return (
+        _write(folder, table, "csv", _csv(table, rows)),
+        _write(folder, table, "parquet", iter((write(rows, table.kind),))),
+    )
+
+
+def _write(folder: Path, table: Table, form: str, parts: Iterator[bytes]) -> DataFile:
+    digest, size = sha256(), 0
+    with (folder / f"{table.name}.{form}").open("wb") as file:
+        for part in parts:
+            file.write(part)
+            digest.update(part)
+            size += len(part)
+        file.flush()
+        os.fsync(file.fileno())
+    return DataFile(table, form, size, digest.hexdigest())
+
+
+def _either(english: str, persian: str, language: str) -> str:
+    return (persian or english) if language == "fa" else (english or persian)
+
+
+def _csv(table: Table, rows: pa.Table) -> Iterator[bytes]:
+    yield _lines([[column.name for column in table.columns]])
+    for batch in rows.to_batches(max_chunksize=_ROWS_AT_ONCE):
+        columns = [[_text(value) for value in column.to_pylist()] for column in batch.columns]
+        yield _lines(zip(*columns, strict=True))
+
+
+def _lines(rows: Iterable[Sequence[Any]]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\r\n").writerows(rows)
+    return text.getvalue().encode()
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%dT%H:%M:%SZ}"
+    return value.isoformat() if isinstance(value, date) else cell(value)

@@ -13,6 +13,7 @@ from pathlib import Path
 import uvicorn
 
 from services.client import TlsFiles, connect
+from services.console.pages import read_export
 from services.console.queries import EditionFeed
 from services.console.web import Provider, Settled, make_app
 from services.core import metrics
@@ -40,6 +41,8 @@ async def main(runtime: Runtime) -> None:
             "listen on loopback, or set --audience to public or signed"
         )
     settled = _settled(settings)
+    if settled.open_data is not None and read_export(settled.open_data) is None:
+        runtime.log.warning("no_open_data", folder=settings.open_data)
     files = TlsFiles(
         *(Path(name) if name else None for name in (settings.api_ca, settings.api_certificate, settings.api_key))
     )
@@ -91,7 +94,8 @@ def _settled(settings: Settings) -> Settled:
             raise SettingsError(
                 f"the key in {settings.session_key} has less than {_SHORTEST_KEY} characters: make a longer one"
             )
-    return Settled(settings.audience, base, settings.grafana.rstrip("/"), provider, key)
+    open_data = Path(settings.open_data) if settings.open_data else None
+    return Settled(settings.audience, base, settings.grafana.rstrip("/"), provider, key, open_data)
 
 
 def _secret(path: str) -> str:

@@ -69,6 +69,7 @@ class Settings:
     )
     console_url: str = _setting("", "console: its public address, such as https://peyvand.example")
     grafana: str = _setting("", "console: address of Grafana, to link to")
+    open_data: str = _setting("", "console: folder of an export of open data, which it serves")
     oidc_issuer: str = _setting("", "console: issuer of the provider of identities, for --audience signed")
     oidc_client: str = _setting("", "console: its client id there")
     oidc_secret: str = _setting("", "console: file with its client secret")

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from services.console.pages.datasets import DATASETS, Dataset, Row
+from services.console.pages.open_data import Export, read_export
 from services.console.pages.page import Content, File, Page, Visit
 from services.console.texts import iso
-
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
-"""What a text must not begin with in a cell, or a spreadsheet would compute it."""
+from services.core.spreadsheets import cell
 
 
 @dataclass(frozen=True, slots=True)
 class DataView:
-    """The tables that the reader may have."""
+    """The tables that the reader may have, and the export of open data."""
 
     datasets: tuple[Dataset, ...]
+    export: Export | None
 
 
 async def gather(visit: Visit) -> DataView:
-    """Fetch nothing."""
-    return DataView(tuple(one for one in DATASETS if one.is_public or visit.sees_links))
+    """Read what the export holds."""
+    tables = tuple(one for one in DATASETS if one.is_public or visit.sees_links)
+    export = None if visit.open_data is None else await asyncio.to_thread(read_export, visit.open_data)
+    return DataView(tables, export)
 
 
 async def as_csv(dataset: Dataset, visit: Visit) -> Content:
@@ -36,7 +38,7 @@ async def as_csv(dataset: Dataset, visit: Visit) -> Content:
     columns = list(dict.fromkeys(name for row in rows for name in row))
     writer = csv.DictWriter(text, columns, lineterminator="\r\n")
     writer.writeheader()
-    writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+    writer.writerows({name: cell(value) for name, value in row.items()} for row in rows)
     return Content("text/csv; charset=utf-8; header=present", text.getvalue())
 
 
@@ -57,16 +59,6 @@ async def as_json(dataset: Dataset, visit: Visit) -> Content:
         "rows": rows,
     }
     return Content("application/json", json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False))
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        return repr(value)
-    if isinstance(value, str) and value.startswith(_FORMULAS):
-        return f"'{value}"
-    return value
 
 
 PAGE = Page("data", "/data", gather, has_window=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from services.client import Client
@@ -32,6 +33,8 @@ class Visit:
     base: str
     sees_links: bool
     """Whether services, links and what is behind them are shown to this reader."""
+    open_data: Path | None = None
+    """The folder of the export of open data that is served."""
 
     def chosen(self, name: str, *choices: str) -> str:
         """Return the choice that the address makes, the first one where it makes none of them."""

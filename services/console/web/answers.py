@@ -8,6 +8,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -47,6 +48,7 @@ class Site:
     dashboards: str
     encrypted: bool
     assets: Assets
+    open_data: Path | None
 
 
 class Pages:
@@ -157,6 +159,7 @@ class Pages:
             query=frame.query,
             base=frame.base,
             sees_links=frame.sees_links,
+            open_data=self._site.open_data,
         )
         with self._metrics.making(page.name):
             async with asyncio.timeout(GATHER_SECONDS):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
@@ -21,6 +22,7 @@ from services.console.queries import EditionFeed
 from services.console.texts import LANGUAGES
 from services.console.web.answers import Pages, Site
 from services.console.web.assets import Assets, read_assets
+from services.console.web.downloads import download_route
 from services.console.web.headers import security_headers
 from services.console.web.languages import COOKIE, language_of
 from services.console.web.metrics import ConsoleMetrics
@@ -35,7 +37,7 @@ class Settled:
     """What an operator decides: who may see what, and where the console is found.
 
     ``base`` is its public address without a slash at the end, ``dashboards`` Grafana's or empty. Audience `signed` needs a provider
-    of identities and the key of its cookies.
+    of identities and the key of its cookies. ``open_data`` is the folder of the export of open data that is served.
     """
 
     audience: str = "open"
@@ -43,6 +45,7 @@ class Settled:
     dashboards: str = ""
     provider: Provider | None = None
     session_key: str = ""
+    open_data: Path | None = None
 
     @property
     def encrypted(self) -> bool:
@@ -60,7 +63,7 @@ def make_app(
 ) -> Starlette:
     """Return the application."""
     assets = read_assets()
-    site = Site(settled.audience, settled.base, settled.dashboards, settled.encrypted, assets)
+    site = Site(settled.audience, settled.base, settled.dashboards, settled.encrypted, assets, settled.open_data)
     pages = Pages(site, api, feed, ConsoleMetrics(registry, settled.base), clock)
 
     async def lost(request: Request, error: Exception) -> Response:
@@ -71,6 +74,8 @@ def make_app(
         return pages.explain(pages.frame_for(request, language), status)
 
     routes = _plain_routes(settled, assets, feed)
+    if settled.open_data is not None:
+        routes.append(download_route(settled.open_data, security_headers(encrypted=settled.encrypted)))
     routes += [
         Route(f"/{code}{page.path}", _answering(pages, page, code), methods=["GET"])
         for code in LANGUAGES
@@ -109,7 +114,7 @@ def _plain_routes(settled: Settled, assets: Assets, feed: EditionFeed) -> list[R
 
     async def start(request: Request) -> Response:
         headers = {**plain, "vary": "Accept-Language, Cookie"}
-        return RedirectResponse(f"/{language_of(request)}/", 307, headers)
+        return RedirectResponse(f"/{language_of(request)}{request.url.path}", 307, headers)
 
     async def choose(request: Request) -> Response:
         """Remember the language that was chosen by the switch, and go on to the same page in it."""
@@ -135,6 +140,7 @@ def _plain_routes(settled: Settled, assets: Assets, feed: EditionFeed) -> list[R
 
     return [
         Route("/", start),
+        Route("/data", start),
         Route("/healthz", healthz),
         Route("/language/{code}/{rest:path}", choose),
         Route("/static/{name}", static),

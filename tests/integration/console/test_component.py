@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 import urllib.error
@@ -12,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from services.cli.opendata.export import read_contents, write_export
+from tests.support.cases.open_data import publish
+from tests.support.pages import block
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
 from tests.support.waiting import until
@@ -62,6 +66,20 @@ def test_a_console_waits_for_its_api(launch: Callable[..., Any]) -> None:
     assert "peyvand_console_api_connected 0.0" in _fetch(f"http://127.0.0.1:{metrics}/metrics")[1]
     process.terminate()
     assert process.wait(30) == 0
+
+
+def test_open_data_is_served_without_an_api(launch: Callable[..., Any], tmp_path: Path) -> None:
+    """The page's command serves the files of an export as soon as there is one."""
+    program, component, flag, folder = shlex.split(block("docs/opendata.md: 3. Serve it 1").text)
+    assert (program, component, flag, folder) == ("peyvand", "console", "--open-data", "/srv/open-data")
+    port, out = free_port(), tmp_path / "open-data"
+    launch(console=f"127.0.0.1:{port}", api=f"127.0.0.1:{free_port()}", open_data=out)
+    address = f"http://127.0.0.1:{port}/data/export/README.en.md"
+    until(lambda: _fetch(address)[0] == 404, "the console answers")
+    published = publish(tmp_path / "published", slots=1)
+    write_export(out, read_contents(published.address, None, first="", last=""))
+    status, text = _fetch(address)
+    assert (status, text) == (200, (out / "README.en.md").read_text("utf-8"))
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ REASONS: Final = {reason.value: reason.name for reason in Reason}
 class Kind:
     """One kind of rows: the ``stream`` they come from, the columns by which they are sorted, and the one that dates them.
 
-    Rows alike in the columns ``spread`` are in one shard. ``slotted`` rows are late as soon as the grace of their slot is over, others when that of their day is.
+    Rows alike in the columns ``spread`` are in one shard. ``slotted`` rows are late as soon as the grace of their slot is over,
+    others when that of their day is.
     """
 
     name: str
@@ -29,7 +30,7 @@ class Kind:
     schema: pa.Schema
     order: tuple[str, ...]
     dated: str
-    spread: tuple[str, str]
+    spread: tuple[str, ...] = ()
     slotted: bool = False
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from ipaddress import ip_address
 from math import inf
+from pathlib import Path
 
 from google.protobuf.descriptor import ServiceDescriptor
 from prometheus_client import CollectorRegistry
@@ -21,7 +22,7 @@ from services.api.access import (
     identifier_from_settings,
     revocations_from_settings,
 )
-from services.api.answers import EvidenceReader, HistoryReader, LinkAnswers
+from services.api.answers import EvidenceReader, FrozenRoundAnswers, HistoryReader, LinkAnswers
 from services.api.metrics import ReadModelMetrics
 from services.api.model import Feed, ReadModel, WatchHub
 from services.api.rpc import Conduct, Context, IndicatorServicer, PeerLimits, RegisterServicer, RequestMetrics
@@ -73,8 +74,10 @@ class ServerState:
         return self.bus
 
 
-def api_services(state: ServerState, *, clock: Callable[[], float]) -> dict[ServiceDescriptor, object]:
-    """Return the servicer of every API service; ``clock`` is in epoch seconds."""
+def api_services(
+    state: ServerState, *, clock: Callable[[], float], rounds: Path | None = None
+) -> dict[ServiceDescriptor, object]:
+    """Return the servicer of every API service; ``clock`` is in epoch seconds, ``rounds`` the folder of frozen rounds."""
     indicators = IndicatorServicer(
         state.model,
         state.hub,
@@ -82,7 +85,7 @@ def api_services(state: ServerState, *, clock: Callable[[], float]) -> dict[Serv
         history=HistoryReader(state.model, state.read_stream),
         evidence=EvidenceReader(state.read_values),
     )
-    return {_INDICATORS: indicators, _REGISTER: RegisterServicer(state.model)}
+    return {_INDICATORS: indicators, _REGISTER: RegisterServicer(state.model, FrozenRoundAnswers(rounds))}
 
 
 def call_conduct(
@@ -139,7 +142,7 @@ async def main(runtime: Runtime) -> None:
         (lambda: inf) if revocations is None else revocations.end
     )
     identify = identifier_from_settings(settings, revocations)
-    services = api_services(state, clock=time.time)
+    services = api_services(state, clock=time.time, rounds=Path(settings.rounds) if settings.rounds else None)
     conduct = call_conduct(state, runtime.registry, log, identify=identify, peer_calls=settings.peer_calls)
     await reporter.report(serving=False)
     if credentials is None and not _is_loopback(settings.listen):

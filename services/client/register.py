@@ -45,6 +45,10 @@ class RegisterCalls:
         """Return the official rounds that the register lists."""
         return await self._calls.unary(self._register.ListEvaluationRounds, messages.ListEvaluationRoundsRequest())
 
+    async def frozen_rounds(self) -> messages.ListFrozenRoundsResponse:
+        """Return the rounds frozen from evidence, the newest first."""
+        return await self._calls.unary(self._register.ListFrozenRounds, messages.ListFrozenRoundsRequest())
+
     async def announcements(self) -> AsyncIterator[register_pb2.Announcement]:
         """Yield every announcement, in id order."""
         request = messages.ListAnnouncementsRequest()

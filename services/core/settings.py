@@ -82,6 +82,8 @@ class Settings:
 
     accept_gap: bool = _setting(False, "scorer, archive: go on although messages are gone; their slots stay unknown")
 
+    rounds: str = _setting("", "api, console: folder of frozen rounds; they list none without one")
+
     archive: str = _setting(
         "", "archive: address of the dataset, such as s3://bucket/path; dataset in its folder of state without one"
     )

@@ -320,6 +320,141 @@ class ListEvaluationRoundsResponse(_message.Message):
 Global___ListEvaluationRoundsResponse: _TypeAlias = ListEvaluationRoundsResponse  # noqa: Y015
 
 @_typing.final
+class ListFrozenRoundsRequest(_message.Message):
+    """ListFrozenRoundsRequest asks for every frozen round."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListFrozenRoundsRequest: _TypeAlias = ListFrozenRoundsRequest  # noqa: Y015
+
+@_typing.final
+class ListFrozenRoundsResponse(_message.Message):
+    """ListFrozenRoundsResponse has the frozen rounds that are whole."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROUNDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rounds(self) -> _containers.RepeatedCompositeFieldContainer[Global___FrozenRound]:
+        """By the end of their window, the newest first; a correction comes before the round that it corrects."""
+
+    def __init__(
+        self,
+        *,
+        rounds: _abc.Iterable[Global___FrozenRound] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rounds", b"rounds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListFrozenRoundsResponse: _TypeAlias = ListFrozenRoundsResponse  # noqa: Y015
+
+@_typing.final
+class FrozenRound(_message.Message):
+    """FrozenRound is what a round says of itself: the index of a span of days, in a folder that anybody can verify."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    TITLE_EN_FIELD_NUMBER: _builtins.int
+    TITLE_FA_FIELD_NUMBER: _builtins.int
+    TIMEZONE_FIELD_NUMBER: _builtins.int
+    WINDOW_DAYS_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    EVIDENCE_SEQUENCE_FIELD_NUMBER: _builtins.int
+    REGISTER_VERSION_FIELD_NUMBER: _builtins.int
+    PROBE_VERSION_FIELD_NUMBER: _builtins.int
+    METHOD_VERSION_FIELD_NUMBER: _builtins.int
+    SOFTWARE_FIELD_NUMBER: _builtins.int
+    PROVISIONAL_FIELD_NUMBER: _builtins.int
+    CORRECTS_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    PREVIOUS_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    GOVERNMENT_FIELD_NUMBER: _builtins.int
+    SUMS_SHA256_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The name of its folder."""
+    title_en: _builtins.str
+    """Its title in English."""
+    title_fa: _builtins.str
+    """Its title in Persian."""
+    timezone: _builtins.str
+    """The time zone of its days, such as Asia/Tehran."""
+    window_days: _builtins.int
+    """How many days its window has."""
+    evidence_sequence: _builtins.int
+    """The sequence of the last message of its evidence."""
+    register_version: _builtins.str
+    """The version of what is required."""
+    probe_version: _builtins.str
+    """The version of how it is probed."""
+    method_version: _builtins.str
+    """The version of the formulas."""
+    software: _builtins.str
+    """The version of Peyvand that froze it."""
+    provisional: _builtins.bool
+    """Whether it holds days that were not over, or not sealed, when it was frozen."""
+    corrects: _builtins.str
+    """The id of the round that it corrects; empty when it corrects none."""
+    why: _builtins.str
+    """Why it corrects that one."""
+    previous: _builtins.str
+    """The id of the round before, with which it is compared; empty without one."""
+    key: _builtins.str
+    """The public key that signed it, as name+id+key (c2sp.org/signed-note)."""
+    sums_sha256: _builtins.str
+    """The SHA-256 of its SHA256SUMS, in hex: it stands for every byte of the round."""
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """The end of its window."""
+
+    @_builtins.property
+    def government(self) -> _indicator_pb2.Indicator:
+        """The index of the government in this round."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        title_en: _builtins.str = ...,
+        title_fa: _builtins.str = ...,
+        timezone: _builtins.str = ...,
+        window_days: _builtins.int = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
+        evidence_sequence: _builtins.int = ...,
+        register_version: _builtins.str = ...,
+        probe_version: _builtins.str = ...,
+        method_version: _builtins.str = ...,
+        software: _builtins.str = ...,
+        provisional: _builtins.bool = ...,
+        corrects: _builtins.str = ...,
+        why: _builtins.str = ...,
+        previous: _builtins.str = ...,
+        key: _builtins.str = ...,
+        government: _indicator_pb2.Indicator | None = ...,
+        sums_sha256: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "government", b"government"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "corrects", b"corrects", "evidence_sequence", b"evidence_sequence", "government", b"government", "id", b"id", "key", b"key", "method_version", b"method_version", "previous", b"previous", "probe_version", b"probe_version", "provisional", b"provisional", "register_version", b"register_version", "software", b"software", "sums_sha256", b"sums_sha256", "timezone", b"timezone", "title_en", b"title_en", "title_fa", b"title_fa", "why", b"why", "window_days", b"window_days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FrozenRound: _TypeAlias = FrozenRound  # noqa: Y015
+
+@_typing.final
 class ListAnnouncementsRequest(_message.Message):
     """ListAnnouncementsRequest says which page of announcements."""
 

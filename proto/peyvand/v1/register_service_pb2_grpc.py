@@ -55,6 +55,11 @@ class RegisterServiceStub:
                 request_serializer=peyvand_dot_v1_dot_register__service__pb2.ListEvaluationRoundsRequest.SerializeToString,
                 response_deserializer=peyvand_dot_v1_dot_register__service__pb2.ListEvaluationRoundsResponse.FromString,
                 _registered_method=True)
+        self.ListFrozenRounds = channel.unary_unary(
+                '/peyvand.v1.RegisterService/ListFrozenRounds',
+                request_serializer=peyvand_dot_v1_dot_register__service__pb2.ListFrozenRoundsRequest.SerializeToString,
+                response_deserializer=peyvand_dot_v1_dot_register__service__pb2.ListFrozenRoundsResponse.FromString,
+                _registered_method=True)
         self.ListAnnouncements = channel.unary_unary(
                 '/peyvand.v1.RegisterService/ListAnnouncements',
                 request_serializer=peyvand_dot_v1_dot_register__service__pb2.ListAnnouncementsRequest.SerializeToString,
@@ -104,6 +109,13 @@ class RegisterServiceServicer:
 
     def ListEvaluationRounds(self, request, context):
         """The rounds of the official evaluation, ordered by number; none when the register lists none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListFrozenRounds(self, request, context):
+        """The rounds frozen from evidence, the newest first; none when the api has no folder of rounds.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -159,6 +171,11 @@ def add_RegisterServiceServicer_to_server(servicer, server):
                     servicer.ListEvaluationRounds,
                     request_deserializer=peyvand_dot_v1_dot_register__service__pb2.ListEvaluationRoundsRequest.FromString,
                     response_serializer=peyvand_dot_v1_dot_register__service__pb2.ListEvaluationRoundsResponse.SerializeToString,
+            ),
+            'ListFrozenRounds': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListFrozenRounds,
+                    request_deserializer=peyvand_dot_v1_dot_register__service__pb2.ListFrozenRoundsRequest.FromString,
+                    response_serializer=peyvand_dot_v1_dot_register__service__pb2.ListFrozenRoundsResponse.SerializeToString,
             ),
             'ListAnnouncements': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAnnouncements,
@@ -290,6 +307,33 @@ class RegisterService:
             '/peyvand.v1.RegisterService/ListEvaluationRounds',
             peyvand_dot_v1_dot_register__service__pb2.ListEvaluationRoundsRequest.SerializeToString,
             peyvand_dot_v1_dot_register__service__pb2.ListEvaluationRoundsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListFrozenRounds(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/peyvand.v1.RegisterService/ListFrozenRounds',
+            peyvand_dot_v1_dot_register__service__pb2.ListFrozenRoundsRequest.SerializeToString,
+            peyvand_dot_v1_dot_register__service__pb2.ListFrozenRoundsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,8 @@ class RegisterServiceStub:
     """Services, ordered by id, in pages."""
     ListEvaluationRounds: _grpc.UnaryUnaryMultiCallable[_register_service_pb2.ListEvaluationRoundsRequest, _register_service_pb2.ListEvaluationRoundsResponse]
     """The rounds of the official evaluation, ordered by number; none when the register lists none."""
+    ListFrozenRounds: _grpc.UnaryUnaryMultiCallable[_register_service_pb2.ListFrozenRoundsRequest, _register_service_pb2.ListFrozenRoundsResponse]
+    """The rounds frozen from evidence, the newest first; none when the api has no folder of rounds."""
     ListAnnouncements: _grpc.UnaryUnaryMultiCallable[_register_service_pb2.ListAnnouncementsRequest, _register_service_pb2.ListAnnouncementsResponse]
     """Announcements, ordered by id, in pages."""
     ListObjections: _grpc.UnaryUnaryMultiCallable[_register_service_pb2.ListObjectionsRequest, _register_service_pb2.ListObjectionsResponse]
@@ -63,6 +65,8 @@ class RegisterServiceAsyncStub(RegisterServiceStub):
     """Services, ordered by id, in pages."""
     ListEvaluationRounds: _aio.UnaryUnaryMultiCallable[_register_service_pb2.ListEvaluationRoundsRequest, _register_service_pb2.ListEvaluationRoundsResponse]  # type: ignore[assignment]
     """The rounds of the official evaluation, ordered by number; none when the register lists none."""
+    ListFrozenRounds: _aio.UnaryUnaryMultiCallable[_register_service_pb2.ListFrozenRoundsRequest, _register_service_pb2.ListFrozenRoundsResponse]  # type: ignore[assignment]
+    """The rounds frozen from evidence, the newest first; none when the api has no folder of rounds."""
     ListAnnouncements: _aio.UnaryUnaryMultiCallable[_register_service_pb2.ListAnnouncementsRequest, _register_service_pb2.ListAnnouncementsResponse]  # type: ignore[assignment]
     """Announcements, ordered by id, in pages."""
     ListObjections: _aio.UnaryUnaryMultiCallable[_register_service_pb2.ListObjectionsRequest, _register_service_pb2.ListObjectionsResponse]  # type: ignore[assignment]
@@ -106,6 +110,14 @@ class RegisterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_register_service_pb2.ListEvaluationRoundsResponse, _abc.Awaitable[_register_service_pb2.ListEvaluationRoundsResponse]]:
         """The rounds of the official evaluation, ordered by number; none when the register lists none."""
+
+    @_abc_1.abstractmethod
+    def ListFrozenRounds(
+        self,
+        request: _register_service_pb2.ListFrozenRoundsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_register_service_pb2.ListFrozenRoundsResponse, _abc.Awaitable[_register_service_pb2.ListFrozenRoundsResponse]]:
+        """The rounds frozen from evidence, the newest first; none when the api has no folder of rounds."""
 
     @_abc_1.abstractmethod
     def ListAnnouncements(

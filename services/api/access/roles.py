@@ -197,6 +197,7 @@ RULES: Mapping[str, Rule] = {
     "ListAgencies": _everybody,
     "ListServices": lambda caller, _, __: caller.lists(IndicatorKind.SERVICE),
     "ListEvaluationRounds": _everybody,
+    "ListFrozenRounds": _everybody,
     "ListAnnouncements": _everybody,
     "ListObjections": lambda caller, model, request: (
         caller.lists(IndicatorKind.LINK)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from peyvand.v1 import register_pb2
 from peyvand.v1 import register_service_pb2 as messages
 from services.api.access import current_caller
-from services.api.answers import NoticeAnswers, Searcher, agency_message, evaluation_message, service_message
+from services.api.answers import (
+    FrozenRoundAnswers,
+    NoticeAnswers,
+    Searcher,
+    agency_message,
+    evaluation_message,
+    service_message,
+)
 from services.api.model import ReadModel
 from services.api.paging import page_of
 from services.api.rpc.handlers import Context
@@ -14,10 +21,11 @@ from services.core.model import IndicatorKind
 
 
 class RegisterServicer:
-    """Answers from the read model alone."""
+    """Answers from the read model, and from the folder of frozen rounds."""
 
-    def __init__(self, model: ReadModel) -> None:
+    def __init__(self, model: ReadModel, frozen: FrozenRoundAnswers) -> None:
         self._model = model
+        self._frozen = frozen
         self._notices = NoticeAnswers(model)
         self._searcher = Searcher(model)
 
@@ -89,6 +97,12 @@ class RegisterServicer:
     ) -> messages.ListEvaluationRoundsResponse:
         """Return official rounds as announced, with the growth between them; nothing where the register lists none."""
         return evaluation_message(self._model.view.register)
+
+    async def list_frozen_rounds(
+        self, _: messages.ListFrozenRoundsRequest, __: Context
+    ) -> messages.ListFrozenRoundsResponse:
+        """Return the rounds in the folder of frozen rounds, the newest first."""
+        return await self._frozen.answer()
 
     async def list_announcements(
         self, request: messages.ListAnnouncementsRequest, _: Context

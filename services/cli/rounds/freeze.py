@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -18,7 +17,17 @@ from services.cli.rounds.report import report_files, tools
 from services.core.errors import SettingsError, StateError
 from services.core.model import Indicator, IndicatorKind, Register
 from services.dataset.log import SigningKey
-from services.dataset.rounds import SIGNED_SUMS, SUMS, FrozenRound, read_round, sign_sums, sums_of
+from services.dataset.rounds import (
+    INDICATORS_FILE,
+    ROUND_FILE,
+    ROUND_ID,
+    SIGNED_SUMS,
+    SUMS,
+    FrozenRound,
+    read_round,
+    sign_sums,
+    sums_of,
+)
 from services.dataset.storage import LocalStorage, Storage, open_storage
 from services.dataset.tables import INDICATOR, indicators_of, read
 from services.indicator.calendar import RECORD_DAYS, Calendar
@@ -27,9 +36,6 @@ from services.register.directory import load_register
 from services.register.versions import from_rows, with_versions
 from services.scorer.offline import ArchivedEvidence
 
-_ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
-ROUND_FILE = "round.json"
-INDICATORS_FILE = "indicators.parquet"
 PREVIOUS_FILE = "previous.parquet"
 
 
@@ -182,7 +188,7 @@ def read_bands(storage: Storage) -> dict[tuple[IndicatorKind, str], tuple[int, i
 
 def _check(request: RoundRequest) -> None:
     for option, name in (("ID", request.id), ("--corrects", request.corrects)):
-        if not _ID.fullmatch(name) and (name or option == "ID"):
+        if not ROUND_ID.fullmatch(name) and (name or option == "ID"):
             raise SettingsError(f"{option}: {name!r} cannot name a round: use small letters, digits, dots and hyphens")
     if request.last <= request.first:
         raise SettingsError(

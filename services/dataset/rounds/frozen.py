@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Final
@@ -11,7 +12,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from services.core.canonical_json import canonical_json
 
-NAME: Final = "round.json"
+ROUND_FILE: Final = "round.json"
+ROUND_ID: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
+"""What may name a round, and its folder."""
+
 FORMAT: Final = 1
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Final
 
@@ -28,6 +28,11 @@ def sign_sums(sums: str, key: SigningKey) -> str:
     return f"{sums}\n{_DASH} {key.name} {signature}\n"
 
 
+def named_sums(sums: str) -> Mapping[str, str]:
+    """Return the SHA-256 of each file that SHA256SUMS names, in hex."""
+    return {line[66:]: line[:64] for line in sums.splitlines() if line[64:66] == "  "}
+
+
 def wrong_sums(storage: Storage, key: VerifierKey) -> Iterator[Fault]:
     """Yield everything that differs from the sums, and what speaks against their signature by this key."""
     texts = {}
@@ -37,9 +42,9 @@ def wrong_sums(storage: Storage, key: VerifierKey) -> Iterator[Fault]:
         except (StateError, UnicodeDecodeError) as error:
             yield Fault(name, 0, 0, str(error))
     sums = texts.get(SUMS, "")
-    if SIGNED_SUMS in texts and not _is_signed(texts[SIGNED_SUMS], sums, key):
+    if SIGNED_SUMS in texts and not is_signed(texts[SIGNED_SUMS], sums, key):
         yield Fault(SIGNED_SUMS, 0, 0, f"it is not {SUMS} signed by the key of {key.name} with id {key.id.hex()}")
-    said = {line[66:]: line[:64] for line in sums.splitlines() if line[64:66] == "  "}
+    said = named_sums(sums)
     found = {name for name in storage.names() if name not in (SUMS, SIGNED_SUMS)}
     for name in sorted(found | said.keys()):
         if name not in said:
@@ -50,7 +55,8 @@ def wrong_sums(storage: Storage, key: VerifierKey) -> Iterator[Fault]:
             yield Fault(name, 0, 0, "its bytes are not those that were frozen")
 
 
-def _is_signed(note: str, sums: str, key: VerifierKey) -> bool:
+def is_signed(note: str, sums: str, key: VerifierKey) -> bool:
+    """Return whether a note is these sums, signed by this key."""
     text, separator, line = note.rpartition(f"\n{_DASH} {key.name} ")
     if not separator or text != sums:
         return False

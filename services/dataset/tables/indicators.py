@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from services.core.model import Indicator, IndicatorKind, Interval, Losses, RankBand, RankBasis, StrictShare
 from services.dataset.tables.rows import MICROS, table_of_columns
@@ -32,8 +33,10 @@ def indicator_table(rows: Sequence[Indicator], *, stored: float, sequence: int) 
     return table_of_columns(columns, INDICATOR)
 
 
-def indicators_of(table: pa.Table) -> Iterator[Indicator]:
-    """Yield the rows of a table as they were published, in its order."""
+def indicators_of(table: pa.Table, only: IndicatorKind | None = None) -> Iterator[Indicator]:
+    """Yield the rows of a table as they were published, in its order; those of one kind, if one is given."""
+    if only is not None:
+        table = table.filter(pc.equal(table["kind"].cast(pa.string()), only.label))
     for row in table.to_pylist():
         nested = {
             name: {field.name: row.get(_PREFIX[name] + field.name) for field in fields(kind)}

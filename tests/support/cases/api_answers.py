@@ -49,6 +49,7 @@ def requests_by_method(link: str, service: str, agency: str, window: int) -> dic
         "ListAgencies": [register_service_pb2.ListAgenciesRequest()],
         "ListServices": [register_service_pb2.ListServicesRequest()],
         "ListEvaluationRounds": [register_service_pb2.ListEvaluationRoundsRequest()],
+        "ListFrozenRounds": [register_service_pb2.ListFrozenRoundsRequest()],
         "ListAnnouncements": [register_service_pb2.ListAnnouncementsRequest()],
         "ListObjections": [register_service_pb2.ListObjectionsRequest()],
         "ListMaintenance": [register_service_pb2.ListMaintenanceRequest()],

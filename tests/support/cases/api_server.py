@@ -82,13 +82,14 @@ def served(
     credentials=None,
     identify=lambda _: UNRESTRICTED,
     peer_calls=100,
+    rounds=None,
 ):
     """Serve a state, an empty one unless given, by a clock at AS_OF. The context manager yields the port."""
     registry = registry or CollectorRegistry()
     state = state or ServerState(CollectorRegistry())
     return running_server(
         address,
-        api_services(state, clock=lambda: float(AS_OF)) if services is None else services,
+        api_services(state, clock=lambda: float(AS_OF), rounds=rounds) if services is None else services,
         call_conduct(state, registry, logger(), identify=identify, peer_calls=peer_calls),
         reporter or HealthReporter(SERVICE_NAMES, Health()),
         credentials,
@@ -101,13 +102,13 @@ def register(tmp_path):
 
 
 @pytest.fixture
-async def empty_api(register):
-    """An api without register and blocks; its clock is at AS_OF."""
+async def empty_api(register, tmp_path):
+    """An api without register and blocks, whose folder of rounds is ``rounds``; its clock is at AS_OF."""
     registry, bucket = CollectorRegistry(), Bucket()
     state = ServerState(registry)
     state.bus = cast(Any, bucket)
     async with (
-        served(state, registry) as port,
+        served(state, registry, rounds=tmp_path / "rounds") as port,
         grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
     ):
         yield Api(

@@ -34,6 +34,7 @@ METHODS = {
     "ListAgencies": "agencies",
     "ListServices": "services",
     "ListEvaluationRounds": "rounds",
+    "ListFrozenRounds": "frozen_rounds",
     "ListAnnouncements": "announcements",
     "ListObjections": "objections",
     "ListMaintenance": "maintenance",

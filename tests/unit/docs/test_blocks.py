@@ -100,6 +100,7 @@ NOT_RUN = {
     "docs/operating.md: In containers 2": _CONTAINERS,
     "docs/operating.md: On Kubernetes 1": _CLUSTER,
     "docs/operating.md: On Kubernetes 2": _CLUSTER,
+    "docs/rounds.md: 5. Show them 1": "serve until they are stopped; integration/test_pages_run.py starts both with this folder",
     "docs/performance-log.md: The national scenario 1": _BENCH,
     "docs/robustness.md: Fuzzing 1": "takes an hour; fuzz/test_readers.py calls the same readers",
     "docs/performance-log.md: Beside blackbox_exporter and Prometheus 1": _BENCH,

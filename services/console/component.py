@@ -94,8 +94,9 @@ def _settled(settings: Settings) -> Settled:
             raise SettingsError(
                 f"the key in {settings.session_key} has less than {_SHORTEST_KEY} characters: make a longer one"
             )
+    rounds = Path(settings.rounds) if settings.rounds else None
     open_data = Path(settings.open_data) if settings.open_data else None
-    return Settled(settings.audience, base, settings.grafana.rstrip("/"), provider, key, open_data)
+    return Settled(settings.audience, base, settings.grafana.rstrip("/"), rounds, provider, key, open_data)
 
 
 def _secret(path: str) -> str:

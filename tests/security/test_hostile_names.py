@@ -9,10 +9,10 @@ import pytest
 
 from services.register.directory import load_register
 from tests.support.cases.api_server import empty_api
-from tests.support.cases.console import NAMED_PAGES, make_console
+from tests.support.cases.console import NAMED_PAGES, make_console, rounds
 from tests.support.registers import write_register
 
-__all__ = ["empty_api", "make_console"]
+__all__ = ["empty_api", "make_console", "rounds"]
 
 HOSTILE = [
     "<script>alert(1)</script>",

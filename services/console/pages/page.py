@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from services.client import Client
-from services.console.queries import Edition, Names
+from services.console.queries import Edition, Names, RoundFiles
 
 
 class NoSuchPageError(Exception):
@@ -33,6 +33,9 @@ class Visit:
     base: str
     sees_links: bool
     """Whether services, links and what is behind them are shown to this reader."""
+    sees_everything: bool
+    """Whether that holds for the links of every agency."""
+    round_files: RoundFiles
     open_data: Path | None = None
     """The folder of the export of open data that is served."""
 

@@ -1,14 +1,20 @@
-"""The official rounds as announced, each beside what is declared and measured today, and never merged with them."""
+"""The official rounds as announced, beside what is declared and measured today; and the rounds frozen from evidence.
+
+None is merged with another.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from services.console.pages.government import ThreeBars, three_bars_of
 from services.console.pages.page import Page, Visit
+from services.console.queries import RoundFile, figure_of
+from services.core.model import Indicator
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +60,47 @@ class Round:
 
 
 @dataclass(frozen=True, slots=True)
+class Frozen:
+    """One frozen round, and those of its files that the reader may have; ``corrected_by`` is empty where it stands.
+
+    ``command`` verifies it.
+    """
+
+    id: str
+    title: str
+    figure: Indicator
+    provisional: bool
+    corrects: str
+    why: str
+    corrected_by: str
+    previous: str
+    command: str
+    sums_sha256: str
+    files: tuple[RoundFile, ...]
+    is_whole: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RoundsView:
     """Every round, the newest first, and the three bars of today."""
 
     country: str
     note: str
     rounds: tuple[Round, ...]
+    frozen: tuple[Frozen, ...]
     bars: ThreeBars
 
 
 async def gather(visit: Visit) -> RoundsView:
     """Fetch the rounds and the three bars."""
-    answer, structure = await asyncio.gather(visit.api.rounds(), visit.api.structure(visit.window))
+    answer, frozen, structure = await asyncio.gather(
+        visit.api.rounds(), visit.api.frozen_rounds(), visit.api.structure(visit.window)
+    )
     return RoundsView(
         country=answer.country,
         note=answer.note,
         rounds=tuple(_round(one, answer.dimensions) for one in reversed(answer.rounds)),
+        frozen=await asyncio.to_thread(_frozen, visit, tuple(frozen.rounds)),
         bars=three_bars_of(structure.three_bars),
     )
 
@@ -104,6 +135,31 @@ def _round(one: Any, dimensions: Iterable[Any]) -> Round:
         sources=sources,
         cited={each.field: tuple(sources.index(source) + 1 for source in each.sources) for each in one.sources},
     )
+
+
+def _frozen(visit: Visit, rounds: tuple[Any, ...]) -> tuple[Frozen, ...]:
+    corrections = {one.corrects: one.id for one in reversed(rounds)}  # the newest counts
+    views = []
+    for one in rounds:
+        files = visit.round_files.all_of(one.id)
+        shown = tuple(file for file in files if file.is_public or visit.sees_everything)
+        views.append(
+            Frozen(
+                id=one.id,
+                title=visit.either(one.title_en, one.title_fa),
+                figure=figure_of(one.government),
+                provisional=one.provisional,
+                corrects=one.corrects,
+                why=one.why,
+                corrected_by=corrections.get(one.id, ""),
+                previous=one.previous,
+                command=f"peyvand round verify {one.id} --key {shlex.quote(one.key)}",
+                sums_sha256=one.sums_sha256,
+                files=shown,
+                is_whole=len(shown) == len(files),
+            )
+        )
+    return tuple(views)
 
 
 PAGE = Page("rounds", "/rounds", gather)

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from services.client import Client
 from services.console.pages import Content, File, NoSuchPageError, Page, Visit
-from services.console.queries import EditionFeed
+from services.console.queries import EditionFeed, RoundFiles
 from services.console.texts import LANGUAGES
 from services.console.web.assets import Assets
 from services.console.web.cache import KeptPage, PageCache
@@ -48,6 +48,7 @@ class Site:
     dashboards: str
     encrypted: bool
     assets: Assets
+    round_files: RoundFiles
     open_data: Path | None
 
 
@@ -81,7 +82,7 @@ class Pages:
             return Response(status_code=304, headers=self._headers(etag))
         if kept is None or kept.etag != etag:
             try:
-                kept = await self._made(key, etag, frame, page, request.path_params)
+                kept = await self._made(key, etag, frame, page, reader, request.path_params)
             except (NoSuchPageError, ApiNotFoundError, ApiForbiddenError, ApiNotApplicableError):
                 return self.explain(frame, 404)
             except (ApiError, TimeoutError):
@@ -136,17 +137,21 @@ class Pages:
             renew_seconds=min(max(names.slot_seconds, least), most) if names and isinstance(page, Page) else 0,
         )
 
-    async def _made(self, key: str, etag: str, frame: Frame, page: Page | File, path: Mapping[str, str]) -> KeptPage:
+    async def _made(
+        self, key: str, etag: str, frame: Frame, page: Page | File, reader: Reader, path: Mapping[str, str]
+    ) -> KeptPage:
         """Return the page made anew; simultaneous requests for the same wait for one making."""
         making = self._making.get(f"{etag}{key}")
         if making is None:
-            making = self._making[f"{etag}{key}"] = asyncio.ensure_future(self._make(etag, frame, page, path))
+            making = self._making[f"{etag}{key}"] = asyncio.ensure_future(self._make(etag, frame, page, reader, path))
             making.add_done_callback(lambda _: self._making.pop(f"{etag}{key}", None))
         kept = await asyncio.shield(making)
         self._cache.keep(key, kept)
         return kept
 
-    async def _make(self, etag: str, frame: Frame, page: Page | File, path: Mapping[str, str]) -> KeptPage:
+    async def _make(
+        self, etag: str, frame: Frame, page: Page | File, reader: Reader, path: Mapping[str, str]
+    ) -> KeptPage:
         assert frame.names is not None
         assert frame.edition is not None
         visit = Visit(
@@ -159,6 +164,8 @@ class Pages:
             query=frame.query,
             base=frame.base,
             sees_links=frame.sees_links,
+            sees_everything=reader.sees_everything,
+            round_files=self._site.round_files,
             open_data=self._site.open_data,
         )
         with self._metrics.making(page.name):

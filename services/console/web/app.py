@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -18,7 +19,7 @@ from starlette.routing import Route
 
 from services.client import Client
 from services.console.pages import FILES, PAGES, File, Page
-from services.console.queries import EditionFeed
+from services.console.queries import EditionFeed, RoundFiles
 from services.console.texts import LANGUAGES
 from services.console.web.answers import Pages, Site
 from services.console.web.assets import Assets, read_assets
@@ -26,6 +27,7 @@ from services.console.web.downloads import download_route
 from services.console.web.headers import security_headers
 from services.console.web.languages import COOKIE, language_of
 from services.console.web.metrics import ConsoleMetrics
+from services.console.web.round_downloads import round_route
 from services.console.web.sign_in import SESSION_SECONDS, Provider, sign_in_routes
 from services.core.log import Logger
 
@@ -36,13 +38,15 @@ _YEAR = 31536000
 class Settled:
     """What an operator decides: who may see what, and where the console is found.
 
-    ``base`` is its public address without a slash at the end, ``dashboards`` Grafana's or empty. Audience `signed` needs a provider
-    of identities and the key of its cookies. ``open_data`` is the folder of the export of open data that is served.
+    ``base`` is its public address without a slash at the end, ``dashboards`` Grafana's or empty, ``rounds`` the folder of frozen
+    rounds and ``open_data`` that of the export of open data. Audience `signed` needs a provider of identities and the key of its
+    cookies.
     """
 
     audience: str = "open"
     base: str = ""
     dashboards: str = ""
+    rounds: Path | None = None
     provider: Provider | None = None
     session_key: str = ""
     open_data: Path | None = None
@@ -63,8 +67,12 @@ def make_app(
 ) -> Starlette:
     """Return the application."""
     assets = read_assets()
-    site = Site(settled.audience, settled.base, settled.dashboards, settled.encrypted, assets, settled.open_data)
-    pages = Pages(site, api, feed, ConsoleMetrics(registry, settled.base), clock)
+    files, metrics = RoundFiles(settled.rounds), ConsoleMetrics(registry, settled.base)
+    site = Site(settled.audience, settled.base, settled.dashboards, settled.encrypted, assets, files, settled.open_data)
+    pages = Pages(site, api, feed, metrics, clock)
+
+    def refuse(request: Request, status: int) -> Response:
+        return pages.explain(pages.frame_for(request, language_of(request)), status)
 
     async def lost(request: Request, error: Exception) -> Response:
         """Answer an address that is none of ours, and a method that is not allowed."""
@@ -83,13 +91,10 @@ def make_app(
     ]
     default = next(iter(LANGUAGES))
     routes += [Route(file.path, _answering(pages, file, default), methods=["GET"]) for file in FILES]
+    routes.append(round_route(site, metrics, refuse))
     middleware = []
     if settled.provider is not None:
-
-        def refuse(request: Request) -> Response:
-            return pages.explain(pages.frame_for(request, language_of(request)), 401)
-
-        routes += sign_in_routes(settled.provider, settled.base, log, refuse, time.time)
+        routes += sign_in_routes(settled.provider, settled.base, log, partial(refuse, status=401), time.time)
         middleware.append(
             Middleware(
                 SessionMiddleware,

@@ -26,6 +26,11 @@ class Reader:
         """Whether services, links and the evidence behind them are for this reader."""
         return self.role != PUBLIC
 
+    @property
+    def sees_everything(self) -> bool:
+        """Whether the links of every agency are for this reader, as in files that hold all of them."""
+        return self.role in ("", "auditor")
+
 
 def reader_of(audience: str, session: Mapping[str, Any], now: float) -> Reader:
     """Return who reads, by the console's audience and the session of the request; ``now`` is in epoch seconds."""

@@ -2,6 +2,6 @@
 
 from tests.support.browser import browser
 from tests.support.cases.api_server import api, empty_api
-from tests.support.cases.console import console, make_console, register
+from tests.support.cases.console import console, make_console, register, rounds
 
-__all__ = ["api", "browser", "console", "empty_api", "make_console", "register"]
+__all__ = ["api", "browser", "console", "empty_api", "make_console", "register", "rounds"]

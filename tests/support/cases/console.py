@@ -23,6 +23,7 @@ from services.core.model import IndicatorKind
 from services.register.directory import load_register
 from tests.support.cases.api_blocks import AS_OF
 from tests.support.cases.api_server import Api
+from tests.support.cases.frozen_rounds import write_round
 from tests.support.registers import ANNOUNCEMENTS, EVALUATION, LEGAL_BASES, OBJECTIONS, write_register
 
 __all__ = ["NAMED_PAGES", "Console", "numbers_of"]
@@ -108,7 +109,17 @@ def _history(api: Api) -> Callable[..., Any]:
 
 
 @pytest.fixture
-async def make_console(empty_api) -> AsyncIterator[Callable[..., Any]]:
+def rounds(tmp_path):
+    """A folder with three frozen rounds: one, another that corrects it, and a provisional one that is newer."""
+    folder = tmp_path / "rounds"
+    write_round(folder, "2026-spring")
+    write_round(folder, "2026-spring-2", corrects="2026-spring", why="An agency was listed twice.")
+    write_round(folder, "trial", as_of=AS_OF + 300, provisional=True)
+    return folder
+
+
+@pytest.fixture
+async def make_console(empty_api, rounds) -> AsyncIterator[Callable[..., Any]]:
     """Makes consoles over the api, given what an operator decides."""
     opened: list[Any] = []
     empty_api.bucket.read = _history(empty_api)
@@ -120,7 +131,7 @@ async def make_console(empty_api) -> AsyncIterator[Callable[..., Any]]:
         clock = [1000.0]
         registry = CollectorRegistry()
         feed = EditionFeed(api, api, logger(), lambda: clock[0])
-        given = replace(Settled(base="http://console.test"), **settled)
+        given = replace(Settled(base="http://console.test", rounds=rounds), **settled)
         app = make_app(given, api, feed, registry, logger(), lambda: clock[0])
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         client = httpx.AsyncClient(transport=transport, base_url="http://console.test")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from services.core.model import Indicator, IndicatorKind, Losses
 from services.dataset.log import SigningKey
 from services.dataset.rounds import (
@@ -22,7 +20,7 @@ from services.dataset.storage import LocalStorage
 from services.dataset.tables import INDICATOR, indicator_table, write
 from tests.support.cases.api_blocks import AS_OF
 
-__all__ = ["KEY", "MEASUREMENTS", "rounds", "write_round"]
+__all__ = ["KEY", "MEASUREMENTS", "write_round"]
 
 KEY = SigningKey.generate("archive.example")
 MEASUREMENTS = "evidence/sealed/kind=measurement/day=2026-03-01/shard=00.parquet"
@@ -84,13 +82,3 @@ def write_round(out: Path, name: str, *, more: dict[str, bytes] | None = None, *
     storage.write(SUMS, sums.encode())
     storage.write(SIGNED_SUMS, sign_sums(sums, KEY).encode())
     return out / name
-
-
-@pytest.fixture
-def rounds(tmp_path: Path) -> Path:
-    """A folder with three rounds: one, another that corrects it, and a provisional one that is newer."""
-    folder = tmp_path / "rounds"
-    write_round(folder, "2026-spring")
-    write_round(folder, "2026-spring-2", corrects="2026-spring", why="An agency was listed twice.")
-    write_round(folder, "trial", as_of=AS_OF + 300, provisional=True)
-    return folder

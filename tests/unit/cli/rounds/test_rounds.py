@@ -210,8 +210,8 @@ def test_the_page_s_commands_run(
     freeze(dataset.address, Path("rounds"), key, RoundRequest("2026-summer", *SPAN, register=directory))
     names = {
         "/var/lib/peyvand/archive/dataset": dataset.address,
-        "peyvand-data/archive/dataset": dataset.address,
-        "peyvand-data/archive/key": "archive.key",
+        "peyvand-data/sandbox/archive/dataset": dataset.address,
+        "peyvand-data/sandbox/archive/key": "archive.key",
         "2026-09-23": SPAN[0].isoformat(),
         "2026-10-23": SPAN[1].isoformat(),
         "$(cat archive.pub)": str(key.public),

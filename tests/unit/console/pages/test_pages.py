@@ -114,6 +114,7 @@ async def _numbers_of_the_api(console: Console) -> set[float]:
         monitoring := await calls.GetMonitoring(indicator_service_pb2.GetMonitoringRequest()),
         await console.api.registers.GetRegister(register_service_pb2.GetRegisterRequest()),
         await console.api.registers.ListEvaluationRounds(register_service_pb2.ListEvaluationRoundsRequest()),
+        await console.api.registers.ListFrozenRounds(register_service_pb2.ListFrozenRoundsRequest()),
     ]
     explained = [
         ("GOVERNMENT", ""),

@@ -104,9 +104,10 @@ def _started(text: str, folder: Path, **more: str) -> Iterator[subprocess.Popen[
 
 
 @pytest.fixture
-def sandbox(tmp_path: Path) -> Iterator[System]:
+def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[System]:
     """The system that README starts, in the folder and with the scenario that its other commands rely on."""
-    system = System(tmp_path / "peyvand-data" / "sandbox", ("--for", "10m"))
+    monkeypatch.setenv("PEYVAND_SEGMENT_SECONDS", "2")  # a minute of README is two seconds here
+    system = System(tmp_path / "peyvand-data" / "sandbox", ("--for", "10m"), folder=tmp_path)
     system.start()
     try:
         system.until(lambda: "\npeyvand_index{" in system.page("scorer", "/metrics")[1], what="there was an index")
@@ -128,6 +129,18 @@ def test_the_readme_s_commands_run(sandbox: System, tmp_path: Path) -> None:
             assert "explain link" not in line or "Latest measurement of each vantage" in said
     scored = _run(block("README.md: Try 2").text, tmp_path, PEYVAND_NATS=sandbox.nats)
     assert "Cross-agency Integration Index" in scored
+    dataset = tmp_path / "peyvand-data" / "sandbox" / "archive" / "dataset" / "open"
+    sandbox.until(
+        lambda: all(any((dataset / kind).rglob("*.parquet")) for kind in ("measurement", "indicator")),
+        what="the archive had measurements and numbers",
+    )
+    assert "every number was computed again" in _run(block("README.md: Try 3").text, tmp_path)
+    console = f"127.0.0.1:{sandbox.first_port + 1}"
+    sandbox.until(
+        lambda: "peyvand round verify trial" in page(console, "/en/rounds")[1], what="the console listed the round"
+    )
+    sums = (tmp_path / "rounds" / "trial" / "SHA256SUMS").read_text()
+    assert page(console, "/rounds/trial/SHA256SUMS") == (200, sums)
 
 
 def test_a_first_register_is_read_and_measured(tmp_path: Path) -> None:

@@ -55,6 +55,8 @@ class System:
     first_port: int = field(default_factory=free_first_port)
     base_port: int = field(default_factory=free_base_port)
     register: Path | None = None
+    folder: Path = ROOT
+    """Where it is started."""
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -97,7 +99,13 @@ class System:
         ]
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
-                command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                command,
+                cwd=self.folder,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "proto")])},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
 
     def metrics(self, component: str) -> str:

@@ -99,10 +99,11 @@ def _processes(plan: SystemPlan, held: int) -> tuple[SupervisedProcess, list[Sup
     elif plan.register is None:
         needs["collector"] = plan.data / "sandbox" / "sources.yaml"
         collected = {"sources": needs["collector"]}
+    rounds = Path("rounds").absolute()  # where `peyvand round freeze` writes when it is run in the same folder
     flags: dict[str, Mapping[str, object]] = {
-        "api": {"listen": plan.api},
+        "api": {"listen": plan.api, "rounds": rounds},
         "prober": {"probe_files": (plan.register or plan.data / "sandbox" / "register").absolute()},
-        "console": {"console": plan.console, "api": plan.api},
+        "console": {"console": plan.console, "api": plan.api, "rounds": rounds},
         "collector": collected,
         "archive": {"archive_key": _archive_key(plan.data / "archive")},
         "sandbox": plan.sandbox,

@@ -11,6 +11,7 @@ from tests.support.paths import ROOT
 
 RUN_BY = {
     "README.md: Try 1": "integration/test_pages_run.py::test_the_readme_s_commands_run",
+    "README.md: Try 3": "integration/test_pages_run.py::test_the_readme_s_commands_run",
     "README.md: Try 2": "integration/test_pages_run.py::test_the_readme_s_commands_run",
     "docs/alerts.md: Alerts 1": "integration/test_pages_run.py::test_the_rules_can_be_run_beside_up",
     "docs/api.md: Python 1": "integration/api/test_api_page.py::test_the_first_examples_run",

@@ -6,10 +6,12 @@ import asyncio
 import gc
 from collections.abc import Callable
 from contextlib import AsyncExitStack, closing
+from secrets import token_bytes
 from time import monotonic, time
 from typing import Any
 
 from services.core.bus import Bus, connect_from_settings
+from services.core.codec import RUN_BYTES
 from services.core.errors import PeyvandError, SettingsError
 from services.core.log import Logger
 from services.core.model import Register
@@ -151,7 +153,7 @@ async def main(runtime: Runtime) -> None:
 async def _run(runtime: Runtime, bus: Bus, spool: Spool, environment: ProbeEnvironment) -> None:
     settings, log = runtime.settings, runtime.log
     metrics = ProberMetrics(runtime.registry)
-    publisher = MeasurementPublisher(spool, bus, metrics, log)
+    publisher = MeasurementPublisher(spool, bus, metrics, log, run=token_bytes(RUN_BYTES))
     membership = Membership(settings.prober, round(time(), 6))  # a heartbeat holds microseconds
     prober = Prober(settings, environment, publisher, membership, metrics, log)
     heartbeats = PeerHeartbeats(settings.vantage, bus, membership, prober.launcher, metrics, log)

@@ -202,6 +202,9 @@ class MeasurementBatch(_message.Message):
     TRANSFER_FIELD_NUMBER: _builtins.int
     CERTIFICATE_EXPIRY_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
+    RUN_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    PREVIOUS_FIELD_NUMBER: _builtins.int
     vantage: _builtins.str
     """From where it was measured."""
     prober: _builtins.str
@@ -210,6 +213,14 @@ class MeasurementBatch(_message.Message):
     """The version of what is required."""
     probe_version: _builtins.str
     """The version of how it is probed."""
+    run: _builtins.bytes
+    """The run of the prober's process, 16 random bytes; empty from a prober that does not number its batches."""
+    number: _builtins.int
+    """The number of the batch in its run, from 1."""
+    previous: _builtins.bytes
+    """The SHA-256 of the batch of the run with the number before, as it was published; empty in the first. A batch that is missing,
+    inserted or replaced between the prober and a reader thus shows.
+    """
     @_builtins.property
     def links(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The string table of ids: column `target` indexes links first, then endpoints."""
@@ -302,10 +313,13 @@ class MeasurementBatch(_message.Message):
         transfer: _abc.Iterable[_builtins.int] | None = ...,
         certificate_expiry: _abc.Iterable[_builtins.int] | None = ...,
         detail: _abc.Iterable[_builtins.int] | None = ...,
+        run: _builtins.bytes = ...,
+        number: _builtins.int = ...,
+        previous: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_expiry", b"certificate_expiry", "connect", b"connect", "data_age", b"data_age", "detail", b"detail", "details", b"details", "endpoints", b"endpoints", "latency", b"latency", "links", b"links", "outcome", b"outcome", "probe_version", b"probe_version", "prober", b"prober", "processing", b"processing", "reason", b"reason", "register_version", b"register_version", "resolve", b"resolve", "slot_start", b"slot_start", "target", b"target", "time", b"time", "tls", b"tls", "transfer", b"transfer", "vantage", b"vantage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_expiry", b"certificate_expiry", "connect", b"connect", "data_age", b"data_age", "detail", b"detail", "details", b"details", "endpoints", b"endpoints", "latency", b"latency", "links", b"links", "number", b"number", "outcome", b"outcome", "previous", b"previous", "probe_version", b"probe_version", "prober", b"prober", "processing", b"processing", "reason", b"reason", "register_version", b"register_version", "resolve", b"resolve", "run", b"run", "slot_start", b"slot_start", "target", b"target", "time", b"time", "tls", b"tls", "transfer", b"transfer", "vantage", b"vantage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

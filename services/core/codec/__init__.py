@@ -10,6 +10,7 @@ from services.core.codec.announcements import (
     encode_heartbeat,
     encode_manifest,
 )
+from services.core.codec.batches import RUN_BYTES, BatchLink, BatchSender, decode_sender
 from services.core.codec.exchange import decode_summaries, encode_summaries, summary_from_json, summary_to_json
 from services.core.codec.indicator import (
     ExchangeVolume,
@@ -38,6 +39,9 @@ from services.core.codec.monitoring import monitoring_to_message
 from services.core.codec.units import from_micros, from_timestamp, to_duration, to_micros, to_timestamp
 
 __all__ = [
+    "RUN_BYTES",
+    "BatchLink",
+    "BatchSender",
     "ExchangeVolume",
     "Heartbeat",
     "RegisterChunk",
@@ -48,6 +52,7 @@ __all__ = [
     "decode_indicator",
     "decode_manifest",
     "decode_measurements",
+    "decode_sender",
     "decode_summaries",
     "encode_heartbeat",
     "encode_manifest",

@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import Protocol
 
 from services.core.bus import measurement_subject, shard_of
-from services.core.codec import encode_measurements
+from services.core.codec import BatchLink, encode_measurements
 from services.core.errors import BusError
 from services.core.files import DAMAGED
 from services.core.log import Logger
@@ -72,8 +72,11 @@ class MeasurementSink(Protocol):
         ...
 
 
-def encode_messages(rows: Iterable[tuple[str, Measurement]]) -> list[SpooledMessage]:
-    """Encode measurements, each with its consumer agency, into messages by vantage, shard and register version."""
+def encode_messages(rows: Iterable[tuple[str, Measurement]], link: BatchLink) -> tuple[list[SpooledMessage], BatchLink]:
+    """Encode measurements, each with its consumer agency, into messages by vantage, shard and register version.
+
+    The first has place ``link`` among the batches of the prober. Returned are the messages and the place after the last.
+    """
     groups: dict[tuple[str, int, str, str], list[Measurement]] = defaultdict(list)
     for consumer, row in rows:
         groups[row.vantage, shard_of(consumer), row.register_version, row.probe_version].append(row)
@@ -81,18 +84,26 @@ def encode_messages(rows: Iterable[tuple[str, Measurement]]) -> list[SpooledMess
     for (vantage, shard, _, _), group in groups.items():
         subject = measurement_subject(vantage, shard)
         parts = (group[first : first + _ROWS_PER_MESSAGE] for first in range(0, len(group), _ROWS_PER_MESSAGE))
-        messages += [SpooledMessage.of(subject, encode_measurements(part)) for part in parts]
-    return messages
+        for part in parts:
+            payload = encode_measurements(part, link)
+            messages.append(SpooledMessage.of(subject, payload))
+            link = link.next(payload)
+    return messages, link
 
 
 class MeasurementPublisher:
-    """Publishes through a spool: what was flushed is on disk before it is sent, and until it is acknowledged."""
+    """Publishes through a spool: what was flushed is on disk before it is sent, and until it is acknowledged.
 
-    def __init__(self, spool: Spool, sink: MeasurementSink, metrics: ProberMetrics, log: Logger) -> None:
+    ``run`` are 16 random bytes of this run of the process. Its batches are numbered and chained by hash; those that an earlier
+    run left in the spool keep their places in the chain of that run.
+    """
+
+    def __init__(self, spool: Spool, sink: MeasurementSink, metrics: ProberMetrics, log: Logger, *, run: bytes) -> None:
         self._spool = spool
         self._sink = sink
         self._metrics = metrics
         self._log = log
+        self._link = BatchLink(run, 1)
         self._rows: list[tuple[str, Measurement]] = []
         self._flushed = asyncio.Event()
         self._reported_drops = 0
@@ -105,7 +116,8 @@ class MeasurementPublisher:
         """Put all added measurements on disk, and have them sent."""
         if self._rows:
             rows, self._rows = self._rows, []
-            batch = await self._spool.add(encode_messages(rows), len(rows))
+            messages, self._link = encode_messages(rows, self._link)
+            batch = await self._spool.add(messages, len(rows))
             if batch.path is None:
                 pending = len(self._spool.pending)
                 self._log.error("spool_write_failed", reason=batch.refusal, rows=batch.rows, pending=pending)

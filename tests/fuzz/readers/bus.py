@@ -20,6 +20,7 @@ from services.core.codec import (
     decode_heartbeat,
     decode_manifest,
     decode_measurements,
+    decode_sender,
     decode_summaries,
     encode_heartbeat,
     encode_manifest,
@@ -77,6 +78,7 @@ def register() -> Register:
 def _measurements(data: bytes) -> None:
     columns, rows = decode_columns(data), decode_measurements(data)
     assert len(columns) == len(rows)
+    assert decode_sender(data).vantage == columns.vantage
 
 
 def _heartbeats() -> Iterator[bytes]:

@@ -107,7 +107,7 @@ class RunningProber:
         chosen = Settings(vantage="north", prober="p1", **settings)
         log = structlog.get_logger()
         metrics = ProberMetrics(self.registry)
-        self.publisher = MeasurementPublisher(self.spool, self.sink, metrics, log)
+        self.publisher = MeasurementPublisher(self.spool, self.sink, metrics, log, run=bytes(range(16)))
         self.membership = Membership("p1", 1.0)
         self.clock = clock
         self.prober = Prober(chosen, self.environment, self.publisher, self.membership, metrics, log, clock)

@@ -11,12 +11,14 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 import structlog
 from prometheus_client import CollectorRegistry
 
+from services.core.codec import BatchLink, decode_sender
 from services.core.errors import StateError
 from services.core.model.measurement import Target
 from services.core.model.outcome import Reason
@@ -40,6 +42,13 @@ class Sink:
         assert timeout > 0
         self.sent.append(SpooledMessage(subject, message_id, payload))
         return len(self.sent)
+
+
+def publisher_on(
+    spool: Spool, sink: Sink, registry: CollectorRegistry | None = None, *, run: bytes = bytes(16)
+) -> MeasurementPublisher:
+    metrics = ProberMetrics(registry or CollectorRegistry())
+    return MeasurementPublisher(spool, sink, metrics, structlog.get_logger(), run=run)
 
 
 def opened(folder: Path, limit: int = 1 << 20, memory_bytes: int = 1 << 20) -> Spool:
@@ -129,7 +138,7 @@ async def test_a_damaged_file_is_set_aside(tmp_path: Path, damage: Callable[[byt
     assert not path.exists()
     registry = CollectorRegistry()
     with structlog.testing.capture_logs() as logged:
-        publisher = MeasurementPublisher(again, sink := Sink(), ProberMetrics(registry), structlog.get_logger())
+        publisher = publisher_on(again, sink := Sink(), registry)
         await publisher.drain(DEADLINE)
     assert sink.sent == [*records(0), *records(1), *records(9)]
     assert registry.get_sample_value("peyvand_spool_damaged_files") == 1
@@ -167,13 +176,39 @@ async def test_a_refused_batch_is_logged_with_the_reason(tmp_path: Path) -> None
     """What the disk says of a batch that it refuses is in the log."""
     spool = opened(tmp_path / "spool")
     shutil.rmtree(tmp_path / "spool")
-    publisher = MeasurementPublisher(spool, Sink(), ProberMetrics(CollectorRegistry()), structlog.get_logger())
+    publisher = publisher_on(spool, Sink())
     publisher.add("a", unmeasured(Target("link"), 0, Reason.SHED, "", Origin("main", "p1", "r1", "p1")))
     with structlog.testing.capture_logs() as logs:
         await publisher.flush()
     (entry,) = (entry for entry in logs if entry["event"] == "spool_write_failed")
     assert (entry["reason"], entry["rows"]) == ("No such file or directory", 1)
     spool.close()
+
+
+async def test_batches_are_chained_through_a_restart(tmp_path: Path) -> None:
+    """Batches are numbered from 1, each with the hash of the one before, over all subjects. Those that a run left in the spool
+    keep their places, and the next run begins a chain of its own.
+    """
+    spool = opened(tmp_path)
+    publisher = publisher_on(spool, Sink(), run=b"1" * 16)
+    for target in ("a", "b"):
+        for consumer in ("ministry", "tax-office", "bank"):
+            publisher.add(consumer, unmeasured(Target(target), 0, Reason.SHED, "", Origin("main", "p1", "r1", "p1")))
+        await publisher.flush()
+    spool.close()
+    again = opened(tmp_path)
+    publisher = publisher_on(again, sink := Sink(), run=b"2" * 16)
+    publisher.add("bank", unmeasured(Target("c"), 0, Reason.SHED, "", Origin("main", "p1", "r1", "p1")))
+    await publisher.drain(DEADLINE)
+    again.close()
+    payloads = [message.payload for message in sink.sent]
+    links = [decode_sender(payload).link for payload in payloads]
+    hashes = [sha256(payload).digest() for payload in payloads]
+    first, second = b"1" * 16, b"2" * 16
+    assert len({message.subject for message in sink.sent}) > 1
+    assert links[0] == BatchLink(first, 1)
+    assert links[1:-1] == [BatchLink(first, number + 2, hashes[number]) for number in range(len(links) - 2)]
+    assert links[-1] == BatchLink(second, 1)
 
 
 async def test_a_file_that_cannot_be_opened_now_is_not_damaged(tmp_path: Path) -> None:

@@ -84,12 +84,34 @@ def test_bad_measurement_lines_say_why(text: str, reason: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "decode", [codec.decode_columns, codec.decode_measurements, codec.decode_summaries, BlockReader.of]
+    "decode",
+    [codec.decode_columns, codec.decode_measurements, codec.decode_sender, codec.decode_summaries, BlockReader.of],
 )
 def test_foreign_bytes_are_refused(decode) -> None:
     """Bytes that are no message of ours raise ValueError, not a protobuf error."""
     with pytest.raises(ValueError, match="not a"):
         decode(b"\xff\xff\xff")
+
+
+def test_a_batch_has_a_place_in_the_chain_of_its_prober() -> None:
+    """The sender and the place are read back, what is measured is the same without them, and no impossible place is taken."""
+    rows = [Measurement(Target("a"), "main", 0, 0.0, Outcome.OK, Reason.OK, prober="p1")]
+    first = codec.BatchLink(b"r" * codec.RUN_BYTES, 1)
+    second = first.next(codec.encode_measurements(rows, first))
+    assert second.number == 2
+    for link in (first, second):
+        payload = codec.encode_measurements(rows, link)
+        assert codec.decode_sender(payload) == codec.BatchSender("main", "p1", link)
+        assert codec.decode_measurements(payload) == rows
+    impossible = (
+        codec.BatchLink(b"r", 1),
+        codec.BatchLink(first.run, 0),
+        codec.BatchLink(first.run, 1, second.previous),
+        codec.BatchLink(first.run, 2, b"short"),
+        codec.BatchLink(first.run, 1 << 60),
+    )
+    for link in (None, *impossible):
+        assert codec.decode_sender(codec.encode_measurements(rows, link)) == codec.BatchSender("main", "p1", None)
 
 
 def test_ragged_batches_are_refused() -> None:

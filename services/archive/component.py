@@ -20,7 +20,7 @@ from services.core.files import lock
 from services.core.model import Policy, Register
 from services.core.runtime import Runtime
 from services.core.tasks import cancel_and_wait, run_in_thread
-from services.dataset.days import EvidenceDays, Sealer, SealingContext
+from services.dataset.days import EvidenceDays, Sealer, SealingContext, run_faults
 from services.dataset.log import SigningKey
 from services.dataset.storage import Storage, open_storage
 from services.indicator.calendar import Calendar
@@ -85,15 +85,16 @@ class _Archive:
 
     async def seal(self) -> None:
         """Seal every day that is over, until cancelled."""
-        sealer, days = None, None
+        sealer, days, shown = None, None, False
         while True:
             try:
                 if self._days is not None and self._days is not days:
                     sealer = Sealer(self._storage, self._key, self._days, self._runtime.settings.data / "sealing")
                     await run_in_thread(sealer.recover)
                     days, self._closing = self._days, 0.0
-                if sealer is not None and days is not None:
-                    await self._seal_due(sealer, days)
+                if sealer is not None and days is not None and (await self._seal_due(sealer, days) or not shown):
+                    await self._show_accounts(sealer)
+                    shown = True
             except StateError as error:
                 days = None
                 self._fail("sealing", str(error))
@@ -113,10 +114,18 @@ class _Archive:
         """One for each stream."""
         return self._archivers
 
-    async def _seal_due(self, sealer: Sealer, days: EvidenceDays) -> None:
+    async def _show_accounts(self, sealer: Sealer) -> None:
+        latest = await run_in_thread(sealer.latest)
+        if latest is not None:
+            self._metrics.accounted(latest.runs or ())
+            for fault in run_faults(latest):
+                self._runtime.log.warning("batches_not_whole", day=latest.day, reason=fault)
+
+    async def _seal_due(self, sealer: Sealer, days: EvidenceDays) -> bool:
+        """Seal the days that are due; return whether there were any."""
         complete = min(archiver.complete_up_to for archiver in self._archivers)
         if complete <= self._closing:
-            return  # a folder need not be listed to know that no other day is over
+            return False  # a folder need not be listed to know that no other day is over
         due = await run_in_thread(partial(sealer.due, complete))
         self._metrics.due(len(due))
         context = SealingContext(
@@ -131,6 +140,7 @@ class _Archive:
             self._runtime.log.info("day_sealed", day=day, leaves=checkpoint.size)
         self._metrics.due(0)
         self._closing = days.closes_next(complete)
+        return bool(due)
 
     async def _persistently(self, what: str, call: Callable[[], object]) -> None:
         while True:

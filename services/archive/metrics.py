@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+
 from prometheus_client import CollectorRegistry
 
 from services.core import metrics
+from services.dataset.days import BatchRun
 from services.dataset.tables import STREAM_KINDS
 
 
@@ -17,6 +21,7 @@ class ArchiveMetrics:
         self._archived = metrics.gauge("peyvand_archive_position_timestamp_seconds", registry)
         self._sealed = metrics.counter("peyvand_archive_sealed_total", registry)
         self._due = metrics.gauge("peyvand_archive_unsealed", registry)
+        self._faults = metrics.gauge("peyvand_archive_batch_faults", registry)
         self._registry = registry
         for kind in STREAM_KINDS:
             self._rows.labels(kind.name)
@@ -39,6 +44,15 @@ class ArchiveMetrics:
     def sealed(self) -> None:
         """Count a day."""
         self._sealed.inc()
+
+    def accounted(self, runs: Iterable[BatchRun]) -> None:
+        """Set what was wrong with the batches of the day that was sealed last."""
+        totals: Counter[tuple[str, str]] = Counter()
+        for run in runs:
+            totals.update({(run.vantage, fault): count for fault, count in run.faults().items()})
+        self._faults.clear()
+        for labels, count in totals.items():
+            self._faults.labels(*labels).set(count)
 
     def due(self, days: int) -> None:
         """Set how many days take no more rows and are not sealed."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
+from hashlib import sha256
 from typing import Final
 
 import pyarrow as pa
@@ -12,15 +14,20 @@ import pyarrow as pa
 from services.archive.metrics import ArchiveMetrics
 from services.archive.positions import ArchivedUpTo, read_position, write_position
 from services.core.bus import Bus, StoredMessage, StreamCursor, StreamPosition, columns_of, indicator_of, summaries_of
+from services.core.codec import decode_sender
 from services.core.log import Logger
 from services.core.tasks import run_in_thread
 from services.dataset.days import EvidenceDays, drop_uncommitted, write_segments
 from services.dataset.storage import Storage
 from services.dataset.tables import (
+    BATCH,
     EXCHANGE,
     INDICATOR,
     MEASUREMENT,
+    UNNUMBERED,
     Kind,
+    StoredBatch,
+    batch_table,
     exchange_table,
     indicator_table,
     measurement_table,
@@ -33,14 +40,27 @@ _SEGMENT_ROWS: Final = 100_000
 
 @dataclass(frozen=True, slots=True)
 class StreamKind:
-    """A kind of rows, and how a message of its stream, stored at a time in epoch seconds, becomes them (raises ValueError)."""
+    """A kind of rows, and how a message of its stream, stored at a time in epoch seconds, becomes them (raises ValueError).
+
+    ``batch`` makes of such a message what accounts for it, where senders number their messages.
+    """
 
     kind: Kind
     rows: Callable[[StoredMessage, float], pa.Table]
+    batch: Callable[[StoredMessage, float], StoredBatch] | None = None
 
 
 def _measured(message: StoredMessage, stored: float) -> pa.Table:
     return measurement_table(columns_of(message), stored=stored, sequence=message.sequence)
+
+
+def _batch(message: StoredMessage, stored: float) -> StoredBatch:
+    sender = decode_sender(message.data)
+    run, number, previous = "", UNNUMBERED, b""
+    if link := sender.link:
+        run, number, previous = link.run.hex(), link.number, link.previous
+    digest = sha256(message.data).digest()
+    return StoredBatch(sender.vantage, sender.prober, run, number, digest, previous, stored, message.sequence)
 
 
 def _exchanged(message: StoredMessage, stored: float) -> pa.Table:
@@ -53,7 +73,7 @@ def _published(message: StoredMessage, stored: float) -> pa.Table:
 
 
 STREAM_KINDS: Final = (
-    StreamKind(MEASUREMENT, _measured),
+    StreamKind(MEASUREMENT, _measured, _batch),
     StreamKind(EXCHANGE, _exchanged),
     StreamKind(INDICATOR, _published),
 )
@@ -79,6 +99,7 @@ class StreamArchiver:
         self._archived: ArchivedUpTo | None = None
         self._read: StreamPosition | None = None
         self._waiting: list[pa.Table] = []
+        self._batches: list[StoredBatch] = []
         self._rows = 0
         self._last_stored = 0.0
         self._since = 0.0
@@ -99,10 +120,11 @@ class StreamArchiver:
         saved = await run_in_thread(lambda: read_position(self._storage, name))
         position = await cursor.resume(saved.position if saved else None)
         kept = position.sequence if saved else 0
-        await run_in_thread(lambda: drop_uncommitted(self._storage, self.what.kind, kept))
+        for kind in (self.what.kind, BATCH) if self.what.batch else (self.what.kind,):
+            await run_in_thread(partial(drop_uncommitted, self._storage, kind, kept))
         self._archived = ArchivedUpTo(position, saved.stored if saved else 0.0)
         self._read, self._last_stored = position, saved.stored if saved else 0.0
-        self._waiting, self._rows = [], 0
+        self._waiting, self._batches, self._rows = [], [], 0
 
     async def take(self, cursor: StreamCursor, days: EvidenceDays) -> bool:
         """Read what follows, and write a segment when one is due; return whether there may be more to read at once.
@@ -128,16 +150,19 @@ class StreamArchiver:
         if not self._waiting:
             return
         kind, first, tables = self.what.kind, self._archived.position.sequence + 1, tuple(self._waiting)
+        batches = tuple(self._batches)
         archived = ArchivedUpTo(self._read, self._last_stored)
 
         def write() -> None:
             write_segments(self._storage, kind, tables, first, archived.position.sequence, days)
+            if batches:
+                write_segments(self._storage, BATCH, [batch_table(batches)], first, archived.position.sequence, days)
             write_position(self._storage, kind.name, archived)
 
         await run_in_thread(write)
         self._archived = archived
         self._metrics.wrote(kind.name, self._rows, archived.stored)
-        self._waiting, self._rows = [], 0
+        self._waiting, self._batches, self._rows = [], [], 0
 
     def _keep(self, messages: list[StoredMessage]) -> None:
         for message in messages:
@@ -147,6 +172,8 @@ class StreamArchiver:
             self._last_stored = max(self._last_stored, message.time)
             try:
                 table = self.what.rows(message, self._last_stored)
+                if self.what.batch:
+                    self._batches.append(self.what.batch(message, self._last_stored))
             except ValueError as error:
                 self._metrics.rejected(self.what.kind.name)
                 self._log.warning(

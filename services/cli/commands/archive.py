@@ -53,9 +53,10 @@ def key(
 def verify(dataset: Dataset, key_text: LogKey = "") -> None:
     """Check every file of a dataset, and its log.
 
-    It needs neither the bus nor a register, and names every fault. Without a key the signature is not checked.
+    It needs neither the bus nor a register, and names every fault. What was lost or inserted on the way to the archive is
+    printed beside. Without a key the signature is not checked.
     """
-    from services.dataset.days import LogFiles, manifests, verify
+    from services.dataset.days import LogFiles, manifests, run_faults, verify
     from services.dataset.storage import open_storage
 
     storage = open_storage(dataset)
@@ -63,10 +64,13 @@ def verify(dataset: Dataset, key_text: LogKey = "") -> None:
     if faults := verify(storage, public, progress=lambda day: typer.echo(f"verifying {day}", err=True)):
         raise InputError(f"the dataset {dataset}", faults)
     leaves = LogFiles(storage).leaves()
-    days = [manifest.day for _, manifest in manifests(leaves)]
+    sealed = [manifest for _, manifest in manifests(leaves)]
+    days = [manifest.day for manifest in sealed]
     if not days:
         raise SettingsError(f"{dataset} holds no sealed day: name the folder that has log/ and sealed/")
     signed = "signed by its key" if public else "its signature was not checked: name the key with --key"
+    for fault in (fault for manifest in sealed for fault in run_faults(manifest)):
+        typer.echo(fault)
     typer.echo(f"{dataset} is whole: {len(days)} days from {min(days)} to {max(days)}, {signed}")
 
 

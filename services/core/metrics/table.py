@@ -288,6 +288,12 @@ _ROWS = (
         ),
         _counter("peyvand_archive_sealed_total", "Days sealed since the start"),
         _gauge("peyvand_archive_unsealed", "Days that take no more rows and are not sealed"),
+        _gauge(
+            "peyvand_archive_batch_faults",
+            "Faults in the chains of batches on the day sealed last: missing, belated, forked, broken, parallel runs",
+            ("vantage", "fault"),
+            "5/vantage",
+        ),
     ),
     *_rows_of(
         "console",

@@ -1,8 +1,9 @@
 """Days of evidence: open segments, sealed files, their log, and its verification (docs/archive.md §2-4)."""
 
+from services.dataset.days.batches import run_faults
 from services.dataset.days.days import EvidenceDays
 from services.dataset.days.history import LogFiles, keys_of, manifests
-from services.dataset.days.manifest import KeyChange, Manifest, SealedFile, StreamSpan, read_leaf
+from services.dataset.days.manifest import BatchRun, KeyChange, Manifest, SealedFile, StreamSpan, read_leaf
 from services.dataset.days.registers import read_register, register_versions, write_register
 from services.dataset.days.sealing import Sealer, SealingContext
 from services.dataset.days.segments import (
@@ -16,6 +17,7 @@ from services.dataset.days.verifying import read_sealed, verify, verify_file
 from services.dataset.days.witness import witness_faults
 
 __all__ = [
+    "BatchRun",
     "EvidenceDays",
     "KeyChange",
     "LogFiles",
@@ -34,6 +36,7 @@ __all__ = [
     "read_sealed",
     "read_segments",
     "register_versions",
+    "run_faults",
     "verify",
     "verify_file",
     "witness_faults",

@@ -43,12 +43,48 @@ class StreamSpan:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchRun:
+    """What a day brought of the batches that one run of a prober numbered; ``run`` is empty for batches without a number.
+
+    ``batches`` came with numbers ``first`` to ``last``; ``head`` are the first 16 bytes of the SHA-256 of batch ``last``, in hex.
+    ``repeated`` counts deliveries of one that was there. ``missing`` numbers had not come when the day was sealed; ``belated``
+    ones came on a later day than others after them. ``forked`` numbers came with different content, ``broken`` ones do not name
+    the batch before them. ``parallel`` marks a run that began before another of the same prober had ended. The first of the
+    numbers missing, as ranges, of those forked and of those broken are named.
+    """
+
+    vantage: str
+    prober: str
+    run: str
+    batches: int
+    first: int = 0
+    last: int = 0
+    head: str = ""
+    repeated: int = 0
+    missing: int = 0
+    belated: int = 0
+    forked: int = 0
+    broken: int = 0
+    parallel: bool = False
+    holes: tuple[tuple[int, int], ...] = ()
+    forks: tuple[int, ...] = ()
+    breaks: tuple[int, ...] = ()
+
+    def faults(self) -> dict[str, int]:
+        """Return how often each thing happened that never does where nothing is lost and nobody interferes."""
+        counts = {name: getattr(self, name) for name in ("missing", "belated", "forked", "broken")}
+        return {**counts, "parallel": int(self.parallel)}
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """What is known of one sealed day.
 
     ``start`` and ``end`` are the day's in epoch seconds, by its timezone. ``versions`` are the registers in force, each
     ``register_version.probe_version``. ``counts`` are rows of measurements by vantage and prober. ``gaps`` are sentences about
-    what is known to be missing. ``late`` marks rows that came after their days were sealed: then ``day`` is that of sealing.
+    what is known to be missing. ``runs`` account for the batches of measurements that were stored on the day, and ``more_runs``
+    are not named; None where batches were not counted. ``late`` marks rows that came after their days were sealed: then ``day``
+    is that of sealing.
     """
 
     day: str
@@ -62,13 +98,18 @@ class Manifest:
     gaps: tuple[str, ...] = ()
     method_version: str = ""
     software: str = ""
+    runs: tuple[BatchRun, ...] | None = None
+    more_runs: int = 0
     late: bool = False
     format: int = FORMAT
     type: str = "day"
 
     def leaf(self) -> bytes:
         """Return it as canonical JSON: sorted keys, no spaces, UTF-8. This is the leaf of the log."""
-        return canonical_json(asdict(self))
+        fields = asdict(self)
+        if self.runs is None:  # as in the leaves of days that were sealed before batches were counted
+            del fields["runs"], fields["more_runs"]
+        return canonical_json(fields)
 
 
 @dataclass(frozen=True, slots=True)

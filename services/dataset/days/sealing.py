@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from services.core.errors import StateError
+from services.dataset.days.batches import account_of_day, drop_batches_before
 from services.dataset.days.days import EvidenceDays
 from services.dataset.days.history import LogFiles, manifests
 from services.dataset.days.manifest import Manifest, SealedFile, StreamSpan
@@ -56,12 +57,15 @@ class Sealer:
     def recover(self) -> None:
         """Finish what a crash interrupted: sign a leaf without a checkpoint, remove the segments of sealed days."""
         self._log.sign(self._key)
-        for day in self.sealed_days():
-            self._remove_segments(day)
+        self._remove_segments(self.sealed_days())
 
     def sealed_days(self) -> list[str]:
         """Return the days that are sealed."""
-        return [manifest.day for _, manifest in manifests(self._log.leaves())]
+        return [manifest.day for manifest in self._manifests()]
+
+    def latest(self) -> Manifest | None:
+        """Return the manifest of the day that was sealed last; None before the first."""
+        return next(reversed(self._manifests()), None)
 
     def due(self, stored_up_to: float) -> list[str]:
         """Return the days that take no more rows, now that everything stored up to then was taken in, in order.
@@ -97,6 +101,7 @@ class Sealer:
                     spans.append(StreamSpan(kind.stream, created, min(sequences), max(sequences)))
             files += [self._write(table, LINK_DAY, day, shard, late=False) for shard, table in counted.take()]
         span = self._days.span(day)
+        runs, more_runs = account_of_day(self._storage, self._days, day, self._manifests())
         manifest = Manifest(
             day=day,
             timezone=self._days.timezone,
@@ -109,9 +114,11 @@ class Sealer:
             gaps=context.gaps,
             method_version=context.method_version,
             software=context.software,
+            runs=runs,
+            more_runs=more_runs,
         )
         checkpoint = self._log.append(manifest.leaf(), self._key)
-        self._remove_segments(day)
+        self._remove_segments([day])
         return checkpoint
 
     def _rows(self, day: str, kind: Kind, folder: Path, *, late: bool) -> Iterator[tuple[int, pa.Table]]:
@@ -139,11 +146,15 @@ class Sealer:
         except OSError as error:
             raise StateError(f"{self._scratch} cannot be used to sort a day: {error.strerror}") from error
 
-    def _remove_segments(self, day: str) -> None:
+    def _manifests(self) -> list[Manifest]:
+        return [manifest for _, manifest in manifests(self._log.leaves())]
+
+    def _remove_segments(self, days: Collection[str]) -> None:
         for kind in STREAM_KINDS:
             for segment in list_segments(self._storage, kind):
-                if segment.day == day:
+                if segment.day in days:
                     self._storage.remove(segment.name)
+        drop_batches_before(self._storage, max(days, default=""))
 
 
 def _counts(table: pa.Table) -> dict[tuple[str, str], int]:

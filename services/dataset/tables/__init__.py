@@ -1,5 +1,6 @@
 """Evidence as tables: their columns, and Parquet files whose bytes follow from the rows (docs/archive.md §2)."""
 
+from services.dataset.tables.batches import UNNUMBERED, StoredBatch, batch_table
 from services.dataset.tables.exchanges import exchange_table, summaries_of
 from services.dataset.tables.files import content_hash, read, sorted_rows, write
 from services.dataset.tables.indicators import indicator_table, indicators_of
@@ -7,6 +8,8 @@ from services.dataset.tables.link_days import COUNTED, link_day_table, stages_of
 from services.dataset.tables.measurements import SCORED, StoredMeasurements, measurement_table, measurements_of
 from services.dataset.tables.rows import MICROS, table_of_columns
 from services.dataset.tables.schemas import (
+    BATCH,
+    DIGEST_BYTES,
     EXCHANGE,
     INDICATOR,
     KINDS,
@@ -19,7 +22,9 @@ from services.dataset.tables.schemas import (
 )
 
 __all__ = [
+    "BATCH",
     "COUNTED",
+    "DIGEST_BYTES",
     "EXCHANGE",
     "INDICATOR",
     "KINDS",
@@ -30,8 +35,11 @@ __all__ = [
     "NAME",
     "SCORED",
     "STREAM_KINDS",
+    "UNNUMBERED",
     "Kind",
+    "StoredBatch",
     "StoredMeasurements",
+    "batch_table",
     "content_hash",
     "exchange_table",
     "indicator_table",

@@ -62,6 +62,30 @@ MEASUREMENT: Final = Kind(
     slotted=True,
 )
 
+DIGEST_BYTES: Final = 16
+"""Bytes of a SHA-256 that are kept of a batch: enough that nobody makes a second batch with them."""
+
+BATCH: Final = Kind(
+    "batch",
+    "MEASUREMENTS",
+    pa.schema(
+        [
+            ("vantage", NAME),
+            ("prober", NAME),
+            ("run", NAME),
+            ("number", pa.int64()),
+            ("sha256", pa.binary(DIGEST_BYTES)),
+            ("previous", pa.binary(DIGEST_BYTES)),
+            ("stored", MOMENT),
+            ("sequence", pa.int64()),
+        ]
+    ),
+    ("sequence",),
+    "stored",
+    ("prober", "run"),
+)
+"""The batches that brought measurements, by the day on which they were stored. Sealed is only what follows from them."""
+
 EXCHANGE: Final = Kind(
     "exchange",
     "EXCHANGES",

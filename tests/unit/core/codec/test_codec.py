@@ -110,8 +110,8 @@ def test_a_batch_has_a_place_in_the_chain_of_its_prober() -> None:
         codec.BatchLink(first.run, 2, b"short"),
         codec.BatchLink(first.run, 1 << 60),
     )
-    for link in (None, *impossible):
-        assert codec.decode_sender(codec.encode_measurements(rows, link)) == codec.BatchSender("main", "p1", None)
+    for place in (None, *impossible):
+        assert codec.decode_sender(codec.encode_measurements(rows, place)) == codec.BatchSender("main", "p1", None)
 
 
 def test_ragged_batches_are_refused() -> None:

@@ -1,0 +1,95 @@
+"""The archive as a process beside a real bus: what it says of batches that were lost or inserted on the way to it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from typer.testing import CliRunner
+
+from services.archive.positions import read_position
+from services.cli.__main__ import app
+from services.core.bus.names import MEASUREMENTS, measurement_subject
+from services.core.codec import BatchLink, encode_measurements
+from services.core.model import Reason
+from services.dataset.days import LogFiles, manifests
+from services.dataset.tables import MEASUREMENT
+from tests.support.cases.archive import LINKS, Archive
+from tests.support.cases.scorer import SLOT, measure
+from tests.support.nats import Nats
+from tests.support.processes import page
+
+
+class Chain:
+    """The batches of one run of prober p1."""
+
+    def __init__(self, run: bytes, slot: int) -> None:
+        self.run, self._slot, self._link = run, slot, BatchLink(run, 1)
+
+    def encode(self, link: BatchLink | None = None, reason: Reason = Reason.OK) -> bytes:
+        """Return the next batch, or one with another place."""
+        if link is not None:
+            return encode_measurements([measure(LINKS[0], self._slot, reason)], link)
+        payload = encode_measurements([measure(LINKS[0], self._slot - self._link.number)], self._link)
+        self._link = self._link.next(payload)
+        return payload
+
+
+def taken(archive: Archive) -> int:
+    """The last message of measurements that is in segments."""
+    found = read_position(archive.storage, MEASUREMENT.name)
+    return found.position.sequence if found else 0
+
+
+async def test_what_was_lost_or_inserted_is_in_the_manifest(archive: Archive, nats: Nats) -> None:
+    """Of a prober's batches one is deleted, one delivered twice, one comes with a number that was there, from a second process
+    with the seed, which has a run of its own as well; the prober is restarted. The manifest says each, though the archive is
+    killed in between, `archive verify` names it, and /metrics counts it.
+    """
+    slot = int(time.time()) // SLOT - 5
+    one, other, following = (Chain(letter * 16, slot) for letter in (b"1", b"2", b"3"))
+    batches = [one.encode() for _ in range(6)]
+    forged = one.encode(BatchLink(one.run, 5), reason=Reason.SHED)
+    async with nats.connect("prober") as prober, nats.connect("admin") as admin:
+
+        async def send(*payloads: bytes) -> int:
+            return [
+                await prober.publish(measurement_subject("main", 0), payload, message_id="") for payload in payloads
+            ][-1]
+
+        deleted = await send(*batches[:3])
+        await admin.jetstream.delete_msg(MEASUREMENTS, deleted)
+        await send(batches[3], batches[3])
+        archive.start("--accept-gap", "yes")
+        last = await send(forged, other.encode(), *batches[4:])
+        await archive.components.until(lambda: taken(archive) == last, "all rows were in segments")
+        archive.components.kill("archive")
+        last = await send(following.encode(), following.encode())
+        archive.start("--accept-gap", "yes")
+        await archive.components.until(lambda: taken(archive) == last, "all rows were in segments")
+    archive.end_of_day()
+    await archive.sealed()
+    ((_, manifest),) = manifests(LogFiles(archive.storage).leaves())
+    assert manifest.runs is not None
+    found = {bytes.fromhex(run.run)[:1]: run for run in manifest.runs}
+    assert {key: (run.batches, run.repeated) for key, run in found.items()} == {
+        b"1": (6, 1),
+        b"2": (1, 0),
+        b"3": (2, 0),
+    }
+    faults = {key: {name: count for name, count in run.faults().items() if count} for key, run in found.items()}
+    assert faults == {b"1": {"missing": 1, "forked": 1, "broken": 1}, b"2": {"parallel": 1}, b"3": {}}
+    assert (found[b"1"].holes, found[b"1"].forks, found[b"1"].breaks) == (((3, 3),), (5,), (5,))
+    run = await asyncio.to_thread(CliRunner().invoke, app, ["archive", "verify", archive.address])
+    assert (run.exit_code, run.exception) == (0, None)
+    assert f"{manifest.day}: run {one.run.hex()} of prober 'p1' at vantage 'main': 1 missing (3); " in run.output
+    address = archive.components.metrics["archive"]
+
+    def counted() -> bool:
+        text = page(address, "/metrics")[1]
+        return 'peyvand_archive_batch_faults{fault="forked",vantage="main"} 1.0' in text
+
+    await archive.components.until(counted, "faults were counted")
+    archive.components.kill("archive")
+    archive.start("--accept-gap", "yes")
+    await archive.components.until(counted, "faults were counted after a restart")

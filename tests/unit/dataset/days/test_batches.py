@@ -1,0 +1,229 @@
+"""Accounts of batches: what was lost, replaced or inserted between a prober and the archive shows in the sealed day."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from services.dataset.days import (
+    BatchRun,
+    EvidenceDays,
+    LogFiles,
+    Sealer,
+    SealingContext,
+    list_segments,
+    manifests,
+    read_leaf,
+    run_faults,
+    write_segments,
+)
+from services.dataset.log import SigningKey
+from services.dataset.storage import LocalStorage
+from services.dataset.tables import BATCH, StoredBatch, batch_table
+
+GRACE = 3600
+DAYS = EvidenceDays("Asia/Tehran", GRACE, 300)
+FIRST = "2026-09-21"
+START, MIDNIGHT = DAYS.span(FIRST).start, DAYS.span(FIRST).stop
+SECOND, THIRD = DAYS.day_of(MIDNIGHT), DAYS.day_of(MIDNIGHT + 90_000)
+RUN, OTHER = "a" * 32, "b" * 32
+
+
+@pytest.fixture(scope="module")
+def key() -> SigningKey:
+    return SigningKey.generate("archive.example")
+
+
+def chain(count: int, run: str = RUN, *, content: str = "") -> list[StoredBatch]:
+    """The batches of a run in order, one a minute from a minute after the start of the first day."""
+    batches: list[StoredBatch] = []
+    for number in range(1, count + 1):
+        previous = batches[-1].sha256 if batches else b""
+        digest = sha256(f"{run}{content}{number}".encode() + previous).digest()
+        batches.append(StoredBatch("main", "p1", run, number, digest, previous, START + 60.0 * number, number))
+    return batches
+
+
+def at(batches: list[StoredBatch], moment: float) -> list[StoredBatch]:
+    """The same, stored from a moment on, a second apart."""
+    return [replace(one, stored=moment + number) for number, one in enumerate(batches)]
+
+
+class Dataset:
+    """A dataset into which batches come in the order in which they are given, and whose days are sealed."""
+
+    def __init__(self, folder: Path, key: SigningKey) -> None:
+        self.storage = LocalStorage(folder)
+        self.sealer = Sealer(self.storage, key, DAYS)
+        self.sequence = 0
+
+    def take(self, batches: list[StoredBatch], *, cut: int = 1000) -> Dataset:
+        for first in range(0, len(batches), cut):
+            part = [replace(one, sequence=self.sequence + place) for place, one in enumerate(batches[first:][:cut], 1)]
+            write_segments(self.storage, BATCH, [batch_table(part)], self.sequence + 1, self.sequence + len(part), DAYS)
+            self.sequence += len(part)
+        return self
+
+    def seal(self, day: str = FIRST) -> tuple[BatchRun, ...]:
+        self.sealer.seal(day, SealingContext())
+        latest = self.sealer.latest()
+        assert latest is not None
+        assert latest.runs is not None
+        return latest.runs
+
+
+@pytest.fixture
+def dataset(tmp_path: Path, key: SigningKey) -> Dataset:
+    return Dataset(tmp_path, key)
+
+
+def only(runs: tuple[BatchRun, ...]) -> BatchRun:
+    (run,) = runs
+    return run
+
+
+def faults(run: BatchRun) -> dict[str, int]:
+    return {name: count for name, count in run.faults().items() if count}
+
+
+@pytest.mark.parametrize("cut", [1, 3, 1000])
+def test_a_whole_chain(dataset: Dataset, cut: int) -> None:
+    """Of a run without a fault the day says how many batches came, from which number to which, and the hash of the last."""
+    batches = chain(10)
+    run = only(dataset.take(batches, cut=cut).seal())
+    assert run == BatchRun("main", "p1", RUN, 10, 1, 10, batches[-1].sha256[:16].hex())
+
+
+def test_a_hole(dataset: Dataset) -> None:
+    """Numbers that never came are missing, though the stream has every sequence; what follows a hole breaks nothing."""
+    batches = chain(10)
+    run = only(dataset.take([*batches[:3], *batches[5:7], *batches[8:]]).seal())
+    assert (run.missing, run.holes) == (3, ((4, 5), (8, 8)))
+    assert faults(run) == {"missing": 3}
+
+
+def test_a_repetition_is_no_fault(dataset: Dataset) -> None:
+    """The same batch delivered again is counted, whenever it comes."""
+    batches = chain(10)
+    run = only(dataset.take([*batches, batches[2], batches[9], batches[9]]).seal())
+    assert (run.batches, run.repeated, faults(run)) == (10, 3, {})
+
+
+def test_a_fork(dataset: Dataset) -> None:
+    """A number with two contents is an insertion, and so is what is chained to it."""
+    batches, forged = chain(10), chain(10, content="forged")
+    inserted = replace(forged[5], previous=batches[4].sha256)
+    run = only(dataset.take([*batches[:7], inserted, forged[6], *batches[7:]]).seal())
+    assert (run.forks, run.breaks, faults(run)) == ((6, 7), (), {"forked": 2})
+
+
+def test_a_break(dataset: Dataset) -> None:
+    """A batch that was replaced shows in the next one, which names another; so does a batch that names none."""
+    batches = chain(10)
+    replaced = replace(batches[4], sha256=sha256(b"other").digest())
+    nameless = replace(batches[8], previous=b"")
+    run = only(dataset.take([*batches[:4], replaced, *batches[5:8], nameless, batches[9]]).seal())
+    assert (run.breaks, faults(run)) == ((6, 9), {"broken": 2})
+
+
+def test_a_restart_begins_a_run(dataset: Dataset) -> None:
+    """A run that begins after another is no fault, not even when its spool begins with the batches of the former."""
+    former, latter = chain(4), at(chain(3, OTHER), START + 3600)
+    runs = dataset.take([*former, *at(former[-2:], START + 3590), *latter]).seal()
+    assert [(run.run, run.batches, run.repeated, faults(run)) for run in runs] == [(RUN, 4, 2, {}), (OTHER, 3, 0, {})]
+
+
+@pytest.mark.parametrize("number", [True, False])
+def test_a_second_process_of_one_name(dataset: Dataset, number: bool) -> None:  # a parameter of the test
+    """Batches of another run, or of none, amid those of a run are parallel; those of another prober are not."""
+    batches, others = chain(6), chain(2, OTHER)
+    if not number:
+        others = [replace(one, run="", number=0, previous=b"") for one in others]
+    elsewhere = [replace(one, prober="p2", run="c" * 32) for one in chain(1)]
+    runs = dataset.take([*batches[:3], *others, *elsewhere, *batches[3:]]).seal()
+    assert {run.run for run in runs if run.parallel} == {others[0].run}
+    assert len(runs) == 3
+
+
+def test_batches_of_older_probers(dataset: Dataset) -> None:
+    """Batches without numbers are counted and are no fault, before their prober is replaced by one that numbers."""
+    unnumbered = [replace(one, run="", number=0, previous=b"") for one in chain(3)]
+    runs = dataset.take([*unnumbered, *at(chain(3), START + 3600)]).seal()
+    assert [(run.run, run.batches, faults(run)) for run in runs] == [("", 3, {}), (RUN, 3, {})]
+
+
+def test_a_run_goes_on_over_midnight(dataset: Dataset) -> None:
+    """Batches that are stored in another order about midnight are of no day's holes, and the next day goes on from the last."""
+    batches = chain(8)
+    before, after = [*batches[:3], batches[4]], [batches[3], *batches[5:7]]
+    dataset.take([*before, *at(after, MIDNIGHT + 1), *at(batches[7:], MIDNIGHT + GRACE + 60)])
+    assert [faults(run) for run in dataset.seal()] == [{}]
+    second = only(dataset.seal(SECOND))
+    assert (second.batches, second.first, second.last, faults(second)) == (4, 4, 8, {})
+
+
+def test_what_is_missing_about_midnight_is_missed_once(dataset: Dataset) -> None:
+    """A hole between the last batch of a day and the first of the next is of the next day, even after days without any."""
+    batches = chain(9)
+    dataset.take([*batches[:4], *at(batches[6:8], MIDNIGHT + 90_000)])
+    assert [faults(run) for run in dataset.seal()] == [{}]
+    third = only(dataset.seal(THIRD))
+    assert (third.holes, faults(third)) == (((5, 6),), {"missing": 2})
+
+
+def test_what_comes_a_day_later(dataset: Dataset) -> None:
+    """On the next day a batch of the day before is a repetition, another content a fork, and what was missed belated."""
+    batches = chain(8)
+    forged = replace(batches[1], sha256=sha256(b"forged").digest())
+    late = at([batches[2], forged, batches[3], *batches[6:]], MIDNIGHT + GRACE + 60)
+    dataset.take([*batches[:3], *batches[4:6], *late])
+    assert [run.holes for run in dataset.seal()] == [((4, 4),)]
+    second = only(dataset.seal(SECOND))
+    assert (second.repeated, second.forks, second.belated) == (1, (2,), 1)
+    assert faults(second) == {"forked": 1, "belated": 1}
+    assert {segment.day for segment in list_segments(dataset.storage, BATCH)} == {SECOND}
+
+
+def test_a_run_that_began_before_the_archive(tmp_path: Path, key: SigningKey) -> None:
+    """On the first day that is accounted for, nothing is said of numbers before the first; later, a run begins with 1."""
+    new = Dataset(tmp_path / "new", key)
+    assert faults(only(new.take(chain(9)[4:]).seal())) == {}
+    new.take(at(chain(9, OTHER)[4:], MIDNIGHT + GRACE + 60))
+    assert faults(only(new.seal(SECOND))) == {"missing": 4}
+
+
+def test_many_runs_are_named_by_their_faults(dataset: Dataset) -> None:
+    """A seed that begins a thousand runs makes no large leaf, and hides no run with a fault."""
+    batches = chain(200)
+    one = [replace(chain(1, f"{number:032x}")[0], prober=f"q{number}") for number in range(1000)]
+    runs = dataset.take([*batches[:1:2], *batches[1::2], *one]).seal()
+    latest = dataset.sealer.latest()
+    assert latest is not None
+    assert (len(runs), latest.more_runs) == (100, 901)
+    (faulty,) = (run for run in runs if run.faults()["missing"])
+    assert (faulty.missing, len(faulty.holes)) == (99, 20)
+    (sentence,) = run_faults(latest)
+    assert "99 missing (3, 5, 7," in sentence
+    assert "41, …)" in sentence
+
+
+def test_numbers_of_any_size(dataset: Dataset) -> None:
+    """A number that no prober reaches makes a hole, and no long list."""
+    batches = chain(3)
+    far = replace(batches[2], number=(1 << 53) - 1)
+    run = only(dataset.take([*batches[:2], far]).seal())
+    assert run.holes == ((3, (1 << 53) - 2),)
+
+
+def test_leaves_from_before_there_were_accounts(dataset: Dataset) -> None:
+    """A leaf without accounts is read, and stays as it is to the byte."""
+    dataset.take(chain(2)).seal()
+    ((_, manifest),) = manifests(LogFiles(dataset.storage).leaves())
+    old = replace(manifest, runs=None, more_runs=0).leaf()
+    assert b"runs" not in old
+    read = read_leaf(old)
+    assert read.leaf() == old
+    assert read_leaf(manifest.leaf()) == manifest

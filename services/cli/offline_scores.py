@@ -20,11 +20,9 @@ from services.dataset.storage import open_storage
 from services.indicator.calendar import Calendar
 from services.indicator.index import METHOD_VERSION, Snapshot
 from services.register.directory import load_register
+from services.scorer.archived import ALL, ArchivedEvidence, engine_at
 from services.scorer.offline import (
-    ALL,
-    ArchivedEvidence,
     admitted,
-    engine_at,
     last_end,
     network,
     rankings,

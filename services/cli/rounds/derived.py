@@ -19,7 +19,8 @@ from services.indicator.register_arrays import RegisterArrays
 from services.indicator.sensitivity import Ranking
 from services.indicator.shares import link_shares
 from services.register.versions import to_rows
-from services.scorer.offline import ArchivedEvidence, network, rankings, score_evidence
+from services.scorer.archived import ArchivedEvidence
+from services.scorer.offline import network, rankings, score_evidence
 
 _OF_THE_STREAM = ("stored", "sequence")
 

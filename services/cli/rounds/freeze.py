@@ -34,7 +34,7 @@ from services.indicator.calendar import RECORD_DAYS, Calendar
 from services.indicator.index import METHOD_VERSION
 from services.register.directory import load_register
 from services.register.versions import from_rows, with_versions
-from services.scorer.offline import ArchivedEvidence
+from services.scorer.archived import ArchivedEvidence
 
 PREVIOUS_FILE = "previous.parquet"
 

@@ -14,7 +14,7 @@ from services.dataset.log import VerifierKey
 from services.dataset.rounds import FrozenRound, wrong_sums
 from services.dataset.storage import LocalStorage
 from services.indicator.index import METHOD_VERSION
-from services.scorer.offline import ArchivedEvidence
+from services.scorer.archived import ArchivedEvidence
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from services.dataset.log import SigningKey
 from services.dataset.storage import LocalStorage
 from services.dataset.tables import MEASUREMENT
 from services.register.directory.load import load_register
-from services.scorer.offline import engine_at
-from services.scorer.offline.dataset import count_file
-from services.scorer.offline.engines import DayFile, here
+from services.scorer.archived import engine_at
+from services.scorer.archived.dataset import count_file
+from services.scorer.archived.engines import DayFile, here
 from tests.support.cases.dataset import measured
 from tests.support.registers import write_register
 

@@ -14,9 +14,10 @@ from services.dataset.days import LogFiles, manifests
 from services.dataset.log import SigningKey
 from services.dataset.storage import LocalStorage
 from services.indicator.index.snapshot import Snapshot
-from services.scorer.offline import ArchivedEvidence, engine_at, score_evidence
-from services.scorer.offline.dataset import count_file
-from services.scorer.offline.engines import DayFile
+from services.scorer.archived import ArchivedEvidence, engine_at
+from services.scorer.archived.dataset import count_file
+from services.scorer.archived.engines import DayFile
+from services.scorer.offline import score_evidence
 from tests.support.cases.scoring import Run, differences, register, stream
 from tests.support.cases.sealed_dataset import sealed_dataset
 

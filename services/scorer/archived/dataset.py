@@ -47,7 +47,7 @@ from services.indicator.calendar import RECORD_DAYS, Calendar
 from services.indicator.evidence import Evidence
 from services.indicator.measured_days import MeasuredDay, measured_day, restored
 from services.register.versions import from_rows, with_versions
-from services.scorer.offline.engines import DayFile, Engine, here
+from services.scorer.archived.engines import DayFile, Engine, here
 
 ALL: Final = int(np.iinfo(np.int64).max)
 

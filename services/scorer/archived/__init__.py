@@ -1,0 +1,6 @@
+"""Evidence out of the dataset of an archive, counted here or on a Dask cluster."""
+
+from services.scorer.archived.dataset import ALL, ArchivedEvidence
+from services.scorer.archived.engines import Engine, engine_at
+
+__all__ = ["ALL", "ArchivedEvidence", "Engine", "engine_at"]

@@ -12,12 +12,18 @@ from typing import Final
 import pyarrow as pa
 
 from services.archive.metrics import ArchiveMetrics
-from services.archive.positions import ArchivedUpTo, read_position, write_position
 from services.core.bus import Bus, StoredMessage, StreamCursor, StreamPosition, columns_of, indicator_of, summaries_of
 from services.core.codec import decode_sender
 from services.core.log import Logger
 from services.core.tasks import run_in_thread
-from services.dataset.days import EvidenceDays, drop_uncommitted, write_segments
+from services.dataset.days import (
+    ArchivedUpTo,
+    EvidenceDays,
+    drop_uncommitted,
+    read_position,
+    write_position,
+    write_segments,
+)
 from services.dataset.storage import Storage
 from services.dataset.tables import (
     BATCH,
@@ -112,18 +118,18 @@ class StreamArchiver:
     @property
     def created(self) -> str:
         """When the stream was created, as the server writes it."""
-        return self._archived.position.created if self._archived else ""
+        return self._archived.created if self._archived else ""
 
     async def resume(self, cursor: StreamCursor) -> None:
         """Go on from where the dataset is. Raises GapError, BusError and StateError."""
-        name = self.what.kind.name
-        saved = await run_in_thread(lambda: read_position(self._storage, name))
-        position = await cursor.resume(saved.position if saved else None)
+        saved = await run_in_thread(lambda: read_position(self._storage, self.what.kind))
+        former = StreamPosition(saved.stream, saved.created, saved.sequence) if saved else None
+        position = await cursor.resume(former)
         kept = position.sequence if saved else 0
         for kind in (self.what.kind, BATCH) if self.what.batch else (self.what.kind,):
             await run_in_thread(partial(drop_uncommitted, self._storage, kind, kept))
-        self._archived = ArchivedUpTo(position, saved.stored if saved else 0.0)
         self._read, self._last_stored = position, saved.stored if saved else 0.0
+        self._archived = _archived(position, self._last_stored)
         self._waiting, self._batches, self._rows = [], [], 0
 
     async def take(self, cursor: StreamCursor, days: EvidenceDays) -> bool:
@@ -149,15 +155,15 @@ class StreamArchiver:
         assert self._archived is not None
         if not self._waiting:
             return
-        kind, first, tables = self.what.kind, self._archived.position.sequence + 1, tuple(self._waiting)
+        kind, first, tables = self.what.kind, self._archived.sequence + 1, tuple(self._waiting)
         batches = tuple(self._batches)
-        archived = ArchivedUpTo(self._read, self._last_stored)
+        archived = _archived(self._read, self._last_stored)
 
         def write() -> None:
-            write_segments(self._storage, kind, tables, first, archived.position.sequence, days)
+            write_segments(self._storage, kind, tables, first, archived.sequence, days)
             if batches:
-                write_segments(self._storage, BATCH, [batch_table(batches)], first, archived.position.sequence, days)
-            write_position(self._storage, kind.name, archived)
+                write_segments(self._storage, BATCH, [batch_table(batches)], first, archived.sequence, days)
+            write_position(self._storage, kind, archived)
 
         await run_in_thread(write)
         self._archived = archived
@@ -188,6 +194,10 @@ class StreamArchiver:
         """Note that everything up to now is in the dataset, where the stream has nothing more."""
         assert self._archived is not None
         state = await bus.stream_state(self.what.kind.stream)
-        if state.last == self._archived.position.sequence:
+        if state.last == self._archived.sequence:
             self._archived = replace(self._archived, stored=max(state.now, self._archived.stored))
             self._metrics.caught_up(self.what.kind.name, self._archived.stored)
+
+
+def _archived(position: StreamPosition, stored: float) -> ArchivedUpTo:
+    return ArchivedUpTo(position.stream, position.created, position.sequence, stored)

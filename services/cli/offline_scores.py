@@ -132,7 +132,7 @@ def score_dataset(
     _check_epoch(policy, moment, f"register {directory}" if directory else f"the register of {address}")
     end_slot = calendar.slot_of(moment)
     limits = {"end_slot": end_slot, "sequence": ALL if sequence is None else sequence}
-    evidence = archive.evidence(policy, **limits, again=rescoring.again, engine=engine_at(rescoring.engine))
+    evidence = archive.evidence(register, **limits, again=rescoring.again, engine=engine_at(rescoring.engine))
     windows = None if rescoring.compare else question.windows(policy)
     snapshot = score_evidence(register, evidence, at=moment, windows=windows, evidence_sequence=sequence or 0)
     if rescoring.compare:

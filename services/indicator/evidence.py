@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from types import MappingProxyType
-from typing import Self
 
 import numpy as np
 
 from services.core.model import MeasurementColumns, Outcome, Reason, Target
 from services.indicator.array_types import Codes, Ints
-from services.indicator.calendar import RECORD_DAYS, Calendar
+from services.indicator.calendar import Calendar
 from services.indicator.cells import (
     DayState,
     EvidenceChanges,
     IngestResult,
     KeepArrays,
     LoadCells,
+    MeasuredDay,
     SlotCells,
     SlotDetail,
     SlotState,
     TargetColumns,
     outcomes,
     pack_day,
+    pack_parts,
     reasons,
 )
 from services.indicator.register_arrays import RegisterArrays
@@ -179,11 +179,21 @@ class Evidence:
         for day in sorted({self.calendar.day_of(slot) for slot in self._slots if self._closed_before <= slot < before}):
             slots = self.calendar.slots_of(day)
             if slots.stop <= before:
-                self._packed[day] = yield from pack_day(day, slots, self._slots)
-                self._unsaved_days.add(day)
-                self._closed_before = slots.stop
-                if self._counter is not None:
-                    self._counter.packed(day)
+                self._close((yield from pack_day(day, slots, self._slots)))
+
+    def put(self, parts: Sequence[MeasuredDay]) -> None:
+        """Close a day as it was measured elsewhere, in parts of other targets or other vantages.
+
+        No slot of it, or of a day before, may be open. Targets without a column are left out.
+        """
+        self._close(pack_parts(parts, self._slots))
+
+    def _close(self, state: DayState) -> None:
+        self._packed[state.day] = state
+        self._unsaved_days.add(state.day)
+        self._closed_before = max(self._closed_before, self.calendar.slots_of(state.day).stop)
+        if self._counter is not None:
+            self._counter.packed(state.day)
 
     def reopen(self, slot: int) -> tuple[date, ...]:
         """Open every day from the one of a slot on again, without what was closed; return them. Their rows count again."""
@@ -271,47 +281,3 @@ class Evidence:
                 counter = self._counter = EvidenceCounter(self.calendar, self._slots, self._packed, judge, self._keep)
             counter.judge = judge
         return counter
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FrozenEvidence:
-    """The evidence as counted at one moment, so that an index can be computed while more is taken in.
-
-    It holds windows that end at ``end_slot`` exclusive, and the days of the longest record, under one register.
-    """
-
-    calendar: Calendar
-    arrays: RegisterArrays
-    end_slot: int
-    windows: Mapping[int, WindowCounts]
-    past: Sequence[DayEvidence]
-
-    @classmethod
-    def of(cls, arrays: RegisterArrays, evidence: Evidence, end_slot: int) -> Self:
-        """Count the register's windows as the evidence stands."""
-        calendar, windows = evidence.calendar, arrays.windows_days
-        return cls(
-            calendar=calendar,
-            arrays=arrays,
-            end_slot=end_slot,
-            windows={days: evidence.window(arrays, days, end_slot) for days in windows},
-            past=tuple(evidence.days(arrays, calendar.window(max(RECORD_DAYS, *windows), end_slot))),
-        )
-
-    def window(self, arrays: RegisterArrays, days: int, end_slot: int) -> WindowCounts:
-        """Return one of the windows. Raises ValueError for another register or end, KeyError for a window not counted."""
-        self._check(arrays, end_slot)
-        return self.windows[days]
-
-    def days(self, arrays: RegisterArrays, span: range) -> Iterator[DayEvidence]:
-        """Yield the days of the whole span that was counted. Raises ValueError for another register or span."""
-        if span:
-            self._check(arrays, span.stop)
-        days = [(day.toordinal(), len(slots)) for day, slots in self.calendar.days(span)]
-        if days != [(day.day, day.slots) for day in self.past]:
-            raise ValueError(f"slots {span.start} to {span.stop} are not the span that was counted")
-        yield from self.past
-
-    def _check(self, arrays: RegisterArrays, end_slot: int) -> None:
-        if arrays is not self.arrays or end_slot != self.end_slot:
-            raise ValueError(f"counted up to slot {self.end_slot} under register {self.arrays.register_version}")

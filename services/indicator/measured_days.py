@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import date
-from typing import Final
+from itertools import groupby
+from operator import attrgetter
 
 import numpy as np
 
-from services.core.model import MeasurementColumns, Target
-from services.indicator.array_types import Codes, Ints
+from services.core.model import MeasurementColumns
+from services.indicator.array_types import Ints
 from services.indicator.calendar import Calendar
-from services.indicator.cells import EMPTY, DayState, TargetColumns, cells_of, stages
+from services.indicator.cells import EMPTY, MeasuredDay, TargetColumns, cells_of, stages
 from services.indicator.evidence import Evidence
-
-_LEVEL: Final = 1
-"""Of zlib, for days that are packed to be counted once: a quarter of the time that a scorer takes for those that it keeps."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class MeasuredDay:
-    """The stage that each target reached in each slot of a day: int8 (vantages, targets, slots), -1 = unknown.
-
-    No register is applied yet.
-    """
-
-    day: date
-    targets: tuple[Target, ...]
-    vantages: tuple[str, ...]
-    stages: Codes
 
 
 def measured_day(calendar: Calendar, day: date, batches: Iterable[MeasurementColumns]) -> MeasuredDay:
@@ -65,35 +49,7 @@ def _wide(cells: Ints | None, targets: int, slots: int) -> Ints:
     return wide
 
 
-def restored(calendar: Calendar, days: Iterable[MeasuredDay]) -> Evidence:
-    """Return the evidence of days that came in order; a day may come in parts, each of other targets or other vantages."""
-    columns, vantages = TargetColumns(), dict[str, int]()
-    packed = [_packed(calendar, parts, columns, vantages) for parts in _by_day(days)]
-    return Evidence.restore(calendar, targets=columns.targets, vantages=tuple(vantages), slots=(), days=packed)
-
-
-def _by_day(days: Iterable[MeasuredDay]) -> Iterator[list[MeasuredDay]]:
-    parts: list[MeasuredDay] = []
-    for one in days:
-        if parts and parts[0].day != one.day:
-            yield parts
-            parts = []
-        parts.append(one)
-    if parts:
-        yield parts
-
-
-def _packed(
-    calendar: Calendar, parts: Sequence[MeasuredDay], columns: TargetColumns, vantages: dict[str, int]
-) -> DayState:
-    """Pack a day, by the columns of all targets and the rows of all vantages so far; new ones are added to both."""
-    places = []
-    for part in parts:
-        for vantage in part.vantages:
-            vantages.setdefault(vantage, len(vantages))
-        places.append((np.array([vantages[vantage] for vantage in part.vantages], np.int64), columns.of(part.targets)))
-    day = parts[0].day
-    reached = np.full((len(vantages), len(columns.targets), len(calendar.slots_of(day))), -1, np.int8)
-    for part, (row, column) in zip(parts, places, strict=True):
-        reached[np.ix_(row, column)] = part.stages
-    return DayState.pack(day, reached, level=_LEVEL)
+def put_days(evidence: Evidence, days: Iterable[MeasuredDay]) -> None:
+    """Close days that come in order; a day may come in parts, each of other targets or other vantages."""
+    for _, parts in groupby(days, key=attrgetter("day")):
+        evidence.put(tuple(parts))

@@ -51,7 +51,7 @@ def compute_round(archive: ArchivedEvidence, register: Register, *, as_of: int, 
     """Compute a round out of its measurements. Raises StateError for a file that is not as it was sealed."""
     calendar, arrays = Calendar.of(register.policy), RegisterArrays.of(register)
     end_slot = calendar.slot_of(as_of)
-    evidence = archive.evidence(register.policy, end_slot=end_slot, again=True)
+    evidence = archive.evidence(register, end_slot=end_slot, again=True)
     snapshot = score_evidence(
         register, evidence, at=as_of, windows=(window_days,), evidence_sequence=archive.last_sequence
     )

@@ -4,6 +4,7 @@ from services.dataset.days.batches import run_faults
 from services.dataset.days.days import EvidenceDays
 from services.dataset.days.history import LogFiles, keys_of, manifests
 from services.dataset.days.manifest import BatchRun, KeyChange, Manifest, SealedFile, StreamSpan, read_leaf
+from services.dataset.days.positions import ArchivedUpTo, read_position, write_position
 from services.dataset.days.registers import read_register, register_versions, write_register
 from services.dataset.days.sealing import Sealer, SealingContext
 from services.dataset.days.segments import (
@@ -17,6 +18,7 @@ from services.dataset.days.verifying import read_sealed, verify, verify_file
 from services.dataset.days.witness import witness_faults
 
 __all__ = [
+    "ArchivedUpTo",
     "BatchRun",
     "EvidenceDays",
     "KeyChange",
@@ -32,6 +34,7 @@ __all__ = [
     "list_segments",
     "manifests",
     "read_leaf",
+    "read_position",
     "read_register",
     "read_sealed",
     "read_segments",
@@ -40,6 +43,7 @@ __all__ = [
     "verify",
     "verify_file",
     "witness_faults",
+    "write_position",
     "write_register",
     "write_segments",
 ]

@@ -1,6 +1,6 @@
 """Measurements per vantage, target and slot: cells that merge by minimum, closed days, the latest measurements."""
 
-from services.indicator.cells.closed_days import DayState, pack_day
+from services.indicator.cells.closed_days import DayState, MeasuredDay, pack_day, pack_parts
 from services.indicator.cells.packing import EMPTY, cells_of, outcomes, reasons, stages
 from services.indicator.cells.recent import RecentMeasurements, recent_batches
 from services.indicator.cells.slots import LoadCells, SlotCells, TargetColumns
@@ -13,6 +13,7 @@ __all__ = [
     "IngestResult",
     "KeepArrays",
     "LoadCells",
+    "MeasuredDay",
     "RecentMeasurements",
     "SlotCells",
     "SlotDetail",
@@ -21,6 +22,7 @@ __all__ = [
     "cells_of",
     "outcomes",
     "pack_day",
+    "pack_parts",
     "reasons",
     "recent_batches",
     "stages",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -49,6 +50,15 @@ class TargetColumns:
             [(endpoints if target.endpoint else links).get(target.id, -1) for target in targets], dtype=np.int64
         )
         return self._cached(targets, found)
+
+    def known(self, batch: MeasurementColumns) -> MeasurementColumns:
+        """Return the rows of a batch whose targets have a column."""
+        has_column = self.find(batch.targets) >= 0
+        if has_column.all():
+            return batch
+        rows = batch.rows(np.flatnonzero(has_column[batch.target]))
+        used, target = np.unique(rows.target, return_inverse=True)
+        return replace(rows, targets=tuple(batch.targets[position] for position in used.tolist()), target=target)
 
     def _cached(self, targets: Sequence[Target], columns: Ints) -> Ints:
         columns.flags.writeable = False
@@ -120,13 +130,17 @@ class SlotCells:
             self._cells.pop(slot, None)
             self._away[slot] = load
 
+    def row_of(self, vantage: str) -> int:
+        """Return the row of a vantage; a new one gets the next."""
+        if vantage not in self.vantages:
+            self.vantages.append(vantage)
+        return self.vantages.index(vantage)
+
     def merge(self, batch: MeasurementColumns, rows: Ints, slots: Ints) -> dict[int, Ints]:
         """Merge some rows of a batch into their ``slots`` (len(rows),); return the slots that changed, with the columns."""
         if not len(rows):
             return {}
-        if batch.vantage not in self.vantages:
-            self.vantages.append(batch.vantage)
-        vantage = self.vantages.index(batch.vantage)
+        vantage = self.row_of(batch.vantage)
         columns, cells = self.columns.of(batch.targets), cells_of(batch)
         changed: dict[int, Ints] = {}
         # Slot by slot, so that a month in one batch is neither scanned once per slot nor expanded to all its cells at once.

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
-from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -34,7 +33,9 @@ from services.dataset.tables import (
     INDICATOR,
     LINK_DAY,
     MEASUREMENT,
+    MICROS,
     SCORED,
+    STREAM_KINDS,
     Kind,
     indicators_of,
     measurements_of,
@@ -44,21 +45,30 @@ from services.dataset.tables import (
 )
 from services.indicator.admission import admit_again
 from services.indicator.calendar import RECORD_DAYS, Calendar
+from services.indicator.cells import MeasuredDay
 from services.indicator.evidence import Evidence
-from services.indicator.measured_days import MeasuredDay, measured_day, restored
+from services.indicator.measured_days import measured_day, put_days
 from services.register.versions import from_rows, with_versions
 from services.scorer.archived.engines import DayFile, Engine, here
 
 ALL: Final = int(np.iinfo(np.int64).max)
+_SUMMARIES_AT_ONCE: Final = 2_000
+
+
+class _OtherSlotsError(Exception):
+    """A day was counted by slots of another length."""
 
 
 def count_file(one: DayFile) -> MeasuredDay:
     """Count a sealed file. Raises StateError when it is not as it was sealed."""
-    storage, day = open_storage(one.address), date.fromisoformat(one.day)
-    if one.file.kind == LINK_DAY.name:
-        return MeasuredDay(day, *stages_of(read_sealed(storage, one.file, COUNTED)))
-    rows = read_sealed(storage, one.file, SCORED)
-    return measured_day(Calendar.of(one.policy), day, _counting(rows, one.policy))
+    storage, day, calendar = open_storage(one.address), date.fromisoformat(one.day), Calendar.of(one.policy)
+    if one.file.kind != LINK_DAY.name:
+        rows = read_sealed(storage, one.file, SCORED)
+        return measured_day(calendar, day, _counting(rows, one.policy))
+    counted = MeasuredDay(day, *stages_of(read_sealed(storage, one.file, COUNTED)))
+    if counted.stages.shape[2] != len(calendar.slots_of(day)):
+        raise _OtherSlotsError
+    return counted
 
 
 def _counting(table: pa.Table, policy: Policy) -> Iterator[MeasurementColumns]:
@@ -72,6 +82,8 @@ class ArchivedEvidence:
     def __init__(self, storage: Storage, sealed: Iterable[Manifest] | None = None) -> None:
         """Take the days that were ``sealed`` from the log, unless they are given."""
         self._storage = storage
+        # Before the log: a day that is sealed meanwhile is in it then, where otherwise it would be in neither.
+        self._segments = {kind.name: list_segments(storage, kind) for kind in STREAM_KINDS}
         if sealed is None:
             try:
                 sealed = [manifest for _, manifest in manifests(LogFiles(storage).leaves())]
@@ -140,28 +152,56 @@ class ArchivedEvidence:
             raise StateError(f"register {found[-1]} in {self._storage.address} is damaged: {error}") from error
 
     def evidence(
-        self, policy: Policy, *, end_slot: int, sequence: int = ALL, again: bool = False, engine: Engine = here
+        self, register: Register, *, end_slot: int, sequence: int = ALL, again: bool = False, engine: Engine = here
     ) -> Evidence:
-        """Return what is known of the longest record up to ``end_slot``, of messages up to ``sequence``.
+        """Return what is known of a register's targets in the longest record up to ``end_slot``, as ``fill`` counts it."""
+        policy = register.policy
+        evidence = Evidence(Calendar.of(policy))
+        evidence.columns.of(register.targets)
+        span = evidence.calendar.window(max(RECORD_DAYS, *policy.windows_days), end_slot)
+        self.fill(evidence, policy, span, sequence=sequence, again=again, engine=engine)
+        return evidence
 
-        Whole days come as they were counted when they were sealed, or, ``again``, out of their measurements.
+    def fill(
+        self,
+        evidence: Evidence,
+        policy: Policy,
+        span: range,
+        *,
+        sequence: int = ALL,
+        again: bool = False,
+        engine: Engine = here,
+    ) -> set[int]:
+        """Put a span of slots in evidence, of messages up to ``sequence`` and targets that have columns in it.
+
+        Days that are closed in it stay. Days that are whole come as they were counted when they were sealed, or, ``again``, out
+        of their measurements, and are closed then; of the others the measurements are taken in. Returns the slots of these.
         """
-        calendar = Calendar.of(policy)
-        span = calendar.window(max(RECORD_DAYS, *policy.windows_days), end_slot)
-        days = [day.isoformat() for day, _ in calendar.days(span)]
+        calendar, closed = evidence.calendar, evidence.closed_days
+        days = [day for day, _ in calendar.days(span) if day not in closed]
+        # No day may be closed after one that has open slots.
+        end = span.stop if evidence.last_slot is None else evidence.closed_before
         whole = 0
-        while whole < len(days) and self._is_whole(days[whole], calendar, end_slot, sequence):
+        while whole < len(days) and self._is_whole(days[whole], calendar, end, sequence):
             whole += 1
         files = [
-            DayFile(self._storage.address, day, file, policy)
+            DayFile(self._storage.address, day.isoformat(), file, policy)
             for day in days[:whole]
-            for file in self._files_to_count(day, again=again)
+            for file in self._files_to_count(day.isoformat(), again=again)
         ]
-        evidence = restored(calendar, engine(count_file, files))
+        try:
+            put_days(evidence, engine(count_file, files))
+        except _OtherSlotsError:
+            return self.fill(evidence, policy, span, sequence=sequence, again=True, engine=engine)
+        changed: set[int] = set()
         for day in days[whole:]:
-            for columns in self._batches(day, policy, sequence):
-                evidence.take(columns)
-        return evidence
+            for columns in self._batches(day.isoformat(), policy, sequence):
+                changed.update(evidence.take(evidence.columns.known(columns)).changed)
+        return changed
+
+    def has_sealed(self, day: date) -> bool:
+        """Whether a day is sealed."""
+        return day.isoformat() in self._sealed
 
     def batches(self, policy: Policy, *, end_slot: int, sequence: int = ALL) -> Iterator[MeasurementColumns]:
         """Yield the measurements of the longest record up to ``end_slot``, with latencies and ages."""
@@ -175,23 +215,41 @@ class ArchivedEvidence:
 
     def summaries(self, policy: Policy, *, days: int, end_slot: int) -> Iterator[ExchangeSummary]:
         """Yield the exchange summaries of a window, those that came late too."""
+        for batches in self.exchanges(policy, days=days, end_slot=end_slot):
+            for _, _, rows in batches:
+                yield from rows
+
+    def exchanges(
+        self, policy: Policy, *, days: int, end_slot: int
+    ) -> Iterator[list[tuple[float, str, list[ExchangeSummary]]]]:
+        """Yield the exchange summaries of a window, some at a time, each with when it was stored (epoch seconds) and its bus."""
         calendar = Calendar.of(policy)
         span = calendar.window(days, end_slot)
         first, last = (calendar.day_of(slot).isoformat() for slot in (span.start, max(span.start, span.stop - 1)))
         for day in sorted(self._days(EXCHANGE)):
             if day >= first:  # late ones are of the day on which they came
                 for late in (True, False) if day <= last else (True,):
-                    rows = chain.from_iterable(map(summaries_of, self._tables(EXCHANGE, day, late=late)))
-                    yield from (row for row in rows if calendar.slot_of(row.slot_start) in span)
+                    for table in self._tables(EXCHANGE, day, late=late):
+                        for start in range(0, table.num_rows, _SUMMARIES_AT_ONCE):
+                            part = table.slice(start, _SUMMARIES_AT_ONCE)
+                            stored = part["stored"].cast(pa.int64()).to_numpy() / MICROS
+                            rows = zip(stored.tolist(), part["bus"].to_pylist(), summaries_of(part), strict=True)
+                            yield [
+                                (moment, bus, [row])
+                                for moment, bus, row in rows
+                                if calendar.slot_of(row.slot_start) in span
+                            ]
 
-    def _is_whole(self, day: str, calendar: Calendar, end_slot: int, sequence: int) -> bool:
+    def _is_whole(self, day: date, calendar: Calendar, end_slot: int, sequence: int) -> bool:
         """Whether all of a sealed day counts, or nothing was measured on a day before one that is sealed."""
-        if calendar.slots_of(date.fromisoformat(day)).stop > end_slot:
+        if calendar.slots_of(day).stop > end_slot:
             return False
-        manifest = self._sealed.get(day)
+        manifest = self._sealed.get(day.isoformat())
         if manifest is None:
-            return not any(segment.day == day for segment in list_segments(self._storage, MEASUREMENT))
-        return all(span.last <= sequence for span in manifest.streams if span.stream == MEASUREMENT.stream)
+            return not any(segment.day == day.isoformat() for segment in self._segments[MEASUREMENT.name])
+        return manifest.timezone == calendar.timezone and all(
+            span.last <= sequence for span in manifest.streams if span.stream == MEASUREMENT.stream
+        )
 
     def _files_to_count(self, day: str, *, again: bool) -> list[SealedFile]:
         manifest = self._sealed.get(day)
@@ -202,7 +260,7 @@ class ArchivedEvidence:
 
     def _days(self, kind: Kind) -> set[str]:
         sealed = {day for day, manifest in self._sealed.items() if any(one.kind == kind.name for one in manifest.files)}
-        return sealed | {segment.day for segment in list_segments(self._storage, kind)}
+        return sealed | {segment.day for segment in self._segments[kind.name]}
 
     def _tables(self, kind: Kind, day: str, *, late: bool = False) -> Iterator[pa.Table]:
         """Yield the rows of a day, sealed or not, in parts."""
@@ -210,7 +268,7 @@ class ArchivedEvidence:
         if manifest is not None:
             yield from (read_sealed(self._storage, file) for file in _files(manifest, kind, late=late))
         else:
-            segments = [one for one in list_segments(self._storage, kind) if one.day == day and one.late is late]
+            segments = [one for one in self._segments[kind.name] if one.day == day and one.late is late]
             yield from read_segments(self._storage, kind, segments)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from services.core.errors import SettingsError
 from services.core.model import Policy
 from services.dataset.days import SealedFile
-from services.indicator.measured_days import MeasuredDay
+from services.indicator.cells import MeasuredDay
 
 
 @dataclass(frozen=True, slots=True)

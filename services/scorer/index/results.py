@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from services.core.model import Register, Structure
-from services.indicator.evidence import FrozenEvidence
+from services.indicator.frozen_evidence import FrozenEvidence
 from services.indicator.index import Snapshot
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.structure import AgencyNetwork

@@ -14,7 +14,8 @@ from services.core.model import MeasurementColumns, VantageHealth
 from services.indicator.admission import admit, closable
 from services.indicator.calendar import RECORD_DAYS, Calendar
 from services.indicator.cells import RecentMeasurements
-from services.indicator.evidence import Evidence, FrozenEvidence
+from services.indicator.evidence import Evidence
+from services.indicator.frozen_evidence import FrozenEvidence
 from services.indicator.index import BurnCounter, compute_indicators
 from services.indicator.intervals import HistorySums
 from services.indicator.structure import structure_by_window
@@ -70,7 +71,8 @@ class Scoring:
         self.skip(sequence)
         policy = self.register.policy
         admitted = admit(columns, stored=moment, policy=policy)
-        counted = self._of_registers(admitted.columns)
+        # Only targets that a register in force has or had have columns, so nobody who measures can make the tables grow.
+        counted = self.evidence.columns.known(admitted.columns)
         taken = self.evidence.take(counted)
         self.recent.take(counted)
         if taken.accepted:
@@ -101,26 +103,13 @@ class Scoring:
         """Remember what was measured last, without counting it (ADR 26); ``stored`` is None where it had been admitted."""
         if stored is not None:
             columns = admit(columns, stored=stored, policy=self.register.policy).columns
-        self.recent.take(self._of_registers(columns))
+        self.recent.take(self.evidence.columns.known(columns))
 
     def awaits(self, columns: MeasurementColumns) -> bool:
         """Return whether a batch names targets by another register than the one in force, which may be its successor."""
-        return columns.register != self.register.versions and bool((self._columns_of(columns) < 0).any())
-
-    def _of_registers(self, columns: MeasurementColumns) -> MeasurementColumns:
-        """Return the rows of targets that a register in force has or had: only those have columns.
-
-        So nobody who measures can make the tables of targets grow.
-        """
-        known = self._columns_of(columns) >= 0
-        if known.all():
-            return columns
-        rows = columns.rows(np.flatnonzero(known[columns.target]))
-        used, target = np.unique(rows.target, return_inverse=True)
-        return replace(rows, targets=tuple(columns.targets[position] for position in used.tolist()), target=target)
-
-    def _columns_of(self, columns: MeasurementColumns) -> NDArray[np.int64]:
-        return self.evidence.columns.find(columns.targets)
+        return columns.register != self.register.versions and bool(
+            (self.evidence.columns.find(columns.targets) < 0).any()
+        )
 
     def skip(self, sequence: int) -> None:
         """Move the position in the stream to ``sequence``."""

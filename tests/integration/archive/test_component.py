@@ -9,7 +9,7 @@ import time
 from typer.testing import CliRunner
 
 from services.cli.__main__ import app
-from services.core.model import IndicatorKind
+from services.core.model import Indicator, IndicatorKind
 from services.dataset.days import verify
 from services.scorer.archived import ArchivedEvidence
 from tests.support.cases.archive import LINKS, Archive, publish, sealed, streams_of, undisturbed
@@ -43,7 +43,10 @@ async def test_what_was_published_is_computed_again(archive: Archive, nats: Nats
         for number in range(40, 0, -1):
             await put(prober, [measure(link, slot - number, at=0.1) for link in LINKS])
     archive.components.start("scorer")
-    published = ArchivedEvidence(archive.storage).published
+
+    def published() -> list[Indicator]:
+        return ArchivedEvidence(archive.storage).published()
+
     await archive.components.until(lambda: len(published()) > len(LINKS), "published numbers were archived")
     run = await asyncio.to_thread(CliRunner().invoke, app, ["score", "--archive", archive.address, "--compare"])
     assert (run.exit_code, run.exception) == (0, None)

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from services.cli.__main__ import app
 from services.dataset.days import LogFiles, manifests
-from services.scorer.offline import ArchivedEvidence
+from services.scorer.archived import ArchivedEvidence
 from tests.support.cases.archive import LINKS, Archive, publish, sealed, streams_of, undisturbed
 from tests.support.cases.scorer import SLOT, measure, put
 from tests.support.nats import Nats

@@ -11,7 +11,8 @@ import pytest
 
 from services.indicator.calendar import Calendar
 from services.indicator.cells import closed_days
-from services.indicator.evidence import Evidence, FrozenEvidence
+from services.indicator.evidence import Evidence
+from services.indicator.frozen_evidence import FrozenEvidence
 from services.indicator.index.index import compute_indicators
 from services.indicator.intervals.history import HistorySums
 from services.indicator.register_arrays import RegisterArrays

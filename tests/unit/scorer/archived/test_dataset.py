@@ -51,7 +51,7 @@ def storage(register: Register, tmp_path_factory: pytest.TempPathFactory) -> Loc
 
 def scored(storage: LocalStorage, register: Register, expected: Snapshot, *, again: bool) -> Snapshot:
     evidence = ArchivedEvidence(storage).evidence(
-        register.policy, end_slot=expected.end_slot, sequence=expected.evidence_sequence, again=again
+        register, end_slot=expected.end_slot, sequence=expected.evidence_sequence, again=again
     )
     return score_evidence(register, evidence, at=expected.as_of, evidence_sequence=expected.evidence_sequence)
 

@@ -2,40 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import orjson
 
-from services.core.bus import StreamPosition
 from services.core.canonical_json import canonical_json
 from services.core.errors import StateError
 from services.dataset.storage import Storage
+from services.dataset.tables import Kind
 
 
 @dataclass(frozen=True, slots=True)
 class ArchivedUpTo:
-    """A position in a stream, and up to when (epoch seconds) everything that the stream had stored is in the dataset."""
+    """The last message of a stream that is in the dataset, when the stream was ``created``, as the server writes it, and up to
+    when (epoch seconds) everything that it had ``stored`` is in the dataset.
+    """
 
-    position: StreamPosition
+    stream: str
+    created: str
+    sequence: int
     stored: float
 
 
-def read_position(storage: Storage, kind: str) -> ArchivedUpTo | None:
+def read_position(storage: Storage, kind: Kind) -> ArchivedUpTo | None:
     """Return how far a kind is; None before anything was taken in. Raises StateError."""
     name = _name(kind)
     if name not in storage.names("open"):
         return None
     try:
         fields = orjson.loads(storage.read(name))
-        return ArchivedUpTo(StreamPosition(**fields["position"]), float(fields["stored"]))
+        return ArchivedUpTo(**fields["position"], stored=float(fields["stored"]))
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
         raise StateError(f"{name} in {storage.address} is damaged; remove it, and evidence is read again") from error
 
 
-def write_position(storage: Storage, kind: str, archived: ArchivedUpTo) -> None:
+def write_position(storage: Storage, kind: Kind, archived: ArchivedUpTo) -> None:
     """Record how far a kind is, durably. Raises StateError."""
-    storage.write(_name(kind), canonical_json({"position": asdict(archived.position), "stored": archived.stored}))
+    position = {"stream": archived.stream, "created": archived.created, "sequence": archived.sequence}
+    storage.write(_name(kind), canonical_json({"position": position, "stored": archived.stored}))
 
 
-def _name(kind: str) -> str:
-    return f"open/{kind}.json"
+def _name(kind: Kind) -> str:
+    return f"open/{kind.name}.json"

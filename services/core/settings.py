@@ -85,7 +85,9 @@ class Settings:
     rounds: str = _setting("", "api, console: folder of frozen rounds; they list none without one")
 
     archive: str = _setting(
-        "", "archive: address of the dataset, such as s3://bucket/path; dataset in its folder of state without one"
+        "",
+        "scorer, archive: address of the dataset, such as s3://bucket/path; without one the archive's is dataset in its folder "
+        "of state, and the scorer uses none",
     )
     archive_key: str = _setting("", "archive: file with the key that signs its log, made by `peyvand archive key`")
     segment_seconds: Annotated[float, Gt(0)] = _setting(

@@ -120,10 +120,13 @@ async def _resume(
         StreamCursor(bus, stream, needed_from=needed_from, accept=runtime.settings.accept_gap)
         for stream in (MEASUREMENTS, EXCHANGES)
     ]
-    position = await persistently(lambda: start_position(cursors[0], store, loaded, log=log))
-    behind = await persistently(lambda: cursors[0].behind(position))
     # Of what is read for the first time, the register before may have measured what this one has no longer.
-    await asyncio.to_thread(loaded.evidence.columns.of, former)
+    for targets in (former, compiled.arrays.targets):
+        await asyncio.to_thread(loaded.evidence.columns.of, targets)
+    loaded, position = await persistently(
+        lambda: start_position(cursors[0], store, loaded, register.policy, dataset=runtime.settings.archive, log=log)
+    )
+    behind = await persistently(lambda: cursors[0].behind(position))
     scoring = await asyncio.to_thread(Scoring, compiled, loaded, position)
     recalled = await persistently(lambda: recall(bus, scoring, position.sequence))
     log.info("resumed", sequence=position.sequence, behind=behind, recalled=recalled)
@@ -151,7 +154,9 @@ class _Session:
         self._measurements = MeasurementReader(
             self._scoring, self._evidence_lock, metrics=metrics, readiness=readiness, log=self._log
         )
-        self._exchanges = ExchangeReader(exchanges, self._scoring.calendar, metrics=metrics, log=self._log)
+        self._exchanges = ExchangeReader(
+            exchanges, self._scoring.register.policy, dataset=runtime.settings.archive, metrics=metrics, log=self._log
+        )
         self._reconciler = Reconciler(exchanges, self._evidence_lock)
         self._history = HistoryPublisher(bus, self._scoring, log=self._log)
         self._refresher = Refresher(

@@ -106,6 +106,7 @@ def _processes(plan: SystemPlan, held: int) -> tuple[SupervisedProcess, list[Sup
         "console": {"console": plan.console, "api": plan.api, "rounds": rounds},
         "collector": collected,
         "archive": {"archive_key": _archive_key(plan.data / "archive")},
+        "scorer": {"archive": plan.data / "archive" / "dataset"},
         "sandbox": plan.sandbox,
     }
     components = []

@@ -104,7 +104,7 @@ def pack_day(day: date, slots: range, cells: SlotCells) -> Generator[date, None,
 
 def pack_parts(parts: Sequence[MeasuredDay], cells: SlotCells) -> DayState:
     """Return one day packed that was measured in parts; targets without a column are left out."""
-    rows = [[cells.row_of(vantage) for vantage in part.vantages] for part in parts]
+    rows = [np.array([cells.row_of(vantage) for vantage in part.vantages], dtype=np.int64) for part in parts]
     whole = np.full((len(cells.vantages), len(cells.targets), parts[0].stages.shape[2]), -1, dtype=np.int8)
     for part, row in zip(parts, rows, strict=True):
         column = cells.columns.find(part.targets)

@@ -2,5 +2,6 @@
 
 from services.scorer.archived.dataset import ALL, ArchivedEvidence
 from services.scorer.archived.engines import Engine, engine_at
+from services.scorer.archived.restoring import archived_exchanges, restore
 
-__all__ = ["ALL", "ArchivedEvidence", "Engine", "engine_at"]
+__all__ = ["ALL", "ArchivedEvidence", "Engine", "archived_exchanges", "engine_at", "restore"]

@@ -199,10 +199,6 @@ class ArchivedEvidence:
                 changed.update(evidence.take(evidence.columns.known(columns)).changed)
         return changed
 
-    def has_sealed(self, day: date) -> bool:
-        """Whether a day is sealed."""
-        return day.isoformat() in self._sealed
-
     def batches(self, policy: Policy, *, end_slot: int, sequence: int = ALL) -> Iterator[MeasurementColumns]:
         """Yield the measurements of the longest record up to ``end_slot``, with latencies and ages."""
         calendar = Calendar.of(policy)
@@ -222,11 +218,13 @@ class ArchivedEvidence:
     def exchanges(
         self, policy: Policy, *, days: int, end_slot: int
     ) -> Iterator[list[tuple[float, str, list[ExchangeSummary]]]]:
-        """Yield the exchange summaries of a window, some at a time, each with when it was stored (epoch seconds) and its bus."""
+        """Yield the exchange summaries of a window, the newest first, some at a time, each with when it was stored (epoch
+        seconds) and its bus.
+        """
         calendar = Calendar.of(policy)
         span = calendar.window(days, end_slot)
         first, last = (calendar.day_of(slot).isoformat() for slot in (span.start, max(span.start, span.stop - 1)))
-        for day in sorted(self._days(EXCHANGE)):
+        for day in sorted(self._days(EXCHANGE), reverse=True):
             if day >= first:  # late ones are of the day on which they came
                 for late in (True, False) if day <= last else (True,):
                     for table in self._tables(EXCHANGE, day, late=late):

@@ -188,7 +188,12 @@ class ExchangeDatabase:
         return left_out
 
     def trim(self, today: date, window_days: int, *, calendar: Calendar) -> None:
-        """Drop what can no longer be replaced, and volumes and hours older than the longest window."""
+        """Drop what can no longer be replaced, and volumes and hours older than the longest window.
+
+        Without a position nothing is dropped: the same summaries may come again, and are not to be counted twice.
+        """
+        if self.position() is None:
+            return
         replaceable = today.toordinal() - KEPT_DAYS - 1
         with self._translated(), self._database:
             summaries.drop_summaries(self._database, replaceable)

@@ -6,11 +6,12 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 
 from services.core.bus import Bus, StoredMessage, StreamCursor, StreamPosition, columns_of, summaries_of
 from services.core.errors import BusError, GapError, StateError
 from services.core.log import Logger
-from services.core.model import ExchangeSummary, MeasurementColumns, RegisterVersions
+from services.core.model import ExchangeSummary, MeasurementColumns, Policy, RegisterVersions
 from services.core.tasks import run_in_thread
 from services.indicator.calendar import Calendar
 from services.register.bus import announced_versions
@@ -26,6 +27,7 @@ POLL_SECONDS = 0.2
 # A subscription as a signal to read would cost more than polling: every batch would be received and parsed twice.
 READ_POLL_SECONDS = 0.5
 EXCHANGES_POLL_SECONDS = 1.0
+EXCHANGES_RETRY_SECONDS = 30.0  # after the file, or the dataset, could not be read
 
 ADOPTION_SECONDS = 600.0
 """How long measurements wait for their register. To compile one of a million links takes a minute; one that cannot be read is
@@ -124,11 +126,18 @@ class MeasurementReader:
 
 
 class ExchangeReader:
-    """Takes in EXCHANGES. Whatever happens to the volumes, the index goes on without them."""
+    """Takes in EXCHANGES. Whatever happens to the volumes, the index goes on without them.
 
-    def __init__(self, exchanges: ExchangeDatabase, calendar: Calendar, *, metrics: ScorerMetrics, log: Logger) -> None:
+    ``dataset`` is the address of the archive's, "" for none.
+    """
+
+    def __init__(
+        self, exchanges: ExchangeDatabase, policy: Policy, *, dataset: str, metrics: ScorerMetrics, log: Logger
+    ) -> None:
         self._exchanges = exchanges
-        self._calendar = calendar
+        self._policy = policy
+        self._calendar = Calendar.of(policy)
+        self._dataset = dataset
         self._metrics = metrics
         self._log = log
 
@@ -147,18 +156,35 @@ class ExchangeReader:
                 await asyncio.sleep(EXCHANGES_POLL_SECONDS)  # the other reader reports it
             except StateError as error:
                 self._log.warning("summaries_not_taken", reason=str(error))
-                await asyncio.sleep(EXCHANGES_POLL_SECONDS)
+                await asyncio.sleep(EXCHANGES_POLL_SECONDS if position else EXCHANGES_RETRY_SECONDS)
             else:
                 await asyncio.sleep(0 if len(messages) >= READ_MESSAGES else EXCHANGES_POLL_SECONDS)
 
     async def _resume(self, cursor: StreamCursor) -> StreamPosition:
-        """Return where to read on: of volumes that are damaged or new, where the stream begins. Raises BusError, StateError."""
+        """Return where to read on. Volumes that are damaged or new are made of what the stream holds, and the dataset.
+
+        Raises BusError, StateError.
+        """
         with suppress(StateError):
             await run_in_thread(self._exchanges.verify)
         if self._exchanges.damaged:
             self._exchanges.begin_anew()
         taken = self._exchanges.position()
+        if taken is None and self._dataset and await cursor.start_of(cursor.needed_from) is None:
+            taken = await self._restore()
         return await cursor.resume(taken, accept=taken is None)
+
+    async def _restore(self) -> StreamPosition | None:
+        """Take in what the dataset holds; return up to which message, None if it holds none. Raises StateError."""
+        from services.scorer.archived import archived_exchanges  # noqa: PLC0415  # pyarrow takes 44 MB, which a scorer seldom needs
+
+        position, parts = await run_in_thread(partial(archived_exchanges, self._dataset, self._policy))
+        while (batches := await run_in_thread(partial(next, parts, None))) is not None:
+            self._exchanges.take(batches, calendar=self._calendar)
+        if position is not None:
+            self._exchanges.take([], calendar=self._calendar, position=position)
+            self._log.warning("summaries_restored", dataset=self._dataset, up_to=position.sequence)
+        return position
 
     def _take(self, messages: Sequence[StoredMessage], position: StreamPosition) -> StreamPosition:
         if not messages:

@@ -8,13 +8,20 @@ from functools import partial
 from pathlib import Path
 
 from services.archive.link_days import link_days
-from services.archive.positions import read_position
 from services.archive.stream_archiver import STREAM_KINDS
 from services.core.bus import StoredMessage
 from services.core.bus.names import exchange_subject, indicator_subject
 from services.core.codec import encode_summaries, indicator_to_message
 from services.core.model import Register
-from services.dataset.days import EvidenceDays, LogFiles, Sealer, SealingContext, manifests, write_segments
+from services.dataset.days import (
+    EvidenceDays,
+    LogFiles,
+    Sealer,
+    SealingContext,
+    manifests,
+    read_position,
+    write_segments,
+)
 from services.dataset.log import SigningKey
 from services.dataset.storage import LocalStorage, Storage, open_storage
 from services.dataset.tables import BATCH, batch_table
@@ -68,8 +75,8 @@ class Archive:
         """Wait until every message is in segments."""
 
         def all_of_them() -> bool:
-            found = {what.kind.stream: read_position(self.storage, what.kind.name) for what in STREAM_KINDS}
-            reached = {stream: one.position.sequence for stream, one in found.items() if one}
+            found = {what.kind.stream: read_position(self.storage, what.kind) for what in STREAM_KINDS}
+            reached = {stream: one.sequence for stream, one in found.items() if one}
             expected = {stream: messages[-1].sequence for stream, messages in streams.items() if messages}
             return expected.items() <= reached.items()
 

@@ -31,7 +31,19 @@ from services.scorer.ingest.repair import start_position
 from services.scorer.state.store import Store
 from tests.support.registers import write_register
 
-__all__ = ["SLOT", "START", "CrashError", "KeptStream", "Run", "crash", "differences", "register", "stream"]
+__all__ = [
+    "SLOT",
+    "START",
+    "START_OF_STREAM",
+    "CrashError",
+    "KeptStream",
+    "Run",
+    "Stored",
+    "crash",
+    "differences",
+    "register",
+    "stream",
+]
 
 SLOT = 300
 START = 1_772_388_000  # 2026-03-01T18:00:00Z: in Tehran the day ends 30 slots later
@@ -96,6 +108,7 @@ class KeptStream:
 
     messages: Sequence[Stored]
     first: int = 1
+    subject: str = ""
 
     async def stream_state(self, _stream: str) -> StreamState:
         last = self.messages[-1].sequence
@@ -106,7 +119,7 @@ class KeptStream:
     ) -> list[StoredMessage]:
         begin = 0.0 if since is None else since.timestamp()
         found = [
-            StoredMessage(message.sequence, "", message.payload, message.time)
+            StoredMessage(message.sequence, self.subject, message.payload, message.time)
             for message in self.messages
             if message.sequence >= max(start, self.first) and message.time >= begin
         ]
@@ -120,7 +133,13 @@ class Run:
     """
 
     def __init__(
-        self, register: Register, folder: Path, stream: KeptStream | None = None, *, accept: bool = False
+        self,
+        register: Register,
+        folder: Path,
+        stream: KeptStream | None = None,
+        *,
+        accept: bool = False,
+        dataset: str = "",
     ) -> None:
         calendar = Calendar.of(register.policy)
         self.store = Store(folder, calendar)
@@ -129,7 +148,10 @@ class Run:
         if stream is not None:
             needed_from = calendar.epoch - calendar.slot_seconds
             cursor = StreamCursor(cast(Bus, stream), "MEASUREMENTS", needed_from=needed_from, accept=accept)
-            position = asyncio.run(start_position(cursor, self.store, loaded, log=logger()))
+            loaded.evidence.columns.of(register.targets)
+            loaded, position = asyncio.run(
+                start_position(cursor, self.store, loaded, register.policy, dataset=dataset, log=logger())
+            )
         else:
             assert not loaded.damages
         self.scoring = Scoring(CompiledRegister.of(register), loaded, position)

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from services.archive.link_days import link_days
 from services.archive.registers import keep_register
 from services.core.codec import decode_columns
 from services.core.model.register import Register
-from services.dataset.days import EvidenceDays, Sealer, SealingContext, write_segments
+from services.dataset.days import ArchivedUpTo, EvidenceDays, Sealer, SealingContext, write_position, write_segments
 from services.dataset.log import SigningKey
 from services.dataset.storage import LocalStorage
 from services.dataset.tables import MEASUREMENT, measurement_table
-from tests.support.cases.scoring import Stored
+from tests.support.cases.scoring import START_OF_STREAM, Stored
 
 __all__ = ["sealed_dataset"]
 
 _MESSAGES = 100  # of a segment
 
 
-def sealed_dataset(folder: Path, register: Register, messages: list[Stored], key: SigningKey) -> LocalStorage:
+def sealed_dataset(folder: Path, register: Register, messages: Sequence[Stored], key: SigningKey) -> LocalStorage:
     """Take messages of a stream into a dataset as the archive does, and seal the days that are over with the last."""
     storage = LocalStorage(folder)
     policy = register.policy
@@ -30,8 +31,11 @@ def sealed_dataset(folder: Path, register: Register, messages: list[Stored], key
             measurement_table(decode_columns(one.payload), stored=one.time, sequence=one.sequence) for one in part
         ]
         write_segments(storage, MEASUREMENT, tables, part[0].sequence, part[-1].sequence, days)
+    last = messages[-1]
+    position = ArchivedUpTo(START_OF_STREAM.stream, START_OF_STREAM.created, last.sequence, last.time)
+    write_position(storage, MEASUREMENT, position)
     sealer = Sealer(storage, key, days)
-    for day in sealer.due(messages[-1].time):
+    for day in sealer.due(last.time):
         sealer.seal(day, SealingContext(count=lambda day, table: link_days(policy, day, table)))
     keep_register(storage, register)
     return storage

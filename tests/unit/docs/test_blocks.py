@@ -97,6 +97,9 @@ NOT_RUN = {
     "docs/operating.md: Upgrading 2": _CONTAINERS,
     "docs/operating.md: Backup and restore 1": f"{_ROOT_AND_UNITS}; integration/core/test_backup.py backs a bus up",
     "docs/operating.md: Backup and restore 2": f"{_ROOT_AND_UNITS}; integration/core/test_backup.py restores one",
+    "docs/operating.md: A scorer that lost its folder 1": (
+        "serves until it is stopped; integration/scorer/test_lost_folder.py runs it with this setting"
+    ),
     "docs/operating.md: In containers 1": _CONTAINERS,
     "docs/operating.md: In containers 2": _CONTAINERS,
     "docs/operating.md: On Kubernetes 1": _CLUSTER,

@@ -67,7 +67,8 @@ def volumes(exchanges: ExchangeDatabase, *, since: date = DAY) -> tuple[Exchange
 
 
 def take(exchanges: ExchangeDatabase, *rows: ExchangeSummary, stored: float = NOON + 60, bus: str = "xroad") -> int:
-    return exchanges.take([(stored, bus, rows)], calendar=CALENDAR)
+    position = StreamPosition("EXCHANGES", "monday", 1)
+    return exchanges.take([(stored, bus, rows)], calendar=CALENDAR, position=position)
 
 
 def hours(exchanges: ExchangeDatabase, span: range) -> tuple[tuple[Flow, ...], NDArray[np.int32], NDArray[np.int32]]:
@@ -301,6 +302,16 @@ def test_trim_forgets_days_beyond_the_window() -> None:
     exchanges.close()
 
 
+def test_nothing_is_forgotten_before_there_is_a_position() -> None:
+    """Until then all of it may come again, and what was forgotten would count twice."""
+    exchanges = opened(":memory:")
+    for _ in range(2):
+        exchanges.take([(NOON + 60, "xroad", [BASE])], calendar=CALENDAR)
+        exchanges.trim(DAY + timedelta(days=20), 28, calendar=CALENDAR)
+    assert volumes(exchanges) == (volume(),)
+    exchanges.close()
+
+
 def test_hours_follow_revisions_and_the_register(tmp_path: Path) -> None:
     """Hours count each slot by its highest revision, whichever order they came in, for the link that the register names."""
     hour = NOON // 3600
@@ -355,7 +366,7 @@ def test_slots_of_another_length_replace_what_they_overlap(former_seconds: int, 
 
     exchanges = opened(":memory:")
     former_rows = counted(begin, former_seconds, 5)
-    exchanges.take([(NOON + 60, "xroad", former_rows)], calendar=before)
+    exchanges.take([(NOON + 60, "xroad", former_rows)], calendar=before, position=StreamPosition("E", "monday", 1))
     rows = counted(again, seconds, 1000)
     exchanges.take([(NOON + 60, "xroad", chance.sample(rows, len(rows)))], calendar=after)
     unfit = [row for row in former_rows if row.slot_start >= again and row.slot_start % seconds]

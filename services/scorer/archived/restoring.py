@@ -1,0 +1,90 @@
+"""Evidence of the scorer out of the dataset, where the stream no longer holds it (ADR 88)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Final
+
+from services.core.bus import StreamPosition
+from services.core.errors import StateError
+from services.core.model import ExchangeSummary, Policy
+from services.dataset.days import ArchivedUpTo, read_position
+from services.dataset.storage import Storage, open_storage
+from services.dataset.tables import EXCHANGE, MEASUREMENT
+from services.indicator.calendar import RECORD_DAYS, Calendar
+from services.scorer.archived.dataset import ArchivedEvidence
+from services.scorer.state import Damage, LoadedState, StateManifest, Store
+
+_ATTEMPTS: Final = 3
+_RETRY_SECONDS: Final = 1.0
+"""A segment that was listed may be gone when it is read, as the archive seals a day: then the dataset is read again."""
+
+_DAY_SECONDS: Final = 86_400
+
+
+def restore(
+    address: str, policy: Policy, store: Store, loaded: LoadedState, damages: Sequence[Damage]
+) -> LoadedState | None:
+    """Put what was in damaged files into the evidence; return the state, None where nothing was archived yet.
+
+    The state's manifest says from which message on the stream is to be read. Raises StateError for a damaged dataset.
+    """
+    storage = open_storage(address)
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return _restore(storage, policy, store, loaded, damages)
+        except StateError:
+            time.sleep(_RETRY_SECONDS)
+    return _restore(storage, policy, store, loaded, damages)
+
+
+def _restore(
+    storage: Storage, policy: Policy, store: Store, loaded: LoadedState, damages: Sequence[Damage]
+) -> LoadedState | None:
+    archived = read_position(storage, MEASUREMENT)
+    if archived is None:
+        return None
+    archive, evidence, calendar = ArchivedEvidence(storage), loaded.evidence, Calendar.of(policy)
+    end = calendar.slot_of(archived.stored) + 2  # a row may be of the slot to come
+    oldest = calendar.window(max(RECORD_DAYS, *policy.windows_days) + 1, end).start
+    slots, manifest = set(loaded.slots), loaded.manifest
+    for damage in damages:
+        since = calendar.slot_of(max(damage.since, calendar.start_of(oldest)))
+        if damage.first_slot is not None:
+            day = calendar.day_of(damage.first_slot)
+            slots |= archive.fill(evidence, policy, calendar.slots_of(day))
+            if day in evidence.closed_days:
+                continue
+            # It is not sealed yet, so the stream may have the rest of it.
+            store.reopen(evidence, damage.first_slot)
+        slots |= archive.fill(evidence, policy, range(since, end))
+        manifest = _resumed(manifest, archived)
+    return replace(loaded, manifest=manifest, slots=tuple(sorted(slots)))
+
+
+def _resumed(manifest: StateManifest | None, archived: ArchivedUpTo) -> StateManifest:
+    """Return the manifest by which everything is read that the dataset may lack."""
+    position = StreamPosition(archived.stream, archived.created, archived.sequence)
+    if manifest is None:
+        return StateManifest(position, archived.stored)
+    if manifest.position.sequence <= archived.sequence:
+        return manifest
+    return replace(manifest, position=position, time=archived.stored)
+
+
+def archived_exchanges(
+    address: str, policy: Policy
+) -> tuple[StreamPosition | None, Iterator[list[tuple[float, str, list[ExchangeSummary]]]]]:
+    """Return up to which message the dataset holds exchanges, None before the first, and those of the longest window, the
+    newest first, some at a time: when each was stored (epoch seconds), its bus, and the summary. Both raise StateError.
+    """
+    storage = open_storage(address)
+    archived = read_position(storage, EXCHANGE)
+    if archived is None:
+        return None, iter(())
+    # A summary may be of the day to come.
+    end_slot = Calendar.of(policy).slot_of(archived.stored + _DAY_SECONDS) + 1
+    exchanges = ArchivedEvidence(storage).exchanges(policy, days=max(policy.windows_days) + 1, end_slot=end_slot)
+    return StreamPosition(archived.stream, archived.created, archived.sequence), exchanges

@@ -1,0 +1,167 @@
+"""A scorer that lost its folder goes on from the archive's dataset and what the stream still holds, as processes."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from services.core.bus import Bus, StoredMessage, columns_of
+from services.core.bus.names import EXCHANGES, MEASUREMENTS, exchange_subject
+from services.core.codec import encode_summaries, indicator_to_json
+from services.core.model import ExchangeSummary, IndicatorKind, Reason, Register
+from services.dataset.days import LogFiles, manifests, read_position
+from services.dataset.log import SigningKey
+from services.dataset.storage import LocalStorage
+from services.dataset.tables import EXCHANGE, MEASUREMENT
+from services.indicator.admission import admit
+from services.scorer.offline import score_batches
+from tests.support.cases.scorer import SLOT, Scorer, blocks, make_register, measure, put, register_on
+from tests.support.components import Components, started
+from tests.support.nats import Nats
+from tests.support.servers.shifted_archive import shift
+from tests.support.waiting import eventually
+
+DAY, HOUR = 86_400, 3600
+GRACE_HOURS = 72  # so that what is brought of days before counts
+BATCHES = 20
+LINKS = ("deed-tax", "deed-civil", "permit-tax", "endpoint:portal")
+REASONS = [Reason.OK] * 4 + [Reason.STATUS, Reason.LATE, Reason.SHED]
+
+
+@dataclass
+class System:
+    """A bus with a scorer and an archive whose clock a test can shift, so that days are sealed within seconds."""
+
+    nats: Nats
+    components: Components
+    scorer: Scorer
+    register: Register
+    folder: Path
+    prober: Bus
+    collector: Bus
+    api: Bus
+    chance: random.Random
+
+    @property
+    def storage(self) -> LocalStorage:
+        return LocalStorage(self.folder / "dataset")
+
+    async def bring(self, *, seconds: int, batches: int) -> int:
+        """Bring measurements and exchanges of so many last seconds, some twice; return the last message of MEASUREMENTS."""
+        now, sequence = int(time.time()), 0
+        for _ in range(batches):
+            moments = [now - self.chance.randrange(10, seconds) for _ in range(20)]
+            rows = [
+                measure(self.chance.choice(LINKS), moment // SLOT, self.chance.choice(REASONS)) for moment in moments
+            ]
+            for _ in range(self.chance.choice((1, 1, 2))):
+                sequence = await put(self.prober, rows)
+            summaries = [
+                ExchangeSummary(
+                    "tax-office", "customs/tax-clearance/imports", moment // SLOT * SLOT, now, count=3, ok=2
+                )
+                for moment in moments
+            ]
+            payload = encode_summaries("xroad", summaries)
+            await self.collector.publish(exchange_subject("xroad", 2), payload, message_id="")
+        return sequence
+
+    def archives(self, sequence: int, exchanged: int) -> bool:
+        """Whether everything up to these messages of both streams is in the dataset."""
+        positions = read_position(self.storage, MEASUREMENT), read_position(self.storage, EXCHANGE)
+        return [one.sequence for one in positions if one] == [sequence, exchanged]
+
+    async def published(self, sequence: int) -> list[str]:
+        """Every indicator, once all are of exactly this message."""
+
+        async def look() -> list[str] | None:
+            found = await blocks(self.api)
+            rows = [row for block in found.values() for row in block.indicators] if "government" in found else []
+            if len({row.as_of for row in rows}) != 1 or {row.evidence_sequence for row in rows} != {sequence}:
+                return None
+            return sorted(map(indicator_to_json, rows))
+
+        return await eventually(look, lambda: f"an index up to message {sequence}\n{self.components.logs()}")
+
+    async def volumes(self) -> set[tuple[str, str, int]]:
+        """What pairs exchanged."""
+        found = await blocks(self.api)
+        return {(one.consumer, one.provider, one.count) for block in found.values() for one in block.exchanges}
+
+
+@asynccontextmanager
+async def running(nats: Nats, folder: Path, scorer: Scorer) -> AsyncIterator[System]:
+    grace = ("grace_hours: 24", f"grace_hours: {GRACE_HOURS}")
+    directory = make_register(folder / "register", epoch=time.time() - 3 * DAY, policy_yaml=grace)
+    register = await register_on(nats, directory)
+    key = folder / "archive.key"
+    key.write_text(SigningKey.generate("archive.test").text(), "utf-8")
+    shift(folder / "clock", 0.0)
+    with started(nats, folder) as components:
+        async with nats.connect("prober") as prober, nats.connect("collector") as collector, nats.connect("api") as api:
+            system = System(nats, components, scorer, register, folder, prober, collector, api, random.Random(8))
+            settings = ("--archive", system.storage.address, "--archive-key", key, "--segment-seconds", 0.2)
+            module = "tests.support.servers.shifted_archive"
+            components.start("archive", *settings, module=module, args=(str(folder / "clock"),))
+            yield system
+
+
+def scored(register: Register, messages: list[StoredMessage], published: list[str], as_of: int) -> list[str]:
+    """The same indicators out of all messages that there were."""
+    batches = [admit(columns_of(one), stored=one.time, policy=register.policy).columns for one in messages]
+    snapshot = score_batches(register, batches, at=as_of, evidence_sequence=messages[-1].sequence)
+    rows = (row for kind in IndicatorKind for days in snapshot.windows for row in snapshot.rows(kind, days))
+    names = {line.partition('"window')[0] for line in published}
+    return sorted(line for line in map(indicator_to_json, rows) if line.partition('"window')[0] in names)
+
+
+@pytest.mark.slow
+async def test_a_scorer_that_lost_its_folder_publishes_the_same(nats: Nats, tmp_path: Path, scorer: Scorer) -> None:
+    """Days were sealed and are gone from the stream, others are open: what is published after the loss is what all messages
+    give, to the last bit, and so are the exchanges. What was restored is kept.
+    """
+    async with running(nats, tmp_path, scorer) as system:
+        scorer.start()
+        sequence = await system.bring(seconds=2 * DAY, batches=BATCHES)
+        await system.published(sequence)
+        await system.components.until(lambda: system.archives(sequence, BATCHES), "everything was archived")
+        async with nats.connect("dump") as dump:
+            messages = await dump.read(MEASUREMENTS, 1)
+        today = int(time.time()) // DAY * DAY
+        shift(tmp_path / "clock", today + GRACE_HOURS * HOUR + 60 - time.time())
+        await system.components.until(
+            lambda: len(manifests(LogFiles(system.storage).leaves())) >= 2, "days were sealed"
+        )
+        shift(tmp_path / "clock", 0.0)
+        exchanged = await system.volumes()
+
+        assert await scorer.stop() == (0, "")
+        shutil.rmtree(scorer.data)
+        async with nats.connect("admin") as admin:
+            for stream in (MEASUREMENTS, EXCHANGES):
+                await admin.jetstream.purge_stream(stream)
+        sequence = await put(system.prober, [measure(link, int(time.time()) // SLOT - 9) for link in LINKS])
+        scorer.start("--archive", system.storage.address)
+        published = await system.published(sequence)
+        assert {"evidence_restored", "summaries_restored"} <= set(scorer.events())
+        async with nats.connect("dump") as dump:
+            messages += await dump.read(MEASUREMENTS, sequence)
+        (government, *_) = (await blocks(system.api))["government"].indicators
+        assert published == scored(system.register, messages, published, government.as_of)
+
+        async def same() -> bool:
+            return await system.volumes() == exchanged
+
+        await eventually(same, "the same exchanges")
+        assert await scorer.stop() == (0, "")
+        scorer.start("--archive", system.storage.address)
+        sequence = await put(system.prober, [measure(link, int(time.time()) // SLOT - 9) for link in LINKS])
+        assert len(await system.published(sequence)) == len(published)
+        assert scorer.events().count("evidence_restored") == 1

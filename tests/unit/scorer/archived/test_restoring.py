@@ -1,0 +1,165 @@
+"""A scorer that lost its folder, or files in it, goes on from a dataset and the rest of the stream, to the last bit."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from services.core.errors import GapError, StateError
+from services.core.model.register import Policy, Register
+from services.dataset.log import SigningKey
+from services.dataset.storage import LocalStorage
+from services.indicator.index.snapshot import Snapshot
+from services.scorer.index import scoring
+from tests.support.cases.scoring import KeptStream, Run, Stored, differences, register, stream
+from tests.support.cases.sealed_dataset import sealed_dataset
+
+__all__ = ["register"]
+
+SLOTS = 700  # 30 of a first day, two whole days, and some of a day that goes on
+MOMENTS = 4
+
+
+@pytest.fixture(scope="module")
+def messages(register: Register) -> list[Stored]:
+    return stream(register, slots=SLOTS, seed=5)
+
+
+def dataset_of(folder: Path, register: Register, messages: Sequence[Stored]) -> LocalStorage:
+    """The dataset of the first messages of the stream."""
+    return sealed_dataset(folder, register, messages, SigningKey.generate("archive.example"))
+
+
+def indexes(run: Run, messages: Sequence[Stored], moments: set[int]) -> dict[int, Snapshot]:
+    """The index at some messages, and after the last, of a run that takes in those after its position."""
+    found = {}
+    for message in messages[run.scoring.manifest.position.sequence :]:
+        run.take(message)
+        if message.sequence in moments or message is messages[-1]:
+            found[message.sequence] = run.result(run.scoring.settled(message.time))
+    return found
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    register: Register, messages: list[Stored], tmp_path_factory: pytest.TempPathFactory
+) -> dict[int, Snapshot]:
+    """What a scorer that lost nothing publishes at every moment looked at."""
+    chance = random.Random(2)
+    moments = set(chance.sample(range(200, len(messages)), 4 * MOMENTS))
+    return indexes(Run(register, tmp_path_factory.mktemp("scorer")), messages, moments)
+
+
+@pytest.mark.parametrize("lost_at", range(MOMENTS))
+def test_a_lost_folder_is_rebuilt(
+    register: Register, messages: list[Stored], undisturbed: dict[int, Snapshot], tmp_path: Path, lost_at: int
+) -> None:
+    """Whenever it is lost, and whatever the stream still holds, every later index is that of a run that lost nothing, with late,
+    repeated and grace-expired rows. What came out of the dataset is saved.
+    """
+    chance = random.Random(lost_at)
+    taken = chance.randrange(len(messages) // 8, len(messages) - 10)
+    storage = dataset_of(tmp_path / "dataset", register, messages[:taken])
+    kept = KeptStream(messages, first=chance.choice([taken + 1, taken - 5, taken // 2 + 2]))
+    run = Run(register, tmp_path / "scorer", kept, dataset=storage.address)
+    assert run.scoring.manifest.position.sequence == taken
+    run.save()
+    shutil.rmtree(tmp_path / "dataset")
+    found = indexes(Run(register, tmp_path / "scorer", kept, dataset=storage.address), messages, set(undisturbed))
+    assert len(found) > 0
+    for sequence, snapshot in found.items():
+        assert list(differences(undisturbed[sequence], snapshot)) == []
+
+
+def test_a_stream_that_holds_everything_is_enough(register: Register, messages: list[Stored], tmp_path: Path) -> None:
+    """A dataset is not read where the stream holds all of it, nor where nothing was archived yet."""
+    run = Run(register, tmp_path / "scorer", KeptStream(messages), dataset=str(tmp_path / "none"))
+    assert run.scoring.manifest.position.sequence == 0
+    with pytest.raises(GapError, match="messages 1 to 8 of stream MEASUREMENTS are gone"):
+        Run(register, tmp_path / "scorer", KeptStream(messages, first=9), dataset=str(tmp_path / "none"))
+
+
+def test_what_neither_holds_is_named(register: Register, messages: list[Stored], tmp_path: Path) -> None:
+    """Messages between the dataset and the stream are a gap, which can be accepted."""
+    storage, kept = dataset_of(tmp_path / "dataset", register, messages[:900]), KeptStream(messages, first=904)
+    with pytest.raises(GapError, match="messages 901 to 903 of stream MEASUREMENTS are gone, not taken in: start once"):
+        Run(register, tmp_path / "scorer", kept, dataset=storage.address)
+    run = Run(register, tmp_path / "scorer", kept, accept=True, dataset=storage.address)
+    assert run.scoring.manifest.position.sequence == 903
+    assert len(run.scoring.evidence.closed_days) > 0
+
+
+def test_a_damaged_dataset_is_refused(register: Register, messages: list[Stored], tmp_path: Path) -> None:
+    """Nothing is rebuilt of a sealed file whose bytes are others."""
+    storage = dataset_of(tmp_path / "dataset", register, messages[:900])
+    (name, *_) = storage.names("sealed/kind=link_day")
+    storage.write(name, storage.read(name)[:-1] + b"x")
+    with pytest.raises(StateError, match="are not those that were sealed"):
+        Run(register, tmp_path / "scorer", KeptStream(messages, first=904), dataset=storage.address)
+
+
+@pytest.fixture(scope="module")
+def aged(
+    register: Register, messages: list[Stored], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, int, dict[int, Snapshot]]:
+    """The folder of a scorer, up to which message it had read by then, and the index after all of them."""
+    folder, taken = tmp_path_factory.mktemp("aged"), len(messages) - 100
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scoring, "DETAIL_SECONDS", 3600)
+        run = Run(register, folder)
+        for message in messages[:taken]:
+            run.take(message)
+        run.save()
+    return folder, taken, indexes(run, messages, set())
+
+
+@pytest.mark.parametrize(
+    ("pattern", "behind"), [("manifest*", 0), ("ids*", 300), ("days/*", 0), ("days/*", 300), ("slots/*", 0)]
+)
+def test_damage_is_made_good_from_the_dataset(
+    register: Register,
+    messages: list[Stored],
+    aged: tuple[Path, int, dict[int, Snapshot]],
+    tmp_path: Path,
+    pattern: str,
+    behind: int,
+) -> None:
+    """What was in damaged files and is gone from the stream comes out of the dataset, also where that is behind the scorer."""
+    folder, taken, expected = aged
+    data = shutil.copytree(folder, tmp_path / "scorer")
+    chosen = sorted(data.glob(f"*/{pattern}"))
+    for path in chosen if "/" not in pattern else (chosen[0], chosen[-1]):
+        path.write_bytes(path.read_bytes()[:-1])
+    storage = dataset_of(tmp_path / "dataset", register, messages[: taken - behind])
+    kept = KeptStream(messages, first=taken - behind + 1)
+    with pytest.raises(GapError, match=r"no longer holds it, nor does the dataset in .*/none: "):
+        Run(register, data, kept, dataset=str(tmp_path / "none"))
+    mended = Run(register, data, kept, dataset=storage.address)
+    for sequence, snapshot in indexes(mended, messages, set()).items():
+        assert list(differences(expected[sequence], snapshot)) == []
+
+
+CALENDARS: dict[str, Callable[[Policy], Policy]] = {
+    "timezone": lambda policy: replace(policy, timezone="UTC"),
+    "slots": lambda policy: replace(policy, slot_seconds=600),
+}
+
+
+@pytest.mark.parametrize("changed", CALENDARS)
+def test_a_dataset_of_another_calendar_is_counted_again(
+    register: Register, messages: list[Stored], tmp_path: Path, changed: str
+) -> None:
+    """Days that were sealed by another timezone or slots of another length count by their measurements."""
+    storage: LocalStorage = dataset_of(tmp_path / "dataset", register, messages[:900])
+    other = replace(register, policy=CALENDARS[changed](register.policy))
+    kept = KeptStream(messages[:1000], first=901)
+    expected = indexes(Run(other, tmp_path / "whole"), kept.messages, set())
+    found = indexes(Run(other, tmp_path / "scorer", kept, dataset=storage.address), kept.messages, set())
+    assert found.keys() == expected.keys()
+    for sequence, snapshot in found.items():
+        assert list(differences(expected[sequence], snapshot)) == []

@@ -22,7 +22,7 @@ from services.api.access import (
     identifier_from_settings,
     revocations_from_settings,
 )
-from services.api.answers import EvidenceReader, FrozenRoundAnswers, HistoryReader, LinkAnswers
+from services.api.answers import EvidenceReader, FrozenRoundAnswers, HistoryReader, LinkAnswers, SealedDays
 from services.api.metrics import ReadModelMetrics
 from services.api.model import Feed, ReadModel, WatchHub
 from services.api.rpc import Conduct, Context, IndicatorServicer, PeerLimits, RegisterServicer, RequestMetrics
@@ -75,14 +75,17 @@ class ServerState:
 
 
 def api_services(
-    state: ServerState, *, clock: Callable[[], float], rounds: Path | None = None
+    state: ServerState, *, clock: Callable[[], float], rounds: Path | None = None, dataset: str = ""
 ) -> dict[ServiceDescriptor, object]:
-    """Return the servicer of every API service; ``clock`` is in epoch seconds, ``rounds`` the folder of frozen rounds."""
+    """Return the servicer of every API service; ``clock`` is in epoch seconds, ``rounds`` the folder of frozen rounds.
+
+    ``dataset`` is the address of the archive's, "" for none.
+    """
     indicators = IndicatorServicer(
         state.model,
         state.hub,
         links=LinkAnswers(state.model, read=state.read_value, clock=clock),
-        history=HistoryReader(state.model, state.read_stream),
+        history=HistoryReader(state.model, state.read_stream, SealedDays(dataset) if dataset else None),
         evidence=EvidenceReader(state.read_values),
     )
     return {_INDICATORS: indicators, _REGISTER: RegisterServicer(state.model, FrozenRoundAnswers(rounds))}
@@ -142,7 +145,8 @@ async def main(runtime: Runtime) -> None:
         (lambda: inf) if revocations is None else revocations.end
     )
     identify = identifier_from_settings(settings, revocations)
-    services = api_services(state, clock=time.time, rounds=Path(settings.rounds) if settings.rounds else None)
+    rounds = Path(settings.rounds) if settings.rounds else None
+    services = api_services(state, clock=time.time, rounds=rounds, dataset=settings.archive)
     conduct = call_conduct(state, runtime.registry, log, identify=identify, peer_calls=settings.peer_calls)
     await reporter.report(serving=False)
     if credentials is None and not _is_loopback(settings.listen):

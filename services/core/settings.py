@@ -86,8 +86,8 @@ class Settings:
 
     archive: str = _setting(
         "",
-        "scorer, archive: address of the dataset, such as s3://bucket/path; without one the archive's is dataset in its folder "
-        "of state, and the scorer uses none",
+        "scorer, archive, api: address of the dataset, such as s3://bucket/path; without one the archive's is dataset in its folder "
+        "of state, and the others use none",
     )
     archive_key: str = _setting("", "archive: file with the key that signs its log, made by `peyvand archive key`")
     segment_seconds: Annotated[float, Gt(0)] = _setting(

@@ -615,7 +615,9 @@ class GetHistoryRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     kind: _indicator_pb2.IndicatorKind.ValueType
-    """What it is about: government, sector, consumer, provider or service."""
+    """What it is about. Links and endpoints have a history where the api reads an archive: the index at the end of each sealed
+    day, judged by the register in force.
+    """
     id: _builtins.str
     """Empty for the government."""
     window_days: _builtins.int

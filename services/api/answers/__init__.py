@@ -10,6 +10,7 @@ from services.api.answers.links import LinkAnswers
 from services.api.answers.notices import NoticeAnswers
 from services.api.answers.pairs import PairAnswers
 from services.api.answers.register_messages import agency_message, evaluation_message, service_message
+from services.api.answers.sealed_days import SealedDays
 from services.api.answers.search import Searcher
 from services.api.answers.tabulation import Tabulator
 
@@ -21,6 +22,7 @@ __all__ = [
     "LinkAnswers",
     "NoticeAnswers",
     "PairAnswers",
+    "SealedDays",
     "Searcher",
     "Tabulator",
     "WindowEvidenceCache",

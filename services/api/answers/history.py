@@ -10,17 +10,19 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from math import inf
 
 from google.protobuf.message import DecodeError
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2
+from services.api.answers.sealed_days import SealedDays
 from services.api.errors import InvalidRequestError, NotApplicableError, UnavailableError
 from services.api.model import ReadModel, parse_kind
 from services.api.paging import invalid_token, page_size, page_token, token_position
 from services.core.bus import StoredMessage, indicator_subject
-from services.core.codec import from_timestamp
-from services.core.errors import BusError
+from services.core.codec import from_timestamp, indicator_to_message
+from services.core.errors import BusError, StateError
 from services.core.model import IndicatorKind
 
 ReadStream = Callable[[str, int, datetime | None, int, float], Awaitable[list[StoredMessage]]]
@@ -41,9 +43,10 @@ _ALTERNATIVES = {IndicatorKind.LINK: ", or GetLink for its slots of the last 48 
 class HistoryReader:
     """Answers GetHistory."""
 
-    def __init__(self, model: ReadModel, read: ReadStream) -> None:
+    def __init__(self, model: ReadModel, read: ReadStream, sealed: SealedDays | None = None) -> None:
         self._model = model
         self._read = read
+        self._sealed = sealed
 
     async def answer(
         self, request: indicator_service_pb2.GetHistoryRequest, seconds: float | None
@@ -51,6 +54,8 @@ class HistoryReader:
         """Return one page, oldest first; ``seconds`` are left to the caller's deadline. Raises RequestError."""
         kind, entity, days = self._name(request)
         start, end = _span(request)
+        if kind in _ALTERNATIVES:
+            return await self._of_target(request, kind, entity, days, start=start, end=end)
         query = ("GetHistory", kind.label, entity, str(days), str(start), str(end))
         size = page_size(request.page_size)
         sequence, newest = 0, start
@@ -82,20 +87,55 @@ class HistoryReader:
             self._model.view.window(days)
         return page
 
+    async def _of_target(
+        self,
+        request: indicator_service_pb2.GetHistoryRequest,
+        kind: IndicatorKind,
+        entity: str,
+        days: int,
+        *,
+        start: float,
+        end: float,
+    ) -> indicator_service_pb2.GetHistoryResponse:
+        """Return one page of a link or an endpoint, which the archive's dataset has."""
+        assert self._sealed is not None
+        query = ("GetHistory", kind.label, entity, str(days), str(start), str(end))
+        if request.page_token:
+            start = max(start, _position(token_position(query, request.page_token))[1])
+        size = page_size(request.page_size)
+        try:
+            rows = await asyncio.to_thread(
+                partial(self._sealed.indexes, self._model.view, kind, entity, days, start=start, end=end)
+            )
+        except StateError as error:
+            raise UnavailableError(
+                "HISTORY_UNREACHABLE",
+                f"the history of {kind.label} `{entity}` cannot be read: {error}",
+                kind=kind.label,
+                id=entity,
+            ) from error
+        page = indicator_service_pb2.GetHistoryResponse(indicators=map(indicator_to_message, rows[:size]))
+        if len(rows) > size:
+            page.next_page_token = page_token(query, f"1 {rows[size].as_of}")
+        return page
+
     def _name(self, request: indicator_service_pb2.GetHistoryRequest) -> tuple[IndicatorKind, str, int]:
         kind, view = parse_kind(request.kind), self._model.view
-        if kind in _ALTERNATIVES:
+        if kind in _ALTERNATIVES and self._sealed is None:
             whose = f"{kind.label} `{request.id}`" if request.id else f"any {kind.label}"
             raise NotApplicableError(
-                "HISTORY_IN_ARCHIVE",  # a contract of docs/api.md, though there is no archive
+                "HISTORY_IN_ARCHIVE",
                 f"no history is kept of {whose}: ask ExplainIndicator "
                 f"(`peyvand explain {kind.label} {request.id or 'ID'}`) for its last failures{_ALTERNATIVES[kind]}",
                 kind=kind.label,
                 id=request.id,
             )
         # An id becomes part of a subject: anything else must be in the register.
-        entity = request.id if _ID.fullmatch(request.id) else view.entity(kind, request.id)
-        return kind, entity, request.window_days or view.window(0)
+        entity = (
+            request.id if _ID.fullmatch(request.id) and kind not in _ALTERNATIVES else view.entity(kind, request.id)
+        )
+        days = view.window(request.window_days) if kind in _ALTERNATIVES else request.window_days or view.window(0)
+        return kind, entity, days
 
     async def _published(
         self, subject: str, sequence: int, newest: float, limit: int

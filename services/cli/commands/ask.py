@@ -27,7 +27,7 @@ HistoryKind = Annotated[
     str,
     typer.Argument(
         metavar="KIND",
-        help=f"One of {', '.join(_HISTORY_KINDS)}; links and endpoints have none.",
+        help=f"One of {', '.join(_HISTORY_KINDS)}; link and endpoint by sealed days, if the api reads an archive.",
         show_default=False,
         callback=check_kind,
     ),

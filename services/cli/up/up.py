@@ -101,7 +101,7 @@ def _processes(plan: SystemPlan, held: int) -> tuple[SupervisedProcess, list[Sup
         collected = {"sources": needs["collector"]}
     rounds = Path("rounds").absolute()  # where `peyvand round freeze` writes when it is run in the same folder
     flags: dict[str, Mapping[str, object]] = {
-        "api": {"listen": plan.api, "rounds": rounds},
+        "api": {"listen": plan.api, "rounds": rounds, "archive": plan.data / "archive" / "dataset"},
         "prober": {"probe_files": (plan.register or plan.data / "sandbox" / "register").absolute()},
         "console": {"console": plan.console, "api": plan.api, "rounds": rounds},
         "collector": collected,

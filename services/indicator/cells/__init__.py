@@ -1,6 +1,6 @@
 """Measurements per vantage, target and slot: cells that merge by minimum, closed days, the latest measurements."""
 
-from services.indicator.cells.closed_days import DayState, MeasuredDay, pack_day, pack_parts
+from services.indicator.cells.closed_days import DayState, MeasuredDay, join_parts, pack_day, pack_parts
 from services.indicator.cells.packing import EMPTY, cells_of, outcomes, reasons, stages
 from services.indicator.cells.recent import RecentMeasurements, recent_batches
 from services.indicator.cells.slots import LoadCells, SlotCells, TargetColumns
@@ -20,6 +20,7 @@ __all__ = [
     "SlotState",
     "TargetColumns",
     "cells_of",
+    "join_parts",
     "outcomes",
     "pack_day",
     "pack_parts",

@@ -104,10 +104,15 @@ def pack_day(day: date, slots: range, cells: SlotCells) -> Generator[date, None,
 
 def pack_parts(parts: Sequence[MeasuredDay], cells: SlotCells) -> DayState:
     """Return one day packed that was measured in parts; targets without a column are left out."""
+    return DayState.pack(parts[0].day, join_parts(parts, cells), level=_FAST)
+
+
+def join_parts(parts: Sequence[MeasuredDay], cells: SlotCells) -> Codes:
+    """Return the stages (vantages, targets, slots) of one day by the rows and columns of ``cells``."""
     rows = [np.array([cells.row_of(vantage) for vantage in part.vantages], dtype=np.int64) for part in parts]
     whole = np.full((len(cells.vantages), len(cells.targets), parts[0].stages.shape[2]), -1, dtype=np.int8)
     for part, row in zip(parts, rows, strict=True):
         column = cells.columns.find(part.targets)
         known = column >= 0
         whole[np.ix_(row, column[known])] = part.stages[:, known]
-    return DayState.pack(parts[0].day, whole, level=_FAST)
+    return whole

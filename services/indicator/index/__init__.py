@@ -7,6 +7,7 @@ from services.indicator.index.pairs import Pair, PairColumns
 from services.indicator.index.published import TOLERANCE, set_indexes
 from services.indicator.index.snapshot import IndicatorColumns, LinkColumns, Snapshot
 from services.indicator.index.tabulate import ServiceGroup, quantile_bands, tabulate_links
+from services.indicator.index.target_history import TargetHistory
 from services.indicator.index.what_if import Imputation
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "PairColumns",
     "ServiceGroup",
     "Snapshot",
+    "TargetHistory",
     "burn",
     "burning_links",
     "compute_indicators",

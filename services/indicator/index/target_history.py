@@ -1,0 +1,110 @@
+"""The index of one link or endpoint at the end of each of many days, out of days that were counted one by one."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.core.model import Indicator, IndicatorKind, Losses, Stage
+from services.indicator.array_types import Counts
+from services.indicator.calendar import Calendar
+from services.indicator.cells import MeasuredDay, SlotCells, join_parts
+from services.indicator.index.index import METHOD_VERSION
+from services.indicator.index.published import published_points
+from services.indicator.register_arrays import RegisterArrays
+from services.indicator.shares import ratio, upper_bound
+from services.indicator.verdicts import Judge
+
+_STAGES = len(Stage)
+
+
+class TargetHistory:
+    """Days judged by one register: how many slots of each target reached which stage, 12 bytes a target and day."""
+
+    def __init__(self, arrays: RegisterArrays, calendar: Calendar) -> None:
+        self.arrays, self.calendar = arrays, calendar
+        self._cells = SlotCells(arrays.targets)
+        self._judge = Judge(arrays, self._cells.columns.of(arrays.targets))
+        self._tallies: dict[date, Counts] = {}
+
+    def __contains__(self, day: date) -> bool:
+        return day in self._tallies
+
+    def put(self, parts: Sequence[MeasuredDay]) -> None:
+        """Count a day that was measured in parts, each of other targets or other vantages."""
+        verdicts = self._judge.verdict(join_parts(parts, self._cells), self._cells.vantages)[self._judge.columns]
+        reached = [np.count_nonzero(verdicts == stage, axis=1) for stage in range(_STAGES)]
+        self._tallies[parts[0].day] = np.array(reached, np.uint16)
+
+    def indexes(self, kind: IndicatorKind, entity: str, window_days: int, ends: Mapping[date, int]) -> list[Indicator]:
+        """Return the index over the whole days of a window that ends with each day of ``ends``, in order of time.
+
+        ``ends`` has the last message of the stream that each counts. Days that were not put are unknown. What is not known is
+        not imputed: the point is unset where nothing of the window is known, or less than the policy's threshold. Days on
+        which a link is not in force are no part of it, and an index of such days alone is left out.
+        """
+        if not ends:
+            return []
+        first, last = min(ends) - timedelta(days=window_days - 1), max(ends)
+        days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
+        slots, counts = self._counted(kind, entity, days)
+        chosen = np.array([(day - first).days for day in sorted(ends)])
+        in_force, reached = (_sums(values, chosen, window_days) for values in (slots, counts))
+        known = reached.sum(axis=0)
+        lower, known_share = ratio(reached[Stage.OK], in_force, otherwise=0.0), ratio(known, in_force, otherwise=0.0)
+        upper = upper_bound(lower, known_share)
+        shares = ratio(reached, known[np.newaxis], otherwise=0.0)
+        estimate = np.where(known > 0, np.clip(shares[Stage.OK], lower, upper), np.nan)
+        point = published_points(self.arrays, estimate, known_share)
+        return [
+            Indicator(
+                kind=kind,
+                id=entity,
+                window_days=window_days,
+                as_of=self.calendar.start_of(self.calendar.slots_of(day).stop),
+                point=None if np.isnan(point[row]) else float(point[row]),
+                lower=float(lower[row]),
+                upper=float(upper[row]),
+                known_share=float(known_share[row]),
+                losses=Losses(*shares[: Stage.OK, row].tolist()),
+                links_required=int(kind is IndicatorKind.LINK),
+                links_known=int(kind is IndicatorKind.LINK and known[row] > 0),
+                register_version=self.arrays.register_version,
+                probe_version=self.arrays.probe_version,
+                method_version=METHOD_VERSION,
+                evidence_sequence=ends[day],
+            )
+            for row, day in enumerate(sorted(ends))
+            if in_force[row]
+        ]
+
+    def _counted(
+        self, kind: IndicatorKind, entity: str, days: Sequence[date]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the slots (d,) in force of each day, and those known by stage (6, d)."""
+        arrays, required = self.arrays, self.arrays.required
+        is_link = kind is IndicatorKind.LINK
+        row = bisect_left(arrays.links if is_link else arrays.endpoints, entity)
+        column = row if is_link else len(arrays.links) + row
+        slots, counts = np.zeros(len(days), np.int64), np.zeros((_STAGES, len(days)), np.int64)
+        for place, day in enumerate(days):
+            number = day.toordinal()
+            if is_link and not required.start[row] <= number < required.stop[row]:
+                continue
+            of_day = self.calendar.slots_of(day)
+            slots[place] = max(0, of_day.stop - max(of_day.start, self.calendar.epoch_slot))
+            if is_link and number < required.live_from[row]:
+                counts[0, place] = slots[place]
+            elif day in self._tallies and slots[place]:
+                counts[:, place] = self._tallies[day][:, column]
+        return slots, counts
+
+
+def _sums(values: NDArray[np.int64], last: NDArray[np.int64], days: int) -> NDArray[np.int64]:
+    """Return sums over the last axis, each of so many values up to one of ``last``."""
+    before = np.concatenate([np.zeros((*values.shape[:-1], 1), np.int64), np.cumsum(values, axis=-1)], axis=-1)
+    return np.asarray(before[..., last + 1] - before[..., last + 1 - days])

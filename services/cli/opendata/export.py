@@ -23,7 +23,8 @@ from services.dataset.storage import open_storage
 from services.dataset.tables import indicators_of
 from services.indicator.calendar import Calendar
 from services.register.directory import load_register
-from services.scorer.offline import ArchivedEvidence, network, score_evidence
+from services.scorer.archived import ArchivedEvidence
+from services.scorer.offline import network, score_evidence
 
 PACKAGE: Final = "datapackage.json"
 """The description of the other files. It is written last."""
@@ -99,5 +100,5 @@ def _register(archive: ArchivedEvidence, number: Indicator, directory: Path | No
 def _structures(archive: ArchivedEvidence, register: Register, number: Indicator) -> tuple[Structure, ...]:
     """Return the structure as of a published number, out of the evidence behind it."""
     end_slot, sequence = Calendar.of(register.policy).slot_of(number.as_of), number.evidence_sequence
-    evidence = archive.evidence(register.policy, end_slot=end_slot, sequence=sequence)
+    evidence = archive.evidence(register, end_slot=end_slot, sequence=sequence)
     return network(register, score_evidence(register, evidence, at=number.as_of, evidence_sequence=sequence))

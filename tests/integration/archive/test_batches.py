@@ -7,12 +7,11 @@ import time
 
 from typer.testing import CliRunner
 
-from services.archive.positions import read_position
 from services.cli.__main__ import app
 from services.core.bus.names import MEASUREMENTS, measurement_subject
 from services.core.codec import BatchLink, encode_measurements
 from services.core.model import Reason
-from services.dataset.days import LogFiles, manifests
+from services.dataset.days import LogFiles, manifests, read_position
 from services.dataset.tables import MEASUREMENT
 from tests.support.cases.archive import LINKS, Archive
 from tests.support.cases.scorer import SLOT, measure
@@ -37,8 +36,8 @@ class Chain:
 
 def taken(archive: Archive) -> int:
     """The last message of measurements that is in segments."""
-    found = read_position(archive.storage, MEASUREMENT.name)
-    return found.position.sequence if found else 0
+    found = read_position(archive.storage, MEASUREMENT)
+    return found.sequence if found else 0
 
 
 async def test_what_was_lost_or_inserted_is_in_the_manifest(archive: Archive, nats: Nats) -> None:

@@ -29,7 +29,7 @@ from services.core.model import Indicator, IndicatorKind, Reason
 from services.dataset.days import EvidenceDays, list_segments, write_segments
 from services.dataset.storage import LocalStorage
 from services.dataset.tables import INDICATOR
-from services.scorer.offline import ArchivedEvidence
+from services.scorer.archived import ArchivedEvidence
 from tests.support.cases.open_data import MARK, Published, publish, write_marked_register
 from tests.support.pages import block
 

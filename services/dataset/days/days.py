@@ -52,4 +52,4 @@ class EvidenceDays:
         return day_of(self.timezone, moment).isoformat()
 
     def _uncached_closes(self, day: str) -> float:
-        return self.span(day).stop + self._grace
+        return self.span(day).stop + self._slot + self._grace  # its last slot may end after midnight

@@ -230,6 +230,16 @@ def test_days_of_a_timezone() -> None:
     assert DAYS.day_of(DAYS.span(DAY).start - SLOT) < DAY
 
 
+def test_a_day_waits_for_a_slot_that_ends_after_midnight() -> None:
+    """A slot of an hour spans midnight where days begin at half past: its last row is in time before the day closes."""
+    hours = EvidenceDays("Asia/Tehran", 3600.0, 3600)
+    day = hours.day_of(START)
+    last = (hours.span(day).stop - 1) // 3600 * 3600
+    moment = last + 3600 + 3600.0  # the end of the slot's grace
+    assert hours.place(last, moment, slotted=True) == (False, day)
+    assert moment <= hours.closes(day)
+
+
 def _stored(table: pa.Table, moment: float) -> pa.Table:
     place = table.schema.get_field_index("stored")
     column = pa.array([round(moment * 1e6)] * table.num_rows, pa.int64()).cast(table.schema.field("stored").type)

@@ -33,7 +33,7 @@ class EvidenceDays:
 
     def closes_next(self, moment: float) -> float:
         """Return when the first day closes after a moment, or at most a second before it."""
-        return self.closes(self.day_of(moment - self._grace - 1.0))
+        return self.closes(self.day_of(moment - self._grace - self._slot - 1.0))
 
     def place(self, moment: int, stored: float, *, slotted: bool) -> tuple[bool, str]:
         """Return whether a row of a moment came too late or too early, and its day.

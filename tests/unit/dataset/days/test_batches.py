@@ -159,7 +159,7 @@ def test_a_run_goes_on_over_midnight(dataset: Dataset) -> None:
     """Batches that are stored in another order about midnight are of no day's holes, and the next day goes on from the last."""
     batches = chain(8)
     before, after = [*batches[:3], batches[4]], [batches[3], *batches[5:7]]
-    dataset.take([*before, *at(after, MIDNIGHT + 1), *at(batches[7:], MIDNIGHT + GRACE + 60)])
+    dataset.take([*before, *at(after, MIDNIGHT + 1), *at(batches[7:], DAYS.closes(FIRST) + 60)])
     assert [faults(run) for run in dataset.seal()] == [{}]
     second = only(dataset.seal(SECOND))
     assert (second.batches, second.first, second.last, faults(second)) == (4, 4, 8, {})
@@ -178,7 +178,7 @@ def test_what_comes_a_day_later(dataset: Dataset) -> None:
     """On the next day a batch of the day before is a repetition, another content a fork, and what was missed belated."""
     batches = chain(8)
     forged = replace(batches[1], sha256=sha256(b"forged").digest())
-    late = at([batches[2], forged, batches[3], *batches[6:]], MIDNIGHT + GRACE + 60)
+    late = at([batches[2], forged, batches[3], *batches[6:]], DAYS.closes(FIRST) + 60)
     dataset.take([*batches[:3], *batches[4:6], *late])
     assert [run.holes for run in dataset.seal()] == [((4, 4),)]
     second = only(dataset.seal(SECOND))
@@ -191,7 +191,7 @@ def test_a_run_that_began_before_the_archive(tmp_path: Path, key: SigningKey) ->
     """On the first day that is accounted for, nothing is said of numbers before the first; later, a run begins with 1."""
     new = Dataset(tmp_path / "new", key)
     assert faults(only(new.take(chain(9)[4:]).seal())) == {}
-    new.take(at(chain(9, OTHER)[4:], MIDNIGHT + GRACE + 60))
+    new.take(at(chain(9, OTHER)[4:], DAYS.closes(FIRST) + 60))
     assert faults(only(new.seal(SECOND))) == {"missing": 4}
 
 

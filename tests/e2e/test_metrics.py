@@ -19,6 +19,7 @@ SERIES_LIMIT = 20_000  # docs/design.md §8
 HISTOGRAM_SAMPLES = ("_bucket", "_sum", "_count")
 WITHOUT_BUS = {"console", "sandbox"}
 WHEN_THERE_ARE_ANY = {
+    "peyvand_archive_batch_faults",
     "peyvand_bus_exchanges",
     "peyvand_console_answers_total",
     "peyvand_console_page_seconds",

@@ -29,9 +29,9 @@ def export(
         typer.Option(help="a register in place of the archived one, for its rounds and licence", metavar="DIR"),
     ] = None,
 ) -> None:
-    """Write published numbers, structure, official rounds and the register as CSV and Parquet, with descriptions.
+    """Write what is published as CSV and Parquet.
 
-    There are no targets in them, no reasons or details, and nothing of exchanges.
+    Published numbers, structure, official rounds and the register, with descriptions. There are no targets in them, no reasons or details, and nothing of exchanges.
     """
     from services.cli.opendata.export import read_contents, write_export
     from services.core.errors import SettingsError

@@ -112,14 +112,14 @@ def score_dataset(
     archive = ArchivedEvidence(open_storage(address))
     given = None if directory is None else load_register(directory)
     newest = archive.published() if not (at and given) else []
-    zone = (given or archive.register(_version(newest, address))).policy.timezone
+    zone = (given or archive.register_of(newest)).policy.timezone
     moment = parse_moment(at, ZoneInfo(zone))
     published = archive.published(None if moment is None else int(moment))
     if moment is None and published:
         moment = published[0].as_of
     if moment is None:
         raise SettingsError(f"{address} holds no published number: give the time of the index with --at")
-    register = given or archive.register(_version(published or newest, address))
+    register = given or archive.register_of(published or newest)
     methods = {row.method_version for row in published} - {METHOD_VERSION}
     if methods and not rescoring.method:
         raise SettingsError(
@@ -159,14 +159,6 @@ def _check_epoch(policy: Policy, moment: float, register: str) -> None:
             f"nothing counts up to {end}: the epoch of {register} is {epoch}. Score with the register that was in force when "
             "this was measured; a sandbox that starts again begins anew"
         )
-
-
-def _version(published: Sequence[Indicator], address: str) -> str:
-    if not published:
-        raise SettingsError(
-            f"{address} holds no published number that names its register: name a directory with --register"
-        )
-    return published[0].register_version
 
 
 def _compare(snapshot: Snapshot, published: Sequence[Indicator], address: str) -> None:

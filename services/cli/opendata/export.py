@@ -87,7 +87,7 @@ def write_export(out: Path, contents: Contents) -> list[str]:
 
 def _register(archive: ArchivedEvidence, number: Indicator, directory: Path | None) -> Register:
     if directory is None:
-        return archive.register(f"{number.register_version}.{number.probe_version}")
+        return archive.register_of([number])
     register = load_register(directory)
     if register.register_version != number.register_version:
         raise SettingsError(

@@ -65,7 +65,7 @@ def freeze(address: str, out: Path, key: SigningKey, request: RoundRequest) -> P
         )
     source = open_storage(address)
     archive = ArchivedEvidence(source)
-    register = load_register(request.register) if request.register else _register(archive, address)
+    register = load_register(request.register) if request.register else archive.register_of(archive.published())
     policy, calendar = register.policy, Calendar.of(register.policy)
     begun = out / f".{request.id}.part"
     shutil.rmtree(begun, ignore_errors=True)
@@ -196,12 +196,3 @@ def _check(request: RoundRequest) -> None:
         )
     if bool(request.corrects) is not bool(request.why):
         raise SettingsError("a correction says which round it corrects and why: give --corrects and --why together")
-
-
-def _register(archive: ArchivedEvidence, address: str) -> Register:
-    published = archive.published()
-    if not published:
-        raise SettingsError(
-            f"{address} holds no published number that names its register: name a directory with --register"
-        )
-    return archive.register(published[0].register_version)

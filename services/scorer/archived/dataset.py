@@ -136,20 +136,28 @@ class ArchivedEvidence:
                 yield day, table.filter(_last_of_each(table, "kind", "id", "window_days"))
 
     def register(self, version: str) -> Register:
-        """Return the register whose version begins so; of several probe versions any, since none changes a number.
+        """Return the register of the versions that begin so, ``register_version.probe_version``.
 
         Raises SettingsError when there is none, or several.
         """
         found = [one for one in register_versions(self._storage) if one.startswith(version)]
-        if len({one.partition(".")[0] for one in found}) != 1:
-            several = "several registers whose versions begin" if found else "no register whose version begins"
+        if len(found) != 1:
+            several = "several registers whose versions begin" if found else "no register whose versions begin"
             raise SettingsError(
                 f"{self._storage.address} has {several} with {version!r}; name a directory with --register"
             )
         try:
-            return with_versions(from_rows([orjson.loads(read_register(self._storage, found[-1]))]))
+            return with_versions(from_rows([orjson.loads(read_register(self._storage, found[0]))]))
         except ValueError as error:
-            raise StateError(f"register {found[-1]} in {self._storage.address} is damaged: {error}") from error
+            raise StateError(f"register {found[0]} in {self._storage.address} is damaged: {error}") from error
+
+    def register_of(self, published: Sequence[Indicator]) -> Register:
+        """Return the register by which numbers were published. Raises SettingsError when there are no numbers."""
+        if not published:
+            raise SettingsError(
+                f"{self._storage.address} holds no published number that names its register: name a directory with --register"
+            )
+        return self.register(f"{published[0].register_version}.{published[0].probe_version}")
 
     def evidence(
         self, register: Register, *, end_slot: int, sequence: int = ALL, again: bool = False, engine: Engine = here

@@ -8,16 +8,19 @@ from pathlib import Path
 
 import pytest
 
+from services.archive.registers import keep_register
 from services.core.errors import SettingsError, StateError
 from services.core.model.register import Register
 from services.dataset.days import LogFiles, manifests
 from services.dataset.log import SigningKey
 from services.dataset.storage import LocalStorage
 from services.indicator.index.snapshot import Snapshot
+from services.register.versions import with_versions
 from services.scorer.archived import ArchivedEvidence, engine_at
 from services.scorer.archived.dataset import count_file
 from services.scorer.archived.engines import DayFile
 from services.scorer.offline import score_evidence
+from tests.support.cases.dataset import published as published_number
 from tests.support.cases.scoring import Run, differences, register, stream
 from tests.support.cases.sealed_dataset import sealed_dataset
 
@@ -73,9 +76,26 @@ def test_the_register_comes_from_the_dataset(storage: LocalStorage, register: Re
     found = archive.register(register.register_version[:12])
     assert found.register_version == register.register_version
     assert found.links == register.links
-    with pytest.raises(SettingsError, match="no register whose version begins with 'ffff'"):
+    with pytest.raises(SettingsError, match="no register whose versions begin with 'ffff'"):
         archive.register("ffff")
     assert archive.published() == []
+    with pytest.raises(SettingsError, match="no published number"):
+        archive.register_of([])
+
+
+def test_the_policy_is_that_of_the_numbers(register: Register, tmp_path: Path) -> None:
+    """Of two registers that require the same and publish from other known shares on, each gives its own numbers."""
+    lenient = with_versions(replace(register, policy=replace(register.policy, publish_threshold=0.1)))
+    assert lenient.register_version == register.register_version
+    storage = LocalStorage(tmp_path)
+    for one in (register, lenient):
+        keep_register(storage, one)
+    archive = ArchivedEvidence(storage)
+    with pytest.raises(SettingsError, match="several registers"):
+        archive.register(register.register_version)
+    for one in (register, lenient):
+        number = replace(published_number(1), register_version=one.register_version, probe_version=one.probe_version)
+        assert archive.register_of([number]).policy.publish_threshold == one.policy.publish_threshold
 
 
 def test_a_shorter_grace_takes_nothing_back(

@@ -107,6 +107,7 @@ class StreamArchiver:
         self._waiting: list[pa.Table] = []
         self._batches: list[StoredBatch] = []
         self._rows = 0
+        self._generation = 0
         self._last_stored = 0.0
         self._since = 0.0
 
@@ -126,10 +127,13 @@ class StreamArchiver:
         former = StreamPosition(saved.stream, saved.created, saved.sequence) if saved else None
         position = await cursor.resume(former)
         kept = position.sequence if saved else 0
+        # A gap was accepted behind what is in the dataset, which stays: the stream gives the same numbers once more.
+        again = saved is not None and position.sequence < saved.sequence
+        self._generation = (saved.generation if saved else 0) + again
         for kind in (self.what.kind, BATCH) if self.what.batch else (self.what.kind,):
-            await run_in_thread(partial(drop_uncommitted, self._storage, kind, kept))
+            await run_in_thread(partial(drop_uncommitted, self._storage, kind, kept, self._generation))
         self._read, self._last_stored = position, saved.stored if saved else 0.0
-        self._archived = _archived(position, self._last_stored)
+        self._archived = self._position(position)
         self._waiting, self._batches, self._rows = [], [], 0
 
     async def take(self, cursor: StreamCursor, days: EvidenceDays) -> bool:
@@ -157,12 +161,11 @@ class StreamArchiver:
             return
         kind, first, tables = self.what.kind, self._archived.sequence + 1, tuple(self._waiting)
         batches = tuple(self._batches)
-        archived = _archived(self._read, self._last_stored)
+        archived = self._position(self._read)
 
         def write() -> None:
-            write_segments(self._storage, kind, tables, first, archived.sequence, days)
-            if batches:
-                write_segments(self._storage, BATCH, [batch_table(batches)], first, archived.sequence, days)
+            for of, parts in ((kind, tables), (BATCH, [batch_table(batches)] if batches else [])):
+                write_segments(self._storage, of, parts, first, archived.sequence, days, archived.generation)
             write_position(self._storage, kind, archived)
 
         await run_in_thread(write)
@@ -198,6 +201,5 @@ class StreamArchiver:
             self._archived = replace(self._archived, stored=max(state.now, self._archived.stored))
             self._metrics.caught_up(self.what.kind.name, self._archived.stored)
 
-
-def _archived(position: StreamPosition, stored: float) -> ArchivedUpTo:
-    return ArchivedUpTo(position.stream, position.created, position.sequence, stored)
+    def _position(self, read: StreamPosition) -> ArchivedUpTo:
+        return ArchivedUpTo(read.stream, read.created, read.sequence, self._last_stored, self._generation)

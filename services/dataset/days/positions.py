@@ -15,13 +15,14 @@ from services.dataset.tables import Kind
 @dataclass(frozen=True, slots=True)
 class ArchivedUpTo:
     """The last message of a stream that is in the dataset, when the stream was ``created``, as the server writes it, and up to
-    when (epoch seconds) everything that it had ``stored`` is in the dataset.
+    when (epoch seconds) everything that it had ``stored`` is in the dataset. ``generation`` is that of its segments.
     """
 
     stream: str
     created: str
     sequence: int
     stored: float
+    generation: int = 0
 
 
 def read_position(storage: Storage, kind: Kind) -> ArchivedUpTo | None:
@@ -38,7 +39,12 @@ def read_position(storage: Storage, kind: Kind) -> ArchivedUpTo | None:
 
 def write_position(storage: Storage, kind: Kind, archived: ArchivedUpTo) -> None:
     """Record how far a kind is, durably. Raises StateError."""
-    position = {"stream": archived.stream, "created": archived.created, "sequence": archived.sequence}
+    position: dict[str, object] = {
+        "stream": archived.stream,
+        "created": archived.created,
+        "sequence": archived.sequence,
+    }
+    position |= {"generation": archived.generation} if archived.generation else {}
     storage.write(_name(kind), canonical_json({"position": position, "stored": archived.stored}))
 
 

@@ -17,7 +17,8 @@ from services.dataset.storage import Storage
 from services.dataset.tables import MICROS, Kind, read, sorted_rows, write
 
 _NAME: Final = re.compile(
-    r"open/(?P<late>late/)?(?P<kind>\w+)/(?P<day>\d{4}-\d\d-\d\d)/(?P<first>\d+)-(?P<last>\d+)\.parquet"
+    r"open/(?P<late>late/)?(?P<kind>\w+)/(?P<day>\d{4}-\d\d-\d\d)/(?P<first>\d+)-(?P<last>\d+)"
+    r"(-(?P<generation>\d+))?\.parquet"
 )
 
 
@@ -26,6 +27,7 @@ class Segment:
     """One file of rows of one day that came with messages ``first`` to ``last`` of the stream.
 
     ``late`` rows are of the day on which the stream stored them: of slots whose grace had passed, or that were to come.
+    ``generation`` counts how often the stream began again with numbers that it had given before.
     """
 
     kind: str
@@ -33,11 +35,13 @@ class Segment:
     first: int
     last: int
     late: bool = False
+    generation: int = 0
 
     @property
     def name(self) -> str:
         """Its name in the storage."""
-        return f"open/{'late/' * self.late}{self.kind}/{self.day}/{self.first:012}-{self.last:012}.parquet"
+        again = f"-{self.generation}" if self.generation else ""
+        return f"open/{'late/' * self.late}{self.kind}/{self.day}/{self.first:012}-{self.last:012}{again}.parquet"
 
 
 def list_segments(storage: Storage, kind: Kind) -> list[Segment]:
@@ -45,13 +49,23 @@ def list_segments(storage: Storage, kind: Kind) -> list[Segment]:
     names = (*storage.names(f"open/{kind.name}"), *storage.names(f"open/late/{kind.name}"))
     matches = (_NAME.fullmatch(name) for name in names)
     return sorted(
-        (Segment(m["kind"], m["day"], int(m["first"]), int(m["last"]), late=bool(m["late"])) for m in matches if m),
-        key=lambda segment: (segment.day, segment.late, segment.first),
+        (
+            Segment(m["kind"], m["day"], int(m["first"]), int(m["last"]), bool(m["late"]), int(m["generation"] or 0))
+            for m in matches
+            if m
+        ),
+        key=lambda segment: (segment.day, segment.late, segment.generation, segment.first),
     )
 
 
 def write_segments(
-    storage: Storage, kind: Kind, tables: Iterable[pa.Table], first: int, last: int, days: EvidenceDays
+    storage: Storage,
+    kind: Kind,
+    tables: Iterable[pa.Table],
+    first: int,
+    last: int,
+    days: EvidenceDays,
+    generation: int = 0,
 ) -> list[Segment]:
     """Write the rows of messages ``first`` to ``last``, a segment for each day; all are durable on return.
 
@@ -60,24 +74,24 @@ def write_segments(
     table = sorted_rows(list(tables), kind)
     written = []
     for (late, day), places in _by_day(table, kind, days).items():
-        segment = Segment(kind.name, day, first, last, late=late)
+        segment = Segment(kind.name, day, first, last, late, generation)
         storage.write(segment.name, write(table.take(pa.array(places)), kind))
         written.append(segment)
     return written
 
 
-def drop_uncommitted(storage: Storage, kind: Kind, position: int) -> None:
+def drop_uncommitted(storage: Storage, kind: Kind, position: int, generation: int = 0) -> None:
     """Remove segments with messages after ``position``: a crash came before they counted, and they will be read again."""
     for segment in list_segments(storage, kind):
-        if segment.last > position:
+        if (segment.generation, segment.last) > (generation, position):
             storage.remove(segment.name)
 
 
 def read_segments(storage: Storage, kind: Kind, segments: Sequence[Segment]) -> Iterator[pa.Table]:
     """Yield the rows of each segment, in the order of their messages. Raises StateError when one is damaged, or two overlap."""
-    in_order = sorted(segments, key=lambda segment: segment.first)
+    in_order = sorted(segments, key=lambda segment: (segment.generation, segment.first))
     for former, later in pairwise(in_order):
-        if later.first <= former.last:
+        if (later.generation, later.first) <= (former.generation, former.last):
             raise StateError(f"{later.name} and {former.name} in {storage.address} hold the same messages")
     for segment in in_order:
         try:

@@ -9,13 +9,17 @@ import time
 from typer.testing import CliRunner
 
 from services.cli.__main__ import app
+from services.core.bus.names import MEASUREMENTS
+from services.core.bus.topology import initialise_streams
 from services.core.model import Indicator, IndicatorKind
-from services.dataset.days import verify
+from services.dataset.days import LogFiles, manifests, read_position, verify
+from services.dataset.tables import MEASUREMENT
 from services.scorer.archived import ArchivedEvidence
 from tests.support.cases.archive import LINKS, Archive, publish, sealed, streams_of, undisturbed
 from tests.support.cases.scorer import SLOT, measure, put
 from tests.support.nats import Nats
 from tests.support.processes import page
+from tests.support.waiting import DEADLINE
 
 
 async def test_a_day_is_sealed_once_it_is_over(archive: Archive, nats: Nats) -> None:
@@ -52,3 +56,40 @@ async def test_what_was_published_is_computed_again(archive: Archive, nats: Nats
     assert (run.exit_code, run.exception) == (0, None)
     assert re.fullmatch(r"\d+ published numbers are the same, to the last bit\n", run.output)
     assert IndicatorKind.GOVERNMENT in {row.kind for row in published()}
+
+
+async def test_what_was_taken_in_stays_when_a_stream_begins_again(archive: Archive, nats: Nats) -> None:
+    """A stream that was made anew gives its numbers once more. The archive refuses it until that is accepted, and then keeps
+    the evidence that the stream no longer has beside the new one.
+    """
+    archive.start()
+    for number in range(4):
+        await publish(nats, number)
+    streams, _ = await streams_of(nats)
+    await archive.has(streams)
+    archive.components.kill("archive")
+    async with nats.connect("admin") as admin:
+        await admin.jetstream.delete_stream(MEASUREMENTS)
+        await initialise_streams(admin)
+    for number in range(4, 6):
+        await publish(nats, number)
+    archive.start()
+    refused = archive.components.running.pop("archive")
+    assert await asyncio.to_thread(refused.wait, DEADLINE) == 1
+    assert "was created anew" in archive.components.logs()
+    archive.start("--accept-gap", "yes")
+    later, _ = await streams_of(nats)
+    assert later[MEASUREMENTS][-1].sequence < streams[MEASUREMENTS][-1].sequence
+    await archive.components.until(lambda: _position(archive) == later[MEASUREMENTS][-1].sequence, "it went on")
+    archive.components.kill("archive")
+    archive.start("--accept-gap", "yes")
+    archive.end_of_day()
+    await archive.sealed()
+    assert verify(archive.storage, archive.key.public) == []
+    ((_, manifest),) = manifests(LogFiles(archive.storage).leaves())
+    assert sum(file.rows for file in manifest.files if file.kind == "measurement") == 6 * len(LINKS)
+
+
+def _position(archive: Archive) -> int:
+    found = read_position(archive.storage, MEASUREMENT)
+    return found.sequence if found else 0

@@ -93,7 +93,7 @@ def prove(
     if not places:
         raise SettingsError(f"{day} is not sealed in {dataset}")
     for name, content in (
-        (f"{day}.tlog-proof", str(log.prove(places[-1])).encode()),
+        (f"{day}.tlog-proof", str(log.prove(leaves, places[-1])).encode()),
         (f"{day}.json", leaves[places[-1]]),
     ):
         try:

@@ -36,7 +36,7 @@ def copy_sealed(source: Storage, target: Storage, days: Sequence[str]) -> list[M
         if manifest.day in days:
             for file in manifest.files:
                 target.write(f"{FOLDER}/{file.path}", source.read(file.path))
-            _write_proof(target, manifest.day, leaves[place], log.prove(place))
+            _write_proof(target, manifest.day, leaves[place], log.prove(leaves, place))
             copied.append(manifest)
     return copied
 
@@ -61,7 +61,7 @@ def seal_open(source: Storage, target: Storage, days: Sequence[str], key: Signin
     leaves = log.leaves()
     found = manifests(leaves)
     for place, manifest in found:
-        _write_proof(target, manifest.day, leaves[place], log.prove(place))
+        _write_proof(target, manifest.day, leaves[place], log.prove(leaves, place))
     for name in inside.names("log"):
         inside.remove(name)
     return [manifest for _, manifest in found]

@@ -61,9 +61,9 @@ class LogFiles:
             return checkpoint
         return self._sign(leaves, key)
 
-    def prove(self, index: int) -> LogProof:
-        """Return the proof of one leaf. Raises StateError where there is no checkpoint that has it."""
-        checkpoint, leaves = self.checkpoint(), self.leaves()
+    def prove(self, leaves: Sequence[bytes], index: int) -> LogProof:
+        """Return the proof of one of the log's ``leaves``. Raises StateError where there is no checkpoint that has it."""
+        checkpoint = self.checkpoint()
         if checkpoint is None or index >= checkpoint.size:
             raise StateError(f"no checkpoint in {self._storage.address} has leaf {index}")
         hashes = [leaf_hash(leaf) for leaf in leaves[: checkpoint.size]]

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Final
 
 import numpy as np
@@ -107,15 +107,17 @@ class ArchivedEvidence:
         for day in sorted(self._days(MEASUREMENT), reverse=True):
             for table in self._tables(MEASUREMENT, day):
                 if table.num_rows:
-                    return int(pc.max(table["slot_start"].cast(pa.int64())).as_py()) // 1_000_000 + policy.slot_seconds
+                    return int(pc.max(table["slot_start"].cast(pa.int64())).as_py()) // MICROS + policy.slot_seconds
         return 0
 
     def published(self, at: int | None = None) -> list[Indicator]:
         """Return the numbers that were published as of a moment, of the newest one without it; none when there are none."""
-        days = sorted(self._days(INDICATOR), reverse=True)
-        for day in days:
+        days = self._days(INDICATOR)
+        if at is not None:  # whatever the timezone, its day is one of these
+            days &= {f"{datetime.fromtimestamp(at + offset * 86_400, UTC):%Y-%m-%d}" for offset in (-1, 0, 1)}
+        for day in sorted(days, reverse=True):
             table = pa.concat_tables([INDICATOR.schema.empty_table(), *self._tables(INDICATOR, day)])
-            moments = table["as_of"].cast(pa.int64()).to_numpy() // 1_000_000
+            moments = table["as_of"].cast(pa.int64()).to_numpy() // MICROS
             if at is None and len(moments):
                 at = int(moments.max())
             chosen = np.flatnonzero(moments == at)
@@ -232,19 +234,19 @@ class ArchivedEvidence:
         calendar = Calendar.of(policy)
         span = calendar.window(days, end_slot)
         first, last = (calendar.day_of(slot).isoformat() for slot in (span.start, max(span.start, span.stop - 1)))
-        for day in sorted(self._days(EXCHANGE), reverse=True):
-            if day >= first:  # late ones are of the day on which they came
-                for late in (True, False) if day <= last else (True,):
-                    for table in self._tables(EXCHANGE, day, late=late):
-                        for start in range(0, table.num_rows, _SUMMARIES_AT_ONCE):
-                            part = table.slice(start, _SUMMARIES_AT_ONCE)
-                            stored = part["stored"].cast(pa.int64()).to_numpy() / MICROS
-                            rows = zip(stored.tolist(), part["bus"].to_pylist(), summaries_of(part), strict=True)
-                            yield [
-                                (moment, bus, [row])
-                                for moment, bus, row in rows
-                                if calendar.slot_of(row.slot_start) in span
-                            ]
+        tables = (
+            table
+            for day in sorted(self._days(EXCHANGE), reverse=True)
+            for late in (True, False)
+            if first <= day and (late or day <= last)  # late ones are of the day on which they came
+            for table in self._tables(EXCHANGE, day, late=late)
+        )
+        for table in tables:
+            for start in range(0, table.num_rows, _SUMMARIES_AT_ONCE):
+                part = table.slice(start, _SUMMARIES_AT_ONCE)
+                stored = part["stored"].cast(pa.int64()).to_numpy() / MICROS
+                rows = zip(stored.tolist(), part["bus"].to_pylist(), summaries_of(part), strict=True)
+                yield [(moment, bus, [row]) for moment, bus, row in rows if calendar.slot_of(row.slot_start) in span]
 
     def _is_whole(self, day: date, calendar: Calendar, end_slot: int, sequence: int) -> bool:
         """Whether all of a sealed day counts, or nothing was measured on a day before one that is sealed."""

@@ -207,9 +207,9 @@ def test_a_proof_shows_one_day(tmp_path: Path, key: SigningKey) -> None:
     """The proof of a day needs its manifest and the key, nothing else; there is none of a leaf to come."""
     storage = sealed(tmp_path, key)
     log = LogFiles(storage)
-    assert log.prove(0).faults(log.leaves()[0], [key.public]) == []
+    assert log.prove(log.leaves(), 0).faults(log.leaves()[0], [key.public]) == []
     with pytest.raises(StateError, match="no checkpoint"):
-        log.prove(1)
+        log.prove(log.leaves(), 1)
 
 
 @pytest.mark.parametrize(

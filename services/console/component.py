@@ -13,8 +13,7 @@ from pathlib import Path
 import uvicorn
 
 from services.client import TlsFiles, connect
-from services.console.pages import read_export
-from services.console.queries import EditionFeed
+from services.console.queries import EditionFeed, read_export
 from services.console.web import Provider, Settled, make_app
 from services.core import metrics
 from services.core.errors import ListenError, SettingsError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import fields
 from pathlib import Path
 
 from peyvand.v1 import register_service_pb2 as messages
@@ -10,7 +11,7 @@ from services.core.codec import indicator_to_message, to_timestamp
 from services.core.errors import StateError
 from services.core.log import Logger, logger
 from services.core.watched_files import file_stamps
-from services.dataset.rounds import ROUND_ID, SUMMARY_FILES, summarise
+from services.dataset.rounds import ROUND_ID, SUMMARY_FILES, FrozenRound, summarise
 from services.dataset.storage import LocalStorage
 
 _State = tuple[tuple[int, int, int], ...] | str
@@ -66,28 +67,21 @@ class FrozenRoundAnswers:
             return state, None
 
 
+_SAID = tuple(
+    field.name
+    for field in fields(FrozenRound)
+    if field.name in messages.FrozenRound.DESCRIPTOR.fields_by_name and field.name != "as_of"
+)
+
+
 def _message(path: Path) -> messages.FrozenRound:
     summary = summarise(LocalStorage(path))
     one = summary.frozen
     if one.id != path.name:
         raise StateError(f"{path} holds the round {one.id}: name the folder so")
     return messages.FrozenRound(
-        id=one.id,
-        title_en=one.title_en,
-        title_fa=one.title_fa,
-        timezone=one.timezone,
-        window_days=one.window_days,
+        **{name: getattr(one, name) for name in _SAID},
         as_of=to_timestamp(one.as_of),
-        evidence_sequence=one.evidence_sequence,
-        register_version=one.register_version,
-        probe_version=one.probe_version,
-        method_version=one.method_version,
-        software=one.software,
-        provisional=one.provisional,
-        corrects=one.corrects,
-        why=one.why,
-        previous=one.previous,
-        key=one.key,
         government=indicator_to_message(summary.government),
         sums_sha256=summary.sums_sha256,
     )

@@ -3,7 +3,7 @@
 from services.console.charts.bars import Bar, bar_chart
 from services.console.charts.matrix import Matrix, MatrixCell, MatrixLine, arrange_matrix, shade_of
 from services.console.charts.scale import meter_chart, plain_meter, scale_chart
-from services.console.charts.strip import Run, name_of_run, runs_of, strip_chart
+from services.console.charts.strip import VerdictRun, name_of_run, runs_of, strip_chart
 from services.console.charts.trend import TrendPoint, trend_chart
 from services.console.charts.waterfall import waterfall_chart
 
@@ -12,8 +12,8 @@ __all__ = [
     "Matrix",
     "MatrixCell",
     "MatrixLine",
-    "Run",
     "TrendPoint",
+    "VerdictRun",
     "arrange_matrix",
     "bar_chart",
     "meter_chart",

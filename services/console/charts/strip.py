@@ -14,7 +14,7 @@ _HEIGHT, _BAR = 64.0, 36.0
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class VerdictRun:
     """Slots in a row with one verdict and reason: from ``start`` to ``end`` in epoch seconds, ``slots`` of them."""
 
     start: int
@@ -24,19 +24,19 @@ class Run:
     reason: str
 
 
-def runs_of(slots: Iterable[tuple[int, str, str]], slot_seconds: int) -> tuple[Run, ...]:
+def runs_of(slots: Iterable[tuple[int, str, str]], slot_seconds: int) -> tuple[VerdictRun, ...]:
     """Return the runs of slots, each given by its start in epoch seconds, its verdict and its reason, in order."""
-    runs: list[Run] = []
+    runs: list[VerdictRun] = []
     for start, verdict, reason in slots:
         last = runs[-1] if runs else None
         if last is not None and (last.verdict, last.reason, last.end) == (verdict, reason, start):
-            runs[-1] = Run(last.start, start + slot_seconds, last.slots + 1, verdict, reason)
+            runs[-1] = VerdictRun(last.start, start + slot_seconds, last.slots + 1, verdict, reason)
         else:
-            runs.append(Run(start, start + slot_seconds, 1, verdict, reason))
+            runs.append(VerdictRun(start, start + slot_seconds, 1, verdict, reason))
     return tuple(runs)
 
 
-def strip_chart(texts: Texts, title: str, runs: Sequence[Run]) -> Markup:
+def strip_chart(texts: Texts, title: str, runs: Sequence[VerdictRun]) -> Markup:
     """Return the strip of runs from the first one's start to the last one's end."""
     start, end = runs[0].start, runs[-1].end
 
@@ -69,7 +69,7 @@ def strip_chart(texts: Texts, title: str, runs: Sequence[Run]) -> Markup:
     return picture(_HEIGHT, title, *pieces, *ticks, class_="chart strip")
 
 
-def name_of_run(texts: Texts, run: Run) -> Markup:
+def name_of_run(texts: Texts, run: VerdictRun) -> Markup:
     """Return what a run is called: from when to when, its verdict, and why."""
     return texts.message(
         "{start} to {end}: {verdict}, {reason}",

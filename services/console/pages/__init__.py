@@ -18,7 +18,6 @@ from services.console.pages import (
     still,
     structure,
 )
-from services.console.pages.open_data import MEDIA_TYPES, read_export
 from services.console.pages.page import Content, File, NoSuchPageError, Page, Visit
 
 PAGES: tuple[Page, ...] = (
@@ -42,4 +41,4 @@ PAGES: tuple[Page, ...] = (
 FILES: tuple[File, ...] = (*data.FILES, *feeds.FILES, *badges.FILES)
 """What is served as it is: data, feeds, badges."""
 
-__all__ = ["FILES", "MEDIA_TYPES", "PAGES", "Content", "File", "NoSuchPageError", "Page", "Visit", "read_export"]
+__all__ = ["FILES", "PAGES", "Content", "File", "NoSuchPageError", "Page", "Visit"]

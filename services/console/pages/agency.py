@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.console.pages.costs import LinkGain, LossAt, by_lower_bound, link_gains, provider_losses
-from services.console.pages.news import Maintenance, maintenance_of
+from services.console.pages.news import MaintenanceView, maintenance_of
 from services.console.pages.page import NoSuchPageError, Page, Visit
 from services.console.pages.trends import SPANS, Trend, trend_of
-from services.console.queries import figure_of, figures_of, losses_of
+from services.console.queries import NamedLink, figure_of, figures_of, losses_of, naming
 from services.core.errors import ApiNotApplicableError
 from services.core.model import Indicator, IndicatorKind, Losses
 
@@ -21,7 +21,7 @@ _FIRST_LINKS = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class AgencySide:
     """An agency in one role: its index, where inquiries are lost, what would raise it, and its links."""
 
     figure: Indicator
@@ -33,15 +33,9 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
-class LinkRow:
+class LinkRow(NamedLink):
     """One link in a list."""
 
-    link: str
-    service: str
-    consumer: str
-    provider: str
-    data_item: str
-    absent: bool
     point: float | None
     lower: float
     upper: float
@@ -56,15 +50,15 @@ class AgencyView:
 
     agency: str
     sector: str
-    consumer: Side | None
-    provider: Side | None
+    consumer: AgencySide | None
+    provider: AgencySide | None
     services: tuple[Indicator, ...]
     asks: tuple[LinkRow, ...]
     answers: tuple[LinkRow, ...]
     more_asks: int
     more_answers: int
     spans: tuple[str, ...]
-    maintenance: tuple[Maintenance, ...]
+    maintenance: tuple[MaintenanceView, ...]
     certificates: tuple[tuple[int, tuple[LinkRow, ...]], ...]
     """When certificates of its own expire that do so soon, each with the links they serve."""
 
@@ -108,7 +102,7 @@ def _certificates(answers: Iterable[LinkRow]) -> tuple[tuple[int, tuple[LinkRow,
     return tuple(sorted(found.items()))
 
 
-async def _side(visit: Visit, kind: IndicatorKind, agency: str) -> Side | None:
+async def _side(visit: Visit, kind: IndicatorKind, agency: str) -> AgencySide | None:
     try:
         explanation, trend = await asyncio.gather(
             visit.api.explain(kind, agency, visit.window, limit=_GAINS),
@@ -117,7 +111,7 @@ async def _side(visit: Visit, kind: IndicatorKind, agency: str) -> Side | None:
     except ApiNotApplicableError:
         return None  # nothing is required of it in this role
     now = figure_of(explanation.indicator)
-    return Side(
+    return AgencySide(
         figure=now,
         estimate=explanation.estimate,
         losses=losses_of(explanation.losses),
@@ -147,12 +141,7 @@ def row_of(status: Any) -> LinkRow:
     link, indicator = status.link, status.indicator
     published = status.HasField("indicator")
     return LinkRow(
-        link=link.id,
-        service=link.service,
-        consumer=link.consumer,
-        provider=link.provider,
-        data_item=link.data_item,
-        absent=link.absent,
+        **naming(link),
         point=indicator.point if published and indicator.HasField("point") else None,
         lower=indicator.lower if published else 0.0,
         upper=indicator.upper if published else 1.0,

@@ -6,20 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from services.console.queries import losses_of
+from services.console.queries import NamedLink, losses_of, naming
 from services.core.model import LOSS_STAGES, Losses
 
 
 @dataclass(frozen=True, slots=True)
-class LinkGain:
+class LinkGain(NamedLink):
     """A link, and how much higher the index were with it always answered."""
 
-    link: str
-    service: str
-    consumer: str
-    provider: str
-    data_item: str
-    absent: bool
     gain: float
     index_if_fixed: float
     lost_at: str
@@ -39,12 +33,7 @@ def link_gains(explanation: Any) -> tuple[LinkGain, ...]:
     """Return the links of an explanation, the largest gain first."""
     return tuple(
         LinkGain(
-            link=cost.link.id,
-            service=cost.link.service,
-            consumer=cost.link.consumer,
-            provider=cost.link.provider,
-            data_item=cost.link.data_item,
-            absent=cost.link.absent,
+            **naming(cost.link),
             gain=cost.index_if_fixed - explanation.estimate,
             index_if_fixed=cost.index_if_fixed,
             lost_at=largest_loss(losses_of(cost.losses)),

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from services.console.pages.datasets import DATASETS, Dataset, Row
-from services.console.pages.open_data import Export, read_export
 from services.console.pages.page import Content, File, Page, Visit
+from services.console.queries import Export, read_export
 from services.console.texts import iso
 from services.core.spreadsheets import cell
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from xml.etree import ElementTree as ET
 
-from services.console.pages.news import Announcement, announcements_of, maintenance_of
+from services.console.pages.news import AnnouncementView, announcements_of, maintenance_of
 from services.console.pages.page import Content, File, Visit
 from services.console.texts import LANGUAGES, texts_of, write_markdown
 
@@ -109,7 +109,7 @@ def _title(visit: Visit) -> str:
     return f"{texts_of(visit.language).message('Peyvand')} · {visit.names.government(visit.language)}"
 
 
-def _html(one: Announcement) -> str:
+def _html(one: AnnouncementView) -> str:
     return "".join(map(write_markdown, [one.text, *(update.text for update in one.updates)]))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.console.pages.costs import LinkGain, LossAt, by_lower_bound, link_gains, provider_losses
-from services.console.pages.news import Announcement, announcements_of
+from services.console.pages.news import AnnouncementView, announcements_of
 from services.console.pages.page import Page, Visit
 from services.console.pages.trends import SPANS, Trend, trend_of
 from services.console.queries import figure_of, figures_of, losses_of
@@ -43,7 +43,7 @@ class GovernmentView:
     worst: tuple[Indicator, ...]
     best: tuple[Indicator, ...]
     side: str
-    announcements: tuple[Announcement, ...]
+    announcements: tuple[AnnouncementView, ...]
     """Those in force."""
 
 

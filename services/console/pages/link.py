@@ -6,9 +6,9 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from services.console.charts import Run, runs_of
+from services.console.charts import VerdictRun, runs_of
 from services.console.pages.page import Page, Visit
-from services.console.queries import figure_of
+from services.console.queries import NamedLink, figure_of, naming
 from services.core.errors import ApiForbiddenError, ApiNotApplicableError
 from services.core.model import PHASES, Indicator, IndicatorKind, Outcome, Reason
 
@@ -43,7 +43,7 @@ class VantageStrip:
     """The slots as one vantage saw them."""
 
     vantage: str
-    runs: tuple[Run, ...]
+    runs: tuple[VerdictRun, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Compared:
 
 
 @dataclass(frozen=True, slots=True)
-class LegalBasis:
+class LegalBasisView:
     """The rule that requires an inquiry; ``date`` is an ISO date or empty."""
 
     law: str
@@ -69,7 +69,7 @@ class LegalBasis:
 
 
 @dataclass(frozen=True, slots=True)
-class Objection:
+class ObjectionView:
     """What an agency says against the evidence, in the reader's language where it is given in it, and the answer."""
 
     state: str
@@ -80,21 +80,15 @@ class Objection:
 
 
 @dataclass(frozen=True, slots=True)
-class LinkView:
+class LinkView(NamedLink):
     """The link, its figures, and the evidence."""
 
-    link: str
-    service: str
-    consumer: str
-    provider: str
-    data_item: str
-    absent: bool
     target: str
     slo: float
     latency_ms: int
     max_age_s: int | None
     figure: Indicator | None
-    runs: tuple[Run, ...]
+    runs: tuple[VerdictRun, ...]
     vantages: tuple[VantageStrip, ...]
     slots: int
     slots_unknown: int
@@ -102,8 +96,8 @@ class LinkView:
     reasons: tuple[tuple[str, float, int], ...]
     failures: tuple[Look, ...]
     compared: Compared | None
-    legal: LegalBasis | None
-    objections: tuple[Objection, ...]
+    legal: LegalBasisView | None
+    objections: tuple[ObjectionView, ...]
     gain: float | None
     index_if_fixed: float | None
 
@@ -121,12 +115,7 @@ async def gather(visit: Visit) -> LinkView:
     slots = list(answer.slots)
     findings = explanation.findings
     return LinkView(
-        link=known.id,
-        service=known.service,
-        consumer=known.consumer,
-        provider=known.provider,
-        data_item=known.data_item,
-        absent=known.absent,
+        **naming(known),
         target=known.target,
         slo=known.slo,
         latency_ms=known.latency_ms,
@@ -140,7 +129,7 @@ async def gather(visit: Visit) -> LinkView:
         reasons=tuple((Reason(one.reason).label, one.share, one.slots) for one in findings.reasons),
         failures=tuple(look_of(one) for one in findings.failures),
         compared=_compared(status.reconciliation) if status.HasField("reconciliation") else None,
-        legal=LegalBasis(known.legal_basis.law, known.legal_basis.article, known.legal_basis.date)
+        legal=LegalBasisView(known.legal_basis.law, known.legal_basis.article, known.legal_basis.date)
         if known.HasField("legal_basis")
         else None,
         objections=tuple(objection_of(visit, one) for one in status.objections),
@@ -159,9 +148,9 @@ async def _gain(visit: Visit, service: str, link: str) -> tuple[float | None, fl
     return (None, None) if cost is None else (cost.index_if_fixed - explanation.estimate, cost.index_if_fixed)
 
 
-def objection_of(visit: Visit, message: Any) -> Objection:
+def objection_of(visit: Visit, message: Any) -> ObjectionView:
     """Return the objection of a message."""
-    return Objection(
+    return ObjectionView(
         state=STATES[message.state],
         start=getattr(message, "from").seconds,
         end=message.to.seconds if message.HasField("to") else None,

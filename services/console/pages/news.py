@@ -22,7 +22,7 @@ class Update:
 
 
 @dataclass(frozen=True, slots=True)
-class Announcement:
+class AnnouncementView:
     """One announcement in the reader's language, where it is given in it; ``text`` is Markdown, ``end`` None while open."""
 
     id: str
@@ -46,7 +46,7 @@ class Announcement:
 
 
 @dataclass(frozen=True, slots=True)
-class Maintenance:
+class MaintenanceView:
     """Announced work on an agency, a link or an endpoint, which excludes nothing."""
 
     subject: str
@@ -59,22 +59,22 @@ class Maintenance:
 class NewsView:
     """Announcements in force, to come and past, each the newest first, and maintenance that is not over."""
 
-    now: tuple[Announcement, ...]
-    ahead: tuple[Announcement, ...]
-    past: tuple[Announcement, ...]
-    maintenance: tuple[Maintenance, ...]
+    now: tuple[AnnouncementView, ...]
+    ahead: tuple[AnnouncementView, ...]
+    past: tuple[AnnouncementView, ...]
+    maintenance: tuple[MaintenanceView, ...]
 
 
-async def announcements_of(visit: Visit) -> tuple[Announcement, ...]:
+async def announcements_of(visit: Visit) -> tuple[AnnouncementView, ...]:
     """Return every announcement, the last one changed first."""
     found = [_announcement(visit, one) async for one in visit.api.announcements()]
     return tuple(sorted(found, key=lambda one: (-one.changed, one.id)))
 
 
-async def maintenance_of(visit: Visit, subject: str = "") -> tuple[Maintenance, ...]:
+async def maintenance_of(visit: Visit, subject: str = "") -> tuple[MaintenanceView, ...]:
     """Return announced maintenance that is not over, of one subject if one is given, the next one first."""
     found = [
-        Maintenance(one.subject, getattr(one, "from").seconds, one.to.seconds, one.note)
+        MaintenanceView(one.subject, getattr(one, "from").seconds, one.to.seconds, one.note)
         for one in await collected(visit.api.maintenance(subject))
         if one.to.seconds > visit.edition.as_of
     ]
@@ -93,8 +93,8 @@ async def gather(visit: Visit) -> NewsView:
     )
 
 
-def _announcement(visit: Visit, one: Any) -> Announcement:
-    return Announcement(
+def _announcement(visit: Visit, one: Any) -> AnnouncementView:
+    return AnnouncementView(
         id=one.id,
         kind=KINDS.get(one.kind, "incident"),
         start=getattr(one, "from").seconds,

@@ -14,7 +14,7 @@ _LONGEST = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchResult:
     """One result; of a link ``name`` is that of its service."""
 
     kind: str
@@ -30,7 +30,7 @@ class SearchView:
     """What was found, the closest first; ``more`` says whether there is more of it."""
 
     text: str
-    results: tuple[Found, ...]
+    results: tuple[SearchResult, ...]
     more: bool
 
 
@@ -43,17 +43,17 @@ async def gather(visit: Visit) -> SearchView:
     return SearchView(text, tuple(_found(visit, one) for one in results), more=len(results) == _MOST)
 
 
-def _found(visit: Visit, one: Any) -> Found:
+def _found(visit: Visit, one: Any) -> SearchResult:
     name = visit.either(one.name_en, one.name_fa) or one.id
     match IndicatorKind(one.kind):
         case IndicatorKind.SERVICE:
-            return Found("service", name, f"/service/{one.id}", one.agency, "", "")
+            return SearchResult("service", name, f"/service/{one.id}", one.agency, "", "")
         case IndicatorKind.LINK:
-            return Found("link", name, f"/link/{one.id}", one.agency, one.provider, one.data_item)
+            return SearchResult("link", name, f"/link/{one.id}", one.agency, one.provider, one.data_item)
         case IndicatorKind.SECTOR:
-            return Found("sector", one.id, "/agencies", "", "", "")
+            return SearchResult("sector", one.id, "/agencies", "", "", "")
         case _:
-            return Found("agency", name, f"/agency/{one.id}", "", "", "")
+            return SearchResult("agency", name, f"/agency/{one.id}", "", "", "")
 
 
 PAGE = Page("search", "/search", gather, has_window=False)

@@ -22,7 +22,7 @@ class SetShare:
 
 
 @dataclass(frozen=True, slots=True)
-class NodeLoss:
+class NodeLossView:
     """What falls when one node fails; ``provider`` is empty for the data bus."""
 
     provider: str
@@ -53,15 +53,15 @@ class StructureView:
     concentration: float
     resilience: float | None
     weakest: str
-    nodes: tuple[NodeLoss, ...]
+    nodes: tuple[NodeLossView, ...]
 
 
 async def gather(visit: Visit) -> StructureView:
     """Fetch the structure."""
     one = (await visit.api.structure(visit.window)).structure
-    nodes = [NodeLoss(role.provider, role.links, role.strict_loss) for role in one.providers]
+    nodes = [NodeLossView(role.provider, role.links, role.strict_loss) for role in one.providers]
     if one.bus_links:
-        nodes.append(NodeLoss("", one.bus_links, one.bus_strict_loss))
+        nodes.append(NodeLossView("", one.bus_links, one.bus_strict_loss))
     nodes.sort(key=lambda node: (-node.strict_loss, node.provider))
     islands = tuple(tuple(island.agencies) for island in one.islands)
     return StructureView(

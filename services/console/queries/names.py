@@ -16,7 +16,7 @@ from services.register.reading import name_key
 
 
 @dataclass(frozen=True, slots=True)
-class Agency:
+class NamedAgency:
     """An agency by its names; either may be empty."""
 
     id: str
@@ -26,7 +26,7 @@ class Agency:
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class NamedService:
     """A service by its names, and the agency that owns it."""
 
     id: str
@@ -34,6 +34,26 @@ class Service:
     name_en: str
     name_fa: str
     channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class NamedLink:
+    """An inquiry by what it is about, as lists and pages show it."""
+
+    link: str
+    service: str
+    consumer: str
+    provider: str
+    data_item: str
+    absent: bool
+
+
+def naming(link: Any) -> dict[str, Any]:
+    """Return the fields of ``NamedLink`` of a link of the api."""
+    return {"link": link.id, **{field: getattr(link, field) for field in _OF_A_LINK}}
+
+
+_OF_A_LINK = ("service", "consumer", "provider", "data_item", "absent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +75,8 @@ class Names:
     links: int
     links_absent: int
     links_with_legal_basis: int
-    agencies: Mapping[str, Agency]
-    services: Mapping[str, Service]
+    agencies: Mapping[str, NamedAgency]
+    services: Mapping[str, NamedService]
 
     @property
     def sectors(self) -> tuple[str, ...]:
@@ -84,12 +104,12 @@ class Names:
         return (second or first) if language == "fa" else (first or second)
 
 
-def matches(wanted: str, one: Agency | Service) -> bool:
+def matches(wanted: str, one: NamedAgency | NamedService) -> bool:
     """Whether an id or a name holds what is wanted, a text folded as the register folds names (``name_key``)."""
     return any(wanted in name_key(text) for text in (one.id, one.name_en, one.name_fa))
 
 
-def _name(one: Agency | Service, language: str) -> str:
+def _name(one: NamedAgency | NamedService, language: str) -> str:
     return ((one.name_fa or one.name_en) if language == "fa" else (one.name_en or one.name_fa)) or one.id
 
 
@@ -112,8 +132,8 @@ async def fetch_names(api: Client) -> Names:
         links=register.links,
         links_absent=register.links_absent,
         links_with_legal_basis=register.links_with_legal_basis,
-        agencies={one.id: Agency(one.id, one.name_en, one.name_fa, one.sector) for one in agencies},
-        services={one.id: Service(one.id, one.agency, one.name_en, one.name_fa, one.channel) for one in services},
+        agencies={one.id: NamedAgency(one.id, one.name_en, one.name_fa, one.sector) for one in agencies},
+        services={one.id: NamedService(one.id, one.agency, one.name_en, one.name_fa, one.channel) for one in services},
     )
 
 

@@ -10,20 +10,12 @@ from pathlib import Path
 from stat import S_ISREG
 from urllib.parse import quote
 
+from services.core.media_types import media_type
 from services.dataset.rounds import ROUND_FILE, ROUND_ID, SIGNED_SUMS, SUMS, named_sums
 
 _SUM = re.compile(r"[0-9a-f]{64}")
 _FOR_ALL = frozenset({ROUND_FILE, SUMS, SIGNED_SUMS, "structure.json", "sensitivity.json", "datapackage.json"})
 """Files about agencies and above. The others have links: their targets, evidence, index, or what was said of them."""
-
-_TYPES = {
-    "": "text/plain; charset=utf-8",
-    ".note": "text/plain; charset=utf-8",
-    ".csv": "text/csv; charset=utf-8; header=present",
-    ".json": "application/json",
-    ".parquet": "application/vnd.apache.parquet",
-    ".pdf": "application/pdf",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +36,7 @@ class RoundFile:
     @property
     def type(self) -> str:
         """Its media type."""
-        return _TYPES.get(self.path.suffix, "application/octet-stream")
+        return media_type(self.name)
 
     @property
     def address(self) -> str:

@@ -40,7 +40,7 @@ _LONGEST_QUERY = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class SiteSettings:
     """What all pages share."""
 
     audience: str
@@ -56,7 +56,7 @@ class Pages:
     """Answers requests for pages. ``clock`` is in seconds, monotonic."""
 
     def __init__(
-        self, site: Site, api: Client, feed: EditionFeed, metrics: ConsoleMetrics, clock: Callable[[], float]
+        self, site: SiteSettings, api: Client, feed: EditionFeed, metrics: ConsoleMetrics, clock: Callable[[], float]
     ) -> None:
         self._site = site
         self._api = api

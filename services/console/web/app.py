@@ -21,13 +21,12 @@ from services.client import Client
 from services.console.pages import FILES, PAGES, File, Page
 from services.console.queries import EditionFeed, RoundFiles
 from services.console.texts import LANGUAGES
-from services.console.web.answers import Pages, Site
+from services.console.web.answers import Pages, SiteSettings
 from services.console.web.assets import Assets, read_assets
-from services.console.web.downloads import download_route
+from services.console.web.downloads import export_route, round_route
 from services.console.web.headers import security_headers
 from services.console.web.languages import COOKIE, language_of
 from services.console.web.metrics import ConsoleMetrics
-from services.console.web.round_downloads import round_route
 from services.console.web.sign_in import SESSION_SECONDS, Provider, sign_in_routes
 from services.core.log import Logger
 
@@ -68,7 +67,9 @@ def make_app(
     """Return the application."""
     assets = read_assets()
     files, metrics = RoundFiles(settled.rounds), ConsoleMetrics(registry, settled.base)
-    site = Site(settled.audience, settled.base, settled.dashboards, settled.encrypted, assets, files, settled.open_data)
+    site = SiteSettings(
+        settled.audience, settled.base, settled.dashboards, settled.encrypted, assets, files, settled.open_data
+    )
     pages = Pages(site, api, feed, metrics, clock)
 
     def refuse(request: Request, status: int) -> Response:
@@ -83,7 +84,7 @@ def make_app(
 
     routes = _plain_routes(settled, assets, feed)
     if settled.open_data is not None:
-        routes.append(download_route(settled.open_data, security_headers(encrypted=settled.encrypted)))
+        routes.append(export_route(settled.open_data, site, metrics, refuse))
     routes += [
         Route(f"/{code}{page.path}", _answering(pages, page, code), methods=["GET"])
         for code in LANGUAGES

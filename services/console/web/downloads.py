@@ -1,37 +1,79 @@
-"""Files of the export of open data, at ``/data/export/<name>`` for everybody: only those that its description lists."""
+"""Files of folders that the operator names: of the export of open data, and of frozen rounds, each as it was written."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from stat import S_ISREG
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from services.console.pages import MEDIA_TYPES, read_export
+from services.console.queries import read_export
+from services.console.web.answers import SiteSettings
+from services.console.web.headers import security_headers
+from services.console.web.metrics import ConsoleMetrics
+from services.console.web.readers import PUBLIC, SIGNED, reader_of
+from services.core.media_types import media_type
+
+Refuse = Callable[[Request, int], Response]
+"""Answers with a page about a status."""
+
+_YEAR = 31536000
 
 
-def download_route(folder: Path, plain: Mapping[str, str]) -> Route:
-    """Return the route of the files in a folder; ``plain`` are the headers of every answer."""
+def export_route(folder: Path, site: SiteSettings, metrics: ConsoleMetrics, refuse: Refuse) -> Route:
+    """Return the route of the files of an export, for everybody: those that its description lists."""
 
     async def download(request: Request) -> Response:
         name = request.path_params["name"]
         found = await asyncio.to_thread(_find, folder, name)
         if found is None:
-            raise HTTPException(404)
-        headers = {**plain, "cache-control": "public, no-cache"}
-        media_type = MEDIA_TYPES[name.rpartition(".")[2]]
-        answer = FileResponse(folder / name, 200, headers, media_type, stat_result=found)
-        if request.headers.get("if-none-match") == answer.headers["etag"]:
-            return Response(status_code=304, headers={**headers, "etag": answer.headers["etag"]})
-        return answer
+            return refuse(request, 404)
+        headers = {"cache-control": "public, no-cache"}
+        answer = FileResponse(folder / name, media_type=media_type(name), stat_result=found)
+        return _unless_kept(request, answer, headers, site, metrics, "open-data")
 
     return Route("/data/export/{name}", download, methods=["GET"])
+
+
+def round_route(site: SiteSettings, metrics: ConsoleMetrics, refuse: Refuse) -> Route:
+    """Return the route of the files of frozen rounds, each for readers who may see what is in it."""
+
+    async def download(request: Request) -> Response:
+        reader = reader_of(site.audience, request.scope.get("session", {}), time.time())
+        file = await asyncio.to_thread(site.round_files.find, request.path_params["round"], request.path_params["file"])
+        if file is None:
+            return refuse(request, 404)
+        if not file.is_public and not reader.sees_everything:
+            return refuse(request, 401 if site.audience == SIGNED and reader.role == PUBLIC else 404)
+        kept = "public" if file.is_public else "private"
+        headers = {"cache-control": f"{kept}, max-age={_YEAR}, immutable", "etag": f'"{file.sha256}"'}
+        answer = FileResponse(file.path, media_type=file.type, filename=file.path.name)
+        return _unless_kept(request, answer, headers, site, metrics, "round")
+
+    return Route("/rounds/{round}/{file:path}", download, methods=["GET"])
+
+
+def _unless_kept(
+    request: Request,
+    answer: Response,
+    headers: Mapping[str, str],
+    site: SiteSettings,
+    metrics: ConsoleMetrics,
+    page: str,
+) -> Response:
+    """Return the answer with headers, or that the reader has the same file already."""
+    etag = headers.get("etag", answer.headers.get("etag", ""))
+    if request.headers.get("if-none-match") == etag:
+        answer = Response(status_code=304, headers={"etag": etag})
+    answer.headers.update({**security_headers(encrypted=site.encrypted), **headers})
+    metrics.served(page, answer.status_code)
+    return answer
 
 
 def _find(folder: Path, name: str) -> os.stat_result | None:

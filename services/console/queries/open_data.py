@@ -14,15 +14,6 @@ PACKAGE: Final = "datapackage.json"
 _LIMIT: Final = 4 << 20
 """Bytes of a description: it has some hundred bytes a column."""
 
-MEDIA_TYPES: Final = {
-    "csv": "text/csv; charset=utf-8; header=present",
-    "parquet": "application/vnd.apache.parquet",
-    "json": "application/json",
-    "jsonld": "application/ld+json",
-    "md": "text/markdown; charset=utf-8",
-}
-"""Media types by the suffix of a name."""
-
 _DESCRIPTIONS: Final = (PACKAGE, "dcat.jsonld", "README.en.md", "README.fa.md")
 
 

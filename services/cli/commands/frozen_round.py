@@ -111,7 +111,7 @@ def list_rounds(
     """List the rounds in a folder, by their end."""
     from services.cli.render.format import new_console
     from services.cli.render.frozen_rounds import rounds_table
-    from services.cli.rounds.freeze import round_in
+    from services.cli.rounds.reading import round_in
     from services.dataset.storage import LocalStorage
 
     folders = sorted(path.parent for path in out.glob("*/round.json"))
@@ -129,7 +129,7 @@ def compare(before: Folder, now: Folder) -> None:
     from services.cli.render.format import new_console
     from services.cli.render.frozen_rounds import moves_table
     from services.cli.rounds.compare import compare
-    from services.cli.rounds.freeze import read_bands, read_indicators, register_in, round_in
+    from services.cli.rounds.reading import read_bands, read_indicators, register_in, round_in
     from services.dataset.storage import LocalStorage
     from services.register.versions import diff_registers
 

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 
+from services.cli.csv_tables import csv_parts
 from services.cli.opendata.tables import Table
 from services.core.model import OpenData, Register
-from services.core.spreadsheets import cell
 from services.dataset.tables import write
-
-_ROWS_AT_ONCE: Final = 10_000
-"""Rows that are Python values at a time: some megabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +78,7 @@ class Contents:
 def write_table(folder: Path, table: Table, rows: pa.Table) -> tuple[DataFile, DataFile]:
     """Write a table as CSV (RFC 4180, UTF-8) and as Parquet, durably. Raises OSError."""
     return (
-        _write(folder, table, "csv", _csv(table, rows)),
+        _write(folder, table, "csv", csv_parts(rows)),
         _write(folder, table, "parquet", iter((write(rows, table.kind),))),
     )
 
@@ -103,22 +97,3 @@ def _write(folder: Path, table: Table, form: str, parts: Iterator[bytes]) -> Dat
 
 def _either(english: str, persian: str, language: str) -> str:
     return (persian or english) if language == "fa" else (english or persian)
-
-
-def _csv(table: Table, rows: pa.Table) -> Iterator[bytes]:
-    yield _lines([[column.name for column in table.columns]])
-    for batch in rows.to_batches(max_chunksize=_ROWS_AT_ONCE):
-        columns = [[_text(value) for value in column.to_pylist()] for column in batch.columns]
-        yield _lines(zip(*columns, strict=True))
-
-
-def _lines(rows: Iterable[Sequence[Any]]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\r\n").writerows(rows)
-    return text.getvalue().encode()
-
-
-def _text(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return f"{value:%Y-%m-%dT%H:%M:%SZ}"
-    return value.isoformat() if isinstance(value, date) else cell(value)

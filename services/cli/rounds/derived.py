@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
-from io import StringIO
 
+from services.cli.csv_tables import csv_parts
 from services.core import codec
 from services.core.canonical_json import canonical_json
 from services.core.model import Indicator, IndicatorKind, Register, Structure
@@ -88,7 +87,7 @@ def derived_files(frozen: FrozenRound, numbers: RoundNumbers) -> dict[str, bytes
     rows = to_rows(numbers.register, portable=True)
     files = {
         "indicators.parquet": write(table, INDICATOR),
-        "indicators.csv": _csv(table.drop_columns(list(_OF_THE_STREAM)).to_pylist()),
+        "indicators.csv": b"".join(csv_parts(table.drop_columns(list(_OF_THE_STREAM)))),
         "structure.json": codec.structure_to_json(numbers.structure).encode(),
         "sensitivity.json": canonical_json([_sensitivity(ranking) for ranking in numbers.rankings]),
         "announcements.json": canonical_json(rows["announcements"]),
@@ -97,18 +96,6 @@ def derived_files(frozen: FrozenRound, numbers: RoundNumbers) -> dict[str, bytes
     }
     files["datapackage.json"] = canonical_json(_package(frozen, files))
     return files
-
-
-def _csv(rows: Sequence[Mapping[str, object]]) -> bytes:
-    text = StringIO()
-    names = [name for name in INDICATOR.schema.names if name not in _OF_THE_STREAM]
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(
-        {name: value.isoformat() if name == "as_of" else value for name, value in row.items()}  # type: ignore[attr-defined]
-        for row in rows
-    )
-    return text.getvalue().encode()
 
 
 def _sensitivity(ranking: Ranking) -> dict[str, object]:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from importlib.metadata import version
 from pathlib import Path
 
-import orjson
-
-from services.cli.rounds.compare import COMPARED, Moves, compare
-from services.cli.rounds.derived import RoundNumbers, compute_round, derived_files
+from services.cli.rounds.derived import compute_round, derived_files
 from services.cli.rounds.evidence import FOLDER, Subfolder, copy_sealed, days_between, open_days, seal_open
+from services.cli.rounds.reading import PREVIOUS_FILE, moves_since, round_in
 from services.cli.rounds.report import report_files, tools
-from services.core.errors import SettingsError, StateError
-from services.core.model import Indicator, IndicatorKind, Register
+from services.core.errors import SettingsError
+from services.core.model import Register
+from services.dataset.days import Manifest
 from services.dataset.log import SigningKey
 from services.dataset.rounds import (
     INDICATORS_FILE,
@@ -24,19 +24,14 @@ from services.dataset.rounds import (
     SIGNED_SUMS,
     SUMS,
     FrozenRound,
-    read_round,
     sign_sums,
     sums_of,
 )
-from services.dataset.storage import LocalStorage, Storage, open_storage
-from services.dataset.tables import INDICATOR, indicators_of, read
+from services.dataset.storage import LocalStorage, open_storage
 from services.indicator.calendar import RECORD_DAYS, Calendar
 from services.indicator.index import METHOD_VERSION
 from services.register.directory import load_register
-from services.register.versions import from_rows, with_versions
 from services.scorer.archived import ArchivedEvidence
-
-PREVIOUS_FILE = "previous.parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +61,11 @@ def freeze(address: str, out: Path, key: SigningKey, request: RoundRequest) -> P
     source = open_storage(address)
     archive = ArchivedEvidence(source)
     register = load_register(request.register) if request.register else archive.register_of(archive.published())
-    policy, calendar = register.policy, Calendar.of(register.policy)
+    policy = register.policy
     begun = out / f".{request.id}.part"
     shutil.rmtree(begun, ignore_errors=True)
     target = LocalStorage(begun)
-    window_days = (request.last - request.first).days
-    record = request.last - timedelta(days=max(RECORD_DAYS, window_days))
+    record = request.last - timedelta(days=max(RECORD_DAYS, (request.last - request.first).days))
     days = list(days_between(record, request.last + timedelta(days=request.provisional)))
     unsealed = open_days(source, days)
     if unsealed and not request.provisional:
@@ -85,47 +79,54 @@ def freeze(address: str, out: Path, key: SigningKey, request: RoundRequest) -> P
             sealed += seal_open(source, target, unsealed, key, policy)
         if not sealed:
             raise SettingsError(f"{address} holds no evidence of {request.first} to {request.last}")
-        evidence = ArchivedEvidence(Subfolder(target, FOLDER), sealed)
-        end = calendar.start_of(calendar.first_slot(request.last))
-        as_of = min(end, evidence.measured_up_to(policy)) if request.provisional else end
-        numbers = compute_round(evidence, register, as_of=as_of, window_days=window_days)
-        frozen = FrozenRound(
-            id=request.id,
-            title_en=request.title_en or request.id,
-            title_fa=request.title_fa or request.title_en or request.id,
-            timezone=policy.timezone,
-            window_days=window_days,
-            as_of=numbers.snapshot.as_of,
-            evidence_sequence=evidence.last_sequence,
-            register_version=register.register_version,
-            probe_version=register.probe_version,
-            method_version=METHOD_VERSION,
-            software=version("peyvand"),
-            days=tuple(sorted(manifest.day for manifest in sealed)),
-            key=str(key.public),
-            provisional=request.provisional,
-            corrects=request.corrects,
-            why=request.why,
-            tools=tools(),
-        )
-        if request.previous is not None:
-            former = LocalStorage(request.previous)
-            frozen = replace(frozen, previous=round_in(former).id)
-            target.write(PREVIOUS_FILE, former.read(INDICATORS_FILE))
-        moves = moves_since(target, frozen, numbers)
-        for name, content in {**derived_files(frozen, numbers), **report_files(frozen, numbers, moves)}.items():
-            target.write(name, content)
-        target.write(ROUND_FILE, frozen.content())
-        sums = sums_of(target)
-        target.write(SUMS, sums.encode())
-        target.write(SIGNED_SUMS, sign_sums(sums, key).encode())
-        for empty in sorted(begun.rglob("*"), reverse=True):
-            if empty.is_dir() and not any(empty.iterdir()):
-                empty.rmdir()
+        _write(target, key, request, register, sealed)
         begun.rename(folder)
     finally:
         shutil.rmtree(begun, ignore_errors=True)
     return folder
+
+
+def _write(
+    target: LocalStorage, key: SigningKey, request: RoundRequest, register: Register, sealed: Sequence[Manifest]
+) -> None:
+    """Write everything that follows from the evidence of a round, which is there, and sign it."""
+    policy, calendar = register.policy, Calendar.of(register.policy)
+    window_days = (request.last - request.first).days
+    evidence = ArchivedEvidence(Subfolder(target, FOLDER), sealed)
+    end = calendar.start_of(calendar.first_slot(request.last))
+    as_of = min(end, evidence.measured_up_to(policy)) if request.provisional else end
+    numbers = compute_round(evidence, register, as_of=as_of, window_days=window_days)
+    former = LocalStorage(request.previous) if request.previous else None
+    frozen = FrozenRound(
+        id=request.id,
+        title_en=request.title_en or request.id,
+        title_fa=request.title_fa or request.title_en or request.id,
+        timezone=policy.timezone,
+        window_days=window_days,
+        as_of=numbers.snapshot.as_of,
+        evidence_sequence=evidence.last_sequence,
+        register_version=register.register_version,
+        probe_version=register.probe_version,
+        method_version=METHOD_VERSION,
+        software=version("peyvand"),
+        days=tuple(sorted(manifest.day for manifest in sealed)),
+        key=str(key.public),
+        provisional=request.provisional,
+        corrects=request.corrects,
+        why=request.why,
+        previous=round_in(former).id if former else "",
+        tools=tools(),
+    )
+    if former:
+        target.write(PREVIOUS_FILE, former.read(INDICATORS_FILE))
+    moves = moves_since(target, frozen, numbers)
+    for name, content in {**derived_files(frozen, numbers), **report_files(frozen, numbers, moves)}.items():
+        target.write(name, content)
+    target.write(ROUND_FILE, frozen.content())
+    target.drop_empty_folders()
+    sums = sums_of(target)
+    target.write(SUMS, sums.encode())
+    target.write(SIGNED_SUMS, sign_sums(sums, key).encode())
 
 
 def newest_day(address: str) -> tuple[date, date]:
@@ -135,55 +136,6 @@ def newest_day(address: str) -> tuple[date, date]:
         raise SettingsError(f"{address} holds no measurement yet: the archive writes them once a minute")
     newest = date.fromisoformat(max(days))
     return newest, newest + timedelta(days=1)
-
-
-def round_in(storage: Storage) -> FrozenRound:
-    """Return what a folder says of the round in it. Raises StateError when it holds none."""
-    try:
-        return read_round(storage.read(ROUND_FILE))
-    except ValueError as error:
-        raise StateError(f"{ROUND_FILE} in {storage.address} is damaged: {error}") from error
-
-
-def register_in(storage: Storage, frozen: FrozenRound) -> Register:
-    """Return the register of a round. Raises StateError when it is not that of the version which the round names."""
-    name = f"register/{frozen.register_version}.{frozen.probe_version}.json"
-    try:
-        register = with_versions(from_rows([orjson.loads(storage.read(name))]))
-    except ValueError as error:
-        raise StateError(f"{name} in {storage.address} is damaged: {error}") from error
-    if (register.register_version, register.probe_version) != (frozen.register_version, frozen.probe_version):
-        raise StateError(f"{name} in {storage.address} holds the register of another version")
-    return register
-
-
-def moves_since(storage: Storage, frozen: FrozenRound, numbers: RoundNumbers) -> Moves | None:
-    """Return what changed since the round before, which is in the folder; None without one. Raises StateError."""
-    if not frozen.previous:
-        return None
-    before = read_indicators(storage, PREVIOUS_FILE)
-    return compare(frozen.previous, before, [row for kind in COMPARED for row in numbers.rows(kind)])
-
-
-def read_indicators(storage: Storage, name: str = INDICATORS_FILE) -> list[Indicator]:
-    """Return the indicators in a file of a round. Raises StateError."""
-    try:
-        return list(indicators_of(read(storage.read(name), INDICATOR)))
-    except ValueError as error:
-        raise StateError(f"{name} in {storage.address} is damaged: {error}") from error
-
-
-def read_bands(storage: Storage) -> dict[tuple[IndicatorKind, str], tuple[int, int]]:
-    """Return the bands of ranks of a round. Raises StateError."""
-    try:
-        rankings = orjson.loads(storage.read("sensitivity.json"))
-        return {
-            (IndicatorKind[ranking["kind"].upper()], name): (band["low"], band["high"])
-            for ranking in rankings
-            for name, band in ranking["bands"].items()
-        }
-    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
-        raise StateError(f"sensitivity.json in {storage.address} is damaged: {error}") from error
 
 
 def _check(request: RoundRequest) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from services.cli.rounds.derived import compute_round, derived_files
 from services.cli.rounds.evidence import FOLDER, Subfolder, read_manifests
-from services.cli.rounds.freeze import moves_since, register_in, round_in
+from services.cli.rounds.reading import moves_since, register_in, round_in
 from services.cli.rounds.report import report_files, tools
 from services.core.errors import Fault, SettingsError, StateError
 from services.dataset.log import VerifierKey

@@ -75,6 +75,12 @@ class LocalStorage:
         except OSError as error:
             raise _failed("removed", self.address, name, error.strerror or str(error)) from error
 
+    def drop_empty_folders(self) -> None:
+        """Remove folders that removed files left empty."""
+        for folder, _, _ in os.walk(self._folder, topdown=False):
+            if folder != str(self._folder) and not any(Path(folder).iterdir()):
+                Path(folder).rmdir()
+
     def _names(self, folder: Path) -> Iterator[str]:
         for parent, _, files in os.walk(folder):
             place = Path(parent).relative_to(self._folder)

@@ -20,7 +20,7 @@ _FINGERPRINT_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class IdPage:
     """The ids of one page and the token of the next; the token is empty on the last page."""
 
     ids: tuple[str, ...]
@@ -29,7 +29,7 @@ class Page:
 
 def page_of(
     ids: Sequence[str], query: Sequence[str], *, size: int, token: str, visible: Callable[[str], bool] | None = None
-) -> Page:
+) -> IdPage:
     """Return the page of sorted ``ids`` that follows ``token``, of those that are ``visible`` (None: all).
 
     ``query`` is everything that decides which ids there are (method, kind, filters, window). ``size`` 0 means 100, and
@@ -42,9 +42,9 @@ def page_of(
         if visible is not None and not visible(ids[position]):
             continue
         if len(chosen) == limit:
-            return Page(tuple(chosen), page_token(query, chosen[-1]))
+            return IdPage(tuple(chosen), page_token(query, chosen[-1]))
         chosen.append(ids[position])
-    return Page(tuple(chosen), "")
+    return IdPage(tuple(chosen), "")
 
 
 def page_size(size: int) -> int:

@@ -22,7 +22,6 @@ class ArchiveMetrics:
         self._sealed = metrics.counter("peyvand_archive_sealed_total", registry)
         self._due = metrics.gauge("peyvand_archive_unsealed", registry)
         self._faults = metrics.gauge("peyvand_archive_batch_faults", registry)
-        self._registry = registry
         for kind in STREAM_KINDS:
             self._rows.labels(kind.name)
             self._rejected.labels(kind.name)

@@ -14,7 +14,7 @@ from services.sandbox.exchanges import SimulatedTraffic, make_data_bus
 from services.sandbox.faults import FaultSpan, FaultTimeline, draw_server_faults
 from services.sandbox.logs import TRUTH, AccessLog, ExchangeLog, Run, TruthLog
 from services.sandbox.scenario import BUS, make_scenario
-from services.sandbox.security_server import Monitoring
+from services.sandbox.security_server import OperationalMonitoring
 from services.sandbox.servers import Servers, allow_open_files, make_sites, open_authority
 from services.sandbox.timing import Timing, slot_timing
 
@@ -50,7 +50,7 @@ async def run_sandbox(
             access_logs[0].add(name, slot, clock(), sent)
 
     bus = make_data_bus(scenario)
-    monitoring = Monitoring(bus, clock)
+    monitoring = OperationalMonitoring(bus, clock)
     sites = make_sites(scenario, bus, authority, monitoring=monitoring.reply, clock=clock)
     allow_open_files(len(sites))
     async with Servers(sites, times, clock=clock, answered=log_answer) as servers:

@@ -28,7 +28,7 @@ class Part(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class NumberRanges:
     """Ranges of numbers of runs, from ``first`` to ``last`` (m,), sorted by ``run``."""
 
     run: Ints
@@ -88,7 +88,7 @@ class BatchRows:
         """Mark rows that were stored on the day."""
         return np.isin(self.part, (Part.OVERLAP, Part.DAY))
 
-    def holes(self, floor: Ints, last: Ints) -> Found:
+    def holes(self, floor: Ints, last: Ints) -> NumberRanges:
         """Return numbers up to the last that came that are in no row."""
         chosen = self.opens & (self.number > floor[self.run]) & (self.number <= last[self.run])
         run, number = self.run[chosen], self.number[chosen]
@@ -96,16 +96,16 @@ class BatchRows:
         follows = run[1:] == run[:-1]
         before[1:][follows] = number[:-1][follows]
         gap = number > before + 1
-        return Found(run[gap], before[gap] + 1, number[gap] - 1)
+        return NumberRanges(run[gap], before[gap] + 1, number[gap] - 1)
 
-    def belated(self, floor: Ints) -> Found:
+    def belated(self, floor: Ints) -> NumberRanges:
         """Return numbers that came after the day that should have had them was sealed."""
         starts = np.flatnonzero(self.opens)
         run, number = self.run[starts], self.number[starts]
         earliest = np.minimum.reduceat(self.part, starts) if len(starts) else self.part
         return _numbers(run, number, (number != UNNUMBERED) & (number <= floor[run]) & (earliest == Part.DAY))
 
-    def forks(self) -> Found:
+    def forks(self) -> NumberRanges:
         """Return numbers that came with different content, on the day or before and on it."""
         chosen = self.first & (self.part != Part.AFTER) & (self.number != UNNUMBERED)
         run, number, of_day = self.run[chosen], self.number[chosen], self.is_of_day[chosen]
@@ -115,7 +115,7 @@ class BatchRows:
         twice[:-1] |= again
         return _numbers(run, number, twice & of_day)
 
-    def breaks(self) -> Found:
+    def breaks(self) -> NumberRanges:
         """Return numbers whose batch names another one before it than came, or none."""
         mine = self.first & self.is_of_day & (self.number > 1)
         # Nearly every batch names the row before it, and only the others are looked up.
@@ -123,7 +123,7 @@ class BatchRows:
         mine[1:] &= ~(follows & (self.previous[1:] == self.digest[:-1]).all(axis=1))
         run, number, previous = self.run[mine], self.number[mine], self.previous[mine]
         if not len(run):
-            return Found(run, number, number)
+            return NumberRanges(run, number, number)
         known = pc.is_in(_binary(run, number - 1), value_set=_binary(self.run, self.number))
         matched = pc.is_in(_binary(run, number - 1, previous), value_set=_binary(self.run, self.number, self.digest))
         wrong = pc.and_not(known, matched).to_numpy(zero_copy_only=False) | ~previous.any(axis=1)
@@ -164,9 +164,9 @@ def _binary(*columns: NDArray[Any]) -> pa.Array:
     return pa.Array.from_buffers(kind, len(joined), [None, pa.py_buffer(np.ascontiguousarray(joined))])
 
 
-def _numbers(run: Ints, number: Ints, chosen: Mask) -> Found:
+def _numbers(run: Ints, number: Ints, chosen: Mask) -> NumberRanges:
     """Return chosen ones of sorted numbers, each once."""
     run, number = run[chosen], number[chosen]
     new = np.ones(len(run), bool)
     new[1:] = (run[1:] != run[:-1]) | (number[1:] != number[:-1])
-    return Found(run[new], number[new], number[new])
+    return NumberRanges(run[new], number[new], number[new])

@@ -34,7 +34,7 @@ _FEWEST_RECORDS = 20  # that the limit of an answer may be
 _FAULTS = ("Server.InternalError", "Server.ServerProxy.AccessDenied", "Server.ServerProxy.ServiceFailed.Timeout")
 
 
-class Monitoring:
+class OperationalMonitoring:
     """The monitoring of all security servers of a bus; ``clock`` is the true time in epoch seconds."""
 
     def __init__(self, bus: DataBus, clock: Callable[[], float]) -> None:

@@ -19,7 +19,7 @@ from services.sandbox.servers.servers import Site
 CONTROL = "control-target"
 """The name of the site that always answers."""
 
-Monitoring = Callable[[int, FaultSpan | None, ReceivedRequest], ServerReply]
+MonitoringService = Callable[[int, FaultSpan | None, ReceivedRequest], ServerReply]
 """Returns the reply of the security server with a number."""
 
 _SPARE = 1024
@@ -27,7 +27,12 @@ _SPARE = 1024
 
 
 def make_sites(
-    scenario: Scenario, bus: DataBus, authority: Authority, *, monitoring: Monitoring, clock: Callable[[], float]
+    scenario: Scenario,
+    bus: DataBus,
+    authority: Authority,
+    *,
+    monitoring: MonitoringService,
+    clock: Callable[[], float],
 ) -> tuple[Site, ...]:
     """Return every site, each host with a certificate of its own.
 

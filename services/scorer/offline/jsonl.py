@@ -37,7 +37,7 @@ _ARRAYS = {"target": "q", "slot_start": "q", "time": "q", "outcome": "B", "reaso
 _TIMINGS = {"latency": "q", "data_age": "q"}
 
 
-class _Rows:
+class _VantageRows:
     """The rows of one vantage while they are read, in a few machine words each."""
 
     def __init__(self, *, timings: bool) -> None:
@@ -75,14 +75,14 @@ def read_measurements(files: Sequence[Path], register: Register, *, timings: boo
     name entities of another version of the register, as the scorer ignores these in the stream.
     """
     faults: list[Fault] = []
-    rows: dict[str, _Rows] = {}
+    rows: dict[str, _VantageRows] = {}
     vantages = frozenset(vantage.id for vantage in register.policy.vantages)
     for file in files:
         for number, row in _rows(file, measurement_from_json, faults):
             reasons = list(_row_faults(row, register, vantages))
             faults += (Fault(str(file), number, 0, reason) for reason in reasons)
             if not reasons:
-                rows.setdefault(row.vantage, _Rows(timings=timings)).add(row)
+                rows.setdefault(row.vantage, _VantageRows(timings=timings)).add(row)
     if faults:
         raise InputError(_named("measurements", files), faults)
     return [rows[vantage].lines(vantage) for vantage in sorted(rows)]

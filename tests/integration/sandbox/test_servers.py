@@ -18,7 +18,7 @@ from services.sandbox.faults.faults import FaultMode, FaultScope
 from services.sandbox.faults.timeline import FaultSpan
 from services.sandbox.scenario.addresses import ServedLink
 from services.sandbox.scenario.scenario import BUS, Scenario, make_scenario
-from services.sandbox.security_server.monitoring import Monitoring
+from services.sandbox.security_server.monitoring import OperationalMonitoring
 from services.sandbox.servers.certificates import open_authority
 from services.sandbox.servers.servers import Servers, Site
 from services.sandbox.servers.sites import CONTROL, make_sites
@@ -66,7 +66,7 @@ async def playing(directory: Path, base_port: int) -> AsyncIterator[Playing]:
     made = make_scenario("small", seed=1, base_port=base_port, times=TIMES)
     authority = open_authority(directory, datetime.now(UTC))
     bus = make_data_bus(made)
-    monitoring = Monitoring(bus, wall_time)
+    monitoring = OperationalMonitoring(bus, wall_time)
     served = make_sites(made, bus, authority, monitoring=monitoring.reply, clock=wall_time)
     answered: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
 

@@ -18,7 +18,7 @@ from services.sandbox.__main__ import main
 from services.sandbox.faults.faults import FaultMode, FaultScope, InjectedFault
 from services.sandbox.faults.timeline import FaultSpan, FaultTimeline
 from services.sandbox.security_server.messages import MULTIPART, RECORDS, read_query
-from services.sandbox.security_server.monitoring import Monitoring
+from services.sandbox.security_server.monitoring import OperationalMonitoring
 from services.sandbox.servers.replies import OK, ReceivedRequest, ServerReply, response
 
 __all__ = ["command", "spoil"]
@@ -38,8 +38,8 @@ def spoil(file: Path, server: int, second: int) -> None:
     new.rename(file.with_suffix(".spoilt"))
 
 
-def _monitoring(file: Path) -> type[Monitoring]:
-    class Spoilt(Monitoring):
+def _monitoring(file: Path) -> type[OperationalMonitoring]:
+    class Spoilt(OperationalMonitoring):
         """Answers with garbage when the request includes the spoilt second."""
 
         def reply(self, number: int, span: FaultSpan | None, request: ReceivedRequest) -> ServerReply:
@@ -74,5 +74,7 @@ def _timeline(file: Path) -> type[FaultTimeline]:
 
 if __name__ == "__main__":
     commands = Path(sys.argv[1])
-    vars(component).update(FaultTimeline=_timeline(commands), Monitoring=_monitoring(commands.with_suffix(".spoilt")))
+    vars(component).update(
+        FaultTimeline=_timeline(commands), OperationalMonitoring=_monitoring(commands.with_suffix(".spoilt"))
+    )
     sys.exit(run_component("sandbox", main, sys.argv[2:]))

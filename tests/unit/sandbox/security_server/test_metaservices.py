@@ -11,7 +11,7 @@ from services.register.discovery.xroad_import import read_lists
 from services.register.discovery.xroad_lists import XRoadDirectory
 from services.sandbox.exchanges.data_bus import make_data_bus
 from services.sandbox.scenario.scenario import make_scenario
-from services.sandbox.security_server.monitoring import Monitoring
+from services.sandbox.security_server.monitoring import OperationalMonitoring
 from services.sandbox.servers.replies import ReceivedRequest
 from services.sandbox.timing import slot_timing
 
@@ -23,7 +23,7 @@ OWN = "/listMethods"
 
 def told(url: str, body: bytes = b"") -> bytes:
     """The body of an answer of the first server."""
-    reply = Monitoring(BUS, lambda: 2_000_000_000.0).reply(0, None, ReceivedRequest(url.encode(), body))
+    reply = OperationalMonitoring(BUS, lambda: 2_000_000_000.0).reply(0, None, ReceivedRequest(url.encode(), body))
     head, _, content = reply.response.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 "), content
     return content

@@ -17,7 +17,7 @@ from services.sandbox.faults.faults import FaultMode, FaultScope
 from services.sandbox.faults.timeline import FaultSpan, draw_server_faults
 from services.sandbox.scenario.scenario import make_scenario
 from services.sandbox.security_server.health_data import PERIOD
-from services.sandbox.security_server.monitoring import OFFSET, Monitoring
+from services.sandbox.security_server.monitoring import OFFSET, OperationalMonitoring
 from services.sandbox.security_server.operational_data import operational_records
 from services.sandbox.servers.certificates import CA
 from services.sandbox.servers.replies import ReceivedRequest
@@ -35,7 +35,7 @@ class Server:
     def __init__(self, number: int = 0, rate: float = 20.0) -> None:
         self.number, self.now = number, START + 400.0
         self.traffic = SimulatedTraffic(BUS, rate=rate, seed=1, times=TIMES, first_slot=FIRST, state=lambda _: {})
-        self.monitoring = Monitoring(BUS, lambda: self.now)
+        self.monitoring = OperationalMonitoring(BUS, lambda: self.now)
 
     @property
     def available(self) -> int:

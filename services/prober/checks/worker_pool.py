@@ -26,8 +26,10 @@ from services.prober.observation import Observation
 from services.prober.secrets import UnusableError
 
 _MAX_WORKERS: Final = 4
-# Judging a large answer may take this long even if it came at the last moment; a worker may have to be started first.
+# Judging a large answer may take this long even if it came at the last moment.
 _MIN_SECONDS: Final = 2.0
+# What it takes to start a worker is our own time; on a machine with much to do it is more than a probe's.
+_START_SECONDS: Final = 10.0
 # A worker that nothing ends does so itself, this much later.
 _ALARM_SECONDS: Final = 2.0
 # What is captured has at most 65,536 characters, percent-encoded with up to twelve for each.
@@ -102,8 +104,13 @@ class WorkerPool:
         turn = self._turns.setdefault(provider, asyncio.Lock())
         spent = 0.0
         try:
-            async with asyncio.timeout(until - monotonic()), turn, self._room:
-                worker = await self._worker()
+            async with asyncio.timeout(until - monotonic()) as limit, turn, self._room:
+                worker = self._idle_worker()
+                if worker is None:
+                    limit.reschedule(_from_now(_START_SECONDS))
+                    worker = await start_worker()
+                    until = max(until, monotonic() + _MIN_SECONDS)
+                    limit.reschedule(_from_now(until - monotonic()))
                 before = _processor_seconds(worker)
                 try:
                     result = await _run(worker, payload, until + _ALARM_SECONDS - monotonic())
@@ -127,28 +134,38 @@ class WorkerPool:
         while self._idle:
             await _end(self._idle.pop())
 
-    async def _worker(self) -> Process:
-        """Return an idle worker that is still alive, or start one."""
+    def _idle_worker(self) -> Process | None:
+        """Return an idle worker that is still alive, if there is one."""
         while self._idle:
             worker = self._idle.pop()
             if worker.returncode is None:
                 return worker
-        worker = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-c",
-            "from services.prober.checks.worker import main; main()",
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=DEVNULL,
-            limit=_MAX_LINE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        )
-        try:
-            await _result(worker)  # ready
-        except BaseException:
-            await _end(worker)
-            raise
-        return worker
+        return None
+
+
+async def start_worker() -> Process:
+    """Start a worker."""
+    worker = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        "from services.prober.checks.worker import main; main()",
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=DEVNULL,
+        limit=_MAX_LINE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    try:
+        await _result(worker)  # ready
+    except BaseException:
+        await _end(worker)
+        raise
+    return worker
+
+
+def _from_now(seconds: float) -> float:
+    """Return a time of the loop."""
+    return asyncio.get_running_loop().time() + seconds
 
 
 async def _run(worker: Process, call: bytes, seconds: float) -> Mapping[str, Any]:

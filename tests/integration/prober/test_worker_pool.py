@@ -223,7 +223,7 @@ async def test_judging_is_not_charged_to_the_next_step(
 
     monkeypatch.setattr(worker_pool, "_run", run_here)  # in no time of this loop's clock
     async with _environment() as environment, serving(handle) as server, AsyncExitStack() as others:
-        environment.workers._idle.append(await environment.workers._worker())  # starting one takes time
+        environment.workers._idle.append(await worker_pool.start_worker())  # starting one takes time
         for _ in range(4):
             await others.enter_async_context(environment.workers._room)
         journey = asyncio.create_task(_travel(environment, server.url(""), judged, hung, timeout=1.2))

@@ -53,9 +53,9 @@ async def _score(runtime: Runtime) -> None:
     with closing(ExchangeDatabase(settings.data / "exchanges.sqlite")) as exchanges:
         async with connect_from_settings(settings, role="scorer", name="scorer") as bus:
             runtime.watch_bus(lambda: bus.connected)
-            runtime.health.not_serving("asking the bus whether another scorer publishes")
             lease = Lease(bus, log=runtime.log)
-            await lease.take(runtime.health)
+            standing_by = gauge("peyvand_scorer_standing_by", runtime.registry)
+            standing_by.set_function(lambda: not lease.taken.is_set())
             runtime.health.not_serving("reading the register, or waiting for one")
             try:
                 async with asyncio.TaskGroup() as group:
@@ -63,7 +63,14 @@ async def _score(runtime: Runtime) -> None:
                     register: Register | None = await registers.get()
                     while register is not None:
                         register = await run_session(
-                            runtime, bus, register, registers, metrics=metrics, exchanges=exchanges, clock=time.time
+                            runtime,
+                            bus,
+                            register,
+                            registers,
+                            lease=lease,
+                            metrics=metrics,
+                            exchanges=exchanges,
+                            clock=time.time,
                         )
                     for task in others:
                         task.cancel()

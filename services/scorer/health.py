@@ -12,6 +12,7 @@ class ReadinessReporter:
         self._health = health
         self._reading: bool | None = None  # None: not known yet
         self._publishing: bool | None = None
+        self._standing_by = False
         self._phase = self._clock = ""
 
     def begin_phase(self, phase: str) -> None:
@@ -35,12 +36,17 @@ class ReadinessReporter:
         self._publishing = ok
         self._update()
 
+    def set_standing_by(self, *, active: bool) -> None:
+        """Record whether another scorer publishes, and this one only has to be ready for it."""
+        self._standing_by = active
+        self._update()
+
     def _update(self) -> None:
         if self._reading is False:
             self._health.not_serving("the bus cannot be read")
         elif self._clock:
             self._health.not_serving(self._clock)
-        elif self._reading and self._publishing:
+        elif self._reading and (self._publishing or self._standing_by):
             self._health.serving()
         elif self._publishing is False:
             self._health.not_serving("the index cannot be published")

@@ -29,9 +29,11 @@ from services.scorer.ingest import (
     RetentionWatch,
     start_position,
 )
+from services.scorer.lease import Lease
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.publishing import HistoryPublisher, IndexPublisher, recall
 from services.scorer.refresher import Refresher
+from services.scorer.standby import stand_by
 from services.scorer.state import Store
 
 T = TypeVar("T")
@@ -68,17 +70,20 @@ async def run_session(
     register: Register,
     registers: asyncio.Queue[Register],
     *,
+    lease: Lease,
     metrics: ScorerMetrics,
     exchanges: ExchangeDatabase,
     clock: Callable[[], float],
 ) -> Register | None:
-    """Score until the stop (None), or until a register has another calendar (that register).
+    """Score until the stop (None), or until a register has another calendar (that register). Publish once there is a lease.
 
     ``clock`` returns epoch seconds. Raises GapError, StateError.
     """
     readiness = ReadinessReporter(runtime.health)
     resumed = await _resume(runtime, bus, register, readiness, exchanges)
-    session = _Session(runtime, bus, resumed, metrics=metrics, readiness=readiness, exchanges=exchanges, clock=clock)
+    session = _Session(
+        runtime, bus, resumed, lease=lease, metrics=metrics, readiness=readiness, exchanges=exchanges, clock=clock
+    )
     return await session.run(registers)
 
 
@@ -142,12 +147,13 @@ class _Session:
         bus: Bus,
         resumed: _Resumed,
         *,
+        lease: Lease,
         metrics: ScorerMetrics,
         readiness: ReadinessReporter,
         exchanges: ExchangeDatabase,
         clock: Callable[[], float],
     ) -> None:
-        self._runtime, self._bus, self._log = runtime, bus, runtime.log
+        self._runtime, self._bus, self._log, self._lease = runtime, bus, runtime.log, lease
         self._resumed, self._scoring, self._store = resumed, resumed.scoring, resumed.store
         self._metrics, self._readiness, self._clock = metrics, readiness, clock
         self._evidence_lock = EvidenceLock()
@@ -158,11 +164,11 @@ class _Session:
             exchanges, self._scoring.register.policy, dataset=runtime.settings.archive, metrics=metrics, log=self._log
         )
         self._reconciler = Reconciler(exchanges, self._evidence_lock)
-        self._history = HistoryPublisher(bus, self._scoring, log=self._log)
+        self._history = HistoryPublisher(bus, self._scoring, lease.check, log=self._log)
         self._refresher = Refresher(
             self._scoring,
             self._evidence_lock,
-            IndexPublisher(bus),
+            IndexPublisher(bus, lease.check),
             exchanges,
             self._history,
             metrics=metrics,
@@ -183,9 +189,9 @@ class _Session:
                     self._follow(registers),
                     self._measurements.run(resumed.measurements, resumed.backlog_end),
                     self._exchanges.run(resumed.exchanges),
-                    self._once_caught_up(self._refresher.run),
+                    self._publish(),
                     self._history.run(),
-                    self._once_caught_up(self._reconcile),
+                    self._reconcile(),
                     self._watch_vantages(),
                     self._watch_streams(),
                     self._save_often(),
@@ -198,9 +204,12 @@ class _Session:
             await self._save()
         return self._next
 
-    async def _once_caught_up(self, loop: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def _publish(self) -> None:
         await self._measurements.caught_up.wait()
-        await loop()
+        await stand_by(
+            self._bus, self._lease, self._scoring, self._evidence_lock, readiness=self._readiness, log=self._log
+        )
+        await self._refresher.run()
 
     async def _bus_clock(self) -> float:
         if not self._bus.connected:
@@ -219,11 +228,14 @@ class _Session:
                 self._next = register
                 raise _SessionEndError
             self._refresher.adopt(await _compiled(register))
-            if not self._measurements.caught_up.is_set():  # nothing is refreshed yet, and messages may wait for it
+            if not (self._measurements.caught_up.is_set() and self._lease.taken.is_set()):
+                # Nothing is refreshed yet, and messages may wait for it.
                 await self._refresher.apply_adopted()
 
     async def _reconcile(self) -> None:
         """Compare exchanges with probes now and then; the result is published with the next index."""
+        await self._measurements.caught_up.wait()
+        await self._lease.taken.wait()
         pause = min(RECONCILE_SECONDS, self._scoring.calendar.slot_seconds)
         while True:
             started = time.monotonic()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -24,10 +24,14 @@ HOURLY, DAILY = AGENCIES_AND_ABOVE, (IndicatorKind.SERVICE,)
 
 
 class HistoryPublisher:
-    """Sends agencies and above every hour, and services every day, in all windows; ``scoring`` keeps what has been sent."""
+    """Sends agencies and above every hour, and services every day, in all windows; ``scoring`` keeps what has been sent.
 
-    def __init__(self, bus: Bus, scoring: Scoring, *, log: Logger) -> None:
+    ``check`` raises BusError when this process may not publish any more.
+    """
+
+    def __init__(self, bus: Bus, scoring: Scoring, check: Callable[[], None] = lambda: None, *, log: Logger) -> None:
         self._bus = bus
+        self._check = check
         self._scoring = scoring
         self._log = log
         self._sends = BoundedTaskGroup(INFLIGHT)
@@ -86,6 +90,7 @@ class HistoryPublisher:
     async def _send(self, row: Indicator) -> None:
         """Send one indicator. The bus drops a repetition within two minutes."""
         name = (row.kind.label, row.id, row.window_days)
+        self._check()
         payload = indicator_to_message(row).SerializeToString()
         message_id = "-".join(map(str, (*name, row.as_of)))
         await self._bus.publish(indicator_subject(*name), payload, message_id=message_id)

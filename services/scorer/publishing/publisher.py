@@ -56,11 +56,13 @@ class EncodedSlots:
 class IndexPublisher:
     """Puts blocks, and keeps their digests, so that an unchanged block is put again only with a new ``as_of``.
 
-    Existing keys are read from the bus, since an earlier process may have put them.
+    Existing keys are read from the bus, since an earlier process may have put them. ``check`` raises BusError when this
+    process may not publish any more.
     """
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, check: Callable[[], None] = lambda: None) -> None:
         self._bus = bus
+        self._check = check
         self._end_slot: int | None = None
         self._digests: dict[str, bytes] = {}
         self._slots: dict[int, dict[str, bytes]] = {}  # digests of slot blocks, which hold no as_of, by chunk
@@ -126,6 +128,7 @@ class IndexPublisher:
         await self._put(_recorded(encoder.consumers(self._digests), consumers, self._keys), self._digests, stamp)
         await self._put(encoder.government(consumers), self._digests, stamp)
         gone = self._keys - consumers - keys
+        self._check()
         await self._calls.run(partial(self._bus.kv_delete, INDICATOR_BUCKET, key) for key in gone)
         self._keys = consumers | keys
         return len(consumers)
@@ -148,6 +151,7 @@ class IndexPublisher:
 
         async def put(batch: Sequence[EncodedBlock]) -> None:
             # The content of a block does not depend on how far the evidence was read. That is stamped on it here.
+            self._check()
             values = {block.key: stamp(block.payload) for block in batch if block.payload is not None}
             await self._bus.kv_put_all(INDICATOR_BUCKET, values, ttl=ttl)
             digests.update((block.key, block.digest) for block in batch)

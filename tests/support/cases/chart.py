@@ -37,7 +37,7 @@ EVERYTHING = {
         "tolerations": [{"key": "probing", "operator": "Exists"}],
         "affinity": {"podAntiAffinity": {}},
     },
-    "scorer": {"settings": {"accept_gap": True}},
+    "scorer": {"replicas": 2, "settings": {"accept_gap": True}},
     "archive": {"settings": {"archive": "s3://evidence/peyvand"}, "env": [{"name": "AWS_PROFILE", "value": "peyvand"}]},
     "buses": [
         {

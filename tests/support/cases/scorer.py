@@ -186,8 +186,14 @@ class Scorer:
 
     def events(self) -> list[str]:
         """The events it has logged, in order."""
-        lines = (self.data / "scorer.log").read_text("utf-8").splitlines()
-        return [json.loads(line)["event"] for line in lines]
+        return [line["event"] for line in self._log()]
+
+    def published(self) -> list[str]:
+        """When it has published an index, in order."""
+        return [line["timestamp"] for line in self._log() if line["event"] == "index_published"]
+
+    def _log(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.data / "scorer.log").read_text("utf-8").splitlines()]
 
     async def serving(self) -> None:
         """Wait until it is healthy."""

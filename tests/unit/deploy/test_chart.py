@@ -143,7 +143,7 @@ def test_alerts_lead_to_where_pages_are_served(base: str) -> None:
         ({"vantages": [{"name": "main"}]}, "secret"),
         ({"prober": {"settings": {"vantage": "north"}}}, "vantage"),
         ({"prober": {"replica": 3}}, "replica"),
-        ({"scorer": {"replicas": 2}}, "replicas"),
+        ({"scorer": {"replicas": 3}}, "replicas"),
         ({"buses": [{"name": "xroad", "secret": "s"}]}, "sources"),
         ({"register": {"volume": {}}}, "register.volume: say where the register directory is"),
         ({"api": {"clients": {"secret": "c"}}}, "api.clients asks for api.tls"),

@@ -191,7 +191,7 @@ def test_the_work_is_divided_as_said() -> None:
     assert secrets == ["prober-north", "prober-south"]
     assert north["volumeClaimTemplates"][0]["spec"]["resources"] == {"requests": {"storage": "2Gi"}}
     budgets = {one["metadata"]["name"] for one in of_kind(render(EVERYTHING), "PodDisruptionBudget")}
-    assert budgets == {"bus-watch-peyvand-prober-north", "bus-watch-peyvand-api", "bus-watch-peyvand-console"}
+    assert budgets == {f"bus-watch-peyvand-{name}" for name in ("prober-north", "scorer", "api", "console")}
 
 
 def test_a_vantage_elsewhere_is_probers_alone() -> None:

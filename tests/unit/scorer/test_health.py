@@ -55,6 +55,22 @@ def test_a_wrong_clock_is_reported_until_it_is_right() -> None:
     assert str(health) == "SERVING"
 
 
+def test_what_stands_by_serves_once_it_reads() -> None:
+    """A scorer that only has to be ready for another one's end serves; when that end comes it does so with its first index."""
+    health = Health()
+    readiness = ReadinessReporter(health)
+    readiness.begin_phase("reading the evidence")
+    readiness.set_standing_by(active=True)
+    assert str(health) == "NOT_SERVING: reading the evidence"
+    readiness.set_reading(ok=True)
+    assert str(health) == "SERVING"
+    readiness.set_standing_by(active=False)
+    readiness.begin_phase("computing the index")
+    assert str(health) == "NOT_SERVING: computing the index"
+    readiness.set_publishing(ok=True)
+    assert str(health) == "SERVING"
+
+
 def test_without_a_reason_none_is_reported() -> None:
     """A component that gives no reason has none."""
     health = Health()

@@ -8,8 +8,9 @@ from typing import Any
 
 from services.console.charts import VerdictRun, runs_of
 from services.console.pages.page import Page, Visit
+from services.console.pages.trends import SPANS, Trend, trend_of
 from services.console.queries import NamedLink, figure_of, naming
-from services.core.errors import ApiForbiddenError, ApiNotApplicableError
+from services.core.errors import ApiForbiddenError, ApiNotApplicableError, ApiUnavailableError
 from services.core.model import PHASES, Indicator, IndicatorKind, Outcome, Reason
 
 _SLOTS = 576
@@ -18,6 +19,9 @@ _SLOTS = 576
 
 STATES = {0: "open", 1: "open", 2: "accepted", 3: "rejected"}
 """States of objections by their number in the messages."""
+
+_TREND_SECONDS = 1.0
+"""Half of what a page has. An api that reads its days for the first time may take longer; it has them at a later visit."""
 
 _MOST_LINKS = 1000
 """Links of one service whose gains are looked through."""
@@ -100,27 +104,32 @@ class LinkView(NamedLink):
     objections: tuple[ObjectionView, ...]
     gain: float | None
     index_if_fixed: float | None
+    trend: Trend | None
+    """None where no archive keeps the days of links, or where they cannot be read now."""
+    spans: tuple[str, ...]
 
 
 async def gather(visit: Visit) -> LinkView:
     """Fetch the link with its slots, and for what was found of it."""
     link, seconds = visit.path["link"], visit.names.slot_seconds
     end = visit.edition.as_of
-    answer, explanation = await asyncio.gather(
+    answer, explanation, trend = await asyncio.gather(
         visit.api.link(link, visit.window, slots_from=end - _SLOTS * seconds, slots_to=end),
         visit.api.explain(IndicatorKind.LINK, link, visit.window, limit=1),
+        _trend(visit, link),
     )
     known, status = answer.link.link, answer.link
     gain, index_if_fixed = await _gain(visit, known.service, link)
     slots = list(answer.slots)
     findings = explanation.findings
+    figure = figure_of(status.indicator) if status.HasField("indicator") else None
     return LinkView(
         **naming(known),
         target=known.target,
         slo=known.slo,
         latency_ms=known.latency_ms,
         max_age_s=known.max_age_s if known.HasField("max_age_s") else None,
-        figure=figure_of(status.indicator) if status.HasField("indicator") else None,
+        figure=figure,
         runs=runs_of(((slot.slot_start.seconds, *_judged(slot.verdict, slot.reason)) for slot in slots), seconds),
         vantages=_by_vantage(slots, seconds),
         slots=len(slots),
@@ -135,7 +144,18 @@ async def gather(visit: Visit) -> LinkView:
         objections=tuple(objection_of(visit, one) for one in status.objections),
         gain=gain,
         index_if_fixed=index_if_fixed,
+        trend=trend.up_to(figure) if trend and figure else trend,
+        spans=SPANS,
     )
+
+
+async def _trend(visit: Visit, link: str) -> Trend | None:
+    """Return the index of the link at the end of each sealed day; the page is worth reading without it."""
+    try:
+        async with asyncio.timeout(_TREND_SECONDS):
+            return await trend_of(visit, IndicatorKind.LINK, link)
+    except (ApiNotApplicableError, ApiUnavailableError, TimeoutError):
+        return None
 
 
 async def _gain(visit: Visit, service: str, link: str) -> tuple[float | None, float | None]:

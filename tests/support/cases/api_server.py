@@ -83,13 +83,16 @@ def served(
     identify=lambda _: UNRESTRICTED,
     peer_calls=100,
     rounds=None,
+    dataset="",
 ):
     """Serve a state, an empty one unless given, by a clock at AS_OF. The context manager yields the port."""
     registry = registry or CollectorRegistry()
     state = state or ServerState(CollectorRegistry())
     return running_server(
         address,
-        api_services(state, clock=lambda: float(AS_OF), rounds=rounds) if services is None else services,
+        api_services(state, clock=lambda: float(AS_OF), rounds=rounds, dataset=dataset)
+        if services is None
+        else services,
         call_conduct(state, registry, logger(), identify=identify, peer_calls=peer_calls),
         reporter or HealthReporter(SERVICE_NAMES, Health()),
         credentials,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 from collections.abc import Iterator
@@ -12,16 +13,20 @@ from typing import Any
 import pytest
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
+from prometheus_client import CollectorRegistry
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2, register_service_pb2
+from services.api.answers.sealed_days import SealedDays
 from services.client import ApiUnavailableError, Client
-from services.console.pages import agency
+from services.console.pages import agency, link
+from services.console.queries import figure_of
 from services.console.texts import LANGUAGES, iso
 from services.core.blocks.target_blocks import encode_slot_block
-from services.core.model import Outcome, Reason
+from services.core.errors import StateError
+from services.core.model import Indicator, IndicatorKind, Outcome, Reason
 from services.register.directory.load import load_register
 from tests.support.cases.api_blocks import AS_OF, blocks_of, slot_block_of
-from tests.support.cases.api_server import Api
+from tests.support.cases.api_server import Api, served
 from tests.support.cases.console import NAMED_PAGES, Console, numbers_of
 from tests.support.messages import messages
 from tests.support.registers import KNOWN_ROUNDS, write_register
@@ -367,6 +372,58 @@ async def test_a_trend_ends_with_the_index_as_it_is_now(console: Console, api: A
         newest = trend[0].partition("<tbody>")[2].partition("</tr>")[0]
         assert shown[1] in newest, path
         assert iso(later) in newest, path
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+async def test_a_link_page_has_the_days_that_the_archive_sealed(
+    api: Api, make_console: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: str
+) -> None:
+    """The chart goes back over the sealed days and up to now, and its table has the same numbers; a reader may choose the span."""
+    found = api.state.model.find(IndicatorKind.LINK, "deed-tax", 28)
+    assert found is not None
+    now = figure_of(found.message)
+    days = [replace(now, as_of=AS_OF - 86400 * age, point=0.9 - age / 100, lower=0.5) for age in (20, 6, 5, 4)]
+
+    def indexes(
+        _: SealedDays, __: Any, kind: IndicatorKind, entity: str, window: int, **span: float
+    ) -> list[Indicator]:
+        assert (kind, entity, window) == (IndicatorKind.LINK, "deed-tax", 28)
+        return [one for one in days if span["start"] <= one.as_of < span["end"]]
+
+    monkeypatch.setattr(SealedDays, "indexes", indexes)
+    async with served(api.state, CollectorRegistry(), dataset=str(tmp_path)) as port:
+        api.address = f"127.0.0.1:{port}"
+        console = await make_console()
+        for query, points in (("", [0.9, 0.86, 0.85, 0.84]), ("?span=28", [0.9, 0.86, 0.85, 0.84, 0.7])):
+            page = (await console.get(f"/{code}/link/deed-tax{query}")).text
+            figure = page.partition('<figure data-part="trend">')[2].partition("</figure>")[0]
+            assert f'href="/{code}/link/deed-tax?span=90"' in figure
+            rows = figure.partition("<tbody>")[2].split("</tr>")[:-1]
+            assert [numbers_of(row)[0] for row in rows] == [pytest.approx(point) for point in points], query
+            lines = re.findall(r'<path d="([^"]*)" class="line"', figure)
+            assert sum(len(re.findall("[ML]", line)) for line in lines) == len(rows)
+
+
+async def test_a_link_page_stands_without_a_history(
+    api: Api, make_console: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where no archive keeps days, and where one cannot be read or not in time, the evidence is shown and the page says so."""
+    sentence = "Earlier days of this inquiry are not kept here, or cannot be read at the moment."
+    assert sentence in (await (await make_console()).get("/en/link/deed-tax")).text
+
+    def damaged(*_: Any, **__: Any) -> list[Indicator]:
+        raise StateError("the log is damaged")
+
+    async def slow(*_: Any) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(SealedDays, "indexes", damaged)
+    async with served(api.state, CollectorRegistry(), dataset=str(tmp_path)) as port:
+        api.address = f"127.0.0.1:{port}"
+        assert sentence in (await (await make_console()).get("/en/link/deed-tax")).text
+        monkeypatch.setattr(link, "trend_of", slow)
+        monkeypatch.setattr(link, "_TREND_SECONDS", 0.0)
+        assert sentence in (await (await make_console()).get("/en/link/deed-tax")).text
 
 
 async def test_the_monitor_page_tells_no_report_from_no_answer(console: Console, monkeypatch: Any) -> None:

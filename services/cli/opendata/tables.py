@@ -74,8 +74,8 @@ INDICATORS: Final = _table(
     window_days | integer | days that the number is over | شمار روزهایی که عدد از آن‌هاست
     as_of | datetime | when the window ends, in UTC | پایان پنجره، به وقت جهانی
     point | number | share of the required inquiries that were answered; empty where too little is known | سهم استعلام‌های الزامی که پاسخ گرفته‌اند؛ اگر اندک معلوم باشد خالی است
-    lower | number | lower bound: what is unknown counts as failed | کران پایین: نامعلوم‌ها ناموفق شمرده شده‌اند
-    upper | number | upper bound: what is unknown counts as answered | کران بالا: نامعلوم‌ها موفق شمرده شده‌اند
+    lower | number | lower bound: what is unknown counts as failed | کمترین مقدار: نامعلوم‌ها ناموفق شمرده شده‌اند
+    upper | number | upper bound: what is unknown counts as answered | بیشترین مقدار: نامعلوم‌ها موفق شمرده شده‌اند
     known_share | number | share of the weight that is known | سهمی از وزن که معلوم است
     interval_low | number | lower end of the interval of the long-run value | ابتدای بازهٔ اطمینان مقدار بلندمدت
     interval_high | number | upper end of that interval | انتهای همان بازه
@@ -85,9 +85,9 @@ INDICATORS: Final = _table(
     lost_invalid | number | share that was lost because the answer was wrong | سهمی که از دست رفت چون پاسخ نادرست بود
     lost_late | number | share that was lost because the answer came too late | سهمی که از دست رفت چون پاسخ دیر آمد
     lost_stale | number | share that was lost because the answer was out of date | سهمی که از دست رفت چون دادهٔ پاسخ کهنه بود
-    strict_point | number | share of the slots in which every link of a service worked at once | سهم بازه‌های سنجشی که همهٔ استعلام‌های یک خدمت با هم پاسخ گرفته‌اند
-    strict_lower | number | its lower bound | کران پایین آن
-    strict_upper | number | its upper bound | کران بالای آن
+    strict_point | number | share of the slots in which every link of a service worked at once | سهم نوبت‌هایی که همهٔ استعلام‌های یک خدمت با هم پاسخ گرفته‌اند
+    strict_lower | number | its lower bound | کمترین مقدار آن
+    strict_upper | number | its upper bound | بیشترین مقدار آن
     rank_low | integer | best rank that the agency may have | بهترین رتبهٔ ممکن دستگاه
     rank_high | integer | worst rank that it may have | بدترین رتبهٔ ممکن دستگاه
     rank_agencies | integer | agencies that are ranked in that role | شمار دستگاه‌های رتبه‌بندی‌شده در آن نقش
@@ -121,11 +121,11 @@ STRUCTURE: Final = _table(
     fragmentation_lower | number | the same if everything unknown worked | همان، اگر نامعلوم‌ها کار کنند
     reciprocity | number | share of the working pairs that work both ways | سهم جفت‌هایی که دوسویه کار می‌کنند
     within_point | number | index within sectors, point | شاخص درون بخش‌ها، برآورد
-    within_lower | number | index within sectors, lower bound | شاخص درون بخش‌ها، کران پایین
-    within_upper | number | index within sectors, upper bound | شاخص درون بخش‌ها، کران بالا
+    within_lower | number | index within sectors, lower bound | شاخص درون بخش‌ها، کمترین مقدار
+    within_upper | number | index within sectors, upper bound | شاخص درون بخش‌ها، بیشترین مقدار
     across_point | number | index across sectors, point | شاخص میان بخش‌ها، برآورد
-    across_lower | number | index across sectors, lower bound | شاخص میان بخش‌ها، کران پایین
-    across_upper | number | index across sectors, upper bound | شاخص میان بخش‌ها، کران بالا
+    across_lower | number | index across sectors, lower bound | شاخص میان بخش‌ها، کمترین مقدار
+    across_upper | number | index across sectors, upper bound | شاخص میان بخش‌ها، بیشترین مقدار
     silo_gap | number | the first less the second | تفاوت شاخص درون و میان بخش‌ها
     provider_concentration | number | how far the weight is on few providers | تمرکز وزن بر چند ارائه‌دهنده
     bus_links | integer | required inquiries over the data bus | شمار استعلام‌هایی که از گذرگاه داده می‌گذرند

@@ -43,6 +43,14 @@ def test_translations_have_the_places_of_their_messages(code: str) -> None:
         assert all(set(_PLACES.findall(string)) == wanted for string in strings), one.id
 
 
+def test_one_persian_word_for_each_thing() -> None:
+    """Bounds are کمترین and بیشترین, a slot is a نوبت, a file a فایل: as in the brief, on dashboards and in open data."""
+    words = "\n".join(string for one in catalogue("fa") if one.id for string in _forms(one.string))
+    assert "کمترین و بیشترین" in words
+    assert "آخرین نوبت" in words
+    assert not re.search(r"کران|کم‌ترین|بیش‌ترین|هر بازه |پرونده(?!ٔ مالیاتی)", words)
+
+
 def test_values_are_escaped_and_messages_are_not_formats() -> None:
     """A value cannot become markup, and braces in a value are no places."""
     texts = texts_of("en")

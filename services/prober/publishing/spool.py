@@ -200,4 +200,5 @@ class Spool:
         self.size -= batch.size
         self._in_memory -= 0 if batch.messages is None else batch.size
         if batch.path is not None:
-            batch.path.unlink(missing_ok=True)
+            with suppress(OSError):  # the disk is read-only or gone: the next run sends it again, which changes nothing
+                batch.path.unlink(missing_ok=True)

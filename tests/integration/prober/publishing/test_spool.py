@@ -172,6 +172,18 @@ async def test_a_full_disk_does_not_stop_measuring(tmp_path: Path) -> None:
     spool.close()
 
 
+async def test_a_disk_that_removes_nothing_does_not_stop_publishing(tmp_path: Path) -> None:
+    """A batch whose file cannot be removed counts as sent, as on a disk that has become read-only; the next run sends it again."""
+    spool = opened(tmp_path)
+    batch = await spool.add(records(1), rows=3)
+    assert batch.path is not None
+    batch.path.unlink()
+    batch.path.mkdir()
+    spool.acknowledged(batch)
+    assert (len(spool.pending), spool.size) == (0, 0)
+    spool.close()
+
+
 async def test_a_refused_batch_is_logged_with_the_reason(tmp_path: Path) -> None:
     """What the disk says of a batch that it refuses is in the log."""
     spool = opened(tmp_path / "spool")

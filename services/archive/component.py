@@ -128,6 +128,9 @@ class _Archive:
             return False  # a folder need not be listed to know that no other day is over
         due = await run_in_thread(partial(sealer.due, complete))
         self._metrics.due(len(due))
+        if due:
+            for archiver in self._archivers:
+                await archiver.record()
         context = SealingContext(
             streams={archiver.what.kind.stream: archiver.created for archiver in self._archivers},
             method_version=METHOD_VERSION,

@@ -173,6 +173,15 @@ class StreamArchiver:
         self._metrics.wrote(kind.name, self._rows, archived.stored)
         self._waiting, self._batches, self._rows = [], [], 0
 
+    async def record(self) -> None:
+        """Record how far the stream is in the dataset, silence included. Raises StateError.
+
+        A day may be sealed then: whatever the stream's clock does, what is stored later is dated after this.
+        """
+        archived = self._archived
+        if archived is not None and archived.created:
+            await run_in_thread(lambda: write_position(self._storage, self.what.kind, archived))
+
     def _keep(self, messages: list[StoredMessage]) -> None:
         for message in messages:
             if not self._waiting:
@@ -198,7 +207,8 @@ class StreamArchiver:
         assert self._archived is not None
         state = await bus.stream_state(self.what.kind.stream)
         if state.last == self._archived.sequence:
-            self._archived = replace(self._archived, stored=max(state.now, self._archived.stored))
+            self._last_stored = max(state.now, self._last_stored)
+            self._archived = replace(self._archived, stored=self._last_stored)
             self._metrics.caught_up(self.what.kind.name, self._archived.stored)
 
     def _position(self, read: StreamPosition) -> ArchivedUpTo:

@@ -58,6 +58,26 @@ async def test_what_was_published_is_computed_again(archive: Archive, nats: Nats
     assert IndicatorKind.GOVERNMENT in {row.kind for row in published()}
 
 
+async def test_a_sealed_day_stays_as_it_is_when_the_clock_steps_back(archive: Archive, nats: Nats) -> None:
+    """A day was sealed in silence, and the bus's clock steps back into it: what it stores then came too late, also after a restart."""
+    archive.start()
+    await publish(nats, 0)
+    streams, _ = await streams_of(nats)
+    await archive.has(streams)
+    archive.end_of_day()
+    await archive.sealed()
+    before = sealed(archive.storage)
+    archive.day_again()
+    for number in (1, 2):
+        await publish(nats, number)
+        streams, _ = await streams_of(nats)
+        await archive.has(streams)
+        archive.components.kill("archive")
+        archive.start()
+    assert {name.split("/")[1] for name in archive.segments()} == {"late"}
+    assert sealed(archive.storage) == before
+
+
 async def test_what_was_taken_in_stays_when_a_stream_begins_again(archive: Archive, nats: Nats) -> None:
     """A stream that was made anew gives its numbers once more. The archive refuses it until that is accepted, and then keeps
     the evidence that the stream no longer has beside the new one.

@@ -86,6 +86,10 @@ class Archive:
         """Let the day pass by the clock of the bus."""
         shift(self._clock, _TWO_DAYS)
 
+    def day_again(self) -> None:
+        """Let the clock of the bus step back into the day."""
+        shift(self._clock, 0.0)
+
     async def sealed(self) -> None:
         """Wait until the day is sealed and its segments are gone."""
 

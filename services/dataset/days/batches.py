@@ -17,7 +17,7 @@ from services.dataset.days.days import EvidenceDays
 from services.dataset.days.manifest import BatchRun, Manifest
 from services.dataset.days.segments import list_segments, read_segments
 from services.dataset.storage import Storage
-from services.dataset.tables import BATCH, MICROS, sorted_rows
+from services.dataset.tables import BATCH, MICROS
 
 _NAMED_RUNS: Final = 100
 """Runs of a vantage that a manifest names, those with faults first: a prober begins a few a day."""
@@ -58,8 +58,7 @@ def account_of_day(
     start, opened = (days.span(before).stop, days.closes(before)) if before else (0, 0.0)
     segments = [one for one in list_segments(storage, BATCH) if one.day <= days.day_of(closed)]
     by_day = groupby(segments, key=lambda one: one.day)
-    parts = [part for _, of_day in by_day for part in read_segments(storage, BATCH, list(of_day))]
-    table = sorted_rows(parts, BATCH)
+    table = _as_they_came(part for _, of_day in by_day for part in read_segments(storage, BATCH, list(of_day)))
     stored = table["stored"].cast(pa.int64()).to_numpy() / MICROS
     part = np.digitize(stored, [start, min(opened, end), end]).astype(np.int64)
     if not np.isin(part, (Part.OVERLAP, Part.DAY)).any():
@@ -126,6 +125,13 @@ def account(table: pa.Table, part: Ints, known: Mapping[RunKey, BatchRun] | None
 
 def _key(run: BatchRun) -> RunKey:
     return run.vantage, run.prober, run.run
+
+
+def _as_they_came(parts: Iterable[pa.Table]) -> pa.Table:
+    """Return the rows of all parts with new sequences: a stream that begins again gives its own once more."""
+    table = pa.concat_tables([BATCH.schema.empty_table(), *parts]).combine_chunks()
+    place = BATCH.schema.get_field_index("sequence")
+    return table.set_column(place, "sequence", pa.array(np.arange(table.num_rows)))
 
 
 def _runs(table: pa.Table) -> tuple[list[RunKey], Ints]:

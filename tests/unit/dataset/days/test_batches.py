@@ -58,12 +58,18 @@ class Dataset:
     def __init__(self, folder: Path, key: SigningKey) -> None:
         self.storage = LocalStorage(folder)
         self.sealer = Sealer(self.storage, key, DAYS)
-        self.sequence = 0
+        self.sequence = self.generation = 0
+
+    def begin_again(self) -> None:
+        """Let the stream begin again, and give its sequences once more."""
+        self.sequence, self.generation = 0, self.generation + 1
 
     def take(self, batches: list[StoredBatch], *, cut: int = 1000) -> Dataset:
         for first in range(0, len(batches), cut):
             part = [replace(one, sequence=self.sequence + place) for place, one in enumerate(batches[first:][:cut], 1)]
-            write_segments(self.storage, BATCH, [batch_table(part)], self.sequence + 1, self.sequence + len(part), DAYS)
+            first_sequence, last_sequence = self.sequence + 1, self.sequence + len(part)
+            table = batch_table(part)
+            write_segments(self.storage, BATCH, [table], first_sequence, last_sequence, DAYS, self.generation)
             self.sequence += len(part)
         return self
 
@@ -146,6 +152,15 @@ def test_a_second_process_of_one_name(dataset: Dataset, number: bool) -> None:  
     runs = dataset.take([*batches[:3], *others, *elsewhere, *batches[3:]]).seal()
     assert {run.run for run in runs if run.parallel} == {others[0].run}
     assert len(runs) == 3
+
+
+def test_a_run_that_goes_on_in_a_stream_that_begins_again(dataset: Dataset) -> None:
+    """The next run of the prober began after it had ended, though its batches have lower sequences; what went is missing."""
+    batches = at([*chain(9), *chain(4, OTHER)], START + 60.0)
+    dataset.take(batches[:6])
+    dataset.begin_again()
+    runs = dataset.take(batches[7:]).seal()
+    assert {run.run: faults(run) for run in runs} == {RUN: {"missing": 1}, OTHER: {}}
 
 
 def test_batches_of_older_probers(dataset: Dataset) -> None:

@@ -7,7 +7,7 @@ ARGS   ?=
 PROTOS := $(wildcard proto/peyvand/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test matrix test-systems test-images attack fuzz conformance check fmt proto docs dashboards sbom preview screenshots lock bench calibrate clean
+.PHONY: help setup setup-dev run test matrix test-systems test-images attack fuzz simulate conformance check fmt proto docs dashboards sbom preview screenshots lock bench calibrate clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,7 +37,7 @@ run: setup ## a simulated government, measured live (options: make run ARGS='--f
 test: setup-dev ## all tests but those of test-systems (some of them: make test ARGS=tests/unit)
 	@if [ -n "$(ARGS)" ]; then $(BIN)/pytest $(ARGS); else \
 		PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --durations=40 -n 4 --dist loadfile --no-loadscope-reorder -m "not alone" \
-			tests/integration/prober/scheduling/test_sharing.py tests/e2e tests/integration tests/security tests/fuzz tests/conformance tests/property tests/unit; fi
+			tests/integration/prober/scheduling/test_sharing.py tests/e2e tests/integration tests/security tests/fuzz tests/simulation tests/conformance tests/property tests/unit; fi
 
 # pyenv gives every version that it has when PYENV_VERSION lists them; elsewhere the variable has no effect.
 matrix: ## unit tests under each of PYTHONS (default: python3.11 python3.12 python3.13), each in its own environment
@@ -53,6 +53,9 @@ attack: setup-dev ## every attack of tests/security, the slow ones too, and a ta
 
 fuzz: setup-dev ## every reader of outside text, for five minutes together (an hour: make fuzz ARGS='--minutes 60')
 	@$(BIN)/python -m tests.fuzz $(ARGS)
+
+simulate: setup-dev ## a simulated month for each of 200 seeds, with faults (all of them: make simulate ARGS='--seeds 10000 --jobs 2')
+	@$(BIN)/python -m tests.simulation $(ARGS)
 
 conformance: setup-dev ## the prober and blackbox_exporter side by side, where that is installed
 	@$(BIN)/python -m tests.conformance $(ARGS)

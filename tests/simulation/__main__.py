@@ -1,0 +1,99 @@
+"""``make simulate``: simulates a month for each of many seeds, and prints what was injected and what was found."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import partial
+from multiprocessing import get_context
+
+import structlog
+
+from tests.simulation.month import Month, simulate
+from tests.simulation.shape import MOST
+
+_SHOWN = 5
+"""Faults of a month that are printed; the others follow from these, or are shown by its seed alone."""
+_CHUNK = 20
+"""Seeds that a process takes at a time."""
+
+
+def _months(seeds: Sequence[int], jobs: int, until: float) -> Iterator[Month]:
+    """Simulate the months of seeds in their order, until a time of the steady clock."""
+    chunks = [seeds[first : first + _CHUNK] for first in range(0, len(seeds), _CHUNK)]
+    if jobs == 1:
+        for chunk in chunks:
+            yield from _chunk(until, chunk)
+        return
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_quiet) as pool:
+        for months in pool.map(partial(_chunk, until), chunks):
+            yield from months
+
+
+def _chunk(until: float, seeds: Sequence[int]) -> list[Month]:
+    return [replace(simulate(seed), log=()) for seed in seeds if time.monotonic() < until]
+
+
+def _quiet() -> None:
+    """Leave out the logs of components, which the month keeps by itself."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201  # a person reads this
+
+
+def _show(month: Month) -> None:
+    _say(f"seed {month.seed}: {len(month.faults)} faults found")
+    for fault in month.faults[:_SHOWN]:
+        _say(f"  {fault}")
+    _say(f"  again, with all that happened: make simulate ARGS='--seed {month.seed}'")
+
+
+def _summary(months: int, failed: list[int], counts: Counter[str], cpu: float) -> Iterator[str]:
+    yield f"{'injected':<34}{'count':>12}"
+    for name in (*MOST, *sorted(counts.keys() - MOST.keys())):
+        yield f"{name:<34}{counts[name]:>12,}"
+    yield f"{months:,} months, {cpu:,.0f} s of the processor, {cpu / max(1, months):.2f} s each, on {os.cpu_count()} cores"
+    yield f"faults found with {len(failed)} seeds{': ' + ', '.join(map(str, failed)) if failed else ''}"
+
+
+def main() -> int:
+    """Simulate. Returns 1 when anything was found."""
+    parser = argparse.ArgumentParser("make simulate", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=200, help="how many (default: 200)")
+    parser.add_argument("--first", type=int, default=0, help="the first of them (default: 0)")
+    parser.add_argument("--seed", type=int, help="this one alone, with all that happened")
+    parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
+    parser.add_argument("--minutes", type=float, default=240.0, help="begin no month after so long (default: 240)")
+    asked = parser.parse_args()
+    _quiet()
+    if asked.seed is not None:
+        month = simulate(asked.seed)
+        _say("\n".join(month.log))
+        _say("\n".join(_summary(1, [asked.seed] if month.faults else [], month.counts, month.cpu_seconds)))
+        if month.faults:
+            _show(replace(month, faults=month.faults))
+        return 1 if month.faults else 0
+    seeds = range(asked.first, asked.first + asked.seeds)
+    counts, failed, cpu, done = Counter[str](), list[int](), 0.0, 0
+    for month in _months(seeds, asked.jobs, time.monotonic() + 60 * asked.minutes):
+        counts, cpu, done = counts + month.counts, cpu + month.cpu_seconds, done + 1
+        if month.faults:
+            failed.append(month.seed)
+            _show(month)
+        if done % 500 == 0:
+            _say(f"{done:,} months, {cpu:,.0f} s of the processor, faults with {len(failed)} seeds")
+    _say("\n".join(_summary(done, failed, counts, cpu)))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+"""The scorer without exchanges: evidence, index, state on disk. Stubs stand for what only shows them: metrics, blocks, health."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from services.core.bus import MEASUREMENTS, StreamCursor, StreamPosition
+from services.core.errors import BusError, GapError
+from services.core.files import unsealed
+from services.core.runtime import Health
+from services.core.tasks import run_in_thread
+from services.indicator.calendar import Calendar
+from services.scorer.evidence_lock import EvidenceLock
+from services.scorer.health import ReadinessReporter
+from services.scorer.index import CompiledRegister, IndexResult, Scoring
+from services.scorer.ingest import MeasurementReader, start_position
+from services.scorer.refresher import Refresher
+from services.scorer.state import Store
+from services.scorer.state.loading import MANIFESTS
+from services.scorer.state.manifest import SavedState
+from tests.simulation.component import Component, Deaf, World, together
+
+
+class _Published:
+    """Takes the index where it would be put on the bus."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self._scorer = scorer
+
+    def encode_slots(self, *_: object) -> Iterator[None]:
+        return iter(())
+
+    async def put_slots(self, *_: object) -> None:
+        await self._scorer.client.stream_state(MEASUREMENTS)
+
+    async def put_recent(self, *_: object) -> None:
+        await self._scorer.client.stream_state(MEASUREMENTS)
+
+    async def publish(self, result: IndexResult, *_: object) -> int:
+        await self._scorer.client.stream_state(MEASUREMENTS)
+        self._scorer.published = result
+        return 0
+
+
+class Scorer(Component):
+    """The scorer without exchanges: evidence, index, state on disk."""
+
+    def __init__(self, world: World, rng: random.Random) -> None:
+        super().__init__(world, "scorer", rng)
+        self.compiled = CompiledRegister.of(world.register)
+        self.scoring: Scoring | None = None
+        self.published: IndexResult | None = None
+        self._store = Store(self.folder, Calendar.of(world.register.policy))
+        world.record.durable[self.name] = self.durable
+
+    def durable(self) -> StreamPosition | None:
+        """Return up to where its files have the stream."""
+        for name in MANIFESTS:
+            path = self._store.folder / name
+            if path.exists():
+                try:
+                    return SavedState.decode(unsealed(path.read_bytes())).manifest.position
+                except ValueError:
+                    continue
+        return None
+
+    async def work(self, accept: bool) -> None:
+        policy, targets = self.world.register.policy, self.compiled.arrays.targets
+        calendar = Calendar.of(policy)
+        store = Store(self.folder, calendar)
+        loaded = await asyncio.to_thread(partial(store.load, targets))
+        loaded.evidence.columns.of(targets)
+        needed = calendar.epoch - calendar.slot_seconds
+        cursor = StreamCursor(self.client, MEASUREMENTS, needed_from=needed, accept=accept)  # type: ignore[arg-type]
+        dataset = self.world.storage.address if self.world.shape.restores else ""
+        while True:
+            try:
+                loaded, position = await start_position(cursor, store, loaded, policy, dataset=dataset, log=self.log)
+                behind = await cursor.behind(position)
+                break
+            except GapError:
+                raise
+            except BusError:
+                await asyncio.sleep(600.0)
+        scoring = self.scoring = Scoring(self.compiled, loaded, position)
+        self.world.record.repairing.discard(self.name)
+        self.note(f"resumes after {position.sequence}")
+        lock, readiness = EvidenceLock(), ReadinessReporter(Health())
+        deaf: Any = Deaf()
+        reader = MeasurementReader(scoring, lock, metrics=deaf, readiness=readiness, log=self.log)
+        refresher = Refresher(
+            scoring,
+            lock,
+            _Published(self),  # type: ignore[arg-type]
+            deaf,
+            deaf,
+            metrics=deaf,
+            readiness=readiness,
+            clock=self.clock,
+            bus_clock=self._bus_clock,
+            log=self.log,
+        )
+
+        async def refresh() -> None:
+            await reader.caught_up.wait()
+            await refresher.run()
+
+        await together(
+            reader.run(cursor, position.sequence + behind), refresh(), self._save_often(scoring, store, lock)
+        )
+
+    async def _bus_clock(self) -> float:
+        return (await self.client.stream_state(MEASUREMENTS)).now
+
+    async def _save_often(self, scoring: Scoring, store: Store, lock: EvidenceLock) -> None:
+        """As services.scorer.session does."""
+        while True:
+            async with lock.lock:
+                update = scoring.save()
+            if update is not None:
+                await run_in_thread(partial(store.save, update))
+                await lock.run(partial(store.release, scoring.evidence))
+            await asyncio.sleep(self.world.shape.register["slot_seconds"] / 2)
+
+    def release(self) -> None:
+        self.scoring = None

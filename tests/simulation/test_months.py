@@ -1,0 +1,32 @@
+"""A few simulated months, those that found something once among them. `make simulate` has many more."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.simulation.month import simulate
+from tests.support.paths import ROOT
+
+FOUND: dict[int, str] = {}
+"""Seeds that found something, and what: see docs/robustness.md."""
+
+
+@pytest.mark.parametrize("seed", [*range(6), *FOUND])
+def test_a_month_with_faults_loses_and_invents_nothing(seed: int) -> None:
+    """Every verdict is true, every acknowledged measurement is in the scorer and in the archive once, the index is the oracle's."""
+    assert simulate(seed).faults == ()
+
+
+def test_a_seed_is_one_history() -> None:
+    """The same seed gives the same month, event by event, in another process too, whatever hashes it gives to texts."""
+    program = "import json; from tests.simulation.month import simulate; print(json.dumps(simulate(3).digest))"
+    environment = {**os.environ, "PYTHONHASHSEED": "17", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    run = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=environment, check=True, capture_output=True, text=True
+    )
+    assert json.loads(run.stdout.splitlines()[-1]) == simulate(3).digest

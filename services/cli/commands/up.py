@@ -13,8 +13,8 @@ from services.core.errors import SettingsError
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-_LAST_FIRST_PORT = 65535 - 16
-"""Ports up to 16 after the first are taken (services/cli/up/plan.py)."""
+_LAST_FIRST_PORT = 65535 - 17
+"""Ports up to 17 after the first are taken (services/cli/up/plan.py)."""
 
 
 def _seconds(option: str, text: str) -> float:

@@ -99,11 +99,12 @@ def _processes(plan: SystemPlan, held: int) -> tuple[SupervisedProcess, list[Sup
     elif plan.register is None:
         needs["collector"] = plan.data / "sandbox" / "sources.yaml"
         collected = {"sources": needs["collector"]}
-    rounds = Path("rounds").absolute()  # where `peyvand round freeze` writes when it is run in the same folder
+    # Where `peyvand round freeze` and `peyvand opendata export open-data` write when they are run in the same folder.
+    rounds, open_data = Path("rounds").absolute(), Path("open-data").absolute()
     flags: dict[str, Mapping[str, object]] = {
         "api": {"listen": plan.api, "rounds": rounds, "archive": plan.data / "archive" / "dataset"},
         "prober": {"probe_files": (plan.register or plan.data / "sandbox" / "register").absolute()},
-        "console": {"console": plan.console, "api": plan.api, "rounds": rounds},
+        "console": {"console": plan.console, "api": plan.api, "rounds": rounds, "open_data": open_data},
         "collector": collected,
         "archive": {"archive_key": _archive_key(plan.data / "archive")},
         "scorer": {"archive": plan.data / "archive" / "dataset"},

@@ -59,6 +59,8 @@ EVERYTHING = {
         "api": {"secret": "console-tls"},
         "signIn": {"secret": "console-sign-in"},
     },
+    "rounds": {"volume": {"persistentVolumeClaim": {"claimName": "rounds", "readOnly": True}}},
+    "openData": {"volume": {"persistentVolumeClaim": {"claimName": "open-data", "readOnly": True}}},
     "monitoring": {"enabled": True, "dashboards": True, "labels": {"release": "prometheus"}},
     "networkPolicy": {"metricsFrom": [{"namespaceSelector": {"matchLabels": {"name": "m"}}}], "apiFrom": [{"podSelector": {}}], "archiveTo": [{"podSelector": {}}]},
     "priorityClassName": "high",

@@ -77,7 +77,7 @@ def test_pods_name_what_exists(documents: list[Document]) -> None:
         assert unknown_variables(component, given) == []
         folders = [mount["mountPath"] for mount in container["volumeMounts"]]
         files = [value for value in given.values() if value.startswith("/")]
-        assert all(any(file.startswith(f"{folder}/") for folder in folders) for file in files)
+        assert all(any(f"{file}/".startswith(f"{folder}/") for folder in folders) for file in files)
         names.add(component)
     assert "prober" in names
 
@@ -95,8 +95,27 @@ ITS_OWN = {"nats", "nats_ca", "nats_certificate", "nats_key", "credentials", "da
         "oidc_secret",
         "session_key",
     ),  # of the console, likewise
+    *("rounds", "open_data"),  # volumes
 }
 """Settings that nobody is asked for under `settings`."""
+
+
+def test_what_is_frozen_and_exported_is_shown() -> None:
+    """Volumes of rounds and of open data are where the settings of those look that show them."""
+    shown = {}
+    for name, pod in pods_of(render(EVERYTHING)):
+        (container,) = pod["spec"]["containers"]
+        volumes = {one["name"]: one.get("persistentVolumeClaim") for one in pod["spec"]["volumes"]}
+        claims = {one["mountPath"]: volumes.get(one["name"]) for one in container["volumeMounts"]}
+        shown[name.rpartition("-")[2]] = {
+            one["name"]: claims[one["value"]]
+            for one in container["env"]
+            if one["name"] in ("PEYVAND_ROUNDS", "PEYVAND_OPEN_DATA")
+        }
+    rounds, open_data = ({"claimName": name, "readOnly": True} for name in ("rounds", "open-data"))
+    assert shown["api"] == {"PEYVAND_ROUNDS": rounds}
+    assert shown["console"] == {"PEYVAND_ROUNDS": rounds, "PEYVAND_OPEN_DATA": open_data}
+    assert not any(given for name, given in shown.items() if name not in ("api", "console"))
 
 
 def test_settings_of_the_chart_are_those_of_components() -> None:

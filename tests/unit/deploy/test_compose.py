@@ -82,6 +82,19 @@ def test_what_is_mounted_exists() -> None:
     assert [mount for mount in mounts if not (FOLDER / mount.split(":")[0]).exists()] == []
 
 
+def test_what_is_frozen_and_exported_is_shown() -> None:
+    """Rounds and open data that are written beside the archive are where the settings of api and console look."""
+    mounts = {name: [mount.split(":") for mount in one.get("volumes", [])] for name, one in OURS.items()}
+    written = {place: volume for volume, place, *mode in mounts["archive"] if place.startswith("/srv/") and not mode}
+    assert written == {"/srv/rounds": "rounds", "/srv/open-data": "open-data"}
+    variables = {"api": {"PEYVAND_ROUNDS"}, "console": {"PEYVAND_ROUNDS", "PEYVAND_OPEN_DATA"}}
+    for name, settings in variables.items():
+        shown = {place: volume for volume, place, *mode in mounts[name] if mode == ["ro"]}
+        assert {shown[OURS[name]["environment"][setting]] for setting in settings} <= set(written.values())
+    image = (FOLDER / "Dockerfile").read_text("utf-8")
+    assert f"install -d -o peyvand -g peyvand {' '.join(written)}\n" in image  # else the volumes would be root's
+
+
 def test_alertmanager_finds_its_webhooks() -> None:
     """From where it works, the files that its configuration names are those of prepare.sh, and its state is in its volume."""
     service = SERVICES["alertmanager"]

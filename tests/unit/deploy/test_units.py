@@ -63,6 +63,16 @@ def test_every_unit_has_a_user_of_its_own() -> None:
     assert sorted(made) == sorted(unit.rstrip("@") for unit in users)
 
 
+def test_who_shows_rounds_may_read_them() -> None:
+    """Units that show rounds have the folder of all units, and their users are in the group that it belongs to."""
+    shows = {unit.stem for unit in UNITS if "PEYVAND_ROUNDS=%S/peyvand/rounds" in unit.read_text("utf-8")}
+    assert shows == {"peyvand-api", "peyvand-console"}
+    users = (FOLDER / "sysusers.conf").read_text("utf-8")
+    assert set(re.findall(r"^m (\S+) peyvand-rounds$", users, re.MULTILINE)) == shows
+    page = (FOLDER.parents[1] / "docs" / "operating.md").read_text("utf-8")
+    assert "install -d -m 2750 -g peyvand-rounds /var/lib/peyvand/rounds\n" in page
+
+
 def test_a_bus_that_a_full_disk_stopped_is_started_again() -> None:
     """Once a minute a command without privileges looks, whose exit code alone has systemd start the bus anew."""
     text = CHECK.read_text("utf-8")

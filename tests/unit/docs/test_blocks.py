@@ -93,6 +93,7 @@ NOT_RUN = {
     "docs/operating.md: Adding a vantage 3": _CONTAINERS,
     "docs/operating.md: Certificates 1": _ROOT_AND_UNITS,
     "docs/operating.md: The api's port 1": f"{_ROOT_AND_UNITS}; security/test_api_proxy.py runs the configuration",
+    "docs/operating.md: Rounds and open data 1": f"{_ROOT_AND_UNITS}; unit/cli/rounds and unit/cli/opendata run both commands",
     "docs/operating.md: Upgrading 1": _ROOT_AND_UNITS,
     "docs/operating.md: Upgrading 2": _CONTAINERS,
     "docs/operating.md: Backup and restore 1": f"{_ROOT_AND_UNITS}; integration/core/test_backup.py backs a bus up",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -30,6 +31,8 @@ from services.register.bus import follow_register
 _POLL_SECONDS: Final = 0.5
 _SEAL_SECONDS: Final = 5.0
 _RETRY_SECONDS: Final = 5.0
+_FEW_MESSAGES: Final = 10
+"""Deleted messages in a row that are noted as missing and passed over: single ones. More are a purge, which somebody may undo."""
 
 
 class _Archive:
@@ -46,7 +49,7 @@ class _Archive:
         ]
         self._days: EvidenceDays | None = None
         self._policy: Policy | None = None
-        self._closing = 0.0
+        self._closing = self._sealed_up_to = 0.0
         self._failures: dict[str, str] = {}
 
     async def follow(self, registers: AsyncIterator[Register]) -> None:
@@ -64,13 +67,15 @@ class _Archive:
     async def read(self, archiver: StreamArchiver, needed_from: float) -> None:
         """Take one stream in until cancelled."""
         stream = archiver.what.kind.stream
-        cursor = StreamCursor(self._bus, stream, needed_from=needed_from, accept=self._runtime.settings.accept_gap)
+        accept = self._runtime.settings.accept_gap
+        cursor = StreamCursor(self._bus, stream, needed_from, accept=accept, pass_deleted=_FEW_MESSAGES)
         resumed = False
         while True:
             more = False
             try:
                 if not resumed:
                     await archiver.resume(cursor)
+                    archiver.forget_missing(self._sealed_up_to)
                     resumed = True
                 assert self._days is not None
                 more = await archiver.take(cursor, self._days)
@@ -117,6 +122,9 @@ class _Archive:
     async def _show_accounts(self, sealer: Sealer) -> None:
         latest = await run_in_thread(sealer.latest)
         if latest is not None:
+            self._sealed_up_to = latest.end
+            for archiver in self._archivers:
+                archiver.forget_missing(latest.end)
             self._metrics.accounted(latest.runs or ())
             for fault in run_faults(latest):
                 self._runtime.log.warning("batches_not_whole", day=latest.day, reason=fault)
@@ -138,7 +146,9 @@ class _Archive:
             count=partial(link_days, self._policy) if self._policy else None,
         )
         for day in due:
-            checkpoint = await run_in_thread(partial(sealer.seal, day, context))
+            of_day = days.span(day).start, days.closes(day)
+            gaps = tuple(gap for archiver in self._archivers for gap in archiver.missing(*of_day))
+            checkpoint = await run_in_thread(partial(sealer.seal, day, replace(context, gaps=gaps)))
             self._metrics.sealed()
             self._runtime.log.info("day_sealed", day=day, leaves=checkpoint.size)
         self._metrics.due(0)

@@ -22,7 +22,9 @@ class ArchiveMetrics:
         self._sealed = metrics.counter("peyvand_archive_sealed_total", registry)
         self._due = metrics.gauge("peyvand_archive_unsealed", registry)
         self._faults = metrics.gauge("peyvand_archive_batch_faults", registry)
+        self._missing = metrics.gauge("peyvand_archive_missing_messages", registry)
         for kind in STREAM_KINDS:
+            self._missing.labels(kind.name)
             self._rows.labels(kind.name)
             self._rejected.labels(kind.name)
         self._due.set(0)
@@ -39,6 +41,10 @@ class ArchiveMetrics:
     def rejected(self, kind: str) -> None:
         """Count a message that could not be read."""
         self._rejected.labels(kind).inc()
+
+    def missing(self, kind: str, messages: int) -> None:
+        """Set how many messages of days that are not sealed were gone before they were read."""
+        self._missing.labels(kind).set(messages)
 
     def sealed(self) -> None:
         """Count a day."""

@@ -19,6 +19,7 @@ from services.core.tasks import run_in_thread
 from services.dataset.days import (
     ArchivedUpTo,
     EvidenceDays,
+    MissingMessages,
     drop_uncommitted,
     read_position,
     write_position,
@@ -108,6 +109,9 @@ class StreamArchiver:
         self._batches: list[StoredBatch] = []
         self._rows = 0
         self._generation = 0
+        self._gaps: tuple[MissingMessages, ...] = ()
+        self._expected = 1
+        self._begins_again = False
         self._last_stored = 0.0
         self._since = 0.0
 
@@ -130,6 +134,9 @@ class StreamArchiver:
         # A gap was accepted behind what is in the dataset, which stays: the stream gives the same numbers once more.
         again = saved is not None and position.sequence < saved.sequence
         self._generation = (saved.generation if saved else 0) + again
+        self._begins_again = again
+        self._expected = (saved or position).sequence + 1
+        self._set_gaps(saved.gaps if saved else ())
         for kind in (self.what.kind, BATCH) if self.what.batch else (self.what.kind,):
             await run_in_thread(partial(drop_uncommitted, self._storage, kind, kept, self._generation))
         self._read, self._last_stored = position, saved.stored if saved else 0.0
@@ -182,10 +189,35 @@ class StreamArchiver:
         if archived is not None and archived.created:
             await run_in_thread(lambda: write_position(self._storage, self.what.kind, archived))
 
+    def missing(self, since: float, until: float) -> list[str]:
+        """Return a sentence for all messages that are missing, if they may have been stored between two moments (epoch seconds)."""
+        found = (gap for gap in self._gaps if since <= gap.until and gap.since <= until)
+        return [gap.sentence(self.what.kind.stream) for gap in found]
+
+    def forget_missing(self, before: float) -> None:
+        """Forget what was stored before a moment (epoch seconds), up to which all days are sealed."""
+        self._set_gaps(tuple(gap for gap in self._gaps if gap.until >= before))
+
+    def _set_gaps(self, gaps: tuple[MissingMessages, ...]) -> None:
+        self._gaps = gaps
+        self._metrics.missing(self.what.kind.name, sum(gap.count for gap in gaps))
+
+    def _note_gap(self, message: StoredMessage) -> None:
+        """Note that messages before one are missing, where the cursor went on without them."""
+        last = 0 if self._begins_again else message.sequence - 1
+        until = max(self._last_stored, message.time)
+        gap = MissingMessages(self._expected, last, self._last_stored or until, until)
+        self._set_gaps((*self._gaps, gap))
+        stream = self.what.kind.stream
+        self._log.warning("messages_missing", stream=stream, reason=gap.sentence(stream))
+
     def _keep(self, messages: list[StoredMessage]) -> None:
         for message in messages:
             if not self._waiting:
                 self._since = time.monotonic()
+            if self._begins_again or message.sequence != self._expected:
+                self._note_gap(message)
+            self._expected, self._begins_again = message.sequence + 1, False
             # A stream's clock may step back; as for the scorer, its latest time holds.
             self._last_stored = max(self._last_stored, message.time)
             try:
@@ -212,4 +244,4 @@ class StreamArchiver:
             self._metrics.caught_up(self.what.kind.name, self._archived.stored)
 
     def _position(self, read: StreamPosition) -> ArchivedUpTo:
-        return ArchivedUpTo(read.stream, read.created, read.sequence, self._last_stored, self._generation)
+        return ArchivedUpTo(read.stream, read.created, read.sequence, self._last_stored, self._generation, self._gaps)

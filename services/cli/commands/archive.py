@@ -69,8 +69,9 @@ def verify(dataset: Dataset, key_text: LogKey = "") -> None:
     if not days:
         raise SettingsError(f"{dataset} holds no sealed day: name the folder that has log/ and sealed/")
     signed = "signed by its key" if public else "its signature was not checked: name the key with --key"
-    for fault in (fault for manifest in sealed for fault in run_faults(manifest)):
-        typer.echo(fault)
+    for manifest in sealed:
+        for fault in (*(f"{manifest.day}: {gap}" for gap in manifest.gaps), *run_faults(manifest)):
+            typer.echo(fault)
     typer.echo(f"{dataset} is whole: {len(days)} days from {min(days)} to {max(days)}, {signed}")
 
 

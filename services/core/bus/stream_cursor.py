@@ -16,12 +16,16 @@ CHECK_SECONDS = 5.0
 
 @dataclass(eq=False)
 class StreamCursor:
-    """Reads one stream in order. A stream that was created anew, or lost messages, is a GapError, not silence."""
+    """Reads one stream in order. A stream that was created anew, or lost messages, is a GapError, not silence.
+
+    Up to ``pass_deleted`` messages in a row are passed over as soon as the server says that they were deleted.
+    """
 
     bus: Bus
     stream: str
     needed_from: float
     accept: bool
+    pass_deleted: int = 0
     gaps_accepted: int = field(default=0, init=False)
     _checked: float = field(default=0.0, init=False)
 
@@ -59,9 +63,9 @@ class StreamCursor:
         expected = position.sequence + 1
         for message in messages:
             if message.sequence != expected:
-                if not self.accept:
+                if not self.accept and not await self._were_deleted(expected, message.sequence - 1):
                     raise missing_messages(self.stream, expected - 1, message.sequence)
-                self.gaps_accepted += 1
+                self.gaps_accepted += self.accept
             expected = message.sequence + 1
         if messages:
             self._checked = now
@@ -73,6 +77,9 @@ class StreamCursor:
     async def behind(self, position: StreamPosition) -> int:
         """Return how many messages are still to be read."""
         return max(0, (await self.bus.stream_state(self.stream)).last - position.sequence)
+
+    async def _were_deleted(self, first: int, last: int) -> bool:
+        return last - first < self.pass_deleted and await self.bus.were_deleted(self.stream, first, last)
 
     async def _bounds(self, taken: int = 0) -> StreamBounds:
         state = await self.bus.stream_state(self.stream)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -156,6 +156,15 @@ class Streams:
             limit=max(0, int(config.get("max_bytes", 0))),  # -1 without one
         )
 
+    async def were_deleted(self, stream: str, first: int, last: int) -> bool:
+        """Return whether each message from ``first`` to ``last`` was deleted by request, as the server of the stream says.
+
+        What it lost with a damaged file was not. Raises BusError.
+        """
+        state = (await self._stream_info(stream, {"deleted_details": True}))["state"]
+        lost = (state.get("lost") or {}).get("msgs") or ()
+        return set(range(first, last + 1)) <= {*(state.get("deleted") or ())} - {*lost}
+
     async def read(
         self,
         stream: str,
@@ -207,7 +216,7 @@ class Streams:
             if self.client.is_connected:
                 await subscription.unsubscribe()
 
-    async def _stream_info(self, stream: str, request: dict[str, str]) -> dict[str, Any]:
+    async def _stream_info(self, stream: str, request: Mapping[str, str | bool]) -> dict[str, Any]:
         what = f"reading the state of stream {stream}"
         return await self.request_api(f"$JS.API.STREAM.INFO.{stream}", json.dumps(request).encode(), what)
 

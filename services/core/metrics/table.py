@@ -287,6 +287,12 @@ _ROWS = (
             ("kind",),
             "1/kind",
         ),
+        _gauge(
+            "peyvand_archive_missing_messages",
+            "Messages of days not sealed yet that were gone from the stream before they were archived",
+            ("kind",),
+            "1/kind",
+        ),
         _counter("peyvand_archive_sealed_total", "Days sealed since the start"),
         _gauge("peyvand_archive_unsealed", "Days that take no more rows and are not sealed"),
         _gauge(

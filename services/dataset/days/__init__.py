@@ -4,7 +4,7 @@ from services.dataset.days.batches import run_faults
 from services.dataset.days.days import EvidenceDays
 from services.dataset.days.history import LogFiles, keys_of, manifests
 from services.dataset.days.manifest import BatchRun, KeyChange, Manifest, SealedFile, StreamSpan, read_leaf
-from services.dataset.days.positions import ArchivedUpTo, read_position, write_position
+from services.dataset.days.positions import ArchivedUpTo, MissingMessages, read_position, write_position
 from services.dataset.days.registers import read_register, register_versions, write_register
 from services.dataset.days.sealing import Sealer, SealingContext
 from services.dataset.days.segments import (
@@ -24,6 +24,7 @@ __all__ = [
     "KeyChange",
     "LogFiles",
     "Manifest",
+    "MissingMessages",
     "SealedFile",
     "Sealer",
     "SealingContext",

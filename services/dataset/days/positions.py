@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 
 import orjson
 
@@ -13,9 +14,34 @@ from services.dataset.tables import Kind
 
 
 @dataclass(frozen=True, slots=True)
+class MissingMessages:
+    """Messages ``first`` to ``last`` that were gone before they were read; ``last`` is 0 where nobody knows how many there were.
+
+    They were stored at ``since`` at the earliest and at ``until`` at the latest, in epoch seconds.
+    """
+
+    first: int
+    last: int
+    since: float
+    until: float
+
+    @property
+    def count(self) -> int:
+        """How many they are, at least."""
+        return max(1, self.last - self.first + 1)
+
+    def sentence(self, stream: str) -> str:
+        """Say what is missing, for a manifest."""
+        since, until = (f"{datetime.fromtimestamp(one, UTC):%Y-%m-%dT%H:%M:%SZ}" for one in (self.since, self.until))
+        numbers = f"messages {self.first} to {self.last}" if self.last else f"messages from {self.first} on"
+        return f"{numbers} of stream {stream}, stored from {since} to {until}, were gone before they were archived"
+
+
+@dataclass(frozen=True, slots=True)
 class ArchivedUpTo:
     """The last message of a stream that is in the dataset, when the stream was ``created``, as the server writes it, and up to
     when (epoch seconds) everything that it had ``stored`` is in the dataset. ``generation`` is that of its segments.
+    ``gaps`` are the messages of days not sealed yet that are missing.
     """
 
     stream: str
@@ -23,6 +49,7 @@ class ArchivedUpTo:
     sequence: int
     stored: float
     generation: int = 0
+    gaps: tuple[MissingMessages, ...] = ()
 
 
 def read_position(storage: Storage, kind: Kind) -> ArchivedUpTo | None:
@@ -32,7 +59,8 @@ def read_position(storage: Storage, kind: Kind) -> ArchivedUpTo | None:
         return None
     try:
         fields = orjson.loads(storage.read(name))
-        return ArchivedUpTo(**fields["position"], stored=float(fields["stored"]))
+        gaps = tuple(MissingMessages(**gap) for gap in fields.get("gaps", ()))
+        return ArchivedUpTo(**fields["position"], stored=float(fields["stored"]), gaps=gaps)
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
         raise StateError(f"{name} in {storage.address} is damaged; remove it, and evidence is read again") from error
 
@@ -45,7 +73,8 @@ def write_position(storage: Storage, kind: Kind, archived: ArchivedUpTo) -> None
         "sequence": archived.sequence,
     }
     position |= {"generation": archived.generation} if archived.generation else {}
-    storage.write(_name(kind), canonical_json({"position": position, "stored": archived.stored}))
+    gaps = {"gaps": [asdict(gap) for gap in archived.gaps]} if archived.gaps else {}
+    storage.write(_name(kind), canonical_json({"position": position, "stored": archived.stored, **gaps}))
 
 
 def _name(kind: Kind) -> str:

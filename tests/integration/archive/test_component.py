@@ -108,6 +108,8 @@ async def test_what_was_taken_in_stays_when_a_stream_begins_again(archive: Archi
     assert verify(archive.storage, archive.key.public) == []
     ((_, manifest),) = manifests(LogFiles(archive.storage).leaves())
     assert sum(file.rows for file in manifest.files if file.kind == "measurement") == 6 * len(LINKS)
+    (gap,) = manifest.gaps
+    assert gap.startswith("messages from 5 on of stream MEASUREMENTS, stored from ")
 
 
 def _position(archive: Archive) -> int:

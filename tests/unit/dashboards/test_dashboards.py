@@ -353,6 +353,7 @@ NOT_SHOWN = {
     "peyvand_console_aged_total",
     "peyvand_console_api_connected",
     "peyvand_archive_batch_faults",  # zero but for an attack or a spool that was full; an alert watches it
+    "peyvand_archive_missing_messages",  # zero but for an attack or a disk that failed; an alert watches it
     "peyvand_archive_sealed_total",  # one a day; days that should be sealed are shown
     "peyvand_console_info",  # every dashboard leads to the address in it
     "peyvand_control_failed",  # a blind vantage is shown; its log and `peyvand up` name the target

@@ -48,7 +48,7 @@ def _summarise(
     files: list[Path], register: Path | None, columns: str, *, as_json: bool, skip_bad: bool, span_days: float
 ) -> None:
     from services.cli.render.exchange import exchange_table, exchange_totals
-    from services.cli.render.format import new_console
+    from services.cli.render.format import name_of, new_console
     from services.collector.offline import digest_logs
     from services.collector.records import RowError, column_names
     from services.core.codec import summary_to_json
@@ -72,16 +72,17 @@ def _summarise(
                 typer.echo(summary_to_json(summary))
         else:
             console = new_console()
-            console.print(exchange_table(summaries))
+            names = {agency.id: name_of(agency) for agency in held.agencies.values()} if held else {}
+            console.print(exchange_table(summaries, names))
             console.print(exchange_totals(digest))
 
 
 def _ask_api(window: int, api: str, *, as_json: bool) -> None:
     from peyvand.v1.indicator_service_pb2 import LinkFinding, LinkStatus
-    from services.cli.api_query import query
+    from services.cli.api_query import names_of, query
     from services.cli.render.format import new_console, print_message
     from services.cli.render.traffic import traffic_tables
-    from services.client import Client
+    from services.client import Client, IndicatorKind
 
     async def work(client: Client) -> None:
         answer = await client.traffic(window)
@@ -93,6 +94,7 @@ def _ask_api(window: int, api: str, *, as_json: bool) -> None:
             for message in (answer, *links.values()):
                 print_message(message)
         else:
-            new_console().print(traffic_tables(answer.traffic, list(links.values()), await client.timezone()))
+            names = await names_of(client, IndicatorKind.PROVIDER)
+            new_console().print(traffic_tables(answer.traffic, list(links.values()), names, await client.timezone()))
 
     query(api, work)

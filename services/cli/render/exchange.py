@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from rich.table import Table
 from rich.text import Text
 
-from services.cli.render.format import new_table
+from services.cli.render.format import named_pair, new_table
 from services.collector.offline import LogDigest
 from services.core.model import DURATION_BUCKETS, ExchangeSummary
 
@@ -51,8 +51,8 @@ class _Row:
         ]
 
 
-def exchange_table(summaries: Iterable[ExchangeSummary]) -> Table:
-    """Return a row per pair of parties, and one of all."""
+def exchange_table(summaries: Iterable[ExchangeSummary], names: Mapping[str, str]) -> Table:
+    """Return a row per pair of parties, with the names of agencies by id, and one of all."""
     rows: dict[tuple[str, ...], _Row] = {}
     for summary in summaries:
         kind = "meta" if summary.meta else "shared" if summary.shared else summary.link
@@ -63,12 +63,13 @@ def exchange_table(summaries: Iterable[ExchangeSummary]) -> Table:
         total.add(row)
     table = new_table(None, gap=1, footer=bool(rows))
     table.add_column("consumer → provider\nclient → X-Road service, link", footer="total", overflow="fold", ratio=1)
-    names = ("count", "ok", "failed: bus /\nprovider", "one\nside", "50 / 95 %\n≤ ms")
-    for name, footer in zip(names, total.cells(), strict=True):
-        table.add_column(name, footer=footer, justify="right", no_wrap=True)
+    headings = ("count", "ok", "failed: bus /\nprovider", "one\nside", "50 / 95 %\n≤ ms")
+    for heading, footer in zip(headings, total.cells(), strict=True):
+        table.add_column(heading, footer=footer, justify="right", no_wrap=True)
     for (consumer, provider, client, service, kind), row in sorted(rows.items()):
         # Text, since identifiers come from outside and must not be read as markup.
-        parties = Text.assemble(f"{consumer} → {provider}\n", (f"{client}\n→ {service}", "dim"))
+        details = filter(None, (named_pair(names, consumer, provider), client, f"→ {service}"))
+        parties = Text.assemble(f"{consumer} → {provider}\n", ("\n".join(details), "dim"))
         table.add_row(parties + Text(f"\n{kind}" if kind else "", "cyan"), *row.cells())
     return table
 

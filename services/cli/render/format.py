@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import textwrap
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 from decimal import Decimal
 from difflib import get_close_matches
@@ -186,6 +186,12 @@ def name_of(entity: _Named) -> str:
     language = next(filter(None, variables), "")
     names = (entity.name_fa, entity.name_en) if language.startswith("fa") else (entity.name_en, entity.name_fa)
     return names[0] or names[1]
+
+
+def named_pair(names: Mapping[str, str], consumer: str, provider: str) -> str:
+    """Return who asks whom by name, an id where an agency has none; empty where neither has one."""
+    known = {consumer, provider} & names.keys()
+    return f"{names.get(consumer, consumer)} → {names.get(provider, provider)}" if known else ""
 
 
 def new_console() -> Console:

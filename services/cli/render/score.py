@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from services.cli.render.format import Wrapped, new_table, number, percent, share_range, stage_name
+from services.cli.render.format import Wrapped, name_of, new_table, number, percent, share_range, stage_name
 from services.core import codec
 from services.core.codec import ExchangeVolume
 from services.core.model import LOSS_STAGES, Indicator, IndicatorKind, RankSensitivity, Register, Sensitivity
@@ -46,12 +46,13 @@ def score_tables(register: Register, snapshot: Snapshot, volumes: Sequence[Excha
         shown += map(stage_name, LOSS_STAGES)
     table = _table("", *shown)
     for kind in _KINDS:
-        _add_section(table, kind, sorted(snapshot.rows(kind, window), key=lambda row: row.lower), shown)
+        rows = sorted(snapshot.rows(kind, window), key=lambda row: row.lower)
+        _add_section(table, kind, rows, _names(register, kind), shown)
     read = f", evidence up to message {snapshot.evidence_sequence}" if snapshot.evidence_sequence else ""
     return Group(
         Text(f"Cross-agency Integration Index, {plural(window, 'day')} up to {_end(register, snapshot)}"),
         table,
-        *([_exchanges(volumes)] if volumes else ()),
+        *([_exchanges(volumes, _names(register, IndicatorKind.CONSUMER))] if volumes else ()),
         Text(_versions(snapshot) + read),
     )
 
@@ -65,7 +66,7 @@ def sensitivity_tables(register: Register, snapshot: Snapshot, rankings: Sequenc
     for ranking in rankings:
         moved = ranking.moved
         parts += [
-            _ranks(snapshot, ranking, window),
+            _ranks(snapshot, ranking, _names(register, ranking.kind), window),
             Text(f"{moved.cases} cases, moving an agency by {moved.mean_rank_shift:.2f} ranks on average; why:"),
             _switches(moved),
         ]
@@ -96,7 +97,18 @@ def _table(first: str, *numbers: str) -> Table:
     return new_table(None, Column(first), *map(number, numbers), gap=1)
 
 
-def _add_section(table: Table, kind: IndicatorKind, rows: Sequence[Indicator], shown: Sequence[str]) -> None:
+def _names(register: Register, kind: IndicatorKind) -> Mapping[str, str]:
+    """Return the names of agencies or services by id; of other kinds none."""
+    if kind in (IndicatorKind.PROVIDER, IndicatorKind.CONSUMER):
+        return {name: name_of(agency) for name, agency in register.agencies.items()}
+    if kind is IndicatorKind.SERVICE:
+        return {name: name_of(service) for name, service in register.services.items()}
+    return {}
+
+
+def _add_section(
+    table: Table, kind: IndicatorKind, rows: Sequence[Indicator], names: Mapping[str, str], shown: Sequence[str]
+) -> None:
     if not rows:
         return
     title = f"{kind.label}, worst {MAX_ROWS} of {len(rows)}" if len(rows) > MAX_ROWS else kind.label
@@ -104,7 +116,7 @@ def _add_section(table: Table, kind: IndicatorKind, rows: Sequence[Indicator], s
     table.add_row(Wrapped(title, style="bold"))
     for row in rows[:MAX_ROWS]:
         cells = _cells(row)
-        table.add_row(Wrapped(row.id), *(cells.get(name, "") for name in shown))
+        table.add_row(Wrapped(row.id, names.get(row.id, "")), *(cells.get(name, "") for name in shown))
 
 
 def _cells(row: Indicator) -> dict[str, str]:
@@ -125,23 +137,24 @@ def _cells(row: Indicator) -> dict[str, str]:
     return cells
 
 
-def _exchanges(volumes: Iterable[ExchangeVolume]) -> Table:
+def _exchanges(volumes: Iterable[ExchangeVolume], names: Mapping[str, str]) -> Table:
     counts = (Column(heading, justify="right") for heading in ("count", "ok", "bus failed", "provider failed"))
     table = Table("exchanges", "of", *counts, box=None, pad_edge=False)
     for volume in volumes:
         numbers = (volume.count, volume.ok, volume.bus_failures, volume.provider_failures)
-        meta = " (meta services)" if volume.meta else ""
-        table.add_row(Text(volume.consumer), Text(volume.provider + meta), *(f"{number:,}" for number in numbers))
+        consumer, provider = (Wrapped(one, names.get(one, "")) for one in (volume.consumer, volume.provider))
+        asked = Group(provider, Text("(meta services)", "dim")) if volume.meta else provider
+        table.add_row(consumer, asked, *(f"{number:,}" for number in numbers))
     return table
 
 
-def _ranks(snapshot: Snapshot, ranking: Ranking, window: int) -> Table:
+def _ranks(snapshot: Snapshot, ranking: Ranking, names: Mapping[str, str], window: int) -> Table:
     table = _table(f"as {ranking.kind.label}", "rank", "band", "index", "bounds")
     order = sorted(ranking.ranks, key=lambda agency: (ranking.ranks[agency], agency))
     for row in snapshot.rows(ranking.kind, window, order):
         band = ranking.bands[row.id]
         table.add_row(
-            Wrapped(row.id),
+            Wrapped(row.id, names.get(row.id, "")),
             str(ranking.ranks[row.id]),
             f"{band.low} to {band.high}",
             _percent(row.point),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -11,7 +11,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from peyvand.v1 import indicator_service_pb2, reconciliation_pb2
-from services.cli.render.format import new_table, number, percent, text, window
+from services.cli.render.format import Wrapped, named_pair, new_table, number, percent, text, window
 from services.core.plural import plural
 from services.indicator.exchanges import AGREEMENT_DAYS, CHANCE, SILENCE_DAYS, VOLUME_WEEKS
 from services.register.attribution import UNMAPPED
@@ -27,11 +27,14 @@ NEEDED_DAYS = {
 
 
 def traffic_tables(
-    traffic: reconciliation_pb2.Traffic, links: Sequence[indicator_service_pb2.LinkStatus], zone: tzinfo
+    traffic: reconciliation_pb2.Traffic,
+    links: Sequence[indicator_service_pb2.LinkStatus],
+    names: Mapping[str, str],
+    zone: tzinfo,
 ) -> Group:
     """Return what went over which bus, what is undeclared, and the links with findings.
 
-    Times are in ``zone``, the policy's timezone.
+    ``names`` are those of agencies by id; times are in ``zone``, the policy's timezone.
     """
     span = _window(traffic, zone)
     if not traffic.exchanges:
@@ -45,7 +48,7 @@ def traffic_tables(
                 f"Undeclared: {traffic.undeclared_exchanges:,} of them ({share}), between pairs of agencies without a link "
                 f"in the register; such pairs: {traffic.undeclared_pairs:,}"
             ),
-            _undeclared(traffic),
+            _undeclared(traffic, names),
         ]
         if any(UNMAPPED in (pair.consumer, pair.provider) for pair in traffic.undeclared):
             parts.append(
@@ -58,7 +61,7 @@ def traffic_tables(
         parts.append(Text("All between agencies with a link in the register."))
     parts.append(Text(f"Links with findings from exchanges: {len(links):,}"))
     if links:
-        parts.append(_links(links, zone))
+        parts.append(_links(links, names, zone))
     return Group(*parts, *_missing_history(traffic))
 
 
@@ -115,18 +118,20 @@ def reconciliation_lines(link: reconciliation_pb2.Reconciliation, zone: tzinfo) 
         )
 
 
-def _undeclared(traffic: reconciliation_pb2.Traffic) -> Table:
+def _undeclared(traffic: reconciliation_pb2.Traffic, names: Mapping[str, str]) -> Table:
     table = new_table(None, text("consumer → provider"), number("exchanges"), number("ok"))
     for pair in traffic.undeclared[:_MAX_ROWS]:
-        table.add_row(Text(f"{pair.consumer} → {pair.provider}"), f"{pair.exchanges:,}", f"{pair.ok:,}")
+        parties = Wrapped(f"{pair.consumer} → {pair.provider}", named_pair(names, pair.consumer, pair.provider))
+        table.add_row(parties, f"{pair.exchanges:,}", f"{pair.ok:,}")
     if traffic.undeclared_pairs > _MAX_ROWS:
         table.add_row(f"and {traffic.undeclared_pairs - _MAX_ROWS:,} more", "", "")
     return table
 
 
-def _links(links: Sequence[indicator_service_pb2.LinkStatus], zone: tzinfo) -> Table:
+def _links(links: Sequence[indicator_service_pb2.LinkStatus], names: Mapping[str, str], zone: tzinfo) -> Table:
     """Return a row per link: exchanges are those of the window, the last may lie before it."""
-    table = new_table(None, text("link"), number("exchanges"), Column("last one\nbetween"), text("what", ratio=1))
+    columns = (number("exchanges"), Column("last one\nbetween"), text("what", ratio=1))
+    table = new_table(None, text("link, and who needs what of whom"), *columns)
     for status in links:
         link = status.reconciliation
         findings = [
@@ -136,7 +141,9 @@ def _links(links: Sequence[indicator_service_pb2.LinkStatus], zone: tzinfo) -> T
         ]
         last = _hour(link.last_hour, zone) if link.HasField("last_hour") else ""
         count = f"{link.exchanges:,}{' shared' if link.shared else ''}"
-        table.add_row(status.link.id, count, last, "\n".join(findings))
+        consumer, provider = (names.get(agency) or agency for agency in (status.link.consumer, status.link.provider))
+        needs = f"{consumer} needs {status.link.data_item} of {provider}"
+        table.add_row(Wrapped(status.link.id, needs), count, last, "\n".join(findings))
     return table
 
 

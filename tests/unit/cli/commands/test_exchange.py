@@ -114,6 +114,9 @@ def test_the_register_names_agencies_and_links(run, tmp_path, both):
     [found] = summaries(run(log, "--register", register, "--json"))
     assert (found.consumer, found.provider, found.link) == ("land-registry", "civil-registry", "deed-civil")
     assert (found.slot_start, found.count, found.orphans) == (1_699_999_980, 1, 0)
+    table = run(log, "--register", register).stdout
+    assert "land-registry → civil-registry" in table
+    assert "Land Registry → Civil Registry" in table
 
 
 def test_a_table_without_a_header(run, tmp_path, both):

@@ -55,6 +55,8 @@ async def test_exchange_shows_what_the_buses_carried(api, ask):
         "2,000 exchanges in the window of 28 days as of 2026-09-21 17:40:00 Asia/Tehran: xroad 2,000 (100.0 %)",
         "Undeclared: 20 of them (1.0 %), between pairs of agencies without a link in the register; such pairs: 1",
         "_unmapped → customs",
+        "_unmapped → Customs",
+        "Land Registry needs civil-status of Civil Registry",
         "_unmapped is a member of a bus without an agency: name it in the register's members.csv",
         "Links with findings from exchanges: 2",
         "1,234 shared  2026-09-21 15:30 and 16:30",

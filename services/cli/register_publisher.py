@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 
 from services.cli.connections import open_bus
-from services.cli.render.register import epoch_note, register_summary
+from services.cli.render.register import epoch_note, register_summary, unmeasured_note
 from services.core import log as logs
 from services.core.bus import Bus, connect_from_settings
 from services.core.codec import RegisterPublication
@@ -19,7 +19,7 @@ from services.core.model import Register
 from services.core.plural import plural
 from services.core.settings import Settings
 from services.core.watched_files import file_stamps
-from services.register.bus import publish_register, read_publications, republish_if_lost
+from services.register.bus import publish_register, read_publications, read_register_in_force, republish_if_lost
 from services.register.directory import load_register, read_directory
 
 _POLL_SECONDS = 0.5
@@ -99,11 +99,13 @@ async def _publish_once(bus: Bus, directory: Path, by: str = "", why: str = "") 
     reading = read_directory(directory)
     register = reading.register
     now = time.time()
+    before = await read_register_in_force(bus)
     published = await publish_register(bus, register, now=now, by=by, why=why)
     state = "is in force" if published else "was already in force"
     typer.echo(f"register {directory} {state}: {register_summary(register)}")
-    if note := epoch_note(register, now):
-        typer.echo(note, err=True)
+    for note in (epoch_note(register, now), before and unmeasured_note(register, before, now)):
+        if note:
+            typer.echo(note, err=True)
     if reading.warnings:
         typer.echo(f"{plural(len(reading.warnings), 'warning')}: see peyvand register check {directory}", err=True)
     return register

@@ -32,7 +32,7 @@ from services.register.bus.publish import (
     republish_if_lost,
 )
 from services.register.directory.load import load_register
-from tests.support.forked import ForkedProcess
+from tests.support.forked import ForkedProcess, run
 from tests.support.registers import write_register
 from tests.support.waiting import DEADLINE, eventually
 
@@ -241,6 +241,21 @@ async def test_followers_survive_the_server(nats: Any, tmp_path: Path) -> None:
                 await asyncio.sleep(0.05)
         assert await anext(versions) == second
         await versions.aclose()
+
+
+async def test_publishing_tells_what_becomes_unknown(nats: Any, tmp_path: Path) -> None:
+    """A link that counts from days on which nobody measured is named once it is in force, and not when that is repeated."""
+    built = ("customs,liens,,,,,,", "customs,liens,,,always,page,http://a.example/,")
+    new = write_register(tmp_path / "new", links_csv=built)
+    async with nats.connect("register") as bus:
+        await publish_register(bus, load_register(write_register(tmp_path / "old")), now=1_700_000_000.0)
+    command = ("register", "publish", new, "--nats", nats.url, "--credentials", nats.credentials)
+    first, again = [await asyncio.to_thread(run, "services.cli", *command) for _ in range(2)]
+    assert (first.returncode, again.returncode) == (0, 0)
+    assert first.stderr.startswith(
+        "1 link would count from days on which nobody measured: transfer-customs. Of the last"
+    )
+    assert again.stderr == ""
 
 
 async def test_the_watching_command(nats: Any, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from services.scorer.health import ReadinessReporter
 from services.scorer.index import CompiledRegister, IndexResult, PendingUpdate, Scoring
 from services.scorer.malloc import trim_memory
 from services.scorer.metrics import ScorerMetrics
-from services.scorer.publishing import EncodedSlots, HistoryPublisher, IndexPublisher, recent_blocks
+from services.scorer.publishing import BlockEncoder, EncodedSlots, HistoryPublisher, IndexPublisher, recent_blocks
 
 POLL_SECONDS = 0.1  # between two checks whether an index is due
 CLOCK_SECONDS = 10.0  # between two looks at the bus's clock, besides one before each new slot
@@ -162,7 +162,8 @@ class Refresher:
                 self.readiness.begin_phase("publishing the index")
                 slot_blocks += await self._put_evidence(count.due)
                 expiring = scoring.expiring(result.snapshot.as_of + CERTIFICATE_SECONDS)
-                blocks = await self.publisher.publish(result, volumes, self._report, self._monitoring(), expiring)
+                encoder = BlockEncoder(result, volumes, self._report, self._monitoring(), expiring)
+                blocks = await self.publisher.publish(encoder)
             except BusError as error:
                 scoring.publishing_failed()
                 self.readiness.set_publishing(ok=False)

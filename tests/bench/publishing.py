@@ -33,6 +33,7 @@ from services.register.versions.rows import with_versions
 from services.scorer.exchanges.reconciler import ReconciliationReport
 from services.scorer.index.members import agency_members
 from services.scorer.index.results import CompiledRegister, IndexResult, PendingUpdate
+from services.scorer.publishing.encode import BlockEncoder
 from services.scorer.publishing.publisher import EncodedSlots, IndexPublisher
 from services.scorer.publishing.recent import recent_blocks
 from tests.bench.loads.synthetic import SLOT, UNHEARD, payloads, register_of
@@ -124,7 +125,7 @@ async def put(publisher: IndexPublisher, state: State, as_of: int) -> None:
         await publisher.put_slots(due, found)
     latest = recent_blocks(state.recent, state.burns, due.compiled.arrays, due.agencies)
     await publisher.put_recent(due, latest)
-    await publisher.publish(replace(state.result, snapshot=snapshot), (), ReconciliationReport())
+    await publisher.publish(BlockEncoder(replace(state.result, snapshot=snapshot), (), ReconciliationReport()))
 
 
 async def _published(register: Register) -> list[str]:

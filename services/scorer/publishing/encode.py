@@ -30,7 +30,7 @@ class EncodedBlock:
 
 
 class BlockEncoder:
-    """Encodes every agency's block, and the government's, lazily."""
+    """Encodes every agency's block of a ``result``, and the government's, lazily."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class BlockEncoder:
         monitoring: Monitoring | None = None,
         certificates: Iterable[tuple[str, int]] = (),
     ) -> None:
-        self._result = result
+        self.result = result
         self._table = IndicatorTable(result.snapshot)
         self._traffic = report.traffic
         self._monitoring = monitoring
@@ -61,7 +61,7 @@ class BlockEncoder:
 
     def consumers(self, existing: Mapping[str, bytes]) -> Iterator[EncodedBlock]:
         """Yield the blocks of agencies that have an indicator, the urgent ones first; ``existing`` are digests by key."""
-        ordered = {**self._result.urgent, **self._result.compiled.members}
+        ordered = {**self.result.urgent, **self.result.compiled.members}
         for group in grouped(ordered, ENCODED_TARGETS):
             agencies = [agency for agency, _ in group]
             blocks = consumer_blocks(
@@ -87,6 +87,6 @@ class BlockEncoder:
             if consumer_key(consumer) not in consumers
             for volume in volumes
         ]
-        block = government_block(self._table, others, self._result.structures, self._traffic, self._monitoring)
+        block = government_block(self._table, others, self.result.structures, self._traffic, self._monitoring)
         if len(block.ids):
             yield EncodedBlock(GOVERNMENT_KEY, block_digest(block), encode_block(block))

@@ -28,11 +28,8 @@ from services.core.bus import (
     consumer_key,
     recent_key,
 )
-from services.core.codec import ExchangeVolume
-from services.core.model import Monitoring
 from services.indicator.evidence import Evidence
-from services.scorer.exchanges import ReconciliationReport
-from services.scorer.index import IndexResult, PendingUpdate
+from services.scorer.index import PendingUpdate
 from services.scorer.publishing.blocks import slot_blocks
 from services.scorer.publishing.encode import BlockEncoder, EncodedBlock
 from services.scorer.publishing.recent import recent_keys
@@ -101,14 +98,7 @@ class IndexPublisher:
         stamp = partial(stamp_recent, evidence_sequence=due.sequence)
         await self._put((_digested(key, encode_recent(block)) for key, block in blocks), self._digests, stamp)
 
-    async def publish(
-        self,
-        result: IndexResult,
-        volumes: Iterable[ExchangeVolume],
-        report: ReconciliationReport,
-        monitoring: Monitoring | None = None,
-        certificates: Iterable[tuple[str, int]] = (),
-    ) -> int:
+    async def publish(self, encoder: BlockEncoder) -> int:
         """Put the agencies' blocks, encoding each while others are in flight, then the government's.
 
         Blocks of agencies that have none any more are deleted. Slot blocks and recent blocks are put before. Returns how
@@ -119,8 +109,8 @@ class IndexPublisher:
             patterns = (consumer_key("*"), recent_key("*", "*"))
             existing = [await self._bus.kv_keys(INDICATOR_BUCKET, pattern) for pattern in patterns]
             self._keys = set().union(*existing)
+        result = encoder.result
         self._forget_older(result.snapshot.end_slot)
-        encoder = BlockEncoder(result, volumes, report, monitoring, certificates)
         keys = recent_keys(result.compiled.members)
         self._keys |= keys
         consumers = set[str]()

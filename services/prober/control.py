@@ -42,11 +42,8 @@ class ControlTargets:
     def __init__(self, targets: tuple[str, ...], environment: ProbeEnvironment, proxy: Proxy = _DIRECTLY) -> None:
         self._targets, self._environment = targets, environment
         self._http = replace(_HTTP, proxy=proxy)
-        for url in targets:
-            if _is_tcp(url):
-                prepare_tcp(_TCP, url, {}, environment)
-            else:
-                build_http_target(_HTTP, url, environment)
+        self._tcp_built = {url: prepare_tcp(_TCP, url, {}, environment) for url in targets if _is_tcp(url)}
+        self._http_built = {url: build_http_target(_HTTP, url, environment) for url in targets if not _is_tcp(url)}
 
     def __len__(self) -> int:
         """Return how many control targets there are."""
@@ -59,12 +56,15 @@ class ControlTargets:
         return {url: problem for url, problem in zip(self._targets, problems, strict=True) if problem}
 
     async def _check(self, url: str, deadline: float) -> str:
-        """Return the problem of a control target, empty when it answers. It is built anew: a proxy's password may change."""
+        """Return the problem of a control target, empty when it answers."""
         if _is_tcp(url):
-            seen = await probe_tcp(prepare_tcp(_TCP, url, {}, self._environment), deadline)
+            seen = await probe_tcp(self._tcp_built[url], deadline)
         else:
             try:
-                seen = await probe_http(build_http_target(self._http, url, self._environment), deadline)
+                target = self._http_built[url]
+                if self._http.proxy.url:  # its password may have changed
+                    target = build_http_target(self._http, url, self._environment)
+                seen = await probe_http(target, deadline)
             except MissingSecretError as error:
                 return str(error)
             if self._http.proxy.url and seen.status >= _SERVER_ERRORS:

@@ -79,7 +79,8 @@ async def probe(target: GrpcTarget, deadline: float) -> Observation:
             trace = ProbeTrace(deadline, target.definition.ip)  # nor is that of reflection
     if failure is None and call.method is not None:
         failure = await run_until_deadline(trace, call.make(trace))
-    observation = call.observation(trace, failure, awaited)
+    trace.awaited = awaited
+    observation = call.observation(trace, failure)
     if failure is None:
         observation = await call.decode(observation, deadline)
     await call.finish(deadline)

@@ -146,18 +146,16 @@ class GrpcCall:
             rpc = replace(rpc, serving=str(orjson.loads(body)["status"]))  # one of later versions is a number
         return replace(observation, body=body, body_length=len(body), rpc=rpc)
 
-    def observation(self, trace: ProbeTrace, failure: Failure | None, awaited: float = 0.0) -> Observation:
+    def observation(self, trace: ProbeTrace, failure: Failure | None) -> Observation:
         """Return the facts of a probe that ends now."""
-        answer = trace.connection if isinstance(trace.connection, Http2Connection) else None
-        observation = trace.observation(
-            failure, answer.ended - trace.first_sent if answer and failure is None else None
-        )
         rpc = RpcFacts(self._code, health=not self._target.definition.call) if self._code else None
-        observation = replace(observation, rpc=rpc, awaited=awaited)
-        if answer is None:
-            return observation
-        return replace(
-            observation,
+        answer = trace.connection
+        if not isinstance(answer, Http2Connection):
+            return trace.observation(failure, None, rpc=rpc)
+        return trace.observation(
+            failure,
+            None if failure else answer.ended - trace.first_sent,
+            rpc=rpc,
             status=answer.status,
             headers=decode_headers([*answer.headers, *answer.trailers]),
             raw_length=answer.raw_length,

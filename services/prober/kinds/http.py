@@ -52,6 +52,7 @@ class HttpTarget:
     follow: bool
     accepted: frozenset[str]
     body_limit: int
+    _with_tokens: dict[str, HttpTarget] = field(default_factory=dict, init=False, repr=False)
 
     def serialise(self, request: httpx.Request, tls: Tls) -> WireRequest:
         """Return a further request of this target as it is sent. Raises ValueError."""
@@ -60,11 +61,16 @@ class HttpTarget:
         )
 
     def with_token(self, token: str) -> HttpTarget:
-        """Return the target with an access token in its request."""
+        """Return the target with an access token in its request, which is built once for each token."""
+        if token in self._with_tokens:
+            return self._with_tokens[token]
         headers = httpx.Headers(self.request.headers)
         headers["Authorization"] = f"Bearer {token}"
         request = httpx.Request(self.request.method, self.request.url, headers=headers, content=self.request.content)
-        return replace(self, request=request, wire=self.serialise(request, self.tls))
+        target = replace(self, request=request, wire=self.serialise(request, self.tls))
+        self._with_tokens.clear()  # another token replaces it
+        self._with_tokens[token] = target
+        return target
 
 
 def build_http_target(definition: Probe, url: str, environment: ProbeEnvironment) -> HttpTarget:
@@ -171,12 +177,11 @@ async def probe(target: HttpTarget, deadline: float) -> Observation:
         token = await access_token(issuer, environment.outbound, environment.tokens, environment.secrets, deadline)
     except ProbeFailedError as failed:
         return _observation(trace, failed.failure)
-    awaited = perf_counter() - start
-    trace = ProbeTrace(deadline, target.ip)  # the issuer's time is not the target's
+    trace = ProbeTrace(deadline, target.ip, awaited=perf_counter() - start)  # the issuer's time is not the target's
     observation = await _probe(target.with_token(token), trace)
     if observation.status in _TOKEN_REFUSED and not trace.left_origin:
         environment.tokens.drop(issuer, token)
-    return replace(observation, awaited=awaited)
+    return observation
 
 
 async def _probe(target: HttpTarget, trace: ProbeTrace) -> Observation:
@@ -188,12 +193,15 @@ async def _probe(target: HttpTarget, trace: ProbeTrace) -> Observation:
 
 async def _exchange(target: HttpTarget, trace: ProbeTrace) -> None:
     answer = await send_request(target.wire, target.environment.outbound, trace)
-    located = any(name.lower() == b"location" for name, _ in answer.headers)
-    if target.follow and answer.status in _REDIRECTS and located:
+    if target.follow and answer.status in _REDIRECTS and _is_located(answer):
         await _follow(target, answer, trace)
     elif target.environment.cookies is not None:
         response = httpx.Response(answer.status, headers=answer.headers, request=target.request)
         target.environment.cookies.extract_cookies(response)
+
+
+def _is_located(answer: HttpConnection) -> bool:
+    return any(name.lower() == b"location" for name, _ in answer.headers)
 
 
 async def _follow(target: HttpTarget, first: HttpConnection, trace: ProbeTrace) -> None:
@@ -266,8 +274,9 @@ def _observation(trace: ProbeTrace, failure: Failure | None) -> Observation:
         return trace.observation(failure, None)
     latency = None if failure else answer.ended - trace.first_sent
     body = b"".join(answer.body)
-    return replace(
-        trace.observation(failure, latency),
+    return trace.observation(
+        failure,
+        latency,
         status=answer.status,
         headers=decode_headers(answer.headers),
         body=body,

@@ -6,9 +6,8 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import replace
 from time import perf_counter
-from typing import Protocol
+from typing import Any, Protocol
 
 from services.core.bus import measurement_subject, shard_of
 from services.core.codec import BatchLink, encode_measurements
@@ -28,8 +27,12 @@ def measured(
 ) -> Measurement:
     """Return the measurement of one probe for the slot that starts at ``slot_start``, epoch seconds."""
     certificate = observation.certificate
-    return replace(
-        unmeasured(target, slot_start, judgement.reason, judgement.detail, origin),
+    return _row(
+        target,
+        slot_start,
+        judgement.reason,
+        judgement.detail,
+        origin,
         time=observation.time,
         latency=observation.latency,
         data_age=judgement.data_age,
@@ -40,17 +43,24 @@ def measured(
 
 def unmeasured(target: Target, slot_start: int, reason: Reason, detail: str, origin: Origin) -> Measurement:
     """Return a measurement that states that nothing was measured in a slot, and why."""
+    return _row(target, slot_start, reason, detail, origin, time=None)
+
+
+def _row(
+    target: Target, slot_start: int, reason: Reason, detail: str, origin: Origin, *, time: float | None, **seen: Any
+) -> Measurement:
     return Measurement(
         target=target,
         vantage=origin.vantage,
         slot_start=slot_start,
-        time=None,
+        time=time,
         outcome=reason.outcome,
         reason=reason,
         detail=detail,
         register_version=origin.register_version,
         probe_version=origin.probe_version,
         prober=origin.prober,
+        **seen,
     )
 
 

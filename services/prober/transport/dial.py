@@ -76,8 +76,11 @@ async def run_connection(
         return connection
 
     try:
-        with at_proxy(trace):
+        if proxy is None:
             connection = await try_addresses(addresses, connect, trace, silent=Phase.CONNECT)
+        else:
+            with at_proxy(trace):
+                connection = await try_addresses(addresses, connect, trace, silent=Phase.CONNECT)
         await connection.done
     finally:
         trace.record(start)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from time import monotonic, perf_counter, time
 from types import TracebackType
+from typing import Any
 
 from services.core.model import Phases
 from services.prober.observation import Cause, CertificateFacts, Failure, Observation, Phase
@@ -60,7 +61,8 @@ class ProbeTrace:
 
     ``deadline`` is monotonic, ``began`` epoch seconds, ``start`` and ``first_sent`` perf_counter seconds; ``ip`` is the
     definition's choice between IPv4 and IPv6; ``connection`` is the latest; ``left_origin`` is set once a redirect has
-    led away from the target's own origin; ``busy`` is the processor time that what the server sent took, in seconds.
+    led away from the target's own origin; ``busy`` is the processor time that what the server sent took, and ``awaited`` the
+    wait for a token before ``began``, in seconds.
     """
 
     deadline: float
@@ -81,6 +83,7 @@ class ProbeTrace:
     redirects: int = 0
     left_origin: bool = False
     busy: float = 0.0
+    awaited: float = 0.0
 
     def phases(self) -> Phases:
         """Return the phases so far."""
@@ -129,8 +132,11 @@ class ProbeTrace:
         assert connection is not None
         return (self.connect or 0.0) + connection.ended - connection.connected
 
-    def observation(self, failure: Failure | None, latency: float | None) -> Observation:
-        """Return the facts that every kind of probe has, of one that ends now. ``latency`` in seconds."""
+    def observation(self, failure: Failure | None, latency: float | None, **answer: Any) -> Observation:
+        """Return the facts that every kind of probe has, of one that ends now. ``latency`` in seconds.
+
+        ``answer`` are the fields that a kind knows besides.
+        """
         return Observation(
             time=self.began,
             duration=perf_counter() - self.start,
@@ -143,6 +149,8 @@ class ProbeTrace:
             addresses=tuple(self.addresses),
             tls_version=self.tls_version,
             busy=self.busy,
+            awaited=self.awaited,
+            **answer,
         )
 
 

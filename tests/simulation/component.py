@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,9 @@ class Deaf:
 
     def __call__(self, *_: Any, **__: Any) -> Any:
         return self
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(())
 
 
 @dataclass(eq=False)

@@ -18,6 +18,7 @@ from services.scorer.evidence_lock import EvidenceLock
 from services.scorer.health import ReadinessReporter
 from services.scorer.index import CompiledRegister, IndexResult, Scoring
 from services.scorer.ingest import MeasurementReader, start_position
+from services.scorer.publishing import BlockEncoder
 from services.scorer.refresher import Refresher
 from services.scorer.state import Store
 from services.scorer.state.loading import MANIFESTS
@@ -40,9 +41,9 @@ class _Published:
     async def put_recent(self, *_: object) -> None:
         await self._scorer.client.stream_state(MEASUREMENTS)
 
-    async def publish(self, result: IndexResult, *_: object) -> int:
+    async def publish(self, encoder: BlockEncoder) -> int:
         await self._scorer.client.stream_state(MEASUREMENTS)
-        self._scorer.published = result
+        self._scorer.published = encoder.result
         return 0
 
 

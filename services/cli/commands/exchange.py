@@ -72,8 +72,8 @@ def _summarise(
                 typer.echo(summary_to_json(summary))
         else:
             console = new_console()
-            names = {agency.id: name_of(agency) for agency in held.agencies.values()} if held else {}
-            console.print(exchange_table(summaries, names))
+            agencies = {agency.id: name_of(agency) for agency in held.agencies.values()} if held else {}
+            console.print(exchange_table(summaries, agencies))
             console.print(exchange_totals(digest))
 
 

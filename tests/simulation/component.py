@@ -104,8 +104,10 @@ class Component:
         while self.failure is None:
             accept, self._accept = self._accept, False
             self._main = asyncio.create_task(self.work(accept))
-            await first_of(self._main)
-            self.release()
+            try:
+                await first_of(self._main)
+            finally:
+                self.release()
             self._down = max(self._down, self._after(self._main))
             down, self._down = self._down, 0.0
             await self._rest(down)

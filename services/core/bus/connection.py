@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from services.core.bus.buckets import Bus
 from services.core.bus.client import PatchedNatsClient, ReplyInbox
 from services.core.bus.roles import inbox_prefix, load_user
+from services.core.bus.server import too_old
 from services.core.bus.streams import RETRY_SECONDS, error_text
 from services.core.errors import BusError, SettingsError
 from services.core.log import logger
@@ -95,8 +96,8 @@ async def connect(
 ) -> AsyncIterator[Bus]:
     """Connect as ``role`` to a server, or to any of several separated by commas; wait until one answers.
 
-    Raises BusError when a server refuses the credential or the certificates of all servers fail, SettingsError when the
-    credential or a file of ``encryption`` is missing.
+    Raises BusError when a server refuses the credential, is too old, or the certificates of all servers fail, SettingsError
+    when the credential or a file of ``encryption`` is missing.
     """
     user = load_user(credentials, role)
     addresses = parse_urls(urls)
@@ -157,7 +158,14 @@ async def connect(
         if refusal.done():
             raise BusError(refusal.result())
         connecting.result()
+        _check_version(client, urls)
         yield Bus(client, role, await ReplyInbox.subscribed(client))
     finally:
         closing = True
         await client.leave()
+
+
+def _check_version(client: PatchedNatsClient, urls: str) -> None:
+    version = client.connected_server_version
+    if reason := too_old(f"{version.major}.{version.minor}.{version.patch}"):
+        raise BusError(f"the bus at {urls} {reason}")

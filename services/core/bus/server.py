@@ -9,10 +9,13 @@ roles have one each, named after the role. While a seed is being replaced, the p
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Final
 
 from services.core.bus.roles import User, read_user, write_seed
 from services.core.bus.server_accounts import JETSTREAM_ACCOUNT, Account, accounts, server_accounts
@@ -66,13 +69,34 @@ def read_users(folder: Path, members: Iterable[Account]) -> Iterator[tuple[Accou
             yield account, read_user(previous, account.role)
 
 
+LEAST_VERSION: Final = (2, 12)
+"""Buckets are written by batches that are stored whole or not at all, which nats-server has since then."""
+
+_VERSION_SECONDS: Final = 10.0
+
+
 def find_server() -> str:
-    """Return nats-server on PATH, else that of the wheel. Raises SettingsError when there is neither."""
+    """Return nats-server on PATH, else that of the wheel. Raises SettingsError when there is neither, or it is too old."""
     beside_python = Path(sys.executable).parent / "nats-server"
     path = shutil.which("nats-server") or (str(beside_python) if beside_python.exists() else None)
     if path is None:
         raise SettingsError("nats-server is neither on PATH nor installed beside Python: run `make setup`")
+    try:
+        command = [path, "--version"]
+        said = subprocess.run(command, capture_output=True, text=True, timeout=_VERSION_SECONDS, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise SettingsError(f"{path} does not say its version: {error}") from error
+    if reason := too_old(said):
+        raise SettingsError(f"{path} {reason}; or take it off PATH, and the one that `make setup` installs is used")
     return path
+
+
+def too_old(version: str) -> str:
+    """Return why a server of this version cannot be used, "" if it can, or if it does not say which it is."""
+    found = re.search(r"([1-9]\d*)\.(\d+)[.\d]*", version)
+    if found is None or (int(found[1]), int(found[2])) >= LEAST_VERSION:
+        return ""
+    return f"is nats-server {found[0]}: install {LEAST_VERSION[0]}.{LEAST_VERSION[1]} or newer"
 
 
 def server_configuration(

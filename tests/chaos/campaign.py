@@ -1,0 +1,154 @@
+"""One run of a schedule over an installation: what was done, when it was over, and what was left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+
+from peyvand.v1 import indicator_pb2
+from services.core.bus import StoredMessage
+from services.core.bus.names import EXCHANGES, MEASUREMENTS
+from services.core.model.register import FLUSH_SECONDS
+from tests.chaos.faults import CLASSES
+from tests.chaos.record import Acknowledged, Record
+from tests.chaos.schedule import Fault, Round
+from tests.chaos.world import SLOT, Abilities, World, running_world
+from tests.support.oracles.witness import Client
+from tests.support.waiting import DEADLINE, eventually
+
+START_SECONDS = 20.0
+"""What recovery may take beside two slots. A slot of production has minutes, in which a process starts and a lease of six seconds
+ends; the slots here are shorter than either.
+"""
+
+STUCK_SECONDS = 90.0
+"""After this long without recovery the run ends."""
+
+_ASK_SECONDS = 0.5
+_BLINDS = ("prober", "machine")
+"""Victims whose faults may leave slots unmeasured."""
+_SETTLED_SLOTS = 3
+_ACKNOWLEDGED_SECONDS = 2.0
+"""After this long whatever the bus has stored is acknowledged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """How long after the last of these faults everything was well again; None when it was not."""
+
+    faults: Round
+    seconds: float | None
+
+
+@dataclass
+class Run:
+    """What happened, and what was left: messages by stream, verdicts by link and slot, indicators of one moment."""
+
+    folder: Path
+    began: float = field(default_factory=time.time)
+    first_slot: int = 0
+    recoveries: list[Recovery] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    blind: list[tuple[float, float]] = field(default_factory=list)
+    """When the prober may have missed slots: it was down, or lost what it had not yet on disk."""
+    answers: list[indicator_pb2.Indicator] = field(default_factory=list)
+    record: Record = field(default_factory=Record)
+    before: list[Acknowledged] = field(default_factory=list)
+    """What was acknowledged before the messages were read."""
+    messages: dict[str, list[StoredMessage]] = field(default_factory=dict)
+    verdicts: dict[str, dict[int, int | None]] = field(default_factory=dict)
+    indicators: list[indicator_pb2.Indicator] = field(default_factory=list)
+    exits: list[str] = field(default_factory=list)
+
+
+async def run(
+    folder: Path, seed: int, rounds: Sequence[Round], abilities: Abilities, *, say: Callable[[str], None]
+) -> Run:
+    """Run an installation through the rounds. It ends early when it does not recover."""
+    async with running_world(folder, seed, abilities) as world:
+        one = Run(folder, record=world.record)
+        one.first_slot = int(time.time()) // SLOT + 1
+        asking = asyncio.ensure_future(_ask(world, one))
+        for faults in rounds:
+            await _strike(world, one, faults, say)
+            if one.recoveries[-1].seconds is None:
+                break
+        else:
+            await _gather(world, one)
+        asking.cancel()
+        one.exits = [f"{process.name}: {line}" for process in world.processes.values() for _, line in process.exits]
+        return one
+
+
+async def _ask(world: World, one: Run) -> None:
+    """Note every index that the api publishes."""
+    client = Client(f"127.0.0.1:{world.ports['grpc']}")
+    while True:
+        with suppress(grpc.RpcError):
+            government = await asyncio.to_thread(client.government)
+            if government is not None and (not one.answers or one.answers[-1] != government):
+                one.answers.append(government)
+        await asyncio.sleep(_ASK_SECONDS)
+
+
+async def _strike(world: World, one: Run, faults: Round, say: Callable[[str], None]) -> None:
+    """Make the faults of a round happen, and wait until everything is well again."""
+    wrong = await asyncio.gather(*(_inject(world, one, fault) for fault in faults))
+    one.wrong += [f"{fault}: {what}" for fault, what in zip(faults, wrong, strict=True) if what]
+    over = time.time()
+    well = await world.recovered(over, seconds=STUCK_SECONDS)
+    one.recoveries.append(Recovery(faults, None if well is None else well - over))
+    notes, world.notes = world.notes, []
+    took = f"well after {well - over:.1f} s" if well else f"not well after {STUCK_SECONDS:.0f} s"
+    say(f"  {'; '.join(map(str, faults))}: {took}{''.join(f'; {note}' for note in notes)}")
+
+
+async def _inject(world: World, one: Run, fault: Fault) -> str:
+    await asyncio.sleep(fault.after)
+    began = time.time()
+    wrong = await CLASSES[fault.kind].inject(world, fault)
+    if fault.victim in _BLINDS:
+        with suppress(AssertionError):
+            await world.serving("prober")
+        one.blind.append((began - FLUSH_SECONDS, time.time()))
+    return wrong
+
+
+async def _gather(world: World, one: Run) -> None:
+    """Wait until everything measured before now is published and archived, and read all of it."""
+    end = int(time.time()) // SLOT
+
+    async def settled() -> bool:
+        government = await asyncio.to_thread(world.client.government)
+        return government is not None and government.as_of.seconds // SLOT >= end + _SETTLED_SLOTS
+
+    await eventually(settled, "everything was published after the last fault", DEADLINE)
+    one.before = list(one.record.acknowledged)
+    async with world.servers.connect("dump") as bus:
+        one.indicators = await asyncio.to_thread(_of_one_moment, world.client)
+        for stream in (MEASUREMENTS, EXCHANGES):
+            found: list[StoredMessage] = []
+            while more := await bus.read(stream, found[-1].sequence + 1 if found else 1):
+                found += more
+            one.messages[stream] = found
+    await asyncio.sleep(_ACKNOWLEDGED_SECONDS)
+    # In a thread, for what the api asks of the bus passes through this loop.
+    one.verdicts = await asyncio.to_thread(
+        lambda: {link: world.client.verdicts(link, one.first_slot, end, SLOT) for link in world.links}
+    )
+
+
+def _of_one_moment(client: Client) -> list[indicator_pb2.Indicator]:
+    """Read indicators of every kind in the default window, all of one moment."""
+    kinds = [kind for kind in indicator_pb2.IndicatorKind.values() if kind]
+    for _ in range(20):
+        found = [row for kind in kinds for row in client.indicators(kind, 28).values()]
+        if len({(row.as_of.seconds, row.evidence_sequence) for row in found}) == 1:
+            return found
+    raise AssertionError("indicators of one moment could not be read together in twenty attempts")

@@ -1,0 +1,32 @@
+"""Clocks of processes that can be stepped, by libfaketime: those of components (nats-server is linked without a C library)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def _library() -> Path | None:
+    return next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+
+
+def why_not() -> str:
+    """Return why clocks cannot be stepped here, "" if they can."""
+    return "" if _library() else "libfaketime is not installed (Debian's package libfaketime)"
+
+
+def environment(clock: Path) -> dict[str, str]:
+    """Return the variables of a process whose clock is the machine's and what a file says. Its monotonic clock stays."""
+    return {
+        "LD_PRELOAD": str(_library()),
+        "FAKETIME_TIMESTAMP_FILE": str(clock),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "NO_FAKE_STAT": "1",
+    }
+
+
+def step(clock: Path, seconds: float) -> None:
+    """Set a clock so many seconds ahead of the machine's, or behind it."""
+    new = clock.with_suffix(".new")
+    new.write_text(f"{seconds:+.3f}\n", "utf-8")
+    new.rename(clock)

@@ -1,0 +1,28 @@
+"""Classes of faults by name: each draws one, makes it happen, and says where this machine does not allow it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from tests.chaos.faults import clocks, disks, files, network, processes
+from tests.chaos.schedule import Draw, Fault
+from tests.chaos.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class FaultClass:
+    """``inject`` returns what went wrong with the fault itself, "" if nothing; ``why_not`` why the class cannot be had here."""
+
+    draw: Draw
+    inject: Callable[[World, Fault], Awaitable[str]]
+    why_not: Callable[[], str] = lambda: ""
+
+
+CLASSES = {
+    processes.NAME: FaultClass(processes.draw, processes.inject),
+    files.NAME: FaultClass(files.draw, files.inject),
+    clocks.NAME: FaultClass(clocks.draw, clocks.inject, clocks.why_not),
+    disks.NAME: FaultClass(disks.draw, disks.inject, disks.why_not),
+    network.NAME: FaultClass(network.draw, network.inject, network.why_not),
+}

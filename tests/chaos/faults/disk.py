@@ -1,0 +1,144 @@
+"""A disk in memory that knows what was synced: after a power cut the rest is gone, kept, or torn. Pure.
+
+It forgets as a journalling file system may: names change in order, and any sync makes all earlier changes of names durable;
+content is durable when its own file was synced. What was not is kept in pages, each by chance.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import time
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+PAGE = 4096
+WELL, NO_SPACE, INPUT_OUTPUT, READ_ONLY = "well", "full", "eio", "readonly"
+_ERRORS = {NO_SPACE: errno.ENOSPC, INPUT_OUTPUT: errno.EIO, READ_ONLY: errno.EROFS}
+
+
+@dataclass(eq=False)
+class Node:
+    """A file, or a folder where ``content`` is None; ``synced`` is what a power cut leaves for certain."""
+
+    content: bytearray | None
+    mode: int
+    synced: bytes = b""
+    changed: float = field(default_factory=time.time)
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder."""
+        return self.content is None
+
+    def torn(self, chance: random.Random) -> bytes:
+        """Return what may be left of the content: its old or new size, and of each page the old or the new state."""
+        assert self.content is not None
+        new = bytes(self.content)
+        if new == self.synced:
+            return new
+        size = chance.choice((len(self.synced), len(new)))
+        old_padded, new_padded = (state.ljust(size, b"\0") for state in (self.synced, new))
+        pages = range(0, size, PAGE)
+        return b"".join((chance.choice((old_padded, new_padded)))[start : min(start + PAGE, size)] for start in pages)
+
+
+Names = dict[str, Node]
+
+
+class Disk:
+    """Nodes by path, ``/`` included. Every method raises OSError as a file system does."""
+
+    def __init__(self) -> None:
+        self.names: Names = {"/": Node(None, 0o755)}
+        self.state = WELL
+        self.syncs = 0
+        self._durable: Names = dict(self.names)
+        self._since: list[Names] = []  # the names after each change that is not durable yet
+
+    def node(self, path: str) -> Node:
+        """Return what has a name."""
+        found = self.names.get(path)
+        if found is None:
+            raise OSError(errno.ENOENT, path)
+        return found
+
+    def children(self, path: str) -> list[str]:
+        """Return the names in a folder."""
+        return [
+            PurePosixPath(name).name for name in self.names if name != "/" and str(PurePosixPath(name).parent) == path
+        ]
+
+    def make(self, path: str, node: Node) -> Node:
+        """Give a new node a name."""
+        self._refuse()
+        self.node(str(PurePosixPath(path).parent))
+        if path in self.names:
+            raise OSError(errno.EEXIST, path)
+        self.names[path] = node
+        self._changed()
+        return node
+
+    def remove(self, path: str) -> None:
+        """Remove a name."""
+        self._refuse(room=False)
+        if self.node(path).is_folder and self.children(path):
+            raise OSError(errno.ENOTEMPTY, path)
+        del self.names[path]
+        self._changed()
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a node another name, in place of what has it."""
+        self._refuse(room=False)
+        self.node(old)
+        self.names.pop(new, None)
+        for name in [name for name in self.names if name == old or name.startswith(f"{old}/")]:
+            self.names[new + name[len(old) :]] = self.names.pop(name)
+        self._changed()
+
+    def write(self, node: Node, data: bytes, offset: int) -> int:
+        """Write into a file."""
+        self._refuse()
+        assert node.content is not None
+        if len(node.content) < offset:
+            node.content.extend(bytes(offset - len(node.content)))
+        node.content[offset : offset + len(data)] = data
+        node.changed = time.time()
+        return len(data)
+
+    def truncate(self, node: Node, size: int) -> None:
+        """Cut a file, or fill it up with zeros."""
+        self._refuse(room=False)
+        assert node.content is not None
+        del node.content[size:]
+        node.content.extend(bytes(size - len(node.content)))
+        node.changed = time.time()
+
+    def sync(self, node: Node) -> None:
+        """Make a node durable, and every change of names so far."""
+        if self.state == INPUT_OUTPUT:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        self.syncs += 1
+        if node.content is not None:
+            node.synced = bytes(node.content)
+        if self._since:
+            self._durable = self._since[-1]
+            self._since = []
+
+    def cut_power(self, chance: random.Random) -> None:
+        """Lose what was not synced: names are as after some change since, content is torn."""
+        self.names = dict(chance.choice([self._durable, *self._since]))
+        self._durable, self._since = dict(self.names), []
+        for node in set(self.names.values()):
+            if node.content is not None:
+                node.content = bytearray(node.torn(chance))
+                node.synced = bytes(node.content)
+        self.state = WELL
+
+    def _refuse(self, *, room: bool = True) -> None:
+        if self.state != WELL and (room or self.state != NO_SPACE):
+            raise OSError(_ERRORS[self.state], os.strerror(_ERRORS[self.state]))
+
+    def _changed(self) -> None:
+        self._since.append(dict(self.names))

@@ -1,0 +1,72 @@
+"""The disk that forgets."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import re
+
+import pytest
+
+from tests.chaos.faults.disk import INPUT_OUTPUT, NO_SPACE, READ_ONLY, Disk, Node
+
+CUTS = range(50)
+
+
+def _file(disk: Disk, path: str, content: bytes) -> Node:
+    node = disk.make(path, Node(bytearray(), 0o600))
+    disk.write(node, content, 0)
+    return node
+
+
+def _after_a_cut(number: int, *, synced: bool) -> dict[str, bytes]:
+    """Replace a file by renaming another over it, and cut the power."""
+    disk = Disk()
+    disk.sync(_file(disk, "/state", b"old"))
+    new = _file(disk, "/state.part", b"new")
+    if synced:
+        disk.sync(new)
+    disk.rename("/state.part", "/state")
+    if synced:
+        disk.sync(disk.node("/"))
+    disk.cut_power(random.Random(number))
+    return {path: bytes(node.content) for path, node in disk.names.items() if node.content is not None}
+
+
+def test_what_was_synced_stays() -> None:
+    """A file that was synced before and after its renaming is there whole after every power cut."""
+    assert all(_after_a_cut(number, synced=True) == {"/state": b"new"} for number in CUTS)
+
+
+def test_what_was_not_synced_may_be_anything() -> None:
+    """Without syncs the old file, the new one and an empty one in its place are all found."""
+    found = {_after_a_cut(number, synced=False)["/state"] for number in CUTS}
+    assert {b"old", b"new", b""} <= found
+
+
+def test_writes_are_torn_in_pages() -> None:
+    """Of a file that was overwritten without a sync some pages are old and some are new."""
+    found = set()
+    for number in CUTS:
+        disk = Disk()
+        node = _file(disk, "/a", b"o" * 8192)
+        disk.sync(node)
+        disk.write(node, b"n" * 8192, 0)
+        disk.cut_power(random.Random(number))
+        content = bytes(disk.node("/a").content or b"")
+        found.add((content[:4096], content[4096:]))
+    assert found == {(one * 4096, other * 4096) for one in (b"o", b"n") for other in (b"o", b"n")}
+
+
+@pytest.mark.parametrize(
+    ("state", "number"), [(NO_SPACE, errno.ENOSPC), (INPUT_OUTPUT, errno.EIO), (READ_ONLY, errno.EROFS)]
+)
+def test_a_disk_that_fails_says_how(state: str, number: int) -> None:
+    """A write to a disk in a bad state has its error, and changes nothing."""
+    disk = Disk()
+    node = _file(disk, "/a", b"before")
+    disk.state = state
+    with pytest.raises(OSError, match=re.escape(os.strerror(number))):
+        disk.write(node, b"after!", 0)
+    assert node.content == b"before"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from asyncio import Semaphore
 from collections.abc import AsyncIterator, Coroutine, Sequence
+from functools import partial
 from pathlib import Path
 from random import SystemRandom
 from time import time
@@ -18,6 +19,8 @@ from services.collector.publisher import messages, publish
 from services.collector.xroad import ServerPoller
 from services.core.bus import Bus, connect_from_settings
 from services.core.errors import BusError, PeyvandError, SettingsError
+from services.core.files import count_damaged
+from services.core.metrics import gauge
 from services.core.model import FLUSH_SECONDS, Register
 from services.core.runtime import Runtime
 from services.core.tasks import cancel_and_wait
@@ -154,6 +157,7 @@ async def main(runtime: Runtime) -> None:
     sources = read_sources(Path(settings.sources)) if settings.sources else ()
     if sources and settings.replay:
         raise SettingsError("a replay moves time, which sources do not: give --replay or --sources, not both")
+    gauge("peyvand_collector_damaged_files", runtime.registry).set_function(partial(count_damaged, settings.data))
     executor = LedgerExecutor()
     async with connect_from_settings(settings, role="collector", name=f"collector-{settings.bus}") as bus:
         runtime.watch_bus(lambda: bus.connected)

@@ -75,6 +75,11 @@ def set_aside(path: Path) -> Path:
     return path.replace(path.with_name(path.name + DAMAGED))
 
 
+def count_damaged(folder: Path) -> int:
+    """Return how many files below a folder lie set aside."""
+    return sum(1 for _ in folder.rglob(f"*{DAMAGED}"))
+
+
 def lock(path: Path) -> BinaryIO:
     """Lock a file for this process, as long as what is returned stays open. Raises BlockingIOError when another has it.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from services.core.bus import Bus, connect_from_settings
 from services.core.errors import PeyvandError, StateError
-from services.core.files import lock
+from services.core.files import count_damaged, lock
 from services.core.metrics import gauge
 from services.core.model import Register
 from services.core.runtime import Runtime
@@ -20,7 +20,6 @@ from services.scorer.exchanges import ExchangeDatabase
 from services.scorer.lease import Lease
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.session import run_session
-from services.scorer.state import count_damaged
 
 
 async def main(runtime: Runtime) -> None:

@@ -93,7 +93,7 @@ def _archived(run: Run) -> Iterator[str]:
             for row in table
         )
     reached = max((int(sequence) for sequence, *_ in rows if isinstance(sequence, int)), default=0)
-    expected = Counter(
+    expected: Counter[tuple[object, ...]] = Counter(
         (message.sequence, row.target.id, row.slot_start, row.outcome.name)
         for message in run.messages[MEASUREMENTS]
         if message.sequence <= reached
@@ -186,9 +186,9 @@ def _not_as_by_oracle(run: Run) -> Iterator[str]:
     prompt: list[oracle.Measurement] = []
     delayed: list[oracle.Measurement] = []
     for payload in acknowledged:
-        for row in decode_measurements(payload):
-            late = row.slot_start + SLOT * 1.5 + 2 < stored.get(payload, 0.0)
-            (delayed if late else prompt).append(_plain(row))
+        for one in decode_measurements(payload):
+            late = one.slot_start + SLOT * 1.5 + 2 < stored.get(payload, 0.0)
+            (delayed if late else prompt).append(_plain(one))
     rows = read_register(run.folder / "sandbox" / "register")
     verdicts = oracle.verdicts(rows, prompt, delayed)
     results = oracle.index(rows, verdicts, days=last.window_days, end_slot=last.as_of.seconds // SLOT)

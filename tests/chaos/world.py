@@ -9,7 +9,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -174,7 +174,7 @@ class World:
                 environment = clocks.environment(self.clocks[name])
             self._start(name, self._component(name, self.servers.credentials, proxy.url, flags[name]), environment)
 
-    def _component(self, name: str, credentials: Path, nats: str, flags: dict[str, object]) -> list[str]:
+    def _component(self, name: str, credentials: Path, nats: str, flags: Mapping[str, object]) -> list[str]:
         where = {"nats": nats, "credentials": credentials, "data": self.folder / name}
         settings = {**where, "metrics": f"127.0.0.1:{self.ports[name]}", **flags}
         words = [f"--{setting.replace('_', '-')}={value}" for setting, value in settings.items()]

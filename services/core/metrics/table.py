@@ -231,6 +231,9 @@ _ROWS = (
     ),
     *_rows_of(
         "collector",
+        _gauge(
+            "peyvand_collector_damaged_files", "Files of the collector's state that were damaged, and lie set aside"
+        ),
         _counter("peyvand_exchange_records_total", "Exchange records read"),
         _counter("peyvand_exchange_rejected_total", "Lines that could not be read, or had a request id of too many"),
         _counter("peyvand_exchange_duplicates_total", "Records seen before"),

@@ -1,6 +1,6 @@
 """The evidence on disk: files that survive a crash at any moment, and show that they are damaged."""
 
-from services.scorer.state.damage import Damage, count_damaged
+from services.scorer.state.damage import Damage
 from services.scorer.state.loading import LoadedState
 from services.scorer.state.manifest import StateManifest
 from services.scorer.state.store import StateUpdate, Store
@@ -11,5 +11,4 @@ __all__ = [
     "StateManifest",
     "StateUpdate",
     "Store",
-    "count_damaged",
 ]

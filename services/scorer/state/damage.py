@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from services.core.errors import StateError
-from services.core.files import DAMAGED, set_aside, unsealed
+from services.core.files import set_aside, unsealed
 from services.core.log import logger
 
 T = TypeVar("T")
@@ -52,11 +52,6 @@ def keep_aside(path: Path) -> None:
     """Set a damaged file aside, if it is there at all."""
     with suppress(FileNotFoundError):
         logger().error("evidence_damaged", file=str(path), kept_as=set_aside(path).name)
-
-
-def count_damaged(data: Path) -> int:
-    """Return how many files of a scorer's folder lie set aside."""
-    return sum(1 for _ in data.rglob(f"*{DAMAGED}"))
 
 
 def damaged(path: Path) -> StateError:

@@ -22,6 +22,9 @@ _BUCKETS = (REGISTER_BUCKET, INDICATOR_BUCKET)
 _AGE_SECONDS = 3.0
 """How old an old copy is."""
 
+_ATTEMPTS = 10
+"""How often an operator publishes a register again: each attempt takes seconds while the bus is down."""
+
 _OWN = ("lock", PART, DAMAGED)
 """Endings of files that are not read: a lock, what a crash has left, and what was set aside."""
 
@@ -108,5 +111,8 @@ async def _purge(world: World, bucket: str) -> str:
         return ""
     where = (f"--nats={world.proxies['scorer'].url}", f"--credentials={world.servers.credentials}")
     command = [sys.executable, "-m", "services.cli", "register", "publish", str(world.sandbox / "register"), *where]
-    done = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, capture_output=True, text=True, check=False)
-    return "" if done.returncode == 0 else f"publishing the register again failed: {done.stderr}"
+    for _ in range(_ATTEMPTS):
+        done = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return ""
+    return f"publishing the register again failed: {done.stderr}"

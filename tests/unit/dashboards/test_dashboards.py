@@ -343,6 +343,7 @@ NOT_SHOWN = {
     "peyvand_stream_lost_messages_total",  # zero but for an attack; an alert watches it
     "peyvand_spool_damaged_files",  # likewise, but for a disk that fails
     "peyvand_scorer_damaged_files",  # likewise
+    "peyvand_collector_damaged_files",  # likewise
     "peyvand_measurements_refused_total",  # zero but for a prober that lies; an alert watches it
     "peyvand_settled_slots_changed_total",  # likewise
     "peyvand_stream_limit_bytes",  # alerts compare it with what is stored

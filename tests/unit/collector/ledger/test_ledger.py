@@ -197,12 +197,11 @@ def test_only_one_process_may_hold_the_state(tmp_path):
 
 
 def test_a_file_that_is_no_state_is_refused(tmp_path):
-    """Neither a foreign file nor a state of another version is changed."""
+    """Neither a foreign file nor a state of another version is changed; the former gives way to a new state."""
     foreign = tmp_path / "foreign.sqlite"
     foreign.write_bytes(b"not a database" * 100)
-    with pytest.raises(StateError, match="cannot be opened"):
-        Ledger(foreign, SLOT_SECONDS, now_ms=NOW)
-    assert foreign.read_bytes() == b"not a database" * 100
+    Ledger(foreign, SLOT_SECONDS, now_ms=NOW).close()
+    assert foreign.with_name("foreign.sqlite.damaged").read_bytes() == b"not a database" * 100
     newer = tmp_path / "newer.sqlite"
     Ledger(newer, SLOT_SECONDS, now_ms=NOW).close()
     with sqlite3.connect(newer) as database:

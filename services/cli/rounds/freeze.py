@@ -90,13 +90,14 @@ def _write(
     target: LocalStorage, key: SigningKey, request: RoundRequest, register: Register, sealed: Sequence[Manifest]
 ) -> None:
     """Write everything that follows from the evidence of a round, which is there, and sign it."""
+    former = LocalStorage(request.previous) if request.previous else None
+    previous = round_in(former).id if former else ""  # a folder without a round is named before numbers are computed
     policy, calendar = register.policy, Calendar.of(register.policy)
     window_days = (request.last - request.first).days
     evidence = ArchivedEvidence(Subfolder(target, FOLDER), sealed)
     end = calendar.start_of(calendar.first_slot(request.last))
     as_of = min(end, evidence.measured_up_to(policy)) if request.provisional else end
     numbers = compute_round(evidence, register, as_of=as_of, window_days=window_days)
-    former = LocalStorage(request.previous) if request.previous else None
     frozen = FrozenRound(
         id=request.id,
         title_en=request.title_en or request.id,
@@ -114,7 +115,7 @@ def _write(
         provisional=request.provisional,
         corrects=request.corrects,
         why=request.why,
-        previous=round_in(former).id if former else "",
+        previous=previous,
         tools=tools(),
     )
     if former:

@@ -32,6 +32,7 @@ from services.scorer.state.store import Store
 from tests.support.registers import write_register
 
 __all__ = [
+    "LONG_SLOT",
     "SLOT",
     "START",
     "START_OF_STREAM",
@@ -42,22 +43,36 @@ __all__ = [
     "crash",
     "differences",
     "register",
+    "register_directory",
+    "register_of_long_slots",
     "stream",
 ]
 
 SLOT = 300
+LONG_SLOT = 3 * SLOT
+"""For streams of days: a third of the work."""
 START = 1_772_388_000  # 2026-03-01T18:00:00Z: in Tehran the day ends 30 slots later
 START_OF_STREAM = StreamPosition("MEASUREMENTS", "2026-03-01T00:00:00.123456+00:00", 0)
 REASONS = [Reason.OK] * 6 + [Reason.ANSWER_TIMEOUT, Reason.STATUS, Reason.LATE, Reason.SHED]
 
 
+def register_directory(folder: Path, slot_seconds: int = SLOT) -> Path:
+    """A register whose slots close an hour and a little after they end, and whose evidence begins days before the stream."""
+    write_register(folder, policy_yaml=("grace_hours: 24", "grace_hours: 1"))
+    policy = folder / "policy.yaml"
+    text = policy.read_text("utf-8").replace("epoch: 2026-01-01", "epoch: 2026-02-26")
+    policy.write_text(text.replace("slot_seconds: 300", f"slot_seconds: {slot_seconds}"), "utf-8")
+    return folder
+
+
 @pytest.fixture(scope="module")
 def register(tmp_path_factory: pytest.TempPathFactory) -> Register:
-    """A register whose slots close an hour and a little after they end, and whose evidence begins days before the stream."""
-    folder = write_register(tmp_path_factory.mktemp("register"), policy_yaml=("grace_hours: 24", "grace_hours: 1"))
-    policy = folder / "policy.yaml"
-    policy.write_text(policy.read_text("utf-8").replace("epoch: 2026-01-01", "epoch: 2026-02-26"), "utf-8")
-    return load_register(folder)
+    return load_register(register_directory(tmp_path_factory.mktemp("register")))
+
+
+@pytest.fixture(scope="module")
+def register_of_long_slots(tmp_path_factory: pytest.TempPathFactory) -> Register:
+    return load_register(register_directory(tmp_path_factory.mktemp("register"), LONG_SLOT))
 
 
 @dataclass(frozen=True)
@@ -77,18 +92,19 @@ def stream(register: Register, *, slots: int, seed: int) -> list[Stored]:
         *(Target(name, endpoint=True) for name in register.endpoints),
     ]
     sent: list[tuple[float, bytes]] = []
+    slot_seconds = register.policy.slot_seconds
     for slot in range(slots):
-        start = START + slot * SLOT
+        start = START + slot * slot_seconds
         for vantage in ("north", "south"):
             rows = []
             for target in targets:
                 reason = chance.choice(REASONS)
                 rows.append(Measurement(target, vantage, start, start + 5.0, OUTCOME_OF[reason], reason))
-            delay = chance.choice([0, 0, 0, 0, 0, 1_000, 3_500, 4_500])
+            delay = chance.choice([0, 0, 0, 0, 0, 1_000, 3_500, 5_500])
             payload = encode_measurements(rows)
-            sent.append((start + SLOT + 2 + delay, payload))
+            sent.append((start + slot_seconds + 2 + delay, payload))
             if chance.random() < 0.2:
-                sent.append((start + SLOT + 30 + delay, payload))
+                sent.append((start + slot_seconds + 30 + delay, payload))
     sent.sort(key=lambda message: message[0])
     return [Stored(sequence, *message) for sequence, message in zip(count(1), sent, strict=False)]
 

@@ -17,7 +17,7 @@ from tests.support.cases.scoring import START_OF_STREAM, Stored
 
 __all__ = ["sealed_dataset"]
 
-_MESSAGES = 100  # of a segment
+_MESSAGES = 50  # of a segment
 
 
 def sealed_dataset(folder: Path, register: Register, messages: Sequence[Stored], key: SigningKey) -> LocalStorage:

@@ -199,8 +199,19 @@ OFFLINE = [one for one in PARAMETERS if not {"{api}", "{nats}"} & set(_beside(*o
 ONLINE = [one for one in PARAMETERS if one not in OFFLINE]
 
 
+@pytest.fixture(scope="module")
+def read_only(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Where the values of `BESIDE` are that no command writes to."""
+    folder = tmp_path_factory.mktemp("read-only")
+    return {
+        "register": str(write_register(folder / "register")),
+        **sealed_example(folder),
+        "published": publish(folder / "published", slots=1).address,
+    }
+
+
 @pytest.fixture
-def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read_only: dict[str, str]) -> dict[str, str]:
     """Where the right values of `BESIDE` are. The working directory is empty, and no system starts."""
     work = tmp_path / "work"
     work.mkdir()
@@ -210,13 +221,8 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     contents = {"empty": "", "list": "agency,target\na,https://a.example/\n", "clients": CLIENTS}
     for name, content in contents.items():
         (tmp_path / name).write_text(content, "utf-8")
-    names = ("register", "data", "seeds", "users", *contents)
-    return {name: str(tmp_path / name) for name in names} | {
-        "register": str(write_register(tmp_path / "register")),
-        **sealed_example(tmp_path),
-        "published": publish(tmp_path / "published", slots=1).address,
-        "export": str(tmp_path / "export"),
-    }
+    names = ("data", "seeds", "users", "export", *contents)
+    return {name: str(tmp_path / name) for name in names} | read_only
 
 
 def _words(command: str, parameter: str, value: str, places: Mapping[str, str]) -> list[str]:

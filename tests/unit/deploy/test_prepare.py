@@ -102,11 +102,12 @@ def _take(folder: Path, real: Path, *names: str) -> None:
         shutil.copy(real / name, folder / name)
 
 
-@pytest.fixture
-def real(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the files of another authority."""
-    _prepared(tmp_path / "real")
-    return tmp_path / "real"
+    folder = tmp_path_factory.mktemp("real")
+    _prepared(folder)
+    return folder
 
 
 def test_a_real_authority_s_files_stay(tmp_path: Path, real: Path) -> None:

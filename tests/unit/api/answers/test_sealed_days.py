@@ -23,7 +23,8 @@ from services.dataset.log import SigningKey
 from services.dataset.storage import LocalStorage
 from services.scorer.archived import ArchivedEvidence
 from services.scorer.offline import score_evidence
-from tests.support.cases.scoring import register, stream
+from tests.support.cases.scoring import register_of_long_slots as register
+from tests.support.cases.scoring import stream
 from tests.support.cases.sealed_dataset import sealed_dataset
 
 __all__ = ["register"]
@@ -34,7 +35,7 @@ ALWAYS = {"start": 0.0, "end": 4e9}
 @pytest.fixture(scope="module")
 def storage(register: Register, tmp_path_factory: pytest.TempPathFactory) -> LocalStorage:
     folder = tmp_path_factory.mktemp("dataset")
-    return sealed_dataset(folder, register, stream(register, slots=700, seed=5), SigningKey.generate("archive.example"))
+    return sealed_dataset(folder, register, stream(register, slots=235, seed=5), SigningKey.generate("archive.example"))
 
 
 def compared(row: Indicator) -> tuple[object, ...]:

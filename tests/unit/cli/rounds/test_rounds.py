@@ -22,14 +22,14 @@ from services.dataset.log import SigningKey
 from services.dataset.rounds import SIGNED_SUMS, SUMS, sign_sums, sums_of
 from services.dataset.storage import LocalStorage
 from tests import independent_round_verifier
-from tests.support.cases.scoring import START, register, stream
+from tests.support.cases.scoring import LONG_SLOT, START, register_directory, stream
+from tests.support.cases.scoring import register_of_long_slots as register
 from tests.support.cases.sealed_dataset import sealed_dataset
 from tests.support.pages import block
-from tests.support.registers import write_register
 
 __all__ = ["register"]
 
-DAY = date.fromisoformat(EvidenceDays("Asia/Tehran", 0, 300).day_of(START))
+DAY = date.fromisoformat(EvidenceDays("Asia/Tehran", 0, LONG_SLOT).day_of(START))
 """The first day of the stream; two whole ones follow."""
 SPAN = (date.fromordinal(DAY.toordinal() + 1), date.fromordinal(DAY.toordinal() + 3))
 FLIPS = 100
@@ -43,15 +43,12 @@ def key() -> SigningKey:
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of the register of the stream."""
-    folder = write_register(tmp_path_factory.mktemp("directory"), policy_yaml=("grace_hours: 24", "grace_hours: 1"))
-    policy = folder / "policy.yaml"
-    policy.write_text(policy.read_text("utf-8").replace("epoch: 2026-01-01", "epoch: 2026-02-26"), "utf-8")
-    return folder
+    return register_directory(tmp_path_factory.mktemp("directory"), LONG_SLOT)
 
 
 @pytest.fixture(scope="module")
 def dataset(register: Register, key: SigningKey, tmp_path_factory: pytest.TempPathFactory) -> LocalStorage:
-    return sealed_dataset(tmp_path_factory.mktemp("dataset"), register, stream(register, slots=700, seed=5), key)
+    return sealed_dataset(tmp_path_factory.mktemp("dataset"), register, stream(register, slots=235, seed=5), key)
 
 
 @pytest.fixture(scope="module")

@@ -21,19 +21,26 @@ from services.scorer.archived.dataset import count_file
 from services.scorer.archived.engines import DayFile
 from services.scorer.offline import score_evidence
 from tests.support.cases.dataset import published as published_number
-from tests.support.cases.scoring import Run, differences, register, stream
+from tests.support.cases.scoring import Run, Stored, differences, stream
+from tests.support.cases.scoring import register_of_long_slots as register
 from tests.support.cases.sealed_dataset import sealed_dataset
 
 __all__ = ["register"]
 
-SLOTS = 700  # 30 of a first day, two whole days, and some of a day that goes on
+SLOTS = 235  # 10 of a first day, two whole days, and some of a day that goes on
 
 
 @pytest.fixture(scope="module")
-def published(register: Register, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Snapshot]:
+def messages(register: Register) -> list[Stored]:
+    return stream(register, slots=SLOTS, seed=5)
+
+
+@pytest.fixture(scope="module")
+def published(
+    register: Register, messages: list[Stored], tmp_path_factory: pytest.TempPathFactory
+) -> dict[int, Snapshot]:
     """What a scorer published at some moments, by the messages that it had taken in."""
     run = Run(register, tmp_path_factory.mktemp("scorer"))
-    messages = stream(register, slots=SLOTS, seed=5)
     chosen = {*random.Random(1).sample(range(40, len(messages)), 12), len(messages) - 1}
     found = {}
     for place, message in enumerate(messages):
@@ -44,9 +51,8 @@ def published(register: Register, tmp_path_factory: pytest.TempPathFactory) -> d
 
 
 @pytest.fixture(scope="module")
-def storage(register: Register, tmp_path_factory: pytest.TempPathFactory) -> LocalStorage:
+def storage(register: Register, messages: list[Stored], tmp_path_factory: pytest.TempPathFactory) -> LocalStorage:
     """The dataset of the same stream: what is over is sealed."""
-    messages = stream(register, slots=SLOTS, seed=5)
     return sealed_dataset(
         tmp_path_factory.mktemp("dataset"), register, messages, SigningKey.generate("archive.example")
     )

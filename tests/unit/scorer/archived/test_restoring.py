@@ -16,12 +16,13 @@ from services.dataset.log import SigningKey
 from services.dataset.storage import LocalStorage
 from services.indicator.index.snapshot import Snapshot
 from services.scorer.index import scoring
-from tests.support.cases.scoring import KeptStream, Run, Stored, differences, register, stream
+from tests.support.cases.scoring import KeptStream, Run, Stored, differences, stream
+from tests.support.cases.scoring import register_of_long_slots as register
 from tests.support.cases.sealed_dataset import sealed_dataset
 
 __all__ = ["register"]
 
-SLOTS = 700  # 30 of a first day, two whole days, and some of a day that goes on
+SLOTS = 235  # 10 of a first day, two whole days, and some of a day that goes on
 MOMENTS = 4
 
 
@@ -51,7 +52,7 @@ def undisturbed(
 ) -> dict[int, Snapshot]:
     """What a scorer that lost nothing publishes at every moment looked at."""
     chance = random.Random(2)
-    moments = set(chance.sample(range(200, len(messages)), 4 * MOMENTS))
+    moments = set(chance.sample(range(70, len(messages)), 4 * MOMENTS))
     return indexes(Run(register, tmp_path_factory.mktemp("scorer")), messages, moments)
 
 
@@ -86,21 +87,21 @@ def test_a_stream_that_holds_everything_is_enough(register: Register, messages: 
 
 def test_what_neither_holds_is_named(register: Register, messages: list[Stored], tmp_path: Path) -> None:
     """Messages between the dataset and the stream are a gap, which can be accepted."""
-    storage, kept = dataset_of(tmp_path / "dataset", register, messages[:900]), KeptStream(messages, first=904)
-    with pytest.raises(GapError, match="messages 901 to 903 of stream MEASUREMENTS are gone, not taken in: start once"):
+    storage, kept = dataset_of(tmp_path / "dataset", register, messages[:300]), KeptStream(messages, first=304)
+    with pytest.raises(GapError, match="messages 301 to 303 of stream MEASUREMENTS are gone, not taken in: start once"):
         Run(register, tmp_path / "scorer", kept, dataset=storage.address)
     run = Run(register, tmp_path / "scorer", kept, accept=True, dataset=storage.address)
-    assert run.scoring.manifest.position.sequence == 903
+    assert run.scoring.manifest.position.sequence == 303
     assert len(run.scoring.evidence.closed_days) > 0
 
 
 def test_a_damaged_dataset_is_refused(register: Register, messages: list[Stored], tmp_path: Path) -> None:
     """Nothing is rebuilt of a sealed file whose bytes are others."""
-    storage = dataset_of(tmp_path / "dataset", register, messages[:900])
+    storage = dataset_of(tmp_path / "dataset", register, messages[:300])
     (name, *_) = storage.names("sealed/kind=link_day")
     storage.write(name, storage.read(name)[:-1] + b"x")
     with pytest.raises(StateError, match="are not those that were sealed"):
-        Run(register, tmp_path / "scorer", KeptStream(messages, first=904), dataset=storage.address)
+        Run(register, tmp_path / "scorer", KeptStream(messages, first=304), dataset=storage.address)
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +109,7 @@ def aged(
     register: Register, messages: list[Stored], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, int, dict[int, Snapshot]]:
     """The folder of a scorer, up to which message it had read by then, and the index after all of them."""
-    folder, taken = tmp_path_factory.mktemp("aged"), len(messages) - 100
+    folder, taken = tmp_path_factory.mktemp("aged"), len(messages) - 40
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scoring, "DETAIL_SECONDS", 3600)
         run = Run(register, folder)
@@ -119,7 +120,7 @@ def aged(
 
 
 @pytest.mark.parametrize(
-    ("pattern", "behind"), [("manifest*", 0), ("ids*", 300), ("days/*", 0), ("days/*", 300), ("slots/*", 0)]
+    ("pattern", "behind"), [("manifest*", 0), ("ids*", 100), ("days/*", 0), ("days/*", 100), ("slots/*", 0)]
 )
 def test_damage_is_made_good_from_the_dataset(
     register: Register,
@@ -146,7 +147,7 @@ def test_damage_is_made_good_from_the_dataset(
 
 CALENDARS: dict[str, Callable[[Policy], Policy]] = {
     "timezone": lambda policy: replace(policy, timezone="UTC"),
-    "slots": lambda policy: replace(policy, slot_seconds=600),
+    "slots": lambda policy: replace(policy, slot_seconds=1800),
 }
 
 
@@ -155,9 +156,9 @@ def test_a_dataset_of_another_calendar_is_counted_again(
     register: Register, messages: list[Stored], tmp_path: Path, changed: str
 ) -> None:
     """Days that were sealed by another timezone or slots of another length count by their measurements."""
-    storage: LocalStorage = dataset_of(tmp_path / "dataset", register, messages[:900])
+    storage: LocalStorage = dataset_of(tmp_path / "dataset", register, messages[:300])
     other = replace(register, policy=CALENDARS[changed](register.policy))
-    kept = KeptStream(messages[:1000], first=901)
+    kept = KeptStream(messages[:340], first=301)
     expected = indexes(Run(other, tmp_path / "whole"), kept.messages, set())
     found = indexes(Run(other, tmp_path / "scorer", kept, dataset=storage.address), kept.messages, set())
     assert found.keys() == expected.keys()

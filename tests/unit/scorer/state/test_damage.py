@@ -16,7 +16,8 @@ from services.indicator.index.snapshot import Snapshot
 from services.scorer.index import scoring
 from services.scorer.state import store as store_module
 from services.scorer.state.store import SLOTS_ROOM
-from tests.support.cases.scoring import SLOT, START, KeptStream, Run, Stored, differences, register, stream
+from tests.support.cases.scoring import LONG_SLOT, START, KeptStream, Run, Stored, differences, stream
+from tests.support.cases.scoring import register_of_long_slots as register
 
 __all__ = ["register"]  # the fixture
 
@@ -31,8 +32,8 @@ class Saved:
     index: Snapshot
 
 
-SLOTS = 30 + 288 + 40  # the rest of a day, another day, and some hours
-END_SLOT = START // SLOT + SLOTS
+SLOTS = 10 + 96 + 40  # the rest of a day, another day, and some hours
+END_SLOT = START // LONG_SLOT + SLOTS
 
 
 def index_of(run: Run, messages: Sequence[Stored]) -> Snapshot:

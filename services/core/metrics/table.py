@@ -208,7 +208,7 @@ _ROWS = (
             "3/pair",
         ),
         _histogram("peyvand_scorer_refresh_seconds", "Time to recompute and publish", "15", _PUBLISH_BUCKETS),
-        _gauge("peyvand_scorer_standing_by", "1 while another scorer has the lease and publishes"),
+        _gauge("peyvand_scorer_standing_by", "Whether another scorer has the lease and publishes"),
         _gauge("peyvand_scorer_damaged_files", "Files of the scorer's state that were damaged, and lie set aside"),
         _gauge("peyvand_scorer_behind_messages", "Messages of MEASUREMENTS not yet taken in"),
         _gauge("peyvand_stream_messages", "Messages kept of a stream or bucket", ("stream",), "5"),

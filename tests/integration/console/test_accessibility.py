@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, Request
 
 from services.console.texts import LANGUAGES
 from tests.support.browser import serving
@@ -176,9 +176,9 @@ async def test_nothing_is_loaded_from_elsewhere(console: Console, browser: Brows
         for path in NAMED_PAGES:
             context = await browser.new_context()  # with nothing kept of the page before
             page = await context.new_page()
-            asked: list[str] = []
-            page.on("request", lambda request, asked=asked: asked.append(request.url))
+            asked: list[Request] = []
+            page.on("request", asked.append)
             await page.goto(f"{base}/fa{path}", wait_until="load")
             assert asked, path
-            assert [url for url in asked if not url.startswith(base)] == [], path
+            assert [one.url for one in asked if not one.url.startswith(base)] == [], path
             await context.close()

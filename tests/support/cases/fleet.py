@@ -28,7 +28,7 @@ from tests.support.waiting import DEADLINE, eventually
 
 __all__ = ["COUNT", "SLOT", "TARGETS", "Fleet", "fleet", "shares"]
 
-SLOT = 4
+SLOT = 3
 COUNT = 40
 LINK = "{name},birth-certificate,tax-office,item-{name},,,always,page,{{base}}/{name},,,,,,\n"
 TARGETS = frozenset(Target(f"link-{number}") for number in range(COUNT))

@@ -57,13 +57,13 @@ def _summarise(
     from services.register.directory import load_register
 
     try:
-        names = column_names(columns.split(",")) if columns else ()
+        headings = column_names(columns.split(",")) if columns else ()
     except RowError as error:
         raise SettingsError(f"--columns {columns}: {error}") from error
     held = load_register(register) if register else None
     slot_seconds = held.policy.slot_seconds if held else 300
     span_ms = round(span_days * 86_400_000)
-    with digest_logs(files, slot_seconds, span_ms=span_ms, skip_bad=skip_bad, columns=names) as digest:
+    with digest_logs(files, slot_seconds, span_ms=span_ms, skip_bad=skip_bad, columns=headings) as digest:
         for fault in digest.faults:
             typer.echo(str(fault), err=True)
         summaries = map(Attributor(held).attribute_summary, digest.summaries)

@@ -5,13 +5,15 @@ Colours are classes of the style sheet, so that a chart follows the theme and th
 
 from __future__ import annotations
 
+from functools import cache
+
 from markupsafe import Markup, escape
 
 
 def element(name: str, /, *children: object, **attributes: object) -> Markup:
     """Return an element; ``_`` in names of attributes stands for ``-``, one at the end is left out, as are None values."""
     written = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{escape(_number(value))}"'
+        f' {_name(key)}="{_number(value) if isinstance(value, float) else escape(value)}"'
         for key, value in attributes.items()
         if value is not None
     )
@@ -69,5 +71,10 @@ def written(text: object, x: str, y: float, place: str, class_: str, *, mirrored
     return element("text", text, x=x, y=y, text_anchor=anchor, direction=direction, class_=class_)
 
 
-def _number(value: object) -> object:
-    return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else value
+@cache
+def _name(key: str) -> str:
+    return key.rstrip("_").replace("_", "-")
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".")

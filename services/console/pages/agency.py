@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,12 @@ from services.console.pages.costs import LinkGain, LossAt, by_lower_bound, link_
 from services.console.pages.news import MaintenanceView, maintenance_of
 from services.console.pages.page import NoSuchPageError, Page, Visit
 from services.console.pages.trends import SPANS, Trend, trend_of
-from services.console.queries import NamedLink, figure_of, figures_of, losses_of, naming
+from services.console.queries import NamedLink, collected, figure_of, figures_of, losses_of, naming
 from services.core.errors import ApiNotApplicableError
 from services.core.model import Indicator, IndicatorKind, Losses
 
 _GAINS = 5
-_FIRST_LINKS = 30
+_FIRST_LINKS = 20
 """Links listed of one side, the worst ones, unless the address asks for all."""
 
 
@@ -83,13 +83,13 @@ async def gather(visit: Visit) -> AgencyView:
         consumer=consumer,
         provider=provider,
         services=services,
-        asks=asks[:most],
-        answers=answers[:most],
+        asks=tuple(map(row_of, asks[:most])),
+        answers=tuple(map(row_of, answers[:most])),
         more_asks=len(asks[most:]) if most else 0,
         more_answers=len(answers[most:]) if most else 0,
         spans=SPANS,
         maintenance=maintenance,
-        certificates=_certificates(answers),
+        certificates=_certificates(row_of(one) for one in answers if one.HasField("certificate_expiry")),
     )
 
 
@@ -128,12 +128,12 @@ async def _services(visit: Visit, agency: str) -> tuple[Indicator, ...]:
     return tuple(by_lower_bound(found))
 
 
-async def _links(visit: Visit, *, consumer: str = "", provider: str = "") -> tuple[LinkRow, ...]:
+async def _links(visit: Visit, *, consumer: str = "", provider: str = "") -> Sequence[Any]:
+    """Return the messages LinkStatus of one side, the worst first."""
     if not visit.sees_links:
         return ()
-    links = visit.api.links(consumer=consumer, provider=provider, window_days=visit.window)
-    rows = [row_of(one) async for one in links]
-    return tuple(sorted(rows, key=lambda row: (row.lower, row.link)))
+    links = await collected(visit.api.links(consumer=consumer, provider=provider, window_days=visit.window))
+    return sorted(links, key=lambda one: (one.indicator.lower, one.link.id))  # 0 where nothing is published
 
 
 def row_of(status: Any) -> LinkRow:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, tzinfo
+from functools import lru_cache
 
 from persiantools.jdatetime import JalaliDate
 
@@ -14,11 +15,16 @@ _MONTHS = (
 )
 
 
+_DAYS = 1024
+"""Written days that are kept, more than any page has: a table of history has hundreds of moments of few days."""
+
+
 def iso(moment: float) -> str:
     """Return epoch seconds as RFC 3339 in UTC, to the second."""
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{datetime.fromtimestamp(int(moment), UTC).replace(tzinfo=None).isoformat()}Z"
 
 
+@lru_cache(_DAYS)
 def write_day(day: date, language: str) -> str:
     """Return a day, such as 27 November 2026."""
     if language == "fa":

@@ -7,6 +7,9 @@ from persiantools import digits
 MINUS = "\N{MINUS SIGN}"
 LEFT_TO_RIGHT = "\N{LEFT-TO-RIGHT MARK}"
 
+_PERSIAN = digits.EN_TO_FA_MAP | str.maketrans(",.", "\u066c\u066b")
+"""Digits, and the marks that separate thousands and decimals."""
+
 
 def write_digits(text: str, language: str) -> str:
     """Return a text with its digits, and the marks of numbers, as a language writes them."""
@@ -18,11 +21,10 @@ def write_decimal(value: float, decimals: int, language: str) -> str:
     text = f"{abs(value):,.{decimals}f}"
     sign = MINUS if value < 0 and any(digit in text for digit in "123456789") else ""
     if language == "fa":
-        # The Persian marks: U+066B separates decimals, U+066C thousands. A minus stands before the number, to its left,
-        # but a direction from right to left would move one without a strong character before it to the other side.
-        sign = sign and LEFT_TO_RIGHT + sign
-        text = text.replace(",", "\u066c").replace(".", "\u066b")
-    return sign + write_digits(text, language)
+        # A minus stands before the number, to its left, but a direction from right to left would move one without a strong
+        # character before it to the other side.
+        return (sign and LEFT_TO_RIGHT + sign) + text.translate(_PERSIAN)
+    return sign + text
 
 
 def write_percent(share: float, decimals: int, language: str) -> str:

@@ -27,8 +27,8 @@ class DirectContext(Context):
         """Return what a function or macro returns; macros are told whether to escape."""
         if isinstance(function, Macro):
             return super().call(function, *args, **values)
-        for name in ("_block_vars", "_loop_vars"):  # of the template's own
-            values.pop(name, None)
+        values.pop("_block_vars", None)  # of the template's own
+        values.pop("_loop_vars", None)
         return function(*args, **values)
 
 

@@ -99,6 +99,10 @@ class Settings:
     spool_limit: Annotated[int, Gt(0)] = _setting(
         256 << 20, "prober: bytes the spool may hold before it drops the oldest"
     )
+    spool_keep: Annotated[float, Ge(0)] = _setting(
+        26.0,
+        "prober: hours for which it keeps what the bus acknowledged, up to spool_limit again, in case the bus loses it",
+    )
     prefer_x25519: bool = _setting(False, "prober: offer X25519 before hybrid key exchange, at less CPU per probe")
     inflight: Annotated[int, Gt(0)] = _setting(2000, "prober: probes under way at once before it sheds")
     probe_files: str = _setting(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack, closing
 from secrets import token_bytes
@@ -134,7 +135,7 @@ async def main(runtime: Runtime) -> None:
     """Probe until told to stop; then stop launching, finish what is under way, flush and leave."""
     settings = runtime.settings
     gc.set_threshold(*gc.get_threshold()[:2], _COLLECTIONS_PER_FULL)
-    spool = Spool(settings.data / "spool", settings.spool_limit)
+    spool = Spool(settings.data / "spool", settings.spool_limit, keep=settings.spool_keep * 3600)
     with closing(spool):
         spool.open()
         if spool.pending:
@@ -154,6 +155,7 @@ async def _run(runtime: Runtime, bus: Bus, spool: Spool, environment: ProbeEnvir
     settings, log = runtime.settings, runtime.log
     metrics = ProberMetrics(runtime.registry)
     publisher = MeasurementPublisher(spool, bus, metrics, log, run=token_bytes(RUN_BYTES))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, publisher.publish_again)
     membership = Membership(settings.prober, round(time(), 6))  # a heartbeat holds microseconds
     prober = Prober(settings, environment, publisher, membership, metrics, log)
     heartbeats = PeerHeartbeats(settings.vantage, bus, membership, prober.launcher, metrics, log)

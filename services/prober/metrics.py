@@ -95,6 +95,8 @@ class ProberMetrics:
         self.spool_batches = gauge("peyvand_spool_batches", registry)
         self.spool_bytes = gauge("peyvand_spool_bytes", registry)
         self.dropped_batches = counter("peyvand_spool_dropped_total", registry)
+        self.spool_kept = gauge("peyvand_spool_kept_bytes", registry)
+        self.sent_again = counter("peyvand_spool_sent_again_total", registry)
         self.spool_damaged = gauge("peyvand_spool_damaged_files", registry)
         self.publish_seconds = histogram("peyvand_publish_seconds", registry)
         for collector in (self._outcomes, self._reasons, self._series, self.lag):

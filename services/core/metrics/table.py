@@ -84,6 +84,8 @@ _ROWS = (
         _gauge("peyvand_spool_batches", "Batches the bus has not acknowledged"),
         _gauge("peyvand_spool_bytes", "Bytes the bus has not acknowledged"),
         _counter("peyvand_spool_dropped_total", "Batches dropped because the spool was full"),
+        _gauge("peyvand_spool_kept_bytes", "Bytes the bus has acknowledged, kept in case it loses them"),
+        _counter("peyvand_spool_sent_again_total", "Files of acknowledged batches that were sent again"),
         _gauge("peyvand_spool_damaged_files", "Files of the spool that were damaged, and lie set aside"),
         _histogram("peyvand_publish_seconds", "From publishing a batch to its acknowledgement", "15", _PUBLISH_BUCKETS),
         _gauge("probe_success", "1 when the last probe was OK; absent when UNKNOWN", _TARGET, "1/target", unit="flag"),

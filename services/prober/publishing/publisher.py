@@ -117,6 +117,9 @@ class MeasurementPublisher:
         self._rows: list[tuple[str, Measurement]] = []
         self._flushed = asyncio.Event()
         self._reported_drops = 0
+        self._highest = spool.kept.sequence
+        self._failed: SpoolBatch | None = None
+        self._again: tuple[int, int] | None = None
 
     def add(self, consumer: str, row: Measurement) -> None:
         """Add a measurement of a target whose consumer agency is given; the next flush spools it."""
@@ -139,8 +142,14 @@ class MeasurementPublisher:
         self._report()
         while True:
             await self._send_pending()
-            self._flushed.clear()
-            await self._flushed.wait()
+            if not await self._send_again():
+                self._flushed.clear()
+                await self._flushed.wait()
+
+    def publish_again(self, sequence: int = 0) -> None:
+        """Have what the bus acknowledged with ``sequence`` or a later one sent again, as far as it is kept."""
+        self._again = sequence, self._spool.next
+        self._flushed.set()
 
     async def drain(self, seconds: float) -> None:
         """Flush, and wait that long for acknowledgements; what is left then stays in the spool."""
@@ -148,7 +157,19 @@ class MeasurementPublisher:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._send_pending()
+        await self._spool.keep()
         self._report()
+
+    async def _send_again(self) -> bool:
+        """Make one file of kept batches due, if any has to be sent again."""
+        if self._again is None:
+            return False
+        if await self._spool.again(*self._again):
+            self._metrics.sent_again.inc()
+            return True
+        self._again = None
+        self._log.info("published_again")
+        return False
 
     async def _send_pending(self) -> None:
         while self._spool.pending:
@@ -174,14 +195,28 @@ class MeasurementPublisher:
         )
         for result in results:
             if isinstance(result, BusError):
+                self._failed = batch
                 self._log.warning("publish_failed", reason=str(result), pending=len(self._spool.pending))
                 return False
             if isinstance(result, BaseException):
                 raise result
         self._metrics.publish_seconds.observe(perf_counter() - began)
-        self._spool.acknowledged(batch)
+        await self._acknowledge(batch, [result for result in results if not isinstance(result, BaseException)])
         self._report()
         return True
+
+    async def _acknowledge(self, batch: SpoolBatch, sequences: list[int]) -> None:
+        """Keep a batch that the bus has; have others sent again if it gives sequences out once more.
+
+        What may have been stored before keeps the sequence that it got then, which says nothing.
+        """
+        lowest, highest = min(sequences, default=0), max(sequences, default=0)
+        if sequences and not batch.again and batch is not self._failed and lowest <= self._highest:
+            self._log.error("stream_lost_messages", sequence=lowest, acknowledged=self._highest)
+            self._highest = 0
+            self.publish_again(lowest)
+        self._highest = max(self._highest, highest)
+        await self._spool.acknowledged(batch, highest)
 
     def _report(self) -> None:
         spool = self._spool
@@ -191,6 +226,7 @@ class MeasurementPublisher:
             self._metrics.dropped_batches.inc(spool.dropped - self._reported_drops)
             self._log.error("spool_full", dropped=spool.dropped, measurements=spool.dropped_rows)
             self._reported_drops = spool.dropped
+        self._metrics.spool_kept.set(spool.kept.size)
         self._metrics.spool_damaged.set(spool.damaged)
         for path in spool.newly_damaged:
             self._log.warning("spool_file_damaged", file=str(path), kept_as=path.name + DAMAGED)

@@ -1,5 +1,7 @@
 """Where a batch survives a crash: what the bus has not acknowledged, on disk and, up to a bound, in memory (docs/design.md §6).
 
+What it has acknowledged is kept for some hours more, and published again when the bus has lost it (ADR 99).
+
 A batch is one file, written and synced as a whole before any of it is published: magic, MessagePack, checksum. What a crash
 cut short has another name and is removed; nothing in it had been published. A file that is damaged nevertheless is set
 aside. A file is read again only if an earlier run left it, or if too much was pending to keep its messages in memory.
@@ -12,22 +14,27 @@ import os
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from errno import EMFILE, ENFILE
 from hashlib import blake2b
 from pathlib import Path
+from time import time
 from typing import BinaryIO, Final, TypeGuard
 
 import msgspec
 
 from services.core import files
 from services.core.errors import StateError
+from services.prober.publishing.kept import KeptFile, KeptFiles
 
 _MAGIC: Final = b"peyvand spool 1\n"
 _SUFFIX: Final = ".batch"
 _DIGITS: Final = 20  # of the number that a file is named by
 _MEMORY_BYTES: Final = 4 << 20
 """Pending batches of this size in all are kept in memory; later ones are read from disk when their turn comes."""
+
+_KEPT_TOGETHER: Final = 64
+"""Acknowledged batches that go into one file: a minute of them, so that a day is some thousand files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +57,8 @@ class SpooledMessage:
 class SpoolBatch:
     """What one flush spooled, with its ``size`` in bytes and the number of measurements in it.
 
-    ``path`` is None when the disk refused it, for the reason ``refusal``; ``messages`` when they are on disk only.
+    ``path`` is None when the disk refused it, for the reason ``refusal``; ``messages`` when they are on disk only. ``again``
+    means that the bus may have it already.
     """
 
     path: Path | None
@@ -58,6 +66,7 @@ class SpoolBatch:
     rows: int
     messages: tuple[SpooledMessage, ...] | None = None
     refusal: str = ""
+    again: bool = False
 
 
 def _encode(messages: Sequence[SpooledMessage], rows: int) -> bytes:
@@ -80,17 +89,22 @@ def _lacks_descriptors(error: Exception) -> TypeGuard[OSError]:
 class Spool:
     """The batches of one prober, oldest first. ``limit`` in bytes; beyond it the oldest are dropped and counted.
 
+    What the bus acknowledged is kept for ``keep`` seconds, up to ``limit`` bytes again; with 0 it is not.
+
     ``newly_damaged`` are files that were set aside since the publisher last looked, ``damaged`` how many lie in the folder;
-    what they hold is not sent.
+    what they hold is not sent. ``next`` is the number of the next batch.
     """
 
-    def __init__(self, folder: Path, limit: int, *, memory_bytes: int = _MEMORY_BYTES) -> None:
+    def __init__(self, folder: Path, limit: int, *, keep: float = 0.0, memory_bytes: int = _MEMORY_BYTES) -> None:
         self._folder = folder
         self._limit = limit
         self._memory_bytes = memory_bytes
         self._lock: BinaryIO | None = None
-        self._next = 0
+        self.next = 0
         self._in_memory = 0
+        self._keeps = keep > 0
+        self._acknowledged: list[tuple[SpoolBatch, int]] = []
+        self.kept = KeptFiles(folder, limit, keep)
         self.pending: deque[SpoolBatch] = deque()
         self.size = 0
         self.dropped = 0
@@ -105,12 +119,13 @@ class Spool:
             self._lock = files.lock(self._folder / "lock")
             files.clear_parts(self._folder)
             self.damaged = sum(1 for _ in self._folder.glob(f"*{files.DAMAGED}"))
+            self.next = self.kept.open()
         except BlockingIOError as error:
             raise StateError(f"another prober uses the spool {self._folder}: give each its own --data") from error
         except OSError as error:
             raise StateError(f"the spool {self._folder} cannot be used: {os.strerror(error.errno or 0)}") from error
         for path in sorted(self._folder.glob(f"{'[0-9]' * _DIGITS}{_SUFFIX}")):
-            self._next = int(path.stem) + 1
+            self.next = max(self.next, int(path.stem) + 1)
             try:
                 data = path.read_bytes()
                 rows, _ = _decode(data)
@@ -119,7 +134,7 @@ class Spool:
                     raise StateError(f"the spool {self._folder} cannot be read: {error.strerror}") from error
                 self._set_aside(path)
             else:
-                self._append(SpoolBatch(path, len(data), rows))
+                self._append(SpoolBatch(path, len(data), rows, again=True))
         self._trim()
 
     def close(self) -> None:
@@ -133,8 +148,7 @@ class Spool:
 
         A disk that is full or gone does not stop measuring: the batch is then held in memory, under the same limit.
         """
-        path = self._folder / f"{self._next:0{_DIGITS}d}{_SUFFIX}"
-        self._next += 1
+        path = self._new_path()
         data = _encode(messages, rows)
         try:
             await asyncio.to_thread(self._write, path, data)
@@ -166,10 +180,62 @@ class Spool:
                 self._remove(batch)
             return ()
 
-    def acknowledged(self, batch: SpoolBatch) -> None:
-        """Forget a batch that the bus has."""
-        if batch in self.pending:
+    async def acknowledged(self, batch: SpoolBatch, sequence: int) -> None:
+        """Keep a batch that the bus has, up to ``sequence`` of its stream, or forget it."""
+        if batch not in self.pending:
+            return
+        if not self._keeps or batch.path is None:
             self._remove(batch)
+            return
+        self._forget(batch)
+        self._acknowledged.append((replace(batch, messages=None), sequence))
+        if len(self._acknowledged) >= _KEPT_TOGETHER:
+            await self.keep()
+
+    async def keep(self) -> None:
+        """Write the batches that were acknowledged into one file, in place of a file each."""
+        done, self._acknowledged = self._acknowledged, []
+        if done:
+            messages = [message for batch, _ in done for message in await self.read(batch)]
+            await asyncio.to_thread(self._keep, done, messages)
+
+    def _keep(self, done: Sequence[tuple[SpoolBatch, int]], messages: Sequence[SpooledMessage]) -> None:
+        paths = [batch.path for batch, _ in done if batch.path is not None]
+        sequence = max(sequence for _, sequence in done)
+        number = int(paths[0].stem)
+        path = self.kept.path(number, sequence)
+        data = _encode(messages, sum(batch.rows for batch, _ in done))
+        with suppress(OSError):  # a disk that is full keeps what is still to be sent, not what the bus has
+            self._write(path, data)
+            self.kept.add(KeptFile(path, number, len(data), time(), sequence))
+        for one in paths:
+            with suppress(OSError):
+                one.unlink(missing_ok=True)
+        self.kept.prune(time())
+
+    async def again(self, sequence: int, before: int) -> bool:
+        """Make the oldest file of kept batches that got ``sequence`` or a later one a batch to be sent, if its number is below
+        ``before``; return whether there was one.
+        """
+        await self.keep()
+        file = self.kept.since(sequence, before)
+        if file is None:
+            return False
+        path = self._new_path()
+        try:
+            rows, _ = _decode(await asyncio.to_thread(file.path.read_bytes))
+            file.path.rename(path)
+        except (OSError, ValueError) as error:
+            if not _lacks_descriptors(error):
+                self._set_aside(file.path)
+        else:
+            self._append(SpoolBatch(path, file.size, rows, again=True))
+        return True
+
+    def _new_path(self) -> Path:
+        path = self._folder / f"{self.next:0{_DIGITS}d}{_SUFFIX}"
+        self.next += 1
+        return path
 
     def _write(self, path: Path, data: bytes) -> None:
         files.replace(path, data)
@@ -195,10 +261,13 @@ class Spool:
         self.dropped_rows += batch.rows
         self._remove(batch)
 
-    def _remove(self, batch: SpoolBatch) -> None:
+    def _forget(self, batch: SpoolBatch) -> None:
         self.pending.remove(batch)
         self.size -= batch.size
         self._in_memory -= 0 if batch.messages is None else batch.size
+
+    def _remove(self, batch: SpoolBatch) -> None:
+        self._forget(batch)
         if batch.path is not None:
             with suppress(OSError):  # the disk is read-only or gone: the next run sends it again, which changes nothing
                 batch.path.unlink(missing_ok=True)

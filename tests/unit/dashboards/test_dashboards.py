@@ -341,7 +341,10 @@ NOT_SHOWN = {
     "peyvand_exchange_health_duration_seconds",
     "peyvand_slot_seconds",  # the policy says it; alerts measure by it
     "peyvand_stream_lost_messages_total",  # zero but for an attack; an alert watches it
-    "peyvand_spool_damaged_files",  # likewise, but for a disk that fails
+    "peyvand_spool_kept_bytes",  # bounded by settings
+    "peyvand_spool_sent_again_total",  # zero but for a bus that lost something, which an alert watches
+    "peyvand_scorer_standing_by",  # a state, not a course
+    "peyvand_spool_damaged_files",  # zero but for a disk that fails
     "peyvand_scorer_damaged_files",  # likewise
     "peyvand_collector_damaged_files",  # likewise
     "peyvand_measurements_refused_total",  # zero but for a prober that lies; an alert watches it

@@ -66,7 +66,7 @@ async def test_batches_come_back_in_order(tmp_path: Path) -> None:
     spool = opened(tmp_path)
     for number in range(5):
         await spool.add(records(number), rows=number)
-    spool.acknowledged(spool.pending[0])
+    await spool.acknowledged(spool.pending[0], 1)
     spool.close()
     again = opened(tmp_path)
     found = [list(await again.read(batch)) for batch in again.pending]
@@ -81,7 +81,7 @@ async def test_acknowledged_batches_leave_the_disk(tmp_path: Path) -> None:
     """An acknowledged batch is gone from the disk and from the sizes."""
     spool = opened(tmp_path)
     batch = await spool.add(records(1), rows=3)
-    spool.acknowledged(batch)
+    await spool.acknowledged(batch, 1)
     assert (len(spool.pending), spool.size, spool.dropped) == (0, 0, 0)
     assert [path.name for path in tmp_path.iterdir()] == ["lock"]
     spool.close()
@@ -113,7 +113,7 @@ async def test_batches_in_memory_are_not_read_from_disk(tmp_path: Path) -> None:
     assert list(await spool.read(spool.pending[0])) == records(0)
     assert await spool.read(spool.pending[2]) == ()
     assert (spool.damaged, len(spool.pending)) == (1, 3)
-    spool.acknowledged(spool.pending[0])
+    await spool.acknowledged(spool.pending[0], 1)
     kept = await spool.add(records(9), rows=1)
     assert kept.messages is not None
     spool.close()
@@ -167,7 +167,7 @@ async def test_a_full_disk_does_not_stop_measuring(tmp_path: Path) -> None:
     batch = await spool.add(records(1), rows=3)
     assert (batch.path, batch.refusal) == (None, "No such file or directory")
     assert list(await spool.read(batch)) == records(1)
-    spool.acknowledged(batch)
+    await spool.acknowledged(batch, 1)
     assert not spool.pending
     spool.close()
 
@@ -179,7 +179,7 @@ async def test_a_disk_that_removes_nothing_does_not_stop_publishing(tmp_path: Pa
     assert batch.path is not None
     batch.path.unlink()
     batch.path.mkdir()
-    spool.acknowledged(batch)
+    await spool.acknowledged(batch, 1)
     assert (len(spool.pending), spool.size) == (0, 0)
     spool.close()
 

@@ -1,0 +1,165 @@
+"""Acknowledged batches are kept, and sent again when a real bus has lost them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import structlog
+from prometheus_client import CollectorRegistry
+
+from services.core.bus import initialise_streams
+from services.core.bus.names import MEASUREMENTS
+from services.core.codec import decode_measurements
+from services.core.model import Reason, Target
+from services.prober.assignments import Origin
+from services.prober.metrics import ProberMetrics
+from services.prober.publishing.publisher import MeasurementPublisher, unmeasured
+from services.prober.publishing.spool import Spool, SpooledMessage
+from tests.support.nats import Nats
+from tests.support.waiting import eventually
+
+HOUR = 3600.0
+ORIGIN = Origin("main", "p1", "r" * 64, "p" * 64)
+
+
+def opened(folder: Path, *, limit: int = 1 << 20, keep: float = HOUR) -> Spool:
+    spool = Spool(folder, limit, keep=keep)
+    spool.open()
+    return spool
+
+
+async def kept(folder: Path, *, count: int = 3, limit: int = 1 << 20) -> Spool:
+    """A spool whose batches are all acknowledged, each in a file of its own, with sequences 10, 20 and so on."""
+    spool = opened(folder, limit=limit)
+    for number in range(1, count + 1):
+        batch = await spool.add([SpooledMessage.of("subject", bytes([number]) * 100)], rows=number)
+        await spool.acknowledged(batch, 10 * number)
+        await spool.keep()
+    return spool
+
+
+async def rows_again(spool: Spool, sequence: int) -> list[int]:
+    """The rows of the batches that are due again when the bus lost what came from a sequence on."""
+    before, found = spool.next, []
+    while await spool.again(sequence, before):
+        batch = spool.pending[-1]
+        assert [message.payload for message in await spool.read(batch)] == [bytes([batch.rows]) * 100]
+        found.append(batch.rows)
+        await spool.acknowledged(batch, 1000)
+    return found
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_what_got_a_lost_sequence_is_due_again(tmp_path: Path, restarted: bool) -> None:
+    """Batches from a lost sequence on become pending again, once, in this run and in the next; earlier ones do not."""
+    spool = await kept(tmp_path)
+    assert (len(spool.pending), spool.size, spool.kept.sequence) == (0, 0, 30)
+    if restarted:
+        spool.close()
+        spool = opened(tmp_path)
+        assert (len(spool.pending), spool.kept.sequence) == (0, 30)
+    assert await rows_again(spool, 15) == [2, 3]
+    assert await rows_again(spool, 2000) == []
+    spool.close()
+
+
+async def test_what_is_kept_has_a_bound_and_an_age(tmp_path: Path) -> None:
+    """The oldest files go first when there is too much; all go when they are too old; 0 hours keep nothing."""
+    spool = await kept(tmp_path / "bounded", count=9, limit=1000)
+    sizes = [path.stat().st_size for path in (tmp_path / "bounded").glob("*.kept")]
+    assert sum(sizes) == spool.kept.size <= 1000
+    spool.kept.prune(9e9)
+    assert (spool.kept.size, list((tmp_path / "bounded").glob("*.kept"))) == (0, [])
+    spool.close()
+    spool = opened(tmp_path / "none", keep=0)
+    await spool.acknowledged(await spool.add([SpooledMessage.of("subject", b"1")], rows=1), 1)
+    await spool.keep()
+    assert [path.name for path in (tmp_path / "none").iterdir()] == ["lock"]
+    spool.close()
+
+
+async def test_a_damaged_kept_file_is_set_aside(tmp_path: Path) -> None:
+    """It is counted with damaged files of the spool, and the others are sent."""
+    spool = await kept(tmp_path)
+    first = min(tmp_path.glob("*.kept"))
+    first.write_bytes(first.read_bytes()[:-1] + b"?")
+    before = spool.next
+    assert [await spool.again(0, before) for _ in range(4)] == [True, True, True, False]
+    assert ([batch.rows for batch in spool.pending], spool.damaged) == ([2, 3], 1)
+    spool.close()
+
+
+@asynccontextmanager
+async def publishing(nats: Nats, folder: Path) -> AsyncIterator[MeasurementPublisher]:
+    spool = opened(folder)
+    async with nats.connect("prober") as bus:
+        metrics = ProberMetrics(CollectorRegistry())
+        publisher = MeasurementPublisher(spool, bus, metrics, structlog.get_logger(), run=bytes(16))
+        sending = asyncio.create_task(publisher.send())
+        yield publisher
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        await publisher.drain(1.0)
+    spool.close()
+
+
+async def slots(nats: Nats) -> list[int]:
+    """The slots of all measurements in the stream, in order."""
+    async with nats.connect("dump") as dump:
+        messages = await dump.read(MEASUREMENTS, 1)
+    return sorted(row.slot_start for message in messages for row in decode_measurements(message.data))
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_stream_made_anew_gets_everything_again(nats: Nats, tmp_path: Path, restarted: bool) -> None:
+    """A stream that is deleted and made again holds all measurements once the next is published, each once."""
+
+    async def publish(publisher: MeasurementPublisher, numbers: range) -> None:
+        for number in numbers:
+            publisher.add("tax-office", unmeasured(Target("link"), 300 * number, Reason.SHED, "", ORIGIN))
+            await publisher.flush()
+        last = numbers[-1] * 300
+        await eventually(lambda: _has(nats, last), "the last measurement arrived")
+
+    async with publishing(nats, tmp_path) as publisher:
+        await publish(publisher, range(1, 6))
+        if not restarted:
+            await _made_anew(nats)
+            await publish(publisher, range(6, 7))
+            await eventually(lambda: _are(nats, range(1, 7)), "everything arrived again")
+            return
+    await _made_anew(nats)
+    async with publishing(nats, tmp_path) as publisher:
+        await publish(publisher, range(6, 7))
+        await eventually(lambda: _are(nats, range(1, 7)), "everything arrived again")
+
+
+async def test_all_is_sent_again_on_demand(nats: Nats, tmp_path: Path) -> None:
+    """What is asked for is sent again, which changes nothing where the bus has it: repeated messages are stored once."""
+    async with publishing(nats, tmp_path) as publisher:
+        publisher.add("tax-office", unmeasured(Target("link"), 300, Reason.SHED, "", ORIGIN))
+        await publisher.flush()
+        await eventually(lambda: _has(nats, 300), "it arrived")
+        publisher.publish_again()
+        await _made_anew(nats)
+        assert await slots(nats) in ([], [300])
+        publisher.publish_again()
+        await eventually(lambda: _has(nats, 300), "it arrived again")
+
+
+async def _has(nats: Nats, slot: int) -> bool:
+    return slot in await slots(nats)
+
+
+async def _are(nats: Nats, numbers: range) -> bool:
+    return await slots(nats) == [300 * number for number in numbers]
+
+
+async def _made_anew(nats: Nats) -> None:
+    async with nats.connect("admin") as admin:
+        await admin.jetstream.delete_stream(MEASUREMENTS)
+        await initialise_streams(admin)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import inf
 
 from services.core.bus.buckets import Bus
-from services.core.bus.messages import StoredMessage, StreamState
+from services.core.bus.messages import StoredMessage, StreamState, moment_of
 from services.core.bus.position import StreamBounds, StreamPosition, missing_messages, resume
+from services.core.errors import BusError
 from services.core.log import logger
 
 CHECK_SECONDS = 5.0
-"""How often a stream without new messages is checked for being the same stream."""
+"""How often a stream is checked for being the same stream, besides after every failure to read it."""
 
 
 @dataclass(eq=False)
@@ -39,6 +41,18 @@ class StreamCursor:
             self.gaps_accepted += self.accept  # without it what is missing is older than the epoch, and harmless
         return start
 
+    async def begun_anew(self, position: StreamPosition) -> tuple[StreamPosition, float] | None:
+        """Return where the stream begins, and when it was created (epoch seconds), if it was made anew after the position.
+
+        None for the same stream, and for one that was restored from a backup. Raises GapError unless that is accepted, and
+        BusError when the bus does not answer.
+        """
+        created = (await self.bus.stream_state(self.stream)).created
+        if created == position.created:
+            return None
+        start = await self.resume(position)
+        return (start, moment_of(created)) if start.sequence < position.sequence else None
+
     async def start_of(self, moment: float) -> StreamPosition | None:
         """Return the position before everything that was stored since a moment (epoch seconds); None if some of it is gone.
 
@@ -59,7 +73,17 @@ class StreamCursor:
 
         Raises GapError, and BusError when the bus does not answer.
         """
-        messages = await self.bus.read(self.stream, position.sequence + 1, limit=limit)
+        if now - self._checked >= CHECK_SECONDS:
+            bounds = await self._bounds()
+            # Of the same stream with more to read, missing messages show in the sequences below.
+            if bounds.created != position.created or bounds.last <= position.sequence:
+                resume(self.stream, position, bounds, needed_from=self.needed_from, accept=False)
+            self._checked = now
+        try:
+            messages = await self.bus.read(self.stream, position.sequence + 1, limit=limit)
+        except BusError:
+            self._checked = -inf
+            raise
         expected = position.sequence + 1
         for message in messages:
             if message.sequence != expected:
@@ -67,11 +91,6 @@ class StreamCursor:
                     raise missing_messages(self.stream, expected - 1, message.sequence)
                 self.gaps_accepted += self.accept
             expected = message.sequence + 1
-        if messages:
-            self._checked = now
-        elif now - self._checked >= CHECK_SECONDS:
-            resume(self.stream, position, await self._bounds(), needed_from=self.needed_from, accept=False)
-            self._checked = now
         return messages
 
     async def behind(self, position: StreamPosition) -> int:

@@ -214,6 +214,10 @@ class Evidence:
         for slot in slots:
             del self._slots[slot]
             self._unsaved_slots.discard(slot)
+        # The file of such a day was damaged, and its loss accepted: the index shows no more than a start would find.
+        unpacked = [slot for slot in slots if self.calendar.day_of(slot) not in self._packed]
+        if unpacked and self._counter is not None:
+            self._counter.lost(unpacked)
         for day in days:
             del self._packed[day]
             self._unsaved_days.discard(day)

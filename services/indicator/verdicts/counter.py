@@ -74,6 +74,11 @@ class EvidenceCounter:
         self._packed_days.pop(day, None)
         self._settled.clear()
 
+    def lost(self, slots: Iterable[int]) -> None:
+        """Count slots no longer that the evidence dropped, though nothing is packed of their days."""
+        self.changed(slots)
+        self._settled.clear()
+
     def judged(self, slot: int) -> Codes:
         """Return the verdict per column of a slot in detail."""
         counted = None if slot in self._stale else self._counted.get(slot)

@@ -211,6 +211,26 @@ def test_dropping_forgets_closed_things_only():
     assert found.counts[5].tolist() == [24]
 
 
+def test_detail_of_a_day_whose_file_is_lost_goes_from_the_counts_with_it():
+    """Slots in detail of a closed day that is not there count until they are dropped, and in no index afterwards."""
+    case = a_case(a_link("l"))
+    arrays, whole = arrays_of(case), new_evidence(case)
+    take(whole, [row("l", hour, 5) for hour in range(72)])
+    whole.close(FIRST + 50)
+    saved = whole.drain()
+    evidence = Evidence.restore(
+        whole.calendar,
+        targets=saved.targets,
+        vantages=saved.vantages,
+        slots=saved.slots,
+        days=[day for day in saved.days if day.day != MONDAY],
+    )
+    assert evidence.window(arrays, 7, FIRST + 72).counts[5].tolist() == [72]
+    evidence.drop(detail_before=FIRST + 24, days_before=date.min)
+    assert evidence.window(arrays, 7, FIRST + 72).counts[5].tolist() == [48]
+    assert (evidence.verdicts(arrays, range(FIRST, FIRST + 24)) == -1).all()
+
+
 @pytest.mark.parametrize("files", range(12))
 def test_any_prefix_of_a_save_and_a_replay_give_the_same_state(files):
     """A crash after any number of files of a save, then a replay of what the manifest does not cover, loses and doubles nothing."""

@@ -2,6 +2,14 @@
 
 from services.scorer.archived.dataset import ALL, ArchivedEvidence
 from services.scorer.archived.engines import Engine, engine_at
-from services.scorer.archived.restoring import archived_exchanges, restore
+from services.scorer.archived.restoring import archived_exchanges, is_of_former_stream, restore
 
-__all__ = ["ALL", "ArchivedEvidence", "Engine", "archived_exchanges", "engine_at", "restore"]
+__all__ = [
+    "ALL",
+    "ArchivedEvidence",
+    "Engine",
+    "archived_exchanges",
+    "engine_at",
+    "is_of_former_stream",
+    "restore",
+]

@@ -12,7 +12,7 @@ from services.core.errors import StateError
 from services.core.model import ExchangeSummary, Policy
 from services.dataset.days import ArchivedUpTo, read_position
 from services.dataset.storage import Storage, open_storage
-from services.dataset.tables import EXCHANGE, MEASUREMENT
+from services.dataset.tables import EXCHANGE, MEASUREMENT, STREAM_KINDS
 from services.indicator.calendar import RECORD_DAYS, Calendar
 from services.scorer.archived.dataset import ArchivedEvidence
 from services.scorer.state import Damage, LoadedState, StateManifest, Store
@@ -64,11 +64,20 @@ def _restore(
     return replace(loaded, manifest=manifest, slots=tuple(sorted(slots)))
 
 
+def is_of_former_stream(address: str, position: StreamPosition) -> bool:
+    """Return whether a dataset has messages of a stream that was there before the one of a position. Raises StateError."""
+    kinds = {kind.stream: kind for kind in STREAM_KINDS}
+    archived = read_position(open_storage(address), kinds[position.stream])
+    return archived is not None and (archived.generation > 0 or archived.created != position.created)
+
+
 def _resumed(manifest: StateManifest | None, archived: ArchivedUpTo) -> StateManifest:
     """Return the manifest by which everything is read that the dataset may lack."""
     position = StreamPosition(archived.stream, archived.created, archived.sequence)
     if manifest is None:
         return StateManifest(position, archived.stored)
+    if manifest.position.created != archived.created:  # the dataset has nothing of this stream, or more than one
+        return replace(manifest, position=replace(manifest.position, sequence=0), time=archived.stored)
     if manifest.position.sequence <= archived.sequence:
         return manifest
     return replace(manifest, position=position, time=archived.stored)

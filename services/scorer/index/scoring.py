@@ -43,7 +43,7 @@ class Scoring:
         before = loaded.manifest or StateManifest(position)
         # Where messages are read again, their own times decide again what of them is late.
         time = 0.0 if position.sequence < before.position.sequence else before.time
-        self.manifest = replace(before, position=position, time=time)
+        self.manifest = replace(before, position=position, time=time, begun=loaded.begun)
         self._detailed = set(loaded.slots)
         self._saved: StateManifest | None = loaded.manifest
         self._dropped_at = 0

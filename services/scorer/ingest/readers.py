@@ -19,6 +19,7 @@ from services.scorer.evidence_lock import SLICE_SECONDS, EvidenceLock
 from services.scorer.exchanges import ExchangeDatabase
 from services.scorer.health import ReadinessReporter
 from services.scorer.index import Scoring
+from services.scorer.ingest.repair import lacks_archived
 from services.scorer.metrics import ScorerMetrics
 
 READ_MESSAGES = 500
@@ -170,7 +171,7 @@ class ExchangeReader:
         if self._exchanges.damaged:
             self._exchanges.begin_anew()
         taken = self._exchanges.position()
-        if taken is None and self._dataset and await cursor.start_of(cursor.needed_from) is None:
+        if taken is None and self._dataset and await lacks_archived(cursor, self._dataset):
             taken = await self._restore()
         return await cursor.resume(taken, accept=taken is None)
 

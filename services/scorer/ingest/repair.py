@@ -5,6 +5,7 @@ what it no longer holds comes out of the archive's dataset (ADR 88).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 from services.core.bus import StreamCursor, StreamPosition
@@ -12,7 +13,17 @@ from services.core.errors import GapError
 from services.core.log import Logger
 from services.core.model import Policy
 from services.core.tasks import run_in_thread
+from services.indicator.calendar import Calendar
 from services.scorer.state import Damage, LoadedState, Store
+
+
+@dataclass(slots=True)
+class _Rereading:
+    """What of the damages is made good by reading from ``starts`` again, with the days from slots ``reopened`` on, and what is not."""
+
+    starts: list[StreamPosition]
+    reopened: list[int]
+    lost: list[Damage]
 
 
 async def start_position(
@@ -23,30 +34,66 @@ async def start_position(
     ``dataset`` is the address of the archive's, "" for none. Raises BusError, StateError for a damaged dataset, and GapError
     when messages are missing, or were in a damaged file and are gone.
     """
-    starts: list[StreamPosition] = []
-    lost: list[Damage] = []
-    reopened: list[int] = []
-    for damage in loaded.damages:
-        start = await cursor.start_of(damage.since)
-        if start is None:
-            lost += [] if damage.detail_only else [damage]
-            continue
-        starts.append(start)
-        reopened += [] if damage.first_slot is None else [damage.first_slot]
-        log.warning("evidence_read_again", file=str(damage.path), reading_from=start.sequence + 1)
+    loaded, anew = await _in_stream(cursor, loaded)
+    again = await _read_again(cursor, loaded, log)
     is_new = loaded.manifest is None and not loaded.damages
-    if dataset and is_new and await cursor.start_of(cursor.needed_from) is None:
-        lost = [Damage(store.folder, "everything")]
-    if dataset and lost and (restored := await _restored(dataset, policy, store, loaded, lost)) is not None:
+    if dataset and is_new and await lacks_archived(cursor, dataset):
+        again.lost = [Damage(store.folder, "everything")]
+    if dataset and again.lost and (restored := await _restored(dataset, policy, store, loaded, again.lost)) is not None:
         log.warning("evidence_restored", dataset=dataset, days=len(restored.evidence.closed_days))
-        loaded, lost = restored, []
-    if lost and not is_new and not cursor.accept:
-        raise _lost(lost, cursor.stream, dataset)
-    if reopened:
-        store.reopen(loaded.evidence, min(reopened))
-    if loaded.manifest is not None or not starts:
-        starts.append(await cursor.resume(None if loaded.manifest is None else loaded.manifest.position))
-    return loaded, min(starts, key=lambda position: position.sequence)
+        again.lost = []
+        loaded, anew = await _in_stream(cursor, restored)
+    if again.lost and not is_new:
+        if not cursor.accept:
+            raise _lost(again.lost, cursor.stream, dataset)
+        await _read_rest_again(cursor, Calendar.of(policy), again)
+    if again.reopened:
+        store.reopen(loaded.evidence, min(again.reopened))
+    if anew is not None:
+        again.starts.append(anew)
+    elif loaded.manifest is not None or not again.starts:
+        again.starts.append(await cursor.resume(None if loaded.manifest is None else loaded.manifest.position))
+    return loaded, min(again.starts, key=lambda position: position.sequence)
+
+
+async def _in_stream(cursor: StreamCursor, loaded: LoadedState) -> tuple[LoadedState, StreamPosition | None]:
+    """Return the state with when its stream began, and where that begins if it was made anew since the state was saved."""
+    anew = loaded.manifest and await cursor.begun_anew(loaded.manifest.position)
+    return (replace(loaded, begun=anew[1]), anew[0]) if anew else (loaded, None)
+
+
+async def _read_again(cursor: StreamCursor, loaded: LoadedState, log: Logger) -> _Rereading:
+    """Find out what the stream still holds of what was in damaged files."""
+    again = _Rereading([], [], [])
+    for damage in loaded.damages:
+        is_gone = loaded.begun is not None and damage.since < loaded.begun
+        start = None if is_gone else await cursor.start_of(damage.since)
+        if start is None:
+            again.lost += [] if damage.detail_only else [damage]
+            continue
+        again.starts.append(start)
+        again.reopened += [] if damage.first_slot is None else [damage.first_slot]
+        log.warning("evidence_read_again", file=str(damage.path), reading_from=start.sequence + 1)
+    return again
+
+
+async def _read_rest_again(cursor: StreamCursor, calendar: Calendar, again: _Rereading) -> None:
+    """Read again what the stream still holds of what is lost, where that was accepted."""
+    again.starts.append(await cursor.resume(None, accept=True))
+    for slot in (damage.first_slot for damage in again.lost if damage.first_slot is not None):
+        after = calendar.slots_of(calendar.day_of(slot)).stop
+        if await cursor.start_of(calendar.start_of(after - 1)) is not None:  # opening the day costs no later one
+            again.reopened.append(slot)
+
+
+async def lacks_archived(cursor: StreamCursor, dataset: str) -> bool:
+    """Return whether a stream has no longer, or never had, what a dataset may have of it. Raises BusError, StateError."""
+    start = await cursor.start_of(cursor.needed_from)
+    if start is None:
+        return True
+    from services.scorer.archived import is_of_former_stream  # noqa: PLC0415  # pyarrow takes 44 MB, which a scorer seldom needs
+
+    return await run_in_thread(partial(is_of_former_stream, dataset, start))
 
 
 async def _restored(

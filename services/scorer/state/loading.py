@@ -31,13 +31,14 @@ class LoadedState:
     """The state on disk; ``slots`` are those kept in detail. Without a manifest nothing says how far the stream was read, or
     nothing is left of what was read.
 
-    ``damages`` are what was in damaged files and is in no other.
+    ``damages`` are what was in damaged files and is in no other; ``begun`` is that of the manifest.
     """
 
     manifest: StateManifest | None
     evidence: Evidence
     slots: tuple[int, ...]
     damages: tuple[Damage, ...] = ()
+    begun: float | None = None
 
 
 def read_state(
@@ -52,10 +53,11 @@ def read_state(
     slots = {int(path.stem) for path in slot_folder.glob(slot_files.PATTERN)}
     days = {date.fromisoformat(path.stem) for path in day_folder.glob(day_files.PATTERN)}
     ids = _first_whole([folder / name for name in IDS], ids_reader(known))
+    begun = None if saved is None else saved.manifest.begun
     if ids is None:
         for path in (*slot_folder.glob(slot_files.PATTERN), *day_folder.glob(day_files.PATTERN)):
             keep_aside(path)
-        return LoadedState(None, Evidence(calendar, keep=keep), (), (Damage(folder / IDS[0], "everything"),))
+        return LoadedState(None, Evidence(calendar, keep=keep), (), (Damage(folder / IDS[0], "everything"),), begun)
     damages = []
     if saved is None:
         # The newest slot shows how far the stream was read: everything before that slot could be measured is in the files.
@@ -73,7 +75,7 @@ def read_state(
     )
     kept = (*loaders, *(state.slot for state in states))
     manifest = None if saved is None else saved.manifest
-    return LoadedState(manifest, evidence, tuple(sorted(kept)), tuple(damages))
+    return LoadedState(manifest, evidence, tuple(sorted(kept)), tuple(damages), begun)
 
 
 def _first_whole(paths: Sequence[Path], parse: Callable[[memoryview], T]) -> T | None:

@@ -16,7 +16,8 @@ class StateManifest:
 
     ``position`` is the last message of MEASUREMENTS taken in; ``time`` the latest storing time (epoch seconds) of a readable
     one; ``register_version`` the register in force; ``end_slot`` the end of the last published index (None before the
-    first); ``hour`` and ``day`` those of the last indicators sent to INDICATORS (None before the first).
+    first); ``hour`` and ``day`` those of the last indicators sent to INDICATORS (None before the first). ``begun`` is when the
+    stream was made anew (epoch seconds) if that was accepted: what was stored before cannot be read again.
     """
 
     position: StreamPosition
@@ -25,6 +26,7 @@ class StateManifest:
     end_slot: int | None = None
     hour: int | None = None
     day: int | None = None
+    begun: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,10 +125,11 @@ class KeptStream:
     messages: Sequence[Stored]
     first: int = 1
     subject: str = ""
+    created: str = START_OF_STREAM.created
 
     async def stream_state(self, _stream: str) -> StreamState:
         last = self.messages[-1].sequence
-        return StreamState(START_OF_STREAM.created, self.first, last, last + 1 - self.first, 0, self.messages[-1].time)
+        return StreamState(self.created, self.first, last, last + 1 - self.first, 0, self.messages[-1].time)
 
     async def read(
         self, _stream: str, start: int, *, limit: int = 500, since: datetime | None = None

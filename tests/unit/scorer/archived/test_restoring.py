@@ -6,14 +6,17 @@ import random
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from services.core.errors import GapError, StateError
 from services.core.model.register import Policy, Register
 from services.dataset.log import SigningKey
 from services.dataset.storage import LocalStorage
+from services.indicator.calendar import Calendar
 from services.indicator.index.snapshot import Snapshot
 from services.scorer.index import scoring
 from tests.support.cases.scoring import KeptStream, Run, Stored, differences, stream
@@ -93,6 +96,74 @@ def test_what_neither_holds_is_named(register: Register, messages: list[Stored],
     run = Run(register, tmp_path / "scorer", kept, accept=True, dataset=storage.address)
     assert run.scoring.manifest.position.sequence == 303
     assert len(run.scoring.evidence.closed_days) > 0
+
+
+def begun_again(messages: Sequence[Stored]) -> KeptStream:
+    """The stream that was made anew before these messages."""
+    created = datetime.fromtimestamp(messages[0].time - 1, UTC)
+    again = [replace(message, sequence=number) for number, message in enumerate(messages, 1)]
+    return KeptStream(again, created=f"{created:%Y-%m-%dT%H:%M:%S.%fZ}")
+
+
+def is_last_of(expected: dict[int, Snapshot], run: Run, kept: KeptStream) -> bool:
+    """Whether a run that reads the rest of a stream has the last of these indexes."""
+    found = indexes(run, kept.messages, set())[kept.messages[-1].sequence]
+    return set(differences(expected[max(expected)], found)) <= {"evidence_sequence"}
+
+
+def test_a_lost_folder_is_rebuilt_where_the_stream_began_again(
+    register: Register, messages: list[Stored], undisturbed: dict[int, Snapshot], tmp_path: Path
+) -> None:
+    """A stream that has every message since it was made anew does not have those before: they come out of the dataset, once what
+    was lost between is accepted.
+    """
+    storage, kept = dataset_of(tmp_path / "dataset", register, messages[:1500]), begun_again(messages[1500:])
+    with pytest.raises(GapError, match="was created anew"):
+        Run(register, tmp_path / "scorer", kept, dataset=storage.address)
+    run = Run(register, tmp_path / "scorer", kept, accept=True, dataset=storage.address)
+    assert is_last_of(undisturbed, run, kept)
+
+
+def test_damage_is_not_made_good_by_a_stream_that_began_later(
+    register: Register, messages: list[Stored], aged: tuple[Path, int, dict[int, Snapshot]], tmp_path: Path
+) -> None:
+    """A closed day that is damaged after the stream was made anew is not in it, whatever that stream has: it is named as lost, or
+    comes out of the dataset.
+    """
+    folder, taken, expected = aged
+    data = shutil.copytree(folder, tmp_path / "scorer")
+    kept = begun_again(messages[taken:])
+    run = Run(register, data, kept, accept=True)
+    run.take(kept.messages[0])
+    run.save()
+    (path, *_) = sorted(data.glob("*/days/*"))
+    path.write_bytes(b"")
+    with pytest.raises(GapError, match=r"no longer holds it: .* held the closed day"):
+        Run(register, data, kept)
+    storage = dataset_of(tmp_path / "dataset", register, messages[:taken])
+    mended = Run(register, data, kept, dataset=storage.address)
+    assert is_last_of(expected, mended, kept)
+
+
+def test_what_the_stream_still_holds_of_a_lost_day_counts(
+    register: Register, messages: list[Stored], aged: tuple[Path, int, dict[int, Snapshot]], tmp_path: Path
+) -> None:
+    """Of a damaged closed day whose first hours are gone from the stream, and whose loss is accepted, the other hours are known."""
+    folder, taken, _ = aged
+    data = shutil.copytree(folder, tmp_path / "scorer")
+    path = max(data.glob("*/days/*"))
+    path.write_bytes(b"")
+    calendar = Calendar.of(register.policy)
+    slots = calendar.slots_of(date.fromisoformat(path.stem))
+    noon = calendar.start_of(slots[len(slots) // 2])
+    kept = KeptStream(messages, first=next(one.sequence for one in messages if one.time > noon))
+    with pytest.raises(GapError, match="held the closed day"):
+        Run(register, data, kept)
+    run = Run(register, data, kept, accept=True)
+    for message in messages[run.scoring.manifest.position.sequence : taken]:
+        run.take(message)
+    known = np.flatnonzero((run.scoring.evidence.verdicts(run.scoring.arrays, slots) >= 0).any(axis=1))
+    assert set(range(len(slots) // 2 + 1, len(slots))) <= set(known.tolist()) < set(range(len(slots)))
 
 
 def test_a_damaged_dataset_is_refused(register: Register, messages: list[Stored], tmp_path: Path) -> None:

@@ -132,12 +132,16 @@ class Component:
             case None | KilledError():
                 return self.rng.choice([10.0, 600.0, 7200.0])
             case GapError():  # its operator reads why, and lets it go on
+                self.told(str(error))
                 self._accept = True
                 return self.rng.uniform(600.0, 40_000.0)
             case StateError() | BusError():
                 return self.rng.uniform(60.0, 3600.0)
         self.failure = error
         return 0.0
+
+    def told(self, sentence: str) -> None:
+        """Take in the sentence that it ended with: what that names may be lost."""
 
     async def work(self, accept: bool) -> None:  # as the setting
         """Do what it does."""

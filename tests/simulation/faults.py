@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -50,6 +51,7 @@ class Faults:
             "stream anew": lambda: self.world.bus.begin_anew(MEASUREMENTS),
             "ids forgotten": self.world.bus.forget_ids,
             "damage": self._damage,
+            "lost folder": self._lose_folder,
             "long stop": lambda: self._one().kill(self.rng.uniform(1, 9) * DAY),
         }
         drawn = [
@@ -126,6 +128,16 @@ class Faults:
         self.scorer.kill(self.rng.choice([10.0, 2 * HOUR]))
         asyncio.get_running_loop().call_later(1.0, self._damage_file, self.rng.choice(files).name)
 
+    def _lose_folder(self) -> None:
+        """Remove the folder of the scorer, which is killed."""
+        self.scorer.kill(self.rng.choice([10.0, 2 * HOUR]))
+        asyncio.get_running_loop().call_later(1.0, self._remove_folder)
+
+    def _remove_folder(self) -> None:
+        shutil.rmtree(self.scorer.folder)
+        self.scorer.folder.mkdir()
+        self._is_lost("its folder")
+
     def _damage_file(self, name: str) -> None:
         path = next((path for path in sorted(self.scorer.folder.rglob(name)) if path.is_file()), None)
         if path is None:
@@ -145,9 +157,13 @@ class Faults:
                 path.write_bytes(content)
             case "zeroed":
                 path.write_bytes(bytes(len(content)))
-        self.world.record.note(self.world.loop.time(), "faults", f"damaged {name}")
-        self.world.record.repairing.add("scorer")
-        self.world.record.excused["scorer"].update(self._nowhere_else())
+        self._is_lost(name)
+
+    def _is_lost(self, what: str) -> None:
+        record = self.world.record
+        record.note(self.world.loop.time(), "faults", f"the scorer has lost {what}")
+        record.repairing.add("scorer")
+        record.excused["scorer"].update(self._nowhere_else())
 
     def _nowhere_else(self) -> set[Entry]:
         """Return the messages that neither the stream nor a dataset has from which the scorer restores."""

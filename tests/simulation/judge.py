@@ -81,7 +81,7 @@ class Judge:
             yield f"slot {key[2]} of {key[1]} is {found[key]}, and nobody measured it in time"
         now = self._world.loop.time()
         last = None if scorer.published is None else scorer.published.snapshot.as_of
-        if last is None or last < now - self._world.shape.index_seconds - 4 * self._seconds:
+        if last is None or last < now - 2 * self._world.shape.index_seconds - 4 * self._seconds:
             yield f"the last index is as of {last}, and it is {now:.0f}"
         yield from self._index(scoring, found, whole=not unsure and not self._world.record.excused["scorer"])
 

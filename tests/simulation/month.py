@@ -122,6 +122,8 @@ async def _live(world: World, rng: random.Random) -> list[str]:
     for life in lives:
         life.cancel()
     await asyncio.sleep(60.0)
+    for one in faults.components:
+        one.release()
     return found
 
 

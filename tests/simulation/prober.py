@@ -69,7 +69,7 @@ class Prober(Component):
             if self.clock() < at:
                 await asyncio.sleep(at - self.clock())
                 targets = self.world.truth.targets
-                cut = self.rng.choice([0, 0, 0, len(targets) // 2])
+                cut = self.rng.choice([*[0] * 7, len(targets) // 2])
                 for part in filter(None, (targets[:cut], targets[cut:])):
                     for endpoint, name in part:
                         publisher.add(self.world.truth.consumers[name], self._measure(endpoint, name, slot))

@@ -58,9 +58,9 @@ class Shape:
 def draw_shape(rng: random.Random) -> Shape:
     """Draw one. Each fault is absent from many seeds, so that what some of them do together is not hidden by the others."""
     timezone, first = rng.choice(_ZONES)
-    seconds = rng.choice([10_800, *[21_600] * 4, *[43_200] * 5])
+    seconds = rng.choice([10_800, *[21_600] * 7, *[43_200] * 12])
     agencies = [{"id": f"a{number}", "sector": f"x{number % 2}"} for number in range(3)]
-    consumers = rng.choice([1, 1, 2])
+    consumers = rng.choice([1, 1, 1, 2])
     services = [{"id": f"s{number}", "agency": f"a{number % consumers}", "weight": 1 + number} for number in range(2)]
     links = [
         {
@@ -89,7 +89,7 @@ def draw_shape(rng: random.Random) -> Shape:
         "endpoints": [{"id": "portal", "vantages": ()}],
     }
     register["epoch"] = midnight(register, first)
-    archives = rng.random() < 0.25
+    archives = rng.random() < 0.2
     return Shape(
         register=register,
         vantages=VANTAGES[: rng.choice([1, 1, 1, 2])],
@@ -99,7 +99,7 @@ def draw_shape(rng: random.Random) -> Shape:
         archives=archives,
         restores=archives and rng.random() < 0.6,
         on_files=rng.random() < 0.2,
-        index_seconds=rng.choice([1, 3, 5, 9, 9]) * DAY,
+        index_seconds=rng.choice([1, *[3, 5, 9] * 4]) * DAY,
         segment_seconds=rng.choice([0.3, 1, 3]) * DAY,
         spool_bytes=rng.choice([256 << 20, 256 << 20, 40_000]),
         trouble=_trouble(rng),
@@ -119,6 +119,7 @@ MOST = {
     "stream anew": 1,
     "ids forgotten": 4,
     "damage": 2,
+    "lost folder": 1,
     "long stop": 1,
 }
 """The most faults of each kind in a month."""

@@ -7,7 +7,7 @@ ARGS   ?=
 PROTOS := $(wildcard proto/peyvand/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test matrix test-systems test-images attack fuzz simulate chaos conformance check fmt proto docs dashboards sbom preview screenshots lock bench calibrate clean
+.PHONY: help setup setup-dev run test matrix test-systems test-images attack fuzz simulate soak chaos conformance check fmt proto docs dashboards sbom preview screenshots lock bench calibrate clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ fuzz: setup-dev ## every reader of outside text, for five minutes together (an h
 
 simulate: setup-dev ## a simulated month for each of 200 seeds, with faults (all of them: make simulate ARGS='--seeds 10000 --jobs 2')
 	@$(BIN)/python -m tests.simulation $(ARGS)
+
+soak: setup-dev ## the memory of each component over a simulated day at national size, some hundred minutes (shorter: make soak ARGS='--hours 2')
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 # Disks that fail need Debian's fuse3, clocks that step its libfaketime, a cluster its iproute2, and all of them root: what cannot be had
 # is named and left out.

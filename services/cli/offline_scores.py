@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -107,9 +107,12 @@ def score_dataset(
 
     Raises SettingsError, StateError for a damaged dataset, and InputError for numbers that differ from those published.
     """
-    if rescoring.method not in ("", METHOD_VERSION):
-        raise SettingsError(f"this version computes by method {METHOD_VERSION}, not {rescoring.method}")
     archive = ArchivedEvidence(open_storage(address))
+    if rescoring.method not in ("", METHOD_VERSION):
+        raise SettingsError(
+            f"this version computes by method {METHOD_VERSION}: {_release_for(archive, {rescoring.method})} to compute by "
+            f"{rescoring.method}, from the same files"
+        )
     given = None if directory is None else load_register(directory)
     newest = archive.published() if not (at and given) else []
     zone = (given or archive.register_of(newest)).policy.timezone
@@ -123,8 +126,8 @@ def score_dataset(
     methods = {row.method_version for row in published} - {METHOD_VERSION}
     if methods and not rescoring.method:
         raise SettingsError(
-            f"these numbers were published by method {', '.join(sorted(methods))}: give --method {METHOD_VERSION} to compute "
-            "them by today's, or use the release that has theirs"
+            f"these numbers were published by method {', '.join(sorted(methods))}: {_release_for(archive, methods)}, or give "
+            f"--method {METHOD_VERSION} to compute them by today's"
         )
     if sequence is None and published:
         sequence = published[0].evidence_sequence
@@ -145,6 +148,14 @@ def score_dataset(
         question,
         lambda: tuple(archive.batches(policy, **limits)),
         lambda: archive.summaries(policy, days=days, end_slot=end_slot),
+    )
+
+
+def _release_for(archive: ArchivedEvidence, methods: Collection[str]) -> str:
+    """Say which release computes by some methods, as far as sealed days name one."""
+    releases = archive.software_of(methods)
+    return (
+        f"use peyvand {' or '.join(releases)}, which sealed days by it" if releases else "use the release that has it"
     )
 
 

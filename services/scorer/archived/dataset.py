@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from typing import Final
 
@@ -96,6 +96,10 @@ class ArchivedEvidence:
         """The last message of measurements in a sealed day; 0 without one."""
         spans = (span for manifest in self._sealed.values() for span in manifest.streams)
         return max((span.last for span in spans if span.stream == MEASUREMENT.stream), default=0)
+
+    def software_of(self, methods: Collection[str]) -> list[str]:
+        """Return the versions of the software that sealed days while it computed by one of some methods."""
+        return sorted({one.software for one in self._sealed.values() if one.method_version in methods} - {""})
 
     @property
     def measured_days(self) -> set[str]:

@@ -21,7 +21,7 @@ from services.dataset.days import (
 from services.dataset.log import LogProof, SigningKey, VerifierKey
 from services.dataset.rounds import FrozenRound
 from services.dataset.storage import Storage
-from services.dataset.tables import STREAM_KINDS
+from services.dataset.tables import BATCH, STREAM_KINDS
 
 FOLDER = "evidence"
 _DAYS = f"{FOLDER}/days"
@@ -47,22 +47,26 @@ def open_days(source: Storage, days: Sequence[str]) -> list[str]:
     return sorted(found.intersection(days))
 
 
-def seal_open(source: Storage, target: Storage, days: Sequence[str], key: SigningKey, policy: Policy) -> list[Manifest]:
-    """Seal days that are not over in the round itself, by a log of its own; return their manifests."""
+def seal_open(
+    source: Storage, target: Storage, days: Sequence[str], key: SigningKey, policy: Policy, sealed: Sequence[Manifest]
+) -> list[Manifest]:
+    """Seal days that are not over, after others that are ``sealed``, in the round itself, by a log of its own; return their
+    manifests.
+    """
     inside = Subfolder(target, FOLDER)
     evidence_days = EvidenceDays(policy.timezone, policy.grace_seconds, policy.slot_seconds)
-    for kind in STREAM_KINDS:
+    for kind in (*STREAM_KINDS, BATCH):
         for segment in list_segments(source, kind):
-            if segment.day in days:
+            if segment.day in days or kind is BATCH:  # by the day on which a batch was stored
                 inside.write(segment.name, source.read(segment.name))
-    sealer, log = Sealer(inside, key, evidence_days), LogFiles(inside)
+    sealer, log = Sealer(inside, key, evidence_days, earlier=sealed), LogFiles(inside)
     for day in days:
         sealer.seal(day, SealingContext())
     leaves = log.leaves()
     found = manifests(leaves)
     for place, manifest in found:
         _write_proof(target, manifest.day, leaves[place], log.prove(leaves, place))
-    for name in inside.names("log"):
+    for name in (*inside.names("log"), *inside.names("open")):
         inside.remove(name)
     return [manifest for _, manifest in found]
 

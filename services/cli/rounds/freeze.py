@@ -76,7 +76,7 @@ def freeze(address: str, out: Path, key: SigningKey, request: RoundRequest) -> P
     try:
         sealed = copy_sealed(source, target, days)
         if unsealed:
-            sealed += seal_open(source, target, unsealed, key, policy)
+            sealed += seal_open(source, target, unsealed, key, policy, sealed)
         if not sealed:
             raise SettingsError(f"{address} holds no evidence of {request.first} to {request.last}")
         _write(target, key, request, register, sealed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,10 +44,18 @@ class Sealer:
     """Seals the days of one dataset, in order.
 
     ``scratch`` is a folder of this host that is the sealer's alone, to sort days in which do not fit into memory: some
-    30 bytes a measurement. By default it is the system's for temporary files.
+    30 bytes a measurement. By default it is the system's for temporary files. ``earlier`` days were sealed in another dataset.
     """
 
-    def __init__(self, storage: Storage, key: SigningKey, days: EvidenceDays, scratch: Path | None = None) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        key: SigningKey,
+        days: EvidenceDays,
+        scratch: Path | None = None,
+        earlier: Sequence[Manifest] = (),
+    ) -> None:
+        self._earlier = earlier
         self._storage = storage
         self._key = key
         self._days = days
@@ -101,7 +109,7 @@ class Sealer:
                     spans.append(StreamSpan(kind.stream, created, min(sequences), max(sequences)))
             files += [self._write(table, LINK_DAY, day, shard, late=False) for shard, table in counted.take()]
         span = self._days.span(day)
-        runs, more_runs = account_of_day(self._storage, self._days, day, self._manifests())
+        runs, more_runs = account_of_day(self._storage, self._days, day, [*self._earlier, *self._manifests()])
         manifest = Manifest(
             day=day,
             timezone=self._days.timezone,

@@ -12,7 +12,8 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from services.dataset.days.batch_rows import BatchRows, Ints, Mask, Part, lowest
+from services.dataset.days.batch_chains import BatchChains, Ints, Mask, Part, meeting
+from services.dataset.days.batch_rows import BatchRows, lowest
 from services.dataset.days.days import EvidenceDays
 from services.dataset.days.manifest import BatchRun, Manifest
 from services.dataset.days.segments import list_segments, read_segments
@@ -23,6 +24,8 @@ _NAMED_RUNS: Final = 100
 """Runs of a vantage that a manifest names, those with faults first: a prober begins a few a day."""
 _NAMED_NUMBERS: Final = 20
 """Numbers that a manifest names of each fault of a run; all of them are counted."""
+_MOST_ROWS: Final = 1 << 32
+"""More than a segment has."""
 
 RunKey = tuple[str, str, str]
 """The vantage, the prober and its run."""
@@ -57,14 +60,28 @@ def account_of_day(
     end, closed = days.span(day).stop, days.closes(day)
     start, opened = (days.span(before).stop, days.closes(before)) if before else (0, 0.0)
     segments = [one for one in list_segments(storage, BATCH) if one.day <= days.day_of(closed)]
+    known, places = last_runs(sealed), dict[RunKey, int]()
+
+    def batches(number: int, table: pa.Table) -> BatchChains:
+        # By when they came: a stream that begins again gives its sequences once more.
+        came = (number + 1) * _MOST_ROWS + np.arange(table.num_rows)
+        stored = table["stored"].cast(pa.int64()).to_numpy() / MICROS
+        part = np.digitize(stored, [start, min(opened, end), end]).astype(np.int64)
+        return BatchChains.of(table, _runs(table, places), part, came).take(stored < closed)
+
     by_day = groupby(segments, key=lambda one: one.day)
-    table = _as_they_came(part for _, of_day in by_day for part in read_segments(storage, BATCH, list(of_day)))
-    stored = table["stored"].cast(pa.int64()).to_numpy() / MICROS
-    part = np.digitize(stored, [start, min(opened, end), end]).astype(np.int64)
-    if not np.isin(part, (Part.OVERLAP, Part.DAY)).any():
+    tables = (table for _, of_day in by_day for table in read_segments(storage, BATCH, list(of_day)))
+    found = [batches(number, table).condensed() for number, table in enumerate(tables)]
+    heads = BatchChains.heads([(place, known[key]) for key, place in places.items() if known and key in known])
+    for number in meeting([*found, heads]):
+        (table,) = read_segments(storage, BATCH, [segments[number]])
+        found[number] = batches(number, table)
+    if not any(np.isin(one.part, (Part.OVERLAP, Part.DAY)).any() for one in found):
         return None, 0
-    in_time = stored < closed
-    return account(table.filter(pa.array(in_time)), part[in_time], last_runs(sealed))
+    keys = sorted(places)
+    ranks = np.empty(len(keys), np.int64)
+    ranks[[places[key] for key in keys]] = np.arange(len(keys))
+    return _account(keys, BatchRows(BatchChains.joined([one.renumbered(ranks) for one in (*found, heads)])), known)
 
 
 def drop_batches_before(storage: Storage, day: str) -> None:
@@ -74,37 +91,35 @@ def drop_batches_before(storage: Storage, day: str) -> None:
             storage.remove(segment.name)
 
 
-def account(table: pa.Table, part: Ints, known: Mapping[RunKey, BatchRun] | None) -> tuple[tuple[BatchRun, ...], int]:
-    """Return the runs of a day out of batches (n,) stored in each ``part`` (n,), and how many runs are left out.
+def _account(
+    keys: list[RunKey], batches: BatchRows, known: Mapping[RunKey, BatchRun] | None
+) -> tuple[tuple[BatchRun, ...], int]:
+    """Return the runs of a day, and how many are left out.
 
     ``known`` is what earlier days say of each run; without it nothing is said of numbers before the first that came.
     """
-    keys, run = _runs(table)
-    rows = BatchRows.of(
-        table, run, part, [(place, known[key]) for place, key in enumerate(keys) if known and key in known]
-    )
     floor = np.zeros(len(keys), np.int64)
-    mine = rows.first & rows.is_of_day
+    mine = batches.rows.take(batches.first & batches.is_of_day)
     if known is None:
-        floor = lowest(rows.run[mine], rows.number[mine], len(keys)) - 1
+        floor = lowest(mine.run, mine.begin, len(keys)) - 1
     else:
         floor[:] = [known[key].last if key in known else 0 for key in keys]
     last = np.zeros(len(keys), np.int64)
-    np.maximum.at(last, rows.run[mine], rows.number[mine])
-    faults = {"missing": rows.holes(floor, last), "belated": rows.belated(floor), "forked": rows.forks(),
-              "broken": rows.breaks()}  # fmt: skip
+    np.maximum.at(last, mine.run, mine.end)
+    faults = {"missing": batches.holes(floor, last), "belated": batches.belated(floor), "forked": batches.forks(),
+              "broken": batches.breaks()}  # fmt: skip
     counts = {name: np.bincount(found.run, found.count, len(keys)).astype(np.int64) for name, found in faults.items()}
-    first_sequence, last_sequence = rows.sequences(len(keys))
-    parallel = _parallel(keys, first_sequence, last_sequence)
-    repeated = np.bincount(rows.run[~rows.first & rows.is_of_day], minlength=len(keys))
-    batches = np.bincount(rows.run[mine], minlength=len(keys))
+    first_came, last_came = batches.came(len(keys))
+    parallel = _parallel(keys, first_came, last_came)
+    repeated = np.bincount(batches.rows.run[~batches.first & batches.is_of_day], minlength=len(keys))
+    came = np.bincount(mine.run, mine.count, len(keys)).astype(np.int64)
     faulty = parallel | np.any([values > 0 for values in counts.values()], axis=0)
-    named, left_out = _named(keys, batches + repeated, faulty, first_sequence)
-    heads, firsts = rows.heads(last), lowest(rows.run[mine], rows.number[mine], len(keys))
+    named, left_out = _named(keys, came + repeated, faulty, first_came)
+    heads, firsts = batches.heads(last), lowest(mine.run, mine.begin, len(keys))
     runs = [
         BatchRun(
             *keys[place],
-            batches=int(batches[place]),
+            batches=int(came[place]),
             first=int(firsts[place]),
             last=int(last[place]),
             head=heads.get(place, ""),
@@ -127,23 +142,15 @@ def _key(run: BatchRun) -> RunKey:
     return run.vantage, run.prober, run.run
 
 
-def _as_they_came(parts: Iterable[pa.Table]) -> pa.Table:
-    """Return the rows of all parts with new sequences: a stream that begins again gives its own once more."""
-    table = pa.concat_tables([BATCH.schema.empty_table(), *parts]).combine_chunks()
-    place = BATCH.schema.get_field_index("sequence")
-    return table.set_column(place, "sequence", pa.array(np.arange(table.num_rows)))
-
-
-def _runs(table: pa.Table) -> tuple[list[RunKey], Ints]:
-    """Return each run once, sorted, and its place for each row."""
+def _runs(table: pa.Table, places: dict[RunKey, int]) -> Ints:
+    """Return the place of the run of each row; runs that are new are added to ``places``."""
+    if not table.num_rows:
+        return np.zeros(0, np.int64)
     columns = [table[name].unify_dictionaries().combine_chunks() for name in ("vantage", "prober", "run")]
     codes, row = np.unique(np.stack([one.indices.to_numpy() for one in columns], 1), axis=0, return_inverse=True)
     texts = [one.dictionary.to_pylist() for one in columns]
     keys = [(texts[0][vantage], texts[1][prober], texts[2][run]) for vantage, prober, run in codes.tolist()]
-    order = sorted(range(len(keys)), key=keys.__getitem__)
-    rank = np.empty(len(keys), np.int64)
-    rank[order] = np.arange(len(keys))
-    return [keys[place] for place in order], rank[row.reshape(-1)]
+    return np.array([places.setdefault(key, len(places)) for key in keys], np.int64)[row.reshape(-1)]
 
 
 def _parallel(keys: list[RunKey], first: Ints, last: Ints) -> Mask:
@@ -160,12 +167,12 @@ def _parallel(keys: list[RunKey], first: Ints, last: Ints) -> Mask:
     return marked
 
 
-def _named(keys: list[RunKey], batches: Ints, faulty: Mask, sequence: Ints) -> tuple[list[int], int]:
+def _named(keys: list[RunKey], batches: Ints, faulty: Mask, came: Ints) -> tuple[list[int], int]:
     """Return the places of the runs to name: of each vantage those with faults first, and the latest of the others."""
     mine = [place for place in range(len(keys)) if batches[place]]
     named: list[int] = []
     for _, places in groupby(mine, key=lambda one: keys[one][0]):
-        named += sorted(places, key=lambda one: (not faulty[one], -sequence[one]))[:_NAMED_RUNS]
+        named += sorted(places, key=lambda one: (not faulty[one], -came[one]))[:_NAMED_RUNS]
     return sorted(named), len(mine) - len(named)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -21,7 +22,7 @@ from services.dataset.days import (
     write_segments,
 )
 from services.dataset.log import SigningKey
-from services.dataset.storage import LocalStorage
+from services.dataset.storage import LocalStorage, Storage
 from services.dataset.tables import BATCH, StoredBatch, batch_table
 
 GRACE = 3600
@@ -55,8 +56,8 @@ def at(batches: list[StoredBatch], moment: float) -> list[StoredBatch]:
 class Dataset:
     """A dataset into which batches come in the order in which they are given, and whose days are sealed."""
 
-    def __init__(self, folder: Path, key: SigningKey) -> None:
-        self.storage = LocalStorage(folder)
+    def __init__(self, storage: Storage, key: SigningKey) -> None:
+        self.storage = storage
         self.sealer = Sealer(self.storage, key, DAYS)
         self.sequence = self.generation = 0
 
@@ -83,7 +84,7 @@ class Dataset:
 
 @pytest.fixture
 def dataset(tmp_path: Path, key: SigningKey) -> Dataset:
-    return Dataset(tmp_path, key)
+    return Dataset(LocalStorage(tmp_path), key)
 
 
 def only(runs: tuple[BatchRun, ...]) -> BatchRun:
@@ -204,7 +205,7 @@ def test_what_comes_a_day_later(dataset: Dataset) -> None:
 
 def test_a_run_that_began_before_the_archive(tmp_path: Path, key: SigningKey) -> None:
     """On the first day that is accounted for, nothing is said of numbers before the first; later, a run begins with 1."""
-    new = Dataset(tmp_path / "new", key)
+    new = Dataset(LocalStorage(tmp_path / "new"), key)
     assert faults(only(new.take(chain(9)[4:]).seal())) == {}
     new.take(at(chain(9, OTHER)[4:], DAYS.closes(FIRST) + 60))
     assert faults(only(new.seal(SECOND))) == {"missing": 4}
@@ -242,3 +243,52 @@ def test_leaves_from_before_there_were_accounts(dataset: Dataset) -> None:
     read = read_leaf(old)
     assert read.leaf() == old
     assert read_leaf(manifest.leaf()) == manifest
+
+
+class _InMemory:
+    """A storage of files that are not written."""
+
+    address = "memory"
+
+    def __init__(self) -> None:
+        self._files: dict[str, bytes] = {}
+
+    def names(self, folder: str = "") -> list[str]:
+        return sorted(name for name in self._files if name.startswith(folder))
+
+    def read(self, name: str) -> bytes:
+        return self._files[name]
+
+    def write(self, name: str, content: bytes) -> None:
+        self._files[name] = content
+
+    def remove(self, name: str) -> None:
+        self._files.pop(name, None)
+
+
+def _disturbed(rng: random.Random) -> list[StoredBatch]:
+    """Runs of two probers over midnight of which batches are lost, repeated, replaced, inserted, late, and without a number."""
+    batches: list[StoredBatch] = []
+    for run, prober in ((RUN, "p1"), (OTHER, "p1"), ("c" * 32, "p2")):
+        first = rng.randrange(3)
+        begins = rng.uniform(MIDNIGHT - 3 * GRACE, MIDNIGHT + GRACE)
+        length = rng.uniform(1.0, 400.0)
+        for one in chain(40, run)[first:]:
+            stored = begins + length * one.number + rng.choice((0, 0, 0, GRACE))
+            forged = replace(one, sha256=sha256(f"forged {rng.random()}".encode()).digest())
+            came = rng.choices(([one], [], [one, one], [one, forged], [forged]), (90, 3, 3, 2, 2))[0]
+            batches += [replace(came_, prober=prober, stored=stored + 500 * place) for place, came_ in enumerate(came)]
+    batches += [replace(batches[place], run="", number=0, previous=b"") for place in (0, 1, 5)]
+    return sorted(batches, key=lambda one: one.stored)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_stretches_of_chains_say_what_their_batches_say(key: SigningKey, seed: int) -> None:
+    """However many batches a segment has, each day says the same as when every batch is looked at by itself."""
+    rng = random.Random(seed)
+    batches = _disturbed(rng)
+    alone, together = Dataset(_InMemory(), key).take(batches, cut=1), Dataset(_InMemory(), key)
+    together.take(batches, cut=rng.choice((7, 20, 200)))
+    for day in (FIRST, SECOND):
+        if any(DAYS.day_of(one.stored) == day for one in batches):
+            assert together.seal(day) == alone.seal(day)

@@ -35,7 +35,8 @@ class Trend:
         """Return the trend with the index as it is now: records are of whole hours."""
         if self.points and self.points[-1].moment >= figure.as_of:
             return self
-        return replace(self, points=(*self.points, TrendPoint(figure.as_of, figure.point, figure.lower, figure.upper)))
+        points = (*self.points, TrendPoint(figure.as_of, figure.point, figure.lower, figure.upper))
+        return replace(self, end=max(self.end, figure.as_of), points=points)  # it may be newer than the edition
 
 
 async def trend_of(visit: Visit, kind: IndicatorKind, entity: str) -> Trend:

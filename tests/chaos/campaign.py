@@ -15,7 +15,7 @@ from peyvand.v1 import indicator_pb2
 from services.core.bus import StoredMessage
 from services.core.bus.names import EXCHANGES, MEASUREMENTS
 from services.core.model.register import FLUSH_SECONDS
-from tests.chaos.faults import CLASSES
+from tests.chaos.faults import CLASSES, clocks
 from tests.chaos.record import Acknowledged, Record
 from tests.chaos.schedule import Fault, Round
 from tests.chaos.world import SLOT, Abilities, World, running_world
@@ -57,6 +57,8 @@ class Run:
     wrong: list[str] = field(default_factory=list)
     blind: list[tuple[float, float]] = field(default_factory=list)
     """When the prober may have missed slots: it was down, or lost what it had not yet on disk."""
+    astray: list[tuple[float, float]] = field(default_factory=list)
+    """When the prober's clock was wrong, so that it measured in another slot than it said."""
     answers: list[indicator_pb2.Indicator] = field(default_factory=list)
     record: Record = field(default_factory=Record)
     before: list[Acknowledged] = field(default_factory=list)
@@ -113,6 +115,8 @@ async def _inject(world: World, one: Run, fault: Fault) -> str:
     await asyncio.sleep(fault.after)
     began = time.time()
     wrong = await CLASSES[fault.kind].inject(world, fault)
+    if fault.kind == clocks.NAME and fault.victim == "prober":
+        one.astray.append((began, time.time()))
     if fault.victim in _BLINDS:
         with suppress(AssertionError):
             await world.serving("prober")

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from services.core import log as logs
 from tests.chaos.campaign import Run, run
 from tests.chaos.faults import CLASSES
 from tests.chaos.model import judge
@@ -76,7 +77,11 @@ async def _smallest(asked: argparse.Namespace, rounds: Sequence[Round]) -> list[
 
 
 def _abilities(asked: argparse.Namespace) -> Abilities:
-    return Abilities(**{name: name in asked.allowed for name in ("disks", "clocks", "network")})
+    return Abilities(
+        disks=not {"disks", "power"}.isdisjoint(asked.allowed),
+        clocks="clocks" in asked.allowed,
+        network="network" in asked.allowed or asked.cluster,
+    )
 
 
 def _of(asked: argparse.Namespace, only: Collection[int]) -> list[Round]:
@@ -94,6 +99,9 @@ def main() -> int:
     parser.add_argument(
         "--classes", default=",".join(CLASSES), help=f"by commas, of {', '.join(CLASSES)} (default: all)"
     )
+    parser.add_argument(
+        "--cluster", action="store_true", help="a bus of three servers, also without faults of the network"
+    )
     parser.add_argument("--only", default="", help="numbers of the faults that happen, by commas (default: all)")
     parser.add_argument(
         "--shrink", type=int, default=10, help="how often a failing schedule is tried with fewer faults (default: 10)"
@@ -108,6 +116,7 @@ def main() -> int:
             _say(f"skipped: faults of {name}, because {reason}")
     only = [int(number) for number in asked.only.split(",") if number]
     rounds = _of(asked, only)
+    logs.configure_logging("chaos", "error")
     began = time.monotonic()
     done, findings = _once(asked, rounds)
     happened = rounds[: len(done.recoveries)]
@@ -115,9 +124,8 @@ def main() -> int:
     if not findings:
         return 0
     numbers = asyncio.run(_smallest(asked, happened))
-    command = (
-        f"--seed {asked.seed} --faults {asked.faults} --classes {asked.classes} --only {','.join(map(str, numbers))}"
-    )
+    cluster = "--cluster " if asked.cluster else ""
+    command = f"{cluster}--seed {asked.seed} --faults {asked.faults} --classes {asked.classes} --only {','.join(map(str, numbers))}"
     _say(f"again: make chaos ARGS='{command}'")
     return 1
 

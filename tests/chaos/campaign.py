@@ -15,7 +15,7 @@ from peyvand.v1 import indicator_pb2
 from services.core.bus import StoredMessage
 from services.core.bus.names import EXCHANGES, MEASUREMENTS
 from services.core.model.register import FLUSH_SECONDS
-from tests.chaos.faults import CLASSES, clocks
+from tests.chaos.faults import CLASSES, clocks, power
 from tests.chaos.record import Acknowledged, Record
 from tests.chaos.schedule import Fault, Round
 from tests.chaos.world import SLOT, Abilities, World, running_world
@@ -31,7 +31,7 @@ STUCK_SECONDS = 90.0
 """After this long without recovery the run ends."""
 
 _ASK_SECONDS = 0.5
-_BLINDS = ("prober", "machine")
+_BLINDS = ("prober", power.MACHINE)
 """Victims whose faults may leave slots unmeasured."""
 _SETTLED_SLOTS = 3
 _ACKNOWLEDGED_SECONDS = 2.0

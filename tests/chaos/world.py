@@ -203,7 +203,7 @@ class World:
         return page(f"127.0.0.1:{self.ports[name]}", "/health")[0] == 200
 
     async def recovered(self, since: float, *, seconds: float) -> float | None:
-        """Wait until a whole slot that began after ``since`` is published and known, and everything serves.
+        """Wait until a whole slot that began after ``since`` is published and was measured, and everything serves.
 
         Return when that was; None when it was not within ``seconds``.
         """
@@ -221,9 +221,8 @@ class World:
             end = 0 if government is None else government.as_of.seconds // SLOT
             if end <= first or not all(process.running for process in self.processes.values()):
                 return False
-            told = (self.client.verdicts(link, end - 1, end, SLOT)[end - 1] for link in self.watched)
             return (
-                all(stage is not None for stage in told)
+                all(self.client.slot(link, end - 1, SLOT).vantages for link in self.watched)
                 and all(self._is_serving(name) for name in COMPONENTS)
                 and self._shows_pages()
             )

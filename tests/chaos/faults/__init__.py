@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from tests.chaos.faults import clocks, disks, files, network, processes
+from tests.chaos.faults import clocks, disks, files, network, power, processes
 from tests.chaos.schedule import Draw, Fault
 from tests.chaos.world import World
 
@@ -23,6 +23,7 @@ CLASSES = {
     processes.NAME: FaultClass(processes.draw, processes.inject),
     files.NAME: FaultClass(files.draw, files.inject),
     clocks.NAME: FaultClass(clocks.draw, clocks.inject, clocks.why_not),
+    power.NAME: FaultClass(power.draw, power.inject, power.why_not),
     disks.NAME: FaultClass(disks.draw, disks.inject, disks.why_not),
     network.NAME: FaultClass(network.draw, network.inject, network.why_not),
 }

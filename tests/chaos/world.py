@@ -50,7 +50,7 @@ _PUNCTUAL = ["chrt", "--rr", "1"] if shutil.which("chrt") and os.geteuid() == 0 
 """What the sandbox's command begins with so that it answers in time however busy the machine is: else its truth is none."""
 
 _LOOK_SECONDS = 0.2
-_START_SECONDS = 90.0
+_START_SECONDS = 180.0
 
 
 @dataclass(frozen=True, slots=True)

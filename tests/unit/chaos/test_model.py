@@ -1,0 +1,117 @@
+"""The model of what must hold finds what does not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from services.core.bus import StoredMessage
+from services.core.bus.names import EXCHANGES, MEASUREMENTS
+from services.core.model.outcome import Reason
+from tests.chaos.campaign import Recovery, Run
+from tests.chaos.model import _lost_or_doubled as lost_or_doubled
+from tests.chaos.model import _untrue as untrue
+from tests.chaos.model import judge
+from tests.chaos.record import Acknowledged
+from tests.chaos.schedule import Fault
+from tests.chaos.world import SLOT
+from tests.support.cases.scorer import batch, measure
+
+SUBJECT = "peyvand.v1.measurement.main.1"
+FIRST = 1_000
+
+
+def _message(sequence: int, slot: int) -> StoredMessage:
+    return StoredMessage(sequence, SUBJECT, batch([measure("a-b", slot, Reason.OK)]), (slot + 1) * SLOT)
+
+
+def _run(folder: Path) -> Run:
+    """A run in which slots 1000 to 1003 of one link were measured, acknowledged, stored and told as they were."""
+    (folder / "sandbox").mkdir()
+    (folder / "logs").mkdir()
+    (folder / "logs" / "sandbox.log").touch()
+    header = {"slot_seconds": SLOT, "first_slot": FIRST}
+    (folder / "sandbox" / "truth.ndjson").write_text(f"{json.dumps(header)}\n", "utf-8")
+    run = Run(folder, first_slot=FIRST)
+    run.messages = {MEASUREMENTS: [_message(number + 1, FIRST + number) for number in range(4)], EXCHANGES: []}
+    run.before = [
+        Acknowledged(0.0, MEASUREMENTS, one.sequence, one.subject, one.data, duplicate=False)
+        for one in run.messages[MEASUREMENTS]
+    ]
+    run.record.acknowledged += run.before
+    run.verdicts = {"a-b": dict.fromkeys(range(FIRST, FIRST + 4), 5)}
+    return run
+
+
+def test_a_clean_run_has_no_findings(tmp_path: Path) -> None:
+    """Nothing is said about a run in which everything held."""
+    run = _run(tmp_path)
+    assert [*lost_or_doubled(run), *untrue(run)] == []
+
+
+def _lose(run: Run) -> None:
+    del run.messages[MEASUREMENTS][1]
+
+
+def _double(run: Run) -> None:
+    run.messages[MEASUREMENTS].append(run.messages[MEASUREMENTS][0])
+
+
+def _forget(run: Run) -> None:
+    run.record.acknowledged.pop()
+    run.before.pop()
+
+
+def _lie(run: Run) -> None:
+    run.verdicts["a-b"][FIRST] = 3
+
+
+def _miss(run: Run) -> None:
+    _lose(run)
+    run.before.pop(1)
+    run.verdicts["a-b"][FIRST + 1] = None
+
+
+@pytest.mark.parametrize(
+    ("happen", "found"),
+    [
+        (_lose, "1 acknowledged messages of MEASUREMENTS are gone"),
+        (_double, "1 messages of MEASUREMENTS are stored twice"),
+        (_forget, "1 messages of MEASUREMENTS were never acknowledged"),
+        (_lie, "1 known verdicts are not true: a-b in slot 1000: 3 for 5"),
+        (_miss, "1 slots were not measured although no prober was disturbed: a-b in slot 1001"),
+    ],
+)
+def test_what_must_not_happen_is_found(tmp_path: Path, happen: Callable[[Run], None], found: str) -> None:
+    """Each breach of the promise is one sentence."""
+    run = _run(tmp_path)
+    happen(run)
+    (finding,) = [*lost_or_doubled(run), *untrue(run)]
+    assert finding.startswith(found)
+
+
+def test_a_slot_may_be_missed_while_the_prober_is_disturbed(tmp_path: Path) -> None:
+    """A slot that nobody measured is no finding when the prober was down in it, and a verdict none while its clock was wrong."""
+    run = _run(tmp_path)
+    _miss(run)
+    run.blind = [((FIRST + 1) * SLOT, (FIRST + 2) * SLOT)]
+    _lie(run)
+    run.astray = [((FIRST - 1) * SLOT, FIRST * SLOT + 1)]
+    assert [*untrue(run)] == []
+
+
+def test_a_system_that_does_not_recover_is_found(tmp_path: Path) -> None:
+    """Late recoveries, missing ones and tracebacks are findings before anything else is read."""
+    run = _run(tmp_path)
+    run.messages = {}
+    fault = Fault("processes", "kill", "prober", number=7)
+    run.recoveries = [Recovery([fault], None), Recovery([fault], 500.0), Recovery([fault], 3.0)]
+    (tmp_path / "logs" / "prober.log").write_text("Traceback (most recent call last):\n", "utf-8")
+    assert judge(run) == [
+        "it did not recover from 7: kill prober",
+        "it took 500.0 s to recover from 7: kill prober",
+        "prober.log has 1 tracebacks, the first from line 1",
+    ]

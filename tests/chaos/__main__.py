@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Collection, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 from services.core import log as logs
@@ -29,7 +32,9 @@ def _say(text: str) -> None:
 def _once(asked: argparse.Namespace, rounds: Sequence[Round]) -> tuple[Run, list[str]]:
     """Run the rounds in a folder of their own, and judge; the folder stays when anything was found."""
     folder = Path(tempfile.mkdtemp(prefix="peyvand-chaos-"))
-    done = asyncio.run(run(folder, asked.seed, rounds, _abilities(asked), say=_say))
+    end = time.monotonic() + asked.minutes * 60
+    in_time = takewhile(lambda _: time.monotonic() < end, rounds)
+    done = asyncio.run(run(folder, asked.seed, in_time, _abilities(asked), say=_say))
     findings = judge(done)
     if findings:
         _say(f"what was found stays in {folder}")
@@ -102,6 +107,9 @@ def main() -> int:
     parser.add_argument(
         "--cluster", action="store_true", help="a bus of three servers, also without faults of the network"
     )
+    parser.add_argument(
+        "--minutes", type=float, default=math.inf, help="after which no more faults happen (default: never)"
+    )
     parser.add_argument("--only", default="", help="numbers of the faults that happen, by commas (default: all)")
     parser.add_argument(
         "--shrink", type=int, default=10, help="how often a failing schedule is tried with fewer faults (default: 10)"
@@ -117,6 +125,7 @@ def main() -> int:
     only = [int(number) for number in asked.only.split(",") if number]
     rounds = _of(asked, only)
     logs.configure_logging("chaos", "error")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # everything that was started is ended
     began = time.monotonic()
     done, findings = _once(asked, rounds)
     happened = rounds[: len(done.recoveries)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,7 +70,7 @@ class Run:
 
 
 async def run(
-    folder: Path, seed: int, rounds: Sequence[Round], abilities: Abilities, *, say: Callable[[str], None]
+    folder: Path, seed: int, rounds: Iterable[Round], abilities: Abilities, *, say: Callable[[str], None]
 ) -> Run:
     """Run an installation through the rounds. It ends early when it does not recover."""
     async with running_world(folder, seed, abilities) as world:
@@ -101,27 +101,36 @@ async def _ask(world: World, one: Run) -> None:
 
 async def _strike(world: World, one: Run, faults: Round, say: Callable[[str], None]) -> None:
     """Make the faults of a round happen, and wait until everything is well again."""
-    wrong = await asyncio.gather(*(_inject(world, one, fault) for fault in faults))
-    one.wrong += [f"{fault}: {what}" for fault, what in zip(faults, wrong, strict=True) if what]
+    began = await asyncio.gather(*(_inject(world, one, fault) for fault in faults))
     over = time.time()
+    blinded = [moment for fault, moment in zip(faults, began, strict=True) if fault.victim in _BLINDS]
+    back = asyncio.ensure_future(_prober_is_back(world))
     well = await world.recovered(over, seconds=STUCK_SECONDS)
+    if blinded:
+        one.blind.append((min(blinded) - FLUSH_SECONDS, await back))
+    back.cancel()
     one.recoveries.append(Recovery(faults, None if well is None else well - over))
     notes, world.notes = world.notes, []
     took = f"well after {well - over:.1f} s" if well else f"not well after {STUCK_SECONDS:.0f} s"
     say(f"  {'; '.join(map(str, faults))}: {took}{''.join(f'; {note}' for note in notes)}")
 
 
-async def _inject(world: World, one: Run, fault: Fault) -> str:
+async def _inject(world: World, one: Run, fault: Fault) -> float:
+    """Make a fault happen; return when it began. It is over then."""
     await asyncio.sleep(fault.after)
     began = time.time()
-    wrong = await CLASSES[fault.kind].inject(world, fault)
+    if wrong := await CLASSES[fault.kind].inject(world, fault):
+        one.wrong.append(f"{fault}: {wrong}")
     if fault.kind == clocks.NAME and fault.victim == "prober":
         one.astray.append((began, time.time()))
-    if fault.victim in _BLINDS:
-        with suppress(AssertionError):
-            await world.serving("prober")
-        one.blind.append((began - FLUSH_SECONDS, time.time()))
-    return wrong
+    return began
+
+
+async def _prober_is_back(world: World) -> float:
+    """Return when the prober serves."""
+    with suppress(AssertionError):
+        await world.serving("prober")
+    return time.time()
 
 
 async def _gather(world: World, one: Run) -> None:

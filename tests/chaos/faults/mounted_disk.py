@@ -158,7 +158,13 @@ def main() -> None:
     assert disk.state == WELL
     mounted = MountedDisk(disk)
     threading.Thread(target=_obey_input, args=(mounted,), daemon=True).start()
-    options = {"attr_timeout": 0, "entry_timeout": 0, "hard_remove": True, "default_permissions": True}
+    options = {
+        "attr_timeout": 0,
+        "entry_timeout": 0,
+        "hard_remove": True,
+        "default_permissions": True,
+        "auto_unmount": True,
+    }
     mfusepy.FUSE(mounted, sys.argv[1], foreground=True, nothreads=True, **options)
 
 

@@ -15,6 +15,9 @@ from peyvand.v1 import indicator_pb2
 from services.core.bus import StoredMessage
 from services.core.bus.names import EXCHANGES, MEASUREMENTS
 from services.core.model.register import FLUSH_SECONDS
+from services.dataset.days import read_position
+from services.dataset.storage import LocalStorage
+from services.dataset.tables import MEASUREMENT
 from tests.chaos.faults import CLASSES, clocks, power
 from tests.chaos.record import Acknowledged, Record
 from tests.chaos.schedule import Fault, Round
@@ -82,7 +85,10 @@ async def run(
             if one.recoveries[-1].seconds is None:
                 break
         else:
-            await _gather(world, one)
+            try:
+                await _gather(world, one)
+            except AssertionError as error:  # of what was waited for
+                one.wrong.append(str(error))
         asking.cancel()
         one.exits = [f"{process.name}: {line}" for process in world.processes.values() for _, line in process.exits]
         return one
@@ -150,11 +156,19 @@ async def _gather(world: World, one: Run) -> None:
             while more := await bus.read(stream, found[-1].sequence + 1 if found else 1):
                 found += more
             one.messages[stream] = found
+    last = one.messages[MEASUREMENTS][-1].sequence
+    await eventually(lambda: _archived(world) >= last, "everything was archived after the last fault", DEADLINE)
     await asyncio.sleep(_ACKNOWLEDGED_SECONDS)
     # In a thread, for what the api asks of the bus passes through this loop.
     one.verdicts = await asyncio.to_thread(
         lambda: {link: world.client.verdicts(link, one.first_slot, end, SLOT) for link in world.links}
     )
+
+
+def _archived(world: World) -> int:
+    """Return up to which message the measurements are in the archive's dataset."""
+    position = read_position(LocalStorage(world.dataset), MEASUREMENT)
+    return 0 if position is None else position.sequence
 
 
 def _of_one_moment(client: Client) -> list[indicator_pb2.Indicator]:

@@ -106,7 +106,7 @@ def test_a_slot_may_be_missed_while_the_prober_is_disturbed(tmp_path: Path) -> N
 def test_a_system_that_does_not_recover_is_found(tmp_path: Path) -> None:
     """Late recoveries, missing ones and tracebacks are findings before anything else is read."""
     run = _run(tmp_path)
-    run.messages = {}
+    run.verdicts = {}
     fault = Fault("processes", "kill", "prober", number=7)
     run.recoveries = [Recovery([fault], None), Recovery([fault], 500.0), Recovery([fault], 3.0)]
     (tmp_path / "logs" / "prober.log").write_text("Traceback (most recent call last):\n", "utf-8")

@@ -109,7 +109,7 @@ def meeting(parts: Sequence[BatchChains]) -> list[int]:
     alone = np.append(True, first[1:] > np.maximum.accumulate(last)[:-1])
     group = np.cumsum(alone)
     crowded = np.bincount(group)[group] > 1 if len(group) else alone[:0]
-    return np.unique(part[order[crowded & (count[order] > 1)]]).tolist()
+    return list(map(int, np.unique(part[order[crowded & (count[order] > 1)]])))
 
 
 def _halves(hashes: pa.ChunkedArray | pa.Array) -> NDArray[np.uint64]:

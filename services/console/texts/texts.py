@@ -52,21 +52,18 @@ class Texts:
 
     def message(self, text: str, /, **values: object) -> Markup:
         """Return a message with values in its ``{places}``, escaped."""
-        return self._filled(str(self.translations.ugettext(text)), values)
+        if not values:
+            return _said(self.translations, text)
+        return _filled(str(self.translations.ugettext(text)), values)
 
     def count(self, one: str, many: str, number: int, /, **values: object) -> Markup:
         """Return the message for a number, which fills ``{n}``."""
-        return self._filled(str(self.translations.ungettext(one, many, number)), {"n": self.number(number), **values})
+        return _filled(str(self.translations.ungettext(one, many, number)), {"n": self.number(number), **values})
 
     def word(self, vocabulary: str, key: str) -> str:
         """Return what a key of a vocabulary, such as a stage or a reason, is called; the key itself if it is in none."""
         word = WORDS[vocabulary].get(key)
         return key if word is None else str(self.translations.ugettext(word))
-
-    @staticmethod
-    def _filled(text: str, values: dict[str, object]) -> Markup:
-        filled = "".join([part if name is None else escape(values[name]) for part, name in _parts(text)])
-        return Markup(filled)  # noqa: S704  # every piece of it is escaped
 
     def plain_percent(self, share: float, decimals: int = DECIMALS) -> str:
         """Return a share of 1 as a percentage."""
@@ -172,6 +169,17 @@ def _time(moment: float, text: str) -> Markup:
 @cache
 def _dash(said: Markup) -> Markup:
     return Markup('<span aria-hidden="true">\N{EN DASH}</span><span class="hidden">{}</span>').format(said)
+
+
+def _filled(text: str, values: dict[str, object]) -> Markup:
+    filled = "".join([part if name is None else escape(values[name]) for part, name in _parts(text)])
+    return Markup(filled)  # noqa: S704  # every piece of it is escaped
+
+
+@cache
+def _said(translations: NullTranslations, text: str) -> Markup:
+    """Return a message without places; a page has hundreds."""
+    return _filled(str(translations.ugettext(text)), {})
 
 
 @cache

@@ -37,7 +37,7 @@ run: setup ## a simulated government, measured live (options: make run ARGS='--f
 test: setup-dev ## all tests but those of test-systems (some of them: make test ARGS=tests/unit)
 	@if [ -n "$(ARGS)" ]; then $(BIN)/pytest $(ARGS); else \
 		PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --durations=40 -n 6 --dist loadfile --no-loadscope-reorder -m "not alone" \
-			tests/integration/prober/scheduling/test_sharing.py tests/e2e tests/integration tests/security tests/fuzz tests/simulation tests/conformance tests/property tests/unit; fi
+			tests/integration/prober/scheduling/test_sharing.py tests/e2e tests/integration tests/security tests/fuzz tests/simulation tests/soak tests/conformance tests/property tests/unit; fi
 
 # pyenv gives every version that it has when PYENV_VERSION lists them; elsewhere the variable has no effect.
 matrix: ## unit tests under each of PYTHONS (default: python3.11 python3.12 python3.13), each in its own environment

@@ -12,11 +12,14 @@ import pytest
 from tests.simulation.month import simulate
 from tests.support.paths import ROOT
 
-FOUND: dict[int, str] = {}
-"""Seeds that found something, and what: see docs/robustness.md."""
+FOUND = {
+    61: "a folder was lost after the stream had begun anew, and did not come out of the dataset",
+    72: "a prober ended when its disk was read-only",
+}
+"""Seeds that found something, and what: see docs/robustness.md. They find it only while months are drawn as they are."""
 
 
-@pytest.mark.parametrize("seed", [*range(6), *FOUND])
+@pytest.mark.parametrize("seed", [*range(5), *FOUND])
 def test_a_month_with_faults_loses_and_invents_nothing(seed: int) -> None:
     """Every verdict is true, every acknowledged measurement is in the scorer and in the archive once, the index is the oracle's."""
     assert simulate(seed).faults == ()

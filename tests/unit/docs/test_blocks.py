@@ -108,6 +108,7 @@ NOT_RUN = {
     "docs/rounds.md: 5. Show them 1": "serve until they are stopped; integration/test_pages_run.py starts both with this folder",
     "docs/performance-log.md: The national scenario 1": _BENCH,
     "docs/robustness.md: Faults 1": "takes hours and a machine of its own; .ci/run lets 30 faults happen",
+    "docs/robustness.md: Simulated months 1": "takes hours; simulation/test_months.py simulates a few of them",
     "docs/robustness.md: Fuzzing 1": "takes an hour; fuzz/test_readers.py calls the same readers",
     "docs/performance-log.md: Beside blackbox_exporter and Prometheus 1": _BENCH,
     "docs/performance-log.md: Saturation 1": _BENCH,

@@ -55,7 +55,7 @@ def stages_of(table: pa.Table) -> tuple[tuple[Target, ...], tuple[str, ...], NDA
     if len(slots) > 1:
         raise ValueError("rows of days of several lengths")
     stages = np.full((len(vantages), len(used), *slots), -1, np.int8)
-    if table.num_rows:
-        rows = np.frombuffer(b"".join(table["stages"].to_pylist()), np.int8).reshape(table.num_rows, -1)
-        stages[vantage, place] = rows
+    for rows in table["stages"].cast(pa.binary(*slots)).chunks:  # one, if there are rows
+        content = np.frombuffer(rows.buffers()[1], np.int8).reshape(-1, *slots)
+        stages[vantage, place] = content[rows.offset :][: len(rows)]
     return tuple(owners[number] for number in used.tolist()), tuple(vantages), stages

@@ -37,7 +37,7 @@ _SHARES = (0.95, 0.02, 0.02, 0.01)
 _DETAILS = ("", "after 2 s", "503", "Connection refused")
 _VERSIONS = RegisterVersions("a" * 64, "b" * 64)
 _OVER_TLS = 0.45
-_FILE_LINKS = 400
+_FILE_LINKS = 200
 """Links of one sealed file: about as many rows as the archive puts into one."""
 
 Moment = TypeVar("Moment", int, NDArray[np.int64])

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.stats import uniform
 
 from services.core.model import IndicatorKind, RankBand, RankBasis, RankSensitivity, SwitchIndex
 from services.indicator.array_types import Floats, Ints
@@ -95,6 +94,8 @@ def _quantile(ranks: Floats, part: float) -> Floats:
 
 def _switches(states: Sequence[tuple[str, ...]], shift: Floats) -> tuple[SwitchIndex, ...]:
     """Compute Sobol' indices of a table of results, in which all states of a switch are equally likely."""
+    from scipy.stats import uniform  # noqa: PLC0415  # it takes a second to load, and few ask for sensitivity
+
     last = np.array(shift.shape)[:, np.newaxis] - 1
 
     def look_up(points: Floats) -> Floats:

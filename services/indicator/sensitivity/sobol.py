@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from scipy.stats import sobol_indices
 
 from services.indicator.array_types import Floats
 
@@ -39,6 +38,8 @@ def estimate_indices(
     ``inputs`` are d independent frozen distributions of scipy.stats. Saltelli samples and estimators are those of
     scipy.stats.sobol_indices: Saltelli et al. 2010, table 2 (b) and (f).
     """
+    from scipy.stats import sobol_indices  # noqa: PLC0415  # see ranks.py
+
     results = [
         sobol_indices(func=function, n=samples, dists=list(inputs), rng=np.random.default_rng([SEED, repeat]))
         for repeat in range(REPEATS)

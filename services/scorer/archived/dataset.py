@@ -90,6 +90,7 @@ class ArchivedEvidence:
             except ValueError as error:
                 raise StateError(f"the log in {storage.address} is damaged: {error}") from error
         self._sealed = {manifest.day: manifest for manifest in sealed}
+        self._registers: dict[str, Register] = {}
 
     @property
     def last_sequence(self) -> int:
@@ -152,10 +153,13 @@ class ArchivedEvidence:
             raise SettingsError(
                 f"{self._storage.address} has {several} with {version!r}; name a directory with --register"
             )
-        try:
-            return with_versions(from_rows([orjson.loads(read_register(self._storage, found[0]))]))
-        except ValueError as error:
-            raise StateError(f"register {found[0]} in {self._storage.address} is damaged: {error}") from error
+        if found[0] not in self._registers:
+            try:
+                register = with_versions(from_rows([orjson.loads(read_register(self._storage, found[0]))]))
+            except ValueError as error:
+                raise StateError(f"register {found[0]} in {self._storage.address} is damaged: {error}") from error
+            self._registers[found[0]] = register
+        return self._registers[found[0]]
 
     def register_of(self, published: Sequence[Indicator]) -> Register:
         """Return the register by which numbers were published. Raises SettingsError when there are no numbers."""

@@ -106,10 +106,12 @@ def meeting(parts: Sequence[BatchChains]) -> list[int]:
     _, ranks = np.unique(np.concatenate([begin[order], end[order]]), return_inverse=True)
     apart = run[order] * (2 * len(order) + 1)
     first, last = apart + ranks[: len(order)], apart + ranks[len(order) :]
-    alone = np.append(True, first[1:] > np.maximum.accumulate(last)[:-1])
+    alone = np.ones(len(order), bool)
+    alone[1:] = first[1:] > np.maximum.accumulate(last)[:-1]
     group = np.cumsum(alone)
-    crowded = np.bincount(group)[group] > 1 if len(group) else alone[:0]
-    return list(map(int, np.unique(part[order[crowded & (count[order] > 1)]])))
+    crowded = np.bincount(group)[group] > 1
+    found: list[int] = np.unique(part[order[crowded & (count[order] > 1)]]).tolist()
+    return found
 
 
 def _halves(hashes: pa.ChunkedArray | pa.Array) -> NDArray[np.uint64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -49,7 +50,7 @@ def stages_of(table: pa.Table) -> tuple[tuple[Target, ...], tuple[str, ...], NDA
     table = table.combine_chunks()
     link, endpoint, vantage = (codes_of(table[name]) for name in ("link", "endpoint", "vantage"))
     links, endpoints, vantages = (texts_of(table[name]) for name in ("link", "endpoint", "vantage"))
-    owners = (*map(Target, links), *(Target(name, endpoint=True) for name in endpoints))
+    owners = _targets(tuple(links), tuple(endpoints))
     used, place = np.unique(np.where(link < 0, endpoint + len(links), link), return_inverse=True)
     slots = pc.unique(table["slots"]).to_pylist() or [0]
     if len(slots) > 1:
@@ -58,4 +59,11 @@ def stages_of(table: pa.Table) -> tuple[tuple[Target, ...], tuple[str, ...], NDA
     for rows in table["stages"].cast(pa.binary(*slots)).chunks:  # one, if there are rows
         content = np.frombuffer(rows.buffers()[1], np.int8).reshape(-1, *slots)
         stages[vantage, place] = content[rows.offset :][: len(rows)]
-    return tuple(owners[number] for number in used.tolist()), tuple(vantages), stages
+    targets = owners if len(used) == len(owners) else tuple(owners[number] for number in used.tolist())
+    return targets, tuple(vantages), stages
+
+
+@lru_cache(maxsize=2)
+def _targets(links: tuple[str, ...], endpoints: tuple[str, ...]) -> tuple[Target, ...]:
+    """Return targets by their names. Days that follow each other have the same, and what is the same object need not be looked up."""
+    return (*map(Target, links), *(Target(name, endpoint=True) for name in endpoints))

@@ -15,7 +15,7 @@ from services.core.bus.names import EXCHANGES, MEASUREMENTS
 from services.core.codec.measurement import decode_measurements
 from services.core.model import Measurement
 from services.register.directory import load_register
-from tests.chaos.campaign import START_SECONDS, Run
+from tests.chaos.campaign import RECOVERY_SECONDS, Run
 from tests.chaos.recomputed import not_as_by_oracle, not_recomputed
 from tests.chaos.world import SLOT
 from tests.support.oracles.witness import read_truth
@@ -42,7 +42,7 @@ def _not_well(run: Run) -> Iterator[str]:
         faults = "; ".join(map(str, recovery.faults))
         if recovery.seconds is None:
             yield f"it did not recover from {faults}"
-        elif recovery.seconds > 2 * SLOT + START_SECONDS:
+        elif recovery.seconds > RECOVERY_SECONDS:
             yield f"it took {recovery.seconds:.1f} s to recover from {faults}"
 
 

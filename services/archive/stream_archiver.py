@@ -20,6 +20,7 @@ from services.dataset.days import (
     ArchivedUpTo,
     EvidenceDays,
     MissingMessages,
+    before_damage,
     drop_uncommitted,
     read_position,
     write_position,
@@ -127,9 +128,15 @@ class StreamArchiver:
 
     async def resume(self, cursor: StreamCursor) -> None:
         """Go on from where the dataset is. Raises GapError, BusError and StateError."""
-        saved = await run_in_thread(lambda: read_position(self._storage, self.what.kind))
+        kinds = (self.what.kind, BATCH) if self.what.batch else (self.what.kind,)
+        saved, damaged = await run_in_thread(lambda: read_position(self._storage, self.what.kind)), ()
+        if saved is not None:
+            saved, damaged = await run_in_thread(partial(before_damage, self._storage, kinds, saved))
         former = StreamPosition(saved.stream, saved.created, saved.sequence) if saved else None
         position = await cursor.resume(former)
+        if saved is not None and damaged:
+            self._log.error("segments_damaged", segments=damaged, reading_from=saved.sequence + 1)
+            await run_in_thread(partial(write_position, self._storage, self.what.kind, saved))
         kept = position.sequence if saved else 0
         # A gap was accepted behind what is in the dataset, which stays: the stream gives the same numbers once more.
         again = saved is not None and position.sequence < saved.sequence
@@ -137,7 +144,7 @@ class StreamArchiver:
         self._begins_again = again
         self._expected = (saved or position).sequence + 1
         self._set_gaps(saved.gaps if saved else ())
-        for kind in (self.what.kind, BATCH) if self.what.batch else (self.what.kind,):
+        for kind in kinds:
             await run_in_thread(partial(drop_uncommitted, self._storage, kind, kept, self._generation))
         self._read, self._last_stored = position, saved.stored if saved else 0.0
         self._archived = self._position(position)

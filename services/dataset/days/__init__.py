@@ -9,6 +9,7 @@ from services.dataset.days.registers import read_register, register_versions, wr
 from services.dataset.days.sealing import Sealer, SealingContext
 from services.dataset.days.segments import (
     Segment,
+    before_damage,
     drop_uncommitted,
     list_segments,
     read_segments,
@@ -30,6 +31,7 @@ __all__ = [
     "SealingContext",
     "Segment",
     "StreamSpan",
+    "before_damage",
     "drop_uncommitted",
     "keys_of",
     "list_segments",

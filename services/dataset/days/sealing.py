@@ -81,7 +81,9 @@ class Sealer:
         A day without a row is not sealed.
         """
         open_days = {segment.day for kind in STREAM_KINDS for segment in list_segments(self._storage, kind)}
-        return [day for day in sorted(open_days) if self._days.closes(day) < stored_up_to]
+        if again := open_days.intersection(self.sealed_days()):
+            self._remove_segments(again)  # of messages that were read again, for a segment of another day
+        return [day for day in sorted(open_days - again) if self._days.closes(day) < stored_up_to]
 
     def seal(self, day: str, context: SealingContext) -> Checkpoint:
         """Seal a day; the same rows make the same bytes. Raises StateError.

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from services.core.errors import StateError
 from services.dataset.days.days import EvidenceDays
+from services.dataset.days.positions import ArchivedUpTo
 from services.dataset.storage import Storage
 from services.dataset.tables import MICROS, Kind, read, sorted_rows, write
 
@@ -20,6 +22,10 @@ _NAME: Final = re.compile(
     r"open/(?P<late>late/)?(?P<kind>\w+)/(?P<day>\d{4}-\d\d-\d\d)/(?P<first>\d+)-(?P<last>\d+)"
     r"(-(?P<generation>\d+))?\.parquet"
 )
+
+
+class DamagedSegmentError(StateError):
+    """A segment is not what was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,7 @@ def write_segments(
     written = []
     for (late, day), places in _by_day(table, kind, days).items():
         segment = Segment(kind.name, day, first, last, late, generation)
-        storage.write(segment.name, write(table.take(pa.array(places)), kind))
+        storage.write(segment.name, write(table.take(pa.array(places)), kind, checksums=True))
         written.append(segment)
     return written
 
@@ -85,6 +91,33 @@ def drop_uncommitted(storage: Storage, kind: Kind, position: int, generation: in
     for segment in list_segments(storage, kind):
         if (segment.generation, segment.last) > (generation, position):
             storage.remove(segment.name)
+
+
+def before_damage(
+    storage: Storage, kinds: Iterable[Kind], archived: ArchivedUpTo
+) -> tuple[ArchivedUpTo, tuple[str, ...]]:
+    """Return the position before the first segment of its generation that cannot be read, and the names of all such segments.
+
+    The stream may still have what they held. Raises StateError when the storage cannot be read.
+    """
+    damaged: list[Segment] = []
+    whole: list[tuple[int, float]] = []
+    for kind in kinds:
+        for segment in list_segments(storage, kind):
+            if segment.generation != archived.generation or segment.last > archived.sequence:
+                continue
+            try:
+                (table,) = read_segments(storage, kind, [segment])
+            except DamagedSegmentError:
+                damaged.append(segment)
+            else:
+                newest = pc.max(table["stored"].cast(pa.int64())).as_py()
+                whole.append((segment.last, 0.0 if newest is None else newest / MICROS))
+    if not damaged:
+        return archived, ()
+    kept = min(segment.first for segment in damaged) - 1
+    stored = max((moment for last, moment in whole if last <= kept), default=0.0)
+    return replace(archived, sequence=kept, stored=stored), tuple(segment.name for segment in damaged)
 
 
 def read_segments(storage: Storage, kind: Kind, segments: Sequence[Segment]) -> Iterator[pa.Table]:
@@ -97,7 +130,7 @@ def read_segments(storage: Storage, kind: Kind, segments: Sequence[Segment]) -> 
         try:
             yield read(storage.read(segment.name), kind)
         except ValueError as error:
-            raise StateError(f"{segment.name} in {storage.address} is damaged: {error}") from error
+            raise DamagedSegmentError(f"{segment.name} in {storage.address} is damaged: {error}") from error
 
 
 def _by_day(table: pa.Table, kind: Kind, days: EvidenceDays) -> Mapping[tuple[bool, str], list[int]]:

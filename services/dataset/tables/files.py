@@ -26,8 +26,8 @@ def sorted_rows(tables: Sequence[pa.Table], kind: Kind) -> pa.Table:
     return table.take(pa.array(np.lexsort([np.arange(table.num_rows), *reversed(keys)])))
 
 
-def write(table: pa.Table, kind: Kind) -> bytes:
-    """Return a Parquet file of rows in the order given."""
+def write(table: pa.Table, kind: Kind, *, checksums: bool = False) -> bytes:
+    """Return a Parquet file of rows in the order given, with checksums of its pages where no other keeps it safe."""
     plain = [
         field.name for field in kind.schema if pa.types.is_integer(field.type) or pa.types.is_timestamp(field.type)
     ]
@@ -45,6 +45,7 @@ def write(table: pa.Table, kind: Kind) -> bytes:
         write_statistics=True,
         data_page_version="2.0",
         version="2.6",
+        write_page_checksum=checksums,
     )
     return target.getvalue()
 
@@ -57,6 +58,7 @@ def read(content: bytes, kind: Kind, names: Sequence[str] = ()) -> pa.Table:
             BytesIO(content),
             columns=schema.names,
             read_dictionary=[field.name for field in schema if pa.types.is_dictionary(field.type)],
+            page_checksum_verification=True,
         )
         return table.select(schema.names).cast(schema)
     except (pa.ArrowException, KeyError, OSError) as error:

@@ -129,7 +129,8 @@ class StreamArchiver:
     async def resume(self, cursor: StreamCursor) -> None:
         """Go on from where the dataset is. Raises GapError, BusError and StateError."""
         kinds = (self.what.kind, BATCH) if self.what.batch else (self.what.kind,)
-        saved, damaged = await run_in_thread(lambda: read_position(self._storage, self.what.kind)), ()
+        saved = await run_in_thread(lambda: read_position(self._storage, self.what.kind))
+        damaged: tuple[str, ...] = ()
         if saved is not None:
             saved, damaged = await run_in_thread(partial(before_damage, self._storage, kinds, saved))
         former = StreamPosition(saved.stream, saved.created, saved.sequence) if saved else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -68,6 +69,11 @@ class Run:
     verdicts: dict[str, dict[int, int | None]] = field(default_factory=dict)
     indicators: list[indicator_pb2.Indicator] = field(default_factory=list)
     exits: list[str] = field(default_factory=list)
+
+    @property
+    def archived(self) -> Path:
+        """A copy of the archive's segments of measurements."""
+        return self.folder / "archived"
 
 
 async def run(
@@ -156,6 +162,8 @@ async def _gather(world: World, one: Run) -> None:
             one.messages[stream] = found
     last = one.messages[MEASUREMENTS][-1].sequence
     await eventually(lambda: _archived(world) >= last, "everything was archived after the last fault", DEADLINE)
+    # A disk that forgets ends with the installation.
+    await asyncio.to_thread(shutil.copytree, world.dataset / "open" / "measurement", one.archived)
     await asyncio.sleep(_ACKNOWLEDGED_SECONDS)
     # In a thread, for what the api asks of the bus passes through this loop.
     one.verdicts = await asyncio.to_thread(

@@ -72,7 +72,7 @@ def _lost_or_doubled(run: Run) -> Iterator[str]:
 
 def _archived(run: Run) -> Iterator[str]:
     """The archive has every row of the stream once."""
-    files = [file for file in (run.folder / "archive" / "dataset").rglob("*.parquet") if "measurement" in str(file)]
+    files = run.archived.rglob("*.parquet")
     rows: Counter[tuple[object, ...]] = Counter()
     names = ["sequence", "link", "endpoint", "slot_start", "outcome"]
     for file in files:

@@ -117,7 +117,7 @@ def test_a_lost_folder_is_rebuilt_where_the_stream_began_again(
     """A stream that has every message since it was made anew does not have those before: they come out of the dataset, once what
     was lost between is accepted.
     """
-    storage, kept = dataset_of(tmp_path / "dataset", register, messages[:1500]), begun_again(messages[1500:])
+    storage, kept = dataset_of(tmp_path / "dataset", register, messages[:300]), begun_again(messages[300:])
     with pytest.raises(GapError, match="was created anew"):
         Run(register, tmp_path / "scorer", kept, dataset=storage.address)
     run = Run(register, tmp_path / "scorer", kept, accept=True, dataset=storage.address)

@@ -131,6 +131,15 @@ def test_a_day_waits_for_its_grace(tmp_path: Path, key: SigningKey) -> None:
     assert sealer.due(CLOSED + 10 * 86_400) == []
 
 
+def test_a_sealed_day_is_not_sealed_again(tmp_path: Path, key: SigningKey) -> None:
+    """Messages of a sealed day that are read again, for a damaged segment of the next day, change nothing of it."""
+    storage = sealed(tmp_path, key)
+    before = contents(storage)
+    fill(storage, cut=3)
+    assert Sealer(storage, key, DAYS).due(CLOSED) == []
+    assert contents(storage) == before
+
+
 def test_when_the_next_day_closes() -> None:
     """Up to then no day becomes due, and at once after a day closed it may be named still."""
     closes = DAYS.closes(DAY)

@@ -29,7 +29,7 @@ def test_a_forked_component_is_a_process_of_its_own(tmp_path: Path, number: sign
         "--data", tmp_path / "data", stdout=tmp_path / "log", environment={**os.environ, "PEYVAND_METRICS": where},
     )  # fmt: skip
     process = Process(popen, tmp_path / "log", where)
-    until(lambda: process.page("/health")[0] == 503, "it waited for its bus")
+    until(lambda: process.page("/health")[0] == 503 and process.lines("started"), "it waited for its bus")
     assert process.lines("started")[0]["metrics"] == where
     soft, hard = resource.prlimit(popen.pid, resource.RLIMIT_NOFILE)
     assert soft == hard

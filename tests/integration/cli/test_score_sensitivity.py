@@ -85,7 +85,8 @@ def test_ranks_are_shown_with_bands(files: tuple[Path, Path]) -> None:
     assert lines[0].startswith("Rank bands and what moves them, 7 days up to 2026-03-01")
     heading = next(number for number, line in enumerate(lines) if "band" in line.split())
     assert lines[heading].split() == ["as", "consumer", "rank", "band", "index", "bounds"]
-    assert [line.split()[1] for line in lines[heading + 2 : heading + 6]] == ["1", "2", "3", "4"]
+    rows = [line.split() for line in lines[heading + 2 : heading + 10]]  # each with its name below
+    assert [row[1] for row in rows[::2]] == ["1", "2", "3", "4"]
     assert "216 cases, moving an agency by" in shown.stdout
     assert "does not apply" in shown.stdout
     assert "No weights by volume: no exchange of a single link in the window (--exchanges)." in shown.stdout

@@ -20,7 +20,10 @@ RUNS = ((1, 2), (2, 3), (3, 3))
 @pytest.mark.alone
 def test_every_verdict_and_every_index_equals_the_truth(system) -> None:
     """Over 40 slots with faults of every stage, each verdict read over gRPC is the truth log's, and so is the index."""
-    for seed, slot in RUNS:  # one after another: the start of one would take the processor from the first slots of another
+    for (
+        seed,
+        slot,
+    ) in RUNS:  # one after another: the start of one would take the processor from the first slots of another
         running = system("--slot", f"{slot}s", "--seed", str(seed))
         client = Client(running.api)
         _assert_run_is_true(running, client, slot)

@@ -50,14 +50,14 @@ def _items(check: Check, name: str, value: Any) -> Iterator[tuple[str, Any]]:
             yield _in_words(name, item), (item,)
     elif isinstance(value, Records):
         section = "answer" if name == "answers" else name
+        if value.empty:
+            yield f"there is no {section} record", Records(empty=True)
+        for pattern in value.every:
+            yield f"every {section} record matches {pattern.text}", Records(every=(pattern,))
         for pattern in value.must_not:
             yield f"no {section} record matches {pattern.text}", Records(must_not=(pattern,))
         for pattern in value.must:
             yield f"some {section} record matches {pattern.text}", Records(must=(pattern,))
-        for pattern in value.every:
-            yield f"every {section} record matches {pattern.text}", Records(every=(pattern,))
-        if value.empty:
-            yield f"there is no {section} record", Records(empty=True)
     elif isinstance(value, frozenset) and value:
         listed = in_ranges(value) if check.title == "status" else ", ".join(sorted(value))
         yield f"{check.title} is one of {listed}" if len(value) > 1 else f"{check.title} is {listed}", value

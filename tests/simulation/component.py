@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ class _Log:
         return note
 
 
-class Component:
+class Component(ABC):
     """One process: its ``work`` runs until it is killed or fails, and begins again some time later."""
 
     def __init__(self, world: World, name: str, rng: random.Random) -> None:
@@ -140,14 +141,14 @@ class Component:
         self.failure = error
         return 0.0
 
-    def told(self, sentence: str) -> None:
+    def told(self, sentence: str) -> None:  # noqa: B027  # few components have anything to take in
         """Take in the sentence that it ended with: what that names may be lost."""
 
+    @abstractmethod
     async def work(self, accept: bool) -> None:  # as the setting
         """Do what it does."""
-        raise NotImplementedError
 
-    def release(self) -> None:
+    def release(self) -> None:  # noqa: B027  # not every component holds something
         """Do what the system does for a process that has ended."""
 
 

@@ -3,40 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
 
-from services.core.bus import EXCHANGES, MEASUREMENTS, STREAMS, Bus, StreamCursor, StreamState
-from services.core.errors import BusError, GapError, StateError
-from services.core.model import Register, Target
+from services.core.bus import MEASUREMENTS, STREAMS, Bus, StreamState
+from services.core.errors import BusError, StateError
+from services.core.model import Register
 from services.core.runtime import Runtime
 from services.core.tasks import run_in_thread
 from services.indicator.calendar import Calendar
-from services.register.bus import read_previous_register
 from services.scorer.evidence_lock import EvidenceLock
 from services.scorer.exchanges import ExchangeDatabase, Reconciler
 from services.scorer.health import ReadinessReporter
-from services.scorer.index import CompiledRegister, Scoring, VantageWatch
+from services.scorer.index import VantageWatch
 from services.scorer.ingest import (
     POLL_SECONDS,
     ExchangeReader,
     MeasurementReader,
     RetentionWatch,
-    start_position,
 )
 from services.scorer.lease import Lease
 from services.scorer.metrics import ScorerMetrics
-from services.scorer.publishing import HistoryPublisher, IndexPublisher, recall
+from services.scorer.publishing import HistoryPublisher, IndexPublisher
 from services.scorer.refresher import Refresher
+from services.scorer.resuming import Resumed, compiled_register, resume
 from services.scorer.standby import stand_by
-from services.scorer.state import Store
-
-T = TypeVar("T")
 
 # Exchanges are reconciled with probes once a slot, at most once in this many seconds, and in at most this share of the time.
 RECONCILE_SECONDS = 60.0
@@ -48,20 +41,6 @@ SAVE_SHARE = 0.05  # at most this share of the time, so that large states are sa
 
 class _SessionEndError(Exception):
     """The session is over: a signal came, or the register has another calendar."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Resumed:
-    """What a session begins with: the evidence, and where to go on reading the streams.
-
-    ``backlog_end`` is the last message of MEASUREMENTS at the start.
-    """
-
-    store: Store
-    scoring: Scoring
-    measurements: StreamCursor
-    backlog_end: int
-    exchanges: StreamCursor
 
 
 async def run_session(
@@ -80,62 +59,11 @@ async def run_session(
     ``clock`` returns epoch seconds. Raises GapError, StateError.
     """
     readiness = ReadinessReporter(runtime.health)
-    resumed = await _resume(runtime, bus, register, readiness, exchanges)
+    resumed = await resume(runtime, bus, register, readiness, exchanges)
     session = _Session(
         runtime, bus, resumed, lease=lease, metrics=metrics, readiness=readiness, exchanges=exchanges, clock=clock
     )
     return await session.run(registers)
-
-
-async def _resume(
-    runtime: Runtime, bus: Bus, register: Register, readiness: ReadinessReporter, exchanges: ExchangeDatabase
-) -> _Resumed:
-    """Read back the evidence of the register's calendar, and find the positions in the streams."""
-    calendar, log = Calendar.of(register.policy), runtime.log
-    readiness.begin_phase("working out the register")
-    compiled = await _compiled(register)
-    exchanges.attribute_by(compiled.attributor)
-
-    async def persistently(call: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        while True:
-            try:
-                return await call()
-            except GapError:
-                raise
-            except BusError as error:
-                log.warning("bus_read_failed", reason=str(error))
-                await asyncio.sleep(POLL_SECONDS)
-
-    readiness.begin_phase("reading the evidence")
-    store, started = Store(runtime.settings.data, calendar), time.monotonic()
-    former: tuple[Target, ...] = ()
-    if store.is_new and (previous := await persistently(lambda: read_previous_register(bus))) is not None:
-        former = previous.targets
-    loaded = await asyncio.to_thread(partial(store.load, compiled.arrays.targets, former=former))
-    log.info(
-        "evidence_read",
-        folder=str(store.folder),
-        slots=len(loaded.slots),
-        open_from=str(calendar.day_of(loaded.evidence.closed_before)),
-        seconds=round(time.monotonic() - started, 3),
-    )
-    readiness.begin_phase("looking up the streams")
-    needed_from = calendar.epoch - calendar.slot_seconds
-    cursors = [
-        StreamCursor(bus, stream, needed_from=needed_from, accept=runtime.settings.accept_gap)
-        for stream in (MEASUREMENTS, EXCHANGES)
-    ]
-    # Of what is read for the first time, the register before may have measured what this one has no longer.
-    for targets in (former, compiled.arrays.targets):
-        await asyncio.to_thread(loaded.evidence.columns.of, targets)
-    loaded, position = await persistently(
-        lambda: start_position(cursors[0], store, loaded, register.policy, dataset=runtime.settings.archive, log=log)
-    )
-    behind = await persistently(lambda: cursors[0].behind(position))
-    scoring = await asyncio.to_thread(Scoring, compiled, loaded, position)
-    recalled = await persistently(lambda: recall(bus, scoring, position.sequence))
-    log.info("resumed", sequence=position.sequence, behind=behind, recalled=recalled)
-    return _Resumed(store, scoring, cursors[0], position.sequence + behind, cursors[1])
 
 
 class _Session:
@@ -145,7 +73,7 @@ class _Session:
         self,
         runtime: Runtime,
         bus: Bus,
-        resumed: _Resumed,
+        resumed: Resumed,
         *,
         lease: Lease,
         metrics: ScorerMetrics,
@@ -227,7 +155,7 @@ class _Session:
             if Calendar.of(register.policy) != self._scoring.calendar:
                 self._next = register
                 raise _SessionEndError
-            self._refresher.adopt(await _compiled(register))
+            self._refresher.adopt(await compiled_register(register))
             if not (self._measurements.caught_up.is_set() and self._lease.taken.is_set()):
                 # Nothing is refreshed yet, and messages may wait for it.
                 await self._refresher.apply_adopted()
@@ -293,10 +221,3 @@ class _Session:
         if update is not None:
             await run_in_thread(partial(self._store.save, update))
             await self._evidence_lock.run(partial(self._store.release, self._scoring.evidence))
-
-
-async def _compiled(register: Register) -> CompiledRegister:
-    compiled = await asyncio.to_thread(CompiledRegister.of, register)
-    # A full garbage collection over the objects of a million links would stop every thread for two seconds and more.
-    gc.freeze()
-    return compiled

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.register.directory.load import load_register
-from services.scorer.session import _compiled
+from services.scorer.resuming import compiled_register
 from tests.support.registers import write_register
 
 
@@ -26,7 +26,7 @@ async def test_garbage_collection_skips_the_register(tmp_path: Path, thawed: Non
     register = load_register(write_register(tmp_path / "register"))
     own = {id(register.links), id(register.agencies)}
     assert own <= {id(one) for one in gc.get_objects()}, "until then it does look"
-    adopted = await _compiled(register)
+    adopted = await compiled_register(register)
     assert gc.get_freeze_count() > 0
     gc.collect()
     own |= {id(adopted), id(adopted.arrays), id(adopted.network), id(adopted.members)}

@@ -1,0 +1,99 @@
+"""What a session begins with: the evidence of its calendar, and where to go on reading the streams."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+from services.core.bus import EXCHANGES, MEASUREMENTS, Bus, StreamCursor
+from services.core.errors import BusError, GapError
+from services.core.model import Register, Target
+from services.core.runtime import Runtime
+from services.indicator.calendar import Calendar
+from services.register.bus import read_previous_register
+from services.scorer.exchanges import ExchangeDatabase
+from services.scorer.health import ReadinessReporter
+from services.scorer.index import CompiledRegister, Scoring
+from services.scorer.ingest import POLL_SECONDS, start_position
+from services.scorer.publishing import recall
+from services.scorer.state import Store
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """What a session begins with: the evidence, and where to go on reading the streams.
+
+    ``backlog_end`` is the last message of MEASUREMENTS at the start.
+    """
+
+    store: Store
+    scoring: Scoring
+    measurements: StreamCursor
+    backlog_end: int
+    exchanges: StreamCursor
+
+
+async def resume(
+    runtime: Runtime, bus: Bus, register: Register, readiness: ReadinessReporter, exchanges: ExchangeDatabase
+) -> Resumed:
+    """Read back the evidence of the register's calendar, and find the positions in the streams. Raises GapError, StateError."""
+    calendar, log = Calendar.of(register.policy), runtime.log
+    readiness.begin_phase("working out the register")
+    compiled = await compiled_register(register)
+    exchanges.attribute_by(compiled.attributor)
+
+    async def persistently(call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        while True:
+            try:
+                return await call()
+            except GapError:
+                raise
+            except BusError as error:
+                log.warning("bus_read_failed", reason=str(error))
+                await asyncio.sleep(POLL_SECONDS)
+
+    readiness.begin_phase("reading the evidence")
+    store, started = Store(runtime.settings.data, calendar), time.monotonic()
+    former: tuple[Target, ...] = ()
+    if store.is_new and (previous := await persistently(lambda: read_previous_register(bus))) is not None:
+        former = previous.targets
+    loaded = await asyncio.to_thread(partial(store.load, compiled.arrays.targets, former=former))
+    log.info(
+        "evidence_read",
+        folder=str(store.folder),
+        slots=len(loaded.slots),
+        open_from=str(calendar.day_of(loaded.evidence.closed_before)),
+        seconds=round(time.monotonic() - started, 3),
+    )
+    readiness.begin_phase("looking up the streams")
+    needed_from = calendar.epoch - calendar.slot_seconds
+    cursors = [
+        StreamCursor(bus, stream, needed_from=needed_from, accept=runtime.settings.accept_gap)
+        for stream in (MEASUREMENTS, EXCHANGES)
+    ]
+    # Of what is read for the first time, the register before may have measured what this one has no longer.
+    for targets in (former, compiled.arrays.targets):
+        await asyncio.to_thread(loaded.evidence.columns.of, targets)
+    loaded, position = await persistently(
+        lambda: start_position(cursors[0], store, loaded, register.policy, dataset=runtime.settings.archive, log=log)
+    )
+    behind = await persistently(lambda: cursors[0].behind(position))
+    scoring = await asyncio.to_thread(Scoring, compiled, loaded, position)
+    recalled = await persistently(lambda: recall(bus, scoring, position.sequence))
+    log.info("resumed", sequence=position.sequence, behind=behind, recalled=recalled)
+    return Resumed(store, scoring, cursors[0], position.sequence + behind, cursors[1])
+
+
+async def compiled_register(register: Register) -> CompiledRegister:
+    """Compile a register in a thread."""
+    compiled = await asyncio.to_thread(CompiledRegister.of, register)
+    # A full garbage collection over the objects of a million links would stop every thread for two seconds and more.
+    gc.freeze()
+    return compiled

@@ -2,7 +2,7 @@
 
 from services.dataset.tables.batches import UNNUMBERED, StoredBatch, batch_table
 from services.dataset.tables.exchanges import exchange_table, summaries_of
-from services.dataset.tables.files import content_hash, read, sorted_rows, write
+from services.dataset.tables.files import content_hash, last_of_each, read, sorted_rows, write
 from services.dataset.tables.indicators import indicator_table, indicators_of
 from services.dataset.tables.link_days import COUNTED, link_day_table, stages_of
 from services.dataset.tables.measurements import SCORED, StoredMeasurements, measurement_table, measurements_of
@@ -44,6 +44,7 @@ __all__ = [
     "exchange_table",
     "indicator_table",
     "indicators_of",
+    "last_of_each",
     "link_day_table",
     "measurement_table",
     "measurements_of",

@@ -26,6 +26,16 @@ def sorted_rows(tables: Sequence[pa.Table], kind: Kind) -> pa.Table:
     return table.take(pa.array(np.lexsort([np.arange(table.num_rows), *reversed(keys)])))
 
 
+def last_of_each(table: pa.Table, *names: str) -> pa.Array:
+    """Return which rows are the last of those with the same values, which follow each other: messages may be repeated."""
+    same = np.ones(max(0, table.num_rows - 1), bool)
+    for name in names:
+        column = table[name].combine_chunks()
+        values = (column.indices if pa.types.is_dictionary(column.type) else column).to_numpy()
+        same &= values[1:] == values[:-1]
+    return pa.array(np.append(~same, True))
+
+
 def write(table: pa.Table, kind: Kind, *, checksums: bool = False) -> bytes:
     """Return a Parquet file of rows in the order given, with checksums of its pages where no other keeps it safe."""
     plain = [

@@ -38,6 +38,7 @@ from services.dataset.tables import (
     STREAM_KINDS,
     Kind,
     indicators_of,
+    last_of_each,
     measurements_of,
     sorted_rows,
     stages_of,
@@ -140,7 +141,7 @@ class ArchivedEvidence:
             table = table.filter(pc.is_in(table["kind"].cast(pa.string()), labels))
             table = sorted_rows([table.filter(pc.equal(table["as_of"], pc.max(table["as_of"])))], INDICATOR)
             if table.num_rows:
-                yield day, table.filter(_last_of_each(table, "kind", "id", "window_days"))
+                yield day, table.filter(last_of_each(table, "kind", "id", "window_days"))
 
     def register(self, version: str) -> Register:
         """Return the register of the versions that begin so, ``register_version.probe_version``.
@@ -286,16 +287,6 @@ class ArchivedEvidence:
         else:
             segments = [one for one in self._segments[kind.name] if one.day == day and one.late is late]
             yield from read_segments(self._storage, kind, segments)
-
-
-def _last_of_each(table: pa.Table, *names: str) -> pa.Array:
-    """Return which rows are the last of those with the same values, which follow each other: messages may be repeated."""
-    same = np.ones(max(0, table.num_rows - 1), bool)
-    for name in names:
-        column = table[name].combine_chunks()
-        values = (column.indices if pa.types.is_dictionary(column.type) else column).to_numpy()
-        same &= values[1:] == values[:-1]
-    return pa.array(np.append(~same, True))
 
 
 def _files(manifest: Manifest, kind: Kind, *, late: bool = False) -> list[SealedFile]:

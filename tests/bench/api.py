@@ -139,12 +139,12 @@ async def _heard(clients: asyncio.subprocess.Process) -> dict[str, float]:
 
 
 async def _watching(address: str, watchers: int) -> asyncio.subprocess.Process:
-    command = (sys.executable, "-m", "tests.bench.asking", address, "watch", str(watchers), str(UPDATES), "0")
+    command = (sys.executable, "-m", "tests.bench.loads.asking", address, "watch", str(watchers), str(UPDATES), "0")
     return await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
 
 
 async def _asked(address: str, what: str, *numbers: int) -> dict[str, float]:
-    command = (sys.executable, "-m", "tests.bench.asking", address, what, *map(str, numbers))
+    command = (sys.executable, "-m", "tests.bench.loads.asking", address, what, *map(str, numbers))
     process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
     output, _ = await process.communicate()
     found: dict[str, float] = json.loads(output)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from services.core.model.outcome import OUTCOME_OF, Outcome, Reason
 from services.core.settings import environment_variable
-from tests.bench.load import Load, Run, run
+from tests.bench.loads.load import Load, Run, run
 from tests.bench.meters.process import machine
 from tests.bench.meters.scrape import quantile_bound, since
 

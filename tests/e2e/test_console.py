@@ -12,9 +12,9 @@ from playwright.async_api import Browser
 from services.register.bus import publish_register
 from services.register.directory import load_register
 from services.sandbox.faults.faults import FaultMode, FaultScope
-from tests.support.browser import browser
 from tests.support.cases.sandbox_register import cut, read_rows
 from tests.support.components import started
+from tests.support.console.browser import browser
 from tests.support.ports import free_base_port, free_port
 from tests.support.processes import page as fetch
 from tests.support.servers.commanded_sandbox import command

@@ -11,10 +11,10 @@ from lxml import etree
 from tests.dashboards.asking import offered, over
 from tests.dashboards.grafana import Asked, View, dashboard, interpolated, names, panels, queries, variables
 from tests.dashboards.picture import picture
-from tests.support.cases.dashboard_moves import Move, moved
-from tests.support.cases.dashboard_register import AGENCY, LINK
-from tests.support.cases.dashboard_rubbish import STRANGER
-from tests.support.cases.dashboard_story import (
+from tests.support.cases.dashboards.moves import Move, moved
+from tests.support.cases.dashboards.register import AGENCY, LINK
+from tests.support.cases.dashboards.rubbish import STRANGER
+from tests.support.cases.dashboards.story import (
     BLIND,
     BROKEN,
     BUS,

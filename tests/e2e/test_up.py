@@ -16,13 +16,13 @@ import psutil
 import pytest
 
 from services.core.bus.roles import write_users
-from tests.support.exchange_records import both_sides
 from tests.support.oracles.witness import Client
 from tests.support.paths import ROOT
 from tests.support.ports import free_base_port, free_first_port
 from tests.support.processes import state
 from tests.support.registers import write_register
 from tests.support.system import System
+from tests.support.values.exchange_records import both_sides
 from tests.support.waiting import DEADLINE, until
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from services.core.bus.roles import write_users
-from tests.support.pages import block
+from tests.support.console.pages import block
 from tests.support.paths import ROOT
 from tests.support.ports import free_first_port, free_port
 from tests.support.processes import page

@@ -20,8 +20,8 @@ from hpack import Encoder
 from peyvand.v1 import indicator_pb2, indicator_service_pb2_grpc
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.api import server
-from tests.support.cases.api import launch, register, serving
-from tests.support.cases.api_server import api, empty_api, served
+from tests.support.cases.api.server import api, empty_api, served
+from tests.support.cases.api.service import launch, register, serving
 from tests.support.servers.authority import Authority
 from tests.support.waiting import DEADLINE, eventually
 

@@ -18,7 +18,7 @@ from peyvand.v1 import indicator_service_pb2_grpc
 from services.api.access.callers import identifier_from_settings
 from services.api.access.certificates import credentials_from_settings
 from services.core.settings import Settings
-from tests.support.cases.api_server import api, empty_api, register, served
+from tests.support.cases.api.server import api, empty_api, register, served
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
 from tests.support.programs import program

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from services.register.directory import load_register
-from tests.support.cases.api_server import empty_api
-from tests.support.cases.console import NAMED_PAGES, make_console, rounds
+from tests.support.cases.api.server import empty_api
+from tests.support.console.case import NAMED_PAGES, make_console, rounds
 from tests.support.registers import write_register
 
 __all__ = ["empty_api", "make_console", "rounds"]

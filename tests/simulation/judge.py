@@ -20,7 +20,7 @@ from tests.simulation.archive_judge import archive_faults
 from tests.simulation.component import Component, World
 from tests.simulation.prober import Prober
 from tests.simulation.scorer import Scorer
-from tests.support.cases.indicator_answers import measured
+from tests.support.cases.api.indicator_answers import measured
 from tests.support.oracles import index as oracle
 
 Key = tuple[bool, str, int]

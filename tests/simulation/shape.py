@@ -10,8 +10,8 @@ from typing import Any
 
 from services.core.model import Register, Vantage
 from tests.simulation.bus import Trouble
+from tests.support.cases.api.indicator_answers import register_of
 from tests.support.cases.indicator import VANTAGES
-from tests.support.cases.indicator_answers import register_of
 from tests.support.oracles.index import midnight
 
 DAYS = 30

@@ -21,9 +21,9 @@ from services.core.blocks import BlockReader
 from services.core.log import logger
 from tests.fuzz.reader import Reader
 from tests.fuzz.readers.bus import register
-from tests.support.block_columns import encoded
-from tests.support.cases.api_answers import requests_by_method
-from tests.support.cases.api_blocks import AS_OF, blocks_of
+from tests.support.cases.api.answers import requests_by_method
+from tests.support.cases.api.blocks import AS_OF, blocks_of
+from tests.support.values.block_columns import encoded
 
 __all__ = ["READERS"]
 

@@ -35,9 +35,9 @@ from services.core.model import ExchangeSummary, Measurement, Outcome, Reason, R
 from services.register.bus.chunks import join_chunks, make_manifest, split_register
 from services.register.directory import load_register
 from tests.fuzz.reader import Reader
-from tests.support.block_columns import decode_block, encoded
-from tests.support.cases.api_blocks import blocks_of, recent_block, slot_block_of
+from tests.support.cases.api.blocks import blocks_of, recent_block, slot_block_of
 from tests.support.registers import ANNOUNCEMENTS, EVALUATION, LEGAL_BASES, OBJECTIONS, write_register
+from tests.support.values.block_columns import decode_block, encoded
 
 __all__ = ["READERS", "register"]
 

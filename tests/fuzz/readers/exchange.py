@@ -10,8 +10,8 @@ from io import BytesIO
 from services.collector.records import ServerAnswerError, UnreadableError, read, read_answer, read_health
 from services.core.xml import XmlError, parse_xml
 from tests.fuzz.reader import Reader
-from tests.support.exchange_records import both_sides, record
 from tests.support.servers.security_server import fault, multipart, soap
+from tests.support.values.exchange_records import both_sides, record
 
 __all__ = ["READERS"]
 

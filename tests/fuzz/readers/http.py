@@ -25,7 +25,7 @@ from services.prober.http import (
 from services.prober.http.http1 import Http1Connection
 from services.prober.transport import ProbeFailedError
 from tests.fuzz.reader import Reader
-from tests.support.deaf_transport import fed
+from tests.support.servers.deaf_transport import fed
 
 __all__ = ["READERS"]
 

@@ -22,12 +22,12 @@ from services.api.access.callers import read_clients
 from services.core.bus.names import INDICATOR_BUCKET
 from services.register.bus.publish import publish_register
 from services.register.directory.load import load_register
-from tests.support.block_columns import encoded
-from tests.support.cases.api_answers import api
-from tests.support.cases.api_blocks import AS_OF, blocks_of
+from tests.support.cases.api.answers import api
+from tests.support.cases.api.blocks import AS_OF, blocks_of
 from tests.support.paths import ROOT
 from tests.support.registers import write_register
 from tests.support.servers.authority import Authority
+from tests.support.values.block_columns import encoded
 from tests.support.waiting import DEADLINE
 
 PAGE = (ROOT / "docs" / "api.md").read_text("utf-8")

@@ -21,7 +21,8 @@ from peyvand.v1 import (
 )
 from services.api.component import SERVICE_NAMES
 from services.register.bus.publish import publish_register
-from tests.support.cases.api import (
+from tests.support.cases.api.blocks import AS_OF
+from tests.support.cases.api.service import (
     NOT_SERVING,
     SERVING,
     health_of,
@@ -31,7 +32,6 @@ from tests.support.cases.api import (
     serving,
     with_register,
 )
-from tests.support.cases.api_blocks import AS_OF
 from tests.support.waiting import DEADLINE, eventually
 
 __all__ = ["launch", "register"]  # the fixtures

@@ -25,8 +25,8 @@ from services.core.model.indicator import IndicatorKind
 from services.core.model.outcome import Outcome, Reason
 from services.register.bus.publish import publish_register
 from services.register.directory.load import load_register
-from tests.support.block_columns import encoded
-from tests.support.cases.api import (
+from tests.support.cases.api.blocks import AS_OF, blocks_of, slot_block_of
+from tests.support.cases.api.service import (
     NOT_SERVING,
     SERVING,
     health_of,
@@ -36,8 +36,8 @@ from tests.support.cases.api import (
     serving,
     with_register,
 )
-from tests.support.cases.api_blocks import AS_OF, blocks_of, slot_block_of
 from tests.support.registers import write_register
+from tests.support.values.block_columns import encoded
 from tests.support.waiting import DEADLINE, eventually
 
 __all__ = ["launch", "register"]  # the fixtures

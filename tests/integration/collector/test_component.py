@@ -16,10 +16,10 @@ from services.register.attribution import Attributor
 from services.register.directory import load_register
 from tests.support.cases.collector import collector, in_force, put_in_force, stored, totals
 from tests.support.cases.scorer import make_register
-from tests.support.exchange_records import both_sides, record
 from tests.support.registers import write_register
 from tests.support.servers.http_server import forever, serving
 from tests.support.servers.security_server import Logbook
+from tests.support.values.exchange_records import both_sides, record
 from tests.support.waiting import DEADLINE, eventually
 
 __all__ = ["collector"]  # the fixture

@@ -12,10 +12,10 @@ import pytest
 
 from services.core.bus.names import EXCHANGES
 from tests.support.cases.collector import collector, in_force, put_in_force
-from tests.support.exchange_records import both_sides
 from tests.support.registers import write_register
 from tests.support.servers.http_server import answer, serving
 from tests.support.servers.security_server import Logbook
+from tests.support.values.exchange_records import both_sides
 from tests.support.waiting import eventually
 
 __all__ = ["collector"]  # the fixture

@@ -18,10 +18,10 @@ from services.collector.intake import Intake
 from services.collector.ledger.executor import LedgerExecutor
 from services.collector.metrics import CollectorMetrics
 from services.collector.xroad.poller import ServerPoller
-from tests.support.exchange_records import record as raw
 from tests.support.servers.authority import Authority
 from tests.support.servers.http_server import answer, forever, serving
 from tests.support.servers.security_server import Logbook, fault, multipart, soap
+from tests.support.values.exchange_records import record as raw
 from tests.support.waiting import DEADLINE
 
 CLIENT, SERVER = "IR/GOV/1/monitor", "IR/GOV/100/ss%2F1"

@@ -11,13 +11,13 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from peyvand.v1.indicator_service_pb2 import GetTrafficResponse, ListLinksResponse
-from tests.support.cases.api_answers import api, every_answer
+from tests.support.cases.api.answers import api, every_answer
 from tests.support.cases.collector import collector, in_force, put_in_force
 from tests.support.cases.scorer import Scorer, make_register
-from tests.support.exchange_records import PERSONAL
-from tests.support.exchange_records import record as raw
 from tests.support.servers.http_server import answer, serving
 from tests.support.servers.security_server import Logbook, fault
+from tests.support.values.exchange_records import PERSONAL
+from tests.support.values.exchange_records import record as raw
 from tests.support.waiting import DEADLINE, eventually
 
 __all__ = ["collector"]  # the fixture

@@ -1,7 +1,7 @@
 """The console over an api whose state is made by hand, and a browser."""
 
-from tests.support.browser import browser
-from tests.support.cases.api_server import api, empty_api
-from tests.support.cases.console import console, make_console, register, rounds
+from tests.support.cases.api.server import api, empty_api
+from tests.support.console.browser import browser
+from tests.support.console.case import console, make_console, register, rounds
 
 __all__ = ["api", "browser", "console", "empty_api", "make_console", "register", "rounds"]

@@ -7,8 +7,8 @@ from axe_playwright_python.base import AXE_SCRIPT
 from playwright.async_api import Browser, Page
 
 from services.console.texts import LANGUAGES
-from tests.support.browser import serving
-from tests.support.cases.console import NAMED_PAGES, Console
+from tests.support.console.browser import serving
+from tests.support.console.case import NAMED_PAGES, Console
 
 _RULES = {
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]},

@@ -15,7 +15,7 @@ import pytest
 
 from services.cli.opendata.export import read_contents, write_export
 from tests.support.cases.open_data import publish
-from tests.support.pages import block
+from tests.support.console.pages import block
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
 from tests.support.waiting import until

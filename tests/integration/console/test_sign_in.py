@@ -15,7 +15,7 @@ import pytest
 from itsdangerous import TimestampSigner
 
 from services.console.web import Provider
-from tests.support.cases.console import Console
+from tests.support.console.case import Console
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
 from tests.support.servers.openid_provider import CLIENT

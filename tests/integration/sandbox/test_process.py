@@ -23,8 +23,8 @@ from services.core.settings import Settings
 from services.register.directory.load import load_register
 from services.sandbox.component import run_sandbox
 from services.sandbox.timing import slot_timing
+from tests.support.console.pages import block
 from tests.support.forked import ForkedProcess, run
-from tests.support.pages import block
 from tests.support.patient_loop import wall_time
 from tests.support.processes import page
 from tests.support.servers.sandbox_client import Seen, ask

@@ -28,9 +28,9 @@ from services.scorer.publishing.columns import IndicatorTable
 from services.scorer.publishing.publisher import IndexPublisher
 from services.scorer.publishing.recent import recall, recent_blocks
 from services.scorer.state.loading import LoadedState
-from tests.support.block_columns import Block, decode_block
 from tests.support.cases.scorer import SLOT, Scorer, blocks, make_register, measure, now_slot, put, register_on
 from tests.support.nats import Nats
+from tests.support.values.block_columns import Block, decode_block
 from tests.support.waiting import eventually
 
 

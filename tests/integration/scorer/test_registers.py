@@ -9,7 +9,6 @@ from pathlib import Path
 from services.core.bus.names import INDICATOR_BUCKET
 from services.core.model.indicator import IndicatorKind
 from services.core.model.outcome import Reason
-from tests.support.block_columns import Block
 from tests.support.cases.scorer import (
     SLOT,
     Scorer,
@@ -24,6 +23,7 @@ from tests.support.cases.scorer import (
 )
 from tests.support.nats import Nats
 from tests.support.registers import register_files
+from tests.support.values.block_columns import Block
 from tests.support.waiting import eventually
 
 

@@ -17,7 +17,7 @@ from services.collector.records.generic import is_generic, read_generic
 from services.collector.records.gzip_content import UnreadableError
 from services.collector.records.health_data import read_health
 from services.collector.records.xroad import RecordError, read_side
-from tests.support.exchange_records import PERSONAL, record
+from tests.support.values.exchange_records import PERSONAL, record
 
 CANARY = "CANARY-5f1c"
 RECORD = record(**dict.fromkeys(PERSONAL, CANARY))

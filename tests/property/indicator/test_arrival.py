@@ -14,8 +14,7 @@ from services.indicator.calendar import Calendar
 from services.indicator.evidence import Evidence
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.verdicts.causes import cause_states, sum_states
-from tests.support.cases.indicator import Case, amended, cases
-from tests.support.cases.indicator_answers import (
+from tests.support.cases.api.indicator_answers import (
     assert_same,
     batches,
     by_vantage,
@@ -26,6 +25,7 @@ from tests.support.cases.indicator_answers import (
     snapshot,
     truth_of,
 )
+from tests.support.cases.indicator import Case, amended, cases
 from tests.support.oracles import index as oracle
 
 examples = settings(max_examples=60)

@@ -19,8 +19,8 @@ from services.indicator.index.index import compute_indicators
 from services.indicator.index.snapshot import Snapshot
 from services.indicator.intervals.history import HistorySums
 from services.indicator.register_arrays import RegisterArrays
+from tests.support.cases.api.indicator_answers import evidence_of, register_of
 from tests.support.cases.indicator import Case, cases
-from tests.support.cases.indicator_answers import evidence_of, register_of
 from tests.support.oracles import index as oracle
 from tests.support.oracles import intervals as interval_oracle
 

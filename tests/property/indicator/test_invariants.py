@@ -9,8 +9,16 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from tests.support.cases.api.indicator_answers import (
+    NUMBERS,
+    assert_same,
+    index_of,
+    measured,
+    pick,
+    register_of,
+    snapshot,
+)
 from tests.support.cases.indicator import Case, cases
-from tests.support.cases.indicator_answers import NUMBERS, assert_same, index_of, measured, pick, register_of, snapshot
 
 SLACK = 1e-12
 examples = settings(max_examples=60)

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 
+from tests.support.cases.api.indicator_answers import assert_same, index_of, truth_of
 from tests.support.cases.indicator import Case, cases
-from tests.support.cases.indicator_answers import assert_same, index_of, truth_of
 
 
 @settings(max_examples=150)

@@ -11,8 +11,8 @@ from services.core.model.outcome import LOSS_STAGES
 from services.indicator.index.pairs import PairColumns
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.shares import link_shares
+from tests.support.cases.api.indicator_answers import register_of, snapshot
 from tests.support.cases.indicator import Case, cases
-from tests.support.cases.indicator_answers import register_of, snapshot
 from tests.support.oracles import index as oracle
 
 SLACK = 1e-12

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from services.core.model.indicator import IndicatorKind, RankBasis
 from services.indicator.index.rank_ranges import rank_bands, rank_ranges
 from services.indicator.sensitivity.ranks import rank_descending
+from tests.support.cases.api.indicator_answers import snapshot
 from tests.support.cases.indicator import Case, cases
-from tests.support.cases.indicator_answers import snapshot
 
 TWENTIETHS = st.integers(0, 20)
 

@@ -19,8 +19,8 @@ from services.indicator.index.index import compute_indicators
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.sensitivity.cases import compute_cases, reweight
 from services.indicator.sensitivity.ranks import analyse_ranks, rank_descending
+from tests.support.cases.api.indicator_answers import register_of
 from tests.support.cases.indicator import Case, cases
-from tests.support.cases.indicator_answers import register_of
 from tests.support.cases.sensitivity import TAU_MS, alike, counted, limited, measured
 
 

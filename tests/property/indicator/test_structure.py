@@ -20,8 +20,8 @@ from services.core.model.register import ExchangeRoute
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.structure.network import AgencyNetwork
 from services.indicator.structure.structure import structure_by_window
+from tests.support.cases.api.indicator_answers import register_of, snapshot
 from tests.support.cases.indicator import Case, cases
-from tests.support.cases.indicator_answers import register_of, snapshot
 from tests.support.oracles import structure as oracle_structure
 
 SLACK = 1e-12

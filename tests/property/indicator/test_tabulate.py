@@ -13,8 +13,8 @@ from services.core.model.indicator import IndicatorKind
 from services.indicator.index.tabulate import BANDS, quantile_bands, tabulate_links
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.shares import link_shares
+from tests.support.cases.api.indicator_answers import register_of, snapshot, truth_of
 from tests.support.cases.indicator import Case, cases
-from tests.support.cases.indicator_answers import register_of, snapshot, truth_of
 from tests.support.oracles import index as oracle
 
 SLACK = 1e-12

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.prober.http import Http2Connection, Http2Request, WireRequest
-from tests.support.deaf_transport import fed
+from tests.support.servers.deaf_transport import fed
 
 _REQUEST = Http2Request(((b":method", b"GET"), (b":scheme", b"http"), (b":authority", b"tax"), (b":path", b"/")))
 

@@ -17,9 +17,9 @@ from services.indicator.register_arrays import RegisterArrays
 from services.scorer.index.members import agency_members
 from services.scorer.publishing.blocks import consumer_blocks, government_block
 from services.scorer.publishing.columns import IndicatorTable
-from tests.support.block_columns import Block, decode_block
+from tests.support.cases.api.indicator_answers import evidence_of, register_of
 from tests.support.cases.indicator import Case, cases
-from tests.support.cases.indicator_answers import evidence_of, register_of
+from tests.support.values.block_columns import Block, decode_block
 
 VOLUME = ExchangeVolume("a0", "a1", False, 4, 2, 1, 1, 1_600_000_000)
 

@@ -18,7 +18,7 @@ from services.dataset.rounds import (
 )
 from services.dataset.storage import LocalStorage
 from services.dataset.tables import INDICATOR, indicator_table, write
-from tests.support.cases.api_blocks import AS_OF
+from tests.support.cases.api.blocks import AS_OF
 
 __all__ = ["KEY", "MEASUREMENTS", "write_round"]
 

@@ -10,7 +10,7 @@ import pytest
 from services.collector.ledger.ledger import Ledger
 from services.collector.records.batch import RecordBatch, SourcePosition
 from services.collector.records.xroad import read_side
-from tests.support.exchange_records import both_sides, record
+from tests.support.values.exchange_records import both_sides, record
 
 NOW = 1_700_000_500_000
 HOUR, DAY = 3_600_000, 86_400_000

@@ -20,12 +20,12 @@ from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.model.register import Register
 from services.register.bus.publish import publish_register
 from services.register.directory.load import load_register
-from tests.support.block_columns import Block, decode_block
 from tests.support.forked import ForkedProcess
 from tests.support.nats import Nats
 from tests.support.ports import free_port
 from tests.support.processes import page
 from tests.support.registers import write_register
+from tests.support.values.block_columns import Block, decode_block
 from tests.support.waiting import DEADLINE, eventually
 
 __all__ = [

@@ -17,8 +17,8 @@ from services.indicator.calendar import Calendar
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.sensitivity.cases import FACTORS
 from services.indicator.sensitivity.recount import recount_dump
+from tests.support.cases.api.indicator_answers import register_of
 from tests.support.cases.indicator import VANTAGES, Case
-from tests.support.cases.indicator_answers import register_of
 
 __all__ = ["PHI_S", "TAU_MS", "alike", "counted", "limited", "measured"]
 

@@ -11,7 +11,7 @@ import h2.events
 from peyvand.v1 import indicator_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.api import server
-from tests.support.cases.api_server import served
+from tests.support.cases.api.server import served
 from tests.support.waiting import DEADLINE
 
 PINGS = 20

@@ -18,8 +18,8 @@ from services.core.metrics.table import TABLE
 from services.core.model.exchange import Reconciliation
 from services.core.model.indicator import IndicatorKind
 from services.indicator.index.explain import explain_index
-from tests.support.block_columns import encoded
-from tests.support.cases.api_blocks import blocks_of
+from tests.support.cases.api.blocks import blocks_of
+from tests.support.values.block_columns import encoded
 
 NAMES = {
     "peyvand_agency_info",

@@ -20,8 +20,8 @@ from services.api.server import HealthReporter
 from services.core.codec.units import to_timestamp
 from services.core.errors import ListenError
 from services.core.runtime import Health
-from tests.support.cases.api_blocks import AS_OF
-from tests.support.cases.api_server import served
+from tests.support.cases.api.blocks import AS_OF
+from tests.support.cases.api.server import served
 from tests.support.waiting import DEADLINE
 
 SLOW = messages.GetLinkRequest(link="deed-tax", slots_from=to_timestamp(AS_OF - 300), slots_to=to_timestamp(AS_OF))

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.support.cases.api_server import api, empty_api, register
+from tests.support.cases.api.server import api, empty_api, register
 
 __all__ = ["api", "empty_api", "register"]

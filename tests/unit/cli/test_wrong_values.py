@@ -14,7 +14,7 @@ from services.cli.__main__ import app
 from services.cli.up import up
 from services.core.bus.roles import write_users
 from services.core.errors import InputError, PeyvandError
-from tests.support.cases.api_server import Api
+from tests.support.cases.api.server import Api
 from tests.support.cases.dataset import sealed_example
 from tests.support.cases.open_data import publish
 from tests.support.commands import _command

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from services.client import connect
-from tests.support.cases.api_server import api, empty_api, register
-from tests.support.cases.secured_api import noted_and_secured, secured
+from tests.support.cases.api.secured import noted_and_secured, secured
+from tests.support.cases.api.server import api, empty_api, register
 from tests.support.waiting import DEADLINE
 
 __all__ = ["api", "client", "empty_api", "noted_and_secured", "register", "secured"]

@@ -18,9 +18,9 @@ from services.client.calls import Calls
 from services.client.connection import OPTIONS
 from services.core.blocks.read import BlockReader
 from services.core.errors import ApiError, ApiNotApplicableError, ApiNotFoundError, ApiUnavailableError
-from tests.support.block_columns import encoded
-from tests.support.cases.api_blocks import AS_OF, blocks_of
-from tests.support.cases.api_server import served
+from tests.support.cases.api.blocks import AS_OF, blocks_of
+from tests.support.cases.api.server import served
+from tests.support.values.block_columns import encoded
 from tests.support.waiting import DEADLINE
 
 

@@ -13,7 +13,7 @@ from services.client import Client, IndicatorKind, TlsFiles, calls, connect
 from services.core.errors import ApiForbiddenError, ApiUnavailableError, SettingsError
 from services.core.model.exchange import Traffic
 from services.register.directory.load import load_register
-from tests.support.cases.api_blocks import AS_OF, blocks_of
+from tests.support.cases.api.blocks import AS_OF, blocks_of
 from tests.support.registers import ANNOUNCEMENTS, EVALUATION, OBJECTIONS, write_register
 from tests.support.waiting import DEADLINE
 

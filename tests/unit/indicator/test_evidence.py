@@ -16,7 +16,7 @@ from services.indicator.frozen_evidence import FrozenEvidence
 from services.indicator.index.index import compute_indicators
 from services.indicator.intervals.history import HistorySums
 from services.indicator.register_arrays import RegisterArrays
-from tests.support.cases.indicator_answers import register_of
+from tests.support.cases.api.indicator_answers import register_of
 from tests.unit.indicator.test_window import FIRST, a_case, a_link, new_evidence, row, take
 
 CASE = a_case(a_link("one"), a_link("two"), a_link("three"), hours=60)

@@ -14,8 +14,7 @@ from services.indicator.calendar import Calendar
 from services.indicator.cells import DayState
 from services.indicator.evidence import Evidence
 from services.indicator.register_arrays import RegisterArrays
-from tests.support.cases.indicator import Case
-from tests.support.cases.indicator_answers import (
+from tests.support.cases.api.indicator_answers import (
     assert_same,
     batches,
     indicator_of,
@@ -24,6 +23,7 @@ from tests.support.cases.indicator_answers import (
     snapshot,
     truth_of,
 )
+from tests.support.cases.indicator import Case
 
 HOUR = 3600
 MONDAY = date(2024, 5, 13)

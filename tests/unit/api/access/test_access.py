@@ -30,8 +30,8 @@ from services.api.access.roles import PUBLIC, RULES, UNRESTRICTED, Caller, Role
 from services.core.errors import SettingsError
 from services.core.model.indicator import IndicatorKind
 from services.core.settings import Settings
-from tests.support.cases.api_blocks import AS_OF
-from tests.support.cases.secured_api import OF_TAX, Secured, renew, serving, settings_with, with_clients
+from tests.support.cases.api.blocks import AS_OF
+from tests.support.cases.api.secured import OF_TAX, Secured, renew, serving, settings_with, with_clients
 from tests.support.servers.authority import Authority
 from tests.support.waiting import DEADLINE
 

@@ -12,7 +12,7 @@ from grpc_status import rpc_status
 from peyvand.v1 import indicator_service_pb2 as messages
 from peyvand.v1 import indicator_service_pb2_grpc, register_service_pb2_grpc
 from peyvand.v1 import register_service_pb2 as register_messages
-from tests.support.cases.secured_api import OF_TAX
+from tests.support.cases.api.secured import OF_TAX
 from tests.support.waiting import DEADLINE
 
 EVERY_LINK = 8

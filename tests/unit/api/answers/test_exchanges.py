@@ -8,8 +8,8 @@ import grpc
 import pytest
 
 from peyvand.v1 import indicator_service_pb2 as messages
-from tests.support.cases.api_blocks import AS_OF, COUNTED_FROM, blocks_of
-from tests.support.reconciliations import LAST_HOUR, LOOKED_AT, disagreeing, silent, traffic
+from tests.support.cases.api.blocks import AS_OF, COUNTED_FROM, blocks_of
+from tests.support.values.reconciliations import LAST_HOUR, LOOKED_AT, disagreeing, silent, traffic
 
 FOUND = {one.link: one for one in (disagreeing(window_days=7), silent(window_days=7), silent("birth-tax"))}
 TRAFFIC = traffic(7)

@@ -16,8 +16,8 @@ from services.core.errors import BusError
 from services.core.model.indicator import IndicatorKind, Losses
 from services.core.model.outcome import Outcome, Reason
 from services.indicator.index.explain import explain_index
-from tests.support.cases.api_blocks import AS_OF, COUNTED_FROM, blocks_of, recent_block, slot_block_of
-from tests.support.reconciliations import LAST_HOUR, LOOKED_AT, disagreeing, silent
+from tests.support.cases.api.blocks import AS_OF, COUNTED_FROM, blocks_of, recent_block, slot_block_of
+from tests.support.values.reconciliations import LAST_HOUR, LOOKED_AT, disagreeing, silent
 
 STAGES = ("not_connected", "not_answered", "invalid", "late", "stale")
 

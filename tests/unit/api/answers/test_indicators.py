@@ -9,7 +9,7 @@ from peyvand.v1 import indicator_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.core.model.indicator import IndicatorKind
 from services.register.directory.load import load_register
-from tests.support.cases.api_blocks import AS_OF, blocks_of
+from tests.support.cases.api.blocks import AS_OF, blocks_of
 from tests.support.registers import write_register
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT

@@ -14,7 +14,7 @@ from services.core.codec.units import to_timestamp
 from services.core.errors import BusError
 from services.core.model.outcome import Outcome, Reason
 from services.register.directory.load import load_register
-from tests.support.cases.api_blocks import AS_OF, blocks_of, slot_block_of
+from tests.support.cases.api.blocks import AS_OF, blocks_of, slot_block_of
 from tests.support.registers import write_register
 
 SLOT = 300

@@ -8,7 +8,7 @@ import grpc
 
 from peyvand.v1 import indicator_service_pb2 as messages
 from peyvand.v1 import outcome_pb2
-from tests.support.cases.api_blocks import AS_OF, MONITORING, blocks_of
+from tests.support.cases.api.blocks import AS_OF, MONITORING, blocks_of
 
 
 async def test_it_has_vantages_and_streams(api):

@@ -12,7 +12,7 @@ from peyvand.v1 import indicator_service_pb2 as asked
 from peyvand.v1 import register_service_pb2 as messages
 from services.core.blocks.target_blocks import encode_recent
 from services.register.directory.load import load_register
-from tests.support.cases.api_blocks import recent_block
+from tests.support.cases.api.blocks import recent_block
 from tests.support.registers import ANNOUNCEMENTS, LEGAL_BASES, OBJECTIONS, write_register
 
 MAINTENANCE = """\

@@ -6,7 +6,7 @@ import grpc
 import pytest
 
 from peyvand.v1 import indicator_service_pb2 as messages
-from tests.support.cases.api_blocks import AS_OF, blocks_of
+from tests.support.cases.api.blocks import AS_OF, blocks_of
 
 AGENCIES = {
     ("civil-registry", "tax-office"): (1, 0),

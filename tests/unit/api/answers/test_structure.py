@@ -12,9 +12,9 @@ from peyvand.v1 import indicator_pb2, register_service_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.core.model.indicator import IndicatorKind
 from services.register.directory.load import load_register
-from tests.support.block_columns import decode_block, encoded
-from tests.support.cases.api_blocks import AS_OF, blocks_of, structure_of
+from tests.support.cases.api.blocks import AS_OF, blocks_of, structure_of
 from tests.support.registers import EVALUATION, KNOWN_ROUNDS, write_register
+from tests.support.values.block_columns import decode_block, encoded
 
 _Attribute = messages.TabulatedAttribute
 

@@ -16,8 +16,8 @@ from services.api.model.register_view import RegisterView
 from services.api.model.watch import PublishedIndicator, WatchHub
 from services.core.blocks.read import BlockReader
 from services.core.model.indicator import IndicatorKind
-from tests.support.block_columns import encoded
-from tests.support.cases.api_blocks import AS_OF, blocks_of
+from tests.support.cases.api.blocks import AS_OF, blocks_of
+from tests.support.values.block_columns import encoded
 from tests.support.waiting import DEADLINE
 
 

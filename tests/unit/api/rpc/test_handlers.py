@@ -21,8 +21,8 @@ from services.api.access.roles import Caller, Role
 from services.api.rpc import handlers
 from services.api.server import MAX_REQUEST_BYTES
 from services.core.settings import Settings
-from tests.support.cases.api_blocks import AS_OF
-from tests.support.cases.api_server import served
+from tests.support.cases.api.blocks import AS_OF
+from tests.support.cases.api.server import served
 from tests.support.waiting import DEADLINE, eventually
 
 INVALID, EXHAUSTED = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED

@@ -5,7 +5,7 @@ from __future__ import annotations
 import grpc
 
 from peyvand.v1 import register_service_pb2 as messages
-from tests.support.cases.api_blocks import AS_OF
+from tests.support.cases.api.blocks import AS_OF
 
 
 async def test_the_register_tells_its_versions_and_its_size(api):

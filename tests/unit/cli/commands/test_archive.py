@@ -14,7 +14,7 @@ from services.dataset.days import EvidenceDays, KeyChange, LogFiles, Manifest, r
 from services.dataset.log import Checkpoint, LogProof, SigningKey, VerifierKey
 from services.dataset.storage import LocalStorage
 from tests.support.cases.dataset import START, seal_a_day
-from tests.support.pages import block
+from tests.support.console.pages import block
 
 DAY = EvidenceDays("Asia/Tehran", 3600.0, 300).day_of(START)
 

@@ -19,8 +19,8 @@ from services.core.errors import ApiError
 from services.core.model.indicator import IndicatorKind, RankBand, RankBasis
 from services.core.model.outcome import Outcome, Reason
 from services.register.directory.load import load_register
-from tests.support.cases.api_blocks import AS_OF, blocks_of, recent_block, slot_block_of
-from tests.support.cases.api_server import served
+from tests.support.cases.api.blocks import AS_OF, blocks_of, recent_block, slot_block_of
+from tests.support.cases.api.server import served
 from tests.support.registers import LINKS, OBJECTIONS, write_register
 
 

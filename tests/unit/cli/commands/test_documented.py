@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from services.core.model.indicator import IndicatorKind
-from tests.support.cases.api_blocks import blocks_of
+from tests.support.cases.api.blocks import blocks_of
 from tests.support.commands import answered, asks_the_api, command_lines
 from tests.support.paths import ROOT
-from tests.support.reconciliations import traffic
+from tests.support.values.reconciliations import traffic
 
 DOCS = ROOT / "docs"
 NAMES = {"LINK": "deed-tax", "PROVIDER": "tax-office", "CONSUMER": "land-registry", "ENDPOINT": "bus"}

@@ -10,8 +10,8 @@ import pytest
 
 from services.cli.__main__ import main
 from services.core.codec import summary_from_json
-from tests.support.exchange_records import PERSONAL
 from tests.support.registers import write_register
+from tests.support.values.exchange_records import PERSONAL
 
 STAMP = "a whole number of milliseconds since 1970, from 2000 to 2100"
 TEXT = "text of at most 255 characters without control characters"

@@ -15,8 +15,8 @@ from services.cli.commands.exchange import exchange
 from services.client import Client
 from services.core.errors import ApiError
 from services.core.model.exchange import BusTraffic, Traffic, Volume
-from tests.support.cases.api_blocks import blocks_of
-from tests.support.reconciliations import LAST_HOUR, disagreeing, silent, traffic
+from tests.support.cases.api.blocks import blocks_of
+from tests.support.values.reconciliations import LAST_HOUR, disagreeing, silent, traffic
 
 CIVIL, TAX, TRAFFIC = disagreeing(), silent(), traffic()
 

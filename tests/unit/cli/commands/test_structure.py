@@ -14,7 +14,7 @@ from services.cli.commands import ask as ask_commands
 from services.client import Client
 from services.core.errors import ApiError
 from services.register.directory.load import load_register
-from tests.support.cases.api_blocks import blocks_of
+from tests.support.cases.api.blocks import blocks_of
 from tests.support.registers import EVALUATION, KNOWN_ROUNDS, write_register
 
 

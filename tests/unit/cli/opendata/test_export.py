@@ -31,7 +31,7 @@ from services.dataset.storage import LocalStorage
 from services.dataset.tables import INDICATOR
 from services.scorer.archived import ArchivedEvidence
 from tests.support.cases.open_data import MARK, Published, publish, write_marked_register
-from tests.support.pages import block
+from tests.support.console.pages import block
 
 TITLES = [table.name for table in TABLES]
 

@@ -25,7 +25,7 @@ from tests import independent_round_verifier
 from tests.support.cases.scoring import LONG_SLOT, START, register_directory, stream
 from tests.support.cases.scoring import register_of_long_slots as register
 from tests.support.cases.sealed_dataset import sealed_dataset
-from tests.support.pages import block
+from tests.support.console.pages import block
 
 __all__ = ["register"]
 

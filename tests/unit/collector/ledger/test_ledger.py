@@ -18,7 +18,7 @@ from services.collector.records.timeline import ReplayTimeline
 from services.core.errors import StateError
 from tests.bench.loads.exchange_records import lines
 from tests.support.cases.ledger import DAY, HOUR, NOW, SLOT_SECONDS, batch, counts
-from tests.support.exchange_records import PERSONAL
+from tests.support.values.exchange_records import PERSONAL
 
 
 def test_the_real_sample_is_counted_once(ledger, data_file):

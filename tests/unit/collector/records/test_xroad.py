@@ -8,7 +8,7 @@ from msgspec import structs
 from services.collector.records.bulk import decode_line
 from services.collector.records.xroad import ExchangeResult, RecordError, read_side
 from services.core.model import Parties
-from tests.support.exchange_records import PERSONAL
+from tests.support.values.exchange_records import PERSONAL
 
 SIZE = "a whole number of bytes, from 0 to 1 TiB"
 STAMP = "a whole number of milliseconds since 1970, from 2000 to 2100"

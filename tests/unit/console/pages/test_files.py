@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from services.console.pages.datasets import DATASETS
-from tests.support.cases.console import Console
+from tests.support.console.case import Console
 
 _ATOM = {"a": "http://www.w3.org/2005/Atom"}
 

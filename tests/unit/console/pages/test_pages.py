@@ -25,9 +25,9 @@ from services.core.blocks.target_blocks import encode_slot_block
 from services.core.errors import StateError
 from services.core.model import Indicator, IndicatorKind, Outcome, Reason
 from services.register.directory.load import load_register
-from tests.support.cases.api_blocks import AS_OF, blocks_of, slot_block_of
-from tests.support.cases.api_server import Api, served
-from tests.support.cases.console import NAMED_PAGES, Console, numbers_of
+from tests.support.cases.api.blocks import AS_OF, blocks_of, slot_block_of
+from tests.support.cases.api.server import Api, served
+from tests.support.console.case import NAMED_PAGES, Console, numbers_of
 from tests.support.messages import messages
 from tests.support.registers import KNOWN_ROUNDS, write_register
 

@@ -12,8 +12,8 @@ import pytest
 from services.client import Client
 from services.console.web import answers
 from services.console.web.cache import KeptPage, PageCache
-from tests.support.cases.api_blocks import AS_OF
-from tests.support.cases.console import NAMED_PAGES, Console
+from tests.support.cases.api.blocks import AS_OF
+from tests.support.console.case import NAMED_PAGES, Console
 
 _POLICY = "default-src 'none'; script-src 'self'; style-src 'self'"
 

@@ -10,7 +10,7 @@ import pytest
 from services.console.texts.words import WORDS
 from services.console.web.readers import Reader, reader_of
 from services.console.web.sign_in import role_of
-from tests.support.cases.console import Console
+from tests.support.console.case import Console
 
 _LINK = re.compile(r'(?:href|src|action)="(/[^"#]*)')
 

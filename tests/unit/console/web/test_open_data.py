@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from services.cli.opendata.export import read_contents, write_export
-from tests.support.cases.console import Console
 from tests.support.cases.open_data import publish
+from tests.support.console.case import Console
 
 
 @pytest.fixture(scope="module")

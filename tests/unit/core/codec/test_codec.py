@@ -21,8 +21,8 @@ from services.core.model.exchange import DURATION_BUCKETS, ExchangeSummary
 from services.core.model.indicator import Indicator, IndicatorKind, Interval, Losses, StrictShare
 from services.core.model.measurement import Measurement, Phases, Target
 from services.core.model.outcome import Outcome, Reason
-from tests.support.block_columns import Block, decode_block, encoded
-from tests.support.message_values import indicator_from_message
+from tests.support.values.block_columns import Block, decode_block, encoded
+from tests.support.values.message_values import indicator_from_message
 
 micros = st.integers(0, 10**9).map(lambda value: value / 1e6)
 maybe = st.none() | micros

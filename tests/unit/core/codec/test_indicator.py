@@ -8,8 +8,8 @@ import pytest
 
 from services.core.codec.indicator import reconciliation_to_message, traffic_to_message
 from services.core.model.exchange import BusTraffic, Reconciliation, Traffic, Undeclared, Volume
-from tests.support.message_values import reconciliation_from_message, traffic_from_message
-from tests.support.reconciliations import disagreeing, traffic
+from tests.support.values.message_values import reconciliation_from_message, traffic_from_message
+from tests.support.values.reconciliations import disagreeing, traffic
 
 WHOLE = disagreeing()
 

@@ -11,8 +11,8 @@ from services.core.model.indicator import IndicatorKind, Losses
 from services.indicator.index.explain import explain_index, gather_shares
 from services.indicator.index.what_if import Imputation
 from services.indicator.register_arrays import RegisterArrays
+from tests.support.cases.api.indicator_answers import index_of, register_of, snapshot
 from tests.support.cases.indicator import Case, cases
-from tests.support.cases.indicator_answers import index_of, register_of, snapshot
 from tests.support.oracles import index as oracle
 
 

@@ -12,8 +12,8 @@ from services.indicator.calendar import Calendar
 from services.indicator.evidence import Evidence
 from services.indicator.index.index import METHOD_VERSION, compute_indicators
 from services.indicator.register_arrays import RegisterArrays
+from tests.support.cases.api.indicator_answers import indicator_of, register_of, snapshot
 from tests.support.cases.indicator import Case
-from tests.support.cases.indicator_answers import indicator_of, register_of, snapshot
 
 HOUR = 3600
 FIRST = int(datetime(2024, 5, 13, tzinfo=ZoneInfo("UTC")).timestamp()) // HOUR

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 
 from services.core.model.indicator import IndicatorKind
+from tests.support.cases.api.indicator_answers import indicator_of, snapshot
 from tests.support.cases.indicator import Case, cases
-from tests.support.cases.indicator_answers import indicator_of, snapshot
 from tests.support.oracles import index as oracle
 from tests.unit.indicator.index.test_index import a_case, measure
 

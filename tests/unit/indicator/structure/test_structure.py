@@ -16,7 +16,7 @@ from services.indicator.register_arrays import RegisterArrays
 from services.indicator.structure.network import AgencyNetwork
 from services.indicator.structure.resilience import node_losses
 from services.indicator.structure.structure import structure_by_window
-from tests.support.cases.indicator_answers import register_of, snapshot
+from tests.support.cases.api.indicator_answers import register_of, snapshot
 from tests.unit.indicator.index.test_index import a_case, measure
 
 ALL = [5] * 10

@@ -17,7 +17,7 @@ from services.api.access.certificates import credentials_from_settings
 from services.api.access.revocation import revocations_from_settings
 from services.core.settings import Settings
 from services.register.directory.load import load_register
-from tests.support.cases.api_server import served
+from tests.support.cases.api.server import served
 from tests.support.registers import ANNOUNCEMENTS, OBJECTIONS, write_register
 from tests.support.servers.authority import Authority
 

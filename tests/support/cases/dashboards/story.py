@@ -19,8 +19,8 @@ from services.dataset.log import LOG, SigningKey
 from services.register.bus.publish import publish_register
 from services.register.directory.load import load_register
 from services.sandbox.faults.faults import FaultMode, FaultScope
-from tests.support.cases.dashboard_register import AGENCY, LINK, SLOT, first_register, other_register
-from tests.support.cases.dashboard_rubbish import ALONE, STRANGE, STRANGER, send_rubbish, send_unreadable
+from tests.support.cases.dashboards.register import AGENCY, LINK, SLOT, first_register, other_register
+from tests.support.cases.dashboards.rubbish import ALONE, STRANGE, STRANGER, send_rubbish, send_unreadable
 from tests.support.components import Components, started
 from tests.support.monitoring.alerting import deployed
 from tests.support.monitoring.prometheus import ask, prometheus

@@ -20,9 +20,9 @@ from services.core.blocks.read import BlockReader
 from services.core.log import logger
 from services.core.runtime import Health
 from services.register.directory.load import load_register
-from tests.support.block_columns import encoded
-from tests.support.cases.api_blocks import AS_OF, blocks_of
+from tests.support.cases.api.blocks import AS_OF, blocks_of
 from tests.support.registers import write_register
+from tests.support.values.block_columns import encoded
 
 
 @dataclass

@@ -10,7 +10,7 @@ from services.core.bus.names import measurement_subject
 from services.core.codec import encode_measurements
 from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import Outcome, Reason
-from tests.support.cases.dashboard_register import AGENCY, LINK, SLOT
+from tests.support.cases.dashboards.register import AGENCY, LINK, SLOT
 from tests.support.cases.sandbox_register import read_rows
 
 __all__ = ["ALONE", "STRANGE", "STRANGER", "send_rubbish", "send_unreadable"]

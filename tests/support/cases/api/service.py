@@ -15,11 +15,11 @@ from peyvand.v1 import register_service_pb2, register_service_pb2_grpc
 from services.core.bus.names import INDICATOR_BUCKET
 from services.register.bus.publish import publish_register
 from services.register.directory.load import load_register
-from tests.support.block_columns import encoded
-from tests.support.cases.api_blocks import AS_OF, blocks_of
+from tests.support.cases.api.blocks import AS_OF, blocks_of
 from tests.support.forked import ForkedProcess
 from tests.support.processes import Process
 from tests.support.registers import write_register
+from tests.support.values.block_columns import encoded
 from tests.support.waiting import eventually
 
 SERVING = health_pb2.HealthCheckResponse.SERVING

@@ -26,7 +26,7 @@ from services.core.model.indicator import (
 from services.core.model.measurement import RecentRows
 from services.core.model.monitoring import Monitoring, StreamHealth, VantageHealth
 from services.core.model.outcome import Outcome, Reason
-from tests.support.block_columns import Block
+from tests.support.values.block_columns import Block
 
 __all__ = ["AS_OF", "COUNTED_FROM", "MONITORING", "blocks_of", "recent_block", "slot_block_of", "structure_of"]
 

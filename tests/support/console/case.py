@@ -21,8 +21,8 @@ from services.core.errors import ApiError
 from services.core.log import logger
 from services.core.model import IndicatorKind
 from services.register.directory import load_register
-from tests.support.cases.api_blocks import AS_OF
-from tests.support.cases.api_server import Api
+from tests.support.cases.api.blocks import AS_OF
+from tests.support.cases.api.server import Api
 from tests.support.cases.frozen_rounds import write_round
 from tests.support.registers import ANNOUNCEMENTS, EVALUATION, LEGAL_BASES, OBJECTIONS, write_register
 

@@ -11,7 +11,7 @@ import uvicorn
 from playwright.async_api import Browser, async_playwright
 
 from services.console.component import Server
-from tests.support.cases.console import Console
+from tests.support.console.case import Console
 from tests.support.ports import free_port
 from tests.support.programs import program
 from tests.support.waiting import eventually

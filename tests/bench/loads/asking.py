@@ -1,4 +1,4 @@
-"""Clients of the api for its benchmark, in a process of their own: ``python -m tests.bench.asking ADDRESS WHAT NUMBERS``.
+"""Clients of the api for its benchmark, in a process of their own: ``python -m tests.bench.loads.asking ADDRESS WHAT NUMBERS``.
 
 Prints one line of JSON when it is done; watchers one line whenever all of them have heard of an update.
 """

@@ -7,7 +7,7 @@ from services.core.model.exchange import BusTraffic, Estimate, Reconciliation, T
 __all__ = ["LAST_HOUR", "LOOKED_AT", "disagreeing", "silent", "traffic"]
 
 LOOKED_AT = 1_789_999_800
-"""When exchanges were reconciled: a slot before the index of tests.support.cases.api_blocks."""
+"""When exchanges were reconciled: a slot before the index of tests.support.cases.api.blocks."""
 
 LAST_HOUR = 1_789_992_000
 

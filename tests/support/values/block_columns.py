@@ -13,7 +13,7 @@ from services.core.codec import ExchangeVolume
 from services.core.model.exchange import Reconciliation, Traffic
 from services.core.model.indicator import Indicator, Structure
 from services.core.model.monitoring import Monitoring
-from tests.support.message_values import (
+from tests.support.values.message_values import (
     indicator_from_message,
     reconciliation_from_message,
     structure_from_message,

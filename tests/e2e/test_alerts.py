@@ -62,6 +62,7 @@ def test_durations_are_scaled_and_nothing_else() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 async def test_a_broken_link_is_told_of_once_and_no_fault_of_the_monitor_as_a_target(nats, tmp_path: Path) -> None:
     """A vantage that goes blind, a bus that dies and a prober that stands still are told of as such, and nothing of any
     target; then a link breaks, and the page about it comes to the webhook with its labels, once.

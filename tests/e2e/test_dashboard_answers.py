@@ -166,6 +166,7 @@ def test_every_query_is_listed_with_what_moves_it() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 async def test_every_answer_moves_when_something_breaks(tmp_path: Path) -> None:
     """Put to Prometheus as Grafana does, every query answers with numbers, and they leave what they had been when
     that is broken which the panel is there to show. What a busy machine blurs is tried again.

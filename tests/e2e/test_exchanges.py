@@ -126,6 +126,7 @@ def _moment(text: str) -> float:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_every_exchange_is_counted_once(system) -> None:
     """With records that come twice, late or never, clocks that are off, servers that fail, and five kill -9 of collector
     and bus, what is published equals the truth log for every pair and slot, in every figure and to the right link. The

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 __all__ = ["free_base_port", "free_first_port", "free_port"]
 
 _LOWEST, _HIGHEST = 10_000, 30_000  # below the ports the kernel gives to outgoing connections
-_WORKERS = 4
+_WORKERS = 6
 _given: set[int] = set()
 _SANDBOX_HOST = "127.3.0.1"  # every sandbox listens here on its first port, and on no more than _SPAN ports after it
 _SPAN = 1000

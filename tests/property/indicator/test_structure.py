@@ -23,6 +23,7 @@ from services.indicator.structure.structure import structure_by_window
 from tests.support.cases.api.indicator_answers import register_of, snapshot
 from tests.support.cases.indicator import Case, cases
 from tests.support.oracles import structure as oracle_structure
+from tests.support.oracles.index import decimal
 
 SLACK = 1e-12
 HOUR = 3600
@@ -134,8 +135,8 @@ def test_it_equals_a_brute_force_over_networks(case: Case) -> None:
 def assert_equals_networkx(case: Case, found: Structure) -> None:
     """Compare with the graphs of the pairs that are required, work, or could have worked unseen; all links are in force."""
     owner = {service["id"]: service["agency"] for service in case.register["services"]}
-    value = {service["id"]: Fraction(service["weight"]) for service in case.register["services"]}
-    whole = {name: sum(Fraction(link["weight"]) for link in case.links(on=name)) for name in owner}
+    value = {service["id"]: decimal(service["weight"]) for service in case.register["services"]}
+    whole = {name: sum(decimal(link["weight"]) for link in case.links(on=name)) for name in owner}
     stages = {row[1]: row[5] for row in case.measurements}
     required, working, possible = nx.DiGraph(), nx.DiGraph(), nx.DiGraph()
     for link in case.register["links"]:
@@ -143,7 +144,7 @@ def assert_equals_networkx(case: Case, found: Structure) -> None:
         if link["weight"] and value[name]:
             pair = owner[name], link["provider"]
             before = required.get_edge_data(*pair, default={"omega": 0})["omega"]
-            required.add_edge(*pair, omega=before + value[name] * Fraction(link["weight"]) / whole[name])
+            required.add_edge(*pair, omega=before + value[name] * decimal(link["weight"]) / whole[name])
             for graph, seen in ((working, {5}), (possible, {5, None})):
                 graph.add_nodes_from(pair)
                 if link["live_from"] and stages[link["id"]] in seen:

@@ -46,6 +46,11 @@ class Result:
     absent: int
 
 
+def decimal(weight: float | Fraction) -> Fraction:
+    """Return a weight as a register writes it: 0.1 is a tenth, which no double is."""
+    return Fraction(str(weight))
+
+
 def midnight(register: Register, day: date) -> int:
     """Return the day's first midnight in epoch seconds."""
     return int(datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(register["timezone"])).timestamp())
@@ -178,9 +183,7 @@ class _Index:
         self, sets: list[tuple[Mapping[str, Any], str, str, dict[str, Fraction]]]
     ) -> dict[tuple[str, str], Result]:
         of_service = self.service_profiles()
-        of_government = _mean(
-            [(Fraction(self.services[one]["weight"]), profile) for one, profile in of_service.items()]
-        )
+        of_government = _mean([(decimal(self.services[one]["weight"]), profile) for one, profile in of_service.items()])
         imputed = {
             link["id"]: self.profiles[link["id"]] or of_service.get(link["service"]) or of_government
             for link in self.in_force
@@ -199,7 +202,7 @@ class _Index:
         found = {}
         for service in self.services:
             known = [
-                (Fraction(link["weight"]), self.profiles[link["id"]])
+                (decimal(link["weight"]), self.profiles[link["id"]])
                 for link in self.in_force
                 if link["service"] == service and self.profiles[link["id"]]
             ]
@@ -211,14 +214,13 @@ class _Index:
     def weights(self) -> tuple[dict[str, Fraction], dict[str, Fraction]]:
         total: dict[str, Fraction] = {}
         for link in self.in_force:
-            total[link["service"]] = total.get(link["service"], Fraction(0)) + Fraction(link["weight"])
+            total[link["service"]] = total.get(link["service"], Fraction(0)) + decimal(link["weight"])
         within = {
-            link["id"]: Fraction(link["weight"]) / total[link["service"]] if total[link["service"]] else Fraction(0)
+            link["id"]: decimal(link["weight"]) / total[link["service"]] if total[link["service"]] else Fraction(0)
             for link in self.in_force
         }
         omega = {
-            link["id"]: Fraction(self.services[link["service"]]["weight"]) * within[link["id"]]
-            for link in self.in_force
+            link["id"]: decimal(self.services[link["service"]]["weight"]) * within[link["id"]] for link in self.in_force
         }
         return within, omega
 
@@ -266,7 +268,7 @@ class _Index:
         ]
         one = kind == "service"
         counts = [
-            (Fraction(1) if one else Fraction(self.services[service]["weight"]), *self.joint(service))
+            (Fraction(1) if one else decimal(self.services[service]["weight"]), *self.joint(service))
             for service in members
         ]
         bounded = [(v, Fraction(up, n), Fraction(n - down, n)) for v, n, up, down in counts if n and v]

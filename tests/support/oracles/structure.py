@@ -121,7 +121,7 @@ def _fall(found: oracle._Index, services: Collection[str]) -> Fraction:
     for name, row in found.services.items():
         _, up, down = found.joint(name)
         if up + down:
-            judged.append((name, Fraction(row["weight"]), Fraction(up, up + down)))
+            judged.append((name, oracle.decimal(row["weight"]), Fraction(up, up + down)))
     total = sum(weight for _, weight, _ in judged)
     return sum((weight * strict for name, weight, strict in judged if name in services), Fraction(0)) / (total or 1)
 
@@ -135,7 +135,7 @@ def _set(
         return None, Fraction(0), Fraction(1), Fraction(0), 0
     of_service = found.service_profiles()
     everywhere = oracle._mean(
-        [(Fraction(found.services[one]["weight"]), profile) for one, profile in of_service.items()]
+        [(oracle.decimal(found.services[one]["weight"]), profile) for one, profile in of_service.items()]
     )
     lower = known = estimate = Fraction(0)
     nothing = False

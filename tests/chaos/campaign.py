@@ -60,7 +60,7 @@ class Run:
     blind: list[tuple[float, float]] = field(default_factory=list)
     """When the prober may have missed slots: it was down, or lost what it had not yet on disk."""
     astray: list[tuple[float, float]] = field(default_factory=list)
-    """When the prober's clock was wrong, so that it measured in another slot than it said."""
+    """When the prober's clock was wrong, and what it showed then: it measured in another slot than it said."""
     answers: list[indicator_pb2.Indicator] = field(default_factory=list)
     record: Record = field(default_factory=Record)
     before: list[Acknowledged] = field(default_factory=list)
@@ -132,7 +132,8 @@ async def _inject(world: World, one: Run, fault: Fault) -> float:
     if wrong := await CLASSES[fault.kind].inject(world, fault):
         one.wrong.append(f"{fault}: {wrong}")
     if fault.kind == clocks.NAME and fault.victim == "prober":
-        one.astray.append((began, time.time()))
+        by, ended = clocks.seconds_of(fault), time.time()
+        one.astray += [(began, ended), (began + by, ended + by)]
     return began
 
 
@@ -163,7 +164,9 @@ async def _gather(world: World, one: Run) -> None:
     last = one.messages[MEASUREMENTS][-1].sequence
     await eventually(lambda: _archived(world) >= last, "everything was archived after the last fault", DEADLINE)
     # A disk that forgets ends with the installation.
-    await asyncio.to_thread(shutil.copytree, world.dataset / "open" / "measurement", one.archived)
+    for part in ("measurement", "late/measurement"):
+        with suppress(FileNotFoundError):  # nothing may be late
+            await asyncio.to_thread(shutil.copytree, world.dataset / "open" / part, one.archived / part)
     await asyncio.sleep(_ACKNOWLEDGED_SECONDS)
     # In a thread, for what the api asks of the bus passes through this loop.
     one.verdicts = await asyncio.to_thread(

@@ -13,7 +13,7 @@ NAME = "clocks"
 _STEPS = (0.5, 2.0, 10.0, 60.0, 3600.0)
 _SECONDS = (2.0, 4.0)
 
-__all__ = ["NAME", "draw", "inject", "why_not"]
+__all__ = ["NAME", "draw", "inject", "seconds_of", "why_not"]
 
 
 def draw(chance: random.Random) -> Fault:
@@ -22,10 +22,15 @@ def draw(chance: random.Random) -> Fault:
     return Fault(NAME, "step", chance.choice(COMPONENTS), chance.choice(_SECONDS), where=f"by {by:+.1f} s")
 
 
+def seconds_of(fault: Fault) -> float:
+    """Return by how many seconds a fault steps a clock."""
+    return float(fault.where.split()[1])
+
+
 async def inject(world: World, fault: Fault) -> str:
     """Step a clock, and back."""
     clock = world.clocks[fault.victim]
-    step(clock, float(fault.where.split()[1]))
+    step(clock, seconds_of(fault))
     try:
         await asyncio.sleep(fault.seconds)
     finally:

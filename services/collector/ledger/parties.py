@@ -20,7 +20,9 @@ class PartyPairs:
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
         self._parties: dict[int, Parties] = {}
-        for number, client, provider, service, meta in database.execute("SELECT * FROM pair"):
+        for number, client, provider, service, meta in database.execute(
+            "SELECT id, client, provider, service, meta FROM pair"
+        ):
             self._parties[number] = Parties(client, provider, service, bool(meta))
         self._numbers = {(pair.client, pair.service): number for number, pair in self._parties.items()}
         self._free = self._unused()

@@ -55,7 +55,7 @@ def added(buckets: bytes, more: bytes) -> bytes:
 
 
 def _from_row(row: Sequence[Any]) -> SummaryRow:
-    pair, slot, *numbers, buckets, revision, _ = row
+    pair, slot, *numbers, buckets, revision, _, _ = row
     return SummaryRow(pair, slot, SummaryCounts(numbers, list(_BUCKETS.unpack(buckets))), revision)
 
 

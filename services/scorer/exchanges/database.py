@@ -19,13 +19,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from services.core import checked_rows
 from services.core.bus import StreamPosition
 from services.core.codec import ExchangeVolume
 from services.core.errors import StateError
+from services.core.log import logger
 from services.core.model import ExchangeSummary, Flow
 from services.indicator.calendar import Calendar
 from services.register.attribution import Attributor
-from services.scorer.exchanges import flows, hourly, intact, summaries
+from services.scorer.exchanges import flows, hourly, summaries
 from services.scorer.exchanges.hourly import HOUR_SECONDS
 from services.scorer.exchanges.summaries import SummaryWriter
 
@@ -37,7 +39,7 @@ _FORMAT = 2  # 1, of version 0.2.0, has no checksums
 
 _TABLES = f"""
 CREATE TABLE position (
-    stream TEXT PRIMARY KEY, created TEXT, sequence INTEGER, {intact.row_check("stream", "created", "sequence")}
+    stream TEXT PRIMARY KEY, created TEXT, sequence INTEGER, {checked_rows.row_check("stream", "created", "sequence")}
 ) WITHOUT ROWID;
 {flows.SCHEMA}
 {hourly.SCHEMA}
@@ -98,7 +100,7 @@ class ExchangeDatabase:
 
     def _open(self) -> None:
         with self._translated():
-            self._database = intact.connect(self._path)
+            self._database = checked_rows.connect(self._path)
             try:
                 # In WAL mode a power cut may lose the latest transactions, never part of one: they are read again.
                 self._database.execute("PRAGMA journal_mode = WAL")
@@ -111,13 +113,13 @@ class ExchangeDatabase:
     def _create(self) -> None:
         """Create the tables in a new file, or those of version 0.2.0 anew. Raises StateError for another format."""
         (version,) = self._database.execute("PRAGMA user_version").fetchone()
-        schema = intact.schema_of(self._database)
+        schema = checked_rows.schema_of(self._database)
         if not schema:
             self._database.executescript(_CREATE)
         elif version == 1:
             self._database.executescript(_UPGRADE)
-        elif (version == _FORMAT) != (schema == intact.schema_in(_TABLES)):
-            raise intact.DamagedDatabaseError("its schema")
+        elif (version == _FORMAT) != (schema == checked_rows.schema_in(_TABLES)):
+            raise checked_rows.DamagedDatabaseError("its schema")
         elif version != _FORMAT:
             raise StateError(
                 f"the exchange volumes in {self._path} have format {version}, and this version writes {_FORMAT}: move the "
@@ -127,13 +129,14 @@ class ExchangeDatabase:
     def verify(self) -> None:
         """Set ``damaged`` if anything in the file is not what was written. For any thread. Raises StateError."""
         with self._translated(), self._reader() as database:
-            intact.verify(database, _TABLES)
+            checked_rows.verify(database, _TABLES)
 
     def begin_anew(self) -> None:
         """Set a damaged file aside and begin a new one, without a position. Raises StateError."""
         self._database.close()
         with self._translated():
-            intact.keep_aside(Path(self._path))
+            checked_rows.keep_aside(Path(self._path))
+            logger().error("exchanges_damaged", file=str(self._path))
         self._open()
         self._changes += 1
         self.damaged = False
@@ -244,7 +247,7 @@ class ExchangeDatabase:
         if self._path == ":memory:":
             yield self._database
             return
-        with closing(intact.connect(self._path, check_same_thread=False)) as database:
+        with closing(checked_rows.connect(self._path, check_same_thread=False)) as database:
             # One transaction, so that all reads see the same moment.
             database.execute("BEGIN")
             yield database
@@ -253,8 +256,8 @@ class ExchangeDatabase:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, UnicodeDecodeError, OSError, intact.DamagedDatabaseError) as error:
-            self.damaged |= intact.is_damage(error)
+        except (sqlite3.Error, UnicodeDecodeError, OSError, checked_rows.DamagedDatabaseError) as error:
+            self.damaged |= checked_rows.is_damage(error)
             raise StateError(
                 f"the exchange volumes in {self._path} cannot be used: {error}; make room, or move the file away"
             ) from error

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sqlite3
 
+from services.core.checked_rows import row_check
 from services.core.model import ExchangeSummary, Flow, Parties
 from services.register.attribution import Attributor
-from services.scorer.exchanges.intact import row_check
 
 SCHEMA = f"""
 CREATE TABLE flow (

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from services.scorer.exchanges.intact import row_check
+from services.core.checked_rows import row_check
 
 HOUR_SECONDS = 3_600
 _DAY_HOURS = 24

@@ -6,9 +6,9 @@ import sqlite3
 from collections import defaultdict
 from math import gcd
 
+from services.core.checked_rows import row_check
 from services.core.model import ExchangeSummary
 from services.scorer.exchanges.hourly import HOUR_SECONDS, add_hours
-from services.scorer.exchanges.intact import row_check
 
 _SUMS = ("count", "ok", "bus_failures", "provider_failures")
 

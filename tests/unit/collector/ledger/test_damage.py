@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import random
+import re
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,8 @@ from services.collector.ledger.ledger import Ledger
 from tests.support.cases.ledger import NOW, SLOT_SECONDS, batch, both, counts, raw
 
 __all__ = ["both", "raw"]  # fixtures
+
+CHECKSUM = re.compile(r",\s*intact INTEGER AS \(checksum\([^)]*\)\) STORED")
 
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "zeroed": lambda content: bytes(len(content)),
@@ -41,3 +47,58 @@ def test_a_damaged_ledger_begins_anew(tmp_path: Path, both, damage: str) -> None
     assert (tmp_path / "collector.sqlite.damaged").exists()
     with opened(path) as ledger:
         assert counts(ledger) == before
+
+
+def state(path: Path) -> tuple[object, ...]:
+    """All that a ledger says: its summaries, what the bus has not acknowledged, its totals and its position."""
+    with opened(path) as ledger:
+        return tuple(ledger.summaries()), tuple(ledger.unpublished(1000)), ledger.totals(), ledger.position("a")
+
+
+def test_a_flipped_bit_is_noticed_wherever_it_is(tmp_path: Path, both) -> None:
+    """With any bit of the file flipped, the ledger says what it said before, or begins anew; never anything else."""
+    path = tmp_path / "collector.sqlite"
+    new = state(tmp_path / "new.sqlite")
+    with opened(path) as ledger:
+        ledger.take(
+            "a", batch(*(record for number in range(40) for record in both(xRequestId=f"x-{number}"))), now_ms=NOW
+        )
+    whole, before = path.read_bytes(), state(path)
+    chance, begun_anew = random.Random(1), 0
+    for place in chance.sample(range(100, len(whole)), 200):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << chance.randrange(8)]) + whole[place + 1 :])
+        found = state(path)
+        assert found in (before, new), f"byte {place}"
+        begun_anew += found == new
+    assert begun_anew > 25
+
+
+def test_a_ledger_without_checksums_is_taken_over(tmp_path: Path, both) -> None:
+    """A file of the format before says the same afterwards, and its rows have checksums."""
+    path = tmp_path / "collector.sqlite"
+    records = [record for number in range(40) for record in both(xRequestId=f"x-{number}")]
+    with opened(path) as ledger:
+        ledger.take("a", batch(*records), now_ms=NOW)
+    before = state(path)
+    former = tmp_path / "former.sqlite"
+    as_it_was(path, former)
+
+    assert state(former) == before
+    with opened(former) as ledger:
+        assert ledger.take("a", batch(*records), now_ms=NOW).duplicates == len(records)
+    with closing(sqlite3.connect(former)) as database:
+        assert database.execute("SELECT count(*) FROM request WHERE intact IS NULL").fetchone() == (0,)
+    assert not list(tmp_path.glob("*.damaged"))
+
+
+def as_it_was(path: Path, former: Path) -> None:
+    """Copy a ledger into a file of format 5, whose rows had no checksums."""
+    with closing(sqlite3.connect(former)) as database:
+        database.execute("ATTACH ? AS now", (str(path),))
+        for (sql,) in database.execute("SELECT sql FROM now.sqlite_master WHERE sql IS NOT NULL").fetchall():
+            database.execute(CHECKSUM.sub("", sql))
+        for (table,) in database.execute("SELECT name FROM now.sqlite_master WHERE type = 'table'").fetchall():
+            columns = ", ".join(column[1] for column in database.execute(f"PRAGMA main.table_xinfo({table})"))
+            database.execute(f"INSERT INTO main.{table} SELECT {columns} FROM now.{table}")
+        database.execute("PRAGMA user_version = 5")
+        database.commit()

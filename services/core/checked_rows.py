@@ -1,15 +1,14 @@
-"""A SQLite file whose rows have checksums: SQLite notices damage of its structure, not of values (ADR 67)."""
+"""SQLite files whose rows have checksums: SQLite notices damage of its structure, not of values (ADR 67)."""
 
 from __future__ import annotations
 
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from zlib import crc32
 
 from services.core.files import set_aside
-from services.core.log import logger
 
 _DAMAGES: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 """How SQLite calls damage that it notices; our own statements give no other error without a more exact name."""
@@ -27,9 +26,9 @@ def row_check(*columns: str) -> str:
     return f"intact INTEGER AS (checksum({', '.join(columns)})) STORED"
 
 
-def connect(path: Path | str, *, check_same_thread: bool = True) -> sqlite3.Connection:
-    """Connect to a database with such tables. Raises sqlite3.Error."""
-    database = sqlite3.connect(path, check_same_thread=check_same_thread)
+def connect(path: Path | str, **options: Any) -> sqlite3.Connection:
+    """Connect to a database with such tables; ``options`` are those of sqlite3. Raises sqlite3.Error."""
+    database: sqlite3.Connection = sqlite3.connect(path, **options)
     database.create_function("checksum", -1, _checksum, deterministic=True)
     database.execute("PRAGMA trusted_schema = ON")  # some builds do not let a schema call functions of ours
     return database
@@ -71,7 +70,9 @@ def verify(database: sqlite3.Connection, schema: str) -> None:
 def is_damage(error: Exception) -> bool:
     """Return whether an error shows that the file is damaged; texts in it may no longer be UTF-8."""
     if isinstance(error, sqlite3.Error):
-        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGES
+        code = getattr(error, "sqlite_errorcode", None)
+        # What Python cannot decode is an error without a code.
+        return isinstance(error, sqlite3.OperationalError) if code is None else code & 0xFF in _DAMAGES
     return isinstance(error, UnicodeDecodeError | DamagedDatabaseError)
 
 
@@ -80,7 +81,6 @@ def keep_aside(path: Path) -> None:
     for suffix in _FILES:
         with suppress(FileNotFoundError):
             set_aside(path.with_name(path.name + suffix))
-    logger().error("exchanges_damaged", file=str(path))
 
 
 def _checksum(*values: object) -> int:

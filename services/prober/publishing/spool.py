@@ -189,7 +189,9 @@ class Spool:
             return
         self._forget(batch)
         self._acknowledged.append((replace(batch, messages=None), sequence))
-        if len(self._acknowledged) >= _KEPT_TOGETHER:
+        # What an earlier run left is kept at once: after one crash soon after another it would be sent again each time.
+        is_last_again = batch.again and not any(other.again for other in self.pending)
+        if is_last_again or len(self._acknowledged) >= _KEPT_TOGETHER:
             await self.keep()
 
     async def keep(self) -> None:

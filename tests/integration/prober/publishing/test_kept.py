@@ -67,6 +67,22 @@ async def test_what_got_a_lost_sequence_is_due_again(tmp_path: Path, restarted: 
     spool.close()
 
 
+async def test_what_a_crash_left_is_sent_again_once(tmp_path: Path) -> None:
+    """Batches that were acknowledged before a crash are due after it, and no longer after the next crash."""
+    spool = opened(tmp_path)
+    for number in range(1, 4):
+        await spool.acknowledged(await spool.add([SpooledMessage.of("subject", bytes([number]))], rows=number), number)
+    due = []
+    for _ in range(2):
+        spool.close()  # a crash keeps nothing
+        spool = opened(tmp_path)
+        due.append([batch.rows for batch in spool.pending])
+        for batch in tuple(spool.pending):
+            await spool.acknowledged(batch, 3)
+    assert (due, spool.kept.sequence) == ([[1, 2, 3], []], 3)
+    spool.close()
+
+
 async def test_what_is_kept_has_a_bound_and_an_age(tmp_path: Path) -> None:
     """The oldest files go first when there is too much; all go when they are too old; 0 hours keep nothing."""
     spool = await kept(tmp_path / "bounded", count=9, limit=1000)

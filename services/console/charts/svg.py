@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from functools import cache
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
+
+from services.console.texts import escaped
 
 
 def element(name: str, /, *children: object, **attributes: object) -> Markup:
     """Return an element; ``_`` in names of attributes stands for ``-``, one at the end is left out, as are None values."""
     written = "".join(
-        f' {_name(key)}="{_number(value) if isinstance(value, float) else escape(value)}"'
+        f' {_name(key)}="{_number(value) if isinstance(value, float) else escaped(value)}"'
         for key, value in attributes.items()
         if value is not None
     )
-    inside = "".join(map(escape, children))
+    inside = "".join(map(escaped, children))
     # Names are those of our charts, and everything else is escaped; Markup.format would take ten times as long.
     return Markup(f"<{name}{written}>{inside}</{name}>")  # noqa: S704  # see above
 

@@ -1,8 +1,9 @@
 """What a page says in one language: its catalogue, and how numbers, times and names are written."""
 
 from services.console.texts.catalogues import LANGUAGES, Language
+from services.console.texts.escaping import escaped
 from services.console.texts.markdown import write_markdown
 from services.console.texts.moments import iso
 from services.console.texts.texts import Texts, texts_of
 
-__all__ = ["LANGUAGES", "Language", "Texts", "iso", "texts_of", "write_markdown"]
+__all__ = ["LANGUAGES", "Language", "Texts", "escaped", "iso", "texts_of", "write_markdown"]

@@ -8,12 +8,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, nodes
+from jinja2.compiler import CodeGenerator
+from jinja2.compiler import Frame as CodeFrame
 from jinja2.runtime import Context, Macro
 
 from services.console import charts
 from services.console.queries import Names
-from services.console.texts import Texts, texts_of, write_markdown
+from services.console.texts import Texts, escaped, texts_of, write_markdown
 from services.console.web.frame import MENU, Frame
 
 _TEMPLATES = Path(__file__).parents[1] / "templates"
@@ -25,17 +27,35 @@ class DirectContext(Context):
 
     def call(self, function: Callable[..., Any], /, *args: Any, **values: Any) -> Any:
         """Return what a function or macro returns; macros are told whether to escape."""
-        if isinstance(function, Macro):
-            return super().call(function, *args, **values)
-        values.pop("_block_vars", None)  # of the template's own
-        values.pop("_loop_vars", None)
+        if values:
+            values.pop("_block_vars", None)  # of the template's own
+            values.pop("_loop_vars", None)
+        if type(function) is Macro:
+            return function(self.eval_ctx, *args, **values)
         return function(*args, **values)
 
 
+class DirectGenerator(CodeGenerator):
+    """Writes markup into pages as it is, where ``escape`` would copy it: three of four values are markup already."""
+
+    def _output_child_pre(
+        self,
+        node: nodes.Expr,  # noqa: ARG002  # as Jinja calls it
+        frame: CodeFrame,  # noqa: ARG002  # likewise
+        finalize: CodeGenerator._FinalizeInfo,
+    ) -> None:
+        self.write("environment.escaped(")
+        if finalize.src is not None:
+            self.write(finalize.src)
+
+
 class DirectEnvironment(Environment):
-    """An environment whose templates call directly."""
+    """An environment whose templates call and write directly."""
 
     context_class = DirectContext
+    code_generator_class = DirectGenerator
+
+    escaped = staticmethod(escaped)
 
 
 def render(frame: Frame, template: str, **values: Any) -> str:

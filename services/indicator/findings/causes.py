@@ -1,0 +1,104 @@
+"""One cause for flows that depart together: the service, provider, consumer or bus that explains them (docs/method.md §12.5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from services.core.model import FindingScope
+from services.indicator.array_types import Bools, Floats, Ints
+from services.indicator.findings.rows import Rows
+
+DEPARTING: Final = 3.0
+"""Evidence, in nats, from which a flow votes for a common cause once another has been found (1 in 20 by luck)."""
+
+ABLE: Final = 2 * DEPARTING
+"""Evidence that a flow must be expected to give, were it concerned, before its silence on the matter is a vote against."""
+
+AGREE: Final = 0.7
+"""The share of votes that a common cause needs, of two flows or more."""
+
+MAINLY: Final = 0.6
+"""The part of a sum's departure that makes it one flow's."""
+
+_ORDER: Final = (
+    FindingScope.FLOW,
+    FindingScope.SERVICE,
+    FindingScope.PROVIDER,
+    FindingScope.CONSUMER,
+    FindingScope.BUS,
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Departures:
+    """One side of one step, (r,) each: the ``evidence``, which rows are found by it (``alarms``), and how far each ``departs`` from what is
+    expected. ``power`` (f,) is the evidence expected of each flow were it concerned, ``known`` (f,) marks flows of findings
+    that are open.
+    """
+
+    evidence: Floats
+    alarms: Bools
+    departs: Floats
+    power: Floats
+    known: Bools
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Charge:
+    """A cause: the row that is charged, the flows under it, and the row whose evidence found it."""
+
+    row: int
+    flows: Ints
+    found_by: int
+
+
+def charge_causes(departures: Departures, rows: Rows) -> list[Charge]:
+    """Charge what departs to as few causes as explain it."""
+    alarms = departures.alarms.copy()
+    left = np.ones(rows.flows, np.bool_)
+    charges: list[Charge] = []
+    while alarms.any():
+        top = int(np.where(alarms, departures.evidence, -np.inf).argmax())
+        charge = _charge(top, departures, rows, left)
+        left[charge.flows] = False
+        alarms &= ~rows.sums_with(~left)
+        alarms[top] = False
+        charges.append(charge)
+    return charges
+
+
+def _charge(top: int, departures: Departures, rows: Rows, left: Bools) -> Charge:
+    departing = ((departures.evidence[: rows.flows] >= DEPARTING) | departures.known) & left
+    against = (departures.power >= ABLE) & ~departing & left
+    common = _common_cause(top, departing, against, rows)
+    if common is not None:
+        members = rows.flows_of(common)
+        return Charge(common, members[~against[members] & left[members]], top)
+    members = rows.flows_of(top)
+    if top >= rows.flows:
+        alone = members[np.abs(departures.departs[members]).argmax()]
+        if abs(departures.departs[alone]) >= MAINLY * abs(departures.departs[top]) and left[alone]:
+            return Charge(int(alone), np.array([alone]), top)
+    return Charge(top, members[left[members]], top)
+
+
+def _common_cause(top: int, departing: Bools, against: Bools, rows: Rows) -> int | None:
+    """Return the sum that most departing flows agree on, the narrowest of equals; None if there is none."""
+    votes = rows.with_sums(departing.astype(np.float64))[rows.flows :]
+    others = rows.with_sums(against.astype(np.float64))[rows.flows :]
+    concerned = rows.sums_with(np.isin(np.arange(rows.flows), rows.flows_of(top)))[rows.flows :]
+    if top >= rows.flows:
+        # A sum that departs is explained by itself, by a part of it, or by a whole that holds it.
+        concerned[top - rows.flows] = True
+    agreed = concerned & (votes >= 2) & (votes >= AGREE * (votes + others))
+    if not agreed.any():
+        return None
+    sizes = np.diff(rows.members.indptr)
+    best = min(
+        np.flatnonzero(agreed).tolist(),
+        key=lambda row: (-votes[row], sizes[row], _ORDER.index(rows.scope[rows.flows + row])),
+    )
+    return int(rows.flows + best)

@@ -1,0 +1,234 @@
+"""The detector of unusual traffic: a step of counts in, findings that begin, go on and end out (docs/method.md §12)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from services.core.model import Finding
+from services.indicator.array_types import Bools, Floats, Ints
+from services.indicator.findings.causes import Charge, Departures, charge_causes
+from services.indicator.findings.inputs import DetectorSettings, StepCounts, Topology
+from services.indicator.findings.kinds import SIDE_OF_TEST, SIDES, Family, thresholds
+from services.indicator.findings.open_findings import USUAL_AFTER_WEEKS, OpenFinding, chance_of, mean_duration
+from services.indicator.findings.rows import Rows
+from services.indicator.findings.saved import load_parts, save_parts
+from services.indicator.findings.streams import JudgedStep, Streams
+
+
+@dataclass(frozen=True, slots=True)
+class FindingChanges:
+    """What a step changed. ``withdrawn`` are ids of findings that one of ``opened`` explains, and which are no longer made."""
+
+    opened: tuple[Finding, ...] = ()
+    updated: tuple[Finding, ...] = ()
+    ended: tuple[Finding, ...] = ()
+    withdrawn: tuple[str, ...] = ()
+
+
+class Detector:
+    """Watches the flows of a topology, one step after another."""
+
+    def __init__(self, topology: Topology, settings: DetectorSettings) -> None:
+        self.topology, self.settings = topology, settings
+        self.rows = Rows.of(topology)
+        self.streams = Streams(self.rows, settings)
+        self._limits = thresholds(len(self.rows), settings.week_steps, settings.false_findings_per_week)
+        self._open: list[OpenFinding] = []
+        self._number = 0
+        self._day = -1
+        self._kind = 0
+
+    @classmethod
+    def start(cls, topology: Topology, settings: DetectorSettings) -> Detector:
+        """Return a detector that has seen nothing."""
+        return cls(topology, settings)
+
+    def advance(self, step: StepCounts) -> FindingChanges:
+        """Judge a step, then learn it. Steps are given in order and without gaps; unread ones say so."""
+        day = step.week_step // self.settings.day_steps
+        if day != self._day:
+            self.streams.end_day(self._kind, self._number - 1)
+            self._day, self._kind = day, step.kind
+        expected = self.streams.expect(step)
+        changes = FindingChanges()
+        if step.read:
+            judged = self.streams.judge(step, expected, self._covered(), self._number)
+            changes = self._change(judged, step)
+        self.streams.learn(step, expected, self._covered(), self._number)
+        self._number += 1
+        return changes
+
+    def quiet(self, flow: int) -> float | None:
+        """Return the days without an exchange after which the silence of a flow would be found; None before it is judged."""
+        expectation = self.streams.expectation
+        if not expectation.judged(self.settings)[flow]:
+            return None
+        level, doubt = expectation.level(self.settings, self.streams.day_variance())
+        daily = float(level[flow] * (1.0 - min(doubt[flow], 0.9))) * self.settings.day_steps
+        return float(self._limits[0]) / daily
+
+    def to_bytes(self) -> bytes:
+        """Return all of the state; ``from_bytes`` goes on from it as if nothing had happened."""
+        header = {
+            "flows": list(self.topology.flows),
+            "settings": asdict(self.settings),
+            "open": [one.to_json() for one in self._open],
+            "number": self._number,
+            "day": self._day,
+            "kind": self._kind,
+        }
+        return save_parts(self.streams.parts(), header)
+
+    @classmethod
+    def from_bytes(cls, saved: bytes, topology: Topology, settings: DetectorSettings) -> Detector:
+        """Return the detector that was saved. Raises ValueError for bytes that are damaged, or of another version, topology or
+        settings.
+        """
+        detector = cls(topology, settings)
+        header = load_parts(saved, detector.streams.parts())
+        if header["flows"] != list(topology.flows) or header["settings"] != json.loads(json.dumps(asdict(settings))):
+            raise ValueError("the state of the detector is of other flows or settings: read the record again")
+        detector._open = [OpenFinding(**one) for one in header["open"]]
+        detector._number, detector._day, detector._kind = header["number"], header["day"], header["kind"]
+        return detector
+
+    def _covered(self) -> Bools:
+        """Return which flows findings are open of, (families, f)."""
+        covered = np.zeros((len(Family), self.rows.flows), np.bool_)
+        for one in self._open:
+            covered[SIDES[one.side].family, one.flows] = True
+        return covered
+
+    def _change(self, judged: JudgedStep, step: StepCounts) -> FindingChanges:
+        ended = [self._told(one, over) for one, over in self._continue(judged, step)]
+        going_on = list(self._open)
+        opened, withdrawn = self._find(judged, step)
+        updated = [self._told(one, None) for one in self._open if one in going_on]
+        return FindingChanges(tuple(opened), tuple(updated), tuple(ended), tuple(withdrawn))
+
+    def _told(self, one: OpenFinding, ended_at: int | None) -> Finding:
+        return one.finding(self.rows, self.streams.expectation.slow[0], self.settings, ended_at)
+
+    def _time_of(self, number: int, step: StepCounts) -> int:
+        return step.start - (self._number - number) * self.settings.step_seconds
+
+    def _continue(self, judged: JudgedStep, step: StepCounts) -> list[tuple[OpenFinding, int]]:
+        """Add the step to open findings; return those that are over, with the moments."""
+        over: list[tuple[OpenFinding, int]] = []
+        days, steps = self.streams.dispersion.of_days(), self.streams.dispersion.of_steps()
+        for one in self._open:
+            family = SIDES[one.side].family
+            count, mean = (float(of[family, one.flows].sum()) for of in (judged.of_flows, judged.means_of_flows))
+            excess = max(float(steps[one.side, one.row] - days[one.side, one.row]), 0.0)
+            if family is Family.SLOW:
+                _add_durations(one, step, self.settings)
+            if one.add(count, mean, 1.0 / (1.0 + mean * excess), self._number):
+                over.append((one, self._time_of(one.back_since, step)))
+            elif not one.silent and self._number - one.since >= USUAL_AFTER_WEEKS * self.settings.week_steps:
+                over.append((one, step.start + self.settings.step_seconds))
+                self.streams.take_as_usual(family, np.array(one.flows))
+        for one, _ in over:
+            self._open.remove(one)
+            self.streams.forget(SIDES[one.side].family, one.flows, self._number)
+        return over
+
+    def _find(self, judged: JudgedStep, step: StepCounts) -> tuple[list[Finding], list[str]]:
+        """Open the findings that the evidence suffices for; return them, and the ids of those that they explain."""
+        found = self.streams.evidence.total() >= self._limits[:, None]
+        opened: list[Finding] = []
+        withdrawn: list[str] = []
+        for side in np.unique(SIDE_OF_TEST[found.any(axis=1)]).tolist():
+            strongest, best = self.streams.evidence.strongest()
+            alarms = found[side == SIDE_OF_TEST].any(axis=0)
+            departures = self._departures(side, strongest[side], best[side], alarms, judged, step.week_step)
+            for charge in charge_causes(departures, self.rows):
+                under = set(charge.flows.tolist())
+                replaced = [one for one in self._open if one.side == side and under.issuperset(one.flows)]
+                withdrawn += [self._told(one, None).id for one in replaced]
+                opened.append(self._begin(side, charge, strongest[side], best[side], judged, step, replaced))
+        return opened, withdrawn
+
+    def _departures(
+        self, side: int, strongest: Floats, best: Ints, alarms: Bools, judged: JudgedStep, week_step: int
+    ) -> Departures:
+        evidence, flows = self.streams.evidence, self.rows.flows
+        rows = np.arange(len(self.rows))
+        seen, expected = evidence.seen[best, rows], evidence.expected[best, rows]
+        top = int(np.where(alarms, strongest, -np.inf).argmax())
+        ratio = float(seen[top] / max(expected[top], 1e-9))
+        told = ratio * np.log(ratio) - ratio + 1.0 if ratio > 0 else 1.0
+        steps = self._number - int(evidence.begun[best[top], top]) + 1
+        power = told * self.streams.expected_since(SIDES[side].family, steps, week_step, judged)
+        size = 1.0 / self.streams.dispersion.of_days()[side, :flows]
+        known = np.zeros(flows, np.bool_)
+        for one in self._open:
+            if one.side == side and self._number - one.since <= self.settings.week_steps:
+                known[one.flows] = True
+        return Departures(strongest, alarms, seen - expected, size * np.log1p(power / size), known)
+
+    def _begin(
+        self,
+        side: int,
+        charge: Charge,
+        strongest: Floats,
+        best: Ints,
+        judged: JudgedStep,
+        step: StepCounts,
+        replaced: list[OpenFinding],
+    ) -> Finding:
+        evidence, family = self.streams.evidence, SIDES[side].family
+        # A sum that is charged tells of itself, if it has noticed as well; otherwise the row that did tells of it.
+        source = charge.row if 2 * strongest[charge.row] >= strongest[charge.found_by] else charge.found_by
+        test = int(best[source])
+        since = min([int(evidence.begun[test, source]), *(one.since for one in replaced)])
+        seen, expected, variance = (
+            float(of[test, source]) for of in (evidence.seen, evidence.expected, evidence.variance)
+        )
+        one = OpenFinding(
+            side=side,
+            row=charge.row,
+            flows=charge.flows.tolist(),
+            since=since,
+            since_time=self._time_of(since, step),
+            found_at=step.start + self.settings.step_seconds,
+            seen=seen + sum(old.seen for old in replaced),
+            expected=expected + sum(old.expected for old in replaced),
+            variance=variance + sum(old.variance for old in replaced),
+            day_variance=float(self.streams.dispersion.of_days()[side, charge.row]),
+            chance=chance_of(float(strongest[charge.found_by])),
+            usual=self._usual(family, charge.flows, judged, step),
+            measured=[0.0, 0.0],
+            back_since=self._number + 1,
+        )
+        if family is Family.SLOW:
+            _add_durations(one, step, self.settings)
+        for old in replaced:
+            self._open.remove(old)
+        self._open.append(one)
+        self.streams.forget(family, one.flows, self._number)
+        if family is Family.VOLUME:
+            back = np.arange(min(self._number - since, self.settings.week_steps - 1))
+            positions = (step.week_step - 1 - back) % self.settings.week_steps
+            self.streams.expectation.leave_out(charge.flows, positions)
+        return self._told(one, None)
+
+    def _usual(self, family: Family, flows: Ints, judged: JudgedStep, step: StepCounts) -> float:
+        """Return the share, mean duration or mean size that is expected of some flows."""
+        shares = self.streams.shares
+        if family is Family.SLOW:
+            total, number = mean_duration(shares.durations[flows].sum(axis=0), self.settings.duration_bounds)
+            return total / max(number, 1.0)
+        if family is Family.SIZE:
+            return float(shares.size[0, flows].sum() / max(shares.size[1, flows].sum(), 1.0))
+        exchanges = float(np.asarray(step.count, np.float64)[flows].sum())
+        return float(judged.means_of_flows[family, flows].sum()) / max(exchanges, 1.0)
+
+
+def _add_durations(one: OpenFinding, step: StepCounts, settings: DetectorSettings) -> None:
+    if step.durations is not None:
+        durations = np.asarray(step.durations[one.flows].sum(axis=0), np.float64)
+        total, number = mean_duration(durations, settings.duration_bounds)
+        one.measured = [one.measured[0] + total, one.measured[1] + number]

@@ -1,0 +1,89 @@
+"""How much counts differ for no reason: relative variances of hours and of days beyond chance (docs/method.md §12.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from services.indicator.array_types import Bools, Floats
+from services.indicator.findings.kinds import UP
+
+HALF_LIFE_DAYS: Final = 28.0
+
+ENOUGH: Final = 10.0
+"""Expected counts that tell half as much of the relative variance as any number would."""
+
+POOLED_STEPS: Final = 48.0
+POOLED_DAYS: Final = 10.0
+"""Steps and days that what all flows show counts for."""
+
+PRIOR: Final = 0.02
+PRIOR_WEIGHT: Final = 50.0
+"""The relative variance before anything is known, and the days and steps that it counts for among all flows."""
+
+LEAST: Final = 1e-4
+MOST: Final = 20.0
+
+OUTLIER_SQUARE: Final = 25.0
+"""The most that one count adds, in multiples of the variance so far."""
+
+
+@dataclass(slots=True, eq=False)
+class Dispersion:
+    """Sums of relative excess variances and their weights, (2, sides, rows), for steps and for days, and what is pooled of them,
+    (sides,).
+    """
+
+    steps: Floats
+    days: Floats
+    pooled_step: Floats
+    pooled_day: Floats
+
+    @classmethod
+    def empty(cls, rows: int) -> Dispersion:
+        """Return the state before any count."""
+        sides = len(UP)
+        return cls(
+            np.zeros((2, sides, rows)),
+            np.zeros((2, sides, rows)),
+            np.full(sides, PRIOR),
+            np.full(sides, PRIOR),
+        )
+
+    def of_days(self) -> Floats:
+        """Return the relative variance of days, (sides, rows)."""
+        return _shrunk(self.days, self.pooled_day, POOLED_DAYS)
+
+    def of_steps(self) -> Floats:
+        """Return the relative variance of steps, days' part in it included, (sides, rows)."""
+        return _shrunk(self.steps, self.pooled_step, POOLED_STEPS)
+
+    def learn_step(self, count: Floats, mean: Floats, known: Bools, day_steps: int) -> None:
+        """Learn a step from counts and means (sides, rows), where ``known``."""
+        _learn(self.steps, count, mean, known, self.of_steps(), 0.5 ** (1.0 / (HALF_LIFE_DAYS * day_steps)))
+
+    def learn_day(self, count: Floats, mean: Floats, known: Bools, flows: int) -> None:
+        """Learn a day likewise, and pool what the first ``flows`` rows show."""
+        _learn(self.days, count, mean, known, self.of_days(), 0.5 ** (1.0 / HALF_LIFE_DAYS))
+        for sums, pooled in ((self.steps, self.pooled_step), (self.days, self.pooled_day)):
+            excess, weight = sums[:, :, :flows].sum(axis=2)
+            pooled[:] = np.maximum((excess + PRIOR_WEIGHT * PRIOR) / (weight + PRIOR_WEIGHT), LEAST)
+
+
+def _shrunk(sums: Floats, pooled: Floats, counts_for: float) -> Floats:
+    share = (sums[0] + counts_for * pooled[:, None]) / (sums[1] + counts_for)
+    return np.asarray(np.clip(share, LEAST, MOST))
+
+
+def _learn(sums: Floats, count: Floats, mean: Floats, known: Bools, variance: Floats, kept: float) -> None:
+    """Add (c - m)² - m as a share of m², of the side that is looked at, weighted by how much m tells."""
+    off = count - mean
+    square = np.where(UP[:, None], off**2, 2.0 * np.minimum(off, 0.0) ** 2)
+    square = np.minimum(square, OUTLIER_SQUARE * (mean + variance * mean**2))
+    some = known & (mean > 0)
+    weight = np.where(some, mean / (mean + ENOUGH), 0.0)
+    excess = np.where(some, (square - mean) / np.where(some, mean * (mean + ENOUGH), 1.0), 0.0)
+    sums[0] = np.where(known, kept * sums[0] + excess, sums[0])
+    sums[1] = np.where(known, kept * sums[1] + weight, sums[1])

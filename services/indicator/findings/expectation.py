@@ -1,0 +1,253 @@
+"""The expected exchanges of each flow: a level that grows slowly, the shape of its week, and kinds of days (docs/method.md §12.2).
+
+Everything is a sum that forgets, so a step costs the same however long the record is. A step is learned a week after it was
+seen, unless a finding has been made of it meanwhile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from services.indicator.array_types import Bools, Floats, Ints, Numbers
+from services.indicator.findings.inputs import MOST_KINDS, DetectorSettings, StepCounts
+from services.indicator.findings.rows import Rows
+
+WEEK_KEPT: Final = 0.85
+"""What a week of the shape weighs after another: eight weeks make nearly all of it."""
+
+FAST_DAYS: Final = 7.0
+SLOW_DAYS: Final = 28.0
+"""Half-lives of the two levels, whose difference is the trend."""
+
+GROWTH: Final = 0.002
+"""The deviation of growth per day between flows that is expected before it is seen: a per cent and a half a week."""
+
+MOST_GROWN: Final = 0.3
+"""The most that a trend may carry the level, in logarithms."""
+
+POOLED: Final = 2.0
+"""Exchanges of an hour of the week that the shape of the service counts for."""
+
+POOLED_DAYS: Final = 5.0
+"""Exchanges that the kind of day counts for beside the flow's own use on such days."""
+
+KIND_DAYS: Final = 2.0
+"""The days of a kind after which such days are judged."""
+
+MISFIT: Final = 0.03
+"""The deviation of level and shape that is allowed for even where counts are many: less is nothing to find."""
+
+OUTLIER: Final = 4.0
+"""Counts further than so many deviations from the expected one are learned as if they were no further."""
+
+LEARNED_WEEKS: Final = 2
+"""Weeks that are learned before a flow is judged, the second of them to see how far off the first was."""
+
+FEWEST_LEARNED: Final = 3.0
+"""The fewest exchanges learned, with forgetting, before a flow is judged."""
+
+
+@dataclass(slots=True, eq=False)
+class Expected:
+    """Of f flows in a step: the expected number ``mean``, which flows are ``known``, and for long enough to be ``judged``, the relative
+    deviation ``doubt`` of the level, and the relative variance ``shape_doubt`` of the hour's part in it.
+    """
+
+    mean: Floats
+    shape: Floats
+    known: Bools
+    judged: Bools
+    doubt: Floats
+    shape_doubt: Floats
+
+
+@dataclass(slots=True, eq=False)
+class Expectation:
+    """Sums of f flows and s services over w steps of the week. ``seen``, ``seen_shape`` and ``seen_mean`` (w, f) are the last week, NaN
+    where not to be learned.
+    """
+
+    counts: Numbers
+    levels: Numbers
+    seen: Numbers
+    seen_shape: Numbers
+    seen_mean: Numbers
+    service_counts: Floats
+    service_levels: Floats
+    week_count: Floats
+    week_shape: Floats
+    fast: Floats
+    slow: Floats
+    learned: Floats
+    kind_flow: Floats
+    kind_service: Floats
+    kind_steps: Floats
+
+    @classmethod
+    def empty(cls, rows: Rows, settings: DetectorSettings) -> Expectation:
+        """Return the state of a detector that has seen nothing."""
+        flows, services, week = rows.flows, int(rows.service.max(initial=-1)) + 1, settings.week_steps
+        return cls(
+            counts=np.zeros((week, flows), np.float32),
+            levels=np.zeros((week, flows), np.float32),
+            seen=np.full((week, flows), np.nan, np.float32),
+            seen_shape=np.full((week, flows), np.nan, np.float32),
+            seen_mean=np.full((week, flows), np.nan, np.float32),
+            service_counts=np.zeros((week, services + 1)),
+            service_levels=np.zeros((week, services + 1)),
+            week_count=np.zeros(flows),
+            week_shape=np.zeros(flows),
+            fast=np.zeros((3, flows)),
+            slow=np.zeros((3, flows)),
+            learned=np.zeros(flows),
+            kind_flow=np.zeros((MOST_KINDS, 2, flows)),
+            kind_service=np.zeros((MOST_KINDS, settings.day_steps, 2, services + 1)),
+            kind_steps=np.zeros(MOST_KINDS),
+        )
+
+    def of_step(self, step: StepCounts, rows: Rows, settings: DetectorSettings, day_variance: Floats) -> Expected:
+        """Return what is expected of a step. ``day_variance`` (f,) is the relative variance of days."""
+        shape, doubt_of_shape = self._shape(step.week_step, rows)
+        level, doubt = self.level(settings, day_variance)
+        known = self.learned >= settings.week_steps
+        mean = level * shape
+        if step.kind:
+            factor = self._kind(step, rows, settings)
+            mean = mean * factor
+            known &= self.kind_steps[step.kind] >= KIND_DAYS * settings.day_steps
+        return Expected(mean, shape, known, known & self.judged(settings), doubt, doubt_of_shape)
+
+    def judged(self, settings: DetectorSettings) -> Bools:
+        """Return which flows are known well enough to be judged: two weeks of them were learned, after a third, and some
+        exchanges.
+        """
+        return np.asarray((self.learned >= LEARNED_WEEKS * settings.week_steps) & (self.slow[0] >= FEWEST_LEARNED))
+
+    def _shape(self, week_step: int, rows: Rows) -> tuple[Floats, Floats]:
+        """Return each flow's part of the week's mean in this step, pooled with its service's, and its relative variance."""
+        counts, levels = self.service_counts[week_step], self.service_levels[week_step]
+        of_all = (counts[-1] + POOLED) / (levels[-1] + POOLED)
+        of_service = (counts[:-1] + POOLED * of_all) / (levels[:-1] + POOLED)
+        pooled = POOLED * of_service[rows.service]
+        own, own_levels = self.counts[week_step].astype(np.float64), self.levels[week_step].astype(np.float64)
+        return (own + pooled) / (own_levels + POOLED), 1.0 / (own + pooled + 1e-9)
+
+    def level(self, settings: DetectorSettings, day_variance: Floats) -> tuple[Floats, Floats]:
+        """Return the mean exchanges of a step now, with the trend carried on, and its relative deviation."""
+        step_days = 1.0 / settings.day_steps
+        (fast, fast_weight, fast_age), (slow, slow_weight, slow_age) = self.fast, self.slow
+        some = (fast_weight > 0) & (slow_weight > 0) & (fast > 0) & (slow > 0)
+        weights = np.where(some, fast_weight, 1.0), np.where(some, slow_weight, 1.0)
+        quick, steady = np.where(some, fast, 1.0) / weights[0], np.where(some, slow, 1.0) / weights[1]
+        ages = [
+            np.where(some, age, 0.0) / weight * step_days
+            for age, weight in zip((fast_age, slow_age), weights, strict=True)
+        ]
+        apart = np.maximum(ages[1] - ages[0], 1.0)
+        days = np.maximum(np.minimum(self.learned * step_days, 2 * FAST_DAYS), 1.0)
+        noise = 1.0 / np.maximum(fast, 1.0) + day_variance / days
+        sure = (GROWTH * apart) ** 2 / ((GROWTH * apart) ** 2 + noise)
+        reach = sure * (ages[1] + 7.0) / apart
+        grown = np.clip(np.log(quick / steady) * reach, -MOST_GROWN, MOST_GROWN)
+        variance = 1.0 / np.maximum(slow, 1.0) + day_variance / np.maximum(days, 7.0) + reach**2 * noise + MISFIT**2
+        return np.where(some, steady * np.exp(grown), 0.0), np.sqrt(variance)
+
+    def _kind(self, step: StepCounts, rows: Rows, settings: DetectorSettings) -> Floats:
+        """Return what is left of an ordinary day's exchanges on a day of this kind."""
+        counts, means = self.kind_service[step.kind, step.week_step % settings.day_steps]
+        of_all = (counts[-1] + 1.0) / (means[-1] + 1.0)
+        of_service = (counts[:-1] + POOLED_DAYS * of_all) / (means[:-1] + POOLED_DAYS)
+        own, own_means = self.kind_flow[step.kind]
+        return np.asarray(of_service[rows.service] * (own + POOLED_DAYS) / (own_means + POOLED_DAYS))
+
+    def learn(
+        self,
+        step: StepCounts,
+        expected: Expected,
+        rows: Rows,
+        settings: DetectorSettings,
+        *,
+        left_out: Bools,
+        suspected: Bools,
+        deviation: Floats,
+    ) -> None:
+        """Learn the step of a week ago, and keep this one for a week, but for flows (f,) that a finding leaves out.
+
+        What is ``suspected`` is not learned; ``deviation`` (f,) is that of a count from its expected number, relative to it.
+        """
+        position = step.week_step
+        self._learn_last_week(position, rows, settings, suspected, deviation)
+        keep = ~left_out if step.read and not step.kind else np.zeros_like(left_out)
+        self.seen[position] = np.where(keep, step.count, np.nan)
+        self.seen_shape[position] = np.where(keep, expected.shape, np.nan)
+        self.seen_mean[position] = np.where(left_out | (not step.read), np.nan, expected.mean)
+        self.week_count += np.where(keep, self.seen[position].astype(np.float64), 0.0)
+        self.week_shape += np.where(keep, self.seen_shape[position].astype(np.float64), 0.0)
+        if step.kind and step.read:
+            self._learn_kind(step, expected, rows, settings, left_out)
+
+    def _learn_last_week(
+        self, position: int, rows: Rows, settings: DetectorSettings, suspected: Bools, deviation: Floats
+    ) -> None:
+        seen, shape = self.seen[position].astype(np.float64), self.seen_shape[position].astype(np.float64)
+        kept = ~np.isnan(seen)
+        seen, shape = np.where(kept, seen, 0.0), np.where(kept, shape, 0.0)
+        known = kept & ~suspected & (self.week_shape >= settings.day_steps)
+        level = np.where(known, self.week_count / np.maximum(self.week_shape, 1e-9), 0.0)
+        own, levels = self.counts[position].astype(np.float64), self.levels[position].astype(np.float64)
+        # An hour that was learned at least twice bounds what a third may add to it.
+        usual = level * np.divide(own, levels, out=np.zeros_like(own), where=levels > 0)
+        spread = OUTLIER * np.sqrt(usual + (deviation * usual) ** 2) + 1.0
+        settled = known & (levels > 1.5 * level)
+        count = np.where(settled, np.clip(seen, usual - spread, usual + spread), seen)
+        self.counts[position] = np.where(known, WEEK_KEPT * own + count, own)
+        self.levels[position] = np.where(known, WEEK_KEPT * levels + level, levels)
+        weight = np.where(known, 1.0 / (1.0 + level), 0.0)
+        for sums, values in ((self.service_counts, weight * count), (self.service_levels, weight * level)):
+            of_service = np.bincount(rows.service, values, sums.shape[1] - 1)
+            sums[position] = WEEK_KEPT * sums[position] + np.append(of_service, of_service.sum())
+        for sums, half_life in ((self.fast, FAST_DAYS), (self.slow, SLOW_DAYS)):
+            kept_part = np.where(known, 0.5 ** (1.0 / (half_life * settings.day_steps)), 1.0)
+            sums[2] = kept_part * (sums[2] + np.where(known, sums[1], 0.0))
+            sums[0] = kept_part * sums[0] + np.where(known, count, 0.0)
+            sums[1] = kept_part * sums[1] + np.where(known, shape, 0.0)
+        self.learned += known
+        self.week_count -= seen
+        self.week_shape -= shape
+
+    def _learn_kind(
+        self, step: StepCounts, expected: Expected, rows: Rows, settings: DetectorSettings, left_out: Bools
+    ) -> None:
+        factor = np.maximum(self._kind(step, rows, settings), 1e-9)
+        known = ~left_out & (self.learned >= settings.week_steps)
+        count, mean = np.where(known, step.count, 0.0), np.where(known, expected.mean / factor, 0.0)
+        own = self.kind_flow[step.kind]
+        by_service = self.kind_service[step.kind, step.week_step % settings.day_steps]
+        ratio = (own[0] + POOLED_DAYS) / (own[1] + POOLED_DAYS)
+        own += np.stack([count, mean * factor / ratio])
+        weight = 1.0 / (1.0 + mean)
+        for line, values in enumerate((weight * count, weight * mean)):
+            of_service = np.bincount(rows.service, values, by_service.shape[1] - 1)
+            by_service[line] += np.append(of_service, of_service.sum())
+        self.kind_steps[step.kind] += 1.0
+
+    def leave_out(self, flows: Ints, positions: Ints) -> None:
+        """Forget steps of the last week of some flows, by their places in the week, before they are learned."""
+        where = np.ix_(positions, flows)
+        self.week_count[flows] -= np.nansum(self.seen[where].astype(np.float64), axis=0)
+        self.week_shape[flows] -= np.nansum(self.seen_shape[where].astype(np.float64), axis=0)
+        self.seen[where] = np.nan
+        self.seen_shape[where] = np.nan
+
+    def begin_again(self, flows: Ints) -> None:
+        """Forget the level of flows, but not the shape of their weeks: what they do now is taken as usual."""
+        self.fast[:, flows] = 0.0
+        self.slow[:, flows] = 0.0
+        self.learned[flows] = 0.0
+
+    def recent(self, positions: Ints) -> Floats:
+        """Return what was expected of each flow in some steps of the last week, (f,)."""
+        return np.asarray(np.nansum(self.seen_mean[positions].astype(np.float64), axis=0))

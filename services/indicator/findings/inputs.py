@@ -1,0 +1,100 @@
+"""What the detector is given: who calls whom, the counts of a step or of many, and how it is set (docs/method.md §12.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from services.indicator.array_types import Bools, Ints, Numbers
+
+WEEK_SECONDS: Final = 7 * 86_400
+DAYS_A_WEEK: Final = 7
+
+MOST_KINDS: Final = 8
+"""The most kinds of days, ordinary ones (0) among them; official holidays, Nowruz and Ramadan need fewer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """The parties of f flows, (f,) each: ``flows`` are names that identify them, the others ids of what may fail at once.
+
+    A flow is "bus client service", a service "bus service"; providers and consumers are agencies.
+    """
+
+    flows: tuple[str, ...]
+    bus: tuple[str, ...]
+    service: tuple[str, ...]
+    provider: tuple[str, ...]
+    consumer: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorSettings:
+    """How a detector judges. ``false_findings_per_week`` is the budget for everything it watches; a week has
+    ``week_steps`` steps of ``step_seconds`` (a simulated government may live faster), and days of a seventh of it.
+    ``duration_bounds`` are those of the buckets of durations, in milliseconds; the last bucket is open.
+    """
+
+    false_findings_per_week: float = 1.0
+    step_seconds: int = 3_600
+    week_steps: int = 168
+    duration_bounds: tuple[float, ...] = tuple(2.0 ** (half / 2) for half in range(39))
+
+    @property
+    def day_steps(self) -> int:
+        """The steps of a day."""
+        return self.week_steps // DAYS_A_WEEK
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StepCounts:
+    """Exchanges of f flows in one step, (f,) each, which begins at ``start`` (epoch seconds).
+
+    ``week_step`` is its place in the local week, below ``week_steps``, and ``kind`` that of its day, 0 for an ordinary one.
+    With ``read`` False the logs of the step were not read, and its counts say nothing. ``durations`` (f, b) counts them by buckets of
+    rising bounds; ``durations`` and ``size``, in bytes, are None where they are not known.
+    """
+
+    start: int
+    week_step: int
+    count: Numbers
+    bus_failures: Numbers
+    provider_failures: Numbers
+    repeats: Numbers
+    durations: Numbers | None = None
+    size: Numbers | None = None
+    kind: int = 0
+    read: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FlowCounts:
+    """The same of h consecutive steps: (f, h) each, ``durations`` (f, h, b), ``week_step``, ``kind`` and ``read`` (h,)."""
+
+    start: int
+    week_step: Ints
+    kind: Ints
+    read: Bools
+    count: Numbers
+    bus_failures: Numbers
+    provider_failures: Numbers
+    repeats: Numbers
+    durations: Numbers | None = field(default=None)
+    size: Numbers | None = field(default=None)
+
+    def steps(self, step_seconds: int) -> Iterator[StepCounts]:
+        """Yield the counts step by step."""
+        for step in range(self.count.shape[1]):
+            yield StepCounts(
+                start=self.start + step * step_seconds,
+                week_step=int(self.week_step[step]),
+                count=self.count[:, step],
+                bus_failures=self.bus_failures[:, step],
+                provider_failures=self.provider_failures[:, step],
+                repeats=self.repeats[:, step],
+                durations=None if self.durations is None else self.durations[:, step],
+                size=None if self.size is None else self.size[:, step],
+                kind=min(int(self.kind[step]), MOST_KINDS - 1),
+                read=bool(self.read[step]),
+            )

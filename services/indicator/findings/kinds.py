@@ -1,0 +1,70 @@
+"""What is looked for: families of counts, and the alternatives that each kind of finding is tested against (docs/method.md §12.4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+
+from services.core.model import FindingKind
+
+
+class Family(IntEnum):
+    """What is counted, each beside the number expected."""
+
+    VOLUME = 0
+    BUS = 1
+    PROVIDER = 2
+    REPEATS = 3
+    SLOW = 4
+    SIZE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of a family: too little or too much.
+
+    ``factors`` are alternatives as multiples of what is expected, ``points`` as shares added to the expected share. ``budget`` is the side's part of the
+    budget.
+    """
+
+    family: Family
+    up: bool
+    kind: FindingKind
+    budget: float
+    factors: tuple[float, ...] = ()
+    points: tuple[float, ...] = ()
+
+    @property
+    def alternatives(self) -> int:
+        """How many there are."""
+        return len(self.factors) + len(self.points)
+
+
+SIDES: Final = (
+    Side(Family.VOLUME, up=False, kind=FindingKind.FALL, budget=0.5, factors=(0.0, 0.2, 0.5, 0.8)),
+    Side(Family.VOLUME, up=True, kind=FindingKind.RISE, budget=0.1, factors=(1.5, 3.0)),
+    Side(Family.BUS, up=True, kind=FindingKind.BUS_FAILURES, budget=0.1, points=(0.03, 0.15)),
+    Side(Family.PROVIDER, up=True, kind=FindingKind.PROVIDER_FAILURES, budget=0.1, points=(0.03, 0.15)),
+    Side(Family.REPEATS, up=True, kind=FindingKind.REPEATS, budget=0.05, points=(0.03,)),
+    Side(Family.SLOW, up=True, kind=FindingKind.SLOW, budget=0.05, factors=(2.0,)),
+    Side(Family.SIZE, up=True, kind=FindingKind.SIZE, budget=0.05, factors=(2.0,)),
+    Side(Family.SIZE, up=False, kind=FindingKind.SIZE, budget=0.05, factors=(0.5,)),
+)
+"""Silence and falls get half of the budget: they are what nobody else would tell."""
+
+FAMILY: Final = np.array([side.family for side in SIDES])
+UP: Final = np.array([side.up for side in SIDES])
+
+SIDE_OF_TEST: Final = np.repeat(np.arange(len(SIDES)), [side.alternatives for side in SIDES])
+FACTOR: Final = np.array([factor for side in SIDES for factor in (*side.factors, *(0.0 for _ in side.points))])
+POINTS: Final = np.array([points for side in SIDES for points in (*(0.0 for _ in side.factors), *side.points)])
+"""Of each test, an alternative of a side: its side, its factor, or the points it adds."""
+
+
+def thresholds(rows: int, week_steps: int, budget: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Return the evidence, in nats, from which each test finds something, so that all together keep the budget."""
+    tests = [week_steps * rows * side.alternatives / (budget * side.budget) for side in SIDES]
+    return np.log(np.maximum(tests, 2.0))[SIDE_OF_TEST]

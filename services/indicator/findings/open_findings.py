@@ -1,0 +1,114 @@
+"""Findings that go on: what they have seen so far, when they end, and how they are told (docs/method.md §12.6)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from math import exp, log, sqrt
+from typing import Any, Final
+
+import numpy as np
+
+from services.core.model import MOST_FLOWS, Finding, FindingKind, finding_id
+from services.indicator.array_types import Floats
+from services.indicator.findings.inputs import DetectorSettings
+from services.indicator.findings.kinds import SIDES, Family
+from services.indicator.findings.rows import Rows
+
+ENDED: Final = log(1_000.0)
+"""Evidence, in nats, that what was found is over."""
+
+USUAL_AFTER_WEEKS: Final = 4
+"""Weeks after which a finding, but for silence, is what is usual."""
+
+_DEVIATIONS: Final = 1.96
+_MILD: Final = 0.8
+
+
+@dataclass(slots=True)
+class OpenFinding:
+    """A finding of a side, charged to the row of ``subject``. Steps are counted since the detector began.
+
+    ``seen``, ``expected`` and ``variance`` are sums since the step ``since``, ``day_variance`` is relative; ``usual`` is the share, duration or size that is expected,
+    ``measured`` sums of durations and exchanges by which SLOW is told. ``back`` is the evidence that it is over, gathered since ``back_since``.
+    """
+
+    side: int
+    row: int
+    flows: list[int]
+    since: int
+    since_time: int
+    found_at: int
+    seen: float
+    expected: float
+    variance: float
+    day_variance: float
+    chance: float
+    usual: float
+    measured: list[float]
+    back: float = 0.0
+    back_since: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields."""
+        return asdict(self)
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing at all was seen of what was expected."""
+        return SIDES[self.side].family is Family.VOLUME and not SIDES[self.side].up and self.seen == 0
+
+    def add(self, count: float, mean: float, weight: float, step: int) -> bool:
+        """Add a step; return whether the finding is over."""
+        ratio = self.seen / self.expected if self.expected else 1.0
+        middle = (min(ratio, _MILD) + 1.0) / 2.0 if not SIDES[self.side].up else (max(ratio, 1.0 / _MILD) + 1.0) / 2.0
+        self.back += weight * (count * log(1.0 / middle) + mean * (middle - 1.0))
+        if self.back <= 0.0:
+            self.back, self.back_since = 0.0, step + 1
+            self.seen += count
+            self.expected += mean
+            self.variance += mean / weight
+        return self.back >= ENDED
+
+    def finding(self, rows: Rows, rates: Floats, settings: DetectorSettings, ended_at: int | None) -> Finding:
+        """Return the finding as it is told; ``rates`` (f,) order its flows."""
+        side = SIDES[self.side]
+        kind = FindingKind.SILENCE if self.silent else side.kind
+        scale = 1.0 if side.family is Family.VOLUME else self.usual / max(self.expected, 1e-9)
+        days = max((self.found_at - self.since_time) / (settings.step_seconds * settings.day_steps), 1.0)
+        deviation = _DEVIATIONS * scale * sqrt(self.variance + self.expected**2 * self.day_variance / days)
+        seen, expected = scale * self.seen, scale * self.expected
+        if side.family is Family.SLOW and self.measured[1]:
+            seen = self.measured[0] / self.measured[1]
+        largest = sorted(self.flows, key=lambda flow: (-rates[flow], flow))[:MOST_FLOWS]
+        scope, subject = rows.scope[self.row], rows.subject[self.row]
+        return Finding(
+            id=finding_id(side.kind, scope, subject, self.since_time),
+            kind=kind,
+            scope=scope,
+            subject=subject,
+            since=self.since_time,
+            found_at=self.found_at,
+            ended_at=ended_at,
+            step_seconds=settings.step_seconds,
+            seen=float(seen),
+            expected=float(expected),
+            expected_low=float(max(expected - deviation, 0.0)),
+            expected_high=float(expected + deviation),
+            chance=self.chance,
+            flows=tuple(rows.subject[flow] for flow in largest),
+            flow_count=len(self.flows),
+        )
+
+
+def chance_of(evidence: float) -> float:
+    """Return the probability of so much evidence by luck, which is at most e to the minus that."""
+    return exp(-min(evidence, 700.0))
+
+
+def mean_duration(durations: Floats, bounds: tuple[float, ...]) -> tuple[float, float]:
+    """Return the sum of durations in buckets (b,), in milliseconds, each taken for the middle of its bucket, and their number."""
+    edges = np.array(
+        [bounds[0] / 2.0, *bounds[: len(durations) - 1], bounds[min(len(durations), len(bounds)) - 1] * 2.0]
+    )
+    middles = np.sqrt(edges[:-1] * edges[1:])
+    return float((durations * middles).sum()), float(durations.sum())

@@ -1,0 +1,82 @@
+"""The streams that are judged: flows, and what they add up to by service, provider, consumer and bus (docs/method.md §12.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from services.core.model import FindingScope
+from services.indicator.array_types import Bools, Ints, Numbers
+from services.indicator.findings.inputs import Topology
+
+_FEWEST: Final = 2
+"""The fewest flows of a sum: one alone is judged as a flow."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """r rows: the f flows, then the sums, narrowest scope first. ``scope`` and ``subject`` (r,), ``members`` (r - f, f)
+    has a 1 where a flow belongs to a sum. ``service`` (f,) numbers the services, each by its flows.
+    """
+
+    flows: int
+    scope: tuple[FindingScope, ...]
+    subject: tuple[str, ...]
+    members: csr_array
+    service: Ints
+
+    @classmethod
+    def of(cls, topology: Topology) -> Rows:
+        """Arrange the flows of a topology."""
+        flows = len(topology.flows)
+        scopes = [FindingScope.FLOW] * flows
+        subjects = list(topology.flows)
+        rows: list[Ints] = []
+        for scope, ids in (
+            (FindingScope.SERVICE, topology.service),
+            (FindingScope.PROVIDER, topology.provider),
+            (FindingScope.CONSUMER, topology.consumer),
+            (FindingScope.BUS, topology.bus),
+        ):
+            names, number = np.unique(np.array(ids, dtype=np.str_), return_inverse=True)
+            for position, name in enumerate(names.tolist()):
+                members = np.flatnonzero(number == position)
+                if len(members) >= _FEWEST:
+                    scopes.append(scope)
+                    subjects.append(name)
+                    rows.append(members)
+        ends = np.cumsum([0, *(len(members) for members in rows)])
+        columns = np.concatenate(rows) if rows else np.zeros(0, np.int64)
+        shape = (len(rows), flows)
+        _, service = np.unique(np.array(topology.service, dtype=np.str_), return_inverse=True)
+        return cls(
+            flows,
+            tuple(scopes),
+            tuple(subjects),
+            csr_array((np.ones(len(columns)), columns, ends), shape=shape),
+            service.astype(np.int64),
+        )
+
+    def __len__(self) -> int:
+        return len(self.scope)
+
+    def with_sums(self, of_flows: Numbers) -> Numbers:
+        """Return values of flows (…, f) followed by their sums, (…, r)."""
+        if not self.members.shape[0]:
+            return of_flows
+        sums = (self.members @ of_flows.reshape(-1, self.flows).T).T
+        return np.concatenate([of_flows, sums.reshape(*of_flows.shape[:-1], -1)], axis=-1)
+
+    def flows_of(self, row: int) -> Ints:
+        """Return the flows of a row."""
+        if row < self.flows:
+            return np.array([row])
+        start, stop = self.members.indptr[row - self.flows : row - self.flows + 2]
+        return np.asarray(self.members.indices[start:stop], np.int64)
+
+    def sums_with(self, some: Bools) -> Bools:
+        """Return which rows (r,) are one of some flows (f,), or contain one."""
+        return np.asarray(self.with_sums(some.astype(np.float64)) > 0)

@@ -1,0 +1,167 @@
+"""What share of exchanges usually fails, repeats, or is slow, and how large exchanges are (docs/method.md §12.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from services.indicator.array_types import Bools, Floats, Ints, Numbers
+from services.indicator.findings.inputs import DetectorSettings, StepCounts
+
+HALF_LIFE_DAYS: Final = 28.0
+
+POOLED: Final = 20.0
+"""Exchanges that what all flows show counts for."""
+
+LEAST_SHARE: Final = 1e-4
+
+TAIL: Final = 0.25
+"""The most of a flow's exchanges that count as its slow ones: those above a bound of its buckets."""
+
+FEWEST: Final = 100.0
+"""Exchanges after which shares, durations and sizes of a flow are judged."""
+
+SIZE_VARIANCE: Final = 2.0
+"""The relative variance of sizes before any is known, and the steps it counts for."""
+
+MISFIT: Final = 0.05
+"""The relative deviation of what is usual that is allowed for even where it rests on many exchanges."""
+
+_SHARES: Final = 3
+_OUTLIER: Final = 5.0
+
+
+@dataclass(slots=True, eq=False)
+class ShareCounts:
+    """Counts of the five families beside the volume and what is expected of them where ``known``, (5, f), and the part
+    ``doubt`` by which what is expected may be off.
+    """
+
+    count: Floats
+    mean: Floats
+    known: Bools
+    doubt: Floats
+
+
+@dataclass(slots=True, eq=False)
+class Shares:
+    """Sums that forget, of f flows: ``counts`` (3, f) of failures of bus and provider and of repeats among ``exchanges`` (f,), ``durations`` (f, b)
+    or without buckets, the bucket ``slow_from`` which exchanges are slow, ``size`` sums of bytes and exchanges, and ``spread`` those of sizes'
+    relative variance, (2, f).
+    """
+
+    counts: Floats
+    exchanges: Floats
+    durations: Numbers
+    slow_from: Ints
+    size: Floats
+    spread: Floats
+
+    @classmethod
+    def empty(cls, flows: int) -> Shares:
+        """Return the state before any exchange."""
+        return cls(
+            np.zeros((_SHARES, flows)),
+            np.zeros(flows),
+            np.zeros((flows, 0), np.float32),
+            np.zeros(flows, np.int64),
+            np.zeros((2, flows)),
+            np.zeros((2, flows)),
+        )
+
+    def of_step(self, step: StepCounts) -> ShareCounts:
+        """Return counts and what is expected of them, for the exchanges that the step had."""
+        exchanges = np.asarray(step.count, np.float64)
+        enough = self.exchanges >= FEWEST
+        nothing = np.zeros_like(exchanges)
+        slow, slow_mean, timed = self._slow(step, nothing)
+        size, size_mean, sized = self._sizes(step, exchanges, nothing)
+        usual = self._usual()
+        # At most so many were usual, at two deviations: a share that rests on few counts may be larger than it seems.
+        margin = (2.0 * np.sqrt(self.counts + 1.0) + 1.0) / (self.exchanges + POOLED)
+        misfit = np.full((2, len(exchanges)), MISFIT)
+        return ShareCounts(
+            count=np.array([step.bus_failures, step.provider_failures, step.repeats, slow, size], np.float64),
+            mean=np.concatenate([usual * exchanges, slow_mean[None], size_mean[None]]),
+            known=np.stack([enough, enough, enough, timed & enough, sized & enough]),
+            doubt=np.concatenate([margin / usual + MISFIT, misfit]),
+        )
+
+    def _usual(self) -> Floats:
+        """Return the usual shares, (3, f)."""
+        pooled = (self.counts.sum(axis=1) + LEAST_SHARE * POOLED) / (self.exchanges.sum() + POOLED)
+        usual = (self.counts + POOLED * pooled[:, None]) / (self.exchanges + POOLED)
+        return np.asarray(np.maximum(usual, LEAST_SHARE))
+
+    def _slow(self, step: StepCounts, nothing: Floats) -> tuple[Floats, Floats, Bools]:
+        if step.durations is None or step.durations.shape[1] != self.durations.shape[1]:
+            return nothing, nothing, np.zeros(len(nothing), np.bool_)
+        slow = np.arange(self.durations.shape[1]) >= self.slow_from[:, None]
+        total = self.durations.sum(axis=1, dtype=np.float64)
+        share = (self.durations * slow).sum(axis=1, dtype=np.float64) / np.maximum(total, 1.0)
+        timed = step.durations.sum(axis=1)
+        return (step.durations * slow).sum(axis=1), timed * np.maximum(share, 0.01), total >= FEWEST
+
+    def _sizes(self, step: StepCounts, exchanges: Floats, nothing: Floats) -> tuple[Floats, Floats, Bools]:
+        """Bytes in units of the usual size times its relative variance, so that they differ by chance as counts do."""
+        if step.size is None:
+            return nothing, nothing, np.zeros(len(nothing), np.bool_)
+        usual = self.size[0] / np.maximum(self.size[1], 1.0)
+        variance = np.maximum((self.spread[0] + 24 * SIZE_VARIANCE) / (self.spread[1] + 24), 0.05)
+        some = usual > 0
+        return np.where(some, step.size / np.where(some, usual, 1.0), 0.0) / variance, exchanges / variance, some
+
+    def learn(self, step: StepCounts, settings: DetectorSettings, suspected: Bools) -> None:
+        """Learn a step of each flow, but of what is ``suspected`` (5, f)."""
+        kept = 0.5 ** (1.0 / (HALF_LIFE_DAYS * settings.day_steps))
+        exchanges = np.asarray(step.count, np.float64)
+        whole = ~suspected[:_SHARES].any(axis=0)
+        usual = self._usual() * exchanges
+        most = usual + _OUTLIER * np.sqrt(usual + usual**2) + 1.0
+        settled = self.exchanges >= FEWEST
+        for number, seen in enumerate((step.bus_failures, step.provider_failures, step.repeats)):
+            count = np.where(settled, np.minimum(seen, most[number]), seen)
+            self.counts[number] = np.where(whole, kept * self.counts[number] + count, self.counts[number])
+        self.exchanges = np.where(whole, kept * self.exchanges + exchanges, self.exchanges)
+        if step.durations is not None:
+            self._learn_durations(step.durations, kept, suspected[_SHARES])
+        if step.size is not None:
+            self._learn_sizes(np.asarray(step.size, np.float64), exchanges, kept, suspected[_SHARES + 1])
+
+    def _learn_durations(self, durations: Numbers, kept: float, suspected: Bools) -> None:
+        if self.durations.shape != durations.shape:
+            self.durations = np.zeros(durations.shape, np.float32)
+        learned = ~suspected[:, None]
+        self.durations = np.where(learned, np.float32(kept) * self.durations + durations, self.durations).astype(
+            np.float32
+        )
+
+    def _learn_sizes(self, size: Floats, exchanges: Floats, kept: float, suspected: Bools) -> None:
+        some = ~suspected & (exchanges > 0)
+        usual = self.size[0] / np.maximum(self.size[1], 1.0)
+        settled = some & (self.size[1] >= FEWEST) & (usual > 0)
+        scaled = size / np.where(usual > 0, usual, 1.0)
+        square = np.minimum((scaled - exchanges) ** 2 / np.maximum(exchanges, 1.0), 100.0)
+        self.spread[0] = np.where(settled, kept * self.spread[0] + square, self.spread[0])
+        self.spread[1] = np.where(settled, kept * self.spread[1] + 1.0, self.spread[1])
+        self.size = np.where(some, kept * self.size + np.stack([size, exchanges]), self.size)
+
+    def end_day(self) -> None:
+        """Choose the bucket from which exchanges count as slow: the lowest above which at most TAIL of them are."""
+        if not self.durations.shape[1]:
+            return
+        total = np.maximum(self.durations.sum(axis=1, dtype=np.float64), 1.0)
+        above = np.cumsum(self.durations[:, ::-1], axis=1, dtype=np.float64)[:, ::-1] / total[:, None]
+        self.slow_from = np.asarray((above > TAIL).sum(axis=1), np.int64)
+
+    def begin_again(self, side_family: int, flows: Ints) -> None:
+        """Let what some flows do now be taken as usual soon, in one family."""
+        if side_family in (1, 2, 3):
+            self.counts[:, flows] *= 0.01
+            self.exchanges[flows] *= 0.01
+        elif side_family == 4:
+            self.durations[flows] *= np.float32(0.01)
+        else:
+            self.size[:, flows] *= 0.01

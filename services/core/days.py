@@ -1,10 +1,26 @@
-"""Days of a timezone: midnights decide, not local dates, which may return where clocks go back over midnight. Pure."""
+"""Days: those of a timezone, and those of the Gregorian and the Jalali calendar. Pure.
+
+Midnights decide, not local dates, which may return where clocks go back over midnight.
+"""
 
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 from functools import lru_cache
+from typing import Final
 from zoneinfo import ZoneInfo
+
+from persiantools.jdatetime import JalaliDate
+
+JALALI_YEARS: Final = range(1300, 1501)
+"""Years that are read as Jalali, 1921 to 2122. Any other year is Gregorian."""
+
+
+def day_in_calendar(year: int, month: int, day: int) -> date:
+    """Return a day of the calendar that its year belongs to. Raises ValueError where the calendar does not have it."""
+    if year not in JALALI_YEARS:
+        return date(year, month, day)
+    return JalaliDate(year, month, day).to_gregorian()  # type: ignore[no-untyped-call]  # the library leaves it out
 
 
 @lru_cache(maxsize=4096)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from math import ceil
@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from services.core.days import day_of, midnight
-from services.core.model import Policy
+from services.core.model import Holiday, Policy
 from services.indicator.array_types import Ints
 
 RECORD_DAYS: Final = 90
@@ -86,6 +86,21 @@ class Calendar:
         moments = (datetime.fromtimestamp(hour * _HOUR_SECONDS, zone) for hour in hours)
         offsets = [(moment.utcoffset() or timedelta()) // _HOUR for moment in moments]
         return np.asarray(hours, np.int64) + np.asarray(offsets, np.int64)
+
+    def day_kinds(self, starts: Ints, holidays: Iterable[Holiday]) -> Ints:
+        """Return the kind of day in which each of h steps begins, (h,): 0 is an ordinary day.
+
+        ``starts`` (h,) are epoch seconds. The kinds of holidays are counted from 1, in the order of their names.
+        """
+        kind_of = {holiday.day: holiday.kind for holiday in holidays}
+        numbers = {kind: number for number, kind in enumerate(sorted(set(kind_of.values())), 1)}
+        days = sorted(kind_of)
+        midnights = np.array([self.midnight(day) for day in days], np.int64)
+        ends = np.array([self.midnight(day + timedelta(days=1)) for day in days], np.int64)
+        kinds = np.array([0, *(numbers[kind_of[day]] for day in days)], np.int64)
+        positions = np.searchsorted(midnights, starts, side="right")
+        within = (positions > 0) & (starts < np.append(ends, 0)[positions - 1])
+        return np.where(within, kinds[positions], 0)
 
     def window(self, days: int, end_slot: int) -> range:
         """Return the slots of the last ``days`` complete days and of today so far, up to ``end_slot`` exclusive (§3).

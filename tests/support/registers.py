@@ -11,6 +11,7 @@ from tests.support.paths import ROOT
 __all__ = [
     "ANNOUNCEMENTS",
     "EVALUATION",
+    "HOLIDAYS",
     "KNOWN_ROUNDS",
     "LEGAL_BASES",
     "OBJECTIONS",
@@ -153,6 +154,14 @@ deed-civil,2026-03-01,2026-03-01T10:00:00Z,The test record was withdrawn.,رکو
 It is replaced in the next register.,در نسخهٔ بعدی دفتر جایگزین می‌شود.,accepted
 """
 """objections.csv, which write_register leaves out unless a test passes it."""
+
+HOLIDAYS = """\
+date,kind,name_en,name_fa
+1405-01-02,nowruz,Nowruz,نوروز
+2026-03-21,nowruz,Nowruz,نوروز
+۱۴۰۵-۱۱-۲۲,official,Victory of the Revolution,پیروزی انقلاب اسلامی
+"""
+"""holidays.csv, which write_register leaves out unless a test passes it."""
 
 _BASES = {
     "id": "legal_basis",

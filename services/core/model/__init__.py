@@ -26,6 +26,7 @@ from services.core.model.finding import (
     Review,
     finding_id,
 )
+from services.core.model.holiday import Holiday
 from services.core.model.indicator import (
     Indicator,
     IndicatorKind,
@@ -92,6 +93,7 @@ from services.core.model.register import (
     Egress,
     Endpoint,
     ExchangeRoute,
+    FindingPolicy,
     Government,
     Link,
     Member,
@@ -148,11 +150,13 @@ __all__ = [
     "FactColumns",
     "Finding",
     "FindingKind",
+    "FindingPolicy",
     "FindingScope",
     "Flow",
     "FreshnessSource",
     "Government",
     "HeaderExpectation",
+    "Holiday",
     "Indicator",
     "IndicatorKind",
     "Interval",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from services.core.model.evaluation import Evaluation
+from services.core.model.holiday import Holiday
 from services.core.model.measurement import RegisterVersions, Target
 from services.core.model.notices import Announcement, LegalBasis, Maintenance, Objection
 from services.core.model.probe import Probe
@@ -140,6 +141,13 @@ class OpenData:
 
 
 @dataclass(frozen=True, slots=True)
+class FindingPolicy:
+    """How findings about exchanges are made: how many of them are by chance per week, in the whole government."""
+
+    false_findings_per_week: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """How the register is measured. ``levels`` are the strict shares of service levels 3 and 4."""
 
@@ -157,6 +165,7 @@ class Policy:
     default_max_age_s: int | None = None
     levels: tuple[float, float] = (0.95, 0.99)
     open_data: OpenData | None = None
+    findings: FindingPolicy = FindingPolicy()
 
     @property
     def default_window(self) -> int:
@@ -200,8 +209,8 @@ class Register:
 
     ``register_version`` identifies the denominator (agencies, services, links' identity, dates and weights),
     ``probe_version`` how it is probed (probes, targets, policy); both are SHA-256 hex digests. ``evaluation``,
-    ``announcements``, ``objections`` and the legal bases of links are in neither: they change neither what is required
-    nor how it is probed.
+    ``announcements``, ``objections``, ``holidays`` and the legal bases of links are in neither: they change neither what
+    is required nor how it is probed.
     """
 
     agencies: Mapping[str, Agency]
@@ -216,6 +225,7 @@ class Register:
     evaluation: Evaluation | None = None
     announcements: tuple[Announcement, ...] = ()
     objections: tuple[Objection, ...] = ()
+    holidays: tuple[Holiday, ...] = ()
     register_version: str = ""
     probe_version: str = ""
 

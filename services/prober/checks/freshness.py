@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, time, timedelta, timezone, tzinfo
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from persiantools.jdatetime import JalaliDate
-
+from services.core.days import JALALI_YEARS, day_in_calendar
 from services.core.model import Reason
 from services.prober.checks.document import CheckFailedError, Document
 from services.prober.checks.xml_values import texts
@@ -16,8 +15,6 @@ from services.prober.expected import Expectations, FreshAt
 from services.prober.observation import Observation
 from services.register.reading import fold
 
-# Years that are read as Jalali: 1921 to 2122. Any other year is Gregorian.
-_JALALI_YEARS: Final = range(1300, 1501)
 # From 2000 to 2100: a number in this range in one unit is in range in no other unit, and is no date in eight digits.
 _EPOCH: Final = (946_684_800, 4_102_444_800)
 _UNITS: Final = (1, 10**3, 10**6, 10**9)
@@ -102,15 +99,9 @@ def _parse_number(number: float, zone: tzinfo) -> float | None:
         return None
     months, day = divmod(int(number), 100)
     try:
-        return datetime.combine(_to_date(*divmod(months, 100), day), time(), zone).timestamp()
+        return datetime.combine(day_in_calendar(*divmod(months, 100), day), time(), zone).timestamp()
     except (ValueError, OverflowError):
         return None
-
-
-def _to_date(year: int, month: int, day: int) -> date:
-    if year not in _JALALI_YEARS:
-        return date(year, month, day)
-    return JalaliDate(year, month, day).to_gregorian()  # type: ignore[no-untyped-call]  # the library leaves it out
 
 
 def _parse_date(text: str, zone: tzinfo) -> float | None:
@@ -119,10 +110,10 @@ def _parse_date(text: str, zone: tzinfo) -> float | None:
         return None
     year, month, day = int(match["year"]), int(match["month"]), int(match["day"])
     try:
-        day_of_data = _to_date(year, month, day)
+        day_of_data = day_in_calendar(year, month, day)
         if not match["time"]:
             return datetime.combine(day_of_data, time(), zone).timestamp()
-        if not match["offset"] and year not in _JALALI_YEARS:
+        if not match["offset"] and year not in JALALI_YEARS:
             return None
         time_of_day = time(int(match["hour"]), int(match["minute"]), int(match["second"] or 0))
         offset = _parse_offset(match) if match["offset"] else zone

@@ -14,6 +14,7 @@ from services.core.errors import Fault, InputError
 from services.core.model import Link, Register
 from services.register.directory.agencies import agencies_table, read_agency, read_service, services_table
 from services.register.directory.evaluation import EVALUATION, read_evaluation
+from services.register.directory.holidays import HOLIDAYS, read_holidays
 from services.register.directory.links import (
     EXCHANGE,
     MEMBERS,
@@ -38,7 +39,7 @@ from services.register.probes import ProbeDefinitions, read_probes
 from services.register.reading import CsvTable, FaultList, Location, fold
 from services.register.versions import with_versions
 
-OPTIONAL = (MEMBERS, EXCHANGE, MAINTENANCE, EVALUATION, ANNOUNCEMENTS, OBJECTIONS)
+OPTIONAL = (MEMBERS, EXCHANGE, MAINTENANCE, EVALUATION, ANNOUNCEMENTS, OBJECTIONS, HOLIDAYS)
 """Files a register directory may lack."""
 
 
@@ -155,6 +156,7 @@ def _assemble(
         evaluation=read_evaluation(directory, faults),
         announcements=read_announcements(directory, faults, agency_ids, tables["links"].ids, policy.zone),
         objections=read_objections(directory, faults, tables["links"].ids, policy.zone),
+        holidays=read_holidays(directory, faults),
     )
 
 

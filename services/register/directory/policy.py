@@ -7,7 +7,7 @@ from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from services.core.model import Egress, Government, OpenData, Policy, Vantage
+from services.core.model import Egress, FindingPolicy, Government, OpenData, Policy, Vantage
 from services.register.reading import (
     FaultList,
     Location,
@@ -22,6 +22,7 @@ from services.register.reading import (
     read_moment,
     read_name,
     read_network,
+    read_number,
     read_share,
     read_whole,
 )
@@ -33,6 +34,8 @@ _GRACE_HOURS = 7 * 24
 # Every refresh computes and publishes each window for each link and group.
 _WINDOWS = 12
 _WINDOW_DAYS = 3660
+# Below one in twenty years nobody could check it, and above one an hour nobody would look at them.
+_FALSE_FINDINGS = (0.001, 168.0)
 _DEFAULT = Policy(government=Government("", "", ""), timezone="UTC", epoch=datetime.fromtimestamp(0, UTC))
 
 
@@ -68,6 +71,7 @@ def read_policy(directory: Path, faults: FaultList) -> PolicyReading:
         default_max_age_s=mapping.read("default_max_age_s", read_count, None),
         levels=_levels(mapping),
         open_data=_open_data(mapping),
+        findings=_findings(mapping),
     )
     return PolicyReading(policy, zone, mapping, locations)
 
@@ -172,6 +176,19 @@ def _open_data(mapping: YamlMapping) -> OpenData | None:
         licence=given.read("licence", read_http_url, ""),
         url=given.read("url", _read_folder, ""),
     )
+
+
+def _findings(mapping: YamlMapping) -> FindingPolicy:
+    given = mapping.mapping("findings", ("false_findings_per_week",))
+    default = _DEFAULT.findings.false_findings_per_week
+    return FindingPolicy(given.read("false_findings_per_week", _read_false_findings, default) if given else default)
+
+
+def _read_false_findings(text: str) -> float:
+    least, most = _FALSE_FINDINGS
+    if not least <= (number := read_number(text)) <= most:
+        raise ValueError(f"`{text}` is not between {least:g} and {most:g}")
+    return number
 
 
 def _read_folder(text: str) -> str:

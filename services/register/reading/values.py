@@ -9,6 +9,7 @@ import math
 import re
 from datetime import UTC, date, datetime, time, tzinfo
 
+from services.core.days import day_in_calendar
 from services.core.model import placeholders
 
 _FOLD = str.maketrans("۰۱۲۳۴۵۶۷۸۹٠١٢٣٤٥٦٧٨٩يىك", "01234567890123456789ییک")
@@ -127,6 +128,18 @@ def read_day(text: str) -> date:
     if not _DAY.fullmatch(folded):
         raise ValueError(f"`{text}` is not a date: write YYYY-MM-DD")
     return _checked(text, folded).date()
+
+
+def read_calendar_day(text: str) -> date:
+    """Read a day, YYYY-MM-DD in the Gregorian calendar or, with a year from 1300 to 1500, in the Jalali calendar."""
+    folded = fold(text)
+    if not _DAY.fullmatch(folded):
+        raise ValueError(f"`{text}` is not a date: write YYYY-MM-DD")
+    year, month, day = map(int, folded.split("-"))
+    try:
+        return read_day(str(day_in_calendar(year, month, day)))
+    except ValueError:
+        raise ValueError(f"`{text}` is no day of the Gregorian or the Jalali calendar") from None
 
 
 def read_moment(text: str, zone: tzinfo) -> datetime:

@@ -12,7 +12,7 @@ from services.core.plural import plural
 from services.register.versions.rows import to_rows
 
 _KEYS = {"probes": "name"}
-_ROW_SECTIONS = ("members", "routes", "maintenance", "objections")
+_ROW_SECTIONS = ("members", "routes", "maintenance", "objections", "holidays")
 
 
 @dataclass(frozen=True, slots=True)

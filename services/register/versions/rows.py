@@ -1,12 +1,12 @@
 """A register as JSON rows and back, and the two hashes of these (docs/register.md). Pure.
 
 Rows are grouped in sections: agencies, services, links, endpoints, probes, members, routes, maintenance, evaluation
-(at most one row), announcements, objections and policy (one row). The rows of all sections together, in any order, are
+(at most one row), announcements, objections, holidays and policy (one row). The rows of all sections together, in any order, are
 the register.
 
 ``register_version`` covers the denominator: agencies, services, links' identity, dates and weights. ``probe_version``
-covers everything else: how it is probed and shown. Official rounds, announcements, objections and legal bases are in
-neither: they change neither what is required nor how it is probed. References to files are hashed as written, so the directory can move. The hashed JSON is
+covers everything else: how it is probed and shown. Official rounds, announcements, objections, holidays and legal
+bases are in neither: they change neither what is required nor how it is probed. References to files are hashed as written, so the directory can move. The hashed JSON is
 canonical and in id order, so neither the order of rows and columns nor white space changes a hash.
 """
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -26,6 +26,8 @@ from services.core.model import (
     Endpoint,
     Evaluation,
     ExchangeRoute,
+    FindingPolicy,
+    Holiday,
     Link,
     Maintenance,
     Member,
@@ -46,8 +48,10 @@ _DENOMINATOR = ("id", "service", "provider", "data_item", "required_from", "requ
 
 _NOT_PROBING = (*_DENOMINATOR[1:], "legal_basis")
 
-_IN_NEITHER = ("evaluation", "announcements", "objections")
+_IN_NEITHER = ("evaluation", "announcements", "objections", "holidays")
 """Sections that are in no version: what they say changes neither what is required nor how it is probed."""
+
+_USUAL_FINDINGS = asdict(FindingPolicy())
 
 _STRICT = ConfigDict(extra="forbid")  # a key of a later version must not be ignored
 _SECTIONS: Mapping[str, TypeAdapter[Any]] = {
@@ -62,6 +66,7 @@ _SECTIONS: Mapping[str, TypeAdapter[Any]] = {
     "evaluation": TypeAdapter(list[Evaluation], config=_STRICT),
     "announcements": TypeAdapter(list[Announcement], config=_STRICT),
     "objections": TypeAdapter(list[Objection], config=_STRICT),
+    "holidays": TypeAdapter(list[Holiday], config=_STRICT),
     "policy": TypeAdapter(list[Policy], config=_STRICT),
 }
 
@@ -71,7 +76,7 @@ def to_rows(register: Register, *, portable: bool = False, whole: bool = False) 
 
     ``portable`` returns references to files as written, not as paths of this machine. Unless ``whole``, probes lack keys with
     default values, so that a key added later changes no hash; so do endpoints of the policy's latency, vantages without
-    names, and a policy without open data.
+    names, and a policy without open data or a budget of findings of its own.
     """
     probes: Iterable[Probe] = _by_id(register.probes)
     values: dict[str, Iterable[object]] = {
@@ -86,6 +91,7 @@ def to_rows(register: Register, *, portable: bool = False, whole: bool = False) 
         "evaluation": [] if register.evaluation is None else [register.evaluation],
         "announcements": register.announcements,
         "objections": register.objections,
+        "holidays": register.holidays,
         "policy": [register.policy],
     }
     rows: Rows = {}
@@ -107,6 +113,8 @@ def _drop_unset(rows: Rows) -> None:
             del vantage["control_names"]
     if policy["open_data"] is None:
         del policy["open_data"]
+    if policy["findings"] == _USUAL_FINDINGS:
+        del policy["findings"]
 
 
 def from_rows(pieces: Iterable[Mapping[str, list[dict[str, Any]]]]) -> Register:
@@ -144,6 +152,7 @@ def from_rows(pieces: Iterable[Mapping[str, list[dict[str, Any]]]]) -> Register:
         evaluation=next(iter(values["evaluation"]), None),
         announcements=tuple(values["announcements"]),
         objections=tuple(values["objections"]),
+        holidays=tuple(values["holidays"]),
     )
 
 

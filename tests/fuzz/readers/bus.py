@@ -36,7 +36,7 @@ from services.register.bus.chunks import join_chunks, make_manifest, split_regis
 from services.register.directory import load_register
 from tests.fuzz.reader import Reader
 from tests.support.cases.api.blocks import blocks_of, recent_block, slot_block_of
-from tests.support.registers import ANNOUNCEMENTS, EVALUATION, LEGAL_BASES, OBJECTIONS, write_register
+from tests.support.registers import ANNOUNCEMENTS, EVALUATION, HOLIDAYS, LEGAL_BASES, OBJECTIONS, write_register
 from tests.support.values.block_columns import decode_block, encoded
 
 __all__ = ["READERS", "register"]
@@ -71,7 +71,12 @@ _BETWEEN = b"\0"
 def register() -> Register:
     """Return a small register."""
     with tempfile.TemporaryDirectory() as folder:
-        notices = {"announcements_yaml": ANNOUNCEMENTS, "objections_csv": OBJECTIONS, "links_csv": LEGAL_BASES}
+        notices = {
+            "announcements_yaml": ANNOUNCEMENTS,
+            "objections_csv": OBJECTIONS,
+            "links_csv": LEGAL_BASES,
+            "holidays_csv": HOLIDAYS,
+        }
         return load_register(write_register(Path(folder) / "register", evaluation_rounds_yaml=EVALUATION, **notices))
 
 

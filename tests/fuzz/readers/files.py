@@ -12,7 +12,15 @@ from services.core.errors import InputError, SettingsError
 from services.register.directory import load_register
 from services.register.discovery import read_lists
 from tests.fuzz.reader import Reader
-from tests.support.registers import ANNOUNCEMENTS, EVALUATION, KNOWN_ROUNDS, LEGAL_BASES, OBJECTIONS, register_files
+from tests.support.registers import (
+    ANNOUNCEMENTS,
+    EVALUATION,
+    HOLIDAYS,
+    KNOWN_ROUNDS,
+    LEGAL_BASES,
+    OBJECTIONS,
+    register_files,
+)
 
 __all__ = ["READERS"]
 
@@ -31,6 +39,7 @@ _FILES = {
     "links.csv": LEGAL_BASES,
     "announcements.yaml": ANNOUNCEMENTS,
     "objections.csv": OBJECTIONS,
+    "holidays.csv": HOLIDAYS,
 }
 _SOURCES = """\
 xroad: {url: "https://server.test/", client: IR/GOV/100/desk, every: 30s}
@@ -96,7 +105,15 @@ READERS = (
     Reader("register", _register, _whole_registers, (InputError,)),
     *map(
         _in_place_of,
-        ("links.csv", "probes.yaml", "policy.yaml", "evaluation_rounds.yaml", "announcements.yaml", "objections.csv"),
+        (
+            "links.csv",
+            "probes.yaml",
+            "policy.yaml",
+            "evaluation_rounds.yaml",
+            "announcements.yaml",
+            "objections.csv",
+            "holidays.csv",
+        ),
     ),
     Reader("sources.yaml", _file(read_sources), lambda: [_SOURCES.encode()], (InputError,)),
     Reader("clients.yaml", _file(read_clients), lambda: [_CLIENTS.encode()], (SettingsError,)),

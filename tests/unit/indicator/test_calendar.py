@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
+from services.core.model import Holiday
 from services.core.model.register import Government, Policy
 from services.indicator.calendar import Calendar
 
@@ -118,3 +119,15 @@ def test_epoch_without_offset_is_in_the_policy_timezone():
     naive = Policy(government, "Asia/Tehran", datetime(2024, 1, 1))  # noqa: DTZ001 - the case under test
     aware = Policy(government, "Asia/Tehran", datetime(2023, 12, 31, 20, 30, tzinfo=UTC))
     assert Calendar.of(naive) == Calendar.of(aware)
+
+
+def test_a_step_has_the_kind_of_the_local_day_in_which_it_begins():
+    """Kinds are numbered by name from 1, an ordinary day is 0, and days begin at local midnight."""
+    calendar = Calendar("Asia/Tehran", LONG_AGO, 300)
+    holidays = [
+        Holiday(date(2026, 3, day), kind, "", "") for day, kind in ((21, "nowruz"), (22, "nowruz"), (24, "eid"))
+    ]
+    starts = np.arange(at("Asia/Tehran", 2026, 3, 20), at("Asia/Tehran", 2026, 3, 26), 3600)
+    kinds = calendar.day_kinds(starts, holidays)
+    assert kinds.reshape(6, 24).tolist() == [[kind] * 24 for kind in (0, 2, 2, 0, 1, 0)]
+    assert calendar.day_kinds(starts, []).tolist() == [0] * 144

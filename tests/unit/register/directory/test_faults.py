@@ -205,7 +205,7 @@ open_data: {publisher: Court, licence: CC-BY-4.0, url: "https://peyvand.example/
         "policy.yaml:12:6: bus: `no-endpoint` is not in endpoints.csv",
         "policy.yaml:13:21: default_latency_ms: `3s` is not a whole number",
         "policy.yaml:14:9: levels: needs two shares, of level 3 and of level 4, the second not below the first",
-        "policy.yaml:15:1: key `colour` is unknown; known are government, timezone, epoch, slot_seconds, windows_days, publish_threshold, grace_hours, vantages, egress, bus, default_latency_ms, default_max_age_s, levels, open_data",
+        "policy.yaml:15:1: key `colour` is unknown; known are government, timezone, epoch, slot_seconds, windows_days, publish_threshold, grace_hours, vantages, egress, bus, default_latency_ms, default_max_age_s, levels, open_data, findings",
         "policy.yaml:16:13: key `publisher` is unknown; known are publisher_en, publisher_fa, licence, url",
         "policy.yaml:16:40: licence: `CC-BY-4.0` does not begin with http:// or https://",
         "policy.yaml:16:56: url: `https://peyvand.example/data?x=1` is not the address of a folder: it has a query or a fragment",

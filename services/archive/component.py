@@ -49,7 +49,8 @@ class _Archive:
         ]
         self._days: EvidenceDays | None = None
         self._policy: Policy | None = None
-        self._closing = self._sealed_up_to = 0.0
+        self._closing = 0.0
+        self._sealed = "", 0.0
         self._failures: dict[str, str] = {}
 
     async def follow(self, registers: AsyncIterator[Register]) -> None:
@@ -75,7 +76,7 @@ class _Archive:
             try:
                 if not resumed:
                     await archiver.resume(cursor)
-                    archiver.forget_missing(self._sealed_up_to)
+                    archiver.forget_sealed(*self._sealed)
                     resumed = True
                 assert self._days is not None
                 more = await archiver.take(cursor, self._days)
@@ -122,9 +123,9 @@ class _Archive:
     async def _show_accounts(self, sealer: Sealer) -> None:
         latest = await run_in_thread(sealer.latest)
         if latest is not None:
-            self._sealed_up_to = latest.end
+            self._sealed = latest.day, latest.end
             for archiver in self._archivers:
-                archiver.forget_missing(latest.end)
+                archiver.forget_sealed(*self._sealed)
             self._metrics.accounted(latest.runs or ())
             for fault in run_faults(latest):
                 self._runtime.log.warning("batches_not_whole", day=latest.day, reason=fault)
@@ -138,7 +139,7 @@ class _Archive:
         self._metrics.due(len(due))
         if due:
             for archiver in self._archivers:
-                await archiver.record()
+                await archiver.record(due[-1])
         context = SealingContext(
             streams={archiver.what.kind.stream: archiver.created for archiver in self._archivers},
             method_version=METHOD_VERSION,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
@@ -14,13 +14,16 @@ import pyarrow as pa
 from services.archive.metrics import ArchiveMetrics
 from services.core.bus import Bus, StoredMessage, StreamCursor, StreamPosition, columns_of, indicator_of, summaries_of
 from services.core.codec import decode_sender
+from services.core.errors import StateError
 from services.core.log import Logger
 from services.core.tasks import run_in_thread
 from services.dataset.days import (
     ArchivedUpTo,
     EvidenceDays,
     MissingMessages,
+    SegmentCount,
     before_damage,
+    counted,
     drop_uncommitted,
     read_position,
     write_position,
@@ -105,6 +108,9 @@ class StreamArchiver:
         self._metrics = metrics
         self._log = log
         self._archived: ArchivedUpTo | None = None
+        self._segments: Mapping[str, SegmentCount] = {}
+        self._sealed_day = ""
+        self._refused = False
         self._read: StreamPosition | None = None
         self._waiting: list[pa.Table] = []
         self._batches: list[StoredBatch] = []
@@ -141,6 +147,7 @@ class StreamArchiver:
         kept = position.sequence if saved else 0
         # A gap was accepted behind what is in the dataset, which stays: the stream gives the same numbers once more.
         again = saved is not None and position.sequence < saved.sequence
+        self._segments = saved.segments if saved and not again else {}
         self._generation = (saved.generation if saved else 0) + again
         self._begins_again = again
         self._expected = (saved or position).sequence + 1
@@ -178,23 +185,39 @@ class StreamArchiver:
         batches = tuple(self._batches)
         archived = self._position(self._read)
 
-        def write() -> None:
-            for of, parts in ((kind, tables), (BATCH, [batch_table(batches)] if batches else [])):
-                write_segments(self._storage, of, parts, first, archived.sequence, days, archived.generation)
-            write_position(self._storage, kind, archived)
+        def write() -> ArchivedUpTo:
+            parts = ((kind, tables), (BATCH, [batch_table(batches)] if batches else []))
+            if self._refused:  # what was written then would have the same messages as what is written now
+                for of, _ in parts:
+                    drop_uncommitted(self._storage, of, first - 1, archived.generation)
+            written = [
+                segment
+                for of, rows in parts
+                for segment in write_segments(
+                    self._storage, of, rows, first, archived.sequence, days, archived.generation
+                )
+            ]
+            moved = replace(archived, segments=counted(written, archived.segments))
+            write_position(self._storage, kind, moved)
+            return moved
 
-        await run_in_thread(write)
-        self._archived = archived
+        try:
+            self._archived = await run_in_thread(write)
+        except StateError:
+            self._refused = True
+            raise
+        self._segments, self._refused = self._archived.segments, False
         self._metrics.wrote(kind.name, self._rows, archived.stored)
         self._waiting, self._batches, self._rows = [], [], 0
 
-    async def record(self) -> None:
-        """Record how far the stream is in the dataset, silence included. Raises StateError.
+    async def record(self, day: str) -> None:
+        """Record how far the stream is in the dataset, silence included, and that segments up to a day go. Raises StateError.
 
-        A day may be sealed then: whatever the stream's clock does, what is stored later is dated after this.
+        The day may be sealed then: whatever the stream's clock does, what is stored later is dated after this.
         """
-        archived = self._archived
-        if archived is not None and archived.created:
+        self._sealed_day = max(self._sealed_day, day)
+        if self._archived is not None and self._archived.created:
+            archived = self._archived = replace(self._archived, segments=self._open_segments())
             await run_in_thread(lambda: write_position(self._storage, self.what.kind, archived))
 
     def missing(self, since: float, until: float) -> list[str]:
@@ -202,8 +225,9 @@ class StreamArchiver:
         found = (gap for gap in self._gaps if since <= gap.until and gap.since <= until)
         return [gap.sentence(self.what.kind.stream) for gap in found]
 
-    def forget_missing(self, before: float) -> None:
-        """Forget what was stored before a moment (epoch seconds), up to which all days are sealed."""
+    def forget_sealed(self, day: str, before: float) -> None:
+        """Forget what was stored before a moment (epoch seconds), the end of the day that was sealed last."""
+        self._sealed_day = max(self._sealed_day, day)
         self._set_gaps(tuple(gap for gap in self._gaps if gap.until >= before))
 
     def _set_gaps(self, gaps: tuple[MissingMessages, ...]) -> None:
@@ -252,4 +276,16 @@ class StreamArchiver:
             self._metrics.caught_up(self.what.kind.name, self._archived.stored)
 
     def _position(self, read: StreamPosition) -> ArchivedUpTo:
-        return ArchivedUpTo(read.stream, read.created, read.sequence, self._last_stored, self._generation, self._gaps)
+        return ArchivedUpTo(
+            read.stream,
+            read.created,
+            read.sequence,
+            self._last_stored,
+            self._generation,
+            self._gaps,
+            self._open_segments(),
+        )
+
+    def _open_segments(self) -> Mapping[str, SegmentCount]:
+        """Return the segments of days that are not sealed, nor about to be."""
+        return {group: count for group, count in self._segments.items() if group.rpartition("/")[2] > self._sealed_day}

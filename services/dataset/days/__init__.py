@@ -4,12 +4,13 @@ from services.dataset.days.batches import run_faults
 from services.dataset.days.days import EvidenceDays
 from services.dataset.days.history import LogFiles, keys_of, manifests
 from services.dataset.days.manifest import BatchRun, KeyChange, Manifest, SealedFile, StreamSpan, read_leaf
-from services.dataset.days.positions import ArchivedUpTo, MissingMessages, read_position, write_position
+from services.dataset.days.positions import ArchivedUpTo, MissingMessages, SegmentCount, read_position, write_position
 from services.dataset.days.registers import read_register, register_versions, write_register
 from services.dataset.days.sealing import Sealer, SealingContext
 from services.dataset.days.segments import (
     Segment,
     before_damage,
+    counted,
     drop_uncommitted,
     list_segments,
     read_segments,
@@ -30,8 +31,10 @@ __all__ = [
     "Sealer",
     "SealingContext",
     "Segment",
+    "SegmentCount",
     "StreamSpan",
     "before_damage",
+    "counted",
     "drop_uncommitted",
     "keys_of",
     "list_segments",

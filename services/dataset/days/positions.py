@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
 import orjson
@@ -38,10 +39,19 @@ class MissingMessages:
 
 
 @dataclass(frozen=True, slots=True)
+class SegmentCount:
+    """How many segments of one kind and day were written, the ``first`` of them from this message of the stream on."""
+
+    first: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class ArchivedUpTo:
     """The last message of a stream that is in the dataset, when the stream was ``created``, as the server writes it, and up to
     when (epoch seconds) everything that it had ``stored`` is in the dataset. ``generation`` is that of its segments.
-    ``gaps`` are the messages of days not sealed yet that are missing.
+    ``gaps`` are the messages of days not sealed yet that are missing. ``segments`` are those of this generation and of days not
+    sealed yet, by their group, so that a missing one is noticed.
     """
 
     stream: str
@@ -50,6 +60,7 @@ class ArchivedUpTo:
     stored: float
     generation: int = 0
     gaps: tuple[MissingMessages, ...] = ()
+    segments: Mapping[str, SegmentCount] = field(default_factory=dict)
 
 
 def read_position(storage: Storage, kind: Kind) -> ArchivedUpTo | None:
@@ -60,8 +71,9 @@ def read_position(storage: Storage, kind: Kind) -> ArchivedUpTo | None:
     try:
         fields = orjson.loads(storage.read(name))
         gaps = tuple(MissingMessages(**gap) for gap in fields.get("gaps", ()))
-        return ArchivedUpTo(**fields["position"], stored=float(fields["stored"]), gaps=gaps)
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        segments = {group: SegmentCount(*numbers) for group, numbers in fields.get("segments", {}).items()}
+        return ArchivedUpTo(**fields["position"], stored=float(fields["stored"]), gaps=gaps, segments=segments)
+    except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise StateError(f"{name} in {storage.address} is damaged; remove it, and evidence is read again") from error
 
 
@@ -74,7 +86,11 @@ def write_position(storage: Storage, kind: Kind, archived: ArchivedUpTo) -> None
     }
     position |= {"generation": archived.generation} if archived.generation else {}
     gaps = {"gaps": [asdict(gap) for gap in archived.gaps]} if archived.gaps else {}
-    storage.write(_name(kind), canonical_json({"position": position, "stored": archived.stored, **gaps}))
+    segments = {group: [counted.first, counted.count] for group, counted in archived.segments.items()}
+    storage.write(
+        _name(kind),
+        canonical_json({"position": position, "stored": archived.stored, "segments": segments, **gaps}),
+    )
 
 
 def _name(kind: Kind) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Final
 
 import pyarrow as pa
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 
 from services.core.errors import StateError
 from services.dataset.days.days import EvidenceDays
-from services.dataset.days.positions import ArchivedUpTo
+from services.dataset.days.positions import ArchivedUpTo, SegmentCount
 from services.dataset.storage import Storage
 from services.dataset.tables import MICROS, Kind, read, sorted_rows, write
 
@@ -47,7 +48,12 @@ class Segment:
     def name(self) -> str:
         """Its name in the storage."""
         again = f"-{self.generation}" if self.generation else ""
-        return f"open/{'late/' * self.late}{self.kind}/{self.day}/{self.first:012}-{self.last:012}{again}.parquet"
+        return f"open/{self.group}/{self.first:012}-{self.last:012}{again}.parquet"
+
+    @property
+    def group(self) -> str:
+        """The folder of its kind and day."""
+        return f"{'late/' * self.late}{self.kind}/{self.day}"
 
 
 def list_segments(storage: Storage, kind: Kind) -> list[Segment]:
@@ -93,15 +99,27 @@ def drop_uncommitted(storage: Storage, kind: Kind, position: int, generation: in
             storage.remove(segment.name)
 
 
+def counted(
+    segments: Iterable[Segment], before: Mapping[str, SegmentCount] = MappingProxyType({})
+) -> dict[str, SegmentCount]:
+    """Return how many segments each group has with these, beside what it had before."""
+    found = dict(before)
+    for segment in segments:
+        former = found.get(segment.group, SegmentCount(segment.first, 0))
+        found[segment.group] = SegmentCount(min(former.first, segment.first), former.count + 1)
+    return found
+
+
 def before_damage(
     storage: Storage, kinds: Iterable[Kind], archived: ArchivedUpTo
 ) -> tuple[ArchivedUpTo, tuple[str, ...]]:
     """Return the position before the first segment of its generation that cannot be read, and the names of all such segments.
 
-    The stream may still have what they held. Raises StateError when the storage cannot be read.
+    A group of which a segment is missing counts as damaged as a whole, since nothing says which one it is. The stream may still
+    have what they held. Raises StateError when the storage cannot be read.
     """
-    damaged: list[Segment] = []
-    whole: list[tuple[int, float]] = []
+    damaged: list[tuple[int, str]] = []
+    whole: list[tuple[Segment, float]] = []
     for kind in kinds:
         for segment in list_segments(storage, kind):
             if segment.generation != archived.generation or segment.last > archived.sequence:
@@ -109,15 +127,22 @@ def before_damage(
             try:
                 (table,) = read_segments(storage, kind, [segment])
             except DamagedSegmentError:
-                damaged.append(segment)
+                damaged.append((segment.first, segment.name))
             else:
                 newest = pc.max(table["stored"].cast(pa.int64())).as_py()
-                whole.append((segment.last, 0.0 if newest is None else newest / MICROS))
+                whole.append((segment, 0.0 if newest is None else newest / MICROS))
+    there = Counter(segment.group for segment, _ in whole)
+    unread = Counter(name.removeprefix("open/").rpartition("/")[0] for _, name in damaged)
+    for group, written in archived.segments.items():
+        if (missing := written.count - there[group] - unread[group]) > 0:
+            damaged.append((written.first, f"open/{group}, where {missing} of {written.count} are missing"))
     if not damaged:
         return archived, ()
-    kept = min(segment.first for segment in damaged) - 1
-    stored = max((moment for last, moment in whole if last <= kept), default=0.0)
-    return replace(archived, sequence=kept, stored=stored), tuple(segment.name for segment in damaged)
+    kept = min(first for first, _ in damaged) - 1
+    left = [(segment, moment) for segment, moment in whole if segment.last <= kept]
+    stored = max((moment for _, moment in left), default=0.0)
+    segments = counted(segment for segment, _ in left)
+    return replace(archived, sequence=kept, stored=stored, segments=segments), tuple(name for _, name in damaged)
 
 
 def read_segments(storage: Storage, kind: Kind, segments: Sequence[Segment]) -> Iterator[pa.Table]:

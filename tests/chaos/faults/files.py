@@ -54,7 +54,7 @@ def draw(chance: random.Random) -> Fault:
     victim = chance.choice(_VICTIMS)
     if victim in _BUCKETS:
         return Fault(NAME, "purge", victim)
-    action = chance.choice(_ACTIONS if victim != "archive" else tuple(_DAMAGES))  # a missing segment is not noticed
+    action = chance.choice(_ACTIONS)
     return Fault(NAME, action, victim, _AGE_SECONDS if action == "age" else 0.0)
 
 
@@ -99,7 +99,7 @@ async def _damage(world: World, fault: Fault) -> None:
 
 def _files(world: World, victim: str) -> list[Path]:
     if victim == "archive":
-        return sorted(world.dataset.glob("open/measurement/*/*.parquet"))
+        return sorted(world.dataset.glob("open/**/*.parquet"))
     return sorted(
         file for file in world.folder_of(victim).rglob("*") if file.is_file() and not file.name.endswith(_OWN)
     )

@@ -1,16 +1,19 @@
-"""A segment that is damaged before its day is sealed is read again from the stream."""
+"""A segment that is damaged or gone before its day is sealed is read again from the stream, or named."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from services.dataset.days import verify
 from tests.support.cases.archive import Archive, publish, sealed, streams_of, undisturbed
 from tests.support.nats import Nats
+from tests.support.waiting import eventually
 
-DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+DAMAGES: dict[str, Callable[[bytes], bytes] | None] = {
+    "removed": None,
     "emptied": lambda _content: b"",
     "truncated": lambda content: content[: len(content) // 2],
     "zeroed": lambda content: bytes(len(content)),
@@ -30,13 +33,17 @@ async def test_a_damaged_segment_is_read_again(archive: Archive, nats: Nats, dam
         await archive.has(streams)
     archive.components.kill("archive")
     names = [name for name in archive.storage.names(f"open/{kind}") if name.endswith(".parquet")]
-    archive.storage.write(names[0], DAMAGES[damage](archive.storage.read(names[0])))
+    changed = DAMAGES[damage]
+    if changed is None:
+        archive.storage.remove(names[0])
+    else:
+        archive.storage.write(names[0], changed(archive.storage.read(names[0])))
 
     archive.start()
 
     def read_again() -> bool:
-        found = [name for name in archive.storage.names(f"open/{kind}") if name.endswith(".parquet")]
-        return bool(found) and names[0] not in found
+        found = {name for name in archive.storage.names(f"open/{kind}") if name.endswith(".parquet")}
+        return bool(found) and found.isdisjoint(names)
 
     await archive.components.until(read_again, "the messages of the segment, and those after them, were read again")
     await archive.has(streams)
@@ -44,3 +51,22 @@ async def test_a_damaged_segment_is_read_again(archive: Archive, nats: Nats, dam
     await archive.sealed()
     assert verify(archive.storage, archive.key.public) == []
     assert sealed(archive.storage) == undisturbed(archive, streams, created)
+
+
+@pytest.mark.slow
+async def test_a_segment_that_nothing_holds_any_more_is_named(archive: Archive, nats: Nats, tmp_path: Path) -> None:
+    """Where the stream no longer has its messages, the archive ends with a sentence that names them."""
+    archive.start()
+    await publish(nats, 0)
+    streams, _ = await streams_of(nats)
+    await archive.has(streams)
+    archive.components.kill("archive")
+    (name,) = [name for name in archive.storage.names("open/measurement") if name.endswith(".parquet")]
+    archive.storage.remove(name)
+    async with nats.connect("admin") as bus:
+        await bus.jetstream.purge_stream("MEASUREMENTS")
+
+    archive.start()
+    process = archive.components.running["archive"]
+    await eventually(lambda: process.poll() is not None, "the archive ended")
+    assert "of stream MEASUREMENTS are gone, not taken in" in (tmp_path / "archive.log").read_text()

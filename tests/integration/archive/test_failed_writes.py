@@ -1,0 +1,56 @@
+"""What an archive writes again after its disk refused a part of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import structlog
+from prometheus_client import CollectorRegistry
+
+from services.archive.metrics import ArchiveMetrics
+from services.archive.stream_archiver import STREAM_KINDS, StreamArchiver
+from services.core.bus import StreamCursor
+from services.core.bus.names import MEASUREMENTS
+from services.core.errors import StateError
+from services.dataset.days import list_segments, read_segments
+from services.dataset.storage import LocalStorage
+from services.dataset.tables import MEASUREMENT
+from tests.support.cases.archive import LINKS, Archive, publish
+from tests.support.nats import Nats
+
+
+class FullOnce(LocalStorage):
+    """A folder on a disk that is full once, for the file of a position."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.full = True
+
+    def write(self, name: str, content: bytes) -> None:
+        if self.full and name == "open/measurement.json":
+            self.full = False
+            raise StateError(f"{name}: no space left on device")
+        super().write(name, content)
+
+
+async def test_a_refused_write_leaves_nothing_twice(archive: Archive, nats: Nats, tmp_path: Path) -> None:
+    """Rows whose segment was written before the disk was full are in the dataset once, also with others that came since."""
+    storage = FullOnce(tmp_path / "full")
+    (what,) = (one for one in STREAM_KINDS if one.kind is MEASUREMENT)
+    metrics = ArchiveMetrics(CollectorRegistry())
+    archiver = StreamArchiver(storage, what, segment_seconds=0.0, metrics=metrics, log=structlog.get_logger())
+    async with nats.connect("archive") as bus:
+        cursor = StreamCursor(bus, MEASUREMENTS, needed_from=0.0, accept=False)
+        await publish(nats, 0)
+        await archiver.resume(cursor)
+        with pytest.raises(StateError, match="no space left"):
+            await archiver.take(cursor, archive.days)
+        await publish(nats, 1)
+        await archiver.take(cursor, archive.days)
+    rows = [
+        row
+        for table in read_segments(storage, MEASUREMENT, list_segments(storage, MEASUREMENT))
+        for row in table.to_pylist()
+    ]
+    assert sorted(row["sequence"] for row in rows) == [1] * len(LINKS) + [2] * len(LINKS)

@@ -17,7 +17,7 @@ _LEAST_SPAN = 0.2
 """Of the axis, so that a tenth of a percent does not look like a collapse."""
 
 _DAYS = 3 * 86400
-"""Ends of a time axis that is shorter have their time of day, and no middle, as that is longer to write."""
+"""Ends of a time axis that is shorter have their time of day; its middle has nothing then, as that is long to write."""
 
 _GAP_STEPS = 3
 """Points further apart than this many usual steps are not joined."""
@@ -45,10 +45,11 @@ def trend_chart(texts: Texts, title: str, points: Sequence[TrendPoint], start: f
         return 100 * (high - share) / (high - low)
 
     parts: list[Markup] = []
+    shares: list[Markup] = []
     for tick in _ticks(low, high):
         height = _TOP + inner * (high - tick) / (high - low)
         parts.append(element("line", x1="0", x2="100%", y1=height, y2=height, class_="grid"))
-        parts.append(element("text", texts.plain_percent(tick, 0), x="0", y=height - 4, class_="tick"))
+        shares.append(element("text", texts.plain_percent(tick, 0), x="0", y=height - 4, class_="tick"))
     drawn: list[Markup] = []
     for run in _runs(points):
         upper = [(x(one.moment), y(one.upper)) for one in run]
@@ -75,13 +76,24 @@ def trend_chart(texts: Texts, title: str, points: Sequence[TrendPoint], start: f
             class_="plot",
         )
     )
-    name = texts.plain_moment if end - start < _DAYS else texts.plain_day
+    places = ("0", "left"), ("50%", "middle"), ("100%", "right")
+    parts += shares  # over the line, which may begin where they stand
     parts.extend(
-        written(name(moment), place, _HEIGHT - 10, side, "tick", mirrored=texts.language.mirrored)
-        for moment, place, side in ((start, "0", "left"), ((start + end) / 2, "50%", "middle"), (end, "100%", "right"))
-        if side != "middle" or name == texts.plain_day
+        written(name, place, _HEIGHT - 10, side, "tick", mirrored=texts.language.mirrored)
+        for name, (place, side) in zip(_names(texts, start, end), places, strict=True)
+        if name
     )
     return picture(_HEIGHT, title, *parts, class_="chart trend")
+
+
+def _names(texts: Texts, start: float, end: float) -> tuple[str, str, str]:
+    """Return what stands at the start, in the middle and at the end of the time axis: as much as a phone has room for."""
+    first, last = texts.plain_day(start), texts.plain_day(end)
+    if first == last:
+        return texts.plain_clock(start), first, texts.plain_clock(end)
+    if end - start < _DAYS:
+        return texts.plain_moment(start), "", texts.plain_moment(end)
+    return first, texts.plain_day((start + end) / 2), last
 
 
 def _axis(points: Sequence[TrendPoint]) -> tuple[float, float]:

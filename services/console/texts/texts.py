@@ -98,7 +98,9 @@ class Texts:
         return self._data(value, self.plain_number(value, decimals)) if value is not None else self.none()
 
     def size(self, octets: int) -> Markup:
-        """Return bytes as megabytes, with the bytes as its value."""
+        """Return bytes as megabytes, many as gigabytes, with the bytes as its value."""
+        if octets >= 1e9:
+            return self.message("{n} GB", n=self._data(octets, self.plain_number(octets / 1e9, 1)))
         return self.message("{n} MB", n=self._data(octets, self.plain_number(octets / 1e6, 1)))
 
     def digits(self, text: object) -> str:

@@ -69,4 +69,4 @@ def make_evaluation_rounds(made: Scenario) -> dict[str, object]:
 
 
 def _made_up(*fields: str) -> dict[str, list[str]]:
-    return {field: ["made up by the sandbox"] for field in fields}
+    return {field: ["ساختهٔ این محیط آزمایشی (made up by the sandbox)"] for field in fields}

@@ -145,3 +145,17 @@ def test_a_matrix_has_the_order_asked_for_on_both_sides() -> None:
         ("c", [True, False]),
         ("b", [False, True]),
     ]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "names"),
+    [
+        (0, 7200, ["00:00", "1 January 1970", "02:00"]),
+        (43_200, 129_600, ["1 January 1970, 12:00", "2 January 1970, 12:00"]),
+        (0, 4 * 86_400, ["1 January 1970", "3 January 1970", "5 January 1970"]),
+    ],
+)
+def test_a_time_axis_names_what_a_phone_has_room_for(start: int, end: int, names: list[str]) -> None:
+    """Within a day it has times of day around the day, over a few days both at its ends, then days."""
+    svg = trend_chart(EN, "t", [TrendPoint(start, 0.5, 0.4, 0.6), TrendPoint(end, 0.5, 0.4, 0.6)], start, end)
+    assert [text for text in re.findall(r">([^<>]+)</text>", svg) if "%" not in text] == names

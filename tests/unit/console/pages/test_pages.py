@@ -212,10 +212,10 @@ async def test_a_round_is_quoted_and_not_filled_in(console: Console) -> None:
                 "more than ",
                 "Transparent government",
                 "Agencies named at the bottom",
-                "[1] <bdi>iribnews.ir, news 5673814",
+                "[1] <bdi><bdi>iribnews.ir, news 5673814",
             ),
         ),
-        ("fa", ("بیش از ", "دولت شفاف", "ضعیف‌ترین", "[۱] <bdi>iribnews.ir, news 5673814")),
+        ("fa", ("بیش از ", "دولت شفاف", "ضعیف‌ترین", "[۱] <bdi><bdi>iribnews.ir, news 5673814")),
     ],
 )
 async def test_each_round_has_the_dimensions_of_its_model_and_its_sources(
@@ -260,7 +260,7 @@ async def test_the_monitor_page_shows_vantages_and_streams(make_console, api) ->
     console = await make_console()
     text = await _text_of(console, "/en/monitor")
     assert "north 99.0% 570 576 the vantage itself was cut off: 16" in text
-    assert "MEASUREMENTS 4,000 3.1 MB 1,073.7 MB 3 2 1" in text
+    assert "MEASUREMENTS 4,000 3.1 MB 1.1 GB 3 2 1" in text
     assert "KV_indicator 90 0.0 MB" in text
     government = blocks_of(api.register)["government"]
     api.take("government", replace(government, monitoring=None))

@@ -41,6 +41,13 @@ def test_numbers_carry_their_value() -> None:
     assert "no value" in texts_of("en").percent(None)
 
 
+def test_sizes_are_in_units_that_are_short() -> None:
+    """Many bytes are gigabytes, fewer megabytes, in either language."""
+    assert texts_of("en").size(11_811_160_064).striptags() == "11.8 GB"
+    assert texts_of("fa").size(11_811_160_064).striptags() == "۱۱٫۸ گیگابایت"
+    assert texts_of("en").size(2_147_483).striptags() == "2.1 MB"
+
+
 def test_moments_are_of_the_calendar_of_the_language() -> None:
     """Persian has Jalali days, English Gregorian ones, both in the register's timezone, over a moment for machines."""
     assert texts_of("en", TEHRAN).moment(NOON) == (

@@ -148,7 +148,7 @@ async def main(runtime: Runtime) -> None:
     rounds = Path(settings.rounds) if settings.rounds else None
     services = api_services(state, clock=time.time, rounds=rounds, dataset=settings.archive)
     conduct = call_conduct(state, runtime.registry, log, identify=identify, peer_calls=settings.peer_calls)
-    await reporter.report(serving=False)
+    await reporter.report("waiting for the bus")
     if credentials is None and not _is_loopback(settings.listen):
         log.warning("open_to_all", listen=settings.listen, reason="anyone who reaches it sees every link's target")
     work = asyncio.ensure_future(_work(runtime, state, reporter))
@@ -188,8 +188,10 @@ async def _work(runtime: Runtime, state: ServerState, reporter: HealthReporter) 
 async def _report_health(bus: Bus, model: ReadModel, reporter: HealthReporter) -> None:
     readiness = Readiness()
     while True:
-        serving = readiness.update(complete=model.complete, fed=bus.connected and bus.following, now=time.monotonic())
-        await reporter.report(serving=serving)
+        fed = bus.connected and bus.following
+        serving = readiness.update(complete=model.complete, fed=fed, now=time.monotonic())
+        why = "waiting for a register and its index" if fed else "the bus cannot be read"
+        await reporter.report("" if serving else why)
         await asyncio.sleep(_POLL_SECONDS)
 
 

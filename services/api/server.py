@@ -13,7 +13,7 @@ from grpc_health.v1 import health, health_pb2
 
 from services.api.rpc import Conduct, reflection_services, service_handlers
 from services.core.errors import ListenError
-from services.core.runtime import Health
+from services.core.runtime import ENDING, Health
 from services.core.settings import parse_address
 
 GRACE_SECONDS = 3.0
@@ -75,25 +75,25 @@ class HealthReporter:
         self.servicer = health.aio.HealthServicer()
         self._names = ("", *names)
         self._process = process
-        self._serving: bool | None = None
+        self._why: str | None = None
         self._draining = False
 
-    async def report(self, serving: bool) -> None:
-        """Report SERVING or NOT_SERVING, if that changed."""
-        if serving is self._serving or self._draining:
+    async def report(self, why: str = "") -> None:
+        """Report SERVING, or NOT_SERVING with ``why`` not, if that changed."""
+        if why == self._why or self._draining:
             return
-        self._serving = serving
+        self._why = why
         states = health_pb2.HealthCheckResponse
         for name in self._names:
-            await self.servicer.set(name, states.SERVING if serving else states.NOT_SERVING)
-        if serving:
-            self._process.serving()
+            await self.servicer.set(name, states.NOT_SERVING if why else states.SERVING)
+        if why:
+            self._process.not_serving(why)
         else:
-            self._process.not_serving()
+            self._process.serving()
 
     async def drain(self) -> None:
         """Report NOT_SERVING for good."""
-        await self.report(serving=False)
+        await self.report(ENDING)
         await self.servicer.enter_graceful_shutdown()
         self._draining = True
 

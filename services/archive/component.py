@@ -19,7 +19,7 @@ from services.core.bus import Bus, StreamCursor, connect_from_settings
 from services.core.errors import BusError, GapError, SettingsError, StateError
 from services.core.files import lock
 from services.core.model import Policy, Register
-from services.core.runtime import Runtime
+from services.core.runtime import ENDING, Runtime
 from services.core.tasks import cancel_and_wait, run_in_thread
 from services.dataset.days import EvidenceDays, Sealer, SealingContext, run_faults
 from services.dataset.log import SigningKey
@@ -188,6 +188,7 @@ async def main(runtime: Runtime) -> None:
         )
     key = SigningKey.read(Path(settings.archive_key))
     storage = open_storage(settings.archive or str(settings.data / "dataset"))
+    runtime.health.not_serving("waiting for the bus")
     async with connect_from_settings(settings, role="archive", name="archive") as bus:
         runtime.watch_bus(lambda: bus.connected)
         with _locked(settings.data):
@@ -230,7 +231,7 @@ async def _work(archive: _Archive, runtime: Runtime, register: Register, registe
     ]
     stopping = asyncio.ensure_future(runtime.stop.wait())
     done, _ = await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    runtime.health.not_serving()
+    runtime.health.not_serving(ENDING)
     await cancel_and_wait(*tasks, stopping)
     for task in done - {stopping}:
         task.result()

@@ -22,7 +22,7 @@ from services.core.errors import BusError, PeyvandError, SettingsError
 from services.core.files import count_damaged
 from services.core.metrics import gauge
 from services.core.model import FLUSH_SECONDS, Register
-from services.core.runtime import Runtime
+from services.core.runtime import ENDING, Runtime
 from services.core.tasks import cancel_and_wait
 from services.register.bus import follow_register
 
@@ -111,7 +111,7 @@ class _Collector:
                 await self.flush()
             except BusError as error:
                 self._runtime.log.warning("publishing_failed", reason=str(error))
-                self._runtime.health.not_serving()
+                self._runtime.health.not_serving("what was read cannot be published: the bus does not answer")
             else:
                 if not self._runtime.stop.is_set():
                     self._runtime.health.serving()
@@ -140,7 +140,7 @@ async def _work(
         tasks.create_task(supervisor.run(collector.publish()))
         runtime.health.serving()
         await runtime.stop.wait()
-        runtime.health.not_serving()
+        runtime.health.not_serving(ENDING)
         await cancel_and_wait(following, *reading)  # a request to a server may take a minute; do not wait for it
     supervisor.check()
     try:
@@ -159,6 +159,7 @@ async def main(runtime: Runtime) -> None:
         raise SettingsError("a replay moves time, which sources do not: give --replay or --sources, not both")
     gauge("peyvand_collector_damaged_files", runtime.registry).set_function(partial(count_damaged, settings.data))
     executor = LedgerExecutor()
+    runtime.health.not_serving("waiting for the bus")
     async with connect_from_settings(settings, role="collector", name=f"collector-{settings.bus}") as bus:
         runtime.watch_bus(lambda: bus.connected)
         registers = follow_register(bus)

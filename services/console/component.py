@@ -17,7 +17,7 @@ from services.console.queries import EditionFeed, read_export
 from services.console.web import Provider, Settled, make_app
 from services.core import metrics
 from services.core.errors import ListenError, SettingsError
-from services.core.runtime import Runtime
+from services.core.runtime import ENDING, Runtime
 from services.core.settings import Settings, parse_address
 from services.core.tasks import cancel_and_wait
 
@@ -116,7 +116,7 @@ class Server(uvicorn.Server):
 
 async def _stop(runtime: Runtime, server: uvicorn.Server) -> None:
     await runtime.stop.wait()
-    runtime.health.not_serving()
+    runtime.health.not_serving(ENDING)
     server.should_exit = True
 
 

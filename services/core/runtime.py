@@ -25,28 +25,29 @@ from services.core.pages import serving_pages, text_page
 from services.core.settings import Settings, load_settings, parse_address
 from services.core.tasks import cancel_and_wait
 
+ENDING: Final = "ending"
+"""Why a component that was told to stop does not serve."""
+
 DRAIN_SECONDS = 4.0
 """How long a component may take to drain after a signal; Ctrl-C of `peyvand up` ends everything within 5 s."""
 
 
 class Health:
-    """Whether this process serves, and ``why`` not, in words for a person; "" when no reason was given."""
+    """Whether this process serves, and ``why`` not, in words for a person."""
 
     def __init__(self) -> None:
         self.is_serving = False
         self.has_served = False
-        self.why = ""
+        self.why = "starting"
 
     def __str__(self) -> str:
-        if self.is_serving:
-            return "SERVING"
-        return f"NOT_SERVING: {self.why}" if self.why else "NOT_SERVING"
+        return "SERVING" if self.is_serving else f"NOT_SERVING: {self.why}"
 
     def serving(self) -> None:
         """Dependencies have answered."""
         self.is_serving = self.has_served = True
 
-    def not_serving(self, why: str = "") -> None:
+    def not_serving(self, why: str) -> None:
         """A dependency is gone or has not answered yet, or draining begins."""
         self.is_serving, self.why = False, why
 
@@ -90,7 +91,7 @@ async def _main(runtime: Runtime, main: Callable[[Runtime], Awaitable[None]]) ->
     if not work.done():
         # A component that never served has nothing to drain; it may be waiting for a bus that never answers.
         await asyncio.wait({work}, timeout=DRAIN_SECONDS if runtime.health.has_served else 0)
-    runtime.health.not_serving()
+    runtime.health.not_serving(ENDING)
     await cancel_and_wait(work)
     if not work.cancelled():
         work.result()

@@ -16,7 +16,7 @@ from services.core.codec import RUN_BYTES
 from services.core.errors import PeyvandError, SettingsError
 from services.core.log import Logger
 from services.core.model import Register
-from services.core.runtime import Runtime
+from services.core.runtime import ENDING, Runtime
 from services.core.settings import Settings
 from services.prober.assignments import ProbingPlan, plan_of
 from services.prober.attempt import ProbeRunner
@@ -134,6 +134,7 @@ def _free(prepared: dict[Any, Any]) -> None:
 async def main(runtime: Runtime) -> None:
     """Probe until told to stop; then stop launching, finish what is under way, flush and leave."""
     settings = runtime.settings
+    runtime.health.not_serving("waiting for the bus")
     gc.set_threshold(*gc.get_threshold()[:2], _COLLECTIONS_PER_FULL)
     spool = Spool(settings.data / "spool", settings.spool_limit, keep=settings.spool_keep * 3600)
     with closing(spool):
@@ -166,7 +167,7 @@ async def _run(runtime: Runtime, bus: Bus, spool: Spool, environment: ProbeEnvir
         sharing = group.create_task(heartbeats.run())
         running = group.create_task(prober.run())
         await runtime.stop.wait()
-        runtime.health.not_serving()
+        runtime.health.not_serving(ENDING)
         for task in (following, sharing):
             task.cancel()
         await asyncio.wait({following, sharing})
@@ -182,6 +183,7 @@ async def _run(runtime: Runtime, bus: Bus, spool: Spool, environment: ProbeEnvir
 
 async def _follow(bus: Bus, prober: Prober, runtime: Runtime) -> None:
     """Adopt each register as it comes into force; serve once the first is in use."""
+    runtime.health.not_serving("reading the register, or waiting for one")
     async for register in follow_register(bus):
         try:
             await prober.adopt(register)

@@ -11,7 +11,7 @@ from functools import partial
 from services.core.bus import MEASUREMENTS, STREAMS, Bus, StreamState
 from services.core.errors import BusError, StateError
 from services.core.model import Register
-from services.core.runtime import Runtime
+from services.core.runtime import ENDING, Runtime
 from services.core.tasks import run_in_thread
 from services.indicator.calendar import Calendar
 from services.scorer.evidence_lock import EvidenceLock
@@ -146,7 +146,7 @@ class _Session:
 
     async def _stop(self) -> None:
         await self._runtime.stop.wait()
-        self._runtime.health.not_serving("ending")
+        self._runtime.health.not_serving(ENDING)
         raise _SessionEndError
 
     async def _follow(self, registers: asyncio.Queue[Register]) -> None:

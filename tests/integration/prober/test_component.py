@@ -201,7 +201,7 @@ async def test_a_prober_without_a_bus_stops_at_once(tmp_path: Path, port: Callab
     metrics = port()
     process = start(nats, tmp_path / "data", metrics)
     try:
-        await eventually(lambda: ask(metrics, "/health") == "NOT_SERVING\n", "it does not serve")
+        await eventually(lambda: ask(metrics, "/health") == "NOT_SERVING: waiting for the bus\n", "it does not serve")
         assert await stopped(process) == 0
     finally:
         process.kill()

@@ -121,11 +121,12 @@ async def test_a_bus_lost_for_long_is_reported_and_so_is_its_return(api, monkeyp
             bus.connected, bus.following = lost != "connected", lost != "following"
             while not heard or heard[-1] != state:
                 heard.append((await watch.read()).status)
+            assert lost == "" or str(announcer._process) == "NOT_SERVING: the bus cannot be read"
         await api.indicators.GetIndicator(messages.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT))
         await announcer.drain()
         assert (await watch.read()).status == states.NOT_SERVING
-        await announcer.report(serving=True)
-        assert not announcer._process.is_serving
+        await announcer.report()
+        assert str(announcer._process) == "NOT_SERVING: ending"
         saying.cancel()
         watch.cancel()
 

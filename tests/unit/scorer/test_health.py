@@ -69,12 +69,3 @@ def test_what_stands_by_serves_once_it_reads() -> None:
     assert str(health) == "NOT_SERVING: computing the index"
     readiness.set_publishing(ok=True)
     assert str(health) == "SERVING"
-
-
-def test_without_a_reason_none_is_reported() -> None:
-    """A component that gives no reason has none."""
-    health = Health()
-    assert str(health) == "NOT_SERVING"
-    health.serving()
-    health.not_serving()
-    assert str(health) == "NOT_SERVING"

@@ -17,8 +17,8 @@ from services.prober.observation import Observation
 from services.prober.publishing import MeasurementPublisher, measured, unmeasured
 from services.prober.scheduling import Launch
 
-HeldMeasurement: TypeAlias = tuple[str, Measurement, int, float]
-"""The consumer agency, what was measured, the status of the answer (0 without one) and the seconds it took."""
+HeldMeasurement: TypeAlias = tuple[Measurement, int, float]
+"""What was measured, the status of the answer (0 without one) and the seconds it took."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +44,23 @@ class Pipeline:
             raise
         observation = result.observation
         row = measured(launch.target, slot_start, observation, result.judgement, plan.origin)
-        held = (assignment.consumer, row, observation.status, observation.duration)
-        self.bracket.hold(began, monotonic(), held)
+        self.bracket.hold(began, monotonic(), (row, observation.status, observation.duration))
 
     def publish_unmeasured(self, launch: Launch, plan: ProbingPlan, reason: Reason, detail: str) -> None:
         """Publish that nothing was measured for a launch, and why."""
         row = unmeasured(launch.target, launch.slot_start, reason, detail, plan.origin)
-        self._publish(plan.assignments[launch.target].consumer, row, 0, 0.0)
+        self._publish(row, 0, 0.0)
 
     def release(self, held: HeldMeasurement, faults: VantageFaults) -> None:
         """Publish what was held, with its outcome; as UNKNOWN where the vantage was at fault."""
-        consumer, row, status, duration = held
+        row, status, duration = held
         if faults.blind or faults.unresolved:
             seen = Observation(0.0, duration, phases=row.phases)
             circumstances = Circumstances(blind=faults.blind, unresolved=faults.unresolved)
             judgement = excused(Judgement(row.reason, row.detail), seen, circumstances)
             row = replace(row, outcome=judgement.outcome, reason=judgement.reason, detail=judgement.detail)
-        self._publish(consumer, row, status, duration)
+        self._publish(row, status, duration)
 
-    def _publish(self, consumer: str, row: Measurement, status: int, duration: float) -> None:
-        self.publisher.add(consumer, row)
+    def _publish(self, row: Measurement, status: int, duration: float) -> None:
+        self.publisher.add(row)
         self.metrics.count_measurement(row, status, duration)

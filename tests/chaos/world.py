@@ -100,7 +100,7 @@ class World:
 
     @property
     def watched(self) -> list[str]:
-        """A link of each consumer, and so of each shard of the measurements."""
+        """A link of each consumer."""
         by_consumer = {
             self.register.services[link.service].agency: link.id
             for link in self.register.links.values()

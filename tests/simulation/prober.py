@@ -72,7 +72,7 @@ class Prober(Component):
                 cut = self.rng.choice([*[0] * 7, len(targets) // 2])
                 for part in filter(None, (targets[:cut], targets[cut:])):
                     for endpoint, name in part:
-                        publisher.add(self.world.truth.consumers[name], self._measure(endpoint, name, slot))
+                        publisher.add(self._measure(endpoint, name, slot))
                     await publisher.flush()
             await asyncio.sleep(max(1.0, (slot + 1) * seconds - self.clock()))
             if self.world.loop.time() > self.until:

@@ -144,8 +144,6 @@ class Truth:
         first, last = int(shape.start // seconds) - 2, int(shape.end // seconds) + 60
         self.targets = [(False, link["id"]) for link in shape.register["links"]]
         self.targets += [(True, one["id"]) for one in shape.register["endpoints"]]
-        owner = {one["id"]: one["agency"] for one in shape.register["services"]}
-        self.consumers = {link["id"]: owner[link["service"]] for link in shape.register["links"]} | {"portal": "a0"}
         self._stages: dict[tuple[bool, str, int], int] = {}
         for target in self.targets:
             stage = 5

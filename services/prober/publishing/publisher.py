@@ -82,17 +82,17 @@ class MeasurementSink(Protocol):
         ...
 
 
-def encode_messages(rows: Iterable[tuple[str, Measurement]], link: BatchLink) -> tuple[list[SpooledMessage], BatchLink]:
-    """Encode measurements, each with its consumer agency, into messages by vantage, shard and register version.
+def encode_messages(rows: Iterable[Measurement], link: BatchLink) -> tuple[list[SpooledMessage], BatchLink]:
+    """Encode the measurements of one prober into messages by register version.
 
     The first has place ``link`` among the batches of the prober. Returned are the messages and the place after the last.
     """
-    groups: dict[tuple[str, int, str, str], list[Measurement]] = defaultdict(list)
-    for consumer, row in rows:
-        groups[row.vantage, shard_of(consumer), row.register_version, row.probe_version].append(row)
+    groups: dict[tuple[str, str], list[Measurement]] = defaultdict(list)
+    for row in rows:
+        groups[row.register_version, row.probe_version].append(row)
     messages = []
-    for (vantage, shard, _, _), group in groups.items():
-        subject = measurement_subject(vantage, shard)
+    for group in groups.values():
+        subject = measurement_subject(group[0].vantage, shard_of(group[0].prober))
         parts = (group[first : first + _ROWS_PER_MESSAGE] for first in range(0, len(group), _ROWS_PER_MESSAGE))
         for part in parts:
             payload = encode_measurements(part, link)
@@ -114,16 +114,16 @@ class MeasurementPublisher:
         self._metrics = metrics
         self._log = log
         self._link = BatchLink(run, 1)
-        self._rows: list[tuple[str, Measurement]] = []
+        self._rows: list[Measurement] = []
         self._flushed = asyncio.Event()
         self._reported_drops = 0
         self._highest = spool.kept.sequence
         self._failed: SpoolBatch | None = None
         self._again: tuple[int, int] | None = None
 
-    def add(self, consumer: str, row: Measurement) -> None:
-        """Add a measurement of a target whose consumer agency is given; the next flush spools it."""
-        self._rows.append((consumer, row))
+    def add(self, row: Measurement) -> None:
+        """Add a measurement; the next flush spools it."""
+        self._rows.append(row)
 
     async def flush(self) -> None:
         """Put all added measurements on disk, and have them sent."""

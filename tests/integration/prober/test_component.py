@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from services.core.bus import Bus
-from services.core.bus.names import MEASUREMENTS, heartbeat_subject, shard_of
+from services.core.bus.names import MEASUREMENTS, heartbeat_subject, measurement_subject, shard_of
 from services.core.codec import Heartbeat, decode_heartbeat, decode_measurements
 from services.core.model.measurement import Measurement
 from services.core.model.outcome import Reason
@@ -124,7 +124,7 @@ async def _sharing(beats: AsyncIterator[bytes]) -> Heartbeat:
 
 
 async def test_a_prober_measures_and_stops_in_order(nats: Any, tmp_path: Path, port: Callable[[], int]) -> None:
-    """It serves after its first control round, measures every slot, shards by consumer, sends heartbeats, and exits with 0."""
+    """It serves after its first control round, measures every slot, publishes on its own subject, sends heartbeats, and exits with 0."""
     metrics = port()
     async with scene(nats, tmp_path) as (bus, _), nats.connect("prober") as peer:
         beats = peer.listen(heartbeat_subject("main", "p1"))
@@ -153,8 +153,7 @@ async def test_a_prober_measures_and_stops_in_order(nats: Any, tmp_path: Path, p
         subjects = {subject for subject, _ in await measured(bus)}
     assert code == 0, (tmp_path / "prober.log").read_text()
     assert {row.target.id for row in rows} == TARGETS
-    agencies = ("civil-registry", "land-registry", "tax-office", "customs")
-    assert subjects <= {f"peyvand.v1.measurement.main.{shard_of(agency)}" for agency in agencies}
+    assert subjects == {measurement_subject("main", shard_of("p1"))}
     assert (alive.prober, alive.targets, alive.register_version) == ("p1", 9, rows[0].register_version)
     assert 'peyvand_probe_outcomes_total{outcome="ok"}' in exposition
     assert not list((tmp_path / "data" / "spool").glob("*.batch"))

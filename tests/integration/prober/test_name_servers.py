@@ -41,7 +41,7 @@ class Vantage:
             ControlTargets((), self.environment), ControlNames(control_names, (), self.environment.outbound.resolver)
         )
 
-    def add(self, _consumer: str, row: Measurement) -> None:
+    def add(self, row: Measurement) -> None:
         """Keep a measurement, as its publisher."""
         self.rows.append(row)
 

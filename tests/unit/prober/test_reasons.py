@@ -118,7 +118,7 @@ class _Kept:
     def __init__(self) -> None:
         self.rows: list[Measurement] = []
 
-    def add(self, _consumer: str, row: Measurement) -> None:
+    def add(self, row: Measurement) -> None:
         self.rows.append(row)
 
 
@@ -159,7 +159,7 @@ def released(observation: Observation, faults: VantageFaults) -> Case:
         kept, environment, metrics = _Kept(), ProbeEnvironment(), ProberMetrics(CollectorRegistry())
         judgement = judge(observation, compile_expectations(Probe("x", "http"), {}, latency=None, max_age=None))
         row = measured(Target("x"), 1000, observation, judgement, ORIGIN)
-        _pipeline(kept, environment, metrics).release(("a", row, 200, 0.1), faults)
+        _pipeline(kept, environment, metrics).release((row, 200, 0.1), faults)
         await environment.close()
         return kept.rows[0].reason
 

@@ -136,7 +136,7 @@ async def test_a_stream_made_anew_gets_everything_again(nats: Nats, tmp_path: Pa
 
     async def publish(publisher: MeasurementPublisher, numbers: range) -> None:
         for number in numbers:
-            publisher.add("tax-office", unmeasured(Target("link"), 300 * number, Reason.SHED, "", ORIGIN))
+            publisher.add(unmeasured(Target("link"), 300 * number, Reason.SHED, "", ORIGIN))
             await publisher.flush()
         last = numbers[-1] * 300
         await eventually(lambda: _has(nats, last), "the last measurement arrived")
@@ -160,7 +160,7 @@ async def test_a_stream_made_anew_gets_everything_again(nats: Nats, tmp_path: Pa
 async def test_all_is_sent_again_on_demand(nats: Nats, tmp_path: Path) -> None:
     """What is asked for is sent again, which changes nothing where the bus has it: repeated messages are stored once."""
     async with publishing(nats, tmp_path) as publisher:
-        publisher.add("tax-office", unmeasured(Target("link"), 300, Reason.SHED, "", ORIGIN))
+        publisher.add(unmeasured(Target("link"), 300, Reason.SHED, "", ORIGIN))
         await publisher.flush()
         await eventually(lambda: _has(nats, 300), "it arrived")
         publisher.publish_again()

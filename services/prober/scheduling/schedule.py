@@ -19,6 +19,10 @@ _EARLY_SECONDS = 0.0005
 # Targets taken over in the middle of a slot start over half a second, or over a millisecond each when they are many.
 _SPREAD_SECONDS = 0.5
 _SPREAD_EACH_SECONDS = 0.001
+# Launches that follow one another closely share a moment, since at 200 a second waking up costs as much as the probe.
+# More at once would wait for each other while they are timed (docs/performance-log.md).
+_LAUNCHES_TOGETHER = 3
+_TOGETHER_SECONDS = 0.025
 # Phases keep clear of the last moment, or the targets there would be shed for every millisecond of lateness.
 _PHASE_ROOM = 0.95
 
@@ -70,6 +74,18 @@ class Launch:
 _due = itemgetter(0)
 
 
+def _together(offsets: Iterable[tuple[float, ScheduleEntry]]) -> list[tuple[float, ScheduleEntry]]:
+    """Return launches with their offsets in a slot, in order, where a few that are close have that of the first."""
+    together: list[tuple[float, ScheduleEntry]] = []
+    first, members = float("-inf"), 0
+    for offset, entry in offsets:
+        if members == _LAUNCHES_TOGETHER or offset - first > _TOGETHER_SECONDS:
+            first, members = offset, 0
+        together.append((first, entry))
+        members += 1
+    return together
+
+
 class Schedule:
     """The launches of one prober, slot after slot. No slot of a target is lost or doubled when targets change."""
 
@@ -94,8 +110,10 @@ class Schedule:
         fresh = slot_seconds != self._slot_seconds
         former = {} if fresh else self._entries
         self._entries = {entry.target: entry for entry in entries}
-        self._offsets = sorted(
-            ((entry.phase * entry.last_offset(slot_seconds), entry) for entry in self._entries.values()), key=_due
+        self._offsets = _together(
+            sorted(
+                ((entry.phase * entry.last_offset(slot_seconds), entry) for entry in self._entries.values()), key=_due
+            )
         )
         current = int(now // slot_seconds) * slot_seconds
         if fresh or current != self._slot:

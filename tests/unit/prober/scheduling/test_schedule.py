@@ -55,6 +55,20 @@ def test_33_phases_are_spread_evenly_and_fit() -> None:
     assert all(launch.due < launch.latest for launch in launches)
 
 
+@pytest.mark.parametrize("count", [20, 2000, 50_000])
+def test_33_few_launches_share_a_moment(count: int) -> None:
+    """Three launches at most share a moment, and none is more than 25 ms before its phase, or after it."""
+    schedule = Schedule()
+    schedule.replace(entries(count, timeout=4.0), 10, 0.0)
+    launches = [launch for _, launch in run(schedule, 10.0, 20.0) if launch.slot_start == 10]
+    early = [target_phase(launch.target) * 6 * 0.95 - (launch.due - 10) for launch in launches]
+    moments = Counter(launch.due for launch in launches)
+    assert len(launches) == count
+    assert -1e-6 < min(early) <= max(early) < 0.0251
+    assert max(moments.values()) <= 3
+    assert len(moments) < 0.36 * count or count < 2000
+
+
 def test_launches_can_be_taken_a_few_at_a_time() -> None:
     """Launches that are due and not taken yet are taken later, in the same order, once."""
     schedules = Schedule(), Schedule()

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack, closing
 from secrets import token_bytes
-from time import monotonic, time
+from time import time
 from typing import Any
 
 from services.core.bus import Bus, connect_from_settings
@@ -21,7 +21,7 @@ from services.core.settings import Settings
 from services.prober.assignments import ProbingPlan, plan_of
 from services.prober.attempt import ProbeRunner
 from services.prober.control import CONTROL_TIMEOUT, ControlLoop, ControlNames, ControlTargets
-from services.prober.excuses import TICK_SECONDS, Bracket, LoopStalls
+from services.prober.excuses import Bracket, LoopStalls
 from services.prober.heartbeats import PeerHeartbeats
 from services.prober.kinds import ProbeEnvironment
 from services.prober.launcher import Launcher
@@ -59,7 +59,7 @@ class Prober:
         self._bracket: Bracket[HeldMeasurement] = Bracket(CONTROL_TIMEOUT)
         self._runner = ProbeRunner(environment, log, stalls=self._stalls, clock=clock)
         pipeline = Pipeline(self._runner, self._bracket, publisher, metrics)
-        self.launcher = Launcher(settings.inflight, pipeline, membership, metrics, log, clock)
+        self.launcher = Launcher(settings.inflight, pipeline, membership, metrics, log, clock, self._stalls)
         self.control_loop = ControlLoop(
             settings.vantage, self._bracket, pipeline.release, publisher.flush, metrics, log
         )
@@ -96,21 +96,12 @@ class Prober:
 
     async def run(self) -> None:
         """Run the control loop until ``finish`` has ended it."""
-        ticking = asyncio.create_task(self._tick())
-        try:
-            await self.control_loop.run()
-        finally:
-            ticking.cancel()
+        await self.control_loop.run()
 
     async def finish(self, seconds: float) -> None:
         """Launch nothing more, let probes finish for that long, and end the control loop with what they measured."""
         await self.launcher.finish(seconds)
         self.control_loop.stop()
-
-    async def _tick(self) -> None:
-        while True:
-            self._stalls.tick(monotonic())
-            await asyncio.sleep(TICK_SECONDS)
 
     def _keep_from_collector(self, plan: ProbingPlan) -> None:
         """Keep what stays from full collections, which would stall the loop for as long as some probes take.

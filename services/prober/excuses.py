@@ -141,7 +141,7 @@ def is_our_timeout(observation: Observation, ours: float, total: float) -> bool:
 
 
 TICK_SECONDS: Final = 0.05
-"""How often the loop shows that it runs."""
+"""How often the loop shows that it runs while probes are under way."""
 
 _NOTICED_SECONDS: Final = 0.05
 
@@ -161,6 +161,10 @@ class LoopStalls:
         self._last = now
         while self._spans and self._spans[0][1] < now - self.remembered:
             self._spans.popleft()
+
+    def rest(self) -> None:
+        """Expect no tick before the next one."""
+        self._last = None
 
     def seconds(self, began: float, ended: float) -> float:
         """Return how much of [began, ended] was stalled, including a stall that has not ended yet."""

@@ -10,6 +10,7 @@ from time import monotonic, time
 from services.core.log import Logger
 from services.core.model import Reason
 from services.prober.assignments import Origin, ProbingPlan
+from services.prober.excuses import TICK_SECONDS, LoopStalls
 from services.prober.metrics import ProberMetrics
 from services.prober.pipeline import Pipeline
 from services.prober.scheduling import Launch, Membership, Schedule, Share
@@ -34,6 +35,8 @@ class Launcher:
     metrics: ProberMetrics
     log: Logger
     clock: Callable[[], float] = time
+    stalls: LoopStalls = field(default_factory=LoopStalls)
+    """Told that the loop runs, as long as probes are under way."""
     share_from: int | None = field(default=None, init=False)
     """Start of the first slot of which the whole share is probed; None before the first plan."""
     announce: asyncio.Event = field(default_factory=asyncio.Event, init=False)
@@ -68,18 +71,18 @@ class Launcher:
         self.announce.set()
         if not self._stopped:
             self._take_share(plan)
+            self._wake(plan)
 
     def regroup(self) -> None:
         """Take another share of the targets if peers came, went, or began to probe theirs."""
         plan = self._plan
         if plan is not None and not self._stopped and self._measuring_peers(plan) != self._peers:
             self._take_share(plan)
+            self._wake(plan)
 
     def stop_launching(self) -> None:
         """Leave every launch from now on to other probers."""
         self._stopped = True
-        if self._timer is not None:
-            self._timer.cancel()
 
     async def finish(self, seconds: float) -> None:
         """Launch nothing more, let the probes under way finish for that long, and cancel the others."""
@@ -90,6 +93,8 @@ class Launcher:
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
+        if self._timer is not None:
+            self._timer.cancel()
 
     def _measuring_peers(self, plan: ProbingPlan) -> dict[str, int]:
         """Return the peers that count. Until measurements of one arrive its targets are probed here as well.
@@ -118,16 +123,27 @@ class Launcher:
         self.metrics.set_targets(self._share.own, plan.assignments)
         self.log.info("share_taken", targets=len(self._share.own), of=len(plan.assignments), peers=sorted(self._peers))
         self._schedule.replace(self._share.entries, plan.slot_seconds, now)
-        self._launch_due(plan)
 
-    def _launch_due(self, plan: ProbingPlan) -> None:
-        """Launch what is due, each on its own: bursts would be cheaper and falsify latencies."""
+    def _wake(self, plan: ProbingPlan) -> None:
+        """Launch what is due, and wake again for the next, and often enough to notice stalls of the loop.
+
+        One timer does both, since to wake up costs as much as a third of a probe.
+        """
         if self._timer is not None:
             self._timer.cancel()
+        self.stalls.tick(monotonic())
+        delay = _LOOK_SECONDS if self._stopped else min(_LOOK_SECONDS, self._launch_due(plan))
+        if self._inflight:
+            delay = min(delay, TICK_SECONDS)
+        else:
+            self.stalls.rest()
+        self._timer = asyncio.get_running_loop().call_later(delay, self._wake, plan)
+
+    def _launch_due(self, plan: ProbingPlan) -> float:
+        """Launch what is due, and return in how many seconds there is more to launch."""
         now = self.clock()
         if self.share_from is not None and self.share_from - now > plan.slot_seconds:
             self._take_share(plan)  # the clock was set back: what was the next slot is far ahead
-            return
         room = _LAUNCHES_AT_ONCE
         while room and (launches := self._schedule.take(now, room)):
             room -= sum(self._launch(launch, plan) for launch in launches)
@@ -138,8 +154,7 @@ class Launcher:
         now = self.clock()
         due = self._schedule.next_due(now)
         self._behind_since = (self._behind_since or now) if due is not None and due <= now else None
-        delay = _LOOK_SECONDS if due is None else min(_LOOK_SECONDS, max(0.0, due - now))
-        self._timer = asyncio.get_running_loop().call_later(delay, self._launch_due, plan)
+        return _LOOK_SECONDS if due is None else max(0.0, due - now)
 
     def _launch(self, launch: Launch, plan: ProbingPlan) -> bool:
         """Start a probe, or shed it; return whether it was started."""

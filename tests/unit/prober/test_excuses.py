@@ -107,3 +107,15 @@ def test_late_ticks_make_a_stall() -> None:
     assert stalls.seconds(0.0, 2.0) == pytest.approx(0.95 + 0.8, abs=0.01)
     assert stalls.seconds(0.5, 1.15) == pytest.approx(0.6)
     assert stalls.seconds(1.1, 1.2) == 0
+
+
+def test_nothing_stalls_while_no_ticks_are_expected() -> None:
+    """A loop that has nothing to do need not run: that is no stall, neither while it rests nor afterwards."""
+    stalls = LoopStalls(remembered=10.0)
+    stalls.tick(0.0)
+    stalls.rest()
+    assert stalls.seconds(0.0, 3.0) == 0
+    stalls.tick(3.0)
+    assert stalls.seconds(0.0, 3.05) == 0
+    stalls.tick(4.0)
+    assert stalls.seconds(0.0, 4.0) == pytest.approx(0.95)

@@ -6,7 +6,7 @@ Nothing of a body, a header or a secret is shown, nor what params and captures f
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -101,8 +101,7 @@ def _headline(run: ProbeRun) -> Group:
 
 def _phases(phases: Phases, width: int) -> Table | None:
     """Return the phases as bars in proportion, each from where the one before ended."""
-    named = [(field.name, getattr(phases, field.name)) for field in fields(phases)]
-    measured = [(name, seconds) for name, seconds in named if seconds is not None]
+    measured = [(name, seconds) for name, seconds in phases._asdict().items() if seconds is not None]
     total = sum(seconds for _, seconds in measured)
     if not measured:
         return None

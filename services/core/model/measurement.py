@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, TypeVar, dataclass_transform
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, dataclass_transform
 
 from services.core.model.outcome import Outcome, Reason
 
@@ -27,16 +27,17 @@ def unfrozen(cls: type[T]) -> type[T]:
     return dataclass(slots=True)(cls)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Target:
-    """A link or an endpoint, by id: what a measurement is about."""
+class Target(NamedTuple):
+    """A link or an endpoint, by id: what a measurement is about.
+
+    A tuple, since it is looked up several times for each probe and each measurement: a dataclass would hash in Python.
+    """
 
     id: str
     endpoint: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Phases:
+class Phases(NamedTuple):
     """Seconds spent in each part of one probe; None when skipped."""
 
     resolve: float | None = None
@@ -46,7 +47,7 @@ class Phases:
     transfer: float | None = None
 
 
-PHASES = tuple(phase.name for phase in fields(Phases))
+PHASES = Phases._fields
 """Names of the phases, in order."""
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from services.core.model import Phases, Probe, Reason, Step, fill_placeholders, placeholders, template_texts
+from services.core.model import PHASES, Phases, Probe, Reason, Step, fill_placeholders, placeholders, template_texts
 from services.prober.checks import CHECKS, CaptureError, CompiledCapture, TooCostlyError, UnjudgedError, compile_capture
 from services.prober.excuses import is_our_timeout
 from services.prober.expected import Expectations, compile_expectations
@@ -217,7 +217,7 @@ class _JourneyRun:
         observation = Observation(
             time=self._began,
             duration=duration,
-            phases=Phases(*(_sum(getattr(seen.phases, name) for seen in observations) for name in Phases.__slots__)),
+            phases=Phases(*(_sum(getattr(seen.phases, name) for seen in observations) for name in PHASES)),
             latency=_sum(seen.latency for seen in observations) if complete else None,
             status=last.status,
             failure=failure,

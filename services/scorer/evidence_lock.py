@@ -17,10 +17,14 @@ SLICE_SECONDS = 0.05
 
 
 class EvidenceLock:
-    """Everything that reads or changes the evidence holds ``lock``; waiters get it in the order of their arrival."""
+    """Everything that reads or changes the evidence holds ``lock``; waiters get it in the order of their arrival.
+
+    ``changed`` is set when what is published is no longer what the evidence says.
+    """
 
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
+        self.changed = asyncio.Event()
 
     async def run(self, call: Callable[[], T]) -> T:
         """Run a call in a thread, with the lock held; return its result."""

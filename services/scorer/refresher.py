@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import partial
@@ -26,7 +27,8 @@ from services.scorer.malloc import trim_memory
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.publishing import BlockEncoder, EncodedSlots, HistoryPublisher, IndexPublisher, recent_blocks
 
-POLL_SECONDS = 0.1  # between two checks whether an index is due
+POLL_SECONDS = 0.1  # between two checks whether an index is due, while late arrivals wait for one,
+IDLE_SECONDS = 1.0  # and else, when no slot settles before: the clock may be set
 CLOCK_SECONDS = 10.0  # between two looks at the bus's clock, besides one before each new slot
 LATE_SECONDS = 1.0  # an index that late arrivals changed is published this often at most,
 LATE_SHARE = 0.8  # and in this share of the time at most
@@ -62,6 +64,7 @@ class Refresher:
     def adopt(self, compiled: CompiledRegister) -> None:
         """Judge and attribute by another register of the same calendar, from the next index on."""
         self._adopted = compiled
+        self.evidence_lock.changed.set()
 
     def attach(self, report: ReconciliationReport) -> None:
         """Publish this report with each index from the next one on."""
@@ -71,6 +74,7 @@ class Refresher:
         """Refresh until cancelled. Raises StateError."""
         late_from = late_took = trim_from = 0.0
         while True:
+            self.evidence_lock.changed.clear()
             await self.apply_adopted()
             published = self.scoring.manifest.end_slot
             end_slot = self.scoring.settled(self.clock())
@@ -89,7 +93,16 @@ class Refresher:
                 if not grown:
                     late_took = took
                     late_from = started + max(took + LATE_SECONDS, took / LATE_SHARE)
-            await asyncio.sleep(POLL_SECONDS)
+            await self._rest(end_slot)
+
+    async def _rest(self, end_slot: int) -> None:
+        """Wait until another index may be due."""
+        seconds = POLL_SECONDS
+        if not self.scoring.stale:
+            seconds = max(seconds, min(IDLE_SECONDS, self._until_next(end_slot)))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.evidence_lock.changed.wait()
 
     async def _is_clock_wrong(self, *, grown: bool) -> bool:
         """Return whether our clock and the bus's differ by more than a slot.

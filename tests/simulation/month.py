@@ -134,7 +134,11 @@ def _paces(shape: Shape, storage: Storage) -> Iterator[None]:
     paces: dict[ModuleType, dict[str, object]] = {
         publisher: {"_RETRY_SECONDS": seconds / 10},
         readers: {"READ_POLL_SECONDS": seconds / 2, "POLL_SECONDS": seconds / 10},
-        refresher: {"POLL_SECONDS": shape.index_seconds, "trim_memory": lambda: None},
+        refresher: {
+            "POLL_SECONDS": shape.index_seconds,
+            "IDLE_SECONDS": shape.index_seconds,
+            "trim_memory": lambda: None,
+        },
         archive_component: {
             "_POLL_SECONDS": seconds / 2,
             "_SEAL_SECONDS": seconds,

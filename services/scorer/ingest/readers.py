@@ -27,7 +27,7 @@ READ_BYTES = 4 << 20
 POLL_SECONDS = 0.2
 # A subscription as a signal to read would cost more than polling: every batch would be received and parsed twice.
 READ_POLL_SECONDS = 0.5
-EXCHANGES_POLL_SECONDS = 1.0
+EXCHANGES_POLL_SECONDS = 2.0
 EXCHANGES_RETRY_SECONDS = 30.0  # after the file, or the dataset, could not be read
 
 ADOPTION_SECONDS = 600.0
@@ -95,6 +95,8 @@ class MeasurementReader:
                 if time.monotonic() >= until:
                     await asyncio.sleep(0)
                     until = time.monotonic() + SLICE_SECONDS
+        if self._scoring.stale:
+            self._evidence_lock.changed.set()
         return True
 
     def _must_wait(self, register: RegisterVersions, announced: RegisterVersions) -> bool:

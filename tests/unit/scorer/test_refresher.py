@@ -138,6 +138,7 @@ async def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     clock = Clock(START + SLOT + register.settle_seconds)
     sink = Sink(clock)
     monkeypatch.setattr(refreshing, "POLL_SECONDS", 0)
+    monkeypatch.setattr(refreshing, "IDLE_SECONDS", 0)
     monkeypatch.setattr(refreshing, "CLOCK_SECONDS", 0)
     monkeypatch.setattr(refreshing, "time", SimpleNamespace(monotonic=lambda: clock.now))
     scoring = Scoring(

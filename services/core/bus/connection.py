@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,9 +126,11 @@ async def connect(
 
     async def on_reconnected() -> None:
         log.info("bus_reconnected")
+        wake_followers()
 
     client = PatchedNatsClient()
     closing = False
+    wake_followers: Callable[[], None] = _nobody_follows
     connecting: asyncio.Future[None] = asyncio.ensure_future(
         client.connect(
             addresses,
@@ -159,10 +161,16 @@ async def connect(
             raise BusError(refusal.result())
         connecting.result()
         _check_version(client, urls)
-        yield Bus(client, role, await ReplyInbox.subscribed(client))
+        bus = Bus(client, role, await ReplyInbox.subscribed(client))
+        wake_followers = bus.wake_followers
+        yield bus
     finally:
         closing = True
         await client.leave()
+
+
+def _nobody_follows() -> None:
+    """There is no follower before the connection is made."""
 
 
 def _check_version(client: PatchedNatsClient, urls: str) -> None:

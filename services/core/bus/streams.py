@@ -27,7 +27,7 @@ from services.core.tasks import propagate_cancellation
 RETRY_SECONDS = 0.2
 """How long to wait before a failed request is repeated."""
 
-_POLL_SECONDS = 1.0  # how long a follower waits for a signal before it reads anyway
+_POLL_SECONDS = 5.0  # how long a follower waits for a signal before it reads anyway
 _RECHECK_SECONDS = 5.0  # how often an idle follower checks that the stream is still the one it has read
 _TIME_ERROR = timedelta(milliseconds=1)  # more than a stored time loses as a float
 _BATCH_BYTES = 8 << 20
@@ -41,6 +41,7 @@ class Streams:
         self.client = client  # backup and restore use it too
         self._role = role
         self._replies = replies
+        self._signals: set[asyncio.Event] = set()  # of every follower
         self._failing: set[asyncio.Event] = set()  # signals of followers whose last read failed
         self.jetstream: JetStreamContext = client.jetstream()
 
@@ -53,6 +54,11 @@ class Streams:
     def following(self) -> bool:
         """Whether every follower's last read succeeded: a stream may be gone from a server that is up."""
         return not self._failing
+
+    def wake_followers(self) -> None:
+        """Have every follower read, since it may have missed a signal."""
+        for signal in self._signals:
+            signal.set()
 
     async def publish(self, subject: str, payload: bytes, *, message_id: str, timeout: float = 5.0) -> int:
         """Publish to a stream and return the sequence of the message once it is on disk.
@@ -95,6 +101,7 @@ class Streams:
 
         with propagate_cancellation():
             subscription = await self.client.subscribe(pattern, cb=on_message)
+        self._signals.add(signal)
         try:
             while True:
                 signalled = signal.is_set()
@@ -124,6 +131,7 @@ class Streams:
                         await signal.wait()
         finally:
             self._failing.discard(signal)
+            self._signals.discard(signal)
             if self.client.is_connected:
                 await subscription.unsubscribe()
 

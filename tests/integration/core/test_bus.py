@@ -427,5 +427,22 @@ async def test_a_new_bucket_is_found_without_a_sign_of_it(nats, monkeypatch) -> 
         await follower.aclose()
 
 
+async def test_a_follower_reads_once_it_is_connected_again(nats, monkeypatch) -> None:
+    """What was stored while a follower was not connected, without a signal to it, is read as soon as it is."""
+    monkeypatch.setattr(bus_streams, "_POLL_SECONDS", 10 * DEADLINE)
+    async with asyncio.timeout(DEADLINE), nats.connect("scorer") as scorer, nats.connect("api") as api:
+        await scorer.kv_put(INDICATOR_BUCKET, "government", b"old")
+        follower = api.kv_follow(INDICATOR_BUCKET, "government")
+        assert await anext(follower) == ("government", b"old")
+        (signs,) = (some for some in api.client._subs.values() if some.subject.startswith("$KV."))
+        monkeypatch.setattr(signs, "_cb", _ignore)
+        following = asyncio.create_task(anext(follower))
+        await api.kv_get(INDICATOR_BUCKET, "government")  # by then the follower has found nothing more, and waits
+        await scorer.kv_put(INDICATOR_BUCKET, "government", b"new")
+        await api.client._process_op_err(StaleConnectionError())
+        assert await following == ("government", b"new")
+        await follower.aclose()
+
+
 async def _ignore(_) -> None:
     pass

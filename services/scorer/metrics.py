@@ -11,7 +11,6 @@ import numpy as np
 from prometheus_client import CollectorRegistry
 
 from services.core import metrics
-from services.core.bus import StreamState
 from services.core.codec import ExchangeVolume
 from services.core.metrics import GaugeFamily, Labels, LateGauge
 from services.core.model import (
@@ -29,6 +28,7 @@ from services.indicator.cells import SlotDetail
 from services.indicator.index import BurnCounter, burning_links
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.verdicts import counting_vantages, verdict_reasons
+from services.scorer.bus_metrics import BusMetrics
 from services.scorer.exchanges import ReconciliationReport
 from services.scorer.index import FAULTS, CompiledRegister, IndexResult, TakenBatch
 from services.scorer.publishing import AGENCIES_AND_ABOVE
@@ -51,10 +51,14 @@ PAIR_SERIES = 1_000
 
 
 class ScorerMetrics:
-    """Every metric of the scorer, and the ``record`` of what the index reports; ``began`` is when, in epoch seconds."""
+    """Every metric of the scorer, those of the ``bus`` among them, and the ``record`` of what the index reports.
+
+    ``began`` is when the scorer started, in epoch seconds.
+    """
 
     def __init__(self, registry: CollectorRegistry, began: float = 0.0) -> None:
         self.record = WorkRecord(began)
+        self.bus = BusMetrics(registry, self.record)
         self._index = GaugeFamily("peyvand_index", registry)
         self._lower = GaugeFamily("peyvand_index_lower", registry)
         self._upper = GaugeFamily("peyvand_index_upper", registry)
@@ -75,11 +79,6 @@ class ScorerMetrics:
         self._findings = GaugeFamily("peyvand_link_findings", registry)
         self._undeclared = GaugeFamily("peyvand_undeclared_exchanges", registry)
         self._buses = GaugeFamily("peyvand_bus_exchanges", registry)
-        self._messages = GaugeFamily("peyvand_stream_messages", registry)
-        self._bytes = GaugeFamily("peyvand_stream_bytes", registry)
-        self._limit = GaugeFamily("peyvand_stream_limit_bytes", registry)
-        self._last_sequence = GaugeFamily("peyvand_stream_last_sequence", registry)
-        self._lost = metrics.counter("peyvand_stream_lost_messages_total", registry)
         self._newest = GaugeFamily("peyvand_vantage_newest_timestamp_seconds", registry)
         self._slot = LateGauge("peyvand_slot_seconds", registry)
         self._as_of = LateGauge("peyvand_index_as_of_timestamp_seconds", registry)
@@ -118,19 +117,6 @@ class ScorerMetrics:
         """Set how many messages are not taken in yet."""
         self._behind.set(messages)
         self.record.behind = messages
-
-    def streams(self, states: Mapping[str, StreamState]) -> None:
-        """Set messages, bytes, the limit and the last sequence of each stream and bucket."""
-        self.record.streams = states
-        self._messages.show({(stream,): state.messages for stream, state in states.items()})
-        self._bytes.show({(stream,): state.size for stream, state in states.items()})
-        self._limit.show({(stream,): state.limit for stream, state in states.items() if state.limit})
-        self._last_sequence.show({(stream,): state.last for stream, state in states.items()})
-
-    def lost(self, stream: str, messages: int) -> None:
-        """Count messages that a stream or bucket lost before their age."""
-        self._lost.labels(stream).inc(messages)
-        self.record.lost[stream] += messages
 
     def age(self, seconds: float) -> None:
         """Set the age of the newest slot measured."""

@@ -203,11 +203,11 @@ class _Session:
             with suppress(BusError):  # the readers report it
                 for name, watch in watches.items():
                     states[name], lost = await watch.look()
-                    self._metrics.lost(name, lost)
+                    self._metrics.bus.lost(name, lost)
                     if lost:
                         self._log.error("stream_lost_messages", stream=name, messages=lost, first=states[name].first)
                 self._metrics.record.gaps_accepted = {cursor.stream: cursor.gaps_accepted for cursor in cursors}
-                self._metrics.streams(states)
+                self._metrics.bus.streams(states)
             await asyncio.sleep(STREAMS_SECONDS)
 
     async def _save_often(self) -> None:

@@ -17,6 +17,7 @@ class WorkRecord:
         self._since = int(since)
         self._late = self._refused = 0
         self.rejected = 0
+        self.batches_missing = self.batches_broken = 0
         self.behind: int | None = None
         self.streams: Mapping[str, StreamState] = {}
         self.lost: Counter[str] = Counter()
@@ -38,6 +39,8 @@ class WorkRecord:
             late=self._late,
             refused=self._refused,
             rejected=self.rejected,
+            batches_missing=self.batches_missing,
+            batches_broken=self.batches_broken,
         )
 
     def _stream(self, name: str, state: StreamState) -> StreamHealth:

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from peyvand.v1 import outcome_pb2 as peyvand_dot_v1_dot_outcome__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bpeyvand/v1/monitoring.proto\x12\npeyvand.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18peyvand/v1/outcome.proto\"\x9e\x02\n\nMonitoring\x12.\n\nslots_from\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08slots_to\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08vantages\x18\x03 \x03(\x0b\x32\x19.peyvand.v1.VantageHealth\x12)\n\x07streams\x18\x04 \x03(\x0b\x32\x18.peyvand.v1.StreamHealth\x12)\n\x05since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04late\x18\x06 \x01(\x04\x12\x0f\n\x07refused\x18\x07 \x01(\x04\x12\x10\n\x08rejected\x18\x08 \x01(\x04\"\xa1\x01\n\rVantageHealth\x12\x0f\n\x07vantage\x18\x01 \x01(\t\x12\x10\n\x08\x65xpected\x18\x02 \x01(\x04\x12\x11\n\tdelivered\x18\x03 \x01(\x04\x12)\n\x07unknown\x18\x04 \x03(\x0b\x32\x18.peyvand.v1.UnknownCount\x12/\n\x0bnewest_slot\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"H\n\x0cUnknownCount\x12\"\n\x06reason\x18\x01 \x01(\x0e\x32\x12.peyvand.v1.Reason\x12\x14\n\x0cmeasurements\x18\x02 \x01(\x04\"\xb0\x01\n\x0cStreamHealth\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12\x10\n\x08messages\x18\x02 \x01(\x04\x12\r\n\x05\x62ytes\x18\x03 \x01(\x04\x12\x13\n\x0blimit_bytes\x18\x04 \x01(\x04\x12\x15\n\rlast_sequence\x18\x05 \x01(\x04\x12\x13\n\x06\x62\x65hind\x18\x06 \x01(\x04H\x00\x88\x01\x01\x12\x0c\n\x04lost\x18\x07 \x01(\x04\x12\x15\n\rgaps_accepted\x18\x08 \x01(\x04\x42\t\n\x07_behindB\"\n\npeyvand.v1Z\x14peyvand/v1;peyvandv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bpeyvand/v1/monitoring.proto\x12\npeyvand.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18peyvand/v1/outcome.proto\"\xcf\x02\n\nMonitoring\x12.\n\nslots_from\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08slots_to\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08vantages\x18\x03 \x03(\x0b\x32\x19.peyvand.v1.VantageHealth\x12)\n\x07streams\x18\x04 \x03(\x0b\x32\x18.peyvand.v1.StreamHealth\x12)\n\x05since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04late\x18\x06 \x01(\x04\x12\x0f\n\x07refused\x18\x07 \x01(\x04\x12\x10\n\x08rejected\x18\x08 \x01(\x04\x12\x17\n\x0f\x62\x61tches_missing\x18\t \x01(\x04\x12\x16\n\x0e\x62\x61tches_broken\x18\n \x01(\x04\"\xa1\x01\n\rVantageHealth\x12\x0f\n\x07vantage\x18\x01 \x01(\t\x12\x10\n\x08\x65xpected\x18\x02 \x01(\x04\x12\x11\n\tdelivered\x18\x03 \x01(\x04\x12)\n\x07unknown\x18\x04 \x03(\x0b\x32\x18.peyvand.v1.UnknownCount\x12/\n\x0bnewest_slot\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"H\n\x0cUnknownCount\x12\"\n\x06reason\x18\x01 \x01(\x0e\x32\x12.peyvand.v1.Reason\x12\x14\n\x0cmeasurements\x18\x02 \x01(\x04\"\xb0\x01\n\x0cStreamHealth\x12\x0e\n\x06stream\x18\x01 \x01(\t\x12\x10\n\x08messages\x18\x02 \x01(\x04\x12\r\n\x05\x62ytes\x18\x03 \x01(\x04\x12\x13\n\x0blimit_bytes\x18\x04 \x01(\x04\x12\x15\n\rlast_sequence\x18\x05 \x01(\x04\x12\x13\n\x06\x62\x65hind\x18\x06 \x01(\x04H\x00\x88\x01\x01\x12\x0c\n\x04lost\x18\x07 \x01(\x04\x12\x15\n\rgaps_accepted\x18\x08 \x01(\x04\x42\t\n\x07_behindB\"\n\npeyvand.v1Z\x14peyvand/v1;peyvandv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,11 +35,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\npeyvand.v1Z\024peyvand/v1;peyvandv1'
   _globals['_MONITORING']._serialized_start=103
-  _globals['_MONITORING']._serialized_end=389
-  _globals['_VANTAGEHEALTH']._serialized_start=392
-  _globals['_VANTAGEHEALTH']._serialized_end=553
-  _globals['_UNKNOWNCOUNT']._serialized_start=555
-  _globals['_UNKNOWNCOUNT']._serialized_end=627
-  _globals['_STREAMHEALTH']._serialized_start=630
-  _globals['_STREAMHEALTH']._serialized_end=806
+  _globals['_MONITORING']._serialized_end=438
+  _globals['_VANTAGEHEALTH']._serialized_start=441
+  _globals['_VANTAGEHEALTH']._serialized_end=602
+  _globals['_UNKNOWNCOUNT']._serialized_start=604
+  _globals['_UNKNOWNCOUNT']._serialized_end=676
+  _globals['_STREAMHEALTH']._serialized_start=679
+  _globals['_STREAMHEALTH']._serialized_end=855
 # @@protoc_insertion_point(module_scope)

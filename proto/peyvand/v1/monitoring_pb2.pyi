@@ -34,12 +34,18 @@ class Monitoring(_message.Message):
     LATE_FIELD_NUMBER: _builtins.int
     REFUSED_FIELD_NUMBER: _builtins.int
     REJECTED_FIELD_NUMBER: _builtins.int
+    BATCHES_MISSING_FIELD_NUMBER: _builtins.int
+    BATCHES_BROKEN_FIELD_NUMBER: _builtins.int
     late: _builtins.int
     """Measurements that came after the grace of their slot, and were left out."""
     refused: _builtins.int
     """Measurements that named a wrong slot, time or target, and were left out."""
     rejected: _builtins.int
     """Messages that could not be read."""
+    batches_missing: _builtins.int
+    """Batches of probers that have not come though later ones of the same run have, within the last day."""
+    batches_broken: _builtins.int
+    """Batches that name another one before them than came, or that came again with other content."""
     @_builtins.property
     def slots_from(self) -> _timestamp_pb2.Timestamp:
         """Start of the first slot that vantages are counted over."""
@@ -71,10 +77,12 @@ class Monitoring(_message.Message):
         late: _builtins.int = ...,
         refused: _builtins.int = ...,
         rejected: _builtins.int = ...,
+        batches_missing: _builtins.int = ...,
+        batches_broken: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since", "slots_from", b"slots_from", "slots_to", b"slots_to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["late", b"late", "refused", b"refused", "rejected", b"rejected", "since", b"since", "slots_from", b"slots_from", "slots_to", b"slots_to", "streams", b"streams", "vantages", b"vantages"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batches_broken", b"batches_broken", "batches_missing", b"batches_missing", "late", b"late", "refused", b"refused", "rejected", b"rejected", "since", b"since", "slots_from", b"slots_from", "slots_to", b"slots_to", "streams", b"streams", "vantages", b"vantages"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

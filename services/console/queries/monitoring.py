@@ -39,4 +39,6 @@ def monitoring_of(message: Any) -> Monitoring:
         late=message.late,
         refused=message.refused,
         rejected=message.rejected,
+        batches_missing=message.batches_missing,
+        batches_broken=message.batches_broken,
     )

@@ -189,6 +189,18 @@ _ROWS = (
             "1/vantage",
         ),
         _counter("peyvand_measurements_rejected_total", "Batches that could not be read"),
+        _gauge(
+            "peyvand_batches_missing",
+            "Batches that have not come though later ones of their prober's run have, within the last day",
+            ("vantage",),
+            "1/vantage",
+        ),
+        _gauge(
+            "peyvand_batches_broken",
+            "Batches that name another one before them than came, or came again with other content, since the scorer started",
+            ("vantage",),
+            "1/vantage",
+        ),
         _counter("peyvand_summaries_rejected_total", "Batches of exchange summaries that could not be read"),
         _gauge(
             "peyvand_link_findings",

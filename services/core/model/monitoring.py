@@ -51,7 +51,8 @@ class Monitoring:
     """Vantages over the slots [``slots_from``, ``slots_to``), and what the scorer counted since it started at ``since``.
 
     Times are epoch seconds. Measurements are ``late`` after the grace of their slot, and ``refused`` for a wrong slot, time or target;
-    messages are ``rejected`` that cannot be read.
+    messages are ``rejected`` that cannot be read. Of the batches of probers, some are ``batches_missing`` though later ones came, and some
+    ``batches_broken``, which name another one before them than came, or came again with other content.
     """
 
     slots_from: int
@@ -62,3 +63,5 @@ class Monitoring:
     late: int
     refused: int
     rejected: int
+    batches_missing: int = 0
+    batches_broken: int = 0

@@ -19,6 +19,7 @@ from services.scorer.evidence_lock import SLICE_SECONDS, EvidenceLock
 from services.scorer.exchanges import ExchangeDatabase
 from services.scorer.health import ReadinessReporter
 from services.scorer.index import Scoring
+from services.scorer.ingest.batch_watch import BatchWatch
 from services.scorer.ingest.repair import lacks_archived
 from services.scorer.metrics import ScorerMetrics
 
@@ -55,6 +56,7 @@ class MeasurementReader:
         self._readiness = readiness
         self._log = log
         self._awaited, self._awaited_since = RegisterVersions(), 0.0
+        self._batches = BatchWatch()
 
     async def run(self, cursor: StreamCursor, backlog_end: int) -> None:
         """Read until cancelled; ``backlog_end`` is the last message at the start. Raises GapError."""
@@ -92,11 +94,14 @@ class MeasurementReader:
                         return False
                 if columns is not None:
                     self._take(message, columns)
+                    self._batches.take(message.data, message.time)
                 if time.monotonic() >= until:
                     await asyncio.sleep(0)
                     until = time.monotonic() + SLICE_SECONDS
         if self._scoring.stale:
             self._evidence_lock.changed.set()
+        if messages:
+            self._metrics.bus.batches(self._batches.missing(), self._batches.broken)
         return True
 
     def _must_wait(self, register: RegisterVersions, announced: RegisterVersions) -> bool:

@@ -398,7 +398,7 @@ def test_vantages_have_series_while_they_are_expected(registry: CollectorRegistr
 def test_streams_show_what_is_kept_of_them(registry: CollectorRegistry) -> None:
     """Messages, bytes, the limit and the newest sequence of each stream are series of their own; no limit is no series."""
     unlimited = StreamState("2026", 5, 9, 4, 700, 0.0)
-    ScorerMetrics(registry).streams({"MEASUREMENTS": replace(unlimited, limit=900), "EXCHANGES": unlimited})
+    ScorerMetrics(registry).bus.streams({"MEASUREMENTS": replace(unlimited, limit=900), "EXCHANGES": unlimited})
     found = samples(registry)
     assert 'peyvand_stream_limit_bytes{stream="EXCHANGES"}' not in found
     assert {name: found[f'peyvand_stream_{name}{{stream="MEASUREMENTS"}}'] for name in _STREAM} == _STREAM

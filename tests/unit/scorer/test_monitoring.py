@@ -106,12 +106,14 @@ def test_the_report_holds_what_was_left_out(register: Register) -> None:
     metrics.taken("north", TakenBatch(accepted=3, late=2, refused={"slot": 1, "time": 1, "target": 0}, resettled=0))
     metrics.rejected()
     metrics.behind(7)
-    metrics.lost("EXCHANGES", 4)
+    metrics.bus.lost("EXCHANGES", 4)
     metrics.record.gaps_accepted = {"MEASUREMENTS": 1}
     state = StreamState("now", 1, 9, 9, 90, 0.0, 60.0, 1000)
-    metrics.streams({"MEASUREMENTS": state, "EXCHANGES": state})
+    metrics.bus.batches({"north": 2, "south": 1}, {"north": 4})
+    metrics.bus.streams({"MEASUREMENTS": state, "EXCHANGES": state})
     report = metrics.record.report(300, 600, ())
     assert (report.since, report.late, report.refused, report.rejected) == (1000, 2, 2, 1)
+    assert (report.batches_missing, report.batches_broken) == (3, 4)
     assert [(one.stream, one.behind, one.lost, one.gaps_accepted) for one in report.streams] == [
         ("MEASUREMENTS", 7, 0, 1),
         ("EXCHANGES", None, 4, 0),

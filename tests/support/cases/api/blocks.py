@@ -53,6 +53,8 @@ MONITORING = Monitoring(
     late=11,
     refused=12,
     rejected=13,
+    batches_missing=14,
+    batches_broken=15,
 )
 
 

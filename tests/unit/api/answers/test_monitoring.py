@@ -34,6 +34,7 @@ async def test_it_has_vantages_and_streams(api):
     )
     assert not index.HasField("behind")
     assert (found.since.seconds, found.late, found.refused, found.rejected) == (AS_OF - 9000, 11, 12, 13)
+    assert (found.batches_missing, found.batches_broken) == (14, 15)
 
 
 async def test_it_is_unavailable_until_a_scorer_reports_it(api, refusal):

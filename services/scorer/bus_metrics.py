@@ -1,0 +1,45 @@
+"""What the scorer shows on /metrics of the bus: its streams, and what was lost on the way to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry
+
+from services.core import metrics
+from services.core.bus import StreamState
+from services.core.metrics import GaugeFamily
+from services.scorer.work_record import WorkRecord
+
+
+class BusMetrics:
+    """Metrics of streams and batches, and what the index reports of them in ``record``."""
+
+    def __init__(self, registry: CollectorRegistry, record: WorkRecord) -> None:
+        self._record = record
+        self._messages = GaugeFamily("peyvand_stream_messages", registry)
+        self._bytes = GaugeFamily("peyvand_stream_bytes", registry)
+        self._limit = GaugeFamily("peyvand_stream_limit_bytes", registry)
+        self._last_sequence = GaugeFamily("peyvand_stream_last_sequence", registry)
+        self._lost = metrics.counter("peyvand_stream_lost_messages_total", registry)
+        self._missing = GaugeFamily("peyvand_batches_missing", registry)
+        self._broken = GaugeFamily("peyvand_batches_broken", registry)
+
+    def streams(self, states: Mapping[str, StreamState]) -> None:
+        """Set messages, bytes, the limit and the last sequence of each stream and bucket."""
+        self._record.streams = states
+        self._messages.show({(stream,): state.messages for stream, state in states.items()})
+        self._bytes.show({(stream,): state.size for stream, state in states.items()})
+        self._limit.show({(stream,): state.limit for stream, state in states.items() if state.limit})
+        self._last_sequence.show({(stream,): state.last for stream, state in states.items()})
+
+    def lost(self, stream: str, messages: int) -> None:
+        """Count messages that a stream or bucket lost before their age."""
+        self._lost.labels(stream).inc(messages)
+        self._record.lost[stream] += messages
+
+    def batches(self, missing: Mapping[str, int], broken: Mapping[str, int]) -> None:
+        """Set, by vantage, how many batches have not come though later ones have, and how many do not follow the one before."""
+        self._record.batches_missing, self._record.batches_broken = sum(missing.values()), sum(broken.values())
+        self._missing.show({(vantage,): count for vantage, count in missing.items()})
+        self._broken.show({(vantage,): count for vantage, count in broken.items()})

@@ -1,0 +1,87 @@
+"""What is missing or out of place among batches that probers numbered and chained, as they come (docs/archive.md §3). Pure.
+
+The archive accounts for each day after its end, over all batches. This tells at once, of what came since the scorer began to read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Final
+
+from services.core.codec import BatchLink, decode_sender
+
+_RUNS: Final = 100
+"""Runs of a vantage that are watched, the latest: a prober begins a few a day, and whoever has its seed as many as he likes."""
+
+_AHEAD: Final = 256
+"""Batches of a run that are kept behind a hole until it is given up. A prober sends some dozens at once."""
+
+_RUN_SECONDS: Final = 26 * 3600.0
+"""How long after its last batch a run is watched: as long as a prober keeps what was acknowledged."""
+
+
+@dataclass(slots=True)
+class _Run:
+    """A run of which every batch up to ``last`` came, or was given up; ``digest`` is that one's hash, empty where unknown."""
+
+    last: int
+    digest: bytes = b""
+    ahead: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)
+    """Batches after a hole, by number: their own hash and that of the one before."""
+    given_up: int = 0
+    stored: float = 0.0
+
+    @property
+    def missing(self) -> int:
+        """How many numbers have not come though a later one has."""
+        return self.given_up + (max(self.ahead) - self.last - len(self.ahead) if self.ahead else 0)
+
+    def take(self, link: BatchLink, digest: bytes) -> int:
+        """Take a batch; return how many faults it shows: another content of a number, or another batch before it than came."""
+        if link.number <= self.last:
+            return int(link.number == self.last and bool(self.digest) and digest != self.digest)
+        if link.number in self.ahead:
+            return int(digest != self.ahead[link.number][0])
+        self.ahead[link.number] = digest, link.previous
+        if len(self.ahead) > _AHEAD:
+            first = min(self.ahead)
+            self.given_up += first - 1 - self.last
+            self.last, self.digest = first - 1, b""
+        faults = 0
+        while (following := self.ahead.pop(self.last + 1, None)) is not None:
+            faults += bool(self.digest) and following[1] != self.digest
+            self.last, self.digest = self.last + 1, following[0]
+        return faults
+
+
+class BatchWatch:
+    """Every run that probers of each vantage had within the last day, from the first of its batches that came."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, dict[tuple[str, bytes], _Run]] = defaultdict(dict)
+        self.broken: Counter[str] = Counter()
+        """By vantage: batches that do not follow the one before, or came again with other content."""
+
+    def take(self, payload: bytes, stored: float) -> None:
+        """Take a batch that the stream stored at ``stored``, in epoch seconds. Raises ValueError when it is none."""
+        sender = decode_sender(payload)
+        if sender.link is None:
+            return
+        runs, key = self._runs[sender.vantage], (sender.prober, sender.link.run)
+        run = runs.pop(key, None) or _Run(sender.link.number - 1)
+        runs[key] = run  # the latest come last
+        run.stored = max(run.stored, stored)
+        self.broken[sender.vantage] += run.take(sender.link, sha256(payload).digest())
+        if len(runs) > _RUNS:
+            del runs[next(iter(runs))]
+
+    def missing(self) -> Mapping[str, int]:
+        """Return, by vantage, how many batches have not come though later ones of their run have."""
+        for runs in self._runs.values():
+            newest = max(run.stored for run in runs.values())
+            for key in [key for key, run in runs.items() if run.stored < newest - _RUN_SECONDS]:
+                del runs[key]
+        return {vantage: sum(run.missing for run in runs.values()) for vantage, runs in self._runs.items()}

@@ -12,6 +12,7 @@ import typer
 from services.cli.commands import archive, bus, frozen_round, opendata, register
 from services.cli.commands.ask import explain, history, indicator, rounds, structure, tabulate
 from services.cli.commands.exchange import exchange
+from services.cli.commands.findings import findings
 from services.cli.commands.options import command_group
 from services.cli.commands.probe import probe
 from services.cli.commands.score import dump, score
@@ -24,7 +25,7 @@ app = command_group(
     "Of every 100 inquiries the law requires one agency to make of another, how many would have been answered?",
     epilog=f"Components, run one by one: {', '.join(COMPONENTS)} (flags: `peyvand prober --help`)",
 )
-for command in (up, probe, score, dump, exchange, indicator, explain, structure, tabulate, rounds, history):
+for command in (up, probe, score, dump, exchange, findings, indicator, explain, structure, tabulate, rounds, history):
     app.command()(command)
 app.add_typer(register.app, name="register")
 app.add_typer(archive.app, name="archive")

@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc.aio
 
-from peyvand.v1 import indicator_pb2, indicator_service_pb2_grpc
+from peyvand.v1 import finding_pb2, indicator_pb2, indicator_service_pb2_grpc
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.client.calls import Calls
 from services.core.codec import to_timestamp
@@ -99,6 +99,22 @@ class IndicatorCalls:
     async def monitoring(self) -> messages.GetMonitoringResponse:
         """Return how well Peyvand itself measures and reads."""
         return await self._calls.unary(self._indicators.GetMonitoring, messages.GetMonitoringRequest())
+
+    async def findings(
+        self,
+        kind: finding_pb2.FindingKind.ValueType = finding_pb2.FINDING_KIND_UNSPECIFIED,
+        *,
+        agency: str = "",
+        link: str = "",
+        ended: bool = False,
+    ) -> AsyncIterator[messages.ListFindingsResponse]:
+        """Yield findings about exchanges that match every filter given, the newest first, in pages that say how many may be false.
+
+        Those that are over are among them with ``ended``.
+        """
+        request = messages.ListFindingsRequest(kind=kind, agency=agency, link=link, ended=ended)
+        async for page in self._calls.pages(self._indicators.ListFindings, request):
+            yield page
 
     async def pairs(
         self,

@@ -60,6 +60,10 @@ class Attributor:
             shared=len(links) > 1,
         )
 
+    def links(self, client: str, service: str) -> frozenset[str]:
+        """Return every link that calls of a service by a client belong to."""
+        return frozenset(link.id for link in self._links_of(client).get(service, ()))
+
     def attribute_summary(self, summary: ExchangeSummary) -> ExchangeSummary:
         """Return a summary with its agencies and its link."""
         found = self.attribute(Parties.of(summary.client, summary.service, meta=summary.meta), summary.alias)

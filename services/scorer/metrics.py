@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
@@ -11,10 +10,8 @@ import numpy as np
 from prometheus_client import CollectorRegistry
 
 from services.core import metrics
-from services.core.codec import ExchangeVolume
 from services.core.metrics import GaugeFamily, Labels, LateGauge
 from services.core.model import (
-    LINK_FINDINGS,
     LOSS_STAGES,
     Indicator,
     IndicatorKind,
@@ -22,14 +19,13 @@ from services.core.model import (
     Reason,
     Register,
     Structure,
-    link_findings,
 )
 from services.indicator.cells import SlotDetail
 from services.indicator.index import BurnCounter, burning_links
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.verdicts import counting_vantages, verdict_reasons
 from services.scorer.bus_metrics import BusMetrics
-from services.scorer.exchanges import ReconciliationReport
+from services.scorer.exchange_metrics import ExchangeMetrics
 from services.scorer.index import FAULTS, CompiledRegister, IndexResult, TakenBatch
 from services.scorer.publishing import AGENCIES_AND_ABOVE
 from services.scorer.work_record import WorkRecord
@@ -46,17 +42,16 @@ REASON_SERIES = 1_000
 BURN_SERIES = 1_000
 """The most links that burn over a span and have series: the fastest."""
 
-PAIR_SERIES = 1_000
-"""The most pairs of agencies that have series: those with the largest volume."""
 
 
-class ScorerMetrics:
+class ScorerMetrics(ExchangeMetrics):
     """Every metric of the scorer, those of the ``bus`` among them, and the ``record`` of what the index reports.
 
     ``began`` is when the scorer started, in epoch seconds.
     """
 
     def __init__(self, registry: CollectorRegistry, began: float = 0.0) -> None:
+        super().__init__(registry)
         self.record = WorkRecord(began)
         self.bus = BusMetrics(registry, self.record)
         self._index = GaugeFamily("peyvand_index", registry)
@@ -75,10 +70,6 @@ class ScorerMetrics:
         self._structure = GaugeFamily("peyvand_structure", registry)
         self._islands = GaugeFamily("peyvand_islands", registry)
         self._isolates = GaugeFamily("peyvand_isolates", registry)
-        self._exchanges = GaugeFamily("peyvand_exchanges", registry)
-        self._findings = GaugeFamily("peyvand_link_findings", registry)
-        self._undeclared = GaugeFamily("peyvand_undeclared_exchanges", registry)
-        self._buses = GaugeFamily("peyvand_bus_exchanges", registry)
         self._newest = GaugeFamily("peyvand_vantage_newest_timestamp_seconds", registry)
         self._slot = LateGauge("peyvand_slot_seconds", registry)
         self._as_of = LateGauge("peyvand_index_as_of_timestamp_seconds", registry)
@@ -189,31 +180,6 @@ class ScorerMetrics:
             values.update(((arrays.links[link], burned.span.label), rate) for link, rate in fastest)
         self._burn.show(values)
         self._burning = {link for link, _ in values}
-
-    def exchanges(self, volumes: Iterable[ExchangeVolume]) -> None:
-        """Show the exchanges of each pair of agencies."""
-        largest = sorted(volumes, key=lambda volume: volume.count, reverse=True)[:PAIR_SERIES]
-        values: dict[Labels, float] = {}
-        for volume in largest:
-            pair = (volume.consumer, volume.provider, "true" if volume.meta else "false")
-            values[*pair, "ok"] = volume.ok
-            values[*pair, "bus_failure"] = volume.bus_failures
-            values[*pair, "provider_failure"] = volume.provider_failures
-        self._exchanges.show(values)
-
-    def reconciled(self, report: ReconciliationReport) -> None:
-        """Show the findings about links, and the exchanges per bus; nothing for windows without exchanges."""
-        used = [traffic for traffic in report.traffic if traffic.exchanges]
-        counts = Counter((finding, link.window_days) for link in report.links for finding in link_findings(link))
-        self._findings.show(
-            {
-                (name, str(window.window_days)): counts[name, window.window_days]
-                for window in used
-                for name in LINK_FINDINGS
-            }
-        )
-        self._undeclared.show({(str(window.window_days),): window.undeclared_exchanges for window in used})
-        self._buses.show({(bus.bus, str(window.window_days)): bus.exchanges for window in used for bus in window.buses})
 
 
 _VERDICTS = ("", *(outcome.label for outcome in Outcome), "absent")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -17,7 +17,7 @@ from functools import partial
 from services.core.codec import ExchangeVolume
 from services.core.errors import BusError, StateError
 from services.core.log import Logger
-from services.core.model import Monitoring
+from services.core.model import Finding, Monitoring
 from services.indicator.cells import SlotDetail
 from services.scorer.evidence_lock import EvidenceLock
 from services.scorer.exchanges import ExchangeDatabase, ReconciliationReport
@@ -55,6 +55,7 @@ class Refresher:
     log: Logger
     _adopted: CompiledRegister | None = field(default=None, init=False)
     _report: ReconciliationReport = field(default_factory=ReconciliationReport, init=False)
+    _findings: Sequence[Finding] = field(default=(), init=False)
     _counted: bool = field(default=False, init=False)
     _trimmed: date | None = field(default=None, init=False)
     _volumes: tuple[ExchangeVolume, ...] = field(default=(), init=False)
@@ -66,9 +67,9 @@ class Refresher:
         self._adopted = compiled
         self.evidence_lock.changed.set()
 
-    def attach(self, report: ReconciliationReport) -> None:
-        """Publish this report with each index from the next one on."""
-        self._report = report
+    def attach(self, report: ReconciliationReport, findings: Sequence[Finding] = ()) -> None:
+        """Publish this report and these findings with each index from the next one on."""
+        self._report, self._findings = report, findings
 
     async def run(self) -> None:
         """Refresh until cancelled. Raises StateError."""
@@ -175,7 +176,7 @@ class Refresher:
                 self.readiness.begin_phase("publishing the index")
                 slot_blocks += await self._put_evidence(count.due)
                 expiring = scoring.expiring(result.snapshot.as_of + CERTIFICATE_SECONDS)
-                encoder = BlockEncoder(result, volumes, self._report, self._monitoring(), expiring)
+                encoder = BlockEncoder(result, volumes, self._report, self._monitoring(), expiring, self._findings)
                 blocks = await self.publisher.publish(encoder)
             except BusError as error:
                 scoring.publishing_failed()

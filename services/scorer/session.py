@@ -15,7 +15,7 @@ from services.core.runtime import ENDING, Runtime
 from services.core.tasks import run_in_thread
 from services.indicator.calendar import Calendar
 from services.scorer.evidence_lock import EvidenceLock
-from services.scorer.exchanges import ExchangeDatabase, Reconciler
+from services.scorer.exchanges import ExchangeDatabase, FindingWatch, Reconciler
 from services.scorer.health import ReadinessReporter
 from services.scorer.index import VantageWatch
 from services.scorer.ingest import (
@@ -93,6 +93,7 @@ class _Session:
             exchanges, self._scoring.register.policy, dataset=runtime.settings.archive, metrics=metrics, log=self._log
         )
         self._reconciler = Reconciler(exchanges, self._evidence_lock)
+        self._findings = FindingWatch(exchanges, self._evidence_lock)
         self._history = HistoryPublisher(bus, self._scoring, lease.check, log=self._log)
         self._refresher = Refresher(
             self._scoring,
@@ -162,7 +163,7 @@ class _Session:
                 await self._refresher.apply_adopted()
 
     async def _reconcile(self) -> None:
-        """Compare exchanges with probes now and then; the result is published with the next index."""
+        """Compare exchanges with probes and look for findings now and then; the result is published with the next index."""
         await self._measurements.caught_up.wait()
         await self._lease.taken.wait()
         pause = min(RECONCILE_SECONDS, self._scoring.calendar.slot_seconds)
@@ -171,6 +172,7 @@ class _Session:
             end_slot = self._scoring.manifest.end_slot
             try:
                 report = None if end_slot is None else await self._reconciler.run(self._scoring, end_slot)
+                findings = () if end_slot is None else await self._findings.look(self._scoring, end_slot)
             except StateError as error:
                 self._log.warning("not_reconciled", reason=str(error))
                 await asyncio.sleep(pause)
@@ -178,8 +180,9 @@ class _Session:
             if report is None:
                 await asyncio.sleep(POLL_SECONDS)
                 continue
-            self._refresher.attach(report)
+            self._refresher.attach(report, findings)
             self._metrics.reconciled(report)
+            self._metrics.found(findings)
             await asyncio.sleep(max(pause, (time.monotonic() - started) / RECONCILE_SHARE))
 
     async def _watch_vantages(self) -> None:

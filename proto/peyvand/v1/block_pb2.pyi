@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from peyvand.v1 import finding_pb2 as _finding_pb2
 from peyvand.v1 import indicator_pb2 as _indicator_pb2
 from peyvand.v1 import monitoring_pb2 as _monitoring_pb2
 from peyvand.v1 import reconciliation_pb2 as _reconciliation_pb2
@@ -66,6 +67,7 @@ class IndicatorBlock(_message.Message):
     TRAFFIC_FIELD_NUMBER: _builtins.int
     MONITORING_FIELD_NUMBER: _builtins.int
     CERTIFICATES_FIELD_NUMBER: _builtins.int
+    FINDINGS_FIELD_NUMBER: _builtins.int
     register_version: _builtins.str
     """The version of what is required."""
     probe_version: _builtins.str
@@ -198,6 +200,10 @@ class IndicatorBlock(_message.Message):
     def certificates(self) -> _containers.RepeatedCompositeFieldContainer[Global___LinkCertificate]:
         """Links of this block whose certificate expires within three weeks of as_of, or has expired."""
 
+    @_builtins.property
+    def findings(self) -> _containers.RepeatedCompositeFieldContainer[_finding_pb2.Finding]:
+        """In the government's block: findings about exchanges that go on, and those that ended lately, the newest first."""
+
     def __init__(
         self,
         *,
@@ -236,10 +242,11 @@ class IndicatorBlock(_message.Message):
         traffic: _abc.Iterable[_reconciliation_pb2.Traffic] | None = ...,
         monitoring: _monitoring_pb2.Monitoring | None = ...,
         certificates: _abc.Iterable[Global___LinkCertificate] | None = ...,
+        findings: _abc.Iterable[_finding_pb2.Finding] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "monitoring", b"monitoring"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "certificates", b"certificates", "evidence_sequence", b"evidence_sequence", "exchanges", b"exchanges", "id", b"id", "interval_high", b"interval_high", "interval_level", b"interval_level", "interval_low", b"interval_low", "invalid", b"invalid", "kind", b"kind", "known_share", b"known_share", "late", b"late", "level", b"level", "links", b"links", "links_absent", b"links_absent", "links_known", b"links_known", "links_required", b"links_required", "lower", b"lower", "method_version", b"method_version", "monitoring", b"monitoring", "not_answered", b"not_answered", "not_connected", b"not_connected", "point", b"point", "probe_version", b"probe_version", "ranks", b"ranks", "reconciliations", b"reconciliations", "register_version", b"register_version", "stale", b"stale", "strict_lower", b"strict_lower", "strict_point", b"strict_point", "strict_upper", b"strict_upper", "structures", b"structures", "traffic", b"traffic", "upper", b"upper", "window_days", b"window_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "certificates", b"certificates", "evidence_sequence", b"evidence_sequence", "exchanges", b"exchanges", "findings", b"findings", "id", b"id", "interval_high", b"interval_high", "interval_level", b"interval_level", "interval_low", b"interval_low", "invalid", b"invalid", "kind", b"kind", "known_share", b"known_share", "late", b"late", "level", b"level", "links", b"links", "links_absent", b"links_absent", "links_known", b"links_known", "links_required", b"links_required", "lower", b"lower", "method_version", b"method_version", "monitoring", b"monitoring", "not_answered", b"not_answered", "not_connected", b"not_connected", "point", b"point", "probe_version", b"probe_version", "ranks", b"ranks", "reconciliations", b"reconciliations", "register_version", b"register_version", "stale", b"stale", "strict_lower", b"strict_lower", "strict_point", b"strict_point", "strict_upper", b"strict_upper", "structures", b"structures", "traffic", b"traffic", "upper", b"upper", "window_days", b"window_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from peyvand.v1 import block_pb2 as _block_pb2
+from peyvand.v1 import finding_pb2 as _finding_pb2
 from peyvand.v1 import indicator_pb2 as _indicator_pb2
 from peyvand.v1 import measurement_pb2 as _measurement_pb2
 from peyvand.v1 import monitoring_pb2 as _monitoring_pb2
@@ -813,18 +814,24 @@ class GetTrafficResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TRAFFIC_FIELD_NUMBER: _builtins.int
+    FINDINGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def traffic(self) -> _reconciliation_pb2.Traffic:
         """What they carried."""
+
+    @_builtins.property
+    def findings(self) -> _containers.RepeatedCompositeFieldContainer[_finding_pb2.Finding]:
+        """Findings about exchanges that go on and that the caller may see, the newest first."""
 
     def __init__(
         self,
         *,
         traffic: _reconciliation_pb2.Traffic | None = ...,
+        findings: _abc.Iterable[_finding_pb2.Finding] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["traffic", b"traffic"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["traffic", b"traffic"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["findings", b"findings", "traffic", b"traffic"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1116,6 +1123,7 @@ class GetLinkResponse(_message.Message):
 
     LINK_FIELD_NUMBER: _builtins.int
     SLOTS_FIELD_NUMBER: _builtins.int
+    FINDINGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def link(self) -> Global___LinkStatus:
         """The link with its indicator."""
@@ -1124,15 +1132,20 @@ class GetLinkResponse(_message.Message):
     def slots(self) -> _containers.RepeatedCompositeFieldContainer[Global___Slot]:
         """Its slots in force, oldest first."""
 
+    @_builtins.property
+    def findings(self) -> _containers.RepeatedCompositeFieldContainer[_finding_pb2.Finding]:
+        """Findings about exchanges that go on, on X-Road services that the link uses or that it is listed under, the newest first."""
+
     def __init__(
         self,
         *,
         link: Global___LinkStatus | None = ...,
         slots: _abc.Iterable[Global___Slot] | None = ...,
+        findings: _abc.Iterable[_finding_pb2.Finding] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["link", b"link"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["link", b"link", "slots", b"slots"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["findings", b"findings", "link", b"link", "slots", b"slots"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1495,3 +1508,91 @@ class GetMonitoringResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetMonitoringResponse: _TypeAlias = GetMonitoringResponse  # noqa: Y015
+
+@_typing.final
+class ListFindingsRequest(_message.Message):
+    """ListFindingsRequest says which findings, and which page of them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    AGENCY_FIELD_NUMBER: _builtins.int
+    LINK_FIELD_NUMBER: _builtins.int
+    ENDED_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    kind: _finding_pb2.FindingKind.ValueType
+    """Only of this kind; FINDING_KIND_UNSPECIFIED means all."""
+    agency: _builtins.str
+    """Only those that touch this agency, as consumer or provider; empty means all."""
+    link: _builtins.str
+    """Only those that touch this link; empty means all."""
+    ended: _builtins.bool
+    """Those that ended lately as well."""
+    page_size: _builtins.int
+    """Up to 1000, to which more is brought down; 0 means 100."""
+    page_token: _builtins.str
+    """The next_page_token of the page before; empty for the first page."""
+    def __init__(
+        self,
+        *,
+        kind: _finding_pb2.FindingKind.ValueType = ...,
+        agency: _builtins.str = ...,
+        link: _builtins.str = ...,
+        ended: _builtins.bool = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agency", b"agency", "ended", b"ended", "kind", b"kind", "link", b"link", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListFindingsRequest: _TypeAlias = ListFindingsRequest  # noqa: Y015
+
+@_typing.final
+class ListFindingsResponse(_message.Message):
+    """ListFindingsResponse is one page of findings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FINDINGS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    FALSE_FINDINGS_PER_WEEK_FIELD_NUMBER: _builtins.int
+    CONFIRMED_FIELD_NUMBER: _builtins.int
+    DISMISSED_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """The page_token of the next page; empty on the last."""
+    false_findings_per_week: _builtins.float
+    """How many findings per week may be by chance, as the policy states."""
+    confirmed: _builtins.int
+    """How many of all published findings are confirmed."""
+    dismissed: _builtins.int
+    """How many of all published findings are dismissed."""
+    @_builtins.property
+    def findings(self) -> _containers.RepeatedCompositeFieldContainer[_finding_pb2.Finding]:
+        """The newest first."""
+
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """End of the last slot counted in the index that they were published with."""
+
+    def __init__(
+        self,
+        *,
+        findings: _abc.Iterable[_finding_pb2.Finding] | None = ...,
+        next_page_token: _builtins.str = ...,
+        false_findings_per_week: _builtins.float = ...,
+        confirmed: _builtins.int = ...,
+        dismissed: _builtins.int = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "confirmed", b"confirmed", "dismissed", b"dismissed", "false_findings_per_week", b"false_findings_per_week", "findings", b"findings", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListFindingsResponse: _TypeAlias = ListFindingsResponse  # noqa: Y015

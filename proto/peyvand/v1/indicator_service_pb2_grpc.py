@@ -95,6 +95,11 @@ class IndicatorServiceStub:
                 request_serializer=peyvand_dot_v1_dot_indicator__service__pb2.GetMonitoringRequest.SerializeToString,
                 response_deserializer=peyvand_dot_v1_dot_indicator__service__pb2.GetMonitoringResponse.FromString,
                 _registered_method=True)
+        self.ListFindings = channel.unary_unary(
+                '/peyvand.v1.IndicatorService/ListFindings',
+                request_serializer=peyvand_dot_v1_dot_indicator__service__pb2.ListFindingsRequest.SerializeToString,
+                response_deserializer=peyvand_dot_v1_dot_indicator__service__pb2.ListFindingsResponse.FromString,
+                _registered_method=True)
 
 
 class IndicatorServiceServicer:
@@ -188,6 +193,13 @@ class IndicatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListFindings(self, request, context):
+        """Findings about exchanges that the caller may see, the newest first, in pages. UNAVAILABLE until an index is published.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_IndicatorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -250,6 +262,11 @@ def add_IndicatorServiceServicer_to_server(servicer, server):
                     servicer.GetMonitoring,
                     request_deserializer=peyvand_dot_v1_dot_indicator__service__pb2.GetMonitoringRequest.FromString,
                     response_serializer=peyvand_dot_v1_dot_indicator__service__pb2.GetMonitoringResponse.SerializeToString,
+            ),
+            'ListFindings': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListFindings,
+                    request_deserializer=peyvand_dot_v1_dot_indicator__service__pb2.ListFindingsRequest.FromString,
+                    response_serializer=peyvand_dot_v1_dot_indicator__service__pb2.ListFindingsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -577,6 +594,33 @@ class IndicatorService:
             '/peyvand.v1.IndicatorService/GetMonitoring',
             peyvand_dot_v1_dot_indicator__service__pb2.GetMonitoringRequest.SerializeToString,
             peyvand_dot_v1_dot_indicator__service__pb2.GetMonitoringResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListFindings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/peyvand.v1.IndicatorService/ListFindings',
+            peyvand_dot_v1_dot_indicator__service__pb2.ListFindingsRequest.SerializeToString,
+            peyvand_dot_v1_dot_indicator__service__pb2.ListFindingsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -62,6 +62,8 @@ class IndicatorServiceStub:
     """The index of each pair of consumer and provider with a link in force, ordered by consumer and provider, in pages."""
     GetMonitoring: _grpc.UnaryUnaryMultiCallable[_indicator_service_pb2.GetMonitoringRequest, _indicator_service_pb2.GetMonitoringResponse]
     """Whether Peyvand itself is well. UNAVAILABLE until a scorer that reports it has published an index."""
+    ListFindings: _grpc.UnaryUnaryMultiCallable[_indicator_service_pb2.ListFindingsRequest, _indicator_service_pb2.ListFindingsResponse]
+    """Findings about exchanges that the caller may see, the newest first, in pages. UNAVAILABLE until an index is published."""
 
 @_typing.type_check_only
 class IndicatorServiceAsyncStub(IndicatorServiceStub):
@@ -97,6 +99,8 @@ class IndicatorServiceAsyncStub(IndicatorServiceStub):
     """The index of each pair of consumer and provider with a link in force, ordered by consumer and provider, in pages."""
     GetMonitoring: _aio.UnaryUnaryMultiCallable[_indicator_service_pb2.GetMonitoringRequest, _indicator_service_pb2.GetMonitoringResponse]  # type: ignore[assignment]
     """Whether Peyvand itself is well. UNAVAILABLE until a scorer that reports it has published an index."""
+    ListFindings: _aio.UnaryUnaryMultiCallable[_indicator_service_pb2.ListFindingsRequest, _indicator_service_pb2.ListFindingsResponse]  # type: ignore[assignment]
+    """Findings about exchanges that the caller may see, the newest first, in pages. UNAVAILABLE until an index is published."""
 
 class IndicatorServiceServicer(metaclass=_abc_1.ABCMeta):
     """IndicatorService answers how far agencies answer each other, and why."""
@@ -201,5 +205,13 @@ class IndicatorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_indicator_service_pb2.GetMonitoringResponse, _abc.Awaitable[_indicator_service_pb2.GetMonitoringResponse]]:
         """Whether Peyvand itself is well. UNAVAILABLE until a scorer that reports it has published an index."""
+
+    @_abc_1.abstractmethod
+    def ListFindings(
+        self,
+        request: _indicator_service_pb2.ListFindingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_indicator_service_pb2.ListFindingsResponse, _abc.Awaitable[_indicator_service_pb2.ListFindingsResponse]]:
+        """Findings about exchanges that the caller may see, the newest first, in pages. UNAVAILABLE until an index is published."""
 
 def add_IndicatorServiceServicer_to_server(servicer: IndicatorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

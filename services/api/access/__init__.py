@@ -9,6 +9,7 @@ from services.api.access.roles import (
     UNRESTRICTED,
     AccessControl,
     Caller,
+    Role,
     current_caller,
     not_visible,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "UNRESTRICTED",
     "AccessControl",
     "Caller",
+    "Role",
     "credentials_from_settings",
     "current_caller",
     "identifier_from_settings",

@@ -193,6 +193,9 @@ RULES: Mapping[str, Rule] = {
     "GetTraffic": _everybody,
     "ListPairs": _everybody,
     "GetMonitoring": _everybody,
+    "ListFindings": lambda caller, model, request: (
+        not request.link or _sees(caller, model, IndicatorKind.LINK, (request.link,))
+    ),
     "GetRegister": _everybody,
     "ListAgencies": _everybody,
     "ListServices": lambda caller, _, __: caller.lists(IndicatorKind.SERVICE),

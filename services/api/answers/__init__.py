@@ -3,6 +3,7 @@
 from services.api.answers.blocks import monitoring_answer, structure_answer, three_bars, traffic_answer
 from services.api.answers.evidence import EvidenceReader
 from services.api.answers.explanation import Explainer
+from services.api.answers.findings import FindingAnswers
 from services.api.answers.frozen_rounds import FrozenRoundAnswers
 from services.api.answers.history import HistoryReader
 from services.api.answers.link_shares import WindowEvidenceCache, gather_window
@@ -17,6 +18,7 @@ from services.api.answers.tabulation import Tabulator
 __all__ = [
     "EvidenceReader",
     "Explainer",
+    "FindingAnswers",
     "FrozenRoundAnswers",
     "HistoryReader",
     "LinkAnswers",

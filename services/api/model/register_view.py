@@ -12,6 +12,7 @@ from services.core.bus import GOVERNMENT_KEY, consumer_key
 from services.core.model import IndicatorKind, Objection, Register
 from services.indicator.calendar import Calendar
 from services.indicator.register_arrays import RegisterArrays
+from services.register.attribution import Attributor
 
 _NOUNS = {IndicatorKind.CONSUMER: "agency", IndicatorKind.PROVIDER: "agency"}
 
@@ -32,6 +33,11 @@ class RegisterView:
     def arrays(self) -> RegisterArrays:
         """The register as arrays, for explanations."""
         return RegisterArrays.of(self.register)
+
+    @cached_property
+    def attributor(self) -> Attributor:
+        """What tells the agencies and links of parties that a data bus logs."""
+        return Attributor(self.register)
 
     def position(self, link: str) -> int:
         """Return the position of a link of the register in ``arrays``."""

@@ -10,6 +10,7 @@ from services.api.access import PUBLIC_KINDS, current_caller, not_visible
 from services.api.answers import (
     EvidenceReader,
     Explainer,
+    FindingAnswers,
     HistoryReader,
     LinkAnswers,
     PairAnswers,
@@ -49,6 +50,7 @@ class IndicatorServicer:
         self._explainer = Explainer(windows, evidence)
         self._tabulator = Tabulator(windows)
         self._pairs = PairAnswers(model, windows)
+        self._findings = FindingAnswers(model)
 
     async def get_indicator(self, request: messages.GetIndicatorRequest, _: Context) -> bytes:
         """Return one indicator, serialised once per refresh."""
@@ -160,7 +162,9 @@ class IndicatorServicer:
 
     async def get_link(self, request: messages.GetLinkRequest, _: Context) -> messages.GetLinkResponse:
         """Return one link, with the slots that were requested."""
-        return await self._links.get_link(request)
+        answer = await self._links.get_link(request)
+        answer.findings.extend(self._findings.going_on(answer.link.link.id))
+        return answer
 
     async def get_history(self, request: messages.GetHistoryRequest, context: Context) -> messages.GetHistoryResponse:
         """Return what was published of one entity over time, oldest first."""
@@ -179,7 +183,9 @@ class IndicatorServicer:
 
     async def get_traffic(self, request: messages.GetTrafficRequest, _: Context) -> messages.GetTrafficResponse:
         """Return what the buses carried, and what of it no link is listed for."""
-        return traffic_answer(self._model, request.window_days)
+        answer = traffic_answer(self._model, request.window_days)
+        answer.findings.extend(self._findings.going_on())
+        return answer
 
     async def list_pairs(self, request: messages.ListPairsRequest, _: Context) -> messages.ListPairsResponse:
         """Return the index of each pair of consumer and provider, by these."""
@@ -188,3 +194,7 @@ class IndicatorServicer:
     async def get_monitoring(self, _: messages.GetMonitoringRequest, __: Context) -> messages.GetMonitoringResponse:
         """Return how well Peyvand itself measures and reads."""
         return monitoring_answer(self._model)
+
+    async def list_findings(self, request: messages.ListFindingsRequest, _: Context) -> messages.ListFindingsResponse:
+        """Return findings about exchanges, the newest first."""
+        return self._findings.list_findings(request)

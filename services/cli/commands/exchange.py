@@ -36,7 +36,7 @@ def exchange(
     """Summarise exchange logs of the data bus, or query the api.
 
     A log with a line that cannot be read is refused whole. Without FILES the api returns what the buses carried, what
-    of it is undeclared, and which links are silent, disagree with their probes or are used unusually.
+    of it is undeclared, and which links are silent, disagree with their probes or are used unusually, and what findings go on.
     """
     if files:
         _summarise(files, register, columns, as_json=as_json, skip_bad=skip_bad, span_days=span_days)
@@ -80,6 +80,7 @@ def _summarise(
 def _ask_api(window: int, api: str, *, as_json: bool) -> None:
     from peyvand.v1.indicator_service_pb2 import LinkFinding, LinkStatus
     from services.cli.api_query import names_of, query
+    from services.cli.render.findings import finding_lines
     from services.cli.render.format import new_console, print_message
     from services.cli.render.traffic import traffic_tables
     from services.client import Client, IndicatorKind
@@ -95,6 +96,8 @@ def _ask_api(window: int, api: str, *, as_json: bool) -> None:
                 print_message(message)
         else:
             names = await names_of(client, IndicatorKind.PROVIDER)
-            new_console().print(traffic_tables(answer.traffic, list(links.values()), names, await client.timezone()))
+            console = new_console()
+            console.print(traffic_tables(answer.traffic, list(links.values()), names, await client.timezone()))
+            console.print(*finding_lines(answer.findings), sep="\n")
 
     query(api, work)

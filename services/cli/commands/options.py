@@ -5,7 +5,7 @@ Modules of this room declare commands: they import nothing heavy until a command
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import typer
@@ -36,6 +36,12 @@ def check_kind(text: str) -> str:
     if text and text.lower() not in KINDS:
         raise typer.BadParameter(f"`{text}` is no kind: name one of {', '.join(KINDS)}")
     return text.lower()
+
+
+def check_choice(option: str, text: str, choices: Sequence[str]) -> None:
+    """Raise SettingsError where an option is none of its choices; "" among them is no choice to name."""
+    if text not in choices:
+        raise SettingsError(f"{option} {text}: name one of {', '.join(filter(None, choices))}")
 
 
 _LONGEST_LINE = 200

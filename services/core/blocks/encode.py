@@ -14,6 +14,7 @@ from peyvand.v1 import block_pb2, indicator_pb2
 from services.core.blocks.packed import doubles, message, strings, varints, zigzag
 from services.core.codec import (
     ExchangeVolume,
+    finding_to_message,
     monitoring_to_message,
     rank_band_to_message,
     reconciliation_to_message,
@@ -25,6 +26,7 @@ from services.core.codec import (
 from services.core.model import (
     LOSS_STAGES,
     STAGES,
+    Finding,
     IndicatorKind,
     Monitoring,
     RankBand,
@@ -128,6 +130,7 @@ class BlockColumns:
     monitoring: Monitoring | None = None
     certificates: tuple[tuple[str, int], ...] = ()
     """Links whose certificate expires soon, each with when, in epoch seconds."""
+    findings: tuple[Finding, ...] = ()
 
 
 def encode_block(block: BlockColumns) -> bytes:
@@ -188,6 +191,7 @@ def _head(block: BlockColumns) -> bytes:
             block_pb2.LinkCertificate(link=link, expiry=to_timestamp(expiry)) for link, expiry in block.certificates
         ],
         monitoring=None if block.monitoring is None else monitoring_to_message(block.monitoring),
+        findings=map(finding_to_message, block.findings),
     ).SerializeToString()
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from peyvand.v1 import block_pb2, indicator_pb2, monitoring_pb2, reconciliation_pb2
+from peyvand.v1 import block_pb2, finding_pb2, indicator_pb2, monitoring_pb2, reconciliation_pb2
 from services.core.blocks.encode import COUNTS, SHARES, EvidenceColumns, evidence_from_message
 from services.core.model import LOSS_STAGES, IndicatorKind
 
@@ -121,6 +121,11 @@ class BlockReader:
     def monitoring(self) -> monitoring_pb2.Monitoring | None:
         """In the government's block, how well Peyvand itself is; None where a scorer that did not report it put it."""
         return self._message.monitoring if self._message.HasField("monitoring") else None
+
+    @property
+    def findings(self) -> Sequence[finding_pb2.Finding]:
+        """In the government's block, findings about exchanges, the newest first."""
+        return self._message.findings
 
     @cached_property
     def certificates(self) -> Mapping[str, Timestamp]:

@@ -12,6 +12,7 @@ from services.core.codec.announcements import (
 )
 from services.core.codec.batches import RUN_BYTES, BatchLink, BatchSender, decode_sender
 from services.core.codec.exchange import decode_summaries, encode_summaries, summary_from_json, summary_to_json
+from services.core.codec.finding import finding_from_message, finding_to_message
 from services.core.codec.indicator import (
     ExchangeVolume,
     decode_indicator,
@@ -58,6 +59,8 @@ __all__ = [
     "encode_manifest",
     "encode_measurements",
     "encode_summaries",
+    "finding_from_message",
+    "finding_to_message",
     "from_micros",
     "from_timestamp",
     "indicator_to_json",

@@ -209,6 +209,12 @@ _ROWS = (
             "3/window",
         ),
         _gauge(
+            "peyvand_findings",
+            "Findings about exchanges that go on, by what people said of them; absent until exchanges were looked at",
+            ("kind", "state"),
+            "24",
+        ),
+        _gauge(
             "peyvand_undeclared_exchanges",
             "Exchanges of pairs of agencies without a link in the register",
             ("window",),

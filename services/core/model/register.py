@@ -142,9 +142,14 @@ class OpenData:
 
 @dataclass(frozen=True, slots=True)
 class FindingPolicy:
-    """How findings about exchanges are made: how many of them are by chance per week, in the whole government."""
+    """How findings about exchanges are made: how many of them are by chance per week, in the whole government.
+
+    A week has ``week_steps`` steps of ``step_seconds``, which are judged one by one; a simulated government lives faster.
+    """
 
     false_findings_per_week: float = 1.0
+    step_seconds: int = 3600
+    week_steps: int = 168
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,8 @@ _GRACE_HOURS = 7 * 24
 # Every refresh computes and publishes each window for each link and group.
 _WINDOWS = 12
 _WINDOW_DAYS = 3660
+# A step of five minutes is the shortest with enough exchanges to tell anything.
+_WEEK_STEPS = 7 * 288
 # Below one in twenty years nobody could check it, and above one an hour nobody would look at them.
 _FALSE_FINDINGS = (0.001, 168.0)
 _DEFAULT = Policy(government=Government("", "", ""), timezone="UTC", epoch=datetime.fromtimestamp(0, UTC))
@@ -179,9 +181,21 @@ def _open_data(mapping: YamlMapping) -> OpenData | None:
 
 
 def _findings(mapping: YamlMapping) -> FindingPolicy:
-    given = mapping.mapping("findings", ("false_findings_per_week",))
-    default = _DEFAULT.findings.false_findings_per_week
-    return FindingPolicy(given.read("false_findings_per_week", _read_false_findings, default) if given else default)
+    given = mapping.mapping("findings", tuple(field.name for field in fields(FindingPolicy)))
+    usual = _DEFAULT.findings
+    if given is None:
+        return usual
+    return FindingPolicy(
+        given.read("false_findings_per_week", _read_false_findings, usual.false_findings_per_week),
+        given.read("step_seconds", _read_slot, usual.step_seconds),
+        given.read("week_steps", _read_week, usual.week_steps),
+    )
+
+
+def _read_week(text: str) -> int:
+    if (steps := read_count(text)) % 7 or steps > _WEEK_STEPS:
+        raise ValueError(f"`{text}` is not a multiple of 7, the days of a week, up to {_WEEK_STEPS}")
+    return steps
 
 
 def _read_false_findings(text: str) -> float:

@@ -35,7 +35,8 @@ KEPT_DAYS = 14
 """How long a summary can be replaced: the stream and security servers keep 7 days, so no later revision exists."""
 
 DAY_SECONDS = 86_400
-_FORMAT = 2  # 1, of version 0.2.0, has no checksums
+_FORMAT = 3  # 1, of version 0.2.0, has no checksums
+_NARROW = 2  # its hours do not say which failures were on the bus
 
 _TABLES = f"""
 CREATE TABLE position (
@@ -56,7 +57,7 @@ _UPGRADE = " ".join(
         *(f"ALTER TABLE {name} RENAME TO former_{name};" for name in _NAMES),
         _TABLES,
         *(f"INSERT INTO {name} SELECT * FROM former_{name}; DROP TABLE former_{name};" for name in _NAMES),  # noqa: S608  # ours
-        f"PRAGMA user_version = {_FORMAT}; COMMIT;",
+        f"PRAGMA user_version = {_NARROW}; COMMIT;",
     ]
 )
 
@@ -78,7 +79,23 @@ class ExchangeSnapshot:
 
     def hours(self, positions: Sequence[int], span: range) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Return exchanges, and how many were ok, of f flows by position, in h hours since 1970: (f, h) each."""
-        return hourly.read_hours(self.database, [self.ids[position] for position in positions], span)
+        exchanges, ok, _ = hourly.read_hours(self.database, [self.ids[position] for position in positions], span)
+        return exchanges, ok
+
+    def steps(self, positions: Sequence[int], span: range, step_seconds: int) -> NDArray[np.integer]:
+        """Return exchanges, how many were ok and how many failed on the bus, of f flows in h steps since 1970: (3, f, h)."""
+        ids = [self.ids[position] for position in positions]
+        if step_seconds == HOUR_SECONDS:
+            return hourly.read_hours(self.database, ids, span)
+        return summaries.read_steps(self.database, ids, span, step_seconds)
+
+    def first_step(self, step_seconds: int) -> int | None:
+        """Return a step before which nothing is kept that ``steps`` returns; None where nothing is kept at all."""
+        if step_seconds == HOUR_SECONDS:
+            (day,) = self.database.execute("SELECT MIN(day) FROM hours").fetchone()
+            return None if day is None else int(day) * 24
+        (slot,) = self.database.execute("SELECT MIN(slot_start) FROM summary").fetchone()
+        return None if slot is None else int(slot) // step_seconds
 
 
 class ExchangeDatabase:
@@ -111,20 +128,28 @@ class ExchangeDatabase:
                 raise
 
     def _create(self) -> None:
-        """Create the tables in a new file, or those of version 0.2.0 anew. Raises StateError for another format."""
+        """Create the tables in a new file, or take over those of a former format. Raises StateError for another format."""
         (version,) = self._database.execute("PRAGMA user_version").fetchone()
         schema = checked_rows.schema_of(self._database)
         if not schema:
             self._database.executescript(_CREATE)
         elif version == 1:
             self._database.executescript(_UPGRADE)
-        elif (version == _FORMAT) != (schema == checked_rows.schema_in(_TABLES)):
+            self._widen()
+        elif version == _NARROW and schema == checked_rows.schema_in(_TABLES):
+            self._widen()
+        elif (version in (_NARROW, _FORMAT)) != (schema == checked_rows.schema_in(_TABLES)):
             raise checked_rows.DamagedDatabaseError("its schema")
         elif version != _FORMAT:
             raise StateError(
                 f"the exchange volumes in {self._path} have format {version}, and this version writes {_FORMAT}: move the "
                 "file away to start anew from what EXCHANGES still holds"
             )
+
+    def _widen(self) -> None:
+        with self._database:
+            hourly.widen_hours(self._database)
+            self._database.execute(f"PRAGMA user_version = {_FORMAT}")
 
     def verify(self) -> None:
         """Set ``damaged`` if anything in the file is not what was written. For any thread. Raises StateError."""

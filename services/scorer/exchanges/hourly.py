@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Mapping
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.checked_rows import row_check
+from services.core.checked_rows import DamagedDatabaseError, row_check
 
 HOUR_SECONDS = 3_600
 _DAY_HOURS = 24
 _TYPE = np.dtype("<i4")
-_WIDTH = 2 * _DAY_HOURS  # exchanges of each hour, then how many of them were ok
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
+_KINDS = 3  # exchanges of each hour, then how many of them were ok, then how many failed on the bus
+_FORMER_KINDS = 2  # before format 3, which has the last of these
 
 SCHEMA = f"""
 CREATE TABLE hours (
@@ -24,8 +27,8 @@ CREATE TABLE hours (
 ) WITHOUT ROWID;
 """
 
-HourChanges = Mapping[tuple[int, int], tuple[int, int]]
-"""By (flow, hour since 1970): how many more exchanges there were, and how many more were ok."""
+HourChanges = Mapping[tuple[int, int], tuple[int, int, int]]
+"""By (flow, hour since 1970): how many more exchanges there were, how many more were ok, and failed on the bus."""
 
 
 def add_hours(database: sqlite3.Connection, changes: HourChanges) -> None:
@@ -46,17 +49,15 @@ def add_hours(database: sqlite3.Connection, changes: HourChanges) -> None:
 
 def _read_day(database: sqlite3.Connection, flow: int, day: int) -> NDArray[np.int32]:
     row = database.execute("SELECT counts FROM hours WHERE flow = ? AND day = ?", (flow, day)).fetchone()
-    counts = np.zeros(_WIDTH, _TYPE) if row is None else np.frombuffer(row[0], _TYPE).copy()
-    return counts.reshape(2, _DAY_HOURS)
+    counts = np.zeros(_KINDS * _DAY_HOURS, _TYPE) if row is None else np.frombuffer(row[0], _TYPE).copy()
+    return counts.reshape(_KINDS, _DAY_HOURS)
 
 
-def read_hours(
-    database: sqlite3.Connection, flows: Iterable[int], span: range
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return exchanges, and how many of them were ok, of f flows in h hours since 1970: (f, h) each."""
+def read_hours(database: sqlite3.Connection, flows: Iterable[int], span: range) -> NDArray[np.int32]:
+    """Return exchanges, how many were ok and how many failed on the bus, of f flows in h hours since 1970: (3, f, h)."""
     ids = list(flows)
     first, end = span.start // _DAY_HOURS, -(-span.stop // _DAY_HOURS)
-    by_day = np.zeros((2, len(ids), end - first, _DAY_HOURS), _TYPE)
+    by_day = np.zeros((_KINDS, len(ids), end - first, _DAY_HOURS), _TYPE)
     for position, flow in enumerate(ids):
         rows = database.execute(
             "SELECT day, counts FROM hours WHERE flow = ? AND day >= ? AND day < ?", (flow, first, end)
@@ -64,10 +65,32 @@ def read_hours(
         if rows:
             days = np.array([day for day, _ in rows]) - first
             counts = np.frombuffer(b"".join([packed for _, packed in rows]), _TYPE)
-            by_day[:, position, days] = counts.reshape(-1, 2, _DAY_HOURS).transpose(1, 0, 2)
+            by_day[:, position, days] = counts.reshape(-1, _KINDS, _DAY_HOURS).transpose(1, 0, 2)
     within = slice(span.start - first * _DAY_HOURS, span.stop - first * _DAY_HOURS)
-    exchanges, ok = by_day.reshape(2, len(ids), (end - first) * _DAY_HOURS)[:, :, within]
-    return exchanges, ok
+    return by_day.reshape(_KINDS, len(ids), (end - first) * _DAY_HOURS)[:, :, within]
+
+
+def widen_hours(database: sqlite3.Connection) -> None:
+    """Add to hours of before format 3 how many exchanges failed on the bus, by the share of it in the failures of that day.
+
+    Raises DamagedDatabaseError.
+    """
+    failures = {
+        (flow, day): (bus, provider)
+        for flow, day, bus, provider in database.execute(
+            "SELECT flow, day, bus_failures, provider_failures FROM volume"
+        )
+    }
+    widened = []
+    for flow, day, packed in database.execute("SELECT flow, day, counts FROM hours"):
+        if len(packed) != _FORMER_KINDS * _DAY_HOURS * _TYPE.itemsize:
+            raise DamagedDatabaseError("its hours")
+        exchanges, ok = np.frombuffer(packed, _TYPE).reshape(_FORMER_KINDS, _DAY_HOURS)
+        bus, provider = failures.get((flow, _EPOCH_DAY + day), (0, 0))
+        share = bus / (bus + provider) if bus else 0.0
+        counts = np.stack([exchanges, ok, np.round((exchanges - ok) * share)]).astype(_TYPE)
+        widened.append((counts.tobytes(), flow, day))
+    database.executemany("UPDATE hours SET counts = ? WHERE flow = ? AND day = ?", widened)
 
 
 def drop_hours(database: sqlite3.Connection, oldest_hour: int) -> None:

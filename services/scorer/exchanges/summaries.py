@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
+from collections.abc import Sequence
 from math import gcd
+
+import numpy as np
+from numpy.typing import NDArray
 
 from services.core.checked_rows import row_check
 from services.core.model import ExchangeSummary
@@ -38,6 +42,11 @@ FROM summary WHERE flow = ?1 AND slot_start > ?2 - (SELECT MAX(seconds) FROM len
     AND slot_start != ?2 AND slot_start + seconds > ?2 AND seconds != ?3
 """  # noqa: S608
 
+_STEPS = """
+SELECT flow, slot_start / ?1, SUM(count), SUM(ok), SUM(bus_failures)
+FROM summary WHERE slot_start >= ?2 AND slot_start < ?3 GROUP BY 1, 2
+"""
+
 _DELETE = "DELETE FROM summary WHERE flow = ? AND slot_start = ?"
 
 _INSERT = "INSERT INTO summary VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -69,7 +78,7 @@ class SummaryWriter:
         self._database = database
         self._slot_seconds = slot_seconds
         self._lengths = _lengths(database)
-        self._hours: dict[tuple[int, int], tuple[int, int]] = defaultdict(lambda: (0, 0))
+        self._hours: dict[tuple[int, int], tuple[int, int, int]] = defaultdict(lambda: (0, 0, 0))
         self._emptied: set[tuple[int, int, int]] = set()
 
     def take(self, flow: int, new: ExchangeSummary, day: int) -> None:
@@ -117,8 +126,23 @@ class SummaryWriter:
     def _add(self, flow: int, day: int, slot: int, sums: tuple[int, int, int, int]) -> None:
         self._database.execute(_ADD, (flow, day, slot if sums[0] > 0 else 0, *sums))
         key = flow, slot // HOUR_SECONDS
-        count, ok = self._hours[key]
-        self._hours[key] = count + sums[0], ok + sums[1]
+        count, ok, bus_failures = self._hours[key]
+        self._hours[key] = count + sums[0], ok + sums[1], bus_failures + sums[2]
+
+
+def read_steps(database: sqlite3.Connection, flows: Sequence[int], span: range, step_seconds: int) -> NDArray[np.int64]:
+    """Return exchanges, how many were ok and how many failed on the bus, of f flows in h steps since 1970: (3, f, h).
+
+    Of the days of which summaries are kept, for steps shorter than an hour.
+    """
+    counts = np.zeros((3, len(flows), len(span)), np.int64)
+    positions = {flow: position for position, flow in enumerate(flows)}
+    for flow, step, *sums in database.execute(
+        _STEPS, (step_seconds, span.start * step_seconds, span.stop * step_seconds)
+    ):
+        if flow in positions:
+            counts[:, positions[flow], step - span.start] = sums
+    return counts
 
 
 def _lengths(database: sqlite3.Connection) -> set[int]:

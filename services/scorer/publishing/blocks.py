@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from services.core.blocks import AgencyRank, BlockColumns, EvidenceColumns, SlotBlock
 from services.core.bus import SLOTS_PER_BLOCK, slot_key
 from services.core.codec import ExchangeVolume
-from services.core.model import IndicatorKind, Monitoring, Reconciliation, Structure, Traffic
+from services.core.model import Finding, IndicatorKind, Monitoring, Reconciliation, Structure, Traffic
 from services.indicator.evidence import Evidence
 from services.indicator.index import LinkColumns
 from services.indicator.register_arrays import RegisterArrays
@@ -30,6 +30,7 @@ def government_block(
     structures: Iterable[Structure] = (),
     traffic: Iterable[Traffic] = (),
     monitoring: Monitoring | None = None,
+    findings: Iterable[Finding] = (),
 ) -> BlockColumns:
     """Return government, sectors and providers in all windows, the structure over each, and how well Peyvand itself is.
 
@@ -48,6 +49,7 @@ def government_block(
         traffic=tuple(traffic),
         ranks=tuple(_ranks(table, IndicatorKind.PROVIDER)),
         monitoring=monitoring,
+        findings=tuple(findings),
     )
 
 

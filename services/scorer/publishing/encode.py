@@ -10,7 +10,7 @@ from itertools import compress
 from services.core.blocks import block_digest, encode_block, encode_blocks
 from services.core.bus import GOVERNMENT_KEY, consumer_key
 from services.core.codec import ExchangeVolume
-from services.core.model import Monitoring, Reconciliation
+from services.core.model import Finding, Monitoring, Reconciliation
 from services.scorer.exchanges import ReconciliationReport
 from services.scorer.index import IndexResult
 from services.scorer.publishing.blocks import consumer_blocks, government_block, grouped
@@ -39,11 +39,13 @@ class BlockEncoder:
         report: ReconciliationReport,
         monitoring: Monitoring | None = None,
         certificates: Iterable[tuple[str, int]] = (),
+        findings: Iterable[Finding] = (),
     ) -> None:
         self.result = result
         self._table = IndicatorTable(result.snapshot)
         self._traffic = report.traffic
         self._monitoring = monitoring
+        self._findings = findings
         self._volumes: dict[str, list[ExchangeVolume]] = defaultdict(list)
         for volume in volumes:
             self._volumes[volume.consumer].append(volume)
@@ -87,6 +89,8 @@ class BlockEncoder:
             if consumer_key(consumer) not in consumers
             for volume in volumes
         ]
-        block = government_block(self._table, others, self.result.structures, self._traffic, self._monitoring)
+        block = government_block(
+            self._table, others, self.result.structures, self._traffic, self._monitoring, self._findings
+        )
         if len(block.ids):
             yield EncodedBlock(GOVERNMENT_KEY, block_digest(block), encode_block(block))

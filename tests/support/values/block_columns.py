@@ -11,6 +11,7 @@ from services.core.blocks.encode import AgencyRank, BlockColumns, EvidenceColumn
 from services.core.blocks.read import BlockReader
 from services.core.codec import ExchangeVolume
 from services.core.model.exchange import Reconciliation, Traffic
+from services.core.model.finding import Finding
 from services.core.model.indicator import Indicator, Structure
 from services.core.model.monitoring import Monitoring
 from tests.support.values.message_values import (
@@ -41,6 +42,7 @@ class Block:
     ranks: tuple[AgencyRank, ...] = ()
     monitoring: Monitoring | None = None
     certificates: tuple[tuple[str, int], ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 def decode_block(payload: bytes) -> Block:
@@ -80,6 +82,7 @@ def encoded(block: Block) -> bytes:
         ranks=block.ranks,
         monitoring=block.monitoring,
         certificates=block.certificates,
+        findings=block.findings,
     )
     return stamp_block(encode_block(columns), first.evidence_sequence)
 

@@ -30,6 +30,7 @@ METHODS = {
     "GetTraffic": "traffic",
     "ListPairs": "pairs",
     "GetMonitoring": "monitoring",
+    "ListFindings": "findings",
     "GetRegister": "register",
     "ListAgencies": "agencies",
     "ListServices": "services",

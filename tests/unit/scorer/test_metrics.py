@@ -17,6 +17,7 @@ from services.core.bus import StreamState
 from services.core.bus.position import StreamPosition
 from services.core.codec import ExchangeVolume, decode_columns, encode_measurements
 from services.core.model.exchange import BusTraffic, Reconciliation, Traffic, Volume
+from services.core.model.finding import Review
 from services.core.model.indicator import IndicatorKind
 from services.core.model.measurement import Measurement, MeasurementColumns, Target
 from services.core.model.outcome import OUTCOME_OF, Reason
@@ -28,12 +29,14 @@ from services.indicator.index.error_budget import BurnCounter
 from services.indicator.register_arrays import RegisterArrays
 from services.register.directory.load import load_register
 from services.scorer import metrics as gauges_module
+from services.scorer.exchange_metrics import PAIR_SERIES
 from services.scorer.exchanges.reconciler import ReconciliationReport
 from services.scorer.index.results import CompiledRegister, IndexResult
 from services.scorer.index.scoring import Scoring
-from services.scorer.metrics import BURN_SERIES, LINK_SERIES, PAIR_SERIES, ScorerMetrics
+from services.scorer.metrics import BURN_SERIES, LINK_SERIES, ScorerMetrics
 from services.scorer.state.loading import LoadedState
 from tests.support.registers import write_register
+from tests.support.values.findings import SINCE, finding
 
 EPOCH = 1_767_213_000  # 2026-01-01T00:00 in Tehran
 SLOT = 300
@@ -405,3 +408,13 @@ def test_streams_show_what_is_kept_of_them(registry: CollectorRegistry) -> None:
 
 
 _STREAM = {"messages": 4.0, "bytes": 700.0, "limit_bytes": 900.0, "last_sequence": 9.0}
+
+
+def test_findings_are_counted_by_kind_and_review(registry: CollectorRegistry) -> None:
+    """Those that go on are counted, every kind from zero on; those that are over are not."""
+    metrics = ScorerMetrics(registry)
+    metrics.found([finding(), finding(since=SINCE + 3_600, review=Review.CONFIRMED), finding(since=0, ended_at=1)])
+    labels = {"kind": "silence"}
+    values = {state: registry.get_sample_value("peyvand_findings", {**labels, "state": state}) for state in Review}
+    assert values == {"open": 1.0, "confirmed": 1.0, "dismissed": 0.0}
+    assert registry.get_sample_value("peyvand_findings", {"kind": "rise", "state": "open"}) == 0.0

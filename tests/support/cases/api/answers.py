@@ -44,6 +44,11 @@ def requests_by_method(link: str, service: str, agency: str, window: int) -> dic
         ],
         "GetTraffic": [asked.GetTrafficRequest(**some), asked.GetTrafficRequest(window_days=5)],
         "ListPairs": [asked.ListPairsRequest(level=level, **some) for level in asked.PairLevel.values()],
+        "ListFindings": [
+            asked.ListFindingsRequest(ended=True),
+            asked.ListFindingsRequest(link=link),
+            asked.ListFindingsRequest(agency=agency),
+        ],
         "GetMonitoring": [asked.GetMonitoringRequest()],
         "GetRegister": [register_service_pb2.GetRegisterRequest()],
         "ListAgencies": [register_service_pb2.ListAgenciesRequest()],

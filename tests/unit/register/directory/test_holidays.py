@@ -88,6 +88,16 @@ def test_the_policy_states_how_many_findings_may_be_false(tmp_path: Path) -> Non
         assert [fault.split(":")[3] for fault in faults(refused)] == [" false_findings_per_week"]
 
 
+def test_a_simulated_government_has_weeks_of_its_own(tmp_path: Path) -> None:
+    """Steps and weeks may be shorter; a week that is no multiple of seven steps is refused."""
+    written = "bus: bus\nfindings: {step_seconds: 2, week_steps: %s}"
+    policy = load_register(write_register(tmp_path / "good", policy_yaml=("bus: bus", written % 14))).policy
+    assert policy.findings == FindingPolicy(1.0, 2, 14)
+    assert faults(write_register(tmp_path / "bad", policy_yaml=("bus: bus", written % 12))) == [
+        "policy.yaml:15:41: week_steps: `12` is not a multiple of 7, the days of a week, up to 2016"
+    ]
+
+
 def test_the_example_has_the_official_holidays_of_a_year(tmp_path: Path) -> None:
     """docs/examples/holidays-1405.csv is good, and every day of it lies in the year 1405."""
     text = (ROOT / "docs/examples/holidays-1405.csv").read_text("utf-8")

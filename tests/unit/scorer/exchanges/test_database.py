@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from services.core import checked_rows
 from services.core.bus.position import StreamPosition
 from services.core.codec import ExchangeVolume
 from services.core.errors import StateError
@@ -173,6 +174,8 @@ def test_a_file_of_version_0_2_0_is_taken_over(tmp_path: Path) -> None:
         old.executescript(FORMER)
         for table in ("position", "flow", "hours", "summary", "length", "volume"):
             rows = [row[:-1] for row in new._database.execute(f"SELECT * FROM {table}")]
+            if table == "hours":
+                rows = [(flow, day, narrow(counts)) for flow, day, counts in rows]
             old.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
         old.commit()
     expected = content(new)
@@ -181,6 +184,40 @@ def test_a_file_of_version_0_2_0_is_taken_over(tmp_path: Path) -> None:
         exchanges = opened(tmp_path / "old")
         exchanges.verify()
         assert content(exchanges) == expected
+        exchanges.close()
+
+
+def narrow(counts: bytes) -> bytes:
+    """Return the hours of a day as formats before 3 have them, without those that failed on the bus."""
+    return counts[: 2 * 24 * 4]
+
+
+def test_hours_of_format_2_get_what_failed_on_the_bus(tmp_path: Path) -> None:
+    """Failures of an hour are divided as those of the day were; everything else stays as it was, and a crash changes nothing."""
+    failing = replace(BASE, count=10, ok=4, bus_failures=4, provider_failures=2)
+    new = opened(tmp_path / "volumes")
+    take(new, failing, replace(failing, slot_start=NOON + 3_600, count=6, ok=6, bus_failures=0, provider_failures=0))
+    before = content(new)
+    new.close()
+    with closing(checked_rows.connect(tmp_path / "volumes")) as old:
+        rows = [(narrow(counts), *key) for counts, *key in old.execute("SELECT counts, flow, day FROM hours")]
+        old.executemany("UPDATE hours SET counts = ? WHERE flow = ? AND day = ?", rows)
+        old.execute("PRAGMA user_version = 2")
+        old.commit()
+    for _ in range(2):
+        exchanges = opened(tmp_path / "volumes")
+        exchanges.verify()
+        assert content(exchanges) == before
+        with exchanges.reading() as reading:
+            hour = NOON // 3_600
+            counts = reading.steps([0], range(hour, hour + 2), 3_600)
+            assert counts[:, 0].tolist() == [[10, 6], [4, 6], [4, 0]]
+            assert reading.steps([0], range(NOON // 300, NOON // 300 + 2), 300)[:, 0].tolist() == [
+                [10, 0],
+                [4, 0],
+                [4, 0],
+            ]
+            assert reading.first_step(300) == NOON // 300
         exchanges.close()
 
 
@@ -445,7 +482,7 @@ def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StateError) as caught:
         opened(path)
     assert str(caught.value) == (
-        f"the exchange volumes in {path} have format 99, and this version writes 2: move the file away to start anew from "
+        f"the exchange volumes in {path} have format 99, and this version writes 3: move the file away to start anew from "
         "what EXCHANGES still holds"
     )
 

@@ -1,0 +1,181 @@
+"""Findings about exchanges: with sentences, agencies and links by the register in force, as their caller may see them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from peyvand.v1 import finding_pb2
+from peyvand.v1 import indicator_service_pb2 as messages
+from services.api.access import Role, current_caller
+from services.api.errors import InvalidRequestError, UnavailableError
+from services.api.model import ReadModel, RegisterView
+from services.api.paging import page_of
+from services.core.blocks import BlockReader
+from services.core.bus import GOVERNMENT_KEY
+from services.core.codec import finding_from_message, to_timestamp
+from services.core.finding_sentences import Parties, finding_sentences
+from services.core.model import IndicatorKind, Register
+from services.core.model import Parties as LoggedParties
+from services.register.attribution import UNMAPPED, Attribution
+
+_OF_AGENCIES = (finding_pb2.FINDING_SCOPE_PROVIDER, finding_pb2.FINDING_SCOPE_CONSUMER, finding_pb2.FINDING_SCOPE_BUS)
+"""Scopes that everybody sees; others name systems, and are for the agencies that they belong to."""
+
+_LATEST = 1 << 36
+"""Later than every moment, so that what is taken from it orders the newest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Attributed:
+    """A finding for those who see everything, and the agencies and links of each of its flows."""
+
+    message: finding_pb2.Finding
+    flows: Mapping[str, Attribution]
+    links: Mapping[str, frozenset[str]]
+
+    @property
+    def key(self) -> str:
+        """A key by which findings are ordered, the newest first."""
+        return f"{_LATEST - self.message.since.seconds:011d} {self.message.id}"
+
+    def for_caller(self) -> finding_pb2.Finding | None:
+        """Return what the current caller may see of it, None where that is nothing."""
+        caller = current_caller()
+        if caller.sees_everything:
+            return self.message
+        own = caller.role is Role.AGENCY and caller.agency in self.message.agencies
+        if not own and self.message.scope not in _OF_AGENCIES:
+            return None
+        flows = [
+            flow for flow, found in self.flows.items() if own and caller.agency in (found.consumer, found.provider)
+        ]
+        shown = finding_pb2.Finding()
+        shown.CopyFrom(self.message)
+        for name in ("flows", "links", *(() if own else ("note",))):
+            shown.ClearField(name)
+        shown.flows.extend(flows)
+        shown.links.extend(sorted(frozenset().union(*(self.links[flow] for flow in flows))))
+        return shown
+
+
+class FindingAnswers:
+    """Answers from the findings of the government's block; they are attributed once for each block and register."""
+
+    def __init__(self, model: ReadModel) -> None:
+        self._model = model
+        self._source: tuple[RegisterView | None, BlockReader | None] = (None, None)
+        self._attributed: dict[str, _Attributed] = {}
+
+    def going_on(self, link: str = "") -> Iterator[finding_pb2.Finding]:
+        """Yield what the caller may see of findings that go on, of one link unless it is "", the newest first."""
+        for one in self._all().values():
+            if not one.message.HasField("ended_at") and (not link or link in one.message.links):
+                shown = one.for_caller()
+                if shown is not None:
+                    yield shown
+
+    def list_findings(self, request: messages.ListFindingsRequest) -> messages.ListFindingsResponse:
+        """Return one page of findings, the newest first. Raises RequestError."""
+        view = self._model.view
+        if request.kind not in finding_pb2.FindingKind.values():
+            raise InvalidRequestError(
+                "KIND_UNKNOWN", f"kind {request.kind} is none of a finding", kind=str(request.kind)
+            )
+        if request.agency:
+            view.entity(IndicatorKind.CONSUMER, request.agency)
+        if request.link:
+            view.entity(IndicatorKind.LINK, request.link)
+        block = self._model.blocks.get(GOVERNMENT_KEY)
+        if block is None:
+            raise UnavailableError("FINDINGS_UNPUBLISHED", "no index is published yet: retry later")
+        attributed = self._all()
+        shown = {key: message for key, one in attributed.items() if (message := one.for_caller()) is not None}
+        page = page_of(
+            list(attributed),
+            ("ListFindings", str(request.kind), request.agency, request.link, str(request.ended)),
+            size=request.page_size,
+            token=request.page_token,
+            visible=lambda key: key in shown and _matches(request, attributed[key].message),
+        )
+        reviews = Counter(one.message.review for one in attributed.values())
+        return messages.ListFindingsResponse(
+            findings=[shown[key] for key in page.ids],
+            next_page_token=page.next_token,
+            false_findings_per_week=view.register.policy.findings.false_findings_per_week,
+            confirmed=reviews[finding_pb2.FINDING_REVIEW_CONFIRMED],
+            dismissed=reviews[finding_pb2.FINDING_REVIEW_DISMISSED],
+            as_of=to_timestamp(block.as_of),
+        )
+
+    def _all(self) -> Mapping[str, _Attributed]:
+        """Return every finding by its key, in the order of keys."""
+        view, block = self._model.view, self._model.blocks.get(GOVERNMENT_KEY)
+        if self._source[0] is not view or self._source[1] is not block:
+            found = [_attribute(message, view) for message in (() if block is None else block.findings)]
+            self._attributed = {one.key: one for one in sorted(found, key=lambda one: one.key)}
+            self._source = view, block
+        return self._attributed
+
+
+def _matches(request: messages.ListFindingsRequest, message: finding_pb2.Finding) -> bool:
+    return (
+        request.kind in (finding_pb2.FINDING_KIND_UNSPECIFIED, message.kind)
+        and (not request.agency or request.agency in message.agencies)
+        and (not request.link or request.link in message.links)
+        and (request.ended or not message.HasField("ended_at"))
+    )
+
+
+def _attribute(found: finding_pb2.Finding, view: RegisterView) -> _Attributed:
+    register = view.register
+    flows: dict[str, Attribution] = {}
+    links: dict[str, frozenset[str]] = {}
+    for flow in found.flows:
+        _, client, service = _split(flow)
+        flows[flow] = view.attributor.attribute(LoggedParties.of(client, service, meta=False))
+        links[flow] = view.attributor.links(client, service)
+    of_subject = {found.subject} & register.agencies.keys()
+    parties = {agency for one in flows.values() for agency in (one.consumer, one.provider)} - {UNMAPPED}
+    message = finding_pb2.Finding()
+    message.CopyFrom(found)
+    message.agencies.extend(sorted(of_subject | parties))
+    message.links.extend(sorted(frozenset().union(*links.values())))
+    finding, zone = finding_from_message(found), ZoneInfo(register.policy.timezone)
+    for language in ("en", "fa"):
+        sentence = finding_sentences(finding, _parties(found, flows, register, language), zone, language)
+        setattr(message, f"sentence_{language}", sentence)
+    return _Attributed(message, flows, links)
+
+
+def _split(flow: str) -> tuple[str, str, str]:
+    """Return bus, client and service of a flow; codes of X-Road may have spaces in them, though hardly any have."""
+    bus, _, rest = flow.partition(" ")
+    client, _, service = rest.rpartition(" ")
+    return bus, client, service
+
+
+def _parties(
+    found: finding_pb2.Finding, flows: Mapping[str, Attribution], register: Register, language: str
+) -> Parties:
+    """Return what the subject of a finding is called."""
+
+    def name(agencies: Iterable[str], other: str) -> str:
+        named = {agency for agency in agencies if agency in register.agencies}
+        if len(named) != 1:
+            return other
+        agency = register.agencies[named.pop()]
+        return str(getattr(agency, f"name_{language}") or agency.name_en or agency.name_fa)
+
+    bus, client, service = _split(found.subject if " " in found.subject else f"{found.subject}  ")
+    if found.scope == finding_pb2.FINDING_SCOPE_SERVICE:
+        bus, _, service = found.subject.partition(" ")
+    code, provider = service.rpartition("/")[2], service.rpartition("/")[0]
+    consumers, providers = [one.consumer for one in flows.values()], [one.provider for one in flows.values()]
+    if found.scope == finding_pb2.FINDING_SCOPE_PROVIDER:
+        providers, provider = [found.subject], found.subject
+    elif found.scope == finding_pb2.FINDING_SCOPE_CONSUMER:
+        consumers, client = [found.subject], found.subject
+    return Parties(consumer=name(consumers, client), provider=name(providers, provider), service=code, bus=bus)

@@ -1,0 +1,45 @@
+"""What ``peyvand findings`` shows, and ``peyvand exchange`` of findings. Pure: messages in, renderables out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import tzinfo
+
+from rich.console import Group
+from rich.text import Text
+
+from peyvand.v1 import finding_pb2, indicator_service_pb2
+from services.cli.render.format import when
+from services.core.plural import plural
+
+_REVIEWS = {
+    finding_pb2.FINDING_REVIEW_CONFIRMED: "confirmed",
+    finding_pb2.FINDING_REVIEW_DISMISSED: "dismissed",
+}
+
+
+def findings_view(answer: indicator_service_pb2.ListFindingsResponse, zone: tzinfo, language: str) -> Group:
+    """Return the findings as sentences in a language, and how far to trust them; times are in ``zone``."""
+    budget = f"{answer.false_findings_per_week:g}"
+    heading = plural(len(answer.findings), "finding")
+    reviewed = answer.confirmed + answer.dismissed
+    said = f"; of {plural(reviewed, 'reviewed finding')} {answer.confirmed} confirmed" if reviewed else ""
+    return Group(
+        Text(f"{heading} about exchanges as of {when(answer.as_of, zone)} {zone}", "bold"),
+        *finding_lines(answer.findings, language),
+        Text(
+            f"By chance there are {budget} false ones a week in the whole government, as the policy states{said}.",
+            "dim",
+        ),
+    )
+
+
+def finding_lines(findings: Iterable[finding_pb2.Finding], language: str = "en") -> Iterator[Text]:
+    """Yield a line for each finding: its id, its sentence, and what people said of it."""
+    for finding in findings:
+        style = "dim" if finding.HasField("ended_at") else ""
+        review = _REVIEWS.get(finding.review)
+        said = f" {review.capitalize()}: {finding.note}" if review and finding.note else f" {review or ''}".rstrip()
+        yield Text.assemble(
+            (f"{finding.id} ", "cyan"), (getattr(finding, f"sentence_{language}"), style), (said, "green")
+        )

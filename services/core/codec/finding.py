@@ -1,0 +1,37 @@
+"""Findings about exchanges as messages."""
+
+from __future__ import annotations
+
+from peyvand.v1 import finding_pb2
+from services.core.codec.units import copied_fields, to_timestamp
+from services.core.model import Finding, FindingKind, FindingScope, ProbeView, Review
+
+_plain_fields = copied_fields(Finding, "kind", "scope", "since", "found_at", "ended_at", "probes", "review")
+
+
+def finding_to_message(finding: Finding) -> finding_pb2.Finding:
+    """Return the message, without what the api adds."""
+    return finding_pb2.Finding(
+        kind=finding_pb2.FindingKind.Value(f"FINDING_KIND_{finding.kind.name}"),
+        scope=finding_pb2.FindingScope.Value(f"FINDING_SCOPE_{finding.scope.name}"),
+        since=to_timestamp(finding.since),
+        found_at=to_timestamp(finding.found_at),
+        ended_at=None if finding.ended_at is None else to_timestamp(finding.ended_at),
+        probes=finding_pb2.ProbeView.Value(f"PROBE_VIEW_{finding.probes.name}"),
+        review=finding_pb2.FindingReview.Value(f"FINDING_REVIEW_{finding.review.name}"),
+        **_plain_fields(finding),
+    )
+
+
+def finding_from_message(message: finding_pb2.Finding) -> Finding:
+    """Return the finding. Raises ValueError or KeyError for a kind, scope or review of a later version."""
+    return Finding(
+        kind=FindingKind[finding_pb2.FindingKind.Name(message.kind).removeprefix("FINDING_KIND_")],
+        scope=FindingScope[finding_pb2.FindingScope.Name(message.scope).removeprefix("FINDING_SCOPE_")],
+        since=message.since.seconds,
+        found_at=message.found_at.seconds,
+        ended_at=message.ended_at.seconds if message.HasField("ended_at") else None,
+        probes=ProbeView[finding_pb2.ProbeView.Name(message.probes).removeprefix("PROBE_VIEW_")],
+        review=Review[finding_pb2.FindingReview.Name(message.review).removeprefix("FINDING_REVIEW_")],
+        **{**_plain_fields(message), "flows": tuple(message.flows)},
+    )

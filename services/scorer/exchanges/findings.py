@@ -1,0 +1,176 @@
+"""Watches exchanges step by step for traffic that is not as it should be (docs/exchange.md §4.2).
+
+The detector's state follows from what the database keeps: after a start, and when a register or a new flow changes what is
+watched, the steps are read again from the first one on. So a crash at any moment changes no finding.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from services.core.model import Finding, Flow, Holiday, ProbeView, Register, Stage
+from services.indicator.calendar import Calendar
+from services.indicator.findings import Detector, DetectorSettings, FlowCounts, Topology
+from services.register.attribution import UNMAPPED
+from services.scorer.evidence_lock import EvidenceLock
+from services.scorer.exchanges.database import ExchangeDatabase, ExchangeSnapshot
+from services.scorer.exchanges.hourly import HOUR_SECONDS
+from services.scorer.index import Scoring
+
+LATE_SECONDS = 600
+"""How long after an hour it is judged: collectors stay a minute behind, and retry."""
+
+LATE_STEPS = 4
+"""How many steps after one shorter than an hour it is judged, where that is less."""
+
+KEPT_WEEKS = 4
+"""Weeks for which findings are published after they ended: a month of them can be looked through, and reviewed."""
+
+MOST_FINDINGS = 500
+"""The most findings that are published, the newest: some 300 bytes each, in one block with all else of the government."""
+
+_AT_ONCE = 168
+"""Steps that are read together, so that memory does not grow with what is kept."""
+
+_PROBED_SECONDS = 48 * 3_600
+"""The latest part of a finding in which its probes are looked at: that of which slots are kept in detail."""
+
+_PASSING = 0.9
+"""The share of known slots from which probes pass: fewer than one in ten failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """What a detector watches, and how: another one begins anew where any of it differs."""
+
+    topology: Topology
+    settings: DetectorSettings
+    calendar: Calendar
+    holidays: tuple[Holiday, ...]
+
+
+class FindingWatch:
+    """Findings about exchanges, as of the last step that is whole."""
+
+    def __init__(self, exchanges: ExchangeDatabase, evidence_lock: EvidenceLock) -> None:
+        self._exchanges = exchanges
+        self._evidence_lock = evidence_lock
+        self._watched: _Watched | None = None
+        self._detector: Detector | None = None
+        self._next = 0
+        self._found: dict[str, Finding] = {}
+
+    async def look(self, scoring: Scoring, end_slot: int) -> tuple[Finding, ...]:
+        """Judge what came in up to a slot; return findings that go on or ended lately, the newest first.
+
+        Raises StateError.
+        """
+        register, calendar = scoring.register, scoring.calendar
+        settings = detector_settings(register)
+        step_seconds = settings.step_seconds
+        late = min(LATE_SECONDS, LATE_STEPS * step_seconds) if step_seconds < HOUR_SECONDS else LATE_SECONDS
+        end = (calendar.start_of(end_slot) - late) // step_seconds
+        with self._exchanges.reading() as snapshot:
+            flows = [position for position, flow in enumerate(snapshot.flows) if not flow.meta]
+            first = snapshot.first_step(step_seconds)
+            if first is None:
+                return ()
+            topology = _topology([snapshot.flows[position] for position in flows])
+            watched = _Watched(topology, settings, calendar, register.holidays)
+            await asyncio.to_thread(self._adopt, watched, first)
+            while self._next < end:
+                steps = range(self._next, min(self._next + _AT_ONCE, end))
+                await asyncio.to_thread(self._advance, watched, snapshot, flows, steps)
+        now = end * step_seconds
+        oldest = now - KEPT_WEEKS * settings.week_steps * step_seconds
+        self._found = {key: one for key, one in self._found.items() if (one.ended_at or now) >= oldest}
+        newest = sorted(self._found.values(), key=lambda one: (-one.since, one.id))[:MOST_FINDINGS]
+        return tuple([await self._beside_probes(scoring, one, now) for one in newest])
+
+    def _adopt(self, watched: _Watched, first: int) -> None:
+        """Begin anew with the first step where something else is watched than before."""
+        if watched == self._watched and self._detector is not None:
+            return
+        self._watched, self._found = watched, {}
+        self._detector = Detector.start(watched.topology, watched.settings)
+        self._next = first
+
+    def _advance(self, watched: _Watched, snapshot: ExchangeSnapshot, flows: Sequence[int], steps: range) -> None:
+        assert self._detector is not None
+        step_seconds = watched.settings.step_seconds
+        exchanges, ok, bus_failures = snapshot.steps(flows, steps, step_seconds).astype(np.float64)
+        starts = np.arange(steps.start, steps.stop) * step_seconds
+        counts = FlowCounts(
+            start=int(starts[0]),
+            week_step=_week_steps(watched, steps),
+            kind=watched.calendar.day_kinds(starts, watched.holidays),
+            # Where nothing at all was exchanged, the logs were not read.
+            read=exchanges.any(axis=0),
+            count=exchanges,
+            bus_failures=bus_failures,
+            provider_failures=exchanges - ok - bus_failures,
+            repeats=np.zeros_like(exchanges),
+        )
+        for step in counts.steps(step_seconds):
+            changes = self._detector.advance(step)
+            for withdrawn in changes.withdrawn:
+                self._found.pop(withdrawn, None)
+            self._found.update((one.id, one) for one in (*changes.opened, *changes.updated, *changes.ended))
+            self._next += 1
+
+    async def _beside_probes(self, scoring: Scoring, finding: Finding, now: int) -> Finding:
+        """Return a finding with what the probes of its links said from its beginning on."""
+        until = now if finding.ended_at is None else finding.ended_at
+        calendar = scoring.calendar
+        slots = range(calendar.slot_of(max(finding.since, until - _PROBED_SECONDS)), calendar.slot_of(until))
+        links = {link for flow in finding.flows for link in _links(scoring, flow)}
+        if not links or not slots:
+            return finding
+        return replace(finding, probes=await self._evidence_lock.run(partial(_probes, scoring, links, slots)))
+
+
+def _probes(scoring: Scoring, links: Collection[str], slots: range) -> ProbeView:
+    """Return what the probes of links say in some slots; answers count as passing whatever they hold, as the bus counts them."""
+    rows = [row for row, link in enumerate(scoring.arrays.links) if link in links]
+    verdicts = scoring.evidence.verdicts(scoring.arrays, slots)[:, rows]
+    known = int((verdicts >= 0).sum())
+    if not known:
+        return ProbeView.NONE
+    return ProbeView.PASS if (verdicts >= Stage.INVALID).sum() >= _PASSING * known else ProbeView.FAIL
+
+
+def detector_settings(register: Register) -> DetectorSettings:
+    """Return how the policy of a register has exchanges watched."""
+    policy = register.policy.findings
+    return DetectorSettings(policy.false_findings_per_week, policy.step_seconds, policy.week_steps)
+
+
+def _topology(flows: Sequence[Flow]) -> Topology:
+    return Topology(
+        flows=tuple(f"{flow.bus} {flow.client} {flow.service}" for flow in flows),
+        bus=tuple(flow.bus for flow in flows),
+        service=tuple(f"{flow.bus} {flow.service}" for flow in flows),
+        # Parties that the register does not know have nothing in common.
+        provider=tuple(
+            flow.service.rpartition("/")[0] if flow.provider == UNMAPPED else flow.provider for flow in flows
+        ),
+        consumer=tuple(flow.client if flow.consumer == UNMAPPED else flow.consumer for flow in flows),
+    )
+
+
+def _week_steps(watched: _Watched, steps: range) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Return the place of each step in the week, by local clocks where steps are hours."""
+    if watched.settings.step_seconds == HOUR_SECONDS:
+        return watched.calendar.local_hours(steps) % watched.settings.week_steps
+    return np.arange(steps.start, steps.stop) % watched.settings.week_steps
+
+
+def _links(scoring: Scoring, flow: str) -> frozenset[str]:
+    _, _, rest = flow.partition(" ")
+    client, _, service = rest.rpartition(" ")
+    return scoring.compiled.attributor.links(client, service)

@@ -1,0 +1,123 @@
+"""Findings over a real gRPC server: ListFindings, GetLink, GetTraffic, and what each role sees of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import grpc
+import pytest
+
+from peyvand.v1 import finding_pb2
+from peyvand.v1 import indicator_service_pb2 as messages
+from services.api.access.roles import ROLE_KEY
+from services.core.model import FindingKind, FindingScope, Review
+from tests.support.cases.api.blocks import AS_OF, blocks_of
+from tests.support.values.findings import FLOW, SINCE, finding
+from tests.support.values.reconciliations import traffic
+
+SILENT = finding(review=Review.CONFIRMED, note="a certificate expired")
+AT_PROVIDER = finding(
+    FindingKind.PROVIDER_FAILURES,
+    FindingScope.PROVIDER,
+    "tax-office",
+    SINCE + 3_600,
+    flows=("bus land-registry tax-office/title-deed/tax-clearance", "bus someone tax-office/x/y"),
+    flow_count=2,
+)
+OVER = finding(since=SINCE - 86_400, ended_at=SINCE - 3_600, review=Review.DISMISSED)
+
+
+@pytest.fixture
+def found(api):
+    """The api, whose government's block has three findings."""
+    block = replace(blocks_of(api.register)["government"], findings=(SILENT, AT_PROVIDER, OVER), traffic=(traffic(28),))
+    api.take("government", block)
+    return api
+
+
+async def _ids(api, role="", **filters):
+    metadata = [(ROLE_KEY, role)] if role else []
+    answer = await api.indicators.ListFindings(messages.ListFindingsRequest(**filters), metadata=metadata)
+    return [one.id for one in answer.findings]
+
+
+async def test_findings_come_newest_first_and_match_every_filter(found):
+    """Those that go on are listed unless asked for more, of a kind, an agency or a link where that is named."""
+    assert await _ids(found) == [AT_PROVIDER.id, SILENT.id]
+    assert await _ids(found, ended=True) == [AT_PROVIDER.id, SILENT.id, OVER.id]
+    assert await _ids(found, kind=finding_pb2.FINDING_KIND_SILENCE) == [SILENT.id]
+    assert await _ids(found, agency="tax-office") == [AT_PROVIDER.id]
+    assert await _ids(found, agency="land-registry") == [AT_PROVIDER.id, SILENT.id]
+    assert await _ids(found, link="deed-civil") == [SILENT.id]
+    assert await _ids(found, link="deed-tax", kind=finding_pb2.FINDING_KIND_SILENCE) == []
+
+
+async def test_an_answer_says_how_many_may_be_false_and_what_people_said(found):
+    """The budget of the policy and the counts of reviews stand beside the findings, which come in pages."""
+    first = await found.indicators.ListFindings(messages.ListFindingsRequest(ended=True, page_size=2))
+    assert (first.false_findings_per_week, first.confirmed, first.dismissed) == (1.0, 1, 1)
+    assert first.as_of.seconds == AS_OF
+    request = messages.ListFindingsRequest(ended=True, page_size=2, page_token=first.next_page_token)
+    second = await found.indicators.ListFindings(request)
+    assert [one.id for one in second.findings] == [OVER.id]
+    assert not second.next_page_token
+
+
+async def test_a_finding_is_a_sentence_with_the_names_of_the_register(found):
+    """Both languages name agencies as the register does, and moments by the policy's clock."""
+    answer = await found.indicators.ListFindings(messages.ListFindingsRequest())
+    provider, flow = answer.findings
+    assert flow.sentence_en == (
+        "Calls by Land Registry to service civil-status of Civil Registry stopped at 15:30 on 27 November 2026: 184 to 231 "
+        "were expected since, and there were 0. Probes of the same links pass: nobody calls. By luck it happens once in "
+        "20,000,000 times."
+    )
+    assert flow.sentence_fa.startswith(
+        "فراخوانی‌های سرویس civil-status از سازمان ثبت احوال به دست سازمان ثبت اسناد از ساعت ۱۵:۳۰ روز ۶ آذر ۱۴۰۵ قطع شده است"
+    )
+    assert provider.sentence_en.startswith(
+        "Calls to all services of Tax Office fail more often at the provider since 16:30"
+    )
+    assert list(flow.agencies) == ["civil-registry", "land-registry"]
+    assert list(flow.links) == ["deed-civil"]
+
+
+async def test_a_link_and_the_traffic_have_what_goes_on(found):
+    """GetLink has the findings that touch the link, GetTraffic all."""
+    link = await found.indicators.GetLink(messages.GetLinkRequest(link="deed-civil"))
+    assert [one.id for one in link.findings] == [SILENT.id]
+    carried = await found.indicators.GetTraffic(messages.GetTrafficRequest())
+    assert [one.id for one in carried.findings] == [AT_PROVIDER.id, SILENT.id]
+
+
+async def test_the_public_sees_agencies_and_no_system(found):
+    """Findings of flows are for their agencies; others name no flow, no link and no note to the public."""
+    assert await _ids(found, role="public", ended=True) == [AT_PROVIDER.id]
+    answer = await found.indicators.ListFindings(messages.ListFindingsRequest(), metadata=[(ROLE_KEY, "public")])
+    (one,) = answer.findings
+    assert (list(one.flows), list(one.links), one.note, one.flow_count) == ([], [], "", 2)
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await _ids(found, role="public", link="deed-civil")
+    assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_an_agency_sees_its_own_flows_and_no_other(found):
+    """A consumer sees its flows under a finding of its provider, an agency that has none the finding alone."""
+    land = [(ROLE_KEY, "agency:land-registry")]
+    provider, flow = (await found.indicators.ListFindings(messages.ListFindingsRequest(), metadata=land)).findings
+    assert list(provider.flows) == [AT_PROVIDER.flows[0]]
+    assert (list(flow.flows), flow.note) == ([FLOW], "a certificate expired")
+    customs = [(ROLE_KEY, "agency:customs")]
+    (only,) = (await found.indicators.ListFindings(messages.ListFindingsRequest(), metadata=customs)).findings
+    assert (only.id, list(only.flows)) == (AT_PROVIDER.id, [])
+
+
+async def test_wrong_questions_are_refused(found, refusal):
+    """A kind, an agency or a link that does not exist is named in the refusal."""
+    for request, reason in (
+        (messages.ListFindingsRequest(kind=99), "KIND_UNKNOWN"),
+        (messages.ListFindingsRequest(agency="nobody"), "AGENCY_UNKNOWN"),
+        (messages.ListFindingsRequest(link="no-link"), "LINK_UNKNOWN"),
+    ):
+        _, info, _ = await refusal(found.indicators.ListFindings(request))
+        assert info.reason == reason

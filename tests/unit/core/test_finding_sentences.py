@@ -1,0 +1,79 @@
+"""Findings as sentences, in both languages."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from services.core.codec import finding_from_message, finding_to_message
+from services.core.finding_sentences import Parties, finding_sentences
+from services.core.model import Finding, FindingKind, FindingScope, ProbeView, Review
+from tests.support.values.findings import SINCE, finding
+
+TEHRAN = ZoneInfo("Asia/Tehran")
+PARTIES = Parties("Tax Office", "Customs", "imports", "national")
+
+
+def said(one: Finding, language: str = "en") -> str:
+    return finding_sentences(one, PARTIES, TEHRAN, language)
+
+
+@pytest.mark.parametrize(
+    ("one", "expected"),
+    [
+        (
+            finding(probes=ProbeView.NONE, chance=0.0),
+            (
+                "Calls by Tax Office to service imports of Customs stopped at 15:30 on 27 November 2026: 184 to 231 were expected "
+                "since, and there were 0."
+            ),
+        ),
+        (
+            finding(
+                FindingKind.FALL, FindingScope.SERVICE, seen=80.0, flow_count=3, probes=ProbeView.FAIL, chance=2e-3
+            ),
+            (
+                "Calls to service imports of Customs fell by 61 % at 15:30 on 27 November 2026: 184 to 231 were expected since, and "
+                "there were 80. 3 clients and services are concerned. Probes of the same links fail too. By luck it happens once in "
+                "500 times."
+            ),
+        ),
+        (
+            finding(
+                FindingKind.BUS_FAILURES,
+                FindingScope.BUS,
+                seen=0.213,
+                expected=0.003,
+                expected_low=0.001,
+                expected_high=0.0064,
+                ended_at=SINCE + 7_200,
+                chance=0.0,
+            ),
+            (
+                "Calls over the data bus national fail more often on the bus since 15:30 on 27 November 2026: 21 % of them, 0.1 % to "
+                "0.6 % as a rule. Probes of the same links pass: it works for probes only. It was over at 17:30 on 27 November 2026."
+            ),
+        ),
+    ],
+)
+def test_a_finding_says_what_where_since_when_and_how_much(one: Finding, expected: str) -> None:
+    """Amounts are in the unit of the kind, and what is not known is not said."""
+    assert said(one) == expected
+
+
+def test_persian_has_its_own_calendar_and_digits() -> None:
+    """Moments are of the Jalali calendar, and no Latin digit is left."""
+    text = said(finding(), "fa")
+    assert "ساعت ۱۵:۳۰ روز ۶ آذر ۱۴۰۵" in text
+    assert "احتمال تصادفی بودن آن یک در ۲۰٬۰۰۰٬۰۰۰ است" in text
+    assert not set("0123456789") & set(text)
+
+
+@pytest.mark.parametrize("kind", FindingKind)
+@pytest.mark.parametrize("scope", FindingScope)
+def test_every_finding_has_a_sentence_and_a_message(kind: FindingKind, scope: FindingScope) -> None:
+    """No kind and no scope is without words in either language, and a message holds all of it."""
+    one = finding(kind, scope, review=Review.DISMISSED, note="a holiday", ended_at=SINCE + 1)
+    assert all(said(one, language).endswith(".") for language in ("en", "fa"))
+    assert finding_from_message(finding_to_message(one)) == one

@@ -1,0 +1,114 @@
+"""Findings out of the exchanges that a scorer keeps: found live, and again after a restart."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+from services.core.bus.position import StreamPosition
+from services.core.codec import decode_columns, encode_measurements
+from services.core.model import FindingKind, FindingScope, ProbeView
+from services.core.model.exchange import ExchangeSummary
+from services.core.model.measurement import Measurement, Target
+from services.core.model.outcome import OUTCOME_OF, Reason
+from services.indicator.calendar import Calendar
+from services.indicator.evidence import Evidence
+from services.register.directory.load import load_register
+from services.scorer.evidence_lock import EvidenceLock
+from services.scorer.exchanges.database import ExchangeDatabase
+from services.scorer.exchanges.findings import LATE_SECONDS, FindingWatch
+from services.scorer.index.results import CompiledRegister
+from services.scorer.index.scoring import Scoring
+from services.scorer.state.loading import LoadedState
+from tests.support.registers import write_register
+
+EPOCH = 1_767_214_800  # 2026-01-01T00:30 in Tehran, a whole hour of UTC
+HOUR = 3600
+WEEK = 168 * HOUR
+STOPPED = EPOCH + 4 * WEEK + 60 * HOUR
+FLOWS = {
+    "tax-office": "customs/tax-clearance/imports",
+    "land-registry": "civil-registry/title-deed/civil-status",
+    "civil-registry": "tax-office/birth-certificate/dependants",
+}
+
+
+def made(tmp_path: Path) -> tuple[Scoring, ExchangeDatabase]:
+    """Return a scoring and the exchanges of its register, both empty."""
+    register = load_register(write_register(tmp_path / "register"))
+    loaded = LoadedState(None, Evidence(Calendar.of(register.policy)), ())
+    scoring = Scoring(CompiledRegister.of(register), loaded, StreamPosition("M", "", 0))
+    exchanges = ExchangeDatabase(tmp_path / "exchanges.sqlite")
+    exchanges.attribute_by(scoring.compiled.attributor)
+    return scoring, exchanges
+
+
+def take(exchanges: ExchangeDatabase, scoring: Scoring, hours: range, least: int = 15, spread: int = 11) -> None:
+    """Take in hours of exchanges of each flow, unless told otherwise some twenty; those of tax-office stop."""
+    for hour in hours:
+        start, chance, rows = hour * HOUR, random.Random(hour), []
+        for client, service in FLOWS.items():
+            count = 0 if client == "tax-office" and start >= STOPPED else least + chance.randrange(spread)
+            rows.append(ExchangeSummary(client, service, start, 1, count=count, ok=count))
+        exchanges.take([(start + HOUR, "xroad", rows)], calendar=scoring.calendar)
+
+
+async def test_a_flow_that_stops_is_found(tmp_path: Path) -> None:
+    """It is found within hours, beside probes that pass; a scorer that starts again finds the same, and nothing before."""
+    scoring, exchanges = made(tmp_path)
+    watch = FindingWatch(exchanges, EvidenceLock())
+    take(exchanges, scoring, range(EPOCH // HOUR, STOPPED // HOUR))
+    slot = scoring.calendar.slot_of
+    assert await watch.look(scoring, slot(STOPPED + LATE_SECONDS)) == ()
+    take(exchanges, scoring, range(STOPPED // HOUR, STOPPED // HOUR + 4))
+    rows = [
+        Measurement(Target("clearance-customs"), "north", at, at + 1.0, OUTCOME_OF[Reason.OK], Reason.OK)
+        for at in range(STOPPED, STOPPED + 4 * HOUR, 300)
+    ]
+    scoring.evidence.take(decode_columns(encode_measurements(rows)))
+    end = slot(STOPPED + 4 * HOUR + LATE_SECONDS)
+    (found,) = await watch.look(scoring, end)
+    assert (found.kind, found.scope, found.since) == (FindingKind.SILENCE, FindingScope.FLOW, STOPPED)
+    assert found.flows == ("xroad tax-office customs/tax-clearance/imports",)
+    assert (found.seen, found.ended_at, found.probes) == (0, None, ProbeView.PASS)
+    assert STOPPED < found.found_at <= STOPPED + 4 * HOUR
+    assert await FindingWatch(exchanges, EvidenceLock()).look(scoring, end) == (found,)
+    assert await watch.look(scoring, end) == (found,)
+    exchanges.close()
+
+
+async def test_findings_wait_until_a_step_is_whole(tmp_path: Path) -> None:
+    """An hour is judged LATE_SECONDS after its end: what is on its way by then is no fall."""
+    scoring, exchanges = made(tmp_path)
+    watch = FindingWatch(exchanges, EvidenceLock())
+    take(exchanges, scoring, range(EPOCH // HOUR, STOPPED // HOUR))
+    assert await watch.look(scoring, scoring.calendar.slot_of(STOPPED + HOUR + LATE_SECONDS - 300)) == ()
+    exchanges.close()
+
+
+async def test_without_exchanges_nothing_is_found(tmp_path: Path) -> None:
+    """Neither before the first exchange, nor while no log at all is read."""
+    scoring, exchanges = made(tmp_path)
+    watch = FindingWatch(exchanges, EvidenceLock())
+    assert await watch.look(scoring, scoring.calendar.slot_of(STOPPED)) == ()
+    take(exchanges, scoring, range(EPOCH // HOUR, STOPPED // HOUR - 2))
+    assert await watch.look(scoring, scoring.calendar.slot_of(STOPPED + 48 * HOUR)) == ()
+    exchanges.close()
+
+
+async def test_another_budget_begins_anew(tmp_path: Path) -> None:
+    """A register with another budget, or another flow, has everything that is kept judged again."""
+    scoring, exchanges = made(tmp_path)
+    watch = FindingWatch(exchanges, EvidenceLock())
+    take(exchanges, scoring, range(EPOCH // HOUR, STOPPED // HOUR + 20), least=2, spread=3)
+    end = scoring.calendar.slot_of(STOPPED + 20 * HOUR + LATE_SECONDS)
+    (first,) = await watch.look(scoring, end)
+    policy = scoring.register.policy
+    findings = replace(policy.findings, false_findings_per_week=0.01)
+    register = replace(scoring.register, policy=replace(policy, findings=findings))
+    scoring.adopt(CompiledRegister.of(register))
+    (stricter,) = await watch.look(scoring, end)
+    assert (stricter.id, stricter.kind) == (first.id, FindingKind.SILENCE)
+    assert stricter.found_at > first.found_at
+    exchanges.close()

@@ -30,6 +30,7 @@ WHEN_THERE_ARE_ANY = {
     "peyvand_exchange_newest_timestamp_seconds",
     "peyvand_exchange_position_timestamp_seconds",
     "peyvand_exchanges",
+    "peyvand_findings",
     "peyvand_link_burn",
     "peyvand_link_exchanges",
     "peyvand_link_findings",

@@ -28,7 +28,7 @@ def findings_view(answer: indicator_service_pb2.ListFindingsResponse, zone: tzin
         Text(f"{heading} about exchanges as of {when(answer.as_of, zone)} {zone}", "bold"),
         *finding_lines(answer.findings, language),
         Text(
-            f"By chance there are {budget} false ones a week in the whole government, as the policy states{said}.",
+            f"Findings that are mere chance are kept to {budget} a week in the whole government, as the policy states{said}.",
             "dim",
         ),
     )

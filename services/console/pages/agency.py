@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.console.pages.costs import LinkGain, LossAt, by_lower_bound, link_gains, provider_losses
+from services.console.pages.findings import FindingView, findings_of
 from services.console.pages.news import MaintenanceView, maintenance_of
 from services.console.pages.page import NoSuchPageError, Page, Visit
 from services.console.pages.trends import SPANS, Trend, trend_of
@@ -61,6 +62,7 @@ class AgencyView:
     maintenance: tuple[MaintenanceView, ...]
     certificates: tuple[tuple[int, tuple[LinkRow, ...]], ...]
     """When certificates of its own expire that do so soon, each with the links they serve."""
+    findings: tuple[FindingView, ...]
 
 
 async def gather(visit: Visit) -> AgencyView:
@@ -68,13 +70,14 @@ async def gather(visit: Visit) -> AgencyView:
     agency = visit.path["agency"]
     if agency not in visit.names.agencies:
         raise NoSuchPageError
-    consumer, provider, services, asks, answers, maintenance = await asyncio.gather(
+    consumer, provider, services, asks, answers, maintenance, findings = await asyncio.gather(
         _side(visit, IndicatorKind.CONSUMER, agency),
         _side(visit, IndicatorKind.PROVIDER, agency),
         _services(visit, agency),
         _links(visit, consumer=agency),
         _links(visit, provider=agency),
         maintenance_of(visit, agency),
+        findings_of(visit, agency),
     )
     most = None if visit.chosen("links", "", "all") else _FIRST_LINKS
     return AgencyView(
@@ -90,6 +93,7 @@ async def gather(visit: Visit) -> AgencyView:
         spans=SPANS,
         maintenance=maintenance,
         certificates=_certificates(row_of(one) for one in answers if one.HasField("certificate_expiry")),
+        findings=findings,
     )
 
 

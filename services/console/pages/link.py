@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.console.charts import VerdictRun, runs_of
+from services.console.pages.findings import FindingView, finding_of
 from services.console.pages.page import Page, Visit
 from services.console.pages.trends import SPANS, Trend, trend_of
 from services.console.queries import NamedLink, figure_of, naming
@@ -102,6 +103,7 @@ class LinkView(NamedLink):
     compared: Compared | None
     legal: LegalBasisView | None
     objections: tuple[ObjectionView, ...]
+    unusual: tuple[FindingView, ...]
     gain: float | None
     index_if_fixed: float | None
     trend: Trend | None
@@ -142,6 +144,7 @@ async def gather(visit: Visit) -> LinkView:
         if known.HasField("legal_basis")
         else None,
         objections=tuple(objection_of(visit, one) for one in status.objections),
+        unusual=tuple(finding_of(visit, one) for one in answer.findings),
         gain=gain,
         index_if_fixed=index_if_fixed,
         trend=trend.up_to(figure) if trend and figure else trend,

@@ -116,6 +116,8 @@ _ANNOUNCEMENTS = {"incident": "Incident", "maintenance": "Maintenance", "change_
 
 _OBJECTIONS = {"open": "Open", "accepted": "Accepted", "rejected": "Rejected"}
 
+_REVIEWS = {"confirmed": "Confirmed", "dismissed": "Dismissed"}
+
 _KINDS = {"sector": "Sector", "agency": "Agency", "service": "Service", "link": "Inquiry"}
 
 
@@ -137,6 +139,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "role": _ROLES,
     "announcement": _ANNOUNCEMENTS,
     "objection": _OBJECTIONS,
+    "review": _REVIEWS,
     "kind": _KINDS,
     "phase": _PHASES,
     "item": DATA_ITEMS,

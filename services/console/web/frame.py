@@ -11,7 +11,7 @@ from services.console.queries import Edition, Names
 from services.console.texts import LANGUAGES, Language
 from services.console.web.assets import Assets
 
-MENU = ("government", "agencies", "matrix", "structure", "rounds", "data", "method", "monitor", "news")
+MENU = ("government", "agencies", "matrix", "structure", "rounds", "findings", "data", "method", "monitor", "news")
 """The pages of the menu, in order."""
 
 

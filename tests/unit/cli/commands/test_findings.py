@@ -48,7 +48,7 @@ async def test_findings_are_sentences(ask):
     assert "1 finding about exchanges as of" in text
     assert f"{SILENT.id} Calls by Land Registry to service civil-status of Civil Registry stopped" in text
     assert "Confirmed: a certificate expired" in text
-    assert "By chance there are 1 false ones a week in the whole government" in text
+    assert "Findings that are mere chance are kept to 1 a week in the whole government" in text
     assert "of 1 reviewed finding 1 confirmed" in text
     assert OVER.id not in text
 

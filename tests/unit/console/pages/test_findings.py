@@ -1,0 +1,70 @@
+"""The page of findings, and the findings of an agency's and a link's page."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from services.core.model import FindingKind, FindingScope, Review
+from tests.support.cases.api.blocks import blocks_of
+from tests.support.values.findings import SINCE, finding
+
+SILENT = finding()
+FAILING = finding(
+    FindingKind.PROVIDER_FAILURES,
+    FindingScope.PROVIDER,
+    "tax-office",
+    flows=("bus land-registry tax-office/title-deed/tax-clearance",),
+)
+OVER = finding(since=SINCE - 86_400, ended_at=SINCE - 3_600, review=Review.DISMISSED, note="a move of offices")
+
+
+@pytest.fixture
+def found(api):
+    """The api with findings of a flow and of a provider, and one that is over."""
+    api.take("government", replace(blocks_of(api.register)["government"], findings=(SILENT, FAILING, OVER)))
+
+
+@pytest.mark.usefixtures("found")
+async def test_the_page_lists_what_goes_on_and_what_is_over(make_console) -> None:
+    """Sentences stand in the reader's language, with agencies, inquiries, reviews and what was kept of the budget."""
+    console = await make_console()
+    english = (await console.get("/en/findings")).text
+    assert english.index("Calls to all services of Tax Office fail more often") < english.index(
+        "Over, in the last four weeks"
+    )
+    assert "Calls by Land Registry to service civil-status of Civil Registry stopped" in english
+    assert "a move of offices" in english
+    assert "/en/link/deed-civil" in english
+    assert "Findings that are mere chance are kept to" in english
+    persian = (await console.get("/fa/findings")).text
+    assert "فراخوانی‌های همهٔ سرویس‌های سازمان امور مالیاتی" in persian
+    assert "ردشده" in persian
+
+
+@pytest.mark.usefixtures("found")
+async def test_agency_and_link_show_their_own(make_console) -> None:
+    """An agency has what touches it, a link what goes on of it."""
+    console = await make_console()
+    agency = (await console.get("/en/agency/tax-office")).text
+    assert "Calls to all services of Tax Office fail more often" in agency
+    assert "civil-status of Civil Registry stopped" not in agency
+    assert "civil-status of Civil Registry stopped" in (await console.get("/en/link/deed-civil")).text
+    assert "What its exchanges show" not in (await console.get("/en/agency/customs")).text
+
+
+@pytest.mark.usefixtures("found")
+async def test_the_public_sees_no_system(make_console) -> None:
+    """Readers without a sign-in see findings of agencies and no link."""
+    public = await make_console(audience="public")
+    page = (await public.get("/en/findings")).text
+    assert "Calls to all services of Tax Office fail more often" in page
+    assert "civil-status" not in page
+    assert "/link/" not in page
+
+
+@pytest.mark.usefixtures("api")
+async def test_without_findings_the_page_says_so(make_console) -> None:
+    """An empty list is a sentence."""
+    assert "Nothing is unusual." in (await (await make_console()).get("/en/findings")).text

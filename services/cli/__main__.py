@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli.commands import archive, bus, frozen_round, opendata, register
+from services.cli.commands import archive, bus, finding, frozen_round, opendata, register
 from services.cli.commands.ask import explain, history, indicator, rounds, structure, tabulate
 from services.cli.commands.exchange import exchange
 from services.cli.commands.findings import findings
@@ -29,6 +29,7 @@ for command in (up, probe, score, dump, exchange, findings, indicator, explain, 
     app.command()(command)
 app.add_typer(register.app, name="register")
 app.add_typer(archive.app, name="archive")
+app.add_typer(finding.app, name="finding")
 app.add_typer(frozen_round.app, name="round")
 app.add_typer(opendata.app, name="opendata")
 app.add_typer(bus.app, name="bus")

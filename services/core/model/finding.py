@@ -52,6 +52,15 @@ class Review(StrEnum):
     DISMISSED = "dismissed"
 
 
+@dataclass(frozen=True, slots=True)
+class FindingReview:
+    """What people said of a finding, by its id: ``state`` is CONFIRMED or DISMISSED, ``note`` says why."""
+
+    finding: str
+    state: Review
+    note: str
+
+
 def finding_id(kind: FindingKind, scope: FindingScope, subject: str, since: int) -> str:
     """Return the id of a finding: 16 hexadecimal digits, the same from an archive as live."""
     return sha256(f"{kind}\n{scope}\n{subject}\n{since}".encode()).hexdigest()[:_ID_DIGITS]

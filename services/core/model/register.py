@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from services.core.model.evaluation import Evaluation
+from services.core.model.finding import FindingReview
 from services.core.model.holiday import Holiday
 from services.core.model.measurement import RegisterVersions, Target
 from services.core.model.notices import Announcement, LegalBasis, Maintenance, Objection
@@ -214,7 +215,7 @@ class Register:
 
     ``register_version`` identifies the denominator (agencies, services, links' identity, dates and weights),
     ``probe_version`` how it is probed (probes, targets, policy); both are SHA-256 hex digests. ``evaluation``,
-    ``announcements``, ``objections``, ``holidays`` and the legal bases of links are in neither: they change neither what
+    ``announcements``, ``objections``, ``holidays``, ``reviews`` and the legal bases of links are in neither: they change neither what
     is required nor how it is probed.
     """
 
@@ -231,6 +232,7 @@ class Register:
     announcements: tuple[Announcement, ...] = ()
     objections: tuple[Objection, ...] = ()
     holidays: tuple[Holiday, ...] = ()
+    reviews: tuple[FindingReview, ...] = ()
     register_version: str = ""
     probe_version: str = ""
 

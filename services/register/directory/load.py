@@ -35,11 +35,12 @@ from services.register.directory.notices import (
     read_objections,
 )
 from services.register.directory.policy import PolicyReading, read_policy
+from services.register.directory.reviews import REVIEWS, read_reviews
 from services.register.probes import ProbeDefinitions, read_probes
 from services.register.reading import CsvTable, FaultList, Location, fold
 from services.register.versions import with_versions
 
-OPTIONAL = (MEMBERS, EXCHANGE, MAINTENANCE, EVALUATION, ANNOUNCEMENTS, OBJECTIONS, HOLIDAYS)
+OPTIONAL = (MEMBERS, EXCHANGE, MAINTENANCE, EVALUATION, ANNOUNCEMENTS, OBJECTIONS, HOLIDAYS, REVIEWS)
 """Files a register directory may lack."""
 
 
@@ -157,6 +158,7 @@ def _assemble(
         announcements=read_announcements(directory, faults, agency_ids, tables["links"].ids, policy.zone),
         objections=read_objections(directory, faults, tables["links"].ids, policy.zone),
         holidays=read_holidays(directory, faults),
+        reviews=read_reviews(directory, faults),
     )
 
 

@@ -11,7 +11,7 @@ from services.core.model import Register
 from services.core.plural import plural
 from services.register.versions.rows import to_rows
 
-_KEYS = {"probes": "name"}
+_KEYS = {"probes": "name", "reviews": "finding"}
 _ROW_SECTIONS = ("members", "routes", "maintenance", "objections", "holidays")
 
 

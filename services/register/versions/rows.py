@@ -27,6 +27,7 @@ from services.core.model import (
     Evaluation,
     ExchangeRoute,
     FindingPolicy,
+    FindingReview,
     Holiday,
     Link,
     Maintenance,
@@ -48,7 +49,7 @@ _DENOMINATOR = ("id", "service", "provider", "data_item", "required_from", "requ
 
 _NOT_PROBING = (*_DENOMINATOR[1:], "legal_basis")
 
-_IN_NEITHER = ("evaluation", "announcements", "objections", "holidays")
+_IN_NEITHER = ("evaluation", "announcements", "objections", "holidays", "reviews")
 """Sections that are in no version: what they say changes neither what is required nor how it is probed."""
 
 _USUAL_FINDINGS = asdict(FindingPolicy())
@@ -67,6 +68,7 @@ _SECTIONS: Mapping[str, TypeAdapter[Any]] = {
     "announcements": TypeAdapter(list[Announcement], config=_STRICT),
     "objections": TypeAdapter(list[Objection], config=_STRICT),
     "holidays": TypeAdapter(list[Holiday], config=_STRICT),
+    "reviews": TypeAdapter(list[FindingReview], config=_STRICT),
     "policy": TypeAdapter(list[Policy], config=_STRICT),
 }
 
@@ -92,6 +94,7 @@ def to_rows(register: Register, *, portable: bool = False, whole: bool = False) 
         "announcements": register.announcements,
         "objections": register.objections,
         "holidays": register.holidays,
+        "reviews": register.reviews,
         "policy": [register.policy],
     }
     rows: Rows = {}
@@ -153,6 +156,7 @@ def from_rows(pieces: Iterable[Mapping[str, list[dict[str, Any]]]]) -> Register:
         announcements=tuple(values["announcements"]),
         objections=tuple(values["objections"]),
         holidays=tuple(values["holidays"]),
+        reviews=tuple(values["reviews"]),
     )
 
 

@@ -7,13 +7,13 @@ watched, the steps are read again from the first one on. So a crash at any momen
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
-from services.core.model import Finding, Flow, Holiday, ProbeView, Register, Stage
+from services.core.model import Finding, FindingReview, Flow, Holiday, ProbeView, Register, Stage
 from services.indicator.calendar import Calendar
 from services.indicator.findings import Detector, DetectorSettings, FlowCounts, Topology
 from services.register.attribution import UNMAPPED
@@ -90,7 +90,8 @@ class FindingWatch:
         oldest = now - KEPT_WEEKS * settings.week_steps * step_seconds
         self._found = {key: one for key, one in self._found.items() if (one.ended_at or now) >= oldest}
         newest = sorted(self._found.values(), key=lambda one: (-one.since, one.id))[:MOST_FINDINGS]
-        return tuple([await self._beside_probes(scoring, one, now) for one in newest])
+        reviews = {review.finding: review for review in register.reviews}
+        return tuple([_reviewed(await self._beside_probes(scoring, one, now), reviews) for one in newest])
 
     def _adopt(self, watched: _Watched, first: int) -> None:
         """Begin anew with the first step where something else is watched than before."""
@@ -148,6 +149,11 @@ def detector_settings(register: Register) -> DetectorSettings:
     """Return how the policy of a register has exchanges watched."""
     policy = register.policy.findings
     return DetectorSettings(policy.false_findings_per_week, policy.step_seconds, policy.week_steps)
+
+
+def _reviewed(finding: Finding, reviews: Mapping[str, FindingReview]) -> Finding:
+    review = reviews.get(finding.id)
+    return finding if review is None else replace(finding, review=review.state, note=review.note)
 
 
 def _topology(flows: Sequence[Flow]) -> Topology:

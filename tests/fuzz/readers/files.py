@@ -40,6 +40,7 @@ _FILES = {
     "announcements.yaml": ANNOUNCEMENTS,
     "objections.csv": OBJECTIONS,
     "holidays.csv": HOLIDAYS,
+    "reviews.csv": "finding,state,note\nc0ef1e7bdd2c040a,dismissed,a holiday\n",
 }
 _SOURCES = """\
 xroad: {url: "https://server.test/", client: IR/GOV/100/desk, every: 30s}
@@ -113,6 +114,7 @@ READERS = (
             "announcements.yaml",
             "objections.csv",
             "holidays.csv",
+            "reviews.csv",
         ),
     ),
     Reader("sources.yaml", _file(read_sources), lambda: [_SOURCES.encode()], (InputError,)),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from services.core.bus.position import StreamPosition
 from services.core.codec import decode_columns, encode_measurements
-from services.core.model import FindingKind, FindingScope, ProbeView
+from services.core.model import FindingKind, FindingReview, FindingScope, ProbeView, Review
 from services.core.model.exchange import ExchangeSummary
 from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import OUTCOME_OF, Reason
@@ -55,7 +55,7 @@ def take(exchanges: ExchangeDatabase, scoring: Scoring, hours: range, least: int
 
 
 async def test_a_flow_that_stops_is_found(tmp_path: Path) -> None:
-    """It is found within hours, beside probes that pass; a scorer that starts again finds the same, and nothing before."""
+    """It is found within hours, beside probes that pass; a scorer that starts again finds the same; a review stays with it."""
     scoring, exchanges = made(tmp_path)
     watch = FindingWatch(exchanges, EvidenceLock())
     take(exchanges, scoring, range(EPOCH // HOUR, STOPPED // HOUR))
@@ -75,6 +75,9 @@ async def test_a_flow_that_stops_is_found(tmp_path: Path) -> None:
     assert STOPPED < found.found_at <= STOPPED + 4 * HOUR
     assert await FindingWatch(exchanges, EvidenceLock()).look(scoring, end) == (found,)
     assert await watch.look(scoring, end) == (found,)
+    review = FindingReview(found.id, Review.CONFIRMED, "a certificate expired")
+    scoring.adopt(CompiledRegister.of(replace(scoring.register, reviews=(review,))))
+    assert await watch.look(scoring, end) == (replace(found, review=Review.CONFIRMED, note=review.note),)
     exchanges.close()
 
 

@@ -15,7 +15,7 @@ from services.core.runtime import ENDING, Runtime
 from services.core.tasks import run_in_thread
 from services.indicator.calendar import Calendar
 from services.scorer.evidence_lock import EvidenceLock
-from services.scorer.exchanges import ExchangeDatabase, FindingWatch, Reconciler
+from services.scorer.exchanges import ExchangeDatabase, FindingWatch, Reconciler, with_findings
 from services.scorer.health import ReadinessReporter
 from services.scorer.index import VantageWatch
 from services.scorer.ingest import (
@@ -180,6 +180,7 @@ class _Session:
             if report is None:
                 await asyncio.sleep(POLL_SECONDS)
                 continue
+            report = with_findings(report, self._scoring, findings)
             self._refresher.attach(report, findings)
             self._metrics.reconciled(report)
             self._metrics.found(findings)

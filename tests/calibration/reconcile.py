@@ -2,25 +2,22 @@
 
 Agreement: probes and exchanges meet the same outages, minute for minute. Every flag is false. Coverage is that of the
 long-run share that fails, by the interval of each side. Also how often it finds what it is for.
-Volume: nothing changes but by chance. Every alarm is false. Also how often it finds silence and a doubling.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.indicator.exchanges.agreement import HourlyCounts, compare_hours
-from services.indicator.exchanges.volume import volume_change
 
 SEED = 20_260_301
 HELD_OUT_SEED = 20_261_125
 SLOTS = 12
 WINDOWS = (7, 28, 90)
-WEEKS = (3, 4, 8)
 LINKS = 2_000
 
 
@@ -128,14 +125,10 @@ def main() -> None:
     with ProcessPoolExecutor() as pool:
         for name, cases, seed in (("settled on", CASES, SEED), ("held out", HELD_OUT, HELD_OUT_SEED)):
             print(f"Cases {name}, seed {seed}, {LINKS:,} links a line")  # noqa: T201  # a person reads this
-            for heading, line, spans in (
-                ("Agreement: flags are false, unless 5 % of real exchanges are lost", agreement_line, WINDOWS),
-                ("Volume: alarms are false, unless traffic stops or doubles", volume_line, WEEKS),
-            ):
-                print(heading)  # noqa: T201
-                tried = [(case, span, (seed, number, span)) for number, case in enumerate(cases) for span in spans]
-                for told in pool.map(line, *zip(*tried, strict=True)):
-                    print(told, flush=True)  # noqa: T201
+            print("Agreement: flags are false, unless 5 % of real exchanges are lost")  # noqa: T201
+            tried = [(case, span, (seed, number, span)) for number, case in enumerate(cases) for span in WINDOWS]
+            for told in pool.map(agreement_line, *zip(*tried, strict=True)):
+                print(told, flush=True)  # noqa: T201
 
 
 def agreement_line(case: Case, days: int, seed: tuple[int, ...]) -> str:
@@ -151,27 +144,6 @@ def agreement_line(case: Case, days: int, seed: tuple[int, ...]) -> str:
     return (
         f"{case.name:19} {days:2} d  told {fair.sufficient.mean():.3f}  false flags {share(fair.disagrees, fair.sufficient)}"
         f"  coverage logs {logs:.3f} probes {probes:.3f}  found {share(unfair.disagrees, unfair.sufficient)}"
-    )
-
-
-def volume_line(case: Case, weeks: int, seed: tuple[int, ...]) -> str:
-    """Return the false alarms of one case, and the alarms where the last hours are silent or twice as busy."""
-    rng = np.random.default_rng((*seed, 1))
-    hours = (weeks * 7 + 1) * 24
-    expected = traffic(case, hours, rng)
-    up = up_slots(replace(case, every=max(case.every, 240)), hours, rng).reshape(LINKS, hours, SLOTS).mean(axis=2)
-    up[:, -6:] = 1.0  # an outage in the hours that are judged is no false alarm
-    counts = rng.poisson(expected * up)
-    silent, double = counts.copy(), counts.copy()
-    silent[:, -6:] = 0
-    double[:, -6:] += rng.poisson(expected[:, -6:])
-    clock = case.clock(hours)
-    found = volume_change(counts, clock)
-    told = ~np.isnan(found.deviation)
-    stopped, doubled = (volume_change(changed, clock).unusual for changed in (silent, double))
-    return (
-        f"{case.name:19} {weeks} weeks  told {told.mean():.3f}  false alarms {share(found.unusual, told)}"
-        f"  silence {share(stopped, told)}  doubling {share(doubled, told)}"
     )
 
 

@@ -41,7 +41,7 @@ class _LinkFindingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LinkFindi
     LINK_FINDING_DISAGREEING: _LinkFinding.ValueType  # 2
     """Probes and logs disagree beyond chance."""
     LINK_FINDING_UNUSUAL: _LinkFinding.ValueType  # 3
-    """Much more or much less than usual was exchanged lately."""
+    """A finding of silence, fall or rise goes on that touches the link."""
 
 class LinkFinding(_LinkFinding, metaclass=_LinkFindingEnumTypeWrapper):
     """LinkFinding is what exchanges say of a link."""
@@ -53,7 +53,7 @@ LINK_FINDING_SILENT: LinkFinding.ValueType  # 1
 LINK_FINDING_DISAGREEING: LinkFinding.ValueType  # 2
 """Probes and logs disagree beyond chance."""
 LINK_FINDING_UNUSUAL: LinkFinding.ValueType  # 3
-"""Much more or much less than usual was exchanged lately."""
+"""A finding of silence, fall or rise goes on that touches the link."""
 Global___LinkFinding: _TypeAlias = LinkFinding  # noqa: Y015
 
 class _TabulatedAttribute:

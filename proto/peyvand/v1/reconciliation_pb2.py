@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fpeyvand/v1/reconciliation.proto\x12\npeyvand.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"4\n\x08\x45stimate\x12\r\n\x05value\x18\x01 \x01(\x01\x12\x0b\n\x03low\x18\x02 \x01(\x01\x12\x0c\n\x04high\x18\x03 \x01(\x01\"\x89\x03\n\x0eReconciliation\x12\x0c\n\x04link\x18\x01 \x01(\t\x12\x13\n\x0bwindow_days\x18\x02 \x01(\r\x12\x11\n\texchanges\x18\x03 \x01(\x04\x12\x0e\n\x06shared\x18\x04 \x01(\x08\x12\x0e\n\x06silent\x18\x05 \x01(\x08\x12\x10\n\x08\x63ompared\x18\x06 \x01(\x04\x12\"\n\x04logs\x18\x07 \x01(\x0b\x32\x14.peyvand.v1.Estimate\x12$\n\x06probes\x18\x08 \x01(\x0b\x32\x14.peyvand.v1.Estimate\x12(\n\ndifference\x18\t \x01(\x0b\x32\x14.peyvand.v1.Estimate\x12\x11\n\tdisagrees\x18\n \x01(\x08\x12\"\n\x06volume\x18\x0b \x01(\x0b\x32\x12.peyvand.v1.Volume\x12\n\n\x02ok\x18\x0c \x01(\x04\x12)\n\x05\x61s_of\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tlast_hour\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x91\x01\n\x06Volume\x12\x0e\n\x06recent\x18\x01 \x01(\x04\x12\x15\n\x08\x65xpected\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x16\n\tdeviation\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x0f\n\x07unusual\x18\x04 \x01(\x08\x12\x12\n\x05trend\x18\x05 \x01(\x01H\x02\x88\x01\x01\x42\x0b\n\t_expectedB\x0c\n\n_deviationB\x08\n\x06_trend\"\xae\x02\n\x07Traffic\x12\x13\n\x0bwindow_days\x18\x01 \x01(\r\x12\x11\n\texchanges\x18\x02 \x01(\x04\x12\x1c\n\x14undeclared_exchanges\x18\x03 \x01(\x04\x12\x18\n\x10undeclared_pairs\x18\x04 \x01(\x04\x12%\n\x05\x62uses\x18\x05 \x03(\x0b\x32\x16.peyvand.v1.BusTraffic\x12\x32\n\nundeclared\x18\x06 \x03(\x0b\x32\x1e.peyvand.v1.UndeclaredExchange\x12\x11\n\tread_days\x18\x07 \x01(\x01\x12\x19\n\x0cunseen_share\x18\x08 \x01(\x01H\x00\x88\x01\x01\x12)\n\x05\x61s_of\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x0f\n\r_unseen_share\";\n\nBusTraffic\x12\x0b\n\x03\x62us\x18\x01 \x01(\t\x12\x11\n\texchanges\x18\x02 \x01(\x04\x12\r\n\x05share\x18\x03 \x01(\x01\"W\n\x12UndeclaredExchange\x12\x10\n\x08\x63onsumer\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x11\n\texchanges\x18\x03 \x01(\x04\x12\n\n\x02ok\x18\x04 \x01(\x04\x42\"\n\npeyvand.v1Z\x14peyvand/v1;peyvandv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fpeyvand/v1/reconciliation.proto\x12\npeyvand.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"4\n\x08\x45stimate\x12\r\n\x05value\x18\x01 \x01(\x01\x12\x0b\n\x03low\x18\x02 \x01(\x01\x12\x0c\n\x04high\x18\x03 \x01(\x01\"\x89\x03\n\x0eReconciliation\x12\x0c\n\x04link\x18\x01 \x01(\t\x12\x13\n\x0bwindow_days\x18\x02 \x01(\r\x12\x11\n\texchanges\x18\x03 \x01(\x04\x12\x0e\n\x06shared\x18\x04 \x01(\x08\x12\x0e\n\x06silent\x18\x05 \x01(\x08\x12\x10\n\x08\x63ompared\x18\x06 \x01(\x04\x12\"\n\x04logs\x18\x07 \x01(\x0b\x32\x14.peyvand.v1.Estimate\x12$\n\x06probes\x18\x08 \x01(\x0b\x32\x14.peyvand.v1.Estimate\x12(\n\ndifference\x18\t \x01(\x0b\x32\x14.peyvand.v1.Estimate\x12\x11\n\tdisagrees\x18\n \x01(\x08\x12\"\n\x06volume\x18\x0b \x01(\x0b\x32\x12.peyvand.v1.Volume\x12\n\n\x02ok\x18\x0c \x01(\x04\x12)\n\x05\x61s_of\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tlast_hour\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x95\x01\n\x06Volume\x12\x0e\n\x06recent\x18\x01 \x01(\x04\x12\x15\n\x08\x65xpected\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x1a\n\tdeviation\x18\x03 \x01(\x01\x42\x02\x18\x01H\x01\x88\x01\x01\x12\x0f\n\x07unusual\x18\x04 \x01(\x08\x12\x12\n\x05trend\x18\x05 \x01(\x01H\x02\x88\x01\x01\x42\x0b\n\t_expectedB\x0c\n\n_deviationB\x08\n\x06_trend\"\xae\x02\n\x07Traffic\x12\x13\n\x0bwindow_days\x18\x01 \x01(\r\x12\x11\n\texchanges\x18\x02 \x01(\x04\x12\x1c\n\x14undeclared_exchanges\x18\x03 \x01(\x04\x12\x18\n\x10undeclared_pairs\x18\x04 \x01(\x04\x12%\n\x05\x62uses\x18\x05 \x03(\x0b\x32\x16.peyvand.v1.BusTraffic\x12\x32\n\nundeclared\x18\x06 \x03(\x0b\x32\x1e.peyvand.v1.UndeclaredExchange\x12\x11\n\tread_days\x18\x07 \x01(\x01\x12\x19\n\x0cunseen_share\x18\x08 \x01(\x01H\x00\x88\x01\x01\x12)\n\x05\x61s_of\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x0f\n\r_unseen_share\";\n\nBusTraffic\x12\x0b\n\x03\x62us\x18\x01 \x01(\t\x12\x11\n\texchanges\x18\x02 \x01(\x04\x12\r\n\x05share\x18\x03 \x01(\x01\"W\n\x12UndeclaredExchange\x12\x10\n\x08\x63onsumer\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x11\n\texchanges\x18\x03 \x01(\x04\x12\n\n\x02ok\x18\x04 \x01(\x04\x42\"\n\npeyvand.v1Z\x14peyvand/v1;peyvandv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,16 +33,18 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'peyvand.v1.reconciliation_p
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\npeyvand.v1Z\024peyvand/v1;peyvandv1'
+  _globals['_VOLUME'].fields_by_name['deviation']._loaded_options = None
+  _globals['_VOLUME'].fields_by_name['deviation']._serialized_options = b'\030\001'
   _globals['_ESTIMATE']._serialized_start=80
   _globals['_ESTIMATE']._serialized_end=132
   _globals['_RECONCILIATION']._serialized_start=135
   _globals['_RECONCILIATION']._serialized_end=528
   _globals['_VOLUME']._serialized_start=531
-  _globals['_VOLUME']._serialized_end=676
-  _globals['_TRAFFIC']._serialized_start=679
-  _globals['_TRAFFIC']._serialized_end=981
-  _globals['_BUSTRAFFIC']._serialized_start=983
-  _globals['_BUSTRAFFIC']._serialized_end=1042
-  _globals['_UNDECLAREDEXCHANGE']._serialized_start=1044
-  _globals['_UNDECLAREDEXCHANGE']._serialized_end=1131
+  _globals['_VOLUME']._serialized_end=680
+  _globals['_TRAFFIC']._serialized_start=683
+  _globals['_TRAFFIC']._serialized_end=985
+  _globals['_BUSTRAFFIC']._serialized_start=987
+  _globals['_BUSTRAFFIC']._serialized_end=1046
+  _globals['_UNDECLAREDEXCHANGE']._serialized_start=1048
+  _globals['_UNDECLAREDEXCHANGE']._serialized_end=1135
 # @@protoc_insertion_point(module_scope)

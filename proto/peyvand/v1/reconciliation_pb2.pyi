@@ -17,6 +17,11 @@ if sys.version_info >= (3, 11):
 else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
+if sys.version_info >= (3, 13):
+    from warnings import deprecated as _deprecated
+else:
+    from typing_extensions import deprecated as _deprecated
+
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
@@ -157,10 +162,18 @@ class Volume(_message.Message):
     """Exchanges in those hours."""
     expected: _builtins.float
     """Unset before three weeks."""
-    deviation: _builtins.float
-    """In robust standard deviations; unset where there is too little to tell."""
+    @_builtins.property
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def deviation(self) -> _builtins.float:
+        """No longer set: findings judge volumes."""
+
+    @deviation.setter
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def deviation(self, value: _builtins.float) -> None:
+        """No longer set: findings judge volumes."""
+
     unusual: _builtins.bool
-    """True beyond six of them."""
+    """True while a finding of silence, fall or rise goes on that touches the link."""
     trend: _builtins.float
     """Change per week as a share of the volume; unset before two weeks."""
     def __init__(

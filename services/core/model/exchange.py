@@ -112,15 +112,14 @@ class Estimate:
 class Volume:
     """Exchanges of the last six whole hours, ``recent``, compared with the ``expected`` number.
 
-    ``expected`` is None before three weeks of history. ``deviation``, in robust standard deviations, is None then too, and
-    with too little data. ``trend`` is the change per week as a share of the volume, None before two weeks.
+    ``expected`` is None before three weeks of history. It is ``unusual`` while a finding of silence, fall or rise goes on that
+    touches the link. ``trend`` is the change per week as a share of the volume, None before two weeks.
     """
 
     recent: int
     expected: float | None
-    deviation: float | None
-    unusual: bool
     trend: float | None
+    unusual: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ def reconcile_links(
     """Yield the reconciliation of each link with exchanges, per window of days.
 
     ``counts`` cover the hours of the longest window; exchanges begin with the hour ``since``. Hours from ``whole`` on may
-    be incomplete, so volumes are judged before it, by the local hours ``clock`` (h,) in which hours begin.
+    be incomplete, so volumes end before it, by the local hours ``clock`` (h,) in which hours begin.
     """
     first = min((span.hours.start for span in windows.values()), default=0)
     begin = max(0, since - first)
@@ -184,7 +184,5 @@ def _volume(change: VolumeChange, row: int) -> Volume:
     return Volume(
         recent=int(change.seen[row]),
         expected=known(change.expected),
-        deviation=known(change.deviation),
-        unusual=bool(change.unusual[row]),
         trend=known(change.trend),
     )

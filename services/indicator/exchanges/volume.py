@@ -1,9 +1,7 @@
-"""Changes of volume: whether a pair exchanges as much as usual for the hour and the weekday (docs/exchange.md §4).
+"""The volume of links: what the last hours brought, beside the median of the same hours of that weekday (docs/exchange.md §4).
 
-Hours and weekdays are local, because volume that is steady by local time is not steady in UTC when clocks change. The last
-six hours are compared with the same hours of earlier days. The expected volume is the median of the same weekday's; the
-usual deviation is estimated robustly from all days, so that past outages and holidays neither hide a change nor cause one.
-Square roots of counts deviate alike whatever the count, so silence and first traffic are judged by the same rule.
+Hours and weekdays are local, because volume that is steady by local time is not steady in UTC when clocks change. Whether a
+volume is unusual is judged by findings (services/indicator/findings).
 """
 
 from __future__ import annotations
@@ -13,23 +11,16 @@ from typing import Final
 
 import numpy as np
 
-from services.indicator.array_types import Bools, Floats, Ints
+from services.indicator.array_types import Floats, Ints
 
 BLOCK_HOURS: Final = 6
 VOLUME_WEEKS: Final = 3
 MOST_WEEKS: Final = 8
-"""The fewest earlier weeks for a judgement, and the most that are used."""
-
-FEWEST: Final = 20.0
-"""The fewest exchanges, expected or seen, that are judged."""
-
-UNUSUAL: Final = 6.0
-"""The number of robust standard deviations from the expected volume that is unusual."""
+"""The fewest earlier weeks for an expectation, and the most that are used."""
 
 _Hours = Ints | Floats
 
 _DAY, _WEEK = 24, 7
-_MEDIAN_SQUARE = 0.4549364231195724  # the median of a squared standard normal variable
 _TREND_DAYS = 2 * _WEEK  # the fewest for a trend
 
 
@@ -37,14 +28,11 @@ _TREND_DAYS = 2 * _WEEK  # the fewest for a trend
 class VolumeChange:
     """Of m pairs, (m,) each: exchanges ``seen`` in the last BLOCK_HOURS and ``expected`` (NaN without VOLUME_WEEKS).
 
-    ``deviation`` is in robust standard deviations, NaN where there is too little traffic; ``unusual`` beyond UNUSUAL.
     ``trend`` is the change per week as a share of the volume, NaN before two weeks or without traffic.
     """
 
     seen: Ints
     expected: Floats
-    deviation: Floats
-    unusual: Bools
     trend: Floats
 
 
@@ -56,16 +44,10 @@ def volume_change(counts: Ints, clock: Ints | None = None) -> VolumeChange:
     local = counts if clock is None else align_to_clock(counts, clock)
     recent = local[:, -(MOST_WEEKS * _WEEK * _DAY + BLOCK_HOURS) :]
     blocks = _blocks(recent)
-    pairs = len(counts)
-    expected, deviation = np.full(pairs, np.nan), np.full(pairs, np.nan)
-    if blocks.shape[1] > VOLUME_WEEKS * _WEEK:
-        expected = _expected(blocks, 0)
-        deviation = _deviation(blocks, expected)
+    known = blocks.shape[1] > VOLUME_WEEKS * _WEEK
     return VolumeChange(
         seen=counts[:, -BLOCK_HOURS:].sum(axis=1),
-        expected=expected,
-        deviation=deviation,
-        unusual=np.abs(np.nan_to_num(deviation)) > UNUSUAL,
+        expected=_expected(blocks) if known else np.full(len(counts), np.nan),
         trend=_trend(local[:, -MOST_WEEKS * _WEEK * _DAY :]),
     )
 
@@ -79,24 +61,9 @@ def _blocks(counts: _Hours) -> Floats:
     return np.asarray(sums[:, ends] - sums[:, ends - BLOCK_HOURS])
 
 
-def _expected(blocks: Floats, day: int) -> Floats:
-    """Return the median of the same weekday's other blocks, without the latest."""
-    others = [other for other in range(day % _WEEK, blocks.shape[1], _WEEK) if other not in (0, day)]
-    return np.asarray(np.median(blocks[:, others], axis=1))
-
-
-def _deviation(blocks: Floats, expected: Floats) -> Floats:
-    past = range(1, blocks.shape[1])
-    usual = np.stack([_expected(blocks, day) for day in past], axis=1)
-    # A count that deviates by its own square root gives 1/(e+1) here; one that deviates by a share, the share².
-    relative = np.median(_root_difference(blocks[:, 1:], usual) ** 2 / (usual + 1.0), axis=1) / _MEDIAN_SQUARE
-    spread = np.sqrt(np.maximum(relative * (expected + 1.0), 1.0))
-    judged = np.maximum(expected, blocks[:, 0]) >= FEWEST
-    return np.where(judged, _root_difference(blocks[:, 0], expected) / spread, np.nan)
-
-
-def _root_difference(seen: Floats, expected: Floats) -> Floats:
-    return np.asarray(2.0 * (np.sqrt(seen + 0.25) - np.sqrt(expected + 0.25)))
+def _expected(blocks: Floats) -> Floats:
+    """Return the median of the same weekday's earlier blocks."""
+    return np.asarray(np.median(blocks[:, _WEEK::_WEEK], axis=1))
 
 
 def _trend(counts: _Hours) -> Floats:

@@ -1,7 +1,7 @@
 """What data buses carried: volumes in SQLite, replaced by revision, and their reconciliation with probes."""
 
 from services.scorer.exchanges.database import ExchangeDatabase
-from services.scorer.exchanges.findings import FindingWatch
+from services.scorer.exchanges.findings import FindingWatch, with_findings
 from services.scorer.exchanges.reconciler import Reconciler, ReconciliationReport
 
-__all__ = ["ExchangeDatabase", "FindingWatch", "Reconciler", "ReconciliationReport"]
+__all__ = ["ExchangeDatabase", "FindingWatch", "Reconciler", "ReconciliationReport", "with_findings"]

@@ -7,19 +7,20 @@ watched, the steps are read again from the first one on. So a crash at any momen
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
-from services.core.model import Finding, FindingReview, Flow, Holiday, ProbeView, Register, Stage
+from services.core.model import Finding, FindingKind, FindingReview, Flow, Holiday, ProbeView, Register, Stage
 from services.indicator.calendar import Calendar
 from services.indicator.findings import Detector, DetectorSettings, FlowCounts, Topology
 from services.register.attribution import UNMAPPED
 from services.scorer.evidence_lock import EvidenceLock
 from services.scorer.exchanges.database import ExchangeDatabase, ExchangeSnapshot
 from services.scorer.exchanges.hourly import HOUR_SECONDS
+from services.scorer.exchanges.reconciler import ReconciliationReport
 from services.scorer.index import Scoring
 
 LATE_SECONDS = 600
@@ -143,6 +144,20 @@ def _probes(scoring: Scoring, links: Collection[str], slots: range) -> ProbeView
     if not known:
         return ProbeView.NONE
     return ProbeView.PASS if (verdicts >= Stage.INVALID).sum() >= _PASSING * known else ProbeView.FAIL
+
+
+def with_findings(report: ReconciliationReport, scoring: Scoring, findings: Iterable[Finding]) -> ReconciliationReport:
+    """Return a report whose links are unusual in volume where findings about it go on."""
+    volumes = (FindingKind.SILENCE, FindingKind.FALL, FindingKind.RISE)
+    going_on = [one for one in findings if one.kind in volumes and one.ended_at is None]
+    unusual = {link for one in going_on for flow in one.flows for link in _links(scoring, flow)}
+    marked = (
+        replace(one, volume=replace(one.volume, unusual=True))
+        if one.volume is not None and one.link in unusual
+        else one
+        for one in report.links
+    )
+    return replace(report, links=tuple(marked))
 
 
 def detector_settings(register: Register) -> DetectorSettings:

@@ -63,7 +63,6 @@ def reconciliation_from_message(one: reconciliation_pb2.Reconciliation) -> Recon
         volume=Volume(
             recent=volume.recent,
             expected=volume.expected if volume.HasField("expected") else None,
-            deviation=volume.deviation if volume.HasField("deviation") else None,
             unusual=volume.unusual,
             trend=volume.trend if volume.HasField("trend") else None,
         )

@@ -26,7 +26,7 @@ def disagreeing(link: str = "deed-civil", window_days: int = 28) -> Reconciliati
         probes=Estimate(1.0, 0.99, 1.0),
         difference=Estimate(-0.1, -0.2, -0.05),
         disagrees=True,
-        volume=Volume(10, 120.5, -7.0, True, -0.25),
+        volume=Volume(10, 120.5, -0.25, unusual=True),
         as_of=LOOKED_AT,
         last_hour=LAST_HOUR,
     )

@@ -333,7 +333,9 @@ def test_findings_are_counted_per_window(registry: CollectorRegistry) -> None:
     assert not any("finding" in series or "undeclared" in series for series in samples(registry))
     links = (
         Reconciliation("a", 7, 0, shared=False, silent=True),
-        Reconciliation("b", 7, 9, shared=False, silent=False, disagrees=True, volume=Volume(9, 1.0, 8.0, True, None)),
+        Reconciliation(
+            "b", 7, 9, shared=False, silent=False, disagrees=True, volume=Volume(9, 1.0, None, unusual=True)
+        ),
         Reconciliation("b", 28, 9, shared=False, silent=False),
     )
     metrics.reconciled(

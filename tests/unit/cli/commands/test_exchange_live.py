@@ -129,7 +129,7 @@ async def test_a_link_is_explained_by_its_exchanges(api, ask):
     hold(api, replace(TAX, last_hour=LAST_HOUR))
     text = " ".join((await ask("explain", "link", "deed-tax")).split())
     assert "although it was live all the time; last one between 2026-09-21 15:30 and 16:30." in text
-    calm = replace(CIVIL, shared=False, disagrees=False, volume=Volume(10, None, None, False, None))
+    calm = replace(CIVIL, shared=False, disagrees=False, volume=Volume(10, None, None))
     hold(api, calm)
     text = " ".join((await ask("explain", "link", "deed-civil")).split())
     assert (

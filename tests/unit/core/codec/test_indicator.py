@@ -19,8 +19,8 @@ WHOLE = disagreeing()
     [
         WHOLE,
         replace(WHOLE, logs=None, probes=None, difference=None, disagrees=False, volume=None, silent=True),
-        replace(WHOLE, volume=Volume(0, None, None, False, None)),
-        replace(WHOLE, volume=Volume(0, 0.0, 0.0, False, 0.0)),
+        replace(WHOLE, volume=Volume(0, None, None)),
+        replace(WHOLE, volume=Volume(0, 0.0, 0.0)),
         replace(WHOLE, last_hour=None),
         replace(WHOLE, as_of=0, last_hour=0),
     ],

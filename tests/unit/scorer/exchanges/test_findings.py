@@ -9,7 +9,7 @@ from pathlib import Path
 from services.core.bus.position import StreamPosition
 from services.core.codec import decode_columns, encode_measurements
 from services.core.model import FindingKind, FindingReview, FindingScope, ProbeView, Review
-from services.core.model.exchange import ExchangeSummary
+from services.core.model.exchange import ExchangeSummary, Reconciliation, Volume
 from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import OUTCOME_OF, Reason
 from services.indicator.calendar import Calendar
@@ -17,11 +17,13 @@ from services.indicator.evidence import Evidence
 from services.register.directory.load import load_register
 from services.scorer.evidence_lock import EvidenceLock
 from services.scorer.exchanges.database import ExchangeDatabase
-from services.scorer.exchanges.findings import LATE_SECONDS, FindingWatch
+from services.scorer.exchanges.findings import LATE_SECONDS, FindingWatch, with_findings
+from services.scorer.exchanges.reconciler import ReconciliationReport
 from services.scorer.index.results import CompiledRegister
 from services.scorer.index.scoring import Scoring
 from services.scorer.state.loading import LoadedState
 from tests.support.registers import write_register
+from tests.support.values.findings import finding
 
 EPOCH = 1_767_214_800  # 2026-01-01T00:30 in Tehran, a whole hour of UTC
 HOUR = 3600
@@ -79,6 +81,24 @@ async def test_a_flow_that_stops_is_found(tmp_path: Path) -> None:
     scoring.adopt(CompiledRegister.of(replace(scoring.register, reviews=(review,))))
     assert await watch.look(scoring, end) == (replace(found, review=Review.CONFIRMED, note=review.note),)
     exchanges.close()
+
+
+def test_links_of_volume_findings_are_unusual(tmp_path: Path) -> None:
+    """A fall that goes on marks the links of its flows, in every window; failures and what is over mark none."""
+    scoring, exchanges = made(tmp_path)
+    exchanges.close()
+    links = ("clearance-customs", "deed-civil", "birth-tax")
+    report = ReconciliationReport(
+        tuple(Reconciliation(one, 7, 9, shared=False, silent=False, volume=Volume(9, None, None)) for one in links)
+    )
+    flows = [f"xroad {client} {service}" for client, service in FLOWS.items()]
+    found = [
+        finding(FindingKind.FALL, flows=(flows[0],)),
+        finding(FindingKind.PROVIDER_FAILURES, flows=(flows[1],)),
+        finding(FindingKind.SILENCE, flows=(flows[2],), ended_at=STOPPED),
+    ]
+    marked = with_findings(report, scoring, found)
+    assert [one.volume is not None and one.volume.unusual for one in marked.links] == [True, False, False]
 
 
 async def test_findings_wait_until_a_step_is_whole(tmp_path: Path) -> None:

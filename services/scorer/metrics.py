@@ -43,7 +43,6 @@ BURN_SERIES = 1_000
 """The most links that burn over a span and have series: the fastest."""
 
 
-
 class ScorerMetrics(ExchangeMetrics):
     """Every metric of the scorer, those of the ``bus`` among them, and the ``record`` of what the index reports.
 

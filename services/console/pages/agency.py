@@ -70,12 +70,13 @@ async def gather(visit: Visit) -> AgencyView:
     agency = visit.path["agency"]
     if agency not in visit.names.agencies:
         raise NoSuchPageError
-    consumer, provider, services, asks, answers, maintenance, findings = await asyncio.gather(
-        _side(visit, IndicatorKind.CONSUMER, agency),
-        _side(visit, IndicatorKind.PROVIDER, agency),
+    (consumer, provider), services, (asks, answers), maintenance, findings = await asyncio.gather(
+        asyncio.gather(
+            _side(visit, IndicatorKind.CONSUMER, agency),
+            _side(visit, IndicatorKind.PROVIDER, agency),
+        ),
         _services(visit, agency),
-        _links(visit, consumer=agency),
-        _links(visit, provider=agency),
+        asyncio.gather(_links(visit, consumer=agency), _links(visit, provider=agency)),
         maintenance_of(visit, agency),
         findings_of(visit, agency),
     )

@@ -115,7 +115,7 @@ async def test_an_agency_sees_its_own_flows_and_no_other(found):
 async def test_wrong_questions_are_refused(found, refusal):
     """A kind, an agency or a link that does not exist is named in the refusal."""
     for request, reason in (
-        (messages.ListFindingsRequest(kind=99), "KIND_UNKNOWN"),
+        (messages.ListFindingsRequest(kind=finding_pb2.FindingKind.ValueType(99)), "KIND_UNKNOWN"),
         (messages.ListFindingsRequest(agency="nobody"), "AGENCY_UNKNOWN"),
         (messages.ListFindingsRequest(link="no-link"), "LINK_UNKNOWN"),
     ):

@@ -20,8 +20,8 @@ _WITHOUT_PROXY = frozenset({"grpc", "tcp", "dns", "journey"})  # a journey's ste
 class Assignment:
     """One link or endpoint to be probed, and by which definition; texts are not filled in yet.
 
-    ``latency`` (τ) and ``max_age`` (φ) in seconds; dates
-    without a time zone are read in ``zone``, the policy's. There is at least one of ``params``; they take turns.
+    ``latency`` (τ) and ``max_age`` (φ) in seconds; dates without a time zone are read in ``zone``, the policy's. There is at
+    least one of ``params``; they take turns.
     """
 
     entry: ScheduleEntry

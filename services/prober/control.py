@@ -114,8 +114,8 @@ class ControlLoop(Generic[Held]):
 
     ``release`` is called with each held value and what failed around it.
 
-    One rhythm for all three keeps a measurement from waiting for one after the other. A flush is one message,
-    whatever it holds, and messages are what probing few targets costs. Without control targets every round passes.
+    One rhythm for all three keeps a measurement from waiting for one after the other. A flush is one message, whatever it
+    holds, and messages are what probing few targets costs. Without control targets every round passes.
     """
 
     vantage: str

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from services.api.answers import gather_window, three_bars
+from services.api.answers import findings_by_agency, gather_window, three_bars
 from services.api.model import ReadModel, RegisterView
 from services.core.blocks import BlockReader
 from services.core.bus import GOVERNMENT_KEY
@@ -148,10 +148,19 @@ def _exchanges(view: RegisterView, blocks: Blocks) -> Rows:
         yield (*labels, "failed"), reconciliation.exchanges - reconciliation.ok
 
 
+def _findings(view: RegisterView, blocks: Blocks) -> Rows:
+    block = blocks.get(GOVERNMENT_KEY)
+    if block is None:
+        return ()
+    counts = findings_by_agency(view, block)
+    return (((agency,), counts[agency]) for agency in sorted(view.register.agencies)[:AGENCY_SERIES])
+
+
 _ROWS: dict[str, Callable[[RegisterView, Blocks], Rows]] = {
     "peyvand_agency_info": _agencies,
     "peyvand_three_bars": _three_bars,
     "peyvand_service_index": _services("point"),
     "peyvand_service_level": _services("level"),
     "peyvand_link_exchanges": _exchanges,
+    "peyvand_agency_findings": _findings,
 }

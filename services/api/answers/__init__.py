@@ -3,7 +3,7 @@
 from services.api.answers.blocks import monitoring_answer, structure_answer, three_bars, traffic_answer
 from services.api.answers.evidence import EvidenceReader
 from services.api.answers.explanation import Explainer
-from services.api.answers.findings import FindingAnswers
+from services.api.answers.findings import FindingAnswers, findings_by_agency
 from services.api.answers.frozen_rounds import FrozenRoundAnswers
 from services.api.answers.history import HistoryReader
 from services.api.answers.link_shares import WindowEvidenceCache, gather_window
@@ -30,6 +30,7 @@ __all__ = [
     "WindowEvidenceCache",
     "agency_message",
     "evaluation_message",
+    "findings_by_agency",
     "gather_window",
     "monitoring_answer",
     "service_message",

@@ -120,6 +120,12 @@ class FindingAnswers:
         return self._attributed
 
 
+def findings_by_agency(view: RegisterView, block: BlockReader) -> Counter[str]:
+    """Count the findings that go on by each agency that they touch."""
+    going_on = (one for one in block.findings if not one.HasField("ended_at"))
+    return Counter(agency for one in going_on for agency in _attribute(one, view).message.agencies)
+
+
 def _matches(request: messages.ListFindingsRequest, message: finding_pb2.Finding) -> bool:
     return (
         request.kind in (finding_pb2.FINDING_KIND_UNSPECIFIED, message.kind)

@@ -400,6 +400,12 @@ _ROWS = (
             ("link", "consumer", "provider", "result"),
             "2/link with exchanges, up to 10^3",
         ),
+        _gauge(
+            "peyvand_agency_findings",
+            "Findings about exchanges that go on and touch an agency, as consumer or provider",
+            ("agency",),
+            "1/agency, up to 10^3",
+        ),
     ),
     *_rows_of("sandbox", _counter("peyvand_sandbox_answers_total", "Answers sent, by what was sent", ("sent",), "7")),
 )

@@ -20,6 +20,7 @@ from services.core.model.indicator import IndicatorKind
 from services.indicator.index.explain import explain_index
 from tests.support.cases.api.blocks import blocks_of
 from tests.support.values.block_columns import encoded
+from tests.support.values.findings import SINCE, finding
 
 NAMES = {
     "peyvand_agency_info",
@@ -29,6 +30,7 @@ NAMES = {
     "peyvand_link_loss",
     "peyvand_link_gain",
     "peyvand_link_exchanges",
+    "peyvand_agency_findings",
 }
 
 
@@ -182,6 +184,15 @@ def test_exchanges_of_links_are_split_by_result(model, register):
     shown = {labels: value for (name, labels), value in exposed(model).items() if name == "peyvand_link_exchanges"}
     pair = (link, consumer, register.links[link].provider)
     assert shown == {(*pair, "ok"): 7, (*pair, "failed"): 2}
+
+
+def test_findings_are_counted_by_agency(model, register):
+    """Those that go on count for each agency that they touch, and agencies without one show 0."""
+    over = finding(since=SINCE - 3_600, ended_at=SINCE)
+    block = replace(blocks_of(register)["government"], findings=(finding(), over))
+    model.replace_block("government", BlockReader.of(encoded(block)))
+    shown = {labels: value for (name, labels), value in exposed(model).items() if name == "peyvand_agency_findings"}
+    assert shown == {("civil-registry",): 1, ("land-registry",): 1, ("tax-office",): 0, ("customs",): 0}
 
 
 def test_families_are_made_once_per_refresh(model, register):

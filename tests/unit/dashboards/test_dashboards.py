@@ -336,6 +336,7 @@ NOT_SHOWN = {
     "peyvand_bus_exchanges",  # the commands `exchange` and `explain` tell more
     "peyvand_undeclared_exchanges",
     "peyvand_link_findings",
+    "peyvand_agency_findings",  # likewise
     "peyvand_findings",  # an alert watches it; `peyvand findings` and the console say what it counts
     "peyvand_exchange_source_failures_total",  # a source that fails is shown as failing; its log says how
     "peyvand_exchange_health_requests",  # of security servers that share health data

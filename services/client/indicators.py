@@ -63,10 +63,18 @@ class IndicatorCalls:
         *,
         since: float | None = None,
         until: float | None = None,
+        step_seconds: int = 0,
     ) -> AsyncIterator[indicator_pb2.Indicator]:
-        """Yield what was published of an entity as of [since, until) in epoch seconds, oldest first."""
+        """Yield what was published of an entity as of [since, until) in epoch seconds, oldest first.
+
+        With a step, only the last of each so many seconds.
+        """
         request = messages.GetHistoryRequest(
-            kind=_number(kind), id=entity, window_days=window_days, **_span("from", since, "to", until)
+            kind=_number(kind),
+            id=entity,
+            window_days=window_days,
+            step_seconds=step_seconds,
+            **_span("from", since, "to", until),
         )
         async for page in self._calls.pages(self._indicators.GetHistory, request):
             for indicator in page.indicators:
@@ -78,6 +86,29 @@ class IndicatorCalls:
         """Return what one indicator is made of, naming at most ``limit`` providers and links (0: the api's default)."""
         request = messages.ExplainIndicatorRequest(kind=_number(kind), id=entity, window_days=window_days, limit=limit)
         return await self._calls.unary(self._indicators.ExplainIndicator, request)
+
+    async def agency(
+        self,
+        agency: str,
+        window_days: int = 0,
+        *,
+        limit: int = 0,
+        links: int = 0,
+        since: float | None = None,
+        step_seconds: int = 0,
+    ) -> messages.GetAgencyResponse:
+        """Return one agency in both roles: explained (``limit`` as in ``explain``), with its ``links`` worst links, its services,
+        and, where ``since`` is given in epoch seconds, what was published of it from then on.
+        """
+        request = messages.GetAgencyRequest(
+            agency=agency,
+            window_days=window_days,
+            limit=limit,
+            links=links,
+            history_step_seconds=step_seconds,
+            **_span("history_from", since, "", None),
+        )
+        return await self._calls.unary(self._indicators.GetAgency, request)
 
     async def structure(self, window_days: int = 0) -> messages.GetStructureResponse:
         """Return which agencies reach each other, and the three bars."""

@@ -615,6 +615,7 @@ class GetHistoryRequest(_message.Message):
     TO_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    STEP_SECONDS_FIELD_NUMBER: _builtins.int
     kind: _indicator_pb2.IndicatorKind.ValueType
     """What it is about. Links and endpoints have a history where the api reads an archive: the index at the end of each sealed
     day, judged by the register in force.
@@ -627,6 +628,8 @@ class GetHistoryRequest(_message.Message):
     """Up to 1000, to which more is brought down; 0 means 100."""
     page_token: _builtins.str
     """The next_page_token of the page before; empty for the first page."""
+    step_seconds: _builtins.int
+    """Only the last indicator of each step of so many seconds, counted from 1970, which is enough for a chart; 0 means all."""
     @_builtins.property
     def to(self) -> _timestamp_pb2.Timestamp:
         """The end of that time, exclusive."""
@@ -640,10 +643,11 @@ class GetHistoryRequest(_message.Message):
         to: _timestamp_pb2.Timestamp | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        step_seconds: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "to", b"to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "id", b"id", "kind", b"kind", "page_size", b"page_size", "page_token", b"page_token", "to", b"to", "window_days", b"window_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "id", b"id", "kind", b"kind", "page_size", b"page_size", "page_token", b"page_token", "step_seconds", b"step_seconds", "to", b"to", "window_days", b"window_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1150,6 +1154,138 @@ class GetLinkResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetLinkResponse: _TypeAlias = GetLinkResponse  # noqa: Y015
+
+@_typing.final
+class GetAgencyRequest(_message.Message):
+    """GetAgencyRequest names an agency, and how much of it is returned."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENCY_FIELD_NUMBER: _builtins.int
+    WINDOW_DAYS_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    LINKS_FIELD_NUMBER: _builtins.int
+    HISTORY_FROM_FIELD_NUMBER: _builtins.int
+    HISTORY_STEP_SECONDS_FIELD_NUMBER: _builtins.int
+    agency: _builtins.str
+    """The id of the agency."""
+    window_days: _builtins.int
+    """0 asks for the policy's default window."""
+    limit: _builtins.int
+    """How many providers and links explanations name; 0 means 10."""
+    links: _builtins.int
+    """How many links of each role are listed, up to 1000; 0 means none."""
+    history_step_seconds: _builtins.int
+    """Of that, the last of each step of so many seconds, as in GetHistoryRequest; 0 means all, up to 1000."""
+    @_builtins.property
+    def history_from(self) -> _timestamp_pb2.Timestamp:
+        """What was published as of then or later is returned; nothing of it when this is unset."""
+
+    def __init__(
+        self,
+        *,
+        agency: _builtins.str = ...,
+        window_days: _builtins.int = ...,
+        limit: _builtins.int = ...,
+        links: _builtins.int = ...,
+        history_from: _timestamp_pb2.Timestamp | None = ...,
+        history_step_seconds: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["history_from", b"history_from"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agency", b"agency", "history_from", b"history_from", "history_step_seconds", b"history_step_seconds", "limit", b"limit", "links", b"links", "window_days", b"window_days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAgencyRequest: _TypeAlias = GetAgencyRequest  # noqa: Y015
+
+@_typing.final
+class AgencyRole(_message.Message):
+    """AgencyRole is an agency in one of its two roles."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPLANATION_FIELD_NUMBER: _builtins.int
+    HISTORY_FIELD_NUMBER: _builtins.int
+    LINKS_FIELD_NUMBER: _builtins.int
+    LINK_COUNT_FIELD_NUMBER: _builtins.int
+    EXPIRING_FIELD_NUMBER: _builtins.int
+    link_count: _builtins.int
+    """How many links the caller may see."""
+    @_builtins.property
+    def explanation(self) -> Global___ExplainIndicatorResponse:
+        """Its index and why it is that; unset where nothing that is required of it in this role is in force."""
+
+    @_builtins.property
+    def history(self) -> _containers.RepeatedCompositeFieldContainer[_indicator_pb2.Indicator]:
+        """Its index over time, oldest first."""
+
+    @_builtins.property
+    def links(self) -> _containers.RepeatedCompositeFieldContainer[Global___LinkStatus]:
+        """Its links that the caller may see, the lowest lower bound first, then by id."""
+
+    @_builtins.property
+    def expiring(self) -> _containers.RepeatedCompositeFieldContainer[Global___LinkStatus]:
+        """Of these, up to 1000 whose target's certificate expires soon (LinkStatus.certificate_expiry), in order of id. Of a provider only."""
+
+    def __init__(
+        self,
+        *,
+        explanation: Global___ExplainIndicatorResponse | None = ...,
+        history: _abc.Iterable[_indicator_pb2.Indicator] | None = ...,
+        links: _abc.Iterable[Global___LinkStatus] | None = ...,
+        link_count: _builtins.int = ...,
+        expiring: _abc.Iterable[Global___LinkStatus] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expiring", b"expiring", "explanation", b"explanation", "history", b"history", "link_count", b"link_count", "links", b"links"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AgencyRole: _TypeAlias = AgencyRole  # noqa: Y015
+
+@_typing.final
+class GetAgencyResponse(_message.Message):
+    """GetAgencyResponse has what one agency is, of one refresh but for history."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSUMER_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    SERVICES_FIELD_NUMBER: _builtins.int
+    MAINTENANCE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def consumer(self) -> Global___AgencyRole:
+        """As consumer: what others answer it."""
+
+    @_builtins.property
+    def provider(self) -> Global___AgencyRole:
+        """As provider: what it answers others."""
+
+    @_builtins.property
+    def services(self) -> _containers.RepeatedCompositeFieldContainer[_indicator_pb2.Indicator]:
+        """Its services that have an index and that the caller may see, ordered by id."""
+
+    @_builtins.property
+    def maintenance(self) -> _containers.RepeatedCompositeFieldContainer[_register_pb2.Maintenance]:
+        """Announced work on the agency's systems, by time; up to 1000."""
+
+    def __init__(
+        self,
+        *,
+        consumer: Global___AgencyRole | None = ...,
+        provider: Global___AgencyRole | None = ...,
+        services: _abc.Iterable[_indicator_pb2.Indicator] | None = ...,
+        maintenance: _abc.Iterable[_register_pb2.Maintenance] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "provider", b"provider"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "maintenance", b"maintenance", "provider", b"provider", "services", b"services"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAgencyResponse: _TypeAlias = GetAgencyResponse  # noqa: Y015
 
 @_typing.final
 class TabulateIndicatorsRequest(_message.Message):

@@ -75,6 +75,11 @@ class IndicatorServiceStub:
                 request_serializer=peyvand_dot_v1_dot_indicator__service__pb2.GetLinkRequest.SerializeToString,
                 response_deserializer=peyvand_dot_v1_dot_indicator__service__pb2.GetLinkResponse.FromString,
                 _registered_method=True)
+        self.GetAgency = channel.unary_unary(
+                '/peyvand.v1.IndicatorService/GetAgency',
+                request_serializer=peyvand_dot_v1_dot_indicator__service__pb2.GetAgencyRequest.SerializeToString,
+                response_deserializer=peyvand_dot_v1_dot_indicator__service__pb2.GetAgencyResponse.FromString,
+                _registered_method=True)
         self.TabulateIndicators = channel.unary_unary(
                 '/peyvand.v1.IndicatorService/TabulateIndicators',
                 request_serializer=peyvand_dot_v1_dot_indicator__service__pb2.TabulateIndicatorsRequest.SerializeToString,
@@ -165,6 +170,14 @@ class IndicatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetAgency(self, request, context):
+        """One agency whole, as a page about it shows it: in both roles, each explained and over time, its services, its worst links and
+        announced work. What the caller may not see is left out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def TabulateIndicators(self, request, context):
         """The index by an attribute of services or of the agencies that own them.
         """
@@ -242,6 +255,11 @@ def add_IndicatorServiceServicer_to_server(servicer, server):
                     servicer.GetLink,
                     request_deserializer=peyvand_dot_v1_dot_indicator__service__pb2.GetLinkRequest.FromString,
                     response_serializer=peyvand_dot_v1_dot_indicator__service__pb2.GetLinkResponse.SerializeToString,
+            ),
+            'GetAgency': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAgency,
+                    request_deserializer=peyvand_dot_v1_dot_indicator__service__pb2.GetAgencyRequest.FromString,
+                    response_serializer=peyvand_dot_v1_dot_indicator__service__pb2.GetAgencyResponse.SerializeToString,
             ),
             'TabulateIndicators': grpc.unary_unary_rpc_method_handler(
                     servicer.TabulateIndicators,
@@ -486,6 +504,33 @@ class IndicatorService:
             '/peyvand.v1.IndicatorService/GetLink',
             peyvand_dot_v1_dot_indicator__service__pb2.GetLinkRequest.SerializeToString,
             peyvand_dot_v1_dot_indicator__service__pb2.GetLinkResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAgency(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/peyvand.v1.IndicatorService/GetAgency',
+            peyvand_dot_v1_dot_indicator__service__pb2.GetAgencyRequest.SerializeToString,
+            peyvand_dot_v1_dot_indicator__service__pb2.GetAgencyResponse.FromString,
             options,
             channel_credentials,
             insecure,

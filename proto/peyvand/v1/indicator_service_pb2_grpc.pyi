@@ -54,6 +54,10 @@ class IndicatorServiceStub:
     """Links with their indicator, ordered by id, in pages."""
     GetLink: _grpc.UnaryUnaryMultiCallable[_indicator_service_pb2.GetLinkRequest, _indicator_service_pb2.GetLinkResponse]
     """One link with its indicator and, when asked, its slots."""
+    GetAgency: _grpc.UnaryUnaryMultiCallable[_indicator_service_pb2.GetAgencyRequest, _indicator_service_pb2.GetAgencyResponse]
+    """One agency whole, as a page about it shows it: in both roles, each explained and over time, its services, its worst links and
+    announced work. What the caller may not see is left out.
+    """
     TabulateIndicators: _grpc.UnaryUnaryMultiCallable[_indicator_service_pb2.TabulateIndicatorsRequest, _indicator_service_pb2.TabulateIndicatorsResponse]
     """The index by an attribute of services or of the agencies that own them."""
     GetTraffic: _grpc.UnaryUnaryMultiCallable[_indicator_service_pb2.GetTrafficRequest, _indicator_service_pb2.GetTrafficResponse]
@@ -91,6 +95,10 @@ class IndicatorServiceAsyncStub(IndicatorServiceStub):
     """Links with their indicator, ordered by id, in pages."""
     GetLink: _aio.UnaryUnaryMultiCallable[_indicator_service_pb2.GetLinkRequest, _indicator_service_pb2.GetLinkResponse]  # type: ignore[assignment]
     """One link with its indicator and, when asked, its slots."""
+    GetAgency: _aio.UnaryUnaryMultiCallable[_indicator_service_pb2.GetAgencyRequest, _indicator_service_pb2.GetAgencyResponse]  # type: ignore[assignment]
+    """One agency whole, as a page about it shows it: in both roles, each explained and over time, its services, its worst links and
+    announced work. What the caller may not see is left out.
+    """
     TabulateIndicators: _aio.UnaryUnaryMultiCallable[_indicator_service_pb2.TabulateIndicatorsRequest, _indicator_service_pb2.TabulateIndicatorsResponse]  # type: ignore[assignment]
     """The index by an attribute of services or of the agencies that own them."""
     GetTraffic: _aio.UnaryUnaryMultiCallable[_indicator_service_pb2.GetTrafficRequest, _indicator_service_pb2.GetTrafficResponse]  # type: ignore[assignment]
@@ -173,6 +181,16 @@ class IndicatorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_indicator_service_pb2.GetLinkResponse, _abc.Awaitable[_indicator_service_pb2.GetLinkResponse]]:
         """One link with its indicator and, when asked, its slots."""
+
+    @_abc_1.abstractmethod
+    def GetAgency(
+        self,
+        request: _indicator_service_pb2.GetAgencyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_indicator_service_pb2.GetAgencyResponse, _abc.Awaitable[_indicator_service_pb2.GetAgencyResponse]]:
+        """One agency whole, as a page about it shows it: in both roles, each explained and over time, its services, its worst links and
+        announced work. What the caller may not see is left out.
+        """
 
     @_abc_1.abstractmethod
     def TabulateIndicators(

@@ -189,6 +189,7 @@ RULES: Mapping[str, Rule] = {
     "GetStructure": _everybody,
     "ListLinks": _links,
     "GetLink": lambda caller, model, request: _sees(caller, model, IndicatorKind.LINK, (request.link,)),
+    "GetAgency": _everybody,
     "TabulateIndicators": _everybody,
     "GetTraffic": _everybody,
     "ListPairs": _everybody,

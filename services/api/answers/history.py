@@ -56,8 +56,8 @@ class HistoryReader:
         start, end = _span(request)
         if kind in _ALTERNATIVES:
             return await self._of_target(request, kind, entity, days, start=start, end=end)
-        query = ("GetHistory", kind.label, entity, str(days), str(start), str(end))
-        size = page_size(request.page_size)
+        query = _query(request, kind, entity, days, start, end)
+        size, step = page_size(request.page_size), request.step_seconds or 1
         sequence, newest = 0, start
         if request.page_token:
             sequence, newest = _position(token_position(query, request.page_token))
@@ -69,6 +69,9 @@ class HistoryReader:
                 async for stored, indicator in indicators:
                     if indicator.as_of.seconds >= end:
                         break
+                    if page.indicators and page.indicators[-1].as_of.seconds // step == indicator.as_of.seconds // step:
+                        page.indicators[-1].CopyFrom(indicator)
+                        continue
                     if len(page.indicators) == size:
                         last = page.indicators[-1].as_of.seconds
                         page.next_page_token = page_token(query, f"{stored - 1} {last + 1}")
@@ -99,7 +102,7 @@ class HistoryReader:
     ) -> indicator_service_pb2.GetHistoryResponse:
         """Return one page of a link or an endpoint, which the archive's dataset has."""
         assert self._sealed is not None
-        query = ("GetHistory", kind.label, entity, str(days), str(start), str(end))
+        query = _query(request, kind, entity, days, start, end)
         if request.page_token:
             start = max(start, _position(token_position(query, request.page_token))[1])
         size = page_size(request.page_size)
@@ -114,6 +117,8 @@ class HistoryReader:
                 kind=kind.label,
                 id=entity,
             ) from error
+        step = request.step_seconds or 1
+        rows = list({row.as_of // step: row for row in rows}.values())  # the last of each
         page = indicator_service_pb2.GetHistoryResponse(indicators=map(indicator_to_message, rows[:size]))
         if len(rows) > size:
             page.next_page_token = page_token(query, f"1 {rows[size].as_of}")
@@ -156,6 +161,18 @@ class HistoryReader:
             if not messages:
                 return
             sequence, since = messages[-1].sequence, None
+
+
+def _query(
+    request: indicator_service_pb2.GetHistoryRequest,
+    kind: IndicatorKind,
+    entity: str,
+    days: int,
+    start: float,
+    end: float,
+) -> tuple[str, ...]:
+    step = (str(request.step_seconds),) if request.step_seconds else ()
+    return ("GetHistory", kind.label, entity, str(days), str(start), str(end), *step)
 
 
 def _position(text: str) -> tuple[int, float]:

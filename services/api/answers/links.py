@@ -16,7 +16,7 @@ from services.api.answers.notices import objection_message
 from services.api.answers.register_messages import link_message
 from services.api.errors import InvalidRequestError, UnavailableError
 from services.api.model import ReadModel, RegisterView
-from services.api.paging import page_of
+from services.api.paging import MAX_SIZE, page_of
 from services.core.blocks import SlotBlock, decode_slot_block
 from services.core.bus import SLOTS_PER_BLOCK, consumer_key, slot_key
 from services.core.codec import from_timestamp, to_timestamp
@@ -61,6 +61,29 @@ class LinkAnswers:
             links=[self._status(view, view.register.links[link], days) for link in page.ids],
             next_page_token=page.next_token,
         )
+
+    def of_agency(self, kind: IndicatorKind, agency: str, window_days: int, most: int) -> messages.AgencyRole:
+        """Return ``most`` links of an agency in one role, the lowest lower bound first, how many there are, and, of a
+        provider, those whose certificate expires soon.
+        """
+        view, caller = self._model.view, current_caller()
+        filters = {"consumer": agency} if kind is IndicatorKind.CONSUMER else {"provider": agency}
+        found = [link for link in view.links(**filters) if caller.sees(IndicatorKind.LINK, link, view.register)]
+        expiring = [link for link in found if self._expires(view, link)] if kind is IndicatorKind.PROVIDER else []
+        found.sort(key=lambda link: (self._lower(link, window_days), link))
+        return messages.AgencyRole(
+            links=[self._status(view, view.register.links[link], window_days) for link in found[:most]],
+            link_count=len(found),
+            expiring=[self._status(view, view.register.links[link], window_days) for link in expiring[:MAX_SIZE]],
+        )
+
+    def _lower(self, link: str, days: int) -> float:
+        published = self._model.find(IndicatorKind.LINK, link, days)
+        return 0.0 if published is None else published.message.lower
+
+    def _expires(self, view: RegisterView, link: str) -> bool:
+        block = self._model.blocks.get(consumer_key(view.register.consumer(view.register.links[link])))
+        return block is not None and link in block.certificates
 
     async def get_link(self, request: messages.GetLinkRequest) -> messages.GetLinkResponse:
         """Return one link, with the slots that were requested. Raises RequestError."""

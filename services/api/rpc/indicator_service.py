@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from sys import intern
 
+from peyvand.v1 import indicator_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
+from peyvand.v1 import register_service_pb2 as register_messages
 from services.api.access import PUBLIC_KINDS, current_caller, not_visible
 from services.api.answers import (
     EvidenceReader,
@@ -13,6 +15,7 @@ from services.api.answers import (
     FindingAnswers,
     HistoryReader,
     LinkAnswers,
+    NoticeAnswers,
     PairAnswers,
     Tabulator,
     WindowEvidenceCache,
@@ -20,7 +23,7 @@ from services.api.answers import (
     structure_answer,
     traffic_answer,
 )
-from services.api.errors import InvalidRequestError, UnavailableError
+from services.api.errors import InvalidRequestError, NotApplicableError, UnavailableError
 from services.api.model import ReadModel, WatchHub, parse_kind
 from services.api.paging import MAX_SIZE, page_of
 from services.api.rpc.handlers import Context
@@ -51,6 +54,7 @@ class IndicatorServicer:
         self._tabulator = Tabulator(windows)
         self._pairs = PairAnswers(model, windows)
         self._findings = FindingAnswers(model)
+        self._notices = NoticeAnswers(model)
 
     async def get_indicator(self, request: messages.GetIndicatorRequest, _: Context) -> bytes:
         """Return one indicator, serialised once per refresh."""
@@ -102,11 +106,7 @@ class IndicatorServicer:
     ) -> messages.ExplainIndicatorResponse:
         """Return losses by stage and provider, and the visible links whose repair would raise the indicator most."""
         if request.limit > MAX_SIZE:
-            raise InvalidRequestError(
-                "LIMIT_TOO_LARGE",
-                f"limit {request.limit} is more than {MAX_SIZE}: ask for fewer",
-                limit=str(request.limit),
-            )
+            raise _too_many("limit", request.limit)
         indicator = self._model.get(request.kind, request.id, request.window_days).message
         kind, limit = IndicatorKind(indicator.kind), request.limit or _DEFAULT_LIMIT
         answer = await self._explainer.answer(kind, indicator.id, indicator.window_days, limit)
@@ -166,6 +166,46 @@ class IndicatorServicer:
         answer.findings.extend(self._findings.going_on(answer.link.link.id))
         return answer
 
+    async def get_agency(self, request: messages.GetAgencyRequest, context: Context) -> messages.GetAgencyResponse:
+        """Return one agency in both roles, with its services and announced work."""
+        view = self._model.view
+        agency, days = view.entity(IndicatorKind.CONSUMER, request.agency), view.window(request.window_days)
+        if request.links > MAX_SIZE:
+            raise _too_many("links", request.links)
+        services = messages.ListIndicatorsRequest(
+            kind=indicator_pb2.INDICATOR_KIND_SERVICE, agency=agency, window_days=days, page_size=MAX_SIZE
+        )
+        work = register_messages.ListMaintenanceRequest(subject=agency, page_size=MAX_SIZE)
+        return messages.GetAgencyResponse(
+            consumer=await self._role(IndicatorKind.CONSUMER, agency, request, context),
+            provider=await self._role(IndicatorKind.PROVIDER, agency, request, context),
+            services=(await self.list_indicators(services, context)).indicators,
+            maintenance=self._notices.maintenance(work).maintenance,
+        )
+
+    async def _role(
+        self, kind: IndicatorKind, agency: str, request: messages.GetAgencyRequest, context: Context
+    ) -> messages.AgencyRole:
+        """Return an agency in one role, without a number where nothing is required of it in that."""
+        days, number = self._model.view.window(request.window_days), indicator_pb2.IndicatorKind.ValueType(kind)
+        wanted = messages.ExplainIndicatorRequest(kind=number, id=agency, window_days=days, limit=request.limit)
+        role = self._links.of_agency(kind, agency, days, request.links)
+        try:
+            role.explanation.CopyFrom(await self.explain_indicator(wanted, context))
+        except NotApplicableError:
+            return role
+        if request.HasField("history_from"):
+            past = messages.GetHistoryRequest(
+                kind=number,
+                id=agency,
+                window_days=days,
+                page_size=MAX_SIZE,
+                step_seconds=request.history_step_seconds,
+            )
+            getattr(past, "from").CopyFrom(request.history_from)
+            role.history.extend((await self.get_history(past, context)).indicators)
+        return role
+
     async def get_history(self, request: messages.GetHistoryRequest, context: Context) -> messages.GetHistoryResponse:
         """Return what was published of one entity over time, oldest first."""
         return await self._history.answer(request, context.time_remaining())
@@ -198,3 +238,9 @@ class IndicatorServicer:
     async def list_findings(self, request: messages.ListFindingsRequest, _: Context) -> messages.ListFindingsResponse:
         """Return findings about exchanges, the newest first."""
         return self._findings.list_findings(request)
+
+
+def _too_many(name: str, number: int) -> InvalidRequestError:
+    return InvalidRequestError(
+        "LIMIT_TOO_LARGE", f"{name} {number} is more than {MAX_SIZE}: ask for fewer", **{name: str(number)}
+    )

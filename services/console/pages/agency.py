@@ -9,11 +9,10 @@ from typing import Any
 
 from services.console.pages.costs import LinkGain, LossAt, by_lower_bound, link_gains, provider_losses
 from services.console.pages.findings import FindingView, findings_of
-from services.console.pages.news import MaintenanceView, maintenance_of
+from services.console.pages.news import MaintenanceView, maintenance_views
 from services.console.pages.page import NoSuchPageError, Page, Visit
-from services.console.pages.trends import SPANS, Trend, trend_of
-from services.console.queries import NamedLink, collected, figure_of, figures_of, losses_of, naming
-from services.core.errors import ApiNotApplicableError
+from services.console.pages.trends import SPANS, Trend, span_of, trend_from
+from services.console.queries import NamedLink, collected, figure_of, losses_of, naming
 from services.core.model import Indicator, IndicatorKind, Losses
 
 _GAINS = 5
@@ -66,35 +65,41 @@ class AgencyView:
 
 
 async def gather(visit: Visit) -> AgencyView:
-    """Fetch both sides and announced work, and services and links where the reader sees them."""
+    """Fetch both sides, announced work and findings, and services and links where the reader sees them."""
     agency = visit.path["agency"]
     if agency not in visit.names.agencies:
         raise NoSuchPageError
-    (consumer, provider), services, (asks, answers), maintenance, findings = await asyncio.gather(
-        asyncio.gather(
-            _side(visit, IndicatorKind.CONSUMER, agency),
-            _side(visit, IndicatorKind.PROVIDER, agency),
+    _, start, step = span_of(visit)
+    answer, findings = await asyncio.gather(
+        visit.api.agency(
+            agency,
+            visit.window,
+            limit=_GAINS,
+            links=_FIRST_LINKS if visit.sees_links else 0,
+            since=start,
+            step_seconds=step,
         ),
-        _services(visit, agency),
-        asyncio.gather(_links(visit, consumer=agency), _links(visit, provider=agency)),
-        maintenance_of(visit, agency),
         findings_of(visit, agency),
     )
-    most = None if visit.chosen("links", "", "all") else _FIRST_LINKS
+    asks: Sequence[Any] = answer.consumer.links
+    answers: Sequence[Any] = answer.provider.links
+    if visit.chosen("links", "", "all"):
+        asks, answers = await asyncio.gather(_links(visit, consumer=agency), _links(visit, provider=agency))
+    services = map(figure_of, answer.services) if visit.sees_links else ()
     return AgencyView(
         agency=agency,
         sector=visit.names.sector_of(agency),
-        consumer=consumer,
-        provider=provider,
-        services=services,
-        asks=tuple(map(row_of, asks[:most])),
-        answers=tuple(map(row_of, answers[:most])),
-        more_asks=len(asks[most:]) if most else 0,
-        more_answers=len(answers[most:]) if most else 0,
+        consumer=_side(visit, answer.consumer),
+        provider=_side(visit, answer.provider),
+        services=tuple(by_lower_bound(services)),
+        asks=tuple(map(row_of, asks)),
+        answers=tuple(map(row_of, answers)),
+        more_asks=answer.consumer.link_count - len(asks) if visit.sees_links else 0,
+        more_answers=answer.provider.link_count - len(answers) if visit.sees_links else 0,
         spans=SPANS,
-        maintenance=maintenance,
-        certificates=_certificates(row_of(one) for one in answers if one.HasField("certificate_expiry")),
         findings=findings,
+        maintenance=maintenance_views(visit, answer.maintenance),
+        certificates=_certificates(map(row_of, answer.provider.expiring)) if visit.sees_links else (),
     )
 
 
@@ -107,36 +112,24 @@ def _certificates(answers: Iterable[LinkRow]) -> tuple[tuple[int, tuple[LinkRow,
     return tuple(sorted(found.items()))
 
 
-async def _side(visit: Visit, kind: IndicatorKind, agency: str) -> AgencySide | None:
-    try:
-        explanation, trend = await asyncio.gather(
-            visit.api.explain(kind, agency, visit.window, limit=_GAINS),
-            trend_of(visit, kind, agency),
-        )
-    except ApiNotApplicableError:
-        return None  # nothing is required of it in this role
+def _side(visit: Visit, role: Any) -> AgencySide | None:
+    """Return one side of a message AgencyRole, None where nothing is required."""
+    if not role.HasField("explanation"):
+        return None
+    explanation = role.explanation
     now = figure_of(explanation.indicator)
     return AgencySide(
         figure=now,
         estimate=explanation.estimate,
         losses=losses_of(explanation.losses),
         gains=link_gains(explanation),
-        losing=provider_losses(explanation) if kind is IndicatorKind.CONSUMER else (),
-        trend=trend.up_to(now),
+        losing=provider_losses(explanation) if now.kind is IndicatorKind.CONSUMER else (),
+        trend=trend_from(visit, role.history).up_to(now),
     )
 
 
-async def _services(visit: Visit, agency: str) -> tuple[Indicator, ...]:
-    if not visit.sees_links:
-        return ()
-    found = await figures_of(visit.api.indicators(IndicatorKind.SERVICE, agency=agency, window_days=visit.window))
-    return tuple(by_lower_bound(found))
-
-
 async def _links(visit: Visit, *, consumer: str = "", provider: str = "") -> Sequence[Any]:
-    """Return the messages LinkStatus of one side, the worst first."""
-    if not visit.sees_links:
-        return ()
+    """Return every message LinkStatus of one side, the worst first."""
     links = await collected(visit.api.links(consumer=consumer, provider=provider, window_days=visit.window))
     return sorted(links, key=lambda one: (one.indicator.lower, one.link.id))  # 0 where nothing is published
 

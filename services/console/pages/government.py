@@ -10,7 +10,7 @@ from services.console.pages.costs import LinkGain, LossAt, by_lower_bound, link_
 from services.console.pages.news import AnnouncementView, announcements_of
 from services.console.pages.page import Page, Visit
 from services.console.pages.trends import SPANS, Trend, trend_of
-from services.console.queries import figure_of, figures_of, losses_of
+from services.console.queries import collected, figure_of, losses_of
 from services.core.model import Indicator, IndicatorKind, Losses
 
 _ROWS = 5
@@ -54,7 +54,7 @@ async def gather(visit: Visit) -> GovernmentView:
     explanation, structure, agencies, trend, announcements = await asyncio.gather(
         visit.api.explain(IndicatorKind.GOVERNMENT, "", visit.window, limit=_ROWS),
         visit.api.structure(visit.window),
-        figures_of(visit.api.indicators(kind, window_days=visit.window)),
+        collected(visit.api.indicators(kind, window_days=visit.window)),
         trend_of(visit, IndicatorKind.GOVERNMENT, ""),
         announcements_of(visit),
     )
@@ -68,8 +68,8 @@ async def gather(visit: Visit) -> GovernmentView:
         spans=SPANS,
         gains=link_gains(explanation),
         losing=provider_losses(explanation),
-        worst=tuple(ordered[:_ROWS]),
-        best=tuple(reversed(ordered[-_ROWS:])) if len(ordered) > _ROWS else (),
+        worst=tuple(map(figure_of, ordered[:_ROWS])),
+        best=tuple(map(figure_of, reversed(ordered[-_ROWS:]))) if len(ordered) > _ROWS else (),
         side=side,
         announcements=tuple(one for one in announcements if one.in_force(visit.edition.as_of)),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,11 +72,16 @@ async def announcements_of(visit: Visit) -> tuple[AnnouncementView, ...]:
     return tuple(sorted(found, key=lambda one: (-one.changed, one.id)))
 
 
-async def maintenance_of(visit: Visit, subject: str = "") -> tuple[MaintenanceView, ...]:
-    """Return announced maintenance that is not over, of one subject if one is given, the next one first."""
+async def maintenance_of(visit: Visit) -> tuple[MaintenanceView, ...]:
+    """Return announced maintenance that is not over, the next one first."""
+    return maintenance_views(visit, await collected(visit.api.maintenance()))
+
+
+def maintenance_views(visit: Visit, messages: Iterable[Any]) -> tuple[MaintenanceView, ...]:
+    """Return what of messages Maintenance is not over, the next one first."""
     found = [
         MaintenanceView(one.subject, getattr(one, "from").seconds, one.to.seconds, one.note)
-        for one in await collected(visit.api.maintenance(subject))
+        for one in messages
         if one.to.seconds > visit.edition.as_of
     ]
     return tuple(sorted(found, key=lambda one: (one.start, one.subject)))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from services.console.charts import TrendPoint
 from services.console.pages.page import Visit
-from services.console.queries import figures_of
+from services.console.queries import collected
 from services.core.model import Indicator, IndicatorKind
 
 SPANS = ("7", "28", "90")
@@ -39,14 +41,24 @@ class Trend:
         return replace(self, end=max(self.end, figure.as_of), points=points)  # it may be newer than the edition
 
 
+def span_of(visit: Visit) -> tuple[int, int, int]:
+    """Return how far a trend of the address goes back: its days, its start in epoch seconds, and the seconds between points."""
+    days = int(visit.chosen("span", *SPANS))
+    return days, visit.edition.as_of - days * _DAY, -(-days * _DAY // _MOST_POINTS)
+
+
 async def trend_of(visit: Visit, kind: IndicatorKind, entity: str) -> Trend:
     """Return what was published of an entity over the days of the address, up to the edition."""
-    days = int(visit.chosen("span", *SPANS))
-    end = visit.edition.as_of
-    start = end - days * _DAY
-    history = await figures_of(visit.api.history(kind, entity, visit.window, since=start))
-    step = -(-days * _DAY // _MOST_POINTS)
-    # The last one of each step, so that the newest is always among them.
-    thinned = {(end - one.as_of) // step: one for one in history if one.as_of <= end}
-    points = tuple(TrendPoint(one.as_of, one.point, one.lower, one.upper) for one in thinned.values())
-    return Trend(days, end, points)
+    _, start, step = span_of(visit)
+    history = await collected(visit.api.history(kind, entity, visit.window, since=start, step_seconds=step))
+    return trend_from(visit, history)
+
+
+def trend_from(visit: Visit, history: Iterable[Any]) -> Trend:
+    """Return the trend of messages Indicator, which are in order of time."""
+    days, end = span_of(visit)[0], visit.edition.as_of
+    points = (
+        TrendPoint(one.as_of.seconds, one.point if one.HasField("point") else None, one.lower, one.upper)
+        for one in history
+    )
+    return Trend(days, end, tuple(point for point in points if point.moment <= end))

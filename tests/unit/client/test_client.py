@@ -26,6 +26,7 @@ METHODS = {
     "GetStructure": "structure",
     "ListLinks": "links",
     "GetLink": "link",
+    "GetAgency": "agency",
     "TabulateIndicators": "tabulate",
     "GetTraffic": "traffic",
     "ListPairs": "pairs",

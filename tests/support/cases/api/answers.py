@@ -38,6 +38,7 @@ def requests_by_method(link: str, service: str, agency: str, window: int) -> dic
         "GetStructure": [asked.GetStructureRequest(**some)],
         "ListLinks": [asked.ListLinksRequest(finding=finding, **some) for finding in asked.LinkFinding.values()],
         "GetLink": [asked.GetLinkRequest(link=link, **some), asked.GetLinkRequest(link="no-such-link", **some)],
+        "GetAgency": [asked.GetAgencyRequest(agency=name, links=1000, **some) for name in (agency, "no-such-agency")],
         "TabulateIndicators": [
             asked.TabulateIndicatorsRequest(attribute=attribute, **some)
             for attribute in asked.TabulatedAttribute.values()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from typing import Any
 
 import grpc
 import pytest
@@ -53,6 +54,7 @@ async def kept(api, nats):
         rows.insert(31, published(30, point=0.9))
         rows += [published(hour, window=7) for hour in range(3)]
         rows += [published(hour, kind=IndicatorKind.SERVICE, entity="title-deed") for hour in (0, 24)]
+        rows += [published(hour, kind=IndicatorKind.PROVIDER, entity="tax-office") for hour in range(6)]
         rows += [published(0, kind=IndicatorKind.CONSUMER, entity="abolished")]
         for number, row in enumerate(rows):
             subject = indicator_subject(row.kind.label, row.id, row.window_days)
@@ -93,6 +95,25 @@ async def test_from_and_to_are_honoured(kept, start, end, hours):
     """Those as of a moment in [from, to) are returned and no other, in pages too."""
     span = {name: to_timestamp(FIRST + at * HOUR) for name, at in (("from", start), ("to", end)) if at is not None}
     assert (await asked(kept, page_size=2, **span))[0] == hours
+
+
+@pytest.mark.parametrize(("step", "size"), [(1, 0), (24, 0), (24, 1), (7, 2), (100_000, 0)])
+async def test_the_last_of_each_step_is_returned(kept, step, size):
+    """With a step the last publication of each so many hours is returned, whatever the page."""
+    last = {(FIRST + hour * HOUR) // (step * HOUR): float(hour) for hour in range(60)}
+    assert (await asked(kept, step_seconds=step * HOUR, page_size=size))[0] == list(last.values())
+
+
+async def test_an_agency_has_its_history_beside_it(kept):
+    """GetAgency has what was published of each role since a moment, the last of each step, and nothing unless it is asked."""
+    since: dict[str, Any] = {"history_from": to_timestamp(FIRST + HOUR), "history_step_seconds": 3 * HOUR}
+    for more, hours in (
+        ({}, []),
+        (since, [hour for hour in (1, 2, 3, 4, 5) if (FIRST // HOUR + hour) % 3 == 2 or hour == 5]),
+    ):
+        whole = await kept.indicators.GetAgency(messages.GetAgencyRequest(agency="tax-office", **more))
+        assert [(one.as_of.seconds - FIRST) / HOUR for one in whole.provider.history] == hours
+        assert not whole.consumer.history
 
 
 async def test_windows_kinds_and_entities_are_kept_apart(kept):

@@ -345,6 +345,17 @@ async def test_an_agency_page_lists_its_certificates_that_expire(console: Consol
     assert "expire within" not in await _text_of(await make_console(audience="public"), "/en/agency/tax-office")
 
 
+async def test_an_agency_page_takes_one_call_of_the_api(console: Console, api: Api) -> None:
+    """However much is on it, the console makes one call; a second reader costs none."""
+    methods = [one.name for one in indicator_service_pb2.DESCRIPTOR.services_by_name["IndicatorService"].methods]
+    methods += [one.name for one in register_service_pb2.DESCRIPTOR.services_by_name["RegisterService"].methods]
+    before = {method: api.counted(method, "OK") for method in methods}
+    for _ in range(2):
+        assert (await console.get("/en/agency/land-registry")).status_code == 200
+    made = {method: api.counted(method, "OK") - before[method] for method in methods}
+    assert {method: calls for method, calls in made.items() if calls} == {"GetAgency": 1}
+
+
 async def test_an_agency_page_lists_the_worst_inquiries_first(console: Console, monkeypatch: Any) -> None:
     """Only so many, with how many more there are, unless the address asks for all; a switch of language keeps that."""
     monkeypatch.setattr(agency, "_FIRST_LINKS", 1)

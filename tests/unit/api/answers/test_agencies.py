@@ -1,0 +1,95 @@
+"""GetAgency over a real gRPC server: what single calls say, in one."""
+
+from __future__ import annotations
+
+import grpc
+import pytest
+
+from peyvand.v1 import indicator_pb2, indicator_service_pb2_grpc, register_service_pb2, register_service_pb2_grpc
+from peyvand.v1 import indicator_service_pb2 as messages
+from tests.support.cases.api.secured import OF_TAX
+from tests.support.waiting import DEADLINE
+
+_KINDS = {
+    "consumer": indicator_pb2.INDICATOR_KIND_CONSUMER,
+    "provider": indicator_pb2.INDICATOR_KIND_PROVIDER,
+}
+
+
+@pytest.mark.parametrize("agency", ["tax-office", "land-registry", "civil-registry", "customs"])
+async def test_an_agency_is_what_single_calls_say_of_it(api, refusal, agency):
+    """Explanations, services, links and work are those of the other methods; the worst links come first."""
+    whole = await api.indicators.GetAgency(messages.GetAgencyRequest(agency=agency, limit=3, links=100))
+    for name, kind in _KINDS.items():
+        role = getattr(whole, name)
+        wanted = messages.ExplainIndicatorRequest(kind=kind, id=agency, limit=3)
+        if role.HasField("explanation"):
+            assert role.explanation == await api.indicators.ExplainIndicator(wanted)
+        else:
+            code, _, _ = await refusal(api.indicators.ExplainIndicator(wanted))
+            assert code is grpc.StatusCode.FAILED_PRECONDITION
+        listed = (await api.indicators.ListLinks(messages.ListLinksRequest(**{name: agency}))).links
+        assert list(role.links) == sorted(listed, key=lambda one: (one.indicator.lower, one.link.id))
+        assert role.link_count == len(listed)
+    services = messages.ListIndicatorsRequest(kind=indicator_pb2.INDICATOR_KIND_SERVICE, agency=agency)
+    assert whole.services == (await api.indicators.ListIndicators(services)).indicators
+    registers = register_service_pb2_grpc.RegisterServiceStub(api.channel)
+    work = await registers.ListMaintenance(register_service_pb2.ListMaintenanceRequest(subject=agency))
+    assert whole.maintenance == work.maintenance
+
+
+async def test_as_many_links_are_listed_as_are_asked_for(api):
+    """Without a number of links there are none, and all are counted."""
+    for links in (0, 1, 2):
+        whole = await api.indicators.GetAgency(messages.GetAgencyRequest(agency="tax-office", links=links))
+        assert (len(whole.provider.links), whole.provider.link_count) == (links, 3)
+
+
+@pytest.mark.parametrize(
+    ("question", "reason"),
+    [
+        ({"agency": "no"}, "AGENCY_UNKNOWN"),
+        ({"agency": ""}, "ID_MISSING"),
+        ({"agency": "tax-office", "window_days": 5}, "WINDOW_UNKNOWN"),
+        ({"agency": "tax-office", "links": 1001}, "LIMIT_TOO_LARGE"),
+        ({"agency": "tax-office", "limit": 1001}, "LIMIT_TOO_LARGE"),
+    ],
+)
+async def test_what_is_not_there_is_refused(api, refusal, question, reason):
+    """Unknown agencies and windows, and more links than a page has, are refused with their reason."""
+    _, info, _ = await refusal(api.indicators.GetAgency(messages.GetAgencyRequest(**question)))
+    assert info.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("name", "services", "links"),
+    [
+        ("anybody.example", set(), set()),
+        ("nowhere.example", set(), set()),
+        ("tax.example", {"tax-clearance"}, OF_TAX),
+        ("audit.example", {"tax-clearance"}, OF_TAX),
+    ],
+)
+async def test_a_caller_sees_of_an_agency_what_it_sees_elsewhere(secured, name, services, links):
+    """The public has the numbers of both roles, and of what is below an agency nothing."""
+    async with secured.channel(name) as channel:
+        stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
+        request = messages.GetAgencyRequest(agency="tax-office", limit=100, links=100)
+        whole = await stub.GetAgency(request, timeout=DEADLINE)
+    roles = whole.consumer, whole.provider
+    assert all(role.explanation.indicator.id == "tax-office" for role in roles)
+    assert {one.id for one in whole.services} == services
+    assert {one.link.id for role in roles for one in role.links} == links
+    assert sum(role.link_count for role in roles) == len(links)
+    assert {cost.link.id for role in roles for cost in role.explanation.links} <= links
+
+
+async def test_another_agency_shows_only_common_links(secured):
+    """An agency sees of another one what lies between them."""
+    async with secured.channel("tax.example") as channel:
+        stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
+        request = messages.GetAgencyRequest(agency="land-registry", links=100)
+        whole = await stub.GetAgency(request, timeout=DEADLINE)
+    assert [one.link.id for one in whole.consumer.links] == ["deed-tax"]
+    assert [one.link.id for one in whole.provider.links] == ["clearance-land"]
+    assert (whole.consumer.link_count, whole.provider.link_count, len(whole.services)) == (1, 1, 0)

@@ -1255,6 +1255,7 @@ class GetAgencyResponse(_message.Message):
     PROVIDER_FIELD_NUMBER: _builtins.int
     SERVICES_FIELD_NUMBER: _builtins.int
     MAINTENANCE_FIELD_NUMBER: _builtins.int
+    FINDINGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def consumer(self) -> Global___AgencyRole:
         """As consumer: what others answer it."""
@@ -1271,6 +1272,10 @@ class GetAgencyResponse(_message.Message):
     def maintenance(self) -> _containers.RepeatedCompositeFieldContainer[_register_pb2.Maintenance]:
         """Announced work on the agency's systems, by time; up to 1000."""
 
+    @_builtins.property
+    def findings(self) -> _containers.RepeatedCompositeFieldContainer[_finding_pb2.Finding]:
+        """What the caller may see of findings about exchanges that go on and touch the agency, the newest first."""
+
     def __init__(
         self,
         *,
@@ -1278,10 +1283,11 @@ class GetAgencyResponse(_message.Message):
         provider: Global___AgencyRole | None = ...,
         services: _abc.Iterable[_indicator_pb2.Indicator] | None = ...,
         maintenance: _abc.Iterable[_register_pb2.Maintenance] | None = ...,
+        findings: _abc.Iterable[_finding_pb2.Finding] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "provider", b"provider"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "maintenance", b"maintenance", "provider", b"provider", "services", b"services"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "findings", b"findings", "maintenance", b"maintenance", "provider", b"provider", "services", b"services"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -69,10 +69,11 @@ class FindingAnswers:
         self._source: tuple[RegisterView | None, BlockReader | None] = (None, None)
         self._attributed: dict[str, _Attributed] = {}
 
-    def going_on(self, link: str = "") -> Iterator[finding_pb2.Finding]:
-        """Yield what the caller may see of findings that go on, of one link unless it is "", the newest first."""
+    def going_on(self, *, link: str = "", agency: str = "") -> Iterator[finding_pb2.Finding]:
+        """Yield what the caller may see of findings that go on, the newest first: of one link or agency, unless it is ""."""
+        wanted = messages.ListFindingsRequest(link=link, agency=agency)
         for one in self._all().values():
-            if not one.message.HasField("ended_at") and (not link or link in one.message.links):
+            if _matches(wanted, one.message):
                 shown = one.for_caller()
                 if shown is not None:
                     yield shown

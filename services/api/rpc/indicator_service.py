@@ -163,7 +163,7 @@ class IndicatorServicer:
     async def get_link(self, request: messages.GetLinkRequest, _: Context) -> messages.GetLinkResponse:
         """Return one link, with the slots that were requested."""
         answer = await self._links.get_link(request)
-        answer.findings.extend(self._findings.going_on(answer.link.link.id))
+        answer.findings.extend(self._findings.going_on(link=answer.link.link.id))
         return answer
 
     async def get_agency(self, request: messages.GetAgencyRequest, context: Context) -> messages.GetAgencyResponse:
@@ -181,6 +181,7 @@ class IndicatorServicer:
             provider=await self._role(IndicatorKind.PROVIDER, agency, request, context),
             services=(await self.list_indicators(services, context)).indicators,
             maintenance=self._notices.maintenance(work).maintenance,
+            findings=self._findings.going_on(agency=agency),
         )
 
     async def _role(

@@ -7,12 +7,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from services.console.pages.costs import LinkGain, LossAt, by_lower_bound, link_gains, provider_losses
-from services.console.pages.findings import FindingView, findings_of
+from services.console.pages.findings import FindingView, finding_of
 from services.console.pages.news import MaintenanceView, maintenance_views
 from services.console.pages.page import NoSuchPageError, Page, Visit
 from services.console.pages.trends import SPANS, Trend, span_of, trend_from
-from services.console.queries import NamedLink, collected, figure_of, losses_of, naming
+from services.console.queries import (
+    LinkGain,
+    LossAt,
+    NamedLink,
+    by_lower_bound,
+    collected,
+    figure_of,
+    link_gains,
+    losses_of,
+    naming,
+    provider_losses,
+)
 from services.core.model import Indicator, IndicatorKind, Losses
 
 _GAINS = 5
@@ -70,16 +80,13 @@ async def gather(visit: Visit) -> AgencyView:
     if agency not in visit.names.agencies:
         raise NoSuchPageError
     _, start, step = span_of(visit)
-    answer, findings = await asyncio.gather(
-        visit.api.agency(
-            agency,
-            visit.window,
-            limit=_GAINS,
-            links=_FIRST_LINKS if visit.sees_links else 0,
-            since=start,
-            step_seconds=step,
-        ),
-        findings_of(visit, agency),
+    answer = await visit.api.agency(
+        agency,
+        visit.window,
+        limit=_GAINS,
+        links=_FIRST_LINKS if visit.sees_links else 0,
+        since=start,
+        step_seconds=step,
     )
     asks: Sequence[Any] = answer.consumer.links
     answers: Sequence[Any] = answer.provider.links
@@ -97,7 +104,7 @@ async def gather(visit: Visit) -> AgencyView:
         more_asks=answer.consumer.link_count - len(asks) if visit.sees_links else 0,
         more_answers=answer.provider.link_count - len(answers) if visit.sees_links else 0,
         spans=SPANS,
-        findings=findings,
+        findings=tuple(finding_of(visit, one) for one in answer.findings),
         maintenance=maintenance_views(visit, answer.maintenance),
         certificates=_certificates(map(row_of, answer.provider.expiring)) if visit.sees_links else (),
     )

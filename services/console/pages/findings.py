@@ -7,7 +7,6 @@ from typing import Any
 
 from services.console.pages.page import Page, Visit
 from services.console.queries import collected
-from services.core.errors import ApiUnavailableError
 
 REVIEWS = {2: "confirmed", 3: "dismissed"}
 """Reviews of findings by their number in the messages; any other is open."""
@@ -52,15 +51,6 @@ def finding_of(visit: Visit, message: Any) -> FindingView:
         agencies=tuple(message.agencies),
         links=tuple(message.links) if visit.sees_links else (),
     )
-
-
-async def findings_of(visit: Visit, agency: str) -> tuple[FindingView, ...]:
-    """Return the findings that go on and touch an agency."""
-    try:
-        pages = await collected(visit.api.findings(agency=agency))
-    except ApiUnavailableError:
-        return ()  # the page is worth reading without them
-    return tuple(finding_of(visit, one) for page in pages for one in page.findings)
 
 
 async def gather(visit: Visit) -> FindingsView:

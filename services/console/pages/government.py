@@ -6,11 +6,19 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from services.console.pages.costs import LinkGain, LossAt, by_lower_bound, link_gains, provider_losses
 from services.console.pages.news import AnnouncementView, announcements_of
 from services.console.pages.page import Page, Visit
 from services.console.pages.trends import SPANS, Trend, trend_of
-from services.console.queries import collected, figure_of, losses_of
+from services.console.queries import (
+    LinkGain,
+    LossAt,
+    by_lower_bound,
+    collected,
+    figure_of,
+    link_gains,
+    losses_of,
+    provider_losses,
+)
 from services.core.model import Indicator, IndicatorKind, Losses
 
 _ROWS = 5

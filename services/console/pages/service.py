@@ -6,10 +6,9 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from services.console.pages.costs import largest_loss
 from services.console.pages.page import NoSuchPageError, Page, Visit
 from services.console.pages.trends import SPANS, Trend, trend_of
-from services.console.queries import collected, figure_of, losses_of
+from services.console.queries import collected, figure_of, largest_loss, losses_of
 from services.core.model import Indicator, IndicatorKind, Outcome, Reason
 
 

@@ -2,6 +2,14 @@
 of frozen rounds and of open data.
 """
 
+from services.console.queries.costs import (
+    LinkGain,
+    LossAt,
+    by_lower_bound,
+    largest_loss,
+    link_gains,
+    provider_losses,
+)
 from services.console.queries.edition import Edition, EditionFeed
 from services.console.queries.figures import collected, figure_of, figures_of, losses_of
 from services.console.queries.monitoring import monitoring_of
@@ -13,19 +21,25 @@ __all__ = [
     "Edition",
     "EditionFeed",
     "Export",
+    "LinkGain",
+    "LossAt",
     "NamedAgency",
     "NamedLink",
     "NamedService",
     "Names",
     "RoundFile",
     "RoundFiles",
+    "by_lower_bound",
     "collected",
     "fetch_names",
     "figure_of",
     "figures_of",
+    "largest_loss",
+    "link_gains",
     "losses_of",
     "matches",
     "monitoring_of",
     "naming",
+    "provider_losses",
     "read_export",
 ]

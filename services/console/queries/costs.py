@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from services.console.queries import NamedLink, losses_of, naming
+from services.console.queries.figures import losses_of
+from services.console.queries.names import NamedLink, naming
 from services.core.model import LOSS_STAGES, Losses
 
 

@@ -33,15 +33,20 @@ DRAIN_SECONDS = 4.0
 
 
 class Health:
-    """Whether this process serves, and ``why`` not, in words for a person."""
+    """Whether this process serves, and ``why`` not, in words for a person.
+
+    A ``warning`` is what somebody should mend though it serves.
+    """
 
     def __init__(self) -> None:
         self.is_serving = False
         self.has_served = False
-        self.why = "starting"
+        self.why, self.warning = "starting", ""
 
     def __str__(self) -> str:
-        return "SERVING" if self.is_serving else f"NOT_SERVING: {self.why}"
+        if not self.is_serving:
+            return f"NOT_SERVING: {self.why}"
+        return f"SERVING, but {self.warning}" if self.warning else "SERVING"
 
     def serving(self) -> None:
         """Dependencies have answered."""

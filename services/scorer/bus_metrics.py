@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from prometheus_client import CollectorRegistry
 
 from services.core import metrics
-from services.core.bus import StreamState
+from services.core.bus import DURABILITY_FAULTS, StreamState
 from services.core.metrics import GaugeFamily
 from services.scorer.work_record import WorkRecord
 
@@ -22,6 +22,7 @@ class BusMetrics:
         self._limit = GaugeFamily("peyvand_stream_limit_bytes", registry)
         self._last_sequence = GaugeFamily("peyvand_stream_last_sequence", registry)
         self._lost = metrics.counter("peyvand_stream_lost_messages_total", registry)
+        self._unsafe = GaugeFamily("peyvand_bus_unsafe", registry)
         self._missing = GaugeFamily("peyvand_batches_missing", registry)
         self._broken = GaugeFamily("peyvand_batches_broken", registry)
 
@@ -37,6 +38,10 @@ class BusMetrics:
         """Count messages that a stream or bucket lost before their age."""
         self._lost.labels(stream).inc(messages)
         self._record.lost[stream] += messages
+
+    def unsafe(self, faults: Collection[str]) -> None:
+        """Set which of DURABILITY_FAULTS the bus has."""
+        self._unsafe.show({(fault,): float(fault in faults) for fault in DURABILITY_FAULTS})
 
     def batches(self, missing: Mapping[str, int], broken: Mapping[str, int]) -> None:
         """Set, by vantage, how many batches have not come though later ones have, and how many do not follow the one before."""

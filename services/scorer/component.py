@@ -16,6 +16,7 @@ from services.core.metrics import gauge
 from services.core.model import Register
 from services.core.runtime import Runtime
 from services.register.bus import follow_register
+from services.scorer.bus_watch import watch_bus
 from services.scorer.exchanges import ExchangeDatabase
 from services.scorer.lease import Lease
 from services.scorer.metrics import ScorerMetrics
@@ -58,7 +59,8 @@ async def _score(runtime: Runtime) -> None:
             runtime.health.not_serving("reading the register, or waiting for one")
             try:
                 async with asyncio.TaskGroup() as group:
-                    others = [group.create_task(task) for task in (lease.keep(), _follow(bus, registers))]
+                    watch = watch_bus(bus, metrics.bus, runtime.health, runtime.log)
+                    others = [group.create_task(task) for task in (lease.keep(), _follow(bus, registers), watch)]
                     register: Register | None = await registers.get()
                     while register is not None:
                         register = await run_session(

@@ -21,7 +21,7 @@ def flat_configuration(*, port: int, store: Path, users: Mapping[str, User], van
             "host": "127.0.0.1",
             "port": port,
             "jetstream": {"store_dir": str(store), "sync_interval": "always"},
-            "authorization": {"users": [user for block in blocks.values() for user in block["users"]]},
+            "authorization": {"users": [user for block in blocks.values() for user in block.get("users", ())]},
         }
     )
 
@@ -29,5 +29,5 @@ def flat_configuration(*, port: int, store: Path, users: Mapping[str, User], van
 def flat_users_file(accounts_file: str) -> str:
     """Return the file of users that servers included before, with the users of one that has their accounts."""
     blocks = json.loads(accounts_file.partition("accounts: ")[2])
-    users = [user for block in blocks.values() for user in block["users"]]
+    users = [user for block in blocks.values() for user in block.get("users", ())]
     return f"authorization: {json.dumps({'users': users}, indent=2)}\n"

@@ -3,6 +3,8 @@
 from services.core.bus.buckets import MAX_ATOMIC_PUTS, Bus
 from services.core.bus.client import BoundedTaskGroup
 from services.core.bus.connection import connect, connect_from_settings
+from services.core.bus.durability import FAULTS as DURABILITY_FAULTS
+from services.core.bus.durability import durability_faults
 from services.core.bus.evidence import columns_of, indicator_of, summaries_of
 from services.core.bus.messages import StoredMessage, StreamState
 from services.core.bus.names import (
@@ -45,6 +47,7 @@ from services.core.bus.topology import DEFAULT_STORAGE, initialise_streams, stre
 __all__ = [
     "DEFAULT_STORAGE",
     "DETAIL_SECONDS",
+    "DURABILITY_FAULTS",
     "EXCHANGES",
     "GOVERNMENT_KEY",
     "INDICATORS",
@@ -68,6 +71,7 @@ __all__ = [
     "connect",
     "connect_from_settings",
     "consumer_key",
+    "durability_faults",
     "exchange_subject",
     "find_server",
     "heartbeat_subject",

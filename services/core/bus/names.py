@@ -21,6 +21,9 @@ GOVERNMENT_KEY = "government"
 LEASE_KEY = "lease"
 """Key in bucket ``indicator`` of the scorer that publishes; it expires unless it is renewed."""
 
+SERVERS_SUBJECT = "$SYS.REQ.SERVER.PING.JSZ"
+"""Every server answers with the state of its JetStream."""
+
 SLOTS_PER_BLOCK = 64
 """Consecutive slots in one slot block of bucket ``indicator``."""
 

@@ -89,6 +89,7 @@ def permissions(vantage: str, bus: str) -> Mapping[str, Permissions]:
                 names.indicator_subject("*", "*", "*"),
                 *_get(register, *streams, names.INDICATORS, indicator),  # it resumes from its own publications
                 *_info(*streams, names.INDICATORS, register, indicator),  # it exposes their sizes on /metrics
+                names.SERVERS_SUBJECT,  # and whether servers sync
             ),
             (register_changes,),
         ),

@@ -18,6 +18,9 @@ from services.core.bus.roles import ROLES, Permissions, User, inbox_prefix, perm
 JETSTREAM_ACCOUNT = "BUS"
 """The account that holds every stream and bucket, and the administrator's user."""
 
+_SYSTEM_ACCOUNT = "$SYS"
+"""The account in which servers answer for themselves, by the name that it has anyway: another one would need a restart. It has no user."""
+
 _ANSWER_SECONDS = 10
 """How long a server remembers where an answer goes: twice the longest wait of our clients."""
 
@@ -27,6 +30,7 @@ each. A component has one connection and fewer than ten subscriptions.
 """
 
 _BATCH = "$JS.API.DIRECT.GET."
+_OF_SERVERS = "$SYS."
 
 _NOBODY = "peyvand.v1.nobody"
 """A subject without anybody behind it. A server gives an account without JetStream an API of its own, which would answer
@@ -74,9 +78,12 @@ def server_accounts(users: Iterable[tuple[Account, User]]) -> dict[str, object]:
     entries = {name: [_user_entry(account, user) for user in admitted[name]] for name, account in accounts.items()}
     others = {name: account for name, account in accounts.items() if account.role != "admin"}
     admins = [entry for name, account in accounts.items() if account.role == "admin" for entry in entries[name]]
-    holder = {"jetstream": "enabled", "users": admins, "exports": _exports(others)}
+    exports = _exports(others)
+    of_servers = [export for export in exports if _holder_of(str(export.get("service", ""))) == _SYSTEM_ACCOUNT]
+    rest = [export for export in exports if export not in of_servers]
     return {
-        JETSTREAM_ACCOUNT: holder,
+        JETSTREAM_ACCOUNT: {"jetstream": "enabled", "users": admins, "exports": rest},
+        _SYSTEM_ACCOUNT: {"exports": of_servers},
         **{
             name: {"users": entries[name], "imports": _imports(account), "limits": _LIMITS}
             for name, account in others.items()
@@ -113,7 +120,12 @@ def _imports(account: Account) -> list[Mapping[str, object]]:
 
 
 def _from_holder(subject: str) -> dict[str, str]:
-    return {"account": JETSTREAM_ACCOUNT, "subject": subject}
+    return {"account": _holder_of(subject), "subject": subject}
+
+
+def _holder_of(subject: str) -> str:
+    """Return the account in which a subject is answered, or announced."""
+    return _SYSTEM_ACCOUNT if subject.startswith(_OF_SERVERS) else JETSTREAM_ACCOUNT
 
 
 def _exports(accounts: Mapping[str, Account]) -> list[Mapping[str, object]]:
@@ -131,6 +143,10 @@ def _exports(accounts: Mapping[str, Account]) -> list[Mapping[str, object]]:
 
 
 def _answers(subject: str) -> Mapping[str, object]:
-    """Return how a request is answered: a batch of messages where a stream is read from a sequence on, else by one."""
-    several = subject.startswith(_BATCH) and "." not in subject.removeprefix(_BATCH)
+    """Return how a request is answered: a batch of messages where a stream is read from a sequence on, and by each server of a
+    cluster for itself; else by one.
+    """
+    several = subject.startswith(_OF_SERVERS) or (
+        subject.startswith(_BATCH) and "." not in subject.removeprefix(_BATCH)
+    )
     return {"response_type": "stream" if several else "singleton", "response_threshold": f"{_ANSWER_SECONDS}s"}

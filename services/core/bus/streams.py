@@ -240,6 +240,18 @@ class Streams:
             raise BusError(f"{what} failed: {answer['error'].get('description')}{hint}")
         return answer
 
+    async def request_all(self, subject: str, payload: bytes, *, most: int, seconds: float) -> list[bytes]:
+        """Request a subject of which each server answers; return up to ``most`` answers that come in time, also none."""
+        answers: list[bytes] = []
+        with self._replies.expected() as (reply_subject, replies), suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                with propagate_cancellation():
+                    await self.client.publish(subject, payload, reply=reply_subject)
+                while len(answers) < most:
+                    reply = await replies.get()
+                    answers += [reply.data] if reply.data else []
+        return answers
+
     async def _request(self, subject: str, payload: bytes, what: str, timeout: float = 5.0) -> Msg:
         try:
             with propagate_cancellation():

@@ -190,6 +190,13 @@ _ROWS = (
         ),
         _counter("peyvand_measurements_rejected_total", "Batches that could not be read"),
         _gauge(
+            "peyvand_bus_unsafe",
+            "1 for what may lose acknowledged messages: storage, replicas, copies, sync; unknown where servers do not say",
+            ("fault",),
+            "5",
+            unit="flag",
+        ),
+        _gauge(
             "peyvand_batches_missing",
             "Batches that have not come though later ones of their prober's run have, within the last day",
             ("vantage",),

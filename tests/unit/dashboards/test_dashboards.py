@@ -343,6 +343,7 @@ NOT_SHOWN = {
     "peyvand_exchange_health_duration_seconds",
     "peyvand_slot_seconds",  # the policy says it; alerts measure by it
     "peyvand_stream_lost_messages_total",  # zero but for an attack; an alert watches it
+    "peyvand_bus_unsafe",  # a state, which an alert watches
     "peyvand_batches_missing",  # zero but for a bus or a prober that lost something; an alert watches it
     "peyvand_batches_broken",  # zero but for an attack; likewise
     "peyvand_spool_kept_bytes",  # bounded by settings

@@ -1,0 +1,67 @@
+"""How the bus keeps what it acknowledges, as it says itself: storage and copies of each stream, and whether servers sync."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from services.core.bus import names
+from services.core.bus.buckets import Bus
+
+COPIES: Final = 3
+"""Copies of a stream on a cluster: with two, the loss of one server stops the other."""
+
+FAULTS: Final = ("storage", "replicas", "copies", "sync", "unknown")
+"""What may be wrong: a stream is in memory; has too few copies, or some that are not current; a server does not sync; none says."""
+
+_NANOSECONDS: Final = 1e9
+_SERVERS: Final = 9
+_ANSWER_SECONDS: Final = 2.0
+"""How long all servers have to answer."""
+
+
+async def durability_faults(bus: Bus) -> Mapping[str, str]:
+    """Return what is wrong, by its name in FAULTS, each with one sentence of what to do. Needs role scorer. Raises BusError."""
+    streams = {}
+    for name in names.STREAMS:
+        what = f"asking how stream {name} is kept"
+        streams[name] = await bus.request_api(f"$JS.API.STREAM.INFO.{name}", b"", what)
+    answers = await bus.request_all(names.SERVERS_SUBJECT, b'{"config": true}', most=_SERVERS, seconds=_ANSWER_SECONDS)
+    found: dict[str, str] = {}
+    for fault, sentence in (*_of_streams(streams), *_of_servers([json.loads(answer) for answer in answers])):
+        found.setdefault(fault, sentence)
+    return found
+
+
+def _of_streams(streams: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    for name, info in streams.items():
+        config, cluster = info["config"], info.get("cluster") or {}
+        copies = int(config.get("num_replicas") or 1)
+        if config.get("storage") != "file":
+            yield "storage", f"stream {name} is in memory, and gone when its server ends: make it anew, on disk"
+        if cluster.get("name") and copies < COPIES:
+            remedy = f"run `peyvand bus init --replicas {COPIES}`"
+            yield "replicas", f"stream {name} is on {copies} of the servers of a cluster: {remedy}"
+        behind = sorted(str(one.get("name")) for one in cluster.get("replicas") or () if not one.get("current"))
+        if behind:
+            yield (
+                "copies",
+                f"the copy of stream {name} on {', '.join(behind)} is not current: start that server, or let it catch up",
+            )
+
+
+def _of_servers(answers: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    configs = {str(answer["server"]["name"]): (answer.get("data") or {}).get("config") for answer in answers}
+    for name, config in sorted(configs.items()):
+        if config and not config.get("sync_always"):
+            seconds = int(config.get("sync_interval") or 0) / _NANOSECONDS
+            yield (
+                "sync",
+                f"server {name} syncs each {seconds:.0f} s what it acknowledges at once: set sync_interval to always",
+            )
+    if not any(configs.values()):
+        yield (
+            "unknown",
+            "the servers do not say whether they sync what they acknowledge: run `peyvand bus users` again, and reload them",
+        )

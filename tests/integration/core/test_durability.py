@@ -1,0 +1,142 @@
+"""A real bus says how it keeps what it acknowledges."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nats.js.api import StorageType
+
+from services.core.bus import durability_faults, initialise_streams, stream_configs
+from services.core.bus.durability import FAULTS, _of_servers, _of_streams
+from services.core.bus.names import EXCHANGES, STREAMS
+from services.core.errors import BusError
+from tests.support.nats import Nats
+from tests.support.ports import free_port
+from tests.support.servers.deployed_nats import deployed, initialised
+from tests.support.waiting import DEADLINE, eventually
+
+Configuration = dict[str, Any]
+
+
+@asynccontextmanager
+async def started(folder: Path, change: Callable[[Configuration], object] = lambda _: None) -> AsyncIterator[Nats]:
+    """A server whose configuration was changed, with its streams."""
+    server = Nats(folder, free_port())
+    server.configure()
+    file = folder / "nats.conf"
+    configuration = json.loads(file.read_text())
+    change(configuration)
+    file.write_text(json.dumps(configuration))
+    server.start()
+    try:
+        async with server.connect("admin") as bus:
+            await initialise_streams(bus)
+        yield server
+    finally:
+        server.kill()
+
+
+async def faults(server: Nats) -> dict[str, str]:
+    async with server.connect("scorer") as bus:
+        return dict(await durability_faults(bus))
+
+
+async def test_a_bus_as_it_is_set_up_is_safe(nats: Nats) -> None:
+    """The embedded server has nothing to say."""
+    assert await faults(nats) == {}
+
+
+async def test_a_server_that_does_not_sync_is_named(tmp_path: Path) -> None:
+    """Without sync_interval: always the server is named, and its interval."""
+    async with started(tmp_path, lambda configuration: configuration["jetstream"].pop("sync_interval")) as server:
+        assert await faults(server) == {
+            "sync": "server peyvand syncs each 120 s what it acknowledges at once: set sync_interval to always"
+        }
+
+
+async def test_servers_with_former_accounts_do_not_say(tmp_path: Path) -> None:
+    """Accounts of an earlier version let nobody ask; that is said, and the scorer's connection goes on."""
+
+    def former(configuration: Configuration) -> None:
+        del configuration["accounts"]["$SYS"]
+        scorer = configuration["accounts"]["scorer"]
+        scorer["imports"] = [one for one in scorer["imports"] if "$SYS" not in json.dumps(one)]
+
+    async with started(tmp_path, former) as server:
+        assert list(await faults(server)) == ["unknown"]
+
+
+async def test_a_stream_in_memory_is_named(nats: Nats) -> None:
+    """Whoever makes a stream anew in memory is found out."""
+    (config,) = (one for one in stream_configs(1) if one.name == EXCHANGES)
+    async with nats.connect("admin") as bus:
+        await bus.jetstream.delete_stream(EXCHANGES)
+        await bus.jetstream.add_stream(config.evolve(storage=StorageType.MEMORY))
+    assert await faults(nats) == {
+        "storage": "stream EXCHANGES is in memory, and gone when its server ends: make it anew, on disk"
+    }
+
+
+@pytest.mark.slow
+async def test_a_cluster_says_which_copies_it_lacks(tmp_path: Path) -> None:
+    """Three servers by deploy/nats have nothing to say; with one of them down its copies are named, with one copy each stream is."""
+    with deployed(tmp_path / "cluster", "cluster.conf", 3) as servers:
+        async with (
+            asyncio.timeout(2 * DEADLINE),
+            servers.connect("admin") as admin,
+            servers.connect("scorer") as scorer,
+        ):
+            await initialised(admin, replicas=3)
+
+            async def says(wanted: list[str]) -> bool:
+                try:
+                    return list(await durability_faults(scorer)) == wanted
+                except BusError:
+                    return False  # while another leader is elected
+
+            await eventually(lambda: says([]), "all copies were current")
+            servers.kill(1)
+            await eventually(lambda: says(["copies"]), "the copies of the server that is down were named")
+            servers.start(1)
+            await eventually(lambda: says([]), "all copies were current again")
+            await initialised(admin, replicas=1)
+            await eventually(lambda: says(["replicas"]), "streams with one copy were named")
+
+
+@pytest.mark.parametrize("role", ["prober", "collector", "archive", "api", "dump", "register"])
+async def test_only_the_scorer_may_ask_servers(nats: Nats, role: str) -> None:
+    """No other role gets an answer of the servers."""
+    async with nats.connect(role) as bus:
+        assert await bus.request_all("$SYS.REQ.SERVER.PING.JSZ", b"{}", most=1, seconds=0.5) == []
+
+
+def test_a_cluster_is_judged_by_its_copies() -> None:
+    """On a cluster a stream needs three copies, all of them current; every server must sync."""
+
+    def info(copies: int, *current: bool) -> dict[str, Any]:
+        replicas = [{"name": f"n{number}", "current": one} for number, one in enumerate(current, 2)]
+        cluster = {"name": "peyvand", "leader": "n1", "replicas": replicas}
+        return {"config": {"storage": "file", "num_replicas": copies}, "cluster": cluster}
+
+    def server(name: str, **config: Any) -> dict[str, Any]:
+        return {"server": {"name": name}, "data": {"config": config}}
+
+    whole = info(3, True, True)
+    assert list(_of_streams(dict.fromkeys(STREAMS, whole))) == []
+    assert dict(_of_streams({EXCHANGES: info(1)})) == {
+        "replicas": "stream EXCHANGES is on 1 of the servers of a cluster: run `peyvand bus init --replicas 3`"
+    }
+    assert dict(_of_streams({EXCHANGES: info(3, True, False)})) == {
+        "copies": "the copy of stream EXCHANGES on n3 is not current: start that server, or let it catch up"
+    }
+    always, seldom = {"sync_always": True}, {"sync_interval": 5_000_000_000}
+    assert list(_of_servers([server("n1", **always), server("n2", **always)])) == []
+    ((fault, sentence),) = _of_servers([server("n1", **always), server("n2", **seldom)])
+    assert (fault, sentence[:22]) == ("sync", "server n2 syncs each 5")
+    assert {fault for fault, _ in _of_servers([])} < set(FAULTS)

@@ -205,11 +205,13 @@ class Streams:
             raise BusError(f"{what} failed: {status_text(reply)}")
         return messages
 
-    async def send(self, subject: str, payload: bytes, headers: dict[str, str] | None = None) -> None:
+    async def send(
+        self, subject: str, payload: bytes, headers: dict[str, str] | None = None, *, reply: str = ""
+    ) -> None:
         """Publish on core NATS, without acknowledgement."""
         try:
             with propagate_cancellation():
-                await self.client.publish(subject, payload, headers=headers)
+                await self.client.publish(subject, payload, reply=reply, headers=headers)
         except _TRANSIENT as error:
             raise BusError(f"sending on {subject} as {self._role} failed: {error_text(error)}") from error
 
@@ -241,15 +243,18 @@ class Streams:
         return answer
 
     async def request_all(self, subject: str, payload: bytes, *, most: int, seconds: float) -> list[bytes]:
-        """Request a subject of which each server answers; return up to ``most`` answers that come in time, also none."""
+        """Request a subject that each server answers; return up to ``most`` answers that come in time, also none.
+
+        Raises BusError when it cannot be sent.
+        """
         answers: list[bytes] = []
-        with self._replies.expected() as (reply_subject, replies), suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                with propagate_cancellation():
-                    await self.client.publish(subject, payload, reply=reply_subject)
-                while len(answers) < most:
-                    reply = await replies.get()
-                    answers += [reply.data] if reply.data else []
+        with self._replies.expected() as (reply_subject, replies):
+            await self.send(subject, payload, reply=reply_subject)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    while len(answers) < most:
+                        reply = await replies.get()
+                        answers += [reply.data] if reply.data else []
         return answers
 
     async def _request(self, subject: str, payload: bytes, what: str, timeout: float = 5.0) -> Msg:

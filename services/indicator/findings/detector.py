@@ -15,7 +15,8 @@ from services.indicator.findings.kinds import SIDE_OF_TEST, SIDES, Family, thres
 from services.indicator.findings.open_findings import USUAL_AFTER_WEEKS, OpenFinding, chance_of, mean_duration
 from services.indicator.findings.rows import Rows
 from services.indicator.findings.saved import load_parts, save_parts
-from services.indicator.findings.streams import JudgedStep, Streams
+from services.indicator.findings.steps import JudgedStep
+from services.indicator.findings.streams import Streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +50,17 @@ class Detector:
     def advance(self, step: StepCounts) -> FindingChanges:
         """Judge a step, then learn it. Steps are given in order and without gaps; unread ones say so."""
         day = step.week_step // self.settings.day_steps
+        self.streams.see_variances()
         if day != self._day:
             self.streams.end_day(self._kind, self._number - 1)
+            self.streams.begin_day(day)
             self._day, self._kind = day, step.kind
         expected = self.streams.expect(step)
         changes = FindingChanges()
         if step.read:
-            judged = self.streams.judge(step, expected, self._covered(), self._number)
+            judged = self.streams.judge(step, expected, self._covered(step), self._number)
             changes = self._change(judged, step)
-        self.streams.learn(step, expected, self._covered(), self._number)
+        self.streams.learn(step, expected, self._covered(step), self._number)
         self._number += 1
         return changes
 
@@ -79,6 +82,7 @@ class Detector:
             "number": self._number,
             "day": self._day,
             "kind": self._kind,
+            "peaked": np.flatnonzero(self.streams.peaked).tolist(),
         }
         return save_parts(self.streams.parts(), header)
 
@@ -91,13 +95,16 @@ class Detector:
         header = load_parts(saved, detector.streams.parts())
         if header["flows"] != list(topology.flows) or header["settings"] != json.loads(json.dumps(asdict(settings))):
             raise ValueError("the state of the detector is of other flows or settings: read the record again")
+        detector.streams.peaked[header["peaked"]] = True
         detector._open = [OpenFinding(**one) for one in header["open"]]
         detector._number, detector._day, detector._kind = header["number"], header["day"], header["kind"]
         return detector
 
-    def _covered(self) -> Bools:
-        """Return which flows findings are open of, (families, f)."""
+    def _covered(self, step: StepCounts) -> Bools:
+        """Return which flows findings are open of, or the step leaves out, (families, f)."""
         covered = np.zeros((len(Family), self.rows.flows), np.bool_)
+        if step.left_out is not None:
+            covered[:] = step.left_out
         for one in self._open:
             covered[SIDES[one.side].family, one.flows] = True
         return covered
@@ -118,7 +125,7 @@ class Detector:
     def _continue(self, judged: JudgedStep, step: StepCounts) -> list[tuple[OpenFinding, int]]:
         """Add the step to open findings; return those that are over, with the moments."""
         over: list[tuple[OpenFinding, int]] = []
-        days, steps = self.streams.dispersion.of_days(), self.streams.dispersion.of_steps()
+        days, steps = self.streams.days, self.streams.steps
         for one in self._open:
             family = SIDES[one.side].family
             count, mean = (float(of[family, one.flows].sum()) for of in (judged.of_flows, judged.means_of_flows))
@@ -137,7 +144,7 @@ class Detector:
 
     def _find(self, judged: JudgedStep, step: StepCounts) -> tuple[list[Finding], list[str]]:
         """Open the findings that the evidence suffices for; return them, and the ids of those that they explain."""
-        found = self.streams.evidence.total() >= self._limits[:, None]
+        found = self.streams.found(self._limits, judged)
         opened: list[Finding] = []
         withdrawn: list[str] = []
         for side in np.unique(SIDE_OF_TEST[found.any(axis=1)]).tolist():
@@ -162,7 +169,7 @@ class Detector:
         told = ratio * np.log(ratio) - ratio + 1.0 if ratio > 0 else 1.0
         steps = self._number - int(evidence.begun[best[top], top]) + 1
         power = told * self.streams.expected_since(SIDES[side].family, steps, week_step, judged)
-        size = 1.0 / self.streams.dispersion.of_days()[side, :flows]
+        size = 1.0 / self.streams.days[side, :flows]
         known = np.zeros(flows, np.bool_)
         for one in self._open:
             if one.side == side and self._number - one.since <= self.settings.week_steps:
@@ -197,7 +204,7 @@ class Detector:
             seen=seen + sum(old.seen for old in replaced),
             expected=expected + sum(old.expected for old in replaced),
             variance=variance + sum(old.variance for old in replaced),
-            day_variance=float(self.streams.dispersion.of_days()[side, charge.row]),
+            day_variance=float(self.streams.days[side, charge.row]),
             chance=chance_of(float(strongest[charge.found_by])),
             usual=self._usual(family, charge.flows, judged, step),
             measured=[0.0, 0.0],

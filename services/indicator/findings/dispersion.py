@@ -60,13 +60,14 @@ class Dispersion:
         """Return the relative variance of steps, days' part in it included, (sides, rows)."""
         return _shrunk(self.steps, self.pooled_step, POOLED_STEPS)
 
-    def learn_step(self, count: Floats, mean: Floats, known: Bools, day_steps: int) -> None:
-        """Learn a step from counts and means (sides, rows), where ``known``."""
-        _learn(self.steps, count, mean, known, self.of_steps(), 0.5 ** (1.0 / (HALF_LIFE_DAYS * day_steps)))
+    def learn_step(self, count: Floats, mean: Floats, known: Bools, chance: Floats, day_steps: int) -> None:
+        """Learn a step from counts and means (sides, rows), where ``known``; ``chance`` is the relative variance of means."""
+        kept = 0.5 ** (1.0 / (HALF_LIFE_DAYS * day_steps))
+        _learn(self.steps, count, mean, known, self.of_steps(), mean + mean**2 * chance, kept)
 
     def learn_day(self, count: Floats, mean: Floats, known: Bools, flows: int) -> None:
         """Learn a day likewise, and pool what the first ``flows`` rows show."""
-        _learn(self.days, count, mean, known, self.of_days(), 0.5 ** (1.0 / HALF_LIFE_DAYS))
+        _learn(self.days, count, mean, known, self.of_days(), mean, 0.5 ** (1.0 / HALF_LIFE_DAYS))
         for sums, pooled in ((self.steps, self.pooled_step), (self.days, self.pooled_day)):
             excess, weight = sums[:, :, :flows].sum(axis=2)
             pooled[:] = np.maximum((excess + PRIOR_WEIGHT * PRIOR) / (weight + PRIOR_WEIGHT), LEAST)
@@ -77,13 +78,15 @@ def _shrunk(sums: Floats, pooled: Floats, counts_for: float) -> Floats:
     return np.asarray(np.clip(share, LEAST, MOST))
 
 
-def _learn(sums: Floats, count: Floats, mean: Floats, known: Bools, variance: Floats, kept: float) -> None:
-    """Add (c - m)² - m as a share of m², of the side that is looked at, weighted by how much m tells."""
+def _learn(
+    sums: Floats, count: Floats, mean: Floats, known: Bools, variance: Floats, chance: Floats, kept: float
+) -> None:
+    """Add (c - m)² less its part by ``chance`` as a share of m², of the side that is looked at, weighted by how much m tells."""
     off = count - mean
     square = np.where(UP[:, None], off**2, 2.0 * np.minimum(off, 0.0) ** 2)
     square = np.minimum(square, OUTLIER_SQUARE * (mean + variance * mean**2))
     some = known & (mean > 0)
     weight = np.where(some, mean / (mean + ENOUGH), 0.0)
-    excess = np.where(some, (square - mean) / np.where(some, mean * (mean + ENOUGH), 1.0), 0.0)
+    excess = np.where(some, (square - chance) / np.where(some, mean * (mean + ENOUGH), 1.0), 0.0)
     sums[0] = np.where(known, kept * sums[0] + excess, sums[0])
     sums[1] = np.where(known, kept * sums[1] + weight, sums[1])

@@ -13,8 +13,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from services.core.model import FindingKind
 from services.indicator.array_types import Bools, Floats, Ints
-from services.indicator.findings.kinds import SIDE_OF_TEST, SIDES
+from services.indicator.findings.kinds import DEPARTS, SIDE_OF_TEST, SIDES, UP_TEST
 
 BURST: Final = 11.5
 """Evidence within one day, in nats (1 in 100,000), that marks it as a day of a burst, or of a dip."""
@@ -27,6 +28,19 @@ POOLED_DAYS: Final = 20.0
 
 NO_CAP: Final = 1e6
 
+_RISE: Final = np.array([side.kind is FindingKind.RISE for side in SIDES])[:, None]
+
+TAIL: Final = 5.0
+"""Evidence within one day beyond which its tail is looked at: by chance alone it then exceeds that by 1 on average."""
+
+TAIL_KEPT: Final = 0.9
+"""What a day of the tail weighs after another: it is that of the last weeks, by what is known now."""
+
+MOST_EXCESS: Final = 40.0
+POOLED_TAIL: Final = 5.0
+PRIOR_TAIL: Final = 20.0
+"""The most that one day adds to the tail; the exceedances that the pooled tail counts for beside a row's own, and the prior beside it."""
+
 IMPOSSIBLE: Final = -1e9
 """The logarithm of the factor 0, where one exchange ends the evidence of silence."""
 
@@ -35,7 +49,10 @@ IMPOSSIBLE: Final = -1e9
 class Evidence:
     """Of t tests and r rows, (t, r) each. ``banked`` is the evidence before today, ``today`` what today adds, ``most_today`` its
     maximum; ``begun`` the step of the change, after which ``seen`` counts were where ``expected`` ones should be. ``day_seen`` and ``day_mean`` are
-    today's, ``after_mean`` today's since the change and ``after_changed`` the same by the alternative. ``bursts`` and ``days``, (sides, r), count days.
+    today's, ``after_mean`` today's since the change and ``after_changed`` the same by the alternative. ``bursts`` and ``days``, (sides, r), count days, ``tail_excess`` and
+    ``tail_square`` sum by how much their evidence exceeds TAIL, and its square; ``pending`` (3, sides, r) is what days would add whose
+    evidence has not come to nothing. ``tail``
+    and ``cap`` follow from these at the end of each day.
     """
 
     banked: Floats
@@ -51,6 +68,11 @@ class Evidence:
     after_changed: Floats
     bursts: Floats
     days: Floats
+    tail_excess: Floats
+    tail_square: Floats
+    pending: Floats
+    tail: Floats
+    cap: Floats
 
     @classmethod
     def empty(cls, rows: int) -> Evidence:
@@ -59,20 +81,37 @@ class Evidence:
         names = [one.name for one in fields(cls)]
         arrays: dict[str, Any] = {name: np.zeros((tests, rows)) for name in names}
         arrays["begun"] = np.zeros((tests, rows), np.int64)
-        arrays["bursts"], arrays["days"] = np.zeros((sides, rows)), np.zeros((sides, rows))
+        arrays["pending"] = np.zeros((3, sides, rows))
+        arrays["tail"], arrays["cap"] = np.ones((sides, rows)), np.full((sides, rows), NO_CAP)
+        arrays |= {name: np.zeros((sides, rows)) for name in ("bursts", "days", "tail_excess", "tail_square")}
         return cls(**arrays)
 
     def total(self) -> Floats:
         """Return the evidence in nats, (t, r)."""
-        return self.banked + np.minimum(self.today, self._cap())
+        beyond = np.maximum(self.today - TAIL, 0.0)
+        today = np.where(beyond > 0, TAIL + beyond / self.tail[SIDE_OF_TEST], self.today)
+        return self.banked + np.minimum(today, self.cap[SIDE_OF_TEST])
+
+    def _tail(self) -> Floats:
+        """Return the scale of a day's evidence beyond TAIL, at least 1, (sides, r): of an exponential tail half the mean square by
+        the mean, which heavier ones raise.
+        """
+        excess, squares = (
+            sums.sum(axis=1, keepdims=True) + PRIOR_TAIL * moment
+            for sums, moment in ((self.tail_excess, 1.0), (self.tail_square, 2.0))
+        )
+        pooled = squares / (2.0 * excess)
+        own = (self.tail_square / 2.0 + POOLED_TAIL * pooled**2) / (self.tail_excess + POOLED_TAIL * pooled)
+        return np.asarray(np.maximum(own, 1.0))
 
     def _cap(self) -> Floats:
         """Return the most that one day may add: what is seen on one day of so many proves no more than that."""
-        flows_bursts, flows_days = self.bursts.sum(axis=1), self.days.sum(axis=1)
-        pooled = np.maximum(flows_bursts / np.maximum(flows_days, 1.0) - BURST_RARE, 0.0)[:, None]
+        bursts, days = self.bursts.sum(axis=1, keepdims=True), self.days.sum(axis=1, keepdims=True)
+        # Few bursts among all may be chance: only what is surely more than that counts for those that have none.
+        sure = np.maximum(bursts - 2.0 * np.sqrt(bursts) - 2.0, 0.0) / np.maximum(days, 1.0)
+        pooled = np.maximum(sure - BURST_RARE, 0.0)
         share = (self.bursts + POOLED_DAYS * pooled) / (self.days + POOLED_DAYS)
-        cap = np.where(share > 0, -np.log(np.where(share > 0, share, 1.0)), NO_CAP)
-        return np.asarray(cap[SIDE_OF_TEST])
+        return np.where(share > 0, -np.log(np.where(share > 0, share, 1.0)), NO_CAP)
 
     def add(
         self, count: Floats, mean: Floats, allowance: Floats, size: Floats, weight: Floats, *, factor: Floats, step: int
@@ -81,6 +120,14 @@ class Evidence:
         factor of days, the ``weight`` of counts that differ more than by chance, and the alternatives' ``factor``.
         """
         seen, expected = weight * count, weight * mean * allowance
+        # Less than usual is looked for beside hours that are not far above it, lest a burst make what follows look like a fall, and
+        # the other way round.
+        near = 3.0 * np.sqrt(expected)
+        seen = np.where(
+            UP_TEST[:, None],
+            np.maximum(seen, expected / 2.0 - near),
+            np.minimum(seen, 2.0 * expected + near + 3.0),
+        )
         before = size + self.day_mean
         changed = before - self.after_mean + self.after_changed
         log_factor = np.where(factor > 0, np.log(np.where(factor > 0, factor, 1.0)), IMPOSSIBLE)
@@ -103,24 +150,43 @@ class Evidence:
         self.day_seen += seen
         self.day_mean += expected
 
-    def end_day(self, known: Bools, kept: float) -> None:
-        """Begin a day. Of the day that ends, learn for ``known`` (sides, r) whether it was one of a burst."""
-        burst = np.zeros(self.bursts.shape)
-        np.maximum.at(burst, SIDE_OF_TEST, (self.most_today >= BURST).astype(np.float64))
-        self.bursts = np.where(known, kept * self.bursts + burst, self.bursts)
-        self.days = np.where(known, kept * self.days + 1.0, self.days)
+    def end_day(self, known: Bools, judged: Bools, kept: float, step: int) -> None:
+        """Begin a day with ``step``. Of the day that ends, learn for ``known`` (sides, r) whether it was one of a burst, and keep the
+        evidence of what is ``judged``.
+        """
+        most, left = np.zeros(self.bursts.shape), np.zeros(self.bursts.shape)
+        np.maximum.at(most, SIDE_OF_TEST, self.most_today)
         self.banked = self.total()
+        np.maximum.at(left, SIDE_OF_TEST, self.banked)
+        excess = np.clip(most - TAIL, 0.0, MOST_EXCESS)
+        burst = (most >= BURST) & (judged | _RISE)
+        self.pending += np.where(known, [burst, excess, excess**2], 0.0)
+        # What may yet be found is no part of what days are like: it is learned when nothing came of it.
+        over = known & (left < TAIL)
+        for sums, of_day, weight in (
+            (self.bursts, self.pending[0], kept),
+            (self.days, np.ones_like(most), kept),
+            (self.tail_excess, self.pending[1], TAIL_KEPT),
+            (self.tail_square, self.pending[2], TAIL_KEPT),
+        ):
+            sums[:] = np.where(known, weight * sums, sums) + np.where(over, of_day, 0.0)
+        self.pending[:, over] = 0.0
+        self.tail, self.cap = self._tail(), self._cap()
+        dry = ~judged[SIDE_OF_TEST]
+        for kept_on in (self.banked, self.seen, self.expected, self.variance):
+            kept_on[dry] = 0.0
+        self.begun[dry] = step
         for today in (self.today, self.most_today, self.day_seen, self.day_mean, self.after_mean, self.after_changed):
             today[:] = 0.0
 
     def forget(self, side: int, rows: Ints, step: int) -> None:
-        """Begin the evidence of some rows anew on one side."""
+        """Begin the evidence of some rows anew on one side. A rise stays known as a burst: such days are part of life."""
         tests = np.flatnonzero(side == SIDE_OF_TEST)
         where = np.ix_(tests, rows)
         for one in (
             self.banked,
             self.today,
-            self.most_today,
+            *(() if SIDES[side].kind is FindingKind.RISE else (self.most_today,)),
             self.seen,
             self.expected,
             self.variance,
@@ -129,6 +195,19 @@ class Evidence:
         ):
             one[where] = 0.0
         self.begun[where] = step + 1
+        if SIDES[side].kind is not FindingKind.RISE:
+            self.pending[:, side, rows] = 0.0
+
+    def found(self, limits: Floats) -> Bools:
+        """Return which tests (t, r) found something: the evidence suffices, and what was seen since the change departs as well.
+        On a day that began busier than usual the two may differ.
+        """
+        departs = np.where(
+            UP_TEST[:, None],
+            self.seen >= self.expected * DEPARTS[:, None],
+            self.seen <= self.expected * DEPARTS[:, None],
+        )
+        return np.asarray((self.total() >= limits[:, None]) & departs)
 
     def strongest(self) -> tuple[Floats, Ints]:
         """Return the most evidence of each side, (sides, r), and the test that has it."""

@@ -34,8 +34,14 @@ POOLED: Final = 2.0
 POOLED_DAYS: Final = 5.0
 """Exchanges that the kind of day counts for beside the flow's own use on such days."""
 
+KIND_DOUBT: Final = 0.2
+"""The relative variance of an hour between days of a kind, as far as one day tells of another."""
+
 KIND_DAYS: Final = 2.0
 """The days of a kind after which such days are judged."""
+
+ALIKE: Final = 2.0
+"""By how much days that are like those before them make a mean less sure than days by themselves."""
 
 MISFIT: Final = 0.03
 """The deviation of level and shape that is allowed for even where counts are many: less is nothing to find."""
@@ -62,6 +68,7 @@ class Expected:
     judged: Bools
     doubt: Floats
     shape_doubt: Floats
+    shape_chance: Floats
 
 
 @dataclass(slots=True, eq=False)
@@ -83,6 +90,7 @@ class Expectation:
     slow: Floats
     learned: Floats
     kind_flow: Floats
+    kind_hours: Numbers
     kind_service: Floats
     kind_steps: Floats
 
@@ -104,21 +112,28 @@ class Expectation:
             slow=np.zeros((3, flows)),
             learned=np.zeros(flows),
             kind_flow=np.zeros((MOST_KINDS, 2, flows)),
+            kind_hours=np.zeros((MOST_KINDS, settings.day_steps, 2, flows), np.float32),
             kind_service=np.zeros((MOST_KINDS, settings.day_steps, 2, services + 1)),
             kind_steps=np.zeros(MOST_KINDS),
         )
 
-    def of_step(self, step: StepCounts, rows: Rows, settings: DetectorSettings, day_variance: Floats) -> Expected:
-        """Return what is expected of a step. ``day_variance`` (f,) is the relative variance of days."""
-        shape, doubt_of_shape = self._shape(step.week_step, rows)
+    def of_step(
+        self, step: StepCounts, rows: Rows, settings: DetectorSettings, day_variance: Floats, step_variance: Floats
+    ) -> Expected:
+        """Return what is expected of a step. ``day_variance`` and ``step_variance`` (f,) are the relative variances of days and
+        of steps.
+        """
+        shape, by_chance = self.shape(step.week_step, rows)
         level, doubt = self.level(settings, day_variance)
+        weeks = self.levels[step.week_step] / np.maximum(level, 1e-9)
+        doubt_of_shape = by_chance + step_variance / np.clip(weeks, 0.5, 1.0 / (1.0 - WEEK_KEPT))
         known = self.learned >= settings.week_steps
         mean = level * shape
         if step.kind:
-            factor = self._kind(step, rows, settings)
-            mean = mean * factor
+            factor, doubt_of_kind = self._kind(step, rows, settings)
+            mean, doubt_of_shape = mean * factor, doubt_of_shape + doubt_of_kind
             known &= self.kind_steps[step.kind] >= KIND_DAYS * settings.day_steps
-        return Expected(mean, shape, known, known & self.judged(settings), doubt, doubt_of_shape)
+        return Expected(mean, shape, known, known & self.judged(settings), doubt, doubt_of_shape, by_chance)
 
     def judged(self, settings: DetectorSettings) -> Bools:
         """Return which flows are known well enough to be judged: two weeks of them were learned, after a third, and some
@@ -126,7 +141,7 @@ class Expectation:
         """
         return np.asarray((self.learned >= LEARNED_WEEKS * settings.week_steps) & (self.slow[0] >= FEWEST_LEARNED))
 
-    def _shape(self, week_step: int, rows: Rows) -> tuple[Floats, Floats]:
+    def shape(self, week_step: int, rows: Rows) -> tuple[Floats, Floats]:
         """Return each flow's part of the week's mean in this step, pooled with its service's, and its relative variance."""
         counts, levels = self.service_counts[week_step], self.service_levels[week_step]
         of_all = (counts[-1] + POOLED) / (levels[-1] + POOLED)
@@ -148,20 +163,28 @@ class Expectation:
         ]
         apart = np.maximum(ages[1] - ages[0], 1.0)
         days = np.maximum(np.minimum(self.learned * step_days, 2 * FAST_DAYS), 1.0)
-        noise = 1.0 / np.maximum(fast, 1.0) + day_variance / days
+        noise = 1.0 / np.maximum(fast, 1.0) + ALIKE * day_variance / days
         sure = (GROWTH * apart) ** 2 / ((GROWTH * apart) ** 2 + noise)
         reach = sure * (ages[1] + 7.0) / apart
         grown = np.clip(np.log(quick / steady) * reach, -MOST_GROWN, MOST_GROWN)
-        variance = 1.0 / np.maximum(slow, 1.0) + day_variance / np.maximum(days, 7.0) + reach**2 * noise + MISFIT**2
+        variance = (
+            1.0 / np.maximum(slow, 1.0) + ALIKE * day_variance / np.maximum(days, 7.0) + reach**2 * noise + MISFIT**2
+        )
         return np.where(some, steady * np.exp(grown), 0.0), np.sqrt(variance)
 
-    def _kind(self, step: StepCounts, rows: Rows, settings: DetectorSettings) -> Floats:
-        """Return what is left of an ordinary day's exchanges on a day of this kind."""
-        counts, means = self.kind_service[step.kind, step.week_step % settings.day_steps]
+    def _kind(self, step: StepCounts, rows: Rows, settings: DetectorSettings) -> tuple[Floats, Floats]:
+        """Return what is left of an ordinary day's exchanges on a day of this kind, and its relative variance."""
+        hour = step.week_step % settings.day_steps
+        counts, means = self.kind_service[step.kind, hour]
         of_all = (counts[-1] + 1.0) / (means[-1] + 1.0)
         of_service = (counts[:-1] + POOLED_DAYS * of_all) / (means[:-1] + POOLED_DAYS)
         own, own_means = self.kind_flow[step.kind]
-        return np.asarray(of_service[rows.service] * (own + POOLED_DAYS) / (own_means + POOLED_DAYS))
+        usual = of_service[rows.service] * (own + POOLED_DAYS) / (own_means + POOLED_DAYS)
+        seen, seen_means = self.kind_hours[step.kind, hour].astype(np.float64)
+        pooled = POOLED_DAYS * np.minimum(usual, 10.0)
+        days = np.maximum(self.kind_steps[step.kind] / settings.day_steps, 1.0)
+        variance = 1.0 / (seen + pooled + 1e-9) + KIND_DOUBT / days
+        return (seen + pooled) / (seen_means + POOLED_DAYS), variance
 
     def learn(
         self,
@@ -209,11 +232,13 @@ class Expectation:
         for sums, values in ((self.service_counts, weight * count), (self.service_levels, weight * level)):
             of_service = np.bincount(rows.service, values, sums.shape[1] - 1)
             sums[position] = WEEK_KEPT * sums[position] + np.append(of_service, of_service.sum())
+        # The hour's part in the week as it is known now: the first week is learned without a shape otherwise.
+        part, _ = self.shape(position, rows)
         for sums, half_life in ((self.fast, FAST_DAYS), (self.slow, SLOW_DAYS)):
             kept_part = np.where(known, 0.5 ** (1.0 / (half_life * settings.day_steps)), 1.0)
             sums[2] = kept_part * (sums[2] + np.where(known, sums[1], 0.0))
             sums[0] = kept_part * sums[0] + np.where(known, count, 0.0)
-            sums[1] = kept_part * sums[1] + np.where(known, shape, 0.0)
+            sums[1] = kept_part * sums[1] + np.where(known, part, 0.0)
         self.learned += known
         self.week_count -= seen
         self.week_shape -= shape
@@ -221,17 +246,18 @@ class Expectation:
     def _learn_kind(
         self, step: StepCounts, expected: Expected, rows: Rows, settings: DetectorSettings, left_out: Bools
     ) -> None:
-        factor = np.maximum(self._kind(step, rows, settings), 1e-9)
+        factor, _ = self._kind(step, rows, settings)
         known = ~left_out & (self.learned >= settings.week_steps)
-        count, mean = np.where(known, step.count, 0.0), np.where(known, expected.mean / factor, 0.0)
-        own = self.kind_flow[step.kind]
-        by_service = self.kind_service[step.kind, step.week_step % settings.day_steps]
-        ratio = (own[0] + POOLED_DAYS) / (own[1] + POOLED_DAYS)
-        own += np.stack([count, mean * factor / ratio])
+        count, mean = np.where(known, step.count, 0.0), np.where(known, expected.mean / np.maximum(factor, 1e-9), 0.0)
+        hour = step.week_step % settings.day_steps
+        by_service = self.kind_service[step.kind, hour]
+        of_service = (by_service[0] + 1.0) / (by_service[1] + 1.0)
+        self.kind_flow[step.kind] += np.stack([count, mean * of_service[:-1][rows.service]])
+        self.kind_hours[step.kind, hour] += np.stack([count, mean]).astype(np.float32)
         weight = 1.0 / (1.0 + mean)
         for line, values in enumerate((weight * count, weight * mean)):
-            of_service = np.bincount(rows.service, values, by_service.shape[1] - 1)
-            by_service[line] += np.append(of_service, of_service.sum())
+            sums = np.bincount(rows.service, values, by_service.shape[1] - 1)
+            by_service[line] += np.append(sums, sums.sum())
         self.kind_steps[step.kind] += 1.0
 
     def leave_out(self, flows: Ints, positions: Ints) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from services.indicator.array_types import Bools, Ints, Numbers
@@ -52,8 +52,8 @@ class StepCounts:
     """Exchanges of f flows in one step, (f,) each, which begins at ``start`` (epoch seconds).
 
     ``week_step`` is its place in the local week, below ``week_steps``, and ``kind`` that of its day, 0 for an ordinary one.
-    With ``read`` False the logs of the step were not read, and its counts say nothing. ``durations`` (f, b) counts them by buckets of
-    rising bounds; ``durations`` and ``size``, in bytes, are None where they are not known.
+    With ``read`` False the logs of the step were not read, and its counts say nothing. ``left_out`` (f,) marks flows
+    of which that is so, as while a finding about them is confirmed. ``durations`` (f, b) counts exchanges by buckets of rising bounds; ``durations`` and ``size``, in bytes, are None where they are not known.
     """
 
     start: int
@@ -66,6 +66,7 @@ class StepCounts:
     size: Numbers | None = None
     kind: int = 0
     read: bool = True
+    left_out: Bools | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,8 +81,9 @@ class FlowCounts:
     bus_failures: Numbers
     provider_failures: Numbers
     repeats: Numbers
-    durations: Numbers | None = field(default=None)
-    size: Numbers | None = field(default=None)
+    durations: Numbers | None = None
+    size: Numbers | None = None
+    left_out: Bools | None = None
 
     def steps(self, step_seconds: int) -> Iterator[StepCounts]:
         """Yield the counts step by step."""
@@ -97,4 +99,5 @@ class FlowCounts:
                 size=None if self.size is None else self.size[:, step],
                 kind=min(int(self.kind[step]), MOST_KINDS - 1),
                 read=bool(self.read[step]),
+                left_out=None if self.left_out is None else self.left_out[:, step],
             )

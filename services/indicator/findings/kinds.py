@@ -26,14 +26,14 @@ class Family(IntEnum):
 class Side:
     """One side of a family: too little or too much.
 
-    ``factors`` are alternatives as multiples of what is expected, ``points`` as shares added to the expected share. ``budget`` is the side's part of the
-    budget.
+    ``factors`` are alternatives as multiples of what is expected, ``points`` as shares added to the expected share. ``budget`` are
+    the parts of the budget that the alternatives have.
     """
 
     family: Family
     up: bool
     kind: FindingKind
-    budget: float
+    budget: tuple[float, ...]
     factors: tuple[float, ...] = ()
     points: tuple[float, ...] = ()
 
@@ -44,16 +44,16 @@ class Side:
 
 
 SIDES: Final = (
-    Side(Family.VOLUME, up=False, kind=FindingKind.FALL, budget=0.5, factors=(0.0, 0.2, 0.5, 0.8)),
-    Side(Family.VOLUME, up=True, kind=FindingKind.RISE, budget=0.1, factors=(1.5, 3.0)),
-    Side(Family.BUS, up=True, kind=FindingKind.BUS_FAILURES, budget=0.1, points=(0.03, 0.15)),
-    Side(Family.PROVIDER, up=True, kind=FindingKind.PROVIDER_FAILURES, budget=0.1, points=(0.03, 0.15)),
-    Side(Family.REPEATS, up=True, kind=FindingKind.REPEATS, budget=0.05, points=(0.03,)),
-    Side(Family.SLOW, up=True, kind=FindingKind.SLOW, budget=0.05, factors=(2.0,)),
-    Side(Family.SIZE, up=True, kind=FindingKind.SIZE, budget=0.05, factors=(2.0,)),
-    Side(Family.SIZE, up=False, kind=FindingKind.SIZE, budget=0.05, factors=(0.5,)),
+    Side(Family.VOLUME, up=False, kind=FindingKind.FALL, budget=(0.3, 0.1, 0.1, 0.05), factors=(0.0, 0.2, 0.5, 0.8)),
+    Side(Family.VOLUME, up=True, kind=FindingKind.RISE, budget=(0.04, 0.04), factors=(1.5, 3.0)),
+    Side(Family.BUS, up=True, kind=FindingKind.BUS_FAILURES, budget=(0.05, 0.05), points=(0.03, 0.15)),
+    Side(Family.PROVIDER, up=True, kind=FindingKind.PROVIDER_FAILURES, budget=(0.05, 0.05), points=(0.03, 0.15)),
+    Side(Family.REPEATS, up=True, kind=FindingKind.REPEATS, budget=(0.05,), points=(0.03,)),
+    Side(Family.SLOW, up=True, kind=FindingKind.SLOW, budget=(0.05,), factors=(2.0,)),
+    Side(Family.SIZE, up=True, kind=FindingKind.SIZE, budget=(0.04,), factors=(2.0,)),
+    Side(Family.SIZE, up=False, kind=FindingKind.SIZE, budget=(0.03,), factors=(0.5,)),
 )
-"""Silence and falls get half of the budget: they are what nobody else would tell."""
+"""Silence and falls get more than half of the budget: they are what nobody else would tell."""
 
 FAMILY: Final = np.array([side.family for side in SIDES])
 UP: Final = np.array([side.up for side in SIDES])
@@ -63,8 +63,15 @@ FACTOR: Final = np.array([factor for side in SIDES for factor in (*side.factors,
 POINTS: Final = np.array([points for side in SIDES for points in (*(0.0 for _ in side.factors), *side.points)])
 """Of each test, an alternative of a side: its side, its factor, or the points it adds."""
 
+LEAST_FACTOR: Final = 1.2
+"""The least factor of an alternative that adds points."""
+
+UP_TEST: Final = UP[SIDE_OF_TEST]
+DEPARTS: Final = np.where(POINTS > 0, LEAST_FACTOR, 1.0 + (FACTOR - 1.0) * np.where(UP_TEST, 0.25, 0.5))
+"""The ratio of seen to expected from which a test's counts depart: half of the way to fewer, or a quarter of it to more."""
+
 
 def thresholds(rows: int, week_steps: int, budget: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """Return the evidence, in nats, from which each test finds something, so that all together keep the budget."""
-    tests = [week_steps * rows * side.alternatives / (budget * side.budget) for side in SIDES]
-    return np.log(np.maximum(tests, 2.0))[SIDE_OF_TEST]
+    parts = np.array([part for side in SIDES for part in side.budget])
+    return np.asarray(np.log(np.maximum(week_steps * rows / (budget * parts), 2.0)))

@@ -6,6 +6,7 @@ import json
 from dataclasses import fields
 from io import BytesIO
 from typing import Any, Final
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -36,7 +37,7 @@ def load_parts(saved: bytes, parts: dict[str, Any]) -> dict[str, Any]:
         with np.load(BytesIO(saved), allow_pickle=False) as stored:
             arrays: dict[str, Numbers] = {name: stored[name] for name in stored.files}
             header: dict[str, Any] = json.loads(arrays.pop(_HEADER).tobytes())
-    except (OSError, KeyError, ValueError, EOFError) as error:
+    except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
         raise ValueError("the state of the detector is damaged: leave it out, and read the record again") from error
     if header.get("version") != VERSION:
         raise ValueError(

@@ -15,6 +15,9 @@ HALF_LIFE_DAYS: Final = 28.0
 POOLED: Final = 20.0
 """Exchanges that what all flows show counts for."""
 
+SLOW_WEEK_KEPT: Final = 0.85
+"""What a week of an hour's durations weighs after another."""
+
 LEAST_SHARE: Final = 1e-4
 
 TAIL: Final = 0.25
@@ -48,7 +51,7 @@ class ShareCounts:
 @dataclass(slots=True, eq=False)
 class Shares:
     """Sums that forget, of f flows: ``counts`` (3, f) of failures of bus and provider and of repeats among ``exchanges`` (f,), ``durations`` (f, b)
-    or without buckets, the bucket ``slow_from`` which exchanges are slow, ``size`` sums of bytes and exchanges, and ``spread`` those of sizes'
+    or without buckets, the bucket ``slow_from`` which exchanges are slow, ``slow_hours`` (w, 2, f) slow ones seen and expected by step of the week, ``size`` sums of bytes and exchanges, and ``spread`` those of sizes'
     relative variance, (2, f).
     """
 
@@ -56,17 +59,19 @@ class Shares:
     exchanges: Floats
     durations: Numbers
     slow_from: Ints
+    slow_hours: Numbers
     size: Floats
     spread: Floats
 
     @classmethod
-    def empty(cls, flows: int) -> Shares:
+    def empty(cls, flows: int, week_steps: int) -> Shares:
         """Return the state before any exchange."""
         return cls(
             np.zeros((_SHARES, flows)),
             np.zeros(flows),
             np.zeros((flows, 0), np.float32),
             np.zeros(flows, np.int64),
+            np.zeros((week_steps, 2, flows), np.float32),
             np.zeros((2, flows)),
             np.zeros((2, flows)),
         )
@@ -77,6 +82,7 @@ class Shares:
         enough = self.exchanges >= FEWEST
         nothing = np.zeros_like(exchanges)
         slow, slow_mean, timed = self._slow(step, nothing)
+        slow_mean = slow_mean * self._slow_factor(step)
         size, size_mean, sized = self._sizes(step, exchanges, nothing)
         usual = self._usual()
         # At most so many were usual, at two deviations: a share that rests on few counts may be larger than it seems.
@@ -104,6 +110,11 @@ class Shares:
         timed = step.durations.sum(axis=1)
         return (step.durations * slow).sum(axis=1), timed * np.maximum(share, 0.01), total >= FEWEST
 
+    def _slow_factor(self, step: StepCounts) -> Floats:
+        """Return how much more is slow in this step of the week than on average: who is busy is slow."""
+        slow, mean = self.slow_hours[step.week_step].astype(np.float64)
+        return np.asarray((slow + POOLED) / (mean + POOLED))
+
     def _sizes(self, step: StepCounts, exchanges: Floats, nothing: Floats) -> tuple[Floats, Floats, Bools]:
         """Bytes in units of the usual size times its relative variance, so that they differ by chance as counts do."""
         if step.size is None:
@@ -126,13 +137,17 @@ class Shares:
             self.counts[number] = np.where(whole, kept * self.counts[number] + count, self.counts[number])
         self.exchanges = np.where(whole, kept * self.exchanges + exchanges, self.exchanges)
         if step.durations is not None:
-            self._learn_durations(step.durations, kept, suspected[_SHARES])
+            self._learn_durations(step, kept, suspected[_SHARES])
         if step.size is not None:
             self._learn_sizes(np.asarray(step.size, np.float64), exchanges, kept, suspected[_SHARES + 1])
 
-    def _learn_durations(self, durations: Numbers, kept: float, suspected: Bools) -> None:
+    def _learn_durations(self, step: StepCounts, kept: float, suspected: Bools) -> None:
+        durations = np.asarray(step.durations)
         if self.durations.shape != durations.shape:
             self.durations = np.zeros(durations.shape, np.float32)
+        slow, mean, _ = self._slow(step, np.zeros(len(durations)))
+        hour = self.slow_hours[step.week_step]
+        hour[:] = np.where(suspected, hour, SLOW_WEEK_KEPT * hour + np.stack([slow, mean])).astype(np.float32)
         learned = ~suspected[:, None]
         self.durations = np.where(learned, np.float32(kept) * self.durations + durations, self.durations).astype(
             np.float32
@@ -154,7 +169,9 @@ class Shares:
             return
         total = np.maximum(self.durations.sum(axis=1, dtype=np.float64), 1.0)
         above = np.cumsum(self.durations[:, ::-1], axis=1, dtype=np.float64)[:, ::-1] / total[:, None]
-        self.slow_from = np.asarray((above > TAIL).sum(axis=1), np.int64)
+        slow_from = np.asarray((above > TAIL).sum(axis=1), np.int64)
+        self.slow_hours[:, :, slow_from != self.slow_from] = 0.0
+        self.slow_from = slow_from
 
     def begin_again(self, side_family: int, flows: Ints) -> None:
         """Let what some flows do now be taken as usual soon, in one family."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -12,15 +11,25 @@ from services.indicator.findings.dispersion import Dispersion
 from services.indicator.findings.evidence import Evidence
 from services.indicator.findings.expectation import Expectation, Expected
 from services.indicator.findings.inputs import DetectorSettings, StepCounts
-from services.indicator.findings.kinds import FACTOR, FAMILY, POINTS, SIDE_OF_TEST, SIDES, UP, Family
+from services.indicator.findings.kinds import FACTOR, FAMILY, LEAST_FACTOR, POINTS, SIDE_OF_TEST, UP, Family
 from services.indicator.findings.rows import Rows
 from services.indicator.findings.shares import ShareCounts, Shares
+from services.indicator.findings.steps import JudgedStep, Today
 
 SUSPECTED: Final = 4.6
 """Evidence, in nats (1 in 100 by luck), from which a step is not learned."""
 
+SUSPECTED_WEEKS: Final = 4
+"""Weeks after which it is learned all the same."""
+
 HOURLY_MOST: Final = 1.0
 """The relative variance of steps beyond which a row is judged by whole days: a batch comes once a night, if not always at two."""
+
+PEAK: Final = 0.3
+PEAK_STEPS: Final = 3.0
+"""The part of a day's volume in one step beyond which the same holds, and the mean steps it must be at least: it may come a step
+later for once.
+"""
 
 KIND_VARIANCE: Final = 0.1
 """What is added to the relative variance of days on days of a kind, of which few were seen."""
@@ -28,53 +37,22 @@ KIND_VARIANCE: Final = 0.1
 DAILY_DOUBT: Final = 0.1
 """The relative deviation of a day's expectation that is allowed for where days are judged whole."""
 
+LEARNED_DAYS: Final = 6.0
+"""Days, with forgetting, after which a sum is judged: a week."""
+
 SUM_DOUBT: Final = 0.03
 """The relative deviation of a sum's expectation that is allowed for beside those of its flows."""
 
+UNBOUNDED: Final = 1e6
 MOST_DOUBT: Final = 0.9
 MOST_SHARE: Final = 0.95
-LEAST_FACTOR: Final = 1.2
 
 BURSTS_HALF_LIFE_DAYS: Final = 28.0
 
 _FAMILIES: Final = len(Family)
 _VOLUMES: Final = (FAMILY == Family.VOLUME)[:, None]
-
-
-@dataclass(slots=True, eq=False)
-class Today:
-    """Sums of the day so far, (sides, r): counts and what was expected of them where known, which were
-    judged, and the exchanges, (r,).
-    """
-
-    count: Floats
-    mean: Floats
-    exchanges: Floats
-    judged: Bools
-
-    @classmethod
-    def empty(cls, rows: int) -> Today:
-        """Return a day that has not begun."""
-        shape = len(SIDES), rows
-        return cls(np.zeros(shape), np.zeros(shape), np.zeros(rows), np.zeros(shape, np.bool_))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class JudgedStep:
-    """A step by family: counts and means of known flows (6, f); of rows, without flows that findings are open of, (6, r), the
-    part ``doubt`` by which means may be off, and which are ``judged``; the relative variance ``shape_doubt`` of the hour's volume and the
-    ``exchanges``, (r,). Sums are of judged flows.
-    """
-
-    expected: Expected
-    of_flows: Floats
-    means_of_flows: Floats
-    count: Floats
-    mean: Floats
-    doubt: Floats
-    judged: Bools
-    shape_doubt: Floats
-    exchanges: Floats
+_OF_VOLUMES: Final = np.array([Family.VOLUME, _FAMILIES, 2 * _FAMILIES, 3 * _FAMILIES])
+"""The lines of volumes where counts, means, their variances and that of shapes stand below one another."""
 
 
 class Streams:
@@ -83,10 +61,16 @@ class Streams:
     def __init__(self, rows: Rows, settings: DetectorSettings) -> None:
         self.rows, self.settings = rows, settings
         self.expectation = Expectation.empty(rows, settings)
-        self.shares = Shares.empty(rows.flows)
+        self.shares = Shares.empty(rows.flows, settings.week_steps)
         self.dispersion = Dispersion.empty(len(rows))
         self.evidence = Evidence.empty(len(rows))
         self.today = Today.empty(len(rows))
+        self.peaked = np.zeros(len(rows), np.bool_)
+        self.see_variances()
+
+    def see_variances(self) -> None:
+        """Take over how days and steps differ, (sides, r) each, as it is known by now."""
+        self.days, self.steps = self.dispersion.of_days(), self.dispersion.of_steps()
 
     def parts(self) -> dict[str, Any]:
         """Return the parts of the state by name."""
@@ -100,11 +84,12 @@ class Streams:
 
     def day_variance(self) -> Floats:
         """Return the relative variance of days of each flow's volume, (f,)."""
-        return self.dispersion.of_days()[0, : self.rows.flows]
+        return self.days[0, : self.rows.flows]
 
     def expect(self, step: StepCounts) -> Expected:
         """Return what is expected of a step."""
-        return self.expectation.of_step(step, self.rows, self.settings, self.day_variance())
+        steps = self.steps[1, : self.rows.flows]
+        return self.expectation.of_step(step, self.rows, self.settings, self.day_variance(), steps)
 
     def judge(self, step: StepCounts, expected: Expected, covered: Bools, number: int) -> JudgedStep:
         """Add a step, by its number, to the evidence, each side against what it allows for, but for flows that findings
@@ -114,49 +99,74 @@ class Streams:
         count, mean = judged.count[FAMILY], judged.mean[FAMILY]
         doubt = judged.doubt[FAMILY]
         allowance = np.where(UP[:, None], 1.0 + doubt, 1.0 - np.minimum(doubt, MOST_DOUBT))
-        days, steps = self.dispersion.of_days(), self.dispersion.of_steps()
-        excess = np.maximum(steps - days, 0.0) + np.where(_VOLUMES, judged.shape_doubt, 0.0)
+        days, steps = self.days, self.steps
+        excess = self._excess(mean) + np.where(_VOLUMES, judged.shape_doubt, 0.0)
         weight = 1.0 / (1.0 + mean * allowance * excess)
-        hourly = (steps - days <= HOURLY_MOST) & judged.judged[FAMILY]
+        hourly = (steps - days <= HOURLY_MOST) & ~(_VOLUMES & self.peaked)
         size = 1.0 / (days + (KIND_VARIANCE if step.kind else 0.0))
         now, usual = np.where(hourly, count, 0.0), np.where(hourly, mean, 0.0)
         self._add(now, usual, allowance, size, weight, judged.exchanges, number)
         if not step.kind:
-            self.dispersion.learn_step(count, mean, mean > 0, self.settings.day_steps)
+            chance = np.zeros_like(mean)
+            chance[:, : self.rows.flows] = np.where(_VOLUMES, expected.shape_chance, 0.0)
+            self.dispersion.learn_step(count, mean, mean > 0, chance, self.settings.day_steps)
         self.today.count += count
         self.today.mean += mean
         self.today.exchanges += judged.exchanges
         self.today.judged |= judged.judged[FAMILY]
         return judged
 
+    def _excess(self, mean: Floats) -> Floats:
+        """Return the relative variance of a step beyond chance, (sides, r), with these means."""
+        flows = self.rows.flows
+        # How much of what steps stray is the day's is not known well: at least half of it is taken for their own.
+        excess = np.maximum(self.steps - self.days, self.steps / 2)
+        # A sum strays as its flows do, and more in the hour in which one of them is most of it.
+        squares = np.where(_VOLUMES & self._daily(), 0.0, mean[:, :flows] ** 2 * excess[:, :flows])
+        of_flows = self.rows.with_sums(squares)[:, flows:] / np.maximum(mean[:, flows:], 1e-12) ** 2
+        excess[:, flows:] = np.maximum(excess[:, flows:], of_flows)
+        return excess
+
     def _gather(self, step: StepCounts, expected: Expected, shares: ShareCounts, covered: Bools) -> JudgedStep:
         rows = self.rows
         exchanges = np.asarray(step.count, np.float64)
         known = np.concatenate([expected.known[None], shares.known])
-        judged = known & expected.judged
         doubt = np.concatenate([expected.doubt[None], shares.doubt])
         of_flows = np.where(known, np.concatenate([exchanges[None], shares.count]), 0.0)
         means_of_flows = np.where(known, np.concatenate([expected.mean[None], shares.mean]), 0.0)
-        watched = judged & ~covered
-        count, mean = np.where(watched, of_flows, 0.0), np.where(watched, means_of_flows, 0.0)
-        sums = rows.with_sums(np.stack([count, mean, (doubt * mean) ** 2, watched]))
-        total = np.maximum(sums[1], 1e-12)
-        shape_doubt = rows.with_sums(mean[0] ** 2 * expected.shape_doubt) / total[0] ** 2
+        count, mean = np.where(covered, 0.0, of_flows), np.where(covered, 0.0, means_of_flows)
+        variance, shape_variance = (doubt * mean) ** 2, mean[:1] ** 2 * expected.shape_doubt
+        own = np.concatenate([count, mean, variance, shape_variance])
+        # Volumes that are judged by whole days would make sums of hours stray with them.
+        in_sums = own.copy()
+        in_sums[_OF_VOLUMES] = np.where(self._daily(), 0.0, own[_OF_VOLUMES])
+        sums = rows.with_sums(in_sums)
+        sums[:, : rows.flows] = own
+        count, mean, variance, shape_variance = np.split(sums, [_FAMILIES, 2 * _FAMILIES, 3 * _FAMILIES])
+        total = np.maximum(mean, 1e-12)
         of_sums = np.where(np.arange(len(rows)) < rows.flows, 0.0, SUM_DOUBT)
-        doubts = np.sqrt(sums[2] / total**2 + of_sums**2)
-        # How flows differ is learned before they are judged.
-        sums[:2, :, : rows.flows] = np.where(covered, 0.0, np.stack([of_flows, means_of_flows]))
+        # How flows and sums differ, and how far they stray, is learned before they are judged.
+        judged = np.zeros(mean.shape, np.bool_)
+        judged[:, : rows.flows] = known & expected.judged & ~covered
+        some = rows.with_sums(judged[:, : rows.flows].astype(np.float64))[FAMILY, rows.flows :] > 0
+        judged[FAMILY, rows.flows :] = some & (self.evidence.days[:, rows.flows :] >= LEARNED_DAYS)
         return JudgedStep(
             expected,
             of_flows,
             means_of_flows,
-            count=sums[0],
-            mean=sums[1],
-            doubt=doubts,
-            judged=sums[3] > 0,
-            shape_doubt=shape_doubt,
+            count=count,
+            mean=mean,
+            doubt=np.sqrt(variance / total**2 + of_sums**2),
+            judged=judged,
+            shape_doubt=shape_variance[0] / total[Family.VOLUME] ** 2,
             exchanges=rows.with_sums(exchanges),
         )
+
+    def _daily(self) -> Bools:
+        """Return which flows' volumes (f,) are judged by whole days."""
+        flows = self.rows.flows
+        stray = self.steps[0, :flows] - self.days[0, :flows] > HOURLY_MOST
+        return np.asarray(stray | self.peaked[:flows])
 
     def _add(
         self,
@@ -169,18 +179,14 @@ class Streams:
         number: int,
     ) -> None:
         """Add counts and means (sides, r); alternatives that add points depend on the share of ``exchanges`` (r,)."""
-        factor = np.broadcast_to(FACTOR[:, None], (len(FACTOR), len(self.rows))).copy()
-        points = POINTS > 0
-        share = mean[SIDE_OF_TEST[points]] / np.maximum(exchanges, 1.0)
-        share = np.where(share > 0, share, 1.0)
-        factor[points] = np.maximum(np.minimum(1.0 + POINTS[points, None] / share, MOST_SHARE / share), LEAST_FACTOR)
+        factor = _factors(mean, exchanges)
         by_test = (one[SIDE_OF_TEST] for one in (count, mean, allowance, size, weight))
         self.evidence.add(*by_test, factor=factor, step=number)
 
     def end_day(self, kind: int, number: int) -> None:
         """Judge what is judged by whole days, and learn how days differ; ``number`` is that of the day's last step."""
-        days, steps = self.dispersion.of_days(), self.dispersion.of_steps()
-        daily = (steps - days > HOURLY_MOST) & self.today.judged
+        days, steps = self.days, self.steps
+        daily = (steps - days > HOURLY_MOST) | (_VOLUMES & self.peaked)
         allowance = np.broadcast_to(np.where(UP[:, None], 1.0 + DAILY_DOUBT, 1.0 - DAILY_DOUBT), daily.shape)
         size = 1.0 / (days + (KIND_VARIANCE if kind else 0.0))
         count, mean = np.where(daily, self.today.count, 0.0), np.where(daily, self.today.mean, 0.0)
@@ -188,18 +194,33 @@ class Streams:
         known = self.today.mean > 0
         if not kind:
             self.dispersion.learn_day(self.today.count, self.today.mean, known, self.rows.flows)
-        self.evidence.end_day(known, 0.5 ** (1.0 / BURSTS_HALF_LIFE_DAYS))
+        self.evidence.end_day(known, self.today.judged, 0.5 ** (1.0 / BURSTS_HALF_LIFE_DAYS), number + 1)
         self.shares.end_day()
         self.today = Today.empty(len(self.rows))
+
+    def begin_day(self, day: int) -> None:
+        """See which rows (r,) have most of the day's volume in an hour or two."""
+        level, _ = self.expectation.level(self.settings, self.day_variance())
+        first = day * self.settings.day_steps
+        steps = range(first, first + self.settings.day_steps)
+        volumes = self.rows.with_sums(np.stack([level * self.expectation.shape(step, self.rows)[0] for step in steps]))
+        part = max(PEAK, PEAK_STEPS / self.settings.day_steps)
+        self.peaked = volumes.max(axis=0) > part * np.maximum(volumes.sum(axis=0), 1e-12)
+
+    def found(self, limits: Floats, judged: JudgedStep) -> Bools:
+        """Return which tests (t, r) found something that is judged."""
+        return np.asarray(self.evidence.found(limits) & judged.judged[FAMILY[SIDE_OF_TEST]])
 
     def learn(self, step: StepCounts, expected: Expected, covered: Bools, number: int) -> None:
         """Learn a step, but what is suspected, or covered by findings, (6, f)."""
         flows = self.rows.flows
         strong = self.evidence.total()[:, :flows] >= SUSPECTED
-        # Volumes are learned a week late, so only what began that long ago concerns them; the rest is learned at once.
+        # Volumes are learned a week late, so only what began that long ago concerns them; the rest is learned at once. What is
+        # suspected for weeks on end and not found is a level that was learned wrongly.
         families = FAMILY[SIDE_OF_TEST]
-        began_earlier = self.evidence.begun[:, :flows] <= number - self.settings.week_steps
-        strong &= began_earlier | (families != Family.VOLUME)[:, None]
+        weeks_ago = (number - self.evidence.begun[:, :flows]) / self.settings.week_steps
+        concerned = (weeks_ago >= 1) & (weeks_ago <= SUSPECTED_WEEKS)
+        strong &= concerned | (families != Family.VOLUME)[:, None]
         suspected = np.zeros((_FAMILIES, flows), np.bool_)
         np.logical_or.at(suspected, families, strong)
         self.expectation.learn(
@@ -209,7 +230,8 @@ class Streams:
             self.settings,
             left_out=covered[Family.VOLUME],
             suspected=suspected[Family.VOLUME],
-            deviation=np.sqrt(self.dispersion.of_steps()[1, :flows]),
+            # A batch that came an hour early or late for once is learned as it is: the day has all of it.
+            deviation=np.where(self._daily(), UNBOUNDED, np.sqrt(self.steps[1, :flows])),
         )
         if step.read:
             self.shares.learn(step, self.settings, (suspected | covered)[1:])
@@ -238,3 +260,13 @@ class Streams:
             self.expectation.begin_again(flows)
         else:
             self.shares.begin_again(family, flows)
+
+
+def _factors(mean: Floats, exchanges: Floats) -> Floats:
+    """Return the factor of each alternative, (t, r), of which some add points to the share of the exchanges that is expected."""
+    factor = np.repeat(FACTOR[:, None], mean.shape[1], axis=1)
+    points = POINTS > 0
+    share = mean[SIDE_OF_TEST[points]] / np.maximum(exchanges, 1.0)
+    share = np.where(share > 0, share, 1.0)
+    factor[points] = np.maximum(np.minimum(1.0 + POINTS[points, None] / share, MOST_SHARE / share), LEAST_FACTOR)
+    return factor

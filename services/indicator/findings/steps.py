@@ -1,0 +1,47 @@
+"""A step and a day as they are judged, by family or side and by row (docs/method.md §12.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from services.indicator.array_types import Bools, Floats
+from services.indicator.findings.expectation import Expected
+from services.indicator.findings.kinds import SIDES
+
+
+@dataclass(slots=True, eq=False)
+class Today:
+    """Sums of the day so far, (sides, r): counts and what was expected of them where known, which were
+    judged, and the exchanges, (r,).
+    """
+
+    count: Floats
+    mean: Floats
+    exchanges: Floats
+    judged: Bools
+
+    @classmethod
+    def empty(cls, rows: int) -> Today:
+        """Return a day that has not begun."""
+        shape = len(SIDES), rows
+        return cls(np.zeros(shape), np.zeros(shape), np.zeros(rows), np.zeros(shape, np.bool_))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JudgedStep:
+    """A step by family: counts and means of known flows (6, f); of rows, without flows that findings are open of, (6, r), the
+    part ``doubt`` by which means may be off, and which are ``judged``; the relative variance ``shape_doubt`` of the hour's volume and the
+    ``exchanges``, (r,).
+    """
+
+    expected: Expected
+    of_flows: Floats
+    means_of_flows: Floats
+    count: Floats
+    mean: Floats
+    doubt: Floats
+    judged: Bools
+    shape_doubt: Floats
+    exchanges: Floats

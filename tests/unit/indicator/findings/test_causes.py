@@ -1,0 +1,65 @@
+"""Charging what departs to as few causes as explain it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from services.core.model import FindingScope
+from services.indicator.findings.causes import Departures, charge_causes
+from services.indicator.findings.rows import Rows
+from tests.support.cases.traffic import small_topology
+
+TOPOLOGY = small_topology()
+ROWS = Rows.of(TOPOLOGY)
+FLOWS = ROWS.flows
+
+
+def charged(
+    departing: list[int], *, able: float = 20.0, alarms: list[int] | None = None
+) -> list[tuple[FindingScope, str, int]]:
+    evidence = np.zeros(len(ROWS))
+    evidence[departing] = 20.0
+    departs = np.zeros(len(ROWS))
+    departs[departing] = -50.0
+    found = np.zeros(len(ROWS), np.bool_)
+    found[departing if alarms is None else alarms] = True
+    power = np.full(FLOWS, able)
+    known = np.zeros(FLOWS, np.bool_)
+    charges = charge_causes(Departures(evidence, found, departs, power, known), ROWS)
+    return [(ROWS.scope[one.row], ROWS.subject[one.row], len(one.flows)) for one in charges]
+
+
+def test_one_flow_is_charged_alone() -> None:
+    """A flow that departs by itself is charged, not what it is part of."""
+    assert charged([3]) == [(FindingScope.FLOW, TOPOLOGY.flows[3], 1)]
+
+
+def test_all_flows_of_a_service_are_the_service() -> None:
+    """The narrowest sum that explains all of them is charged: the provider has another service, which is as usual."""
+    assert charged([0, 1, 2, 3]) == [(FindingScope.SERVICE, "bus s0", 4)]
+
+
+def test_two_causes_are_two_charges() -> None:
+    """A service and a flow elsewhere are two causes."""
+    assert sorted(charged([0, 1, 2, 3, 14])) == [
+        (FindingScope.FLOW, TOPOLOGY.flows[14], 1),
+        (FindingScope.SERVICE, "bus s0", 4),
+    ]
+
+
+def test_flows_too_quiet_to_tell_do_not_vote_against() -> None:
+    """Two flows of a provider depart, and no other could have shown it yet: the provider or less explains both."""
+    ((scope, subject, count),) = charged([0, 4], able=1.0)
+    assert (scope, subject) in {(FindingScope.PROVIDER, "p0"), (FindingScope.CONSUMER, "c0")}
+    assert count > 2
+
+
+def test_a_sum_that_departs_by_one_flow_is_that_flow() -> None:
+    """Where the sum found it first, the flow that makes up most of it is charged."""
+    evidence = np.zeros(len(ROWS))
+    evidence[[2, FLOWS]] = 2.0, 20.0
+    departs = np.zeros(len(ROWS))
+    departs[[2, FLOWS]] = -45.0, -50.0
+    alarms = np.arange(len(ROWS)) == FLOWS
+    found = charge_causes(Departures(evidence, alarms, departs, np.full(FLOWS, 20.0), np.zeros(FLOWS, np.bool_)), ROWS)
+    assert [(one.row, one.found_by) for one in found] == [(2, FLOWS)]

@@ -1,0 +1,150 @@
+"""The detector: what it finds, since when, of which cause, and that a restart changes nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from services.core.model import Finding, FindingKind, FindingScope
+from services.indicator.findings import Detector, FlowCounts, find_all
+from tests.support.cases.traffic import SETTINGS, START, WEEK, Traffic, small_topology
+
+TOPOLOGY = small_topology()
+WEEKS = 6
+FAULT = 4 * WEEK + 6
+STEPS = WEEKS * WEEK
+
+
+def find(counts: FlowCounts) -> list[Finding]:
+    return find_all(counts, TOPOLOGY, SETTINGS)
+
+
+def steps_from_start(moment: int) -> int:
+    return (moment - START) // SETTINGS.step_seconds
+
+
+def test_nothing_is_found_where_nothing_is_wrong() -> None:
+    """Twenty records of pure chance give no finding: the budget would allow one in five of them."""
+    traffic = Traffic.of(TOPOLOGY, WEEKS)
+    assert [one for seed in range(20) for one in find(traffic.counts(seed))] == []
+
+
+def test_a_flow_that_stops_is_silent_from_that_step_on() -> None:
+    """One finding of that flow, found in the step of the stop, which goes on."""
+    traffic = Traffic.of(TOPOLOGY, WEEKS)
+    traffic.mean[5, FAULT:] = 0.0
+    (finding,) = find(traffic.counts())
+    assert (finding.kind, finding.scope, finding.subject) == (
+        FindingKind.SILENCE,
+        FindingScope.FLOW,
+        TOPOLOGY.flows[5],
+    )
+    assert steps_from_start(finding.since) == FAULT
+    assert steps_from_start(finding.found_at) == FAULT + 1
+    assert finding.ended_at is None
+    assert finding.seen == 0
+    assert finding.expected_low < finding.expected < finding.expected_high
+    assert finding.chance < 1e-6
+
+
+def test_a_finding_ends_when_traffic_is_as_usual_again() -> None:
+    """A stop of a day is over with the first step of traffic, and nothing else is found."""
+    traffic = Traffic.of(TOPOLOGY, WEEKS)
+    traffic.mean[5, FAULT : FAULT + 4] = 0.0
+    (finding,) = find(traffic.counts())
+    assert finding.ended_at is not None
+    assert steps_from_start(finding.ended_at) == FAULT + 4
+
+
+@pytest.mark.parametrize(
+    ("of", "subject", "scope"),
+    [
+        (TOPOLOGY.service, "bus s1", FindingScope.SERVICE),
+        (TOPOLOGY.provider, "p0", FindingScope.PROVIDER),
+        (TOPOLOGY.consumer, "c2", FindingScope.CONSUMER),
+        (TOPOLOGY.bus, "bus", FindingScope.BUS),
+    ],
+)
+@pytest.mark.parametrize("left", [0.0, 0.5])
+def test_what_departs_together_is_one_finding(
+    of: tuple[str, ...], subject: str, scope: FindingScope, left: float
+) -> None:
+    """Flows of one service, provider, consumer or bus that stop or fall by half are charged to it, once."""
+    traffic = Traffic.of(TOPOLOGY, WEEKS)
+    concerned = np.array(of) == subject
+    traffic.mean[concerned, FAULT:] *= left
+    (finding,) = find(traffic.counts())
+    assert (finding.scope, finding.subject, finding.flow_count) == (scope, subject, concerned.sum())
+    assert finding.kind is (FindingKind.FALL if left else FindingKind.SILENCE)
+    assert abs(steps_from_start(finding.since) - FAULT) <= 1
+
+
+def test_failures_are_found_with_their_share() -> None:
+    """Twenty points more failures of a flow's provider are found, and told as shares."""
+    failed = np.full((len(TOPOLOGY.flows), STEPS), 0.01)
+    failed[9, FAULT:] += 0.2
+    (finding,) = find(Traffic.of(TOPOLOGY, WEEKS).counts(failed=failed))
+    assert (finding.kind, finding.subject) == (FindingKind.PROVIDER_FAILURES, TOPOLOGY.flows[9])
+    assert finding.seen == pytest.approx(0.21, abs=0.03)
+    assert finding.expected == pytest.approx(0.01, abs=0.005)
+
+
+def test_longer_durations_are_found() -> None:
+    """A flow of which five times as many exchanges are slow is found as slow."""
+    slow = np.ones((len(TOPOLOGY.flows), STEPS))
+    slow[9, FAULT:] = 5.0
+    (finding,) = find(Traffic.of(TOPOLOGY, WEEKS).counts(slow=slow))
+    assert (finding.kind, finding.subject) == (FindingKind.SLOW, TOPOLOGY.flows[9])
+    assert finding.seen > finding.expected_high
+
+
+def test_hours_whose_logs_were_not_read_say_nothing() -> None:
+    """A gap of a day is neither silence nor learned as it."""
+    read = np.ones(STEPS, np.bool_)
+    read[FAULT : FAULT + 4] = False
+    assert find(Traffic.of(TOPOLOGY, WEEKS).counts(read=read)) == []
+
+
+def test_what_is_left_out_is_not_judged() -> None:
+    """A stop of a flow whose steps are left out is not found."""
+    traffic = Traffic.of(TOPOLOGY, WEEKS)
+    traffic.mean[5, FAULT : FAULT + 8] = 0.0
+    counts = traffic.counts()
+    left_out = np.zeros(counts.count.shape, np.bool_)
+    left_out[5, FAULT : FAULT + 8] = True
+    fields = {name: getattr(counts, name) for name in FlowCounts.__slots__}
+    assert find(FlowCounts(**{**fields, "left_out": left_out})) == []
+
+
+def test_a_restart_changes_nothing() -> None:
+    """A detector that is saved and read back after every step ends in the same state, bit for bit, with the same findings."""
+    traffic = Traffic.of(TOPOLOGY, WEEKS)
+    traffic.mean[5, FAULT : FAULT + 9] = 0.0
+    steps = list(traffic.counts().steps(SETTINGS.step_seconds))
+    straight, restarted = Detector.start(TOPOLOGY, SETTINGS), Detector.start(TOPOLOGY, SETTINGS)
+    for step in steps:
+        changes = straight.advance(step)
+        restarted = Detector.from_bytes(restarted.to_bytes(), TOPOLOGY, SETTINGS)
+        assert restarted.advance(step) == changes
+    assert restarted.to_bytes() == straight.to_bytes()
+
+
+def test_state_that_is_damaged_or_of_others_is_refused() -> None:
+    """Bytes that are cut, of another topology or of other settings are not taken for state."""
+    saved = Detector.start(TOPOLOGY, SETTINGS).to_bytes()
+    with pytest.raises(ValueError, match="damaged"):
+        Detector.from_bytes(saved[:-200], TOPOLOGY, SETTINGS)
+    with pytest.raises(ValueError, match="other flows or settings"):
+        Detector.from_bytes(saved, small_topology(consumers=2, services=8), SETTINGS)
+
+
+def test_a_quiet_flow_says_how_long_its_silence_takes() -> None:
+    """Nothing is said before a flow is judged; then fewer exchanges a day take more days."""
+    detector = Detector.start(TOPOLOGY, SETTINGS)
+    assert detector.quiet(0) is None
+    for step in Traffic.of(TOPOLOGY, WEEKS, rate=1.0).counts().steps(SETTINGS.step_seconds):
+        detector.advance(step)
+    slow, quick = detector.quiet(0), detector.quiet(len(TOPOLOGY.flows) - 1)
+    assert slow is not None
+    assert quick is not None
+    assert slow > 5 * quick > 0

@@ -1,0 +1,127 @@
+"""Evidence: how often chance alone reaches a threshold, and that its ratios are those of the distributions it names."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import nbinom, poisson
+
+from services.indicator.findings.evidence import Evidence
+from services.indicator.findings.kinds import FACTOR, SIDE_OF_TEST, SIDES, UP_TEST, Family
+
+VOLUMES = np.array([SIDES[side].family is Family.VOLUME for side in SIDE_OF_TEST])
+TESTS = len(SIDE_OF_TEST)
+
+
+def constant(value: float, rows: int) -> np.ndarray:
+    return np.full((TESTS, rows), value)
+
+
+def factors(rows: int) -> np.ndarray:
+    return np.repeat(np.where(VOLUMES, FACTOR, 2.0)[:, None], rows, axis=1)
+
+
+@pytest.mark.parametrize("size", [3.0, 50.0])
+def test_chance_reaches_a_threshold_no_oftener_than_stated(size: float) -> None:
+    """Of days that differ by a gamma factor, log A is reached in at most one of A steps: here in 400 rows over 1,500 steps."""
+    rng = np.random.default_rng(5)
+    rows, steps, threshold = 400, 1_500, 200.0
+    evidence = Evidence.empty(rows)
+    alarms = np.zeros(TESTS)
+    judged = np.ones((len(SIDES), rows), np.bool_)
+    for step in range(steps):
+        if step % 24 == 0:
+            evidence.end_day(judged, judged, 1.0, step)
+            of_day = rng.gamma(size, 1 / size, rows)
+        count = np.repeat(rng.poisson(3.0 * of_day)[None], TESTS, axis=0).astype(float)
+        evidence.add(
+            count,
+            constant(3.0, rows),
+            constant(1.0, rows),
+            constant(size, rows),
+            constant(1.0, rows),
+            factor=factors(rows),
+            step=step,
+        )
+        found = evidence.total() >= np.log(threshold)
+        alarms += found.sum(axis=1)
+        for side in range(len(SIDES)):
+            evidence.forget(side, np.flatnonzero(found[side == SIDE_OF_TEST].any(axis=0)), step)
+    assert alarms.max() <= rows * steps / threshold
+    assert alarms[VOLUMES].sum() > 0, "the threshold is never reached: the test shows nothing"
+
+
+def test_a_day_of_counts_gives_the_ratio_of_its_sum() -> None:
+    """Given the day, counts are Poisson, so the evidence of its hours is that of their sum under two negative binomials."""
+    size, counts, means = 7.0, [2, 0, 5, 1], [4.0, 3.0, 6.0, 5.0]
+    evidence = Evidence.empty(1)
+    for step, (count, mean) in enumerate(zip(counts, means, strict=True)):
+        evidence.add(
+            constant(count, 1),
+            constant(mean, 1),
+            constant(1.0, 1),
+            constant(size, 1),
+            constant(1.0, 1),
+            factor=factors(1),
+            step=step,
+        )
+    test = int(np.flatnonzero(FACTOR == 0.5)[0])
+    seen, usual = sum(counts), sum(means)
+    expected = nbinom.logpmf(seen, size, size / (size + usual / 2)) - nbinom.logpmf(seen, size, size / (size + usual))
+    assert evidence.today[test, 0] == pytest.approx(expected)
+    assert evidence.begun[test, 0] == 0
+
+
+def test_silence_is_as_sure_as_nothing_is_unlikely() -> None:
+    """Without exchanges the evidence of a stop is minus the logarithm of their chance; one exchange ends it."""
+    evidence = Evidence.empty(1)
+    stop = int(np.flatnonzero(FACTOR == 0.0)[0])
+    for step in range(5):
+        evidence.add(
+            constant(0.0, 1),
+            constant(2.0, 1),
+            constant(1.0, 1),
+            constant(1e12, 1),
+            constant(1.0, 1),
+            factor=factors(1),
+            step=step,
+        )
+    assert evidence.total()[stop, 0] == pytest.approx(-poisson.logpmf(0, 10.0), rel=1e-3)
+    evidence.add(
+        constant(1.0, 1),
+        constant(2.0, 1),
+        constant(1.0, 1),
+        constant(1e12, 1),
+        constant(1.0, 1),
+        factor=factors(1),
+        step=5,
+    )
+    assert evidence.total()[stop, 0] == 0
+    assert evidence.begun[stop, 0] == 6
+
+
+def test_a_day_adds_no_more_than_such_days_are_rare() -> None:
+    """A row that had bursts on two days of three proves less by another than one beside it that had none."""
+    evidence = Evidence.empty(2)
+    judged = np.ones((len(SIDES), 2), np.bool_)
+    rise = int(np.flatnonzero(UP_TEST & VOLUMES)[0])
+    for day in range(30):
+        many = 40.0 if day % 3 else 5.0
+        counts = np.repeat(np.array([[many, 5.0]]), TESTS, axis=0)
+        evidence.add(
+            counts, constant(5.0, 2), constant(1.0, 2), constant(1e6, 2), constant(1.0, 2), factor=factors(2), step=day
+        )
+        evidence.end_day(judged, judged, 1.0, day + 1)
+        evidence.forget(int(SIDE_OF_TEST[rise]), np.arange(2), day)
+    evidence.add(
+        constant(40.0, 2),
+        constant(5.0, 2),
+        constant(1.0, 2),
+        constant(1e6, 2),
+        constant(1.0, 2),
+        factor=factors(2),
+        step=30,
+    )
+    often, never = evidence.total()[rise].tolist()
+    assert often < 1.2
+    assert never > 2 * often

@@ -13,6 +13,7 @@ from tests.bench.api import api
 from tests.bench.archive import archive
 from tests.bench.console import console
 from tests.bench.exchange import exchange
+from tests.bench.findings import findings
 from tests.bench.national import national
 from tests.bench.passages import passages
 from tests.bench.pipeline import compare_all
@@ -37,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterable[str]]] = {
     "archive": lambda asked: archive(asked.links or 10_000, asked.days or 28),
     "sensitivity": lambda asked: sensitivity(asked.links or 10_000, asked.days or 28, asked.slot),
     "exchange": lambda asked: exchange(asked.records),
+    "findings": lambda asked: findings(asked.flows),
     "passages": lambda asked: passages(asked.seconds),
     "adoption": lambda asked: adoption(asked.links or 10_000),
     "start": lambda _: start(),
@@ -68,6 +70,7 @@ def main() -> None:
         help="structure, sensitivity, scale, publishing, api, archive, console, visible: how many (default: 1000000, 10000; scale:"
         " 10000, 100000 and 1000000 in turn; publishing: 100000; api, archive, console, visible: 10000)",
     )
+    parser.add_argument("--flows", type=int, default=10_000, help="findings: how many (default: 10000)")
     parser.add_argument("--inflight", type=int, help="saturation: probes under way at once before a prober sheds")
     parser.add_argument("--scheme", choices=("http", "tls"), help="saturation: only over this (default: both)")
     parser.add_argument("--days", type=int, help="sensitivity, archive, scale: how many (default: 28; scale: 90)")

@@ -1,7 +1,8 @@
-"""``peyvand findings``: what of the exchanges is not as it should be, as the api knows it."""
+"""``peyvand findings``: what of the exchanges is not as it should be, as the api knows it, or of any counts in a file."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,7 +16,21 @@ LANGUAGES = ("en", "fa")
 
 
 def findings(
+    counts: Annotated[
+        Path | None,
+        typer.Argument(
+            help="CSV with the columns time, stream, count, and optionally failed and expected_zero (true or false). Without it, "
+            "query the api.",
+            show_default=False,
+            metavar="[COUNTS.csv]",
+        ),
+    ] = None,
     *,
+    step: Annotated[str, typer.Option(help="Of the file: how long each count is for.", metavar="1h|5m|1d")] = "1h",
+    timezone: Annotated[str, typer.Option(help="Of the file: whose days and weeks count.", metavar="ZONE")] = "UTC",
+    budget: Annotated[
+        float, typer.Option(min=0.001, help="Of the file: false findings a week that are allowed.", metavar="NUMBER")
+    ] = 1.0,
     kind: Annotated[str, typer.Option(help=f"Only of one kind: {', '.join(KINDS)}.", show_default=False)] = "",
     agency: Annotated[str, typer.Option(help="Only those that touch this agency.", show_default=False)] = "",
     link: Annotated[str, typer.Option(help="Only those that touch this link.", show_default=False)] = "",
@@ -24,7 +39,16 @@ def findings(
     as_json: AsJson = False,
     api: Address = API,
 ) -> None:
-    """Show which exchanges stopped, fell, rose or fail more than expected, since when, and how likely that is by luck."""
+    """Show which exchanges stopped, fell, rose or fail more than expected, since when, and how likely that is by luck.
+
+    With COUNTS.csv, of any counts, offline: at least four weeks of them, of one or many streams. A file with anything wrong in it is
+    refused whole. A step that no row is of was not counted; a stream without a row in a step that others have counted none.
+    """
+    if counts is not None:
+        from services.cli.offline_findings import print_findings
+
+        print_findings(counts, step=step, timezone=timezone, budget=budget, as_json=as_json)
+        return
     check_choice("--kind", kind, ("", *KINDS))
     check_choice("--language", language, LANGUAGES)
 

@@ -1,0 +1,194 @@
+"""Findings of any counts in a CSV file, for ``peyvand findings COUNTS.csv``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, tzinfo
+from functools import partial
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import numpy as np
+import typer
+from rich.table import Table
+
+from services.cli.render.format import new_console, new_table, number, text, word
+from services.core.errors import InputError, SettingsError
+from services.core.model import Finding, FindingKind, FindingScope
+from services.indicator.findings import DetectorSettings, FlowCounts, Topology, find_all
+from services.register.reading import (
+    CsvRow,
+    FaultList,
+    Location,
+    read_duration,
+    read_flag,
+    read_moment,
+    read_name,
+    read_table,
+    read_whole,
+)
+
+DAY_SECONDS: Final = 86_400
+
+MOST_STEPS: Final = 1_000_000
+"""The most steps between the first time and the last: two years of minutes, or a century of hours."""
+
+MOST_CELLS: Final = 100_000_000
+"""The most counts of all streams together, of one step each: some gigabytes."""
+
+_ALL: Final = "all streams"
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """A row of the file."""
+
+    row: CsvRow
+    moment: int
+    stream: str
+    count: int
+    failed: int
+    expected_zero: bool
+
+
+def print_findings(file: Path, *, step: str, timezone: str, budget: float, as_json: bool) -> None:
+    """Print what is unusual in the counts of a file. Raises InputError with every fault of it, and SettingsError for a step
+    that no day is made of, or for an unknown zone.
+    """
+    step_seconds = _step_seconds(step)
+    try:
+        zone = ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise SettingsError(f"--timezone {timezone} is unknown: give one such as Asia/Tehran") from error
+    counts, topology, failures = _arrange(_read(file, step_seconds, zone), step_seconds, zone)
+    settings = DetectorSettings(
+        false_findings_per_week=budget, step_seconds=step_seconds, week_steps=7 * DAY_SECONDS // step_seconds
+    )
+    found = find_all(counts, topology, settings)
+    if as_json:
+        for finding in found:
+            typer.echo(json.dumps(asdict(finding), ensure_ascii=False))
+        return
+    new_console().print(_table(found, zone))
+    streams, steps = len(topology.flows), counts.count.shape[1]
+    judged = "" if failures else "; the file has no column `failed`, so failures were not looked for"
+    typer.echo(
+        f"{streams} streams over {steps} steps; {budget:g} false findings a week are to be expected{judged}", err=True
+    )
+
+
+def _step_seconds(written: str) -> int:
+    try:
+        seconds = read_duration(written)
+    except ValueError as error:
+        raise SettingsError(f"--step: {error}") from error
+    if seconds % 1 or DAY_SECONDS % seconds:
+        raise SettingsError(f"--step {written} does not divide a day: give a step such as 5m, 1h or 1d")
+    return int(seconds)
+
+
+def _read(file: Path, step_seconds: int, zone: tzinfo) -> list[_Count]:
+    faults = FaultList()
+    table = read_table(file, faults, required=("time", "stream", "count"), optional=("expected_zero", "failed"))
+    read: list[_Count] = []
+    seen: dict[tuple[int, str], int] = {}
+    for row in table.rows:
+        moment = row.need("time", partial(read_moment, zone=zone), None)
+        stream, count = row.need("stream", read_name, ""), row.need("count", read_whole, None)
+        failed, expected_zero = row.read("failed", read_whole, 0), row.read("expected_zero", read_flag, default=False)
+        if moment is None or not stream or count is None:
+            continue
+        start = int(moment.timestamp()) // step_seconds * step_seconds
+        if failed > count:
+            row.fault("failed", f"{failed} of {count} cannot have failed")
+        if (start, stream) in seen:
+            row.fault("time", f"`{stream}` has this step already in line {seen[start, stream]}")
+        seen.setdefault((start, stream), row.location.line)
+        read.append(_Count(row, start, stream, count, failed, expected_zero))
+    if not read and not faults:
+        faults.add(Location(str(file)), "the file has no counts")
+    if faults:
+        raise InputError(str(file), faults)
+    return read
+
+
+def _arrange(read: Sequence[_Count], step_seconds: int, zone: tzinfo) -> tuple[FlowCounts, Topology, bool]:
+    """Arrange rows as arrays; a step without any row was not read, and a stream without one had none."""
+    first = min(one.moment for one in read)
+    steps = (max(one.moment for one in read) - first) // step_seconds + 1
+    streams = sorted({one.stream for one in read})
+    if steps > MOST_STEPS or steps * len(streams) > MOST_CELLS:
+        raise SettingsError(
+            f"{steps:,} steps of {len(streams):,} streams are too many to judge at once: split the file, or give a longer --step"
+        )
+    position = {stream: number for number, stream in enumerate(streams)}
+    count, failed = (np.zeros((len(streams), steps), np.int64) for _ in range(2))
+    left_out = np.zeros((len(streams), steps), np.bool_)
+    rows = np.zeros(steps, np.bool_)
+    for one in read:
+        cell = position[one.stream], (one.moment - first) // step_seconds
+        count[cell], failed[cell], left_out[cell] = one.count, one.failed, one.expected_zero
+        rows[cell[1]] = True
+    nothing = np.zeros_like(count)
+    counts = FlowCounts(
+        start=first,
+        week_step=_week_steps(first, steps, step_seconds, zone),
+        kind=np.zeros(steps, np.int64),
+        read=rows,
+        count=count,
+        bus_failures=nothing,
+        provider_failures=failed,
+        repeats=nothing,
+        left_out=left_out,
+    )
+    names, alone = tuple(streams), (_ALL,) * len(streams)
+    return counts, Topology(names, bus=alone, service=names, provider=names, consumer=names), bool(failed.any())
+
+
+def _week_steps(first: int, steps: int, step_seconds: int, zone: tzinfo) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Return the place in the local week of each step."""
+    week = []
+    for start in range(first, first + steps * step_seconds, step_seconds):
+        local = datetime.fromtimestamp(start, zone)
+        seconds = local.hour * 3_600 + local.minute * 60 + local.second
+        week.append((local.weekday() * DAY_SECONDS + seconds) // step_seconds)
+    return np.array(week, np.int64)
+
+
+def _table(found: Sequence[Finding], zone: tzinfo) -> Table:
+    table = new_table(
+        None,
+        word("finding"),
+        text("stream", ratio=1),
+        word("since"),
+        word("until"),
+        number("seen"),
+        number("expected"),
+        word("by luck"),
+    )
+    for finding in found:
+        share = finding.kind is FindingKind.PROVIDER_FAILURES
+        streams = (
+            finding.subject if finding.scope is FindingScope.FLOW else f"{finding.flow_count} of {finding.subject}"
+        )
+        table.add_row(
+            "failures" if share else finding.kind.value,
+            streams,
+            _moment(finding.since, zone),
+            "" if finding.ended_at is None else _moment(finding.ended_at, zone),
+            _amount(finding.seen, share=share),
+            f"{_amount(finding.expected_low, share=share)}-{_amount(finding.expected_high, share=share)}",
+            f"{finding.chance:.0e}",
+        )
+    return table
+
+
+def _moment(seconds: int, zone: tzinfo) -> str:
+    return f"{datetime.fromtimestamp(seconds, zone):%Y-%m-%d %H:%M}"
+
+
+def _amount(value: float, *, share: bool) -> str:
+    return f"{100 * value:.1f} %" if share else f"{value:,.0f}"

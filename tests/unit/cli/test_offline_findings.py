@@ -1,0 +1,103 @@
+"""`peyvand findings COUNTS.csv`: what is unusual in any counts, and every fault of the file."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from services.cli.__main__ import main
+
+START = datetime(2026, 1, 3, tzinfo=UTC)
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run ``peyvand findings`` with arguments, on a terminal wide enough for the whole table."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def peyvand(*arguments):
+        monkeypatch.setattr(sys, "argv", ["peyvand", "findings", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        return SimpleNamespace(exit_code=ended.value.code, stdout=out, stderr=err)
+
+    return peyvand
+
+
+def write_counts(path: Path, *, stopped: bool, expected_zero: bool = False) -> Path:
+    """Five weeks of two streams in steps of six hours, of which the first stops two days before the end."""
+    rng = np.random.default_rng(3)
+    lines = ["time,stream,count,failed,expected_zero"]
+    for step in range(35 * 4):
+        moment = START + timedelta(hours=6 * step)
+        late = step >= 33 * 4
+        for stream, mean in (("orders", 400.0), ("visits", 90.0)):
+            count = 0 if stopped and late and stream == "orders" else int(rng.poisson(mean * (0.5 + step % 4)))
+            zero = "true" if expected_zero and late and stream == "orders" else "false"
+            lines.append(f"{moment:%Y-%m-%dT%H:%M:%SZ},{stream},{count},{count // 100},{zero}")
+    path.write_text("\n".join(lines))
+    return path
+
+
+def test_a_stream_that_stops_is_found(run, tmp_path: Path) -> None:
+    """One finding: the stream, since when, and what was expected."""
+    file = write_counts(tmp_path / "counts.csv", stopped=True)
+    result = run(file, "--step", "6h", "--json")
+    assert result.exit_code == 0
+    (finding,) = map(json.loads, result.stdout.splitlines())
+    assert (finding["kind"], finding["subject"], finding["seen"]) == ("silence", "orders", 0)
+    assert finding["since"] == int((START + timedelta(days=33)).timestamp())
+    assert "silence  orders  2026-02-05 00:00" in run(file, "--step", "6h").stdout
+
+
+def test_nothing_is_found_where_nothing_is_wrong_or_nothing_was_expected(run, tmp_path: Path) -> None:
+    """Chance alone, and a stop that the file says to expect, give no finding."""
+    for stopped, zero in ((False, False), (True, True)):
+        file = write_counts(tmp_path / "counts.csv", stopped=stopped, expected_zero=zero)
+        result = run(file, "--step", "6h", "--json")
+        assert (result.exit_code, result.stdout) == (0, "")
+
+
+def test_every_fault_of_the_file_is_named(run, tmp_path: Path) -> None:
+    """A bad time, a negative count, more failures than counts and a step that is there twice are told with their lines."""
+    file = tmp_path / "counts.csv"
+    file.write_text(
+        "time,stream,count,failed\n"
+        "yesterday,a,1,0\n"
+        "2026-01-03T00:00:00Z,a,-1,0\n"
+        "2026-01-03T01:00:00Z,a,3,4\n"
+        "2026-01-03T02:00:00Z,a,3,0\n"
+        "2026-01-03T02:30:00Z,a,3,0\n"
+    )
+    result = run(file)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    for line, said in (
+        (2, "time: `yesterday` is not a time"),
+        (3, "count: `-1` is negative"),
+        (4, "failed: 4 of 3 cannot have failed"),
+        (6, "time: `a` has this step already in line 5"),
+    ):
+        assert any(f"counts.csv:{line}:" in one and said in one for one in result.stderr.splitlines()), result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--step", "7m"), "--step 7m does not divide a day: give a step such as 5m, 1h or 1d"),
+        (("--step", "soon"), "--step: `soon` is not a duration"),
+        (("--timezone", "Tehran"), "--timezone Tehran is unknown: give one such as Asia/Tehran"),
+    ],
+)
+def test_a_wrong_option_is_one_sentence(run, tmp_path: Path, arguments: tuple[str, str], said: str) -> None:
+    """A step that no day is made of and an unknown zone are refused."""
+    result = run(write_counts(tmp_path / "counts.csv", stopped=False), *arguments)
+    assert result.exit_code == 1
+    assert said in result.stderr

@@ -16,6 +16,7 @@ from tests.calibration.cells import REQUIRED, Cell, cells_of
 from tests.calibration.gate import Found, run
 from tests.calibration.page import line, page
 from tests.calibration.scenarios import REPLICATIONS, SCENARIOS
+from tests.calibration.traffic.run import main as run_traffic
 from tests.support.paths import ROOT
 
 CHUNK = 25
@@ -31,9 +32,12 @@ def main() -> None:
     if len(sys.argv) == 2 and sys.argv[1] in others:
         others[sys.argv[1]]()
         return
+    if sys.argv[1:2] == ["traffic"]:
+        run_traffic(sys.argv[2:])
+        return
     names = [scenario.name for scenario in SCENARIOS]
     parser = argparse.ArgumentParser(
-        "make calibrate ARGS='…'", description=__doc__, epilog="reconcile, silence: those of exchanges"
+        "make calibrate ARGS='…'", description=__doc__, epilog="reconcile, silence, traffic: those of exchanges"
     )
     parser.add_argument("scenario", nargs="*", choices=[*names, []], help="which ones (default: all)")
     parser.add_argument("--replications", type=int, default=REPLICATIONS, help=f"of each (default: {REPLICATIONS})")

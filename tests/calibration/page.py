@@ -53,7 +53,7 @@ def _page(cells: Sequence[Cell], lives: int, command: str, seconds: float, cpu: 
     yield "# Calibration of the intervals"
     yield ""
     yield f"Written by `{command}` in {seconds / 60:.0f} minutes, {cpu / 60:.0f} of processor time; nobody edits this page."
-    yield f"{_machine()}."
+    yield f"{machine()}."
     yield f"Method {METHOD_VERSION}, seed {SEED}, {lives:,} lives of each scenario."
     yield ""
     yield ABOUT
@@ -135,7 +135,8 @@ def _share(value: float) -> str:
     return f"{value:.3f}".removeprefix("0")
 
 
-def _machine() -> str:
+def machine() -> str:
+    """The processor and the versions that figures are of."""
     cpu = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text("utf-8"), re.MULTILINE)
     cores = f"{len(os.sched_getaffinity(0))} cores"
     versions = f"Python {platform.python_version()}, numpy {np.__version__}, scipy {scipy.__version__}"

@@ -16,10 +16,13 @@ __all__ = [
     "FAULT_SCENARIOS",
     "JUDGED_WEEKS",
     "LIVES",
+    "QUICK",
     "SCENARIOS",
     "SECOND_MOST",
     "SEED",
     "TRAINING_WEEKS",
+    "WHOLE",
+    "Extent",
     "FaultKind",
     "Scenario",
 ]
@@ -33,6 +36,26 @@ TRAINING_WEEKS = 13
 JUDGED_WEEKS = 52
 LIVES = 2
 """Of 1,000 flows: 104,000 flow-weeks a scenario."""
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much is tried: ``lives`` of each scenario, of so many ``flows`` and judged ``weeks``; ``fault_lives`` of so many
+    ``islands`` of eight flows with a fault each, and ``cause_lives`` of so many of forty.
+    """
+
+    flows: int = 1000
+    weeks: int = JUDGED_WEEKS
+    lives: int = LIVES
+    islands: int = 250
+    fault_lives: int = 10
+    cause_islands: int = 25
+    cause_lives: int = 4
+
+
+WHOLE = Extent()
+QUICK = Extent(flows=300, weeks=30, lives=1, islands=100, fault_lives=2, cause_islands=12, cause_lives=2)
+"""A first look, for some minutes of a processor: it shows what is badly wrong and proves nothing."""
 
 DAILY_LEAST, SECOND_MOST = 2.0, 200.0
 """Flows have between so many exchanges a day and so many a second."""

@@ -19,7 +19,7 @@ from services.core.model.register import FLUSH_SECONDS
 from services.dataset.days import read_position
 from services.dataset.storage import LocalStorage
 from services.dataset.tables import MEASUREMENT
-from tests.chaos.faults import CLASSES, clocks, power
+from tests.chaos.faults import CLASSES, clocks, files, power
 from tests.chaos.record import Acknowledged, Record
 from tests.chaos.schedule import Fault, Round
 from tests.chaos.world import SLOT, Abilities, World, running_world
@@ -35,6 +35,9 @@ STUCK_SECONDS = 120.0
 _ASK_SECONDS = 0.5
 _BLINDS = ("prober", power.MACHINE)
 """Victims whose faults may leave slots unmeasured."""
+_SPOOLED_SECONDS = 60.0
+"""How old what is in a damaged file of a spool may be, where the bus has no time to acknowledge it."""
+
 _SETTLED_SLOTS = 3
 _ACKNOWLEDGED_SECONDS = 2.0
 """After this long whatever the bus has stored is acknowledged."""
@@ -113,7 +116,11 @@ async def _strike(world: World, one: Run, faults: Round, say: Callable[[str], No
     """Make the faults of a round happen, and wait until everything is well again."""
     began = await asyncio.gather(*(_inject(world, one, fault) for fault in faults))
     over = time.time()
-    blinded = [moment for fault, moment in zip(faults, began, strict=True) if fault.victim in _BLINDS]
+    blinded = [
+        moment - (_SPOOLED_SECONDS if fault.kind == files.NAME else 0.0)
+        for fault, moment in zip(faults, began, strict=True)
+        if fault.victim in _BLINDS
+    ]
     back = asyncio.ensure_future(_prober_is_back(world))
     well = await world.recovered(over, seconds=STUCK_SECONDS)
     if blinded:

@@ -9,7 +9,7 @@ import numpy as np
 
 from services.core.model import Finding
 from services.indicator.array_types import Bools, Floats, Ints
-from services.indicator.findings.causes import Charge, Departures, charge_causes
+from services.indicator.findings.causes import DEPARTING, Charge, Departures, charge_causes
 from services.indicator.findings.inputs import DetectorSettings, StepCounts, Topology
 from services.indicator.findings.kinds import SIDE_OF_TEST, SIDES, Family, thresholds
 from services.indicator.findings.open_findings import USUAL_AFTER_WEEKS, OpenFinding, chance_of, mean_duration
@@ -111,9 +111,9 @@ class Detector:
 
     def _change(self, judged: JudgedStep, step: StepCounts) -> FindingChanges:
         ended = [self._told(one, over) for one, over in self._continue(judged, step)]
-        going_on = list(self._open)
         opened, withdrawn = self._find(judged, step)
-        updated = [self._told(one, None) for one in self._open if one in going_on]
+        fresh = {finding.id for finding in opened}
+        updated = [finding for one in self._open if (finding := self._told(one, None)).id not in fresh]
         return FindingChanges(tuple(opened), tuple(updated), tuple(ended), tuple(withdrawn))
 
     def _told(self, one: OpenFinding, ended_at: int | None) -> Finding:
@@ -136,7 +136,7 @@ class Detector:
                 over.append((one, self._time_of(one.back_since, step)))
             elif not one.silent and self._number - one.since >= USUAL_AFTER_WEEKS * self.settings.week_steps:
                 over.append((one, step.start + self.settings.step_seconds))
-                self.streams.take_as_usual(family, np.array(one.flows))
+                self.streams.take_as_usual(family, np.array(one.flows), one.seen / max(one.expected, 1e-9))
         for one, _ in over:
             self._open.remove(one)
             self.streams.forget(SIDES[one.side].family, one.flows, self._number)
@@ -154,8 +154,11 @@ class Detector:
             for charge in charge_causes(departures, self.rows):
                 under = set(charge.flows.tolist())
                 replaced = [one for one in self._open if one.side == side and under.issuperset(one.flows)]
-                withdrawn += [self._told(one, None).id for one in replaced]
-                opened.append(self._begin(side, charge, strongest[side], best[side], judged, step, replaced))
+                before = {self._told(one, None).id for one in replaced}
+                finding = self._begin(side, charge, strongest[side], best[side], judged, step, replaced)
+                withdrawn += sorted(before - {finding.id})
+                if finding.id not in before:
+                    opened.append(finding)
         return opened, withdrawn
 
     def _departures(
@@ -168,12 +171,15 @@ class Detector:
         ratio = float(seen[top] / max(expected[top], 1e-9))
         told = ratio * np.log(ratio) - ratio + 1.0 if ratio > 0 else 1.0
         steps = self._number - int(evidence.begun[best[top], top]) + 1
-        power = told * self.streams.expected_since(SIDES[side].family, steps, week_step, judged)
+        due, ratios = self.streams.expected_since(SIDES[side].family, steps, week_step, judged)
+        power = told * due
         size = 1.0 / self.streams.days[side, :flows]
         known = np.zeros(flows, np.bool_)
         for one in self._open:
             if one.side == side and self._number - one.since <= self.settings.week_steps:
                 known[one.flows] = True
+        # Counts that are nearer to those of the alarm than to the usual are a vote for it, before they are evidence by themselves.
+        known |= (power >= DEPARTING) & ((ratios - 1.0) * np.sign(ratio - 1.0) >= abs(ratio - 1.0) / 2.0)
         return Departures(strongest, alarms, seen - expected, size * np.log1p(power / size), known)
 
     def _begin(
@@ -200,7 +206,9 @@ class Detector:
             flows=charge.flows.tolist(),
             since=since,
             since_time=self._time_of(since, step),
-            found_at=step.start + self.settings.step_seconds,
+            found_at=min(
+                [step.start + self.settings.step_seconds, *(old.found_at for old in replaced if old.row == charge.row)]
+            ),
             seen=seen + sum(old.seen for old in replaced),
             expected=expected + sum(old.expected for old in replaced),
             variance=variance + sum(old.variance for old in replaced),

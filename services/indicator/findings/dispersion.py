@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from services.indicator.array_types import Bools, Floats
-from services.indicator.findings.kinds import UP
+from services.indicator.findings.kinds import FAMILY, UP
 
 HALF_LIFE_DAYS: Final = 28.0
 
@@ -25,6 +25,10 @@ PRIOR_WEIGHT: Final = 50.0
 
 LEAST: Final = 1e-4
 MOST: Final = 20.0
+
+_DOWN: Final = np.flatnonzero(~UP)
+_WHOLE: Final = np.array([np.flatnonzero(UP & (FAMILY[side] == FAMILY))[0] for side in _DOWN])
+"""Sides that look for less, and those of the same families that look for more, whose squares are of all counts."""
 
 OUTLIER_SQUARE: Final = 25.0
 """The most that one count adds, in multiples of the variance so far."""
@@ -53,8 +57,12 @@ class Dispersion:
         )
 
     def of_days(self) -> Floats:
-        """Return the relative variance of days, (sides, rows)."""
-        return _shrunk(self.days, self.pooled_day, POOLED_DAYS)
+        """Return the relative variance of days, (sides, rows). What lies below the mean is few days: of less than usual it is at
+        least half of the whole.
+        """
+        days = _shrunk(self.days, self.pooled_day, POOLED_DAYS)
+        days[_DOWN] = np.maximum(days[_DOWN], days[_WHOLE] / 2.0)
+        return days
 
     def of_steps(self) -> Floats:
         """Return the relative variance of steps, days' part in it included, (sides, rows)."""

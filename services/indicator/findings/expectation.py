@@ -268,12 +268,13 @@ class Expectation:
         self.seen[where] = np.nan
         self.seen_shape[where] = np.nan
 
-    def begin_again(self, flows: Ints) -> None:
-        """Forget the level of flows, but not the shape of their weeks: what they do now is taken as usual."""
-        self.fast[:, flows] = 0.0
-        self.slow[:, flows] = 0.0
-        self.learned[flows] = 0.0
+    def rescale(self, flows: Ints, ratio: float) -> None:
+        """Multiply the level of some flows."""
+        self.fast[0, flows] *= ratio
+        self.slow[0, flows] *= ratio
 
-    def recent(self, positions: Ints) -> Floats:
-        """Return what was expected of each flow in some steps of the last week, (f,)."""
-        return np.asarray(np.nansum(self.seen_mean[positions].astype(np.float64), axis=0))
+    def recent(self, positions: Ints) -> tuple[Floats, Floats]:
+        """Return what was seen and what was expected of each flow in some steps of the last week, (f,) each."""
+        mean = self.seen_mean[positions].astype(np.float64)
+        seen = np.where(np.isnan(mean), 0.0, self.seen[positions].astype(np.float64))
+        return np.nansum(seen, axis=0), np.nansum(np.where(np.isnan(seen), 0.0, mean), axis=0)

@@ -9,6 +9,7 @@ import numpy as np
 
 from services.indicator.array_types import Bools, Floats, Ints, Numbers
 from services.indicator.findings.inputs import DetectorSettings, StepCounts
+from services.indicator.findings.kinds import Family
 
 HALF_LIFE_DAYS: Final = 28.0
 
@@ -173,12 +174,13 @@ class Shares:
         self.slow_hours[:, :, slow_from != self.slow_from] = 0.0
         self.slow_from = slow_from
 
-    def begin_again(self, side_family: int, flows: Ints) -> None:
-        """Let what some flows do now be taken as usual soon, in one family."""
-        if side_family in (1, 2, 3):
-            self.counts[:, flows] *= 0.01
-            self.exchanges[flows] *= 0.01
-        elif side_family == 4:
-            self.durations[flows] *= np.float32(0.01)
+    def rescale(self, family: Family, flows: Ints, ratio: float) -> None:
+        """Multiply what is usual of some flows in one family."""
+        if family is Family.SIZE:
+            self.size[0, flows] *= ratio
+        elif family is Family.SLOW:
+            slow = np.arange(self.durations.shape[1]) >= self.slow_from[flows, None]
+            self.durations[flows] *= np.where(slow, np.float32(ratio), np.float32(1.0))
+            self.slow_hours[:, :, flows] = 0.0
         else:
-            self.size[:, flows] *= 0.01
+            self.counts[family - 1, flows] = np.minimum(ratio * self.counts[family - 1, flows], self.exchanges[flows])

@@ -84,7 +84,7 @@ class Streams:
 
     def day_variance(self) -> Floats:
         """Return the relative variance of days of each flow's volume, (f,)."""
-        return self.days[0, : self.rows.flows]
+        return self.days[1, : self.rows.flows]
 
     def expect(self, step: StepCounts) -> Expected:
         """Return what is expected of a step."""
@@ -236,15 +236,19 @@ class Streams:
         if step.read:
             self.shares.learn(step, self.settings, (suspected | covered)[1:])
 
-    def expected_since(self, family: Family, steps: int, week_step: int, judged: JudgedStep) -> Floats:
-        """Return what was expected of each flow in the last steps, at most a week: counts of the family, (f,)."""
+    def expected_since(self, family: Family, steps: int, week_step: int, judged: JudgedStep) -> tuple[Floats, Floats]:
+        """Return what was expected of each flow in the last steps, at most a week: counts of the family, (f,).
+
+        Also return by how much volumes then departed from it, as ratios; NaN for other families, of which no steps are kept.
+        """
         now = judged.means_of_flows[family]
         earlier = np.arange(1, min(steps, self.settings.week_steps))
-        volume = self.expectation.recent((week_step - earlier) % self.settings.week_steps)
+        seen, volume = self.expectation.recent((week_step - earlier) % self.settings.week_steps)
         if family is Family.VOLUME:
-            return np.asarray(volume + now)
+            expected = volume + now
+            return expected, (seen + judged.of_flows[family]) / np.maximum(expected, 1e-9)
         exchanges = np.maximum(judged.means_of_flows[Family.VOLUME], 1e-9)
-        return np.asarray(now + volume * np.minimum(now / exchanges, 1.0))
+        return now + volume * np.minimum(now / exchanges, 1.0), np.full_like(now, np.nan)
 
     def forget(self, family: Family, flows: list[int], number: int) -> None:
         """Begin the evidence of all rows that contain some flows anew, on all sides of a family."""
@@ -254,12 +258,12 @@ class Streams:
         for side in np.flatnonzero(family == FAMILY).tolist():
             self.evidence.forget(side, rows, number)
 
-    def take_as_usual(self, family: Family, flows: Ints) -> None:
-        """Let what some flows do from now on be what is usual."""
+    def take_as_usual(self, family: Family, flows: Ints, ratio: float) -> None:
+        """Let what some flows do now, ``ratio`` times what was expected of them, be what is usual."""
         if family is Family.VOLUME:
-            self.expectation.begin_again(flows)
+            self.expectation.rescale(flows, ratio)
         else:
-            self.shares.begin_again(family, flows)
+            self.shares.rescale(family, flows, ratio)
 
 
 def _factors(mean: Floats, exchanges: Floats) -> Floats:

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from services.core.settings import Settings
-from services.sandbox.directory import ACCESS, EXCHANGES, make_directory, prepare_run
+from services.sandbox.directory import ACCESS, DEPARTURES, EXCHANGES, make_directory, prepare_run
 from services.sandbox.exchanges import SimulatedTraffic, make_data_bus
 from services.sandbox.faults import FaultSpan, FaultTimeline, draw_server_faults
-from services.sandbox.logs import TRUTH, AccessLog, ExchangeLog, Run, TruthLog
+from services.sandbox.logs import TRUTH, AccessLog, DepartureLog, ExchangeLog, Run, TruthLog
 from services.sandbox.scenario import BUS, make_scenario
 from services.sandbox.security_server import OperationalMonitoring
 from services.sandbox.servers import Servers, allow_open_files, make_sites, open_authority
@@ -68,6 +68,7 @@ async def run_sandbox(
             contextlib.closing(truth),
             contextlib.closing(AccessLog(settings.data / ACCESS, resumed=run.resumed)) as access,
             contextlib.closing(ExchangeLog(settings.data / EXCHANGES, traffic, resumed=run.resumed)) as exchanges,
+            contextlib.closing(DepartureLog(settings.data / DEPARTURES, traffic)) as departures,
         ):
             access_logs.append(access)
             server_ids = [server.id for server in bus.servers]
@@ -80,6 +81,7 @@ async def run_sandbox(
             def advance(slot: int) -> None:
                 truth.advance(slot)
                 exchanges.advance(slot)
+                departures.advance(slot)
 
             servers.follow(state)
             await _run_slots(

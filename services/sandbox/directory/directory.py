@@ -22,6 +22,7 @@ from services.sandbox.timing import Timing
 REGISTER = "register"
 ACCESS = "access.ndjson"
 EXCHANGES = "exchanges.ndjson"
+DEPARTURES = "departures.ndjson"
 DESCRIPTION = "scenario.json"
 
 

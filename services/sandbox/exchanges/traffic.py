@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from itertools import accumulate
 from uuid import UUID
 
 from services.sandbox.exchanges.data_bus import DataBus
+from services.sandbox.exchanges.departures import Departure, departures, draw_departure, is_left_out, volume_of
 from services.sandbox.exchanges.exchange import SimulatedExchange, longest_delay, simulate_exchange
 from services.sandbox.faults import FaultSpan
 from services.sandbox.timing import Timing
@@ -20,7 +21,8 @@ _KEPT = 256
 class SimulatedTraffic:
     """The exchanges of a run that begins with ``first_slot``, ``rate`` a second over all routes.
 
-    ``state`` returns the faults in effect in a slot, by link. The same arguments give the same exchanges.
+    ``state`` returns the faults in effect in a slot, by link. The volume has the shape of a simulated week, and departs from
+    it now and then (departures.py). The same arguments give the same exchanges.
     """
 
     def __init__(
@@ -54,13 +56,20 @@ class SimulatedTraffic:
             self._drawn[slot] = self._draw(slot)
         return self._drawn[slot]
 
+    def departures(self, slot: int) -> Iterator[Departure]:
+        """Yield the departures that begin before a slot, with slots counted from the start of the run."""
+        return departures(self.bus.routes, self._seed, slot - self.first_slot)
+
     def _draw(self, slot: int) -> Sequence[SimulatedExchange]:
         rng = random.Random(f"{self._seed}/traffic/{slot - self.first_slot}")
         state = self._state(slot)
         begin = round(self.times.effect(slot) * 1000)
         exchanges = []
-        for number in range(int(self.rate * self.times.slot + rng.random())):
+        departure = draw_departure(self.bus.routes, self._seed, slot - self.first_slot)
+        for number in range(int(self.rate * self.times.slot * volume_of(slot) + rng.random())):
             route = rng.choices(self._routes, cum_weights=self._weights)[0]
+            if is_left_out(departure, route.service, rng):
+                continue
             span = state.get(rng.choice(route.links)) if route.links else None
             # the absolute slot gives another run of the same seed other ids
             name = UUID(bytes=blake2b(f"{self._seed}/{slot}/{number}".encode(), digest_size=16).digest())

@@ -1,8 +1,9 @@
 """The run, and its logs: the truth, the exchanges and the replies that were sent."""
 
 from services.sandbox.logs.access_log import AccessLog
+from services.sandbox.logs.departure_log import DepartureLog
 from services.sandbox.logs.exchange_log import ExchangeLog
 from services.sandbox.logs.run import TRUTH, Run, RunHeader, choose_run
 from services.sandbox.logs.truth_log import TruthLog
 
-__all__ = ["TRUTH", "AccessLog", "ExchangeLog", "Run", "RunHeader", "TruthLog", "choose_run"]
+__all__ = ["TRUTH", "AccessLog", "DepartureLog", "ExchangeLog", "Run", "RunHeader", "TruthLog", "choose_run"]

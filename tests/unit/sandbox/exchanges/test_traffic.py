@@ -11,6 +11,7 @@ from services.collector.ledger.summary import bucket_of
 from services.collector.records.xroad import ExchangeResult, read_side
 from services.core.model.exchange import DURATION_BUCKETS
 from services.sandbox.exchanges.data_bus import make_data_bus
+from services.sandbox.exchanges.departures import DepartureKind
 from services.sandbox.exchanges.exchange import ExchangeOutcome
 from services.sandbox.exchanges.traffic import SimulatedTraffic
 from services.sandbox.faults.faults import FaultMode, FaultScope
@@ -81,10 +82,28 @@ def test_the_same_seed_gives_the_same_traffic():
 
 
 def test_volume_follows_the_rate():
-    """Over many slots the number of exchanges matches the rate; at rate 0 there are none."""
-    busy, idle = traffic(rate=3.3), traffic(rate=0.0)
-    assert sum(len(busy.of(FIRST + n)) for n in range(200)) == pytest.approx(3.3 * 5 * 200, rel=0.01)
+    """Over three simulated weeks the number of exchanges matches the rate, and has their shape; at rate 0 there are none."""
+    busy, idle = traffic(rate=33.0), traffic(rate=0.0)
+    numbers = [len(busy.of(FIRST + n)) for n in range(21)]
+    assert sum(numbers) == pytest.approx(33.0 * 5 * 21, rel=0.01)
+    assert numbers[:7] == pytest.approx(numbers[7:14], abs=1)
+    assert max(numbers) > 1.8 * min(numbers)
     assert not any(idle.of(FIRST + n) for n in range(200))
+
+
+def test_a_service_departs_now_and_then():
+    """Calls of one service stop in the first period, hardly any are left in the second, and the log tells which and when."""
+    busy = traffic()
+    first, second = busy.departures(FIRST + 100)
+    assert [one.kind for one in (first, second)] == [DepartureKind.SILENCE, DepartureKind.FALL]
+
+    def calls(departure, slots):
+        exchanges = [one for slot in slots for one in busy.of(FIRST + slot)]
+        return sum(one.route.service == departure.service for one in exchanges) / len(exchanges)
+
+    assert calls(first, range(first.start, first.end)) == 0
+    usual = calls(second, range(first.end, second.start))
+    assert 0 < calls(second, range(second.start, second.end)) < 0.2 * usual
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,35 @@
+"""The departures of the traffic, beside the truth log: what findings about exchanges must tell.
+
+``departures.ndjson``: a line each, ``{kind, service, from, to}``: calls of the X-Road service depart in slots [from, to).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from services.sandbox.exchanges import SimulatedTraffic
+from services.sandbox.logs.json_lines import JsonLinesFile, encode_line
+
+
+class DepartureLog:
+    """The log of a run, written before what it tells takes effect. StateError when it cannot be written."""
+
+    def __init__(self, path: Path, traffic: SimulatedTraffic) -> None:
+        """Open the log, whose lines follow from the run: a resumed run writes them again."""
+        self._traffic = traffic
+        self._file = JsonLinesFile(path, ())
+        self._written = 0
+
+    def advance(self, slot: int) -> None:
+        """Write all departures that begin up to the slot after ``slot``; call this every slot."""
+        first = self._traffic.first_slot
+        new = list(self._traffic.departures(slot + 2))[self._written :]
+        self._written += len(new)
+        self._file.append(
+            encode_line({"kind": one.kind, "service": one.service, "from": first + one.start, "to": first + one.end})
+            for one in new
+        )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()

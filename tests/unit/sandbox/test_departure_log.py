@@ -1,0 +1,40 @@
+"""The log of departures: written before they take effect, and again after a restart."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from services.sandbox.exchanges.data_bus import make_data_bus
+from services.sandbox.exchanges.traffic import SimulatedTraffic
+from services.sandbox.logs.departure_log import DepartureLog
+from services.sandbox.scenario.scenario import make_scenario
+from services.sandbox.timing import slot_timing
+
+FIRST = 400_000_000
+
+
+def test_departures_are_written_before_they_take_effect(tmp_path: Path) -> None:
+    """Each has one line by the slot before it begins, however often and from where the log is advanced."""
+    times = slot_timing(4)
+    bus = make_data_bus(make_scenario("small", seed=1, base_port=7500, times=times))
+    traffic = SimulatedTraffic(bus, rate=4.0, seed=1, times=times, first_slot=FIRST, state=lambda _: {})
+    path = tmp_path / "departures.ndjson"
+
+    def lines() -> list[dict[str, object]]:
+        return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+    log = DepartureLog(path, traffic)
+    for number in range(24):
+        log.advance(FIRST + number)
+    assert lines() == []
+    log.advance(FIRST + 25)
+    log.advance(FIRST + 25)
+    (first,) = lines()
+    assert (first["kind"], first["from"], first["to"]) == ("silence", FIRST + 26, FIRST + 46)
+    log.close()
+    again = DepartureLog(path, traffic)
+    again.advance(FIRST + 100)
+    again.close()
+    assert [line["kind"] for line in lines()] == ["silence", "fall"]
+    assert lines()[0] == first

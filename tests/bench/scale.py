@@ -26,9 +26,9 @@ from prometheus_client import CollectorRegistry
 from services.core.bus import StoredMessage
 from services.core.bus.evidence import columns_of
 from services.core.bus.names import MEASUREMENTS, measurement_subject
-from services.core.bus.position import StreamPosition
 from services.core.bus.stream_cursor import StreamCursor
 from services.core.log import configure_logging, logger
+from services.core.model import StreamPosition
 from services.core.model.indicator import IndicatorKind
 from services.core.model.outcome import Outcome, Reason
 from services.core.runtime import Health

@@ -10,7 +10,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from services.archive.component import _Archive
-from services.core.bus import StreamPosition
+from services.core.model import StreamPosition
 from services.core.runtime import Health
 from services.dataset.days import read_position
 from services.dataset.log import SigningKey

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 
-from services.core.bus import StoredMessage, StreamPosition
+from services.core.bus import StoredMessage
 from services.core.codec import decode_measurements, decode_sender
-from services.core.model import Measurement
+from services.core.model import Measurement, StreamPosition
 
 
 @dataclass(eq=False)

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from services.core.bus import MEASUREMENTS, StreamCursor, StreamPosition
+from services.core.bus import MEASUREMENTS, StreamCursor
 from services.core.errors import BusError, GapError
 from services.core.files import unsealed
+from services.core.model import StreamPosition
 from services.core.runtime import Health
 from services.core.tasks import run_in_thread
 from services.indicator.calendar import Calendar

@@ -27,7 +27,6 @@ from services.core.bus.names import (
     shard_of,
     slot_key,
 )
-from services.core.bus.position import StreamPosition
 from services.core.bus.roles import write_users
 from services.core.bus.server import (
     adopt_streams,
@@ -62,7 +61,6 @@ __all__ = [
     "Bus",
     "StoredMessage",
     "StreamCursor",
-    "StreamPosition",
     "StreamState",
     "accounts",
     "accounts_file",

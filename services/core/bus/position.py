@@ -6,17 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.core.errors import GapError
+from services.core.model import StreamPosition
 
 _REMEDY = "start once with --accept-gap yes to go on without them: what is gone stays unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class StreamPosition:
-    """How far a stream has been taken in: its name, when it was created, the last sequence."""
-
-    stream: str
-    created: str
-    sequence: int
 
 
 @dataclass(frozen=True, slots=True)

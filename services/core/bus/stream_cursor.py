@@ -8,9 +8,10 @@ from math import inf
 
 from services.core.bus.buckets import Bus
 from services.core.bus.messages import StoredMessage, StreamState, moment_of
-from services.core.bus.position import StreamBounds, StreamPosition, missing_messages, resume
+from services.core.bus.position import StreamBounds, missing_messages, resume
 from services.core.errors import BusError
 from services.core.log import logger
+from services.core.model import StreamPosition
 
 CHECK_SECONDS = 5.0
 """How often a stream is checked for being the same stream, besides after every failure to read it."""

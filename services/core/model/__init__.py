@@ -104,6 +104,7 @@ from services.core.model.register import (
     Service,
     Vantage,
 )
+from services.core.model.stream_position import StreamPosition
 from services.core.model.template import (
     fill_placeholders,
     fill_probe,
@@ -201,6 +202,7 @@ __all__ = [
     "StatedFigure",
     "Step",
     "StreamHealth",
+    "StreamPosition",
     "StrictShare",
     "Structure",
     "SwitchIndex",

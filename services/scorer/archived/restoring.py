@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from services.core.bus import StreamPosition
 from services.core.errors import StateError
-from services.core.model import ExchangeSummary, Policy
+from services.core.model import ExchangeSummary, Policy, StreamPosition
 from services.dataset.days import ArchivedUpTo, read_position
 from services.dataset.storage import Storage, open_storage
 from services.dataset.tables import EXCHANGE, MEASUREMENT, STREAM_KINDS

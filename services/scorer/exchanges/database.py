@@ -20,11 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core import checked_rows
-from services.core.bus import StreamPosition
 from services.core.codec import ExchangeVolume
 from services.core.errors import StateError
 from services.core.log import logger
-from services.core.model import ExchangeSummary, Flow
+from services.core.model import ExchangeSummary, Flow, StreamPosition
 from services.indicator.calendar import Calendar
 from services.register.attribution import Attributor
 from services.scorer.exchanges import flows, hourly, summaries

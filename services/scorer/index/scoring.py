@@ -9,8 +9,8 @@ from datetime import date, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.bus import DETAIL_SECONDS, SLOTS_PER_BLOCK, StreamPosition
-from services.core.model import MeasurementColumns, VantageHealth
+from services.core.bus import DETAIL_SECONDS, SLOTS_PER_BLOCK
+from services.core.model import MeasurementColumns, StreamPosition, VantageHealth
 from services.indicator.admission import admit, closable
 from services.indicator.calendar import RECORD_DAYS, Calendar
 from services.indicator.cells import RecentMeasurements

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 
-from services.core.bus import Bus, StoredMessage, StreamCursor, StreamPosition, columns_of, summaries_of
+from services.core.bus import Bus, StoredMessage, StreamCursor, columns_of, summaries_of
 from services.core.errors import BusError, GapError, StateError
 from services.core.log import Logger
-from services.core.model import ExchangeSummary, MeasurementColumns, Policy, RegisterVersions
+from services.core.model import ExchangeSummary, MeasurementColumns, Policy, RegisterVersions, StreamPosition
 from services.core.tasks import run_in_thread
 from services.indicator.calendar import Calendar
 from services.register.bus import announced_versions

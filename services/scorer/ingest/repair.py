@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from services.core.bus import StreamCursor, StreamPosition
+from services.core.bus import StreamCursor
 from services.core.errors import GapError
 from services.core.log import Logger
-from services.core.model import Policy
+from services.core.model import Policy, StreamPosition
 from services.core.tasks import run_in_thread
 from services.indicator.calendar import Calendar
 from services.scorer.state import Damage, LoadedState, Store

@@ -21,7 +21,6 @@ from services.indicator.register_arrays import RegisterArrays
 from services.indicator.sensitivity import FACTORS, Ranking, analyse_ranks, recount_dump
 from services.indicator.structure import AgencyNetwork, structure_by_window
 from services.register.attribution import Attributor
-from services.scorer.exchanges import ExchangeDatabase
 from services.scorer.offline.jsonl import MeasurementLines
 
 
@@ -118,10 +117,15 @@ def volumes(
     register: Register, summaries: Iterable[ExchangeSummary], *, at: float, window_days: int
 ) -> tuple[ExchangeVolume, ...]:
     """Return what each pair of agencies exchanged in the window; of each summary the highest revision counts."""
+    rows = [(row.slot_start, "", [row]) for row in summaries]
+    if not rows:
+        return ()
+    from services.scorer.exchanges import ExchangeDatabase  # noqa: PLC0415  # its libraries are slow to import
+
     calendar = Calendar.of(register.policy)
     with closing(ExchangeDatabase(":memory:")) as exchanges:
         exchanges.attribute_by(Attributor(register))
-        exchanges.take([(row.slot_start, "", [row]) for row in summaries], calendar=calendar)
+        exchanges.take(rows, calendar=calendar)
         end_slot = calendar.slot_of(at)
         since = calendar.day_of(end_slot) - timedelta(days=window_days)
         return exchanges.volumes(since, end_slot=end_slot, calendar=calendar)

@@ -13,9 +13,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from services.core.bus import StreamPosition
 from services.core.errors import StateError
-from services.core.model import Target
+from services.core.model import StreamPosition, Target
 from services.indicator.cells import DayState
 from services.scorer.state.ids import Ids, ids_reader
 from services.scorer.state.manifest import StateManifest

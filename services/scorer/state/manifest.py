@@ -7,7 +7,7 @@ from datetime import date
 
 import orjson
 
-from services.core.bus import StreamPosition
+from services.core.model import StreamPosition
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ import structlog
 
 from services.core.bus import Bus
 from services.core.bus.names import INDICATORS, MEASUREMENTS
-from services.core.bus.position import StreamPosition
 from services.core.codec import decode_columns, encode_measurements
+from services.core.model import StreamPosition
 from services.indicator.calendar import Calendar
 from services.indicator.evidence import Evidence
 from services.indicator.index.snapshot import Snapshot

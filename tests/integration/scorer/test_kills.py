@@ -15,7 +15,7 @@ from services.core.blocks.target_blocks import decode_recent
 from services.core.bus import Bus
 from services.core.bus.evidence import columns_of
 from services.core.bus.names import INDICATOR_BUCKET, MEASUREMENTS
-from services.core.bus.position import StreamPosition
+from services.core.model import StreamPosition
 from services.core.model.measurement import Measurement
 from services.core.model.outcome import Reason
 from services.core.model.register import Register

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from services.core.bus import Bus, StoredMessage, StreamState
-from services.core.bus.position import StreamPosition
 from services.core.bus.stream_cursor import StreamCursor
 from services.core.codec import decode_columns, encode_measurements
 from services.core.log import logger
+from services.core.model import StreamPosition
 from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.model.register import Register

@@ -14,8 +14,8 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from services.core.bus import StreamState
-from services.core.bus.position import StreamPosition
 from services.core.codec import ExchangeVolume, decode_columns, encode_measurements
+from services.core.model import StreamPosition
 from services.core.model.exchange import BusTraffic, Reconciliation, Traffic, Volume
 from services.core.model.finding import Review
 from services.core.model.indicator import IndicatorKind

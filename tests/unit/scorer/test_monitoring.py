@@ -10,9 +10,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.core.bus import StoredMessage, StreamState
-from services.core.bus.position import StreamPosition
 from services.core.bus.stream_cursor import StreamCursor
 from services.core.codec import decode_columns, encode_measurements
+from services.core.model import StreamPosition
 from services.core.model.measurement import Measurement, Target
 from services.core.model.monitoring import VantageHealth
 from services.core.model.outcome import OUTCOME_OF, Reason

@@ -15,9 +15,9 @@ from prometheus_client import CollectorRegistry
 
 from services.core.blocks import BlockReader
 from services.core.bus import GOVERNMENT_KEY, Bus, consumer_key
-from services.core.bus.position import StreamPosition
 from services.core.codec import decode_columns, encode_measurements
 from services.core.log import logger
+from services.core.model import StreamPosition
 from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.runtime import Health

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from services.core.bus.position import StreamBounds, StreamPosition, missing_messages, resume
+from services.core.bus.position import StreamBounds, missing_messages, resume
 from services.core.errors import GapError
+from services.core.model import StreamPosition
 
 REMEDY = "start once with --accept-gap yes to go on without them: what is gone stays unknown"
 EPOCH = 1_000.0

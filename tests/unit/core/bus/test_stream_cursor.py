@@ -6,9 +6,9 @@ import pytest
 
 from services.core.bus import Bus
 from services.core.bus.messages import StoredMessage, StreamState
-from services.core.bus.position import StreamPosition
 from services.core.bus.stream_cursor import CHECK_SECONDS, StreamCursor
 from services.core.errors import BusError, GapError
+from services.core.model import StreamPosition
 
 POSITION = StreamPosition("MEASUREMENTS", "2026-11-27T10:00:00Z", 3)
 

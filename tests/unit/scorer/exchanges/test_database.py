@@ -15,9 +15,9 @@ import pytest
 from numpy.typing import NDArray
 
 from services.core import checked_rows
-from services.core.bus.position import StreamPosition
 from services.core.codec import ExchangeVolume
 from services.core.errors import StateError
+from services.core.model import StreamPosition
 from services.core.model.exchange import ExchangeSummary, Flow, Parties
 from services.core.model.register import ExchangeRoute, Member
 from services.indicator.calendar import Calendar

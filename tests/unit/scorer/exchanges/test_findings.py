@@ -6,9 +6,8 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
-from services.core.bus.position import StreamPosition
 from services.core.codec import decode_columns, encode_measurements
-from services.core.model import FindingKind, FindingReview, FindingScope, ProbeView, Review
+from services.core.model import FindingKind, FindingReview, FindingScope, ProbeView, Review, StreamPosition
 from services.core.model.exchange import ExchangeSummary, Reconciliation, Volume
 from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import OUTCOME_OF, Reason

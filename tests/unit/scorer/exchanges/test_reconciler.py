@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from services.core.bus.position import StreamPosition
 from services.core.codec import decode_columns, encode_measurements
+from services.core.model import StreamPosition
 from services.core.model.exchange import ExchangeSummary
 from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import OUTCOME_OF, Reason

@@ -7,8 +7,8 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from services.core.bus.position import StreamPosition
 from services.core.codec import decode_columns, encode_measurements
+from services.core.model import StreamPosition
 from services.core.model.measurement import Measurement, MeasurementColumns, Target
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.register import Register

@@ -14,10 +14,10 @@ from prometheus_client import CollectorRegistry
 
 from services.core.bus import Bus, StoredMessage
 from services.core.bus.names import measurement_subject
-from services.core.bus.position import StreamPosition
 from services.core.bus.stream_cursor import StreamCursor
 from services.core.codec import encode_measurements
 from services.core.log import logger
+from services.core.model import StreamPosition
 from services.core.model.measurement import Measurement, RegisterVersions, Target
 from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.model.register import Register

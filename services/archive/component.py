@@ -21,7 +21,7 @@ from services.core.files import lock
 from services.core.model import Policy, Register
 from services.core.runtime import ENDING, Runtime
 from services.core.tasks import cancel_and_wait, run_in_thread
-from services.dataset.days import EvidenceDays, Sealer, SealingContext, run_faults
+from services.dataset.days import DamagedSegmentError, EvidenceDays, Sealer, SealingContext, run_faults
 from services.dataset.log import SigningKey
 from services.dataset.storage import Storage, open_storage
 from services.indicator.calendar import Calendar
@@ -70,14 +70,12 @@ class _Archive:
         stream = archiver.what.kind.stream
         accept = self._runtime.settings.accept_gap
         cursor = StreamCursor(self._bus, stream, needed_from, accept=accept, pass_deleted=_FEW_MESSAGES)
-        resumed = False
         while True:
             more = False
             try:
-                if not resumed:
+                if archiver.must_resume:
                     await archiver.resume(cursor)
                     archiver.forget_sealed(*self._sealed)
-                    resumed = True
                 assert self._days is not None
                 more = await archiver.take(cursor, self._days)
             except GapError:
@@ -104,6 +102,9 @@ class _Archive:
             except StateError as error:
                 days = None
                 self._fail("sealing", str(error))
+                if isinstance(error, DamagedSegmentError):
+                    for archiver in self._archivers:
+                        archiver.doubt()
             else:
                 self._fail("sealing", "")
             await asyncio.sleep(_SEAL_SECONDS)

@@ -12,10 +12,11 @@ from typing import Final
 import pyarrow as pa
 
 from services.archive.metrics import ArchiveMetrics
-from services.core.bus import Bus, StoredMessage, StreamCursor, StreamPosition, columns_of, indicator_of, summaries_of
+from services.core.bus import Bus, StoredMessage, StreamCursor, columns_of, indicator_of, summaries_of
 from services.core.codec import decode_sender
 from services.core.errors import StateError
 from services.core.log import Logger
+from services.core.model import StreamPosition
 from services.core.tasks import run_in_thread
 from services.dataset.days import (
     ArchivedUpTo,
@@ -26,6 +27,7 @@ from services.dataset.days import (
     counted,
     drop_uncommitted,
     read_position,
+    seems_whole,
     write_position,
     write_segments,
 )
@@ -47,6 +49,11 @@ from services.dataset.tables import (
 _MESSAGES: Final = 500
 _SEGMENT_ROWS: Final = 100_000
 """Rows that are kept in memory at most: some 15 MB."""
+
+_READ_AT_START: Final = 60
+"""Segments of a kind that are read at a start, the newest: those of the last hour, which a crash may have torn. Each takes a
+request to an object store. What decays later is noticed when its day is sealed.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,18 +126,28 @@ class StreamArchiver:
         self._gaps: tuple[MissingMessages, ...] = ()
         self._expected = 1
         self._begins_again = False
+        self._doubtful = False
         self._last_stored = 0.0
         self._since = 0.0
 
     @property
     def complete_up_to(self) -> float:
-        """Up to when everything that the stream stored is in the dataset, in epoch seconds."""
-        return self._archived.stored if self._archived else 0.0
+        """Up to when everything that the stream stored is in the dataset, in epoch seconds; 0 while that is in doubt."""
+        return self._archived.stored if self._archived and not self._doubtful else 0.0
 
     @property
     def created(self) -> str:
         """When the stream was created, as the server writes it."""
         return self._archived.created if self._archived else ""
+
+    def doubt(self) -> None:
+        """Note that a segment is damaged: with the next ``resume`` all are read, and it is read again from the stream."""
+        self._doubtful = True
+
+    @property
+    def must_resume(self) -> bool:
+        """Whether ``resume`` has to come before anything else is taken in."""
+        return self._archived is None or self._doubtful
 
     async def resume(self, cursor: StreamCursor) -> None:
         """Go on from where the dataset is. Raises GapError, BusError and StateError."""
@@ -138,7 +155,9 @@ class StreamArchiver:
         saved = await run_in_thread(lambda: read_position(self._storage, self.what.kind))
         damaged: tuple[str, ...] = ()
         if saved is not None:
-            saved, damaged = await run_in_thread(partial(before_damage, self._storage, kinds, saved))
+            of_saved = self._storage, kinds, saved
+            if self._doubtful or not await run_in_thread(partial(seems_whole, *of_saved, newest=_READ_AT_START)):
+                saved, damaged = await run_in_thread(partial(before_damage, *of_saved))
         former = StreamPosition(saved.stream, saved.created, saved.sequence) if saved else None
         position = await cursor.resume(former)
         if saved is not None and damaged:
@@ -157,6 +176,7 @@ class StreamArchiver:
         self._read, self._last_stored = position, saved.stored if saved else 0.0
         self._archived = self._position(position)
         self._waiting, self._batches, self._rows = [], [], 0
+        self._doubtful = False
 
     async def take(self, cursor: StreamCursor, days: EvidenceDays) -> bool:
         """Read what follows, and write a segment when one is due; return whether there may be more to read at once.

@@ -8,12 +8,14 @@ from services.dataset.days.positions import ArchivedUpTo, MissingMessages, Segme
 from services.dataset.days.registers import read_register, register_versions, write_register
 from services.dataset.days.sealing import Sealer, SealingContext
 from services.dataset.days.segments import (
+    DamagedSegmentError,
     Segment,
     before_damage,
     counted,
     drop_uncommitted,
     list_segments,
     read_segments,
+    seems_whole,
     write_segments,
 )
 from services.dataset.days.verifying import read_sealed, verify, verify_file
@@ -22,6 +24,7 @@ from services.dataset.days.witness import witness_faults
 __all__ = [
     "ArchivedUpTo",
     "BatchRun",
+    "DamagedSegmentError",
     "EvidenceDays",
     "KeyChange",
     "LogFiles",
@@ -46,6 +49,7 @@ __all__ = [
     "read_segments",
     "register_versions",
     "run_faults",
+    "seems_whole",
     "verify",
     "verify_file",
     "witness_faults",

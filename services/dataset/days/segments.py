@@ -110,6 +110,23 @@ def counted(
     return found
 
 
+def seems_whole(storage: Storage, kinds: Iterable[Kind], archived: ArchivedUpTo, *, newest: int) -> bool:
+    """Return whether no segment of its generation is missing, and of each kind the ``newest`` can be read.
+
+    Raises StateError when the storage cannot be read.
+    """
+    there = Counter[str]()
+    for kind in kinds:
+        committed = sorted(_committed(storage, kind, archived), key=lambda segment: segment.last)
+        there.update(segment.group for segment in committed)
+        try:
+            for segment in committed[-newest:]:
+                list(read_segments(storage, kind, [segment]))
+        except DamagedSegmentError:
+            return False
+    return all(there[group] >= written.count for group, written in archived.segments.items())
+
+
 def before_damage(
     storage: Storage, kinds: Iterable[Kind], archived: ArchivedUpTo
 ) -> tuple[ArchivedUpTo, tuple[str, ...]]:
@@ -121,9 +138,7 @@ def before_damage(
     damaged: list[tuple[int, str]] = []
     whole: list[tuple[Segment, float]] = []
     for kind in kinds:
-        for segment in list_segments(storage, kind):
-            if segment.generation != archived.generation or segment.last > archived.sequence:
-                continue
+        for segment in _committed(storage, kind, archived):
             try:
                 (table,) = read_segments(storage, kind, [segment])
             except DamagedSegmentError:
@@ -132,10 +147,12 @@ def before_damage(
                 newest = pc.max(table["stored"].cast(pa.int64())).as_py()
                 whole.append((segment, 0.0 if newest is None else newest / MICROS))
     there = Counter(segment.group for segment, _ in whole)
-    unread = Counter(name.removeprefix("open/").rpartition("/")[0] for _, name in damaged)
-    for group, written in archived.segments.items():
-        if (missing := written.count - there[group] - unread[group]) > 0:
-            damaged.append((written.first, f"open/{group}, where {missing} of {written.count} are missing"))
+    there.update(name.removeprefix("open/").rpartition("/")[0] for _, name in damaged)
+    damaged += [
+        (written.first, f"open/{group}, where {written.count - there[group]} of {written.count} are missing")
+        for group, written in archived.segments.items()
+        if there[group] < written.count
+    ]
     if not damaged:
         return archived, ()
     kept = min(first for first, _ in damaged) - 1
@@ -143,6 +160,15 @@ def before_damage(
     stored = max((moment for _, moment in left), default=0.0)
     segments = counted(segment for segment, _ in left)
     return replace(archived, sequence=kept, stored=stored, segments=segments), tuple(name for _, name in damaged)
+
+
+def _committed(storage: Storage, kind: Kind, archived: ArchivedUpTo) -> list[Segment]:
+    """Return the segments of its generation up to a position."""
+    return [
+        segment
+        for segment in list_segments(storage, kind)
+        if segment.generation == archived.generation and segment.last <= archived.sequence
+    ]
 
 
 def read_segments(storage: Storage, kind: Kind, segments: Sequence[Segment]) -> Iterator[pa.Table]:

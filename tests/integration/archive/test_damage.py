@@ -54,6 +54,25 @@ async def test_a_damaged_segment_is_read_again(archive: Archive, nats: Nats, dam
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", ["measurement", "batch"])
+async def test_damage_to_a_running_archive_is_noticed_when_the_day_is_sealed(
+    archive: Archive, nats: Nats, kind: str
+) -> None:
+    """Without a restart: the day is read again from the stream, and sealed as by an archive that nothing disturbed."""
+    archive.start()
+    for number in range(3):
+        await publish(nats, number)
+        streams, created = await streams_of(nats)
+        await archive.has(streams)
+    names = [name for name in archive.storage.names(f"open/{kind}") if name.endswith(".parquet")]
+    archive.storage.write(names[0], archive.storage.read(names[0])[:-40])
+    archive.end_of_day()
+    await archive.sealed()
+    assert verify(archive.storage, archive.key.public) == []
+    assert sealed(archive.storage) == undisturbed(archive, streams, created)
+
+
+@pytest.mark.slow
 async def test_a_segment_that_nothing_holds_any_more_is_named(archive: Archive, nats: Nats, tmp_path: Path) -> None:
     """Where the stream no longer has its messages, the archive ends with a sentence that names them."""
     archive.start()

@@ -1,12 +1,13 @@
 """An archive whose bus has another clock: `python -m tests.support.servers.shifted_archive FILE …`.
 
-FILE holds seconds that are added to every time of the bus; a day is then over when a test says so. What follows are the
-settings of the archive.
+FILE holds seconds that are added to the time of the bus, and since when: what was stored before keeps its time. A day is then
+over when a test says so. What follows are the settings of the archive.
 """
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,14 +19,19 @@ __all__ = ["shift"]
 
 
 def shift(file: Path, seconds: float) -> None:
-    """Set the clock of the bus, as an archive sees it."""
+    """Set the clock of the bus, as an archive sees it, from now on."""
     new = file.with_suffix(".new")
-    new.write_text(str(seconds), "utf-8")
+    new.write_text(f"{seconds} {time.time()}", "utf-8")
     new.rename(file)
 
 
 def _shifted(file: Path, moment_of: Callable[[str], float]) -> Callable[[str], float]:
-    return lambda text: moment_of(text) + float(file.read_text("utf-8"))
+    def shifted(text: str) -> float:
+        seconds, since = map(float, file.read_text("utf-8").split())
+        moment = moment_of(text)
+        return moment + seconds if moment >= since else moment
+
+    return shifted
 
 
 if __name__ == "__main__":

@@ -1,0 +1,69 @@
+"""Which segments are read to find damage, and up to where the dataset is whole then."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from services.dataset.days import (
+    ArchivedUpTo,
+    EvidenceDays,
+    before_damage,
+    counted,
+    list_segments,
+    seems_whole,
+    write_segments,
+)
+from services.dataset.storage import LocalStorage
+from services.dataset.tables import MEASUREMENT
+from tests.support.cases.dataset import SLOT, STORED, measured
+
+_ARCHIVED = ArchivedUpTo(MEASUREMENT.stream, "then", 12, float(STORED))
+_DAYS = EvidenceDays("UTC", 1800.0, SLOT)
+
+
+class _Counting(LocalStorage):
+    """A folder that counts what is read of it."""
+
+    reads = 0
+
+    def read(self, name: str) -> bytes:
+        self.reads += 1
+        return super().read(name)
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> _Counting:
+    """Twelve segments of a message each, of which the third is damaged."""
+    storage = _Counting(tmp_path)
+    for number in range(1, 13):
+        write_segments(storage, MEASUREMENT, [measured(number, sequence=number)], number, number, _DAYS)
+    third = list_segments(storage, MEASUREMENT)[2].name
+    storage.write(third, storage.read(third)[:-40])
+    storage.reads = 0
+    return storage
+
+
+@pytest.mark.parametrize(("newest", "whole"), [(5, True), (9, True), (10, False), (60, False)])
+def test_a_start_reads_the_newest_segments_only(storage: _Counting, newest: int, *, whole: bool) -> None:
+    """However many segments there are, so many requests are made; damage before them is not looked for."""
+    assert seems_whole(storage, [MEASUREMENT], _ARCHIVED, newest=newest) is whole
+    assert storage.reads <= newest
+
+
+def test_a_segment_that_is_gone_is_noticed_without_reading_all(storage: _Counting) -> None:
+    """The position says how many there are."""
+    segments = list_segments(storage, MEASUREMENT)
+    archived = replace(_ARCHIVED, segments=counted(segments))
+    assert seems_whole(storage, [MEASUREMENT], archived, newest=5)
+    storage.remove(segments[4].name)
+    assert not seems_whole(storage, [MEASUREMENT], archived, newest=5)
+
+
+def test_all_segments_are_read_where_one_is_known_to_be_damaged(storage: _Counting) -> None:
+    """The dataset is whole up to before the damaged one."""
+    third = list_segments(storage, MEASUREMENT)[2].name
+    archived, damaged = before_damage(storage, [MEASUREMENT], _ARCHIVED)
+    assert (archived.sequence, damaged, storage.reads) == (2, (third,), 12)

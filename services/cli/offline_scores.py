@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -177,7 +177,7 @@ def _compare(snapshot: Snapshot, published: Sequence[Indicator], address: str) -
     if not published:
         raise SettingsError(f"{address} has no number published as of that time to compare with")
     computed = {
-        (row.kind, row.id, row.window_days): row
+        (row.kind, row.id, row.window_days): _as_kept(row)
         for kind in IndicatorKind
         for days in snapshot.windows
         for row in snapshot.rows(kind, days)
@@ -190,6 +190,11 @@ def _compare(snapshot: Snapshot, published: Sequence[Indicator], address: str) -
     if faults:
         raise InputError(f"the index published as of {snapshot.as_of}", faults)
     typer.echo(f"{len(published)} published numbers are the same, to the last bit")
+
+
+def _as_kept(row: Indicator) -> Indicator:
+    """Return an indicator as datasets keep it, without what an interval rests on."""
+    return replace(row, interval=replace(row.interval, outages=None)) if row.interval else row
 
 
 def _difference(published: Indicator, computed: Indicator | None) -> str:

@@ -61,6 +61,11 @@ class RequiredDays:
         stop = np.searchsorted(days, np.minimum(self.stop, self.live_from))
         return np.asarray(before[np.maximum(start, stop)] - before[start])
 
+    def paper_in(self, calendar: Calendar, span: range) -> Ints:
+        """Count each link's slots in force before it was live, among the slots of a span."""
+        days = list(calendar.days(span))
+        return self.slots_on_paper([day.toordinal() for day, _ in days], [len(slots) for _, slots in days])
+
     def changes(self) -> Ints:
         """Return the days, ascending, on which any link comes into force, goes out of it or becomes live."""
         return np.unique(np.concatenate([self.start, self.stop, self.live_from]))

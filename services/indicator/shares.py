@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -17,35 +18,100 @@ from services.indicator.register_arrays import RegisterArrays
 class LinkShares:
     """The shares of one window's n links in register order; links with ``slots`` = 0 are in no sum.
 
-    ``known`` slots, ``counts`` (6, n); ``lower`` = f·q and ``known_share`` = f; ``share`` = q̂ (NaN when nothing at all
-    is known); ``within`` = w / Σw of the service's links in force (0 when they weigh nothing); ``omega`` = v_s · within.
-    ``government`` (6,) are the shares of stages in G₀ when the links are only a part of the government, else None: then
-    they are computed from the links themselves.
+    ``slots`` in force, ``paper`` of them before the link was live, ``known`` slots, ``counts`` (6, n); ``connected`` = c;
+    ``lower`` = n₅ / slots and ``known_share`` = f; ``within`` = w / Σw of the service's links in force (0 when they weigh
+    nothing); ``omega`` = v_s · within.
     """
 
     arrays: RegisterArrays
     slots: Ints
+    paper: Ints
     known: Ints
     counts: Ints
+    connected: Floats
     lower: Floats
     known_share: Floats
-    share: Floats
     within: Floats
     omega: Floats
-    government: Floats | None = None
+
+    @classmethod
+    def of(cls, arrays: RegisterArrays, slots: Ints, counts: Ints, paper: Ints) -> Self:
+        """Compute them from the slots of each link: (n,) in force, (6, n) known per stage, and (n,) on paper (§3-5)."""
+        known = counts.sum(axis=0)
+        in_force = slots > 0
+        weight = arrays.weight if in_force.all() else np.where(in_force, arrays.weight, 0.0)
+        of_service = group_sums(arrays.service, weight, len(arrays.services))
+        within = ratio(weight, of_service[arrays.service], otherwise=0.0)
+        return cls(
+            arrays=arrays,
+            slots=slots,
+            paper=paper,
+            known=known,
+            counts=counts,
+            connected=ratio(slots - paper, slots, otherwise=0.0),
+            lower=ratio(counts[Stage.OK], slots, otherwise=0.0),
+            known_share=ratio(known, slots, otherwise=0.0),
+            within=within,
+            omega=arrays.service_weight[arrays.service] * within,
+        )
+
+    @cached_property
+    def share(self) -> Floats:
+        """q̂ (n,), NaN where there is nothing to impute it from."""
+        return self._reaching(slice(Stage.OK, None), otherwise=np.nan)[0]
 
     @cached_property
     def profile(self) -> Floats:
-        """The losses (5, n), which sum to 1 - q̂; 0 where q̂ is NaN."""
-        return _stage_shares(
-            self.arrays, self.slots, self.known, self.counts, slice(Stage.OK), self.government, otherwise=0.0
-        )
+        """The losses (5, n), which sum to 1 - q̂; those on paper alone where q̂ is NaN."""
+        losses = self._reaching(slice(Stage.OK), otherwise=0.0)
+        losses[0] += ratio(self.paper, self.slots, otherwise=0.0)
+        return losses
+
+    @cached_property
+    def imputed(self) -> Bools:
+        """The links (n,) that were live and never known while they were: their q̂ comes from others."""
+        return (self.known == self.paper) & (self.slots > self.paper)
 
     @cached_property
     def unset(self) -> Bools | None:
         """The links (n,) without even an imputed share, where q̂ is NaN; None when there are none."""
         unset = np.isnan(self.share)
         return unset if unset.any() else None
+
+    def _reaching(self, stages: slice, *, otherwise: float) -> Floats:
+        """Return c·a for some ``stages`` (stages, n), with a the share of the known live slots at each (§3-5).
+
+        Where a link was live and not measured, a is that of the measured links of its service, else to its provider, else
+        of all, and ``otherwise`` where there are none. All stages of a link are imputed from the same links.
+        """
+        live = self.known - self.paper
+        shares = ratio(self.counts[stages], live[np.newaxis], otherwise=0.0)
+        if stages.start is None:
+            shares[0] = ratio(self.counts[0] - self.paper, live, otherwise=0.0)
+        wanted = np.flatnonzero(self.imputed)
+        for sources in self.sources if len(wanted) else ():
+            means = ratio(
+                group_sums(sources.group, sources.weight * shares, sources.groups),
+                sources.total[np.newaxis],
+                otherwise=otherwise,
+            )
+            found = sources.total[sources.group[wanted]] > 0
+            shares[:, wanted[found]] = means[:, sources.group[wanted[found]]]
+            wanted = wanted[~found]
+        shares[:, wanted] = otherwise
+        return self.connected * shares
+
+    @cached_property
+    def sources(self) -> tuple[ImputationSources, ...]:
+        """The measured live links by service, by provider and all together, in the order in which shares are imputed."""
+        arrays = self.arrays
+        live = np.where(self.known > self.paper, self.connected, 0.0)
+        of_service, of_all = arrays.weight * live, self.omega * live
+        return (
+            ImputationSources.of(arrays.service, of_service, len(arrays.services)),
+            ImputationSources.of(arrays.provider, of_all, len(arrays.agencies)),
+            ImputationSources.of(np.zeros(len(live), dtype=np.int64), of_all, 1),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +128,21 @@ class GroupMeans:
         """Return the means of some groups."""
         columns = (self.total, self.estimate, self.lower, self.upper, self.known_share)
         return GroupMeans(*(column[groups] for column in columns))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImputationSources:
+    """What each of some groups of links may be imputed from: ``weight`` (n,) of measured live links, ``total`` (groups,)."""
+
+    group: Ints
+    groups: int
+    weight: Floats
+    total: Floats
+
+    @classmethod
+    def of(cls, group: Ints, weight: Floats, groups: int) -> Self:
+        """Sum the weights of the groups; ``group`` (n,) is that of each link."""
+        return cls(group, groups, weight, group_sums(group, weight, groups))
 
 
 ALL_LINKS = slice(None)
@@ -93,67 +174,6 @@ def ordered_sum(values: Numbers) -> float:
     terms = np.asarray(values, dtype=np.float64)
     row = csr_array((terms, np.zeros(len(terms), np.int32), [0, len(terms)]), shape=(1, 1))
     return float(np.asarray(row @ np.ones(1))[0])
-
-
-def link_shares(arrays: RegisterArrays, slots: Ints, counts: Ints, government: Floats | None = None) -> LinkShares:
-    """Compute q, f, ω and q̂ of every link (§4-5); ``slots`` (n,) in force and ``counts`` (6, n) known per stage.
-
-    ``government`` is that of ``LinkShares``.
-    """
-    known = counts.sum(axis=0)
-    in_force = slots > 0
-    weight = arrays.weight if in_force.all() else np.where(in_force, arrays.weight, 0.0)
-    of_service = group_sums(arrays.service, weight, len(arrays.services))
-    within = ratio(weight, of_service[arrays.service], otherwise=0.0)
-    return LinkShares(
-        arrays=arrays,
-        slots=slots,
-        known=known,
-        counts=counts,
-        lower=ratio(counts[Stage.OK], slots, otherwise=0.0),
-        known_share=ratio(known, slots, otherwise=0.0),
-        share=_stage_shares(arrays, slots, known, counts, slice(Stage.OK, None), government, otherwise=np.nan)[0],
-        within=within,
-        omega=arrays.service_weight[arrays.service] * within,
-        government=government,
-    )
-
-
-def _stage_shares(
-    arrays: RegisterArrays,
-    slots: Ints,
-    known: Ints,
-    counts: Ints,
-    stages: slice,
-    government: Floats | None,
-    *,
-    otherwise: float,
-) -> Floats:
-    """Compute the shares of some ``stages`` (stages, n): the link's own, else its service's as in I_s, else those of G₀,
-    and ``otherwise`` where nothing at all is known (§4-5).
-
-    All stages of a link are imputed from the same source. Links that weigh nothing take part in no I_s; a service that
-    weighs nothing takes no part in G₀.
-    """
-    shares = ratio(counts[stages], known[np.newaxis], otherwise=0.0)
-    unknown = np.flatnonzero(known == 0)
-    if not len(unknown):
-        return shares
-    services = len(arrays.services)
-    weight = np.where((slots > 0) & (known > 0), arrays.weight, 0.0)
-    of_service = group_sums(arrays.service, weight, services)
-    weighted = np.array([group_sums(arrays.service, weight * row, services) for row in shares])
-    service_shares = ratio(weighted, of_service[np.newaxis], otherwise=0.0)
-    if government is None:
-        everywhere = np.zeros(services, dtype=np.int64)
-        service_weight = np.where(of_service > 0, arrays.service_weight, 0.0)
-        of_government = group_sums(everywhere, service_weight, 1)
-        fallback = ratio(group_sums(everywhere, service_weight * service_shares, 1), of_government, otherwise=otherwise)
-    else:
-        fallback = government[stages, np.newaxis]
-    service = arrays.service[unknown]
-    shares[:, unknown] = np.where(of_service[service] > 0, service_shares[:, service], fallback)
-    return shares
 
 
 def upper_bound(lower: Floats, known_share: Floats) -> Floats:

@@ -8,7 +8,7 @@ from services.core.model import Register, Stage
 from services.indicator.calendar import Calendar
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.requirements import RequiredSlots
-from services.indicator.shares import link_shares, mean_share
+from services.indicator.shares import LinkShares, mean_share
 
 
 def unmeasured_links(new: Register, old: Register, *, now: float) -> tuple[str, ...]:
@@ -35,7 +35,7 @@ def known_share_at_most(new: Register, old: Register, *, window: int, now: float
         return 1.0
     counts = np.zeros((len(Stage), len(slots)), dtype=np.int64)
     counts[Stage.OK] = slots - [_unmeasured(name, new, old, calendar, span) for name in arrays.links]
-    shares = link_shares(arrays, slots, counts)
+    shares = LinkShares.of(arrays, slots, counts, np.zeros_like(slots))
     everything = np.zeros(len(slots), dtype=np.int64)
     return float(mean_share(shares, everything, shares.omega, 1).known_share[0])
 

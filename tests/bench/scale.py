@@ -39,7 +39,7 @@ from services.indicator.cells.states import EvidenceChanges, SlotState
 from services.indicator.index.explain import explain_index
 from services.indicator.index.what_if import Imputation
 from services.indicator.register_arrays import RegisterArrays
-from services.indicator.shares import LinkShares, grouping, link_means, link_shares, mean_share
+from services.indicator.shares import LinkShares, grouping, link_means, mean_share
 from services.scorer.evidence_lock import EvidenceLock
 from services.scorer.health import ReadinessReporter
 from services.scorer.index.results import CompiledRegister, IndexResult
@@ -187,8 +187,8 @@ async def _scored(scoring: Scoring, store: Store, memory: Memory, days: int) -> 
         await _save(scoring, store, evidence_lock)
 
     columns = result.snapshot.links[DAYS]
-    shares = link_shares(scoring.arrays, columns.slots, columns.counts)
-    imputation = Imputation.of(scoring.arrays, shares)
+    shares = LinkShares.of(scoring.arrays, columns.slots, columns.counts, columns.paper)
+    imputation = Imputation.of(shares)
     chosen = [scoring.arrays.links[at] for at in rng.integers(0, links, EXPLAINED)]
     _, seconds = _timed(partial(_explained, scoring.arrays, shares, imputation, chosen))
     lines.append(f"  one link explained: {seconds / EXPLAINED * 1000:.1f} ms")
@@ -299,7 +299,7 @@ def _explained(arrays: RegisterArrays, shares: LinkShares, imputation: Imputatio
 
 
 def _points(arrays: RegisterArrays, slots: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
-    shares = link_shares(arrays, slots, counts)
+    shares = LinkShares.of(arrays, slots, counts, np.zeros_like(slots))
     link_means(shares)
     for kind in (
         IndicatorKind.SERVICE,

@@ -19,12 +19,11 @@ from tests.calibration.government import KINDS
 from tests.calibration.scenarios import SCENARIOS, SEED, WINDOWS
 
 WEAK = """\
-* A very long and very rare outage of the bus that the record has not seen (rare-long-bus).
-* A bus that never fails makes intervals of near-perfect systems too wide: nothing rules out that it may (perfect-bus).
-* Single links whose outages are as long as days and as rare as one in two months (day-long).
-* Young systems whose links hang on few providers (young).
-* Links that nobody measures where others are on paper: the point takes them to be on paper as often as the others of their
-  service (imputation), so the interval lies around what is measured, not around what would be (unmeasured-paper)."""
+* A bus that never fails makes the intervals of near-perfect systems many times as wide as the estimate varies (perfect-bus). Ninety
+  days cannot tell more: a bus that fails for half a day every four months (rare-long-bus) has the same record in 47 of 100 spans
+  of 90 days, and one interval must hold both truths. Such an interval says that it rests on no outage of the bus.
+* A window of a week is short: where few outages fall into it, one more would move the index by as much as all of them, and the
+  interval is two to ten times as wide as the estimate varies (near-perfect, young, five-providers). Longer windows are narrower."""
 
 
 def line(cell: Cell) -> str:

@@ -62,6 +62,7 @@ class IndicatorBlock(_message.Message):
     INTERVAL_LOW_FIELD_NUMBER: _builtins.int
     INTERVAL_HIGH_FIELD_NUMBER: _builtins.int
     INTERVAL_LEVEL_FIELD_NUMBER: _builtins.int
+    INTERVAL_OUTAGES_FIELD_NUMBER: _builtins.int
     RANKS_FIELD_NUMBER: _builtins.int
     RECONCILIATIONS_FIELD_NUMBER: _builtins.int
     TRAFFIC_FIELD_NUMBER: _builtins.int
@@ -179,6 +180,10 @@ class IndicatorBlock(_message.Message):
         """The upper end of each interval."""
 
     @_builtins.property
+    def interval_outages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """As in Interval, 0 where there is none; empty in blocks of before method 5."""
+
+    @_builtins.property
     def ranks(self) -> _containers.RepeatedCompositeFieldContainer[Global___AgencyRank]:
         """Of consumers and providers with a point, per window; in blocks of before there were any, empty."""
 
@@ -237,6 +242,7 @@ class IndicatorBlock(_message.Message):
         interval_low: _abc.Iterable[_builtins.float] | None = ...,
         interval_high: _abc.Iterable[_builtins.float] | None = ...,
         interval_level: _builtins.float = ...,
+        interval_outages: _abc.Iterable[_builtins.int] | None = ...,
         ranks: _abc.Iterable[Global___AgencyRank] | None = ...,
         reconciliations: _abc.Iterable[_reconciliation_pb2.Reconciliation] | None = ...,
         traffic: _abc.Iterable[_reconciliation_pb2.Traffic] | None = ...,
@@ -246,7 +252,7 @@ class IndicatorBlock(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "monitoring", b"monitoring"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "certificates", b"certificates", "evidence_sequence", b"evidence_sequence", "exchanges", b"exchanges", "findings", b"findings", "id", b"id", "interval_high", b"interval_high", "interval_level", b"interval_level", "interval_low", b"interval_low", "invalid", b"invalid", "kind", b"kind", "known_share", b"known_share", "late", b"late", "level", b"level", "links", b"links", "links_absent", b"links_absent", "links_known", b"links_known", "links_required", b"links_required", "lower", b"lower", "method_version", b"method_version", "monitoring", b"monitoring", "not_answered", b"not_answered", "not_connected", b"not_connected", "point", b"point", "probe_version", b"probe_version", "ranks", b"ranks", "reconciliations", b"reconciliations", "register_version", b"register_version", "stale", b"stale", "strict_lower", b"strict_lower", "strict_point", b"strict_point", "strict_upper", b"strict_upper", "structures", b"structures", "traffic", b"traffic", "upper", b"upper", "window_days", b"window_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "certificates", b"certificates", "evidence_sequence", b"evidence_sequence", "exchanges", b"exchanges", "findings", b"findings", "id", b"id", "interval_high", b"interval_high", "interval_level", b"interval_level", "interval_low", b"interval_low", "interval_outages", b"interval_outages", "invalid", b"invalid", "kind", b"kind", "known_share", b"known_share", "late", b"late", "level", b"level", "links", b"links", "links_absent", b"links_absent", "links_known", b"links_known", "links_required", b"links_required", "lower", b"lower", "method_version", b"method_version", "monitoring", b"monitoring", "not_answered", b"not_answered", "not_connected", b"not_connected", "point", b"point", "probe_version", b"probe_version", "ranks", b"ranks", "reconciliations", b"reconciliations", "register_version", b"register_version", "stale", b"stale", "strict_lower", b"strict_lower", "strict_point", b"strict_point", "strict_upper", b"strict_upper", "structures", b"structures", "traffic", b"traffic", "upper", b"upper", "window_days", b"window_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -101,24 +101,32 @@ class Interval(_message.Message):
     LOW_FIELD_NUMBER: _builtins.int
     HIGH_FIELD_NUMBER: _builtins.int
     LEVEL_FIELD_NUMBER: _builtins.int
+    OUTAGES_FIELD_NUMBER: _builtins.int
     low: _builtins.float
     """The lower end."""
     high: _builtins.float
     """The upper end."""
     level: _builtins.float
     """The confidence level, such as 0.95."""
+    outages: _builtins.int
+    """How many outages of the record it rests on: of the providers and links of the set, or of the bus if that had fewer and the
+    set depends on it. Under two, the lower end is mostly what was assumed beforehand. Unset in numbers of before method 5.
+    """
     def __init__(
         self,
         *,
         low: _builtins.float = ...,
         high: _builtins.float = ...,
         level: _builtins.float = ...,
+        outages: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_outages", b"_outages", "outages", b"outages"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["high", b"high", "level", b"level", "low", b"low"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_outages", b"_outages", "high", b"high", "level", b"level", "low", b"low", "outages", b"outages"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__outages: _TypeAlias = _typing.Literal["outages"]  # noqa: Y015
+    _WhichOneofArgType__outages: _TypeAlias = _typing.Literal["_outages", b"_outages"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__outages) -> _WhichOneofReturnType__outages | None: ...
 
 Global___Interval: _TypeAlias = Interval  # noqa: Y015
 

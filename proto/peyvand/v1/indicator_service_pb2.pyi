@@ -326,7 +326,7 @@ class LinkCost(_message.Message):
     loss: _builtins.float
     """The part of 1 - estimate lost on it."""
     point: _builtins.float
-    """q of the link; unset when it is not known and was imputed."""
+    """q of the link; unset when it was not measured while it was live, so that q was imputed."""
     known_share: _builtins.float
     """The share of its slots in force that are known."""
     index_if_fixed: _builtins.float

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from services.api.model import ReadModel, RegisterView
 from services.core.blocks import BlockReader
 from services.core.bus import consumer_key
-from services.core.model import LOSS_STAGES, IndicatorKind
+from services.core.model import IndicatorKind
+from services.indicator.array_types import Ints
+from services.indicator.calendar import Calendar
 from services.indicator.index import Imputation, gather_shares
 from services.indicator.shares import LinkShares
 
@@ -58,7 +58,8 @@ class WindowEvidenceCache:
 def gather_consumer(
     view: RegisterView, blocks: Mapping[str, BlockReader], link: str, window_days: int
 ) -> WindowEvidence | None:
-    """Gather the links of one link's consumer, which takes a few milliseconds; None where the blocks do not have it.
+    """Gather the links of one link's consumer, which takes a few milliseconds; None where the blocks do not have it, or where
+    the link was not measured: it may be imputed from links of others.
 
     The register of the result is reduced to these links.
     """
@@ -67,14 +68,9 @@ def gather_consumer(
     if block is None or (evidence := block.evidence(window_days)) is None:
         return None
     links = {name: register.links[name] for name in evidence.ids if name in register.links}
-    indicator = block.find((IndicatorKind.LINK, link, window_days))
-    if link not in links or indicator is None:
+    if link not in links:
         return None
     services = {member.service: register.services[member.service] for member in links.values()}
-    # A link of a service of which nothing is known was published with the shares of the government; otherwise they are
-    # not used.
-    losses = [getattr(indicator.losses, stage) for stage in LOSS_STAGES]
-    government = np.array([*losses, evidence.share[evidence.ids.index(link)]])
     agencies = {member.provider for member in links.values()} | {service.agency for service in services.values()}
     part = RegisterView(
         replace(
@@ -87,8 +83,11 @@ def gather_consumer(
         ),
         view.published,
     )
-    shares = gather_shares(part.arrays, [(evidence.ids, evidence.slots, evidence.verdicts.T)], government)
-    return WindowEvidence(part, blocks, shares, Imputation.of(part.arrays, shares))
+    paper = _paper(part, block.as_of, window_days)
+    shares = gather_shares(part.arrays, [(evidence.ids, evidence.slots, evidence.verdicts.T)], paper)
+    if shares.imputed[part.arrays.links.index(link)]:
+        return None
+    return WindowEvidence(part, blocks, shares, Imputation.of(shares))
 
 
 def gather_window(view: RegisterView, blocks: Mapping[str, BlockReader], window_days: int) -> WindowEvidence:
@@ -98,5 +97,12 @@ def gather_window(view: RegisterView, blocks: Mapping[str, BlockReader], window_
         for evidence in (block.evidence(window_days) for block in blocks.values())
         if evidence is not None
     )
-    shares = gather_shares(view.arrays, pieces)
-    return WindowEvidence(view, blocks, shares, Imputation.of(view.arrays, shares))
+    paper = _paper(view, max((block.as_of for block in blocks.values()), default=0), window_days)
+    shares = gather_shares(view.arrays, pieces, paper)
+    return WindowEvidence(view, blocks, shares, Imputation.of(shares))
+
+
+def _paper(view: RegisterView, as_of: int, window_days: int) -> Ints:
+    """Return how many slots each link was in force and not live (n,), in the window that ends at ``as_of``."""
+    calendar = Calendar.of(view.register.policy)
+    return view.arrays.required.paper_in(calendar, calendar.window(window_days, calendar.slot_of(as_of)))

@@ -28,7 +28,7 @@ from services.cli.render.format import (
     window,
     word,
 )
-from services.core.model import LOSS_STAGES, IndicatorKind
+from services.core.model import FEWEST_OUTAGES, LOSS_STAGES, IndicatorKind
 from services.core.plural import plural
 
 _LEVELS = (
@@ -115,8 +115,7 @@ def indicator_details(indicator: indicator_pb2.Indicator, zone: tzinfo) -> Group
     """Return one indicator in full: the number, what it means and its provenance."""
     table = Table.grid(padding=(0, 2))
     if indicator.HasField("interval"):
-        level = f"{100 * indicator.interval.level:.0f} % interval"
-        table.add_row("in the long run", f"{_interval(indicator)} ({level})")
+        table.add_row("in the long run", f"{_long_run(indicator)}{_rests_on(indicator.interval)}")
     table.add_row("bounds", bounds(indicator))
     table.add_row("known", percent(indicator.known_share))
     if indicator.HasField("strict"):
@@ -159,6 +158,8 @@ def explanation(answer: messages.ExplainIndicatorResponse, zone: tzinfo, names: 
                 f"{unknown} is not known. In sums that is taken to be like what is known (docs/method.md §5).", "yellow"
             )
         )
+    if few := _rests_on(answer.indicator.interval):
+        parts.append(Text(f"In the long run: {_long_run(answer.indicator)}{few} (docs/method.md §6.12).", "yellow"))
     single = answer.HasField("findings")  # one link is its only provider's and its costliest
     if answer.providers and not single:
         parts.append(_providers(answer, names))
@@ -233,6 +234,18 @@ def _links(links: Sequence[messages.LinkCost], estimate: float, names: Mapping[s
 
 def _strict(indicator: indicator_pb2.Indicator) -> str:
     return percent(indicator.strict.point) if indicator.strict.HasField("point") else "-"
+
+
+def _rests_on(interval: indicator_pb2.Interval) -> str:
+    """Say so where an interval rests on too few outages to tell how long they last."""
+    if not interval.HasField("outages") or interval.outages >= FEWEST_OUTAGES:
+        return ""
+    seen = "one outage" if interval.outages else "no outage"
+    return f", which rests on {seen}: how low it reaches is mostly assumed"
+
+
+def _long_run(indicator: indicator_pb2.Indicator) -> str:
+    return f"{_interval(indicator)} ({100 * indicator.interval.level:.0f} % interval)"
 
 
 def _interval(indicator: indicator_pb2.Indicator) -> str:

@@ -16,7 +16,7 @@ from services.indicator.calendar import Calendar
 from services.indicator.index import Explanation, Imputation, Snapshot, explain_index
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.sensitivity import Ranking
-from services.indicator.shares import link_shares
+from services.indicator.shares import LinkShares
 from services.register.versions import to_rows
 from services.scorer.archived import ArchivedEvidence
 from services.scorer.offline import network, rankings, score_evidence
@@ -55,7 +55,7 @@ def compute_round(archive: ArchivedEvidence, register: Register, *, as_of: int, 
         register, evidence, at=as_of, windows=(window_days,), evidence_sequence=archive.last_sequence
     )
     counts = evidence.window(arrays, window_days, end_slot)
-    shares = link_shares(arrays, counts.slots, counts.counts)
+    shares = LinkShares.of(arrays, counts.slots, counts.counts, counts.paper)
     government = register.policy.government.id
     (structure,) = network(register, snapshot)
     return RoundNumbers(
@@ -70,7 +70,7 @@ def compute_round(archive: ArchivedEvidence, register: Register, *, as_of: int, 
             window=window_days,
         ),
         explanation=explain_index(
-            arrays, shares, Imputation.of(arrays, shares), IndicatorKind.GOVERNMENT, government, limit=10
+            arrays, shares, Imputation.of(shares), IndicatorKind.GOVERNMENT, government, limit=10
         ),
     )
 

@@ -52,12 +52,15 @@ def figure_of(message: Any) -> Indicator:
         probe_version=message.probe_version,
         method_version=message.method_version,
         evidence_sequence=message.evidence_sequence,
-        interval=Interval(message.interval.low, message.interval.high, message.interval.level)
-        if message.HasField("interval")
-        else None,
+        interval=_interval(message.interval) if message.HasField("interval") else None,
         level=message.level if message.HasField("level") else None,
         rank_band=_rank_band(message.rank_band) if message.HasField("rank_band") else None,
     )
+
+
+def _interval(message: Any) -> Interval:
+    outages = message.outages if message.HasField("outages") else None
+    return Interval(message.low, message.high, message.level, outages)
 
 
 def _rank_band(message: Any) -> RankBand:

@@ -41,7 +41,7 @@ _INTERVAL = ("interval_low", "interval_high")
 SHARES = ("point", "lower", "upper", "known_share", *LOSS_STAGES, *_STRICT, *_INTERVAL)
 """Columns of doubles, in the order of BlockColumns.shares."""
 
-COUNTS = ("links_required", "links_known", "links_absent")
+COUNTS = ("links_required", "links_known", "links_absent", "interval_outages")
 """Columns of counts, in the order of BlockColumns.counts."""
 
 _BLOCK_NUMBERS = {name: field.number for name, field in block_pb2.IndicatorBlock.DESCRIPTOR.fields_by_name.items()}
@@ -107,7 +107,7 @@ class BlockColumns:
 
     ``kinds`` (n,) numbers of Kind, ``ids`` (n,) str objects, ``window_days`` (n,). ``shares`` (14, n): point, lower,
     upper, known share, the five losses by stage, strict point, lower and upper, interval low and high; NaN means unset.
-    ``counts`` (3, n): links required, known and absent. ``level`` (n,), -1 where there is none.
+    ``counts`` (4, n): links required, known and absent, and the outages that intervals rest on. ``level`` (n,), -1 where there is none.
     """
 
     as_of: int

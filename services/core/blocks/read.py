@@ -14,7 +14,10 @@ from peyvand.v1 import block_pb2, finding_pb2, indicator_pb2, monitoring_pb2, re
 from services.core.blocks.encode import COUNTS, SHARES, EvidenceColumns, evidence_from_message
 from services.core.model import LOSS_STAGES, IndicatorKind
 
-_COLUMNS = ("kind", "id", "window_days", *SHARES, *COUNTS, "level")
+_LATER = ("interval_outages",)
+"""Columns that blocks of earlier versions do not have."""
+
+_COLUMNS = ("kind", "id", "window_days", *SHARES, *(name for name in COUNTS if name not in _LATER), "level")
 
 IndicatorKey = tuple[int, str, int]
 """Identifies an indicator: the number of its kind, its id, days of its window."""
@@ -43,7 +46,9 @@ class BlockReader:
         rows = len(message.kind)
         if not rows:
             raise ValueError("it holds no indicator")
-        if any(len(getattr(message, name)) != rows for name in _COLUMNS):
+        lengths = [len(getattr(message, name)) for name in _COLUMNS]
+        lengths += [len(column) for name in _LATER if (column := getattr(message, name))]
+        if any(length != rows for length in lengths):
             raise ValueError("columns of different lengths")
         return cls(message)
 
@@ -157,6 +162,7 @@ def _row_reader(block: block_pb2.IndicatorBlock) -> Callable[[int], indicator_pb
     required, known, absent, level = block.links_required, block.links_known, block.links_absent, block.level
     versions = block.register_version, block.probe_version, block.method_version
     ranks = {(rank.kind, rank.id, rank.window_days): rank.band for rank in block.ranks}
+    outages = block.interval_outages or [None] * len(ids)
     as_of, sequence, confidence = block.as_of, block.evidence_sequence, block.interval_level
 
     def read(row: int) -> indicator_pb2.Indicator:
@@ -175,7 +181,9 @@ def _row_reader(block: block_pb2.IndicatorBlock) -> Callable[[int], indicator_pb
             known_share=known_share,
             losses=indicator_pb2.Losses(**{name: column[row] for name, column in losses}),
             strict=None if isnan(strict_lower) else strict,
-            interval=None if isnan(low) else indicator_pb2.Interval(low=low, high=high, level=confidence),
+            interval=None
+            if isnan(low)
+            else indicator_pb2.Interval(low=low, high=high, level=confidence, outages=outages[row]),
             level=level[row] if level[row] >= 0 else None,
             rank_band=ranks.get((kind[row], ids[row], window[row])),
             links_required=required[row],

@@ -46,7 +46,9 @@ def indicator_to_message(row: Indicator) -> indicator_pb2.Indicator:
         losses=losses_to_message(row.losses),
         strict=indicator_pb2.Strict(point=strict.point, lower=strict.lower, upper=strict.upper) if strict else None,
         rank_band=rank_band_to_message(band) if band else None,
-        interval=indicator_pb2.Interval(low=interval.low, high=interval.high, level=interval.level)
+        interval=indicator_pb2.Interval(
+            low=interval.low, high=interval.high, level=interval.level, outages=interval.outages
+        )
         if interval
         else None,
         **_indicator_fields(row),
@@ -66,7 +68,7 @@ def decode_indicator(data: bytes) -> Indicator:
         as_of=message.as_of.seconds,
         losses=Losses(**_losses_fields(message.losses)),
         strict=StrictShare(_set(strict, "point"), strict.lower, strict.upper) if _set(message, "strict") else None,
-        interval=Interval(interval.low, interval.high, interval.level) if _set(message, "interval") else None,
+        interval=interval_of(interval) if _set(message, "interval") else None,
         rank_band=RankBand(band.low, band.high, RankBasis(band.basis), band.agencies)
         if _set(message, "rank_band")
         else None,
@@ -77,6 +79,11 @@ def decode_indicator(data: bytes) -> Indicator:
 def _set(message: Message, name: str) -> Any:
     """Return a field that may be unset; None when it is."""
     return getattr(message, name) if message.HasField(name) else None
+
+
+def interval_of(message: indicator_pb2.Interval) -> Interval:
+    """Return the interval of a message."""
+    return Interval(message.low, message.high, message.level, _set(message, "outages"))
 
 
 def rank_band_to_message(band: RankBand) -> indicator_pb2.RankBand:

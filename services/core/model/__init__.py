@@ -29,6 +29,7 @@ from services.core.model.finding import (
 )
 from services.core.model.holiday import Holiday
 from services.core.model.indicator import (
+    FEWEST_OUTAGES,
     Indicator,
     IndicatorKind,
     Interval,
@@ -121,6 +122,7 @@ __all__ = [
     "BUS_KINDS",
     "DURATION_BUCKETS",
     "FACTS",
+    "FEWEST_OUTAGES",
     "FLUSH_SECONDS",
     "LINK_FINDINGS",
     "LOSS_STAGES",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from services.core.model.outcome import LabelledEnum
 
@@ -19,13 +20,26 @@ class IndicatorKind(LabelledEnum):
     ENDPOINT = 7
 
 
+FEWEST_OUTAGES: Final = 2
+"""Fewer outages than these say little of how often there are any, and nothing of how far their lengths are apart."""
+
+
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """An interval of the long-run value, at a confidence ``level`` (docs/method.md §6)."""
+    """An interval of the long-run value, at a confidence ``level`` (docs/method.md §6).
+
+    It rests on so many ``outages`` (§6.12), None in numbers of before method 5.
+    """
 
     low: float
     high: float
     level: float
+    outages: int | None = None
+
+    @property
+    def assumed(self) -> bool:
+        """Whether the lower end is mostly what was assumed beforehand, as fewer than two outages were seen."""
+        return self.outages is not None and self.outages < FEWEST_OUTAGES
 
 
 @dataclass(frozen=True, slots=True)

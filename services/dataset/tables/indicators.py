@@ -21,7 +21,10 @@ _PREFIX = {"interval": "interval_", "losses": "loss_", "strict": "strict_", "ran
 
 
 def indicator_table(rows: Sequence[Indicator], *, stored: float, sequence: int) -> pa.Table:
-    """Return indicators as rows; ``stored`` is when the stream stored them, in epoch seconds."""
+    """Return indicators as rows; ``stored`` is when the stream stored them, in epoch seconds.
+
+    How many outages an interval rests on is not kept: with a column more, days that are sealed would have other hashes.
+    """
     columns: dict[str, list[Any]] = {name: [getattr(row, name) for row in rows] for name in _PLAIN}
     columns["kind"] = [row.kind.label for row in rows]
     columns["as_of"] = [row.as_of * MICROS for row in rows]
@@ -42,10 +45,10 @@ def indicators_of(table: pa.Table, only: IndicatorKind | None = None) -> Iterato
             name: {field.name: row.get(_PREFIX[name] + field.name) for field in fields(kind)}
             for name, kind in _NESTED.items()
         }
+        there = {name for name, parts in nested.items() if any(value is not None for value in parts.values())}
         nested["rank_band"]["basis"] = RankBasis.INTERVALS
         values: dict[str, Any] = {
-            name: kind(**nested[name]) if nested[name][fields(kind)[-1].name] is not None else None
-            for name, kind in _NESTED.items()
+            name: kind(**nested[name]) if name in there else None for name, kind in _NESTED.items()
         }
         plain = {name: row[name] for name in _PLAIN} | {"as_of": int(row["as_of"].timestamp())}
         yield Indicator(kind=IndicatorKind[row["kind"].upper()], **plain, **values)

@@ -11,7 +11,7 @@ from services.core.model import IndicatorKind, Losses, Stage
 from services.indicator.array_types import Floats, Ints
 from services.indicator.index.what_if import Imputation, WeighedLinks, estimate_if_fixed, lower_if_fixed
 from services.indicator.register_arrays import RegisterArrays, position_of
-from services.indicator.shares import LinkShares, group_sums, grouping, link_shares, mean_share, ordered_sum
+from services.indicator.shares import LinkShares, group_sums, grouping, mean_share, ordered_sum
 
 _DIGITS = 12
 """Gains and losses that agree to this many decimals are equal: the formulas are no more exact than that (§5)."""
@@ -103,7 +103,7 @@ class ProviderLoss:
 class LinkCost:
     """The part of 1 - estimate lost on one link, and the index without that loss.
 
-    ``point`` is q, None when nothing of the link is known and its share was imputed. ``index_if_fixed`` and
+    ``point`` is q, None where the link was not measured while it was live, so that q was imputed. ``index_if_fixed`` and
     ``lower_if_fixed`` are the estimate and L if this link alone were always OK, as a full scoring would give them.
     """
 
@@ -132,12 +132,13 @@ class Explanation:
 
 
 def gather_shares(
-    arrays: RegisterArrays, pieces: Iterable[tuple[Sequence[str], Ints, Ints]], government: Floats | None = None
+    arrays: RegisterArrays, pieces: Iterable[tuple[Sequence[str], Ints, Ints]], paper: Ints
 ) -> LinkShares:
     """Compute all links' shares from pieces of one window's evidence: each link ids, slots (k,) and counts (6, k).
 
-    Links that are not in the register are left out; links in no piece are not in force. The result serves every
-    explanation of the window, so keep it while the evidence stays the same. ``government`` is that of ``LinkShares``.
+    ``paper`` (n,) are each link's slots in force in the window before it was live. Links that are not in the register are
+    left out; links in no piece are not in force. The result serves every explanation of the window, so keep it while the
+    evidence stays the same.
     """
     positions = {link: position for position, link in enumerate(arrays.links)}
     slots = np.zeros(len(arrays.links), dtype=np.int64)
@@ -147,7 +148,8 @@ def gather_shares(
         registered = position >= 0
         slots[position[registered]] = piece_slots[registered]
         counts[:, position[registered]] = piece_counts[:, registered]
-    return link_shares(arrays, slots, counts, government)
+    # The blocks may be of another register than the one in force.
+    return LinkShares.of(arrays, slots, counts, np.minimum(paper, counts[Stage.NOT_CONNECTED]))
 
 
 def explain_index(
@@ -197,7 +199,7 @@ def explain_index(
                 link=arrays.links[links[member]],
                 loss=float(lost[member]),
                 losses=Losses(*lost_by_stage[:, member].tolist()),
-                point=float(shares.share[links[member]]) if shares.known[links[member]] else None,
+                point=None if shares.imputed[links[member]] else float(shares.share[links[member]]),
                 known_share=float(shares.known_share[links[member]]),
                 index_if_fixed=index,
                 lower_if_fixed=lower,

@@ -19,7 +19,6 @@ from services.indicator.shares import (
     group_sums,
     grouping,
     link_means,
-    link_shares,
     mean_share,
     ordered_sum,
     ratio,
@@ -29,7 +28,7 @@ from services.indicator.verdicts import EvidenceSource, WindowCounts
 
 _RANKED = (IndicatorKind.CONSUMER, IndicatorKind.PROVIDER)
 
-METHOD_VERSION = "4"
+METHOD_VERSION = "5"
 """Changes whenever a formula of docs/method.md does."""
 
 
@@ -53,7 +52,7 @@ def compute_indicators(
     links: dict[int, LinkColumns] = {}
     for days in chosen:
         counts = evidence.window(arrays, days, end_slot)
-        shares = link_shares(arrays, counts.slots, counts.counts)
+        shares = LinkShares.of(arrays, counts.slots, counts.counts, counts.paper)
         intervals = Intervals.of(past, shares, days)
         for kind in IndicatorKind:
             columns[kind, days] = (
@@ -66,6 +65,7 @@ def compute_indicators(
             window_days=days,
             ids=arrays.links,
             slots=counts.slots,
+            paper=counts.paper,
             counts=counts.counts,
             omega=ratio(shares.omega, total, otherwise=0.0),
             share=shares.share,
@@ -106,9 +106,13 @@ def _set_columns(
         means = mean_share(shares, group, weight, groups)
         lost = np.array([group_sums(group, weight * stage, groups) for stage in shares.profile])
         losses = ratio(lost, means.total[np.newaxis], otherwise=0.0)
+    if shares.unset is not None:
+        losses = np.where(np.isnan(means.estimate), 0.0, losses)
     strict_point, strict_lower, strict_upper = strict_shares(arrays, counts, kind, groups)
     point = published_points(arrays, means.estimate, means.known_share)
-    low, high = (point, point) if intervals is None else intervals.interval(kind, point)
+    low, high, outages = (
+        (point, point, np.zeros(groups, np.int64)) if intervals is None else intervals.interval(kind, point)
+    )
     applies = means.total > 0
     return IndicatorColumns(
         kind=kind,
@@ -122,6 +126,7 @@ def _set_columns(
         known_share=means.known_share,
         interval_low=low,
         interval_high=high,
+        interval_outages=outages,
         losses=losses.T,
         strict_point=strict_point,
         strict_lower=strict_lower,
@@ -157,6 +162,7 @@ def _endpoint_columns(arrays: RegisterArrays, counts: WindowCounts, days: int) -
         known_share=known_share,
         interval_low=unset,
         interval_high=unset,
+        interval_outages=none,
         losses=stages[: Stage.OK].T,
         strict_point=unset,
         strict_lower=unset,

@@ -63,7 +63,9 @@ class PairColumns:
             consumer=codes[applies] // width,
             provider=codes[applies] % width,
             means=means.chosen(applies),
-            losses=ratio(lost, means.total[np.newaxis], otherwise=0.0)[:, applies],
+            losses=np.where(np.isnan(means.estimate), 0.0, ratio(lost, means.total[np.newaxis], otherwise=0.0))[
+                :, applies
+            ],
             links=count(in_force),
             links_known=count(in_force & (shares.known > 0)),
             links_absent=count(in_force & arrays.absent),

@@ -17,13 +17,14 @@ from services.indicator.register_arrays import position_of
 class LinkColumns:
     """The evidence of one window's links, in register order; those with ``slots`` = 0 are not in force.
 
-    ``slots`` (n,), ``counts`` (6, n) known slots per stage, ``omega`` (n,) the link's share of the government's weight,
-    ``share`` (n,) q or what was imputed for it (NaN when nothing at all is known).
+    ``slots`` (n,), ``paper`` (n,) of them before the link was live, ``counts`` (6, n) known slots per stage, ``omega`` (n,) the
+    link's share of the government's weight, ``share`` (n,) q or what was imputed for it (NaN without anything to impute from).
     """
 
     window_days: int
     ids: tuple[str, ...]
     slots: Ints
+    paper: Ints
     counts: Ints
     omega: Floats
     share: Floats
@@ -34,10 +35,10 @@ class IndicatorColumns:
     """All indicators of one kind and window as columns of m entities, in id order; NaN means unset.
 
     ``applies`` is False where an entity is N/A (§1): without a link in force that weighs anything, it has no indicator.
-    ``estimate`` is Σωq̂/Σω, the point before the publish threshold, NaN when nothing at all is known: then the bounds
-    are 0 and 1. Entities with a point have an interval, except endpoints. ``losses`` (m, 5) by stage sum to 1 - estimate,
-    and are 0 without one. ``level`` is that of services, -1 for other kinds; ``ranks`` are those of agencies with an
-    interval, by id.
+    ``estimate`` is Σωq̂/Σω, the point before the publish threshold, NaN where a link that was not measured has nothing to be
+    imputed from. Entities with a point have an interval, except endpoints, which rests on ``interval_outages``. ``losses``
+    (m, 5) by stage sum to 1 - estimate, and are 0 without one. ``level`` is that of services, -1 for other kinds; ``ranks``
+    are those of agencies with an interval, by id.
     """
 
     kind: IndicatorKind
@@ -52,6 +53,7 @@ class IndicatorColumns:
     losses: Floats
     interval_low: Floats
     interval_high: Floats
+    interval_outages: Ints
     strict_point: Floats
     strict_lower: Floats
     strict_upper: Floats
@@ -102,7 +104,9 @@ class Snapshot:
             lower=float(columns.lower[row]),
             upper=float(columns.upper[row]),
             known_share=float(columns.known_share[row]),
-            interval=None if np.isnan(low) else Interval(low, float(columns.interval_high[row]), LEVEL),
+            interval=None
+            if np.isnan(low)
+            else Interval(low, float(columns.interval_high[row]), LEVEL, int(columns.interval_outages[row])),
             losses=Losses(*columns.losses[row].tolist()),
             strict=None if np.isnan(strict_lower) else strict,
             links_required=int(columns.links_required[row]),

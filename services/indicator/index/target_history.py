@@ -44,21 +44,26 @@ class TargetHistory:
         """Return the index over the whole days of a window that ends with each day of ``ends``, in order of time.
 
         ``ends`` has the last message of the stream that each counts. Days that were not put are unknown. What is not known is
-        not imputed: the point is unset where nothing of the window is known, or less than the policy's threshold. Days on
-        which a link is not in force are no part of it, and an index of such days alone is left out.
+        not imputed: the point is unset where nothing is known of the time in which a link was live, or less than the policy's
+        threshold. Days on which a link is not in force are no part of it, and an index of such days alone is left out.
         """
         if not ends:
             return []
         first, last = min(ends) - timedelta(days=window_days - 1), max(ends)
         days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
-        slots, counts = self._counted(kind, entity, days)
         chosen = np.array([(day - first).days for day in sorted(ends)])
-        in_force, reached = (_sums(values, chosen, window_days) for values in (slots, counts))
+        in_force, on_paper, reached = (
+            _sums(values, chosen, window_days) for values in self._counted(kind, entity, days)
+        )
         known = reached.sum(axis=0)
         lower, known_share = ratio(reached[Stage.OK], in_force, otherwise=0.0), ratio(known, in_force, otherwise=0.0)
         upper = upper_bound(lower, known_share)
-        shares = ratio(reached, known[np.newaxis], otherwise=0.0)
-        estimate = np.where(known > 0, np.clip(shares[Stage.OK], lower, upper), np.nan)
+        told = (known > on_paper) | ((known > 0) & (on_paper == in_force))
+        reached[0] -= on_paper
+        connected = ratio(in_force - on_paper, in_force, otherwise=0.0)
+        shares = connected * ratio(reached, (known - on_paper)[np.newaxis], otherwise=0.0)
+        shares[0] += ratio(on_paper, in_force, otherwise=0.0)
+        estimate = np.where(told, np.clip(shares[Stage.OK], lower, upper), np.nan)
         point = published_points(self.arrays, estimate, known_share)
         return [
             Indicator(
@@ -70,7 +75,7 @@ class TargetHistory:
                 lower=float(lower[row]),
                 upper=float(upper[row]),
                 known_share=float(known_share[row]),
-                losses=Losses(*shares[: Stage.OK, row].tolist()),
+                losses=Losses(*shares[: Stage.OK, row].tolist()) if told[row] else Losses(),
                 links_required=int(kind is IndicatorKind.LINK),
                 links_known=int(kind is IndicatorKind.LINK and known[row] > 0),
                 register_version=self.arrays.register_version,
@@ -84,13 +89,13 @@ class TargetHistory:
 
     def _counted(
         self, kind: IndicatorKind, entity: str, days: Sequence[date]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the slots (d,) in force of each day, and those known by stage (6, d)."""
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Return the slots (d,) in force of each day, those of them on paper (d,), and those known by stage (6, d)."""
         arrays, required = self.arrays, self.arrays.required
         is_link = kind is IndicatorKind.LINK
         row = bisect_left(arrays.links if is_link else arrays.endpoints, entity)
         column = row if is_link else len(arrays.links) + row
-        slots, counts = np.zeros(len(days), np.int64), np.zeros((_STAGES, len(days)), np.int64)
+        slots, paper, counts = (np.zeros((*shape, len(days)), np.int64) for shape in ((), (), (_STAGES,)))
         for place, day in enumerate(days):
             number = day.toordinal()
             if is_link and not required.start[row] <= number < required.stop[row]:
@@ -98,10 +103,10 @@ class TargetHistory:
             of_day = self.calendar.slots_of(day)
             slots[place] = max(0, of_day.stop - max(of_day.start, self.calendar.epoch_slot))
             if is_link and number < required.live_from[row]:
-                counts[0, place] = slots[place]
+                paper[place] = counts[0, place] = slots[place]
             elif day in self._tallies and slots[place]:
                 counts[:, place] = self._tallies[day][:, column]
-        return slots, counts
+        return slots, paper, counts
 
 
 def _sums(values: NDArray[np.int64], last: NDArray[np.int64], days: int) -> NDArray[np.int64]:

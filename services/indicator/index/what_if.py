@@ -1,4 +1,4 @@
-"""The index if one link were always OK, exact and without scoring everything again (docs/method.md §4-5, §7)."""
+"""The index if one link were always OK, exact and without scoring everything again (docs/method.md §5, §7)."""
 
 from __future__ import annotations
 
@@ -22,79 +22,129 @@ class WeighedLinks:
 
 @dataclass(frozen=True, slots=True)
 class Imputation:
-    """The sums that unknown links of one window are imputed from, per service (s,): I_s = ``ok`` / ``weight`` (§4).
-
-    ``weight`` is Σw over links with a known slot, ``ok`` Σwq over them. G₀ = ``total`` / ``total_weight`` over the
-    services with a known link (§5).
+    """The sums over measured live links that shares are imputed from (§5): Σwc and Σwca per service, Σωc and Σωca per provider
+    and over all.
     """
 
-    weight: Floats
-    ok: Floats
-    total: float
-    total_weight: float
+    service_weight: Floats
+    service_ok: Floats
+    provider_weight: Floats
+    provider_ok: Floats
+    weight: float
+    ok: float
 
     @classmethod
-    def of(cls, arrays: RegisterArrays, shares: LinkShares) -> Imputation:
+    def of(cls, shares: LinkShares) -> Imputation:
         """Sum up one window."""
-        services = len(arrays.services)
-        weight = np.where(shares.known > 0, arrays.weight, 0.0)
-        known = group_sums(arrays.service, weight, services)
-        ok = group_sums(arrays.service, weight * ratio(shares.counts[Stage.OK], shares.known, otherwise=0.0), services)
-        service_weight = np.where(known > 0, arrays.service_weight, 0.0)
-        everywhere = np.zeros(services, dtype=np.int64)
-        return cls(
-            weight=known,
-            ok=ok,
-            total=float(group_sums(everywhere, service_weight * ratio(ok, known, otherwise=0.0), 1)[0]),
-            total_weight=float(group_sums(everywhere, service_weight, 1)[0]),
+        answered = ratio(shares.counts[Stage.OK], shares.known - shares.paper, otherwise=0.0)
+        services, providers, everything = shares.sources
+        of_service, of_provider, of_all = (
+            group_sums(one.group, one.weight * answered, one.groups) for one in shares.sources
         )
+        return cls(
+            service_weight=services.total,
+            service_ok=of_service,
+            provider_weight=providers.total,
+            provider_ok=of_provider,
+            weight=float(everything.total[0]),
+            ok=float(of_all[0]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _ImputedParts:
+    """The links of a set that are imputed: Σ weight·c by service where their service has a source, and ``rest`` of the others
+    by service, by provider, and by both, whose pairs are numbered service · providers + provider, ascending.
+    """
+
+    by_service: Floats
+    rest_of_service: Floats
+    rest_of_provider: Floats
+    pairs: Ints
+    rest_of_pair: Floats
+
+    @classmethod
+    def of(cls, arrays: RegisterArrays, imputation: Imputation, links: Ints, exposed: Floats) -> _ImputedParts:
+        """Sum the ``exposed`` weight (k,) of imputed ``links`` (k,)."""
+        services, providers = len(arrays.services), len(arrays.agencies)
+        service, provider = arrays.service[links], arrays.provider[links]
+        from_service = imputation.service_weight[service] > 0
+        rest = np.where(from_service, 0.0, exposed)
+        pairs, pair = np.unique(service * providers + provider, return_inverse=True)
+        return cls(
+            by_service=np.bincount(service, np.where(from_service, exposed, 0.0), services),
+            rest_of_service=np.bincount(service, rest, services),
+            rest_of_provider=np.bincount(provider, rest, providers),
+            pairs=pairs,
+            rest_of_pair=np.bincount(pair, rest, len(pairs)),
+        )
+
+    def of_pairs(self, pairs: Ints) -> Floats:
+        """Return the rest of some pairs, 0 of those that are not here."""
+        if not len(self.pairs):
+            return np.zeros(len(pairs))
+        at = np.minimum(np.searchsorted(self.pairs, pairs), len(self.pairs) - 1)
+        return np.where(self.pairs[at] == pairs, self.rest_of_pair[at], 0.0)
 
 
 def estimate_if_fixed(
     arrays: RegisterArrays, shares: LinkShares, imputation: Imputation, members: WeighedLinks, chosen: Ints
 ) -> Floats:
-    """Compute the estimate of a set with one link OK in all its slots in force, for each of the ``chosen`` members.
+    """Compute the estimate of a set with one link live and OK in all its slots in force, for each of the ``chosen`` members.
 
     ``chosen`` (c,) are positions in ``members``; the result (c,) equals a full scoring of such evidence within 10⁻¹². A
-    fixed link is known, so it also changes I_s of its service, G₀, and everything imputed from them. The set's own
-    estimate must be known.
+    fixed link is measured, so it also changes the means of its service, of its provider and of all, and everything imputed
+    from them. The set's own estimate must be known.
     """
-    services = len(arrays.services)
-    known = shares.known[members.links] > 0
-    service = arrays.service[members.links]
-    own = ratio(imputation.ok, imputation.weight, otherwise=0.0)  # I_s
-    imputed = np.bincount(service, weights=np.where(known, 0.0, members.weight), minlength=services)
-    by_service = np.where(imputation.weight > 0, imputed, 0.0)
-    measured = float((members.weight * np.where(known, shares.share[members.links], 0.0)).sum())
-    from_services = float((by_service * own).sum())
-    from_government = float(imputed.sum() - by_service.sum())
+    services, providers = len(arrays.services), len(arrays.agencies)
+    imputed = shares.imputed[members.links]
+    exposed = np.where(imputed, members.weight * shares.connected[members.links], 0.0)
+    parts = _ImputedParts.of(arrays, imputation, members.links[imputed], exposed[imputed])
+    of_service = ratio(imputation.service_ok, imputation.service_weight, otherwise=0.0)
+    of_provider = ratio(imputation.provider_ok, imputation.provider_weight, otherwise=0.0)
+    has_provider = imputation.provider_weight > 0
+    # What the rest of a service loses when it gets a source of its own, from its providers' means and from that of all.
+    pair_service, pair_provider = np.divmod(parts.pairs, providers)
+    known_pair = has_provider[pair_provider]
+    leaving = np.bincount(
+        pair_service, np.where(known_pair, parts.rest_of_pair * of_provider[pair_provider], 0.0), services
+    )
+    leaving_all = np.bincount(pair_service, np.where(known_pair, 0.0, parts.rest_of_pair), services)
+    measured = float((members.weight * np.where(imputed, 0.0, shares.share[members.links])).sum())
+    from_services = float((parts.by_service * of_service).sum())
+    from_providers = float((parts.rest_of_provider * of_provider).sum())
+    from_all = float(parts.rest_of_provider[~has_provider].sum())
 
     # From here on per chosen link (c,); values after the fix have names that end in `_then`.
-    link, link_weight, own_service = members.links[chosen], members.weight[chosen], service[chosen]
-    new = ~known[chosen]
-    gain = np.where(new, 1.0, 1.0 - np.where(new, 0.0, shares.share[link]))
-    weight_then = imputation.weight[own_service] + np.where(new, arrays.weight[link], 0.0)
-    ok_then = imputation.ok[own_service] + arrays.weight[link] * gain
-    own_then = ratio(ok_then, weight_then, otherwise=0.0)
-    imputed_then = imputed[own_service] - np.where(new, link_weight, 0.0)
+    link, link_weight, own = members.links[chosen], members.weight[chosen], exposed[chosen]
+    service, provider = arrays.service[link], arrays.provider[link]
+    counted = np.where(imputed[chosen], 0.0, shares.connected[link])  # of the link's weight in the means so far
+    reached = np.where(imputed[chosen], 0.0, shares.share[link])
 
-    # A service that gets its first known link joins G₀.
-    unknown, known_then = imputation.weight[own_service] == 0, weight_then > 0
-    total_weight_then = imputation.total_weight + np.where(
-        unknown & known_then, arrays.service_weight[own_service], 0.0
-    )
-    total_then = imputation.total + np.where(
-        known_then, arrays.service_weight[own_service] * (own_then - own[own_service]), 0.0
-    )
-    government_then = ratio(total_then, total_weight_then, otherwise=0.0)
+    def mean_then(ok: Floats | float, weight: Floats | float, of_link: Floats) -> tuple[Floats, Floats]:
+        weight_then = weight + of_link * (1.0 - counted)
+        return ratio(ok + of_link * (1.0 - reached), weight_then, otherwise=0.0), weight_then > 0
 
-    from_services_then = (
-        from_services - by_service[own_service] * own[own_service] + np.where(known_then, imputed_then * own_then, 0.0)
+    service_then, _ = mean_then(imputation.service_ok[service], imputation.service_weight[service], arrays.weight[link])
+    provider_then, provider_known = mean_then(
+        imputation.provider_ok[provider], imputation.provider_weight[provider], shares.omega[link]
     )
-    from_government_then = (
-        from_government - np.where(unknown, imputed[own_service], 0.0) + np.where(known_then, 0.0, imputed_then)
+    all_then, _ = mean_then(imputation.ok, imputation.weight, shares.omega[link])
+
+    # The rest of the provider's links, less those of the service, which are imputed from the service then.
+    staying = parts.rest_of_provider[provider] - parts.of_pairs(service * providers + provider)
+    new_provider = provider_known & ~has_provider[provider]
+    share = (
+        measured
+        + link_weight * (1.0 - reached)
+        + from_services
+        - parts.by_service[service] * of_service[service]
+        + (parts.by_service[service] + parts.rest_of_service[service] - own) * service_then
+        + from_providers
+        - leaving[service]
+        + staying * np.where(provider_known, provider_then - of_provider[provider], 0.0)
+        + (from_all - leaving_all[service] - np.where(new_provider, staying, 0.0)) * all_then
     )
-    share = measured + link_weight * gain + from_services_then + from_government_then * government_then
     estimate: Floats = np.clip(share / members.weight.sum(), 0.0, 1.0)
     return estimate
 

@@ -9,13 +9,21 @@ from typing import Self
 import numpy as np
 
 from services.core.model import IndicatorKind, Stage
-from services.indicator.array_types import Bools, Floats
+from services.indicator.array_types import Bools, Floats, Ints
 from services.indicator.calendar import RECORD_DAYS
 from services.indicator.intervals.history import HistorySums
 from services.indicator.intervals.loss_bounds import LossBounds
+from services.indicator.intervals.outage_counts import OutageCounts
 from services.indicator.intervals.outages import OutageTotals
 from services.indicator.intervals.recipe import combine_with_bus
-from services.indicator.intervals.sets import ClassEstimates, CommonModeGuard, WindowCauses, bound_groups, bound_links
+from services.indicator.intervals.sets import (
+    ClassEstimates,
+    CommonModeGuard,
+    WindowCauses,
+    bound_groups,
+    bound_links,
+)
+from services.indicator.intervals.unobserved import spread_of, widen_unobserved
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.shares import LinkShares, group_sums, grouping, ratio
 from services.indicator.verdicts import DayEvidence, EvidenceSource
@@ -79,7 +87,7 @@ class Intervals:
     """One window's causes, and the parts of its links' slots that depend on them (§6.6), in register order.
 
     (n,) each: ``connected`` c, ``bus_downtime`` x̄, ``charged`` x, ``loss`` y, and whether a link is ``observed``, with a
-    free slot. ``guards`` are those of aggregates, by kind.
+    free slot. ``spread`` is τ of the observed links, ``outages`` are those of the record. ``guards`` are those of aggregates, by kind.
     """
 
     history: OutageHistory
@@ -90,6 +98,8 @@ class Intervals:
     charged: Floats
     loss: Floats
     observed: Bools
+    spread: float
+    outages: OutageCounts
     guards: dict[IndicatorKind, CommonModeGuard]
 
     @classmethod
@@ -101,33 +111,37 @@ class Intervals:
         slot_hours, agencies = history.calendar.slot_seconds / 3600, len(history.arrays.agencies)
         outages = history.outages(window)
         free = outages.known[1 + agencies :] / slot_hours
-        # Slots on paper are known zeros, whatever was measured (§3).
-        on_paper = history.arrays.required.slots_on_paper([day.day for day in days], [day.slots for day in days])
-        live = shares.known - on_paper
+        live = shares.known - shares.paper
         length = len(history.span(window)) * slot_hours / 24
+        loss = np.clip(1.0 - ratio(shares.counts[Stage.OK], free, otherwise=1.0), 0.0, 1.0)
+        observed = free > 0
         return cls(
             history=history,
             shares=shares,
             causes=WindowCauses.of(outages, history.estimates(record)),
-            connected=ratio(live, shares.known, otherwise=0.0),
+            connected=shares.connected,
             bus_downtime=ratio(history.sums.bus_downtime(window, days, agencies), live, otherwise=0.0),
             charged=ratio(live - free, live, otherwise=0.0),
-            loss=np.clip(1.0 - ratio(shares.counts[Stage.OK], free, otherwise=1.0), 0.0, 1.0),
-            observed=free > 0,
+            loss=loss,
+            observed=observed,
+            outages=OutageCounts.of(history.outages(record), agencies),
+            spread=spread_of(loss[observed], (shares.omega * shares.connected)[observed]),
             guards={kind: guard.over(length) for kind, guard in history.guards(record).items()},
         )
 
-    def interval(self, kind: IndicatorKind, point: Floats) -> tuple[Floats, Floats]:
-        """Return the ends of the intervals around each ``point`` of this kind, NaN where there is none.
+    def interval(self, kind: IndicatorKind, point: Floats) -> tuple[Floats, Floats, Ints]:
+        """Return the ends of the intervals around each ``point`` of this kind, NaN where there is none, and how many outages each
+        rests on (§6.12).
 
-        A link of which nothing is known counts as the mean of the observed links of its set.
+        A live link that was not observed counts as the mean of the observed links of its set, give or take how far links are
+        apart (§6.11).
         """
         if kind is IndicatorKind.LINK:
             connected, downtime, charged, observed = self.connected, self.bus_downtime, self.charged, self.observed
             bounds = bound_links(self.causes, self.history.arrays.provider, self.loss)
+            outages = np.where(observed, self.outages.of_links(self.history.arrays.provider), 0.0)
         else:
             ids, group, weight = grouping(self.history.arrays, self.shares, kind)
-            weight = np.where(self.shares.known > 0, weight, 0.0)
             exposed = weight * self.connected
             certain = np.where(self.observed, exposed, 0.0)
             parts = (weight, exposed, exposed * self.bus_downtime, exposed * self.charged, certain)
@@ -135,9 +149,13 @@ class Intervals:
             connected, observed = ratio(live, total, otherwise=0.0), free > 0
             sets = self.history.sums.sets(self.history.arrays, kind)
             bounds = bound_groups(sets, certain, self.loss, self.causes, self.guards[kind])
+            outages = self.outages.of_sets(sets, certain)
+            if (certain < exposed).any():
+                bounds = widen_unobserved(sets, bounds, certain, exposed - certain, self.spread)
         bus, exposure = self.causes.bus, ratio(np.minimum(charged, downtime), downtime, otherwise=1.0)
         scaled = LossBounds(exposure * bus.loss, exposure * bus.low, exposure * bus.high)
         bounds = combine_with_bus(bounds, scaled)
         low = np.where(observed, connected * (1.0 - bounds.high), 0.0)
         high = np.where(observed, connected * (1.0 - bounds.low), connected)
-        return np.minimum(low, point), np.maximum(high, point)
+        seen = np.where(exposure > 0, np.minimum(outages, self.outages.bus), outages)
+        return np.minimum(low, point), np.maximum(high, point), seen.astype(np.int64)

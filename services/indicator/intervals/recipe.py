@@ -146,7 +146,7 @@ def _bound_bus_over(span: OutageTotals, mean: Floats, square: Floats, mean_up: F
     half = 0.5 * mean * scale
     variance = np.maximum(span.outages * square, span.squares) * scale**2
     less = 0.5 * mean_up * loss * per_hour
-    return bound_sets(LossMoments(loss, variance, half, 0.5 * (mean * scale) ** 2, less, 2.0 * less**2))
+    return bound_sets(LossMoments(loss, variance, half, 0.5 * square * scale**2, less, 2.0 * less**2))
 
 
 def combine_with_bus(providers: LossBounds, bus: LossBounds) -> LossBounds:

@@ -12,7 +12,7 @@ from services.core.model import IndicatorKind
 from services.indicator.array_types import Bools, Floats, Ints
 from services.indicator.index import strict_shares
 from services.indicator.register_arrays import RegisterArrays
-from services.indicator.shares import group_sums, grouping, link_shares, mean_share, ratio
+from services.indicator.shares import LinkShares, group_sums, grouping, mean_share, ratio
 from services.indicator.verdicts import WindowCounts
 
 SWITCHES: Final = ("weights", "aggregate", "latency limit", "age limit", "window", "unknown")
@@ -93,11 +93,11 @@ def reweight(arrays: RegisterArrays, weights: str, in_force: Bools, volumes: Int
 
 def _values(arrays: RegisterArrays, counts: WindowCounts, kind: IndicatorKind) -> tuple[Floats, Floats]:
     """Return I and E of every agency, each (2, agencies): unknown imputed, and counted as not served."""
-    shares = link_shares(arrays, counts.slots, counts.counts)
+    shares = LinkShares.of(arrays, counts.slots, counts.counts, counts.paper)
     ids, group, weight = grouping(arrays, shares, kind)
     means = mean_share(shares, group, weight, len(ids))
     strict, strict_lower, _ = strict_shares(arrays, counts, kind, len(ids))
-    # An agency without a known joint slot gets the government's E, as a service without a known link gets G₀.
+    # An agency without a known joint slot gets the government's E, as a link without any nearer source does.
     of_government = strict_shares(arrays, counts, IndicatorKind.GOVERNMENT, 1)[0]
     strict = np.where(np.isnan(strict), of_government, strict)
     index, whole = np.array([means.estimate, means.lower]), np.array([strict, strict_lower])

@@ -19,7 +19,7 @@ from services.core.model import IndicatorKind, ProviderRole, SetIndex, Stage, St
 from services.indicator.array_types import Bools, Floats
 from services.indicator.index import Snapshot, set_indexes
 from services.indicator.register_arrays import RegisterArrays
-from services.indicator.shares import LinkShares, group_sums, link_shares, mean_share, ordered_sum
+from services.indicator.shares import LinkShares, group_sums, mean_share, ordered_sum
 from services.indicator.structure.network import AgencyNetwork
 from services.indicator.structure.resilience import node_losses
 
@@ -32,7 +32,7 @@ def structure_by_window(arrays: RegisterArrays, network: AgencyNetwork, snapshot
 
 def _of_window(arrays: RegisterArrays, network: AgencyNetwork, snapshot: Snapshot, window: int) -> Structure | None:
     links = snapshot.links[window]
-    shares = link_shares(arrays, links.slots, links.counts)
+    shares = LinkShares.of(arrays, links.slots, links.counts, links.paper)
     structure = compute_structure(
         arrays, network, shares, snapshot.columns[IndicatorKind.SERVICE, window].strict_point, window
     )

@@ -52,13 +52,15 @@ class DayCounts:
 class WindowCounts:
     """The counts of one window, in register order.
 
-    Links: ``slots`` in force (n,), ``counts`` (6, n) known slots per stage, override of live_from applied.
+    Links: ``slots`` in force (n,), ``paper`` (n,) of them before the link was live, ``counts`` (6, n) known slots per stage,
+    those on paper at stage 0.
     Endpoints: ``endpoint_slots`` (e,), all the window's, and ``endpoint_counts`` (6, e).
     Services: ``service_slots`` (s,) with a link in force, ``up`` and ``down``; the others are unknown (§4).
     Sums in progress are int32, results int64.
     """
 
     slots: NDArray[np.signedinteger[Any]]
+    paper: NDArray[np.signedinteger[Any]]
     counts: NDArray[np.signedinteger[Any]]
     endpoint_slots: NDArray[np.signedinteger[Any]]
     endpoint_counts: NDArray[np.signedinteger[Any]]
@@ -70,7 +72,7 @@ class WindowCounts:
     def zero(cls, arrays: RegisterArrays) -> WindowCounts:
         """Return zeros to sum in; 32 bits count the slots of any window."""
         links, endpoints, services = len(arrays.links), len(arrays.endpoints), len(arrays.services)
-        shapes = (links, (STAGES, links), endpoints, (STAGES, endpoints), services, services, services)
+        shapes = (links, links, (STAGES, links), endpoints, (STAGES, endpoints), services, services, services)
         return cls(*(np.zeros(shape, dtype=np.int32) for shape in shapes))
 
     def copy(self) -> WindowCounts:
@@ -81,7 +83,9 @@ class WindowCounts:
         """Add a day with ``slots`` slots in the window; ``tally`` counts those that were measured."""
         required = judge.requirements(day)
         self.slots[required.in_force] += slots
-        self.counts[0, required.in_force & ~required.live] += slots
+        on_paper = required.in_force & ~required.live
+        self.paper[on_paper] += slots
+        self.counts[0, on_paper] += slots
         self.endpoint_slots[:] += slots
         self.service_slots[required.service_in_force] += slots
         # A link on paper is a known zero in every slot, whatever was measured, so its service is down in every slot.

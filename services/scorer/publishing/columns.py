@@ -96,4 +96,5 @@ def _shares(columns: IndicatorColumns, rows: NDArray[np.int64]) -> NDArray[np.fl
 
 
 def _counts(columns: IndicatorColumns, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.vstack([count[rows] for count in (columns.links_required, columns.links_known, columns.links_absent)])
+    links = (columns.links_required, columns.links_known, columns.links_absent)
+    return np.vstack([count[rows] for count in (*links, columns.interval_outages)])

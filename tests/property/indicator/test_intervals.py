@@ -172,6 +172,37 @@ class Brute:
             daily.append(sum(weight * self.failed(link, slots) for weight, link in here) / total if known else None)
         return interval_oracle.guard_of(daily, len(self.window) * self.hours / 24)
 
+    def spread(self, in_force: list[dict[str, Any]]) -> float:
+        """Return how far the losses of the observed links are apart."""
+        within = self.weights(in_force)
+        rows = []
+        for link in in_force:
+            forced = [slot for slot in self.window if oracle.in_force(self.register, link, slot)]
+            built = [slot for slot in forced if oracle.live(self.register, link, slot)]
+            if self.known(link, self.window):
+                exposed = self.weight("government", link, within) * len(built) / len(forced)
+                rows.append((exposed, self.failed(link, self.window)))
+        return interval_oracle.spread(rows)
+
+    def outages(self, kind: str, entity: str) -> int:
+        """Count the outages that an interval rests on."""
+        causes, exposed, met = set(), 0, 0
+        for link in self.members(kind, entity):
+            in_force = [slot for slot in self.window if oracle.in_force(self.register, link, slot)]
+            weighs = kind == "link" or (link["weight"] > 0 and (kind == "service" or self.service_weight(link) > 0))
+            if weighs and self.known(link, self.window):
+                causes |= {("provider", link["provider"]), ("own", link["id"])}
+                live = [slot for slot in in_force if self.stage(link, slot) >= 0]
+                met += self.met(link)
+                exposed += len(live) - len(self.known(link, self.window))
+        found = sum(self.record_sums[name].outages for name in causes)
+        depends = self.record_sums["bus", ""].known > 0 and (exposed > 0 or met == 0)
+        return min(found, self.record_sums["bus", ""].outages) if depends else found
+
+    def service_weight(self, link: dict[str, Any]) -> float:
+        """Return v of a link's service."""
+        return float(next(one["weight"] for one in self.register["services"] if one["id"] == link["service"]))
+
     def interval(self, kind: str, entity: str, point: float) -> tuple[float, float]:
         """Compute one interval."""
         in_force = [
@@ -180,23 +211,26 @@ class Brute:
         within = self.weights(in_force)
         whole = connected = met = charged = certain = lost = 0.0
         shares: dict[object, float] = {}
+        seen: list[float] = []
+        unseen: dict[object, list[float]] = {}
         for link in self.members(kind, entity):
             if link not in in_force:
                 continue
             forced = [slot for slot in self.window if oracle.in_force(self.register, link, slot)]
             live = [slot for slot in forced if self.stage(link, slot) >= 0]
-            paper = [slot for slot in forced if not oracle.live(self.register, link, slot)]
-            if not live and not paper:
-                continue
+            built = [slot for slot in forced if oracle.live(self.register, link, slot)]
             own = self.known(link, self.window)
             weight = self.weight(kind, link, within)
             whole += weight
-            exposed = weight * len(live) / (len(live) + len(paper))
+            exposed = weight * len(built) / len(forced)
             connected += exposed
             if live:
                 charged += exposed * (1 - len(own) / len(live))
                 met += exposed * self.met(link) / len(live)
+            if exposed and not own:
+                unseen.setdefault(link["provider"], []).append(exposed)
             if own and exposed:
+                seen.append(exposed)
                 certain += exposed
                 lost += exposed * self.failed(link, self.window)
                 for name in (("provider", link["provider"]), ("own", link["id"])):
@@ -209,6 +243,8 @@ class Brute:
         guard = NOTHING if kind == "link" else self.guard(kind, self.members(kind, entity))
         shares = {name: part / certain for name, part in shares.items()}
         free = interval_oracle.set_of(min(1.0, lost / certain), shares, self.causes, guard)
+        if kind != "link":
+            free = interval_oracle.unobserved(free, seen, unseen, self.spread(in_force))
         bus = self.bus()
         exposure = charged / met if met else 1.0
         _, low, high = interval_oracle.with_bus(free, (exposure * bus[0], exposure * bus[1], exposure * bus[2]))
@@ -233,6 +269,7 @@ def test_intervals_are_those_of_the_text_slot_by_slot(case, bus) -> None:
             if row.interval is not None and row.point is not None:
                 expected = brute.interval(kind.label, row.id, row.point)
                 got = (row.interval.low, row.interval.high)
+                assert row.interval.outages == brute.outages(kind.label, row.id), (kind, row.id)
                 assert got == pytest.approx(expected, abs=3e-5, rel=3e-4), (kind, row.id, row.point)
 
 

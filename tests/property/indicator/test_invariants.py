@@ -19,6 +19,7 @@ from tests.support.cases.api.indicator_answers import (
     snapshot,
 )
 from tests.support.cases.indicator import Case, cases
+from tests.support.oracles import index as oracle
 
 SLACK = 1e-12
 examples = settings(max_examples=60)
@@ -135,8 +136,10 @@ def test_invariant_05_every_grouping_adds_up_to_the_government(case: Case) -> No
 
 @examples
 @given(cases(), st.booleans())
-def test_invariant_07_a_new_unprobed_link_leaves_the_point(case: Case, new_service: bool) -> None:
-    """A new link without probes leaves the points above it unchanged; L falls, U rises and κ falls there."""
+def test_invariant_07_a_new_unprobed_link_moves_points_by_what_is_declared(case: Case, new_service: bool) -> None:
+    """A new link without probes leaves what its service answers while it is live, I_s / C_s, and the points above follow
+    from I_s; L does not rise, U does not fall and κ falls.
+    """
     before = index_of(case)
     assume(("government", "gov") in before)
     weighty = [row for row in case.register["services"] if ("service", row["id"]) in before]
@@ -148,19 +151,58 @@ def test_invariant_07_a_new_unprobed_link_leaves_the_point(case: Case, new_servi
     provider = next(row["id"] for row in case.register["agencies"] if row["id"] != service["agency"])
     other.register["links"].append(_link("l9", service["id"], provider, weight=1.7))
     after = index_of(other)
+    own = ("service", service["id"])
+    measured = any(_measured(case, link) for link in case.links(on=service["id"]))
+    if not new_service and measured:
+        (declared, _), (declared_then, weight) = _declared(case, service["id"]), _declared(other, service["id"])
+        answered = before[own]["estimate"] / declared if declared else 0.0
+        assert weight > 0
+        assert after[own]["estimate"] == pytest.approx(answered * declared_then, abs=1e-9)
     sector = next(row["sector"] for row in case.register["agencies"] if row["id"] == service["agency"])
-    above = [("government", "gov")]
-    if not new_service:
-        above += [("sector", sector), ("consumer", service["agency"]), ("service", service["id"])]
-    for key in (key for key in above if key in before):
-        assert (before[key]["estimate"] is None) == (after[key]["estimate"] is None), key
-        if before[key]["estimate"] is not None:
-            assert after[key]["estimate"] == pytest.approx(before[key]["estimate"], abs=SLACK), key
+    value = service["weight"]
+    for key, entities in (
+        (("government", "gov"), {row["id"] for row in other.register["services"]}),
+        (("sector", sector), {one["id"] for one in other.register["services"] if _sector(other, one) == sector}),
+        (
+            ("consumer", service["agency"]),
+            {one["id"] for one in other.register["services"] if one["agency"] == service["agency"]},
+        ),
+        (own, {service["id"]}),
+    ):
+        if key not in before:
+            continue
         assert after[key]["lower"] <= before[key]["lower"] + SLACK, key
-        assert after[key]["upper"] >= before[key]["upper"] - SLACK, key
         assert after[key]["known_share"] <= before[key]["known_share"] + SLACK, key
+        assert after[key]["upper"] >= before[key]["upper"] - SLACK, key
         if key[0] == "service" and before[key]["known_share"] > 0:
             assert after[key]["known_share"] < before[key]["known_share"], key
+        points = (before[key]["estimate"], after[key]["estimate"])
+        if not new_service and measured and None not in points and value:
+            moved = after[own]["estimate"] - before[own]["estimate"]
+            total = sum(
+                one["weight"]
+                for one in other.register["services"]
+                if one["id"] in entities and ("service", one["id"]) in after
+            )
+            if any(_borrows(other, one) for one in entities):
+                continue
+            assert points[1] - points[0] == pytest.approx(value * moved / total if key != own else moved, abs=1e-9), key
+
+
+@examples
+@given(cases(whole=True))
+def test_invariant_07_where_all_is_live_the_points_stay(case: Case) -> None:
+    """Where nothing is on paper, a new unprobed link in an existing service leaves the points above it."""
+    before = index_of(case)
+    other = case.copy()
+    service = case.rng.choice([row for row in case.register["services"] if ("service", row["id"]) in before] or [None])
+    assume(service is not None)
+    provider = next(row["id"] for row in case.register["agencies"] if row["id"] != service["agency"])
+    other.register["links"].append(_link("l9", service["id"], provider, weight=1.7))
+    after = index_of(other)
+    for key in (("government", "gov"), ("consumer", service["agency"]), ("service", service["id"])):
+        if key in before:
+            assert after[key]["estimate"] == pytest.approx(before[key]["estimate"], abs=SLACK), key
 
 
 @examples
@@ -254,6 +296,40 @@ def test_invariant_12_the_strict_share_is_the_strictest(case: Case) -> None:
         assert max(0.0, 1 - sum(1 - share for share in shares)) <= strict + SLACK
         assert strict <= min(shares) + SLACK
         assert min(shares) <= one["point"] + SLACK
+
+
+def _forced(case: Case, link: dict[str, Any]) -> list[int]:
+    return [slot for slot in case.slots if oracle.in_force(case.register, link, slot)]
+
+
+def _measured(case: Case, link: dict[str, Any]) -> bool:
+    """Whether a link of some weight has a known slot in which it was live."""
+    verdicts = oracle.verdicts(case.register, case.measurements)
+    live = [slot for slot in _forced(case, link) if oracle.live(case.register, link, slot)]
+    return link["weight"] > 0 and any((False, link["id"], slot) in verdicts for slot in live)
+
+
+def _borrows(case: Case, service: str) -> bool:
+    """Whether a service has links to impute and none to impute them from."""
+    links = case.links(on=service)
+    live = any(oracle.live(case.register, link, slot) for link in links for slot in _forced(case, link))
+    return live and not any(_measured(case, link) for link in links)
+
+
+def _declared(case: Case, service: str) -> tuple[float, float]:
+    """C_s of a service, and the weight of its links in force."""
+    rows = []
+    for link in case.links(on=service):
+        forced = _forced(case, link)
+        if forced:
+            live = [slot for slot in forced if oracle.live(case.register, link, slot)]
+            rows.append((link["weight"], len(live) / len(forced)))
+    weight = sum(one for one, _ in rows)
+    return (sum(one * share for one, share in rows) / weight if weight else 0.0), weight
+
+
+def _sector(case: Case, service: dict[str, Any]) -> str:
+    return next(str(row["sector"]) for row in case.register["agencies"] if row["id"] == service["agency"])
 
 
 def _link(name: str, service: str, provider: str, *, weight: float) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from services.core.model.indicator import IndicatorKind
 from services.core.model.outcome import LOSS_STAGES
 from services.indicator.index.pairs import PairColumns
 from services.indicator.register_arrays import RegisterArrays
-from services.indicator.shares import link_shares
+from services.indicator.shares import LinkShares
 from tests.support.cases.api.indicator_answers import register_of, snapshot
 from tests.support.cases.indicator import Case, cases
 from tests.support.oracles import index as oracle
@@ -24,7 +24,7 @@ def test_pairs_are_those_of_the_oracle(case: Case) -> None:
     """Each pair with weight has the oracle's point, bounds, losses and counts; there are no others, and they are in order."""
     arrays = RegisterArrays.of(register_of(case.register))
     links = snapshot(case, arrays=arrays).links[case.days]
-    shares = link_shares(arrays, links.slots, links.counts)
+    shares = LinkShares.of(arrays, links.slots, links.counts, links.paper)
     truth = oracle.pairs_of_measurements(case.register, case.measurements, days=case.days, end_slot=case.end_slot)
     provider_sector = arrays.agency_sector[arrays.provider]
     found = {}
@@ -57,7 +57,7 @@ def test_pairs_make_up_the_government(case: Case) -> None:
     arrays = RegisterArrays.of(register_of(case.register))
     found = snapshot(case, arrays=arrays)
     links, government = found.links[case.days], found.columns[IndicatorKind.GOVERNMENT, case.days]
-    shares = link_shares(arrays, links.slots, links.counts)
+    shares = LinkShares.of(arrays, links.slots, links.counts, links.paper)
     means = PairColumns.of(shares, arrays.consumer, arrays.provider).means
     if not government.applies[0]:
         assert len(means.total) == 0

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from services.core.model.indicator import IndicatorKind
 from services.indicator.index.tabulate import BANDS, quantile_bands, tabulate_links
 from services.indicator.register_arrays import RegisterArrays
-from services.indicator.shares import link_shares
+from services.indicator.shares import LinkShares
 from tests.support.cases.api.indicator_answers import register_of, snapshot, truth_of
 from tests.support.cases.indicator import Case, cases
 from tests.support.oracles import index as oracle
@@ -48,7 +48,7 @@ def test_a_table_by_sector_is_the_index_of_the_sectors(case: Case) -> None:
     found = snapshot(case, arrays=arrays)
     links, columns = found.links[case.days], found.columns[IndicatorKind.SECTOR, case.days]
     level = found.columns[IndicatorKind.SERVICE, case.days].level
-    shares = link_shares(arrays, links.slots, links.counts)
+    shares = LinkShares.of(arrays, links.slots, links.counts, links.paper)
     rows = tabulate_links(arrays, shares, arrays.service_sector, len(arrays.sectors), level)
     for at, row in enumerate(rows):
         assert row.index.lower == pytest.approx(columns.lower[at], abs=SLACK)
@@ -71,7 +71,7 @@ def test_all_services_as_one_group_are_the_government(case: Case) -> None:
     arrays = RegisterArrays.of(register_of(case.register))
     found = snapshot(case, arrays=arrays)
     links, level = found.links[case.days], found.columns[IndicatorKind.SERVICE, case.days].level
-    shares = link_shares(arrays, links.slots, links.counts)
+    shares = LinkShares.of(arrays, links.slots, links.counts, links.paper)
     (row,) = tabulate_links(arrays, shares, np.zeros(len(arrays.services), np.int64), 1, level)
     required = [link for link in case.links() if any(oracle.in_force(case.register, link, slot) for slot in case.slots)]
     burdened = {link["service"] for link in required}

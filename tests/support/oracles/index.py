@@ -137,7 +137,13 @@ class _Index:
             for link in self.links
         }
         self.in_force = [link for link in self.links if self.stages[link["id"]]]
-        self.profiles = {link["id"]: _profile(self.stages[link["id"]]) for link in self.in_force}
+        # Of the slots in which it was live: their share c, and the shares of those known that reached each stage.
+        self.connected: dict[str, Fraction] = {}
+        self.profiles: dict[str, tuple[Fraction, ...] | None] = {}
+        for link in self.in_force:
+            lived = [slot for slot in slots if in_force(register, link, slot) and live(register, link, slot)]
+            self.connected[link["id"]] = Fraction(len(lived), len(self.stages[link["id"]]))
+            self.profiles[link["id"]] = _profile([self.stage(link, slot) for slot in lived])
 
     def stage(self, link: Mapping[str, Any], slot: int) -> int | None:
         if not live(self.register, link, slot):
@@ -182,12 +188,7 @@ class _Index:
     def results(
         self, sets: list[tuple[Mapping[str, Any], str, str, dict[str, Fraction]]]
     ) -> dict[tuple[str, str], Result]:
-        of_service = self.service_profiles()
-        of_government = _mean([(decimal(self.services[one]["weight"]), profile) for one, profile in of_service.items()])
-        imputed = {
-            link["id"]: self.profiles[link["id"]] or of_service.get(link["service"]) or of_government
-            for link in self.in_force
-        }
+        imputed = self.imputed()
         groups: dict[tuple[str, str], tuple[list[Mapping[str, Any]], dict[str, Fraction]]] = {}
         for link, kind, entity, weight in sets:
             groups.setdefault((kind, entity), ([], weight))[0].append(link)
@@ -197,19 +198,38 @@ class _Index:
                 results[kind, entity] = self.result(kind, entity, links, weight, imputed)
         return results
 
-    def service_profiles(self) -> dict[str, tuple[Fraction, ...]]:
-        """I_s and where the rest is lost, of every service that has a known link of some weight."""
-        found = {}
-        for service in self.services:
-            known = [
-                (decimal(link["weight"]), self.profiles[link["id"]])
-                for link in self.in_force
-                if link["service"] == service and self.profiles[link["id"]]
-            ]
-            profile = _mean(known)
-            if profile is not None:
-                found[service] = profile
+    def imputed(self) -> dict[str, tuple[Fraction, ...] | None]:
+        """The shares of each link's slots at stages 0 … 5, its own or imputed; None where there is nothing to impute from."""
+        _, omega = self.weights()
+        of_services, of_providers, of_all = (
+            self.means(key, weight)
+            for key, weight in (
+                ("service", {link["id"]: decimal(link["weight"]) for link in self.in_force}),
+                ("provider", omega),
+                (None, omega),
+            )
+        )
+        found: dict[str, tuple[Fraction, ...] | None] = {}
+        for link in self.in_force:
+            name, connected = link["id"], self.connected[link["id"]]
+            reached = (
+                (self.profiles[name] or of_services[link["service"]] or of_providers[link["provider"]] or of_all[""])
+                if connected
+                else (Fraction(0),) * 6
+            )
+            found[name] = reached and (
+                1 - connected + connected * reached[0],
+                *(connected * one for one in reached[1:]),
+            )
         return found
+
+    def means(self, key: str | None, weight: Mapping[str, Fraction]) -> dict[str, tuple[Fraction, ...] | None]:
+        """The mean of the measured links that have each value of this key, weighed by the time that each was live."""
+        groups: dict[str, list[tuple[Fraction, tuple[Fraction, ...] | None]]] = {}
+        for link in self.in_force:
+            rows = groups.setdefault(str(link[key]) if key else "", [])
+            rows.append((weight[link["id"]] * self.connected[link["id"]], self.profiles[link["id"]]))
+        return {value: _mean(rows) for value, rows in groups.items()}
 
     def weights(self) -> tuple[dict[str, Fraction], dict[str, Fraction]]:
         total: dict[str, Fraction] = {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import hypot
+from math import hypot, inf, sqrt
 
 from scipy.special import gammaincinv
 
@@ -118,6 +118,35 @@ def set_of(
     return loss, 1 - high, 1 - low
 
 
+def spread(rows: Sequence[tuple[float, float]]) -> float:
+    """The spread between observed links, each with its ωc and its loss."""
+    total, square = sum(weight for weight, _ in rows), sum(weight**2 for weight, _ in rows)
+    if sum(weight > 0 for weight, _ in rows) < 2:
+        return inf
+    mean = sum(weight * loss for weight, loss in rows) / total
+    return sqrt(sum(weight * (loss - mean) ** 2 for weight, loss in rows) / (total - square / total))
+
+
+def unobserved(
+    of_set: tuple[float, float, float],
+    seen: Sequence[float],
+    unseen: Mapping[object, Sequence[float]],
+    tau: float,
+) -> tuple[float, float, float]:
+    """Bounds of a set with its unobserved links, by provider, whose ωc these are; those of the observed are ``seen``."""
+    y, low, high = of_set
+    of_provider = [sum(some) for some in unseen.values()]
+    whole = sum(seen) + sum(of_provider)
+    part = sum(of_provider) / whole
+    if part == 0:
+        return of_set
+    draws = sum((one / whole) ** 2 for one in of_provider) + part**2 * sum((one / sum(seen)) ** 2 for one in seen)
+    margin = 1.959964 * tau * sqrt(draws)
+    low = y - hypot(y - low, min(margin, part * y))
+    high = y + hypot(high - y, min(margin, part * (1 - y)))
+    return y, max(0.0, low), min(1.0, high)
+
+
 def with_bus(of_set: tuple[float, float, float], of_bus: tuple[float, float, float]) -> tuple[float, float, float]:
     """Loss and bounds with the bus's."""
     y, low, high = of_set
@@ -144,7 +173,7 @@ def bus(window: Sums, record: Sums) -> tuple[float, float, float]:
             back = mean_up * loss / span.known / 2
             low, high = bounds(1 - loss, variance, back, 2 * back**2)
             return loss, 1 - high, 1 - low
-        return loss, *bounds(loss, variance, mean * scale / 2, (mean * scale) ** 2 / 2)
+        return loss, *bounds(loss, variance, mean * scale / 2, square * scale**2 / 2)
 
     loss, low, own_high = of(window)
     past_loss, _, past_high = of(record)

@@ -133,15 +133,12 @@ def _set(
     total = sum((omega[link["id"]] for link in links), Fraction(0))
     if not links:
         return None, Fraction(0), Fraction(1), Fraction(0), 0
-    of_service = found.service_profiles()
-    everywhere = oracle._mean(
-        [(oracle.decimal(found.services[one]["weight"]), profile) for one, profile in of_service.items()]
-    )
+    imputed = found.imputed()
     lower = known = estimate = Fraction(0)
     nothing = False
     for link in links:
         stages = found.stages[link["id"]]
-        profile = found.profiles[link["id"]] or of_service.get(link["service"]) or everywhere
+        profile = imputed[link["id"]]
         nothing |= profile is None
         part = omega[link["id"]] / total
         lower += part * _served(stages)

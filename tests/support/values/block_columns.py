@@ -72,7 +72,7 @@ def encoded(block: Block) -> bytes:
         ids=np.array([row.id for row in rows], dtype=np.object_),
         window_days=np.array([row.window_days for row in rows]),
         shares=np.array([_shares(row) for row in rows]).T,
-        counts=np.array([(row.links_required, row.links_known, row.links_absent) for row in rows]).T,
+        counts=np.array([_counts(row) for row in rows]).T,
         level=np.array([-1 if row.level is None else row.level for row in rows], np.int8),
         links=block.links,
         exchanges=block.exchanges,
@@ -85,6 +85,11 @@ def encoded(block: Block) -> bytes:
         findings=block.findings,
     )
     return stamp_block(encode_block(columns), first.evidence_sequence)
+
+
+def _counts(row: Indicator) -> list[int]:
+    outages = row.interval.outages if row.interval else None
+    return [row.links_required, row.links_known, row.links_absent, outages or 0]
 
 
 def _shares(row: Indicator) -> list[float]:

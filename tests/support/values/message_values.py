@@ -154,9 +154,7 @@ def indicator_from_message(message: indicator_pb2.Indicator) -> Indicator:
         strict=StrictShare(strict.point if strict.HasField("point") else None, strict.lower, strict.upper)
         if message.HasField("strict")
         else None,
-        interval=Interval(message.interval.low, message.interval.high, message.interval.level)
-        if message.HasField("interval")
-        else None,
+        interval=_interval(message.interval) if message.HasField("interval") else None,
         links_required=message.links_required,
         links_known=message.links_known,
         links_absent=message.links_absent,
@@ -167,6 +165,11 @@ def indicator_from_message(message: indicator_pb2.Indicator) -> Indicator:
         level=message.level if message.HasField("level") else None,
         rank_band=_rank_band(message.rank_band) if message.HasField("rank_band") else None,
     )
+
+
+def _interval(message: indicator_pb2.Interval) -> Interval:
+    outages = message.outages if message.HasField("outages") else None
+    return Interval(message.low, message.high, message.level, outages)
 
 
 def _rank_band(message: indicator_pb2.RankBand) -> RankBand:

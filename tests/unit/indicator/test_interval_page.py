@@ -24,7 +24,7 @@ from services.indicator.intervals.loss_bounds import bound_loss
 from services.indicator.intervals.outages import OutageTotals
 from services.indicator.intervals.recipe import bound_bus, bound_sets, cause_moments, estimate_lengths, pool_causes
 from services.indicator.register_arrays import RegisterArrays
-from services.indicator.shares import link_shares
+from services.indicator.shares import LinkShares
 from tests.support.paths import ROOT
 
 FIRST, SLOT, DAYS, SLOTS = 1_772_323_200, 300, 28, 288
@@ -91,7 +91,7 @@ class Example:
         )
         arrays, end = RegisterArrays.of(register), FIRST // SLOT + failing.shape[1]
         past, counts = OutageHistory(HistorySums(), arrays, evidence, [DAYS], end), evidence.window(arrays, DAYS, end)
-        intervals = Intervals.of(past, link_shares(arrays, counts.slots, counts.counts), DAYS)
+        intervals = Intervals.of(past, LinkShares.of(arrays, counts.slots, counts.counts, counts.paper), DAYS)
         one = compute_indicators(arrays, evidence, end_slot=end, windows=[DAYS]).indicator(
             IndicatorKind.SERVICE, "tax", DAYS
         )

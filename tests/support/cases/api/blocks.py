@@ -80,7 +80,7 @@ def blocks_of(register, *, as_of=AS_OF, ok=None, sequence=7, windows=None):
             lower=point,
             upper=point,
             known_share=1.0,
-            interval=Interval(point / 2, (1 + point) / 2, 0.95),
+            interval=Interval(point / 2, (1 + point) / 2, 0.95, outages=len(members)),
             losses=Losses(not_connected=lost, late=1 - point - lost),
             strict=None if kind in (IndicatorKind.PROVIDER, IndicatorKind.LINK) else StrictShare(point, point, point),
             level=None if kind is not IndicatorKind.SERVICE else 1 if any(link.absent for link in members) else 2,

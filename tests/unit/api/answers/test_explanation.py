@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, replace
+from dataclasses import replace
 
 import grpc
 import numpy as np
@@ -13,7 +13,7 @@ from peyvand.v1 import indicator_service_pb2 as messages
 from services.api.answers.link_shares import WindowEvidenceCache, gather_consumer
 from services.core.blocks.target_blocks import encode_recent, encode_slot_block
 from services.core.errors import BusError
-from services.core.model.indicator import IndicatorKind, Losses
+from services.core.model.indicator import IndicatorKind
 from services.core.model.outcome import Outcome, Reason
 from services.indicator.index.explain import explain_index
 from tests.support.cases.api.blocks import AS_OF, COUNTED_FROM, blocks_of, recent_block, slot_block_of
@@ -83,48 +83,23 @@ async def test_a_link_is_explained_by_its_consumers_block_as_by_all(api):
         assert found == other
 
 
-async def test_a_link_of_which_nothing_is_known_is_explained_as_it_was_published(api):
-    """The links of a service without any known link have the government's shares: those in their block."""
+async def test_a_link_that_was_not_measured_is_explained_by_the_whole_window(api):
+    """The only link of a service is imputed from links of other consumers, which the block of its own does not hold."""
     block = blocks_of(api.register)["consumer.land-registry"]
-    blank = tuple(replace(one, verdicts=one.verdicts * 0) for one in block.links)
-    api.take("consumer.land-registry", replace(block, links=blank))
-    model = api.state.model
-    whole = await WindowEvidenceCache(model).of_window(28)
-    at = whole.view.arrays.links.index("deed-tax")
-    assert whole.shares.known[at] == 0
-    losses = Losses(*whole.shares.profile[:, at].tolist())
-
-    def published(one):
-        return (
-            replace(one, losses=losses, point=None) if one.kind is IndicatorKind.LINK and one.id == "deed-tax" else one
-        )
-
     api.take(
         "consumer.land-registry",
-        replace(
-            block,
-            indicators=tuple(map(published, block.indicators)),
-            links=tuple(replace(one, share=np.full(len(one.ids), whole.shares.share[at])) for one in blank),
-        ),
+        replace(block, links=tuple(replace(one, verdicts=one.verdicts * 0) for one in block.links)),
     )
-    part = gather_consumer(model.view, model.whole, "deed-tax", 28)
-    assert part is not None
-    assert whole is not None
-    assert len(part.view.register.links) < len(api.register.links)
-    found, other = (
-        explain_index(one.view.arrays, one.shares, one.imputation, IndicatorKind.LINK, "deed-tax")
-        for one in (part, whole)
-    )
-    assert found is not None
-    assert other is not None
-    assert found.estimate is not None
-    assert 0 < found.estimate < 1
-    assert found.estimate == pytest.approx(other.estimate, abs=1e-12)
-    assert astuple(found.losses) == pytest.approx(astuple(other.losses), abs=1e-12)
-    assert [replace(one, loss=0, losses=Losses()) for one in found.links] == [
-        replace(one, loss=0, losses=Losses()) for one in other.links
-    ]
-    assert (await explained(api, kind=IndicatorKind.LINK, id="deed-tax")).estimate == found.estimate
+    model = api.state.model
+    whole = await WindowEvidenceCache(model).of_window(28)
+    shares, arrays = whole.shares, whole.view.arrays
+    at = arrays.links.index("deed-tax")
+    assert shares.imputed[at]
+    assert gather_consumer(model.view, model.whole, "deed-tax", 28) is None
+    alike = np.flatnonzero((arrays.provider == arrays.provider[at]) & ~shares.imputed & (shares.connected > 0))
+    sources = alike if len(alike) else np.flatnonzero(~shares.imputed & (shares.connected > 0))
+    answer = await explained(api, kind=IndicatorKind.LINK, id="deed-tax")
+    assert answer.estimate == pytest.approx(np.average(shares.share[sources], weights=shares.omega[sources]), abs=1e-12)
 
 
 async def test_the_limit_cuts_both_lists(api):

@@ -91,6 +91,10 @@ def test_links_count_while_they_are_in_force(storage: LocalStorage, register: Re
     assert len(history()) == 3
     assert history(live_from=None) == [(0.0, 1.0)] * 3
     assert len(history(required_from=days[2])) == 1
+    *_, (built, on_paper) = history(live_from=days[2])
+    assert on_paper > 0
+    assert built is not None
+    assert 0 < built < 1 - on_paper + 1e-12  # of three days it was live in one
     assert history(required_from=date(2027, 1, 1)) == []
 
 

@@ -183,6 +183,16 @@ async def test_an_agency_has_a_range_of_ranks(api, ask):
     assert "by the intervals" not in text
 
 
+async def test_an_interval_says_when_it_rests_on_too_few_outages(ask):
+    """One outage tells little, and is named; an interval that rests on more says nothing of it."""
+    words = "95 % interval), which rests on one outage: how low it reaches is mostly assumed"
+    for command in ("indicator", "explain"):
+        _, text = await ask(command, "link", "deed-tax")
+        assert words in " ".join(text.split())
+        _, text = await ask(command, "government")
+        assert "rests on" not in text
+
+
 async def test_objections_stand_beside_the_evidence(api, ask, tmp_path):
     """An explanation of a link says who objects to it since when, and what was answered."""
     api.take_register(load_register(write_register(tmp_path / "noted", objections_csv=OBJECTIONS)))

@@ -200,7 +200,7 @@ def test_blocks_survive() -> None:
     """Indicators with and without point, interval and strict share, link evidence and volumes come back from a block."""
     losses, strict = Losses(0.1, 0.2, 0.1, 0.05, 0.05), StrictShare(None, 0.1, 0.9)
     versions = ("r", "p", "m", 2**40)
-    interval = Interval(0.3, 0.65, 0.95)
+    interval = Interval(0.3, 0.65, 0.95, outages=3)
     one = Indicator(
         IndicatorKind.SERVICE, "s", 28, 600, 0.5, 0.4, 0.6, 0.8, losses, strict, 3, 2, 1, *versions, interval=interval
     )
@@ -218,7 +218,21 @@ def test_blocks_survive() -> None:
         np.testing.assert_array_equal(getattr(back.links[0], name), getattr(evidence, name))
 
 
-@pytest.mark.parametrize("interval", [None, Interval(0.0, 0.6, 0.95)])
+def test_a_block_of_before_method_5_says_nothing_of_outages() -> None:
+    """The column is missing there, and the interval rests on an unknown number; a column that is too short is refused."""
+    one = Indicator(
+        IndicatorKind.LINK, "l", 7, 600, 0.5, 0.5, 0.5, 1.0, Losses(late=0.5), interval=Interval(0.3, 0.65, 0.95, 1)
+    )
+    message = block_pb2.IndicatorBlock.FromString(encoded(Block((one, replace(one, id="m")))))
+    del message.interval_outages[1:]
+    with pytest.raises(ValueError, match="different lengths"):
+        decode_block(message.SerializeToString())
+    message.ClearField("interval_outages")
+    first, _ = decode_block(message.SerializeToString()).indicators
+    assert first == replace(one, interval=Interval(0.3, 0.65, 0.95))
+
+
+@pytest.mark.parametrize("interval", [None, Interval(0.0, 0.6, 0.95), Interval(0.0, 0.6, 0.95, outages=0)])
 def test_an_interval_is_there_or_not(interval) -> None:
     """An indicator's message says whether there is an interval: an end of zero is not none."""
     row = Indicator(IndicatorKind.LINK, "l", 7, 600, 0.5, 0.5, 0.5, 1.0, Losses(late=0.5), interval=interval)

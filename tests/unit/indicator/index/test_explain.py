@@ -18,7 +18,7 @@ from tests.support.oracles import index as oracle
 
 def explained(arrays, shares, kind, entity, **options):
     """Explain one set of links."""
-    return explain_index(arrays, shares, Imputation.of(arrays, shares), kind, entity, **options)
+    return explain_index(arrays, shares, Imputation.of(shares), kind, entity, **options)
 
 
 def pieces(found, days):
@@ -35,7 +35,7 @@ def test_an_explanation_accounts_for_the_whole_loss(case: Case) -> None:
     """For every set of links: the estimate is the index's bit for bit; losses by stage, provider and link each sum to 1 - estimate."""
     arrays = RegisterArrays.of(register_of(case.register))
     found = snapshot(case, arrays=arrays)
-    shares = gather_shares(arrays, pieces(found, case.days))
+    shares = gather_shares(arrays, pieces(found, case.days), found.links[case.days].paper)
     everything = index_of(case)
     for kind in IndicatorKind:
         for entity in found.columns[kind, case.days].ids:
@@ -61,7 +61,7 @@ def test_an_explanation_accounts_for_the_whole_loss(case: Case) -> None:
                     assert part.loss > 0
                     assert sum(split) == pytest.approx(part.loss, abs=1e-12)
             for cost in explanation.links:
-                assert (cost.point is None) == (everything["link", cost.link]["known"] == 0)
+                assert (cost.point is None) == shares.imputed[arrays.links.index(cost.link)]
                 assert cost.known_share == everything["link", cost.link]["known_share"]
 
 
@@ -81,7 +81,7 @@ def test_what_a_fixed_link_brings_equals_a_full_scoring(case: Case) -> None:
     """For every set and every link in it: index and L if fixed are the oracle's of evidence in which that link is OK."""
     arrays = RegisterArrays.of(register_of(case.register))
     found = snapshot(case, arrays=arrays)
-    shares = gather_shares(arrays, pieces(found, case.days))
+    shares = gather_shares(arrays, pieces(found, case.days), found.links[case.days].paper)
     scored = {link["id"]: rescored(case, link["id"]) for link in case.links()}
     for kind in IndicatorKind:
         for entity in found.columns[kind, case.days].ids:
@@ -118,7 +118,7 @@ def assert_listed_by_gain(case: Case, kinds: Sequence[IndicatorKind] = SETS) -> 
     """Assert that links of every set are listed in the order of what the oracle gains by fixing each, the best first."""
     arrays = RegisterArrays.of(register_of(case.register))
     found = snapshot(case, arrays=arrays)
-    shares = gather_shares(arrays, pieces(found, case.days))
+    shares = gather_shares(arrays, pieces(found, case.days), found.links[case.days].paper)
     before = oracle.index_of_measurements(case.register, case.measurements, days=case.days, end_slot=case.end_slot)
     then = {link["id"]: rescored(case, link["id"]) for link in case.links()}
     for kind in kinds:
@@ -177,7 +177,8 @@ def test_a_link_from_which_others_are_imputed_comes_before_those_that_lose_as_mu
             case.measurements += [(False, link, "north", slot, slot * 14_400 * 10**6, stage) for slot in case.slots]
     assert_listed_by_gain(case, [IndicatorKind.GOVERNMENT])
     arrays = RegisterArrays.of(register_of(register))
-    shares = gather_shares(arrays, pieces(snapshot(case, arrays=arrays), case.days))
+    found = snapshot(case, arrays=arrays)
+    shares = gather_shares(arrays, pieces(found, case.days), found.links[case.days].paper)
     explanation = explained(arrays, shares, IndicatorKind.GOVERNMENT, "gov")
     first, *others = [(cost.link, cost.index_if_fixed - explanation.estimate) for cost in explanation.links]
     assert first == ("wide-4", pytest.approx(1 / 13))
@@ -223,7 +224,8 @@ def test_a_hundred_fixed_links_equal_a_full_scoring() -> None:
                 (False, f"l{n}", "north", slot, slot * 14_400 * 10**6, int(rng.integers(6))) for slot in case.slots
             ]
     arrays = RegisterArrays.of(register_of(register))
-    shares = gather_shares(arrays, pieces(snapshot(case, arrays=arrays), case.days))
+    found = snapshot(case, arrays=arrays)
+    shares = gather_shares(arrays, pieces(found, case.days), found.links[case.days].paper)
     promised = {
         (kind.label, entity, cost.link): cost
         for kind in (
@@ -253,13 +255,15 @@ def test_a_hundred_fixed_links_equal_a_full_scoring() -> None:
 def test_evidence_of_unknown_links_is_left_out(case: Case) -> None:
     """Blocks that know more links than the register change nothing; links that no block knows are not in force."""
     arrays = RegisterArrays.of(register_of(case.register))
-    known = pieces(snapshot(case, arrays=arrays), case.days)
+    found = snapshot(case, arrays=arrays)
+    known, paper = pieces(found, case.days), found.links[case.days].paper
     stranger = (["zz"], np.array([10]), np.full((6, 1), 1))
-    one, other = gather_shares(arrays, known), gather_shares(arrays, [*known, stranger])
+    one, other = gather_shares(arrays, known, paper), gather_shares(arrays, [*known, stranger], paper)
     assert (one.omega == other.omega).all()
     assert (one.counts == other.counts).all()
-    assert gather_shares(arrays, []).slots.sum() == 0
-    assert explained(arrays, gather_shares(arrays, []), IndicatorKind.GOVERNMENT, "gov") is None
+    nothing = gather_shares(arrays, [], paper)
+    assert nothing.slots.sum() == 0
+    assert explained(arrays, nothing, IndicatorKind.GOVERNMENT, "gov") is None
     assert explained(arrays, one, IndicatorKind.SERVICE, "zz") is None
 
 
@@ -268,7 +272,8 @@ def test_evidence_of_unknown_links_is_left_out(case: Case) -> None:
 def test_the_limit_cuts_the_tail(case: Case) -> None:
     """A limit names those that come first only; the estimate and the losses by stage stay those of the whole."""
     arrays = RegisterArrays.of(register_of(case.register))
-    shares = gather_shares(arrays, pieces(snapshot(case, arrays=arrays), case.days))
+    found = snapshot(case, arrays=arrays)
+    shares = gather_shares(arrays, pieces(found, case.days), found.links[case.days].paper)
     whole = explained(arrays, shares, IndicatorKind.GOVERNMENT, "gov", limit=100)
     short = explained(arrays, shares, IndicatorKind.GOVERNMENT, "gov", limit=1)
     if whole is not None and short is not None:

@@ -58,7 +58,8 @@ class LinkShares:
     @cached_property
     def share(self) -> Floats:
         """q̂ (n,), NaN where there is nothing to impute it from."""
-        return self._reaching(slice(Stage.OK, None), otherwise=np.nan)[0]
+        (share,) = self._reaching(slice(Stage.OK, None), otherwise=np.nan)
+        return np.asarray(share)
 
     @cached_property
     def profile(self) -> Floats:
@@ -70,7 +71,7 @@ class LinkShares:
     @cached_property
     def imputed(self) -> Bools:
         """The links (n,) that were live and never known while they were: their q̂ comes from others."""
-        return (self.known == self.paper) & (self.slots > self.paper)
+        return np.asarray((self.known == self.paper) & (self.slots > self.paper))
 
     @cached_property
     def unset(self) -> Bools | None:

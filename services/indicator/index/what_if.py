@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.core.model import Stage
-from services.indicator.array_types import Floats, Ints
+from services.indicator.array_types import Bools, Floats, Ints
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.shares import LinkShares, group_sums, ratio
 
@@ -72,11 +72,11 @@ class _ImputedParts:
         rest = np.where(from_service, 0.0, exposed)
         pairs, pair = np.unique(service * providers + provider, return_inverse=True)
         return cls(
-            by_service=np.bincount(service, np.where(from_service, exposed, 0.0), services),
-            rest_of_service=np.bincount(service, rest, services),
-            rest_of_provider=np.bincount(provider, rest, providers),
+            by_service=group_sums(service, np.where(from_service, exposed, 0.0), services),
+            rest_of_service=group_sums(service, rest, services),
+            rest_of_provider=group_sums(provider, rest, providers),
             pairs=pairs,
-            rest_of_pair=np.bincount(pair, rest, len(pairs)),
+            rest_of_pair=group_sums(pair, rest, len(pairs)),
         )
 
     def of_pairs(self, pairs: Ints) -> Floats:
@@ -121,7 +121,7 @@ def estimate_if_fixed(
     counted = np.where(imputed[chosen], 0.0, shares.connected[link])  # of the link's weight in the means so far
     reached = np.where(imputed[chosen], 0.0, shares.share[link])
 
-    def mean_then(ok: Floats | float, weight: Floats | float, of_link: Floats) -> tuple[Floats, Floats]:
+    def mean_then(ok: Floats | float, weight: Floats | float, of_link: Floats) -> tuple[Floats, Bools]:
         weight_then = weight + of_link * (1.0 - counted)
         return ratio(ok + of_link * (1.0 - reached), weight_then, otherwise=0.0), weight_then > 0
 

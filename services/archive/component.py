@@ -14,7 +14,8 @@ from typing import Final
 from services.archive.link_days import link_days
 from services.archive.metrics import ArchiveMetrics
 from services.archive.registers import keep_register
-from services.archive.stream_archiver import STREAM_KINDS, StreamArchiver
+from services.archive.stream_archiver import StreamArchiver
+from services.archive.stream_kinds import STREAM_KINDS
 from services.core.bus import Bus, StreamCursor, connect_from_settings
 from services.core.errors import BusError, GapError, SettingsError, StateError
 from services.core.files import lock

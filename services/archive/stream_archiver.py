@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
-from hashlib import sha256
 from typing import Final
 
 import pyarrow as pa
 
 from services.archive.metrics import ArchiveMetrics
-from services.core.bus import Bus, StoredMessage, StreamCursor, columns_of, indicator_of, summaries_of
-from services.core.codec import decode_sender
+from services.archive.stream_kinds import StreamKind
+from services.core.bus import Bus, StoredMessage, StreamCursor
 from services.core.errors import StateError
 from services.core.log import Logger
 from services.core.model import StreamPosition
@@ -34,16 +33,8 @@ from services.dataset.days import (
 from services.dataset.storage import Storage
 from services.dataset.tables import (
     BATCH,
-    EXCHANGE,
-    INDICATOR,
-    MEASUREMENT,
-    UNNUMBERED,
-    Kind,
     StoredBatch,
     batch_table,
-    exchange_table,
-    indicator_table,
-    measurement_table,
 )
 
 _MESSAGES: Final = 500
@@ -54,47 +45,6 @@ _READ_AT_START: Final = 60
 """Segments of a kind that are read at a start, the newest: those of the last hour, which a crash may have torn. Each takes a
 request to an object store. What decays later is noticed when its day is sealed.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class StreamKind:
-    """A kind of rows, and how a message of its stream, stored at a time in epoch seconds, becomes them (raises ValueError).
-
-    ``batch`` makes of such a message what accounts for it, where senders number their messages.
-    """
-
-    kind: Kind
-    rows: Callable[[StoredMessage, float], pa.Table]
-    batch: Callable[[StoredMessage, float], StoredBatch] | None = None
-
-
-def _measured(message: StoredMessage, stored: float) -> pa.Table:
-    return measurement_table(columns_of(message), stored=stored, sequence=message.sequence)
-
-
-def _batch(message: StoredMessage, stored: float) -> StoredBatch:
-    sender = decode_sender(message.data)
-    run, number, previous = "", UNNUMBERED, b""
-    if link := sender.link:
-        run, number, previous = link.run.hex(), link.number, link.previous
-    digest = sha256(message.data).digest()
-    return StoredBatch(sender.vantage, sender.prober, run, number, digest, previous, stored, message.sequence)
-
-
-def _exchanged(message: StoredMessage, stored: float) -> pa.Table:
-    bus, summaries = summaries_of(message)
-    return exchange_table(bus, summaries, stored=stored, sequence=message.sequence)
-
-
-def _published(message: StoredMessage, stored: float) -> pa.Table:
-    return indicator_table([indicator_of(message)], stored=stored, sequence=message.sequence)
-
-
-STREAM_KINDS: Final = (
-    StreamKind(MEASUREMENT, _measured, _batch),
-    StreamKind(EXCHANGE, _exchanged),
-    StreamKind(INDICATOR, _published),
-)
 
 
 class StreamArchiver:

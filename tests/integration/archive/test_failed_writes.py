@@ -9,7 +9,8 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from services.archive.metrics import ArchiveMetrics
-from services.archive.stream_archiver import STREAM_KINDS, StreamArchiver
+from services.archive.stream_archiver import StreamArchiver
+from services.archive.stream_kinds import STREAM_KINDS
 from services.core.bus import StreamCursor
 from services.core.bus.names import MEASUREMENTS
 from services.core.errors import StateError

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from services.archive.link_days import link_days
-from services.archive.stream_archiver import STREAM_KINDS
+from services.archive.stream_kinds import STREAM_KINDS
 from services.core.bus import StoredMessage
 from services.core.bus.names import exchange_subject, indicator_subject
 from services.core.codec import encode_summaries, indicator_to_message

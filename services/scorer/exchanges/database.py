@@ -88,13 +88,14 @@ class ExchangeSnapshot:
             return hourly.read_hours(self.database, ids, span)
         return summaries.read_steps(self.database, ids, span, step_seconds)
 
-    def first_step(self, step_seconds: int) -> int | None:
-        """Return a step before which nothing is kept that ``steps`` returns; None where nothing is kept at all."""
+    def first_steps(self, step_seconds: int) -> dict[int, int]:
+        """Return, by the position of flows, a step before which ``steps`` returns nothing; flows of which it has nothing are left out."""
         if step_seconds == HOUR_SECONDS:
-            (day,) = self.database.execute("SELECT MIN(day) FROM hours").fetchone()
-            return None if day is None else int(day) * 24
-        (slot,) = self.database.execute("SELECT MIN(slot_start) FROM summary").fetchone()
-        return None if slot is None else int(slot) // step_seconds
+            rows = self.database.execute("SELECT flow, MIN(day) * 24 FROM hours GROUP BY flow")
+        else:
+            rows = self.database.execute("SELECT flow, MIN(slot_start) / ? FROM summary GROUP BY flow", (step_seconds,))
+        first = dict(rows.fetchall())
+        return {position: first[flow] for position, flow in enumerate(self.ids) if flow in first}
 
 
 class ExchangeDatabase:

@@ -1,7 +1,8 @@
 """Watches exchanges step by step for traffic that is not as it should be (docs/exchange.md §4.2).
 
-The detector's state follows from what the database keeps: after a start, and when a register or a new flow changes what is
-watched, the steps are read again from the first one on. So a crash at any moment changes no finding.
+The detector's state follows from what the database keeps: after a start, and when a register or new flows change what is
+watched, the steps are read again from the first one on. So a crash at any moment changes no finding. That takes minutes where
+there are ten thousand flows, so a flow is watched from the day after its first exchanges on.
 """
 
 from __future__ import annotations
@@ -77,13 +78,16 @@ class FindingWatch:
         late = min(LATE_SECONDS, LATE_STEPS * step_seconds) if step_seconds < HOUR_SECONDS else LATE_SECONDS
         end = (calendar.start_of(end_slot) - late) // step_seconds
         with self._exchanges.reading() as snapshot:
-            flows = [position for position, flow in enumerate(snapshot.flows) if not flow.meta]
-            first = snapshot.first_step(step_seconds)
-            if first is None:
+            firsts = snapshot.first_steps(step_seconds)
+            today = end - end % settings.day_steps
+            flows = [
+                position for position, first in firsts.items() if first < today and not snapshot.flows[position].meta
+            ]
+            if not flows:
                 return ()
             topology = _topology([snapshot.flows[position] for position in flows])
             watched = _Watched(topology, settings, calendar, register.holidays)
-            await asyncio.to_thread(self._adopt, watched, first)
+            await asyncio.to_thread(self._adopt, watched, min(firsts.values()))
             while self._next < end:
                 steps = range(self._next, min(self._next + _AT_ONCE, end))
                 await asyncio.to_thread(self._advance, watched, snapshot, flows, steps)

@@ -217,7 +217,8 @@ def test_hours_of_format_2_get_what_failed_on_the_bus(tmp_path: Path) -> None:
                 [4, 0],
                 [4, 0],
             ]
-            assert reading.first_step(300) == NOON // 300
+            assert reading.first_steps(300) == {0: NOON // 300}
+            assert reading.first_steps(3_600) == {0: NOON // 86_400 * 24}
         exchanges.close()
 
 

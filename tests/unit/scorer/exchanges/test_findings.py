@@ -134,3 +134,21 @@ async def test_another_budget_begins_anew(tmp_path: Path) -> None:
     assert (stricter.id, stricter.kind) == (first.id, FindingKind.SILENCE)
     assert stricter.found_at > first.found_at
     exchanges.close()
+
+
+async def test_a_new_flow_is_watched_from_the_next_day_on(tmp_path: Path) -> None:
+    """A flow that begins has the steps judged again once, when its first day is over, and not when it comes."""
+    scoring, exchanges = made(tmp_path)
+    watch = FindingWatch(exchanges, EvidenceLock())
+    midnight = EPOCH // 86_400 * 24 + 72
+    take(exchanges, scoring, range(midnight - 48, midnight + 6))
+    new = ExchangeSummary("customs", "tax-office/debt/debts", (midnight + 1) * HOUR, 1, count=3, ok=3)
+    exchanges.take([((midnight + 2) * HOUR, "xroad", [new])], calendar=scoring.calendar)
+    watched = []
+    for hour in (1, 6, 24, 30):
+        take(exchanges, scoring, range(midnight + hour, midnight + hour + 1))
+        await watch.look(scoring, scoring.calendar.slot_of((midnight + hour) * HOUR + LATE_SECONDS))
+        assert watch._watched is not None
+        watched.append(len(watch._watched.topology.flows))
+    assert watched == [3, 3, 4, 4]
+    exchanges.close()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, tzinfo
 from functools import partial
+from math import isfinite
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -56,8 +57,10 @@ class _Count:
 
 def print_findings(file: Path, *, step: str, timezone: str, budget: float, as_json: bool) -> None:
     """Print what is unusual in the counts of a file. Raises InputError with every fault of it, and SettingsError for a step
-    that no day is made of, or for an unknown zone.
+    that no day is made of, an unknown zone, or a budget that is no number.
     """
+    if not isfinite(budget):
+        raise SettingsError(f"--budget {budget} is no number of findings: give one such as 1")
     step_seconds = _step_seconds(step)
     try:
         zone = ZoneInfo(timezone)

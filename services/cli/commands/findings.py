@@ -39,9 +39,9 @@ def findings(
     as_json: AsJson = False,
     api: Address = API,
 ) -> None:
-    """Show which exchanges stopped, fell, rose or fail more than expected, since when, and how likely that is by luck.
+    """Show which exchanges are not as they should be.
 
-    With COUNTS.csv, of any counts, offline: at least four weeks of them, of one or many streams. A file with anything wrong in it is
+    A finding says what stopped, fell, rose or fails more than expected, since when, and how likely that is by luck. With COUNTS.csv, of any counts, offline: at least four weeks of them, of one or many streams. A file with anything wrong in it is
     refused whole. A step that no row is of was not counted; a stream without a row in a step that others have counted none.
     """
     if counts is not None:

@@ -156,14 +156,13 @@ async def test_the_first_government_waits_for_every_agency(launch, nats, registe
     process = launch()
     async with grpc.aio.insecure_channel(process.listen) as channel:
         stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
-        watch = stub.WatchIndicators(
-            indicator_service_pb2.WatchIndicatorsRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT),
-            wait_for_ready=True,
-        )
-        seen = asyncio.ensure_future(watch.read())
         async with nats.connect("register") as bus:
             await publish_register(bus, register, now=AS_OF)
         await eventually(lambda: with_register(channel), "the api has its register")
+        watch = stub.WatchIndicators(
+            indicator_service_pb2.WatchIndicatorsRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT)
+        )
+        seen = asyncio.ensure_future(watch.read())
         async with nats.connect("scorer") as bus:
             for key in (government, *blocks.keys() - {government, late}):
                 await bus.kv_put(INDICATOR_BUCKET, key, blocks[key])

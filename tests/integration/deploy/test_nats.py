@@ -57,7 +57,7 @@ def test_every_user_has_an_account_with_what_its_role_may_do(tmp_path: Path) -> 
     """The list that servers include gives each user what bus/roles.py gives its role, in an account that imports no more."""
     servers = Deployed(tmp_path, "alone.conf")
     accounts = json.loads(servers.users_conf.read_text("utf-8").partition("accounts: ")[2])
-    exports = accounts["BUS"].pop("exports")
+    exports = [*accounts["BUS"].pop("exports"), *accounts.pop("$SYS").pop("exports")]
     assert accounts["BUS"].pop("jetstream") == "enabled"
     expected: dict[str, dict[str, Any]] = {}
     for vantage in VANTAGES:
@@ -89,7 +89,7 @@ def test_every_user_has_an_account_with_what_its_role_may_do(tmp_path: Path) -> 
 
 
 def _imported(kind: str, subject: str) -> dict[str, Any]:
-    return {kind: {"account": "BUS", "subject": subject}}
+    return {kind: {"account": "$SYS" if subject.startswith("$SYS.") else "BUS", "subject": subject}}
 
 
 def _takes(imports: list[dict[str, Any]], kind: str, subject: str) -> bool:

@@ -26,7 +26,7 @@ def test_a_component_that_serves_is_healthy_and_no_other() -> None:
     """The answer is that of /health, requested on loopback where the component listens on every address."""
     health = Health()
     with _component(health) as where:
-        assert check_health({"PEYVAND_METRICS": where}) == (False, "NOT_SERVING")
+        assert check_health({"PEYVAND_METRICS": where}) == (False, "NOT_SERVING: starting")
         health.serving()
         assert check_health({"PEYVAND_METRICS": where}) == (True, "SERVING")
     assert check_health({"PEYVAND_METRICS": where})[0] is False

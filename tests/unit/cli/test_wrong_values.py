@@ -92,6 +92,16 @@ WRONG = {
     "--slot": ("garbage", "-1", "1s", "2.5s", ""),
     "--sources": FILES,
     "--span-days": NUMBERS,
+    "--agency": (*WORDS[:4], "nobody"),
+    "--budget": NUMBERS,
+    "--kind": (*WORDS[:4], "silent"),
+    "--language": WORDS,
+    "--note": (*LINES[:4], ""),
+    "--step": ("garbage", "-1", "1.1h", "7h", ""),
+    "--timezone": ("garbage", "-1", "سازمان", "a b", "Asia/Nowhere"),
+    "findings --link": (*WORDS[:4], "no-link"),
+    "findings counts": ("garbage", "/proc/x", "/dev/null/x", "/", "/dev/null"),
+    "finding": ("garbage", "-1", "سازمان", "a b", ""),
     "--storage": ("garbage", "-1", "nan", "1e99TiB", "20 GiB more"),
     "--store": ("garbage", "/proc/x", "/dev/null/x", "-1", "/proc/1/x"),
     "--target": ("garbage", "http://", "http://127.0.0.1:80000/", "ftp://127.0.0.1/", ""),
@@ -138,6 +148,11 @@ BESIDE = {
     "exchange --api": {},
     "tabulate": {"attribute": "sector", "--api": "{api}"},
     **{f"{name} entity": {"kind": "provider", "--api": "{api}"} for name in ("indicator", "explain", "history")},
+    **{f"findings {name}": {"counts": "{list}"} for name in ("counts", "--step", "--timezone", "--budget")},
+    **{
+        f"finding {verb}": {"finding": "0123456789abcdef", "--note": "a", "--register": "{register}"}
+        for verb in ("confirm", "dismiss")
+    },
     "register check": {"directory": "{register}"},
     "register publish": {"directory": "{register}", "--credentials": "{seeds}"},
     "register log": {"--credentials": "{seeds}"},

@@ -43,7 +43,7 @@ def _prepared(folder: Path, **variables: str) -> str:
 def _admitted(folder: Path) -> int:
     """How many users the servers' list holds."""
     text = (folder / "nats" / "users.conf").read_text("utf-8")
-    return sum(len(account["users"]) for account in json.loads(text.partition("accounts: ")[2]).values())
+    return sum(len(account.get("users", ())) for account in json.loads(text.partition("accounts: ")[2]).values())
 
 
 def _subjects(folder: Path) -> set[str]:

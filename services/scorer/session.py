@@ -34,8 +34,7 @@ from services.scorer.standby import stand_by
 # Exchanges are reconciled with probes once a slot, at most once in this many seconds, and in at most this share of the time.
 RECONCILE_SECONDS = 60.0
 RECONCILE_SHARE = 0.05
-WATCH_SECONDS = 5.0
-STREAMS_SECONDS = 10.0  # Prometheus looks less often
+WATCH_SECONDS = 2.0
 SAVE_SECONDS = 1.0
 SAVE_SHARE = 0.05  # at most this share of the time, so that large states are saved less often
 
@@ -212,7 +211,7 @@ class _Session:
                         self._log.error("stream_lost_messages", stream=name, messages=lost, first=states[name].first)
                 self._metrics.record.gaps_accepted = {cursor.stream: cursor.gaps_accepted for cursor in cursors}
                 self._metrics.bus.streams(states)
-            await asyncio.sleep(STREAMS_SECONDS)
+            await asyncio.sleep(WATCH_SECONDS)
 
     async def _save_often(self) -> None:
         while True:

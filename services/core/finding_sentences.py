@@ -24,7 +24,7 @@ _MONTHS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Parties:
+class PartyNames:
     """What a finding's subject is called in one language; empty where it has no such party."""
 
     consumer: str = ""
@@ -109,7 +109,7 @@ _CHANCE = {ENGLISH: "By luck it happens once in {times} times.", PERSIAN: "اح�
 _ENDED = {ENGLISH: "It was over at {ended}.", PERSIAN: "در {ended} پایان یافت."}
 
 
-def finding_sentences(finding: Finding, parties: Parties, zone: tzinfo, language: str) -> str:
+def finding_sentences(finding: Finding, parties: PartyNames, zone: tzinfo, language: str) -> str:
     """Return a finding as sentences in ``en`` or ``fa``: what, where, since when, how much, what probes say, how likely."""
     who = _WHO[language][finding.scope].format(
         consumer=parties.consumer, provider=parties.provider, service=parties.service, bus=parties.bus

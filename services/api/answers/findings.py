@@ -16,9 +16,8 @@ from services.api.paging import page_of
 from services.core.blocks import BlockReader
 from services.core.bus import GOVERNMENT_KEY
 from services.core.codec import finding_from_message, to_timestamp
-from services.core.finding_sentences import Parties, finding_sentences
-from services.core.model import IndicatorKind, Register
-from services.core.model import Parties as LoggedParties
+from services.core.finding_sentences import PartyNames, finding_sentences
+from services.core.model import IndicatorKind, Parties, Register
 from services.register.attribution import UNMAPPED, Attribution
 
 _OF_AGENCIES = (finding_pb2.FINDING_SCOPE_PROVIDER, finding_pb2.FINDING_SCOPE_CONSUMER, finding_pb2.FINDING_SCOPE_BUS)
@@ -142,7 +141,7 @@ def _attribute(found: finding_pb2.Finding, view: RegisterView) -> _Attributed:
     links: dict[str, frozenset[str]] = {}
     for flow in found.flows:
         _, client, service = _split(flow)
-        flows[flow] = view.attributor.attribute(LoggedParties.of(client, service, meta=False))
+        flows[flow] = view.attributor.attribute(Parties.of(client, service, meta=False))
         links[flow] = view.attributor.links(client, service)
     of_subject = {found.subject} & register.agencies.keys()
     parties = {agency for one in flows.values() for agency in (one.consumer, one.provider)} - {UNMAPPED}
@@ -166,7 +165,7 @@ def _split(flow: str) -> tuple[str, str, str]:
 
 def _parties(
     found: finding_pb2.Finding, flows: Mapping[str, Attribution], register: Register, language: str
-) -> Parties:
+) -> PartyNames:
     """Return what the subject of a finding is called."""
 
     def name(agencies: Iterable[str], other: str) -> str:
@@ -185,4 +184,4 @@ def _parties(
         providers, provider = [found.subject], found.subject
     elif found.scope == finding_pb2.FINDING_SCOPE_CONSUMER:
         consumers, client = [found.subject], found.subject
-    return Parties(consumer=name(consumers, client), provider=name(providers, provider), service=code, bus=bus)
+    return PartyNames(consumer=name(consumers, client), provider=name(providers, provider), service=code, bus=bus)

@@ -7,12 +7,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from services.core.codec import finding_from_message, finding_to_message
-from services.core.finding_sentences import Parties, finding_sentences
+from services.core.finding_sentences import PartyNames, finding_sentences
 from services.core.model import Finding, FindingKind, FindingScope, ProbeView, Review
 from tests.support.values.findings import SINCE, finding
 
 TEHRAN = ZoneInfo("Asia/Tehran")
-PARTIES = Parties("Tax Office", "Customs", "imports", "national")
+PARTIES = PartyNames("Tax Office", "Customs", "imports", "national")
 
 
 def said(one: Finding, language: str = "en") -> str:

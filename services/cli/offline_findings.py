@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, tzinfo
 from functools import partial
@@ -19,7 +19,7 @@ from rich.table import Table
 from services.cli.render.format import new_console, new_table, number, text, word
 from services.core.errors import InputError, SettingsError
 from services.core.model import Finding, FindingKind, FindingScope
-from services.indicator.findings import DetectorSettings, FlowCounts, Topology, find_all
+from services.indicator.findings import Detector, DetectorSettings, FlowCounts, Topology, find_all
 from services.register.reading import (
     CsvRow,
     FaultList,
@@ -33,6 +33,7 @@ from services.register.reading import (
 )
 
 DAY_SECONDS: Final = 86_400
+DAYS_A_WEEK: Final = 7
 
 MOST_STEPS: Final = 1_000_000
 """The most steps between the first time and the last: two years of minutes, or a century of hours."""
@@ -68,9 +69,10 @@ def print_findings(file: Path, *, step: str, timezone: str, budget: float, as_js
         raise SettingsError(f"--timezone {timezone} is unknown: give one such as Asia/Tehran") from error
     counts, topology, failures = _arrange(_read(file, step_seconds, zone), step_seconds, zone)
     settings = DetectorSettings(
-        false_findings_per_week=budget, step_seconds=step_seconds, week_steps=7 * DAY_SECONDS // step_seconds
+        false_findings_per_week=budget, step_seconds=step_seconds, week_steps=DAYS_A_WEEK * DAY_SECONDS // step_seconds
     )
-    found = find_all(counts, topology, settings)
+    detector = Detector(topology, settings)
+    found = find_all(detector, counts)
     if as_json:
         for finding in found:
             typer.echo(json.dumps(asdict(finding), ensure_ascii=False))
@@ -81,6 +83,19 @@ def print_findings(file: Path, *, step: str, timezone: str, budget: float, as_js
     typer.echo(
         f"{streams} streams over {steps} steps; {budget:g} false findings a week are to be expected{judged}", err=True
     )
+    for sentence in _too_quiet(detector, topology.flows):
+        typer.echo(sentence, err=True)
+
+
+def _too_quiet(detector: Detector, streams: Sequence[str]) -> Iterator[str]:
+    """Yield what cannot be said of quiet streams."""
+    days = {stream: detector.quiet(number) for number, stream in enumerate(streams)}
+    if unknown := sum(one is None for one in days.values()):
+        yield f"{unknown} of {len(streams)} streams are too short or too quiet to be judged"
+    slow = {stream: one for stream, one in days.items() if one is not None and one > DAYS_A_WEEK}
+    if slow:
+        quietest = max(slow, key=lambda stream: slow[stream])
+        yield f"the silence of {len(slow)} takes more than a week to be sure of: that of {quietest} {slow[quietest]:.0f} days"
 
 
 def _step_seconds(written: str) -> int:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,9 +13,8 @@ from services.indicator.findings.inputs import DetectorSettings, StepCounts, Top
 from services.indicator.findings.kinds import SIDE_OF_TEST, SIDES, Family, thresholds
 from services.indicator.findings.open_findings import USUAL_AFTER_WEEKS, OpenFinding, chance_of, mean_duration
 from services.indicator.findings.rows import Rows
-from services.indicator.findings.saved import load_parts, save_parts
 from services.indicator.findings.steps import JudgedStep
-from services.indicator.findings.streams import Streams
+from services.indicator.findings.streams import WatchedStreams
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,24 +26,25 @@ class FindingChanges:
     ended: tuple[Finding, ...] = ()
     withdrawn: tuple[str, ...] = ()
 
+    def apply_to(self, found: dict[str, Finding]) -> None:
+        """Bring findings by id up to date."""
+        for withdrawn in self.withdrawn:
+            found.pop(withdrawn, None)
+        found.update((one.id, one) for one in (*self.opened, *self.updated, *self.ended))
+
 
 class Detector:
     """Watches the flows of a topology, one step after another."""
 
     def __init__(self, topology: Topology, settings: DetectorSettings) -> None:
-        self.topology, self.settings = topology, settings
+        self.settings = settings
         self.rows = Rows.of(topology)
-        self.streams = Streams(self.rows, settings)
+        self.streams = WatchedStreams(self.rows, settings)
         self._limits = thresholds(len(self.rows), settings.week_steps, settings.false_findings_per_week)
         self._open: list[OpenFinding] = []
         self._number = 0
         self._day = -1
         self._kind = 0
-
-    @classmethod
-    def start(cls, topology: Topology, settings: DetectorSettings) -> Detector:
-        """Return a detector that has seen nothing."""
-        return cls(topology, settings)
 
     def advance(self, step: StepCounts) -> FindingChanges:
         """Judge a step, then learn it. Steps are given in order and without gaps; unread ones say so."""
@@ -72,33 +71,6 @@ class Detector:
         level, doubt = expectation.level(self.settings, self.streams.day_variance())
         daily = float(level[flow] * (1.0 - min(doubt[flow], 0.9))) * self.settings.day_steps
         return float(self._limits[0]) / daily
-
-    def to_bytes(self) -> bytes:
-        """Return all of the state; ``from_bytes`` goes on from it as if nothing had happened."""
-        header = {
-            "flows": list(self.topology.flows),
-            "settings": asdict(self.settings),
-            "open": [one.to_json() for one in self._open],
-            "number": self._number,
-            "day": self._day,
-            "kind": self._kind,
-            "peaked": np.flatnonzero(self.streams.peaked).tolist(),
-        }
-        return save_parts(self.streams.parts(), header)
-
-    @classmethod
-    def from_bytes(cls, saved: bytes, topology: Topology, settings: DetectorSettings) -> Detector:
-        """Return the detector that was saved. Raises ValueError for bytes that are damaged, or of another version, topology or
-        settings.
-        """
-        detector = cls(topology, settings)
-        header = load_parts(saved, detector.streams.parts())
-        if header["flows"] != list(topology.flows) or header["settings"] != json.loads(json.dumps(asdict(settings))):
-            raise ValueError("the state of the detector is of other flows or settings: read the record again")
-        detector.streams.peaked[header["peaked"]] = True
-        detector._open = [OpenFinding(**one) for one in header["open"]]
-        detector._number, detector._day, detector._kind = header["number"], header["day"], header["kind"]
-        return detector
 
     def _covered(self, step: StepCounts) -> Bools:
         """Return which flows findings are open of, or the step leaves out, (families, f)."""

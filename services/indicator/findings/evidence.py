@@ -46,7 +46,7 @@ IMPOSSIBLE: Final = -1e9
 
 
 @dataclass(slots=True, eq=False)
-class Evidence:
+class ChangeEvidence:
     """Of t tests and r rows, (t, r) each. ``banked`` is the evidence before today, ``today`` what today adds, ``most_today`` its
     maximum; ``begun`` the step of the change, after which ``seen`` counts were where ``expected`` ones should be. ``day_seen`` and ``day_mean`` are
     today's, ``after_mean`` today's since the change and ``after_changed`` the same by the alternative. ``bursts`` and ``days``, (sides, r), count days, ``tail_excess`` and
@@ -75,7 +75,7 @@ class Evidence:
     cap: Floats
 
     @classmethod
-    def empty(cls, rows: int) -> Evidence:
+    def empty(cls, rows: int) -> ChangeEvidence:
         """Return the state before any count."""
         tests, sides = len(SIDE_OF_TEST), len(SIDES)
         names = [one.name for one in fields(cls)]

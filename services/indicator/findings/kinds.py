@@ -23,7 +23,7 @@ class Family(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class FindingSide:
     """One side of a family: too little or too much.
 
     ``factors`` are alternatives as multiples of what is expected, ``points`` as shares added to the expected share. ``budget`` are
@@ -44,14 +44,16 @@ class Side:
 
 
 SIDES: Final = (
-    Side(Family.VOLUME, up=False, kind=FindingKind.FALL, budget=(0.3, 0.1, 0.1, 0.05), factors=(0.0, 0.2, 0.5, 0.8)),
-    Side(Family.VOLUME, up=True, kind=FindingKind.RISE, budget=(0.04, 0.04), factors=(1.5, 3.0)),
-    Side(Family.BUS, up=True, kind=FindingKind.BUS_FAILURES, budget=(0.05, 0.05), points=(0.03, 0.15)),
-    Side(Family.PROVIDER, up=True, kind=FindingKind.PROVIDER_FAILURES, budget=(0.05, 0.05), points=(0.03, 0.15)),
-    Side(Family.REPEATS, up=True, kind=FindingKind.REPEATS, budget=(0.05,), points=(0.03,)),
-    Side(Family.SLOW, up=True, kind=FindingKind.SLOW, budget=(0.05,), factors=(2.0,)),
-    Side(Family.SIZE, up=True, kind=FindingKind.SIZE, budget=(0.04,), factors=(2.0,)),
-    Side(Family.SIZE, up=False, kind=FindingKind.SIZE, budget=(0.03,), factors=(0.5,)),
+    FindingSide(
+        Family.VOLUME, up=False, kind=FindingKind.FALL, budget=(0.3, 0.1, 0.1, 0.05), factors=(0.0, 0.2, 0.5, 0.8)
+    ),
+    FindingSide(Family.VOLUME, up=True, kind=FindingKind.RISE, budget=(0.04, 0.04), factors=(1.5, 3.0)),
+    FindingSide(Family.BUS, up=True, kind=FindingKind.BUS_FAILURES, budget=(0.05, 0.05), points=(0.03, 0.15)),
+    FindingSide(Family.PROVIDER, up=True, kind=FindingKind.PROVIDER_FAILURES, budget=(0.05, 0.05), points=(0.03, 0.15)),
+    FindingSide(Family.REPEATS, up=True, kind=FindingKind.REPEATS, budget=(0.05,), points=(0.03,)),
+    FindingSide(Family.SLOW, up=True, kind=FindingKind.SLOW, budget=(0.05,), factors=(2.0,)),
+    FindingSide(Family.SIZE, up=True, kind=FindingKind.SIZE, budget=(0.04,), factors=(2.0,)),
+    FindingSide(Family.SIZE, up=False, kind=FindingKind.SIZE, budget=(0.03,), factors=(0.5,)),
 )
 """Silence and falls get more than half of the budget: they are what nobody else would tell."""
 

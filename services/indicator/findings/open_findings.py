@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import exp, log, sqrt
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -47,10 +47,6 @@ class OpenFinding:
     measured: list[float]
     back: float = 0.0
     back_since: int = 0
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields."""
-        return asdict(self)
 
     @property
     def silent(self) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from services.indicator.array_types import Bools, Floats, Ints
 from services.indicator.findings.dispersion import Dispersion
-from services.indicator.findings.evidence import Evidence
+from services.indicator.findings.evidence import ChangeEvidence
 from services.indicator.findings.expectation import Expectation, Expected
 from services.indicator.findings.inputs import DetectorSettings, StepCounts
 from services.indicator.findings.kinds import FACTOR, FAMILY, LEAST_FACTOR, POINTS, SIDE_OF_TEST, UP, Family
@@ -55,7 +55,7 @@ _OF_VOLUMES: Final = np.array([Family.VOLUME, _FAMILIES, 2 * _FAMILIES, 3 * _FAM
 """The lines of volumes where counts, means, their variances and that of shapes stand below one another."""
 
 
-class Streams:
+class WatchedStreams:
     """The state of all streams."""
 
     def __init__(self, rows: Rows, settings: DetectorSettings) -> None:
@@ -63,7 +63,7 @@ class Streams:
         self.expectation = Expectation.empty(rows, settings)
         self.shares = Shares.empty(rows.flows, settings.week_steps)
         self.dispersion = Dispersion.empty(len(rows))
-        self.evidence = Evidence.empty(len(rows))
+        self.evidence = ChangeEvidence.empty(len(rows))
         self.today = Today.empty(len(rows))
         self.peaked = np.zeros(len(rows), np.bool_)
         self.see_variances()
@@ -71,16 +71,6 @@ class Streams:
     def see_variances(self) -> None:
         """Take over how days and steps differ, (sides, r) each, as it is known by now."""
         self.days, self.steps = self.dispersion.of_days(), self.dispersion.of_steps()
-
-    def parts(self) -> dict[str, Any]:
-        """Return the parts of the state by name."""
-        return {
-            "expectation": self.expectation,
-            "shares": self.shares,
-            "dispersion": self.dispersion,
-            "evidence": self.evidence,
-            "today": self.today,
-        }
 
     def day_variance(self) -> Floats:
         """Return the relative variance of days of each flow's volume, (f,)."""

@@ -1,4 +1,4 @@
-"""Watches exchanges step by step for traffic that is not as it should be (docs/exchange.md §4.2).
+"""Watches exchanges step by step for traffic that is not as it should be (docs/exchange.md §4.3).
 
 The detector's state follows from what the database keeps: after a start, and when a register or new flows change what is
 watched, the steps are read again from the first one on. So a crash at any moment changes no finding. That takes minutes where
@@ -103,7 +103,7 @@ class FindingWatch:
         if watched == self._watched and self._detector is not None:
             return
         self._watched, self._found = watched, {}
-        self._detector = Detector.start(watched.topology, watched.settings)
+        self._detector = Detector(watched.topology, watched.settings)
         self._next = first
 
     def _advance(self, watched: _Watched, snapshot: ExchangeSnapshot, flows: Sequence[int], steps: range) -> None:
@@ -123,10 +123,7 @@ class FindingWatch:
             repeats=np.zeros_like(exchanges),
         )
         for step in counts.steps(step_seconds):
-            changes = self._detector.advance(step)
-            for withdrawn in changes.withdrawn:
-                self._found.pop(withdrawn, None)
-            self._found.update((one.id, one) for one in (*changes.opened, *changes.updated, *changes.ended))
+            self._detector.advance(step).apply_to(self._found)
             self._next += 1
 
     async def _beside_probes(self, scoring: Scoring, finding: Finding, now: int) -> Finding:

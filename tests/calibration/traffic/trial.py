@@ -136,7 +136,7 @@ def _weeks(government: Government, effects: dict[int, Effects]) -> Iterator[tupl
 def quiet_life(scenario: str, life: int, extent: Extent = WHOLE) -> Quiet:
     """Live a scenario once, and count what is found in its judged weeks."""
     government = Government(_scenario(scenario), life, TRAINING_WEEKS + extent.weeks, Parts(flows=extent.flows))
-    detector = Detector.start(topology_of(government), settings())
+    detector = Detector(topology_of(government), settings())
     simple = {name: one() for name, one in SIMPLE.items()}
     last = {name: np.full(len(government.rate), -1000) for name in SIMPLE}
     weekly: dict[str, list[int]] = {name: [] for name in ("ours", *SIMPLE)}
@@ -191,7 +191,7 @@ def tried_faults(scenario: str, life: int, extent: Extent = WHOLE) -> list[Tried
 def _run(
     government: Government, effects: dict[int, Effects]
 ) -> tuple[NDArray[np.float64], list[FindingChanges], dict[str, NDArray[np.int8]]]:
-    detector = Detector.start(topology_of(government), settings())
+    detector = Detector(topology_of(government), settings())
     simple = {name: one() for name, one in SIMPLE.items()}
     expected, changes = [], []
     alarms: dict[str, list[NDArray[np.int8]]] = {name: [] for name in simple}

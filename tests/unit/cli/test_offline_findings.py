@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -101,3 +102,19 @@ def test_a_wrong_option_is_one_sentence(run, tmp_path: Path, arguments: tuple[st
     result = run(write_counts(tmp_path / "counts.csv", stopped=False), *arguments)
     assert result.exit_code == 1
     assert said in result.stderr
+
+
+def test_what_is_too_quiet_is_said(run, tmp_path: Path) -> None:
+    """Of a stream that counts one in four days it is said how long its silence takes, and of one that hardly ever counts that it is not judged."""
+    lines = ["time,stream,count"]
+    for day in range(70):
+        moment = f"{START + timedelta(days=day):%Y-%m-%dT%H:%M:%SZ}"
+        lines += (
+            [f"{moment},orders,400"] + [f"{moment},visits,1"] * (day % 4 == 0) + [f"{moment},returns,1"] * (day == 3)
+        )
+    (tmp_path / "counts.csv").write_text("\n".join(lines))
+    said = run(tmp_path / "counts.csv", "--step", "1d").stderr
+    assert "1 of 3 streams are too short or too quiet to be judged" in said
+    days = re.search(r"the silence of 1 takes more than a week to be sure of: that of visits (\d+) days", said)
+    assert days is not None
+    assert 10 < int(days[1]) < 60

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import nbinom, poisson
 
-from services.indicator.findings.evidence import Evidence
+from services.indicator.findings.evidence import ChangeEvidence
 from services.indicator.findings.kinds import FACTOR, SIDE_OF_TEST, SIDES, UP_TEST, Family
 
 VOLUMES = np.array([SIDES[side].family is Family.VOLUME for side in SIDE_OF_TEST])
@@ -26,7 +26,7 @@ def test_chance_reaches_a_threshold_no_oftener_than_stated(size: float) -> None:
     """Of days that differ by a gamma factor, log A is reached in at most one of A steps: here in 400 rows over 1,500 steps."""
     rng = np.random.default_rng(5)
     rows, steps, threshold = 400, 1_500, 200.0
-    evidence = Evidence.empty(rows)
+    evidence = ChangeEvidence.empty(rows)
     alarms = np.zeros(TESTS)
     judged = np.ones((len(SIDES), rows), np.bool_)
     for step in range(steps):
@@ -54,7 +54,7 @@ def test_chance_reaches_a_threshold_no_oftener_than_stated(size: float) -> None:
 def test_a_day_of_counts_gives_the_ratio_of_its_sum() -> None:
     """Given the day, counts are Poisson, so the evidence of its hours is that of their sum under two negative binomials."""
     size, counts, means = 7.0, [2, 0, 5, 1], [4.0, 3.0, 6.0, 5.0]
-    evidence = Evidence.empty(1)
+    evidence = ChangeEvidence.empty(1)
     for step, (count, mean) in enumerate(zip(counts, means, strict=True)):
         evidence.add(
             constant(count, 1),
@@ -74,7 +74,7 @@ def test_a_day_of_counts_gives_the_ratio_of_its_sum() -> None:
 
 def test_silence_is_as_sure_as_nothing_is_unlikely() -> None:
     """Without exchanges the evidence of a stop is minus the logarithm of their chance; one exchange ends it."""
-    evidence = Evidence.empty(1)
+    evidence = ChangeEvidence.empty(1)
     stop = int(np.flatnonzero(FACTOR == 0.0)[0])
     for step in range(5):
         evidence.add(
@@ -102,7 +102,7 @@ def test_silence_is_as_sure_as_nothing_is_unlikely() -> None:
 
 def test_a_day_adds_no_more_than_such_days_are_rare() -> None:
     """A row that had bursts on two days of three proves less by another than one beside it that had none."""
-    evidence = Evidence.empty(2)
+    evidence = ChangeEvidence.empty(2)
     judged = np.ones((len(SIDES), 2), np.bool_)
     rise = int(np.flatnonzero(UP_TEST & VOLUMES)[0])
     for day in range(30):

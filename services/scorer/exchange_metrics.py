@@ -27,7 +27,7 @@ class ExchangeMetrics:
         self._exchanges = GaugeFamily("peyvand_exchanges", registry)
         self._traffic_findings = GaugeFamily("peyvand_findings", registry)
 
-    def exchanges(self, volumes: Iterable[ExchangeVolume]) -> None:
+    def volumes(self, volumes: Iterable[ExchangeVolume]) -> None:
         """Show the exchanges of each pair of agencies."""
         largest = sorted(volumes, key=lambda volume: volume.count, reverse=True)[:PAIR_SERIES]
         values: dict[Labels, float] = {}

@@ -43,16 +43,16 @@ BURN_SERIES = 1_000
 """The most links that burn over a span and have series: the fastest."""
 
 
-class ScorerMetrics(ExchangeMetrics):
-    """Every metric of the scorer, those of the ``bus`` among them, and the ``record`` of what the index reports.
+class ScorerMetrics:
+    """Every metric of the scorer, those of the ``bus`` and of ``exchanges`` among them, and the ``record`` of what the index reports.
 
     ``began`` is when the scorer started, in epoch seconds.
     """
 
     def __init__(self, registry: CollectorRegistry, began: float = 0.0) -> None:
-        super().__init__(registry)
         self.record = WorkRecord(began)
         self.bus = BusMetrics(registry, self.record)
+        self.exchanges = ExchangeMetrics(registry)
         self._index = GaugeFamily("peyvand_index", registry)
         self._lower = GaugeFamily("peyvand_index_lower", registry)
         self._upper = GaugeFamily("peyvand_index_upper", registry)

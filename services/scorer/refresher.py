@@ -247,4 +247,4 @@ class Refresher:
         metrics.index(result)
         metrics.burns(result.compiled.arrays, self.scoring.burns)
         metrics.links(result.compiled, detail)
-        metrics.exchanges(volumes)
+        metrics.exchanges.volumes(volumes)

@@ -181,8 +181,8 @@ class _Session:
                 continue
             report = with_findings(report, self._scoring, findings)
             self._refresher.attach(report, findings)
-            self._metrics.reconciled(report)
-            self._metrics.found(findings)
+            self._metrics.exchanges.reconciled(report)
+            self._metrics.exchanges.found(findings)
             await asyncio.sleep(max(pause, (time.monotonic() - started) / RECONCILE_SHARE))
 
     async def _watch_vantages(self) -> None:

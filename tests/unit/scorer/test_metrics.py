@@ -312,12 +312,12 @@ def test_largest_pairs_are_exposed(registry: CollectorRegistry) -> None:
     """Of too many pairs, those with the largest volume have series; earlier ones go."""
     metrics = ScorerMetrics(registry)
     pairs = [ExchangeVolume(f"a{n}", "b", False, n, n, 0, 0, 0) for n in range(PAIR_SERIES + 5)]
-    metrics.exchanges(pairs)
+    metrics.exchanges.volumes(pairs)
     found = samples(registry)
     assert sum(series.startswith("peyvand_exchanges{") for series in found) == 3 * PAIR_SERIES
     assert 'peyvand_exchanges{consumer="a4",meta="false",provider="b",result="ok"}' not in found
     assert found['peyvand_exchanges{consumer="a5",meta="false",provider="b",result="ok"}'] == 5.0
-    metrics.exchanges([ExchangeVolume("a4", "b", True, 7, 4, 1, 2, 0)])
+    metrics.exchanges.volumes([ExchangeVolume("a4", "b", True, 7, 4, 1, 2, 0)])
     found = {series: value for series, value in samples(registry).items() if series.startswith("peyvand_exchanges")}
     assert found == {
         'peyvand_exchanges{consumer="a4",meta="true",provider="b",result="ok"}': 4.0,
@@ -329,7 +329,7 @@ def test_largest_pairs_are_exposed(registry: CollectorRegistry) -> None:
 def test_findings_are_counted_per_window(registry: CollectorRegistry) -> None:
     """Silent, disagreeing and unusual links are counted, zeros too, per window with exchanges; nothing before any."""
     metrics = ScorerMetrics(registry)
-    metrics.reconciled(ReconciliationReport(traffic=(Traffic(7, 0, 0, 0, (), ()),)))
+    metrics.exchanges.reconciled(ReconciliationReport(traffic=(Traffic(7, 0, 0, 0, (), ()),)))
     assert not any("finding" in series or "undeclared" in series for series in samples(registry))
     links = (
         Reconciliation("a", 7, 0, shared=False, silent=True),
@@ -338,7 +338,7 @@ def test_findings_are_counted_per_window(registry: CollectorRegistry) -> None:
         ),
         Reconciliation("b", 28, 9, shared=False, silent=False),
     )
-    metrics.reconciled(
+    metrics.exchanges.reconciled(
         ReconciliationReport(links, tuple(Traffic(days, 9, 2, 1, (BusTraffic("x", 9),), ()) for days in (7, 28)))
     )
     found = samples(registry)
@@ -415,7 +415,9 @@ _STREAM = {"messages": 4.0, "bytes": 700.0, "limit_bytes": 900.0, "last_sequence
 def test_findings_are_counted_by_kind_and_review(registry: CollectorRegistry) -> None:
     """Those that go on are counted, every kind from zero on; those that are over are not."""
     metrics = ScorerMetrics(registry)
-    metrics.found([finding(), finding(since=SINCE + 3_600, review=Review.CONFIRMED), finding(since=0, ended_at=1)])
+    metrics.exchanges.found(
+        [finding(), finding(since=SINCE + 3_600, review=Review.CONFIRMED), finding(since=0, ended_at=1)]
+    )
     labels = {"kind": "silence"}
     values = {state: registry.get_sample_value("peyvand_findings", {**labels, "state": state}) for state in Review}
     assert values == {"open": 1.0, "confirmed": 1.0, "dismissed": 0.0}

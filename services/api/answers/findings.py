@@ -17,7 +17,7 @@ from services.core.blocks import BlockReader
 from services.core.bus import GOVERNMENT_KEY
 from services.core.codec import finding_from_message, to_timestamp
 from services.core.finding_sentences import PartyNames, finding_sentences
-from services.core.model import IndicatorKind, Parties, Register
+from services.core.model import IndicatorKind, Parties, Register, split_flow
 from services.register.attribution import UNMAPPED, Attribution
 
 _OF_AGENCIES = (finding_pb2.FINDING_SCOPE_PROVIDER, finding_pb2.FINDING_SCOPE_CONSUMER, finding_pb2.FINDING_SCOPE_BUS)
@@ -140,7 +140,7 @@ def _attribute(found: finding_pb2.Finding, view: RegisterView) -> _Attributed:
     flows: dict[str, Attribution] = {}
     links: dict[str, frozenset[str]] = {}
     for flow in found.flows:
-        _, client, service = _split(flow)
+        _, client, service = split_flow(flow)
         flows[flow] = view.attributor.attribute(Parties.of(client, service, meta=False))
         links[flow] = view.attributor.links(client, service)
     of_subject = {found.subject} & register.agencies.keys()
@@ -156,13 +156,6 @@ def _attribute(found: finding_pb2.Finding, view: RegisterView) -> _Attributed:
     return _Attributed(message, flows, links)
 
 
-def _split(flow: str) -> tuple[str, str, str]:
-    """Return bus, client and service of a flow; codes of X-Road may have spaces in them, though hardly any have."""
-    bus, _, rest = flow.partition(" ")
-    client, _, service = rest.rpartition(" ")
-    return bus, client, service
-
-
 def _parties(
     found: finding_pb2.Finding, flows: Mapping[str, Attribution], register: Register, language: str
 ) -> PartyNames:
@@ -175,7 +168,7 @@ def _parties(
         agency = register.agencies[named.pop()]
         return str(getattr(agency, f"name_{language}") or agency.name_en or agency.name_fa)
 
-    bus, client, service = _split(found.subject if " " in found.subject else f"{found.subject}  ")
+    bus, client, service = split_flow(found.subject if " " in found.subject else f"{found.subject}  ")
     if found.scope == finding_pb2.FINDING_SCOPE_SERVICE:
         bus, _, service = found.subject.partition(" ")
     code, provider = service.rpartition("/")[2], service.rpartition("/")[0]

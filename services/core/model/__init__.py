@@ -26,6 +26,8 @@ from services.core.model.finding import (
     ProbeView,
     Review,
     finding_id,
+    join_flow,
+    split_flow,
 )
 from services.core.model.holiday import Holiday
 from services.core.model.indicator import (
@@ -220,12 +222,14 @@ __all__ = [
     "fill_placeholders",
     "fill_probe",
     "finding_id",
+    "join_flow",
     "link_findings",
     "member_of",
     "partial_texts",
     "placeholders",
     "reason_of_fault",
     "sent_texts",
+    "split_flow",
     "template_texts",
     "unfrozen",
     "value_texts",

@@ -61,6 +61,18 @@ class FindingReview:
     note: str
 
 
+def join_flow(bus: str, client: str, service: str) -> str:
+    """Return what a flow is called in findings."""
+    return f"{bus} {client} {service}"
+
+
+def split_flow(flow: str) -> tuple[str, str, str]:
+    """Return bus, client and service of a flow; codes of X-Road may have spaces in them, though hardly any have."""
+    bus, _, rest = flow.partition(" ")
+    client, _, service = rest.rpartition(" ")
+    return bus, client, service
+
+
 def finding_id(kind: FindingKind, scope: FindingScope, subject: str, since: int) -> str:
     """Return the id of a finding: 16 hexadecimal digits, the same from an archive as live."""
     return sha256(f"{kind}\n{scope}\n{subject}\n{since}".encode()).hexdigest()[:_ID_DIGITS]

@@ -14,9 +14,21 @@ from functools import partial
 
 import numpy as np
 
-from services.core.model import Finding, FindingKind, FindingReview, Flow, Holiday, ProbeView, Register, Stage
+from services.core.model import (
+    Finding,
+    FindingKind,
+    FindingReview,
+    Flow,
+    Holiday,
+    ProbeView,
+    Register,
+    Stage,
+    join_flow,
+    split_flow,
+)
 from services.indicator.calendar import Calendar
 from services.indicator.findings import Detector, DetectorSettings, FlowCounts, Topology
+from services.indicator.register_arrays import position_of
 from services.register.attribution import UNMAPPED
 from services.scorer.evidence_lock import EvidenceLock
 from services.scorer.exchanges.database import ExchangeDatabase, ExchangeSnapshot
@@ -66,6 +78,8 @@ class FindingWatch:
         self._detector: Detector | None = None
         self._next = 0
         self._found: dict[str, Finding] = {}
+        self._probes_of_over: dict[str, ProbeView] = {}
+        """What probes said of findings that are over, by id: it changes no more, and slots in detail go after two days."""
 
     async def look(self, scoring: Scoring, end_slot: int) -> tuple[Finding, ...]:
         """Judge what came in up to a slot; return findings that go on or ended lately, the newest first.
@@ -96,7 +110,10 @@ class FindingWatch:
         self._found = {key: one for key, one in self._found.items() if (one.ended_at or now) >= oldest}
         newest = sorted(self._found.values(), key=lambda one: (-one.since, one.id))[:MOST_FINDINGS]
         reviews = {review.finding: review for review in register.reviews}
-        return tuple([_reviewed(await self._beside_probes(scoring, one, now), reviews) for one in newest])
+        self._probes_of_over = {key: view for key, view in self._probes_of_over.items() if key in self._found}
+        return tuple(
+            [_reviewed(replace(one, probes=await self._beside_probes(scoring, one, now)), reviews) for one in newest]
+        )
 
     def _adopt(self, watched: _Watched, first: int) -> None:
         """Begin anew with the first step where something else is watched than before."""
@@ -126,20 +143,26 @@ class FindingWatch:
             self._detector.advance(step).apply_to(self._found)
             self._next += 1
 
-    async def _beside_probes(self, scoring: Scoring, finding: Finding, now: int) -> Finding:
-        """Return a finding with what the probes of its links said from its beginning on."""
+    async def _beside_probes(self, scoring: Scoring, finding: Finding, now: int) -> ProbeView:
+        """Return what the probes of a finding's links said from its beginning on."""
+        if finding.id in self._probes_of_over:
+            return self._probes_of_over[finding.id]
         until = now if finding.ended_at is None else finding.ended_at
         calendar = scoring.calendar
         slots = range(calendar.slot_of(max(finding.since, until - _PROBED_SECONDS)), calendar.slot_of(until))
         links = {link for flow in finding.flows for link in _links(scoring, flow)}
         if not links or not slots:
-            return finding
-        return replace(finding, probes=await self._evidence_lock.run(partial(_probes, scoring, links, slots)))
+            return ProbeView.NONE
+        view = await self._evidence_lock.run(partial(_probes, scoring, links, slots))
+        if finding.ended_at is not None:
+            self._probes_of_over[finding.id] = view
+        return view
 
 
 def _probes(scoring: Scoring, links: Collection[str], slots: range) -> ProbeView:
     """Return what the probes of links say in some slots; answers count as passing whatever they hold, as the bus counts them."""
-    rows = [row for row, link in enumerate(scoring.arrays.links) if link in links]
+    positions = (position_of(scoring.arrays.links, link) for link in links)
+    rows = [position for position in positions if position is not None]
     verdicts = scoring.evidence.verdicts(scoring.arrays, slots)[:, rows]
     known = int((verdicts >= 0).sum())
     if not known:
@@ -174,7 +197,7 @@ def _reviewed(finding: Finding, reviews: Mapping[str, FindingReview]) -> Finding
 
 def _topology(flows: Sequence[Flow]) -> Topology:
     return Topology(
-        flows=tuple(f"{flow.bus} {flow.client} {flow.service}" for flow in flows),
+        flows=tuple(join_flow(flow.bus, flow.client, flow.service) for flow in flows),
         bus=tuple(flow.bus for flow in flows),
         service=tuple(f"{flow.bus} {flow.service}" for flow in flows),
         # Parties that the register does not know have nothing in common.
@@ -193,6 +216,5 @@ def _week_steps(watched: _Watched, steps: range) -> np.ndarray[tuple[int], np.dt
 
 
 def _links(scoring: Scoring, flow: str) -> frozenset[str]:
-    _, _, rest = flow.partition(" ")
-    client, _, service = rest.rpartition(" ")
+    _, client, service = split_flow(flow)
     return scoring.compiled.attributor.links(client, service)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from services.core.bus import Bus, connect
 from services.core.bus.roles import write_users
@@ -17,7 +19,9 @@ from services.core.bus.server import find_server, server_configuration, write_co
 from services.core.bus.topology import initialise_streams
 from tests.support.ports import free_port
 
-__all__ = ["WITH_US", "Nats", "port_of", "running_nats"]
+__all__ = ["WITH_US", "Configuration", "Nats", "port_of", "running_nats"]
+
+Configuration: TypeAlias = dict[str, Any]
 
 WITH_US = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
 """What a command of a server begins with so that the kernel kills it when this process ends (util-linux; it turns into the server)."""
@@ -93,10 +97,16 @@ class Nats:
 
 
 @asynccontextmanager
-async def running_nats(folder: Path, vantage: str = "main") -> AsyncIterator[Nats]:
-    """A real, initialised nats-server with one user per role, its files in a folder."""
+async def running_nats(
+    folder: Path, vantage: str = "main", change: Callable[[Configuration], object] = lambda _: None
+) -> AsyncIterator[Nats]:
+    """A real, initialised nats-server with one user per role, its files in a folder; ``change`` changes its configuration."""
     server = Nats(folder, free_port())
     server.configure(vantage)
+    file = folder / "nats.conf"
+    configuration = json.loads(file.read_text("utf-8"))
+    change(configuration)
+    file.write_text(json.dumps(configuration), "utf-8")
     server.start()
     try:
         async with server.connect("admin") as bus:

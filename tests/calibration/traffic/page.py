@@ -60,20 +60,8 @@ def traffic_page(
     command: str,
     seconds: float,
     cpu: float,
-) -> str:
-    """The whole page."""
-    return "\n".join(_page(rates, found, causes, extent, command, seconds, cpu)) + "\n"
-
-
-def _page(
-    rates: Sequence[Rate],
-    found: Mapping[str, Mapping[str, Sequence[Found]]],
-    causes: Mapping[str, Sequence[Causes]],
-    extent: Extent,
-    command: str,
-    seconds: float,
-    cpu: float,
 ) -> Iterator[str]:
+    """Yield the lines of the page."""
     yield _HEAD.format(
         command=command, minutes=seconds / 60, cpu=cpu / 60, machine=machine(), seed=SEED, flows=extent.flows
     )

@@ -64,7 +64,8 @@ def main(arguments: Sequence[str]) -> None:
         spent = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds, cpu = time.monotonic() - began, spent.ru_utime + spent.ru_stime
         command = f"make calibrate ARGS='{' '.join(['traffic', *arguments])}'"
-        where.write_text(traffic_page(rates, found, charged, extent, command, seconds, cpu), "utf-8")
+        lines = traffic_page(rates, found, charged, extent, command, seconds, cpu)
+        where.write_text("".join(f"{line}\n" for line in lines), "utf-8")
     weak = {one.name for one in SCENARIOS if one.weak}
     failed = [one for one in rates if one.high["ours"] >= ALLOWED * BUDGET and one.scenario not in weak]
     if failed:

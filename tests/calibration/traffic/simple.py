@@ -11,13 +11,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SIMPLE", "Alarms", "Band", "Sigma", "XRoad"]
+__all__ = ["SIMPLE", "Alarms", "RecentWeeks", "XRoad", "band", "sigma"]
 
 _WEEKS: Final = 8
 _FEWEST: Final = 3
@@ -34,27 +36,22 @@ def _outside(seen: NDArray[Any], middle: NDArray[Any], deviation: NDArray[Any], 
     return (np.sign(distance) * (np.abs(distance) > most * deviation)).astype(np.int8)
 
 
-@dataclass
-class Sigma:
+def sigma(weeks: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Mean and standard deviation."""
+    return weeks.mean(axis=0), np.maximum(weeks.std(axis=0, ddof=1), 1.0)
 
-    late: int = 0
-    past: list[NDArray[Any]] = field(default_factory=list)
 
-    def judge(self, count: NDArray[Any]) -> Alarms:
-        """Judge a week (flows, hours), then learn it."""
-        alarms = np.zeros(count.shape, np.int8)
-        if len(self.past) >= _FEWEST:
-            weeks = np.stack(self.past)
-            alarms = _outside(count, weeks.mean(axis=0), np.maximum(weeks.std(axis=0, ddof=1), 1.0), 3.0)
-        self.past = [*self.past, count][-_WEEKS:]
-        return alarms
+def band(weeks: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Median and median absolute deviation."""
+    middle = np.median(weeks, axis=0)
+    return middle, np.maximum(1.4826 * np.median(np.abs(weeks - middle), axis=0), np.sqrt(middle + 1.0))
 
 
 @dataclass
-class Band:
-    """Median and median absolute deviation."""
+class RecentWeeks:
+    """A middle and a deviation of the last weeks."""
 
+    usual: Callable[[NDArray[Any]], tuple[NDArray[Any], NDArray[Any]]]
     late: int = 0
     past: list[NDArray[Any]] = field(default_factory=list)
 
@@ -62,10 +59,7 @@ class Band:
         """Judge a week (flows, hours), then learn it."""
         alarms = np.zeros(count.shape, np.int8)
         if len(self.past) >= _FEWEST:
-            weeks = np.stack(self.past)
-            middle = np.median(weeks, axis=0)
-            deviation = 1.4826 * np.median(np.abs(weeks - middle), axis=0)
-            alarms = _outside(count, middle, np.maximum(deviation, np.sqrt(middle + 1.0)), 3.0)
+            alarms = _outside(count, *self.usual(np.stack(self.past)), 3.0)
         self.past = [*self.past, count][-_WEEKS:]
         return alarms
 
@@ -106,4 +100,8 @@ class XRoad:
         return alarms
 
 
-SIMPLE = {"mean ± 3σ": Sigma, "X-Road Metrics": XRoad, "median and MAD": Band}
+SIMPLE: Final[Mapping[str, Callable[[], RecentWeeks | XRoad]]] = {
+    "mean ± 3σ": partial(RecentWeeks, sigma),
+    "X-Road Metrics": XRoad,
+    "median and MAD": partial(RecentWeeks, band),
+}

@@ -4,42 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from nats.js.api import StorageType
 
-from services.core.bus import durability_faults, initialise_streams, stream_configs
+from services.core.bus import durability_faults, stream_configs
 from services.core.bus.durability import FAULTS, _of_servers, _of_streams
 from services.core.bus.names import EXCHANGES, STREAMS
 from services.core.errors import BusError
-from tests.support.nats import Nats
-from tests.support.ports import free_port
+from tests.support.nats import Configuration, Nats, running_nats
 from tests.support.servers.deployed_nats import deployed, initialised
 from tests.support.waiting import DEADLINE, eventually
-
-Configuration = dict[str, Any]
-
-
-@asynccontextmanager
-async def started(folder: Path, change: Callable[[Configuration], object] = lambda _: None) -> AsyncIterator[Nats]:
-    """A server whose configuration was changed, with its streams."""
-    server = Nats(folder, free_port())
-    server.configure()
-    file = folder / "nats.conf"
-    configuration = json.loads(file.read_text())
-    change(configuration)
-    file.write_text(json.dumps(configuration))
-    server.start()
-    try:
-        async with server.connect("admin") as bus:
-            await initialise_streams(bus)
-        yield server
-    finally:
-        server.kill()
 
 
 async def faults(server: Nats) -> dict[str, str]:
@@ -54,7 +31,9 @@ async def test_a_bus_as_it_is_set_up_is_safe(nats: Nats) -> None:
 
 async def test_a_server_that_does_not_sync_is_named(tmp_path: Path) -> None:
     """Without sync_interval: always the server is named, and its interval."""
-    async with started(tmp_path, lambda configuration: configuration["jetstream"].pop("sync_interval")) as server:
+    async with running_nats(
+        tmp_path, change=lambda configuration: configuration["jetstream"].pop("sync_interval")
+    ) as server:
         assert await faults(server) == {
             "sync": "server peyvand syncs each 120 s what it acknowledges at once: set sync_interval to always"
         }
@@ -68,7 +47,7 @@ async def test_servers_with_former_accounts_do_not_say(tmp_path: Path) -> None:
         scorer = configuration["accounts"]["scorer"]
         scorer["imports"] = [one for one in scorer["imports"] if "$SYS" not in json.dumps(one)]
 
-    async with started(tmp_path, former) as server:
+    async with running_nats(tmp_path, change=former) as server:
         assert list(await faults(server)) == ["unknown"]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.calibration.traffic.figures import ENOUGH, found_of, rates_of
 from tests.calibration.traffic.scenarios import FAULTS, SCENARIOS, SEED
-from tests.calibration.traffic.simple import Band, Sigma, XRoad
+from tests.calibration.traffic.simple import RecentWeeks, XRoad, band, sigma
 from tests.calibration.traffic.simulate import WEEK, Effects, Government, Parts
 from tests.calibration.traffic.trial import Quiet, TriedFault
 from tests.support.paths import ROOT
@@ -66,7 +66,7 @@ def test_simple_detectors_see_a_fall_and_not_the_usual() -> None:
     fallen = usual.copy()
     fallen[0, 30] = 200
     fallen[0, 60] = 0
-    for detector, sees_silence in ((Sigma(), True), (Band(), True), (XRoad(), False)):
+    for detector, sees_silence in ((RecentWeeks(sigma), True), (RecentWeeks(band), True), (XRoad(), False)):
         for week in range(14):
             assert not detector.judge(usual + week % 3).any()
         alarms = detector.judge(fallen)

@@ -123,7 +123,7 @@ class FindingAnswers:
 def findings_by_agency(view: RegisterView, block: BlockReader) -> Counter[str]:
     """Count the findings that go on by each agency that they touch."""
     going_on = (one for one in block.findings if not one.HasField("ended_at"))
-    return Counter(agency for one in going_on for agency in _attribute(one, view).message.agencies)
+    return Counter(agency for one in going_on for agency in _agencies(one, _attributions(one, view), view.register))
 
 
 def _matches(request: messages.ListFindingsRequest, message: finding_pb2.Finding) -> bool:
@@ -136,24 +136,29 @@ def _matches(request: messages.ListFindingsRequest, message: finding_pb2.Finding
 
 
 def _attribute(found: finding_pb2.Finding, view: RegisterView) -> _Attributed:
-    register = view.register
-    flows: dict[str, Attribution] = {}
-    links: dict[str, frozenset[str]] = {}
-    for flow in found.flows:
-        _, client, service = split_flow(flow)
-        flows[flow] = view.attributor.attribute(Parties.of(client, service, meta=False))
-        links[flow] = view.attributor.links(client, service)
-    of_subject = {found.subject} & register.agencies.keys()
-    parties = {agency for one in flows.values() for agency in (one.consumer, one.provider)} - {UNMAPPED}
+    register, flows = view.register, _attributions(found, view)
+    links = {flow: view.attributor.links(*split_flow(flow)[1:]) for flow in found.flows}
     message = finding_pb2.Finding()
     message.CopyFrom(found)
-    message.agencies.extend(sorted(of_subject | parties))
+    message.agencies.extend(sorted(_agencies(found, flows, register)))
     message.links.extend(sorted(frozenset().union(*links.values())))
     finding, zone = finding_from_message(found), ZoneInfo(register.policy.timezone)
     for language in ("en", "fa"):
         sentence = finding_sentences(finding, _parties(found, flows, register, language), zone, language)
         setattr(message, f"sentence_{language}", sentence)
     return _Attributed(message, flows, links)
+
+
+def _attributions(found: finding_pb2.Finding, view: RegisterView) -> dict[str, Attribution]:
+    """Return the agencies of each flow that is listed under a finding."""
+    parties = {flow: Parties.of(*split_flow(flow)[1:], meta=False) for flow in found.flows}
+    return {flow: view.attributor.attribute(one) for flow, one in parties.items()}
+
+
+def _agencies(found: finding_pb2.Finding, flows: Mapping[str, Attribution], register: Register) -> set[str]:
+    """Return every agency that a finding touches."""
+    of_subject = {found.subject} & register.agencies.keys()
+    return of_subject | ({agency for one in flows.values() for agency in (one.consumer, one.provider)} - {UNMAPPED})
 
 
 def _parties(

@@ -112,7 +112,7 @@ class Shares:
         return (step.durations * slow).sum(axis=1), timed * np.maximum(share, 0.01), total >= FEWEST
 
     def _slow_factor(self, step: StepCounts) -> Floats:
-        """Return how much more is slow in this step of the week than on average: who is busy is slow."""
+        """Return how much more is slow in this step of the week than on average: busy services are slow."""
         slow, mean = self.slow_hours[step.week_step].astype(np.float64)
         return np.asarray((slow + POOLED) / (mean + POOLED))
 

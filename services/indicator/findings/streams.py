@@ -32,7 +32,7 @@ later for once.
 """
 
 KIND_VARIANCE: Final = 0.1
-"""What is added to the relative variance of days on days of a kind, of which few were seen."""
+"""What is added to the relative variance of days on days of a kind: few of them were seen."""
 
 DAILY_DOUBT: Final = 0.1
 """The relative deviation of a day's expectation that is allowed for where days are judged whole."""
@@ -229,7 +229,7 @@ class WatchedStreams:
     def expected_since(self, family: Family, steps: int, week_step: int, judged: JudgedStep) -> tuple[Floats, Floats]:
         """Return what was expected of each flow in the last steps, at most a week: counts of the family, (f,).
 
-        Also return by how much volumes then departed from it, as ratios; NaN for other families, of which no steps are kept.
+        Also return by how much volumes then departed from it, as ratios; NaN for other families, whose steps are not kept.
         """
         now = judged.means_of_flows[family]
         earlier = np.arange(1, min(steps, self.settings.week_steps))
@@ -257,7 +257,7 @@ class WatchedStreams:
 
 
 def _factors(mean: Floats, exchanges: Floats) -> Floats:
-    """Return the factor of each alternative, (t, r), of which some add points to the share of the exchanges that is expected."""
+    """Return the factor of each alternative, (t, r); some add points to the share of the exchanges that is expected."""
     factor = np.repeat(FACTOR[:, None], mean.shape[1], axis=1)
     points = POINTS > 0
     share = mean[SIDE_OF_TEST[points]] / np.maximum(exchanges, 1.0)

@@ -1,4 +1,4 @@
-"""Departures of the traffic from its record, of which findings about exchanges must tell. Pure.
+"""Departures of the traffic from its record, which findings about exchanges must tell. Pure.
 
 Probes see nothing of them: the links work. In every period one service that many call departs, from a slot by which a detector
 that takes seven slots for a week has learned what is usual.

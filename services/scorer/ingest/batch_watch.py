@@ -14,7 +14,7 @@ from typing import Final
 from services.core.codec import BatchLink, decode_sender
 
 _RUNS: Final = 100
-"""Runs of a vantage that are watched, the latest: a prober begins a few a day, and whoever has its seed as many as he likes."""
+"""Runs of a vantage that are watched, the latest: a prober begins a few a day, and a thief of its seed can begin any number."""
 
 _AHEAD: Final = 256
 """Batches of a run that are kept behind a hole until it is given up. A prober sends some dozens at once."""

@@ -117,7 +117,7 @@ def _wilson_low(found: int, cases: int) -> float:
 
 @dataclass(frozen=True)
 class Causes:
-    """Of ``cases`` of one cause: the shares found, of which one finding was made in the end, of which one from the first, and
+    """Of ``cases`` of one cause: the shares found, with one finding made in the end, with one from the first, and
     which were charged to the scope that failed.
     """
 

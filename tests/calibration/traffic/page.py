@@ -102,7 +102,7 @@ def traffic_page(
                     if one.fault == fault and one.cases:
                         yield _found_line(who, one)
     yield ""
-    yield "A simple detector that alarms all the time finds every fault soon, and whoever reads it has no way to know."
+    yield "A simple detector that alarms all the time finds every fault soon, and its reader has no way to know."
     yield ""
     yield "## Faults of a cause"
     yield f"All flows of a service, provider, consumer or bus stop, fall by half, or fail by 20 points more, in one of {extent.cause_islands} governments of 40 flows. *One*:"

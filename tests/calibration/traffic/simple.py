@@ -5,7 +5,7 @@
   |z| whose two-sided probability is below 1 - .95, by hour and weekday and by day and weekday. Mean and deviation are of all
   earlier weeks, a deviation of 0 counts as .001, hours without exchanges are not seen, and what it says comes ten days
   later.
-* ``band``: median ± 3 times 1.4826 times the median absolute deviation of the last eight weeks, of which the deviation is at least
+* ``band``: median ± 3 times 1.4826 times the median absolute deviation of the last eight weeks; the deviation is at least
   that of a Poisson count, from three weeks on.
 """
 

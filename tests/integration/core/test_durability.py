@@ -52,7 +52,7 @@ async def test_servers_with_former_accounts_do_not_say(tmp_path: Path) -> None:
 
 
 async def test_a_stream_in_memory_is_named(nats: Nats) -> None:
-    """Whoever makes a stream anew in memory is found out."""
+    """A stream that was made anew in memory is found out."""
     (config,) = (one for one in stream_configs(1) if one.name == EXCHANGES)
     async with nats.connect("admin") as bus:
         await bus.jetstream.delete_stream(EXCHANGES)

@@ -52,7 +52,7 @@ def test_coverage_is_counted_of_what_is_published() -> None:
 
 
 def test_the_pages_are_of_this_method_and_these_scenarios() -> None:
-    """Whoever changes the method, the seed or a scenario runs the gate again: all of it, or what the change reaches.
+    """A change of the method, the seed or a scenario takes another run of the gate: all of it, or what the change reaches.
 
     Method 5 reaches scenarios with a bus that is known, or with links that nobody measures.
     """

@@ -96,7 +96,7 @@ def test_delays_are_counted_in_floors() -> None:
 
 
 def test_the_page_is_of_these_scenarios() -> None:
-    """Whoever changes the seed or a scenario runs the trial again."""
+    """A change of the seed or a scenario takes another run of the trial."""
     page = PAGE.read_text("utf-8")
     assert f"Seed {SEED}." in page
     assert re.findall(r"^\* ([\w-]+): (.+)\.$", page.split("## Scenarios")[1], re.MULTILINE) == [

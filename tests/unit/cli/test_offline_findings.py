@@ -33,7 +33,7 @@ def run(monkeypatch, capsys):
 
 
 def write_counts(path: Path, *, stopped: bool, expected_zero: bool = False) -> Path:
-    """Five weeks of two streams in steps of six hours, of which the first stops two days before the end."""
+    """Five weeks of two streams in steps of six hours; the first stops two days before the end."""
     rng = np.random.default_rng(3)
     lines = ["time,stream,count,failed,expected_zero"]
     for step in range(35 * 4):

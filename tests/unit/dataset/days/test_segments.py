@@ -36,7 +36,7 @@ class _Counting(LocalStorage):
 
 @pytest.fixture
 def storage(tmp_path: Path) -> _Counting:
-    """Twelve segments of a message each, of which the third is damaged."""
+    """Twelve segments of a message each; the third is damaged."""
     storage = _Counting(tmp_path)
     for number in range(1, 13):
         write_segments(storage, MEASUREMENT, [measured(number, sequence=number)], number, number, _DAYS)

@@ -27,6 +27,7 @@ from services.console.web.downloads import export_route, round_route
 from services.console.web.headers import security_headers
 from services.console.web.languages import COOKIE, language_of
 from services.console.web.metrics import ConsoleMetrics
+from services.console.web.rendering import compile_templates
 from services.console.web.sign_in import SESSION_SECONDS, Provider, sign_in_routes
 from services.core.log import Logger
 
@@ -65,6 +66,7 @@ def make_app(
     clock: Callable[[], float],
 ) -> Starlette:
     """Return the application."""
+    compile_templates()
     assets = read_assets()
     files, metrics = RoundFiles(settled.rounds), ConsoleMetrics(registry, settled.base)
     site = SiteSettings(

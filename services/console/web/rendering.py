@@ -6,9 +6,11 @@ from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, nodes
+from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined, nodes
+from jinja2.bccache import Bucket
 from jinja2.compiler import CodeGenerator
 from jinja2.compiler import Frame as CodeFrame
 from jinja2.runtime import Context, Macro
@@ -58,6 +60,32 @@ class DirectEnvironment(Environment):
     escaped = staticmethod(escaped)
 
 
+class CompiledTemplates(BytecodeCache):
+    """Keeps the code of templates in memory, for the environments of all languages."""
+
+    def __init__(self) -> None:
+        self._codes: dict[str, CodeType] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Put the code of a template into its bucket, if it was compiled before."""
+        bucket.code = self._codes.get(bucket.key)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep the code that a bucket holds."""
+        assert bucket.code is not None
+        self._codes[bucket.key] = bucket.code
+
+
+_COMPILED = CompiledTemplates()
+
+
+def compile_templates() -> None:
+    """Compile all templates, so that no reader waits for it: together that takes as long as some fifty pages."""
+    environment = _environment(texts_of("en"))
+    for name in environment.list_templates():
+        environment.get_template(name)
+
+
 def render(frame: Frame, template: str, **values: Any) -> str:
     """Return a template filled for the frame's reader."""
     environment = _environment(_texts(frame.language.code, frame.names))
@@ -79,6 +107,7 @@ def _environment(texts: Texts) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        bytecode_cache=_COMPILED,
     )
     environment.globals.update(
         texts=texts,

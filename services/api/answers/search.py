@@ -90,10 +90,13 @@ def _find(view: RegisterView, texts: dict[IndicatorKind, dict[str, str]], query:
 def _links(view: RegisterView, words: Sequence[str], caller: Caller) -> Iterator[tuple[str, str]]:
     """Yield the first links whose id or data item holds every word; a million texts of links take too much memory."""
     register = view.register
+    first, rest = words[0], words[1:]
     found = (
         link
         for link in register.links.values()
-        if all(word in link.id or word in link.data_item for word in words)
+        # Most links do not have the first word, so it is looked for by itself.
+        if (first in link.id or first in link.data_item)
+        and all(word in link.id or word in link.data_item for word in rest)
         and caller.sees(IndicatorKind.LINK, link.id, register)
     )
     return ((link.id, f"{_folded(link.id)}\n{link.data_item}") for link in islice(found, MOST_LINKS))

@@ -188,6 +188,8 @@ class RegisterView:
                 groups.append(self.links_by[role].get(entity, ()))
         if not groups:
             return self.ids(IndicatorKind.LINK)
+        if len(groups) == 1:
+            return groups[0]
         smallest = min(groups, key=len)
         return [
             link.id

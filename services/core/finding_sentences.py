@@ -37,76 +37,99 @@ _WHO: Mapping[str, Mapping[FindingScope, str]] = {
     ENGLISH: {
         FindingScope.FLOW: "Calls by {consumer} to service {service} of {provider}",
         FindingScope.SERVICE: "Calls to service {service} of {provider}",
-        FindingScope.PROVIDER: "Calls to all services of {provider}",
-        FindingScope.CONSUMER: "Calls by {consumer} to all services",
+        FindingScope.PROVIDER: "Calls to the services of {provider}",
+        FindingScope.CONSUMER: "Calls by {consumer} to services of others",
         FindingScope.BUS: "Calls over the data bus {bus}",
     },
     PERSIAN: {
-        FindingScope.FLOW: "فراخوانی‌های سرویس {service} از {provider} به دست {consumer}",
-        FindingScope.SERVICE: "فراخوانی‌های سرویس {service} از {provider}",
-        FindingScope.PROVIDER: "فراخوانی‌های همهٔ سرویس‌های {provider}",
-        FindingScope.CONSUMER: "فراخوانی‌های {consumer} از همهٔ سرویس‌ها",
-        FindingScope.BUS: "فراخوانی‌ها روی گذرگاه دادهٔ {bus}",
+        FindingScope.FLOW: "فراخوانی سرویس {service} {provider} توسط {consumer}",
+        FindingScope.SERVICE: "فراخوانی سرویس {service} {provider}",
+        FindingScope.PROVIDER: "فراخوانی سرویس‌های {provider}",
+        FindingScope.CONSUMER: "فراخوانی سرویس‌های دیگران توسط {consumer}",
+        FindingScope.BUS: "فراخوانی سرویس‌ها روی گذرگاه دادهٔ {bus}",
     },
 }
 
 _WHAT: Mapping[str, Mapping[FindingKind, str]] = {
     ENGLISH: {
-        FindingKind.SILENCE: "stopped at {since}: {low} to {high} were expected since, and there were {seen}.",
-        FindingKind.FALL: "fell by {less} at {since}: {low} to {high} were expected since, and there were {seen}.",
-        FindingKind.RISE: "rose by {more} at {since}: {low} to {high} were expected since, and there were {seen}.",
-        FindingKind.BUS_FAILURES: "fail more often on the bus since {since}: {seen} of them, {low} to {high} as a rule.",
+        FindingKind.SILENCE: "{who} stopped at {since}: {low} to {high} were expected since then, and there were {seen}.",
+        FindingKind.FALL: "{who} fell by {less} at {since}: {low} to {high} were expected since then, and there were {seen}.",
+        FindingKind.RISE: "{who} rose by {more} at {since}: {low} to {high} were expected since then, and there were {seen}.",
+        FindingKind.BUS_FAILURES: "{who} have failed on the bus more often since {since}: {seen} of them, usually {low} to {high}.",
         FindingKind.PROVIDER_FAILURES: (
-            "fail more often at the provider since {since}: {seen} of them, {low} to {high} as a rule."
+            "{who} have failed at the provider more often since {since}: {seen} of them, usually {low} to {high}."
         ),
-        FindingKind.SLOW: "take longer since {since}: {seen} ms on average, {low} to {high} ms as a rule.",
-        FindingKind.SIZE: "have another size since {since}: {seen} bytes on average, {low} to {high} as a rule.",
-        FindingKind.REPEATS: "are sent again more often since {since}: {seen} of them, {low} to {high} as a rule.",
+        FindingKind.SLOW: "{who} have taken longer since {since}: {seen} ms on average, usually {low} to {high} ms.",
+        FindingKind.SIZE: (
+            "{who} have carried messages of another size since {since}: {seen} bytes on average, usually {low} to {high}."
+        ),
+        FindingKind.REPEATS: "{who} have been sent again more often since {since}: {seen} of them, usually {low} to {high}.",
     },
     PERSIAN: {
-        FindingKind.SILENCE: "از {since} قطع شده است: از آن زمان {low} تا {high} مورد انتظار می‌رفت و {seen} مورد بود.",
-        FindingKind.FALL: "از {since} به اندازهٔ {less} کم شده است: {low} تا {high} مورد انتظار می‌رفت و {seen} مورد بود.",
-        FindingKind.RISE: "از {since} به اندازهٔ {more} زیاد شده است: {low} تا {high} مورد انتظار می‌رفت و {seen} مورد بود.",
-        FindingKind.BUS_FAILURES: "از {since} بیشتر روی گذرگاه شکست می‌خورد: {seen}، در حالی که معمولاً {low} تا {high} است.",
+        FindingKind.SILENCE: (
+            "از {since}، {who} قطع شده است: از آن زمان {low} تا {high} بار انتظار می‌رفت و {seen} بار انجام شده است."
+        ),
+        FindingKind.FALL: (
+            "از {since}، {who} {less} کم شده است: از آن زمان {low} تا {high} بار انتظار می‌رفت و {seen} بار انجام شده است."
+        ),
+        FindingKind.RISE: (
+            "از {since}، {who} {more} زیاد شده است: از آن زمان {low} تا {high} بار انتظار می‌رفت و {seen} بار انجام شده است."
+        ),
+        FindingKind.BUS_FAILURES: (
+            "از {since}، {who} بیش از معمول در گذرگاه با خطا روبه‌رو شده است: در {seen} موارد، که معمولاً {low} تا {high} است."
+        ),
         FindingKind.PROVIDER_FAILURES: (
-            "از {since} بیشتر نزد ارائه‌دهنده شکست می‌خورد: {seen}، در حالی که معمولاً {low} تا {high} است."
+            "از {since}، {who} بیش از معمول نزد پاسخ‌دهنده با خطا روبه‌رو شده است: در {seen} موارد، که معمولاً {low} تا {high} است."
         ),
         FindingKind.SLOW: (
-            "از {since} کندتر است: میانگین {seen} میلی‌ثانیه، در حالی که معمولاً {low} تا {high} میلی‌ثانیه است."
+            "از {since}، {who} کندتر شده است: به‌طور میانگین {seen} میلی‌ثانیه، که معمولاً {low} تا {high} میلی‌ثانیه است."
         ),
-        FindingKind.SIZE: "از {since} اندازهٔ دیگری دارد: میانگین {seen} بایت، در حالی که معمولاً {low} تا {high} بایت است.",
-        FindingKind.REPEATS: "از {since} بیشتر دوباره فرستاده می‌شود: {seen}، در حالی که معمولاً {low} تا {high} است.",
+        FindingKind.SIZE: (
+            "از {since}، حجم پیام‌ها در {who} تغییر کرده است: به‌طور میانگین {seen} بایت، که معمولاً {low} تا {high} بایت است."
+        ),
+        FindingKind.REPEATS: (
+            "از {since}، {who} بیش از معمول دوباره فرستاده شده است: در {seen} موارد، که معمولاً {low} تا {high} است."
+        ),
     },
 }
 
 _SHARES = (FindingKind.BUS_FAILURES, FindingKind.PROVIDER_FAILURES, FindingKind.REPEATS)
 
 _FLOWS = {
-    ENGLISH: "{count} clients and services are concerned.",
-    PERSIAN: "{count} جفت سامانه و سرویس را در بر می‌گیرد.",
+    ENGLISH: "It touches {count} pairs of a client and a service.",
+    PERSIAN: "این یافته {count} جفت سامانه و سرویس را در بر می‌گیرد.",
 }
 _NOBODY_CALLS = {
-    ENGLISH: "Probes of the same links pass: nobody calls.",
-    PERSIAN: "آزمون همین پیوندها موفق است: کسی فراخوانی نمی‌کند.",
+    ENGLISH: "Probes of the same links pass: answers would come, but nobody asks. Look for the cause on the asking side.",
+    PERSIAN: "کاوش همین استعلام‌ها موفق است: پاسخ داده می‌شود، اما کسی نمی‌پرسد. علت را در سوی استعلام‌کننده بجویید.",
 }
 _FEWER_CALL = {
-    ENGLISH: "Probes of the same links pass: fewer calls are made.",
-    PERSIAN: "آزمون همین پیوندها موفق است: فراخوانی کمتری انجام می‌شود.",
+    ENGLISH: "Probes of the same links pass: answers come, but less is asked. Look for the cause on the asking side.",
+    PERSIAN: "کاوش همین استعلام‌ها موفق است: پاسخ داده می‌شود، اما کمتر پرسیده می‌شود. علت را در سوی استعلام‌کننده بجویید.",
 }
 _FOR_US_ONLY = {
-    ENGLISH: "Probes of the same links pass: it works for probes only.",
-    PERSIAN: "آزمون همین پیوندها موفق است: فقط برای آزمون کار می‌کند.",
+    ENGLISH: "Probes of the same links pass: only real calls fail. Look for what they send and probes do not.",
+    PERSIAN: "کاوش همین استعلام‌ها موفق است: تنها فراخوانی‌های واقعی ناموفق است. تفاوت آن‌ها را با کاوش‌ها بیابید.",
 }
-_PASS = {ENGLISH: "Probes of the same links pass.", PERSIAN: "آزمون همین پیوندها موفق است."}
+_PASS = {ENGLISH: "Probes of the same links pass.", PERSIAN: "کاوش همین استعلام‌ها موفق است."}
 _ON_PASS = {
     FindingKind.SILENCE: _NOBODY_CALLS,
     FindingKind.FALL: _FEWER_CALL,
     FindingKind.BUS_FAILURES: _FOR_US_ONLY,
     FindingKind.PROVIDER_FAILURES: _FOR_US_ONLY,
 }
-_FAIL = {ENGLISH: "Probes of the same links fail too.", PERSIAN: "آزمون همین پیوندها هم ناموفق است."}
-_CHANCE = {ENGLISH: "By luck it happens once in {times} times.", PERSIAN: "احتمال تصادفی بودن آن یک در {times} است."}
-_ENDED = {ENGLISH: "It was over at {ended}.", PERSIAN: "در {ended} پایان یافت."}
+_FAIL = {
+    ENGLISH: "Probes of the same links fail too: their evidence says why.",
+    PERSIAN: "کاوش همین استعلام‌ها هم ناموفق است: شواهد آن‌ها علت را نشان می‌دهد.",
+}
+_CHANCE = {
+    ENGLISH: "If nothing had changed, chance would bring such a difference once in {times} cases.",
+    PERSIAN: "اگر چیزی تغییر نکرده بود، چنین اختلافی تنها یک بار در {times} مورد پیش می‌آمد.",
+}
+_ENDED = {ENGLISH: "It ended at {ended}.", PERSIAN: "در {ended} پایان یافت."}
+
+_MOST_TIMES = 1_000_000_000
+"""Chances of less than once in so many cases are all written so: nobody tells smaller ones apart."""
 
 
 def finding_sentences(finding: Finding, parties: PartyNames, zone: tzinfo, language: str) -> str:
@@ -120,6 +143,7 @@ def finding_sentences(finding: Finding, parties: PartyNames, zone: tzinfo, langu
     )
     change = finding.seen / finding.expected - 1.0 if finding.expected > 0 else 0.0
     what = _WHAT[language][finding.kind].format(
+        who=who,
         since=write_moment(finding.since, zone, language),
         low=low,
         seen=seen,
@@ -127,13 +151,14 @@ def finding_sentences(finding: Finding, parties: PartyNames, zone: tzinfo, langu
         less=_write_share(-change, language),
         more=_write_share(change, language),
     )
-    parts = [f"{who} {what}"]
+    parts = [what]
     if finding.flow_count > 1:
         parts.append(_FLOWS[language].format(count=_write_number(finding.flow_count, language)))
     if (view := _probes(finding)) is not None:
         parts.append(view[language])
     if finding.chance > 0:
-        parts.append(_CHANCE[language].format(times=_write_number(_rounded(1.0 / finding.chance), language)))
+        times = _rounded(min(1.0 / finding.chance, _MOST_TIMES))
+        parts.append(_CHANCE[language].format(times=_write_number(times, language)))
     if finding.ended_at is not None:
         parts.append(_ENDED[language].format(ended=write_moment(finding.ended_at, zone, language)))
     return " ".join(parts)
@@ -175,5 +200,5 @@ def _rounded(number: float) -> int:
     """Return a number with one digit that counts: how likely luck is is known no better."""
     if number < 1:
         return 1
-    power = 10 ** floor(log10(min(number, 1e15)))
-    return int(min(number, 1e15) // power) * int(power)
+    power = 10 ** floor(log10(number))
+    return int(number // power) * int(power)

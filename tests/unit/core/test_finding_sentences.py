@@ -26,7 +26,7 @@ def said(one: Finding, language: str = "en") -> str:
             finding(probes=ProbeView.NONE, chance=0.0),
             (
                 "Calls by Tax Office to service imports of Customs stopped at 15:30 on 27 November 2026: 184 to 231 were expected "
-                "since, and there were 0."
+                "since then, and there were 0."
             ),
         ),
         (
@@ -34,9 +34,9 @@ def said(one: Finding, language: str = "en") -> str:
                 FindingKind.FALL, FindingScope.SERVICE, seen=80.0, flow_count=3, probes=ProbeView.FAIL, chance=2e-3
             ),
             (
-                "Calls to service imports of Customs fell by 61 % at 15:30 on 27 November 2026: 184 to 231 were expected since, and "
-                "there were 80. 3 clients and services are concerned. Probes of the same links fail too. By luck it happens once in "
-                "500 times."
+                "Calls to service imports of Customs fell by 61 % at 15:30 on 27 November 2026: 184 to 231 were expected since "
+                "then, and there were 80. It touches 3 pairs of a client and a service. Probes of the same links fail too: their "
+                "evidence says why. If nothing had changed, chance would bring such a difference once in 500 cases."
             ),
         ),
         (
@@ -51,8 +51,9 @@ def said(one: Finding, language: str = "en") -> str:
                 chance=0.0,
             ),
             (
-                "Calls over the data bus national fail more often on the bus since 15:30 on 27 November 2026: 21 % of them, 0.1 % to "
-                "0.6 % as a rule. Probes of the same links pass: it works for probes only. It was over at 17:30 on 27 November 2026."
+                "Calls over the data bus national have failed on the bus more often since 15:30 on 27 November 2026: 21 % of them, "
+                "usually 0.1 % to 0.6 %. Probes of the same links pass: only real calls fail. Look for what they send and probes do "
+                "not. It ended at 17:30 on 27 November 2026."
             ),
         ),
     ],
@@ -66,8 +67,13 @@ def test_persian_has_its_own_calendar_and_digits() -> None:
     """Moments are of the Jalali calendar, and no Latin digit is left."""
     text = said(finding(), "fa")
     assert "ساعت ۱۵:۳۰ روز ۶ آذر ۱۴۰۵" in text
-    assert "احتمال تصادفی بودن آن یک در ۲۰٬۰۰۰٬۰۰۰ است" in text
+    assert "تنها یک بار در ۲۰٬۰۰۰٬۰۰۰ مورد" in text
     assert not set("0123456789") & set(text)
+
+
+def test_what_is_beyond_telling_is_once_in_a_billion() -> None:
+    """No chance is written with more digits than anybody compares."""
+    assert "such a difference once in 1,000,000,000 cases." in said(finding(chance=1e-40))
 
 
 @pytest.mark.parametrize("kind", FindingKind)

@@ -69,14 +69,15 @@ async def test_a_finding_is_a_sentence_with_the_names_of_the_register(found):
     provider, flow = answer.findings
     assert flow.sentence_en == (
         "Calls by Land Registry to service civil-status of Civil Registry stopped at 15:30 on 27 November 2026: 184 to 231 "
-        "were expected since, and there were 0. Probes of the same links pass: nobody calls. By luck it happens once in "
-        "20,000,000 times."
+        "were expected since then, and there were 0. Probes of the same links pass: answers would come, but nobody asks. Look for the "
+        "cause on the asking side. If nothing had changed, chance would bring such a difference once in "
+        "20,000,000 cases."
     )
     assert flow.sentence_fa.startswith(
-        "فراخوانی‌های سرویس civil-status از سازمان ثبت احوال به دست سازمان ثبت اسناد از ساعت ۱۵:۳۰ روز ۶ آذر ۱۴۰۵ قطع شده است"
+        "از ساعت ۱۵:۳۰ روز ۶ آذر ۱۴۰۵، فراخوانی سرویس civil-status سازمان ثبت احوال توسط سازمان ثبت اسناد قطع شده است"
     )
     assert provider.sentence_en.startswith(
-        "Calls to all services of Tax Office fail more often at the provider since 16:30"
+        "Calls to the services of Tax Office have failed at the provider more often since 16:30"
     )
     assert list(flow.agencies) == ["civil-registry", "land-registry"]
     assert list(flow.links) == ["deed-civil"]

@@ -89,17 +89,27 @@ def explain(
 ) -> None:
     """Show where an indicator loses, by stage, provider and link.
 
-    Links whose repair would raise it most come first.
+    Links whose repair would raise it most come first. Of a link its evidence is shown, and the findings about its exchanges.
     """
+    from peyvand.v1.finding_pb2 import Finding
+    from peyvand.v1.indicator_service_pb2 import ExplainIndicatorResponse
     from services.cli.api_query import show_answer
     from services.cli.render.indicators import explanation
-    from services.client import IndicatorKind
+    from services.client import Client, IndicatorKind
 
-    about = IndicatorKind[kind.upper()]
+    about, found = IndicatorKind[kind.upper()], list[Finding]()
+
+    async def call(client: Client) -> ExplainIndicatorResponse:
+        answer = await client.explain(about, entity, window, limit=limit)
+        if about is IndicatorKind.LINK and not as_json:
+            async for page in client.findings(link=entity):
+                found.extend(page.findings)
+        return answer
+
     show_answer(
         api,
-        lambda client: client.explain(about, entity, window, limit=limit),
-        explanation,
+        call,
+        lambda answer, zone, names: explanation(answer, zone, names, found),
         as_json=as_json,
         named=(about, entity),
     )

@@ -98,6 +98,7 @@ def _ask_api(window: int, api: str, *, as_json: bool) -> None:
             names = await names_of(client, IndicatorKind.PROVIDER)
             console = new_console()
             console.print(traffic_tables(answer.traffic, list(links.values()), names, await client.timezone()))
-            console.print(*finding_lines(answer.findings), sep="\n")
+            if answer.findings:
+                console.print("What the exchanges show:", *finding_lines(answer.findings), sep="\n")
 
     query(api, work)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import tzinfo
 
 from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from peyvand.v1 import indicator_pb2
+from peyvand.v1 import finding_pb2, indicator_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.cli.render.evidence import evidence_parts
+from services.cli.render.findings import finding_lines
 from services.cli.render.format import (
     Wrapped,
     bounds,
@@ -143,10 +144,15 @@ def provenance(indicator: indicator_pb2.Indicator, zone: tzinfo) -> Text:
     )
 
 
-def explanation(answer: messages.ExplainIndicatorResponse, zone: tzinfo, names: Mapping[str, str]) -> Group:
+def explanation(
+    answer: messages.ExplainIndicatorResponse,
+    zone: tzinfo,
+    names: Mapping[str, str],
+    found: Collection[finding_pb2.Finding] = (),
+) -> Group:
     """Return losses by stage, the providers at which most is lost, and the links that would raise it most.
 
-    ``names`` are those of agencies, by id.
+    ``names`` are those of agencies, by id; ``found`` are findings about the exchanges of the link that is explained.
     """
     parts: list[RenderableType] = [_headline(answer.indicator)]
     if answer.indicator.known_share > 0:
@@ -169,6 +175,8 @@ def explanation(answer: messages.ExplainIndicatorResponse, zone: tzinfo, names: 
         parts.append(Text(f"{plural(guessed, 'link')} left out, of which nothing is known."))
     if single:
         parts.extend(evidence_parts(answer.findings, zone))
+    if found:
+        parts += [Text("What its exchanges show:", "bold"), *finding_lines(found)]
     return Group(*parts, provenance(answer.indicator, zone))
 
 

@@ -1,4 +1,4 @@
-"""``peyvand findings`` and the findings of ``peyvand exchange``, against a real gRPC server."""
+"""``peyvand findings``, and the findings of ``peyvand exchange`` and ``peyvand explain link``, against a real gRPC server."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from services.cli.commands.ask import explain
 from services.cli.commands.exchange import exchange
 from services.cli.commands.findings import findings
 from services.core.errors import PeyvandError
@@ -29,10 +30,11 @@ def ask(api):
     api.take("government", block)
     app = typer.Typer()
     app.command("exchange")(exchange)
+    app.command("explain")(explain)
     app.command("findings")(findings)
 
     async def run(*words):
-        environment = {"COLUMNS": "400", "NO_COLOR": "1", "TERM": "dumb"}
+        environment = {"COLUMNS": "600", "NO_COLOR": "1", "TERM": "dumb"}
         result = await asyncio.to_thread(CliRunner(env=environment).invoke, app, [*words, "--api", api.address])
         if isinstance(result.exception, PeyvandError):
             raise result.exception
@@ -56,7 +58,7 @@ async def test_findings_are_sentences(ask):
 async def test_findings_are_chosen_by_kind_and_end(ask):
     """Those that are over come when they are asked for, in Persian too, and as JSON a line each."""
     text = await ask("findings", "--ended", "--kind", "rise", "--language", "fa")
-    assert f"{OVER.id} فراخوانی‌های سرویس civil-status" in text
+    assert f"{OVER.id} از ساعت ۱۵:۳۰ روز ۵ آذر ۱۴۰۵، فراخوانی سرویس civil-status" in text
     assert SILENT.id not in text
     lines = [json.loads(line) for line in (await ask("findings", "--ended", "--json")).splitlines()]
     assert [line["id"] for line in lines] == [SILENT.id, OVER.id]
@@ -69,3 +71,14 @@ async def test_exchange_shows_findings_that_go_on(ask):
     text = await ask("exchange")
     assert SILENT.id in text
     assert OVER.id not in text
+
+
+async def test_explain_shows_those_of_the_link(ask):
+    """What goes on of a link stands below its evidence as sentences; other links show none."""
+    lines = (await ask("explain", "link", "deed-civil")).splitlines()
+    at = lines.index("What its exchanges show:")
+    assert lines[at + 1].startswith(
+        f"{SILENT.id} Calls by Land Registry to service civil-status of Civil Registry stopped"
+    )
+    assert OVER.id not in "\n".join(lines)
+    assert "What its exchanges show:" not in await ask("explain", "link", "deed-tax")

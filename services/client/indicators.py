@@ -183,6 +183,7 @@ class IndicatorCalls:
         provider: str = "",
         service: str = "",
         finding: messages.LinkFinding.ValueType = messages.LINK_FINDING_UNSPECIFIED,
+        links: Iterable[str] = (),
         window_days: int = 0,
         states: bool = False,
     ) -> AsyncIterator[messages.LinkStatus]:
@@ -195,6 +196,7 @@ class IndicatorCalls:
             provider=provider,
             service=service,
             finding=finding,
+            links=links,
             window_days=window_days,
             states=states,
         )

@@ -855,6 +855,7 @@ class ListLinksRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     FINDING_FIELD_NUMBER: _builtins.int
     STATES_FIELD_NUMBER: _builtins.int
+    LINKS_FIELD_NUMBER: _builtins.int
     consumer: _builtins.str
     """Only links of this agency's services; empty means all, as of the other filters."""
     provider: _builtins.str
@@ -871,6 +872,10 @@ class ListLinksRequest(_message.Message):
     """Only links of which exchanges say this."""
     states: _builtins.bool
     """Whether the state of each link is returned as well, which takes a look at its slots. It needs `service`."""
+    @_builtins.property
+    def links(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only these links, as far as the register knows them; empty means all, as of the other filters."""
+
     def __init__(
         self,
         *,
@@ -882,10 +887,11 @@ class ListLinksRequest(_message.Message):
         page_token: _builtins.str = ...,
         finding: Global___LinkFinding.ValueType = ...,
         states: _builtins.bool = ...,
+        links: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "finding", b"finding", "page_size", b"page_size", "page_token", b"page_token", "provider", b"provider", "service", b"service", "states", b"states", "window_days", b"window_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer", b"consumer", "finding", b"finding", "links", b"links", "page_size", b"page_size", "page_token", b"page_token", "provider", b"provider", "service", b"service", "states", b"states", "window_days", b"window_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

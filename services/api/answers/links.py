@@ -48,9 +48,14 @@ class LinkAnswers:
         view, caller = self._model.view, current_caller()
         days = view.window(request.window_days)
         has_finding = self._reconciliations.filter(request.finding, days)
+        links = view.links(consumer=request.consumer, provider=request.provider, service=request.service)
+        wanted = frozenset(request.links)
         page = page_of(
-            view.links(consumer=request.consumer, provider=request.provider, service=request.service),
-            ("ListLinks", request.consumer, request.provider, request.service, str(days), str(request.finding)),
+            [link for link in links if link in wanted] if wanted else links,
+            (
+                *("ListLinks", request.consumer, request.provider, request.service, str(days), str(request.finding)),
+                *sorted(wanted),
+            ),
             size=request.page_size,
             token=request.page_token,
             visible=lambda link: (

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from services.console.pages.findings import FindingView, finding_of
+from services.console.pages.findings import FindingView, findings_of
 from services.console.pages.news import MaintenanceView, maintenance_views
 from services.console.pages.page import NoSuchPageError, Page, Visit
 from services.console.pages.trends import SPANS, Trend, span_of, trend_from
@@ -104,8 +104,8 @@ async def gather(visit: Visit) -> AgencyView:
         more_asks=answer.consumer.link_count - len(asks) if visit.sees_links else 0,
         more_answers=answer.provider.link_count - len(answers) if visit.sees_links else 0,
         spans=SPANS,
-        findings=tuple(finding_of(visit, one) for one in answer.findings),
-        maintenance=maintenance_views(visit, answer.maintenance),
+        findings=await findings_of(visit, answer.findings),
+        maintenance=await maintenance_views(visit, answer.maintenance),
         certificates=_certificates(map(row_of, answer.provider.expiring)) if visit.sees_links else (),
     )
 

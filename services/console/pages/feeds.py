@@ -85,7 +85,7 @@ async def calendar(visit: Visit) -> Content:
             "END:VEVENT",
         ]
     for work in maintenance:
-        name = visit.agency(work.subject)
+        name = visit.agency(work.subject) if work.link is None else visit.service(work.link.service)
         lines += [
             "BEGIN:VEVENT",
             f"UID:{work.subject}-{work.start}@peyvand",

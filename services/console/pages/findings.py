@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from services.console.pages.page import Page, Visit
-from services.console.queries import collected
+from services.console.queries import NamedLink, collected, named_links
 
 REVIEWS = {2: "confirmed", 3: "dismissed"}
 """Reviews of findings by their number in the messages; any other is open."""
 
+_MOST_LINKS = 20
+"""Inquiries that are named of one finding: as many as flows are listed under it."""
+
 
 @dataclass(frozen=True, slots=True)
 class FindingView:
-    """One finding as sentences in the reader's language; ``ended`` is None while it goes on, ``note`` why it has its review."""
+    """One finding as sentences in the reader's language; ``ended`` is None while it goes on, ``note`` why it has its review.
+
+    ``links`` are the first inquiries affected, ``more_links`` how many others there are.
+    """
 
     id: str
     since: int
@@ -24,7 +31,8 @@ class FindingView:
     review: str
     note: str
     agencies: tuple[str, ...]
-    links: tuple[str, ...]
+    links: tuple[NamedLink, ...]
+    more_links: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +46,16 @@ class FindingsView:
     dismissed: int
 
 
-def finding_of(visit: Visit, message: Any) -> FindingView:
-    """Return the finding of a message."""
+async def findings_of(visit: Visit, messages: Iterable[Any]) -> tuple[FindingView, ...]:
+    """Return the findings of messages, with their inquiries by name where the reader sees these."""
+    found = tuple(messages)
+    links = (link for one in found for link in one.links[:_MOST_LINKS])
+    named = await named_links(visit.api, links) if visit.sees_links else {}
+    return tuple(_finding(visit, one, named) for one in found)
+
+
+def _finding(visit: Visit, message: Any, named: Mapping[str, NamedLink]) -> FindingView:
+    links = tuple(named[link] for link in message.links[:_MOST_LINKS] if link in named)
     return FindingView(
         id=message.id,
         since=message.since.seconds,
@@ -49,14 +65,15 @@ def finding_of(visit: Visit, message: Any) -> FindingView:
         review=REVIEWS.get(message.review, "open"),
         note=message.note,
         agencies=tuple(message.agencies),
-        links=tuple(message.links) if visit.sees_links else (),
+        links=links,
+        more_links=len(message.links) - len(links) if visit.sees_links else 0,
     )
 
 
 async def gather(visit: Visit) -> FindingsView:
     """Fetch all findings that the reader sees."""
     pages = await collected(visit.api.findings(ended=True))
-    findings = [finding_of(visit, one) for page in pages for one in page.findings]
+    findings = await findings_of(visit, (one for page in pages for one in page.findings))
     last = pages[-1]
     return FindingsView(
         going_on=tuple(one for one in findings if one.ended is None),

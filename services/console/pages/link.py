@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.console.charts import VerdictRun, runs_of
-from services.console.pages.findings import FindingView, finding_of
+from services.console.pages.findings import FindingView, findings_of
 from services.console.pages.page import Page, Visit
 from services.console.pages.trends import SPANS, Trend, trend_of
 from services.console.queries import NamedLink, figure_of, naming
@@ -144,7 +144,7 @@ async def gather(visit: Visit) -> LinkView:
         if known.HasField("legal_basis")
         else None,
         objections=tuple(objection_of(visit, one) for one in status.objections),
-        unusual=tuple(finding_of(visit, one) for one in answer.findings),
+        unusual=await findings_of(visit, answer.findings),
         gain=gain,
         index_if_fixed=index_if_fixed,
         trend=trend.up_to(figure) if trend and figure else trend,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from services.console.pages.page import Page, Visit
-from services.console.queries import collected
+from services.console.queries import NamedLink, collected, named_links
 
 KINDS = {1: "incident", 2: "maintenance", 3: "change_of_method"}
 """Kinds of announcements by their number in the messages."""
@@ -48,9 +48,10 @@ class AnnouncementView:
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceView:
-    """Announced work on an agency, a link or an endpoint, which excludes nothing."""
+    """Announced work on an agency, a link or an endpoint, which excludes nothing; ``link`` is None where it is not a link."""
 
     subject: str
+    link: NamedLink | None
     start: int
     end: int
     note: str
@@ -58,11 +59,15 @@ class MaintenanceView:
 
 @dataclass(frozen=True, slots=True)
 class NewsView:
-    """Announcements in force, to come and past, each the newest first, and maintenance that is not over."""
+    """Announcements in force, to come and past, each the newest first, and maintenance that is not over.
+
+    ``links`` are the inquiries that announcements name, by id.
+    """
 
     now: tuple[AnnouncementView, ...]
     ahead: tuple[AnnouncementView, ...]
     past: tuple[AnnouncementView, ...]
+    links: Mapping[str, NamedLink]
     maintenance: tuple[MaintenanceView, ...]
 
 
@@ -74,15 +79,17 @@ async def announcements_of(visit: Visit) -> tuple[AnnouncementView, ...]:
 
 async def maintenance_of(visit: Visit) -> tuple[MaintenanceView, ...]:
     """Return announced maintenance that is not over, the next one first."""
-    return maintenance_views(visit, await collected(visit.api.maintenance()))
+    return await maintenance_views(visit, await collected(visit.api.maintenance()))
 
 
-def maintenance_views(visit: Visit, messages: Iterable[Any]) -> tuple[MaintenanceView, ...]:
+async def maintenance_views(visit: Visit, messages: Iterable[Any]) -> tuple[MaintenanceView, ...]:
     """Return what of messages Maintenance is not over, the next one first."""
+    ahead = [one for one in messages if one.to.seconds > visit.edition.as_of]
+    links = (one.subject for one in ahead if one.subject not in visit.names.agencies)
+    named = await named_links(visit.api, links) if visit.sees_links else {}
     found = [
-        MaintenanceView(one.subject, getattr(one, "from").seconds, one.to.seconds, one.note)
-        for one in messages
-        if one.to.seconds > visit.edition.as_of
+        MaintenanceView(one.subject, named.get(one.subject), getattr(one, "from").seconds, one.to.seconds, one.note)
+        for one in ahead
     ]
     return tuple(sorted(found, key=lambda one: (one.start, one.subject)))
 
@@ -91,10 +98,12 @@ async def gather(visit: Visit) -> NewsView:
     """Fetch both."""
     announcements, maintenance = await asyncio.gather(announcements_of(visit), maintenance_of(visit))
     moment = visit.edition.as_of
+    links = (link for one in announcements for link in one.links)
     return NewsView(
         now=tuple(one for one in announcements if one.in_force(moment)),
         ahead=tuple(one for one in announcements if one.start > moment),
         past=tuple(one for one in announcements if one.start <= moment and not one.in_force(moment)),
+        links=await named_links(visit.api, links) if visit.sees_links else {},
         maintenance=maintenance,
     )
 

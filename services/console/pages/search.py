@@ -15,7 +15,7 @@ _LONGEST = 200
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """One result; of a link ``name`` is that of its service."""
+    """One result; of a link ``name`` is that of its service, of a sector its key, which is ``sector`` as well."""
 
     kind: str
     name: str
@@ -23,6 +23,7 @@ class SearchResult:
     consumer: str
     provider: str
     data_item: str
+    sector: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def _found(visit: Visit, one: Any) -> SearchResult:
         case IndicatorKind.LINK:
             return SearchResult("link", name, f"/link/{one.id}", one.agency, one.provider, one.data_item)
         case IndicatorKind.SECTOR:
-            return SearchResult("sector", one.id, "/agencies", "", "", "")
+            return SearchResult("sector", one.id, "/agencies", "", "", "", sector=one.id)
         case _:
             return SearchResult("agency", name, f"/agency/{one.id}", "", "", "")
 

@@ -13,7 +13,16 @@ from services.console.queries.costs import (
 from services.console.queries.edition import Edition, EditionFeed
 from services.console.queries.figures import collected, figure_of, figures_of, losses_of
 from services.console.queries.monitoring import monitoring_of
-from services.console.queries.names import NamedAgency, NamedLink, NamedService, Names, fetch_names, matches, naming
+from services.console.queries.names import (
+    NamedAgency,
+    NamedLink,
+    NamedService,
+    Names,
+    fetch_names,
+    matches,
+    named_links,
+    naming,
+)
 from services.console.queries.open_data import Export, read_export
 from services.console.queries.round_files import RoundFile, RoundFiles
 
@@ -39,6 +48,7 @@ __all__ = [
     "losses_of",
     "matches",
     "monitoring_of",
+    "named_links",
     "naming",
     "provider_losses",
     "read_export",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any
@@ -51,6 +51,13 @@ class NamedLink:
 def naming(link: Any) -> dict[str, Any]:
     """Return the fields of ``NamedLink`` of a link of the api."""
     return {"link": link.id, **{field: getattr(link, field) for field in _OF_A_LINK}}
+
+
+async def named_links(api: Client, links: Iterable[str]) -> dict[str, NamedLink]:
+    """Return inquiries by id, of those that the api shows a reader. Raises ApiError."""
+    wanted = sorted(set(links))
+    found = await collected(api.links(links=wanted)) if wanted else ()
+    return {one.link.id: NamedLink(**naming(one.link)) for one in found}
 
 
 _OF_A_LINK = ("service", "consumer", "provider", "data_item", "absent")

@@ -59,6 +59,9 @@ async def slots_of(api, link, first, end):
         ({"service": "title-deed"}, ["deed-civil", "deed-tax"]),
         ({"consumer": "land-registry", "provider": "tax-office"}, ["deed-tax"]),
         ({"consumer": "customs", "service": "title-deed"}, []),
+        ({"links": ["deed-tax", "birth-tax", "gone", "birth-tax"]}, ["birth-tax", "deed-tax"]),
+        ({"links": ["deed-tax", "birth-tax"], "consumer": "land-registry"}, ["deed-tax"]),
+        ({"links": ["gone"]}, []),
     ],
 )
 async def test_links_are_listed_by_who_needs_them(api, filters, expected):

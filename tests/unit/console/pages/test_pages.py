@@ -29,7 +29,7 @@ from tests.support.cases.api.blocks import AS_OF, blocks_of, slot_block_of
 from tests.support.cases.api.server import Api, served
 from tests.support.console.case import NAMED_PAGES, Console, numbers_of
 from tests.support.messages import messages
-from tests.support.registers import KNOWN_ROUNDS, write_register
+from tests.support.registers import ANNOUNCEMENTS, KNOWN_ROUNDS, write_register
 
 _TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^>]+>", re.DOTALL)
 _WORDS = re.compile(r"[A-Za-z]{3}")
@@ -245,10 +245,33 @@ async def test_news_are_sorted_and_written_from_markdown(console: Console) -> No
     assert "ارتقای گذرگاه داده" in persian
 
 
+async def test_news_name_inquiries_as_people_do(api: Any, make_console: Any, tmp_path: Path) -> None:
+    """An inquiry that an announcement or announced work touches is named by its service and agencies, with its id as a detail."""
+    work = "subject,from,to,note\ndeed-civil,2026-09-21T10:00:00Z,2099-01-01T00:00:00Z,moves\n"
+    api.take_register(
+        load_register(write_register(tmp_path / "works", announcements_yaml=ANNOUNCEMENTS, maintenance_csv=work))
+    )
+    console = await make_console()
+    english = await _text_of(console, "/en/news")
+    assert "Inquiries affected: Title deed Land Registry asks Tax Office · Tax clearance · deed-tax" in english
+    assert "Title deed Land Registry asks Civil Registry · Civil status · deed-civil 21 September 2026" in english
+    persian = await _text_of(console, "/fa/news")
+    assert "سند مالکیت سازمان ثبت اسناد از سازمان امور مالیاتی استعلام می‌گیرد" in persian
+    public = await make_console(audience="public")
+    assert "Inquiries affected" not in await _text_of(public, "/en/news")
+    assert "SUMMARY:Title deed\r\n" in (await console.get("/feeds/en.ics")).text
+
+
 async def test_search_finds_names_as_the_register_folds_them(console: Console) -> None:
     """Arabic letters and digits make no difference, and nothing found is said."""
     assert "سازمان امور مالیاتی" in (await console.get("/fa/search?q=مالياتي")).text
     assert "Nothing has" in (await console.get("/en/search?q=zzzz")).text
+
+
+async def test_a_sector_that_is_found_is_named_and_leads_to_its_agencies(console: Console) -> None:
+    """What stands for a sector in the register is no word of a page."""
+    page = (await console.get("/en/search?q=econom")).text
+    assert '<a href="/en/agencies?sector=economy" dir="auto">Economy and finance</a>' in page
 
 
 async def test_the_monitor_page_shows_vantages_and_streams(make_console, api) -> None:

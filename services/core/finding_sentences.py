@@ -70,10 +70,10 @@ _WHAT: Mapping[str, Mapping[FindingKind, str]] = {
             "از {since}، {who} قطع شده است: از آن زمان {low} تا {high} بار انتظار می‌رفت و {seen} بار انجام شده است."
         ),
         FindingKind.FALL: (
-            "از {since}، {who} {less} کم شده است: از آن زمان {low} تا {high} بار انتظار می‌رفت و {seen} بار انجام شده است."
+            "از {since}، {who} به اندازهٔ {less} کم شده است: از آن زمان {low} تا {high} بار انتظار می‌رفت و {seen} بار انجام شده است."
         ),
         FindingKind.RISE: (
-            "از {since}، {who} {more} زیاد شده است: از آن زمان {low} تا {high} بار انتظار می‌رفت و {seen} بار انجام شده است."
+            "از {since}، {who} به اندازهٔ {more} زیاد شده است: از آن زمان {low} تا {high} بار انتظار می‌رفت و {seen} بار انجام شده است."
         ),
         FindingKind.BUS_FAILURES: (
             "از {since}، {who} بیش از معمول در گذرگاه با خطا روبه‌رو شده است: در {seen} موارد، که معمولاً {low} تا {high} است."

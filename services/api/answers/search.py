@@ -99,7 +99,8 @@ def _links(view: RegisterView, words: Sequence[str], caller: Caller) -> Iterator
         and all(word in link.id or word in link.data_item for word in rest)
         and caller.sees(IndicatorKind.LINK, link.id, register)
     )
-    return ((link.id, f"{_folded(link.id)}\n{link.data_item}") for link in islice(found, MOST_LINKS))
+    # The item is no name of the link, and what only it begins with is no closer than a word of a name.
+    return ((link.id, f"{_folded(link.id)}\n {link.data_item}") for link in islice(found, MOST_LINKS))
 
 
 def _distance(texts: str, query: str, words: Sequence[str]) -> int:

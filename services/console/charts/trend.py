@@ -76,18 +76,20 @@ def trend_chart(texts: Texts, title: str, points: Sequence[TrendPoint], start: f
             class_="plot",
         )
     )
-    places = ("0", "left"), ("50%", "middle"), ("100%", "right")
+    # Three days are more than a phone has room for.
+    middle = "tick roomy" if end - start >= _DAYS else "tick"
+    places = ("0", "left", "tick"), ("50%", "middle", middle), ("100%", "right", "tick")
     parts += shares  # over the line, which may begin where they stand
     parts.extend(
-        written(name, place, _HEIGHT - 10, side, "tick", mirrored=texts.language.mirrored)
-        for name, (place, side) in zip(_names(texts, start, end), places, strict=True)
+        written(name, place, _HEIGHT - 10, side, class_, mirrored=texts.language.mirrored)
+        for name, (place, side, class_) in zip(_names(texts, start, end), places, strict=True)
         if name
     )
     return picture(_HEIGHT, title, *parts, class_="chart trend")
 
 
 def _names(texts: Texts, start: float, end: float) -> tuple[str, str, str]:
-    """Return what stands at the start, in the middle and at the end of the time axis: as much as a phone has room for."""
+    """Return what stands at the start, in the middle and at the end of the time axis."""
     first, last = texts.plain_day(start), texts.plain_day(end)
     if first == last:
         return texts.plain_clock(start), first, texts.plain_clock(end)

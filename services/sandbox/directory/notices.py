@@ -46,7 +46,7 @@ def make_announcements(scenario: Scenario, start: datetime) -> dict[str, object]
             "title_fa": "ارتقای گذرگاه ملی داده",
             "text_en": "Simulated: inquiries over the bus may be answered late for two hours. Verdicts are given as always.",
             "text_fa": "آزمایشی: ممکن است به مدت دو ساعت استعلام‌هایی که از گذرگاه می‌گذرند با تأخیر پاسخ داده شوند. "
-            "داوری مانند همیشه انجام می‌شود.",
+            "سنجش مانند همیشه انجام می‌شود.",
             "agencies": [_BUS_OPERATOR],
             "links": on_bus[:3],
         },

@@ -38,6 +38,7 @@ NAMED_PAGES = (
     "/link/deed-tax",
     "/structure",
     "/rounds",
+    "/findings",
     "/data",
     "/method",
     "/monitor",

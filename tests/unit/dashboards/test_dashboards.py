@@ -215,11 +215,18 @@ def test_what_has_a_good_and_a_bad_side_says_where_they_part():
 
 def test_links_lead_to_dashboards_with_variables_they_have():
     """Data links drill down: from the government to agencies, from an agency to links, from a link to both its agencies,
-    from what is unknown to the pipeline, keeping time and data source. What a link fills in is in the answer.
+    from what is unknown to the pipeline, keeping time and data source. What a link fills in is in the answer. From findings they
+    lead to pages of the console.
     """
     led = set()
+    pages = {one.path for one in PAGES}
     for (source, title), panel in EVERY.items():
         for url in re.findall(r"'url': '([^']+)'", str(panel)):
+            if url.startswith("${console}/en/"):
+                page = url.removeprefix("${console}/en")
+                assert re.sub(r"\$(\w+)", r"{\1}", page) in pages
+                led.add((source, title.partition(" · ")[0], page))
+                continue
             found = re.fullmatch(r"/d/peyvand-(\w+)\?\$\{datasource:queryparam\}&\$\{__url_time_range\}(.*)", url)
             assert found, (title, url)
             target = {one["name"] for one in dashboard(found[1])["templating"]["list"]}
@@ -248,6 +255,9 @@ def test_a_dashboard_leads_to_the_consoles_page_about_the_same(name, page):
 
 
 LED = {
+    ("government", "Findings now", "/findings"),
+    ("government", "Findings over time", "/findings"),
+    ("agency", "Findings", "/agency/$agency"),
     ("government", "Known share", "pipeline"),
     ("government", "Links now", "pipeline"),
     ("government", "Worst providers", "agency"),
@@ -270,7 +280,7 @@ LED = {
     ("link", "Why it was not OK", "agency"),
     ("link", "Why it was not OK", "pipeline"),
 }
-"""What leads on where: dashboard, panel, dashboard."""
+"""What leads on where: dashboard, panel, and a dashboard or a page of the console."""
 
 
 def test_a_query_asks_for_what_is_exposed(asked):
@@ -336,8 +346,6 @@ NOT_SHOWN = {
     "peyvand_bus_exchanges",  # the commands `exchange` and `explain` tell more
     "peyvand_undeclared_exchanges",
     "peyvand_link_findings",
-    "peyvand_agency_findings",  # likewise
-    "peyvand_findings",  # an alert watches it; `peyvand findings` and the console say what it counts
     "peyvand_exchange_source_failures_total",  # a source that fails is shown as failing; its log says how
     "peyvand_exchange_health_requests",  # of security servers that share health data
     "peyvand_exchange_health_duration_seconds",

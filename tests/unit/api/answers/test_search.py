@@ -10,6 +10,8 @@ import pytest
 from peyvand.v1 import indicator_pb2
 from peyvand.v1 import register_service_pb2 as messages
 from services.api.answers import search as searching
+from services.register.directory.load import load_register
+from tests.support.registers import LINKS, write_register
 
 _LABELS = {
     indicator_pb2.INDICATOR_KIND_SECTOR: "sector",
@@ -42,6 +44,13 @@ async def search(api, query, **more):
 async def test_what_is_meant_comes_first(api, query, first):
     """Names in both languages and ids are found, whatever the case, spaces, letters and joiners they are typed with."""
     assert (await search(api, query))[0] == first
+
+
+async def test_what_a_link_asks_for_is_no_closer_than_a_word_of_a_name(api, tmp_path):
+    """An agency that is called so comes before the many links whose data item begins so."""
+    links = LINKS.format(base="http://127.0.0.1:7500").replace(",liens,", ",office-lease,")
+    api.take_register(load_register(write_register(tmp_path / "leases", links_csv=links)))
+    assert await search(api, "office") == [("agency", "tax-office"), ("link", "transfer-customs")]
 
 
 async def test_closer_results_come_first(api):

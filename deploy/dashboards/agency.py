@@ -6,9 +6,22 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 from grafana_foundation_sdk.builders.table import Panel
 from grafana_foundation_sdk.models.dashboard import DynamicConfigValue
 
-from deploy.dashboards.board import AGENCY, SECTOR, WINDOW, agency_names, both, frame, query, table_query, to, variable
+from deploy.dashboards.board import (
+    AGENCY,
+    SECTOR,
+    WINDOW,
+    agency_names,
+    both,
+    frame,
+    query,
+    table_query,
+    to,
+    to_page,
+    variable,
+)
 from deploy.dashboards.panels import bars, lines, number, rows
 from deploy.dashboards.style import (
+    BAD_IS_MORE,
     BROWN,
     GREEN,
     GREY,
@@ -255,7 +268,7 @@ def _exchanges(made: Dashboard) -> None:
                     "{{result}}",
                 ),
                 unit="short",
-                width=8,
+                width=7,
                 stacked=True,
                 empty="nothing was exchanged",
                 series={
@@ -275,9 +288,25 @@ def _exchanges(made: Dashboard) -> None:
             "Providers by the exchanges this agency had with them over the longest window, as the data bus logged them.",
             query(f"topk({_MANY}, {partners})", "{{provider}}", instant=True),
             unit="short",
-            width=8,
+            width=6,
             thresholds=((None, "#5794f2"),),
             links=[to("agency", both("This agency", "این دستگاه"), agency="${__field.labels.provider}")],
             empty="nothing was exchanged",
+        )
+    )
+    made.with_panel(
+        number(
+            "Findings",
+            "یافته‌ها",
+            "Findings about exchanges that go on and touch this agency, as the one that asks or answers. The console's page of "
+            "the agency says each in a sentence.",
+            query('max(peyvand_agency_findings{agency="$agency"})'),
+            unit="short",
+            decimals=0,
+            width=4,
+            height=8,
+            thresholds=BAD_IS_MORE,
+            sparkline=True,
+            links=[to_page("/agency/$agency", both("Each in a sentence", "هر یک در یک جمله"))],
         )
     )

@@ -29,6 +29,7 @@ __all__ = [
     "query",
     "table_query",
     "to",
+    "to_page",
     "variable",
 ]
 
@@ -97,6 +98,11 @@ def to(dashboard: str, title: str, **variables: str) -> DashboardLink:
     )
 
 
+def to_page(page: str, title: str) -> DashboardLink:
+    """Return a link to a page of the console, in English as a switch of language keeps the page."""
+    return DashboardLink(title).type(DashboardLinkType.LINK).url(f"${{console}}/en{page}")
+
+
 def frame(name: str, title: str, description: str, variables: Sequence[QueryVariable], *, page: str = "/") -> Dashboard:
     """Return an empty dashboard with its variables, linked to its siblings and to the console's ``page`` about the same."""
     siblings = (
@@ -110,9 +116,7 @@ def frame(name: str, title: str, description: str, variables: Sequence[QueryVari
         .tooltip("The other dashboards of Peyvand, with the same choice")
     )
     console = (
-        DashboardLink(both("For everybody", "برای همه"))
-        .type(DashboardLinkType.LINK)
-        .url(f"${{console}}/en{page}")
+        to_page(page, both("For everybody", "برای همه"))
         .icon("external link")
         .tooltip("The console's page about the same, in English and Persian")
     )

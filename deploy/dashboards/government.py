@@ -5,10 +5,11 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 from grafana_foundation_sdk.builders.table import Panel
 
-from deploy.dashboards.board import SECTOR, WINDOW, agency_names, both, frame, query, table_query, to, variable
+from deploy.dashboards.board import SECTOR, WINDOW, agency_names, both, frame, query, table_query, to, to_page, variable
 from deploy.dashboards.panels import bars, lines, number, rows, stacked_bars, timeline
 from deploy.dashboards.style import (
     BAD_IS_MORE,
+    BROWN,
     GREEN,
     GREY,
     ORANGE,
@@ -22,10 +23,11 @@ from deploy.dashboards.style import (
     from_stages,
     in_colour,
     judged,
+    named,
     shown_as,
     unlisted,
 )
-from services.core.model import Stage
+from services.core.model import FindingKind, Stage
 
 __all__ = ["dashboard"]
 
@@ -37,6 +39,18 @@ _INTERVAL = {bound: f'max(peyvand_index_interval{{{_GOVERNMENT},bound="{bound}"}
 _KNOWN = f"max(peyvand_index_known_share{{{_GOVERNMENT}}})"
 _FAILED = tuple(stage for stage in Stage if stage is not Stage.OK)
 _MANY = 10
+_FINDINGS = 'sum by (kind) (max by (kind, state) (peyvand_findings{state!="dismissed"}))'
+_KINDS = {
+    FindingKind.SILENCE: (both("stopped", "قطع"), RED),
+    FindingKind.FALL: (both("fell", "کاهش"), ORANGE),
+    FindingKind.RISE: (both("rose", "افزایش"), YELLOW),
+    FindingKind.BUS_FAILURES: (both("fail on the bus", "شکست در گذرگاه"), "#c4162a"),
+    FindingKind.PROVIDER_FAILURES: (both("fail at the provider", "شکست نزد ارائه‌دهنده"), "#fa6400"),
+    FindingKind.SLOW: (both("slower", "کندتر"), "#8f3bb8"),
+    FindingKind.SIZE: (both("another size", "تغییر اندازه"), "#3274d9"),
+    FindingKind.REPEATS: (both("sent again", "ارسال دوباره"), BROWN),
+}
+"""What findings of each kind are called, and their colour over time."""
 
 
 def dashboard() -> Dashboard:
@@ -51,6 +65,7 @@ def dashboard() -> Dashboard:
     _index(made)
     _losses(made)
     _data_bus(made)
+    _findings(made)
     _structure(made)
     _who(made)
     return made
@@ -212,6 +227,45 @@ def _data_bus(made: Dashboard) -> None:
             height=4,
             thresholds=from_stages(),
             mappings=[STAGES],
+        )
+    )
+
+
+def _findings(made: Dashboard) -> None:
+    made.with_row(Row(both("What the exchanges show", "آنچه تبادل‌ها نشان می‌دهد")))
+    page = to_page("/findings", both("Each finding in a sentence", "هر یافته در یک جمله"))
+    made.with_panel(
+        bars(
+            "Findings now",
+            "یافته‌ها اکنون",
+            "Findings about real exchanges that go on, by what happened, without those that people dismissed. By chance there "
+            "are no more of them a week than the policy's budget. The console says each in a sentence: where, since when, and what "
+            "probes say.",
+            query(_FINDINGS, "{{kind}}", instant=True),
+            unit="short",
+            decimals=0,
+            width=8,
+            thresholds=BAD_IS_MORE,
+            series={kind.value: [named(name)] for kind, (name, _) in _KINDS.items()},
+            links=[page],
+            empty="exchanges were not looked at yet",
+        )
+    )
+    made.with_panel(
+        lines(
+            "Findings over time",
+            "یافته‌ها در گذر زمان",
+            "The same over time: when findings began and ended. A finding of the bus or of a provider takes the place of those "
+            "of its flows.",
+            query(_FINDINGS, "{{kind}}"),
+            unit="short",
+            width=16,
+            thresholds=((None, "transparent"), (1, ORANGE)),
+            stacked=True,
+            steps_only=True,
+            series={kind.value: [named(name), coloured(colour)] for kind, (name, colour) in _KINDS.items()},
+            links=[page],
+            empty="exchanges were not looked at yet",
         )
     )
 

@@ -46,6 +46,7 @@ __all__ = [
 SPOOL_BYTES = 16_384
 ACKNOWLEDGED_IN = "histogram_quantile(0.5, sum by (le) (rate(peyvand_publish_seconds_bucket[4s])))"
 SPOILT = 2  # the number of a security server
+LEARNED = 24  # slots of exchanges after which their detector knows what is usual, where seven are a week
 PILED = 2000  # messages: more than a scorer reads at once
 SLOW = "social-insurance-job-support-appeal-criminal-record"
 EXPIRED = "social-insurance-allowance-replace-death-record"
@@ -180,6 +181,7 @@ async def told(nats, folder: Path):
         components.start("archive", "--archive-key", archive_key, "--segment-seconds", 1)
         components.start("api", "--listen", api)
         await components.until(lambda: "sandbox serving" in components.logs(), "the sandbox served")
+        serving = time.time()
         sources = yaml.safe_load((sandbox / "sources.yaml").read_text("utf-8"))
         sources["sources"].append({"id": "more", "kind": "files", "path": str(logs / "*.ndjson"), "every": "1s"})
         (sandbox / "more.yaml").write_text(yaml.safe_dump(sources), "utf-8")
@@ -204,6 +206,7 @@ async def told(nats, folder: Path):
                 await story.until("peyvand_api_watchers")
                 await story.until(f'sum(peyvand_exchanges{{consumer="{AGENCY}",result="ok"}})')
                 await story.until('count(peyvand_link_stage == 5) == sum(peyvand_links{state="live"})')
+                await story.until(f"time() - {serving:.0f} + 0 * max(up)", LEARNED * SLOT)
                 await story.slots(1)  # rates forget how it began
                 story.calm = time.time()
                 await story.slots(2)
@@ -251,6 +254,8 @@ async def told(nats, folder: Path):
                         f'sum(peyvand_exchanges{{consumer="{AGENCY}",provider="{STRANGER}",meta="false"}})', STRANGE
                     )
                     await story.until(f'peyvand_link_exchanges{{link="{LINK}",result="failed"}}')
+                    await story.until('peyvand_findings{kind="bus_failures",state="open"}')
+                    await story.until(f'peyvand_agency_findings{{agency="{AGENCY}"}}')
                 async with story.fault(BUS):
                     for _ in range(60):  # so slow, and for so long, that most messages of a rate's span feel it
                         nats.pause()

@@ -19,7 +19,7 @@ from services.core.model import IndicatorKind
 from services.indicator.index import LinkCosts
 
 AGENCY_SERIES = 1_000
-"""Agencies beyond this many, by id, have no series of their own, nor have their costliest links."""
+"""Agencies beyond this many, those with the fewest links, have no series of their own, nor have their costliest links."""
 
 SERVICE_SERIES = 2_500
 """Services beyond this many have no series of their own."""
@@ -73,8 +73,14 @@ def _family(name: str, rows: Rows) -> GaugeMetricFamily:
 
 
 def _agencies(view: RegisterView, _: Blocks) -> Rows:
-    agencies = sorted(view.register.agencies.values(), key=lambda agency: agency.id)[:AGENCY_SERIES]
+    agencies = (view.register.agencies[agency] for agency in _with_series(view))
     return (((agency.id, agency.sector, agency.name_en, agency.name_fa), 1.0) for agency in agencies)
+
+
+def _with_series(view: RegisterView) -> list[str]:
+    """Return the agencies that have series, sorted by id."""
+    agencies = view.arrays.agencies
+    return [agencies[agency] for agency in sorted(view.arrays.largest_agencies()[:AGENCY_SERIES].tolist())]
 
 
 def _three_bars(view: RegisterView, blocks: Blocks) -> Rows:
@@ -114,9 +120,9 @@ def _costs(view: RegisterView, blocks: Blocks) -> Iterator[tuple[tuple[str, ...]
         return
     order = costs.costliest()
     links = costs.members.links[costs.losing[order]]
-    chosen = np.zeros(len(links), dtype=np.bool_)
+    chosen, with_series = np.zeros(len(links), dtype=np.bool_), arrays.largest_agencies()[:AGENCY_SERIES]
     for agency in (arrays.consumer[links], arrays.provider[links]):
-        chosen |= (agency < AGENCY_SERIES) & (_rank_in_group(agency) < COSTLIEST_LINKS)
+        chosen |= np.isin(agency, with_series) & (_rank_in_group(agency) < COSTLIEST_LINKS)
     order, links = order[chosen], links[chosen]
     losses, gains = costs.lost[costs.losing[order]].tolist(), costs.gain[order].tolist()
     for name, loss, gain in zip((arrays.links[link] for link in links.tolist()), losses, gains, strict=True):
@@ -153,7 +159,7 @@ def _findings(view: RegisterView, blocks: Blocks) -> Rows:
     if block is None:
         return ()
     counts = findings_by_agency(view, block)
-    return (((agency,), counts[agency]) for agency in sorted(view.register.agencies)[:AGENCY_SERIES])
+    return (((agency,), counts[agency]) for agency in _with_series(view))
 
 
 _ROWS: dict[str, Callable[[RegisterView, Blocks], Rows]] = {

@@ -117,6 +117,11 @@ class RegisterArrays:
             case IndicatorKind.ENDPOINT:
                 raise ValueError("an endpoint is not part of the index: it has no links to group")
 
+    def largest_agencies(self) -> Ints:
+        """Return the positions of all agencies: those with the most links, as consumer or as provider, first, then by id."""
+        links = np.bincount(np.concatenate([self.consumer, self.provider]), minlength=len(self.agencies))
+        return np.argsort(-links, kind="stable")
+
     def judging_digest(self) -> bytes:
         """Return a digest of everything that verdicts depend on: registers with the same digest have the same counts.
 

@@ -6,21 +6,22 @@ from collections import Counter
 from collections.abc import Iterable
 from itertools import product
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 
 from services.core.codec import ExchangeVolume
 from services.core.metrics import GaugeFamily, Labels
 from services.core.model import LINK_FINDINGS, Finding, FindingKind, Review, link_findings
 from services.scorer.exchanges import ReconciliationReport
 
-PAIR_SERIES = 1_000
+PAIR_SERIES = 500
 """The most pairs of agencies that have series: those with the largest volume."""
 
 
 class ExchangeMetrics:
-    """Volumes of pairs, findings about links and about exchanges."""
+    """Volumes of pairs, findings about links and about exchanges. ``left_out`` is the gauge of series left out."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, left_out: Gauge) -> None:
+        self._left_out = left_out
         self._findings = GaugeFamily("peyvand_link_findings", registry)
         self._undeclared = GaugeFamily("peyvand_undeclared_exchanges", registry)
         self._buses = GaugeFamily("peyvand_bus_exchanges", registry)
@@ -29,9 +30,10 @@ class ExchangeMetrics:
 
     def volumes(self, volumes: Iterable[ExchangeVolume]) -> None:
         """Show the exchanges of each pair of agencies."""
-        largest = sorted(volumes, key=lambda volume: volume.count, reverse=True)[:PAIR_SERIES]
+        largest = sorted(volumes, key=lambda volume: volume.count, reverse=True)
+        self._left_out.labels("pairs").set(max(0, len(largest) - PAIR_SERIES))
         values: dict[Labels, float] = {}
-        for volume in largest:
+        for volume in largest[:PAIR_SERIES]:
             pair = (volume.consumer, volume.provider, "true" if volume.meta else "false")
             values[*pair, "ok"] = volume.ok
             values[*pair, "bus_failure"] = volume.bus_failures

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 import numpy as np
+from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
 from services.core import metrics
@@ -27,20 +28,11 @@ from services.indicator.verdicts import counting_vantages, verdict_reasons
 from services.scorer.bus_metrics import BusMetrics
 from services.scorer.exchange_metrics import ExchangeMetrics
 from services.scorer.index import FAULTS, CompiledRegister, IndexResult, TakenBatch
-from services.scorer.publishing import AGENCIES_AND_ABOVE
+from services.scorer.series import BURN_SERIES, LINK_SERIES, AgencySeries
 from services.scorer.work_record import WorkRecord
-
-AGENCY_SERIES = 1_000
-"""The most consumers, and providers, that have series: the first by id. The api has all of them."""
-
-LINK_SERIES = 10_000
-"""With more links than this, only those that burn their budget have series (docs/design.md §8)."""
 
 REASON_SERIES = 1_000
 """The most links not OK that have series: failed links come before unknown ones."""
-
-BURN_SERIES = 1_000
-"""The most links that burn over a span and have series: the fastest."""
 
 
 class ScorerMetrics:
@@ -52,7 +44,8 @@ class ScorerMetrics:
     def __init__(self, registry: CollectorRegistry, began: float = 0.0) -> None:
         self.record = WorkRecord(began)
         self.bus = BusMetrics(registry, self.record)
-        self.exchanges = ExchangeMetrics(registry)
+        self._left_out = metrics.gauge("peyvand_scorer_series_left_out", registry)
+        self.exchanges = ExchangeMetrics(registry, self._left_out)
         self._index = GaugeFamily("peyvand_index", registry)
         self._lower = GaugeFamily("peyvand_index_lower", registry)
         self._upper = GaugeFamily("peyvand_index_upper", registry)
@@ -120,14 +113,16 @@ class ScorerMetrics:
 
     def index(self, result: IndexResult) -> None:
         """Show an index: government, sectors and agencies, and the structure."""
-        snapshot = result.snapshot
-        rows = [
-            row
-            for window in snapshot.windows
-            for kind in AGENCIES_AND_ABOVE
-            for row in islice(snapshot.rows(kind, window), AGENCY_SERIES)
-        ]
-        self._index.show({_labels(row): row.point for row in rows if row.point is not None})
+        snapshot, default = result.snapshot, result.compiled.register.policy.default_window
+        agencies = AgencySeries.of(result.compiled.arrays)
+        self._leave_out(agencies.left_out)
+        rows = [row for window in snapshot.windows for kind in _ABOVE for row in snapshot.rows(kind, window)]
+        for window in snapshot.windows:
+            shown = agencies.figures if window == default else agencies.windows
+            rows += (row for kind in _SIDES for row in snapshot.rows(kind, window, shown))
+        others = agencies.points[len(agencies.figures) :]
+        points = chain(rows, *(snapshot.rows(kind, default, others) for kind in _SIDES))
+        self._index.show({_labels(row): row.point for row in points if row.point is not None})
         self._lower.show({_labels(row): row.lower for row in rows})
         self._upper.show({_labels(row): row.upper for row in rows})
         self._interval.show({(*_labels(row), bound): end for row in rows for bound, end in _interval(row)})
@@ -149,7 +144,8 @@ class ScorerMetrics:
         register, arrays, network = compiled.register, compiled.arrays, compiled.network
         absent = sum(link.absent for link in register.links.values())
         self._links.show({("live",): len(register.links) - absent, ("absent",): absent})
-        self._links_now.show({} if last_slot is None else dict(_by_verdict(arrays, last_slot)))
+        consumers = AgencySeries.of(arrays).figures
+        self._links_now.show({} if last_slot is None else dict(_by_verdict(arrays, last_slot, consumers)))
         verdicts = [] if last_slot is None else last_slot.verdict[0].tolist()
         stages: dict[Labels, float] = {}
         shown = arrays.links if len(arrays.links) <= LINK_SERIES else sorted(self._burning & register.links.keys())
@@ -160,7 +156,8 @@ class ScorerMetrics:
                 labels = (name, register.consumer(link), link.provider, "true" if network.bus[row] else "false")
                 stages[labels] = verdicts[row] - Outcome.NOT_CONNECTED
         self._link_stage.show(stages)
-        self._reason.show({} if last_slot is None else dict(_not_ok(register, arrays, last_slot)))
+        self._leave_out({"link_stage": len(arrays.links) - len(shown)})
+        self._show_reasons(register, arrays, last_slot)
         endpoint = register.policy.bus
         of_bus = [] if endpoint is None or arrays.bus is None else verdicts[len(arrays.links) + arrays.bus :][:1]
         self._data_bus.show(
@@ -171,24 +168,44 @@ class ScorerMetrics:
             }
         )
 
+    def _show_reasons(self, register: Register, arrays: RegisterArrays, last_slot: SlotDetail | None) -> None:
+        if last_slot is None:
+            self._reason.show({})
+            return
+        rows = _not_ok(arrays, last_slot)
+        self._reason.show(dict(_reasons(register, arrays, last_slot, rows[:REASON_SERIES])))
+        self._leave_out({"link_reason": max(0, len(rows) - REASON_SERIES)})
+
     def burns(self, arrays: RegisterArrays, burns: BurnCounter) -> None:
         """Show the links that burn their error budget, by span; of many the fastest. To be called before ``links``."""
         values: dict[Labels, float] = {}
+        left_out = 0
         for burned in burning_links(burns.known, burns.failed, arrays.slo):
+            left_out += max(0, len(burned.links) - BURN_SERIES)
             fastest = zip(burned.links[:BURN_SERIES].tolist(), burned.burn[:BURN_SERIES].tolist(), strict=True)
             values.update(((arrays.links[link], burned.span.label), rate) for link, rate in fastest)
         self._burn.show(values)
+        self._leave_out({"link_burn": left_out})
         self._burning = {link for link, _ in values}
 
+    def _leave_out(self, counts: Mapping[str, int]) -> None:
+        for of, count in counts.items():
+            self._left_out.labels(of).set(count)
+
+
+_ABOVE = (IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR)
+_SIDES = (IndicatorKind.CONSUMER, IndicatorKind.PROVIDER)
 
 _VERDICTS = ("", *(outcome.label for outcome in Outcome), "absent")
 """Names of a slot's verdicts by number; the first is for links that are not in force."""
 
 
-def _by_verdict(arrays: RegisterArrays, last_slot: SlotDetail) -> Iterator[tuple[Labels, float]]:
+def _by_verdict(
+    arrays: RegisterArrays, last_slot: SlotDetail, consumers: Sequence[str]
+) -> Iterator[tuple[Labels, float]]:
     """Yield the number of links in force in a slot by verdict, with absent links as a verdict of their own.
 
-    The government has every verdict, a consumer those that occur.
+    The government has every verdict, each of these consumers those that occur.
     """
     kinds = len(_VERDICTS)
     verdict = last_slot.verdict[0, : len(arrays.links)].astype(np.int64)
@@ -197,18 +214,24 @@ def _by_verdict(arrays: RegisterArrays, last_slot: SlotDetail) -> Iterator[tuple
     counts = np.bincount(cells, minlength=len(arrays.agencies) * kinds).reshape(-1, kinds)
     for name, count in zip(_VERDICTS[1:], counts.sum(axis=0)[1:].tolist(), strict=True):
         yield (IndicatorKind.GOVERNMENT.label, arrays.government, name), count
-    for agency in np.unique(arrays.consumer)[:AGENCY_SERIES].tolist():
-        for name, count in zip(_VERDICTS[1:], counts[agency, 1:].tolist(), strict=True):
+    for consumer in consumers:
+        for name, count in zip(_VERDICTS[1:], counts[bisect_left(arrays.agencies, consumer), 1:].tolist(), strict=True):
             if count:
-                yield (IndicatorKind.CONSUMER.label, arrays.agencies[agency], name), count
+                yield (IndicatorKind.CONSUMER.label, consumer, name), count
 
 
-def _not_ok(register: Register, arrays: RegisterArrays, last_slot: SlotDetail) -> Iterator[tuple[Labels, float]]:
-    """Yield the reasons of up to REASON_SERIES live links that were not OK in a slot, in id order, unknown links last."""
+def _not_ok(arrays: RegisterArrays, last_slot: SlotDetail) -> NDArray[np.int64]:
+    """Return the live links that were not OK in a slot, in id order, unknown links last."""
     verdict = last_slot.verdict[0, : len(arrays.links)]
     failed = (verdict >= Outcome.NOT_CONNECTED) & (verdict < Outcome.OK)
-    rows = np.concatenate([np.flatnonzero(mask & ~arrays.absent) for mask in (failed, verdict == Outcome.UNKNOWN)])
-    rows = rows[:REASON_SERIES]
+    return np.concatenate([np.flatnonzero(mask & ~arrays.absent) for mask in (failed, verdict == Outcome.UNKNOWN)])
+
+
+def _reasons(
+    register: Register, arrays: RegisterArrays, last_slot: SlotDetail, rows: NDArray[np.int64]
+) -> Iterator[tuple[Labels, float]]:
+    """Yield why each of these links was not OK in a slot."""
+    verdict = last_slot.verdict[0, : len(arrays.links)]
     links = [register.links[arrays.links[row]] for row in rows.tolist()]
     counting = np.array([counting_vantages(link.vantages, last_slot.vantages) for link in links], dtype=np.bool_)
     counting = counting.reshape(len(links), len(last_slot.vantages))

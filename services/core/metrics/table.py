@@ -38,7 +38,7 @@ _SUFFIXES = {"_timestamp_seconds": "epoch seconds", "_seconds": "seconds", "_byt
 _PUBLISH_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 _INDEX = ("kind", "id", "window")
-_ENTITIES = "1/entity, up to 10^3 agencies a side"
+_ENTITIES = "1/sector and window, and 1/side of an agency and window, as many as there is room for"
 _TARGET = ("target", "consumer", "provider")
 
 
@@ -119,7 +119,7 @@ _ROWS = (
             "peyvand_index_loss",
             "Loss of the index by stage",
             (*_INDEX, "stage"),
-            "5/entity, up to 10^3 agencies a side",
+            "5/series of the known share",
             unit="ratio",
         ),
         _gauge(
@@ -146,15 +146,21 @@ _ROWS = (
             "peyvand_link_burn",
             "How fast a link burns its error budget over 1h, 6h, 1d or 3d; absent below 14.4, 6, 3 and 1",
             ("link", "span"),
-            "1/link that burns and span, up to 10^3 each",
+            "1/link that burns and span, up to 500 each",
             unit="ratio",
+        ),
+        _gauge(
+            "peyvand_scorer_series_left_out",
+            "How many agencies, links, burns of links and pairs have no series here, for lack of room; the api has all",
+            ("of",),
+            "7",
         ),
         _gauge("peyvand_links", "Links by state: live or absent", ("state",), "2"),
         _gauge(
             "peyvand_links_now",
             "Links by the verdict of the last settled slot, those on paper as absent: of the government, and of each consumer",
             ("kind", "id", "verdict"),
-            "8, and up to 8/consumer, up to 10^3 consumers",
+            "8, and up to 8/consumer, as many as there is room for",
         ),
         _gauge(
             "peyvand_structure",
@@ -232,7 +238,7 @@ _ROWS = (
             "peyvand_exchanges",
             "Exchanges per pair of agencies over the longest window",
             ("consumer", "provider", "meta", "result"),
-            "3/pair",
+            "3/pair, up to 500 pairs",
         ),
         _histogram("peyvand_scorer_refresh_seconds", "Time to recompute and publish", "15", _PUBLISH_BUCKETS),
         _gauge("peyvand_scorer_standing_by", "Whether another scorer has the lease and publishes"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -129,6 +130,18 @@ def test_links_show_what_an_explanation_says_they_lose_and_gain(imputed, registe
     for at, name in enumerate(("peyvand_link_loss", "peyvand_link_gain")):
         found = {labels[0]: value for (metric, labels), value in shown.items() if metric == name}
         assert found == {link: pytest.approx(both[at]) for link, both in explained.items()}
+
+
+def test_of_many_agencies_those_with_the_most_links_have_series(model, register, monkeypatch):
+    """As on the scorer's page, so that names are found of what has an index there."""
+    links = Counter(side for link in register.links.values() for side in (register.consumer(link), link.provider))
+    largest = min(links, key=lambda agency: (-links[agency], agency))
+    assert largest != min(register.agencies)
+    monkeypatch.setattr(metrics, "AGENCY_SERIES", 1)
+    shown = exposed(model)
+    for name in ("peyvand_agency_info", "peyvand_agency_findings"):
+        assert {labels[0] for metric, labels in shown if metric == name} == {largest}
+    assert all(largest in labels[2:] for metric, labels in shown if metric == "peyvand_link_loss")
 
 
 def test_each_side_shows_the_link_that_gains_most(imputed, register, monkeypatch):

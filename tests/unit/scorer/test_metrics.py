@@ -28,12 +28,12 @@ from services.indicator.evidence import Evidence
 from services.indicator.index.error_budget import BurnCounter
 from services.indicator.register_arrays import RegisterArrays
 from services.register.directory.load import load_register
-from services.scorer import metrics as gauges_module
 from services.scorer.exchange_metrics import PAIR_SERIES
 from services.scorer.exchanges.reconciler import ReconciliationReport
 from services.scorer.index.results import CompiledRegister, IndexResult
 from services.scorer.index.scoring import Scoring
-from services.scorer.metrics import BURN_SERIES, LINK_SERIES, ScorerMetrics
+from services.scorer.metrics import ScorerMetrics
+from services.scorer.series import BURN_SERIES, LINK_SERIES
 from services.scorer.state.loading import LoadedState
 from tests.support.registers import write_register
 from tests.support.values.findings import SINCE, finding
@@ -144,20 +144,40 @@ def test_intervals_are_shown_of_the_government_and_of_sectors(register: Register
     assert found == wanted
 
 
-def test_of_many_agencies_the_first_have_series(
+def test_of_many_agencies_those_with_the_most_links_have_series(
     register: Register, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Beyond so many consumers and providers by id the page does not grow; government and sectors are on it."""
-    monkeypatch.setattr(gauges_module, "AGENCY_SERIES", 2)
+    """Where there is no room for all, agencies with fewer links lack windows, then other figures, then the point.
+
+    What is left out is counted; government and sectors are on the page over every window.
+    """
     result = judged(register, dict.fromkeys(register.links, Reason.OK))[1]
-    ScorerMetrics(registry).index(result)
-    found = samples(registry)
-    for kind in (IndicatorKind.CONSUMER, IndicatorKind.PROVIDER):
-        known = [row.id for row in result.snapshot.rows(kind, 28)]
-        assert len(known) > 2
-        shown = [one for one in known if f'peyvand_index_lower{{id="{one}",kind="{kind.label}",window="28"}}' in found]
-        assert shown == known[:2]
-    assert 'peyvand_index_lower{id="country",kind="government",window="28"}' in found
+    links = Counter(side for link in register.links.values() for side in (register.consumer(link), link.provider))
+    largest = sorted(links, key=lambda agency: (-links[agency], agency))
+
+    def shown(metric: str, window: int) -> set[str]:
+        series = (re.match(rf'{metric}{{id="(.+)",kind="(.+)",window="{window}"}}', one) for one in samples(registry))
+        return {found[1] for found in series if found and found[2] in ("consumer", "provider")}
+
+    def left_out() -> list[float]:
+        labels = "agency_index", "agency_figures", "agency_windows"
+        return [samples(registry)[f'peyvand_scorer_series_left_out{{of="{of}"}}'] for of in labels]
+
+    metrics = ScorerMetrics(registry)
+    metrics.index(result)
+    for window in (7, 28, 90):
+        assert shown("peyvand_index", window) == shown("peyvand_index_lower", window) == set(largest)
+    assert left_out() == [0, 0, 0]
+    for agencies, figures, windows, room in ((3, 2, 0, 2 * 3 + 24 * 2), (2, 2, 1, 2 * 2 + 24 * 2 + 36)):
+        monkeypatch.setattr("services.scorer.series.AGENCY_SERIES", agencies)
+        monkeypatch.setattr("services.scorer.series.SHARED_SERIES", len(register.links) + room)
+        metrics.index(result)
+        assert shown("peyvand_index", 28) == set(largest[:agencies])
+        assert shown("peyvand_index_lower", 28) == set(largest[:figures])
+        for window in (7, 90):
+            assert shown("peyvand_index", window) == shown("peyvand_index_upper", window) == set(largest[:windows])
+            assert f'peyvand_index_lower{{id="country",kind="government",window="{window}"}}' in samples(registry)
+        assert left_out() == [len(largest) - having for having in (agencies, figures, windows)]
 
 
 def test_series_of_what_is_removed_go(register: Register, registry: CollectorRegistry) -> None:
@@ -218,16 +238,17 @@ def test_beyond_the_limit_links_that_burn_have_series(
     assert shown(3) == {
         'peyvand_link_stage{consumer="civil-registry",link="birth-tax",over_bus="false",provider="tax-office"}'
     }
+    assert samples(registry)['peyvand_scorer_series_left_out{of="link_stage"}'] == len(register.links) - 1
 
 
 def test_links_are_counted_by_verdict(
     register: Register, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Links in force are counted by their last verdict, for the government and the first consumers.
+    """Links in force are counted by their last verdict, for the government and the consumers that have series.
 
     Absent links are neither failed nor unknown, and before the first slot nothing is counted.
     """
-    monkeypatch.setattr(gauges_module, "LINK_SERIES", 0)
+    monkeypatch.setattr("services.scorer.metrics.LINK_SERIES", 0)
     later = replace(register.links["permit-tax"], required_from=date(2026, 2, 1))
     changed = replace(register, links={**register.links, "permit-tax": later})
     live = sorted(link.id for link in changed.links.values() if not link.absent and link is not later)
@@ -246,7 +267,9 @@ def test_links_are_counted_by_verdict(
     assert show(None) == {}
     slot = range(EPOCH // SLOT, EPOCH // SLOT + 1)
     detail = scoring.evidence.detail(result.compiled.arrays, slot, result.compiled.arrays.targets)
+    monkeypatch.setattr("services.scorer.metrics.REASON_SERIES", 1)
     found = show(detail)
+    assert samples(registry)['peyvand_scorer_series_left_out{of="link_reason"}'] == 1
     government = {verdict: value for (kind, _, verdict), value in found.items() if kind == "government"}
     nothing = dict.fromkeys(("not_connected", "not_answered", "invalid", "stale"), 0.0)
     assert government == {**nothing, "ok": float(len(fine)), "late": 1.0, "unknown": 1.0, "absent": 1.0}
@@ -258,8 +281,9 @@ def test_links_are_counted_by_verdict(
     wanted = Counter(("consumer", changed.consumer(link), verdict(link)) for link in inforce)
     assert {labels: value for labels, value in found.items() if labels[0] == "consumer"} == wanted
     assert len(consumers := sorted({consumer for _, consumer, _ in wanted})) > 1
-    monkeypatch.setattr(gauges_module, "AGENCY_SERIES", 1)
-    assert {of for kind, of, _ in show(detail) if kind == "consumer"} == {consumers[0]}
+    monkeypatch.setattr("services.scorer.series.AGENCY_SERIES", 1)
+    largest = result.compiled.arrays.agencies[result.compiled.arrays.largest_agencies()[0]]
+    assert {of for kind, of, _ in show(detail) if kind == "consumer"} == {largest} & set(consumers)
 
 
 def test_of_many_burning_links_the_fastest_have_series(registry: CollectorRegistry) -> None:
@@ -287,6 +311,7 @@ def test_of_many_burning_links_the_fastest_have_series(registry: CollectorRegist
 
     fastest = set(names[-BURN_SERIES:])
     assert shown() == {"1h": set(names[:3]), "6h": fastest, "1d": fastest, "3d": fastest}
+    assert samples(registry)['peyvand_scorer_series_left_out{of="link_burn"}'] == 3 * 7
     metrics.burns(arrays, cast(BurnCounter, SimpleNamespace(known=known, failed=np.zeros_like(known))))
     assert shown() == {}
 
@@ -315,6 +340,7 @@ def test_largest_pairs_are_exposed(registry: CollectorRegistry) -> None:
     metrics.exchanges.volumes(pairs)
     found = samples(registry)
     assert sum(series.startswith("peyvand_exchanges{") for series in found) == 3 * PAIR_SERIES
+    assert found['peyvand_scorer_series_left_out{of="pairs"}'] == 5
     assert 'peyvand_exchanges{consumer="a4",meta="false",provider="b",result="ok"}' not in found
     assert found['peyvand_exchanges{consumer="a5",meta="false",provider="b",result="ok"}'] == 5.0
     metrics.exchanges.volumes([ExchangeVolume("a4", "b", True, 7, 4, 1, 2, 0)])

@@ -1,0 +1,48 @@
+"""Which agencies have series on the scorer's page."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import cast
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.indicator.register_arrays import RegisterArrays
+from services.scorer.series import LINK_SERIES, SHARED_SERIES, AgencySeries
+
+
+def arrays(agencies: int, links: int, windows: int = 3) -> RegisterArrays:
+    """What the choice reads of a register; each agency has links."""
+    sides = np.arange(max(links, agencies)) % agencies
+    names = tuple(f"agency-{number:05d}" for number in range(agencies))
+    found = SimpleNamespace(
+        agencies=names,
+        links=range(links),
+        windows_days=range(windows),
+        consumer=sides,
+        provider=sides,
+        largest_agencies=lambda: np.arange(agencies),
+    )
+    return cast(RegisterArrays, found)
+
+
+@given(st.integers(1, 12_000), st.integers(1, 30_000), st.integers(1, 5))
+def test_stages_and_agencies_stay_within_what_they_share(agencies: int, links: int, windows: int) -> None:
+    """However many agencies, links and windows there are, their series fit; every one that has more has the less too."""
+    chosen = AgencySeries.of(arrays(agencies, links, windows))
+    points, figures, whole = len(chosen.points), len(chosen.figures), len(chosen.windows)
+    stages = links if links <= LINK_SERIES else 0
+    assert stages + 2 * points + (2 * 8 + 8) * figures + (windows - 1) * 18 * whole <= SHARED_SERIES
+    assert chosen.points[:figures] == chosen.figures
+    assert chosen.figures[:whole] == chosen.windows
+    assert chosen.linked == agencies
+    assert points == min(agencies, 1_000)
+
+
+def test_a_country_has_all_series() -> None:
+    """105 agencies with 6,600 links have every series over three windows; of 1,000 with 100,000 links some have less."""
+    country, large = AgencySeries.of(arrays(105, 6_600)), AgencySeries.of(arrays(1_000, 100_000))
+    assert set(country.left_out.values()) == {0}
+    assert large.left_out == {"agency_index": 0, "agency_figures": 584, "agency_windows": 1_000}

@@ -7,14 +7,12 @@ from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
 
 from services.api.answers import findings_by_agency, gather_window, three_bars
 from services.api.model import ReadModel, RegisterView
 from services.core.blocks import BlockReader
 from services.core.bus import GOVERNMENT_KEY
-from services.core.metrics import TABLE
+from services.core.metrics import Family, StableCollector
 from services.core.model import IndicatorKind
 from services.indicator.index import LinkCosts
 
@@ -36,40 +34,32 @@ Rows = Iterable[tuple[tuple[str, ...], float]]
 Blocks = Mapping[str, BlockReader]
 
 
-class ReadModelMetrics(Collector):
+class ReadModelMetrics(StableCollector):
     """Families computed once per refresh, at the first scrape, from blocks that were published together."""
 
     def __init__(self, model: ReadModel) -> None:
         self._model = model
         self._lock = Lock()
         self._source: tuple[RegisterView | None, Blocks] = (None, {})
-        self._families: tuple[GaugeMetricFamily, ...] = tuple(_families(None, {}))
+        self._families: tuple[Family, ...] = tuple(_families(None, {}))
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield every family, those without a series too."""
+    def families(self) -> tuple[Family, ...]:
+        """Return every family, those without a series too."""
         # Scrapes come on threads of their own: the model replaces both whole, and neither is changed afterwards.
         with self._lock:
             view, blocks = self._model.current, self._model.whole
             if self._source[0] is not view or self._source[1] is not blocks:
                 self._families = tuple(_families(view, blocks))
                 self._source = view, blocks
-            families = self._families
-        yield from families
+            return self._families
 
 
-def _families(view: RegisterView | None, blocks: Blocks) -> Iterator[GaugeMetricFamily]:
+def _families(view: RegisterView | None, blocks: Blocks) -> Iterator[Family]:
     for name, rows in _ROWS.items():
-        yield _family(name, () if view is None else rows(view, blocks))
+        yield Family(name, {} if view is None else dict(rows(view, blocks)))
     costs = () if view is None else tuple(_costs(view, blocks))
-    yield _family("peyvand_link_loss", ((labels, loss) for labels, loss, _ in costs))
-    yield _family("peyvand_link_gain", ((labels, gain) for labels, _, gain in costs))
-
-
-def _family(name: str, rows: Rows) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(name, TABLE[name].help, labels=TABLE[name].labels)
-    for labels, value in rows:
-        family.add_metric(labels, value)
-    return family
+    yield Family("peyvand_link_loss", {labels: loss for labels, loss, _ in costs})
+    yield Family("peyvand_link_gain", {labels: gain for labels, _, gain in costs})
 
 
 def _agencies(view: RegisterView, _: Blocks) -> Rows:

@@ -7,6 +7,7 @@ in number and in time; the oldest that has not sent its request makes room for a
 from __future__ import annotations
 
 import asyncio
+import gzip
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -17,6 +18,9 @@ from typing import TYPE_CHECKING
 import h11
 import uvloop
 from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client.exposition import choose_encoder, gzip_accepted
+
+from services.core.metrics import PageRegistry
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -32,6 +36,9 @@ REQUEST_SECONDS = 5.0
 
 ANSWER_SECONDS = 30.0
 """How long an answer may take to be made and read: Prometheus gives up after 10 s unless told otherwise."""
+
+_LEVEL = 1
+"""Of gzip: a page of 1.6 MB takes 4 ms in place of 30, and a sixth more bytes."""
 
 Answer = tuple[int, list[tuple[str, str]], bytes]
 """Status, headers and body."""
@@ -55,6 +62,7 @@ def serving_pages(host: str, port: int, registry: CollectorRegistry, health: Cal
 
 class _Server:
     def __init__(self, registry: CollectorRegistry, health: Callable[[], Answer]) -> None:
+        self._registry = registry
         self._scraped = make_wsgi_app(registry)
         self._health = health
         self._open: set[asyncio.Task[None]] = set()
@@ -122,6 +130,21 @@ class _Server:
         return await asyncio.get_running_loop().run_in_executor(self._scraping, self._scrape, environ)
 
     def _scrape(self, environ: WSGIEnvironment) -> Answer:
+        if (
+            isinstance(self._registry, PageRegistry)
+            and environ["REQUEST_METHOD"] == "GET"
+            and not environ["QUERY_STRING"]
+        ):
+            encode, content_type = choose_encoder(environ.get("HTTP_ACCEPT", ""))
+            body, headers = self._registry.text(content_type, encode), [("Content-Type", content_type)]
+            if gzip_accepted(environ.get("HTTP_ACCEPT_ENCODING", "")):
+                body = gzip.compress(body, _LEVEL)
+                headers.append(("Content-Encoding", "gzip"))
+            return 200, headers, body
+        return self._asked(environ)
+
+    def _asked(self, environ: WSGIEnvironment) -> Answer:
+        """Answer as prometheus-client does, which knows other methods and the names of metrics in a query."""
         started: list[tuple[str, list[tuple[str, str]]]] = []
         body = b"".join(self._scraped(environ, lambda status, headers: started.append((status, headers))))
         [(status, headers)] = started

@@ -130,7 +130,7 @@ def run_component(component: str, main: Callable[[Runtime], Awaitable[None]], ar
         raise_descriptor_limit()
         settings = load_settings(component, sys.argv[1:] if argv is None else argv, os.environ)
         logs.configure_logging(component, settings.log_level)
-        registry = CollectorRegistry()
+        registry = metrics.PageRegistry()
 
         async def body() -> None:
             runtime = Runtime(settings, registry, logs.logger(), asyncio.Event())

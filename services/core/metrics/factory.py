@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics import MetricWrapperBase
 
+from services.core.metrics.families import Family, Labels, StableCollector
 from services.core.metrics.table import TABLE, Metric
 
 # They would double the series of every counter, under names that are not in the table.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library left it untyped
-
-Labels = tuple[str, ...]
 
 
 def _row(name: str, kind: str) -> Metric:
@@ -46,23 +46,25 @@ def make(name: str, registry: CollectorRegistry) -> MetricWrapperBase:
     return makers[TABLE[name].type](name, registry)
 
 
-class GaugeFamily:
+class GaugeFamily(StableCollector):
     """One labelled gauge whose series are replaced as a whole."""
 
     def __init__(self, name: str, registry: CollectorRegistry) -> None:
-        self._gauge = gauge(name, registry)
-        self._series: dict[Labels, Gauge] = {}
+        self._name = _row(name, "gauge").name
+        self._family = Family(name, {})
+        registry.register(self)
 
     def show(self, values: Mapping[Labels, float]) -> None:
-        """Set these series, and remove all others."""
-        for labels in self._series.keys() - values.keys():
-            self._gauge.remove(*labels)
-            del self._series[labels]
-        for labels, value in values.items():
-            series = self._series.get(labels)
-            if series is None:
-                series = self._series[labels] = self._gauge.labels(*labels)
-            series.set(value)
+        """Show these series, and no others. They must not change afterwards."""
+        self._family = Family(self._name, values)
+
+    def families(self) -> tuple[Family]:
+        """Return the series shown."""
+        return (self._family,)
+
+    def describe(self) -> tuple[GaugeMetricFamily]:
+        """Return the gauge without series, so that no other of its name is registered."""
+        return (Family(self._name, {}).metric(),)
 
 
 class LateGauge:

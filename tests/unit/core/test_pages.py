@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from services.core import pages
+from services.core.metrics import GaugeFamily, PageRegistry, counter
 from services.core.pages import serving_pages, text_page
 from tests.support.ports import free_port
 from tests.support.waiting import DEADLINE, until
@@ -74,6 +76,37 @@ def test_the_pages_are_answered() -> None:
         answer, body = ask(port, "/health", "HEAD")
         assert (answer.status, answer.headers["Content-Length"], body) == (503, "12", b"")
         assert ask(port, "/")[0].status == 404
+
+
+@pytest.mark.parametrize("accept", ["text/plain; version=0.0.4", "application/openmetrics-text; version=1.0.0"])
+def test_stable_series_are_written_once(accept: str) -> None:
+    """A page has what prometheus-client would write, in either format; series that did not change are not written again."""
+    registry = PageRegistry()
+    counted, shown = counter("peyvand_probe_shed_total", registry), GaugeFamily("peyvand_links", registry)
+    with pytest.raises(ValueError, match="Duplicated"):
+        GaugeFamily("peyvand_links", registry)
+    encode, content_type = choose_encoder(accept)
+    made: list[str] = []
+
+    def encoded(collector: Collector) -> bytes:
+        made.extend(metric.name for metric in collector.collect())
+        return encode(collector)
+
+    for value in (1.5, 1e9):
+        shown.show({("live",): value, ('a "quoted"\n\\ word',): 2})
+        counted.inc()
+        made.clear()
+        for _ in range(2):
+            page = registry.text(content_type, encoded)
+            assert sorted(page.splitlines()) == sorted(encode(registry).splitlines())
+        assert made.count("peyvand_links") == 1
+    assert page.endswith(b"# EOF\n") == accept.startswith("application/openmetrics")
+    assert page.count(b"# EOF") <= 1
+    with serving(registry) as port:
+        answer, body = ask(port, "/metrics", Accept=accept, **{"Accept-Encoding": "gzip"})
+        assert (answer.headers["Content-Type"], gzip.decompress(body)) == (content_type, page)
+        assert ask(port, "/metrics?name[]=peyvand_links")[1].count(b"peyvand_links{") == 2
+        assert ask(port, "/metrics", "POST")[0].status == 405
 
 
 @pytest.mark.parametrize(("said", "status"), [(b"hello\r\n\r\n", 400), (b"GET /" + b"a" * 20_000, 431)])

@@ -83,7 +83,8 @@ class Refresher:
             begun = end_slot > self.scoring.calendar.epoch_slot  # before the first whole slot there is no index
             # What comes late just before a slot settles is in the index of that slot, which must not wait for another one.
             late = self.scoring.stale and time.monotonic() >= late_from and self._until_next(end_slot) > late_took
-            if not await self._is_clock_wrong(grown=begun and grown) and begun and (grown or late):
+            is_right = not await self._is_clock_wrong(grown=begun and grown)
+            if is_right and begun and (grown or late):
                 started = time.monotonic()
                 await self._prepare(end_slot)
                 took = await self._refresh(end_slot)
@@ -94,6 +95,8 @@ class Refresher:
                 if not grown:
                     late_took = took
                     late_from = started + max(took + LATE_SECONDS, took / LATE_SHARE)
+            elif is_right and await self._put_owed():
+                continue
             await self._rest(end_slot)
 
     async def _rest(self, end_slot: int) -> None:
@@ -226,10 +229,15 @@ class Refresher:
         return self.metrics.record.report(*span, self.scoring.vantage_health())
 
     async def _put_evidence(self, due: PendingUpdate) -> int:
-        """Put the slot blocks that are due and the recent blocks; return how many slot blocks.
+        """Put the slot blocks that are due and the recent blocks; return how many slot blocks."""
+        count = await self._put_slots(due)
+        scoring = self.scoring
+        blocks = recent_blocks(scoring.recent, scoring.burns, due.compiled.arrays, due.agencies)
+        await self.publisher.put_recent(due, blocks)
+        return count
 
-        Slots go a chunk at a time: after a start all of them are due.
-        """
+    async def _put_slots(self, due: PendingUpdate) -> int:
+        """Put the slot blocks that are due, a chunk at a time; return how many."""
         scoring, count = self.scoring, 0
         for chunk in due.chunks:
             encoded = list[EncodedSlots]()
@@ -238,9 +246,22 @@ class Refresher:
             )
             await self.publisher.put_slots(due, encoded)
             count += sum(len(slots.new) for slots in encoded)
-        blocks = recent_blocks(scoring.recent, scoring.burns, due.compiled.arrays, due.agencies)
-        await self.publisher.put_recent(due, blocks)
         return count
+
+    async def _put_owed(self) -> bool:
+        """Put a chunk of slots that a start or another register made due; return whether there was one."""
+        owed = self.scoring.owed()
+        if owed is None:
+            return False
+        try:
+            blocks = await self._put_slots(owed)
+        except BusError as error:
+            self.readiness.set_publishing(ok=False)
+            self.log.warning("publishing_failed", reason=str(error))
+            return False
+        self.scoring.settle(owed)
+        self.log.info("slots_published", since=self.scoring.calendar.start_of(owed.chunks[0].start), slot_blocks=blocks)
+        return True
 
     def _show(self, result: IndexResult, detail: SlotDetail, volumes: tuple[ExchangeVolume, ...]) -> None:
         metrics = self.metrics

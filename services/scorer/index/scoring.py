@@ -48,8 +48,8 @@ class Scoring:
         self._saved: StateManifest | None = loaded.manifest
         self._dropped_at = 0
         self._history = HistorySums()
-        # After a start the detail of every slot kept is published once: a crash may have prevented that.
-        self._unpublished = set(loaded.slots)
+        self._unpublished: set[int] = set()
+        self._owed: set[int] = set()  # slots whose detail on the bus may be missing, or by another register
         self._publishing: set[int] = set()
         self.adopt(compiled)
 
@@ -59,7 +59,8 @@ class Scoring:
         self.evidence.columns.of(compiled.arrays.targets)
         self.register, self.arrays, self.probing_spans = compiled.register, compiled.arrays, compiled.probing_spans
         self.manifest = replace(self.manifest, register_version=self.register.register_version)
-        self._unpublished |= self._detailed
+        # After a start too the detail of every slot kept is published once: a crash may have prevented that.
+        self._owed |= self._detailed
         self._touched = None
         self.stale = True
 
@@ -148,9 +149,32 @@ class Scoring:
         agencies: Mapping[str, AgencyMembers] = self.compiled.members
         if self._touched is not None and end_slot == self._due_to:
             agencies = self._owners(self._touched)
+        if agencies is self.compiled.members:
+            slots |= {slot for slot in self._owed if slot // SLOTS_PER_BLOCK in chunks}
+            self._owed -= slots
         self.stale, self._touched, self._due_to = False, [], end_slot
         self._unpublished = {slot for slot in self._unpublished if slot >= end_slot}
         self._publishing |= slots
+        return self._pending(end_slot, chunks, agencies)
+
+    def owed(self) -> PendingUpdate | None:
+        """Return a chunk of slots, the newest one first, whose detail a start or another register made due; None without any.
+
+        The index does not wait for these: they are half of what a scorer of many links puts after a start.
+        """
+        if self._due_to is None:
+            return None
+        oldest = self._detail_from(self._due_to)
+        self._owed = {slot for slot in self._owed if oldest <= slot < self._due_to}
+        if not self._owed:
+            return None
+        return self._pending(self._due_to, [max(self._owed) // SLOTS_PER_BLOCK], self.compiled.members)
+
+    def settle(self, update: PendingUpdate) -> None:
+        """Record that a chunk that was owed was published."""
+        self._owed.difference_update(*update.chunks)
+
+    def _pending(self, end_slot: int, chunks: Sequence[int], agencies: Mapping[str, AgencyMembers]) -> PendingUpdate:
         return PendingUpdate(
             compiled=self.compiled,
             end_slot=end_slot,

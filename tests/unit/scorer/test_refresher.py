@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -14,7 +14,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.core.blocks import BlockReader
-from services.core.bus import GOVERNMENT_KEY, Bus, consumer_key
+from services.core.bus import GOVERNMENT_KEY, SLOTS_PER_BLOCK, Bus, consumer_key, slot_key
 from services.core.codec import decode_columns, encode_measurements
 from services.core.log import logger
 from services.core.model import StreamPosition
@@ -259,3 +259,21 @@ async def test_certificates_that_expire_soon_are_published(running: Running) -> 
     block = BlockReader.of(running.sink.values[consumer_key("land-registry")])
     assert {link: expiry.seconds for link, expiry in block.certificates.items()} == {"deed-tax": soon}
     assert not BlockReader.of(running.sink.values[consumer_key("civil-registry")]).certificates
+
+
+async def test_old_slots_are_put_after_the_index(running: Running) -> None:
+    """By another register the index is put first, then the detail of older slots, which is half of all that is put."""
+    old, new = START - 100 * SLOT, START
+    for moment in (old, new):
+        row = Measurement(Target("deed-civil"), "north", moment, moment + 5.0, OUTCOME_OF[Reason.OK], Reason.OK)
+        running.scoring.take(decode_columns(encode_measurements([row])), stored=moment + 10.0, sequence=1)
+    await running.puts(1)
+    register = running.scoring.register
+    links = {name: link for name, link in register.links.items() if name != "deed-tax"}
+    running.sink.values.clear()
+    running.scoring.adopt(CompiledRegister.of(replace(register, links=links)))
+    running.clock.now += SLOT
+    await running.puts(2)
+    keys = [key for key in running.sink.values if key == GOVERNMENT_KEY or key.startswith("slot.land-registry.")]
+    chunks = [slot_key("land-registry", moment // SLOT // SLOTS_PER_BLOCK) for moment in (new, old)]
+    assert keys == [chunks[0], GOVERNMENT_KEY, chunks[1]]

@@ -197,6 +197,40 @@ def test_failed_publication_is_due_again(register: Register, tmp_path: Path) -> 
     assert scoring.due(START // SLOT + 130).chunks == due.chunks
 
 
+@pytest.mark.parametrize("cause", ["start", "register"])
+def test_old_slots_do_not_keep_an_index(register: Register, tmp_path: Path, cause: str) -> None:
+    """After a start, and by another register, an index waits for the slots since the last one; older ones are owed, the newest
+    first, each until it is published.
+    """
+    run = Run(register, tmp_path)
+    slots = [START // SLOT + later for later in (0, 100, 200)]
+    for sequence, slot in enumerate(slots, 1):
+        row = Measurement(
+            Target("deed-civil"), "north", slot * SLOT, slot * SLOT + 5.0, OUTCOME_OF[Reason.OK], Reason.OK
+        )
+        run.scoring.take(decode_columns(encode_measurements([row])), stored=slot * SLOT + 10.0, sequence=sequence)
+    run.scoring.published(run.scoring.judge(slots[-1] + 1))
+    assert run.scoring.owed() is None
+    if cause == "start":
+        run.save()
+        run = Run(register, tmp_path)
+    else:
+        run.scoring.adopt(CompiledRegister.of(register))
+    scoring = run.scoring
+    (chunk,) = scoring.due(slots[-1] + 2).chunks
+    assert slots[-1] in chunk
+    for slot in (slots[1], slots[0]):
+        owed = scoring.owed()
+        assert owed is not None
+        assert [slot in chunk for chunk in owed.chunks] == [True]
+        assert owed.agencies == scoring.compiled.members
+        again = scoring.owed()
+        assert again is not None, "it is owed until it is published"
+        assert again.chunks == owed.chunks
+        scoring.settle(owed)
+    assert scoring.owed() is None
+
+
 def test_clock_may_step_back(register: Register, tmp_path: Path) -> None:
     """When the clock is set back, the index stays at what was published and closed."""
     run = Run(register, tmp_path)

@@ -188,7 +188,7 @@ def _write_amount(amount: float, kind: FindingKind, language: str) -> str:
 def _write_share(share: float, language: str) -> str:
     percent = 100.0 * share
     written = f"{percent:.0f}" if percent >= 10 or not percent else f"{percent:.1f}"
-    return f"{written.translate(_DIGITS)} درصد" if language == PERSIAN else f"{written} %"
+    return f"{written.translate(_DIGITS)} درصد" if language == PERSIAN else f"{written}\N{NO-BREAK SPACE}%"
 
 
 def _write_number(number: int, language: str) -> str:

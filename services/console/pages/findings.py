@@ -8,11 +8,12 @@ from typing import Any
 
 from services.console.pages.page import Page, Visit
 from services.console.queries import NamedLink, collected, named_links
+from services.core.model import MOST_FLOWS
 
 REVIEWS = {2: "confirmed", 3: "dismissed"}
 """Reviews of findings by their number in the messages; any other is open."""
 
-_MOST_LINKS = 20
+_MOST_LINKS = MOST_FLOWS
 """Inquiries that are named of one finding: as many as flows are listed under it."""
 
 
@@ -20,7 +21,8 @@ _MOST_LINKS = 20
 class FindingView:
     """One finding as sentences in the reader's language; ``ended`` is None while it goes on, ``note`` why it has its review.
 
-    ``links`` are the first inquiries affected, ``more_links`` how many others there are.
+    ``links`` are the first inquiries affected, ``more_links`` how many others are known. With ``has_more`` neither they nor
+    ``agencies`` are all, as it has more flows than are listed.
     """
 
     id: str
@@ -33,6 +35,7 @@ class FindingView:
     agencies: tuple[str, ...]
     links: tuple[NamedLink, ...]
     more_links: int
+    has_more: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ def _finding(visit: Visit, message: Any, named: Mapping[str, NamedLink]) -> Find
         agencies=tuple(message.agencies),
         links=links,
         more_links=len(message.links) - len(links) if visit.sees_links else 0,
+        has_more=message.flow_count > MOST_FLOWS,
     )
 
 

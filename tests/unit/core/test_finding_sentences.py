@@ -34,7 +34,7 @@ def said(one: Finding, language: str = "en") -> str:
                 FindingKind.FALL, FindingScope.SERVICE, seen=80.0, flow_count=3, probes=ProbeView.FAIL, chance=2e-3
             ),
             (
-                "Calls to service imports of Customs fell by 61 % at 15:30 on 27 November 2026: 184 to 231 were expected since "
+                "Calls to service imports of Customs fell by 61\N{NO-BREAK SPACE}% at 15:30 on 27 November 2026: 184 to 231 were expected since "
                 "then, and there were 80. It touches 3 pairs of a client and a service. Probes of the same links fail too: their "
                 "evidence says why. If nothing had changed, chance would bring such a difference once in 500 cases."
             ),
@@ -51,8 +51,8 @@ def said(one: Finding, language: str = "en") -> str:
                 chance=0.0,
             ),
             (
-                "Calls over the data bus national have failed on the bus more often since 15:30 on 27 November 2026: 21 % of them, "
-                "usually 0.1 % to 0.6 %. Probes of the same links pass: only real calls fail. Look for what they send and probes do "
+                "Calls over the data bus national have failed on the bus more often since 15:30 on 27 November 2026: 21\N{NO-BREAK SPACE}% of "
+                "them, usually 0.1\N{NO-BREAK SPACE}% to 0.6\N{NO-BREAK SPACE}%. Probes of the same links pass: only real calls fail. Look for what they send and probes do "
                 "not. It ended at 17:30 on 27 November 2026."
             ),
         ),

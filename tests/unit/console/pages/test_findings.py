@@ -46,6 +46,20 @@ async def test_the_page_lists_what_goes_on_and_what_is_over(make_console) -> Non
     assert "ردشده" in persian
 
 
+async def test_inquiries_are_named_and_what_is_not_listed_is_said(api, make_console) -> None:
+    """An inquiry stands there by service, agencies and item; a finding of more flows than are listed has others."""
+    wide = finding(FindingKind.FALL, FindingScope.BUS, "bus", seen=20.0, flow_count=60)
+    api.take("government", replace(blocks_of(api.register)["government"], findings=(SILENT, wide)))
+    page = (await (await make_console()).get("/en/findings")).text
+    assert (
+        "Land Registry</bdi> asks <bdi>Civil Registry</bdi> · <bdi>Civil status</bdi> · <code>deed-civil</code>" in page
+    )
+    assert "affected and others</summary>" in page[page.index("over the data bus") :]
+    assert (
+        "affected and others</summary>" not in page[page.index("Calls by Land Registry") :].split("</li>\n<li id=")[0]
+    )
+
+
 @pytest.mark.usefixtures("found")
 async def test_agency_and_link_show_their_own(make_console) -> None:
     """An agency has what touches it, a link what goes on of it."""

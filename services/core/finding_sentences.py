@@ -52,7 +52,7 @@ _WHO: Mapping[str, Mapping[FindingScope, str]] = {
 
 _WHAT: Mapping[str, Mapping[FindingKind, str]] = {
     ENGLISH: {
-        FindingKind.SILENCE: "{who} stopped at {since}: {low} to {high} were expected since then, and there were {seen}.",
+        FindingKind.SILENCE: "{who} stopped at {since}: {low} to {high} were expected since then, and there were none.",
         FindingKind.FALL: "{who} fell by {less} at {since}: {low} to {high} were expected since then, and there were {seen}.",
         FindingKind.RISE: "{who} rose by {more} at {since}: {low} to {high} were expected since then, and there were {seen}.",
         FindingKind.BUS_FAILURES: "{who} have failed on the bus more often since {since}: {seen} of them, usually {low} to {high}.",
@@ -67,7 +67,7 @@ _WHAT: Mapping[str, Mapping[FindingKind, str]] = {
     },
     PERSIAN: {
         FindingKind.SILENCE: (
-            "از {since}، {who} قطع شده است: از آن زمان {low} تا {high} بار انتظار می‌رفت و {seen} بار انجام شده است."
+            "از {since}، {who} قطع شده است: از آن زمان {low} تا {high} بار انتظار می‌رفت و یک بار هم انجام نشده است."
         ),
         FindingKind.FALL: (
             "از {since}، {who} به اندازهٔ {less} کم شده است: از آن زمان {low} تا {high} بار انتظار می‌رفت و {seen} بار انجام شده است."
@@ -96,7 +96,7 @@ _WHAT: Mapping[str, Mapping[FindingKind, str]] = {
 _SHARES = (FindingKind.BUS_FAILURES, FindingKind.PROVIDER_FAILURES, FindingKind.REPEATS)
 
 _FLOWS = {
-    ENGLISH: "It touches {count} pairs of a client and a service.",
+    ENGLISH: "It touches {count} pairs of a calling system and a service.",
     PERSIAN: "این یافته {count} جفت سامانه و سرویس را در بر می‌گیرد.",
 }
 _NOBODY_CALLS = {
@@ -123,8 +123,8 @@ _FAIL = {
     PERSIAN: "کاوش همین استعلام‌ها هم ناموفق است: شواهد آن‌ها علت را نشان می‌دهد.",
 }
 _CHANCE = {
-    ENGLISH: "If nothing had changed, chance would bring such a difference once in {times} cases.",
-    PERSIAN: "اگر چیزی تغییر نکرده بود، چنین اختلافی تنها یک بار در {times} مورد پیش می‌آمد.",
+    ENGLISH: "If nothing had changed, chance would bring such a difference at most once in {times} cases.",
+    PERSIAN: "اگر چیزی تغییر نکرده بود، چنین اختلافی حداکثر یک بار در {times} مورد پیش می‌آمد.",
 }
 _ENDED = {ENGLISH: "It ended at {ended}.", PERSIAN: "در {ended} پایان یافت."}
 

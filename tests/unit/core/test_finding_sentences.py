@@ -26,7 +26,7 @@ def said(one: Finding, language: str = "en") -> str:
             finding(probes=ProbeView.NONE, chance=0.0),
             (
                 "Calls by Tax Office to service imports of Customs stopped at 15:30 on 27 November 2026: 184 to 231 were expected "
-                "since then, and there were 0."
+                "since then, and there were none."
             ),
         ),
         (
@@ -35,8 +35,8 @@ def said(one: Finding, language: str = "en") -> str:
             ),
             (
                 "Calls to service imports of Customs fell by 61\N{NO-BREAK SPACE}% at 15:30 on 27 November 2026: 184 to 231 were expected since "
-                "then, and there were 80. It touches 3 pairs of a client and a service. Probes of the same links fail too: their "
-                "evidence says why. If nothing had changed, chance would bring such a difference once in 500 cases."
+                "then, and there were 80. It touches 3 pairs of a calling system and a service. Probes of the same links fail too: their "
+                "evidence says why. If nothing had changed, chance would bring such a difference at most once in 500 cases."
             ),
         ),
         (
@@ -67,13 +67,13 @@ def test_persian_has_its_own_calendar_and_digits() -> None:
     """Moments are of the Jalali calendar, and no Latin digit is left."""
     text = said(finding(), "fa")
     assert "ساعت ۱۵:۳۰ روز ۶ آذر ۱۴۰۵" in text
-    assert "تنها یک بار در ۲۰٬۰۰۰٬۰۰۰ مورد" in text
+    assert "حداکثر یک بار در ۲۰٬۰۰۰٬۰۰۰ مورد" in text
     assert not set("0123456789") & set(text)
 
 
 def test_what_is_beyond_telling_is_once_in_a_billion() -> None:
     """No chance is written with more digits than anybody compares."""
-    assert "such a difference once in 1,000,000,000 cases." in said(finding(chance=1e-40))
+    assert "such a difference at most once in 1,000,000,000 cases." in said(finding(chance=1e-40))
 
 
 @pytest.mark.parametrize("kind", FindingKind)

@@ -69,8 +69,8 @@ async def test_a_finding_is_a_sentence_with_the_names_of_the_register(found):
     provider, flow = answer.findings
     assert flow.sentence_en == (
         "Calls by Land Registry to service civil-status of Civil Registry stopped at 15:30 on 27 November 2026: 184 to 231 "
-        "were expected since then, and there were 0. Probes of the same links pass: answers would come, but nobody asks. Look for the "
-        "cause on the asking side. If nothing had changed, chance would bring such a difference once in "
+        "were expected since then, and there were none. Probes of the same links pass: answers would come, but nobody asks. Look for the "
+        "cause on the asking side. If nothing had changed, chance would bring such a difference at most once in "
         "20,000,000 cases."
     )
     assert flow.sentence_fa.startswith(

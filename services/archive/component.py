@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
@@ -18,7 +18,7 @@ from services.archive.stream_archiver import StreamArchiver
 from services.archive.stream_kinds import STREAM_KINDS
 from services.core.bus import Bus, StreamCursor, connect_from_settings
 from services.core.errors import BusError, GapError, SettingsError, StateError
-from services.core.files import lock
+from services.core.files import owned
 from services.core.model import Policy, Register
 from services.core.runtime import ENDING, Runtime
 from services.core.tasks import cancel_and_wait, run_in_thread
@@ -193,26 +193,12 @@ async def main(runtime: Runtime) -> None:
     runtime.health.not_serving("waiting for the bus")
     async with connect_from_settings(settings, role="archive", name="archive") as bus:
         runtime.watch_bus(lambda: bus.connected)
-        with _locked(settings.data):
+        with owned(settings.data, "archive"):
             registers = follow_register(bus)
             archive = _Archive(runtime, bus, storage, key)
             register = await anext(registers)
             archive.adopt(register)
             await _work(archive, runtime, register, registers)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Lock the folder of state: two archives would sign two logs. Raises SettingsError."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        held = lock(folder / "lock")
-    except BlockingIOError as error:
-        raise SettingsError(f"another archive runs on {folder}: end it, or name another folder with --data") from error
-    except OSError as error:
-        raise SettingsError(f"{folder} cannot be used: {error.strerror}; name another folder with --data") from error
-    with held:
-        yield
 
 
 async def _work(archive: _Archive, runtime: Runtime, register: Register, registers: AsyncIterator[Register]) -> None:

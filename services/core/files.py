@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO, Final
+
+from services.core.errors import StateError
 
 PART: Final = ".part"
 """Suffix of a file that is being written."""
@@ -92,6 +96,25 @@ def lock(path: Path) -> BinaryIO:
         file.close()
         raise
     return file
+
+
+@contextmanager
+def owned(folder: Path, owner: str) -> Iterator[BinaryIO]:
+    """Lock a component's folder of state, made where there is none; yield the file that holds the lock. Raises StateError.
+
+    ``owner`` is what may run on the folder once at a time, for the error.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        held = lock(folder / "lock")
+    except BlockingIOError as error:
+        raise StateError(
+            f"another {owner} uses the folder {folder}: end it, or name another folder with --data"
+        ) from error
+    except OSError as error:
+        raise StateError(f"the folder {folder} cannot be used: {error.strerror}; name another with --data") from error
+    with held:
+        yield held
 
 
 def _digest(content: bytes | memoryview) -> bytes:

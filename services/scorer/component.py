@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from functools import partial
-from pathlib import Path
 
 from services.core.bus import Bus, connect_from_settings
-from services.core.errors import PeyvandError, StateError
-from services.core.files import count_damaged, lock
+from services.core.errors import PeyvandError
+from services.core.files import count_damaged, owned
 from services.core.metrics import gauge
 from services.core.model import Register
 from services.core.runtime import Runtime
@@ -25,23 +23,8 @@ from services.scorer.session import run_session
 
 async def main(runtime: Runtime) -> None:
     """Score until the stop; state is saved by then. Raises PeyvandError."""
-    with _locked(runtime.settings.data):
+    with owned(runtime.settings.data, "scorer"):
         await _score(runtime)
-
-
-@contextmanager
-def _locked(data: Path) -> Iterator[None]:
-    try:
-        data.mkdir(parents=True, exist_ok=True)
-        held = lock(data / "lock")
-    except BlockingIOError as error:
-        raise StateError(
-            f"another scorer uses the folder {data}: end it, or name another folder with --data"
-        ) from error
-    except OSError as error:
-        raise StateError(f"the folder {data} cannot be used: {error.strerror}; name another with --data") from error
-    with held:
-        yield
 
 
 async def _score(runtime: Runtime) -> None:

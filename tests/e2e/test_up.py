@@ -52,7 +52,7 @@ def test_a_run_ends_by_ctrl_c_and_by_itself(system, tmp_path: Path) -> None:
     refused = _up("--sandbox", "--data", str(running.data), "--first-port", str(free_first_port()))
     assert refused.returncode == 1
     assert refused.stderr == (
-        f"peyvand: {running.data} is in use by another `peyvand up`: end it, or name another folder with --data\n"
+        f"peyvand: another `peyvand up` uses the folder {running.data}: end it, or name another folder with --data\n"
     )
     children = running.children()
     assert set(children) == {"nats-server", "prober", "scorer", "collector", "archive", "api", "console", "sandbox"}

@@ -7,8 +7,8 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from services.core.bus import (
     write_users,
 )
 from services.core.errors import SettingsError
-from services.core.files import lock, write_secret
+from services.core.files import owned, write_secret
 from services.core.settings import load_settings
 from services.dataset.log import SigningKey
 from services.register.bus import publish_register
@@ -38,24 +38,6 @@ from services.register.directory import load_register
 
 _POLL_SECONDS = 0.05
 _SANDBOX_ALIAS = "civil-registration"  # the real exchange sample is one member calling itself; this agency answers it
-
-
-@contextmanager
-def _locked(data: Path) -> Iterator[int]:
-    """Lock the data folder, for one ``peyvand up`` and its children at a time; yield the descriptor that holds the lock."""
-    try:
-        data.mkdir(parents=True, exist_ok=True)
-        held = lock(data / "lock")
-    except BlockingIOError as error:
-        raise SettingsError(
-            f"{data} is in use by another `peyvand up`: end it, or name another folder with --data"
-        ) from error
-    except OSError as error:
-        raise SettingsError(
-            f"{data} cannot be used as a folder of state: {error.strerror}; name one with --data"
-        ) from error
-    with held:
-        yield held.fileno()
 
 
 def _prepare(plan: SystemPlan) -> None:
@@ -187,10 +169,10 @@ async def run(plan: SystemPlan) -> None:
     logs.configure_logging("cli", "error")  # errors are printed as one sentence
     os.umask(0o077)  # evidence and logs of every process are this user's alone
     _check(plan)
-    with _locked(plan.data) as held:
+    with owned(plan.data, "`peyvand up`") as held:
         check_ports(plan)
         _prepare(plan)
-        server, components = _processes(plan, held)
+        server, components = _processes(plan, held.fileno())
         await check_evidence(plan, server)
         started = time.time()
         async with _stop_event(plan.seconds) as stop, running(server, components) as supervisors:

@@ -16,6 +16,7 @@ from services.cli.up.processes import SupervisedProcess, running
 from services.cli.up.succession import check_evidence
 from services.core.bus import connect, initialise_streams
 from services.core.errors import SettingsError
+from services.core.files import owned
 from services.register.bus import publish_register
 from services.register.directory import load_register
 from tests.support.ports import free_first_port
@@ -34,8 +35,8 @@ def left(tmp_path: Path) -> Iterator[tuple[SystemPlan, SupervisedProcess]]:
         exchanges=None,
         sources=None,
     )
-    with up._locked(plan.data) as held:
-        yield plan, up._processes(plan, held)[0]
+    with owned(plan.data, "`peyvand up`") as held:
+        yield plan, up._processes(plan, held.fileno())[0]
 
 
 async def test_only_a_successor_goes_on(left: tuple[SystemPlan, SupervisedProcess], tmp_path: Path) -> None:

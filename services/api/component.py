@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import datetime
-from ipaddress import ip_address
 from math import inf
 from pathlib import Path
 
@@ -30,6 +29,7 @@ from services.api.server import HealthReporter, running_server
 from services.core import metrics
 from services.core.bus import INDICATOR_BUCKET, INDICATORS, Bus, StoredMessage, connect_from_settings
 from services.core.errors import BusError
+from services.core.hosts import is_loopback
 from services.core.log import Logger
 from services.core.runtime import Runtime
 from services.core.settings import parse_address
@@ -149,7 +149,7 @@ async def main(runtime: Runtime) -> None:
     services = api_services(state, clock=time.time, rounds=rounds, dataset=settings.archive)
     conduct = call_conduct(state, runtime.registry, log, identify=identify, peer_calls=settings.peer_calls)
     await reporter.report("waiting for the bus")
-    if credentials is None and not _is_loopback(settings.listen):
+    if credentials is None and not is_loopback(parse_address(settings.listen)[0]):
         log.warning("open_to_all", listen=settings.listen, reason="anyone who reaches it sees every link's target")
     work = asyncio.ensure_future(_work(runtime, state, reporter))
     stopping = asyncio.ensure_future(runtime.stop.wait())
@@ -193,11 +193,3 @@ async def _report_health(bus: Bus, model: ReadModel, reporter: HealthReporter) -
         why = "waiting for a register and its index" if fed else "the bus cannot be read"
         await reporter.report("" if serving else why)
         await asyncio.sleep(_POLL_SECONDS)
-
-
-def _is_loopback(listen: str) -> bool:
-    host, _ = parse_address(listen)
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

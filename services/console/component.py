@@ -7,7 +7,6 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from ipaddress import ip_address
 from pathlib import Path
 
 import uvicorn
@@ -17,6 +16,7 @@ from services.console.queries import EditionFeed, read_export
 from services.console.web import Provider, Settled, make_app
 from services.core import metrics
 from services.core.errors import ListenError, SettingsError
+from services.core.hosts import is_loopback
 from services.core.runtime import ENDING, Runtime
 from services.core.settings import Settings, parse_address
 from services.core.tasks import cancel_and_wait
@@ -34,7 +34,7 @@ async def main(runtime: Runtime) -> None:
     """Serve until stopped. Raises ListenError or SettingsError when it cannot."""
     settings = runtime.settings
     host, _ = parse_address(settings.console)
-    if settings.audience == "open" and not _is_loopback(host):
+    if settings.audience == "open" and not is_loopback(host):
         raise SettingsError(
             f"the console would show every link's target to anyone who reaches {settings.console}: "
             "listen on loopback, or set --audience to public or signed"
@@ -140,10 +140,3 @@ def _listening(address: str) -> Iterator[socket.socket]:
         ) from error
     with listener:
         yield listener
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

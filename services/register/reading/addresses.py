@@ -17,6 +17,7 @@ import dns.exception
 import dns.name
 import httpx
 
+from services.core.hosts import is_loopback
 from services.core.model import placeholders
 from services.register.reading.values import fold
 
@@ -158,12 +159,7 @@ def _is_usable(url: str) -> bool:
 def is_exposed(url: str) -> bool:
     """Whether what is sent to a URL goes over a network unencrypted."""
     parts = urlsplit(url)
-    host = parts.hostname or ""
-    try:
-        local = ip_address(host).is_loopback
-    except ValueError:
-        local = host == "localhost"
-    return parts.scheme in _UNENCRYPTED and not local
+    return parts.scheme in _UNENCRYPTED and not is_loopback(parts.hostname or "")
 
 
 def is_header_name(text: str) -> bool:

@@ -131,15 +131,6 @@ async def test_a_bus_lost_for_long_is_reported_and_so_is_its_return(api, monkeyp
         watch.cancel()
 
 
-def test_no_address_is_open_unnoticed():
-    """Loopback addresses and names are distinguished from others."""
-    assert component._is_loopback("127.0.0.1:7410")
-    assert component._is_loopback("[::1]:7410")
-    assert component._is_loopback("localhost:7410")
-    assert not component._is_loopback("0.0.0.0:7410")
-    assert not component._is_loopback("api.example:7410")
-
-
 def test_a_state_without_a_bus_is_an_error():
     """Slots requested before the bus answered are an error at once."""
     with pytest.raises(Exception, match="the bus has not answered yet"):

@@ -21,8 +21,8 @@ DECIMALS = 1
 """Decimals of a percentage: a tenth of a percent is one inquiry in a thousand."""
 
 
-_LATIN = re.compile(r"\([^()]*[A-Za-z][^()]*\)|[A-Za-z][A-Za-z0-9 .,'/&-]*[A-Za-z0-9.]")
-"""Words in Latin letters, with the brackets around them."""
+_LATIN = re.compile(r"\([^()]*[A-Za-z][^()]*\)|(?:[0-9]+[.-])*[A-Za-z][A-Za-z0-9 .,'/&-]*[A-Za-z0-9.]")
+"""Words in Latin letters, with the brackets around them and the digits that are joined to them."""
 
 
 class Bounded(Protocol):

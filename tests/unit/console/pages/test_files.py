@@ -68,6 +68,7 @@ async def test_feeds_are_well_formed_and_say_the_same(console: Console) -> None:
 
 async def test_badges_show_index_and_bounds_and_may_be_framed(console: Console) -> None:
     """In either language, of agencies and above."""
+    assert "/badge/provider/tax-office.svg?lang=fa" in (await console.get("/fa/agency/tax-office")).text
     answer = await console.get("/badge/provider/tax-office.svg?lang=fa")
     assert answer.headers["content-type"] == "image/svg+xml"
     assert "frame-ancestors *" in answer.headers["content-security-policy"]

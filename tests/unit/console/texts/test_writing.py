@@ -112,4 +112,5 @@ def test_latin_words_in_persian_are_isolated() -> None:
     assert texts.mixed("ماده ۳ (art. 3)، قانون ICT<b>") == (
         "<bdi>ماده ۳ <bdi>(art. 3)</bdi>، قانون <bdi>ICT</bdi>&lt;b&gt;</bdi>"
     )
+    assert texts.mixed("دور 2026-spring") == "<bdi>دور <bdi>2026-spring</bdi></bdi>"
     assert texts.mixed("Decision 12 of the council") == "<bdi><bdi>Decision 12 of the council</bdi></bdi>"

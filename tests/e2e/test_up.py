@@ -18,7 +18,7 @@ import pytest
 from services.core.bus.roles import write_users
 from tests.support.oracles.witness import Client
 from tests.support.paths import ROOT
-from tests.support.ports import free_base_port, free_first_port
+from tests.support.ports import SANDBOX_HOST, free_base_port, free_first_port
 from tests.support.processes import state
 from tests.support.registers import write_register
 from tests.support.system import System
@@ -140,7 +140,7 @@ def test_a_taken_sandbox_port_is_named(tmp_path: Path) -> None:
     base = free_base_port()
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what an earlier test closed is no hindrance
-        taken.bind(("0.0.0.0", base))
+        taken.bind((SANDBOX_HOST, base))
         taken.listen()
         flags = ("--first-port", str(free_first_port()), "--base-port", str(base))
         ended = _up("--sandbox", "--for", "60s", "--data", str(tmp_path / "data"), *flags)

@@ -8,12 +8,12 @@ import random
 import socket
 from collections.abc import Iterable
 
-__all__ = ["free_base_port", "free_first_port", "free_port"]
+__all__ = ["SANDBOX_HOST", "free_base_port", "free_first_port", "free_port"]
 
 _LOWEST, _HIGHEST = 10_000, 30_000  # below the ports the kernel gives to outgoing connections
 _WORKERS = 6
 _given: set[int] = set()
-_SANDBOX_HOST = "127.3.0.1"  # every sandbox listens here on its first port, and on no more than _SPAN ports after it
+SANDBOX_HOST = "127.3.0.1"  # every sandbox listens here on its first port, and on no more than _SPAN ports after it
 _SPAN = 1000
 
 
@@ -67,6 +67,6 @@ def free_base_port() -> int:
     They are given in turn, so that one comes again only when all others were given.
     """
     for port in itertools.islice(_bases, 1000):
-        if _are_free(_SANDBOX_HOST, range(port, port + _SPAN)):
+        if _are_free(SANDBOX_HOST, range(port, port + _SPAN)):
             return port
     raise RuntimeError(f"no {_SPAN} free ports in a row are left for the sandboxes of tests")

@@ -49,6 +49,7 @@ class ExchangeSummary(_message.Message):
     DURATION_BUCKETS_FIELD_NUMBER: _builtins.int
     DURATION_MS_SUM_FIELD_NUMBER: _builtins.int
     ALIAS_FIELD_NUMBER: _builtins.int
+    REPEATS_FIELD_NUMBER: _builtins.int
     consumer: _builtins.str
     """The consumer agency, or `_unmapped` where the register maps nothing."""
     provider: _builtins.str
@@ -87,6 +88,10 @@ class ExchangeSummary(_message.Message):
     """Sum of the durations, in milliseconds."""
     alias: _builtins.str
     """An agency that stands in for the provider, whatever the register says of the service."""
+    repeats: _builtins.int
+    """Exchanges that repeat another one: a different exchange of the same client and service had the same message id before.
+    Unset where the collector does not count them.
+    """
     @_builtins.property
     def slot_start(self) -> _timestamp_pb2.Timestamp:
         """Start of the slot in which the exchanges were."""
@@ -119,12 +124,15 @@ class ExchangeSummary(_message.Message):
         duration_buckets: _abc.Iterable[_builtins.int] | None = ...,
         duration_ms_sum: _builtins.float = ...,
         alias: _builtins.str = ...,
+        repeats: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["slot_start", b"slot_start"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_repeats", b"_repeats", "repeats", b"repeats", "slot_start", b"slot_start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "bus_failures", b"bus_failures", "client", b"client", "consumer", b"consumer", "count", b"count", "duration_buckets", b"duration_buckets", "duration_ms_sum", b"duration_ms_sum", "link", b"link", "meta", b"meta", "ok", b"ok", "orphans", b"orphans", "provider", b"provider", "provider_failures", b"provider_failures", "request_bytes", b"request_bytes", "response_bytes", b"response_bytes", "revision", b"revision", "service", b"service", "shared", b"shared", "skew_count", b"skew_count", "skew_ms_sum", b"skew_ms_sum", "slot_start", b"slot_start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_repeats", b"_repeats", "alias", b"alias", "bus_failures", b"bus_failures", "client", b"client", "consumer", b"consumer", "count", b"count", "duration_buckets", b"duration_buckets", "duration_ms_sum", b"duration_ms_sum", "link", b"link", "meta", b"meta", "ok", b"ok", "orphans", b"orphans", "provider", b"provider", "provider_failures", b"provider_failures", "repeats", b"repeats", "request_bytes", b"request_bytes", "response_bytes", b"response_bytes", "revision", b"revision", "service", b"service", "shared", b"shared", "skew_count", b"skew_count", "skew_ms_sum", b"skew_ms_sum", "slot_start", b"slot_start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__repeats: _TypeAlias = _typing.Literal["repeats"]  # noqa: Y015
+    _WhichOneofArgType__repeats: _TypeAlias = _typing.Literal["_repeats", b"_repeats"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__repeats) -> _WhichOneofReturnType__repeats | None: ...
 
 Global___ExchangeSummary: _TypeAlias = ExchangeSummary  # noqa: Y015
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
+from msgspec.structs import replace
+
 from services.collector.ledger.pairing import pair_sides
 from services.collector.ledger.parties import PartyPairs
-from services.collector.ledger.sides import read_far_apart, read_sides, write_sides
+from services.collector.ledger.repeats import first_requests, mark_repeats
+from services.collector.ledger.sides import StoredRequest, read_far_apart, read_sides, write_sides
 from services.collector.ledger.summary import SummaryCounts
 from services.collector.records import ReplayTimeline, Side
 
 MOST_SIDES: Final = 64
 """Sides kept of one request id: an exchange has two, and an id that is used again has a few."""
+
+_NOTHING: Final = StoredRequest([])
 
 
 @dataclass(eq=False)
@@ -41,27 +45,43 @@ class BatchCounter:
         that comes, and a client chooses the id.
         """
         stored = read_sides(self.database, list(by_request), self.pairs, oldest_ms)
-        changed: dict[bytes, list[tuple[Side, int]]] = {}
-        fresh: list[int] = []
+        changed: dict[bytes, StoredRequest] = {}
+        fresh: list[Side] = []
         for request, arrived in by_request.items():
-            before = stored.get(request)
-            if before is None and len(arrived) == 1:
+            before = stored.get(request, _NOTHING)
+            if not before.sides and len(arrived) == 1:
                 now = arrived
             else:
-                distinct = {side.digest: side for side in (*(before or ()), *arrived)}
+                distinct = {side.digest: side for side in (*before.sides, *arrived)}
                 if len(distinct) > MOST_SIDES:
                     distinct = dict(islice(distinct.items(), MOST_SIDES))
                     self.refused.extend(side for side in arrived if side.digest not in distinct)
-                if before is not None and len(distinct) == len(before):
+                if len(distinct) == len(before.sides):
                     continue
                 now = list(distinct.values())
-            fresh.extend(side.request_in for side in now[len(before or ()) :])
-            if before is not None:
-                self._add(before, -1, span_ms)
+            more = now[len(before.sides) :]
+            fresh += more
+            message = before.message
+            for side in more:
+                if side.message is not None and (message is None or side.message < message):
+                    message = side.message
+            changed[request] = StoredRequest(now, message, before.repeated)
+        self._count(stored, changed, span_ms, oldest_ms)
+        return [side.request_in for side in fresh]
+
+    def _count(
+        self, stored: dict[bytes, StoredRequest], changed: dict[bytes, StoredRequest], span_ms: int, oldest_ms: int
+    ) -> None:
+        """Write what has changed, and count its exchanges in place of those before."""
+        moved = [one for one, now in changed.items() if now.message != stored.get(one, _NOTHING).message]
+        messages = (*(changed[one].message for one in moved), *(stored.get(one, _NOTHING).message for one in moved))
+        first = first_requests(self.database, messages)
+        write_sides(self.database, changed, stored, self.pairs)
+        stored |= mark_repeats(self.database, changed, moved, first, self.pairs, oldest_ms)
+        for request, now in changed.items():
+            if request in stored:
+                self._add(stored[request], -1, span_ms)
             self._add(now, 1, span_ms)
-            changed[request] = self._numbered(now)
-        write_sides(self.database, changed)
-        return fresh
 
     def pair_again(self, before_ms: int, span_ms: int, horizon_ms: int) -> None:
         """Count by one pairing span what was counted by another, ``before_ms``.
@@ -69,25 +89,23 @@ class BatchCounter:
         Exchanges with a side so old that its summary may be forgotten stay as they were counted, and are forgotten: the
         other sides of their request id pair as if those had never been there.
         """
-        fewer: dict[bytes, list[tuple[Side, int]]] = {}
+        fewer: dict[bytes, StoredRequest] = {}
         oldest = horizon_ms - before_ms
         for request, stored in read_far_apart(self.database, self.pairs, horizon_ms, min(before_ms, span_ms)):
             pairs = [
                 [side for side in (exchange.client, exchange.producer) if side]
-                for exchange in pair_sides(stored, before_ms)
+                for exchange in pair_sides(stored.sides, before_ms)
             ]
-            kept = [side for pair in pairs if all(side.request_in >= oldest for side in pair) for side in pair]
+            sides = [side for pair in pairs if all(side.request_in >= oldest for side in pair) for side in pair]
+            kept = replace(stored, sides=sides)
             self._add(kept, -1, before_ms)
             self._add(kept, 1, span_ms)
-            if len(kept) < len(stored):
-                fewer[request] = self._numbered(kept)
-        write_sides(self.database, fewer)
+            if len(sides) < len(stored.sides):
+                fewer[request] = kept
+        write_sides(self.database, fewer, fewer, self.pairs)
 
-    def _numbered(self, sides: Sequence[Side]) -> list[tuple[Side, int]]:
-        return [(side, self.pairs.number(side.parties)) for side in sides]
-
-    def _add(self, sides: Sequence[Side], sign: int, span_ms: int) -> None:
-        for exchange in pair_sides(sides, span_ms):
+    def _add(self, stored: StoredRequest, sign: int, span_ms: int) -> None:
+        for number, exchange in enumerate(pair_sides(stored.sides, span_ms)):
             speaker = exchange.speaker
             moment = speaker.request_in if self.timeline is None else self.timeline.place(speaker.request_in)
             slot = moment // (self.slot_seconds * 1000) * self.slot_seconds
@@ -95,4 +113,4 @@ class BatchCounter:
             counts = self.changes.get(key)
             if counts is None:
                 counts = self.changes[key] = SummaryCounts()
-            counts.take(exchange, sign)
+            counts.take(exchange, sign, repeated=stored.repeated or number > 0)

@@ -269,7 +269,8 @@ class Ledger(AbstractContextManager["Ledger"]):
         return LedgerTotals(self._facts["exchanges"], self._facts["orphans"], unpublished)
 
     def _summary(self, row: SummaryRow) -> ExchangeSummary:
-        return to_summary(self._pairs.parties(row.pair), row.slot, row.revision, row.counts)
+        parties = self._pairs.parties(row.pair)
+        return to_summary(parties, row.slot, row.revision, row.counts, repeats_known=row.repeats_known)
 
 
 def _rejects(batch: RecordBatch, refused: Sequence[Side]) -> tuple[Reject, ...]:

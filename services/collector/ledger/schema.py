@@ -15,11 +15,14 @@ from services.core.errors import StateError
 from services.core.files import DAMAGED
 from services.core.log import logger
 
-_FORMAT: Final = 6
-_WITHOUT_CHECKSUMS: Final = 5
+_FORMAT: Final = 7
+_FORMER: Final = (5, 6)
+"""Formats that are taken over: 5 has no checksums, and neither has messages."""
+
+*_COUNTS, _ = SummaryCounts.FIELDS
 
 # request: the sides of each request id within the pairing span, for de-duplication and pairing. summary: unpublished while
-# revision > published. idle: pairs that may be forgotten (parties.py). No column holds anything personal.
+# revision > published, and its repeats NULL where they were not counted. idle: pairs that may be forgotten (parties.py). No column holds anything personal.
 _TABLES: Final = f"""
 CREATE TABLE fact (name TEXT PRIMARY KEY, value INTEGER NOT NULL, {row_check("name", "value")}) WITHOUT ROWID;
 CREATE TABLE source (
@@ -31,23 +34,33 @@ CREATE TABLE pair (
     {row_check("id", "client", "provider", "service", "meta")}, UNIQUE (client, service)
 );
 CREATE TABLE request (
-    id BLOB PRIMARY KEY, newest INTEGER NOT NULL, sides BLOB NOT NULL, {row_check("id", "newest", "sides")}
+    id BLOB PRIMARY KEY, newest INTEGER NOT NULL, sides BLOB NOT NULL, message INTEGER, repeated INTEGER NOT NULL DEFAULT 0,
+    {row_check("id", "newest", "sides", "message", "repeated")}
 ) WITHOUT ROWID;
+CREATE INDEX request_message ON request (message) WHERE message IS NOT NULL;
 CREATE TABLE summary (
-    pair INTEGER NOT NULL, slot INTEGER NOT NULL, {", ".join(f"{name} INTEGER NOT NULL" for name in SummaryCounts.FIELDS)},
+    pair INTEGER NOT NULL, slot INTEGER NOT NULL, {", ".join(f"{name} INTEGER NOT NULL" for name in _COUNTS)}, repeats INTEGER,
     buckets BLOB NOT NULL, revision INTEGER NOT NULL, published INTEGER NOT NULL,
     {row_check("pair", "slot", *SummaryCounts.FIELDS, "buckets", "revision", "published")}, PRIMARY KEY (pair, slot)
 ) WITHOUT ROWID;
 CREATE INDEX summary_unpublished ON summary (revision) WHERE revision > published;
 CREATE TABLE idle (pair INTEGER PRIMARY KEY, {row_check("pair")})"""
 
-_NAMES: Final = ("fact", "source", "pair", "request", "summary", "idle")
+_KEPT: Final = {
+    "fact": "name, value",
+    "source": "name, offset, line, asked_from_ms",
+    "pair": "id, client, provider, service, meta",
+    "request": "id, newest, sides",
+    "summary": f"pair, slot, {', '.join(_COUNTS)}, buckets, revision, published",
+    "idle": "pair",
+}
+"""The columns of former formats by table."""
 
 _UPGRADE: Final = f"""
 DROP INDEX summary_unpublished;
-{"".join(f"ALTER TABLE {name} RENAME TO former_{name};" for name in _NAMES)}
+{"".join(f"ALTER TABLE {name} RENAME TO former_{name};" for name in _KEPT)}
 {_TABLES};
-{"".join(f"INSERT INTO {name} SELECT * FROM former_{name}; DROP TABLE former_{name};" for name in _NAMES)}
+{"".join(f"INSERT INTO {name} ({of}) SELECT {of} FROM former_{name}; DROP TABLE former_{name};" for name, of in _KEPT.items())}
 """  # noqa: S608  # names of ours
 
 
@@ -104,7 +117,7 @@ def _prepare(database: sqlite3.Connection, path: str, facts: Mapping[str, int]) 
     database.create_function("added", 2, added, deterministic=True)
     database.execute("BEGIN EXCLUSIVE")
     version = database.execute("PRAGMA user_version").fetchone()[0]
-    if version not in {0, _WITHOUT_CHECKSUMS, _FORMAT}:
+    if version not in {0, *_FORMER, _FORMAT}:
         raise StateError(f"the collector's state {path} was written by another version: move it away to start anew")
     if version != _FORMAT:
         for statement in (_TABLES if version == 0 else _UPGRADE).split(";"):

@@ -9,7 +9,9 @@ from __future__ import annotations
 import sqlite3
 import struct
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
+import msgspec
 import numpy as np
 
 from services.collector.ledger.parties import PartyPairs
@@ -61,47 +63,67 @@ def _unpacked(request: bytes, sides: bytes, pairs: PartyPairs) -> list[Side]:
     ]
 
 
+class StoredRequest(msgspec.Struct, frozen=True, gc=False):
+    """The sides of a request id, its ``message``, the lowest of theirs or None, and whether it is ``repeated``: counted as a repeat of another
+    request of the message.
+    """
+
+    sides: list[Side]
+    message: int | None = None
+    repeated: bool = False
+
+
 def read_sides(
     database: sqlite3.Connection, requests: Sequence[bytes], pairs: PartyPairs, oldest_ms: int
-) -> dict[bytes, list[Side]]:
-    """Return the sides stored for each request id that has any; none for an id whose newest side is older."""
-    stored: dict[bytes, list[Side]] = {}
+) -> dict[bytes, StoredRequest]:
+    """Return what is stored of each request id that has any sides; nothing for an id whose newest side is older."""
+    stored: dict[bytes, StoredRequest] = {}
     for start in range(0, len(requests), _IDS_PER_QUERY):
         ids = requests[start : start + _IDS_PER_QUERY]
         marks = ",".join("?" * len(ids))
-        for request, sides in database.execute(
-            f"SELECT id, sides FROM request WHERE newest >= ? AND id IN ({marks})",  # noqa: S608  # question marks alone
+        for request, sides, message, repeated in database.execute(
+            f"SELECT id, sides, message, repeated FROM request WHERE newest >= ? AND id IN ({marks})",  # noqa: S608  # question marks alone
             (oldest_ms, *ids),
         ):
-            stored[request] = _unpacked(request, sides, pairs)
+            stored[request] = StoredRequest(_unpacked(request, sides, pairs), message, bool(repeated))
     return stored
 
 
 def read_far_apart(
     database: sqlite3.Connection, pairs: PartyPairs, oldest_ms: int, span_ms: int
-) -> Iterator[tuple[bytes, list[Side]]]:
+) -> Iterator[tuple[bytes, StoredRequest]]:
     """Yield each request id with sides further apart than a span, except those whose newest side is older.
 
     The whole table is read, and may not be changed meanwhile.
     """
-    for request, packed in database.execute(
-        "SELECT id, sides FROM request WHERE newest >= ? AND length(sides) > ?", (oldest_ms, _SIDE.size)
+    for request, packed, message, repeated in database.execute(
+        "SELECT id, sides, message, repeated FROM request WHERE newest >= ? AND length(sides) > ?",
+        (oldest_ms, _SIDE.size),
     ):
         sides = _unpacked(request, packed, pairs)
         moments = [side.request_in for side in sides]
         if max(moments) - min(moments) > span_ms:
-            yield request, sides
+            yield request, StoredRequest(sides, message, bool(repeated))
 
 
-def write_sides(database: sqlite3.Connection, requests: Mapping[bytes, Sequence[tuple[Side, int]]]) -> None:
-    """Replace what is stored for these requests by all their sides, each with the number of its pair."""
+def write_sides(
+    database: sqlite3.Connection,
+    requests: Mapping[bytes, StoredRequest],
+    former: Mapping[bytes, StoredRequest],
+    pairs: PartyPairs,
+) -> None:
+    """Write all sides of these requests, each with the number of its pair; ``former`` is what is stored of them so far."""
+    rows: tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]] = [], []
+    for request, stored in sorted(requests.items()):
+        packed = b"".join(_packed(side, pairs.number(side.parties)) for side in stored.sides)
+        newest = max(side.request_in for side in stored.sides)
+        same = request in former and former[request].message == stored.message
+        rows[same].append((newest, packed, stored.repeated, stored.message, request))
+    # A message that stays is no part of an update, which so leaves the index on it alone.
     database.executemany(
-        "INSERT OR REPLACE INTO request VALUES (?, ?, ?)",
-        (
-            (request, max(side.request_in for side, _ in sides), b"".join(_packed(side, pair) for side, pair in sides))
-            for request, sides in sorted(requests.items())
-        ),
+        "INSERT OR REPLACE INTO request (newest, sides, repeated, message, id) VALUES (?, ?, ?, ?, ?)", rows[0]
     )
+    database.executemany("UPDATE request SET newest = ?1, sides = ?2, repeated = ?3 WHERE id = ?5", rows[1])
 
 
 def drop_old(database: sqlite3.Connection, slices: range, oldest_ms: int) -> None:

@@ -35,6 +35,7 @@ class SummaryCounts:
         "skew_halves",
         "skew_count",
         "duration_ms",
+        "repeats",
     )
 
     SUMS = ("request_bytes", "response_bytes", "skew_halves", "duration_ms")
@@ -44,8 +45,8 @@ class SummaryCounts:
         self.numbers = numbers or [0] * len(self.FIELDS)
         self.buckets = buckets or [0] * DURATION_BUCKETS
 
-    def take(self, exchange: PairedExchange, sign: int) -> None:
-        """Add an exchange (``sign`` 1) or subtract it (-1)."""
+    def take(self, exchange: PairedExchange, sign: int, *, repeated: bool = False) -> None:
+        """Add an exchange (``sign`` 1) or subtract it (-1); ``repeated`` if it repeats another."""
         numbers, duration, skew = self.numbers, exchange.duration, exchange.skew
         numbers[0] += sign
         numbers[1 + exchange.result] += sign
@@ -56,6 +57,7 @@ class SummaryCounts:
             numbers[7] += sign * int(2 * skew)
             numbers[8] += sign
         numbers[9] += sign * duration
+        numbers[10] += sign * repeated
         self.buckets[bucket_of(duration)] += sign
 
     @property
@@ -67,9 +69,13 @@ class SummaryCounts:
         return any(self.numbers) or any(self.buckets)
 
 
-def to_summary(parties: Parties, slot_start: int, revision: int, counts: SummaryCounts) -> ExchangeSummary:
+def to_summary(
+    parties: Parties, slot_start: int, revision: int, counts: SummaryCounts, *, repeats_known: bool = True
+) -> ExchangeSummary:
     """Return the counts as a summary, which replaces those of the same (client, service, slot) with a lower revision."""
-    count, ok, bus, provider, request_bytes, response_bytes, orphans, skew_halves, skew_count, duration = counts.numbers
+    count, ok, bus, provider, request_bytes, response_bytes, orphans, skew_halves, skew_count, duration, repeats = (
+        counts.numbers
+    )
     return ExchangeSummary(
         client=parties.client,
         service=parties.service,
@@ -87,4 +93,5 @@ def to_summary(parties: Parties, slot_start: int, revision: int, counts: Summary
         skew_count=skew_count,
         duration_buckets=tuple(counts.buckets),
         duration_ms_sum=float(duration),
+        repeats=repeats if repeats_known else None,
     )

@@ -32,12 +32,13 @@ buckets = added(buckets, excluded.buckets), revision = excluded.revision"""  # n
 
 @dataclass(frozen=True, slots=True)
 class SummaryRow:
-    """The counts of one pair in one slot (epoch seconds)."""
+    """The counts of one pair in one slot (epoch seconds). Repeats are not known of slots from before they were counted."""
 
     pair: int
     slot: int
     counts: SummaryCounts
     revision: int
+    repeats_known: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,9 @@ def added(buckets: bytes, more: bytes) -> bytes:
 
 
 def _from_row(row: Sequence[Any]) -> SummaryRow:
-    pair, slot, *numbers, buckets, revision, _, _ = row
-    return SummaryRow(pair, slot, SummaryCounts(numbers, list(_BUCKETS.unpack(buckets))), revision)
+    pair, slot, *numbers, repeats, buckets, revision, _, _ = row
+    counts = SummaryCounts([*numbers, repeats or 0], list(_BUCKETS.unpack(buckets)))
+    return SummaryRow(pair, slot, counts, revision, repeats is not None)
 
 
 def _to_row(key: tuple[int, int], counts: SummaryCounts, revision: int) -> tuple[Any, ...]:

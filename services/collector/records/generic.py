@@ -25,7 +25,7 @@ from services.collector.records.fields import (
     is_stamp,
     is_text,
 )
-from services.collector.records.xroad import ExchangeResult, RecordError, Side
+from services.collector.records.xroad import ExchangeResult, RecordError, Side, digest_of_message, message_number
 from services.core.model import Parties, escape_code
 
 _TIME = "RFC 3339 text with an offset, or seconds or milliseconds since 1970, from 2000 to 2100"
@@ -102,12 +102,13 @@ def read_generic(raw: Mapping[str, Any]) -> Side:
     duration = round(raw["duration_ms"])
     texts = [get(name) or "" for name in (*_NAMES, "id")]
     sizes = [get(name) for name in _SIZES]
+    parties = _parties(*texts[:4])
     digest = blake2b(orjson.dumps(["generic", time, duration, texts, sizes, raw["ok"]]), digest_size=16).digest()
     return Side(
         digest=digest,
         request=digest,
         producer=False,
-        parties=_parties(*texts[:4]),
+        parties=parties,
         request_in=time,
         request_out=None,
         response_in=None,
@@ -116,4 +117,5 @@ def read_generic(raw: Mapping[str, Any]) -> Side:
         request_bytes=sizes[0],
         response_bytes=sizes[1],
         whole=True,
+        message=message_number(digest_of_message(texts[4], parties)),
     )

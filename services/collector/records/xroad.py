@@ -50,7 +50,8 @@ class Side(msgspec.Struct, frozen=True, gc=False):  # made for every record: a f
     ``digest`` identifies the record (16 bytes over its stable fields). ``request`` is the same on both sides of an exchange:
     16 bytes from xRequestId, else from messageId, client and service, else the digest, so that the side pairs with nothing.
     A ``whole`` side records the
-    complete exchange, and no other side is expected.
+    complete exchange, and no other side is expected. ``message`` is the message id of that client and service where something else
+    pairs the sides, so that an exchange that is made again can be told: 8 bytes as a signed number.
     """
 
     digest: bytes
@@ -65,6 +66,7 @@ class Side(msgspec.Struct, frozen=True, gc=False):  # made for every record: a f
     request_bytes: int | None
     response_bytes: int | None
     whole: bool = False
+    message: int | None = None
 
 
 @lru_cache(maxsize=8192)
@@ -95,15 +97,17 @@ def _either(new: Any, old: Any, older: Any = None) -> Any:
     return old if old is not None else older
 
 
-def _request(request_id: str | None, message_id: str | None, parties: Parties) -> bytes | None:
-    if request_id:
-        return blake2b(request_id.encode(), digest_size=16).digest()
-    if (
-        message_id and parties.client and parties.service
-    ):  # chosen by the client, so it distinguishes nothing beyond its calls of one service
-        text = f"{message_id}\n{parties.client}\n{parties.service}"
-        return blake2b(text.encode(), digest_size=16, person=b"messageId").digest()
-    return None
+def digest_of_message(message_id: str | None, parties: Parties) -> bytes | None:
+    """Return 16 bytes of a message id, which its client chose, so that it tells apart nothing beyond its calls of one service."""
+    if not (message_id and parties.client and parties.service):
+        return None
+    text = f"{message_id}\n{parties.client}\n{parties.service}"
+    return blake2b(text.encode(), digest_size=16, person=b"messageId").digest()
+
+
+def message_number(digest: bytes | None) -> int | None:
+    """Return the first 8 bytes of a digest as a signed number, as databases hold it."""
+    return None if digest is None else int.from_bytes(digest[:8], "big", signed=True)
 
 
 def side_of(values: tuple[Any, ...]) -> Side:
@@ -119,9 +123,10 @@ def side_of(values: tuple[Any, ...]) -> Side:
     request_mime, response_mime, request_attachments, response_attachments, status = values[AT_NUMBERS:AT_SIZES]
     stable = orjson.dumps((values[:AT_SIZES], request_size, response_size, fault_code))
     digest = blake2b(stable, digest_size=16).digest()
+    message, request_id = digest_of_message(values[AT_MESSAGE], parties), values[AT_ID]
     return Side(
         digest,
-        _request(values[AT_ID], values[AT_MESSAGE], parties) or digest,
+        blake2b(request_id.encode(), digest_size=16).digest() if request_id else message or digest,
         kind == "Producer",
         parties,
         request_in,
@@ -132,6 +137,7 @@ def side_of(values: tuple[Any, ...]) -> Side:
         # With attachments the message is a MIME package, and the plain size is that of its SOAP part.
         request_mime if request_attachments and request_mime is not None else request_size,
         response_mime if response_attachments and response_mime is not None else response_size,
+        message=message_number(message) if request_id else None,
     )
 
 

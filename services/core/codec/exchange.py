@@ -23,12 +23,15 @@ _BYTES = ("request_bytes", "response_bytes")
 _NAMES = ("client", "service", "alias")
 _FLOATS = ("skew_ms_sum", "duration_ms_sum")
 
-_plain_fields = copied_fields(ExchangeSummary, "slot_start", "duration_buckets")
+_plain_fields = copied_fields(ExchangeSummary, "slot_start", "duration_buckets", "repeats")
 
 
 def _message(row: ExchangeSummary) -> exchange_pb2.ExchangeSummary:
     return exchange_pb2.ExchangeSummary(
-        slot_start=to_timestamp(row.slot_start), duration_buckets=row.duration_buckets, **_plain_fields(row)
+        slot_start=to_timestamp(row.slot_start),
+        duration_buckets=row.duration_buckets,
+        repeats=row.repeats,
+        **_plain_fields(row),
     )
 
 
@@ -38,7 +41,12 @@ def _row(message: exchange_pb2.ExchangeSummary) -> ExchangeSummary:
         raise ValueError(f"duration_buckets has {len(buckets)} entries instead of {DURATION_BUCKETS}")
     if not message.HasField("slot_start"):
         raise ValueError("slot_start is missing")
-    row = ExchangeSummary(slot_start=message.slot_start.seconds, duration_buckets=buckets, **_plain_fields(message))
+    row = ExchangeSummary(
+        slot_start=message.slot_start.seconds,
+        duration_buckets=buckets,
+        repeats=message.repeats if message.HasField("repeats") else None,
+        **_plain_fields(message),
+    )
     _check(row)
     return row
 
@@ -55,8 +63,8 @@ def _check(row: ExchangeSummary) -> None:
                 raise ValueError(f"{name} is too large")
     if max(row.duration_buckets) >= _LARGEST_COUNT:
         raise ValueError("duration_buckets has a count that is too large")
-    if row.ok + row.bus_failures + row.provider_failures > row.count:
-        raise ValueError("ok, bus_failures and provider_failures are more than count")
+    if max(row.ok + row.bus_failures + row.provider_failures, row.repeats or 0) > row.count:
+        raise ValueError("ok, bus_failures and provider_failures, or repeats, are more than count")
     if not all(isfinite(getattr(row, name)) for name in _FLOATS):
         raise ValueError("skew_ms_sum or duration_ms_sum is not a number")
     if any(len(getattr(row, name)) > _LONGEST_NAME for name in _NAMES):

@@ -52,6 +52,7 @@ class ExchangeSummary:
     It replaces earlier summaries of the same (bus, client, service, slot): the highest revision wins. ``alias`` is an agency
     that stands in for the provider. ``consumer`` and ``provider`` (agency ids or ``_unmapped``), ``link`` (empty unless
     exactly one link maps) and ``shared`` are empty until a register attributes the summary (register/attribution.py).
+    ``repeats`` are exchanges with the message id of another one, None where the collector did not count them.
     """
 
     client: str
@@ -75,6 +76,7 @@ class ExchangeSummary:
     skew_count: int = 0
     duration_buckets: tuple[int, ...] = (0,) * DURATION_BUCKETS
     duration_ms_sum: float = 0.0
+    repeats: int | None = None
 
 
 LINK_FINDINGS = ("silent", "disagreeing", "unusual")

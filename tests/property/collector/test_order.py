@@ -29,6 +29,8 @@ def records(draw):
         "responseInTs": draw(st.none() | st.just(start + inside + network)),
         "responseOutTs": start + 2 * inside + network,
         "xRequestId": draw(st.none() | st.sampled_from([f"x-{n}" for n in range(6)])),
+        "messageId": draw(st.sampled_from([None, "m-1", "m-2"])),
+        "clientMemberCode": "tax",
         "serviceCode": draw(st.none() | st.sampled_from(["person", "firm", "listMethods"])),
         "serviceSubsystemCode": draw(st.sampled_from(["a", None])),
         "succeeded": draw(st.booleans()),

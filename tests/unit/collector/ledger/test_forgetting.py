@@ -71,7 +71,7 @@ def test_unused_pairs_are_forgotten(tmp_path, raw, hours, restarts):
             [known] = sides.read_sides(
                 ledger._database, [read_side(raw(xRequestId="y")).request], ledger._pairs, 0
             ).values()
-            assert [side.parties.service.rpartition("/")[2] for side in known] == ["always", "other"]
+            assert [side.parties.service.rpartition("/")[2] for side in known.sides] == ["always", "other"]
         if restarts and hour % 5 == 0:
             ledger.close()
             ledger = opened()

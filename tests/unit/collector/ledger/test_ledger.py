@@ -12,8 +12,9 @@ import pytest
 
 from services.collector.ledger.ledger import BatchResult, Ledger
 from services.collector.ledger.summary_rows import LedgerTotals
-from services.collector.records.batch import SourcePosition
+from services.collector.records.batch import RecordBatch, SourcePosition
 from services.collector.records.formats import read
+from services.collector.records.generic import read_generic
 from services.collector.records.timeline import ReplayTimeline
 from services.core.errors import StateError
 from tests.bench.loads.exchange_records import lines
@@ -33,6 +34,7 @@ def test_the_real_sample_is_counted_once(ledger, data_file):
     assert sum(s.count for s in found) == sum(s.ok for s in found) == sum(s.skew_count for s in found) == 2615
     assert sum(s.count for s in found if s.meta) == 710
     assert sum(s.orphans for s in found) == 0
+    assert sum(s.repeats or 0 for s in found) == 2  # one message id has three request ids
     assert all(sum(s.duration_buckets) == s.count for s in found)
 
 
@@ -49,6 +51,46 @@ def test_the_other_side_replaces_the_orphan(ledger, both):
     # The emptied slot is published as a replacement too, or it would stay counted.
     replacements = {p.summary.slot_start: p.summary.count for p in ledger.unpublished(10)}
     assert replacements == {1_699_999_800: 0, 1_699_999_500: 1}
+
+
+def test_an_exchange_that_is_made_again_is_a_repeat(ledger, both):
+    """Each further request of one message id is, of the same client and service; the same records read again are none."""
+
+    def repeats():
+        return {(s.service, s.slot_start): (s.count, s.repeats) for s in ledger.summaries()}
+
+    service = "IR/GOV/200/registry/person"
+    first, second, third = (both(1_699_999_900_000 + 300_000 * n, xRequestId=f"x-{n}") for n in range(3))
+    other = both(1_699_999_900_000, xRequestId="x-3", serviceCode="firm")
+    for records in (first, first, other, second[:1], second[1:], second):
+        ledger.take("log", batch(*records), now_ms=NOW)
+    assert sorted(repeats().values()) == [(1, 0), (1, 0), (1, 1)]
+    ledger.take("log", batch(*third), now_ms=NOW)
+    found = repeats()
+    assert sorted(found.values()) == [(1, 0), (1, 0), (1, 1), (1, 1)]
+    again = Ledger(None, SLOT_SECONDS, now_ms=NOW)
+    with again:
+        again.take("log", batch(*third, *second, *other, *first), now_ms=NOW)
+        assert {(s.service, s.slot_start): (s.count, s.repeats) for s in again.summaries()} == found
+    alone = [number for (of, _), (_, number) in found.items() if of != service]
+    assert alone == [0]
+
+
+def test_exchanges_paired_by_their_message_id_repeat_the_first(ledger, both):
+    """Without request ids, two exchanges of one message id are one and a repeat, whichever is read first."""
+    early, late = both(1_699_999_900_000, xRequestId=None), both(1_699_999_950_000, xRequestId=None)
+    for records in (late, early):
+        ledger.take("log", batch(*records), now_ms=NOW)
+    assert [(s.count, s.repeats) for s in ledger.summaries()] == [(2, 1)]
+
+
+def test_a_line_with_the_id_of_another_is_a_repeat(ledger):
+    """Lines of another bus repeat one another where id, parties and service are the same and the time is not."""
+    line = {"consumer": "tax", "provider": "civil", "ok": True, "duration_ms": 5, "time": 1_699_999_900}
+    lines = [{**line, "id": "a"}, {**line, "id": "a", "time": 1_699_999_901}, {**line, "id": "b"}, line, line]
+    sides = tuple(map(read_generic, lines))
+    ledger.take("log", RecordBatch(sides, (), SourcePosition(1, 1)), now_ms=NOW)
+    assert [(s.count, s.repeats) for s in ledger.summaries()] == [(4, 1)]
 
 
 def test_revisions_rise_and_only_the_acknowledged_one_is_published(ledger, raw):

@@ -161,8 +161,10 @@ def test_summaries_survive() -> None:
     row = ExchangeSummary(
         "X/GOV/1/S", "X/GOV/2/T/get", 300, 4, alias="p", count=3, ok=2, duration_buckets=tuple(range(DURATION_BUCKETS))
     )
-    assert codec.decode_summaries(codec.encode_summaries("xroad", [row])) == ("xroad", [row])
-    assert codec.summary_from_json(codec.summary_to_json(row)) == row
+    for repeats in (None, 0, 2):
+        some = replace(row, repeats=repeats)
+        assert codec.decode_summaries(codec.encode_summaries("xroad", [some])) == ("xroad", [some])
+        assert codec.summary_from_json(codec.summary_to_json(some)) == some
 
 
 @pytest.mark.parametrize(
@@ -174,6 +176,7 @@ def test_summaries_survive() -> None:
         ({"request_bytes": 2**63}, "request_bytes is too large"),
         ({"duration_buckets": (2**40,) * DURATION_BUCKETS}, "duration_buckets has a count that is too large"),
         ({"ok": 4}, "more than count"),
+        ({"repeats": 4}, "more than count"),
         ({"skew_ms_sum": math.nan}, "not a number"),
         ({"duration_ms_sum": math.inf}, "not a number"),
         ({"service": "x" * 5000}, "too long"),

@@ -1,0 +1,55 @@
+"""Which requests repeat another: they have its message id, client and service under a request id of their own (docs/exchange.md §3).
+
+Of the requests of one message, the one with the lowest id is taken for the first and the others repeat it. That follows from which requests
+there are, in whatever order they come. A request keeps whether it was counted as a repeat, so that it is subtracted as it was
+added, also when the first has been forgotten.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterable, Mapping
+
+from msgspec.structs import replace
+
+from services.collector.ledger.parties import PartyPairs
+from services.collector.ledger.sides import StoredRequest, read_sides
+
+_FIRST = "SELECT value, (SELECT min(id) FROM request WHERE message = value) FROM json_each(?)"
+
+
+def first_requests(database: sqlite3.Connection, messages: Iterable[int | None]) -> dict[int, bytes]:
+    """Return the first request of each message that has any."""
+    asked = sorted({message for message in messages if message is not None})
+    rows = database.execute(_FIRST, (json.dumps(asked),)) if asked else ()
+    return {message: request for message, request in rows if request is not None}
+
+
+def mark_repeats(
+    database: sqlite3.Connection,
+    changed: dict[bytes, StoredRequest],
+    moved: Collection[bytes],
+    first_before: Mapping[int, bytes],
+    pairs: PartyPairs,
+    oldest_ms: int,
+) -> dict[bytes, StoredRequest]:
+    """Mark which of the requests that have ``changed``, and are written, repeat another. Some have ``moved`` to a message; ``first_before``
+    are the first ones of it and of the one before until then.
+
+    Return, as they were, further requests of which that has changed with them; they are in ``changed`` as well then.
+    """
+    first = first_requests(database, {*first_before, *(changed[request].message for request in moved)})
+    others = {*first.values(), *first_before.values()} - changed.keys()
+    found = read_sides(database, list(others), pairs, oldest_ms)
+    now = {**changed, **found}
+    wrong = {
+        request: not one.repeated
+        for request, one in now.items()
+        if one.message in first and one.repeated != (first[one.message] != request)
+    }
+    database.executemany(
+        "UPDATE request SET repeated = ? WHERE id = ?", [(mark, request) for request, mark in sorted(wrong.items())]
+    )
+    changed.update((request, replace(now[request], repeated=mark)) for request, mark in wrong.items())
+    return {request: found[request] for request in wrong.keys() & found.keys()}

@@ -37,6 +37,7 @@ def findings(flows: int) -> Iterator[str]:
     learned.fast[:] = learned.slow[:] = np.stack([rate * 300, np.full(flows, 300.0), np.full(flows, 40_000.0)])
     learned.learned[:] = 3 * _WEEK
     detector.streams.shares.exchanges[:] = 1_000
+    detector.streams.shares.since[:] = 3 * _WEEK
     taken = []
     for number in range(_WARM_STEPS + _TIMED_STEPS):
         step = _step(number, rate, rng)

@@ -21,7 +21,7 @@ AGREE: Final = 0.7
 """The share of votes that a common cause needs, of two flows or more."""
 
 MAINLY: Final = 0.6
-"""The part of a sum's departure that makes it one flow's."""
+"""The part of a sum's departure that makes it that of a flow or a sum within it."""
 
 _ORDER: Final = (
     FindingScope.FLOW,
@@ -77,12 +77,18 @@ def _charge(top: int, departures: Departures, rows: Rows, left: Bools) -> Charge
     if common is not None:
         members = rows.flows_of(common)
         return Charge(common, members[~against[members] & left[members]], top)
-    members = rows.flows_of(top)
-    if top >= rows.flows:
-        alone = members[np.abs(departures.departs[members]).argmax()]
-        if abs(departures.departs[alone]) >= MAINLY * abs(departures.departs[top]) and left[alone]:
-            return Charge(int(alone), np.array([alone]), top)
-    return Charge(top, members[left[members]], top)
+    cause = top if top < rows.flows else _main_part(top, departures, rows, left)
+    members = rows.flows_of(cause)
+    return Charge(cause, members[left[members]], top)
+
+
+def _main_part(top: int, departures: Departures, rows: Rows, left: Bools) -> int:
+    """Return the narrowest flow or sum within a sum that departs by most of what it does; the sum itself if there is none."""
+    members = np.isin(np.arange(rows.flows), rows.flows_of(top)).astype(np.float64)
+    sizes = rows.with_sums(np.ones(rows.flows))
+    mainly = departures.departs * np.sign(departures.departs[top]) >= MAINLY * abs(departures.departs[top])
+    within = mainly & (rows.with_sums(members) == sizes) & rows.sums_with(left)
+    return min(np.flatnonzero(within).tolist(), key=lambda row: (sizes[row], -abs(departures.departs[row])))
 
 
 def _common_cause(top: int, departing: Bools, against: Bools, rows: Rows) -> int | None:

@@ -104,9 +104,10 @@ class Detector:
             excess = max(float(steps[one.side, one.row] - days[one.side, one.row]), 0.0)
             if family is Family.SLOW:
                 _add_durations(one, step, self.settings)
-            if one.add(count, mean, 1.0 / (1.0 + mean * excess), self._number):
+            base = self._base(one, family, mean, judged, step)
+            if one.add(count, mean, 1.0 / (1.0 + mean * excess), base, self._number):
                 over.append((one, self._time_of(one.back_since, step)))
-            elif not one.silent and self._number - one.since >= USUAL_AFTER_WEEKS * self.settings.week_steps:
+            elif self._number - one.since >= USUAL_AFTER_WEEKS * self.settings.week_steps and one.goes_on:
                 over.append((one, step.start + self.settings.step_seconds))
                 self.streams.take_as_usual(family, np.array(one.flows), one.seen / max(one.expected, 1e-9))
         for one, _ in over:
@@ -172,6 +173,8 @@ class Detector:
         seen, expected, variance = (
             float(of[test, source]) for of in (evidence.seen, evidence.expected, evidence.variance)
         )
+        expected += sum(old.expected for old in replaced)
+        base = 1.0 if family is Family.VOLUME else expected / max(self._usual(family, charge.flows, judged, step), 1e-9)
         one = OpenFinding(
             side=side,
             row=charge.row,
@@ -182,11 +185,11 @@ class Detector:
                 [step.start + self.settings.step_seconds, *(old.found_at for old in replaced if old.row == charge.row)]
             ),
             seen=seen + sum(old.seen for old in replaced),
-            expected=expected + sum(old.expected for old in replaced),
+            expected=expected,
             variance=variance + sum(old.variance for old in replaced),
             day_variance=float(self.streams.days[side, charge.row]),
             chance=chance_of(float(strongest[charge.found_by])),
-            usual=self._usual(family, charge.flows, judged, step),
+            base=base,
             measured=[0.0, 0.0],
             back_since=self._number + 1,
         )
@@ -210,8 +213,22 @@ class Detector:
             return total / max(number, 1.0)
         if family is Family.SIZE:
             return float(shares.size[0, flows].sum() / max(shares.size[1, flows].sum(), 1.0))
-        exchanges = float(np.asarray(step.count, np.float64)[flows].sum())
-        return float(judged.means_of_flows[family, flows].sum()) / max(exchanges, 1.0)
+        means, exchanges = judged.means_of_flows[family, flows], _exchanges(family, flows, judged, step)
+        return float(means.sum()) / max(exchanges, 1.0)
+
+    @staticmethod
+    def _base(one: OpenFinding, family: Family, mean: float, judged: JudgedStep, step: StepCounts) -> float:
+        """Return what a step adds to the base of a finding: exchanges to that of a share, nothing to that of a volume."""
+        if family is Family.VOLUME:
+            return 0.0
+        if family in (Family.SLOW, Family.SIZE):
+            return one.base * mean / max(one.expected, 1e-9)
+        return _exchanges(family, np.array(one.flows), judged, step)
+
+
+def _exchanges(family: Family, flows: Ints, judged: JudgedStep, step: StepCounts) -> float:
+    """Return the exchanges of some flows in a step, of those of which the family is known."""
+    return float(np.asarray(step.count, np.float64)[flows][judged.means_of_flows[family, flows] > 0].sum())
 
 
 def _add_durations(one: OpenFinding, step: StepCounts, settings: DetectorSettings) -> None:

@@ -28,8 +28,8 @@ _MILD: Final = 0.8
 class OpenFinding:
     """A finding of a side, charged to the row of ``subject``. Steps are counted since the detector began.
 
-    ``seen``, ``expected`` and ``variance`` are sums since the step ``since``, ``day_variance`` is relative; ``usual`` is the share, duration or size that is expected,
-    ``measured`` sums of durations and exchanges by which SLOW is told. ``back`` is the evidence that it is over, gathered since ``back_since``.
+    ``seen``, ``expected`` and ``variance`` are sums since the step ``since``, ``day_variance`` is relative; ``base`` is what they are divided by to be told: exchanges
+    where they are shares, 1 where they are volumes. ``measured`` are sums of durations and exchanges by which SLOW is told. ``back`` is the evidence that it is over, gathered since ``back_since``.
     """
 
     side: int
@@ -43,7 +43,7 @@ class OpenFinding:
     variance: float
     day_variance: float
     chance: float
-    usual: float
+    base: float
     measured: list[float]
     back: float = 0.0
     back_since: int = 0
@@ -53,7 +53,12 @@ class OpenFinding:
         """Whether nothing at all was seen of what was expected."""
         return SIDES[self.side].family is Family.VOLUME and not SIDES[self.side].up and self.seen == 0
 
-    def add(self, count: float, mean: float, weight: float, step: int) -> bool:
+    @property
+    def goes_on(self) -> bool:
+        """Whether nothing speaks for its end, and something is seen, so that it may be what is usual from now on."""
+        return not self.silent and self.back <= 0.0
+
+    def add(self, count: float, mean: float, weight: float, base: float, step: int) -> bool:
         """Add a step; return whether the finding is over."""
         ratio = self.seen / self.expected if self.expected else 1.0
         middle = (min(ratio, _MILD) + 1.0) / 2.0 if not SIDES[self.side].up else (max(ratio, 1.0 / _MILD) + 1.0) / 2.0
@@ -63,13 +68,14 @@ class OpenFinding:
             self.seen += count
             self.expected += mean
             self.variance += mean / weight
+            self.base += base
         return self.back >= ENDED
 
     def finding(self, rows: Rows, rates: Floats, settings: DetectorSettings, ended_at: int | None) -> Finding:
         """Return the finding as it is told; ``rates`` (f,) order its flows."""
         side = SIDES[self.side]
         kind = FindingKind.SILENCE if self.silent else side.kind
-        scale = 1.0 if side.family is Family.VOLUME else self.usual / max(self.expected, 1e-9)
+        scale = 1.0 / self.base
         days = max((self.found_at - self.since_time) / (settings.step_seconds * settings.day_steps), 1.0)
         deviation = _DEVIATIONS * scale * sqrt(self.variance + self.expected**2 * self.day_variance / days)
         seen, expected = scale * self.seen, scale * self.expected

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from services.indicator.array_types import Bools, Floats, Ints, Numbers
+from services.indicator.findings.expectation import LEARNED_WEEKS
 from services.indicator.findings.inputs import DetectorSettings, StepCounts
 from services.indicator.findings.kinds import Family
 
@@ -25,7 +26,10 @@ TAIL: Final = 0.25
 """The most of a flow's exchanges that count as its slow ones: those above a bound of its buckets."""
 
 FEWEST: Final = 100.0
-"""Exchanges after which shares, durations and sizes of a flow are judged."""
+"""Exchanges after which shares, durations and sizes of a flow are judged, and its part in sums after as many of its service."""
+
+FAILING: Final = 2.0
+"""The deviations beyond their usual number from which a step's failures are more than usual."""
 
 SIZE_VARIANCE: Final = 2.0
 """The relative variance of sizes before any is known, and the steps it counts for."""
@@ -39,23 +43,25 @@ _OUTLIER: Final = 5.0
 
 @dataclass(slots=True, eq=False)
 class ShareCounts:
-    """Counts of the five families beside the volume and what is expected of them where ``known``, (5, f), and the part
-    ``doubt`` by which what is expected may be off.
+    """Counts of the five families beside the volume and what is expected of them where ``known``, (5, f), well enough for the flow
+    itself to be ``judged``, and the part ``doubt`` by which what is expected may be off.
     """
 
     count: Floats
     mean: Floats
     known: Bools
+    judged: Bools
     doubt: Floats
 
 
 @dataclass(slots=True, eq=False)
 class Shares:
-    """Sums that forget, of f flows: ``counts`` (3, f) of failures of bus and provider and of repeats among ``exchanges`` (f,), ``durations`` (f, b)
+    """Sums that forget, of f flows, whose services are numbered by ``service`` (f,): ``counts`` of failures of bus and provider and of repeats among ``exchanges``, (3, f) each, ``durations`` (f, b)
     or without buckets, the bucket ``slow_from`` which exchanges are slow, ``slow_hours`` (w, 2, f) slow ones seen and expected by step of the week, ``size`` sums of bytes and exchanges, and ``spread`` those of sizes'
-    relative variance, (2, f).
+    relative variance, (2, f). ``since`` (3, f) are the steps since repeats, durations and sizes were first known.
     """
 
+    service: Ints
     counts: Floats
     exchanges: Floats
     durations: Numbers
@@ -63,43 +69,62 @@ class Shares:
     slow_hours: Numbers
     size: Floats
     spread: Floats
+    since: Ints
 
     @classmethod
-    def empty(cls, flows: int, week_steps: int) -> Shares:
+    def empty(cls, service: Ints, week_steps: int) -> Shares:
         """Return the state before any exchange."""
+        flows = len(service)
         return cls(
+            service,
             np.zeros((_SHARES, flows)),
-            np.zeros(flows),
+            np.zeros((_SHARES, flows)),
             np.zeros((flows, 0), np.float32),
             np.zeros(flows, np.int64),
             np.zeros((week_steps, 2, flows), np.float32),
             np.zeros((2, flows)),
             np.zeros((2, flows)),
+            np.zeros((3, flows), np.int64),
         )
 
     def of_step(self, step: StepCounts) -> ShareCounts:
         """Return counts and what is expected of them, for the exchanges that the step had."""
-        exchanges = np.asarray(step.count, np.float64)
-        enough = self.exchanges >= FEWEST
+        exchanges, seen = np.asarray(step.count, np.float64), _counted(step)
+        usual, counted = self._usual(), ~np.isnan(seen)
+        failures = seen[:2].sum(axis=0)
+        # What fails is short and quick, or waits in vain: durations and sizes say nothing beside it that failures do not.
+        most = usual[:2].sum(axis=0) * exchanges
+        failing = failures > most + FAILING * np.sqrt(most)
         nothing = np.zeros_like(exchanges)
         slow, slow_mean, timed = self._slow(step, nothing)
         slow_mean = slow_mean * self._slow_factor(step)
         size, size_mean, sized = self._sizes(step, exchanges, nothing)
-        usual = self._usual()
         # At most so many were usual, at two deviations: a share that rests on few counts may be larger than it seems.
         margin = (2.0 * np.sqrt(self.counts + 1.0) + 1.0) / (self.exchanges + POOLED)
         misfit = np.full((2, len(exchanges)), MISFIT)
+        measured = np.stack([timed, sized]) & (self.exchanges[0] >= FEWEST) & ~failing
+        long = self.since >= LEARNED_WEEKS * len(self.slow_hours)
+        known = np.concatenate([(self._of_service(self.exchanges) >= FEWEST) & counted, measured])
+        known[Family.REPEATS - 1 :] &= long
         return ShareCounts(
-            count=np.array([step.bus_failures, step.provider_failures, step.repeats, slow, size], np.float64),
+            count=np.concatenate([np.where(counted, seen, 0.0), slow[None], size[None]]),
             mean=np.concatenate([usual * exchanges, slow_mean[None], size_mean[None]]),
-            known=np.stack([enough, enough, enough, timed & enough, sized & enough]),
+            known=known,
+            judged=known & np.concatenate([self.exchanges >= FEWEST, measured]),
             doubt=np.concatenate([margin / usual + MISFIT, misfit]),
         )
 
+    def _of_service(self, values: Floats) -> Floats:
+        """Return the sums over the service of each flow, of values (n, f)."""
+        sums = np.stack([np.bincount(self.service, of_flows) for of_flows in values])
+        return np.asarray(sums[:, self.service])
+
     def _usual(self) -> Floats:
-        """Return the usual shares, (3, f)."""
-        pooled = (self.counts.sum(axis=1) + LEAST_SHARE * POOLED) / (self.exchanges.sum() + POOLED)
-        usual = (self.counts + POOLED * pooled[:, None]) / (self.exchanges + POOLED)
+        """Return the usual shares, (3, f), pooled with those of the service, and these with those of all."""
+        of_all = (self.counts.sum(axis=1) + LEAST_SHARE * POOLED) / (self.exchanges.sum(axis=1) + POOLED)
+        counts, exchanges = self._of_service(self.counts), self._of_service(self.exchanges)
+        of_service = (counts + POOLED * of_all[:, None]) / (exchanges + POOLED)
+        usual = (self.counts + POOLED * of_service) / (self.exchanges + POOLED)
         return np.asarray(np.maximum(usual, LEAST_SHARE))
 
     def _slow(self, step: StepCounts, nothing: Floats) -> tuple[Floats, Floats, Bools]:
@@ -122,25 +147,36 @@ class Shares:
             return nothing, nothing, np.zeros(len(nothing), np.bool_)
         usual = self.size[0] / np.maximum(self.size[1], 1.0)
         variance = np.maximum((self.spread[0] + 24 * SIZE_VARIANCE) / (self.spread[1] + 24), 0.05)
-        some = usual > 0
-        return np.where(some, step.size / np.where(some, usual, 1.0), 0.0) / variance, exchanges / variance, some
+        size = np.asarray(step.size, np.float64)
+        some = (usual > 0) & ~np.isnan(size)
+        return np.where(some, size / np.where(some, usual, 1.0), 0.0) / variance, exchanges / variance, some
 
     def learn(self, step: StepCounts, settings: DetectorSettings, suspected: Bools) -> None:
         """Learn a step of each flow, but of what is ``suspected`` (5, f)."""
         kept = 0.5 ** (1.0 / (HALF_LIFE_DAYS * settings.day_steps))
         exchanges = np.asarray(step.count, np.float64)
-        whole = ~suspected[:_SHARES].any(axis=0)
         usual = self._usual() * exchanges
         most = usual + _OUTLIER * np.sqrt(usual + usual**2) + 1.0
         settled = self.exchanges >= FEWEST
-        for number, seen in enumerate((step.bus_failures, step.provider_failures, step.repeats)):
-            count = np.where(settled, np.minimum(seen, most[number]), seen)
-            self.counts[number] = np.where(whole, kept * self.counts[number] + count, self.counts[number])
+        seen = _counted(step)
+        whole = ~np.isnan(seen) & ~suspected[:_SHARES].any(axis=0)
+        count = np.where(settled, np.minimum(seen, most), seen)
+        self.counts = np.where(whole, kept * self.counts + count, self.counts)
         self.exchanges = np.where(whole, kept * self.exchanges + exchanges, self.exchanges)
+        self._see_since(step, exchanges)
         if step.durations is not None:
             self._learn_durations(step, kept, suspected[_SHARES])
         if step.size is not None:
             self._learn_sizes(np.asarray(step.size, np.float64), exchanges, kept, suspected[_SHARES + 1])
+
+    def _see_since(self, step: StepCounts, exchanges: Floats) -> None:
+        nothing = np.zeros(len(exchanges), np.bool_)
+        now = [
+            ~np.isnan(np.asarray(step.repeats, np.float64)),
+            nothing if step.durations is None else step.durations.any(axis=1),
+            nothing if step.size is None else ~np.isnan(np.asarray(step.size, np.float64)),
+        ]
+        self.since += (self.since > 0) | (np.stack(now) & (exchanges > 0))
 
     def _learn_durations(self, step: StepCounts, kept: float, suspected: Bools) -> None:
         durations = np.asarray(step.durations)
@@ -155,7 +191,7 @@ class Shares:
         )
 
     def _learn_sizes(self, size: Floats, exchanges: Floats, kept: float, suspected: Bools) -> None:
-        some = ~suspected & (exchanges > 0)
+        some = ~suspected & (exchanges > 0) & ~np.isnan(size)
         usual = self.size[0] / np.maximum(self.size[1], 1.0)
         settled = some & (self.size[1] >= FEWEST) & (usual > 0)
         scaled = size / np.where(usual > 0, usual, 1.0)
@@ -183,4 +219,10 @@ class Shares:
             self.durations[flows] *= np.where(slow, np.float32(ratio), np.float32(1.0))
             self.slow_hours[:, :, flows] = 0.0
         else:
-            self.counts[family - 1, flows] = np.minimum(ratio * self.counts[family - 1, flows], self.exchanges[flows])
+            share = family - 1, flows
+            self.counts[share] = np.minimum(ratio * self.counts[share], self.exchanges[share])
+
+
+def _counted(step: StepCounts) -> Floats:
+    """Return failures of bus and provider and repeats, (3, f)."""
+    return np.array([step.bus_failures, step.provider_failures, step.repeats], np.float64)

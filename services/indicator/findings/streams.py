@@ -61,7 +61,7 @@ class WatchedStreams:
     def __init__(self, rows: Rows, settings: DetectorSettings) -> None:
         self.rows, self.settings = rows, settings
         self.expectation = Expectation.empty(rows, settings)
-        self.shares = Shares.empty(rows.flows, settings.week_steps)
+        self.shares = Shares.empty(rows.service, settings.week_steps)
         self.dispersion = Dispersion.empty(len(rows))
         self.evidence = ChangeEvidence.empty(len(rows))
         self.today = Today.empty(len(rows))
@@ -140,6 +140,7 @@ class WatchedStreams:
         judged[:, : rows.flows] = known & expected.judged & ~covered
         some = rows.with_sums(judged[:, : rows.flows].astype(np.float64))[FAMILY, rows.flows :] > 0
         judged[FAMILY, rows.flows :] = some & (self.evidence.days[:, rows.flows :] >= LEARNED_DAYS)
+        judged[1:, : rows.flows] &= shares.judged
         return JudgedStep(
             expected,
             of_flows,
@@ -169,7 +170,7 @@ class WatchedStreams:
         number: int,
     ) -> None:
         """Add counts and means (sides, r); alternatives that add points depend on the share of ``exchanges`` (r,)."""
-        factor = _factors(mean, exchanges)
+        factor = _factors(mean * allowance, exchanges)
         by_test = (one[SIDE_OF_TEST] for one in (count, mean, allowance, size, weight))
         self.evidence.add(*by_test, factor=factor, step=number)
 
@@ -257,7 +258,7 @@ class WatchedStreams:
 
 
 def _factors(mean: Floats, exchanges: Floats) -> Floats:
-    """Return the factor of each alternative, (t, r); some add points to the share of the exchanges that is expected."""
+    """Return the factor of each alternative, (t, r); some add points to the share of the exchanges that ``mean`` allows for."""
     factor = np.repeat(FACTOR[:, None], mean.shape[1], axis=1)
     points = POINTS > 0
     share = mean[SIDE_OF_TEST[points]] / np.maximum(exchanges, 1.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -142,3 +144,75 @@ def test_a_quiet_flow_says_how_long_its_silence_takes() -> None:
     assert slow is not None
     assert quick is not None
     assert slow > 5 * quick > 0
+
+
+def test_a_flow_of_few_exchanges_that_fails_is_found() -> None:
+    """A share that rests on little may be larger than it seems, and sixty points more are found all the same."""
+    traffic = Traffic.of(TOPOLOGY, WEEKS, rate=2.0)
+    failed = np.zeros((len(TOPOLOGY.flows), STEPS))
+    failed[5, FAULT:] = 0.6
+    (finding,) = find(traffic.counts(failed=failed))
+    assert (finding.kind, finding.subject) == (FindingKind.PROVIDER_FAILURES, TOPOLOGY.flows[5])
+    assert abs(steps_from_start(finding.since) - FAULT) <= 2
+    assert finding.seen == pytest.approx(0.6, abs=0.15)
+
+
+def test_flows_that_are_too_quiet_are_judged_together() -> None:
+    """A service of many flows of which none is called often enough fails, and is found as a service."""
+    topology = small_topology(consumers=12)
+    traffic = Traffic(np.full((len(topology.flows), STEPS), 0.5))
+    concerned = np.array(topology.service) == "bus s1"
+    failed = np.zeros((len(topology.flows), STEPS))
+    failed[concerned, FAULT:] = 0.8
+    (finding,) = find_all(Detector(topology, SETTINGS), traffic.counts(failed=failed))
+    assert (finding.kind, finding.subject) == (FindingKind.PROVIDER_FAILURES, "bus s1")
+    assert finding.seen == pytest.approx(0.8, abs=0.1)
+
+
+def test_what_is_not_known_is_no_departure() -> None:
+    """Sizes, durations and repeats that are known from some step on, as by a new version, are learned for two weeks before they
+    are judged, whatever their hours are like; what is unknown is neither small nor quick.
+    """
+    counts = Traffic.of(TOPOLOGY, 10).counts(seed=3)
+    assert counts.durations is not None
+    assert counts.size is not None
+    unknown = np.arange(counts.count.shape[1]) < 5 * WEEK
+    busy = counts.count[:, :, None] > counts.count.mean(axis=1)[:, None, None]
+    late = np.where(busy, counts.count[:, :, None] // 2, counts.durations[:, :, 1:])
+    durations = np.concatenate([counts.count[:, :, None] - late, late], axis=2)
+    changed = replace(
+        counts,
+        durations=np.where(unknown[:, None], 0, durations),
+        size=np.where(unknown, np.nan, counts.size),
+        repeats=np.where(unknown, np.nan, counts.count // 10),
+    )
+    assert find(changed) == []
+    after = np.arange(counts.count.shape[1]) >= 9 * WEEK
+    assert changed.size is not None
+    for size, repeats, kind in (
+        (changed.size * np.where(after, 3, 1), changed.repeats, FindingKind.SIZE),
+        (changed.size, changed.repeats + after * (counts.count // 5), FindingKind.REPEATS),
+    ):
+        (finding,) = find(replace(changed, size=size, repeats=repeats))
+        assert (finding.kind, finding.scope) == (kind, FindingScope.BUS)
+
+
+def test_what_fails_is_told_once() -> None:
+    """Failures that are short and small are failures, and no finding about durations or sizes."""
+    failed = np.full((len(TOPOLOGY.flows), STEPS), 0.01)
+    failed[9, FAULT:] = 0.8
+    counts = Traffic.of(TOPOLOGY, WEEKS).counts(failed=failed)
+    small = replace(counts, size=1_000 * (counts.count - counts.provider_failures))
+    (finding,) = find(small)
+    assert finding.kind is FindingKind.PROVIDER_FAILURES
+
+
+def test_a_fall_that_is_about_to_end_is_not_what_is_usual() -> None:
+    """A quiet flow that is as before after nearly four weeks has had a fall until then, and no rise."""
+    traffic = Traffic.of(TOPOLOGY, 12, rate=4.0)
+    over = FAULT + 4 * WEEK - 4
+    traffic.mean[5, FAULT:over] *= 0.1
+    (finding,) = find(traffic.counts())
+    assert finding.kind is FindingKind.FALL
+    assert finding.ended_at is not None
+    assert abs(steps_from_start(finding.ended_at) - over) <= 3

@@ -26,7 +26,8 @@ from services.core.log import logger
 from services.core.model import ExchangeSummary, Flow, StreamPosition
 from services.indicator.calendar import Calendar
 from services.register.attribution import Attributor
-from services.scorer.exchanges import flows, hourly, summaries
+from services.scorer.exchanges import flows, hourly, schema, summaries
+from services.scorer.exchanges.details import FlowSteps
 from services.scorer.exchanges.hourly import HOUR_SECONDS
 from services.scorer.exchanges.summaries import SummaryWriter
 
@@ -34,31 +35,6 @@ KEPT_DAYS = 14
 """How long a summary can be replaced: the stream and security servers keep 7 days, so no later revision exists."""
 
 DAY_SECONDS = 86_400
-_FORMAT = 3  # 1, of version 0.2.0, has no checksums
-_NARROW = 2  # its hours do not say which failures were on the bus
-
-_TABLES = f"""
-CREATE TABLE position (
-    stream TEXT PRIMARY KEY, created TEXT, sequence INTEGER, {checked_rows.row_check("stream", "created", "sequence")}
-) WITHOUT ROWID;
-{flows.SCHEMA}
-{hourly.SCHEMA}
-{summaries.SCHEMA}
-"""
-
-_CREATE = f"BEGIN; {_TABLES} PRAGMA user_version = {_FORMAT}; COMMIT;"
-
-_NAMES = ("position", "flow", "hours", "summary", "length", "volume")
-
-_UPGRADE = " ".join(
-    [
-        "BEGIN; DROP INDEX summary_day;",
-        *(f"ALTER TABLE {name} RENAME TO former_{name};" for name in _NAMES),
-        _TABLES,
-        *(f"INSERT INTO {name} SELECT * FROM former_{name}; DROP TABLE former_{name};" for name in _NAMES),  # noqa: S608  # ours
-        f"PRAGMA user_version = {_NARROW}; COMMIT;",
-    ]
-)
 
 _VOLUMES = """
 SELECT bus, client, service, meta, alias, sums.* FROM (
@@ -81,11 +57,11 @@ class ExchangeSnapshot:
         exchanges, ok, _ = hourly.read_hours(self.database, [self.ids[position] for position in positions], span)
         return exchanges, ok
 
-    def steps(self, positions: Sequence[int], span: range, step_seconds: int) -> NDArray[np.integer]:
-        """Return exchanges, how many were ok and how many failed on the bus, of f flows in h steps since 1970: (3, f, h)."""
+    def steps(self, positions: Sequence[int], span: range, step_seconds: int) -> FlowSteps:
+        """Return what flows exchanged, by position, in steps since 1970."""
         ids = [self.ids[position] for position in positions]
         if step_seconds == HOUR_SECONDS:
-            return hourly.read_hours(self.database, ids, span)
+            return hourly.read_hourly_steps(self.database, ids, span)
         return summaries.read_steps(self.database, ids, span, step_seconds)
 
     def first_steps(self, step_seconds: int) -> dict[int, int]:
@@ -122,39 +98,15 @@ class ExchangeDatabase:
                 # In WAL mode a power cut may lose the latest transactions, never part of one: they are read again.
                 self._database.execute("PRAGMA journal_mode = WAL")
                 self._database.execute("PRAGMA synchronous = NORMAL")
-                self._create()
+                schema.prepare(self._database, self._path)
             except BaseException:
                 self._database.close()
                 raise
 
-    def _create(self) -> None:
-        """Create the tables in a new file, or take over those of a former format. Raises StateError for another format."""
-        (version,) = self._database.execute("PRAGMA user_version").fetchone()
-        schema = checked_rows.schema_of(self._database)
-        if not schema:
-            self._database.executescript(_CREATE)
-        elif version == 1:
-            self._database.executescript(_UPGRADE)
-            self._widen()
-        elif version == _NARROW and schema == checked_rows.schema_in(_TABLES):
-            self._widen()
-        elif (version in (_NARROW, _FORMAT)) != (schema == checked_rows.schema_in(_TABLES)):
-            raise checked_rows.DamagedDatabaseError("its schema")
-        elif version != _FORMAT:
-            raise StateError(
-                f"the exchange volumes in {self._path} have format {version}, and this version writes {_FORMAT}: move the "
-                "file away to start anew from what EXCHANGES still holds"
-            )
-
-    def _widen(self) -> None:
-        with self._database:
-            hourly.widen_hours(self._database)
-            self._database.execute(f"PRAGMA user_version = {_FORMAT}")
-
     def verify(self) -> None:
         """Set ``damaged`` if anything in the file is not what was written. For any thread. Raises StateError."""
         with self._translated(), self._reader() as database:
-            checked_rows.verify(database, _TABLES)
+            checked_rows.verify(database, schema.TABLES)
 
     def begin_anew(self) -> None:
         """Set a damaged file aside and begin a new one, without a position. Raises StateError."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.core.model import (
     Finding,
@@ -48,8 +49,11 @@ KEPT_WEEKS = 4
 MOST_FINDINGS = 500
 """The most findings that are published, the newest: some 300 bytes each, in one block with all else of the government."""
 
-_AT_ONCE = 168
-"""Steps that are read together, so that memory does not grow with what is kept."""
+_AT_ONCE = 240_000
+"""Steps of one flow that are read together: some 50 MB of durations and sums, so that memory does not grow with what is kept."""
+
+_ASKING = "getSecurityServerOperationalData"
+"""The service of X-Road by which a collector reads a server: the query is an exchange over the bus, and in its logs."""
 
 _PROBED_SECONDS = 48 * 3_600
 """The latest part of a finding in which its probes are looked at: that of which slots are kept in detail."""
@@ -103,7 +107,7 @@ class FindingWatch:
             watched = _Watched(topology, settings, calendar, register.holidays)
             await asyncio.to_thread(self._adopt, watched, min(firsts.values()))
             while self._next < end:
-                steps = range(self._next, min(self._next + _AT_ONCE, end))
+                steps = range(self._next, min(self._next + max(_AT_ONCE // len(flows), settings.day_steps), end))
                 await asyncio.to_thread(self._advance, watched, snapshot, flows, steps)
         now = end * step_seconds
         oldest = now - KEPT_WEEKS * settings.week_steps * step_seconds
@@ -126,18 +130,20 @@ class FindingWatch:
     def _advance(self, watched: _Watched, snapshot: ExchangeSnapshot, flows: Sequence[int], steps: range) -> None:
         assert self._detector is not None
         step_seconds = watched.settings.step_seconds
-        exchanges, ok, bus_failures = snapshot.steps(flows, steps, step_seconds).astype(np.float64)
+        read = snapshot.steps(flows, steps, step_seconds)
+        exchanges, ok, bus_failures = read.counts.astype(np.float64)
         starts = np.arange(steps.start, steps.stop) * step_seconds
         counts = FlowCounts(
             start=int(starts[0]),
             week_step=_week_steps(watched, steps),
             kind=watched.calendar.day_kinds(starts, watched.holidays),
-            # Where nothing at all was exchanged, the logs were not read.
-            read=exchanges.any(axis=0),
+            read=exchanges.any(axis=0) | _all_answered(snapshot, flows, steps, step_seconds),
             count=exchanges,
             bus_failures=bus_failures,
             provider_failures=exchanges - ok - bus_failures,
-            repeats=np.zeros_like(exchanges),
+            repeats=np.where(read.counted == exchanges, read.repeats, np.nan),
+            durations=read.durations,
+            size=np.where(read.durations.sum(axis=2) == exchanges, read.size, np.nan),
         )
         for step in counts.steps(step_seconds):
             self._detector.advance(step).apply_to(self._found)
@@ -157,6 +163,19 @@ class FindingWatch:
         if finding.ended_at is not None:
             self._probes_of_over[finding.id] = view
         return view
+
+
+def _all_answered(
+    snapshot: ExchangeSnapshot, flows: Sequence[int], steps: range, step_seconds: int
+) -> NDArray[np.bool_]:
+    """Return in which steps every server answered whose records are asked for. Where nothing was exchanged beside that, the logs were read
+    all the same; without any sign of it, as on a bus that is no X-Road, they may not have been.
+    """
+    asking = [number for number, flow in enumerate(snapshot.flows) if flow.service.rpartition("/")[2] == _ASKING]
+    buses = {snapshot.flows[number].bus for number in asking}
+    if any(snapshot.flows[number].bus not in buses for number in flows):
+        return np.zeros(len(steps), np.bool_)
+    return np.all(snapshot.steps(asking, steps, step_seconds).counts[1] > 0, axis=0)
 
 
 def _probes(scoring: Scoring, links: Collection[str], slots: range) -> ProbeView:

@@ -1,6 +1,7 @@
 """Exchanges of each flow by the hour: a table of days, 24 hours of UTC packed in a row.
 
-With a row for each hour, ten thousand flows and ninety days would be twenty million rows, and take minutes to read.
+With a row for each hour, ten thousand flows and ninety days would be twenty million rows, and take minutes to read. Details are NULL on
+days of before format 4, which has them.
 """
 
 from __future__ import annotations
@@ -8,56 +9,59 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Mapping
 from datetime import date
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.core.checked_rows import DamagedDatabaseError, row_check
+from services.scorer.exchanges.details import COUNTS, FlowSteps, pack, unpack
 
 HOUR_SECONDS = 3_600
 _DAY_HOURS = 24
 _TYPE = np.dtype("<i4")
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
-_KINDS = 3  # exchanges of each hour, then how many of them were ok, then how many failed on the bus
-_FORMER_KINDS = 2  # before format 3, which has the last of these
+_FORMER_KINDS = 2  # before format 3, which has those that failed on the bus
 
 SCHEMA = f"""
 CREATE TABLE hours (
-    flow INTEGER, day INTEGER, counts BLOB, {row_check("flow", "day", "counts")}, PRIMARY KEY (flow, day)
+    flow INTEGER, day INTEGER, counts BLOB, details BLOB, {row_check("flow", "day", "counts", "details")},
+    PRIMARY KEY (flow, day)
 ) WITHOUT ROWID;
 """
 
-HourChanges = Mapping[tuple[int, int], tuple[int, int, int]]
-"""By (flow, hour since 1970): how many more exchanges there were, how many more were ok, and failed on the bus."""
+HourChanges = Mapping[tuple[int, int], NDArray[np.int64]]
+"""By (flow, hour since 1970): what to add to counts and details, one after another."""
 
 
 def add_hours(database: sqlite3.Connection, changes: HourChanges) -> None:
     """Add to hours, writing each day's row once."""
-    days: dict[tuple[int, int], NDArray[np.int32]] = {}
+    days: dict[tuple[int, int], tuple[NDArray[np.int32], NDArray[np.int64]]] = {}
     for (flow, hour), more in changes.items():
         day, of_day = divmod(hour, _DAY_HOURS)
-        counts = days.get((flow, day))
-        if counts is None:
-            counts = days[flow, day] = _read_day(database, flow, day)
+        if (flow, day) not in days:
+            days[flow, day] = _read_day(database, flow, day)
+        counts, details = days[flow, day]
         # Summaries within their ranges cannot overflow an hour, unless somebody sends one for every second of it.
-        counts[:, of_day] = np.clip(counts[:, of_day].astype(np.int64) + more, 0, np.iinfo(_TYPE).max)
+        counts[:, of_day] = np.clip(counts[:, of_day] + more[:COUNTS], 0, np.iinfo(_TYPE).max)
+        details[:, of_day] += more[COUNTS:]
     database.executemany(
-        "INSERT OR REPLACE INTO hours VALUES (?, ?, ?)",
-        [(*key, counts.tobytes()) for key, counts in sorted(days.items(), key=lambda item: item[0])],
+        "INSERT OR REPLACE INTO hours VALUES (?, ?, ?, ?)",
+        [(*key, counts.tobytes(), pack(details)) for key, (counts, details) in sorted(days.items(), key=itemgetter(0))],
     )
 
 
-def _read_day(database: sqlite3.Connection, flow: int, day: int) -> NDArray[np.int32]:
-    row = database.execute("SELECT counts FROM hours WHERE flow = ? AND day = ?", (flow, day)).fetchone()
-    counts = np.zeros(_KINDS * _DAY_HOURS, _TYPE) if row is None else np.frombuffer(row[0], _TYPE).copy()
-    return counts.reshape(_KINDS, _DAY_HOURS)
+def _read_day(database: sqlite3.Connection, flow: int, day: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    row = database.execute("SELECT counts, details FROM hours WHERE flow = ? AND day = ?", (flow, day)).fetchone()
+    counts = np.zeros(COUNTS * _DAY_HOURS, _TYPE) if row is None else np.frombuffer(row[0], _TYPE).copy()
+    return counts.reshape(COUNTS, _DAY_HOURS), unpack(row and row[1], _DAY_HOURS)
 
 
 def read_hours(database: sqlite3.Connection, flows: Iterable[int], span: range) -> NDArray[np.int32]:
     """Return exchanges, how many were ok and how many failed on the bus, of f flows in h hours since 1970: (3, f, h)."""
     ids = list(flows)
-    first, end = span.start // _DAY_HOURS, -(-span.stop // _DAY_HOURS)
-    by_day = np.zeros((_KINDS, len(ids), end - first, _DAY_HOURS), _TYPE)
+    first, end = _days(span)
+    by_day = np.zeros((COUNTS, len(ids), end - first, _DAY_HOURS), _TYPE)
     for position, flow in enumerate(ids):
         rows = database.execute(
             "SELECT day, counts FROM hours WHERE flow = ? AND day >= ? AND day < ?", (flow, first, end)
@@ -65,9 +69,34 @@ def read_hours(database: sqlite3.Connection, flows: Iterable[int], span: range) 
         if rows:
             days = np.array([day for day, _ in rows]) - first
             counts = np.frombuffer(b"".join([packed for _, packed in rows]), _TYPE)
-            by_day[:, position, days] = counts.reshape(-1, _KINDS, _DAY_HOURS).transpose(1, 0, 2)
+            by_day[:, position, days] = counts.reshape(-1, COUNTS, _DAY_HOURS).transpose(1, 0, 2)
     within = slice(span.start - first * _DAY_HOURS, span.stop - first * _DAY_HOURS)
-    return by_day.reshape(_KINDS, len(ids), (end - first) * _DAY_HOURS)[:, :, within]
+    return by_day.reshape(COUNTS, len(ids), (end - first) * _DAY_HOURS)[:, :, within]
+
+
+def read_hourly_steps(database: sqlite3.Connection, flows: Iterable[int], span: range) -> FlowSteps:
+    """Return what f flows exchanged in h hours since 1970."""
+    ids = list(flows)
+    steps = FlowSteps.empty(len(ids), len(span))
+    for position, flow in enumerate(ids):
+        for day, counts, details in database.execute(
+            "SELECT day, counts, details FROM hours WHERE flow = ? AND day >= ? AND day < ?", (flow, *_days(span))
+        ):
+            start = day * _DAY_HOURS
+            first, end = max(span.start, start), min(span.stop, start + _DAY_HOURS)
+            of_day = slice(first - start, end - start)
+            steps.add(
+                position,
+                slice(first - span.start, end - span.start),
+                np.frombuffer(counts, _TYPE).reshape(COUNTS, _DAY_HOURS)[:, of_day],
+                unpack(details, _DAY_HOURS)[:, of_day],
+            )
+    return steps
+
+
+def _days(hours: range) -> tuple[int, int]:
+    """Return the first day that some hours lie in, and the first one after them."""
+    return hours.start // _DAY_HOURS, -(-hours.stop // _DAY_HOURS)
 
 
 def widen_hours(database: sqlite3.Connection) -> None:

@@ -6,12 +6,14 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Sequence
 from math import gcd
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.core.checked_rows import row_check
 from services.core.model import ExchangeSummary
+from services.scorer.exchanges.details import COUNTS, DETAILS, FlowSteps, details_of, pack, unpack
 from services.scorer.exchanges.hourly import HOUR_SECONDS, add_hours
 
 _SUMS = ("count", "ok", "bus_failures", "provider_failures")
@@ -19,8 +21,8 @@ _SUMS = ("count", "ok", "bus_failures", "provider_failures")
 SCHEMA = f"""
 CREATE TABLE summary (
     flow INTEGER, slot_start INTEGER, seconds INTEGER, revision INTEGER, day INTEGER,
-    count INTEGER, ok INTEGER, bus_failures INTEGER, provider_failures INTEGER,
-    {row_check("flow", "slot_start", "seconds", "revision", "day", *_SUMS)}, PRIMARY KEY (flow, slot_start)
+    count INTEGER, ok INTEGER, bus_failures INTEGER, provider_failures INTEGER, details BLOB,
+    {row_check("flow", "slot_start", "seconds", "revision", "day", *_SUMS, "details")}, PRIMARY KEY (flow, slot_start)
 ) WITHOUT ROWID;
 CREATE INDEX summary_day ON summary (day);
 CREATE TABLE length (seconds INTEGER PRIMARY KEY, {row_check("seconds")});
@@ -31,7 +33,7 @@ CREATE TABLE volume (
 ) WITHOUT ROWID;
 """
 
-_COLUMNS = "revision, seconds, day, slot_start, count, ok, bus_failures, provider_failures"
+_COLUMNS = "revision, seconds, day, slot_start, count, ok, bus_failures, provider_failures, details"
 
 _FIND = f"SELECT {_COLUMNS} FROM summary WHERE flow = ? AND slot_start = ?"  # noqa: S608
 
@@ -43,13 +45,12 @@ FROM summary WHERE flow = ?1 AND slot_start > ?2 - (SELECT MAX(seconds) FROM len
 """  # noqa: S608
 
 _STEPS = """
-SELECT flow, slot_start / ?1, SUM(count), SUM(ok), SUM(bus_failures)
-FROM summary WHERE slot_start >= ?2 AND slot_start < ?3 GROUP BY 1, 2
+SELECT flow, slot_start / ?1, count, ok, bus_failures, details FROM summary WHERE slot_start >= ?2 AND slot_start < ?3
 """
 
 _DELETE = "DELETE FROM summary WHERE flow = ? AND slot_start = ?"
 
-_INSERT = "INSERT INTO summary VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT = "INSERT INTO summary VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 _ADD = """
 INSERT INTO volume (flow, day, last_slot, count, ok, bus_failures, provider_failures) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -78,7 +79,9 @@ class SummaryWriter:
         self._database = database
         self._slot_seconds = slot_seconds
         self._lengths = _lengths(database)
-        self._hours: dict[tuple[int, int], tuple[int, int, int]] = defaultdict(lambda: (0, 0, 0))
+        self._hours: dict[tuple[int, int], NDArray[np.int64]] = defaultdict(
+            lambda: np.zeros(COUNTS + DETAILS, np.int64)
+        )
         self._emptied: set[tuple[int, int, int]] = set()
 
     def take(self, flow: int, new: ExchangeSummary, day: int) -> None:
@@ -94,15 +97,17 @@ class SummaryWriter:
             revision > new.revision and length == self._slot_seconds for revision, length, *_ in overlapping
         ):
             return
-        for revision, _, before, start, count, ok, bus_failures, provider_failures in (*same, *overlapping):
+        for revision, _, before, start, count, ok, bus_failures, provider_failures, packed in (*same, *overlapping):
             if revision < new.revision:
-                self._add(flow, before, start, (-count, -ok, -bus_failures, -provider_failures))
+                former = -count, -ok, -bus_failures, -provider_failures
+                self._add(flow, before, start, former, -unpack(packed, 1)[:, 0])
                 self._database.execute(_DELETE, (flow, start))
                 if count > 0 and (start != slot or new.count == 0 or before != day):
                     self._emptied.add((flow, before, start))
         sums = new.count, new.ok, new.bus_failures, new.provider_failures
-        self._database.execute(_INSERT, (flow, slot, seconds, new.revision, day, *sums))
-        self._add(flow, day, slot, sums)
+        details = details_of(new)
+        self._database.execute(_INSERT, (flow, slot, seconds, new.revision, day, *sums, pack(details)))
+        self._add(flow, day, slot, sums, details)
 
     def finish(self) -> None:
         """Write the changes of hours, each row once, and correct the last slot of days where it is empty now."""
@@ -115,7 +120,7 @@ class SummaryWriter:
             return self._slot_seconds
         return max(gcd(slot, self._slot_seconds), *(seconds for seconds in self._lengths if slot % seconds == 0), 1)
 
-    def _overlapping(self, flow: int, slot: int, seconds: int) -> list[tuple[int, ...]]:
+    def _overlapping(self, flow: int, slot: int, seconds: int) -> list[tuple[Any, ...]]:
         if seconds not in self._lengths:
             self._database.execute("INSERT INTO length VALUES (?)", (seconds,))
             self._lengths.add(seconds)
@@ -123,26 +128,24 @@ class SummaryWriter:
             return []
         return self._database.execute(_OVERLAPPING, (flow, slot, seconds)).fetchall()
 
-    def _add(self, flow: int, day: int, slot: int, sums: tuple[int, int, int, int]) -> None:
+    def _add(self, flow: int, day: int, slot: int, sums: tuple[int, int, int, int], details: NDArray[np.int64]) -> None:
         self._database.execute(_ADD, (flow, day, slot if sums[0] > 0 else 0, *sums))
-        key = flow, slot // HOUR_SECONDS
-        count, ok, bus_failures = self._hours[key]
-        self._hours[key] = count + sums[0], ok + sums[1], bus_failures + sums[2]
+        of_hour = self._hours[flow, slot // HOUR_SECONDS]
+        of_hour[:COUNTS] += sums[:COUNTS]
+        of_hour[COUNTS:] += details
 
 
-def read_steps(database: sqlite3.Connection, flows: Sequence[int], span: range, step_seconds: int) -> NDArray[np.int64]:
-    """Return exchanges, how many were ok and how many failed on the bus, of f flows in h steps since 1970: (3, f, h).
-
-    Of the days of which summaries are kept, for steps shorter than an hour.
-    """
-    counts = np.zeros((3, len(flows), len(span)), np.int64)
+def read_steps(database: sqlite3.Connection, flows: Sequence[int], span: range, step_seconds: int) -> FlowSteps:
+    """Return what f flows exchanged in h steps since 1970, which are shorter than an hour: of days of which summaries are kept."""
+    steps = FlowSteps.empty(len(flows), len(span))
     positions = {flow: position for position, flow in enumerate(flows)}
-    for flow, step, *sums in database.execute(
+    for flow, number, count, ok, bus_failures, details in database.execute(
         _STEPS, (step_seconds, span.start * step_seconds, span.stop * step_seconds)
     ):
         if flow in positions:
-            counts[:, positions[flow], step - span.start] = sums
-    return counts
+            step = slice(number - span.start, number - span.start + 1)
+            steps.add(positions[flow], step, np.array([[count], [ok], [bus_failures]]), unpack(details, 1))
+    return steps
 
 
 def _lengths(database: sqlite3.Connection) -> set[int]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+import re
 import sqlite3
 from collections import Counter
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -173,7 +175,8 @@ def test_a_file_of_version_0_2_0_is_taken_over(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "old")) as old:
         old.executescript(FORMER)
         for table in ("position", "flow", "hours", "summary", "length", "volume"):
-            rows = [row[:-1] for row in new._database.execute(f"SELECT * FROM {table}")]
+            columns = ", ".join(row[1] for row in old.execute(f"PRAGMA table_xinfo({table})"))
+            rows = new._database.execute(f"SELECT {columns} FROM {table}").fetchall()
             if table == "hours":
                 rows = [(flow, day, narrow(counts)) for flow, day, counts in rows]
             old.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
@@ -192,34 +195,92 @@ def narrow(counts: bytes) -> bytes:
     return counts[: 2 * 24 * 4]
 
 
-def test_hours_of_format_2_get_what_failed_on_the_bus(tmp_path: Path) -> None:
-    """Failures of an hour are divided as those of the day were; everything else stays as it was, and a crash changes nothing."""
+def as_it_was(path: Path, version: int) -> None:
+    """Make a file of format 2, whose hours are narrow, or 3; neither has details."""
+    with closing(checked_rows.connect(path)) as old:
+        for table in ("hours", "summary"):
+            (sql,) = old.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+            info = old.execute(f"PRAGMA table_xinfo({table})").fetchall()
+            columns = ", ".join(column[1] for column in info if column[1] not in ("details", "intact"))
+            old.execute(f"ALTER TABLE {table} RENAME TO later")
+            old.execute(re.sub(r",\s*details( BLOB)?\b", "", sql))
+            old.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM later")
+            old.execute("DROP TABLE later")
+        old.execute("CREATE INDEX summary_day ON summary (day)")
+        if version == 2:
+            rows = [(narrow(counts), *key) for counts, *key in old.execute("SELECT counts, flow, day FROM hours")]
+            old.executemany("UPDATE hours SET counts = ? WHERE flow = ? AND day = ?", rows)
+        old.execute(f"PRAGMA user_version = {version}")
+        old.commit()
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_file_of_a_former_format_is_taken_over(tmp_path: Path, version: int) -> None:
+    """Of format 2 failures of an hour are divided as those of the day were. Details of before are not known, and a summary of
+    then that is replaced is subtracted as it was added.
+    """
     failing = replace(BASE, count=10, ok=4, bus_failures=4, provider_failures=2)
     new = opened(tmp_path / "volumes")
     take(new, failing, replace(failing, slot_start=NOON + 3_600, count=6, ok=6, bus_failures=0, provider_failures=0))
     before = content(new)
     new.close()
-    with closing(checked_rows.connect(tmp_path / "volumes")) as old:
-        rows = [(narrow(counts), *key) for counts, *key in old.execute("SELECT counts, flow, day FROM hours")]
-        old.executemany("UPDATE hours SET counts = ? WHERE flow = ? AND day = ?", rows)
-        old.execute("PRAGMA user_version = 2")
-        old.commit()
+    as_it_was(tmp_path / "volumes", version)
     for _ in range(2):
         exchanges = opened(tmp_path / "volumes")
         exchanges.verify()
         assert content(exchanges) == before
         with exchanges.reading() as reading:
             hour = NOON // 3_600
-            counts = reading.steps([0], range(hour, hour + 2), 3_600)
-            assert counts[:, 0].tolist() == [[10, 6], [4, 6], [4, 0]]
-            assert reading.steps([0], range(NOON // 300, NOON // 300 + 2), 300)[:, 0].tolist() == [
-                [10, 0],
-                [4, 0],
-                [4, 0],
-            ]
+            by_hour = reading.steps([0], range(hour, hour + 2), 3_600)
+            assert by_hour.counts[:, 0].tolist() == [[10, 6], [4, 6], [4, 0]]
+            by_slot = reading.steps([0], range(NOON // 300, NOON // 300 + 2), 300)
+            assert by_slot.counts[:, 0].tolist() == [[10, 0], [4, 0], [4, 0]]
+            for steps in (by_hour, by_slot):
+                assert not any(of.any() for of in (steps.size, steps.repeats, steps.counted, steps.durations))
             assert reading.first_steps(300) == {0: NOON // 300}
             assert reading.first_steps(3_600) == {0: NOON // 86_400 * 24}
         exchanges.close()
+    exchanges = opened(tmp_path / "volumes")
+    take(exchanges, replace(failing, revision=2, **DETAILED))
+    with exchanges.reading() as reading:
+        steps = reading.steps([0], range(hour, hour + 1), 3_600)
+        assert (steps.size[0, 0], steps.counted[0, 0], steps.durations.sum()) == (50, 10, 10)
+    exchanges.close()
+
+
+DETAILED: dict[str, Any] = {
+    "request_bytes": 20,
+    "response_bytes": 30,
+    "repeats": 2,
+    "duration_buckets": (0, 7, *(0,) * 37, 3),
+}
+"""What ten exchanges may tell beside their counts."""
+
+
+@pytest.mark.parametrize("step", [3_600, 300])
+def test_steps_have_what_summaries_tell(step: int) -> None:
+    """Sizes, repeats and durations add up to steps, are replaced with their summaries, and are missing where not known."""
+    exchanges = opened(":memory:")
+    told = replace(BASE, **DETAILED)
+    unknown = replace(told, slot_start=NOON + 3_600, repeats=None)
+    take(exchanges, replace(told, count=20, repeats=7, request_bytes=1 << 62), unknown, stored=NOON + 7_200)
+    take(exchanges, replace(told, revision=2), stored=NOON + 7_200)
+    with exchanges.reading() as reading:
+        first, second = NOON // step, (NOON + 3_600) // step
+        steps = reading.steps([0], range(first - 1, second + 2), step)
+        found = [
+            (
+                steps.counts[0, 0, at],
+                steps.size[0, at],
+                steps.repeats[0, at],
+                steps.counted[0, at],
+                steps.durations[0, at].sum(),
+                steps.durations[0, at, 39],
+            )
+            for at in (0, 1, second - first + 1)
+        ]
+    assert found == [(0, 0, 0, 0, 0, 0), (10, 50, 2, 10, 10, 3), (10, 50, 0, 0, 10, 3)]
+    exchanges.close()
 
 
 FORMER = """
@@ -482,7 +543,7 @@ def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StateError) as caught:
         opened(path)
     assert str(caught.value) == (
-        f"the exchange volumes in {path} have format 99, and this version writes 3: move the file away to start anew from "
+        f"the exchange volumes in {path} have format 99, and this version writes 4: move the file away to start anew from "
         "what EXCHANGES still holds"
     )
 

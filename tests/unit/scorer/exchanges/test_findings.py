@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from services.core.codec import decode_columns, encode_measurements
 from services.core.model import FindingKind, FindingReview, FindingScope, ProbeView, Review, StreamPosition
-from services.core.model.exchange import ExchangeSummary, Reconciliation, Volume
+from services.core.model.exchange import DURATION_BUCKETS, ExchangeSummary, Reconciliation, Volume
 from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import OUTCOME_OF, Reason
 from services.indicator.calendar import Calendar
@@ -28,6 +32,7 @@ EPOCH = 1_767_214_800  # 2026-01-01T00:30 in Tehran, a whole hour of UTC
 HOUR = 3600
 WEEK = 168 * HOUR
 STOPPED = EPOCH + 4 * WEEK + 60 * HOUR
+ASKING = "getSecurityServerOperationalData"
 FLOWS = {
     "tax-office": "customs/tax-clearance/imports",
     "land-registry": "civil-registry/title-deed/civil-status",
@@ -45,13 +50,23 @@ def made(tmp_path: Path) -> tuple[Scoring, ExchangeDatabase]:
     return scoring, exchanges
 
 
-def take(exchanges: ExchangeDatabase, scoring: Scoring, hours: range, least: int = 15, spread: int = 11) -> None:
-    """Take in hours of exchanges of each flow, unless told otherwise some twenty; those of tax-office stop."""
+def take(
+    exchanges: ExchangeDatabase,
+    scoring: Scoring,
+    hours: range,
+    least: int = 15,
+    spread: int = 11,
+    details: Callable[[str, int, int], dict[str, Any]] = lambda _client, _start, _count: {},
+) -> None:
+    """Take in hours of exchanges of each flow, unless told otherwise some twenty; those of tax-office stop. ``details`` of a client's
+    exchanges in an hour are what else is told of them.
+    """
     for hour in hours:
         start, chance, rows = hour * HOUR, random.Random(hour), []
         for client, service in FLOWS.items():
             count = 0 if client == "tax-office" and start >= STOPPED else least + chance.randrange(spread)
-            rows.append(ExchangeSummary(client, service, start, 1, count=count, ok=count))
+            told = details(client, start, count)
+            rows.append(ExchangeSummary(client, service, start, 1, count=count, ok=count, **told))
         exchanges.take([(start + HOUR, "xroad", rows)], calendar=scoring.calendar)
 
 
@@ -79,6 +94,46 @@ async def test_a_flow_that_stops_is_found(tmp_path: Path) -> None:
     review = FindingReview(found.id, Review.CONFIRMED, "a certificate expired")
     scoring.adopt(CompiledRegister.of(replace(scoring.register, reviews=(review,))))
     assert await watch.look(scoring, end) == (replace(found, review=Review.CONFIRMED, note=review.note),)
+    exchanges.close()
+
+
+def departing(client: str, start: int, count: int) -> dict[str, Any]:
+    """Return what is told of exchanges of which those of two clients depart when the third's stop."""
+    departs = start >= STOPPED
+    slow = count if departs and client == "land-registry" else count // 10
+    return {
+        "duration_buckets": tuple({14: count - slow, 22: slow}.get(bucket, 0) for bucket in range(DURATION_BUCKETS)),
+        "response_bytes": 1_000 * count,
+        "repeats": count // 2 if departs and client == "civil-registry" else 0,
+    }
+
+
+def larger(client: str, start: int, count: int) -> dict[str, Any]:
+    """Return the same of exchanges of which those of one client are large then."""
+    size = 4_000 if start >= STOPPED and client == "land-registry" else 1_000
+    return {**departing(client, 0, count), "response_bytes": size * count}
+
+
+@pytest.mark.parametrize(
+    ("details", "kinds"),
+    [
+        (departing, {FindingKind.SILENCE: 0, FindingKind.SLOW: 1, FindingKind.REPEATS: 2}),
+        (larger, {FindingKind.SILENCE: 0, FindingKind.SIZE: 1}),
+    ],
+)
+async def test_durations_sizes_and_repeats_are_found(
+    tmp_path: Path, details: Callable[[str, int, int], dict[str, Any]], kinds: dict[FindingKind, int]
+) -> None:
+    """Each is told of its flow, live and by a scorer that starts again; summaries that tell of none of them show the stop alone."""
+    scoring, exchanges = made(tmp_path)
+    hours = range(EPOCH // HOUR, STOPPED // HOUR + 8)
+    take(exchanges, scoring, hours, details=details)
+    end = scoring.calendar.slot_of(hours.stop * HOUR + LATE_SECONDS)
+    found = await FindingWatch(exchanges, EvidenceLock()).look(scoring, end)
+    names = [f"xroad {client} {service}" for client, service in FLOWS.items()]
+    assert {one.kind: names.index(one.subject) for one in found} == kinds
+    assert len(found) == len(kinds)
+    assert all(abs(one.since - STOPPED) <= HOUR for one in found)
     exchanges.close()
 
 
@@ -116,6 +171,27 @@ async def test_without_exchanges_nothing_is_found(tmp_path: Path) -> None:
     assert await watch.look(scoring, scoring.calendar.slot_of(STOPPED)) == ()
     take(exchanges, scoring, range(EPOCH // HOUR, STOPPED // HOUR - 2))
     assert await watch.look(scoring, scoring.calendar.slot_of(STOPPED + 48 * HOUR)) == ()
+    exchanges.close()
+
+
+@pytest.mark.parametrize("answering", [2, 1, 0])
+async def test_a_bus_that_stops_is_found_where_its_servers_answer(tmp_path: Path, answering: int) -> None:
+    """Queries for records are exchanges too: if all servers answer them, nothing else was exchanged. If some do not, nobody knows."""
+    scoring, exchanges = made(tmp_path)
+    stopped = STOPPED // HOUR
+    take(exchanges, scoring, range(EPOCH // HOUR, stopped))
+    for hour in range(EPOCH // HOUR, stopped + 6):
+        servers = 2 if hour < stopped else answering
+        rows = [
+            ExchangeSummary("X/G/1/m", f"X/G/{n}/{ASKING}", hour * HOUR, 1, meta=True, count=60, ok=60 * (n < servers))
+            for n in range(2)
+        ]
+        exchanges.take([((hour + 1) * HOUR, "xroad", rows)], calendar=scoring.calendar)
+    end = scoring.calendar.slot_of((stopped + 6) * HOUR + LATE_SECONDS)
+    found = await FindingWatch(exchanges, EvidenceLock()).look(scoring, end)
+    assert [(one.kind, one.scope, one.since) for one in found] == (
+        [(FindingKind.SILENCE, FindingScope.BUS, STOPPED)] if answering == 2 else []
+    )
     exchanges.close()
 
 

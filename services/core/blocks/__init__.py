@@ -5,7 +5,6 @@ from services.core.blocks.encode import (
     BlockColumns,
     EvidenceColumns,
     block_digest,
-    encode_block,
     encode_blocks,
     stamp_block,
 )
@@ -32,7 +31,6 @@ __all__ = [
     "block_digest",
     "decode_recent",
     "decode_slot_block",
-    "encode_block",
     "encode_blocks",
     "encode_recent",
     "encode_slot_block",

@@ -64,7 +64,7 @@ class EvidenceColumns:
     share: NDArray[np.float64]
 
 
-def encode_evidence(evidence: Sequence[EvidenceColumns]) -> list[bytes]:
+def _encode_evidence(evidence: Sequence[EvidenceColumns]) -> list[bytes]:
     """Encode each as a field `links` of an IndicatorBlock; many together take little longer than one."""
     counts = [varints(_NUMBERS["slots"], [columns.slots for columns in evidence])]
     for stage, name in enumerate(STAGES):
@@ -77,18 +77,6 @@ def encode_evidence(evidence: Sequence[EvidenceColumns]) -> list[bytes]:
         tail = doubles(_NUMBERS["omega"], columns.omega) + doubles(_NUMBERS["share"], columns.share)
         fields.append(message(_BLOCK_NUMBERS["links"], b"".join([head, encoded_ids, *encoded_counts, tail])))
     return fields
-
-
-def evidence_from_message(message: block_pb2.LinkEvidence) -> EvidenceColumns:
-    """Return the columns of one window."""
-    return EvidenceColumns(
-        message.window_days,
-        tuple(message.id),
-        np.array(message.slots, np.int64),
-        np.array([getattr(message, stage) for stage in STAGES], np.int64).T,
-        np.array(message.omega, np.float64),
-        np.array(message.share, np.float64),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,20 +121,15 @@ class BlockColumns:
     findings: tuple[Finding, ...] = ()
 
 
-def encode_block(block: BlockColumns) -> bytes:
-    """Encode an IndicatorBlock without its evidence sequence, which ``stamp_block`` adds."""
-    return encode_blocks([block])[0]
-
-
 def encode_blocks(blocks: Sequence[BlockColumns]) -> list[bytes]:
-    """Encode each as ``encode_block`` does; many together take little longer than one."""
+    """Encode each without its evidence sequence, which ``stamp_block`` adds; many together take little longer than one."""
     columns = [
         varints(_BLOCK_NUMBERS["kind"], [block.kinds for block in blocks]),
         varints(_BLOCK_NUMBERS["window_days"], [block.window_days for block in blocks]),
         varints(_BLOCK_NUMBERS["level"], [zigzag(block.level) for block in blocks]),
         *(varints(_BLOCK_NUMBERS[name], [block.counts[row] for block in blocks]) for row, name in enumerate(COUNTS)),
     ]
-    evidence = iter(encode_evidence([columns for block in blocks for columns in block.links]))
+    evidence = iter(_encode_evidence([columns for block in blocks for columns in block.links]))
     payloads = []
     for block, *numbers in zip(blocks, *columns, strict=True):
         ids = strings(_BLOCK_NUMBERS["id"], map(str.encode, block.ids))

@@ -11,8 +11,8 @@ from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from peyvand.v1 import block_pb2, finding_pb2, indicator_pb2, monitoring_pb2, reconciliation_pb2
-from services.core.blocks.encode import COUNTS, SHARES, EvidenceColumns, evidence_from_message
-from services.core.model import LOSS_STAGES, IndicatorKind
+from services.core.blocks.encode import COUNTS, SHARES, EvidenceColumns
+from services.core.model import LOSS_STAGES, STAGES, IndicatorKind
 
 _LATER = ("interval_outages",)
 """Columns that blocks of earlier versions do not have."""
@@ -81,20 +81,18 @@ class BlockReader:
         row = self._rows.get(key)
         return None if row is None else self._read(row)
 
-    def indicators(self) -> Iterator[indicator_pb2.Indicator]:
-        """Yield every row."""
-        return map(self._read, range(len(self)))
-
-    @property
-    def windows(self) -> tuple[int, ...]:
-        """Days of the windows whose links' evidence is in the block."""
-        return tuple(evidence.window_days for evidence in self._message.links)
-
     def evidence(self, window_days: int) -> EvidenceColumns | None:
         """Return the evidence of one window's links, None when the block has none."""
         for evidence in self._message.links:
             if evidence.window_days == window_days:
-                return evidence_from_message(evidence)
+                return EvidenceColumns(
+                    window_days,
+                    tuple(evidence.id),
+                    np.array(evidence.slots, np.int64),
+                    np.array([getattr(evidence, stage) for stage in STAGES], np.int64).T,
+                    np.array(evidence.omega, np.float64),
+                    np.array(evidence.share, np.float64),
+                )
         return None
 
     def column(self, name: str, kind: IndicatorKind, window_days: int) -> tuple[list[str], list[float]]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import compress
 
-from services.core.blocks import block_digest, encode_block, encode_blocks
+from services.core.blocks import block_digest, encode_blocks
 from services.core.bus import GOVERNMENT_KEY, consumer_key
 from services.core.codec import ExchangeVolume
 from services.core.model import Finding, Monitoring, Reconciliation
@@ -93,4 +93,4 @@ class BlockEncoder:
             self._table, others, self.result.structures, self._traffic, self._monitoring, self._findings
         )
         if len(block.ids):
-            yield EncodedBlock(GOVERNMENT_KEY, block_digest(block), encode_block(block))
+            yield EncodedBlock(GOVERNMENT_KEY, block_digest(block), *encode_blocks([block]))

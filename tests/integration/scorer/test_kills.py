@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from services.core.blocks.encode import encode_block
+from services.core.blocks.encode import encode_blocks
 from services.core.blocks.target_blocks import decode_recent
 from services.core.bus import Bus
 from services.core.bus.evidence import columns_of
@@ -134,7 +134,7 @@ async def uninterrupted(bus: Bus, folder: Path, as_of: int) -> dict[str, Block]:
     cut = consumer_blocks(table, [*scoring.compiled.members.values()], none, none, none)
     found = {f"consumer.{agency}": block for agency, block in zip(scoring.compiled.members, cut, strict=True)}
     found["government"] = government_block(table, ())
-    return {key: decode_block(encode_block(block)) for key, block in found.items()}
+    return {key: decode_block(*encode_blocks([block])) for key, block in found.items()}
 
 
 def comparable(block: Block) -> tuple[object, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.core.blocks.encode import BlockColumns, block_digest, encode_block, encode_blocks, stamp_block
+from services.core.blocks.encode import BlockColumns, block_digest, encode_blocks, stamp_block
 from services.core.codec import ExchangeVolume
 from services.core.model.indicator import IndicatorKind
 from services.indicator.index.index import compute_indicators
@@ -28,7 +28,7 @@ def published(columns: BlockColumns, sequence: int) -> Block:
     """What a reader of the bus finds; a block without an indicator is not put."""
     if not len(columns.ids):
         return Block((), exchanges=columns.exchanges)
-    return decode_block(stamp_block(encode_block(columns), sequence))
+    return decode_block(stamp_block(encode_blocks([columns])[0], sequence))
 
 
 def rows(snapshot: Snapshot, wanted: dict[IndicatorKind, list[str] | None]) -> list[object]:
@@ -65,7 +65,7 @@ def test_blocks_hold_the_rows_of_the_snapshot(case: Case, sequence: int) -> None
     volumes = [[replace(VOLUME, consumer=agency)] for agency in found]
     blocks = consumer_blocks(table, [*found.values()], volumes, [()] * len(found), [()] * len(found))
     payloads = encode_blocks(blocks)
-    assert payloads == [encode_block(block) for block in blocks]
+    assert payloads == [payload for block in blocks for payload in encode_blocks([block])]
     for agency, cut in zip(found, blocks, strict=True):
         links = sorted(link.id for link in register.links.values() if register.consumer(link) == agency)
         block = published(cut, sequence)
@@ -106,4 +106,4 @@ def test_a_digest_tells_blocks_apart_as_encoding_them_does(case: Case) -> None:
         said.append(consumer_blocks(IndicatorTable(snapshot), [*found.values()], none, none, none))
     for block, same, other in zip(*said, strict=True):
         assert block_digest(block) == block_digest(same)
-        assert (block_digest(block) == block_digest(other)) == (encode_block(block) == encode_block(other))
+        assert (block_digest(block) == block_digest(other)) == (encode_blocks([block]) == encode_blocks([other]))

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.core.blocks.encode import AgencyRank, BlockColumns, EvidenceColumns, encode_block, stamp_block
+from peyvand.v1 import block_pb2
+from services.core.blocks.encode import AgencyRank, BlockColumns, EvidenceColumns, encode_blocks, stamp_block
 from services.core.blocks.read import BlockReader
 from services.core.codec import ExchangeVolume
 from services.core.model.exchange import Reconciliation, Traffic
@@ -48,9 +49,11 @@ class Block:
 def decode_block(payload: bytes) -> Block:
     """Decode a value of the bus. Raises ValueError for an inconsistent IndicatorBlock."""
     kept = BlockReader.of(payload)
-    evidence = (kept.evidence(window) for window in kept.windows)
+    keys = kept.keys()
+    windows = (links.window_days for links in block_pb2.IndicatorBlock.FromString(payload).links)
+    evidence = map(kept.evidence, windows)
     return Block(
-        tuple(map(indicator_from_message, kept.indicators())),
+        tuple(indicator_from_message(found) for key in keys if (found := kept.find(key))),
         tuple(one for one in evidence if one is not None),
         tuple(map(volume_from_message, kept.exchanges)),
         tuple(map(structure_from_message, kept.structures)),
@@ -84,7 +87,7 @@ def encoded(block: Block) -> bytes:
         certificates=block.certificates,
         findings=block.findings,
     )
-    return stamp_block(encode_block(columns), first.evidence_sequence)
+    return stamp_block(encode_blocks([columns])[0], first.evidence_sequence)
 
 
 def _counts(row: Indicator) -> list[int]:

@@ -175,7 +175,7 @@ def _all_answered(
     buses = {snapshot.flows[number].bus for number in asking}
     if any(snapshot.flows[number].bus not in buses for number in flows):
         return np.zeros(len(steps), np.bool_)
-    return np.all(snapshot.steps(asking, steps, step_seconds).counts[1] > 0, axis=0)
+    return np.asarray((snapshot.steps(asking, steps, step_seconds).counts[1] > 0).all(axis=0))
 
 
 def _probes(scoring: Scoring, links: Collection[str], slots: range) -> ProbeView:

@@ -356,6 +356,7 @@ NOT_SHOWN = {
     "peyvand_batches_broken",  # zero but for an attack; likewise
     "peyvand_spool_kept_bytes",  # bounded by settings
     "peyvand_spool_sent_again_total",  # zero but for a bus that lost something, which an alert watches
+    "peyvand_scorer_series_left_out",  # how much the api alone tells, which hangs on the size of the register
     "peyvand_scorer_standing_by",  # a state, not a course
     "peyvand_spool_damaged_files",  # zero but for a disk that fails
     "peyvand_scorer_damaged_files",  # likewise

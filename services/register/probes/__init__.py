@@ -2,7 +2,6 @@
 
 from services.register.probes.journey import GIVEN_VARIABLES
 from services.register.probes.probes import ProbeDefinition, ProbeDefinitions, read_probes, required_params
-from services.register.probes.references import with_written_references
 from services.register.probes.request_messages import is_grpc_request, is_soap_action, is_soap_message
 
 __all__ = [
@@ -14,5 +13,4 @@ __all__ = [
     "is_soap_message",
     "read_probes",
     "required_params",
-    "with_written_references",
 ]

@@ -10,11 +10,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from services.core.bounded_files import read_bounded
-from services.core.model import Auth, Probe, Proxy
+from services.core.model import Auth, Proxy
 from services.register.reading import (
     YamlMapping,
     is_exposed,
@@ -24,9 +23,8 @@ from services.register.reading import (
     read_name,
     read_proxy_url,
 )
+from services.register.references import FILE, MARK
 
-_FILE = "file:"
-_MARK = "/./"
 # Descriptor sets of large APIs have some MB; bodies and schemas have less.
 _CONTENT_LIMIT = 16 << 20
 _VARIABLE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
@@ -43,12 +41,12 @@ _SECRETS = ("password", "token", "key", "client_secret")
 
 def read_file_reference(text: str, directory: Path) -> str:
     """Return ``file:PATH`` with an absolute path. ValueError when the text is no reference."""
-    path = text.strip().removeprefix(_FILE)
-    if not text.strip().startswith(_FILE) or not path or "\0" in path:
+    path = text.strip().removeprefix(FILE)
+    if not text.strip().startswith(FILE) or not path or "\0" in path:
         raise ValueError(f"`{text}` is not a reference: write file:PATH")
     if Path(path).is_absolute():
-        return _FILE + path
-    return f"{_FILE}{directory.absolute()}{_MARK}{path.removeprefix('./')}"
+        return FILE + path
+    return f"{FILE}{directory.absolute()}{MARK}{path.removeprefix('./')}"
 
 
 def read_secret_reference(text: str, directory: Path) -> str:
@@ -56,14 +54,14 @@ def read_secret_reference(text: str, directory: Path) -> str:
     text = text.strip()
     if _VARIABLE.fullmatch(text):
         return text
-    if text.startswith(_FILE):
+    if text.startswith(FILE):
         return read_file_reference(text, directory)
     raise ValueError("a secret stands only by reference: write env:NAME or file:PATH")
 
 
 def read_content(text: str, directory: Path) -> bytes:
     """Return the content of ``file:PATH``, which must lie in the register directory. ValueError when it cannot be read."""
-    path = directory / text.removeprefix(_FILE)
+    path = directory / text.removeprefix(FILE)
     try:
         return read_bounded(path, folders=(directory,), limit=_CONTENT_LIMIT)
     except OSError as error:
@@ -75,43 +73,17 @@ def read_text_file(text: str, directory: Path) -> str:
     try:
         return read_content(text, directory).decode("utf-8")
     except UnicodeDecodeError:
-        raise ValueError(f"`{directory / text.removeprefix(_FILE)}` cannot be read: it is not UTF-8") from None
+        raise ValueError(f"`{directory / text.removeprefix(FILE)}` cannot be read: it is not UTF-8") from None
 
 
 def read_json_file(text: str, directory: Path) -> object:
     """Return the JSON value in ``file:PATH``. ValueError when there is none."""
-    if not text.startswith(_FILE):
+    if not text.startswith(FILE):
         raise ValueError("is neither a mapping nor file:PATH")
     try:
         return json.loads(read_text_file(text, directory))
     except json.JSONDecodeError as error:
         raise ValueError(f"{text} is not JSON: {error.msg} at line {error.lineno}") from None
-
-
-def with_written_references(probe: Probe) -> Probe:
-    """Return the probe and its steps with references as written in probes.yaml."""
-    auth, tls = probe.auth, probe.tls
-    return replace(
-        probe,
-        auth=replace(
-            auth,
-            password=_written(auth.password),
-            token=_written(auth.token),
-            key=_written(auth.key),
-            client_secret=_written(auth.client_secret),
-        ),
-        tls=replace(tls, ca=_written(tls.ca), certificate=_written(tls.certificate), key=_written(tls.key)),
-        proxy=replace(probe.proxy, password=_written(probe.proxy.password)),
-        descriptors=_written(probe.descriptors),
-        steps=tuple(replace(step, probe=with_written_references(step.probe)) for step in probe.steps),
-    )
-
-
-def _written(reference: str) -> str:
-    path = reference.removeprefix(_FILE)
-    if not reference.startswith(_FILE) or _MARK not in path:
-        return reference
-    return _FILE + path.split(_MARK, 1)[1]
 
 
 def read_auth(mapping: YamlMapping, directory: Path) -> Auth:

@@ -38,7 +38,7 @@ from services.core.model import (
     Register,
     Service,
 )
-from services.register.probes import with_written_references
+from services.register.references import with_written_references
 
 T = TypeVar("T")
 

@@ -114,6 +114,7 @@ LOST_SECONDS = 10.0
 """How long the bus may be gone before the api reports NOT_SERVING: longer than a restart of the bus takes."""
 
 _POLL_SECONDS = 0.2
+_SERVING_POLLS = 10  # as many times as rarely while it serves: each look wakes the process up
 
 
 class Readiness:
@@ -192,4 +193,4 @@ async def _report_health(bus: Bus, model: ReadModel, reporter: HealthReporter) -
         serving = readiness.update(complete=model.complete, fed=fed, now=time.monotonic())
         why = "waiting for a register and its index" if fed else "the bus cannot be read"
         await reporter.report("" if serving else why)
-        await asyncio.sleep(_POLL_SECONDS)
+        await asyncio.sleep(_POLL_SECONDS * (_SERVING_POLLS if serving else 1))

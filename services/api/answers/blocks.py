@@ -30,7 +30,8 @@ class ReconciliationIndex:
             return None
         of_block, index = self._indexed.get(key, (None, {}))
         if of_block is not block:
-            index = {(message.link, message.window_days): message for message in block.reconciliations}
+            # Copies, since a part of a message keeps the whole of it in memory.
+            index = {(one.link, one.window_days): _copied(one) for one in block.reconciliations}
             self._indexed[key] = block, index
         return index.get((link.id, window_days))
 
@@ -54,6 +55,12 @@ class ReconciliationIndex:
             return message is not None and name in link_findings(message)
 
         return has_finding
+
+
+def _copied(message: reconciliation_pb2.Reconciliation) -> reconciliation_pb2.Reconciliation:
+    copy = reconciliation_pb2.Reconciliation()
+    copy.CopyFrom(message)
+    return copy
 
 
 def find_volume(block: BlockReader | None, provider: str) -> block_pb2.ExchangeVolume | None:

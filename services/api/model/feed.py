@@ -7,6 +7,7 @@ back until the agencies' blocks are as new: when the government's ``as_of`` is v
 from __future__ import annotations
 
 import asyncio
+from hashlib import sha256
 
 from services.api.model.read_model import ReadModel
 from services.api.model.register_view import RegisterView
@@ -38,8 +39,8 @@ class Feed:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._follow_register())
-                payloads = await self._read_agencies()
-                group.create_task(self._follow_agencies(payloads))
+                digests = await self._read_agencies()
+                group.create_task(self._follow_agencies(digests))
                 group.create_task(self._follow_government())
         except ExceptionGroup as failures:
             # The first failure cancelled the other tasks.
@@ -64,21 +65,23 @@ class Feed:
         return manifest.published
 
     async def _read_agencies(self) -> dict[str, bytes]:
-        """Take every agency's block, so that a government's block is never visible without them. Returns payloads by key."""
+        """Take every agency's block, so that a government's block is never visible without them. Returns digests by key."""
         while True:
+            digests: dict[str, bytes] = {}
             try:
-                payloads = await self._bus.kv_all(INDICATOR_BUCKET, consumer_key("*"))
+                async for key, payload in self._bus.kv_each(INDICATOR_BUCKET, consumer_key("*")):
+                    self._replace(key, payload)
+                    digests[key] = _digest(payload)
             except BusError as error:
                 self._log.warning("blocks_read_failed", reason=str(error))
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
-            for key, payload in payloads.items():
-                self._replace(key, payload)
-            return payloads
+            return digests
 
     async def _follow_agencies(self, taken: dict[str, bytes]) -> None:
         async for key, payload in self._bus.kv_follow(INDICATOR_BUCKET, consumer_key("*")):
-            if payload is None or taken.pop(key, None) != payload:
+            known = taken.pop(key, None)
+            if known is None or known != _digest(payload):
                 self._replace(key, payload)
             self._changed.set()
 
@@ -104,6 +107,8 @@ class Feed:
         block = self._decode(key, payload)
         if block is not None or payload is None:
             self._hub.publish(self._model.replace_block(key, block))
+        if block is not None:
+            block.forget()
 
     def _decode(self, key: str, payload: bytes | None) -> BlockReader | None:
         """Return the block; None when it was deleted or is unreadable: the one before is still true as of its time."""
@@ -114,3 +119,7 @@ class Feed:
         except ValueError as error:
             self._log.warning("block_unreadable", key=key, reason=str(error))
             return None
+
+
+def _digest(payload: bytes | None) -> bytes:
+    return b"" if payload is None else sha256(payload).digest()

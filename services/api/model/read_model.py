@@ -12,7 +12,8 @@ from services.core.blocks import BlockReader, IndicatorKey
 from services.core.bus import GOVERNMENT_KEY, consumer_key
 from services.core.model import IndicatorKind
 
-_MAX_INDEXED_BLOCKS = 256
+_PARSED_ROWS = 200_000
+"""Rows of the blocks that stay parsed, some 650 bytes each with what finds them: all of 60,000 links over three windows."""
 
 
 def parse_kind(number: int) -> IndicatorKind:
@@ -39,7 +40,8 @@ class ReadModel:
         self._view: RegisterView | None = None
         self._requested: dict[IndicatorKey, PublishedIndicator] = {}  # of the newest blocks
         self._requested_of: dict[str, dict[IndicatorKey, PublishedIndicator]] = {}  # the same by block
-        self._indexed: OrderedDict[str, None] = OrderedDict()  # blocks with an index of their rows, newest use last
+        self._parsed: OrderedDict[str, int] = OrderedDict()  # rows of the blocks that are kept parsed, newest use last
+        self._parsed_rows = 0
         # Register version and as_of of each block of an agency in the register, and how many blocks have them.
         self._stamps: dict[str, tuple[str, int]] = {}
         self._stamp_counts: Counter[tuple[str, int]] = Counter()
@@ -74,6 +76,9 @@ class ReadModel:
     def replace_block(self, key: str, block: BlockReader | None) -> BlockChange:
         """Replace a block, with None when it was deleted. Returns what changed, for watchers."""
         before = self.blocks.pop(key, None)
+        if before is not None:
+            before.forget()
+            self._parsed_rows -= self._parsed.pop(key, 0)
         if block is not None:
             self.blocks[key] = block
         requested = self._requested_of.pop(key, {})
@@ -124,20 +129,22 @@ class ReadModel:
         block = self.blocks.get(block_key)
         if indicator is None and block is not None:
             message = block.find(key)
-            self._limit_indexes(block_key)
+            self._limit_parsed(block_key)
             if message is not None:
                 indicator = self._requested[key] = PublishedIndicator(message)
                 self._requested_of.setdefault(block_key, {})[key] = indicator
         return indicator
 
-    def _limit_indexes(self, block_key: str) -> None:
-        """Drop the row index of the block that was used least recently, beyond a number of blocks: indexes take memory."""
-        self._indexed[block_key] = None
-        self._indexed.move_to_end(block_key)
-        if len(self._indexed) > _MAX_INDEXED_BLOCKS:
-            oldest, _ = self._indexed.popitem(last=False)
-            if (block := self.blocks.get(oldest)) is not None:
-                block.forget()
+    def _limit_parsed(self, block_key: str) -> None:
+        """Drop what was parsed of the blocks that were used least recently, beyond a number of rows."""
+        if block_key not in self._parsed:
+            self._parsed[block_key] = rows = len(self.blocks[block_key])
+            self._parsed_rows += rows
+        self._parsed.move_to_end(block_key)
+        while self._parsed_rows > _PARSED_ROWS and len(self._parsed) > 1:
+            oldest, rows = self._parsed.popitem(last=False)
+            self._parsed_rows -= rows
+            self.blocks[oldest].forget()
 
     def _missing(self, kind: IndicatorKind, entity: str, days: int) -> RequestError:
         about = {"kind": kind.label, "id": entity, "window_days": str(days)}

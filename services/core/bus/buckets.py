@@ -150,27 +150,31 @@ class Bus(Streams):
 
     async def kv_all(self, bucket: str, pattern: str = ">") -> dict[str, bytes]:
         """Return every key that matches, with its value; torn values are logged and left out."""
-        entries: dict[str, StoredMessage] = {}
+        values: dict[str, bytes] = {}
+        async for key, value in self.kv_each(bucket, pattern):
+            values.pop(key, None)
+            if value is not None:
+                values[key] = value
+        return values
+
+    async def kv_each(self, bucket: str, pattern: str = ">") -> AsyncIterator[tuple[str, bytes | None]]:
+        """Yield every key that matches, with its value, None for one that was deleted or is torn.
+
+        A key that is put meanwhile comes again. Raises BusError.
+        """
         start = 1
         while messages := await self.read(kv_stream(bucket), start, pattern=kv_subject(bucket, pattern)):
             for message in messages:
                 key = key_of(bucket, message.subject)
-                entries.pop(key, None)
-                if not message.deleted:
-                    entries[key] = message
+                value: bytes | None = None if message.deleted else message.data
+                if message.parts is not None:
+                    try:
+                        value = await self.kv_get(bucket, key)
+                    except TornValueError as error:
+                        logger().error("value_torn", reason=str(error))
+                        value = None
+                yield key, value
             start = messages[-1].sequence + 1
-        values: dict[str, bytes] = {}
-        for key, message in entries.items():
-            value: bytes | None = message.data
-            if message.parts is not None:
-                try:
-                    value = await self.kv_get(bucket, key)
-                except TornValueError as error:
-                    logger().error("value_torn", reason=str(error))
-                    continue
-            if value is not None:
-                values[key] = value
-        return values
 
     async def kv_keys(self, bucket: str, pattern: str) -> set[str]:
         """Return every key that matches, keys that have a tombstone among them."""

@@ -57,7 +57,9 @@ async def recall(bus: Bus, scoring: Scoring, last: int) -> int:
     Returns how many messages were read. Unreadable ones are skipped, since the next slot measures again. Raises BusError.
     """
     sequence, read = last, 0
-    for payload in (await bus.kv_all(INDICATOR_BUCKET, recent_key("*", "*"))).values():
+    async for _, payload in bus.kv_each(INDICATOR_BUCKET, recent_key("*", "*")):
+        if payload is None:
+            continue
         with suppress(ValueError):
             block = decode_recent(payload)
             # A block includes at least the messages up to its own sequence; not every block is put with every index.

@@ -128,7 +128,7 @@ class Settings:
     slot: Annotated[int, Gt(0)] = _setting(5, "sandbox: slot length in seconds")
     base_port: Annotated[int, Gt(0), Lt(65536)] = _setting(7500, "sandbox: first port on each provider's address")
     faults: Annotated[float, Ge(0), Le(1_000)] = _setting(1.0, "sandbox: intensity of the injected faults")
-    traffic: Annotated[float, Ge(0), Le(10_000)] = _setting(4.0, "sandbox: exchanges a second over the data bus")
+    traffic: Annotated[float, Ge(0), Le(10_000)] = _setting(40.0, "sandbox: exchanges a second over the data bus")
 
 
 def owners_of(name: str) -> frozenset[str]:

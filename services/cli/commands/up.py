@@ -32,7 +32,7 @@ def up(
     seed: Annotated[int, typer.Option(help="sandbox: seed of the scenario and its faults")] = 1,
     slot: Annotated[str, typer.Option(help="sandbox: slot length, whole seconds")] = "4s",
     faults: Annotated[float, typer.Option(help="sandbox: intensity of the injected faults, 0 for none")] = 1.0,
-    traffic: Annotated[float, typer.Option(help="sandbox: exchanges a second over the data bus")] = 4.0,
+    traffic: Annotated[float, typer.Option(help="sandbox: exchanges a second over the data bus")] = 40.0,
     seconds: Annotated[str | None, typer.Option("--for", help="end by itself after this long, such as 60s")] = None,
     data: Annotated[Path | None, typer.Option(help="folder of all state", metavar="DIR")] = None,
     exchanges: Annotated[Path | None, typer.Option(help="X-Road exchange log to replay", metavar="FILE")] = None,

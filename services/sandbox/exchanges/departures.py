@@ -1,18 +1,19 @@
 """Departures of the traffic from its record, which findings about exchanges must tell. Pure.
 
-Probes see nothing of them: the links work. In every period one service that many call departs, from a slot by which a detector
-that takes seven slots for a week has learned what is usual.
+Probes see nothing of them: the links work. In every period some services that many call depart at once, each in another way, from a slot by
+which a detector that takes seven slots for a week has learned what is usual.
 """
 
 from __future__ import annotations
 
 import random
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from services.sandbox.exchanges.data_bus import Route
+from services.sandbox.exchanges.exchange import SimulatedExchange
+from services.sandbox.faults import FaultMode, FaultScope, FaultSpan
 
 WEEK_STEPS = 7
 """Slots of a simulated week: the fewest that days and weeks can be told apart by."""
@@ -21,14 +22,23 @@ PERIOD = 60
 """Slots from one departure to the next."""
 
 _FIRST = 26
-"""The slot of the first departure: three simulated weeks are learned by then, and some slots more."""
+"""The slot of the first departures: three simulated weeks are learned by then, and some slots more."""
 
 _LENGTH = 20
-_FREQUENT = 3
-"""A departure is of one of the services with the most traffic, so that it can be found while it lasts."""
+_FREQUENT = 8
+"""Departures are of the services that some client calls most, so that they can be found while they last."""
 
 _LEFT = 0.1
 """The share of calls that are left where they fall."""
+
+_MORE = 3
+"""How many more calls are made for each where they rise."""
+
+_FAILING = 0.6
+_REPEATED = 0.5
+"""The shares of calls that fail, and that are the one before once more."""
+
+_LARGER = 4
 
 _SHAPE = (1.2, 1.2, 1.1, 1.1, 1.0, 0.8, 0.6)
 """The volume of each day of a week, as shares of the mean."""
@@ -39,6 +49,23 @@ class DepartureKind(StrEnum):
 
     SILENCE = "silence"
     FALL = "fall"
+    RISE = "rise"
+    BUS_FAILURES = "bus_failures"
+    PROVIDER_FAILURES = "provider_failures"
+    SLOW = "slow"
+    SIZE = "size"
+    REPEATS = "repeats"
+
+
+_VOLUMES = (DepartureKind.SILENCE, DepartureKind.FALL, DepartureKind.RISE)
+_OTHERS = tuple(kind for kind in DepartureKind if kind not in _VOLUMES)
+
+_FAULTS: Mapping[DepartureKind, tuple[float, FaultMode, FaultScope]] = {
+    DepartureKind.BUS_FAILURES: (_FAILING, FaultMode.HTTP_5XX, FaultScope.BUS),
+    DepartureKind.PROVIDER_FAILURES: (_FAILING, FaultMode.HTTP_5XX, FaultScope.PROVIDER),
+    DepartureKind.SLOW: (1.0, FaultMode.SLOW, FaultScope.PROVIDER),
+}
+"""The faults of exchanges that make a departure, and the share of exchanges that have them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,38 +77,52 @@ class Departure:
     start: int
     end: int
 
+    def calls(self, rng: random.Random) -> int:
+        """Return how many calls are made in place of one."""
+        if self.kind is DepartureKind.FALL:
+            return int(rng.random() < _LEFT)
+        return {DepartureKind.SILENCE: 0, DepartureKind.RISE: 1 + _MORE}.get(self.kind, 1)
 
-def draw_departure(routes: Sequence[Route], seed: int, number: int) -> Departure | None:
-    """Return the departure in effect in the ``number``-th slot of a run; None where traffic is as usual."""
+    def fault(self, span: FaultSpan | None, slot: int, rng: random.Random) -> FaultSpan | None:
+        """Return the fault of an exchange in a slot, which without the departure has this one."""
+        if self.kind not in _FAULTS:
+            return span
+        share, mode, scope = _FAULTS[self.kind]
+        return FaultSpan(self.service, slot, slot + 1, mode, scope, 0) if rng.random() < share else span
+
+    def change(self, exchange: SimulatedExchange, before: str, rng: random.Random) -> SimulatedExchange:
+        """Return an exchange as it is in the departure, after one of its client with the message id ``before``."""
+        if self.kind is DepartureKind.SIZE:
+            return replace(exchange, response_bytes=_LARGER * exchange.response_bytes)
+        if self.kind is DepartureKind.REPEATS and rng.random() < _REPEATED:
+            return replace(exchange, message=before)
+        return exchange
+
+
+def draw_departures(routes: Sequence[Route], seed: int, number: int) -> Mapping[str, Departure]:
+    """Return the departures in effect in the ``number``-th slot of a run, by service."""
     period, slot = divmod(number - _FIRST, PERIOD)
-    if period < 0 or slot >= _LENGTH or not routes:
-        return None
-    weights: Counter[str] = Counter()
+    if period < 0 or slot >= _LENGTH:
+        return {}
+    busiest: dict[str, float] = {}
     for route in routes:
         if route.links:
-            weights[route.service] += round(1000 * route.weight)
-    # Kinds take turns, so that a short run shows the first and a longer one both.
-    kind = tuple(DepartureKind)[period % len(DepartureKind)]
-    services = [service for service, _ in weights.most_common(_FREQUENT)]
+            busiest[route.service] = max(busiest.get(route.service, 0.0), route.weight)
+    # Kinds of volume take turns, so that a short run shows the first and a longer one all.
+    kinds = _VOLUMES[period % len(_VOLUMES)], *_OTHERS
+    services = sorted(busiest, key=lambda service: (-busiest[service], service))[:_FREQUENT]
+    random.Random(f"{seed}/departures/{period}").shuffle(services)
     start = _FIRST + period * PERIOD
-    return Departure(kind, random.Random(f"{seed}/departures/{period}").choice(services), start, start + _LENGTH)
+    pairs = zip(kinds, services, strict=False)  # a small bus has fewer services
+    return {service: Departure(kind, service, start, start + _LENGTH) for kind, service in pairs}
 
 
 def departures(routes: Sequence[Route], seed: int, slots: int) -> Iterator[Departure]:
     """Yield the departures that begin in the first slots of a run, in their order."""
     for start in range(_FIRST, slots, PERIOD):
-        departure = draw_departure(routes, seed, start)
-        if departure is not None:
-            yield departure
+        yield from draw_departures(routes, seed, start).values()
 
 
 def volume_of(slot: int) -> float:
     """Return the volume in a slot, by its absolute number, as a share of the mean over a simulated week."""
     return _SHAPE[slot % WEEK_STEPS]
-
-
-def is_left_out(departure: Departure | None, service: str, rng: random.Random) -> bool:
-    """Return whether a call of a service is not made because of a departure."""
-    if departure is None or departure.service != service:
-        return False
-    return departure.kind is DepartureKind.SILENCE or rng.random() >= _LEFT

@@ -53,10 +53,12 @@ class SideRecord:
 class SimulatedExchange:
     """One exchange and its records; a side that is None is never logged.
 
-    ``status`` is the HTTP status of REST, ``skew_ms`` the provider's clock less the client's where both sides are logged.
+    ``message`` is the id that its client gave the message, and ``id`` that of its security server, another one for each time that a client
+    makes the same call again. ``status`` is the HTTP status of REST, ``skew_ms`` the provider's clock less the client's where both sides are logged.
     """
 
     id: str
+    message: str
     route: Route
     outcome: ExchangeOutcome
     status: int | None
@@ -112,6 +114,7 @@ def simulate_exchange(
             producer = None
     return SimulatedExchange(
         id=name,
+        message=name,
         route=route,
         outcome=outcome,
         status=status,

@@ -9,12 +9,12 @@ from itertools import accumulate
 from uuid import UUID
 
 from services.sandbox.exchanges.data_bus import DataBus
-from services.sandbox.exchanges.departures import Departure, departures, draw_departure, is_left_out, volume_of
+from services.sandbox.exchanges.departures import Departure, departures, draw_departures, volume_of
 from services.sandbox.exchanges.exchange import SimulatedExchange, longest_delay, simulate_exchange
 from services.sandbox.faults import FaultSpan
 from services.sandbox.timing import Timing
 
-_KEPT = 256
+_KEPT = 64
 """Slots whose exchanges stay in memory; others are drawn again when they are needed."""
 
 
@@ -65,14 +65,21 @@ class SimulatedTraffic:
         state = self._state(slot)
         begin = round(self.times.effect(slot) * 1000)
         exchanges = []
-        departure = draw_departure(self.bus.routes, self._seed, slot - self.first_slot)
+        departing = draw_departures(self.bus.routes, self._seed, slot - self.first_slot)
+        messages: dict[tuple[str, str], str] = {}
         for number in range(int(self.rate * self.times.slot * volume_of(slot) + rng.random())):
             route = rng.choices(self._routes, cum_weights=self._weights)[0]
-            if is_left_out(departure, route.service, rng):
-                continue
             span = state.get(rng.choice(route.links)) if route.links else None
-            # the absolute slot gives another run of the same seed other ids
-            name = UUID(bytes=blake2b(f"{self._seed}/{slot}/{number}".encode(), digest_size=16).digest())
-            start = begin + rng.randrange(self.times.slot * 1000)
-            exchanges.append(simulate_exchange(str(name), route, span, start, self.bus.servers, self.times, rng))
+            departure = departing.get(route.service)
+            for call in range(1 if departure is None else departure.calls(rng)):
+                # The absolute slot gives another run of the same seed other ids.
+                name = UUID(bytes=blake2b(f"{self._seed}/{slot}/{number}/{call}".encode(), digest_size=16).digest())
+                start = begin + rng.randrange(self.times.slot * 1000)
+                fault = span if departure is None else departure.fault(span, slot, rng)
+                exchange = simulate_exchange(str(name), route, fault, start, self.bus.servers, self.times, rng)
+                if departure is not None:
+                    before = messages.get((route.client, route.service), exchange.message)
+                    exchange = departure.change(exchange, before, rng)
+                    messages[route.client, route.service] = exchange.message
+                exchanges.append(exchange)
         return exchanges

@@ -58,7 +58,7 @@ def operational_records(
         for entry in log_entries(traffic, server, first, last)
         if party in ("", entry.party) and provider in ("", entry.exchange.route.provider)
     ]
-    return sorted(records, key=lambda record: (record["monitoringDataTs"], record["messageId"]))
+    return sorted(records, key=lambda record: (record["monitoringDataTs"], record["xRequestId"]))
 
 
 def _record(traffic: SimulatedTraffic, entry: LogEntry) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def _record(traffic: SimulatedTraffic, entry: LogEntry) -> dict[str, Any]:
         "serviceType": "REST" if route.rest else "WSDL",
         "restMethod": "GET" if route.rest else None,
         "restPath": f"/{exchange.id}" if route.rest else None,
-        "messageId": exchange.id,
+        "messageId": exchange.message,
         "messageUserId": f"XX{exchange.id[:8]}",
         "messageProtocolVersion": "1" if route.rest else "4.0",
         "clientSecurityServerAddress": servers[route.client_server].host,

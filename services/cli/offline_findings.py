@@ -10,7 +10,6 @@ from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import typer
@@ -21,7 +20,6 @@ from services.core.errors import InputError, SettingsError
 from services.core.model import Finding, FindingKind, FindingScope
 from services.indicator.findings import Detector, DetectorSettings, FlowCounts, Topology, find_all
 from services.register.reading import (
-    CsvRow,
     FaultList,
     Location,
     read_duration,
@@ -30,6 +28,7 @@ from services.register.reading import (
     read_name,
     read_table,
     read_whole,
+    read_zone,
 )
 
 DAY_SECONDS: Final = 86_400
@@ -48,7 +47,6 @@ _ALL: Final = "all streams"
 class _Count:
     """A row of the file."""
 
-    row: CsvRow
     moment: int
     stream: str
     count: int
@@ -64,9 +62,9 @@ def print_findings(file: Path, *, step: str, timezone: str, budget: float, as_js
         raise SettingsError(f"--budget {budget} is no number of findings: give one such as 1")
     step_seconds = _step_seconds(step)
     try:
-        zone = ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise SettingsError(f"--timezone {timezone} is unknown: give one such as Asia/Tehran") from error
+        zone = read_zone(timezone)
+    except ValueError as error:
+        raise SettingsError(f"--timezone: {error}") from error
     counts, topology, failures = _arrange(_read(file, step_seconds, zone), step_seconds, zone)
     settings = DetectorSettings(
         false_findings_per_week=budget, step_seconds=step_seconds, week_steps=DAYS_A_WEEK * DAY_SECONDS // step_seconds
@@ -92,8 +90,7 @@ def _too_quiet(detector: Detector, streams: Sequence[str]) -> Iterator[str]:
     days = {stream: detector.quiet(number) for number, stream in enumerate(streams)}
     if unknown := sum(one is None for one in days.values()):
         yield f"{unknown} of {len(streams)} streams are too short or too quiet to be judged"
-    slow = {stream: one for stream, one in days.items() if one is not None and one > DAYS_A_WEEK}
-    if slow:
+    if slow := {stream: one for stream, one in days.items() if one is not None and one > DAYS_A_WEEK}:
         quietest = max(slow, key=lambda stream: slow[stream])
         yield f"the silence of {len(slow)} takes more than a week to be sure of: that of {quietest} {slow[quietest]:.0f} days"
 
@@ -125,7 +122,7 @@ def _read(file: Path, step_seconds: int, zone: tzinfo) -> list[_Count]:
         if (start, stream) in seen:
             row.fault("time", f"`{stream}` has this step already in line {seen[start, stream]}")
         seen.setdefault((start, stream), row.location.line)
-        read.append(_Count(row, start, stream, count, failed, expected_zero))
+        read.append(_Count(start, stream, count, failed, expected_zero))
     if not read and not faults:
         faults.add(Location(str(file)), "the file has no counts")
     if faults:
@@ -168,33 +165,21 @@ def _arrange(read: Sequence[_Count], step_seconds: int, zone: tzinfo) -> tuple[F
 
 def _week_steps(first: int, steps: int, step_seconds: int, zone: tzinfo) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Return the place in the local week of each step."""
-    week = []
-    for start in range(first, first + steps * step_seconds, step_seconds):
-        local = datetime.fromtimestamp(start, zone)
-        seconds = local.hour * 3_600 + local.minute * 60 + local.second
-        week.append((local.weekday() * DAY_SECONDS + seconds) // step_seconds)
-    return np.array(week, np.int64)
+    starts = range(first, first + steps * step_seconds, step_seconds)
+    local = [datetime.fromtimestamp(start, zone) for start in starts]
+    seconds = [((one.weekday() * 24 + one.hour) * 60 + one.minute) * 60 + one.second for one in local]
+    return np.array(seconds, np.int64) // step_seconds
 
 
 def _table(found: Sequence[Finding], zone: tzinfo) -> Table:
-    table = new_table(
-        None,
-        word("finding"),
-        text("stream", ratio=1),
-        word("since"),
-        word("until"),
-        number("seen"),
-        number("expected"),
-        word("by luck"),
-    )
+    times, amounts = map(word, ("since", "until")), map(number, ("seen", "expected"))
+    table = new_table(None, word("finding"), text("stream", ratio=1), *times, *amounts, word("by luck"))
     for finding in found:
         share = finding.kind is FindingKind.PROVIDER_FAILURES
-        streams = (
-            finding.subject if finding.scope is FindingScope.FLOW else f"{finding.flow_count} of {finding.subject}"
-        )
+        of = "" if finding.scope is FindingScope.FLOW else f"{finding.flow_count} of "
         table.add_row(
             "failures" if share else finding.kind.value,
-            streams,
+            f"{of}{finding.subject}",
             _moment(finding.since, zone),
             "" if finding.ended_at is None else _moment(finding.ended_at, zone),
             _amount(finding.seen, share=share),

@@ -54,9 +54,10 @@ class HistoryReader:
         """Return one page, oldest first; ``seconds`` are left to the caller's deadline. Raises RequestError."""
         kind, entity, days = self._name(request)
         start, end = _span(request)
+        stepped = (str(request.step_seconds),) if request.step_seconds else ()
+        query = ("GetHistory", kind.label, entity, str(days), str(start), str(end), *stepped)
         if kind in _ALTERNATIVES:
-            return await self._of_target(request, kind, entity, days, start=start, end=end)
-        query = _query(request, kind, entity, days, start, end)
+            return await self._of_target(request, query, kind, entity, days, start=start, end=end)
         size, step = page_size(request.page_size), request.step_seconds or 1
         sequence, newest = 0, start
         if request.page_token:
@@ -78,12 +79,7 @@ class HistoryReader:
                         break
                     page.indicators.append(indicator)
         except (BusError, TimeoutError) as error:
-            raise UnavailableError(
-                "HISTORY_UNREACHABLE",
-                f"the history of {kind.label} `{entity}` cannot be read as the bus does not answer: retry",
-                kind=kind.label,
-                id=entity,
-            ) from error
+            raise _unreachable(kind, entity, " as the bus does not answer: retry") from error
         if not page.indicators and not request.page_token:
             # An entity that left the register keeps its history; one without a history must be in the register.
             self._model.view.entity(kind, entity)
@@ -93,6 +89,7 @@ class HistoryReader:
     async def _of_target(
         self,
         request: indicator_service_pb2.GetHistoryRequest,
+        query: tuple[str, ...],
         kind: IndicatorKind,
         entity: str,
         days: int,
@@ -102,7 +99,6 @@ class HistoryReader:
     ) -> indicator_service_pb2.GetHistoryResponse:
         """Return one page of a link or an endpoint, which the archive's dataset has."""
         assert self._sealed is not None
-        query = _query(request, kind, entity, days, start, end)
         if request.page_token:
             start = max(start, _position(token_position(query, request.page_token))[1])
         size = page_size(request.page_size)
@@ -111,12 +107,7 @@ class HistoryReader:
                 partial(self._sealed.indexes, self._model.view, kind, entity, days, start=start, end=end)
             )
         except StateError as error:
-            raise UnavailableError(
-                "HISTORY_UNREACHABLE",
-                f"the history of {kind.label} `{entity}` cannot be read: {error}",
-                kind=kind.label,
-                id=entity,
-            ) from error
+            raise _unreachable(kind, entity, f": {error}") from error
         step = request.step_seconds or 1
         rows = list({row.as_of // step: row for row in rows}.values())  # the last of each
         page = indicator_service_pb2.GetHistoryResponse(indicators=map(indicator_to_message, rows[:size]))
@@ -163,16 +154,9 @@ class HistoryReader:
             sequence, since = messages[-1].sequence, None
 
 
-def _query(
-    request: indicator_service_pb2.GetHistoryRequest,
-    kind: IndicatorKind,
-    entity: str,
-    days: int,
-    start: float,
-    end: float,
-) -> tuple[str, ...]:
-    step = (str(request.step_seconds),) if request.step_seconds else ()
-    return ("GetHistory", kind.label, entity, str(days), str(start), str(end), *step)
+def _unreachable(kind: IndicatorKind, entity: str, why: str) -> UnavailableError:
+    message = f"the history of {kind.label} `{entity}` cannot be read{why}"
+    return UnavailableError("HISTORY_UNREACHABLE", message, kind=kind.label, id=entity)
 
 
 def _position(text: str) -> tuple[int, float]:

@@ -13,7 +13,7 @@ from typing import Any, ParamSpec
 from services.core.model import Reason
 from services.prober.checks.document import CheckFailedError, document_of
 from services.prober.checks.freshness import age_of, check_time
-from services.prober.checks.judgement import CHECKS, Check, judge
+from services.prober.checks.judgement import CHECKS, Check, Judgement, judge
 from services.prober.checks.protocols import check_whole, in_ranges
 from services.prober.expected import ANYTHING, Expectations, HeaderCheck, JsonCheck, Pattern, Records, XmlCheck
 from services.prober.observation import Observation
@@ -27,7 +27,9 @@ def single_items(
     Without items, yield what the check requires of every observation that has its fact.
     """
     empty: dict[str, Any] = {
-        name: type(value)() for name, value in _values(expectations) if isinstance(value, tuple | Records)
+        field.name: type(value)()
+        for field in fields(expectations)
+        if isinstance(value := getattr(expectations, field.name), tuple | Records)
     }
     without_items = replace(expectations, **empty)
     has_items = False
@@ -38,10 +40,6 @@ def single_items(
             yield words, replace(without_items, **single)
     if not has_items and (getattr(observation, check.about) if check.about else not check.reads):
         yield check.words, without_items
-
-
-def _values(expectations: Expectations) -> Iterator[tuple[str, Any]]:
-    return ((field.name, getattr(expectations, field.name)) for field in fields(expectations))
 
 
 def _items(check: Check, name: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -120,9 +118,8 @@ def explain(observation: Observation, expectations: Expectations) -> tuple[Check
 
     Each step of a journey is one check; the checks within it are those of its own observation.
     """
-    if observation.steps:
-        return tuple(_explain_journey(observation, expectations))
-    return tuple(_explain_answer(observation, expectations))
+    results = _explain_journey if observation.steps else _explain_answer
+    return tuple(results(observation, expectations))
 
 
 def _explain_journey(journey: Observation, expectations: Expectations) -> Iterator[CheckResult]:
@@ -130,25 +127,20 @@ def _explain_journey(journey: Observation, expectations: Expectations) -> Iterat
     judged = True
     for step, expected in zip(journey.steps, expectations.steps, strict=True):
         judgement = judge(step.observation, replace(expected, zone=expectations.zone))
-        passed = judgement.reason is Reason.OK
-        verdict = Verdict.PASSED if passed else Verdict.FAILED
-        yield CheckResult(f"step {step.name}", verdict, None if passed else judgement.reason, judgement.detail)
-        judged = judged and passed
+        yield _judged(f"step {step.name}", judgement)
+        judged = judged and judgement.reason is Reason.OK
         if judgement.data_age is not None:
             oldest = max(judgement.data_age, oldest or 0.0)
     if journey.failure is not None:
         judged = False
-        document = document_of(journey)
-        yield _run_check("the journey could go on to its end", "", check_whole, journey, expectations, document)
+        what = "the journey could go on to its end"
+        yield _run_check(what, "", check_whole, journey, expectations, document_of(journey))
     yield from _explain_time(journey, expectations, oldest, judged=judged)
 
 
 def _explain_answer(observation: Observation, expectations: Expectations) -> Iterator[CheckResult]:
     if expectations.refused:
-        judgement = judge(observation, expectations)
-        failed = judgement.reason is not Reason.OK
-        verdict = Verdict.FAILED if failed else Verdict.PASSED
-        yield CheckResult("who we are is refused", verdict, judgement.reason if failed else None, judgement.detail)
+        yield _judged("who we are is refused", judge(observation, expectations))
         return
     document = document_of(observation)
     judged = True
@@ -189,6 +181,11 @@ def _explain_time(
             part = replace(expectations, latency=None)
             result = _run_check(result.what, f"{age:.0f} s", check_time, observation, part, age)
         yield result
+
+
+def _judged(what: str, judgement: Judgement) -> CheckResult:
+    verdict, reason = (Verdict.PASSED, None) if judgement.reason is Reason.OK else (Verdict.FAILED, judgement.reason)
+    return CheckResult(what, verdict, reason, judgement.detail)
 
 
 def _run_check(what: str, evidence: str, run: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> CheckResult:

@@ -107,10 +107,11 @@ class WorkerPool:
             async with asyncio.timeout(until - monotonic()) as limit, turn, self._room:
                 worker = self._idle_worker()
                 if worker is None:
-                    limit.reschedule(_from_now(_START_SECONDS))
+                    loop = asyncio.get_running_loop()
+                    limit.reschedule(loop.time() + _START_SECONDS)
                     worker = await start_worker()
                     until = max(until, monotonic() + _MIN_SECONDS)
-                    limit.reschedule(_from_now(until - monotonic()))
+                    limit.reschedule(loop.time() + until - monotonic())
                 before = _processor_seconds(worker)
                 try:
                     result = await _run(worker, payload, until + _ALARM_SECONDS - monotonic())
@@ -161,11 +162,6 @@ async def start_worker() -> Process:
         await _end(worker)
         raise
     return worker
-
-
-def _from_now(seconds: float) -> float:
-    """Return a time of the loop."""
-    return asyncio.get_running_loop().time() + seconds
 
 
 async def _run(worker: Process, call: bytes, seconds: float) -> Mapping[str, Any]:

@@ -50,10 +50,7 @@ class ChainVerifier:
 
         The result of one chain is cached until one of its dates passes: a signature check costs as much as a handshake.
         """
-        digest = blake2b(name.encode(), digest_size=20)
-        for der in chain:
-            digest.update(der)
-        key = digest.digest()
+        key = blake2b(b"".join((name.encode(), *chain)), digest_size=20).digest()
         cached = self._cache.get(key)
         if cached is not None and now < cached.until:
             self._cache.move_to_end(key)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Protocol, TypeVar
 
 from services.core.errors import Fault, InputError
 from services.core.model import Link, Register
@@ -38,7 +37,7 @@ from services.register.directory.policy import PolicyReading, read_policy
 from services.register.directory.reviews import REVIEWS, read_reviews
 from services.register.probes import ProbeDefinitions, read_probes
 from services.register.reading import CsvTable, FaultList, Location, fold
-from services.register.versions import with_versions
+from services.register.versions import by_id, with_versions
 
 OPTIONAL = (MEMBERS, EXCHANGE, MAINTENANCE, EVALUATION, ANNOUNCEMENTS, OBJECTIONS, HOLIDAYS, REVIEWS)
 """Files a register directory may lack."""
@@ -77,14 +76,6 @@ def check_links(links: CsvTable, register: Register) -> None:
 
 def _days(link: Link) -> tuple[date, date]:
     return link.required_from or date.min, link.required_until or date.max
-
-
-class _HasId(Protocol):
-    @property
-    def id(self) -> str: ...
-
-
-T = TypeVar("T", bound=_HasId)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +126,7 @@ def _assemble(
     directory: Path, faults: FaultList, policy: PolicyReading, probes: ProbeDefinitions, tables: Mapping[str, CsvTable]
 ) -> Register:
     agency_ids = tables["agencies"].ids
-    services = _by_id(read_service(row, agency_ids) for row in tables["services"].rows)
+    services = by_id(read_service(row, agency_ids) for row in tables["services"].rows)
     context = ReadContext(
         agencies=agency_ids,
         services=tables["services"].ids,
@@ -145,10 +136,10 @@ def _assemble(
         policy=policy.policy,
     )
     return Register(
-        agencies=_by_id(read_agency(row, agency_ids) for row in tables["agencies"].rows),
+        agencies=by_id(read_agency(row, agency_ids) for row in tables["agencies"].rows),
         services=services,
-        links=_by_id(read_link(row, context) for row in tables["links"].rows),
-        endpoints=_by_id(read_endpoint(row, context) for row in tables["endpoints"].rows),
+        links=by_id(read_link(row, context) for row in tables["links"].rows),
+        endpoints=by_id(read_endpoint(row, context) for row in tables["endpoints"].rows),
         probes={name: probes.definitions[name].probe for name in sorted(probes.definitions)},
         policy=policy.policy,
         members=read_members(directory, faults, agency_ids),
@@ -170,19 +161,10 @@ def _check_names(directory: Path, faults: FaultList) -> None:
             faults.add(Location(str(path)), f"no such file is read: is it meant to be {similar[0]}?")
 
 
-def _by_id(values: Iterable[T]) -> dict[str, T]:
-    return {value.id: value for value in sorted(values, key=lambda value: value.id)}
-
-
 def _subjects(tables: Mapping[str, CsvTable]) -> set[str] | None:
     """Return the ids that a maintenance can name; None when some are unknown."""
-    subjects: set[str] = set()
-    for section in ("agencies", "links", "endpoints"):
-        ids = tables[section].ids
-        if ids is None:
-            return None
-        subjects |= ids.keys()
-    return subjects
+    declared = [tables[section].ids for section in ("agencies", "links", "endpoints")]
+    return None if None in declared else {name for ids in declared for name in ids or ()}
 
 
 def _check_bus(policy: PolicyReading, endpoints: CsvTable) -> None:

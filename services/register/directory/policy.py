@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from services.core.model import Egress, FindingPolicy, Government, OpenData, Policy, Vantage
 from services.register.reading import (
@@ -25,6 +25,7 @@ from services.register.reading import (
     read_number,
     read_share,
     read_whole,
+    read_zone,
 )
 
 FILE = "policy.yaml"
@@ -56,7 +57,7 @@ def read_policy(directory: Path, faults: FaultList) -> PolicyReading:
     mapping = read_document(directory / FILE, faults, keys=_KEYS)
     if mapping is None:
         return PolicyReading(_DEFAULT, UTC, None, None)
-    zone = mapping.need("timezone", _read_zone, UTC)
+    zone = mapping.need("timezone", read_zone, UTC)
     vantages, locations = _vantages(mapping)
     policy = Policy(
         government=_government(mapping),
@@ -78,29 +79,18 @@ def read_policy(directory: Path, faults: FaultList) -> PolicyReading:
     return PolicyReading(policy, zone, mapping, locations)
 
 
-def _read_zone(text: str) -> tzinfo:
-    try:
-        return ZoneInfo(text.strip())
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"`{text}` is not a time zone: write a name such as Asia/Tehran") from None
+def _up_to(most: int, why: str, read: Callable[[str], int] = read_count) -> Callable[[str], int]:
+    def read_limited(text: str) -> int:
+        if (number := read(text)) > most:
+            raise ValueError(f"`{text}` is {why}")
+        return number
+
+    return read_limited
 
 
-def _read_slot(text: str) -> int:
-    if (seconds := read_count(text)) > 86400:
-        raise ValueError(f"`{text}` is longer than a day")
-    return seconds
-
-
-def _read_grace(text: str) -> int:
-    if (hours := read_whole(text)) > _GRACE_HOURS:
-        raise ValueError(f"`{text}` is above {_GRACE_HOURS}, the hours for which the bus keeps measurements")
-    return hours
-
-
-def _read_window(text: str) -> int:
-    if (days := read_count(text)) > _WINDOW_DAYS:
-        raise ValueError(f"`{text}` is above {_WINDOW_DAYS}, ten years")
-    return days
+_read_slot = _up_to(86_400, "longer than a day")
+_read_grace = _up_to(_GRACE_HOURS, f"above {_GRACE_HOURS}, the hours for which the bus keeps measurements", read_whole)
+_read_window = _up_to(_WINDOW_DAYS, f"above {_WINDOW_DAYS}, ten years")
 
 
 def _government(mapping: YamlMapping) -> Government:
@@ -135,19 +125,15 @@ def _vantages(mapping: YamlMapping) -> tuple[tuple[Vantage, ...], dict[str, Loca
         if name in locations:
             given.fault("id", f"`{name}` is already the id of line {locations[name].line}")
         locations[name] = given.at("id")
+        targets = tuple(given.read_list("control_targets", read_control_target, ""))
+        if not targets:
+            reason = "needs at least one: without it the vantage's own failures would count against targets"
+            given.fault("control_targets", reason)
         names = tuple(given.read_list("control_names", read_domain, ""))
-        vantages.append(Vantage(name, _control_targets(given), names))
+        vantages.append(Vantage(name, targets, names))
     if not vantages and len(mapping.faults) == before:
         mapping.fault("vantages", "needs at least one: probes start from a vantage")
     return tuple(sorted(vantages, key=lambda vantage: vantage.id)), locations
-
-
-def _control_targets(vantage: YamlMapping) -> tuple[str, ...]:
-    targets = vantage.read_list("control_targets", read_control_target, "")
-    if not targets:
-        reason = "needs at least one: without it the vantage's own failures would count against targets"
-        vantage.fault("control_targets", reason)
-    return tuple(targets)
 
 
 def _egress(mapping: YamlMapping) -> Egress:

@@ -39,6 +39,7 @@ from services.register.reading.values import (
     read_template,
     read_weight,
     read_whole,
+    read_zone,
 )
 from services.register.reading.yaml_document import YamlMapping, read_document
 
@@ -84,5 +85,6 @@ __all__ = [
     "read_template",
     "read_weight",
     "read_whole",
+    "read_zone",
     "unfit_for_grpc",
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC, date, datetime, time, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from services.core.days import day_in_calendar
 from services.core.model import placeholders
@@ -140,6 +141,14 @@ def read_calendar_day(text: str) -> date:
         return read_day(str(day_in_calendar(year, month, day)))
     except ValueError:
         raise ValueError(f"`{text}` is no day of the Gregorian or the Jalali calendar") from None
+
+
+def read_zone(text: str) -> tzinfo:
+    """Read the name of a time zone."""
+    try:
+        return ZoneInfo(text.strip())
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"`{text}` is not a time zone: write a name such as Asia/Tehran") from None
 
 
 def read_moment(text: str, zone: tzinfo) -> datetime:

@@ -41,6 +41,7 @@ from services.core.model import (
 from services.register.references import with_written_references
 
 T = TypeVar("T")
+E = TypeVar("E", Agency, Service, Link, Endpoint)
 
 Rows = dict[str, list[dict[str, Any]]]
 """Section name → its rows."""
@@ -80,12 +81,12 @@ def to_rows(register: Register, *, portable: bool = False, whole: bool = False) 
     default values, so that a key added later changes no hash; so do endpoints of the policy's latency, vantages without
     names, and a policy without open data or a budget of findings of its own.
     """
-    probes: Iterable[Probe] = _by_id(register.probes)
+    probes: Iterable[Probe] = _sorted(register.probes)
     values: dict[str, Iterable[object]] = {
-        "agencies": _by_id(register.agencies),
-        "services": _by_id(register.services),
-        "links": _by_id(register.links),
-        "endpoints": _by_id(register.endpoints),
+        "agencies": _sorted(register.agencies),
+        "services": _sorted(register.services),
+        "links": _sorted(register.links),
+        "endpoints": _sorted(register.endpoints),
         "probes": map(with_written_references, probes) if portable else probes,
         "members": register.members,
         "routes": register.routes,
@@ -143,10 +144,10 @@ def from_rows(pieces: Iterable[Mapping[str, list[dict[str, Any]]]]) -> Register:
     if len(values["evaluation"]) > 1:
         raise ValueError(f"it holds {len(values['evaluation'])} official evaluations")
     return Register(
-        agencies=_keyed(values["agencies"]),
-        services=_keyed(values["services"]),
-        links=_keyed(values["links"]),
-        endpoints=_keyed(values["endpoints"]),
+        agencies=by_id(values["agencies"]),
+        services=by_id(values["services"]),
+        links=by_id(values["links"]),
+        endpoints=by_id(values["endpoints"]),
         probes={probe.name: probe for probe in sorted(values["probes"], key=lambda probe: probe.name)},
         policy=values["policy"][0],
         members=tuple(values["members"]),
@@ -160,11 +161,12 @@ def from_rows(pieces: Iterable[Mapping[str, list[dict[str, Any]]]]) -> Register:
     )
 
 
-def _by_id(values: Mapping[str, T]) -> list[T]:
+def _sorted(values: Mapping[str, T]) -> list[T]:
     return [values[name] for name in sorted(values)]
 
 
-def _keyed(values: list[Any]) -> dict[str, Any]:
+def by_id(values: Iterable[E]) -> dict[str, E]:
+    """Return entities by their ids, in order."""
     return {value.id: value for value in sorted(values, key=lambda value: value.id)}
 
 

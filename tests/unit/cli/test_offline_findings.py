@@ -94,7 +94,7 @@ def test_every_fault_of_the_file_is_named(run, tmp_path: Path) -> None:
     [
         (("--step", "7m"), "--step 7m does not divide a day: give a step such as 5m, 1h or 1d"),
         (("--step", "soon"), "--step: `soon` is not a duration"),
-        (("--timezone", "Tehran"), "--timezone Tehran is unknown: give one such as Asia/Tehran"),
+        (("--timezone", "Tehran"), "--timezone: `Tehran` is not a time zone: write a name such as Asia/Tehran"),
     ],
 )
 def test_a_wrong_option_is_one_sentence(run, tmp_path: Path, arguments: tuple[str, str], said: str) -> None:

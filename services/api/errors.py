@@ -1,4 +1,4 @@
-"""Why the api refuses a request. ``rpc/handlers.py`` gives each class its gRPC status."""
+"""Why the api refuses a request. ``rpc/statuses.py`` gives each class its gRPC status."""
 
 from __future__ import annotations
 

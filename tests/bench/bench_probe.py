@@ -29,7 +29,7 @@ from services.core.model.register import Egress
 from services.prober.assignments import Assignment, Origin
 from services.prober.attempt import ProbeRunner
 from services.prober.kinds.kind import ProbeEnvironment
-from services.prober.publishing.publisher import measured
+from services.prober.publishing.measurements import measured
 from services.prober.scheduling.schedule import ScheduleEntry
 from services.prober.transport.addresses import Outbound
 from services.prober.transport.egress import EgressRules

@@ -14,19 +14,15 @@ from services.core.codec.batches import RUN_BYTES, BatchLink, BatchSender, decod
 from services.core.codec.exchange import decode_summaries, encode_summaries, summary_from_json, summary_to_json
 from services.core.codec.finding import finding_from_message, finding_to_message
 from services.core.codec.indicator import (
-    ExchangeVolume,
     decode_indicator,
     indicator_to_json,
     indicator_to_message,
     losses_to_message,
     rank_band_to_message,
-    reconciliation_to_message,
     sensitivity_to_json,
     set_index_to_message,
     structure_to_json,
     structure_to_message,
-    traffic_to_message,
-    volume_to_message,
 )
 from services.core.codec.measurement import (
     decode_columns,
@@ -37,6 +33,12 @@ from services.core.codec.measurement import (
 )
 from services.core.codec.measurement_json import measurement_from_json
 from services.core.codec.monitoring import monitoring_to_message
+from services.core.codec.reconciliation import (
+    ExchangeVolume,
+    reconciliation_to_message,
+    traffic_to_message,
+    volume_to_message,
+)
 from services.core.codec.units import from_micros, from_timestamp, to_duration, to_micros, to_timestamp
 
 __all__ = [

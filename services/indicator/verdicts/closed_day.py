@@ -10,20 +10,15 @@ from collections.abc import Generator, Iterator
 from typing import Final, TypeVar
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
 from scipy.sparse import csr_array
 
 from services.core.model import Stage
-from services.indicator.array_types import Codes, Ints, Numbers
+from services.indicator.array_types import Codes, Ints
 from services.indicator.register_arrays import RegisterArrays
+from services.indicator.verdicts.bits import Bits, count_bits, pack_bits, stage_bits, unpack_bits, words
 from services.indicator.verdicts.causes import CauseSums, pause_slots, sum_states
 from services.indicator.verdicts.counts import DayCounts
 from services.indicator.verdicts.judge import Judge
-
-Bits = NDArray[np.uint64]
-"""Rows of bits (n, w), a bit per slot; those beyond the last slot are 0."""
-
-WORD: Final = 64
 
 CELLS: Final = 1 << 20
 """Slots of targets that are unpacked at a time, so that they fit the processor's cache."""
@@ -45,15 +40,15 @@ class DayCounter:
         self._links = len(arrays.links)
         self._bus = None if arrays.bus is None else self._links + arrays.bus
         self._counts = DayCounts(arrays, slot_seconds)
-        shape = (self._links, _words(slots))
+        shape = (self._links, words(slots))
         self._known, self._failed = np.zeros(shape, dtype=np.uint64), np.zeros(shape, dtype=np.uint64)
         self._bus_known, self._bus_failed = np.zeros((2, 1, shape[1]), dtype=np.uint64)
 
     def add(self, targets: Ints, verdicts: Codes) -> None:
         """Add ``targets`` of the register (k,) with their ``verdicts`` (k, slots), as ``Judge.verdicts`` returns them."""
-        stages = _stage_bits(verdicts)
+        stages = stage_bits(verdicts)
         for counts, bits in zip(self._counts.counts, stages, strict=True):
-            counts[targets] = _count_bits(bits, counts.dtype)
+            counts[targets] = count_bits(bits, counts.dtype)
         failed = np.bitwise_or.reduce(stages[: Stage.OK])
         known = failed | stages[Stage.OK]
         link = targets < self._links
@@ -81,8 +76,8 @@ class DayCounter:
             down = np.bitwise_or.reduceat(self._failed[live[rows]], start, axis=0)
             # A failure is worse than not knowing.
             not_up = np.bitwise_or.reduceat(self._failed[live[rows]] | ~self._known[live[rows]], start, axis=0)
-            self._counts.down[services[chosen]] = _count_bits(down, self._counts.down.dtype)
-            self._counts.up[services[chosen]] = _count_bits(every & ~not_up, self._counts.up.dtype)
+            self._counts.down[services[chosen]] = count_bits(down, self._counts.down.dtype)
+            self._counts.up[services[chosen]] = count_bits(every & ~not_up, self._counts.up.dtype)
             yield
 
 
@@ -127,45 +122,6 @@ def charge_day(
     return sums
 
 
-def pack_bits(flags: Numbers) -> Bits:
-    """Pack flags (n, slots), 0 or not, into words (n, w)."""
-    rows, slots = flags.shape
-    room = _words(slots) * WORD
-    if slots != room:
-        padded = np.zeros((rows, room), dtype=flags.dtype)
-        padded[:, :slots] = flags
-        flags = padded
-    # Rows of whole words, so that all of them pack as one.
-    return np.packbits(flags.reshape(-1)).view(np.uint64).reshape(rows, room // WORD)
-
-
-def _words(slots: int) -> int:
-    return -(-slots // WORD)
-
-
-def _unpack_bits(bits: Bits, slots: int) -> NDArray[np.uint8]:
-    """Return the flags (n, slots) as 0 and 1."""
-    return np.unpackbits(bits.view(np.uint8), axis=1)[:, :slots]
-
-
-def _count_bits(bits: Bits, kind: DTypeLike) -> Numbers:
-    """Count the bits of each row, (n,)."""
-    counts = np.zeros(len(bits), dtype=kind)
-    for column in np.bitwise_count(bits).T:
-        counts += column
-    return counts
-
-
-def _stage_bits(verdicts: Codes) -> tuple[Bits, ...]:
-    """Return in which slots each stage from 0 to 5 was reached, from ``verdicts`` (n, slots), -1 where unknown."""
-    rows, slots = verdicts.shape
-    code = np.zeros((rows, _words(slots) * WORD), dtype=np.uint8)
-    np.add(verdicts, 1, out=code[:, :slots], casting="unsafe")
-    one, two, four = (pack_bits(code & np.uint8(bit)) for bit in (1, 2, 4))
-    low = ~four
-    return one & ~two & low, two & ~one & low, one & two, four & ~one & ~two, four & one, four & two
-
-
 def _pieces(begin: Ints, end: int, slots: int) -> Iterator[tuple[slice, slice]]:
     """Cut consecutive groups of rows into pieces of whole groups, of PIECE_CELLS or a single group each.
 
@@ -191,7 +147,7 @@ def _outvoted(known: Bits, failed: Bits, start: Ints, slots: int) -> Bits:
     step = _step(slots)
     for first in range(0, len(rows), step):
         part = rows[first : first + step]
-        cast = 2 * _unpack_bits(failed[part], slots).view(np.int8) - _unpack_bits(known[part], slots).view(np.int8)
+        cast = 2 * unpack_bits(failed[part], slots).view(np.int8) - unpack_bits(known[part], slots).view(np.int8)
         inside = np.clip(edges - first, 0, len(part))
         adding = csr_array((np.ones(len(part), dtype=np.int16), np.arange(len(part)), inside))
         votes += adding @ cast.astype(np.int16)
@@ -202,14 +158,14 @@ def _outvoted(known: Bits, failed: Bits, start: Ints, slots: int) -> Bits:
 def _enter(sums: CauseSums, causes: Ints, known: Bits, failed: Bits, slots: int, pause: int) -> None:
     """Enter the sums of these ``causes`` (c,), known and down in slots (c, w)."""
     kind = sums.known.dtype
-    slots_known, slots_down = _count_bits(known, kind), _count_bits(failed, kind)
+    slots_known, slots_down = count_bits(known, kind), count_bits(failed, kind)
     sums.known[causes], sums.down[causes] = slots_known, slots_down
     sums.head[causes] = sums.tail[causes] = np.minimum(slots_known, pause)
     failing = np.flatnonzero(slots_down)
     step = _step(slots)
     for first in range(0, len(failing), step):
         part = failing[first : first + step]
-        states = _unpack_bits(known[part], slots) + _unpack_bits(failed[part], slots)
+        states = unpack_bits(known[part], slots) + unpack_bits(failed[part], slots)
         failing_sums = sum_states(np.ascontiguousarray(states.T).view(np.int8) - np.int8(1), pause)
         sums.outages[causes[part]] = failing_sums.outages
         sums.head[causes[part]], sums.tail[causes[part]] = failing_sums.head, failing_sums.tail

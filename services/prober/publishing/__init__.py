@@ -1,6 +1,7 @@
 """Measurements on their way to the bus, over a spool on disk that survives a crash (docs/design.md §6)."""
 
-from services.prober.publishing.publisher import MeasurementPublisher, measured, unmeasured
+from services.prober.publishing.measurements import measured, unmeasured
+from services.prober.publishing.publisher import MeasurementPublisher
 from services.prober.publishing.spool import Spool
 
 __all__ = ["MeasurementPublisher", "Spool", "measured", "unmeasured"]

@@ -1,4 +1,4 @@
-"""Measurements on their way to the bus: made of what a probe saw, spooled, published, acknowledged."""
+"""Measurements on their way to the bus: spooled, published, acknowledged."""
 
 from __future__ import annotations
 
@@ -7,62 +7,16 @@ from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Protocol
 
 from services.core.bus import measurement_subject, shard_of
 from services.core.codec import BatchLink, encode_measurements
 from services.core.errors import BusError
 from services.core.files import DAMAGED
 from services.core.log import Logger
-from services.core.model import Measurement, Reason, Target
-from services.prober.assignments import Origin
-from services.prober.checks import Judgement
+from services.core.model import Measurement
 from services.prober.metrics import ProberMetrics
-from services.prober.observation import Observation
 from services.prober.publishing.spool import Spool, SpoolBatch, SpooledMessage
-
-
-def measured(
-    target: Target, slot_start: int, observation: Observation, judgement: Judgement, origin: Origin
-) -> Measurement:
-    """Return the measurement of one probe for the slot that starts at ``slot_start``, epoch seconds."""
-    certificate = observation.certificate
-    return _row(
-        target,
-        slot_start,
-        judgement.reason,
-        judgement.detail,
-        origin,
-        time=observation.time,
-        latency=observation.latency,
-        data_age=judgement.data_age,
-        phases=observation.phases,
-        certificate_expiry=None if certificate is None else certificate.earliest_expiry,
-    )
-
-
-def unmeasured(target: Target, slot_start: int, reason: Reason, detail: str, origin: Origin) -> Measurement:
-    """Return a measurement that states that nothing was measured in a slot, and why."""
-    return _row(target, slot_start, reason, detail, origin, time=None)
-
-
-def _row(
-    target: Target, slot_start: int, reason: Reason, detail: str, origin: Origin, *, time: float | None, **seen: Any
-) -> Measurement:
-    return Measurement(
-        target=target,
-        vantage=origin.vantage,
-        slot_start=slot_start,
-        time=time,
-        outcome=reason.outcome,
-        reason=reason,
-        detail=detail,
-        register_version=origin.register_version,
-        probe_version=origin.probe_version,
-        prober=origin.prober,
-        **seen,
-    )
-
 
 _RETRY_SECONDS = 0.2
 # A message may hold 1 MiB; a row takes at most 150 bytes and its detail.

@@ -1,25 +1,27 @@
 """Readers of CSV cells and YAML values, with the location of every fault."""
 
 from services.register.reading.addresses import (
-    holds_control,
     is_exposed,
-    is_header_name,
-    read_client,
     read_control_target,
     read_domain,
-    read_header_name,
     read_http_url,
     read_network,
     read_origin,
-    read_party,
     read_proxy_url,
     read_server_name,
-    read_service,
     read_target,
-    unfit_for_grpc,
 )
 from services.register.reading.csv_table import CsvRow, CsvTable, read_optional_table, read_table
 from services.register.reading.faults import FaultList, Location
+from services.register.reading.headers import (
+    holds_control,
+    is_header_name,
+    read_client,
+    read_header_name,
+    read_party,
+    read_service,
+    unfit_for_grpc,
+)
 from services.register.reading.values import (
     fold,
     name_key,

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from services.core.model.register import ALWAYS, Agency, Government, Link, Policy, Register, Service
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.verdicts import closed_day
+from services.indicator.verdicts.bits import Bits, pack_bits
 from services.indicator.verdicts.causes import CauseSums, cause_states, join_sums, pause_slots, sum_states
-from services.indicator.verdicts.closed_day import Bits, charge_day, pack_bits, run_to_end
+from services.indicator.verdicts.closed_day import charge_day, run_to_end
 
 
 def arrays_of(providers: list[int], agencies: int) -> RegisterArrays:

@@ -40,7 +40,7 @@ from services.prober.launcher import Launcher
 from services.prober.metrics import ProberMetrics
 from services.prober.observation import Cause, CertificateFacts, DnsFacts, Failure, Observation, Phase, RpcFacts
 from services.prober.pipeline import Pipeline
-from services.prober.publishing.publisher import measured
+from services.prober.publishing.measurements import measured
 from services.prober.scheduling.membership import Membership
 from services.prober.scheduling.rendezvous import Rendezvous
 from services.prober.scheduling.schedule import Launch, ScheduleEntry

@@ -17,7 +17,8 @@ from services.core.codec import decode_measurements
 from services.core.model import Reason, Target
 from services.prober.assignments import Origin
 from services.prober.metrics import ProberMetrics
-from services.prober.publishing.publisher import MeasurementPublisher, unmeasured
+from services.prober.publishing.measurements import unmeasured
+from services.prober.publishing.publisher import MeasurementPublisher
 from services.prober.publishing.spool import Spool, SpooledMessage
 from tests.support.nats import Nats
 from tests.support.waiting import eventually

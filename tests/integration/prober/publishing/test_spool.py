@@ -24,7 +24,8 @@ from services.core.model.measurement import Target
 from services.core.model.outcome import Reason
 from services.prober.assignments import Origin
 from services.prober.metrics import ProberMetrics
-from services.prober.publishing.publisher import MeasurementPublisher, unmeasured
+from services.prober.publishing.measurements import unmeasured
+from services.prober.publishing.publisher import MeasurementPublisher
 from services.prober.publishing.spool import Spool, SpooledMessage
 from tests.support.paths import ROOT
 from tests.support.waiting import DEADLINE

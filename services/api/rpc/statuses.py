@@ -1,0 +1,48 @@
+"""The gRPC status of every error of the api."""
+
+from __future__ import annotations
+
+from typing import Any, Never
+
+import grpc
+import grpc.aio
+from google.protobuf import any_pb2
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from services.api.errors import (
+    ExhaustedError,
+    InvalidRequestError,
+    NotApplicableError,
+    NotVisibleError,
+    RequestError,
+    UnauthenticatedError,
+    UnavailableError,
+    UnknownEntityError,
+)
+
+DOMAIN = "peyvand"
+"""``ErrorInfo.domain`` of every status."""
+
+_CODES = {
+    InvalidRequestError: grpc.StatusCode.INVALID_ARGUMENT,
+    UnknownEntityError: grpc.StatusCode.NOT_FOUND,
+    NotApplicableError: grpc.StatusCode.FAILED_PRECONDITION,
+    UnavailableError: grpc.StatusCode.UNAVAILABLE,
+    NotVisibleError: grpc.StatusCode.PERMISSION_DENIED,
+    UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
+    ExhaustedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+}
+
+
+def code_of(error: RequestError) -> grpc.StatusCode:
+    """Return the status code of an error, INTERNAL for a class without one of its own."""
+    return _CODES.get(type(error), grpc.StatusCode.INTERNAL)
+
+
+async def abort(error: RequestError, context: grpc.aio.ServicerContext[Any, Any]) -> Never:
+    """End the call with the status of this error. Raises the exception that ends it."""
+    detail = any_pb2.Any()
+    detail.Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata))
+    status = rpc_status.to_status(status_pb2.Status(code=code_of(error).value[0], message=str(error), details=[detail]))
+    await context.abort(status.code, status.details, status.trailing_metadata)

@@ -21,6 +21,9 @@ DETAILS: Final = 3 + DURATION_BUCKETS
 _MOST_BYTES: Final = 1 << 50
 """What counts of a summary's bytes, so that an hour of a summary each second does not overflow."""
 
+_MOST_COUNTED: Final = 1 << 30
+"""What counts of an hour's exchanges in one bucket: 300,000 a second, so that 32 bits hold it."""
+
 
 def details_of(summary: ExchangeSummary) -> NDArray[np.int64]:
     """Return the details of a summary, (DETAILS,)."""
@@ -72,4 +75,4 @@ class FlowSteps:
         self.size[flow, steps] += size
         self.repeats[flow, steps] += repeats
         self.counted[flow, steps] += counted
-        self.durations[flow, steps] += details[-DURATION_BUCKETS:].T.astype(np.int32)
+        self.durations[flow, steps] += np.minimum(details[-DURATION_BUCKETS:], _MOST_COUNTED).T.astype(np.int32)

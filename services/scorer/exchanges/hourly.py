@@ -1,7 +1,7 @@
 """Exchanges of each flow by the hour: a table of days, 24 hours of UTC packed in a row.
 
-With a row for each hour, ten thousand flows and ninety days would be twenty million rows, and take minutes to read. Details are NULL on
-days of before format 4, which has them.
+With a row for each hour, ten thousand flows and ninety days would be twenty million rows, and take minutes to read. Details have a
+table of their own: few rows of both together fit into a page. Days of before format 4 have none.
 """
 
 from __future__ import annotations
@@ -25,10 +25,14 @@ _FORMER_KINDS = 2  # before format 3, which has those that failed on the bus
 
 SCHEMA = f"""
 CREATE TABLE hours (
-    flow INTEGER, day INTEGER, counts BLOB, details BLOB, {row_check("flow", "day", "counts", "details")},
-    PRIMARY KEY (flow, day)
+    flow INTEGER, day INTEGER, counts BLOB, {row_check("flow", "day", "counts")}, PRIMARY KEY (flow, day)
+) WITHOUT ROWID;
+CREATE TABLE hour_details (
+    flow INTEGER, day INTEGER, details BLOB, {row_check("flow", "day", "details")}, PRIMARY KEY (flow, day)
 ) WITHOUT ROWID;
 """
+
+_BOTH = "SELECT day, counts, details FROM hours LEFT JOIN hour_details USING (flow, day)"
 
 HourChanges = Mapping[tuple[int, int], NDArray[np.int64]]
 """By (flow, hour since 1970): what to add to counts and details, one after another."""
@@ -46,15 +50,19 @@ def add_hours(database: sqlite3.Connection, changes: HourChanges) -> None:
         counts[:, of_day] = np.clip(counts[:, of_day] + more[:COUNTS], 0, np.iinfo(_TYPE).max)
         details[:, of_day] += more[COUNTS:]
     database.executemany(
-        "INSERT OR REPLACE INTO hours VALUES (?, ?, ?, ?)",
-        [(*key, counts.tobytes(), pack(details)) for key, (counts, details) in sorted(days.items(), key=itemgetter(0))],
+        "INSERT OR REPLACE INTO hours VALUES (?, ?, ?)",
+        [(*key, counts.tobytes()) for key, (counts, _) in sorted(days.items(), key=itemgetter(0))],
+    )
+    database.executemany(
+        "INSERT OR REPLACE INTO hour_details VALUES (?, ?, ?)",
+        [(*key, pack(details)) for key, (_, details) in sorted(days.items(), key=itemgetter(0))],
     )
 
 
 def _read_day(database: sqlite3.Connection, flow: int, day: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    row = database.execute("SELECT counts, details FROM hours WHERE flow = ? AND day = ?", (flow, day)).fetchone()
-    counts = np.zeros(COUNTS * _DAY_HOURS, _TYPE) if row is None else np.frombuffer(row[0], _TYPE).copy()
-    return counts.reshape(COUNTS, _DAY_HOURS), unpack(row and row[1], _DAY_HOURS)
+    row = database.execute(f"{_BOTH} WHERE flow = ? AND day = ?", (flow, day)).fetchone()
+    _, counts, details = row or (day, bytes(COUNTS * _DAY_HOURS * _TYPE.itemsize), None)
+    return np.frombuffer(counts, _TYPE).reshape(COUNTS, _DAY_HOURS).copy(), unpack(details, _DAY_HOURS)
 
 
 def read_hours(database: sqlite3.Connection, flows: Iterable[int], span: range) -> NDArray[np.int32]:
@@ -80,7 +88,7 @@ def read_hourly_steps(database: sqlite3.Connection, flows: Iterable[int], span: 
     steps = FlowSteps.empty(len(ids), len(span))
     for position, flow in enumerate(ids):
         for day, counts, details in database.execute(
-            "SELECT day, counts, details FROM hours WHERE flow = ? AND day >= ? AND day < ?", (flow, *_days(span))
+            f"{_BOTH} WHERE flow = ? AND day >= ? AND day < ?", (flow, *_days(span))
         ):
             start = day * _DAY_HOURS
             first, end = max(span.start, start), min(span.stop, start + _DAY_HOURS)
@@ -124,4 +132,5 @@ def widen_hours(database: sqlite3.Connection) -> None:
 
 def drop_hours(database: sqlite3.Connection, oldest_hour: int) -> None:
     """Drop days that ended before an hour."""
-    database.execute("DELETE FROM hours WHERE day < ?", (oldest_hour // _DAY_HOURS,))
+    for table in ("hours", "hour_details"):
+        database.execute(f"DELETE FROM {table} WHERE day < ?", (oldest_hour // _DAY_HOURS,))  # noqa: S608  # names of ours

@@ -198,14 +198,14 @@ def narrow(counts: bytes) -> bytes:
 def as_it_was(path: Path, version: int) -> None:
     """Make a file of format 2, whose hours are narrow, or 3; neither has details."""
     with closing(checked_rows.connect(path)) as old:
-        for table in ("hours", "summary"):
-            (sql,) = old.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).fetchone()
-            info = old.execute(f"PRAGMA table_xinfo({table})").fetchall()
-            columns = ", ".join(column[1] for column in info if column[1] not in ("details", "intact"))
-            old.execute(f"ALTER TABLE {table} RENAME TO later")
-            old.execute(re.sub(r",\s*details( BLOB)?\b", "", sql))
-            old.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM later")
-            old.execute("DROP TABLE later")
+        (sql,) = old.execute("SELECT sql FROM sqlite_master WHERE name = 'summary'").fetchone()
+        info = old.execute("PRAGMA table_xinfo(summary)").fetchall()
+        columns = ", ".join(column[1] for column in info if column[1] not in ("details", "intact"))
+        old.execute("ALTER TABLE summary RENAME TO later")
+        old.execute(re.sub(r",\s*details( BLOB)?\b", "", sql))
+        old.execute(f"INSERT INTO summary ({columns}) SELECT {columns} FROM later")
+        for table in ("later", "hour_details"):
+            old.execute(f"DROP TABLE {table}")
         old.execute("CREATE INDEX summary_day ON summary (day)")
         if version == 2:
             rows = [(narrow(counts), *key) for counts, *key in old.execute("SELECT counts, flow, day FROM hours")]

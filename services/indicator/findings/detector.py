@@ -124,11 +124,15 @@ class Detector:
             strongest, best = self.streams.evidence.strongest()
             alarms = found[side == SIDE_OF_TEST].any(axis=0)
             departures = self._departures(side, strongest[side], best[side], alarms, judged, step.week_step)
-            for charge in charge_causes(departures, self.rows):
+            charges = charge_causes(departures, self.rows)
+            # Before any of them begins, by which the evidence of all rows that share its flows begins anew.
+            since_change = [self._since_change(charge, strongest[side], best[side]) for charge in charges]
+            for charge, sums in zip(charges, since_change, strict=True):
                 under = set(charge.flows.tolist())
                 replaced = [one for one in self._open if one.side == side and under.issuperset(one.flows)]
                 before = {self._told(one, None).id for one in replaced}
-                finding = self._begin(side, charge, strongest[side], best[side], judged, step, replaced)
+                chance = chance_of(float(strongest[side, charge.found_by]))
+                finding = self._begin(side, charge, sums, chance, judged, step, replaced)
                 withdrawn += sorted(before - {finding.id})
                 if finding.id not in before:
                     opened.append(finding)
@@ -155,24 +159,31 @@ class Detector:
         known |= (power >= DEPARTING) & ((ratios - 1.0) * np.sign(ratio - 1.0) >= abs(ratio - 1.0) / 2.0)
         return Departures(strongest, alarms, seen - expected, size * np.log1p(power / size), known)
 
+    def _since_change(self, charge: Charge, strongest: Floats, best: Ints) -> tuple[int, float, float, float]:
+        """Return the step of the change, and what was seen since, expected, and its variance."""
+        # A sum that is charged tells of itself, if it has noticed as well; otherwise the row that did tells of it.
+        source = charge.row if 2 * strongest[charge.row] >= strongest[charge.found_by] else charge.found_by
+        where, evidence = (int(best[source]), source), self.streams.evidence
+        return (
+            int(evidence.begun[where]),
+            float(evidence.seen[where]),
+            float(evidence.expected[where]),
+            float(evidence.variance[where]),
+        )
+
     def _begin(
         self,
         side: int,
         charge: Charge,
-        strongest: Floats,
-        best: Ints,
+        sums: tuple[int, float, float, float],
+        chance: float,
         judged: JudgedStep,
         step: StepCounts,
         replaced: list[OpenFinding],
     ) -> Finding:
-        evidence, family = self.streams.evidence, SIDES[side].family
-        # A sum that is charged tells of itself, if it has noticed as well; otherwise the row that did tells of it.
-        source = charge.row if 2 * strongest[charge.row] >= strongest[charge.found_by] else charge.found_by
-        test = int(best[source])
-        since = min([int(evidence.begun[test, source]), *(one.since for one in replaced)])
-        seen, expected, variance = (
-            float(of[test, source]) for of in (evidence.seen, evidence.expected, evidence.variance)
-        )
+        family = SIDES[side].family
+        begun, seen, expected, variance = sums
+        since = min([begun, *(one.since for one in replaced)])
         expected += sum(old.expected for old in replaced)
         base = 1.0 if family is Family.VOLUME else expected / max(self._usual(family, charge.flows, judged, step), 1e-9)
         one = OpenFinding(
@@ -188,7 +199,7 @@ class Detector:
             expected=expected,
             variance=variance + sum(old.variance for old in replaced),
             day_variance=float(self.streams.days[side, charge.row]),
-            chance=chance_of(float(strongest[charge.found_by])),
+            chance=chance,
             base=base,
             measured=[0.0, 0.0],
             back_since=self._number + 1,

@@ -75,7 +75,7 @@ class OpenFinding:
         """Return the finding as it is told; ``rates`` (f,) order its flows."""
         side = SIDES[self.side]
         kind = FindingKind.SILENCE if self.silent else side.kind
-        scale = 1.0 / self.base
+        scale = 1.0 / max(self.base, 1e-9)
         days = max((self.found_at - self.since_time) / (settings.step_seconds * settings.day_steps), 1.0)
         deviation = _DEVIATIONS * scale * sqrt(self.variance + self.expected**2 * self.day_variance / days)
         seen, expected = scale * self.seen, scale * self.expected

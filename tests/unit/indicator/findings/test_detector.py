@@ -216,3 +216,13 @@ def test_a_fall_that_is_about_to_end_is_not_what_is_usual() -> None:
     assert finding.kind is FindingKind.FALL
     assert finding.ended_at is not None
     assert abs(steps_from_start(finding.ended_at) - over) <= 3
+
+
+def test_two_causes_of_one_step_have_counts_of_their_own() -> None:
+    """All calls of a consumer and all calls to a service begin to fail in one step: each is told with what it had, also by flows of both."""
+    failed = np.full((len(TOPOLOGY.flows), STEPS), 0.01)
+    concerned = (np.array(TOPOLOGY.consumer) == "c1") | (np.array(TOPOLOGY.service) == "bus s1")
+    failed[concerned, FAULT:] = 0.5
+    found = find(Traffic.of(TOPOLOGY, WEEKS).counts(failed=failed))
+    assert {one.subject for one in found} == {"c1", "bus s1"}
+    assert all(one.seen == pytest.approx(0.5, abs=0.1) and 0 < one.expected < 0.02 for one in found)

@@ -39,7 +39,8 @@ LEAST_FAILED = 3
 """The fewest failed slots in a span that count as burning: one slot is a large share of an hour."""
 
 TOLERANCE = 1e-12  # .72 / .05 is 14.4, but not in double precision
-CELLS = 1 << 26  # verdicts read at a time when everything is counted again
+CELLS = 1 << 26  # verdicts read at a time when everything is counted again,
+COUNTED_CELLS = 1 << 21  # and counted at a time, since that takes several times their room
 
 Integer = np.signedinteger[Any]
 
@@ -116,7 +117,9 @@ class BurnCounter:
                 self._subtract(row, slot)
         self._end = end_slot
         for run in _runs(sorted(fresh), max(1, CELLS // max(1, len(arrays.links)))):
-            self._add(run, verdicts(run))
+            reached, step = verdicts(run), max(1, COUNTED_CELLS // max(1, len(arrays.links)))
+            for first in range(0, len(run), step):
+                self._add(run[first : first + step], reached[first : first + step])
             yield
         for slot in [slot for slot in self._slots if slot < window.start]:
             del self._slots[slot]

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.indicator.index import error_budget
 from services.indicator.index.error_budget import SPANS, BurnCounter, burn, burning_links
 
 SLOT = 1800
@@ -33,6 +34,15 @@ def stories(draw):
     return rng, links, ends.tolist(), draw(st.sampled_from([0.0, 0.3, 0.9]))
 
 
+@pytest.fixture(scope="module", params=[100, error_budget.COUNTED_CELLS])
+def counted_cells(request):
+    """Verdicts that are counted at a time: a few slots of them, or all."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(error_budget, "COUNTED_CELLS", request.param)
+        yield
+
+
+@pytest.mark.usefixtures("counted_cells")
 @settings(max_examples=60)
 @given(stories())
 def test_counts_equal_counting_anew(story):

@@ -28,7 +28,7 @@ from services.indicator.register_arrays import RegisterArrays
 from services.indicator.structure.network import AgencyNetwork
 from services.indicator.structure.structure import structure_by_window
 from services.register.attribution import Attributor
-from services.register.bus.publish import follow_register, publish_register
+from services.register.bus import follow_register, publish_register
 from services.register.versions.rows import with_versions
 from services.scorer.exchanges.reconciler import ReconciliationReport
 from services.scorer.index.members import agency_members

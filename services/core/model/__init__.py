@@ -1,22 +1,7 @@
 """Values shared by all components: the register, probes, measurements, exchanges, indicators. Pure."""
 
 from services.core.model.evaluation import AnnouncedAgency, Dimension, Evaluation, EvaluationRound, StatedFigure
-from services.core.model.exchange import (
-    DURATION_BUCKETS,
-    LINK_FINDINGS,
-    BusTraffic,
-    Estimate,
-    ExchangeSummary,
-    Flow,
-    Parties,
-    Reconciliation,
-    Traffic,
-    Undeclared,
-    Volume,
-    escape_code,
-    link_findings,
-    member_of,
-)
+from services.core.model.exchange import DURATION_BUCKETS, ExchangeSummary, Flow, Parties, escape_code, member_of
 from services.core.model.finding import (
     MOST_FLOWS,
     Finding,
@@ -89,6 +74,16 @@ from services.core.model.probe import (
     Step,
     Tls,
     XmlExpectation,
+)
+from services.core.model.reconciliation import (
+    LINK_FINDINGS,
+    BusTraffic,
+    Estimate,
+    Reconciliation,
+    Traffic,
+    Undeclared,
+    Volume,
+    link_findings,
 )
 from services.core.model.register import (
     ALWAYS,

@@ -1,14 +1,13 @@
 """The register on the bus: content-addressed chunks, publication, reading."""
 
-from services.register.bus.publish import (
+from services.register.bus.publish import publish_register, republish_if_lost
+from services.register.bus.read import (
     CURRENT_KEY,
     announced_versions,
     follow_register,
-    publish_register,
     read_previous_register,
     read_publications,
     read_register_in_force,
-    republish_if_lost,
 )
 
 __all__ = [

@@ -23,14 +23,8 @@ from services.core.errors import BusError
 from services.core.model.register import Register
 from services.core.settings import load_settings
 from services.register.bus.chunks import split_register
-from services.register.bus.publish import (
-    CURRENT_KEY,
-    UnverifiedError,
-    follow_register,
-    publish_register,
-    read_publications,
-    republish_if_lost,
-)
+from services.register.bus.publish import publish_register, republish_if_lost
+from services.register.bus.read import CURRENT_KEY, UnverifiedError, follow_register, read_publications
 from services.register.directory.load import load_register
 from tests.support.forked import ForkedProcess, run
 from tests.support.registers import write_register
@@ -111,7 +105,7 @@ async def test_chunks_are_kept_for_two_versions(nats: Any, tmp_path: Path) -> No
 
 async def test_a_wrong_chunk_is_refused(nats: Any, tmp_path: Path, monkeypatch: Any) -> None:
     """A damaged or missing chunk is refused; publishing again repairs it."""
-    monkeypatch.setattr("services.register.bus.publish._ATTEMPTS", 1)
+    monkeypatch.setattr("services.register.bus.read._ATTEMPTS", 1)
     async with nats.connect("register") as bus:
         await publish_register(bus, load_register(write_register(tmp_path)), now=0.0)
         chunk = decode_manifest(await bus.kv_get(REGISTER_BUCKET, CURRENT_KEY)).chunks[1]
@@ -188,7 +182,7 @@ async def test_an_older_manifest_supersedes_nothing(nats: Any, tmp_path: Path, m
         load_register(write_register(tmp_path / "1")),
         load_register(write_register(tmp_path / "2", links_csv=_CHANGES)),
     )
-    monkeypatch.setattr("services.register.bus.publish._ATTEMPTS", 1)
+    monkeypatch.setattr("services.register.bus.read._ATTEMPTS", 1)
     async with asyncio.timeout(DEADLINE), nats.connect("register") as writer, nats.connect("scorer") as reader:
         await publish_register(writer, first, now=0.0)
         before = await writer.kv_get(REGISTER_BUCKET, CURRENT_KEY)

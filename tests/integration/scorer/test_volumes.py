@@ -8,7 +8,8 @@ from pathlib import Path
 
 from services.core.bus.names import exchange_subject
 from services.core.codec import encode_summaries
-from services.core.model.exchange import BusTraffic, ExchangeSummary
+from services.core.model.exchange import ExchangeSummary
+from services.core.model.reconciliation import BusTraffic
 from tests.support.cases.scorer import SLOT, Scorer, blocks, make_register, now_slot, register_on
 from tests.support.nats import Nats
 from tests.support.values.block_columns import Block

@@ -28,7 +28,8 @@ def published(columns: BlockColumns, sequence: int) -> Block:
     """What a reader of the bus finds; a block without an indicator is not put."""
     if not len(columns.ids):
         return Block((), exchanges=columns.exchanges)
-    return decode_block(stamp_block(encode_blocks([columns])[0], sequence))
+    (payload,) = encode_blocks([columns])
+    return decode_block(stamp_block(payload, sequence))
 
 
 def rows(snapshot: Snapshot, wanted: dict[IndicatorKind, list[str] | None]) -> list[object]:

@@ -11,10 +11,10 @@ from peyvand.v1 import block_pb2
 from services.core.blocks.encode import AgencyRank, BlockColumns, EvidenceColumns, encode_blocks, stamp_block
 from services.core.blocks.read import BlockReader
 from services.core.codec import ExchangeVolume
-from services.core.model.exchange import Reconciliation, Traffic
 from services.core.model.finding import Finding
 from services.core.model.indicator import Indicator, Structure
 from services.core.model.monitoring import Monitoring
+from services.core.model.reconciliation import Reconciliation, Traffic
 from tests.support.values.message_values import (
     indicator_from_message,
     reconciliation_from_message,
@@ -87,7 +87,8 @@ def encoded(block: Block) -> bytes:
         certificates=block.certificates,
         findings=block.findings,
     )
-    return stamp_block(encode_blocks([columns])[0], first.evidence_sequence)
+    (payload,) = encode_blocks([columns])
+    return stamp_block(payload, first.evidence_sequence)
 
 
 def _counts(row: Indicator) -> list[int]:

@@ -6,7 +6,6 @@ import math
 
 from peyvand.v1 import block_pb2, indicator_pb2, reconciliation_pb2
 from services.core.codec import ExchangeVolume
-from services.core.model.exchange import BusTraffic, Estimate, Reconciliation, Traffic, Undeclared, Volume
 from services.core.model.indicator import (
     Indicator,
     IndicatorKind,
@@ -19,6 +18,7 @@ from services.core.model.indicator import (
     StrictShare,
     Structure,
 )
+from services.core.model.reconciliation import BusTraffic, Estimate, Reconciliation, Traffic, Undeclared, Volume
 
 __all__ = [
     "indicator_from_message",

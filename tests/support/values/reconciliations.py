@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.core.model.exchange import BusTraffic, Estimate, Reconciliation, Traffic, Undeclared, Volume
+from services.core.model.reconciliation import BusTraffic, Estimate, Reconciliation, Traffic, Undeclared, Volume
 
 __all__ = ["LAST_HOUR", "LOOKED_AT", "disagreeing", "silent", "traffic"]
 

@@ -16,8 +16,8 @@ from services.api.model.read_model import ReadModel
 from services.api.model.register_view import RegisterView
 from services.core.blocks.read import BlockReader
 from services.core.metrics.table import TABLE
-from services.core.model.exchange import Reconciliation
 from services.core.model.indicator import IndicatorKind
+from services.core.model.reconciliation import Reconciliation
 from services.indicator.index.explain import explain_index
 from tests.support.cases.api.blocks import blocks_of
 from tests.support.values.block_columns import encoded

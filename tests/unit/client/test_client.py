@@ -11,7 +11,7 @@ import pytest
 from peyvand.v1 import indicator_service_pb2, register_service_pb2
 from services.client import Client, IndicatorKind, TlsFiles, calls, connect
 from services.core.errors import ApiForbiddenError, ApiUnavailableError, SettingsError
-from services.core.model.exchange import Traffic
+from services.core.model.reconciliation import Traffic
 from services.register.directory.load import load_register
 from tests.support.cases.api.blocks import AS_OF, blocks_of
 from tests.support.registers import ANNOUNCEMENTS, EVALUATION, OBJECTIONS, write_register

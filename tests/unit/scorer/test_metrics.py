@@ -16,11 +16,11 @@ from prometheus_client import CollectorRegistry, generate_latest
 from services.core.bus import StreamState
 from services.core.codec import ExchangeVolume, decode_columns, encode_measurements
 from services.core.model import StreamPosition
-from services.core.model.exchange import BusTraffic, Reconciliation, Traffic, Volume
 from services.core.model.finding import Review
 from services.core.model.indicator import IndicatorKind
 from services.core.model.measurement import Measurement, MeasurementColumns, Target
 from services.core.model.outcome import OUTCOME_OF, Reason
+from services.core.model.reconciliation import BusTraffic, Reconciliation, Traffic, Volume
 from services.core.model.register import ExchangeRoute, Link, Register
 from services.indicator.calendar import Calendar
 from services.indicator.cells import SlotDetail

@@ -14,7 +14,7 @@ from services.cli.commands.ask import explain
 from services.cli.commands.exchange import exchange
 from services.client import Client
 from services.core.errors import ApiError
-from services.core.model.exchange import BusTraffic, Traffic, Volume
+from services.core.model.reconciliation import BusTraffic, Traffic, Volume
 from tests.support.cases.api.blocks import blocks_of
 from tests.support.values.reconciliations import LAST_HOUR, disagreeing, silent, traffic
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from services.core.codec.reconciliation import reconciliation_to_message, traffic_to_message
-from services.core.model.exchange import BusTraffic, Reconciliation, Traffic, Undeclared, Volume
+from services.core.model.reconciliation import BusTraffic, Reconciliation, Traffic, Undeclared, Volume
 from tests.support.values.message_values import reconciliation_from_message, traffic_from_message
 from tests.support.values.reconciliations import disagreeing, traffic
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.core.model.exchange import BusTraffic, Flow, Reconciliation, Undeclared
+from services.core.model.exchange import Flow
+from services.core.model.reconciliation import BusTraffic, Reconciliation, Undeclared
 from services.core.model.register import ExchangeRoute, Register
 from services.indicator.exchanges.agreement import HourlyCounts
 from services.indicator.exchanges.reconciliation import (

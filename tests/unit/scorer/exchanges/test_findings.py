@@ -12,9 +12,10 @@ import pytest
 
 from services.core.codec import decode_columns, encode_measurements
 from services.core.model import FindingKind, FindingReview, FindingScope, ProbeView, Review, StreamPosition
-from services.core.model.exchange import DURATION_BUCKETS, ExchangeSummary, Reconciliation, Volume
+from services.core.model.exchange import DURATION_BUCKETS, ExchangeSummary
 from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import OUTCOME_OF, Reason
+from services.core.model.reconciliation import Reconciliation, Volume
 from services.indicator.calendar import Calendar
 from services.indicator.evidence import Evidence
 from services.register.directory.load import load_register

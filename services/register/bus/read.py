@@ -1,0 +1,178 @@
+"""The register read back from the bus, hash by hash (docs/design.md §5).
+
+Readers check the hash of the manifest and of every chunk. Together they stand for the versions that the manifest names, which
+are therefore not computed again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
+from math import inf
+
+from services.core.bus import REGISTER_BUCKET, Bus
+from services.core.codec import RegisterChunk, RegisterManifest, RegisterPublication, decode_manifest
+from services.core.errors import BusError, TornValueError
+from services.core.log import logger
+from services.core.model import Register, RegisterVersions
+from services.register.bus.chunks import is_intact, join_chunks, manifest_digest
+
+CURRENT_KEY = "current"
+PREVIOUS_KEY = "previous"
+_RETRY_SECONDS = 0.2
+_ATTEMPTS = 10  # at a chunk that is missing or damaged: a replica may lag behind
+
+
+class UnverifiedError(BusError):
+    """What the bus holds is not the register its manifest names."""
+
+
+async def follow_register(bus: Bus) -> AsyncIterator[Register]:
+    """Yield the register in force, waiting for it, and then each new one.
+
+    One that cannot be verified raises UnverifiedError at the start; later it is logged, and the register in force stays.
+    """
+    in_force: RegisterManifest | None = None
+    async for _, payload in bus.kv_follow(REGISTER_BUCKET, CURRENT_KEY):
+        if payload is None:
+            continue
+        try:
+            manifest = _verified(payload)
+            if in_force is not None and in_force.digest == manifest.digest:
+                continue
+            contents = [await _read_chunk_persistently(bus, chunk) for chunk in manifest.chunks]
+            register = await _assemble(manifest, contents)
+        except UnverifiedError as error:
+            if await _is_superseded(bus, payload):
+                continue  # the newer one comes next
+            if in_force is None:
+                raise
+            logger().error("register_refused", reason=str(error), in_force=in_force.register_version)
+            continue
+        in_force = manifest
+        yield register
+
+
+async def announced_versions(bus: Bus) -> RegisterVersions | None:
+    """Return the versions that the manifest in force names; None without one that can be verified. Raises BusError."""
+    manifest = await read_manifest(bus, CURRENT_KEY)
+    return None if manifest is None else RegisterVersions(manifest.register_version, manifest.probe_version)
+
+
+async def read_register_in_force(bus: Bus) -> Register | None:
+    """Return the register in force; None when there is none that can be verified. Raises BusError."""
+    return await _read_register(bus, CURRENT_KEY)
+
+
+async def read_previous_register(bus: Bus) -> Register | None:
+    """Return the register that was in force before; None when there is none that can be verified. Raises BusError."""
+    return await _read_register(bus, PREVIOUS_KEY)
+
+
+async def _read_register(bus: Bus, key: str) -> Register | None:
+    manifest = await read_manifest(bus, key)
+    if manifest is None:
+        return None
+    try:
+        return await _assemble(manifest, [await _read_chunk(bus, chunk) for chunk in manifest.chunks])
+    except UnverifiedError:
+        return None
+
+
+async def _read_chunk_persistently(bus: Bus, chunk: RegisterChunk) -> bytes:
+    """Read a chunk, however often the bus fails to answer; UnverifiedError when it stays missing or damaged."""
+    attempts = 0
+    while True:
+        try:
+            return await _read_chunk(bus, chunk)
+        except UnverifiedError:
+            attempts += 1
+            if attempts == _ATTEMPTS:
+                raise
+        except BusError as error:
+            logger().warning("register_read_failed", reason=str(error))
+        await asyncio.sleep(_RETRY_SECONDS)
+
+
+async def _is_superseded(bus: Bus, payload: bytes) -> bool:
+    """Whether there is a newer manifest than this one, however often the bus fails to answer.
+
+    An older one comes from a replica that lags behind.
+    """
+    while True:
+        try:
+            current = await _read_value(bus, CURRENT_KEY)
+        except BusError as error:
+            logger().warning("register_read_failed", reason=str(error))
+            await asyncio.sleep(_RETRY_SECONDS)
+        else:
+            return current not in (None, payload) and _published(current) >= _published(payload)
+
+
+async def _read_chunk(bus: Bus, chunk: RegisterChunk) -> bytes:
+    content = await bus.kv_get(REGISTER_BUCKET, chunk.key)
+    if content is None:
+        raise UnverifiedError(f"the register in force lacks {chunk.key}: publish the register again")
+    if not is_intact(chunk, content):
+        raise UnverifiedError(f"{chunk.key} of the register in force has another hash: publish the register again")
+    return content
+
+
+async def _assemble(manifest: RegisterManifest, contents: Sequence[bytes]) -> Register:
+    """Join verified chunks in a thread, and let the event loop run after each of them."""
+
+    def pieces() -> Iterator[bytes]:
+        for content in contents:
+            yield content
+            time.sleep(0)  # releases the interpreter's lock
+
+    try:
+        register = await asyncio.to_thread(lambda: join_chunks(pieces()))
+    except ValueError as error:
+        raise UnverifiedError(
+            f"the register in force cannot be read: {error}; publish it again with this version of Peyvand"
+        ) from error
+    return replace(register, register_version=manifest.register_version, probe_version=manifest.probe_version)
+
+
+async def read_manifest(bus: Bus, key: str) -> RegisterManifest | None:
+    """Return a manifest; None when there is none, or one that cannot be verified and is to be replaced. Raises BusError."""
+    payload = await _read_value(bus, key)
+    try:
+        return _verified(payload) if payload is not None else None
+    except UnverifiedError:
+        return None
+
+
+async def _read_value(bus: Bus, key: str) -> bytes | None:
+    """Return a value; None when there is none, or one that cannot be put together and is to be replaced."""
+    try:
+        return await bus.kv_get(REGISTER_BUCKET, key)
+    except TornValueError:
+        return None
+
+
+def _verified(payload: bytes) -> RegisterManifest:
+    try:
+        manifest = decode_manifest(payload)
+    except ValueError as error:
+        raise UnverifiedError(f"the manifest of the register in force cannot be read: {error}") from error
+    if manifest.digest != manifest_digest(manifest.register_version, manifest.probe_version, manifest.chunks):
+        raise UnverifiedError("the manifest of the register in force has another hash: publish the register again")
+    return manifest
+
+
+def _published(payload: bytes) -> float:
+    """Return when a manifest was published, in epoch seconds; long ago for one that cannot be verified."""
+    try:
+        return _verified(payload).published
+    except UnverifiedError:
+        return -inf
+
+
+async def read_publications(bus: Bus) -> tuple[RegisterPublication, ...]:
+    """Return what was put in force, the newest first; empty when there is no register."""
+    manifest = await read_manifest(bus, CURRENT_KEY)
+    return () if manifest is None else manifest.publications

@@ -7,11 +7,11 @@ from functools import cached_property
 from typing import Self
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from services.core.model import IndicatorKind, Stage
-from services.indicator.array_types import Bools, Floats, Ints, Numbers
+from services.indicator.array_types import Bools, Floats, Ints
 from services.indicator.register_arrays import RegisterArrays
+from services.indicator.sums import group_sums, ratio
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,11 +91,8 @@ class LinkShares:
             shares[0] = ratio(self.counts[0] - self.paper, live, otherwise=0.0)
         wanted = np.flatnonzero(self.imputed)
         for sources in self.sources if len(wanted) else ():
-            means = ratio(
-                group_sums(sources.group, sources.weight * shares, sources.groups),
-                sources.total[np.newaxis],
-                otherwise=otherwise,
-            )
+            sums = group_sums(sources.group, sources.weight * shares, sources.groups)
+            means = ratio(sums, sources.total[np.newaxis], otherwise=otherwise)
             found = sources.total[sources.group[wanted]] > 0
             shares[:, wanted[found]] = means[:, sources.group[wanted[found]]]
             wanted = wanted[~found]
@@ -149,34 +146,6 @@ class ImputationSources:
 ALL_LINKS = slice(None)
 
 
-def ratio(above: Numbers, below: Numbers, *, otherwise: float) -> Floats:
-    """Divide, with ``otherwise`` where ``below`` is zero."""
-    positive = below > 0
-    if positive.all():  # the most frequent case, and several times as fast
-        return np.asarray(np.divide(above, below), dtype=np.float64)
-    result = np.full(np.broadcast_shapes(above.shape, below.shape), otherwise)
-    np.divide(above, below, out=result, where=positive)
-    return result
-
-
-def group_sums(group: Ints, values: Numbers, groups: int) -> Floats:
-    """Sum values (…, n) by group (n,) into (…, groups): in link-id order, in double precision (§5)."""
-    if values.ndim > 1:
-        return np.array([group_sums(group, row, groups) for row in values]).reshape(len(values), groups)
-    if groups == 1:
-        return np.array([ordered_sum(values)])
-    # bincount adds term by term; np.sum adds in pairs, so that its last bit depends on how many terms there are.
-    return np.asarray(np.bincount(group, weights=values, minlength=groups), dtype=np.float64)
-
-
-def ordered_sum(values: Numbers) -> float:
-    """Sum all values (n,) like ``group_sums``: term by term, in double precision."""
-    # A row of a sparse matrix is summed term by term in a register: the same sum as bincount's, in a third of the time.
-    terms = np.asarray(values, dtype=np.float64)
-    row = csr_array((terms, np.zeros(len(terms), np.int32), [0, len(terms)]), shape=(1, 1))
-    return float(np.asarray(row @ np.ones(1))[0])
-
-
 def upper_bound(lower: Floats, known_share: Floats) -> Floats:
     """Compute U = L + 1 - κ (§5), so that rounding never puts it above 1 or below L."""
     # κ - L is never negative: no f·q is above its f, and sums of larger terms do not round lower.
@@ -223,10 +192,6 @@ def grouping(arrays: RegisterArrays, shares: LinkShares, kind: IndicatorKind) ->
     without weight in the government has an index of its own. Raises ValueError for endpoints.
     """
     ids, group = arrays.sets_of(kind)
-    match kind:
-        case IndicatorKind.SERVICE:
-            return ids, group, shares.within
-        case IndicatorKind.LINK:
-            return ids, group, (shares.slots > 0).astype(np.float64)
-        case _:
-            return ids, group, shares.omega
+    if kind is IndicatorKind.SERVICE:
+        return ids, group, shares.within
+    return ids, group, (shares.slots > 0).astype(np.float64) if kind is IndicatorKind.LINK else shares.omega

@@ -43,7 +43,8 @@ def probe(
     if by_hand and (definition is None or target is None or link):
         raise SettingsError("--probe NAME needs --target URL, may have --param NAME=VALUE, and no --link")
 
-    from services.cli.probe_runner import choose, choose_record, define, run
+    from services.cli.probe_choice import choose, choose_record, define
+    from services.cli.probe_runner import run
     from services.core.settings import load_settings
     from services.prober.kinds import ProbeEnvironment
     from services.register.directory import load_register

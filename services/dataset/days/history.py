@@ -69,10 +69,6 @@ class LogFiles:
         hashes = [leaf_hash(leaf) for leaf in leaves[: checkpoint.size]]
         return LogProof(index, tuple(inclusion_proof(hashes, index)), checkpoint)
 
-    def replace_checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Put a checkpoint that a witness has cosigned in place of the same one without."""
-        self._storage.write(_CHECKPOINT, str(checkpoint).encode())
-
     def _sign(self, leaves: Sequence[bytes], *keys: SigningKey) -> Checkpoint:
         checkpoint = Checkpoint(keys[0].name, len(leaves), root([leaf_hash(leaf) for leaf in leaves]))
         for key in keys:

@@ -11,7 +11,8 @@ from services.core.model import IndicatorKind, Losses, Stage
 from services.indicator.array_types import Floats, Ints
 from services.indicator.index.what_if import Imputation, WeighedLinks, estimate_if_fixed, lower_if_fixed
 from services.indicator.register_arrays import RegisterArrays, position_of
-from services.indicator.shares import LinkShares, group_sums, grouping, mean_share, ordered_sum
+from services.indicator.shares import LinkShares, grouping, mean_share
+from services.indicator.sums import group_sums, ordered_sum
 
 _DIGITS = 12
 """Gains and losses that agree to this many decimals are equal: the formulas are no more exact than that (§5)."""

@@ -14,16 +14,8 @@ from services.indicator.index.rank_ranges import rank_bands
 from services.indicator.index.snapshot import IndicatorColumns, LinkColumns, Snapshot
 from services.indicator.intervals import HistorySums, Intervals, OutageHistory
 from services.indicator.register_arrays import RegisterArrays
-from services.indicator.shares import (
-    LinkShares,
-    group_sums,
-    grouping,
-    link_means,
-    mean_share,
-    ordered_sum,
-    ratio,
-    upper_bound,
-)
+from services.indicator.shares import LinkShares, grouping, link_means, mean_share, upper_bound
+from services.indicator.sums import group_sums, ordered_sum, ratio
 from services.indicator.verdicts import EvidenceSource, WindowCounts
 
 _RANKED = (IndicatorKind.CONSUMER, IndicatorKind.PROVIDER)

@@ -11,7 +11,8 @@ from services.core.model import Losses, SetIndex
 from services.indicator.array_types import Bools, Floats, Ints
 from services.indicator.index.published import set_indexes
 from services.indicator.register_arrays import RegisterArrays
-from services.indicator.shares import GroupMeans, LinkShares, group_sums, mean_share, ratio
+from services.indicator.shares import GroupMeans, LinkShares, mean_share
+from services.indicator.sums import group_sums, ratio
 
 
 @dataclass(frozen=True, slots=True)

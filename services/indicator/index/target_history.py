@@ -16,7 +16,8 @@ from services.indicator.cells import MeasuredDay, SlotCells, join_parts
 from services.indicator.index.index import METHOD_VERSION
 from services.indicator.index.published import published_points
 from services.indicator.register_arrays import RegisterArrays
-from services.indicator.shares import ratio, upper_bound
+from services.indicator.shares import upper_bound
+from services.indicator.sums import ratio
 from services.indicator.verdicts import Judge
 
 _STAGES = len(Stage)

@@ -9,7 +9,8 @@ import numpy as np
 from services.core.model import Stage
 from services.indicator.array_types import Bools, Floats, Ints
 from services.indicator.register_arrays import RegisterArrays
-from services.indicator.shares import LinkShares, group_sums, ratio
+from services.indicator.shares import LinkShares
+from services.indicator.sums import group_sums, ratio
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from services.indicator.array_types import Floats, Ints
 from services.indicator.intervals.outages import OutageAccumulator, OutageTotals
 from services.indicator.intervals.sets import LinkSets
 from services.indicator.register_arrays import RegisterArrays
-from services.indicator.shares import group_sums, ratio
+from services.indicator.sums import group_sums, ratio
 from services.indicator.verdicts import CauseSums, DayEvidence
 
 AGGREGATES: Final[tuple[IndicatorKind, ...]] = tuple(

@@ -25,7 +25,8 @@ from services.indicator.intervals.sets import (
 )
 from services.indicator.intervals.unobserved import spread_of, widen_unobserved
 from services.indicator.register_arrays import RegisterArrays
-from services.indicator.shares import LinkShares, group_sums, grouping, ratio
+from services.indicator.shares import LinkShares, grouping
+from services.indicator.sums import group_sums, ratio
 from services.indicator.verdicts import DayEvidence, EvidenceSource
 
 

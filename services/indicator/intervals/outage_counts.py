@@ -9,7 +9,7 @@ import numpy as np
 from services.indicator.array_types import Floats, Ints
 from services.indicator.intervals.outages import OutageTotals
 from services.indicator.intervals.sets import LinkSets
-from services.indicator.shares import group_sums
+from services.indicator.sums import group_sums
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -22,7 +22,7 @@ from services.indicator.intervals.recipe import (
     mirrored_losses,
     pool_causes,
 )
-from services.indicator.shares import group_sums, ratio
+from services.indicator.sums import group_sums, ratio
 
 GUARDED_SETS: Final = 512
 """Sets whose days are processed together."""

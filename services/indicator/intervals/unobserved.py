@@ -10,7 +10,7 @@ from scipy.special import ndtri
 from services.indicator.array_types import Floats
 from services.indicator.intervals.loss_bounds import LEVEL, LossBounds
 from services.indicator.intervals.sets import LinkSets
-from services.indicator.shares import group_sums, ratio
+from services.indicator.sums import group_sums, ratio
 
 DEVIATIONS: Final = float(ndtri((1 + LEVEL) / 2))
 """How many standard deviations a margin of a normal variable is, at the level of the intervals."""

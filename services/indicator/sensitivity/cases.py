@@ -12,7 +12,8 @@ from services.core.model import IndicatorKind
 from services.indicator.array_types import Bools, Floats, Ints
 from services.indicator.index import strict_shares
 from services.indicator.register_arrays import RegisterArrays
-from services.indicator.shares import LinkShares, group_sums, grouping, mean_share, ratio
+from services.indicator.shares import LinkShares, grouping, mean_share
+from services.indicator.sums import group_sums, ratio
 from services.indicator.verdicts import WindowCounts
 
 SWITCHES: Final = ("weights", "aggregate", "latency limit", "age limit", "window", "unknown")

@@ -8,8 +8,8 @@ import numpy as np
 
 from services.indicator.array_types import Bools, Floats
 from services.indicator.register_arrays import RegisterArrays
-from services.indicator.shares import group_sums, ordered_sum, ratio
 from services.indicator.structure.network import AgencyNetwork
+from services.indicator.sums import group_sums, ordered_sum, ratio
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,10 @@ from services.core.model import IndicatorKind, ProviderRole, SetIndex, Stage, St
 from services.indicator.array_types import Bools, Floats
 from services.indicator.index import Snapshot, set_indexes
 from services.indicator.register_arrays import RegisterArrays
-from services.indicator.shares import LinkShares, group_sums, mean_share, ordered_sum
+from services.indicator.shares import LinkShares, mean_share
 from services.indicator.structure.network import AgencyNetwork
 from services.indicator.structure.resilience import node_losses
+from services.indicator.sums import group_sums, ordered_sum
 
 
 def structure_by_window(arrays: RegisterArrays, network: AgencyNetwork, snapshot: Snapshot) -> tuple[Structure, ...]:

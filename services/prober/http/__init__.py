@@ -10,7 +10,8 @@ from services.prober.http.content_coding import (
 from services.prober.http.exchange import USER_AGENT, send_request, wire_request
 from services.prober.http.http2 import Http2Connection
 from services.prober.http.http_connection import Http2Request, HttpConnection, WireRequest
-from services.prober.http.oauth2 import TokenCache, TokenIssuer, access_token, token_issuer
+from services.prober.http.oauth2 import access_token, token_issuer
+from services.prober.http.token_cache import TokenCache, TokenIssuer
 
 __all__ = [
     "DECODED_AT_ONCE",

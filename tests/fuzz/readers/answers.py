@@ -21,7 +21,8 @@ from services.prober.http import (
     DecodeError,
     decode_body,
 )
-from services.prober.http.oauth2 import TokenError, _parse_token
+from services.prober.http.oauth2 import _parse_token
+from services.prober.http.token_cache import TokenError
 from services.prober.kinds.dns_message import MalformedAnswerError, build_question
 from services.prober.tls import STARTTLS_PROTOCOLS, StartTlsError
 from tests.fuzz.reader import Reader

@@ -17,7 +17,7 @@ import pytest
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Auth, Tls
 from services.prober.http import oauth2 as oauth
-from services.prober.http.oauth2 import TokenCache
+from services.prober.http.token_cache import TokenCache
 from services.prober.kinds.kind import ProbeEnvironment
 from services.prober.transport import egress
 from services.prober.transport.addresses import Outbound

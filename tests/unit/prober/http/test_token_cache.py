@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from services.prober.http.oauth2 import AccessToken, TokenCache, TokenError, TokenIssuer
+from services.prober.http.token_cache import AccessToken, TokenCache, TokenError, TokenIssuer
 
 ISSUER = TokenIssuer("https://sso.example/token", "monitor", "env:SECRET")
 

@@ -44,7 +44,7 @@ from services.scorer.evidence_lock import EvidenceLock
 from services.scorer.health import ReadinessReporter
 from services.scorer.index.results import CompiledRegister, IndexResult
 from services.scorer.index.scoring import Scoring
-from services.scorer.ingest.readers import MeasurementReader
+from services.scorer.ingest.measurement_reader import MeasurementReader
 from services.scorer.malloc import trim_memory
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.state.manifest import StateManifest

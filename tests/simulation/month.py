@@ -26,7 +26,7 @@ from services.dataset.tables import files
 from services.prober.publishing import publisher
 from services.scorer import refresher
 from services.scorer.archived import dataset, restoring
-from services.scorer.ingest import readers
+from services.scorer.ingest import measurement_reader
 from tests.simulation.archive import Archive, storage_of
 from tests.simulation.bus import Bus
 from tests.simulation.component import World
@@ -133,7 +133,7 @@ def _paces(shape: Shape, storage: Storage) -> Iterator[None]:
     seconds = float(shape.register["slot_seconds"])
     paces: dict[ModuleType, dict[str, object]] = {
         publisher: {"_RETRY_SECONDS": seconds / 10},
-        readers: {"READ_POLL_SECONDS": seconds / 2, "POLL_SECONDS": seconds / 10},
+        measurement_reader: {"READ_POLL_SECONDS": seconds / 2, "POLL_SECONDS": seconds / 10},
         refresher: {
             "POLL_SECONDS": shape.index_seconds,
             "IDLE_SECONDS": shape.index_seconds,

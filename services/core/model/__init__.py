@@ -24,12 +24,9 @@ from services.core.model.indicator import (
     ProviderRole,
     RankBand,
     RankBasis,
-    RankSensitivity,
-    Sensitivity,
     SetIndex,
     StrictShare,
     Structure,
-    SwitchIndex,
 )
 from services.core.model.measurement import (
     FACTS,
@@ -102,6 +99,7 @@ from services.core.model.register import (
     Service,
     Vantage,
 )
+from services.core.model.sensitivity import RankSensitivity, Sensitivity, SwitchIndex
 from services.core.model.stream_position import StreamPosition
 from services.core.model.template import (
     fill_placeholders,

@@ -1,8 +1,9 @@
 """The index of every set of links, its losses, levels, explanation and error budgets (docs/method.md §3-5, §7)."""
 
 from services.indicator.index.error_budget import SPANS, BurnCounter, burn, burning_links
-from services.indicator.index.explain import Explanation, LinkCosts, explain_index, gather_shares
+from services.indicator.index.explain import Explanation, explain_index, gather_shares
 from services.indicator.index.index import METHOD_VERSION, compute_indicators, strict_shares
+from services.indicator.index.link_costs import LinkCosts
 from services.indicator.index.pairs import Pair, PairColumns
 from services.indicator.index.published import TOLERANCE, set_indexes
 from services.indicator.index.snapshot import IndicatorColumns, LinkColumns, Snapshot

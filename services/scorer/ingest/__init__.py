@@ -1,6 +1,7 @@
 """The streams MEASUREMENTS and EXCHANGES, read in order from a durable position."""
 
-from services.scorer.ingest.readers import POLL_SECONDS, ExchangeReader, MeasurementReader
+from services.scorer.ingest.exchange_reader import ExchangeReader
+from services.scorer.ingest.measurement_reader import POLL_SECONDS, MeasurementReader
 from services.scorer.ingest.repair import start_position
 from services.scorer.ingest.retention import RetentionWatch
 

@@ -28,7 +28,7 @@ from services.dataset.storage import LocalStorage
 from services.dataset.tables import EXCHANGE, exchange_table
 from services.indicator.calendar import Calendar
 from services.scorer.exchanges.database import ExchangeDatabase
-from services.scorer.ingest.readers import ExchangeReader
+from services.scorer.ingest.exchange_reader import ExchangeReader
 from services.scorer.metrics import ScorerMetrics
 from tests.support.cases.scoring import START, START_OF_STREAM, KeptStream, Stored, register
 from tests.support.waiting import eventually

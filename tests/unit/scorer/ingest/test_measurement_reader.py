@@ -26,8 +26,8 @@ from services.scorer.evidence_lock import EvidenceLock
 from services.scorer.health import ReadinessReporter
 from services.scorer.index.results import CompiledRegister
 from services.scorer.index.scoring import Scoring
-from services.scorer.ingest import readers
-from services.scorer.ingest.readers import ADOPTION_SECONDS, MeasurementReader
+from services.scorer.ingest import measurement_reader
+from services.scorer.ingest.measurement_reader import ADOPTION_SECONDS, MeasurementReader
 from services.scorer.metrics import ScorerMetrics
 from tests.support.cases.scoring import SLOT, START, Run, register
 from tests.support.waiting import eventually
@@ -92,9 +92,9 @@ def running(register: Register, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     async def announced(_: Bus) -> RegisterVersions:
         return one.announced
 
-    monkeypatch.setattr(readers, "announced_versions", announced)
-    monkeypatch.setattr(readers, "READ_POLL_SECONDS", 0)
-    monkeypatch.setattr(readers, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(measurement_reader, "announced_versions", announced)
+    monkeypatch.setattr(measurement_reader, "READ_POLL_SECONDS", 0)
+    monkeypatch.setattr(measurement_reader, "time", SimpleNamespace(monotonic=lambda: clock.now))
     return one
 
 

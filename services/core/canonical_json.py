@@ -1,4 +1,4 @@
-"""JSON of which there is one form for each value, so that it can be hashed and signed. Pure."""
+"""JSON with one form for each value, so that it can be hashed and signed. Pure."""
 
 from __future__ import annotations
 

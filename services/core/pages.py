@@ -1,6 +1,6 @@
 """/metrics and /health over HTTP, from a thread of their own, so that they answer while the component is busy.
 
-A connection has one request and ends with its answer. Whoever reaches the port may connect, so connections are bounded
+A connection has one request and ends with its answer. Anyone who reaches the port may connect, so connections are bounded
 in number and in time; the oldest that has not sent its request makes room for a new one.
 """
 

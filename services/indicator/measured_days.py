@@ -1,4 +1,4 @@
-"""Whole days of evidence, each counted by itself: whoever has the rows of a day counts them anywhere (docs/method.md §2)."""
+"""Whole days of evidence, each counted by itself: the rows of a day are all that counting it takes (docs/method.md §2)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Heartbeats between the probers of one vantage: this one sends its own and receives those of the others.
 
-Only a peer whose measurements arrive takes a share: whoever has the seed of the vantage can send heartbeats.
+Only a peer whose measurements arrive takes a share: anyone with the seed of the vantage can send heartbeats.
 
 While the bus is down none arrive. A prober keeps the last known shares until the others have been silent for
 SILENT_SECONDS, as if they had died, and then probes everything: they may have died, targets probed twice count once, and

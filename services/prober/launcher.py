@@ -38,7 +38,7 @@ class Launcher:
     stalls: LoopStalls = field(default_factory=LoopStalls)
     """Told that the loop runs, as long as probes are under way."""
     share_from: int | None = field(default=None, init=False)
-    """Start of the first slot of which the whole share is probed; None before the first plan."""
+    """Start of the slot from which the whole share is probed; None before the first plan."""
     announce: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     """Set when other probers should know at once what is probed here, or by which register."""
     _plan: ProbingPlan | None = field(default=None, init=False)

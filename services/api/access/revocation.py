@@ -18,7 +18,7 @@ _LOOK_SECONDS = 5.0
 """How long a change of the file may go unnoticed."""
 
 _ANSWERS_KEPT = 1024
-"""Certificates of which the answer is kept: searching a long list takes milliseconds."""
+"""How many certificates' answers are kept: searching a long list takes milliseconds."""
 
 _END = b"-----END X509 CRL-----"
 

@@ -92,7 +92,7 @@ INDICATORS: Final = _table(
     rank_high | integer | worst rank that it may have | بدترین رتبهٔ ممکن دستگاه
     rank_agencies | integer | agencies that are ranked in that role | شمار دستگاه‌های رتبه‌بندی‌شده در آن نقش
     links_required | integer | required inquiries | شمار استعلام‌های الزامی
-    links_known | integer | of which something is known | شمار آن‌ها که چیزی درباره‌شان معلوم است
+    links_known | integer | required inquiries about which something is known | شمار آن‌ها که چیزی درباره‌شان معلوم است
     links_absent | integer | that are still done on paper | شمار آن‌ها که هنوز کاغذی‌اند
     register_version | string | version of the register, a SHA-256 | نسخهٔ فهرست الزام‌ها (SHA-256)
     probe_version | string | version of how it is measured, a SHA-256 | نسخهٔ شیوهٔ سنجش (SHA-256)
@@ -109,10 +109,10 @@ STRUCTURE: Final = _table(
     """
     window_days | integer | days that the number is over | شمار روزهایی که عدد از آن‌هاست
     as_of | datetime | when the window ends, in UTC | پایان پنجره، به وقت جهانی
-    pairs_required | integer | pairs of agencies of which one must ask the other | شمار جفت دستگاه‌هایی که یکی باید از دیگری استعلام بگیرد
+    pairs_required | integer | pairs of agencies where one must ask the other | شمار جفت دستگاه‌هایی که یکی باید از دیگری استعلام بگیرد
     pairs_working | integer | of these, pairs that work | شمار جفت‌هایی که کار می‌کنند
     pairs_absent | integer | pairs that have only inquiries on paper | شمار جفت‌هایی که تنها استعلام کاغذی دارند
-    pairs_unknown | integer | pairs of which nothing is known | شمار جفت‌هایی که چیزی درباره‌شان معلوم نیست
+    pairs_unknown | integer | pairs about which nothing is known | شمار جفت‌هایی که چیزی درباره‌شان معلوم نیست
     pair_coverage | number | share of the required pairs that work | سهم جفت‌هایی که کار می‌کنند
     pair_coverage_upper | number | the same if everything unknown worked | همان، اگر نامعلوم‌ها کار کنند
     pair_coverage_weighted | number | share by weight | همان سهم به وزن

@@ -172,7 +172,7 @@ def explanation(
     if links := [cost for cost in answer.links if cost.known_share > 0]:
         parts.append(_links(links, answer.estimate, names))
     if guessed := len(answer.links) - len(links):
-        parts.append(Text(f"{plural(guessed, 'link')} left out, of which nothing is known."))
+        parts.append(Text(f"Left out: {plural(guessed, 'link')} without a known slot."))
     if single:
         parts.extend(evidence_parts(answer.findings, zone))
     if found:

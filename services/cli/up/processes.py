@@ -115,7 +115,7 @@ def flag_words(flags: Mapping[str, object]) -> list[str]:
 async def running(
     server: SupervisedProcess, components: Sequence[SupervisedProcess]
 ) -> AsyncIterator[Sequence[asyncio.Task[None]]]:
-    """Keep all of them running and yield the tasks that do, each of which ends only with an error.
+    """Keep all of them running and yield the tasks that do; each ends only with an error.
 
     At the end the components drain first, while the bus still takes what they flush.
     """

@@ -188,7 +188,7 @@ def _endpoints(endpoints: Sequence[indicator_pb2.Indicator], rows: int) -> Table
 
 
 def _links(explanation: indicator_service_pb2.ExplainIndicatorResponse, rows: int) -> list[RenderableType]:
-    """Return the costliest links of which anything is known; what is lost on others is a guess."""
+    """Return the costliest links that have a known share; what is lost on others is a guess."""
     known = [cost for cost in explanation.links if cost.known_share > 0]
     if not known:
         return []

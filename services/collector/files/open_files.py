@@ -41,7 +41,7 @@ class FileState:
 
 
 class OpenFiles:
-    """The files that match ``pattern``, of which up to ``most`` stay open until ``close``. For one thread."""
+    """The files that match ``pattern``; up to ``most`` of them stay open until ``close``. For one thread."""
 
     def __init__(self, pattern: Path, most: int = _MOST_OPEN) -> None:
         self._pattern, self._most = pattern, most

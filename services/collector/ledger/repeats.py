@@ -37,7 +37,7 @@ def mark_repeats(
     """Mark which of the requests that have ``changed``, and are written, repeat another. Some have ``moved`` to a message; ``first_before``
     are the first ones of it and of the one before until then.
 
-    Return, as they were, further requests of which that has changed with them; they are in ``changed`` as well then.
+    Return the further requests whose mark has changed too, as they were before. ``changed`` then holds them as well.
     """
     first = first_requests(database, {*first_before, *(changed[request].message for request in moved)})
     others = {*first.values(), *first_before.values()} - changed.keys()

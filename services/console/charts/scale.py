@@ -58,7 +58,7 @@ def meter_chart(texts: Texts, point: float | None, lower: float, upper: float) -
 
 
 def plain_meter(texts: Texts, share: float, most: float) -> Markup:
-    """Return a bar for a row of a table, of which ``most`` fills the width."""
+    """Return a bar for a row of a table; ``most`` is the share that fills the width."""
     across = Across(mirrored=texts.language.mirrored)
     parts = [
         element("rect", **across.span(0, 1), y=5, height=8, rx=2, class_="track"),

@@ -7,7 +7,7 @@ from functools import lru_cache
 from markupsafe import Markup, escape
 
 _LONGEST = 200
-"""Of texts whose escaped form is kept: names, words and addresses, most of which stand on a page many times."""
+"""Characters of the longest text whose escaped form is kept: names, words and addresses stand on a page many times."""
 
 
 def escaped(value: object) -> str:

@@ -158,7 +158,7 @@ class Texts:
         return escape(write_months(held, self.language.code))
 
     def seconds_long(self, seconds: float) -> Markup:
-        """Return a span of time, rounded to the largest unit of which there are two at least."""
+        """Return a span of time, rounded to the largest unit that it contains at least twice."""
         size, one, many = next((unit for unit in UNITS if seconds >= _LEAST * unit[0]), UNITS[-1])
         return self.count(one, many, round(seconds / size))
 

@@ -116,7 +116,7 @@ def _plain_routes(settled: Settled, assets: Assets, feed: EditionFeed) -> list[R
     plain = security_headers(encrypted=settled.encrypted)
 
     async def healthz(_: Request) -> Response:
-        """Say whether pages can be made, to whoever balances load between consoles."""
+        """Say whether pages can be made, for a load balancer in front of several consoles."""
         serving = feed.edition is not None and feed.away_seconds == 0
         return Response("SERVING\n" if serving else "NOT_SERVING\n", 200 if serving else 503, media_type="text/plain")
 

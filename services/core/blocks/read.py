@@ -97,7 +97,7 @@ class BlockReader:
 
     def find(self, key: IndicatorKey) -> indicator_pb2.Indicator | None:
         """Return one indicator, None when there is none."""
-        read = self._read  # keeps the message, of which the rows are looked up next
+        read = self._read  # keeps the message, whose rows are looked up next
         row = self._row_of.get(key)
         return None if row is None else read(row)
 

@@ -77,8 +77,8 @@ class Patterns:
 class RecordPatterns:
     """Patterns (RE2) for the records of a section of a DNS answer.
 
-    Each of ``must`` has to match a record, none of ``must_not`` may, each of ``every`` has to match all records, of which
-    there must be one. ``empty`` requires that there is no record.
+    Each of ``must`` has to match a record and none of ``must_not`` may. Each of ``every`` has to match all records, and
+    there must be at least one. ``empty`` requires that there is no record.
     """
 
     must: tuple[str, ...] = ()

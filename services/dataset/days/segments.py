@@ -132,7 +132,7 @@ def before_damage(
 ) -> tuple[ArchivedUpTo, tuple[str, ...]]:
     """Return the position before the first segment of its generation that cannot be read, and the names of all such segments.
 
-    A group of which a segment is missing counts as damaged as a whole, since nothing says which one it is. The stream may still
+    A group that lacks a segment counts as damaged as a whole, since nothing says which one it is. The stream may still
     have what they held. Raises StateError when the storage cannot be read.
     """
     damaged: list[tuple[int, str]] = []

@@ -17,7 +17,7 @@ from services.core.errors import StateError
 from services.dataset.tables import Kind, sorted_rows
 
 _PARTS: Final = 256
-"""Rows wait in so many files, of which a shard takes one or more: the most shards that a day has."""
+"""Rows wait in so many files, and a shard takes one or more of them: the most shards that a day has."""
 
 _SHARD_ROWS: Final = 1 << 16
 """Fewer rows are one shard. To sort and write so many takes some 70 MiB."""

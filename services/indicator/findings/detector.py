@@ -238,7 +238,7 @@ class Detector:
 
 
 def _exchanges(family: Family, flows: Ints, judged: JudgedStep, step: StepCounts) -> float:
-    """Return the exchanges of some flows in a step, of those of which the family is known."""
+    """Return the exchanges of some flows in a step; flows without a known mean of the family are left out."""
     return float(np.asarray(step.count, np.float64)[flows][judged.means_of_flows[family, flows] > 0].sum())
 
 

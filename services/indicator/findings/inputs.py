@@ -53,8 +53,8 @@ class StepCounts:
 
     ``week_step`` is its place in the local week, below ``week_steps``, and ``kind`` that of its day, 0 for an ordinary one.
     With ``read`` False the logs of the step were not read, and its counts say nothing. ``left_out`` (f,) marks flows
-    of which that is so, as while a finding about them is confirmed. ``durations`` (f, b) counts exchanges by buckets of rising bounds: those whose durations are known. ``size`` is in bytes. Both are None where
-    they are not known of any flow, and ``size`` and ``repeats`` are NaN of flows of which they are not.
+    for which that is so, as while a finding about them is confirmed. ``durations`` (f, b) counts exchanges by buckets of rising bounds: those whose durations are known. ``size`` is in bytes. Both are None where
+    they are known for no flow. ``size`` and ``repeats`` are NaN for the single flows where they are unknown.
     """
 
     start: int

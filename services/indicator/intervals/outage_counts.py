@@ -16,7 +16,7 @@ from services.indicator.sums import group_sums
 class OutageCounts:
     """How many outages a record has of each of the ``providers`` (agencies,), of links' ``own`` faults (n,), and of the ``bus``.
 
-    A bus of which nothing is known has infinitely many: no interval rests on it.
+    A bus about which nothing is known has infinitely many: no interval rests on it.
     """
 
     providers: Floats

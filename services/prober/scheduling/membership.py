@@ -21,7 +21,7 @@ SILENT_SECONDS = 3 * HEARTBEAT_SECONDS
 
 
 _MOST_PROCESSES: Final = 256
-"""More probers than any vantage has. Further ones are ignored, since whoever has the vantage's seed may invent any number."""
+"""More probers than any vantage has. Further ones are ignored, since anyone with the vantage's seed may invent any number."""
 
 
 class MembershipChange(Enum):
@@ -105,7 +105,7 @@ class Membership:
     def active_peers(
         self, register_version: str, probe_version: str, *, measured_since: float = -inf
     ) -> dict[str, int]:
-        """Return the first slot of which each other prober probes its share, by its id.
+        """Return the slot from which each other prober probes its share, by the prober's id.
 
         Probers with another version may not have the same targets, and are left out, as are those whose last measurements
         arrived before ``measured_since``.

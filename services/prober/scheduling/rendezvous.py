@@ -46,8 +46,8 @@ class Rendezvous:
     def assign(self, prober: str, share_from: int, peers: Mapping[str, int], slot_start: int) -> Share:
         """Return what ``prober`` probes from the slot that starts at ``slot_start``.
 
-        ``share_from`` and the values of ``peers`` (by prober id) are the starts of the first slots of which each probes
-        its whole share. A prober has all slots of a target from its own ``share_from`` until that of a stronger peer.
+        ``share_from`` and the values of ``peers`` (by prober id) are starts of slots: each prober probes its whole share
+        from that slot on. A prober has all slots of a target from its own ``share_from`` until that of a stronger peer.
         """
         if not peers and share_from <= slot_start:
             return Share(self._entries, self._targets)

@@ -12,7 +12,7 @@ from cryptography.utils import CryptographyDeprecationWarning
 from services.prober.observation import CertificateFacts
 
 UNREADABLE = (ValueError, x509.InvalidVersion, x509.UnsupportedGeneralNameType, x509.DuplicateExtension)
-"""What the library raises at versions and extensions that it cannot parse, some of which TLS libraries tolerate."""
+"""What the library raises at versions and extensions that it cannot parse. TLS libraries tolerate some of them."""
 
 
 def read_certificates(pem: bytes) -> list[x509.Certificate]:

@@ -100,7 +100,7 @@ class FreshConnection(asyncio.Protocol, ABC):
             self._crash(error)
 
     def data_received(self, data: bytes) -> None:
-        """Process what arrived: a little at once, more in steps, before the end of which nothing else is read."""
+        """Process what arrived: a little at once, more in steps. Nothing else is read until all steps are done."""
         if len(data) <= _STEP_BYTES:
             self._feed(data)
         elif self._transport is not None:

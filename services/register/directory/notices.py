@@ -41,10 +41,10 @@ ReadMoment = Callable[[str], datetime]
 
 
 def read_legal_basis(text: str) -> LegalBasis:
-    """Read ``law; article; date``, of which the article may be empty."""
+    """Read ``law; article; date``; the article may be empty."""
     parts = [part.strip() for part in text.split(";")]
     if len(parts) != 3 or not parts[0] or not parts[2]:
-        raise ValueError(f"`{text}` is not `law; article; YYYY-MM-DD`, of which the article may be empty")
+        raise ValueError(f"`{text}` is not `law; article; YYYY-MM-DD` (the article may be empty)")
     return LegalBasis(parts[0], parts[1], read_day(parts[2]))
 
 

@@ -1,4 +1,4 @@
-"""The params of a link or endpoint: one test record or several, each of which must fill every placeholder."""
+"""The params of a link or endpoint: one test record or several. Each must fill every placeholder."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ def _tls(mapping: YamlMapping, directory: Path) -> Tls:
     verify = given.read("verify", read_flag, True)
     if not verify:
         secrets = " and receive the secret of `auth`" if "auth" in mapping else ""
-        given.warn("verify", f"any certificate is accepted: whoever is on the way can answer for the target{secrets}")
+        given.warn("verify", f"any certificate is accepted: anyone on the way can answer for the target{secrets}")
     tls = Tls(
         ca=given.read("ca", reference, ""),
         server_name=given.read("server_name", read_server_name, ""),

@@ -59,7 +59,7 @@ def make_subject(family: RecordFamily, rng: random.Random) -> dict[str, str]:
 
 
 def _national_id(rng: random.Random) -> str:
-    """Return ten digits of which the last checks the others, as on an identity card."""
+    """Return ten digits, as on an identity card. The last one checks the others."""
     digits = [rng.randint(0, 9) for _ in range(9)]
     rest = sum(digit * weight for digit, weight in zip(digits, range(10, 1, -1), strict=True)) % 11
     return "".join(map(str, [*digits, rest if rest < 2 else 11 - rest]))

@@ -65,7 +65,7 @@ class ExchangeSnapshot:
         return summaries.read_steps(self.database, ids, span, step_seconds)
 
     def first_steps(self, step_seconds: int) -> dict[int, int]:
-        """Return, by the position of flows, a step before which ``steps`` returns nothing; flows of which it has nothing are left out."""
+        """Return the step before which ``steps`` returns nothing, by the position of a flow; flows with nothing are left out."""
         if step_seconds == HOUR_SECONDS:
             rows = self.database.execute("SELECT flow, MIN(day) * 24 FROM hours GROUP BY flow")
         else:

@@ -56,7 +56,7 @@ _ASKING = "getSecurityServerOperationalData"
 """The service of X-Road by which a collector reads a server: the query is an exchange over the bus, and in its logs."""
 
 _PROBED_SECONDS = 48 * 3_600
-"""The latest part of a finding in which its probes are looked at: that of which slots are kept in detail."""
+"""The latest part of a finding in which its probes are looked at: slots are kept in detail for so long."""
 
 _PASSING = 0.9
 """The share of known slots from which probes pass: fewer than one in ten failed."""

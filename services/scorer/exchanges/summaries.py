@@ -136,7 +136,7 @@ class SummaryWriter:
 
 
 def read_steps(database: sqlite3.Connection, flows: Sequence[int], span: range, step_seconds: int) -> FlowSteps:
-    """Return what f flows exchanged in h steps since 1970, which are shorter than an hour: of days of which summaries are kept."""
+    """Return what f flows exchanged in h steps since 1970, each shorter than an hour, on days whose summaries are kept."""
     steps = FlowSteps.empty(len(flows), len(span))
     positions = {flow: position for position, flow in enumerate(flows)}
     for flow, number, count, ok, bus_failures, details in database.execute(

@@ -25,7 +25,7 @@ _RUN_SECONDS: Final = 26 * 3600.0
 
 @dataclass(slots=True)
 class _Run:
-    """A run of which every batch up to ``last`` came, or was given up; ``digest`` is that one's hash, empty where unknown."""
+    """A run whose batches up to ``last`` came or were given up; ``digest`` is the hash of batch ``last``, empty where unknown."""
 
     last: int
     digest: bytes = b""

@@ -150,8 +150,8 @@ def test_legal_bases_name_law_article_and_date(tmp_path: Path) -> None:
     assert links["deed-civil"].legal_basis == LegalBasis("Decision 12 of the council", "", date(2024, 3, 20))
     assert links["deed-tax"].legal_basis is None
     for cell, reason in (
-        ("Law; 1", "`Law; 1` is not `law; article; YYYY-MM-DD`, of which the article may be empty"),
-        ("; 1; 2024-01-01", "`; 1; 2024-01-01` is not `law; article; YYYY-MM-DD`, of which the article may be empty"),
+        ("Law; 1", "`Law; 1` is not `law; article; YYYY-MM-DD` (the article may be empty)"),
+        ("; 1; 2024-01-01", "`; 1; 2024-01-01` is not `law; article; YYYY-MM-DD` (the article may be empty)"),
         ("Law; 1; 1386", "`1386` is not a date: write YYYY-MM-DD"),
     ):
         changed = LEGAL_BASES.replace("Decision 12 of the council;;2024-03-20", cell)

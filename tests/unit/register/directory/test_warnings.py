@@ -79,7 +79,7 @@ trusting: {kind: http, tls: {verify: false}, auth: {kind: bearer, token: "env:PR
 issued: {kind: http, auth: {kind: oauth2, token_url: "http://sso.example/", client_id: a, client_secret: "env:PROBE_S"}}
 local: {kind: http, auth: {kind: oauth2, token_url: "http://127.0.0.1/", client_id: a, client_secret: "env:PROBE_S"}}
 """
-    anybody = "warning: verify: any certificate is accepted: whoever is on the way can answer for the target"
+    anybody = "warning: verify: any certificate is accepted: anyone on the way can answer for the target"
     assert warnings(write_register(tmp_path, probes_yaml=PROBES + probes)) == [
         f"probes.yaml:15:37: {anybody}",
         f"probes.yaml:16:38: {anybody} and receive the secret of `auth`",

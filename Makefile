@@ -45,7 +45,7 @@ matrix: ## unit tests under each of PYTHONS (default: python3.11 python3.12 pyth
 		PYENV_VERSION=3.11:3.12:3.13 $(MAKE) --no-print-directory setup-dev PYTHON=$$python VENV=build/$$python || exit 1; \
 		build/$$python/bin/pytest -q -n 2 tests/unit || exit 1; done
 
-test-systems: setup-dev ## whole systems, each slot of which is held to the truth; some eleven minutes of a machine of their own
+test-systems: setup-dev ## whole systems, with each slot held to the truth; some eleven minutes of a machine of their own
 	@$(BIN)/pytest --durations=10 -m alone tests/e2e
 
 attack: setup-dev ## every attack of tests/security, the slow ones too, and a table of how each ended

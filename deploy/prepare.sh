@@ -1,8 +1,8 @@
 #!/bin/sh
 # Makes what a bus needs besides its configuration, in FOLDER (deploy/secrets unless told otherwise): a certificate
 # authority, the servers' certificate, the users' seeds, the servers' list of users and the archive's key; for deploy/compose.yaml
-# also Grafana's password and Alertmanager's webhooks. What is there already stays, users too: whoever has a folder in users/ is
-# admitted, named here or not, so to admit somebody no more, remove that folder first. To
+# also Grafana's password and Alertmanager's webhooks. What is there already stays, users too: anyone with a folder in users/ is
+# admitted, named here or not. To admit somebody no more, remove that folder first. To
 # have a certificate made anew, remove nats/server.pem first. For a lab or a pilot: a real authority's files (ca.pem, nats/ca.pem,
 # nats/server.pem, nats/server.key) serve as well, before the first call or later.
 #   VANTAGES  the vantages of the register, or those that come to it    (those in users/, main where there is none)

@@ -70,7 +70,7 @@ Steps = tuple[tuple[float | None, str], ...]
 """From which value on (None: from the lowest) a value has which colour."""
 
 SHARE: Steps = ((None, RED), (0.5, ORANGE), (0.8, YELLOW), (0.95, GREEN))
-"""A share of which more is better; .95 is the SLO of a link unless the register says otherwise."""
+"""A share, better when larger; .95 is the SLO of a link unless the register says otherwise."""
 
 LOST: Steps = ((None, "transparent"), (0.05, YELLOW), (0.2, ORANGE), (0.5, RED))
 """What is lost of a share, on lines: ``SHARE`` read from above."""

@@ -37,7 +37,7 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
 prober{{ if .Values.scorer.enabled }} scorer{{ end }}{{ if .Values.archive.enabled }} archive{{ end }}{{ if .Values.api.enabled }} api{{ end }}{{ if .Values.console.enabled }} console{{ end }}{{ if .Values.buses }} collector{{ end }}
 {{- end }}
 
-{{/* Where pods reach the bus: at the port that was given, or else at those of its URLs, of which 4222 goes without saying. */}}
+{{/* Where pods reach the bus: at the port that was given, or else at those of its URLs, 4222 where a URL has none. */}}
 {{- define "peyvand.bus-ports" -}}
 {{- $ports := list }}
 {{- range splitList "," .Values.nats.url }}

@@ -79,7 +79,7 @@ class ExchangeSummary(_message.Message):
     response_bytes: _builtins.int
     """Bytes of the answers together."""
     orphans: _builtins.int
-    """Exchanges of which only one side was logged (so far)."""
+    """Exchanges that only one side has logged (so far)."""
     skew_ms_sum: _builtins.float
     """Sum of (producer clock - client clock) over paired exchanges, in milliseconds."""
     skew_count: _builtins.int

@@ -54,7 +54,7 @@ class Heartbeat(_message.Message):
 
     @_builtins.property
     def share_from(self) -> _timestamp_pb2.Timestamp:
-        """Start of the first slot of which it probes its whole share; unset while it probes nothing."""
+        """Start of the slot from which it probes its whole share; unset while it probes nothing."""
 
     def __init__(
         self,

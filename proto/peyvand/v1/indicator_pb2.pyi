@@ -490,9 +490,9 @@ class Structure(_message.Message):
     pairs_working: _builtins.int
     """How many of them work."""
     pairs_absent: _builtins.int
-    """Pairs with absent links only, and pairs of which nothing is known."""
+    """Pairs with absent links only."""
     pairs_unknown: _builtins.int
-    """Pairs of which nothing is known."""
+    """Pairs about which nothing is known."""
     pair_coverage_upper: _builtins.float
     """What these would be, had everything that nobody saw been OK."""
     pair_coverage_weighted_upper: _builtins.float

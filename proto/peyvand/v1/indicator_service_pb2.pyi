@@ -869,7 +869,7 @@ class ListLinksRequest(_message.Message):
     page_token: _builtins.str
     """The next_page_token of the page before; empty for the first page."""
     finding: Global___LinkFinding.ValueType
-    """Only links of which exchanges say this."""
+    """Only links that have this finding from exchanges."""
     states: _builtins.bool
     """Whether the state of each link is returned as well, which takes a look at its slots. It needs `service`."""
     @_builtins.property

@@ -135,7 +135,7 @@ class IndicatorServiceServicer:
 
     def GetHistory(self, request, context):
         """The indicators published over time, oldest first, in pages: those of government, sectors and agencies hourly, of
-        services daily, for 400 days. FAILED_PRECONDITION for links and endpoints, of which none is kept: ExplainIndicator has
+        services daily, for 400 days. FAILED_PRECONDITION for links and endpoints, which have no history: ExplainIndicator has
         their last failures, GetLink a link's slots of the last 48 hours.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -43,7 +43,7 @@ class IndicatorServiceStub:
     """Why the number is what it is: losses by stage and by provider, and the links whose repair would raise it most."""
     GetHistory: _grpc.UnaryUnaryMultiCallable[_indicator_service_pb2.GetHistoryRequest, _indicator_service_pb2.GetHistoryResponse]
     """The indicators published over time, oldest first, in pages: those of government, sectors and agencies hourly, of
-    services daily, for 400 days. FAILED_PRECONDITION for links and endpoints, of which none is kept: ExplainIndicator has
+    services daily, for 400 days. FAILED_PRECONDITION for links and endpoints, which have no history: ExplainIndicator has
     their last failures, GetLink a link's slots of the last 48 hours.
     """
     WatchIndicators: _grpc.UnaryStreamMultiCallable[_indicator_service_pb2.WatchIndicatorsRequest, _indicator_service_pb2.WatchIndicatorsResponse]
@@ -84,7 +84,7 @@ class IndicatorServiceAsyncStub(IndicatorServiceStub):
     """Why the number is what it is: losses by stage and by provider, and the links whose repair would raise it most."""
     GetHistory: _aio.UnaryUnaryMultiCallable[_indicator_service_pb2.GetHistoryRequest, _indicator_service_pb2.GetHistoryResponse]  # type: ignore[assignment]
     """The indicators published over time, oldest first, in pages: those of government, sectors and agencies hourly, of
-    services daily, for 400 days. FAILED_PRECONDITION for links and endpoints, of which none is kept: ExplainIndicator has
+    services daily, for 400 days. FAILED_PRECONDITION for links and endpoints, which have no history: ExplainIndicator has
     their last failures, GetLink a link's slots of the last 48 hours.
     """
     WatchIndicators: _aio.UnaryStreamMultiCallable[_indicator_service_pb2.WatchIndicatorsRequest, _indicator_service_pb2.WatchIndicatorsResponse]  # type: ignore[assignment]
@@ -146,7 +146,7 @@ class IndicatorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_indicator_service_pb2.GetHistoryResponse, _abc.Awaitable[_indicator_service_pb2.GetHistoryResponse]]:
         """The indicators published over time, oldest first, in pages: those of government, sectors and agencies hourly, of
-        services daily, for 400 days. FAILED_PRECONDITION for links and endpoints, of which none is kept: ExplainIndicator has
+        services daily, for 400 days. FAILED_PRECONDITION for links and endpoints, which have no history: ExplainIndicator has
         their last failures, GetLink a link's slots of the last 48 hours.
         """
 

@@ -139,7 +139,7 @@ class Measurement(_message.Message):
     @_builtins.property
     def stored(self) -> _timestamp_pb2.Timestamp:
         """When the stream stored the message that brought it, and as which: only where the stream was dumped. A scorer admits by
-        these, so whoever scores a dump admits alike.
+        these, so scoring a dump admits the same measurements.
         """
 
     def __init__(

@@ -111,7 +111,7 @@ class Reconciliation(_message.Message):
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
         """The end of the window this was worked out for: exchanges are looked at apart from the index, so that it may be older
-        than the indicator's as_of. They count by whole hours, of which the last may go on after it. Unset, as the next, where a
+        than the indicator's as_of. They count by whole hours; the last may go on after it. Unset, as the next, where a
         scorer that did not say put it.
         """
 
@@ -228,7 +228,7 @@ class Traffic(_message.Message):
     undeclared_pairs: _builtins.int
     """How many pairs these are of."""
     read_days: _builtins.float
-    """Days of which exchanges are known, at most those of the longest window: it takes 4 of even traffic to hold links against
+    """Days whose exchanges are known, at most those of the longest window: it takes 4 of even traffic to hold links against
     their probes, 7 to call one silent, 21 to call its volume unusual.
     """
     unseen_share: _builtins.float

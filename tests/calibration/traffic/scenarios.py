@@ -138,7 +138,7 @@ SCENARIOS = (
     ),
     _mild(
         "late-moon",
-        "holidays, of which one in five is kept a day later than listed",
+        "holidays, and one in five is kept a day later than listed",
         holidays=True,
         late_moon=0.2,
         weak=True,

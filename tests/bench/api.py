@@ -74,7 +74,7 @@ async def _answers(links: int, folder: Path) -> list[str]:
                 f" the api, {found['calls'] / found['seconds']:,.0f}/s; {_spread(found)}"
             )
         for what in ("at first", "after a refresh"):
-            # Those of one service, of which nobody measures any, are a tenth of all apart.
+            # Links of the one service that nobody measures are a tenth of all apart.
             for whose, step in (("", 1), (" of a service that nobody measures", links // 10)):
                 found = await _asked(address, "explain", links, EXPLAINED, step)
                 lines.append(

@@ -64,7 +64,7 @@ def _register(where: Path, links: int, first: date) -> Path:
 
 
 def _sealing(folder: Path, country: Country, day: date) -> Iterator[str]:
-    """Seal a day in a process of its own, of which nothing else is measured."""
+    """Seal a day in a process of its own, so that nothing else is measured in it."""
     storage = LocalStorage(folder)
     rows = country.segments(storage, day, _SEGMENT_SECONDS)
     segments = storage.names("open")

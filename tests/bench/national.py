@@ -205,5 +205,5 @@ def _government(system: System) -> str:
     point = f"{one.point:.4f}" if one.HasField("point") else "not publishable"
     return (
         f"government over gRPC: {point}, bounds {one.lower:.4f} to {one.upper:.4f}, known share {one.known_share:.6f}, "
-        f"{one.links_required} links of which {one.links_absent} absent"
+        f"{one.links_required} links, {one.links_absent} of them absent"
     )

@@ -18,7 +18,7 @@ LINKS_A_SERVICE = 5
 
 @dataclass(frozen=True)
 class Government:
-    """Links of which ``live`` (n,) are connected, their ``provider`` and ω ``weight`` (n,), and ``sets`` of them by kind.
+    """Links, the connected ones marked in ``live`` (n,), with ``provider`` and ω ``weight`` (n,), and ``sets`` of them by kind.
 
     ``on_bus`` (n,) are those that the bus takes along, ``unheard`` (n,) those that nobody ever measures.
     """

@@ -45,7 +45,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Layout:
-    """A government: ``agencies`` that consume, the first ``providers`` of which provide, and services with 1-5 links.
+    """A government: ``agencies`` that consume, services with 1-5 links. The first ``providers`` agencies also provide.
 
     ``absent`` is the share of links on paper. ``skewed``: providers are chosen in proportion to 1/rank and weights of
     services are log-normal (spread 1); otherwise all providers are equally likely and all weights are 1.

@@ -49,7 +49,7 @@ class MountedDisk:
         self._process.stdout.readline()
 
     def unmount(self) -> None:
-        """Unmount it, whoever uses it."""
+        """Unmount it, even while it is in use."""
         subprocess.run(["umount", "-l", str(self.folder)], check=False, stderr=subprocess.DEVNULL)
         self._process.kill()
         self._process.wait()

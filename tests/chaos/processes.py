@@ -44,7 +44,7 @@ class Managed:
         self._process = self.spawn()
 
     def spawn(self, *flags: str) -> subprocess.Popen[bytes]:
-        """Start one more process of the same command, of which the caller takes care."""
+        """Start one more process of the same command; the caller takes care of it."""
         with self._log.open("ab") as log:
             return subprocess.Popen(
                 [*self.command, *flags],

@@ -88,7 +88,7 @@ def unserved(scheme: str = "http") -> Scene:
 
 
 def named(addresses: list[str], serving_at: str) -> Scene:
-    """A name with several addresses, of which one is served."""
+    """A name with several addresses; one of them is served."""
 
     @asynccontextmanager
     async def scene(_: Place) -> AsyncIterator[Stage]:

@@ -103,7 +103,7 @@ def talker(talk: Talk, tls: Context | None = None, *, scheme: str = "tls") -> Sc
         try:
             yield Stage(f"{scheme}://127.0.0.1:{port}", f"127.0.0.1:{port}")
         finally:
-            # Off the loop: whoever is still connected has to be let go by it first.
+            # Off the loop, which has to let go of connected clients first.
             await asyncio.to_thread(server.end)
             await asyncio.to_thread(thread.join)
 

@@ -1,4 +1,4 @@
-"""Pieces of an SVG picture. Whoever shows it shapes the text: Persian is written as it is read."""
+"""Pieces of an SVG picture. The viewer shapes the text: Persian is written as it is read."""
 
 from __future__ import annotations
 

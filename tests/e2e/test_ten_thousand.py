@@ -1,4 +1,4 @@
-"""One prober carries the links of a country, some of which never answer."""
+"""One prober carries the links of a country, and some of them never answer."""
 
 from __future__ import annotations
 

@@ -275,7 +275,7 @@ def prepare(engine: Engine, secrets: Path) -> None:
 
 
 def _every_slot(dumped: Path, first: float, last: float) -> None:
-    """Whether each link has a measurement of each slot and vantage, none of which blames a target that always answered."""
+    """Whether each link has a measurement of each slot and vantage, and none blames a target that always answered."""
     seen: set[tuple[str, str, float]] = set()
     outcomes: Counter[str] = Counter()
     with dumped.open() as lines:

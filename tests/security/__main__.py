@@ -20,7 +20,7 @@ class _Reporter:
         self.items: dict[str, pytest.Item] = {}
 
     def pytest_collection_modifyitems(self, items: Sequence[pytest.Item]) -> None:
-        """Keep the tests, of which reports tell the name alone."""
+        """Keep the tests, since reports tell only their names."""
         self.items = {item.nodeid: item for item in items}
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:

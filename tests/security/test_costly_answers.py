@@ -144,6 +144,6 @@ async def test_four_slow_answers_of_one_provider() -> None:
 
 
 def _waiting(workers: WorkerPool, provider: str) -> Sequence[object]:
-    """Whoever waits for the one worker that a provider may have."""
+    """Return the calls that wait for the one worker that a provider may have."""
     turn = workers._turns.get(provider)
     return () if turn is None or turn._waiters is None else turn._waiters

@@ -92,7 +92,7 @@ class Judge:
                 yield f"slot {key[2]} of {key[1]} is {stage}, and was {true}"
 
     def _expected(self) -> tuple[dict[Key, int], dict[Key, int], set[Key]]:
-        """Return the verdicts of links that must be known, those that may be, and the keys of which neither is sure.
+        """Return the verdicts of links that must be known, those that may be, and the keys that are sure in neither.
 
         Where a clock stepped back, it depends on the messages before a message whether that came in time.
         """

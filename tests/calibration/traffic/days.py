@@ -1,4 +1,4 @@
-"""The days of a made-up country: which are holidays, of which kind, and which are listed as such."""
+"""The days of a made-up country: which are holidays, what kind each is, and which are listed as such."""
 
 from __future__ import annotations
 

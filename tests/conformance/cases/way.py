@@ -168,7 +168,7 @@ _SECRETS = (
         {"leaked": False, "redirects": 1},
         {"status": 200},
         {"status": 400},
-        differs="a credential is for the target's own origin; blackbox_exporter hands it to whoever it is led to",
+        differs="a credential is for the target's own origin; blackbox_exporter hands it to any server it is led to",
     ),
     Case(
         30,
@@ -226,7 +226,7 @@ _SECRETS = (
         PASSES,
         our_facts={"leaked": False},
         their_facts={"leaked": True},
-        differs="a target with credentials is refused, and not repeated; blackbox_exporter shows it to whoever asks",
+        differs="a target with credentials is refused, and not repeated; blackbox_exporter shows it to anyone who asks",
     ),
 )
 

@@ -126,7 +126,7 @@ async def test_only_the_named_authority_is_trusted(alone: Deployed, tmp_path: Pa
 
 
 async def test_nothing_is_said_before_encryption(alone: Deployed) -> None:
-    """The server greets nobody in the clear: whoever stands in between has nothing to strip."""
+    """The server greets nobody in the clear: a man in the middle has nothing to strip."""
     async with alone.connect("admin"):  # it listens by now
         pass
     reader, writer = await asyncio.open_connection("127.0.0.1", alone.ports[0])

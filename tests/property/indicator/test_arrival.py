@@ -147,7 +147,7 @@ def test_days_and_verdicts_are_those_of_the_oracle(case: Case) -> None:
 @examples
 @given(cases(delays=True))
 def test_invariant_13_copies_delays_and_order_change_nothing(case: Case) -> None:
-    """Duplicated and reordered measurements, of which some were stored too late, give bit for bit the same index."""
+    """Duplicated and reordered measurements give bit for bit the same index, also when some were stored too late."""
     arrays, seconds = RegisterArrays.of(register_of(case.register)), case.register["slot_seconds"]
     taken = []
     for delayed, rows in ((False, case.measurements), (True, case.delayed)):

@@ -17,7 +17,7 @@ TWENTIETHS = st.integers(0, 20)
 
 @st.composite
 def intervals(draw):
-    """Low, point and high of some agencies, with ends that often meet; NaN for those of which too little is known."""
+    """Low, point and high of some agencies, with ends that often meet; NaN for those with too little known."""
     rows = draw(st.lists(st.none() | st.tuples(TWENTIETHS, TWENTIETHS, TWENTIETHS), max_size=12))
     values = [(np.nan,) * 3 if row is None else tuple(part / 20 for part in sorted(row)) for row in rows]
     return np.array(values, dtype=np.float64).reshape(-1, 3).T

@@ -23,7 +23,7 @@ SLACK = 1e-12
 @given(st.lists(st.one_of(st.none(), st.integers(0, 12).map(float)), max_size=40))
 def test_bands_divide_what_is_stated(values: list[float | None]) -> None:
     """Every value is in the one band whose limits hold it, limits never meet, equal values share a band, and as many bands
-    are used as values differ, up to four of which none is larger than a quarter and one value's repetitions.
+    are used as values differ, up to four. None is larger than a quarter and one value's repetitions.
     """
     band, spans = quantile_bands(values)
     stated = [value for value in values if value is not None]

@@ -81,7 +81,7 @@ def counted(case: Case, register: Register, batches: list[MeasurementColumns], w
 
 
 def alike(*, days: int = 2) -> Case:
-    """Three agencies, each of which has a service that asks the two others; slots of an hour."""
+    """Three agencies, each with a service that asks the two others; slots of an hour."""
     names = ["a0", "a1", "a2"]
     links = [
         {

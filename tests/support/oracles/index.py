@@ -303,7 +303,7 @@ class _Index:
         )
 
     def joint(self, service: str) -> tuple[int, int, int]:
-        """Slots with a link of the service in force, of which all links were OK, and of which any was known not OK."""
+        """Slots with a link of the service in force, those where all such links were OK, and those where one was known not OK."""
         slots = up = down = 0
         links = [link for link in self.links if link["service"] == service]
         for slot in self.slots:

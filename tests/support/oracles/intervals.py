@@ -184,7 +184,7 @@ def bus(window: Sums, record: Sums) -> tuple[float, float, float]:
 def guard_of(daily: Sequence[float | None], days: float) -> tuple[float, float, float]:
     """The guard: variance and lag-1 autocovariance of daily losses, and what one more bad day would add.
 
-    A day of which nothing is known (None) is left out, and so is a pair of days with one such.
+    A day about which nothing is known (None) is left out, and so is a pair of days with one such.
     """
     known = [one for one in daily if one is not None]
     if len(known) < 2:

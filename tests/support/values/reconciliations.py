@@ -38,7 +38,7 @@ def silent(link: str = "deed-tax", window_days: int = 28) -> Reconciliation:
 
 
 def traffic(window_days: int = 28) -> Traffic:
-    """Traffic of which one percent belongs to no agency, with a long history."""
+    """Traffic with a long history; one percent of it belongs to no agency."""
     undeclared = (Undeclared("_unmapped", "customs", 20, 19),)
     return Traffic(
         window_days,

@@ -43,7 +43,7 @@ def test_lives_are_the_same_however_they_are_cut() -> None:
 
 
 def test_coverage_is_counted_of_what_is_published() -> None:
-    """Two sets, of which one is published, in four lives: three intervals hold the truth."""
+    """Two sets in four lives, and one set is published: three intervals hold the truth."""
     low = np.array([[0.1, np.nan], [0.2, np.nan], [0.6, np.nan], [0.5, np.nan]])
     found = Found(truth=np.array([0.5, 0.5]), estimate=low, low=low, high=low + 0.4)
     cells = cells_of(SCENARIOS[0], [{(days, kind): found for days in WINDOWS for kind in KINDS}])

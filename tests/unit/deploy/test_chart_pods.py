@@ -17,7 +17,7 @@ __all__ = ["documents"]  # the fixture
 
 
 _NO_PLACE = ("0.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4", "::/128", "fec0::/10", "ff00::/8")
-"""Refused addresses of which no network is made: unspecified, multicast, reserved."""
+"""Refused addresses that no network has: unspecified, multicast, reserved."""
 
 
 def test_no_pod_reaches_what_a_prober_refuses() -> None:
@@ -55,7 +55,7 @@ def test_pods_may_do_nothing_but_their_work(documents: list[Document]) -> None:
 
 
 def test_pods_are_asked_for_their_health(documents: list[Document]) -> None:
-    """Components are ready by /health; none is killed for a bus that is away, of which /metrics knows nothing."""
+    """Components are ready by /health; none is killed for a bus that is away, since /metrics does not depend on it."""
     for _, pod in pods_of(documents):
         (container,) = pod["spec"]["containers"]
         if container["name"] in METRICS_PORTS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ MODULES = 20
 LINES = 300
 TABLES = {"services/core/metrics/table.py"}
 """Modules that are a table, a row after the other."""
+NESTED = re.compile(r"\bwhom?ever\b|\bof[\s#/*]+which\b", re.IGNORECASE)
+"""Words that nest one sentence in another, also across the lines of a comment; two short sentences read better."""
+TEXTS = {".html", ".md", ".po", ".proto", ".py", ".pyi", ".sh", ".tpl", ".txt", ".yaml", ".yml"}
 
 
 def _modules(top: str) -> list[Path]:
@@ -30,3 +34,14 @@ def test_a_module_has_few_lines() -> None:
     """All but tables: what has more does several things."""
     lengths = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8").count("\n") for path in _modules("services")}
     assert {name: length for name, length in lengths.items() if length > LINES and name not in TABLES} == {}
+
+
+@pytest.mark.parametrize("top", ["services", "docs", "tests", "deploy", "proto", "."])
+def test_sentences_are_not_nested(top: str) -> None:
+    """Documents, docstrings, comments and messages are in plain words; of the root only its own documents are read."""
+    paths = (ROOT / top).glob("*.md") if top == "." else (ROOT / top).rglob("*")
+    texts = {path: path.read_text("utf-8", "replace") for path in sorted(paths) if path.suffix in TEXTS}
+    found = [(path, text, match) for path, text in texts.items() for match in NESTED.finditer(text)]
+    assert [
+        f"{path.relative_to(ROOT)}:{text.count(chr(10), 0, match.start()) + 1}" for path, text, match in found
+    ] == []

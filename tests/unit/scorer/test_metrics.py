@@ -118,8 +118,8 @@ def test_point_and_losses_are_absent_below_the_threshold(register: Register, reg
 
 
 def test_intervals_are_shown_of_the_government_and_of_sectors(register: Register, registry: CollectorRegistry) -> None:
-    """The government and sectors have both ends around each point; agencies, of which there may be thousands, have
-    none.
+    """The government and sectors have both ends around each point; agencies have none,
+    since there may be thousands.
     """
     metrics = ScorerMetrics(registry)
     result = judged(register, dict.fromkeys(register.links, Reason.OK))[1]

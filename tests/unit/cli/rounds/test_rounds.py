@@ -121,7 +121,7 @@ def test_no_bit_is_changed_unnoticed(frozen: Path, key: SigningKey, tmp_path: Pa
 
 
 def test_numbers_that_do_not_follow_are_refused(frozen: Path, key: SigningKey, tmp_path: Path) -> None:
-    """Whoever has the key may sign other numbers or another report; they are not those of the evidence."""
+    """The holder of the key may sign other numbers or another report; they are not those of the evidence."""
     folder = tmp_path / "forged"
     for name, old, new in (("structure.json", b"0.", b"1."), ("report.en.pdf", b"%PDF", b"%pdf")):
         shutil.copytree(frozen, folder)

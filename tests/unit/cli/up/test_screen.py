@@ -164,7 +164,7 @@ def test_the_screen_fits_the_terminal(height: int) -> None:
 
 
 def test_what_is_not_known_is_not_shown_as_lost() -> None:
-    """A link of which nothing is known is in no table, and a blind vantage comes first, with what does not answer."""
+    """A link about which nothing is known is in no table, and a blind vantage comes first, with what does not answer."""
     cost = indicator_service_pb2.LinkCost(loss=0.1, index_if_fixed=0.7)
     cost.link.id = "deed-tax"
     answer = indicator_service_pb2.ExplainIndicatorResponse(estimate=0.5, links=[cost])

@@ -18,7 +18,7 @@ _ATOM = {"a": "http://www.w3.org/2005/Atom"}
 
 @pytest.mark.parametrize("dataset", DATASETS, ids=lambda one: one.name)
 async def test_every_table_is_the_same_as_csv_and_json(console: Console, dataset: Any) -> None:
-    """Rows and values are equal, and JSON says what it is and of which edition."""
+    """Rows and values are equal, and JSON says what it is and which edition it is from."""
     rows = list(csv.DictReader(io.StringIO((await console.get(f"/data/{dataset.name}.csv")).text)))
     answer = await console.get(f"/data/{dataset.name}.json")
     document = json.loads(answer.text)

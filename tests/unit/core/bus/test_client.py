@@ -1,4 +1,4 @@
-"""A bounded number of concurrent calls, each of which releases its slot."""
+"""A bounded number of concurrent calls; each releases its slot."""
 
 from __future__ import annotations
 

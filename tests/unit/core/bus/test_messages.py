@@ -14,7 +14,7 @@ SIZES = (0, 1, MAX_VALUE_BYTES - 1, MAX_VALUE_BYTES, MAX_VALUE_BYTES + 1, 3 * MA
 
 @pytest.mark.parametrize("size", SIZES)
 def test_what_was_cut_is_joined(size: int) -> None:
-    """Any value is joined from its parts, each of which fits a message."""
+    """Any value is joined from its parts, and each part fits a message."""
     value = b"\xa5" * size
     found, some = ValueParts.of(value), split_value(value)
     assert ValueParts.parse(found.header) == found

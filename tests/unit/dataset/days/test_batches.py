@@ -267,7 +267,7 @@ class _InMemory:
 
 
 def _disturbed(rng: random.Random) -> list[StoredBatch]:
-    """Runs of two probers over midnight of which batches are lost, repeated, replaced, inserted, late, and without a number."""
+    """Runs of two probers over midnight, with batches lost, repeated, replaced, inserted, late, and without a number."""
     batches: list[StoredBatch] = []
     for run, prober in ((RUN, "p1"), (OTHER, "p1"), ("c" * 32, "p2")):
         first = rng.randrange(3)

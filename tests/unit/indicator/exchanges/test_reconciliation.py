@@ -49,7 +49,7 @@ def register(tmp_path_factory: pytest.TempPathFactory) -> Register:
 
 
 def carried(*carriers: Flow, each: int = 10) -> DailyFlows:
-    """Return daily flows with this many exchanges an hour, one of which fails."""
+    """Return daily flows with this many exchanges an hour; one of them fails."""
     exchanges = np.full((len(carriers), DAYS), each * 24, np.int64)
     return DailyFlows(carriers, START, exchanges, exchanges - 24, FIRST)
 

@@ -1,4 +1,4 @@
-"""The detector: what it finds, since when, of which cause, and that a restart changes nothing."""
+"""The detector: what it finds, since when, for what cause, and that a restart changes nothing."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_failures_are_found_with_their_share() -> None:
 
 
 def test_longer_durations_are_found() -> None:
-    """A flow of which five times as many exchanges are slow is found as slow."""
+    """A flow with five times as many slow exchanges is found as slow."""
     slow = np.ones((len(TOPOLOGY.flows), STEPS))
     slow[9, FAULT:] = 5.0
     (finding,) = find(Traffic.of(TOPOLOGY, WEEKS).counts(slow=slow))
@@ -158,7 +158,7 @@ def test_a_flow_of_few_exchanges_that_fails_is_found() -> None:
 
 
 def test_flows_that_are_too_quiet_are_judged_together() -> None:
-    """A service of many flows of which none is called often enough fails, and is found as a service."""
+    """A service fails whose many flows are each called too rarely, and is found as a service."""
     topology = small_topology(consumers=12)
     traffic = Traffic(np.full((len(topology.flows), STEPS), 0.5))
     concerned = np.array(topology.service) == "bus s1"

@@ -43,7 +43,7 @@ def _short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Two connected sockets, of which the second has sent a whole answer."""
+    """Two connected sockets; the second has sent a whole answer."""
     ours, theirs = socket.socketpair()
     with theirs:
         theirs.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(BODY), BODY))

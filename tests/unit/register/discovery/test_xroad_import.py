@@ -137,7 +137,7 @@ def test_who_may_call_what_is_listed_to_start_from(data_file: Callable[[str], Pa
 
 
 def test_names_that_fold_to_the_same_id_stay_apart(tmp_path: Path) -> None:
-    """Equal names are told apart by code, and names or codes of which nothing can stand in an id get one of their own."""
+    """Equal names are told apart by code, and names or codes without a character fit for an id get one of their own."""
     members = [
         ("GOV", "1", "Tax"),
         ("GOV", "2", "tax!"),

@@ -47,7 +47,7 @@ def test_everything_else_of_a_link_may_change(tmp_path: Path) -> None:
 
 
 def test_ids_are_never_used_again(tmp_path: Path) -> None:
-    """An agency, service or endpoint of which only the id is left is another one; a renamed one is not."""
+    """An agency, service or endpoint that keeps only its id is another one; a renamed one is not."""
     assert successor_faults(
         tmp_path,
         agencies_csv=("customs,Customs,گمرک,economy", "customs,Museums,موزه‌ها,culture"),

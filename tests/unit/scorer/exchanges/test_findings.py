@@ -99,7 +99,7 @@ async def test_a_flow_that_stops_is_found(tmp_path: Path) -> None:
 
 
 def departing(client: str, start: int, count: int) -> dict[str, Any]:
-    """Return what is told of exchanges of which those of two clients depart when the third's stop."""
+    """Return what is told of exchanges. Those of two clients depart when the third's stop."""
     departs = start >= STOPPED
     slow = count if departs and client == "land-registry" else count // 10
     return {
@@ -110,7 +110,7 @@ def departing(client: str, start: int, count: int) -> dict[str, Any]:
 
 
 def larger(client: str, start: int, count: int) -> dict[str, Any]:
-    """Return the same of exchanges of which those of one client are large then."""
+    """Return the same of exchanges, where those of one client are large then."""
     size = 4_000 if start >= STOPPED and client == "land-registry" else 1_000
     return {**departing(client, 0, count), "response_bytes": size * count}
 

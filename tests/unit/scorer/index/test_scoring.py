@@ -69,7 +69,7 @@ def test_late_rows_are_counted_and_change_nothing(register: Register, tmp_path: 
 
 
 def test_what_is_stored_late_beats_nothing_that_was_stored_in_time(register: Register, tmp_path: Path) -> None:
-    """A row stored after its slot had settled fills a slot of which nothing is known, and counts as a change of it; beside
+    """A row stored after its slot had settled fills a slot about which nothing is known, and counts as a change of it; beside
     one stored in time it changes nothing, whatever time it claims, in the index and in what was last measured.
     """
     scoring = Run(register, tmp_path).scoring

@@ -45,7 +45,7 @@ def index_of(run: Run, messages: Sequence[Stored]) -> Snapshot:
 
 @pytest.fixture(scope="module")
 def saved(register: Register, tmp_path_factory: pytest.TempPathFactory) -> Saved:
-    """A run over three days, of which two are closed, saved at two moments."""
+    """A run over three days, two of them closed, saved at two moments."""
     return saved_in(tmp_path_factory.mktemp("saved"), register)
 
 

@@ -2,6 +2,7 @@
 
 from services.core.metrics.factory import GaugeFamily, LateGauge, counter, gauge, histogram
 from services.core.metrics.families import Family, Labels, PageRegistry, StableCollector
+from services.core.metrics.local import LocalCounter, LocalHistogram
 from services.core.metrics.table import TABLE, Metric
 
 __all__ = [
@@ -10,6 +11,8 @@ __all__ = [
     "GaugeFamily",
     "Labels",
     "LateGauge",
+    "LocalCounter",
+    "LocalHistogram",
     "Metric",
     "PageRegistry",
     "StableCollector",

@@ -8,7 +8,6 @@ from typing import Final
 
 from services.indicator.array_types import Bools, Ints, Numbers
 
-WEEK_SECONDS: Final = 7 * 86_400
 DAYS_A_WEEK: Final = 7
 
 MOST_KINDS: Final = 8

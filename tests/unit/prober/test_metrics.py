@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from services.core.metrics import TABLE
+from services.core.metrics import TABLE, LocalCounter
 from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Probe
 from services.prober.assignments import Assignment
-from services.prober.metrics import LocalCounter, ProberMetrics
+from services.prober.metrics import ProberMetrics
 from services.prober.scheduling.schedule import ScheduleEntry
 
 

@@ -14,8 +14,9 @@ from prometheus_client import CollectorRegistry
 
 from peyvand.v1 import indicator_pb2
 from services.client import connect
+from services.console.pages import link
 from services.console.queries import EditionFeed
-from services.console.web import Settled, make_app
+from services.console.web import Settled, answers, make_app
 from services.core.bus import StoredMessage
 from services.core.errors import ApiError
 from services.core.log import logger
@@ -25,6 +26,7 @@ from tests.support.cases.api.blocks import AS_OF
 from tests.support.cases.api.server import Api
 from tests.support.cases.frozen_rounds import write_round
 from tests.support.registers import ANNOUNCEMENTS, EVALUATION, LEGAL_BASES, OBJECTIONS, write_register
+from tests.support.waiting import DEADLINE
 
 __all__ = ["NAMED_PAGES", "Console", "numbers_of"]
 
@@ -120,13 +122,15 @@ def rounds(tmp_path):
 
 
 @pytest.fixture
-async def make_console(empty_api, rounds) -> AsyncIterator[Callable[..., Any]]:
-    """Makes consoles over the api, given what an operator decides."""
+async def make_console(empty_api, rounds, monkeypatch) -> AsyncIterator[Callable[..., Any]]:
+    """Makes consoles over the api, given what an operator decides. They wait for it, however busy the machine is."""
+    monkeypatch.setattr(answers, "GATHER_SECONDS", DEADLINE)
+    monkeypatch.setattr(link, "_TREND_SECONDS", DEADLINE)
     opened: list[Any] = []
     empty_api.bucket.read = _history(empty_api)
 
     async def make(**settled: Any) -> Console:
-        connection = connect(empty_api.address)
+        connection = connect(empty_api.address, timeout=DEADLINE)
         api = await connection.__aenter__()
         opened.append(connection)
         clock = [1000.0]

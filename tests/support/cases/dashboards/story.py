@@ -243,6 +243,8 @@ async def told(nats, folder: Path):
                         components.pause("prober")
                         stood = time.time()
                         await story.slots(4)
+                        # Until so much is unknown that there is no index: that depends on how many slots were known before.
+                        await story.until('absent(peyvand_index{kind="government",window="28"})')
                         # As long by the clock: a scorer that was behind counts four slots sooner, and no slot is leapt then.
                         await asyncio.sleep(max(0.0, stood + 4 * SLOT - time.time()))
                         components.resume("prober")

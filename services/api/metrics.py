@@ -12,7 +12,7 @@ from services.api.answers import findings_by_agency, gather_window, three_bars
 from services.api.model import ReadModel, RegisterView
 from services.core.blocks import BlockReader
 from services.core.bus import GOVERNMENT_KEY
-from services.core.metrics import Family, StableCollector
+from services.core.metrics import StableCollector, StableFamily
 from services.core.model import IndicatorKind
 from services.indicator.index import LinkCosts
 
@@ -41,9 +41,9 @@ class ReadModelMetrics(StableCollector):
         self._model = model
         self._lock = Lock()
         self._source: tuple[RegisterView | None, Blocks] = (None, {})
-        self._families: tuple[Family, ...] = tuple(_families(None, {}))
+        self._families: tuple[StableFamily, ...] = tuple(_families(None, {}))
 
-    def families(self) -> tuple[Family, ...]:
+    def families(self) -> tuple[StableFamily, ...]:
         """Return every family, those without a series too."""
         # Scrapes come on threads of their own: the model replaces both whole, and neither is changed afterwards.
         with self._lock:
@@ -54,12 +54,12 @@ class ReadModelMetrics(StableCollector):
             return self._families
 
 
-def _families(view: RegisterView | None, blocks: Blocks) -> Iterator[Family]:
+def _families(view: RegisterView | None, blocks: Blocks) -> Iterator[StableFamily]:
     for name, rows in _ROWS.items():
-        yield Family(name, {} if view is None else dict(rows(view, blocks)))
+        yield StableFamily(name, {} if view is None else dict(rows(view, blocks)))
     costs = () if view is None else tuple(_costs(view, blocks))
-    yield Family("peyvand_link_loss", {labels: loss for labels, loss, _ in costs})
-    yield Family("peyvand_link_gain", {labels: gain for labels, _, gain in costs})
+    yield StableFamily("peyvand_link_loss", {labels: loss for labels, loss, _ in costs})
+    yield StableFamily("peyvand_link_gain", {labels: gain for labels, _, gain in costs})
 
 
 def _agencies(view: RegisterView, _: Blocks) -> Rows:

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics import MetricWrapperBase
 
-from services.core.metrics.families import Family, Labels, StableCollector
+from services.core.metrics.families import Labels, StableCollector, StableFamily
 from services.core.metrics.table import TABLE, Metric
 
 # They would double the series of every counter, under names that are not in the table.
@@ -51,20 +51,20 @@ class GaugeFamily(StableCollector):
 
     def __init__(self, name: str, registry: CollectorRegistry) -> None:
         self._name = _row(name, "gauge").name
-        self._family = Family(name, {})
+        self._family = StableFamily(name, {})
         registry.register(self)
 
     def show(self, values: Mapping[Labels, float]) -> None:
         """Show these series, and no others. They must not change afterwards."""
-        self._family = Family(self._name, values)
+        self._family = StableFamily(self._name, values)
 
-    def families(self) -> tuple[Family]:
+    def families(self) -> tuple[StableFamily]:
         """Return the series shown."""
         return (self._family,)
 
     def describe(self) -> tuple[GaugeMetricFamily]:
         """Return the gauge without series, so that no other of its name is registered."""
-        return (Family(self._name, {}).metric(),)
+        return (StableFamily(self._name, {}).metric(),)
 
 
 class LateGauge:

@@ -24,7 +24,7 @@ Encode = Callable[[Collector], bytes]
 _END = b"# EOF\n"  # of a page of OpenMetrics
 
 
-class Family:
+class StableFamily:
     """The series of one gauge of the table by the values of their labels. They must not change any more."""
 
     def __init__(self, name: str, values: Mapping[Labels, float]) -> None:
@@ -50,7 +50,7 @@ class StableCollector(Collector, ABC):
     """A collector of families that are replaced when they change."""
 
     @abstractmethod
-    def families(self) -> Iterable[Family]:
+    def families(self) -> Iterable[StableFamily]:
         """Return the families as they are now."""
 
     def collect(self) -> Iterator[GaugeMetricFamily]:

@@ -136,8 +136,8 @@ async def test_connections_are_bounded(api, monkeypatch):
     async with served(api.state) as port:
         with ExitStack() as stack:
             connections = [stack.enter_context(_silent(port)) for _ in range(40)]
-            await eventually(lambda: sum(map(_ended, connections)) == 30, "thirty connections are ended")
-        await eventually(lambda: _answered(port), "there is room for a client")
+            assert await eventually(lambda: sum(map(_ended, connections)) == 30, "thirty connections are ended")
+        assert await eventually(lambda: _answered(port), "there is room for a client")
 
 
 @pytest.mark.parametrize("said", [b"", PREFACE], ids=["nothing", "half a beginning"])
@@ -152,7 +152,7 @@ async def test_a_connection_that_says_nothing_is_ended(api, tmp_path, monkeypatc
             connections = [stack.enter_context(_silent(port)) for _ in range(10)]
             for connection in connections:
                 connection.sendall(said)
-            await eventually(lambda: all(map(_ended, connections)), "they are ended")
+            assert await eventually(lambda: all(map(_ended, connections)), "they are ended")
 
 
 def _credentials(folder: Path) -> grpc.ServerCredentials:
@@ -166,7 +166,7 @@ async def test_a_connection_without_a_call_is_ended(api, monkeypatch):
     async with served(api.state) as port:
         with _silent(port) as connection:
             connection.sendall(PREFACE + _frame(SETTINGS, 0, 0) + _frame(SETTINGS, ACK, 0))
-            await eventually(lambda: _ended(connection), "it is ended")
+            assert await eventually(lambda: _ended(connection), "it is ended")
 
 
 async def test_a_connection_does_not_last_for_ever(api, monkeypatch):
@@ -185,4 +185,4 @@ async def test_a_connection_does_not_last_for_ever(api, monkeypatch):
             return False
 
         for _ in range(2):
-            await eventually(watched_to_the_end, "the connection is ended")
+            assert await eventually(watched_to_the_end, "the connection is ended")

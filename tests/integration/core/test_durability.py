@@ -79,13 +79,13 @@ async def test_a_cluster_says_which_copies_it_lacks(tmp_path: Path) -> None:
                 except BusError:
                     return False  # while another leader is elected
 
-            await eventually(lambda: says([]), "all copies were current")
+            assert await eventually(lambda: says([]), "all copies were current")
             servers.kill(1)
-            await eventually(lambda: says(["copies"]), "the copies of the server that is down were named")
+            assert await eventually(lambda: says(["copies"]), "the copies of the server that is down were named")
             servers.start(1)
-            await eventually(lambda: says([]), "all copies were current again")
+            assert await eventually(lambda: says([]), "all copies were current again")
             await initialised(admin, replicas=1)
-            await eventually(lambda: says(["replicas"]), "streams with one copy were named")
+            assert await eventually(lambda: says(["replicas"]), "streams with one copy were named")
 
 
 @pytest.mark.parametrize("role", ["prober", "collector", "archive", "api", "dump", "register"])

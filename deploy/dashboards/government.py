@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
-from grafana_foundation_sdk.builders.table import Panel
 
-from deploy.dashboards.board import SECTOR, WINDOW, agency_names, both, frame, query, table_query, to, to_page, variable
-from deploy.dashboards.panels import bars, lines, number, rows, stacked_bars, timeline
+from deploy.dashboards.board import SECTOR, WINDOW, both, frame, query, table_query, to, variable
+from deploy.dashboards.findings import findings_row
+from deploy.dashboards.panels import bars, lines, number, stacked_bars, timeline
 from deploy.dashboards.style import (
     BAD_IS_MORE,
-    BROWN,
     GREEN,
     GREY,
     ORANGE,
@@ -21,13 +20,11 @@ from deploy.dashboards.style import (
     coloured,
     dashed,
     from_stages,
-    in_colour,
     judged,
-    named,
-    shown_as,
     unlisted,
 )
-from services.core.model import FindingKind, Stage
+from deploy.dashboards.who import who_row
+from services.core.model import Stage
 
 __all__ = ["dashboard"]
 
@@ -38,19 +35,6 @@ _UPPER = f"max(peyvand_index_upper{{{_GOVERNMENT}}})"
 _INTERVAL = {bound: f'max(peyvand_index_interval{{{_GOVERNMENT},bound="{bound}"}})' for bound in ("low", "high")}
 _KNOWN = f"max(peyvand_index_known_share{{{_GOVERNMENT}}})"
 _FAILED = tuple(stage for stage in Stage if stage is not Stage.OK)
-_MANY = 10
-_FINDINGS = 'sum by (kind) (max by (kind, state) (peyvand_findings{state!="dismissed"}))'
-_KINDS = {
-    FindingKind.SILENCE: (both("stopped", "قطع"), RED),
-    FindingKind.FALL: (both("fell", "کاهش"), ORANGE),
-    FindingKind.RISE: (both("rose", "افزایش"), YELLOW),
-    FindingKind.BUS_FAILURES: (both("the bus fails", "خطای گذرگاه"), "#c4162a"),
-    FindingKind.PROVIDER_FAILURES: (both("the provider fails", "خطای ارائه‌دهنده"), "#fa6400"),
-    FindingKind.SLOW: (both("slower", "کندتر"), "#8f3bb8"),
-    FindingKind.SIZE: (both("another size", "تغییر اندازه"), "#3274d9"),
-    FindingKind.REPEATS: (both("sent again", "ارسال دوباره"), BROWN),
-}
-"""What findings of each kind are called, and their colour over time."""
 
 
 def dashboard() -> Dashboard:
@@ -65,9 +49,9 @@ def dashboard() -> Dashboard:
     _index(made)
     _losses(made)
     _data_bus(made)
-    _findings(made)
+    findings_row(made)
     _structure(made)
-    _who(made)
+    who_row(made)
     return made
 
 
@@ -231,45 +215,6 @@ def _data_bus(made: Dashboard) -> None:
     )
 
 
-def _findings(made: Dashboard) -> None:
-    made.with_row(Row(both("What the exchanges show", "آنچه تبادل‌ها نشان می‌دهد")))
-    page = to_page("/findings", both("Each finding in a sentence", "هر یافته در یک جمله"))
-    made.with_panel(
-        bars(
-            "Findings now",
-            "یافته‌ها اکنون",
-            "Findings about real exchanges that go on, by what happened, without those that people dismissed. By chance there "
-            "are no more of them a week than the policy's budget. The console says each in a sentence: where, since when, and what "
-            "probes say.",
-            query(_FINDINGS, "{{kind}}", instant=True),
-            unit="short",
-            decimals=0,
-            width=8,
-            thresholds=BAD_IS_MORE,
-            series={kind.value: [named(name)] for kind, (name, _) in _KINDS.items()},
-            links=[page],
-            empty="exchanges were not looked at yet",
-        )
-    )
-    made.with_panel(
-        lines(
-            "Findings over time",
-            "یافته‌ها در گذر زمان",
-            "The same over time: when findings began and ended. A finding of the bus or of a provider takes the place of those "
-            "of its flows.",
-            query(_FINDINGS, "{{kind}}"),
-            unit="short",
-            width=16,
-            thresholds=((None, "transparent"), (1, ORANGE)),
-            stacked=True,
-            steps_only=True,
-            series={kind.value: [named(name), coloured(colour)] for kind, (name, colour) in _KINDS.items()},
-            links=[page],
-            empty="exchanges were not looked at yet",
-        )
-    )
-
-
 def _structure(made: Dashboard) -> None:
     made.with_row(Row(both("How agencies hang together", "پیوستگی دستگاه‌ها")))
     made.with_panel(
@@ -315,115 +260,6 @@ def _structure(made: Dashboard) -> None:
             thresholds=((None, "transparent"), (0.25, ORANGE), (0.5, RED)),
             lowest=None,
         )
-    )
-
-
-def _who(made: Dashboard) -> None:
-    made.with_row(Row(both("Whom to turn to", "به سراغ چه کسی برویم")))
-    made.with_panel(_worst("provider", "Worst providers", "ضعیف‌ترین ارائه‌دهندگان", "links it answers"))
-    made.with_panel(_worst("consumer", "Worst consumers", "ضعیف‌ترین درخواست‌کنندگان", "links its services need"))
-    made.with_panel(
-        bars(
-            "Sectors",
-            "بخش‌ها",
-            "The index of each sector, by the agencies whose services need the links.",
-            query(
-                'sort(max by (id) (peyvand_index{kind="sector",id=~"$sector",window="$window"}))',
-                "{{id}}",
-                instant=True,
-            ),
-            unit="percentunit",
-            decimals=1,
-            highest=1,
-            width=8,
-            height=10,
-            links=[to("agency", both("Agencies of this sector", "دستگاه‌های این بخش"), sector="${__field.labels.id}")],
-            empty="not publishable",
-        )
-    )
-    gains = "max by (link, service, consumer, provider) (peyvand_link_gain)"
-    costs = f"topk({_MANY}, {gains} and on (consumer) {_of_sector('consumer')})"
-    gain = both("Gain", "افزایش")
-    made.with_panel(
-        rows(
-            "Costliest links",
-            "پرهزینه‌ترین پیوندها",
-            "What the government's index over the default window would gain if each link alone were always OK: repairing the "
-            "first raises it most. That is what is lost on the link, and more where unmeasured links are imputed from it. Of the "
-            "sectors chosen, by the agencies whose services need the links.",
-            table_query(costs),
-            table_query(f"max by (link) (peyvand_link_loss) and on (link) {costs}"),
-            by="link",
-            columns=[
-                ("link", both("Link", "پیوند"), ()),
-                ("consumer", both("Consumer", "درخواست‌کننده"), ()),
-                ("provider", both("Provider", "ارائه‌دهنده"), ()),
-                ("Value #A", gain, shown_as("percentunit", 2)),
-                ("Value #B", both("Loss", "ازدست‌رفته"), shown_as("percentunit", 2)),
-            ],
-            unit="none",
-            thresholds=((None, YELLOW), (0.005, ORANGE), (0.01, RED)),
-            width=24,
-            sort=gain,
-            descending=True,
-            links={
-                both("Link", "پیوند"): to(
-                    "link",
-                    both("This link", "این پیوند"),
-                    agency="${__data.fields.consumer}",
-                    link="${__data.fields.link}",
-                ),
-                both("Provider", "ارائه‌دهنده"): to(
-                    "agency", both("This agency", "این دستگاه"), agency="${__data.fields.provider}"
-                ),
-                both("Consumer", "درخواست‌کننده"): to(
-                    "agency", both("This agency", "این دستگاه"), agency="${__data.fields.consumer}"
-                ),
-            },
-        )
-    )
-
-
-def _worst(kind: str, title: str, persian: str, of: str) -> Panel:
-    of_kind = f'kind="{kind}",window="$window"'
-    chosen = f"bottomk({_MANY}, max by (id) (peyvand_index{{{of_kind}}}) and on (id) {_of_sector('id')})"
-    agency = both("Agency", "دستگاه")
-    return rows(
-        title,
-        persian,
-        f"The agencies of the sectors chosen with the lowest index as {kind}: of 100 inquiries on the {of}, how many are "
-        "answered well. Agencies too little is known of are not listed.",
-        table_query(f"{chosen} * on (id) group_left (name_fa) {agency_names('id')}"),
-        table_query(f"max by (id) (peyvand_index_lower{{{of_kind}}}) and on (id) {chosen}"),
-        table_query(f"max by (id) (peyvand_index_known_share{{{of_kind}}}) and on (id) {chosen}"),
-        by="id",
-        columns=[
-            ("id", agency, ()),
-            ("name_fa", both("Name", "نام"), ()),
-            ("Value #A", both("Index", "شاخص"), [*shown_as("percentunit", 1), in_colour()]),
-            ("Value #B", both("Lower", "کمترین"), shown_as("percentunit", 1)),
-            ("Value #C", both("Known", "معلوم"), shown_as("percentunit", 1)),
-        ],
-        unit="percentunit",
-        width=8,
-        height=10,
-        sort=both("Index", "شاخص"),
-        links={
-            agency: to(
-                "agency",
-                both("This agency", "این دستگاه"),
-                agency="${__data.fields.id}",
-                window="$window",
-            )
-        },
-        empty="not publishable",
-    )
-
-
-def _of_sector(label: str) -> str:
-    """The agencies of the sectors chosen, named by another label."""
-    return (
-        f'label_replace(max by (agency) (peyvand_agency_info{{sector=~"$sector"}}), "{label}", "$1", "agency", "(.+)")'
     )
 
 

@@ -192,7 +192,7 @@ def test_the_rules_can_be_run_beside_up(tmp_path: Path) -> None:
     text = block("docs/alerts.md: Alerts 1").text.replace("/tmp/", f"{tmp_path}/")
     with _started(f"{text}wait", tmp_path / "rules", PATH=f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"):
         for name, address in where.items():
-            until(partial(_answers, address, "/-/ready"), f"{name} being ready")
+            assert until(partial(_answers, address, "/-/ready"), f"{name} being ready")
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,16 @@ def test_a_module_has_few_lines() -> None:
     """All but tables: what has more does several things."""
     lengths = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8").count("\n") for path in _modules("services")}
     assert {name: length for name, length in lengths.items() if length > LINES and name not in TABLES} == {}
+
+
+def test_a_class_name_stands_for_one_thing() -> None:
+    """A name of a class that is found in two modules of services/ makes a reader look which one is meant."""
+    found = [
+        name
+        for path in _modules("services")
+        for name in re.findall(r"^class ([A-Z]\w*)", path.read_text("utf-8"), re.MULTILINE)
+    ]
+    assert [name for name, count in Counter(found).items() if count > 1] == []
 
 
 @pytest.mark.parametrize("top", ["services", "docs", "tests", "deploy", "proto", "."])

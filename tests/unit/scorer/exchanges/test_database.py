@@ -3,81 +3,38 @@
 from __future__ import annotations
 
 import random
-import re
-import sqlite3
 from collections import Counter
-from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from services.core import checked_rows
 from services.core.codec import ExchangeVolume
-from services.core.errors import StateError
 from services.core.model import StreamPosition
-from services.core.model.exchange import ExchangeSummary, Flow, Parties
+from services.core.model.exchange import ExchangeSummary
 from services.core.model.register import ExchangeRoute, Member
 from services.indicator.calendar import Calendar
 from services.indicator.exchanges.reconciliation import flows_per_link
 from services.indicator.exchanges.traffic import assign_flows, sum_traffic
 from services.indicator.exchanges.volume import volume_change
-from services.register.attribution import Attribution, Attributor
+from services.register.attribution import Attributor
 from services.register.directory.load import load_register
-from services.scorer.exchanges.database import ExchangeDatabase
+from tests.support.cases.exchange_database import (
+    BASE,
+    CALENDAR,
+    DAY,
+    DETAILED,
+    NOON,
+    ByName,
+    hours,
+    opened,
+    take,
+    volume,
+    volumes,
+)
 from tests.support.registers import write_register
-
-CALENDAR = Calendar("UTC", 0.0, 300)
-NOON = 1_772_366_400  # 2026-03-01T12:00:00Z
-DAY = date(2026, 3, 1)
-BASE = ExchangeSummary("X/G/1/tax", "X/G/2/civil/status", NOON, 1, count=10, ok=8, bus_failures=1, provider_failures=1)
-
-
-class ByName(Attributor):
-    """Takes the last part of a party for its agency, and gives all of one client to a link."""
-
-    def __init__(self, link: str = "") -> None:
-        super().__init__(None)
-        self.link = link
-
-    def attribute(self, parties: Parties, alias: str = "") -> Attribution:
-        consumer, provider = (party.rpartition("/")[2] for party in (parties.client, parties.provider))
-        return Attribution(consumer, alias or provider, self.link)
-
-
-def opened(path: Path | str) -> ExchangeDatabase:
-    """A database that attributes by name."""
-    exchanges = ExchangeDatabase(path)
-    exchanges.attribute_by(ByName())
-    return exchanges
-
-
-def volume(
-    slots: int = 1, *, of: str = "tax", to: str = "civil", meta: bool = False, last: int = NOON
-) -> ExchangeVolume:
-    """The volume of so many slots like BASE."""
-    return ExchangeVolume(of, to, meta, 10 * slots, 8 * slots, slots, slots, last)
-
-
-def volumes(exchanges: ExchangeDatabase, *, since: date = DAY) -> tuple[ExchangeVolume, ...]:
-    """The volumes from a day on, without their span, which has a test of its own."""
-    found = exchanges.volumes(since, end_slot=CALENDAR.slot_of(NOON), calendar=CALENDAR)
-    return tuple(replace(one, slots_from=0, slots_to=0) for one in found)
-
-
-def take(exchanges: ExchangeDatabase, *rows: ExchangeSummary, stored: float = NOON + 60, bus: str = "xroad") -> int:
-    position = StreamPosition("EXCHANGES", "monday", 1)
-    return exchanges.take([(stored, bus, rows)], calendar=CALENDAR, position=position)
-
-
-def hours(exchanges: ExchangeDatabase, span: range) -> tuple[tuple[Flow, ...], NDArray[np.int32], NDArray[np.int32]]:
-    """All flows, and what each carried in every hour."""
-    with exchanges.reading() as reading:
-        return reading.flows, *reading.hours(range(len(reading.flows)), span)
 
 
 def test_highest_revision_counts_in_any_order() -> None:
@@ -115,148 +72,6 @@ def test_volumes_have_a_span() -> None:
     exchanges.close()
 
 
-def filled(path: Path) -> bytes:
-    """The file of a database with several flows, days and revisions."""
-    exchanges = opened(path)
-    for revision in (1, 2):
-        rows = [
-            replace(BASE, client=f"X/G/1/{client}", slot_start=NOON - 7200 * slot, revision=revision, count=10 + slot)
-            for client in ("tax", "land", "customs")
-            for slot in range(40)
-        ]
-        exchanges.take(
-            [(NOON + 60, "xroad", rows)], calendar=CALENDAR, position=StreamPosition("E", "monday", revision)
-        )
-    exchanges.close()
-    return path.read_bytes()
-
-
-def content(exchanges: ExchangeDatabase) -> tuple[object, ...]:
-    """Everything that a database says."""
-    flows, by_hour, ok = hours(exchanges, range(NOON // 3600 - 100, NOON // 3600 + 2))
-    since = DAY - timedelta(days=9)
-    return volumes(exchanges, since=since), exchanges.position(), flows, by_hour.tolist(), ok.tolist()
-
-
-def test_every_damage_is_noticed_or_harmless(tmp_path: Path) -> None:
-    """With any bit changed, or cut off, a file says what it said, or it is set aside and begun anew without a position."""
-    data, path = filled(tmp_path / "good"), tmp_path / "exchanges.sqlite"
-    good = opened(tmp_path / "good")
-    expected = content(good)
-    good.close()
-    chance = random.Random(4)
-    places = [*range(120), *(chance.randrange(len(data)) for _ in range(300))]
-    changed = [data[:place] + bytes([data[place] ^ 1 << chance.randrange(8)]) + data[place + 1 :] for place in places]
-    anew = 0
-    for damaged in (*changed, data[: len(data) // 2], data[:4096], b"", bytes(len(data))):
-        path.write_bytes(damaged)
-        exchanges = opened(path)
-        with suppress(StateError):
-            exchanges.verify()
-        if exchanges.damaged:
-            exchanges.begin_anew()
-        if exchanges.position() is None:
-            anew += 1
-            assert damaged == b"" or path.with_name("exchanges.sqlite.damaged").read_bytes() == damaged
-            assert take(exchanges, BASE) == 0
-            assert volumes(exchanges) == (volume(),)
-        else:
-            assert content(exchanges) == expected
-        exchanges.close()
-        for file in tmp_path.glob("exchanges.sqlite*"):
-            file.unlink()
-    assert 100 < anew < len(places)
-
-
-def test_a_file_of_version_0_2_0_is_taken_over(tmp_path: Path) -> None:
-    """A file without checksums is read, and written with them from then on."""
-    filled(tmp_path / "new")
-    new = opened(tmp_path / "new")
-    with closing(sqlite3.connect(tmp_path / "old")) as old:
-        old.executescript(FORMER)
-        for table in ("position", "flow", "hours", "summary", "length", "volume"):
-            columns = ", ".join(row[1] for row in old.execute(f"PRAGMA table_xinfo({table})"))
-            rows = new._database.execute(f"SELECT {columns} FROM {table}").fetchall()
-            if table == "hours":
-                rows = [(flow, day, narrow(counts)) for flow, day, counts in rows]
-            old.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
-        old.commit()
-    expected = content(new)
-    new.close()
-    for _ in range(2):
-        exchanges = opened(tmp_path / "old")
-        exchanges.verify()
-        assert content(exchanges) == expected
-        exchanges.close()
-
-
-def narrow(counts: bytes) -> bytes:
-    """Return the hours of a day as formats before 3 have them, without those that failed on the bus."""
-    return counts[: 2 * 24 * 4]
-
-
-def as_it_was(path: Path, version: int) -> None:
-    """Make a file of format 2, whose hours are narrow, or 3; neither has details."""
-    with closing(checked_rows.connect(path)) as old:
-        (sql,) = old.execute("SELECT sql FROM sqlite_master WHERE name = 'summary'").fetchone()
-        info = old.execute("PRAGMA table_xinfo(summary)").fetchall()
-        columns = ", ".join(column[1] for column in info if column[1] not in ("details", "intact"))
-        old.execute("ALTER TABLE summary RENAME TO later")
-        old.execute(re.sub(r",\s*details( BLOB)?\b", "", sql))
-        old.execute(f"INSERT INTO summary ({columns}) SELECT {columns} FROM later")
-        for table in ("later", "hour_details"):
-            old.execute(f"DROP TABLE {table}")
-        old.execute("CREATE INDEX summary_day ON summary (day)")
-        if version == 2:
-            rows = [(narrow(counts), *key) for counts, *key in old.execute("SELECT counts, flow, day FROM hours")]
-            old.executemany("UPDATE hours SET counts = ? WHERE flow = ? AND day = ?", rows)
-        old.execute(f"PRAGMA user_version = {version}")
-        old.commit()
-
-
-@pytest.mark.parametrize("version", [2, 3])
-def test_a_file_of_a_former_format_is_taken_over(tmp_path: Path, version: int) -> None:
-    """Of format 2 failures of an hour are divided as those of the day were. Details of before are not known, and a summary of
-    then that is replaced is subtracted as it was added.
-    """
-    failing = replace(BASE, count=10, ok=4, bus_failures=4, provider_failures=2)
-    new = opened(tmp_path / "volumes")
-    take(new, failing, replace(failing, slot_start=NOON + 3_600, count=6, ok=6, bus_failures=0, provider_failures=0))
-    before = content(new)
-    new.close()
-    as_it_was(tmp_path / "volumes", version)
-    for _ in range(2):
-        exchanges = opened(tmp_path / "volumes")
-        exchanges.verify()
-        assert content(exchanges) == before
-        with exchanges.reading() as reading:
-            hour = NOON // 3_600
-            by_hour = reading.steps([0], range(hour, hour + 2), 3_600)
-            assert by_hour.counts[:, 0].tolist() == [[10, 6], [4, 6], [4, 0]]
-            by_slot = reading.steps([0], range(NOON // 300, NOON // 300 + 2), 300)
-            assert by_slot.counts[:, 0].tolist() == [[10, 0], [4, 0], [4, 0]]
-            for steps in (by_hour, by_slot):
-                assert not any(of.any() for of in (steps.size, steps.repeats, steps.counted, steps.durations))
-            assert reading.first_steps(300) == {0: NOON // 300}
-            assert reading.first_steps(3_600) == {0: NOON // 86_400 * 24}
-        exchanges.close()
-    exchanges = opened(tmp_path / "volumes")
-    take(exchanges, replace(failing, revision=2, **DETAILED))
-    with exchanges.reading() as reading:
-        steps = reading.steps([0], range(hour, hour + 1), 3_600)
-        assert (steps.size[0, 0], steps.counted[0, 0], steps.durations.sum()) == (50, 10, 10)
-    exchanges.close()
-
-
-DETAILED: dict[str, Any] = {
-    "request_bytes": 20,
-    "response_bytes": 30,
-    "repeats": 2,
-    "duration_buckets": (0, 7, *(0,) * 37, 3),
-}
-"""What ten exchanges may tell beside their counts."""
-
-
 @pytest.mark.parametrize("step", [3_600, 300])
 def test_steps_have_what_summaries_tell(step: int) -> None:
     """Sizes, repeats and durations add up to steps, are replaced with their summaries, and are missing where not known."""
@@ -281,31 +96,6 @@ def test_steps_have_what_summaries_tell(step: int) -> None:
         ]
     assert found == [(0, 0, 0, 0, 0, 0), (10, 50, 2, 10, 10, 3), (10, 50, 0, 0, 10, 3)]
     exchanges.close()
-
-
-FORMER = """
-CREATE TABLE position (stream TEXT PRIMARY KEY, created TEXT, sequence INTEGER) WITHOUT ROWID;
-CREATE TABLE flow (
-    id INTEGER PRIMARY KEY, bus TEXT, client TEXT, service TEXT, meta INTEGER, alias TEXT, UNIQUE (bus, client, service)
-);
-CREATE TABLE hours (
-    flow INTEGER, day INTEGER, counts BLOB, PRIMARY KEY (flow, day)
-) WITHOUT ROWID;
-CREATE TABLE summary (
-    flow INTEGER, slot_start INTEGER, seconds INTEGER, revision INTEGER, day INTEGER,
-    count INTEGER, ok INTEGER, bus_failures INTEGER, provider_failures INTEGER,
-    PRIMARY KEY (flow, slot_start)
-) WITHOUT ROWID;
-CREATE INDEX summary_day ON summary (day);
-CREATE TABLE length (seconds INTEGER PRIMARY KEY);
-CREATE TABLE volume (
-    flow INTEGER, day INTEGER,
-    count INTEGER, ok INTEGER, bus_failures INTEGER, provider_failures INTEGER, last_slot INTEGER,
-    PRIMARY KEY (flow, day)
-) WITHOUT ROWID;
-PRAGMA user_version = 1;
-"""
-"""The tables of version 0.2.0."""
 
 
 def test_pairs_buses_and_meta_services_count_apart() -> None:
@@ -531,28 +321,4 @@ def test_what_comes_while_it_is_read_is_not_seen(tmp_path: Path) -> None:
         take(exchanges, replace(BASE, revision=2, count=12), replace(BASE, service="X/G/2/civil/other"))
         assert reading.hours(range(len(reading.flows)), span)[0].tolist() == [[10]]
     assert hours(exchanges, span)[1].tolist() == [[12], [10]]
-    exchanges.close()
-
-
-def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
-    """A file of another format is named with what to do, and left as it is."""
-    path = tmp_path / "exchanges.sqlite"
-    opened(path).close()
-    with closing(sqlite3.connect(path)) as database:
-        database.executescript("CREATE TABLE other (name TEXT); PRAGMA user_version = 99;")
-    with pytest.raises(StateError) as caught:
-        opened(path)
-    assert str(caught.value) == (
-        f"the exchange volumes in {path} have format 99, and this version writes 4: move the file away to start anew from "
-        "what EXCHANGES still holds"
-    )
-
-
-def test_a_file_that_is_no_database_is_set_aside(tmp_path: Path) -> None:
-    """A file that is not a database stays beside the new one that takes its place."""
-    path = tmp_path / "exchanges.sqlite"
-    path.write_bytes(b"not a database, but long enough to look like a page of one " * 20)
-    exchanges = opened(path)
-    assert exchanges.position() is None
-    assert path.with_name(f"{path.name}.damaged").read_bytes().startswith(b"not a database")
     exchanges.close()

@@ -9,16 +9,18 @@ from typing import Final
 
 import pyarrow as pa
 
-from services.core.bus import StoredMessage, columns_of, indicator_of, summaries_of
+from services.core.bus import StoredMessage, columns_of, finding_of, indicator_of, summaries_of
 from services.core.codec import decode_sender
 from services.dataset.tables import (
     EXCHANGE,
+    FINDING,
     INDICATOR,
     MEASUREMENT,
     UNNUMBERED,
     Kind,
     StoredBatch,
     exchange_table,
+    finding_table,
     indicator_table,
     measurement_table,
 )
@@ -58,8 +60,13 @@ def _published(message: StoredMessage, stored: float) -> pa.Table:
     return indicator_table([indicator_of(message)], stored=stored, sequence=message.sequence)
 
 
+def _found(message: StoredMessage, stored: float) -> pa.Table:
+    return finding_table(finding_of(message), stored=stored, sequence=message.sequence)
+
+
 STREAM_KINDS: Final = (
     StreamKind(MEASUREMENT, _measured, _batch),
     StreamKind(EXCHANGE, _exchanged),
     StreamKind(INDICATOR, _published),
+    StreamKind(FINDING, _found),
 )

@@ -26,7 +26,7 @@ from services.scorer.ingest import (
 )
 from services.scorer.lease import Lease
 from services.scorer.metrics import ScorerMetrics
-from services.scorer.publishing import HistoryPublisher, IndexPublisher
+from services.scorer.publishing import FindingPublisher, HistoryPublisher, IndexPublisher
 from services.scorer.refresher import Refresher
 from services.scorer.resuming import Resumed, compiled_register, resume
 from services.scorer.standby import stand_by
@@ -93,6 +93,7 @@ class _Session:
         )
         self._reconciler = Reconciler(exchanges, self._evidence_lock)
         self._findings = FindingWatch(exchanges, self._evidence_lock)
+        self._published_findings = FindingPublisher(bus, lease.check)
         self._history = HistoryPublisher(bus, self._scoring, lease.check, log=self._log)
         self._refresher = Refresher(
             self._scoring,
@@ -183,6 +184,10 @@ class _Session:
             self._refresher.attach(report, findings)
             self._metrics.exchanges.reconciled(report)
             self._metrics.exchanges.found(findings)
+            try:
+                await self._published_findings.publish(findings)
+            except BusError as error:
+                self._log.warning("findings_not_published", reason=str(error))
             await asyncio.sleep(max(pause, (time.monotonic() - started) / RECONCILE_SHARE))
 
     async def _watch_vantages(self) -> None:

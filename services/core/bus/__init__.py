@@ -6,11 +6,12 @@ from services.core.bus.client import BoundedTaskGroup
 from services.core.bus.connection import connect, connect_from_settings
 from services.core.bus.durability import FAULTS as DURABILITY_FAULTS
 from services.core.bus.durability import durability_faults
-from services.core.bus.evidence import columns_of, indicator_of, summaries_of
+from services.core.bus.evidence import columns_of, finding_of, indicator_of, summaries_of
 from services.core.bus.messages import StoredMessage, StreamState
 from services.core.bus.names import (
     DETAIL_SECONDS,
     EXCHANGES,
+    FINDINGS,
     GOVERNMENT_KEY,
     INDICATOR_BUCKET,
     INDICATORS,
@@ -21,6 +22,7 @@ from services.core.bus.names import (
     STREAMS,
     consumer_key,
     exchange_subject,
+    finding_subject,
     heartbeat_subject,
     indicator_subject,
     measurement_subject,
@@ -49,6 +51,7 @@ __all__ = [
     "DETAIL_SECONDS",
     "DURABILITY_FAULTS",
     "EXCHANGES",
+    "FINDINGS",
     "GOVERNMENT_KEY",
     "INDICATORS",
     "INDICATOR_BUCKET",
@@ -73,6 +76,8 @@ __all__ = [
     "durability_faults",
     "exchange_subject",
     "find_server",
+    "finding_of",
+    "finding_subject",
     "heartbeat_subject",
     "indicator_of",
     "indicator_subject",

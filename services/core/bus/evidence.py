@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from services.core.bus.messages import StoredMessage
-from services.core.bus.names import exchange_subject, indicator_subject, measurement_subject
-from services.core.codec import decode_columns, decode_indicator, decode_summaries
-from services.core.model import ExchangeSummary, Indicator, MeasurementColumns
+from services.core.bus.names import exchange_subject, finding_subject, indicator_subject, measurement_subject
+from services.core.codec import decode_columns, decode_finding, decode_indicator, decode_summaries
+from services.core.model import ExchangeSummary, Finding, Indicator, MeasurementColumns
 
 
 def columns_of(message: StoredMessage) -> MeasurementColumns:
@@ -36,6 +36,14 @@ def indicator_of(message: StoredMessage) -> Indicator:
     if message.subject != indicator_subject(row.kind.label, row.id, row.window_days):
         raise ValueError(f"the indicator of {row.kind.label} {row.id!r} on {message.subject}")
     return row
+
+
+def finding_of(message: StoredMessage) -> Finding:
+    """Return the finding of a message. Raises ValueError when it is unreadable, or another than its subject names."""
+    finding = decode_finding(message.data)
+    if message.subject != finding_subject(finding.kind, finding.id):
+        raise ValueError(f"the {finding.kind} finding {finding.id!r} on {message.subject}")
+    return finding
 
 
 def _shard(message: StoredMessage) -> str:

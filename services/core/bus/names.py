@@ -7,10 +7,11 @@ from zlib import crc32
 MEASUREMENTS = "MEASUREMENTS"
 EXCHANGES = "EXCHANGES"
 INDICATORS = "INDICATORS"
+FINDINGS = "FINDINGS"
 REGISTER_BUCKET = "register"
 INDICATOR_BUCKET = "indicator"
 
-STREAMS = (MEASUREMENTS, EXCHANGES, INDICATORS, f"KV_{REGISTER_BUCKET}", f"KV_{INDICATOR_BUCKET}")
+STREAMS = (MEASUREMENTS, EXCHANGES, INDICATORS, FINDINGS, f"KV_{REGISTER_BUCKET}", f"KV_{INDICATOR_BUCKET}")
 """Every stream, those of buckets included."""
 
 SHARDS = 16
@@ -49,6 +50,11 @@ def exchange_subject(bus: str, number: int | str) -> str:
 def indicator_subject(kind: str, entity: str, window_days: int | str) -> str:
     """Return the subject of one published indicator."""
     return f"peyvand.v1.indicator.{kind}.{entity}.{window_days}"
+
+
+def finding_subject(kind: str, finding: str) -> str:
+    """Return the subject of what is said of one finding about exchanges."""
+    return f"peyvand.v1.finding.{kind}.{finding}"
 
 
 def consumer_key(agency: str) -> str:

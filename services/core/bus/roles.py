@@ -69,7 +69,7 @@ def permissions(vantage: str, bus: str) -> Mapping[str, Permissions]:
     register = names.kv_stream(names.REGISTER_BUCKET)
     indicator = names.kv_stream(names.INDICATOR_BUCKET)
     register_changes = names.kv_subject(names.REGISTER_BUCKET, ">")
-    streams = (names.MEASUREMENTS, names.EXCHANGES)
+    streams = (names.MEASUREMENTS, names.EXCHANGES, names.INDICATORS, names.FINDINGS)
     # By number, not by a wildcard: the server remembers every subject of a stream, so that made-up ones would take its memory.
     measurements = (names.measurement_subject(vantage, shard) for shard in range(names.SHARDS))
     exchanges = (names.exchange_subject(bus, shard) for shard in range(names.SHARDS))
@@ -87,20 +87,19 @@ def permissions(vantage: str, bus: str) -> Mapping[str, Permissions]:
             (
                 names.kv_subject(names.INDICATOR_BUCKET, ">"),
                 names.indicator_subject("*", "*", "*"),
-                *_get(register, *streams, names.INDICATORS, indicator),  # it resumes from its own publications
-                *_info(*streams, names.INDICATORS, register, indicator),  # it exposes their sizes on /metrics
+                names.finding_subject("*", "*"),
+                *_get(register, *streams, indicator),  # it resumes from its own publications
+                *_info(*streams, register, indicator),  # it exposes their sizes on /metrics
                 names.SERVERS_SUBJECT,  # and whether servers sync
             ),
             (register_changes,),
         ),
-        "archive": Permissions(
-            (*_get(register, *streams, names.INDICATORS), *_info(*streams, names.INDICATORS)), (register_changes,)
-        ),
+        "archive": Permissions((*_get(register, *streams), *_info(*streams)), (register_changes,)),
         "api": Permissions(
             _get(register, indicator, names.INDICATORS),
             (register_changes, names.kv_subject(names.INDICATOR_BUCKET, ">")),
         ),
-        "dump": Permissions((*_get(*streams, names.INDICATORS), *_info(*streams, names.INDICATORS))),
+        "dump": Permissions((*_get(*streams), *_info(*streams))),
     }
 
 

@@ -24,7 +24,8 @@ minutes from two vantages (docs/operating.md, Disk).
 _SHARES = {
     names.MEASUREMENTS: 0.55,
     names.EXCHANGES: 0.15,
-    names.INDICATORS: 0.15,
+    names.INDICATORS: 0.14,
+    names.FINDINGS: 0.01,
     names.kv_stream(names.INDICATOR_BUCKET): 0.10,
     names.kv_stream(names.REGISTER_BUCKET): 0.05,
 }
@@ -68,6 +69,7 @@ def stream_configs(replicas: int) -> tuple[StreamConfig, ...]:
         _stream(names.MEASUREMENTS, names.measurement_subject("*", "*"), replicas, max_age=7 * _DAY),
         _stream(names.EXCHANGES, names.exchange_subject("*", "*"), replicas, max_age=7 * _DAY),
         _stream(names.INDICATORS, names.indicator_subject("*", "*", "*"), replicas, max_age=400 * _DAY),
+        _stream(names.FINDINGS, names.finding_subject("*", "*"), replicas, max_age=400 * _DAY),
         _bucket(names.REGISTER_BUCKET, replicas),
         _bucket(names.INDICATOR_BUCKET, replicas),
     )

@@ -12,7 +12,7 @@ from services.core.codec.announcements import (
 )
 from services.core.codec.batches import RUN_BYTES, BatchLink, BatchSender, decode_sender
 from services.core.codec.exchange import decode_summaries, encode_summaries, summary_from_json, summary_to_json
-from services.core.codec.finding import finding_from_message, finding_to_message
+from services.core.codec.finding import decode_finding, finding_from_message, finding_to_message
 from services.core.codec.indicator import (
     decode_indicator,
     indicator_to_json,
@@ -51,6 +51,7 @@ __all__ = [
     "RegisterManifest",
     "RegisterPublication",
     "decode_columns",
+    "decode_finding",
     "decode_heartbeat",
     "decode_indicator",
     "decode_manifest",

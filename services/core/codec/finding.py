@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from google.protobuf.message import DecodeError
+
 from peyvand.v1 import finding_pb2
 from services.core.codec.units import copied_fields, to_timestamp
 from services.core.model import Finding, FindingKind, FindingScope, ProbeView, Review
@@ -21,6 +23,14 @@ def finding_to_message(finding: Finding) -> finding_pb2.Finding:
         review=finding_pb2.FindingReview.Value(f"FINDING_REVIEW_{finding.review.name}"),
         **_plain_fields(finding),
     )
+
+
+def decode_finding(data: bytes) -> Finding:
+    """Return the finding of a message. Raises ValueError when it is none, or of a kind that this version does not know."""
+    try:
+        return finding_from_message(finding_pb2.Finding.FromString(data))
+    except (DecodeError, KeyError) as error:
+        raise ValueError("not a Finding") from error
 
 
 def finding_from_message(message: finding_pb2.Finding) -> Finding:

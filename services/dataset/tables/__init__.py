@@ -3,6 +3,7 @@
 from services.dataset.tables.batches import UNNUMBERED, StoredBatch, batch_table
 from services.dataset.tables.exchanges import exchange_table, summaries_of
 from services.dataset.tables.files import content_hash, last_of_each, read, sorted_rows, write
+from services.dataset.tables.findings import finding_table
 from services.dataset.tables.indicators import indicator_table, indicators_of
 from services.dataset.tables.link_days import COUNTED, link_day_table, stages_of
 from services.dataset.tables.measurements import SCORED, StoredMeasurements, measurement_table, measurements_of
@@ -11,6 +12,7 @@ from services.dataset.tables.schemas import (
     BATCH,
     DIGEST_BYTES,
     EXCHANGE,
+    FINDING,
     INDICATOR,
     KINDS,
     LINK_DAY,
@@ -26,6 +28,7 @@ __all__ = [
     "COUNTED",
     "DIGEST_BYTES",
     "EXCHANGE",
+    "FINDING",
     "INDICATOR",
     "KINDS",
     "LINK_DAY",
@@ -42,6 +45,7 @@ __all__ = [
     "batch_table",
     "content_hash",
     "exchange_table",
+    "finding_table",
     "indicator_table",
     "indicators_of",
     "last_of_each",

@@ -142,6 +142,27 @@ INDICATOR: Final = Kind(
     ("kind", "id"),
 )
 
+FINDING: Final = Kind(
+    "finding",
+    "FINDINGS",
+    pa.schema(
+        [
+            ("id", NAME),
+            *((name, NAME) for name in ("kind", "scope", "subject")),
+            *((name, MOMENT) for name in ("since", "found_at", "ended_at")),
+            ("step_seconds", pa.int64()),
+            *((name, pa.float64()) for name in ("seen", "expected", "expected_low", "expected_high", "chance")),
+            ("flow_count", pa.int64()),
+            *((name, NAME) for name in ("probes", "review", "note", "flows")),  # flows with a tab between them
+            ("stored", MOMENT),
+            ("sequence", pa.int64()),
+        ]
+    ),
+    ("id", "sequence"),
+    "stored",
+)
+"""What was said of findings about exchanges, by the day on which it was."""
+
 LINK_DAY: Final = Kind(
     "link_day",
     "",
@@ -162,7 +183,7 @@ LINK_DAY: Final = Kind(
 )
 """What each link and endpoint reached in the slots of a day, counted when the day is sealed. It comes from no stream."""
 
-STREAM_KINDS: Final = (MEASUREMENT, EXCHANGE, INDICATOR)
+STREAM_KINDS: Final = (MEASUREMENT, EXCHANGE, INDICATOR, FINDING)
 """The kinds that come from streams."""
 
 KINDS: Final = {kind.name: kind for kind in (*STREAM_KINDS, LINK_DAY)}

@@ -1,7 +1,8 @@
-"""The index on the bus: blocks of bucket `indicator`, and the history in INDICATORS."""
+"""The index on the bus: blocks of bucket `indicator`, the history in INDICATORS, and FINDINGS."""
 
 from services.scorer.publishing.blocks import AGENCIES_AND_ABOVE
 from services.scorer.publishing.encode import BlockEncoder
+from services.scorer.publishing.findings import FindingPublisher
 from services.scorer.publishing.history import HistoryPublisher
 from services.scorer.publishing.publisher import EncodedSlots, IndexPublisher
 from services.scorer.publishing.recent import recall, recent_blocks
@@ -10,6 +11,7 @@ __all__ = [
     "AGENCIES_AND_ABOVE",
     "BlockEncoder",
     "EncodedSlots",
+    "FindingPublisher",
     "HistoryPublisher",
     "IndexPublisher",
     "recall",

@@ -10,8 +10,8 @@ from pathlib import Path
 from services.archive.link_days import link_days
 from services.archive.stream_kinds import STREAM_KINDS
 from services.core.bus import StoredMessage
-from services.core.bus.names import exchange_subject, indicator_subject
-from services.core.codec import encode_summaries, indicator_to_message
+from services.core.bus.names import exchange_subject, finding_subject, indicator_subject
+from services.core.codec import encode_summaries, finding_to_message, indicator_to_message
 from services.core.model import Register
 from services.dataset.days import (
     EvidenceDays,
@@ -25,7 +25,7 @@ from services.dataset.days import (
 from services.dataset.log import SigningKey
 from services.dataset.storage import LocalStorage, Storage, open_storage
 from services.dataset.tables import BATCH, batch_table
-from tests.support.cases.dataset import published, summaries
+from tests.support.cases.dataset import found, published, summaries
 from tests.support.cases.scorer import SLOT, make_register, measure, put, register_on
 from tests.support.components import Components
 from tests.support.nats import Nats
@@ -105,7 +105,7 @@ class Archive:
 
 
 async def publish(nats: Nats, number: int) -> None:
-    """Publish one batch of measurements, one of summaries and an indicator, of slots that ended just now."""
+    """Publish one batch of measurements, one of summaries, an indicator and a finding, of slots that ended just now."""
     slot = int(time.time()) // SLOT - 5
     async with (
         nats.connect("prober") as prober,
@@ -118,6 +118,9 @@ async def publish(nats: Nats, number: int) -> None:
         row = published(number, as_of=slot * SLOT)
         subject = indicator_subject(row.kind.label, row.id, row.window_days)
         await scorer.publish(subject, indicator_to_message(row).SerializeToString(), message_id="")
+        finding = found(number, slot * SLOT)
+        subject = finding_subject(finding.kind, finding.id)
+        await scorer.publish(subject, finding_to_message(finding).SerializeToString(), message_id="")
 
 
 async def streams_of(nats: Nats) -> tuple[dict[str, list[StoredMessage]], dict[str, str]]:

@@ -13,6 +13,9 @@ from services.core.model import (
     FACTS,
     ExchangeSummary,
     FactColumns,
+    Finding,
+    FindingKind,
+    FindingScope,
     Indicator,
     IndicatorKind,
     Interval,
@@ -111,6 +114,28 @@ def published(seed: int, as_of: int = START) -> Indicator:
         interval=Interval(low, high, 0.9) if known else None,
         level=seed % 5 if known else None,
         rank_band=RankBand(1, 3, RankBasis.INTERVALS, 9) if known else None,
+    )
+
+
+def found(seed: int, since: int = START) -> Finding:
+    """A random finding about exchanges; every second one is over."""
+    rng = np.random.default_rng(seed)
+    return Finding(
+        id=f"{seed:016x}",
+        kind=list(FindingKind)[seed % len(FindingKind)],
+        scope=FindingScope.SERVICE,
+        subject="xroad GOV/P/1/service",
+        since=since,
+        found_at=since + 3600,
+        ended_at=since + 7200 if seed % 2 else None,
+        step_seconds=3600,
+        seen=float(rng.random()),
+        expected=9.5,
+        expected_low=8.0,
+        expected_high=11.0,
+        chance=float(rng.random()) / 1e9,
+        flows=tuple(f"xroad GOV/C/{number} GOV/P/1/service" for number in range(seed % 3)),
+        flow_count=seed % 3,
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
+from datetime import datetime
 from io import BytesIO
 
 import numpy as np
@@ -10,13 +11,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from services.core.codec import decode_indicator, decode_summaries, encode_summaries, indicator_to_message
+from services.core.codec import (
+    decode_finding,
+    decode_indicator,
+    decode_summaries,
+    encode_summaries,
+    finding_to_message,
+    indicator_to_message,
+)
 from services.core.model import Outcome
 from services.dataset.tables import (
     EXCHANGE,
+    FINDING,
     INDICATOR,
     MEASUREMENT,
     content_hash,
+    finding_table,
     indicator_table,
     indicators_of,
     measurement_table,
@@ -26,7 +36,7 @@ from services.dataset.tables import (
     summaries_of,
     write,
 )
-from tests.support.cases.dataset import batch, exchanged, measured, published, summaries
+from tests.support.cases.dataset import batch, exchanged, found, measured, published, summaries
 
 MICROS = 1_000_000
 
@@ -90,6 +100,22 @@ def test_indicators_come_back_as_they_were() -> None:
     tables = [indicator_table([row], stored=9.125, sequence=number) for number, row in enumerate(rows)]
     table = sorted_rows(tables, INDICATOR)
     assert sorted(indicators_of(read(write(table, INDICATOR), INDICATOR)), key=repr) == sorted(rows, key=repr)
+
+
+def test_findings_are_kept_whole() -> None:
+    """Each field of a finding is in its row, with what is unset, and moments as moments."""
+    findings = [found(seed) for seed in range(4)]
+    sent = [decode_finding(finding_to_message(one).SerializeToString()) for one in findings]
+    assert sent == findings
+    tables = [finding_table(one, stored=9.125, sequence=number) for number, one in enumerate(findings)]
+    rows = read(write(sorted_rows(tables, FINDING), FINDING), FINDING).to_pylist()
+    for finding, row in zip(findings, rows, strict=True):
+        kept = {name: int(value.timestamp()) if isinstance(value, datetime) else value for name, value in row.items()}
+        assert kept == asdict(finding) | {
+            "flows": "\t".join(finding.flows),
+            "stored": 9,
+            "sequence": findings.index(finding),
+        }
 
 
 def test_bytes_follow_from_the_rows() -> None:

@@ -1,0 +1,54 @@
+"""Publishes findings about exchanges to FINDINGS: when they are found, when they change, and when they end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+
+from services.core.bus import FINDINGS, Bus, finding_of, finding_subject
+from services.core.codec import finding_to_message
+from services.core.model import Finding
+
+_BATCH = 500
+_NEWS = ("ended_at", "flow_count", "probes", "review", "note")
+"""What is worth a message where it changes. Figures of a finding that goes on change with each step."""
+
+
+class FindingPublisher:
+    """Sends what is new of findings. ``check`` raises BusError when this process may not publish any more."""
+
+    def __init__(self, bus: Bus, check: Callable[[], None] = lambda: None) -> None:
+        self._bus = bus
+        self._check = check
+        self._said: dict[str, tuple[object, ...]] | None = None
+        """What was said last of each finding, by id; None before it is read from the stream."""
+
+    async def publish(self, findings: Iterable[Finding]) -> None:
+        """Send the findings that are not as they were said to be. Raises BusError; the next call sends what is left."""
+        if self._said is None:
+            self._said = await self._read()
+        kept = {}
+        for finding in findings:
+            news = _news(finding)
+            if self._said.get(finding.id) != news:
+                self._check()
+                payload = finding_to_message(finding).SerializeToString()
+                await self._bus.publish(finding_subject(finding.kind, finding.id), payload, message_id="")
+                self._said[finding.id] = news
+            kept[finding.id] = news
+        self._said = kept
+
+    async def _read(self) -> dict[str, tuple[object, ...]]:
+        said: dict[str, tuple[object, ...]] = {}
+        start = 1
+        while messages := await self._bus.read(FINDINGS, start, limit=_BATCH):
+            for message in messages:
+                with suppress(ValueError):  # of a later version
+                    finding = finding_of(message)
+                    said[finding.id] = _news(finding)
+            start = messages[-1].sequence + 1
+        return said
+
+
+def _news(finding: Finding) -> tuple[object, ...]:
+    return tuple(getattr(finding, name) for name in _NEWS)

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from services.core.settings import Settings
 from services.sandbox.directory import ACCESS, DEPARTURES, EXCHANGES, make_directory, prepare_run
-from services.sandbox.exchanges import SimulatedTraffic, make_data_bus
+from services.sandbox.exchanges import LEARNED, SimulatedTraffic, make_data_bus
 from services.sandbox.faults import FaultSpan, FaultTimeline, draw_server_faults
 from services.sandbox.logs import TRUTH, AccessLog, DepartureLog, ExchangeLog, Run, TruthLog
 from services.sandbox.scenario import BUS, make_scenario
@@ -60,7 +60,13 @@ async def run_sandbox(
             scenario.served_links, bus=BUS, seed=settings.seed, first_slot=first, intensity=settings.faults
         )
         traffic = SimulatedTraffic(
-            bus, rate=settings.traffic, seed=settings.seed, times=times, first_slot=first, state=timeline.state
+            bus,
+            rate=settings.traffic,
+            seed=settings.seed,
+            times=times,
+            first_slot=first - LEARNED,
+            # What was before the run suffered the same faults, so that they are no departure from it.
+            state=lambda slot: timeline.state(slot if slot >= first else slot + LEARNED),
         )
         monitoring.follow(traffic)
         truth = TruthLog(settings.data / TRUTH, run.header, timeline, run.kept, run.cycle)

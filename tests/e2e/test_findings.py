@@ -17,7 +17,7 @@ from tests.support.system import System
 SLOT = 2
 WEEK = 7
 FOUND_SECONDS = 300.0
-"""Services depart after 52 s, are as usual 40 s later, and all findings of that are over by half a minute more; the rest is room for
+"""Services depart 10 s after the start, are as usual 40 s later, and all findings of that are over by half a minute more; the rest is room for
 a busy machine.
 """
 

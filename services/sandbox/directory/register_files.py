@@ -175,8 +175,8 @@ def _policy(scenario: Scenario, times: Timing, start: datetime) -> dict[str, obj
         "vantages": [{"id": "main", "control_targets": [scenario.control_target]}],
         "egress": {"allow": ["127.0.0.0/8"], "allow_loopback": True},
         "bus": BUS,
-        # A week of seven slots, so that findings appear within minutes; one in ten such weeks may have one by chance.
-        "findings": {"false_findings_per_week": 0.1, "step_seconds": times.slot, "week_steps": WEEK_STEPS},
+        # A week of seven slots, so that findings appear within minutes; one in fifty such weeks may have one by chance.
+        "findings": {"false_findings_per_week": 0.02, "step_seconds": times.slot, "week_steps": WEEK_STEPS},
         "default_latency_ms": round(times.latency * 1000),
         "default_max_age_s": 86400,
     }

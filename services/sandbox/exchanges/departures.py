@@ -1,7 +1,7 @@
 """Departures of the traffic from its record, which findings about exchanges must tell. Pure.
 
 Probes see nothing of them: the links work. In every period some services that many call depart at once, each in another way, from a slot by
-which a detector that takes seven slots for a week has learned what is usual.
+which a detector that takes seven slots for a week has learned what is usual. Slots count from the first exchanges.
 """
 
 from __future__ import annotations
@@ -21,8 +21,11 @@ WEEK_STEPS = 7
 PERIOD = 60
 """Slots from one departure to the next."""
 
-_FIRST = 26
-"""The slot of the first departures: three simulated weeks are learned by then, and some slots more."""
+LEARNED = 3 * WEEK_STEPS
+"""Slots of exchanges before a run begins, which servers still have the records of: as many as a detector has to see first."""
+
+_FIRST = LEARNED + 5
+"""The slot of the first departures: the collector has read what was before by then."""
 
 _LENGTH = 20
 _FREQUENT = 8
@@ -70,7 +73,7 @@ _FAULTS: Mapping[DepartureKind, tuple[float, FaultMode, FaultScope]] = {
 
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """Calls of ``service`` depart in slots [start, end) of the run."""
+    """Calls of ``service`` depart in slots [start, end)."""
 
     kind: DepartureKind
     service: str
@@ -100,7 +103,7 @@ class Departure:
 
 
 def draw_departures(routes: Sequence[Route], seed: int, number: int) -> Mapping[str, Departure]:
-    """Return the departures in effect in the ``number``-th slot of a run, by service."""
+    """Return the departures in effect in the ``number``-th slot, by service."""
     period, slot = divmod(number - _FIRST, PERIOD)
     if period < 0 or slot >= _LENGTH:
         return {}
@@ -118,7 +121,7 @@ def draw_departures(routes: Sequence[Route], seed: int, number: int) -> Mapping[
 
 
 def departures(routes: Sequence[Route], seed: int, slots: int) -> Iterator[Departure]:
-    """Yield the departures that begin in the first slots of a run, in their order."""
+    """Yield the departures that begin in the first slots, in their order."""
     for start in range(_FIRST, slots, PERIOD):
         yield from draw_departures(routes, seed, start).values()
 

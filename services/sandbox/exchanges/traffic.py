@@ -19,7 +19,7 @@ _KEPT = 64
 
 
 class SimulatedTraffic:
-    """The exchanges of a run that begins with ``first_slot``, ``rate`` a second over all routes.
+    """The exchanges from ``first_slot`` on, ``rate`` a second over all routes.
 
     ``state`` returns the faults in effect in a slot, by link. The volume has the shape of a simulated week, and departs from
     it now and then (departures.py). The same arguments give the same exchanges.
@@ -57,7 +57,7 @@ class SimulatedTraffic:
         return self._drawn[slot]
 
     def departures(self, slot: int) -> Iterator[Departure]:
-        """Yield the departures that begin before a slot, with slots counted from the start of the run."""
+        """Yield the departures that begin before a slot, with slots counted from the first one."""
         return departures(self.bus.routes, self._seed, slot - self.first_slot)
 
     def _draw(self, slot: int) -> Sequence[SimulatedExchange]:

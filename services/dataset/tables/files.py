@@ -64,12 +64,15 @@ def read(content: bytes, kind: Kind, names: Sequence[str] = ()) -> pa.Table:
     """Return the rows of a file, of the columns named or all. Raises ValueError when it is not one of this kind."""
     schema = pa.schema([kind.schema.field(name) for name in names]) if names else kind.schema
     try:
-        table = pq.read_table(
+        file = pq.ParquetFile(
             BytesIO(content),
-            columns=schema.names,
             read_dictionary=[field.name for field in schema if pa.types.is_dictionary(field.type)],
             page_checksum_verification=True,
         )
+        table = file.read(columns=schema.names)
+        for name in schema.names:
+            if name in kind.added and name not in table.column_names:
+                table = table.append_column(schema.field(name), pa.nulls(table.num_rows, schema.field(name).type))
         return table.select(schema.names).cast(schema)
     except (pa.ArrowException, KeyError, OSError) as error:
         raise ValueError(f"not a Parquet file of {kind.name}s: {error}") from error
@@ -81,12 +84,15 @@ def content_hash(table: pa.Table, kind: Kind) -> str:
     Hashed are, for each column in the order of the schema, its name and a line feed; of a column of texts then each distinct
     text in sorted order with a line feed, and 32-bit numbers of these; of a column of bytes all lengths, 64 bits each, and all
     bytes; of any other its values, 64 bits each. Integers are
-    little-endian, moments are microseconds, and -1 stands for what is unset.
+    little-endian, moments are microseconds, and -1 stands for what is unset. A column that was added later is left out where
+    all of it is unset, as in files from before.
     """
     digest = sha256()
     for field in kind.schema:
-        digest.update(field.name.encode() + b"\n")
         column = table[field.name]
+        if field.name in kind.added and column.null_count == len(column):
+            continue
+        digest.update(field.name.encode() + b"\n")
         if pa.types.is_binary(field.type):
             digest.update(pc.binary_length(column).to_numpy().astype("<i8").tobytes())
             digest.update(b"".join(column.to_pylist()))

@@ -22,7 +22,7 @@ class Kind:
     """One kind of rows: the ``stream`` they come from, the columns by which they are sorted, and the one that dates them.
 
     Rows alike in the columns ``spread`` are in one shard. ``slotted`` rows are late as soon as the grace of their slot is over,
-    others when that of their day is.
+    others when that of their day is. Files of earlier versions lack the columns ``added``, and are read as if they were unset.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Kind:
     dated: str
     spread: tuple[str, ...] = ()
     slotted: bool = False
+    added: tuple[str, ...] = ()
 
 
 MEASUREMENT: Final = Kind(
@@ -106,6 +107,7 @@ EXCHANGE: Final = Kind(
             ("skew_count", pa.int64()),
             ("duration_buckets", pa.list_(pa.int64(), DURATION_BUCKETS)),
             ("duration_ms_sum", pa.float64()),
+            ("repeats", pa.int64()),
             ("stored", MOMENT),
             ("sequence", pa.int64()),
         ]
@@ -113,6 +115,7 @@ EXCHANGE: Final = Kind(
     ("bus", "client", "service", "slot_start", "sequence"),
     "slot_start",
     ("client", "service"),
+    added=("repeats",),
 )
 
 INDICATOR: Final = Kind(

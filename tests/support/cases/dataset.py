@@ -73,7 +73,7 @@ def exchanged(seed: int, *, sequence: int, rows: int = 5) -> pa.Table:
 
 
 def summaries(seed: int, rows: int = 5) -> list[ExchangeSummary]:
-    """Summaries of random exchanges."""
+    """Summaries of random exchanges, some from a collector that did not count repeats."""
     rng = np.random.default_rng(seed)
     return [
         ExchangeSummary(
@@ -85,6 +85,7 @@ def summaries(seed: int, rows: int = 5) -> list[ExchangeSummary]:
             ok=int(count) // 2,
             duration_buckets=tuple(map(int, rng.integers(0, 9, DURATION_BUCKETS))),
             duration_ms_sum=float(rng.random()),
+            repeats=int(count) // 7 if count % 3 else None,
         )
         for count in rng.integers(0, 1000, rows)
     ]

@@ -26,6 +26,7 @@ from services.dataset.tables import (
     INDICATOR,
     MEASUREMENT,
     content_hash,
+    exchange_table,
     finding_table,
     indicator_table,
     indicators_of,
@@ -90,6 +91,21 @@ def test_summaries_come_back_as_they_were() -> None:
     _, sent = decode_summaries(encode_summaries("xroad", summaries(5, 40)))
     table = sorted_rows([exchanged(5, sequence=3, rows=40)], EXCHANGE)
     assert sorted(summaries_of(read(write(table, EXCHANGE), EXCHANGE)), key=repr) == sorted(sent, key=repr)
+
+
+def test_a_file_from_before_a_column_was_added_is_read_as_it_was() -> None:
+    """Its summaries do not know what was added, and the hash of its content is what the version before sealed."""
+    former = replace(EXCHANGE, schema=pa.schema([one for one in EXCHANGE.schema if one.name != "repeats"]), added=())
+    sent = [replace(summary, repeats=None) for summary in summaries(5, 40)]
+    table = sorted_rows([exchange_table("xroad", sent, stored=9.125, sequence=3)], EXCHANGE)
+    of_before = table.drop_columns("repeats")
+    found = read(write(of_before, former), EXCHANGE)
+    assert sorted(summaries_of(found), key=repr) == sorted(sent, key=repr)
+    assert content_hash(found, EXCHANGE) == content_hash(table, EXCHANGE) == content_hash(of_before, former)
+    known = sorted_rows([exchange_table("xroad", summaries(5, 40), stored=9.125, sequence=3)], EXCHANGE)
+    assert content_hash(known, EXCHANGE) != content_hash(table, EXCHANGE)
+    with pytest.raises(ValueError, match="not a Parquet file of exchanges"):
+        read(write(of_before, former), replace(EXCHANGE, added=()))
 
 
 def test_indicators_come_back_as_they_were() -> None:

@@ -51,7 +51,9 @@ def summaries_of_days() -> list[list[ExchangeSummary]]:
             count = chance.randrange(1, 50)
             slot = start - back * 2 * HOUR
             client, revision = f"X/G/{chance.randrange(3)}/tax", number * 10 + len(rows)
-            rows.append(ExchangeSummary(client, "X/G/2/civil/status", slot, revision, count=count, ok=count // 2))
+            repeats = count // 3 if count % 4 else None
+            service = "X/G/2/civil/status"
+            rows.append(ExchangeSummary(client, service, slot, revision, count=count, ok=count // 2, repeats=repeats))
         messages.append(rows)
     return messages
 
@@ -81,16 +83,16 @@ def archived(folder: Path, policy: Policy, up_to: int) -> LocalStorage:
 
 
 def content(exchanges: ExchangeDatabase, policy: Policy, end: float) -> tuple[object, ...]:
-    """The volumes of the longest window, and the hours of it."""
+    """The volumes of the longest window, and the hours of it, with repeats and the exchanges among which they were counted."""
     calendar = Calendar.of(policy)
     exchanges.trim(date.fromordinal(calendar.day_of(calendar.slot_of(end)).toordinal()), 7, calendar=calendar)
     volumes = exchanges.volumes(date(2026, 1, 1), end_slot=calendar.slot_of(end), calendar=calendar)
     with exchanges.reading() as reading:
         hours = range(int(end) // HOUR - 8 * 24, int(end) // HOUR + 1)
-        count, ok = reading.hours(range(len(reading.flows)), hours)
-        flows = [
-            (flow.client, of.tolist(), good.tolist()) for flow, of, good in zip(reading.flows, count, ok, strict=True)
-        ]
+        steps = reading.steps(range(len(reading.flows)), hours, HOUR)
+        assert steps.repeats.any()
+        columns = (*steps.counts, steps.repeats, steps.counted)
+        flows = [(flow.client, [of[number].tolist() for of in columns]) for number, flow in enumerate(reading.flows)]
     return volumes, sorted(flows)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import runpy
 import sys
@@ -18,6 +19,9 @@ from services.cli.commands.probe import probe
 from services.cli.commands.score import dump, score
 from services.cli.commands.up import up
 from services.core.errors import InputError, PeyvandError
+
+_ALLOCATIONS_PER_COLLECTION = 50_000
+"""Commands keep nearly all that they make until they end: to look for garbage at each 700 objects takes a twentieth of their time."""
 
 COMPONENTS = ("prober", "collector", "scorer", "archive", "api", "console", "sandbox")
 
@@ -57,6 +61,7 @@ def main() -> None:
     if sys.argv[1:2] and sys.argv[1] in COMPONENTS and not _is_archive_command(sys.argv[1:]):
         _run_component(sys.argv[1])
         return
+    gc.set_threshold(_ALLOCATIONS_PER_COLLECTION)
     try:
         app(prog_name="peyvand")
     except InputError as error:

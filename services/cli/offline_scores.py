@@ -19,7 +19,6 @@ from services.core.model import ExchangeSummary, Indicator, IndicatorKind, Measu
 from services.dataset.storage import open_storage
 from services.indicator.calendar import Calendar
 from services.indicator.index import METHOD_VERSION, Snapshot
-from services.register.directory import load_register
 from services.scorer.archived import ALL, ArchivedEvidence, engine_at
 from services.scorer.offline import (
     admitted,
@@ -77,7 +76,7 @@ def score_files(
 
     Raises InputError with every fault of the files, and SettingsError when there is no moment to score.
     """
-    register = load_register(directory)
+    register = _register_in(directory)
     policy = register.policy
     lines = read_measurements(measurements, register, timings=question.sensitivity)
     summaries = read_summaries(exchanges)
@@ -113,7 +112,7 @@ def score_dataset(
             f"this version computes by method {METHOD_VERSION}: {_release_for(archive, {rescoring.method})} to compute by "
             f"{rescoring.method}, from the same files"
         )
-    given = None if directory is None else load_register(directory)
+    given = None if directory is None else _register_in(directory)
     newest = archive.published() if not (at and given) else []
     zone = (given or archive.register_of(newest)).policy.timezone
     moment = parse_moment(at, ZoneInfo(zone))
@@ -149,6 +148,12 @@ def score_dataset(
         lambda: tuple(archive.batches(policy, **limits)),
         lambda: archive.summaries(policy, days=days, end_slot=end_slot),
     )
+
+
+def _register_in(directory: Path) -> Register:
+    from services.register.directory import load_register  # noqa: PLC0415  # its libraries are slow to import
+
+    return load_register(directory)
 
 
 def _release_for(archive: ArchivedEvidence, methods: Collection[str]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+import numpy as np
 from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
@@ -46,8 +47,7 @@ def score_tables(register: Register, snapshot: Snapshot, volumes: Sequence[Excha
         shown += map(stage_name, LOSS_STAGES)
     table = _table("", *shown)
     for kind in _KINDS:
-        rows = sorted(snapshot.rows(kind, window), key=lambda row: row.lower)
-        _add_section(table, kind, rows, _names(register, kind), shown)
+        _add_section(table, snapshot, kind, _names(register, kind), shown)
     read = f", evidence up to message {snapshot.evidence_sequence}" if snapshot.evidence_sequence else ""
     return Group(
         Text(f"Cross-agency Integration Index, {plural(window, 'day')} up to {_end(register, snapshot)}"),
@@ -107,14 +107,18 @@ def _names(register: Register, kind: IndicatorKind) -> Mapping[str, str]:
 
 
 def _add_section(
-    table: Table, kind: IndicatorKind, rows: Sequence[Indicator], names: Mapping[str, str], shown: Sequence[str]
+    table: Table, snapshot: Snapshot, kind: IndicatorKind, names: Mapping[str, str], shown: Sequence[str]
 ) -> None:
-    if not rows:
+    (window,) = snapshot.windows
+    columns = snapshot.columns[kind, window]
+    places = np.flatnonzero(columns.applies)
+    if not len(places):
         return
-    title = f"{kind.label}, worst {MAX_ROWS} of {len(rows)}" if len(rows) > MAX_ROWS else kind.label
+    title = f"{kind.label}, worst {MAX_ROWS} of {len(places)}" if len(places) > MAX_ROWS else kind.label
     table.add_section()
     table.add_row(Wrapped(title, style="bold"))
-    for row in rows[:MAX_ROWS]:
+    worst = places[np.argsort(columns.lower[places], kind="stable")][:MAX_ROWS]
+    for row in snapshot.rows(kind, window, [columns.ids[place] for place in worst]):
         cells = _cells(row)
         table.add_row(Wrapped(row.id, names.get(row.id, "")), *(cells.get(name, "") for name in shown))
 

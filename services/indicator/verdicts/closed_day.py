@@ -16,7 +16,7 @@ from services.core.model import Stage
 from services.indicator.array_types import Codes, Ints
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.verdicts.bits import Bits, count_bits, pack_bits, stage_bits, unpack_bits, words
-from services.indicator.verdicts.causes import CauseSums, pause_slots, sum_states
+from services.indicator.verdicts.causes import CauseSums, pause_slots
 from services.indicator.verdicts.counts import DayCounts
 from services.indicator.verdicts.judge import Judge
 
@@ -25,6 +25,9 @@ CELLS: Final = 1 << 20
 
 PIECE_CELLS: Final = 4 * CELLS
 """Slots of links that are processed between two pauses."""
+
+_BEFORE: Final = pack_bits(np.tri(64, k=-1, dtype=np.bool_))[:, 0]
+"""By the slot of a word: the bits of the slots before it."""
 
 T = TypeVar("T")
 
@@ -165,10 +168,26 @@ def _enter(sums: CauseSums, causes: Ints, known: Bits, failed: Bits, slots: int,
     step = _step(slots)
     for first in range(0, len(failing), step):
         part = failing[first : first + step]
-        states = unpack_bits(known[part], slots) + unpack_bits(failed[part], slots)
-        failing_sums = sum_states(np.ascontiguousarray(states.T).view(np.int8) - np.int8(1), pause)
-        sums.outages[causes[part]] = failing_sums.outages
-        sums.head[causes[part]], sums.tail[causes[part]] = failing_sums.head, failing_sums.tail
+        begun, head, tail = _outages(known[part] & ~failed[part], failed[part], slots, pause)
+        sums.outages[causes[part]] = begun
+        sums.head[causes[part]], sums.tail[causes[part]] = head, tail
+
+
+def _outages(up: Bits, down: Bits, slots: int, pause: int) -> tuple[Ints, Ints, Ints]:
+    """Return outages, head and tail as ``sum_states`` does, of causes that are each down in some slot; all are (c,)."""
+    flags = unpack_bits(down, slots)
+    flags[:, 1:] &= ~flags[:, :-1]  # where a run of slots down begins; within it nothing is up
+    cause, slot = np.divmod(np.flatnonzero(flags.view(np.bool_)), slots)
+    word, bit = np.divmod(slot, len(_BEFORE))
+    ups = np.bitwise_count(up)
+    ahead = np.cumsum(ups, axis=1, dtype=np.int64)
+    # Slots up before each run.
+    before = (ahead - ups)[cause, word] + np.bitwise_count(up[cause, word] & _BEFORE[bit])
+    first = np.diff(cause, prepend=-1) > 0
+    begins = first | (np.diff(before, prepend=0) >= pause)
+    last = np.append(first[1:], True)
+    head, tail = before[first], ahead[:, -1] - before[last]
+    return np.bincount(cause[begins], minlength=len(up)), np.minimum(head, pause), np.minimum(tail, pause)
 
 
 def _step(slots: int) -> int:

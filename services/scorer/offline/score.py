@@ -19,7 +19,6 @@ from services.indicator.evidence import Evidence
 from services.indicator.index import Snapshot, compute_indicators
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.sensitivity import FACTORS, Ranking, analyse_ranks, recount_dump
-from services.indicator.structure import AgencyNetwork, structure_by_window
 from services.register.attribution import Attributor
 from services.scorer.offline.jsonl import MeasurementLines
 
@@ -109,6 +108,8 @@ def score_evidence(
 
 def network(register: Register, snapshot: Snapshot) -> tuple[Structure, ...]:
     """Return the structure over each window of a snapshot of this register."""
+    from services.indicator.structure import AgencyNetwork, structure_by_window  # noqa: PLC0415  # its libraries are slow to import
+
     arrays = RegisterArrays.of(register)
     return structure_by_window(arrays, AgencyNetwork.of(register, arrays), snapshot)
 

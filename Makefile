@@ -4,10 +4,12 @@ PYTHON ?= python3
 PYTHONS ?= python3.11 python3.12 python3.13
 BIN    := $(VENV)/bin
 ARGS   ?=
+KILLS  ?= 200
+SEED   ?= 1
 PROTOS := $(wildcard proto/peyvand/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test matrix test-systems test-images attack fuzz simulate soak chaos conformance check fmt proto docs dashboards sbom preview screenshots lock bench calibrate clean
+.PHONY: help setup setup-dev run test matrix test-systems test-images attack fuzz simulate soak kills chaos conformance check fmt proto docs dashboards sbom preview screenshots lock bench calibrate clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +61,9 @@ simulate: setup-dev ## a simulated month for each of 200 seeds, with faults (all
 
 soak: setup-dev ## the memory of each component over a simulated day at national size, some hundred minutes (shorter: make soak ARGS='--hours 2')
 	@$(BIN)/python -m tests.soak $(ARGS)
+
+kills: setup-dev ## kill archive, scorer and bus at 200 random moments, and compare what is sealed (more: make kills KILLS=1000 SEED=7)
+	@PEYVAND_KILLS=$(KILLS) PEYVAND_KILLS_SEED=$(SEED) $(BIN)/pytest -q --durations=1 tests/integration/archive/test_crashes.py
 
 # Disks that fail need Debian's fuse3, clocks that step its libfaketime, a cluster its iproute2, and all of them root: what cannot be had
 # is named and left out.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from dataclasses import dataclass, replace
 from functools import partial
@@ -97,6 +98,19 @@ class Archive:
             return LogFiles(self.storage).checkpoint() is not None and not self.segments()
 
         await self.components.until(done, "the day was sealed")
+
+    async def sealing(self) -> None:
+        """Wait until the first file of the day, in a folder, is sealed."""
+        await self.components.until((Path(self.address) / "sealed").exists, "a file was sealed")
+
+    def copy(self) -> Path:
+        """Copy the dataset, in a folder, and return where."""
+        return Path(shutil.copytree(self.address, self.folder / "copy"))
+
+    def put_back(self, copy: Path) -> None:
+        """Put a copy in place of the dataset of an archive that does not run."""
+        shutil.rmtree(self.address)
+        shutil.copytree(copy, self.address)
 
     def segments(self) -> list[str]:
         """The segments of evidence; those of batches stay for a day more."""

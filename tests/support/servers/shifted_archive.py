@@ -1,7 +1,7 @@
 """An archive whose bus has another clock: `python -m tests.support.servers.shifted_archive FILE …`.
 
 FILE holds seconds that are added to the time of the bus, and since when: what was stored before keeps its time. A day is then
-over when a test says so. What follows are the settings of the archive.
+over when a test says so, and the archive looks every fifth of a second whether one is. What follows are the settings of the archive.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from services.archive.component import main
+from services.archive import component
 from services.core.bus import messages, streams
 from services.core.runtime import run_component
 
@@ -38,4 +38,5 @@ if __name__ == "__main__":
     replaced = _shifted(Path(sys.argv[1]), messages.moment_of)
     vars(messages).update(moment_of=replaced)
     vars(streams).update(moment_of=replaced)
-    sys.exit(run_component("archive", main, sys.argv[2:]))
+    vars(component).update(_SEAL_SECONDS=0.2)
+    sys.exit(run_component("archive", component.main, sys.argv[2:]))

@@ -29,7 +29,7 @@ def row_check(*columns: str) -> str:
 def connect(path: Path | str, **options: Any) -> sqlite3.Connection:
     """Connect to a database with such tables; ``options`` are those of sqlite3. Raises sqlite3.Error."""
     database: sqlite3.Connection = sqlite3.connect(path, **options)
-    database.create_function("checksum", -1, _checksum, deterministic=True)
+    database.create_function("checksum", -1, checksum, deterministic=True)
     database.execute("PRAGMA trusted_schema = ON")  # some builds do not let a schema call functions of ours
     return database
 
@@ -83,5 +83,6 @@ def keep_aside(path: Path) -> None:
             set_aside(path.with_name(path.name + suffix))
 
 
-def _checksum(*values: object) -> int:
+def checksum(*values: object) -> int:
+    """Return the checksum of a row's other columns in their order, each as SQLite gives it back."""
     return crc32(repr(values).encode())

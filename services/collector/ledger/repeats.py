@@ -49,7 +49,8 @@ def mark_repeats(
         if one.message in first and one.repeated != (first[one.message] != request)
     }
     database.executemany(
-        "UPDATE request SET repeated = ? WHERE id = ?", [(mark, request) for request, mark in sorted(wrong.items())]
+        "UPDATE request SET repeated = ?1, intact = checksum(id, newest, sides, message, ?1) WHERE id = ?2",
+        [(int(mark), request) for request, mark in sorted(wrong.items())],
     )
     changed.update((request, replace(now[request], repeated=mark)) for request, mark in wrong.items())
     return {request: found[request] for request in wrong.keys() & found.keys()}

@@ -15,14 +15,15 @@ from services.core.errors import StateError
 from services.core.files import DAMAGED
 from services.core.log import logger
 
-_FORMAT: Final = 7
-_FORMER: Final = (5, 6)
-"""Formats that are taken over: 5 has no checksums, and neither has messages."""
+_FORMAT: Final = 8
+_FORMER: Final = (5, 6, 7)
+"""Formats that are taken over: 5 has no checksums, and neither it nor 6 has messages."""
 
 *_COUNTS, _ = SummaryCounts.FIELDS
 
 # request: the sides of each request id within the pairing span, for de-duplication and pairing. summary: unpublished while
 # revision > published, and its repeats NULL where they were not counted. idle: pairs that may be forgotten (parties.py). No column holds anything personal.
+# The checksum of a request is written with its row (sides.py): calling back for it takes as long as writing the row.
 _TABLES: Final = f"""
 CREATE TABLE fact (name TEXT PRIMARY KEY, value INTEGER NOT NULL, {row_check("name", "value")}) WITHOUT ROWID;
 CREATE TABLE source (
@@ -35,7 +36,7 @@ CREATE TABLE pair (
 );
 CREATE TABLE request (
     id BLOB PRIMARY KEY, newest INTEGER NOT NULL, sides BLOB NOT NULL, message INTEGER, repeated INTEGER NOT NULL DEFAULT 0,
-    {row_check("id", "newest", "sides", "message", "repeated")}
+    intact INTEGER
 ) WITHOUT ROWID;
 CREATE INDEX request_message ON request (message) WHERE message IS NOT NULL;
 CREATE TABLE summary (
@@ -45,24 +46,6 @@ CREATE TABLE summary (
 ) WITHOUT ROWID;
 CREATE INDEX summary_unpublished ON summary (revision) WHERE revision > published;
 CREATE TABLE idle (pair INTEGER PRIMARY KEY, {row_check("pair")})"""
-
-_KEPT: Final = {
-    "fact": "name, value",
-    "source": "name, offset, line, asked_from_ms",
-    "pair": "id, client, provider, service, meta",
-    "request": "id, newest, sides",
-    "summary": f"pair, slot, {', '.join(_COUNTS)}, buckets, revision, published",
-    "idle": "pair",
-}
-"""The columns of former formats by table."""
-
-_UPGRADE: Final = f"""
-DROP INDEX summary_unpublished;
-{"".join(f"ALTER TABLE {name} RENAME TO former_{name};" for name in _KEPT)}
-{_TABLES};
-{"".join(f"INSERT INTO {name} ({of}) SELECT {of} FROM former_{name}; DROP TABLE former_{name};" for name, of in _KEPT.items())}
-"""  # noqa: S608  # names of ours
-
 
 def open_database(path: str, *, created_ms: int, slot_seconds: int, span_ms: int) -> sqlite3.Connection:
     """Open or create the database; "" is a temporary one. Only one process may hold it. Raises StateError.
@@ -120,10 +103,27 @@ def _prepare(database: sqlite3.Connection, path: str, facts: Mapping[str, int]) 
     if version not in {0, *_FORMER, _FORMAT}:
         raise StateError(f"the collector's state {path} was written by another version: move it away to start anew")
     if version != _FORMAT:
-        for statement in (_TABLES if version == 0 else _UPGRADE).split(";"):
-            database.execute(statement)
+        _make_tables(database)
         database.execute(f"PRAGMA user_version = {_FORMAT}")
     if version == 0:
         database.executemany("INSERT INTO fact VALUES (?, ?)", facts.items())
     database.execute("COMMIT")
     checked_rows.verify(database, _TABLES)
+
+
+def _make_tables(database: sqlite3.Connection) -> None:
+    """Make the tables, with the rows of a former format where it is of one."""
+    former = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()]
+    if former:
+        database.execute("DROP INDEX summary_unpublished")
+        database.execute("DROP INDEX IF EXISTS request_message")
+    for name in former:
+        database.execute(f"ALTER TABLE {name} RENAME TO former_{name}")
+    for statement in _TABLES.split(";"):
+        database.execute(statement)
+    for name in former:  # columns that SQLite makes itself are not listed
+        columns = ", ".join(column[1] for column in database.execute(f"PRAGMA table_info(former_{name})"))
+        database.execute(f"INSERT INTO {name} ({columns}) SELECT {columns} FROM former_{name}")  # noqa: S608  # names of ours
+        database.execute(f"DROP TABLE former_{name}")
+    if former:
+        database.execute("UPDATE request SET intact = checksum(id, newest, sides, message, repeated)")

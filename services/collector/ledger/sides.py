@@ -16,6 +16,7 @@ import numpy as np
 
 from services.collector.ledger.parties import PartyPairs
 from services.collector.records import ExchangeResult, Side
+from services.core.checked_rows import checksum
 
 SLICES = 4096
 """Parts of the table, by id, that are cleared of old requests one after another."""
@@ -117,13 +118,17 @@ def write_sides(
     for request, stored in sorted(requests.items()):
         packed = b"".join(_packed(side, pairs.number(side.parties)) for side in stored.sides)
         newest = max(side.request_in for side in stored.sides)
-        same = request in former and former[request].message == stored.message
-        rows[same].append((newest, packed, stored.repeated, stored.message, request))
+        repeated, message = int(stored.repeated), stored.message
+        same = request in former and former[request].message == message
+        intact = checksum(request, newest, packed, message, repeated)
+        rows[same].append((newest, packed, repeated, message, intact, request))
     # A message that stays is no part of an update, which so leaves the index on it alone.
     database.executemany(
-        "INSERT OR REPLACE INTO request (newest, sides, repeated, message, id) VALUES (?, ?, ?, ?, ?)", rows[0]
+        "INSERT OR REPLACE INTO request (newest, sides, repeated, message, intact, id) VALUES (?, ?, ?, ?, ?, ?)", rows[0]
     )
-    database.executemany("UPDATE request SET newest = ?1, sides = ?2, repeated = ?3 WHERE id = ?5", rows[1])
+    database.executemany(
+        "UPDATE request SET newest = ?1, sides = ?2, repeated = ?3, intact = ?5 WHERE id = ?6", rows[1]
+    )
 
 
 def drop_old(database: sqlite3.Connection, slices: range, oldest_ms: int) -> None:

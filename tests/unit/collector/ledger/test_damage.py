@@ -14,6 +14,7 @@ import pytest
 
 from services.collector.ledger.ledger import Ledger
 from services.core import checked_rows
+from services.core.checked_rows import row_check
 from tests.support.cases.ledger import NOW, SLOT_SECONDS, batch, both, counts, raw
 
 __all__ = ["both", "raw"]  # fixtures
@@ -21,6 +22,8 @@ __all__ = ["both", "raw"]  # fixtures
 CHECKSUM = re.compile(r",\s*intact INTEGER AS \(checksum\([^)]*\)\) STORED")
 SINCE = re.compile(r",\s*(message|repeated|repeats)\b( INTEGER)?( NOT NULL DEFAULT 0)?")
 """Columns that later formats have, and their place in checksums."""
+
+REQUEST = ("id", "newest", "sides", "message", "repeated")
 
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "zeroed": lambda content: bytes(len(content)),
@@ -77,9 +80,9 @@ def test_a_flipped_bit_is_noticed_wherever_it_is(tmp_path: Path, both) -> None:
     assert begun_anew > 25
 
 
-@pytest.mark.parametrize("version", [5, 6])
+@pytest.mark.parametrize("version", [5, 6, 7])
 def test_a_ledger_of_a_former_format_is_taken_over(tmp_path: Path, both, version: int) -> None:
-    """A file of a former format says the same afterwards, but that it knows of no repeats; its rows have checksums."""
+    """A file of a former format says the same afterwards, but that those before 7 know of no repeats; its rows have checksums."""
     path = tmp_path / "collector.sqlite"
     records = [record for number in range(40) for record in both(xRequestId=f"x-{number}")]
     with opened(path) as ledger:
@@ -89,7 +92,7 @@ def test_a_ledger_of_a_former_format_is_taken_over(tmp_path: Path, both, version
     former = tmp_path / "former.sqlite"
     as_it_was(path, former, version)
 
-    assert state(former)[0::2] == ((replace(known, repeats=None),), totals)
+    assert state(former)[0::2] == ((known if version > 6 else replace(known, repeats=None),), totals)
     with opened(former) as ledger:
         assert ledger.take("a", batch(*records), now_ms=NOW).duplicates == len(records)
     with closing(sqlite3.connect(former)) as database:
@@ -98,12 +101,16 @@ def test_a_ledger_of_a_former_format_is_taken_over(tmp_path: Path, both, version
 
 
 def as_it_was(path: Path, former: Path, version: int) -> None:
-    """Copy a ledger into a file of format 5, whose rows had no checksums, or 6, which knows no messages and repeats."""
+    """Copy a ledger into a file of format 5, whose rows had no checksums, 6, which knows no messages and repeats, or 7, where SQLite kept
+    up every checksum.
+    """
     with closing(checked_rows.connect(former)) as database:
         database.execute("ATTACH ? AS now", (str(path),))
         for (sql,) in database.execute("SELECT sql FROM now.sqlite_master WHERE sql IS NOT NULL").fetchall():
-            if "INDEX request_message" not in sql:
-                database.execute(SINCE.sub("", sql if version > 5 else CHECKSUM.sub("", sql)))
+            if version > 6 or "INDEX request_message" not in sql:
+                kept_up = sql.replace("intact INTEGER\n", f"{row_check(*REQUEST)}\n")
+                of_version = kept_up if version > 6 else SINCE.sub("", kept_up)
+                database.execute(of_version if version > 5 else CHECKSUM.sub("", of_version))
         for (table,) in database.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall():
             info = database.execute(f"PRAGMA main.table_xinfo({table})")
             columns = ", ".join(column[1] for column in info if column[1] != "intact")

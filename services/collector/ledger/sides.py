@@ -115,7 +115,7 @@ def write_sides(
 ) -> None:
     """Write all sides of these requests, each with the number of its pair; ``former`` is what is stored of them so far."""
     rows: tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]] = [], []
-    for request, stored in sorted(requests.items()):
+    for request, stored in requests.items():
         packed = b"".join(_packed(side, pairs.number(side.parties)) for side in stored.sides)
         newest = max(side.request_in for side in stored.sides)
         repeated, message = int(stored.repeated), stored.message

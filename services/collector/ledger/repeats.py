@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from services.collector.ledger.parties import PartyPairs
 from services.collector.ledger.sides import StoredRequest, read_sides
 
+_LAST = b"\xff" * 17  # after every request id
 _FIRST = "SELECT value, (SELECT min(id) FROM request WHERE message = value) FROM json_each(?)"
 
 
@@ -39,7 +40,7 @@ def mark_repeats(
 
     Return the further requests whose mark has changed too, as they were before. ``changed`` then holds them as well.
     """
-    first = first_requests(database, {*first_before, *(changed[request].message for request in moved)})
+    first = _first_now(database, changed, moved, first_before)
     others = {*first.values(), *first_before.values()} - changed.keys()
     found = read_sides(database, list(others), pairs, oldest_ms)
     now = {**changed, **found}
@@ -48,9 +49,27 @@ def mark_repeats(
         for request, one in now.items()
         if one.message in first and one.repeated != (first[one.message] != request)
     }
+    if not wrong:
+        return {}
     database.executemany(
         "UPDATE request SET repeated = ?1, intact = checksum(id, newest, sides, message, ?1) WHERE id = ?2",
         [(int(mark), request) for request, mark in sorted(wrong.items())],
     )
     changed.update((request, replace(now[request], repeated=mark)) for request, mark in wrong.items())
     return {request: found[request] for request in wrong.keys() & found.keys()}
+
+
+def _first_now(
+    database: sqlite3.Connection,
+    changed: Mapping[bytes, StoredRequest],
+    moved: Collection[bytes],
+    first_before: Mapping[int, bytes],
+) -> dict[int, bytes]:
+    """Return the first request of each of these messages. The database is asked again only where the first has moved to another message."""
+    first = dict(first_before)
+    for request in moved:
+        message = changed[request].message
+        if message is not None and request < first.get(message, _LAST):
+            first[message] = request
+    left = {one for one, request in first_before.items() if request in changed and changed[request].message != one}
+    return {one: request for one, request in first.items() if one not in left} | first_requests(database, left)

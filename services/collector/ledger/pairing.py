@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
 from services.collector.records import ExchangeResult, Side
+
+
+_OK: Final = ExchangeResult.OK
 
 
 def _between(start: int | None, end: int | None) -> int | None:
@@ -55,9 +59,8 @@ class PairedExchange(msgspec.Struct, frozen=True, gc=False):
     @property
     def result(self) -> ExchangeResult:
         """The client's result; a failure that only the producer saw is a failure too."""
-        if self.speaker.result is ExchangeResult.OK and self.producer is not None:
-            return self.producer.result
-        return self.speaker.result
+        client, producer = self.client, self.producer
+        return producer.result if producer and (client is None or client.result is _OK) else self.speaker.result
 
     def duration_of(self, name: str) -> int | None:
         """Return one of DURATIONS."""
@@ -80,13 +83,16 @@ class PairedExchange(msgspec.Struct, frozen=True, gc=False):
         """Producer clock - client clock, milliseconds: half the difference of the two network durations, which cancels
         them where both ways take equally long (the offset formula of RFC 5905, section 8).
         """
+        if self.client is None or self.producer is None:
+            return None
         there, back = self.request_network, self.response_network
         return None if there is None or back is None else (there - back) / 2
 
     @property
     def duration(self) -> int:
         """The whole exchange as the speaker saw it, never negative."""
-        return max(0, self.speaker.response_out - self.speaker.request_in)
+        speaker = self.speaker
+        return max(0, speaker.response_out - speaker.request_in)
 
     @property
     def request_bytes(self) -> int:

@@ -116,13 +116,13 @@ def write_sides(
     """Write all sides of these requests, each with the number of its pair; ``former`` is what is stored of them so far."""
     rows: tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]] = [], []
     for request, stored in requests.items():
-        packed = b"".join(_packed(side, pairs.number(side.parties)) for side in stored.sides)
-        newest = max(side.request_in for side in stored.sides)
+        packed = b"".join([_packed(side, pairs.number(side.parties)) for side in stored.sides])
+        newest = max([side.request_in for side in stored.sides])
         repeated, message = int(stored.repeated), stored.message
         same = request in former and former[request].message == message
         intact = checksum(request, newest, packed, message, repeated)
-        rows[same].append((newest, packed, repeated, message, intact, request))
-    # A message that stays is no part of an update, which so leaves the index on it alone.
+        rows[same].append((newest, bytearray(packed), repeated, message, intact, bytearray(request)))
+    # sqlite3 binds bytearrays at once, and asks adapters about bytes. A message that stays is no part of an update, which so leaves the index on it alone.
     database.executemany(
         "INSERT OR REPLACE INTO request (newest, sides, repeated, message, intact, id) VALUES (?, ?, ?, ?, ?, ?)", rows[0]
     )

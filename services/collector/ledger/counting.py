@@ -47,7 +47,11 @@ class BatchCounter:
         """
         ids = sorted(by_request)
         parts = (ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE))
-        return [moment for part in parts for moment in self._take({one: by_request[one] for one in part}, span_ms, oldest_ms)]
+        return [
+            moment
+            for part in parts
+            for moment in self._take({one: by_request[one] for one in part}, span_ms, oldest_ms)
+        ]
 
     def _take(self, by_request: dict[bytes, list[Side]], span_ms: int, oldest_ms: int) -> list[int]:
         """Take some requests, as ``take``.

@@ -9,7 +9,6 @@ import msgspec
 
 from services.collector.records import ExchangeResult, Side
 
-
 _OK: Final = ExchangeResult.OK
 
 

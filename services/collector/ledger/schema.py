@@ -47,6 +47,7 @@ CREATE TABLE summary (
 CREATE INDEX summary_unpublished ON summary (revision) WHERE revision > published;
 CREATE TABLE idle (pair INTEGER PRIMARY KEY, {row_check("pair")})"""
 
+
 def open_database(path: str, *, created_ms: int, slot_seconds: int, span_ms: int) -> sqlite3.Connection:
     """Open or create the database; "" is a temporary one. Only one process may hold it. Raises StateError.
 

@@ -124,7 +124,8 @@ def write_sides(
         rows[same].append((newest, bytearray(packed), repeated, message, intact, bytearray(request)))
     # sqlite3 binds bytearrays at once, and asks adapters about bytes. A message that stays is no part of an update, which so leaves the index on it alone.
     database.executemany(
-        "INSERT OR REPLACE INTO request (newest, sides, repeated, message, intact, id) VALUES (?, ?, ?, ?, ?, ?)", rows[0]
+        "INSERT OR REPLACE INTO request (newest, sides, repeated, message, intact, id) VALUES (?, ?, ?, ?, ?, ?)",
+        rows[0],
     )
     database.executemany(
         "UPDATE request SET newest = ?1, sides = ?2, repeated = ?3, intact = ?5 WHERE id = ?6", rows[1]

@@ -1,16 +1,31 @@
-"""The whole pipeline asked for more than it can do, and at a moderate rate: what it does, and what overload reads as."""
+"""The whole pipeline asked for more than it can do, and at a moderate rate: what it does, and what overload reads as; and beside it
+how much blackbox_exporter does by itself.
+
+Both probe the same server on the same cores, one after the other, by fresh connections and with the same expectations and timeout. The
+server has the CPU before either. blackbox_exporter gets its best: no Prometheus takes CPU for scraping and keeping what it found, as our bus
+and scorer do; requests come evenly, over connections that stay; over TLS it offers X25519 alone; and its figure is the highest rate, found
+by search, at which 99.9 % of probes succeed within the timeout, since beyond it a longer queue only makes it slower. Latencies of both
+count from the moment for which a probe was planned.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import tempfile
+import time
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from services.core.model.outcome import OUTCOME_OF, Outcome, Reason
 from services.core.settings import environment_variable
 from tests.bench.loads.load import Load, Run, run
-from tests.bench.meters.process import machine
+from tests.bench.loads.probe_requests import ENOUGH, ask, highest_rate
+from tests.bench.meters.dumped import percentile
+from tests.bench.meters.process import busy_seconds, cpu_seconds, give_way, machine
 from tests.bench.meters.scrape import quantile_bound, since
+from tests.bench.targets import incumbent
+from tests.bench.targets.target import Targets, serving
 
 __all__ = ["saturation"]
 
@@ -19,9 +34,18 @@ _TIMEOUT = 1  # launches are due in what is left of a slot
 _LEAST = {"http": 5_000, "tls": 1_500}
 """OK measurements a second aimed at on two cores (docs/design.md §8); of TLS with X25519 offered first, as the trial
 that the target comes from had it."""
-_BEYOND = 10_000  # what is aimed at after that, over plain HTTP
+_BEYOND = 10_000  # what is aimed at after that, over plain HTTP, on a machine where …
+_THEIRS = 3_000  # … blackbox_exporter does so many
+_TIMES = {"http": 3.0, "tls": 1.5}
+"""How many times what blackbox_exporter does is aimed at."""
+_SCORER_US = 30
+"""CPU of the scorer for a measurement, publishing included, that is aimed at."""
+_STEP_SECONDS = 6.0  # for each rate that blackbox_exporter is asked for
+_LOWER = (1.0, 0.95, 0.9, 0.8, 0.7)
+_URLS = 2000
 _SLOW_RATE = 200
 _DRIFT_MS = 0.5  # by how much the median latency may differ between a low and a moderate rate
+_PERCENTS = (50, 90, 99)
 _SHARES = (0.5, 0.99, 1.0)
 
 
@@ -59,31 +83,95 @@ def saturation(seconds: float, rate: int, inflight: int | None, scheme: str | No
     for name, loads in _ASKED.items():
         if scheme not in {None, name}:
             continue
-        for asked in loads:
-            os.environ[environment_variable("prefer_x25519")] = str(asked.x25519).lower()
-            yield from _asked(name, asked, seconds)
-        if name == "http":
-            yield from _latencies(seconds, rate)
+        with tempfile.TemporaryDirectory(prefix="peyvand-bench-") as folder, serving(Path(folder), pairs=3) as server:
+            theirs = yield from _exporter(name, seconds, server, Path(folder))
+            ours = 0.0
+            for asked in loads:
+                os.environ[environment_variable("prefer_x25519")] = str(asked.x25519).lower()
+                ours = max(ours, (yield from _asked(name, asked, seconds, server)))
+            yield from _compared(name, ours, theirs)
+            if name == "http":
+                yield from _latencies(seconds, rate, server)
 
 
-def _asked(scheme: str, asked: _Asked, seconds: float) -> Iterator[str]:
+def _exporter(scheme: str, seconds: float, server: Targets, folder: Path) -> Generator[str, None, float]:
+    """Find the highest rate that blackbox_exporter can do, and watch it there; return its OK/s, 0 where it is not installed."""
+    if not incumbent.available():
+        yield "blackbox_exporter is not installed: apt-get install prometheus-blackbox-exporter prometheus"
+        return 0.0
+    port = server.ports[2]
+    url = f"https://127.0.0.1:{port.secure}" if scheme == "tls" else f"http://127.0.0.1:{port.plain}"
+    targets = [f"{url}/{number}" for number in range(_URLS)]
+    with incumbent.exporter(folder, server.authority, _TIMEOUT) as (pid, where):
+        give_way(pid)  # as our components do
+        yield f"{scheme}: blackbox_exporter alone, asked for rising rates, {_STEP_SECONDS:.0f} s each"
+        best = 0.0
+        for found in highest_rate(where, incumbent.MODULE, targets, _STEP_SECONDS, _TIMEOUT):
+            yield f"  {found.rate:>7,.0f}/s: {found.share:.2%} OK"
+            best = found.rate if found.share >= ENOUGH else best
+        if not best:
+            return 0.0
+        for lower in _LOWER:  # what it does for seconds it may not do for long
+            cpu, own, busy, began = cpu_seconds(pid), time.process_time(), busy_seconds(), time.monotonic()
+            found = ask(where, incumbent.MODULE, targets, best * lower, seconds, _TIMEOUT)
+            cpu, own, busy = cpu_seconds(pid) - cpu, time.process_time() - own, busy_seconds() - busy
+            took = time.monotonic() - began
+            if found.share >= ENOUGH:
+                break
+    good = found.rate * found.share
+    yield f"  at {found.rate:,.0f}/s for {seconds:.0f} s: {good:.0f} OK/s; latencies of OK from the planned start: {_percentiles(found.latencies)}"
+    yield (
+        f"  blackbox_exporter {cpu / took:.0%} of a core, what asks it {own / took:.0%}, all else, the server included, "
+        f"{(busy - cpu - own) / took:.0%}"
+    )
+    return good
+
+
+def _compared(scheme: str, ours: float, theirs: float) -> Iterator[str]:
+    if not theirs:
+        return
+    ratio, times = ours / theirs, _TIMES[scheme]
+    met = "met" if ratio >= times else "MISSED"
+    yield f"{scheme}: ours {ours:.0f} OK/s, blackbox_exporter {theirs:.0f}: {ratio:.2f} times, aim {times}: {met}"
+    if scheme == "http":
+        scaled = theirs * _BEYOND / _THEIRS
+        met = "met" if ours >= scaled else "MISSED"
+        yield f"  aim {_BEYOND:,} OK/s where blackbox_exporter does {_THEIRS:,}, which is {scaled:,.0f} here: {met}"
+
+
+def _asked(scheme: str, asked: _Asked, seconds: float, server: Targets) -> Generator[str, None, float]:
+    """Ask for one load; return the OK/s, 0 where a healthy target was seen failing."""
     if scheme == "tls":
         yield f"probers offer {'X25519 first' if asked.x25519 else 'what OpenSSL does by itself'}:"
-    done = run(Load(scheme, asked.targets, _SLOT, _TIMEOUT, asked.probers), seconds)
+    done = run(Load(scheme, asked.targets, _SLOT, _TIMEOUT, asked.probers), seconds, server)
     yield from _told(done)
     good = _good(done)
     if asked.aim is None:
         yield f"  {good:.0f} OK/s"
     else:
         yield f"  {good:.0f} OK/s, aim {asked.aim}: {'met' if good >= asked.aim else 'MISSED'}"
+    cost = done.scorer_us
+    met = "met" if cost <= _SCORER_US else "MISSED"
+    yield f"  {cost:.1f} µs of CPU of the scorer for a measurement, publishing included, aim {_SCORER_US}: {met}"
+    return 0.0 if any(map(_is_failure, done.measured.reasons)) else good
 
 
-def _latencies(seconds: float, rate: int) -> Iterator[str]:
+def _is_failure(reason: str) -> bool:
+    """Whether a reason says that a healthy target fails."""
+    known = Reason[reason.upper()]
+    return known is not Reason.OK and OUTCOME_OF[known] is not Outcome.UNKNOWN
+
+
+def _percentiles(seconds: Sequence[float]) -> str:
+    return ", ".join(f"{percent} % {percentile(seconds, percent) * 1000:.3f} ms" for percent in _PERCENTS)
+
+
+def _latencies(seconds: float, rate: int, server: Targets) -> Iterator[str]:
     medians = []
     for one in (_SLOW_RATE, rate):
-        done = run(Load("http", one * _SLOT, _SLOT, _TIMEOUT), seconds)
+        done = run(Load("http", one * _SLOT, _SLOT, _TIMEOUT), seconds, server)
         yield from _told(done)
-        medians.append(done.measured.latency(50) * 1000)
+        medians.append(percentile(done.measured.latencies, 50) * 1000)
     drift = medians[1] - medians[0]
     met = "met" if abs(drift) <= _DRIFT_MS else "MISSED"
     yield f"  median latency {drift:+.3f} ms from {_SLOW_RATE}/s to {rate}/s, aim within {_DRIFT_MS} ms: {met}"
@@ -108,7 +196,7 @@ def _told(done: Run) -> Iterator[str]:
         yield f"  {name:<15}{cpu / took:>18.1%}{memory}"
     others = after.busy - before.busy - sum(used.values())
     yield f"  {'all else':<15}{others / took:>18.1%}"
-    taken = sum(since(before.scorer, after.scorer, "peyvand_measurements_total").values())
+    taken = done.taken
     late = sum(since(before.scorer, after.scorer, "peyvand_measurements_late_total").values())
     shed = sum(before.counted(after, "peyvand_probe_shed_total").values())
     yield (
@@ -131,15 +219,14 @@ def _measured(done: Run) -> Iterator[str]:
     each = ", ".join(f"{reason} {count}" for reason, count in measured.reasons.most_common())
     yield f"  in {measured.slots} whole slots: {each}"
     if measured.latencies:
-        seen = ", ".join(f"{percent} % {measured.latency(percent) * 1000:.3f} ms" for percent in (50, 90, 99))
-        yield f"  latencies of OK as the prober saw them: {seen}"
+        yield f"  latencies of OK as the prober saw them: {_percentiles(measured.latencies)}"
+        yield f"  latencies of OK from the planned start: {_percentiles(measured.since_due)}"
     never = done.load.targets - len(measured.good)
     always = sum(count == measured.slots for count in measured.good.values())
     yield f"  of {done.load.targets} targets, all healthy, {always} were OK in every slot and {never} in none"
     for reason, count in measured.reasons.items():
-        known = Reason[reason.upper()]
-        if known is not Reason.OK and OUTCOME_OF[known] is not Outcome.UNKNOWN:
-            yield f"  !!! {count} PROBES OF HEALTHY TARGETS READ AS {known.name}, as of {measured.samples[reason]}"
+        if _is_failure(reason):
+            yield f"  !!! {count} PROBES OF HEALTHY TARGETS READ AS {reason.upper()}, as of {measured.samples[reason]}"
     missing = measured.slots * done.load.targets - measured.reasons.total()
     if missing:
         yield f"  !!! {missing} MEASUREMENTS ARE MISSING (below zero: too many)"

@@ -14,7 +14,7 @@ from tests.bench.meters.dumped import Dumped, dumped
 from tests.bench.meters.process import busy_seconds, cpu_seconds, give_way, peak_mib, resident_mib, waiting_for
 from tests.bench.meters.scrape import Samples, scrape, since
 from tests.bench.second_prober import second_prober
-from tests.bench.targets.target import serving
+from tests.bench.targets.target import Targets
 from tests.support.system import System
 
 __all__ = ["Load", "Moment", "Run", "run"]
@@ -83,13 +83,25 @@ class Run:
         """Seconds it lasted."""
         return self.after.time - self.before.time
 
+    @property
+    def taken(self) -> float:
+        """Measurements that the scorer took in."""
+        return sum(since(self.before.scorer, self.after.scorer, "peyvand_measurements_total").values())
 
-def run(load: Load, seconds: float) -> Run:
-    """Bring the pipeline into steady state under this load, and watch it for whole slots that take ``seconds`` or more."""
+    @property
+    def scorer_us(self) -> float:
+        """CPU of the scorer for a measurement, in µs, publishing included."""
+        return (self.after.cpu["scorer"] - self.before.cpu["scorer"]) / max(self.taken, 1.0) * 1e6
+
+
+def run(load: Load, seconds: float, server: Targets) -> Run:
+    """Bring the pipeline into steady state under this load, and watch it for whole slots that take ``seconds`` or more.
+
+    It probes the first pair of ports of the server; the second answers control probes.
+    """
     slots = max(3, -(-int(seconds) // load.slot))
     with ExitStack() as ends:
         folder = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="peyvand-bench-")))
-        server = ends.enter_context(serving(folder, pairs=2))
         port = server.ports[0].secure if load.scheme == "tls" else server.ports[0].plain
         register = write_register(
             folder / "register",
@@ -122,7 +134,7 @@ def run(load: Load, seconds: float) -> Run:
         after, answered = _moment(system, wheres, pids), server.answered()[port] - answered
         peaks = {name: peak_mib(pid) for name, pid in pids.items()}
         # What the last slot measured may still be on its way.
-        measured = dumped(system, first, first + (slots - 2) * load.slot, load.slot)
+        measured = dumped(system, first, first + (slots - 2) * load.slot, load.slot, load.timeout)
     return Run(load, before, after, peaks, inflight, waiting, answered, measured)
 
 

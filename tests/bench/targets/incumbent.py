@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -14,7 +15,10 @@ from urllib.request import urlopen
 
 from tests.support.ports import free_port
 
-__all__ = ["available", "probing"]
+__all__ = ["MODULE", "available", "exporter", "probing"]
+
+MODULE = "bench"
+"""The name of the exporter's module, which expects what our probe does."""
 
 _PROGRAMS = {"blackbox_exporter": "prometheus-blackbox-exporter", "prometheus": "prometheus"}
 _START_SECONDS = 30.0
@@ -29,14 +33,9 @@ def available() -> bool:
 def probing(folder: Path, targets: Sequence[str], interval: int, authority: Path) -> Iterator[Mapping[str, int]]:
     """Probe every target once per ``interval`` seconds by a fresh connection; process id by program."""
     blackbox, prometheus = free_port(), free_port()
-    (folder / "blackbox.yml").write_text(json.dumps(_modules(authority)))
     (folder / "prometheus.yml").write_text(json.dumps(_scrapes(targets, interval, blackbox)))
     commands = {
-        "blackbox_exporter": (
-            _PROGRAMS["blackbox_exporter"],
-            f"--config.file={folder / 'blackbox.yml'}",
-            f"--web.listen-address=127.0.0.1:{blackbox}",
-        ),
+        "blackbox_exporter": _exporter(folder, authority, blackbox, timeout=5),
         "prometheus": (
             _PROGRAMS["prometheus"],
             f"--config.file={folder / 'prometheus.yml'}",
@@ -44,10 +43,44 @@ def probing(folder: Path, targets: Sequence[str], interval: int, authority: Path
             f"--web.listen-address=127.0.0.1:{prometheus}",
         ),
     }
+    with _running(folder, commands, (blackbox, prometheus)) as pids:
+        yield pids
+
+
+@contextmanager
+def exporter(folder: Path, authority: Path, timeout: int) -> Iterator[tuple[int, int]]:
+    """Run blackbox_exporter alone, whose probes time out after so many seconds; yield its process id and port.
+
+    It offers X25519 alone, as a prober does that offers X25519 first: the hybrid that Go prefers costs more.
+    """
+    port = free_port()
+    commands = {"blackbox_exporter": _exporter(folder, authority, port, timeout)}
+    with _running(folder, commands, (port,), GODEBUG="tlsmlkem=0") as pids:
+        yield pids["blackbox_exporter"], port
+
+
+def _exporter(folder: Path, authority: Path, port: int, timeout: int) -> Sequence[str]:
+    """Write its configuration; return the command that starts it."""
+    (folder / "blackbox.yml").write_text(json.dumps(_modules(authority, timeout)))
+    return (
+        _PROGRAMS["blackbox_exporter"],
+        f"--config.file={folder / 'blackbox.yml'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+    )
+
+
+@contextmanager
+def _running(
+    folder: Path, commands: Mapping[str, Sequence[str]], ports: Sequence[int], **environment: str
+) -> Iterator[Mapping[str, int]]:
+    """Run these commands, once their ports answer; process id by name."""
     with (folder / "incumbent.log").open("w") as log:
-        running = {name: subprocess.Popen(command, stdout=log, stderr=log) for name, command in commands.items()}
+        running = {
+            name: subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **environment})
+            for name, command in commands.items()
+        }
         try:
-            for port in (blackbox, prometheus):
+            for port in ports:
                 _until(lambda port=port: _answers(port), running)  # type: ignore[misc]
             yield {name: process.pid for name, process in running.items()}
         finally:
@@ -57,7 +90,7 @@ def probing(folder: Path, targets: Sequence[str], interval: int, authority: Path
                 process.wait(30)
 
 
-def _modules(authority: Path) -> object:
+def _modules(authority: Path, timeout: int) -> object:
     """Write the same expectations as our probe's."""
     http = {
         "valid_status_codes": [200],
@@ -66,7 +99,7 @@ def _modules(authority: Path) -> object:
         "preferred_ip_protocol": "ip4",
         "tls_config": {"ca_file": str(authority)},
     }
-    return {"modules": {"bench": {"prober": "http", "timeout": "5s", "http": http}}}
+    return {"modules": {MODULE: {"prober": "http", "timeout": f"{timeout}s", "http": http}}}
 
 
 def _scrapes(targets: Sequence[str], interval: int, blackbox: int) -> object:
@@ -78,7 +111,7 @@ def _scrapes(targets: Sequence[str], interval: int, blackbox: int) -> object:
     job = {
         "job_name": "bench",
         "metrics_path": "/probe",
-        "params": {"module": ["bench"]},
+        "params": {"module": [MODULE]},
         "static_configs": [{"targets": list(targets)}],
         "relabel_configs": relabel,
     }

@@ -7,6 +7,7 @@ them. Each latency counts from the moment when the probe was due, so that a back
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,7 @@ _LEAST_RATE: Final = 100  # a second
 _MOST_RATE: Final = 50_000
 _FINER: Final = 5  # times that what lies between a rate that it can do and one that it cannot is halved
 _MOST_UNDER_WAY: Final = 4000  # beyond it a probe counts as failed without being asked for
+_LOOK_SECONDS: Final = 0.01
 _CHUNK: Final = re.compile(rb"\r\n[0-9a-f]+\r\n")
 _SUCCEEDED: Final = b"\nprobe_success 1\n"
 
@@ -124,7 +126,10 @@ class _Asking:
                 task.add_done_callback(tasks.discard)
             if number % 64 == 0:
                 await asyncio.sleep(0)  # answers are read also while requests are late
-        await asyncio.sleep(self._timeout)
+        for _ in range(math.ceil(self._timeout / _LOOK_SECONDS)):
+            if not tasks and len(self._free) == len(self._all):
+                break
+            await asyncio.sleep(_LOOK_SECONDS)
         counted, self.counted = self.counted, None
         for connection in tuple(self._all):
             connection.transport.abort()

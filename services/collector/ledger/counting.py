@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Final
 
+import numpy as np
 from msgspec.structs import replace
+from numpy.typing import NDArray
 
+from services.collector.ledger.exchange_sums import Counted, sum_exchanges
 from services.collector.ledger.pairing import pair_sides
 from services.collector.ledger.parties import PartyPairs
 from services.collector.ledger.repeats import first_requests, mark_repeats
-from services.collector.ledger.sides import StoredRequest, read_far_apart, read_sides, write_sides
+from services.collector.ledger.sides import (
+    SIDE,
+    StoredRequest,
+    digests,
+    packed,
+    read_far_apart,
+    read_sides,
+    unpacked,
+    write_sides,
+)
 from services.collector.ledger.summary import SummaryCounts
 from services.collector.records import ReplayTimeline, Side
 
@@ -21,7 +32,9 @@ MOST_SIDES: Final = 64
 
 _AT_ONCE: Final = 500  # requests; the pages that they are on stay in the cache from reading to writing
 
-_NOTHING: Final = StoredRequest([])
+_MOST_COUNTED: Final = 100_000  # requests; their sums cannot overflow, and the arrays take some 30 MiB
+
+_NOTHING: Final = StoredRequest()
 
 
 @dataclass(eq=False)
@@ -37,6 +50,7 @@ class BatchCounter:
     timeline: ReplayTimeline | None
     changes: dict[tuple[int, int], SummaryCounts] = field(default_factory=dict, init=False)
     """By (pair, slot): what to add to the summary."""
+    _counted: list[Counted] = field(default_factory=list, init=False)
     refused: list[Side] = field(default_factory=list, init=False)
     """Sides beyond the MOST_SIDES of their request id."""
 
@@ -45,13 +59,12 @@ class BatchCounter:
 
         Requests are taken in the order of their ids, some at a time, so that each page of their table is read, changed and put away once.
         """
-        ids = sorted(by_request)
-        parts = (ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE))
-        return [
-            moment
-            for part in parts
-            for moment in self._take({one: by_request[one] for one in part}, span_ms, oldest_ms)
-        ]
+        ids, fresh = sorted(by_request), list[int]()
+        for start in range(0, len(ids), _AT_ONCE):
+            part = {one: by_request[one] for one in ids[start : start + _AT_ONCE]}
+            fresh += self._take(part, span_ms, oldest_ms)
+        self._sum(span_ms)
+        return fresh
 
     def _take(self, by_request: dict[bytes, list[Side]], span_ms: int, oldest_ms: int) -> list[int]:
         """Take some requests, as ``take``.
@@ -59,44 +72,45 @@ class BatchCounter:
         Once a request id has MOST_SIDES, further sides are refused: all of them are paired and written again with each one
         that comes, and a client chooses the id.
         """
-        stored = read_sides(self.database, list(by_request), self.pairs, oldest_ms)
+        stored = read_sides(self.database, list(by_request), oldest_ms)
         changed: dict[bytes, StoredRequest] = {}
-        fresh: list[Side] = []
+        fresh: list[int] = []
+        number = self.pairs.number
         for request, arrived in by_request.items():
             before = stored.get(request, _NOTHING)
-            if not before.sides and len(arrived) == 1:
-                now = arrived
-            else:
-                distinct = {side.digest: side for side in (*before.sides, *arrived)}
-                if len(distinct) > MOST_SIDES:
-                    distinct = dict(islice(distinct.items(), MOST_SIDES))
-                    self.refused.extend(side for side in arrived if side.digest not in distinct)
-                if len(distinct) == len(before.sides):
+            sides, newest, message = before.sides, before.newest, before.message
+            known = digests(sides) if sides or len(arrived) > 1 else set()
+            for side in arrived:
+                if side.digest in known:
                     continue
-                now = list(distinct.values())
-            more = now[len(before.sides) :]
-            fresh += more
-            message = before.message
-            for side in more:
+                if len(known) == MOST_SIDES:
+                    self.refused.append(side)
+                    continue
+                known.add(side.digest)
+                sides += packed(side, number(side.parties))
+                newest = max(newest, side.request_in)
+                fresh.append(side.request_in)
                 if side.message is not None and (message is None or side.message < message):
                     message = side.message
-            changed[request] = StoredRequest(now, message, before.repeated)
-        self._count(stored, changed, span_ms, oldest_ms)
-        return [side.request_in for side in fresh]
+            if len(sides) > len(before.sides):
+                changed[request] = StoredRequest(sides, newest, message, before.repeated)
+        self._count(stored, changed, oldest_ms)
+        if len(self._counted) > _MOST_COUNTED:
+            self._sum(span_ms)
+        return fresh
 
-    def _count(
-        self, stored: dict[bytes, StoredRequest], changed: dict[bytes, StoredRequest], span_ms: int, oldest_ms: int
-    ) -> None:
+    def _count(self, stored: dict[bytes, StoredRequest], changed: dict[bytes, StoredRequest], oldest_ms: int) -> None:
         """Write what has changed, and count its exchanges in place of those before."""
         moved = [one for one, now in changed.items() if now.message != stored.get(one, _NOTHING).message]
         messages = (*(changed[one].message for one in moved), *(stored.get(one, _NOTHING).message for one in moved))
         first = first_requests(self.database, messages)
-        write_sides(self.database, changed, stored, self.pairs)
-        stored |= mark_repeats(self.database, changed, moved, first, self.pairs, oldest_ms)
+        write_sides(self.database, changed, stored)
+        stored |= mark_repeats(self.database, changed, moved, first, oldest_ms)
         for request, now in changed.items():
             if request in stored:
-                self._add(stored[request], -1, span_ms)
-            self._add(now, 1, span_ms)
+                before = stored[request]
+                self._counted.append(Counted(before.sides, -1, before.repeated))
+            self._counted.append(Counted(now.sides, 1, now.repeated))
 
     def pair_again(self, before_ms: int, span_ms: int, horizon_ms: int) -> None:
         """Count by one pairing span what was counted by another, ``before_ms``.
@@ -106,26 +120,36 @@ class BatchCounter:
         """
         fewer: dict[bytes, StoredRequest] = {}
         oldest = horizon_ms - before_ms
-        for request, stored in read_far_apart(self.database, self.pairs, horizon_ms, min(before_ms, span_ms)):
-            pairs = [
-                [side for side in (exchange.client, exchange.producer) if side]
-                for exchange in pair_sides(stored.sides, before_ms)
-            ]
-            sides = [side for pair in pairs if all(side.request_in >= oldest for side in pair) for side in pair]
-            kept = replace(stored, sides=sides)
-            self._add(kept, -1, before_ms)
-            self._add(kept, 1, span_ms)
+        again: list[StoredRequest] = []
+        for request, stored in read_far_apart(self.database, horizon_ms, min(before_ms, span_ms)):
+            exchanges = [[side for side in both if side] for both in pair_sides(unpacked(stored.sides), before_ms)]
+            left = [side for both in exchanges if all(side.request_in >= oldest for side in both) for side in both]
+            size = SIDE.itemsize
+            sides = b"".join([stored.sides[side.place * size : (side.place + 1) * size] for side in left])
+            kept = replace(stored, sides=sides, newest=max((side.request_in for side in left), default=stored.newest))
+            if left:
+                again.append(kept)
             if len(sides) < len(stored.sides):
                 fewer[request] = kept
-        write_sides(self.database, fewer, fewer, self.pairs)
+        for sign, span in ((-1, before_ms), (1, span_ms)):
+            for start in range(0, len(again), _MOST_COUNTED):
+                self._counted += [
+                    Counted(one.sides, sign, one.repeated) for one in again[start : start + _MOST_COUNTED]
+                ]
+                self._sum(span)
+        write_sides(self.database, fewer, fewer)
 
-    def _add(self, stored: StoredRequest, sign: int, span_ms: int) -> None:
-        for number, exchange in enumerate(pair_sides(stored.sides, span_ms)):
-            speaker = exchange.speaker
-            moment = speaker.request_in if self.timeline is None else self.timeline.place(speaker.request_in)
-            slot = moment // (self.slot_seconds * 1000) * self.slot_seconds
-            key = self.pairs.number(speaker.parties), slot
-            counts = self.changes.get(key)
-            if counts is None:
-                counts = self.changes[key] = SummaryCounts()
-            counts.take(exchange, sign, repeated=stored.repeated or number > 0)
+    def _sum(self, span_ms: int) -> None:
+        """Add what was counted since the last time to ``changes``."""
+        for key, counts in sum_exchanges(self._counted, span_ms, self._slots_of).items():
+            known = self.changes.setdefault(key, counts)
+            if known is not counts:
+                known.add(counts)
+        self.pairs.keep({pair for pair, _ in self.changes})
+        self._counted.clear()
+
+    def _slots_of(self, moments: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the starts of the slots, in seconds, that moments in ms are in."""
+        if self.timeline is not None:
+            moments = np.array([self.timeline.place(moment) for moment in moments.tolist()], np.int64)
+        return moments // (self.slot_seconds * 1000) * self.slot_seconds

@@ -13,7 +13,6 @@ from collections.abc import Collection, Iterable, Mapping
 
 from msgspec.structs import replace
 
-from services.collector.ledger.parties import PartyPairs
 from services.collector.ledger.sides import StoredRequest, read_sides
 
 _LAST = b"\xff" * 17  # after every request id
@@ -32,7 +31,6 @@ def mark_repeats(
     changed: dict[bytes, StoredRequest],
     moved: Collection[bytes],
     first_before: Mapping[int, bytes],
-    pairs: PartyPairs,
     oldest_ms: int,
 ) -> dict[bytes, StoredRequest]:
     """Mark which of the requests that have ``changed``, and are written, repeat another. Some have ``moved`` to a message; ``first_before``
@@ -42,7 +40,7 @@ def mark_repeats(
     """
     first = _first_now(database, changed, moved, first_before)
     others = {*first.values(), *first_before.values()} - changed.keys()
-    found = read_sides(database, list(others), pairs, oldest_ms)
+    found = read_sides(database, list(others), oldest_ms)
     now = {**changed, **found}
     wrong = {
         request: not one.repeated

@@ -9,25 +9,45 @@ from __future__ import annotations
 import sqlite3
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from enum import IntEnum
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
 
-from services.collector.ledger.parties import PartyPairs
-from services.collector.records import ExchangeResult, Side
+from services.collector.records import Side
 from services.core.checked_rows import checksum
 
 SLICES = 4096
 """Parts of the table, by id, that are cleared of old requests one after another."""
 
 _SIDE = struct.Struct("<16sBBIqqqqqq")
-_PAIR = np.dtype({"names": ["pair"], "formats": ["<u4"], "offsets": [18], "itemsize": _SIDE.size})
-_NONE = -1  # stamps and sizes are not negative
+SIDE: Final = np.dtype(
+    [
+        *(("digest", "V16"), ("kind", "u1"), ("result", "u1"), ("pair", "<u4")),
+        *(
+            (name, "<i8")
+            for name in ("request_in", "request_out", "response_in", "response_out", "request_bytes", "response_bytes")
+        ),
+    ]
+)
+"""A side as it is stored; ``pair`` is the number of its client and service, and stamps and sizes are NONE where there is none."""
+
+NONE: Final = -1  # stamps and sizes are not negative
+_DIGEST = 16  # bytes
 _IDS_PER_QUERY = 500
 
 
-def _packed(side: Side, pair: int) -> bytes:
+class Kind(IntEnum):
+    """Which side of an exchange was logged; ``WHOLE`` is a client's that expects no other."""
+
+    CLIENT = 0
+    PRODUCER = 1
+    WHOLE = 2
+
+
+def packed(side: Side, pair: int) -> bytes:
+    """Return a side as it is stored."""
     out, back = side.request_out, side.response_in
     sent, received = side.request_bytes, side.response_bytes
     return _SIDE.pack(
@@ -36,93 +56,86 @@ def _packed(side: Side, pair: int) -> bytes:
         side.result,
         pair,
         side.request_in,
-        _NONE if out is None else out,
-        _NONE if back is None else back,
+        NONE if out is None else out,
+        NONE if back is None else back,
         side.response_out,
-        _NONE if sent is None else sent,
-        _NONE if received is None else received,
+        NONE if sent is None else sent,
+        NONE if received is None else received,
     )
 
 
-def _unpacked(request: bytes, sides: bytes, pairs: PartyPairs) -> list[Side]:
+class StoredSide(NamedTuple):
+    """What pairing needs of a stored side, which is the ``place``-th of its request."""
+
+    place: int
+    producer: bool
+    request_in: int
+    digest: bytes
+
+
+def unpacked(sides: bytes) -> list[StoredSide]:
+    """Return the sides of a request."""
     return [
-        Side(
-            digest,
-            request,
-            kind == 1,
-            pairs.parties(pair),
-            request_in,
-            None if out == _NONE else out,
-            None if back == _NONE else back,
-            response_out,
-            ExchangeResult(result),
-            None if sent == _NONE else sent,
-            None if received == _NONE else received,
-            kind == 2,
-        )
-        for digest, kind, result, pair, request_in, out, back, response_out, sent, received in _SIDE.iter_unpack(sides)
+        StoredSide(place, kind == Kind.PRODUCER, request_in, digest)
+        for place, (digest, kind, _, _, request_in, *_) in enumerate(_SIDE.iter_unpack(sides))
     ]
 
 
+def digests(sides: bytes) -> set[bytes]:
+    """Return the digests of the sides of a request."""
+    return {sides[start : start + _DIGEST] for start in range(0, len(sides), SIDE.itemsize)}
+
+
 class StoredRequest(msgspec.Struct, frozen=True, gc=False):
-    """The sides of a request id, its ``message``, the lowest of theirs or None, and whether it is ``repeated``: counted as a repeat of another
-    request of the message.
+    """The sides of a request id as they are stored, when the newest came in, its ``message``, the lowest of theirs or None, and whether it
+    is ``repeated``: counted as a repeat of another request of the message.
     """
 
-    sides: list[Side]
+    sides: bytes = b""
+    newest: int = 0
     message: int | None = None
     repeated: bool = False
 
 
-def read_sides(
-    database: sqlite3.Connection, requests: Sequence[bytes], pairs: PartyPairs, oldest_ms: int
-) -> dict[bytes, StoredRequest]:
+def read_sides(database: sqlite3.Connection, requests: Sequence[bytes], oldest_ms: int) -> dict[bytes, StoredRequest]:
     """Return what is stored of each request id that has any sides; nothing for an id whose newest side is older."""
     stored: dict[bytes, StoredRequest] = {}
     for start in range(0, len(requests), _IDS_PER_QUERY):
         ids = requests[start : start + _IDS_PER_QUERY]
         marks = ",".join("?" * len(ids))
-        for request, sides, message, repeated in database.execute(
-            f"SELECT id, sides, message, repeated FROM request WHERE newest >= ? AND id IN ({marks})",  # noqa: S608  # question marks alone
+        for request, sides, newest, message, repeated in database.execute(
+            f"SELECT id, sides, newest, message, repeated FROM request WHERE newest >= ? AND id IN ({marks})",  # noqa: S608  # question marks alone
             (oldest_ms, *ids),
         ):
-            stored[request] = StoredRequest(_unpacked(request, sides, pairs), message, bool(repeated))
+            stored[request] = StoredRequest(sides, newest, message, bool(repeated))
     return stored
 
 
-def read_far_apart(
-    database: sqlite3.Connection, pairs: PartyPairs, oldest_ms: int, span_ms: int
-) -> Iterator[tuple[bytes, StoredRequest]]:
+def read_far_apart(database: sqlite3.Connection, oldest_ms: int, span_ms: int) -> Iterator[tuple[bytes, StoredRequest]]:
     """Yield each request id with sides further apart than a span, except those whose newest side is older.
 
     The whole table is read, and may not be changed meanwhile.
     """
-    for request, packed, message, repeated in database.execute(
-        "SELECT id, sides, message, repeated FROM request WHERE newest >= ? AND length(sides) > ?",
-        (oldest_ms, _SIDE.size),
+    for request, sides, newest, message, repeated in database.execute(
+        "SELECT id, sides, newest, message, repeated FROM request WHERE newest >= ? AND length(sides) > ?",
+        (oldest_ms, SIDE.itemsize),
     ):
-        sides = _unpacked(request, packed, pairs)
-        moments = [side.request_in for side in sides]
-        if max(moments) - min(moments) > span_ms:
-            yield request, StoredRequest(sides, message, bool(repeated))
+        if newest - min(side.request_in for side in unpacked(sides)) > span_ms:
+            yield request, StoredRequest(sides, newest, message, bool(repeated))
 
 
 def write_sides(
-    database: sqlite3.Connection,
-    requests: Mapping[bytes, StoredRequest],
-    former: Mapping[bytes, StoredRequest],
-    pairs: PartyPairs,
+    database: sqlite3.Connection, requests: Mapping[bytes, StoredRequest], former: Mapping[bytes, StoredRequest]
 ) -> None:
-    """Write all sides of these requests, each with the number of its pair; ``former`` is what is stored of them so far."""
+    """Write these requests; ``former`` is what is stored of them so far."""
     rows: tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]] = [], []
     for request, stored in requests.items():
-        packed = b"".join([_packed(side, pairs.number(side.parties)) for side in stored.sides])
-        newest = max([side.request_in for side in stored.sides])
         repeated, message = int(stored.repeated), stored.message
         same = request in former and former[request].message == message
-        intact = checksum(request, newest, packed, message, repeated)
-        rows[same].append((newest, bytearray(packed), repeated, message, intact, bytearray(request)))
-    # sqlite3 binds bytearrays at once, and asks adapters about bytes. A message that stays is no part of an update, which so leaves the index on it alone.
+        intact = checksum(request, stored.newest, stored.sides, message, repeated)
+        rows[same].append((stored.newest, bytearray(stored.sides), repeated, message, intact, bytearray(request)))
+    # sqlite3 binds bytearrays at once, and asks adapters about bytes. A message that stays is no part of an update, which so leaves the index
+    # on it alone.
     database.executemany(
         "INSERT OR REPLACE INTO request (newest, sides, repeated, message, intact, id) VALUES (?, ?, ?, ?, ?, ?)",
         rows[0],
@@ -146,8 +159,8 @@ def pairs_in_use(database: sqlite3.Connection, slices: range) -> set[int]:
     numbers: set[int] = set()
     for number in slices:
         rows = database.execute("SELECT sides FROM request WHERE id >= ? AND id < ?", _id_range(number))
-        packed = np.frombuffer(b"".join(sides for (sides,) in rows), _PAIR)
-        numbers.update(np.unique(packed["pair"]).tolist())
+        found = np.frombuffer(b"".join(sides for (sides,) in rows), SIDE)
+        numbers.update(np.unique(found["pair"]).tolist())
     return numbers
 
 

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from typing import Final
 
-from services.collector.ledger.pairing import PairedExchange
 from services.core.model import DURATION_BUCKETS, ExchangeSummary, Parties
 
-_BOUNDS = [2 ** (i / 2) for i in range(DURATION_BUCKETS - 1)]
-
-
-def bucket_of(duration_ms: float) -> int:
-    """Return the index i of the first histogram bucket whose bound, 2^(i/2) ms, is at least the duration. The last has none."""
-    return bisect_left(_BOUNDS, duration_ms)
+BOUNDS: Final = tuple(2 ** (i / 2) for i in range(DURATION_BUCKETS - 1))
+"""Bounds of the histogram in ms: a duration is in the first bucket whose bound is at least as large. The last bucket has none."""
 
 
 class SummaryCounts:
@@ -45,20 +40,10 @@ class SummaryCounts:
         self.numbers = numbers or [0] * len(self.FIELDS)
         self.buckets = buckets or [0] * DURATION_BUCKETS
 
-    def take(self, exchange: PairedExchange, sign: int, *, repeated: bool = False) -> None:
-        """Add an exchange (``sign`` 1) or subtract it (-1); ``repeated`` if it repeats another."""
-        numbers, duration, skew = self.numbers, exchange.duration, exchange.skew
-        numbers[0] += sign
-        numbers[1 + exchange.result] += sign
-        numbers[4] += sign * exchange.request_bytes
-        numbers[5] += sign * exchange.response_bytes
-        numbers[6] += sign * exchange.orphan
-        if skew is not None:
-            numbers[7] += sign * int(2 * skew)
-            numbers[8] += sign
-        numbers[9] += sign * duration
-        numbers[10] += sign * repeated
-        self.buckets[bucket_of(duration)] += sign
+    def add(self, other: SummaryCounts) -> None:
+        """Add other counts."""
+        self.numbers = [one + more for one, more in zip(self.numbers, other.numbers, strict=True)]
+        self.buckets = [one + more for one, more in zip(self.buckets, other.buckets, strict=True)]
 
     @property
     def paired(self) -> int:

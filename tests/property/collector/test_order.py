@@ -9,10 +9,13 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.collector.ledger.exchange_sums import Counted, sum_exchanges
 from services.collector.ledger.ledger import Ledger
 from services.collector.ledger.pairing import pair_sides
+from services.collector.ledger.sides import packed
 from services.collector.records.batch import RecordBatch, SourcePosition
 from services.collector.records.xroad import Side, read_side
+from tests.support.cases.exchanges import Exchange, counts_of
 
 START = 1_700_000_000_000
 SPAN = 3_600_000
@@ -115,3 +118,25 @@ def test_every_record_is_in_exactly_one_exchange(raw):
     assert 2 * (pair_sides - orphans) + orphans == len({side.digest for side in sides})
     assert sum(s.ok + s.bus_failures + s.provider_failures for s in found) == pair_sides
     assert sum(sum(s.duration_buckets) for s in found) == pair_sides
+
+
+@settings(max_examples=300)
+@given(st.lists(records(), min_size=1, max_size=14), st.integers(0, SPAN), st.data())
+def test_sums_are_those_of_the_exchanges_one_by_one(raw, span, data):
+    """Of any sides under any request ids, added and subtracted, the sums are what the exchanges amount to one by one."""
+    by_request: dict[bytes, dict[bytes, Side]] = {}
+    for side in map(read_side, raw):
+        by_request.setdefault(side.request, {})[side.digest] = side
+    plus, minus = (counts_of([]), counts_of([]))
+    requests = []
+    for sides in (list(found.values()) for found in by_request.values()):
+        sign, repeated = data.draw(st.sampled_from([1, -1])), data.draw(st.booleans())
+        requests.append(Counted(b"".join(packed(side, 1) for side in sides), sign, repeated))
+        exchanges = [Exchange.of(one) for one in pair_sides(sides, span)]
+        counts = counts_of(exchanges, repeats=len(exchanges) - (not repeated))
+        kept = plus if sign > 0 else minus
+        for old, new in zip(kept, counts, strict=True):
+            old[:] = [one + more for one, more in zip(old, new, strict=True)]
+    (found,) = sum_exchanges(requests, span, lambda moments: moments * 0).values()
+    assert found.numbers == [one - other for one, other in zip(plus[0], minus[0], strict=True)]
+    assert found.buckets == [one - other for one, other in zip(plus[1], minus[1], strict=True)]

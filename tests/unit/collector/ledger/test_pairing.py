@@ -8,6 +8,7 @@ import pytest
 from services.collector.ledger.pairing import pair_sides
 from services.collector.records.formats import read
 from services.collector.records.xroad import ExchangeResult, Side, read_side
+from tests.support.cases.exchanges import Exchange
 
 # Names of the expected documents, and ours.
 DERIVED = {
@@ -37,7 +38,11 @@ def paired(sides, span_ms=10**9):
     groups: dict[str, list[Side]] = {}
     for side in sides:
         groups.setdefault(side.request, []).append(side)
-    return [exchange for group in groups.values() for exchange in pair_sides(group, span_ms)]
+    return [exchange for group in groups.values() for exchange in exchanges_of(group, span_ms)]
+
+
+def exchanges_of(sides, span_ms):
+    return [Exchange.of(one) for one in pair_sides(sides, span_ms)]
 
 
 def test_the_17_raw_records_give_the_12_expected_documents(data_file):
@@ -75,15 +80,15 @@ def test_the_whole_sample_pairs(data_file):
 
 def test_skew_is_half_the_difference_of_the_network_durations(both):
     """A producer clock 5 ms ahead is measured, where both ways take equally long."""
-    [exchange] = pair_sides([read_side(record) for record in both()], 1000)
+    [exchange] = exchanges_of([read_side(record) for record in both()], 1000)
     assert (exchange.request_network, exchange.response_network, exchange.skew) == (25, 15, 5.0)
 
 
 def test_pairs_only_within_the_span(both):
     """Sides further apart than the span stay orphans; at the span itself they pair."""
     sides = [read_side(record) for record in both()]
-    assert len(pair_sides(sides, 35)) == 1
-    assert [exchange.orphan for exchange in pair_sides(sides, 34)] == [True, True]
+    assert len(exchanges_of(sides, 35)) == 1
+    assert [exchange.orphan for exchange in exchanges_of(sides, 34)] == [True, True]
 
 
 def test_a_repeated_request_id_pairs_by_set_not_by_order(raw):
@@ -92,7 +97,7 @@ def test_a_repeated_request_id_pairs_by_set_not_by_order(raw):
         read_side(raw(requestInTs=1_700_000_000_000 + shift, securityServerType=kind))
         for shift, kind in ((0, "Client"), (50, "Client"), (70, "Producer"))
     ]
-    results = {frozenset(pair_sides(order, 1000)) for order in itertools.permutations(sides)}
+    results = {frozenset(exchanges_of(order, 1000)) for order in itertools.permutations(sides)}
     assert len(results) == 1
     [found] = results
     assert sorted(exchange.orphan for exchange in found) == [False, True]
@@ -110,7 +115,7 @@ def test_a_repeated_request_id_pairs_by_set_not_by_order(raw):
 def test_a_failure_seen_by_either_side_is_a_failure(both, client, producer, result):
     """A failure that either side logged is a failure; the client's view decides its kind."""
     ours, theirs = both()
-    [exchange] = pair_sides([read_side(ours | client), read_side(theirs | producer)], 1000)
+    [exchange] = exchanges_of([read_side(ours | client), read_side(theirs | producer)], 1000)
     assert exchange.result is result
 
 
@@ -119,8 +124,8 @@ def test_sizes_come_from_the_client_where_it_has_them(both):
     ours, theirs = both()
     ours["responseSize"] = None
     theirs |= {"requestSize": 111, "responseSize": 222}
-    [exchange] = pair_sides([read_side(ours), read_side(theirs)], 1000)
+    [exchange] = exchanges_of([read_side(ours), read_side(theirs)], 1000)
     assert (exchange.request_bytes, exchange.response_bytes) == (300, 222)
     ours["requestSize"] = None
-    [orphan] = pair_sides([read_side(ours)], 1000)
+    [orphan] = exchanges_of([read_side(ours)], 1000)
     assert (orphan.request_bytes, orphan.response_bytes) == (0, 0)

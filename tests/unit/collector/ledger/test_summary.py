@@ -2,10 +2,22 @@ from __future__ import annotations
 
 import pytest
 
-from services.collector.ledger.pairing import pair_sides
-from services.collector.ledger.summary import SummaryCounts, bucket_of, to_summary
+from services.collector.ledger.exchange_sums import Counted, sum_exchanges
+from services.collector.ledger.sides import packed
+from services.collector.ledger.summary import to_summary
 from services.collector.records.xroad import read_side
 from services.core.model.exchange import DURATION_BUCKETS
+
+
+def counted(*records, sign=1):
+    """One request with these records, all of one pair."""
+    return Counted(b"".join(packed(read_side(record), 1) for record in records), sign, repeated=False)
+
+
+def sums_of(*requests):
+    """What requests add to the summary of the one pair and slot that they are of."""
+    (found,) = sum_exchanges(requests, 10_000, lambda moments: moments * 0).values()
+    return found
 
 
 @pytest.mark.parametrize(
@@ -23,22 +35,17 @@ from services.core.model.exchange import DURATION_BUCKETS
         (10**9, 39),
     ],
 )
-def test_buckets_are_bounded_by_powers_of_the_square_root_of_two(duration, bucket):
+def test_buckets_are_bounded_by_powers_of_the_square_root_of_two(raw, duration, bucket):
     """A duration falls into the first bucket whose bound 2^(i/2) ms it does not exceed; the last is open."""
-    assert bucket_of(duration) == bucket
+    found = sums_of(counted(raw(1_700_000_000_000, responseOutTs=1_700_000_000_000 + duration)))
+    assert [at for at, count in enumerate(found.buckets) if count] == [bucket]
     assert DURATION_BUCKETS == 40
-
-
-def exchanges_of(*records):
-    return pair_sides([read_side(record) for record in records], 10_000)
 
 
 def test_a_summary_counts_one_pair(raw, both):
     """Each count of a summary is what its exchanges add up to."""
     failed = raw(succeeded=False, requestInTs=1_700_000_000_100)
-    counts = SummaryCounts()
-    for exchange in (*exchanges_of(*both()), *exchanges_of(failed), *exchanges_of(raw(statusCode=500))):
-        counts.take(exchange, 1)
+    counts = sums_of(counted(*both()), counted(failed), counted(raw(statusCode=500)))
     parties = read_side(raw()).parties
     found = to_summary(parties, 1_699_999_800, 7, counts)
     assert (found.client, found.service, found.slot_start, found.revision) == (
@@ -57,9 +64,6 @@ def test_taking_back_is_the_inverse_of_adding(raw, both):
     """Counts from which everything was subtracted are empty, half milliseconds of skew included."""
     ours, theirs = both()
     theirs["responseOutTs"] += 1
-    counts = SummaryCounts()
-    for sign in (1, -1):
-        assert bool(counts) == (sign < 0)
-        for exchange in (*exchanges_of(ours, theirs), *exchanges_of(raw())):
-            counts.take(exchange, sign)
-    assert not counts
+    added = [counted(ours, theirs), counted(raw())]
+    assert sums_of(*added)
+    assert not sums_of(*added, counted(ours, theirs, sign=-1), counted(raw(), sign=-1))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.collector.ledger.pairing import pair_sides
-from services.collector.ledger.sides import NONE, SIDE, Kind, unpacked
+from services.collector.ledger.sides import NONE, SIDE, SideKind, unpacked
 from services.collector.ledger.summary import BOUNDS, SummaryCounts
 from services.collector.records import LARGEST_SIZE, ExchangeResult
 from services.core.model import DURATION_BUCKETS
@@ -56,7 +56,7 @@ def sum_exchanges(
         np.ones_like(sign),
         *(result == one for one in ExchangeResult),
         *(_size(name, speaker, theirs, both) for name in ("request_bytes", "response_bytes")),
-        ~both & (speaker["kind"] != Kind.WHOLE),
+        ~both & (speaker["kind"] != SideKind.WHOLE),
         np.where(skewed, there - back, 0),
         skewed,
         duration,
@@ -96,7 +96,7 @@ def _paired(
     """
     lengths = np.array([len(one.sides) for one in requests]) // SIDE.itemsize
     first = np.cumsum(lengths) - lengths
-    produced = sides["kind"] == Kind.PRODUCER
+    produced = sides["kind"] == SideKind.PRODUCER
     second = np.minimum(first + 1, len(sides) - 1)
     near = np.abs(sides["request_in"][first] - sides["request_in"][second]) <= span_ms
     alone, pair = lengths == 1, (lengths == 2) & (produced[first] != produced[second]) & near  # as nearly all are

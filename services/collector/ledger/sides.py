@@ -38,7 +38,7 @@ _DIGEST = 16  # bytes
 _IDS_PER_QUERY = 500
 
 
-class Kind(IntEnum):
+class SideKind(IntEnum):
     """Which side of an exchange was logged; ``WHOLE`` is a client's that expects no other."""
 
     CLIENT = 0
@@ -76,7 +76,7 @@ class StoredSide(NamedTuple):
 def unpacked(sides: bytes) -> list[StoredSide]:
     """Return the sides of a request."""
     return [
-        StoredSide(place, kind == Kind.PRODUCER, request_in, digest)
+        StoredSide(place, kind == SideKind.PRODUCER, request_in, digest)
         for place, (digest, kind, _, _, request_in, *_) in enumerate(_SIDE.iter_unpack(sides))
     ]
 

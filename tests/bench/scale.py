@@ -17,13 +17,13 @@ from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
-from services.core.bus import StoredMessage
+from services.core.bus import Bus, StoredMessage
 from services.core.bus.evidence import columns_of
 from services.core.bus.names import MEASUREMENTS, measurement_subject
 from services.core.bus.stream_cursor import StreamCursor
@@ -170,7 +170,9 @@ async def _scored(scoring: Scoring, store: Store, memory: Memory, days: int) -> 
     )
     async with _part(memory, f"{slots * links:,} measurements decoded, taken in and saved", lines) as spent:
         reading = asyncio.create_task(reader.run(feed, len(feed.messages)))
-        await reader.caught_up.wait()
+        caught_up = asyncio.create_task(reader.caught_up.wait())
+        await asyncio.wait({reading, caught_up}, return_when=asyncio.FIRST_COMPLETED)
+        assert caught_up.done(), reading.exception()
         await _save(scoring, store, evidence_lock)
         taken = spent()
     reading.cancel()
@@ -255,6 +257,7 @@ class _Feed(StreamCursor):
 
     def __init__(self) -> None:
         self.messages: list[StoredMessage] = []
+        self.bus = cast("Bus", None)  # nobody asks it anything: batches name targets of the register in force
 
     def add(self, batches: Iterator[bytes], stored: float) -> None:
         for batch in batches:

@@ -36,7 +36,8 @@ def messages(bus: str, alias: str, pending: Sequence[PendingSummary]) -> Iterato
 
 
 def _fitting(bus: str, alias: str, shard: int, pending: Sequence[PendingSummary]) -> Iterator[SummaryMessage]:
-    payload = codec.encode_summaries(bus, [replace(waiting.summary, alias=alias) for waiting in pending])
+    summaries = [waiting.summary for waiting in pending]
+    payload = codec.encode_summaries(bus, [replace(one, alias=alias) for one in summaries] if alias else summaries)
     if len(payload) > _LARGEST_PAYLOAD and len(pending) > 1:
         half = len(pending) // 2
         yield from _fitting(bus, alias, shard, pending[:half])

@@ -62,7 +62,9 @@ def _from_row(row: Sequence[Any]) -> SummaryRow:
 
 
 def _to_row(key: tuple[int, int], counts: SummaryCounts, revision: int) -> tuple[Any, ...]:
-    numbers = [min(max(number, -_LARGEST), _LARGEST) for number in counts.numbers]
+    numbers = counts.numbers
+    if max(numbers) > _LARGEST or min(numbers) < -_LARGEST:
+        numbers = [min(max(number, -_LARGEST), _LARGEST) for number in numbers]
     return (*key, *numbers, _BUCKETS.pack(*counts.buckets), revision, 0)
 
 

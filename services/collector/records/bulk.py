@@ -57,14 +57,14 @@ def _clean(values: tuple[Any, ...]) -> bool:
     Names are checked together first, since most are plain.
     """
     _, start, end, _, out, back = values[:6]
-    if (
-        abs(end - start) > LONGEST_MS
-        or abs((out or start) - start) > LONGEST_MS
-        or abs((back or start) - start) > LONGEST_MS
+    if not (
+        -LONGEST_MS <= end - start <= LONGEST_MS
+        and (out is None or -LONGEST_MS <= out - start <= LONGEST_MS)
+        and (back is None or -LONGEST_MS <= back - start <= LONGEST_MS)
     ):
         return False
-    names = [name for name in (*values[6:AT_ID], values[AT_VERSION]) if name]
-    return "".join(names).isprintable() or all(map(is_name, names))
+    names = (*values[6:AT_ID], values[AT_VERSION])
+    return "".join(filter(None, names)).isprintable() or all(map(is_name, filter(None, names)))
 
 
 def decode_line(line: bytes) -> Side | None:

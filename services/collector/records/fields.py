@@ -76,7 +76,7 @@ AT_VERSION = FIELDS.index("serviceVersion")
 AT_MESSAGE = FIELDS.index("messageId")
 AT_NUMBERS = FIELDS.index("requestMimeSize")
 AT_SIZES = FIELDS.index("requestSize")
-AT_FAULTS = FIELDS.index("faultCode")
+AT_DAEMON = FIELDS.index("monitoringDataTs")
 
 NAMES = frozenset({*_PARTIES, "serviceVersion"})
 """Fields that name a party or a service, and are shown; other texts are compared only."""

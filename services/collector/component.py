@@ -15,7 +15,7 @@ from services.collector.files import FileTailer, LogFile, Replayer
 from services.collector.intake import Intake
 from services.collector.ledger import Ledger, LedgerExecutor
 from services.collector.metrics import CollectorMetrics
-from services.collector.publisher import messages, publish
+from services.collector.publisher import SUMMARIES_PER_READ, messages, publish
 from services.collector.xroad import ServerPoller
 from services.core.bus import Bus, connect_from_settings
 from services.core.errors import BusError, PeyvandError, SettingsError
@@ -27,7 +27,6 @@ from services.core.tasks import cancel_and_wait
 from services.register.bus import follow_register
 
 _DATABASE = "collector.sqlite"
-_SUMMARIES_PER_READ = 2000
 _ANSWERS_AT_ONCE = 16  # of security servers, held in memory; up to 16 MiB each
 _DAY_MS = 86_400_000
 _LAST_FLUSH_SECONDS = 2.0
@@ -120,7 +119,7 @@ class _Collector:
         """Publish every summary that the bus has not acknowledged. Raises BusError; what it has acknowledged stays so."""
         settings, run = self._runtime.settings, self._executor.run
         self._metrics.show_totals(await run(self._ledger.totals))
-        while pending := await run(self._ledger.unpublished, _SUMMARIES_PER_READ):
+        while pending := await run(self._ledger.unpublished, SUMMARIES_PER_READ):
             for message in messages(settings.bus, settings.alias, pending):
                 await publish(self._bus, message)
                 await run(self._ledger.acknowledge, message.summaries)

@@ -11,6 +11,9 @@ from services.collector.ledger import PendingSummary
 from services.core import codec
 from services.core.bus import Bus, exchange_subject, shard_of
 
+SUMMARIES_PER_READ = 8000
+"""So many at once that messages are full: each is acknowledged in a transaction of its own, which waits for the disk."""
+
 _MOST_SUMMARIES = 500
 _LARGEST_PAYLOAD = 900_000  # bytes; NATS takes 1 MiB
 

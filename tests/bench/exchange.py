@@ -20,7 +20,7 @@ from typing import Any
 from services.collector.files.log_file import LogFile
 from services.collector.ledger import summary_rows as rows
 from services.collector.ledger.ledger import Ledger
-from services.collector.publisher import messages, publish
+from services.collector.publisher import SUMMARIES_PER_READ, messages, publish
 from services.core.bus import Bus
 from services.core.model.register import FLUSH_SECONDS
 from tests.bench.loads.exchange_records import PAIRS, write_log
@@ -51,7 +51,7 @@ class _Stages:
 async def _flush(bus: Bus, ledger: Ledger, stages: _Stages) -> int:
     """Publish what changed; return how many summaries that were."""
     before, start, sent = sum(stages.spent.values()), time.process_time(), 0
-    while pending := ledger.unpublished(2000):
+    while pending := ledger.unpublished(SUMMARIES_PER_READ):
         for message in messages("xroad", "", pending):
             await publish(bus, message)
             ledger.acknowledge(message.summaries)

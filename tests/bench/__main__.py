@@ -14,6 +14,9 @@ from tests.bench.archive import archive
 from tests.bench.console import console
 from tests.bench.exchange import exchange
 from tests.bench.findings import findings
+from tests.bench.growth.charts import draw
+from tests.bench.growth.limits import limits
+from tests.bench.growth.points import FOLDER, with_points
 from tests.bench.national import national
 from tests.bench.passages import passages
 from tests.bench.pipeline import compare_all
@@ -42,8 +45,11 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterable[str]]] = {
     "passages": lambda asked: passages(asked.seconds),
     "adoption": lambda asked: adoption(asked.links or 10_000),
     "start": lambda _: start(),
+    "limits": lambda _: limits(),
+    "growth": lambda _: draw(FOLDER),
 }
 APART = ("scale", "publishing", "api", "console", "visible", "archive", "sensitivity")  # they want gigabytes
+DRAWS = "growth"  # what measures nothing
 
 
 def main() -> None:
@@ -81,6 +87,11 @@ def main() -> None:
         default=[1_000_000],
         help="exchange: how many, for each log (default: 1000000)",
     )
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="keep points of how cost grows in docs/performance, and draw its pictures",
+    )
     arguments, rest = parser.parse_known_args()
     if rest and arguments.benchmark != "probe":
         parser.error(f"unrecognised: {' '.join(rest)}")
@@ -88,8 +99,10 @@ def main() -> None:
     if arguments.benchmark in {None, "probe"}:
         bench_probe.main(rest)
     for name, figures in BENCHMARKS.items():
-        if arguments.benchmark == name or (arguments.benchmark is None and name not in APART):
-            _print(figures(arguments))
+        if arguments.benchmark == name or (arguments.benchmark is None and name not in (*APART, DRAWS)):
+            _print(with_points(figures(arguments), folder=FOLDER if arguments.keep else None))
+    if arguments.keep and arguments.benchmark != DRAWS:
+        _print(draw(FOLDER))
 
 
 def _print(lines: Iterable[str]) -> None:

@@ -19,6 +19,7 @@ from services.register.bus.publish import publish_register
 from services.register.versions.rows import with_versions
 from services.scorer.publishing.publisher import IndexPublisher
 from tests.bench.component import Component, component
+from tests.bench.growth.points import point
 from tests.bench.loads.synthetic import SLOT, register_of
 from tests.bench.meters.process import cpu_seconds, machine, peak_mib, resident_mib
 from tests.bench.publishing import State, judged, put
@@ -73,6 +74,8 @@ async def _answers(links: int, folder: Path) -> list[str]:
                 f"  GetIndicator of links at random, {inflight} at once: {found['calls'] / spent:,.0f} a CPU second of"
                 f" the api, {found['calls'] / found['seconds']:,.0f}/s; {_spread(found)}"
             )
+            if inflight == INFLIGHT[0]:
+                lines.append(point("api_call", links, spent / found["calls"] * 1e6))
         for what in ("at first", "after a refresh"):
             # Links of the one service that nobody measures are a tenth of all apart.
             for whose, step in (("", 1), (" of a service that nobody measures", links // 10)):
@@ -86,6 +89,7 @@ async def _answers(links: int, folder: Path) -> list[str]:
         lines.append(
             f"  a refresh taken in with {cpu_seconds(process.pid) - before:.2f} s of CPU; {_memory(process.pid)}"
         )
+        lines.append(point("api_memory", links, peak_mib(process.pid)))
     return lines
 
 

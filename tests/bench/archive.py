@@ -26,6 +26,7 @@ from services.dataset.storage import LocalStorage
 from services.dataset.tables import INDICATOR, indicator_table
 from services.indicator.index import METHOD_VERSION
 from services.register.directory import load_register
+from tests.bench.growth.points import point
 from tests.bench.loads.dataset import Country
 from tests.bench.loads.register import write_register
 from tests.bench.meters.process import machine, peak_mib
@@ -47,7 +48,7 @@ def archive(links: int, days: int) -> Iterator[str]:
         first = datetime.now(UTC).date() - timedelta(days=days)
         register = load_register(_register(where, links, first))
         country = Country(links, register.policy)
-        yield from _sealing(where / "open", country, first)
+        yield from _sealing(where / "open", country, links, first)
         storage = LocalStorage(where / "sealed")
         began = time.monotonic()
         rows = country.seal(storage, _KEY, [first + timedelta(days=number) for number in range(days)])
@@ -63,7 +64,7 @@ def _register(where: Path, links: int, first: date) -> Path:
     return folder
 
 
-def _sealing(folder: Path, country: Country, day: date) -> Iterator[str]:
+def _sealing(folder: Path, country: Country, links: int, day: date) -> Iterator[str]:
     """Seal a day in a process of its own, so that nothing else is measured in it."""
     storage = LocalStorage(folder)
     rows = country.segments(storage, day, _SEGMENT_SECONDS)
@@ -72,6 +73,12 @@ def _sealing(folder: Path, country: Country, day: date) -> Iterator[str]:
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         took, cpu, before, peak = pool.submit(_seal, folder, country, f"{day}").result()
     yield f"sealed in {took:.1f} s, CPU {cpu:.1f} s, peak RSS {peak:.0f} MiB, {before:.0f} before: {_sizes(storage)}"
+    yield point("sealing", links, cpu)
+    yield point(
+        "sealing_bytes",
+        links,
+        sum(file.size for _, manifest in manifests(LogFiles(storage).leaves()) for file in manifest.files),
+    )
 
 
 def _seal(folder: Path, country: Country, day: str) -> tuple[float, float, float, float]:

@@ -36,6 +36,7 @@ from services.scorer.index.results import CompiledRegister, IndexResult, Pending
 from services.scorer.publishing.encode import BlockEncoder
 from services.scorer.publishing.publisher import EncodedSlots, IndexPublisher
 from services.scorer.publishing.recent import recent_blocks
+from tests.bench.growth.points import point
 from tests.bench.loads.synthetic import SLOT, UNHEARD, payloads, register_of
 from tests.bench.meters.process import cpu_seconds, machine, peak_mib
 from tests.support.nats import Nats, running_nats
@@ -142,7 +143,9 @@ async def _published(register: Register) -> list[str]:
         links = len(register.links)
         lines.append(f"  blocks of {len(own):,} agencies cut, encoded and put: {median}")
         lines.append(f"  CPU of this process a link: {median.own / links * 1e6:.1f} µs")
+        lines.append(point("publishing", links, median.own))
         sizes = await _sizes(bus)
+        lines.append(point("publishing_bytes", links, sum(size for _, size in sizes.values())))
         lines += [f"  {name}: {count:,} values, {size / 2**20:,.1f} MiB" for name, (count, size) in sizes.items()]
     return lines
 

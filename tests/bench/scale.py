@@ -49,6 +49,7 @@ from services.scorer.malloc import trim_memory
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.state.manifest import StateManifest
 from services.scorer.state.store import StateUpdate, Store
+from tests.bench.growth.points import point
 from tests.bench.loads.synthetic import SLOT, payloads, register_of
 from tests.bench.meters.memory import Memory
 from tests.bench.meters.process import machine
@@ -130,33 +131,38 @@ def measure(links: int, days: int, data: Path) -> Iterator[str]:
     register = register_of(links)
     yield f"  with the register as objects: {memory.now()}"
     store = Store(data, Calendar.of(register.policy))
-    adopted, taken = _timed(lambda: CompiledRegister.of(register))
-    yield f"  register adopted as arrays: {taken:.2f} s"
-    loaded, taken = _timed(lambda: store.load(adopted.arrays.targets))
-    yield f"  state read: {taken:.2f} s"
+    adopted, adopting = _timed(lambda: CompiledRegister.of(register))
+    yield f"  register adopted as arrays: {adopting:.2f} s"
+    loaded, reading = _timed(lambda: store.load(adopted.arrays.targets))
+    yield f"  state read: {reading:.2f} s"
     assert loaded.manifest is not None
     scoring = Scoring(adopted, loaded, loaded.manifest.position)
     yield f"  memory then: {memory.now()}"
     with memory.watched():
-        yield from asyncio.run(_scored(scoring, store, memory, days))
+        yield from asyncio.run(_scored(scoring, store, memory, days, adopting + reading))
 
 
-async def _scored(scoring: Scoring, store: Store, memory: Memory, days: int) -> list[str]:
+async def _scored(scoring: Scoring, store: Store, memory: Memory, days: int, started: float) -> list[str]:
+    """Score; ``started`` are the seconds that reading the state took."""
     lines = list[str]()
     evidence_lock = EvidenceLock()
     end_slot = scoring.manifest.end_slot
     assert end_slot is not None
     links = len(scoring.arrays.links)
 
+    lines.append(point("evidence_bytes", links, _kept(store.folder)))
+    begun = time.perf_counter()
     async with _part(memory, f"closed days judged anew ({days}), open slots, burn rates", lines):
         await evidence_lock.run_in_slices(scoring.prepare(end_slot))
         await asyncio.to_thread(trim_memory)
     async with _part(memory, "then every index of 7, 28 and 90 days", lines):
         result = await _judged(scoring, evidence_lock, end_slot)
+    lines.append(point("restart", links, started + time.perf_counter() - begun))
     scoring.published(result)
     del result
     await _given_back(lines)
     lines.append(f"  memory at rest: {memory.now()}")
+    lines.append(point("scorer_memory", links, memory.private()))
 
     feed, rng, slots = _Feed(), np.random.default_rng(5), TAKEN_SLOTS.get(links, 2)
     for slot in range(end_slot, end_slot + slots):
@@ -177,6 +183,8 @@ async def _scored(scoring: Scoring, store: Store, memory: Memory, days: int) -> 
         taken = spent()
     reading.cancel()
     await asyncio.wait({reading})
+    lines.append(point("take_in", links, taken[1] / slots))
+    lines.append(point("take_in_bytes", links, sum(len(message.data) for message in feed.messages) / slots))
     lines.append(f"  that is {slots * links / taken[0]:,.0f} a second, {slots * links / taken[1]:,.0f} of CPU")
     end_slot += slots
     await evidence_lock.run_in_slices(scoring.prepare(end_slot - 1))
@@ -201,6 +209,8 @@ async def _scored(scoring: Scoring, store: Store, memory: Memory, days: int) -> 
         f"  points and bounds alone, of every kind over one window: {median(took) * 1000:.1f} ms"
         f" ({min(took) * 1000:.1f} to {max(took) * 1000:.1f}; {cpu / REPEATS * 1000:.1f} ms of CPU)"
     )
+    lines.append(point("points", links, median(took)))
+    lines.append(point("points_bytes", links, columns.slots.nbytes + columns.counts.nbytes))
     last = columns_of(feed.messages[-1])
     messages = len(feed.messages)
     del result, columns, shares, imputation, feed, reader, reading

@@ -32,6 +32,7 @@ from services.core.model.register import Register
 from services.register.bus.publish import publish_register
 from services.register.versions.rows import with_versions
 from tests.bench.component import Component, component
+from tests.bench.growth.points import point
 from tests.bench.loads.synthetic import register_of
 from tests.bench.meters.process import cpu_seconds, machine
 from tests.support.nats import running_nats
@@ -116,7 +117,9 @@ async def _measured(links: int, folder: Path) -> list[str]:
     if aim := AIMS.get(links):
         met = "met" if _quantile(seen.measured, 0.99) <= aim else "MISSED"
         found += f"; aim for 99 %: {aim:g} s, {met}"
+    settled = [point("settled", links, _quantile(seen.settled, 0.5))] if seen.settled else []
     return [
+        *settled,
         f"  the first, right after the first index: {waited:.2f} s",
         found,
         f"  {len(seen.settled)} slots, from when they are settled until their index is answered: {_spread(seen.settled)}",

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable
 from html import escape
 
-__all__ = ["INK", "QUIET", "Pen", "fitted"]
+__all__ = ["INK", "QUIET", "RULE", "Pen", "fitted"]
 
 INK, QUIET, RULE = "#24292e", "#6a737d", "#e4e7eb"
 
@@ -61,11 +61,12 @@ class Pen:
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
         self.elements.append(f'<polygon points="{path}" fill="{fill}" fill-opacity="{opacity:g}"/>')
 
-    def picture(self, w: float, h: float, title: str) -> str:
-        """All of it as one file."""
+    def picture(self, w: float, h: float, title: str, described: str = "") -> str:
+        """All of it as one file; ``described`` says in words what it shows, for who does not see it."""
+        told = f"<desc>{escape(described)}</desc>" if described else ""
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {w:.0f} {h:.0f}" width="{w:.0f}" height="{h:.0f}" '
-            f'font-family="DejaVu Sans, Vazirmatn, Segoe UI, Tahoma, sans-serif" role="img"><title>{escape(title)}</title>\n'
+            f'font-family="DejaVu Sans, Vazirmatn, Segoe UI, Tahoma, sans-serif" role="img"><title>{escape(title)}</title>{told}\n'
             + "\n".join(self.elements)
             + "\n</svg>\n"
         )

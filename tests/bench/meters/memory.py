@@ -24,6 +24,10 @@ class Memory:
         """Tell what there is."""
         return _told(self._look())
 
+    def private(self) -> float:
+        """The MiB of private memory there are."""
+        return self._look()[0] / 1024
+
     def begin(self) -> None:
         """Begin a part."""
         self._part = (0, 0)

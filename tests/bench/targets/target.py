@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-__all__ = ["BODY", "Ports", "Targets", "serving"]
+__all__ = ["BODY", "Ports", "Targets", "certificate", "serving"]
 
 BODY = b'{"national_id": "0000000000", "clear": true, "updated": "2026-01-01T00:00:00Z"}'
 _ANSWER = (
@@ -104,7 +104,7 @@ def _serve(pem: str, pairs: int, pipe: multiprocessing.connection.Connection) ->
 @contextmanager
 def serving(folder: Path, pairs: int = 1) -> Iterator[Targets]:
     """Run the server, with so many pairs of ports."""
-    pem = _certificate(folder)
+    pem = certificate(folder)
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.Process(target=_serve, args=(str(pem), pairs, theirs), daemon=True)
     process.start()
@@ -119,7 +119,7 @@ def serving(folder: Path, pairs: int = 1) -> Iterator[Targets]:
         process.join()
 
 
-def _certificate(folder: Path) -> Path:
+def certificate(folder: Path) -> Path:
     """Write a self-signed certificate for 127.0.0.1 with its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "bench")])

@@ -1,0 +1,128 @@
+"""The figures whose growth is shown, and what the machine could do at best of each. Pure.
+
+A limit is the least that the work comes down to, as measured on the machine: to copy or to hash the bytes that a figure is about once, to
+sync once, to ask and answer over a connection. Nothing can be faster than that without doing less; what is between is our own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["FIGURES", "Figure", "Points"]
+
+Points = Mapping[str, Mapping[int, float]]
+"""Values by figure and size; a limit of the machine has the size 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One picture: series of what was measured (name of a point to its label), and the limit at a size where it can be told."""
+
+    name: str
+    title: str
+    unit: str
+    series: Mapping[str, str]
+    limit: str
+    limit_of: Callable[[Points, int], float | None]
+    aim: Mapping[int, float] | None = None
+
+
+def _bytes_at(rate: str, of: str) -> Callable[[Points, int], float | None]:
+    """The seconds that a rate of the machine takes for the bytes that were measured at a size."""
+
+    def limit(points: Points, size: int) -> float | None:
+        count, a_second = points.get(of, {}).get(size), points.get(rate, {}).get(0)
+        return count / a_second if count and a_second else None
+
+    return limit
+
+
+def _settled(points: Points, size: int) -> float | None:
+    copied, syncs = _bytes_at("limit_copy", "publishing_bytes")(points, size), points.get("limit_sync", {}).get(0)
+    return copied + 1 / syncs if copied and syncs else None
+
+
+def _call(points: Points, _size: int) -> float | None:
+    asked = points.get("limit_ask", {}).get(0)
+    return 1e6 / asked if asked else None
+
+
+def _evidence(points: Points, size: int) -> float | None:
+    kept = points.get("evidence_bytes", {}).get(size)
+    return kept / 2**20 if kept else None
+
+
+FIGURES: Final = (
+    Figure(
+        "take-in",
+        "Scorer: a slot of measurements taken in",
+        "s",
+        {"take_in": "decoded, taken in and saved, CPU"},
+        "their bytes copied once",
+        _bytes_at("limit_copy", "take_in_bytes"),
+    ),
+    Figure(
+        "points-and-bounds",
+        "Scorer: points and bounds of every kind, one window",
+        "s",
+        {"points": "computed"},
+        "the counts of links copied once",
+        _bytes_at("limit_copy", "points_bytes"),
+        {1_000_000: 0.1},
+    ),
+    Figure(
+        "settled-slot",
+        "From a settled slot to its index at the api",
+        "s",
+        {"settled": "answered, median"},
+        "the blocks copied once, and one sync",
+        _settled,
+        {1_000_000: 10.0},
+    ),
+    Figure(
+        "restart",
+        "Scorer: a start until the next index, 90 days kept",
+        "s",
+        {"restart": "state read, index computed"},
+        "the files hashed once by BLAKE2b",
+        _bytes_at("limit_hash", "evidence_bytes"),
+        {100_000: 30.0},
+    ),
+    Figure(
+        "api-calls",
+        "Api: one GetIndicator, 8 at once",
+        "µs",
+        {"api_call": "CPU of the api"},
+        "a question and its answer over loopback",
+        _call,
+        {10_000: 200.0},
+    ),
+    Figure(
+        "memory",
+        "Memory of scorer and api",
+        "MiB",
+        {"scorer_memory": "scorer at rest", "api_memory": "api at its peak"},
+        "the evidence as it is on disk",
+        _evidence,
+        {1_000_000: 1536.0},
+    ),
+    Figure(
+        "publishing",
+        "Scorer: every block cut, encoded and put",
+        "s",
+        {"publishing": "CPU"},
+        "the blocks copied once",
+        _bytes_at("limit_copy", "publishing_bytes"),
+    ),
+    Figure(
+        "sealing",
+        "Archive: a day of 5-minute slots sealed",
+        "s",
+        {"sealing": "CPU"},
+        "the sealed files hashed once by BLAKE2b",
+        _bytes_at("limit_hash", "sealing_bytes"),
+        {10_000: 600.0},
+    ),
+)

@@ -59,7 +59,8 @@ class Detector:
         if step.read:
             judged = self.streams.judge(step, expected, self._covered(step), self._number)
             changes = self._change(judged, step)
-        self.streams.learn(step, expected, self._covered(step), self._number)
+        midnight = self._number - step.week_step % self.settings.day_steps
+        self.streams.learn(step, expected, self._covered(step), self._covered(step, midnight), self._number)
         self._number += 1
         return changes
 
@@ -72,13 +73,14 @@ class Detector:
         daily = float(level[flow] * (1.0 - min(doubt[flow], 0.9))) * self.settings.day_steps
         return float(self._limits[0]) / daily
 
-    def _covered(self, step: StepCounts) -> Bools:
-        """Return which flows findings are open of, or the step leaves out, (families, f)."""
+    def _covered(self, step: StepCounts, before: int | None = None) -> Bools:
+        """Return which flows findings are open of, if they began before a step, or the step leaves out, (families, f)."""
         covered = np.zeros((len(Family), self.rows.flows), np.bool_)
         if step.left_out is not None:
             covered[:] = step.left_out
         for one in self._open:
-            covered[SIDES[one.side].family, one.flows] = True
+            if before is None or one.since < before:
+                covered[SIDES[one.side].family, one.flows] = True
         return covered
 
     def _change(self, judged: JudgedStep, step: StepCounts) -> FindingChanges:
@@ -100,7 +102,9 @@ class Detector:
         days, steps = self.streams.days, self.streams.steps
         for one in self._open:
             family = SIDES[one.side].family
-            count, mean = (float(of[family, one.flows].sum()) for of in (judged.of_flows, judged.means_of_flows))
+            of_flows = np.stack([judged.of_flows[family, one.flows], judged.means_of_flows[family, one.flows]])
+            one.of_flows += of_flows
+            count, mean = of_flows.sum(axis=1).tolist()
             excess = max(float(steps[one.side, one.row] - days[one.side, one.row]), 0.0)
             if family is Family.SLOW:
                 _add_durations(one, step, self.settings)
@@ -109,7 +113,7 @@ class Detector:
                 over.append((one, self._time_of(one.back_since, step)))
             elif self._number - one.since >= USUAL_AFTER_WEEKS * self.settings.week_steps and one.goes_on:
                 over.append((one, step.start + self.settings.step_seconds))
-                self.streams.take_as_usual(family, np.array(one.flows), one.seen / max(one.expected, 1e-9))
+                self.streams.take_as_usual(family, np.array(one.flows), one.ratios())
         for one, _ in over:
             self._open.remove(one)
             self.streams.forget(SIDES[one.side].family, one.flows, self._number)
@@ -202,6 +206,7 @@ class Detector:
             chance=chance,
             base=base,
             measured=[0.0, 0.0],
+            of_flows=np.zeros((2, len(charge.flows))),
             back_since=self._number + 1,
         )
         if family is Family.SLOW:

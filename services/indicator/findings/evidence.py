@@ -15,7 +15,7 @@ import numpy as np
 
 from services.core.model import FindingKind
 from services.indicator.array_types import Bools, Floats, Ints
-from services.indicator.findings.kinds import DEPARTS, SIDE_OF_TEST, SIDES, UP_TEST
+from services.indicator.findings.kinds import DEPARTS, GROUP_OF_TEST, SIDE_OF_GROUP, SIDE_OF_TEST, SIDES, UP_TEST
 
 BURST: Final = 11.5
 """Evidence within one day, in nats (1 in 100,000), that marks it as a day of a burst, or of a dip."""
@@ -28,7 +28,7 @@ POOLED_DAYS: Final = 20.0
 
 NO_CAP: Final = 1e6
 
-_RISE: Final = np.array([side.kind is FindingKind.RISE for side in SIDES])[:, None]
+_RISE: Final = np.array([SIDES[side].kind is FindingKind.RISE for side in SIDE_OF_GROUP])[:, None]
 
 TAIL: Final = 5.0
 """Evidence within one day beyond which its tail is looked at: by chance alone it then exceeds that by 1 on average."""
@@ -49,8 +49,8 @@ IMPOSSIBLE: Final = -1e9
 class ChangeEvidence:
     """Of t tests and r rows, (t, r) each. ``banked`` is the evidence before today, ``today`` what today adds, ``most_today`` its
     maximum; ``begun`` the step of the change, after which ``seen`` counts were where ``expected`` ones should be. ``day_seen`` and ``day_mean`` are
-    today's, ``after_mean`` today's since the change and ``after_changed`` the same by the alternative. ``bursts`` and ``days``, (sides, r), count days, ``tail_excess`` and
-    ``tail_square`` sum by how much their evidence exceeds TAIL, and its square; ``pending`` (3, sides, r) is what days would add whose
+    today's, ``after_mean`` today's since the change and ``after_changed`` the same by the alternative. ``bursts`` and ``days``, (groups, r), count days, ``tail_excess`` and
+    ``tail_square`` sum by how much their evidence exceeds TAIL, and its square; ``pending`` (3, groups, r) is what days would add whose
     evidence has not come to nothing. ``tail``
     and ``cap`` follow from these at the end of each day.
     """
@@ -77,23 +77,23 @@ class ChangeEvidence:
     @classmethod
     def empty(cls, rows: int) -> ChangeEvidence:
         """Return the state before any count."""
-        tests, sides = len(SIDE_OF_TEST), len(SIDES)
+        tests, groups = len(SIDE_OF_TEST), len(SIDE_OF_GROUP)
         names = [one.name for one in fields(cls)]
         arrays: dict[str, Any] = {name: np.zeros((tests, rows)) for name in names}
         arrays["begun"] = np.zeros((tests, rows), np.int64)
-        arrays["pending"] = np.zeros((3, sides, rows))
-        arrays["tail"], arrays["cap"] = np.ones((sides, rows)), np.full((sides, rows), NO_CAP)
-        arrays |= {name: np.zeros((sides, rows)) for name in ("bursts", "days", "tail_excess", "tail_square")}
+        arrays["pending"] = np.zeros((3, groups, rows))
+        arrays["tail"], arrays["cap"] = np.ones((groups, rows)), np.full((groups, rows), NO_CAP)
+        arrays |= {name: np.zeros((groups, rows)) for name in ("bursts", "days", "tail_excess", "tail_square")}
         return cls(**arrays)
 
     def total(self) -> Floats:
         """Return the evidence in nats, (t, r)."""
         beyond = np.maximum(self.today - TAIL, 0.0)
-        today = np.where(beyond > 0, TAIL + beyond / self.tail[SIDE_OF_TEST], self.today)
-        return self.banked + np.minimum(today, self.cap[SIDE_OF_TEST])
+        today = np.where(beyond > 0, TAIL + beyond / self.tail[GROUP_OF_TEST], self.today)
+        return self.banked + np.minimum(today, self.cap[GROUP_OF_TEST])
 
     def _tail(self) -> Floats:
-        """Return the scale of a day's evidence beyond TAIL, at least 1, (sides, r): of an exponential tail half the mean square by
+        """Return the scale of a day's evidence beyond TAIL, at least 1, (groups, r): of an exponential tail half the mean square by
         the mean, which heavier ones raise.
         """
         excess, squares = (
@@ -152,12 +152,13 @@ class ChangeEvidence:
 
     def end_day(self, known: Bools, judged: Bools, kept: float, step: int) -> None:
         """Begin a day with ``step``. Of the day that ends, learn for ``known`` (sides, r) whether it was one of a burst, and keep the
-        evidence of what is ``judged``.
+        evidence of what is ``judged``, (sides, r).
         """
+        known, of_tests, judged = known[SIDE_OF_GROUP], judged[SIDE_OF_TEST], judged[SIDE_OF_GROUP]
         most, left = np.zeros(self.bursts.shape), np.zeros(self.bursts.shape)
-        np.maximum.at(most, SIDE_OF_TEST, self.most_today)
+        np.maximum.at(most, GROUP_OF_TEST, self.most_today)
         self.banked = self.total()
-        np.maximum.at(left, SIDE_OF_TEST, self.banked)
+        np.maximum.at(left, GROUP_OF_TEST, self.banked)
         excess = np.clip(most - TAIL, 0.0, MOST_EXCESS)
         burst = (most >= BURST) & (judged | _RISE)
         self.pending += np.where(known, [burst, excess, excess**2], 0.0)
@@ -172,7 +173,7 @@ class ChangeEvidence:
             sums[:] = np.where(known, weight * sums, sums) + np.where(over, of_day, 0.0)
         self.pending[:, over] = 0.0
         self.tail, self.cap = self._tail(), self._cap()
-        dry = ~judged[SIDE_OF_TEST]
+        dry = ~of_tests
         for kept_on in (self.banked, self.seen, self.expected, self.variance):
             kept_on[dry] = 0.0
         self.begun[dry] = step
@@ -196,7 +197,8 @@ class ChangeEvidence:
             one[where] = 0.0
         self.begun[where] = step + 1
         if SIDES[side].kind is not FindingKind.RISE:
-            self.pending[:, side, rows] = 0.0
+            for group in np.flatnonzero(side == SIDE_OF_GROUP).tolist():
+                self.pending[:, group, rows] = 0.0
 
     def found(self, limits: Floats) -> Bools:
         """Return which tests (t, r) found something: the evidence suffices, and what was seen since the change departs as well.

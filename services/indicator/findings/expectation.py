@@ -38,7 +38,7 @@ KIND_DOUBT: Final = 0.2
 """The relative variance of an hour between days of a kind, as far as one day tells of another."""
 
 KIND_DAYS: Final = 2.0
-"""The days of a kind after which such days are judged."""
+"""The days of a kind, each as its part in the week of a flow, after which such days are judged: holidays that fell on days off tell little."""
 
 ALIKE: Final = 2.0
 """By how much days that are like those before them make a mean less sure than days by themselves."""
@@ -114,7 +114,7 @@ class Expectation:
             kind_flow=np.zeros((MOST_KINDS, 2, flows)),
             kind_hours=np.zeros((MOST_KINDS, settings.day_steps, 2, flows), np.float32),
             kind_service=np.zeros((MOST_KINDS, settings.day_steps, 2, services + 1)),
-            kind_steps=np.zeros(MOST_KINDS),
+            kind_steps=np.zeros((MOST_KINDS, flows)),
         )
 
     def of_step(
@@ -132,7 +132,7 @@ class Expectation:
         if step.kind:
             factor, doubt_of_kind = self._kind(step, rows, settings)
             mean, doubt_of_shape = mean * factor, doubt_of_shape + doubt_of_kind
-            known &= self.kind_steps[step.kind] >= KIND_DAYS * settings.day_steps
+            known = known & (self.kind_steps[step.kind] >= KIND_DAYS * settings.day_steps)
         return Expected(mean, shape, known, known & self.judged(settings), doubt, doubt_of_shape, by_chance)
 
     def judged(self, settings: DetectorSettings) -> Bools:
@@ -194,12 +194,13 @@ class Expectation:
         settings: DetectorSettings,
         *,
         left_out: Bools,
+        left_out_before: Bools,
         suspected: Bools,
         deviation: Floats,
     ) -> None:
         """Learn the step of a week ago, and keep this one for a week, but for flows (f,) that a finding leaves out.
 
-        What is ``suspected`` is not learned; ``deviation`` (f,) is that of a count from its expected number, relative to it.
+        A day of a kind is learned but for flows that were ``left_out_before`` it: its own findings may show what such days are. What is ``suspected`` is not learned; ``deviation`` (f,) is that of a count from its expected number, relative to it.
         """
         position = step.week_step
         self._learn_last_week(position, rows, settings, suspected, deviation)
@@ -210,7 +211,7 @@ class Expectation:
         self.week_count += np.where(keep, self.seen[position].astype(np.float64), 0.0)
         self.week_shape += np.where(keep, self.seen_shape[position].astype(np.float64), 0.0)
         if step.kind and step.read:
-            self._learn_kind(step, expected, rows, settings, left_out)
+            self._learn_kind(step, expected, rows, settings, left_out_before)
 
     def _learn_last_week(
         self, position: int, rows: Rows, settings: DetectorSettings, suspected: Bools, deviation: Floats
@@ -258,7 +259,7 @@ class Expectation:
         for line, values in enumerate((weight * count, weight * mean)):
             sums = np.bincount(rows.service, values, by_service.shape[1] - 1)
             by_service[line] += np.append(sums, sums.sum())
-        self.kind_steps[step.kind] += 1.0
+        self.kind_steps[step.kind] += np.where(known, expected.shape, 0.0)
 
     def leave_out(self, flows: Ints, positions: Ints) -> None:
         """Forget steps of the last week of some flows, by their places in the week, before they are learned."""
@@ -268,10 +269,10 @@ class Expectation:
         self.seen[where] = np.nan
         self.seen_shape[where] = np.nan
 
-    def rescale(self, flows: Ints, ratio: float) -> None:
-        """Multiply the level of some flows."""
-        self.fast[0, flows] *= ratio
-        self.slow[0, flows] *= ratio
+    def rescale(self, flows: Ints, ratios: Floats) -> None:
+        """Multiply the levels of some flows."""
+        self.fast[0, flows] *= ratios
+        self.slow[0, flows] *= ratios
 
     def recent(self, positions: Ints) -> tuple[Floats, Floats]:
         """Return what was seen and what was expected of each flow in some steps of the last week, (f,) each."""

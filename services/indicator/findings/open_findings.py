@@ -20,6 +20,9 @@ ENDED: Final = log(1_000.0)
 USUAL_AFTER_WEEKS: Final = 4
 """Weeks after which a finding, but for silence, is what is usual."""
 
+_POOLED: Final = 2.0
+"""Exchanges of a flow that those of all flows of its finding count for."""
+
 _DEVIATIONS: Final = 1.96
 _MILD: Final = 0.8
 
@@ -29,7 +32,7 @@ class OpenFinding:
     """A finding of a side, charged to the row of ``subject``. Steps are counted since the detector began.
 
     ``seen``, ``expected`` and ``variance`` are sums since the step ``since``, ``day_variance`` is relative; ``base`` is what they are divided by to be told: exchanges
-    where they are shares, 1 where they are volumes. ``measured`` are sums of durations and exchanges by which SLOW is told. ``back`` is the evidence that it is over, gathered since ``back_since``.
+    where they are shares, 1 where they are volumes. ``measured`` are sums of durations and exchanges by which SLOW is told, ``of_flows`` (2, f) of what was seen and expected of each flow since the finding was made. ``back`` is the evidence that it is over, gathered since ``back_since``.
     """
 
     side: int
@@ -45,6 +48,7 @@ class OpenFinding:
     chance: float
     base: float
     measured: list[float]
+    of_flows: Floats
     back: float = 0.0
     back_since: int = 0
 
@@ -57,6 +61,12 @@ class OpenFinding:
     def goes_on(self) -> bool:
         """Whether nothing speaks for its end, and something is seen, so that it may be what is usual from now on."""
         return not self.silent and self.back <= 0.0
+
+    def ratios(self) -> Floats:
+        """Return what was seen of each flow as a part of what was expected, (f,): few exchanges tell what all flows do."""
+        seen, expected = self.of_flows
+        of_all = self.seen / max(self.expected, 1e-9)
+        return np.asarray((seen + _POOLED * of_all) / (expected + _POOLED))
 
     def add(self, count: float, mean: float, weight: float, base: float, step: int) -> bool:
         """Add a step; return whether the finding is over."""

@@ -210,17 +210,17 @@ class Shares:
         self.slow_hours[:, :, slow_from != self.slow_from] = 0.0
         self.slow_from = slow_from
 
-    def rescale(self, family: Family, flows: Ints, ratio: float) -> None:
-        """Multiply what is usual of some flows in one family."""
+    def rescale(self, family: Family, flows: Ints, ratios: Floats) -> None:
+        """Multiply what is usual of some flows in one family; their durations, which keep no shape when they change, are learned anew."""
         if family is Family.SIZE:
-            self.size[0, flows] *= ratio
+            self.size[0, flows] *= ratios
         elif family is Family.SLOW:
-            slow = np.arange(self.durations.shape[1]) >= self.slow_from[flows, None]
-            self.durations[flows] *= np.where(slow, np.float32(ratio), np.float32(1.0))
+            self.durations[flows] = 0.0
             self.slow_hours[:, :, flows] = 0.0
+            self.since[Family.SLOW - Family.REPEATS, flows] = 0
         else:
             share = family - 1, flows
-            self.counts[share] = np.minimum(ratio * self.counts[share], self.exchanges[share])
+            self.counts[share] = np.minimum(ratios * self.counts[share], self.exchanges[share])
 
 
 def _counted(step: StepCounts) -> Floats:

@@ -139,7 +139,7 @@ class WatchedStreams:
         judged = np.zeros(mean.shape, np.bool_)
         judged[:, : rows.flows] = known & expected.judged & ~covered
         some = rows.with_sums(judged[:, : rows.flows].astype(np.float64))[FAMILY, rows.flows :] > 0
-        judged[FAMILY, rows.flows :] = some & (self.evidence.days[:, rows.flows :] >= LEARNED_DAYS)
+        judged[FAMILY, rows.flows :] = some & (self.evidence.days[: len(FAMILY), rows.flows :] >= LEARNED_DAYS)
         judged[1:, : rows.flows] &= shares.judged
         return JudgedStep(
             expected,
@@ -202,8 +202,8 @@ class WatchedStreams:
         """Return which tests (t, r) found something that is judged."""
         return np.asarray(self.evidence.found(limits) & judged.judged[FAMILY[SIDE_OF_TEST]])
 
-    def learn(self, step: StepCounts, expected: Expected, covered: Bools, number: int) -> None:
-        """Learn a step, but what is suspected, or covered by findings, (6, f)."""
+    def learn(self, step: StepCounts, expected: Expected, covered: Bools, covered_before: Bools, number: int) -> None:
+        """Learn a step, but what is suspected, or covered by findings, (6, f), or by those from before the day."""
         flows = self.rows.flows
         strong = self.evidence.total()[:, :flows] >= SUSPECTED
         # Volumes are learned a week late, so only what began that long ago concerns them; the rest is learned at once. What is
@@ -220,6 +220,7 @@ class WatchedStreams:
             self.rows,
             self.settings,
             left_out=covered[Family.VOLUME],
+            left_out_before=covered_before[Family.VOLUME],
             suspected=suspected[Family.VOLUME],
             # A batch that came an hour early or late for once is learned as it is: the day has all of it.
             deviation=np.where(self._daily(), UNBOUNDED, np.sqrt(self.steps[1, :flows])),
@@ -249,12 +250,12 @@ class WatchedStreams:
         for side in np.flatnonzero(family == FAMILY).tolist():
             self.evidence.forget(side, rows, number)
 
-    def take_as_usual(self, family: Family, flows: Ints, ratio: float) -> None:
-        """Let what some flows do now, ``ratio`` times what was expected of them, be what is usual."""
+    def take_as_usual(self, family: Family, flows: Ints, ratios: Floats) -> None:
+        """Let what some flows do now, ``ratios`` (f,) of what was expected of them, be what is usual."""
         if family is Family.VOLUME:
-            self.expectation.rescale(flows, ratio)
+            self.expectation.rescale(flows, ratios)
         else:
-            self.shares.rescale(family, flows, ratio)
+            self.shares.rescale(family, flows, ratios)
 
 
 def _factors(mean: Floats, exchanges: Floats) -> Floats:

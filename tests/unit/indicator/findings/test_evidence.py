@@ -125,3 +125,31 @@ def test_a_day_adds_no_more_than_such_days_are_rare() -> None:
     often, never = evidence.total()[rise].tolist()
     assert often < 1.2
     assert never > 2 * often
+
+
+def test_days_with_little_bound_what_falls_prove_and_not_silence() -> None:
+    """A row that has a tenth of its exchanges every other day, and many in between, but never none, proves little by another such day."""
+    evidence = ChangeEvidence.empty(2)
+    judged = np.ones((len(SIDES), 2), np.bool_)
+    fall, stop = (int(np.flatnonzero(factor == FACTOR)[0]) for factor in (0.2, 0.0))
+
+    def add(count: float, step: int) -> None:
+        evidence.add(
+            constant(count, 2),
+            constant(40.0, 2),
+            constant(1.0, 2),
+            constant(1e6, 2),
+            constant(1.0, 2),
+            factor=factors(2),
+            step=step,
+        )
+
+    for day in range(30):
+        add(4.0 if day % 2 == 0 else 90.0, day)
+        evidence.end_day(judged, judged, 1.0, day + 1)
+        if day % 2:
+            assert evidence.total()[fall].max() == 0
+    add(0.0, 30)
+    assert evidence.today[fall, 0] > 20
+    assert evidence.total()[fall, 0] < 2
+    assert evidence.total()[stop, 0] > 20

@@ -50,7 +50,7 @@ def mark_repeats(
     if not wrong:
         return {}
     database.executemany(
-        "UPDATE request SET repeated = ?1, intact = checksum(id, newest, sides, message, ?1) WHERE id = ?2",
+        "UPDATE request SET repeated = ?1, intact = checksum(crc32(id), newest, crc32(sides), message, ?1) WHERE id = ?2",
         [(int(mark), request) for request, mark in sorted(wrong.items())],
     )
     changed.update((request, replace(now[request], repeated=mark)) for request, mark in wrong.items())

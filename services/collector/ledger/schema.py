@@ -127,4 +127,4 @@ def _make_tables(database: sqlite3.Connection) -> None:
         database.execute(f"INSERT INTO {name} ({columns}) SELECT {columns} FROM former_{name}")  # noqa: S608  # names of ours
         database.execute(f"DROP TABLE former_{name}")
     if former:
-        database.execute("UPDATE request SET intact = checksum(id, newest, sides, message, repeated)")
+        database.execute(f"UPDATE request SET intact = {checked_rows.check_of(database, 'request')}")  # noqa: S608  # names of ours

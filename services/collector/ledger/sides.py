@@ -11,6 +11,7 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
+from zlib import crc32
 
 import msgspec
 import numpy as np
@@ -132,7 +133,7 @@ def write_sides(
     for request, stored in requests.items():
         repeated, message = int(stored.repeated), stored.message
         same = request in former and former[request].message == message
-        intact = checksum(request, stored.newest, stored.sides, message, repeated)
+        intact = checksum(crc32(request), stored.newest, crc32(stored.sides), message, repeated)
         rows[same].append((stored.newest, bytearray(stored.sides), repeated, message, intact, bytearray(request)))
     # sqlite3 binds bytearrays at once, and asks adapters about bytes. A message that stays is no part of an update, which so leaves the index
     # on it alone.

@@ -17,6 +17,7 @@ from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 from typing import Any
 
+from services.collector.component import collect_seldom
 from services.collector.files.log_file import LogFile
 from services.collector.ledger import summary_rows as rows
 from services.collector.ledger.ledger import Ledger
@@ -69,6 +70,7 @@ async def _digest(log: Path, folder: Path, nats: Nats) -> dict[str, float]:
     async with nats.connect("collector") as bus:
         start, due = time.process_time(), time.monotonic() + FLUSH_SECONDS
         with Ledger(folder / "collector.sqlite", 300, now_ms=now_ms) as ledger:
+            collect_seldom()
             batches = LogFile(log).batches(size=_LINES)
             while (batch := stages.time("decode", next, batches, None)) is not None:
                 read += stages.time("pair", ledger.take, "log", batch, now_ms=now_ms + 10**12).read

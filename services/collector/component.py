@@ -37,7 +37,7 @@ _LAST_FLUSH_SECONDS = 2.0
 def collect_seldom() -> None:
     """Have the garbage collector look seldom, and never at what the start has made.
 
-    A batch makes some 200,000 lists and tuples, none of which holds itself.
+    A batch makes some 200,000 lists and tuples, and none holds itself.
     """
     gc.freeze()
     gc.set_threshold(_COLLECTED_AFTER, *gc.get_threshold()[1:])

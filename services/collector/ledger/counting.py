@@ -32,7 +32,7 @@ MOST_SIDES: Final = 64
 
 _AT_ONCE: Final = 500  # requests; the pages that they are on stay in the cache from reading to writing
 
-_MOST_COUNTED: Final = 20_000  # requests, which with their sums take some 10 MiB
+_MOST_COUNTED: Final = 40_000  # requests, which with their sums take some 20 MiB
 
 _NOTHING: Final = StoredRequest()
 

@@ -4,43 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import subprocess
-from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
-import nats.errors
 import pytest
 
-from services.core.bus import Bus, connect
+from services.core.bus import connect
 from services.core.bus.connection import BusEncryption
-from services.core.bus.names import EXCHANGES, MEASUREMENTS, REGISTER_BUCKET, indicator_subject, measurement_subject
+from services.core.bus.names import measurement_subject
 from services.core.bus.roles import inbox_prefix, permissions, read_user
-from services.core.bus.topology import initialise_streams, stream_configs
+from services.core.bus.topology import initialise_streams
 from services.core.errors import BusError, SettingsError
-from tests.support.nats import port_of
 from tests.support.ports import free_port
 from tests.support.registers import write_register
-from tests.support.servers.deployed_nats import VANTAGES, Deployed, component, deployed, initialised
-from tests.support.waiting import DEADLINE, answered, until
-
-
-@pytest.fixture
-def alone(tmp_path: Path) -> Iterator[Deployed]:
-    """A single server by deploy/nats/alone.conf."""
-    with deployed(tmp_path / "alone", "alone.conf") as servers:
-        yield servers
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Deployed]:
-    """Three servers by deploy/nats/cluster.conf."""
-    with deployed(tmp_path / "cluster", "cluster.conf", 3) as servers:
-        yield servers
+from tests.support.servers.deployed_nats import VANTAGES, Deployed, component
+from tests.support.waiting import DEADLINE, until
 
 
 @pytest.mark.parametrize(("config", "nodes"), [("alone.conf", 1), ("cluster.conf", 3)])
@@ -166,198 +147,3 @@ def _serving(port: int) -> bool:
             return bool(answer.status == 200)
     except (URLError, OSError):
         return False
-
-
-@pytest.mark.slow
-async def test_a_cluster_loses_nothing_with_a_node(cluster: Deployed) -> None:
-    """With three copies and one node gone, what was acknowledged is there and more is taken; the node catches up."""
-    async with asyncio.timeout(2 * DEADLINE), cluster.connect("admin") as admin:
-        await initialised(admin, replicas=3)
-        async with cluster.connect("prober-south", "prober") as prober, cluster.connect("scorer") as scorer:
-            stored = [await _published(prober, n) for n in range(20)]
-            cluster.kill(1)
-            stored += [await _published(prober, n) for n in range(20, 40)]
-            assert stored == list(range(1, 41))
-            read: list[int] = []
-            while len(read) < 40:  # a copy answers that may lack the newest for a moment
-                assert read == list(range(len(read)))
-                read = [int(message.data) for message in await scorer.read(MEASUREMENTS, 1)]
-            assert read == list(range(40))
-            cluster.start(1)
-            while not await _copies_are_current(admin):  # noqa: ASYNC110  # other processes
-                await asyncio.sleep(0.1)
-            cluster.kill(0)
-            assert await _published(prober, 40) == 41
-
-
-async def test_copies_stay_as_many_as_there_are(cluster: Deployed) -> None:
-    """`bus init` without --replicas, as the runbook has it, leaves three copies three, and gives what was missing as many."""
-    async with asyncio.timeout(DEADLINE), cluster.connect("admin") as admin:
-        await initialised(admin, replicas=3)
-        await admin.jetstream.delete_stream(EXCHANGES)
-        assert cluster.peyvand("admin", "bus", "init").startswith("ready: MEASUREMENTS")
-        assert await _copies(admin) == {config.name: 3 for config in stream_configs(3)}
-        cluster.peyvand("admin", "bus", "init", "--replicas", "1")
-        assert await _copies(admin) == {config.name: 1 for config in stream_configs(1)}
-
-
-async def _copies(admin) -> dict[str, int]:
-    return {info.config.name: info.config.num_replicas for info in await admin.jetstream.streams_info()}
-
-
-async def _published(prober, number: int) -> int:
-    """Publish as probers do: again, under the same id, until it is acknowledged."""
-    subject = measurement_subject("south", 0)
-    return await answered(partial(prober.publish, subject, b"%d" % number, message_id=f"m{number}", timeout=2))
-
-
-async def _copies_are_current(admin) -> bool:
-    for config in stream_configs(3):
-        try:
-            info = await admin.jetstream.stream_info(config.name)
-        except (nats.errors.Error, TimeoutError):
-            return False  # it was led by the node that is gone, and has no new leader yet
-        replicas = info.cluster.replicas if info.cluster else None
-        if not replicas or len(replicas) != 2 or not all(peer.current and not peer.offline for peer in replicas):
-            return False
-    return True
-
-
-async def test_a_seed_is_replaced_without_an_interruption(alone: Deployed) -> None:
-    """Both seeds are admitted until the old one is retired; then it is refused, and the new one is not."""
-    users = alone.secrets / "users"
-    flags = [word for name in VANTAGES for word in ("--vantage", name)]
-    with_old = users / "api"
-    async with alone.connect("api") as old:
-        old_seed = (with_old / "api.nk").read_bytes()
-        assert "replaced: api" in _bus_users(alone, *flags, "--replace", "api")
-        alone.reload()
-        await _until_admitted(alone)
-        assert old.connected
-        assert "retired: api" in _bus_users(alone, *flags, "--retire")
-        alone.reload()
-        async with asyncio.timeout(DEADLINE):
-            while old.connected:  # noqa: ASYNC110  # the server, another process, drops it
-                await asyncio.sleep(0.05)
-    async with alone.connect("api") as new:
-        assert new.connected
-    (with_old / "api.nk").write_bytes(old_seed)
-    with pytest.raises(BusError, match="refuses the credential of role api"):
-        async with alone.connect("api"):
-            pass
-
-
-async def test_a_vantage_is_added_while_others_go_on(alone: Deployed) -> None:
-    """A reload lets a new vantage's prober publish and follow, while another one stays connected and loses nothing."""
-    await _add_a_vantage(alone, replicas=1)
-
-
-@pytest.mark.slow
-async def test_a_vantage_is_added_to_a_cluster_while_others_go_on(cluster: Deployed) -> None:
-    """The same holds for three servers that are reloaded at the same time."""
-    await _add_a_vantage(cluster, replicas=3)
-
-
-async def _add_a_vantage(servers: Deployed, *, replicas: int) -> None:
-    published: list[int] = []
-
-    async def publish(prober: Bus) -> None:
-        while True:
-            # As probers do: again under the same id, since a server that reloads may refuse a message.
-            send = partial(prober.publish, measurement_subject("north", 0), b"x", message_id=str(len(published)))
-            published.append(await answered(send))
-
-    async with asyncio.timeout(2 * DEADLINE), servers.connect("admin") as admin:
-        await initialised(admin, replicas=replicas)
-        async with (
-            servers.connect("prober-north", "prober") as north,
-            servers.connect("register") as register,
-            asyncio.TaskGroup() as group,
-        ):
-            publishing = group.create_task(publish(north))
-            flags = [word for name in (*VANTAGES, "west") for word in ("--vantage", name)]
-            assert "made: prober-west" in await asyncio.to_thread(_bus_users, servers, *flags)
-            await asyncio.to_thread(servers.reload)
-            async with servers.connect("prober-west", "prober") as west:
-                await answered(partial(west.publish, measurement_subject("west", 0), b"x", message_id="west"))
-                await register.kv_put(REGISTER_BUCKET, "current", b"new")
-                assert await anext(west.kv_follow(REGISTER_BUCKET, "current")) == ("current", b"new")
-            before = len(published)
-            while len(published) < before + 10:  # noqa: ASYNC110  # another task
-                await asyncio.sleep(0.01)
-            publishing.cancel()
-        assert north.client.stats["reconnects"] == 0
-        assert published == sorted({*published})  # none was sent twice
-
-
-async def _until_admitted(servers: Deployed) -> None:
-    """The server has been told to read its users; it takes a moment."""
-    async with asyncio.timeout(DEADLINE):
-        while True:
-            try:
-                async with servers.connect("api"):
-                    return
-            except BusError:
-                await asyncio.sleep(0.05)
-
-
-def _bus_users(servers: Deployed, *flags: str) -> str:
-    return servers.peyvand(
-        "admin", "bus", "users", str(servers.secrets / "users"), *flags, "--out", str(servers.users_conf)
-    )
-
-
-async def test_leaving_does_not_wait_for_a_silent_server(alone: Deployed) -> None:
-    """Who leaves while the client shakes hands anew, with a server that says nothing, does not wait for it."""
-    met: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
-    async with asyncio.timeout(DEADLINE):
-        async with alone.connect("scorer") as bus:
-            alone.kill(0)
-            mute = await asyncio.start_server(
-                lambda _reader, writer: met.put_nowait(writer), "127.0.0.1", alone.ports[0]
-            )
-            silent = await met.get()
-        assert bus.client.is_closed
-        mute.close()
-        silent.transport.abort()
-
-
-async def test_a_silent_node_is_left_for_another(cluster: Deployed) -> None:
-    """With more under way than a node that stands still will take, the client goes to another one, over TLS too."""
-    async with asyncio.timeout(DEADLINE), cluster.connect("scorer") as bus:
-        port = port_of(bus)
-        assert port is not None
-        cluster.running[cluster.ports.index(port)].send_signal(signal.SIGSTOP)
-        subject, beneath = (
-            indicator_subject("government", "country", 28),
-            cast(Any, bus.client._transport)._io_writer.transport,
-        )
-        beneath._ssl_protocol._ssl_shutdown_timeout = 2 * DEADLINE  # after which asyncio gives up by itself
-        sends = [asyncio.create_task(bus.send(subject, bytes(900_000))) for _ in range(16)]
-        while not beneath.get_write_buffer_size():  # noqa: ASYNC110  # nothing tells
-            await asyncio.sleep(0.01)
-        await bus.client._process_op_err(nats.errors.StaleConnectionError())  # as after pings without an answer
-        while not bus.connected or port_of(bus) == port:  # noqa: ASYNC110  # nothing tells
-            await asyncio.sleep(0.05)
-        done, _ = await asyncio.wait(sends)
-        assert len(done) == 16
-        assert port_of(bus) in {*cluster.ports} - {port}
-
-
-async def test_a_server_that_ends_the_handshake_is_tried_again(alone: Deployed) -> None:
-    """After a server that hung up while hands were shaken, the client comes back to one that does not."""
-    met = asyncio.Event()
-
-    def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.close()
-        met.set()
-
-    async with asyncio.timeout(DEADLINE), alone.connect("scorer") as bus:
-        alone.kill(0)
-        rude = await asyncio.start_server(hang_up, "127.0.0.1", alone.ports[0])
-        await met.wait()
-        rude.close()
-        alone.start(0)
-        while not bus.connected:  # noqa: ASYNC110  # nothing tells
-            await asyncio.sleep(0.05)
-        assert bus.client.stats["reconnects"] == 1

@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from gzip import compress
 from pathlib import Path
@@ -16,19 +15,16 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import structlog
-import yaml
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 
 from services.core.model.outcome import Reason
-from services.core.model.probe import PROBE_KINDS, Capture, Proxy, Tls
 from services.prober.assignments import assignments
 from services.prober.attempt import ProbeResult, ProbeRunner
 from services.prober.kinds.kind import ProbeEnvironment
 from services.prober.transport.addresses import Outbound
 from services.prober.transport.egress import EgressRules
 from services.register.directory.load import load_register
-from services.register.probes import definition, expectations, references
-from tests.support.paths import ROOT
+from tests.support.cases.probes.probing_page import EXAMPLES
 from tests.support.registers import PROBES, write_register
 from tests.support.servers.authority import Authority
 from tests.support.servers.dns_server import answering, naming
@@ -39,37 +35,10 @@ from tests.support.servers.line_server import Connection, says_in_turn, talking
 from tests.support.servers.name_server import name_server
 from tests.support.servers.proxy_server import proxying
 
-PAGE = (ROOT / "docs" / "probing.md").read_text(encoding="utf-8")
 HOST = re.compile(r"\b(https?|grpcs?|tcp|tls|dns)://([a-z]+\.example)(:[0-9]+)?")
 NOW = datetime.now(UTC)
 SOAP = "http://www.w3.org/2003/05/soap-envelope"
 SOAP_11 = "http://schemas.xmlsoap.org/soap/envelope/"
-
-
-@dataclass(frozen=True)
-class Example:
-    """One YAML block of the page: its definitions, and where they go."""
-
-    text: str
-    target: str
-    params: str
-
-    @property
-    def definitions(self) -> dict[str, dict[str, object]]:
-        return yaml.safe_load(self.text)
-
-
-def _examples() -> list[Example]:
-    found = []
-    for block in re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL):
-        target = re.search(r"^# target: (.*)$", block, re.MULTILINE)
-        params = re.search(r"^# params: (.*)$", block, re.MULTILINE)
-        assert target is not None, block
-        found.append(Example(block, target[1], params[1] if params else ""))
-    return found
-
-
-EXAMPLES = _examples()
 FILES = {
     "deed.json": '{"deed": "d-1"}',
     "deed-schema.json": '{"type": "object", "required": ["deed"]}',
@@ -266,62 +235,3 @@ async def test_the_examples_tell_right_from_wrong(tmp_path: Path) -> None:
 
 
 OVER_HTTP = ("http", "soap", "xroad-rest", "xroad-soap")
-
-
-def _all_definitions() -> list[dict[str, object]]:
-    found = [one for example in EXAMPLES for one in example.definitions.values()]
-    for one in list(found):
-        found += one.get("steps", [])  # type: ignore[arg-type]
-    return found
-
-
-def test_every_key_has_an_example() -> None:
-    """Each key of each part of a definition is used in an example, a kind's own keys with that kind."""
-    shared = set(definition._KEYS["http"])
-    used: dict[str, set[str]] = {kind: set() for kind in PROBE_KINDS}
-    parts: dict[str, set[str]] = {name: set() for name in ("expect", "tls", "auth", "proxy", "query", "capture")}
-    for one in _all_definitions():
-        used[str(one["kind"])] |= one.keys()
-        for name in parts:
-            if one.get(name) == "none":
-                continue
-            parts[name] |= dict(one.get(name, {})).keys()  # type: ignore[call-overload]
-        for capture in dict(one.get("capture", {})).values():  # type: ignore[call-overload]
-            parts["capture"] |= capture.keys()
-    for kind in PROBE_KINDS:
-        assert set(definition._KEYS[kind]) - shared <= used[kind], kind
-    assert shared <= set().union(*used.values())
-    assert parts["expect"] >= set().union(*expectations._KEYS.values())
-    assert parts["tls"] >= set(Tls.__slots__)
-    assert parts["proxy"] >= set(Proxy.__slots__)
-    assert parts["auth"] >= set().union(*references._NEEDED.values(), *references._OPTIONAL.values())
-    assert parts["query"] >= {"name", "type", "transport", "recursion", "class"}
-    assert parts["capture"] >= set(Capture.__slots__)
-
-
-def test_every_choice_has_an_example() -> None:
-    """Each way of STARTTLS, of proving who asks and of writing what was captured is used in an example."""
-    used: dict[str, set[object]] = {"starttls": set(), "auth": set(), "encode": set()}
-    for one in _all_definitions():
-        proof = one.get("auth", {})
-        used["auth"].add(proof.get("kind") if isinstance(proof, dict) else proof)
-        used["starttls"].add(one.get("starttls"))
-        for capture in dict(one.get("capture", {})).values():  # type: ignore[call-overload]
-            used["encode"].add(capture.get("encode"))
-    assert used["starttls"] >= {"smtp", "imap", "postgres"}
-    assert used["auth"] >= set(references._NEEDED)
-    assert used["encode"] >= {"url", "json", "xml"}
-
-
-def test_every_reason_is_explained() -> None:
-    """The table of reasons has each reason once, in the order of the enum, with its outcome and a meaning."""
-    rows = re.findall(r"^\| ([A-Z_]+) \| ([A-Z_]+) \| (.+) \|$", PAGE, re.MULTILINE)
-    assert [(reason, outcome) for reason, outcome, _ in rows] == [(one.name, one.outcome.name) for one in Reason]
-    assert all(meaning.strip() for _, _, meaning in rows)
-
-
-def test_every_kind_says_what_its_latency_is() -> None:
-    """The table of latencies has each kind."""
-    table = PAGE.split("| kind | latency is from")[1].split("\n\n")[0]
-    named = {name for row in table.splitlines()[2:] for name in row.split("|")[1].replace(",", " ").split()}
-    assert named == set(PROBE_KINDS)

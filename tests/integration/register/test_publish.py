@@ -3,45 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from services.cli.__main__ import main
-from services.cli.register_publisher import _watch
-from services.core.bus.names import REGISTER_BUCKET, kv_stream
-from services.core.bus.topology import initialise_streams
+from services.core.bus.names import REGISTER_BUCKET
 from services.core.codec import decode_manifest, encode_manifest
 from services.core.errors import BusError
-from services.core.model.register import Register
-from services.core.settings import load_settings
 from services.register.bus.chunks import split_register
 from services.register.bus.publish import publish_register, republish_if_lost
-from services.register.bus.read import CURRENT_KEY, UnverifiedError, follow_register, read_publications
+from services.register.bus.read import CURRENT_KEY, UnverifiedError, read_publications
 from services.register.directory.load import load_register
-from tests.support.forked import ForkedProcess, run
+from tests.support.cases.registers.published import CHANGES, followed, register_in_force
 from tests.support.registers import write_register
 from tests.support.waiting import DEADLINE, eventually
-
-_CHANGES = (",0.99,2", ",0.99,4")
-
-
-def _followed(reader: Any, *more: Any) -> AsyncGenerator[Register, None]:
-    """Return the generator of versions, which a test can close."""
-    return cast(AsyncGenerator[Register, None], follow_register(reader, *more))
-
-
-async def _in_force(bus: Any) -> Register:
-    """Return the register that a new follower gets."""
-    async with aclosing(_followed(bus)) as versions:
-        return await anext(versions)
 
 
 async def test_what_is_published_is_fetched(nats: Any, tmp_path: Path) -> None:
@@ -50,7 +31,7 @@ async def test_what_is_published_is_fetched(nats: Any, tmp_path: Path) -> None:
     async with nats.connect("register") as writer, nats.connect("prober") as reader:
         assert await reader.kv_get(REGISTER_BUCKET, CURRENT_KEY) is None
         assert await publish_register(writer, register, now=1_700_000_000.0)
-        assert await _in_force(reader) == register
+        assert await register_in_force(reader) == register
         assert not await publish_register(writer, register, now=1_700_000_001.0)
         payload = await reader.kv_get(REGISTER_BUCKET, CURRENT_KEY)
         assert decode_manifest(payload).published == 1_700_000_000.0
@@ -100,7 +81,7 @@ async def test_chunks_are_kept_for_two_versions(nats: Any, tmp_path: Path) -> No
             keys.append({chunk.key for chunk in decode_manifest(await bus.kv_get(REGISTER_BUCKET, CURRENT_KEY)).chunks})
         assert set(await bus.kv_all(REGISTER_BUCKET, "chunk.>")) == keys[1] | keys[2]
         assert keys[0] - keys[1] - keys[2]
-        assert await _in_force(bus) == versions[2]
+        assert await register_in_force(bus) == versions[2]
 
 
 async def test_a_wrong_chunk_is_refused(nats: Any, tmp_path: Path, monkeypatch: Any) -> None:
@@ -111,13 +92,13 @@ async def test_a_wrong_chunk_is_refused(nats: Any, tmp_path: Path, monkeypatch: 
         chunk = decode_manifest(await bus.kv_get(REGISTER_BUCKET, CURRENT_KEY)).chunks[1]
         await bus.kv_put(REGISTER_BUCKET, chunk.key, b"{}")
         with pytest.raises(BusError, match=f"{chunk.key} of the register in force has another hash"):
-            await _in_force(bus)
+            await register_in_force(bus)
         await bus.kv_delete(REGISTER_BUCKET, chunk.key)
         with pytest.raises(BusError, match=f"the register in force lacks {chunk.key}"):
-            await _in_force(bus)
+            await register_in_force(bus)
         register = load_register(tmp_path)
         assert await publish_register(bus, register, now=1.0)
-        assert await _in_force(bus) == register
+        assert await register_in_force(bus) == register
 
 
 async def test_a_wrong_manifest_is_refused(nats: Any, tmp_path: Path) -> None:
@@ -128,21 +109,21 @@ async def test_a_wrong_manifest_is_refused(nats: Any, tmp_path: Path) -> None:
         shorter = replace(manifest, chunks=manifest.chunks[:-1])
         await bus.kv_put(REGISTER_BUCKET, CURRENT_KEY, encode_manifest(shorter))
         with pytest.raises(UnverifiedError, match="the manifest of the register in force has another hash"):
-            await _in_force(bus)
+            await register_in_force(bus)
         await bus.kv_put(REGISTER_BUCKET, CURRENT_KEY, b"\xff\xff")
         with pytest.raises(UnverifiedError, match="cannot be read"):
-            await _in_force(bus)
+            await register_in_force(bus)
 
 
 async def test_followers_get_each_version(nats: Any, tmp_path: Path) -> None:
     """A follower waits for the first register, gets each new one, and keeps the one in force when a bad one follows."""
     first, second = (
         load_register(write_register(tmp_path / "1")),
-        load_register(write_register(tmp_path / "2", links_csv=_CHANGES)),
+        load_register(write_register(tmp_path / "2", links_csv=CHANGES)),
     )
     third = load_register(write_register(tmp_path / "3", links_csv=(",0.99,2", ",0.99,5")))
     async with asyncio.timeout(DEADLINE), nats.connect("register") as writer, nats.connect("scorer") as reader:
-        versions = _followed(reader)
+        versions = followed(reader)
         waiting = asyncio.ensure_future(anext(versions))
         await publish_register(writer, first, now=0.0)
         assert await waiting == first
@@ -162,11 +143,11 @@ async def test_followers_wait_for_a_replica_that_lags(nats: Any, tmp_path: Path,
     """A new version is read although a replica lacks one of its chunks at first."""
     first, second = (
         load_register(write_register(tmp_path / "1")),
-        load_register(write_register(tmp_path / "2", links_csv=_CHANGES)),
+        load_register(write_register(tmp_path / "2", links_csv=CHANGES)),
     )
     async with asyncio.timeout(DEADLINE), nats.connect("register") as writer, nats.connect("scorer") as reader:
         await publish_register(writer, first, now=0.0)
-        versions = _followed(reader)
+        versions = followed(reader)
         assert await anext(versions) == first
         answers: dict[str, list[Any]] = {"chunk": [None] * 3}
         monkeypatch.setattr(reader, "kv_get", _first(answers, reader.kv_get))
@@ -180,13 +161,13 @@ async def test_an_older_manifest_supersedes_nothing(nats: Any, tmp_path: Path, m
     """A bad manifest is refused although a replica still has the previous one; a follower survives missing answers."""
     first, second = (
         load_register(write_register(tmp_path / "1")),
-        load_register(write_register(tmp_path / "2", links_csv=_CHANGES)),
+        load_register(write_register(tmp_path / "2", links_csv=CHANGES)),
     )
     monkeypatch.setattr("services.register.bus.read._ATTEMPTS", 1)
     async with asyncio.timeout(DEADLINE), nats.connect("register") as writer, nats.connect("scorer") as reader:
         await publish_register(writer, first, now=0.0)
         before = await writer.kv_get(REGISTER_BUCKET, CURRENT_KEY)
-        versions = _followed(reader)
+        versions = followed(reader)
         assert await anext(versions) == first
         answers = {"chunk": [None], CURRENT_KEY: [BusError("no answer in time"), before]}
         monkeypatch.setattr(reader, "kv_get", _first(answers, reader.kv_get))
@@ -219,11 +200,11 @@ async def test_followers_survive_the_server(nats: Any, tmp_path: Path) -> None:
     """A register published after a restart of the server reaches earlier followers."""
     first, second = (
         load_register(write_register(tmp_path / "1")),
-        load_register(write_register(tmp_path / "2", links_csv=_CHANGES)),
+        load_register(write_register(tmp_path / "2", links_csv=CHANGES)),
     )
     async with asyncio.timeout(DEADLINE), nats.connect("register") as writer, nats.connect("scorer") as reader:
         await publish_register(writer, first, now=0.0)
-        versions = _followed(reader)
+        versions = followed(reader)
         assert await anext(versions) == first
         nats.kill()
         nats.start()
@@ -235,81 +216,3 @@ async def test_followers_survive_the_server(nats: Any, tmp_path: Path) -> None:
                 await asyncio.sleep(0.05)
         assert await anext(versions) == second
         await versions.aclose()
-
-
-async def test_publishing_tells_what_becomes_unknown(nats: Any, tmp_path: Path) -> None:
-    """A link that counts from days on which nobody measured is named once it is in force, and not when that is repeated."""
-    built = ("customs,liens,,,,,,", "customs,liens,,,always,page,http://a.example/,")
-    new = write_register(tmp_path / "new", links_csv=built)
-    async with nats.connect("register") as bus:
-        await publish_register(bus, load_register(write_register(tmp_path / "old")), now=1_700_000_000.0)
-    command = ("register", "publish", new, "--nats", nats.url, "--credentials", nats.credentials)
-    first, again = [await asyncio.to_thread(run, "services.cli", *command) for _ in range(2)]
-    assert (first.returncode, again.returncode) == (0, 0)
-    assert first.stderr.startswith(
-        "1 link would count from days on which nobody measured: transfer-customs. Of the last"
-    )
-    assert again.stderr == ""
-
-
-async def test_the_watching_command(nats: Any, tmp_path: Path) -> None:
-    """`register publish --watch` publishes, republishes a change, refuses a bad one with its faults, and ends on SIGTERM."""
-    directory = write_register(tmp_path / "register")
-    arguments = ["publish", directory, "--watch", "--nats", nats.url, "--credentials", nats.credentials]
-    errors = tmp_path / "errors"
-    process = ForkedProcess("services.cli", "register", *arguments, stderr=errors)
-    try:
-        async with asyncio.timeout(DEADLINE), nats.connect("scorer") as bus:
-            versions = _followed(bus)
-            assert await anext(versions) == load_register(directory)
-            write_register(directory, links_csv=_CHANGES)
-            assert await anext(versions) == load_register(directory)
-            in_force = load_register(directory)
-            write_register(directory, links_csv=(",0.99,2", ",1.99,-2"))
-            await eventually(lambda: b"weight: `-2` is negative" in errors.read_bytes(), "the refusal")
-            assert b"slo: `1.99` is not between 0 and 1" in errors.read_bytes()
-            assert await _in_force(bus) == in_force
-            write_register(directory)
-            assert (await anext(versions)).links["deed-tax"].weight == 2.0
-            await versions.aclose()
-    finally:
-        process.send_signal(signal.SIGTERM)
-    assert await asyncio.to_thread(process.wait, DEADLINE) == 0
-
-
-async def test_a_lost_register_is_published_again(nats: Any, tmp_path: Path) -> None:
-    """`register publish --watch` publishes its unchanged register again into a bucket that was created again."""
-    directory = write_register(tmp_path / "register")
-    settings = load_settings("bus", ["--nats", nats.url, "--credentials", str(nats.credentials)], {})
-    async with asyncio.timeout(DEADLINE), nats.connect("admin") as admin, nats.connect("scorer") as reader:
-        watching = asyncio.ensure_future(_watch(directory, settings, every=0.1))
-        versions = _followed(reader)
-        assert await anext(versions) == load_register(directory)
-        await versions.aclose()
-        await admin.jetstream.delete_stream(kv_stream(REGISTER_BUCKET))
-        await initialise_streams(admin)
-        versions = _followed(reader)
-        assert await anext(versions) == load_register(directory)
-        await versions.aclose()
-        assert not watching.done()
-        watching.cancel()
-        await asyncio.wait({watching})
-
-
-async def test_another_register_in_force_is_left_there(nats: Any, tmp_path: Path) -> None:
-    """A lost register, or a lost part, is published again; another register in force is not replaced."""
-    ours, other = (
-        load_register(write_register(tmp_path / "1")),
-        load_register(write_register(tmp_path / "2", links_csv=_CHANGES)),
-    )
-    async with nats.connect("register") as bus:
-        assert await republish_if_lost(bus, ours, now=0.0)
-        assert not await republish_if_lost(bus, ours, now=1.0)
-        await bus.kv_delete(
-            REGISTER_BUCKET, decode_manifest(await bus.kv_get(REGISTER_BUCKET, CURRENT_KEY)).chunks[0].key
-        )
-        assert await republish_if_lost(bus, ours, now=2.0)
-        assert await _in_force(bus) == ours
-        await publish_register(bus, other, now=3.0)
-        assert not await republish_if_lost(bus, ours, now=4.0)
-        assert await _in_force(bus) == other

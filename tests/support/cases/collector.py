@@ -15,6 +15,11 @@ from services.register.directory.load import load_register
 from tests.support.forked import ForkedProcess
 from tests.support.processes import Process
 
+SAMPLE = "opmon_dev_5230.ndjson"
+"""The real sample of exchanges."""
+
+MEMBERS = "member,agency\nDEV/ORG/1234567-8,land-registry\n"
+
 
 @pytest.fixture
 def collector(nats, tmp_path, port):

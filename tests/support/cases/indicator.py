@@ -11,9 +11,16 @@ from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from tests.support.oracles import index as oracle
+
+SLACK = 1e-12
+"""What rounding may change in an invariant."""
+
+examples = settings(max_examples=60)
+"""Of tests of invariants: of each example everything is computed twice at least."""
 
 VANTAGES = ("north", "south", "west")
 # Days with a change of clocks nearby, at midnight in Havana and Tehran; a day that never was in Apia.

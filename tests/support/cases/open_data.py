@@ -5,10 +5,17 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
 
 from services.archive.link_days import link_days
 from services.archive.registers import keep_register
+from services.cli.__main__ import app
 from services.core.codec import decode_columns, encode_measurements
+from services.core.errors import PeyvandError
 from services.core.model import (
     ExchangeSummary,
     Indicator,
@@ -34,7 +41,18 @@ from services.register.directory import load_register
 from services.scorer.offline import network, score_batches
 from tests.support.registers import EVALUATION, write_register
 
-__all__ = ["AGENCY_KINDS", "MARK", "Published", "publish", "write_marked_register"]
+__all__ = [
+    "AGENCY_KINDS",
+    "MARK",
+    "Published",
+    "contents",
+    "export",
+    "exported",
+    "publish",
+    "published",
+    "rows",
+    "write_marked_register",
+]
 
 MARK = "canary"
 """Begins every text that must not be exported."""
@@ -191,3 +209,34 @@ def _exchanged(start: int) -> ExchangeSummary:
         ok=9,
         alias="canary-alias",
     )
+
+
+def export(out: Path, archive: str, *words: str) -> str:
+    """What the command prints; its error is raised."""
+    done = CliRunner().invoke(app, ["opendata", "export", str(out), "--archive", archive, *words])
+    if isinstance(done.exception, PeyvandError):
+        raise done.exception
+    assert done.exit_code == 0, (done.output, done.exception)
+    return done.output
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
+    return publish(tmp_path_factory.mktemp("published"))
+
+
+@pytest.fixture(scope="module")
+def exported(published: Published, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("open") / "data"
+    assert "22 files of 2026-03-01 to 2026-03-03" in export(out, published.address)
+    return out
+
+
+def rows(folder: Path, table: str) -> list[dict[str, Any]]:
+    """The rows of a table, read from its Parquet file."""
+    found: list[dict[str, Any]] = pq.read_table(folder / f"{table}.parquet").to_pylist()
+    return found
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}

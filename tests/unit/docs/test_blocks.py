@@ -34,7 +34,7 @@ RUN_BY = {
     "docs/first-register.md: Measure your own register 3": (
         "integration/test_pages_run.py::test_a_first_register_is_read_and_measured"
     ),
-    "docs/opendata.md: 1. Export 1": "unit/cli/opendata/test_export.py::test_the_page_s_command_runs",
+    "docs/opendata.md: 1. Export 1": "unit/cli/opendata/test_package.py::test_the_page_s_command_runs",
     "docs/opendata.md: 3. Serve it 1": "integration/console/test_component.py::test_open_data_is_served_without_an_api",
     "docs/operating.md: Operating Peyvand 1": "integration/test_pages_run.py::test_the_guide_s_variables_are_taken",
     "docs/operating.md: Adding an agency 1": "integration/test_pages_run.py::test_the_guide_s_changes_of_a_register_run",

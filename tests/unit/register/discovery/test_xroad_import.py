@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import threading
 from collections.abc import Callable
-from datetime import date
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -17,38 +15,19 @@ from typer.testing import CliRunner
 
 from services.cli.commands.register import app
 from services.collector.config import XroadSource, read_sources
-from services.core.errors import InputError, SettingsError
+from services.core.errors import InputError
 from services.register.directory.load import load_register
 from services.register.discovery.proposal import write_files
 from services.register.discovery.xroad_import import import_xroad
 from services.register.discovery.xroad_lists import XRoadDirectory, read_into
-from tests.support.registers import write_register
+from tests.support.cases.registers.xroad_lists import EPOCH, METHODS, rows
 
-EPOCH = date(2026, 1, 1)
 ALLOWED = """<E:Envelope xmlns:E="e" xmlns:x="x" xmlns:id="i"><E:Header>
 <x:client><id:xRoadInstance>DEV</id:xRoadInstance><id:memberClass>ORG</id:memberClass><id:memberCode>1111111-1</id:memberCode>
 <id:subsystemCode>BLAH</id:subsystemCode></x:client></E:Header><E:Body><x:allowedMethodsResponse><x:service>
 <id:xRoadInstance>DEV</id:xRoadInstance><id:memberClass>ORG</id:memberClass><id:memberCode>1234567-8</id:memberCode>
 <id:subsystemCode>TEST</id:subsystemCode><id:serviceCode>person</id:serviceCode><id:serviceVersion>v1</id:serviceVersion>
 </x:service></x:allowedMethodsResponse></E:Body></E:Envelope>"""
-METHODS = {
-    "service": [
-        {
-            "xroad_instance": "DEV",
-            "member_class": "ORG",
-            "member_code": "1234567-8",
-            "subsystem_code": "TEST",
-            "service_code": "a/b",
-            "service_type": "OPENAPI",
-            "endpoint_list": [{"method": "GET", "path": "/CANARY"}],
-        }
-    ]
-}
-
-
-def rows(directory: Path, name: str) -> list[list[str]]:
-    with (directory / name).open(encoding="utf-8", newline="") as file:
-        return list(csv.reader(file))[1:]
 
 
 def test_the_listed_clients_are_agencies(data_file: Callable[[str], Path], tmp_path: Path) -> None:
@@ -185,93 +164,6 @@ def test_a_list_that_is_none_is_refused(tmp_path: Path, content: str, reason: st
     [fault] = caught.value.faults
     assert fault.reason.startswith(reason)
     assert "CANARY" not in fault.reason
-
-
-def listed(path: Path, *clients: str) -> str:
-    """Write the JSON answer of listClients with these members and subsystems, and say where."""
-    names = ("xroad_instance", "member_class", "member_code", "subsystem_code")
-    members = [{"id": dict(zip(names, client.split("/"), strict=False)), "name": "CANARY"} for client in clients]
-    path.write_text(json.dumps({"member": members}))
-    return str(path)
-
-
-def compared(tmp_path: Path, rows: str, *arguments: str) -> str:
-    """What `register import xroad --against` prints of these arguments and a register with these rows of members.csv."""
-    register = write_register(tmp_path / "register", members_csv=f"member,agency\n{rows}")
-    given = ["import", "xroad", *arguments, "--against", str(register)]
-    result = CliRunner().invoke(app, given, catch_exceptions=False)
-    assert result.exit_code == 0
-    return result.stdout
-
-
-def test_members_are_compared_with_a_register(tmp_path: Path) -> None:
-    """What is listed without a row, and rows of what is not listed any more, come a line each and as JSON; a row of a member
-    stands for its subsystems, rows of them for the member, and other instances are not compared.
-    """
-    clients = listed(
-        tmp_path / "clients.json",
-        "IR/GOV/1",
-        "IR/GOV/1/a",
-        "IR/GOV/2",
-        "IR/GOV/2/a",
-        "IR/GOV/2/b",
-        "IR/GOV/3/a",
-        "IR/COM/4",
-    )
-    rows = "IR/GOV/1,customs\nIR/GOV/2/a,customs\nIR/GOV/1/gone,customs\nIR/GOV/9,customs\nEE/GOV/1,customs\n"
-    assert compared(tmp_path, rows, clients).splitlines() == [
-        "members: 4 listed without a row, 2 rows of what is not listed any more",
-        "  + IR/COM/4",
-        "  + IR/GOV/2/b",
-        "  + IR/GOV/3",
-        "  + IR/GOV/3/a",
-        "  - IR/GOV/1/gone: customs",
-        "  - IR/GOV/9: customs",
-        "not compared: 1 rows of EE, whose clients are not listed",
-    ]
-    assert json.loads(compared(tmp_path, rows, clients, "--json")) == {
-        "members": {
-            "added": ["IR/COM/4", "IR/GOV/2/b", "IR/GOV/3", "IR/GOV/3/a"],
-            "removed": ["IR/GOV/1/gone", "IR/GOV/9"],
-        },
-        "not_compared": ["EE/GOV/1"],
-    }
-
-
-def test_a_register_of_what_is_listed_differs_in_nothing(data_file: Callable[[str], Path], tmp_path: Path) -> None:
-    """Real lists, XML of both kinds, compared with the register that was proposed of them."""
-    files = [data_file("xroad_listClients_FI_sample.xml"), data_file("xroad_shared-params.xml")]
-    write_files(import_xroad(files, EPOCH).files, tmp_path / "proposed")
-    arguments = ["import", "xroad", *map(str, files), "--against", str(tmp_path / "proposed")]
-    assert CliRunner().invoke(app, arguments).stdout.splitlines() == [
-        "members: 0 listed without a row, 0 rows of what is not listed any more"
-    ]
-
-
-def test_services_alone_say_nothing_of_who_is_gone(tmp_path: Path) -> None:
-    """A list of services names no clients, so it alone compares nothing; with a list of clients it may add some."""
-    methods = tmp_path / "methods.json"
-    methods.write_text(json.dumps(METHODS))
-    with pytest.raises(InputError) as caught:
-        compared(tmp_path, "DEV/ORG/1,customs\n", str(methods))
-    assert caught.value.faults[0].reason.startswith("it lists no clients")
-    found = compared(tmp_path, "DEV/ORG/1,customs\n", str(methods), listed(tmp_path / "clients", "DEV/ORG/1"))
-    assert found.splitlines()[1:] == ["  + DEV/ORG/1234567-8", "  + DEV/ORG/1234567-8/TEST"]
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        ["uk-api-catalogue", "f", "--against", "a"],
-        ["xroad", "f", "--against", "a", "--out", "b"],
-        ["xroad", "f"],
-        ["xroad", "f", "--out", "b", "--json"],
-    ],
-)
-def test_a_comparison_and_an_import_are_two_things(options: list[str]) -> None:
-    """One of --out and --against is needed, the second of X-Road alone, and --json with it alone."""
-    with pytest.raises(SettingsError, match="--against"):
-        CliRunner().invoke(app, ["import", *options], catch_exceptions=False)
 
 
 @settings(max_examples=200)

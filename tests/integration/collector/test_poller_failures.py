@@ -1,0 +1,165 @@
+"""Security servers that fail, in every way known: what is lost, what is said, and when it is tried again."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import time
+
+import pytest
+
+from tests.support.cases.sources.polling import ailing, broken, pulling, record
+from tests.support.servers.http_server import answer, forever, serving
+from tests.support.servers.security_server import Logbook, fault, multipart, soap
+
+__all__ = ["pulling"]  # fixtures
+
+
+@pytest.mark.parametrize(
+    ("ill", "failure", "reason"),
+    [
+        (
+            answer(500, fault("Server.ServerProxy.AccessDenied")),
+            "fault",
+            "the security server answered with fault Server.ServerProxy.AccessDenied",
+        ),
+        (
+            answer(200, fault("Server.ClientProxy.SslAuthenticationFailed")),
+            "fault",
+            "the security server answered with fault Server.ClientProxy.SslAuthenticationFailed",
+        ),
+        (
+            answer(500, b"{}", {"X-Road-Error": "Server.ServerProxy.X"}),
+            "fault",
+            "the security server answered with fault Server.ServerProxy.X",
+        ),
+        (
+            answer(200, fault("CANARY of somebody")),
+            "fault",
+            "the security server answered with fault without a readable code",
+        ),
+        (answer(503, b"CANARY"), "status", "it answered with HTTP status 503"),
+        (answer(302, b"", {"Location": "http://127.0.0.1:1/CANARY"}), "status", "it answered with HTTP status 302"),
+        (answer(200, b"CANARY"), "unreadable", "the multipart answer ends before its closing boundary"),
+        (answer(200, b"<a>CANARY</a>"), "unreadable", "it is a SOAP message without records"),
+        (
+            answer(200, gzip.compress(b"x", mtime=0), {"Content-Encoding": "gzip"}),
+            "unreadable",
+            "its answer is compressed, which was not requested",
+        ),
+        (b"CANARY\r\n\r\n", "transport", "the connection broke: RemoteProtocolError"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nCANARY",
+            "transport",
+            "the connection broke: RemoteProtocolError",
+        ),
+    ],
+)
+async def test_a_failure_is_reported_without_content_and_retried(pulling, ill, failure, reason):
+    """Faults, statuses and broken answers are reported by kind in log and metrics; the next round gets everything."""
+    book = Logbook([record(1, 100)], ill=lambda call: ill if call == 1 else None)
+    async with serving(book) as server, pulling(server.url(), rounds=2) as pulled:
+        assert pulled.failures() == [(failure, reason)]
+        assert pulled.sample("peyvand_exchange_source_failures_total", source="ss1", failure=failure) == 1
+        assert pulled.sample("peyvand_exchange_source_up", source="ss1") == 1
+        assert await pulled.exchanges() == 1
+
+
+async def test_an_answer_that_does_not_advance_is_a_failure(pulling):
+    """A nextRecordsFrom that does not advance is a failure, and nothing of that answer is counted."""
+    envelope = soap(
+        "<om:getSecurityServerOperationalDataResponse><om:recordsCount>0</om:recordsCount>"
+        "<om:nextRecordsFrom>1</om:nextRecordsFrom></om:getSecurityServerOperationalDataResponse>"
+    )
+    ill = answer(200, multipart(envelope, gzip.compress(b'{"records": []}')))
+    book = Logbook(ill=lambda _: ill)
+    async with serving(book) as server, pulling(server.url()) as pulled:
+        assert pulled.failures() == [("unreadable", "its nextRecordsFrom does not move on")]
+        assert book.calls == 1
+
+
+@pytest.mark.parametrize("together", [1, 3])
+@pytest.mark.parametrize(
+    "ill",
+    [
+        broken(lambda packed: packed[:-12]),
+        broken(lambda _: gzip.compress(b'{"records": []}')),
+        answer(200, b"-" * ((16 << 20) + 1)),
+    ],
+    ids=["gzip", "count", "large"],
+)
+async def test_a_bad_second_blocks_nothing_else(pulling, ill, together):
+    """An unreadable answer is narrowed down to its seconds, which are skipped, counted and named; the rest is read at
+    once.
+    """
+    records, began = [record(n, 3000 - n) for n in range(100)], time.time()
+    book, bad = Logbook(records, limit=30), [records[50 + n]["monitoringDataTs"] for n in range(together)]
+    async with serving(ailing(book, bad, ill)) as server, pulling(server.url()) as pulled:
+        assert await pulled.exchanges() == 100 - together
+        assert pulled.sample("peyvand_exchange_records_total") == 100 - together
+        assert pulled.sample("peyvand_exchange_skipped_seconds_total", source="ss1") == together
+        assert [line["second"] for line in pulled.lines if line["event"] == "second_skipped"] == bad
+        assert pulled.sample("peyvand_exchange_source_up", source="ss1") == 1
+        assert pulled.sample("peyvand_exchange_position_timestamp_seconds", source="ss1") > began - 90
+        assert book.calls < 150
+
+
+@pytest.mark.parametrize(
+    "ill", [lambda call: call <= 60, lambda call: call % 2, lambda call: call % 2 == 0], ids=["long", "odd", "even"]
+)
+async def test_a_failing_server_loses_nothing(pulling, ill):
+    """While no answer is readable, or only every other one, no second is skipped; then everything is read."""
+    book = Logbook([record(n, 3000 - n) for n in range(100)], limit=10)
+    book.ill = lambda call: answer(200, b"<html/>") if ill(call) else None
+    async with serving(book) as server, pulling(server.url(), rounds=40) as pulled:
+        assert await pulled.exchanges() == 100
+        assert pulled.sample("peyvand_exchange_skipped_seconds_total", source="ss1") == 0
+        assert pulled.sample("peyvand_exchange_source_failures_total", source="ss1", failure="unreadable") > 0
+
+
+async def test_retries_back_off(pulling):
+    """Pauses double with each failure up to a quarter of an hour; success makes them short again."""
+    waits: list[float] = []
+    book = Logbook(ill=lambda call: answer(503) if call <= 6 else None)
+    async with serving(book) as server, pulling(server.url(), rounds=7, chance=0.5, waits=waits) as pulled:
+        assert waits == [1.0, 120, 240, 480, 900, 900, 900, 60]
+        assert [line["failures"] for line in pulled.lines if line["event"] == "source_failed"] == [1, 2, 3, 4, 5, 6]
+
+
+async def test_a_slow_server_is_given_up_at_the_deadline(pulling):
+    """A server that does not answer, and one that never stops, are given up at the deadline."""
+
+    async def drips(_, writer):
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            writer.write(b"-")
+            await writer.drain()
+            await asyncio.sleep(0.01)
+
+    for handler in (forever, drips):
+        async with serving(handler) as server, pulling(server.url(), timeout=0.3) as pulled:
+            assert pulled.failures() == [("timeout", "it did not answer within 0.3 s")]
+
+
+async def test_an_answer_without_end_is_cut(pulling):
+    """An answer is read up to the limit only, and its attachment decompressed up to its limit."""
+
+    async def floods(_, writer):
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            writer.write(b"-" * 65536)
+            await writer.drain()
+
+    bomb = gzip.compress(bytes(80 << 20))
+    envelope = soap("<om:getSecurityServerOperationalDataResponse/>")
+    book = Logbook(ill=lambda _: answer(200, multipart(envelope, bomb)))
+    async with serving(book) as server, pulling(server.url()) as pulled:
+        assert set(pulled.failures()) == {("unreadable", "its attachment is larger than 64 MiB")}
+    async with serving(floods) as server, pulling(server.url()) as pulled:
+        assert set(pulled.failures()) == {("too_large", "its answer is larger than 16777216 bytes")}
+
+
+async def test_a_refused_connection_is_reported(pulling, port):
+    """A refused connection is a failure of transport."""
+    async with pulling(f"http://127.0.0.1:{port()}/") as pulled:
+        assert pulled.failures() == [("transport", "no connection to it can be made")]

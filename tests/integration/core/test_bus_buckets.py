@@ -1,0 +1,204 @@
+"""Buckets of the bus: followed, announced, claimed, put together and made anew."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from nats.errors import StaleConnectionError
+
+from services.core.bus import MAX_ATOMIC_PUTS, Bus
+from services.core.bus import streams as bus_streams
+from services.core.bus.names import (
+    INDICATOR_BUCKET,
+    kv_stream,
+    kv_subject,
+)
+from services.core.bus.topology import initialise_streams
+from services.core.errors import BusError
+from tests.support.waiting import DEADLINE, eventually
+
+
+async def test_followers_see_every_value_across_a_restart(nats) -> None:
+    """A follower of a bucket gets current values, changes and deletions, also after a restart of the server."""
+    received: asyncio.Queue[tuple[str, bytes | None]] = asyncio.Queue()
+
+    async def follow() -> None:
+        async with nats.connect("api") as bus:
+            async for item in bus.kv_follow(INDICATOR_BUCKET, "consumer.*"):
+                await received.put(item)
+
+    async def put(bus, key: str, value: bytes) -> None:
+        while True:
+            try:
+                await bus.publish(kv_subject(INDICATOR_BUCKET, key), value, message_id="", timeout=1)
+            except BusError:
+                continue
+            return
+
+    async with asyncio.timeout(DEADLINE), nats.connect("scorer") as bus:
+        await put(bus, "consumer.a", b"1")
+        await put(bus, "government", b"not followed")
+        task = asyncio.create_task(follow())
+        assert await received.get() == ("consumer.a", b"1")
+        await put(bus, "consumer.a", b"2")
+        assert await received.get() == ("consumer.a", b"2")
+        nats.kill()
+        nats.start()
+        await put(bus, "consumer.b", b"3")
+        assert await received.get() == ("consumer.b", b"3")
+        await bus.kv_delete(INDICATOR_BUCKET, "consumer.a")
+        item = await received.get()
+        while item == ("consumer.b", b"3"):  # a put that was stored but not acknowledged was made again
+            item = await received.get()
+        assert item == ("consumer.a", None)
+        task.cancel()
+
+
+async def test_a_change_is_announced_once_stored_and_without_its_value(nats) -> None:
+    """A follower's subscription receives the key and sequence of what was stored, and neither the value nor a reply subject."""
+    announced: asyncio.Queue[Any] = asyncio.Queue()
+    async with asyncio.timeout(20), nats.connect("scorer") as scorer, nats.connect("api") as api:
+        await api.client.subscribe(kv_subject(INDICATOR_BUCKET, "consumer.*"), cb=announced.put)
+        await api.client.flush()
+        sequence = await scorer.kv_put(INDICATOR_BUCKET, "consumer.a", bytes(900_000))
+        message = await announced.get()
+        assert (message.subject, message.data, message.reply) == (kv_subject(INDICATOR_BUCKET, "consumer.a"), b"", "")
+        assert message.headers["Nats-Sequence"] == str(sequence)
+
+
+async def test_values_with_a_time_to_live_go_by_themselves(nats) -> None:
+    """A key put for a second is gone afterwards, without a tombstone."""
+    async with nats.connect("scorer") as bus, nats.connect("api") as api:
+
+        async def is_there() -> bool:
+            await bus.kv_put(INDICATOR_BUCKET, "slot.a.1", b"x", ttl=1)
+            return await api.kv_get(INDICATOR_BUCKET, "slot.a.1") == b"x"
+
+        async def is_gone() -> bool:
+            return await api.kv_get(INDICATOR_BUCKET, "slot.a.1") is None
+
+        await eventually(is_there, "the value is read within its second")
+        await eventually(is_gone, "the value has gone")
+        assert await api.kv_all(INDICATOR_BUCKET) == {}
+
+
+async def test_of_several_claims_one_succeeds(nats) -> None:
+    """A claim fails while another value is there, in either order, and succeeds once that was deleted or has expired."""
+    async with nats.connect("scorer") as one, nats.connect("scorer") as two:
+
+        async def claim(bus: Bus, value: bytes, *, ttl: float = 60) -> bytes:
+            try:
+                return await bus.kv_claim(INDICATOR_BUCKET, "lease", value, ttl=ttl)
+            except BusError as error:
+                assert "wrong last sequence" in str(error)  # noqa: PT017  # either may be the faster one
+                return b""
+
+        for _ in range(20):
+            answers = {await claim(one, b"1"), *await asyncio.gather(claim(one, b"1"), claim(two, b"2"))}
+            assert b"1" in answers
+            assert await claim(two, b"2") == b"1"
+            await one.kv_delete(INDICATOR_BUCKET, "lease")
+            first, second = await asyncio.gather(claim(one, b"1"), claim(two, b"2"))
+            assert (first == b"1") != (second == b"2")
+            await one.kv_delete(INDICATOR_BUCKET, "lease")
+        assert await claim(one, b"1", ttl=1) == b"1"
+
+        async def expired() -> bool:
+            return await claim(two, b"2") == b"2"
+
+        await eventually(expired, "the claim has expired")
+
+
+async def test_values_are_put_together_or_not_at_all(nats) -> None:
+    """Values put together are read and followed like single ones, expire, and are all absent when one is refused."""
+    values = {f"slot.a.{number}": bytes([number]) * 5000 for number in range(MAX_ATOMIC_PUTS)}
+    async with nats.connect("scorer") as bus, nats.connect("api") as api:
+        await bus.kv_put_all(INDICATOR_BUCKET, values)
+        assert await api.kv_all(INDICATOR_BUCKET, "slot.a.*") == values
+        async with asyncio.timeout(DEADLINE):
+            async for key, value in api.kv_follow(INDICATOR_BUCKET, "slot.a.*"):
+                if key == list(values)[-1]:
+                    assert value == values[key]
+                    break
+        await bus.kv_put_all(INDICATOR_BUCKET, values, ttl=1)
+        await bus.kv_put_all(INDICATOR_BUCKET, {"slot.b.1": b"one", "slot.b.2": b"two"})
+        with pytest.raises(BusError, match="maximum payload exceeded"):
+            await bus.kv_put_all(INDICATOR_BUCKET, {"slot.b.1": b"new", "slot.c.1": bytes(2 << 20), "slot.c.2": b""})
+        with pytest.raises(BusError, match="not acknowledged"):
+            await bus.kv_put_all(INDICATOR_BUCKET, {f"slot.c.{number}": b"x" for number in range(1001)})
+        async with asyncio.timeout(DEADLINE):
+            while await api.kv_all(INDICATOR_BUCKET) != {"slot.b.1": b"one", "slot.b.2": b"two"}:  # noqa: ASYNC110  # another process
+                await asyncio.sleep(0.1)
+
+
+async def test_a_bucket_made_anew_is_followed_from_its_beginning(nats) -> None:
+    """After a bucket was created again, its follower gets every value, although its sequences are lower than before."""
+    async with (
+        asyncio.timeout(DEADLINE),
+        nats.connect("admin") as admin,
+        nats.connect("scorer") as scorer,
+        nats.connect("api") as api,
+    ):
+        for number in range(5):
+            await scorer.kv_put(INDICATOR_BUCKET, "consumer.a", b"%d" % number)
+        follower = api.kv_follow(INDICATOR_BUCKET, "consumer.*")
+        assert await anext(follower) == ("consumer.a", b"4")
+        assert api.following
+        following = asyncio.ensure_future(anext(follower))
+        await admin.jetstream.delete_stream(kv_stream(INDICATOR_BUCKET))
+        while api.following:  # noqa: ASYNC110  # another process
+            await asyncio.sleep(0.05)
+        await initialise_streams(admin)
+        while not api.following:  # noqa: ASYNC110  # another process
+            await asyncio.sleep(0.05)
+        await scorer.kv_put(INDICATOR_BUCKET, "consumer.a", b"new")
+        await scorer.kv_put(INDICATOR_BUCKET, "consumer.b", b"new")
+        assert await following == ("consumer.a", b"new")
+        assert await anext(follower) == ("consumer.b", b"new")
+        await follower.aclose()
+
+
+async def test_a_new_bucket_is_found_without_a_sign_of_it(nats, monkeypatch) -> None:
+    """A follower that gets no signal from a bucket created again finds its values by polling."""
+    monkeypatch.setattr(bus_streams, "_RECHECK_SECONDS", 0.1)
+    monkeypatch.setattr(bus_streams, "_POLL_SECONDS", 0.1)
+    async with (
+        asyncio.timeout(DEADLINE),
+        nats.connect("admin") as admin,
+        nats.connect("scorer") as scorer,
+        nats.connect("api") as api,
+    ):
+        for number in range(5):
+            await scorer.kv_put(INDICATOR_BUCKET, "government", b"%d" % number)
+        follower = api.kv_follow(INDICATOR_BUCKET, "government")
+        assert await anext(follower) == ("government", b"4")
+        (signs,) = (some for some in api.client._subs.values() if some.subject.startswith("$KV."))
+        monkeypatch.setattr(signs, "_cb", _ignore)
+        await admin.jetstream.delete_stream(kv_stream(INDICATOR_BUCKET))
+        await initialise_streams(admin)
+        await scorer.kv_put(INDICATOR_BUCKET, "government", b"new")
+        assert await anext(follower) == ("government", b"new")
+        await follower.aclose()
+
+
+async def test_a_follower_reads_once_it_is_connected_again(nats, monkeypatch) -> None:
+    """What was stored while a follower was not connected, without a signal to it, is read as soon as it is."""
+    monkeypatch.setattr(bus_streams, "_POLL_SECONDS", 10 * DEADLINE)
+    async with asyncio.timeout(DEADLINE), nats.connect("scorer") as scorer, nats.connect("api") as api:
+        await scorer.kv_put(INDICATOR_BUCKET, "government", b"old")
+        follower = api.kv_follow(INDICATOR_BUCKET, "government")
+        assert await anext(follower) == ("government", b"old")
+        (signs,) = (some for some in api.client._subs.values() if some.subject.startswith("$KV."))
+        monkeypatch.setattr(signs, "_cb", _ignore)
+        following = asyncio.create_task(anext(follower))
+        await api.kv_get(INDICATOR_BUCKET, "government")  # by then the follower has found nothing more, and waits
+        await scorer.kv_put(INDICATOR_BUCKET, "government", b"new")
+        await api.client._process_op_err(StaleConnectionError())
+        assert await following == ("government", b"new")
+        await follower.aclose()
+
+
+async def _ignore(_) -> None:
+    pass

@@ -1,0 +1,137 @@
+"""Connections to the bus: refused, given up, left for another server and ended."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+
+import pytest
+from nats.errors import StaleConnectionError
+
+from services.core.bus import connect
+from services.core.bus.names import (
+    INDICATOR_BUCKET,
+    indicator_subject,
+)
+from services.core.bus.roles import load_user, write_users
+from services.core.bus.server import server_configuration, write_configuration
+from services.core.bus.topology import initialise_streams
+from services.core.errors import BusError, SettingsError
+from tests.support.nats import Nats, port_of
+from tests.support.ports import free_port
+from tests.support.waiting import DEADLINE
+
+
+async def test_a_foreign_seed_is_refused(nats, tmp_path: Path) -> None:
+    """A credential the server does not know ends in one clear sentence."""
+    write_users(tmp_path / "foreign")
+    with pytest.raises(BusError, match="refuses the credential of role api"):
+        async with connect(nats.url, role="api", credentials=tmp_path / "foreign", name="foreign"):
+            pass
+
+
+async def test_giving_up_leaves_no_connection_behind(nats) -> None:
+    """Giving up on a server that accepts a connection but stays silent closes the connection."""
+    hung_up = asyncio.get_running_loop().create_future()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        patience.reschedule(0.0)
+        hung_up.set_result(await reader.read())
+        writer.close()
+
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as listener:
+        port = listener.sockets[0].getsockname()[1]
+        with pytest.raises(TimeoutError):
+            async with (
+                asyncio.timeout(DEADLINE) as patience,
+                connect(f"nats://127.0.0.1:{port}", role="api", credentials=nats.credentials, name="test"),
+            ):
+                pytest.fail("nobody answered")
+        async with asyncio.timeout(DEADLINE):
+            assert await hung_up == b""
+
+
+async def test_a_failed_reconnection_is_hung_up(nats) -> None:
+    """A connection that the server ends during the handshake is closed, and the next attempt succeeds."""
+    hung_up = asyncio.get_running_loop().create_future()
+
+    async def end_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write_eof()
+        await reader.read()
+        writer.close()
+        if not hung_up.done():
+            hung_up.set_result(True)
+
+    async with asyncio.timeout(DEADLINE), nats.connect("api") as bus:
+        nats.kill()
+        async with await asyncio.start_server(end_at_once, "127.0.0.1", nats.port):
+            assert await hung_up
+        nats.start()
+        while not bus.connected:  # noqa: ASYNC110  # another process
+            await asyncio.sleep(0.05)
+
+
+async def test_a_silent_server_is_left_for_another(nats, tmp_path: Path) -> None:
+    """With more unsent data than a stopped server accepts, the client switches to the other server and publishes there."""
+    other = Nats(tmp_path / "other", free_port())
+    text = server_configuration(
+        host="127.0.0.1", port=other.port, store=other.folder / "store", users=write_users(nats.credentials),
+        vantage="main", bus="xroad",
+    )  # fmt: skip
+    write_configuration(other.folder / "nats.conf", text)
+    other.start()
+    try:
+        async with asyncio.timeout(DEADLINE):
+            async with connect(other.url, role="admin", credentials=nats.credentials, name="test") as admin:
+                await initialise_streams(admin)
+            urls = f"{nats.url},{other.url}"
+            async with connect(urls, role="scorer", credentials=nats.credentials, name="test") as bus:
+                silent = await _stand_still(bus, {server.port: server for server in (nats, other)})
+                while not bus.connected or port_of(bus) == silent.port:  # noqa: ASYNC110  # no event
+                    await asyncio.sleep(0.05)
+                await bus.kv_put(INDICATOR_BUCKET, "government", b"x")
+                assert await bus.kv_get(INDICATOR_BUCKET, "government") == b"x"
+    finally:
+        other.kill()
+
+
+async def _stand_still(bus, servers: dict[int, Nats]) -> Nats:
+    """Stop the connected server while it still has data to receive; the client notices by its pings."""
+    silent = servers[bus.client.connected_url.port]
+    silent.pause()
+    puts = [asyncio.create_task(bus.kv_put(INDICATOR_BUCKET, f"slot.a.{n}", bytes(900_000))) for n in range(16)]
+    while not bus.client._transport._io_writer.transport.get_write_buffer_size():  # noqa: ASYNC110  # no event
+        await asyncio.sleep(0.01)
+    await bus.client._process_op_err(StaleConnectionError())
+    for put in puts:
+        put.cancel()
+    await asyncio.wait(puts)
+    return silent
+
+
+def test_a_missing_seed_names_its_path(tmp_path: Path) -> None:
+    """The error names the missing file and the flag for the folder."""
+    with pytest.raises(SettingsError, match=re.escape(f"missing at {tmp_path / 'api.nk'}")):
+        load_user(tmp_path, "api")
+
+
+def test_seeds_are_private_and_never_shown(tmp_path: Path) -> None:
+    """Seeds are 0600 and absent from repr."""
+    users = write_users(tmp_path / "credentials")
+    for role, user in users.items():
+        assert (tmp_path / "credentials" / f"{role}.nk").stat().st_mode & 0o777 == 0o600
+        assert user.seed not in repr(user)
+    assert write_users(tmp_path / "credentials") == users
+
+
+async def test_ending_without_a_server_is_no_failure(nats) -> None:
+    """Closing while the server is gone reports the unsent messages and nothing else."""
+    async with nats.connect("scorer") as bus:
+        nats.kill()
+        async with asyncio.timeout(DEADLINE):
+            while bus.connected:  # noqa: ASYNC110  # the library beneath has no event for it
+                await asyncio.sleep(0.01)
+        subject = indicator_subject("service", "title-deed", 7)
+        with pytest.raises(BusError, match="not acknowledged"):
+            await bus.publish(subject, bytes(1000), message_id="1", timeout=0.5)

@@ -1,0 +1,99 @@
+"""`peyvand register publish`, once and watching."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import Any
+
+from services.cli.register_publisher import _watch
+from services.core.bus.names import REGISTER_BUCKET, kv_stream
+from services.core.bus.topology import initialise_streams
+from services.core.codec import decode_manifest
+from services.core.settings import load_settings
+from services.register.bus.publish import publish_register, republish_if_lost
+from services.register.bus.read import CURRENT_KEY
+from services.register.directory.load import load_register
+from tests.support.cases.registers.published import CHANGES, followed, register_in_force
+from tests.support.forked import ForkedProcess, run
+from tests.support.registers import write_register
+from tests.support.waiting import DEADLINE, eventually
+
+
+async def test_publishing_tells_what_becomes_unknown(nats: Any, tmp_path: Path) -> None:
+    """A link that counts from days on which nobody measured is named once it is in force, and not when that is repeated."""
+    built = ("customs,liens,,,,,,", "customs,liens,,,always,page,http://a.example/,")
+    new = write_register(tmp_path / "new", links_csv=built)
+    async with nats.connect("register") as bus:
+        await publish_register(bus, load_register(write_register(tmp_path / "old")), now=1_700_000_000.0)
+    command = ("register", "publish", new, "--nats", nats.url, "--credentials", nats.credentials)
+    first, again = [await asyncio.to_thread(run, "services.cli", *command) for _ in range(2)]
+    assert (first.returncode, again.returncode) == (0, 0)
+    assert first.stderr.startswith(
+        "1 link would count from days on which nobody measured: transfer-customs. Of the last"
+    )
+    assert again.stderr == ""
+
+
+async def test_the_watching_command(nats: Any, tmp_path: Path) -> None:
+    """`register publish --watch` publishes, republishes a change, refuses a bad one with its faults, and ends on SIGTERM."""
+    directory = write_register(tmp_path / "register")
+    arguments = ["publish", directory, "--watch", "--nats", nats.url, "--credentials", nats.credentials]
+    errors = tmp_path / "errors"
+    process = ForkedProcess("services.cli", "register", *arguments, stderr=errors)
+    try:
+        async with asyncio.timeout(DEADLINE), nats.connect("scorer") as bus:
+            versions = followed(bus)
+            assert await anext(versions) == load_register(directory)
+            write_register(directory, links_csv=CHANGES)
+            assert await anext(versions) == load_register(directory)
+            in_force = load_register(directory)
+            write_register(directory, links_csv=(",0.99,2", ",1.99,-2"))
+            await eventually(lambda: b"weight: `-2` is negative" in errors.read_bytes(), "the refusal")
+            assert b"slo: `1.99` is not between 0 and 1" in errors.read_bytes()
+            assert await register_in_force(bus) == in_force
+            write_register(directory)
+            assert (await anext(versions)).links["deed-tax"].weight == 2.0
+            await versions.aclose()
+    finally:
+        process.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(process.wait, DEADLINE) == 0
+
+
+async def test_a_lost_register_is_published_again(nats: Any, tmp_path: Path) -> None:
+    """`register publish --watch` publishes its unchanged register again into a bucket that was created again."""
+    directory = write_register(tmp_path / "register")
+    settings = load_settings("bus", ["--nats", nats.url, "--credentials", str(nats.credentials)], {})
+    async with asyncio.timeout(DEADLINE), nats.connect("admin") as admin, nats.connect("scorer") as reader:
+        watching = asyncio.ensure_future(_watch(directory, settings, every=0.1))
+        versions = followed(reader)
+        assert await anext(versions) == load_register(directory)
+        await versions.aclose()
+        await admin.jetstream.delete_stream(kv_stream(REGISTER_BUCKET))
+        await initialise_streams(admin)
+        versions = followed(reader)
+        assert await anext(versions) == load_register(directory)
+        await versions.aclose()
+        assert not watching.done()
+        watching.cancel()
+        await asyncio.wait({watching})
+
+
+async def test_another_register_in_force_is_left_there(nats: Any, tmp_path: Path) -> None:
+    """A lost register, or a lost part, is published again; another register in force is not replaced."""
+    ours, other = (
+        load_register(write_register(tmp_path / "1")),
+        load_register(write_register(tmp_path / "2", links_csv=CHANGES)),
+    )
+    async with nats.connect("register") as bus:
+        assert await republish_if_lost(bus, ours, now=0.0)
+        assert not await republish_if_lost(bus, ours, now=1.0)
+        await bus.kv_delete(
+            REGISTER_BUCKET, decode_manifest(await bus.kv_get(REGISTER_BUCKET, CURRENT_KEY)).chunks[0].key
+        )
+        assert await republish_if_lost(bus, ours, now=2.0)
+        assert await register_in_force(bus) == ours
+        await publish_register(bus, other, now=3.0)
+        assert not await republish_if_lost(bus, ours, now=4.0)
+        assert await register_in_force(bus) == other

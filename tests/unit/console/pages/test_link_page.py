@@ -1,0 +1,109 @@
+"""The page of an inquiry, and of the service that it belongs to."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from services.api.answers.sealed_days import SealedDays
+from services.console.pages import link
+from services.console.queries import figure_of
+from services.console.texts import LANGUAGES
+from services.core.blocks.target_blocks import encode_slot_block
+from services.core.errors import StateError
+from services.core.model import Indicator, IndicatorKind, Outcome, Reason
+from tests.support.cases.api.blocks import AS_OF, slot_block_of
+from tests.support.cases.api.server import Api, served
+from tests.support.console.case import Console, numbers_of
+from tests.support.console.words import text_of
+
+
+async def test_pages_link_down_to_the_evidence(console: Console) -> None:
+    """From the overview a link leads to the evidence of one link, with its objections and its legal basis."""
+    overview = (await console.get("/en/")).text
+    assert "/en/link/" in overview
+    link = (await console.get("/en/link/deed-tax")).text
+    assert "The answer is not late." in link
+    civil = (await console.get("/en/link/deed-civil")).text
+    assert "Decision 12 of the council" in civil
+    assert "It is replaced in the next register." in civil
+
+
+async def test_the_share_of_inquiries_with_a_legal_basis_is_published(console: Console) -> None:
+    """Two of the eight links state one; the link's page shows it, with Latin words in Persian isolated."""
+    assert "Of them with a stated legal basis 25.0%" in await text_of(console, "/en/monitor")
+
+
+async def test_a_service_page_says_what_each_inquiry_is_now(console: Console, api: Api) -> None:
+    """The verdict and reason of its newest slot, and since when; nothing where no slot is in force."""
+    first = AS_OF // 300 // 64 * 64
+    cells = {("deed-tax", slot, "north"): (Outcome.OK, Reason.OK) for slot in range(first, first + 10)}
+    cells |= {
+        ("deed-tax", slot, "north"): (Outcome.NOT_CONNECTED, Reason.CONNECT_REFUSED)
+        for slot in range(first + 10, first + 64)
+    }
+    block = slot_block_of(api.register, "land-registry", first // 64, cells)
+    api.bucket.values[f"slot.land-registry.{first // 64}"] = encode_slot_block(block)
+    text = await text_of(console, "/en/service/title-deed")
+    assert "Now: Not connected , the connection was refused since 21 September 2026" in text.replace(
+        "connected,", "connected ,"
+    )
+    assert "اکنون: متصل نشد" in await text_of(console, "/fa/service/title-deed")
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+async def test_a_link_page_has_the_days_that_the_archive_sealed(
+    api: Api, make_console: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: str
+) -> None:
+    """The chart goes back over the sealed days and up to now, and its table has the same numbers; a reader may choose the span."""
+    found = api.state.model.find(IndicatorKind.LINK, "deed-tax", 28)
+    assert found is not None
+    now = figure_of(found.message)
+    days = [replace(now, as_of=AS_OF - 86400 * age, point=0.9 - age / 100, lower=0.5) for age in (20, 6, 5, 4)]
+
+    def indexes(
+        _: SealedDays, __: Any, kind: IndicatorKind, entity: str, window: int, **span: float
+    ) -> list[Indicator]:
+        assert (kind, entity, window) == (IndicatorKind.LINK, "deed-tax", 28)
+        return [one for one in days if span["start"] <= one.as_of < span["end"]]
+
+    monkeypatch.setattr(SealedDays, "indexes", indexes)
+    async with served(api.state, CollectorRegistry(), dataset=str(tmp_path)) as port:
+        api.address = f"127.0.0.1:{port}"
+        console = await make_console()
+        for query, points in (("", [0.9, 0.86, 0.85, 0.84]), ("?span=28", [0.9, 0.86, 0.85, 0.84, 0.7])):
+            page = (await console.get(f"/{code}/link/deed-tax{query}")).text
+            figure = page.partition('<figure data-part="trend">')[2].partition("</figure>")[0]
+            assert f'href="/{code}/link/deed-tax?span=90"' in figure
+            rows = figure.partition("<tbody>")[2].split("</tr>")[:-1]
+            assert [numbers_of(row)[0] for row in rows] == [pytest.approx(point) for point in points], query
+            lines = re.findall(r'<path d="([^"]*)" class="line"', figure)
+            assert sum(len(re.findall("[ML]", line)) for line in lines) == len(rows)
+
+
+async def test_a_link_page_stands_without_a_history(
+    api: Api, make_console: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where no archive keeps days, and where one cannot be read or not in time, the evidence is shown and the page says so."""
+    sentence = "Earlier days of this inquiry are not kept here, or cannot be read at the moment."
+    assert sentence in (await (await make_console()).get("/en/link/deed-tax")).text
+
+    def damaged(*_: Any, **__: Any) -> list[Indicator]:
+        raise StateError("the log is damaged")
+
+    async def slow(*_: Any) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(SealedDays, "indexes", damaged)
+    async with served(api.state, CollectorRegistry(), dataset=str(tmp_path)) as port:
+        api.address = f"127.0.0.1:{port}"
+        assert sentence in (await (await make_console()).get("/en/link/deed-tax")).text
+        monkeypatch.setattr(link, "trend_of", slow)
+        monkeypatch.setattr(link, "_TREND_SECONDS", 0.0)
+        assert sentence in (await (await make_console()).get("/en/link/deed-tax")).text

@@ -91,8 +91,9 @@ def cause_states(arrays: RegisterArrays, verdicts: Codes, bus: Codes | None) -> 
         return states
     order = np.argsort(arrays.provider, kind="stable")
     present, begin = np.unique(arrays.provider[order], return_index=True)
-    # Slot by slot, because a row fits the processor's cache and a day does not.
-    for row, verdict, failing in zip(states[:, 1:], verdicts, bus_down, strict=True):
+    # Slot by slot, because a row fits the processor's cache and a day does not. Of a slot without verdicts all is unknown.
+    for slot in np.flatnonzero((verdicts >= 0).any(axis=1)):
+        row, verdict, failing = states[slot, 1:], verdicts[slot], bus_down[slot]
         providers, own = row[:agencies], row[agencies:]
         own[:] = np.where(verdict < 0, np.int8(UNKNOWN), verdict < Stage.OK)
         of_links = own[order]
@@ -113,7 +114,7 @@ def sum_states(states: Codes, pause: int) -> CauseSums:
     outages = np.zeros(causes, dtype=counter_type(slots))
     head, tail = np.zeros(causes, dtype=np.uint8), np.full(causes, pause, dtype=np.uint8)
     before = np.ones(causes, dtype=np.bool_)
-    for row in states:
+    for row in states[(states >= UP).any(axis=1)]:  # a slot in which all is unknown changes nothing
         down, up = row == DOWN, row == UP
         outages += down & (tail >= pause)
         tail += up & (tail < pause)

@@ -15,7 +15,9 @@ __all__ = ["DEADLINE", "answered", "eventually", "until"]
 DEADLINE = 120.0
 """Seconds after which a wait fails. Only a failing test waits so long."""
 
-_PAUSE = 0.02
+_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
+_PAUSES_A_LOOK = 4
+"""What is waited for, and other tests, have most of the machine: looking takes a fifth of the time of a wait."""
 T = TypeVar("T")
 What = str | Callable[[], str]
 
@@ -36,7 +38,7 @@ async def eventually(look: Callable[[], Any], what: What, seconds: float = DEADL
             return found
         now = time.monotonic()
         assert now < end, _late(what, seconds)
-        await asyncio.sleep(max(_PAUSE, now - began))  # looking leaves the machine time for what is waited for
+        await asyncio.sleep(_pause(now - began))
 
 
 async def answered(request: Callable[[], Awaitable[T]]) -> T:
@@ -58,7 +60,12 @@ def until(look: Callable[[], T | None], what: What, seconds: float = DEADLINE) -
             return found
         now = time.monotonic()
         assert now < end, _late(what, seconds)
-        time.sleep(max(_PAUSE, now - began))
+        time.sleep(_pause(now - began))
+
+
+def _pause(looked: float) -> float:
+    """Return the seconds to wait after a look that took so many."""
+    return min(max(_PAUSE, _PAUSES_A_LOOK * looked), _LONGEST_PAUSE)
 
 
 def _late(what: What, seconds: float) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 import structlog
+import typer
 from hypothesis import HealthCheck, settings
 
 from tests.support.cases.scorer import Scorer
@@ -31,6 +33,14 @@ def _unconfigured_logs() -> Iterator[None]:
     yield
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _command_made_once() -> Iterator[None]:
+    """The runner of typer makes all commands of an app anew each time, which takes longer than most that tests run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typer.testing._get_command", cache(typer.main.get_command))
+        yield
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
+from functools import cache
 from typing import Any
 
 import typer
@@ -20,6 +21,7 @@ _UsageError: Any = typer.BadParameter.__mro__[1]
 """The class of every error that a parser raises. typer bundles its own click and exports only this subclass."""
 
 
+@cache
 def _command() -> Any:
     return typer.main.get_command(app)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import chi2, norm
+from scipy.special import gammaincinv, ndtri
 
 from tests.calibration.traffic.scenarios import FaultKind
 from tests.calibration.traffic.trial import Quiet, TriedCause, TriedFault
@@ -59,8 +59,8 @@ def rates_of(lives: Sequence[Quiet]) -> Rate:
 
 def _interval(weeks: np.ndarray) -> tuple[float, float]:
     total, number = int(weeks.sum()), len(weeks)
-    low = chi2.ppf(0.025, 2 * total) / 2 / number if total else 0.0
-    high = chi2.ppf(0.975, 2 * total + 2) / 2 / number
+    low = gammaincinv(total, 0.025) / number if total else 0.0
+    high = gammaincinv(total + 1, 0.975) / number
     margin = 1.96 * weeks.std(ddof=1) / np.sqrt(number)
     return float(min(low, max(weeks.mean() - margin, 0.0))), float(max(high, weeks.mean() + margin))
 
@@ -110,7 +110,7 @@ def found_of(tried: Sequence[TriedFault], fault: FaultKind, who: str) -> Found:
 def _wilson_low(found: int, cases: int) -> float:
     if not cases:
         return float("nan")
-    z, share = norm.ppf(0.975), found / cases
+    z, share = float(ndtri(0.975)), found / cases
     middle = share + z**2 / (2 * cases)
     return float((middle - z * np.sqrt(share * (1 - share) / cases + z**2 / (4 * cases**2))) / (1 + z**2 / cases))
 

@@ -7,7 +7,6 @@ import signal
 from pathlib import Path
 
 import numpy as np
-from distributed import Client, LocalCluster
 
 from services.dataset.days import EvidenceDays, LogFiles, Sealer, SealingContext, manifests, write_segments
 from services.dataset.log import SigningKey
@@ -25,6 +24,8 @@ MESSAGES = 40
 
 def test_a_cluster_counts_as_one_process_does(tmp_path: Path) -> None:
     """A real scheduler and two worker processes, one of them killed after the first result: the counts are the same."""
+    from distributed import Client, LocalCluster  # noqa: PLC0415  # every worker collects this, and one runs it
+
     policy = load_register(write_register(tmp_path / "register")).policy
     days = EvidenceDays(policy.timezone, policy.grace_seconds, policy.slot_seconds)
     storage = LocalStorage(tmp_path / "dataset")

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy.stats import uniform
 
 from services.indicator.sensitivity.sobol import estimate_indices
+
+
+def _uniform(low: float, width: float) -> Any:
+    from scipy.stats import uniform  # noqa: PLC0415  # every worker collects this, and one runs it
+
+    return uniform(low, width)
 
 
 def test_ishigami() -> None:
@@ -18,7 +25,7 @@ def test_ishigami() -> None:
     def ishigami(x: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.sin(x[0]) + 7 * np.sin(x[1]) ** 2 + 0.1 * x[2] ** 4 * np.sin(x[0])
 
-    found = estimate_indices(ishigami, [uniform(-np.pi, 2 * np.pi)] * 3)
+    found = estimate_indices(ishigami, [_uniform(-np.pi, 2 * np.pi)] * 3)
     for got, error, wanted in (
         (found.first, found.first_error, (0.3139, 0.4424, 0.0)),
         (found.total, found.total_error, (0.5576, 0.4424, 0.2437)),
@@ -34,7 +41,7 @@ def test_indices_of_a_table_equal_its_exact_variances(seed: int, shape: list[int
     table = np.random.default_rng(seed).normal(size=shape)
     last = np.array(shape)[:, np.newaxis] - 1
     found = estimate_indices(
-        lambda x: table[tuple(np.minimum(x.astype(int), last))], [uniform(0, states) for states in shape], samples=2048
+        lambda x: table[tuple(np.minimum(x.astype(int), last))], [_uniform(0, states) for states in shape], samples=2048
     )
     for axis in range(len(shape)):
         others = tuple(other for other in range(len(shape)) if other != axis)

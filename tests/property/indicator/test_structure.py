@@ -10,7 +10,6 @@ from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import networkx as nx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -134,6 +133,8 @@ def test_it_equals_a_brute_force_over_networks(case: Case) -> None:
 
 def assert_equals_networkx(case: Case, found: Structure) -> None:
     """Compare with the graphs of the pairs that are required, work, or could have worked unseen; all links are in force."""
+    import networkx as nx  # noqa: PLC0415  # every worker collects this, and one runs it
+
     owner = {service["id"]: service["agency"] for service in case.register["services"]}
     value = {service["id"]: decimal(service["weight"]) for service in case.register["services"]}
     whole = {name: sum(decimal(link["weight"]) for link in case.links(on=name)) for name in owner}

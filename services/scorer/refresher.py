@@ -188,7 +188,7 @@ class Refresher:
                 return time.monotonic() - started
             took = time.monotonic() - started
             self._trim_volumes(today, longest)
-            scoring.published(result)
+            scoring.published(result.snapshot.end_slot)
             self.history.offer(result.snapshot)
         arrays = result.compiled.arrays
         detail = await self.evidence_lock.run(

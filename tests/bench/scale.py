@@ -158,7 +158,7 @@ async def _scored(scoring: Scoring, store: Store, memory: Memory, days: int, sta
     async with _part(memory, "then every index of 7, 28 and 90 days", lines):
         result = await _judged(scoring, evidence_lock, end_slot)
     lines.append(point("restart", links, started + time.perf_counter() - begun))
-    scoring.published(result)
+    scoring.published(result.snapshot.end_slot)
     del result
     await _given_back(lines)
     lines.append(f"  memory at rest: {memory.now()}")
@@ -188,11 +188,11 @@ async def _scored(scoring: Scoring, store: Store, memory: Memory, days: int, sta
     lines.append(f"  that is {slots * links / taken[0]:,.0f} a second, {slots * links / taken[1]:,.0f} of CPU")
     end_slot += slots
     await evidence_lock.run_in_slices(scoring.prepare(end_slot - 1))
-    scoring.published(await _judged(scoring, evidence_lock, end_slot - 1))
+    scoring.published((await _judged(scoring, evidence_lock, end_slot - 1)).snapshot.end_slot)
     async with _part(memory, "after one more slot: counted, every index", lines):
         await evidence_lock.run_in_slices(scoring.prepare(end_slot))
         result = await _judged(scoring, evidence_lock, end_slot)
-    scoring.published(result)
+    scoring.published(result.snapshot.end_slot)
     async with _part(memory, "what changed saved", lines):
         await _save(scoring, store, evidence_lock)
 

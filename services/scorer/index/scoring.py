@@ -240,10 +240,10 @@ class Scoring:
         self._touched = None
         self.stale = True
 
-    def published(self, result: IndexResult) -> None:
-        """Record that an index was published, and with it everything that was due."""
+    def published(self, end_slot: int) -> None:
+        """Record that the index up to ``end_slot`` exclusive was published, and with it everything that was due."""
         self._publishing = set()
-        self.manifest = replace(self.manifest, end_slot=result.snapshot.end_slot)
+        self.manifest = replace(self.manifest, end_slot=end_slot)
 
     def follow(self, as_of: int) -> int | None:
         """Record that another scorer published an index as of ``as_of`` (epoch seconds); return its end slot if that is news.

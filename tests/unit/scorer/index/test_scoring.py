@@ -127,14 +127,14 @@ def test_late_arrival_makes_the_index_stale(register: Register, tmp_path: Path) 
     row = Measurement(Target("deed-civil"), "north", START, START + 5.0, OUTCOME_OF[Reason.OK], Reason.OK)
     payload = encode_measurements([row])
     end_slot = START // SLOT + 200
-    scoring.published(scoring.judge(end_slot))
+    scoring.published(scoring.judge(end_slot).snapshot.end_slot)
     assert not scoring.stale
     scoring.take(decode_columns(payload), stored=START + 600.0, sequence=1)
     assert scoring.stale
     count = scoring.count(end_slot)
     chunk = START // SLOT // 64
     assert count.due.chunks == (range(chunk * 64, chunk * 64 + 64),)
-    scoring.published(scoring.compute(count))
+    scoring.published(scoring.compute(count).snapshot.end_slot)
     scoring.take(decode_columns(payload), stored=START + 601.0, sequence=2)
     assert not scoring.stale
 
@@ -147,7 +147,7 @@ def test_what_comes_while_an_index_is_published_is_due_next(register: Register, 
     first = scoring.judge(slot + 1)
     scoring.take(decode_columns(encode_measurements([row])), stored=START + 310.0, sequence=1)
     assert scoring.stale
-    scoring.published(first)
+    scoring.published(first.snapshot.end_slot)
     assert list(scoring.due(slot + 1).agencies) == ["land-registry"]
     assert len(scoring.compiled.members) > 1
     scoring.publishing_failed()
@@ -162,7 +162,7 @@ def test_what_comes_while_slots_are_put_is_in_the_index(register: Register, tmp_
     """
     scoring = Run(register, tmp_path).scoring
     slot = START // SLOT
-    scoring.published(scoring.judge(slot))
+    scoring.published(scoring.judge(slot).snapshot.end_slot)
 
     def late(target: str, sequence: int) -> None:
         row = Measurement(Target(target), "north", START - SLOT, START, OUTCOME_OF[Reason.OK], Reason.OK)
@@ -209,7 +209,7 @@ def test_old_slots_do_not_keep_an_index(register: Register, tmp_path: Path, caus
             Target("deed-civil"), "north", slot * SLOT, slot * SLOT + 5.0, OUTCOME_OF[Reason.OK], Reason.OK
         )
         run.scoring.take(decode_columns(encode_measurements([row])), stored=slot * SLOT + 10.0, sequence=sequence)
-    run.scoring.published(run.scoring.judge(slots[-1] + 1))
+    run.scoring.published(run.scoring.judge(slots[-1] + 1).snapshot.end_slot)
     assert run.scoring.owed() is None
     if cause == "start":
         run.save()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from services.indicator.array_types import Floats, Ints, Numbers
 
@@ -30,7 +29,5 @@ def group_sums(group: Ints, values: Numbers, groups: int) -> Floats:
 
 def ordered_sum(values: Numbers) -> float:
     """Sum all values (n,) like ``group_sums``: term by term, in double precision."""
-    # A row of a sparse matrix is summed term by term in a register: the same sum as bincount's, in a third of the time.
-    terms = np.asarray(values, dtype=np.float64)
-    row = csr_array((terms, np.zeros(len(terms), np.int32), [0, len(terms)]), shape=(1, 1))
-    return float(np.asarray(row @ np.ones(1))[0])
+    partial = np.cumsum(values, dtype=np.float64)  # the last one is the same sum as bincount's, in less time
+    return 0.0 + float(partial[-1]) if len(partial) else 0.0  # of negative zeros it is zero, as there

@@ -48,6 +48,7 @@ def running(tmp_path_factory):
         one.until_serving()
         one.until(lambda: "\npeyvand_index{" in one.page("scorer", "/metrics")[1], what="an index was exposed")
         yield one
+        assert one.stop() == 0
     finally:
         one.stop()
 

@@ -8,11 +8,15 @@ import time
 
 import pytest
 
+from services.collector.xroad.client import SecurityServerClient
 from tests.support.cases.sources.polling import ailing, broken, pulling, record
 from tests.support.servers.http_server import answer, forever, serving
 from tests.support.servers.security_server import Logbook, fault, multipart, soap
 
 __all__ = ["pulling"]  # fixtures
+
+_LARGEST = 1 << 20
+"""Bytes of an answer where a test makes many that are too large. The true limit is sixteen times as high."""
 
 
 @pytest.mark.parametrize(
@@ -84,14 +88,15 @@ async def test_an_answer_that_does_not_advance_is_a_failure(pulling):
     [
         broken(lambda packed: packed[:-12]),
         broken(lambda _: gzip.compress(b'{"records": []}')),
-        answer(200, b"-" * ((16 << 20) + 1)),
+        answer(200, b"-" * (_LARGEST + 1)),
     ],
     ids=["gzip", "count", "large"],
 )
-async def test_a_bad_second_blocks_nothing_else(pulling, ill, together):
+async def test_a_bad_second_blocks_nothing_else(pulling, monkeypatch, ill, together):
     """An unreadable answer is narrowed down to its seconds, which are skipped, counted and named; the rest is read at
     once.
     """
+    monkeypatch.setitem(SecurityServerClient.__init__.__kwdefaults__, "largest", _LARGEST)
     records, began = [record(n, 3000 - n) for n in range(100)], time.time()
     book, bad = Logbook(records, limit=30), [records[50 + n]["monitoringDataTs"] for n in range(together)]
     async with serving(ailing(book, bad, ill)) as server, pulling(server.url()) as pulled:
@@ -150,12 +155,13 @@ async def test_an_answer_without_end_is_cut(pulling):
             writer.write(b"-" * 65536)
             await writer.drain()
 
-    bomb = gzip.compress(bytes(80 << 20))
+    # Each is requested anew for the halves of a span: one of two seconds is the shortest, as the last minute is not read.
+    bomb = gzip.compress(bytes(65 << 20), 1)
     envelope = soap("<om:getSecurityServerOperationalDataResponse/>")
     book = Logbook(ill=lambda _: answer(200, multipart(envelope, bomb)))
-    async with serving(book) as server, pulling(server.url()) as pulled:
+    async with serving(book) as server, pulling(server.url(), history=62.0) as pulled:
         assert set(pulled.failures()) == {("unreadable", "its attachment is larger than 64 MiB")}
-    async with serving(floods) as server, pulling(server.url()) as pulled:
+    async with serving(floods) as server, pulling(server.url(), history=62.0) as pulled:
         assert set(pulled.failures()) == {("too_large", "its answer is larger than 16777216 bytes")}
 
 

@@ -21,11 +21,20 @@ def loaded(tmp_path, name: str, slot: int = 5, first_slot: int = 360_000_000) ->
     return load_register(tmp_path)
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
-def test_the_register_loads_as_it_was_made(tmp_path, name):
+@pytest.fixture(scope="module", params=SCENARIOS)
+def name(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def register(name, tmp_path_factory) -> Register:
+    """The register of each scenario, which no test changes."""
+    return loaded(tmp_path_factory.mktemp(name), name)
+
+
+def test_the_register_loads_as_it_was_made(name, register):
     """What the register loader reads back equals the scenario: agencies, services, links and endpoints."""
     made = make_scenario(name, seed=1, base_port=7500, times=slot_timing(5))
-    register = loaded(tmp_path, name)
     assert tuple(register.agencies.values()) == tuple(sorted(made.agencies, key=lambda each: each.id))
     assert tuple(register.services.values()) == made.services
     live = {link.id: link for link in made.links if not link.absent}
@@ -72,10 +81,8 @@ def test_the_epoch_is_no_part_of_the_version(tmp_path):
     assert first.probe_version != second.probe_version
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
-def test_official_rounds_are_made_up_and_say_so(tmp_path, name):
+def test_official_rounds_are_made_up_and_say_so(register):
     """The simulated rounds are labelled, state an integration score in the latest one, and name agencies of the register."""
-    register = loaded(tmp_path, name)
     assert register.evaluation is not None
     assert "(Simulated" in register.evaluation.note
     first, *_, latest = register.evaluation.rounds
@@ -86,10 +93,8 @@ def test_official_rounds_are_made_up_and_say_so(tmp_path, name):
     assert all(match_agency(names, named) for named in latest.announced_top_agencies)
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
-def test_readers_are_told_something_of_everything(tmp_path, name):
+def test_readers_are_told_something_of_everything(register):
     """There is an announcement of each kind, an objection in each state, maintenance, and a legal basis for most links."""
-    register = loaded(tmp_path, name)
     assert sorted(one.kind for one in register.announcements) == sorted(AnnouncementKind)
     assert sorted(one.state for one in register.objections) == sorted(ObjectionState)
     assert {register.links[one.link].absent for one in register.objections} == {True, False}
@@ -100,10 +105,8 @@ def test_readers_are_told_something_of_everything(tmp_path, name):
     assert 0.5 < len(cited) / len(register.links) < 1
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
-def test_every_text_is_there_in_both_languages(tmp_path, name):
+def test_every_text_is_there_in_both_languages(register):
     """Nothing is untranslated: no text is missing or equal in the other language, and Persian is written in its letters."""
-    register = loaded(tmp_path, name)
     pairs = [(agency.name_en, agency.name_fa) for agency in register.agencies.values()]
     pairs += [(service.name_en, service.name_fa) for service in register.services.values()]
     government = register.policy.government

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import cache
 from statistics import mean
 
 import pytest
@@ -9,15 +10,20 @@ from hypothesis import strategies as st
 from services.core.model.outcome import Stage
 from services.sandbox.faults.faults import BUS_MODES, CYCLE, FaultMode, FaultScope, InjectedFault, draw_faults
 from services.sandbox.faults.timeline import FaultTimeline
-from services.sandbox.scenario.scenario import BUS, SCENARIOS, make_scenario
+from services.sandbox.scenario.scenario import BUS, SCENARIOS, Scenario, make_scenario
 from services.sandbox.timing import slot_timing
 
 FIRST = 350_000_000
-MADE = {name: make_scenario(name, seed=1, base_port=7500, times=slot_timing(5)) for name in SCENARIOS}
+
+
+@cache
+def scenario_of(name: str, seed: int = 1) -> Scenario:
+    """A scenario, made once and by the first test that needs it."""
+    return make_scenario(name, seed=seed, base_port=7500, times=slot_timing(5))
 
 
 def timeline(name: str, seed: int, intensity: float = 1.0) -> FaultTimeline:
-    return FaultTimeline(MADE[name].served_links, bus=BUS, seed=seed, first_slot=FIRST, intensity=intensity)
+    return FaultTimeline(scenario_of(name).served_links, bus=BUS, seed=seed, first_slot=FIRST, intensity=intensity)
 
 
 # With few links a mode is missing soonest; those of the other scenario take long to make.
@@ -26,7 +32,7 @@ def timeline(name: str, seed: int, intensity: float = 1.0) -> FaultTimeline:
 )
 def test_every_mode_within_six_slots(name, seed):
     """For any seed, every mode, and so every stage, occurs on some link within the first six slots."""
-    served_links = make_scenario(name, seed=seed, base_port=7500, times=slot_timing(5)).served_links
+    served_links = scenario_of(name, seed).served_links
     line = FaultTimeline(served_links, bus=BUS, seed=seed, first_slot=FIRST)
     first_six = (span for slot in range(6) for span in line.state(FIRST + slot).values())
     seen = {span.mode for span in first_six if span.target != BUS}
@@ -51,7 +57,7 @@ def test_every_stage_keeps_recurring(name):
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_most_links_are_well_and_the_share_moves(name):
     """In every slot most live links are OK, on average 70 to 95 %, and the share visibly moves from slot to slot."""
-    live = len(MADE[name].served_links)
+    live = len(scenario_of(name).served_links)
     for seed in range(1, 4):
         line = timeline(name, seed)
         shares = [1 - len(line.state(FIRST + slot).keys() - {BUS}) / live for slot in range(20 * CYCLE)]
@@ -62,7 +68,7 @@ def test_most_links_are_well_and_the_share_moves(name):
 
 def test_the_bus_takes_its_links_with_it():
     """While the bus fails, no link over it reaches a higher stage than the bus, and the bus endpoint fails too."""
-    made, line = MADE["small"], timeline("small", 1)
+    made, line = scenario_of("small"), timeline("small", 1)
     on_bus = [served.link for served in made.served_links if served.on_bus]
     down = [slot for slot in range(FIRST, FIRST + 20 * CYCLE) if BUS in line.state(slot)]
     assert down
@@ -74,7 +80,7 @@ def test_the_bus_takes_its_links_with_it():
 
 def test_same_seed_same_faults():
     """The same seed draws the same faults, in any order of calls; another seed draws others."""
-    served_links = MADE["small"].served_links
+    served_links = scenario_of("small").served_links
     assert draw_faults(served_links, 5, 3, 1.0) == draw_faults(served_links, 5, 3, 1.0)
     assert draw_faults(served_links, 5, 3, 1.0) != draw_faults(served_links, 6, 3, 1.0)
     forward, backward = timeline("small", 5), timeline("small", 5)
@@ -102,7 +108,7 @@ def naive(name: str, faults: list[InjectedFault], slot: int) -> dict[str, tuple[
     """The faults in effect in one slot of the run, computed link by link from all faults."""
     found = {}
     now = [fault for fault in faults if fault.start <= slot < fault.end]
-    for served in MADE[name].served_links:
+    for served in scenario_of(name).served_links:
         candidates = []
         for fault in now:
             strikes = {
@@ -129,7 +135,9 @@ def test_spans_are_what_a_slot_by_slot_recomputation_gives(seed, cycle, intensit
     """Spans cover exactly the faulty (link, slot) pairs, each once, with the lowest stage and the widest cause."""
     line = timeline("small", seed, intensity)
     faults = [
-        fault for each in range(cycle + 1) for fault in draw_faults(MADE["small"].served_links, seed, each, intensity)
+        fault
+        for each in range(cycle + 1)
+        for fault in draw_faults(scenario_of("small").served_links, seed, each, intensity)
     ]
     covered: dict[int, dict[str, tuple[FaultMode, FaultScope]]] = {slot: {} for slot in range(CYCLE)}
     for span in line.spans(cycle):

@@ -66,7 +66,7 @@ class Server:
 @pytest.mark.parametrize("number", range(len(BUS.servers)))
 def test_following_it_gives_every_record_once(number):
     """Following nextRecordsFrom gives every available record, each once, in answers of bounded size."""
-    server = Server(number)
+    server = Server(number, rate=5.0)
     server.monitoring.follow(server.traffic)
     first, found, answers = START - 3600, [], 0
     while True:

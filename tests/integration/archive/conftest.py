@@ -27,13 +27,23 @@ async def archive(nats: Nats, tmp_path: Path, address: str) -> AsyncIterator[Arc
         yield await Archive.of(nats, components, tmp_path, address)
 
 
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStore]:
+@pytest.fixture(scope="module")
+def running_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
     """An object store with a bucket, ``evidence``, that clients of this process and its children find."""
-    with running_object_store(tmp_path / "store") as one:
+    with (
+        running_object_store(tmp_path_factory.mktemp("swift") / "store") as one,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         for name, value in one.environment.items():
-            monkeypatch.setenv(name, value)
+            patch.setenv(name, value)
         files = fsspec.filesystem("s3", skip_instance_cache=True)
         files.clear_instance_cache()  # of a store that is gone
         files.mkdir("evidence")
         yield one
+
+
+@pytest.fixture
+def store(running_store: ObjectStore) -> ObjectStore:
+    """The object store of the module, all of it running."""
+    running_store.start()
+    return running_store

@@ -23,9 +23,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def address(store: ObjectStore) -> str:
-    """A place in the object store, which must run before."""
-    return "s3://evidence/nation"
+def address(store: ObjectStore, tmp_path: Path) -> str:
+    """A place of the test in the object store, which must run before."""
+    return f"s3://evidence/{tmp_path.name}"
 
 
 async def command(*words: object) -> str:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ def _found(path: Path) -> Iterator[tuple[str, Message]]:
                     yield path.name, text
 
 
+@cache
 def messages() -> dict[Message, list[str]]:
     """Return every message of templates, code and vocabularies, a pair where it has a plural, with where it is said."""
     said: dict[Message, list[str]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -78,12 +79,12 @@ class Console:
         await self.feed.refresh()
 
 
-@pytest.fixture
-def register(tmp_path):
+@pytest.fixture(scope="session")
+def register(tmp_path_factory):
     """The register of these tests, with everything that people write in one."""
     return load_register(
         write_register(
-            tmp_path / "register",
+            tmp_path_factory.mktemp("console") / "register",
             announcements_yaml=ANNOUNCEMENTS,
             objections_csv=OBJECTIONS,
             links_csv=LEGAL_BASES,
@@ -111,14 +112,20 @@ def _history(api: Api) -> Callable[..., Any]:
     return read
 
 
-@pytest.fixture
-def rounds(tmp_path):
+@pytest.fixture(scope="session")
+def frozen_rounds(tmp_path_factory):
     """A folder with three frozen rounds: one, another that corrects it, and a provisional one that is newer."""
-    folder = tmp_path / "rounds"
+    folder = tmp_path_factory.mktemp("frozen") / "rounds"
     write_round(folder, "2026-spring")
     write_round(folder, "2026-spring-2", corrects="2026-spring", why="An agency was listed twice.")
     write_round(folder, "trial", as_of=AS_OF + 300, provisional=True)
     return folder
+
+
+@pytest.fixture
+def rounds(frozen_rounds, tmp_path):
+    """A copy of the frozen rounds, which a test may change."""
+    return shutil.copytree(frozen_rounds, tmp_path / "rounds")
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from services.console.texts.words import WORDS
 from services.core.model import PHASES, STAGES, Outcome, Reason
 from tests.support.messages import catalogue, messages
 
-SAID = messages()
 TRANSLATED = [code for code in LANGUAGES if code != "en"]
 _PLACES = re.compile(r"\{\w*\}")
 
@@ -24,7 +23,7 @@ def _forms(message: str | tuple[str, ...] | list[str] | None) -> tuple[str, ...]
 def test_every_message_is_translated(code: str) -> None:
     """No message of a page lacks a translation, has itself as one, or is translated although nobody says it any more."""
     translations = {one.id: one.string for one in catalogue(code) if one.id}
-    assert set(translations) == set(SAID)
+    assert set(translations) == set(messages())
     for message, translated in translations.items():
         strings = _forms(translated)
         assert strings, message

@@ -220,12 +220,12 @@ def export(out: Path, archive: str, *words: str) -> str:
     return done.output
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
     return publish(tmp_path_factory.mktemp("published"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def exported(published: Published, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("open") / "data"
     assert "22 files of 2026-03-01 to 2026-03-03" in export(out, published.address)

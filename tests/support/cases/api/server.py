@@ -99,9 +99,10 @@ def served(
     )
 
 
-@pytest.fixture
-def register(tmp_path):
-    return load_register(write_register(tmp_path / "register"))
+@pytest.fixture(scope="session")
+def register(tmp_path_factory):
+    """A register, which no test changes."""
+    return load_register(write_register(tmp_path_factory.mktemp("api") / "register"))
 
 
 @pytest.fixture

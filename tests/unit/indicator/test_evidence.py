@@ -17,7 +17,7 @@ from services.indicator.index.index import compute_indicators
 from services.indicator.intervals.history import HistorySums
 from services.indicator.register_arrays import RegisterArrays
 from tests.support.cases.api.indicator_answers import register_of
-from tests.support.cases.window import FIRST, a_case, a_link, new_evidence, row, take
+from tests.support.cases.registers.window import FIRST, a_case, a_link, new_evidence, row, take
 
 CASE = a_case(a_link("one"), a_link("two"), a_link("three"), hours=60)
 

@@ -15,7 +15,7 @@ from tests.support.cases.api.indicator_answers import (
     snapshot,
     truth_of,
 )
-from tests.support.cases.window import FIRST, HOUR, MONDAY, a_case, a_link, arrays_of, new_evidence, row, take
+from tests.support.cases.registers.window import FIRST, HOUR, MONDAY, a_case, a_link, arrays_of, new_evidence, row, take
 
 
 def test_rows_are_sorted_into_accepted_late_and_misplaced():

@@ -18,7 +18,7 @@ from tests.support.cases.api.indicator_answers import (
     snapshot,
     truth_of,
 )
-from tests.support.cases.window import FIRST, MONDAY, a_case, a_link, arrays_of, new_evidence, row, take
+from tests.support.cases.registers.window import FIRST, MONDAY, a_case, a_link, arrays_of, new_evidence, row, take
 
 
 def counts(case, evidence, link):

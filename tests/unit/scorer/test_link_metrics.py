@@ -1,4 +1,4 @@
-"""The series of links, of which there may be more than a page takes."""
+"""Series of links, and which links have them where there are too many."""
 
 from __future__ import annotations
 

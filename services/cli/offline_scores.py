@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -19,6 +20,7 @@ from services.core.model import ExchangeSummary, Indicator, IndicatorKind, Measu
 from services.dataset.storage import open_storage
 from services.indicator.calendar import Calendar
 from services.indicator.index import METHOD_VERSION, Snapshot
+from services.indicator.sensitivity import by_day
 from services.scorer.archived import ALL, ArchivedEvidence, engine_at
 from services.scorer.offline import (
     admitted,
@@ -95,7 +97,7 @@ def score_files(
     snapshot = score_batches(
         register, counted.batches, at=moment, windows=question.windows(policy), evidence_sequence=counted.sequence
     )
-    _print(register, snapshot, question, lambda: counted.batches, lambda: summaries)
+    _print(register, snapshot, question, lambda: by_day(counted.batches, Calendar.of(policy)), lambda: summaries)
 
 
 def score_dataset(
@@ -145,7 +147,7 @@ def score_dataset(
         register,
         snapshot,
         question,
-        lambda: tuple(archive.batches(policy, **limits)),
+        lambda: partial(archive.batches, policy=policy, sequence=limits["sequence"]),
         lambda: archive.summaries(policy, days=days, end_slot=end_slot),
     )
 
@@ -215,7 +217,7 @@ def _print(
     register: Register,
     snapshot: Snapshot,
     question: Question,
-    batches: Callable[[], Sequence[MeasurementColumns]],
+    batches: Callable[[], Callable[[date], Iterable[MeasurementColumns]]],
     summaries: Callable[[], Iterable[ExchangeSummary]],
 ) -> None:
     days, console = question.days(register.policy), new_console()

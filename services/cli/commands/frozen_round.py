@@ -76,6 +76,9 @@ def verify(
     key: Annotated[
         str, typer.Option(metavar="KEY", help="Public key, as its owner published it, or a file with it.")
     ] = "",
+    engine: Annotated[
+        str, typer.Option(help="Where its days are counted.", metavar="local|dask://HOST:PORT")
+    ] = "local",
 ) -> None:
     """Verify a round from its folder alone.
 
@@ -83,8 +86,9 @@ def verify(
     """
     from services.cli.render.frozen_rounds import written_end
     from services.cli.rounds.verify import verify_round
+    from services.scorer.archived import engine_at
 
-    verified = verify_round(folder, read_key(key) if key else None)
+    verified = verify_round(folder, read_key(key) if key else None, engine=engine_at(engine))
     if verified.faults:
         raise InputError(f"the round {folder}", verified.faults)
     frozen = verified.frozen

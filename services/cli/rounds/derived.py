@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from hashlib import sha256
 
 from services.cli.csv_tables import csv_parts
@@ -18,7 +19,7 @@ from services.indicator.register_arrays import RegisterArrays
 from services.indicator.sensitivity import Ranking
 from services.indicator.shares import LinkShares
 from services.register.versions import to_rows
-from services.scorer.archived import ArchivedEvidence
+from services.scorer.archived import ArchivedEvidence, Engine, here
 from services.scorer.offline import network, rankings, score_evidence
 
 _OF_THE_STREAM = ("stored", "sequence")
@@ -46,11 +47,13 @@ class RoundNumbers:
         return row
 
 
-def compute_round(archive: ArchivedEvidence, register: Register, *, as_of: int, window_days: int) -> RoundNumbers:
+def compute_round(
+    archive: ArchivedEvidence, register: Register, *, as_of: int, window_days: int, engine: Engine = here
+) -> RoundNumbers:
     """Compute a round out of its measurements. Raises StateError for a file that is not as it was sealed."""
     calendar, arrays = Calendar.of(register.policy), RegisterArrays.of(register)
     end_slot = calendar.slot_of(as_of)
-    evidence = archive.evidence(register, end_slot=end_slot, again=True)
+    evidence = archive.evidence(register, end_slot=end_slot, again=True, engine=engine)
     snapshot = score_evidence(
         register, evidence, at=as_of, windows=(window_days,), evidence_sequence=archive.last_sequence
     )
@@ -64,7 +67,7 @@ def compute_round(archive: ArchivedEvidence, register: Register, *, as_of: int, 
         structure=structure,
         rankings=rankings(
             register,
-            tuple(archive.batches(register.policy, end_slot=end_slot)),
+            partial(archive.batches, policy=register.policy),
             archive.summaries(register.policy, days=window_days, end_slot=end_slot),
             at=as_of,
             window=window_days,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date
+from hashlib import sha256
 
 from services.core.errors import Fault, SettingsError, StateError
 from services.core.model import Policy
@@ -11,12 +12,12 @@ from services.dataset.days import (
     EvidenceDays,
     LogFiles,
     Manifest,
+    SealedFile,
     Sealer,
     SealingContext,
     list_segments,
     manifests,
     read_leaf,
-    verify_file,
 )
 from services.dataset.log import LogProof, SigningKey, VerifierKey
 from services.dataset.rounds import FrozenRound
@@ -90,11 +91,19 @@ def read_manifests(
             continue
         if key is not None:
             faults += [Fault(f"{_DAYS}/{day}.tlog-proof", 0, 0, fault) for fault in proof.faults(leaf, [key])]
-        inside = Subfolder(storage, FOLDER)
-        for file in manifest.files:
-            faults += [Fault(f"{FOLDER}/{file.path}", 0, 0, fault.reason) for fault in verify_file(inside, file)]
+        faults += [fault for file in manifest.files for fault in _differs(storage, file)]
         found.append(manifest)
     return found
+
+
+def _differs(storage: Storage, file: SealedFile) -> Iterator[Fault]:
+    """Yield what is wrong with a sealed file. Its rows follow from its bytes, and are counted later."""
+    path = f"{FOLDER}/{file.path}"
+    try:
+        if sha256(storage.read(path)).hexdigest() != file.sha256:
+            yield Fault(path, 0, 0, "its bytes are not those that were sealed")
+    except StateError as error:
+        yield Fault(path, 0, 0, str(error))
 
 
 def days_between(first: date, last: date) -> Iterator[str]:

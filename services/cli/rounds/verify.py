@@ -14,7 +14,7 @@ from services.dataset.log import VerifierKey
 from services.dataset.rounds import FrozenRound, wrong_sums
 from services.dataset.storage import LocalStorage
 from services.indicator.index import METHOD_VERSION
-from services.scorer.archived import ArchivedEvidence
+from services.scorer.archived import ArchivedEvidence, Engine, here
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +27,11 @@ class Verified:
     reports: bool
 
 
-def verify_round(folder: Path, key: VerifierKey | None) -> Verified:
+def verify_round(folder: Path, key: VerifierKey | None, *, engine: Engine = here) -> Verified:
     """Verify hashes, signature and proofs; then compute every number again, and set the reports where that can be done here.
 
-    Without a ``key`` that of the round itself is taken, which only shows that it does not contradict itself. Raises StateError
-    where there is no round.
+    Without a ``key`` that of the round itself is taken, which only shows that it does not contradict itself. ``engine`` counts
+    the days. Raises StateError where there is no round.
     """
     storage = LocalStorage(folder)
     frozen = round_in(storage)
@@ -47,7 +47,9 @@ def verify_round(folder: Path, key: VerifierKey | None) -> Verified:
         try:
             register = register_in(storage, frozen)
             archive = ArchivedEvidence(Subfolder(storage, FOLDER), manifests)
-            numbers = compute_round(archive, register, as_of=frozen.as_of, window_days=frozen.window_days)
+            numbers = compute_round(
+                archive, register, as_of=frozen.as_of, window_days=frozen.window_days, engine=engine
+            )
             files = derived_files(frozen, numbers)
             if reports:
                 files |= report_files(frozen, numbers, moves_since(storage, frozen, numbers))

@@ -18,7 +18,7 @@ from services.dataset.days.segments import (
     seems_whole,
     write_segments,
 )
-from services.dataset.days.verifying import read_sealed, verify, verify_file
+from services.dataset.days.verifying import read_sealed, verify
 from services.dataset.days.witness import witness_faults
 
 __all__ = [
@@ -51,7 +51,6 @@ __all__ = [
     "run_faults",
     "seems_whole",
     "verify",
-    "verify_file",
     "witness_faults",
     "write_position",
     "write_register",

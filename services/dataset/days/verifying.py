@@ -66,13 +66,13 @@ def _day_faults(storage: Storage, leaves: Sequence[bytes], progress: Callable[[s
                 if file.path in named:
                     yield Fault(where, 0, 0, f"{file.path} is of an earlier leaf")
                 named.add(file.path)
-                yield from verify_file(storage, file)
+                yield from _verify_file(storage, file)
     for name in storage.names("sealed"):
         if name not in named:
             yield Fault(name, 0, 0, "no leaf of the log names it")
 
 
-def verify_file(storage: Storage, file: SealedFile) -> Iterator[Fault]:
+def _verify_file(storage: Storage, file: SealedFile) -> Iterator[Fault]:
     """Yield what is wrong with one sealed file."""
     try:
         table = _sealed_rows(storage, file)

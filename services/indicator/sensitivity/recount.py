@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from datetime import date
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from services.core.model import MeasurementColumns, Outcome, Reason, Register, T
 from services.indicator.array_types import Ints
 from services.indicator.calendar import Calendar
 from services.indicator.evidence import Evidence
+from services.indicator.measured_days import measured_day
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.verdicts import WindowCounts
 
@@ -63,14 +64,10 @@ def rejudge(columns: MeasurementColumns, limits: TargetLimits, *, latency: float
     )
 
 
-CHUNK_SLOTS: Final = 16
-"""Slots judged at a time, because the evidence scans a whole batch for each slot in it."""
-
-
-def recount_dump(
+def recount_days(
     register: Register,
     arrays: RegisterArrays,
-    batches: Sequence[MeasurementColumns],
+    batches: Callable[[date], Iterable[MeasurementColumns]],
     *,
     end_slot: int,
     windows: Sequence[int],
@@ -78,23 +75,18 @@ def recount_dump(
 ) -> dict[tuple[float, float, int], WindowCounts]:
     """Count every window that ends at ``end_slot`` with τ and φ times every pair of factors.
 
-    ``batches`` must have latencies and ages. Windows are counted by ``Evidence``, as live ones are: each pair of factors has
-    its own, closed day by day, so that only the detail of one day is in memory.
+    ``batches`` returns those with measurements of a day, with latencies and ages. Windows are counted by ``Evidence``, as live
+    ones are: each pair of factors has its own, closed day by day, so that only the measurements of one day are in memory.
     """
     calendar = Calendar.of(register.policy)
     pairs = {(latency, age): Evidence(calendar) for latency in factors for age in factors}
-    span = max((calendar.window(days, end_slot) for days in windows), key=len)
-    rows = [_Rows.of(register, columns) for columns in batches]
-    for _, day in calendar.days(span):
-        for start in range(day.start, day.stop, CHUNK_SLOTS):
-            chunk = range(start, min(start + CHUNK_SLOTS, day.stop))
-            for batch in rows:
-                columns = batch.of_slots(chunk, calendar.slot_seconds)
-                for (latency, age), evidence in pairs.items():
-                    evidence.take(rejudge(columns, batch.limits, latency=latency, age=age))
-        for evidence in pairs.values():
-            evidence.close(day.stop)
-            evidence.drop(detail_before=day.stop, days_before=calendar.day_of(span.start))
+    for evidence in pairs.values():
+        evidence.columns.of(register.targets)
+    for day, _ in calendar.days(max((calendar.window(days, end_slot) for days in windows), key=len)):
+        of_day = [(columns, TargetLimits.of(register, columns.targets)) for columns in batches(day)]
+        for (latency, age), evidence in pairs.items():
+            judged = (rejudge(columns, limits, latency=latency, age=age) for columns, limits in of_day)
+            evidence.put((measured_day(calendar, day, judged),))
     return {
         (latency, age, days): evidence.window(arrays, days, end_slot)
         for (latency, age), evidence in pairs.items()
@@ -102,19 +94,16 @@ def recount_dump(
     }
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Rows:
-    """A batch, its limits, and its rows in the order of their slots."""
+def by_day(batches: Sequence[MeasurementColumns], calendar: Calendar) -> Callable[[date], Iterable[MeasurementColumns]]:
+    """Return a function that returns the rows of a day out of batches of any days."""
+    orders = [np.argsort(columns.slot_start, kind="stable") for columns in batches]
 
-    columns: MeasurementColumns
-    limits: TargetLimits
-    order: Ints
+    def of_day(day: date) -> Iterator[MeasurementColumns]:
+        slots = calendar.slots_of(day)
+        edges = np.array([slots.start, slots.stop]) * calendar.slot_seconds
+        for columns, order in zip(batches, orders, strict=True):
+            begin, end = np.searchsorted(columns.slot_start, edges, sorter=order)
+            if begin < end:
+                yield columns.rows(order[begin:end])
 
-    @classmethod
-    def of(cls, register: Register, columns: MeasurementColumns) -> _Rows:
-        return cls(columns, TargetLimits.of(register, columns.targets), np.argsort(columns.slot_start, kind="stable"))
-
-    def of_slots(self, slots: range, slot_seconds: int) -> MeasurementColumns:
-        edges = np.array([slots.start, slots.stop]) * slot_seconds
-        begin, end = np.searchsorted(self.columns.slot_start, edges, sorter=self.order)
-        return self.columns.rows(self.order[begin:end])
+    return of_day

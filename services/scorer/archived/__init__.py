@@ -1,7 +1,7 @@
 """Evidence out of the dataset of an archive, counted here or on a Dask cluster."""
 
 from services.scorer.archived.dataset import ALL, ArchivedEvidence
-from services.scorer.archived.engines import Engine, engine_at
+from services.scorer.archived.engines import Engine, engine_at, here
 from services.scorer.archived.restoring import archived_exchanges, is_of_former_stream, restore
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "Engine",
     "archived_exchanges",
     "engine_at",
+    "here",
     "is_of_former_stream",
     "restore",
 ]

@@ -214,18 +214,13 @@ class ArchivedEvidence:
             return self.fill(evidence, policy, span, sequence=sequence, again=True, engine=engine)
         changed: set[int] = set()
         for day in days[whole:]:
-            for columns in self._batches(day.isoformat(), policy, sequence):
+            for columns in self.batches(day, policy, sequence=sequence):
                 changed.update(evidence.take(evidence.columns.known(columns)).changed)
         return changed
 
-    def batches(self, policy: Policy, *, end_slot: int, sequence: int = ALL) -> Iterator[MeasurementColumns]:
-        """Yield the measurements of the longest record up to ``end_slot``, with latencies and ages."""
-        calendar = Calendar.of(policy)
-        for day, _ in calendar.days(calendar.window(max(RECORD_DAYS, *policy.windows_days), end_slot)):
-            yield from self._batches(day.isoformat(), policy, sequence)
-
-    def _batches(self, day: str, policy: Policy, sequence: int) -> Iterator[MeasurementColumns]:
-        for table in self._tables(MEASUREMENT, day):
+    def batches(self, day: date, policy: Policy, *, sequence: int = ALL) -> Iterator[MeasurementColumns]:
+        """Yield the measurements of a day, of messages up to ``sequence``, with latencies and ages."""
+        for table in self._tables(MEASUREMENT, day.isoformat()):
             yield from _counting(table.filter(pc.less_equal(table["sequence"], sequence)), policy)
 
     def summaries(self, policy: Policy, *, days: int, end_slot: int) -> Iterator[ExchangeSummary]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from math import inf
 
 import numpy as np
@@ -18,7 +18,7 @@ from services.indicator.calendar import Calendar
 from services.indicator.evidence import Evidence
 from services.indicator.index import Snapshot, compute_indicators
 from services.indicator.register_arrays import RegisterArrays
-from services.indicator.sensitivity import FACTORS, Ranking, analyse_ranks, recount_dump
+from services.indicator.sensitivity import FACTORS, Ranking, analyse_ranks, recount_days
 from services.register.attribution import Attributor
 from services.scorer.offline.jsonl import MeasurementLines
 
@@ -134,7 +134,7 @@ def volumes(
 
 def rankings(
     register: Register,
-    batches: Sequence[MeasurementColumns],
+    batches: Callable[[date], Iterable[MeasurementColumns]],
     summaries: Iterable[ExchangeSummary],
     *,
     at: float,
@@ -142,13 +142,13 @@ def rankings(
 ) -> tuple[Ranking, ...]:
     """Rank agencies as consumers and as providers of the window, in every case of the sensitivity analysis.
 
-    ``batches`` must have latencies and ages. The other windows are those of the policy.
+    ``batches`` returns the measurements of a day, with latencies and ages. The other windows are those of the policy.
     """
     calendar = Calendar.of(register.policy)
     end_slot = calendar.slot_of(at)
     arrays = RegisterArrays.of(register)
     windows = sorted({*register.policy.windows_days, window})
-    counted = recount_dump(register, arrays, batches, end_slot=end_slot, windows=windows, factors=FACTORS)
+    counted = recount_days(register, arrays, batches, end_slot=end_slot, windows=windows, factors=FACTORS)
     carried = _link_volumes(arrays, Attributor(register), summaries, calendar.window(window, end_slot), calendar)
     return analyse_ranks(arrays, counted, windows=windows, window=window, volumes=carried)
 

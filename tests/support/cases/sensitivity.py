@@ -16,7 +16,7 @@ from services.core.model.register import Register
 from services.indicator.calendar import Calendar
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.sensitivity.cases import FACTORS
-from services.indicator.sensitivity.recount import recount_dump
+from services.indicator.sensitivity.recount import by_day, recount_days
 from tests.support.cases.api.indicator_answers import register_of
 from tests.support.cases.indicator import VANTAGES, Case
 
@@ -77,7 +77,8 @@ def measured(case: Case, register: Register, *, gap: float = 0.2) -> list[Measur
 
 def counted(case: Case, register: Register, batches: list[MeasurementColumns], windows: tuple[int, ...]):
     arrays = RegisterArrays.of(register)
-    return arrays, recount_dump(register, arrays, batches, end_slot=case.end_slot, windows=windows, factors=FACTORS)
+    of_day = by_day(batches, Calendar.of(register.policy))
+    return arrays, recount_days(register, arrays, of_day, end_slot=case.end_slot, windows=windows, factors=FACTORS)
 
 
 def alike(*, days: int = 2) -> Case:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +25,9 @@ from services.register.rounds import INTEGRATION
 LANGUAGES: Final = ("en", "fa")
 _FONTS: Final = Path("/usr/share/fonts/truetype/vazirmatn")
 _DASH: Final = "\N{EN DASH}"
+_ISOLATE, _END_ISOLATE = "\N{LEFT-TO-RIGHT ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
+_RIGHT_TO_LEFT: Final = "\N{RIGHT-TO-LEFT MARK}"
+"""Keeps what stands between two names in Latin letters in the order of a Persian line."""
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 
 
@@ -76,7 +79,7 @@ def _data(texts: Texts, frozen: FrozenRound, numbers: RoundNumbers, moves: Moves
     code, government, structure, register = texts.language.code, numbers.government, numbers.structure, numbers.register
     say = _say(code)
     names = _Names(numbers, code)
-    percent = texts.plain_percent
+    percent = partial(_percent, texts)
 
     def hundred(share: float) -> str:
         return texts.plain_number(100 * share, 1)
@@ -101,7 +104,7 @@ def _data(texts: Texts, frozen: FrozenRound, numbers: RoundNumbers, moves: Moves
             "name": say["measured"],
             "share": government.lower if government.point is None else government.point,
             "upper": government.upper,
-            "text": f"{percent(government.lower)} {_DASH} {percent(government.upper)}"
+            "text": _range(texts, percent(government.lower), percent(government.upper))
             if government.point is None
             else percent(government.point),
         },
@@ -115,7 +118,7 @@ def _data(texts: Texts, frozen: FrozenRound, numbers: RoundNumbers, moves: Moves
         "provisional": frozen.provisional,
         "corrects": say["corrects"].format(round=frozen.corrects, why=frozen.why) if frozen.corrects else "",
         "answer": answer.format(**values),
-        "figure": values.get("point", f"{values['lower']} {_DASH} {values['upper']}"),
+        "figure": values.get("point", _range(texts, values["lower"], values["upper"])),
         "known": say["known"].format(known=percent(government.known_share)),
         "interval": ""
         if interval is None
@@ -155,6 +158,16 @@ def _data(texts: Texts, frozen: FrozenRound, numbers: RoundNumbers, moves: Moves
     }  # fmt: skip
 
 
+def _percent(texts: Texts, share: float, decimals: int = 1) -> str:
+    """Return a share in percent, with its sign on the same side of it in a Persian line as in a column."""
+    percent = texts.plain_percent(share, decimals)
+    return f"{_ISOLATE}{percent}{_END_ISOLATE}" if texts.language.code == "fa" else percent
+
+
+def _range(texts: Texts, low: str, high: str) -> str:
+    return low if low == high else _say(texts.language.code)["range"].format(low=low, high=high)
+
+
 class _Names:
     """What entities are called in one language."""
 
@@ -180,7 +193,7 @@ class _Names:
         if link is None:
             return name
         consumer = self._register.services[link.service].agency
-        arrow = "←" if self._fa else "→"
+        arrow = f"{_RIGHT_TO_LEFT}←{_RIGHT_TO_LEFT}" if self._fa else "→"
         return f"{self.agency(consumer)} {arrow} {self.agency(link.provider)}"
 
     def plain(self, one: object, what: str) -> str:
@@ -193,7 +206,7 @@ class _Names:
 
 
 def _row(texts: Texts, name: str, row: Indicator, ranks: str) -> dict[str, Any]:
-    percent = texts.plain_percent
+    percent = partial(_percent, texts)
     return {
         "name": name,
         "point": row.point,
@@ -203,7 +216,7 @@ def _row(texts: Texts, name: str, row: Indicator, ranks: str) -> dict[str, Any]:
         "high": row.interval.high if row.interval else None,
         "texts": [
             _DASH if row.point is None else percent(row.point),
-            f"{percent(row.lower)} {_DASH} {percent(row.upper)}",
+            _range(texts, percent(row.lower), percent(row.upper)),
             percent(row.known_share),
             ranks,
         ],
@@ -214,7 +227,7 @@ def _agencies(texts: Texts, numbers: RoundNumbers, names: _Names, kind: Indicato
     bands = next((ranking.bands for ranking in numbers.rankings if ranking.kind is kind), {})
     for row in sorted(numbers.rows(kind), key=lambda row: (-(row.point if row.point is not None else -1.0), row.id)):
         band = bands.get(row.id) or row.rank_band
-        ranks = _DASH if band is None else f"{texts.plain_number(band.low)} {_DASH} {texts.plain_number(band.high)}"
+        ranks = _DASH if band is None else _range(texts, texts.plain_number(band.low), texts.plain_number(band.high))
         yield _row(texts, names.agency(row.id), row, ranks)
 
 
@@ -247,14 +260,14 @@ def _structure(texts: Texts, numbers: RoundNumbers, names: _Names) -> Iterator[s
     yield say["isolates"].format(names=str(texts.message(", ").join(isolates))) if isolates else say["no_isolates"]
     if structure.resilience is not None and structure.weakest:
         yield say["resilience"].format(
-            weakest=names.agency(structure.weakest), share=texts.plain_percent(structure.resilience)
+            weakest=names.agency(structure.weakest), share=_percent(texts, structure.resilience)
         )
 
 
 def _changes(texts: Texts, names: _Names, moves: Moves | None) -> Mapping[str, Any] | None:
     if moves is None:
         return None
-    say, percent = _say(texts.language.code), texts.plain_percent
+    say, percent = _say(texts.language.code), partial(_percent, texts)
     rows = [
         {"name": names.of(move.kind, move.id), "before": percent(move.before), "now": percent(move.now)}
         for move in moves.beyond_chance

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from tests.bench import bench_probe
 from tests.bench.adoption import adoption
 from tests.bench.api import api
-from tests.bench.archive import archive
+from tests.bench.archive import PARTS, archive
 from tests.bench.console import console
 from tests.bench.exchange import exchange
 from tests.bench.findings import findings
@@ -38,7 +38,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterable[str]]] = {
     "api": lambda asked: api(asked.links or 10_000),
     "console": lambda asked: console(asked.links or 10_000),
     "visible": lambda asked: visible(asked.links or 10_000),
-    "archive": lambda asked: archive(asked.links or 10_000, asked.days or 28),
+    "archive": lambda asked: archive(asked.links or 10_000, asked.days or 28, asked.parts),
     "sensitivity": lambda asked: sensitivity(asked.links or 10_000, asked.days or 28, asked.slot),
     "exchange": lambda asked: exchange(asked.records),
     "findings": lambda asked: findings(asked.flows),
@@ -80,6 +80,7 @@ def main() -> None:
     parser.add_argument("--inflight", type=int, help="saturation: probes under way at once before a prober sheds")
     parser.add_argument("--scheme", choices=("http", "tls"), help="saturation: only over this (default: both)")
     parser.add_argument("--days", type=int, help="sensitivity, archive, scale: how many (default: 28; scale: 90)")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="archive: some of it (default: all)")
     parser.add_argument(
         "--records",
         type=int,

@@ -1,4 +1,4 @@
-"""What the archive costs: a day sealed out of its segments, and the index computed again from sealed days of a country."""
+"""What the archive costs: a day sealed out of its segments, sealed exchanges, and the index and a round of a country computed again."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
+import numpy as np
 from distributed import LocalCluster
 
 from services.archive.link_days import link_days
 from services.archive.registers import keep_register
-from services.core.model import Indicator, IndicatorKind, Losses, Register
+from services.core.model import DURATION_BUCKETS, ExchangeSummary, Indicator, IndicatorKind, Losses, Register
 from services.dataset.days import LogFiles, Sealer, SealingContext, manifests, write_segments
 from services.dataset.log import SigningKey
 from services.dataset.storage import LocalStorage
-from services.dataset.tables import INDICATOR, indicator_table
+from services.dataset.tables import EXCHANGE, INDICATOR, exchange_table, indicator_table, sorted_rows, write
 from services.indicator.index import METHOD_VERSION
 from services.register.directory import load_register
 from tests.bench.growth.points import point
@@ -32,15 +34,21 @@ from tests.bench.loads.register import write_register
 from tests.bench.meters.process import machine, peak_mib
 from tests.support.paths import ROOT
 
-__all__ = ["archive"]
+__all__ = ["PARTS", "archive"]
+
+PARTS = ("exchange", "seal", "score", "verify")
+_FLOWS = 1_000
+_WORKERS = (0, 1, 2)
 
 _SLOT = 300
 _SEGMENT_SECONDS = 60
 _KEY = SigningKey.generate("bench")
 
 
-def archive(links: int, days: int) -> Iterator[str]:
-    """Seal a day of so many links in slots of five minutes, then score ``days`` sealed days, in all ways there are."""
+def archive(links: int, days: int, parts: Sequence[str] = PARTS) -> Iterator[str]:
+    """Seal a day of so many links in slots of five minutes; score ``days`` sealed days, and freeze and verify a round of them, in
+    all ways there are; seal summaries of exchanges. ``parts`` are some of PARTS.
+    """
     yield f"archive of {links} links in slots of {_SLOT} s, {days} days, {time.strftime('%F %T %Z')}"
     yield machine()
     with tempfile.TemporaryDirectory(prefix="peyvand-bench-") as folder:
@@ -48,13 +56,20 @@ def archive(links: int, days: int) -> Iterator[str]:
         first = datetime.now(UTC).date() - timedelta(days=days)
         register = load_register(_register(where, links, first))
         country = Country(links, register.policy)
-        yield from _sealing(where / "open", country, links, first)
-        storage = LocalStorage(where / "sealed")
-        began = time.monotonic()
+        if "exchange" in parts:
+            yield _exchanged(country, first)
+        if "seal" in parts:
+            yield from _sealing(where / "open", country, links, first)
+        if not {"score", "verify"} & set(parts):
+            return
+        storage, began = LocalStorage(where / "sealed"), time.monotonic()
         rows = country.seal(storage, _KEY, [first + timedelta(days=number) for number in range(days)])
         yield f"{rows} measurements of {days} sealed days made up in {time.monotonic() - began:.0f} s: {_sizes(storage)}"
         _publish(storage, country, register, first + timedelta(days=days))
-        yield from _scoring(storage)
+        if "score" in parts:
+            yield from _scoring(storage)
+        if "verify" in parts:
+            yield from _verifying(where, storage, first, first + timedelta(days=days))
 
 
 def _register(where: Path, links: int, first: date) -> Path:
@@ -123,25 +138,84 @@ def _publish(storage: LocalStorage, country: Country, register: Register, end: d
     write_segments(storage, INDICATOR, [table], 1, 1, country.days)
 
 
+def _exchanged(country: Country, day: date) -> str:
+    """Seal a day of summaries of flows in each slot, as a collector brings them."""
+    span, rng = country.days.span(f"{day}"), np.random.default_rng(1)
+    tables = []
+    for number, slot in enumerate(range(span.start, span.stop, _SLOT)):
+        summaries = [_summary(rng, flow, slot, (slot + 60) * 1000 + flow) for flow in range(_FLOWS)]
+        tables.append(exchange_table("xroad", summaries, stored=slot + _SLOT + 60.0, sequence=number + 1))
+    table = sorted_rows(tables, EXCHANGE)
+    began = time.process_time()
+    size = len(write(table, EXCHANGE))
+    took = time.process_time() - began
+    return f"{table.num_rows} summaries of {_FLOWS} flows: {size / table.num_rows:.2f} bytes a summary, written in {took:.1f} s CPU"
+
+
+def _summary(rng: np.random.Generator, flow: int, slot: int, revision: int) -> ExchangeSummary:
+    """Exchanges of a flow in a slot: up to three a second, some hundred milliseconds each."""
+    count = int(rng.poisson(_SLOT * 3 / (1 + flow % 100)))
+    buckets = np.bincount(
+        np.clip(rng.normal(15, 2, count).astype(int), 0, DURATION_BUCKETS - 1), minlength=DURATION_BUCKETS
+    )
+    failed = int(rng.binomial(count, 0.01))
+    return ExchangeSummary(
+        client=f"GOV/AGENCY/{flow % 60}/client",
+        service=f"GOV/AGENCY/{flow % 37}/registry/service-{flow}",
+        slot_start=slot,
+        revision=revision,
+        count=count,
+        ok=count - failed,
+        provider_failures=failed,
+        request_bytes=int(rng.normal(700, 30)) * count,
+        response_bytes=int(rng.normal(3000, 300)) * count,
+        skew_ms_sum=float(rng.normal(0, 5)) * count,
+        skew_count=count,
+        duration_buckets=tuple(buckets.tolist()),
+        duration_ms_sum=float(rng.normal(200, 20)) * count,
+        repeats=int(rng.binomial(count, 0.001)),
+    )
+
+
 def _scoring(storage: LocalStorage) -> Iterator[str]:
-    ways = ((), ("--again",))
-    for flags in ways:
-        yield f"score --archive {' '.join(flags)}: {_score(storage, *flags)}"
+    for workers in _WORKERS:
+        with _engine(workers) as engine:
+            for flags in ((), ("--again",)):
+                words = ("score", "--archive", storage.address, "--window", "28", *flags)
+                yield f"score --archive {' '.join(flags)} with {workers} workers of Dask: {_run(*words, *engine)}"
+
+
+def _verifying(where: Path, storage: LocalStorage, first: date, end: date) -> Iterator[str]:
+    (where / "key").write_text(_KEY.text(), "utf-8")
+    span = ("--from", f"{first}", "--to", f"{end}", "--out", str(where / "rounds"))
+    freeze = _run("round", "freeze", "bench", *span, "--archive", storage.address, "--sign", str(where / "key"))
+    yield f"round freeze: {freeze}"
+    for workers in _WORKERS:
+        with _engine(workers) as engine:
+            verify = _run("round", "verify", str(where / "rounds" / "bench"), "--key", str(_KEY.public), *engine)
+        yield f"round verify with {workers} workers of Dask: {verify}"
+
+
+@contextmanager
+def _engine(workers: int) -> Iterator[tuple[str, ...]]:
+    """Start so many workers; yield the flags by which a command counts there, none without workers."""
+    if not workers:
+        yield ()
+        return
     with LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None
+        n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None
     ) as cluster:
-        engine = ("--engine", cluster.scheduler_address.replace("tcp://", "dask://"))
-        for flags in ways:
-            yield f"score --archive {' '.join(flags)} on two workers of Dask: {_score(storage, *flags, *engine)}"
+        yield "--engine", cluster.scheduler_address.replace("tcp://", "dask://")
 
 
-def _score(storage: LocalStorage, *flags: str) -> str:
-    """Score as a person would; what workers use is not counted here."""
-    command = [sys.executable, "-m", "services.cli", "score", "--archive", storage.address, "--window", "28", *flags]
+def _run(*words: str) -> str:
+    """Run a command as a person would; what workers use is not counted here."""
     began = time.monotonic()
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        [sys.executable, "-m", "services.cli", *words], cwd=ROOT, stdout=subprocess.DEVNULL
+    ) as process:
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, "peyvand score failed"
+    assert process.returncode == 0, f"peyvand {words[0]} failed"
     took, cpu = time.monotonic() - began, used.ru_utime + used.ru_stime
     return f"{took:.1f} s, CPU {cpu:.1f} s, peak RSS {used.ru_maxrss / 1024:.0f} MiB"

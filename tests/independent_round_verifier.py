@@ -2,9 +2,9 @@
 
 Usage: python independent_round_verifier.py FOLDER KEY
 
-KEY is the public key as its owner publishes it, name+id+key. It checks that the folder holds what SHA256SUMS names and nothing
+KEY is the public key as its owner publishes it, name+id+key, or a file with it. It checks that the folder holds what SHA256SUMS names and nothing
 else, who signed that, that a log has the manifest of each day, and that the evidence is what the manifests describe. What is
-wrong is printed, a line each, and the exit code is 1.
+wrong is printed, a line each, and the exit code is 1; it is 2 where FOLDER is no round or KEY no key.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class Key:
     """A public key of a note (c2sp.org/signed-note)."""
 
     def __init__(self, text: str) -> None:
-        self.name, self.id, encoded = text.strip().split("+", 2)
-        material = base64.b64decode(encoded, validate=True)
+        self.name, self.id, encoded = (*text.strip().split("+", 2), "", "")[:3]
+        material = base64.b64decode(encoded, validate=True) or b"\0"
         expected = hashlib.sha256(self.name.encode() + b"\n" + material).hexdigest()[:8]
         if material[0] != 1 or self.id != expected:
-            raise ValueError("not a key of a log")
+            raise ValueError(f"{text.strip()!r} is no public key: name+id+key")
         self._public = Ed25519PublicKey.from_public_bytes(material[1:])
 
     def signed(self, note: str) -> str:
@@ -130,8 +130,12 @@ def faults(folder: Path, key: Key) -> Iterator[str]:
 
 def main(arguments: list[str]) -> int:
     """Print what is wrong, and return the exit code."""
-    folder, key = arguments
-    found = list(faults(Path(folder), Key(key)))
+    try:
+        folder, key = arguments
+        found = list(faults(Path(folder), Key(Path(key).read_text("utf-8") if Path(key).is_file() else key)))
+    except (OSError, ValueError, KeyError) as error:
+        print(error if len(arguments) == 2 else __doc__, file=sys.stderr)  # noqa: T201  # FOLDER and KEY
+        return 2
     print("\n".join(found) if found else f"{folder} is whole")  # noqa: T201  # it is a command
     return 1 if found else 0
 

@@ -197,6 +197,34 @@ def _sign_again(folder: Path, key: SigningKey) -> None:
     storage.write(SIGNED_SUMS, sign_sums(sums, key).encode())
 
 
+def test_the_other_verifier_runs_as_the_page_of_the_archive_says(
+    frozen: Path, key: SigningKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last line that docs/archive.md shows, after it has made an environment with cryptography, finds a round whole."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(frozen, "rounds/2026-autumn")
+    Path("archive.pub").write_text(str(key.public), "utf-8")
+    _, program, *words = shlex.split(block("docs/archive.md: 7. Rounds 1").text.splitlines()[-1])
+    assert program == Path(independent_round_verifier.__file__).name
+    assert independent_round_verifier.main(words) == 0
+    assert capsys.readouterr().out == "rounds/2026-autumn is whole\n"
+
+
+def test_the_other_verifier_says_what_it_cannot_use(
+    frozen: Path, key: SigningKey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without arguments it tells how it is used; no folder and no key are a line each. The key may be in a file."""
+    (tmp_path / "archive.pub").write_text(f"{key.public}\n", "utf-8")
+    assert independent_round_verifier.main([str(frozen), str(tmp_path / "archive.pub")]) == 0
+    for words, said in (
+        ([], "Usage: python independent_round_verifier.py FOLDER KEY"),
+        ([str(tmp_path), str(key.public)], "No such file or directory"),
+        ([str(frozen), "archive.pub"], "'archive.pub' is no public key"),
+    ):
+        assert independent_round_verifier.main(words) == 2
+        assert said in capsys.readouterr().err
+
+
 def test_the_page_s_commands_run(
     dataset: LocalStorage, key: SigningKey, directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,7 +239,6 @@ def test_the_page_s_commands_run(
         "peyvand-data/sandbox/archive/key": "archive.key",
         "2026-09-23": SPAN[0].isoformat(),
         "2026-10-23": SPAN[1].isoformat(),
-        "$(cat archive.pub)": str(key.public),
     }
     for name in ("1. Freeze one 1", "1. Freeze one 2", "2. Verify one 1", "2. Verify one 2", "4. Compare two 1"):
         for line in block(f"docs/rounds.md: {name}").text.replace("\\\n", " ").splitlines():

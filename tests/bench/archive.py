@@ -57,7 +57,10 @@ def archive(links: int, days: int, parts: Sequence[str] = PARTS) -> Iterator[str
         register = load_register(_register(where, links, first))
         country = Country(links, register.policy)
         if "exchange" in parts:
-            yield _exchanged(country, first)
+            with ProcessPoolExecutor(
+                1, mp_context=get_context("spawn")
+            ) as pool:  # its memory would count as that of commands
+                yield pool.submit(_exchanged, country, f"{first}").result()
         if "seal" in parts:
             yield from _sealing(where / "open", country, links, first)
         if not {"score", "verify"} & set(parts):
@@ -138,9 +141,9 @@ def _publish(storage: LocalStorage, country: Country, register: Register, end: d
     write_segments(storage, INDICATOR, [table], 1, 1, country.days)
 
 
-def _exchanged(country: Country, day: date) -> str:
+def _exchanged(country: Country, day: str) -> str:
     """Seal a day of summaries of flows in each slot, as a collector brings them."""
-    span, rng = country.days.span(f"{day}"), np.random.default_rng(1)
+    span, rng = country.days.span(day), np.random.default_rng(1)
     tables = []
     for number, slot in enumerate(range(span.start, span.stop, _SLOT)):
         summaries = [_summary(rng, flow, slot, (slot + 60) * 1000 + flow) for flow in range(_FLOWS)]
@@ -169,10 +172,10 @@ def _summary(rng: np.random.Generator, flow: int, slot: int, revision: int) -> E
         provider_failures=failed,
         request_bytes=int(rng.normal(700, 30)) * count,
         response_bytes=int(rng.normal(3000, 300)) * count,
-        skew_ms_sum=float(rng.normal(0, 5)) * count,
+        skew_ms_sum=float(round(rng.normal(0, 10) * count)) / 2,
         skew_count=count,
         duration_buckets=tuple(buckets.tolist()),
-        duration_ms_sum=float(rng.normal(200, 20)) * count,
+        duration_ms_sum=float(round(rng.normal(200, 20) * count)),
         repeats=int(rng.binomial(count, 0.001)),
     )
 

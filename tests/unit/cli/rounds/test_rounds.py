@@ -6,6 +6,7 @@ import json
 import random
 import shlex
 import shutil
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from services.dataset.days import EvidenceDays
 from services.dataset.log import SigningKey
 from services.dataset.rounds import SIGNED_SUMS, SUMS, sign_sums, sums_of
 from services.dataset.storage import LocalStorage
+from services.indicator.cells import MeasuredDay
+from services.scorer.archived.engines import DayFile
 from tests import independent_round_verifier
 from tests.support.cases.scoring import LONG_SLOT, START, register_directory, stream
 from tests.support.cases.scoring import register_of_long_slots as register
@@ -84,6 +87,19 @@ def test_a_round_stands_alone(frozen: Path, key: SigningKey) -> None:
     }
     assert verified.frozen.window_days == 2
     assert len(verified.frozen.days) == 3  # and the day of the record before it
+
+
+def test_its_days_are_counted_where_one_asks(frozen: Path, key: SigningKey) -> None:
+    """Another engine is given the measurements of every day, and the round is whole by what it returns."""
+    days: set[str] = set()
+
+    def engine(work: Callable[[DayFile], MeasuredDay], files: Sequence[DayFile]) -> Iterator[MeasuredDay]:
+        days.update(file.day for file in files)
+        return map(work, files)
+
+    verified = verify_round(frozen, key.public, engine=engine)
+    assert verified.faults == ()
+    assert days == set(verified.frozen.days)
 
 
 def test_the_same_evidence_makes_the_same_bytes(

@@ -220,7 +220,7 @@ class ArchivedEvidence:
 
     def batches(self, day: date, policy: Policy, *, sequence: int = ALL) -> Iterator[MeasurementColumns]:
         """Yield the measurements of a day, of messages up to ``sequence``, with latencies and ages."""
-        for table in self._tables(MEASUREMENT, day.isoformat()):
+        for table in self._tables(MEASUREMENT, day.isoformat(), names=SCORED):
             yield from _counting(table.filter(pc.less_equal(table["sequence"], sequence)), policy)
 
     def summaries(self, policy: Policy, *, days: int, end_slot: int) -> Iterator[ExchangeSummary]:
@@ -274,11 +274,11 @@ class ArchivedEvidence:
         sealed = {day for day, manifest in self._sealed.items() if any(one.kind == kind.name for one in manifest.files)}
         return sealed | {segment.day for segment in self._segments[kind.name]}
 
-    def _tables(self, kind: Kind, day: str, *, late: bool = False) -> Iterator[pa.Table]:
-        """Yield the rows of a day, sealed or not, in parts."""
+    def _tables(self, kind: Kind, day: str, *, late: bool = False, names: Sequence[str] = ()) -> Iterator[pa.Table]:
+        """Yield the rows of a day, sealed or not, in parts; of those that are sealed the columns named, or all."""
         manifest = self._sealed.get(day)
         if manifest is not None:
-            yield from (read_sealed(self._storage, file) for file in _files(manifest, kind, late=late))
+            yield from (read_sealed(self._storage, file, names) for file in _files(manifest, kind, late=late))
         else:
             segments = [one for one in self._segments[kind.name] if one.day == day and one.late is late]
             yield from read_segments(self._storage, kind, segments)

@@ -9,10 +9,10 @@ import pytest
 
 from services.register.directory import load_register
 from tests.support.cases.api.server import empty_api
-from tests.support.console.case import NAMED_PAGES, make_console, rounds
+from tests.support.console.case import NAMED_PAGES, frozen_rounds, make_console, rounds
 from tests.support.registers import write_register
 
-__all__ = ["empty_api", "make_console", "rounds"]
+__all__ = ["empty_api", "frozen_rounds", "make_console", "rounds"]
 
 HOSTILE = [
     "<script>alert(1)</script>",

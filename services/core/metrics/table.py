@@ -244,22 +244,22 @@ _ROWS = (
         _gauge("peyvand_scorer_standing_by", "Whether another scorer has the lease and publishes"),
         _gauge("peyvand_scorer_damaged_files", "Files of the scorer's state that were damaged, and lie set aside"),
         _gauge("peyvand_scorer_behind_messages", "Messages of MEASUREMENTS not yet taken in"),
-        _gauge("peyvand_stream_messages", "Messages kept of a stream or bucket", ("stream",), "5"),
-        _gauge("peyvand_stream_bytes", "Bytes kept of a stream or bucket", ("stream",), "5"),
+        _gauge("peyvand_stream_messages", "Messages kept of a stream or bucket", ("stream",), "6"),
+        _gauge("peyvand_stream_bytes", "Bytes kept of a stream or bucket", ("stream",), "6"),
         _gauge(
-            "peyvand_stream_limit_bytes", "Bytes beyond which a stream or bucket takes no message", ("stream",), "5"
+            "peyvand_stream_limit_bytes", "Bytes beyond which a stream or bucket takes no message", ("stream",), "6"
         ),
         _gauge(
             "peyvand_stream_last_sequence",
             "Sequence of the newest message of a stream or bucket: how many were ever stored",
             ("stream",),
-            "5",
+            "6",
         ),
         _counter(
             "peyvand_stream_lost_messages_total",
             "Messages that a stream lost before their age, and those of a bucket that was emptied",
             ("stream",),
-            "5",
+            "6",
         ),
     ),
     *_rows_of(

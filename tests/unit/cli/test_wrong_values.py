@@ -64,6 +64,13 @@ WRONG = {
     "--credentials": SEEDS,
     "--corrects": ROUNDS,
     "--data": NEW_FOLDERS,
+    "round verify --engine": (
+        "",
+        "dask",
+        "dask://",
+        "spark://127.0.0.1:1",
+        "garbage",
+    ),  # one that is not there is asked late
     "--engine": ("", "dask", "dask://", "dask://127.0.0.1:1", "spark://127.0.0.1:1"),
     "--epoch": TIMES,
     "--exchanges": FILES,

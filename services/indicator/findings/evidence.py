@@ -15,7 +15,15 @@ import numpy as np
 
 from services.core.model import FindingKind
 from services.indicator.array_types import Bools, Floats, Ints
-from services.indicator.findings.kinds import DEPARTS, GROUP_OF_TEST, SIDE_OF_GROUP, SIDE_OF_TEST, SIDES, UP_TEST
+from services.indicator.findings.kinds import (
+    DEPARTS,
+    GROUP_OF_TEST,
+    SIDE_OF_GROUP,
+    SIDE_OF_TEST,
+    SIDES,
+    SILENCE,
+    UP_TEST,
+)
 
 BURST: Final = 11.5
 """Evidence within one day, in nats (1 in 100,000), that marks it as a day of a burst, or of a dip."""
@@ -150,9 +158,9 @@ class ChangeEvidence:
         self.day_seen += seen
         self.day_mean += expected
 
-    def end_day(self, known: Bools, judged: Bools, kept: float, step: int) -> None:
+    def end_day(self, known: Bools, judged: Bools, daily: Bools, kept: float, step: int) -> None:
         """Begin a day with ``step``. Of the day that ends, learn for ``known`` (sides, r) whether it was one of a burst, and keep the
-        evidence of what is ``judged``, (sides, r).
+        evidence of what is ``judged``, (sides, r). Of rows that are judged by whole days, ``daily`` (r,), silence is bounded as falls are.
         """
         known, of_tests, judged = known[SIDE_OF_GROUP], judged[SIDE_OF_TEST], judged[SIDE_OF_GROUP]
         most, left = np.zeros(self.bursts.shape), np.zeros(self.bursts.shape)
@@ -173,6 +181,8 @@ class ChangeEvidence:
             sums[:] = np.where(known, weight * sums, sums) + np.where(over, of_day, 0.0)
         self.pending[:, over] = 0.0
         self.tail, self.cap = self._tail(), self._cap()
+        for bound in (self.tail, self.cap):
+            bound[SILENCE] = np.where(daily, bound[SIDE_OF_GROUP[SILENCE]], bound[SILENCE])
         dry = ~of_tests
         for kept_on in (self.banked, self.seen, self.expected, self.variance):
             kept_on[dry] = 0.0

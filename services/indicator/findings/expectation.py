@@ -40,6 +40,9 @@ KIND_DOUBT: Final = 0.2
 KIND_DAYS: Final = 2.0
 """The days of a kind, each as its part in the week of a flow, after which such days are judged: holidays that fell on days off tell little."""
 
+MOST_OF_KIND: Final = 10.0
+"""What a day of a kind may have more than an ordinary one, hour by hour: a batch that came an hour early once is no habit."""
+
 ALIKE: Final = 2.0
 """By how much days that are like those before them make a mean less sure than days by themselves."""
 
@@ -181,10 +184,10 @@ class Expectation:
         own, own_means = self.kind_flow[step.kind]
         usual = of_service[rows.service] * (own + POOLED_DAYS) / (own_means + POOLED_DAYS)
         seen, seen_means = self.kind_hours[step.kind, hour].astype(np.float64)
-        pooled = POOLED_DAYS * np.minimum(usual, 10.0)
+        pooled = POOLED_DAYS * np.minimum(usual, MOST_OF_KIND)
         days = np.maximum(self.kind_steps[step.kind] / settings.day_steps, 1.0)
         variance = 1.0 / (seen + pooled + 1e-9) + KIND_DOUBT / days
-        return (seen + pooled) / (seen_means + POOLED_DAYS), variance
+        return np.minimum((seen + pooled) / (seen_means + POOLED_DAYS), MOST_OF_KIND), variance
 
     def learn(
         self,

@@ -65,9 +65,10 @@ FACTOR: Final = np.array([factor for side in SIDES for factor in (*side.factors,
 POINTS: Final = np.array([points for side in SIDES for points in (*(0.0 for _ in side.factors), *side.points)])
 """Of each test, an alternative of a side: its side, its factor, or the points it adds."""
 
-_SILENCE: Final = len(SIDES)
-GROUP_OF_TEST: Final = np.where((FACTOR == 0) & (POINTS == 0), _SILENCE, SIDE_OF_TEST)
-SIDE_OF_GROUP: Final = np.append(np.arange(len(SIDES)), SIDE_OF_TEST[GROUP_OF_TEST == _SILENCE])
+SILENCE: Final = len(SIDES)
+"""The group of the tests of silence."""
+GROUP_OF_TEST: Final = np.where((FACTOR == 0) & (POINTS == 0), SILENCE, SIDE_OF_TEST)
+SIDE_OF_GROUP: Final = np.append(np.arange(len(SIDES)), SIDE_OF_TEST[GROUP_OF_TEST == SILENCE])
 """Tests whose days are looked at together to see how far their evidence strays: those of a side, but silence, which strays seldom, by itself."""
 
 LEAST_FACTOR: Final = 1.2

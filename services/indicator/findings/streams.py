@@ -11,7 +11,17 @@ from services.indicator.findings.dispersion import Dispersion
 from services.indicator.findings.evidence import ChangeEvidence
 from services.indicator.findings.expectation import Expectation, Expected
 from services.indicator.findings.inputs import DetectorSettings, StepCounts
-from services.indicator.findings.kinds import FACTOR, FAMILY, LEAST_FACTOR, POINTS, SIDE_OF_TEST, UP, Family
+from services.indicator.findings.kinds import (
+    FACTOR,
+    FAMILY,
+    LEAST_FACTOR,
+    POINTS,
+    SIDE_OF_GROUP,
+    SIDE_OF_TEST,
+    SILENCE,
+    UP,
+    Family,
+)
 from services.indicator.findings.rows import Rows
 from services.indicator.findings.shares import ShareCounts, Shares
 from services.indicator.findings.steps import JudgedStep, Today
@@ -185,7 +195,9 @@ class WatchedStreams:
         known = self.today.mean > 0
         if not kind:
             self.dispersion.learn_day(self.today.count, self.today.mean, known, self.rows.flows)
-        self.evidence.end_day(known, self.today.judged, 0.5 ** (1.0 / BURSTS_HALF_LIFE_DAYS), number + 1)
+        self.evidence.end_day(
+            known, self.today.judged, daily[SIDE_OF_GROUP[SILENCE]], 0.5 ** (1.0 / BURSTS_HALF_LIFE_DAYS), number + 1
+        )
         self.shares.end_day()
         self.today = Today.empty(len(self.rows))
 

@@ -30,7 +30,7 @@ def test_chance_reaches_a_threshold_no_oftener_than_stated(size: float) -> None:
     judged = np.ones((len(SIDES), rows), np.bool_)
     for step in range(steps):
         if step % 24 == 0:
-            evidence.end_day(judged, judged, 1.0, step)
+            evidence.end_day(judged, judged, ~judged[0], 1.0, step)
             of_day = rng.gamma(size, 1 / size, rows)
         count = np.repeat(rng.poisson(3.0 * of_day)[None], TESTS, axis=0).astype(float)
         evidence.add(
@@ -112,7 +112,7 @@ def test_a_day_adds_no_more_than_such_days_are_rare() -> None:
         evidence.add(
             counts, constant(5.0, 2), constant(1.0, 2), constant(1e6, 2), constant(1.0, 2), factor=factors(2), step=day
         )
-        evidence.end_day(judged, judged, 1.0, day + 1)
+        evidence.end_day(judged, judged, ~judged[0], 1.0, day + 1)
         evidence.forget(int(SIDE_OF_TEST[rise]), np.arange(2), day)
     evidence.add(
         constant(40.0, 2),
@@ -147,7 +147,7 @@ def test_days_with_little_bound_what_falls_prove_and_not_silence() -> None:
 
     for day in range(30):
         add(4.0 if day % 2 == 0 else 90.0, day)
-        evidence.end_day(judged, judged, 1.0, day + 1)
+        evidence.end_day(judged, judged, ~judged[0], 1.0, day + 1)
         if day % 2:
             assert evidence.total()[fall].max() == 0
     add(0.0, 30)

@@ -1,4 +1,4 @@
-"""The Shell and Python blocks of the pages in Markdown."""
+"""The Shell, Python and SQL blocks of the pages in Markdown."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Block:
 
     @property
     def runs(self) -> bool:
-        """Whether it is Shell or Python; without a language, whether it begins as a command does."""
+        """Whether it is Shell, Python or SQL; without a language, whether it begins as a command does."""
         commands = not self.language and self.text.startswith(("make ", "$ "))
-        return commands or self.language in ("bash", "sh", "shell", "python")
+        return commands or self.language in ("bash", "sh", "shell", "python", "sql")
 
 
 def pages() -> list[str]:
@@ -38,7 +38,7 @@ def pages() -> list[str]:
 
 
 def blocks(page: str) -> list[Block]:
-    """Return the Shell and Python blocks of a page, in order."""
+    """Return the Shell, Python and SQL blocks of a page, in order."""
     found, heading, numbers = [], "", Counter[str]()
     for part in _PART.finditer((ROOT / page).read_text("utf-8")):
         if part["heading"] is not None:

@@ -1,4 +1,4 @@
-"""Every Shell and Python block of README and docs is run by a test, or is listed here with the reason why none can."""
+"""Every Shell, Python and SQL block of README and docs is run by a test, or is listed here with the reason why none can."""
 
 from __future__ import annotations
 
@@ -55,6 +55,8 @@ _ROUNDS = "unit/cli/rounds/test_rounds.py::test_the_page_s_commands_run"
 RUN_BY |= {f"docs/rounds.md: {name} 1": _ROUNDS for name in ("1. Freeze one", "2. Verify one", "4. Compare two")} | {
     f"docs/rounds.md: {name} 2": _ROUNDS for name in ("1. Freeze one", "2. Verify one")
 }
+
+RUN_BY |= {one.name: "unit/docs/test_questions.py::test_the_answer_is_right" for one in blocks("docs/questions.md")}
 
 _ROOT_AND_UNITS = "changes /opt, /usr/lib and /etc as root and starts systemd units"
 _CONTAINERS = "needs a Docker engine and root; `make test-images` runs the stack"
@@ -130,7 +132,7 @@ NAMES = [one.name for page in pages() for one in blocks(page)]
 
 
 def test_every_block_runs_or_is_listed() -> None:
-    """No Shell or Python block is in neither table, none is in both, and no table names a block that is not there."""
+    """No Shell, Python or SQL block is in neither table, none is in both, and no table names a block that is not there."""
     assert [name for name in NAMES if (name in RUN_BY) == (name in NOT_RUN)] == []
     assert sorted({*RUN_BY, *NOT_RUN} - set(NAMES)) == []
 

@@ -80,8 +80,8 @@ class BatchRun:
 class Manifest:
     """What is known of one sealed day.
 
-    ``start`` and ``end`` are the day's in epoch seconds, by its timezone. ``versions`` are the registers in force, each
-    ``register_version.probe_version``. ``counts`` are rows of measurements by vantage and prober. ``gaps`` are sentences about
+    ``start`` and ``end`` are the day's in epoch seconds, by its timezone. ``versions`` are the registers that its measurements name,
+    each ``register_version.probe_version``. ``counts`` are rows of measurements by vantage and prober. ``gaps`` are sentences about
     what is known to be missing. ``runs`` account for the batches of measurements that were stored on the day, and ``more_runs``
     are not named; None where batches were not counted. ``late`` marks rows that came after their days were sealed: then ``day``
     is that of sealing.

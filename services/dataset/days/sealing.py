@@ -27,12 +27,11 @@ from services.dataset.tables import LINK_DAY, MEASUREMENT, STREAM_KINDS, Kind, c
 
 @dataclass(frozen=True, slots=True)
 class SealingContext:
-    """What a manifest says beside its files: the registers in force, when each stream was created, gaps, versions of ours.
+    """What a manifest says beside its files: when each stream was created, gaps, versions of ours.
 
     ``count`` makes rows of kind link_day out of measurements of the day: all of some links.
     """
 
-    versions: tuple[str, ...] = ()
     streams: Mapping[str, str] = ()  # type: ignore[assignment]  # an empty mapping, as immutable as the rest
     gaps: tuple[str, ...] = ()
     method_version: str = ""
@@ -94,6 +93,7 @@ class Sealer:
         files: list[SealedFile] = []
         spans: list[StreamSpan] = []
         counts = Counter[tuple[str, str]]()
+        versions = set[str]()
         with self._scratch_folder() as folder:
             counted = Shards(LINK_DAY, folder)
             for kind in STREAM_KINDS:
@@ -103,7 +103,9 @@ class Sealer:
                         files.append(self._write(table, kind, day, shard, late=late))
                         sequences += pc.min_max(table["sequence"]).as_py().values()
                         if kind is MEASUREMENT and not late:
-                            counts.update(_counts(table))
+                            counts.update(_pairs(table, "vantage", "prober"))
+                            in_force = _pairs(table, "register_version", "probe_version")
+                            versions |= {f"{register}.{probe}" for register, probe in in_force if register and probe}
                             if context.count is not None:
                                 counted.add(context.count(day, table))
                 if sequences:
@@ -118,7 +120,7 @@ class Sealer:
             start=span.start,
             end=span.stop,
             files=tuple(files),
-            versions=context.versions,
+            versions=tuple(sorted(versions)),
             streams=tuple(spans),
             counts=_by_vantage(counts),
             gaps=context.gaps,
@@ -167,11 +169,11 @@ class Sealer:
         drop_batches_before(self._storage, max(days, default=""))
 
 
-def _counts(table: pa.Table) -> dict[tuple[str, str], int]:
-    """Return how many rows there are of each vantage and prober."""
-    plain = pa.table({name: table[name].cast(pa.string()) for name in ("vantage", "prober")})
-    rows = plain.group_by(["vantage", "prober"]).aggregate([([], "count_all")]).to_pylist()
-    return {(row["vantage"], row["prober"]): row["count_all"] for row in rows}
+def _pairs(table: pa.Table, *names: str) -> dict[tuple[str, str], int]:
+    """Return how many rows there are of each pair of texts in two columns."""
+    plain = pa.table({name: table[name].cast(pa.string()) for name in names})
+    rows = plain.group_by(list(names)).aggregate([([], "count_all")]).to_pylist()
+    return {tuple(row[name] for name in names): row["count_all"] for row in rows}
 
 
 def _by_vantage(counts: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:

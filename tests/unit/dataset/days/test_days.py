@@ -29,7 +29,7 @@ from tests.support.cases.dataset import SLOT, START, exchanged, measured
 DAYS = EvidenceDays("Asia/Tehran", 3600.0, 300)
 DAY = DAYS.day_of(START)
 CLOSED = DAYS.closes(DAY) + 1
-CONTEXT = SealingContext(versions=("a.b",), streams={"MEASUREMENTS": "2026-09-01T00:00:00Z"}, method_version="4")
+CONTEXT = SealingContext(streams={"MEASUREMENTS": "2026-09-01T00:00:00Z"}, method_version="4")
 MESSAGES = range(1, 13)
 
 
@@ -67,6 +67,7 @@ def test_the_same_rows_make_the_same_files(tmp_path: Path, key: SigningKey) -> N
     ((_, manifest),) = manifests(LogFiles(one).leaves())
     assert sum(file.rows for file in manifest.files) == 20 * len(MESSAGES) + 5 * len(MESSAGES)
     assert manifest.counts == {"main": {"one": 20 * len(MESSAGES)}}
+    assert manifest.versions == (f"{'a' * 64}.{'b' * 64}",)
     assert {(span.stream, span.first, span.last) for span in manifest.streams} == {
         ("MEASUREMENTS", 1, 12),
         ("EXCHANGES", 1, 12),

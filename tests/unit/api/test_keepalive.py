@@ -61,8 +61,11 @@ async def test_pings_of_a_quiet_watch_are_answered(api, monkeypatch):
         request = messages.WatchIndicatorsRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT)
         connection.call("/peyvand.v1.IndicatorService/WatchIndicators", request.SerializeToString())
         await connection.until(h2.events.DataReceived)
+        answered = 0
         for _ in range(PINGS):
             connection.ping()
             await connection.until(h2.events.PingAckReceived)
+            answered += 1
+        assert answered == PINGS
         connection.close()
         api.state.hub.close()

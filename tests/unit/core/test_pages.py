@@ -123,6 +123,7 @@ def test_a_request_that_does_not_arrive_is_not_waited_for(monkeypatch: pytest.Mo
     monkeypatch.setattr(pages, "REQUEST_SECONDS", 0.05)
     with serving() as port, connected(port, said) as connection:
         until(lambda: ended(connection), "it is ended")
+        assert ended(connection)
 
 
 def test_a_request_that_trickles_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -146,14 +146,16 @@ async def test_31_a_dripping_line_ends_in_time() -> None:
 async def test_31_hung_connect_ends_in_time() -> None:
     """A connect that hangs ends by the deadline, as CONNECT_TIMEOUT."""
     with unaccepting() as port:
-        await timed(port, Reason.CONNECT_TIMEOUT)
+        result = await timed(port, Reason.CONNECT_TIMEOUT)
+    assert result.judgement.outcome is Outcome.NOT_CONNECTED
 
 
 async def test_31_hung_resolve_ends_in_time() -> None:
     """A silent name server ends the probe by its deadline, as RESOLVE_TIMEOUT."""
     async with name_server({}, mute=True) as (_, resolver):
         environment = ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK), resolver=resolver))
-        await timed(25, Reason.RESOLVE_TIMEOUT, host="mute.test", environment=environment)
+        result = await timed(25, Reason.RESOLVE_TIMEOUT, host="mute.test", environment=environment)
+    assert result.judgement.outcome is Outcome.NOT_CONNECTED
 
 
 @pytest.mark.parametrize(

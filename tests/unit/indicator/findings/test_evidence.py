@@ -12,12 +12,11 @@ VOLUMES = np.array([SIDES[side].family is Family.VOLUME for side in SIDE_OF_TEST
 TESTS = len(SIDE_OF_TEST)
 
 
-def constant(value: float, rows: int) -> np.ndarray:
-    return np.full((TESTS, rows), value)
-
-
-def factors(rows: int) -> np.ndarray:
-    return np.repeat(np.where(VOLUMES, FACTOR, 2.0)[:, None], rows, axis=1)
+def add(evidence: ChangeEvidence, count: np.ndarray | float, mean: float, step: int, *, size: float = 1e6) -> None:
+    """Add a step of equal means to all rows, in days that differ by a gamma factor of this size, and by counts alone otherwise."""
+    shape = evidence.today.shape
+    ones, factor = np.ones(shape), np.broadcast_to(np.where(VOLUMES, FACTOR, 2.0)[:, None], shape)
+    evidence.add(np.broadcast_to(count, shape), mean * ones, ones, size * ones, ones, factor=factor, step=step)
 
 
 @pytest.mark.parametrize("size", [3.0, 50.0])
@@ -33,15 +32,7 @@ def test_chance_reaches_a_threshold_no_oftener_than_stated(size: float) -> None:
             evidence.end_day(judged, judged, ~judged[0], 1.0, step)
             of_day = rng.gamma(size, 1 / size, rows)
         count = np.repeat(rng.poisson(3.0 * of_day)[None], TESTS, axis=0).astype(float)
-        evidence.add(
-            count,
-            constant(3.0, rows),
-            constant(1.0, rows),
-            constant(size, rows),
-            constant(1.0, rows),
-            factor=factors(rows),
-            step=step,
-        )
+        add(evidence, count, 3.0, step, size=size)
         found = evidence.total() >= np.log(threshold)
         alarms += found.sum(axis=1)
         for side in range(len(SIDES)):
@@ -57,15 +48,7 @@ def test_a_day_of_counts_gives_the_ratio_of_its_sum() -> None:
     size, counts, means = 7.0, [2, 0, 5, 1], [4.0, 3.0, 6.0, 5.0]
     evidence = ChangeEvidence.empty(1)
     for step, (count, mean) in enumerate(zip(counts, means, strict=True)):
-        evidence.add(
-            constant(count, 1),
-            constant(mean, 1),
-            constant(1.0, 1),
-            constant(size, 1),
-            constant(1.0, 1),
-            factor=factors(1),
-            step=step,
-        )
+        add(evidence, count, mean, step, size=size)
     test = int(np.flatnonzero(FACTOR == 0.5)[0])
     seen, usual = sum(counts), sum(means)
     expected = nbinom.logpmf(seen, size, size / (size + usual / 2)) - nbinom.logpmf(seen, size, size / (size + usual))
@@ -78,25 +61,9 @@ def test_silence_is_as_sure_as_nothing_is_unlikely() -> None:
     evidence = ChangeEvidence.empty(1)
     stop = int(np.flatnonzero(FACTOR == 0.0)[0])
     for step in range(5):
-        evidence.add(
-            constant(0.0, 1),
-            constant(2.0, 1),
-            constant(1.0, 1),
-            constant(1e12, 1),
-            constant(1.0, 1),
-            factor=factors(1),
-            step=step,
-        )
+        add(evidence, 0.0, 2.0, step, size=1e12)
     assert evidence.total()[stop, 0] == pytest.approx(5 * 2.0, rel=1e-3)
-    evidence.add(
-        constant(1.0, 1),
-        constant(2.0, 1),
-        constant(1.0, 1),
-        constant(1e12, 1),
-        constant(1.0, 1),
-        factor=factors(1),
-        step=5,
-    )
+    add(evidence, 1.0, 2.0, 5, size=1e12)
     assert evidence.total()[stop, 0] == 0
     assert evidence.begun[stop, 0] == 6
 
@@ -109,20 +76,10 @@ def test_a_day_adds_no_more_than_such_days_are_rare() -> None:
     for day in range(30):
         many = 40.0 if day % 3 else 5.0
         counts = np.repeat(np.array([[many, 5.0]]), TESTS, axis=0)
-        evidence.add(
-            counts, constant(5.0, 2), constant(1.0, 2), constant(1e6, 2), constant(1.0, 2), factor=factors(2), step=day
-        )
+        add(evidence, counts, 5.0, day)
         evidence.end_day(judged, judged, ~judged[0], 1.0, day + 1)
         evidence.forget(int(SIDE_OF_TEST[rise]), np.arange(2), day)
-    evidence.add(
-        constant(40.0, 2),
-        constant(5.0, 2),
-        constant(1.0, 2),
-        constant(1e6, 2),
-        constant(1.0, 2),
-        factor=factors(2),
-        step=30,
-    )
+    add(evidence, 40.0, 5.0, 30)
     often, never = evidence.total()[rise].tolist()
     assert often < 1.2
     assert never > 2 * often
@@ -134,23 +91,12 @@ def test_days_with_little_bound_what_falls_prove_and_not_silence() -> None:
     judged = np.ones((len(SIDES), 2), np.bool_)
     fall, stop = (int(np.flatnonzero(factor == FACTOR)[0]) for factor in (0.2, 0.0))
 
-    def add(count: float, step: int) -> None:
-        evidence.add(
-            constant(count, 2),
-            constant(40.0, 2),
-            constant(1.0, 2),
-            constant(1e6, 2),
-            constant(1.0, 2),
-            factor=factors(2),
-            step=step,
-        )
-
     for day in range(30):
-        add(4.0 if day % 2 == 0 else 90.0, day)
+        add(evidence, 4.0 if day % 2 == 0 else 90.0, 40.0, day)
         evidence.end_day(judged, judged, ~judged[0], 1.0, day + 1)
         if day % 2:
             assert evidence.total()[fall].max() == 0
-    add(0.0, 30)
+    add(evidence, 0.0, 40.0, 30)
     assert evidence.today[fall, 0] > 20
     assert evidence.total()[fall, 0] < 2
     assert evidence.total()[stop, 0] > 20

@@ -6,6 +6,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 from grafana_foundation_sdk.builders.table import Panel
 from grafana_foundation_sdk.models.dashboard import DynamicConfigValue
 
+from deploy.dashboards.agency_exchanges import add_exchanges
 from deploy.dashboards.board import (
     AGENCY,
     SECTOR,
@@ -16,14 +17,11 @@ from deploy.dashboards.board import (
     query,
     table_query,
     to,
-    to_page,
     variable,
 )
-from deploy.dashboards.panels import bars, lines, number, rows
+from deploy.dashboards.panels import bars, lines, number
 from deploy.dashboards.style import (
-    BAD_IS_MORE,
     BROWN,
-    GREEN,
     GREY,
     LEVELS,
     LOST,
@@ -38,6 +36,7 @@ from deploy.dashboards.style import (
     named,
     shown_as,
 )
+from deploy.dashboards.tables import rows
 from services.core.model import Stage
 
 __all__ = ["dashboard"]
@@ -60,7 +59,7 @@ def dashboard() -> Dashboard:
         _side(made, side, persian)
     _services(made)
     _links(made)
-    _exchanges(made)
+    add_exchanges(made, _SIDES)
     return made
 
 
@@ -250,63 +249,4 @@ def _costliest(side: str, persian: str) -> Panel:
             of_other: to("agency", both("This agency", "این دستگاه"), agency=f"${{__data.fields.{other}}}"),
         },
         empty="no link loses anything",
-    )
-
-
-def _exchanges(made: Dashboard) -> None:
-    made.with_row(Row(both("What the data bus carried", "آنچه گذرگاه داده برد")))
-    for side, persian in _SIDES.items():
-        made.with_panel(
-            lines(
-                f"Exchanges as {side}",
-                f"تبادل‌ها، {persian}",
-                "Exchanges that the data bus logged over the longest window, by result; meta services left out. Real traffic, "
-                "not probes.",
-                query(
-                    "sum by (result) (max by (consumer, provider, result) "
-                    f'(peyvand_exchanges{{{side}="$agency",meta="false"}}))',
-                    "{{result}}",
-                ),
-                unit="short",
-                width=7,
-                stacked=True,
-                empty="nothing was exchanged",
-                series={
-                    "ok": [named(both("answered", "پاسخ داده")), coloured(GREEN)],
-                    "bus_failure": [named(both("the bus failed", "خطای گذرگاه")), coloured(ORANGE)],
-                    "provider_failure": [named(both("the provider failed", "خطای ارائه‌دهنده")), coloured(RED)],
-                },
-            )
-        )
-    partners = (
-        'sum by (provider) (max by (consumer, provider, result) (peyvand_exchanges{consumer="$agency",meta="false"}))'
-    )
-    made.with_panel(
-        bars(
-            "Whom it asks most",
-            "از چه کسی بیشتر می‌پرسد",
-            "Providers by the exchanges this agency had with them over the longest window, as the data bus logged them.",
-            query(f"topk({_MANY}, {partners})", "{{provider}}", instant=True),
-            unit="short",
-            width=6,
-            thresholds=((None, "#5794f2"),),
-            links=[to("agency", both("This agency", "این دستگاه"), agency="${__field.labels.provider}")],
-            empty="nothing was exchanged",
-        )
-    )
-    made.with_panel(
-        number(
-            "Findings",
-            "یافته‌ها",
-            "Findings about exchanges that go on and touch this agency, as the one that asks or answers. The console's page of "
-            "the agency says each in a sentence.",
-            query('max(peyvand_agency_findings{agency="$agency"})'),
-            unit="short",
-            decimals=0,
-            width=4,
-            height=8,
-            thresholds=BAD_IS_MORE,
-            sparkline=True,
-            links=[to_page("/agency/$agency", both("Each in a sentence", "هر یک در یک جمله"))],
-        )
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from grafana_foundation_sdk.builders import barchart, bargauge, common, stat, statetimeline, table, timeseries
+from grafana_foundation_sdk.builders import barchart, bargauge, common, stat, statetimeline, timeseries
 from grafana_foundation_sdk.builders.dashboard import DashboardLink
 from grafana_foundation_sdk.builders.prometheus import Dataquery
 from grafana_foundation_sdk.models import common as kinds
@@ -13,7 +13,7 @@ from grafana_foundation_sdk.models.dashboard import DataTransformerConfig, Dynam
 from deploy.dashboards.board import DATASOURCE, both
 from deploy.dashboards.style import SHARE, Steps, from_thresholds, named, palette, steps
 
-__all__ = ["Column", "bars", "lines", "number", "rows", "stacked_bars", "timeline"]
+__all__ = ["bars", "joined", "lines", "number", "stacked_bars", "timeline"]
 
 _ROW = 1
 
@@ -192,7 +192,7 @@ def stacked_bars(
         .height(height)
         .thresholds(steps(((None, "transparent"),)))
         .color_scheme(palette())
-        .transformations([*_joined(along, [along, "Value.*"]), _sorted(along)])
+        .transformations([*joined(along, [along, "Value.*"]), _sorted(along)])
         .x_field(along)
         .stacking(kinds.StackingMode.NORMAL)
         .show_value(kinds.VisibilityMode.NEVER)
@@ -255,52 +255,7 @@ def timeline(
     return made.no_value(empty) if empty else made
 
 
-Column = tuple[str, str, Sequence[DynamicConfigValue]]
-"""A column as the query names it, its title, and its properties."""
-
-
-def rows(
-    title: str,
-    persian: str,
-    description: str,
-    *queries: Dataquery,
-    by: str,
-    columns: Sequence[Column],
-    unit: str,
-    width: int,
-    height: int = 9,
-    thresholds: Steps = SHARE,
-    sort: str,
-    descending: bool = False,
-    links: Mapping[str, DashboardLink] | None = None,
-    empty: str = "",
-) -> table.Panel:
-    """Return a table of what several queries say of the same things, joined by label ``by``.
-
-    Shown are ``columns``, in this order; ``links`` lead on from a column, by its title.
-    """
-    titles = {name: title_of for name, title_of, _ in columns}
-    made = (
-        table.Panel()
-        .title(both(title, persian))
-        .description(description)
-        .datasource(DATASOURCE)
-        .targets(list(queries))
-        .unit(unit)
-        .span(width)
-        .height(height)
-        .thresholds(steps(thresholds))
-        .color_scheme(from_thresholds())
-        .transformations([*_joined(by, list(titles)), _arranged(titles)])
-        .sort_by([common.TableSortByFieldState().display_name(sort).desc(descending)])
-    )
-    for _, title_of, properties in columns:
-        linked = [DynamicConfigValue("links", [links[title_of].build()])] if links and title_of in links else []
-        made.override_by_name(title_of, [*properties, *linked])
-    return made.no_value(empty) if empty else made
-
-
-def _joined(by: str, kept: Sequence[str]) -> list[DataTransformerConfig]:
+def joined(by: str, kept: Sequence[str]) -> list[DataTransformerConfig]:
     """Keep some fields (not times, nor labels that nobody looks at), then join the queries' answers by a label."""
     return [
         DataTransformerConfig(
@@ -313,8 +268,3 @@ def _joined(by: str, kept: Sequence[str]) -> list[DataTransformerConfig]:
 def _sorted(by: str) -> DataTransformerConfig:
     """Put rows in order: joining by text leaves them as the queries named them first."""
     return DataTransformerConfig("sortBy", options={"sort": [{"field": by}]})
-
-
-def _arranged(titles: Mapping[str, str]) -> DataTransformerConfig:
-    order = {name: at for at, name in enumerate(titles)}
-    return DataTransformerConfig("organize", options={"indexByName": order, "renameByName": dict(titles)})

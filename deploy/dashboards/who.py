@@ -6,7 +6,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 from grafana_foundation_sdk.builders.table import Panel
 
 from deploy.dashboards.board import agency_names, both, query, table_query, to
-from deploy.dashboards.panels import bars, rows
+from deploy.dashboards.panels import bars
 from deploy.dashboards.style import (
     ORANGE,
     RED,
@@ -14,6 +14,7 @@ from deploy.dashboards.style import (
     in_colour,
     shown_as,
 )
+from deploy.dashboards.tables import rows
 
 __all__ = ["who_row"]
 

@@ -13,7 +13,6 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -25,17 +24,13 @@ from prometheus_client import CollectorRegistry
 
 from services.core.bus import Bus, StoredMessage
 from services.core.bus.evidence import columns_of
-from services.core.bus.names import MEASUREMENTS, measurement_subject
+from services.core.bus.names import measurement_subject
 from services.core.bus.stream_cursor import StreamCursor
 from services.core.log import configure_logging, logger
 from services.core.model import StreamPosition
 from services.core.model.indicator import IndicatorKind
-from services.core.model.outcome import Outcome, Reason
 from services.core.runtime import Health
 from services.indicator.calendar import Calendar
-from services.indicator.cells.closed_days import DayState
-from services.indicator.cells.packing import pack_cells
-from services.indicator.cells.states import EvidenceChanges, SlotState
 from services.indicator.index.explain import explain_index
 from services.indicator.index.what_if import Imputation
 from services.indicator.register_arrays import RegisterArrays
@@ -47,9 +42,9 @@ from services.scorer.index.scoring import Scoring
 from services.scorer.ingest.measurement_reader import MeasurementReader
 from services.scorer.malloc import trim_memory
 from services.scorer.metrics import ScorerMetrics
-from services.scorer.state.manifest import StateManifest
-from services.scorer.state.store import StateUpdate, Store
+from services.scorer.state.store import Store
 from tests.bench.growth.points import point
+from tests.bench.loads.scorer_state import OPEN_SLOTS, write_scorer_state
 from tests.bench.loads.synthetic import SLOT, payloads, register_of
 from tests.bench.meters.memory import Memory
 from tests.bench.meters.process import machine
@@ -59,8 +54,6 @@ __all__ = ["scale"]
 
 SIZES = (10_000, 100_000, 1_000_000)
 DAYS = 90
-DISTINCT_DAYS = 3  # closed days are copies of so many, each in a file of its own
-OPEN_SLOTS = 288  # in detail and of no closed day, as grace has it
 TAKEN_SLOTS = {10_000: 24, 100_000: 6, 1_000_000: 2}
 EXPLAINED = 100
 REPEATS = 7
@@ -87,40 +80,10 @@ def _figures(*command: str) -> Iterator[str]:
 
 
 def write(links: int, days: int, data: Path) -> Iterator[str]:
-    """Write the state of a scorer that has so many closed days and one that is still open."""
-    register = register_of(links)
-    arrays, calendar = RegisterArrays.of(register), Calendar.of(register.policy)
-    store, rng = Store(data, calendar), np.random.default_rng(3)
-    store.load()
-    first = calendar.day_of(calendar.epoch_slot)
-    packed = [
-        DayState.pack(first, _stages(rng, links, len(calendar.slots_of(first))))
-        for _ in range(min(DISTINCT_DAYS, days))
-    ]
-    begun = time.perf_counter()
-    end_slot = calendar.slots_of(first + timedelta(days=days)).start + OPEN_SLOTS
-
-    kept_slots: set[int] = set()
-    kept_days: set[date] = set()
-
-    def save(slots: Sequence[SlotState], closed: Sequence[DayState]) -> None:
-        position = StreamPosition(MEASUREMENTS, "bench", 0)
-        manifest = StateManifest(
-            position, time=float(end_slot * SLOT), register_version="", end_slot=end_slot, hour=0, day=0
-        )
-        kept_slots.update(state.slot for state in slots)
-        kept_days.update(day.day for day in closed)
-        changes = EvidenceChanges(arrays.targets, ("main",), tuple(slots), tuple(closed))
-        store.save(StateUpdate(changes, manifest, frozenset(kept_slots), frozenset(kept_days)))
-
-    for at in range(days):
-        one = packed[at % len(packed)]
-        save((), [DayState(first + timedelta(days=at), one.shape, one.stages)])
-    for slot in range(end_slot - OPEN_SLOTS, end_slot):
-        save([SlotState(slot, _cells(rng, links, slot))], ())
-    size = _kept(data)
+    """Write a state, and say how large it is."""
+    _, seconds = _timed(lambda: write_scorer_state(links, days, data))
     yield f"{links:,} links, {days} closed days, {OPEN_SLOTS} open slots"
-    yield f"  written: {size / 2**20:,.0f} MiB, {time.perf_counter() - begun:.1f} s, each day and slot synced by itself"
+    yield f"  made and written: {_kept(data) / 2**20:,.0f} MiB, {seconds:.1f} s, each day and slot synced by itself"
 
 
 def measure(links: int, days: int, data: Path) -> Iterator[str]:
@@ -277,33 +240,6 @@ class _Feed(StreamCursor):
     async def read(self, position: StreamPosition, *, limit: int, now: float) -> list[StoredMessage]:
         del now
         return self.messages[position.sequence : position.sequence + limit]
-
-
-def _stages(rng: np.random.Generator, links: int, slots: int) -> NDArray[np.int8]:
-    """Of a link one outage a week of an hour on average, one slot in 300 unknown: (1, links, slots)."""
-    stages = np.full((1, links, slots), 5, dtype=np.int8)
-    outages = rng.poisson(links / 7)
-    link, start, length = (
-        rng.integers(0, links, outages),
-        rng.integers(0, slots, outages),
-        1 + rng.exponential(12, outages),
-    )
-    for one, begin, last, stage in zip(link, start, length.astype(int), rng.integers(0, 5, outages), strict=True):
-        stages[0, one, begin : begin + last] = stage
-    gaps = links * slots // 300
-    stages[0, rng.integers(0, links, gaps), rng.integers(0, slots, gaps)] = -1
-    return stages
-
-
-def _cells(rng: np.random.Generator, links: int, slot: int) -> NDArray[np.int64]:
-    """One slot in detail, in which one link of a hundred fails: (1, links)."""
-    failed = rng.random(links) < 0.01
-    return pack_cells(
-        np.full(links, slot * SLOT),
-        slot * SLOT * 1_000_000 + rng.integers(0, SLOT * 500_000, links),
-        np.where(failed, np.uint8(Outcome.NOT_CONNECTED), np.uint8(Outcome.OK)),
-        np.where(failed, np.uint8(Reason.CONNECT_REFUSED), np.uint8(Reason.OK)),
-    )[np.newaxis]
 
 
 def _explained(arrays: RegisterArrays, shares: LinkShares, imputation: Imputation, links: Sequence[str]) -> None:

@@ -27,7 +27,6 @@ class FindingPublisher:
         """Send the findings that are not as they were said to be. Raises BusError; the next call sends what is left."""
         if self._said is None:
             self._said = await self._read()
-        kept = {}
         for finding in findings:
             news = _news(finding)
             if self._said.get(finding.id) != news:
@@ -35,8 +34,6 @@ class FindingPublisher:
                 payload = finding_to_message(finding).SerializeToString()
                 await self._bus.publish(finding_subject(finding.kind, finding.id), payload, message_id="")
                 self._said[finding.id] = news
-            kept[finding.id] = news
-        self._said = kept
 
     async def _read(self) -> dict[str, tuple[object, ...]]:
         said: dict[str, tuple[object, ...]] = {}

@@ -3,47 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
-from functools import partial
-from multiprocessing import get_context
+from collections.abc import Iterator
 
-import structlog
-
+from tests.simulation.many import silence_components, simulate_many
 from tests.simulation.month import Month, simulate
 from tests.simulation.shape import MOST
 
 _SHOWN = 5
 """Faults of a month that are printed; the others follow from these, or are shown by its seed alone."""
-_CHUNK = 20
-"""Seeds that a process takes at a time."""
-
-
-def _months(seeds: Sequence[int], jobs: int, until: float) -> Iterator[Month]:
-    """Simulate the months of seeds in their order, until a time of the steady clock."""
-    chunks = [seeds[first : first + _CHUNK] for first in range(0, len(seeds), _CHUNK)]
-    if jobs == 1:
-        for chunk in chunks:
-            yield from _chunk(until, chunk)
-        return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_quiet) as pool:
-        for months in pool.map(partial(_chunk, until), chunks):
-            yield from months
-
-
-def _chunk(until: float, seeds: Sequence[int]) -> list[Month]:
-    return [replace(simulate(seed), log=()) for seed in seeds if time.monotonic() < until]
-
-
-def _quiet() -> None:
-    """Leave out the logs of components, which the month keeps by itself."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
 def _say(text: str) -> None:
@@ -74,17 +45,17 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
     parser.add_argument("--minutes", type=float, default=240.0, help="begin no month after so long (default: 240)")
     asked = parser.parse_args()
-    _quiet()
+    silence_components()
     if asked.seed is not None:
         month = simulate(asked.seed)
         _say("\n".join(month.log))
         _say("\n".join(_summary(1, [asked.seed] if month.faults else [], month.counts, month.cpu_seconds)))
         if month.faults:
-            _show(replace(month, faults=month.faults))
+            _show(month)
         return 1 if month.faults else 0
     seeds = range(asked.first, asked.first + asked.seeds)
     counts, failed, cpu, done = Counter[str](), list[int](), 0.0, 0
-    for month in _months(seeds, asked.jobs, time.monotonic() + 60 * asked.minutes):
+    for month in simulate_many(seeds, asked.jobs, time.monotonic() + 60 * asked.minutes):
         counts, cpu, done = counts + month.counts, cpu + month.cpu_seconds, done + 1
         if month.faults:
             failed.append(month.seed)

@@ -33,3 +33,11 @@ def test_a_seed_is_one_history() -> None:
         [sys.executable, "-c", program], cwd=ROOT, env=environment, check=True, capture_output=True, text=True
     )
     assert json.loads(run.stdout.splitlines()[-1]) == simulate(3).digest
+
+
+def test_months_are_simulated_in_processes() -> None:
+    """The command simulates months in processes of their own."""
+    words = [sys.executable, "-m", "tests.simulation", "--seeds", "2", "--jobs", "2"]
+    run = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert "2 months" in run.stdout

@@ -26,6 +26,9 @@ from tests.support.oracles import index as oracle
 Key = tuple[bool, str, int]
 """Whether it is an endpoint, its id, and a slot."""
 
+Stored = tuple[list[oracle.Measurement], list[oracle.Measurement]]
+"""Measurements that were stored at once, and those that were delayed."""
+
 _FIELDS = ("point", "lower", "upper", "known_share", "losses", "strict", "required", "known", "absent")
 
 
@@ -96,8 +99,8 @@ class Judge:
 
         Where a clock stepped back, it depends on the messages before a message whether that came in time.
         """
-        certain: list[oracle.Measurement] = []
-        possible: list[oracle.Measurement] = []
+        certain: Stored = ([], [])
+        possible: Stored = ([], [])
         unsure: set[Key] = set()
         latest, excused = 0.0, self._world.record.excused["scorer"]
         for entry in self._world.record.entries:
@@ -106,16 +109,25 @@ class Judge:
                 if row.target.endpoint:
                     continue
                 slot = row.slot_start // self._seconds
-                in_time = {self._admits(row, moment) for moment in (entry.message.time, latest)}
-                if len(in_time) > 1:
+                ways = {
+                    (self._admits(row, moment), self._delayed(row, moment)) for moment in (entry.message.time, latest)
+                }
+                if len(ways) > 1:
                     unsure.add((False, row.target.id, slot))
-                elif in_time == {True}:
+                    continue
+                ((in_time, delayed),) = ways
+                if in_time:
                     stage = None if row.outcome is Outcome.UNKNOWN else int(row.outcome) - 2
-                    possible.append((False, row.target.id, row.vantage, slot, None, stage))
+                    measurement = (False, row.target.id, row.vantage, slot, None, stage)
+                    possible[delayed].append(measurement)
                     if entry not in excused:
-                        certain.append(possible[-1])
-        most = oracle.verdicts(self._register, possible)
-        return oracle.verdicts(self._register, certain) if excused else most, most, unsure
+                        certain[delayed].append(measurement)
+        most = oracle.verdicts(self._register, *possible)
+        return oracle.verdicts(self._register, *certain) if excused else most, most, unsure
+
+    def _delayed(self, row: Measurement, stored: float) -> bool:
+        """Whether a measurement that was stored then gives way to one that was not delayed (docs/method.md §2)."""
+        return stored > row.slot_start + 1.5 * self._seconds + 2.0
 
     def _admits(self, row: Measurement, stored: float) -> bool:
         """Whether a measurement counts that was stored then (docs/method.md §2)."""

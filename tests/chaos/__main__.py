@@ -96,6 +96,13 @@ def _of(asked: argparse.Namespace, only: Collection[int]) -> list[Round]:
     return [one for one in possible if one]
 
 
+def _part(text: str) -> tuple[int, int]:
+    first, parts = map(int, text.split("/"))
+    if not 1 <= first <= parts:
+        raise ValueError
+    return first, parts
+
+
 def main() -> int:
     """Run a campaign. Returns 1 when anything was found."""
     parser = argparse.ArgumentParser("make chaos", description=__doc__)
@@ -110,6 +117,9 @@ def main() -> int:
     parser.add_argument(
         "--minutes", type=float, default=math.inf, help="after which no more faults happen (default: never)"
     )
+    parser.add_argument(
+        "--part", type=_part, default=(1, 1), metavar="K/N", help="each N-th round from the K-th on (default: all)"
+    )
     parser.add_argument("--only", default="", help="numbers of the faults that happen, by commas (default: all)")
     parser.add_argument(
         "--shrink", type=int, default=10, help="how often a failing schedule is tried with fewer faults (default: 10)"
@@ -123,7 +133,8 @@ def main() -> int:
         if reason:
             _say(f"skipped: faults of {name}, because {reason}")
     only = [int(number) for number in asked.only.split(",") if number]
-    rounds = _of(asked, only)
+    first, parts = asked.part
+    rounds = _of(asked, only)[first - 1 :: parts]
     logs.configure_logging("chaos", "error")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # everything that was started is ended
     began = time.monotonic()

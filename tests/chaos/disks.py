@@ -7,6 +7,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -24,6 +25,7 @@ class MountedDisk:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
+        self._lock = threading.Lock()
         self._process = subprocess.Popen(
             [*WITH_US, sys.executable, "-m", "tests.chaos.faults.mounted_disk", str(folder)],
             cwd=ROOT,
@@ -44,9 +46,10 @@ class MountedDisk:
     def _tell(self, line: str) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(f"{line}\n".encode())
-        self._process.stdin.flush()
-        self._process.stdout.readline()
+        with self._lock:  # of two threads that read one pipe, one may wait for ever
+            self._process.stdin.write(f"{line}\n".encode())
+            self._process.stdin.flush()
+            self._process.stdout.readline()
 
     def unmount(self) -> None:
         """Unmount it, even while it is in use."""

@@ -60,6 +60,31 @@ def init(
 
 
 @app.command()
+def remake(
+    stream: Annotated[str, typer.Argument(help="The stream, as nats-server's log has it, such as KV_indicator.")],
+    nats: Nats = "",
+    credentials: Credentials = "",
+) -> None:
+    """Create anew, empty, a stream that no server of the cluster leads.
+
+    That is so when each of them has lost what the others would need. A stream that is served is left as it is.
+    """
+    import asyncio
+
+    from services.cli.connections import bus_settings, open_bus
+    from services.core.bus import remake_stream
+
+    settings = bus_settings(nats, credentials)
+
+    async def run() -> None:
+        async with open_bus(settings, role="admin", name="bus-remake", patience=None) as bus:
+            await remake_stream(bus, stream)
+        typer.echo(f"ready: {stream}, which is empty")
+
+    asyncio.run(run())
+
+
+@app.command()
 def stuck(
     health: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="Where nats-server serves /healthz.")

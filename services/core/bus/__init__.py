@@ -44,7 +44,7 @@ from services.core.bus.server import (
 from services.core.bus.server_accounts import accounts, accounts_file
 from services.core.bus.snapshots import restore_stream, save_stream
 from services.core.bus.stream_cursor import StreamCursor
-from services.core.bus.topology import DEFAULT_STORAGE, initialise_streams, stream_configs
+from services.core.bus.topology import DEFAULT_STORAGE, initialise_streams, remake_stream, stream_configs
 
 __all__ = [
     "DEFAULT_STORAGE",
@@ -85,6 +85,7 @@ __all__ = [
     "measurement_subject",
     "read_users",
     "recent_key",
+    "remake_stream",
     "replace_seed",
     "restore_stream",
     "retire_seeds",

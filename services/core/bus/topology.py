@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -105,6 +106,38 @@ async def initialise_streams(bus: Bus, *, replicas: int | None = None, storage: 
         raise BusError(f"{step} failed: {error}; is this the admin credential?") from error
     return limits
 
+
+async def remake_stream(bus: Bus, name: str) -> None:
+    """Delete a stream that has no leader, and create it anew, empty, with its limit and copies. Needs role admin.
+
+    Raises BusError when the stream has a leader, as its messages are there then; is unknown; or is not deleted in time.
+    """
+    wanted = {str(config.name): config for config in stream_configs(1)}
+    if name not in wanted:
+        raise BusError(f"there is no stream {name}: there are {', '.join(wanted)}")
+    try:
+        info = await bus.jetstream.stream_info(name)
+        if info.cluster is None or info.cluster.leader:
+            raise BusError(f"stream {name} is served, and stays as it is: only one without a leader is made anew")
+        with suppress(nats.errors.TimeoutError):  # no server of the stream answers, and all of them delete it
+            await bus.jetstream.delete_stream(name)
+        await _deleted(bus, name)
+        kept = {"num_replicas": info.config.num_replicas, "max_bytes": info.config.max_bytes}
+        await bus.jetstream.add_stream(wanted[name].evolve(**kept))
+    except (nats.errors.Error, TimeoutError) as error:
+        raise BusError(f"making stream {name} anew failed: {error}; is this the admin credential?") from error
+
+
+async def _deleted(bus: Bus, name: str) -> None:
+    with suppress(nats.js.errors.NotFoundError):
+        async with asyncio.timeout(_DELETE_SECONDS):
+            while True:
+                await bus.jetstream.stream_info(name)
+                await asyncio.sleep(_LOOK_SECONDS)
+
+
+_DELETE_SECONDS = 30.0
+_LOOK_SECONDS = 0.2
 
 _NO_ROOM = (10005, 10023, 10047)  # no suitable peers, insufficient resources, insufficient storage
 

@@ -118,6 +118,12 @@ class Deployed:
         with (self.folder / f"node-{node}" / "log").open("ab") as log:
             self.running[node] = subprocess.Popen(command, env=environ, stdout=log, stderr=log)
 
+    def stop(self, node: int) -> None:
+        """End a node with SIGTERM."""
+        process = self.running.pop(node)
+        process.terminate()
+        process.wait()
+
     def kill(self, node: int) -> None:
         """Kill a node with SIGKILL."""
         process = self.running.pop(node)

@@ -8,12 +8,18 @@ from typing import Any, Final
 
 from services.core.bus import names
 from services.core.bus.buckets import Bus
+from services.core.bus.server import version_of
 
 COPIES: Final = 3
 """Copies of a stream on a cluster: with two, the loss of one server stops the other."""
 
-FAULTS: Final = ("storage", "replicas", "copies", "sync", "unknown")
-"""What may be wrong: a stream is in memory; has too few copies, or some that are not current; a server does not sync; none says."""
+FAULTS: Final = ("storage", "replicas", "copies", "sync", "version", "unknown")
+"""What may be wrong: a stream is in memory; has too few copies, or some that are not current; a server does not sync, or only where a stream
+has no copies; none says.
+"""
+
+_SYNCS_LESS: Final = (2, 15)
+"""Since this version of nats-server, ``always`` no longer syncs each message of a stream with copies (ADR 117)."""
 
 _NANOSECONDS: Final = 1e9
 _SERVERS: Final = 9
@@ -29,7 +35,8 @@ async def durability_faults(bus: Bus) -> Mapping[str, str]:
         streams[name] = await bus.request_api(f"$JS.API.STREAM.INFO.{name}", b"", what)
     answers = await bus.request_all(names.SERVERS_SUBJECT, b'{"config": true}', most=_SERVERS, seconds=_ANSWER_SECONDS)
     found: dict[str, str] = {}
-    for fault, sentence in (*_of_streams(streams), *_of_servers([json.loads(answer) for answer in answers])):
+    copied = any(int(info["config"].get("num_replicas") or 1) > 1 for info in streams.values())
+    for fault, sentence in (*_of_streams(streams), *_of_servers([json.loads(answer) for answer in answers], copied)):
         found.setdefault(fault, sentence)
     return found
 
@@ -51,7 +58,8 @@ def _of_streams(streams: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str,
             )
 
 
-def _of_servers(answers: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+def _of_servers(answers: Sequence[Mapping[str, Any]], copied: bool) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with servers; ``copied`` says whether any stream has copies."""
     configs = {str(answer["server"]["name"]): (answer.get("data") or {}).get("config") for answer in answers}
     for name, config in sorted(configs.items()):
         if config and not config.get("sync_always"):
@@ -59,6 +67,12 @@ def _of_servers(answers: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str
             yield (
                 "sync",
                 f"server {name} syncs each {seconds:.0f} s what it acknowledges at once: set sync_interval to always",
+            )
+    for server in (answer["server"] for answer in answers):
+        if copied and version_of(str(server.get("ver"))) >= _SYNCS_LESS:
+            yield (
+                "version",
+                f"server {server['name']} is nats-server {server['ver']}, which may lose streams with copies at a power cut: install 2.14",
             )
     if not any(configs.values()):
         yield (

@@ -93,10 +93,16 @@ def find_server() -> str:
 
 def too_old(version: str) -> str:
     """Return why a server of this version cannot be used, "" if it can, or if it does not say which it is."""
-    found = re.search(r"([1-9]\d*)\.(\d+)[.\d]*", version)
-    if found is None or (int(found[1]), int(found[2])) >= LEAST_VERSION:
+    said = version_of(version)
+    if not said or said >= LEAST_VERSION:
         return ""
-    return f"is nats-server {found[0]}: install {LEAST_VERSION[0]}.{LEAST_VERSION[1]} or newer"
+    return f"is nats-server {'.'.join(map(str, said))}: install {LEAST_VERSION[0]}.{LEAST_VERSION[1]} or newer"
+
+
+def version_of(text: str) -> tuple[int, ...]:
+    """Return the version that is somewhere in a text, () if there is none."""
+    found = re.search(r"[1-9]\d*(\.\d+)+", text)
+    return tuple(map(int, found[0].split("."))) if found else ()
 
 
 def server_configuration(

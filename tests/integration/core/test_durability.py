@@ -103,8 +103,8 @@ def test_a_cluster_is_judged_by_its_copies() -> None:
         cluster = {"name": "peyvand", "leader": "n1", "replicas": replicas}
         return {"config": {"storage": "file", "num_replicas": copies}, "cluster": cluster}
 
-    def server(name: str, **config: Any) -> dict[str, Any]:
-        return {"server": {"name": name}, "data": {"config": config}}
+    def server(name: str, config: dict[str, Any], version: str = "2.14.6") -> dict[str, Any]:
+        return {"server": {"name": name, "ver": version}, "data": {"config": config}}
 
     whole = info(3, True, True)
     assert list(_of_streams(dict.fromkeys(STREAMS, whole))) == []
@@ -115,7 +115,12 @@ def test_a_cluster_is_judged_by_its_copies() -> None:
         "copies": "the copy of stream EXCHANGES on n3 is not current: start that server, or let it catch up"
     }
     always, seldom = {"sync_always": True}, {"sync_interval": 5_000_000_000}
-    assert list(_of_servers([server("n1", **always), server("n2", **always)])) == []
-    ((fault, sentence),) = _of_servers([server("n1", **always), server("n2", **seldom)])
+    assert list(_of_servers([server("n1", always), server("n2", always)], True)) == []
+    ((fault, sentence),) = _of_servers([server("n1", always), server("n2", seldom)], True)
     assert (fault, sentence[:22]) == ("sync", "server n2 syncs each 5")
-    assert {fault for fault, _ in _of_servers([])} < set(FAULTS)
+    newer = [server("n1", always, "2.15.1")]
+    assert list(_of_servers(newer, False)) == []
+    assert dict(_of_servers(newer, True)) == {
+        "version": "server n1 is nats-server 2.15.1, which may lose streams with copies at a power cut: install 2.14"
+    }
+    assert {fault for fault, _ in _of_servers([], True)} < set(FAULTS)

@@ -128,7 +128,7 @@ async def _strike(world: World, one: Run, faults: Round, say: Callable[[str], No
     back.cancel()
     one.recoveries.append(Recovery(faults, None if well is None else well - over))
     notes, world.notes = world.notes, []
-    took = f"well after {well - over:.1f} s" if well else f"not well after {STUCK_SECONDS:.0f} s"
+    took = f"well after {well - over:.1f} s" if well else f"not well after {STUCK_SECONDS:.0f} s, since {world.lacking}"
     say(f"  {'; '.join(map(str, faults))}: {took}{''.join(f'; {note}' for note in notes)}")
 
 

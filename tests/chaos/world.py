@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -75,6 +75,8 @@ class World:
     disks: dict[str, MountedDisk] = field(default_factory=dict)
     clocks: dict[str, Path] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    lacking: str = ""
+    """What was not well yet when it was looked last."""
     hosts: Hosts | None = None
     servers: BusServers = field(init=False)
     register: Register = field(init=False)
@@ -210,24 +212,32 @@ class World:
         first = math.ceil(since / SLOT)
         until = time.time() + seconds
         while time.time() < until:
-            if await asyncio.to_thread(self._is_well, first):
+            self.lacking = await asyncio.to_thread(self._lacks, first)
+            if not self.lacking:
                 return time.time()
             await asyncio.sleep(_LOOK_SECONDS)
         return None
 
-    def _is_well(self, first: int) -> bool:
-        # An index by a clock that was ahead has slots that the api does not show.
-        with suppress(grpc.RpcError, IndexError):
+    def _lacks(self, first: int) -> str:
+        """Return what is not well yet, "" if everything is: a whole slot from ``first`` on is published, and everything serves."""
+        down = [name for name, process in self.processes.items() if not process.running]
+        if down:
+            return f"{', '.join(down)} does not run"
+        try:
             government = self.client.government()
             end = 0 if government is None else government.as_of.seconds // SLOT
-            if end <= first or not all(process.running for process in self.processes.values()):
-                return False
-            return (
-                all(self.client.slot(link, end - 1, SLOT).vantages for link in self.watched)
-                and all(self._is_serving(name) for name in COMPONENTS)
-                and self._shows_pages()
-            )
-        return False
+            if end <= first:
+                return f"no index since slot {first}: the last one is as of slot {end}"
+            # An index by a clock that was ahead has slots that the api does not show.
+            shown = {link for link in self.watched for slot in self.client.slots(link, end - 1, SLOT) if slot.vantages}
+        except grpc.RpcError as error:
+            return f"the api answers with {error}"
+        if unmeasured := sorted(set(self.watched) - shown):
+            return f"slot {end - 1} of {', '.join(unmeasured)} is not shown as measured"
+        waiting = [name for name in COMPONENTS if not self._is_serving(name)]
+        if waiting:
+            return f"{', '.join(waiting)} does not serve"
+        return "" if self._shows_pages() else "the console shows no page"
 
     def _shows_pages(self) -> bool:
         try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from fractions import Fraction
@@ -141,6 +142,10 @@ class Client:
 
     def slot(self, link: str, slot: int, slot_seconds: int) -> indicator_service_pb2.Slot:
         """One slot of a link: its verdict, and what each vantage reported."""
+        return self.slots(link, slot, slot_seconds)[0]
+
+    def slots(self, link: str, slot: int, slot_seconds: int) -> Sequence[indicator_service_pb2.Slot]:
+        """The same in a list, which is empty when the api does not have that slot."""
         answer = self.stub.GetLink(
             indicator_service_pb2.GetLinkRequest(
                 link=link,
@@ -149,7 +154,7 @@ class Client:
             ),
             timeout=_SECONDS,
         )
-        return answer.slots[0]
+        return answer.slots
 
     def verdicts(self, link: str, first: int, end: int, slot_seconds: int) -> dict[int, int | None]:
         """The stage per slot in [first, end) of one link; None where unknown."""

@@ -8,7 +8,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+
+import nats.errors
 
 from services.core.bus.names import INDICATOR_BUCKET, REGISTER_BUCKET, kv_stream
 from services.core.files import DAMAGED, PART
@@ -23,7 +26,7 @@ _AGE_SECONDS = 3.0
 """How old an old copy is."""
 
 _ATTEMPTS = 10
-"""How often an operator publishes a register again: each attempt takes seconds while the bus is down."""
+"""How often an operator tries what the bus refuses: each attempt takes seconds while it is down."""
 
 _OWN = ("lock", PART, DAMAGED)
 """Endings of files that are not read: a lock, what a crash has left, and what was set aside."""
@@ -108,7 +111,10 @@ def _files(world: World, victim: str) -> list[Path]:
 async def _purge(world: World, bucket: str) -> str:
     """Remove everything in a bucket, as somebody with the seed of admin may by mistake. A register is then published again."""
     async with world.servers.connect("admin") as bus:
-        await bus.jetstream.purge_stream(kv_stream(bucket))
+        for _ in range(_ATTEMPTS):
+            with suppress(nats.errors.Error, TimeoutError):  # while its servers are down, or have no leader
+                await bus.jetstream.purge_stream(kv_stream(bucket))
+                break
     if bucket != REGISTER_BUCKET:
         return ""
     where = (f"--nats={world.proxies['scorer'].url}", f"--credentials={world.servers.credentials}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+import shutil
 import stat
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -63,6 +64,13 @@ class Disk:
                     path.write_bytes(content)
         self._unsynced.clear()
         return undone
+
+    def lose(self, folder: Path) -> None:
+        """Replace a folder by an empty one, as with another disk: nothing of the old one ever comes back."""
+        shutil.rmtree(folder)
+        folder.mkdir()
+        for path in [path for path in self._unsynced if path.is_relative_to(folder)]:
+            del self._unsynced[path]
 
     @contextmanager
     def installed(self) -> Iterator[None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -134,8 +133,7 @@ class Faults:
         asyncio.get_running_loop().call_later(1.0, self._remove_folder)
 
     def _remove_folder(self) -> None:
-        shutil.rmtree(self.scorer.folder)
-        self.scorer.folder.mkdir()
+        self.world.disk.lose(self.scorer.folder)
         self._is_lost("its folder")
 
     def _damage_file(self, name: str) -> None:

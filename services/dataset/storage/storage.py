@@ -41,7 +41,7 @@ def open_storage(address: str) -> Storage:
 
 
 class LocalStorage:
-    """A folder of this host. Files are synced before their names, and names before ``write`` returns."""
+    """A folder of this host. Files are synced before their names, and names before ``write`` and ``remove`` return."""
 
     def __init__(self, folder: Path) -> None:
         self.address = str(folder)
@@ -70,8 +70,12 @@ class LocalStorage:
 
     def remove(self, name: str) -> None:
         """Remove a file."""
+        path = self._folder / name
         try:
-            (self._folder / name).unlink(missing_ok=True)
+            path.unlink()
+            sync(path.parent)
+        except FileNotFoundError:
+            return
         except OSError as error:
             raise _failed("removed", self.address, name, error.strerror or str(error)) from error
 

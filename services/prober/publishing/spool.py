@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from errno import EMFILE, ENFILE
@@ -111,6 +111,7 @@ class Spool:
         self.dropped_rows = 0
         self.damaged = 0
         self.newly_damaged: list[Path] = []
+        self._left_over: list[Path] = []
 
     def open(self) -> None:
         """Lock the folder and take over what an earlier run left in it. Raises StateError."""
@@ -155,6 +156,8 @@ class Spool:
         except OSError as error:
             batch = SpoolBatch(None, len(data), rows, tuple(messages), str(error.strerror or error))
         else:
+            left_over, self._left_over = self._left_over, []
+            self._unlink(left_over)
             fits = self._in_memory + len(data) <= self._memory_bytes
             batch = SpoolBatch(path, len(data), rows, tuple(messages) if fits else None)
         self._append(batch)
@@ -210,9 +213,7 @@ class Spool:
         with suppress(OSError):  # a disk that is full keeps what is still to be sent, not what the bus has
             self._write(path, data)
             self.kept.add(KeptFile(path, number, len(data), time(), sequence))
-        for one in paths:
-            with suppress(OSError):
-                one.unlink(missing_ok=True)
+        self._unlink(paths)
         self.kept.prune(time())
 
     async def again(self, sequence: int, before: int) -> bool:
@@ -271,5 +272,14 @@ class Spool:
     def _remove(self, batch: SpoolBatch) -> None:
         self._forget(batch)
         if batch.path is not None:
-            with suppress(OSError):  # the disk is read-only or gone: the next run sends it again, which changes nothing
-                batch.path.unlink(missing_ok=True)
+            self._unlink([batch.path])
+
+    def _unlink(self, paths: Iterable[Path]) -> None:
+        """Remove files that are needed no more. A disk that refuses is tried again at the next batch: the next run would send them again."""
+        refused = []
+        for path in paths:
+            try:
+                path.unlink(missing_ok=True)
+            except OSError:
+                refused.append(path)
+        self._left_over += refused

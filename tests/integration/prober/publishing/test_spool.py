@@ -174,7 +174,9 @@ async def test_a_full_disk_does_not_stop_measuring(tmp_path: Path) -> None:
 
 
 async def test_a_disk_that_removes_nothing_does_not_stop_publishing(tmp_path: Path) -> None:
-    """A batch whose file cannot be removed counts as sent, as on a disk that has become read-only; the next run sends it again."""
+    """A batch whose file cannot be removed counts as sent, as on a disk that has become read-only; the file goes with the next batch that
+    the disk takes, lest the next run send it again.
+    """
     spool = opened(tmp_path)
     batch = await spool.add(records(1), rows=3)
     assert batch.path is not None
@@ -182,6 +184,10 @@ async def test_a_disk_that_removes_nothing_does_not_stop_publishing(tmp_path: Pa
     batch.path.mkdir()
     await spool.acknowledged(batch, 1)
     assert (len(spool.pending), spool.size) == (0, 0)
+    batch.path.rmdir()
+    batch.path.write_bytes(b"as on a disk that is well again")
+    kept = await spool.add(records(1), rows=3)
+    assert list(tmp_path.rglob("*.batch")) == [kept.path]
     spool.close()
 
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from services.core.bus import StoredMessage
 from services.core.bus.names import EXCHANGES, MEASUREMENTS
+from services.core.codec.exchange import decode_summaries
 from services.core.codec.measurement import decode_measurements
 from services.core.model import Measurement
 from services.register.directory import load_register
@@ -71,9 +72,30 @@ def _lost_or_doubled(run: Run) -> Iterator[str]:
         twice = [message.subject for message in _stored_again(run.messages[stream])]
         if twice and stream == MEASUREMENTS:
             yield f"{len(twice)} messages of {stream} are stored twice within {_KNOWN_SECONDS:.0f} s, the first on {twice[0]}"
-        unasked = [subject for subject, data in stored if (subject, data) not in acknowledged]
+        unasked = stored - acknowledged
+        if stream == EXCHANGES:
+            unasked = set(_not_replaced(unasked, acknowledged))
         if unasked:
-            yield f"{len(unasked)} messages of {stream} were never acknowledged, the first on {unasked[0]}"
+            yield f"{len(unasked)} messages of {stream} were never acknowledged, the first on {min(unasked)[0]}"
+
+
+Message = tuple[str, bytes]
+"""The subject and the content of a message."""
+
+
+def _not_replaced(unasked: Iterable[Message], acknowledged: Iterable[Message]) -> Iterator[Message]:
+    """Yield messages of EXCHANGES with a summary that no later one has replaced, which a collector would have sent again otherwise."""
+    latest: dict[tuple[str, str, int], int] = {}
+    for _, content in acknowledged:
+        for one in decode_summaries(content)[1]:
+            key = one.client, one.service, one.slot_start
+            latest[key] = max(one.revision, latest.get(key, 0))
+    for message in unasked:
+        if any(
+            latest.get((one.client, one.service, one.slot_start), 0) <= one.revision
+            for one in decode_summaries(message[1])[1]
+        ):
+            yield message
 
 
 def _stored_again(messages: Iterable[StoredMessage]) -> Iterator[StoredMessage]:

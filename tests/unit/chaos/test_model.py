@@ -10,6 +10,8 @@ import pytest
 
 from services.core.bus import StoredMessage
 from services.core.bus.names import EXCHANGES, MEASUREMENTS
+from services.core.codec.exchange import encode_summaries
+from services.core.model import ExchangeSummary
 from services.core.model.outcome import Reason
 from tests.chaos.campaign import Recovery, Run
 from tests.chaos.model import _lost_or_doubled as lost_or_doubled
@@ -91,6 +93,20 @@ def test_what_must_not_happen_is_found(tmp_path: Path, happen: Callable[[Run], N
     happen(run)
     (finding,) = [*lost_or_doubled(run), *untrue(run)]
     assert finding.startswith(found)
+
+
+@pytest.mark.parametrize(("revision", "findings"), [(7, 1), (9, 0)])
+def test_a_summary_that_was_replaced_is_not_sent_again(tmp_path: Path, revision: int, findings: int) -> None:
+    """A collector sends what was not acknowledged until that is, or until it has a later revision of the same slot."""
+
+    def summary(revision: int) -> bytes:
+        return encode_summaries("xroad", [ExchangeSummary("a", "s", FIRST * SLOT, revision, count=revision)])
+
+    run = _run(tmp_path)
+    subject = "peyvand.v1.exchange.xroad.0"
+    run.messages[EXCHANGES] = [StoredMessage(1, subject, summary(8), FIRST * SLOT)]
+    run.record.acknowledged.append(Acknowledged(0.0, EXCHANGES, 2, subject, summary(revision), duplicate=False))
+    assert len([*lost_or_doubled(run)]) == findings
 
 
 def test_a_slot_may_be_missed_while_the_prober_is_disturbed(tmp_path: Path) -> None:

@@ -67,28 +67,28 @@ _WHAT: Mapping[str, Mapping[FindingKind, str]] = {
     },
     PERSIAN: {
         FindingKind.SILENCE: (
-            "از {since}، {who} قطع شده است: از آن زمان {low} تا {high} بار انتظار می‌رفت و یک بار هم انجام نشده است."
+            "از {since}، {who} متوقف شده است: از آن زمان {low} تا {high} فراخوانی انتظار می‌رفت و هیچ فراخوانی ثبت نشده است."
         ),
         FindingKind.FALL: (
-            "از {since}، {who} به اندازهٔ {less} کم شده است: از آن زمان {low} تا {high} بار انتظار می‌رفت و {seen} بار انجام شده است."
+            "از {since}، {who} {less} کاهش یافته است: از آن زمان {low} تا {high} فراخوانی انتظار می‌رفت و {seen} فراخوانی ثبت شده است."
         ),
         FindingKind.RISE: (
-            "از {since}، {who} به اندازهٔ {more} زیاد شده است: از آن زمان {low} تا {high} بار انتظار می‌رفت و {seen} بار انجام شده است."
+            "از {since}، {who} {more} افزایش یافته است: از آن زمان {low} تا {high} فراخوانی انتظار می‌رفت و {seen} فراخوانی ثبت شده است."
         ),
         FindingKind.BUS_FAILURES: (
-            "از {since}، {who} بیش از معمول در گذرگاه با خطا روبه‌رو شده است: در {seen} موارد، که معمولاً {low} تا {high} است."
+            "از {since}، {who} بیش از معمول در گذرگاه با خطا روبه‌رو شده است: در {seen} فراخوانی‌ها؛ مقدار معمول {low} تا {high} است."
         ),
         FindingKind.PROVIDER_FAILURES: (
-            "از {since}، {who} بیش از معمول نزد پاسخ‌دهنده با خطا روبه‌رو شده است: در {seen} موارد، که معمولاً {low} تا {high} است."
+            "از {since}، {who} بیش از معمول در سامانهٔ پاسخ‌دهنده با خطا روبه‌رو شده است: در {seen} فراخوانی‌ها؛ مقدار معمول {low} تا {high} است."
         ),
         FindingKind.SLOW: (
-            "از {since}، {who} کندتر شده است: به‌طور میانگین {seen} میلی‌ثانیه، که معمولاً {low} تا {high} میلی‌ثانیه است."
+            "از {since}، {who} کندتر شده است: به‌طور میانگین {seen} میلی‌ثانیه؛ مقدار معمول {low} تا {high} میلی‌ثانیه است."
         ),
         FindingKind.SIZE: (
-            "از {since}، حجم پیام‌ها در {who} تغییر کرده است: به‌طور میانگین {seen} بایت، که معمولاً {low} تا {high} بایت است."
+            "از {since}، حجم پیام‌ها در {who} تغییر کرده است: به‌طور میانگین {seen} بایت؛ مقدار معمول {low} تا {high} بایت است."
         ),
         FindingKind.REPEATS: (
-            "از {since}، {who} بیش از معمول دوباره فرستاده شده است: در {seen} موارد، که معمولاً {low} تا {high} است."
+            "از {since}، {who} بیش از معمول دوباره فرستاده شده است: در {seen} فراخوانی‌ها؛ مقدار معمول {low} تا {high} است."
         ),
     },
 }
@@ -124,9 +124,17 @@ _FAIL = {
 }
 _CHANCE = {
     ENGLISH: "If nothing had changed, chance would bring such a difference at most once in {times} cases.",
-    PERSIAN: "اگر چیزی تغییر نکرده بود، چنین اختلافی حداکثر یک بار در {times} مورد پیش می‌آمد.",
+    PERSIAN: "اگر چیزی تغییر نکرده بود، چنین اختلافی به تصادف حداکثر یک بار در {times} مورد پیش می‌آمد.",
 }
-_ENDED = {ENGLISH: "It ended at {ended}.", PERSIAN: "در {ended} پایان یافت."}
+_GOES_ON = {ENGLISH: "It goes on.", PERSIAN: "این وضعیت ادامه دارد."}
+_ENDED = {
+    ENGLISH: "Since {ended} everything has been as usual again.",
+    PERSIAN: "از {ended} وضعیت دوباره عادی است.",
+}
+_USUAL = {
+    ENGLISH: "It went on for weeks and counts as usual since {ended}: nothing says that it is mended.",
+    PERSIAN: "این وضعیت هفته‌ها ادامه داشته و از {ended} معمول به شمار می‌آید؛ رفع آن تأیید نشده است.",
+}
 
 _MOST_TIMES = 1_000_000_000
 """Chances of less than once in so many cases are all written so: nobody tells smaller ones apart."""
@@ -159,8 +167,11 @@ def finding_sentences(finding: Finding, parties: PartyNames, zone: tzinfo, langu
     if finding.chance > 0:
         times = _rounded(min(1.0 / finding.chance, _MOST_TIMES))
         parts.append(_CHANCE[language].format(times=_write_number(times, language)))
-    if finding.ended_at is not None:
-        parts.append(_ENDED[language].format(ended=write_moment(finding.ended_at, zone, language)))
+    if finding.ended_at is None:
+        parts.append(_GOES_ON[language])
+    else:
+        end = _USUAL if finding.usual else _ENDED
+        parts.append(end[language].format(ended=write_moment(finding.ended_at, zone, language)))
     return " ".join(parts)
 
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18peyvand/v1/finding.proto\x12\npeyvand.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbe\x04\n\x07\x46inding\x12\n\n\x02id\x18\x01 \x01(\t\x12%\n\x04kind\x18\x02 \x01(\x0e\x32\x17.peyvand.v1.FindingKind\x12\'\n\x05scope\x18\x03 \x01(\x0e\x32\x18.peyvand.v1.FindingScope\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12)\n\x05since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x66ound_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cstep_seconds\x18\x08 \x01(\r\x12\x0c\n\x04seen\x18\t \x01(\x01\x12\x10\n\x08\x65xpected\x18\n \x01(\x01\x12\x14\n\x0c\x65xpected_low\x18\x0b \x01(\x01\x12\x15\n\rexpected_high\x18\x0c \x01(\x01\x12\x0e\n\x06\x63hance\x18\r \x01(\x01\x12\r\n\x05\x66lows\x18\x0e \x03(\t\x12\x12\n\nflow_count\x18\x0f \x01(\r\x12%\n\x06probes\x18\x10 \x01(\x0e\x32\x15.peyvand.v1.ProbeView\x12)\n\x06review\x18\x11 \x01(\x0e\x32\x19.peyvand.v1.FindingReview\x12\x0c\n\x04note\x18\x12 \x01(\t\x12\x13\n\x0bsentence_en\x18\x13 \x01(\t\x12\x13\n\x0bsentence_fa\x18\x14 \x01(\t\x12\x10\n\x08\x61gencies\x18\x15 \x03(\t\x12\r\n\x05links\x18\x16 \x03(\t*\xfe\x01\n\x0b\x46indingKind\x12\x1c\n\x18\x46INDING_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x46INDING_KIND_SILENCE\x10\x01\x12\x15\n\x11\x46INDING_KIND_FALL\x10\x02\x12\x15\n\x11\x46INDING_KIND_RISE\x10\x03\x12\x1d\n\x19\x46INDING_KIND_BUS_FAILURES\x10\x04\x12\"\n\x1e\x46INDING_KIND_PROVIDER_FAILURES\x10\x05\x12\x15\n\x11\x46INDING_KIND_SLOW\x10\x06\x12\x15\n\x11\x46INDING_KIND_SIZE\x10\x07\x12\x18\n\x14\x46INDING_KIND_REPEATS\x10\x08*\xaf\x01\n\x0c\x46indingScope\x12\x1d\n\x19\x46INDING_SCOPE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INDING_SCOPE_FLOW\x10\x01\x12\x19\n\x15\x46INDING_SCOPE_SERVICE\x10\x02\x12\x1a\n\x16\x46INDING_SCOPE_PROVIDER\x10\x03\x12\x1a\n\x16\x46INDING_SCOPE_CONSUMER\x10\x04\x12\x15\n\x11\x46INDING_SCOPE_BUS\x10\x05*f\n\tProbeView\x12\x1a\n\x16PROBE_VIEW_UNSPECIFIED\x10\x00\x12\x13\n\x0fPROBE_VIEW_NONE\x10\x01\x12\x13\n\x0fPROBE_VIEW_PASS\x10\x02\x12\x13\n\x0fPROBE_VIEW_FAIL\x10\x03*\x84\x01\n\rFindingReview\x12\x1e\n\x1a\x46INDING_REVIEW_UNSPECIFIED\x10\x00\x12\x17\n\x13\x46INDING_REVIEW_OPEN\x10\x01\x12\x1c\n\x18\x46INDING_REVIEW_CONFIRMED\x10\x02\x12\x1c\n\x18\x46INDING_REVIEW_DISMISSED\x10\x03\x42\"\n\npeyvand.v1Z\x14peyvand/v1;peyvandv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18peyvand/v1/finding.proto\x12\npeyvand.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcd\x04\n\x07\x46inding\x12\n\n\x02id\x18\x01 \x01(\t\x12%\n\x04kind\x18\x02 \x01(\x0e\x32\x17.peyvand.v1.FindingKind\x12\'\n\x05scope\x18\x03 \x01(\x0e\x32\x18.peyvand.v1.FindingScope\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12)\n\x05since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x66ound_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cstep_seconds\x18\x08 \x01(\r\x12\x0c\n\x04seen\x18\t \x01(\x01\x12\x10\n\x08\x65xpected\x18\n \x01(\x01\x12\x14\n\x0c\x65xpected_low\x18\x0b \x01(\x01\x12\x15\n\rexpected_high\x18\x0c \x01(\x01\x12\x0e\n\x06\x63hance\x18\r \x01(\x01\x12\r\n\x05\x66lows\x18\x0e \x03(\t\x12\x12\n\nflow_count\x18\x0f \x01(\r\x12%\n\x06probes\x18\x10 \x01(\x0e\x32\x15.peyvand.v1.ProbeView\x12)\n\x06review\x18\x11 \x01(\x0e\x32\x19.peyvand.v1.FindingReview\x12\x0c\n\x04note\x18\x12 \x01(\t\x12\x13\n\x0bsentence_en\x18\x13 \x01(\t\x12\x13\n\x0bsentence_fa\x18\x14 \x01(\t\x12\x10\n\x08\x61gencies\x18\x15 \x03(\t\x12\r\n\x05links\x18\x16 \x03(\t\x12\r\n\x05usual\x18\x17 \x01(\x08*\xfe\x01\n\x0b\x46indingKind\x12\x1c\n\x18\x46INDING_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x46INDING_KIND_SILENCE\x10\x01\x12\x15\n\x11\x46INDING_KIND_FALL\x10\x02\x12\x15\n\x11\x46INDING_KIND_RISE\x10\x03\x12\x1d\n\x19\x46INDING_KIND_BUS_FAILURES\x10\x04\x12\"\n\x1e\x46INDING_KIND_PROVIDER_FAILURES\x10\x05\x12\x15\n\x11\x46INDING_KIND_SLOW\x10\x06\x12\x15\n\x11\x46INDING_KIND_SIZE\x10\x07\x12\x18\n\x14\x46INDING_KIND_REPEATS\x10\x08*\xaf\x01\n\x0c\x46indingScope\x12\x1d\n\x19\x46INDING_SCOPE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INDING_SCOPE_FLOW\x10\x01\x12\x19\n\x15\x46INDING_SCOPE_SERVICE\x10\x02\x12\x1a\n\x16\x46INDING_SCOPE_PROVIDER\x10\x03\x12\x1a\n\x16\x46INDING_SCOPE_CONSUMER\x10\x04\x12\x15\n\x11\x46INDING_SCOPE_BUS\x10\x05*f\n\tProbeView\x12\x1a\n\x16PROBE_VIEW_UNSPECIFIED\x10\x00\x12\x13\n\x0fPROBE_VIEW_NONE\x10\x01\x12\x13\n\x0fPROBE_VIEW_PASS\x10\x02\x12\x13\n\x0fPROBE_VIEW_FAIL\x10\x03*\x84\x01\n\rFindingReview\x12\x1e\n\x1a\x46INDING_REVIEW_UNSPECIFIED\x10\x00\x12\x17\n\x13\x46INDING_REVIEW_OPEN\x10\x01\x12\x1c\n\x18\x46INDING_REVIEW_CONFIRMED\x10\x02\x12\x1c\n\x18\x46INDING_REVIEW_DISMISSED\x10\x03\x42\"\n\npeyvand.v1Z\x14peyvand/v1;peyvandv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,14 +33,14 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'peyvand.v1.finding_pb2', _g
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\npeyvand.v1Z\024peyvand/v1;peyvandv1'
-  _globals['_FINDINGKIND']._serialized_start=651
-  _globals['_FINDINGKIND']._serialized_end=905
-  _globals['_FINDINGSCOPE']._serialized_start=908
-  _globals['_FINDINGSCOPE']._serialized_end=1083
-  _globals['_PROBEVIEW']._serialized_start=1085
-  _globals['_PROBEVIEW']._serialized_end=1187
-  _globals['_FINDINGREVIEW']._serialized_start=1190
-  _globals['_FINDINGREVIEW']._serialized_end=1322
+  _globals['_FINDINGKIND']._serialized_start=666
+  _globals['_FINDINGKIND']._serialized_end=920
+  _globals['_FINDINGSCOPE']._serialized_start=923
+  _globals['_FINDINGSCOPE']._serialized_end=1098
+  _globals['_PROBEVIEW']._serialized_start=1100
+  _globals['_PROBEVIEW']._serialized_end=1202
+  _globals['_FINDINGREVIEW']._serialized_start=1205
+  _globals['_FINDINGREVIEW']._serialized_end=1337
   _globals['_FINDING']._serialized_start=74
-  _globals['_FINDING']._serialized_end=648
+  _globals['_FINDING']._serialized_end=663
 # @@protoc_insertion_point(module_scope)

@@ -188,6 +188,7 @@ class Finding(_message.Message):
     SENTENCE_FA_FIELD_NUMBER: _builtins.int
     AGENCIES_FIELD_NUMBER: _builtins.int
     LINKS_FIELD_NUMBER: _builtins.int
+    USUAL_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """16 hexadecimal digits, which follow from kind, scope, subject and since."""
     kind: Global___FindingKind.ValueType
@@ -220,6 +221,8 @@ class Finding(_message.Message):
     """The finding as a sentence in English; set in answers of the api."""
     sentence_fa: _builtins.str
     """The finding as a sentence in Persian; set in answers of the api."""
+    usual: _builtins.bool
+    """It goes on, and is what is usual since ended_at: nothing says that it is mended."""
     @_builtins.property
     def since(self) -> _timestamp_pb2.Timestamp:
         """Start of the step in which the change began."""
@@ -230,7 +233,7 @@ class Finding(_message.Message):
 
     @_builtins.property
     def ended_at(self) -> _timestamp_pb2.Timestamp:
-        """When it was over; unset while it goes on."""
+        """When it was over, or counted as usual; unset before."""
 
     @_builtins.property
     def flows(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -269,10 +272,11 @@ class Finding(_message.Message):
         sentence_fa: _builtins.str = ...,
         agencies: _abc.Iterable[_builtins.str] | None = ...,
         links: _abc.Iterable[_builtins.str] | None = ...,
+        usual: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ended_at", b"ended_at", "found_at", b"found_at", "since", b"since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agencies", b"agencies", "chance", b"chance", "ended_at", b"ended_at", "expected", b"expected", "expected_high", b"expected_high", "expected_low", b"expected_low", "flow_count", b"flow_count", "flows", b"flows", "found_at", b"found_at", "id", b"id", "kind", b"kind", "links", b"links", "note", b"note", "probes", b"probes", "review", b"review", "scope", b"scope", "seen", b"seen", "sentence_en", b"sentence_en", "sentence_fa", b"sentence_fa", "since", b"since", "step_seconds", b"step_seconds", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agencies", b"agencies", "chance", b"chance", "ended_at", b"ended_at", "expected", b"expected", "expected_high", b"expected_high", "expected_low", b"expected_low", "flow_count", b"flow_count", "flows", b"flows", "found_at", b"found_at", "id", b"id", "kind", b"kind", "links", b"links", "note", b"note", "probes", b"probes", "review", b"review", "scope", b"scope", "seen", b"seen", "sentence_en", b"sentence_en", "sentence_fa", b"sentence_fa", "since", b"since", "step_seconds", b"step_seconds", "subject", b"subject", "usual", b"usual"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -157,12 +157,14 @@ FINDING: Final = Kind(
             *((name, pa.float64()) for name in ("seen", "expected", "expected_low", "expected_high", "chance")),
             ("flow_count", pa.int64()),
             *((name, NAME) for name in ("probes", "review", "note", "flows")),  # flows with a tab between them
+            ("usual", pa.bool_()),
             ("stored", MOMENT),
             ("sequence", pa.int64()),
         ]
     ),
     ("id", "sequence"),
     "stored",
+    added=("usual",),
 )
 """What was said of findings about exchanges, by the day on which it was."""
 

@@ -112,6 +112,7 @@ class Detector:
             if one.add(count, mean, 1.0 / (1.0 + mean * excess), base, self._number):
                 over.append((one, self._time_of(one.back_since, step)))
             elif self._number - one.since >= USUAL_AFTER_WEEKS * self.settings.week_steps and one.goes_on:
+                one.usual = True
                 over.append((one, step.start + self.settings.step_seconds))
                 self.streams.take_as_usual(family, np.array(one.flows), one.ratios())
         for one, _ in over:

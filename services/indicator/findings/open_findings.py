@@ -32,7 +32,8 @@ class OpenFinding:
     """A finding of a side, charged to the row of ``subject``. Steps are counted since the detector began.
 
     ``seen``, ``expected`` and ``variance`` are sums since the step ``since``, ``day_variance`` is relative; ``base`` is what they are divided by to be told: exchanges
-    where they are shares, 1 where they are volumes. ``measured`` are sums of durations and exchanges by which SLOW is told, ``of_flows`` (2, f) of what was seen and expected of each flow since the finding was made. ``back`` is the evidence that it is over, gathered since ``back_since``.
+    where they are shares, 1 where they are volumes. ``measured`` are sums of durations and exchanges by which SLOW is told, ``of_flows`` (2, f) of what was seen and expected of each flow since the finding was made. ``back`` is the evidence that it is over, gathered since ``back_since``, and ``usual`` that it
+    ended as what is usual.
     """
 
     side: int
@@ -51,6 +52,7 @@ class OpenFinding:
     of_flows: Floats
     back: float = 0.0
     back_since: int = 0
+    usual: bool = False
 
     @property
     def silent(self) -> bool:
@@ -109,6 +111,7 @@ class OpenFinding:
             chance=self.chance,
             flows=tuple(rows.subject[flow] for flow in largest),
             flow_count=len(self.flows),
+            usual=self.usual,
         )
 
 

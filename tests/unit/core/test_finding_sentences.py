@@ -26,7 +26,7 @@ def said(one: Finding, language: str = "en") -> str:
             finding(probes=ProbeView.NONE, chance=0.0),
             (
                 "Calls by Tax Office to service imports of Customs stopped at 15:30 on 27 November 2026: 184 to 231 were expected "
-                "since then, and there were none."
+                "since then, and there were none. It goes on."
             ),
         ),
         (
@@ -36,7 +36,7 @@ def said(one: Finding, language: str = "en") -> str:
             (
                 "Calls to service imports of Customs fell by 61\N{NO-BREAK SPACE}% at 15:30 on 27 November 2026: 184 to 231 were expected since "
                 "then, and there were 80. It touches 3 pairs of a calling system and a service. Probes of the same links fail too: their "
-                "evidence says why. If nothing had changed, chance would bring such a difference at most once in 500 cases."
+                "evidence says why. If nothing had changed, chance would bring such a difference at most once in 500 cases. It goes on."
             ),
         ),
         (
@@ -53,7 +53,7 @@ def said(one: Finding, language: str = "en") -> str:
             (
                 "Calls over the data bus national have failed on the bus more often since 15:30 on 27 November 2026: 21\N{NO-BREAK SPACE}% of "
                 "them, usually 0.1\N{NO-BREAK SPACE}% to 0.6\N{NO-BREAK SPACE}%. Probes of the same links pass: only real calls fail. Look for what they send and probes do "
-                "not. It ended at 17:30 on 27 November 2026."
+                "not. Since 17:30 on 27 November 2026 everything has been as usual again."
             ),
         ),
     ],
@@ -61,6 +61,15 @@ def said(one: Finding, language: str = "en") -> str:
 def test_a_finding_says_what_where_since_when_and_how_much(one: Finding, expected: str) -> None:
     """Amounts are in the unit of the kind, and what is not known is not said."""
     assert said(one) == expected
+
+
+def test_what_counts_as_usual_is_not_said_to_be_mended() -> None:
+    """A finding that went on until it was what is usual does not read like one that is over."""
+    one = finding(FindingKind.FALL, ended_at=SINCE + 7_200, usual=True)
+    assert said(one).endswith(
+        "It went on for weeks and counts as usual since 17:30 on 27 November 2026: nothing says that it is mended."
+    )
+    assert said(one, "fa").endswith("رفع آن تأیید نشده است.")
 
 
 def test_persian_has_its_own_calendar_and_digits() -> None:
@@ -80,6 +89,6 @@ def test_what_is_beyond_telling_is_once_in_a_billion() -> None:
 @pytest.mark.parametrize("scope", FindingScope)
 def test_every_finding_has_a_sentence_and_a_message(kind: FindingKind, scope: FindingScope) -> None:
     """No kind and no scope is without words in either language, and a message holds all of it."""
-    one = finding(kind, scope, review=Review.DISMISSED, note="a holiday", ended_at=SINCE + 1)
+    one = finding(kind, scope, review=Review.DISMISSED, note="a holiday", ended_at=SINCE + 1, usual=True)
     assert all(said(one, language).endswith(".") for language in ("en", "fa"))
     assert finding_from_message(finding_to_message(one)) == one

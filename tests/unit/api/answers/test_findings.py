@@ -71,10 +71,10 @@ async def test_a_finding_is_a_sentence_with_the_names_of_the_register(found):
         "Calls by Land Registry to service civil-status of Civil Registry stopped at 15:30 on 27 November 2026: 184 to 231 "
         "were expected since then, and there were none. Probes of the same links pass: answers would come, but nobody asks. Look for the "
         "cause on the asking side. If nothing had changed, chance would bring such a difference at most once in "
-        "20,000,000 cases."
+        "20,000,000 cases. It goes on."
     )
     assert flow.sentence_fa.startswith(
-        "از ساعت ۱۵:۳۰ روز ۶ آذر ۱۴۰۵، فراخوانی سرویس civil-status سازمان ثبت احوال توسط سازمان ثبت اسناد قطع شده است"
+        "از ساعت ۱۵:۳۰ روز ۶ آذر ۱۴۰۵، فراخوانی سرویس civil-status سازمان ثبت احوال توسط سازمان ثبت اسناد متوقف شده است"
     )
     assert provider.sentence_en.startswith(
         "Calls to the services of Tax Office have failed at the provider more often since 16:30"

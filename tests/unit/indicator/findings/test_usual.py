@@ -33,6 +33,7 @@ def test_durations_that_stay_long_are_found_once() -> None:
     (finding,) = find_all(Detector(TOPOLOGY, settings), replace(counts, durations=durations))
     assert finding.kind is FindingKind.SLOW
     assert finding.ended_at is not None
+    assert finding.usual
 
 
 def test_each_flow_of_a_finding_has_a_usual_of_its_own() -> None:

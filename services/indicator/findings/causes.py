@@ -20,6 +20,10 @@ ABLE: Final = 2 * DEPARTING
 AGREE: Final = 0.7
 """The share of votes that a common cause needs, of two flows or more."""
 
+WIDE: Final = 0.25
+FEWEST_WIDE: Final = 10
+"""The share and the number of a bus's flows that depart together and have no narrower cause in common: offices that are closed."""
+
 MAINLY: Final = 0.6
 """The part of a sum's departure that makes it that of a flow or a sum within it."""
 
@@ -100,6 +104,11 @@ def _common_cause(top: int, departing: Bools, against: Bools, rows: Rows) -> int
         # A sum that departs is explained by itself, by a part of it, or by a whole that holds it.
         concerned[top - rows.flows] = True
     agreed = concerned & (votes >= 2) & (votes >= AGREE * (votes + others))
+    of_bus = np.array([scope is FindingScope.BUS for scope in rows.scope[rows.flows :]])
+    explained = np.where(agreed, votes, 0).max(initial=0)
+    agreed |= (
+        concerned & of_bus & (votes >= np.maximum(FEWEST_WIDE, 2 * explained)) & (votes >= WIDE * (votes + others))
+    )
     if not agreed.any():
         return None
     sizes = np.diff(rows.members.indptr)

@@ -36,8 +36,8 @@ OUTLIER_SQUARE: Final = 25.0
 
 @dataclass(slots=True, eq=False)
 class Dispersion:
-    """Sums of relative excess variances and their weights, (2, sides, rows), for steps and for days, and what is pooled of them,
-    (sides,).
+    """Sums of relative excess variances and their weights, and the mean that is usual, (3, sides, rows), for steps and for days, and
+    what is pooled of them, (sides,).
     """
 
     steps: Floats
@@ -50,8 +50,8 @@ class Dispersion:
         """Return the state before any count."""
         sides = len(UP)
         return cls(
-            np.zeros((2, sides, rows)),
-            np.zeros((2, sides, rows)),
+            np.zeros((3, sides, rows)),
+            np.zeros((3, sides, rows)),
             np.full(sides, PRIOR),
             np.full(sides, PRIOR),
         )
@@ -77,7 +77,7 @@ class Dispersion:
         """Learn a day likewise, and pool what the first ``flows`` rows show."""
         _learn(self.days, count, mean, known, self.of_days(), mean, 0.5 ** (1.0 / HALF_LIFE_DAYS))
         for sums, pooled in ((self.steps, self.pooled_step), (self.days, self.pooled_day)):
-            excess, weight = sums[:, :, :flows].sum(axis=2)
+            excess, weight = sums[:2, :, :flows].sum(axis=2)
             pooled[:] = np.maximum((excess + PRIOR_WEIGHT * PRIOR) / (weight + PRIOR_WEIGHT), LEAST)
 
 
@@ -94,7 +94,9 @@ def _learn(
     square = np.where(UP[:, None], off**2, 2.0 * np.minimum(off, 0.0) ** 2)
     square = np.minimum(square, OUTLIER_SQUARE * (mean + variance * mean**2))
     some = known & (mean > 0)
-    weight = np.where(some, mean / (mean + ENOUGH), 0.0)
-    excess = np.where(some, (square - chance) / np.where(some, mean * (mean + ENOUGH), 1.0), 0.0)
+    usual = np.where(sums[2] > 0, sums[2], mean)
+    weight = np.where(some, mean / (mean + ENOUGH) * np.minimum(mean / np.where(some, usual, 1.0), 1.0), 0.0)
+    excess = np.where(some, weight * (square - chance) / np.where(some, mean, 1.0) ** 2, 0.0)
     sums[0] = np.where(known, kept * sums[0] + excess, sums[0])
     sums[1] = np.where(known, kept * sums[1] + weight, sums[1])
+    sums[2] = np.where(some, kept * usual + (1.0 - kept) * mean, usual)

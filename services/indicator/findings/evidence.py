@@ -1,9 +1,9 @@
 """Evidence against "as expected", gathered step by step: cumulative sums of likelihood ratios (docs/method.md §12.4).
 
 A day's exchanges are Poisson given the day, and days differ by a gamma factor of mean 1. Each test compares that with the
-same times a factor from some step on, and begins anew whenever the evidence falls to nothing. Such a sum stays below the sum over
-all moments of change of likelihood ratios, which grows by 1 a step on average; so if nothing changes, it takes A steps or more on
-average to reach log A.
+same times a factor from some step on, and begins anew whenever the evidence falls to nothing: then the likeliest step of the change is
+a later one. The sum over all steps of change of likelihood ratios grows by 1 a step on average; so if nothing changes, it takes A
+steps or more on average to reach A.
 """
 
 from __future__ import annotations
@@ -49,6 +49,9 @@ POOLED_TAIL: Final = 5.0
 PRIOR_TAIL: Final = 20.0
 """The most that one day adds to the tail; the exceedances that the pooled tail counts for beside a row's own, and the prior beside it."""
 
+_STOP: Final = np.flatnonzero(GROUP_OF_TEST == SILENCE)
+_LEAST_SPREAD: Final = 1e-9
+
 IMPOSSIBLE: Final = -1e9
 """The logarithm of the factor 0, where one exchange ends the evidence of silence."""
 
@@ -57,7 +60,8 @@ IMPOSSIBLE: Final = -1e9
 class ChangeEvidence:
     """Of t tests and r rows, (t, r) each. ``banked`` is the evidence before today, ``today`` what today adds, ``most_today`` its
     maximum; ``begun`` the step of the change, after which ``seen`` counts were where ``expected`` ones should be. ``day_seen`` and ``day_mean`` are
-    today's, ``after_mean`` today's since the change and ``after_changed`` the same by the alternative. ``bursts`` and ``days``, (groups, r), count days, ``tail_excess`` and
+    today's, ``after_mean`` today's since the change and ``after_changed`` the same by the alternative. ``others`` is the sum of likelihood
+    ratios of all steps of change, as a multiple of that of ``begun``. ``bursts`` and ``days``, (groups, r), count days, ``tail_excess`` and
     ``tail_square`` sum by how much their evidence exceeds TAIL, and its square; ``pending`` (3, groups, r) is what days would add whose
     evidence has not come to nothing. ``tail``
     and ``cap`` follow from these at the end of each day.
@@ -74,6 +78,7 @@ class ChangeEvidence:
     day_mean: Floats
     after_mean: Floats
     after_changed: Floats
+    others: Floats
     bursts: Floats
     days: Floats
     tail_excess: Floats
@@ -100,21 +105,25 @@ class ChangeEvidence:
         today = np.where(beyond > 0, TAIL + beyond / self.tail[GROUP_OF_TEST], self.today)
         return self.banked + np.minimum(today, self.cap[GROUP_OF_TEST])
 
-    def _tail(self) -> Floats:
+    def summed(self) -> Floats:
+        """Return the evidence over all steps in which the change may have come, in nats, (t, r)."""
+        return np.asarray(self.total() + np.log(np.maximum(self.others, 1.0)))
+
+    def _tail(self, alike: Ints) -> Floats:
         """Return the scale of a day's evidence beyond TAIL, at least 1, (groups, r): of an exponential tail half the mean square by
         the mean, which heavier ones raise.
         """
         excess, squares = (
-            sums.sum(axis=1, keepdims=True) + PRIOR_TAIL * moment
+            _pooled(sums, alike) + PRIOR_TAIL * moment
             for sums, moment in ((self.tail_excess, 1.0), (self.tail_square, 2.0))
         )
         pooled = squares / (2.0 * excess)
         own = (self.tail_square / 2.0 + POOLED_TAIL * pooled**2) / (self.tail_excess + POOLED_TAIL * pooled)
         return np.asarray(np.maximum(own, 1.0))
 
-    def _cap(self) -> Floats:
+    def _cap(self, alike: Ints) -> Floats:
         """Return the most that one day may add: what is seen on one day of so many proves no more than that."""
-        bursts, days = self.bursts.sum(axis=1, keepdims=True), self.days.sum(axis=1, keepdims=True)
+        bursts, days = _pooled(self.bursts, alike), _pooled(self.days, alike)
         # Few bursts among all may be chance: only what is surely more than that counts for those that have none.
         sure = np.maximum(bursts - 2.0 * np.sqrt(bursts) - 2.0, 0.0) / np.maximum(days, 1.0)
         pooled = np.maximum(sure - BURST_RARE, 0.0)
@@ -122,11 +131,22 @@ class ChangeEvidence:
         return np.where(share > 0, -np.log(np.where(share > 0, share, 1.0)), NO_CAP)
 
     def add(
-        self, count: Floats, mean: Floats, allowance: Floats, size: Floats, weight: Floats, *, factor: Floats, step: int
+        self,
+        count: Floats,
+        mean: Floats,
+        allowance: Floats,
+        size: Floats,
+        spread: Floats,
+        unsure: Floats,
+        *,
+        factor: Floats,
+        step: int,
     ) -> None:
         """Add a step, (t, r) each: counts and expected means, the ``allowance`` by which means may be off, the ``size`` of the gamma
-        factor of days, the ``weight`` of counts that differ more than by chance, and the alternatives' ``factor``.
+        factor of days, the relative variance ``spread`` of steps beyond chance and that of what is expected of them, ``unsure``, and the
+        alternatives' ``factor``.
         """
+        weight = 1.0 / (1.0 + mean * allowance * (spread + unsure))
         seen, expected = weight * count, weight * mean * allowance
         # Less than usual is looked for beside hours that are not far above it, lest a burst make what follows look like a fall, and
         # the other way round.
@@ -136,6 +156,8 @@ class ChangeEvidence:
             np.maximum(seen, expected / 2.0 - near),
             np.minimum(seen, 2.0 * expected + near + 3.0),
         )
+        some = (mean > 0) | (count > 0)
+        self.others += np.where(some, np.exp(-self.total()), 0.0)
         before = size + self.day_mean
         changed = before - self.after_mean + self.after_changed
         log_factor = np.where(factor > 0, np.log(np.where(factor > 0, factor, 1.0)), IMPOSSIBLE)
@@ -143,8 +165,11 @@ class ChangeEvidence:
         # The log of the ratio of the two gamma-Poisson chances of this count, given today's so far.
         ratio = (changed + factor * expected) / (before + expected)
         self.today += seen * log_factor + shape * np.log(changed / before) - (shape + seen) * np.log(ratio)
+        self.today[_STOP] += np.where(some, _of_nothing(mean * allowance, spread, unsure) - expected, 0.0)[_STOP]
         self.most_today = np.maximum(self.most_today, self.today)
-        ended = (self.total() <= 0.0) & ((mean > 0) | (count > 0))
+        total = self.total()
+        ended = (total <= 0.0) & some
+        self.others[ended] *= np.exp(total[ended])
         self.seen += count
         self.expected += mean
         self.variance += mean / weight
@@ -158,9 +183,10 @@ class ChangeEvidence:
         self.day_seen += seen
         self.day_mean += expected
 
-    def end_day(self, known: Bools, judged: Bools, daily: Bools, kept: float, step: int) -> None:
+    def end_day(self, known: Bools, judged: Bools, daily: Bools, alike: Ints, kept: float, step: int) -> None:
         """Begin a day with ``step``. Of the day that ends, learn for ``known`` (sides, r) whether it was one of a burst, and keep the
-        evidence of what is ``judged``, (sides, r). Of rows that are judged by whole days, ``daily`` (r,), silence is bounded as falls are.
+        evidence of what is ``judged``, (sides, r). Of rows that are judged by whole days, ``daily`` (r,), silence is bounded as falls are. How
+        far evidence strays is pooled among rows that are ``alike``, (r,).
         """
         known, of_tests, judged = known[SIDE_OF_GROUP], judged[SIDE_OF_TEST], judged[SIDE_OF_GROUP]
         most, left = np.zeros(self.bursts.shape), np.zeros(self.bursts.shape)
@@ -180,11 +206,11 @@ class ChangeEvidence:
         ):
             sums[:] = np.where(known, weight * sums, sums) + np.where(over, of_day, 0.0)
         self.pending[:, over] = 0.0
-        self.tail, self.cap = self._tail(), self._cap()
+        self.tail, self.cap = self._tail(alike), self._cap(alike)
         for bound in (self.tail, self.cap):
             bound[SILENCE] = np.where(daily, bound[SIDE_OF_GROUP[SILENCE]], bound[SILENCE])
         dry = ~of_tests
-        for kept_on in (self.banked, self.seen, self.expected, self.variance):
+        for kept_on in (self.banked, self.others, self.seen, self.expected, self.variance):
             kept_on[dry] = 0.0
         self.begun[dry] = step
         for today in (self.today, self.most_today, self.day_seen, self.day_mean, self.after_mean, self.after_changed):
@@ -197,6 +223,7 @@ class ChangeEvidence:
         for one in (
             self.banked,
             self.today,
+            self.others,
             *(() if SIDES[side].kind is FindingKind.RISE else (self.most_today,)),
             self.seen,
             self.expected,
@@ -219,7 +246,7 @@ class ChangeEvidence:
             self.seen >= self.expected * DEPARTS[:, None],
             self.seen <= self.expected * DEPARTS[:, None],
         )
-        return np.asarray((self.total() >= limits[:, None]) & departs)
+        return np.asarray((self.summed() >= limits[:, None]) & departs)
 
     def strongest(self) -> tuple[Floats, Ints]:
         """Return the most evidence of each side, (sides, r), and the test that has it."""
@@ -227,3 +254,18 @@ class ChangeEvidence:
         tests = [np.flatnonzero(side == SIDE_OF_TEST) for side in range(len(SIDES))]
         best = np.stack([of_side[total[of_side].argmax(axis=0)] for of_side in tests])
         return np.take_along_axis(total, best, axis=0), best
+
+
+def _of_nothing(mean: Floats, spread: Floats, unsure: Floats) -> Floats:
+    """Return minus the logarithm of the chance of no exchange in steps that stray by a gamma factor of variance ``spread``. A gamma factor
+    is hardly ever so small that nothing is left of many, which weighted counts do not know.
+    """
+    least, spread = mean / (1.0 + mean * unsure), np.maximum(spread, _LEAST_SPREAD)
+    return np.asarray(np.log1p(spread * least) / spread)
+
+
+def _pooled(values: Floats, alike: Ints) -> Floats:
+    """Return sums over rows of values (groups, r), (groups, r): of silence over those that are alike, else over all."""
+    sums = np.repeat(values.sum(axis=1, keepdims=True), values.shape[1], axis=1)
+    sums[SILENCE] = np.bincount(alike, values[SILENCE])[alike]
+    return np.asarray(sums)

@@ -76,6 +76,7 @@ class WatchedStreams:
         self.evidence = ChangeEvidence.empty(len(rows))
         self.today = Today.empty(len(rows))
         self.peaked = np.zeros(len(rows), np.bool_)
+        self.volume = np.zeros(len(rows), np.int64)
         self.see_variances()
 
     def see_variances(self) -> None:
@@ -100,12 +101,11 @@ class WatchedStreams:
         doubt = judged.doubt[FAMILY]
         allowance = np.where(UP[:, None], 1.0 + doubt, 1.0 - np.minimum(doubt, MOST_DOUBT))
         days, steps = self.days, self.steps
-        excess = self._excess(mean) + np.where(_VOLUMES, judged.shape_doubt, 0.0)
-        weight = 1.0 / (1.0 + mean * allowance * excess)
+        unsure = np.where(_VOLUMES, judged.shape_doubt, 0.0)
         hourly = (steps - days <= HOURLY_MOST) & ~(_VOLUMES & self.peaked)
         size = 1.0 / (days + (KIND_VARIANCE if step.kind else 0.0))
         now, usual = np.where(hourly, count, 0.0), np.where(hourly, mean, 0.0)
-        self._add(now, usual, allowance, size, weight, judged.exchanges, number)
+        self._add(now, usual, allowance, size, self._excess(mean), unsure, judged.exchanges, number)
         if not step.kind:
             chance = np.zeros_like(mean)
             chance[:, : self.rows.flows] = np.where(_VOLUMES, expected.shape_chance, 0.0)
@@ -175,13 +175,14 @@ class WatchedStreams:
         mean: Floats,
         allowance: Floats,
         size: Floats,
-        weight: Floats,
+        spread: Floats,
+        unsure: Floats,
         exchanges: Floats,
         number: int,
     ) -> None:
         """Add counts and means (sides, r); alternatives that add points depend on the share of ``exchanges`` (r,)."""
         factor = _factors(mean * allowance, exchanges)
-        by_test = (one[SIDE_OF_TEST] for one in (count, mean, allowance, size, weight))
+        by_test = (one[SIDE_OF_TEST] for one in (count, mean, allowance, size, spread, unsure))
         self.evidence.add(*by_test, factor=factor, step=number)
 
     def end_day(self, kind: int, number: int) -> None:
@@ -190,13 +191,19 @@ class WatchedStreams:
         daily = (steps - days > HOURLY_MOST) | (_VOLUMES & self.peaked)
         allowance = np.broadcast_to(np.where(UP[:, None], 1.0 + DAILY_DOUBT, 1.0 - DAILY_DOUBT), daily.shape)
         size = 1.0 / (days + (KIND_VARIANCE if kind else 0.0))
+        nothing = np.zeros_like(allowance)
         count, mean = np.where(daily, self.today.count, 0.0), np.where(daily, self.today.mean, 0.0)
-        self._add(count, mean, allowance, size, np.ones_like(mean), self.today.exchanges, number)
+        self._add(count, mean, allowance, size, nothing, nothing, self.today.exchanges, number)
         known = self.today.mean > 0
         if not kind:
             self.dispersion.learn_day(self.today.count, self.today.mean, known, self.rows.flows)
         self.evidence.end_day(
-            known, self.today.judged, daily[SIDE_OF_GROUP[SILENCE]], 0.5 ** (1.0 / BURSTS_HALF_LIFE_DAYS), number + 1
+            known,
+            self.today.judged,
+            daily[SIDE_OF_GROUP[SILENCE]],
+            self.volume,
+            0.5 ** (1.0 / BURSTS_HALF_LIFE_DAYS),
+            number + 1,
         )
         self.shares.end_day()
         self.today = Today.empty(len(self.rows))
@@ -208,6 +215,8 @@ class WatchedStreams:
         steps = range(first, first + self.settings.day_steps)
         volumes = self.rows.with_sums(np.stack([level * self.expectation.shape(step, self.rows)[0] for step in steps]))
         part = max(PEAK, PEAK_STEPS / self.settings.day_steps)
+        daily = self.rows.with_sums(level) * self.settings.day_steps
+        self.volume = np.log10(np.maximum(daily, 1.0)).astype(np.int64)
         self.peaked = volumes.max(axis=0) > part * np.maximum(volumes.sum(axis=0), 1e-12)
 
     def found(self, limits: Floats, judged: JudgedStep) -> Bools:

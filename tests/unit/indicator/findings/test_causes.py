@@ -63,3 +63,9 @@ def test_a_sum_that_departs_by_one_flow_is_that_flow() -> None:
     alarms = np.arange(len(ROWS)) == FLOWS
     found = charge_causes(Departures(evidence, alarms, departs, np.full(FLOWS, 20.0), np.zeros(FLOWS, np.bool_)), ROWS)
     assert [(one.row, one.found_by) for one in found] == [(2, FLOWS)]
+
+
+def test_flows_all_over_a_bus_are_the_bus() -> None:
+    """Ten of sixteen flows depart, of every service and consumer, as on a day off that nobody listed: one cause, and the others stay out."""
+    departing = [0, 1, 2, 4, 5, 8, 9, 12, 13, 14]
+    assert charged(departing) == [(FindingScope.BUS, "bus", len(departing))]

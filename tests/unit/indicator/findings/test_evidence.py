@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from services.indicator.findings.dispersion import Dispersion
 from services.indicator.findings.evidence import ChangeEvidence
 from services.indicator.findings.kinds import FACTOR, SIDE_OF_TEST, SIDES, UP_TEST, Family
 
@@ -16,7 +17,17 @@ def add(evidence: ChangeEvidence, count: np.ndarray | float, mean: float, step: 
     """Add a step of equal means to all rows, in days that differ by a gamma factor of this size, and by counts alone otherwise."""
     shape = evidence.today.shape
     ones, factor = np.ones(shape), np.broadcast_to(np.where(VOLUMES, FACTOR, 2.0)[:, None], shape)
-    evidence.add(np.broadcast_to(count, shape), mean * ones, ones, size * ones, ones, factor=factor, step=step)
+    spread = unsure = np.zeros(shape)
+    evidence.add(
+        np.broadcast_to(count, shape), mean * ones, ones, size * ones, spread, unsure, factor=factor, step=step
+    )
+
+
+def end_day(evidence: ChangeEvidence, step: int) -> None:
+    """Begin a day of rows that are alike, and all judged by hours."""
+    rows = evidence.today.shape[1]
+    judged = np.ones((len(SIDES), rows), np.bool_)
+    evidence.end_day(judged, judged, ~judged[0], np.zeros(rows, np.int64), 1.0, step)
 
 
 @pytest.mark.parametrize("size", [3.0, 50.0])
@@ -26,14 +37,13 @@ def test_chance_reaches_a_threshold_no_oftener_than_stated(size: float) -> None:
     rows, steps, threshold = 400, 1_500, 200.0
     evidence = ChangeEvidence.empty(rows)
     alarms = np.zeros(TESTS)
-    judged = np.ones((len(SIDES), rows), np.bool_)
     for step in range(steps):
         if step % 24 == 0:
-            evidence.end_day(judged, judged, ~judged[0], 1.0, step)
+            end_day(evidence, step)
             of_day = rng.gamma(size, 1 / size, rows)
         count = np.repeat(rng.poisson(3.0 * of_day)[None], TESTS, axis=0).astype(float)
         add(evidence, count, 3.0, step, size=size)
-        found = evidence.total() >= np.log(threshold)
+        found = evidence.summed() >= np.log(threshold)
         alarms += found.sum(axis=1)
         for side in range(len(SIDES)):
             evidence.forget(side, np.flatnonzero(found[side == SIDE_OF_TEST].any(axis=0)), step)
@@ -71,13 +81,12 @@ def test_silence_is_as_sure_as_nothing_is_unlikely() -> None:
 def test_a_day_adds_no_more_than_such_days_are_rare() -> None:
     """A row that had bursts on two days of three proves less by another than one beside it that had none."""
     evidence = ChangeEvidence.empty(2)
-    judged = np.ones((len(SIDES), 2), np.bool_)
     rise = int(np.flatnonzero(UP_TEST & VOLUMES)[0])
     for day in range(30):
         many = 40.0 if day % 3 else 5.0
         counts = np.repeat(np.array([[many, 5.0]]), TESTS, axis=0)
         add(evidence, counts, 5.0, day)
-        evidence.end_day(judged, judged, ~judged[0], 1.0, day + 1)
+        end_day(evidence, day + 1)
         evidence.forget(int(SIDE_OF_TEST[rise]), np.arange(2), day)
     add(evidence, 40.0, 5.0, 30)
     often, never = evidence.total()[rise].tolist()
@@ -88,15 +97,37 @@ def test_a_day_adds_no_more_than_such_days_are_rare() -> None:
 def test_days_with_little_bound_what_falls_prove_and_not_silence() -> None:
     """A row that has a tenth of its exchanges every other day, and many in between, but never none, proves little by another such day."""
     evidence = ChangeEvidence.empty(2)
-    judged = np.ones((len(SIDES), 2), np.bool_)
     fall, stop = (int(np.flatnonzero(factor == FACTOR)[0]) for factor in (0.2, 0.0))
 
     for day in range(30):
         add(evidence, 4.0 if day % 2 == 0 else 90.0, 40.0, day)
-        evidence.end_day(judged, judged, ~judged[0], 1.0, day + 1)
+        end_day(evidence, day + 1)
         if day % 2:
             assert evidence.total()[fall].max() == 0
     add(evidence, 0.0, 40.0, 30)
     assert evidence.today[fall, 0] > 20
     assert evidence.total()[fall, 0] < 2
     assert evidence.total()[stop, 0] > 20
+
+
+def test_that_nothing_is_left_of_many_is_no_straying() -> None:
+    """In hours that stray by a fifth, one without any of a thousand is beyond doubt, and one with half of them is not."""
+    evidence = ChangeEvidence.empty(1)
+    shape = evidence.today.shape
+    ones, unsure = np.ones(shape), np.zeros(shape)
+    factor = np.broadcast_to(np.where(VOLUMES, FACTOR, 2.0)[:, None], shape)
+    evidence.add(0.0 * ones, 1e3 * ones, ones, 1e6 * ones, 0.04 * ones, unsure, factor=factor, step=0)
+    stop, half = (int(np.flatnonzero(factor == FACTOR)[0]) for factor in (0.0, 0.5))
+    assert evidence.total()[stop, 0] == pytest.approx(np.log1p(40.0) / 0.04, rel=1e-3)
+    assert evidence.total()[half, 0] < 15.0
+
+
+def test_quiet_days_that_differ_say_little_of_busy_ones() -> None:
+    """A flow whose days of rest are not as expected has no other days that stray."""
+    dispersion = Dispersion.empty(1)
+    one = np.ones((len(SIDES), 1))
+    for day in range(70):
+        rests = day % 7 == 6
+        mean, count = (20.0, 8.0) if rests else (400.0, 400.0 + 20.0 * (-1) ** day)
+        dispersion.learn_day(count * one, mean * one, one > 0, 1)
+    assert dispersion.of_days().max() < 0.02

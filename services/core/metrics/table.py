@@ -197,9 +197,9 @@ _ROWS = (
         _counter("peyvand_measurements_rejected_total", "Batches that could not be read"),
         _gauge(
             "peyvand_bus_unsafe",
-            "1 for what may lose acknowledged messages: storage, replicas, copies, sync; unknown where servers do not say",
+            "1 for what may lose acknowledged messages: storage, replicas, copies, sync, version; unknown where servers do not say",
             ("fault",),
-            "5",
+            "6",
             unit="flag",
         ),
         _gauge(

@@ -121,6 +121,7 @@ WRONG = {
     "before": FOLDERS,
     "history entity": ("-1", "سازمان", "a b", "a/b", "a" * 64),  # what is no longer in the register has a history
     "bus backup folder": NEW_FOLDERS,
+    "bus remake stream": ("garbage", "KV_other", "indicator", "a b", "-1"),
     "bus users --out": NEW_FILES,
     "directory": FOLDERS,
     "entity": (*WORDS[:4], "tax-offices"),
@@ -187,6 +188,7 @@ BESIDE = {
     "round compare": {"before": "{data}", "now": "{data}"},
     "opendata export": {"out": "{export}", "--archive": "{published}"},
     "bus init": {"--credentials": "{seeds}"},
+    "bus remake": {"stream": "KV_indicator", "--nats": "{nats}", "--credentials": "{seeds}"},
     "bus stuck": {"--store": "{seeds}"},
     "bus backup": {"folder": "{data}", "--nats": "{nats}", "--credentials": "{seeds}"},
     "bus restore": {"folder": "{data}", "--nats": "{nats}", "--credentials": "{seeds}"},

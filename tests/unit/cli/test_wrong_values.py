@@ -32,7 +32,6 @@ NAMES = ("a/b", "-1", "سازمان", "a b", "")
 ROUNDS = ("A b", "a/b", "-1", "..", "دور")
 LINES = ("a\nb", "a\tb", "\x00", "\x1b[31m", "a" * 201)
 TIMES = ("garbage", "1405-01-01", "۱۴۰۵/۰۱/۰۱", "2026-02-30", "9999-01-01")
-DAYS = ("garbage", "1405-01-01", "۱۴۰۵/۰۱/۰۱", "2026-02-30", "9999-01-01")
 DURATIONS = ("garbage", "-1", "1 day", "nan", "")
 PLACES = ("garbage", "127.0.0.1:80000", "127.0.0.1:-1", "http://127.0.0.1:1", "")
 SERVERS = ("garbage", "http://127.0.0.1:1", "nats://127.0.0.1:80000", "nats://[::1", "tls://a:1,nats://b:1")
@@ -133,8 +132,8 @@ WRONG = {
     "now": FOLDERS,
     "old": FOLDERS,
     "out": FOLDERS,
-    "round freeze --from": DAYS,
-    "round freeze --to": DAYS,
+    "round freeze --from": TIMES,
+    "round freeze --to": TIMES,
     "round freeze name": ROUNDS,
     "what": WORDS,
 }

@@ -139,6 +139,7 @@ def test_a_request_that_trickles_is_not_waited_for(monkeypatch: pytest.MonkeyPat
             return ended(connection)
 
         until(over, "it is ended")
+        assert over()
 
 
 def test_an_answer_that_nobody_reads_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,9 +35,10 @@ LABELS = {name: set(re.findall(r"by \(([^)]*)\)", text)[0].split(", ")) for name
 """The labels of what is recorded: those of its first aggregation."""
 
 
-def _run(*command: str | Path) -> None:
+def _run(*command: str | Path) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=DEADLINE, cwd=FOLDER)
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def test_prometheus_takes_the_rules() -> None:
@@ -73,7 +74,7 @@ def test_alertmanager_takes_its_configuration() -> None:
 @pytest.mark.parametrize("file", TESTS, ids=lambda file: file.stem)
 def test_alerts_fire_and_stay_silent(file: Path) -> None:
     """Prometheus runs the unit tests of the rules."""
-    _run(program("promtool", "prometheus"), "test", "rules", file)
+    assert "SUCCESS" in _run(program("promtool", "prometheus"), "test", "rules", file)
 
 
 def _fired(case: dict[str, Any]) -> Iterator[str]:

@@ -172,10 +172,12 @@ def test_a_damaged_list_is_read_or_refused(content: bytes, data: st.DataObject) 
     """Cuts and insertions anywhere in a list are a ValueError at worst."""
     at = data.draw(st.integers(0, len(content)))
     middle = data.draw(st.binary(max_size=6) | st.sampled_from([b"<", b"&", b"[]", b"null", b'"']))
+    outcome = "it is read"
     try:
         read_into(XRoadDirectory(), content[:at] + middle + content[at + data.draw(st.integers(0, 20)) :])
-    except ValueError:
-        return
+    except ValueError as error:
+        outcome = str(error)
+    assert outcome, "it is refused without a reason"
 
 
 def test_a_list_is_fetched_from_its_url(data_file: Callable[[str], Path], tmp_path: Path) -> None:

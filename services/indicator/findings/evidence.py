@@ -146,8 +146,9 @@ class ChangeEvidence:
         factor of days, the relative variance ``spread`` of steps beyond chance and that of what is expected of them, ``unsure``, and the
         alternatives' ``factor``.
         """
-        weight = 1.0 / (1.0 + mean * allowance * (spread + unsure))
-        seen, expected = weight * count, weight * mean * allowance
+        usual = mean * allowance
+        weight = 1.0 / (1.0 + usual * (spread + unsure))
+        seen, expected = weight * count, weight * usual
         # Less than usual is looked for beside hours that are not far above it, lest a burst make what follows look like a fall, and
         # the other way round.
         near = 3.0 * np.sqrt(expected)
@@ -165,7 +166,8 @@ class ChangeEvidence:
         # The log of the ratio of the two gamma-Poisson chances of this count, given today's so far.
         ratio = (changed + factor * expected) / (before + expected)
         self.today += seen * log_factor + shape * np.log(changed / before) - (shape + seen) * np.log(ratio)
-        self.today[_STOP] += np.where(some, _of_nothing(mean * allowance, spread, unsure) - expected, 0.0)[_STOP]
+        nothing = _of_nothing(usual[_STOP], spread[_STOP], unsure[_STOP])
+        self.today[_STOP] += np.where(some[_STOP], nothing - expected[_STOP], 0.0)
         self.most_today = np.maximum(self.most_today, self.today)
         total = self.total()
         ended = (total <= 0.0) & some

@@ -76,7 +76,7 @@ class WatchedStreams:
         self.evidence = ChangeEvidence.empty(len(rows))
         self.today = Today.empty(len(rows))
         self.peaked = np.zeros(len(rows), np.bool_)
-        self.volume = np.zeros(len(rows), np.int64)
+        self.digits = np.zeros(len(rows), np.int64)
         self.see_variances()
 
     def see_variances(self) -> None:
@@ -201,7 +201,7 @@ class WatchedStreams:
             known,
             self.today.judged,
             daily[SIDE_OF_GROUP[SILENCE]],
-            self.volume,
+            self.digits,
             0.5 ** (1.0 / BURSTS_HALF_LIFE_DAYS),
             number + 1,
         )
@@ -209,14 +209,14 @@ class WatchedStreams:
         self.today = Today.empty(len(self.rows))
 
     def begin_day(self, day: int) -> None:
-        """See which rows (r,) have most of the day's volume in an hour or two."""
+        """See which rows (r,) have most of the day's volume in an hour or two, and how many digits the exchanges of a day have."""
         level, _ = self.expectation.level(self.settings, self.day_variance())
         first = day * self.settings.day_steps
         steps = range(first, first + self.settings.day_steps)
         volumes = self.rows.with_sums(np.stack([level * self.expectation.shape(step, self.rows)[0] for step in steps]))
         part = max(PEAK, PEAK_STEPS / self.settings.day_steps)
         daily = self.rows.with_sums(level) * self.settings.day_steps
-        self.volume = np.log10(np.maximum(daily, 1.0)).astype(np.int64)
+        self.digits = np.log10(np.maximum(daily, 1.0)).astype(np.int64)
         self.peaked = volumes.max(axis=0) > part * np.maximum(volumes.sum(axis=0), 1e-12)
 
     def found(self, limits: Floats, judged: JudgedStep) -> Bools:

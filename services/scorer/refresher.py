@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -53,9 +53,12 @@ class Refresher:
     clock: Callable[[], float]
     bus_clock: Callable[[], Awaitable[float]]
     log: Logger
+    published: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    """Set once an index has been published."""
+
     _adopted: CompiledRegister | None = field(default=None, init=False)
     _report: ReconciliationReport = field(default_factory=ReconciliationReport, init=False)
-    _findings: Sequence[Finding] = field(default=(), init=False)
+    _findings: tuple[Finding, ...] = field(default=(), init=False)
     _counted: bool = field(default=False, init=False)
     _trimmed: date | None = field(default=None, init=False)
     _volumes: tuple[ExchangeVolume, ...] = field(default=(), init=False)
@@ -67,9 +70,16 @@ class Refresher:
         self._adopted = compiled
         self.evidence_lock.changed.set()
 
-    def attach(self, report: ReconciliationReport, findings: Sequence[Finding] = ()) -> None:
-        """Publish this report and these findings with each index from the next one on."""
+    def attach(self, report: ReconciliationReport, findings: tuple[Finding, ...], *, at_once: bool = False) -> None:
+        """Publish this report and these findings with each index from the next one on.
+
+        With ``at_once`` that one is due now if they differ from what was attached before.
+        """
+        news = (report, findings) != (self._report, self._findings)
         self._report, self._findings = report, findings
+        if at_once and news:
+            self.scoring.stale = True
+            self.evidence_lock.changed.set()
 
     async def run(self) -> None:
         """Refresh until cancelled. Raises StateError."""
@@ -179,7 +189,8 @@ class Refresher:
                 self.readiness.begin_phase("publishing the index")
                 slot_blocks += await self._put_evidence(count.due)
                 expiring = scoring.expiring(result.snapshot.as_of + CERTIFICATE_SECONDS)
-                encoder = BlockEncoder(result, volumes, self._report, self._monitoring(), expiring, self._findings)
+                findings = self._findings
+                encoder = BlockEncoder(result, volumes, self._report, self._monitoring(), expiring, findings)
                 blocks = await self.publisher.publish(encoder)
             except BusError as error:
                 scoring.publishing_failed()
@@ -189,6 +200,7 @@ class Refresher:
             took = time.monotonic() - started
             self._trim_volumes(today, longest)
             scoring.published(result.snapshot.end_slot)
+            self.published.set()
             self.history.offer(result.snapshot)
         arrays = result.compiled.arrays
         detail = await self.evidence_lock.run(
@@ -202,6 +214,7 @@ class Refresher:
             sequence=result.snapshot.evidence_sequence,
             blocks=blocks,
             slot_blocks=slot_blocks,
+            findings=len(findings),
         )
         return took
 

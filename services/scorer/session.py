@@ -10,12 +10,18 @@ from functools import partial
 
 from services.core.bus import MEASUREMENTS, STREAMS, Bus, StreamState
 from services.core.errors import BusError, StateError
-from services.core.model import Register
+from services.core.model import Finding, Register
 from services.core.runtime import ENDING, Runtime
 from services.core.tasks import run_in_thread
 from services.indicator.calendar import Calendar
 from services.scorer.evidence_lock import EvidenceLock
-from services.scorer.exchanges import ExchangeDatabase, FindingWatch, Reconciler, with_findings
+from services.scorer.exchanges import (
+    ExchangeDatabase,
+    FindingWatch,
+    Reconciler,
+    ReconciliationReport,
+    with_findings,
+)
 from services.scorer.health import ReadinessReporter
 from services.scorer.index import VantageWatch
 from services.scorer.ingest import (
@@ -26,7 +32,7 @@ from services.scorer.ingest import (
 )
 from services.scorer.lease import Lease
 from services.scorer.metrics import ScorerMetrics
-from services.scorer.publishing import FindingPublisher, HistoryPublisher, IndexPublisher
+from services.scorer.publishing import FindingPublisher, HistoryPublisher, IndexPublisher, published_findings
 from services.scorer.refresher import Refresher
 from services.scorer.resuming import Resumed, compiled_register, resume
 from services.scorer.standby import stand_by
@@ -107,6 +113,7 @@ class _Session:
             bus_clock=self._bus_clock,
             log=self._log,
         )
+        self._found: tuple[Finding, ...] = ()
         self._next: Register | None = None
 
     async def run(self, registers: asyncio.Queue[Register]) -> Register | None:
@@ -139,6 +146,11 @@ class _Session:
         await stand_by(
             self._bus, self._lease, self._scoring, self._evidence_lock, readiness=self._readiness, log=self._log
         )
+        try:
+            self._found = await published_findings(self._bus)
+        except BusError as error:
+            self._log.warning("bus_read_failed", reason=str(error))
+        self._show(ReconciliationReport(), at_once=False)
         await self._refresher.run()
 
     async def _bus_clock(self) -> float:
@@ -163,32 +175,42 @@ class _Session:
                 await self._refresher.apply_adopted()
 
     async def _reconcile(self) -> None:
-        """Compare exchanges with probes and look for findings now and then; the result is published with the next index."""
-        await self._measurements.caught_up.wait()
-        await self._lease.taken.wait()
+        """Compare exchanges with probes and look for findings now and then.
+
+        The first index after a start waits for neither: finding out what goes on may take minutes, and until then the findings
+        published last stay.
+        """
+        await self._refresher.published.wait()
         pause = min(RECONCILE_SECONDS, self._scoring.calendar.slot_seconds)
+        first = True
         while True:
             started = time.monotonic()
-            end_slot = self._scoring.manifest.end_slot
             try:
-                report = None if end_slot is None else await self._reconciler.run(self._scoring, end_slot)
-                findings = () if end_slot is None else await self._findings.look(self._scoring, end_slot)
+                end_slot = self._scoring.manifest.end_slot
+                assert end_slot is not None, "an index has been published"
+                report = await self._reconciler.run(self._scoring, end_slot)
+                if report is None:
+                    await asyncio.sleep(POLL_SECONDS)
+                    continue
+                self._show(report, at_once=first)
+                self._found = await self._findings.look(self._scoring, end_slot)
+                self._show(report, at_once=first)
             except StateError as error:
                 self._log.warning("not_reconciled", reason=str(error))
                 await asyncio.sleep(pause)
                 continue
-            if report is None:
-                await asyncio.sleep(POLL_SECONDS)
-                continue
-            report = with_findings(report, self._scoring, findings)
-            self._refresher.attach(report, findings)
-            self._metrics.exchanges.reconciled(report)
-            self._metrics.exchanges.found(findings)
+            first = False
             try:
-                await self._published_findings.publish(findings)
+                await self._published_findings.publish(self._found)
             except BusError as error:
                 self._log.warning("findings_not_published", reason=str(error))
             await asyncio.sleep(max(pause, (time.monotonic() - started) / RECONCILE_SHARE))
+
+    def _show(self, report: ReconciliationReport, *, at_once: bool) -> None:
+        report = with_findings(report, self._scoring, self._found)
+        self._refresher.attach(report, self._found, at_once=at_once)
+        self._metrics.exchanges.reconciled(report)
+        self._metrics.exchanges.found(self._found)
 
     async def _watch_vantages(self) -> None:
         watch, scoring = VantageWatch(), self._scoring

@@ -75,7 +75,7 @@ async def test_a_bus_has_one_scorer(nats: Nats, scorer: Scorer, other: Scorer, t
                 code, errors = await scorer.ended()
                 assert code == 1
                 assert "another scorer publishes by now" in errors
-            assert scorer.published()[-1] < other.published()[0]
+            assert scorer.published()[-1]["timestamp"] < other.published()[0]["timestamp"]
             assert await other.stop() == (0, "")
             for one in (scorer, other):
                 (one.data / "scorer.log").unlink()

@@ -2,7 +2,7 @@
 
 from services.scorer.publishing.blocks import AGENCIES_AND_ABOVE
 from services.scorer.publishing.encode import BlockEncoder
-from services.scorer.publishing.findings import FindingPublisher
+from services.scorer.publishing.findings import FindingPublisher, published_findings
 from services.scorer.publishing.history import HistoryPublisher
 from services.scorer.publishing.publisher import EncodedSlots, IndexPublisher
 from services.scorer.publishing.recent import recall, recent_blocks
@@ -14,6 +14,7 @@ __all__ = [
     "FindingPublisher",
     "HistoryPublisher",
     "IndexPublisher",
+    "published_findings",
     "recall",
     "recent_blocks",
 ]

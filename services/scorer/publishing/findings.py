@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
-from services.core.bus import FINDINGS, Bus, finding_of, finding_subject
-from services.core.codec import finding_to_message
+from services.core.blocks import BlockReader
+from services.core.bus import FINDINGS, GOVERNMENT_KEY, INDICATOR_BUCKET, Bus, finding_of, finding_subject
+from services.core.codec import finding_from_message, finding_to_message
 from services.core.model import Finding
 
 _BATCH = 500
@@ -45,6 +46,14 @@ class FindingPublisher:
                     said[finding.id] = _news(finding)
             start = messages[-1].sequence + 1
         return said
+
+
+async def published_findings(bus: Bus) -> tuple[Finding, ...]:
+    """Return the findings that were published with the last index; none where a later version wrote them. Raises BusError."""
+    payload = await bus.kv_get(INDICATOR_BUCKET, GOVERNMENT_KEY)
+    with suppress(ValueError):
+        return () if payload is None else tuple(map(finding_from_message, BlockReader.of(payload).findings))
+    return ()
 
 
 def _news(finding: Finding) -> tuple[object, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -159,9 +158,7 @@ async def test_nothing_is_published_before_the_first_whole_slot(nats: Nats, tmp_
         assert await scorer.stop() == (0, "")
         if in_time:
             break
-    lines = map(json.loads, (scorer.data / "scorer.log").read_text("utf-8").splitlines())
-    published = [line["as_of"] for line in lines if line["event"] == "index_published"]
-    assert published[0] == (first_slot + 1) * SLOT
+    assert scorer.published()[0]["as_of"] == (first_slot + 1) * SLOT
 
 
 async def test_late_and_repeated_measurements(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:

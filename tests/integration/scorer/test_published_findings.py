@@ -1,18 +1,23 @@
-"""Findings about exchanges are sent to FINDINGS when something of them is new, and once."""
+"""Findings about exchanges are sent to FINDINGS when something of them is new, and once; a start keeps those published last."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from peyvand.v1 import block_pb2
 from services.core.bus import Bus, finding_of
-from services.core.bus.names import FINDINGS, finding_subject
+from services.core.bus.names import FINDINGS, GOVERNMENT_KEY, INDICATOR_BUCKET, finding_subject
+from services.core.codec import finding_to_message
 from services.core.errors import BusError
 from services.core.model import Finding, ProbeView, Review
-from services.scorer.publishing import FindingPublisher
+from services.scorer.publishing import FindingPublisher, published_findings
 from tests.support.cases.dataset import found
+from tests.support.cases.scorer import Scorer, make_register, register_on
 from tests.support.nats import Nats
+from tests.support.waiting import eventually
 
 
 async def sent(bus: Bus) -> list[Finding]:
@@ -63,3 +68,33 @@ async def test_a_scorer_without_the_lease_sends_nothing(nats: Nats) -> None:
         allowed = True
         await publisher.publish([found(0)])
         assert await sent(dump) == [found(0)]
+
+
+async def test_a_start_keeps_published_findings_until_it_has_looked(nats: Nats, scorer: Scorer, tmp_path: Path) -> None:
+    """The first index after a start has the findings that were published last, a later one those that it found itself."""
+    await register_on(nats, make_register(tmp_path / "register"))
+    scorer.start()
+    await scorer.serving()
+    assert await scorer.stop() == (0, "")
+    async with nats.connect("scorer") as bus:
+        block = block_pb2.IndicatorBlock.FromString(await bus.kv_get(INDICATOR_BUCKET, GOVERNMENT_KEY) or b"")
+        block.findings.append(finding_to_message(found(0)))
+        await bus.kv_put(INDICATOR_BUCKET, GOVERNMENT_KEY, block.SerializeToString())
+        assert await published_findings(bus) == (found(0),)
+        before = len(scorer.published())
+        scorer.start()
+
+        async def gone() -> bool:
+            return await published_findings(bus) == ()
+
+        await eventually(gone, "an index without findings, since nothing was exchanged")
+    first, *_, last = [one["findings"] for one in scorer.published()[before:]]
+    assert (first, last) == (1, 0)
+
+
+async def test_findings_of_a_later_version_are_not_kept(nats: Nats) -> None:
+    """A block that cannot be read as this version's has no findings, and neither has a bus without an index."""
+    async with nats.connect("scorer") as bus:
+        assert await published_findings(bus) == ()
+        await bus.kv_put(INDICATOR_BUCKET, GOVERNMENT_KEY, b"\x10\x7f")
+        assert await published_findings(bus) == ()

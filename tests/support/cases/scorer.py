@@ -188,9 +188,9 @@ class Scorer:
         """The events it has logged, in order."""
         return [line["event"] for line in self._log()]
 
-    def published(self) -> list[str]:
-        """When it has published an index, in order."""
-        return [line["timestamp"] for line in self._log() if line["event"] == "index_published"]
+    def published(self) -> list[dict[str, Any]]:
+        """What it has logged of each index that it published, in order."""
+        return [line for line in self._log() if line["event"] == "index_published"]
 
     def _log(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in (self.data / "scorer.log").read_text("utf-8").splitlines()]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from services.cli.opendata.export import read_contents, write_export
-from tests.support.cases.open_data import publish
+from tests.support.cases.datasets.open_data import publish
 from tests.support.console.pages import block
 from tests.support.paths import ROOT
 from tests.support.ports import free_port

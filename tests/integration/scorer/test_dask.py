@@ -16,7 +16,7 @@ from services.register.directory.load import load_register
 from services.scorer.archived import engine_at
 from services.scorer.archived.dataset import count_file
 from services.scorer.archived.engines import DayFile, here
-from tests.support.cases.dataset import measured
+from tests.support.cases.datasets.rows import measured
 from tests.support.registers import write_register
 
 MESSAGES = 40

@@ -14,7 +14,7 @@ from services.core.codec import finding_to_message
 from services.core.errors import BusError
 from services.core.model import Finding, ProbeView, Review
 from services.scorer.publishing import FindingPublisher, published_findings
-from tests.support.cases.dataset import found
+from tests.support.cases.datasets.rows import found
 from tests.support.cases.scorer import Scorer, make_register, register_on
 from tests.support.nats import Nats
 from tests.support.waiting import eventually

@@ -26,7 +26,7 @@ from services.dataset.days import (
 from services.dataset.log import SigningKey
 from services.dataset.storage import LocalStorage, Storage, open_storage
 from services.dataset.tables import BATCH, batch_table
-from tests.support.cases.dataset import found, published, summaries
+from tests.support.cases.datasets.rows import found, published, summaries
 from tests.support.cases.scorer import SLOT, make_register, measure, put, register_on
 from tests.support.components import Components
 from tests.support.nats import Nats

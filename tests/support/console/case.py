@@ -25,7 +25,7 @@ from services.core.model import IndicatorKind
 from services.register.directory import load_register
 from tests.support.cases.api.blocks import AS_OF
 from tests.support.cases.api.server import Api
-from tests.support.cases.frozen_rounds import write_round
+from tests.support.cases.datasets.frozen_rounds import write_round
 from tests.support.registers import ANNOUNCEMENTS, EVALUATION, LEGAL_BASES, OBJECTIONS, write_register
 from tests.support.waiting import DEADLINE
 

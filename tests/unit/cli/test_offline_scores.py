@@ -15,7 +15,7 @@ from services.dataset.log import SigningKey
 from services.dataset.storage import LocalStorage
 from services.dataset.tables import INDICATOR, indicator_table
 from services.indicator.index import METHOD_VERSION
-from tests.support.cases.dataset import START, published
+from tests.support.cases.datasets.rows import START, published
 from tests.support.cases.scorer import SLOT, make_register
 
 QUESTION = Question(None, structure=False, sensitivity=False, as_json=False)

@@ -15,8 +15,8 @@ from services.cli.up import up
 from services.core.bus.roles import write_users
 from services.core.errors import InputError, PeyvandError
 from tests.support.cases.api.server import Api
-from tests.support.cases.dataset import sealed_example
-from tests.support.cases.open_data import publish
+from tests.support.cases.datasets.open_data import publish
+from tests.support.cases.datasets.rows import sealed_example
 from tests.support.commands import _command
 from tests.support.nats import Nats
 from tests.support.registers import write_register

@@ -25,9 +25,9 @@ from services.dataset.storage import LocalStorage
 from services.dataset.tables import EXCHANGE, FINDING, INDICATOR, Kind, exchange_table, finding_table, indicator_table
 from services.register.directory.load import load_register
 from services.register.versions import with_versions
-from tests.support.cases.dataset import found, published
+from tests.support.cases.datasets.rows import found, published
+from tests.support.cases.datasets.sealed import sealed_dataset
 from tests.support.cases.scoring import Stored
-from tests.support.cases.sealed_dataset import sealed_dataset
 from tests.support.console.pages import Block, blocks
 from tests.support.paths import ROOT
 from tests.support.registers import write_register

@@ -15,7 +15,7 @@ from services.dataset import rounds as dataset_rounds
 from services.dataset.log import SigningKey
 from services.dataset.rounds import INDICATORS_FILE, ROUND_FILE, SIGNED_SUMS, SUMS, sign_sums
 from tests.support.cases.api.blocks import AS_OF
-from tests.support.cases.frozen_rounds import KEY, write_round
+from tests.support.cases.datasets.frozen_rounds import KEY, write_round
 
 _REQUEST = messages.ListFrozenRoundsRequest()
 

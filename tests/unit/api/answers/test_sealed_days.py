@@ -23,9 +23,9 @@ from services.dataset.log import SigningKey
 from services.dataset.storage import LocalStorage
 from services.scorer.archived import ArchivedEvidence
 from services.scorer.offline import score_evidence
+from tests.support.cases.datasets.sealed import sealed_dataset
 from tests.support.cases.scoring import register_of_long_slots as register
 from tests.support.cases.scoring import stream
-from tests.support.cases.sealed_dataset import sealed_dataset
 
 __all__ = ["register"]
 

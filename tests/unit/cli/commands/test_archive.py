@@ -13,7 +13,7 @@ from services.core.errors import InputError, PeyvandError, SettingsError
 from services.dataset.days import EvidenceDays, KeyChange, LogFiles, Manifest, read_leaf
 from services.dataset.log import Checkpoint, LogProof, SigningKey, VerifierKey
 from services.dataset.storage import LocalStorage
-from tests.support.cases.dataset import START, seal_a_day
+from tests.support.cases.datasets.rows import START, seal_a_day
 from tests.support.console.pages import block
 
 DAY = EvidenceDays("Asia/Tehran", 3600.0, 300).day_of(START)

@@ -21,7 +21,7 @@ from services.dataset.days import EvidenceDays, list_segments, write_segments
 from services.dataset.storage import LocalStorage
 from services.dataset.tables import INDICATOR
 from services.scorer.archived import ArchivedEvidence
-from tests.support.cases.open_data import MARK, Published, contents, exported, published, rows
+from tests.support.cases.datasets.open_data import MARK, Published, contents, exported, published, rows
 
 __all__ = ["exported", "published"]  # fixtures
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from services.cli.__main__ import app
 from services.cli.opendata.tables import TABLES
 from services.core.errors import SettingsError, StateError
-from tests.support.cases.open_data import (
+from tests.support.cases.datasets.open_data import (
     Published,
     contents,
     export,

@@ -25,9 +25,9 @@ from services.dataset.storage import LocalStorage
 from services.indicator.cells import MeasuredDay
 from services.scorer.archived.engines import DayFile
 from tests import independent_round_verifier
+from tests.support.cases.datasets.sealed import sealed_dataset
 from tests.support.cases.scoring import LONG_SLOT, START, register_directory, stream
 from tests.support.cases.scoring import register_of_long_slots as register
-from tests.support.cases.sealed_dataset import sealed_dataset
 from tests.support.console.pages import block
 
 __all__ = ["register"]

@@ -11,7 +11,7 @@ import pytest
 from peyvand.v1 import register_service_pb2
 from services.console.web.readers import Reader
 from services.dataset.rounds import SIGNED_SUMS, SUMS
-from tests.support.cases.frozen_rounds import KEY, MEASUREMENTS, write_round
+from tests.support.cases.datasets.frozen_rounds import KEY, MEASUREMENTS, write_round
 from tests.support.console.case import Console
 
 _FOR_ALL = {"round.json", "structure.json", "datapackage.json", SUMS, SIGNED_SUMS}

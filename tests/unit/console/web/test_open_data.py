@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from services.cli.opendata.export import read_contents, write_export
-from tests.support.cases.open_data import publish
+from tests.support.cases.datasets.open_data import publish
 from tests.support.console.case import Console
 
 

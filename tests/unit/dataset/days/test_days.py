@@ -24,7 +24,7 @@ from services.dataset.days import (
 from services.dataset.log import SigningKey
 from services.dataset.storage import LocalStorage
 from services.dataset.tables import EXCHANGE, MEASUREMENT
-from tests.support.cases.dataset import SLOT, START, exchanged, measured
+from tests.support.cases.datasets.rows import SLOT, START, exchanged, measured
 
 DAYS = EvidenceDays("Asia/Tehran", 3600.0, 300)
 DAY = DAYS.day_of(START)

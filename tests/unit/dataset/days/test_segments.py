@@ -18,7 +18,7 @@ from services.dataset.days import (
 )
 from services.dataset.storage import LocalStorage
 from services.dataset.tables import MEASUREMENT
-from tests.support.cases.dataset import SLOT, STORED, measured
+from tests.support.cases.datasets.rows import SLOT, STORED, measured
 
 _ARCHIVED = ArchivedUpTo(MEASUREMENT.stream, "then", 12, float(STORED))
 _DAYS = EvidenceDays("UTC", 1800.0, SLOT)

@@ -11,7 +11,7 @@ from services.core.errors import StateError
 from services.dataset.days import shards
 from services.dataset.days.shards import Shards, part_of
 from services.dataset.tables import EXCHANGE, MEASUREMENT, Kind, content_hash, sorted_rows
-from tests.support.cases.dataset import exchanged, measured
+from tests.support.cases.datasets.rows import exchanged, measured
 
 ROWS = {
     MEASUREMENT: [measured(n, sequence=n) for n in range(1, 30)],

@@ -37,7 +37,7 @@ from services.dataset.tables import (
     summaries_of,
     write,
 )
-from tests.support.cases.dataset import batch, exchanged, found, measured, published, summaries
+from tests.support.cases.datasets.rows import batch, exchanged, found, measured, published, summaries
 
 MICROS = 1_000_000
 

@@ -20,10 +20,10 @@ from services.scorer.archived import ArchivedEvidence, engine_at
 from services.scorer.archived.dataset import count_file
 from services.scorer.archived.engines import DayFile
 from services.scorer.offline import score_evidence
-from tests.support.cases.dataset import published as published_number
+from tests.support.cases.datasets.rows import published as published_number
+from tests.support.cases.datasets.sealed import sealed_dataset
 from tests.support.cases.scoring import Run, Stored, differences, stream
 from tests.support.cases.scoring import register_of_long_slots as register
-from tests.support.cases.sealed_dataset import sealed_dataset
 
 __all__ = ["register"]
 

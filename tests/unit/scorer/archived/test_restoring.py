@@ -19,9 +19,9 @@ from services.dataset.storage import LocalStorage
 from services.indicator.calendar import Calendar
 from services.indicator.index.snapshot import Snapshot
 from services.scorer.index import scoring
+from tests.support.cases.datasets.sealed import sealed_dataset
 from tests.support.cases.scoring import KeptStream, Run, Stored, differences, stream
 from tests.support.cases.scoring import register_of_long_slots as register
-from tests.support.cases.sealed_dataset import sealed_dataset
 
 __all__ = ["register"]
 

@@ -6,9 +6,12 @@ import unicodedata
 from collections.abc import Iterable
 from html import escape
 
-__all__ = ["INK", "QUIET", "RULE", "Pen", "fitted"]
+__all__ = ["INK", "QUIET", "RULE", "Pen", "Place", "fitted", "width"]
 
 INK, QUIET, RULE = "#24292e", "#6a737d", "#e4e7eb"
+
+Place = tuple[float, float, float, float]
+"""Left, top, width and height."""
 
 
 def width(text: str, size: float) -> float:

@@ -16,8 +16,9 @@ from tests.images.check import Checks, NotDone
 from tests.images.engine import running_engine
 from tests.images.images import build_base, build_ours, build_stand_ins, image_is_as_promised
 from tests.images.operated import backed_up, seed_is_replaced
-from tests.images.stack import nothing_is_lost, running_stack, watched
+from tests.images.stack import running_stack
 from tests.images.tested import passes
+from tests.images.trials import nothing_is_lost, watched
 from tests.images.units import units_are_sound
 from tests.support.paths import ROOT
 

@@ -1,6 +1,6 @@
 """The index by brute force, in exact rationals, to check the library against.
 
-It imports nothing of the project and goes slot by slot, so that it shares neither code nor cleverness with what it
+It imports nothing of the services and goes slot by slot, so that it shares neither code nor cleverness with what it
 checks. Everything goes in as plain rows and comes out as Fractions:
 
 register = {
@@ -16,18 +16,29 @@ measurement = (endpoint?, target id, vantage, slot number, time or None, stage 0
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
 from fractions import Fraction
-from math import ceil, lcm
 from typing import Any
-from zoneinfo import ZoneInfo
 
-Register = Mapping[str, Any]
-Measurement = tuple[bool, str, str, int, int | None, int | None]
-Verdicts = dict[tuple[bool, str, int], int]
-"""(endpoint?, target id, slot number) → stage; an absent slot is unknown."""
+from tests.support.oracles.rationals import fraction_sum, known_slots, profile_of, weighted_mean
+from tests.support.oracles.slots import Measurement, Register, Verdicts, in_force, live, midnight, verdicts, window
+
+__all__ = [
+    "Measurement",
+    "Register",
+    "Result",
+    "Verdicts",
+    "decimal",
+    "in_force",
+    "index",
+    "index_of_measurements",
+    "live",
+    "midnight",
+    "pairs_of_measurements",
+    "verdicts",
+    "window",
+]
 
 
 @dataclass(frozen=True)
@@ -51,45 +62,6 @@ def decimal(weight: float | Fraction) -> Fraction:
     return Fraction(str(weight))
 
 
-def midnight(register: Register, day: date) -> int:
-    """Return the day's first midnight in epoch seconds."""
-    return int(datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(register["timezone"])).timestamp())
-
-
-def window(register: Register, days: int, end_slot: int) -> list[int]:
-    """Return the slots of the last ``days`` complete days and of the day that ``end_slot`` starts in, up to it."""
-    seconds = register["slot_seconds"]
-    end = end_slot * seconds
-    near = datetime.fromtimestamp(end, ZoneInfo("UTC")).date()
-    today = max(day for ahead in range(-3, 4) if midnight(register, day := near + timedelta(days=ahead)) <= end)
-    start = max(midnight(register, today - timedelta(days=days)), register["epoch"])
-    return list(range(ceil(Fraction(start) / seconds), end_slot))
-
-
-def verdicts(register: Register, measurements: Iterable[Measurement], delayed: Iterable[Measurement] = ()) -> Verdicts:
-    """Judge each slot that was measured: the best of each vantage, then the lower median over vantages.
-
-    Of measurements that were stored ``delayed`` none counts where another one of the vantage and slot was not.
-    """
-    heard = {(False, link["id"]): link["vantages"] for link in register["links"]}
-    heard |= {(True, endpoint["id"]): endpoint["vantages"] for endpoint in register["endpoints"]}
-    per_vantage: dict[tuple[bool, str, int], dict[str, tuple[bool, bool, bool, float, int]]] = {}
-    for too_late, rows in ((False, measurements), (True, delayed)):
-        for endpoint, target, vantage, slot, time, stage in rows:
-            allowed = heard.get((endpoint, target), ())
-            if allowed and vantage not in allowed:
-                continue
-            of_slot = per_vantage.setdefault((endpoint, target, slot), {})
-            candidate = (too_late, stage is None, time is None, time or 0, stage or 0)
-            of_slot[vantage] = min(of_slot.get(vantage, candidate), candidate)
-    result: Verdicts = {}
-    for key, of_slot in per_vantage.items():
-        stages = sorted(stage for _, unknown, _, _, stage in of_slot.values() if not unknown)
-        if stages:
-            result[key] = stages[(len(stages) - 1) // 2]
-    return result
-
-
 def pairs_of_measurements(
     register: Register, measurements: Iterable[Measurement], *, days: int, end_slot: int
 ) -> dict[tuple[str, str], Result]:
@@ -107,20 +79,6 @@ def index_of_measurements(
 def index(register: Register, verdicts: Verdicts, *, days: int, end_slot: int) -> dict[tuple[str, str], Result]:
     """Compute every indicator, by (kind, id), from slot verdicts; what is N/A is not there."""
     return _Index(register, verdicts, window(register, days, end_slot)).everything()
-
-
-def in_force(register: Register, link: Mapping[str, Any], slot: int) -> bool:
-    """Whether the link is required in the slot."""
-    start = slot * register["slot_seconds"]
-    begun = link["required_from"] is None or start >= midnight(register, link["required_from"])
-    return begun and (link["required_until"] is None or start < midnight(register, link["required_until"]))
-
-
-def live(register: Register, link: Mapping[str, Any], slot: int) -> bool:
-    """Whether the link is documented as built in the slot."""
-    if link["live_from"] is None or link["live_from"] == "always":
-        return link["live_from"] is not None
-    return slot * register["slot_seconds"] >= midnight(register, link["live_from"])
 
 
 class _Index:
@@ -143,7 +101,7 @@ class _Index:
         for link in self.in_force:
             lived = [slot for slot in slots if in_force(register, link, slot) and live(register, link, slot)]
             self.connected[link["id"]] = Fraction(len(lived), len(self.stages[link["id"]]))
-            self.profiles[link["id"]] = _profile([self.stage(link, slot) for slot in lived])
+            self.profiles[link["id"]] = profile_of([self.stage(link, slot) for slot in lived])
 
     def stage(self, link: Mapping[str, Any], slot: int) -> int | None:
         if not live(self.register, link, slot):
@@ -229,7 +187,7 @@ class _Index:
         for link in self.in_force:
             rows = groups.setdefault(str(link[key]) if key else "", [])
             rows.append((weight[link["id"]] * self.connected[link["id"]], self.profiles[link["id"]]))
-        return {value: _mean(rows) for value, rows in groups.items()}
+        return {value: weighted_mean(rows) for value, rows in groups.items()}
 
     def weights(self) -> tuple[dict[str, Fraction], dict[str, Fraction]]:
         total: dict[str, Fraction] = {}
@@ -253,12 +211,12 @@ class _Index:
         imputed: dict[str, tuple[Fraction, ...] | None],
     ) -> Result:
         rows = [(weight[link["id"]], self.stages[link["id"]], imputed[link["id"]]) for link in links]
-        total = _sum(omega for omega, _, _ in rows)
-        lower = _sum(omega * Fraction(stages.count(5), len(stages)) for omega, stages, _ in rows) / total
-        known = _sum(omega * Fraction(_known(stages), len(stages)) for omega, stages, _ in rows) / total
+        total = fraction_sum(omega for omega, _, _ in rows)
+        lower = fraction_sum(omega * Fraction(stages.count(5), len(stages)) for omega, stages, _ in rows) / total
+        known = fraction_sum(omega * Fraction(known_slots(stages), len(stages)) for omega, stages, _ in rows) / total
         estimate: Fraction | None = None
         losses: tuple[Fraction, ...] = (Fraction(0),) * 5
-        profile = _mean([(omega, profile) for omega, _, profile in rows if omega])
+        profile = weighted_mean([(omega, profile) for omega, _, profile in rows if omega])
         if all(profile is not None for omega, _, profile in rows if omega) and profile is not None:
             estimate, losses = profile[5], profile[:5]
         return Result(
@@ -270,7 +228,7 @@ class _Index:
             losses=losses,
             strict=self.strict(kind, entity),
             required=len(links),
-            known=sum(1 for _, stages, _ in rows if _known(stages)),
+            known=sum(1 for _, stages, _ in rows if known_slots(stages)),
             absent=sum(1 for link in links if link["live_from"] is None),
         )
 
@@ -293,11 +251,11 @@ class _Index:
         ]
         bounded = [(v, Fraction(up, n), Fraction(n - down, n)) for v, n, up, down in counts if n and v]
         judged = [(v, Fraction(up, up + down)) for v, n, up, down in counts if up + down and v]
-        total, total_judged = _sum(v for v, _, _ in bounded), _sum(v for v, _ in judged)
+        total, total_judged = fraction_sum(v for v, _, _ in bounded), fraction_sum(v for v, _ in judged)
         if not bounded:
             return None
         return (
-            _sum(v * e for v, e in judged) / total_judged if judged else None,
+            fraction_sum(v * e for v, e in judged) / total_judged if judged else None,
             sum(v * low for v, low, _ in bounded) / total,
             sum(v * high for v, _, high in bounded) / total,
         )
@@ -318,8 +276,8 @@ class _Index:
         results = {}
         for endpoint in self.register["endpoints"] if self.slots else []:
             stages = [self.verdicts.get((True, endpoint["id"], slot)) for slot in self.slots]
-            profile = _profile(stages)
-            known = Fraction(_known(stages), len(stages))
+            profile = profile_of(stages)
+            known = Fraction(known_slots(stages), len(stages))
             lower = Fraction(stages.count(5), len(stages))
             estimate = profile[5] if profile else None
             results["endpoint", endpoint["id"]] = Result(
@@ -335,27 +293,3 @@ class _Index:
                 absent=0,
             )
         return results
-
-
-def _sum(parts: Iterable[Fraction]) -> Fraction:
-    parts = list(parts)
-    common = lcm(*(part.denominator for part in parts))  # adding fractions one by one takes five times as long
-    return Fraction(sum(part.numerator * (common // part.denominator) for part in parts), common)
-
-
-def _known(stages: list[int | None]) -> int:
-    return sum(stage is not None for stage in stages)
-
-
-def _profile(stages: list[int | None]) -> tuple[Fraction, ...] | None:
-    """Shares of the known slots at stages 0 … 5; None when none is known."""
-    known = _known(stages)
-    return tuple(Fraction(stages.count(stage), known) for stage in range(6)) if known else None
-
-
-def _mean(rows: Sequence[tuple[Fraction, tuple[Fraction, ...] | None]]) -> tuple[Fraction, ...] | None:
-    weighed = [(weight, profile) for weight, profile in rows if weight and profile is not None]
-    total = _sum(weight for weight, _ in weighed)
-    if not weighed:
-        return None
-    return tuple(_sum(weight * profile[stage] for weight, profile in weighed) / total for stage in range(6))

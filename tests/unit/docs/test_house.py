@@ -31,9 +31,10 @@ def test_a_folder_holds_few_modules(top: str) -> None:
     assert {folder.relative_to(ROOT).as_posix(): count for folder, count in counts.items() if count > MODULES} == {}
 
 
-def test_a_module_has_few_lines() -> None:
+@pytest.mark.parametrize("top", ["services", "tests", "deploy"])
+def test_a_module_has_few_lines(top: str) -> None:
     """All but tables: what has more does several things."""
-    lengths = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8").count("\n") for path in _modules("services")}
+    lengths = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8").count("\n") for path in _modules(top)}
     assert {name: length for name, length in lengths.items() if length > LINES and name not in TABLES} == {}
 
 

@@ -6,19 +6,17 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import grpc.aio
 import yaml
 
-from peyvand.v1 import indicator_pb2, indicator_service_pb2_grpc
-from peyvand.v1 import indicator_service_pb2 as messages
 from services.dataset.log import LOG, SigningKey
 from services.register.bus.publish import publish_register
 from services.register.directory.load import load_register
 from services.sandbox.faults.faults import FaultMode, FaultScope
+from tests.support.cases.dashboards.caller import Caller
 from tests.support.cases.dashboards.register import AGENCY, LINK, SLOT, first_register, other_register
 from tests.support.cases.dashboards.rubbish import ALONE, STRANGE, STRANGER, send_rubbish, send_unreadable
 from tests.support.components import Components, started
@@ -133,34 +131,6 @@ class Story:
         """Wait until this many more slots have been counted."""
         as_of = "max(peyvand_index_as_of_timestamp_seconds)"
         await self.until(as_of, self.value(as_of) + number * SLOT)
-
-
-class Caller:
-    """A client of the api that requests a link again and again, for a while one that does not exist."""
-
-    def __init__(self, address: str) -> None:
-        self.link = LINK
-        self._address = address
-
-    async def call(self) -> None:
-        async with grpc.aio.insecure_channel(self._address) as channel:
-            stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
-            while True:
-                request = messages.GetLinkRequest(link=self.link)
-                request.slots_from.FromSeconds(int(time.time()) - 20)
-                with suppress(grpc.aio.AioRpcError):
-                    await stub.GetLink(request, timeout=4)
-                await asyncio.sleep(0.2)
-
-    async def watch(self) -> None:
-        async with grpc.aio.insecure_channel(self._address) as channel:
-            stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
-            kind = indicator_pb2.INDICATOR_KIND_GOVERNMENT
-            while True:  # there is no index yet
-                with suppress(grpc.aio.AioRpcError):
-                    async for _ in stub.WatchIndicators(messages.WatchIndicatorsRequest(kind=kind)):
-                        pass
-                await asyncio.sleep(0.2)
 
 
 @asynccontextmanager
@@ -284,9 +254,8 @@ async def told(nats, folder: Path):
                     components.start("second", "--prober", "two", "--inflight", 1, *reads, module="services.prober")
                     await story.until("sum(peyvand_probe_shed_total)")
                     await story.until("min(peyvand_probe_peers)", 2)
-                    for _ in range(
-                        5
-                    ):  # it looks every other second how far it is behind, and may have read them by then
+                    # It looks every other second how far it is behind, and may have read them by then.
+                    for _ in range(5):
                         components.pause("scorer")
                         components.pause("archive")
                         await send_unreadable(nats, PILED)

@@ -1,1 +1,1 @@
-"""Peyvand's own code: ground-floor libraries, the components side by side, and the command line on top."""
+"""Peyvand's own code: libraries, the components side by side, and the command line on top."""

@@ -45,8 +45,8 @@ def _measured(message: StoredMessage, stored: float) -> pa.Table:
 def _batch(message: StoredMessage, stored: float) -> StoredBatch:
     sender = decode_sender(message.data)
     run, number, previous = "", UNNUMBERED, b""
-    if link := sender.link:
-        run, number, previous = link.run.hex(), link.number, link.previous
+    if place := sender.place:
+        run, number, previous = place.run.hex(), place.number, place.previous
     digest = sha256(message.data).digest()
     return StoredBatch(sender.vantage, sender.prober, run, number, digest, previous, stored, message.sequence)
 

@@ -1,4 +1,4 @@
-"""Every error of ours, in one tree.
+"""Errors that end a command or a process, in one tree. Errors that a package handles itself are defined in that package.
 
 PeyvandError                 a failure that a person can read in one sentence; exit code 1
 ├── InputError               bad input from outside, refused whole: carries every fault found

@@ -1,4 +1,4 @@
-"""Is it our own fault? One ordered list of what turns the outcome of a probe into UNKNOWN because of the prober itself. Pure.
+"""Decides whether a failed probe was our own fault, and holds results until the next control round: one ordered list. Pure.
 
 attempt.py applies the list when a probe has ended, pipeline.py again when the control rounds around it are known. The
 observation stays as it is: an excuse replaces the judgement only.

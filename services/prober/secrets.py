@@ -1,4 +1,4 @@
-"""Secrets by reference: ``env:NAME`` and ``file:PATH``, read late, masked everywhere (docs/probing.md §2); errors of our own."""
+"""Secrets by reference: ``env:NAME`` and ``file:PATH``, read late, masked everywhere (docs/probing.md §4); errors of our own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lease of the bucket ``indicator``: of the scorers of a bus, one publishes, and others stand by (ADR 83)."""
+"""The lease of the bucket ``indicator``: of the scorers of a bus, one publishes, and others stand by (ADR 83, ADR 98)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Standing by: a scorer that has no lease keeps its evidence as that of the scorer that publishes (ADR 83)."""
+"""A scorer without the lease stands by: it keeps its evidence up to date and publishes nothing (ADR 98)."""
 
 from __future__ import annotations
 

@@ -29,8 +29,8 @@ class Entry:
     def place(self) -> tuple[str, str, int]:
         """The prober, its run and the number of the batch in it."""
         sender = decode_sender(self.message.data)
-        assert sender.link is not None
-        return sender.prober, sender.link.run.hex(), sender.link.number
+        assert sender.place is not None
+        return sender.prober, sender.place.run.hex(), sender.place.number
 
 
 @dataclass(eq=False)

@@ -162,7 +162,7 @@ Global___FindingReview: _TypeAlias = FindingReview  # noqa: Y015
 
 @_typing.final
 class Finding(_message.Message):
-    """Finding is traffic of one subject that is not as it should be (docs/exchange.md §4)."""
+    """Finding is traffic of one subject that is not as it should be (docs/exchange.md §4.3)."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -222,7 +222,7 @@ class Finding(_message.Message):
     sentence_fa: _builtins.str
     """The finding as a sentence in Persian; set in answers of the api."""
     usual: _builtins.bool
-    """It goes on, and is what is usual since ended_at: nothing says that it is mended."""
+    """It ended because its counts became what is expected; the cause may remain."""
     @_builtins.property
     def since(self) -> _timestamp_pb2.Timestamp:
         """Start of the step in which the change began."""

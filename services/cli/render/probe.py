@@ -18,11 +18,15 @@ from services.cli.render.format import number, text, word
 from services.core.model import Outcome, Phases, Reason
 from services.prober.assignments import Assignment
 from services.prober.attempt import ProbeResult
-from services.prober.checks import CheckResult, Verdict, explain
+from services.prober.checks import CheckResult, CheckState, explain
 from services.prober.observation import CertificateFacts, Failure, Observation, Phase
 
 _STYLES: Final = {Outcome.OK: "green", Outcome.UNKNOWN: "dim", Outcome.LATE: "yellow", Outcome.STALE: "yellow"}
-_MARKS: Final = {Verdict.PASSED: ("✓", "green"), Verdict.FAILED: ("✗", "red"), Verdict.NOT_JUDGED: ("·", "dim")}
+_MARKS: Final = {
+    CheckState.PASSED: ("✓", "green"),
+    CheckState.FAILED: ("✗", "red"),
+    CheckState.NOT_JUDGED: ("·", "dim"),
+}
 _COLOURS: Final = {"resolve": "magenta", "connect": "blue", "tls": "cyan", "processing": "green", "transfer": "yellow"}
 _MAX_NAMES: Final = 8
 _DAY: Final = 86_400
@@ -180,8 +184,8 @@ def _grid(facts: Sequence[tuple[str, str]]) -> Table:
 
 
 def _step(number: int, name: str, observed: Observation, results: Sequence[CheckResult]) -> Text:
-    failed = any(result.verdict is Verdict.FAILED for result in results)
-    mark, style = _MARKS[Verdict.FAILED if failed else Verdict.PASSED]
+    failed = any(result.state is CheckState.FAILED for result in results)
+    mark, style = _MARKS[CheckState.FAILED if failed else CheckState.PASSED]
     line = Text.assemble((mark, style), " ", (f"step {number}: {name}", "bold"))
     facts = [_milliseconds(observed.latency)] if observed.latency is not None else []
     facts += [f"status {observed.status}"] if observed.status else []
@@ -192,9 +196,9 @@ def _step(number: int, name: str, observed: Observation, results: Sequence[Check
 def _checks(results: Sequence[CheckResult], indent: int = 0) -> Table:
     table = Table.grid(word(), text(), padding=(0, 1, 0, 0))
     for result in results:
-        mark, style = _MARKS[result.verdict]
-        what = Text(result.what, style="dim" if result.verdict is Verdict.NOT_JUDGED else "")
-        if result.verdict is Verdict.FAILED and result.reason is not None:
+        mark, style = _MARKS[result.state]
+        what = Text(result.what, style="dim" if result.state is CheckState.NOT_JUDGED else "")
+        if result.state is CheckState.FAILED and result.reason is not None:
             what.append(f"  {result.reason.name}: {result.detail}", style="red")
         elif result.detail and not result.what.endswith(f" {result.detail}"):
             what.append(f"  {result.detail}", style="dim")

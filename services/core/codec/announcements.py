@@ -1,4 +1,4 @@
-"""Announcements on the bus: manifests of published registers, and heartbeats of probers."""
+"""What components announce on the bus: manifests of published registers, and heartbeats of probers."""
 
 from __future__ import annotations
 

@@ -17,16 +17,16 @@ _LARGEST_NUMBER: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class BatchLink:
+class ChainPlace:
     """The place of a batch: the run of its prober, its number in it, and the SHA-256 of the batch before; empty in the first."""
 
     run: bytes
     number: int
     previous: bytes = b""
 
-    def next(self, payload: bytes) -> BatchLink:
+    def next(self, payload: bytes) -> ChainPlace:
         """Return the place after this one, whose batch is ``payload`` as published."""
-        return BatchLink(self.run, self.number + 1, sha256(payload).digest())
+        return ChainPlace(self.run, self.number + 1, sha256(payload).digest())
 
     @property
     def sound(self) -> bool:
@@ -43,7 +43,7 @@ class BatchSender:
 
     vantage: str
     prober: str
-    link: BatchLink | None
+    place: ChainPlace | None
 
 
 def decode_sender(payload: bytes) -> BatchSender:
@@ -55,5 +55,5 @@ def decode_sender(payload: bytes) -> BatchSender:
         batch = measurement_pb2.MeasurementBatch.FromString(payload)
     except DecodeError as error:
         raise ValueError("not a MeasurementBatch") from error
-    link = BatchLink(batch.run, batch.number, batch.previous)
-    return BatchSender(batch.vantage, batch.prober, link if link.sound else None)
+    place = ChainPlace(batch.run, batch.number, batch.previous)
+    return BatchSender(batch.vantage, batch.prober, place if place.sound else None)

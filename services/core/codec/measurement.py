@@ -9,7 +9,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from peyvand.v1 import measurement_pb2, outcome_pb2
-from services.core.codec.batches import BatchLink
+from services.core.codec.batches import ChainPlace
 from services.core.codec.units import from_micros, message_to_json, to_duration, to_micros, to_timestamp
 from services.core.model import (
     FACTS,
@@ -27,10 +27,10 @@ from services.core.model import (
 _OUTCOMES, _REASONS = frozenset(Outcome), frozenset(Reason)
 
 
-def encode_measurements(rows: Sequence[Measurement], link: BatchLink | None = None) -> bytes:
+def encode_measurements(rows: Sequence[Measurement], place: ChainPlace | None = None) -> bytes:
     """Encode a MeasurementBatch of at least one row; vantage, prober and versions are those of the first.
 
-    ``link`` is its place among the batches of its prober; without one it has none.
+    ``place`` is its place among the batches of its prober; without one it has none.
     """
     first = rows[0]
     links = sorted({row.target.id for row in rows if not row.target.endpoint})
@@ -61,9 +61,9 @@ def encode_measurements(rows: Sequence[Measurement], link: BatchLink | None = No
         transfer=[to_micros(row.phases.transfer) for row in rows],
         certificate_expiry=[-1 if row.certificate_expiry is None else row.certificate_expiry for row in rows],
         detail=[detail_index[row.detail] for row in rows],
-        run=link.run if link else b"",
-        number=link.number if link else 0,
-        previous=link.previous if link else b"",
+        run=place.run if place else b"",
+        number=place.number if place else 0,
+        previous=place.previous if place else b"",
     ).SerializeToString()
 
 

@@ -181,7 +181,7 @@ _ROWS = (
             "1/vantage",
         ),
         _counter("peyvand_measurements_total", "Measurements taken in"),
-        _counter("peyvand_measurements_late_total", "Measurements that came after their slot closed"),
+        _counter("peyvand_measurements_late_total", "Measurements stored after the grace of their slot, and left out"),
         _counter(
             "peyvand_measurements_refused_total",
             "Measurements whose slot is to come, before the epoch or none, with a time outside it, or of targets of no register",
@@ -241,7 +241,7 @@ _ROWS = (
             "3/pair, up to 500 pairs",
         ),
         _histogram("peyvand_scorer_refresh_seconds", "Time to recompute and publish", "15", _PUBLISH_BUCKETS),
-        _gauge("peyvand_scorer_standing_by", "Whether another scorer has the lease and publishes"),
+        _gauge("peyvand_scorer_standing_by", "1 while this scorer does not have the lease", unit="flag"),
         _gauge("peyvand_scorer_damaged_files", "Files of the scorer's state that were damaged, and lie set aside"),
         _gauge("peyvand_scorer_behind_messages", "Messages of MEASUREMENTS not yet taken in"),
         _gauge("peyvand_stream_messages", "Messages kept of a stream or bucket", ("stream",), "6"),

@@ -1,4 +1,4 @@
-"""Findings about exchanges: traffic that departs from what was expected, with its cause (docs/exchange.md §4)."""
+"""Findings about exchanges: traffic that departs from what was expected, with its cause (docs/exchange.md §4.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measurements as cells that merge by minimum, and the verdict over vantages (docs/method.md §2)."""
+"""Packs measurements into integers; the smallest counts (docs/method.md §2)."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ class Detector:
             base = self._base(one, family, mean, judged, step)
             if one.add(count, mean, 1.0 / (1.0 + mean * excess), base, self._number):
                 over.append((one, self._time_of(one.back_since, step)))
-            elif self._number - one.since >= USUAL_AFTER_WEEKS * self.settings.week_steps and one.goes_on:
+            elif self._number - one.since >= USUAL_AFTER_WEEKS * self.settings.week_steps and one.may_become_usual:
                 one.usual = True
                 over.append((one, step.start + self.settings.step_seconds))
                 self.streams.take_as_usual(family, np.array(one.flows), one.ratios())

@@ -29,7 +29,7 @@ _MILD: Final = 0.8
 
 @dataclass(slots=True)
 class OpenFinding:
-    """A finding of a side, charged to the row of ``subject``. Steps are counted since the detector began.
+    """A finding of a side, charged to ``row``. Steps are counted since the detector began.
 
     ``seen``, ``expected`` and ``variance`` are sums since the step ``since``, ``day_variance`` is relative; ``base`` is what they are divided by to be told: exchanges
     where they are shares, 1 where they are volumes. ``measured`` are sums of durations and exchanges by which SLOW is told, ``of_flows`` (2, f) of what was seen and expected of each flow since the finding was made. ``back`` is the evidence that it is over, gathered since ``back_since``, and ``usual`` that it
@@ -60,8 +60,8 @@ class OpenFinding:
         return SIDES[self.side].family is Family.VOLUME and not SIDES[self.side].up and self.seen == 0
 
     @property
-    def goes_on(self) -> bool:
-        """Whether nothing speaks for its end, and something is seen, so that it may be what is usual from now on."""
+    def may_become_usual(self) -> bool:
+        """Whether something is seen, and nothing shows that it is over."""
         return not self.silent and self.back <= 0.0
 
     def ratios(self) -> Floats:

@@ -1,4 +1,4 @@
-"""The streams that are judged: flows, and what they add up to by service, provider, consumer and bus (docs/method.md §12.1)."""
+"""The rows that are judged: flows, and their sums by service, provider, consumer and bus (docs/method.md §12.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slots judged under one register: verdicts of targets, joint verdicts of services (docs/method.md §2-4)."""
+"""Decides the verdict of each target in a slot, over all vantages, and whether services were up (docs/method.md §2-4)."""
 
 from __future__ import annotations
 

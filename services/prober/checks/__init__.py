@@ -1,7 +1,7 @@
 """From what a probe saw to what it means: the checks of an answer, in order, and the processes for large answers (docs/probing.md §1)."""
 
 from services.prober.checks.captures import CaptureError, CompiledCapture, compile_capture
-from services.prober.checks.explanation import CheckResult, Verdict, explain
+from services.prober.checks.explanation import CheckResult, CheckState, explain
 from services.prober.checks.judgement import CHECKS, DETAIL_LENGTH, Check, Judgement, needed
 from services.prober.checks.worker_pool import TooCostlyError, UnjudgedError, WorkerPool
 
@@ -11,11 +11,11 @@ __all__ = [
     "CaptureError",
     "Check",
     "CheckResult",
+    "CheckState",
     "CompiledCapture",
     "Judgement",
     "TooCostlyError",
     "UnjudgedError",
-    "Verdict",
     "WorkerPool",
     "compile_capture",
     "explain",

@@ -92,7 +92,7 @@ def seen(check: Check, observation: Observation) -> str:
 P = ParamSpec("P")
 
 
-class Verdict(Enum):
+class CheckState(Enum):
     """The result of one check; NOT_JUDGED when there was nothing to check."""
 
     PASSED = "passed"
@@ -108,7 +108,7 @@ class CheckResult:
     """
 
     what: str
-    verdict: Verdict
+    state: CheckState
     reason: Reason | None = None
     detail: str = ""
 
@@ -146,20 +146,20 @@ def _explain_answer(observation: Observation, expectations: Expectations) -> Ite
     judged = True
     for check in CHECKS:
         for what, part in single_items(check, observation, expectations):
-            result = CheckResult(what, Verdict.NOT_JUDGED)
+            result = CheckResult(what, CheckState.NOT_JUDGED)
             if judged:
                 result = _run_check(what, seen(check, observation), check.run, observation, part, document)
-            failed = result.verdict is Verdict.FAILED
+            failed = result.state is CheckState.FAILED
             # Checks that hold unless something breaks are shown only when they fail, except the first.
             if failed or check is CHECKS[0] or check.reads or (judged and check.about):
                 yield result
             judged = judged and not (failed and check.decides)
     age: float | None = None
     if expectations.fresh is not None:
-        result = CheckResult("the age of the data is stated", Verdict.NOT_JUDGED)
+        result = CheckResult("the age of the data is stated", CheckState.NOT_JUDGED)
         if judged:
             result = _run_check(result.what, "", age_of, observation, document, expectations)
-            if result.verdict is Verdict.PASSED:
+            if result.state is CheckState.PASSED:
                 age = age_of(observation, document, expectations)
         yield result
     yield from _explain_time(observation, expectations, age, judged=judged)
@@ -170,13 +170,13 @@ def _explain_time(
 ) -> Iterator[CheckResult]:
     latency, limit, oldest = observation.latency, expectations.latency, expectations.max_age
     if limit is not None:
-        result = CheckResult(f"answered within {limit * 1000:.0f} ms", Verdict.NOT_JUDGED)
+        result = CheckResult(f"answered within {limit * 1000:.0f} ms", CheckState.NOT_JUDGED)
         if judged and latency is not None:
             part = replace(expectations, max_age=None)
             result = _run_check(result.what, f"{latency * 1000:.1f} ms", check_time, observation, part, age)
         yield result
     if oldest is not None and (age is not None or expectations.fresh is not None):
-        result = CheckResult(f"data no older than {oldest:.0f} s", Verdict.NOT_JUDGED)
+        result = CheckResult(f"data no older than {oldest:.0f} s", CheckState.NOT_JUDGED)
         if judged and age is not None:
             part = replace(expectations, latency=None)
             result = _run_check(result.what, f"{age:.0f} s", check_time, observation, part, age)
@@ -184,16 +184,18 @@ def _explain_time(
 
 
 def _judged(what: str, judgement: Judgement) -> CheckResult:
-    verdict, reason = (Verdict.PASSED, None) if judgement.reason is Reason.OK else (Verdict.FAILED, judgement.reason)
-    return CheckResult(what, verdict, reason, judgement.detail)
+    state, reason = (
+        (CheckState.PASSED, None) if judgement.reason is Reason.OK else (CheckState.FAILED, judgement.reason)
+    )
+    return CheckResult(what, state, reason, judgement.detail)
 
 
 def _run_check(what: str, evidence: str, run: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> CheckResult:
     try:
         run(*args, **kwargs)
     except CheckFailedError as failed:
-        return CheckResult(what, Verdict.FAILED, failed.reason, failed.detail)
+        return CheckResult(what, CheckState.FAILED, failed.reason, failed.detail)
     except Exception as error:  # noqa: BLE001 - as in judging: whatever goes wrong in a check is a failed check
         detail = f"a check failed to run: {type(error).__name__}"
-        return CheckResult(what, Verdict.FAILED, Reason.CHECK_ERROR, detail)
-    return CheckResult(what, Verdict.PASSED, None, evidence)
+        return CheckResult(what, CheckState.FAILED, Reason.CHECK_ERROR, detail)
+    return CheckResult(what, CheckState.PASSED, None, evidence)

@@ -1,4 +1,4 @@
-"""Judging: from an observation to outcome, reason and detail. Pure, and never raises (docs/probing.md §2).
+"""Judging: from an observation to outcome, reason and detail. Pure, and never raises (docs/probing.md §1, §6).
 
 The lowest stage wins: a failed connection comes before a missing answer, that before wrong content, that before lateness,
 that before staleness. Within a stage the order of CHECKS decides the reason. A check passes if the kind of probe does not

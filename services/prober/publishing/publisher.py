@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Protocol
 
 from services.core.bus import measurement_subject, shard_of
-from services.core.codec import BatchLink, encode_measurements
+from services.core.codec import ChainPlace, encode_measurements
 from services.core.errors import BusError
 from services.core.files import DAMAGED
 from services.core.log import Logger
@@ -36,10 +36,10 @@ class MeasurementSink(Protocol):
         ...
 
 
-def encode_messages(rows: Iterable[Measurement], link: BatchLink) -> tuple[list[SpooledMessage], BatchLink]:
+def encode_messages(rows: Iterable[Measurement], place: ChainPlace) -> tuple[list[SpooledMessage], ChainPlace]:
     """Encode the measurements of one prober into messages by register version.
 
-    The first has place ``link`` among the batches of the prober. Returned are the messages and the place after the last.
+    The first has place ``place`` among the batches of the prober. Returned are the messages and the place after the last.
     """
     groups: dict[tuple[str, str], list[Measurement]] = defaultdict(list)
     for row in rows:
@@ -49,10 +49,10 @@ def encode_messages(rows: Iterable[Measurement], link: BatchLink) -> tuple[list[
         subject = measurement_subject(group[0].vantage, shard_of(group[0].prober))
         parts = (group[first : first + _ROWS_PER_MESSAGE] for first in range(0, len(group), _ROWS_PER_MESSAGE))
         for part in parts:
-            payload = encode_measurements(part, link)
+            payload = encode_measurements(part, place)
             messages.append(SpooledMessage.of(subject, payload))
-            link = link.next(payload)
-    return messages, link
+            place = place.next(payload)
+    return messages, place
 
 
 class MeasurementPublisher:
@@ -67,7 +67,7 @@ class MeasurementPublisher:
         self._sink = sink
         self._metrics = metrics
         self._log = log
-        self._link = BatchLink(run, 1)
+        self._place = ChainPlace(run, 1)
         self._rows: list[Measurement] = []
         self._flushed = asyncio.Event()
         self._reported_drops = 0
@@ -83,7 +83,7 @@ class MeasurementPublisher:
         """Put all added measurements on disk, and have them sent."""
         if self._rows:
             rows, self._rows = self._rows, []
-            messages, self._link = encode_messages(rows, self._link)
+            messages, self._place = encode_messages(rows, self._place)
             batch = await self._spool.add(messages, len(rows))
             if batch.path is None:
                 pending = len(self._spool.pending)

@@ -1,4 +1,4 @@
-"""References to files and secrets, and the ``auth`` part of a probe, which holds them (docs/probing.md §2).
+"""References to files and secrets, and the ``auth`` part of a probe, which holds them (docs/probing.md §4).
 
 References are ``file:PATH`` and ``env:NAME``. A relative path is relative to the register directory. Loading turns it into
 ``<directory>/./<path as written>``: an absolute path that any process on the host can open, whose part after ``/./`` is the

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
 
-from services.core.codec import BatchLink, decode_sender
+from services.core.codec import ChainPlace, decode_sender
 
 _RUNS: Final = 100
 """Runs of a vantage that are watched, the latest: a prober begins a few a day, and a thief of its seed can begin any number."""
@@ -39,13 +39,13 @@ class _Run:
         """How many numbers have not come though a later one has."""
         return self.given_up + (max(self.ahead) - self.last - len(self.ahead) if self.ahead else 0)
 
-    def take(self, link: BatchLink, digest: bytes) -> int:
+    def take(self, place: ChainPlace, digest: bytes) -> int:
         """Take a batch; return how many faults it shows: another content of a number, or another batch before it than came."""
-        if link.number <= self.last:
-            return int(link.number == self.last and bool(self.digest) and digest != self.digest)
-        if link.number in self.ahead:
-            return int(digest != self.ahead[link.number][0])
-        self.ahead[link.number] = digest, link.previous
+        if place.number <= self.last:
+            return int(place.number == self.last and bool(self.digest) and digest != self.digest)
+        if place.number in self.ahead:
+            return int(digest != self.ahead[place.number][0])
+        self.ahead[place.number] = digest, place.previous
         if len(self.ahead) > _AHEAD:
             first = min(self.ahead)
             self.given_up += first - 1 - self.last
@@ -68,13 +68,13 @@ class BatchWatch:
     def take(self, payload: bytes, stored: float) -> None:
         """Take a batch that the stream stored at ``stored``, in epoch seconds. Raises ValueError when it is none."""
         sender = decode_sender(payload)
-        if sender.link is None:
+        if sender.place is None:
             return
-        runs, key = self._runs[sender.vantage], (sender.prober, sender.link.run)
-        run = runs.pop(key, None) or _Run(sender.link.number - 1)
+        runs, key = self._runs[sender.vantage], (sender.prober, sender.place.run)
+        run = runs.pop(key, None) or _Run(sender.place.number - 1)
         runs[key] = run  # the latest come last
         run.stored = max(run.stored, stored)
-        self.broken[sender.vantage] += run.take(sender.link, sha256(payload).digest())
+        self.broken[sender.vantage] += run.take(sender.place, sha256(payload).digest())
         if len(runs) > _RUNS:
             del runs[next(iter(runs))]
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from services.cli.__main__ import app
 from services.core.bus.names import MEASUREMENTS, measurement_subject
-from services.core.codec import BatchLink, encode_measurements
+from services.core.codec import ChainPlace, encode_measurements
 from services.core.model import Reason
 from services.dataset.days import LogFiles, manifests, read_position
 from services.dataset.tables import MEASUREMENT
@@ -27,14 +27,14 @@ class Chain:
     """The batches of one run of prober p1."""
 
     def __init__(self, run: bytes, slot: int) -> None:
-        self.run, self._slot, self._link = run, slot, BatchLink(run, 1)
+        self.run, self._slot, self._place = run, slot, ChainPlace(run, 1)
 
-    def encode(self, link: BatchLink | None = None, reason: Reason = Reason.OK) -> bytes:
+    def encode(self, place: ChainPlace | None = None, reason: Reason = Reason.OK) -> bytes:
         """Return the next batch, or one with another place."""
-        if link is not None:
-            return encode_measurements([measure(LINKS[0], self._slot, reason)], link)
-        payload = encode_measurements([measure(LINKS[0], self._slot - self._link.number)], self._link)
-        self._link = self._link.next(payload)
+        if place is not None:
+            return encode_measurements([measure(LINKS[0], self._slot, reason)], place)
+        payload = encode_measurements([measure(LINKS[0], self._slot - self._place.number)], self._place)
+        self._place = self._place.next(payload)
         return payload
 
 
@@ -52,7 +52,7 @@ async def test_what_was_lost_or_inserted_is_in_the_manifest(archive: Archive, na
     slot = int(time.time()) // SLOT - 5
     one, other, following = (Chain(letter * 16, slot) for letter in (b"1", b"2", b"3"))
     batches = [one.encode() for _ in range(6)]
-    forged = one.encode(BatchLink(one.run, 5), reason=Reason.SHED)
+    forged = one.encode(ChainPlace(one.run, 5), reason=Reason.SHED)
     async with nats.connect("prober") as prober, nats.connect("admin") as admin:
 
         async def send(*payloads: bytes) -> int:

@@ -18,7 +18,7 @@ import pytest
 import structlog
 from prometheus_client import CollectorRegistry
 
-from services.core.codec import BatchLink, decode_sender
+from services.core.codec import ChainPlace, decode_sender
 from services.core.errors import StateError
 from services.core.model.measurement import Target
 from services.core.model.outcome import Reason
@@ -221,13 +221,13 @@ async def test_batches_are_chained_through_a_restart(tmp_path: Path) -> None:
     await publisher.drain(DEADLINE)
     again.close()
     payloads = [message.payload for message in sink.sent]
-    links = [decode_sender(payload).link for payload in payloads]
+    places = [decode_sender(payload).place for payload in payloads]
     hashes = [sha256(payload).digest() for payload in payloads]
     first, second = b"1" * 16, b"2" * 16
-    assert len(links) == 7
-    assert links[0] == BatchLink(first, 1)
-    assert links[1:-1] == [BatchLink(first, number + 2, hashes[number]) for number in range(len(links) - 2)]
-    assert links[-1] == BatchLink(second, 1)
+    assert len(places) == 7
+    assert places[0] == ChainPlace(first, 1)
+    assert places[1:-1] == [ChainPlace(first, number + 2, hashes[number]) for number in range(len(places) - 2)]
+    assert places[-1] == ChainPlace(second, 1)
 
 
 async def test_a_file_that_cannot_be_opened_now_is_not_damaged(tmp_path: Path) -> None:

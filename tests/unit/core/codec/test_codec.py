@@ -96,7 +96,7 @@ def test_foreign_bytes_are_refused(decode) -> None:
 def test_a_batch_has_a_place_in_the_chain_of_its_prober() -> None:
     """The sender and the place are read back, what is measured is the same without them, and no impossible place is taken."""
     rows = [Measurement(Target("a"), "main", 0, 0.0, Outcome.OK, Reason.OK, prober="p1")]
-    first = codec.BatchLink(b"r" * codec.RUN_BYTES, 1)
+    first = codec.ChainPlace(b"r" * codec.RUN_BYTES, 1)
     second = first.next(codec.encode_measurements(rows, first))
     assert second.number == 2
     for link in (first, second):
@@ -104,11 +104,11 @@ def test_a_batch_has_a_place_in_the_chain_of_its_prober() -> None:
         assert codec.decode_sender(payload) == codec.BatchSender("main", "p1", link)
         assert codec.decode_measurements(payload) == rows
     impossible = (
-        codec.BatchLink(b"r", 1),
-        codec.BatchLink(first.run, 0),
-        codec.BatchLink(first.run, 1, second.previous),
-        codec.BatchLink(first.run, 2, b"short"),
-        codec.BatchLink(first.run, 1 << 60),
+        codec.ChainPlace(b"r", 1),
+        codec.ChainPlace(first.run, 0),
+        codec.ChainPlace(first.run, 1, second.previous),
+        codec.ChainPlace(first.run, 2, b"short"),
+        codec.ChainPlace(first.run, 1 << 60),
     )
     for place in (None, *impossible):
         assert codec.decode_sender(codec.encode_measurements(rows, place)) == codec.BatchSender("main", "p1", None)

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from services.core.codec import BatchLink, encode_measurements
+from services.core.codec import ChainPlace, encode_measurements
 from services.core.model import Measurement, Outcome, Reason, Target
 from services.scorer.ingest import batch_watch
 from services.scorer.ingest.batch_watch import BatchWatch
@@ -16,11 +16,11 @@ RUN, OTHER = b"a" * 16, b"b" * 16
 
 def chain(count: int, run: bytes = RUN, *, content: int = 0) -> list[bytes]:
     """The batches of a run of one prober, in order."""
-    link, batches = BatchLink(run, 1), list[bytes]()
+    place, batches = ChainPlace(run, 1), list[bytes]()
     for number in range(count):
         row = Measurement(Target("deed-tax"), "main", number + content, 1.0, Outcome.OK, Reason.OK, prober="p1")
-        batches.append(encode_measurements([row], link))
-        link = link.next(batches[-1])
+        batches.append(encode_measurements([row], place))
+        place = place.next(batches[-1])
     return batches
 
 

@@ -226,7 +226,7 @@ class StreamArchiver:
                 table = self.what.rows(message, self._last_stored)
                 if self.what.batch:
                     self._batches.append(self.what.batch(message, self._last_stored))
-            except ValueError as error:
+            except (ValueError, OverflowError) as error:
                 self._metrics.rejected(self.what.kind.name)
                 self._log.warning(
                     "message_rejected", stream=self.what.kind.stream, sequence=message.sequence, reason=str(error)

@@ -7,12 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
 
 from peyvand.v1 import measurement_pb2, outcome_pb2
 from services.core.codec.batches import ChainPlace
 from services.core.codec.units import from_micros, message_to_json, to_duration, to_micros, to_timestamp
 from services.core.model import (
     FACTS,
+    MOMENTS,
     PHASES,
     FactColumns,
     Measurement,
@@ -25,6 +27,12 @@ from services.core.model import (
 )
 
 _OUTCOMES, _REASONS = frozenset(Outcome), frozenset(Reason)
+
+_TIME_END = MOMENTS.stop * 1_000_000
+_DURATION_END = 315_576_000_000 * 1_000_000
+"""Ten thousand years, the longest Duration; data may be as old as its date says."""
+_EXPIRY_END = 253_402_300_800
+"""The year 10000: a certificate without an end names the last second before it (RFC 5280 §4.1.2.5)."""
 
 
 def encode_measurements(rows: Sequence[Measurement], place: ChainPlace | None = None) -> bytes:
@@ -84,7 +92,10 @@ def measuring_prober(payload: bytes) -> str:
 
 
 def decode_columns(payload: bytes) -> MeasurementColumns:
-    """Return the columns of a batch. Raises ValueError when the payload is not a consistent MeasurementBatch."""
+    """Return the columns of a batch. Raises ValueError when the payload is not a consistent MeasurementBatch.
+
+    All readers refuse the same batches: what one of them cannot represent, the archive say, none may count.
+    """
     batch = _batch(payload)
     # Every target and detail in a table is named by some row, so that a small batch cannot name very many.
     if len(batch.links) + len(batch.endpoints) > len(batch.target) or len(batch.details) > len(batch.target) + 1:
@@ -95,8 +106,8 @@ def decode_columns(payload: bytes) -> MeasurementColumns:
         target=np.array(batch.target, np.int64),
         slot_start=np.array(batch.slot_start, np.int64),
         time=np.array(batch.time, np.int64),
-        outcome=np.array(batch.outcome, np.uint8),
-        reason=np.array(batch.reason, np.uint8),
+        outcome=_bytes(batch.outcome),
+        reason=_bytes(batch.reason),
         register=RegisterVersions(batch.register_version, batch.probe_version),
         prober=batch.prober,
     )
@@ -110,7 +121,25 @@ def decode_columns(payload: bytes) -> MeasurementColumns:
     facts = FactColumns(numbers, np.array(batch.detail, np.int64), tuple(batch.details))
     if rows and int(facts.detail.max()) >= len(facts.details):
         raise ValueError("a MeasurementBatch that names a detail outside its table")
+    if rows and not _in_range(columns, numbers):
+        raise ValueError("a MeasurementBatch with a time or a number out of range")
     return replace(columns, facts=facts)
+
+
+def _bytes(numbers: Sequence[int]) -> NDArray[np.uint8]:
+    """Return numbers below 256; larger ones, which nobody gives, as 255."""
+    return np.minimum(np.array(numbers, np.int64), 255).astype(np.uint8)
+
+
+def _in_range(columns: MeasurementColumns, facts: NDArray[np.int64]) -> bool:
+    slots = columns.slot_start
+    return bool(
+        slots.min() >= 0
+        and slots.max() < MOMENTS.stop
+        and columns.time.max() < _TIME_END
+        and facts[:-1].max() < _DURATION_END
+        and facts[-1].max() < _EXPIRY_END
+    )
 
 
 def decode_measurements(payload: bytes) -> list[Measurement]:

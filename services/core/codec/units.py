@@ -15,6 +15,8 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from services.core.model import MOMENTS
+
 
 def copied_fields(value_type: type, *special: str) -> Callable[[Any], dict[str, Any]]:
     """Return a function that reads the fields of a dataclass, except special ones, from such a value or its message."""
@@ -54,6 +56,13 @@ def to_timestamp(seconds: float) -> Timestamp:
 def from_timestamp(message: Timestamp) -> float:
     """Return a Timestamp as epoch seconds, to the microsecond."""
     return message.ToMicroseconds() / 1e6
+
+
+def moment_of(message: Timestamp) -> int:
+    """Return a Timestamp as whole epoch seconds. Raises ValueError outside the years 1970 to 2199."""
+    if message.seconds not in MOMENTS:
+        raise ValueError("a time is not in the years 1970 to 2199")
+    return message.seconds
 
 
 def to_duration(seconds: float | None) -> Duration | None:

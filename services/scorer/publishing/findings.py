@@ -51,7 +51,7 @@ class FindingPublisher:
 async def published_findings(bus: Bus) -> tuple[Finding, ...]:
     """Return the findings that were published with the last index; none where a later version wrote them. Raises BusError."""
     payload = await bus.kv_get(INDICATOR_BUCKET, GOVERNMENT_KEY)
-    with suppress(ValueError):
+    with suppress(ValueError, KeyError):
         return () if payload is None else tuple(map(finding_from_message, BlockReader.of(payload).findings))
     return ()
 

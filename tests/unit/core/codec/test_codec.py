@@ -19,7 +19,7 @@ from services.core.blocks.read import BlockReader
 from services.core.blocks.target_blocks import SlotBlock, decode_slot_block, encode_slot_block
 from services.core.model.exchange import DURATION_BUCKETS, ExchangeSummary
 from services.core.model.indicator import Indicator, IndicatorKind, Interval, Losses, StrictShare
-from services.core.model.measurement import Measurement, Phases, Target
+from services.core.model.measurement import MOMENTS, Measurement, Phases, Target
 from services.core.model.outcome import Outcome, Reason
 from tests.support.values.block_columns import Block, decode_block, encoded
 from tests.support.values.message_values import indicator_from_message
@@ -30,7 +30,7 @@ measurements = st.builds(
     Measurement,
     target=st.builds(Target, st.sampled_from(["a", "b", "c-1"]), st.booleans()),
     vantage=st.just("main"),
-    slot_start=st.integers(0, 2**33),
+    slot_start=st.sampled_from(MOMENTS),
     time=st.none() | st.integers(0, 2 * 10**15).map(lambda value: value / 1e6),
     outcome=st.sampled_from(Outcome),
     reason=st.sampled_from(Reason),
@@ -120,6 +120,33 @@ def test_ragged_batches_are_refused() -> None:
     payload = codec.encode_measurements(rows) + bytes([8 << 3 | 2, 1, 0])  # one more element of `target`
     with pytest.raises(ValueError, match="different lengths"):
         codec.decode_columns(payload)
+
+
+@pytest.mark.parametrize(
+    ("field", "number"),
+    [
+        *(("slot_start", number) for number in (-1, -300, 7_258_118_400, 253_402_560_000, 10**18)),
+        *((name, 2**62) for name in ("time", "latency", "data_age", "transfer", "certificate_expiry")),
+        ("certificate_expiry", 253_402_300_800),
+    ],
+)
+def test_numbers_that_no_prober_measures_are_refused(field: str, number: int) -> None:
+    """No reader takes a batch with a time or a number that another one, such as the archive, cannot represent."""
+    rows = [Measurement(Target("a"), "main", 0, 0.0, Outcome.OK, Reason.OK)] * 2
+    batch = measurement_pb2.MeasurementBatch.FromString(codec.encode_measurements(rows))
+    getattr(batch, field)[1] = number
+    with pytest.raises(ValueError, match="out of range"):
+        codec.decode_columns(batch.SerializeToString())
+
+
+def test_the_largest_numbers_are_read() -> None:
+    """A certificate without an end, and data as old as the first year, are in range; outcomes that nobody gives stay unknown."""
+    row = Measurement(Target("a"), "main", 0, 0.0, Outcome.OK, Reason.OK, certificate_expiry=253_402_300_799)
+    batch = measurement_pb2.MeasurementBatch.FromString(codec.encode_measurements([replace(row, data_age=6.4e10)]))
+    batch.outcome[0] = 257
+    assert codec.decode_columns(batch.SerializeToString()).outcome.tolist() == [255]
+    (read,) = codec.decode_measurements(batch.SerializeToString())
+    assert (read.outcome, read.certificate_expiry, read.data_age) == (Outcome.UNKNOWN, 253_402_300_799, 6.4e10)
 
 
 def test_tables_that_no_row_uses_are_refused() -> None:

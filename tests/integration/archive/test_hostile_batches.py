@@ -1,0 +1,28 @@
+"""What the seed of a prober can do to the archive by the batches that it may publish."""
+
+from __future__ import annotations
+
+from peyvand.v1.measurement_pb2 import MeasurementBatch
+from services.core.bus.names import measurement_subject
+from tests.support.cases.archive import LINKS, Archive, publish, streams_of
+from tests.support.cases.scorer import batch, measure, now_slot
+from tests.support.nats import Nats
+from tests.support.processes import page
+
+
+async def test_times_that_no_calendar_has_stop_nothing(archive: Archive, nats: Nats) -> None:
+    """A batch with a slot or a number out of range is rejected and counted, and the good one that follows is archived."""
+    archive.start()
+    forged = [MeasurementBatch.FromString(batch([measure(LINKS[0], now_slot())])) for _ in range(4)]
+    forged[0].slot_start[0] = -300
+    forged[1].slot_start[0] = 253_402_560_000
+    forged[2].time[0] = 2**62
+    forged[3].certificate_expiry[0] = 2**62
+    async with nats.connect("prober") as prober:
+        for message in forged:
+            await prober.publish(measurement_subject("main", 0), message.SerializeToString(), message_id="")
+    await publish(nats, 0)
+    streams, _ = await streams_of(nats)
+    await archive.has(streams)
+    text = page(archive.components.metrics["archive"], "/metrics")[1]
+    assert 'peyvand_archive_rejected_total{kind="measurement"} 4.0' in text

@@ -40,10 +40,15 @@ async def cancel_and_wait(*tasks: asyncio.Future[Any]) -> None:
 
 
 async def run_in_thread(call: Callable[[], T]) -> T:
-    """Return the result of a call made in a thread. When cancelled, wait for the thread before raising CancelledError."""
+    """Return the result of a call made in a thread. When cancelled, wait for the thread before raising CancelledError.
+
+    If the call fails meanwhile, its error is raised instead, for nobody else would hear of it.
+    """
     work = asyncio.ensure_future(asyncio.to_thread(call))
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:
         await asyncio.wait({work})
+        if (error := work.exception()) is not None:
+            raise error from None
         raise

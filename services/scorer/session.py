@@ -6,13 +6,11 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 
 from services.core.bus import MEASUREMENTS, STREAMS, Bus, StreamState
 from services.core.errors import BusError, StateError
 from services.core.model import Finding, Register
 from services.core.runtime import ENDING, Runtime
-from services.core.tasks import run_in_thread
 from services.indicator.calendar import Calendar
 from services.scorer.evidence_lock import EvidenceLock
 from services.scorer.exchanges import (
@@ -35,14 +33,13 @@ from services.scorer.metrics import ScorerMetrics
 from services.scorer.publishing import FindingPublisher, HistoryPublisher, IndexPublisher, published_findings
 from services.scorer.refresher import Refresher
 from services.scorer.resuming import Resumed, compiled_register, resume
+from services.scorer.saving import StateSaver
 from services.scorer.standby import stand_by
 
 # Exchanges are reconciled with probes once a slot, at most once in this many seconds, and in at most this share of the time.
 RECONCILE_SECONDS = 60.0
 RECONCILE_SHARE = 0.05
 WATCH_SECONDS = 2.0
-SAVE_SECONDS = 1.0
-SAVE_SHARE = 0.05  # at most this share of the time, so that large states are saved less often
 
 
 class _SessionEndError(Exception):
@@ -88,9 +85,10 @@ class _Session:
         clock: Callable[[], float],
     ) -> None:
         self._runtime, self._bus, self._log, self._lease = runtime, bus, runtime.log, lease
-        self._resumed, self._scoring, self._store = resumed, resumed.scoring, resumed.store
+        self._resumed, self._scoring = resumed, resumed.scoring
         self._metrics, self._readiness, self._clock = metrics, readiness, clock
         self._evidence_lock = EvidenceLock()
+        self._saver = StateSaver(self._scoring, resumed.store, self._evidence_lock)
         self._measurements = MeasurementReader(
             self._scoring, self._evidence_lock, metrics=metrics, readiness=readiness, log=self._log
         )
@@ -131,14 +129,14 @@ class _Session:
                     self._reconcile(),
                     self._watch_vantages(),
                     self._watch_streams(),
-                    self._save_often(),
+                    self._saver.run(),
                 ):
                     group.create_task(loop)
         except* _SessionEndError:
             pass
         finally:
             self._runtime.health.not_serving("saving the evidence")
-            await self._save()
+            await self._saver.save()
         return self._next
 
     async def _publish(self) -> None:
@@ -239,16 +237,3 @@ class _Session:
                 self._metrics.record.gaps_accepted = {cursor.stream: cursor.gaps_accepted for cursor in cursors}
                 self._metrics.bus.streams(states)
             await asyncio.sleep(WATCH_SECONDS)
-
-    async def _save_often(self) -> None:
-        while True:
-            started = time.monotonic()
-            await self._save()
-            await asyncio.sleep(max(SAVE_SECONDS, (time.monotonic() - started) / SAVE_SHARE))
-
-    async def _save(self) -> None:
-        async with self._evidence_lock.lock:
-            update = self._scoring.save()
-        if update is not None:
-            await run_in_thread(partial(self._store.save, update))
-            await self._evidence_lock.run(partial(self._store.release, self._scoring.evidence))

@@ -63,3 +63,21 @@ async def test_a_thread_is_waited_for() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert await run_in_thread(lambda: 7) == 7
+
+
+async def test_what_a_thread_fails_with_outlives_a_cancellation() -> None:
+    """A cancelled caller raises the error of its thread: nobody else would hear of it."""
+    started, released = Event(), Event()
+
+    def work() -> None:
+        started.set()
+        released.wait()
+        raise ValueError("the disk is full")
+
+    task = asyncio.create_task(run_in_thread(work))
+    await asyncio.to_thread(started.wait)
+    task.cancel()
+    await asyncio.sleep(0)
+    released.set()
+    with pytest.raises(ValueError, match="the disk is full"):
+        await task

@@ -22,7 +22,7 @@ from services.core.files import owned
 from services.core.model import Policy, Register
 from services.core.runtime import ENDING, Runtime
 from services.core.tasks import cancel_and_wait, run_in_thread
-from services.dataset.days import DamagedSegmentError, EvidenceDays, Sealer, SealingContext, run_faults
+from services.dataset.days import DamagedSegmentError, EvidenceDays, SealedDay, Sealer, SealingContext, run_faults
 from services.dataset.log import SigningKey
 from services.dataset.storage import Storage, open_storage
 from services.indicator.calendar import Calendar
@@ -51,7 +51,8 @@ class _Archive:
         self._days: EvidenceDays | None = None
         self._policy: Policy | None = None
         self._closing = 0.0
-        self._sealed = "", 0.0
+        self._sealed: Sequence[SealedDay] = ()
+        self._log_read = asyncio.Event()
         self._failures: dict[str, str] = {}
 
     async def follow(self, registers: AsyncIterator[Register]) -> None:
@@ -75,8 +76,9 @@ class _Archive:
             more = False
             try:
                 if archiver.must_resume:
+                    await self._log_read.wait()
                     await archiver.resume(cursor)
-                    archiver.forget_sealed(*self._sealed)
+                    archiver.note_sealed(self._sealed)
                 assert self._days is not None
                 more = await archiver.take(cursor, self._days)
             except GapError:
@@ -96,12 +98,14 @@ class _Archive:
                 if self._days is not None and self._days is not days:
                     sealer = Sealer(self._storage, self._key, self._days, self._runtime.settings.data / "sealing")
                     await run_in_thread(sealer.recover)
+                    await self._note_sealed(sealer)
                     days, self._closing = self._days, 0.0
                 if sealer is not None and days is not None and (await self._seal_due(sealer, days) or not shown):
                     await self._show_accounts(sealer)
                     shown = True
             except StateError as error:
                 days = None
+                self._log_read.set()  # a log that cannot be read stops sealing, not reading
                 self._fail("sealing", str(error))
                 if isinstance(error, DamagedSegmentError):
                     for archiver in self._archivers:
@@ -125,12 +129,16 @@ class _Archive:
     async def _show_accounts(self, sealer: Sealer) -> None:
         latest = await run_in_thread(sealer.latest)
         if latest is not None:
-            self._sealed = latest.day, latest.end
-            for archiver in self._archivers:
-                archiver.forget_sealed(*self._sealed)
+            await self._note_sealed(sealer)
             self._metrics.accounted(latest.runs or ())
             for fault in run_faults(latest):
                 self._runtime.log.warning("batches_not_whole", day=latest.day, reason=fault)
+
+    async def _note_sealed(self, sealer: Sealer) -> None:
+        self._sealed = await run_in_thread(sealer.sealed_days)
+        self._log_read.set()
+        for archiver in self._archivers:
+            archiver.note_sealed(self._sealed)
 
     async def _seal_due(self, sealer: Sealer, days: EvidenceDays) -> bool:
         """Seal the days that are due; return whether there were any."""
@@ -141,7 +149,7 @@ class _Archive:
         self._metrics.due(len(due))
         if due:
             for archiver in self._archivers:
-                await archiver.record(due[-1])
+                await archiver.record(due)
         context = SealingContext(
             streams={archiver.what.kind.stream: archiver.created for archiver in self._archivers},
             method_version=METHOD_VERSION,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -21,6 +21,8 @@ from services.dataset.days import (
     ArchivedUpTo,
     EvidenceDays,
     MissingMessages,
+    SealedDay,
+    SealedMessages,
     SegmentCount,
     before_damage,
     counted,
@@ -66,7 +68,7 @@ class StreamArchiver:
         self._log = log
         self._archived: ArchivedUpTo | None = None
         self._segments: Mapping[str, SegmentCount] = {}
-        self._sealed_day = ""
+        self._sealed = SealedMessages()
         self._refused = False
         self._read: StreamPosition | None = None
         self._waiting: list[pa.Table] = []
@@ -153,7 +155,7 @@ class StreamArchiver:
             return
         kind, first, tables = self.what.kind, self._archived.sequence + 1, tuple(self._waiting)
         batches = tuple(self._batches)
-        archived = self._position(self._read)
+        archived, sealed = self._position(self._read), self._sealed
 
         def write() -> ArchivedUpTo:
             parts = ((kind, tables), (BATCH, [batch_table(batches)] if batches else []))
@@ -164,7 +166,14 @@ class StreamArchiver:
                 segment
                 for of, rows in parts
                 for segment in write_segments(
-                    self._storage, of, rows, first, archived.sequence, days, archived.generation
+                    self._storage,
+                    of,
+                    rows,
+                    first,
+                    archived.sequence,
+                    days,
+                    archived.generation,
+                    SealedMessages() if of is BATCH else sealed,
                 )
             ]
             moved = replace(archived, segments=counted(written, archived.segments))
@@ -180,12 +189,12 @@ class StreamArchiver:
         self._metrics.wrote(kind.name, self._rows, archived.stored)
         self._waiting, self._batches, self._rows = [], [], 0
 
-    async def record(self, day: str) -> None:
-        """Record how far the stream is in the dataset, silence included, and that segments up to a day go. Raises StateError.
+    async def record(self, due: Sequence[str]) -> None:
+        """Record how far the stream is in the dataset, silence included, and that segments of some days go. Raises StateError.
 
-        The day may be sealed then: whatever the stream's clock does, what is stored later is dated after this.
+        The days may be sealed then: whatever the stream's clock or a later policy says, what is read later is none of theirs.
         """
-        self._sealed_day = max(self._sealed_day, day)
+        self._seal(dict.fromkeys(due, self._archived.sequence if self._archived else 0))
         if self._archived is not None and self._archived.created:
             archived = self._archived = replace(self._archived, segments=self._open_segments())
             await run_in_thread(lambda: write_position(self._storage, self.what.kind, archived))
@@ -195,10 +204,16 @@ class StreamArchiver:
         found = (gap for gap in self._gaps if since <= gap.until and gap.since <= until)
         return [gap.sentence(self.what.kind.stream) for gap in found]
 
-    def forget_sealed(self, day: str, before: float) -> None:
-        """Forget what was stored before a moment (epoch seconds), the end of the day that was sealed last."""
-        self._sealed_day = max(self._sealed_day, day)
-        self._set_gaps(tuple(gap for gap in self._gaps if gap.until >= before))
+    def note_sealed(self, days: Sequence[SealedDay]) -> None:
+        """Note which days are sealed, and forget what was missing before the end of the last one."""
+        mine = self.what.kind.stream, self.created
+        self._seal({one.day: 0 for one in days})
+        self._seal({one.day: span.last for one in days for span in one.streams if (span.stream, span.created) == mine})
+        self._set_gaps(tuple(gap for gap in self._gaps if not days or gap.until >= days[-1].end))
+
+    def _seal(self, messages: Mapping[str, int]) -> None:
+        last = max((self._sealed.last, *messages))
+        self._sealed = SealedMessages(last, {**self._sealed.messages, **messages})
 
     def _set_gaps(self, gaps: tuple[MissingMessages, ...]) -> None:
         self._gaps = gaps
@@ -258,4 +273,4 @@ class StreamArchiver:
 
     def _open_segments(self) -> Mapping[str, SegmentCount]:
         """Return the segments of days that are not sealed, nor about to be."""
-        return {group: count for group, count in self._segments.items() if group.rpartition("/")[2] > self._sealed_day}
+        return {group: count for group, count in self._segments.items() if group.rpartition("/")[2] > self._sealed.last}

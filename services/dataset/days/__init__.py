@@ -1,12 +1,12 @@
 """Days of evidence: open segments, sealed files, their log, and its verification (docs/archive.md §2-4)."""
 
 from services.dataset.days.batches import run_faults
-from services.dataset.days.days import EvidenceDays
+from services.dataset.days.days import EvidenceDays, SealedMessages
 from services.dataset.days.history import LogFiles, keys_of, manifests
 from services.dataset.days.manifest import BatchRun, KeyChange, Manifest, SealedFile, StreamSpan, read_leaf
 from services.dataset.days.positions import ArchivedUpTo, MissingMessages, SegmentCount, read_position, write_position
 from services.dataset.days.registers import read_register, register_versions, write_register
-from services.dataset.days.sealing import Sealer, SealingContext
+from services.dataset.days.sealing import SealedDay, Sealer, SealingContext
 from services.dataset.days.segments import (
     DamagedSegmentError,
     Segment,
@@ -30,7 +30,9 @@ __all__ = [
     "LogFiles",
     "Manifest",
     "MissingMessages",
+    "SealedDay",
     "SealedFile",
+    "SealedMessages",
     "Sealer",
     "SealingContext",
     "Segment",

@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import lru_cache
 
 from services.core.days import day_of, midnight
+
+
+@dataclass(frozen=True, slots=True)
+class SealedMessages:
+    """The days that are sealed: ``last`` is the latest, ``messages`` has the last message of a stream in each.
+
+    A sealed day never changes, whatever a later policy says of its grace or of the timezone.
+    """
+
+    last: str = ""
+    messages: Mapping[str, int] = field(default_factory=dict)
+
+    def misses(self, day: str, sequence: int) -> bool:
+        """Return whether a day is sealed without a message that belongs to it."""
+        return day <= self.last and sequence > self.messages.get(day, 0)
+
+    def following(self, day: str) -> str:
+        """Return a day, or the one after the last that is sealed where that is later."""
+        after = date.fromisoformat(self.last) + timedelta(days=1) if self.last else date.min
+        return max(day, after.isoformat())
 
 
 class EvidenceDays:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -39,6 +40,14 @@ class SealingContext:
     count: Callable[[str, pa.Table], pa.Table] | None = None
 
 
+class SealedDay(NamedTuple):
+    """A day that is sealed, its end in epoch seconds, and the messages that its rows came from."""
+
+    day: str
+    end: int
+    streams: tuple[StreamSpan, ...]
+
+
 class Sealer:
     """Seals the days of one dataset, in order.
 
@@ -64,14 +73,14 @@ class Sealer:
     def recover(self) -> None:
         """Finish what a crash interrupted: sign a leaf without a checkpoint, remove the segments of sealed days."""
         self._log.sign(self._key)
-        self._remove_segments(self.sealed_days())
+        self._remove_segments({one.day for one in self.sealed_days()})
 
-    def sealed_days(self) -> list[str]:
-        """Return the days that are sealed."""
-        return [manifest.day for manifest in self._manifests()]
+    def sealed_days(self) -> list[SealedDay]:
+        """Return the days that are sealed, in order. Raises StateError."""
+        return [SealedDay(one.day, one.end, one.streams) for one in self._manifests()]
 
     def latest(self) -> Manifest | None:
-        """Return the manifest of the day that was sealed last; None before the first."""
+        """Return the manifest of the day that was sealed last; None before the first. Raises StateError."""
         return next(reversed(self._manifests()), None)
 
     def due(self, stored_up_to: float) -> list[str]:
@@ -80,7 +89,7 @@ class Sealer:
         A day without a row is not sealed.
         """
         open_days = {segment.day for kind in STREAM_KINDS for segment in list_segments(self._storage, kind)}
-        if again := open_days.intersection(self.sealed_days()):
+        if again := open_days.intersection(one.day for one in self.sealed_days()):
             self._remove_segments(again)  # of messages that were read again, for a segment of another day
         return [day for day in sorted(open_days - again) if self._days.closes(day) < stored_up_to]
 
@@ -159,7 +168,10 @@ class Sealer:
             raise StateError(f"{self._scratch} cannot be used to sort a day: {error.strerror}") from error
 
     def _manifests(self) -> list[Manifest]:
-        return [manifest for _, manifest in manifests(self._log.leaves())]
+        try:
+            return [manifest for _, manifest in manifests(self._log.leaves())]
+        except ValueError as error:
+            raise StateError(f"a leaf of the log in {self._storage.address} cannot be read: {error}") from error
 
     def _remove_segments(self, days: Collection[str]) -> None:
         for kind in STREAM_KINDS:

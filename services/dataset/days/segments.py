@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from services.core.errors import StateError
-from services.dataset.days.days import EvidenceDays
+from services.dataset.days.days import EvidenceDays, SealedMessages
 from services.dataset.days.positions import ArchivedUpTo, SegmentCount
 from services.dataset.storage import Storage
 from services.dataset.tables import MICROS, Kind, read, sorted_rows, write
@@ -78,14 +78,15 @@ def write_segments(
     last: int,
     days: EvidenceDays,
     generation: int = 0,
+    sealed: SealedMessages = SealedMessages(),  # noqa: B008  # a value
 ) -> list[Segment]:
     """Write the rows of messages ``first`` to ``last``, a segment for each day; all are durable on return.
 
-    What an earlier run wrote of messages from ``first`` on and did not commit is written anew.
+    Rows that their day, which is sealed, does not have are late rows of a day that is not. What an earlier run wrote of messages from ``first`` on and did not commit is written anew.
     """
     table = sorted_rows(list(tables), kind)
     written = []
-    for (late, day), places in _by_day(table, kind, days).items():
+    for (late, day), places in _by_day(table, kind, days, sealed).items():
         segment = Segment(kind.name, day, first, last, late, generation)
         storage.write(segment.name, write(table.take(pa.array(places)), kind, checksums=True))
         written.append(segment)
@@ -184,10 +185,18 @@ def read_segments(storage: Storage, kind: Kind, segments: Sequence[Segment]) -> 
             raise DamagedSegmentError(f"{segment.name} in {storage.address} is damaged: {error}") from error
 
 
-def _by_day(table: pa.Table, kind: Kind, days: EvidenceDays) -> Mapping[tuple[bool, str], list[int]]:
+def _by_day(
+    table: pa.Table, kind: Kind, days: EvidenceDays, sealed: SealedMessages
+) -> Mapping[tuple[bool, str], list[int]]:
     """Return the places of the rows of each day, late ones apart."""
     moments, stored = (table[name].cast(pa.int64()).to_numpy() / MICROS for name in (kind.dated, "stored"))
+    sequences = table["sequence"].to_numpy()
     places: dict[tuple[bool, str], list[int]] = defaultdict(list)
-    for place, (moment, since) in enumerate(zip(moments.tolist(), stored.tolist(), strict=True)):
-        places[days.place(int(moment), since, slotted=kind.slotted)].append(place)
+    for place, (moment, since, sequence) in enumerate(
+        zip(moments.tolist(), stored.tolist(), sequences.tolist(), strict=True)
+    ):
+        late, day = days.place(int(moment), since, slotted=kind.slotted)
+        if sealed.misses(day, sequence):
+            late, day = True, sealed.following(days.day_of(since))
+        places[late, day].append(place)
     return {day: places[day] for day in sorted(places)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from pathlib import Path
 
 from typer.testing import CliRunner
 
@@ -16,7 +17,7 @@ from services.dataset.days import LogFiles, manifests, read_position, verify
 from services.dataset.tables import MEASUREMENT
 from services.scorer.archived import ArchivedEvidence
 from tests.support.cases.archive import LINKS, Archive, publish, sealed, streams_of, undisturbed
-from tests.support.cases.scorer import SLOT, measure, put
+from tests.support.cases.scorer import SLOT, measure, put, register_on
 from tests.support.nats import Nats
 from tests.support.processes import page
 from tests.support.waiting import DEADLINE
@@ -56,6 +57,30 @@ async def test_what_was_published_is_computed_again(archive: Archive, nats: Nats
     assert (run.exit_code, run.exception) == (0, None)
     assert re.fullmatch(r"\d+ published numbers are the same, to the last bit\n", run.output)
     assert IndicatorKind.GOVERNMENT in {row.kind for row in published()}
+
+
+async def test_more_grace_puts_no_row_into_a_sealed_day(archive: Archive, nats: Nats, tmp_path: Path) -> None:
+    """A day is sealed, then a register gives more grace: what comes for that day is kept as late, also after a restart."""
+    archive.start()
+    await publish(nats, 0)
+    streams, _ = await streams_of(nats)
+    await archive.has(streams)
+    archive.end_of_day()
+    await archive.sealed()
+    before = sealed(archive.storage)
+    policy = tmp_path / "register" / "policy.yaml"
+    policy.write_text(policy.read_text("utf-8").replace("grace_hours: 24", "grace_hours: 168"), "utf-8")
+    await register_on(nats, tmp_path / "register")
+    await archive.components.until(lambda: len(archive.storage.names("register")) == 2, "the register was kept")
+    for number in (1, 2):
+        await publish(nats, number)
+        streams, _ = await streams_of(nats)
+        await archive.has(streams)
+        archive.components.kill("archive")
+        archive.start()
+    late = [name for name in archive.segments() if name.startswith("open/late/measurement/")]
+    assert len(late) == 2
+    assert sealed(archive.storage) == before
 
 
 async def test_a_sealed_day_stays_as_it_is_when_the_clock_steps_back(archive: Archive, nats: Nats) -> None:

@@ -12,12 +12,14 @@ from services.dataset.days import (
     EvidenceDays,
     KeyChange,
     LogFiles,
+    SealedMessages,
     Sealer,
     SealingContext,
     drop_uncommitted,
     list_segments,
     manifests,
     read_leaf,
+    read_sealed,
     verify,
     write_segments,
 )
@@ -112,7 +114,7 @@ def test_a_crash_at_any_write_changes_nothing(tmp_path: Path, key: SigningKey) -
         again = LocalStorage(tmp_path / f"crashed-{steps - 1}")
         sealer = Sealer(again, key, DAYS)
         sealer.recover()
-        if DAY not in sealer.sealed_days():
+        if not sealer.sealed_days():
             for kind in (MEASUREMENT, EXCHANGE):
                 drop_uncommitted(again, kind, 0)
             fill(again, cut=4)
@@ -152,8 +154,8 @@ def test_late_rows_are_sealed_apart(tmp_path: Path, key: SigningKey) -> None:
     """A row stored after the grace of its slot, or long before its slot, is sealed with the day on which it was stored."""
     storage = sealed(tmp_path, key)
     before = contents(storage)
-    late = _stored(measured(20, sequence=20), CLOSED)
-    early = _stored(measured(21, sequence=21), START - 3 * 86_400)
+    late = _with(measured(20, sequence=20), "stored", CLOSED)
+    early = _with(measured(21, sequence=21), "stored", START - 3 * 86_400)
     write_segments(storage, MEASUREMENT, [late, early], 20, 21, DAYS)
     segments = list_segments(storage, MEASUREMENT)
     assert [(segment.late, segment.day) for segment in segments] == [
@@ -169,6 +171,42 @@ def test_late_rows_are_sealed_apart(tmp_path: Path, key: SigningKey) -> None:
         name: content for name, content in before.items() if name.startswith("sealed/")
     }
     assert f"sealed/late/kind=measurement/day={DAYS.day_of(CLOSED)}/shard=00.parquet" in after
+
+
+@pytest.mark.parametrize(
+    ("days", "slot"),
+    [
+        (EvidenceDays("Asia/Tehran", 86_400.0, 300), START),
+        (EvidenceDays("UTC", 3600.0, 300), DAYS.span(DAY).stop + 1800),
+    ],
+)
+def test_no_later_policy_puts_rows_into_a_sealed_day(
+    tmp_path: Path, key: SigningKey, days: EvidenceDays, slot: int
+) -> None:
+    """With more grace, or another timezone, rows that a sealed day does not have are late rows of the next; those that it has go."""
+    storage = sealed(tmp_path, key)
+    sealer = Sealer(storage, key, days)
+    ((day, _, streams),) = sealer.sealed_days()
+    new = _with(_with(measured(20, sequence=20), "slot_start", slot), "stored", CLOSED + 60.0)
+    again = measured(MESSAGES[0], sequence=MESSAGES[0])
+    write_segments(storage, MEASUREMENT, [again, new], 1, 20, days, sealed=SealedMessages(day, {day: streams[0].last}))
+    following = days.day_of(days.span(DAY).stop)
+    segments = list_segments(storage, MEASUREMENT)
+    assert [(segment.late, segment.day) for segment in segments] == [(False, DAY), (True, following)]
+    for due in sealer.due(CLOSED + 9 * 86_400):
+        sealer.seal(due, CONTEXT)
+    assert verify(storage, key.public) == []
+    assert [one.day for one in sealer.sealed_days()] == [DAY, following]
+    (file,) = manifests(LogFiles(storage).leaves())[-1][1].files
+    assert read_sealed(storage, file).num_rows == new.num_rows
+
+
+def test_a_leaf_that_cannot_be_read_is_told(tmp_path: Path, key: SigningKey) -> None:
+    """A leaf of a later version ends sealing with a sentence that names it."""
+    storage = sealed(tmp_path, key)
+    storage.write("log/entries/000000.json", b'{"format":9,"type":"day"}')
+    with pytest.raises(StateError, match=r"a leaf of the log in .* cannot be read"):
+        Sealer(storage, key, DAYS).sealed_days()
 
 
 def test_every_change_is_noticed(tmp_path: Path, key: SigningKey) -> None:
@@ -250,7 +288,7 @@ def test_a_day_waits_for_a_slot_that_ends_after_midnight() -> None:
     assert moment <= hours.closes(day)
 
 
-def _stored(table: pa.Table, moment: float) -> pa.Table:
-    place = table.schema.get_field_index("stored")
-    column = pa.array([round(moment * 1e6)] * table.num_rows, pa.int64()).cast(table.schema.field("stored").type)
-    return table.set_column(place, "stored", column)
+def _with(table: pa.Table, name: str, moment: float) -> pa.Table:
+    """The same rows with another moment in a column."""
+    column = pa.array([round(moment * 1e6)] * table.num_rows, pa.int64()).cast(table.schema.field(name).type)
+    return table.set_column(table.schema.get_field_index(name), name, column)

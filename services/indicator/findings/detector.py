@@ -126,8 +126,11 @@ class Detector:
         opened: list[Finding] = []
         withdrawn: list[str] = []
         for side in np.unique(SIDE_OF_TEST[found.any(axis=1)]).tolist():
+            # A finding of one side may have taken the evidence of another: that of all rows that share its flows.
+            alarms = self.streams.found(self._limits, judged)[side == SIDE_OF_TEST].any(axis=0)
+            if not alarms.any():
+                continue
             strongest, best = self.streams.evidence.strongest()
-            alarms = found[side == SIDE_OF_TEST].any(axis=0)
             departures = self._departures(side, strongest[side], best[side], alarms, judged, step.week_step)
             charges = charge_causes(departures, self.rows)
             # Before any of them begins, by which the evidence of all rows that share its flows begins anew.

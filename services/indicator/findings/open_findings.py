@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import exp, log, sqrt
 from typing import Final
 
@@ -32,8 +32,8 @@ class OpenFinding:
     """A finding of a side, charged to ``row``. Steps are counted since the detector began.
 
     ``seen``, ``expected`` and ``variance`` are sums since the step ``since``, ``day_variance`` is relative; ``base`` is what they are divided by to be told: exchanges
-    where they are shares, 1 where they are volumes. ``measured`` are sums of durations and exchanges by which SLOW is told, ``of_flows`` (2, f) of what was seen and expected of each flow since the finding was made. ``back`` is the evidence that it is over, gathered since ``back_since``, and ``usual`` that it
-    ended as what is usual.
+    where they are shares, 1 where they are volumes. ``measured`` are sums of durations and exchanges by which SLOW is told, ``of_flows`` (2, f) of what was seen and expected of each flow since the finding was made. ``back`` is the evidence that it is over, gathered since ``back_since``, ``pending`` what is to be added to seen, expected, variance and
+    base if it is not, and ``usual`` that it ended as what is usual.
     """
 
     side: int
@@ -52,6 +52,7 @@ class OpenFinding:
     of_flows: Floats
     back: float = 0.0
     back_since: int = 0
+    pending: Floats = field(default_factory=lambda: np.zeros(4))
     usual: bool = False
 
     @property
@@ -75,12 +76,15 @@ class OpenFinding:
         ratio = self.seen / self.expected if self.expected else 1.0
         middle = (min(ratio, _MILD) + 1.0) / 2.0 if not SIDES[self.side].up else (max(ratio, 1.0 / _MILD) + 1.0) / 2.0
         self.back += weight * (count * log(1.0 / middle) + mean * (middle - 1.0))
+        self.pending += (count, mean, mean / weight, base)
         if self.back <= 0.0:
             self.back, self.back_since = 0.0, step + 1
-            self.seen += count
-            self.expected += mean
-            self.variance += mean / weight
-            self.base += base
+            seen, expected, variance, of_base = self.pending.tolist()
+            self.seen += seen
+            self.expected += expected
+            self.variance += variance
+            self.base += of_base
+            self.pending[:] = 0.0
         return self.back >= ENDED
 
     def finding(self, rows: Rows, rates: Floats, settings: DetectorSettings, ended_at: int | None) -> Finding:

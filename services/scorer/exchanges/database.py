@@ -24,7 +24,7 @@ from services.core.codec import ExchangeVolume
 from services.core.errors import StateError
 from services.core.log import logger
 from services.core.model import ExchangeSummary, Flow, StreamPosition
-from services.indicator.calendar import Calendar
+from services.indicator.calendar import RECORD_DAYS, Calendar
 from services.register.attribution import Attributor
 from services.scorer.exchanges import flows, hourly, schema, summaries
 from services.scorer.exchanges.details import FlowSteps
@@ -168,7 +168,7 @@ class ExchangeDatabase:
         return left_out
 
     def trim(self, today: date, window_days: int, *, calendar: Calendar) -> None:
-        """Drop what can no longer be replaced, and volumes and hours older than the longest window.
+        """Drop what can no longer be replaced, volumes older than the longest window, and hours older than that and RECORD_DAYS.
 
         Without a position nothing is dropped: the same summaries may come again, and are not to be counted twice.
         """
@@ -178,7 +178,7 @@ class ExchangeDatabase:
         with self._translated(), self._database:
             summaries.drop_summaries(self._database, replaceable)
             self._database.execute("DELETE FROM volume WHERE day < ?", (today.toordinal() - window_days,))
-            oldest = calendar.midnight(today - timedelta(days=window_days)) // HOUR_SECONDS
+            oldest = calendar.midnight(today - timedelta(days=max(window_days, RECORD_DAYS))) // HOUR_SECONDS
             hourly.drop_hours(self._database, oldest)
             flows.drop_unused(self._database)
         self._changes += 1

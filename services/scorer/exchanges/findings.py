@@ -47,7 +47,7 @@ KEPT_WEEKS = 4
 """Weeks for which findings are published after they ended: a month of them can be looked through, and reviewed."""
 
 MOST_FINDINGS = 500
-"""The most findings that are published, the newest: some 300 bytes each, in one block with all else of the government."""
+"""The most findings that are published, those that go on before others, then the newest: some 300 bytes each, in one block with all else of the government."""
 
 _AT_ONCE = 240_000
 """Steps of one flow that are read together: some 50 MB of durations and sums, so that memory does not grow with what is kept."""
@@ -112,7 +112,8 @@ class FindingWatch:
         now = end * step_seconds
         oldest = now - KEPT_WEEKS * settings.week_steps * step_seconds
         self._found = {key: one for key, one in self._found.items() if (one.ended_at or now) >= oldest}
-        newest = sorted(self._found.values(), key=lambda one: (-one.since, one.id))[:MOST_FINDINGS]
+        kept = sorted(self._found.values(), key=lambda one: (one.ended_at is not None, -one.since))[:MOST_FINDINGS]
+        newest = sorted(kept, key=lambda one: (-one.since, one.id))
         reviews = {review.finding: review for review in register.reviews}
         self._probes_of_over = {key: view for key, view in self._probes_of_over.items() if key in self._found}
         return tuple(

@@ -11,7 +11,7 @@ from services.core.codec import finding_from_message, finding_to_message
 from services.core.model import Finding
 
 _BATCH = 500
-_NEWS = ("ended_at", "flow_count", "probes", "review", "note")
+_NEWS = ("kind", "ended_at", "flow_count", "probes", "review", "note")
 """What is worth a message where it changes. Figures of a finding that goes on change with each step."""
 
 

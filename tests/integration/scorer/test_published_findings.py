@@ -12,7 +12,7 @@ from services.core.bus import Bus, finding_of
 from services.core.bus.names import FINDINGS, GOVERNMENT_KEY, INDICATOR_BUCKET, finding_subject
 from services.core.codec import finding_to_message
 from services.core.errors import BusError
-from services.core.model import Finding, ProbeView, Review
+from services.core.model import Finding, FindingKind, ProbeView, Review
 from services.scorer.publishing import FindingPublisher, published_findings
 from tests.support.cases.datasets.rows import found
 from tests.support.cases.scorer import Scorer, make_register, register_on
@@ -39,8 +39,9 @@ async def test_what_is_new_is_sent_once(nats: Nats) -> None:
         started = FindingPublisher(bus)
         await started.publish([ended, second])
         reviewed = replace(ended, review=Review.CONFIRMED, note="the cable was cut")
-        await started.publish([second, reviewed])
-        assert await sent(dump) == [first, failing, second, ended, reviewed]
+        fallen = replace(second, kind=FindingKind.FALL, seen=1.0)  # what was silent is used a little
+        await started.publish([fallen, reviewed])
+        assert await sent(dump) == [first, failing, second, ended, fallen, reviewed]
 
 
 async def test_only_what_this_version_knows_is_compared(nats: Nats) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from services.core.model import Finding, FindingKind, FindingScope
 from services.indicator.findings import Detector, FlowCounts, find_all
+from services.indicator.findings.kinds import SIDE_OF_TEST
+from services.indicator.findings.open_findings import OpenFinding
 from tests.support.cases.traffic import SETTINGS, START, WEEK, Traffic, small_topology
 
 TOPOLOGY = small_topology()
@@ -227,3 +229,44 @@ def test_two_causes_of_one_step_have_counts_of_their_own() -> None:
     found = find(Traffic.of(TOPOLOGY, WEEKS).counts(failed=failed))
     assert {one.subject for one in found} == {"c1", "bus s1"}
     assert all(one.seen == pytest.approx(0.5, abs=0.1) and 0 < one.expected < 0.02 for one in found)
+
+
+def test_a_finding_takes_the_evidence_of_the_other_side() -> None:
+    """A flow that is silent and a sum of it that rises are sure in one step: the finding of the first leaves nothing to tell of the second."""
+    detector, service = Detector(TOPOLOGY, SETTINGS), TOPOLOGY.service[5]
+    traffic = Traffic.of(TOPOLOGY, WEEKS)
+    traffic.mean[5, -1] = 0.0
+    *learned, step = traffic.counts().steps(SETTINGS.step_seconds)
+    for one in learned:
+        detector.advance(one)
+    evidence, rows = detector.streams.evidence, detector.rows
+    row = next(at for at, subject in enumerate(rows.subject) if subject == service)
+    fall, rise = (np.flatnonzero(side == SIDE_OF_TEST)[0] for side in (0, 1))
+    evidence.banked[fall, 5], evidence.seen[fall, 5], evidence.expected[fall, 5] = 50.0, 0.0, 50.0
+    evidence.banked[rise, row], evidence.seen[rise, row], evidence.expected[rise, row] = 50.0, 4_000.0, 1_500.0
+    (finding,) = detector.advance(step).opened
+    assert (finding.kind, finding.subject) == (FindingKind.SILENCE, TOPOLOGY.flows[5])
+
+
+def test_a_finding_counts_what_was_seen_while_it_seemed_to_end() -> None:
+    """A flow with one exchange a day where six are expected has had one a day, and is not told to be silent."""
+    finding = OpenFinding(
+        side=0,
+        row=0,
+        flows=[0],
+        since=0,
+        since_time=START,
+        found_at=START,
+        seen=0.0,
+        expected=0.0,
+        variance=0.0,
+        day_variance=0.0,
+        chance=1e-9,
+        base=0.0,
+        measured=[0.0, 0.0],
+        of_flows=np.zeros((2, 1)),
+    )
+    for step in range(28 * 24):
+        assert not finding.add(float(step % 24 == 12), 0.25, 0.5, 2.0, step)
+    assert (finding.seen, finding.expected, finding.variance, finding.base) == (28.0, 168.0, 336.0, 1344.0)
+    assert finding.may_become_usual

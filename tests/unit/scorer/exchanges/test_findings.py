@@ -20,6 +20,7 @@ from services.indicator.calendar import Calendar
 from services.indicator.evidence import Evidence
 from services.register.directory.load import load_register
 from services.scorer.evidence_lock import EvidenceLock
+from services.scorer.exchanges import findings
 from services.scorer.exchanges.database import ExchangeDatabase
 from services.scorer.exchanges.findings import LATE_SECONDS, FindingWatch, with_findings
 from services.scorer.exchanges.reconciler import ReconciliationReport
@@ -193,6 +194,23 @@ async def test_a_bus_that_stops_is_found_where_its_servers_answer(tmp_path: Path
     assert [(one.kind, one.scope, one.since) for one in found] == (
         [(FindingKind.SILENCE, FindingScope.BUS, STOPPED)] if answering == 2 else []
     )
+    exchanges.close()
+
+
+async def test_what_goes_on_is_published_before_what_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there are more findings than are published, younger ones that are over push out none that goes on."""
+    scoring, exchanges = made(tmp_path)
+    watch = FindingWatch(exchanges, EvidenceLock())
+    take(exchanges, scoring, range(EPOCH // HOUR, STOPPED // HOUR + 20))
+    (found,) = await watch.look(scoring, scoring.calendar.slot_of(STOPPED + 20 * HOUR + LATE_SECONDS))
+    younger = [
+        replace(found, id=f"{number:016x}", since=found.since + HOUR * number, ended_at=STOPPED + 19 * HOUR)
+        for number in (1, 2)
+    ]
+    watch._found.update({one.id: one for one in younger})
+    monkeypatch.setattr(findings, "MOST_FINDINGS", 2)
+    published = await watch.look(scoring, scoring.calendar.slot_of(STOPPED + 20 * HOUR + LATE_SECONDS))
+    assert [one.id for one in published] == [younger[1].id, found.id]
     exchanges.close()
 
 

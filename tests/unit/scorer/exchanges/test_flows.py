@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ import pytest
 from services.core.model import StreamPosition
 from services.core.model.exchange import ExchangeSummary
 from services.core.model.register import ExchangeRoute, Member
-from services.indicator.calendar import Calendar
+from services.indicator.calendar import RECORD_DAYS, Calendar
 from services.indicator.exchanges.reconciliation import flows_per_link
 from services.indicator.exchanges.traffic import assign_flows, sum_traffic
 from services.indicator.exchanges.volume import volume_change
@@ -57,10 +57,13 @@ def test_hours_of_nothing() -> None:
 
 
 def test_hours_are_trimmed_with_their_carriers() -> None:
-    """Hours older than the window are dropped, and flows without any left."""
+    """Hours are kept as long as findings look back, beyond a short window; then they are dropped, and flows without any left."""
     exchanges = opened(":memory:")
     take(exchanges, BASE, replace(BASE, service="X/G/2/civil/other", slot_start=NOON + 86_400), stored=NOON + 90_000)
-    exchanges.trim(date(2026, 3, 30), 28, calendar=CALENDAR)
+    first = date(2026, 3, 1)
+    exchanges.trim(first + timedelta(days=RECORD_DAYS), 28, calendar=CALENDAR)
+    assert len(hours(exchanges, range(NOON // 3600, NOON // 3600 + 48))[0]) == 2
+    exchanges.trim(first + timedelta(days=RECORD_DAYS + 1), 28, calendar=CALENDAR)
     carriers, count, _ = hours(exchanges, range(NOON // 3600, NOON // 3600 + 48))
     assert [one.service for one in carriers] == ["X/G/2/civil/other"]
     assert count.sum() == 10

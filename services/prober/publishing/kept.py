@@ -61,6 +61,11 @@ class KeptFiles:
         self._files.append(file)
         self.size += file.size
 
+    def put_back(self, file: KeptFile) -> None:
+        """Put a file back that was taken out: it cannot be read now."""
+        self._files.insert(sum(other.number < file.number for other in self._files), file)
+        self.size += file.size
+
     def prune(self, now: float) -> None:
         """Remove what is too old at a moment (epoch seconds), and the oldest of what is too much."""
         while self._files and (self.size > self._limit or now - self._files[0].written > self._seconds):

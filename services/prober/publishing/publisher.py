@@ -115,11 +115,16 @@ class MeasurementPublisher:
         self._report()
 
     async def _send_again(self) -> bool:
-        """Make one file of kept batches due, if any has to be sent again."""
+        """Make one file of kept batches due, if any has to be sent again; return whether there may be more."""
         if self._again is None:
             return False
-        if await self._spool.again(*self._again):
-            self._metrics.sent_again.inc()
+        try:
+            if await self._spool.again(*self._again):
+                self._metrics.sent_again.inc()
+                return True
+        except OSError as error:
+            self._log.warning("spool_read_failed", reason=error.strerror, pending=len(self._spool.pending))
+            await asyncio.sleep(_RETRY_SECONDS)
             return True
         self._again = None
         self._log.info("published_again")

@@ -198,27 +198,40 @@ class Spool:
             await self.keep()
 
     async def keep(self) -> None:
-        """Write the batches that were acknowledged into one file, in place of a file each."""
+        """Write the batches that were acknowledged into one file, in place of a file each.
+
+        While this process can open no file they stay for the next call.
+        """
         done, self._acknowledged = self._acknowledged, []
-        if done:
+        if not done:
+            return
+        try:
             messages = [message for batch, _ in done for message in await self.read(batch)]
             await asyncio.to_thread(self._keep, done, messages)
+        except OSError:
+            self._acknowledged = [*done, *self._acknowledged]
 
     def _keep(self, done: Sequence[tuple[SpoolBatch, int]], messages: Sequence[SpooledMessage]) -> None:
+        """Raises OSError when this process can open no file at the moment."""
         paths = [batch.path for batch, _ in done if batch.path is not None]
         sequence = max(sequence for _, sequence in done)
         number = int(paths[0].stem)
         path = self.kept.path(number, sequence)
         data = _encode(messages, sum(batch.rows for batch, _ in done))
-        with suppress(OSError):  # a disk that is full keeps what is still to be sent, not what the bus has
+        try:
             self._write(path, data)
+        except OSError as error:
+            if _lacks_descriptors(error):
+                raise
+            # A disk that is full keeps what is still to be sent, not what the bus has.
+        else:
             self.kept.add(KeptFile(path, number, len(data), time(), sequence))
         self._unlink(paths)
         self.kept.prune(time())
 
     async def again(self, sequence: int, before: int) -> bool:
         """Make the oldest file of kept batches that got ``sequence`` or a later one a batch to be sent, if its number is below
-        ``before``; return whether there was one.
+        ``before``; return whether there was one. Raises OSError when this process can open no file at the moment.
         """
         await self.keep()
         file = self.kept.since(sequence, before)
@@ -229,8 +242,10 @@ class Spool:
             rows, _ = _decode(await asyncio.to_thread(file.path.read_bytes))
             file.path.rename(path)
         except (OSError, ValueError) as error:
-            if not _lacks_descriptors(error):
-                self._set_aside(file.path)
+            if _lacks_descriptors(error):
+                self.kept.put_back(file)
+                raise
+            self._set_aside(file.path)
         else:
             self._append(SpoolBatch(path, file.size, rows, again=True))
         return True

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import resource
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,37 @@ async def rows_again(spool: Spool, sequence: int) -> list[int]:
         found.append(batch.rows)
         await spool.acknowledged(batch, 1000)
     return found
+
+
+@contextmanager
+def no_descriptors() -> Iterator[None]:
+    """Let this process open no file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_too_many_open_files_lose_no_kept_batch(tmp_path: Path) -> None:
+    """While this process can open no file, batches that are acknowledged wait to be kept, and kept ones wait to be sent again."""
+    spool = opened(tmp_path)
+    for number in (1, 2):
+        batch = await spool.add([SpooledMessage.of("subject", bytes([number]) * 100)], rows=number)
+        await spool.acknowledged(batch, 10 * number)
+        with no_descriptors():
+            await spool.keep()
+        assert spool.kept.size == 0
+    await spool.keep()
+    assert spool.kept.sequence == 20
+    with no_descriptors(), pytest.raises(OSError, match="Too many open files"):
+        await spool.again(5, spool.next)
+    assert (spool.kept.sequence, spool.damaged, len(spool.pending)) == (20, 0, 0)
+    assert await spool.again(5, spool.next)
+    payloads = [message.payload[0] for message in await spool.read(spool.pending[0])]
+    assert payloads == [1, 2]
+    spool.close()
 
 
 @pytest.mark.parametrize("restarted", [False, True])

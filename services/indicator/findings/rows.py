@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,8 +42,8 @@ class Rows:
             (FindingScope.CONSUMER, topology.consumer),
             (FindingScope.BUS, topology.bus),
         ):
-            names, number = np.unique(np.array(ids, dtype=np.str_), return_inverse=True)
-            for position, name in enumerate(names.tolist()):
+            names, number = _numbered(ids)
+            for position, name in enumerate(names):
                 members = np.flatnonzero(number == position)
                 if len(members) >= _FEWEST:
                     scopes.append(scope)
@@ -51,13 +52,12 @@ class Rows:
         ends = np.cumsum([0, *(len(members) for members in rows)])
         columns = np.concatenate(rows) if rows else np.zeros(0, np.int64)
         shape = (len(rows), flows)
-        _, service = np.unique(np.array(topology.service, dtype=np.str_), return_inverse=True)
         return cls(
             flows,
             tuple(scopes),
             tuple(subjects),
             csr_array((np.ones(len(columns)), columns, ends), shape=shape),
-            service.astype(np.int64),
+            _numbered(topology.service)[1],
         )
 
     def __len__(self) -> int:
@@ -80,3 +80,10 @@ class Rows:
     def sums_with(self, some: Bools) -> Bools:
         """Return which rows (r,) are one of some flows (f,), or contain one."""
         return np.asarray(self.with_sums(some.astype(np.float64)) > 0)
+
+
+def _numbered(ids: Sequence[str]) -> tuple[list[str], Ints]:
+    """Return the different ids in order, and the number of each one. An array of texts would be as wide as the longest."""
+    names = sorted(set(ids))
+    numbers = {name: number for number, name in enumerate(names)}
+    return names, np.array([numbers[name] for name in ids], np.int64)

@@ -15,6 +15,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from services.core.log import logger
 from services.core.model import (
     Finding,
     FindingKind,
@@ -49,6 +50,9 @@ KEPT_WEEKS = 4
 MOST_FINDINGS = 500
 """The most findings that are published, those that go on before others, then the newest: some 300 bytes each, in one block with all else of the government."""
 
+MOST_FLOWS = 50_000
+"""The most flows that are watched, those known longest: some 17 KB of memory each. What a hostile collector invents comes later."""
+
 _AT_ONCE = 240_000
 """Steps of one flow that are read together: some 50 MB of durations and sums, so that memory does not grow with what is kept."""
 
@@ -81,6 +85,7 @@ class FindingWatch:
         self._watched: _Watched | None = None
         self._detector: Detector | None = None
         self._next = 0
+        self._left_out = 0
         self._found: dict[str, Finding] = {}
         self._probes_of_over: dict[str, ProbeView] = {}
         """What probes said of findings that are over, by id: it changes no more, and slots in detail go after two days."""
@@ -103,6 +108,7 @@ class FindingWatch:
             ]
             if not flows:
                 return ()
+            flows = self._watchable(flows, firsts)
             topology = _topology([snapshot.flows[position] for position in flows])
             watched = _Watched(topology, settings, calendar, register.holidays)
             await asyncio.to_thread(self._adopt, watched, min(firsts.values()))
@@ -119,6 +125,14 @@ class FindingWatch:
         return tuple(
             [_reviewed(replace(one, probes=await self._beside_probes(scoring, one, now)), reviews) for one in newest]
         )
+
+    def _watchable(self, flows: list[int], firsts: Mapping[int, int]) -> list[int]:
+        left_out, self._left_out = self._left_out, max(len(flows) - MOST_FLOWS, 0)
+        if not self._left_out:
+            return flows
+        if self._left_out != left_out:
+            logger().warning("flows_not_watched", left_out=self._left_out, watched=MOST_FLOWS)
+        return sorted(sorted(flows, key=lambda flow: (firsts[flow], flow))[:MOST_FLOWS])
 
     def _adopt(self, watched: _Watched, first: int) -> None:
         """Begin anew with the first step where something else is watched than before."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 
 from services.core.model import FindingScope
+from services.indicator.findings import Topology
 from services.indicator.findings.causes import Departures, charge_causes
 from services.indicator.findings.rows import Rows
 from tests.support.cases.traffic import small_topology
@@ -69,3 +72,16 @@ def test_flows_all_over_a_bus_are_the_bus() -> None:
     """Ten of sixteen flows depart, of every service and consumer, as on a day off that nobody listed: one cause, and the others stay out."""
     departing = [0, 1, 2, 4, 5, 8, 9, 12, 13, 14]
     assert charged(departing) == [(FindingScope.BUS, "bus", len(departing))]
+
+
+def test_one_long_name_costs_no_more_than_itself() -> None:
+    """A service with a name of thousands of characters does not make the names of all others as wide."""
+    flows = 10_000
+    services = (*(f"bus s{flow}" for flow in range(flows - 1)), "bus " + "s" * 4_096)
+    names = tuple(f"c{flow} {service}" for flow, service in enumerate(services))
+    topology = Topology(names, ("bus",) * flows, services, ("p",) * flows, ("c",) * flows)
+    tracemalloc.start()
+    Rows.of(topology)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20_000_000

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from services.core.codec import decode_columns, encode_measurements
 from services.core.model import FindingKind, FindingReview, FindingScope, ProbeView, Review, StreamPosition
@@ -211,6 +212,30 @@ async def test_what_goes_on_is_published_before_what_is_over(tmp_path: Path, mon
     monkeypatch.setattr(findings, "MOST_FINDINGS", 2)
     published = await watch.look(scoring, scoring.calendar.slot_of(STOPPED + 20 * HOUR + LATE_SECONDS))
     assert [one.id for one in published] == [younger[1].id, found.id]
+    exchanges.close()
+
+
+async def test_flows_known_longest_are_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there are more flows than are watched, invented ones push out none that is known, and how many are left out is logged."""
+    scoring, exchanges = made(tmp_path)
+    monkeypatch.setattr(findings, "MOST_FLOWS", len(FLOWS))
+    begin = EPOCH // HOUR
+    take(exchanges, scoring, range(begin, begin + 30))
+    for number in range(4):
+        new = ExchangeSummary("customs", f"a{number}", (begin + 30) * HOUR, 1, count=3, ok=3)
+        exchanges.take([((begin + 31) * HOUR, "xroad", [new])], calendar=scoring.calendar)
+    take(exchanges, scoring, range(begin + 30, begin + 90))
+    watch = FindingWatch(exchanges, EvidenceLock())
+    with capture_logs() as logs:
+        for _ in range(2):
+            await watch.look(scoring, scoring.calendar.slot_of((begin + 90) * HOUR + LATE_SECONDS))
+    assert watch._watched is not None
+    assert sorted(watch._watched.topology.flows) == sorted(
+        f"xroad {client} {service}" for client, service in FLOWS.items()
+    )
+    assert [line for line in logs if line["event"] == "flows_not_watched"] == [
+        {"event": "flows_not_watched", "log_level": "warning", "left_out": 4, "watched": 3}
+    ]
     exchanges.close()
 
 

@@ -137,7 +137,7 @@ class ArchivedEvidence:
         """Yield each day of a span on which numbers of these kinds were published, with the rows published last on it."""
         labels = pa.array([kind.label for kind in kinds])
         for day in sorted(one for one in self._days(INDICATOR) if first <= one <= last):
-            table = pa.concat_tables(self._tables(INDICATOR, day))
+            table = pa.concat_tables([INDICATOR.schema.empty_table(), *self._tables(INDICATOR, day)])
             table = table.filter(pc.is_in(table["kind"].cast(pa.string()), labels))
             table = sorted_rows([table.filter(pc.equal(table["as_of"], pc.max(table["as_of"])))], INDICATOR)
             if table.num_rows:

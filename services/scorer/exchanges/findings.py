@@ -8,7 +8,7 @@ there are ten thousand flows, so a flow is watched from the day after its first 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -28,6 +28,7 @@ from services.core.model import (
     join_flow,
     split_flow,
 )
+from services.core.tasks import run_in_thread
 from services.indicator.calendar import Calendar
 from services.indicator.findings import Detector, DetectorSettings, FlowCounts, Topology
 from services.indicator.register_arrays import position_of
@@ -112,9 +113,11 @@ class FindingWatch:
             topology = _topology([snapshot.flows[position] for position in flows])
             watched = _Watched(topology, settings, calendar, register.holidays)
             await asyncio.to_thread(self._adopt, watched, min(firsts.values()))
+            task = asyncio.current_task()
+            assert task is not None
             while self._next < end:
                 steps = range(self._next, min(self._next + max(_AT_ONCE // len(flows), settings.day_steps), end))
-                await asyncio.to_thread(self._advance, watched, snapshot, flows, steps)
+                await run_in_thread(partial(self._advance, watched, snapshot, flows, steps, task.cancelling))
         now = end * step_seconds
         oldest = now - KEPT_WEEKS * settings.week_steps * step_seconds
         self._found = {key: one for key, one in self._found.items() if (one.ended_at or now) >= oldest}
@@ -142,7 +145,15 @@ class FindingWatch:
         self._detector = Detector(watched.topology, watched.settings)
         self._next = first
 
-    def _advance(self, watched: _Watched, snapshot: ExchangeSnapshot, flows: Sequence[int], steps: range) -> None:
+    def _advance(
+        self,
+        watched: _Watched,
+        snapshot: ExchangeSnapshot,
+        flows: Sequence[int],
+        steps: range,
+        stopped: Callable[[], int],
+    ) -> None:
+        """Judge steps, the last before a stop: a chunk of them may take longer than a process has to end."""
         assert self._detector is not None
         step_seconds = watched.settings.step_seconds
         read = snapshot.steps(flows, steps, step_seconds)
@@ -161,6 +172,8 @@ class FindingWatch:
             size=np.where(read.durations.sum(axis=2) == exchanges, read.size, np.nan),
         )
         for step in counts.steps(step_seconds):
+            if stopped():
+                return
             self._detector.advance(step).apply_to(self._found)
             self._next += 1
 

@@ -11,9 +11,10 @@ import pytest
 from services.archive.registers import keep_register
 from services.core.errors import SettingsError, StateError
 from services.core.model.register import Register
-from services.dataset.days import LogFiles, manifests
+from services.dataset.days import EvidenceDays, LogFiles, Sealer, SealingContext, manifests, write_segments
 from services.dataset.log import SigningKey
 from services.dataset.storage import LocalStorage
+from services.dataset.tables import INDICATOR, indicator_table
 from services.indicator.index.snapshot import Snapshot
 from services.register.versions import with_versions
 from services.scorer.archived import ArchivedEvidence, engine_at
@@ -22,7 +23,7 @@ from services.scorer.archived.engines import DayFile
 from services.scorer.offline import score_evidence
 from tests.support.cases.datasets.rows import published as published_number
 from tests.support.cases.datasets.sealed import sealed_dataset
-from tests.support.cases.scoring import Run, Stored, differences, stream
+from tests.support.cases.scoring import SLOT, START, Run, Stored, differences, stream
 from tests.support.cases.scoring import register_of_long_slots as register
 
 __all__ = ["register"]
@@ -87,6 +88,20 @@ def test_the_register_comes_from_the_dataset(storage: LocalStorage, register: Re
     assert archive.published() == []
     with pytest.raises(SettingsError, match="no published number"):
         archive.register_of([])
+
+
+def test_a_day_with_late_numbers_alone_is_passed_over(tmp_path: Path) -> None:
+    """A day on which only numbers of other days were stored has none of its own, and stops no export."""
+    days, storage = EvidenceDays("UTC", 0.0, SLOT), LocalStorage(tmp_path)
+    number = published_number(1, as_of=START)
+    late = indicator_table([number], stored=START + 9 * 86_400.0, sequence=1)
+    write_segments(storage, INDICATOR, [late], 1, 1, days)
+    Sealer(storage, SigningKey.generate("archive.example"), days).seal(
+        days.day_of(START + 9 * 86_400), SealingContext()
+    )
+    archive = ArchivedEvidence(storage)
+    assert archive.published() == []
+    assert list(archive.published_by_day([number.kind])) == []
 
 
 def test_the_policy_is_that_of_the_numbers(register: Register, tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -19,6 +21,8 @@ from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.model.reconciliation import Reconciliation, Volume
 from services.indicator.calendar import Calendar
 from services.indicator.evidence import Evidence
+from services.indicator.findings.detector import Detector, FindingChanges
+from services.indicator.findings.inputs import StepCounts
 from services.register.directory.load import load_register
 from services.scorer.evidence_lock import EvidenceLock
 from services.scorer.exchanges import findings
@@ -236,6 +240,31 @@ async def test_flows_known_longest_are_watched(tmp_path: Path, monkeypatch: pyte
     assert [line for line in logs if line["event"] == "flows_not_watched"] == [
         {"event": "flows_not_watched", "log_level": "warning", "left_out": 4, "watched": 3}
     ]
+    exchanges.close()
+
+
+async def test_a_stop_waits_for_no_more_than_a_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look that is cancelled in the midst of many steps ends with the one that is being judged."""
+    scoring, exchanges = made(tmp_path)
+    take(exchanges, scoring, range(EPOCH // HOUR, STOPPED // HOUR))
+    watch, begun, goes_on, steps = FindingWatch(exchanges, EvidenceLock()), Event(), Event(), []
+    advance = Detector.advance
+
+    def slow(detector: Detector, step: StepCounts) -> FindingChanges:
+        steps.append(step)
+        begun.set()
+        goes_on.wait()
+        return advance(detector, step)
+
+    monkeypatch.setattr(Detector, "advance", slow)
+    looking = asyncio.create_task(watch.look(scoring, scoring.calendar.slot_of(STOPPED + LATE_SECONDS)))
+    await asyncio.to_thread(begun.wait)
+    looking.cancel()
+    await asyncio.sleep(0)
+    goes_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await looking
+    assert len(steps) == 1
     exchanges.close()
 
 

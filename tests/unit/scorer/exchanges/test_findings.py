@@ -2,79 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from services.core.codec import decode_columns, encode_measurements
-from services.core.model import FindingKind, FindingReview, FindingScope, ProbeView, Review, StreamPosition
+from services.core.model import FindingKind, FindingReview, FindingScope, ProbeView, Review
 from services.core.model.exchange import DURATION_BUCKETS, ExchangeSummary
 from services.core.model.measurement import Measurement, Target
 from services.core.model.outcome import OUTCOME_OF, Reason
 from services.core.model.reconciliation import Reconciliation, Volume
-from services.indicator.calendar import Calendar
-from services.indicator.evidence import Evidence
-from services.indicator.findings.detector import Detector, FindingChanges
-from services.indicator.findings.inputs import StepCounts
-from services.register.directory.load import load_register
 from services.scorer.evidence_lock import EvidenceLock
-from services.scorer.exchanges import findings
-from services.scorer.exchanges.database import ExchangeDatabase
 from services.scorer.exchanges.findings import LATE_SECONDS, FindingWatch, with_findings
 from services.scorer.exchanges.reconciler import ReconciliationReport
 from services.scorer.index.results import CompiledRegister
-from services.scorer.index.scoring import Scoring
-from services.scorer.state.loading import LoadedState
-from tests.support.registers import write_register
+from tests.support.cases.watched_exchanges import ASKING, EPOCH, FLOWS, HOUR, STOPPED, made, take
 from tests.support.values.findings import finding
-
-EPOCH = 1_767_214_800  # 2026-01-01T00:30 in Tehran, a whole hour of UTC
-HOUR = 3600
-WEEK = 168 * HOUR
-STOPPED = EPOCH + 4 * WEEK + 60 * HOUR
-ASKING = "getSecurityServerOperationalData"
-FLOWS = {
-    "tax-office": "customs/tax-clearance/imports",
-    "land-registry": "civil-registry/title-deed/civil-status",
-    "civil-registry": "tax-office/birth-certificate/dependants",
-}
-
-
-def made(tmp_path: Path) -> tuple[Scoring, ExchangeDatabase]:
-    """Return a scoring and the exchanges of its register, both empty."""
-    register = load_register(write_register(tmp_path / "register"))
-    loaded = LoadedState(None, Evidence(Calendar.of(register.policy)), ())
-    scoring = Scoring(CompiledRegister.of(register), loaded, StreamPosition("M", "", 0))
-    exchanges = ExchangeDatabase(tmp_path / "exchanges.sqlite")
-    exchanges.attribute_by(scoring.compiled.attributor)
-    return scoring, exchanges
-
-
-def take(
-    exchanges: ExchangeDatabase,
-    scoring: Scoring,
-    hours: range,
-    least: int = 15,
-    spread: int = 11,
-    details: Callable[[str, int, int], dict[str, Any]] = lambda _client, _start, _count: {},
-) -> None:
-    """Take in hours of exchanges of each flow, unless told otherwise some twenty; those of tax-office stop. ``details`` of a client's
-    exchanges in an hour are what else is told of them.
-    """
-    for hour in hours:
-        start, chance, rows = hour * HOUR, random.Random(hour), []
-        for client, service in FLOWS.items():
-            count = 0 if client == "tax-office" and start >= STOPPED else least + chance.randrange(spread)
-            told = details(client, start, count)
-            rows.append(ExchangeSummary(client, service, start, 1, count=count, ok=count, **told))
-        exchanges.take([(start + HOUR, "xroad", rows)], calendar=scoring.calendar)
 
 
 async def test_a_flow_that_stops_is_found(tmp_path: Path) -> None:
@@ -202,72 +148,6 @@ async def test_a_bus_that_stops_is_found_where_its_servers_answer(tmp_path: Path
     exchanges.close()
 
 
-async def test_what_goes_on_is_published_before_what_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there are more findings than are published, younger ones that are over push out none that goes on."""
-    scoring, exchanges = made(tmp_path)
-    watch = FindingWatch(exchanges, EvidenceLock())
-    take(exchanges, scoring, range(EPOCH // HOUR, STOPPED // HOUR + 20))
-    (found,) = await watch.look(scoring, scoring.calendar.slot_of(STOPPED + 20 * HOUR + LATE_SECONDS))
-    younger = [
-        replace(found, id=f"{number:016x}", since=found.since + HOUR * number, ended_at=STOPPED + 19 * HOUR)
-        for number in (1, 2)
-    ]
-    watch._found.update({one.id: one for one in younger})
-    monkeypatch.setattr(findings, "MOST_FINDINGS", 2)
-    published = await watch.look(scoring, scoring.calendar.slot_of(STOPPED + 20 * HOUR + LATE_SECONDS))
-    assert [one.id for one in published] == [younger[1].id, found.id]
-    exchanges.close()
-
-
-async def test_flows_known_longest_are_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there are more flows than are watched, invented ones push out none that is known, and how many are left out is logged."""
-    scoring, exchanges = made(tmp_path)
-    monkeypatch.setattr(findings, "MOST_FLOWS", len(FLOWS))
-    begin = EPOCH // HOUR
-    take(exchanges, scoring, range(begin, begin + 30))
-    for number in range(4):
-        new = ExchangeSummary("customs", f"a{number}", (begin + 30) * HOUR, 1, count=3, ok=3)
-        exchanges.take([((begin + 31) * HOUR, "xroad", [new])], calendar=scoring.calendar)
-    take(exchanges, scoring, range(begin + 30, begin + 90))
-    watch = FindingWatch(exchanges, EvidenceLock())
-    with capture_logs() as logs:
-        for _ in range(2):
-            await watch.look(scoring, scoring.calendar.slot_of((begin + 90) * HOUR + LATE_SECONDS))
-    assert watch._watched is not None
-    assert sorted(watch._watched.topology.flows) == sorted(
-        f"xroad {client} {service}" for client, service in FLOWS.items()
-    )
-    assert [line for line in logs if line["event"] == "flows_not_watched"] == [
-        {"event": "flows_not_watched", "log_level": "warning", "left_out": 4, "watched": 3}
-    ]
-    exchanges.close()
-
-
-async def test_a_stop_waits_for_no_more_than_a_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A look that is cancelled in the midst of many steps ends with the one that is being judged."""
-    scoring, exchanges = made(tmp_path)
-    take(exchanges, scoring, range(EPOCH // HOUR, STOPPED // HOUR))
-    watch, begun, goes_on, steps = FindingWatch(exchanges, EvidenceLock()), Event(), Event(), []
-    advance = Detector.advance
-
-    def slow(detector: Detector, step: StepCounts) -> FindingChanges:
-        steps.append(step)
-        begun.set()
-        goes_on.wait()
-        return advance(detector, step)
-
-    monkeypatch.setattr(Detector, "advance", slow)
-    looking = asyncio.create_task(watch.look(scoring, scoring.calendar.slot_of(STOPPED + LATE_SECONDS)))
-    await asyncio.to_thread(begun.wait)
-    looking.cancel()
-    await asyncio.sleep(0)
-    goes_on.set()
-    with pytest.raises(asyncio.CancelledError):
-        await looking
-    assert len(steps) == 1
-    exchanges.close()
-
-
 async def test_another_budget_begins_anew(tmp_path: Path) -> None:
     """A register with another budget, or another flow, has everything that is kept judged again."""
     scoring, exchanges = made(tmp_path)
@@ -282,22 +162,4 @@ async def test_another_budget_begins_anew(tmp_path: Path) -> None:
     (stricter,) = await watch.look(scoring, end)
     assert (stricter.id, stricter.kind) == (first.id, FindingKind.SILENCE)
     assert stricter.found_at > first.found_at
-    exchanges.close()
-
-
-async def test_a_new_flow_is_watched_from_the_next_day_on(tmp_path: Path) -> None:
-    """A flow that begins has the steps judged again once, when its first day is over, and not when it comes."""
-    scoring, exchanges = made(tmp_path)
-    watch = FindingWatch(exchanges, EvidenceLock())
-    midnight = EPOCH // 86_400 * 24 + 72
-    take(exchanges, scoring, range(midnight - 48, midnight + 6))
-    new = ExchangeSummary("customs", "tax-office/debt/debts", (midnight + 1) * HOUR, 1, count=3, ok=3)
-    exchanges.take([((midnight + 2) * HOUR, "xroad", [new])], calendar=scoring.calendar)
-    watched = []
-    for hour in (1, 6, 24, 30):
-        take(exchanges, scoring, range(midnight + hour, midnight + hour + 1))
-        await watch.look(scoring, scoring.calendar.slot_of((midnight + hour) * HOUR + LATE_SECONDS))
-        assert watch._watched is not None
-        watched.append(len(watch._watched.topology.flows))
-    assert watched == [3, 3, 4, 4]
     exchanges.close()

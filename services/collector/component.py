@@ -116,25 +116,31 @@ class _Collector:
 
     async def publish(self) -> None:
         """Publish what changed, every FLUSH_SECONDS, until the stop."""
-        while not await self._wait(FLUSH_SECONDS):
+        seconds = FLUSH_SECONDS
+        while not await self._wait(seconds):
             try:
-                await self.flush()
+                seconds = 0.0 if await self.flush() else FLUSH_SECONDS
             except BusError as error:
+                seconds = FLUSH_SECONDS
                 self._runtime.log.warning("publishing_failed", reason=str(error))
                 self._runtime.health.not_serving("what was read cannot be published: the bus does not answer")
             else:
                 if not self._runtime.stop.is_set():
                     self._runtime.health.serving()
 
-    async def flush(self) -> None:
-        """Publish every summary that the bus has not acknowledged. Raises BusError; what it has acknowledged stays so."""
+    async def flush(self) -> bool:
+        """Publish the summaries that the bus has not acknowledged, up to SUMMARIES_PER_READ; return whether there may be more.
+
+        More come in meanwhile: a busy bus never has none. Raises BusError; what it has acknowledged stays so.
+        """
         settings, run = self._runtime.settings, self._executor.run
         self._metrics.show_totals(await run(self._ledger.totals))
-        while pending := await run(self._ledger.unpublished, SUMMARIES_PER_READ):
-            for message in messages(settings.bus, settings.alias, pending):
-                await publish(self._bus, message)
-                await run(self._ledger.acknowledge, message.summaries)
-            self._metrics.show_totals(await run(self._ledger.totals))
+        pending = await run(self._ledger.unpublished, SUMMARIES_PER_READ)
+        for message in messages(settings.bus, settings.alias, pending):
+            await publish(self._bus, message)
+            await run(self._ledger.acknowledge, message.summaries)
+        self._metrics.show_totals(await run(self._ledger.totals))
+        return len(pending) == SUMMARIES_PER_READ
 
 
 async def _work(
@@ -155,7 +161,8 @@ async def _work(
     supervisor.check()
     try:
         async with asyncio.timeout(_LAST_FLUSH_SECONDS):
-            await collector.flush()
+            while await collector.flush():
+                pass
     except (BusError, TimeoutError) as error:
         # Nothing is lost: what is unpublished stays in the ledger for the next start.
         runtime.log.warning("last_publishing_failed", reason=str(error))

@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 from prometheus_client import CollectorRegistry
 
+from services.collector import component
 from services.collector.component import _Collector, _Supervisor
 from services.collector.ledger.executor import LedgerExecutor
 from services.collector.records.batch import RecordBatch, SourcePosition
@@ -56,6 +57,35 @@ async def test_only_what_the_bus_acknowledged_counts_as_published(raw, tmp_path)
         await collector.flush()
         assert (await executor.run(ledger.totals)).unpublished == 0
     assert sorted(s.client for _, summaries in sink.kept for s in summaries) == clients
+
+
+async def test_a_busy_bus_serves_again_after_a_failure(raw, tmp_path, monkeypatch):
+    """Where more comes in with each message that is published, a failure is over as soon as the bus acknowledges."""
+    monkeypatch.setattr(component, "FLUSH_SECONDS", 0.0)
+    runtime = Runtime(Settings(), CollectorRegistry(), logs.logger(), asyncio.Event())
+    executor, seen = LedgerExecutor(), []
+
+    async with executor.ledger(tmp_path / "state.sqlite", 300, NOW) as ledger:
+
+        async def take(number):
+            side = read_side(raw(clientSubsystemCode=str(number), xRequestId=f"x-{number}"))
+            batch = RecordBatch((side,), (), SourcePosition(number + 1, number + 1))
+            await executor.run(ledger.take, "log", batch, now_ms=NOW)
+
+        class BusySink:
+            async def publish(self, *_args, **_named):
+                seen.append(str(runtime.health))
+                await take(len(seen))
+                if len(seen) == 20:
+                    runtime.stop.set()
+                if len(seen) == 1:
+                    raise BusError("not acknowledged")
+                return len(seen)
+
+        await take(0)
+        await _Collector(runtime, cast(Any, BusySink()), executor, ledger).publish()
+    assert seen[1].startswith("NOT_SERVING: what was read cannot be published")
+    assert seen[-1] == "SERVING"
 
 
 async def test_the_first_failure_stops_all():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from tests.support.nats import Nats
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
 from tests.support.programs import program
-from tests.support.servers.deployed_nats import PEYVAND
+from tests.support.servers.deployed_nats import PEYVAND, deployed, initialised
 from tests.support.small_disk import fill, small_disk
 from tests.support.waiting import DEADLINE, answered, eventually
 
@@ -137,24 +138,8 @@ async def test_peyvand_up_starts_the_server_again(server: Nats, disk: Path, monk
 
 async def test_a_container_ends_its_server(server: Nats, disk: Path) -> None:
     """The health check of deploy/compose.yaml ends a server that refuses messages, once there is room."""
-    shell = program("busybox", "busybox")
-    tools = disk / "bin"
-    tools.mkdir()
-    for name in ("sh", "nc", "df", "awk", "kill", "tail", "printf"):
-        (tools / name).symlink_to(shell)
     assert server.process is not None
-    environ = {
-        "PATH": str(tools),
-        "NATS_PID": str(server.process.pid),
-        "NATS_STORE": str(server.store),
-        "NATS_HEALTH": server.health.replace(":", " "),
-    }
-
-    def check() -> tuple[int, str]:
-        command = [str(tools / "sh"), str(ROOT / "deploy" / "nats" / "health.sh")]
-        done = subprocess.run(command, env=environ, check=False, capture_output=True, text=True, timeout=DEADLINE)
-        return done.returncode, done.stdout
-
+    check = _health_check(disk / "bin", server.process.pid, server.store, server.health, server.port)
     await eventually(lambda: check()[0] == 0, "the server is well")
     _, ballast = await _filled(server, disk)
     assert "write error" in check()[1]
@@ -162,6 +147,61 @@ async def test_a_container_ends_its_server(server: Nats, disk: Path) -> None:
     ballast.unlink()
     assert check()[0] == 1
     assert server.process.wait(DEADLINE) is not None
+
+
+async def test_a_server_of_a_cluster_is_started_again(disk: Path, tmp_path: Path) -> None:
+    """A server whose disk was full takes part in no stream of its cluster; once there is room it is ended, and takes part again."""
+    (tmp_path / "cluster" / "node-0").mkdir(parents=True)
+    (tmp_path / "cluster" / "node-0" / "store").symlink_to(disk)
+    with deployed(tmp_path / "cluster", "cluster.conf", 3) as cluster:
+        health, node = cluster.health[0], cluster.running[0]
+        check = _health_check(disk / "bin", node.pid, disk, health, cluster.ports[0])
+        async with asyncio.timeout(2 * DEADLINE), cluster.connect("admin") as admin:
+            await initialised(admin, replicas=3)
+            await eventually(lambda: check()[0] == 0, "the server is well")
+            ballast = fill(disk, left=_LITTLE)
+            async with cluster.connect("prober-south", "prober") as prober:
+                subject = measurement_subject("south", 0)
+
+                async def stopped() -> bool:
+                    with suppress(BusError):
+                        await prober.publish(subject, _MESSAGE, message_id="", timeout=2)
+                    return "JetStream not enabled" in check()[1]
+
+                await eventually(stopped, "the server is out of resources")
+                assert bus_disk.write_error(health, disk) == ""  # there is no room
+                assert node.poll() is None
+                ballast.unlink()
+                assert "JetStream not enabled" in bus_disk.write_error(health, disk)
+                assert check()[0] == 1
+                assert node.wait(DEADLINE) is not None
+                cluster.running.pop(0)
+                cluster.start(0)
+                check = _health_check(disk / "bin", cluster.running[0].pid, disk, health, cluster.ports[0])
+                await eventually(lambda: check()[0] == 0, "it takes part again")
+
+
+def _health_check(tools: Path, pid: int, store: Path, health: str, port: int) -> Callable[[], tuple[int, str]]:
+    """Return a run of deploy/nats/health.sh with the shell of its image: its exit code and what it says."""
+    shell = program("busybox", "busybox")
+    if not tools.exists():
+        tools.mkdir()
+        for name in ("sh", "nc", "df", "awk", "kill", "tail", "printf"):
+            (tools / name).symlink_to(shell)
+    environ = {
+        "PATH": str(tools),
+        "NATS_PID": str(pid),
+        "NATS_STORE": str(store),
+        "NATS_HEALTH": health.replace(":", " "),
+        "NATS_CLIENT": f"127.0.0.1 {port}",
+    }
+
+    def check() -> tuple[int, str]:
+        command = [str(tools / "sh"), str(ROOT / "deploy" / "nats" / "health.sh")]
+        done = subprocess.run(command, env=environ, check=False, capture_output=True, text=True, timeout=DEADLINE)
+        return done.returncode, done.stdout
+
+    return check
 
 
 async def test_a_seed_fills_its_own_stream_alone(nats: Nats) -> None:

@@ -49,6 +49,7 @@ class Deployed:
     nodes: int = 1
     ports: list[int] = field(default_factory=list)
     routes: list[int] = field(default_factory=list)
+    health: list[str] = field(default_factory=list)
     running: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -56,14 +57,15 @@ class Deployed:
         prepare(self.folder / "secrets", "127.0.0.1" if self.nodes == 1 else "127.0.0.1 localhost")
         self.ports = [free_port() for _ in range(self.nodes)]
         self.routes = [free_port() for _ in range(self.nodes)]
+        self.health = [f"127.0.0.1:{free_port()}" for _ in range(self.nodes)]
         text = (ROOT / "deploy" / "nats" / self.config).read_text("utf-8")
         for node in range(self.nodes):
             here = text
             for said, meant in {
                 "0.0.0.0:4222": f"127.0.0.1:{self.ports[node]}",
                 "0.0.0.0:6222": f"127.0.0.1:{self.routes[node]}",
-                "0.0.0.0:8222": f"127.0.0.1:{free_port()}",
-                "127.0.0.1:8222": f"127.0.0.1:{free_port()}",
+                "0.0.0.0:8222": self.health[node],
+                "127.0.0.1:8222": self.health[node],
                 "/etc/peyvand/nats/": f"{self.folder / 'secrets' / 'nats'}/",
                 "/var/lib/peyvand/nats": str(self.store(node)),
             }.items():
@@ -176,7 +178,7 @@ class Deployed:
 @contextmanager
 def deployed(folder: Path, config: str, nodes: int = 1) -> Iterator[Deployed]:
     """Run nodes until the context ends."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     servers = Deployed(folder, config, nodes)
     try:
         for node in range(nodes):

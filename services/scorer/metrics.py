@@ -21,6 +21,7 @@ from services.core.model import (
     Register,
     Structure,
 )
+from services.indicator.calendar import Calendar
 from services.indicator.cells import SlotDetail
 from services.indicator.index import BurnCounter, burning_links
 from services.indicator.register_arrays import RegisterArrays
@@ -145,7 +146,7 @@ class ScorerMetrics:
         absent = sum(link.absent for link in register.links.values())
         self._links.show({("live",): len(register.links) - absent, ("absent",): absent})
         consumers = AgencySeries.of(arrays).figures
-        self._links_now.show({} if last_slot is None else dict(_by_verdict(arrays, last_slot, consumers)))
+        self._links_now.show({} if last_slot is None else dict(_by_verdict(register, arrays, last_slot, consumers)))
         verdicts = [] if last_slot is None else last_slot.verdict[0].tolist()
         stages: dict[Labels, float] = {}
         shown = arrays.links if len(arrays.links) <= LINK_SERIES else sorted(self._burning & register.links.keys())
@@ -172,7 +173,7 @@ class ScorerMetrics:
         if last_slot is None:
             self._reason.show({})
             return
-        rows = _not_ok(arrays, last_slot)
+        rows = _not_ok(register, arrays, last_slot)
         self._reason.show(dict(_reasons(register, arrays, last_slot, rows[:REASON_SERIES])))
         self._leave_out({"link_reason": max(0, len(rows) - REASON_SERIES)})
 
@@ -200,16 +201,21 @@ _VERDICTS = ("", *(outcome.label for outcome in Outcome), "absent")
 """Names of a slot's verdicts by number; the first is for links that are not in force."""
 
 
+def _on_paper(register: Register, arrays: RegisterArrays, slot: SlotDetail) -> NDArray[np.bool_]:
+    """Return which links are not live on the day of a slot: those that never are, and those that will be later."""
+    return ~arrays.required.live(Calendar.of(register.policy).day_of(slot.first_slot).toordinal())
+
+
 def _by_verdict(
-    arrays: RegisterArrays, last_slot: SlotDetail, consumers: Sequence[str]
+    register: Register, arrays: RegisterArrays, last_slot: SlotDetail, consumers: Sequence[str]
 ) -> Iterator[tuple[Labels, float]]:
-    """Yield the number of links in force in a slot by verdict, with absent links as a verdict of their own.
+    """Yield the number of links in force in a slot by verdict, with those on paper as a verdict of their own.
 
     The government has every verdict, each of these consumers those that occur.
     """
     kinds = len(_VERDICTS)
     verdict = last_slot.verdict[0, : len(arrays.links)].astype(np.int64)
-    verdict = np.where(arrays.absent & (verdict != 0), kinds - 1, verdict)
+    verdict = np.where(_on_paper(register, arrays, last_slot) & (verdict != 0), kinds - 1, verdict)
     cells = arrays.consumer * kinds + verdict
     counts = np.bincount(cells, minlength=len(arrays.agencies) * kinds).reshape(-1, kinds)
     for name, count in zip(_VERDICTS[1:], counts.sum(axis=0)[1:].tolist(), strict=True):
@@ -220,11 +226,12 @@ def _by_verdict(
                 yield (IndicatorKind.CONSUMER.label, consumer, name), count
 
 
-def _not_ok(arrays: RegisterArrays, last_slot: SlotDetail) -> NDArray[np.int64]:
+def _not_ok(register: Register, arrays: RegisterArrays, last_slot: SlotDetail) -> NDArray[np.int64]:
     """Return the live links that were not OK in a slot, in id order, unknown links last."""
     verdict = last_slot.verdict[0, : len(arrays.links)]
     failed = (verdict >= Outcome.NOT_CONNECTED) & (verdict < Outcome.OK)
-    return np.concatenate([np.flatnonzero(mask & ~arrays.absent) for mask in (failed, verdict == Outcome.UNKNOWN)])
+    live = ~_on_paper(register, arrays, last_slot)
+    return np.concatenate([np.flatnonzero(mask & live) for mask in (failed, verdict == Outcome.UNKNOWN)])
 
 
 def _reasons(

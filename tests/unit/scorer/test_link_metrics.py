@@ -92,6 +92,24 @@ def test_beyond_the_limit_links_that_burn_have_series(
     assert samples(registry)['peyvand_scorer_series_left_out{of="link_stage"}'] == len(register.links) - 1
 
 
+def test_links_that_will_be_live_later_are_on_paper(register: Register, registry: CollectorRegistry) -> None:
+    """A link whose first day comes later is counted as on paper, and there is no reason why it fails."""
+    later = replace(register.links["birth-tax"], live_from=date(2027, 1, 1))
+    changed = replace(register, links={**register.links, "birth-tax": later})
+    scoring, result = judged(changed, dict.fromkeys(set(changed.links) - {"birth-tax"}, Reason.OK))
+    slot = range(EPOCH // SLOT, EPOCH // SLOT + 1)
+    ScorerMetrics(registry).links(
+        result.compiled, scoring.evidence.detail(result.compiled.arrays, slot, result.compiled.arrays.targets)
+    )
+    found = samples(registry)
+    absent = sum(link.absent for link in changed.links.values()) + 1
+    assert (
+        found[f'peyvand_links_now{{id="{result.compiled.arrays.government}",kind="government",verdict="absent"}}']
+        == absent
+    )
+    assert not [series for series in found if series.startswith("peyvand_link_reason") and "birth-tax" in series]
+
+
 def test_links_are_counted_by_verdict(
     register: Register, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,6 +71,14 @@ def test_alertmanager_takes_its_configuration() -> None:
                 assert value in {one["labels"]["about"] for one in ALERTS.values()}
 
 
+def test_one_process_of_several_mutes_no_alert_about_the_whole() -> None:
+    """An alert about a process, which others of its kind may outlive, inhibits only alerts about the same one."""
+    config = yaml.safe_load((FOLDER / "alertmanager.yml").read_text("utf-8"))
+    for rule in config["inhibit_rules"]:
+        if re.search(r"ComponentDown|ComponentNotServing|BusUnreachable", rule["source_matchers"][0]):
+            assert "instance" in rule["equal"], rule
+
+
 @pytest.mark.parametrize("file", TESTS, ids=lambda file: file.stem)
 def test_alerts_fire_and_stay_silent(file: Path) -> None:
     """Prometheus runs the unit tests of the rules."""
@@ -120,7 +128,8 @@ def test_recorded_names_say_level_metric_and_operations(name: str) -> None:
     assert re.fullmatch(r"[a-z0-9_]+", operations)
     kept = LABELS[name]
     assert set(level.split("_")) <= kept
-    assert any(name in rule["expr"] for rule in ALERTS.values())
+    others = [text for other, text in RECORDS.items() if other != name]
+    assert any(name in text for text in (*(rule["expr"] for rule in ALERTS.values()), *others))
     assert promql_parser.parse(RECORDS[name])
 
 

@@ -7,6 +7,7 @@ from services.prober.http.content_coding import (
     decode_body,
     decode_headers,
 )
+from services.prober.http.cookies import add_cookies, keep_cookies
 from services.prober.http.exchange import USER_AGENT, send_request, wire_request
 from services.prober.http.http2 import Http2Connection
 from services.prober.http.http_connection import Http2Request, HttpConnection, WireRequest
@@ -25,8 +26,10 @@ __all__ = [
     "WireRequest",
     "accepted_codings",
     "access_token",
+    "add_cookies",
     "decode_body",
     "decode_headers",
+    "keep_cookies",
     "send_request",
     "token_issuer",
     "wire_request",

@@ -19,8 +19,10 @@ from services.prober.http import (
     WireRequest,
     accepted_codings,
     access_token,
+    add_cookies,
     decode_body,
     decode_headers,
+    keep_cookies,
     send_request,
     token_issuer,
     wire_request,
@@ -88,9 +90,7 @@ def build_http_target(definition: Probe, url: str, environment: ProbeEnvironment
     request.headers.encoding = "utf-8"
     cookie = request.headers.get("cookie", "")
     if environment.cookies is not None:
-        request.headers.pop("cookie", None)  # a jar does not add to a header that is there
-        environment.cookies.set_cookie_header(request)
-        add_cookies(request, cookie)
+        add_cookies(environment.cookies, request, cookie)
     secret_header, secret = credential_header(definition.auth, environment.secrets)
     if secret:
         request.headers[secret_header] = secret
@@ -117,17 +117,6 @@ def build_http_target(definition: Probe, url: str, environment: ProbeEnvironment
         accepted=accepted,
         body_limit=definition.body_limit,
     )
-
-
-def add_cookies(request: httpx.Request, own: str) -> None:
-    """Add a definition's own cookies to those set by answers, which win where both have a name."""
-    request.headers.encoding = "utf-8"  # httpx otherwise guesses it from the headers so far
-    received = request.headers.get("cookie", "")
-    names = {pair.partition("=")[0].strip() for pair in received.split(";")}
-    pairs = [pair.strip() for pair in own.split(";") if pair.strip()]
-    added = [pair for pair in pairs if pair.partition("=")[0].strip() not in names]
-    if added:
-        request.headers["Cookie"] = "; ".join([*added, received] if received else added)
 
 
 def with_defaults(headers: Mapping[str, str], defaults: Mapping[str, str]) -> dict[str, str]:
@@ -196,8 +185,7 @@ async def _exchange(target: HttpTarget, trace: ProbeTrace) -> None:
     if target.follow and answer.status in _REDIRECTS and _is_located(answer):
         await _follow(target, answer, trace)
     elif target.environment.cookies is not None:
-        response = httpx.Response(answer.status, headers=answer.headers, request=target.request)
-        target.environment.cookies.extract_cookies(response)
+        keep_cookies(target.environment.cookies, answer, target.request)
 
 
 def _is_located(answer: HttpConnection) -> bool:
@@ -205,11 +193,9 @@ def _is_located(answer: HttpConnection) -> bool:
 
 
 async def _follow(target: HttpTarget, first: HttpConnection, trace: ProbeTrace) -> None:
-    """Follow redirects by httpx's rules (methods, cookies, credentials), each hop over a connection of its own."""
-    cookies = target.environment.cookies
+    """Follow redirects by httpx's rules (methods, credentials), each hop over a connection of its own."""
     async with httpx.AsyncClient(
         transport=_RedirectTransport(target, first, trace),
-        cookies=cookies,
         follow_redirects=True,
         max_redirects=_MAX_REDIRECTS,
         trust_env=False,
@@ -222,17 +208,17 @@ async def _follow(target: HttpTarget, first: HttpConnection, trace: ProbeTrace) 
         except (httpx.RemoteProtocolError, httpx.UnsupportedProtocol, httpx.InvalidURL, UnicodeError) as error:
             detail = "redirected to what is not an http or https URL"
             raise ProbeFailedError(Failure(trace.phase, Cause.REDIRECT_UNUSABLE, detail)) from error
-        if cookies is not None:
-            cookies.jar = client.cookies.jar
 
 
 class _RedirectTransport(httpx.AsyncBaseTransport):
-    """Gives httpx the first answer, then makes the hops it requests."""
+    """Gives httpx the first answer, then makes the hops it requests, with the cookies set on the way."""
 
     def __init__(self, target: HttpTarget, first: HttpConnection, trace: ProbeTrace) -> None:
         self._target = target
         self._trace = trace
         self._first: HttpConnection | None = first
+        cookies = target.environment.cookies
+        self._cookies = httpx.Cookies() if cookies is None else cookies  # an empty jar is false
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Make one hop; its answer has no body, since only status and headers decide where the next hop leads."""
@@ -240,7 +226,10 @@ class _RedirectTransport(httpx.AsyncBaseTransport):
         if answer is None:
             self._trace.redirects += 1
             answer = await send_request(self._wire(request), self._target.environment.outbound, self._trace)
-        return httpx.Response(answer.status, headers=answer.headers, stream=httpx.ByteStream(b""), request=request)
+        keep_cookies(self._cookies, answer, request)
+        # What httpx knows of cookies it would send itself, in an encoding that it guesses.
+        headers = [header for header in answer.headers if header[0].lower() != b"set-cookie"]
+        return httpx.Response(answer.status, headers=headers, stream=httpx.ByteStream(b""), request=request)
 
     def _wire(self, request: httpx.Request) -> WireRequest:
         first = self._target.request.url
@@ -262,9 +251,8 @@ class _RedirectTransport(httpx.AsyncBaseTransport):
             self._trace.left_origin = True
             # httpx drops Authorization by itself. An API key must not travel to another origin either.
             request.headers.pop(self._target.secret_header, None)
-        if not self._trace.left_origin:
-            # httpx drops a Cookie header wherever a redirect leads.
-            add_cookies(request, self._target.cookie)
+        # httpx drops a Cookie header wherever a redirect leads.
+        add_cookies(self._cookies, request, "" if self._trace.left_origin else self._target.cookie)
         return self._target.serialise(request, tls)
 
 

@@ -132,6 +132,24 @@ async def test_06_a_cookie_set_on_the_way_replaces_the_definitions() -> None:
     assert [request.header("cookie") for request in server.requests] == ["a=1; b=1", "b=1; a=2", "b=1; a=2"]
 
 
+@pytest.mark.parametrize("city", ["شهر=تهران".encode(), b"caf\xe9=1"])
+async def test_06_a_cookie_outside_ascii_is_sent_on(city: bytes) -> None:
+    """A cookie set by a redirect in UTF-8 or Latin-1 is sent with the next request, in UTF-8, whatever other headers hold."""
+
+    async def handle(request: Request, writer: asyncio.StreamWriter) -> None:
+        if request.path == "/start":
+            lines = b"HTTP/1.1 302 Found", b"Location: /end", b"X-Bytes: \xe9", b"Set-Cookie: " + city + b"; Path=/"
+            writer.write(b"\r\n".join([*lines, b"Content-Length: 0", b"", b""]))
+        else:
+            writer.write(answer())
+
+    async with serving(handle) as server:
+        result = await ask(server.url("/start"), headers={"X-Who": "me"})
+    assert (result.judgement.reason, result.observation.redirects) == (Reason.OK, 1)
+    sent = (server.requests[1].header("cookie") or "").encode("latin-1").decode()
+    assert sent == ("café=1" if b"caf" in city else city.decode())
+
+
 async def test_07_headers_arrive_as_set() -> None:
     """Host, User-Agent and other headers arrive as the definition sets them, filled from params, each once."""
     async with serving(says()) as server:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -14,7 +15,7 @@ from services.core.model.probe import (
 )
 from tests.support.cases.probes.journey import ASK, LOGIN, a_step, paths, site, travel
 from tests.support.patient_loop import takes
-from tests.support.servers.http_server import forever, serving
+from tests.support.servers.http_server import Request, answer, forever, serving
 
 PAPER = a_step(
     "paper", "${target}/paper/${code}", expect=Expect(json=(JsonExpectation("$.order", equals="${number}"),))
@@ -31,6 +32,22 @@ async def test_06_a_service_from_start_to_end() -> None:
     assert [step.name for step in seen.steps] == ["login", "ask", "paper"]
     assert (seen.status, seen.redirects, seen.addresses) == (200, 1, ("127.0.0.1",))
     assert seen.protocol == "HTTP/1.1"
+
+
+async def test_06_a_cookie_outside_ascii_is_kept() -> None:
+    """A cookie in UTF-8 that a redirect or a page sets is sent over the redirect and by the next step."""
+
+    async def handle(request: Request, writer: asyncio.StreamWriter) -> None:
+        if request.path == "/login":
+            writer.write(answer(302, b"", {"Location": "/home", "Set-Cookie": "city=تهران; Path=/"}))
+        else:
+            writer.write(answer(200, b"", {"Set-Cookie": "name=مریم; Path=/"}))
+
+    async with serving(handle) as server:
+        result = await travel(server.url(""), a_step("login", "${target}/login"), a_step("home", "${target}/home"))
+    assert result.judgement.reason is Reason.OK
+    sent = [(request.header("cookie") or "").encode("latin-1").decode() for request in server.requests]
+    assert sent == ["", "city=تهران", "city=تهران; name=مریم"]
 
 
 async def test_times_add_up() -> None:

@@ -24,10 +24,18 @@ _PEM_LIMIT: Final = 2 << 20
 
 
 @dataclass(frozen=True, slots=True)
+class OfferedContext:
+    """A context, and when the first certificate that it shows to servers expires (epoch seconds), None if it shows none."""
+
+    context: ssl.SSLContext
+    own_expiry: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class _ClientContext:
     """A context with a client certificate, and the dates between which that is valid (epoch seconds)."""
 
-    context: ssl.SSLContext
+    offered: OfferedContext
     not_before: float
     not_after: float
 
@@ -48,12 +56,12 @@ class TlsContexts:
         self._references = references
         self._clock = clock
         self._wall = wall
-        self._plain: dict[_Offer, ssl.SSLContext] = {}
+        self._plain: dict[_Offer, OfferedContext] = {}
         self._client: dict[tuple[_Offer, str, str], WatchedFiles[_ClientContext]] = {}
 
     def get(
         self, alpn: tuple[str, ...] = (), certificate: str = "", key: str = "", versions: tuple[str, str] = ("", "")
-    ) -> ssl.SSLContext:
+    ) -> OfferedContext:
         """Return the context that offers these protocols and this client certificate, given as ``file:PATH``.
 
         ``versions`` are the least and the greatest version of TLS, 1.2 or 1.3, each empty for OpenSSL's own.
@@ -64,10 +72,10 @@ class TlsContexts:
             return self._client_context(offer, certificate, key)
         context = self._plain.get(offer)
         if context is None:
-            context = self._plain[offer] = _context(offer)
+            context = self._plain[offer] = OfferedContext(_context(offer))
         return context
 
-    def _client_context(self, offer: _Offer, certificate: str, key: str) -> ssl.SSLContext:
+    def _client_context(self, offer: _Offer, certificate: str, key: str) -> OfferedContext:
         watched = self._client.get((offer, certificate, key))
         if watched is None:
             paths = Path(certificate.removeprefix("file:")), Path(key.removeprefix("file:"))
@@ -87,7 +95,7 @@ class TlsContexts:
             raise MissingSecretError(f"our client certificate {name} expired on {_date(client.not_after)}")
         if now < client.not_before:
             raise MissingSecretError(f"our client certificate {name} is valid from {_date(client.not_before)}")
-        return client.context
+        return client.offered
 
 
 def _context(offer: _Offer) -> ssl.SSLContext:
@@ -105,9 +113,9 @@ def _context(offer: _Offer) -> ssl.SSLContext:
 
 
 def _load(context: ssl.SSLContext, certificate: Path, key: Path, references: References) -> _ClientContext:
-    leaf_pem, _ = (references.read(path, _PEM_LIMIT) for path in (certificate, key))
+    chain_pem, _ = (references.read(path, _PEM_LIMIT) for path in (certificate, key))
     try:
-        leaf = read_certificates(leaf_pem)[0]
+        chain = read_certificates(chain_pem)
         # Without a password OpenSSL would prompt for one on the terminal.
         context.load_cert_chain(certificate, key, password=lambda: "")
     except ssl.SSLError as error:
@@ -119,7 +127,8 @@ def _load(context: ssl.SSLContext, certificate: Path, key: Path, references: Ref
         raise MissingSecretError(f"our client certificate {certificate.name} or its key cannot be read") from error
     except ValueError as error:
         raise MissingSecretError(f"our client certificate {certificate.name} cannot be used: {error}") from error
-    return _ClientContext(context, not_before(leaf), not_after(leaf))
+    offered = OfferedContext(context, own_expiry=min(map(not_after, chain)))
+    return _ClientContext(offered, not_before(chain[0]), not_after(chain[0]))
 
 
 def _date(moment: float) -> str:

@@ -7,10 +7,12 @@ from time import time
 from typing import Any, Final, cast
 
 from services.prober.observation import Cause, CertificateFacts, Failure, Phase
+from services.prober.tls.contexts import OfferedContext
 from services.prober.tls.verification import ChainVerifier
 
 _DER: Final = 2
-# Alerts that a server sends only about our certificate (RFC 8446, 6.2), in OpenSSL's words.
+# Alerts that a server sends only about our certificate (RFC 8446, 6.2), in OpenSSL's words. One is about there being none.
+_REQUIRED: Final = "CERTIFICATE_REQUIRED"
 _REFUSED: Final = frozenset(
     {
         "BAD_CERTIFICATE",
@@ -18,7 +20,7 @@ _REFUSED: Final = frozenset(
         "CERTIFICATE_REVOKED",
         "CERTIFICATE_EXPIRED",
         "CERTIFICATE_UNKNOWN",
-        "CERTIFICATE_REQUIRED",
+        _REQUIRED,
         "UNKNOWN_CA",
         "ACCESS_DENIED",
     }
@@ -33,14 +35,16 @@ class Handshake:
     """The TLS side of one connection to the server called ``name``.
 
     ``certificate`` holds the facts of the presented chain once ``verify`` has seen it, whether it is trusted or not.
+    ``own_expiry`` is when our client certificate expires (epoch seconds), None if there is none.
     """
 
-    __slots__ = ("_name", "_verifier", "certificate", "incoming", "outgoing", "tls")
+    __slots__ = ("_name", "_verifier", "certificate", "incoming", "outgoing", "own_expiry", "tls")
 
-    def __init__(self, context: ssl.SSLContext, name: str, verifier: ChainVerifier) -> None:
+    def __init__(self, offered: OfferedContext, name: str, verifier: ChainVerifier) -> None:
         self.incoming = ssl.MemoryBIO()
         self.outgoing = ssl.MemoryBIO()
-        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname=name)
+        self.tls = offered.context.wrap_bio(self.incoming, self.outgoing, server_hostname=name)
+        self.own_expiry = offered.own_expiry
         self.certificate: CertificateFacts | None = None
         self._name = name
         self._verifier = verifier
@@ -60,21 +64,23 @@ def presented_chain(tls: ssl.SSLObject) -> list[bytes]:
     return [certificate.public_bytes(_DER) for certificate in chain or ()]
 
 
-def refused_certificate(error: ssl.SSLError) -> tuple[Cause, str] | None:
+def refused_certificate(error: ssl.SSLError, own_expiry: float | None) -> tuple[Cause, str] | None:
     """Return cause and detail when the server refuses our certificate or requires one; None for any other error.
 
-    Before TLS 1.3 a server refuses within the handshake, since then after it. An expired certificate is our own fault.
+    Before TLS 1.3 a server refuses within the handshake, since then after it. A certificate that has expired is our own
+    fault; that it has is not for the server to say. Without a certificate of ours there is none to refuse.
     """
     alert = (error.reason or "").partition("ALERT_")[2]
-    if alert not in _REFUSED:
+    if alert not in _REFUSED or (own_expiry is None and alert != _REQUIRED):
         return None
-    cause = Cause.CREDENTIAL if alert == "CERTIFICATE_EXPIRED" else Cause.CERTIFICATE_REFUSED
+    expired = alert == "CERTIFICATE_EXPIRED" and own_expiry is not None and time() > own_expiry
+    cause = Cause.CREDENTIAL if expired else Cause.CERTIFICATE_REFUSED
     return cause, f"the server does not accept our client certificate: {alert.lower().replace('_', ' ')}"
 
 
 def handshake_failure(error: ssl.SSLError, handshake: Handshake) -> tuple[Cause, str]:
     """Return cause and detail of a handshake that failed."""
-    refused = refused_certificate(error)
+    refused = refused_certificate(error, handshake.own_expiry)
     if refused is not None:
         # Whether we trust the server comes first. Its certificates are known either way.
         distrust = handshake.verify() if presented_chain(handshake.tls) else None
@@ -86,9 +92,10 @@ def handshake_failure(error: ssl.SSLError, handshake: Handshake) -> tuple[Cause,
     return Cause.FAILED, f"the TLS handshake failed: {_reason(error)}"
 
 
-def read_failure(error: ssl.SSLError) -> tuple[Cause, str]:
+def read_failure(error: ssl.SSLError, handshake: Handshake) -> tuple[Cause, str]:
     """Return cause and detail of a connection that failed after its handshake."""
-    return refused_certificate(error) or (Cause.PROTOCOL, f"the TLS connection failed: {_reason(error)}")
+    refused = refused_certificate(error, handshake.own_expiry)
+    return refused or (Cause.PROTOCOL, f"the TLS connection failed: {_reason(error)}")
 
 
 def _reason(error: ssl.SSLError) -> str:

@@ -276,7 +276,7 @@ class FreshConnection(asyncio.Protocol, ABC):
                 self.peer_closed()
                 return
             except ssl.SSLError as error:
-                self.fail(*read_failure(error))
+                self.fail(*read_failure(error, handshake))
                 return
             if not data:
                 self.peer_closed()

@@ -28,10 +28,10 @@ def handshake_factory(
     name = (tls.server_name or host).rstrip(".")  # the root's dot is never part of a name in TLS (RFC 6066, 3)
     try:
         verifier = outbound.trust.get(tls.ca, verify=tls.verify)
-        context = outbound.contexts.get(alpn, tls.certificate, tls.key, (tls.min_version, tls.max_version))
+        offered = outbound.contexts.get(alpn, tls.certificate, tls.key, (tls.min_version, tls.max_version))
     except MissingSecretError as error:
         raise ProbeFailedError(Failure(Phase.PREPARE, Cause.CREDENTIAL, str(error))) from error
-    return lambda: Handshake(context, name, verifier)
+    return lambda: Handshake(offered, name, verifier)
 
 
 async def run_connection(

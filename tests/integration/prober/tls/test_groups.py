@@ -26,7 +26,7 @@ import asyncio, ssl, sys
 from services.prober.tls.contexts import TlsContexts
 
 incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-context = TlsContexts().get(("http/1.1",))
+context = TlsContexts().get(("http/1.1",)).context
 tls = context.wrap_bio(incoming, outgoing, server_hostname="tax.example")
 try:
     tls.do_handshake()

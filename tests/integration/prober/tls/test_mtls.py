@@ -7,6 +7,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from math import inf
 from pathlib import Path
 from time import time
 from typing import Any
@@ -175,6 +176,40 @@ async def test_a_certificate_that_has_expired_for_the_server(authority: Authorit
     assert "certificate expired" in result.judgement.detail
 
 
+@asynccontextmanager
+async def alerting(code: int) -> AsyncIterator[str]:
+    """Return the URL of a server that answers each ClientHello with a fatal alert of this code."""
+
+    async def alert(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(10)
+        writer.write(bytes([21, 3, 3, 0, 2, 2, code]))
+        writer.close()
+
+    listener = await asyncio.start_server(alert, "127.0.0.1", 0)
+    async with listener:
+        yield f"https://127.0.0.1:{listener.sockets[0].getsockname()[1]}/"
+
+
+@pytest.mark.parametrize(
+    ("code", "without", "shown"),
+    [
+        (45, Reason.TLS_FAILED, Reason.AUTH_REFUSED),
+        (42, Reason.TLS_FAILED, Reason.AUTH_REFUSED),
+        (116, Reason.AUTH_REFUSED, Reason.AUTH_REFUSED),
+        (40, Reason.TLS_FAILED, Reason.TLS_FAILED),
+    ],
+    ids=["expired", "bad", "required", "handshake failure"],
+)
+async def test_a_server_cannot_blame_a_certificate_that_is_good(
+    authority: Authority, code: int, without: Reason, shown: Reason
+) -> None:
+    """An alert about a client certificate is never our own fault where we have none, or one that has not expired."""
+    async with alerting(code) as url:
+        plain = await ask(url, tls=Tls(ca=authority.reference))
+        own = await ask(url, tls=profile(authority, authority.client()))
+    assert (plain.judgement.reason, own.judgement.reason) == (without, shown)
+
+
 @pytest.mark.parametrize(
     ("alert", "refused"),
     [
@@ -195,7 +230,7 @@ def test_which_alerts_are_about_our_certificate(alert: str | None, refused: bool
     """Only alerts that cannot mean anything else count as a refusal of our certificate."""
     error = ssl.SSLError(1, "whatever")
     error.reason = alert  # type: ignore[assignment]  # None when OpenSSL has no name for it
-    assert (refused_certificate(error) is not None) is refused
+    assert (refused_certificate(error, inf) is not None) is refused
 
 
 @pytest.mark.parametrize(("days", "said"), [((-30, -1), "expired on"), ((1, 30), "is valid from")])

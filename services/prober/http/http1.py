@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import httptools
 
-from services.prober.http.http_connection import MAX_HEADERS, TOO_MANY_HEADERS, HttpConnection, WireRequest
+from services.prober.http.http_connection import MAX_HEADERS, NO_STATUS, TOO_MANY_HEADERS, HttpConnection, WireRequest
 from services.prober.observation import Cause, Phase
 from services.prober.tls import Handshake
 
@@ -128,7 +128,10 @@ class Http1Connection(HttpConnection):
             return
         # The parser skips on_status when the reason phrase is empty.
         self.status = status = self._parser.get_status_code()
-        if 100 <= status < 200 and status != 101:
+        if status < 100:
+            self.fail(Cause.PROTOCOL, NO_STATUS)
+            return
+        if status < 200 and status != 101:
             return
         self.phase = Phase.TRANSFER
         framing = {name.lower() for name, _ in self.headers} & {b"content-length", b"transfer-encoding"}

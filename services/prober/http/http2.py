@@ -19,7 +19,7 @@ from h2.events import (
 )
 from h2.exceptions import DenialOfServiceError, FrameTooLargeError, ProtocolError
 
-from services.prober.http.http_connection import MAX_HEADERS, TOO_MANY_HEADERS, HttpConnection, WireRequest
+from services.prober.http.http_connection import MAX_HEADERS, NO_STATUS, TOO_MANY_HEADERS, HttpConnection, WireRequest
 from services.prober.http.tolerant_h2 import HEADER_LIMIT, WINDOW, TolerantH2, TooManyFramesError
 from services.prober.observation import Cause, Phase
 from services.prober.tls import Handshake
@@ -150,8 +150,8 @@ class Http2Connection(HttpConnection):
         self.first_byte = perf_counter()
         self.phase = Phase.TRANSFER
         status = next((value for name, value in headers if name == b":status"), b"")
-        if not (status.isdigit() and len(status) == 3):
-            self.fail(Cause.PROTOCOL, "the answer has no status")
+        if not (status.isdigit() and len(status) == 3 and status >= b"100"):
+            self.fail(Cause.PROTOCOL, NO_STATUS)
             return
         self.status = int(status)
         self.headers = [header for header in headers if not header[0].startswith(b":")]

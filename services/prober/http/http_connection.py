@@ -17,6 +17,8 @@ MAX_HEADERS: Final = 256
 
 TOO_MANY_HEADERS: Final = f"the answer has more than {MAX_HEADERS} headers"
 
+NO_STATUS: Final = "the answer has no status that HTTP knows"
+
 # Servers send one or two before the answer itself.
 _MAX_INTERIM_ANSWERS: Final = 32
 # How many bytes may arrive for one of the body: chunks of a single byte take six.

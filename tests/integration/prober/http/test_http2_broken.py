@@ -63,6 +63,10 @@ async def _bad_status(_: Asked, reply: Reply) -> None:
     reply.raw(b"\0\0\x06\x01\x05\0\0\0\x01\x08\x04abcd")  # HEADERS with the status `abcd`
 
 
+async def _status_0(_: Asked, reply: Reply) -> None:
+    reply.raw(b"\0\0\x05\x01\x05\0\0\0\x01\x08\x03000")  # HEADERS with the status `000`
+
+
 @pytest.mark.parametrize(
     ("handler", "reason", "word"),
     [
@@ -76,6 +80,7 @@ async def _bad_status(_: Asked, reply: Reply) -> None:
         (_short, Reason.PROTOCOL_ERROR, "rules of HTTP/2"),
         (_no_status, Reason.PROTOCOL_ERROR, "rules of HTTP/2"),
         (_bad_status, Reason.PROTOCOL_ERROR, "status"),
+        (_status_0, Reason.PROTOCOL_ERROR, "status"),
     ],
 )
 async def test_32_one_attempt_however_it_breaks(handler: Http2Handler, reason: Reason, word: str) -> None:

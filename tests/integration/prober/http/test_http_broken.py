@@ -83,6 +83,14 @@ async def _babble(_: Request, writer: asyncio.StreamWriter) -> None:
     writer.write(b"SSH-2.0-OpenSSH_9.6\r\n")
 
 
+async def _status_0(_: Request, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 000 Fine\r\nContent-Length: 0\r\n\r\n")
+
+
+async def _status_99(_: Request, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 099\r\nContent-Length: 0\r\n\r\n")
+
+
 @pytest.mark.parametrize(
     ("handler", "reason"),
     [
@@ -90,6 +98,8 @@ async def _babble(_: Request, writer: asyncio.StreamWriter) -> None:
         (_close, Reason.CONNECTION_CLOSED),
         (_close_midway, Reason.CONNECTION_CLOSED),
         (_babble, Reason.PROTOCOL_ERROR),
+        (_status_0, Reason.PROTOCOL_ERROR),
+        (_status_99, Reason.PROTOCOL_ERROR),
     ],
 )
 async def test_32_one_attempt_however_it_breaks(handler: object, reason: Reason) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -12,9 +13,12 @@ from services.core.model.probe import (
     Expect,
     FreshnessSource,
     JsonExpectation,
+    Probe,
+    Step,
 )
 from tests.support.cases.probes.journey import ASK, LOGIN, a_step, paths, site, travel
 from tests.support.patient_loop import takes
+from tests.support.servers.grpc_server import CALL, descriptor_set, grpc_serving
 from tests.support.servers.http_server import Request, answer, forever, serving
 
 PAPER = a_step(
@@ -118,3 +122,15 @@ async def test_a_step_that_is_always_taken() -> None:
         good = await travel(server.url(""), LOGIN, clean)
     assert good.judgement.reason is Reason.OK
     assert [step.name for step in good.observation.steps] == ["login", "clean"]
+
+
+async def test_a_clean_up_that_is_impossible_changes_nothing(tmp_path: Path) -> None:
+    """A step that cleans up and cannot be built, or not be made, leaves the failure as it was; the next is still taken."""
+    descriptors = descriptor_set(tmp_path / "set.pb")
+    clean = replace(a_step("clean", "${target}/free"), always=True)
+    async with serving(site) as server, grpc_serving() as mute:
+        for definition in ({"descriptors": descriptors, "body": "no JSON"}, {}):
+            hopeless = Step(Probe("hopeless", "grpc", call=CALL, timeout=3.0, **definition), mute.target, always=True)  # type: ignore[arg-type]
+            result = await travel(server.url(""), a_step("lost", "${target}/lost"), hopeless, clean)
+            assert (result.judgement.reason, result.judgement.detail) == (Reason.AUTH_REFUSED, "step lost: status 403")
+            assert paths(server)[-1] == "/free"

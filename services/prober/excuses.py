@@ -137,7 +137,12 @@ def excused(judgement: Judgement, observation: Observation, ours: Circumstances)
 def is_our_timeout(observation: Observation, ours: float, total: float) -> bool:
     """Whether the deadline ended a probe while ``ours`` of ``total`` seconds were not the target's."""
     failure = observation.failure
-    return failure is not None and failure.timed_out and ours > _OUR_SHARE * total
+    return failure is not None and failure.timed_out and is_our_share(ours, total)
+
+
+def is_our_share(ours: float, total: float) -> bool:
+    """Whether ``ours`` of ``total`` seconds are so many that a timeout is not the target's own."""
+    return ours > _OUR_SHARE * total
 
 
 TICK_SECONDS: Final = 0.05

@@ -12,7 +12,7 @@ import httpx
 
 from services.core.model import PHASES, Phases, Probe, Reason, Step, fill_placeholders, placeholders, template_texts
 from services.prober.checks import CHECKS, CaptureError, CompiledCapture, TooCostlyError, UnjudgedError, compile_capture
-from services.prober.excuses import is_our_timeout
+from services.prober.excuses import is_our_share, is_our_timeout
 from services.prober.expected import Expectations, compile_expectations
 from services.prober.kinds.captured_target import Origin, check_target, named_origins
 from services.prober.kinds.kind import JourneyResult, ProbeEnvironment, ProbeKind
@@ -134,7 +134,8 @@ class _JourneyRun:
 
     async def take(self, step: _PreparedStep) -> bool:
         """Run one step; return whether the next may follow. Raises ProbeFailedError and UnjudgedError."""
-        if self._facts and monotonic() >= self._deadline:
+        late = self._facts and monotonic() >= self._deadline
+        if late and is_our_share(self._judging, perf_counter() - self._start):
             raise self._out_of_time(step)
         expectations, built = self._prepare(step)
         observation = await self._probe(step, built)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic, sleep
 
 import pytest
 
@@ -16,10 +17,15 @@ from services.core.model.probe import (
     Probe,
     Step,
 )
+from services.prober.kinds import KINDS_BY_NAME, journey
+from services.prober.kinds.kind import ProbeEnvironment, ProbeKind
+from services.prober.observation import Observation
+from services.prober.transport.addresses import Outbound
+from services.prober.transport.egress import EgressRules
 from tests.support.cases.probes.journey import ASK, LOGIN, a_step, paths, site, travel
 from tests.support.patient_loop import takes
 from tests.support.servers.grpc_server import CALL, descriptor_set, grpc_serving
-from tests.support.servers.http_server import Request, answer, forever, serving
+from tests.support.servers.http_server import LOOPBACK, Request, answer, forever, serving
 
 PAPER = a_step(
     "paper", "${target}/paper/${code}", expect=Expect(json=(JsonExpectation("$.order", equals="${number}"),))
@@ -93,6 +99,29 @@ async def test_31_a_journey_ends_in_time(whole: float, step: float) -> None:
         result = await takes(0.3, travel(server.url(""), LOGIN, hang, timeout=whole))
     assert (result.judgement.outcome, result.judgement.reason) == (Outcome.NOT_ANSWERED, Reason.ANSWER_TIMEOUT)
     assert result.judgement.detail.startswith("step hang: ")
+
+
+async def _answers_at_the_last(_: object, deadline: float) -> Observation:
+    await asyncio.to_thread(sleep, max(0.0, deadline - monotonic() + 0.01))  # timers of the loop may come early
+    return Observation(time=0.0, duration=1.0)
+
+
+async def test_31_a_step_that_uses_up_the_time_leaves_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a step that answers in the last moment the next one times out by itself, since judging took no time."""
+    monkeypatch.setattr(journey, "perf_counter", lambda: 0.0)
+    slow = ProbeKind(lambda *_: None, _answers_at_the_last)
+    steps = Step(Probe("slow", "tcp", timeout=1.0), "tcp://127.0.0.1:1"), a_step("late", "${target}/free", timeout=1.0)
+    definition = Probe("test", "journey", steps=steps, timeout=1.0)
+    environment = ProbeEnvironment(Outbound(egress=EgressRules(LOOPBACK)))
+    async with serving(site) as server:
+        target = journey.prepare({**KINDS_BY_NAME, "tcp": slow}, definition, server.url(""), {}, environment)
+        result = await journey.probe(target, monotonic() + 0.3)
+    await environment.close()
+    assert [step.name for step in result.observation.steps] == ["slow", "late"]
+    failure = result.observation.steps[1].observation.failure
+    assert failure is not None
+    assert failure.timed_out
+    assert server.requests == []
 
 
 async def test_late_and_stale_are_of_the_whole() -> None:

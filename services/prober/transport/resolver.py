@@ -53,6 +53,7 @@ _CAUSES: Final = {
     ares.ARES_ETIMEOUT: Cause.TIMEOUT,
     **dict.fromkeys((ares.ARES_ENODATA, ares.ARES_ENOTFOUND, ares.ARES_EFORMERR), Cause.FAILED),
     **dict.fromkeys((ares.ARES_ESERVFAIL, ares.ARES_EREFUSED, ares.ARES_EBADNAME), Cause.FAILED),
+    **dict.fromkeys((ares.ARES_ENOTIMP, ares.ARES_EBADRESP), Cause.FAILED),
 }
 
 

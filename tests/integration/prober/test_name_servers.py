@@ -78,8 +78,8 @@ def _answers(code: dns.rcode.Rcode) -> Callable[[NameServer], None]:
 
 @pytest.mark.parametrize(
     "fail",
-    [_silent, _slow, *map(_answers, (dns.rcode.SERVFAIL, dns.rcode.REFUSED, dns.rcode.NXDOMAIN))],
-    ids=["silent", "slow", "SERVFAIL", "REFUSED", "denies all"],
+    [_silent, _slow, *map(_answers, (dns.rcode.SERVFAIL, dns.rcode.REFUSED, dns.rcode.NOTIMP, dns.rcode.NXDOMAIN))],
+    ids=["silent", "slow", "SERVFAIL", "REFUSED", "NOTIMP", "denies all"],
 )
 @pytest.mark.parametrize("control_names", [(), ("land.test",)], ids=["names of targets", "names of the policy"])
 async def test_a_name_server_that_fails_is_charged_to_no_target(

@@ -217,6 +217,7 @@ class _RedirectTransport(httpx.AsyncBaseTransport):
         self._target = target
         self._trace = trace
         self._first: HttpConnection | None = first
+        self._scheme = target.request.url.scheme  # of the hop before
         cookies = target.environment.cookies
         self._cookies = httpx.Cookies() if cookies is None else cookies  # an empty jar is false
 
@@ -232,13 +233,13 @@ class _RedirectTransport(httpx.AsyncBaseTransport):
         return httpx.Response(answer.status, headers=headers, stream=httpx.ByteStream(b""), request=request)
 
     def _wire(self, request: httpx.Request) -> WireRequest:
-        first = self._target.request.url
-        url = request.url
+        first, url = self._target.request.url, request.url
         if url.scheme not in {"http", "https"}:
             raise httpx.UnsupportedProtocol(url.scheme)
         if url.port is not None and not 0 < url.port < 1 << 16:
             raise httpx.InvalidURL("there is no such port")
-        if first.scheme == "https" and url.scheme == "http":
+        scheme, self._scheme = self._scheme, url.scheme
+        if (scheme, url.scheme) == ("https", "http"):
             detail = "redirected from https to plain http"
             raise ProbeFailedError(Failure(Phase.CONNECT, Cause.REDIRECT_DOWNGRADED, detail))
         if url.host != first.host and request.read():

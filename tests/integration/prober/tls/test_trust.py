@@ -79,7 +79,7 @@ async def test_a_certificate_that_expires_soon(authority: Authority, days: float
 
 
 async def test_19_the_last_answer_decides(authority: Authority) -> None:
-    """A redirect from plain http to https gives an answer over TLS; one back to plain http does not."""
+    """A redirect from plain http to https gives an answer over TLS; one back to plain http is refused."""
     async with serving(says()) as plain:
 
         async def handle(request: Request, writer: asyncio.StreamWriter) -> None:
@@ -87,10 +87,11 @@ async def test_19_the_last_answer_decides(authority: Authority) -> None:
             writer.write(answer(302 if there else 200, b"", there))
 
         async with serving(handle, tls=authority.context("127.0.0.1")) as secure:
-            for path, reason in (("/", Reason.OK), ("/back", Reason.NOT_SECURE)):
+            for path, reason in (("/", Reason.OK), ("/back", Reason.REDIRECT_REFUSED)):
                 async with serving(says(302, b"", {"Location": secure.url(path)})) as first:
                     result = await ask(first.url(), Expect(tls=True), tls=Tls(ca=authority.reference))
                 assert result.judgement.reason is reason
+    assert plain.connections == 0
 
 
 async def test_19_what_did_not_answer_is_not_called_insecure() -> None:

@@ -20,7 +20,7 @@ RECHECK_SECONDS = 10.0
 
 
 class MissingSecretError(Exception):
-    """A credential of our own is missing, unreadable or unusable. The message names the reference, never the value."""
+    """A credential or a file of our own is missing, unreadable or unusable. The message names the reference, never the value."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from services.prober.grpc.descriptors import (
     reflected_files,
     reflection_request,
 )
-from services.prober.secrets import ANYTHING, References
+from services.prober.secrets import ANYTHING, MissingSecretError, References
 from services.prober.transport import Outbound, ProbeTrace
 
 # Both versions have the same messages.
@@ -102,7 +102,7 @@ class DescriptorCache:
         self._reflected: dict[ServiceKey, tuple[float, Descriptors]] = {}
 
     def of_file(self, reference: str) -> Descriptors:
-        """Return the descriptors in ``file:PATH``, a FileDescriptorSet. Raises DescriptorError."""
+        """Return the descriptors in ``file:PATH``, a FileDescriptorSet. Raises MissingSecretError and DescriptorError."""
         path = Path(reference.removeprefix("file:"))
         watched = self._files.get(path)
         if watched is None:
@@ -112,7 +112,7 @@ class DescriptorCache:
         try:
             return watched.get()
         except OSError as error:
-            raise DescriptorError(f"the descriptors in {path.name} cannot be read: {error.strerror}") from error
+            raise MissingSecretError(f"the descriptors in {path.name} cannot be read: {error.strerror}") from error
 
     def of_server(self, key: ServiceKey) -> Descriptors | None:
         """Return the reflected descriptors of a server's service, however old; None when there are none."""

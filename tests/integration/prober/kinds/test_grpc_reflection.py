@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from services.core.model.outcome import Outcome, Reason
+from services.core.model.probe import Capture, Probe, Step
 from tests.support.cases.probes.grpc_calls import descriptors, environment
+from tests.support.cases.probes.journey import a_step, travel
 from tests.support.patient_loop import takes
 from tests.support.servers.grpc_server import CALL, SERVICE, descriptor_set, grpc_serving
-from tests.support.servers.http_server import ask, silent
+from tests.support.servers.http_server import ask, says, serving, silent
 
 __all__ = ["descriptors"]  # fixtures
 
@@ -90,10 +92,6 @@ async def test_26_a_server_that_describes_itself_without_the_method() -> None:
             "the body is not JSON that fits peyvand.v1.GetLinkRequest: its field `window_days`",
         ),
         ({"body": "link=a"}, "the body is not JSON that fits peyvand.v1.GetLinkRequest"),
-        (
-            {"descriptors": "file:/no/such/set.pb"},
-            "the descriptors in set.pb cannot be read: No such file or directory",
-        ),
         ({"headers": {"grpc-timeout": "1S"}}, "the header grpc-timeout cannot go with a gRPC call"),
         ({"headers": {"X-Name": "علی"}}, "the header x-name holds what gRPC cannot send: only printable ASCII can go"),
     ],
@@ -106,6 +104,19 @@ async def test_a_definition_that_cannot_be_probed_says_why(
         result = await ask(server.target, kind="grpc", **{"call": CALL, "descriptors": descriptors, **definition})  # type: ignore[arg-type]
     assert (result.judgement.reason, result.judgement.detail) == (Reason.PROBER_ERROR, detail)
     assert server.requests == []
+
+
+async def test_descriptors_that_are_not_there_are_our_own_fault() -> None:
+    """A descriptor set that is missing is UNKNOWN/OWN_CREDENTIAL, also in a step that uses what was captured."""
+    missing = "file:/no/such/set.pb"
+    catch = {"id": Capture(header="X-Id")}
+    async with grpc_serving() as server, serving(says(headers={"X-Id": "7"})) as site:
+        alone = await ask(server.target, kind="grpc", call=CALL, descriptors=missing)
+        step = Step(Probe("call", "grpc", call=CALL, descriptors=missing, body='{"link": "${id}"}'), server.target)
+        later = await travel(site.url(""), a_step("first", "${target}/", catch), step)
+    detail = "the descriptors in set.pb cannot be read: No such file or directory"
+    assert (alone.judgement.reason, alone.judgement.detail) == (Reason.OWN_CREDENTIAL, detail)
+    assert (later.judgement.reason, later.judgement.detail) == (Reason.OWN_CREDENTIAL, f"step call: {detail}")
 
 
 async def test_descriptors_that_lack_imports_say_which(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from time import perf_counter
 import orjson
 
 from services.core.model import Probe, fill_placeholders, fill_probe
+from services.prober.checks import UnjudgedError
+from services.prober.excuses import is_our_timeout
 from services.prober.grpc import HEALTH_CHECK, GrpcMethod, GrpcServer, call_metadata
 from services.prober.http import token_issuer
 from services.prober.kinds.grpc_call import GrpcCall, GrpcTarget
@@ -59,28 +61,33 @@ def _authority(host: str, port: int) -> bytes:
 async def probe(target: GrpcTarget, deadline: float) -> Observation:
     """Call once over a fresh connection; end by ``deadline`` (monotonic seconds), always.
 
-    Raises DescriptorError, and UnjudgedError when a large answer was not decoded in time.
+    Raises DescriptorError, and UnjudgedError when a large answer was not decoded in time, or when reading what reflection
+    told left too little time for the call.
     """
     trace, call = ProbeTrace(deadline, target.definition.ip), GrpcCall(target)
-    awaited = 0.0
+    start, awaited, reading = trace.start, 0.0, 0.0
     if target.issuer is not None:
         try:
             await call.authorize(target.issuer, deadline)
         except ProbeFailedError as failed:
             return call.observation(trace, failed.failure)
-        awaited = perf_counter() - trace.start
+        awaited = perf_counter() - start
         trace = ProbeTrace(deadline, target.definition.ip)  # the issuer's time is not the target's
     failure: Failure | None = None
     if call.method is None:
         failure = await run_until_deadline(trace, call.reflect(trace))
         if failure is None:
+            reflected = perf_counter()
             await call.find_method(deadline)
+            reading = perf_counter() - reflected
         if call.method is not None:
             trace = ProbeTrace(deadline, target.definition.ip)  # nor is that of reflection
     if failure is None and call.method is not None:
         failure = await run_until_deadline(trace, call.make(trace))
     trace.awaited = awaited
     observation = call.observation(trace, failure)
+    if is_our_timeout(observation, reading, perf_counter() - start):
+        raise UnjudgedError(f"reading the server's reflection took {reading * 1000:.0f} ms of the time of the call")
     if failure is None:
         observation = await call.decode(observation, deadline)
     await call.finish(deadline)

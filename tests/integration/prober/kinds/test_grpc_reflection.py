@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from services.core.model.outcome import Outcome, Reason
 from services.core.model.probe import Capture, Probe, Step
+from services.prober.checks import WorkerPool
 from tests.support.cases.probes.grpc_calls import descriptors, environment
 from tests.support.cases.probes.journey import a_step, travel
 from tests.support.patient_loop import takes
@@ -126,6 +130,28 @@ async def test_descriptors_that_lack_imports_say_which(tmp_path: Path) -> None:
         result = await ask(server.target, kind="grpc", call=CALL, descriptors=incomplete)
     assert result.judgement.reason is Reason.PROBER_ERROR
     assert result.judgement.detail == "the descriptors lack peyvand/v1/block.proto, which they import"
+
+
+@pytest.mark.parametrize(
+    ("slow", "reason"), [(0.5, Reason.PROBER_ERROR), (2.5, Reason.PROBER_ERROR), (0.0, Reason.ANSWER_TIMEOUT)]
+)
+async def test_reading_what_a_server_told_is_not_the_targets_time(
+    slow: float, reason: Reason, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that times out after a worker took more than a tenth of the time to read the descriptors is UNKNOWN."""
+
+    async def read(*_: object) -> Mapping[str, object]:
+        await asyncio.sleep(slow)
+        return {"seconds": 0.0}
+
+    async def hang(_: Any, __: Any) -> Any:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(WorkerPool, "call", read)
+    async with grpc_serving(hang, reflects="v1") as server:
+        result = await ask(server.target, kind="grpc", call=CALL, timeout=2.0)
+    assert result.judgement.reason is reason
+    assert ("reading the server's reflection took" in result.judgement.detail) is (reason is Reason.PROBER_ERROR)
 
 
 async def test_31_a_server_that_does_not_tell_of_itself_ends_in_time() -> None:

@@ -20,8 +20,8 @@ from services.core.finding_sentences import PartyNames, finding_sentences
 from services.core.model import IndicatorKind, Parties, Register, split_flow
 from services.register.attribution import UNMAPPED, Attribution
 
-_OF_AGENCIES = (finding_pb2.FINDING_SCOPE_PROVIDER, finding_pb2.FINDING_SCOPE_CONSUMER, finding_pb2.FINDING_SCOPE_BUS)
-"""Scopes that everybody sees; others name systems, and are for the agencies that they belong to."""
+_OF_AGENCIES = (finding_pb2.FINDING_SCOPE_PROVIDER, finding_pb2.FINDING_SCOPE_CONSUMER)
+"""Scopes whose subject is an agency, or where no agency has the system, the system itself."""
 
 _LATEST = 1 << 36
 """Later than every moment, so that what is taken from it orders the newest first."""
@@ -34,6 +34,8 @@ class _Attributed:
     message: finding_pb2.Finding
     flows: Mapping[str, Attribution]
     links: Mapping[str, frozenset[str]]
+    is_public: bool
+    """Whether everybody may see it: it is about a bus or an agency of the register, and names no system."""
 
     @property
     def key(self) -> str:
@@ -46,7 +48,7 @@ class _Attributed:
         if caller.sees_everything:
             return self.message
         own = caller.role is Role.AGENCY and caller.agency in self.message.agencies
-        if not own and self.message.scope not in _OF_AGENCIES:
+        if not own and not self.is_public:
             return None
         flows = [
             flow for flow, found in self.flows.items() if own and caller.agency in (found.consumer, found.provider)
@@ -146,7 +148,8 @@ def _attribute(found: finding_pb2.Finding, view: RegisterView) -> _Attributed:
     for language in ("en", "fa"):
         sentence = finding_sentences(finding, _parties(found, flows, register, language), zone, language)
         setattr(message, f"sentence_{language}", sentence)
-    return _Attributed(message, flows, links)
+    of_agency = found.scope in _OF_AGENCIES and found.subject in register.agencies
+    return _Attributed(message, flows, links, of_agency or found.scope == finding_pb2.FINDING_SCOPE_BUS)
 
 
 def _attributions(found: finding_pb2.Finding, view: RegisterView) -> dict[str, Attribution]:

@@ -102,6 +102,30 @@ async def test_the_public_sees_agencies_and_no_system(found):
     assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
 
 
+async def test_a_system_without_an_agency_is_not_shown_to_the_public(found):
+    """A finding of a provider or consumer that no agency has names its system: auditors see it, and the agencies of its flows."""
+    unlisted = finding(
+        FindingKind.PROVIDER_FAILURES,
+        FindingScope.PROVIDER,
+        "GOV/1234/hidden-system",
+        flows=("bus land-registry GOV/1234/hidden-system/x",),
+    )
+    asking = finding(
+        FindingKind.PROVIDER_FAILURES, FindingScope.CONSUMER, "GOV/1234/hidden-system", SINCE - 60, flows=()
+    )
+    block = replace(
+        blocks_of(found.register)["government"], findings=(AT_PROVIDER, unlisted, asking), traffic=(traffic(28),)
+    )
+    found.take("government", block)
+    assert await _ids(found) == [AT_PROVIDER.id, unlisted.id, asking.id]
+    assert await _ids(found, role="public") == [AT_PROVIDER.id]
+    assert await _ids(found, role="agency:customs") == [AT_PROVIDER.id]
+    assert await _ids(found, role="agency:land-registry") == [AT_PROVIDER.id, unlisted.id]
+    public = [(ROLE_KEY, "public")]
+    carried = await found.indicators.GetTraffic(messages.GetTrafficRequest(), metadata=public)
+    assert "hidden-system" not in str(carried.findings)
+
+
 async def test_an_agency_sees_its_own_flows_and_no_other(found):
     """A consumer sees its flows under a finding of its provider, an agency that has none the finding alone."""
     land = [(ROLE_KEY, "agency:land-registry")]

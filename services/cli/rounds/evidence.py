@@ -42,6 +42,13 @@ def copy_sealed(source: Storage, target: Storage, days: Sequence[str]) -> list[M
     return copied
 
 
+def newest_sealed_day(source: Storage) -> str:
+    """Return the newest day that is sealed, "" before the first. Days are sealed in order: one before it without a manifest
+    has no rows, and never will.
+    """
+    return max((manifest.day for _, manifest in manifests(LogFiles(source).leaves()) if not manifest.late), default="")
+
+
 def open_days(source: Storage, days: Sequence[str]) -> list[str]:
     """Return those of some days that are not sealed and have rows."""
     found = {segment.day for kind in STREAM_KINDS for segment in list_segments(source, kind)}

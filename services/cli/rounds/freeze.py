@@ -10,7 +10,15 @@ from importlib.metadata import version
 from pathlib import Path
 
 from services.cli.rounds.derived import compute_round, derived_files
-from services.cli.rounds.evidence import FOLDER, Subfolder, copy_sealed, days_between, open_days, seal_open
+from services.cli.rounds.evidence import (
+    FOLDER,
+    Subfolder,
+    copy_sealed,
+    days_between,
+    newest_sealed_day,
+    open_days,
+    seal_open,
+)
 from services.cli.rounds.reading import PREVIOUS_FILE, moves_since, round_in
 from services.cli.rounds.report import report_files, tools
 from services.core.errors import SettingsError
@@ -72,6 +80,13 @@ def freeze(address: str, out: Path, key: SigningKey, request: RoundRequest) -> P
         raise SettingsError(
             f"{', '.join(unsealed[:3])}{' …' * (len(unsealed) > 3)} not sealed yet in {address}: wait for the grace to pass, or "
             "freeze a round that says it is --provisional"
+        )
+    last_day = (request.last - timedelta(days=1)).isoformat()
+    sealed_up_to = newest_sealed_day(source)
+    if sealed_up_to < last_day and not request.provisional:
+        raise SettingsError(
+            f"{address} is sealed up to {sealed_up_to or 'no day'}, and the last day of the round is {last_day}: wait until a day "
+            "from then on is sealed, or freeze a round that says it is --provisional"
         )
     try:
         sealed = copy_sealed(source, target, days)

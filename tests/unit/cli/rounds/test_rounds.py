@@ -169,6 +169,23 @@ def test_days_that_are_not_sealed_need_a_provisional_round(
     assert not list(tmp_path.glob(".*"))
 
 
+def test_days_that_the_archive_has_not_reached_make_no_final_round(
+    dataset: LocalStorage, key: SigningKey, directory: Path, tmp_path: Path
+) -> None:
+    """A day without manifest and rows is empty only once a later one is sealed; before that its rows are still to come."""
+    behind = tmp_path / "dataset"
+    shutil.copytree(dataset.address, behind)
+    shutil.rmtree(behind / "open")
+    day_after = date.fromordinal(SPAN[1].toordinal() + 1)
+    request = RoundRequest("early", SPAN[0], day_after, register=directory)
+    with pytest.raises(SettingsError, match=f"is sealed up to {date.fromordinal(SPAN[1].toordinal() - 1)}"):
+        freeze(str(behind), tmp_path, key, request)
+    assert not list(tmp_path.glob("*early*"))
+    shutil.rmtree(behind / "log")
+    with pytest.raises(SettingsError, match="is sealed up to no day"):
+        freeze(str(behind), tmp_path, key, request)
+
+
 def test_rounds_are_listed_and_compared(
     frozen: Path, dataset: LocalStorage, key: SigningKey, directory: Path, tmp_path: Path
 ) -> None:

@@ -15,7 +15,7 @@ from peyvand.v1 import block_pb2, measurement_pb2, register_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
 from services.cli.render.format import new_table, percent, stage_name, when
 from services.cli.render.traffic import reconciliation_lines
-from services.core.model import STAGES, Outcome, Reason
+from services.core.model import ENDLESS, STAGES, Outcome, Reason
 from services.core.plural import plural
 
 _MARKS = {"resolve": "▒", "connect": "░", "tls": "▓", "processing": "█", "transfer": "▄"}
@@ -66,7 +66,9 @@ def _latest(evidence: messages.LinkFindings, zone: tzinfo) -> Table:
     expiries = [row.certificate_expiry.seconds for row in evidence.latest if row.HasField("certificate_expiry")]
     title = "Latest measurement of each vantage"
     if expiries:
-        title += f"; certificate expires {datetime.fromtimestamp(min(expiries), zone):%Y-%m-%d}"
+        first = min(expiries)
+        day = "" if first >= ENDLESS else f"{datetime.fromtimestamp(first, zone):%Y-%m-%d}"
+        title += f"; certificate expires {day}" if day else "; certificate without end"
     table = _table(title, "vantage", "probed", "reason", "took", "phases")
     for row in evidence.latest:
         style = {Outcome.OK: "green", Outcome.UNKNOWN: "yellow"}.get(Outcome(row.outcome), "red")

@@ -16,6 +16,7 @@ from services.console.texts.catalogues import LANGUAGES, Language, translations_
 from services.console.texts.moments import iso, local_day, write_clock, write_day, write_months
 from services.console.texts.numbers import write_decimal, write_digits, write_percent
 from services.console.texts.words import WORDS
+from services.core.model import ENDLESS
 
 DECIMALS = 1
 """Decimals of a percentage: a tenth of a percent is one inquiry in a thousand."""
@@ -125,7 +126,9 @@ class Texts:
         return Markup(f'<data value="{value!r}" dir="ltr">{text}</data>')  # noqa: S704  # see above
 
     def plain_moment(self, moment: float) -> str:
-        """Return epoch seconds as day and time of day."""
+        """Return epoch seconds as day and time of day; no calendar reaches to those of what has no end."""
+        if moment >= ENDLESS:
+            return str(self.message("without end"))
         day = write_day(local_day(moment, self.zone), self.language.code)
         return f"{day}{self.message(', ')}{self.plain_clock(moment)}"
 

@@ -29,6 +29,7 @@ from services.core.model.indicator import (
     Structure,
 )
 from services.core.model.measurement import (
+    ENDLESS,
     FACTS,
     MOMENTS,
     PHASES,
@@ -116,6 +117,7 @@ __all__ = [
     "ALWAYS",
     "BUS_KINDS",
     "DURATION_BUCKETS",
+    "ENDLESS",
     "FACTS",
     "FEWEST_OUTAGES",
     "FLUSH_SECONDS",

@@ -16,6 +16,9 @@ T = TypeVar("T")
 MOMENTS = range(7_258_118_400)
 """Times that slots may have, in epoch seconds: the years 1970 to 2199. Dates near the ends of Python's calendar overflow."""
 
+ENDLESS = 253_370_764_800
+"""From this moment on, the year 9999 in epoch seconds, a certificate has no end: X.509 writes the last second of that year."""
+
 
 @dataclass_transform(frozen_default=True)
 def unfrozen(cls: type[T]) -> type[T]:

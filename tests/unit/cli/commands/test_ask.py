@@ -206,6 +206,16 @@ async def test_objections_stand_beside_the_evidence(api, ask, tmp_path):
     )
 
 
+async def test_a_link_whose_certificate_has_no_end_is_explained(api, ask):
+    """The last second of the year 9999 is no day in the policy's timezone: the certificate is without end."""
+    block = recent_block(api.register)
+    block.latest.numbers[-1][block.latest.numbers[-1] > 0] = 253_402_300_799
+    api.bucket.values["latest.land-registry.0"] = encode_recent(block)
+    code, text = await ask("explain", "link", "deed-tax")
+    assert code == 0
+    assert "certificate without end" in text
+
+
 @pytest.mark.parametrize("width", ["80", "120"])
 async def test_a_link_is_explained_to_a_person(api, ask, width):
     """Slots, reasons by share, the latest with its phases, failures with details and the budget fit the terminal."""

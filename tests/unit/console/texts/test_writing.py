@@ -8,6 +8,7 @@ import pytest
 
 from services.console.texts import texts_of, write_markdown
 from services.console.texts.moments import write_months
+from services.core.model import ENDLESS
 
 TEHRAN = ZoneInfo("Asia/Tehran")
 NOON = 1_795_768_200  # 2026-11-27 08:30 UTC
@@ -55,6 +56,16 @@ def test_moments_are_of_the_calendar_of_the_language() -> None:
     )
     assert texts_of("fa", TEHRAN).moment(NOON).striptags() == "۶ آذر ۱۴۰۵، ۱۲:۰۰"
     assert texts_of("en", TEHRAN, seconds=True).plain_clock(NOON) == "12:00:00"
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tehran", "UTC", "America/New_York"])
+def test_a_certificate_may_have_no_end(zone: str) -> None:
+    """The last second of the year 9999 is after the end of the calendars, and says that there is no end."""
+    last = 253_402_300_799
+    assert texts_of("en", ZoneInfo(zone)).moment(last) == '<time datetime="9999-12-31T23:59:59Z">without end</time>'
+    assert texts_of("fa", ZoneInfo(zone)).moment(last).striptags() == "بدون پایان"
+    for code, year in (("en", "9998"), ("fa", "۹۳۷۷")):
+        assert year in texts_of(code, ZoneInfo(zone)).moment(ENDLESS - 86_400 * 2).striptags()
 
 
 @pytest.mark.parametrize(

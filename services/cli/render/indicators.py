@@ -155,8 +155,10 @@ def explanation(
     ``names`` are those of agencies, by id; ``found`` are findings about the exchanges of the link that is explained.
     """
     parts: list[RenderableType] = [_headline(answer.indicator)]
-    if answer.indicator.known_share > 0:
+    if answer.estimate or any(getattr(answer.losses, stage) for stage in LOSS_STAGES):
         parts.append(_waterfall(answer))
+    else:
+        parts.append(Text("It is not known yet where inquiries are lost."))
     if answer.indicator.known_share < _ALL_KNOWN:
         unknown = percent(1 - answer.indicator.known_share)
         parts.append(

@@ -52,6 +52,11 @@ class Losses:
     late: float = 0.0
     stale: float = 0.0
 
+    @property
+    def total(self) -> float:
+        """What was lost at all stages; 0 also where nothing is known."""
+        return self.not_connected + self.not_answered + self.invalid + self.late + self.stale
+
 
 @dataclass(frozen=True, slots=True)
 class StrictShare:

@@ -7,6 +7,7 @@ is NOT_CONNECTED in all of them.
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 
 import numpy as np
 
@@ -134,6 +135,24 @@ def blocks_of(register, *, as_of=AS_OF, ok=None, sequence=7, windows=None):
             (ExchangeVolume(agency, members[0].provider, False, 40, 38, 1, 1, as_of - 300, COUNTED_FROM, as_of),),
         )
     return blocks
+
+
+def unknown_blocks_of(register):
+    """Return every block of bucket `indicator` by key, where no slot of any link is known."""
+
+    def unknown(one):
+        return replace(
+            one, point=None, interval=None, strict=None, lower=0.0, upper=1.0, known_share=0.0, losses=Losses()
+        )
+
+    return {
+        key: replace(
+            block,
+            indicators=tuple(map(unknown, block.indicators)),
+            links=tuple(replace(one, verdicts=np.zeros_like(one.verdicts)) for one in block.links),
+        )
+        for key, block in blocks_of(register).items()
+    }
 
 
 def _evidence(members, good, omega, window):

@@ -19,7 +19,7 @@ from services.core.errors import ApiError
 from services.core.model.indicator import IndicatorKind, RankBand, RankBasis
 from services.core.model.outcome import Outcome, Reason
 from services.register.directory.load import load_register
-from tests.support.cases.api.blocks import AS_OF, blocks_of, recent_block, slot_block_of
+from tests.support.cases.api.blocks import AS_OF, blocks_of, recent_block, slot_block_of, unknown_blocks_of
 from tests.support.cases.api.server import served
 from tests.support.registers import LINKS, OBJECTIONS, write_register
 
@@ -137,6 +137,18 @@ async def test_an_explanation_is_a_waterfall_with_what_would_help(ask):
     answer = json.loads(text)
     assert [one["link"]["id"] for one in answer["links"]] == ["transfer-customs"]
     assert answer["indicator"]["id"] == "customs"
+
+
+async def test_an_explanation_of_what_is_not_known_has_no_waterfall(api, ask):
+    """Without an estimate nothing is said to be answered or required: nothing is known."""
+    for key, block in unknown_blocks_of(api.register).items():
+        api.take(key, block)
+    for words in (["explain"], ["explain", "provider", "tax-office"], ["explain", "link", "deed-tax"]):
+        code, text = await ask(*words)
+        assert code == 0
+        assert "It is not known yet where inquiries are lost." in text
+        assert "answered 0.0 %" not in " ".join(text.split())
+        assert "required 0.0 %" not in " ".join(text.split())
 
 
 async def test_tables_stay_readable_in_a_narrow_terminal(ask):

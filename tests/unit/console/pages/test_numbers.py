@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 
 from peyvand.v1 import indicator_pb2, indicator_service_pb2, register_service_pb2
 from services.console.texts import LANGUAGES, iso
-from tests.support.cases.api.blocks import AS_OF, blocks_of
+from tests.support.cases.api.blocks import AS_OF, blocks_of, unknown_blocks_of
 from tests.support.cases.api.server import Api
 from tests.support.console.case import NAMED_PAGES, Console, numbers_of
 
@@ -129,6 +129,26 @@ async def test_every_chart_stands_beside_the_same_numbers(console: Console, path
             assert sum(len(re.findall("[ML]", line)) for line in lines) == figure.count("<tr>") - 1
         else:
             assert drawn
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("en", "It is not known yet where inquiries are lost."),
+        ("fa", "هنوز مشخص نیست استعلام‌ها در کدام مرحله از دست می‌روند."),
+    ],
+)
+async def test_nothing_is_said_to_be_answered_where_nothing_is_known(
+    console: Console, api: Api, code: str, sentence: str
+) -> None:
+    """A waterfall without losses would say that all was answered; where nothing is known the page says that."""
+    for key, block in unknown_blocks_of(api.register).items():
+        api.take(key, block)
+    await console.refresh()
+    for path in ("/", "/agency/tax-office"):
+        page = (await console.get(f"/{code}{path}")).text
+        assert page.count(sentence) == 2, path
+        assert 'data-part="waterfall"' not in page, path
 
 
 async def test_a_trend_ends_with_the_index_as_it_is_now(console: Console, api: Api) -> None:

@@ -19,7 +19,7 @@ from services.console.queries import EditionFeed, RoundFiles
 from services.console.texts import LANGUAGES
 from services.console.web.assets import Assets
 from services.console.web.cache import KeptPage, PageCache
-from services.console.web.frame import Frame
+from services.console.web.frame import PARAMETERS, Frame
 from services.console.web.headers import security_headers
 from services.console.web.metrics import ConsoleMetrics
 from services.console.web.readers import OPEN, SIGNED, Reader, reader_of
@@ -114,7 +114,8 @@ class Pages:
 
     def _frame(self, request: Request, page: Page | File | None, language: str, reader: Reader) -> Frame:
         names = self._feed.names
-        query = {key: value for key, value in request.query_params.items() if len(value) <= _LONGEST_QUERY}
+        given = request.query_params.items()
+        query = {key: value for key, value in given if key in PARAMETERS and len(value) <= _LONGEST_QUERY}
         path = request.url.path.removeprefix(f"/{language}") or "/"
         least, most = _RENEW_SECONDS
         return Frame(

@@ -20,10 +20,9 @@ class KeptPage:
     compressed: bytes
     made: float
 
-    @property
-    def size(self) -> int:
-        """Bytes in memory."""
-        return len(self.body) + len(self.compressed)
+    def size(self, key: str) -> int:
+        """Return its bytes in memory under a key."""
+        return len(key) + len(self.body) + len(self.compressed)
 
 
 class PageCache:
@@ -44,8 +43,8 @@ class PageCache:
     def keep(self, key: str, page: KeptPage) -> None:
         """Keep a page in place of the one before."""
         before = self._pages.pop(key, None)
-        self._bytes += page.size - (before.size if before else 0)
+        self._bytes += page.size(key) - (before.size(key) if before else 0)
         self._pages[key] = page
         while self._bytes > self._max_bytes:
-            _, dropped = self._pages.popitem(last=False)
-            self._bytes -= dropped.size
+            oldest, dropped = self._pages.popitem(last=False)
+            self._bytes -= dropped.size(oldest)

@@ -14,6 +14,30 @@ from services.console.web.assets import Assets
 MENU = ("government", "agencies", "matrix", "structure", "rounds", "findings", "data", "method", "monitor", "news")
 """The pages of the menu, in order."""
 
+PARAMETERS = frozenset(
+    [
+        "window",
+        "span",
+        "side",
+        "links",
+        "sort",
+        "sector",
+        "name",
+        "consumer_sector",
+        "provider_sector",
+        "level",
+        "q",
+        "back",
+        "lang",
+        "kind",
+        "id",
+    ]
+)
+"""What the query of an address may hold. Anything else is left out, so that it makes no page of its own."""
+
+_LONGEST_KEPT = 300
+"""Characters of an address that is kept; those that pages write of themselves are shorter."""
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -68,6 +92,13 @@ class Frame:
         return tuple(language for language in LANGUAGES.values() if language != self.language)
 
 
-@lru_cache(maxsize=10_000)  # a page has hundreds of addresses, and pages have many in common
 def _address(path: str, query: tuple[tuple[str, str], ...]) -> str:
+    length = len(path) + sum(len(key) + len(value) for key, value in query)
+    return _kept_address(path, query) if length <= _LONGEST_KEPT else _write_address(path, query)
+
+
+def _write_address(path: str, query: tuple[tuple[str, str], ...]) -> str:
     return quote(path) + (f"?{urlencode(query)}" if query else "")
+
+
+_kept_address = lru_cache(maxsize=10_000)(_write_address)  # a page has hundreds, and pages have many in common

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import services.console
 from services.client import Client
-from services.console.web import answers
+from services.console.web import answers, frame
 from services.console.web.cache import KeptPage, PageCache
+from services.console.web.frame import PARAMETERS
 from tests.support.cases.api.blocks import AS_OF
 from tests.support.console.case import NAMED_PAGES, Console
 
@@ -44,6 +48,36 @@ async def test_a_page_is_made_once(console: Console) -> None:
     pages = await asyncio.gather(*(console.get("/en/structure") for _ in range(20)))
     assert {page.status_code for page in pages} == {200}
     assert console.api.counted("GetStructure", "OK") == 1
+
+
+async def test_what_no_page_asks_for_makes_no_page_of_its_own(console: Console) -> None:
+    """Parameters that no page knows are left out of the address, so that nobody fills the memory with them."""
+    tag = (await console.get("/en/structure")).headers["etag"]
+    for query in ("x=1", f"{'k' * 5000}=1", "y=2&x=1"):
+        assert (await console.get(f"/en/structure?{query}")).headers["etag"] == tag
+    assert console.api.counted("GetStructure", "OK") == 1
+    assert "utm" not in (await console.get("/en/structure?utm=1&window=28")).text
+
+
+def test_every_parameter_that_a_page_reads_is_known() -> None:
+    """What pages and templates take out of an address, or write into it, is in the list of parameters."""
+    console_files = Path(services.console.__file__).parent
+    text = "".join(path.read_text() for path in sorted(console_files.rglob("*.py")))
+    read = re.findall(r'(?:query\.get|\.chosen)\("(\w+)"', text)
+    pages = "".join(path.read_text() for path in sorted((console_files / "templates").glob("*.html")))
+    taken = re.findall(r"query\.get\('(\w+)'", pages)
+    forms = re.findall(r'<(?:input|select)[^>]* name="(\w+)"', pages)
+    links = re.findall(r"frame\.(?:link|here)\([^)]*?(\w+)=", pages)
+    chosen = re.findall(r'choices\(t\("[^"]*"\), "(\w+)"', pages)
+    assert {*read, *taken, *forms, *links, *chosen} - {"token"} == PARAMETERS
+
+
+def test_a_long_address_is_not_kept() -> None:
+    """Addresses of pages are kept while they are short; each of a long one is written anew."""
+    before = frame._kept_address.cache_info().currsize
+    long = frame._address("/en/search", (("q", "x" * 400),))
+    assert long == f"/en/search?q={'x' * 400}"
+    assert frame._kept_address.cache_info().currsize == before
 
 
 async def test_two_consoles_show_the_same(console: Console, make_console: Any) -> None:
@@ -187,3 +221,11 @@ def test_the_cache_drops_what_was_asked_for_longest_ago() -> None:
     assert cache.find("a")
     cache.keep("c", KeptPage("", 200, "", b"x" * 60, b"y" * 40, 0.0))
     assert [bool(cache.find(key)) for key in "abc"] == [True, False, True]
+
+
+def test_the_cache_counts_the_addresses_of_its_pages() -> None:
+    """A page under a long address takes as much more."""
+    cache = PageCache(max_bytes=250)
+    for key in ("a" * 100, "b" * 100):
+        cache.keep(key, KeptPage("", 200, "", b"x" * 30, b"y" * 20, 0.0))
+    assert [bool(cache.find(key * 100)) for key in "ab"] == [False, True]

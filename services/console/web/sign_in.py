@@ -86,7 +86,7 @@ def sign_in_routes(
         return RedirectResponse(back, 303, {"cache-control": "no-store"})
 
     async def leave(request: Request) -> Response:
-        body = (await request.body())[:_LONGEST_FORM].decode("utf-8", "replace")
+        body = (await request.body()).decode("utf-8", "replace")
         given = parse_qs(body).get("token", [""])[0]
         if not secrets.compare_digest(given.encode(), str(request.session.get("token", "")).encode()):
             return refuse(request)
@@ -96,7 +96,7 @@ def sign_in_routes(
     return [
         Route("/sign-in/start", start),
         Route("/sign-in/done", done),
-        Route("/sign-out", leave, methods=["POST"]),
+        Route("/sign-out", leave, methods=["POST"], max_body_size=_LONGEST_FORM),
     ]
 
 

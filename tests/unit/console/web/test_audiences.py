@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from services.console.texts.words import WORDS
 from services.console.web.readers import Reader, reader_of
-from services.console.web.sign_in import role_of
+from services.console.web.sign_in import Provider, role_of
 from tests.support.console.case import Console
 
 _LINK = re.compile(r'(?:href|src|action)="(/[^"#]*)')
@@ -89,6 +90,25 @@ async def test_signed_asks_for_a_sign_in(api: Any, make_console: Any) -> None:
     assert answer.status_code == 401
     assert "This page is for those who signed in" in answer.text
     assert (await console.get("/en/")).status_code == 200
+
+
+async def test_a_sign_out_is_a_short_form(api: Any, make_console: Any) -> None:
+    """A longer body is refused, and no more of it is read than a form may have."""
+    assert api
+    provider = Provider("http://127.0.0.1:1", "peyvand", "secret", "role")
+    console = await make_console(audience="signed", provider=provider, session_key="k" * 40)
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while sent < 100:
+            sent += 1
+            yield b"x" * 600
+
+    assert (await console.client.post("/sign-out", content=endless())).status_code == 413
+    assert sent == 2
+    assert (await console.client.post("/sign-out", content=b"x" * 60_000)).status_code == 413
+    assert (await console.client.post("/sign-out", content=b"token=x")).status_code == 401
 
 
 def test_a_session_ends() -> None:

@@ -72,7 +72,7 @@ class Pages:
         frame = self._frame(request, page, language, reader)
         if not page.is_public and not reader.sees_links:
             return self.explain(frame, 401 if self._site.audience == SIGNED else 404)
-        key = f"{reader.role} {reader.subject} {frame.here()}"
+        key = f"{reader.role} {reader.subject} {reader.token} {frame.here()}"  # a page holds the token of its session
         kept = self._cache.find(key)
         etag = self._etag(key)
         if etag is None or self._feed.away_seconds > 0:

@@ -26,7 +26,7 @@ class KeptPage:
 
 
 class PageCache:
-    """The pages that were read last, by reader and address."""
+    """The pages that were read last, by session and address."""
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
         self._max_bytes = max_bytes

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from itsdangerous import TimestampSigner
 
 from services.console.texts.words import WORDS
 from services.console.web.readers import Reader, reader_of
 from services.console.web.sign_in import Provider, role_of
 from tests.support.console.case import Console
 
+PROVIDER = Provider("http://127.0.0.1:1", "peyvand", "secret", "role")
+KEY = "k" * 40
 _LINK = re.compile(r'(?:href|src|action)="(/[^"#]*)')
+
+
+def _session(token: str) -> str:
+    """The cookie of a session of one auditor, with the token of its forms."""
+    session = {"role": "auditor", "subject": "amina", "token": token, "until": int(time.time()) + 1000}
+    signed = TimestampSigner(KEY).sign(base64.b64encode(json.dumps(session).encode()))
+    return f"session={signed.decode()}"
 
 
 @pytest.fixture
@@ -92,11 +105,24 @@ async def test_signed_asks_for_a_sign_in(api: Any, make_console: Any) -> None:
     assert (await console.get("/en/")).status_code == 200
 
 
+async def test_a_second_session_gets_pages_of_its_own(api: Any, make_console: Any) -> None:
+    """A page holds the token of the session that reads it, and is never that of another one of the same person."""
+    assert api
+    console = await make_console(audience="signed", provider=PROVIDER, session_key=KEY)
+    pages = {token: await console.get("/en/", cookie=_session(token)) for token in ("first", "second")}
+    for token, page in pages.items():
+        assert f'name="token" value="{token}"' in page.text
+    tag = pages["first"].headers["etag"]
+    assert (await console.get("/en/", cookie=_session("first"), if_none_match=tag)).status_code == 304
+    assert (await console.get("/en/", cookie=_session("second"), if_none_match=tag)).status_code == 200
+    left = await console.client.post("/sign-out", content="token=second", headers={"cookie": _session("second")})
+    assert left.status_code == 303
+
+
 async def test_a_sign_out_is_a_short_form(api: Any, make_console: Any) -> None:
     """A longer body is refused, and no more of it is read than a form may have."""
     assert api
-    provider = Provider("http://127.0.0.1:1", "peyvand", "secret", "role")
-    console = await make_console(audience="signed", provider=provider, session_key="k" * 40)
+    console = await make_console(audience="signed", provider=PROVIDER, session_key=KEY)
     sent = 0
 
     async def endless() -> AsyncIterator[bytes]:

@@ -49,6 +49,7 @@ class Feed:
     async def _follow_register(self) -> None:
         async for register in follow_register(self._bus):
             self._model.replace_register(RegisterView(register, await self._publication_time(register)))
+            self._hub.note_register()
             self._changed.set()
             self._log.info("register_in_force", register_version=register.register_version, links=len(register.links))
 

@@ -38,8 +38,9 @@ class ReadModel:
         self.blocks: dict[str, BlockReader] = {}
         self.whole: dict[str, BlockReader] = {}
         self._view: RegisterView | None = None
-        self._requested: dict[IndicatorKey, PublishedIndicator] = {}  # of the newest blocks
-        self._requested_of: dict[str, dict[IndicatorKey, PublishedIndicator]] = {}  # the same by block
+        # What was asked of the newest blocks, each from the block that its entity belongs to by the register; the same by block.
+        self._requested: dict[IndicatorKey, PublishedIndicator] = {}
+        self._requested_of: dict[str, dict[IndicatorKey, PublishedIndicator]] = {}
         self._parsed: OrderedDict[str, int] = OrderedDict()  # rows of the blocks that are kept parsed, newest use last
         self._parsed_rows = 0
         # Register version and as_of of each block of an agency in the register, and how many blocks have them.
@@ -67,8 +68,10 @@ class ReadModel:
         return self._view
 
     def replace_register(self, view: RegisterView) -> None:
-        """Put a new version of the register in force."""
+        """Put a new version of the register in force. Entities may belong to other blocks by it."""
         self._view = view
+        self._requested.clear()
+        self._requested_of.clear()
         for key in {*self._stamps, *self.blocks}:
             self._update_stamp(key)
         self._update_whole()
@@ -124,7 +127,9 @@ class ReadModel:
         return indicator
 
     def _published(self, block_key: str, key: IndicatorKey) -> PublishedIndicator | None:
-        """Return an indicator of a block, kept in memory until there is a newer block."""
+        """Return an indicator of the block that its entity belongs to, kept in memory until there is a newer one; else None."""
+        if self._view is not None and self._view.block_key(key[0], key[1]) != block_key:
+            return None
         indicator = self._requested.get(key)
         block = self.blocks.get(block_key)
         if indicator is None and block is not None:

@@ -73,13 +73,16 @@ class BlockChange:
         return new if old is None or _comparable(new.message) != _comparable(old) else None
 
 
+_DRAINING = "SHUTTING_DOWN", "the api is shutting down: watch again elsewhere"
+
+
 class Watch:
     """One watcher's unsent indicators. A slow watcher skips those that were replaced before they could be sent."""
 
     def __init__(self) -> None:
         self._unsent: OrderedDict[str, PublishedIndicator] = OrderedDict()
         self._wake = asyncio.Event()
-        self._closed = False
+        self._end: tuple[str, str] | None = None
 
     def __len__(self) -> int:
         return len(self._unsent)
@@ -89,17 +92,17 @@ class Watch:
         self._unsent[indicator.message.id] = indicator
         self._wake.set()
 
-    def close(self) -> None:
-        """End the watch."""
-        self._closed = True
+    def close(self, reason: str, sentence: str) -> None:
+        """End the watch, for a reason as in RequestError."""
+        self._end = reason, sentence
         self._wake.set()
 
     async def changes(self) -> AsyncIterator[PublishedIndicator]:
         """Yield what is held, waiting when there is nothing. Raises RequestError once the watch is closed."""
         while True:
             await self._wake.wait()
-            if self._closed:
-                raise UnavailableError("SHUTTING_DOWN", "the api is shutting down: watch again elsewhere")
+            if self._end is not None:
+                raise UnavailableError(*self._end)
             if self._unsent:
                 yield self._unsent.popitem(last=False)[1]
             else:
@@ -114,22 +117,27 @@ class WatchHub:
         self._by_key: defaultdict[IndicatorKey, set[Watch]] = defaultdict(set)
         self._by_kind: defaultdict[tuple[int, int], set[Watch]] = defaultdict(set)
         self._watches: set[Watch] = set()
+        self._of_register: set[Watch] = set()
         self._closed = False
 
     @contextmanager
-    def watch(self, kind: int, window_days: int, ids: Sequence[str]) -> Iterator[Watch]:
-        """Watch entities of a kind, all of them when ``ids`` is empty."""
+    def watch(self, kind: int, window_days: int, ids: Sequence[str], *, of_register: bool = False) -> Iterator[Watch]:
+        """Watch entities of a kind, all of them when ``ids`` is empty.
+
+        A watch ``of_register`` ends with the register in force: its ids are the caller's own by that one.
+        """
         watch = Watch()
         groups = [self._by_key[kind, entity, window_days] for entity in ids] or [self._by_kind[kind, window_days]]
-        for group in (*groups, self._watches):
+        groups += [self._watches, *([self._of_register] if of_register else [])]
+        for group in groups:
             group.add(watch)
         self._watchers.inc()
         if self._closed:
-            watch.close()
+            watch.close(*_DRAINING)
         try:
             yield watch
         finally:
-            for group in (*groups, self._watches):
+            for group in groups:
                 group.discard(watch)
             for entity in ids:
                 if not self._by_key.get((kind, entity, window_days), True):
@@ -156,4 +164,9 @@ class WatchHub:
         """End every watch, later ones as well."""
         self._closed = True
         for watch in self._watches:
-            watch.close()
+            watch.close(*_DRAINING)
+
+    def note_register(self) -> None:
+        """End every watch of the register that was in force before."""
+        for watch in self._of_register:
+            watch.close("REGISTER_CHANGED", "another register is in force: watch again for what is yours by it")

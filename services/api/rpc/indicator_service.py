@@ -130,17 +130,19 @@ class IndicatorServicer:
                 ids=str(distinct),
             )
         ids = list(dict.fromkeys(intern(view.entity(kind, entity)) for entity in request.ids))
-        if not ids and not caller.sees_everything and kind not in PUBLIC_KINDS:
+        of_register = not ids and not caller.sees_everything and kind not in PUBLIC_KINDS
+        if of_register:
             ids = [entity for entity in view.ids(kind) if caller.sees(kind, entity, view.register)]
             if not ids:
                 raise not_visible(caller)
-        with self._hub.watch(kind, days, ids) as watch:
+        with self._hub.watch(kind, days, ids, of_register=of_register) as watch:
             for entity in ids or view.ids(kind):
                 published = self._model.find(kind, entity, days)
                 if published is not None:
                     watch.offer(published)
             async for published in watch.changes():
-                yield published.answer
+                if caller.sees(kind, published.message.id, self._model.view.register):  # by the register of now
+                    yield published.answer
 
     async def list_links(self, request: messages.ListLinksRequest, _: Context) -> messages.ListLinksResponse:
         """Return links in id order, of a consumer, provider, service and finding where given."""

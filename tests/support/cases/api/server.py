@@ -58,6 +58,7 @@ class Api:
 
     def take_register(self, register=None):
         self.state.model.replace_register(RegisterView(register or self.register, published=AS_OF - 0.5))
+        self.state.hub.note_register()
 
     def take(self, key, block):
         """Apply one block from the bus; None for a deleted one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import grpc
 import pytest
@@ -10,6 +11,7 @@ from prometheus_client import Gauge
 
 from peyvand.v1 import indicator_pb2
 from peyvand.v1 import indicator_service_pb2 as messages
+from services.api.access.roles import ROLE_KEY
 from services.api.model import read_model
 from services.api.model.read_model import ReadModel
 from services.api.model.register_view import RegisterView
@@ -64,6 +66,61 @@ async def test_a_watch_of_named_entities_hears_of_no_other(api):
     api.take_blocks(ok={"birth-tax": 3})
     assert [(one.id, one.window_days) for one in await take(stream, 1)] == [("permit-tax", 7)]
     stream.cancel()
+
+
+def moved(register):
+    """The register in which a service of land-registry belongs to customs."""
+    service = replace(register.services["title-transfer"], agency="customs")
+    return replace(register, services={**register.services, "title-transfer": service}, register_version="2" * 64)
+
+
+def take_moved(api):
+    """Put that register in force, and publish its numbers, those of the new owner first."""
+    register = moved(api.register)
+    api.take_register(register)
+    blocks = blocks_of(register, as_of=AS_OF + 300, ok={"transfer-civil": 10})
+    for key in sorted(blocks):
+        api.take(key, blocks[key])
+
+
+async def test_a_service_that_moves_is_read_from_the_block_of_its_new_owner(api):
+    """What was kept of the block of its former owner is neither sent nor answered once the register gives it to another agency."""
+    request = messages.WatchIndicatorsRequest(kind=indicator_pb2.INDICATOR_KIND_SERVICE, ids=["title-transfer"])
+    stream = api.indicators.WatchIndicators(request)
+    (before,) = await take(stream, 1)
+    former = blocks_of(api.register, as_of=AS_OF + 300)["consumer.land-registry"]
+    take_moved(api)
+    (after,) = await take(stream, 1)
+    assert (after.as_of.seconds, after.register_version) == (AS_OF + 300, "2" * 64)
+    assert after.point != before.point
+    api.take("consumer.land-registry", former)  # as the scorer of the register before published it last
+    asked = messages.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_SERVICE, id="title-transfer")
+    assert (await api.indicators.GetIndicator(asked)).indicator == after
+    stream.cancel()
+
+
+async def test_an_agency_hears_no_more_of_what_moved_to_another(api, refusal):
+    """A watch of ids goes on with those that are its own by the register of now; one of a kind ends, to be made again."""
+    kind, land = indicator_pb2.INDICATOR_KIND_SERVICE, [(ROLE_KEY, "agency:land-registry")]
+    request = messages.WatchIndicatorsRequest(kind=kind, ids=["title-deed", "title-transfer"])
+    named = api.indicators.WatchIndicators(request, metadata=land)
+    whole = api.indicators.WatchIndicators(messages.WatchIndicatorsRequest(kind=kind), metadata=land)
+    for stream in (named, whole):
+        assert [one.id for one in await take(stream, 2)] == ["title-deed", "title-transfer"]
+    everything = api.indicators.WatchIndicators(messages.WatchIndicatorsRequest(kind=kind))
+    count = len(api.register.services)
+    await take(everything, count)
+    take_moved(api)
+    assert [one.id for one in await take(named, 1)] == ["title-deed"]
+    api.take_blocks(as_of=AS_OF + 600)
+    assert [one.id for one in await take(named, 1)] == ["title-deed"]
+    code, info, _ = await refusal(whole)
+    assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "REGISTER_CHANGED")
+    again = api.indicators.WatchIndicators(messages.WatchIndicatorsRequest(kind=kind), metadata=land)
+    assert [one.id for one in await take(again, 1)] == ["title-deed"]
+    assert len(await take(everything, count)) == count  # a watch of everything goes on
+    for stream in (named, everything, again):
+        stream.cancel()
 
 
 async def test_a_watch_that_makes_no_sense_is_refused(api, refusal):

@@ -56,9 +56,15 @@ def naming(link: Any) -> dict[str, Any]:
 async def named_links(api: Client, links: Iterable[str]) -> dict[str, NamedLink]:
     """Return inquiries by id, of those that the api shows a reader. Raises ApiError."""
     wanted = sorted(set(links))
-    found = await collected(api.links(links=wanted)) if wanted else ()
-    return {one.link.id: NamedLink(**naming(one.link)) for one in found}
+    return {
+        one.link.id: NamedLink(**naming(one.link))
+        for start in range(0, len(wanted), _IDS)
+        async for one in api.links(links=wanted[start : start + _IDS])
+    }
 
+
+_IDS = 800
+"""Ids in one request, of up to 63 characters each: the api takes no request of more than 64 KiB."""
 
 _OF_A_LINK = ("service", "consumer", "provider", "data_item", "absent")
 

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from services.client import connect
+from services.console.queries import named_links
 from services.core.model import FindingKind, FindingScope, Review
 from tests.support.cases.api.blocks import blocks_of
 from tests.support.values.findings import SINCE, finding
@@ -24,6 +26,14 @@ OVER = finding(since=SINCE - 86_400, ended_at=SINCE - 3_600, review=Review.DISMI
 def found(api):
     """The api with findings of a flow and of a provider, and one that is over."""
     api.take("government", replace(blocks_of(api.register)["government"], findings=(SILENT, FAILING, OVER)))
+
+
+async def test_any_number_of_inquiries_is_named(api) -> None:
+    """Names of thousands of inquiries, with ids as long as may be, are asked for in requests that the api takes."""
+    links = [f"link-{number:058}" for number in range(3000)]
+    async with connect(api.address) as client:
+        assert list(await named_links(client, ["deed-tax", *links])) == ["deed-tax"]
+    assert api.counted("ListLinks", "OK") == 4
 
 
 @pytest.mark.usefixtures("found")

@@ -80,6 +80,11 @@ def make_app(
     async def lost(request: Request, error: Exception) -> Response:
         """Answer an address that is none of ours, and a method that is not allowed."""
         status = error.status_code if isinstance(error, HTTPException) else 500
+        try:
+            request.scope["query_string"].decode()
+        except UnicodeDecodeError:  # there is no address to make a page for, and trying that would fail once more
+            headers = security_headers(encrypted=settled.encrypted)
+            return Response("This address is no text.\n", 400, headers, media_type="text/plain")
         code = request.url.path.split("/")[1]
         language = code if code in LANGUAGES else language_of(request)
         return pages.explain(pages.frame_for(request, language), status)

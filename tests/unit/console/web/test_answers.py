@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import re
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,44 @@ async def test_an_unknown_address_gets_a_page_that_helps(console: Console, path:
     assert "There is no such page" in answer.text
     assert 'role="search"' in answer.text
     assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("window", ["\N{SUPERSCRIPT TWO}", "\N{EXTENDED ARABIC-INDIC DIGIT SEVEN}", "9" * 499, "-7"])
+async def test_a_window_that_is_no_number_is_the_first(console: Console, window: str) -> None:
+    """What only looks like a digit chooses no window, on a page and on the page about a wrong address."""
+    assert (await console.get(f"/en/method?window={window}")).status_code == 200
+    missing = await console.get(f"/en/nowhere?window={window}")
+    assert (missing.status_code, "There is no such page" in missing.text) == (404, True)
+
+
+@pytest.mark.parametrize("path", ["/en/method", "/en/nowhere", "/language/en/method"])
+async def test_an_address_that_is_no_text_is_refused(console: Console, path: str) -> None:
+    """Bytes in a query that are no UTF-8 are answered in one line, and the answer does not fail itself."""
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"\xff",
+        "headers": [(b"host", b"console.test")],
+        "server": ("console.test", 80),
+        "client": ("192.0.2.1", 5),
+        "root_path": "",
+    }
+    with suppress(UnicodeDecodeError):  # which the server logs
+        await console.app(scope, receive, send)
+    assert [message.get("status") for message in sent] == [400, None]
 
 
 async def test_pages_are_only_read(console: Console) -> None:

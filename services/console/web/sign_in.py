@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from httpx import HTTPError
+from joserfc.errors import JoseError
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -24,6 +25,9 @@ with warnings.catch_warnings(record=True):
 
 SESSION_SECONDS = 8 * 3600
 """How long a sign-in lasts: a working day."""
+
+_REFUSALS = (HTTPError, OAuthError, JoseError, RuntimeError, ValueError)
+"""What authlib raises where a provider does not answer, refuses, sends a token that is wrong, or describes itself badly."""
 
 _ROLE = re.compile(r"public|auditor|agency:[a-z0-9][a-z0-9-]{0,62}")
 _LONGEST_FORM = 1000
@@ -60,7 +64,7 @@ def sign_in_routes(
         request.session["back"] = back if _BACK.fullmatch(back) else "/"
         try:
             answer: Response = await oauth.provider.authorize_redirect(request, f"{base}/sign-in/done")
-        except (HTTPError, OAuthError, ValueError) as error:
+        except _REFUSALS as error:
             log.warning("sign_in_unavailable", reason=str(error))
             return refuse(request)
         answer.headers["cache-control"] = "no-store"
@@ -70,7 +74,7 @@ def sign_in_routes(
         back = str(request.session.get("back", "/"))
         try:
             token = await oauth.provider.authorize_access_token(request)
-        except (HTTPError, OAuthError, ValueError) as error:
+        except _REFUSALS as error:
             # The reason names no person: it is the provider's code of the error.
             log.warning("sign_in_refused", reason=getattr(error, "error", type(error).__name__))
             request.session.clear()

@@ -119,6 +119,27 @@ async def test_a_refusal_signs_nobody_in(signed: Console, issuer: str) -> None:
     assert (await signed.get("/en/link/deed-tax")).status_code == 401
 
 
+@pytest.mark.parametrize("claims", [{"nonce": "of another sign-in"}, {"exp": "1"}, {"aud": "another"}, {"iss": "x"}])
+async def test_a_token_that_is_wrong_signs_nobody_in(
+    signed: Console, issuer: str, claims: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A token of another sign-in, client or provider, or one that is over, is a refusal with a line in the log."""
+    refused = await _sign_in(signed, issuer, sub="amina", role="auditor", **claims)
+    assert (refused.status_code, "This page is for those who signed in" in refused.text) == (401, True)
+    assert "sign_in_refused" in "".join(capsys.readouterr())
+    assert (await signed.get("/en/link/deed-tax")).status_code == 401
+
+
+async def test_a_provider_that_does_not_say_where_to_sign_in_is_not_asked(
+    api: Any, make_console: Any, issuer: str
+) -> None:
+    """Its description without the address of signing in is no fault of the reader."""
+    assert api
+    provider = Provider(f"{issuer}/bare", CLIENT, SECRET, "role")
+    console = await make_console(audience="signed", provider=provider, session_key=KEY)
+    assert (await console.get("/sign-in/start")).status_code == 401
+
+
 @pytest.mark.parametrize(
     "back", ["https://evil.example/", "//evil.example", "/en/\\evil", "javascript:alert(1)", "/sign-out"]
 )

@@ -1,7 +1,8 @@
 """A provider of identities (OpenID Connect) as a process: `python -m tests.support.servers.openid_provider PORT SECRET`.
 
 It asks nobody: `/as?sub=…&role=…` says who signs in from then on. It checks what a provider must: the client and its secret, PKCE,
-and that a code is used once.
+and that a code is used once. What else `/as` is given stands in the token in place of the provider's own claims. Below `/bare` is a
+provider that says nothing of itself but its name.
 """
 
 from __future__ import annotations
@@ -45,6 +46,9 @@ def _app(issuer: str, secret: str) -> Starlette:
             }
         )
 
+    async def bare(_: Request) -> Response:
+        return JSONResponse({"issuer": f"{issuer}/bare"})
+
     async def keys(_: Request) -> Response:
         return JSONResponse({"keys": [key.as_dict(private=False)]})
 
@@ -84,6 +88,7 @@ def _app(issuer: str, secret: str) -> Starlette:
     return Starlette(
         routes=[
             Route("/.well-known/openid-configuration", discovery),
+            Route("/bare/.well-known/openid-configuration", bare),
             Route("/keys", keys),
             Route("/as", sign_in_as),
             Route("/authorize", authorize),

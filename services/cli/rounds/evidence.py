@@ -82,7 +82,9 @@ def seal_open(
 def read_manifests(
     storage: Storage, frozen: FrozenRound, key: VerifierKey | None, faults: list[Fault]
 ) -> list[Manifest]:
-    """Return the manifests of a round's days; add what is wrong with them, with their proofs by this key, or with files."""
+    """Return the manifests of a round's days that are proven; add what is wrong with them, with their proofs by this key, or
+    with the files of those that are.
+    """
     found = []
     for day in frozen.days:
         name = f"{_DAYS}/{day}.json"
@@ -96,8 +98,10 @@ def read_manifests(
         if not isinstance(manifest, Manifest) or manifest.day != day:
             faults.append(Fault(name, 0, 0, f"it is not the manifest of {day}"))
             continue
-        if key is not None:
-            faults += [Fault(f"{_DAYS}/{day}.tlog-proof", 0, 0, fault) for fault in proof.faults(leaf, [key])]
+        unproven = [] if key is None else list(proof.faults(leaf, [key]))
+        if unproven:
+            faults += [Fault(f"{_DAYS}/{day}.tlog-proof", 0, 0, fault) for fault in unproven]
+            continue
         faults += [fault for file in manifest.files for fault in _differs(storage, file)]
         found.append(manifest)
     return found

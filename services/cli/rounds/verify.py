@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISDIR, S_ISLNK, S_ISREG
 
 from services.cli.rounds.derived import compute_round, derived_files
 from services.cli.rounds.evidence import FOLDER, Subfolder, read_manifests
 from services.cli.rounds.reading import moves_since, register_in, round_in
 from services.cli.rounds.report import report_files, tools
 from services.core.errors import Fault, SettingsError, StateError
+from services.core.files import PART
 from services.dataset.log import VerifierKey
-from services.dataset.rounds import FrozenRound, wrong_sums
+from services.dataset.rounds import ROUND_FILE, SIGNED_SUMS, SUMS, FrozenRound, named_sums, wrong_sums
 from services.dataset.storage import LocalStorage
 from services.indicator.index import METHOD_VERSION
 from services.scorer.archived import ArchivedEvidence, Engine, here
@@ -33,8 +37,13 @@ def verify_round(folder: Path, key: VerifierKey | None, *, engine: Engine = here
     Without a ``key`` that of the round itself is taken, which only shows that it does not contradict itself. ``engine`` counts
     the days. Raises StateError where there is no round.
     """
-    storage = LocalStorage(folder)
-    frozen = round_in(storage)
+    strays = tuple(_strays(folder))
+    if any(fault.file == ROUND_FILE for fault in strays):
+        raise StateError(f"{ROUND_FILE} in {folder} is no file")
+    frozen = round_in(LocalStorage(folder))
+    if strays:  # nothing is read through a link
+        return Verified(frozen, strays, computed=False, reports=False)
+    storage = _SummedFiles(folder)
     try:
         own = VerifierKey.parse(frozen.key)
     except ValueError as error:
@@ -62,6 +71,42 @@ def verify_round(folder: Path, key: VerifierKey | None, *, engine: Engine = here
                 if storage.read(name) != content
             ]
     return Verified(frozen, tuple(sorted(set(faults))), computed, reports)
+
+
+def _strays(folder: Path) -> Iterator[Fault]:
+    """Yield what a round cannot hold: links, which lead out of it, devices, and files left over from writing."""
+    for parent, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path = Path(parent, name)
+            mode = path.lstat().st_mode
+            if S_ISLNK(mode):
+                why = "it is a link: a round holds its files itself"
+            elif not (S_ISREG(mode) or S_ISDIR(mode)):
+                why = "it is no file"
+            elif S_ISREG(mode) and name.endswith(PART):
+                why = f"it is left over from writing, and {SUMS} does not name it"
+            else:
+                continue
+            yield Fault(str(path.relative_to(folder)), 0, 0, why)
+
+
+class _SummedFiles(LocalStorage):
+    """The files of a round. Beside the sums only those that SHA256SUMS names are read, whatever name a file of it gives."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._readable: Collection[str] = (SUMS, SIGNED_SUMS)
+        try:
+            named = named_sums(self.read(SUMS).decode())
+        except (StateError, UnicodeDecodeError):
+            named = {}  # which is a fault of its own
+        self._readable = {*self._readable, *named.keys() & set(self.names())}
+
+    def read(self, name: str) -> bytes:
+        """Return a file's content."""
+        if name not in self._readable:
+            raise StateError(f"{name} in {self.address} is no file that {SUMS} names")
+        return super().read(name)
 
 
 def _same_tools(frozen: FrozenRound) -> bool:

@@ -17,47 +17,18 @@ from services.cli.__main__ import app
 from services.cli.rounds.freeze import RoundRequest, freeze
 from services.cli.rounds.verify import verify_round
 from services.core.errors import SettingsError, StateError
-from services.core.model.register import Register
-from services.dataset.days import EvidenceDays
 from services.dataset.log import SigningKey
-from services.dataset.rounds import SIGNED_SUMS, SUMS, sign_sums, sums_of
 from services.dataset.storage import LocalStorage
 from services.indicator.cells import MeasuredDay
 from services.scorer.archived.engines import DayFile
 from tests import independent_round_verifier
-from tests.support.cases.datasets.sealed import sealed_dataset
-from tests.support.cases.scoring import LONG_SLOT, START, register_directory, stream
+from tests.support.cases.datasets.round_folders import SPAN, dataset, directory, frozen, key, sign_again
 from tests.support.cases.scoring import register_of_long_slots as register
 from tests.support.console.pages import block
 
-__all__ = ["register"]
+__all__ = ["dataset", "directory", "frozen", "key", "register"]
 
-DAY = date.fromisoformat(EvidenceDays("Asia/Tehran", 0, LONG_SLOT).day_of(START))
-"""The first day of the stream; two whole ones follow."""
-SPAN = (date.fromordinal(DAY.toordinal() + 1), date.fromordinal(DAY.toordinal() + 3))
 FLIPS = 100
-
-
-@pytest.fixture(scope="module")
-def key() -> SigningKey:
-    return SigningKey.generate("archive.example")
-
-
-@pytest.fixture(scope="module")
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of the register of the stream."""
-    return register_directory(tmp_path_factory.mktemp("directory"), LONG_SLOT)
-
-
-@pytest.fixture(scope="module")
-def dataset(register: Register, key: SigningKey, tmp_path_factory: pytest.TempPathFactory) -> LocalStorage:
-    return sealed_dataset(tmp_path_factory.mktemp("dataset"), register, stream(register, slots=235, seed=5), key)
-
-
-@pytest.fixture(scope="module")
-def frozen(dataset: LocalStorage, key: SigningKey, directory: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("rounds")
-    return freeze(dataset.address, out, key, RoundRequest("first", *SPAN, title_fa="دورهٔ نخست", register=directory))
 
 
 def independent(folder: Path, key: SigningKey) -> list[str]:
@@ -142,7 +113,7 @@ def test_numbers_that_do_not_follow_are_refused(frozen: Path, key: SigningKey, t
     for name, old, new in (("structure.json", b"0.", b"1."), ("report.en.pdf", b"%PDF", b"%pdf")):
         shutil.copytree(frozen, folder)
         (folder / name).write_bytes((frozen / name).read_bytes().replace(old, new, 1))
-        _sign_again(folder, key)
+        sign_again(folder, key)
         assert independent(folder, key) == []
         assert [fault.file for fault in verify_round(folder, key.public).faults] == [name]
         shutil.rmtree(folder)
@@ -221,13 +192,6 @@ def test_what_no_round_can_be(
     with pytest.raises(SettingsError, match=said):
         freeze(dataset.address, tmp_path, key, request_of)
     assert list(tmp_path.iterdir()) == []
-
-
-def _sign_again(folder: Path, key: SigningKey) -> None:
-    storage = LocalStorage(folder)
-    sums = sums_of(storage)
-    storage.write(SUMS, sums.encode())
-    storage.write(SIGNED_SUMS, sign_sums(sums, key).encode())
 
 
 def test_the_other_verifier_runs_as_the_page_of_the_archive_says(

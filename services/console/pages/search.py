@@ -7,6 +7,7 @@ from typing import Any
 
 from services.console.pages.page import Page, Visit
 from services.core.model import IndicatorKind
+from services.register.reading import name_key
 
 _MOST = 50
 _LONGEST = 200
@@ -38,7 +39,7 @@ class SearchView:
 async def gather(visit: Visit) -> SearchView:
     """Fetch what the reader may see."""
     text = visit.query.get("q", "").strip()[:_LONGEST]
-    if not text:
+    if not name_key(text.replace("-", " ")):  # nothing to look for, which the api refuses
         return SearchView(text, (), more=False)
     results = await visit.api.search(text, limit=_MOST)
     return SearchView(text, tuple(_found(visit, one) for one in results), more=len(results) == _MOST)

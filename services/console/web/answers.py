@@ -24,7 +24,7 @@ from services.console.web.headers import security_headers
 from services.console.web.metrics import ConsoleMetrics
 from services.console.web.readers import OPEN, SIGNED, Reader, reader_of
 from services.console.web.rendering import render
-from services.core.errors import ApiError, ApiForbiddenError, ApiNotApplicableError, ApiNotFoundError
+from services.core.errors import ApiForbiddenError, ApiNotApplicableError, ApiNotFoundError, ApiUnavailableError
 
 STALE_SECONDS = 300.0
 """How long pages are shown after the api is gone: longer than a restart takes, and short enough not to mislead."""
@@ -85,7 +85,7 @@ class Pages:
                 kept = await self._made(key, etag, frame, page, reader, request.path_params)
             except (NoSuchPageError, ApiNotFoundError, ApiForbiddenError, ApiNotApplicableError):
                 return self.explain(frame, 404)
-            except (ApiError, TimeoutError):
+            except (ApiUnavailableError, TimeoutError):
                 return self._old(request, frame, page, kept)
         return self._send(request, page, kept)
 

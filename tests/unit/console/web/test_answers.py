@@ -17,6 +17,7 @@ from services.client import Client
 from services.console.web import answers, frame
 from services.console.web.cache import KeptPage, PageCache
 from services.console.web.frame import PARAMETERS
+from services.core.errors import ApiError
 from tests.support.cases.api.blocks import AS_OF
 from tests.support.console.case import NAMED_PAGES, Console
 
@@ -250,6 +251,17 @@ async def test_a_slow_api_costs_a_sentence(console: Console, monkeypatch: pytest
     assert console.feed.edition is not None
     console.feed.edition = replace(console.feed.edition, evidence_sequence=9)
     assert "These figures are" in (await console.get("/en/structure")).text
+
+
+async def test_a_question_that_the_api_refuses_is_a_fault(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only an api that does not answer is said not to answer; what it refuses for good is a fault of ours, and is logged."""
+
+    async def refused(*_: Any, **__: Any) -> None:
+        raise ApiError("api at there: the request is unreadable")
+
+    monkeypatch.setattr(Client, "structure", refused)
+    page = await console.get("/en/structure")
+    assert (page.status_code, "Something went wrong here" in page.text) == (500, True)
 
 
 def test_the_cache_drops_what_was_asked_for_longest_ago() -> None:

@@ -90,7 +90,7 @@ async def gather(visit: Visit) -> AgencyView:
     )
     asks: Sequence[Any] = answer.consumer.links
     answers: Sequence[Any] = answer.provider.links
-    if visit.chosen("links", "", "all"):
+    if visit.sees_links and visit.chosen("links", "", "all"):
         asks, answers = await asyncio.gather(_links(visit, consumer=agency), _links(visit, provider=agency))
     services = map(figure_of, answer.services) if visit.sees_links else ()
     return AgencyView(

@@ -51,6 +51,15 @@ async def test_an_agency_page_takes_one_call_of_the_api(console: Console, api: A
     assert {method: calls for method, calls in made.items() if calls} == {"GetAgency": 1}
 
 
+async def test_the_public_gets_an_agency_page_that_asks_for_all_inquiries(make_console: Any, api: Api) -> None:
+    """An address that a reader with a role passed on shows the public what the public sees."""
+    assert api
+    console = await make_console(audience="public")
+    page = await console.get("/en/agency/land-registry?links=all")
+    assert page.status_code == 200
+    assert "/en/link/" not in page.text
+
+
 async def test_an_agency_page_lists_the_worst_inquiries_first(console: Console, monkeypatch: Any) -> None:
     """Only so many, with how many more there are, unless the address asks for all; a switch of language keeps that."""
     monkeypatch.setattr(agency, "_FIRST_LINKS", 1)

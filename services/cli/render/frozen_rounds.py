@@ -45,9 +45,13 @@ def moves_table(before: FrozenRound, now: FrozenRound, moves: Moves, register_ch
     for move in moves.beyond_chance:
         table.add_row(move.kind.label, Text(move.id), percent(move.before), percent(move.now))
     parts: list[Text | Table] = [Text(f"{now.id} beside {before.id}")]
+    if moves.methods:
+        parts.append(Text("They are of methods {} and {}: their indexes are not compared.".format(*moves.methods)))
+    if moves.windows:
+        parts.append(Text("They are of {} and {} days: their indexes are not compared.".format(*moves.windows)))
     if moves.beyond_chance:
         parts += [Text("Changed beyond chance: the intervals do not meet."), table]
-    else:
+    elif moves.are_compared:
         parts.append(Text("No index changed beyond chance."))
     if moves.bands:
         parts.append(

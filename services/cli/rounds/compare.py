@@ -11,6 +11,8 @@ from services.core.model import Indicator, IndicatorKind
 
 COMPARED: Final = (IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR, IndicatorKind.CONSUMER, IndicatorKind.PROVIDER)
 
+_TENTH: Final = 10
+"""Months and quarters have not the same number of days, and are compared."""
 
 Bands = Mapping[tuple[IndicatorKind, str], tuple[int, int]]
 """The best and the worst rank of agencies by role."""
@@ -33,6 +35,9 @@ class Moves:
     ``beyond_chance`` are the entities whose intervals do not meet, largest change first; ``bands`` agencies whose bands of ranks do
     not. ``only_before`` and ``only_now`` are in one
     round alone: the register changed, not their behaviour.
+
+    Indexes of another method, or over many more days, are no measure of a change: ``methods`` and ``windows`` are those of the two
+    rounds where they are unlike, and then nothing is in ``beyond_chance`` and ``bands``.
     """
 
     previous: str
@@ -40,6 +45,13 @@ class Moves:
     bands: tuple[tuple[IndicatorKind, str], ...]
     only_before: tuple[tuple[IndicatorKind, str], ...]
     only_now: tuple[tuple[IndicatorKind, str], ...]
+    methods: tuple[str, str] | None = None
+    windows: tuple[int, int] | None = None
+
+    @property
+    def are_compared(self) -> bool:
+        """Whether the indexes of the two rounds were compared."""
+        return self.methods is None and self.windows is None
 
 
 def compare(
@@ -51,10 +63,12 @@ def compare(
 ) -> Moves:
     """Return what changed between the indicators, and the bands of ranks, of two rounds."""
     former, later = _keyed(before), _keyed(now)
+    methods, windows = _unlike(former.values(), later.values())
+    alike = methods is None and windows is None
     moves = [
         Move(*key, row.point, later[key].point)  # type: ignore[arg-type]  # an interval has a point in it
         for key, row in former.items()
-        if key in later and _apart(row, later[key])
+        if alike and key in later and _apart(row, later[key])
     ]
     return Moves(
         previous,
@@ -63,11 +77,27 @@ def compare(
             sorted(
                 key
                 for key, (low, high) in bands.items()
-                if key in former_bands and (high < former_bands[key][0] or former_bands[key][1] < low)
+                if alike and key in former_bands and (high < former_bands[key][0] or former_bands[key][1] < low)
             )
         ),
         tuple(sorted(former.keys() - later.keys())),
         tuple(sorted(later.keys() - former.keys())),
+        methods,
+        windows,
+    )
+
+
+def _unlike(
+    before: Iterable[Indicator], now: Iterable[Indicator]
+) -> tuple[tuple[str, str] | None, tuple[int, int] | None]:
+    """Return the methods of two rounds where they are not the same, and the days where they differ by more than a tenth."""
+    one, other = next(iter(before), None), next(iter(now), None)
+    if one is None or other is None:
+        return None, None
+    methods, windows = (one.method_version, other.method_version), (one.window_days, other.window_days)
+    return (
+        None if methods[0] == methods[1] else methods,
+        windows if _TENTH * abs(windows[0] - windows[1]) > max(windows) else None,
     )
 
 

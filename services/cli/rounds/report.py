@@ -272,4 +272,6 @@ def _changes(texts: Texts, names: _Names, moves: Moves | None) -> Mapping[str, A
         {"name": names.of(move.kind, move.id), "before": percent(move.before), "now": percent(move.now)}
         for move in moves.beyond_chance
     ]
-    return {"title": say["changes"].format(round=moves.previous), "rows": rows}
+    pairs = (("unlike_methods", moves.methods), ("unlike_windows", moves.windows))
+    unlike = [say[key].format(before=texts.digits(pair[0]), now=texts.digits(pair[1])) for key, pair in pairs if pair]
+    return {"title": say["changes"].format(round=moves.previous), "rows": rows, "unlike": " ".join(unlike)}

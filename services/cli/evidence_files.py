@@ -14,7 +14,7 @@ from services.cli.connections import open_bus
 from services.cli.render.format import parse_moment
 from services.core import codec
 from services.core.bus import EXCHANGES, MEASUREMENTS, Bus, StoredMessage, columns_of, summaries_of
-from services.core.errors import SettingsError
+from services.core.errors import BusError, SettingsError
 from services.core.settings import Settings
 
 _Rows = Iterator[tuple[int, Callable[[], str]]]
@@ -41,17 +41,28 @@ async def print_stream(what: str, settings: Settings, *, since: str, until: str)
 
 
 async def _messages(bus: Bus, stream: str) -> AsyncIterator[StoredMessage]:
-    """Yield every message from the first kept to the one that is the last now."""
+    """Yield every message from the first kept to the one that is the last now.
+
+    Raises BusError when one of them is neither returned nor gone.
+    """
     state = await bus.stream_state(stream)
     read_to = state.first - 1
     while read_to < state.last:
         messages = await bus.read(stream, read_to + 1)
         if not messages:
+            await _check_gone(bus, stream, read_to + 1, state.last)
             return
         for message in messages:
             if message.sequence <= state.last:
                 yield message
         read_to = messages[-1].sequence
+
+
+async def _check_gone(bus: Bus, stream: str, first: int, last: int) -> None:
+    """Raise BusError unless each message from ``first`` to ``last`` grew too old or was deleted."""
+    first = max(first, (await bus.stream_state(stream)).first)
+    if first <= last and not await bus.were_deleted(stream, first, last):
+        raise BusError(f"reading stream {stream} ended before message {first}; the last is {last}")
 
 
 def _measurements(message: StoredMessage) -> _Rows:

@@ -1,4 +1,4 @@
-"""nats-py's client, patched where it leaves connections open, and requests over it.
+"""nats-py's client, patched where it leaves connections open or headers end it, and requests over it.
 
 It has no public name for its connection, so this module, and no other, uses its private names.
 """
@@ -6,6 +6,7 @@ It has no public name for its connection, so this module, and no other, uses its
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,8 @@ from services.core.errors import BusError
 
 _CLOSE_SECONDS = 1.0
 _CANCELLATIONS = 5
+_LINE_END = b"\r\n"
+_STATUS_LINE = re.compile(rb"NATS/1\.0 +([0-9]{3})(?: +(.*))?", re.DOTALL)
 Call = Callable[[], Coroutine[Any, Any, object]]
 
 
@@ -55,6 +58,10 @@ class PatchedNatsClient(Client):
         self._abort()
         await super()._attempt_reconnect()
 
+    async def _process_headers(self, headers: bytes | None) -> dict[str, str] | None:
+        # nats-py would raise where the first line is short or not UTF-8, which ends its connection. A publisher chooses it.
+        return parse_headers(headers) if headers else None
+
     def _abort(self) -> None:
         transport: Any = self._transport
         writer = None if transport is None else transport._io_writer  # noqa: SLF001  # there is no public name
@@ -64,6 +71,25 @@ class PatchedNatsClient(Client):
             # asyncio leaves it so when the server ended the TLS handshake; the connection below can still be closed.
             writer._transport = transport._bare_io_writer.transport  # noqa: SLF001
         writer.transport.abort()
+
+
+def parse_headers(block: bytes) -> dict[str, str] | None:
+    """Return the headers of a message, with the status and description of its first line; None when there is nothing.
+
+    Bytes that are not UTF-8 become replacement characters. The last header of a name counts: the server adds its own at
+    the end.
+    """
+    first, _, lines = bytes(block).partition(_LINE_END)
+    headers: dict[str, str] = {}
+    if status := _STATUS_LINE.fullmatch(first):
+        headers["Status"] = status[1].decode()
+        if status[2]:
+            headers["Description"] = status[2].decode("utf-8", "replace")
+    for line in lines.split(_LINE_END):
+        name, colon, value = line.partition(b":")
+        if colon:
+            headers[name.strip().decode("utf-8", "replace")] = value.strip().decode("utf-8", "replace")
+    return headers or None
 
 
 class ReplyInbox:

@@ -26,6 +26,7 @@ PARTS_HEADER = "Peyvand-Parts"
 PARTS_PATTERN = "part.>"
 """Matches every key of a part."""
 
+_SEQUENCE = "Nats-Sequence"
 _HEADER = re.compile(r"([0-9]{1,4})-([0-9]{1,12})-([0-9a-f]{64})", re.ASCII)
 _GENERATION_DIGITS = 32  # of the hash: enough that two values of one key never share a generation
 
@@ -118,8 +119,12 @@ def key_of(bucket: str, subject: str) -> str:
 
 
 def status_of(reply: Msg) -> str | None:
-    """Return the status of a reply without a stored message, such as 404 or 204 (the end of a batch)."""
-    return (reply.headers or {}).get("Status")
+    """Return the status of a reply without a stored message, such as 404 or 204 (the end of a batch).
+
+    A stored message keeps the headers of its publisher, a status among them; the sequence is the server's.
+    """
+    headers = reply.headers or {}
+    return None if _SEQUENCE in headers else headers.get("Status")
 
 
 def status_text(reply: Msg) -> str:
@@ -137,7 +142,7 @@ def message_of(reply: Msg) -> StoredMessage:
     headers = reply.headers or {}
     parts = headers.get(PARTS_HEADER)
     return StoredMessage(
-        sequence=int(headers["Nats-Sequence"]),
+        sequence=int(headers[_SEQUENCE]),
         subject=headers["Nats-Subject"],
         data=reply.data,
         time=moment_of(headers["Nats-Time-Stamp"]),

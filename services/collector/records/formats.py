@@ -30,6 +30,7 @@ _LONGEST_LINE = 1 << 20
 _LARGEST_DOCUMENT = 256 << 20
 _Content = IO[bytes] | GzipContent
 _Parse = Callable[[bytes], Any]
+_RECORD = "record"  # of a document, as a unit of rejects
 _BOM = b"\xef\xbb\xbf"
 _ONE_DOCUMENT = re.compile(rb'\s*(\[|\{\s*"records"\s*:\s*\[|--|<)')
 
@@ -102,48 +103,49 @@ def _document(stream: _Content, start: SourcePosition, size: int) -> Iterator[Re
 def _chunks(records: list[Any], first: int, size: int) -> Iterator[RecordBatch]:
     rest = iter(enumerate(records[first:], first + 1))
     while chunk := list(islice(rest, size)):
-        yield _read_batch(map(_decode_record, chunk), SourcePosition(0, chunk[-1][0]))
+        yield _read_batch(map(_decode_record, chunk), SourcePosition(0, chunk[-1][0]), _RECORD)
 
 
 def read_all(records: list[Any], position: SourcePosition) -> RecordBatch:
     """Return every record of an answer as one batch, after which its source is at ``position``."""
-    return _read_batch(map(_decode_record, enumerate(records, 1)), position)
+    return _read_batch(map(_decode_record, enumerate(records, 1)), position, _RECORD)
 
 
 def _decode_record(numbered: tuple[int, Any]) -> tuple[int, Any, int]:
-    """Decode a record of a document, unless it was decoded with all others."""
-    number, value = numbered
+    """Decode a record of a document, unless it was decoded with all others; return it with the length of its text."""
+    (number, value), length = numbered, 0
     if isinstance(value, RawRecord):
         text = bytes(value)
-        if len(text) > _LONGEST_LINE:
-            return number, Reject(number, 0, len(text), f"a record may not exceed {_LONGEST_LINE} bytes", "record"), 0
+        length = len(text)
+        if length > _LONGEST_LINE:
+            return number, Reject(number, 0, length, f"a record may not exceed {_LONGEST_LINE} bytes", _RECORD), length
         try:
             value = decode_line(text) or orjson.loads(text)
         except orjson.JSONDecodeError:
-            value = Reject(number, 0, len(text), "it is not JSON", "record")
-    return number, value, 0
+            value = Reject(number, 0, length, "it is not JSON", _RECORD)
+    return number, value, length
 
 
-def _read_batch(numbered: Iterable[tuple[int, Any, int]], position: SourcePosition = START) -> RecordBatch:
-    """Read values, each with its number and the length of its line (0: of a document, where it has none)."""
+def _read_batch(
+    numbered: Iterable[tuple[int, Any, int]], position: SourcePosition = START, unit: str = "line"
+) -> RecordBatch:
+    """Read values, each with its number and the length of its text."""
     sides: list[Side] = []
     rejects: list[Reject] = []
     places: list[int] = []
     for number, value, length in numbered:
         if isinstance(value, Side):
             sides.append(value)
-            places += number, length
+            places += number, length if unit == "line" else 0
             continue
         if isinstance(value, Reject):
             rejects.append(value)
             continue
         try:
             sides.append(read_generic(value) if isinstance(value, dict) and is_generic(value) else read_side(value))
-            places += number, length
+            places += number, length if unit == "line" else 0
         except RecordError as error:
-            size = length or len(orjson.dumps(value))
-            unit = "line" if length else "record"
-            rejects.extend(Reject(number, 0, size, reason, unit) for reason in error.reasons)
+            rejects.extend(Reject(number, 0, length, reason, unit) for reason in error.reasons)
     return RecordBatch(tuple(sides), tuple(rejects), position, places=tuple(places))
 
 

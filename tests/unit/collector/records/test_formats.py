@@ -152,11 +152,24 @@ def test_bad_records_of_a_document_are_reported_by_number(raw):
     sides, rejects, _ = all_of(b"[" + content + b"]")
     assert len(sides) == 2
     assert [str(reject.fault("log")) for reject in rejects] == [
-        f"log: record 2: succeeded must be true or false ({len(json.dumps(bad, separators=(',', ':')))} bytes)",
+        f"log: record 2: succeeded must be true or false ({len(json.dumps(bad))} bytes)",
         "log: record 3: a record must be a JSON object (1 bytes)",
         "log: record 4: it is not JSON (10 bytes)",
         f"log: record 5: a record may not exceed 1048576 bytes ({len(long)} bytes)",
     ]
+
+
+@pytest.mark.parametrize("depth", [254, 255, 900])
+def test_a_bad_record_may_be_nested_deep(depth):
+    """A record that JSON's reader takes and its writer would not is reported like any other, in a document and as a line."""
+    deep = b'{"x": ' + b"[" * depth + b"]" * depth + b"}"
+    for content, reason in (
+        (b"[" + deep + b"]", f"({len(deep)} bytes)"),
+        (deep + b"\n", f"(line of {len(deep)} bytes)"),
+    ):
+        _, rejects, _ = all_of(content)
+        assert rejects
+        assert all(str(reject.fault("log")).endswith(reason) for reject in rejects)
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,8 @@ class SecurityServerClient(AbstractAsyncContextManager["SecurityServerClient"]):
             failure = SourceError("timeout", "no connection to it was made in time")
         except (TimeoutError, httpx.TimeoutException):
             failure = SourceError("timeout", f"it did not answer within {self._source.timeout:g} s")
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
+            # UnicodeError: httpx reads where a redirect leads, whose host may be no name.
             failure = _translated(error)
         await self.close()
         raise failure

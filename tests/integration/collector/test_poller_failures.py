@@ -44,6 +44,8 @@ _LARGEST = 1 << 20
         ),
         (answer(503, b"CANARY"), "status", "it answered with HTTP status 503"),
         (answer(302, b"", {"Location": "http://127.0.0.1:1/CANARY"}), "status", "it answered with HTTP status 302"),
+        (answer(302, b"", {"Location": "http://xn--/"}), "transport", "the connection broke: IDNAError"),
+        (answer(302, b"", {"Location": "http://a..b/"}), "status", "it answered with HTTP status 302"),
         (answer(200, b"CANARY"), "unreadable", "the multipart answer ends before its closing boundary"),
         (answer(200, b"<a>CANARY</a>"), "unreadable", "it is a SOAP message without records"),
         (

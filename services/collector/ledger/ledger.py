@@ -82,6 +82,7 @@ class Ledger(AbstractContextManager["Ledger"]):
         try:
             self._load()
             self.check_slots(slot_seconds)
+            self._remove_remnants()
             self._pair_again(now_ms)
         except BaseException:
             self._database.close()
@@ -208,10 +209,26 @@ class Ledger(AbstractContextManager["Ledger"]):
         return BatchCounter(self._database, self._pairs, self._facts["slot_seconds"], self.timeline)
 
     def _add_counts(self, counter: BatchCounter, now_ms: int) -> None:
-        """Add a transaction's counts to summaries and totals."""
-        if changes := {key: counts for key, counts in counter.changes.items() if counts}:
+        """Add a transaction's counts to summaries and totals.
+
+        A request id that is used again and again keeps exchanges longer than their summaries, whose changes are left out.
+        """
+        if changes := rows.without_dropped(self._database, counter.changes, self._facts["dropped_before"]):
             rows.add_counts(self._database, changes, self._next_revision(now_ms))
             self._add_to_totals(*(sum(counts.numbers[field] for counts in changes.values()) for field in _TOTALS))
+
+    def _remove_remnants(self) -> None:
+        with self._transaction():
+            exchanges, orphans = rows.remove_remnants(self._database)
+            self._add_to_totals(-exchanges, -orphans)
+            if "dropped_before" not in self._facts:  # written by an earlier version
+                self._set("dropped_before", self._first_kept_slot(self._facts["horizon"], self._facts["span_ms"]))
+
+    def _first_kept_slot(self, horizon: int, span_ms: int) -> int:
+        """Return the first slot whose summary a record at the horizon may still change, in epoch seconds."""
+        # A side may be up to a span away from the one that decided the slot.
+        oldest = (self.timeline or ReplayTimeline()).place(horizon - _HOUR_MS - span_ms) // 1000
+        return oldest - self._facts["slot_seconds"]
 
     def _pair_again(self, now_ms: int) -> None:
         """Count by the present span what was counted by the one before."""
@@ -243,9 +260,8 @@ class Ledger(AbstractContextManager["Ledger"]):
             if end == sides.SLICES:
                 self._pairs.end_round()
         self._set("cleared", (done + due) % sides.SLICES)
-        # A side may be up to a span away from the one that decided the slot.
-        oldest = (self.timeline or ReplayTimeline()).place(horizon - _HOUR_MS - self._span_ms) // 1000
-        exchanges, orphans = rows.drop_published(self._database, oldest - self._facts["slot_seconds"])
+        self._set("dropped_before", max(self._facts["dropped_before"], self._first_kept_slot(horizon, self._span_ms)))
+        exchanges, orphans = rows.drop_published(self._database, self._facts["dropped_before"])
         self._add_to_totals(-exchanges, -orphans)
 
     def summaries(self) -> Iterator[ExchangeSummary]:

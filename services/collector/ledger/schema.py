@@ -59,7 +59,7 @@ def open_database(path: str, *, created_ms: int, slot_seconds: int, span_ms: int
     disk takes longer than a millisecond.
     """
     facts = {
-        **dict.fromkeys(("exchanges", "orphans", "horizon", "cleared"), 0),
+        **dict.fromkeys(("exchanges", "orphans", "horizon", "cleared", "dropped_before"), 0),
         "revision": created_ms,
         "slot_seconds": slot_seconds,
         "span_ms": span_ms,

@@ -77,6 +77,29 @@ def add_counts(database: sqlite3.Connection, changes: Mapping[tuple[int, int], S
     database.executemany(_ADD, (_to_row(key, changes[key], revision) for key in sorted(changes)))
 
 
+def without_dropped(
+    database: sqlite3.Connection, changes: Mapping[tuple[int, int], SummaryCounts], dropped_before: int
+) -> dict[tuple[int, int], SummaryCounts]:
+    """Return the changes that are any, without those of summaries that were dropped, which no change makes anew.
+
+    Of slots before ``dropped_before`` only what is still in the table, because it is not published, can change.
+    """
+
+    def is_there(key: tuple[int, int]) -> bool:
+        return database.execute("SELECT 1 FROM summary WHERE pair = ? AND slot = ?", key).fetchone() is not None
+
+    return {key: counts for key, counts in changes.items() if counts and (key[1] >= dropped_before or is_there(key))}
+
+
+def remove_remnants(database: sqlite3.Connection) -> tuple[int, int]:
+    """Remove summaries of no exchange that hold another number, which an earlier version made of dropped ones.
+
+    Return how many exchanges and orphans they counted.
+    """
+    others = " OR ".join(f"{name} <> 0" for name in SummaryCounts.FIELDS[1:])
+    return _remove(database, f"count < 0 OR count = 0 AND ({others})")
+
+
 def read_nonempty(database: sqlite3.Connection) -> Iterator[SummaryRow]:
     """Yield every summary that counts at least one exchange, by pair and slot."""
     return map(_from_row, database.execute("SELECT * FROM summary WHERE count > 0 ORDER BY pair, slot"))
@@ -95,11 +118,15 @@ def acknowledge(database: sqlite3.Connection, sent: Sequence[tuple[int, int, int
 
 def drop_published(database: sqlite3.Connection, before_slot: int) -> tuple[int, int]:
     """Drop published summaries of slots before this one; return how many exchanges and orphans they counted."""
-    old = "FROM summary WHERE slot < ? AND revision = published"
+    return _remove(database, "slot < ? AND revision = published", before_slot)
+
+
+def _remove(database: sqlite3.Connection, condition: str, *values: int) -> tuple[int, int]:
+    rows = f"FROM summary WHERE {condition}"
     exchanges, orphans = database.execute(
-        f"SELECT coalesce(sum(count), 0), coalesce(sum(orphans), 0) {old}", (before_slot,)
+        f"SELECT coalesce(sum(count), 0), coalesce(sum(orphans), 0) {rows}", values
     ).fetchone()
-    database.execute(f"DELETE {old}", (before_slot,))
+    database.execute(f"DELETE {rows}", values)
     return exchanges, orphans
 
 

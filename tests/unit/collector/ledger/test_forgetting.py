@@ -7,8 +7,10 @@ import pytest
 
 from services.collector.ledger import sides
 from services.collector.ledger.ledger import BatchResult, Ledger
-from services.collector.ledger.summary_rows import LedgerTotals
+from services.collector.ledger.summary import SummaryCounts
+from services.collector.ledger.summary_rows import LedgerTotals, add_counts
 from services.collector.records.xroad import read_side
+from services.core.codec import decode_summaries, encode_summaries
 from tests.support.cases.ledger import DAY, HOUR, NOW, SLOT_SECONDS, batch, counts
 
 
@@ -100,6 +102,55 @@ def test_unpublished_summaries_are_never_forgotten(raw):
             moment = NOW - days * DAY
             ledger.take("log", batch(raw(requestInTs=moment, responseOutTs=moment, xRequestId=f"x-{days}")), now_ms=NOW)
         assert len(ledger.unpublished(10)) == 3
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize("repeats", [1, -1])
+def test_a_request_id_of_every_nine_days_changes_no_summary_that_was_dropped(tmp_path, raw, repeats, restarts):
+    """Its first exchange becomes a repeat, or is none any more, after the summary of it was dropped: nothing of it comes back."""
+    lowest, middle, highest = sorted(
+        (f"x-{number}" for number in range(3)), key=lambda one: read_side(raw(xRequestId=one)).request
+    )
+    start = NOW - 30 * DAY
+
+    def opened():
+        return Ledger(tmp_path / "state.sqlite", SLOT_SECONDS, now_ms=NOW)
+
+    def take(ledger, day, *ids):
+        moment = start + day * DAY
+        ledger.take("log", batch(*(raw(moment, xRequestId=one) for one in ids)), now_ms=moment)
+        pending = ledger.unpublished(100)
+        rows = [one.summary for one in pending]
+        assert decode_summaries(encode_summaries("xroad", rows)) == ("xroad", rows)
+        ledger.acknowledge(pending)
+        return {one.slot_start for one in rows}
+
+    ledger = opened()
+    take(ledger, 0, middle, *((lowest,) if repeats < 0 else ()))  # which the first of a message is, the lowest id says
+    for day in (9, 18, 27):
+        take(ledger, day, middle)
+    assert ledger.totals() == LedgerTotals(exchanges=3, orphans=3, unpublished=0)
+    if restarts:
+        ledger.close()
+        ledger = opened()
+    first_slot = start // 1000 // SLOT_SECONDS * SLOT_SECONDS
+    assert first_slot not in take(ledger, 28, lowest if repeats > 0 else highest)
+    assert ledger.totals() == LedgerTotals(exchanges=4, orphans=4, unpublished=0)
+    ledger.close()
+
+
+@pytest.mark.parametrize("repeats", [1, -1])
+def test_what_is_left_of_a_dropped_summary_is_removed_at_the_start(tmp_path, raw, repeats):
+    """A summary of no exchange that has another number is removed from a state that an earlier version wrote; others stay."""
+    path = tmp_path / "state.sqlite"
+    with Ledger(path, SLOT_SECONDS, now_ms=NOW) as ledger:
+        ledger.take("log", batch(raw()), now_ms=NOW)
+        ledger._database.execute("DELETE FROM fact WHERE name = 'dropped_before'")
+        add_counts(ledger._database, {(1, 300): SummaryCounts([0] * 10 + [repeats])}, 1)
+        assert len(ledger.unpublished(10)) == 2
+    with Ledger(path, SLOT_SECONDS, now_ms=NOW) as ledger:
+        assert [pending.summary.count for pending in ledger.unpublished(10)] == [1]
+        assert ledger.totals() == LedgerTotals(exchanges=1, orphans=1, unpublished=1)
 
 
 def test_another_span_pairs_anew_what_is_not_forgotten(tmp_path, both):

@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 
 from services.core.model import ExchangeRoute, ExchangeSummary, Link, Parties, Register, escape_code, member_of
+from services.register.reading import fold
 
 UNMAPPED = "_unmapped"
 """Stands in place of an agency id for parties that the register does not know: an undeclared exchange."""
@@ -28,7 +29,7 @@ class Attributor:
     exchange.csv names decide who the parties are, if they agree.
 
     The records of a bus that is not X-Road use the ids of the register: its parties are agencies, and service, provider and
-    data item name a link. An X-Road party has slashes, an agency id has none.
+    data item name a link, compared as the register compares them. An X-Road party has slashes, an agency id has none.
     """
 
     def __init__(self, register: Register | None) -> None:
@@ -48,7 +49,7 @@ class Attributor:
 
     def attribute(self, parties: Parties, alias: str = "") -> Attribution:
         """Return the agencies and the link of a pair of parties; ``alias`` is an agency in place of the provider."""
-        links = self._links_of(parties.client).get(parties.service, ())
+        links = self._links_of(parties.client).get(_key(parties.client, parties.service), ())
         consumers = {self._register.consumer(link) for link in links} if self._register else set()
         providers = {link.provider for link in links}
         consumer = self._agency(parties.client) or (consumers.pop() if len(consumers) == 1 else UNMAPPED)
@@ -62,7 +63,7 @@ class Attributor:
 
     def links(self, client: str, service: str) -> frozenset[str]:
         """Return every link that calls of a service by a client belong to."""
-        return frozenset(link.id for link in self._links_of(client).get(service, ()))
+        return frozenset(link.id for link in self._links_of(client).get(_key(client, service), ()))
 
     def attribute_summary(self, summary: ExchangeSummary) -> ExchangeSummary:
         """Return a summary with its agencies and its link."""
@@ -79,8 +80,15 @@ class Attributor:
             assert self._register is not None
             by_service: dict[str, dict[str, Link]] = defaultdict(dict)
             for route in self._routes.get(client, ()):
-                by_service[route.service][route.link] = self._register.links[route.link]
+                by_service[_key(client, route.service)][route.link] = self._register.links[route.link]
             for link in self._own_links.get(client, ()):
-                by_service["/".join((link.provider, link.service, escape_code(link.data_item)))][link.id] = link
+                name = "/".join((link.provider, link.service, escape_code(link.data_item)))
+                by_service[_key(client, name)][link.id] = link
             links = self._links[client] = {service: list(found.values()) for service, found in by_service.items()}
         return links or {}
+
+
+def _key(client: str, service: str) -> str:
+    """Return a service as it is looked up: folded where the bus is not X-Road, whose identifiers stay as they are written."""
+    parts = service.split("/")
+    return "/".join(map(fold, parts)) if "/" not in client and len(parts) == 3 else service

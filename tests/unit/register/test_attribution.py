@@ -91,3 +91,15 @@ def test_parties_of_another_bus_are_agencies(register):
     assert attributor.attribute(own) == Attribution("customs", "tax-office", "permit-tax")
     other = Parties.of("customs", "tax-office/import-permit/another", meta=False)
     assert attributor.attribute(other) == Attribution("customs", "tax-office")
+
+
+@pytest.mark.parametrize("written", ["كارت ملي ۱۲", "کارت ملی 12", " كارت ملی ١٢ "])
+def test_a_data_item_of_another_bus_may_be_written_with_arabic_letters(register, written):
+    """Letters and digits of a data item count in a log as they do in links.csv; those of X-Road count as written."""
+    links = register.links | {"permit-tax": replace(register.links["permit-tax"], data_item="کارت ملی 12")}
+    attributor = Attributor(replace(register, links=links, routes=(ExchangeRoute(CLIENT, "A/B/كارت", "deed-civil"),)))
+    own = Parties.of("customs", f"tax-office/import-permit/{written}", meta=False)
+    assert attributor.attribute(own) == Attribution("customs", "tax-office", "permit-tax")
+    assert attributor.links(own.client, own.service) == {"permit-tax"}
+    assert attributor.links(CLIENT, "A/B/كارت") == {"deed-civil"}
+    assert not attributor.links(CLIENT, "A/B/کارت")

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.collector.files import LogFile
+from services.collector.files import LogFile, path_text
 from services.collector.ledger import BatchResult, Ledger, LedgerTotals
 from services.core.errors import Fault, InputError
 from services.core.model import ExchangeSummary
@@ -44,14 +44,14 @@ def digest_logs(
         for path in files:
             try:
                 for batch in LogFile(path).batches(size=_TAKE_LINES, columns=columns):
-                    result = ledger.take(str(path), batch, now_ms=0)
+                    result = ledger.take(path_text(path), batch, now_ms=0)
                     total += result
                     rejects = sorted((*batch.rejects, *result.refused))
-                    faults.extend(reject.fault(str(path)) for reject in rejects[: _MOST_FAULTS - len(faults)])
+                    faults.extend(reject.fault(path_text(path)) for reject in rejects[: _MOST_FAULTS - len(faults)])
             except InputError as error:
                 unreadable.extend(error.faults)
         if unreadable or (faults and not skip_bad):
             if len(faults) >= _MOST_FAULTS:
-                faults.append(Fault(str(files[-1]), 0, 0, f"only the first {_MOST_FAULTS} faults are listed"))
+                faults.append(Fault(path_text(files[-1]), 0, 0, f"only the first {_MOST_FAULTS} faults are listed"))
             raise InputError("the exchange log", [*unreadable, *faults])
         yield LogDigest(ledger.summaries(), total, ledger.totals(), tuple(faults))

@@ -16,6 +16,11 @@ from services.core.errors import Fault, InputError
 _IDENTIFYING = 1 << 16  # bytes at the start of a file that distinguish it from others
 
 
+def path_text(path: Path | str) -> str:
+    """Return a path, or a name, as text of UTF-8, in which other bytes are escaped."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 class LogFile:
     """A log file, read by its path, or through ``open_file`` if the file may have been renamed.
 
@@ -31,9 +36,9 @@ class LogFile:
             with self._reopened() as stream:
                 yield stream
         except OSError as error:
-            raise InputError("the exchange log", [Fault(str(self.path), 0, 0, str(error.strerror))]) from error
+            raise InputError("the exchange log", [Fault(path_text(self.path), 0, 0, str(error.strerror))]) from error
         except UnreadableError as error:
-            raise InputError("the exchange log", [Fault(str(self.path), 0, 0, str(error))]) from error
+            raise InputError("the exchange log", [Fault(path_text(self.path), 0, 0, str(error))]) from error
 
     def _reopened(self) -> IO[bytes]:
         if self._open_file is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from services.collector.files.log_file import LogFile
+from services.collector.files.log_file import LogFile, path_text
 from services.collector.intake import Intake
 from services.collector.ledger import Ledger
 from services.collector.records import START, LogExtent, PacedBatches, RecordBatch, ReplayTimeline
@@ -32,13 +32,13 @@ class Replayer:
 
     async def run(self, seconds: float) -> None:
         """Replay the log within ``seconds``, until its end or the stop. Raises StateError when the state is of another log."""
-        name, run = self.source.path.name, self.intake.executor.run
+        name, run = path_text(self.source.path.name), self.intake.executor.run
         identity = await run(self.source.identity)
         position = await self.intake.position(identity)
         if position is None:
             if self.ledger.timeline is not None:
                 raise StateError(
-                    f"the collector's state replays another log than {self.source.path}: give it a new data directory"
+                    f"the collector's state replays another log than {path_text(self.source.path)}: give it a new data directory"
                 )
             extent = await self._extent()
             if extent is None:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from services.collector.config import FileSource
+from services.collector.files.log_file import path_text
 from services.collector.files.open_files import FileKey, FileState, OpenFiles
 from services.collector.intake import Intake
 from services.collector.metrics import CollectorMetrics
@@ -92,7 +93,7 @@ class FileTailer:
         try:
             beginning = await self.intake.executor.run(state.log.beginning, settled=settled)
             if beginning is not None:
-                await self._take(key, f"{self.source.id} {key[0].name} {beginning}", state, settled=settled)
+                await self._take(key, f"{self.source.id} {path_text(key[0].name)} {beginning}", state, settled=settled)
         except InputError as error:
             self._failed(error)
             self._unreadable.add(key)
@@ -128,7 +129,7 @@ class FileTailer:
             self.log.info(
                 "line_waiting",
                 source=self.source.id,
-                file=key[0].name,
+                file=path_text(key[0].name),
                 line=line.number,
                 length=line.length,
                 reason=line.reason,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 import sys
 from types import SimpleNamespace
@@ -158,7 +159,7 @@ def bad_files(raw):
     nothing = line({"messageUserId": "CANARY"})
     many = line(raw(securityServerType="server", succeeded=None, clientMemberCode=["CANARY"], statusCode=-1))
     bad_array = [raw(), raw(succeeded="yes"), 5, raw(requestSize=1.5)]
-    array_bytes = [len(json.dumps(record, separators=(",", ":"))) for record in bad_array]
+    array_bytes = [len(json.dumps(record)) for record in bad_array]
     return [
         ("one.ndjson", of(good, text_time), [told(text_time, f"requestInTs must be {STAMP}", 2)]),
         ("cut.ndjson", of(good, good[:200]), [":2:201: it is not JSON (line of 200 bytes)"]),
@@ -298,3 +299,12 @@ def test_identifiers_are_shown_as_they_are(run, raw, tmp_path):
     log = tmp_path / "log.ndjson"
     log.write_bytes(line(raw(serviceCode="[bold]x[/bold]")))
     assert "registry/[bold]x[%2Fbold]" in run(log).stdout
+
+
+def test_a_log_may_have_any_name(run, tmp_path):
+    """A name that is not UTF-8 is read, and stands in faults with its bytes escaped."""
+    log = tmp_path / os.fsdecode(b"\xff.log")
+    log.write_bytes(b"{\n")
+    result = run(log, "--json")
+    assert result.exit_code != 0
+    assert rf"{tmp_path}/\xff.log:1:2: it is not JSON" in result.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 
 import pytest
 
@@ -138,3 +139,16 @@ async def test_an_unreadable_log_is_reported_once(following, tmp_path, line):
         bad.write_bytes(gzip.compress(line(1) + line(3)))
         assert (await followed.look(4))[0] == 3
         assert followed.sample("peyvand_exchange_source_up", source="logs") == 1
+
+
+async def test_a_name_need_not_be_utf8(following, tmp_path, line):
+    """A log file with any bytes in its name is read, goes on where it stopped, and is named with these escaped."""
+    log = os.fsencode(tmp_path / "logs") + b"/\xff\xfe.log"
+    with open(log, "wb") as out:  # noqa: PTH123  # a path of bytes
+        out.write(line(1) + line(2)[:40])
+    async with following() as followed:
+        assert await followed.look(3) == (1, 0)
+        assert [waiting["file"] for waiting in followed.waiting()] == [r"\xff\xfe.log"]
+    async with following() as followed:
+        assert await followed.look(2) == (1, 0)
+        assert followed.sample("peyvand_exchange_records_total") == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from contextlib import AbstractAsyncContextManager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
 
 import httpx
@@ -116,7 +117,9 @@ def _client(source: XroadSource) -> httpx.AsyncClient:
     except (OSError, ssl.SSLError) as error:
         raise SourceError("tls", "the authority, our certificate or its key cannot be used") from error
     timeout = httpx.Timeout(source.timeout, connect=min(source.timeout, _CONNECT_SECONDS))
-    return httpx.AsyncClient(verify=context, trust_env=False, timeout=timeout, follow_redirects=False)
+    # A request needs no cookies, and a server could set new ones without end.
+    cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
+    return httpx.AsyncClient(verify=context, trust_env=False, timeout=timeout, follow_redirects=False, cookies=cookies)
 
 
 def _no_passphrase() -> str:

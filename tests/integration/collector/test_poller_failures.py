@@ -8,8 +8,9 @@ import time
 
 import pytest
 
+from services.collector.config import XroadSource
 from services.collector.xroad.client import SecurityServerClient
-from tests.support.cases.sources.polling import ailing, broken, pulling, record
+from tests.support.cases.sources.polling import CLIENT, SERVER, ailing, broken, pulling, record
 from tests.support.servers.http_server import answer, forever, serving
 from tests.support.servers.security_server import Logbook, fault, multipart, soap
 
@@ -69,6 +70,24 @@ async def test_a_failure_is_reported_without_content_and_retried(pulling, ill, f
         assert pulled.sample("peyvand_exchange_source_failures_total", source="ss1", failure=failure) == 1
         assert pulled.sample("peyvand_exchange_source_up", source="ss1") == 1
         assert await pulled.exchanges() == 1
+
+
+async def test_no_cookie_is_kept():
+    """Cookies of a security server are not sent back, nor kept."""
+    sent: list[str | None] = []
+
+    async def handler(request, writer):
+        sent.append(request.header("cookie"))
+        writer.write(answer(200, b"x", {"Set-Cookie": f"c{len(sent)}=1; Path=/"}))
+
+    async with serving(handler) as server:
+        source = XroadSource("ss1", server=SERVER, url=server.url(), client=CLIENT)
+        async with SecurityServerClient(source) as client:
+            for _ in range(3):
+                await client.send(b"<a/>")
+            assert client._client is not None
+            assert not client._client.cookies
+    assert sent == [None] * 3
 
 
 async def test_an_answer_that_does_not_advance_is_a_failure(pulling):

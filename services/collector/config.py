@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote
 
-from services.collector.records import RowError, column_names
+from services.collector.records import RowError, column_names, is_name
 from services.core.errors import InputError
 from services.register.reading import (
     FaultList,
@@ -32,6 +34,7 @@ _KEYS = {
     "files": ("id", "kind", "path", "every", "columns"),
 }
 _ALL = tuple(dict.fromkeys(key for keys in _KEYS.values() for key in keys))
+_NO_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TIMEOUT, _POLL, _LOOK, _HISTORY = 60.0, 60.0, 5.0, 7 * 86_400.0
 
 
@@ -138,9 +141,9 @@ def _xroad(name: str, given: YamlMapping, defaults: YamlMapping | None, folder: 
         given.faults.add(given.location, "certificate and key go together: name both or none")
     return XroadSource(
         id=name,
-        server=given.need("server", _read_server, ""),
+        server=given.need("server", _identifier(_read_server), ""),
         url=required("url", read_http_url),
-        client=required("client", read_party),
+        client=required("client", _identifier(read_party)),
         certificate=certificate,
         key=key,
         authority=file("authority"),
@@ -149,7 +152,7 @@ def _xroad(name: str, given: YamlMapping, defaults: YamlMapping | None, folder: 
         every=block_with("every").read("every", read_duration, _POLL),
         behind=block_with("behind").read("behind", read_duration, BEHIND_SECONDS),
         history=block_with("history").read("history", read_duration, _HISTORY),
-        provider=given.read("provider", read_party, ""),
+        provider=given.read("provider", _identifier(read_party), ""),
         health=given.read("health", read_flag, False),
     )
 
@@ -159,6 +162,19 @@ def _read_server(text: str) -> str:
     if len(parts) != 4 or not all(part.strip() for part in parts):
         raise ValueError(f"`{text}` is not INSTANCE/CLASS/CODE/SERVER")
     return "/".join(parts)
+
+
+def _identifier(read: Callable[[str], str]) -> Callable[[str], str]:
+    """Return what reads an identifier of X-Road whose parts a request can hold."""
+
+    def checked(text: str) -> str:
+        found = read(text)
+        parts = [unquote(part) for part in found.split("/")]
+        if not all(is_name(part) and not _NO_XML.search(part) for part in parts):
+            raise ValueError(f"{text!r} has a part with a character that no identifier has")
+        return found
+
+    return checked
 
 
 def _file(folder: Path, text: str) -> Path:

@@ -3,7 +3,7 @@
 from services.collector.records.answers import FaultError, ServerAnswerError, read_answer, read_envelope
 from services.collector.records.batch import START, RecordBatch, Reject, SourcePosition
 from services.collector.records.csv_rows import RowError, column_names
-from services.collector.records.fields import LARGEST_SIZE
+from services.collector.records.fields import LARGEST_SIZE, is_name
 from services.collector.records.formats import first_bytes, read, read_all
 from services.collector.records.gzip_content import GZIP, UnreadableError
 from services.collector.records.health_data import ServerHealth, read_health
@@ -29,6 +29,7 @@ __all__ = [
     "UnreadableError",
     "column_names",
     "first_bytes",
+    "is_name",
     "read",
     "read_all",
     "read_answer",

@@ -98,6 +98,15 @@ def test_every_source_is_read(read, tmp_path):
             ],
         ),
         (
+            r"""xroad: {url: 'http://x', client: "I/C/M\x01"}
+sources: [{id: a, kind: xroad, server: I/C/M%00/s, provider: "I/C/\uFFFE"}]""",
+            [
+                r":1:34: client: 'I/C/M\x01' has a part with a character that no identifier has",
+                ":2:40: server: 'I/C/M%00/s' has a part with a character that no identifier has",
+                r":2:62: provider: 'I/C/\ufffe' has a part with a character that no identifier has",
+            ],
+        ),
+        (
             """xroad: {url: 'ftp://x', client: IR, certificate: none.pem}
 sources: [{id: a, kind: xroad, server: I/G/1/s}]""",
             [

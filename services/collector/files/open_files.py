@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fnmatch import filter as matching
 from io import FileIO
@@ -55,15 +56,26 @@ class OpenFiles:
         states = _matching_files(self._pattern)
         self._open_newest(states)
         paths = {inode: path for path, inode in states}
-        for inode, (before, stream) in self._open.items():
+        for inode, (before, stream) in list(self._open.items()):
             path = paths.get(inode, before)
             self._open[inode], log = (path, stream), LogFile(path, stream)
             if inode in paths:
                 states[path, inode] = replace(states[path, inode], log=log)
-            else:
-                stat = os.fstat(stream.fileno())
+            elif (stat := self._stat(inode)) is not None:
                 states[path, inode] = FileState(log, stat.st_size, stat.st_mtime_ns, True, stat.st_nlink == 0)
         return states
+
+    def _stat(self, inode: tuple[int, int]) -> os.stat_result | None:
+        """Return what the system says of an open file; None, and close it, where it is lost, as on a stale NFS mount."""
+        try:
+            return os.fstat(self._open[inode][1].fileno())
+        except OSError:
+            self._close(inode)
+            return None
+
+    def _close(self, inode: tuple[int, int]) -> None:
+        with suppress(OSError):  # of a lost file
+            self._open.pop(inode)[1].close()
 
     def _open_newest(self, states: dict[FileKey, FileState]) -> None:
         """Open the files written last. One that may not be read is left out: reading it reports that."""
@@ -74,25 +86,25 @@ class OpenFiles:
                 stream = FileIO(path)
             except OSError:
                 continue
-            stat = os.fstat(stream.fileno())
-            if (stat.st_dev, stat.st_ino) == inode:
-                self._open[inode] = path, stream
-            else:
-                stream.close()  # the path is another file by now, which the next look finds
+            self._open[inode] = path, stream
+            stat = self._stat(inode)
+            if stat is not None and (stat.st_dev, stat.st_ino) != inode:
+                self._close(inode)  # the path is another file by now, which the next look finds
 
     def release(self, keys: Iterable[FileKey]) -> None:
         """Close these files, and the oldest of the others beyond the limit."""
         for _, inode in keys:
             if inode in self._open:
-                self._open.pop(inode)[1].close()
-        written = {inode: os.fstat(stream.fileno()).st_mtime_ns for inode, (_, stream) in self._open.items()}
+                self._close(inode)
+        stats = {inode: self._stat(inode) for inode in list(self._open)}
+        written = {inode: stat.st_mtime_ns for inode, stat in stats.items() if stat is not None}
         for inode in sorted(written, key=written.__getitem__)[: -self._most]:
-            self._open.pop(inode)[1].close()
+            self._close(inode)
 
     def close(self) -> None:
         """Close all files."""
         while self._open:
-            self._open.popitem()[1][1].close()
+            self._close(next(iter(self._open)))
 
 
 def _matching_files(pattern: Path) -> dict[FileKey, FileState]:

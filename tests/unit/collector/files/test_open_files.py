@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from services.collector.files.open_files import OpenFiles
@@ -49,4 +50,27 @@ def test_a_file_that_is_gone_is_read_through_its_descriptor(tmp_path):
     held.release([(path, file)])
     assert next(iter(held.look()))[0] == log
     assert len(held.look()) == 1
+    held.close()
+
+
+def test_a_file_that_the_system_has_lost_is_closed(tmp_path, monkeypatch):
+    """A file whose handle is stale is closed and no longer found; the others are, and nothing is raised."""
+    for name in ("a.log", "b.log"):
+        (tmp_path / name).write_text("x")
+    held = OpenFiles(tmp_path / "*.log")
+    held.look()
+    (tmp_path / "a.log").rename(tmp_path / "a.old")
+    fstat, lost = os.fstat, (tmp_path / "a.old").stat().st_ino
+
+    def stale(number):
+        if fstat(number).st_ino == lost:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return fstat(number)
+
+    monkeypatch.setattr(os, "fstat", stale)
+    assert [path.name for path, _ in held.look()] == ["b.log"]
+    assert [path.name for path, _ in held.look()] == ["b.log"]
+    (tmp_path / "a.old").rename(tmp_path / "a.log")  # it is opened, and cannot be looked at
+    assert [path.name for path, _ in held.look()] == ["a.log", "b.log"]
+    held.release(())
     held.close()

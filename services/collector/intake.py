@@ -12,6 +12,7 @@ from services.collector.records import RecordBatch, Reject, SourcePosition
 from services.core.log import Logger
 
 _REJECTS_PER_LINE: Final = 100  # of the log
+_MOST_REJECTS: Final = 1000  # of a batch that are logged one by one
 
 
 @dataclass(eq=False)
@@ -56,9 +57,11 @@ class Intake:
             expired=result.expired,
             rejects=_as_dicts(rejects[:_REJECTS_PER_LINE]),
         )
-        for start in range(_REJECTS_PER_LINE, len(rejects), _REJECTS_PER_LINE):
+        for start in range(_REJECTS_PER_LINE, min(len(rejects), _MOST_REJECTS), _REJECTS_PER_LINE):
             part = rejects[start : start + _REJECTS_PER_LINE]
             self.log.info("records_rejected", source=label, rejects=_as_dicts(part))
+        if len(rejects) > _MOST_REJECTS:
+            self.log.info("more_records_rejected", source=label, records=len(rejects) - _MOST_REJECTS)
 
 
 def _as_dicts(rejects: Sequence[Reject]) -> list[dict[str, object]]:

@@ -30,6 +30,7 @@ _LONGEST_LINE = 1 << 20
 _LARGEST_DOCUMENT = 256 << 20
 _Content = IO[bytes] | GzipContent
 _Parse = Callable[[bytes], Any]
+_MOST_REASONS = 5  # of a record
 _RECORD = "record"  # of a document, as a unit of rejects
 _BOM = b"\xef\xbb\xbf"
 _ONE_DOCUMENT = re.compile(rb'\s*(\[|\{\s*"records"\s*:\s*\[|--|<)')
@@ -145,8 +146,14 @@ def _read_batch(
             sides.append(read_generic(value) if isinstance(value, dict) and is_generic(value) else read_side(value))
             places += number, length if unit == "line" else 0
         except RecordError as error:
-            rejects.extend(Reject(number, 0, length, reason, unit) for reason in error.reasons)
+            rejects.append(Reject(number, 0, length, _few(error.reasons), unit))
     return RecordBatch(tuple(sides), tuple(rejects), position, places=tuple(places))
+
+
+def _few(reasons: Sequence[str]) -> str:
+    """Return reasons as one: a file of records with many wrong fields each makes one reject a record."""
+    more = len(reasons) - _MOST_REASONS
+    return "; ".join((*reasons[:_MOST_REASONS], *([f"and {more} more"] if more > 0 else ())))
 
 
 def _table(stream: _Content, columns: Sequence[str]) -> _Parse:

@@ -171,28 +171,30 @@ def bad_files(raw):
             "seconds.ndjson",
             of(good, seconds),
             [
-                told(seconds, f"requestInTs must be {STAMP}", 2),
-                told(seconds, f"responseOutTs must be {STAMP}", 2),
+                told(seconds, f"requestInTs must be {STAMP}; responseOutTs must be {STAMP}", 2),
             ],
         ),
         (
             "nothing.ndjson",
             of(nothing),
             [
-                told(nothing, f"requestInTs is missing, it must be {STAMP}"),
-                told(nothing, f"responseOutTs is missing, it must be {STAMP}"),
-                told(nothing, "securityServerType is missing, it must be Client or Producer"),
-                told(nothing, "succeeded is missing, it must be true or false"),
+                told(
+                    nothing,
+                    "securityServerType is missing, it must be Client or Producer; "
+                    f"requestInTs is missing, it must be {STAMP}; responseOutTs is missing, it must be {STAMP}; "
+                    "succeeded is missing, it must be true or false",
+                ),
             ],
         ),
         (
             "many.ndjson",
             of(many),
             [
-                told(many, f"clientMemberCode must be {TEXT}"),
-                told(many, "securityServerType must be Client or Producer"),
-                told(many, "statusCode must be a whole number, not negative"),
-                told(many, "succeeded is missing, it must be true or false"),
+                told(
+                    many,
+                    f"securityServerType must be Client or Producer; clientMemberCode must be {TEXT}; "
+                    "statusCode must be a whole number, not negative; succeeded is missing, it must be true or false",
+                ),
             ],
         ),
         (

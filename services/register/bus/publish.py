@@ -37,11 +37,16 @@ async def publish_register(bus: Bus, register: Register, *, now: float, by: str 
     if current is not None and not repeated:
         await bus.kv_put(REGISTER_BUCKET, PREVIOUS_KEY, encode_manifest(current))
     await bus.kv_put(REGISTER_BUCKET, CURRENT_KEY, encode_manifest(manifest))
-    if previous is not None and not repeated:
-        used = {chunk.key for kept in (manifest, current) if kept is not None for chunk in kept.chunks}
-        for key in sorted({chunk.key for chunk in previous.chunks} - used):
-            await bus.kv_delete(REGISTER_BUCKET, key)
+    kept = (manifest, previous if repeated else current)
+    await _remove_chunks(bus, {chunk.key for one in kept if one is not None for chunk in one.chunks})
     return True
+
+
+async def _remove_chunks(bus: Bus, kept: set[str]) -> None:
+    """Remove all other chunks: of older versions, and of a publication that was interrupted, which no manifest names."""
+    for key in sorted(await bus.kv_keys(REGISTER_BUCKET, "chunk.>") - kept):
+        if await bus.kv_get(REGISTER_BUCKET, key) is not None:  # a tombstone stays as it is
+            await bus.kv_delete(REGISTER_BUCKET, key)
 
 
 async def republish_if_lost(bus: Bus, register: Register, *, now: float) -> bool:

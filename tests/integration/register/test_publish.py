@@ -84,6 +84,25 @@ async def test_chunks_are_kept_for_two_versions(nats: Any, tmp_path: Path) -> No
         assert await register_in_force(bus) == versions[2]
 
 
+async def test_chunks_of_an_interrupted_publication_are_removed(nats: Any, tmp_path: Path) -> None:
+    """Chunks that neither manifest names go with the next publication; those of both versions stay, also after a repair."""
+    versions = [
+        load_register(write_register(tmp_path / str(number), links_csv=(",0.99,2", f",0.99,{number}")))
+        for number in (3, 4)
+    ]
+    async with nats.connect("register") as bus:
+        await publish_register(bus, versions[0], now=0.0)
+        await bus.kv_put(REGISTER_BUCKET, "chunk.left", b"{}")
+        await publish_register(bus, versions[1], now=1.0)
+        both = {chunk.key for register in versions for chunk in split_register(register)}
+        assert set(await bus.kv_all(REGISTER_BUCKET, "chunk.>")) == both
+        await bus.kv_delete(REGISTER_BUCKET, next(iter(split_register(versions[1]))).key)
+        await bus.kv_put(REGISTER_BUCKET, "chunk.left", b"{}")
+        assert await publish_register(bus, versions[1], now=2.0)
+        assert set(await bus.kv_all(REGISTER_BUCKET, "chunk.>")) == both
+        assert await register_in_force(bus) == versions[1]
+
+
 async def test_a_wrong_chunk_is_refused(nats: Any, tmp_path: Path, monkeypatch: Any) -> None:
     """A damaged or missing chunk is refused; publishing again repairs it."""
     monkeypatch.setattr("services.register.bus.read._ATTEMPTS", 1)

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 from services.collector.ledger import sides
@@ -28,14 +29,14 @@ PAIRING_SPAN_MS = 10 * 86_400_000
 
 _TOTALS = (SummaryCounts.FIELDS.index("count"), SummaryCounts.FIELDS.index("orphans"))
 _HOUR_MS = 3_600_000
-_CLEARING_MS = 86_400_000
+_DAY_MS = 86_400_000
 _TOO_MANY = f"{MOST_SIDES} other records have its xRequestId"
 
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
     """Numbers of records in batches: read; of these duplicates, and expired, which are older than the pairing span or than
-    everything that was requested; lines rejected; and how many more exchanges have both sides.
+    everything that was requested, or more than a day ahead of the clock; lines rejected; and how many more exchanges have both sides.
 
     ``refused`` are the records rejected here, as their request id has too many sides; a sum of results does not keep them.
     """
@@ -169,19 +170,17 @@ class Ledger(AbstractContextManager["Ledger"]):
         of slots that begin earlier only records that were logged late will come, and a summary of those would replace a
         fuller one, published by a state that was lost.
         """
-        horizon = self._facts["horizon"]
+        horizon, by_request, expired = self._facts["horizon"], dict[bytes, list[Side]](), 0
         first = self._database.execute("SELECT asked_from_ms FROM source WHERE name = ?", (source,)).fetchone()
         begun = first[0] if first else asked_from_ms
         oldest = max(horizon, self._first_slot_ms(begun))
-        by_request: dict[bytes, list[Side]] = {}
-        expired = 0
+        # What is of the future would never be forgotten; a log that is replayed or read offline is of any time.
+        newest = now_ms + _DAY_MS if self._forget and self.timeline is None else inf
         for side in batch.sides:
-            if side.request_in < oldest:
-                expired += 1
-            elif side.request in by_request:
-                by_request[side.request].append(side)
+            if oldest <= side.request_in <= newest:
+                by_request.setdefault(side.request, []).append(side)
             else:
-                by_request[side.request] = [side]
+                expired += 1
         with self._transaction():
             counter = self._counter()
             fresh = counter.take(by_request, self._span_ms, horizon - _HOUR_MS)
@@ -251,7 +250,7 @@ class Ledger(AbstractContextManager["Ledger"]):
             return
         self._set("horizon", horizon)
         done = self._facts["cleared"]
-        due = max(1, min(sides.SLICES, (horizon - before) * sides.SLICES // _CLEARING_MS))
+        due = max(1, min(sides.SLICES, (horizon - before) * sides.SLICES // _DAY_MS))
         for first, end in ((done, min(done + due, sides.SLICES)), (0, done + due - sides.SLICES)):
             slices = range(first, max(first, end))
             sides.drop_old(self._database, slices, horizon - _HOUR_MS)

@@ -51,7 +51,9 @@ async def test_a_quiet_log_is_read_up_to_now(following, tmp_path, raw):
         await followed.look()
         assert state() == [NOW / 1000 + 2000, NOW / 1000 + 400]
         with log.open("a") as out:
-            out.write(json.dumps(raw(requestInTs=NOW + 10**8, responseOutTs=NOW + 10**8, xRequestId="x-2")) + "\n")
+            out.write(
+                json.dumps(raw(requestInTs=NOW + 8 * 10**7, responseOutTs=NOW + 8 * 10**7, xRequestId="x-2")) + "\n"
+            )
         assert await followed.look() == (2, 0)
         assert state() == [NOW / 1000 + 2000, NOW / 1000 + 2000]
 

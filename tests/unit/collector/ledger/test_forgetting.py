@@ -9,6 +9,7 @@ from services.collector.ledger import sides
 from services.collector.ledger.ledger import BatchResult, Ledger
 from services.collector.ledger.summary import SummaryCounts
 from services.collector.ledger.summary_rows import LedgerTotals, add_counts
+from services.collector.records.timeline import ReplayTimeline
 from services.collector.records.xroad import read_side
 from services.core.codec import decode_summaries, encode_summaries
 from tests.support.cases.ledger import DAY, HOUR, NOW, SLOT_SECONDS, batch, counts
@@ -93,6 +94,17 @@ def test_a_clock_in_the_future_makes_nothing_old(raw):
         ledger.take("log", batch(at(NOW + 1000 * DAY)), now_ms=NOW)
         ledger.take("log", batch(at(NOW), at(NOW + 1), at(NOW + 900 * DAY)), now_ms=NOW + 1000 * DAY)
         assert ledger.take("log", batch(at(NOW - HOUR)), now_ms=NOW).expired == 0
+
+
+@pytest.mark.parametrize("forget", [True, False])
+def test_a_record_of_the_future_is_refused(raw, forget):
+    """A record of more than a day from now is expired, but in a state that forgets nothing or replays a log."""
+    future = raw(NOW + DAY + 1, xRequestId="x-2")
+    with Ledger(None, SLOT_SECONDS, now_ms=NOW, forget=forget) as ledger:
+        assert ledger.take("log", batch(raw(NOW + DAY), future), now_ms=NOW) == BatchResult(read=2, expired=int(forget))
+    with Ledger(None, SLOT_SECONDS, now_ms=NOW) as ledger:
+        ledger.replay("log", ReplayTimeline())
+        assert ledger.take("log", batch(future), now_ms=NOW) == BatchResult(read=1)
 
 
 def test_unpublished_summaries_are_never_forgotten(raw):

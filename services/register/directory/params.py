@@ -11,6 +11,7 @@ from services.register.probes import GIVEN_VARIABLES, ProbeDefinition, is_grpc_r
 from services.register.reading import (
     CsvRow,
     FaultList,
+    check_json_value,
     holds_control,
     is_exposed,
     read_domain,
@@ -23,12 +24,12 @@ def read_params(row: CsvRow) -> tuple[dict[str, object], ...] | None:
     """Read the records of a row, an empty one from an empty cell; None, with a fault, when they cannot be used."""
     try:
         value = json.loads(row.text("params") or "{}", object_pairs_hook=_object, parse_constant=_refuse)
-        json.dumps(value, ensure_ascii=False).encode()
+        check_json_value(value)
     except json.JSONDecodeError as error:
         row.fault("params", f"not JSON: {error.msg} at character {error.pos + 1}")
-    except UnicodeEncodeError:
-        row.fault("params", "not JSON we can use: holds half a character (a lone surrogate)")
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        row.fault("params", "not JSON we can use: is nested too deeply")
+    except ValueError as error:
         row.fault("params", f"not JSON we can use: {error}")
     else:
         records = value if isinstance(value, list) else [value]

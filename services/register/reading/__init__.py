@@ -22,6 +22,7 @@ from services.register.reading.headers import (
     read_service,
     unfit_for_grpc,
 )
+from services.register.reading.json_values import check_json_value
 from services.register.reading.values import (
     fold,
     name_key,
@@ -51,6 +52,7 @@ __all__ = [
     "FaultList",
     "Location",
     "YamlMapping",
+    "check_json_value",
     "fold",
     "holds_control",
     "is_exposed",

@@ -20,6 +20,9 @@ def compose(text: str) -> yaml.Node | None:
     loader = _Loader(text)
     try:
         return loader.get_single_node()
+    except (ValueError, OverflowError):
+        mark = loader.get_mark()
+        raise yaml.MarkedYAMLError(None, None, "an escape that stands for no character", mark) from None
     finally:
         loader.dispose()
 

@@ -15,6 +15,7 @@ from typing import TypeVar
 import yaml
 
 from services.register.reading.faults import FaultList, Location, read_source
+from services.register.reading.json_values import check_json_value
 from services.register.reading.yaml_aliases import AliasError, compose
 
 T = TypeVar("T")
@@ -229,7 +230,9 @@ def _value(node: yaml.Node, depth: int) -> object:
         if text in {"", "~", "null"}:
             return None
         if text in {"true", "false"} or _NUMBER.fullmatch(text):
-            return json.loads(text)
+            value = json.loads(text)
+            check_json_value(value)
+            return value
     return text
 
 

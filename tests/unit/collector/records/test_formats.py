@@ -159,19 +159,6 @@ def test_bad_records_of_a_document_are_reported_by_number(raw):
     ]
 
 
-@pytest.mark.parametrize("depth", [254, 255, 900])
-def test_a_bad_record_may_be_nested_deep(depth):
-    """A record that JSON's reader takes and its writer would not is reported like any other, in a document and as a line."""
-    deep = b'{"x": ' + b"[" * depth + b"]" * depth + b"}"
-    for content, reason in (
-        (b"[" + deep + b"]", f"({len(deep)} bytes)"),
-        (deep + b"\n", f"(line of {len(deep)} bytes)"),
-    ):
-        _, rejects, _ = all_of(content)
-        assert rejects
-        assert all(str(reject.fault("log")).endswith(reason) for reject in rejects)
-
-
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

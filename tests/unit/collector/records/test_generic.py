@@ -107,7 +107,7 @@ def test_an_id_may_hold_anything(line):
 def test_lines_of_both_kinds_stand_in_one_log(line, both):
     """A generic line counts as one exchange that is no orphan, beside records of X-Road."""
     content = b"".join(json.dumps(record).encode() + b"\n" for record in (*both(), line(), line()))
-    with Ledger(None, 300, now_ms=0) as ledger:
+    with Ledger(None, 300, now_ms=0, forget=False) as ledger:
         for batch in read(io.BytesIO(content)):
             ledger.take("log", batch, now_ms=0)
         totals = ledger.totals()

@@ -50,8 +50,8 @@ def mark_repeats(
     if not wrong:
         return {}
     database.executemany(
-        "UPDATE request SET repeated = ?1, intact = checksum(crc32(id), newest, crc32(sides), message, ?1) WHERE id = ?2",
-        [(int(mark), request) for request, mark in sorted(wrong.items())],
+        "UPDATE request SET repeated = ?, intact = checksum(crc32(id), newest, crc32(sides), message, ?) WHERE id = ?",
+        [(int(mark), int(mark), request) for request, mark in sorted(wrong.items())],
     )
     changed.update((request, replace(now[request], repeated=mark)) for request, mark in wrong.items())
     return {request: found[request] for request in wrong.keys() & found.keys()}

@@ -129,21 +129,23 @@ def write_sides(
     database: sqlite3.Connection, requests: Mapping[bytes, StoredRequest], former: Mapping[bytes, StoredRequest]
 ) -> None:
     """Write these requests; ``former`` is what is stored of them so far."""
-    rows: tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]] = [], []
+    new: list[tuple[Any, ...]] = []
+    changed: list[tuple[Any, ...]] = []
     for request, stored in requests.items():
         repeated, message = int(stored.repeated), stored.message
         same = request in former and former[request].message == message
         intact = checksum(crc32(request), stored.newest, crc32(stored.sides), message, repeated)
-        rows[same].append((stored.newest, bytearray(stored.sides), repeated, message, intact, bytearray(request)))
+        row = stored.newest, bytearray(stored.sides), repeated, intact, bytearray(request)
+        if same:
+            changed.append(row)
+        else:
+            new.append((*row, message))
     # sqlite3 binds bytearrays at once, and asks adapters about bytes. A message that stays is no part of an update, which so leaves the index
     # on it alone.
     database.executemany(
-        "INSERT OR REPLACE INTO request (newest, sides, repeated, message, intact, id) VALUES (?, ?, ?, ?, ?, ?)",
-        rows[0],
+        "INSERT OR REPLACE INTO request (newest, sides, repeated, intact, id, message) VALUES (?, ?, ?, ?, ?, ?)", new
     )
-    database.executemany(
-        "UPDATE request SET newest = ?1, sides = ?2, repeated = ?3, intact = ?5 WHERE id = ?6", rows[1]
-    )
+    database.executemany("UPDATE request SET newest = ?, sides = ?, repeated = ?, intact = ? WHERE id = ?", changed)
 
 
 def drop_old(database: sqlite3.Connection, slices: range, oldest_ms: int) -> None:

@@ -113,7 +113,10 @@ def read_unpublished(database: sqlite3.Connection, limit: int) -> list[SummaryRo
 
 def acknowledge(database: sqlite3.Connection, sent: Sequence[tuple[int, int, int]]) -> None:
     """Mark each (pair, slot, revision) as acknowledged; a summary that has changed since stays unpublished."""
-    database.executemany("UPDATE summary SET published = max(published, ?3) WHERE pair = ?1 AND slot = ?2", sent)
+    database.executemany(
+        "UPDATE summary SET published = max(published, ?) WHERE pair = ? AND slot = ?",
+        ((revision, pair, slot) for pair, slot, revision in sent),
+    )
 
 
 def drop_published(database: sqlite3.Connection, before_slot: int) -> tuple[int, int]:

@@ -40,12 +40,12 @@ _FIND = f"SELECT {_COLUMNS} FROM summary WHERE flow = ? AND slot_start = ?"  # n
 # Slots of another length that overlap with one, except the one with the same start.
 _OVERLAPPING = f"""
 SELECT {_COLUMNS}
-FROM summary WHERE flow = ?1 AND slot_start > ?2 - (SELECT MAX(seconds) FROM length) AND slot_start < ?2 + ?3
-    AND slot_start != ?2 AND slot_start + seconds > ?2 AND seconds != ?3
+FROM summary WHERE flow = :flow AND slot_start > :slot - (SELECT MAX(seconds) FROM length) AND slot_start < :slot + :seconds
+    AND slot_start != :slot AND slot_start + seconds > :slot AND seconds != :seconds
 """  # noqa: S608
 
 _STEPS = """
-SELECT flow, slot_start / ?1, count, ok, bus_failures, details FROM summary WHERE slot_start >= ?2 AND slot_start < ?3
+SELECT flow, slot_start / ?, count, ok, bus_failures, details FROM summary WHERE slot_start >= ? AND slot_start < ?
 """
 
 _DELETE = "DELETE FROM summary WHERE flow = ? AND slot_start = ?"
@@ -64,9 +64,9 @@ ON CONFLICT DO UPDATE SET
 # SQLite from using the index on days, by which it would scan the whole day.
 _LOWER = """
 UPDATE volume SET last_slot = coalesce((
-    SELECT MAX(slot_start) FROM summary WHERE summary.flow = ?1 AND +summary.day = ?2
-        AND summary.count > 0 AND slot_start BETWEEN ?3 - 90000 AND ?3
-), 0) WHERE flow = ?1 AND day = ?2 AND last_slot = ?3
+    SELECT MAX(slot_start) FROM summary WHERE summary.flow = :flow AND +summary.day = :day
+        AND summary.count > 0 AND slot_start BETWEEN :slot - 90000 AND :slot
+), 0) WHERE flow = :flow AND day = :day AND last_slot = :slot
 """
 
 _DROP_LENGTHS = "DELETE FROM length WHERE NOT EXISTS (SELECT 1 FROM summary WHERE summary.seconds = length.seconds)"
@@ -112,7 +112,8 @@ class SummaryWriter:
     def finish(self) -> None:
         """Write the changes of hours, each row once, and correct the last slot of days where it is empty now."""
         add_hours(self._database, self._hours)
-        self._database.executemany(_LOWER, self._emptied)
+        emptied = ({"flow": flow, "day": day, "slot": slot} for flow, day, slot in self._emptied)
+        self._database.executemany(_LOWER, emptied)
 
     def _length(self, slot: int) -> int:
         """Return the length of a slot. One that does not begin where the policy's do is of an earlier length, or a divisor."""
@@ -126,7 +127,7 @@ class SummaryWriter:
             self._lengths.add(seconds)
         if len(self._lengths) == 1:
             return []
-        return self._database.execute(_OVERLAPPING, (flow, slot, seconds)).fetchall()
+        return self._database.execute(_OVERLAPPING, {"flow": flow, "slot": slot, "seconds": seconds}).fetchall()
 
     def _add(self, flow: int, day: int, slot: int, sums: tuple[int, int, int, int], details: NDArray[np.int64]) -> None:
         self._database.execute(_ADD, (flow, day, slot if sums[0] > 0 else 0, *sums))

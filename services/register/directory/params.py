@@ -11,9 +11,9 @@ from services.register.probes import GIVEN_VARIABLES, ProbeDefinition, is_grpc_r
 from services.register.reading import (
     CsvRow,
     FaultList,
-    check_json_value,
     holds_control,
     is_exposed,
+    parse_json,
     read_domain,
     read_target,
     unfit_for_grpc,
@@ -23,12 +23,9 @@ from services.register.reading import (
 def read_params(row: CsvRow) -> tuple[dict[str, object], ...] | None:
     """Read the records of a row, an empty one from an empty cell; None, with a fault, when they cannot be used."""
     try:
-        value = json.loads(row.text("params") or "{}", object_pairs_hook=_object, parse_constant=_refuse)
-        check_json_value(value)
+        value = parse_json(row.text("params") or "{}", _object)
     except json.JSONDecodeError as error:
         row.fault("params", f"not JSON: {error.msg} at character {error.pos + 1}")
-    except RecursionError:
-        row.fault("params", "not JSON we can use: is nested too deeply")
     except ValueError as error:
         row.fault("params", f"not JSON we can use: {error}")
     else:
@@ -44,10 +41,6 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(value) < len(pairs):
         raise ValueError("a key is there twice")
     return value
-
-
-def _refuse(constant: str) -> object:
-    raise ValueError(f"{constant} is not a JSON number")
 
 
 def read_target_cell(

@@ -16,8 +16,8 @@ from services.core.bounded_files import read_bounded
 from services.core.model import Auth, Proxy
 from services.register.reading import (
     YamlMapping,
-    check_json_value,
     is_exposed,
+    parse_json,
     read_choice,
     read_header_name,
     read_http_url,
@@ -82,17 +82,9 @@ def read_json_file(text: str, directory: Path) -> object:
     if not text.startswith(FILE):
         raise ValueError("is neither a mapping nor file:PATH")
     try:
-        value = json.loads(read_text_file(text, directory), parse_constant=_refuse)
-        check_json_value(value)
+        return parse_json(read_text_file(text, directory))
     except json.JSONDecodeError as error:
         raise ValueError(f"{text} is not JSON: {error.msg} at line {error.lineno}") from None
-    except RecursionError:
-        raise ValueError("is nested too deeply") from None
-    return value
-
-
-def _refuse(constant: str) -> object:
-    raise ValueError(f"{constant} is not a JSON number")
 
 
 def read_auth(mapping: YamlMapping, directory: Path) -> Auth:

@@ -22,7 +22,7 @@ from services.register.reading.headers import (
     read_service,
     unfit_for_grpc,
 )
-from services.register.reading.json_values import check_json_value
+from services.register.reading.json_values import parse_json
 from services.register.reading.values import (
     fold,
     name_key,
@@ -52,12 +52,12 @@ __all__ = [
     "FaultList",
     "Location",
     "YamlMapping",
-    "check_json_value",
     "fold",
     "holds_control",
     "is_exposed",
     "is_header_name",
     "name_key",
+    "parse_json",
     "read_calendar_day",
     "read_choice",
     "read_client",

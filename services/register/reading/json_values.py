@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 _DEEPEST = 60  # JSON is written by recursion, and a schema is checked by it
+
+
+def parse_json(text: str, pairs: Callable[[list[tuple[str, object]]], object] | None = None) -> object:
+    """Return the value of a JSON text, whose objects ``pairs`` makes where given. Raises json.JSONDecodeError, and ValueError for
+    a value that cannot be used.
+    """
+    try:
+        value = json.loads(text, object_pairs_hook=pairs, parse_constant=_refuse)
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+    check_json_value(value)
+    return value
+
+
+def _refuse(constant: str) -> object:
+    raise ValueError(f"{constant} is not a JSON number")
 
 
 def check_json_value(value: object) -> None:

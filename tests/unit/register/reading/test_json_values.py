@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from services.register.probes.references import read_json_file
-from services.register.reading import FaultList, check_json_value, read_document
+from services.register.reading import FaultList, read_document
+from services.register.reading.json_values import check_json_value
 
 
 @pytest.mark.parametrize(

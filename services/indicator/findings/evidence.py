@@ -9,7 +9,7 @@ steps or more on average to reach A.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -54,6 +54,19 @@ _LEAST_SPREAD: Final = 1e-9
 
 IMPOSSIBLE: Final = -1e9
 """The logarithm of the factor 0, where one exchange ends the evidence of silence."""
+
+
+class JudgedCounts(NamedTuple):
+    """What was ``seen`` and its expected ``mean``, the ``allowance`` by which means may be off, the ``size`` of the gamma factor of days, the relative
+    variance ``spread`` of steps beyond chance, and that of what is expected of them, ``unsure``: of the same shape each.
+    """
+
+    seen: Floats
+    mean: Floats
+    allowance: Floats
+    size: Floats
+    spread: Floats
+    unsure: Floats
 
 
 @dataclass(slots=True, eq=False)
@@ -130,22 +143,9 @@ class ChangeEvidence:
         share = (self.bursts + POOLED_DAYS * pooled) / (self.days + POOLED_DAYS)
         return np.where(share > 0, -np.log(np.where(share > 0, share, 1.0)), NO_CAP)
 
-    def add(
-        self,
-        count: Floats,
-        mean: Floats,
-        allowance: Floats,
-        size: Floats,
-        spread: Floats,
-        unsure: Floats,
-        *,
-        factor: Floats,
-        step: int,
-    ) -> None:
-        """Add a step, (t, r) each: counts and expected means, the ``allowance`` by which means may be off, the ``size`` of the gamma
-        factor of days, the relative variance ``spread`` of steps beyond chance and that of what is expected of them, ``unsure``, and the
-        alternatives' ``factor``.
-        """
+    def add(self, counts: JudgedCounts, *, factor: Floats, step: int) -> None:
+        """Add the counts of a step, (t, r), with the alternatives' ``factor``."""
+        count, mean, allowance, size, spread, unsure = counts
         usual = mean * allowance
         weight = 1.0 / (1.0 + usual * (spread + unsure))
         seen, expected = weight * count, weight * usual

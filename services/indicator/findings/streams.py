@@ -8,7 +8,7 @@ import numpy as np
 
 from services.indicator.array_types import Bools, Floats, Ints
 from services.indicator.findings.dispersion import Dispersion
-from services.indicator.findings.evidence import ChangeEvidence
+from services.indicator.findings.evidence import ChangeEvidence, JudgedCounts
 from services.indicator.findings.expectation import Expectation, Expected
 from services.indicator.findings.inputs import DetectorSettings, StepCounts
 from services.indicator.findings.kinds import (
@@ -105,7 +105,7 @@ class WatchedStreams:
         hourly = (steps - days <= HOURLY_MOST) & ~(_VOLUMES & self.peaked)
         size = 1.0 / (days + (KIND_VARIANCE if step.kind else 0.0))
         now, usual = np.where(hourly, count, 0.0), np.where(hourly, mean, 0.0)
-        self._add(now, usual, allowance, size, self._excess(mean), unsure, judged.exchanges, number)
+        self._add(JudgedCounts(now, usual, allowance, size, self._excess(mean), unsure), judged.exchanges, number)
         if not step.kind:
             chance = np.zeros_like(mean)
             chance[:, : self.rows.flows] = np.where(_VOLUMES, expected.shape_chance, 0.0)
@@ -169,21 +169,11 @@ class WatchedStreams:
         stray = self.steps[0, :flows] - self.days[0, :flows] > HOURLY_MOST
         return np.asarray(stray | self.peaked[:flows])
 
-    def _add(
-        self,
-        count: Floats,
-        mean: Floats,
-        allowance: Floats,
-        size: Floats,
-        spread: Floats,
-        unsure: Floats,
-        exchanges: Floats,
-        number: int,
-    ) -> None:
-        """Add counts and means (sides, r); alternatives that add points depend on the share of ``exchanges`` (r,)."""
-        factor = _factors(mean * allowance, exchanges)
-        by_test = (one[SIDE_OF_TEST] for one in (count, mean, allowance, size, spread, unsure))
-        self.evidence.add(*by_test, factor=factor, step=number)
+    def _add(self, counts: JudgedCounts, exchanges: Floats, number: int) -> None:
+        """Add counts (sides, r); alternatives that add points depend on the share of ``exchanges`` (r,)."""
+        factor = _factors(counts.mean * counts.allowance, exchanges)
+        by_test = JudgedCounts(*(one[SIDE_OF_TEST] for one in counts))
+        self.evidence.add(by_test, factor=factor, step=number)
 
     def end_day(self, kind: int, number: int) -> None:
         """Judge what is judged by whole days, and learn how days differ; ``number`` is that of the day's last step."""
@@ -193,7 +183,7 @@ class WatchedStreams:
         size = 1.0 / (days + (KIND_VARIANCE if kind else 0.0))
         nothing = np.zeros_like(allowance)
         count, mean = np.where(daily, self.today.count, 0.0), np.where(daily, self.today.mean, 0.0)
-        self._add(count, mean, allowance, size, nothing, nothing, self.today.exchanges, number)
+        self._add(JudgedCounts(count, mean, allowance, size, nothing, nothing), self.today.exchanges, number)
         known = self.today.mean > 0
         if not kind:
             self.dispersion.learn_day(self.today.count, self.today.mean, known, self.rows.flows)

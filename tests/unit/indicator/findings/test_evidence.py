@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from services.indicator.findings.dispersion import Dispersion
-from services.indicator.findings.evidence import ChangeEvidence
+from services.indicator.findings.evidence import ChangeEvidence, JudgedCounts
 from services.indicator.findings.kinds import FACTOR, SIDE_OF_TEST, SIDES, UP_TEST, Family
 
 VOLUMES = np.array([SIDES[side].family is Family.VOLUME for side in SIDE_OF_TEST])
@@ -18,9 +18,8 @@ def add(evidence: ChangeEvidence, count: np.ndarray | float, mean: float, step: 
     shape = evidence.today.shape
     ones, factor = np.ones(shape), np.broadcast_to(np.where(VOLUMES, FACTOR, 2.0)[:, None], shape)
     spread = unsure = np.zeros(shape)
-    evidence.add(
-        np.broadcast_to(count, shape), mean * ones, ones, size * ones, spread, unsure, factor=factor, step=step
-    )
+    counts = JudgedCounts(np.broadcast_to(count, shape), mean * ones, ones, size * ones, spread, unsure)
+    evidence.add(counts, factor=factor, step=step)
 
 
 def end_day(evidence: ChangeEvidence, step: int) -> None:
@@ -116,7 +115,8 @@ def test_that_nothing_is_left_of_many_is_no_straying() -> None:
     shape = evidence.today.shape
     ones, unsure = np.ones(shape), np.zeros(shape)
     factor = np.broadcast_to(np.where(VOLUMES, FACTOR, 2.0)[:, None], shape)
-    evidence.add(0.0 * ones, 1e3 * ones, ones, 1e6 * ones, 0.04 * ones, unsure, factor=factor, step=0)
+    counts = JudgedCounts(0.0 * ones, 1e3 * ones, ones, 1e6 * ones, 0.04 * ones, unsure)
+    evidence.add(counts, factor=factor, step=0)
     stop, half = (int(np.flatnonzero(factor == FACTOR)[0]) for factor in (0.0, 0.5))
     assert evidence.total()[stop, 0] == pytest.approx(np.log1p(40.0) / 0.04, rel=1e-3)
     assert evidence.total()[half, 0] < 15.0

@@ -207,8 +207,8 @@ class StreamArchiver:
     def note_sealed(self, days: Sequence[SealedDay]) -> None:
         """Note which days are sealed, and forget what was missing before the end of the last one."""
         mine = self.what.kind.stream, self.created
-        self._seal({one.day: 0 for one in days})
-        self._seal({one.day: span.last for one in days for span in one.streams if (span.stream, span.created) == mine})
+        last = {one.day: span.last for one in days for span in one.streams if (span.stream, span.created) == mine}
+        self._seal({one.day: last.get(one.day, 0) for one in days})
         self._set_gaps(tuple(gap for gap in self._gaps if not days or gap.until >= days[-1].end))
 
     def _seal(self, messages: Mapping[str, int]) -> None:

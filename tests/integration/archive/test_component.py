@@ -61,23 +61,12 @@ async def test_what_was_published_is_computed_again(archive: Archive, nats: Nats
 
 async def test_more_grace_puts_no_row_into_a_sealed_day(archive: Archive, nats: Nats, tmp_path: Path) -> None:
     """A day is sealed, then a register gives more grace: what comes for that day is kept as late, also after a restart."""
-    archive.start()
-    await publish(nats, 0)
-    streams, _ = await streams_of(nats)
-    await archive.has(streams)
-    archive.end_of_day()
-    await archive.sealed()
-    before = sealed(archive.storage)
+    before = await _sealed_day(archive, nats)
     policy = tmp_path / "register" / "policy.yaml"
     policy.write_text(policy.read_text("utf-8").replace("grace_hours: 24", "grace_hours: 168"), "utf-8")
     await register_on(nats, tmp_path / "register")
     await archive.components.until(lambda: len(archive.storage.names("register")) == 2, "the register was kept")
-    for number in (1, 2):
-        await publish(nats, number)
-        streams, _ = await streams_of(nats)
-        await archive.has(streams)
-        archive.components.kill("archive")
-        archive.start()
+    await _publish_and_restart(archive, nats)
     late = [name for name in archive.segments() if name.startswith("open/late/measurement/")]
     assert len(late) == 2
     assert sealed(archive.storage) == before
@@ -85,20 +74,9 @@ async def test_more_grace_puts_no_row_into_a_sealed_day(archive: Archive, nats: 
 
 async def test_a_sealed_day_stays_as_it_is_when_the_clock_steps_back(archive: Archive, nats: Nats) -> None:
     """A day was sealed in silence, and the bus's clock steps back into it: what it stores then came too late, also after a restart."""
-    archive.start()
-    await publish(nats, 0)
-    streams, _ = await streams_of(nats)
-    await archive.has(streams)
-    archive.end_of_day()
-    await archive.sealed()
-    before = sealed(archive.storage)
+    before = await _sealed_day(archive, nats)
     archive.day_again()
-    for number in (1, 2):
-        await publish(nats, number)
-        streams, _ = await streams_of(nats)
-        await archive.has(streams)
-        archive.components.kill("archive")
-        archive.start()
+    await _publish_and_restart(archive, nats)
     kinds = {name.split("/")[1] for name in archive.segments()}
     assert kinds == {"late", "finding"}  # a finding is dated by when it was stored, which is after what was sealed
     assert sealed(archive.storage) == before
@@ -141,3 +119,24 @@ async def test_what_was_taken_in_stays_when_a_stream_begins_again(archive: Archi
 def _position(archive: Archive) -> int:
     found = read_position(archive.storage, MEASUREMENT)
     return found.sequence if found else 0
+
+
+async def _sealed_day(archive: Archive, nats: Nats) -> dict[str, bytes]:
+    """Start the archive, let it seal a day of one batch, and return what it sealed."""
+    archive.start()
+    await publish(nats, 0)
+    streams, _ = await streams_of(nats)
+    await archive.has(streams)
+    archive.end_of_day()
+    await archive.sealed()
+    return sealed(archive.storage)
+
+
+async def _publish_and_restart(archive: Archive, nats: Nats) -> None:
+    """Twice, publish more, wait until it is archived, and kill and start the archive."""
+    for number in (1, 2):
+        await publish(nats, number)
+        streams, _ = await streams_of(nats)
+        await archive.has(streams)
+        archive.components.kill("archive")
+        archive.start()

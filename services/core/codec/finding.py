@@ -5,7 +5,7 @@ from __future__ import annotations
 from google.protobuf.message import DecodeError
 
 from peyvand.v1 import finding_pb2
-from services.core.codec.units import copied_fields, moment_of, to_timestamp
+from services.core.codec.units import copied_fields, to_timestamp, whole_seconds
 from services.core.model import Finding, FindingKind, FindingScope, ProbeView, Review
 
 _plain_fields = copied_fields(Finding, "kind", "scope", "since", "found_at", "ended_at", "probes", "review")
@@ -38,9 +38,9 @@ def finding_from_message(message: finding_pb2.Finding) -> Finding:
     return Finding(
         kind=FindingKind[finding_pb2.FindingKind.Name(message.kind).removeprefix("FINDING_KIND_")],
         scope=FindingScope[finding_pb2.FindingScope.Name(message.scope).removeprefix("FINDING_SCOPE_")],
-        since=moment_of(message.since),
-        found_at=moment_of(message.found_at),
-        ended_at=moment_of(message.ended_at) if message.HasField("ended_at") else None,
+        since=whole_seconds(message.since),
+        found_at=whole_seconds(message.found_at),
+        ended_at=whole_seconds(message.ended_at) if message.HasField("ended_at") else None,
         probes=ProbeView[finding_pb2.ProbeView.Name(message.probes).removeprefix("PROBE_VIEW_")],
         review=Review[finding_pb2.FindingReview.Name(message.review).removeprefix("FINDING_REVIEW_")],
         **{**_plain_fields(message), "flows": tuple(message.flows)},

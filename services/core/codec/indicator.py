@@ -8,7 +8,7 @@ from typing import Any
 from google.protobuf.message import DecodeError, Message
 
 from peyvand.v1 import indicator_pb2
-from services.core.codec.units import copied_fields, message_to_json, moment_of, to_timestamp
+from services.core.codec.units import copied_fields, message_to_json, to_timestamp, whole_seconds
 from services.core.model import (
     Indicator,
     IndicatorKind,
@@ -59,7 +59,7 @@ def decode_indicator(data: bytes) -> Indicator:
     values = _indicator_fields(message) | {name: _set(message, name) for name in ("point", "level")}
     return Indicator(
         kind=IndicatorKind(message.kind),
-        as_of=moment_of(message.as_of),
+        as_of=whole_seconds(message.as_of),
         losses=Losses(**_losses_fields(message.losses)),
         strict=StrictShare(_set(strict, "point"), strict.lower, strict.upper) if _set(message, "strict") else None,
         interval=interval_of(interval) if _set(message, "interval") else None,

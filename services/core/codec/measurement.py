@@ -94,7 +94,7 @@ def measuring_prober(payload: bytes) -> str:
 def decode_columns(payload: bytes) -> MeasurementColumns:
     """Return the columns of a batch. Raises ValueError when the payload is not a consistent MeasurementBatch.
 
-    All readers refuse the same batches: what one of them cannot represent, the archive say, none may count.
+    All readers refuse the same batches: what one of them, such as the archive, cannot represent, none may count.
     """
     batch = _batch(payload)
     # Every target and detail in a table is named by some row, so that a small batch cannot name very many.

@@ -58,7 +58,7 @@ def from_timestamp(message: Timestamp) -> float:
     return message.ToMicroseconds() / 1e6
 
 
-def moment_of(message: Timestamp) -> int:
+def whole_seconds(message: Timestamp) -> int:
     """Return a Timestamp as whole epoch seconds. Raises ValueError outside the years 1970 to 2199."""
     if message.seconds not in MOMENTS:
         raise ValueError("a time is not in the years 1970 to 2199")

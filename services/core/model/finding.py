@@ -87,7 +87,7 @@ class Finding:
     evidence sufficed; a step lasts ``step_seconds``. ``seen`` and ``expected``, with the range that it lies in, are exchanges
     over [``since``, the last step judged); shares for failures and repeats, milliseconds for SLOW, bytes for SIZE. ``chance`` is the
     probability of as much by luck. ``flows`` lists at most MOST_FLOWS of ``flow_count``, the largest first, each as "bus
-    client service". With ``usual`` it goes on, and is what is usual since ``ended_at``.
+    client service". With ``usual`` it ended because its counts became what is expected.
     """
 
     id: str

@@ -39,7 +39,7 @@ class MeasurementSink(Protocol):
 def encode_messages(rows: Iterable[Measurement], place: ChainPlace) -> tuple[list[SpooledMessage], ChainPlace]:
     """Encode the measurements of one prober into messages by register version.
 
-    The first has place ``place`` among the batches of the prober. Returned are the messages and the place after the last.
+    ``place`` is that of the first in the chain of the prober's batches. Returns the messages, and the place after the last.
     """
     groups: dict[tuple[str, str], list[Measurement]] = defaultdict(list)
     for row in rows:

@@ -99,17 +99,15 @@ class Detector:
     def _continue(self, judged: JudgedStep, step: StepCounts) -> list[tuple[OpenFinding, int]]:
         """Add the step to open findings; return those that are over, with the moments."""
         over: list[tuple[OpenFinding, int]] = []
-        days, steps = self.streams.days, self.streams.steps
         for one in self._open:
             family = SIDES[one.side].family
             of_flows = np.stack([judged.of_flows[family, one.flows], judged.means_of_flows[family, one.flows]])
-            one.of_flows += of_flows
-            count, mean = of_flows.sum(axis=1).tolist()
-            excess = max(float(steps[one.side, one.row] - days[one.side, one.row]), 0.0)
+            mean = float(of_flows[1].sum())
             if family is Family.SLOW:
                 _add_durations(one, step, self.settings)
-            base = self._base(one, family, mean, judged, step)
-            if one.add(count, mean, 1.0 / (1.0 + mean * excess), base, self._number):
+            base = self._base(one, family, of_flows[1], step)
+            one.add(of_flows, base, mean / float(self._weights(one.side, [one.row], mean)[0]))
+            if one.ends(*self._judged_of(one, of_flows, step), base, self._number):
                 over.append((one, self._time_of(one.back_since, step)))
             elif self._number - one.since >= USUAL_AFTER_WEEKS * self.settings.week_steps and one.may_become_usual:
                 one.usual = True
@@ -179,6 +177,25 @@ class Detector:
             float(evidence.variance[where]),
         )
 
+    def _weights(self, side: int, rows: list[int], means: Floats | float) -> Floats:
+        """Return the weights of counts of some rows that stray beyond chance as steps do."""
+        excess = np.maximum(self.streams.steps[side, rows] - self.streams.days[side, rows], 0.0)
+        return np.asarray(1.0 / (1.0 + means * excess))
+
+    def _judged_of(self, one: OpenFinding, of_flows: Floats, step: StepCounts) -> tuple[Floats, Floats]:
+        """Return what a step shows of the flows of a finding, (2, f), and its weights (f,): of those that are judged by whole days, the day
+        at its end.
+        """
+        weights = self._weights(one.side, one.flows, of_flows[1])
+        if SIDES[one.side].family is not Family.VOLUME:
+            return of_flows, weights
+        daily = self.streams.daily()[one.flows]
+        one.today += np.where(daily, of_flows, 0.0)
+        if (step.week_step + 1) % self.settings.day_steps:
+            return np.where(daily, 0.0, of_flows), weights
+        judged, one.today = np.where(daily, one.today, of_flows), np.zeros_like(of_flows)
+        return judged, np.where(daily, 1.0 / (1.0 + judged[1] * self.streams.days[one.side, one.flows]), weights)
+
     def _begin(
         self,
         side: int,
@@ -211,6 +228,7 @@ class Detector:
             base=base,
             measured=[0.0, 0.0],
             of_flows=np.zeros((2, len(charge.flows))),
+            today=np.zeros((2, len(charge.flows))),
             back_since=self._number + 1,
         )
         if family is Family.SLOW:
@@ -237,13 +255,13 @@ class Detector:
         return float(means.sum()) / max(exchanges, 1.0)
 
     @staticmethod
-    def _base(one: OpenFinding, family: Family, mean: float, judged: JudgedStep, step: StepCounts) -> float:
-        """Return what a step adds to the base of a finding: exchanges to that of a share, nothing to that of a volume."""
+    def _base(one: OpenFinding, family: Family, means: Floats, step: StepCounts) -> Floats:
+        """Return what a step adds to the base of a finding, (f,): exchanges to that of a share, nothing to that of a volume."""
         if family is Family.VOLUME:
-            return 0.0
+            return np.zeros_like(means)
         if family in (Family.SLOW, Family.SIZE):
-            return one.base * mean / max(one.expected, 1e-9)
-        return _exchanges(family, np.array(one.flows), judged, step)
+            return one.base * means / max(one.expected, 1e-9)
+        return np.where(means > 0, np.asarray(step.count, np.float64)[one.flows], 0.0)
 
 
 def _exchanges(family: Family, flows: Ints, judged: JudgedStep, step: StepCounts) -> float:

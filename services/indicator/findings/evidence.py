@@ -155,7 +155,7 @@ class ChangeEvidence:
         seen = np.where(
             UP_TEST[:, None],
             np.maximum(seen, expected / 2.0 - near),
-            np.minimum(seen, 2.0 * expected + near + 3.0),
+            np.minimum(seen, far_above(expected)),
         )
         some = (mean > 0) | (count > 0)
         self.others += np.where(some, np.exp(-self.total()), 0.0)
@@ -264,6 +264,11 @@ def _of_nothing(mean: Floats, spread: Floats, unsure: Floats) -> Floats:
     """
     least, spread = mean / (1.0 + mean * unsure), np.maximum(spread, _LEAST_SPREAD)
     return np.asarray(np.log1p(spread * least) / spread)
+
+
+def far_above(expected: Floats) -> Floats:
+    """Return the counts from which a step is a burst where so many are expected."""
+    return np.asarray(2.0 * expected + 3.0 * np.sqrt(expected) + 3.0)
 
 
 def _pooled(values: Floats, alike: Ints) -> Floats:

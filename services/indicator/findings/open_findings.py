@@ -10,12 +10,18 @@ import numpy as np
 
 from services.core.model import MOST_FLOWS, Finding, FindingKind, finding_id
 from services.indicator.array_types import Floats
+from services.indicator.findings.evidence import far_above
 from services.indicator.findings.inputs import DetectorSettings
 from services.indicator.findings.kinds import SIDES, Family
 from services.indicator.findings.rows import Rows
 
 ENDED: Final = log(1_000.0)
 """Evidence, in nats, that what was found is over."""
+
+MOST_A_STEP: Final = ENDED / 3.0
+"""The most of it that one step gives, and the most that a flow gives or takes in one: an hour that is odd for once ends no finding, nor does a
+burst of one flow of many.
+"""
 
 USUAL_AFTER_WEEKS: Final = 4
 """Weeks after which a finding, but for silence, is what is usual."""
@@ -32,7 +38,8 @@ class OpenFinding:
     """A finding of a side, charged to ``row``. Steps are counted since the detector began.
 
     ``seen``, ``expected`` and ``variance`` are sums since the step ``since``, ``day_variance`` is relative; ``base`` is what they are divided by to be told: exchanges
-    where they are shares, 1 where they are volumes. ``measured`` are sums of durations and exchanges by which SLOW is told, ``of_flows`` (2, f) of what was seen and expected of each flow since the finding was made. ``back`` is the evidence that it is over, gathered since ``back_since``, ``pending`` what is to be added to seen, expected, variance and
+    where they are shares, 1 where they are volumes. ``measured`` are sums of durations and exchanges by which SLOW is told, ``of_flows`` (2, f) of what was seen and expected of each flow since the finding was made, and ``today``
+    likewise of those that are judged by whole days. ``back`` is the evidence that it is over, gathered since ``back_since``, ``pending`` what is to be added to seen, expected, variance and
     base if it is not, and ``usual`` that it ended as what is usual.
     """
 
@@ -50,6 +57,7 @@ class OpenFinding:
     base: float
     measured: list[float]
     of_flows: Floats
+    today: Floats
     back: float = 0.0
     back_since: int = 0
     pending: Floats = field(default_factory=lambda: np.zeros(4))
@@ -71,12 +79,22 @@ class OpenFinding:
         of_all = self.seen / max(self.expected, 1e-9)
         return np.asarray((seen + _POOLED * of_all) / (expected + _POOLED))
 
-    def add(self, count: float, mean: float, weight: float, base: float, step: int) -> bool:
-        """Add a step; return whether the finding is over."""
-        ratio = self.seen / self.expected if self.expected else 1.0
-        middle = (min(ratio, _MILD) + 1.0) / 2.0 if not SIDES[self.side].up else (max(ratio, 1.0 / _MILD) + 1.0) / 2.0
-        self.back += weight * (count * log(1.0 / middle) + mean * (middle - 1.0))
-        self.pending += (count, mean, mean / weight, base)
+    def add(self, of_flows: Floats, base: Floats, variance: float) -> None:
+        """Add what was seen and expected of each flow in a step, (2, f), what it adds to the base, (f,), and to the variance."""
+        self.of_flows += of_flows
+        self.pending += (*of_flows.sum(axis=1), variance, base.sum())
+
+    def ends(self, judged: Floats, weights: Floats, base: Floats, step: int) -> bool:
+        """Weigh what is judged of each flow in a step, (2, f), with what it adds to the base, (f,); return whether the finding is over."""
+        counts, means = judged
+        if not judged.any():
+            return False
+        ratios = self._ratios_of(means, base)
+        middle = (np.maximum(ratios, 1.0 / _MILD) if SIDES[self.side].up else np.minimum(ratios, _MILD)) / 2.0 + 0.5
+        evidence = weights * (means * (middle - 1.0) - counts * np.log(middle))
+        if not SIDES[self.side].up:  # a burst shows neither that all is as expected nor that it is not
+            evidence[weights * counts > far_above(weights * means)] = 0.0
+        self.back += min(float(np.clip(evidence, -MOST_A_STEP, MOST_A_STEP).sum()), MOST_A_STEP)
         if self.back <= 0.0:
             self.back, self.back_since = 0.0, step + 1
             seen, expected, variance, of_base = self.pending.tolist()
@@ -86,6 +104,13 @@ class OpenFinding:
             self.base += of_base
             self.pending[:] = 0.0
         return self.back >= ENDED
+
+    def _ratios_of(self, means: Floats, base: Floats) -> Floats:
+        """Return what would be seen of each flow as a part of its mean while the finding goes on, (f,): shares grow by as many points."""
+        if SIDES[self.side].family is Family.VOLUME:
+            return np.full_like(means, self.seen / self.expected if self.expected else 1.0)
+        points = (self.seen - self.expected) / max(self.base, 1e-9)
+        return np.asarray(1.0 + points * base / np.where(means > 0, means, 1.0))
 
     def finding(self, rows: Rows, rates: Floats, settings: DetectorSettings, ended_at: int | None) -> Finding:
         """Return the finding as it is told; ``rates`` (f,) order its flows."""

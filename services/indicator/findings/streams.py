@@ -122,7 +122,7 @@ class WatchedStreams:
         # How much of what steps stray is the day's is not known well: at least half of it is taken for their own.
         excess = np.maximum(self.steps - self.days, self.steps / 2)
         # A sum strays as its flows do, and more in the hour in which one of them is most of it.
-        squares = np.where(_VOLUMES & self._daily(), 0.0, mean[:, :flows] ** 2 * excess[:, :flows])
+        squares = np.where(_VOLUMES & self.daily(), 0.0, mean[:, :flows] ** 2 * excess[:, :flows])
         of_flows = self.rows.with_sums(squares)[:, flows:] / np.maximum(mean[:, flows:], 1e-12) ** 2
         excess[:, flows:] = np.maximum(excess[:, flows:], of_flows)
         return excess
@@ -139,7 +139,7 @@ class WatchedStreams:
         own = np.concatenate([count, mean, variance, shape_variance])
         # Volumes that are judged by whole days would make sums of hours stray with them.
         in_sums = own.copy()
-        in_sums[_OF_VOLUMES] = np.where(self._daily(), 0.0, own[_OF_VOLUMES])
+        in_sums[_OF_VOLUMES] = np.where(self.daily(), 0.0, own[_OF_VOLUMES])
         sums = rows.with_sums(in_sums)
         sums[:, : rows.flows] = own
         count, mean, variance, shape_variance = np.split(sums, [_FAMILIES, 2 * _FAMILIES, 3 * _FAMILIES])
@@ -163,7 +163,7 @@ class WatchedStreams:
             exchanges=rows.with_sums(exchanges),
         )
 
-    def _daily(self) -> Bools:
+    def daily(self) -> Bools:
         """Return which flows' volumes (f,) are judged by whole days."""
         flows = self.rows.flows
         stray = self.steps[0, :flows] - self.days[0, :flows] > HOURLY_MOST
@@ -234,7 +234,7 @@ class WatchedStreams:
             left_out_before=covered_before[Family.VOLUME],
             suspected=suspected[Family.VOLUME],
             # A batch that came an hour early or late for once is learned as it is: the day has all of it.
-            deviation=np.where(self._daily(), UNBOUNDED, np.sqrt(self.steps[1, :flows])),
+            deviation=np.where(self.daily(), UNBOUNDED, np.sqrt(self.steps[1, :flows])),
         )
         if step.read:
             self.shares.learn(step, self.settings, (suspected | covered)[1:])

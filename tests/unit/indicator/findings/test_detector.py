@@ -265,8 +265,11 @@ def test_a_finding_counts_what_was_seen_while_it_seemed_to_end() -> None:
         base=0.0,
         measured=[0.0, 0.0],
         of_flows=np.zeros((2, 1)),
+        today=np.zeros((2, 1)),
     )
     for step in range(28 * 24):
-        assert not finding.add(float(step % 24 == 12), 0.25, 0.5, 2.0, step)
+        of_flows, base = np.array([[float(step % 24 == 12)], [0.25]]), np.array([2.0])
+        finding.add(of_flows, base, 0.5)
+        assert not finding.ends(of_flows, np.array([0.5]), base, step)
     assert (finding.seen, finding.expected, finding.variance, finding.base) == (28.0, 168.0, 336.0, 1344.0)
     assert finding.may_become_usual

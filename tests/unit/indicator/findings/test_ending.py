@@ -1,0 +1,71 @@
+"""When findings end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from services.core.model import Finding, FindingKind, FindingScope
+from services.indicator.findings import Detector, DetectorSettings, FlowCounts, find_all
+from tests.support.cases.traffic import SETTINGS, START, WEEK, Traffic, small_topology
+
+TOPOLOGY = small_topology()
+HOURS = DetectorSettings()
+WEEKS = 8
+FAULT = 4 * WEEK + 6
+
+
+def find(counts: FlowCounts) -> list[Finding]:
+    return find_all(Detector(TOPOLOGY, SETTINGS), counts)
+
+
+def step_of(moment: int) -> int:
+    return (moment - START) // SETTINGS.step_seconds
+
+
+def with_batch(left: float, days: range) -> FlowCounts:
+    """Hours of eight weeks. The last flow's exchanges come at two, one night in ten an hour late; on some days so much is left of them."""
+    rng, hours = np.random.default_rng(5), 8 * 7 * 24
+    mean = np.full((16, hours), 50.0)
+    mean[-1] = 0.0
+    for day in range(hours // 24):
+        mean[-1, 24 * day + 2 + (rng.random() < 0.1)] = 1_000.0 * (left if day in days else 1.0)
+    counts = Traffic(mean).counts()
+    return replace(counts, week_step=np.arange(hours) % 168)
+
+
+def find_batches(counts: FlowCounts) -> list[Finding]:
+    return [one for one in find_all(Detector(TOPOLOGY, HOURS), counts) if one.subject == TOPOLOGY.flows[-1]]
+
+
+def test_a_burst_of_one_flow_ends_no_finding_of_many() -> None:
+    """A bus's exchanges fall by half. For three steps its largest flow has so many that the bus has more than usual."""
+    traffic = Traffic.of(TOPOLOGY, WEEKS)
+    traffic.mean[:, FAULT:] *= 0.5
+    traffic.mean[-1, FAULT + 15 : FAULT + 18] *= 10
+    falls = [one for one in find(traffic.counts()) if one.kind is FindingKind.FALL]
+    assert [(one.scope, one.ended_at) for one in falls] == [(FindingScope.BUS, None)]
+
+
+def test_a_burst_does_not_end_the_fall_of_its_own_flow() -> None:
+    """A flow that fell by half has five times as much as usual for six steps, and half of it again."""
+    traffic = Traffic.of(TOPOLOGY, WEEKS)
+    traffic.mean[9, FAULT:] *= 0.5
+    traffic.mean[9, FAULT + 15 : FAULT + 21] *= 10
+    (finding,) = find(traffic.counts())
+    assert (finding.kind, finding.ended_at) == (FindingKind.FALL, None)
+
+
+def test_a_batch_that_comes_late_ends_no_fall() -> None:
+    """A batch has half of its exchanges for good."""
+    (finding,) = find_batches(with_batch(0.5, range(40, 100)))
+    assert (finding.kind, finding.ended_at) == (FindingKind.FALL, None)
+
+
+def test_the_silence_of_a_batch_ends_when_it_comes_again() -> None:
+    """A batch that does not come for four nights is silent until the one in which it comes."""
+    (finding,) = find_batches(with_batch(0.0, range(40, 44)))
+    assert finding.kind is FindingKind.SILENCE
+    assert finding.ended_at is not None
+    assert abs(step_of(finding.ended_at) - 24 * 44) <= 24

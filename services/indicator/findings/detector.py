@@ -10,7 +10,7 @@ from services.core.model import Finding
 from services.indicator.array_types import Bools, Floats, Ints
 from services.indicator.findings.causes import DEPARTING, Charge, Departures, charge_causes
 from services.indicator.findings.inputs import DetectorSettings, StepCounts, Topology
-from services.indicator.findings.kinds import SIDE_OF_TEST, SIDES, Family, thresholds
+from services.indicator.findings.kinds import SHARES, SIDE_OF_TEST, SIDES, Family, thresholds
 from services.indicator.findings.open_findings import USUAL_AFTER_WEEKS, OpenFinding, chance_of, mean_duration
 from services.indicator.findings.rows import Rows
 from services.indicator.findings.steps import JudgedStep
@@ -129,53 +129,69 @@ class Detector:
             if not alarms.any():
                 continue
             strongest, best = self.streams.evidence.strongest()
-            departures = self._departures(side, strongest[side], best[side], alarms, judged, step.week_step)
+            departures = self._departures(side, strongest[side], best[side], alarms, judged, step)
             charges = charge_causes(departures, self.rows)
             # Before any of them begins, by which the evidence of all rows that share its flows begins anew.
-            since_change = [self._since_change(charge, strongest[side], best[side]) for charge in charges]
+            since_change = [
+                self._since_change(side, charge, strongest[side], best[side], judged, step.week_step)
+                for charge in charges
+            ]
             for charge, sums in zip(charges, since_change, strict=True):
                 under = set(charge.flows.tolist())
                 replaced = [one for one in self._open if one.side == side and under.issuperset(one.flows)]
                 before = {self._told(one, None).id for one in replaced}
                 chance = chance_of(float(strongest[side, charge.found_by]))
-                finding = self._begin(side, charge, sums, chance, judged, step, replaced)
+                finding = self._begin(side, charge, sums, chance, step, replaced)
                 withdrawn += sorted(before - {finding.id})
                 if finding.id not in before:
                     opened.append(finding)
         return opened, withdrawn
 
     def _departures(
-        self, side: int, strongest: Floats, best: Ints, alarms: Bools, judged: JudgedStep, week_step: int
+        self, side: int, strongest: Floats, best: Ints, alarms: Bools, judged: JudgedStep, step: StepCounts
     ) -> Departures:
         evidence, flows = self.streams.evidence, self.rows.flows
         rows = np.arange(len(self.rows))
         seen, expected = evidence.seen[best, rows], evidence.expected[best, rows]
         top = int(np.where(alarms, strongest, -np.inf).argmax())
-        ratio = float(seen[top] / max(expected[top], 1e-9))
-        told = ratio * np.log(ratio) - ratio + 1.0 if ratio > 0 else 1.0
-        steps = self._number - int(evidence.begun[best[top], top]) + 1
-        due, ratios = self.streams.expected_since(SIDES[side].family, steps, week_step, judged)
-        power = told * due
+        family, ratio = SIDES[side].family, float(seen[top] / max(expected[top], 1e-9))
+        begun = int(evidence.begun[best[top], top])
+        steps = self._number - begun + 1
+        alike = np.full(flows, ratio)
+        if family in SHARES:  # each would have as many points more
+            points = (ratio - 1.0) * self._usual(family, self.rows.flows_of(top), steps, step)
+            alike = 1.0 + points / self.streams.shares.usual()[family - 1]
+        due, ratios = self.streams.expected_since(family, steps, step.week_step, judged)
+        power = (alike * np.log(np.maximum(alike, 1e-9)) - alike + 1.0) * due
         size = 1.0 / self.streams.days[side, :flows]
         known = np.zeros(flows, np.bool_)
         for one in self._open:
-            if one.side == side and self._number - one.since <= self.settings.week_steps:
+            of_now = (
+                self._number - one.since <= self.settings.week_steps
+                or abs(begun - one.since) <= self.settings.day_steps
+            )
+            if one.side == side and of_now:
                 known[one.flows] = True
         # Counts that are nearer to those of the alarm than to the usual are a vote for it, before they are evidence by themselves.
         known |= (power >= DEPARTING) & ((ratios - 1.0) * np.sign(ratio - 1.0) >= abs(ratio - 1.0) / 2.0)
         return Departures(strongest, alarms, seen - expected, size * np.log1p(power / size), known)
 
-    def _since_change(self, charge: Charge, strongest: Floats, best: Ints) -> tuple[int, float, float, float]:
+    def _since_change(
+        self, side: int, charge: Charge, strongest: Floats, best: Ints, judged: JudgedStep, week_step: int
+    ) -> tuple[int, float, float, float]:
         """Return the step of the change, and what was seen since, expected, and its variance."""
-        # A sum that is charged tells of itself, if it has noticed as well; otherwise the row that did tells of it.
-        source = charge.row if 2 * strongest[charge.row] >= strongest[charge.found_by] else charge.found_by
+        # A row that is charged tells of itself, if it has noticed as well; otherwise the row that did tells since when.
+        noticed = 2 * strongest[charge.row] >= strongest[charge.found_by]
+        source = charge.row if noticed else charge.found_by
         where, evidence = (int(best[source]), source), self.streams.evidence
-        return (
-            int(evidence.begun[where]),
-            float(evidence.seen[where]),
-            float(evidence.expected[where]),
-            float(evidence.variance[where]),
-        )
+        begun = int(evidence.begun[where])
+        if not noticed:
+            told = [flow for one in self._open if one.side == side for flow in one.flows]
+            family, flows, steps = SIDES[side].family, np.setdiff1d(charge.flows, told), self._number - begun + 1
+            seen, expected = self.streams.since(family, flows, steps, week_step, judged)
+            if expected > 0:
+                return begun, seen, expected, expected / float(self._weights(side, [charge.row], expected)[0])
+        return begun, float(evidence.seen[where]), float(evidence.expected[where]), float(evidence.variance[where])
 
     def _weights(self, side: int, rows: list[int], means: Floats | float) -> Floats:
         """Return the weights of counts of some rows that stray beyond chance as steps do."""
@@ -202,15 +218,18 @@ class Detector:
         charge: Charge,
         sums: tuple[int, float, float, float],
         chance: float,
-        judged: JudgedStep,
         step: StepCounts,
         replaced: list[OpenFinding],
     ) -> Finding:
         family = SIDES[side].family
         begun, seen, expected, variance = sums
-        since = min([begun, *(one.since for one in replaced)])
+        usual = 1.0 if family is Family.VOLUME else self._usual(family, charge.flows, self._number - begun + 1, step)
+        # A finding that more flows come to keeps its beginning, by which it is identified.
+        since = min(
+            [one.since for one in replaced if one.row == charge.row] or [begun, *(one.since for one in replaced)]
+        )
         expected += sum(old.expected for old in replaced)
-        base = 1.0 if family is Family.VOLUME else expected / max(self._usual(family, charge.flows, judged, step), 1e-9)
+        base = 1.0 if family is Family.VOLUME else expected / max(usual, 1e-9)
         one = OpenFinding(
             side=side,
             row=charge.row,
@@ -243,16 +262,17 @@ class Detector:
             self.streams.expectation.leave_out(charge.flows, positions)
         return self._told(one, None)
 
-    def _usual(self, family: Family, flows: Ints, judged: JudgedStep, step: StepCounts) -> float:
-        """Return the share, mean duration or mean size that is expected of some flows."""
+    def _usual(self, family: Family, flows: Ints, steps: int, step: StepCounts) -> float:
+        """Return the share that is expected of some flows' exchanges in the last steps, or their mean duration or size."""
         shares = self.streams.shares
         if family is Family.SLOW:
             total, number = mean_duration(shares.durations[flows].sum(axis=0), self.settings.duration_bounds)
             return total / max(number, 1.0)
         if family is Family.SIZE:
             return float(shares.size[0, flows].sum() / max(shares.size[1, flows].sum(), 1.0))
-        means, exchanges = judged.means_of_flows[family, flows], _exchanges(family, flows, judged, step)
-        return float(means.sum()) / max(exchanges, 1.0)
+        earlier, _ = self.streams.earlier(steps, step.week_step)
+        exchanges = np.where(shares.exchanges[family - 1] > 0, np.asarray(step.count, np.float64) + earlier, 0.0)[flows]
+        return float(shares.usual()[family - 1, flows] @ exchanges) / max(float(exchanges.sum()), 1.0)
 
     @staticmethod
     def _base(one: OpenFinding, family: Family, means: Floats, step: StepCounts) -> Floats:
@@ -262,11 +282,6 @@ class Detector:
         if family in (Family.SLOW, Family.SIZE):
             return one.base * means / max(one.expected, 1e-9)
         return np.where(means > 0, np.asarray(step.count, np.float64)[one.flows], 0.0)
-
-
-def _exchanges(family: Family, flows: Ints, judged: JudgedStep, step: StepCounts) -> float:
-    """Return the exchanges of some flows in a step; flows without a known mean of the family are left out."""
-    return float(np.asarray(step.count, np.float64)[flows][judged.means_of_flows[family, flows] > 0].sum())
 
 
 def _add_durations(one: OpenFinding, step: StepCounts, settings: DetectorSettings) -> None:

@@ -22,6 +22,10 @@ class Family(IntEnum):
     SIZE = 5
 
 
+SHARES: Final = (Family.BUS, Family.PROVIDER, Family.REPEATS)
+"""Families of parts of the exchanges."""
+
+
 @dataclass(frozen=True, slots=True)
 class FindingSide:
     """One side of a family: too little or too much.

@@ -90,7 +90,7 @@ class Shares:
     def of_step(self, step: StepCounts) -> ShareCounts:
         """Return counts and what is expected of them, for the exchanges that the step had."""
         exchanges, seen = np.asarray(step.count, np.float64), _counted(step)
-        usual, counted = self._usual(), ~np.isnan(seen)
+        usual, counted = self.usual(), ~np.isnan(seen)
         failures = seen[:2].sum(axis=0)
         # What fails is short and quick, or waits in vain: durations and sizes say nothing beside it that failures do not.
         most = usual[:2].sum(axis=0) * exchanges
@@ -119,7 +119,7 @@ class Shares:
         sums = np.stack([np.bincount(self.service, of_flows) for of_flows in values])
         return np.asarray(sums[:, self.service])
 
-    def _usual(self) -> Floats:
+    def usual(self) -> Floats:
         """Return the usual shares, (3, f), pooled with those of the service, and these with those of all."""
         of_all = (self.counts.sum(axis=1) + LEAST_SHARE * POOLED) / (self.exchanges.sum(axis=1) + POOLED)
         counts, exchanges = self._of_service(self.counts), self._of_service(self.exchanges)
@@ -155,7 +155,7 @@ class Shares:
         """Learn a step of each flow, but of what is ``suspected`` (5, f)."""
         kept = 0.5 ** (1.0 / (HALF_LIFE_DAYS * settings.day_steps))
         exchanges = np.asarray(step.count, np.float64)
-        usual = self._usual() * exchanges
+        usual = self.usual() * exchanges
         most = usual + _OUTLIER * np.sqrt(usual + usual**2) + 1.0
         settled = self.exchanges >= FEWEST
         seen = _counted(step)

@@ -245,13 +245,27 @@ class WatchedStreams:
         Also return by how much volumes then departed from it, as ratios; NaN for other families, whose steps are not kept.
         """
         now = judged.means_of_flows[family]
-        earlier = np.arange(1, min(steps, self.settings.week_steps))
-        seen, volume = self.expectation.recent((week_step - earlier) % self.settings.week_steps)
+        seen, volume = self.earlier(steps, week_step)
         if family is Family.VOLUME:
             expected = volume + now
             return expected, (seen + judged.of_flows[family]) / np.maximum(expected, 1e-9)
         exchanges = np.maximum(judged.means_of_flows[Family.VOLUME], 1e-9)
         return now + volume * np.minimum(now / exchanges, 1.0), np.full_like(now, np.nan)
+
+    def since(self, family: Family, flows: Ints, steps: int, week_step: int, judged: JudgedStep) -> tuple[float, float]:
+        """Return what was seen of some flows in the last steps, at most a week, and what was expected; of families other than
+        volumes, whose steps are not kept, in this step.
+        """
+        seen, expected = judged.of_flows[family, flows], judged.means_of_flows[family, flows]
+        if family is Family.VOLUME:
+            earlier, means = self.earlier(steps, week_step)
+            seen, expected = seen + earlier[flows], expected + means[flows]
+        return float(seen.sum()), float(expected.sum())
+
+    def earlier(self, steps: int, week_step: int) -> tuple[Floats, Floats]:
+        """Return the exchanges of each flow, seen and expected, in the last steps before this one, at most a week."""
+        earlier = np.arange(1, min(steps, self.settings.week_steps))
+        return self.expectation.recent((week_step - earlier) % self.settings.week_steps)
 
     def forget(self, family: Family, flows: list[int], number: int) -> None:
         """Begin the evidence of all rows that contain some flows anew, on all sides of a family."""

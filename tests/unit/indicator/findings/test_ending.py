@@ -1,10 +1,11 @@
-"""When findings end."""
+"""What findings tell of flows that differ, and when they end."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from services.core.model import Finding, FindingKind, FindingScope
 from services.indicator.findings import Detector, DetectorSettings, FlowCounts, find_all
@@ -39,6 +40,18 @@ def find_batches(counts: FlowCounts) -> list[Finding]:
     return [one for one in find_all(Detector(TOPOLOGY, HOURS), counts) if one.subject == TOPOLOGY.flows[-1]]
 
 
+def test_a_wide_finding_tells_of_all_its_flows() -> None:
+    """All exchanges of a bus fail 20 points more. Before, a thousandth of a service's failed, and of the others' some tenth, by step."""
+    usual = 0.1 * np.random.default_rng(3).lognormal(0.0, 0.3, WEEKS * WEEK)
+    failed = np.tile(usual, (len(TOPOLOGY.flows), 1))
+    failed[:4] = 0.001
+    failed[:, FAULT:] += 0.2
+    (finding,) = find(Traffic.of(TOPOLOGY, WEEKS).counts(failed=failed))
+    assert (finding.kind, finding.scope) == (FindingKind.PROVIDER_FAILURES, FindingScope.BUS)
+    assert (finding.flow_count, finding.ended_at) == (len(TOPOLOGY.flows), None)
+    assert finding.seen - finding.expected == pytest.approx(0.2, abs=0.03)
+
+
 def test_a_burst_of_one_flow_ends_no_finding_of_many() -> None:
     """A bus's exchanges fall by half. For three steps its largest flow has so many that the bus has more than usual."""
     traffic = Traffic.of(TOPOLOGY, WEEKS)
@@ -69,3 +82,14 @@ def test_the_silence_of_a_batch_ends_when_it_comes_again() -> None:
     assert finding.kind is FindingKind.SILENCE
     assert finding.ended_at is not None
     assert abs(step_of(finding.ended_at) - 24 * 44) <= 24
+
+
+def test_a_flow_that_can_show_little_is_part_of_a_wide_finding() -> None:
+    """All exchanges of a bus fail 20 points more. Of a flow with three a step a twentieth failed before: it tells nothing so soon."""
+    traffic = Traffic.of(TOPOLOGY, WEEKS)
+    traffic.mean[0] *= 0.03
+    failed = np.full((len(TOPOLOGY.flows), WEEKS * WEEK), 0.001)
+    failed[0] = 0.05
+    failed[:, FAULT:] += 0.2
+    (finding,) = find(traffic.counts(failed=failed))
+    assert finding.flow_count == len(TOPOLOGY.flows)

@@ -49,7 +49,7 @@ class FindingSide:
 
 SIDES: Final = (
     FindingSide(
-        Family.VOLUME, up=False, kind=FindingKind.FALL, budget=(0.3, 0.1, 0.1, 0.05), factors=(0.0, 0.2, 0.5, 0.8)
+        Family.VOLUME, up=False, kind=FindingKind.FALL, budget=(0.25, 0.1, 0.15, 0.05), factors=(0.0, 0.2, 0.5, 0.8)
     ),
     FindingSide(Family.VOLUME, up=True, kind=FindingKind.RISE, budget=(0.04, 0.04), factors=(1.5, 3.0)),
     FindingSide(Family.BUS, up=True, kind=FindingKind.BUS_FAILURES, budget=(0.05, 0.05), points=(0.03, 0.15)),

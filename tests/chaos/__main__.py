@@ -13,14 +13,14 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Collection, Sequence
-from itertools import takewhile
+from itertools import chain, takewhile
 from pathlib import Path
 
 from services.core import log as logs
 from tests.chaos.campaign import Run, run
 from tests.chaos.faults import CLASSES
 from tests.chaos.model import judge
-from tests.chaos.schedule import Fault, Round, draw
+from tests.chaos.schedule import Fault, Round, draw, installations
 from tests.chaos.shrink import shrink
 from tests.chaos.world import Abilities
 
@@ -29,10 +29,20 @@ def _say(text: str) -> None:
     print(text, flush=True)  # noqa: T201  # a person reads this
 
 
-def _once(asked: argparse.Namespace, rounds: Sequence[Round]) -> tuple[Run, list[str]]:
-    """Run the rounds in a folder of their own, and judge; the folder stays when anything was found."""
-    folder = Path(tempfile.mkdtemp(prefix="peyvand-chaos-"))
+def _all(asked: argparse.Namespace, rounds: Sequence[Round]) -> tuple[list[Run], list[str]]:
+    """Run one installation after another until anything is found; return what happened to each, and what was found."""
+    runs, findings = list[Run](), list[str]()
     end = time.monotonic() + asked.minutes * 60
+    for part in installations(rounds, asked.renew):
+        if not findings and time.monotonic() < end:
+            done, findings = _once(asked, part, end)
+            runs.append(done)
+    return runs, findings
+
+
+def _once(asked: argparse.Namespace, rounds: Sequence[Round], end: float) -> tuple[Run, list[str]]:
+    """Run the rounds that begin in time in a folder of their own, and judge; the folder stays when anything was found."""
+    folder = Path(tempfile.mkdtemp(prefix="peyvand-chaos-"))
     in_time = takewhile(lambda _: time.monotonic() < end, rounds)
     done = asyncio.run(run(folder, asked.seed, in_time, _abilities(asked), say=_say))
     findings = judge(done)
@@ -43,10 +53,10 @@ def _once(asked: argparse.Namespace, rounds: Sequence[Round]) -> tuple[Run, list
     return done, findings
 
 
-def _report(rounds: Sequence[Round], done: Run, findings: Sequence[str], seconds: float) -> None:
+def _report(rounds: Sequence[Round], runs: Sequence[Run], findings: Sequence[str], seconds: float) -> None:
     counts = Counter(f"{fault.kind}, {fault.action}" for one in rounds for fault in one)
     by_action: dict[str, list[float]] = {name: [] for name in counts}
-    for recovery in done.recoveries:
+    for recovery in chain.from_iterable(one.recoveries for one in runs):
         for fault in recovery.faults:
             if recovery.seconds is not None:
                 by_action[f"{fault.kind}, {fault.action}"].append(recovery.seconds)
@@ -57,17 +67,17 @@ def _report(rounds: Sequence[Round], done: Run, findings: Sequence[str], seconds
         )
         _say(f"{name:<30}{counts[name]:>8}{figures}")
     _say(
-        f"{counts.total()} faults in {len(rounds)} rounds and {seconds:.0f} s; {len(done.record.acknowledged)} messages were acknowledged, "
-        f"{len(done.answers)} indexes published"
+        f"{counts.total()} faults in {len(rounds)} rounds of {len(runs)} installations and {seconds:.0f} s; "
+        f"{sum(len(one.record.acknowledged) for one in runs)} messages were acknowledged, {sum(len(one.answers) for one in runs)} indexes published"
     )
-    for line, times in Counter(done.exits).most_common():
+    for line, times in Counter(chain.from_iterable(one.exits for one in runs)).most_common():
         _say(f"ended by itself, {times} times: {line}")
     for finding in findings:
         _say(f"  * {finding}")
 
 
 async def _smallest(asked: argparse.Namespace, rounds: Sequence[Round]) -> list[int]:
-    """Return the numbers of few faults that still fail."""
+    """Return the numbers of few faults of an installation that still fail."""
 
     async def fails(faults: Sequence[Fault]) -> bool:
         kept = _of(asked, [fault.number for fault in faults])
@@ -120,6 +130,9 @@ def main() -> int:
     parser.add_argument(
         "--part", type=_part, default=(1, 1), metavar="K/N", help="each N-th round from the K-th on (default: all)"
     )
+    parser.add_argument(
+        "--renew", type=int, default=250, help="faults after which another installation is begun (default: 250)"
+    )
     parser.add_argument("--only", default="", help="numbers of the faults that happen, by commas (default: all)")
     parser.add_argument(
         "--shrink", type=int, default=10, help="how often a failing schedule is tried with fewer faults (default: 10)"
@@ -138,12 +151,12 @@ def main() -> int:
     logs.configure_logging("chaos", "error")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # everything that was started is ended
     began = time.monotonic()
-    done, findings = _once(asked, rounds)
-    happened = rounds[: len(done.recoveries)]
-    _report(happened, done, findings, time.monotonic() - began)
+    runs, findings = _all(asked, rounds)
+    happened = rounds[: sum(len(one.recoveries) for one in runs)]
+    _report(happened, runs, findings, time.monotonic() - began)
     if not findings:
         return 0
-    numbers = asyncio.run(_smallest(asked, happened))
+    numbers = asyncio.run(_smallest(asked, happened[-len(runs[-1].recoveries) :]))
     cluster = "--cluster " if asked.cluster else ""
     command = f"{cluster}--seed {asked.seed} --faults {asked.faults} --classes {asked.classes} --only {','.join(map(str, numbers))}"
     _say(f"again: make chaos ARGS='{command}'")

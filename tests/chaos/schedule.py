@@ -47,6 +47,18 @@ def draw(seed: int, count: int, classes: Mapping[str, Draw], *, only: Collection
     return [kept for one in rounds if (kept := [fault for fault in one if fault.number in only])]
 
 
+def installations(rounds: Sequence[Round], most: int) -> Iterator[list[Round]]:
+    """Yield the rounds of each installation: as many as have ``most`` faults together, at least one."""
+    part: list[Round] = []
+    for one in rounds:
+        if part and sum(map(len, part)) + len(one) > most:
+            yield part
+            part = []
+        part.append(one)
+    if part:
+        yield part
+
+
 def _faults(seed: int, count: int, classes: Mapping[str, Draw]) -> Iterator[Fault]:
     names = list(classes)
     for number in range(count):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from tests.chaos.faults import CLASSES
-from tests.chaos.schedule import Fault, draw
+from tests.chaos.schedule import Fault, draw, installations
 from tests.chaos.shrink import shrink
 
 DRAWS = {name: one.draw for name, one in CLASSES.items()}
@@ -30,6 +30,15 @@ def test_some_faults_of_a_schedule_stay_as_they_were() -> None:
     rounds = draw(7, 50, DRAWS)
     chosen = draw(7, 50, DRAWS, only=[3, 4, 40])
     assert [fault for one in chosen for fault in one] == [f for one in rounds for f in one if f.number in (3, 4, 40)]
+
+
+@pytest.mark.parametrize("most", [1, 20, 500])
+def test_installations_have_all_rounds_in_order(most: int) -> None:
+    """No installation has more faults than asked for, but where one round has."""
+    rounds = draw(7, 200, DRAWS)
+    parts = list(installations(rounds, most))
+    assert [one for part in parts for one in part] == rounds
+    assert all(len(part) == 1 or sum(map(len, part)) <= most for part in parts)
 
 
 @pytest.mark.parametrize("needed", [{5}, {0, 19}, {3, 9, 14}])

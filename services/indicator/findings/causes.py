@@ -39,15 +39,15 @@ _ORDER: Final = (
 @dataclass(frozen=True, slots=True, eq=False)
 class Departures:
     """One side of one step, (r,) each: the ``evidence``, which rows are found by it (``alarms``), and how far each ``departs`` from what is
-    expected. ``power`` (f,) is the evidence expected of each flow were it concerned, ``known`` (f,) marks flows of findings
-    that are open.
+    expected. ``power`` (f,) is the evidence expected of each flow were it concerned, and ``departing`` (f,) marks flows that vote for a common
+    cause.
     """
 
     evidence: Floats
     alarms: Bools
     departs: Floats
     power: Floats
-    known: Bools
+    departing: Bools
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +75,7 @@ def charge_causes(departures: Departures, rows: Rows) -> list[Charge]:
 
 
 def _charge(top: int, departures: Departures, rows: Rows, left: Bools) -> Charge:
-    departing = ((departures.evidence[: rows.flows] >= DEPARTING) | departures.known) & left
+    departing = departures.departing & left
     against = (departures.power >= ABLE) & ~departing & left
     common = _common_cause(top, departing, against, rows)
     if common is not None:

@@ -162,19 +162,22 @@ class Detector:
             points = (ratio - 1.0) * self._usual(family, self.rows.flows_of(top), steps, step)
             alike = 1.0 + points / self.streams.shares.usual()[family - 1]
         due, ratios = self.streams.expected_since(family, steps, step.week_step, judged)
-        power = (alike * np.log(np.maximum(alike, 1e-9)) - alike + 1.0) * due
+        weights = self._weights(side, np.arange(flows), judged.means_of_flows[family])
+        power = (alike * np.log(np.maximum(alike, 1e-9)) - alike + 1.0) * due * weights
         size = 1.0 / self.streams.days[side, :flows]
-        known = np.zeros(flows, np.bool_)
+        # What began at another time has another cause.
+        together = np.abs(evidence.begun[best[:flows], rows[:flows]] - begun) <= self.settings.day_steps
+        departing = (strongest[:flows] >= DEPARTING) & together
         for one in self._open:
             of_now = (
                 self._number - one.since <= self.settings.week_steps
                 or abs(begun - one.since) <= self.settings.day_steps
             )
             if one.side == side and of_now:
-                known[one.flows] = True
+                departing[one.flows] = True
         # Counts that are nearer to those of the alarm than to the usual are a vote for it, before they are evidence by themselves.
-        known |= (power >= DEPARTING) & ((ratios - 1.0) * np.sign(ratio - 1.0) >= abs(ratio - 1.0) / 2.0)
-        return Departures(strongest, alarms, seen - expected, size * np.log1p(power / size), known)
+        departing |= (power >= DEPARTING) & ((ratios - 1.0) * np.sign(ratio - 1.0) >= abs(ratio - 1.0) / 2.0)
+        return Departures(strongest, alarms, seen - expected, size * np.log1p(power / size), departing)
 
     def _since_change(
         self, side: int, charge: Charge, strongest: Floats, best: Ints, judged: JudgedStep, week_step: int

@@ -8,7 +8,7 @@ import numpy as np
 
 from services.core.model import FindingScope
 from services.indicator.findings import Topology
-from services.indicator.findings.causes import Departures, charge_causes
+from services.indicator.findings.causes import DEPARTING, Departures, charge_causes
 from services.indicator.findings.rows import Rows
 from tests.support.cases.traffic import small_topology
 
@@ -27,8 +27,7 @@ def charged(
     found = np.zeros(len(ROWS), np.bool_)
     found[departing if alarms is None else alarms] = True
     power = np.full(FLOWS, able)
-    known = np.zeros(FLOWS, np.bool_)
-    charges = charge_causes(Departures(evidence, found, departs, power, known), ROWS)
+    charges = charge_causes(Departures(evidence, found, departs, power, evidence[:FLOWS] >= DEPARTING), ROWS)
     return [(ROWS.scope[one.row], ROWS.subject[one.row], len(one.flows)) for one in charges]
 
 

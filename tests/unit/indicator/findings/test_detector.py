@@ -273,3 +273,18 @@ def test_a_finding_counts_what_was_seen_while_it_seemed_to_end() -> None:
         assert not finding.ends(of_flows, np.array([0.5]), base, step)
     assert (finding.seen, finding.expected, finding.variance, finding.base) == (28.0, 168.0, 336.0, 1344.0)
     assert finding.may_become_usual
+
+
+def test_what_began_earlier_is_no_vote_for_a_cause() -> None:
+    """A service stops while ten other flows show a little less for two weeks already: the service is charged, not its bus."""
+    traffic = Traffic.of(TOPOLOGY, WEEKS)
+    traffic.mean[:4, -1] = 0.0
+    *learned, step = traffic.counts().steps(SETTINGS.step_seconds)
+    detector = Detector(TOPOLOGY, SETTINGS)
+    for one in learned:
+        detector.advance(one)
+    mild, evidence = np.flatnonzero(SIDE_OF_TEST == 0)[-1], detector.streams.evidence
+    evidence.banked[mild, 4:14], evidence.begun[mild, 4:14] = 6.0, STEPS - 2 * WEEK
+    evidence.seen[mild, 4:14], evidence.expected[mild, 4:14] = 900.0, 1_000.0
+    (finding,) = detector.advance(step).opened
+    assert (finding.kind, finding.scope, finding.flow_count) == (FindingKind.SILENCE, FindingScope.SERVICE, 4)

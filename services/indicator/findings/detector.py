@@ -11,7 +11,7 @@ from services.indicator.array_types import Bools, Floats, Ints
 from services.indicator.findings.causes import DEPARTING, Charge, Departures, charge_causes
 from services.indicator.findings.inputs import DetectorSettings, StepCounts, Topology
 from services.indicator.findings.kinds import SHARES, SIDE_OF_TEST, SIDES, Family, thresholds
-from services.indicator.findings.open_findings import USUAL_AFTER_WEEKS, OpenFinding, chance_of, mean_duration
+from services.indicator.findings.open_findings import OpenFinding, chance_of, mean_duration
 from services.indicator.findings.rows import Rows
 from services.indicator.findings.steps import JudgedStep
 from services.indicator.findings.streams import WatchedStreams
@@ -109,7 +109,7 @@ class Detector:
             one.add(of_flows, base, mean / float(self._weights(one.side, [one.row], mean)[0]))
             if one.ends(*self._judged_of(one, of_flows, step), base, self._number):
                 over.append((one, self._time_of(one.back_since, step)))
-            elif self._number - one.since >= USUAL_AFTER_WEEKS * self.settings.week_steps and one.may_become_usual:
+            elif one.may_become_usual and self._number >= one.usual_from(self.settings.week_steps):
                 one.usual = True
                 over.append((one, step.start + self.settings.step_seconds))
                 self.streams.take_as_usual(family, np.array(one.flows), one.ratios())
@@ -162,7 +162,7 @@ class Detector:
             points = (ratio - 1.0) * self._usual(family, self.rows.flows_of(top), steps, step)
             alike = 1.0 + points / self.streams.shares.usual()[family - 1]
         due, ratios = self.streams.expected_since(family, steps, step.week_step, judged)
-        weights = self._weights(side, np.arange(flows), judged.means_of_flows[family])
+        weights = self._weights(side, slice(flows), judged.means_of_flows[family])
         power = (alike * np.log(np.maximum(alike, 1e-9)) - alike + 1.0) * due * weights
         size = 1.0 / self.streams.days[side, :flows]
         # What began at another time has another cause.
@@ -192,11 +192,11 @@ class Detector:
             told = [flow for one in self._open if one.side == side for flow in one.flows]
             family, flows, steps = SIDES[side].family, np.setdiff1d(charge.flows, told), self._number - begun + 1
             seen, expected = self.streams.since(family, flows, steps, week_step, judged)
-            if expected > 0:
+            if expected > 0 and (seen > expected) == SIDES[side].up:
                 return begun, seen, expected, expected / float(self._weights(side, [charge.row], expected)[0])
         return begun, float(evidence.seen[where]), float(evidence.expected[where]), float(evidence.variance[where])
 
-    def _weights(self, side: int, rows: list[int], means: Floats | float) -> Floats:
+    def _weights(self, side: int, rows: list[int] | slice, means: Floats | float) -> Floats:
         """Return the weights of counts of some rows that stray beyond chance as steps do."""
         excess = np.maximum(self.streams.steps[side, rows] - self.streams.days[side, rows], 0.0)
         return np.asarray(1.0 / (1.0 + means * excess))
@@ -251,6 +251,7 @@ class Detector:
             measured=[0.0, 0.0],
             of_flows=np.zeros((2, len(charge.flows))),
             today=np.zeros((2, len(charge.flows))),
+            made=self._number,
             back_since=self._number + 1,
         )
         if family is Family.SLOW:

@@ -38,7 +38,7 @@ class OpenFinding:
     """A finding of a side, charged to ``row``. Steps are counted since the detector began.
 
     ``seen``, ``expected`` and ``variance`` are sums since the step ``since``, ``day_variance`` is relative; ``base`` is what they are divided by to be told: exchanges
-    where they are shares, 1 where they are volumes. ``measured`` are sums of durations and exchanges by which SLOW is told, ``of_flows`` (2, f) of what was seen and expected of each flow since the finding was made, and ``today``
+    where they are shares, 1 where they are volumes. ``measured`` are sums of durations and exchanges by which SLOW is told, ``of_flows`` (2, f) of what was seen and expected of each flow since the step ``made``, and ``today``
     likewise of those that are judged by whole days. ``back`` is the evidence that it is over, gathered since ``back_since``, ``pending`` what is to be added to seen, expected, variance and
     base if it is not, and ``usual`` that it ended as what is usual.
     """
@@ -58,6 +58,7 @@ class OpenFinding:
     measured: list[float]
     of_flows: Floats
     today: Floats
+    made: int
     back: float = 0.0
     back_since: int = 0
     pending: Floats = field(default_factory=lambda: np.zeros(4))
@@ -72,6 +73,10 @@ class OpenFinding:
     def may_become_usual(self) -> bool:
         """Whether something is seen, and nothing shows that it is over."""
         return not self.silent and self.back <= 0.0
+
+    def usual_from(self, week_steps: int) -> int:
+        """Return the step from which it is what is usual: weeks after it began, and one after its flows are counted."""
+        return max(self.since + USUAL_AFTER_WEEKS * week_steps, self.made + week_steps)
 
     def ratios(self) -> Floats:
         """Return what was seen of each flow as a part of what was expected, (f,): few exchanges tell what all flows do."""

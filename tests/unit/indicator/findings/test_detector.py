@@ -266,6 +266,7 @@ def test_a_finding_counts_what_was_seen_while_it_seemed_to_end() -> None:
         measured=[0.0, 0.0],
         of_flows=np.zeros((2, 1)),
         today=np.zeros((2, 1)),
+        made=0,
     )
     for step in range(28 * 24):
         of_flows, base = np.array([[float(step % 24 == 12)], [0.25]]), np.array([2.0])
@@ -273,6 +274,9 @@ def test_a_finding_counts_what_was_seen_while_it_seemed_to_end() -> None:
         assert not finding.ends(of_flows, np.array([0.5]), base, step)
     assert (finding.seen, finding.expected, finding.variance, finding.base) == (28.0, 168.0, 336.0, 1344.0)
     assert finding.may_become_usual
+    assert finding.usual_from(7 * 24) == 28 * 24
+    finding.made = 40 * 24
+    assert finding.usual_from(7 * 24) == 47 * 24
 
 
 def test_what_began_earlier_is_no_vote_for_a_cause() -> None:

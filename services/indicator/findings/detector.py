@@ -226,13 +226,13 @@ class Detector:
     ) -> Finding:
         family = SIDES[side].family
         begun, seen, expected, variance = sums
-        usual = 1.0 if family is Family.VOLUME else self._usual(family, charge.flows, self._number - begun + 1, step)
         # A finding that more flows come to keeps its beginning, by which it is identified.
         since = min(
             [one.since for one in replaced if one.row == charge.row] or [begun, *(one.since for one in replaced)]
         )
         expected += sum(old.expected for old in replaced)
-        base = 1.0 if family is Family.VOLUME else expected / max(usual, 1e-9)
+        steps = self._number - begun + 1
+        base = 1.0 if family is Family.VOLUME else expected / max(self._usual(family, charge.flows, steps, step), 1e-9)
         one = OpenFinding(
             side=side,
             row=charge.row,

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from scipy.special import gammaincinv, ndtri
+from scipy.special import gammaincinv
+from scipy.stats import binomtest, quantile_test
 
 from tests.calibration.traffic.scenarios import FaultKind
 from tests.calibration.traffic.trial import Quiet, TriedCause, TriedFault
 
-__all__ = ["ALLOWED", "BUDGET", "Causes", "Found", "Rate", "causes_of", "found_of", "rates_of"]
+__all__ = [
+    "ALLOWED",
+    "BUDGET",
+    "Causes",
+    "Figure",
+    "Found",
+    "Rate",
+    "causes_of",
+    "found_of",
+    "median_of",
+    "rates_of",
+    "share_of",
+]
 
 BUDGET = 1.0
 ALLOWED = 1.5
@@ -23,6 +37,9 @@ WITHIN = {"stop": 1.5, "fall by 80 %": 2.0, "fall by 50 %": 2.0}
 
 ENOUGH = 3.0
 """Multiples of the floor that a flow must be expected to exchange until the end for its fault to count."""
+
+ALL = "all"
+"""Stands for every cause."""
 
 ENOUGH_WITHOUT_FLOOR = 2000.0
 """Exchanges that must be expected until the end where no floor is stated."""
@@ -65,21 +82,47 @@ def _interval(weeks: np.ndarray) -> tuple[float, float]:
     return float(min(low, max(weeks.mean() - margin, 0.0))), float(max(high, weeks.mean() + margin))
 
 
+class Figure(NamedTuple):
+    """A share or a median, with its 95 % interval; NaN where nothing was counted."""
+
+    value: float
+    low: float
+    high: float
+
+
+def share_of(cases: Iterable[object]) -> Figure:
+    """Return the share of cases that are true, with Wilson's interval."""
+    true = [bool(one) for one in cases]
+    if not true:
+        return Figure(np.nan, np.nan, np.nan)
+    interval = binomtest(sum(true), len(true)).proportion_ci(method="wilson")
+    return Figure(float(np.mean(true)), float(interval.low), float(interval.high))
+
+
+def median_of(values: Sequence[float] | np.ndarray) -> Figure:
+    """Return the median, with the interval between two of the values that a binomial count gives; infinity is a value."""
+    sample = np.asarray(values, float)
+    if not len(sample):
+        return Figure(np.nan, np.nan, np.nan)
+    interval = quantile_test(sample, p=0.5).confidence_interval()
+    return Figure(float(np.median(sample)), float(interval.low), float(interval.high))
+
+
 @dataclass(frozen=True)
 class Found:
-    """How a fault was found by a detector: of ``cases`` that could be, the shares ``found`` and found ``within`` the multiple of
-    the floor (NaN where none is asked), the medians of hours and of multiples of the floor, and the change point's median distance.
+    """How a fault was found by a detector: of ``cases`` that could be, the shares ``found``, found ``within`` the multiple of the
+    floor (NaN where none is asked) and, of those found, made one finding alone; medians of hours, of multiples of the floor, and
+    of the change point's distance.
     """
 
     fault: FaultKind
     cases: int
-    found: float
-    found_low: float
-    within: float
-    hours: float
-    multiple: float
-    off: float
-    alone: float
+    found: Figure
+    within: Figure
+    hours: Figure
+    multiple: Figure
+    off: Figure
+    alone: Figure
 
 
 def found_of(tried: Sequence[TriedFault], fault: FaultKind, who: str) -> Found:
@@ -87,57 +130,42 @@ def found_of(tried: Sequence[TriedFault], fault: FaultKind, who: str) -> Found:
     enough = ENOUGH * fault.floor if fault.floor else ENOUGH_WITHOUT_FLOOR
     cases = [one for one in tried if one.fault == fault and one.could >= enough and who in one.passed]
     passed = np.array([np.inf if (value := one.passed[who]) is None else value for one in cases])
-    hours = np.array([np.inf if (value := one.hours[who]) is None else value for one in cases])
-    found = np.isfinite(passed)
-    off = np.array([abs(one.off) for one in cases if one.off is not None])
     asked = WITHIN.get(fault.name)
-    with np.errstate(invalid="ignore"):
-        return Found(
-            fault,
-            len(cases),
-            float(found.mean()) if cases else np.nan,
-            _wilson_low(int(found.sum()), len(cases)),
-            float((passed <= asked * fault.floor).mean()) if asked and fault.floor and cases else np.nan,
-            float(np.median(hours)) if cases else np.nan,
-            float(np.median(passed) / fault.floor) if fault.floor and cases else np.nan,
-            float(np.median(off)) if len(off) else np.nan,
-            float(np.mean([one.findings == 1 for one in cases if one.passed[who] is not None]))
-            if found.any()
-            else np.nan,
-        )
-
-
-def _wilson_low(found: int, cases: int) -> float:
-    if not cases:
-        return float("nan")
-    z, share = float(ndtri(0.975)), found / cases
-    middle = share + z**2 / (2 * cases)
-    return float((middle - z * np.sqrt(share * (1 - share) / cases + z**2 / (4 * cases**2))) / (1 + z**2 / cases))
+    return Found(
+        fault,
+        len(cases),
+        found=share_of(np.isfinite(passed)),
+        within=share_of(passed <= asked * fault.floor if asked and fault.floor else ()),
+        hours=median_of([np.inf if (value := one.hours[who]) is None else value for one in cases]),
+        multiple=median_of(passed / fault.floor if fault.floor else ()),
+        off=median_of([abs(one.off) for one in cases if one.off is not None]),
+        alone=share_of(one.findings == 1 for one in cases if one.passed[who] is not None),
+    )
 
 
 @dataclass(frozen=True)
 class Causes:
-    """Of ``cases`` of one cause: the shares found, with one finding made in the end, with one from the first, and
-    which were charged to the scope that failed.
+    """Of ``cases`` of one cause, or of all: the shares found and, of those found, with one finding made in the end, with one from
+    the first, and charged to the scope that failed.
     """
 
     cause: str
     cases: int
-    found: float
-    one: float
-    one_at_first: float
-    right: float
+    found: Figure
+    one: Figure
+    one_at_first: Figure
+    right: Figure
 
 
-def causes_of(tried: Sequence[TriedCause], cause: str) -> Causes:
-    """Sum the cases of a cause; shares of one finding are of those found."""
-    cases = [one for one in tried if one.cause == cause]
+def causes_of(tried: Sequence[TriedCause], cause: str = ALL) -> Causes:
+    """Sum the cases of a cause, or all."""
+    cases = [one for one in tried if cause in (ALL, one.cause)]
     found = [one for one in cases if one.in_the_end]
     return Causes(
         cause,
         len(cases),
-        len(found) / max(len(cases), 1),
-        float(np.mean([one.in_the_end == 1 for one in found])) if found else np.nan,
-        float(np.mean([one.at_first == 1 for one in found])) if found else np.nan,
-        float(np.mean([one.scopes[0] == cause for one in found])) if found else np.nan,
+        found=share_of(one.in_the_end for one in cases),
+        one=share_of(one.in_the_end == 1 for one in found),
+        one_at_first=share_of(one.at_first == 1 for one in found),
+        right=share_of(one.scopes[0] == one.cause for one in found),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from tests.calibration.traffic.figures import (
     ENOUGH_WITHOUT_FLOOR,
     WITHIN,
     Causes,
+    Figure,
     Found,
     Rate,
 )
@@ -90,11 +91,12 @@ def traffic_page(
     yield "any method needs with power .95 at 10⁻⁶, by Poisson counts. *Within* is the share found before the multiple of the floor that is asked"
     yield f"for had passed ({', '.join(f'{name}: {multiple}' for name, multiple in WITHIN.items())}), or in the step in which it did; *delay* is"
     yield "the median, in multiples of the floor and in hours. *Change point* is the median distance of the stated beginning from the true one, in"
-    yield "steps. *Alone*: one finding was made of it, and no other in its government."
+    yield "steps. *Alone*: one finding was made of it, and no other in its government. In brackets are intervals of 95 %: Wilson's of shares, and"
+    yield "of medians those of a binomial count."
     for scenario, by_detector in found.items():
         yield ""
         yield f"### {scenario}"
-        yield "| fault | detector | cases | found (at least) | within | delay, floors | delay, hours | change point | alone |"
+        yield "| fault | detector | cases | found | within | delay, floors | delay, hours | change point | alone |"
         yield "|---|---|---|---|---|---|---|---|---|"
         for fault in FAULTS:
             for who, rows in by_detector.items():
@@ -114,7 +116,7 @@ def traffic_page(
         yield "| cause | cases | found | one | from the first | right |"
         yield "|---|---|---|---|---|---|"
         yield from [
-            f"| {one.cause} | {one.cases} | {_share(one.found)} | {_share(one.one)} | {_share(one.one_at_first)} | {_share(one.right)} |"
+            f"| {one.cause} | {one.cases} | {' | '.join(map(_share, (one.found, one.one, one.one_at_first, one.right)))} |"
             for one in of_scenario
         ]
     yield ""
@@ -133,20 +135,27 @@ def _kinds(rates: Sequence[Rate]) -> str:
 
 
 def _found_line(who: str, one: Found) -> str:
-    off, alone = (_number(one.off), _share(one.alone)) if who == "ours" else ("", "")
+    off, alone = (_median(one.off), _share(one.alone)) if who == "ours" else ("", "")
     return (
-        f"| {one.fault.name} | {who} | {one.cases} | {_share(one.found)} ({_share(one.found_low)}) | {_share(one.within)} | "
-        f"{_number(one.multiple)} | {_number(one.hours)} | {off} | {alone} |"
+        f"| {one.fault.name} | {who} | {one.cases} | {_share(one.found)} | {_share(one.within)} | "
+        f"{_median(one.multiple)} | {_median(one.hours)} | {off} | {alone} |"
     )
 
 
-def _share(value: float) -> str:
-    if np.isnan(value):
+def _share(share: Figure) -> str:
+    return _with_interval(share, lambda value: "1" if value == 1 else f"{value:.3f}".removeprefix("0"))
+
+
+def _median(median: Figure) -> str:
+    return _with_interval(median, _number)
+
+
+def _with_interval(figure: Figure, write: Callable[[float], str]) -> str:
+    if np.isnan(figure.value):
         return ""
-    return "1" if value == 1 else f"{value:.3f}".removeprefix("0")
+    interval = "" if np.isnan(figure.low) else f" ({write(figure.low)} to {write(figure.high)})"
+    return f"{write(figure.value)}{interval}"
 
 
 def _number(value: float) -> str:
-    if np.isnan(value):
-        return ""
     return "never" if np.isinf(value) else f"{value:.2g}" if value < 10 else f"{value:,.0f}"

@@ -57,7 +57,7 @@ def main(arguments: Sequence[str]) -> None:
         charged = {}
         for name, lives_of_causes in causes.items():
             cases = [one for life in lives_of_causes for one in life.result()]
-            charged[name] = [causes_of(cases, cause) for cause in CAUSES]
+            charged[name] = [*(causes_of(cases, cause) for cause in CAUSES), causes_of(cases)]
             print(name, *charged[name], sep="\n  ", flush=True)  # noqa: T201
     where = asked.page or (None if asked.scenario or asked.quick else PAGE)
     if where:

@@ -8,11 +8,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tests.calibration.traffic.figures import ENOUGH, found_of, rates_of
+from tests.calibration.traffic.figures import ENOUGH, causes_of, found_of, median_of, rates_of, share_of
 from tests.calibration.traffic.scenarios import FAULTS, SCENARIOS, SEED
 from tests.calibration.traffic.simple import RecentWeeks, XRoad, band, sigma
 from tests.calibration.traffic.simulate import WEEK, Effects, Government, Parts
-from tests.calibration.traffic.trial import Quiet, TriedFault
+from tests.calibration.traffic.trial import Quiet, TriedCause, TriedFault
 from tests.support.paths import ROOT
 
 SMALL = Parts(flows=40, buses=1, providers=3, services=6, consumers=10)
@@ -92,7 +92,27 @@ def test_delays_are_counted_in_floors() -> None:
     ]
     found = found_of(cases, stop, "ours")
     assert found.cases == 3
-    assert (found.found, found.within) == pytest.approx((2 / 3, 1 / 3))
+    assert (found.found.value, found.within.value) == pytest.approx((2 / 3, 1 / 3))
+
+
+def test_figures_have_intervals() -> None:
+    """Wilson's of 8 of 10 is .490 to .943; of 1 to 15 the median lies between the fourth and the twelfth."""
+    assert share_of([1] * 8 + [0] * 2) == pytest.approx((0.8, 0.4902, 0.9433), abs=0.0001)
+    assert median_of(range(1, 16)) == (8, 4, 12)
+    assert median_of([1, 2, np.inf]).value == 2
+    assert np.isnan([*share_of(()), *median_of(())]).all()
+
+
+def test_all_causes_are_summed() -> None:
+    """A cause has its own cases, and all have a row; a finding of the right flows may be charged to something else."""
+    cases = [
+        TriedCause("bus", "stop", 1, 1, ("bus",)),
+        TriedCause("service", "stop", 2, 1, ("provider",)),
+        TriedCause("bus", "stop", 0, 0),
+    ]
+    bus, every = causes_of(cases, "bus"), causes_of(cases)
+    assert (bus.cases, bus.found.value, bus.one.value, bus.right.value) == (2, 0.5, 1, 1)
+    assert (every.cases, every.found.value, every.one.value, every.right.value) == pytest.approx((3, 2 / 3, 1, 0.5))
 
 
 def test_the_page_is_of_these_scenarios() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -16,11 +16,11 @@ from services.cli.render.score import score_tables, sensitivity_json, sensitivit
 from services.cli.render.structure import structure_tables
 from services.core import codec
 from services.core.errors import Fault, InputError, SettingsError
-from services.core.model import ExchangeSummary, Indicator, IndicatorKind, MeasurementColumns, Policy, Register
+from services.core.model import ExchangeSummary, Indicator, IndicatorKind, Policy, Register
 from services.dataset.storage import open_storage
 from services.indicator.calendar import Calendar
 from services.indicator.index import METHOD_VERSION, Snapshot
-from services.indicator.sensitivity import by_day
+from services.indicator.sensitivity import MarkedDay, by_day, mark_days
 from services.scorer.archived import ALL, ArchivedEvidence, engine_at
 from services.scorer.offline import (
     admitted,
@@ -29,6 +29,7 @@ from services.scorer.offline import (
     rankings,
     read_measurements,
     read_summaries,
+    recount_of,
     score_batches,
     score_evidence,
     volumes,
@@ -97,7 +98,13 @@ def score_files(
     snapshot = score_batches(
         register, counted.batches, at=moment, windows=question.windows(policy), evidence_sequence=counted.sequence
     )
-    _print(register, snapshot, question, lambda: by_day(counted.batches, Calendar.of(policy)), lambda: summaries)
+    _print(
+        register,
+        snapshot,
+        question,
+        partial(mark_days, register, by_day(counted.batches, Calendar.of(policy))),
+        lambda: summaries,
+    )
 
 
 def score_dataset(
@@ -136,18 +143,19 @@ def score_dataset(
     _check_epoch(policy, moment, f"register {directory}" if directory else f"the register of {address}")
     end_slot = calendar.slot_of(moment)
     limits = {"end_slot": end_slot, "sequence": ALL if sequence is None else sequence}
-    evidence = archive.evidence(register, **limits, again=rescoring.again, engine=engine_at(rescoring.engine))
+    engine = engine_at(rescoring.engine)
+    days = question.days(policy)
+    evidence = archive.evidence(register, window_days=days, **limits, again=rescoring.again, engine=engine)
     windows = None if rescoring.compare else question.windows(policy)
     snapshot = score_evidence(register, evidence, at=moment, windows=windows, evidence_sequence=sequence or 0)
     if rescoring.compare:
         _compare(snapshot, published, address)
         return
-    days = question.days(policy)
     _print(
         register,
         snapshot,
         question,
-        lambda: partial(archive.batches, policy=policy, sequence=limits["sequence"]),
+        lambda span: archive.marked_days(register, span, sequence=limits["sequence"], engine=engine),
         lambda: archive.summaries(policy, days=days, end_slot=end_slot),
     )
 
@@ -217,14 +225,17 @@ def _print(
     register: Register,
     snapshot: Snapshot,
     question: Question,
-    batches: Callable[[], Callable[[date], Iterable[MeasurementColumns]]],
+    marked: Callable[[range], Iterable[Sequence[MarkedDay]]],
     summaries: Callable[[], Iterable[ExchangeSummary]],
 ) -> None:
     days, console = question.days(register.policy), new_console()
     if question.structure:
         _print_structures(register, snapshot, as_json=question.as_json)
     elif question.sensitivity:
-        ranked = rankings(register, batches(), summaries(), at=snapshot.as_of, window=days)
+        recount = recount_of(register, at=snapshot.as_of, window=days)
+        for parts in marked(recount.span):
+            recount.add(parts)
+        ranked = rankings(register, recount, summaries(), at=snapshot.as_of, window=days)
         if question.as_json:
             typer.echo("\n".join(sensitivity_json(snapshot, ranked)))
         else:

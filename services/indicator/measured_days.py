@@ -9,7 +9,7 @@ from operator import attrgetter
 
 import numpy as np
 
-from services.core.model import MeasurementColumns
+from services.core.model import MeasurementColumns, Target
 from services.indicator.array_types import Ints
 from services.indicator.calendar import Calendar
 from services.indicator.cells import EMPTY, MeasuredDay, TargetColumns, cells_of, stages
@@ -21,32 +21,59 @@ def measured_day(calendar: Calendar, day: date, batches: Iterable[MeasurementCol
 
     Of several measurements of a target by a vantage in a slot one counts, as in ``Evidence``.
     """
-    slots = calendar.slots_of(day)
-    columns, cells = TargetColumns(), dict[str, Ints]()
+    cells = DayCells(calendar, day)
     for batch in batches:
-        slot, offset = np.divmod(batch.slot_start, calendar.slot_seconds)
-        first = max(slots.start, calendar.epoch_slot)
-        rows = np.flatnonzero((offset == 0) & (slot >= first) & (slot < slots.stop))
-        if len(rows):
-            column = columns.of(batch.targets)[batch.target[rows]]
-            kept = _wide(cells.get(batch.vantage), len(columns.targets), len(slots))
-            np.minimum.at(kept.reshape(-1), column * len(slots) + slot[rows] - slots.start, cells_of(batch)[rows])
-            cells[batch.vantage] = kept
-    shape = len(columns.targets), len(slots)
-    counted = [stages(_wide(kept, *shape)) for kept in cells.values()]
-    return MeasuredDay(
-        day, tuple(columns.targets), tuple(cells), np.array(counted, np.int8).reshape(len(counted), *shape)
-    )
+        cells.add(batch)
+    counted = [stages(cells.of(vantage)) for vantage in cells.vantages]
+    return MeasuredDay(day, cells.targets, cells.vantages, np.array(counted, np.int8).reshape(cells.shape))
 
 
-def _wide(cells: Ints | None, targets: int, slots: int) -> Ints:
-    """Return cells (targets, slots), those that are there among them."""
-    if cells is not None and len(cells) == targets:
-        return cells
-    wide = np.full((targets, slots), EMPTY, np.int64)
-    if cells is not None:
-        wide[: len(cells)] = cells
-    return wide
+class DayCells:
+    """The cells of one day, of the targets and vantages that were added, in the order they first appeared."""
+
+    def __init__(self, calendar: Calendar, day: date) -> None:
+        self._slot_seconds, slots = calendar.slot_seconds, calendar.slots_of(day)
+        self._first, self._end, self._slots = max(slots.start, calendar.epoch_slot), slots.stop, slots
+        self._columns = TargetColumns()
+        self._cells: dict[str, Ints] = {}
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """The targets added."""
+        return tuple(self._columns.targets)
+
+    @property
+    def vantages(self) -> tuple[str, ...]:
+        """The vantages added."""
+        return tuple(self._cells)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """How many vantages, targets and slots there are."""
+        return len(self._cells), len(self._columns.targets), len(self._slots)
+
+    def add(self, batch: MeasurementColumns) -> tuple[Ints, Ints, Ints]:
+        """Add the rows of the day; return them, the place of each in the flat cells of its vantage, and their own cells."""
+        slot, offset = np.divmod(batch.slot_start, self._slot_seconds)
+        rows = np.flatnonzero((offset == 0) & (slot >= self._first) & (slot < self._end))
+        if not len(rows):
+            return rows, rows, rows
+        packed = cells_of(batch)[rows]
+        column = self._columns.of(batch.targets)[batch.target[rows]]
+        place = column * len(self._slots) + slot[rows] - self._slots.start
+        np.minimum.at(self.of(batch.vantage).reshape(-1), place, packed)
+        return rows, place, packed
+
+    def of(self, vantage: str) -> Ints:
+        """Return the cells (targets, slots) of a vantage; those of one that was not added yet are empty."""
+        _, targets, slots = self.shape
+        kept = self._cells.get(vantage)
+        if kept is None or len(kept) < targets:
+            wide = np.full((targets, slots), EMPTY, np.int64)
+            if kept is not None:
+                wide[: len(kept)] = kept
+            kept = self._cells[vantage] = wide
+        return kept
 
 
 def put_days(evidence: Evidence, days: Iterable[MeasuredDay]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import partial
 from hashlib import sha256
 
 from services.cli.csv_tables import csv_parts
@@ -13,14 +12,15 @@ from services.core.canonical_json import canonical_json
 from services.core.model import Indicator, IndicatorKind, Register, Structure
 from services.dataset.rounds import FrozenRound
 from services.dataset.tables import INDICATOR, indicator_table, sorted_rows, write
-from services.indicator.calendar import Calendar
+from services.indicator.calendar import RECORD_DAYS, Calendar
+from services.indicator.evidence import Evidence
 from services.indicator.index import Explanation, Imputation, Snapshot, explain_index
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.sensitivity import Ranking
 from services.indicator.shares import LinkShares
 from services.register.versions import to_rows
 from services.scorer.archived import ArchivedEvidence, Engine, here
-from services.scorer.offline import network, rankings, score_evidence
+from services.scorer.offline import network, rankings, recount_of, score_evidence
 
 _OF_THE_STREAM = ("stored", "sequence")
 
@@ -53,7 +53,12 @@ def compute_round(
     """Compute a round out of its measurements. Raises StateError for a file that is not as it was sealed."""
     calendar, arrays = Calendar.of(register.policy), RegisterArrays.of(register)
     end_slot = calendar.slot_of(as_of)
-    evidence = archive.evidence(register, end_slot=end_slot, again=True, engine=engine)
+    evidence, recount = Evidence(calendar), recount_of(register, at=as_of, window=window_days)
+    evidence.columns.of(register.targets)
+    record = calendar.window(max(RECORD_DAYS, window_days, *register.policy.windows_days), end_slot)
+    for parts in archive.marked_days(register, record, engine=engine):
+        evidence.put([part.under() for part in parts])
+        recount.add(parts)
     snapshot = score_evidence(
         register, evidence, at=as_of, windows=(window_days,), evidence_sequence=archive.last_sequence
     )
@@ -67,7 +72,7 @@ def compute_round(
         structure=structure,
         rankings=rankings(
             register,
-            partial(archive.batches, policy=register.policy),
+            recount,
             archive.summaries(register.policy, days=window_days, end_slot=end_slot),
             at=as_of,
             window=window_days,

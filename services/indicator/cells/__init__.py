@@ -1,7 +1,7 @@
 """Measurements per vantage, target and slot: cells that merge by minimum, closed days, the latest measurements."""
 
 from services.indicator.cells.closed_days import DayState, MeasuredDay, join_parts, pack_day, pack_parts
-from services.indicator.cells.packing import EMPTY, cells_of, outcomes, reasons, stages
+from services.indicator.cells.packing import EMPTY, cells_of, outcomes, precedence, reasons, stages
 from services.indicator.cells.recent import RecentMeasurements, recent_batches
 from services.indicator.cells.slots import LoadCells, SlotCells, TargetColumns
 from services.indicator.cells.states import EvidenceChanges, IngestResult, KeepArrays, SlotDetail, SlotState
@@ -24,6 +24,7 @@ __all__ = [
     "outcomes",
     "pack_day",
     "pack_parts",
+    "precedence",
     "reasons",
     "recent_batches",
     "stages",

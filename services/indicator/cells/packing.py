@@ -54,6 +54,11 @@ def cells_of(batch: MeasurementColumns) -> Ints:
     return pack_cells(batch.slot_start, batch.time, batch.outcome, batch.reason, batch.delayed)
 
 
+def precedence(cells: Ints) -> Ints:
+    """Return by what one of several measurements counts, the smallest, before their stages decide; the shape stays."""
+    return cells >> _TIME_SHIFT
+
+
 def stages(cells: Ints) -> Codes:
     """Return the stage in each cell, -1 where unknown; the shape stays."""
     reached = ((cells >> _REASON_BITS) & 0b111) - Outcome.NOT_CONNECTED

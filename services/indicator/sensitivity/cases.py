@@ -12,14 +12,12 @@ from services.core.model import IndicatorKind
 from services.indicator.array_types import Bools, Floats, Ints
 from services.indicator.index import strict_shares
 from services.indicator.register_arrays import RegisterArrays
+from services.indicator.sensitivity.limits import FACTORS
 from services.indicator.shares import LinkShares, grouping, mean_share
 from services.indicator.sums import group_sums, ratio
 from services.indicator.verdicts import WindowCounts
 
 SWITCHES: Final = ("weights", "aggregate", "latency limit", "age limit", "window", "unknown")
-
-FACTORS: Final = (0.5, 1.0, 2.0)
-"""The factors of τ and φ."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,6 +1,7 @@
 """Verdicts of slots, and their counts and causes, under one register (docs/method.md §2-4, §6)."""
 
 from services.indicator.verdicts.causes import CauseSums, pause_slots
+from services.indicator.verdicts.closed_day import count_day
 from services.indicator.verdicts.counter import EvidenceCounter
 from services.indicator.verdicts.counts import WindowCounts
 from services.indicator.verdicts.evidence_source import DayEvidence, EvidenceSource
@@ -18,6 +19,7 @@ __all__ = [
     "VantageCounter",
     "WindowCounts",
     "count_cells",
+    "count_day",
     "counting_vantages",
     "pause_slots",
     "verdict_reasons",

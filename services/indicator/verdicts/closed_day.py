@@ -6,7 +6,7 @@ The rule by which failures are charged to causes is the one of ``causes``.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from typing import Final, TypeVar
 
 import numpy as np
@@ -63,14 +63,14 @@ class DayCounter:
 
     def finish(self) -> Generator[None, None, tuple[DayCounts, CauseSums]]:
         """Return the counts and the causes once every target is added, pausing between pieces."""
-        yield from self._count_services()
+        counts = yield from self.count()
         bus = self._bus_known, self._bus_failed
         arrays, order = self._judge.arrays, self._judge.by_provider
         causes = yield from charge_day(arrays, order, self._known, self._failed, bus, self._slots, self._pause)
-        return self._counts, causes
+        return counts, causes
 
-    def _count_services(self) -> Generator[None]:
-        """Count in how many slots each service was up and down (§4): its worst live link decides."""
+    def count(self) -> Generator[None, None, DayCounts]:
+        """Return the counts alone, with the slots in which each service was up and down (§4): its worst live link decides."""
         judge, every = self._judge, pack_bits(np.ones((1, self._slots), dtype=np.bool_))
         live = judge.by_service[judge.requirements(self._day).live[judge.by_service]]
         services, begin = np.unique(judge.arrays.service[live], return_index=True)
@@ -82,6 +82,17 @@ class DayCounter:
             self._counts.down[services[chosen]] = count_bits(down, self._counts.down.dtype)
             self._counts.up[services[chosen]] = count_bits(every & ~not_up, self._counts.up.dtype)
             yield
+        return self._counts
+
+
+def count_day(judge: Judge, day: int, stages: Codes, vantages: Sequence[str], slot_seconds: int) -> DayCounts:
+    """Count slots of the day with this ordinal, without causes. ``stages`` (vantages, columns, slots) may be overwritten."""
+    _, columns, slots = stages.shape
+    counter = DayCounter(judge, day, slots, slot_seconds)
+    step = _step(slots)
+    for first in range(0, columns, step):
+        counter.add(*judge.verdicts(stages[:, first : first + step], vantages, first, day))
+    return run_to_end(counter.count())
 
 
 def run_to_end(work: Generator[None, None, T]) -> T:

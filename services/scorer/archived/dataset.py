@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
+from functools import partial
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -26,9 +28,8 @@ from services.dataset.days import (
     read_segments,
     register_versions,
 )
-from services.dataset.storage import Storage, open_storage
+from services.dataset.storage import Storage
 from services.dataset.tables import (
-    COUNTED,
     EXCHANGE,
     INDICATOR,
     LINK_DAY,
@@ -39,42 +40,19 @@ from services.dataset.tables import (
     Kind,
     indicators_of,
     last_of_each,
-    measurements_of,
     sorted_rows,
-    stages_of,
     summaries_of,
 )
-from services.indicator.admission import admit_again
 from services.indicator.calendar import RECORD_DAYS, Calendar
-from services.indicator.cells import MeasuredDay
 from services.indicator.evidence import Evidence
-from services.indicator.measured_days import measured_day, put_days
+from services.indicator.measured_days import put_days
+from services.indicator.sensitivity import LinkLimits, MarkedDay, mark_day
 from services.register.versions import from_rows, with_versions
-from services.scorer.archived.engines import DayFile, Engine, here
+from services.scorer.archived.day_files import DayFile, OtherSlotsError, count_file, counting, mark_file
+from services.scorer.archived.engines import Engine, here
 
 ALL: Final = int(np.iinfo(np.int64).max)
 _SUMMARIES_AT_ONCE: Final = 2_000
-
-
-class _OtherSlotsError(Exception):
-    """A day was counted by slots of another length."""
-
-
-def count_file(one: DayFile) -> MeasuredDay:
-    """Count a sealed file. Raises StateError when it is not as it was sealed."""
-    storage, day, calendar = open_storage(one.address), date.fromisoformat(one.day), Calendar.of(one.policy)
-    if one.file.kind != LINK_DAY.name:
-        rows = read_sealed(storage, one.file, SCORED)
-        return measured_day(calendar, day, _counting(rows, one.policy))
-    counted = MeasuredDay(day, *stages_of(read_sealed(storage, one.file, COUNTED)))
-    if counted.stages.shape[2] != len(calendar.slots_of(day)):
-        raise _OtherSlotsError
-    return counted
-
-
-def _counting(table: pa.Table, policy: Policy) -> Iterator[MeasurementColumns]:
-    for part in measurements_of(table):
-        yield admit_again(part.columns, stored=part.stored, policy=policy)
 
 
 class ArchivedEvidence:
@@ -171,13 +149,22 @@ class ArchivedEvidence:
         return self.register(f"{published[0].register_version}.{published[0].probe_version}")
 
     def evidence(
-        self, register: Register, *, end_slot: int, sequence: int = ALL, again: bool = False, engine: Engine = here
+        self,
+        register: Register,
+        *,
+        end_slot: int,
+        window_days: int = 0,
+        sequence: int = ALL,
+        again: bool = False,
+        engine: Engine = here,
     ) -> Evidence:
-        """Return what is known of a register's targets in the longest record up to ``end_slot``, as ``fill`` counts it."""
+        """Return what is known of a register's targets in the longest record up to ``end_slot``, as ``fill`` counts it: of the
+        policy's windows, and one of ``window_days``.
+        """
         policy = register.policy
         evidence = Evidence(Calendar.of(policy))
         evidence.columns.of(register.targets)
-        span = evidence.calendar.window(max(RECORD_DAYS, *policy.windows_days), end_slot)
+        span = evidence.calendar.window(max(RECORD_DAYS, *policy.windows_days, window_days), end_slot)
         self.fill(evidence, policy, span, sequence=sequence, again=again, engine=engine)
         return evidence
 
@@ -203,14 +190,10 @@ class ArchivedEvidence:
         whole = 0
         while whole < len(days) and self._is_whole(days[whole], calendar, end, sequence):
             whole += 1
-        files = [
-            DayFile(self._storage.address, day.isoformat(), file, policy)
-            for day in days[:whole]
-            for file in self._files_to_count(day.isoformat(), again=again)
-        ]
+        files = [file for day in days[:whole] for file in self._files_to_count(day, policy, again=again)]
         try:
             put_days(evidence, engine(count_file, files))
-        except _OtherSlotsError:
+        except OtherSlotsError:
             return self.fill(evidence, policy, span, sequence=sequence, again=True, engine=engine)
         changed: set[int] = set()
         for day in days[whole:]:
@@ -218,10 +201,30 @@ class ArchivedEvidence:
                 changed.update(evidence.take(evidence.columns.known(columns)).changed)
         return changed
 
+    def marked_days(
+        self, register: Register, span: range, *, sequence: int = ALL, engine: Engine = here
+    ) -> Iterator[Sequence[MarkedDay]]:
+        """Yield the parts of every day of a span of slots, marked out of the measurements of messages up to ``sequence``."""
+        policy, limits = register.policy, LinkLimits.of(register)
+        calendar = Calendar.of(policy)
+        days = [day for day, _ in calendar.days(span)]
+        whole = {
+            day: self._files_to_count(day, policy, again=True)
+            for day in days
+            if self._is_whole(day, calendar, span.stop, sequence)
+        }
+        files = [file for of_day in whole.values() for file in of_day]
+        marked = iter(engine(partial(mark_file, limits=limits), files))
+        for day in days:
+            if whole.get(day):
+                yield tuple(islice(marked, len(whole[day])))
+            else:
+                yield (mark_day(calendar, day, self.batches(day, policy, sequence=sequence), limits),)
+
     def batches(self, day: date, policy: Policy, *, sequence: int = ALL) -> Iterator[MeasurementColumns]:
         """Yield the measurements of a day, of messages up to ``sequence``, with latencies and ages."""
         for table in self._tables(MEASUREMENT, day.isoformat(), names=SCORED):
-            yield from _counting(table.filter(pc.less_equal(table["sequence"], sequence)), policy)
+            yield from counting(table.filter(pc.less_equal(table["sequence"], sequence)), policy)
 
     def summaries(self, policy: Policy, *, days: int, end_slot: int) -> Iterator[ExchangeSummary]:
         """Yield the exchange summaries of a window, those that came late too."""
@@ -263,12 +266,13 @@ class ArchivedEvidence:
             span.last <= sequence for span in manifest.streams if span.stream == MEASUREMENT.stream
         )
 
-    def _files_to_count(self, day: str, *, again: bool) -> list[SealedFile]:
-        manifest = self._sealed.get(day)
+    def _files_to_count(self, day: date, policy: Policy, *, again: bool) -> list[DayFile]:
+        manifest = self._sealed.get(day.isoformat())
         if manifest is None:
             return []
-        counted = _files(manifest, LINK_DAY)
-        return counted if counted and not again else _files(manifest, MEASUREMENT)
+        counted = [] if again else _files(manifest, LINK_DAY)
+        files = counted or _files(manifest, MEASUREMENT)
+        return [DayFile(self._storage.address, manifest.day, file, policy) for file in files]
 
     def _days(self, kind: Kind) -> set[str]:
         sealed = {day for day, manifest in self._sealed.items() if any(one.kind == kind.name for one in manifest.files)}

@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from services.core.errors import SettingsError
-from services.core.model import Policy
-from services.dataset.days import SealedFile
-from services.indicator.cells import MeasuredDay
+from services.scorer.archived.day_files import DayFile
 
-
-@dataclass(frozen=True, slots=True)
-class DayFile:
-    """One sealed file to be counted: a piece of work that needs nothing but the dataset."""
-
-    address: str
-    day: str
-    file: SealedFile
-    policy: Policy
+Counted = TypeVar("Counted")
 
 
 class Engine(Protocol):
     """Counts files somewhere, and returns the results in their order."""
 
-    def __call__(self, work: Callable[[DayFile], MeasuredDay], files: Sequence[DayFile], /) -> Iterable[MeasuredDay]:
+    def __call__(self, work: Callable[[DayFile], Counted], files: Sequence[DayFile], /) -> Iterable[Counted]:
         """Return the result of ``work`` for each file."""
 
 
-def here(work: Callable[[DayFile], MeasuredDay], files: Sequence[DayFile]) -> Iterator[MeasuredDay]:
+def here(work: Callable[[DayFile], Counted], files: Sequence[DayFile]) -> Iterator[Counted]:
     """Count in this process, one file after the other."""
     return map(work, files)
 
@@ -53,7 +42,7 @@ def _over_dask(place: str) -> Engine:
 
     make_client: Any = distributed.Client
 
-    def count(work: Callable[[DayFile], MeasuredDay], files: Sequence[DayFile]) -> Iterator[MeasuredDay]:
+    def count(work: Callable[[DayFile], Counted], files: Sequence[DayFile]) -> Iterator[Counted]:
         try:
             client = make_client(f"tcp://{place}", timeout="3s")
         except OSError as error:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from math import inf
 
 import numpy as np
@@ -18,7 +18,7 @@ from services.indicator.calendar import Calendar
 from services.indicator.evidence import Evidence
 from services.indicator.index import Snapshot, compute_indicators
 from services.indicator.register_arrays import RegisterArrays
-from services.indicator.sensitivity import FACTORS, Ranking, analyse_ranks, recount_days
+from services.indicator.sensitivity import Ranking, Recount, analyse_ranks
 from services.register.attribution import Attributor
 from services.scorer.offline.jsonl import MeasurementLines
 
@@ -134,7 +134,7 @@ def volumes(
 
 def rankings(
     register: Register,
-    batches: Callable[[date], Iterable[MeasurementColumns]],
+    recount: Recount,
     summaries: Iterable[ExchangeSummary],
     *,
     at: float,
@@ -142,15 +142,25 @@ def rankings(
 ) -> tuple[Ranking, ...]:
     """Rank agencies as consumers and as providers of the window, in every case of the sensitivity analysis.
 
-    ``batches`` returns the measurements of a day, with latencies and ages. The other windows are those of the policy.
+    ``recount`` is that of ``recount_of``, with all days.
     """
+    calendar, arrays = Calendar.of(register.policy), RegisterArrays.of(register)
+    span = calendar.window(window, calendar.slot_of(at))
+    carried = _link_volumes(arrays, Attributor(register), summaries, span, calendar)
+    windows = _windows(register, window)
+    return analyse_ranks(arrays, recount.counts(), windows=windows, window=window, volumes=carried)
+
+
+def recount_of(register: Register, *, at: float, window: int) -> Recount:
+    """Return a count, without days yet, of a window and of the policy's windows, all up to ``at`` (epoch seconds)."""
     calendar = Calendar.of(register.policy)
-    end_slot = calendar.slot_of(at)
-    arrays = RegisterArrays.of(register)
-    windows = sorted({*register.policy.windows_days, window})
-    counted = recount_days(register, arrays, batches, end_slot=end_slot, windows=windows, factors=FACTORS)
-    carried = _link_volumes(arrays, Attributor(register), summaries, calendar.window(window, end_slot), calendar)
-    return analyse_ranks(arrays, counted, windows=windows, window=window, volumes=carried)
+    return Recount(
+        RegisterArrays.of(register), calendar, end_slot=calendar.slot_of(at), windows=_windows(register, window)
+    )
+
+
+def _windows(register: Register, window: int) -> list[int]:
+    return sorted({*register.policy.windows_days, window})
 
 
 def _link_volumes(

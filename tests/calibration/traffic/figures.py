@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import gammaincinv
@@ -104,7 +104,7 @@ def median_of(values: Sequence[float] | np.ndarray) -> Figure:
     sample = np.asarray(values, float)
     if not len(sample):
         return Figure(np.nan, np.nan, np.nan)
-    interval = quantile_test(sample, p=0.5).confidence_interval()
+    interval: Any = quantile_test(sample, p=0.5).confidence_interval()
     return Figure(float(np.median(sample)), float(interval.low), float(interval.high))
 
 

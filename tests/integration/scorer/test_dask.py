@@ -14,8 +14,8 @@ from services.dataset.storage import LocalStorage
 from services.dataset.tables import MEASUREMENT
 from services.register.directory.load import load_register
 from services.scorer.archived import engine_at
-from services.scorer.archived.dataset import count_file
-from services.scorer.archived.engines import DayFile, here
+from services.scorer.archived.day_files import DayFile, count_file
+from services.scorer.archived.engines import here
 from tests.support.cases.datasets.rows import measured
 from tests.support.registers import write_register
 

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 
 from services.core.model.measurement import MeasurementColumns, Target
-from services.core.model.outcome import OUTCOME_OF, Outcome, Reason
+from services.core.model.outcome import OUTCOME_OF, Outcome
 from services.core.model.register import Register
 from services.indicator.calendar import Calendar
 from services.indicator.evidence import Evidence
-from services.indicator.sensitivity.cases import FACTORS
-from services.indicator.sensitivity.recount import TargetLimits, rejudge
+from services.indicator.measured_days import measured_day
+from services.indicator.sensitivity.limits import FACTORS, LinkLimits, mark_day
+from services.indicator.sensitivity.recount import by_day
 from tests.support.cases.indicator import Case, cases
 from tests.support.cases.sensitivity import PHI_S, TAU_MS, alike, counted, limited, measured
 
@@ -59,6 +60,19 @@ def test_switches_of_limits_equal_a_score_of_edited_measurements(case: Case) -> 
             assert getattr(got, name).tolist() == getattr(wanted, name).tolist(), (tau, phi, name)
 
 
+@settings(max_examples=15)
+@given(cases())
+def test_a_marked_day_is_a_measured_day(case: Case) -> None:
+    """With the limits as they are every cell of every day is as it was judged."""
+    register = limited(case)
+    calendar, limits = Calendar.of(register.policy), LinkLimits.of(register)
+    of_day = by_day(measured(case, register, again=0.5), calendar)
+    for day, _ in calendar.days(range(calendar.epoch_slot, case.end_slot)):
+        marked, wanted = mark_day(calendar, day, of_day(day), limits).under(), measured_day(calendar, day, of_day(day))
+        assert (marked.targets, marked.vantages) == (wanted.targets, wanted.vantages)
+        assert np.array_equal(marked.stages, wanted.stages)
+
+
 JUDGED = [
     # outcome, latency in ms, age in s, factors of τ and φ, what it becomes
     (Outcome.LATE, 2500, 100, 2, 1, Outcome.OK),
@@ -92,20 +106,23 @@ def test_judged_anew(
     """Only right answers are judged again, lateness before age; unknown latencies and ages keep the judgement."""
     case = alike()
     register = limited(case)
-    limits = TargetLimits.of(register, (Target("a0-a2"), Target("a0-a1")))
-    assert limits.age.tolist() == [PHI_S * 1_000_000, -1]
+    limits, calendar = LinkLimits.of(register), Calendar.of(register.policy)
+    _, ages = limits.among((Target("a0-a2"), Target("a0-a1"), Target("a0-a2", endpoint=True)))
+    assert ages.tolist() == [PHI_S * 1_000_000, -1, -1]
+    start = calendar.start_of(calendar.epoch_slot)
     columns = MeasurementColumns(
         vantage="north",
         targets=(Target("a0-a2"),),
         target=np.array([0]),
-        slot_start=np.array([0]),
-        time=np.array([5]),
+        slot_start=np.array([start]),
+        time=np.array([start * 1_000_000 + 5]),
         outcome=np.array([outcome], np.uint8),
         reason=np.array([next(reason for reason, of in OUTCOME_OF.items() if of is outcome)], np.uint8),
         latency=np.array([-1 if latency is None else latency * 1000]),
         data_age=np.array([-1 if age is None else age * 1_000_000]),
     )
-    found = rejudge(columns, limits, latency=tau, age=phi)
-    assert (found.outcome.tolist(), OUTCOME_OF[Reason(found.reason[0])]) == ([wanted], wanted)
+    day = calendar.day_of(calendar.epoch_slot)
+    found = mark_day(calendar, day, [columns], limits).under(latency=tau, age=phi)
+    assert found.stages[found.stages >= 0].tolist() == ([] if wanted.stage is None else [wanted.stage])
     with pytest.raises(ValueError, match="without their latencies and ages"):
-        rejudge(replace(columns, latency=None), limits, latency=tau, age=phi)
+        mark_day(calendar, day, [replace(columns, latency=None)], limits)

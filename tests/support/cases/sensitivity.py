@@ -15,8 +15,7 @@ from services.core.model.outcome import OUTCOME_OF, Outcome, Reason
 from services.core.model.register import Register
 from services.indicator.calendar import Calendar
 from services.indicator.register_arrays import RegisterArrays
-from services.indicator.sensitivity.cases import FACTORS
-from services.indicator.sensitivity.recount import by_day, recount_days
+from services.indicator.sensitivity.recount import Recount, by_day, mark_days
 from tests.support.cases.api.indicator_answers import register_of
 from tests.support.cases.indicator import VANTAGES, Case
 
@@ -36,8 +35,10 @@ def limited(case: Case) -> Register:
     return replace(register, links=links)
 
 
-def measured(case: Case, register: Register, *, gap: float = 0.2) -> list[MeasurementColumns]:
-    """Measurements of all links with latencies and ages that agree with their outcomes, or are not known."""
+def measured(case: Case, register: Register, *, gap: float = 0.2, again: float = 0.1) -> list[MeasurementColumns]:
+    """Measurements of all links with latencies and ages that agree with their outcomes, or are not known; some slots are
+    measured ``again``, a few at the same time.
+    """
     rng = case.rng
     targets = tuple(Target(link) for link in register.links)
     seconds = register.policy.slot_seconds
@@ -45,8 +46,8 @@ def measured(case: Case, register: Register, *, gap: float = 0.2) -> list[Measur
     columns = []
     for vantage in VANTAGES[: rng.randint(1, 3)]:
         rows = []
-        for target, slot in product(range(len(targets)), range(first, case.end_slot + 2)):
-            if rng.random() < gap:
+        for target, slot, chance in product(range(len(targets)), range(first, case.end_slot + 2), (1 - gap, again)):
+            if rng.random() >= chance:
                 continue
             limit = register.links[targets[target].id].max_age_s
             reason = rng.choice(REASONS)
@@ -76,9 +77,11 @@ def measured(case: Case, register: Register, *, gap: float = 0.2) -> list[Measur
 
 
 def counted(case: Case, register: Register, batches: list[MeasurementColumns], windows: tuple[int, ...]):
-    arrays = RegisterArrays.of(register)
-    of_day = by_day(batches, Calendar.of(register.policy))
-    return arrays, recount_days(register, arrays, of_day, end_slot=case.end_slot, windows=windows, factors=FACTORS)
+    arrays, calendar = RegisterArrays.of(register), Calendar.of(register.policy)
+    recount = Recount(arrays, calendar, end_slot=case.end_slot, windows=windows)
+    for parts in mark_days(register, by_day(batches, calendar), recount.span):
+        recount.add(parts)
+    return arrays, recount.counts()
 
 
 def alike(*, days: int = 2) -> Case:

@@ -14,15 +14,22 @@ import pytest
 from typer.testing import CliRunner
 
 from services.cli.__main__ import app
+from services.cli.rounds.derived import compute_round
 from services.cli.rounds.freeze import RoundRequest, freeze
 from services.cli.rounds.verify import verify_round
 from services.core.errors import SettingsError, StateError
+from services.core.model import IndicatorKind
+from services.core.model.register import Register
 from services.dataset.log import SigningKey
 from services.dataset.storage import LocalStorage
-from services.indicator.cells import MeasuredDay
-from services.scorer.archived.engines import DayFile
+from services.indicator.calendar import RECORD_DAYS, Calendar
+from services.scorer.archived import ArchivedEvidence
+from services.scorer.archived.day_files import DayFile
+from services.scorer.archived.engines import Counted
+from services.scorer.offline import score_evidence
 from tests import independent_round_verifier
 from tests.support.cases.datasets.round_folders import SPAN, dataset, directory, frozen, key, sign_again
+from tests.support.cases.scoring import START
 from tests.support.cases.scoring import register_of_long_slots as register
 from tests.support.console.pages import block
 
@@ -61,16 +68,29 @@ def test_a_round_stands_alone(frozen: Path, key: SigningKey) -> None:
 
 
 def test_its_days_are_counted_where_one_asks(frozen: Path, key: SigningKey) -> None:
-    """Another engine is given the measurements of every day, and the round is whole by what it returns."""
-    days: set[str] = set()
+    """Another engine is given the measurements of every day, once, and the round is whole by what it returns."""
+    asked: list[str] = []
 
-    def engine(work: Callable[[DayFile], MeasuredDay], files: Sequence[DayFile]) -> Iterator[MeasuredDay]:
-        days.update(file.day for file in files)
+    def engine(work: Callable[[DayFile], Counted], files: Sequence[DayFile]) -> Iterator[Counted]:
+        asked.extend(file.day for file in files)
         return map(work, files)
 
     verified = verify_round(frozen, key.public, engine=engine)
     assert verified.faults == ()
-    assert days == set(verified.frozen.days)
+    assert asked == list(verified.frozen.days)
+
+
+def test_a_round_may_be_longer_than_the_record(dataset: LocalStorage, register: Register) -> None:
+    """All of its days count, and `score --archive` over its window computes the same numbers."""
+    archive, days, end = ArchivedEvidence(dataset), RECORD_DAYS + 30, START + (RECORD_DAYS + 20) * 86_400
+    calendar = Calendar.of(register.policy)
+    government = compute_round(archive, register, as_of=end, window_days=days).government
+    assert government.known_share > 0
+    evidence = archive.evidence(register, end_slot=calendar.slot_of(end), window_days=days)
+    (row,) = score_evidence(register, evidence, at=end, windows=(days,), evidence_sequence=archive.last_sequence).rows(
+        IndicatorKind.GOVERNMENT, days
+    )
+    assert row == government
 
 
 def test_the_same_evidence_makes_the_same_bytes(

@@ -18,8 +18,7 @@ from services.dataset.tables import INDICATOR, indicator_table
 from services.indicator.index.snapshot import Snapshot
 from services.register.versions import with_versions
 from services.scorer.archived import ArchivedEvidence, engine_at
-from services.scorer.archived.dataset import count_file
-from services.scorer.archived.engines import DayFile
+from services.scorer.archived.day_files import DayFile, count_file
 from services.scorer.offline import score_evidence
 from tests.support.cases.datasets.rows import published as published_number
 from tests.support.cases.datasets.sealed import sealed_dataset

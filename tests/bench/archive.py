@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from multiprocessing import get_context
@@ -28,7 +29,7 @@ from services.dataset.storage import LocalStorage
 from services.dataset.tables import EXCHANGE, INDICATOR, exchange_table, indicator_table, sorted_rows, write
 from services.indicator.index import METHOD_VERSION
 from services.register.directory import load_register
-from tests.bench.growth.points import point
+from tests.bench.growth.points import is_point, point
 from tests.bench.loads.dataset import Country
 from tests.bench.loads.register import write_register
 from tests.bench.meters.process import machine, peak_mib
@@ -40,6 +41,7 @@ PARTS = ("exchange", "seal", "score", "verify")
 _FLOWS = 1_000
 _WORKERS = (0, 1, 2)
 
+_ROUND_DAYS = 28
 _SLOT = 300
 _SEGMENT_SECONDS = 60
 _KEY = SigningKey.generate("bench")
@@ -69,10 +71,12 @@ def archive(links: int, days: int, parts: Sequence[str] = PARTS) -> Iterator[str
         rows = country.seal(storage, _KEY, [first + timedelta(days=number) for number in range(days)])
         yield f"{rows} measurements of {days} sealed days made up in {time.monotonic() - began:.0f} s: {_sizes(storage)}"
         _publish(storage, country, register, first + timedelta(days=days))
+        whole = days == _ROUND_DAYS  # points are of so many
         if "score" in parts:
-            yield from _scoring(storage)
+            yield from (line for line in _scoring(storage, links) if whole or not is_point(line))
         if "verify" in parts:
-            yield from _verifying(where, storage, first, first + timedelta(days=days))
+            lines = _verifying(where, storage, links, first, first + timedelta(days=days))
+            yield from (line for line in lines if whole or not is_point(line))
 
 
 def _register(where: Path, links: int, first: date) -> Path:
@@ -180,23 +184,28 @@ def _summary(rng: np.random.Generator, flow: int, slot: int, revision: int) -> E
     )
 
 
-def _scoring(storage: LocalStorage) -> Iterator[str]:
+def _scoring(storage: LocalStorage, links: int) -> Iterator[str]:
     for workers in _WORKERS:
         with _engine(workers) as engine:
             for flags in ((), ("--again",)):
-                words = ("score", "--archive", storage.address, "--window", "28", *flags)
-                yield f"score --archive {' '.join(flags)} with {workers} workers of Dask: {_run(*words, *engine)}"
+                run = _run("score", "--archive", storage.address, "--window", f"{_ROUND_DAYS}", *flags, *engine)
+                yield f"score --archive {' '.join(flags)} with {workers} workers of Dask: {run}"
+                if flags and not workers:
+                    yield point("score_again", links, run.cpu)
 
 
-def _verifying(where: Path, storage: LocalStorage, first: date, end: date) -> Iterator[str]:
+def _verifying(where: Path, storage: LocalStorage, links: int, first: date, end: date) -> Iterator[str]:
     (where / "key").write_text(_KEY.text(), "utf-8")
     span = ("--from", f"{first}", "--to", f"{end}", "--out", str(where / "rounds"))
     freeze = _run("round", "freeze", "bench", *span, "--archive", storage.address, "--sign", str(where / "key"))
     yield f"round freeze: {freeze}"
+    yield point("round_bytes", links, sum(path.stat().st_size for path in where.glob("rounds/**/*") if path.is_file()))
     for workers in _WORKERS:
         with _engine(workers) as engine:
             verify = _run("round", "verify", str(where / "rounds" / "bench"), "--key", str(_KEY.public), *engine)
         yield f"round verify with {workers} workers of Dask: {verify}"
+        if not workers:
+            yield point("round_verify", links, verify.cpu)
 
 
 @contextmanager
@@ -211,7 +220,19 @@ def _engine(workers: int) -> Iterator[tuple[str, ...]]:
         yield "--engine", cluster.scheduler_address.replace("tcp://", "dask://")
 
 
-def _run(*words: str) -> str:
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What a command took, in seconds and MiB."""
+
+    took: float
+    cpu: float
+    peak: float
+
+    def __str__(self) -> str:
+        return f"{self.took:.1f} s, CPU {self.cpu:.1f} s, peak RSS {self.peak:.0f} MiB"
+
+
+def _run(*words: str) -> _Run:
     """Run a command as a person would; what workers use is not counted here."""
     began = time.monotonic()
     with subprocess.Popen(
@@ -220,5 +241,4 @@ def _run(*words: str) -> str:
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0, f"peyvand {words[0]} failed"
-    took, cpu = time.monotonic() - began, used.ru_utime + used.ru_stime
-    return f"{took:.1f} s, CPU {cpu:.1f} s, peak RSS {used.ru_maxrss / 1024:.0f} MiB"
+    return _Run(time.monotonic() - began, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)

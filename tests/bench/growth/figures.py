@@ -125,4 +125,13 @@ FIGURES: Final = (
         _bytes_at("limit_hash", "sealing_bytes"),
         {10_000: 600.0},
     ),
+    Figure(
+        "round",
+        "A round of 28 days verified; its days scored",
+        "s",
+        {"round_verify": "round verify, CPU", "score_again": "score --archive --again, CPU"},
+        "its files hashed once by BLAKE2b",
+        _bytes_at("limit_hash", "round_bytes"),
+        {10_000: 60.0},
+    ),
 )

@@ -16,7 +16,7 @@ from typing import Final
 
 from tests.support.paths import ROOT
 
-__all__ = ["FOLDER", "LIMIT", "Point", "kept", "point", "with_points"]
+__all__ = ["FOLDER", "LIMIT", "Point", "is_point", "kept", "point", "with_points"]
 
 FOLDER: Final = ROOT / "docs" / "performance"
 _FILE: Final = "growth.csv"
@@ -43,11 +43,16 @@ def point(figure: str, size: int, value: float) -> str:
     return f"{_MARK} {figure} {size} {value:.6g}"
 
 
+def is_point(line: str) -> bool:
+    """Tell whether a line of output tells a point."""
+    return line.startswith(_MARK)
+
+
 def with_points(lines: Iterable[str], *, folder: Path | None) -> Iterator[str]:
     """Yield the lines that are for people. Keep the points in a folder, each in place of what was measured before; None keeps none."""
     found: list[Point] = []
     for line in lines:
-        if not line.startswith(_MARK):
+        if not is_point(line):
             yield line
         elif folder is not None:
             _, figure, size, value = line.split()

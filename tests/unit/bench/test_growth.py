@@ -12,7 +12,7 @@ from tests.bench.growth.figures import FIGURES
 from tests.bench.growth.points import LIMIT, kept, point, with_points
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
-BYTES = ("take_in_bytes", "points_bytes", "publishing_bytes", "evidence_bytes", "sealing_bytes")
+BYTES = ("take_in_bytes", "points_bytes", "publishing_bytes", "evidence_bytes", "sealing_bytes", "round_bytes")
 POINTS = {
     **{name: {size: size * 1e-6 for size in SIZES} for figure in FIGURES for name in figure.series},
     **{name: {size: size * 100.0 for size in SIZES} for name in BYTES},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
@@ -28,18 +28,22 @@ from services.dataset.tables import (
 
 @dataclass(frozen=True, slots=True)
 class StreamKind:
-    """A kind of rows, and how a message of its stream, stored at a time in epoch seconds, becomes them (raises ValueError).
+    """A kind of rows, and how messages of its stream, each stored at a time in epoch seconds, become them.
 
-    ``batch`` makes of such a message what accounts for it, where senders number their messages.
+    ``batch`` makes of a message what accounts for it, where senders number their messages. Both raise ValueError or
+    OverflowError for a message that cannot be read.
     """
 
     kind: Kind
-    rows: Callable[[StoredMessage, float], pa.Table]
+    rows: Callable[[Sequence[StoredMessage], Sequence[float]], pa.Table]
     batch: Callable[[StoredMessage, float], StoredBatch] | None = None
 
 
-def _measured(message: StoredMessage, stored: float) -> pa.Table:
-    return measurement_table(columns_of(message), stored=stored, sequence=message.sequence)
+def _measured(messages: Sequence[StoredMessage], stored: Sequence[float]) -> pa.Table:
+    parts = zip(messages, stored, strict=True)
+    return _joined(
+        measurement_table(columns_of(message), stored=moment, sequence=message.sequence) for message, moment in parts
+    )
 
 
 def _batch(message: StoredMessage, stored: float) -> StoredBatch:
@@ -51,17 +55,29 @@ def _batch(message: StoredMessage, stored: float) -> StoredBatch:
     return StoredBatch(sender.vantage, sender.prober, run, number, digest, previous, stored, message.sequence)
 
 
-def _exchanged(message: StoredMessage, stored: float) -> pa.Table:
-    bus, summaries = summaries_of(message)
-    return exchange_table(bus, summaries, stored=stored, sequence=message.sequence)
+def _exchanged(messages: Sequence[StoredMessage], stored: Sequence[float]) -> pa.Table:
+    parts = zip(map(summaries_of, messages), messages, stored, strict=True)
+    return _joined(
+        exchange_table(bus, summaries, stored=moment, sequence=message.sequence)
+        for (bus, summaries), message, moment in parts
+    )
 
 
-def _published(message: StoredMessage, stored: float) -> pa.Table:
-    return indicator_table([indicator_of(message)], stored=stored, sequence=message.sequence)
+def _published(messages: Sequence[StoredMessage], stored: Sequence[float]) -> pa.Table:
+    return indicator_table([*map(indicator_of, messages)], stored=stored, sequence=_sequences(messages))
 
 
-def _found(message: StoredMessage, stored: float) -> pa.Table:
-    return finding_table(finding_of(message), stored=stored, sequence=message.sequence)
+def _found(messages: Sequence[StoredMessage], stored: Sequence[float]) -> pa.Table:
+    return finding_table([*map(finding_of, messages)], stored=stored, sequence=_sequences(messages))
+
+
+def _joined(tables: Iterable[pa.Table]) -> pa.Table:
+    """Return the rows of all tables in memory of their own: a column of a table of few rows takes more room than the rows."""
+    return pa.concat_tables(tables).combine_chunks()
+
+
+def _sequences(messages: Sequence[StoredMessage]) -> list[int]:
+    return [message.sequence for message in messages]
 
 
 STREAM_KINDS: Final = (

@@ -11,12 +11,14 @@ from services.dataset.storage import Storage
 
 _FOLDER: Final = "register"
 _SUFFIX: Final = ".json.zst"
+_LEVEL: Final = 9
+"""Level 19 saves an eighth of a file of 46 KB, and takes 22 MiB more."""
 
 
 def write_register(storage: Storage, versions: str, content: bytes) -> None:
     """Write the rows of a register, unless they are there; ``versions`` are register_version.probe_version. Raises StateError."""
     if versions not in register_versions(storage):
-        compressed = pa.Codec("zstd", compression_level=19).compress(content, asbytes=True)
+        compressed = pa.Codec("zstd", compression_level=_LEVEL).compress(content, asbytes=True)
         storage.write(_name(versions), compressed)
 
 

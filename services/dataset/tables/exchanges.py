@@ -8,7 +8,7 @@ from dataclasses import fields
 import pyarrow as pa
 
 from services.core.model import ExchangeSummary
-from services.dataset.tables.rows import MICROS, table_of_columns
+from services.dataset.tables.rows import MICROS, stamps, table_of_columns
 from services.dataset.tables.schemas import EXCHANGE
 
 _OF_THE_MESSAGE = ("bus", "stored", "sequence")
@@ -20,8 +20,7 @@ def exchange_table(bus: str, summaries: Sequence[ExchangeSummary], *, stored: fl
     rows = len(summaries)
     columns = {name: [getattr(summary, name) for summary in summaries] for name in _FIELDS}
     columns["slot_start"] = [moment * MICROS for moment in columns["slot_start"]]
-    columns |= {"bus": [bus] * rows, "stored": [round(stored * MICROS)] * rows, "sequence": [sequence] * rows}
-    return table_of_columns(columns, EXCHANGE)
+    return table_of_columns(columns | {"bus": [bus] * rows} | stamps(rows, stored, sequence), EXCHANGE)
 
 
 def summaries_of(table: pa.Table) -> list[ExchangeSummary]:

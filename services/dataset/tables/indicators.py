@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from services.core.model import Indicator, IndicatorKind, Interval, Losses, RankBand, RankBasis, StrictShare
-from services.dataset.tables.rows import MICROS, table_of_columns
+from services.dataset.tables.rows import MICROS, stamps, table_of_columns
 from services.dataset.tables.schemas import INDICATOR
 
 _PLAIN = tuple(
@@ -20,8 +20,11 @@ _NESTED: dict[str, type] = {"interval": Interval, "losses": Losses, "strict": St
 _PREFIX = {"interval": "interval_", "losses": "loss_", "strict": "strict_", "rank_band": "rank_"}
 
 
-def indicator_table(rows: Sequence[Indicator], *, stored: float, sequence: int) -> pa.Table:
-    """Return indicators as rows; ``stored`` is when the stream stored them, in epoch seconds.
+def indicator_table(
+    rows: Sequence[Indicator], *, stored: float | Sequence[float], sequence: int | Sequence[int]
+) -> pa.Table:
+    """Return indicators as rows; ``stored`` is when the stream stored all or each of them, in epoch seconds, ``sequence`` in which
+    message.
 
     How many outages an interval rests on is not kept: with a column more, days that are sealed would have other hashes.
     """
@@ -32,8 +35,7 @@ def indicator_table(rows: Sequence[Indicator], *, stored: float, sequence: int) 
         for field in fields(kind):
             values = [getattr(value, field.name) if (value := getattr(row, name)) else None for row in rows]
             columns[_PREFIX[name] + field.name] = values
-    columns |= {"stored": [round(stored * MICROS)] * len(rows), "sequence": [sequence] * len(rows)}
-    return table_of_columns(columns, INDICATOR)
+    return table_of_columns(columns | stamps(len(rows), stored, sequence), INDICATOR)
 
 
 def indicators_of(table: pa.Table, only: IndicatorKind | None = None) -> Iterator[Indicator]:

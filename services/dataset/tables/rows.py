@@ -22,6 +22,13 @@ def table_of_columns(columns: Mapping[str, Sequence[object]], kind: Kind) -> pa.
     return pa.table([_array(columns[field.name], field.type) for field in kind.schema], schema=kind.schema)
 
 
+def stamps(rows: int, stored: float | Sequence[float], sequence: int | Sequence[int]) -> dict[str, Sequence[object]]:
+    """Return the columns that tell when rows were stored, in epoch seconds, and in which message: one for all, or of each row."""
+    moments = stored if isinstance(stored, Sequence) else [stored] * rows
+    sequences = sequence if isinstance(sequence, Sequence) else [sequence] * rows
+    return {"stored": [round(moment * MICROS) for moment in moments], "sequence": sequences}
+
+
 def texts_of(column: pa.ChunkedArray) -> list[str]:
     """Return the texts of a column whose chunks share one dictionary."""
     texts: list[str] = column.chunk(0).dictionary.to_pylist() if column.num_chunks else []

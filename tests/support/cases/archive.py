@@ -154,7 +154,7 @@ def undisturbed(archive: Archive, streams: dict[str, list[StoredMessage]], creat
     storage = LocalStorage(archive.folder / "undisturbed")
     for what in STREAM_KINDS:
         messages = streams[what.kind.stream]
-        tables = [what.rows(message, message.time) for message in messages]
+        tables = [what.rows([message], [message.time]) for message in messages]
         write_segments(storage, what.kind, tables, 1, messages[-1].sequence, archive.days)
         if what.batch is not None:
             batches = batch_table([what.batch(message, message.time) for message in messages])

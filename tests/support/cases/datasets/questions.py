@@ -198,7 +198,7 @@ def write_other_kinds(storage: LocalStorage, days: EvidenceDays) -> None:
         tables[INDICATOR].append(indicator_table([row], stored=at(day, hour) + 60, sequence=sequence))
     for sequence, (number, since, said, review) in enumerate(FINDINGS, 1):
         finding = replace(found(number, at(since)), review=review, note=f"{number} {review}", seen=2.5)
-        tables[FINDING].append(finding_table(finding, stored=at(said, 13), sequence=sequence))
+        tables[FINDING].append(finding_table([finding], stored=at(said, 13), sequence=sequence))
     for table_kind, rows in tables.items():
         write_segments(storage, table_kind, rows, 1, len(rows), days)
 

@@ -123,7 +123,7 @@ def test_findings_are_kept_whole() -> None:
     findings = [found(seed) for seed in range(4)]
     sent = [decode_finding(finding_to_message(one).SerializeToString()) for one in findings]
     assert sent == findings
-    tables = [finding_table(one, stored=9.125, sequence=number) for number, one in enumerate(findings)]
+    tables = [finding_table([one], stored=9.125, sequence=number) for number, one in enumerate(findings)]
     rows = read(write(sorted_rows(tables, FINDING), FINDING), FINDING).to_pylist()
     for finding, row in zip(findings, rows, strict=True):
         kept = {name: int(value.timestamp()) if isinstance(value, datetime) else value for name, value in row.items()}

@@ -48,7 +48,7 @@ from services.indicator.evidence import Evidence
 from services.indicator.measured_days import put_days
 from services.indicator.sensitivity import LinkLimits, MarkedDay, mark_day
 from services.register.versions import from_rows, with_versions
-from services.scorer.archived.day_files import DayFile, OtherSlotsError, count_file, counting, mark_file
+from services.scorer.archived.day_files import DayFile, OtherSlotsError, count_file, counting_rows, mark_file
 from services.scorer.archived.engines import Engine, here
 
 ALL: Final = int(np.iinfo(np.int64).max)
@@ -224,7 +224,7 @@ class ArchivedEvidence:
     def batches(self, day: date, policy: Policy, *, sequence: int = ALL) -> Iterator[MeasurementColumns]:
         """Yield the measurements of a day, of messages up to ``sequence``, with latencies and ages."""
         for table in self._tables(MEASUREMENT, day.isoformat(), names=SCORED):
-            yield from counting(table.filter(pc.less_equal(table["sequence"], sequence)), policy)
+            yield from counting_rows(table.filter(pc.less_equal(table["sequence"], sequence)), policy)
 
     def summaries(self, policy: Policy, *, days: int, end_slot: int) -> Iterator[ExchangeSummary]:
         """Yield the exchange summaries of a window, those that came late too."""

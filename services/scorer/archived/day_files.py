@@ -49,11 +49,11 @@ def mark_file(one: DayFile, limits: LinkLimits) -> MarkedDay:
     return mark_day(Calendar.of(one.policy), date.fromisoformat(one.day), _rows(one), limits)
 
 
-def counting(table: pa.Table, policy: Policy) -> Iterator[MeasurementColumns]:
+def counting_rows(table: pa.Table, policy: Policy) -> Iterator[MeasurementColumns]:
     """Yield the measurements of a table that count."""
     for part in measurements_of(table):
         yield admit_again(part.columns, stored=part.stored, policy=policy)
 
 
 def _rows(one: DayFile) -> Iterator[MeasurementColumns]:
-    return counting(read_sealed(open_storage(one.address), one.file, SCORED), one.policy)
+    return counting_rows(read_sealed(open_storage(one.address), one.file, SCORED), one.policy)

@@ -11,6 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+import pyarrow as pa
+
 from services.archive.link_days import link_days
 from services.archive.metrics import ArchiveMetrics
 from services.archive.registers import keep_register
@@ -26,7 +28,7 @@ from services.dataset.days import DamagedSegmentError, EvidenceDays, SealedDay, 
 from services.dataset.log import SigningKey
 from services.dataset.storage import Storage, open_storage
 from services.indicator.calendar import Calendar
-from services.indicator.index import METHOD_VERSION
+from services.indicator.method_version import METHOD_VERSION
 from services.register.bus import follow_register
 
 _POLL_SECONDS: Final = 0.5
@@ -191,6 +193,8 @@ class _Archive:
 
 async def main(runtime: Runtime) -> None:
     """Run the archive until it is stopped. Raises PeyvandError when it cannot go on."""
+    # Arrow's own pool keeps what was freed: 75 MiB more at rest, after 28,000 rows of exchanges.
+    pa.set_memory_pool(pa.system_memory_pool())
     settings = runtime.settings
     if not settings.archive_key:
         raise SettingsError(

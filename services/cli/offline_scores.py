@@ -19,7 +19,8 @@ from services.core.errors import Fault, InputError, SettingsError
 from services.core.model import ExchangeSummary, Indicator, IndicatorKind, Policy, Register
 from services.dataset.storage import open_storage
 from services.indicator.calendar import Calendar
-from services.indicator.index import METHOD_VERSION, Snapshot
+from services.indicator.index import Snapshot
+from services.indicator.method_version import METHOD_VERSION
 from services.indicator.sensitivity import MarkedDay, by_day, mark_days
 from services.scorer.archived import ALL, ArchivedEvidence, engine_at
 from services.scorer.offline import (

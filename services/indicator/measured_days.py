@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
-from itertools import groupby
-from operator import attrgetter
 
 import numpy as np
 
@@ -13,7 +11,6 @@ from services.core.model import MeasurementColumns, Target
 from services.indicator.array_types import Ints
 from services.indicator.calendar import Calendar
 from services.indicator.cells import EMPTY, MeasuredDay, TargetColumns, cells_of, stages
-from services.indicator.evidence import Evidence
 
 
 def measured_day(calendar: Calendar, day: date, batches: Iterable[MeasurementColumns]) -> MeasuredDay:
@@ -74,9 +71,3 @@ class DayCells:
                 wide[: len(kept)] = kept
             kept = self._cells[vantage] = wide
         return kept
-
-
-def put_days(evidence: Evidence, days: Iterable[MeasuredDay]) -> None:
-    """Close days that come in order; a day may come in parts, each of other targets or other vantages."""
-    for _, parts in groupby(days, key=attrgetter("day")):
-        evidence.put(tuple(parts))

@@ -27,7 +27,7 @@ from services.dataset.days import LogFiles, Sealer, SealingContext, manifests, w
 from services.dataset.log import SigningKey
 from services.dataset.storage import LocalStorage
 from services.dataset.tables import EXCHANGE, INDICATOR, exchange_table, indicator_table, sorted_rows, write
-from services.indicator.index import METHOD_VERSION
+from services.indicator.method_version import METHOD_VERSION
 from services.register.directory import load_register
 from tests.bench.growth.points import is_point, point
 from tests.bench.loads.dataset import Country

@@ -13,7 +13,7 @@ from statistics import median
 import numpy as np
 import scipy
 
-from services.indicator.index.index import METHOD_VERSION
+from services.indicator.method_version import METHOD_VERSION
 from tests.calibration.cells import REQUIRED, WANTED, Cell
 from tests.calibration.government import KINDS
 from tests.calibration.scenarios import SCENARIOS, SEED, WINDOWS

@@ -37,7 +37,7 @@ from services.dataset.rounds import (
 )
 from services.dataset.storage import LocalStorage, open_storage
 from services.indicator.calendar import RECORD_DAYS, Calendar
-from services.indicator.index import METHOD_VERSION
+from services.indicator.method_version import METHOD_VERSION
 from services.register.directory import load_register
 from services.scorer.archived import ArchivedEvidence
 

@@ -17,7 +17,7 @@ from services.core.files import PART
 from services.dataset.log import VerifierKey
 from services.dataset.rounds import ROUND_FILE, SIGNED_SUMS, SUMS, FrozenRound, named_sums, wrong_sums
 from services.dataset.storage import LocalStorage
-from services.indicator.index import METHOD_VERSION
+from services.indicator.method_version import METHOD_VERSION
 from services.scorer.archived import ArchivedEvidence, Engine, here
 
 

@@ -88,7 +88,8 @@ def write_segments(
     written = []
     for (late, day), places in _by_day(table, kind, days, sealed).items():
         segment = Segment(kind.name, day, first, last, late, generation)
-        storage.write(segment.name, write(table.take(pa.array(places)), kind, checksums=True))
+        rows = table if len(places) == table.num_rows else table.take(pa.array(places))
+        storage.write(segment.name, write(rows, kind, checksums=True))
         written.append(segment)
     return written
 

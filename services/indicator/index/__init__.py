@@ -2,7 +2,7 @@
 
 from services.indicator.index.error_budget import SPANS, BurnCounter, burn, burning_links
 from services.indicator.index.explain import Explanation, explain_index, gather_shares
-from services.indicator.index.index import METHOD_VERSION, compute_indicators, strict_shares
+from services.indicator.index.index import compute_indicators, strict_shares
 from services.indicator.index.link_costs import LinkCosts
 from services.indicator.index.pairs import Pair, PairColumns
 from services.indicator.index.published import TOLERANCE, set_indexes
@@ -12,7 +12,6 @@ from services.indicator.index.target_history import TargetHistory
 from services.indicator.index.what_if import Imputation
 
 __all__ = [
-    "METHOD_VERSION",
     "SPANS",
     "TOLERANCE",
     "BurnCounter",

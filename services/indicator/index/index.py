@@ -13,15 +13,13 @@ from services.indicator.index.published import published_points
 from services.indicator.index.rank_ranges import rank_bands
 from services.indicator.index.snapshot import IndicatorColumns, LinkColumns, Snapshot
 from services.indicator.intervals import HistorySums, Intervals, OutageHistory
+from services.indicator.method_version import METHOD_VERSION
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.shares import LinkShares, grouping, link_means, mean_share, upper_bound
 from services.indicator.sums import group_sums, ordered_sum, ratio
 from services.indicator.verdicts import EvidenceSource, WindowCounts
 
 _RANKED = (IndicatorKind.CONSUMER, IndicatorKind.PROVIDER)
-
-METHOD_VERSION = "5"
-"""Changes whenever a formula of docs/method.md does."""
 
 
 def compute_indicators(

@@ -13,8 +13,8 @@ from services.core.model import Indicator, IndicatorKind, Losses, Stage
 from services.indicator.array_types import Counts
 from services.indicator.calendar import Calendar
 from services.indicator.cells import MeasuredDay, SlotCells, join_parts
-from services.indicator.index.index import METHOD_VERSION
 from services.indicator.index.published import published_points
+from services.indicator.method_version import METHOD_VERSION
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.shares import upper_bound
 from services.indicator.sums import ratio

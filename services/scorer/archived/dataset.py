@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from functools import partial
-from itertools import islice
+from itertools import groupby, islice
+from operator import attrgetter
 from typing import Final
 
 import numpy as np
@@ -45,7 +46,6 @@ from services.dataset.tables import (
 )
 from services.indicator.calendar import RECORD_DAYS, Calendar
 from services.indicator.evidence import Evidence
-from services.indicator.measured_days import put_days
 from services.indicator.sensitivity import LinkLimits, MarkedDay, mark_day
 from services.register.versions import from_rows, with_versions
 from services.scorer.archived.day_files import DayFile, OtherSlotsError, count_file, counting_rows, mark_file
@@ -192,7 +192,8 @@ class ArchivedEvidence:
             whole += 1
         files = [file for day in days[:whole] for file in self._files_to_count(day, policy, again=again)]
         try:
-            put_days(evidence, engine(count_file, files))
+            for _, parts in groupby(engine(count_file, files), key=attrgetter("day")):
+                evidence.put(tuple(parts))
         except OtherSlotsError:
             return self.fill(evidence, policy, span, sequence=sequence, again=True, engine=engine)
         changed: set[int] = set()

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from services.indicator.index.index import METHOD_VERSION
+from services.indicator.method_version import METHOD_VERSION
 from tests.calibration.cells import cells_of
 from tests.calibration.gate import Found, Sums, run
 from tests.calibration.government import KINDS, Government

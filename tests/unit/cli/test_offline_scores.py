@@ -14,7 +14,7 @@ from services.dataset.days import EvidenceDays, Sealer, SealingContext, write_se
 from services.dataset.log import SigningKey
 from services.dataset.storage import LocalStorage
 from services.dataset.tables import INDICATOR, indicator_table
-from services.indicator.index import METHOD_VERSION
+from services.indicator.method_version import METHOD_VERSION
 from tests.support.cases.datasets.rows import START, published
 from tests.support.cases.scorer import SLOT, make_register
 

@@ -10,7 +10,8 @@ import pytest
 from services.core.model.indicator import IndicatorKind, Losses, StrictShare
 from services.indicator.calendar import Calendar
 from services.indicator.evidence import Evidence
-from services.indicator.index.index import METHOD_VERSION, compute_indicators
+from services.indicator.index.index import compute_indicators
+from services.indicator.method_version import METHOD_VERSION
 from services.indicator.register_arrays import RegisterArrays
 from tests.support.cases.api.indicator_answers import indicator_of, register_of, snapshot
 from tests.support.cases.indicator import Case

@@ -11,7 +11,7 @@ import pytest
 from services.core.model.indicator import SetIndex
 from services.core.model.probe import Probe, Step
 from services.core.model.register import ExchangeRoute
-from services.indicator.index.index import METHOD_VERSION
+from services.indicator.method_version import METHOD_VERSION
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.structure.network import AgencyNetwork
 from services.indicator.structure.resilience import node_losses

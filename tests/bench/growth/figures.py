@@ -129,7 +129,7 @@ FIGURES: Final = (
         "round",
         "A round of 28 days verified; its days scored",
         "s",
-        {"round_verify": "round verify, CPU", "score_again": "score --archive --again, CPU"},
+        {"round_verify": "verified, CPU", "score_again": "scored again, CPU"},
         "its files hashed once by BLAKE2b",
         _bytes_at("limit_hash", "round_bytes"),
         {10_000: 60.0},

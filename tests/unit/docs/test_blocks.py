@@ -120,6 +120,7 @@ NOT_RUN = {
     "docs/performance-log.md: One probe 1": _BENCH,
     "docs/performance-log.md: The structure of the network 1": _BENCH,
     "docs/performance-log.md: Scoring a dump, and its sensitivity 1": _BENCH,
+    "docs/performance-log.md: Rounds 1": _BENCH,
     "docs/performance-log.md: Scale 1": _BENCH,
     "docs/performance-log.md: Publishing 1": _BENCH,
     "docs/performance-log.md: From a measurement to the answer 1": _BENCH,

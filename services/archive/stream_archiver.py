@@ -229,7 +229,9 @@ class StreamArchiver:
         self._log.warning("messages_missing", stream=stream, reason=gap.sentence(stream))
 
     def _keep(self, messages: list[StoredMessage]) -> None:
-        if messages and not self._waiting:
+        if not messages:
+            return
+        if not self._waiting:
             self._since = time.monotonic()
         stored = []
         for message in messages:
@@ -239,9 +241,8 @@ class StreamArchiver:
             # A stream's clock may step back; as for the scorer, its latest time holds.
             self._last_stored = max(self._last_stored, message.time)
             stored.append(self._last_stored)
-        if messages:
-            self._take_in(messages, stored)
-        if messages and self._read:
+        self._take_in(messages, stored)
+        if self._read:
             self._read = replace(self._read, sequence=messages[-1].sequence)
 
     def _take_in(self, messages: Sequence[StoredMessage], stored: Sequence[float]) -> None:

@@ -25,7 +25,10 @@ _SHARD_ROWS: Final = 1 << 16
 _HELD_ROWS: Final = 1 << 17
 """Rows that wait in memory before they go to files. Half of them would take half as long again."""
 
-_IPC: Final = pa.ipc.IpcWriteOptions(compression="lz4")
+_FEW_TEXTS: Final = 64
+"""To leave out others than a part's own takes longer than to write them."""
+
+_IPC: Final = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
 
 
 class Shards:
@@ -108,13 +111,15 @@ def part_of(table: pa.Table, kind: Kind) -> NDArray[np.int64]:
 
 
 def _with_own_texts(table: pa.Table) -> pa.Table:
-    """Return rows whose dictionaries have no text but theirs."""
+    """Return rows whose dictionaries have no text but theirs, or few."""
     columns = [_of_own_texts(one) if pa.types.is_dictionary(one.type) else one for one in table.itercolumns()]
     return pa.table(columns, schema=table.schema)
 
 
 def _of_own_texts(column: pa.ChunkedArray) -> pa.DictionaryArray:
     encoded = column.combine_chunks()
+    if len(encoded.dictionary) <= _FEW_TEXTS:
+        return encoded
     codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
     used, places = np.unique(codes, return_inverse=True)
     unset = int((used < 0).sum())

@@ -104,7 +104,8 @@ def traffic_page(
                     if one.fault == fault and one.cases:
                         yield _found_line(who, one)
     yield ""
-    yield "A simple detector that alarms all the time finds every fault soon, and its reader has no way to know."
+    yield "A simple detector that alarms all the time finds every fault soon, and its reader has no way to know. *Within* is asked to be .95:"
+    yield "where all hours stray by more than counts do, as in *country*, no method reaches it ([ADR 119](adr/0119-a-finding-ends-by-its-flows.md))."
     yield ""
     yield "## Faults of a cause"
     yield f"All flows of a service, provider, consumer or bus stop, fall by half, or fail by 20 points more, in one of {extent.cause_islands} governments of 40 flows. *One*:"

@@ -25,7 +25,7 @@ from services.dataset.storage import Storage
 from services.dataset.tables import files
 from services.prober.publishing import publisher
 from services.scorer import refresher
-from services.scorer.archived import dataset, restoring
+from services.scorer.archived import day_files, restoring
 from services.scorer.ingest import measurement_reader
 from tests.simulation.archive import Archive, storage_of
 from tests.simulation.bus import Bus
@@ -147,7 +147,7 @@ def _paces(shape: Shape, storage: Storage) -> Iterator[None]:
         history: {"read_leaf": lru_cache(manifest.read_leaf)},  # what is read again and again is the same bytes
         segments: {"read": lru_cache(files.read)},
         restoring: {"open_storage": lambda _: storage},
-        dataset: {"open_storage": lambda _: storage},
+        day_files: {"open_storage": lambda _: storage},
     }
     with pytest.MonkeyPatch.context() as patch:
         for module, values in paces.items():

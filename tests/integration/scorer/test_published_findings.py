@@ -89,6 +89,8 @@ async def test_a_start_keeps_published_findings_until_it_has_looked(nats: Nats, 
             return await published_findings(bus) == ()
 
         await eventually(gone, "an index without findings, since nothing was exchanged")
+    # What an index had is logged after it was put.
+    await eventually(lambda: len(scorer.published()) > before + 1, "its line in the log")
     first, *_, last = [one["findings"] for one in scorer.published()[before:]]
     assert (first, last) == (1, 0)
 

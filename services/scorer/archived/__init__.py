@@ -1,6 +1,6 @@
 """Evidence out of the dataset of an archive, counted here or on a Dask cluster."""
 
-from services.scorer.archived.dataset import ALL, ArchivedEvidence
+from services.scorer.archived.dataset import ALL, ArchivedEvidence, record_span
 from services.scorer.archived.engines import Engine, engine_at, here
 from services.scorer.archived.restoring import archived_exchanges, is_of_former_stream, restore
 
@@ -12,5 +12,6 @@ __all__ = [
     "engine_at",
     "here",
     "is_of_former_stream",
+    "record_span",
     "restore",
 ]

@@ -55,6 +55,11 @@ ALL: Final = int(np.iinfo(np.int64).max)
 _SUMMARIES_AT_ONCE: Final = 2_000
 
 
+def record_span(policy: Policy, window_days: int, end_slot: int) -> range:
+    """Return the slots of the longest record up to ``end_slot``: of the policy's windows, and one of ``window_days``."""
+    return Calendar.of(policy).window(max(RECORD_DAYS, *policy.windows_days, window_days), end_slot)
+
+
 class ArchivedEvidence:
     """What a dataset holds. Every method raises StateError for a file that is missing, damaged or not as it was sealed."""
 
@@ -164,8 +169,9 @@ class ArchivedEvidence:
         policy = register.policy
         evidence = Evidence(Calendar.of(policy))
         evidence.columns.of(register.targets)
-        span = evidence.calendar.window(max(RECORD_DAYS, *policy.windows_days, window_days), end_slot)
-        self.fill(evidence, policy, span, sequence=sequence, again=again, engine=engine)
+        self.fill(
+            evidence, policy, record_span(policy, window_days, end_slot), sequence=sequence, again=again, engine=engine
+        )
         return evidence
 
     def fill(

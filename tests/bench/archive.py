@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -32,8 +30,8 @@ from services.register.directory import load_register
 from tests.bench.growth.points import is_point, point
 from tests.bench.loads.dataset import Country
 from tests.bench.loads.register import write_register
+from tests.bench.meters.command import run_command
 from tests.bench.meters.process import machine, peak_mib
-from tests.support.paths import ROOT
 
 __all__ = ["PARTS", "archive"]
 
@@ -71,12 +69,13 @@ def archive(links: int, days: int, parts: Sequence[str] = PARTS) -> Iterator[str
         rows = country.seal(storage, _KEY, [first + timedelta(days=number) for number in range(days)])
         yield f"{rows} measurements of {days} sealed days made up in {time.monotonic() - began:.0f} s: {_sizes(storage)}"
         _publish(storage, country, register, first + timedelta(days=days))
-        whole = days == _ROUND_DAYS  # points are of so many
+        lines: list[Iterator[str]] = []
         if "score" in parts:
-            yield from (line for line in _scoring(storage, links) if whole or not is_point(line))
+            lines.append(_scoring(storage, links))
         if "verify" in parts:
-            lines = _verifying(where, storage, links, first, first + timedelta(days=days))
-            yield from (line for line in lines if whole or not is_point(line))
+            lines.append(_verifying(where, storage, links, first, first + timedelta(days=days)))
+        # Points are of so many days.
+        yield from (line for line in chain(*lines) if days == _ROUND_DAYS or not is_point(line))
 
 
 def _register(where: Path, links: int, first: date) -> Path:
@@ -188,7 +187,7 @@ def _scoring(storage: LocalStorage, links: int) -> Iterator[str]:
     for workers in _WORKERS:
         with _engine(workers) as engine:
             for flags in ((), ("--again",)):
-                run = _run("score", "--archive", storage.address, "--window", f"{_ROUND_DAYS}", *flags, *engine)
+                run = run_command("score", "--archive", storage.address, "--window", f"{_ROUND_DAYS}", *flags, *engine)
                 yield f"score --archive {' '.join(flags)} with {workers} workers of Dask: {run}"
                 if flags and not workers:
                     yield point("score_again", links, run.cpu)
@@ -197,12 +196,12 @@ def _scoring(storage: LocalStorage, links: int) -> Iterator[str]:
 def _verifying(where: Path, storage: LocalStorage, links: int, first: date, end: date) -> Iterator[str]:
     (where / "key").write_text(_KEY.text(), "utf-8")
     span = ("--from", f"{first}", "--to", f"{end}", "--out", str(where / "rounds"))
-    freeze = _run("round", "freeze", "bench", *span, "--archive", storage.address, "--sign", str(where / "key"))
+    freeze = run_command("round", "freeze", "bench", *span, "--archive", storage.address, "--sign", str(where / "key"))
     yield f"round freeze: {freeze}"
     yield point("round_bytes", links, sum(path.stat().st_size for path in where.glob("rounds/**/*") if path.is_file()))
     for workers in _WORKERS:
         with _engine(workers) as engine:
-            verify = _run("round", "verify", str(where / "rounds" / "bench"), "--key", str(_KEY.public), *engine)
+            verify = run_command("round", "verify", str(where / "rounds" / "bench"), "--key", str(_KEY.public), *engine)
         yield f"round verify with {workers} workers of Dask: {verify}"
         if not workers:
             yield point("round_verify", links, verify.cpu)
@@ -218,27 +217,3 @@ def _engine(workers: int) -> Iterator[tuple[str, ...]]:
         n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None
     ) as cluster:
         yield "--engine", cluster.scheduler_address.replace("tcp://", "dask://")
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """What a command took, in seconds and MiB."""
-
-    took: float
-    cpu: float
-    peak: float
-
-    def __str__(self) -> str:
-        return f"{self.took:.1f} s, CPU {self.cpu:.1f} s, peak RSS {self.peak:.0f} MiB"
-
-
-def _run(*words: str) -> _Run:
-    """Run a command as a person would; what workers use is not counted here."""
-    began = time.monotonic()
-    with subprocess.Popen(
-        [sys.executable, "-m", "services.cli", *words], cwd=ROOT, stdout=subprocess.DEVNULL
-    ) as process:
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, f"peyvand {words[0]} failed"
-    return _Run(time.monotonic() - began, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)

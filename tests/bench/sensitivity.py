@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tests.bench.loads.register import write_register
+from tests.bench.meters.command import run_command
 from tests.bench.meters.process import machine
-from tests.support.paths import ROOT
 
 __all__ = ["sensitivity"]
 
@@ -68,12 +65,5 @@ def _write(file: Path, links: int, start: datetime, days: int, slot: int) -> int
 
 
 def _score(register: Path, file: Path, *flags: str) -> str:
-    command = [sys.executable, "-m", "services.cli", "score", "--register", str(register), "--measurements", str(file)]
-    began = time.monotonic()
-    with subprocess.Popen([*command, "--json", *flags], cwd=ROOT, stdout=subprocess.DEVNULL) as process:
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, "peyvand score failed"
-    took = time.monotonic() - began
-    cpu, peak = used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
-    return f"score {' '.join(flags) or '(plain)'}: {took:.1f} s, CPU {cpu:.1f} s, peak RSS {peak:.0f} MiB"
+    run = run_command("score", "--register", str(register), "--measurements", str(file), "--json", *flags)
+    return f"score {' '.join(flags) or '(plain)'}: {run}"

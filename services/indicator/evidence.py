@@ -251,15 +251,18 @@ class Evidence:
             if isinstance(state.stages, bytes) and day not in self._unsaved_days:
                 self._packed[day] = load_day(day)
 
-    def detail(self, arrays: RegisterArrays, slots: range, targets: Sequence[Target]) -> SlotDetail:
-        """Return the evidence behind some targets' slots, judged by ``arrays``.
+    def detail(self, arrays: RegisterArrays, slots: range, targets: Ints | None = None) -> SlotDetail:
+        """Return the evidence behind some targets' slots, judged by ``arrays``; ``targets`` are positions in ``arrays.targets``,
+        all of them by default.
 
-        Every call reads each slot: ask once for ``arrays.targets`` and cut, rather than once per agency.
+        Every call reads each slot: ask once for all targets and cut, rather than once per agency.
         """
         counter = self._counter_of(arrays)
         judge = counter.judge
-        columns = self._slots.columns.of(targets)
-        row, link = judge.links_among(targets)
+        targets = np.arange(len(arrays.targets)) if targets is None else targets
+        columns = judge.columns[targets]
+        row = np.flatnonzero(targets < len(arrays.links))
+        link = targets[row]
         verdicts = np.full((len(slots), len(targets)), Outcome.UNKNOWN, dtype=np.uint8)
         shape = (len(slots), len(targets), len(self._slots.vantages))
         outcome, reason = np.full(shape, Outcome.UNKNOWN, np.uint8), np.full(shape, Reason.NO_MEASUREMENT, np.uint8)

@@ -203,9 +203,7 @@ class Refresher:
             self.published.set()
             self.history.offer(result.snapshot)
         arrays = result.compiled.arrays
-        detail = await self.evidence_lock.run(
-            partial(scoring.evidence.detail, arrays, range(end_slot - 1, end_slot), arrays.targets)
-        )
+        detail = await self.evidence_lock.run(partial(scoring.evidence.detail, arrays, range(end_slot - 1, end_slot)))
         await asyncio.to_thread(self._show, result, detail, volumes)
         self.readiness.set_publishing(ok=True)
         self.log.info(

@@ -8,9 +8,9 @@ from zlib import compress, decompress
 
 import numpy as np
 
-from services.core.model import Stage, Target
+from services.core.model import Stage
 from services.indicator.array_types import Bools, Codes, Ints
-from services.indicator.register_arrays import RegisterArrays, position_of
+from services.indicator.register_arrays import RegisterArrays
 
 _FAST = 1  # level of compression
 
@@ -131,20 +131,6 @@ class Judge:
             excluded = self._excluded_columns(vantage)
             self._owed[key] = columns[~np.isin(columns, excluded)] if len(excluded) else columns
         return self._owed[key]
-
-    def links_among(self, targets: Sequence[Target]) -> tuple[Ints, Ints]:
-        """Return the rows of the targets that are links of the register, and the positions of those links in it."""
-        links = self.arrays.links
-        if targets is self.arrays.targets:
-            positions = np.arange(len(links))
-            return positions, positions
-        pairs = [
-            (row, position)
-            for row, target in enumerate(targets)
-            if not target.endpoint and (position := position_of(links, target.id)) is not None
-        ]
-        rows = np.array(pairs, dtype=np.int64).reshape(-1, 2)
-        return rows[:, 0], rows[:, 1]
 
     def _services_of(self, links: Bools) -> Bools:
         """Return which services have any of these links."""

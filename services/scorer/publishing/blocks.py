@@ -109,7 +109,7 @@ def slot_blocks(
     """Yield the key and the block of each agency with links or endpoints, for one chunk of slots, judged by ``arrays``."""
     for group in grouped(members, MOST_TARGETS):
         rows = np.concatenate([own.target_rows for _, own in group])
-        detail = evidence.detail(arrays, chunk, [arrays.targets[row] for row in rows.tolist()])
+        detail = evidence.detail(arrays, chunk, rows)
         start = 0
         for agency, own in group:
             part = slice(start, start + len(own.target_rows))

@@ -8,7 +8,6 @@ from fractions import Fraction
 import numpy as np
 
 from services.core.model.indicator import IndicatorKind
-from services.core.model.measurement import Target
 from services.core.model.outcome import Outcome, Reason
 from services.indicator.cells import DayState
 from tests.support.cases.api.indicator_answers import (
@@ -114,17 +113,17 @@ def test_detail_shows_every_vantage_and_the_verdict():
     evidence, arrays = new_evidence(case), arrays_of(case)
     take(evidence, [row("l", 23, 5), row("l", 23, 2, "south"), row("past", 23, 5), row("paper", 23, 5)])
     take(evidence, [row("past", 24, 5)])
-    detail = evidence.detail(arrays, range(FIRST + 23, FIRST + 25), [*arrays.targets, Target("unheard-of")])
+    detail = evidence.detail(arrays, range(FIRST + 23, FIRST + 25), np.arange(3))
     assert detail.first_slot == FIRST + 23
     assert detail.vantages == ("north", "south")
     assert detail.verdict.tolist() == [
-        [Outcome.INVALID, Outcome.NOT_CONNECTED, Outcome.OK, Outcome.UNKNOWN],
-        [Outcome.UNKNOWN, Outcome.NOT_CONNECTED, 0, Outcome.UNKNOWN],
+        [Outcome.INVALID, Outcome.NOT_CONNECTED, Outcome.OK],
+        [Outcome.UNKNOWN, Outcome.NOT_CONNECTED, 0],
     ]
     assert detail.outcome[0, 0].tolist() == [Outcome.OK, Outcome.INVALID]
     assert detail.reason[0, 0].tolist() == [Reason.OK, Reason.BODY]
     assert detail.outcome[1, 0].tolist() == [Outcome.UNKNOWN, Outcome.UNKNOWN]
     assert detail.reason[1, 0].tolist() == [Reason.NO_MEASUREMENT, Reason.NO_MEASUREMENT]
     assert detail.outcome[1, 2].tolist() == [Outcome.OK, Outcome.UNKNOWN]
-    assert evidence.detail(arrays, range(FIRST - 1, FIRST), arrays.targets).verdict.tolist() == [[0, 0, 0]]
+    assert evidence.detail(arrays, range(FIRST - 1, FIRST)).verdict.tolist() == [[0, 0, 0]]
     assert {array.dtype for array in (detail.verdict, detail.outcome, detail.reason)} == {np.dtype(np.uint8)}

@@ -39,7 +39,7 @@ def test_series_of_what_is_removed_go(register: Register, registry: CollectorReg
     def show(result: IndexResult, scoring: Scoring, slot: int) -> dict[str, float]:
         metrics.index(result)
         slots = range(EPOCH // SLOT + slot, EPOCH // SLOT + slot + 1)
-        detail = scoring.evidence.detail(result.compiled.arrays, slots, result.compiled.arrays.targets)
+        detail = scoring.evidence.detail(result.compiled.arrays, slots)
         metrics.links(result.compiled, detail)
         return samples(registry)
 
@@ -81,7 +81,7 @@ def test_beyond_the_limit_links_that_burn_have_series(
         result = scoring.judge(first + slots)
         last = range(first + slots - 1, first + slots)
         metrics.burns(result.compiled.arrays, scoring.burns)
-        detail = scoring.evidence.detail(result.compiled.arrays, last, result.compiled.arrays.targets)
+        detail = scoring.evidence.detail(result.compiled.arrays, last)
         metrics.links(result.compiled, detail)
         return {series for series in samples(registry) if series.startswith("peyvand_link_stage")}
 
@@ -98,9 +98,7 @@ def test_links_that_will_be_live_later_are_on_paper(register: Register, registry
     changed = replace(register, links={**register.links, "birth-tax": later})
     scoring, result = judged(changed, dict.fromkeys(set(changed.links) - {"birth-tax"}, Reason.OK))
     slot = range(EPOCH // SLOT, EPOCH // SLOT + 1)
-    ScorerMetrics(registry).links(
-        result.compiled, scoring.evidence.detail(result.compiled.arrays, slot, result.compiled.arrays.targets)
-    )
+    ScorerMetrics(registry).links(result.compiled, scoring.evidence.detail(result.compiled.arrays, slot))
     found = samples(registry)
     absent = sum(link.absent for link in changed.links.values()) + 1
     assert (
@@ -135,7 +133,7 @@ def test_links_are_counted_by_verdict(
 
     assert show(None) == {}
     slot = range(EPOCH // SLOT, EPOCH // SLOT + 1)
-    detail = scoring.evidence.detail(result.compiled.arrays, slot, result.compiled.arrays.targets)
+    detail = scoring.evidence.detail(result.compiled.arrays, slot)
     monkeypatch.setattr("services.scorer.metrics.REASON_SERIES", 1)
     found = show(detail)
     assert samples(registry)['peyvand_scorer_series_left_out{of="link_reason"}'] == 1
@@ -193,7 +191,7 @@ def test_the_data_bus_has_a_stage_while_it_is_known(register: Register, registry
         reasons = {"birth-tax": Reason.OK, "permit-tax": Reason.OK}
         scoring, result = judged(routed, reasons, bus=reason)
         slot = range(EPOCH // SLOT, EPOCH // SLOT + 1)
-        detail = scoring.evidence.detail(result.compiled.arrays, slot, result.compiled.arrays.targets)
+        detail = scoring.evidence.detail(result.compiled.arrays, slot)
         metrics.links(result.compiled, detail)
         found = samples(registry)
         assert found.get('peyvand_data_bus_stage{endpoint="bus"}') == stage
@@ -209,7 +207,7 @@ def test_links_that_are_not_ok_have_a_reason(register: Register, registry: Colle
     scoring, result = judged(register, {late: Reason.LATE, **dict.fromkeys(fine, Reason.OK)})
     metrics = ScorerMetrics(registry)
     slot = range(EPOCH // SLOT, EPOCH // SLOT + 1)
-    detail = scoring.evidence.detail(result.compiled.arrays, slot, result.compiled.arrays.targets)
+    detail = scoring.evidence.detail(result.compiled.arrays, slot)
     metrics.links(replace(result.compiled, register=register), detail)
     found = {series for series in samples(registry) if series.startswith("peyvand_link_reason")}
 

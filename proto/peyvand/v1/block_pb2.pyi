@@ -69,6 +69,7 @@ class IndicatorBlock(_message.Message):
     MONITORING_FIELD_NUMBER: _builtins.int
     CERTIFICATES_FIELD_NUMBER: _builtins.int
     FINDINGS_FIELD_NUMBER: _builtins.int
+    COMPRESSED_FIELD_NUMBER: _builtins.int
     register_version: _builtins.str
     """The version of what is required."""
     probe_version: _builtins.str
@@ -79,6 +80,10 @@ class IndicatorBlock(_message.Message):
     """Sequence in stream MEASUREMENTS of the last batch taken in."""
     interval_level: _builtins.float
     """The confidence level of all intervals."""
+    compressed: _builtins.bytes
+    """All of the above but evidence_sequence: an IndicatorBlock as zlib writes it (RFC 1950), where that is shorter. Empty in
+    values that an earlier scorer put.
+    """
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
         """End of the last slot counted."""
@@ -249,10 +254,11 @@ class IndicatorBlock(_message.Message):
         monitoring: _monitoring_pb2.Monitoring | None = ...,
         certificates: _abc.Iterable[Global___LinkCertificate] | None = ...,
         findings: _abc.Iterable[_finding_pb2.Finding] | None = ...,
+        compressed: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "monitoring", b"monitoring"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "certificates", b"certificates", "evidence_sequence", b"evidence_sequence", "exchanges", b"exchanges", "findings", b"findings", "id", b"id", "interval_high", b"interval_high", "interval_level", b"interval_level", "interval_low", b"interval_low", "interval_outages", b"interval_outages", "invalid", b"invalid", "kind", b"kind", "known_share", b"known_share", "late", b"late", "level", b"level", "links", b"links", "links_absent", b"links_absent", "links_known", b"links_known", "links_required", b"links_required", "lower", b"lower", "method_version", b"method_version", "monitoring", b"monitoring", "not_answered", b"not_answered", "not_connected", b"not_connected", "point", b"point", "probe_version", b"probe_version", "ranks", b"ranks", "reconciliations", b"reconciliations", "register_version", b"register_version", "stale", b"stale", "strict_lower", b"strict_lower", "strict_point", b"strict_point", "strict_upper", b"strict_upper", "structures", b"structures", "traffic", b"traffic", "upper", b"upper", "window_days", b"window_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "certificates", b"certificates", "compressed", b"compressed", "evidence_sequence", b"evidence_sequence", "exchanges", b"exchanges", "findings", b"findings", "id", b"id", "interval_high", b"interval_high", "interval_level", b"interval_level", "interval_low", b"interval_low", "interval_outages", b"interval_outages", "invalid", b"invalid", "kind", b"kind", "known_share", b"known_share", "late", b"late", "level", b"level", "links", b"links", "links_absent", b"links_absent", "links_known", b"links_known", "links_required", b"links_required", "lower", b"lower", "method_version", b"method_version", "monitoring", b"monitoring", "not_answered", b"not_answered", "not_connected", b"not_connected", "point", b"point", "probe_version", b"probe_version", "ranks", b"ranks", "reconciliations", b"reconciliations", "register_version", b"register_version", "stale", b"stale", "strict_lower", b"strict_lower", "strict_point", b"strict_point", "strict_upper", b"strict_upper", "structures", b"structures", "traffic", b"traffic", "upper", b"upper", "window_days", b"window_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -490,6 +496,7 @@ class SlotBlock(_message.Message):
     OUTCOME_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     EVIDENCE_SEQUENCE_FIELD_NUMBER: _builtins.int
+    COMPRESSED_FIELD_NUMBER: _builtins.int
     slot_seconds: _builtins.int
     """The length of a slot."""
     first_slot: _builtins.int
@@ -504,6 +511,8 @@ class SlotBlock(_message.Message):
     """Reason per (slot, target, vantage)."""
     evidence_sequence: _builtins.int
     """Sequence in stream MEASUREMENTS of the last batch taken in."""
+    compressed: _builtins.bytes
+    """All of the above but evidence_sequence, as in IndicatorBlock."""
     @_builtins.property
     def links(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The links, which are the first targets of each slot."""
@@ -529,10 +538,11 @@ class SlotBlock(_message.Message):
         outcome: _builtins.bytes = ...,
         reason: _builtins.bytes = ...,
         evidence_sequence: _builtins.int = ...,
+        compressed: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["endpoints", b"endpoints", "evidence_sequence", b"evidence_sequence", "first_slot", b"first_slot", "links", b"links", "outcome", b"outcome", "reason", b"reason", "slot_seconds", b"slot_seconds", "slots", b"slots", "vantages", b"vantages", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compressed", b"compressed", "endpoints", b"endpoints", "evidence_sequence", b"evidence_sequence", "first_slot", b"first_slot", "links", b"links", "outcome", b"outcome", "reason", b"reason", "slot_seconds", b"slot_seconds", "slots", b"slots", "vantages", b"vantages", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -555,8 +565,11 @@ class RecentBlock(_message.Message):
     FAILURES_FIELD_NUMBER: _builtins.int
     BURN_KNOWN_FIELD_NUMBER: _builtins.int
     BURN_FAILED_FIELD_NUMBER: _builtins.int
+    COMPRESSED_FIELD_NUMBER: _builtins.int
     evidence_sequence: _builtins.int
     """Sequence in stream MEASUREMENTS of the last batch taken in."""
+    compressed: _builtins.bytes
+    """All of the above but evidence_sequence, as in IndicatorBlock."""
     @_builtins.property
     def links(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The string tables of ids: `target` indexes links first, then endpoints."""
@@ -603,10 +616,11 @@ class RecentBlock(_message.Message):
         failures: Global___RecentRows | None = ...,
         burn_known: _abc.Iterable[_builtins.int] | None = ...,
         burn_failed: _abc.Iterable[_builtins.int] | None = ...,
+        compressed: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["failures", b"failures", "latest", b"latest"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["burn_failed", b"burn_failed", "burn_known", b"burn_known", "details", b"details", "endpoints", b"endpoints", "evidence_sequence", b"evidence_sequence", "failures", b"failures", "latest", b"latest", "links", b"links", "vantages", b"vantages"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["burn_failed", b"burn_failed", "burn_known", b"burn_known", "compressed", b"compressed", "details", b"details", "endpoints", b"endpoints", "evidence_sequence", b"evidence_sequence", "failures", b"failures", "latest", b"latest", "links", b"links", "vantages", b"vantages"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from peyvand.v1 import block_pb2, indicator_pb2
+from services.core.blocks.compression import compress_block
 from services.core.blocks.packed import doubles, message, strings, varints, zigzag
 from services.core.codec import (
     ExchangeVolume,
@@ -134,7 +135,8 @@ def encode_blocks(blocks: Sequence[BlockColumns]) -> list[bytes]:
     for block, *numbers in zip(blocks, *columns, strict=True):
         ids = strings(_BLOCK_NUMBERS["id"], map(str.encode, block.ids))
         shares = (doubles(_BLOCK_NUMBERS[name], block.shares[row]) for row, name in enumerate(SHARES))
-        payloads.append(b"".join([_head(block), *numbers, ids, *shares, *islice(evidence, len(block.links))]))
+        payload = b"".join([_head(block), *numbers, ids, *shares, *islice(evidence, len(block.links))])
+        payloads.append(compress_block(block_pb2.IndicatorBlock, payload))
     return payloads
 
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from peyvand.v1 import block_pb2
+from services.core.blocks.compression import compress_block, parse_block
 from services.core.model import FACTS, RecentRows, Target
 
 _COLUMNS = ("target", "vantage", "slot_start", "time", "outcome", "reason", *FACTS)
@@ -35,7 +35,7 @@ class SlotBlock:
 
 def encode_slot_block(block: SlotBlock) -> bytes:
     """Encode a SlotBlock without its evidence sequence, which ``stamp_slot_block`` adds."""
-    return block_pb2.SlotBlock(
+    message = block_pb2.SlotBlock(
         slot_seconds=block.slot_seconds,
         first_slot=block.first_slot,
         slots=len(block.verdict),
@@ -45,7 +45,8 @@ def encode_slot_block(block: SlotBlock) -> bytes:
         verdict=block.verdict.tobytes(),
         outcome=block.outcome.tobytes(),
         reason=block.reason.tobytes(),
-    ).SerializeToString()
+    )
+    return compress_block(block_pb2.SlotBlock, message.SerializeToString())
 
 
 def stamp_slot_block(payload: bytes, evidence_sequence: int) -> bytes:
@@ -55,10 +56,7 @@ def stamp_slot_block(payload: bytes, evidence_sequence: int) -> bytes:
 
 def decode_slot_block(payload: bytes) -> SlotBlock:
     """Decode a SlotBlock. Raises ValueError when the payload is none."""
-    try:
-        message = block_pb2.SlotBlock.FromString(payload)
-    except DecodeError as error:
-        raise ValueError("not a SlotBlock") from error
+    message = parse_block(block_pb2.SlotBlock, payload)
     shape = (message.slots, len(message.links) + len(message.endpoints), len(message.vantages))
     return SlotBlock(
         message.slot_seconds,
@@ -104,7 +102,7 @@ def encode_recent(block: RecentBlock) -> bytes:
     """Encode a RecentBlock without its evidence sequence, which ``stamp_recent`` adds."""
     details = ["", *sorted({*block.latest.details, *block.failures.details} - {""})]
     index = {text: number for number, text in enumerate(details)}
-    return block_pb2.RecentBlock(
+    message = block_pb2.RecentBlock(
         links=block.links,
         endpoints=block.endpoints,
         vantages=block.vantages,
@@ -113,7 +111,8 @@ def encode_recent(block: RecentBlock) -> bytes:
         failures=_rows(block.failures, index),
         burn_known=block.burn_known.ravel().tolist(),
         burn_failed=block.burn_failed.ravel().tolist(),
-    ).SerializeToString()
+    )
+    return compress_block(block_pb2.RecentBlock, message.SerializeToString())
 
 
 def stamp_recent(payload: bytes, evidence_sequence: int) -> bytes:
@@ -130,10 +129,7 @@ def _rows(columns: RecentRows, index: dict[str, int]) -> block_pb2.RecentRows:
 
 def decode_recent(payload: bytes) -> RecentBlock:
     """Decode a RecentBlock. Raises ValueError when the payload is not a consistent one."""
-    try:
-        message = block_pb2.RecentBlock.FromString(payload)
-    except DecodeError as error:
-        raise ValueError("not a RecentBlock") from error
+    message = parse_block(block_pb2.RecentBlock, payload)
     details = np.array(message.details, dtype=np.object_)
     links = len(message.links)
     try:

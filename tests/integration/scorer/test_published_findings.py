@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from peyvand.v1 import block_pb2
+from services.core.blocks.compression import parse_block
 from services.core.bus import Bus, finding_of
 from services.core.bus.names import FINDINGS, GOVERNMENT_KEY, INDICATOR_BUCKET, finding_subject
 from services.core.codec import finding_to_message
@@ -78,7 +79,7 @@ async def test_a_start_keeps_published_findings_until_it_has_looked(nats: Nats, 
     await scorer.serving()
     assert await scorer.stop() == (0, "")
     async with nats.connect("scorer") as bus:
-        block = block_pb2.IndicatorBlock.FromString(await bus.kv_get(INDICATOR_BUCKET, GOVERNMENT_KEY) or b"")
+        block = parse_block(block_pb2.IndicatorBlock, await bus.kv_get(INDICATOR_BUCKET, GOVERNMENT_KEY) or b"")
         block.findings.append(finding_to_message(found(0)))
         await bus.kv_put(INDICATOR_BUCKET, GOVERNMENT_KEY, block.SerializeToString())
         assert await published_findings(bus) == (found(0),)

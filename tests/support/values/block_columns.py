@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from peyvand.v1 import block_pb2
+from services.core.blocks.compression import parse_block
 from services.core.blocks.encode import AgencyRank, BlockColumns, EvidenceColumns, encode_blocks, stamp_block
 from services.core.blocks.read import BlockReader
 from services.core.codec import ExchangeVolume
@@ -50,7 +51,7 @@ def decode_block(payload: bytes) -> Block:
     """Decode a value of the bus. Raises ValueError for an inconsistent IndicatorBlock."""
     kept = BlockReader.of(payload)
     keys = kept.keys()
-    windows = (links.window_days for links in block_pb2.IndicatorBlock.FromString(payload).links)
+    windows = (links.window_days for links in parse_block(block_pb2.IndicatorBlock, payload).links)
     evidence = map(kept.evidence, windows)
     return Block(
         tuple(indicator_from_message(found) for key in keys if (found := kept.find(key))),

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from peyvand.v1 import block_pb2, indicator_pb2, measurement_pb2, outcome_pb2
 from services.core import codec
+from services.core.blocks.compression import parse_block
 from services.core.blocks.encode import EvidenceColumns
 from services.core.blocks.read import BlockReader
 from services.core.blocks.target_blocks import SlotBlock, decode_slot_block, encode_slot_block
@@ -163,7 +164,7 @@ def test_ragged_blocks_are_refused() -> None:
     """A block whose columns differ in length, or without a row, is refused."""
     row = Indicator(IndicatorKind.LINK, "l", 7, 600, 0.5, 0.5, 0.5, 1.0, Losses(late=0.5))
     for name in ("upper", "links_known", "level", "interval_low"):
-        message = block_pb2.IndicatorBlock.FromString(encoded(Block((row,))))
+        message = parse_block(block_pb2.IndicatorBlock, encoded(Block((row,))))
         getattr(message, name).append(1)
         with pytest.raises(ValueError, match="different lengths"):
             BlockReader.of(message.SerializeToString())
@@ -253,7 +254,7 @@ def test_a_block_of_before_method_5_says_nothing_of_outages() -> None:
     one = Indicator(
         IndicatorKind.LINK, "l", 7, 600, 0.5, 0.5, 0.5, 1.0, Losses(late=0.5), interval=Interval(0.3, 0.65, 0.95, 1)
     )
-    message = block_pb2.IndicatorBlock.FromString(encoded(Block((one, replace(one, id="m")))))
+    message = parse_block(block_pb2.IndicatorBlock, encoded(Block((one, replace(one, id="m")))))
     del message.interval_outages[1:]
     with pytest.raises(ValueError, match="different lengths"):
         decode_block(message.SerializeToString())

@@ -1,0 +1,50 @@
+"""Blocks that hold themselves compressed."""
+
+from zlib import compress
+
+import pytest
+
+from peyvand.v1 import block_pb2
+from services.core.blocks.compression import compress_block, parse_block
+from services.core.blocks.packed import message
+from services.core.blocks.target_blocks import stamp_slot_block
+
+_FIELD = block_pb2.SlotBlock.DESCRIPTOR.fields_by_name["compressed"].number
+_BLOCK = block_pb2.SlotBlock(slot_seconds=300, links=["a"], verdict=bytes(10_000))
+
+
+def test_a_block_comes_back_with_its_stamp() -> None:
+    """What repeats itself is shorter, and the same once it is read, with the evidence sequence that follows it."""
+    payload = compress_block(block_pb2.SlotBlock, _BLOCK.SerializeToString())
+    assert len(payload) < 200
+    back = parse_block(block_pb2.SlotBlock, stamp_slot_block(payload, 7))
+    assert back == block_pb2.SlotBlock(slot_seconds=300, links=["a"], verdict=bytes(10_000), evidence_sequence=7)
+
+
+def test_what_would_be_longer_stays_as_it_is() -> None:
+    """So do values of a scorer of before blocks were compressed."""
+    payload = block_pb2.SlotBlock(slot_seconds=300).SerializeToString()
+    assert compress_block(block_pb2.SlotBlock, payload) == payload
+    assert parse_block(block_pb2.SlotBlock, _BLOCK.SerializeToString()) == _BLOCK
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"not compressed",
+        compress(_BLOCK.SerializeToString())[:-1],
+        compress(_BLOCK.SerializeToString()) + b"x",
+        compress(b"\xff\xff\xff"),
+    ],
+)
+def test_damage_is_refused(content: bytes) -> None:
+    """What zlib did not write, or not to its end, or what holds no block."""
+    with pytest.raises(ValueError, match="not a SlotBlock"):
+        parse_block(block_pb2.SlotBlock, message(_FIELD, content))
+
+
+def test_a_block_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few bytes that unpack to more than the limit."""
+    monkeypatch.setattr("services.core.blocks.compression._LIMIT", 5_000)
+    with pytest.raises(ValueError, match="not a SlotBlock"):
+        parse_block(block_pb2.SlotBlock, compress_block(block_pb2.SlotBlock, _BLOCK.SerializeToString()))

@@ -103,7 +103,7 @@ def test_what_is_no_register_is_refused() -> None:
     [
         (b"3", "something else than rows by section"),
         (b"[]", "something else than rows by section"),
-        (b"[" * 100_000, "nested too deeply"),
+        (b"[" * 100_000, "recursion limit"),
     ],
 )
 def test_json_of_any_other_form_is_refused(content: bytes, reason: str) -> None:

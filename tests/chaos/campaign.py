@@ -19,6 +19,7 @@ from services.core.model.register import FLUSH_SECONDS
 from services.dataset.days import read_position
 from services.dataset.storage import LocalStorage
 from services.dataset.tables import MEASUREMENT
+from tests.chaos.clocks import CACHE_SECONDS
 from tests.chaos.faults import CLASSES, clocks, files, power
 from tests.chaos.record import Acknowledged, Record
 from tests.chaos.schedule import Fault, Round
@@ -139,7 +140,7 @@ async def _inject(world: World, one: Run, fault: Fault) -> float:
     if wrong := await CLASSES[fault.kind].inject(world, fault):
         one.wrong.append(f"{fault}: {wrong}")
     if fault.kind == clocks.NAME and fault.victim == "prober":
-        by, ended = clocks.seconds_of(fault), time.time()
+        by, ended = clocks.seconds_of(fault), time.time() + CACHE_SECONDS
         one.astray += [(began, ended), (began + by, ended + by)]
     return began
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+CACHE_SECONDS = 1
+"""How long a process goes on by what it read last: to read the file at each call takes two thirds of what a collector takes."""
+
 
 def _library() -> Path | None:
     return next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
@@ -19,7 +22,7 @@ def environment(clock: Path) -> dict[str, str]:
     return {
         "LD_PRELOAD": str(_library()),
         "FAKETIME_TIMESTAMP_FILE": str(clock),
-        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_CACHE_DURATION": f"{CACHE_SECONDS}",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         "NO_FAKE_STAT": "1",
     }

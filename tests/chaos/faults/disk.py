@@ -24,8 +24,10 @@ class Node:
 
     content: bytearray | None
     mode: int
-    synced: bytes = b""
+    synced: bytearray = field(default_factory=bytearray)
     changed: float = field(default_factory=time.time)
+    _since: tuple[int, int] = (0, 0)
+    """Between these bytes the content was written since it was synced."""
 
     @property
     def is_folder(self) -> bool:
@@ -42,6 +44,33 @@ class Node:
         old_padded, new_padded = (state.ljust(size, b"\0") for state in (self.synced, new))
         pages = range(0, size, PAGE)
         return b"".join((chance.choice((old_padded, new_padded)))[start : min(start + PAGE, size)] for start in pages)
+
+    def write(self, data: bytes, offset: int) -> None:
+        """Write into a file, after zeros where it is shorter."""
+        assert self.content is not None
+        begin = min(offset, len(self.content))
+        self.content[begin : offset + len(data)] = bytes(offset - begin) + data
+        self._written(begin, offset + len(data))
+
+    def truncate(self, size: int) -> None:
+        """Cut a file, or fill it up with zeros."""
+        assert self.content is not None
+        begin = min(size, len(self.content))
+        del self.content[size:]
+        self.content.extend(bytes(size - begin))
+        self._written(begin, size)
+
+    def sync(self) -> None:
+        """Make the content durable. Only what changed is copied: a server syncs files of megabytes after each message."""
+        if self.content is not None:
+            begin, end = self._since
+            del self.synced[len(self.content) :]
+            self.synced[begin:end] = self.content[begin:end]
+            self._since = (len(self.content), 0)
+
+    def _written(self, begin: int, end: int) -> None:
+        self._since = (min(begin, self._since[0]), max(end, self._since[1]))
+        self.changed = time.time()
 
 
 Names = dict[str, Node]
@@ -100,28 +129,20 @@ class Disk:
     def write(self, node: Node, data: bytes, offset: int) -> int:
         """Write into a file."""
         self._refuse()
-        assert node.content is not None
-        if len(node.content) < offset:
-            node.content.extend(bytes(offset - len(node.content)))
-        node.content[offset : offset + len(data)] = data
-        node.changed = time.time()
+        node.write(data, offset)
         return len(data)
 
     def truncate(self, node: Node, size: int) -> None:
         """Cut a file, or fill it up with zeros."""
         self._refuse(room=False)
-        assert node.content is not None
-        del node.content[size:]
-        node.content.extend(bytes(size - len(node.content)))
-        node.changed = time.time()
+        node.truncate(size)
 
     def sync(self, node: Node) -> None:
         """Make a node durable, and every change of names so far."""
         if self.state == INPUT_OUTPUT:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         self.syncs += 1
-        if node.content is not None:
-            node.synced = bytes(node.content)
+        node.sync()
         if self._since:
             self._durable = self._since[-1]
             self._since = []
@@ -132,8 +153,10 @@ class Disk:
         self._durable, self._since = dict(self.names), []
         for node in set(self.names.values()):
             if node.content is not None:
-                node.content = bytearray(node.torn(chance))
-                node.synced = bytes(node.content)
+                torn = node.torn(chance)
+                node.truncate(0)
+                node.write(torn, 0)
+                node.sync()
         self.state = WELL
 
     def _refuse(self, *, room: bool = True) -> None:

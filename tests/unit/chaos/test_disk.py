@@ -8,6 +8,8 @@ import random
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.chaos.faults.disk import INPUT_OUTPUT, NO_SPACE, READ_ONLY, Disk, Node
 
@@ -43,6 +45,32 @@ def test_what_was_not_synced_may_be_anything() -> None:
     """Without syncs the old file, the new one and an empty one in its place are all found."""
     found = {_after_a_cut(number, synced=False)["/state"] for number in CUTS}
     assert {b"old", b"new", b""} <= found
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("write"), st.integers(0, 60), st.binary(max_size=20)),
+            st.tuples(st.just("truncate"), st.integers(0, 70), st.just(b"")),
+            st.tuples(st.just("sync"), st.just(0), st.just(b"")),
+        )
+    )
+)
+def test_a_sync_copies_what_changed(steps: list[tuple[str, int, bytes]]) -> None:
+    """After any steps the content is as a file has it, and what is synced is the content of the last sync."""
+    node, content, synced = Node(bytearray(), 0o600), bytearray(), bytearray()
+    for step, place, data in steps:
+        if step == "write":
+            node.write(data, place)
+            content.extend(bytes(max(0, place - len(content))))
+            content[place : place + len(data)] = data
+        elif step == "truncate":
+            node.truncate(place)
+            content = content[:place].ljust(place, b"\0")
+        else:
+            node.sync()
+            synced = content[:]
+    assert (node.content, node.synced) == (content, synced)
 
 
 def test_writes_are_torn_in_pages() -> None:

@@ -19,7 +19,7 @@ from services.core.model.outcome import OUTCOME_OF, Outcome, Reason
 from services.dataset.days import EvidenceDays, LogFiles, Sealer, SealingContext, manifests
 from services.dataset.log import SigningKey
 from services.dataset.storage import LocalStorage
-from tests.bench.meters.process import busy_seconds, cpu_seconds, machine, peak_mib
+from tests.bench.meters.process import busy_seconds, cpu_seconds, machine, peak_mib, proportional_mib
 from tests.bench.meters.scrape import Samples, quantile_bound, scrape, since
 from tests.support.paths import ROOT
 from tests.support.system import COMPONENTS, System
@@ -62,7 +62,9 @@ def national(minutes: float, slot: int) -> Iterator[str]:
             before = _moment(system, pids)
             stall = _follow(system, pids, minutes * 60)
             after = _moment(system, pids)
-            yield from _costs(before, after, {name: peak_mib(pid) for name, pid in pids.items()})
+            yield from _costs(
+                before, after, {name: (peak_mib(pid), proportional_mib(pid)) for name, pid in pids.items()}
+            )
             yield from _disk(before, after, system.data)
             yield from _outcomes(before.prober, after.prober)
             yield _times("probes start late by", before.prober, after.prober, "peyvand_probe_schedule_lag_seconds")
@@ -118,17 +120,17 @@ def _sleep(until: float) -> float:
     return late
 
 
-def _costs(before: _Moment, after: _Moment, peaks: dict[str, float]) -> Iterator[str]:
+def _costs(before: _Moment, after: _Moment, memory: dict[str, tuple[float, float]]) -> Iterator[str]:
     took = after.time - before.time
     probes = sum(since(before.prober, after.prober, "peyvand_probe_outcomes_total", "outcome").values())
     used = {name: after.cpu[name] - before.cpu[name] for name in after.cpu}
 
     def row(name: str, parts: tuple[str, ...]) -> str:
         cpu = sum(used[part] for part in parts)
-        peak = sum(peaks[part] for part in parts)
-        return f"{name:<14}{cpu / took:>18.1%}{cpu / probes * 1e6:>18.0f}{peak:>15.0f}"
+        peak, proportional = (sum(memory[part][which] for part in parts) for which in (0, 1))
+        return f"{name:<14}{cpu / took:>18.1%}{cpu / probes * 1e6:>18.0f}{peak:>15.0f}{proportional:>13.0f}"
 
-    yield f"{'process':<14}{'CPU, % of a core':>18}{'µs CPU per probe':>18}{'peak RSS, MiB':>15}"
+    yield f"{'process':<14}{'CPU, % of a core':>18}{'µs CPU per probe':>18}{'peak RSS, MiB':>15}{'at last, PSS':>13}"
     for name in _PIPELINE:
         yield row(name, (name,))
     yield row("pipeline", _PIPELINE)

@@ -20,6 +20,7 @@ __all__ = [
     "give_way",
     "machine",
     "peak_mib",
+    "proportional_mib",
     "resident_mib",
     "waiting_for",
 ]
@@ -37,12 +38,17 @@ def cpu_seconds(pid: int) -> float:
 
 def peak_mib(pid: int) -> float:
     """The most memory a living process ever had resident, in MiB."""
-    return _status_mib(pid, "VmHWM")
+    return _mib(pid, "status", "VmHWM")
 
 
 def resident_mib(pid: int) -> float:
     """The memory a living process has resident, in MiB."""
-    return _status_mib(pid, "VmRSS")
+    return _mib(pid, "status", "VmRSS")
+
+
+def proportional_mib(pid: int) -> float:
+    """The memory a living process has resident, in MiB; of a page of several processes, its part."""
+    return _mib(pid, "smaps_rollup", "Pss")
 
 
 def end_with_parent() -> None:
@@ -57,10 +63,10 @@ def end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _status_mib(pid: int, name: str) -> float:
-    status = Path(f"/proc/{pid}/status").read_text("utf-8")
-    found = re.search(rf"^{name}:\s+(\d+) kB$", status, re.MULTILINE)
-    assert found, f"/proc/{pid}/status has no {name}"
+def _mib(pid: int, file: str, name: str) -> float:
+    content = Path(f"/proc/{pid}/{file}").read_text("utf-8")
+    found = re.search(rf"^{name}:\s+(\d+) kB$", content, re.MULTILINE)
+    assert found, f"/proc/{pid}/{file} has no {name}"
     return int(found[1]) / 1024
 
 

@@ -4,7 +4,6 @@ from services.core.blocks.encode import (
     AgencyRank,
     BlockColumns,
     EvidenceColumns,
-    block_digest,
     encode_blocks,
     stamp_block,
 )
@@ -28,7 +27,6 @@ __all__ = [
     "IndicatorKey",
     "RecentBlock",
     "SlotBlock",
-    "block_digest",
     "decode_recent",
     "decode_slot_block",
     "encode_blocks",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from itertools import islice
 
 import numpy as np
@@ -138,17 +137,6 @@ def encode_blocks(blocks: Sequence[BlockColumns]) -> list[bytes]:
         payload = b"".join([_head(block), *numbers, ids, *shares, *islice(evidence, len(block.links))])
         payloads.append(compress_block(block_pb2.IndicatorBlock, payload))
     return payloads
-
-
-def block_digest(block: BlockColumns) -> bytes:
-    """Return a digest of a block's content, which costs less than encoding it. The links follow from the register version."""
-    digest = sha256(_head(block))
-    digest.update("\n".join(block.ids).encode())
-    columns = [block.kinds, block.window_days, block.level, block.counts, block.shares]
-    columns += [column for links in block.links for column in (links.slots, links.verdicts, links.omega, links.share)]
-    for column in columns:
-        digest.update(np.ascontiguousarray(column).data)
-    return digest.digest()
 
 
 def _head(block: BlockColumns) -> bytes:

@@ -13,7 +13,7 @@ from services.core.bus import SLOTS_PER_BLOCK, slot_key
 from services.core.codec import ExchangeVolume
 from services.core.model import Finding, IndicatorKind, Monitoring, Reconciliation, Structure, Traffic
 from services.indicator.evidence import Evidence
-from services.indicator.index import LinkColumns
+from services.indicator.index import LinkColumns, Snapshot
 from services.indicator.register_arrays import RegisterArrays
 from services.scorer.index import AgencyMembers
 from services.scorer.publishing.columns import IndicatorTable
@@ -47,7 +47,9 @@ def government_block(
         exchanges=tuple(volumes),
         structures=tuple(unstamped),
         traffic=tuple(traffic),
-        ranks=tuple(_ranks(table, IndicatorKind.PROVIDER)),
+        ranks=ranks_of(
+            table.snapshot, IndicatorKind.PROVIDER, table.all_of([IndicatorKind.PROVIDER])[IndicatorKind.PROVIDER]
+        ),
         monitoring=monitoring,
         findings=tuple(findings),
     )
@@ -71,7 +73,7 @@ def consumer_blocks(
             exchanges=tuple(own_volumes),
             reconciliations=tuple(own_reconciliations),
             certificates=tuple(own_certificates),
-            ranks=tuple(_ranks(table, IndicatorKind.CONSUMER, own.rows[IndicatorKind.CONSUMER])),
+            ranks=ranks_of(table.snapshot, IndicatorKind.CONSUMER, own.rows[IndicatorKind.CONSUMER]),
         )
         for block, own, own_volumes, own_reconciliations, own_certificates in zip(
             blocks, members, volumes, reconciliations, certificates, strict=True
@@ -79,16 +81,15 @@ def consumer_blocks(
     ]
 
 
-def _ranks(
-    table: IndicatorTable, kind: IndicatorKind, rows: NDArray[np.int64] | slice = slice(None)
-) -> Iterator[AgencyRank]:
-    """Yield the ranks of some agencies in one role, in all windows."""
-    for days in table.snapshot.windows:
-        columns = table.snapshot.columns[kind, days]
-        for agency in np.arange(len(columns.ids))[rows].tolist():
-            band = columns.ranks.get(columns.ids[agency])
-            if band is not None:
-                yield AgencyRank(kind, columns.ids[agency], days, band)
+def ranks_of(snapshot: Snapshot, kind: IndicatorKind, rows: NDArray[np.int64]) -> tuple[AgencyRank, ...]:
+    """Return the ranks of some agencies in one role, in all windows."""
+    of_windows = [(days, snapshot.columns[kind, days]) for days in snapshot.windows]
+    return tuple(
+        AgencyRank(kind, agency, days, band)
+        for days, columns in of_windows
+        for agency in (columns.ids[row] for row in rows.tolist())
+        if (band := columns.ranks.get(agency)) is not None
+    )
 
 
 def _evidence(columns: LinkColumns, members: AgencyMembers) -> EvidenceColumns:

@@ -80,21 +80,20 @@ class IndicatorTable:
         rows, number = rows[applies], number[applies]
         kinds, windows = np.full(len(rows), kind, dtype=np.int64), np.full(len(rows), days, dtype=np.int64)
         labels = (number, kinds, self._ids[kind][rows], windows, columns.level[rows])
-        return labels, _shares(columns, rows), _counts(columns, rows)
+        shares = np.vstack([share[rows] for share in shares_of(columns)])
+        return labels, shares, np.vstack([count[rows] for count in counts_of(columns)])
 
 
 _NONE = np.zeros(0, dtype=np.int64)
 
 
-def _shares(columns: IndicatorColumns, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+def shares_of(columns: IndicatorColumns) -> tuple[NDArray[np.float64], ...]:
+    """Return the shares of every entity, in the order of BlockColumns.shares."""
     bounds = (columns.point, columns.lower, columns.upper, columns.known_share)
     strict = (columns.strict_point, columns.strict_lower, columns.strict_upper)
-    interval = (columns.interval_low, columns.interval_high)
-    return np.vstack(
-        [*(share[rows] for share in bounds), columns.losses[rows].T, *(share[rows] for share in strict + interval)]
-    )
+    return *bounds, *columns.losses.T, *strict, columns.interval_low, columns.interval_high
 
 
-def _counts(columns: IndicatorColumns, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    links = (columns.links_required, columns.links_known, columns.links_absent)
-    return np.vstack([count[rows] for count in (*links, columns.interval_outages)])
+def counts_of(columns: IndicatorColumns) -> tuple[NDArray[np.int64], ...]:
+    """Return the counts of every entity, in the order of BlockColumns.counts."""
+    return columns.links_required, columns.links_known, columns.links_absent, columns.interval_outages

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import compress
+from hashlib import sha256
 
-from services.core.blocks import block_digest, encode_blocks
+from services.core.blocks import BlockColumns, encode_blocks
 from services.core.bus import GOVERNMENT_KEY, consumer_key
 from services.core.codec import ExchangeVolume
-from services.core.model import Finding, Monitoring, Reconciliation
+from services.core.model import Finding, IndicatorKind, Monitoring, Reconciliation
 from services.scorer.exchanges import ReconciliationReport
-from services.scorer.index import IndexResult
-from services.scorer.publishing.blocks import consumer_blocks, government_block, grouped
+from services.scorer.index import AgencyMembers, IndexResult
+from services.scorer.publishing.blocks import consumer_blocks, government_block, grouped, ranks_of
 from services.scorer.publishing.columns import IndicatorTable
+from services.scorer.publishing.digests import agency_digests
 
 ENCODED_TARGETS = 4096
 """Links and endpoints whose blocks are encoded together, which takes some ten milliseconds."""
@@ -61,25 +62,48 @@ class BlockEncoder:
             if link is not None:
                 self._certificates[register.consumer(link)].append((name, expiry))
 
-    def consumers(self, existing: Mapping[str, bytes]) -> Iterator[EncodedBlock]:
-        """Yield the blocks of agencies that have an indicator, the urgent ones first; ``existing`` are digests by key."""
+    def digests(self) -> dict[str, bytes]:
+        """Return a digest of each agency's numbers. It takes half a second of a million links."""
+        return agency_digests(self.result.snapshot, self.result.compiled.members)
+
+    def consumers(self, numbers: Mapping[str, bytes], existing: Mapping[str, bytes]) -> Iterator[EncodedBlock]:
+        """Yield the blocks of agencies that have an indicator, the urgent ones first.
+
+        ``numbers`` are ``digests``, and ``existing`` the digests of the blocks that were put before, by key.
+        """
         ordered = {**self.result.urgent, **self.result.compiled.members}
         for group in grouped(ordered, ENCODED_TARGETS):
-            agencies = [agency for agency, _ in group]
-            blocks = consumer_blocks(
-                self._table,
-                [own for _, own in group],
-                [self._volumes.get(agency, ()) for agency in agencies],
-                [self._reconciliations.get(agency, ()) for agency in agencies],
-                [self._certificates.get(agency, ()) for agency in agencies],
-            )
-            keys = [(consumer_key(agency), block_digest(block)) for agency, block in zip(agencies, blocks, strict=True)]
-            new = [existing.get(key) != digest for key, digest in keys]
-            payloads = iter(encode_blocks(list(compress(blocks, new))))
-            for (key, digest), block, is_new in zip(keys, blocks, new, strict=True):
-                payload = next(payloads) if is_new else None
-                if len(block.ids):
-                    yield EncodedBlock(key, digest, payload)
+            digests = {agency: numbers[agency] + self._digest_of_others(agency, own) for agency, own in group}
+            new = {agency: own for agency, own in group if existing.get(consumer_key(agency)) != digests[agency]}
+            blocks = self._blocks(new)
+            payloads = dict(zip(new, encode_blocks(blocks), strict=True))
+            empty = {agency for agency, block in zip(new, blocks, strict=True) if not len(block.ids)}
+            for agency, digest in digests.items():
+                if agency not in empty:
+                    yield EncodedBlock(consumer_key(agency), digest, payloads.get(agency))
+
+    def _blocks(self, members: Mapping[str, AgencyMembers]) -> list[BlockColumns]:
+        if not members:
+            return []
+        return consumer_blocks(
+            self._table,
+            [*members.values()],
+            [self._volumes.get(agency, ()) for agency in members],
+            [self._reconciliations.get(agency, ()) for agency in members],
+            [self._certificates.get(agency, ()) for agency in members],
+        )
+
+    def _digest_of_others(self, agency: str, own: AgencyMembers) -> bytes:
+        """Return a digest of what else is in an agency's block. It holds in this process."""
+        snapshot = self.result.snapshot
+        said = (
+            (snapshot.as_of, snapshot.register_version, snapshot.probe_version, snapshot.method_version),
+            tuple(self._volumes.get(agency, ())),
+            tuple(self._reconciliations.get(agency, ())),
+            tuple(self._certificates.get(agency, ())),
+            ranks_of(snapshot, IndicatorKind.CONSUMER, own.rows[IndicatorKind.CONSUMER]),
+        )
+        return hash(said).to_bytes(8, "big", signed=True)
 
     def government(self, consumers: Collection[str]) -> Iterator[EncodedBlock]:
         """Yield the block if it has an indicator, with the volumes of consumers that are not among these keys."""
@@ -93,4 +117,5 @@ class BlockEncoder:
             self._table, others, self.result.structures, self._traffic, self._monitoring, self._findings
         )
         if len(block.ids):
-            yield EncodedBlock(GOVERNMENT_KEY, block_digest(block), *encode_blocks([block]))
+            (payload,) = encode_blocks([block])
+            yield EncodedBlock(GOVERNMENT_KEY, sha256(payload).digest(), payload)

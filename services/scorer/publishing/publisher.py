@@ -5,6 +5,7 @@ So a reader that sees the government's ``as_of`` finds everything else at least 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -115,7 +116,9 @@ class IndexPublisher:
         self._keys |= keys
         consumers = set[str]()
         stamp = partial(stamp_block, evidence_sequence=result.snapshot.evidence_sequence)
-        await self._put(_recorded(encoder.consumers(self._digests), consumers, self._keys), self._digests, stamp)
+        numbers = await asyncio.to_thread(encoder.digests)
+        blocks = encoder.consumers(numbers, self._digests)
+        await self._put(_recorded(blocks, consumers, self._keys), self._digests, stamp)
         await self._put(encoder.government(consumers), self._digests, stamp)
         gone = self._keys - consumers - keys
         self._check()

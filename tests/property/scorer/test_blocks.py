@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.core.blocks.encode import BlockColumns, block_digest, encode_blocks, stamp_block
+from services.core.blocks.encode import BlockColumns, encode_blocks, stamp_block
 from services.core.codec import ExchangeVolume
 from services.core.model.indicator import IndicatorKind
 from services.indicator.index.index import compute_indicators
@@ -17,6 +17,7 @@ from services.indicator.register_arrays import RegisterArrays
 from services.scorer.index.members import agency_members
 from services.scorer.publishing.blocks import consumer_blocks, government_block
 from services.scorer.publishing.columns import IndicatorTable
+from services.scorer.publishing.digests import agency_digests
 from tests.support.cases.api.indicator_answers import evidence_of, register_of
 from tests.support.cases.indicator import Case, cases
 from tests.support.values.block_columns import Block, decode_block
@@ -93,18 +94,20 @@ def test_blocks_hold_the_rows_of_the_snapshot(case: Case, sequence: int) -> None
 
 @settings(max_examples=60)
 @given(case=cases())
-def test_a_digest_tells_blocks_apart_as_encoding_them_does(case: Case) -> None:
-    """Under the same register, blocks of one evidence and of a little more have the same digest where they are equal."""
+def test_a_digest_tells_agencies_apart_as_encoding_them_does(case: Case) -> None:
+    """Under the same register, agencies of one evidence and of a little more have the same digest where their blocks are equal."""
     register = register_of(case.register)
     arrays = RegisterArrays.of(register)
     found = agency_members(register, arrays)
     less = case.copy()
     less.measurements = case.measurements[: -case.rng.randint(1, 3)]
-    said = []
+    none = [()] * len(found)
+    digests, said = [], []
     for one in (case, case, less):
         snapshot = compute_indicators(arrays, evidence_of(one), end_slot=case.end_slot, evidence_sequence=1)
-        none = [()] * len(found)
-        said.append(consumer_blocks(IndicatorTable(snapshot), [*found.values()], none, none, none))
-    for block, same, other in zip(*said, strict=True):
-        assert block_digest(block) == block_digest(same)
-        assert (block_digest(block) == block_digest(other)) == (encode_blocks([block]) == encode_blocks([other]))
+        digests.append(agency_digests(snapshot, found))
+        blocks = consumer_blocks(IndicatorTable(snapshot), [*found.values()], none, none, none)
+        said.append(encode_blocks([replace(block, ranks=()) for block in blocks]))
+    assert digests[0] == digests[1]
+    for number, agency in enumerate(found):
+        assert (digests[0][agency] == digests[2][agency]) == (said[0][number] == said[2][number])

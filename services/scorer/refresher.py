@@ -31,7 +31,7 @@ POLL_SECONDS = 0.1  # between two checks whether an index is due, while late arr
 IDLE_SECONDS = 1.0  # and else, when no slot settles before: the clock may be set
 CLOCK_SECONDS = 10.0  # between two looks at the bus's clock, besides one before each new slot
 LATE_SECONDS = 1.0  # an index that late arrivals changed is published this often at most,
-LATE_SHARE = 0.8  # and in this share of the time at most
+LATE_SHARE = 0.4  # and in this share of the time at most
 CERTIFICATE_SECONDS = 21 * 86400  # certificates that expire sooner are published, as the alert has it
 TRIM_SECONDS = 60.0  # freed memory is returned to the system this often at most: the next index needs it again
 

@@ -14,7 +14,7 @@ from services.core.bus import StoredMessage
 from services.core.bus.names import EXCHANGES, MEASUREMENTS
 from services.core.codec.exchange import decode_summaries
 from services.core.codec.measurement import decode_measurements
-from services.core.model import Measurement
+from services.core.model import ExchangeSummary, Measurement
 from services.register.directory import load_register
 from services.sandbox.timing import slot_timing
 from tests.chaos.campaign import RECOVERY_SECONDS, Run
@@ -84,18 +84,22 @@ Message = tuple[str, bytes]
 
 
 def _not_replaced(unasked: Iterable[Message], acknowledged: Iterable[Message]) -> Iterator[Message]:
-    """Yield messages of EXCHANGES with a summary that no later one has replaced, which a collector would have sent again otherwise."""
-    latest: dict[tuple[str, str, int], int] = {}
+    """Yield messages of EXCHANGES with a summary that was neither replaced by a later one nor sent again in another message.
+
+    A collector that was not answered, and started again, sends what waits in other messages than before.
+    """
+    latest: dict[tuple[str, str, int], ExchangeSummary] = {}
     for _, content in acknowledged:
         for one in decode_summaries(content)[1]:
             key = one.client, one.service, one.slot_start
-            latest[key] = max(one.revision, latest.get(key, 0))
+            if key not in latest or latest[key].revision <= one.revision:
+                latest[key] = one
     for message in unasked:
-        if any(
-            latest.get((one.client, one.service, one.slot_start), 0) <= one.revision
-            for one in decode_summaries(message[1])[1]
-        ):
-            yield message
+        for one in decode_summaries(message[1])[1]:
+            last = latest.get((one.client, one.service, one.slot_start))
+            if last is None or (last.revision <= one.revision and last != one):
+                yield message
+                break
 
 
 def _stored_again(messages: Iterable[StoredMessage]) -> Iterator[StoredMessage]:

@@ -95,17 +95,27 @@ def test_what_must_not_happen_is_found(tmp_path: Path, happen: Callable[[Run], N
     assert finding.startswith(found)
 
 
-@pytest.mark.parametrize(("revision", "findings"), [(7, 1), (9, 0)])
-def test_a_summary_that_was_replaced_is_not_sent_again(tmp_path: Path, revision: int, findings: int) -> None:
-    """A collector sends what was not acknowledged until that is, or until it has a later revision of the same slot."""
+@pytest.mark.parametrize(
+    ("revision", "count", "findings"),
+    [(7, 7, 1), (8, 8, 0), (8, 9, 1), (9, 9, 0)],
+    ids=("older", "same", "other", "newer"),
+)
+def test_a_summary_that_was_replaced_is_not_sent_again(
+    tmp_path: Path, revision: int, count: int, findings: int
+) -> None:
+    """A collector sends what was not acknowledged until that is, be it in another message, or until it has a later revision."""
 
-    def summary(revision: int) -> bytes:
-        return encode_summaries("xroad", [ExchangeSummary("a", "s", FIRST * SLOT, revision, count=revision)])
+    def summary(revision: int, count: int, *others: ExchangeSummary) -> bytes:
+        return encode_summaries("xroad", [ExchangeSummary("a", "s", FIRST * SLOT, revision, count=count), *others])
 
+    other = ExchangeSummary("b", "s", FIRST * SLOT, 1, count=1)
     run = _run(tmp_path)
     subject = "peyvand.v1.exchange.xroad.0"
-    run.messages[EXCHANGES] = [StoredMessage(1, subject, summary(8), FIRST * SLOT)]
-    run.record.acknowledged.append(Acknowledged(0.0, EXCHANGES, 2, subject, summary(revision), duplicate=False))
+    run.messages[EXCHANGES] = [StoredMessage(1, subject, summary(8, 8), FIRST * SLOT)]
+    run.messages[EXCHANGES].append(StoredMessage(2, subject, summary(revision, count, other), FIRST * SLOT))
+    run.record.acknowledged.append(
+        Acknowledged(0.0, EXCHANGES, 2, subject, summary(revision, count, other), duplicate=False)
+    )
     assert len([*lost_or_doubled(run)]) == findings
 
 

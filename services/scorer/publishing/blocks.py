@@ -47,9 +47,7 @@ def government_block(
         exchanges=tuple(volumes),
         structures=tuple(unstamped),
         traffic=tuple(traffic),
-        ranks=ranks_of(
-            table.snapshot, IndicatorKind.PROVIDER, table.all_of([IndicatorKind.PROVIDER])[IndicatorKind.PROVIDER]
-        ),
+        ranks=ranks_of(table.snapshot, IndicatorKind.PROVIDER),
         monitoring=monitoring,
         findings=tuple(findings),
     )
@@ -81,14 +79,15 @@ def consumer_blocks(
     ]
 
 
-def ranks_of(snapshot: Snapshot, kind: IndicatorKind, rows: NDArray[np.int64]) -> tuple[AgencyRank, ...]:
-    """Return the ranks of some agencies in one role, in all windows."""
-    of_windows = [(days, snapshot.columns[kind, days]) for days in snapshot.windows]
+def ranks_of(snapshot: Snapshot, kind: IndicatorKind, rows: NDArray[np.int64] | None = None) -> tuple[AgencyRank, ...]:
+    """Return the ranks of some agencies in one role, of all by default, in all windows."""
+    ids = snapshot.columns[kind, snapshot.windows[0]].ids
+    agencies = ids if rows is None else [ids[row] for row in rows.tolist()]
     return tuple(
         AgencyRank(kind, agency, days, band)
-        for days, columns in of_windows
-        for agency in (columns.ids[row] for row in rows.tolist())
-        if (band := columns.ranks.get(agency)) is not None
+        for days in snapshot.windows
+        for agency in agencies
+        if (band := snapshot.columns[kind, days].ranks.get(agency)) is not None
     )
 
 

@@ -24,7 +24,7 @@ _SHIFT = np.uint64(29)
 def agency_digests(snapshot: Snapshot, members: Mapping[str, AgencyMembers]) -> dict[str, bytes]:
     """Return 8 bytes for each agency, of the numbers and the evidence of its own rows in all windows.
 
-    Of two snapshots of one register they are equal where these are, and by chance once in 2⁶⁴ else. Bounds of ranks are no part.
+    Digests of two snapshots of one register are equal where an agency's rows are; else they are equal once in 2⁶⁴. Ranks are no part.
     """
     digests = np.zeros(len(members), dtype=np.uint64)
     seed = 0

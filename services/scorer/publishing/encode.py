@@ -94,7 +94,7 @@ class BlockEncoder:
         )
 
     def _digest_of_others(self, agency: str, own: AgencyMembers) -> bytes:
-        """Return a digest of what else is in an agency's block. It holds in this process."""
+        """Return a digest of what an agency's block says beside these numbers. Another process would make another one."""
         snapshot = self.result.snapshot
         said = (
             (snapshot.as_of, snapshot.register_version, snapshot.probe_version, snapshot.method_version),

@@ -41,7 +41,7 @@ _FIELD = re.compile(r'no field named "(\w+)"|[Ff]ailed to parse (\w+) field')
 
 
 class DescriptorError(UnusableError):
-    """Descriptors, a method or a request that cannot be used; the message holds no values."""
+    """Descriptors or a method that cannot be used; the message holds no values."""
 
 
 class MethodNotFoundError(DescriptorError):
@@ -71,7 +71,7 @@ class GrpcMethod:
         object.__setattr__(self, "at_once", decoded_at_once(self.output))
 
     def request(self, text: str) -> bytes:
-        """Return the message that a JSON text describes, an empty one for no text. Raises DescriptorError."""
+        """Return the message that a JSON text describes, an empty one for no text. Raises UnusableError."""
         message, name = self.input(), self.input.DESCRIPTOR.full_name
         try:
             Parse(text or "{}", message, descriptor_pool=self.pool)
@@ -80,7 +80,7 @@ class GrpcMethod:
             # The library's text may hold values, which may be personal data. Names of fields are not.
             match = _FIELD.search(str(error)) if text.lstrip().startswith("{") else None
             where = f": its field `{match[1] or match[2]}`" if match else ""
-            raise DescriptorError(f"the body is not JSON that fits {name}{where}") from error
+            raise UnusableError(f"the body is not JSON that fits {name}{where}") from error
 
     def answer(self, data: bytes) -> bytes:
         """Return a message of the answer as JSON. Raises AnswerError."""

@@ -61,7 +61,7 @@ def _authority(host: str, port: int) -> bytes:
 async def probe(target: GrpcTarget, deadline: float) -> Observation:
     """Call once over a fresh connection; end by ``deadline`` (monotonic seconds), always.
 
-    Raises DescriptorError, and UnjudgedError when a large answer was not decoded in time, or when reading what reflection
+    Raises UnusableError, and UnjudgedError when a large answer was not decoded in time, or when reading what reflection
     told left too little time for the call.
     """
     trace, call = ProbeTrace(deadline, target.definition.ip), GrpcCall(target)

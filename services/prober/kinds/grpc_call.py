@@ -87,7 +87,7 @@ class GrpcCall:
             trace.connection = None  # its answer is not the target's
 
     async def find_method(self, deadline: float) -> None:
-        """Find the method in what the server told, now or before; none if it lacks it. Raises DescriptorError and UnjudgedError."""
+        """Find the method in what the server told, now or before; none if it lacks it. Raises UnusableError and UnjudgedError."""
         target = self._target
         if self._files:
             await self._use_files(deadline)

@@ -14,6 +14,7 @@ from services.core.model import PHASES, Phases, Probe, Reason, Step, fill_placeh
 from services.prober.checks import CHECKS, CaptureError, CompiledCapture, TooCostlyError, UnjudgedError, compile_capture
 from services.prober.excuses import is_our_share, is_our_timeout
 from services.prober.expected import Expectations, compile_expectations
+from services.prober.grpc import DescriptorError
 from services.prober.kinds.captured_target import Origin, check_target, named_origins
 from services.prober.kinds.kind import JourneyResult, ProbeEnvironment, ProbeKind
 from services.prober.observation import Cause, Failure, Observation, Phase, StepFacts
@@ -183,8 +184,8 @@ class _JourneyRun:
         except MissingSecretError as error:
             detail = f"step {step.name}: {error}"
             raise ProbeFailedError(Failure(Phase.PREPARE, Cause.CREDENTIAL, detail)) from error
-        except ValueError:
-            if not step.captured:
+        except ValueError as error:
+            if not step.captured or isinstance(error, DescriptorError):
                 raise
             variables = ", ".join(sorted(step.captured))
             # The text of the error may hold what was captured.

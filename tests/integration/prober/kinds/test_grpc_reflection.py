@@ -124,12 +124,15 @@ async def test_descriptors_that_are_not_there_are_our_own_fault() -> None:
 
 
 async def test_descriptors_that_lack_imports_say_which(tmp_path: Path) -> None:
-    """A descriptor set without the files it imports names one of them."""
+    """A descriptor set without the files it imports names one of them, also in a step that uses what was captured."""
     incomplete = descriptor_set(tmp_path / "half.pb", imports=False)
-    async with grpc_serving() as server:
-        result = await ask(server.target, kind="grpc", call=CALL, descriptors=incomplete)
-    assert result.judgement.reason is Reason.PROBER_ERROR
-    assert result.judgement.detail == "the descriptors lack peyvand/v1/block.proto, which they import"
+    async with grpc_serving() as server, serving(says(headers={"X-Id": "7"})) as site:
+        alone = await ask(server.target, kind="grpc", call=CALL, descriptors=incomplete)
+        step = Step(Probe("call", "grpc", call=CALL, descriptors=incomplete, body='{"link": "${id}"}'), server.target)
+        later = await travel(site.url(""), a_step("first", "${target}/", {"id": Capture(header="X-Id")}), step)
+    for result in (alone, later):
+        assert result.judgement.reason is Reason.PROBER_ERROR
+        assert result.judgement.detail == "the descriptors lack peyvand/v1/block.proto, which they import"
 
 
 @pytest.mark.parametrize(

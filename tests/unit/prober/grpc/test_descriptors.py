@@ -28,6 +28,7 @@ from services.prober.grpc.descriptors import (
     read_descriptor_set,
     reflected_files,
 )
+from services.prober.secrets import UnusableError
 
 
 def _file(name: str = "tax.proto", *imports: str) -> FileDescriptorProto:
@@ -110,7 +111,7 @@ def test_paths_and_absent_methods() -> None:
 )
 def test_a_body_that_does_not_fit_is_refused_without_its_values(body: str, where: str) -> None:
     """A body that is not JSON, or not of the message's fields and types, is refused; the error holds no value of it."""
-    with pytest.raises(DescriptorError) as caught:
+    with pytest.raises(UnusableError) as caught:
         _TAX.method("tax.Inquiry/Ask").request(body)
     assert str(caught.value).startswith(f"the body is not JSON that fits tax.Record{where}")
     assert "0012345678" not in str(caught.value)

@@ -44,6 +44,7 @@ MAX_ATOMIC_PUTS = 100
 """The most values put together: the server takes 1,000, and keeps them in memory meanwhile."""
 
 _CONCURRENT_PARTS = 8
+_ANOTHER_WAS_FASTER = 10071, 10164  # codes of "wrong last sequence" (nats-server, server/errors.json)
 _ATTEMPTS = 10  # at reading parts that are missing: a replica may lag behind
 _TOMBSTONE_SECONDS = 60.0  # of a part; nobody follows parts
 _EXTRA_SECONDS = 60.0  # by which a part outlives the entry that names it
@@ -110,14 +111,21 @@ class Bus(Streams):
     async def kv_claim(self, bucket: str, key: str, value: bytes, *, ttl: float) -> bytes:
         """Set a key for ``ttl`` seconds, unless it has another value; return its value by now. Of several claims one succeeds.
 
-        Raises BusError, also when another claim was faster.
+        Raises BusError.
         """
-        last = await self._last(bucket, key)
-        if last is not None and not last.deleted and last.data != value:
-            return last.data
-        headers = {"Nats-Expected-Last-Subject-Sequence": str(0 if last is None else last.sequence)}
-        await self._store(kv_subject(bucket, key), value, headers, f"claiming {key} in bucket {bucket}", ttl=ttl)
-        return value
+        while (last := await self._last(bucket, key)) is None or last.deleted or last.data == value:
+            headers = {"Nats-Expected-Last-Subject-Sequence": str(0 if last is None else last.sequence)}
+            try:
+                await self._store(
+                    kv_subject(bucket, key), value, headers, f"claiming {key} in bucket {bucket}", ttl=ttl
+                )
+            except BusError as error:
+                if getattr(error.__cause__, "err_code", None) not in _ANOTHER_WAS_FASTER:
+                    raise
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return value
+        return last.data
 
     async def kv_delete(self, bucket: str, key: str) -> None:
         """Delete a key; a tombstone stays for followers."""

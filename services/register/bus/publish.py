@@ -1,27 +1,42 @@
 """The register on the bus: published in chunks, the manifest last (docs/design.md §5).
 
 Key ``current`` of bucket ``register`` holds the manifest in force and ``previous`` the one before it, whose chunks stay
-so that a reader in the middle of it can finish.
+so that a reader in the middle of it can finish. Key ``publishing`` is a lock: two publications would remove chunks of each other.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from secrets import token_hex
 
 from services.core.bus import REGISTER_BUCKET, Bus
 from services.core.codec import encode_manifest
+from services.core.errors import BusError
 from services.core.model import Register
 from services.register.bus.chunks import make_manifest, split_register
 from services.register.bus.read import CURRENT_KEY, PREVIOUS_KEY, read_manifest
 
 _PUBLICATIONS_KEPT = 99  # before the newest
+_LOCK_KEY = "publishing"
+_LOCK_SECONDS = 10.0
+"""How long others wait for a publication that was killed."""
+_POLL_SECONDS = 0.2
 
 
 async def publish_register(bus: Bus, register: Register, *, now: float, by: str = "", why: str = "") -> bool:
     """Publish a loaded register; return False when it is already in force and whole. ``now`` in epoch seconds.
 
-    Who published it and why is kept with it. BusError when the bus does not acknowledge; the register in force then stays.
+    Who published it and why is kept with it. It waits for another publication to end. BusError when the bus does not
+    acknowledge; the register in force then stays.
     """
+    async with _locked(bus):
+        return await _publish(bus, register, now, by, why)
+
+
+async def _publish(bus: Bus, register: Register, now: float, by: str, why: str) -> bool:
     chunks = split_register(register)
     manifest = make_manifest(register, chunks, now, by=by, why=why)
     current, previous = await read_manifest(bus, CURRENT_KEY), await read_manifest(bus, PREVIOUS_KEY)
@@ -40,6 +55,19 @@ async def publish_register(bus: Bus, register: Register, *, now: float, by: str 
     kept = (manifest, previous if repeated else current)
     await _remove_chunks(bus, {chunk.key for one in kept if one is not None for chunk in one.chunks})
     return True
+
+
+@asynccontextmanager
+async def _locked(bus: Bus) -> AsyncIterator[None]:
+    """Keep other processes from publishing. Raises BusError."""
+    name = token_hex(8).encode()
+    while await bus.kv_claim(REGISTER_BUCKET, _LOCK_KEY, name, ttl=_LOCK_SECONDS) != name:  # noqa: ASYNC110  # another process
+        await asyncio.sleep(_POLL_SECONDS)
+    try:
+        yield
+    finally:
+        with suppress(BusError):
+            await bus.kv_delete(REGISTER_BUCKET, _LOCK_KEY)
 
 
 async def _remove_chunks(bus: Bus, kept: set[str]) -> None:

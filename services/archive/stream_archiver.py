@@ -15,6 +15,7 @@ from services.archive.stream_kinds import StreamKind
 from services.core.bus import Bus, StoredMessage, StreamCursor
 from services.core.errors import StateError
 from services.core.log import Logger
+from services.core.malloc import trim_memory
 from services.core.model import StreamPosition
 from services.core.tasks import run_in_thread
 from services.dataset.days import (
@@ -143,6 +144,7 @@ class StreamArchiver:
             self._keep(messages)
         if self._rows >= _SEGMENT_ROWS or (self._waiting and time.monotonic() - self._since >= self._segment_seconds):
             await self.write(days)
+            await run_in_thread(trim_memory)
         if not messages and not self._waiting:
             await self._note_silence(cursor.bus)
         return len(messages) == _MESSAGES

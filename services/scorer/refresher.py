@@ -17,13 +17,13 @@ from functools import partial
 from services.core.codec import ExchangeVolume
 from services.core.errors import BusError, StateError
 from services.core.log import Logger
+from services.core.malloc import trim_memory
 from services.core.model import Finding, Monitoring
 from services.indicator.cells import SlotDetail
 from services.scorer.evidence_lock import EvidenceLock
 from services.scorer.exchanges import ExchangeDatabase, ReconciliationReport
 from services.scorer.health import ReadinessReporter
 from services.scorer.index import CompiledRegister, IndexResult, PendingUpdate, Scoring
-from services.scorer.malloc import trim_memory
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.publishing import BlockEncoder, EncodedSlots, HistoryPublisher, IndexPublisher, recent_blocks
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.scorer.malloc import trim_memory
+from services.core.malloc import trim_memory
 
 MIB = 1 << 20
 

@@ -33,7 +33,7 @@ async def main(runtime: Runtime) -> None:
         )
 
     def on_late(start: int, end: int) -> None:
-        runtime.log.warning("faults took effect late", from_slot=start, to_slot=end)
+        runtime.log.warning("truth served late", from_slot=start, to_slot=end)
 
     await run_sandbox(
         settings,

@@ -34,7 +34,7 @@ async def run_sandbox(
     """Serve the scenario until ``stop`` is set.
 
     ``on_ready`` is called once every server listens and every file is written, ``on_answer`` with the name of every reply
-    written, ``on_late`` when the states of slots [from, to) did not take effect in time. Raises ListenError,
+    written, ``on_late`` when the machine was too busy to do in slots [from, to) what the truth says. Raises ListenError,
     SettingsError, StateError.
     """
     times = slot_timing(settings.slot)
@@ -120,5 +120,9 @@ async def _run_slots(
         access.flush()
         # one millisecond more, since a timer may fire that much early
         pause = min(_FLUSH_SECONDS, max(times.effect(slot + 1) - clock(), 0.0) + 0.001)
+        due = clock() + pause
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), pause)
+        # Healthy answers were as late.
+        if clock() > due + times.latency / 4:
+            on_late(slot, times.slot_at(clock()) + 1)

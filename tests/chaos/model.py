@@ -180,7 +180,7 @@ def _touch(spans: Iterable[tuple[float, float]], slot: int) -> bool:
 def _late(log: Path) -> set[int]:
     """Return the slots in which the sandbox, by its own log, did not do in time what its truth says: the machine was too busy."""
     lines = [json.loads(line) for line in log.read_text("utf-8").splitlines() if line.startswith("{")]
-    late = [line for line in lines if line["event"] == "faults took effect late"]
+    late = [line for line in lines if line["event"] == "truth served late"]
     return {slot for line in late for slot in range(line["from_slot"] - 1, line["to_slot"] + 1)}
 
 

@@ -27,6 +27,7 @@ from services.core.bus.evidence import columns_of
 from services.core.bus.names import measurement_subject
 from services.core.bus.stream_cursor import StreamCursor
 from services.core.log import configure_logging, logger
+from services.core.malloc import trim_memory
 from services.core.model import StreamPosition
 from services.core.model.indicator import IndicatorKind
 from services.core.runtime import Health
@@ -40,7 +41,6 @@ from services.scorer.health import ReadinessReporter
 from services.scorer.index.results import CompiledRegister, IndexResult
 from services.scorer.index.scoring import Scoring
 from services.scorer.ingest.measurement_reader import MeasurementReader
-from services.scorer.malloc import trim_memory
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.state.store import Store
 from tests.bench.growth.points import point

@@ -17,6 +17,7 @@ from math import inf
 from secrets import token_hex
 from typing import TypeVar
 
+import nats.errors
 from nats.aio.client import Client
 
 from services.core.bus.client import ReplyInbox
@@ -30,13 +31,15 @@ from services.core.bus.messages import (
     key_of,
     key_of_part,
     message_of,
+    message_of_leader,
     split_value,
     status_of,
 )
 from services.core.bus.names import kv_stream, kv_subject
-from services.core.bus.streams import RETRY_SECONDS, Streams
+from services.core.bus.streams import RETRY_SECONDS, Streams, error_text
 from services.core.errors import BusError, TornValueError
 from services.core.log import logger
+from services.core.tasks import propagate_cancellation
 
 T = TypeVar("T")
 
@@ -44,6 +47,7 @@ MAX_ATOMIC_PUTS = 100
 """The most values put together: the server takes 1,000, and keeps them in memory meanwhile."""
 
 _CONCURRENT_PARTS = 8
+_NO_MESSAGE = 10037  # the code of "no message found"
 _ANOTHER_WAS_FASTER = 10071, 10164  # codes of "wrong last sequence" (nats-server, server/errors.json)
 _ATTEMPTS = 10  # at reading parts that are missing: a replica may lag behind
 _TOMBSTONE_SECONDS = 60.0  # of a part; nobody follows parts
@@ -143,10 +147,13 @@ class Bus(Streams):
             named = () if entry is None or entry.parts is None else entry.parts.keys(key)
             await self._remove_parts(bucket, key, named)
 
-    async def kv_get(self, bucket: str, key: str) -> bytes | None:
-        """Return the value of a key, or None. Raises TornValueError when parts of it stay missing or damaged."""
+    async def kv_get(self, bucket: str, key: str, *, from_leader: bool = False) -> bytes | None:
+        """Return the value of a key, or None. Raises TornValueError when parts of it stay missing or damaged.
+
+        Any replica answers, also one that lags behind, unless the value is asked ``from_leader``.
+        """
         attempts = 0
-        while (entry := await self._entry(bucket, key)) is not None:
+        while (entry := await self._entry(bucket, key, from_leader=from_leader)) is not None:
             value = await self._value(bucket, key, entry)
             if value is not None:
                 return value
@@ -222,9 +229,9 @@ class Bus(Streams):
         logger().error("value_torn", reason=f"parts of {key} in bucket {bucket} are missing or damaged")
         return None
 
-    async def _entry(self, bucket: str, key: str) -> StoredMessage | None:
+    async def _entry(self, bucket: str, key: str, *, from_leader: bool = False) -> StoredMessage | None:
         """Return the message that holds a key's value, None where there is none."""
-        last = await self._last(bucket, key)
+        last = await (self._leaders_last if from_leader else self._last)(bucket, key)
         return None if last is None or last.deleted else last
 
     async def _last(self, bucket: str, key: str) -> StoredMessage | None:
@@ -232,6 +239,17 @@ class Bus(Streams):
         stream, subject = kv_stream(bucket), kv_subject(bucket, key)
         reply = await self._request(f"$JS.API.DIRECT.GET.{stream}.{subject}", b"", f"reading {key} in bucket {bucket}")
         return None if status_of(reply) == "404" else message_of(reply)
+
+    async def _leaders_last(self, bucket: str, key: str) -> StoredMessage | None:
+        """Return what ``_last`` does, as the leader of the bucket has it."""
+        try:
+            with propagate_cancellation():
+                found = await self.jetstream.get_last_msg(kv_stream(bucket), kv_subject(bucket, key))
+        except (nats.errors.Error, OSError, TimeoutError) as error:
+            if getattr(error, "err_code", None) == _NO_MESSAGE:
+                return None
+            raise BusError(f"reading {key} in bucket {bucket} failed: {error_text(error)}") from error
+        return message_of_leader(found)
 
     async def _value(self, bucket: str, key: str, entry: StoredMessage) -> bytes | None:
         """Return the value of an entry; None when parts of it are missing or damaged."""

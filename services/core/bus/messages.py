@@ -8,12 +8,13 @@ empty; its header holds count, size and hash of the whole value.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 
 from nats.aio.msg import Msg
+from nats.js.api import RawStreamMsg
 
 from services.core.bus.names import kv_subject
 
@@ -140,12 +141,25 @@ def moment_of(text: str) -> float:
 def message_of(reply: Msg) -> StoredMessage:
     """Return the stored message in a reply."""
     headers = reply.headers or {}
+    time = moment_of(headers["Nats-Time-Stamp"])
+    return _stored(int(headers[_SEQUENCE]), headers["Nats-Subject"], reply.data, time, headers)
+
+
+def message_of_leader(found: RawStreamMsg) -> StoredMessage:
+    """Return the stored message that the leader of a stream sent."""
+    assert found.seq is not None
+    assert found.subject is not None
+    assert found.time is not None
+    return _stored(found.seq, found.subject, found.data or b"", found.time.timestamp(), found.headers or {})
+
+
+def _stored(sequence: int, subject: str, data: bytes, time: float, headers: Mapping[str, str]) -> StoredMessage:
     parts = headers.get(PARTS_HEADER)
     return StoredMessage(
-        sequence=int(headers[_SEQUENCE]),
-        subject=headers["Nats-Subject"],
-        data=reply.data,
-        time=moment_of(headers["Nats-Time-Stamp"]),
+        sequence=sequence,
+        subject=subject,
+        data=data,
+        time=time,
         deleted=headers.get("KV-Operation") in ("DEL", "PURGE") or "Nats-Marker-Reason" in headers,
         parts=None if parts is None else ValueParts.parse(parts),
     )

@@ -64,6 +64,10 @@ def _info(*streams: str) -> tuple[str, ...]:
     return tuple(f"$JS.API.STREAM.INFO.{stream}" for stream in streams)
 
 
+def _get_from_leader(stream: str) -> str:
+    return f"$JS.API.STREAM.MSG.GET.{stream}"
+
+
 def permissions(vantage: str, bus: str) -> Mapping[str, Permissions]:
     """Return the permissions of each role; the prober's are for one vantage, the collector's for one data bus."""
     register = names.kv_stream(names.REGISTER_BUCKET)
@@ -75,7 +79,11 @@ def permissions(vantage: str, bus: str) -> Mapping[str, Permissions]:
     exchanges = (names.exchange_subject(bus, shard) for shard in range(names.SHARDS))
     return {
         "admin": Permissions(("$JS.API.>", "$JS.SNAPSHOT.>")),  # the second for backup and restore
-        "register": Permissions((register_changes, *_get(register), *_info(register)), (register_changes,)),
+        "register": Permissions(
+            # What is to be published again depends on what is there for certain.
+            (register_changes, *_get(register), _get_from_leader(register), *_info(register)),
+            (register_changes,),
+        ),
         "prober": Permissions(
             (*measurements, *_get(register)),
             (register_changes,),

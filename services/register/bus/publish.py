@@ -39,9 +39,13 @@ async def publish_register(bus: Bus, register: Register, *, now: float, by: str 
 async def _publish(bus: Bus, register: Register, now: float, by: str, why: str) -> bool:
     chunks = split_register(register)
     manifest = make_manifest(register, chunks, now, by=by, why=why)
-    current, previous = await read_manifest(bus, CURRENT_KEY), await read_manifest(bus, PREVIOUS_KEY)
+    current, previous = [await read_manifest(bus, key, from_leader=True) for key in (CURRENT_KEY, PREVIOUS_KEY)]
     repeated = current is not None and current.digest == manifest.digest
-    missing = [chunk for chunk, content in chunks.items() if await bus.kv_get(REGISTER_BUCKET, chunk.key) != content]
+    missing = [
+        chunk
+        for chunk, content in chunks.items()
+        if await bus.kv_get(REGISTER_BUCKET, chunk.key, from_leader=True) != content
+    ]
     if repeated and not missing:
         return False
     for chunk in missing:
@@ -82,7 +86,7 @@ async def republish_if_lost(bus: Bus, register: Register, *, now: float) -> bool
 
     BusError when the bus does not acknowledge.
     """
-    current = await read_manifest(bus, CURRENT_KEY)
+    current = await read_manifest(bus, CURRENT_KEY, from_leader=True)
     versions = register.register_version, register.probe_version
     if current is not None and (current.register_version, current.probe_version) != versions:
         return False

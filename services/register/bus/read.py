@@ -137,19 +137,19 @@ async def _assemble(manifest: RegisterManifest, contents: Sequence[bytes]) -> Re
     return replace(register, register_version=manifest.register_version, probe_version=manifest.probe_version)
 
 
-async def read_manifest(bus: Bus, key: str) -> RegisterManifest | None:
+async def read_manifest(bus: Bus, key: str, *, from_leader: bool = False) -> RegisterManifest | None:
     """Return a manifest; None when there is none, or one that cannot be verified and is to be replaced. Raises BusError."""
-    payload = await _read_value(bus, key)
+    payload = await _read_value(bus, key, from_leader=from_leader)
     try:
         return _verified(payload) if payload is not None else None
     except UnverifiedError:
         return None
 
 
-async def _read_value(bus: Bus, key: str) -> bytes | None:
+async def _read_value(bus: Bus, key: str, *, from_leader: bool = False) -> bytes | None:
     """Return a value; None when there is none, or one that cannot be put together and is to be replaced."""
     try:
-        return await bus.kv_get(REGISTER_BUCKET, key)
+        return await bus.kv_get(REGISTER_BUCKET, key, from_leader=from_leader)
     except TornValueError:
         return None
 

@@ -13,7 +13,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from services.cli.__main__ import main
-from services.core.bus.names import REGISTER_BUCKET
+from services.core.bus.messages import StoredMessage
+from services.core.bus.names import REGISTER_BUCKET, kv_stream
 from services.core.codec import decode_manifest, encode_manifest
 from services.core.errors import BusError
 from services.register.bus.chunks import split_register
@@ -101,6 +102,25 @@ async def test_chunks_of_an_interrupted_publication_are_removed(nats: Any, tmp_p
         assert await publish_register(bus, versions[1], now=2.0)
         assert set(await bus.kv_all(REGISTER_BUCKET, "chunk.>")) == both
         assert await register_in_force(bus) == versions[1]
+
+
+async def test_a_replica_that_lags_behind_decides_nothing(nats: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    """A register that the bus has lost is published whole, though a replica still shows what was there before."""
+    register = load_register(write_register(tmp_path / "register"))
+    async with nats.connect("register") as bus, nats.connect("prober") as reader, nats.connect("admin") as admin:
+        await publish_register(bus, register, now=0.0)
+        shown = bus._last
+        keys = ["current", *(chunk.key for chunk in split_register(register))]
+        before = {key: await shown(REGISTER_BUCKET, key) for key in keys}
+        await admin.jetstream.purge_stream(kv_stream(REGISTER_BUCKET))
+
+        async def lagging(bucket: str, key: str) -> StoredMessage | None:
+            return before[key] if key in before else await shown(bucket, key)
+
+        monkeypatch.setattr(bus, "_last", lagging)
+        assert await publish_register(bus, register, now=1.0)
+        assert not await publish_register(bus, register, now=2.0)
+        assert await register_in_force(reader) == register
 
 
 async def test_two_publications_at_once_leave_one_whole(nats: Any, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 Key ``current`` of bucket ``register`` holds the manifest in force and ``previous`` the one before it, whose chunks stay
 so that a reader in the middle of it can finish. Key ``publishing`` is a lock: two publications would remove chunks of each other.
+What is there already is asked of the leader: a replica may still show what is gone.
 """
 
 from __future__ import annotations

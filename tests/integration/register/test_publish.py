@@ -238,12 +238,12 @@ async def test_an_older_manifest_supersedes_nothing(nats: Any, tmp_path: Path, m
         await versions.aclose()
 
 
-def _first(answers: dict[str, list[Any]], then: Callable[[str, str], Any]) -> Callable[[str, str], Any]:
+def _first(answers: dict[str, list[Any]], then: Callable[..., Any]) -> Callable[..., Any]:
     """Return a kv_get that gives these answers for each kind of key before it reads the bus."""
 
-    async def kv_get(bucket: str, key: str) -> bytes | None:
+    async def kv_get(bucket: str, key: str, **options: bool) -> bytes | None:
         if not (some := answers.get(key.partition(".")[0])):
-            return await then(bucket, key)
+            return await then(bucket, key, **options)
         if isinstance(answer := some.pop(0), Exception):
             raise answer
         return answer

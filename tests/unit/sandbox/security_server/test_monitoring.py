@@ -63,6 +63,20 @@ class Server:
         return read_health(self.told(health_data(BUS.monitor, self.name, "id", provider))[1])
 
 
+def test_an_answer_draws_few_slots():
+    """However much is asked for, an answer draws little more than it holds: targets of the same process wait meanwhile."""
+    server, drawn = Server(), set[int]()
+
+    def state(slot: int) -> dict[str, FaultSpan]:
+        drawn.add(slot)
+        return {}
+
+    traffic = SimulatedTraffic(BUS, rate=20.0, seed=1, times=TIMES, first_slot=FIRST, state=state)
+    server.monitoring.follow(traffic)
+    assert server.asked(START + 100, START + 1000).records
+    assert len(drawn) <= traffic.reach + 8
+
+
 @pytest.mark.parametrize("number", range(len(BUS.servers)))
 def test_following_it_gives_every_record_once(number):
     """Following nextRecordsFrom gives every available record, each once, in answers of bounded size."""

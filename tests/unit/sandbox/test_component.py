@@ -1,0 +1,44 @@
+"""The sandbox says when it did not do in time what the truth says."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+from services.sandbox.component import _run_slots
+from services.sandbox.timing import slot_timing
+
+TIMES = slot_timing(60)
+BEGIN = 1_000 * 60.0 + 10
+
+
+async def test_a_sandbox_that_stood_still_says_so() -> None:
+    """Slots in which the loop stood still for a part of the limit of answers are named; a short pause is not."""
+    stop, late, stood = asyncio.Event(), list[tuple[int, int]](), [0.0]
+    begin = asyncio.get_running_loop().time()
+
+    def on_late(start: int, end: int) -> None:
+        late.append((start, end))
+        stop.set()
+
+    def stand_still() -> None:
+        stood[0] += TIMES.latency
+
+    def on_ready() -> None:
+        asyncio.get_running_loop().call_later(0.05, stand_still)
+
+    servers: Any = SimpleNamespace(apply=lambda _: None)
+    access: Any = SimpleNamespace(flush=lambda: None)
+    async with asyncio.timeout(60):
+        await _run_slots(
+            TIMES,
+            servers,
+            lambda _: None,
+            access,
+            clock=lambda: BEGIN + stood[0] + asyncio.get_running_loop().time() - begin,
+            stop=stop,
+            on_ready=on_ready,
+            on_late=on_late,
+        )
+    assert late == [(1_000, 1_001)]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import suppress
 from secrets import token_hex
 from socket import gethostname
 
-from services.core.bus import INDICATOR_BUCKET, LEASE_KEY, Bus
+from services.core.bus import INDICATOR_BUCKET, LEASE_KEY, Bus, Claim
 from services.core.errors import BusError
 from services.core.log import Logger
 
@@ -24,8 +23,8 @@ class Lease:
     def __init__(self, bus: Bus, *, log: Logger) -> None:
         self._bus = bus
         self._log = log
-        self._name = f"{gethostname()} {token_hex(4)}"
-        self._until = 0.0
+        name = f"{gethostname()} {token_hex(4)}"
+        self._claim = Claim(bus, INDICATOR_BUCKET, LEASE_KEY, name=name, seconds=LEASE_SECONDS)
         self.taken = asyncio.Event()
 
     async def keep(self) -> None:
@@ -35,8 +34,8 @@ class Lease:
         """
         shown = ""
         while True:
-            holder = await self._claim()
-            if holder == self._name:
+            holder = await self._take()
+            if holder == self._claim.name:
                 self.taken.set()
             elif holder and self.taken.is_set():
                 raise BusError(f"another scorer publishes by now, {holder}: this one stood still")
@@ -47,7 +46,7 @@ class Lease:
 
     def check(self) -> None:
         """Raise BusError unless this scorer has the lease for certain, whatever the bus did since it was renewed."""
-        if time.monotonic() >= self._until:
+        if not self._claim.held:
             raise BusError("the lease was not renewed in time, so another scorer may publish")
 
     async def give_up(self) -> None:
@@ -55,16 +54,12 @@ class Lease:
         if self.taken.is_set() and self._bus.connected:
             with suppress(BusError, TimeoutError):
                 async with asyncio.timeout(RENEWAL_SECONDS):
-                    await self._bus.kv_delete(INDICATOR_BUCKET, LEASE_KEY)
+                    await self._claim.give_up()
 
-    async def _claim(self) -> str:
+    async def _take(self) -> str:
         """Take or renew the lease if no other scorer has it; return who has it, "" if the bus does not say."""
-        asked = time.monotonic()
         try:
-            holder = await self._bus.kv_claim(INDICATOR_BUCKET, LEASE_KEY, self._name.encode(), ttl=LEASE_SECONDS)
+            return await self._claim.take()
         except BusError as error:
             self._log.warning("lease_not_renewed", reason=str(error))
             return ""
-        if holder == self._name.encode():
-            self._until = asked + LEASE_SECONDS
-        return holder.decode(errors="replace")

@@ -8,15 +8,16 @@ What is there already is asked of the leader: a replica may still show what is g
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from secrets import token_hex
 
-from services.core.bus import REGISTER_BUCKET, Bus
-from services.core.codec import encode_manifest
+from services.core.bus import REGISTER_BUCKET, Bus, Claim
+from services.core.codec import RegisterChunk, RegisterManifest, encode_manifest
 from services.core.errors import BusError
 from services.core.model import Register
+from services.core.tasks import cancel_and_wait
 from services.register.bus.chunks import make_manifest, split_register
 from services.register.bus.read import CURRENT_KEY, PREVIOUS_KEY, read_manifest
 
@@ -24,6 +25,7 @@ _PUBLICATIONS_KEPT = 99  # before the newest
 _LOCK_KEY = "publishing"
 _LOCK_SECONDS = 10.0
 """How long others wait for a publication that was killed."""
+_RENEWAL_SECONDS = 3.0
 _POLL_SECONDS = 0.2
 
 
@@ -31,15 +33,15 @@ async def publish_register(bus: Bus, register: Register, *, now: float, by: str 
     """Publish a loaded register; return False when it is already in force and whole. ``now`` in epoch seconds.
 
     Who published it and why is kept with it. It waits for another publication to end. BusError when the bus does not
-    acknowledge; the register in force then stays.
+    acknowledge, or when this process stood still for so long that another has published; the register in force then stays.
     """
-    async with _locked(bus):
-        return await _publish(bus, register, now, by, why)
-
-
-async def _publish(bus: Bus, register: Register, now: float, by: str, why: str) -> bool:
     chunks = split_register(register)
     manifest = make_manifest(register, chunks, now, by=by, why=why)
+    async with _locked(bus) as lock:
+        return await _publish(bus, chunks, manifest, lock)
+
+
+async def _publish(bus: Bus, chunks: Mapping[RegisterChunk, bytes], manifest: RegisterManifest, lock: Claim) -> bool:
     current, previous = [await read_manifest(bus, key, from_leader=True) for key in (CURRENT_KEY, PREVIOUS_KEY)]
     repeated = current is not None and current.digest == manifest.digest
     missing = [
@@ -54,6 +56,8 @@ async def _publish(bus: Bus, register: Register, now: float, by: str, why: str) 
     if current is not None:
         before = current.publications[:_PUBLICATIONS_KEPT]
         manifest = replace(manifest, publications=before if repeated else (*manifest.publications, *before))
+    if not lock.held:
+        raise BusError("publishing the register stood still, so another process may have published: publish it again")
     if current is not None and not repeated:
         await bus.kv_put(REGISTER_BUCKET, PREVIOUS_KEY, encode_manifest(current))
     await bus.kv_put(REGISTER_BUCKET, CURRENT_KEY, encode_manifest(manifest))
@@ -63,16 +67,29 @@ async def _publish(bus: Bus, register: Register, now: float, by: str, why: str) 
 
 
 @asynccontextmanager
-async def _locked(bus: Bus) -> AsyncIterator[None]:
+async def _locked(bus: Bus) -> AsyncIterator[Claim]:
     """Keep other processes from publishing. Raises BusError."""
-    name = token_hex(8).encode()
-    while await bus.kv_claim(REGISTER_BUCKET, _LOCK_KEY, name, ttl=_LOCK_SECONDS) != name:  # noqa: ASYNC110  # another process
+    lock = Claim(bus, REGISTER_BUCKET, _LOCK_KEY, name=token_hex(8), seconds=_LOCK_SECONDS)
+    while await lock.take() != lock.name:  # noqa: ASYNC110  # another process
         await asyncio.sleep(_POLL_SECONDS)
+    renewal = asyncio.create_task(_renew(lock))
     try:
-        yield
+        yield lock
     finally:
+        await cancel_and_wait(renewal)
         with suppress(BusError):
-            await bus.kv_delete(REGISTER_BUCKET, _LOCK_KEY)
+            if lock.held:
+                await lock.give_up()
+
+
+async def _renew(lock: Claim) -> None:
+    """Renew the lock until it is lost. Then it is not taken again: another process may have published meanwhile."""
+    await asyncio.sleep(_RENEWAL_SECONDS)
+    while lock.held:
+        with suppress(BusError, TimeoutError):
+            async with asyncio.timeout(_RENEWAL_SECONDS):
+                await lock.take()
+        await asyncio.sleep(_RENEWAL_SECONDS)
 
 
 async def _remove_chunks(bus: Bus, kept: set[str]) -> None:

@@ -123,22 +123,6 @@ async def test_a_replica_that_lags_behind_decides_nothing(nats: Any, tmp_path: P
         assert await register_in_force(reader) == register
 
 
-async def test_two_publications_at_once_leave_one_whole(nats: Any, tmp_path: Path) -> None:
-    """Of registers that are published at the same moment the last one is in force, and nobody removed its chunks."""
-    versions = [
-        load_register(write_register(tmp_path / str(number), links_csv=(",0.99,2", f",0.99,{number}")))
-        for number in (3, 4, 5)
-    ]
-    async with nats.connect("register") as one, nats.connect("register") as two:
-        for turn in range(6):
-            first, second = versions[turn % 3], versions[(turn + 1) % 3]
-            await asyncio.gather(
-                publish_register(one, first, now=float(turn)), publish_register(two, second, now=float(turn))
-            )
-            assert await register_in_force(one) in (first, second)
-        assert await one.kv_get(REGISTER_BUCKET, "publishing") is None
-
-
 async def test_a_wrong_chunk_is_refused(nats: Any, tmp_path: Path, monkeypatch: Any) -> None:
     """A damaged or missing chunk is refused; publishing again repairs it."""
     monkeypatch.setattr("services.register.bus.read._ATTEMPTS", 1)

@@ -1,0 +1,33 @@
+"""A key of a bucket that says which process may do what only one may do at a time."""
+
+from __future__ import annotations
+
+import time
+
+from services.core.bus.buckets import Bus
+
+
+class Claim:
+    """One process's claim to a key. The bus removes the key after ``seconds`` unless it is renewed."""
+
+    def __init__(self, bus: Bus, bucket: str, key: str, *, name: str, seconds: float) -> None:
+        self._bus, self._bucket, self._key, self._seconds = bus, bucket, key, seconds
+        self._until = 0.0
+        self.name = name
+
+    @property
+    def held(self) -> bool:
+        """Whether this process has the key for certain, whatever the bus did since it was renewed."""
+        return time.monotonic() < self._until
+
+    async def take(self) -> str:
+        """Take or renew the key unless another process has it; return the name of the process that has it. Raises BusError."""
+        asked = time.monotonic()
+        holder = await self._bus.kv_claim(self._bucket, self._key, self.name.encode(), ttl=self._seconds)
+        if holder == self.name.encode():
+            self._until = asked + self._seconds
+        return holder.decode(errors="replace")
+
+    async def give_up(self) -> None:
+        """Let another process take the key at once. Raises BusError."""
+        await self._bus.kv_delete(self._bucket, self._key)

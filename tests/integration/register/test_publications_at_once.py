@@ -1,0 +1,106 @@
+"""Several processes that publish the register on a real bus at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.core.bus.names import REGISTER_BUCKET, kv_stream, kv_subject
+from services.core.errors import BusError
+from services.core.model import Register
+from services.register.bus import publish
+from services.register.bus.publish import publish_register
+from services.register.directory.load import load_register
+from tests.support.cases.registers.published import register_in_force
+from tests.support.registers import write_register
+from tests.support.waiting import eventually
+
+
+async def test_two_publications_at_once_leave_one_whole(nats: Any, tmp_path: Path) -> None:
+    """Of registers that are published at the same moment the last one is in force, and nobody removed its chunks."""
+    versions = _registers(tmp_path, 3)
+    async with nats.connect("register") as one, nats.connect("register") as two:
+        for turn in range(6):
+            first, second = versions[turn % 3], versions[(turn + 1) % 3]
+            await asyncio.gather(
+                publish_register(one, first, now=float(turn)), publish_register(two, second, now=float(turn))
+            )
+            assert await register_in_force(one) in (first, second)
+        assert await one.kv_get(REGISTER_BUCKET, "publishing") is None
+
+
+async def test_a_long_publication_stays_alone(nats: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    """A publication renews its lock as long as it lasts, and another one waits for its end."""
+    monkeypatch.setattr(publish, "_RENEWAL_SECONDS", 0.5)
+    first, second = _registers(tmp_path, 2)
+    async with nats.connect("register") as one, nats.connect("register") as two, nats.connect("admin") as admin:
+        held = _hold_chunks(one, monkeypatch)
+        slow = asyncio.create_task(publish_register(one, first, now=1.0))
+        await held.reached.wait()
+        begun = await _stored(admin)
+        other = asyncio.create_task(publish_register(two, second, now=2.0))
+
+        async def renewed() -> bool:
+            return await _stored(admin) > begun
+
+        await eventually(renewed, what="the lock was renewed")
+        assert not other.done()
+        held.released.set()
+        assert await slow
+        assert await other
+        assert await register_in_force(one) == second
+
+
+async def test_a_publication_that_stood_still_changes_nothing(nats: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    """When another process has published meanwhile, what that put in force stays."""
+    monkeypatch.setattr(publish, "_LOCK_SECONDS", 1.0)
+    first, second = _registers(tmp_path, 2)
+    async with nats.connect("register") as one, nats.connect("register") as two:
+        held = _hold_chunks(one, monkeypatch)
+        slow = asyncio.create_task(publish_register(one, first, now=1.0))
+        await held.reached.wait()
+        monkeypatch.undo()
+        assert await publish_register(two, second, now=2.0)
+        held.released.set()
+        with pytest.raises(BusError, match="another process may have published: publish it again"):
+            await slow
+        assert await register_in_force(one) == second
+        assert await publish_register(one, first, now=3.0)
+        assert await register_in_force(one) == first
+
+
+def _registers(folder: Path, count: int) -> list[Register]:
+    return [
+        load_register(write_register(folder / str(number), links_csv=(",0.99,2", f",0.99,{number}")))
+        for number in range(3, 3 + count)
+    ]
+
+
+@dataclass
+class _Held:
+    """When a chunk was about to be put, and when it may be."""
+
+    reached: asyncio.Event
+    released: asyncio.Event
+
+
+def _hold_chunks(bus: Any, monkeypatch: Any) -> _Held:
+    held, put = _Held(asyncio.Event(), asyncio.Event()), bus.kv_put
+
+    async def waiting(bucket: str, key: str, value: bytes) -> None:
+        held.reached.set()
+        await held.released.wait()
+        await put(bucket, key, value)
+
+    monkeypatch.setattr(bus, "kv_put", waiting)
+    return held
+
+
+async def _stored(admin: Any) -> float:
+    """Return when the lock was stored, in epoch seconds."""
+    lock = await admin.jetstream.get_last_msg(kv_stream(REGISTER_BUCKET), kv_subject(REGISTER_BUCKET, "publishing"))
+    return float(lock.time.timestamp())

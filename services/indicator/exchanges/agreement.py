@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.special import stdtrit
 
 from services.indicator.array_types import Bools, Floats, Ints
 from services.indicator.intervals import LEVEL, LossBounds, LossMoments, bound_sets
+from services.indicator.special_functions import stdtrit
 
 DAY_HOURS: Final = 24
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.special import betaln
 
 from services.indicator.array_types import Bools
+from services.indicator.special_functions import betaln
 
 SILENCE_DAYS: Final = 7
 """The fewest days of 24 hours of a window that can show silence: some days of a week are not worked."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from services.core.model import FindingScope
 from services.indicator.array_types import Bools, Ints, Numbers
 from services.indicator.findings.inputs import Topology
+from services.indicator.sparse_arrays import csr_array
 
 _FEWEST: Final = 2
 """The fewest flows of a sum: one alone is judged as a flow."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from scipy.special import ndtri
 
 from services.indicator.array_types import Floats
 from services.indicator.intervals.loss_bounds import LEVEL, LossBounds
 from services.indicator.intervals.sets import LinkSets
+from services.indicator.special_functions import ndtri
 from services.indicator.sums import group_sums, ratio
 
 DEVIATIONS: Final = float(ndtri((1 + LEVEL) / 2))

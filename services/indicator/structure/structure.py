@@ -12,17 +12,20 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from services.core.model import IndicatorKind, ProviderRole, SetIndex, Stage, Structure
 from services.indicator.array_types import Bools, Floats
 from services.indicator.index import Snapshot, set_indexes
+from services.indicator.numpy_names import only_what_is_loaded
 from services.indicator.register_arrays import RegisterArrays
 from services.indicator.shares import LinkShares, mean_share
+from services.indicator.sparse_arrays import coo_array
 from services.indicator.structure.network import AgencyNetwork
 from services.indicator.structure.resilience import node_losses
 from services.indicator.sums import group_sums, ordered_sum
+
+with only_what_is_loaded():
+    from scipy.sparse.csgraph import connected_components
 
 
 def structure_by_window(arrays: RegisterArrays, network: AgencyNetwork, snapshot: Snapshot) -> tuple[Structure, ...]:

@@ -10,11 +10,11 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import Final, TypeVar
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from services.core.model import Stage
 from services.indicator.array_types import Codes, Ints
 from services.indicator.register_arrays import RegisterArrays
+from services.indicator.sparse_arrays import csr_array
 from services.indicator.verdicts.bits import Bits, count_bits, pack_bits, stage_bits, unpack_bits, words
 from services.indicator.verdicts.causes import CauseSums, pause_slots
 from services.indicator.verdicts.counts import DayCounts

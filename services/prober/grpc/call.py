@@ -11,7 +11,7 @@ from math import ceil
 from time import monotonic
 from typing import Final
 
-from grpc import StatusCode
+from google.rpc.code_pb2 import Code
 
 from services.core.model import Tls
 from services.prober.http import USER_AGENT, Http2Connection, Http2Request, WireRequest, send_request
@@ -21,7 +21,7 @@ from services.prober.transport import Outbound, ProbeFailedError, ProbeTrace
 from services.register.reading import unfit_for_grpc
 
 _MARGIN_SECONDS: Final = 0.1
-_CODES: Final[Mapping[int, str]] = {code.value[0]: code.name for code in StatusCode}
+_CODES: Final[Mapping[int, str]] = {number: name for name, number in Code.items()}
 # The code for a status of HTTP where the answer itself does not state how the call ended.
 _HTTP_CODES: Final = {
     400: "INTERNAL",

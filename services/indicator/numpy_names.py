@@ -1,7 +1,7 @@
 """Keeps numpy from loading what nothing here uses while scipy is loaded. Pure.
 
-scipy takes over every name that numpy has, and numpy loads its f2py, its tests and other packages for that: 200 modules and 11 MiB
-of each process that computes an index.
+scipy copies every name of numpy, and numpy loads its f2py, its tests and other packages for that: 60 modules and 7 MiB of each
+process that computes an index (docs/performance-log.md, "What does not depend on the rate").
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ async def _proxied(state, folder: Path, authority: Authority) -> AsyncIterator[i
     credentials = credentials_from_settings(settings, lambda _: None)
     identify = identifier_from_settings(settings)
     async with served(state, credentials=credentials, identify=identify) as behind:
-        text = CONFIGURATION.replace("127.0.0.1:7411", f"127.0.0.1:{behind}").replace(":::7410", f":::{port}")
+        text = CONFIGURATION.replace("127.0.0.1:7409", f"127.0.0.1:{behind}").replace(":::7410", f":::{port}")
         (folder / "api.cfg").write_text(text.replace("inspect-delay 5s", "inspect-delay 500ms"))
         process = await asyncio.create_subprocess_exec(haproxy, "-db", "-f", str(folder / "api.cfg"))
         try:

@@ -37,7 +37,8 @@ three simple detectors, which see the same counts:
 * *mean ± 3σ*: mean ± 3 standard deviations of the same hour of the last eight weeks, from three weeks on;
 * *X-Road Metrics*: the rule of its analyser, |z| with a probability below .05, by hour and weekday and by day, after three months. It does not
   see hours without exchanges, and it reports ten days late;
-* *median and MAD*: median ± 3 median absolute deviations of the last eight weeks, with at least the deviation of a Poisson count.
+* *median and MAD*: median ± 3 × 1.4826 median absolute deviations of the last eight weeks, with at least the deviation of a
+  Poisson count, from three weeks on.
 
 The simple detectors judge volumes only; our detector (*ours*) judges every kind of finding. Alarms of a simple detector on one flow count once if
 they are less than a day apart."""

@@ -1,4 +1,4 @@
-"""The register on the bus: content-addressed chunks, publication, reading."""
+"""Publishes the register to the bus in content-addressed chunks, and reads it back."""
 
 from services.register.bus.publish import publish_register, republish_if_lost
 from services.register.bus.read import (

@@ -1,7 +1,8 @@
-"""A register split into chunks that fit a message and are named by their hash, and joined again. Pure.
+"""Splits a register into chunks that fit a message and are named by their hash, and joins them again. Pure.
 
-A national register exceeds the bus's limit of 1 MiB a message. There is a chunk (or several) per consumer agency, with
-its services, their links, and its endpoints, and one for all the rest; a change reaches readers as the chunks it touches.
+A national register exceeds the bus's limit of 1 MiB per message. Each consumer agency has one or more chunks, with
+its services, their links and its endpoints. The rest has chunks of its own. A change writes only the chunks that it
+touches.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _MAX_CHUNK_BYTES = 512 << 10
 
 
 def split_register(register: Register) -> dict[RegisterChunk, bytes]:
-    """Return the content of each chunk of a register, those of all agencies first; it depends on the register alone."""
+    """Return the content of each chunk of a register, common chunks first; it depends only on the register."""
     groups: defaultdict[str, Rows] = defaultdict(lambda: defaultdict(list))
     owners = {service.id: service.agency for service in register.services.values()}
     for section, rows in to_rows(register).items():
@@ -39,7 +40,7 @@ def split_register(register: Register) -> dict[RegisterChunk, bytes]:
 def make_manifest(
     register: Register, chunks: Iterable[RegisterChunk], now: float, *, by: str = "", why: str = ""
 ) -> RegisterManifest:
-    """Return the manifest of a register published ``now``, in epoch seconds, in these chunks, by somebody for a reason."""
+    """Return the manifest of a register in these chunks, published at ``now`` (epoch seconds) by ``by``, and why."""
     kept = tuple(chunks)
     versions = register.register_version, register.probe_version
     publication = RegisterPublication(*versions, now, by, why, len(register.links))
@@ -47,20 +48,20 @@ def make_manifest(
 
 
 def manifest_digest(register_version: str, probe_version: str, chunks: Iterable[RegisterChunk]) -> str:
-    """Return the SHA-256 of both versions and the hashes of all chunks, a line each, in hexadecimal digits."""
+    """Return the SHA-256 in hexadecimal of both versions and the hashes of all chunks, one per line."""
     return sha256(
         "\n".join([register_version, probe_version, *(chunk.sha256 for chunk in chunks)]).encode()
     ).hexdigest()
 
 
 def is_intact(chunk: RegisterChunk, content: bytes) -> bool:
-    """Whether a chunk's content has the hash that the chunk names."""
+    """Return whether a chunk's content has the hash that the chunk names."""
     return sha256(content).hexdigest() == chunk.sha256
 
 
 def join_chunks(contents: Iterable[bytes]) -> Register:
     """Return the register that these chunks hold, without versions. Raises ValueError when they hold none."""
-    # Most texts are those of many rows. This parser makes one of each: a register takes two fifths less memory.
+    # Most strings occur in many rows. This parser keeps one copy of each: a register takes two fifths less memory.
     return from_rows(map(from_json, contents))
 
 
@@ -71,7 +72,7 @@ def _agency(section: str, row: Mapping[str, Any], owners: Mapping[str, str]) -> 
 
 
 def _pack(rows: Rows) -> Iterator[bytes]:
-    """Yield the rows as JSON by section, each time the limit is reached; only a single row may exceed it."""
+    """Yield the rows as JSON objects by section, each within the size limit unless it is a single row."""
     texts: dict[str, list[bytes]] = {}
     size = 0
     for section, some in rows.items():
@@ -86,5 +87,5 @@ def _pack(rows: Rows) -> Iterator[bytes]:
 
 
 def _object(texts: Mapping[str, list[bytes]]) -> bytes:
-    """Return what canonical_json would return of the rows behind these texts."""
+    """Return what canonical_json would return for the rows behind these texts."""
     return b"{%s}" % b",".join(b'"%s":[%s]' % (name.encode(), b",".join(texts[name])) for name in sorted(texts))

@@ -1,8 +1,9 @@
-"""The register on the bus: published in chunks, the manifest last (docs/design.md §5).
+"""Publishes the register to the bus: the chunks first, the manifest last (docs/design.md §5).
 
-Key ``current`` of bucket ``register`` holds the manifest in force and ``previous`` the one before it, whose chunks stay
-so that a reader in the middle of it can finish. Key ``publishing`` is a lock: two publications would remove chunks of each other.
-What is there already is asked of the leader: a replica may still show what is gone.
+Key ``current`` of bucket ``register`` holds the manifest in force, and ``previous`` the one before it. The chunks of
+both stay, so that a reader of the previous register can finish. Key ``publishing`` is a lock, since two concurrent
+publications would remove each other's chunks. Existing values are read from the leader: a replica may still show
+removed ones.
 """
 
 from __future__ import annotations
@@ -30,10 +31,11 @@ _POLL_SECONDS = 0.2
 
 
 async def publish_register(bus: Bus, register: Register, *, now: float, by: str = "", why: str = "") -> bool:
-    """Publish a loaded register; return False when it is already in force and whole. ``now`` in epoch seconds.
+    """Publish a loaded register; return False when it is already in force and complete. ``now`` is in epoch seconds.
 
-    Who published it and why is kept with it. It waits for another publication to end. BusError when the bus does not
-    acknowledge, or when this process stood still for so long that another has published; the register in force then stays.
+    ``by`` and ``why``, the publisher and the reason, are stored with it. A publication waits for another one to end.
+    Raises BusError when the bus does not acknowledge, or when this process stalled for so long that another may have
+    published; the register in force then stays.
     """
     chunks = split_register(register)
     manifest = make_manifest(register, chunks, now, by=by, why=why)
@@ -83,7 +85,7 @@ async def _locked(bus: Bus) -> AsyncIterator[Claim]:
 
 
 async def _renew(lock: Claim) -> None:
-    """Renew the lock until it is lost. Then it is not taken again: another process may have published meanwhile."""
+    """Renew the lock until it is lost. It is not taken again then: another process may have published meanwhile."""
     await asyncio.sleep(_RENEWAL_SECONDS)
     while lock.held:
         with suppress(BusError, TimeoutError):
@@ -93,16 +95,16 @@ async def _renew(lock: Claim) -> None:
 
 
 async def _remove_chunks(bus: Bus, kept: set[str]) -> None:
-    """Remove all other chunks: of older versions, and of a publication that was interrupted, which no manifest names."""
+    """Remove all other chunks: those of older versions, and those of an interrupted publication, in no manifest."""
     for key in sorted(await bus.kv_keys(REGISTER_BUCKET, "chunk.>") - kept):
         if await bus.kv_get(REGISTER_BUCKET, key) is not None:  # a tombstone stays as it is
             await bus.kv_delete(REGISTER_BUCKET, key)
 
 
 async def republish_if_lost(bus: Bus, register: Register, *, now: float) -> bool:
-    """Publish a register again where the bus has lost it or part of it, unless another is in force; return whether it had.
+    """Publish a register again if the bus has lost it or part of it, unless another is in force; return whether it had.
 
-    BusError when the bus does not acknowledge.
+    Raises BusError when the bus does not acknowledge.
     """
     current = await read_manifest(bus, CURRENT_KEY, from_leader=True)
     versions = register.register_version, register.probe_version

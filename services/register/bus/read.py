@@ -1,7 +1,7 @@
-"""The register read back from the bus, hash by hash (docs/design.md §5).
+"""Reads the register from the bus and verifies every hash (docs/design.md §5).
 
-Readers check the hash of the manifest and of every chunk. Together they stand for the versions that the manifest names, which
-are therefore not computed again.
+Readers check the hash of the manifest and of every chunk. These hashes vouch for the versions that the manifest
+names, so the versions are not computed again.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from services.register.bus.chunks import is_intact, join_chunks, manifest_digest
 CURRENT_KEY = "current"
 PREVIOUS_KEY = "previous"
 _RETRY_SECONDS = 0.2
-_ATTEMPTS = 10  # at a chunk that is missing or damaged: a replica may lag behind
+_ATTEMPTS = 10  # to read a chunk that is missing or damaged: a replica may lag behind
 
 
 class UnverifiedError(BusError):
-    """What the bus holds is not the register its manifest names."""
+    """The content of the bus is not the register that its manifest names."""
 
 
 async def follow_register(bus: Bus) -> AsyncIterator[Register]:
-    """Yield the register in force, waiting for it, and then each new one.
+    """Wait for the register in force, yield it, and then yield each new one.
 
-    One that cannot be verified raises UnverifiedError at the start; later it is logged, and the register in force stays.
+    Raises UnverifiedError if the first one cannot be verified. A later one is logged, and the register in force stays.
     """
     in_force: RegisterManifest | None = None
     async for _, payload in bus.kv_follow(REGISTER_BUCKET, CURRENT_KEY):
@@ -56,18 +56,18 @@ async def follow_register(bus: Bus) -> AsyncIterator[Register]:
 
 
 async def announced_versions(bus: Bus) -> RegisterVersions | None:
-    """Return the versions that the manifest in force names; None without one that can be verified. Raises BusError."""
+    """Return the versions that the manifest in force names; None when none can be verified. Raises BusError."""
     manifest = await read_manifest(bus, CURRENT_KEY)
     return None if manifest is None else RegisterVersions(manifest.register_version, manifest.probe_version)
 
 
 async def read_register_in_force(bus: Bus) -> Register | None:
-    """Return the register in force; None when there is none that can be verified. Raises BusError."""
+    """Return the register in force; None when none can be verified. Raises BusError."""
     return await _read_register(bus, CURRENT_KEY)
 
 
 async def read_previous_register(bus: Bus) -> Register | None:
-    """Return the register that was in force before; None when there is none that can be verified. Raises BusError."""
+    """Return the register that was in force before; None when none can be verified. Raises BusError."""
     return await _read_register(bus, PREVIOUS_KEY)
 
 
@@ -82,7 +82,7 @@ async def _read_register(bus: Bus, key: str) -> Register | None:
 
 
 async def _read_chunk_persistently(bus: Bus, chunk: RegisterChunk) -> bytes:
-    """Read a chunk, however often the bus fails to answer; UnverifiedError when it stays missing or damaged."""
+    """Read a chunk, retrying while the bus fails to answer. Raises UnverifiedError when it stays missing or damaged."""
     attempts = 0
     while True:
         try:
@@ -97,9 +97,9 @@ async def _read_chunk_persistently(bus: Bus, chunk: RegisterChunk) -> bytes:
 
 
 async def _is_superseded(bus: Bus, payload: bytes) -> bool:
-    """Whether there is a newer manifest than this one, however often the bus fails to answer.
+    """Return whether a newer manifest than this one exists, retrying while the bus fails to answer.
 
-    An older one comes from a replica that lags behind.
+    An older manifest comes from a replica that lags behind.
     """
     while True:
         try:
@@ -138,7 +138,7 @@ async def _assemble(manifest: RegisterManifest, contents: Sequence[bytes]) -> Re
 
 
 async def read_manifest(bus: Bus, key: str, *, from_leader: bool = False) -> RegisterManifest | None:
-    """Return a manifest; None when there is none, or one that cannot be verified and is to be replaced. Raises BusError."""
+    """Return a manifest; None when it is missing, or cannot be verified and is to be replaced. Raises BusError."""
     payload = await _read_value(bus, key, from_leader=from_leader)
     try:
         return _verified(payload) if payload is not None else None
@@ -147,7 +147,7 @@ async def read_manifest(bus: Bus, key: str, *, from_leader: bool = False) -> Reg
 
 
 async def _read_value(bus: Bus, key: str, *, from_leader: bool = False) -> bytes | None:
-    """Return a value; None when there is none, or one that cannot be put together and is to be replaced."""
+    """Return a value; None when it is missing, or is torn and to be replaced."""
     try:
         return await bus.kv_get(REGISTER_BUCKET, key, from_leader=from_leader)
     except TornValueError:
@@ -165,7 +165,7 @@ def _verified(payload: bytes) -> RegisterManifest:
 
 
 def _published(payload: bytes) -> float:
-    """Return when a manifest was published, in epoch seconds; long ago for one that cannot be verified."""
+    """Return when a manifest was published, in epoch seconds; ``-inf`` when it cannot be verified."""
     try:
         return _verified(payload).published
     except UnverifiedError:
@@ -173,6 +173,6 @@ def _published(payload: bytes) -> float:
 
 
 async def read_publications(bus: Bus) -> tuple[RegisterPublication, ...]:
-    """Return what was put in force, the newest first; empty when there is no register."""
+    """Return the publications, newest first; empty when there is no register."""
     manifest = await read_manifest(bus, CURRENT_KEY)
     return () if manifest is None else manifest.publications

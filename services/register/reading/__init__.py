@@ -1,4 +1,4 @@
-"""Readers of CSV cells and YAML values, with the location of every fault."""
+"""Reads CSV cells and YAML values, and locates every fault."""
 
 from services.register.reading.addresses import (
     is_exposed,

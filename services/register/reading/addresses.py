@@ -1,4 +1,4 @@
-"""What requests are sent to: URLs, hosts and networks. Pure."""
+"""Reads the addresses that requests are sent to: URLs, hosts and networks. Pure."""
 
 from __future__ import annotations
 
@@ -32,8 +32,10 @@ def read_http_url(text: str) -> str:
 
 
 def read_target(text: str, kind: str | None) -> str:
-    """Read the target of a probe of this kind (None: of any kind): ``http(s)://…`` for kinds that use HTTP and for journeys,
-    ``grpc(s)://host:port``, ``tcp://host:port``, ``tls://host:port`` or ``dns://host[:port]``.
+    """Read the target of a probe of this kind (None: of any kind).
+
+    It is ``http(s)://…`` for kinds that use HTTP and for journeys, ``grpc(s)://host:port``, ``tcp://host:port``,
+    ``tls://host:port`` or ``dns://host[:port]``.
     """
     return _url(text, _ALL if kind is None else _SCHEMES.get(kind, ("http", "https")))
 
@@ -128,14 +130,14 @@ def _is_host(host: str) -> bool:
 
 
 def _is_usable(url: str) -> bool:
-    """Whether probes accept the URL: they parse it with httpx, which is stricter about hosts."""
+    """Return whether probes accept the URL: they parse it with httpx, which is stricter about hosts."""
     try:
         return bool(httpx.URL(url).host)
-    except (httpx.InvalidURL, UnicodeError):  # UnicodeError: the host begins like an A-label and is none
+    except (httpx.InvalidURL, UnicodeError):  # UnicodeError: the host begins like an A-label but is not one
         return False
 
 
 def is_exposed(url: str) -> bool:
-    """Whether what is sent to a URL goes over a network unencrypted."""
+    """Return whether requests to a URL cross a network unencrypted."""
     parts = urlsplit(url)
     return parts.scheme in _UNENCRYPTED and not is_loopback(parts.hostname or "")

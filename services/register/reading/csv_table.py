@@ -1,7 +1,7 @@
-"""CSV files with the location of every cell.
+"""Reads CSV files with the location of every cell.
 
-The csv module reports neither columns nor where a quoted cell began, which a fault needs in order to be found; so cells
-are split here, by the rules of RFC 4180.
+The csv module reports neither columns nor where a quoted cell began, and a fault needs both to be found. Cells are
+therefore split here, by the rules of RFC 4180.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class CsvRow:
         return self.read(column, read, default)
 
     def reference(self, column: str, ids: Container[str] | None, file: str, *, required: bool = False) -> str:
-        """Return the id in the cell, a fault unless it is in ``ids`` (None: ``file`` could not be read, so no check).
+        """Return the id in the cell; record a fault unless it is in ``ids`` (None: no check, ``file`` was unreadable).
 
         An empty cell is a fault when it is ``required``.
         """
@@ -85,7 +85,10 @@ class CsvRow:
 
 @dataclass(slots=True)
 class CsvTable:
-    """The rows that can be read, and every declared id, also of rows with faults; None when ids may be missing."""
+    """The rows that can be read, and every declared id, including those of rows with faults.
+
+    ``ids`` is None when some may be missing.
+    """
 
     rows: list[CsvRow] = field(default_factory=list)
     ids: dict[str, Location] | None = field(default_factory=dict)
@@ -94,8 +97,10 @@ class CsvTable:
 def read_table(
     path: Path, faults: FaultList, *, required: tuple[str, ...], optional: tuple[str, ...] | None = (), key: str = ""
 ) -> CsvTable:
-    """Read a CSV file. Faults are: no file, no UTF-8, unknown, missing or repeated columns, rows of the wrong length and,
-    in the column ``key``, ids that are empty, bad or repeated. With ``optional`` None any other column may be there.
+    """Read a CSV file.
+
+    Faults are a missing file, text that is not UTF-8, unknown, missing or repeated columns, rows of the wrong length
+    and, in the column ``key``, ids that are empty, bad or repeated. If ``optional`` is None, any column is allowed.
     """
     text = read_source(path, faults)
     if text is None:
@@ -130,7 +135,7 @@ def read_table(
 def read_optional_table(
     path: Path, faults: FaultList, required: tuple[str, ...], optional: tuple[str, ...] = ()
 ) -> CsvTable:
-    """Read a CSV file as ``read_table`` does; one that is missing has no rows."""
+    """Read a CSV file as ``read_table`` does; a missing file has no rows."""
     return read_table(path, faults, required=required, optional=optional) if path.exists() else CsvTable()
 
 

@@ -1,4 +1,4 @@
-"""Faults of a register's files, with their locations."""
+"""Collects the faults of a register's files, with their locations."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Location:
 
 
 class FaultList(list[Fault]):
-    """The faults found so far. Reading goes on after each, so that one run finds all of them.
+    """The faults found so far. Reading continues after each, so that one run finds all of them.
 
-    ``warnings`` are of what works and is unwise; they refuse nothing.
+    ``warnings`` are about values that work but are unwise; they never make a register invalid.
     """
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class FaultList(list[Fault]):
         self.warnings.append(Fault(location.file, location.line, location.column, f"warning: {reason}"))
 
     def attempt(self, location: Location, name: str, read: Callable[[str], T], text: str, default: D) -> T | D:
-        """Return what ``read`` makes of ``text``, or ``default`` and a fault when it raises ValueError."""
+        """Return ``read(text)``; when it raises ValueError, record a fault and return ``default``."""
         try:
             return read(text)
         except ValueError as error:

@@ -1,8 +1,8 @@
-"""What requests carry: headers and X-Road identifiers. Pure.
+"""Reads headers and X-Road identifiers of requests. Pure.
 
-Headers are those of HTTP (RFC 9110, 5.1 and 5.5), whose values are sent as UTF-8, as data buses and most clients do, and gRPC
-metadata (PROTOCOL-HTTP2.md). X-Road identifiers, INSTANCE/CLASS/CODE/… (docs/exchange.md), are kept as written, since they must
-equal those in the logs.
+Headers are HTTP headers (RFC 9110, 5.1 and 5.5) and gRPC metadata (PROTOCOL-HTTP2.md). Values of HTTP headers are
+sent as UTF-8, as data buses and most clients do. X-Road identifiers, INSTANCE/CLASS/CODE/… (docs/exchange.md), are kept
+as written, since they must equal those in the logs.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from services.core.model import placeholders
 from services.register.reading.values import fold
 
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-# Some harmless characters of Persian words are not printable. Refused are those that end a line or that XML excludes.
+# Characters that end a line or that XML excludes. All unprintable ones would be too many: Persian words use some.
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]")
-# What is for one connection and what delimits messages (RFC 9110, 7.6.1, and RFC 9112, 6). A value by hand makes servers read
-# another request than the one that is sent.
+# Headers of one connection, and headers that delimit messages (RFC 9110, 7.6.1, and RFC 9112, 6). Values set by hand
+# would make servers read a request other than the one that is sent.
 _FRAMING: Final = frozenset(
     {
         *("content-length", "transfer-encoding", "trailer", "te"),
@@ -30,7 +30,7 @@ _RESERVED: Final = _FRAMING | {"content-type"}
 
 
 def is_header_name(text: str) -> bool:
-    """Whether a text can be the name of a header."""
+    """Return whether a text can be the name of a header."""
     return bool(_NAME.fullmatch(text))
 
 
@@ -44,12 +44,12 @@ def read_header_name(text: str) -> str:
 
 
 def holds_control(text: str) -> bool:
-    """Whether a text holds a line break or another control character except tab, which no header may."""
+    """Return whether a text holds a line break or another control character except tab. No header may hold one."""
     return bool(_CONTROL.search(text))
 
 
 def unfit_for_grpc(name: str, value: str) -> str:
-    """Return why a header cannot be sent with a gRPC call, without its value; empty when it can."""
+    """Return why a header cannot be sent with a gRPC call; empty when it can. The reason does not show the value."""
     name = name.lower()
     if not _METADATA.fullmatch(name) or name.startswith("grpc-") or name in _RESERVED:
         return "cannot go with a gRPC call"
@@ -66,13 +66,13 @@ def read_party(text: str) -> str:
 
 
 def read_client(text: str) -> str:
-    """Read the member or subsystem that a probe calls as; a ``${name}`` stands for one part or within one."""
+    """Read the member or subsystem that a probe calls as; ``${name}`` may be one part or stand within one."""
     _check(text)
     return read_party(text.strip())
 
 
 def read_service(text: str) -> str:
-    """Read the service that a probe calls; a ``${name}`` stands for one part or within one."""
+    """Read the service that a probe calls; ``${name}`` may be one part or stand within one."""
     _check(text)
     if not _has_parts(text, 4, 5, 6):
         form = "INSTANCE/CLASS/CODE/SUBSYSTEM/service"

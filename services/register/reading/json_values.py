@@ -1,4 +1,4 @@
-"""What every JSON value of a register must be, so that it can be hashed, published and read again. Pure."""
+"""Checks JSON values of a register, so that they can be hashed, published and read again. Pure."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import json
 import math
 from collections.abc import Callable, Mapping
 
-_DEEPEST = 60  # JSON is written by recursion, and a schema is checked by it
+_DEEPEST = 60  # JSON is written, and schemas are checked, by recursion
 
 
 def parse_json(text: str, pairs: Callable[[list[tuple[str, object]]], object] | None = None) -> object:
-    """Return the value of a JSON text, whose objects ``pairs`` makes where given. Raises json.JSONDecodeError, and ValueError for
-    a value that cannot be used.
+    """Return the value of a JSON text; ``pairs`` makes its objects if it is given.
+
+    Raises json.JSONDecodeError, and ValueError for a value that cannot be used.
     """
     try:
         value = json.loads(text, object_pairs_hook=pairs, parse_constant=_refuse)
@@ -26,7 +27,7 @@ def _refuse(constant: str) -> object:
 
 
 def check_json_value(value: object) -> None:
-    """Raise ValueError for half a character, a number without end, and what is nested too deeply."""
+    """Raise ValueError for a lone surrogate, a number that is not finite, or nesting that is too deep."""
     rest = [(value, 1)]
     while rest:
         one, depth = rest.pop()

@@ -1,4 +1,4 @@
-"""Values from text: ids, numbers, dates, durations, sizes. Pure.
+"""Reads values from text: ids, numbers, dates, durations, sizes. Pure.
 
 Every ``read_*`` takes the text as a person wrote it and raises ValueError with the reason when it cannot be used.
 """
@@ -101,7 +101,7 @@ def read_number(text: str) -> float:
 
 
 def read_weight(text: str) -> float:
-    """Read a number, from 0 to a thousand million."""
+    """Read a number from 0 to a billion."""
     if (number := read_number(text)) < 0:
         raise ValueError(f"`{text}` is negative")
     if number > _HEAVIEST:

@@ -1,4 +1,4 @@
-"""Composing of YAML in which aliases repeat a bounded number of values."""
+"""Composes YAML in which aliases repeat a bounded number of values."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import Any, Final
 
 import yaml
 
-# Each alias is read as if its values were written again, so ten nested ones of ten would be read 10**10 times. Hand-written
-# files repeat a few hundred values.
+# An alias is read as if its values were written again, so ten nested lists of ten aliases would be read as 10**10
+# values. Hand-written files repeat a few hundred values.
 _REPEATED: Final = 10_000
 
 
 class AliasError(yaml.MarkedYAMLError):
-    """An alias within what it stands for, or one with which too much is repeated. ``problem_mark`` is its place."""
+    """An alias within the value that it repeats, or one that repeats too much. ``problem_mark`` is its location."""
 
 
 def compose(text: str) -> yaml.Node | None:
@@ -34,7 +34,7 @@ class _Loader(yaml.SafeLoader):
         self._sizes: dict[int, int] = {}
 
     def compose_node(self, parent: Any, index: Any) -> yaml.Node | None:
-        """Compose a node, and count it with what is below it."""
+        """Compose a node, and count it and the nodes below it."""
         is_alias = self.check_event(yaml.AliasEvent)
         mark = self.peek_event().start_mark if is_alias else None  # type: ignore[no-untyped-call]  # the library leaves it out
         before = self._values

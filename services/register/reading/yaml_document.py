@@ -1,6 +1,6 @@
-"""YAML files with the location of every value, read strictly: unknown and repeated keys are faults.
+"""Reads YAML files strictly, with the location of every value: unknown and repeated keys are faults.
 
-Plain scalars have their meaning in JSON: ``no`` is text, and so is a number with leading zeros, as in national ids.
+Plain scalars mean what they mean in JSON: ``no`` is text, and so is a number with leading zeros, such as a national id.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _DEPTH = 30
 
 
 def read_document(path: Path, faults: FaultList, *, keys: tuple[str, ...] | None) -> YamlMapping | None:
-    """Read the mapping in a YAML file, which is empty for an empty file; None, with a fault, when there is none.
+    """Read the mapping in a YAML file. An empty file is an empty mapping; None, with a fault, when it holds no mapping.
 
-    ``keys`` are those it may hold (None: any).
+    ``keys`` are the keys that it may hold (None: any).
     """
     text = read_source(path, faults)
     if text is None:
@@ -76,17 +76,17 @@ class YamlMapping:
         return key in self.nodes
 
     def require(self, key: str) -> bool:
-        """Return whether there is such a key; record a fault when there is none."""
+        """Return whether ``key`` exists; record a fault when it does not."""
         if key not in self.nodes:
             self.faults.add(self.location, f"key `{key}` is missing")
         return key in self.nodes
 
     def is_mapping(self, key: str) -> bool:
-        """Whether the value of ``key`` is a mapping."""
+        """Return whether the value of ``key`` is a mapping."""
         return isinstance(self.nodes.get(key), yaml.MappingNode)
 
     def is_empty(self, key: str) -> bool:
-        """Whether the value of ``key`` is a mapping or a list that holds nothing."""
+        """Return whether the value of ``key`` is a mapping or a list that holds nothing."""
         node = self.nodes[key]
         return isinstance(node, yaml.CollectionNode) and not node.value
 

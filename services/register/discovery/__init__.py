@@ -1,4 +1,4 @@
-"""Proposals of registers from public catalogues and X-Road lists, and comparison with those lists."""
+"""Proposes registers from public catalogues and X-Road lists, and compares members with those lists."""
 
 from services.register.discovery.importers import IMPORTERS
 from services.register.discovery.members_diff import compare_members

@@ -1,4 +1,4 @@
-"""Proposals of registers from a CSV list of addresses, whose columns are named: endpoints and their agencies."""
+"""Proposes a register from a CSV list of addresses with named columns: endpoints and their agencies."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from services.register.discovery.proposal import (
 from services.register.reading import FaultList, Location, read_http_url, read_table
 
 COLUMNS: Final = {"target": "the URL or the host name", "agency": "the name of the agency", "sector": "its sector"}
-"""What may be read of a list; the sector is optional."""
+"""The columns that are read from a list; the sector is optional."""
 
 _OTHER_SECTOR = "government"
 
@@ -29,8 +29,8 @@ _OTHER_SECTOR = "government"
 def import_endpoints(file: Path, epoch: date, columns: Mapping[str, str]) -> RegisterProposal:
     """Propose a register whose endpoints are the addresses in ``file``, with this epoch.
 
-    ``columns`` are the names of the columns by what they hold (COLUMNS); without one, the column has that name. Rows that
-    cannot be used are left out. InputError with every fault of the file.
+    ``columns`` maps the keys of COLUMNS to the names of columns. By default a column is named after its key, and no
+    sector is read. Rows that cannot be used are left out. Raises InputError with every fault of the file.
     """
     faults = FaultList()
     for name in columns:
@@ -95,7 +95,7 @@ def _unusable(agency: str, url: str) -> str:
 
 
 def _unused(name: str, otherwise: str, taken: Container[str]) -> str:
-    """Return an id made of a name, with a number where another name has made the same or it has no letters of ids."""
+    """Return an unused id made from a name, numbered if taken; ``otherwise`` replaces a name that makes no id."""
     plain = slug(name) or otherwise
     numbered = (plain if number == 1 else f"{plain[:57]}-{number}" for number in count(1))
     return next(candidate for candidate in numbered if candidate not in taken)

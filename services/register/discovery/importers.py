@@ -1,4 +1,4 @@
-"""What a register can be imported from."""
+"""Lists the importers of registers by the kind of files that they read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ IMPORTERS: dict[str, Importer] = {
     "uk-api-catalogue": lambda files, epoch, columns: import_uk_api_catalogue(_single(files, columns), epoch),
     "xroad": lambda files, epoch, columns: import_xroad(_all(files, columns), epoch),
 }
-"""Kind → importer of its files, with the epoch and the columns that the caller names."""
+"""Kind → importer, which takes the files, the epoch and the columns that the caller names."""
 
 
 def _single(files: Sequence[Path], columns: Mapping[str, str] | None = None) -> Path:

@@ -1,4 +1,4 @@
-"""Differences between the members that X-Road lists and members.csv (docs/exchange.md §2). Pure."""
+"""Compares the members that X-Road lists with members.csv (docs/exchange.md §2). Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from services.register.discovery.xroad_lists import XRoadDirectory
 
 @dataclass(frozen=True, slots=True)
 class MembersDiff:
-    """The differences, by identifier: ``added`` are listed and have no row, ``removed`` are rows that are no longer listed.
+    """The differences by identifier: ``added`` are listed without a row, ``removed`` are rows that are no longer listed.
 
     ``not_compared`` are rows of instances whose clients no list names.
     """
@@ -29,7 +29,7 @@ class MembersDiff:
         }
 
     def lines(self) -> Iterator[str]:
-        """Yield the difference for people, a line each: ``+`` listed and not in members.csv, ``-`` the other way round."""
+        """Yield the differences as lines of text: ``+`` is listed but not in members.csv, ``-`` the other way round."""
         yield f"members: {len(self.added)} listed without a row, {len(self.removed)} rows of what is not listed any more"
         yield from (f"  + {name}" for name in self.added)
         yield from (f"  - {member.id}: {member.agency}" for member in self.removed)

@@ -1,4 +1,4 @@
-"""Proposed register directories: their files, and what was left out of them."""
+"""Writes proposed register directories, and records what was left out of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ANSWERS = {
     "timeout": "10s",
     "expect": {"status": [200, 204, *range(400, 407), 415]},
 }
-"""A probe without credentials: a working server refuses it at worst, and only silence or a server error means that it is down."""
+"""A probe without credentials: a working server refuses it at worst; only silence or a server error means an outage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,12 @@ class RegisterProposal:
 
 
 def omission(file: str, line: int, name: str, reason: str) -> Fault:
-    """Return an entry of a list that has no counterpart in the proposal, where it stands (line 0: the file), and why."""
+    """Return the place of a list's entry that has no counterpart in the proposal (line 0: the file), and the reason."""
     return Fault(file, line, 0, f"{name}: {reason}")
 
 
 def write_files(files: dict[str, str], out: Path) -> None:
-    """Write the files of a new register directory. InputError when ``out`` is not empty or cannot be one."""
+    """Write the files of a new register directory. Raises InputError when ``out`` is not empty or cannot be written."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"directory {out}", [Fault(str(out), 0, 0, "it is not empty: name a new directory")])
     try:
@@ -59,12 +59,12 @@ def slug(text: str) -> str:
 
 
 def to_yaml(value: object) -> str:
-    """Write a value as YAML, in its own order."""
+    """Return a value as YAML, with its keys in their own order."""
     return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
 
 
 def to_csv(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """Write rows under their header."""
+    """Return the rows as CSV, under their header."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)

@@ -1,4 +1,4 @@
-"""Proposals of registers from the United Kingdom's catalogue of government APIs, as a start to edit.
+"""Proposes a register, to be edited, from the United Kingdom's catalogue of government APIs.
 
 The catalogue lists providers, APIs and their addresses, which become agencies, services and endpoints. It does not contain
 required inquiries, so links.csv has only its header.
@@ -66,7 +66,7 @@ class _Api:
 def import_uk_api_catalogue(file: Path, epoch: date) -> RegisterProposal:
     """Propose a register from the catalogue ``file`` and the organisations beside it, with this epoch.
 
-    InputError with every fault of these files.
+    Raises InputError with every fault of these files.
     """
     faults = FaultList()
     rows = read_table(file, faults, required=_CATALOGUE).rows
@@ -110,7 +110,7 @@ def import_uk_api_catalogue(file: Path, epoch: date) -> RegisterProposal:
 
 
 def _apis(rows: Iterable[CsvRow]) -> list[_Api]:
-    """Return a service per API, whose id is its name, preceded by its agency or else a number when that is taken."""
+    """Return a service per API. Its id is its name, preceded by its agency or else by a number if that is taken."""
     apis: list[_Api] = []
     taken: set[str] = set()
     for row in rows:

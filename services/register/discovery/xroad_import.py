@@ -1,7 +1,7 @@
-"""Proposals of registers from X-Road's lists: agencies, their members, security servers, and permitted calls.
+"""Proposes a register from X-Road's lists: agencies, their members, security servers, and permitted calls.
 
-X-Road lists who can call whom, but not the inquiries that the law requires. So links.csv and services.csv have only their
-headers, and the listed services are in a file of their own, to edit from.
+X-Road lists who can call whom, but not the inquiries that the law requires. So links.csv and services.csv have only
+their headers, and the listed services are in a separate file, as a basis for editing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ _CONTROL = "tcp://192.0.2.1:443"  # an unused address (RFC 5737), to be replaced
 
 
 def import_xroad(files: Sequence[Path], epoch: date) -> RegisterProposal:
-    """Propose a register from the lists in ``files``, with this epoch. InputError with the fault of each bad file."""
+    """Propose a register with this epoch from the lists in ``files``.
+
+    Raises InputError with the fault of each bad file.
+    """
     directory = read_lists(files)
     ids = _ids(directory)
     instance = min(directory.members).partition("/")[0]
@@ -31,7 +34,7 @@ def import_xroad(files: Sequence[Path], epoch: date) -> RegisterProposal:
 
 
 def read_lists(files: Sequence[Path]) -> XRoadDirectory:
-    """Merge the lists in ``files``. InputError with the fault of each bad file."""
+    """Merge the lists in ``files``. Raises InputError with the fault of each bad file."""
     directory = XRoadDirectory()
     faults = []
     for file in files:

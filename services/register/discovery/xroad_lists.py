@@ -1,6 +1,7 @@
-"""X-Road's own lists: listClients, shared-params.xml, listMethods and allowedMethods, as XML or JSON (docs/exchange.md).
+"""Reads X-Road's lists: listClients, shared-params.xml, listMethods and allowedMethods (docs/exchange.md).
 
-Pure. Identifiers are written as in logs: parts with slashes between them, a slash within a part as %2F.
+Pure. The lists are XML or JSON. Identifiers are written as in logs: parts with slashes between them, a slash within a
+part as %2F.
 """
 
 from __future__ import annotations
@@ -48,8 +49,9 @@ class Offer:
 
 @dataclass(slots=True)
 class XRoadDirectory:
-    """All lists merged: names by member, subsystems by member, servers, offers, and the instances whose members and
-    subsystems are all listed.
+    """All lists merged: names by member, subsystems by member, servers, offers and instances.
+
+    ``instances`` are those whose members and subsystems are all listed.
     """
 
     members: dict[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Versions of a register: rows, content hashes, differences, and rules of succession."""
+"""Computes the rows, hashes and differences of versions of a register, and checks their succession."""
 
 from services.register.versions.diff import diff_registers
 from services.register.versions.rows import Rows, by_id, from_rows, to_rows, with_versions

@@ -1,4 +1,4 @@
-"""Differences between two versions of a register, which show a shrinking denominator (docs/method.md §10). Pure."""
+"""Compares two versions of a register, which shows a shrinking denominator (docs/method.md §10). Pure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Denominator:
 
 @dataclass(frozen=True, slots=True)
 class SectionChanges:
-    """Ids added and removed, and for ids in both the fields that changed: (old, new)."""
+    """Ids added and removed and, for ids in both versions, the fields that changed, as (old, new)."""
 
     added: tuple[str, ...]
     removed: tuple[str, ...]
@@ -73,7 +73,7 @@ class RegisterDiff:
         }
 
     def lines(self) -> Iterator[str]:
-        """Yield the difference for people, a line each: ``+`` added, ``-`` removed, ``~`` changed."""
+        """Yield the differences as lines of text: ``+`` added, ``-`` removed, ``~`` changed."""
         before, after = self.denominator
         if before == after:
             yield f"denominator: {after}, the same size"

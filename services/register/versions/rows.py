@@ -1,13 +1,14 @@
-"""A register as JSON rows and back, and the two hashes of these (docs/register.md). Pure.
+"""Converts a register to JSON rows and back, and computes its two hashes (docs/register.md). Pure.
 
 Rows are grouped in sections: agencies, services, links, endpoints, probes, members, routes, maintenance, evaluation
-(at most one row), announcements, objections, holidays and policy (one row). The rows of all sections together, in any order, are
-the register.
+(at most one row), announcements, objections, holidays, reviews and policy (one row). The rows of all sections together,
+in any order, are the register.
 
-``register_version`` covers the denominator: agencies, services, links' identity, dates and weights. ``probe_version``
-covers everything else: how it is probed and shown. Official rounds, announcements, objections, holidays and legal
-bases are in neither: they change neither what is required nor how it is probed. References to files are hashed as written, so the directory can move. The hashed JSON is
-canonical and in id order, so neither the order of rows and columns nor white space changes a hash.
+``register_version`` covers the denominator: agencies, services, and the identity, dates and weights of links.
+``probe_version`` covers the rest: how it is probed and shown. Official rounds, announcements, objections, holidays,
+reviews and legal bases are in neither, because they change neither what is required nor how it is probed. References to
+files are hashed as written, so the directory can move. The hashed JSON is canonical and in id order, so neither the
+order of rows and columns nor white space changes a hash.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ _DENOMINATOR = ("id", "service", "provider", "data_item", "required_from", "requ
 _NOT_PROBING = (*_DENOMINATOR[1:], "legal_basis")
 
 _IN_NEITHER = ("evaluation", "announcements", "objections", "holidays", "reviews")
-"""Sections that are in no version: what they say changes neither what is required nor how it is probed."""
+"""Sections that are in no version: they change neither what is required nor how it is probed."""
 
 _USUAL_FINDINGS = asdict(FindingPolicy())
 
@@ -77,9 +78,9 @@ _SECTIONS: Mapping[str, TypeAdapter[Any]] = {
 def to_rows(register: Register, *, portable: bool = False, whole: bool = False) -> Rows:
     """Return every row of a register, without its versions, in id order within each section.
 
-    ``portable`` returns references to files as written, not as paths of this machine. Unless ``whole``, probes lack keys with
-    default values, so that a key added later changes no hash; so do endpoints of the policy's latency, vantages without
-    names, and a policy without open data or a budget of findings of its own.
+    ``portable`` returns references to files as written, not as paths of this machine. Unless ``whole``, unset keys are
+    left out: all those of probes, the latency of endpoints, the control names of vantages, and the policy's open data
+    and budget of findings. A key added later therefore changes no hash.
     """
     probes: Iterable[Probe] = _sorted(register.probes)
     values: dict[str, Iterable[object]] = {
@@ -122,10 +123,10 @@ def _drop_unset(rows: Rows) -> None:
 
 
 def from_rows(pieces: Iterable[Mapping[str, list[dict[str, Any]]]]) -> Register:
-    """Return the register whose rows are in these pieces, in id order, without versions.
+    """Return the register with the rows of these pieces, in id order, without versions.
 
-    ValueError when they are not those of one register, or hold what this version does not know. No step takes longer than
-    one piece does.
+    Raises ValueError when they are not the rows of one register, or hold something unknown to this version of Peyvand.
+    No step takes longer than one piece does.
     """
     values: dict[str, list[Any]] = {section: [] for section in _SECTIONS}
     try:

@@ -1,4 +1,4 @@
-"""Rules for a new version of a register as the successor of an old one (docs/register.md). Pure."""
+"""Checks a new version of a register as the successor of an old one (docs/register.md). Pure."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _Identities = dict[str, tuple[str, ...]]
 def check_succession(new: Register, locations: Mapping[tuple[str, str], Location], old: Register) -> tuple[Fault, ...]:
     """Return the faults of ``new`` as the successor of ``old``; ``locations`` are those of ``new``.
 
-    A link's service, provider and data_item never change. An id is never used again for another agency, service or endpoint,
-    that is one which has nothing in common but the id. Another slot_seconds or timezone needs a later epoch, and an epoch
-    never becomes earlier, because the bus no longer holds what lies before it.
+    A link's service, provider and data_item never change. An id is never reused for another agency, service or
+    endpoint, which is one that has only the id in common. A change of slot_seconds or timezone needs a later epoch. An
+    epoch never becomes earlier, because the bus no longer holds what lies before it.
     """
     faults = FaultList()
     _check_links(new, locations, old, faults)

@@ -1,4 +1,4 @@
-"""Readers of probe definitions in probes.yaml."""
+"""Reads probe definitions from probes.yaml."""
 
 from services.register.probes.journey import GIVEN_VARIABLES
 from services.register.probes.probes import ProbeDefinition, ProbeDefinitions, read_probes, required_params

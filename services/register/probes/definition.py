@@ -1,4 +1,4 @@
-"""One probe definition of probes.yaml: the keys of its kind, and a reader for each (docs/probing.md)."""
+"""Reads one probe definition of probes.yaml: the keys of its kind, with a reader for each (docs/probing.md)."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _read(name: str, mapping: YamlMapping, directory: Path, *, kinds: tuple[str,
 
 
 def _plain(key: str, read: Callable[[str], Any]) -> Callable[[YamlMapping, Path], Any]:
-    """Return a reader of one value of text."""
+    """Return a reader of one text value."""
 
     def reader(mapping: YamlMapping, _directory: Path) -> Any:
         return mapping.read(key, read, getattr(_DEFAULT, key))
@@ -210,7 +210,7 @@ def _read_hex(text: str) -> str:
 
 def _read_line(text: str) -> str:
     placeholders(text)
-    # A line feed is added when it is sent; for CRLF, the text ends in `\r`, as for blackbox_exporter.
+    # Sending adds a line feed; for CRLF, the text ends in `\r`, as for blackbox_exporter.
     line = text.removesuffix("\r")
     if "\n" in line or "\r" in line:
         raise ValueError("holds a line break: a line ends by itself, and each is an item of its own")
@@ -273,4 +273,4 @@ _READERS: Mapping[str, Callable[[YamlMapping, Path], Any]] = {
     "query": _query,
     "steps": _steps,
 }
-"""The reader of each key, which means the same with every kind that has it."""
+"""The reader of each key. A key means the same with every kind that has it."""

@@ -1,4 +1,4 @@
-"""The ``expect`` part of a probe definition: what an answer must be (docs/probing.md)."""
+"""Reads the ``expect`` part of a probe definition: what an answer must be (docs/probing.md)."""
 
 from __future__ import annotations
 
@@ -91,14 +91,14 @@ def read_expect(probe: YamlMapping, kind: str, directory: Path) -> Expect:
 
 
 def _check_held(mapping: YamlMapping) -> None:
-    """Check that every key requires something: an expectation that holds nothing passes whatever comes."""
+    """Check that every key requires something: an expectation that holds nothing passes every answer."""
     for key in mapping.nodes:
         if mapping.is_empty(key):
             mapping.fault(key, _NOTHING)
 
 
 def _statuses(mapping: YamlMapping) -> tuple[int, ...]:
-    """Read a list of statuses and ranges, or a mapping of ``must`` and ``must_not``, as all statuses that are right."""
+    """Read a list of statuses and ranges, or a mapping of ``must`` and ``must_not``; return all that are right."""
     if not mapping.is_mapping("status"):
         return tuple(_listed_statuses(mapping, "status"))
     given = mapping.mapping("status", ("must", "must_not"))
@@ -185,7 +185,7 @@ def _json(mapping: YamlMapping) -> JsonExpectation:
     if "equals" in mapping and equals is None:
         mapping.fault("equals", "null cannot be compared: write `type: null`")
     _check_texts(mapping, "equals", equals)
-    kind = mapping.scalar("type")  # not YamlMapping.read, to which `null`, a type here, means nothing
+    kind = mapping.scalar("type")  # not YamlMapping.read, which takes `null`, a type here, for no value
     return JsonExpectation(
         path=mapping.need("path", read_path, "$"),
         equals=equals,

@@ -1,4 +1,4 @@
-"""The ``steps`` of a journey: a probe definition each, with captures for later steps (docs/probing.md §2)."""
+"""Reads the ``steps`` of a journey, each a probe definition with captures for later steps (docs/probing.md §2)."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def placeholders_of(texts: Iterable[str]) -> frozenset[str]:
 
 
 def _check_order(steps: Sequence[Step], items: Sequence[YamlMapping]) -> None:
-    """Check that no step uses a variable before it is captured, or has origins where no captured value leads it."""
+    """Check that no step uses a variable before it is captured, or has origins but no captured value in its target."""
     captured = [step.capture.keys() for step in steps]
     for number, (step, item) in enumerate(zip(steps, items, strict=True)):
         before = GIVEN_VARIABLES.union(*captured[:number])

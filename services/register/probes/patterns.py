@@ -1,6 +1,6 @@
-"""Patterns, paths and JSON Schemas (draft 2020-12) in expectations, compiled as they will be run. Pure.
+"""Checks patterns, paths and JSON Schemas (draft 2020-12) of expectations as they will be run. Pure.
 
-No schema is read but those in the expectation.
+The only schemas that are read are those in the expectation.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _CALLABLE: Final = re.compile(
 
 
 def check_schema(schema: object) -> object:
-    """Return the JSON Schema. ValueError when it is none, or cannot be run."""
+    """Return the JSON Schema. Raises ValueError when it is not one, or cannot be run."""
     try:
         Draft202012Validator.check_schema(schema)  # type: ignore[arg-type]  # it accepts any value and reports what is no schema
     except SchemaError as error:
@@ -102,7 +102,7 @@ def read_path(text: str) -> str:
 
 
 def read_xpath(text: str, namespaces: Mapping[str, str]) -> str:
-    """Read an XPath 1.0 whose prefixes are among ``namespaces``."""
+    """Read an XPath 1.0 expression whose prefixes are among ``namespaces``."""
     _check_words(text, namespaces)
     _try_xpath(text, text, namespaces)
     for predicate in _predicates(text):

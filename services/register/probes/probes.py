@@ -1,4 +1,4 @@
-"""probes.yaml: named probe definitions (docs/probing.md)."""
+"""Reads probes.yaml, the named probe definitions (docs/probing.md)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FILE = "probes.yaml"
 class ProbeDefinition:
     """A probe with the locations of its definition and timeout, and the ``names`` that params must have.
 
-    Unless it is ``sound``, that is without faults, links and endpoints are not checked against it.
+    Links and endpoints are checked against it only if it is ``sound``, that is, without faults.
     """
 
     probe: Probe
@@ -29,7 +29,7 @@ class ProbeDefinition:
 
 @dataclass(frozen=True, slots=True)
 class ProbeDefinitions:
-    """The definitions that can be read, and all declared names; None when the file cannot be read."""
+    """The definitions that can be read, and all declared names; ``ids`` is None when the file cannot be read."""
 
     definitions: dict[str, ProbeDefinition] = field(default_factory=dict)
     ids: dict[str, Location] | None = field(default_factory=dict)

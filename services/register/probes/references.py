@@ -1,8 +1,8 @@
-"""References to files and secrets, and the ``auth`` part of a probe, which holds them (docs/probing.md §4).
+"""Reads references to files and secrets, and ``auth`` and ``proxy``, which hold them (docs/probing.md §4).
 
-References are ``file:PATH`` and ``env:NAME``. A relative path is relative to the register directory. Loading turns it into
-``<directory>/./<path as written>``: an absolute path that any process on the host can open, whose part after ``/./`` is the
-path as written. The content hash and the diff use that part, so moving the directory changes no version.
+References are ``file:PATH`` and ``env:NAME``. A relative path is relative to the register directory. Loading turns it
+into ``<directory>/./<path as written>``, an absolute path that any process on the host can open. Its part after ``/./``
+is the path as written. The content hash and the diff use that part, so moving the directory changes no version.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _SECRETS = ("password", "token", "key", "client_secret")
 
 
 def read_file_reference(text: str, directory: Path) -> str:
-    """Return ``file:PATH`` with an absolute path. ValueError when the text is no reference."""
+    """Return ``file:PATH`` with an absolute path. Raises ValueError when the text is not a reference."""
     path = text.strip().removeprefix(FILE)
     if not text.strip().startswith(FILE) or not path or "\0" in path:
         raise ValueError(f"`{text}` is not a reference: write file:PATH")
@@ -51,7 +51,10 @@ def read_file_reference(text: str, directory: Path) -> str:
 
 
 def read_secret_reference(text: str, directory: Path) -> str:
-    """Return ``env:NAME``, or ``file:PATH`` with an absolute path. ValueError, without the text, which may be a secret."""
+    """Return ``env:NAME``, or ``file:PATH`` with an absolute path.
+
+    Raises ValueError without the text, which may be a secret.
+    """
     text = text.strip()
     if _VARIABLE.fullmatch(text):
         return text
@@ -61,7 +64,7 @@ def read_secret_reference(text: str, directory: Path) -> str:
 
 
 def read_content(text: str, directory: Path) -> bytes:
-    """Return the content of ``file:PATH``, which must lie in the register directory. ValueError when it cannot be read."""
+    """Return the content of ``file:PATH``. Raises ValueError when it cannot be read or is not in the directory."""
     path = directory / text.removeprefix(FILE)
     try:
         return read_bounded(path, folders=(directory,), limit=_CONTENT_LIMIT)
@@ -78,7 +81,7 @@ def read_text_file(text: str, directory: Path) -> str:
 
 
 def read_json_file(text: str, directory: Path) -> object:
-    """Return the JSON value in ``file:PATH``. ValueError when there is none."""
+    """Return the JSON value in ``file:PATH``. Raises ValueError when there is none."""
     if not text.startswith(FILE):
         raise ValueError("is neither a mapping nor file:PATH")
     try:
@@ -114,7 +117,7 @@ def read_auth(mapping: YamlMapping, directory: Path) -> Auth:
 
 
 def read_proxy(mapping: YamlMapping, directory: Path) -> Proxy:
-    """Read the proxy that a probe goes over."""
+    """Read the proxy that a probe goes through."""
     given = mapping.mapping("proxy", ("url", "username", "password"))
     if given is None:
         return Proxy()

@@ -1,4 +1,4 @@
-"""Request messages of probe definitions: the gRPC call, with its method and descriptors, and the SOAP message."""
+"""Reads and checks request messages of probes: the gRPC call with its method and descriptors, and the SOAP message."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def read_descriptors(text: str, directory: Path) -> str:
 
 
 def is_grpc_request(probe: Probe, body: str) -> bool:
-    """Whether the filled body of a gRPC probe is JSON; always true for other kinds."""
+    """Return whether the filled body of a gRPC probe is JSON; always true for other kinds."""
     if probe.kind != "grpc" or not body:
         return True
     try:
@@ -76,12 +76,12 @@ def read_action(text: str) -> str:
 
 
 def is_soap_action(text: str) -> bool:
-    """Whether a SOAP action can be sent between quotes, as it is."""
+    """Return whether a SOAP action can be sent between quotes without escapes."""
     return not {'"', "\\"} & set(text)
 
 
 def is_soap_message(probe: Probe, body: str) -> bool:
-    """Whether the filled body of a SOAP probe is XML; always true for other kinds."""
+    """Return whether the filled body of a SOAP probe is XML; always true for other kinds."""
     if probe.kind not in SOAP_KINDS:
         return True
     try:

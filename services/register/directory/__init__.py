@@ -1,4 +1,4 @@
-"""The register directory: a reader of each file, and checks across files."""
+"""Reads each file of a register directory, and checks across files."""
 
 from services.register.directory.load import LoadedRegister, load_register, read_directory
 from services.register.directory.reviews import put_review, read_finding_id

@@ -1,4 +1,4 @@
-"""agencies.csv and services.csv."""
+"""Reads agencies.csv and services.csv."""
 
 from __future__ import annotations
 

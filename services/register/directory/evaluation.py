@@ -1,4 +1,4 @@
-"""evaluation_rounds.yaml: the announced results of the official evaluation of agencies, kept as stated."""
+"""Reads evaluation_rounds.yaml, the announced results of the official evaluation of agencies, kept as stated."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _FIGURES = (
     *("agencies", "services_and_subservices", "overall_percent", "overall_percent_more_than"),
     *("growth_since_round_1_percent_more_than", "dimension_percent", "also_stated"),
 )
-"""What a reader would want to look up: each that is stated should name its sources."""
+"""The figures that a reader would want to look up: each stated one should name its sources."""
 
 _Models = dict[str, dict[str, Dimension]]
-"""Id of a model → its dimensions by id; the only model has an empty id when the file does not name it."""
+"""Model id → its dimensions by id; the id is empty when the file does not name its only model."""
 
 
 def read_evaluation(directory: Path, faults: FaultList) -> Evaluation | None:

@@ -1,4 +1,4 @@
-"""holidays.csv: the days that have a shape of their own, in the Gregorian or the Jalali calendar."""
+"""Reads holidays.csv, the days with a shape of their own, in the Gregorian or the Jalali calendar."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NO_DAY = date.min
 
 
 def read_holidays(directory: Path, faults: FaultList) -> tuple[Holiday, ...]:
-    """Read the holidays, in order of days. Each day is there once, as it has one kind."""
+    """Read the holidays, in order of days. A day appears once, as it has one kind."""
     first: dict[date, int] = {}
     holidays = []
     for row in read_optional_table(directory / HOLIDAYS, faults, ("date", "kind", "name_en", "name_fa")).rows:

@@ -1,4 +1,4 @@
-"""The targets of probes, and what refers to them: members and exchange routes."""
+"""Reads links.csv and endpoints.csv, the targets of probes, and members.csv and exchange.csv."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ EXCHANGE = "exchange.csv"
 
 @dataclass(frozen=True, slots=True)
 class ReadContext:
-    """The parts of a register that targets refer to; None for a file that could not be read."""
+    """The parts of a register that targets refer to; None stands for a file that could not be read."""
 
     agencies: Mapping[str, Location] | None
     services: Mapping[str, Location] | None
@@ -127,7 +127,7 @@ def _definition(row: CsvRow, context: ReadContext, *, required: bool) -> ProbeDe
 
 
 def _check_timeout(row: CsvRow, definition: ProbeDefinition | None, latency_ms: int) -> None:
-    """Check that the probe waits for answers up to twice the latency limit, which judging again needs (docs/method.md §7)."""
+    """Check that the probe waits up to twice the latency limit, which judging again needs (docs/method.md §7)."""
     if definition is not None and definition.probe.timeout * 1000 < 2 * latency_ms:
         column = "latency_ms" if row.text("latency_ms") else "probe"
         name, timeout = definition.probe.name, definition.probe.timeout

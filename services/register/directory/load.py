@@ -1,4 +1,4 @@
-"""Loading of a register directory, which is refused whole, with every fault (docs/register.md)."""
+"""Loads a register directory, or refuses it whole with every fault (docs/register.md)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from services.register.reading import CsvTable, FaultList, Location, fold
 from services.register.versions import by_id, with_versions
 
 OPTIONAL = (MEMBERS, EXCHANGE, MAINTENANCE, EVALUATION, ANNOUNCEMENTS, OBJECTIONS, HOLIDAYS, REVIEWS)
-"""Files a register directory may lack."""
+"""The files that a register directory may lack."""
 
 
 def check_probes(probes: ProbeDefinitions, policy: PolicyReading, faults: FaultList) -> None:
@@ -56,7 +56,7 @@ def check_probes(probes: ProbeDefinitions, policy: PolicyReading, faults: FaultL
 
 
 def check_links(links: CsvTable, register: Register) -> None:
-    """Check that no two links require the same inquiry at a time, and that the links of a service have some weight."""
+    """Check that no two links require the same inquiry at the same time, and that a service's links have some weight."""
     by_inquiry: defaultdict[tuple[str, str, str], list[Link]] = defaultdict(list)
     weights: defaultdict[str, float] = defaultdict(float)
     for row in links.rows:
@@ -82,7 +82,7 @@ def _days(link: Link) -> tuple[date, date]:
 class LoadedRegister:
     """A register and the locations of its parts: by section and id, and of the policy's calendar by ``("policy", key)``.
 
-    ``warnings`` are of what works and is unwise, in file order.
+    ``warnings`` are about values that work but are unwise, in file order.
     """
 
     register: Register
@@ -93,7 +93,7 @@ class LoadedRegister:
 def load_register(directory: Path) -> Register:
     """Return the register in ``directory``, with both versions.
 
-    InputError with every fault found, each with file, line and column, when there is any.
+    Raises InputError with every fault found, each with its file, line and column.
     """
     return read_directory(directory).register
 
@@ -154,7 +154,7 @@ def _assemble(
 
 
 def _check_names(directory: Path, faults: FaultList) -> None:
-    """Find misspelt names of optional files, which would go unread without a fault."""
+    """Find misspelt names of optional files, which would otherwise be ignored without a fault."""
     for path in sorted(directory.iterdir()):
         similar = get_close_matches(path.name, OPTIONAL, 1, 0.8)
         if similar and path.name not in OPTIONAL and not (directory / similar[0]).exists():

@@ -1,4 +1,4 @@
-"""What the keepers of the register tell readers: announcements.yaml, objections.csv and maintenance.csv."""
+"""Reads the notices of the register's keepers: announcements.yaml, objections.csv and maintenance.csv."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _announcement(
 
 
 def _both(given: YamlMapping, key: str) -> tuple[str, str]:
-    """Read a text in both languages, which readers of either need."""
+    """Read a text in both languages, since readers of either need it."""
     return given.need(f"{key}_en", read_name, ""), given.need(f"{key}_fa", read_name, "")
 
 

@@ -1,4 +1,4 @@
-"""The params of a link or endpoint: one test record or several. Each must fill every placeholder."""
+"""Reads the params of a link or endpoint, one test record or several. Each must fill every placeholder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from services.register.reading import (
 
 
 def read_params(row: CsvRow) -> tuple[dict[str, object], ...] | None:
-    """Read the records of a row, an empty one from an empty cell; None, with a fault, when they cannot be used."""
+    """Read the records of a row; an empty cell is one empty record. None, with a fault, when they cannot be used."""
     try:
         value = parse_json(row.text("params") or "{}", _object)
     except json.JSONDecodeError as error:
@@ -128,7 +128,7 @@ def _check_steps(row: CsvRow, journey: Probe, params: Mapping[str, object], url:
             if captured.keys().isdisjoint(placeholders(step.target)):
                 row.fault("target", f"of step `{step.probe.name}`: {error}")
         _check_texts(row, step.probe, variables)
-        # A harmless value stands for what will be captured, so that the rest of a text can be checked.
+        # A harmless value stands in for the captured one, so that the rest of a text can be checked.
         captured |= dict.fromkeys(step.capture, "0")
 
 

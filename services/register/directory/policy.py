@@ -1,4 +1,4 @@
-"""policy.yaml: the government, and how its index is measured."""
+"""Reads policy.yaml: the government, and how its index is measured."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _WINDOWS = 12
 _WINDOW_DAYS = 3660
 # A step of five minutes is the shortest with enough exchanges to tell anything.
 _WEEK_STEPS = 7 * 288
-# Below one in twenty years nobody could check it, and above one an hour nobody would look at them.
+# Nobody could check a rate below one in twenty years, and nobody would look at more than one an hour.
 _FALSE_FINDINGS = (0.001, 168.0)
 _DEFAULT = Policy(government=Government("", "", ""), timezone="UTC", epoch=datetime.fromtimestamp(0, UTC))
 
@@ -53,7 +53,7 @@ class PolicyReading:
 
 
 def read_policy(directory: Path, faults: FaultList) -> PolicyReading:
-    """Read the policy of a register directory; after faults, defaults stand for what could not be read."""
+    """Read the policy of a register directory; after faults, defaults replace the values that could not be read."""
     mapping = read_document(directory / FILE, faults, keys=_KEYS)
     if mapping is None:
         return PolicyReading(_DEFAULT, UTC, None, None)

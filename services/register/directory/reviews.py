@@ -1,4 +1,7 @@
-"""reviews.csv: what people said of findings about exchanges; read with the register, and written by `peyvand finding`."""
+"""Reads and writes reviews.csv, the reviews that people gave of findings about exchanges.
+
+It is read with the register, and written by `peyvand finding`.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ def read_reviews(directory: Path, faults: FaultList) -> tuple[FindingReview, ...
 
 
 def put_review(directory: Path, review: FindingReview) -> None:
-    """Write a review into the file of a register directory, in place of an earlier one of the same finding.
+    """Write a review into the file of a register directory, replacing an earlier one of the same finding.
 
     Raises InputError when the file cannot be read, StateError when it cannot be written.
     """

@@ -1,1 +1,1 @@
-"""The register: a directory read, checked whole, compared, imported into, and published as the version in force."""
+"""Reads, checks, compares and publishes the register, and imports catalogues into it."""

@@ -1,4 +1,4 @@
-"""Attribution of exchanges to agencies and links, by members.csv and exchange.csv (docs/exchange.md §3). Pure."""
+"""Attributes exchanges to agencies and links by members.csv and exchange.csv (docs/exchange.md §3). Pure."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from services.core.model import ExchangeRoute, ExchangeSummary, Link, Parties, R
 from services.register.reading import fold
 
 UNMAPPED = "_unmapped"
-"""Stands in place of an agency id for parties that the register does not know: an undeclared exchange."""
+"""Stands in for the agency id of a party that the register does not know: an undeclared exchange."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """The agencies and the link of a pair of parties. ``link`` is empty unless exactly one maps; ``shared`` if several do."""
+    """The agencies and the link of a pair of parties.
+
+    ``link`` is empty unless exactly one link maps; ``shared`` is set if several do.
+    """
 
     consumer: str = UNMAPPED
     provider: str = UNMAPPED
@@ -28,8 +31,9 @@ class Attributor:
     The entry of a subsystem in members.csv takes precedence over its member's. If neither is listed, the links that
     exchange.csv names decide who the parties are, if they agree.
 
-    The records of a bus that is not X-Road use the ids of the register: its parties are agencies, and service, provider and
-    data item name a link, compared as the register compares them. An X-Road party has slashes, an agency id has none.
+    The records of a bus other than X-Road use the ids of the register: their parties are agencies. Their service,
+    provider and data item name a link, compared as the register compares them. An X-Road party has slashes, an agency
+    id has none.
     """
 
     def __init__(self, register: Register | None) -> None:
@@ -48,7 +52,7 @@ class Attributor:
             self._own_links[register.consumer(link)].append(link)
 
     def attribute(self, parties: Parties, alias: str = "") -> Attribution:
-        """Return the agencies and the link of a pair of parties; ``alias`` is an agency in place of the provider."""
+        """Return the agencies and the link of a pair of parties; ``alias`` is an agency that replaces the provider."""
         links = self._links_of(parties.client).get(_key(parties.client, parties.service), ())
         consumers = {self._register.consumer(link) for link in links} if self._register else set()
         providers = {link.provider for link in links}
@@ -62,7 +66,7 @@ class Attributor:
         )
 
     def links(self, client: str, service: str) -> frozenset[str]:
-        """Return every link that calls of a service by a client belong to."""
+        """Return every link that a client's calls of a service belong to."""
         return frozenset(link.id for link in self._links_of(client).get(_key(client, service), ()))
 
     def attribute_summary(self, summary: ExchangeSummary) -> ExchangeSummary:
@@ -74,7 +78,7 @@ class Attributor:
         return self._members.get(party) or self._members.get(member_of(party))
 
     def _links_of(self, client: str) -> dict[str, list[Link]]:
-        """Return the links of each service that a client may call; only those of clients seen are indexed, to save memory."""
+        """Return the links by service that a client may call; only clients seen so far are indexed, to save memory."""
         links = self._links.get(client)
         if links is None and (client in self._routes or client in self._own_links):
             assert self._register is not None
@@ -89,6 +93,6 @@ class Attributor:
 
 
 def _key(client: str, service: str) -> str:
-    """Return a service as it is looked up: folded where the bus is not X-Road, whose identifiers stay as they are written."""
+    """Return the lookup key of a service: folded, except on X-Road, whose identifiers stay as written."""
     parts = service.split("/")
     return "/".join(map(fold, parts)) if "/" not in client and len(parts) == 3 else service

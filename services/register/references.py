@@ -1,6 +1,6 @@
-"""References of probes to files, as written in probes.yaml: what hashes and differences of a register rest on. Pure.
+"""Restores references of probes to files as written in probes.yaml, for hashes and diffs of a register. Pure.
 
-It stands apart from what reads probe definitions, which loads libraries that readers of the bus have no use for.
+This is a separate module because the reader of probe definitions loads libraries that readers of the bus do not need.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from services.core.model import Probe
 
 FILE = "file:"
 MARK = "/./"
-"""Between the register directory and the path as written."""
+"""Separates the register directory from the path as written."""
 
 
 def with_written_references(probe: Probe) -> Probe:

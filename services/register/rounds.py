@@ -1,4 +1,4 @@
-"""Growth of scores over the official rounds, and the agencies that these announce. Pure."""
+"""Computes the growth of scores over the official rounds, and matches the agencies that they announce. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ INTEGRATION = "integration"
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """Growth of a dimension's score, or of the overall one (``dimension`` empty), from one round to a later one.
+    """Growth of a dimension's score, or of the overall score (``dimension`` empty), from one round to a later one.
 
     ``points`` are percentage points; ``percent`` is the same in percent of the earlier score, None when that was 0.
     """
@@ -28,10 +28,10 @@ class Growth:
 
 
 def growths(evaluation: Evaluation) -> Iterator[Growth]:
-    """Yield the growth of each score from one round that states it to the next of the same model, in order of rounds.
+    """Yield the growth of each score from a round that states it to the next such round of the same model, in order.
 
-    Scores that were not stated are skipped, never guessed, not even from a growth that is quoted. Where there are several
-    models, so is the overall score of a round whose model was not stated.
+    Scores that were not stated are skipped and never guessed, not even from a quoted growth. If there are several
+    models, the overall score of a round without a stated model is skipped too.
     """
     several = any(each.model for each in evaluation.dimensions)
     before: dict[tuple[str, str], tuple[int, float]] = {}

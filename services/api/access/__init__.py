@@ -1,4 +1,4 @@
-"""Who may call what: roles by certificate, revoked certificates, rules by method, and TLS of the server."""
+"""Decides who may call what: roles by certificate, revoked certificates, rules by method, and TLS of the server."""
 
 from services.api.access.callers import identifier_from_settings
 from services.api.access.certificates import credentials_from_settings

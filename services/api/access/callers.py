@@ -1,4 +1,4 @@
-"""Callers by their certificates: clients.yaml gives roles to names in them; revocation lists take certificates back."""
+"""Identifies callers by the names in their certificates, with roles from clients.yaml, and refuses revoked ones."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _ALTERNATIVES: Mapping[type, str] = {
 _TYPES = (*_ALTERNATIVES.values(), "common_name")
 
 _CALLERS_KEPT = 1024
-"""Callers that are kept by their certificate, since reading one takes as long as answering a call."""
+"""How many callers are cached by certificate, since reading a certificate takes as long as answering a call."""
 
 _Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 
@@ -123,7 +123,7 @@ def identifier_from_settings(settings: Settings, revocations: Revocations | None
 
 
 def _identifier(clients: Mapping[Name, Caller], revocations: Revocations | None) -> Callable[[Any], Caller]:
-    """Return a function to the caller by the first listed name of its certificate; without one it is the public."""
+    """Return a function that finds the caller by the first listed name of its certificate, else the public."""
 
     @lru_cache(_CALLERS_KEPT)
     def caller_of(pem: bytes) -> Caller:
@@ -160,7 +160,7 @@ def _names(certificate: x509.Certificate) -> tuple[Name, ...]:
 
 
 def _host(peer: str) -> str:
-    """Return the address of gRPC's ``ipv4:ADDRESS:PORT``; of IPv6 the /64, as one host has all of it."""
+    """Return the address in gRPC's ``ipv4:ADDRESS:PORT``; for IPv6 its /64 network, since one host has all of it."""
     family, _, address = unquote(peer).rpartition(":")[0].partition(":")
     if family != "ipv6":
         return address

@@ -1,4 +1,4 @@
-"""TLS of the server: its certificate and key, and the authorities of its callers.
+"""Loads the TLS files of the server: its certificate and key, and the authorities of its callers.
 
 The files are read again when they change, so that a renewed certificate needs no restart.
 """
@@ -22,7 +22,7 @@ _LOOK_SECONDS = 1.0
 def credentials_from_settings(settings: Settings, failed: Callable[[Exception], None]) -> grpc.ServerCredentials | None:
     """Return the credentials of a server, None where nothing is to be encrypted. Raises SettingsError.
 
-    ``failed`` is called when changed files are unusable; the ones before then stay in use.
+    ``failed`` is called when changed files are unusable; the old ones then stay in use.
     """
     if bool(settings.certificate) != bool(settings.key):
         raise SettingsError("the api's certificate needs its key: give both --certificate and --key")

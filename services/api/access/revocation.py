@@ -1,4 +1,4 @@
-"""Certificates that their authority took back: revocation lists, read again when their file changes."""
+"""Tells which certificates are revoked, by revocation lists that are read again when their file changes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LOOK_SECONDS = 5.0
 """How long a change of the file may go unnoticed."""
 
 _ANSWERS_KEPT = 1024
-"""How many certificates' answers are kept: searching a long list takes milliseconds."""
+"""How many answers are cached by certificate, since searching a long list takes milliseconds."""
 
 _END = b"-----END X509 CRL-----"
 
@@ -35,8 +35,8 @@ def revocations_from_settings(settings: Settings, failed: Callable[[Exception], 
 class Revocations:
     """The revocation lists of a file in PEM, each signed by one of the certificates in ``authorities``.
 
-    A list that is outdated stays in force: what it lists is revoked. Raises SettingsError when the files cannot be used;
-    once they change to what cannot be, ``failed`` is called and the lists before stay in force.
+    An outdated list stays in force: its certificates are revoked. Raises SettingsError when the files cannot be used.
+    When they change to files that cannot be used, ``failed`` is called and the old lists stay in force.
     """
 
     def __init__(self, file: Path, authorities: Path, failed: Callable[[Exception], None]) -> None:
@@ -49,11 +49,11 @@ class Revocations:
             raise SettingsError(f"--client-crl {file} cannot be read: {error}") from error
 
     def revoked(self, pem: bytes) -> bool:
-        """Whether a certificate in PEM was revoked."""
+        """Return whether a certificate in PEM was revoked."""
         return self._lists.get().revoked(pem)
 
     def end(self) -> float:
-        """Return when the first list is outdated, in epoch seconds; infinity when none says."""
+        """Return when the first list expires, in epoch seconds; infinity when no list says."""
         return self._lists.get().end
 
 

@@ -1,8 +1,8 @@
-"""Callers, what they may see, and which calls are admitted by role (docs/design.md §5.4).
+"""Defines callers and what they may see, and admits calls by role (docs/design.md §5.4).
 
-Link targets and failure details are an attack map. The *public* sees agencies and above; an *agency* also its own services,
-endpoints and links, as consumer and as provider; an *auditor* sees everything. A *console* makes calls for readers of its
-pages: it names the role of the reader in the metadata of a call, and sees as the public without one.
+Link targets and failure details are an attack map. The *public* sees agencies and above. An *agency* also sees its own
+services, endpoints and links, as consumer and as provider. An *auditor* sees everything. A *console* makes calls for
+readers of its pages: it names the reader's role in the metadata of a call. Without one it sees what the public sees.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ PUBLIC_KINDS = (IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR, IndicatorKind.CO
 
 
 SUBJECTS = (IndicatorKind.CONSUMER, IndicatorKind.LINK, IndicatorKind.ENDPOINT)
-"""Kinds of entity that maintenance is announced of; an agency counts as consumer."""
+"""Kinds of entity that maintenance is announced for; an agency counts as consumer."""
 
 ROLE_KEY = "peyvand-role"
 """The key of metadata in which a console names the role that a call is made for: public, agency:ID or auditor."""
 
 
 class Role(StrEnum):
-    """What a caller is."""
+    """The role of a caller."""
 
     PUBLIC = "public"
     AGENCY = "agency"
@@ -41,8 +41,8 @@ class Role(StrEnum):
 class Caller:
     """One caller; ``agency`` is the id of its agency, empty for the other roles.
 
-    ``most`` is the caller with the most rights for which it may make calls, None where it makes only its own. ``peer`` names
-    it among others with its role: its certificate, or its address where none is shown.
+    ``most`` is the caller with the most rights that it may make calls for, None when it makes only its own. ``peer``
+    tells it from others with its role: its certificate, or its address when it shows none.
     """
 
     role: Role
@@ -56,17 +56,17 @@ class Caller:
         return self.role is Role.AUDITOR
 
     def lists(self, kind: IndicatorKind) -> bool:
-        """Whether it may list entities of this kind; the list leaves out those it may not see."""
+        """Return whether it may list entities of this kind; the list leaves out those it may not see."""
         return kind in PUBLIC_KINDS or self.role in (Role.AGENCY, Role.AUDITOR)
 
     def sees(self, kind: IndicatorKind, entity: str, register: Register) -> bool:
-        """Whether it may see one entity. An entity that the register does not have belongs to no agency."""
+        """Return whether it may see one entity. An entity that the register does not have belongs to no agency."""
         if self.sees_everything or kind in PUBLIC_KINDS:
             return True
         return self.role is Role.AGENCY and self.agency in _owners(kind, entity, register)
 
     def sees_subject(self, subject: str, register: Register) -> bool:
-        """Whether it may see what is announced of an agency, link or endpoint."""
+        """Return whether it may see announcements about an agency, link or endpoint."""
         kinds = (IndicatorKind.LINK, IndicatorKind.ENDPOINT)
         return subject in register.agencies or any(self.sees(kind, subject, register) for kind in kinds)
 
@@ -85,7 +85,7 @@ class Caller:
         return replace(other, peer=self.peer)
 
     def covers(self, other: Caller) -> bool:
-        """Whether it sees everything that another sees."""
+        """Return whether it sees everything that another sees."""
         return self.sees_everything or other in (PUBLIC, self)
 
 
@@ -115,7 +115,7 @@ def parse_role(text: str) -> Caller:
 
 
 PUBLIC = Caller(Role.PUBLIC)
-"""A caller without a certificate that is listed."""
+"""A caller without a listed certificate."""
 
 UNRESTRICTED = Caller(Role.AUDITOR, most=Caller(Role.AUDITOR))
 """Every caller of an api that is not encrypted: the embedded default, which listens on loopback."""
@@ -126,16 +126,16 @@ _CALLER: ContextVar[Caller] = ContextVar("caller")
 _KINDS = frozenset(map(int, IndicatorKind))
 
 Rule = Callable[[Caller, ReadModel, Any], bool]
-"""Whether a caller may make this request of a method. Requests that make no sense are left to the method to refuse."""
+"""Whether a caller may make this request of a method. The method itself refuses requests that make no sense."""
 
 
 def current_caller() -> Caller:
-    """Return the caller of the call under way. LookupError outside of any call."""
+    """Return the caller of the call under way. Raises LookupError outside of any call."""
     return _CALLER.get()
 
 
 def not_visible(caller: Caller) -> NotVisibleError:
-    """Return the error for what a caller may not see; it does not reveal whether that exists."""
+    """Return the error for an entity that a caller may not see; it does not reveal whether the entity exists."""
     return NotVisibleError(
         "NOT_VISIBLE",
         f"this is not for the role {caller.role}: the public sees agencies and above, an agency also what is its own; "
@@ -215,7 +215,7 @@ RULES: Mapping[str, Rule] = {
     "Watch": _everybody,
     "ServerReflectionInfo": _everybody,
 }
-"""By method; a method without a rule is for auditors alone. Lists leave out what their caller may not see."""
+"""The rule of each method. A method without a rule is for auditors alone; lists leave out what a caller may not see."""
 
 
 class AccessControl:
@@ -229,7 +229,7 @@ class AccessControl:
         """Return the caller that a call is made for. Raises RequestError when it may not be made for that one."""
         caller = self._identify(context)
         for named in (value for key, value in context.invocation_metadata() or () if key == ROLE_KEY):
-            caller = caller.acting_as(named)  # what it acts as may not act for others, so a second name is refused
+            caller = caller.acting_as(named)  # the new caller may not act for others, so a second name is refused
         return caller
 
     def admit(self, method: str, request: Any, caller: Caller) -> None:

@@ -1,4 +1,4 @@
-"""gRPC: servicers, handlers, and the statuses of errors."""
+"""Serves the api over gRPC: servicers, handlers, and the statuses of errors."""
 
 from services.api.rpc.handlers import Conduct, Context, RequestMetrics, service_handlers
 from services.api.rpc.indicator_service import IndicatorServicer

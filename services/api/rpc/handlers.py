@@ -1,4 +1,4 @@
-"""gRPC handlers of a servicer's methods: every call is admitted, counted and timed, and every error gets its status."""
+"""Makes gRPC handlers of a servicer's methods: each call is admitted, counted and timed, each error gets a status."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from services.api.rpc.statuses import abort, code_of
 from services.core.log import Logger
 
 REQUEST_SECONDS = 10.0
-"""How long a request may take to arrive after its call: it is a few KiB. A call without one would be kept for ever."""
+"""How long a request of a few KiB may take to arrive after its call. A call without one would be kept for ever."""
 
 
 T = TypeVar("T")
 
 Answer = Message | bytes
-"""What a servicer's method returns: a message, or one that is serialised already."""
+"""The answer of a servicer's method: a message, or its serialised bytes."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -59,7 +59,7 @@ class RequestMetrics:
 
 @dataclass(frozen=True, slots=True)
 class Conduct:
-    """What all calls have in common: who may make them, how many at once, and where they are counted and logged."""
+    """The conduct that all calls share: who may make them, how many at once, and where they are counted and logged."""
 
     access: AccessControl
     limits: PeerLimits
@@ -68,15 +68,15 @@ class Conduct:
 
 
 def service_handlers(service: ServiceDescriptor, servicer: object, conduct: Conduct) -> grpc.GenericRpcHandler:
-    """Return the handlers of a gRPC service, where method GetLink is ``servicer.get_link`` or, of a library, ``GetLink``.
+    """Return the handlers of a gRPC service: method GetLink is ``servicer.get_link`` or, in a library, ``GetLink``.
 
     Methods take a request, or an async iterator of requests, and the context. A method that streams its answers is an
-    async generator, or a coroutine that writes to the context. AttributeError when the servicer lacks a method.
+    async generator, or a coroutine that writes to the context. Raises AttributeError when the servicer lacks a method.
     """
     handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
     for method in service.methods:
         behaviour = getattr(servicer, method.name, None) or getattr(servicer, _snake_case(method.name))
-        if iscoroutinefunction(behaviour) or isasyncgenfunction(behaviour):  # others are gRPC's for "not implemented"
+        if iscoroutinefunction(behaviour) or isasyncgenfunction(behaviour):  # others: gRPC's for "not implemented"
             handlers[method.name] = _handler(_MethodRunner(method, behaviour, conduct), method)
     return grpc.method_handlers_generic_handler(service.full_name, handlers)
 
@@ -133,7 +133,7 @@ class _MethodRunner:
         return answer
 
     async def _request(self, context: Context) -> Any:
-        """Return the request of a call. Raises RequestError when none arrives, or one that is no message of the method's."""
+        """Return the request of a call. Raises RequestError when none arrives, or one of another type of message."""
         request = await self._read(context)
         if request is None:
             raise InvalidRequestError("REQUEST_MISSING", f"{self._method} was called without a request: send one")

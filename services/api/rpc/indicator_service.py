@@ -1,4 +1,4 @@
-"""IndicatorService: gets, lists, explains and watches indicators."""
+"""Serves IndicatorService: gets, lists, explains and watches indicators."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from services.api.rpc.handlers import Context
 from services.core.model import IndicatorKind
 
 _DEFAULT_LIMIT = 10
-"""Providers and links in an explanation unless requested otherwise."""
+"""How many providers and links an explanation has unless requested otherwise."""
 
 MAX_WATCHED = 1000
-"""Ids in one watch: as many as a page has."""
+"""How many ids a watch may name: as many as a page holds."""
 
 _WITHOUT_SECTOR = (IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR)
 
 
 class IndicatorServicer:
-    """Answers from memory; a link's slots, evidence and history are read from the bus on demand."""
+    """Answers from memory; slots, evidence and history are read on demand, from the bus or the archive's dataset."""
 
     def __init__(
         self, model: ReadModel, hub: WatchHub, *, links: LinkAnswers, history: HistoryReader, evidence: EvidenceReader
@@ -141,11 +141,11 @@ class IndicatorServicer:
                 if published is not None:
                     watch.offer(published)
             async for published in watch.changes():
-                if caller.sees(kind, published.message.id, self._model.view.register):  # by the register of now
+                if caller.sees(kind, published.message.id, self._model.view.register):  # by the register now in force
                     yield published.answer
 
     async def list_links(self, request: messages.ListLinksRequest, _: Context) -> messages.ListLinksResponse:
-        """Return links in id order, of a consumer, provider, service and finding where given."""
+        """Return links in id order, filtered by consumer, provider, service and finding where given."""
         answer = self._links.list_links(request)
         if request.states:
             await self._add_states(request.service, answer)
@@ -169,7 +169,7 @@ class IndicatorServicer:
         return answer
 
     async def get_agency(self, request: messages.GetAgencyRequest, context: Context) -> messages.GetAgencyResponse:
-        """Return one agency in both roles, with its services and announced work."""
+        """Return one agency in both roles, with its services and announced maintenance."""
         view = self._model.view
         agency, days = view.entity(IndicatorKind.CONSUMER, request.agency), view.window(request.window_days)
         if request.links > MAX_SIZE:
@@ -189,7 +189,7 @@ class IndicatorServicer:
     async def _role(
         self, kind: IndicatorKind, agency: str, request: messages.GetAgencyRequest, context: Context
     ) -> messages.AgencyRole:
-        """Return an agency in one role, without a number where nothing is required of it in that."""
+        """Return an agency in one role, without a number when nothing is required of it in that role."""
         days, number = self._model.view.window(request.window_days), indicator_pb2.IndicatorKind.ValueType(kind)
         wanted = messages.ExplainIndicatorRequest(kind=number, id=agency, window_days=days, limit=request.limit)
         role = self._links.of_agency(kind, agency, days, request.links)
@@ -210,7 +210,7 @@ class IndicatorServicer:
         return role
 
     async def get_history(self, request: messages.GetHistoryRequest, context: Context) -> messages.GetHistoryResponse:
-        """Return what was published of one entity over time, oldest first."""
+        """Return the indicators of one entity that were published over time, oldest first."""
         return await self._history.answer(request, context.time_remaining())
 
     async def get_structure(self, request: messages.GetStructureRequest, _: Context) -> messages.GetStructureResponse:
@@ -225,13 +225,13 @@ class IndicatorServicer:
         return await self._tabulator.answer(request.attribute, days)
 
     async def get_traffic(self, request: messages.GetTrafficRequest, _: Context) -> messages.GetTrafficResponse:
-        """Return what the buses carried, and what of it no link is listed for."""
+        """Return the traffic of the buses, and the part of it without a listed link."""
         answer = traffic_answer(self._model, request.window_days)
         answer.findings.extend(self._findings.going_on())
         return answer
 
     async def list_pairs(self, request: messages.ListPairsRequest, _: Context) -> messages.ListPairsResponse:
-        """Return the index of each pair of consumer and provider, by these."""
+        """Return the index of each pair of consumer and provider, in order of these."""
         return await self._pairs.answer(request)
 
     async def get_monitoring(self, _: messages.GetMonitoringRequest, __: Context) -> messages.GetMonitoringResponse:

@@ -1,4 +1,4 @@
-"""How many calls one peer may have under way at once, so that no peer takes the memory and time that others need."""
+"""Limits how many concurrent calls a peer may have, so that no peer takes the memory and time that others need."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from services.api.errors import ExhaustedError
 
 
 class PeerLimits:
-    """The calls under way of every peer, watches included; ``most`` is what one may have."""
+    """The calls under way of every peer, including watches; ``most`` is how many one peer may have."""
 
     def __init__(self, most: int) -> None:
         self.most = most
@@ -18,7 +18,7 @@ class PeerLimits:
 
     @contextmanager
     def call(self, peer: str) -> Iterator[None]:
-        """Count a call for as long as the context lasts. Raises RequestError for one too many."""
+        """Count a call for as long as the context lasts. Raises RequestError when that is one too many."""
         if self._calls[peer] >= self.most:
             raise ExhaustedError(
                 "CALLS_TOO_MANY",

@@ -1,6 +1,7 @@
-"""Reflection: what tools such as grpcurl read instead of our files, in its version 1 and in v1alpha, which many still ask.
+"""Serves gRPC reflection in version v1, and in v1alpha, which many tools still use.
 
-The two differ by the name of their package alone, and the library has only the older.
+Tools such as grpcurl read it instead of our files. The two versions differ only in the name of their package, and the
+library has only the older one.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def reflection_services(names: Iterable[str]) -> Iterator[tuple[Any, object]]:
 
 
 class _Descriptors:
-    """The descriptors of this process, and the files of methods, which the pool of descriptors does not find by name."""
+    """The descriptors of this process, with the files of methods, which the descriptor pool does not find by name."""
 
     def __init__(self) -> None:
         self._pool: Any = descriptor_pool.Default()
@@ -44,7 +45,7 @@ class _Descriptors:
         return getattr(self._pool, name)
 
     def FindFileContainingSymbol(self, symbol: str) -> Any:  # noqa: N802  # the name is protobuf's
-        """Return the file with a symbol of any kind. KeyError when there is none."""
+        """Return the file with a symbol of any kind. Raises KeyError when there is none."""
         try:
             return self._pool.FindFileContainingSymbol(symbol)
         except KeyError:

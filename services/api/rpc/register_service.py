@@ -1,4 +1,4 @@
-"""RegisterService: the register in force."""
+"""Serves RegisterService: the register in force."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class RegisterServicer:
         self._searcher = Searcher(model)
 
     async def get_register(self, _: messages.GetRegisterRequest, __: Context) -> messages.GetRegisterResponse:
-        """Return metadata and versions of the register in force, with how much it lists."""
+        """Return metadata and versions of the register in force, and how much it lists."""
         view = self._model.view
         register, policy = view.register, view.register.policy
         links, cited = len(register.links), view.links_with_legal_basis
@@ -113,13 +113,13 @@ class RegisterServicer:
     async def list_objections(
         self, request: messages.ListObjectionsRequest, _: Context
     ) -> messages.ListObjectionsResponse:
-        """Return objections by link and time, to one link or to those of one agency if these are given."""
+        """Return objections in order of link and time, to one link or to one agency's links if given."""
         return self._notices.objections(request)
 
     async def list_maintenance(
         self, request: messages.ListMaintenanceRequest, _: Context
     ) -> messages.ListMaintenanceResponse:
-        """Return announced maintenance by subject and time, of one agency, link or endpoint if one is given."""
+        """Return announced maintenance in order of subject and time, of one agency, link or endpoint if given."""
         return self._notices.maintenance(request)
 
     async def search(self, request: messages.SearchRequest, _: Context) -> messages.SearchResponse:

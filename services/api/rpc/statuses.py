@@ -1,4 +1,4 @@
-"""The gRPC status of every error of the api."""
+"""Maps every error of the api to its gRPC status."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _CODES = {
 
 
 def code_of(error: RequestError) -> grpc.StatusCode:
-    """Return the status code of an error, INTERNAL for a class without one of its own."""
+    """Return the status code of an error; INTERNAL for a class without its own."""
     return _CODES.get(type(error), grpc.StatusCode.INTERNAL)
 
 

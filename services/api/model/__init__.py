@@ -1,4 +1,4 @@
-"""What the api knows, kept in memory: the register in force, published indicators, and watches of them."""
+"""Keeps in memory what the api knows: the register in force, published indicators, and watches of them."""
 
 from services.api.model.feed import Feed
 from services.api.model.read_model import ReadModel, parse_kind

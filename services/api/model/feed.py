@@ -1,7 +1,8 @@
 """Feeds the read model from the bus: the register in force and every block of indicators.
 
-The scorer puts the government's block last. As two followers may overtake each other, a new government's block is held
-back until the agencies' blocks are as new: when the government's ``as_of`` is visible, everything else is at least as new.
+The scorer puts the government's block last. Two followers may overtake each other, so a new government's block is held
+back until the agencies' blocks are as new. When the government's ``as_of`` is visible, everything else is at least as
+new.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from services.core.log import Logger
 from services.core.model import Register
 from services.register.bus import CURRENT_KEY, follow_register
 
-_CATCH_UP_SECONDS = 2.0  # without any new block: one that never comes must not hold back the rest for long
+_CATCH_UP_SECONDS = 2.0  # without any new block, as one that never comes must not hold back the rest for long
 _RETRY_SECONDS = 0.2
 
 
@@ -66,7 +67,7 @@ class Feed:
         return manifest.published
 
     async def _read_agencies(self) -> dict[str, bytes]:
-        """Take every agency's block, so that a government's block is never visible without them. Returns digests by key."""
+        """Read every agency's block, so that a government's block never appears without them; return digests by key."""
         while True:
             digests: dict[str, bytes] = {}
             try:
@@ -112,7 +113,7 @@ class Feed:
             block.forget()
 
     def _decode(self, key: str, payload: bytes | None) -> BlockReader | None:
-        """Return the block; None when it was deleted or is unreadable: the one before is still true as of its time."""
+        """Return the block; None when it was deleted, or is unreadable: the old one is still true as of its time."""
         if payload is None:
             return None
         try:

@@ -1,4 +1,4 @@
-"""The register in force and every published indicator, in memory."""
+"""Keeps the register in force and every published indicator in memory."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from services.core.bus import GOVERNMENT_KEY, consumer_key
 from services.core.model import IndicatorKind
 
 _PARSED_ROWS = 200_000
-"""Rows of the blocks that stay parsed, some 650 bytes each with what finds them: all of 60,000 links over three windows."""
+"""How many rows of blocks stay parsed, some 650 bytes each with their index: all of 60,000 links over three windows."""
 
 
 def parse_kind(number: int) -> IndicatorKind:
-    """Return the kind of this number. Raises RequestError for a number that is none."""
+    """Return the kind of this number. Raises RequestError for an unknown number."""
     try:
         return IndicatorKind(number)
     except ValueError as error:
@@ -28,20 +28,21 @@ def parse_kind(number: int) -> IndicatorKind:
 
 
 class ReadModel:
-    """What the api answers from. Blocks replace each other whole; an indicator is read from its block when requested.
+    """The state that the api answers from. A block is replaced as a whole; an indicator is read from it when requested.
 
     ``blocks`` are the newest blocks by key. ``whole`` is the newest set of blocks of the register's agencies that were
-    published together: sums over several agencies are taken from it, so that an answer never mixes two refreshes.
+    published together. Sums over several agencies use it, so that an answer never mixes two refreshes.
     """
 
     def __init__(self) -> None:
         self.blocks: dict[str, BlockReader] = {}
         self.whole: dict[str, BlockReader] = {}
         self._view: RegisterView | None = None
-        # What was asked of the newest blocks, each from the block that its entity belongs to by the register; the same by block.
+        # Requested indicators of the newest blocks, each from the block that its entity belongs to by the register, and
+        # the same by block.
         self._requested: dict[IndicatorKey, PublishedIndicator] = {}
         self._requested_of: dict[str, dict[IndicatorKey, PublishedIndicator]] = {}
-        self._parsed: OrderedDict[str, int] = OrderedDict()  # rows of the blocks that are kept parsed, newest use last
+        self._parsed: OrderedDict[str, int] = OrderedDict()  # rows of the blocks kept parsed, newest use last
         self._parsed_rows = 0
         # Register version and as_of of each block of an agency in the register, and how many blocks have them.
         self._stamps: dict[str, tuple[str, int]] = {}
@@ -50,7 +51,7 @@ class ReadModel:
 
     @property
     def complete(self) -> bool:
-        """Whether the register and the government's indicators are there, or without links those of any endpoint."""
+        """Whether a register and the government's indicators exist or, without links, those of any endpoint."""
         if self._view is None:
             return False
         return GOVERNMENT_KEY in self.blocks or (not self._view.register.links and bool(self.blocks))
@@ -68,7 +69,7 @@ class ReadModel:
         return self._view
 
     def replace_register(self, view: RegisterView) -> None:
-        """Put a new version of the register in force. Entities may belong to other blocks by it."""
+        """Put a new version of the register in force. Entities may then belong to other blocks."""
         self._view = view
         self._requested.clear()
         self._requested_of.clear()
@@ -92,9 +93,9 @@ class ReadModel:
         return BlockChange(before, block, requested=requested, published=partial(self._published, key))
 
     def agencies_reach(self, as_of: int) -> bool:
-        """Whether no agency's block of the register in force is older than ``as_of``.
+        """Return whether no block of an agency of the register in force is older than ``as_of``.
 
-        Before the first government's block, also whether every agency that must make an inquiry has a block.
+        Before the first government's block, every agency that must make an inquiry must also have a block.
         """
         if any(moment < as_of for moment in self._agency_moments):
             return False
@@ -103,7 +104,7 @@ class ReadModel:
         return self._view is not None and all(consumer_key(agency) in self._stamps for agency in self._view.consumers)
 
     def find(self, kind: int, entity: str, window_days: int) -> PublishedIndicator | None:
-        """Return what is published under exactly this name, None where nothing is."""
+        """Return the indicator published under exactly this name, None when there is none."""
         key = kind, entity, window_days
         indicator = self._requested.get(key)
         if indicator is None and self._view is not None:
@@ -114,7 +115,7 @@ class ReadModel:
     def get(self, kind: int, entity: str, window_days: int) -> PublishedIndicator:
         """Return an indicator; an empty id is the government's, window 0 the policy's default.
 
-        Raises RequestError: unknown kind, window or entity; nothing published; nothing ever to be published.
+        Raises RequestError for an unknown kind, window or entity, and when it is not published, or never will be.
         """
         indicator = self._requested.get((kind, entity, window_days))
         if indicator is not None:
@@ -127,7 +128,7 @@ class ReadModel:
         return indicator
 
     def _published(self, block_key: str, key: IndicatorKey) -> PublishedIndicator | None:
-        """Return an indicator of the block that its entity belongs to, kept in memory until there is a newer one; else None."""
+        """Return an indicator if its entity belongs to the block; it stays in memory until there is a newer one."""
         if self._view is not None and self._view.block_key(key[0], key[1]) != block_key:
             return None
         indicator = self._requested.get(key)
@@ -141,7 +142,7 @@ class ReadModel:
         return indicator
 
     def _limit_parsed(self, block_key: str) -> None:
-        """Drop what was parsed of the blocks that were used least recently, beyond a number of rows."""
+        """Drop the parsed rows of the least recently used blocks beyond a number of rows."""
         if block_key not in self._parsed:
             self._parsed[block_key] = rows = len(self.blocks[block_key])
             self._parsed_rows += rows
@@ -166,13 +167,13 @@ class ReadModel:
         )
 
     def _is_current(self) -> bool:
-        """Whether the newest blocks were all published together, and are of the register in force."""
+        """Return whether the newest blocks were all published together, and are of the register in force."""
         if GOVERNMENT_KEY not in self.blocks:
             return False  # it comes last; until then the first refresh is incomplete
         return [version for version, _ in self._stamp_counts] == [self.view.register.register_version]
 
     def _update_stamp(self, key: str) -> None:
-        """Note which register and moment a block is of, if the register in force has its agency."""
+        """Record the register version and moment of a block, if the register in force has its agency."""
         before = self._stamps.pop(key, None)
         if before is not None:
             self._count(key, before, -1)

@@ -1,4 +1,4 @@
-"""The register in force with look-ups for requests: entities by kind and sector, links by their parties."""
+"""Indexes the register in force for requests: entities by kind and sector, links by their parties."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _NOUNS = {IndicatorKind.CONSUMER: "agency", IndicatorKind.PROVIDER: "agency"}
 
 
 class RegisterView:
-    """One version of the register; each look-up is made when first needed.
+    """One version of the register; each index is built when first needed.
 
-    ``published`` is when it was published, in epoch seconds, None where that is unknown.
+    ``published`` is when it was published, in epoch seconds, None when unknown.
     """
 
     def __init__(self, register: Register, published: float | None = None) -> None:
@@ -36,7 +36,7 @@ class RegisterView:
 
     @cached_property
     def attributor(self) -> Attributor:
-        """What tells the agencies and links of parties that a data bus logs."""
+        """Attributes the parties that a data bus logs to agencies and links."""
         return Attributor(self.register)
 
     def position(self, link: str) -> int:
@@ -127,7 +127,7 @@ class RegisterView:
         return entity
 
     def knows(self, kind: IndicatorKind, entity: str) -> bool:
-        """Whether the register has this entity."""
+        """Return whether the register has this entity."""
         return entity in self._entities(kind)
 
     def ids(self, kind: IndicatorKind, sector: str = "") -> tuple[str, ...]:
@@ -157,7 +157,7 @@ class RegisterView:
                 return register.endpoints
 
     def _agency(self, kind: IndicatorKind, entity: str) -> str:
-        """Return the agency that an entity belongs to, the entity itself where it is none of an agency's."""
+        """Return the agency that an entity belongs to, or the entity itself when it belongs to none."""
         register = self.register
         match kind:
             case IndicatorKind.SERVICE:
@@ -200,7 +200,7 @@ class RegisterView:
         ]
 
     def requires_nothing(self, kind: IndicatorKind, entity: str) -> bool:
-        """Whether the register lists no link at all for this entity, which therefore never has an indicator."""
+        """Return whether the register lists no link at all for this entity, which therefore never has an indicator."""
         match kind:
             case IndicatorKind.CONSUMER | IndicatorKind.PROVIDER | IndicatorKind.SERVICE:
                 return entity not in self.links_by[kind.label]

@@ -1,4 +1,4 @@
-"""Published indicators as they are sent, what a new block changes of them, and watches of them."""
+"""Holds published indicators as they are sent, finds those that a new block changes, and offers them to watches."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class PublishedIndicator:
 
 
 def _comparable(message: indicator_pb2.Indicator) -> indicator_pb2.Indicator:
-    """Return an indicator without its interval, the ranks that follow from those of all, and the position of its evidence."""
+    """Return an indicator without its interval, the ranks that follow from all intervals, and its evidence sequence."""
     copy = indicator_pb2.Indicator()
     copy.CopyFrom(message)
     copy.ClearField("interval")
@@ -44,7 +44,7 @@ def _comparable(message: indicator_pb2.Indicator) -> indicator_pb2.Indicator:
 
 @dataclass(frozen=True, slots=True)
 class BlockChange:
-    """One block in place of another. ``published`` returns what the new block holds under a key.
+    """The replacement of one block by another. ``published`` returns the new block's indicator under a key.
 
     ``requested`` are indicators of the old block that are in memory already.
     """
@@ -88,7 +88,7 @@ class Watch:
         return len(self._unsent)
 
     def offer(self, indicator: PublishedIndicator) -> None:
-        """Hold an indicator for sending, in place of an older one of the same entity."""
+        """Hold an indicator for sending, replacing an older one of the same entity."""
         self._unsent[indicator.message.id] = indicator
         self._wake.set()
 
@@ -98,7 +98,7 @@ class Watch:
         self._wake.set()
 
     async def changes(self) -> AsyncIterator[PublishedIndicator]:
-        """Yield what is held, waiting when there is nothing. Raises RequestError once the watch is closed."""
+        """Yield the held indicators, waiting when there are none. Raises RequestError once the watch is closed."""
         while True:
             await self._wake.wait()
             if self._end is not None:
@@ -124,7 +124,7 @@ class WatchHub:
     def watch(self, kind: int, window_days: int, ids: Sequence[str], *, of_register: bool = False) -> Iterator[Watch]:
         """Watch entities of a kind, all of them when ``ids`` is empty.
 
-        A watch ``of_register`` ends with the register in force: its ids are the caller's own by that one.
+        A watch ``of_register`` ends with the register in force, as its ids are the caller's own only by that register.
         """
         watch = Watch()
         groups = [self._by_key[kind, entity, window_days] for entity in ids] or [self._by_kind[kind, window_days]]
@@ -145,7 +145,7 @@ class WatchHub:
             self._watchers.dec()
 
     def publish(self, change: BlockChange) -> None:
-        """Offer what changed to its watchers. Indicators without a watcher are not read."""
+        """Offer the changed indicators to their watchers. Indicators without a watcher are not read."""
         if not self._watches or not len(change):
             return
         kinds = {kind for kind, watches in self._by_kind.items() if watches}
@@ -161,7 +161,7 @@ class WatchHub:
                     watch.offer(indicator)
 
     def close(self) -> None:
-        """End every watch, later ones as well."""
+        """End every watch, including later ones."""
         self._closed = True
         for watch in self._watches:
             watch.close(*_DRAINING)

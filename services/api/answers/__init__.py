@@ -1,4 +1,4 @@
-"""Answers to requests, from the read model and from evidence on the bus."""
+"""Builds answers to requests from the read model and from evidence on the bus."""
 
 from services.api.answers.blocks import monitoring_answer, structure_answer, three_bars, traffic_answer
 from services.api.answers.evidence import EvidenceReader

@@ -1,4 +1,4 @@
-"""Answers that blocks hold as a whole: reconciliations, traffic, structure and the three bars, monitoring."""
+"""Gives answers that blocks hold as a whole: reconciliations, traffic, structure and the three bars, monitoring."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ReconciliationIndex:
             return None
         of_block, index = self._indexed.get(key, (None, {}))
         if of_block is not block:
-            # Copies, since a part of a message keeps the whole of it in memory.
+            # Copies, since a part of a message keeps the whole message in memory.
             index = {(one.link, one.window_days): _copied(one) for one in block.reconciliations}
             self._indexed[key] = block, index
         return index.get((link.id, window_days))

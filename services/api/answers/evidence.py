@@ -1,4 +1,4 @@
-"""The evidence behind one link or endpoint: why its slots failed, what was last measured, how fast its budget burns.
+"""Reads the evidence behind one link or endpoint: why slots failed, what was last measured, how fast its budget burns.
 
 It is read from the bus on demand, from the blocks of recent measurements and of slots.
 """
@@ -31,7 +31,7 @@ from services.indicator.verdicts import TargetSlots, counting_vantages
 _READ_SECONDS = 10.0
 
 ReadValues = Callable[[str], Awaitable[Mapping[str, bytes]]]
-"""Returns every value of bucket `indicator` whose key matches a pattern, by key. BusError when the bus does not answer."""
+"""Returns the values of bucket `indicator` whose keys match, by key. Raises BusError when the bus does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class EvidenceReader:
         return findings
 
     async def states(self, view: RegisterView, agency: str, links: Iterable[str]) -> dict[str, messages.LinkState]:
-        """Return what the newest slots of an agency's links say, of those with a slot in force. Raises RequestError."""
+        """Return the state of each link that has a slot in force, by the agency's newest slots. Raises RequestError."""
         (values,) = await self._read_all(agency, slot_key(agency, "*"))
         blocks = sorted(map(decode_slot_block, values.values()), key=lambda block: block.first_slot)
         found = ((link, _state(view, _RegisteredTarget.of(view, Target(link)), blocks)) for link in links)

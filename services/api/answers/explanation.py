@@ -1,4 +1,4 @@
-"""Explanations of indicators from the evidence behind them (docs/method.md §7)."""
+"""Explains indicators from the evidence behind them (docs/method.md §7)."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Explainer:
 
 
 def _find(window: WindowEvidence, kind: IndicatorKind, entity: str, window_days: int) -> indicator_pb2.Indicator | None:
-    """The indicator as published together with the evidence."""
+    """Return the indicator as published together with the evidence."""
     key = window.view.block_key(kind, entity)
     block = None if key is None else window.blocks.get(key)
     return None if block is None else block.find((kind, entity, window_days))

@@ -1,4 +1,4 @@
-"""Findings about exchanges: with sentences, agencies and links by the register in force, as their caller may see them."""
+"""Lists findings about exchanges, with sentences, agencies and links by the register in force, as callers see them."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from services.core.model import IndicatorKind, Parties, Register, split_flow
 from services.register.attribution import UNMAPPED, Attribution
 
 _OF_AGENCIES = (finding_pb2.FINDING_SCOPE_PROVIDER, finding_pb2.FINDING_SCOPE_CONSUMER)
-"""Scopes whose subject is an agency, or where no agency has the system, the system itself."""
+"""Scopes whose subject is an agency or, where the system belongs to no agency, the system itself."""
 
 _LATEST = 1 << 36
-"""Later than every moment, so that what is taken from it orders the newest first."""
+"""Later than every moment, so that moments subtracted from it sort the newest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Attributed:
-    """A finding for those who see everything, and the agencies and links of each of its flows."""
+    """A finding as those see it who see everything, and the agencies and links of each of its flows."""
 
     message: finding_pb2.Finding
     flows: Mapping[str, Attribution]
@@ -43,7 +43,7 @@ class _Attributed:
         return f"{_LATEST - self.message.since.seconds:011d} {self.message.id}"
 
     def for_caller(self) -> finding_pb2.Finding | None:
-        """Return what the current caller may see of it, None where that is nothing."""
+        """Return the part of it that the current caller may see, None when there is none."""
         caller = current_caller()
         if caller.sees_everything:
             return self.message
@@ -71,7 +71,7 @@ class FindingAnswers:
         self._attributed: dict[str, _Attributed] = {}
 
     def going_on(self, *, link: str = "", agency: str = "") -> Iterator[finding_pb2.Finding]:
-        """Yield what the caller may see of findings that go on, the newest first: of one link or agency, unless it is ""."""
+        """Yield the ongoing findings that the caller may see, newest first, of one link or agency unless it is ""."""
         wanted = messages.ListFindingsRequest(link=link, agency=agency)
         for one in self._all().values():
             if _matches(wanted, one.message):
@@ -123,7 +123,7 @@ class FindingAnswers:
 
 
 def findings_by_agency(view: RegisterView, block: BlockReader) -> Counter[str]:
-    """Count the findings that go on by each agency that they touch."""
+    """Count the ongoing findings of each agency that they touch."""
     going_on = (one for one in block.findings if not one.HasField("ended_at"))
     return Counter(agency for one in going_on for agency in _agencies(one, _attributions(one, view), view.register))
 
@@ -167,7 +167,7 @@ def _agencies(found: finding_pb2.Finding, flows: Mapping[str, Attribution], regi
 def _parties(
     found: finding_pb2.Finding, flows: Mapping[str, Attribution], register: Register, language: str
 ) -> PartyNames:
-    """Return what the subject of a finding is called."""
+    """Return the names of the parties of a finding."""
 
     def name(agencies: Iterable[str], other: str) -> str:
         named = {agency for agency in agencies if agency in register.agencies}

@@ -1,4 +1,4 @@
-"""ListFrozenRounds: the rounds in a folder, each read once."""
+"""Answers ListFrozenRounds from the rounds in a folder, each read once."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from services.dataset.rounds import ROUND_ID, SUMMARY_FILES, FrozenRound, summar
 from services.dataset.storage import LocalStorage
 
 _State = tuple[tuple[int, int, int], ...] | str
-"""The stamps of the files of a round, or why they cannot be looked at."""
+"""The stamps of the files of a round, or why they cannot be read."""
 
 
 class FrozenRoundAnswers:
-    """Lists the rounds in ``folder``, none where it is None or not there.
+    """Lists the rounds in ``folder``, none when it is None or does not exist.
 
-    A round is read again when a file of its summary has changed. One that cannot be read is left out, and the log says why, once.
+    A round is read again when a file of its summary has changed. A round that cannot be read is left out, and the log
+    says why, once.
     """
 
     def __init__(self, folder: Path | None, log: Logger | None = None) -> None:

@@ -1,7 +1,7 @@
-"""Indicators published over time, read from stream INDICATORS on demand (docs/design.md §5).
+"""Answers GetHistory from stream INDICATORS or, for links and endpoints, from sealed days (docs/design.md §5).
 
-The stream keeps those of government, sectors and agencies hourly and of services daily, for 400 days. A page takes one or
-two reads of a single subject; nothing is kept in memory.
+The stream keeps the indicators of government, sectors and agencies hourly and of services daily, for 400 days. A page
+takes one or two reads of a single subject; nothing of the stream is kept in memory.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from services.core.errors import BusError, StateError
 from services.core.model import IndicatorKind
 
 ReadStream = Callable[[str, int, datetime | None, int, float], Awaitable[list[StoredMessage]]]
-"""Reads stream INDICATORS: subject, first sequence or time of storing, maximum of messages, timeout in seconds."""
+"""Reads stream INDICATORS: subject, first sequence or time of storing, most messages, timeout in seconds."""
 
 _READ_SECONDS = 10.0
-_DEADLINE_SHARE = 0.8  # of what is left to the caller's deadline; the rest is for the error to arrive
+_DEADLINE_SHARE = 0.8  # of the time left to the caller's deadline; in the rest the error can arrive
 _MAX_MESSAGES = 500
 _SKEW_SECONDS = 600.0
 """An indicator is stored after its ``as_of``, by clocks that agree to within this."""
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _POSITION = re.compile(r"([1-9][0-9]{0,17}) ([0-9]{1,12})")
-"""Sequence and moment where the next page begins; the bus has no sequence beyond 64 bits, time no moment after the year 9999."""
+"""Sequence and moment where the next page begins. Sequences have at most 64 bits; moments end with the year 9999."""
 _ALTERNATIVES = {IndicatorKind.LINK: ", or GetLink for its slots of the last 48 hours", IndicatorKind.ENDPOINT: ""}
-"""Kinds without a history, and what to request beside an explanation."""
+"""Kinds without a history in the stream, and what to request beside an explanation."""
 
 
 class HistoryReader:
@@ -97,7 +97,7 @@ class HistoryReader:
         start: float,
         end: float,
     ) -> indicator_service_pb2.GetHistoryResponse:
-        """Return one page of a link or an endpoint, which the archive's dataset has."""
+        """Return one page of a link or an endpoint from the archive's dataset."""
         assert self._sealed is not None
         if request.page_token:
             start = max(start, _position(token_position(query, request.page_token))[1])
@@ -109,7 +109,7 @@ class HistoryReader:
         except StateError as error:
             raise _unreachable(kind, entity, f": {error}") from error
         step = request.step_seconds or 1
-        rows = list({row.as_of // step: row for row in rows}.values())  # the last of each
+        rows = list({row.as_of // step: row for row in rows}.values())  # the last of each step
         page = indicator_service_pb2.GetHistoryResponse(indicators=map(indicator_to_message, rows[:size]))
         if len(rows) > size:
             page.next_page_token = page_token(query, f"1 {rows[size].as_of}")
@@ -136,9 +136,9 @@ class HistoryReader:
     async def _published(
         self, subject: str, sequence: int, newest: float, limit: int
     ) -> AsyncIterator[tuple[int, indicator_pb2.Indicator]]:
-        """Yield what is stored after ``sequence``, as of ``newest`` (epoch seconds) or later, with its sequence.
+        """Yield the indicators stored after ``sequence``, as of ``newest`` (epoch seconds) or later, with sequences.
 
-        A scorer that restarts may publish again; of equal times the first is yielded.
+        A scorer that restarts may publish again; of indicators with equal times, the first is yielded.
         """
         since = None if sequence else max(0.0, newest - _SKEW_SECONDS)
         while True:
@@ -160,7 +160,7 @@ def _unreachable(kind: IndicatorKind, entity: str, why: str) -> UnavailableError
 
 
 def _position(text: str) -> tuple[int, float]:
-    """Return sequence and moment (epoch seconds) of a token. Raises RequestError: tokens are not signed, so it may be forged."""
+    """Return sequence and moment (epoch seconds) of a token. Raises RequestError: an unsigned token may be forged."""
     position = _POSITION.fullmatch(text)
     if position is None:
         raise invalid_token()

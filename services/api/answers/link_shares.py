@@ -1,4 +1,4 @@
-"""The share of every link, gathered from blocks that were published together: what explanations and tables sum over."""
+"""Gathers the share of every link from blocks that were published together, for explanations and tables to sum."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class WindowEvidenceCache:
         self._windows: dict[int, WindowEvidence] = {}
 
     async def of_entity(self, kind: IndicatorKind, entity: str, window_days: int) -> WindowEvidence:
-        """Return what explains one entity: the whole window, or the consumer's part for a link. Raises RequestError."""
+        """Return the evidence of an entity: the whole window, or the consumer's part for a link. Raises RequestError."""
         if kind is IndicatorKind.LINK:
             evidence = gather_consumer(self._model.view, self._model.whole, entity, window_days)
             if evidence is not None:
@@ -58,10 +58,10 @@ class WindowEvidenceCache:
 def gather_consumer(
     view: RegisterView, blocks: Mapping[str, BlockReader], link: str, window_days: int
 ) -> WindowEvidence | None:
-    """Gather the links of one link's consumer, which takes a few milliseconds; None where the blocks do not have it, or where
-    the link was not measured: it may be imputed from links of others.
+    """Gather the links of one link's consumer, which takes a few milliseconds.
 
-    The register of the result is reduced to these links.
+    Return None when the blocks do not have it, or when the link was not measured: it may be imputed from links of
+    others. The register of the result is reduced to these links.
     """
     register = view.register
     block = blocks.get(consumer_key(register.consumer(register.links[link])))

@@ -1,4 +1,4 @@
-"""Links with their indicators, the exchanges of their agencies, and their slots."""
+"""Answers with links, their indicators, the exchanges of their agencies, and their slots."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _CONCURRENT_READS = 16
 _READ_SECONDS = 10.0
 
 ReadValue = Callable[[str], Awaitable[bytes | None]]
-"""Returns a value of bucket `indicator` by its key. BusError when the bus does not answer."""
+"""Returns a value of bucket `indicator` by its key. Raises BusError when the bus does not answer."""
 
 
 class LinkAnswers:
@@ -68,8 +68,9 @@ class LinkAnswers:
         )
 
     def of_agency(self, kind: IndicatorKind, agency: str, window_days: int, most: int) -> messages.AgencyRole:
-        """Return ``most`` links of an agency in one role, the lowest lower bound first, how many there are, and, of a
-        provider, those whose certificate expires soon.
+        """Return ``most`` links of an agency in one role, the lowest lower bound first, and how many there are.
+
+        For a provider, also return those whose certificate expires soon.
         """
         view, caller = self._model.view, current_caller()
         filters = {"consumer": agency} if kind is IndicatorKind.CONSUMER else {"provider": agency}

@@ -1,4 +1,4 @@
-"""What the keepers of the register tell readers: announcements, objections and maintenance, as peyvand.v1 messages."""
+"""Lists notices of the register's keepers: announcements, objections and maintenance, as peyvand.v1 messages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from services.core.model import Announcement, AnnouncementUpdate, IndicatorKind,
 
 
 class NoticeAnswers:
-    """Lists them as the register in force has them, as far as the caller may see them. Every method raises RequestError."""
+    """Lists the notices of the register in force that the caller may see. Every method raises RequestError."""
 
     def __init__(self, model: ReadModel) -> None:
         self._model = model
@@ -36,7 +36,7 @@ class NoticeAnswers:
         )
 
     def objections(self, request: messages.ListObjectionsRequest) -> messages.ListObjectionsResponse:
-        """Return one page of objections by link and time, to one link or to those of one agency if these are given."""
+        """Return one page of objections by link and time, to one link or to one agency's links if given."""
         view, caller = self._model.view, current_caller()
         register = view.register
         for kind, entity in ((IndicatorKind.LINK, request.link), (IndicatorKind.CONSUMER, request.agency)):
@@ -88,7 +88,7 @@ def _key(entity: str, start: datetime, number: int) -> str:
 
 
 def _announcement_message(announcement: Announcement, links: Iterable[str]) -> register_pb2.Announcement:
-    """Return one announcement as a message; ``links`` are those affected that the caller may see."""
+    """Return one announcement as a message; ``links`` are the affected ones that the caller may see."""
     return register_pb2.Announcement(
         id=announcement.id,
         kind=register_pb2.AnnouncementKind.Value(f"ANNOUNCEMENT_KIND_{announcement.kind.name}"),
@@ -100,7 +100,7 @@ def _announcement_message(announcement: Announcement, links: Iterable[str]) -> r
         agencies=announcement.agencies,
         links=links,
         updates=map(_update_message, announcement.updates),
-        **{"from": _moment(announcement.start)},  # a keyword, which no argument can be named
+        **{"from": _moment(announcement.start)},  # a Python keyword cannot be the name of an argument
     )
 
 

@@ -1,4 +1,4 @@
-"""ListPairs: the index of each pair of agencies, or of sectors, from the links' published shares (docs/method.md §7.5)."""
+"""Answers ListPairs: the index of each pair of agencies or sectors, from published shares (docs/method.md §7.5)."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class PairAnswers:
 
 
 def _check_filters(view: RegisterView, request: messages.ListPairsRequest, level: int) -> None:
-    """Check that filters name what there is. Raises RequestError."""
+    """Check that the filters name existing entities. Raises RequestError."""
     if level not in messages.PairLevel.values():
         raise InvalidRequestError(
             "LEVEL_UNKNOWN", f"level {level} is none: ask for agencies or sectors", level=str(level)

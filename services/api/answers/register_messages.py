@@ -1,4 +1,4 @@
-"""Parts of the register as peyvand.v1 messages."""
+"""Converts parts of the register to peyvand.v1 messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The history of links and endpoints, from the days that the archive sealed (docs/archive.md §10)."""
+"""Computes the history of links and endpoints from the days that the archive sealed (docs/archive.md §10)."""
 
 from __future__ import annotations
 

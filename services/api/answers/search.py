@@ -1,4 +1,4 @@
-"""Search of sectors, agencies, services and links by name or id, folded as the register folds names."""
+"""Searches sectors, agencies, services and links by name or id, folded as the register folds names."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ MAX_QUERY = 200
 """The longest query, in characters: longer than names are."""
 
 MOST_LINKS = 1_000
-"""The most links that a search finds: a reader of so many needs another word, and each takes time to order."""
+"""The most links that a search finds: a reader with so many needs another word, and each takes time to order."""
 
 _KINDS = (IndicatorKind.SECTOR, IndicatorKind.CONSUMER, IndicatorKind.SERVICE, IndicatorKind.LINK)
-"""What is found, in the order of results that are equally close; an agency is found as consumer."""
+"""The kinds that are found, in the order of equally close results; an agency is found as consumer."""
 
 
 class Searcher:
-    """Finds what the caller may see; the texts of agencies and services are kept for the register in force."""
+    """Finds what the caller may see; texts of sectors, agencies and services are kept for the register in force."""
 
     def __init__(self, model: ReadModel) -> None:
         self._model = model
@@ -41,7 +41,7 @@ class Searcher:
                 "QUERY_INVALID", f"a query is at most {MAX_QUERY} characters, with a letter or digit"
             )
         view, texts = self._model.view, self._texts
-        # In threads, so that other calls go on: folding the names of a federation takes a second, a scan of its links a tenth.
+        # In threads, so that other calls continue: folding a federation's names takes a second, scanning links a tenth.
         if self._view is not view:
             texts = await asyncio.to_thread(_texts, view)
             self._view, self._texts = view, texts
@@ -57,7 +57,7 @@ def _folded(text: str) -> str:
 
 
 def _texts(view: RegisterView) -> dict[IndicatorKind, dict[str, str]]:
-    """Return the folded texts by which sectors, agencies and services are found, a line each, by kind and id."""
+    """Return the folded texts by which sectors, agencies and services are found, one per line, by kind and id."""
     register = view.register
     named: tuple[tuple[IndicatorKind, Mapping[str, Agency] | Mapping[str, Service]], ...] = (
         (IndicatorKind.CONSUMER, register.agencies),
@@ -76,7 +76,7 @@ def _texts(view: RegisterView) -> dict[IndicatorKind, dict[str, str]]:
 
 
 def _find(view: RegisterView, texts: dict[IndicatorKind, dict[str, str]], query: str, caller: Caller) -> Sequence[str]:
-    """Return the sorted keys of what is found: how close it is, the place of its kind, and its id."""
+    """Return the sorted keys of the results: how close each is, the place of its kind, and its id."""
     words = query.split()
     return sorted(
         f"{_distance(own, query, words)}{_KINDS.index(kind)}{name}"
@@ -99,12 +99,12 @@ def _links(view: RegisterView, words: Sequence[str], caller: Caller) -> Iterator
         and all(word in link.id or word in link.data_item for word in rest)
         and caller.sees(IndicatorKind.LINK, link.id, register)
     )
-    # The item is no name of the link, and what only it begins with is no closer than a word of a name.
+    # The data item is not a name of the link, so a match at its beginning counts only as the beginning of a word.
     return ((link.id, f"{_folded(link.id)}\n {link.data_item}") for link in islice(found, MOST_LINKS))
 
 
 def _distance(texts: str, query: str, words: Sequence[str]) -> int:
-    """Return 0 for a line that is the query, 1 for one that begins with it, 2 where words begin so, 3 for all others."""
+    """Return 0 if a line is the query, 1 if one begins with it, 2 if words begin with its words, 3 otherwise."""
     lines = f"\n{texts}\n"
     if f"\n{query}" in lines:
         return 0 if f"\n{query}\n" in lines else 1

@@ -1,4 +1,4 @@
-"""The index by an attribute of services or of the agencies that own them (docs/method.md §7)."""
+"""Tabulates the index by an attribute of services or of the agencies that own them (docs/method.md §7)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Tabulator:
         self._windows = windows
 
     async def answer(self, attribute: int, window_days: int) -> messages.TabulateIndicatorsResponse:
-        """Tabulate a window of the policy. Raises RequestError: no such attribute, or nothing published yet."""
+        """Tabulate a window of the policy. Raises RequestError for an unknown attribute, or before publication."""
         if attribute not in _TEXTS and attribute not in _NUMBERS:
             names = ", ".join(name.rpartition("_")[2].lower() for name, number in _Attribute.items() if number)
             raise InvalidRequestError(

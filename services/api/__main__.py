@@ -1,4 +1,4 @@
-"""``peyvand api``: wiring only."""
+"""Runs ``peyvand api``: wiring only."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Runs the api: the API services over one state, fed from the bus; reports its health, and drains."""
+"""Runs the api: serves the API services from a state that the bus feeds, reports its health, and drains."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ SERVICE_NAMES = (_INDICATORS.full_name, _REGISTER.full_name)
 
 
 class ServerState:
-    """What the servicers share: the read model, its watches, and the bus once it is connected.
+    """The state that the servicers share: the read model, its watches, and the bus once it is connected.
 
     Its methods raise BusError when the bus does not answer.
     """
@@ -54,7 +54,7 @@ class ServerState:
         self.bus: Bus | None = None
 
     async def read_value(self, key: str) -> bytes | None:
-        """Return a value of bucket `indicator`, None where there is none."""
+        """Return a value of bucket `indicator`; None when there is none."""
         return await self._connected(key).kv_get(INDICATOR_BUCKET, key)
 
     async def read_values(self, pattern: str) -> dict[str, bytes]:
@@ -77,9 +77,10 @@ class ServerState:
 def api_services(
     state: ServerState, *, clock: Callable[[], float], rounds: Path | None = None, dataset: str = ""
 ) -> dict[ServiceDescriptor, object]:
-    """Return the servicer of every API service; ``clock`` is in epoch seconds, ``rounds`` the folder of frozen rounds.
+    """Return the servicer of every API service.
 
-    ``dataset`` is the address of the archive's, "" for none.
+    ``clock`` returns epoch seconds, ``rounds`` is the folder of frozen rounds, and ``dataset`` is the address of the
+    archive's dataset, "" for none.
     """
     indicators = IndicatorServicer(
         state.model,
@@ -99,9 +100,9 @@ def call_conduct(
     identify: Callable[[Context], Caller] = lambda _: UNRESTRICTED,
     peer_calls: int,
 ) -> Conduct:
-    """Return what all calls have in common.
+    """Return the conduct that all calls share.
 
-    ``identify`` returns the caller from the context of a call, ``peer_calls`` is how many calls each may have under way.
+    ``identify`` returns the caller from the context of a call; ``peer_calls`` is how many calls a peer may have open.
     """
     requests = RequestMetrics(
         metrics.counter("peyvand_api_requests_total", registry),
@@ -114,14 +115,14 @@ LOST_SECONDS = 10.0
 """How long the bus may be gone before the api reports NOT_SERVING: longer than a restart of the bus takes."""
 
 _POLL_SECONDS = 0.2
-_SERVING_POLLS = 10  # as many times as rarely while it serves: each look wakes the process up
+_SERVING_POLLS = 10  # polls this many times less often while it serves, as each poll wakes the process up
 
 
 class Readiness:
-    """Ready means: the register and the government's indicators are there, and the bus delivers newer ones.
+    """Ready means that the register and the government's indicators exist, and that the bus delivers newer ones.
 
-    While the bus is gone, or is there without the buckets that are followed, the api answers from memory, every number
-    with its ``as_of``. After LOST_SECONDS it is not ready any more, so that callers who can choose use another api.
+    While the bus is gone, or has lost the buckets that are followed, the api answers from memory, every number with its
+    ``as_of``. After LOST_SECONDS it is no longer ready, so that callers that have a choice use another api.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Why the api refuses a request. ``rpc/statuses.py`` gives each class its gRPC status."""
+"""Defines the errors with which the api refuses a request. ``rpc/statuses.py`` gives each class its gRPC status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics computed from the read model: the register in force, services and links, which the scorer's page has no room for."""
+"""Computes metrics of the register, services and links from the read model; the scorer's page has no room for them."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from services.core.model import IndicatorKind
 from services.indicator.index import LinkCosts
 
 AGENCY_SERIES = 1_000
-"""Agencies beyond this many, those with the fewest links, have no series of their own, nor have their costliest links."""
+"""Only this many agencies, those with the most links, have series of their own and of their costliest links."""
 
 SERVICE_SERIES = 2_500
-"""Services beyond this many have no series of their own."""
+"""Only this many services have series of their own."""
 
 COSTLIEST_LINKS = 10
-"""Links of each consumer and of each provider with series of their cost: those that cost the government's index most."""
+"""This many links of each consumer and of each provider, those that cost the government's index most, have series."""
 
 EXCHANGE_LINKS = 1_000
-"""Of more links with exchanges, those with the largest volume have series."""
+"""Only this many links with exchanges, those with the largest volume, have series."""
 
 Rows = Iterable[tuple[tuple[str, ...], float]]
 """Label values of a series, in the table's order, and its value."""
@@ -44,8 +44,8 @@ class ReadModelMetrics(StableCollector):
         self._families: tuple[StableFamily, ...] = tuple(_families(None, {}))
 
     def families(self) -> tuple[StableFamily, ...]:
-        """Return every family, those without a series too."""
-        # Scrapes come on threads of their own: the model replaces both whole, and neither is changed afterwards.
+        """Return every family, including those without a series."""
+        # Scrapes run in other threads. The model replaces both values as a whole, and neither changes afterwards.
         with self._lock:
             view, blocks = self._model.current, self._model.whole
             if self._source[0] is not view or self._source[1] is not blocks:
@@ -103,7 +103,7 @@ def _services(column: str) -> Callable[[RegisterView, Blocks], Rows]:
 
 
 def _costs(view: RegisterView, blocks: Blocks) -> Iterator[tuple[tuple[str, ...], float, float]]:
-    """Labels, loss and gain of the links that cost the government's index most, of each consumer and of each provider."""
+    """Yield labels, loss and gain of the links that cost the government's index most, by consumer and by provider."""
     window, arrays = gather_window(view, blocks, view.window(0)), view.arrays
     costs = LinkCosts.of(arrays, window.shares, window.imputation, IndicatorKind.GOVERNMENT, arrays.government)
     if costs is None:

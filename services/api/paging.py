@@ -1,7 +1,7 @@
-"""Pages over sorted ids, with opaque tokens that stay valid across refreshes.
+"""Splits sorted ids into pages, with opaque tokens that stay valid across refreshes.
 
-A token holds the last id of its page and a fingerprint of the query. The next page begins behind that id, whatever was
-added or removed meanwhile, and a token is refused by any other query.
+A token holds the last id of its page and a fingerprint of the query. The next page begins after that id, whatever was
+added or removed meanwhile. Any other query refuses the token.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def page_of(
 ) -> IdPage:
     """Return the page of sorted ``ids`` that follows ``token``, of those that are ``visible`` (None: all).
 
-    ``query`` is everything that decides which ids there are (method, kind, filters, window). ``size`` 0 means 100, and
+    ``query`` holds everything that selects the ids (method, kind, filters, window). ``size`` 0 means 100, and
     more than 1000 means 1000. Raises RequestError for a token of another query.
     """
     limit = page_size(size)
@@ -58,7 +58,7 @@ def page_token(query: Sequence[str], last: str) -> str:
 
 
 def token_position(query: Sequence[str], token: str) -> str:
-    """Return the end of the page before. Raises RequestError for a token of another query."""
+    """Return the last id of the page before. Raises RequestError for a token of another query."""
     try:
         raw = urlsafe_b64decode(token.encode("ascii"))
         last = raw[_FINGERPRINT_BYTES:].decode()

@@ -1,4 +1,4 @@
-"""The gRPC server: the API services, health and reflection on one address."""
+"""Runs the gRPC server: the API services, health and reflection on one address."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ IDLE_SECONDS = 300.0
 """How long a connection may be without a call; clients connect again when they need it."""
 
 AGE_SECONDS = 3600.0
-"""How long a connection may exist: a certificate that is no longer valid is found out by the next one."""
+"""How long a connection may exist: the next one detects a certificate that is no longer valid."""
 
 PING_INTERVAL_MS = 10_000
 """How often a caller may ping without data in between: clients send keepalive pings while a watch is quiet."""
 
 SHARES = 10
-"""Peers that may have as many calls as a peer may have; then all callers are refused."""
+"""How many peers may use all their calls at once; beyond that, all callers are refused."""
 
-_AGE_GRACE_SECONDS = 60.0  # in which calls of a connection that is too old may finish
-_PENDING_STREAMS = 10_000  # that wait for the event loop, 18 KiB each; one more is cancelled, no matter whose it is
+_AGE_GRACE_SECONDS = 60.0  # that calls of a connection beyond its age have to finish
+_PENDING_STREAMS = 10_000  # streams that wait for the event loop, 18 KiB each; one more, of any caller, is cancelled
 
 
 def _options(peer_calls: int) -> tuple[tuple[str, int], ...]:
@@ -57,8 +57,8 @@ def _options(peer_calls: int) -> tuple[tuple[str, int], ...]:
         ("grpc.max_connection_idle_ms", int(IDLE_SECONDS * 1000)),
         ("grpc.max_connection_age_ms", int(AGE_SECONDS * 1000)),
         ("grpc.max_connection_age_grace_ms", int(_AGE_GRACE_SECONDS * 1000)),
-        # A stream that the client resets counts until the server is done with it (ADR 68). What all connections together may have
-        # waiting is bounded by gRPC too, at 1,000 to 3,000 unless told otherwise, and then everybody's calls are cancelled.
+        # A stream that the client resets counts until the server is done with it (ADR 68). gRPC also limits the streams
+        # that wait on all connections together, by default to 1,000 to 3,000; beyond that it cancels everybody's calls.
         ("grpc.max_concurrent_streams", peer_calls),
         ("grpc.server.max_pending_requests", _PENDING_STREAMS),
         ("grpc.server.max_pending_requests_hard_limit", _PENDING_STREAMS),
@@ -79,7 +79,7 @@ class HealthReporter:
         self._draining = False
 
     async def report(self, why: str = "") -> None:
-        """Report SERVING, or NOT_SERVING with ``why`` not, if that changed."""
+        """Report SERVING or, with a reason ``why``, NOT_SERVING, if that changed."""
         if why == self._why or self._draining:
             return
         self._why = why
@@ -106,9 +106,10 @@ async def running_server(
     reporter: HealthReporter,
     credentials: grpc.ServerCredentials | None = None,
 ) -> AsyncIterator[int]:
-    """Serve ``services``, each by its servicer, on HOST:PORT and yield the port; at the end calls get GRACE_SECONDS to finish.
+    """Serve ``services``, each by its servicer, on HOST:PORT and yield the port.
 
-    Without ``credentials`` nothing is encrypted. Raises ListenError when nothing can listen on the address, SettingsError when it is none.
+    At the end, calls get GRACE_SECONDS to finish. Without ``credentials`` nothing is encrypted. Raises ListenError when
+    the server cannot listen on the address, SettingsError when it is not an address.
     """
     parse_address(address)
     served = [*services.items(), (_HEALTH, reporter.servicer)]

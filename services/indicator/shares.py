@@ -155,7 +155,7 @@ def upper_bound(lower: Floats, known_share: Floats) -> Floats:
 def mean_share(
     shares: LinkShares, group: Ints, weight: Floats, groups: int, *, links: Ints | slice = ALL_LINKS
 ) -> GroupMeans:
-    """Compute CII = Σωq̂/Σω, L = Σωfq/Σω, U = L + 1 - κ and κ = Σωf/Σω of each group (§5).
+    """Compute CII = Σωq̂/Σω, L = Σω(n₅/n)/Σω, U = L + 1 - κ and κ = Σωf/Σω of each group (§5).
 
     ``group`` and ``weight`` are those of the ``links``, positions in the register. CII is NaN where nothing at all is known or
     nothing weighs; then L = 0 and U = 1. Rounding never breaks 0 ≤ L ≤ CII ≤ U ≤ 1.

@@ -23,7 +23,7 @@ WEAK = """\
   days cannot tell more: a bus that fails for half a day every four months (rare-long-bus) has the same record in 47 of 100 spans
   of 90 days, and one interval must hold both truths. Such an interval says that it rests on no outage of the bus.
 * A window of a week is short. If few outages fall into it, one more would move the index by as much as all of them, and the
-  interval is two to ten times as wide as the estimate varies (near-perfect, young, five-providers). The intervals of longer
+  interval is 1.7 to 10.6 times as wide as the estimate varies (near-perfect, young, five-providers). The intervals of longer
   windows are narrower."""
 
 

@@ -1,1 +1,1 @@
-"""Keeps windows of evidence, computes the index by services.indicator, publishes it."""
+"""Keeps windows of evidence, computes the index with services.indicator, and publishes it."""

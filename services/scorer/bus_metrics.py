@@ -1,4 +1,4 @@
-"""What the scorer shows on /metrics of the bus: its streams, and what was lost on the way to them."""
+"""Exposes the state of the bus on /metrics: its streams, lost messages, and missing or broken batches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from services.scorer.work_record import WorkRecord
 
 
 class BusMetrics:
-    """Metrics of streams and batches, and what the index reports of them in ``record``."""
+    """Metrics of streams and batches. The values that the index reports are also kept in ``record``."""
 
     def __init__(self, registry: CollectorRegistry, record: WorkRecord) -> None:
         self._record = record
@@ -35,7 +35,7 @@ class BusMetrics:
         self._last_sequence.show({(stream,): state.last for stream, state in states.items()})
 
     def lost(self, stream: str, messages: int) -> None:
-        """Count messages that a stream or bucket lost before their age."""
+        """Count messages that a stream or bucket lost before they expired."""
         self._lost.labels(stream).inc(messages)
         self._record.lost[stream] += messages
 
@@ -44,7 +44,10 @@ class BusMetrics:
         self._unsafe.show({(fault,): float(fault in faults) for fault in DURABILITY_FAULTS})
 
     def batches(self, missing: Mapping[str, int], broken: Mapping[str, int]) -> None:
-        """Set, by vantage, how many batches have not come though later ones have, and how many do not follow the one before."""
+        """Set the number of missing and of broken batches of each vantage.
+
+        A batch is missing if later ones have come. It is broken if it does not follow the batch before it.
+        """
         self._record.batches_missing, self._record.batches_broken = sum(missing.values()), sum(broken.values())
         self._missing.show({(vantage,): count for vantage, count in missing.items()})
         self._broken.show({(vantage,): count for vantage, count in broken.items()})

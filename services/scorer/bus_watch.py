@@ -1,4 +1,4 @@
-"""Asks the bus now and then how it keeps messages, and says on /health and /metrics what may lose them (ADR 108)."""
+"""Checks at intervals how the bus stores messages, and reports risks of loss on /health and /metrics (ADR 108)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _RETRY_SECONDS = 5.0
 
 
 async def watch_bus(bus: Bus, metrics: BusMetrics, health: Health, log: Logger) -> None:
-    """Ask until cancelled. A bus that may lose messages is served from all the same: that is for its operator to mend."""
+    """Check until cancelled. A bus that may lose messages is used all the same: it is up to its operator to fix it."""
     said = ""
     while True:
         try:

@@ -22,7 +22,7 @@ from services.scorer.session import run_session
 
 
 async def main(runtime: Runtime) -> None:
-    """Score until the stop; state is saved by then. Raises PeyvandError."""
+    """Score until the stop, and save the state before returning. Raises PeyvandError."""
     with owned(runtime.settings.data, "scorer"):
         await _score(runtime)
 
@@ -70,6 +70,6 @@ async def _follow(bus: Bus, registers: asyncio.Queue[Register]) -> None:
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the first error of nested groups, the one that is reported."""
+    """Return the first error of nested groups, which is the one to report."""
     first = errors.exceptions[0]
     return _first(first) if isinstance(first, BaseExceptionGroup) else first

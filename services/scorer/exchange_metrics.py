@@ -1,4 +1,4 @@
-"""What the scorer shows of exchanges on /metrics, by the names of the metrics table (services/core/metrics/table.py)."""
+"""Exposes volumes and findings of exchanges on /metrics, with the names of services/core/metrics/table.py."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from services.core.model import LINK_FINDINGS, Finding, FindingKind, Review, lin
 from services.scorer.exchanges import ReconciliationReport
 
 PAIR_SERIES = 500
-"""The most pairs of agencies that have series: those with the largest volume."""
+"""The maximum number of pairs of agencies that have series: the pairs with the largest volume."""
 
 
 class ExchangeMetrics:
-    """Volumes of pairs, findings about links and about exchanges. ``left_out`` is the gauge of series left out."""
+    """Metrics of volumes per pair, and of findings about links and exchanges.
+
+    ``left_out`` is the gauge of series left out.
+    """
 
     def __init__(self, registry: CollectorRegistry, left_out: Gauge) -> None:
         self._left_out = left_out
@@ -41,7 +44,7 @@ class ExchangeMetrics:
         self._exchanges.show(values)
 
     def reconciled(self, report: ReconciliationReport) -> None:
-        """Show the findings about links, and the exchanges per bus; nothing for windows without exchanges."""
+        """Show the findings about links and the exchanges per bus, for windows with exchanges only."""
         used = [traffic for traffic in report.traffic if traffic.exchanges]
         counts = Counter((finding, link.window_days) for link in report.links for finding in link_findings(link))
         self._findings.show(
@@ -55,7 +58,7 @@ class ExchangeMetrics:
         self._buses.show({(bus.bus, str(window.window_days)): bus.exchanges for window in used for bus in window.buses})
 
     def found(self, findings: Iterable[Finding]) -> None:
-        """Show how many findings about exchanges go on, by kind and review."""
+        """Show how many findings about exchanges are ongoing, by kind and review."""
         counts = Counter((one.kind, one.review) for one in findings if one.ended_at is None)
         pairs = product(FindingKind, Review)
         self._traffic_findings.show({(kind.value, review.value): counts[kind, review] for kind, review in pairs})

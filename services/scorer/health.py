@@ -1,4 +1,4 @@
-"""Whether the scorer serves: it reads the bus, its clock is right, and its index is published. If not, the reason."""
+"""Reports whether the scorer serves: it must read the bus, have a correct clock, and publish the index."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from services.core.runtime import Health
 
 
 class ReadinessReporter:
-    """Combines the state of reading and of publishing; before the first index, the phase of the start is the reason."""
+    """Combines the state of reading and of publishing.
+
+    Before the first index, the reason is the current startup phase.
+    """
 
     def __init__(self, health: Health) -> None:
         self._health = health
@@ -16,7 +19,7 @@ class ReadinessReporter:
         self._phase = self._clock = ""
 
     def begin_phase(self, phase: str) -> None:
-        """Set the phase of work before the first index; with large evidence it takes minutes."""
+        """Set the phase of the work before the first index. With a lot of evidence this takes minutes."""
         self._phase = phase
         if not (self._reading and self._publishing):
             self._update()
@@ -27,7 +30,7 @@ class ReadinessReporter:
         self._update()
 
     def set_clock(self, why: str) -> None:
-        """Record what is wrong with the clock; "" when it is right."""
+        """Record what is wrong with the clock; "" if it is correct."""
         self._clock = why
         self._update()
 
@@ -37,7 +40,7 @@ class ReadinessReporter:
         self._update()
 
     def set_standing_by(self, *, active: bool) -> None:
-        """Record whether another scorer publishes, and this one only has to be ready for it."""
+        """Record whether this scorer stands by: another one publishes, and this one only has to be ready for it."""
         self._standing_by = active
         self._update()
 

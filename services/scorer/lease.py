@@ -1,4 +1,4 @@
-"""The lease of the bucket ``indicator``: of the scorers of a bus, one publishes, and others stand by (ADR 83, ADR 98)."""
+"""The lease in bucket ``indicator``: one scorer of a bus publishes, and the others stand by (ADR 83, ADR 98)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from services.core.errors import BusError
 from services.core.log import Logger
 
 LEASE_SECONDS = 6.0
-"""How long the lease outlives a scorer that was killed, so that a few renewals may fail."""
+"""How long the lease outlives a killed scorer. It is long enough for a few renewals to fail."""
 
 RENEWAL_SECONDS = 2.0
 
 
 class Lease:
-    """The right to publish, as a key that the bus removes unless it is renewed. ``taken`` is set once this scorer has it."""
+    """The right to publish: a key that the bus removes unless it is renewed.
+
+    ``taken`` is set once this scorer has it.
+    """
 
     def __init__(self, bus: Bus, *, log: Logger) -> None:
         self._bus = bus
@@ -30,7 +33,7 @@ class Lease:
     async def keep(self) -> None:
         """Wait until no other scorer has the lease, take it, and renew it until cancelled.
 
-        Raises BusError when another scorer has taken it, after this one did not renew it.
+        Raises BusError when another scorer has taken it because this one did not renew it in time.
         """
         shown = ""
         while True:
@@ -45,19 +48,19 @@ class Lease:
             await asyncio.sleep(RENEWAL_SECONDS if self.taken.is_set() else RENEWAL_SECONDS / 2)
 
     def check(self) -> None:
-        """Raise BusError unless this scorer has the lease for certain, whatever the bus did since it was renewed."""
+        """Raise BusError unless this scorer certainly has the lease, whatever the bus did since the last renewal."""
         if not self._claim.held:
             raise BusError("the lease was not renewed in time, so another scorer may publish")
 
     async def give_up(self) -> None:
-        """Let another scorer publish at once, as far as the bus answers."""
+        """Let another scorer publish at once, if the bus answers."""
         if self.taken.is_set() and self._bus.connected:
             with suppress(BusError, TimeoutError):
                 async with asyncio.timeout(RENEWAL_SECONDS):
                     await self._claim.give_up()
 
     async def _take(self) -> str:
-        """Take or renew the lease if no other scorer has it; return who has it, "" if the bus does not say."""
+        """Take or renew the lease unless another scorer has it; return who has it, or "" if the bus does not answer."""
         try:
             return await self._claim.take()
         except BusError as error:

@@ -1,4 +1,7 @@
-"""The scorer's /metrics (docs/probing.md §7). A gauge is absent until its value is known, and goes with its entity."""
+"""The scorer's /metrics (docs/probing.md §7).
+
+A gauge has no sample until its value is known, and disappears with its entity.
+"""
 
 from __future__ import annotations
 
@@ -33,11 +36,11 @@ from services.scorer.series import BURN_SERIES, LINK_SERIES, AgencySeries
 from services.scorer.work_record import WorkRecord
 
 REASON_SERIES = 1_000
-"""The most links not OK that have series: failed links come before unknown ones."""
+"""The maximum number of links not OK that have series. Failed links come before unknown ones."""
 
 
 class ScorerMetrics:
-    """Every metric of the scorer, those of the ``bus`` and of ``exchanges`` among them, and the ``record`` of what the index reports.
+    """All metrics of the scorer. ``bus`` and ``exchanges`` hold some of them; ``record`` holds what the index reports.
 
     ``began`` is when the scorer started, in epoch seconds.
     """
@@ -98,7 +101,7 @@ class ScorerMetrics:
         self._summaries_rejected.inc()
 
     def behind(self, messages: int) -> None:
-        """Set how many messages are not taken in yet."""
+        """Set how many messages have not been read yet."""
         self._behind.set(messages)
         self.record.behind = messages
 
@@ -139,8 +142,10 @@ class ScorerMetrics:
         self._isolates.show({(str(structure.window_days),): len(structure.isolates) for structure in structures})
 
     def links(self, compiled: CompiledRegister, last_slot: SlotDetail | None) -> None:
-        """Show the register's links; in the last settled slot, the number of links per verdict, the verdict of each link and
-        of the data bus, and the reasons of those not OK.
+        """Show the links of the register and, for the last settled slot, their verdicts.
+
+        The slot gives the number of links per verdict, the verdict of each link and of the data bus, and the reason of
+        each link that is not OK.
         """
         register, arrays, network = compiled.register, compiled.arrays, compiled.network
         absent = sum(link.absent for link in register.links.values())
@@ -178,7 +183,10 @@ class ScorerMetrics:
         self._leave_out({"link_reason": max(0, len(rows) - REASON_SERIES)})
 
     def burns(self, arrays: RegisterArrays, burns: BurnCounter) -> None:
-        """Show the links that burn their error budget, by span; of many the fastest. To be called before ``links``."""
+        """Show the links that burn their error budget, the fastest BURN_SERIES of each span.
+
+        Call this before ``links``.
+        """
         values: dict[Labels, float] = {}
         left_out = 0
         for burned in burning_links(burns.known, burns.failed, arrays.slo):
@@ -202,16 +210,16 @@ _VERDICTS = ("", *(outcome.label for outcome in Outcome), "absent")
 
 
 def _on_paper(register: Register, arrays: RegisterArrays, slot: SlotDetail) -> NDArray[np.bool_]:
-    """Return which links are not live on the day of a slot: those that never are, and those that will be later."""
+    """Return which links are not live on the day of a slot: those that never are, and those that become live later."""
     return ~arrays.required.live(Calendar.of(register.policy).day_of(slot.first_slot).toordinal())
 
 
 def _by_verdict(
     register: Register, arrays: RegisterArrays, last_slot: SlotDetail, consumers: Sequence[str]
 ) -> Iterator[tuple[Labels, float]]:
-    """Yield the number of links in force in a slot by verdict, with those on paper as a verdict of their own.
+    """Yield the number of links in force in a slot by verdict. Links on paper count under a verdict of their own.
 
-    The government has every verdict, each of these consumers those that occur.
+    Every verdict is yielded for the government, and those that occur for each of ``consumers``.
     """
     kinds = len(_VERDICTS)
     verdict = last_slot.verdict[0, : len(arrays.links)].astype(np.int64)
@@ -271,7 +279,7 @@ def _labels(row: Indicator) -> Labels:
 
 
 def _interval(row: Indicator) -> Iterable[tuple[str, float]]:
-    """Return the ends of an interval of the government or a sector; those of agencies would be too many series."""
+    """Return the ends of the interval of the government or a sector. Intervals of agencies would be too many series."""
     if row.interval is None or row.kind not in (IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR):
         return ()
     return (("low", row.interval.low), ("high", row.interval.high))

@@ -1,7 +1,7 @@
-"""Computes and publishes the index whenever a slot has settled, or late arrivals have changed a published one.
+"""Computes and publishes the index whenever a slot has settled, or late arrivals have changed a published index.
 
-Slot blocks and recent blocks are half of what is published, and no part of the index. They go first, so that late
-rows that arrive meanwhile are in the index that follows.
+Slot blocks and recent blocks are half of what is published, but no part of the index. They are published first, so that
+late rows that arrive meanwhile are in the index that follows.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from services.scorer.index import CompiledRegister, IndexResult, PendingUpdate, 
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.publishing import BlockEncoder, EncodedSlots, HistoryPublisher, IndexPublisher, recent_blocks
 
-POLL_SECONDS = 0.1  # between two checks whether an index is due, while late arrivals wait for one,
-IDLE_SECONDS = 1.0  # and else, when no slot settles before: the clock may be set
-CLOCK_SECONDS = 10.0  # between two looks at the bus's clock, besides one before each new slot
-LATE_SECONDS = 1.0  # an index that late arrivals changed is published this often at most,
-LATE_SHARE = 0.4  # and in this share of the time at most
+POLL_SECONDS = 0.1  # between two checks whether an index is due, while late arrivals wait for one
+IDLE_SECONDS = 1.0  # at most between two checks otherwise, since the clock may be set
+CLOCK_SECONDS = 10.0  # between two checks of the bus's clock, besides one before each new slot
+LATE_SECONDS = 1.0  # at least between an index that late arrivals changed and the next one
+LATE_SHARE = 0.4  # the maximum share of the time for indexes that late arrivals changed
 CERTIFICATE_SECONDS = 21 * 86400  # certificates that expire sooner are published, as the alert has it
-TRIM_SECONDS = 60.0  # freed memory is returned to the system this often at most: the next index needs it again
+TRIM_SECONDS = 60.0  # freed memory is returned to the system at most this often: the next index needs it again
 
 
 @dataclass(eq=False)
 class Refresher:
-    """Publishes one index after another, as long as a session lasts.
+    """Publishes one index after another for as long as a session lasts.
 
     ``clock`` returns epoch seconds; ``bus_clock`` returns those of the bus, or raises BusError.
     """
@@ -62,7 +62,7 @@ class Refresher:
     _counted: bool = field(default=False, init=False)
     _trimmed: date | None = field(default=None, init=False)
     _volumes: tuple[ExchangeVolume, ...] = field(default=(), init=False)
-    _clock_from: float = field(default=0.0, init=False)  # when the clock is looked at again
+    _clock_from: float = field(default=0.0, init=False)  # when to check the clock again
     _clock_wrong: bool = field(default=False, init=False)
 
     def adopt(self, compiled: CompiledRegister) -> None:
@@ -71,9 +71,9 @@ class Refresher:
         self.evidence_lock.changed.set()
 
     def attach(self, report: ReconciliationReport, findings: tuple[Finding, ...], *, at_once: bool = False) -> None:
-        """Publish this report and these findings with each index from the next one on.
+        """Publish this report and these findings with every index from the next one on.
 
-        With ``at_once`` that one is due now if they differ from what was attached before.
+        With ``at_once`` the next index is due now if they differ from those attached before.
         """
         news = (report, findings) != (self._report, self._findings)
         self._report, self._findings = report, findings
@@ -91,7 +91,7 @@ class Refresher:
             end_slot = self.scoring.settled(self.clock())
             grown = published is None or end_slot > published
             begun = end_slot > self.scoring.calendar.epoch_slot  # before the first whole slot there is no index
-            # What comes late just before a slot settles is in the index of that slot, which must not wait for another one.
+            # Rows that come just before a slot settles go into the index of that slot, which must not wait for another.
             late = self.scoring.stale and time.monotonic() >= late_from and self._until_next(end_slot) > late_took
             is_right = not await self._is_clock_wrong(grown=begun and grown)
             if is_right and begun and (grown or late):
@@ -119,10 +119,10 @@ class Refresher:
                 await self.evidence_lock.changed.wait()
 
     async def _is_clock_wrong(self, *, grown: bool) -> bool:
-        """Return whether our clock and the bus's differ by more than a slot.
+        """Return whether the local clock and the bus's differ by more than a slot.
 
-        Ahead of it, an index of the future could not be taken back, and evidence would be closed too early. Behind it, the
-        index would stand still.
+        If the local clock is ahead, an index of the future could not be taken back, and evidence would be closed too
+        early. If it is behind, the index would stand still.
         """
         if time.monotonic() < self._clock_from and (self._clock_wrong or not grown):
             return self._clock_wrong
@@ -144,7 +144,7 @@ class Refresher:
         return self._clock_wrong
 
     def _until_next(self, end_slot: int) -> float:
-        """Return the seconds until one more slot settles."""
+        """Return the seconds until the next slot settles."""
         return self.scoring.calendar.start_of(end_slot + 1) + self.scoring.register.settle_seconds - self.clock()
 
     async def apply_adopted(self) -> None:
@@ -166,7 +166,7 @@ class Refresher:
         started = time.monotonic()
         await self.evidence_lock.run_in_slices(pieces())
         if not self._counted:
-            # Later only changes are counted, which takes too little time for a line of log.
+            # Later calls count only changes, which takes too little time to be worth a log line.
             self.log.info("evidence_counted", to=str(last), seconds=round(time.monotonic() - started, 3))
             self._counted = True
             await asyncio.to_thread(trim_memory)
@@ -217,7 +217,7 @@ class Refresher:
         return took
 
     async def _sum_volumes(self, since: date, end_slot: int) -> tuple[ExchangeVolume, ...]:
-        """Return the volumes, or the last ones when they cannot be summed: an index does not need them."""
+        """Return the volumes, or the previous ones if they cannot be summed: the index does not need them."""
         summed = partial(self.exchanges.volumes, since, end_slot=end_slot, calendar=self.scoring.calendar)
         try:
             self._volumes = await asyncio.to_thread(summed)
@@ -240,7 +240,7 @@ class Refresher:
         return self.metrics.record.report(*span, self.scoring.vantage_health())
 
     async def _put_evidence(self, due: PendingUpdate) -> int:
-        """Put the slot blocks that are due and the recent blocks; return how many slot blocks."""
+        """Put the slot blocks that are due, and the recent blocks; return the number of slot blocks."""
         count = await self._put_slots(due)
         scoring = self.scoring
         blocks = recent_blocks(scoring.recent, scoring.burns, due.compiled.arrays, due.agencies)
@@ -248,7 +248,7 @@ class Refresher:
         return count
 
     async def _put_slots(self, due: PendingUpdate) -> int:
-        """Put the slot blocks that are due, a chunk at a time; return how many."""
+        """Put the slot blocks that are due, a chunk at a time; return their number."""
         scoring, count = self.scoring, 0
         for chunk in due.chunks:
             encoded = list[EncodedSlots]()
@@ -260,7 +260,7 @@ class Refresher:
         return count
 
     async def _put_owed(self) -> bool:
-        """Put a chunk of slots that a start or another register made due; return whether there was one."""
+        """Put a chunk of slots that a restart or another register made due; return whether there was one."""
         owed = self.scoring.owed()
         if owed is None:
             return False

@@ -1,4 +1,4 @@
-"""What a session begins with: the evidence of its calendar, and where to go on reading the streams."""
+"""Prepares a session: reads back the evidence of its calendar, and finds where to continue reading the streams."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """What a session begins with: the evidence, and where to go on reading the streams.
+    """What a session begins with: the evidence, and where to continue reading the streams.
 
-    ``backlog_end`` is the last message of MEASUREMENTS at the start.
+    ``backlog_end`` is the last message of MEASUREMENTS at startup.
     """
 
     store: Store
@@ -78,7 +78,7 @@ async def resume(
         StreamCursor(bus, stream, needed_from=needed_from, accept=runtime.settings.accept_gap)
         for stream in (MEASUREMENTS, EXCHANGES)
     ]
-    # Of what is read for the first time, the register before may have measured what this one has no longer.
+    # Messages that are read for the first time may hold targets of the previous register that this one no longer has.
     for targets in (former, compiled.arrays.targets):
         await asyncio.to_thread(loaded.evidence.columns.of, targets)
     loaded, position = await persistently(
@@ -94,6 +94,6 @@ async def resume(
 async def compiled_register(register: Register) -> CompiledRegister:
     """Compile a register in a thread."""
     compiled = await asyncio.to_thread(CompiledRegister.of, register)
-    # A full garbage collection over the objects of a million links would stop every thread for two seconds and more.
+    # A full garbage collection over the objects of a million links would stop every thread for two seconds or more.
     gc.freeze()
     return compiled

@@ -1,4 +1,4 @@
-"""Saves what the evidence has gained, now and then and at the end of a session."""
+"""Saves new evidence to disk, at intervals and at the end of a session."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from services.scorer.state import Store
 
 SAVE_SECONDS = 1.0
 SAVE_SHARE = 0.05
-"""At most this share of the time, so that large states are saved less often."""
+"""The maximum share of the time spent on saving, so that large states are saved less often."""
 
 
 class StateSaver:
     """Saves the state of a session, until a save fails.
 
-    What the failed one held is in no later one. A manifest written after it would say that messages are on disk that are not.
+    After that nothing is saved: no later save holds what the failed one held, so its manifest would list messages that
+    are not on disk.
     """
 
     def __init__(self, scoring: Scoring, store: Store, evidence_lock: EvidenceLock) -> None:
@@ -29,14 +30,14 @@ class StateSaver:
         self._failed = False
 
     async def run(self) -> None:
-        """Save now and then until cancelled. Raises StateError."""
+        """Save at intervals until cancelled. Raises StateError."""
         while True:
             started = time.monotonic()
             await self.save()
             await asyncio.sleep(max(SAVE_SECONDS, (time.monotonic() - started) / SAVE_SHARE))
 
     async def save(self) -> None:
-        """Save what is new, unless a save failed. Raises StateError: then a new process goes on from what is on disk."""
+        """Save what is new, unless a save has failed. After a StateError a new process must continue from the disk."""
         if self._failed:
             return
         async with self._evidence_lock.lock:

@@ -1,4 +1,4 @@
-"""Which agencies have series on the scorer's page, so that it stays below 20,000 series (docs/design.md §8). Pure."""
+"""Chooses the agencies with series on the scorer's page, to keep it below 20,000 series (docs/design.md §8). Pure."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from services.indicator.index import SPANS
 from services.indicator.register_arrays import RegisterArrays
 
 SHARED_SERIES = 14_000
-"""The most series of stages of links and of agencies together. All others are 6,000 at most: burns, reasons, pairs, sectors."""
+"""The maximum number of series of agencies and of stages of links together.
+
+All others (burns, reasons, pairs, sectors) are at most 6,000.
+"""
 
 LINK_SERIES = 10_000
-"""With more links than this, only those that burn their budget have series of their stage."""
+"""With more links than this, only links that burn their error budget have series of their stage."""
 
 BURN_SERIES = 500
-"""The most links that burn over a span and have series: the fastest."""
+"""The maximum number of links that burn over a span and have series: those that burn fastest."""
 
 AGENCY_SERIES = 1_000
-"""The most agencies that have series, as many as the api names (services/api/metrics.py)."""
+"""The maximum number of agencies that have series, as many as the api names (services/api/metrics.py)."""
 
 _FIGURES = 3 + len(LOSS_STAGES)  # bounds, known share and losses, besides the point
 _VERDICTS = len(Outcome) + 1  # absent as well
@@ -29,10 +32,11 @@ _VERDICTS = len(Outcome) + 1  # absent as well
 
 @dataclass(frozen=True, slots=True)
 class AgencySeries:
-    """The agencies that have series, those with the most links first: each sequence is the beginning of the one before it.
+    """The agencies that have series, those with the most links first. Each sequence is a prefix of the one before it.
 
-    ``points`` have the point of their index over the default window, ``figures`` all its figures and their links by verdict,
-    ``windows`` all figures over every window. ``linked`` agencies have links, and so have an index.
+    ``points`` have the point of their index over the default window. ``figures`` also have its other figures and their
+    links by verdict. ``windows`` have all figures over every window. ``linked`` counts the agencies with links, and so
+    an index.
     """
 
     linked: int
@@ -42,21 +46,21 @@ class AgencySeries:
 
     @classmethod
     def of(cls, arrays: RegisterArrays) -> AgencySeries:
-        """Choose by the register alone, so that no series goes when something fails."""
+        """Choose by the register alone, so that no series disappears when something fails."""
         linked = len(np.union1d(np.unique(arrays.consumer), np.unique(arrays.provider)))
         links = len(arrays.links)
         left = SHARED_SERIES - (links if links <= LINK_SERIES else len(SPANS) * BURN_SERIES)
         largest = arrays.largest_agencies()[: min(linked, AGENCY_SERIES)]
         chosen = [[arrays.agencies[agency] for agency in largest.tolist()]]
         windows = (len(arrays.windows_days) - 1) * 2 * (1 + _FIGURES)
-        for series in (2, 2 * _FIGURES + _VERDICTS, windows):  # of an agency, as consumer and as provider
+        for series in (2, 2 * _FIGURES + _VERDICTS, windows):  # per agency, as consumer and as provider
             chosen.append(chosen[-1][: left // series] if series else chosen[-1])
             left -= series * len(chosen[-1])
         return cls(linked, *chosen[1:])
 
     @property
     def left_out(self) -> dict[str, int]:
-        """How many agencies have no series of their index, of its other figures, and over other windows."""
+        """The number of agencies without series of their index, of its other figures, and over other windows."""
         return {
             "agency_index": self.linked - len(self.points),
             "agency_figures": self.linked - len(self.figures),

@@ -1,4 +1,4 @@
-"""Scoring by one calendar: resume, then read, refresh, reconcile and save concurrently until the stop."""
+"""Scores by one calendar: resumes, then reads, refreshes, reconciles and saves concurrently until the stop."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ WATCH_SECONDS = 2.0
 
 
 class _SessionEndError(Exception):
-    """The session is over: a signal came, or the register has another calendar."""
+    """Ends the session, after a signal or for a register with another calendar."""
 
 
 async def run_session(
@@ -57,9 +57,9 @@ async def run_session(
     exchanges: ExchangeDatabase,
     clock: Callable[[], float],
 ) -> Register | None:
-    """Score until the stop (None), or until a register has another calendar (that register). Publish once there is a lease.
+    """Score until the stop, or until a register has another calendar. Publish once this scorer has the lease.
 
-    ``clock`` returns epoch seconds. Raises GapError, StateError.
+    Returns None after the stop, otherwise that register. ``clock`` returns epoch seconds. Raises GapError, StateError.
     """
     readiness = ReadinessReporter(runtime.health)
     resumed = await resume(runtime, bus, register, readiness, exchanges)
@@ -70,7 +70,7 @@ async def run_session(
 
 
 class _Session:
-    """Everything that runs between two changes of the calendar."""
+    """The tasks that run between two changes of the calendar."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class _Session:
         self._next: Register | None = None
 
     async def run(self, registers: asyncio.Queue[Register]) -> Register | None:
-        """Run until the stop (None), or until a register has another calendar (that register)."""
+        """Run until the stop, or until a register has another calendar. Returns None, or that register."""
         resumed = self._resumed
         try:
             async with asyncio.TaskGroup() as group:
@@ -169,14 +169,14 @@ class _Session:
                 raise _SessionEndError
             self._refresher.adopt(await compiled_register(register))
             if not (self._measurements.caught_up.is_set() and self._lease.taken.is_set()):
-                # Nothing is refreshed yet, and messages may wait for it.
+                # Nothing is refreshed yet, and messages may wait for the register.
                 await self._refresher.apply_adopted()
 
     async def _reconcile(self) -> None:
-        """Compare exchanges with probes and look for findings now and then.
+        """Compare exchanges with probes and look for findings, at intervals.
 
-        The first index after a start waits for neither: finding out what goes on may take minutes, and until then the findings
-        published last stay.
+        The first index after startup waits for neither, since looking for findings may take minutes. Until then the
+        findings published last are kept.
         """
         await self._refresher.published.wait()
         pause = min(RECONCILE_SECONDS, self._scoring.calendar.slot_seconds)

@@ -1,4 +1,4 @@
-"""A scorer without the lease stands by: it keeps its evidence up to date and publishes nothing (ADR 98)."""
+"""Runs a scorer without the lease: it keeps its evidence up to date and publishes nothing (ADR 98)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from services.scorer.index import Scoring
 from services.scorer.lease import Lease
 
 FOLLOW_SECONDS = 2.0
-"""Between two looks at what the other scorer has published."""
+"""How often the index of the other scorer is checked."""
 
 
 async def stand_by(
@@ -27,7 +27,7 @@ async def stand_by(
     readiness: ReadinessReporter,
     log: Logger,
 ) -> None:
-    """Count evidence and close days up to what another scorer publishes, until this one has the lease."""
+    """Count evidence and close days up to the index that another scorer publishes, until this one has the lease."""
     if lease.taken.is_set():
         return
     log.info("standing_by", sequence=scoring.manifest.position.sequence)

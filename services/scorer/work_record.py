@@ -1,4 +1,4 @@
-"""What the scorer noticed of its own work and of the bus since it started, as the index reports it."""
+"""Records what the scorer noticed about its own work and the bus since startup, for the index to report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from services.scorer.index import TakenBatch
 
 
 class WorkRecord:
-    """Counts since ``since``, in epoch seconds, and the last look at each stream."""
+    """Counts since ``since``, in epoch seconds, and the last known state of each stream."""
 
     def __init__(self, since: float) -> None:
         self._since = int(since)
@@ -24,12 +24,12 @@ class WorkRecord:
         self.gaps_accepted: Mapping[str, int] = {}
 
     def taken(self, batch: TakenBatch) -> None:
-        """Count what a batch left out."""
+        """Count the rows that a batch left out."""
         self._late += batch.late
         self._refused += sum(batch.refused.values())
 
     def report(self, slots_from: int, slots_to: int, vantages: tuple[VantageHealth, ...]) -> Monitoring:
-        """Return all of it, beside the vantages as counted over [slots_from, slots_to) in epoch seconds."""
+        """Return the report, with the vantages as counted over [slots_from, slots_to) in epoch seconds."""
         return Monitoring(
             slots_from=slots_from,
             slots_to=slots_to,

@@ -1,4 +1,4 @@
-"""Evidence out of the dataset of an archive, counted here or on a Dask cluster."""
+"""Reads evidence out of the dataset of an archive, counted here or on a Dask cluster."""
 
 from services.scorer.archived.dataset import ALL, ArchivedEvidence, record_span
 from services.scorer.archived.engines import Engine, engine_at, here

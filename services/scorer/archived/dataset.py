@@ -1,5 +1,7 @@
-"""Evidence out of a dataset: days as they were counted when they were sealed, or counted again, and days still open
-(docs/archive.md §6).
+"""Reads evidence out of a dataset (docs/archive.md §6).
+
+Sealed days come as they were counted when they were sealed, or are counted again. Open days come from their
+measurements.
 """
 
 from __future__ import annotations
@@ -56,17 +58,24 @@ _SUMMARIES_AT_ONCE: Final = 2_000
 
 
 def record_span(policy: Policy, window_days: int, end_slot: int) -> range:
-    """Return the slots of the longest record up to ``end_slot``: of the policy's windows, and one of ``window_days``."""
+    """Return the slots of the longest record up to ``end_slot``.
+
+    It covers RECORD_DAYS, every window of the policy, and a window of ``window_days``.
+    """
     return Calendar.of(policy).window(max(RECORD_DAYS, *policy.windows_days, window_days), end_slot)
 
 
 class ArchivedEvidence:
-    """What a dataset holds. Every method raises StateError for a file that is missing, damaged or not as it was sealed."""
+    """The content of a dataset.
+
+    Every method raises StateError for a file that is missing, damaged or not as it was sealed.
+    """
 
     def __init__(self, storage: Storage, sealed: Iterable[Manifest] | None = None) -> None:
-        """Take the days that were ``sealed`` from the log, unless they are given."""
+        """Use the ``sealed`` days; by default, read them from the log."""
         self._storage = storage
-        # Before the log: a day that is sealed meanwhile is in it then, where otherwise it would be in neither.
+        # List the segments before reading the log: a day that is sealed meanwhile is then in the log. Otherwise it
+        # would be in neither.
         self._segments = {kind.name: list_segments(storage, kind) for kind in STREAM_KINDS}
         if sealed is None:
             try:
@@ -78,12 +87,12 @@ class ArchivedEvidence:
 
     @property
     def last_sequence(self) -> int:
-        """The last message of measurements in a sealed day; 0 without one."""
+        """The last message of measurements in a sealed day; 0 without any."""
         spans = (span for manifest in self._sealed.values() for span in manifest.streams)
         return max((span.last for span in spans if span.stream == MEASUREMENT.stream), default=0)
 
     def software_of(self, methods: Collection[str]) -> list[str]:
-        """Return the versions of the software that sealed days while it computed by one of some methods."""
+        """Return the versions of the software that sealed days while it computed by one of these methods."""
         return sorted({one.software for one in self._sealed.values() if one.method_version in methods} - {""})
 
     @property
@@ -100,7 +109,7 @@ class ArchivedEvidence:
         return 0
 
     def published(self, at: int | None = None) -> list[Indicator]:
-        """Return the numbers that were published as of a moment, of the newest one without it; none when there are none."""
+        """Return the numbers published as of a moment, by default as of the newest one; empty when there are none."""
         days = self._days(INDICATOR)
         if at is not None:  # whatever the timezone, its day is one of these
             days &= {f"{datetime.fromtimestamp(at + offset * 86_400, UTC):%Y-%m-%d}" for offset in (-1, 0, 1)}
@@ -127,7 +136,7 @@ class ArchivedEvidence:
                 yield day, table.filter(last_of_each(table, "kind", "id", "window_days"))
 
     def register(self, version: str) -> Register:
-        """Return the register of the versions that begin so, ``register_version.probe_version``.
+        """Return the register whose ``register_version.probe_version`` begins with ``version``.
 
         Raises SettingsError when there is none, or several.
         """
@@ -146,7 +155,10 @@ class ArchivedEvidence:
         return self._registers[found[0]]
 
     def register_of(self, published: Sequence[Indicator]) -> Register:
-        """Return the register by which numbers were published. Raises SettingsError when there are no numbers."""
+        """Return the register that published numbers were computed by.
+
+        Raises SettingsError when there are no numbers.
+        """
         if not published:
             raise SettingsError(
                 f"{self._storage.address} holds no published number that names its register: name a directory with --register"
@@ -163,8 +175,9 @@ class ArchivedEvidence:
         again: bool = False,
         engine: Engine = here,
     ) -> Evidence:
-        """Return what is known of a register's targets in the longest record up to ``end_slot``, as ``fill`` counts it: of the
-        policy's windows, and one of ``window_days``.
+        """Return the evidence of a register's targets in the longest record up to ``end_slot``, as ``fill`` counts it.
+
+        The record covers every window of the policy, and a window of ``window_days``.
         """
         policy = register.policy
         evidence = Evidence(Calendar.of(policy))
@@ -184,10 +197,11 @@ class ArchivedEvidence:
         again: bool = False,
         engine: Engine = here,
     ) -> set[int]:
-        """Put a span of slots in evidence, of messages up to ``sequence`` and targets that have columns in it.
+        """Put a span of slots in evidence: messages up to ``sequence``, and targets that have columns in it.
 
-        Days that are closed in it stay. Days that are whole come as they were counted when they were sealed, or, ``again``, out
-        of their measurements, and are closed then; of the others the measurements are taken in. Returns the slots of these.
+        Days that are closed in the evidence stay as they are. Whole days come as they were counted when they were
+        sealed, or with ``again`` from their measurements, and are closed. The measurements of other days are ingested.
+        Returns the slots that these changed.
         """
         calendar, closed = evidence.calendar, evidence.closed_days
         days = [day for day, _ in calendar.days(span) if day not in closed]
@@ -211,7 +225,7 @@ class ArchivedEvidence:
     def marked_days(
         self, register: Register, span: range, *, sequence: int = ALL, engine: Engine = here
     ) -> Iterator[Sequence[MarkedDay]]:
-        """Yield the parts of every day of a span of slots, marked out of the measurements of messages up to ``sequence``."""
+        """Yield the parts of every day of a span, marked out of the measurements of messages up to ``sequence``."""
         policy, limits = register.policy, LinkLimits.of(register)
         calendar = Calendar.of(policy)
         days = [day for day, _ in calendar.days(span)]
@@ -234,7 +248,7 @@ class ArchivedEvidence:
             yield from counting_rows(table.filter(pc.less_equal(table["sequence"], sequence)), policy)
 
     def summaries(self, policy: Policy, *, days: int, end_slot: int) -> Iterator[ExchangeSummary]:
-        """Yield the exchange summaries of a window, those that came late too."""
+        """Yield the exchange summaries of a window, including late ones."""
         for batches in self.exchanges(policy, days=days, end_slot=end_slot):
             for _, _, rows in batches:
                 yield from rows
@@ -242,8 +256,9 @@ class ArchivedEvidence:
     def exchanges(
         self, policy: Policy, *, days: int, end_slot: int
     ) -> Iterator[list[tuple[float, str, list[ExchangeSummary]]]]:
-        """Yield the exchange summaries of a window, the newest first, some at a time, each with when it was stored (epoch
-        seconds) and its bus.
+        """Yield the exchange summaries of a window, the newest days first and some at a time.
+
+        Each comes with the time when it was stored (epoch seconds) and its bus.
         """
         calendar = Calendar.of(policy)
         span = calendar.window(days, end_slot)
@@ -252,7 +267,7 @@ class ArchivedEvidence:
             table
             for day in sorted(self._days(EXCHANGE), reverse=True)
             for late in (True, False)
-            if first <= day and (late or day <= last)  # late ones are of the day on which they came
+            if first <= day and (late or day <= last)  # late ones belong to the day on which they came
             for table in self._tables(EXCHANGE, day, late=late)
         )
         for table in tables:
@@ -263,7 +278,10 @@ class ArchivedEvidence:
                 yield [(moment, bus, [row]) for moment, bus, row in rows if calendar.slot_of(row.slot_start) in span]
 
     def _is_whole(self, day: date, calendar: Calendar, end_slot: int, sequence: int) -> bool:
-        """Whether all of a sealed day counts, or nothing was measured on a day before one that is sealed."""
+        """Return whether a day that ended by ``end_slot`` counts as a whole.
+
+        Either it is sealed in the same timezone and has no messages after ``sequence``, or nothing was measured on it.
+        """
         if calendar.slots_of(day).stop > end_slot:
             return False
         manifest = self._sealed.get(day.isoformat())
@@ -286,7 +304,10 @@ class ArchivedEvidence:
         return sealed | {segment.day for segment in self._segments[kind.name]}
 
     def _tables(self, kind: Kind, day: str, *, late: bool = False, names: Sequence[str] = ()) -> Iterator[pa.Table]:
-        """Yield the rows of a day, sealed or not, in parts; of those that are sealed the columns named, or all."""
+        """Yield the rows of a day, sealed or not, in parts.
+
+        Of sealed rows only the columns ``names`` are read, if any.
+        """
         manifest = self._sealed.get(day)
         if manifest is not None:
             yield from (read_sealed(self._storage, file, names) for file in _files(manifest, kind, late=late))

@@ -1,4 +1,4 @@
-"""Sealed files counted one by one, wherever that is done (docs/archive.md §6)."""
+"""Counts sealed files one by one, in any process (docs/archive.md §6)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class OtherSlotsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DayFile:
-    """One sealed file to be counted: a piece of work that needs nothing but the dataset."""
+    """One sealed file to count: a unit of work that needs nothing but the dataset."""
 
     address: str
     day: str
@@ -34,7 +34,7 @@ class DayFile:
 
 
 def count_file(one: DayFile) -> MeasuredDay:
-    """Count a sealed file. Raises StateError when it is not as it was sealed."""
+    """Count a sealed file. Raises StateError when it is not as it was sealed, and OtherSlotsError."""
     day, calendar = date.fromisoformat(one.day), Calendar.of(one.policy)
     if one.file.kind != LINK_DAY.name:
         return measured_day(calendar, day, _rows(one))
@@ -50,7 +50,7 @@ def mark_file(one: DayFile, limits: LinkLimits) -> MarkedDay:
 
 
 def counting_rows(table: pa.Table, policy: Policy) -> Iterator[MeasurementColumns]:
-    """Yield the measurements of a table that count."""
+    """Yield the measurements of a table that are admitted."""
     for part in measurements_of(table):
         yield admit_again(part.columns, stored=part.stored, policy=policy)
 

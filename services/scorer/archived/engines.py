@@ -1,4 +1,4 @@
-"""Where sealed days are counted: in this process, or on a Dask cluster. The result is the same."""
+"""Counts sealed days in this process or on a Dask cluster, with the same result."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from services.core.errors import SettingsError
 from services.scorer.archived.day_files import DayFile
 
 _FILES: Final = 16
-"""Files in one piece of work: sent one by one, asking for them takes longer than counting them."""
+"""Files in one task. If they were sent one by one, requesting them would take longer than counting them."""
 
 Counted = TypeVar("Counted")
 
 
 class Engine(Protocol):
-    """Counts files somewhere, and returns the results in their order."""
+    """Counts files somewhere, and returns the results in the order of the files."""
 
     def __call__(self, work: Callable[[DayFile], Counted], files: Sequence[DayFile], /) -> Iterable[Counted]:
         """Return the result of ``work`` for each file."""
@@ -28,7 +28,7 @@ def here(work: Callable[[DayFile], Counted], files: Sequence[DayFile]) -> Iterat
 
 
 def engine_at(address: str) -> Engine:
-    """Return the engine at an address: ``local``, or ``dask://HOST:PORT`` of a scheduler. Raises SettingsError."""
+    """Return the engine at an address: ``local``, or ``dask://HOST:PORT`` for a scheduler. Raises SettingsError."""
     if address == "local":
         return here
     scheme, _, place = address.partition("://")
@@ -38,7 +38,7 @@ def engine_at(address: str) -> Engine:
 
 
 def _over_dask(place: str) -> Engine:
-    """Return an engine that counts on a cluster, whose workers read the dataset at the same address."""
+    """Return an engine that counts on a cluster. Its workers read the dataset at the same address."""
     try:
         import distributed  # noqa: PLC0415  # an extra
     except ImportError as error:
@@ -54,7 +54,7 @@ def _over_dask(place: str) -> Engine:
         pieces = [files[first : first + _FILES] for first in range(0, len(files), _FILES)]
         with client:
             futures = client.map(partial(_count_each, work), pieces, pure=False, retries=3)[::-1]
-            while futures:  # a worker forgets what nobody has a future of
+            while futures:  # a worker drops a result that nobody holds a future of
                 yield from futures.pop().result()
 
     return count

@@ -1,4 +1,4 @@
-"""Evidence of the scorer out of the dataset, where the stream no longer holds it (ADR 88)."""
+"""Restores the scorer's evidence from the dataset, where the stream no longer holds it (ADR 88)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from services.scorer.state import Damage, LoadedState, StateManifest, Store
 
 _ATTEMPTS: Final = 3
 _RETRY_SECONDS: Final = 1.0
-"""A segment that was listed may be gone when it is read, as the archive seals a day: then the dataset is read again."""
+"""A listed segment may be gone when it is read, because the archive has sealed its day.
+
+Then the dataset is read again.
+"""
 
 _DAY_SECONDS: Final = 86_400
 
@@ -26,9 +29,9 @@ _DAY_SECONDS: Final = 86_400
 def restore(
     address: str, policy: Policy, store: Store, loaded: LoadedState, damages: Sequence[Damage]
 ) -> LoadedState | None:
-    """Put what was in damaged files into the evidence; return the state, None where nothing was archived yet.
+    """Put the content of damaged files back into the evidence; return the state, or None if nothing was archived yet.
 
-    The state's manifest says from which message on the stream is to be read. Raises StateError for a damaged dataset.
+    The manifest of the state says from which message on to read the stream. Raises StateError for a damaged dataset.
     """
     storage = open_storage(address)
     for _ in range(_ATTEMPTS - 1):
@@ -46,7 +49,7 @@ def _restore(
     if archived is None:
         return None
     archive, evidence, calendar = ArchivedEvidence(storage), loaded.evidence, Calendar.of(policy)
-    end = calendar.slot_of(archived.stored) + 2  # a row may be of the slot to come
+    end = calendar.slot_of(archived.stored) + 2  # a row may be of the next slot
     oldest = calendar.window(max(RECORD_DAYS, *policy.windows_days) + 1, end).start
     slots, manifest = set(loaded.slots), loaded.manifest
     for damage in damages:
@@ -56,7 +59,7 @@ def _restore(
             slots |= archive.fill(evidence, policy, calendar.slots_of(day))
             if day in evidence.closed_days:
                 continue
-            # It is not sealed yet, so the stream may have the rest of it.
+            # The day is not sealed yet, so the stream may have the rest of it.
             store.reopen(evidence, damage.first_slot)
         slots |= archive.fill(evidence, policy, range(since, end))
         manifest = _resumed(manifest, archived)
@@ -64,14 +67,14 @@ def _restore(
 
 
 def is_of_former_stream(address: str, position: StreamPosition) -> bool:
-    """Return whether a dataset has messages of a stream that was there before the one of a position. Raises StateError."""
+    """Return whether a dataset has messages of a stream that existed before the position's. Raises StateError."""
     kinds = {kind.stream: kind for kind in STREAM_KINDS}
     archived = read_position(open_storage(address), kinds[position.stream])
     return archived is not None and (archived.generation > 0 or archived.created != position.created)
 
 
 def _resumed(manifest: StateManifest | None, archived: ArchivedUpTo) -> StateManifest:
-    """Return the manifest by which everything is read that the dataset may lack."""
+    """Return a manifest from which everything is read that the dataset may lack."""
     position = StreamPosition(archived.stream, archived.created, archived.sequence)
     if manifest is None:
         return StateManifest(position, archived.stored)
@@ -85,14 +88,16 @@ def _resumed(manifest: StateManifest | None, archived: ArchivedUpTo) -> StateMan
 def archived_exchanges(
     address: str, policy: Policy
 ) -> tuple[StreamPosition | None, Iterator[list[tuple[float, str, list[ExchangeSummary]]]]]:
-    """Return up to which message the dataset holds exchanges, None before the first, and those of the longest window, the
-    newest first, some at a time: when each was stored (epoch seconds), its bus, and the summary. Both raise StateError.
+    """Return the last message of exchanges in the dataset, None without any, and the exchanges of the longest window.
+
+    The exchanges come newest first, some at a time: when each was stored (epoch seconds), its bus, and the summary.
+    Both the call and the iterator raise StateError.
     """
     storage = open_storage(address)
     archived = read_position(storage, EXCHANGE)
     if archived is None:
         return None, iter(())
-    # A summary may be of the day to come.
+    # A summary may be of the next day.
     end_slot = Calendar.of(policy).slot_of(archived.stored + _DAY_SECONDS) + 1
     exchanges = ArchivedEvidence(storage).exchanges(policy, days=max(policy.windows_days) + 1, end_slot=end_slot)
     return StreamPosition(archived.stream, archived.created, archived.sequence), exchanges

@@ -1,4 +1,4 @@
-"""The index on the bus: blocks of bucket `indicator`, the history in INDICATORS, and FINDINGS."""
+"""Publishes the index on the bus: blocks of bucket `indicator`, the history in INDICATORS, and FINDINGS."""
 
 from services.scorer.publishing.blocks import AGENCIES_AND_ABOVE
 from services.scorer.publishing.encode import BlockEncoder

@@ -19,7 +19,7 @@ from services.scorer.index import AgencyMembers
 from services.scorer.publishing.columns import IndicatorTable
 
 MOST_TARGETS = 1 << 17
-"""Targets whose slots are read together: few enough for memory, many enough to make reading each slot worth it."""
+"""How many targets have their slots read together: few enough for memory, enough to make reading each slot worth it."""
 
 AGENCIES_AND_ABOVE = (IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR, IndicatorKind.CONSUMER, IndicatorKind.PROVIDER)
 
@@ -32,7 +32,7 @@ def government_block(
     monitoring: Monitoring | None = None,
     findings: Iterable[Finding] = (),
 ) -> BlockColumns:
-    """Return government, sectors and providers in all windows, the structure over each, and how well Peyvand itself is.
+    """Return the government's block: government, sectors and providers in all windows, structures and monitoring.
 
     ``volumes`` are those of consumers without a block: ``_unmapped`` and agencies without a service.
     """
@@ -80,7 +80,7 @@ def consumer_blocks(
 
 
 def ranks_of(snapshot: Snapshot, kind: IndicatorKind, rows: NDArray[np.int64] | None = None) -> tuple[AgencyRank, ...]:
-    """Return the ranks of some agencies in one role, of all by default, in all windows."""
+    """Return the ranks of some agencies in one role, by default of all agencies, in all windows."""
     ids = snapshot.columns[kind, snapshot.windows[0]].ids
     agencies = ids if rows is None else [ids[row] for row in rows.tolist()]
     return tuple(
@@ -130,7 +130,7 @@ def slot_blocks(
 
 
 def grouped(members: Mapping[str, AgencyMembers], most: int) -> Iterator[list[tuple[str, AgencyMembers]]]:
-    """Yield groups of agencies with links or endpoints; a group ends once it has ``most`` of these."""
+    """Yield groups of agencies with links or endpoints. A group ends once it has ``most`` links and endpoints."""
     group, targets = list[tuple[str, AgencyMembers]](), 0
     for agency, own in members.items():
         if len(own.target_rows):

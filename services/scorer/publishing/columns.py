@@ -1,7 +1,7 @@
 """Cuts a snapshot's indicators into the columns of many blocks at once. Pure.
 
-An operation of numpy costs more per array than per number, so blocks are cut by the hundred, and only as many are in memory
-beside the snapshot.
+An operation of numpy costs more per array than per number, so blocks are cut a hundred at a time. No more than those
+are in memory beside the snapshot.
 """
 
 from __future__ import annotations

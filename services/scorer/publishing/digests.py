@@ -1,6 +1,7 @@
-"""Digests of what the index says of each agency, made of whole columns. Pure.
+"""Computes digests of what the index says about each agency, from whole columns. Pure.
 
-After a late arrival most agencies' blocks are as before. To cut and hash each block took longer than the index itself.
+After a late arrival most agencies' blocks are unchanged. Cutting and hashing each block took longer than computing the
+index.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ from services.scorer.index import AgencyMembers
 from services.scorer.publishing.columns import counts_of, shares_of
 
 _MEMBERS = (IndicatorKind.CONSUMER, IndicatorKind.SERVICE, IndicatorKind.LINK, IndicatorKind.ENDPOINT)
-_FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no step below makes two numbers equal
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd, so that no step below maps two numbers to the same one
 _SHIFT = np.uint64(29)
 
 
 def agency_digests(snapshot: Snapshot, members: Mapping[str, AgencyMembers]) -> dict[str, bytes]:
-    """Return 8 bytes for each agency, of the numbers and the evidence of its own rows in all windows.
+    """Return a digest of 8 bytes for each agency, over the numbers and the evidence of its own rows in all windows.
 
-    Digests of two snapshots of one register are equal where an agency's rows are; else they are equal once in 2⁶⁴. Ranks are no part.
+    Digests of two snapshots of one register are equal where an agency's rows are equal. Otherwise they are equal once
+    in 2⁶⁴. Ranks are not included.
     """
     digests = np.zeros(len(members), dtype=np.uint64)
     seed = 0
@@ -46,7 +48,7 @@ def agency_digests(snapshot: Snapshot, members: Mapping[str, AgencyMembers]) -> 
 
 
 def _row_hashes(seed: int, columns: Iterable[NDArray[np.generic]]) -> NDArray[np.uint64]:
-    """Return a number of each row that depends on its position and on every bit of its columns."""
+    """Return a hash of each row that depends on its position and on every bit of its columns."""
     hashes: NDArray[np.uint64] | None = None
     for column in columns:
         wide = column if column.dtype.itemsize == np.uint64().itemsize else column.astype(np.int64)
@@ -61,6 +63,6 @@ def _row_hashes(seed: int, columns: Iterable[NDArray[np.generic]]) -> NDArray[np
 
 
 def _sums(hashes: NDArray[np.uint64], ends: Sequence[int]) -> NDArray[np.uint64]:
-    """Return the sum over the rows of each agency, which begin where those of the one before end."""
+    """Return the sum over the rows of each agency, which begin where those of the agency before it end."""
     sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(hashes, dtype=np.uint64)])[ends]
     return np.diff(sums)

@@ -1,4 +1,4 @@
-"""Encodes an index as blocks of agencies and government, one group after another."""
+"""Encodes an index as the blocks of agencies and of the government, one group after another."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from services.scorer.publishing.columns import IndicatorTable
 from services.scorer.publishing.digests import agency_digests
 
 ENCODED_TARGETS = 4096
-"""Links and endpoints whose blocks are encoded together, which takes some ten milliseconds."""
+"""How many links and endpoints have their blocks encoded together, which takes some ten milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedBlock:
-    """A block to be put under a key, with a digest of its content; ``payload`` is None if that content is there already."""
+    """A block to put under a key, with a digest of its content. ``payload`` is None if that content was put before."""
 
     key: str
     digest: bytes
@@ -31,7 +31,7 @@ class EncodedBlock:
 
 
 class BlockEncoder:
-    """Encodes every agency's block of a ``result``, and the government's, lazily."""
+    """Encodes the blocks of all agencies and of the government from a ``result``, lazily."""
 
     def __init__(
         self,
@@ -63,13 +63,14 @@ class BlockEncoder:
                 self._certificates[register.consumer(link)].append((name, expiry))
 
     def digests(self) -> dict[str, bytes]:
-        """Return a digest of each agency's numbers. It takes half a second of a million links."""
+        """Return a digest of each agency's numbers. With a million links this takes half a second."""
         return agency_digests(self.result.snapshot, self.result.compiled.members)
 
     def consumers(self, numbers: Mapping[str, bytes], existing: Mapping[str, bytes]) -> Iterator[EncodedBlock]:
         """Yield the blocks of agencies that have an indicator, the urgent ones first.
 
-        ``numbers`` are ``digests``, and ``existing`` the digests of the blocks that were put before, by key.
+        ``numbers`` is the result of ``digests``. ``existing`` has the digests, by key, of the blocks that were put
+        before.
         """
         ordered = {**self.result.urgent, **self.result.compiled.members}
         for group in grouped(ordered, ENCODED_TARGETS):
@@ -94,7 +95,7 @@ class BlockEncoder:
         )
 
     def _digest_of_others(self, agency: str, own: AgencyMembers) -> bytes:
-        """Return a digest of what an agency's block says beside these numbers. Another process would make another one."""
+        """Return a digest of what an agency's block holds beside these numbers. It differs from process to process."""
         snapshot = self.result.snapshot
         said = (
             (snapshot.as_of, snapshot.register_version, snapshot.probe_version, snapshot.method_version),
@@ -106,7 +107,7 @@ class BlockEncoder:
         return hash(said).to_bytes(8, "big", signed=True)
 
     def government(self, consumers: Collection[str]) -> Iterator[EncodedBlock]:
-        """Yield the block if it has an indicator, with the volumes of consumers that are not among these keys."""
+        """Yield the government's block if it has an indicator, with the volumes of all consumers but these."""
         others = [
             volume
             for consumer, volumes in self._volumes.items()

@@ -1,4 +1,4 @@
-"""Publishes findings about exchanges to FINDINGS: when they are found, when they change, and when they end."""
+"""Publishes findings about exchanges to FINDINGS when they are found, when they change, and when they end."""
 
 from __future__ import annotations
 
@@ -12,20 +12,23 @@ from services.core.model import Finding
 
 _BATCH = 500
 _NEWS = ("kind", "ended_at", "flow_count", "probes", "review", "note")
-"""What is worth a message where it changes. Figures of a finding that goes on change with each step."""
+"""The fields whose changes are worth a message. The figures of an ongoing finding change with each step."""
 
 
 class FindingPublisher:
-    """Sends what is new of findings. ``check`` raises BusError when this process may not publish any more."""
+    """Publishes what is new in findings. ``check`` raises BusError when this process may no longer publish."""
 
     def __init__(self, bus: Bus, check: Callable[[], None] = lambda: None) -> None:
         self._bus = bus
         self._check = check
         self._said: dict[str, tuple[object, ...]] | None = None
-        """What was said last of each finding, by id; None before it is read from the stream."""
+        """What was last published of each finding, by id; None before that is read from the stream."""
 
     async def publish(self, findings: Iterable[Finding]) -> None:
-        """Send the findings that are not as they were said to be. Raises BusError; the next call sends what is left."""
+        """Publish the findings that have changed since they were last published. Raises BusError.
+
+        After an error the next call publishes the rest.
+        """
         if self._said is None:
             self._said = await self._read()
         for finding in findings:
@@ -41,7 +44,7 @@ class FindingPublisher:
         start = 1
         while messages := await self._bus.read(FINDINGS, start, limit=_BATCH):
             for message in messages:
-                with suppress(ValueError):  # of a later version
+                with suppress(ValueError):  # of a newer version
                     finding = finding_of(message)
                     said[finding.id] = _news(finding)
             start = messages[-1].sequence + 1
@@ -49,7 +52,7 @@ class FindingPublisher:
 
 
 async def published_findings(bus: Bus) -> tuple[Finding, ...]:
-    """Return the findings that were published with the last index; none where a later version wrote them. Raises BusError."""
+    """Return the findings published with the last index; none if a newer version wrote them. Raises BusError."""
     payload = await bus.kv_get(INDICATOR_BUCKET, GOVERNMENT_KEY)
     with suppress(ValueError, KeyError):
         return () if payload is None else tuple(map(finding_from_message, BlockReader.of(payload).findings))

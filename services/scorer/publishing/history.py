@@ -1,4 +1,7 @@
-"""Publishes indicators to INDICATORS every hour and every day. With many services that takes minutes."""
+"""Publishes indicators to INDICATORS every hour and every day.
+
+With many services this takes minutes.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +22,14 @@ from services.scorer.index import Scoring
 from services.scorer.publishing.blocks import AGENCIES_AND_ABOVE
 
 INFLIGHT = 32
-SHARE = 0.1  # of the time at most: the index takes precedence on the bus and the processor
+SHARE = 0.1  # the maximum share of the time: the index takes precedence on the bus and the processor
 HOURLY, DAILY = AGENCIES_AND_ABOVE, (IndicatorKind.SERVICE,)
 
 
 class HistoryPublisher:
-    """Sends agencies and above every hour, and services every day, in all windows; ``scoring`` keeps what has been sent.
+    """Sends agencies and above every hour, and services every day, in all windows.
 
-    ``check`` raises BusError when this process may not publish any more.
+    ``scoring`` records what has been sent. ``check`` raises BusError when this process may no longer publish.
     """
 
     def __init__(self, bus: Bus, scoring: Scoring, check: Callable[[], None] = lambda: None, *, log: Logger) -> None:
@@ -44,15 +47,15 @@ class HistoryPublisher:
         return self._snapshot is not None
 
     def offer(self, snapshot: Snapshot) -> None:
-        """Send what is due of an index. While another one is being sent, it is left to the next index."""
+        """Send what is due of an index. While another one is being sent, this is left to the next index."""
         if not self.busy and any(moment is not None for moment in self._due(snapshot)):
-            # Without links and endpoints, which are most of it, so that their memory is free for the next index.
+            # Leave out links and endpoints, which are most of it, so that their memory is free for the next index.
             kept = {key: columns for key, columns in snapshot.columns.items() if key[0] in (*HOURLY, *DAILY)}
             self._snapshot = replace(snapshot, columns=kept, links={})
             self._offered.set()
 
     async def run(self) -> None:
-        """Send until cancelled. What fails is due again with the next index."""
+        """Send until cancelled. After an error the rest is due again with the next index."""
         while True:
             await self._offered.wait()
             self._offered.clear()
@@ -88,7 +91,7 @@ class HistoryPublisher:
             await asyncio.sleep((time.monotonic() - started) * (1 / SHARE - 1))
 
     async def _send(self, row: Indicator) -> None:
-        """Send one indicator. The bus drops a repetition within two minutes."""
+        """Send one indicator. The bus drops duplicates within two minutes."""
         name = (row.kind.label, row.id, row.window_days)
         self._check()
         payload = indicator_to_message(row).SerializeToString()

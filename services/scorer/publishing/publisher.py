@@ -1,6 +1,6 @@
 """Puts an index on the bus: slot blocks and recent blocks, then the agencies' blocks, and last the government's.
 
-So a reader that sees the government's ``as_of`` finds everything else at least as new (docs/design.md §5).
+So a reader that sees the government's new ``as_of`` finds everything else at least as new (docs/design.md §5).
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ INFLIGHT = 32
 """Calls in flight: enough to keep the bus's disk busy, few enough for prompt answers."""
 
 SMALL = 16 << 10
-"""Blocks of up to so many bytes are put together; for larger ones the disk takes longer than the round trip."""
+"""Blocks of up to this many bytes are put together. For larger ones the disk takes longer than the round trip."""
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedSlots:
-    """A chunk of slots to be put for ``ttl`` seconds: its ``new`` blocks, and ``digests`` by key of those put before."""
+    """A chunk of slots to put for ``ttl`` seconds: its ``new`` blocks, and ``digests`` by key of those put before."""
 
     digests: dict[str, bytes]
     new: list[EncodedBlock]
@@ -52,10 +52,10 @@ class EncodedSlots:
 
 
 class IndexPublisher:
-    """Puts blocks, and keeps their digests, so that an unchanged block is put again only with a new ``as_of``.
+    """Puts blocks and keeps their digests, so that an unchanged block is put again only with a new ``as_of``.
 
     Existing keys are read from the bus, since an earlier process may have put them. ``check`` raises BusError when this
-    process may not publish any more.
+    process may no longer publish.
     """
 
     def __init__(self, bus: Bus, check: Callable[[], None] = lambda: None) -> None:
@@ -63,16 +63,16 @@ class IndexPublisher:
         self._check = check
         self._end_slot: int | None = None
         self._digests: dict[str, bytes] = {}
-        self._slots: dict[int, dict[str, bytes]] = {}  # digests of slot blocks, which hold no as_of, by chunk
+        self._slots: dict[int, dict[str, bytes]] = {}  # by chunk: digests of slot blocks, which hold no as_of
         self._keys: set[str] | None = None
         self._calls = BoundedTaskGroup(INFLIGHT)
 
     def encode_slots(
         self, due: PendingUpdate, chunk: range, evidence: Evidence, now: float, encoded: list[EncodedSlots]
     ) -> Iterator[None]:
-        """Encode the new slot blocks of a chunk, from the evidence as it is, one agency at a time; ``now`` in epoch seconds.
+        """Encode the new slot blocks of a chunk from the present evidence, one agency at a time.
 
-        They are appended to ``encoded`` in the end.
+        They are appended to ``encoded`` at the end. ``now`` is in epoch seconds.
         """
         seconds = evidence.calendar.slot_seconds
         oldest = (due.end_slot - DETAIL_SECONDS // seconds) // SLOTS_PER_BLOCK
@@ -102,8 +102,8 @@ class IndexPublisher:
     async def publish(self, encoder: BlockEncoder) -> int:
         """Put the agencies' blocks, encoding each while others are in flight, then the government's.
 
-        Blocks of agencies that have none any more are deleted. Slot blocks and recent blocks are put before. Returns how
-        many agencies have a block. Raises BusError; then the whole index may be published again.
+        Slot blocks and recent blocks must have been put before. Blocks of agencies that no longer have one are deleted.
+        Returns the number of agencies with a block. Raises BusError; then the whole index may be published again.
         """
         if self._keys is None:
             await self._bus.kv_remove_orphans(INDICATOR_BUCKET)
@@ -127,7 +127,7 @@ class IndexPublisher:
         return len(consumers)
 
     def _forget_older(self, end_slot: int) -> None:
-        """Forget all digests but those of slot blocks when the slot is another one: every block needs its new ``as_of``."""
+        """Forget all digests except those of slot blocks when the slot changes: every block needs its new ``as_of``."""
         if self._end_slot != end_slot:
             self._digests.clear()
             self._end_slot = end_slot
@@ -140,10 +140,10 @@ class IndexPublisher:
         *,
         ttl: float | None = None,
     ) -> None:
-        """Put the blocks that differ from those put before; the next ones are encoded while some are in flight."""
+        """Put the blocks that differ from those put before. The next ones are encoded while some are in flight."""
 
         async def put(batch: Sequence[EncodedBlock]) -> None:
-            # The content of a block does not depend on how far the evidence was read. That is stamped on it here.
+            # The content of a block does not depend on how far the evidence was read, which is stamped on it here.
             self._check()
             values = {block.key: stamp(block.payload) for block in batch if block.payload is not None}
             await self._bus.kv_put_all(INDICATOR_BUCKET, values, ttl=ttl)
@@ -154,9 +154,9 @@ class IndexPublisher:
 
 
 def _batches(blocks: Iterable[EncodedBlock | None]) -> Iterator[list[EncodedBlock]]:
-    """Yield what is put in one call: small blocks together, others alone.
+    """Yield the blocks to put in one call: small blocks together, others alone.
 
-    For None nothing is put, but the small blocks before it are: encoding the next ones takes a while.
+    For None nothing is put, but the small blocks before it are, because encoding the next ones takes a while.
     """
     small = list[EncodedBlock]()
     for block in blocks:
@@ -177,7 +177,7 @@ def _digested(key: str, payload: bytes) -> EncodedBlock:
 
 
 def _recorded(blocks: Iterable[EncodedBlock], *records: set[str]) -> Iterator[EncodedBlock]:
-    """Yield the blocks, adding each key to the records before its block is put."""
+    """Yield the blocks, and add each key to the records before its block is put."""
     for block in blocks:
         for record in records:
             record.add(block.key)

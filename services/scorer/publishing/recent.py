@@ -1,4 +1,4 @@
-"""The last measurements as blocks of bucket ``indicator``, from which a start reads them back (ADR 26)."""
+"""Keeps the last measurements as blocks of bucket ``indicator``, from which a restart reads them back (ADR 26)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def recent_keys(members: Mapping[str, AgencyMembers]) -> set[str]:
 def recent_blocks(
     recent: RecentMeasurements, burns: BurnCounter, arrays: RegisterArrays, members: Mapping[str, AgencyMembers]
 ) -> Iterator[tuple[str, RecentBlock]]:
-    """Yield the key and the block of each agency's next PART targets, with what was last measured of them."""
+    """Yield each agency's targets in blocks of PART, with the key of the block and what was last measured of them."""
     columns = recent.columns_of(arrays.targets)
     for agency, own in members.items():
         links = len(own.links)
@@ -54,7 +54,8 @@ def recent_blocks(
 async def recall(bus: Bus, scoring: Scoring, last: int) -> int:
     """Read back the blocks published last, then the measurements stored since, up to message ``last`` of MEASUREMENTS.
 
-    Returns how many messages were read. Unreadable ones are skipped, since the next slot measures again. Raises BusError.
+    Returns the number of messages read. Unreadable ones are skipped, since the next slot is measured again. Raises
+    BusError.
     """
     sequence, read = last, 0
     async for _, payload in bus.kv_each(INDICATOR_BUCKET, recent_key("*", "*")):
@@ -62,7 +63,7 @@ async def recall(bus: Bus, scoring: Scoring, last: int) -> int:
             continue
         with suppress(ValueError):
             block = decode_recent(payload)
-            # A block includes at least the messages up to its own sequence; not every block is put with every index.
+            # A block includes at least the messages up to its own sequence. Not every block is put with every index.
             sequence = min(sequence, block.evidence_sequence)
             for rows in (block.latest, block.failures):
                 for batch in recent_batches(rows, block.targets, block.vantages):

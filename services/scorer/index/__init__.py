@@ -1,4 +1,4 @@
-"""Decisions about evidence: which rows count, what is due, what an index consists of."""
+"""Decides about evidence: which rows count, what is due, and what an index consists of."""
 
 from services.scorer.index.members import AgencyMembers
 from services.scorer.index.results import FAULTS, CompiledRegister, IndexResult, PendingUpdate, TakenBatch

@@ -1,4 +1,4 @@
-"""The services, links and endpoints of each agency as consumer, as positions in the register's arrays."""
+"""Lists the services, links and endpoints of each agency as consumer, as positions in the register's arrays."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from services.indicator.register_arrays import RegisterArrays
 class AgencyMembers:
     """One agency's links and endpoints, in id order.
 
-    ``rows`` are positions among a kind's ids in the arrays: of the agency as consumer, its services, links and endpoints;
-    ``target_rows`` are positions in ``RegisterArrays.targets``.
+    ``rows`` are positions among the ids of a kind in the arrays: those of the agency itself as consumer, and of its
+    services, links and endpoints. ``target_rows`` are positions in ``RegisterArrays.targets``.
     """
 
     links: tuple[str, ...]
@@ -53,7 +53,7 @@ def agency_members(register: Register, arrays: RegisterArrays) -> Mapping[str, A
 
 
 def having(members: Mapping[str, AgencyMembers], targets: NDArray[np.bool_]) -> dict[str, AgencyMembers]:
-    """Return the agencies that have any of these targets, a mask over ``RegisterArrays.targets``."""
+    """Return the agencies that have any of ``targets``, a mask over ``RegisterArrays.targets``."""
     return {agency: own for agency, own in members.items() if targets[own.target_rows].any()}
 
 

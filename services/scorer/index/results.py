@@ -1,4 +1,4 @@
-"""The values from which an index is made, step by step, and the index itself."""
+"""The values from which an index is made step by step, and the index itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from services.scorer.index.silent_vantages import ProbingSpans, probing_spans
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CompiledRegister:
-    """A register with everything that is derived from it once, which takes seconds for a million links."""
+    """A register with everything that is derived from it once. For a million links that takes seconds."""
 
     register: Register
     arrays: RegisterArrays
@@ -28,7 +28,7 @@ class CompiledRegister:
 
     @classmethod
     def of(cls, register: Register) -> CompiledRegister:
-        """Derive it."""
+        """Derive everything from a register."""
         arrays = RegisterArrays.of(register)
         return cls(
             register=register,
@@ -41,17 +41,19 @@ class CompiledRegister:
 
 
 FAULTS = ("slot", "time", "target")
-"""Why a measurement is refused: a slot that is to come, before the epoch or none; a time outside its slot; or a target that no
-register has had.
+"""Why a measurement is refused.
+
+``slot``: its slot is in the future or before the epoch, or does not begin where slots do. ``time``: it was probed
+outside its slot. ``target``: no register has had its target.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class TakenBatch:
-    """How many rows of a batch were taken in, and how many were not.
+    """How many rows of a batch were ingested, and how many were not.
 
-    ``late`` ones were stored after the grace of their slot, others were ``refused`` for one of FAULTS. ``resettled`` are the slots of a target that the batch changed
-    though they had settled.
+    ``late`` ones were stored after the grace of their slot. Others were ``refused`` for one of FAULTS. ``resettled``
+    counts the slots of targets that the batch changed although they had settled.
     """
 
     accepted: int
@@ -64,7 +66,7 @@ class TakenBatch:
 class PendingUpdate:
     """What is new since the last update, up to ``end_slot`` exclusive and message ``sequence``.
 
-    ``chunks`` are the ranges of slots with changes, ``agencies`` those that are affected.
+    ``chunks`` are the ranges of slots with changes, and ``agencies`` are those affected.
     """
 
     compiled: CompiledRegister
@@ -76,7 +78,7 @@ class PendingUpdate:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CountedEvidence:
-    """The evidence as counted for an update; the agencies of late rows since the last count are ``urgent``."""
+    """The evidence as counted for an update. Agencies are ``urgent`` if they have late rows since the last count."""
 
     due: PendingUpdate
     urgent: Mapping[str, AgencyMembers]

@@ -1,4 +1,4 @@
-"""The scorer's state, and its decisions about what to count, publish, close and save. No I/O, no clock."""
+"""Holds the scorer's state, and decides what to count, publish, close and save. No I/O, no clock."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from services.scorer.state import LoadedState, StateManifest, StateUpdate
 
 
 class Scoring:
-    """The evidence under the register in force, and how far reading, counting, publishing and saving have come."""
+    """The evidence under the register in force, and the progress of reading, counting, publishing and saving."""
 
     def __init__(self, compiled: CompiledRegister, loaded: LoadedState, position: StreamPosition) -> None:
         self.calendar = Calendar.of(compiled.register.policy)
@@ -35,13 +35,13 @@ class Scoring:
         self.burns = BurnCounter(self.calendar.slot_seconds)
         self.vantages = VantageCounter(self.calendar.slot_seconds)
         self.newest_slots: dict[str, float] = {}
-        """By vantage: the start of the newest slot taken in since the process started, in epoch seconds."""
+        """By vantage: the start of the newest slot ingested since startup, in epoch seconds."""
         self._rejudged: set[int] = set()
         self._due_to: int | None = None  # the end of the last pending update
         self._touched: list[NDArray[np.int64]] | None = None  # columns of late rows since then; None for all columns
         self._uncounted: list[NDArray[np.int64]] = []  # columns of late rows since the last count
         before = loaded.manifest or StateManifest(position)
-        # Where messages are read again, their own times decide again what of them is late.
+        # When messages are read again, their own times decide again which of their rows are late.
         time = 0.0 if position.sequence < before.position.sequence else before.time
         self.manifest = replace(before, position=position, time=time, begun=loaded.begun)
         self._detailed = set(loaded.slots)
@@ -49,7 +49,7 @@ class Scoring:
         self._dropped_at = 0
         self._history = HistorySums()
         self._unpublished: set[int] = set()
-        self._owed: set[int] = set()  # slots whose detail on the bus may be missing, or by another register
+        self._owed: set[int] = set()  # slots whose detail on the bus may be missing, or judged by another register
         self._publishing: set[int] = set()
         self.adopt(compiled)
 
@@ -59,20 +59,20 @@ class Scoring:
         self.evidence.columns.of(compiled.arrays.targets)
         self.register, self.arrays, self.probing_spans = compiled.register, compiled.arrays, compiled.probing_spans
         self.manifest = replace(self.manifest, register_version=self.register.register_version)
-        # After a start too the detail of every slot kept is published once: a crash may have prevented that.
+        # A restart also publishes the detail of every kept slot once, because a crash may have prevented that.
         self._owed |= self._detailed
         self._touched = None
         self.stale = True
 
     def take(self, columns: MeasurementColumns, *, stored: float, sequence: int) -> TakenBatch:
-        """Take in the batch that the stream stored as ``sequence`` at ``stored`` (epoch seconds)."""
-        # A stream's clock may step back; decisions made by its latest time hold.
+        """Ingest the batch that the stream stored as ``sequence`` at ``stored`` (epoch seconds)."""
+        # A stream's clock may step back. Decisions made by its latest time hold.
         moment = max(stored, self.manifest.time)
         self.manifest = replace(self.manifest, time=moment)
         self.skip(sequence)
         policy = self.register.policy
         admitted = admit(columns, stored=moment, policy=policy)
-        # Only targets that a register in force has or had have columns, so nobody who measures can make the tables grow.
+        # Only targets of the present or an earlier register have columns, so no prober can make the tables grow.
         counted = self.evidence.columns.known(admitted.columns)
         taken = self.evidence.take(counted)
         self.recent.take(counted)
@@ -101,13 +101,16 @@ class Scoring:
         )
 
     def recall(self, columns: MeasurementColumns, *, stored: float | None = None) -> None:
-        """Remember what was measured last, without counting it (ADR 26); ``stored`` is None where it had been admitted."""
+        """Remember what was measured last, without counting it (ADR 26).
+
+        ``stored`` is None for rows already admitted.
+        """
         if stored is not None:
             columns = admit(columns, stored=stored, policy=self.register.policy).columns
         self.recent.take(self.evidence.columns.known(columns))
 
     def awaits(self, columns: MeasurementColumns) -> bool:
-        """Return whether a batch names targets by another register than the one in force, which may be its successor."""
+        """Return whether a batch names targets of another register than the one in force, perhaps of its successor."""
         return columns.register != self.register.versions and bool(
             (self.evidence.columns.find(columns.targets) < 0).any()
         )
@@ -125,20 +128,20 @@ class Scoring:
         return max(end_slot, self.evidence.closed_before, self.manifest.end_slot or end_slot)
 
     def prepare(self, end_slot: int) -> Iterator[date]:
-        """Count the evidence for an index up to ``end_slot`` exclusive, in pieces; yield the day that is being counted.
+        """Count the evidence for an index up to ``end_slot`` exclusive, in pieces; yield the day being counted.
 
-        More may be taken in between the pieces.
+        More rows may be ingested between the pieces.
         """
         yield from self.evidence.prepare(self.arrays, end_slot)
         for _ in self._update_spans(end_slot):
             yield self.calendar.day_of(end_slot)
 
     def judge(self, end_slot: int) -> IndexResult:
-        """Count, and compute the index up to ``end_slot`` exclusive, over everything taken in so far."""
+        """Count everything ingested so far, and compute the index up to ``end_slot`` exclusive."""
         return self.compute(self.count(end_slot))
 
     def due(self, end_slot: int) -> PendingUpdate:
-        """Return what is to be published up to ``end_slot`` exclusive, and was not due before."""
+        """Return what is due up to ``end_slot`` exclusive and was not due before."""
         since = self.manifest.end_slot if self._due_to is None else self._due_to
         slots = set(range(end_slot - 1 if since is None else since, end_slot)) | self._unpublished
         oldest = self._detail_from(end_slot)
@@ -158,9 +161,9 @@ class Scoring:
         return self._pending(end_slot, chunks, agencies)
 
     def owed(self) -> PendingUpdate | None:
-        """Return a chunk of slots, the newest one first, whose detail a start or another register made due; None without any.
+        """Return the newest chunk of slots whose detail a restart or another register made due; None without any.
 
-        The index does not wait for these: they are half of what a scorer of many links puts after a start.
+        The index does not wait for these: they are half of what a scorer of many links puts after a restart.
         """
         if self._due_to is None:
             return None
@@ -171,7 +174,7 @@ class Scoring:
         return self._pending(self._due_to, [max(self._owed) // SLOTS_PER_BLOCK], self.compiled.members)
 
     def settle(self, update: PendingUpdate) -> None:
-        """Record that a chunk that was owed was published."""
+        """Record that an owed chunk was published."""
         self._owed.difference_update(*update.chunks)
 
     def _pending(self, end_slot: int, chunks: Sequence[int], agencies: Mapping[str, AgencyMembers]) -> PendingUpdate:
@@ -191,14 +194,14 @@ class Scoring:
         return having(self.compiled.members, np.isin(columns, np.concatenate([np.zeros(0, np.int64), *touched])))
 
     def count(self, end_slot: int) -> CountedEvidence:
-        """Count everything taken in so far, for an index up to ``end_slot`` exclusive."""
+        """Count everything ingested so far, for an index up to ``end_slot`` exclusive."""
         uncounted, self._uncounted = self._uncounted, []
         return CountedEvidence(
             self.due(end_slot), self._owners(uncounted), FrozenEvidence.of(self.arrays, self.evidence, end_slot)
         )
 
     def compute(self, count: CountedEvidence) -> IndexResult:
-        """Compute the index of what was counted. More may be taken in meanwhile, but no other index may be computed."""
+        """Compute the index of what was counted. Rows may be ingested meanwhile, but no other index may be computed."""
         due, compiled = count.due, count.due.compiled
         snapshot = compute_indicators(
             compiled.arrays, count.counted, end_slot=due.end_slot, evidence_sequence=due.sequence, history=self._history
@@ -211,7 +214,7 @@ class Scoring:
         )
 
     def _update_spans(self, end_slot: int) -> Iterator[None]:
-        """Count the spans of burn rates, and of the vantages' health."""
+        """Update the counts of burn rates and of the vantages' health."""
         changed = {slot for slot in self._rejudged if slot < end_slot}
         self._rejudged -= changed
         arrays, evidence = self.arrays, self.evidence
@@ -223,18 +226,18 @@ class Scoring:
         )
 
     def vantage_health(self) -> tuple[VantageHealth, ...]:
-        """Return what each vantage delivered over the slots of ``vantages``, which were counted for the last index."""
+        """Return what each vantage delivered over the slots of ``vantages``, as counted for the last index."""
         return self.vantages.health([vantage.id for vantage in self.register.policy.vantages], self.newest_slots)
 
     def expiring(self, before: float) -> Iterator[tuple[str, int]]:
-        """Yield the links with a certificate that expires before a moment, and when it does, in epoch seconds."""
+        """Yield the links with a certificate that expires before a moment, each with the expiry in epoch seconds."""
         links = self.arrays.links
         expiries = self.recent.expiries(self.recent.columns_of(self.arrays.targets)[: len(links)])
         for row in np.flatnonzero((expiries > 0) & (expiries < before)).tolist():
             yield links[row], int(expiries[row])
 
     def publishing_failed(self) -> None:
-        """Make everything due again that was due and could not be published."""
+        """Make everything due again that could not be published."""
         self._unpublished |= self._publishing
         self._publishing = set()
         self._touched = None
@@ -246,9 +249,9 @@ class Scoring:
         self.manifest = replace(self.manifest, end_slot=end_slot)
 
     def follow(self, as_of: int) -> int | None:
-        """Record that another scorer published an index as of ``as_of`` (epoch seconds); return its end slot if that is news.
+        """Record that another scorer published an index as of ``as_of`` (epoch seconds); return its end slot if newer.
 
-        What is due stays so: what it published may rest on fewer messages.
+        What is due stays due: the other scorer's index may rest on fewer messages.
         """
         end_slot, known = self.calendar.slot_of(as_of), self.manifest.end_slot
         if known is not None and end_slot <= known:
@@ -263,7 +266,7 @@ class Scoring:
         self.manifest = replace(before, hour=hour, day=day)
 
     def close(self) -> Iterator[object]:
-        """Close the days that are published and to which nothing can be admitted any more, in pieces."""
+        """Close, in pieces, the published days that can no longer admit any rows."""
         if self.manifest.end_slot is not None:
             before = closable(stored=self.manifest.time, policy=self.register.policy)
             yield from self.evidence.closing(min(before, self.manifest.end_slot))
@@ -273,7 +276,7 @@ class Scoring:
         if self.manifest == self._saved:
             return None
         self._saved = self.manifest
-        self._drop()  # first, so that nothing is written that is not kept
+        self._drop()  # first, so that nothing is written that is no longer kept
         changes = self.evidence.drain()
         return StateUpdate(changes, self.manifest, frozenset(self._detailed), self.evidence.closed_days)
 

@@ -1,4 +1,4 @@
-"""Which vantages should have measured, and up to when each has. Pure."""
+"""Finds which vantages should have measured, and up to when each has. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from services.indicator.calendar import Calendar
 from services.indicator.requirements import probing_span
 
 ProbingSpans = Mapping[str, frozenset[tuple[float, float]]]
-"""By vantage: spans (epoch seconds) in which it has something to probe. A vantage that never has is left out."""
+"""By vantage: the spans (epoch seconds) in which it has something to probe. Vantages that never have are left out."""
 
 
 def probing_spans(register: Register) -> ProbingSpans:
@@ -31,15 +31,15 @@ def probing_spans(register: Register) -> ProbingSpans:
 
 
 class VantageWatch:
-    """Since when each vantage is expected to measure; a new or returning vantage, from its first look on."""
+    """Since when each vantage is expected to measure. A new or returning vantage is expected from its first look on."""
 
     def __init__(self) -> None:
         self._since: dict[str, float] = {}
 
     def newest(self, expected: ProbingSpans, newest_slots: Mapping[str, float], now: float) -> dict[str, float]:
-        """Return, by vantage that has to measure ``now``, the start of its newest slot, or since when it is expected.
+        """Return, by vantage that has to measure ``now``, the start of its newest slot or since when it is expected.
 
-        The later of the two counts, in epoch seconds.
+        The later of the two counts. Both are in epoch seconds.
         """
         self._since = {
             vantage: self._since.get(vantage, now)

@@ -1,4 +1,4 @@
-"""The index from files, by the code that scores live."""
+"""Computes the index from files, with the same code that scores live."""
 
 from services.scorer.offline.jsonl import read_measurements, read_summaries
 from services.scorer.offline.score import (

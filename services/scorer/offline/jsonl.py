@@ -70,9 +70,10 @@ class _VantageRows:
 def read_measurements(files: Sequence[Path], register: Register, *, timings: bool = False) -> list[MeasurementLines]:
     """Return the measurements of all files, one set of lines per vantage, with latencies and ages if ``timings``.
 
-    Raises InputError with every fault at file and line: a line that is unreadable or incomplete, names a link, endpoint or
-    vantage that the register lacks, is not at the start of a slot, or has a reason of another outcome. Lines of a dump may
-    name entities of another version of the register, as the scorer ignores these in the stream.
+    Raises InputError with every fault at file and line. A line is a fault if it is unreadable or incomplete, names a
+    link, endpoint or vantage that the register lacks, is not at the start of a slot, or has a reason of another
+    outcome. Lines of a dump may name entities of another version of the register, which the scorer ignores in the
+    stream too.
     """
     faults: list[Fault] = []
     rows: dict[str, _VantageRows] = {}

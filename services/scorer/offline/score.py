@@ -1,4 +1,4 @@
-"""Scores measurements in files by the code that scores live. The results are equal to the last bit."""
+"""Scores measurements in files with the code that scores live, and gives the same results to the last bit."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ from services.scorer.offline.jsonl import MeasurementLines
 
 @dataclass(frozen=True, slots=True)
 class AdmittedEvidence:
-    """The measurements in files that count: ``batches``, complete up to message ``sequence`` of the stream (0 if the files
-    have no sequences), and how many rows were left out as ``late``, ``early`` (of a slot to come) or ``misplaced`` (probed
-    outside their slot).
+    """The measurements in files that count, and the number of those left out.
+
+    ``batches`` are complete up to message ``sequence`` of the stream, which is 0 if the files have no sequences. Rows
+    were left out as ``late``, ``early`` (of a future slot) or ``misplaced`` (probed outside their slot).
     """
 
     batches: tuple[MeasurementColumns, ...]
@@ -40,8 +41,8 @@ class AdmittedEvidence:
 def admitted(register: Register, lines: Sequence[MeasurementLines], *, up_to: int | None = None) -> AdmittedEvidence:
     """Leave out what the scorer left out, and what came after message ``up_to`` of the stream.
 
-    Admission is decided by when the stream stored a message, or an earlier one if that is later (a stream's clock may step
-    back). Rows without a sequence all count.
+    A row is admitted by the time when the stream stored its message, or an earlier message if that time is later, since
+    a stream's clock may step back. Rows without a sequence all count.
     """
     sequences = np.concatenate([np.zeros(0, np.int64), *(part.sequence for part in lines)])
     stored = np.concatenate([np.zeros(0), *(np.where(part.sequence > 0, part.stored, -inf) for part in lines)])
@@ -50,7 +51,7 @@ def admitted(register: Register, lines: Sequence[MeasurementLines], *, up_to: in
     admissions = []
     for part in lines:
         dumped = np.flatnonzero((part.sequence > 0) & (part.sequence <= (inf if up_to is None else up_to)))
-        # The latest time of its message, which is the same for all rows of that message.
+        # The latest time of the message of each row, which is the same for all rows of that message.
         last = np.searchsorted(sequences[order], part.sequence[dumped], side="right") - 1
         admissions.append(admit(part.columns.rows(dumped), stored=moments[last], policy=register.policy))
     others = [part.columns.rows(np.flatnonzero(part.sequence == 0)) for part in lines]
@@ -77,7 +78,9 @@ def score_batches(
     windows: Sequence[int] | None = None,
     evidence_sequence: int = 0,
 ) -> Snapshot:
-    """Score whole slots that end by ``at`` (epoch seconds), without settling; nothing is too late here.
+    """Score whole slots that end by ``at`` (epoch seconds), without waiting for them to settle.
+
+    No row is too late here.
 
     ``evidence_sequence`` is the message of the stream up to which ``batches`` are complete.
     """
@@ -96,7 +99,7 @@ def score_evidence(
     windows: Sequence[int] | None = None,
     evidence_sequence: int = 0,
 ) -> Snapshot:
-    """Score evidence that was taken in already, like ``score_batches``."""
+    """Score evidence that is already ingested, as ``score_batches`` does."""
     return compute_indicators(
         RegisterArrays.of(register),
         evidence,
@@ -117,7 +120,7 @@ def network(register: Register, snapshot: Snapshot) -> tuple[Structure, ...]:
 def volumes(
     register: Register, summaries: Iterable[ExchangeSummary], *, at: float, window_days: int
 ) -> tuple[ExchangeVolume, ...]:
-    """Return what each pair of agencies exchanged in the window; of each summary the highest revision counts."""
+    """Return what each pair of agencies exchanged in the window. The highest revision of each summary counts."""
     rows = [(row.slot_start, "", [row]) for row in summaries]
     if not rows:
         return ()
@@ -142,7 +145,7 @@ def rankings(
 ) -> tuple[Ranking, ...]:
     """Rank agencies as consumers and as providers of the window, in every case of the sensitivity analysis.
 
-    ``recount`` is that of ``recount_of``, with all days.
+    ``recount`` is the result of ``recount_of``, with all days added.
     """
     calendar, arrays = Calendar.of(register.policy), RegisterArrays.of(register)
     span = calendar.window(window, calendar.slot_of(at))
@@ -152,7 +155,7 @@ def rankings(
 
 
 def recount_of(register: Register, *, at: float, window: int) -> Recount:
-    """Return a count, without days yet, of a window and of the policy's windows, all up to ``at`` (epoch seconds)."""
+    """Return a count, still without days, of a window and of the policy's windows, all up to ``at`` (epoch seconds)."""
     calendar = Calendar.of(register.policy)
     return Recount(
         RegisterArrays.of(register), calendar, end_slot=calendar.slot_of(at), windows=_windows(register, window)

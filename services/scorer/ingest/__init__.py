@@ -1,4 +1,4 @@
-"""The streams MEASUREMENTS and EXCHANGES, read in order from a durable position."""
+"""Reads the streams MEASUREMENTS and EXCHANGES in order from a durable position."""
 
 from services.scorer.ingest.exchange_reader import ExchangeReader
 from services.scorer.ingest.measurement_reader import POLL_SECONDS, MeasurementReader

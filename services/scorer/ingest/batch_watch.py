@@ -1,6 +1,7 @@
-"""What is missing or out of place among batches that probers numbered and chained, as they come (docs/archive.md §3). Pure.
+"""Finds missing and misplaced batches among those that probers numbered and chained (docs/archive.md §3). Pure.
 
-The archive accounts for each day after its end, over all batches. This tells at once, of what came since the scorer began to read.
+The archive accounts for each day after its end, over all batches. This module tells at once, about the batches that
+came since the scorer began to read.
 """
 
 from __future__ import annotations
@@ -14,33 +15,42 @@ from typing import Final
 from services.core.codec import ChainPlace, decode_sender
 
 _RUNS: Final = 100
-"""Runs of a vantage that are watched, the latest: a prober begins a few a day, and a thief of its seed can begin any number."""
+"""How many runs of a vantage are watched, the latest ones.
+
+A prober begins a few a day; a thief of its seed can begin any number.
+"""
 
 _AHEAD: Final = 256
-"""Batches of a run that are kept behind a hole until it is given up. A prober sends some dozens at once."""
+"""How many batches of a run are kept behind a gap until it is given up. A prober sends some dozens at once."""
 
 _RUN_SECONDS: Final = 26 * 3600.0
-"""How long after its last batch a run is watched: as long as a prober keeps what was acknowledged."""
+"""How long a run is watched after its last batch: as long as a prober keeps what was acknowledged."""
 
 
 @dataclass(slots=True)
 class _Run:
-    """A run whose batches up to ``last`` came or were given up; ``digest`` is the hash of batch ``last``, empty where unknown."""
+    """A run whose batches up to ``last`` came or were given up.
+
+    ``digest`` is the hash of batch ``last``, empty if unknown.
+    """
 
     last: int
     digest: bytes = b""
     ahead: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)
-    """Batches after a hole, by number: their own hash and that of the one before."""
+    """Batches after a gap, by number: their own hash and that of the batch before."""
     given_up: int = 0
     stored: float = 0.0
 
     @property
     def missing(self) -> int:
-        """How many numbers have not come though a later one has."""
+        """The number of batches that have not come although a later one has."""
         return self.given_up + (max(self.ahead) - self.last - len(self.ahead) if self.ahead else 0)
 
     def take(self, place: ChainPlace, digest: bytes) -> int:
-        """Take a batch; return how many faults it shows: another content of a number, or another batch before it than came."""
+        """Take a batch; return how many faults it shows.
+
+        A fault is a number that comes again with other content, or a batch that names another one before it than came.
+        """
         if place.number <= self.last:
             return int(place.number == self.last and bool(self.digest) and digest != self.digest)
         if place.number in self.ahead:
@@ -58,7 +68,7 @@ class _Run:
 
 
 class BatchWatch:
-    """Every run that probers of each vantage had within the last day, from the first of its batches that came."""
+    """The runs that the probers of each vantage had within the last day, each from its first batch that came."""
 
     def __init__(self) -> None:
         self._runs: dict[str, dict[tuple[str, bytes], _Run]] = defaultdict(dict)
@@ -66,7 +76,10 @@ class BatchWatch:
         """By vantage: batches that do not follow the one before, or came again with other content."""
 
     def take(self, payload: bytes, stored: float) -> None:
-        """Take a batch that the stream stored at ``stored``, in epoch seconds. Raises ValueError when it is none."""
+        """Take a batch that the stream stored at ``stored``, in epoch seconds.
+
+        Raises ValueError if it is not a batch.
+        """
         sender = decode_sender(payload)
         if sender.place is None:
             return
@@ -79,7 +92,7 @@ class BatchWatch:
             del runs[next(iter(runs))]
 
     def missing(self) -> Mapping[str, int]:
-        """Return, by vantage, how many batches have not come though later ones of their run have."""
+        """Return, by vantage, how many batches have not come although later ones of their run have."""
         for runs in self._runs.values():
             newest = max(run.stored for run in runs.values())
             for key in [key for key, run in runs.items() if run.stored < newest - _RUN_SECONDS]:

@@ -1,4 +1,4 @@
-"""Reads EXCHANGES into the volumes, as long as a session runs."""
+"""Reads EXCHANGES into the volumes for as long as a session runs."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ EXCHANGES_RETRY_SECONDS = 30.0  # after the file, or the dataset, could not be r
 
 
 class ExchangeReader:
-    """Takes in EXCHANGES. Whatever happens to the volumes, the index goes on without them.
+    """Ingests EXCHANGES. Whatever happens to the volumes, the index continues without them.
 
-    ``dataset`` is the address of the archive's, "" for none.
+    ``dataset`` is the address of the archive's dataset, "" for none.
     """
 
     def __init__(
@@ -40,11 +40,11 @@ class ExchangeReader:
         self._log = log
 
     async def run(self, cursor: StreamCursor) -> None:
-        """Check the volumes, and read on from their position until cancelled. Raises GapError."""
+        """Check the volumes, and continue reading from their position until cancelled. Raises GapError."""
         position: StreamPosition | None = None
         while True:
             try:
-                if position is None or self._exchanges.damaged:  # which another reader of the volumes may have noticed
+                if position is None or self._exchanges.damaged:  # another reader of the volumes may have noticed damage
                     position = await self._resume(cursor)
                 messages = await cursor.read(position, limit=READ_MESSAGES, now=time.monotonic())
                 position = self._take(messages, position)
@@ -59,7 +59,7 @@ class ExchangeReader:
                 await asyncio.sleep(0 if len(messages) >= READ_MESSAGES else EXCHANGES_POLL_SECONDS)
 
     async def _resume(self, cursor: StreamCursor) -> StreamPosition:
-        """Return where to read on. Volumes that are damaged or new are made of what the stream holds, and the dataset.
+        """Return where to continue reading. Damaged or new volumes are rebuilt from the stream and the dataset.
 
         Raises BusError, StateError.
         """
@@ -73,7 +73,7 @@ class ExchangeReader:
         return await cursor.resume(taken, accept=taken is None)
 
     async def _restore(self) -> StreamPosition | None:
-        """Take in what the dataset holds; return up to which message, None if it holds none. Raises StateError."""
+        """Ingest what the dataset holds; return its last message, None if it holds none. Raises StateError."""
         from services.scorer.archived import archived_exchanges  # noqa: PLC0415  # pyarrow takes 44 MB, which a scorer seldom needs
 
         position, parts = await run_in_thread(partial(archived_exchanges, self._dataset, self._policy))

@@ -1,4 +1,4 @@
-"""Reads MEASUREMENTS into the evidence, as long as a session runs."""
+"""Reads MEASUREMENTS into the evidence for as long as a session runs."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ POLL_SECONDS = 0.2
 READ_POLL_SECONDS = 0.5
 
 ADOPTION_SECONDS = 600.0
-"""How long measurements wait for their register. To compile one of a million links takes a minute; one that cannot be read is
-never adopted.
+"""How long measurements wait for their register.
+
+Compiling a register of a million links takes a minute. A register that cannot be read is never adopted.
 """
 
 
 class MeasurementReader:
-    """Takes in MEASUREMENTS. ``caught_up`` is set once all messages that were there at the start are taken in."""
+    """Ingests MEASUREMENTS. ``caught_up`` is set once all messages that existed at startup are ingested."""
 
     def __init__(
         self,
@@ -51,7 +52,7 @@ class MeasurementReader:
         self._batches = BatchWatch()
 
     async def run(self, cursor: StreamCursor, backlog_end: int) -> None:
-        """Read until cancelled; ``backlog_end`` is the last message at the start. Raises GapError."""
+        """Read until cancelled; ``backlog_end`` is the last message at startup. Raises GapError."""
         while True:
             try:
                 messages = await cursor.read(self._scoring.manifest.position, limit=READ_MESSAGES, now=time.monotonic())
@@ -74,7 +75,7 @@ class MeasurementReader:
             await asyncio.sleep(0 if full and all_taken else READ_POLL_SECONDS)
 
     async def _take_all(self, messages: Sequence[StoredMessage], bus: Bus) -> bool:
-        """Take messages in; return False at one that waits for its register, and is to be read again. Raises BusError."""
+        """Ingest messages; return False at one that waits for its register and must be read again. Raises BusError."""
         announced: RegisterVersions | None = None
         async with self._evidence_lock.lock:
             until = time.monotonic() + SLICE_SECONDS
@@ -97,9 +98,9 @@ class MeasurementReader:
         return True
 
     def _must_wait(self, register: RegisterVersions, announced: RegisterVersions) -> bool:
-        """Return whether a batch is of the register that is announced and not adopted yet.
+        """Return whether a batch must wait for its register, which is announced but not adopted yet.
 
-        Probers may adopt a register before the scorer does, and its targets have no columns until then.
+        Probers may adopt a register before the scorer does. Its targets have no columns until then.
         """
         if register != announced:
             return False

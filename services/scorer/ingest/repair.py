@@ -1,5 +1,7 @@
-"""Makes damaged or missing evidence good: messages that were in it are read again, as long as the stream holds them (ADR 67);
-what it no longer holds comes out of the archive's dataset (ADR 88).
+"""Repairs damaged or missing evidence.
+
+The messages that were in it are read again if the stream still holds them (ADR 67). The rest comes from the archive's
+dataset (ADR 88).
 """
 
 from __future__ import annotations
@@ -19,7 +21,10 @@ from services.scorer.state import Damage, LoadedState, Store
 
 @dataclass(slots=True)
 class _Rereading:
-    """What of the damages is made good by reading from ``starts`` again, with the days from slots ``reopened`` on, and what is not."""
+    """How damages are repaired: by reading from ``starts`` again, and opening the days from slots ``reopened`` on.
+
+    ``lost`` are the damages that this does not repair.
+    """
 
     starts: list[StreamPosition]
     reopened: list[int]
@@ -29,10 +34,10 @@ class _Rereading:
 async def start_position(
     cursor: StreamCursor, store: Store, loaded: LoadedState, policy: Policy, *, dataset: str, log: Logger
 ) -> tuple[LoadedState, StreamPosition]:
-    """Return the state, and where to go on reading, or to read again what was in damaged files.
+    """Return the state, and where to continue reading, or to read the content of damaged files again.
 
-    ``dataset`` is the address of the archive's, "" for none. Raises BusError, StateError for a damaged dataset, and GapError
-    when messages are missing, or were in a damaged file and are gone.
+    ``dataset`` is the address of the archive's dataset, "" for none. Raises BusError, StateError for a damaged dataset,
+    and GapError when messages are missing, or were in a damaged file and are gone.
     """
     loaded, anew = await _in_stream(cursor, loaded)
     again = await _read_again(cursor, loaded, log)
@@ -57,13 +62,16 @@ async def start_position(
 
 
 async def _in_stream(cursor: StreamCursor, loaded: LoadedState) -> tuple[LoadedState, StreamPosition | None]:
-    """Return the state with when its stream began, and where that begins if it was made anew since the state was saved."""
+    """Return the state, and where its stream begins if that was recreated since the state was saved, else None.
+
+    If it was, ``begun`` of the state is when the stream was created.
+    """
     anew = loaded.manifest and await cursor.begun_anew(loaded.manifest.position)
     return (replace(loaded, begun=anew[1]), anew[0]) if anew else (loaded, None)
 
 
 async def _read_again(cursor: StreamCursor, loaded: LoadedState, log: Logger) -> _Rereading:
-    """Find out what the stream still holds of what was in damaged files."""
+    """Find out which content of damaged files the stream still holds."""
     again = _Rereading([], [], [])
     for damage in loaded.damages:
         is_gone = loaded.begun is not None and damage.since < loaded.begun
@@ -78,16 +86,19 @@ async def _read_again(cursor: StreamCursor, loaded: LoadedState, log: Logger) ->
 
 
 async def _read_rest_again(cursor: StreamCursor, calendar: Calendar, again: _Rereading) -> None:
-    """Read again what the stream still holds of what is lost, where that was accepted."""
+    """Read again what the stream still holds of lost evidence, if the loss was accepted."""
     again.starts.append(await cursor.resume(None, accept=True))
     for slot in (damage.first_slot for damage in again.lost if damage.first_slot is not None):
         after = calendar.slots_of(calendar.day_of(slot)).stop
-        if await cursor.start_of(calendar.start_of(after - 1)) is not None:  # opening the day costs no later one
+        if await cursor.start_of(calendar.start_of(after - 1)) is not None:  # reopening the day loses no later one
             again.reopened.append(slot)
 
 
 async def lacks_archived(cursor: StreamCursor, dataset: str) -> bool:
-    """Return whether a stream has no longer, or never had, what a dataset may have of it. Raises BusError, StateError."""
+    """Return whether a dataset may have messages that a stream no longer has, or never had.
+
+    Raises BusError, StateError.
+    """
     start = await cursor.start_of(cursor.needed_from)
     if start is None:
         return True

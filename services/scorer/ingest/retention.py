@@ -1,4 +1,4 @@
-"""Notices messages that a stream loses before their age: somebody purged or replaced it, or a disk was lost."""
+"""Notices messages that a stream loses before they expire: somebody purged or replaced it, or a disk was lost."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from datetime import UTC, datetime
 from services.core.bus import Bus, StreamState
 
 CONFIRM_SECONDS = 10.0
-"""How long a loss must last: after an election a server can report less for a moment than it has."""
+"""How long a loss must last. After an election a server can briefly report less than it has."""
 
-_HORIZON_SHARE = 1 / 7  # of the age limit: how long a mark serves while the bus is away
-_FRESH_SHARE = 1 / 24  # of that: after it the mark is made anew
+_HORIZON_SHARE = 1 / 7  # of the age limit: how long a mark can be used while the bus is away
+_FRESH_SHARE = 1 / 24  # of that horizon: after it the mark is renewed
 
 
 @dataclass(frozen=True, slots=True)
 class StreamMark:
-    """A stream as it was last seen; the messages from ``kept_from`` on stay until ``until`` (epoch seconds) at least."""
+    """A stream as it was last seen.
+
+    The messages from ``kept_from`` on stay at least until ``until`` (epoch seconds).
+    """
 
     state: StreamState
     kept_from: int
@@ -24,10 +27,10 @@ class StreamMark:
 
 
 def lost_messages(mark: StreamMark, state: StreamState) -> int:
-    """Count the messages that are gone since the mark, though they are not too old.
+    """Count the messages that are gone since the mark although they have not expired.
 
-    A bucket replaces and expires its messages, so only its being emptied or replaced counts; the scorer's lease may be there
-    again by then.
+    A bucket replaces and expires its messages, so a loss is counted only if it was emptied or replaced. By then it may
+    hold the scorer's lease again.
     """
     before = mark.state
     replaced = state.created != before.created
@@ -47,7 +50,7 @@ def _holes(state: StreamState) -> int:
 
 
 class RetentionWatch:
-    """Looks at one stream again and again, and counts what it lost in between."""
+    """Checks one stream again and again, and counts what it lost in between."""
 
     def __init__(self, bus: Bus, stream: str) -> None:
         self._bus = bus
@@ -56,7 +59,7 @@ class RetentionWatch:
         self._suspected: float | None = None
 
     async def look(self) -> tuple[StreamState, int]:
-        """Return the state of the stream, and how many messages it lost since the look before. Raises BusError."""
+        """Return the state of the stream, and how many messages it lost since the previous call. Raises BusError."""
         state = await self._bus.stream_state(self._stream)
         lost = 0 if self._mark is None else lost_messages(self._mark, state)
         if lost:

@@ -1,4 +1,4 @@
-"""What data buses carried: volumes in SQLite, replaced by revision, and their reconciliation with probes."""
+"""Keeps what data buses carried as volumes in SQLite, replaced by revision, and reconciles them with probes."""
 
 from services.scorer.exchanges.database import ExchangeDatabase
 from services.scorer.exchanges.findings import FindingWatch, with_findings

@@ -1,8 +1,8 @@
-"""What data buses carried, per flow by the day and by the hour, and so per pair of agencies (docs/exchange.md §3).
+"""Stores what data buses carried, per flow by day and by hour, and so per pair of agencies (docs/exchange.md §3).
 
-Everything is in one SQLite file, and changes with the position in EXCHANGES in one transaction. So no crash loses a summary or
-counts it twice. A file that is damaged is set aside, and a new one begins with what EXCHANGES still holds: the index needs
-none of it.
+Everything is in one SQLite file, and changes together with the position in EXCHANGES in one transaction. So no crash
+loses a summary or counts it twice. A damaged file is set aside, and a new one begins with what EXCHANGES still holds.
+The index needs none of it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from services.scorer.exchanges.hourly import HOUR_SECONDS
 from services.scorer.exchanges.summaries import SummaryWriter
 
 KEPT_DAYS = 14
-"""How long a summary can be replaced: the stream and security servers keep 7 days, so no later revision exists."""
+"""How long a summary can be replaced. The stream and security servers keep 7 days, so no later revision exists."""
 
 DAY_SECONDS = 86_400
 
@@ -46,7 +46,7 @@ SELECT bus, client, service, meta, alias, sums.* FROM (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ExchangeSnapshot:
-    """Everything taken in by one moment; what is taken in later is not in it."""
+    """Everything ingested up to one moment. What is ingested later is not in it."""
 
     flows: tuple[Flow, ...]
     ids: tuple[int, ...]
@@ -65,7 +65,10 @@ class ExchangeSnapshot:
         return summaries.read_steps(self.database, ids, span, step_seconds)
 
     def first_steps(self, step_seconds: int) -> dict[int, int]:
-        """Return the step before which ``steps`` returns nothing, by the position of a flow; flows with nothing are left out."""
+        """Return, by the position of a flow, the step before which ``steps`` returns nothing.
+
+        Empty flows are left out.
+        """
         if step_seconds == HOUR_SECONDS:
             rows = self.database.execute("SELECT flow, MIN(day) * 24 FROM hours GROUP BY flow")
         else:
@@ -75,7 +78,7 @@ class ExchangeSnapshot:
 
 
 class ExchangeDatabase:
-    """Volumes per pair of agencies, meta services separately, as attributed by ``attributor``."""
+    """Volumes per pair of agencies, as attributed by the latest ``attribute_by``. Meta services count separately."""
 
     def __init__(self, path: Path | str) -> None:
         self._path = path
@@ -95,7 +98,7 @@ class ExchangeDatabase:
         with self._translated():
             self._database = checked_rows.connect(self._path)
             try:
-                # In WAL mode a power cut may lose the latest transactions, never part of one: they are read again.
+                # In WAL mode a power cut may lose the latest transactions, but never part of one. They are read again.
                 self._database.execute("PRAGMA journal_mode = WAL")
                 self._database.execute("PRAGMA synchronous = NORMAL")
                 schema.prepare(self._database, self._path)
@@ -128,7 +131,7 @@ class ExchangeDatabase:
         self._changes += 1
 
     def position(self) -> StreamPosition | None:
-        """Return the last message taken in, None before the first."""
+        """Return the position of the last message ingested, None before the first."""
         with self._translated():
             row = self._database.execute("SELECT stream, created, sequence FROM position").fetchone()
         return None if row is None else StreamPosition(*row)
@@ -140,12 +143,12 @@ class ExchangeDatabase:
         calendar: Calendar,
         position: StreamPosition | None = None,
     ) -> int:
-        """Take in batches (when stored in epoch seconds, bus, summaries) up to ``position``.
+        """Ingest batches (when stored in epoch seconds, bus, summaries) up to ``position``.
 
-        The highest revision of (bus, client, service, slot) counts, in any order and repeated. When the policy's
-        slots have become longer or shorter, the same exchanges come again in the new slots: these replace all summaries
-        that they overlap, and what does not come again stays. Returns how many summaries were left out because their slot
-        lies in the future, or too far back for an earlier revision to be known.
+        The highest revision of (bus, client, service, slot) counts, in any order and repeated. When the policy's slots
+        have become longer or shorter, the same exchanges come again in the new slots. These replace all summaries that
+        they overlap, and the others stay. Returns how many summaries were left out because their slot lies in the
+        future, or too far back for an earlier revision to be known.
         """
         left_out = 0
         with self._translated(), self._database:
@@ -168,9 +171,11 @@ class ExchangeDatabase:
         return left_out
 
     def trim(self, today: date, window_days: int, *, calendar: Calendar) -> None:
-        """Drop what can no longer be replaced, volumes older than the longest window, and hours older than that and RECORD_DAYS.
+        """Drop summaries, volumes and hours that are no longer needed.
 
-        Without a position nothing is dropped: the same summaries may come again, and are not to be counted twice.
+        These are summaries that can no longer be replaced, volumes older than the longest window, and hours older than
+        that and RECORD_DAYS. Without a position nothing is dropped: the same summaries may come again, and must not
+        count twice.
         """
         if self.position() is None:
             return
@@ -186,7 +191,7 @@ class ExchangeDatabase:
     def volumes(self, since: date, *, end_slot: int, calendar: Calendar) -> tuple[ExchangeVolume, ...]:
         """Return what each pair exchanged from a day on, ordered by consumer, provider and meta. For any thread.
 
-        It is counted up to ``end_slot`` exclusive. As sums are kept by day, later slots count too if any came in.
+        It is counted up to ``end_slot`` exclusive. Later slots count too if any came in, because sums are kept by day.
         """
         first, end = calendar.midnight(since), calendar.start_of(end_slot)
         # Summing 90 days of flows is slow, and late data triggers several refreshes in a row, so the sums are cached.
@@ -214,7 +219,10 @@ class ExchangeDatabase:
 
     @contextmanager
     def reading(self) -> Iterator[ExchangeSnapshot]:
-        """Read through a connection of its own, so that another thread may read while summaries come in. Raises StateError."""
+        """Read through a separate connection, so that another thread may read while summaries come in.
+
+        Raises StateError.
+        """
         with self._translated(), self._reader() as database:
             by_id = flows.read_flows(database, self._attributor)
             yield ExchangeSnapshot(tuple(by_id.values()), tuple(by_id), database)

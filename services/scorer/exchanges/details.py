@@ -1,4 +1,4 @@
-"""What a summary tells beside its counts, as numbers that add up: sizes, repeats and durations (docs/exchange.md §3)."""
+"""Packs sizes, repeats and durations, which summaries hold beside their counts, as numbers (docs/exchange.md §3)."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from services.core.checked_rows import DamagedDatabaseError
 from services.core.model import DURATION_BUCKETS, ExchangeSummary
 
 COUNTS: Final = 3
-"""Exchanges, how many of them were ok, and how many failed on the bus."""
+"""The number of counts: exchanges, those that were ok, and those that failed on the bus."""
 
 DETAILS: Final = 3 + DURATION_BUCKETS
-"""Bytes, repeats, the exchanges among which these were counted, and durations by bucket."""
+"""The number of details: bytes, repeats, the exchanges among which repeats were counted, and durations by bucket."""
 
 _MOST_BYTES: Final = 1 << 50
-"""What counts of a summary's bytes, so that an hour of a summary each second does not overflow."""
+"""The most bytes of a summary that count, so that an hour with a summary for each second does not overflow."""
 
 _MOST_COUNTED: Final = 1 << 30
-"""What counts of an hour's exchanges in one bucket: 300,000 a second, so that 32 bits hold it."""
+"""The most exchanges of an hour in one bucket that count: 300,000 a second, so that 32 bits hold them."""
 
 
 def details_of(summary: ExchangeSummary) -> NDArray[np.int64]:
@@ -33,13 +33,13 @@ def details_of(summary: ExchangeSummary) -> NDArray[np.int64]:
 
 
 def pack(details: NDArray[np.int64]) -> bytes:
-    """Pack details, byte by byte of all numbers: most of the higher ones are zero, and take no space."""
+    """Pack details, the same byte of all numbers together: most of the higher ones are zero, and take no space."""
     planes = np.ascontiguousarray(details, "<i8").view(np.uint8).reshape(-1, 8).T
     return zlib.compress(planes.tobytes(), 1)
 
 
 def unpack(packed: bytes | None, columns: int) -> NDArray[np.int64]:
-    """Return details, (DETAILS, columns), that were packed; zeros of None. Raises DamagedDatabaseError for anything else."""
+    """Return packed details, (DETAILS, columns); zeros for None. Raises DamagedDatabaseError for anything else."""
     if packed is None:
         return np.zeros((DETAILS, columns), np.int64)
     try:
@@ -51,8 +51,11 @@ def unpack(packed: bytes | None, columns: int) -> NDArray[np.int64]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FlowSteps:
-    """Of f flows in h steps: ``counts`` (3, f, h); ``size`` in bytes, ``repeats``, and the exchanges among which these were ``counted``, (f, h);
-    ``durations`` by bucket (f, h, b). What was not known when it was taken in is missing in sums, and so in their number.
+    """What f flows exchanged in h steps.
+
+    ``counts`` is (3, f, h). ``size`` in bytes, ``repeats``, and ``counted``, the exchanges among which repeats were
+    counted, are (f, h). ``durations`` by bucket is (f, h, b). Details that were not known when they were ingested are
+    missing from the sums, and so from the number of exchanges that they cover.
     """
 
     counts: NDArray[np.int64]

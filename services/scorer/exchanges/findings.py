@@ -1,8 +1,8 @@
 """Watches exchanges step by step for traffic that is not as it should be (docs/exchange.md §4.3).
 
-The detector's state follows from what the database keeps: after a start, and when a register or new flows change what is
-watched, the steps are read again from the first one on. So a crash at any moment changes no finding. That takes minutes where
-there are ten thousand flows, so a flow is watched from the day after its first exchanges on.
+The detector's state follows from what the database keeps. After a restart, and when a register or new flows change what
+is watched, the steps are read again from the first one on. So a crash at any moment changes no finding. With ten
+thousand flows that takes minutes, so a flow is watched only from the day after its first exchanges on.
 """
 
 from __future__ import annotations
@@ -40,36 +40,48 @@ from services.scorer.exchanges.reconciler import ReconciliationReport
 from services.scorer.index import Scoring
 
 LATE_SECONDS = 600
-"""How long after an hour it is judged: collectors stay a minute behind, and retry."""
+"""How long after an hour it is judged, since collectors stay a minute behind and retry."""
 
 LATE_STEPS = 4
-"""How many steps after one shorter than an hour it is judged, where that is less."""
+"""How many steps after a step shorter than an hour it is judged, if that is less."""
 
 KEPT_WEEKS = 4
-"""Weeks for which findings are published after they ended: a month of them can be looked through, and reviewed."""
+"""Weeks for which findings are published after they ended: a month of them can be looked through and reviewed."""
 
 MOST_FINDINGS = 500
-"""The most findings that are published, those that go on before others, then the newest: some 300 bytes each, in one block with all else of the government."""
+"""The maximum number of findings that are published: ongoing ones before others, then the newest.
+
+Each takes some 300 bytes, in one block with everything else of the government.
+"""
 
 MOST_FLOWS = 50_000
-"""The most flows that are watched, those known longest: some 17 KB of memory each. What a hostile collector invents comes later."""
+"""The maximum number of flows that are watched: those known longest.
+
+Each takes some 17 KB of memory. Flows that a hostile collector invents come after the known ones.
+"""
 
 _AT_ONCE = 240_000
-"""Steps of one flow that are read together: some 50 MB of durations and sums, so that memory does not grow with what is kept."""
+"""Steps of all flows together that are read at once.
+
+They take some 50 MB of durations and sums, so that memory does not grow with what is kept.
+"""
 
 _ASKING = "getSecurityServerOperationalData"
-"""The service of X-Road by which a collector reads a server: the query is an exchange over the bus, and in its logs."""
+"""The X-Road service by which a collector reads a server.
+
+The query itself is an exchange over the bus, and in its logs.
+"""
 
 _PROBED_SECONDS = 48 * 3_600
-"""The latest part of a finding in which its probes are looked at: slots are kept in detail for so long."""
+"""The latest part of a finding in which its probes are looked at, since slots are kept in detail for this long."""
 
 _PASSING = 0.9
-"""The share of known slots from which probes pass: fewer than one in ten failed."""
+"""The share of known slots from which on probes pass: at most one in ten failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Watched:
-    """What a detector watches, and how: another one begins anew where any of it differs."""
+    """What a detector watches, and how. A new detector begins when any of it changes."""
 
     topology: Topology
     settings: DetectorSettings
@@ -78,7 +90,7 @@ class _Watched:
 
 
 class FindingWatch:
-    """Findings about exchanges, as of the last step that is whole."""
+    """Findings about exchanges, as of the last complete step."""
 
     def __init__(self, exchanges: ExchangeDatabase, evidence_lock: EvidenceLock) -> None:
         self._exchanges = exchanges
@@ -89,10 +101,13 @@ class FindingWatch:
         self._left_out = 0
         self._found: dict[str, Finding] = {}
         self._probes_of_over: dict[str, ProbeView] = {}
-        """What probes said of findings that are over, by id: it changes no more, and slots in detail go after two days."""
+        """What probes said about ended findings, by id.
+
+        It no longer changes, and slots in detail are dropped after two days.
+        """
 
     async def look(self, scoring: Scoring, end_slot: int) -> tuple[Finding, ...]:
-        """Judge what came in up to a slot; return findings that go on or ended lately, the newest first.
+        """Judge what came in up to a slot; return findings that are ongoing or ended lately, the newest first.
 
         Raises StateError.
         """
@@ -138,7 +153,7 @@ class FindingWatch:
         return sorted(sorted(flows, key=lambda flow: (firsts[flow], flow))[:MOST_FLOWS])
 
     def _adopt(self, watched: _Watched, first: int) -> None:
-        """Begin anew with the first step where something else is watched than before."""
+        """Begin again with the first step if something else is watched than before."""
         if watched == self._watched and self._detector is not None:
             return
         self._watched, self._found = watched, {}
@@ -153,7 +168,7 @@ class FindingWatch:
         steps: range,
         stopped: Callable[[], int],
     ) -> None:
-        """Judge steps, the last before a stop: a chunk of them may take longer than a process has to end."""
+        """Judge steps, but none after a stop: a chunk of them may take longer than a process has to end."""
         assert self._detector is not None
         step_seconds = watched.settings.step_seconds
         read = snapshot.steps(flows, steps, step_seconds)
@@ -178,7 +193,7 @@ class FindingWatch:
             self._next += 1
 
     async def _beside_probes(self, scoring: Scoring, finding: Finding, now: int) -> ProbeView:
-        """Return what the probes of a finding's links said from its beginning on."""
+        """Return what the probes of a finding's links have said since it began."""
         if finding.id in self._probes_of_over:
             return self._probes_of_over[finding.id]
         until = now if finding.ended_at is None else finding.ended_at
@@ -196,8 +211,10 @@ class FindingWatch:
 def _all_answered(
     snapshot: ExchangeSnapshot, flows: Sequence[int], steps: range, step_seconds: int
 ) -> NDArray[np.bool_]:
-    """Return in which steps every server answered whose records are asked for. Where nothing was exchanged beside that, the logs were read
-    all the same; without any sign of it, as on a bus that is no X-Road, they may not have been.
+    """Return in which steps every server answered whose records are requested.
+
+    In these steps the logs were read, even if nothing else was exchanged. Without that sign, as on a bus that is not
+    X-Road, they may not have been.
     """
     asking = [number for number, flow in enumerate(snapshot.flows) if flow.service.rpartition("/")[2] == _ASKING]
     buses = {snapshot.flows[number].bus for number in asking}
@@ -207,7 +224,7 @@ def _all_answered(
 
 
 def _probes(scoring: Scoring, links: Collection[str], slots: range) -> ProbeView:
-    """Return what the probes of links say in some slots; answers count as passing whatever they hold, as the bus counts them."""
+    """Return what the probes of links say in some slots. Answers pass whatever they hold, as the bus counts them."""
     positions = (position_of(scoring.arrays.links, link) for link in links)
     rows = [position for position in positions if position is not None]
     verdicts = scoring.evidence.verdicts(scoring.arrays, slots)[:, rows]
@@ -218,7 +235,7 @@ def _probes(scoring: Scoring, links: Collection[str], slots: range) -> ProbeView
 
 
 def with_findings(report: ReconciliationReport, scoring: Scoring, findings: Iterable[Finding]) -> ReconciliationReport:
-    """Return a report whose links are unusual in volume where findings about it go on."""
+    """Return a report that marks links as unusual in volume while findings about their volume are ongoing."""
     volumes = (FindingKind.SILENCE, FindingKind.FALL, FindingKind.RISE)
     going_on = [one for one in findings if one.kind in volumes and one.ended_at is None]
     unusual = {link for one in going_on for flow in one.flows for link in _links(scoring, flow)}
@@ -232,7 +249,7 @@ def with_findings(report: ReconciliationReport, scoring: Scoring, findings: Iter
 
 
 def detector_settings(register: Register) -> DetectorSettings:
-    """Return how the policy of a register has exchanges watched."""
+    """Return the detector's settings from the policy of a register."""
     policy = register.policy.findings
     return DetectorSettings(policy.false_findings_per_week, policy.step_seconds, policy.week_steps)
 
@@ -256,7 +273,7 @@ def _topology(flows: Sequence[Flow]) -> Topology:
 
 
 def _week_steps(watched: _Watched, steps: range) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Return the place of each step in the week, by local clocks where steps are hours."""
+    """Return the place of each step in the week, by local clocks if steps are hours."""
     if watched.settings.step_seconds == HOUR_SECONDS:
         return watched.calendar.local_hours(steps) % watched.settings.week_steps
     return np.arange(steps.start, steps.stop) % watched.settings.week_steps

@@ -1,7 +1,7 @@
-"""The table of flows: a row for each client, service and bus.
+"""Stores the table of flows: a row for each client, service and bus.
 
-Exchanges are counted by flow. Agencies and links are no columns: the register in force attributes each flow when it is read,
-so a new register attributes everything that is kept (ADR 45, 56).
+Exchanges are counted by flow. Agencies and links are no columns: the register in force attributes each flow when it is
+read. So a new register attributes everything that is kept (ADR 45, 56).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DELETE FROM flow WHERE NOT EXISTS (SELECT 1 FROM hours WHERE hours.flow = id)
 
 
 def flow_id(database: sqlite3.Connection, bus: str, summary: ExchangeSummary) -> int:
-    """Return the id of a summary's flow, which is entered if it is new; of its alias the last one taken in counts."""
+    """Return the id of a summary's flow, which is inserted if it is new. The last alias ingested counts."""
     stated = int(summary.meta), summary.alias
     row = database.execute(_FIND, (bus, summary.client, summary.service)).fetchone()
     if row is None:
@@ -55,5 +55,5 @@ def read_flows(database: sqlite3.Connection, attributor: Attributor) -> dict[int
 
 
 def drop_unused(database: sqlite3.Connection) -> None:
-    """Drop flows without any exchange left."""
+    """Drop flows that have no exchanges left."""
     database.execute(_DROP_UNUSED)

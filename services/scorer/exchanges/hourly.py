@@ -1,7 +1,8 @@
-"""Exchanges of each flow by the hour: a table of days, 24 hours of UTC packed in a row.
+"""Stores the exchanges of each flow by the hour, in a table of days with 24 hours of UTC packed in a row.
 
-With a row for each hour, ten thousand flows and ninety days would be twenty million rows, and take minutes to read. Details have a
-table of their own: few rows of both together fit into a page. Days of before format 4 have none.
+With a row for each hour, ten thousand flows and ninety days would make twenty million rows, and take minutes to read.
+Details have a table of their own, since few rows of both together fit into a page. Days older than format 4 have no
+details.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ HOUR_SECONDS = 3_600
 _DAY_HOURS = 24
 _TYPE = np.dtype("<i4")
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
-_FORMER_KINDS = 2  # before format 3, which has those that failed on the bus
+_FORMER_KINDS = 2  # before format 3, which added those that failed on the bus
 
 SCHEMA = f"""
 CREATE TABLE hours (
@@ -66,7 +67,7 @@ def _read_day(database: sqlite3.Connection, flow: int, day: int) -> tuple[NDArra
 
 
 def read_hours(database: sqlite3.Connection, flows: Iterable[int], span: range) -> NDArray[np.int32]:
-    """Return exchanges, how many were ok and how many failed on the bus, of f flows in h hours since 1970: (3, f, h)."""
+    """Return counts of f flows in h hours since 1970: exchanges, those ok, those that failed on the bus (3, f, h)."""
     ids = list(flows)
     first, end = _days(span)
     by_day = np.zeros((COUNTS, len(ids), end - first, _DAY_HOURS), _TYPE)
@@ -103,14 +104,14 @@ def read_hourly_steps(database: sqlite3.Connection, flows: Iterable[int], span: 
 
 
 def _days(hours: range) -> tuple[int, int]:
-    """Return the first day that some hours lie in, and the first one after them."""
+    """Return the first day that the hours lie in, and the first day after them."""
     return hours.start // _DAY_HOURS, -(-hours.stop // _DAY_HOURS)
 
 
 def widen_hours(database: sqlite3.Connection) -> None:
-    """Add to hours of before format 3 how many exchanges failed on the bus, by the share of it in the failures of that day.
+    """Add to hours older than format 3 how many exchanges failed on the bus.
 
-    Raises DamagedDatabaseError.
+    The failures of an hour are divided between bus and provider as those of that day. Raises DamagedDatabaseError.
     """
     failures = {
         (flow, day): (bus, provider)

@@ -32,10 +32,10 @@ from services.scorer.exchanges.hourly import HOUR_SECONDS
 from services.scorer.index import Scoring
 
 LATE_SECONDS = 600
-"""How long after an hour its volume is judged: collectors stay a minute behind, and retry."""
+"""How long after an hour its volume is judged, since collectors stay a minute behind and retry."""
 
 _AT_ONCE = 256
-"""Links, or flows, whose hours are in memory at once, so that memory does not grow with the register."""
+"""How many links or flows have their hours in memory at once, so that memory does not grow with the register."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class _ProbedDay:
 
 
 class Reconciler:
-    """Compares exchanges with probes; caches the hours of closed days, so that each day is unpacked once."""
+    """Compares exchanges with probes. Caches the hours of closed days, so that each day is unpacked once."""
 
     def __init__(self, exchanges: ExchangeDatabase, evidence_lock: EvidenceLock) -> None:
         self._exchanges = exchanges
@@ -65,7 +65,7 @@ class Reconciler:
         self._days_of: tuple[object, tuple[int, ...]] = (None, ())  # the arrays and the links of the cached days
 
     async def run(self, scoring: Scoring, end_slot: int) -> ReconciliationReport | None:
-        """Reconcile up to a slot, letting others run in between; None when another register came meanwhile.
+        """Reconcile up to a slot, letting others run in between. Returns None if another register came meanwhile.
 
         Raises StateError.
         """
@@ -113,7 +113,7 @@ class Reconciler:
         )
 
     def _forget(self, arrays: object, rows: Sequence[int], span: range, calendar: Calendar) -> None:
-        """Drop cached days of another arrays or other links, and those that have left the longest window."""
+        """Drop cached days of other arrays or other links, and days that have left the longest window."""
         days_of = (arrays, tuple(rows))
         if self._days_of != days_of:
             self._days.clear()
@@ -145,7 +145,7 @@ class Reconciler:
 
 
 def _with_last_hour(links: Sequence[Reconciliation], longest: int) -> list[Reconciliation]:
-    """Give links that are silent in a window the hour of their last exchange in the longest one."""
+    """Give links that are silent in a window the hour of their last exchange in the longest window."""
     used = {link.link: link.last_hour for link in links if link.window_days == longest and not link.silent}
     return [replace(link, last_hour=used[link.link]) if link.silent and link.link in used else link for link in links]
 

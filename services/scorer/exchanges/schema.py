@@ -1,4 +1,4 @@
-"""The tables of the exchange volumes, and how a file of a former format is taken over."""
+"""Defines the tables of the exchange volumes, and converts files of former formats."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from services.scorer.exchanges import flows, hourly, summaries
 
 _FORMAT: Final = 4
 _FORMER: Final = range(1, _FORMAT)
-"""Formats that are taken over: 1, of version 0.2.0, has no checksums, and none of them has details."""
+"""Formats that are converted. Format 1, of version 0.2.0, has no checksums, and none of them has details."""
 
 _NARROW: Final = 2
-"""Up to this one, hours do not say which failures were on the bus."""
+"""Up to this format, hours do not say which failures were on the bus."""
 
 TABLES: Final = f"""
 CREATE TABLE position (
@@ -34,7 +34,7 @@ _KEPT: Final = {
     "length": "seconds",
     "volume": "flow, day, count, ok, bus_failures, provider_failures, last_slot",
 }
-"""The columns of former formats by table."""
+"""The columns of former formats, by table."""
 
 _TAKE_OVER: Final = f"""
 DROP INDEX summary_day;
@@ -45,7 +45,7 @@ DROP INDEX summary_day;
 
 
 def prepare(database: sqlite3.Connection, path: Path | str) -> None:
-    """Make the tables in a new file, or take over those of a former format.
+    """Create the tables in a new file, or convert those of a former format.
 
     Raises StateError for another format, and DamagedDatabaseError.
     """
@@ -66,7 +66,7 @@ def prepare(database: sqlite3.Connection, path: Path | str) -> None:
 
 
 def _make(database: sqlite3.Connection, script: str, version: int) -> None:
-    """Run a script in one transaction, after which a file has the present format."""
+    """Run a script in one transaction, after which the file has the present format."""
     with database:
         database.execute("BEGIN IMMEDIATE")
         for statement in script.split(";"):

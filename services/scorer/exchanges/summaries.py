@@ -1,4 +1,4 @@
-"""Summaries that replace one another, and the volumes and hours that they add up to (docs/exchange.md §3)."""
+"""Stores summaries that replace one another, and the volumes and hours that they add up to (docs/exchange.md §3)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _COLUMNS = "revision, seconds, day, slot_start, count, ok, bus_failures, provide
 
 _FIND = f"SELECT {_COLUMNS} FROM summary WHERE flow = ? AND slot_start = ?"  # noqa: S608
 
-# Slots of another length that overlap with one, except the one with the same start.
+# Slots of another length that overlap with a slot, except the one with the same start.
 _OVERLAPPING = f"""
 SELECT {_COLUMNS}
 FROM summary WHERE flow = :flow AND slot_start > :slot - (SELECT MAX(seconds) FROM length) AND slot_start < :slot + :seconds
@@ -60,8 +60,8 @@ ON CONFLICT DO UPDATE SET
     last_slot = MAX(last_slot, excluded.last_slot)
 """
 
-# When a day's last slot has lost its exchanges, the one before is looked up within 25 hours, the longest day. The plus keeps
-# SQLite from using the index on days, by which it would scan the whole day.
+# When a day's last slot has lost its exchanges, the last slot before it is looked up within 25 hours, the longest day.
+# The plus keeps SQLite from using the index on days, with which it would scan the whole day.
 _LOWER = """
 UPDATE volume SET last_slot = coalesce((
     SELECT MAX(slot_start) FROM summary WHERE summary.flow = :flow AND +summary.day = :day
@@ -73,7 +73,7 @@ _DROP_LENGTHS = "DELETE FROM length WHERE NOT EXISTS (SELECT 1 FROM summary WHER
 
 
 class SummaryWriter:
-    """Writes the summaries of one transaction, under a policy whose slots last ``slot_seconds``; ``finish`` ends it."""
+    """Writes the summaries of one transaction, under a policy whose slots last ``slot_seconds``. ``finish`` ends it."""
 
     def __init__(self, database: sqlite3.Connection, slot_seconds: int) -> None:
         self._database = database
@@ -110,13 +110,16 @@ class SummaryWriter:
         self._add(flow, day, slot, sums, details)
 
     def finish(self) -> None:
-        """Write the changes of hours, each row once, and correct the last slot of days where it is empty now."""
+        """Write the changes of hours, each row once, and correct the last slot of days in which it is now empty."""
         add_hours(self._database, self._hours)
         emptied = ({"flow": flow, "day": day, "slot": slot} for flow, day, slot in self._emptied)
         self._database.executemany(_LOWER, emptied)
 
     def _length(self, slot: int) -> int:
-        """Return the length of a slot. One that does not begin where the policy's do is of an earlier length, or a divisor."""
+        """Return the length of a slot.
+
+        A slot that does not begin where the policy's slots do has an earlier length, or a divisor of the policy's.
+        """
         if slot % self._slot_seconds == 0:
             return self._slot_seconds
         return max(gcd(slot, self._slot_seconds), *(seconds for seconds in self._lengths if slot % seconds == 0), 1)

@@ -1,4 +1,4 @@
-"""The evidence on disk: files that survive a crash at any moment, and show that they are damaged."""
+"""Keeps the evidence on disk, in files that survive a crash at any moment and show when they are damaged."""
 
 from services.scorer.state.damage import Damage
 from services.scorer.state.loading import LoadedState

@@ -1,4 +1,4 @@
-"""Files of the evidence that are damaged: how that is noticed, and what would make it good."""
+"""Damaged files of the evidence: how damage is noticed, and what would repair it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ T = TypeVar("T")
 class Damage:
     """``what`` was in a damaged or missing file.
 
-    The messages stored since then held it (``since``, epoch seconds; -inf: all), so reading them again makes it good. For
-    that the days from the one of ``first_slot`` on must be open. ``detail_only``: no index needs it.
+    Messages stored since ``since`` (epoch seconds; -inf: all) held it, so reading them again repairs it. For that the
+    days from the one of ``first_slot`` on must be open. If the damage is ``detail_only``, no index needs the file.
     """
 
     path: Path
@@ -43,13 +43,13 @@ def read_file(path: Path, parse: Callable[[memoryview], T]) -> T:
     except (ValueError, KeyError, TypeError, EOFError, FileNotFoundError) as error:
         raise DamagedFileError(str(path)) from error
     except OSError as error:
-        if error.errno == errno.EIO:  # a part of the disk that cannot be read any more
+        if error.errno == errno.EIO:  # a part of the disk that can no longer be read
             raise DamagedFileError(str(path)) from error
         raise
 
 
 def keep_aside(path: Path) -> None:
-    """Set a damaged file aside, if it is there at all."""
+    """Set a damaged file aside, if it exists."""
     with suppress(FileNotFoundError):
         logger().error("evidence_damaged", file=str(path), kept_as=set_aside(path).name)
 

@@ -1,4 +1,4 @@
-"""Closed days as files: compressed stages, memory-mapped, so that the kernel can evict cold pages."""
+"""Stores closed days as files of compressed stages, memory-mapped so that the kernel can evict cold pages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def write(folder: Path, state: DayState) -> None:
 
 
 def map_day(folder: Path, day: date) -> DayState:
-    """Return the day in a file, its stages as a view of it: files are replaced, never changed.
+    """Return the day in a file, with its stages as a view of the file. Files are replaced, never changed.
 
     Raises DamagedFileError and OSError.
     """

@@ -1,4 +1,7 @@
-"""A state folder of version 0.2.0, without checksums, and with targets that no register had. It is only read."""
+"""Reads a state folder of version 0.2.0, which has no checksums and may hold targets that no register had.
+
+Nothing is written to it.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ _UNREADABLE = (ValueError, KeyError, TypeError, EOFError, AttributeError, BadZip
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FormerState:
-    """What is kept of the folder: of its columns, those of registered targets."""
+    """What is kept of the folder. Only the columns of registered targets are kept."""
 
     folder: Path
     manifest: StateManifest
@@ -34,7 +37,7 @@ class FormerState:
 
     @classmethod
     def read(cls, folder: Path, registered: Sequence[Target]) -> FormerState | None:
-        """Return the state in a folder; None where there is none. Raises StateError and OSError."""
+        """Return the state in a folder; None if there is none. Raises StateError and OSError."""
         path = folder / "manifest.json"
         if not path.exists():
             return None
@@ -83,7 +86,7 @@ class FormerState:
         return DayState.pack(day.day, stages[:, self._within(stages.shape[1])])
 
     def _within(self, width: int) -> NDArray[np.int64]:
-        """Return the kept columns of a file, which is as wide as there were targets when it was written."""
+        """Return the kept columns of a file, which has as many columns as there were targets when it was written."""
         return self.columns[self.columns < width]
 
 

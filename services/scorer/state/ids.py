@@ -1,4 +1,4 @@
-"""The ids that rows and columns of all files stand for: vantages, and targets."""
+"""Encodes the ids of targets and vantages, which the columns and rows of all files stand for."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Ids:
 
 
 def ids_reader(known: Sequence[Target]) -> Callable[[bytes | memoryview], Ids]:
-    """Return the function that reads such a content, and shares the targets that are ``known``: a million take 110 MB.
+    """Return a function that reads such content and shares the targets that are ``known``: a million take 110 MB.
 
-    It raises ValueError, KeyError or TypeError for another content.
+    It raises ValueError, KeyError or TypeError for other content.
     """
     of_links, of_endpoints = (
         {target.id: target for target in known if target.endpoint is endpoint} for endpoint in (False, True)

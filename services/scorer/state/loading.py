@@ -1,4 +1,4 @@
-"""Reads a state folder back. What is damaged is set aside, and named with what would make it good (ADR 67)."""
+"""Reads a state folder back, sets damaged files aside, and names what would repair them (ADR 67)."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from services.scorer.state.manifest import SavedState, StateManifest
 T = TypeVar("T")
 
 IDS: Final = ("ids", "ids.copy")
-"""Kept twice: nothing else says what the columns of the other files mean."""
+"""Kept twice, because nothing else says what the columns of the other files mean."""
 
 MANIFESTS: Final = ("manifest", "manifest.copy")
-"""Written one after the other. After a crash in between the second is older, and describes what was there before."""
+"""Written one after the other. After a crash in between, the second is older and describes the state before."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedState:
-    """The state on disk; ``slots`` are those kept in detail. Without a manifest nothing says how far the stream was read, or
-    nothing is left of what was read.
+    """The state on disk. ``slots`` are those kept in detail.
 
-    ``damages`` are what was in damaged files and is in no other; ``begun`` is that of the manifest.
+    Without a manifest nothing says how far the stream was read, or nothing is left of what was read. ``damages``
+    describe the content of damaged files that is in no other file. ``begun`` is that of the manifest.
     """
 
     manifest: StateManifest | None
@@ -46,7 +46,7 @@ def read_state(
 ) -> LoadedState:
     """Read a folder that has a manifest, or had one. Up to ``room`` bytes of slots in detail stay in memory. Raises OSError.
 
-    Targets among those ``known`` are shared, not created again.
+    Targets that are ``known`` are shared, not created again.
     """
     slot_folder, day_folder = folder / "slots", folder / "days"
     saved = _first_whole([folder / name for name in MANIFESTS], SavedState.decode)
@@ -60,7 +60,7 @@ def read_state(
         return LoadedState(None, Evidence(calendar, keep=keep), (), (Damage(folder / IDS[0], "everything"),), begun)
     damages = []
     if saved is None:
-        # The newest slot shows how far the stream was read: everything before that slot could be measured is in the files.
+        # The newest slot shows how far the stream was read: the files hold what was stored before it could be measured.
         since = calendar.start_of(max(slots) - 1) if slots else calendar.epoch
         damages.append(Damage(folder / MANIFESTS[0], "which messages the other files include", since))
     else:
@@ -79,7 +79,7 @@ def read_state(
 
 
 def _first_whole(paths: Sequence[Path], parse: Callable[[memoryview], T]) -> T | None:
-    """Return the content of the first file that is whole, None if none is; set aside those that are damaged."""
+    """Return the content of the first intact file, None if none is intact; set damaged files aside."""
     found: T | None = None
     for path in paths:
         try:
@@ -104,7 +104,7 @@ def _read_days(folder: Path, days: set[date]) -> tuple[list[DayState], list[date
 
 
 def _read_slots(folder: Path, slots: set[int], room: int) -> tuple[list[SlotState], dict[int, LoadCells], list[int]]:
-    """Return the newest slots with their cells, the loaders of the others, and those whose files are damaged or missing."""
+    """Return the newest slots with their cells, the loaders of the others, and slots with damaged or missing files."""
     states, loaders, damaged = [], {}, []
     for slot in sorted(slots, reverse=True):
         try:
@@ -127,7 +127,10 @@ def _of_day(path: Path, calendar: Calendar, day: date) -> Damage:
 
 
 def _of_slot(folder: Path, calendar: Calendar, slot: int, closed_before: int) -> Damage:
-    """Return the damage of a slot. Once its day is closed, the index does not need it, and its details are shown only."""
+    """Return the damage of a slot.
+
+    Once its day is closed, the index does not need it, and only its details are shown.
+    """
     path, what = slot_files.path_of(folder, slot), f"the slot that starts at {calendar.start_of(slot)}"
     if slot >= closed_before:
         return Damage(path, what, calendar.start_of(slot - 1))

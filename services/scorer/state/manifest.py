@@ -1,4 +1,4 @@
-"""The manifest of a state folder: which messages the files beside it include, and which files there are."""
+"""The manifest of a state folder: which messages the files beside it include, and which files exist."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from services.core.model import StreamPosition
 class StateManifest:
     """It is written last, so that everything it includes is on disk.
 
-    ``position`` is the last message of MEASUREMENTS taken in; ``time`` the latest storing time (epoch seconds) of a readable
-    one; ``register_version`` the register in force; ``end_slot`` the end of the last published index (None before the
-    first); ``hour`` and ``day`` those of the last indicators sent to INDICATORS (None before the first). ``begun`` is when the
-    stream was made anew (epoch seconds) if that was accepted: what was stored before cannot be read again.
+    ``position`` is the last message of MEASUREMENTS ingested. ``time`` is the latest storing time (epoch seconds) of a
+    readable one. ``register_version`` is the register in force. ``end_slot`` is the end of the last published index.
+    ``hour`` and ``day`` are those of the last indicators sent to INDICATORS. These three are None before the first.
+    ``begun`` is when the stream was recreated (epoch seconds), if that was accepted: what was stored before cannot be
+    read again.
     """
 
     position: StreamPosition
@@ -44,7 +45,7 @@ class SavedState:
 
     @classmethod
     def decode(cls, content: bytes | memoryview) -> SavedState:
-        """Read the content of the file. Raises ValueError, KeyError or TypeError when it is none."""
+        """Read the content of the file. Raises ValueError, KeyError or TypeError for other content."""
         fields = orjson.loads(content)
         position = StreamPosition(**fields.pop("position"))
         slots, days = frozenset(fields.pop("slots")), frozenset(map(date.fromisoformat, fields.pop("days")))

@@ -1,4 +1,4 @@
-"""Derived arrays, spilled to unlinked temporary files and memory-mapped, so that the kernel can evict cold pages."""
+"""Spills derived arrays to unlinked temporary files, memory-mapped so that the kernel can evict cold pages."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from services.core.errors import StateError
 
 ALIGNMENT = 64
 SMALL = 1 << 18
-"""Arrays of fewer bytes stay in memory, which is cheaper than a file: with 10⁴ links 90 days take some 20 MB."""
+"""Arrays of fewer bytes stay in memory, which is cheaper than a file. With 10⁴ links, 90 days take some 20 MB."""
 
 
 class MappedArrays:
-    """Maps arrays from unlinked files in a folder. A file is gone with its last array, or with the process.
+    """Maps arrays from unlinked files in a folder. A file disappears with its last array, or with the process.
 
-    So a crash leaves nothing behind, and derived arrays are never read back: they are derived again (ADR 20).
+    So a crash leaves nothing behind. Derived arrays are never read back: they are derived again (ADR 20).
     """
 
     def __init__(self, folder: Path) -> None:

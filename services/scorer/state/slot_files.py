@@ -1,4 +1,7 @@
-"""Slots in detail as files of cells. A start reads the newest ones; the others are loaded when they are needed."""
+"""Stores slots in detail as files of cells.
+
+A restart reads the newest ones. The others are loaded when they are needed.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ def read(folder: Path, slot: int) -> NDArray[np.int64]:
 
 
 def loader(folder: Path, slot: int) -> LoadCells:
-    """Return the function that reads a slot's file. It raises StateError when the file cannot be used."""
+    """Return a function that reads a slot's file. It raises StateError when the file cannot be used."""
     path = path_of(folder, slot)
 
     def load() -> NDArray[np.int64]:

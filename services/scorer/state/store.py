@@ -1,8 +1,9 @@
-"""The evidence on disk. A crash at any moment loses nothing (docs/design.md §6), and damage is noticed (ADR 67).
+"""Stores the evidence on disk so that a crash loses nothing (docs/design.md §6) and damage is noticed (ADR 67).
 
-There is a file for each slot kept in detail, one for each closed day, and one of ids; the manifest is written last. Files
-newer than the manifest are harmless: taking in the messages after it again changes nothing. A slot whose day has a file is
-kept for its detail only. No file depends on a register: everything that does is derived again at every start.
+There is a file for each slot kept in detail, one for each closed day, and one of ids. The manifest is written last.
+Files newer than the manifest are harmless: ingesting the messages after it again changes nothing. A slot whose day has
+a file is kept for its detail only. No file depends on a register: everything that does is derived again at every
+startup.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ SLOTS_ROOM = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class StateUpdate:
-    """Everything that one save writes, and the slots and days that are kept; files of others are removed afterwards."""
+    """Everything that one save writes, and the slots and days that are kept. Files of others are removed afterwards."""
 
     changes: EvidenceChanges
     manifest: StateManifest
@@ -55,14 +56,14 @@ class Store:
 
     @property
     def is_new(self) -> bool:
-        """Whether nothing was saved here by this version."""
+        """Whether this version has not saved anything here yet."""
         return not any((self.folder / f"{name}{suffix}").exists() for name in MANIFESTS for suffix in ("", DAMAGED))
 
     def load(self, known: Sequence[Target] = (), *, former: Sequence[Target] = ()) -> LoadedState:
-        """Read everything back. Targets among those ``known`` are shared, not created again: a million take 110 MB.
+        """Read everything back. Targets that are ``known`` are shared, not created again: a million take 110 MB.
 
-        State of version 0.2.0 may hold targets of no register: of these, those ``known`` and ``former`` are kept. Raises
-        StateError when the folder cannot be used.
+        State of version 0.2.0 may hold targets of no register. Only its targets in ``known`` and ``former`` are kept.
+        Raises StateError when the folder cannot be used.
         """
         keep = MappedArrays(self.folder).keep
         try:
@@ -84,7 +85,7 @@ class Store:
     def save(self, update: StateUpdate) -> None:
         """Write what changed, the manifest last; then remove what is no longer needed.
 
-        Raises StateError. The state on disk is consistent then, and the process must end and start from it.
+        Raises StateError. The state on disk is then still consistent, and the process must end and restart from it.
         """
         changes = update.changes
         try:
@@ -108,9 +109,12 @@ class Store:
         evidence.release(lambda slot: slot_files.loader(self._slots, slot), self._map_day, room=SLOTS_ROOM)
 
     def reopen(self, evidence: Evidence, slot: int) -> None:
-        """Open the days from the one of ``slot`` on again, so that what is read again counts in them. Raises StateError.
+        """Open the days from the one of ``slot`` on again, so that messages read again count in them.
 
-        Their files go first: with only the later ones, a start would take the earlier for closed and empty.
+        Raises StateError.
+
+        Their files are removed first: if only the later ones were left, a restart would take the earlier for closed and
+        empty.
         """
         try:
             for day in evidence.reopen(slot):
@@ -126,12 +130,12 @@ class Store:
             raise damaged(day_files.path_of(self._days, day)) from error
 
     def _clear(self) -> None:
-        """Remove the files of a run that ended before its first manifest: without it their columns have no meaning."""
+        """Remove the files of a run that ended before its first manifest: without one their columns have no meaning."""
         for path in (*self._slots.iterdir(), *self._days.iterdir(), *(self.folder / name for name in IDS)):
             path.unlink(missing_ok=True)
 
     def _convert(self, former: FormerState) -> None:
-        """Write the state of version 0.2.0 in today's format. Its folder stays as it is."""
+        """Write the state of version 0.2.0 in the present format. Its folder stays as it is."""
         slots, days = set(), set()
         for slot, cells in former.slots():
             slot_files.write(self._slots, slot, cells)
@@ -151,7 +155,7 @@ class Store:
             self._ids_written = sizes
 
     def _write_manifest(self, saved: SavedState) -> None:
-        """Write the manifest, then remove the files that the one before listed and it does not."""
+        """Write the manifest, then remove the files that the one before listed and this one does not."""
         self._write_copies(MANIFESTS, saved.encode())
         before, self._listed = self._listed or saved, saved
         for slot in before.slots - saved.slots:

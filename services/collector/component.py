@@ -29,15 +29,15 @@ from services.register.bus import follow_register
 
 _DATABASE = "collector.sqlite"
 _ANSWERS_AT_ONCE = 16  # of security servers, held in memory; up to 16 MiB each
-_COLLECTED_AFTER = 10_000  # objects more than were given back
+_COLLECTED_AFTER = 10_000  # more objects made than freed since the last run
 _DAY_MS = 86_400_000
 _LAST_FLUSH_SECONDS = 2.0
 
 
 def collect_seldom() -> None:
-    """Have the garbage collector look seldom, and never at what the start has made.
+    """Make the garbage collector run seldom, and never look at objects made at startup.
 
-    A batch makes some 200,000 lists and tuples, and none holds itself.
+    A batch makes some 200,000 lists and tuples, and none of them is part of a cycle.
     """
     gc.freeze()
     gc.set_threshold(_COLLECTED_AFTER, *gc.get_threshold()[1:])
@@ -48,7 +48,7 @@ def _now_ms() -> int:
 
 
 class _Supervisor:
-    """Runs tasks until the stop. The first one that fails sets the stop, so that all others end in good order."""
+    """Runs tasks until the stop. The first task that fails sets the stop, so that all others end cleanly."""
 
     def __init__(self, stop: asyncio.Event) -> None:
         self._stop = stop
@@ -63,13 +63,13 @@ class _Supervisor:
             self._stop.set()
 
     def check(self) -> None:
-        """Raise the failure that set the stop, if there is one."""
+        """Raise the failure that set the stop, if there was one."""
         if self._failure is not None:
             raise self._failure
 
 
 class _Collector:
-    """One run of the component, between its start and its stop."""
+    """One run of the component, from its start to its stop."""
 
     def __init__(self, runtime: Runtime, bus: Bus, executor: LedgerExecutor, ledger: Ledger) -> None:
         self._runtime, self._bus, self._executor, self._ledger = runtime, bus, executor, ledger
@@ -77,7 +77,7 @@ class _Collector:
         self._intake = Intake(executor, ledger, self._metrics, runtime.log, _now_ms)
 
     async def follow(self, registers: AsyncIterator[Register]) -> None:
-        """End with StateError when a register comes into force whose slots have another length."""
+        """Follow the register. Raises StateError when one with another length of slots comes into force."""
         async for register in registers:
             await self._executor.run(self._ledger.check_slots, register.policy.slot_seconds)
 
@@ -105,7 +105,7 @@ class _Collector:
         await replayer.run(self._runtime.settings.replay_seconds)
 
     async def _wait(self, seconds: float) -> bool:
-        """Wait so long, or until the stop; return whether the stop has come."""
+        """Wait this many seconds, or until the stop; return whether the stop has come."""
         if self._runtime.stop.is_set():
             return True
         try:
@@ -129,9 +129,10 @@ class _Collector:
                     self._runtime.health.serving()
 
     async def flush(self) -> bool:
-        """Publish the summaries that the bus has not acknowledged, up to SUMMARIES_PER_READ; return whether there may be more.
+        """Publish up to SUMMARIES_PER_READ summaries that the bus has not acknowledged; return whether more may wait.
 
-        More come in meanwhile: a busy bus never has none. Raises BusError; what it has acknowledged stays so.
+        More summaries come in meanwhile, so a busy bus never runs out of them. Raises BusError; summaries that the bus
+        has acknowledged stay acknowledged.
         """
         settings, run = self._runtime.settings, self._executor.run
         self._metrics.show_totals(await run(self._ledger.totals))
@@ -164,12 +165,12 @@ async def _work(
             while await collector.flush():
                 pass
     except (BusError, TimeoutError) as error:
-        # Nothing is lost: what is unpublished stays in the ledger for the next start.
+        # Nothing is lost: unpublished summaries stay in the ledger until the next startup.
         runtime.log.warning("last_publishing_failed", reason=str(error))
 
 
 async def main(runtime: Runtime) -> None:
-    """Run the collector until it is stopped. Raises PeyvandError when it cannot go on."""
+    """Run the collector until it is stopped. Raises PeyvandError when it cannot continue."""
     settings = runtime.settings
     sources = read_sources(Path(settings.sources)) if settings.sources else ()
     if sources and settings.replay:

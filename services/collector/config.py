@@ -1,4 +1,7 @@
-"""Reads sources.yaml, the list of what a collector reads (docs/exchange.md §5). Every fault is listed with its place."""
+"""Reads sources.yaml, the list of what a collector reads (docs/exchange.md §5).
+
+Every fault is listed with its place.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ from services.register.reading import (
 )
 
 BEHIND_SECONDS: Final = 60.0
-"""How far behind now records are requested by default: the offset that X-Road servers have by default."""
+"""How far behind now records are requested by default, which is also the default offset of X-Road servers."""
 
 _XROAD = ("url", "client", "certificate", "key", "authority", "server_name", "timeout", "every", "behind", "history")
 _KEYS = {
@@ -42,10 +45,10 @@ _TIMEOUT, _POLL, _LOOK, _HISTORY = 60.0, 60.0, 5.0, 7 * 86_400.0
 class XroadSource:
     """A security server whose records are requested by SOAP at ``url``, in the name of ``client``.
 
-    ``server`` is INSTANCE/CLASS/CODE/SERVER. With ``provider``, a member or subsystem, only exchanges with its services are
-    requested; with ``health`` only counts per service. ``certificate`` and ``key`` are the collector's; ``authority``
-    replaces the system's list of trusted authorities; ``server_name`` is the name in the server's certificate, if that is
-    not the host of the URL. Times are in seconds; requests end ``behind`` seconds before now.
+    ``server`` is INSTANCE/CLASS/CODE/SERVER. With ``provider``, a member or subsystem, only exchanges with its services
+    are requested. With ``health``, only counts per service are. ``certificate`` and ``key`` are the collector's.
+    ``authority`` replaces the system's list of trusted authorities. ``server_name`` is the name in the server's
+    certificate, if it is not the host of the URL. Times are in seconds. Requests end ``behind`` seconds before now.
     """
 
     id: str
@@ -66,7 +69,10 @@ class XroadSource:
 
 @dataclass(frozen=True, slots=True)
 class FileSource:
-    """Log files that match a path, whose last part may hold ``*`` and ``?``; looked at every so many seconds."""
+    """Log files that match a path, whose last part may hold ``*`` and ``?``.
+
+    They are checked once in ``every`` seconds.
+    """
 
     id: str
     path: Path
@@ -165,7 +171,7 @@ def _read_server(text: str) -> str:
 
 
 def _identifier(read: Callable[[str], str]) -> Callable[[str], str]:
-    """Return what reads an identifier of X-Road whose parts a request can hold."""
+    """Return a function that reads an X-Road identifier and checks that a request can hold its parts."""
 
     def checked(text: str) -> str:
         found = read(text)

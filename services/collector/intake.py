@@ -1,4 +1,4 @@
-"""Where every source hands in its batches: into the ledger, the metrics and the log."""
+"""Passes the batches of every source to the ledger, the metrics and the log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST_REJECTS: Final = 1000  # of a batch that are logged one by one
 
 @dataclass(eq=False)
 class Intake:
-    """Takes batches in. ``now_ms`` is the clock, milliseconds since 1970.
+    """Takes in batches. ``now_ms`` is the clock, in milliseconds since 1970.
 
     A source has a ``name`` in the ledger, which identifies its position, and a ``label`` in metrics and log.
     """
@@ -29,11 +29,14 @@ class Intake:
     now_ms: Callable[[], int]
 
     async def position(self, name: str) -> SourcePosition | None:
-        """Return where to go on reading a source; None when nothing was read of it."""
+        """Return where to continue reading a source; None if nothing of it was read."""
         return await self.executor.run(self.ledger.position, name)
 
     def begin(self, label: str) -> None:
-        """Record that reading a source begins. Its newest exchange counts from here: older ones are a backlog, not a silence."""
+        """Record that reading a source begins.
+
+        Its newest exchange counts from now: older ones are a backlog, not a silence.
+        """
         self.metrics.newest(label, self.now_ms())
 
     def reached(self, label: str, moment_ms: int | None = None) -> None:
@@ -41,7 +44,7 @@ class Intake:
         self.metrics.reached(label, self.now_ms() if moment_ms is None else moment_ms)
 
     async def take(self, name: str, label: str, batch: RecordBatch, asked_from_ms: int | None = None) -> None:
-        """Count a batch and move its source on, in one transaction; ``asked_from_ms`` is as in Ledger.take."""
+        """Count a batch and advance its source, in one transaction. ``asked_from_ms`` is as in Ledger.take."""
         now_ms = self.now_ms()
         result = await self.executor.run(self.ledger.take, name, batch, now_ms=now_ms, asked_from_ms=asked_from_ms)
         self.metrics.took(result)

@@ -1,4 +1,4 @@
-"""The collector's /metrics, by the names of the metrics table (services/core/metrics/table.py)."""
+"""Exposes the collector's /metrics, with the names of the metrics table (services/core/metrics/table.py)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FAILURES: Final = ("fault", "status", "timeout", "tls", "transport", "too_large"
 """How a source can fail."""
 
 SERVICES: Final = 1000
-"""The most services of one security server that have series."""
+"""The maximum number of services of one security server that have series."""
 
 
 class CollectorMetrics:
@@ -47,7 +47,7 @@ class CollectorMetrics:
         self._paired.inc(max(0, result.paired))
 
     def reached(self, source: str, moment_ms: int) -> None:
-        """Set up to when a source was read, whether it had anything or not."""
+        """Set up to when a source was read, whether or not it had anything."""
         self._position.labels(source).set(moment_ms / 1000)
 
     def newest(self, source: str, moment_ms: int) -> None:
@@ -80,7 +80,7 @@ class CollectorMetrics:
         self._skipped.labels(source).inc()
 
     def health(self, source: str, health: ServerHealth) -> None:
-        """Show the health data of a security server, of up to SERVICES services; remove series of other services."""
+        """Show the health data of up to SERVICES services of a security server; remove the series of other services."""
         shown = sorted(health.services, key=lambda service: service.name)[:SERVICES]
         names = {service.name for service in shown}
         before = self._services.get(source, set())

@@ -1,4 +1,4 @@
-"""Pairs and summarises whole log files, with the ledger of the running collector in a temporary file."""
+"""Pairs and summarises whole log files with the ledger of the running collector, in a temporary file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TAKE_LINES = 50_000  # as the running collector does
 
 @dataclass(frozen=True, slots=True)
 class LogDigest:
-    """What a set of log files holds. ``faults`` is empty unless bad lines were to be skipped."""
+    """The content of a set of log files. ``faults`` is empty unless bad lines were to be skipped."""
 
     summaries: Iterator[ExchangeSummary]
     result: BatchResult
@@ -30,12 +30,10 @@ class LogDigest:
 def digest_logs(
     files: Sequence[Path], slot_seconds: int, *, span_ms: int, skip_bad: bool, columns: Sequence[str] = ()
 ) -> Iterator[LogDigest]:
-    """Yield the summaries of everything in the files; they can be read while the context is open.
+    """Yield the summaries of everything in the files. They can be read while the context is open.
 
-    With ``columns`` the files are tables without a header.
-
-    Raises InputError with every fault of every file. With ``skip_bad`` only a file that cannot be read as a whole is
-    refused.
+    With ``columns`` the files are tables without a header. Raises InputError with every fault of every file. With
+    ``skip_bad`` only a file that cannot be read as a whole is refused.
     """
     faults: list[Fault] = []
     unreadable: list[Fault] = []

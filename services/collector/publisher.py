@@ -12,7 +12,10 @@ from services.core import codec
 from services.core.bus import Bus, exchange_subject, shard_of
 
 SUMMARIES_PER_READ = 8000
-"""So many at once that messages are full: each is acknowledged in a transaction of its own, which waits for the disk."""
+"""How many summaries are read at once, enough to fill messages.
+
+Each message is acknowledged in a transaction of its own, which waits for the disk.
+"""
 
 _MOST_SUMMARIES = 500
 _LARGEST_PAYLOAD = 900_000  # bytes; NATS takes 1 MiB
@@ -20,7 +23,10 @@ _LARGEST_PAYLOAD = 900_000  # bytes; NATS takes 1 MiB
 
 @dataclass(frozen=True, slots=True)
 class SummaryMessage:
-    """An ExchangeSummaryBatch, ready to be published. The id follows from the content, so sending it again is harmless."""
+    """An ExchangeSummaryBatch ready to be published.
+
+    Its id follows from its content, so sending it again is harmless.
+    """
 
     subject: str
     payload: bytes
@@ -29,7 +35,10 @@ class SummaryMessage:
 
 
 def messages(bus: str, alias: str, pending: Sequence[PendingSummary]) -> Iterator[SummaryMessage]:
-    """Yield messages of one data bus that carry ``pending``, by shard of the client; ``alias`` is as in ExchangeSummary."""
+    """Yield messages of one data bus that carry ``pending``, by shard of the client.
+
+    ``alias`` is as in ExchangeSummary.
+    """
     shards: dict[int, list[PendingSummary]] = defaultdict(list)
     for waiting in pending:
         shards[shard_of(waiting.summary.client)].append(waiting)

@@ -1,4 +1,4 @@
-"""Log files: found by a pattern, kept open across rotation, tailed or replayed."""
+"""Reads log files: finds them by a pattern, keeps them open across rotation, and tails or replays them."""
 
 from services.collector.files.log_file import LogFile, path_text
 from services.collector.files.replayer import Replayer

@@ -17,7 +17,7 @@ _IDENTIFYING = 1 << 16  # bytes at the start of a file that distinguish it from 
 
 
 def path_text(path: Path | str) -> str:
-    """Return a path, or a name, as text of UTF-8, in which other bytes are escaped."""
+    """Return a path or a name as UTF-8 text, with other bytes escaped."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
@@ -48,18 +48,18 @@ class LogFile:
         return stream
 
     def identity(self) -> str:
-        """Return a name by the file's size and first bytes, which does not depend on its path."""
+        """Return a name made of the file's size and first bytes, which does not depend on its path."""
         with self._stream() as stream:
             size = self.path.stat().st_size
             return f"{size}-{blake2b(stream.read(_IDENTIFYING), digest_size=16).hexdigest()}"
 
     def is_gzip(self) -> bool:
-        """Return whether the file is gzip, so that positions are not those in the file."""
+        """Return whether the file is gzip. Positions are then not those in the file itself."""
         with self._stream() as stream:
             return stream.read(2) == GZIP
 
     def beginning(self, *, settled: bool) -> str | None:
-        """Return a name by the file's first bytes, which stay while lines are added; None until they are written."""
+        """Return a name made of the file's first bytes, which stay as lines are added; None until they are written."""
         with self._stream() as stream:
             content = first_bytes(stream, settled=settled)
         return None if content is None else blake2b(content, digest_size=16).hexdigest()

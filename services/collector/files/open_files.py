@@ -1,4 +1,4 @@
-"""The log files that match one path, with those written last kept open between two looks (docs/exchange.md §2.1).
+"""Finds the log files that match one path, and keeps those written last open (docs/exchange.md §2.1).
 
 So a file that is renamed or removed between two looks is still read to its end.
 """
@@ -20,14 +20,14 @@ from services.core.errors import Fault, InputError
 _MOST_OPEN = 64  # of the 1,024 descriptors that a process has by default, with several sources
 
 FileKey = tuple[Path, tuple[int, int]]
-"""A file: its path, or its last one, and its device and inode."""
+"""A file: its path, or its last path, and its device and inode."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """A file at one look: how to read it, its size in bytes, and when it was written (ns).
+    """A file at one look: how to read it, its size in bytes, and when it was last written (ns).
 
-    A file that is ``gone`` no longer matches the path that is followed; one that is ``removed`` has no other name either.
+    A ``gone`` file no longer matches the path that is followed. A ``removed`` file has no other name either.
     """
 
     log: LogFile
@@ -49,7 +49,7 @@ class OpenFiles:
         self._open: dict[tuple[int, int], tuple[Path, FileIO]] = {}
 
     def look(self) -> dict[FileKey, FileState]:
-        """Return the files that match, and after them those that no longer do and are still open.
+        """Return the files that match, and after them the open files that no longer match.
 
         Raises InputError when the folder cannot be listed, which is not the same as an empty folder.
         """
@@ -66,7 +66,7 @@ class OpenFiles:
         return states
 
     def _stat(self, inode: tuple[int, int]) -> os.stat_result | None:
-        """Return what the system says of an open file; None, and close it, where it is lost, as on a stale NFS mount."""
+        """Return the status of an open file. If it is lost, as on a stale NFS mount, close it and return None."""
         try:
             return os.fstat(self._open[inode][1].fileno())
         except OSError:
@@ -78,7 +78,7 @@ class OpenFiles:
             self._open.pop(inode)[1].close()
 
     def _open_newest(self, states: dict[FileKey, FileState]) -> None:
-        """Open the files written last. One that may not be read is left out: reading it reports that."""
+        """Open the files written last. One that may not be read is skipped: reading it reports the error."""
         for path, inode in sorted(states, key=lambda key: states[key].written_ns)[-self._most :]:
             if inode in self._open:
                 continue

@@ -18,9 +18,10 @@ _TAKE_LINES = 4000  # … which are joined when they are due together
 
 @dataclass(eq=False)
 class Replayer:
-    """Takes in a log at the pace of its timeline.
+    """Ingests a log at the pace of its timeline.
 
-    ``now_ms`` is the clock, milliseconds since 1970; ``wait`` waits so many seconds and returns whether the stop has come.
+    ``now_ms`` is the clock, in milliseconds since 1970. ``wait`` waits for some seconds and returns whether the stop
+    has come.
     """
 
     source: LogFile
@@ -31,7 +32,10 @@ class Replayer:
     wait: Callable[[float], Awaitable[bool]]
 
     async def run(self, seconds: float) -> None:
-        """Replay the log within ``seconds``, until its end or the stop. Raises StateError when the state is of another log."""
+        """Replay the log within ``seconds``, until its end or the stop.
+
+        Raises StateError if the state is of another log.
+        """
         name, run = path_text(self.source.path.name), self.intake.executor.run
         identity = await run(self.source.identity)
         position = await self.intake.position(identity)
@@ -55,7 +59,7 @@ class Replayer:
         self.log.info("replay_finished", source=name)
 
     async def _extent(self) -> LogExtent | None:
-        """Read the whole log once for the time that it spans; None when the stop comes first."""
+        """Read the whole log once to find the time that it spans; return None if the stop comes first."""
         extent = LogExtent()
         batches = self.source.batches()
         while (batch := await self.intake.executor.run(next, batches, None)) is not None:

@@ -19,12 +19,14 @@ _TAKE_LINES = 50_000  # large batches, so that fewer pages and summaries change 
 
 @dataclass(eq=False)
 class FileTailer:
-    """Looks at the files of one source again and again. ``wait`` waits so many seconds and returns whether the stop has come.
+    """Looks at the files of one source again and again.
 
-    Complete lines are read at once, documents and gzip once the file has settled. A file has settled when two looks in a row
-    find it unchanged. Then a last line without an end is read as well, if it is a record; otherwise it waits, since a writer
-    with a buffer may leave half a line in quiet minutes. A file that is renamed or removed is read on as if it had kept its
-    name, until it has settled and is removed, or until too many files were written since.
+    ``wait`` waits for some seconds and returns whether the stop has come.
+
+    Complete lines are read at once, documents and gzip once the file has settled. A file has settled when two looks in
+    a row find it unchanged. Then a last line without an end is read as well, if it is a record. Otherwise it waits,
+    since a buffered writer may leave half a line in quiet minutes. A file that is renamed or removed is read as if it
+    had kept its name, until it has settled and is removed, or until too many files were written since.
     """
 
     source: FileSource
@@ -89,7 +91,7 @@ class FileTailer:
                 self.intake.reached(self.source.id)
 
     async def _read(self, key: FileKey, state: FileState, *, settled: bool) -> None:
-        """Read on in a file. One that cannot be read is tried again when it has changed."""
+        """Continue reading a file. One that cannot be read is tried again when it has changed."""
         try:
             beginning = await self.intake.executor.run(state.log.beginning, settled=settled)
             if beginning is not None:

@@ -1,4 +1,4 @@
-"""X-Road security servers, polled for their operational monitoring records."""
+"""Polls X-Road security servers for their operational monitoring records."""
 
 from services.collector.xroad.poller import ServerPoller
 

@@ -1,4 +1,4 @@
-"""An HTTP client for one security server: with a deadline, a limit on the answer's size, and mTLS if configured."""
+"""An HTTP client for one security server, with a deadline, a limit on the answer's size, and mTLS if configured."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from services.collector.config import XroadSource
 from services.collector.records import FaultError, ServerAnswerError, read_envelope
 
 LARGEST_ANSWER: Final = 16 << 20
-"""The most bytes of an answer, compressed as its records are: ten times the size of 10,000 records."""
+"""The most bytes of an answer, whose records are compressed: ten times the size of 10,000 records."""
 
 _CONNECT_SECONDS: Final = 10.0
 
 
 class SourceError(Exception):
-    """A request to a source that failed. The message is for a person, and quotes no content.
+    """A failed request to a source. The message is for a person, and quotes no content.
 
-    ``failure`` is one of FAILURES, ``code`` that of the SOAP fault, if it was one.
+    ``failure`` is one of FAILURES. ``code`` is that of the SOAP fault, if there was one.
     """
 
     def __init__(self, failure: str, message: str, code: str = "") -> None:
@@ -38,7 +38,10 @@ class SourceError(Exception):
 
 
 class SecurityServerClient(AbstractAsyncContextManager["SecurityServerClient"]):
-    """Requests to one server. Connections are reused, and opened again after a failure, with the certificates of that time."""
+    """Sends requests to one server, over reused connections.
+
+    After a failure connections are opened again, with the certificates of that time.
+    """
 
     def __init__(self, source: XroadSource, *, largest: int = LARGEST_ANSWER) -> None:
         self._source, self._largest = source, largest
@@ -65,7 +68,7 @@ class SecurityServerClient(AbstractAsyncContextManager["SecurityServerClient"]):
         except (TimeoutError, httpx.TimeoutException):
             failure = SourceError("timeout", f"it did not answer within {self._source.timeout:g} s")
         except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
-            # UnicodeError: httpx reads where a redirect leads, whose host may be no name.
+            # UnicodeError: httpx reads the location of a redirect, whose host may not be a valid name.
             failure = _translated(error)
         await self.close()
         raise failure
@@ -73,7 +76,7 @@ class SecurityServerClient(AbstractAsyncContextManager["SecurityServerClient"]):
     async def _send(self, request: bytes) -> bytes:
         if self._client is None:
             self._client = await asyncio.to_thread(_client, self._source)
-        # httpx would decompress a body without a limit. The records are gzipped within it anyway.
+        # httpx would decompress a body without a limit. The records in it are gzipped anyway.
         headers = {"Content-Type": "text/xml; charset=UTF-8", "Accept-Encoding": "identity"}
         extensions = {"sni_hostname": self._source.server_name} if self._source.server_name else {}
         async with self._client.stream(
@@ -93,7 +96,7 @@ class SecurityServerClient(AbstractAsyncContextManager["SecurityServerClient"]):
 
 
 def _check(answer: httpx.Response, body: bytes) -> None:
-    """Raise SourceError for an answer that cannot hold records. A fault is recognised with any status."""
+    """Raise SourceError for an answer that cannot hold records. A SOAP fault is recognised with any status."""
     if answer.headers.get("content-encoding", "identity") != "identity":
         raise SourceError("unreadable", "its answer is compressed, which was not requested")
     if (code := answer.headers.get("x-road-error")) is not None:
@@ -109,7 +112,10 @@ def _check(answer: httpx.Response, body: bytes) -> None:
 
 
 def _client(source: XroadSource) -> httpx.AsyncClient:
-    """Make a client, in a thread: reading the system's certificate authorities takes a while. Raises SourceError."""
+    """Return a client.
+
+    Call this in a thread, since reading the system's authorities takes a while. Raises SourceError.
+    """
     try:
         context = ssl.create_default_context(cafile=str(source.authority) if source.authority else None)
         if source.certificate is not None and source.key is not None:
@@ -123,7 +129,7 @@ def _client(source: XroadSource) -> httpx.AsyncClient:
 
 
 def _no_passphrase() -> str:
-    """Return an empty passphrase, for OpenSSL would otherwise prompt for one on the terminal."""
+    """Return an empty passphrase, because OpenSSL would otherwise prompt for one on the terminal."""
     return ""
 
 

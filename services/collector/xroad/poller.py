@@ -1,4 +1,4 @@
-"""Requests from one security server what it has logged since the last request, until the stop (docs/exchange.md §2)."""
+"""Polls one security server for what it has logged since the last request, until the stop (docs/exchange.md §2)."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ _LATER = (1, 60, 3600)  # how many seconds later those others are
 class ServerPoller:
     """Polls one server in rounds.
 
-    ``now`` is the clock in seconds since 1970, ``chance`` draws from [0, 1), ``wait`` waits so many seconds and returns
-    whether the stop has come; ``answers`` bounds how many servers' answers are in memory at once.
+    ``now`` is the clock in seconds since 1970. ``chance`` draws from [0, 1). ``wait`` waits for some seconds and
+    returns whether the stop has come. ``answers`` limits how many servers' answers are in memory at once.
     """
 
     source: XroadSource
@@ -54,14 +54,14 @@ class ServerPoller:
     now: Callable[[], float]
     chance: Callable[[], float]
     wait: Callable[[float], Awaitable[bool]]
-    _seconds: int | None = field(default=None, init=False)  # to request at once; None for all that there are
+    _seconds: int | None = field(default=None, init=False)  # how many to request at once; None for all
 
     def __post_init__(self) -> None:
-        # A position counts for these records of this server only.
+        # A position is valid for these records of this server only.
         self._name = " ".join(filter(None, (self.source.id, self.source.server, self.source.provider)))
 
     async def run(self) -> None:
-        """Poll round after round until the stop; after a failure wait longer and longer."""
+        """Poll round after round until the stop. After failures in a row, wait longer and longer."""
         failures = 0
         if not self.source.health:
             self.intake.begin(self.source.id)
@@ -87,8 +87,8 @@ class ServerPoller:
     async def _read_records(self, server: SecurityServerClient) -> None:
         """Read one round: follow the server to the end of its records. Raises SourceError.
 
-        After an answer that cannot be used the span is halved, so that one bad record does not block all later ones, and
-        doubled after each answer that can.
+        After an unusable answer the span is halved, so that one bad record does not block all later ones. After each
+        usable answer it is doubled.
         """
         followed = False
         while True:
@@ -117,7 +117,7 @@ class ServerPoller:
     async def _shorten(
         self, server: SecurityServerClient, error: SourceError, span: RecordSpan, missing: RecordSpan
     ) -> None:
-        """Request half as many seconds from now on. Raises the error where that does not help."""
+        """Request half as many seconds from now on. Raises the error if that does not help."""
         if not _may_depend_on_span(error):
             raise error
         if span.seconds > 1:
@@ -131,10 +131,10 @@ class ServerPoller:
     ) -> None:
         """Skip a second whose answer cannot be used, if other seconds can be read meanwhile. Raises SourceError.
 
-        So nothing is lost of a server that fails as a whole, or now and then.
+        So no records are lost when a server fails as a whole, or now and then.
         """
         for attempt in range(_PROOFS):
-            if attempt % 2 == 0:  # twice in a row, as every other answer may be that of another machine
+            if attempt % 2 == 0:  # twice in a row, since every other answer may come from another machine
                 await self._read_later_second(server, error, span, missing)
             try:
                 await self._read_span(server, span)
@@ -173,7 +173,7 @@ class ServerPoller:
         raise error
 
     async def _read_span(self, server: SecurityServerClient, span: RecordSpan) -> bool:
-        """Take in one answer; return whether the server named where to go on. Raises SourceError."""
+        """Ingest the answer for one span; return whether the server named where to continue. Raises SourceError."""
         async with self.answers:
             batch, has_more = await self._request(server, span)
             await self._take(batch, span)
@@ -206,7 +206,7 @@ class ServerPoller:
 
 
 def _may_depend_on_span(error: SourceError) -> bool:
-    """Return whether something in the span alone may have caused a failure, so that a shorter span may help."""
+    """Return whether the span alone may have caused a failure, so that a shorter span may help."""
     return error.failure in _TOO_MUCH and not isinstance(error.__cause__, StuckAnswerError)
 
 

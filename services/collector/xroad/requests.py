@@ -1,7 +1,7 @@
-"""Requests to a security server, and the span of time that each covers (X-Road PR-OPMON, chapters 2 and 3). Pure.
+"""Builds requests to a security server, and chooses their spans of time (X-Road PR-OPMON, chapters 2 and 3). Pure.
 
 A server keeps records for days, by the second in which its monitoring daemon received them. It gives the records of a span
-that ends a minute ago at the latest: younger ones may not be written yet. Times are seconds since 1970.
+that ended at least a minute ago, since younger ones may not be written yet. Times are seconds since 1970.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LONGEST_PAUSE = 900.0
 
 
 class StuckAnswerError(ValueError):
-    """An answer after which there is no position to go on from."""
+    """An answer that names no position to continue from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +38,14 @@ class RecordSpan:
         return self.last - self.first + 1
 
     def first_part(self, seconds: int | None) -> RecordSpan:
-        """Return the first so many seconds; the whole span if ``seconds`` is None."""
+        """Return the first ``seconds`` seconds of the span; the whole span if None."""
         return self if seconds is None else RecordSpan(self.first, min(self.last, self.first + seconds - 1))
 
 
 def next_span(position: int | None, now: float, history: float, behind: float) -> RecordSpan | None:
-    """Return the span to request next: from the position on, or from ``history`` seconds back; None when it is too early.
+    """Return the span to request next; None if it is too early for one.
 
-    It ends ``behind`` seconds before ``now``.
+    It begins at the position, or without one ``history`` seconds back, and ends ``behind`` seconds before ``now``.
     """
     last = int(now - behind) - 1
     first = int(now - history) if position is None else position
@@ -53,10 +53,12 @@ def next_span(position: int | None, now: float, history: float, behind: float) -
 
 
 def next_position(span: RecordSpan, next_records_from: int | None) -> int:
-    """Return the second to go on from after an answer. Raises StuckAnswerError when the server names none after the first.
+    """Return the second to continue from after an answer.
 
-    A server that has more than fits in one answer, or whose clock is behind, names the second to go on from. Otherwise it
-    has given everything that was requested.
+    Raises StuckAnswerError if the server names none after the first.
+
+    A server names this second if it has more than fits in one answer, or if its clock is behind. Otherwise it has given
+    everything that was requested.
     """
     if next_records_from is None:
         return span.last + 1

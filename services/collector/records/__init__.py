@@ -1,4 +1,4 @@
-"""Log records of any format, read into sides of exchanges."""
+"""Reads log records of any format into sides of exchanges."""
 
 from services.collector.records.answers import FaultError, ServerAnswerError, read_answer, read_envelope
 from services.collector.records.batch import START, RecordBatch, Reject, SourcePosition

@@ -1,4 +1,4 @@
-"""The raw answer of getSecurityServerOperationalData: multipart/related, or a SOAP fault (docs/exchange.md §2)."""
+"""Reads raw answers of getSecurityServerOperationalData: multipart/related, or a SOAP fault (docs/exchange.md §2)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class FaultError(ServerAnswerError):
 class RecordsAnswer:
     """The answer of a security server: sides, or the text of each record if not all of them can be decoded.
 
-    ``next_records_from`` in epoch seconds is None when there is nothing more.
+    ``next_records_from``, in epoch seconds, is None when there are no more records.
     """
 
     records: list[Any]
@@ -45,7 +45,7 @@ class RecordsAnswer:
 
 
 def _parts(body: bytes) -> list[tuple[bytes, bytes]]:
-    """Return the headers (lower case) and the content of each part of a multipart body; line one is its boundary."""
+    """Return the headers (lower case) and the content of each part of a multipart body. It begins with its boundary."""
     boundary = body[: body.find(b"\n")].rstrip(b"\r\n")
     parts: list[tuple[bytes, bytes]] = []
     for part in (b"\r\n" + body).split(b"\r\n" + boundary, _MOST_PARTS)[1:]:
@@ -102,9 +102,9 @@ def read_records(document: bytes) -> list[Any]:
     """Read the records of a JSON array, or of an object ``{"records": [...]}``. Raises ServerAnswerError.
 
     The result is sides if all records can be decoded at once, else the text of each (RawRecord), to be read one by one.
-    Records are counted before any object is made: a small answer can unpack to tens of millions of empty lists.
+    Records are counted before any object is made, since a small answer can unpack to tens of millions of empty lists.
     """
-    # Every record is an object and takes a brace; braces within their texts make this stricter, never laxer.
+    # Every record is an object and takes a brace. Braces within texts make this check stricter, never laxer.
     if document.count(b"{") > _MOST_RECORDS + 1:
         raise ServerAnswerError(_TOO_MANY)
     if (sides := decode_records(document)) is not None:
@@ -128,7 +128,7 @@ def _few(records: list[Any]) -> list[Any]:
 
 
 def _place(document: bytes, message: str) -> str:
-    """Return line and column of the byte in the decoder's message; without a byte the document is too short."""
+    """Return the line and column of the byte in the decoder's message, or of the document's end if it names no byte."""
     byte = _BYTE.search(message)
     before = document[: int(byte[1])] if byte else document
     line, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")

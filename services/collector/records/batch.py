@@ -1,4 +1,4 @@
-"""Batches of records: sides, rejected lines, and the position where reading goes on. Pure."""
+"""Batches of records: sides, rejected lines, and the position to continue reading from. Pure."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from services.core.errors import Fault
 class SourcePosition:
     """How far a source was read.
 
-    In a file ``offset`` bytes (after decompression) and ``line`` lines, or records of a document; at a security server
-    ``offset`` is the second to go on from.
+    In a file, ``offset`` counts bytes (after decompression), and ``line`` counts lines or records of a document. At a
+    security server, ``offset`` is the second to continue from.
     """
 
     offset: int = 0
@@ -25,8 +25,9 @@ START = SourcePosition()
 
 @dataclass(frozen=True, slots=True, order=True)
 class Reject:
-    """A line, or a record of a document, that cannot be read or counted: its number from 1, its length in bytes (0 if not
-    known), and the reason.
+    """A line, or a record of a document, that cannot be read or counted, and the reason.
+
+    ``number`` counts from 1. ``length`` is in bytes, 0 if not known.
     """
 
     number: int
@@ -45,11 +46,11 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class RecordBatch:
-    """Sides in file order with what was rejected among them, and the position after them.
+    """Sides in file order, what was rejected among them, and the position after them.
 
     ``waiting`` is a last line that is left for later: it has no end, and is not a record so far. ``places`` are the number
-    and the length of each side's line, in one row for all sides, which is faster than two objects for each; a record of a
-    document has length 0. They may be left out.
+    and the length of the line of each side, in one flat tuple, which is faster than two objects for each. A record of a
+    document has length 0. Places may be left out.
     """
 
     sides: tuple[Side, ...]

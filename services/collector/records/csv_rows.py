@@ -1,4 +1,4 @@
-"""Exchange records as CSV, with the column names of X-Road's records or of its open data (docs/exchange.md §2.1). Pure.
+"""Reads exchange records as CSV, with the column names of X-Road's records or open data (docs/exchange.md §2.1). Pure.
 
 Open data have ``totalDuration`` (client) or ``producerDurationProducerView`` (provider) instead of the last stamp, and
 distinguish rows by ``id``.
@@ -60,7 +60,7 @@ def column_names(cells: Iterable[str]) -> tuple[str, ...]:
 
 
 def delimiter_of(line: bytes, columns: int) -> str:
-    """Return the delimiter of a table without a header: the one that cuts its first line into that many cells, or a comma."""
+    """Return the delimiter that splits the first line of a table without a header into so many cells, or a comma."""
     return next((mark for mark in _DELIMITERS if len(_cells(line, mark)) == columns), ",")
 
 
@@ -80,7 +80,10 @@ def read_row(line: bytes, delimiter: str, names: Sequence[str]) -> dict[str, Any
 
 
 def _value(name: str, cell: str) -> Any:
-    """Convert a cell to the type of its column. What does not fit stays text, which the check of the record refuses."""
+    """Convert a cell to the type of its column.
+
+    A cell that does not fit stays text, which the check of the record refuses.
+    """
     if cell in _ABSENT:
         return None
     if name in FLAGS:

@@ -1,4 +1,4 @@
-"""The fields that are read of an X-Road operational monitoring record, and their values (docs/exchange.md §1). Pure.
+"""The fields that are read from an X-Road operational monitoring record, and their values (docs/exchange.md §1). Pure.
 
 Both generations of names are here (requestSize and requestSoapSize/requestRestSize, faultCode and soapFaultCode).
 """
@@ -38,7 +38,7 @@ _PARTIES = (
     "serviceCode",
 )
 SIDES = ("Client", "Producer")
-"""Values of securityServerType, which from X-Road 7.3.2 on come in any case."""
+"""Values of securityServerType. From X-Road 7.3.2 on they come in any case."""
 
 STAMPS = ("requestInTs", "requestOutTs", "responseInTs", "responseOutTs")
 _REQUEST_SIZE = ("requestSize", "requestSoapSize", "requestRestSize")
@@ -79,7 +79,7 @@ AT_SIZES = FIELDS.index("requestSize")
 AT_DAEMON = FIELDS.index("monitoringDataTs")
 
 NAMES = frozenset({*_PARTIES, "serviceVersion"})
-"""Fields that name a party or a service, and are shown; other texts are compared only."""
+"""Fields that name a party or a service, and are shown. Other texts are only compared."""
 
 SIZES = frozenset({*_REQUEST_SIZE, *_RESPONSE_SIZE, "requestMimeSize", "responseMimeSize"})
 """Fields that hold bytes."""
@@ -133,8 +133,10 @@ _ANYTHING: tuple[Callable[[Any], bool], str] = (lambda _: True, "")
 
 
 def reasons(raw: Mapping[str, Any]) -> list[str]:
-    """Return everything wrong with a record: wrong values in the order of its fields, then missing fields, then stamps that
-    are too far apart.
+    """Return everything that is wrong with a record.
+
+    Wrong values come first, in the order of the record's fields, then missing fields, then stamps that are too far
+    apart.
     """
     faults = []
     for name, value in raw.items():

@@ -1,7 +1,7 @@
-"""Formats of exchange logs: NDJSON, CSV, a JSON array, a raw multipart answer, each plain or gzipped (docs/exchange.md §2).
+"""Reads exchange logs as NDJSON, CSV, a JSON array or a raw multipart answer, plain or gzipped (docs/exchange.md §2).
 
-A record that cannot be read is reported by position, length and reason, never by content, and reading goes on. Lines are
-read one after another, so that memory does not depend on the size of a file.
+A record that cannot be read is reported by position, length and reason, never by content, and reading continues. Lines
+are read one after another, so that memory does not depend on the size of a file.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ def _decompressed(stream: IO[bytes]) -> _Content:
 
 
 def first_bytes(stream: IO[bytes], *, settled: bool) -> bytes | None:
-    """Return what distinguishes a file from another one of the same name.
+    """Return the bytes that distinguish a file from another one of the same name.
 
-    It is the first line, or two if the first is a header; of a document or gzip the first bytes. None until they are written,
-    as they are in a ``settled`` file.
+    They are the first line, or two lines if the first is a header; of a document or gzip, the first bytes. The result
+    is None until these are written, as they are in a ``settled`` file.
     """
     head = stream.read(_BLOCK)
     if head.startswith(GZIP) or _ONE_DOCUMENT.match(head.removeprefix(_BOM)):
@@ -69,9 +69,10 @@ def read(
 ) -> Iterator[RecordBatch]:
     """Yield batches of up to ``size`` lines from ``start`` on. Raises UnreadableError when the file as a whole fails.
 
-    A file that is not ``settled`` is being written: complete lines are read, and everything else is left for later. Of a
-    settled file that still ``grows``, a last line without an end that is not a record is left as well, and returned as
-    ``waiting``: its writer may not have written all of it. With ``columns`` the lines are rows of a table without a header.
+    A file that is not ``settled`` is still being written: complete lines are read, and everything else is left for
+    later. In a settled file that still ``grows``, a last line without an end that is not a record is left as well, and
+    returned as ``waiting``: its writer may not have written all of it. With ``columns`` the lines are rows of a table
+    without a header.
     """
     try:
         content = _decompressed(stream)
@@ -113,7 +114,7 @@ def read_all(records: list[Any], position: SourcePosition) -> RecordBatch:
 
 
 def _decode_record(numbered: tuple[int, Any]) -> tuple[int, Any, int]:
-    """Decode a record of a document, unless it was decoded with all others; return it with the length of its text."""
+    """Decode a record of a document unless that is done; return it with its number and the length of its text."""
     (number, value), length = numbered, 0
     if isinstance(value, RawRecord):
         text = bytes(value)
@@ -151,13 +152,16 @@ def _read_batch(
 
 
 def _few(reasons: Sequence[str]) -> str:
-    """Return reasons as one: a file of records with many wrong fields each makes one reject a record."""
+    """Return the first few reasons as one text, since a file may have many wrong fields in every record."""
     more = len(reasons) - _MOST_REASONS
     return "; ".join((*reasons[:_MOST_REASONS], *([f"and {more} more"] if more > 0 else ())))
 
 
 def _table(stream: _Content, columns: Sequence[str]) -> _Parse:
-    """Read the first line of a table, which is its header unless it has columns; return the function that reads its rows."""
+    """Read the first line of a table, and return a function that reads its rows.
+
+    Without ``columns`` the line is a header.
+    """
     line = stream.readline(_LONGEST_LINE).removeprefix(_BOM)
     delimiter, names = (delimiter_of(line, len(columns)), tuple(columns)) if columns else read_header(line)
     return partial(read_row, delimiter=delimiter, names=names)
@@ -218,7 +222,10 @@ def _decode(
 
 
 def _split(stream: _Content, *, settled: bool) -> Iterator[tuple[bytes | None, int, bool]]:
-    """Yield each line with its length, line end included, and whether it has an end; None instead of a line that is too long."""
+    """Yield each line with its length, line end included, and whether it has an end.
+
+    A line that is too long is None.
+    """
     while line := stream.readline(_LONGEST_LINE + 1):
         end, length = line, len(line)
         while length > _LONGEST_LINE and not end.endswith(b"\n") and (end := stream.readline(_BLOCK)):

@@ -1,7 +1,7 @@
-"""Records of a data bus that is not X-Road: one line for one whole exchange (docs/exchange.md §6). Pure.
+"""Reads records of a data bus that is not X-Road: one line for one whole exchange (docs/exchange.md §6). Pure.
 
-``{time, consumer, provider, service, data_item, ok, duration_ms, request_bytes, response_bytes}`` and, where the bus has
-one, an ``id``. Other fields are never read.
+A line is ``{time, consumer, provider, service, data_item, ok, duration_ms, request_bytes, response_bytes}``, with an
+``id`` if the bus has one. Other fields are never read.
 """
 
 from __future__ import annotations
@@ -91,8 +91,8 @@ def _parties(consumer: str, provider: str, service: str, data_item: str) -> Part
 def read_generic(raw: Mapping[str, Any]) -> Side:
     """Return a line as a whole exchange, seen from the consumer. Raises RecordError with every reason.
 
-    Equal lines are duplicates unless their ids differ. A failure is the provider's, who had to answer: the record does
-    not show whose it was.
+    Equal lines are duplicates unless their ids differ. A failure counts as the provider's, who had to answer, because
+    the record does not show whose it was.
     """
     get = raw.get
     time = _milliseconds(get("time"))

@@ -1,4 +1,4 @@
-"""The content of a gzip file, within limits: a megabyte of gzip can unpack to a gigabyte of line feeds."""
+"""Reads the content of a gzip file within limits: a megabyte of gzip can unpack to a gigabyte of line feeds."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import IO, Final
 GZIP: Final = b"\x1f\x8b"
 
 LARGEST_RATIO: Final = 256
-"""Bytes that each byte may unpack to. Logs reach 30, gzip 1,030."""
+"""Bytes that each byte of a file may unpack to. Logs reach 30, gzip 1,030."""
 
 LINES_PER_BYTE: Final = 1
-"""Lines that each byte may unpack to. A record has an id or a time of its own, which takes several bytes."""
+"""Lines that each byte of a file may unpack to. A record has an id or a time of its own, which takes several bytes."""
 
 FREE_BYTES: Final = 64 << 20
 FREE_LINES: Final = 100_000
-"""What any file may unpack to beyond that."""
+"""What any file may unpack to beyond these."""
 
 
 class UnreadableError(ValueError):

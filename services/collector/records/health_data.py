@@ -1,6 +1,6 @@
-"""The answer of getSecurityServerHealthData: counts and durations per service (X-Road PR-OPMON, chapter 3). Pure.
+"""Reads answers of getSecurityServerHealthData: counts and durations per service (X-Road PR-OPMON, chapter 3). Pure.
 
-It names no clients, so nothing follows for links: it is exposed as metrics, and makes no summaries.
+They name no clients, so they say nothing about links. They are exposed as metrics, and make no summaries.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class ServerHealth:
 
 
 def read_health(body: bytes) -> ServerHealth:
-    """Read the answer. Raises AnswerError, with the code of a SOAP fault."""
+    """Read the answer. Raises ServerAnswerError, with the code of a SOAP fault."""
     root = read_envelope(body).find(".//{*}getSecurityServerHealthDataResponse")
     if root is None:
         raise ServerAnswerError("it is not an answer to getSecurityServerHealthData")
@@ -71,7 +71,7 @@ def read_health(body: bytes) -> ServerHealth:
 
 
 def _service(event: etree._Element) -> ServiceHealth:
-    """Read one version of a service; without statistics it had no requests in the period."""
+    """Read one version of a service. Without statistics it had no requests in the period."""
     codes = [event.findtext(f"{{*}}service/{{*}}{name}") for name in _PARTS]
     if not (codes[0] and codes[4] and all(is_name(code) for code in codes if code is not None)):
         raise ServerAnswerError("it holds a service without a readable identifier")

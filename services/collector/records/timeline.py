@@ -1,4 +1,4 @@
-"""The timeline of a replayed log: from now on, compressed into a given time (docs/exchange.md §7). Pure."""
+"""Places a replayed log on a timeline from now on, compressed into a given time (docs/exchange.md §7). Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class LogExtent:
 class ReplayTimeline:
     """Maps moments of the log: ``first`` to ``start``, and ``span`` to ``length``, all in milliseconds.
 
-    It decides the slot of an exchange only; durations and skew stay those of the log. The default changes nothing.
+    It decides only the slot of an exchange. Durations and skew stay those of the log. The default changes nothing.
     """
 
     first: int = 0

@@ -1,4 +1,4 @@
-"""An X-Road operational monitoring record, from raw JSON to the side of an exchange (docs/exchange.md §1). Pure.
+"""Reads an X-Road operational monitoring record from raw JSON to the side of an exchange (docs/exchange.md §1). Pure.
 
 Fields that name a person or an internal address (messageUserId, messageIssue, representedParty*, securityServerInternalIp,
 restPath, faultString) are never read, so nothing can store, log or show them.
@@ -24,7 +24,7 @@ _UNANSWERED = frozenset({401, 403, 408, 429})
 
 
 class RecordError(ValueError):
-    """A record that cannot be read: ``reasons`` name each wrong field and what it must be, and quote no value."""
+    """A record that cannot be read. ``reasons`` name each wrong field and what it must be, and quote no value."""
 
     def __init__(self, reasons: tuple[str, ...]) -> None:
         self.reasons = reasons
@@ -34,11 +34,10 @@ class RecordError(ValueError):
 class ExchangeResult(IntEnum):
     """How an exchange ended (docs/exchange.md §1).
 
-    A fault code decides first: by ``reason_of_fault`` where a security server wrote it, else it is a SOAP fault of the
-    provider. Without a code the REST status decides: 500 and
-    above, and 401, 403, 408 and 429, with which nothing was answered, are failures of the provider; any other is an answer,
-    although X-Road logs every status from 400 on as not succeeded. Without either, ``succeeded: false`` is a failure of the
-    bus.
+    A fault code decides first: by ``reason_of_fault`` if a security server wrote it; any other is a SOAP fault of the
+    provider. Without a code the REST status decides. Statuses of 500 and above, and 401, 403, 408 and 429, with which
+    nothing was answered, are failures of the provider. Any other status is an answer, although X-Road logs every status
+    from 400 on as not succeeded. Without either, ``succeeded: false`` is a failure of the bus.
     """
 
     OK = 0
@@ -47,13 +46,13 @@ class ExchangeResult(IntEnum):
 
 
 class Side(msgspec.Struct, frozen=True, gc=False):  # made for every record: a frozen dataclass takes five times as long
-    """One side's record of an exchange. Stamps in milliseconds since 1970, sizes in bytes.
+    """One side's record of an exchange. Stamps are in milliseconds since 1970, sizes in bytes.
 
-    ``digest`` identifies the record (16 bytes over its stable fields). ``request`` is the same on both sides of an exchange:
-    16 bytes from xRequestId, else from messageId, client and service, else the digest, so that the side pairs with nothing.
-    A ``whole`` side records the
-    complete exchange, and no other side is expected. ``message`` is the message id of that client and service where something else
-    pairs the sides, so that an exchange that is made again can be told: 8 bytes as a signed number.
+    ``digest`` identifies the record (16 bytes over its stable fields). ``request`` is the same on both sides of an
+    exchange: 16 bytes from xRequestId, or without it from messageId, client and service. Without those it is the
+    digest, so that the side pairs with nothing. A ``whole`` side records the complete exchange, and no other side is
+    expected. ``message`` shows that an exchange was made again. It is the message id of that client and service, as a
+    signed number of 8 bytes, if something else pairs the sides.
     """
 
     digest: bytes
@@ -93,21 +92,24 @@ def _result(fault_code: str | None, status: int | None, *, succeeded: bool) -> E
 
 
 def _either(new: Any, old: Any, older: Any = None) -> Any:
-    """Return the value under the newest of the names that a field has had."""
+    """Return the value under the newest name of a field that has one."""
     if new is not None:
         return new
     return old if old is not None else older
 
 
 def digest_of_message(message_id: str | None, parties: Parties) -> bytes | None:
-    """Return 16 bytes of a message id, which its client chose, so that it tells apart nothing beyond its calls of one service."""
+    """Return 16 bytes of a message id of its client and service; None if any of them is missing.
+
+    A client chooses its ids, so an id distinguishes only that client's calls of one service.
+    """
     if not (message_id and parties.client and parties.service):
         return None
     return _digest(_OF_MESSAGE, f"{message_id}\n{parties.client}\n{parties.service}".encode())
 
 
 def _digest(begun: blake2b, content: bytes) -> bytes:
-    """Return the digest of content; to copy a hash that was begun takes half as long as to begin one."""
+    """Return the digest of content. Copying a hash that was begun takes half as long as beginning one."""
     hashed = begun.copy()
     hashed.update(content)
     return hashed.digest()
@@ -119,7 +121,7 @@ def message_number(digest: bytes | None) -> int | None:
 
 
 def side_of(values: tuple[Any, ...]) -> Side:
-    """Return the side with the values of FIELDS, in their order; they have been checked."""
+    """Return the side with the values of FIELDS, in their order. They must have been checked."""
     if values[0] not in SIDES:
         values = (values[0].capitalize(), *values[1:])  # the digest is that of the same record in the other case
     kind, request_in, response_out, succeeded, request_out, response_in = values[:6]

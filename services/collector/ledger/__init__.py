@@ -1,4 +1,4 @@
-"""The SQLite state: sides of exchanges, how they pair, and the summaries they add up to."""
+"""Keeps the collector's state in SQLite: sides of exchanges, how they pair, and the summaries they add up to."""
 
 from services.collector.ledger.executor import LedgerExecutor
 from services.collector.ledger.ledger import BatchResult, Ledger, PendingSummary

@@ -1,4 +1,4 @@
-"""How summaries change as sides come and pair: the sum over exchanges, request by request (docs/exchange.md §3)."""
+"""Counts how summaries change as sides come and pair, as sums over exchanges by request (docs/exchange.md §3)."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from services.collector.ledger.summary import SummaryCounts
 from services.collector.records import ReplayTimeline, Side
 
 MOST_SIDES: Final = 64
-"""Sides kept of one request id: an exchange has two, and an id that is used again has a few."""
+"""Sides kept of one request id. An exchange has two, and an id that is used again has a few."""
 
-_AT_ONCE: Final = 500  # requests; the pages that they are on stay in the cache from reading to writing
+_AT_ONCE: Final = 500  # requests; their pages stay in the cache from reading to writing
 
 _MOST_COUNTED: Final = 40_000  # requests, which with their sums take some 20 MiB
 
@@ -57,7 +57,8 @@ class BatchCounter:
     def take(self, by_request: dict[bytes, list[Side]], span_ms: int, oldest_ms: int) -> list[int]:
         """Store the sides not seen before and count their exchanges; return when the requests of these sides came in.
 
-        Requests are taken in the order of their ids, some at a time, so that each page of their table is read, changed and put away once.
+        Requests are taken in the order of their ids, some at a time. So each page of their table is read, changed and
+        written once.
         """
         ids, fresh = sorted(by_request), list[int]()
         for start in range(0, len(ids), _AT_ONCE):
@@ -67,10 +68,10 @@ class BatchCounter:
         return fresh
 
     def _take(self, by_request: dict[bytes, list[Side]], span_ms: int, oldest_ms: int) -> list[int]:
-        """Take some requests, as ``take``.
+        """Take some requests, as ``take`` does.
 
-        Once a request id has MOST_SIDES, further sides are refused: all of them are paired and written again with each one
-        that comes, and a client chooses the id.
+        Once a request id has MOST_SIDES, further sides are refused: all sides of an id are paired and written again
+        with each new one, and a client chooses the id.
         """
         stored = read_sides(self.database, list(by_request), oldest_ms)
         changed: dict[bytes, StoredRequest] = {}
@@ -100,7 +101,7 @@ class BatchCounter:
         return fresh
 
     def _count(self, stored: dict[bytes, StoredRequest], changed: dict[bytes, StoredRequest], oldest_ms: int) -> None:
-        """Write what has changed, and count its exchanges in place of those before."""
+        """Write what has changed, and count its exchanges in place of the former ones."""
         moved = [one for one, now in changed.items() if now.message != stored.get(one, _NOTHING).message]
         messages = (*(changed[one].message for one in moved), *(stored.get(one, _NOTHING).message for one in moved))
         first = first_requests(self.database, messages)
@@ -115,8 +116,8 @@ class BatchCounter:
     def pair_again(self, before_ms: int, span_ms: int, horizon_ms: int) -> None:
         """Count by one pairing span what was counted by another, ``before_ms``.
 
-        Exchanges with a side so old that its summary may be forgotten stay as they were counted, and are forgotten: the
-        other sides of their request id pair as if those had never been there.
+        Exchanges with a side so old that its summary may be forgotten stay as they were counted, and are forgotten. The
+        other sides of their request id pair as if those had never existed.
         """
         fewer: dict[bytes, StoredRequest] = {}
         oldest = horizon_ms - before_ms
@@ -149,7 +150,7 @@ class BatchCounter:
         self._counted.clear()
 
     def _slots_of(self, moments: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the starts of the slots, in seconds, that moments in ms are in."""
+        """Return the starts of the slots, in seconds, that hold moments in ms."""
         if self.timeline is not None:
             moments = np.array([self.timeline.place(moment) for moment in moments.tolist()], np.int64)
         return moments // (self.slot_seconds * 1000) * self.slot_seconds

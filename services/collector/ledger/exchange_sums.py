@@ -1,8 +1,8 @@
-"""What exchanges add to summaries, for many of them at once, out of sides as they are stored (docs/exchange.md §3). Pure.
+"""Sums what many exchanges add to summaries at once, from sides as they are stored (docs/exchange.md §3). Pure.
 
-The client's view counts where it was logged. Only it and the producer's together tell the skew of the clocks, producer - client: half the
-difference of what request and response took between the two servers, which cancels that where both ways take equally long (the offset
-formula of RFC 5905, section 8).
+The client's view counts if it was logged. Only both views together tell the skew of the clocks, producer - client. It
+is half the difference between the times that request and response took between the two servers. These times cancel out
+if both ways take equally long (the offset formula of RFC 5905, section 8).
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ _OK = ExchangeResult.OK.value
 
 
 class Counted(NamedTuple):
-    """A request whose exchanges are added (``sign`` 1) or subtracted (-1): its sides as they are stored, and whether it repeats another."""
+    """A request whose exchanges are added (``sign`` 1) or subtracted (-1).
+
+    ``sides`` are as they are stored. The request is ``repeated`` if it repeats another one.
+    """
 
     sides: bytes
     sign: int
@@ -34,7 +37,7 @@ class Counted(NamedTuple):
 def sum_exchanges(
     requests: Sequence[Counted], span_ms: int, slots_of: Callable[[_Places], _Places]
 ) -> Mapping[tuple[int, int], SummaryCounts]:
-    """Return by (pair, slot) what to add to the summary; ``slots_of`` gives the starts of slots of moments, in seconds.
+    """Return by (pair, slot) what to add to the summary. ``slots_of`` returns the slot starts of moments, in seconds.
 
     Sums are exact, whatever sizes records claim.
     """
@@ -47,7 +50,7 @@ def sum_exchanges(
 
     both = (client >= 0) & (producer >= 0)
     speaker = sides[np.where(client >= 0, client, producer)]
-    ours, theirs = sides[client], sides[producer]  # of -1, which stands for none, something that is not used
+    ours, theirs = sides[client], sides[producer]  # -1 stands for none, and picks a side that is not used
     result = np.where((producer >= 0) & ((client < 0) | (ours["result"] == _OK)), theirs["result"], speaker["result"])
     skewed = both & (ours["request_out"] != NONE) & (ours["response_in"] != NONE)
     there, back = theirs["request_in"] - ours["request_out"], ours["response_in"] - theirs["response_out"]
@@ -77,7 +80,7 @@ def sum_exchanges(
 
 
 def _exact(sides: NDArray[Any]) -> type:
-    """Return what sums are exact in: 64 bits for the sizes that are accepted, and in Python numbers for larger ones."""
+    """Return the type in which sums are exact: 64 bits for sizes that are accepted, Python numbers for larger ones."""
     sizes = (sides["request_bytes"], sides["response_bytes"])
     return object if any(each.max() > LARGEST_SIZE for each in sizes) else np.int64
 
@@ -91,8 +94,9 @@ def _size(name: str, speaker: NDArray[Any], producer: NDArray[Any], both: NDArra
 def _paired(
     requests: Sequence[Counted], sides: NDArray[Any], span_ms: int
 ) -> tuple[_Places, _Places, _Places, NDArray[np.bool_]]:
-    """Return of each exchange its request, the places of its client and producer side, -1 for none, and whether another one of the request
-    comes before it.
+    """Return of each exchange its request, its client's and producer's side, and whether another one comes before it.
+
+    Sides are given by their places, -1 for none. The other exchange is one of the same request.
     """
     lengths = np.array([len(one.sides) for one in requests]) // SIDE.itemsize
     first = np.cumsum(lengths) - lengths

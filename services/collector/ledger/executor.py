@@ -1,4 +1,4 @@
-"""The thread that does the collector's disk work, so that the event loop never waits for a disk."""
+"""Runs the collector's disk work in a thread, so that the event loop never waits for a disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The collector's state: every record counts once, in any order, repeated or after a crash (docs/exchange.md §3).
+"""Keeps the collector's state: each record counts once, in any order, repeated or after a crash (docs/exchange.md §3).
 
 The sides read are the source of truth. The exchanges of a request id are a function of the set of its sides (pairing.py),
 and a summary is the sum over exchanges. A batch changes sides, summaries and the position of its source in one transaction.
@@ -25,7 +25,11 @@ from services.core.errors import StateError
 from services.core.model import ExchangeSummary
 
 PAIRING_SPAN_MS = 10 * 86_400_000
-"""Security servers keep records for 7 days, so a side may come that late; three days more for an outage of the collector."""
+"""How far apart the sides of an exchange may come.
+
+Security servers keep records for 7 days, so a side may come that late. Three days more allow for an outage of the
+collector.
+"""
 
 _TOTALS = (SummaryCounts.FIELDS.index("count"), SummaryCounts.FIELDS.index("orphans"))
 _HOUR_MS = 3_600_000
@@ -35,10 +39,12 @@ _TOO_MANY = f"{MOST_SIDES} other records have its xRequestId"
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """Numbers of records in batches: read; of these duplicates, and expired, which are older than the pairing span or than
-    everything that was requested, or more than a day ahead of the clock; lines rejected; and how many more exchanges have both sides.
+    """Numbers of records in batches.
 
-    ``refused`` are the records rejected here, as their request id has too many sides; a sum of results does not keep them.
+    ``read`` are all records. Of these, ``expired`` ones are older than the pairing span or than everything that was
+    requested, or more than a day ahead of the clock. ``rejected`` counts lines and ``refused``. ``paired`` is how many
+    more exchanges have both sides. ``refused`` are records rejected here because their request id has too many sides. A
+    sum of results does not keep them.
     """
 
     read: int = 0
@@ -69,9 +75,9 @@ class PendingSummary:
 class Ledger(AbstractContextManager["Ledger"]):
     """The state, in one SQLite file (None: a temporary one). For one thread, and one process. Raises StateError.
 
-    ``span_ms`` is the pairing span: sides pair within it, and are forgotten when they are older, counted from the newest
-    records (or from now, if those are later than now). With another span than before, everything that is not yet forgotten
-    is paired again. With ``forget`` False nothing is forgotten.
+    ``span_ms`` is the pairing span. Sides pair within it, and are forgotten when they are older, counted from the
+    newest records, or from now if those are in the future. If the span has changed, everything that is not yet
+    forgotten is paired again. With ``forget`` False nothing is forgotten.
     """
 
     def __init__(
@@ -119,14 +125,14 @@ class Ledger(AbstractContextManager["Ledger"]):
         self._database.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", (name, value))
 
     def _add_to_totals(self, exchanges: int, orphans: int) -> None:
-        """Keep the sums over all summaries, which are too many to be added up for each reading of the metrics."""
+        """Update the sums over all summaries, which are too many to be added up for each reading of the metrics."""
         self._set("exchanges", self._facts["exchanges"] + exchanges)
         self._set("orphans", self._facts["orphans"] + orphans)
 
     def _next_revision(self, now_ms: int) -> int:
         """Return the revision of this transaction: higher than the last one, and not below the clock.
 
-        So a copy of the state that was restored outranks what was published since it was made.
+        So a restored copy of the state outranks what was published since the copy was made.
         """
         self._set("revision", max(self._facts["revision"] + 1, now_ms))
         return self._facts["revision"]
@@ -155,7 +161,7 @@ class Ledger(AbstractContextManager["Ledger"]):
             self._set_position(source, START, None)
 
     def position(self, source: str) -> SourcePosition | None:
-        """Return where to go on reading a source; None when nothing was read of it."""
+        """Return where to continue reading a source; None if nothing of it was read."""
         row = self._database.execute("SELECT offset, line FROM source WHERE name = ?", (source,)).fetchone()
         return SourcePosition(*row) if row else None
 
@@ -164,17 +170,17 @@ class Ledger(AbstractContextManager["Ledger"]):
         self._database.execute("INSERT OR REPLACE INTO source VALUES (?, ?, ?, ?)", row)
 
     def take(self, source: str, batch: RecordBatch, *, now_ms: int, asked_from_ms: int | None = None) -> BatchResult:
-        """Count a batch and move on in its source, in one transaction.
+        """Count a batch and advance its source, in one transaction.
 
-        ``asked_from_ms`` is the moment from which on records were requested from a server. That of its first batch is kept:
-        of slots that begin earlier only records that were logged late will come, and a summary of those would replace a
-        fuller one, published by a state that was lost.
+        ``asked_from_ms`` is the moment from which on records were requested from a server. That of its first batch is
+        kept, and records of slots that begin before it expire. Of these slots only records that were logged late would
+        come, and their summary would replace a fuller one, published by a state that was lost.
         """
         horizon, by_request, expired = self._facts["horizon"], dict[bytes, list[Side]](), 0
         first = self._database.execute("SELECT asked_from_ms FROM source WHERE name = ?", (source,)).fetchone()
         begun = first[0] if first else asked_from_ms
         oldest = max(horizon, self._first_slot_ms(begun))
-        # What is of the future would never be forgotten; a log that is replayed or read offline is of any time.
+        # A record of the future would never be forgotten. A log that is replayed or read offline may be of any time.
         newest = now_ms + _DAY_MS if self._forget and self.timeline is None else inf
         for side in batch.sides:
             if oldest <= side.request_in <= newest:
@@ -210,7 +216,8 @@ class Ledger(AbstractContextManager["Ledger"]):
     def _add_counts(self, counter: BatchCounter, now_ms: int) -> None:
         """Add a transaction's counts to summaries and totals.
 
-        A request id that is used again and again keeps exchanges longer than their summaries, whose changes are left out.
+        A request id that is used again and again keeps exchanges longer than their summaries. Their changes are left
+        out.
         """
         if changes := rows.without_dropped(self._database, counter.changes, self._facts["dropped_before"]):
             rows.add_counts(self._database, changes, self._next_revision(now_ms))
@@ -220,7 +227,7 @@ class Ledger(AbstractContextManager["Ledger"]):
         with self._transaction():
             exchanges, orphans = rows.remove_remnants(self._database)
             self._add_to_totals(-exchanges, -orphans)
-            if "dropped_before" not in self._facts:  # written by an earlier version
+            if "dropped_before" not in self._facts:  # written by an older version
                 self._set("dropped_before", self._first_kept_slot(self._facts["horizon"], self._facts["span_ms"]))
 
     def _first_kept_slot(self, horizon: int, span_ms: int) -> int:
@@ -230,7 +237,7 @@ class Ledger(AbstractContextManager["Ledger"]):
         return oldest - self._facts["slot_seconds"]
 
     def _pair_again(self, now_ms: int) -> None:
-        """Count by the present span what was counted by the one before."""
+        """Count by the present span what was counted by the previous one."""
         if self._facts["span_ms"] != self._span_ms:
             with self._transaction():
                 counter = self._counter()
@@ -241,9 +248,9 @@ class Ledger(AbstractContextManager["Ledger"]):
     def _forget_before(self, horizon: int) -> None:
         """Drop what no record can change any more.
 
-        Records before ``horizon`` are refused, and sides are kept an hour longer, because the clocks of the two sides
-        differ. While the horizon moves by a day the whole table of requests is cleared, a slice at a time, so that no batch
-        waits for all of it. Pairs that nothing refers to go with it.
+        Records before ``horizon`` are refused. Sides are kept an hour longer, because the clocks of the two sides
+        differ. While the horizon moves by a day the whole table of requests is cleared, a slice at a time, so that no
+        batch waits for all of it. Pairs that nothing refers to are dropped with it.
         """
         before = self._facts["horizon"]
         if horizon < before + min(_HOUR_MS, self._span_ms // 10):
@@ -273,7 +280,7 @@ class Ledger(AbstractContextManager["Ledger"]):
         return [PendingSummary(row.pair, self._summary(row)) for row in waiting]
 
     def acknowledge(self, sent: Sequence[PendingSummary]) -> None:
-        """Mark what the bus has acknowledged; what changed since stays unpublished."""
+        """Mark summaries that the bus has acknowledged. Those that changed since stay unpublished."""
         with self._transaction():
             marks = [(pending.pair, pending.summary.slot_start, pending.summary.revision) for pending in sent]
             rows.acknowledge(self._database, marks)
@@ -289,7 +296,7 @@ class Ledger(AbstractContextManager["Ledger"]):
 
 
 def _rejects(batch: RecordBatch, refused: Sequence[Side]) -> tuple[Reject, ...]:
-    """Return the places in a batch of the sides that were refused, usually none."""
+    """Return the rejects for the sides of a batch that were refused, usually none."""
     ids = set(map(id, refused))
     return (
         tuple(batch.reject(index, _TOO_MANY) for index, side in enumerate(batch.sides) if id(side) in ids)

@@ -7,19 +7,19 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 
 class Pairable(Protocol):
-    """What pairing looks at: which side it is, when its request came in (ms), and the digest that orders sides of one moment."""
+    """What pairing needs of a side. The digest orders sides of the same moment."""
 
     @property
     def producer(self) -> bool:
-        """Whether it is the producer's."""
+        """Whether it is the producer's side."""
 
     @property
     def request_in(self) -> int:
-        """When the request came in."""
+        """When the request came in, in ms."""
 
     @property
     def digest(self) -> bytes:
-        """What tells it apart."""
+        """What distinguishes it from other sides."""
 
 
 S = TypeVar("S", bound=Pairable)

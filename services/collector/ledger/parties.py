@@ -1,8 +1,8 @@
-"""The table of pairs: which client called which service.
+"""Stores the table of pairs: which client called which service.
 
-Logs may name any client and service, so pairs that nothing refers to any more are forgotten. Dropping sides does not update
-pairs. Instead the table of requests is scanned in rounds of slices: a pair without summaries is idle when a round begins, and
-forgotten at its end unless a side refers to it, an old one or one that came meanwhile.
+Logs may name any client and service, so pairs that nothing refers to any more are forgotten. Dropping sides does not
+update pairs. Instead the table of requests is scanned in rounds of slices. A pair without summaries is idle when a
+round begins. It is forgotten at the end of the round unless a side refers to it, an old one or one that came meanwhile.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from services.core.model import Parties
 
 
 class PartyPairs:
-    """Pairs by number, as in the table. Changes belong into a transaction; after a rollback, make this object anew."""
+    """Pairs by number, as in the table. Changes belong in a transaction; after a rollback, create this object again."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
@@ -29,7 +29,7 @@ class PartyPairs:
         self._idle = {number for (number,) in database.execute("SELECT pair FROM idle")}
 
     def _unused(self) -> Iterator[int]:
-        """Yield the numbers that no pair has at that moment, the lowest first: they have to stay small."""
+        """Yield the numbers that no pair has at that moment, the lowest first, because they have to stay small."""
         return (number for number in count(1) if number not in self._parties)
 
     @property
@@ -42,7 +42,7 @@ class PartyPairs:
         return self._parties[number]
 
     def number(self, parties: Parties) -> int:
-        """Return the number of a pair; a new pair is entered."""
+        """Return the number of a pair; insert the pair if it is new."""
         number = self._numbers.get((parties.client, parties.service))
         if number is not None:
             if number in self._idle:
@@ -62,7 +62,7 @@ class PartyPairs:
         self._database.execute("DELETE FROM idle WHERE pair = ?", (number,))
 
     def keep(self, numbers: Iterable[int]) -> None:
-        """Keep these pairs in this round: sides refer to them."""
+        """Keep these pairs in this round, because sides refer to them."""
         for number in self._idle.intersection(numbers):
             self._wake(number)
 

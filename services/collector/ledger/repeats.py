@@ -1,8 +1,9 @@
-"""Which requests repeat another: they have its message id, client and service under a request id of their own (docs/exchange.md §3).
+"""Marks requests that repeat another one (docs/exchange.md §3).
 
-Of the requests of one message, the one with the lowest id is taken for the first and the others repeat it. That follows from which requests
-there are, in whatever order they come. A request keeps whether it was counted as a repeat, so that it is subtracted as it was
-added, also when the first has been forgotten.
+They have its message id, client and service under a request id of their own. Of the requests of one message, the one
+with the lowest id counts as the first, and the others repeat it. That follows from which requests exist, in whatever
+order they come. A request keeps whether it was counted as a repeat, so that it is subtracted as it was added, even if
+the first is forgotten.
 """
 
 from __future__ import annotations
@@ -33,10 +34,11 @@ def mark_repeats(
     first_before: Mapping[int, bytes],
     oldest_ms: int,
 ) -> dict[bytes, StoredRequest]:
-    """Mark which of the requests that have ``changed``, and are written, repeat another. Some have ``moved`` to a message; ``first_before``
-    are the first ones of it and of the one before until then.
+    """Mark which of the requests that have ``changed``, and are already written, repeat another.
 
-    Return the further requests whose mark has changed too, as they were before. ``changed`` then holds them as well.
+    Some of them have ``moved`` to a message. ``first_before`` holds the first requests, until then, of that message and
+    of the one before. Returns the other requests whose mark has changed too, as they were before. ``changed`` then
+    holds them as well.
     """
     first = _first_now(database, changed, moved, first_before)
     others = {*first.values(), *first_before.values()} - changed.keys()
@@ -63,7 +65,10 @@ def _first_now(
     moved: Collection[bytes],
     first_before: Mapping[int, bytes],
 ) -> dict[int, bytes]:
-    """Return the first request of each of these messages. The database is asked again only where the first has moved to another message."""
+    """Return the first request of each of these messages.
+
+    The database is queried again only if the first one has moved to another message.
+    """
     first = dict(first_before)
     for request in moved:
         message = changed[request].message

@@ -1,4 +1,4 @@
-"""The SQLite tables of the collector's state, whose rows have checksums (docs/exchange.md §3)."""
+"""Defines the SQLite tables of the collector's state, whose rows have checksums (docs/exchange.md §3)."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ from services.core.log import logger
 
 _FORMAT: Final = 8
 _FORMER: Final = (5, 6, 7)
-"""Formats that are taken over: 5 has no checksums, and neither it nor 6 has messages."""
+"""Formats that are converted. Format 5 has no checksums, and neither 5 nor 6 has messages."""
 
 *_COUNTS, _ = SummaryCounts.FIELDS
 
-# request: the sides of each request id within the pairing span, for de-duplication and pairing. summary: unpublished while
-# revision > published, and its repeats NULL where they were not counted. idle: pairs that may be forgotten (parties.py). No column holds anything personal.
-# The checksum of a request is written with its row (sides.py): calling back for it takes as long as writing the row.
+# request: the sides of each request id within the pairing span, for de-duplication and pairing.
+# summary: unpublished while revision > published; its repeats are NULL if they were not counted.
+# idle: pairs that may be forgotten (parties.py).
+# No column holds anything personal. The checksum of a request is written with its row (sides.py), because calling back
+# for it takes as long as writing the row.
 _TABLES: Final = f"""
 CREATE TABLE fact (name TEXT PRIMARY KEY, value INTEGER NOT NULL, {row_check("name", "value")}) WITHOUT ROWID;
 CREATE TABLE source (
@@ -51,12 +53,12 @@ CREATE TABLE idle (pair INTEGER PRIMARY KEY, {row_check("pair")})"""
 def open_database(path: str, *, created_ms: int, slot_seconds: int, span_ms: int) -> sqlite3.Connection:
     """Open or create the database; "" is a temporary one. Only one process may hold it. Raises StateError.
 
-    A file that is damaged, also in a value alone, is set aside and a new one made, into which everything is read again that
-    the sources still have.
+    A damaged file, even if only a value is damaged, is set aside. Everything that the sources still have is read again
+    into a new one.
 
-    Revisions start at the moment of creation in milliseconds and keep up with the clock. So a state that was lost and made
-    anew, or an older copy that was restored, still outranks what was published before: a transaction with its sync to
-    disk takes longer than a millisecond.
+    Revisions start at the moment of creation in milliseconds and keep up with the clock. So a state that was lost and
+    recreated, or an older copy that was restored, still outranks what was published before, because a transaction with
+    its sync to disk takes longer than a millisecond.
     """
     facts = {
         **dict.fromkeys(("exchanges", "orphans", "horizon", "cleared", "dropped_before"), 0),
@@ -93,7 +95,7 @@ def _open(path: str, facts: Mapping[str, int]) -> sqlite3.Connection:
 
 
 def _prepare(database: sqlite3.Connection, path: str, facts: Mapping[str, int]) -> None:
-    """Lock the database, make its tables where it is new or of the format before, and check every row."""
+    """Lock the database, create its tables or convert those of a former format, and check every row."""
     database.execute("PRAGMA locking_mode = EXCLUSIVE")
     database.execute(f"PRAGMA journal_mode = {'WAL' if path else 'OFF'}")
     database.execute(f"PRAGMA synchronous = {'FULL' if path else 'OFF'}")
@@ -113,7 +115,7 @@ def _prepare(database: sqlite3.Connection, path: str, facts: Mapping[str, int]) 
 
 
 def _make_tables(database: sqlite3.Connection) -> None:
-    """Make the tables, with the rows of a former format where it is of one."""
+    """Create the tables, with the rows of a former format if there are any."""
     former = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()]
     if former:
         database.execute("DROP INDEX summary_unpublished")

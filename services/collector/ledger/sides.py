@@ -1,7 +1,7 @@
-"""The table of requests: the sides of every request id within the pairing span, for de-duplication and pairing.
+"""Stores the sides of every request id within the pairing span, for de-duplication and pairing.
 
-A row holds all sides of one id, packed: they are read, paired and written together, in the order of the ids, which is
-the order on disk.
+A row of the table of requests holds all sides of one id, packed. They are read, paired and written together, in the
+order of the ids, which is the order on disk.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from services.collector.records import Side
 from services.core.checked_rows import checksum
 
 SLICES = 4096
-"""Parts of the table, by id, that are cleared of old requests one after another."""
+"""The number of slices of the table, by id, which are cleared of old requests one after another."""
 
 _SIDE = struct.Struct("<16sBBIqqqqqq")
 SIDE: Final = np.dtype(
@@ -32,7 +32,7 @@ SIDE: Final = np.dtype(
         ),
     ]
 )
-"""A side as it is stored; ``pair`` is the number of its client and service, and stamps and sizes are NONE where there is none."""
+"""A side as it is stored. ``pair`` is the number of its client and service. Missing stamps and sizes are NONE."""
 
 NONE: Final = -1  # stamps and sizes are not negative
 _DIGEST = 16  # bytes
@@ -40,7 +40,7 @@ _IDS_PER_QUERY = 500
 
 
 class SideKind(IntEnum):
-    """Which side of an exchange was logged; ``WHOLE`` is a client's that expects no other."""
+    """Which side of an exchange was logged. ``WHOLE`` is a client's side that expects no other."""
 
     CLIENT = 0
     PRODUCER = 1
@@ -66,7 +66,7 @@ def packed(side: Side, pair: int) -> bytes:
 
 
 class StoredSide(NamedTuple):
-    """What pairing needs of a stored side, which is the ``place``-th of its request."""
+    """What pairing needs of a stored side. ``place`` is its position among the sides of its request."""
 
     place: int
     producer: bool
@@ -88,8 +88,10 @@ def digests(sides: bytes) -> set[bytes]:
 
 
 class StoredRequest(msgspec.Struct, frozen=True, gc=False):
-    """The sides of a request id as they are stored, when the newest came in, its ``message``, the lowest of theirs or None, and whether it
-    is ``repeated``: counted as a repeat of another request of the message.
+    """The sides of a request id as they are stored, and when the newest of them came in.
+
+    ``message`` is the lowest message of the sides, or None. The request is ``repeated`` if it was counted as a repeat
+    of another request of the message.
     """
 
     sides: bytes = b""
@@ -99,7 +101,7 @@ class StoredRequest(msgspec.Struct, frozen=True, gc=False):
 
 
 def read_sides(database: sqlite3.Connection, requests: Sequence[bytes], oldest_ms: int) -> dict[bytes, StoredRequest]:
-    """Return what is stored of each request id that has any sides; nothing for an id whose newest side is older."""
+    """Return what is stored of each request id, without ids whose newest side is older than ``oldest_ms``."""
     stored: dict[bytes, StoredRequest] = {}
     for start in range(0, len(requests), _IDS_PER_QUERY):
         ids = requests[start : start + _IDS_PER_QUERY]
@@ -113,7 +115,7 @@ def read_sides(database: sqlite3.Connection, requests: Sequence[bytes], oldest_m
 
 
 def read_far_apart(database: sqlite3.Connection, oldest_ms: int, span_ms: int) -> Iterator[tuple[bytes, StoredRequest]]:
-    """Yield each request id with sides further apart than a span, except those whose newest side is older.
+    """Yield each request id with sides further apart than a span, unless its newest side is older than ``oldest_ms``.
 
     The whole table is read, and may not be changed meanwhile.
     """
@@ -128,7 +130,7 @@ def read_far_apart(database: sqlite3.Connection, oldest_ms: int, span_ms: int) -
 def write_sides(
     database: sqlite3.Connection, requests: Mapping[bytes, StoredRequest], former: Mapping[bytes, StoredRequest]
 ) -> None:
-    """Write these requests; ``former`` is what is stored of them so far."""
+    """Write these requests. ``former`` is what is stored of them so far."""
     new: list[tuple[Any, ...]] = []
     changed: list[tuple[Any, ...]] = []
     for request, stored in requests.items():
@@ -140,8 +142,8 @@ def write_sides(
             changed.append(row)
         else:
             new.append((*row, message))
-    # sqlite3 binds bytearrays at once, and asks adapters about bytes. A message that stays is no part of an update, which so leaves the index
-    # on it alone.
+    # sqlite3 binds bytearrays at once, but asks adapters about bytes. A message that stays is left out of the update,
+    # which so does not touch the index on it.
     database.executemany(
         "INSERT OR REPLACE INTO request (newest, sides, repeated, intact, id, message) VALUES (?, ?, ?, ?, ?, ?)", new
     )
@@ -149,7 +151,7 @@ def write_sides(
 
 
 def drop_old(database: sqlite3.Connection, slices: range, oldest_ms: int) -> None:
-    """Drop requests whose newest side is older, from some of SLICES.
+    """Drop requests whose newest side is older than ``oldest_ms``, from some of SLICES.
 
     All sides of an id go together, so that no half of an exchange stays behind.
     """

@@ -1,4 +1,4 @@
-"""The counts of one client and service in one slot, which can be added and subtracted (docs/exchange.md §3)."""
+"""Holds the counts of one client and service in one slot, which can be added and subtracted (docs/exchange.md §3)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from typing import Final
 from services.core.model import DURATION_BUCKETS, ExchangeSummary, Parties
 
 BOUNDS: Final = tuple(2 ** (i / 2) for i in range(DURATION_BUCKETS - 1))
-"""Bounds of the histogram in ms: a duration is in the first bucket whose bound is at least as large. The last bucket has none."""
+"""Bounds of the histogram in ms.
+
+A duration is in the first bucket whose bound is at least as large; the last bucket has none.
+"""
 
 
 class SummaryCounts:
@@ -57,7 +60,7 @@ class SummaryCounts:
 def to_summary(
     parties: Parties, slot_start: int, revision: int, counts: SummaryCounts, *, repeats_known: bool = True
 ) -> ExchangeSummary:
-    """Return the counts as a summary, which replaces those of the same (client, service, slot) with a lower revision."""
+    """Return the counts as a summary. It replaces those of the same (client, service, slot) with a lower revision."""
     count, ok, bus, provider, request_bytes, response_bytes, orphans, skew_halves, skew_count, duration, repeats = (
         counts.numbers
     )

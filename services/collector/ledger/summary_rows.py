@@ -1,4 +1,4 @@
-"""The table of summaries: counts per pair and slot, with their revision and the one that the bus has acknowledged."""
+"""Stores the table of summaries: counts per pair and slot, with their present and their acknowledged revision."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LEAST = [0 if name in SummaryCounts.SUMS and name != "skew_halves" else -_LARGE
 
 
 def _update(name: str, least: int) -> str:
-    """Return the SQL that adds to a field; a sum stays within its bounds, beyond which it would not be exact."""
+    """Return the SQL that adds to a field. A sum stays within its bounds, beyond which it would not be exact."""
     changed = f"{name} + excluded.{name}"
     return f"{name} = max({least}, min({_LARGEST}, {changed}))" if name in SummaryCounts.SUMS else f"{name} = {changed}"
 
@@ -32,7 +32,10 @@ buckets = added(buckets, excluded.buckets), revision = excluded.revision"""  # n
 
 @dataclass(frozen=True, slots=True)
 class SummaryRow:
-    """The counts of one pair in one slot (epoch seconds). Repeats are not known of slots from before they were counted."""
+    """The counts of one pair in one slot (epoch seconds).
+
+    Repeats are unknown in slots from before they were counted.
+    """
 
     pair: int
     slot: int
@@ -69,10 +72,10 @@ def _to_row(key: tuple[int, int], counts: SummaryCounts, revision: int) -> tuple
 
 
 def add_counts(database: sqlite3.Connection, changes: Mapping[tuple[int, int], SummaryCounts], revision: int) -> None:
-    """Add to the summary of each (pair, slot), which is then at ``revision``.
+    """Add to the summary of each (pair, slot), which then has ``revision``.
 
     Rows are written in the order of the table, so that neighbours on disk are written together. Sums stop at 2^61 and at 0
-    (skew at both signs of it), and are exact in between.
+    (the skew at both signs of 2^61), and are exact in between.
     """
     database.executemany(_ADD, (_to_row(key, changes[key], revision) for key in sorted(changes)))
 
@@ -80,9 +83,10 @@ def add_counts(database: sqlite3.Connection, changes: Mapping[tuple[int, int], S
 def without_dropped(
     database: sqlite3.Connection, changes: Mapping[tuple[int, int], SummaryCounts], dropped_before: int
 ) -> dict[tuple[int, int], SummaryCounts]:
-    """Return the changes that are any, without those of summaries that were dropped, which no change makes anew.
+    """Return the changes that are not empty, except those of dropped summaries, which no change recreates.
 
-    Of slots before ``dropped_before`` only what is still in the table, because it is not published, can change.
+    In slots before ``dropped_before``, only summaries that are still in the table, because they are not published, can
+    change.
     """
 
     def is_there(key: tuple[int, int]) -> bool:
@@ -92,7 +96,7 @@ def without_dropped(
 
 
 def remove_remnants(database: sqlite3.Connection) -> tuple[int, int]:
-    """Remove summaries of no exchange that hold another number, which an earlier version made of dropped ones.
+    """Remove summaries that count no exchange but hold another number. An older version made them of dropped ones.
 
     Return how many exchanges and orphans they counted.
     """
@@ -112,7 +116,7 @@ def read_unpublished(database: sqlite3.Connection, limit: int) -> list[SummaryRo
 
 
 def acknowledge(database: sqlite3.Connection, sent: Sequence[tuple[int, int, int]]) -> None:
-    """Mark each (pair, slot, revision) as acknowledged; a summary that has changed since stays unpublished."""
+    """Mark each (pair, slot, revision) as acknowledged. A summary that has changed since stays unpublished."""
     database.executemany(
         "UPDATE summary SET published = max(published, ?) WHERE pair = ? AND slot = ?",
         ((revision, pair, slot) for pair, slot, revision in sent),

@@ -31,9 +31,9 @@ _CROSSWALK_HEAD = """# Beside other frameworks
 
 <!-- Made from docs/crosswalk.yaml by `make docs`; edits here are lost. -->
 
-Governments are asked for figures by several frameworks. For each of them: which figures of Peyvand answer what it asks, and what
-cannot be answered. No score of theirs is computed here. Figures are fields of [the api](api.md), by message and name; what they
-mean is in [method](method.md). What is asked is put in our words: the framework itself is the source.
+Several frameworks ask governments for figures. For each framework, this page lists the figures of Peyvand that answer its questions,
+and the questions that cannot be answered. No score of a framework is computed here. Figures are fields of [the api](api.md), by
+message and name; [method](method.md) explains them. The questions are in our words: the framework itself is the source.
 """
 
 
@@ -159,7 +159,7 @@ def crosswalk_page(frameworks: Iterable[Mapping[str, Any]]) -> str:
         for row in indicators:
             if "fields" in row:
                 lines.append(_row(row["asks"], " ".join(f"`{field}`" for field in row["fields"]), row["how"]))
-        lines += _table(("asked, and not to be answered", "why"))
+        lines += _table(("asked, but cannot be answered", "why"))
         lines += [_row(row["asks"], row["how"]) for row in indicators if "fields" not in row] + [""]
     return "\n".join(lines)
 

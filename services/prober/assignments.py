@@ -1,4 +1,4 @@
-"""What a register has one vantage probe. Pure."""
+"""The plan of what one vantage probes, made from a register. Pure."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _WITHOUT_PROXY = frozenset({"grpc", "tcp", "dns", "journey"})  # a journey's ste
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """One link or endpoint to be probed, and by which definition; texts are not filled in yet.
+    """A link or endpoint to probe and its definition, whose placeholders are not filled in yet.
 
-    ``latency`` (τ) and ``max_age`` (φ) in seconds; dates without a time zone are read in ``zone``, the policy's. There is at
-    least one of ``params``; they take turns.
+    ``latency`` (τ) and ``max_age`` (φ) are in seconds. Dates without a time zone are in ``zone``, the policy's.
+    ``params`` has at least one element; slots use its elements in turn.
     """
 
     entry: ScheduleEntry
@@ -35,7 +35,7 @@ class Assignment:
     zone: tzinfo = UTC
 
     def turn(self, slot_number: int) -> int:
-        """Return which of the params is used in a slot, from 0; slots are numbered from the Unix epoch."""
+        """Return the index of the params that a slot uses. Slots are numbered from the Unix epoch."""
         return slot_number % len(self.params)
 
     @property
@@ -46,7 +46,7 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Which prober measures, and by which register."""
+    """The prober that measures, and the register that it uses."""
 
     vantage: str
     prober: str
@@ -56,10 +56,11 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class ProbingPlan:
-    """Everything that one vantage probes by one register. At national size it takes 0.1 s to make, so not in the loop.
+    """Everything that one vantage probes by one register.
 
-    ``longest_timeout`` in seconds is over all definitions; ``turns`` is the largest number of params of an assignment.
-    ``control_proxy`` is the proxy that control targets go over, if any.
+    ``longest_timeout`` is the longest of all definitions, in seconds. ``turns`` is the largest number of params of an
+    assignment. ``control_proxy`` is the proxy for control targets, if any. At national size a plan takes 0.1 s to make,
+    so it is not made in the event loop.
     """
 
     origin: Origin
@@ -74,7 +75,7 @@ class ProbingPlan:
 
 
 def plan_of(register: Register, vantage: str, prober: str) -> ProbingPlan:
-    """Return the plan of a vantage, for a prober of it. Raises SettingsError when the policy does not have the vantage."""
+    """Return the plan for a prober of a vantage. Raises SettingsError when the policy does not have the vantage."""
     vantages = {item.id: item for item in register.policy.vantages}
     if vantage not in vantages:
         raise SettingsError(
@@ -95,7 +96,7 @@ def plan_of(register: Register, vantage: str, prober: str) -> ProbingPlan:
 
 
 def _only_proxy(assigned: Iterable[Assignment]) -> Proxy:
-    """Return the proxy that every probe goes over of a kind that can; where some do not, there is another way out."""
+    """Return the proxy that every probe uses whose kind can. If some do not use it, there is another way out."""
     proxies = {
         probe.proxy
         for item in assigned
@@ -106,10 +107,11 @@ def _only_proxy(assigned: Iterable[Assignment]) -> Proxy:
 
 
 def assignments(register: Register, vantage: str | None) -> dict[Target, Assignment]:
-    """Return every link and endpoint that this vantage probes, now or from some day on; all vantages when it is None.
+    """Return all links and endpoints that this vantage probes, now or from a later day; those of all vantages for None.
 
-    Absent links are left out. A link is probed from the day it is required and live until the day it is no longer
-    required, by midnights in the policy's timezone: outside these days no measurement decides its slots (docs/method.md §3).
+    Absent links are left out. A link is probed from the day when it is both required and live until the day when it is
+    no longer required. Days start at midnight in the policy's timezone. Outside these days no measurement decides a
+    slot of the link (docs/method.md §3).
     """
     calendar = Calendar.of(register.policy)
     zone = ZoneInfo(calendar.timezone)

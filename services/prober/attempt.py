@@ -1,6 +1,6 @@
-"""One probe of one target: sets its deadline, runs its kind, judges the answer, applies excuses. Never raises.
+"""Probes one target once: sets the deadline, runs the kind, judges the answer, applies excuses. Never raises.
 
-Every kind ends by the deadline it is given: `transport.trace.Deadline` cuts off whatever it waits for.
+Every kind ends by its deadline: `transport.trace.Deadline` cuts off any wait.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _NOTHING = Expectations()
 
 @unfrozen
 class ProbeResult:
-    """What one probe saw and what it means; what was expected of it, and the number of the params it was made with.
+    """The result of one probe: what it saw, its judgement, the expectations, and the index of the params used.
 
-    ``too_costly``: judging was given up, and judging again to explain would take as long.
+    ``too_costly`` means that judging was given up. Judging again for an explanation would take as long.
     """
 
     observation: Observation
@@ -40,7 +40,7 @@ class ProbeResult:
 
 @dataclass(frozen=True, slots=True)
 class _PreparedTarget:
-    """A target with everything built that does not change; ``secrets`` are the credentials in it, by reference."""
+    """A target with everything that is built once. ``secrets`` maps the references in it to the credentials in use."""
 
     assignment: Assignment
     kind: ProbeKind
@@ -52,9 +52,9 @@ class _PreparedTarget:
 
 @dataclass(slots=True, eq=False)
 class ProbeRunner:
-    """Probes assignments. Each is prepared when it is first probed.
+    """Probes assignments, and prepares each when it is first probed.
 
-    Preparing a whole national register at once would stall the loop for a second, and stalls falsify latencies.
+    Preparing a whole national register at once would stall the event loop for a second, and stalls falsify latencies.
     """
 
     environment: ProbeEnvironment
@@ -64,12 +64,12 @@ class ProbeRunner:
     _prepared: dict[tuple[Target, int], _PreparedTarget] = field(default_factory=dict, init=False)
 
     def forget(self) -> dict[tuple[Target, int], _PreparedTarget]:
-        """Prepare every target anew, since definitions may have changed; return the former ones, for the caller to free."""
+        """Forget the prepared targets, because definitions may have changed. Return them for the caller to free."""
         prepared, self._prepared = self._prepared, {}
         return prepared
 
     async def probe(self, assignment: Assignment, turn: int = 0, *, slot_end: float = inf) -> ProbeResult:
-        """Probe once, with the params of number ``turn``. A crash of our own is UNKNOWN/PROBER_ERROR.
+        """Probe once, with the params at index ``turn``. A crash of the prober's own code is UNKNOWN/PROBER_ERROR.
 
         A probe that ends after ``slot_end`` (epoch seconds) is UNKNOWN/OVERRUN.
         """
@@ -82,7 +82,7 @@ class ProbeRunner:
         except (MissingSecretError, UnusableError) as error:
             reason = Reason.OWN_CREDENTIAL if isinstance(error, MissingSecretError) else Reason.PROBER_ERROR
             observation, judgement = Observation(began, perf_counter() - start), Judgement(reason, str(error))
-        except Exception as error:  # the border: a crash is recorded, never a dead prober
+        except Exception as error:  # a crash is recorded and must not end the prober
             self.log.exception("probe_crashed", target=assignment.target.id, endpoint=assignment.target.endpoint)
             detail = f"the probe itself failed: {type(error).__name__}"
             observation, judgement = Observation(began, perf_counter() - start), Judgement(Reason.PROBER_ERROR, detail)
@@ -106,7 +106,7 @@ class ProbeRunner:
             ours = Circumstances(
                 limit=assignment.latency,
                 stalled=self.stalls.seconds(began_monotonic, monotonic()),
-                # Looking at the table costs more than all other excuses together.
+                # Reading the table costs more than all other excuses together.
                 conntrack_full=judgement.reason in NO_CONNECTION and self.environment.conntrack.full(),
                 overran=overran,
             )
@@ -114,7 +114,7 @@ class ProbeRunner:
         return ProbeResult(observation, judgement, expectations, turn, too_costly)
 
     def _prepare(self, assignment: Assignment, turn: int) -> _PreparedTarget:
-        """Return the target as prepared before, or prepare it. Raises MissingSecretError and UnusableError."""
+        """Return the prepared target, or prepare it. Raises MissingSecretError and UnusableError."""
         definition, params = assignment.definition, assignment.params[turn]
         prepared = self._prepared.get((assignment.target, turn))
         if (
@@ -123,7 +123,7 @@ class ProbeRunner:
             and self._read(prepared.secrets) == prepared.secrets
         ):
             return prepared
-        secrets = self._read(secret_references(definition))  # before they are built in, so that a change is noticed
+        secrets = self._read(secret_references(definition))  # read before building, so that a change is noticed
         kind = KINDS_BY_NAME[definition.kind]
         expectations = compile_expectations(
             definition, params, latency=assignment.latency, max_age=assignment.max_age, zone=assignment.zone
@@ -146,7 +146,7 @@ class ProbeRunner:
 
 
 def _name_record(judgement: Judgement, assignment: Assignment, turn: int) -> Judgement:
-    """Return the judgement with the number of the test record in its detail, where there are several."""
+    """Return the judgement with the number of the test record in its detail, if there are several records."""
     if len(assignment.params) == 1 or judgement.outcome is Outcome.OK:
         return judgement
     detail = f"test record {turn + 1} of {len(assignment.params)}: {judgement.detail}"

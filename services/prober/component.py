@@ -1,4 +1,4 @@
-"""The prober as a component: adopts each register, probes on schedule, publishes, stops in order."""
+"""Runs the prober as a component: adopts registers, probes on schedule, publishes, and shuts down in order."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from services.register.bus import follow_register
 # Finishing, a last control round and draining fit into runtime.DRAIN_SECONDS.
 _FINISH_SECONDS = 1.2
 _DRAIN_SECONDS = 0.6
-# Middle collections of the garbage collector to a full one, which stalls the loop for half a second where 60,000 targets
-# are probed. Probes leave next to nothing behind, and the young collections find that.
+# Generation 1 garbage collections for each full one. A full one stalls the event loop for half a second when 60,000
+# targets are probed. Probes leave almost no garbage, and the younger collections find it.
 _COLLECTIONS_PER_FULL = 10_000
 
 
 class Prober:
-    """The parts of a prober, put together: the launcher starts what the pipeline measures and the control loop releases."""
+    """Puts the parts of a prober together: a launcher starts probes, a pipeline measures, a control loop releases."""
 
     def __init__(
         self,
@@ -66,13 +66,13 @@ class Prober:
         metrics.inflight.set_function(lambda: self.launcher.inflight)
 
     async def adopt(self, register: Register) -> None:
-        """Probe by this register from now on, but not before a first control round.
+        """Probe by this register from now on, but only after a first control round.
 
-        Raises SettingsError, and keeps the register in use, when the policy does not have our vantage or has control
-        targets that cannot be checked.
+        Raises SettingsError when the policy does not have this vantage, or has control targets that cannot be checked.
+        The register in use then stays in use.
         """
         vantage = self._settings.vantage
-        # In a thread, and what was prepared before is freed there: each would stall the loop at national size.
+        # Planning here and freeing the old targets below run in a thread: each would stall the loop at national size.
         plan = await asyncio.to_thread(plan_of, register, vantage, self._settings.prober)
         try:
             targets = ControlTargets(plan.control_targets, self._environment, plan.control_proxy)
@@ -95,19 +95,19 @@ class Prober:
         await asyncio.to_thread(_free, former)
 
     async def run(self) -> None:
-        """Run the control loop until ``finish`` has ended it."""
+        """Run the control loop until ``finish`` ends it."""
         await self.control_loop.run()
 
     async def finish(self, seconds: float) -> None:
-        """Launch nothing more, let probes finish for that long, and end the control loop with what they measured."""
+        """Stop launching, let probes finish for ``seconds``, and end the control loop, which releases their results."""
         await self.launcher.finish(seconds)
         self.control_loop.stop()
 
     def _keep_from_collector(self, plan: ProbingPlan) -> None:
-        """Keep what stays from full collections, which would stall the loop for as long as some probes take.
+        """Exclude long-lived objects from full collections, which would stall the loop for as long as some probes take.
 
-        One collection is made before the first probe. Targets are prepared at the first probe of each of their turns, so
-        after as many slots there is nothing left to prepare.
+        One collection runs before the first probe. A target is prepared at the first probe of each of its turns, so
+        nothing is left to prepare after as many slots as there are turns.
         """
         if self.launcher.origin is None:
             gc.collect()
@@ -123,7 +123,7 @@ def _free(prepared: dict[Any, Any]) -> None:
 
 
 async def main(runtime: Runtime) -> None:
-    """Probe until told to stop; then stop launching, finish what is under way, flush and leave."""
+    """Probe until told to stop. Then stop launching, finish the probes under way, flush and leave."""
     settings = runtime.settings
     runtime.health.not_serving("waiting for the bus")
     gc.set_threshold(*gc.get_threshold()[:2], _COLLECTIONS_PER_FULL)
@@ -152,7 +152,7 @@ async def _run(runtime: Runtime, bus: Bus, spool: Spool, environment: ProbeEnvir
     prober = Prober(settings, environment, publisher, membership, metrics, log)
     heartbeats = PeerHeartbeats(settings.vantage, bus, membership, prober.launcher, metrics, log)
     async with asyncio.TaskGroup() as group:
-        # What an earlier run could not send goes first, and does not wait for a register.
+        # Batches that an earlier run could not send go first, and do not wait for a register.
         sending = group.create_task(publisher.send())
         following = group.create_task(_follow(bus, prober, runtime))
         sharing = group.create_task(heartbeats.run())
@@ -173,7 +173,7 @@ async def _run(runtime: Runtime, bus: Bus, spool: Spool, environment: ProbeEnvir
 
 
 async def _follow(bus: Bus, prober: Prober, runtime: Runtime) -> None:
-    """Adopt each register as it comes into force; serve once the first is in use."""
+    """Adopt each register that comes into force. Report serving once the first is in use."""
     runtime.health.not_serving("reading the register, or waiting for one")
     async for register in follow_register(bus):
         try:

@@ -1,4 +1,4 @@
-"""Control targets and names: what a vantage must always reach and resolve. If they fail, it is at fault (docs/design.md §3)."""
+"""Checks control targets and names, which tell whether a vantage is itself at fault (docs/design.md §3)."""
 
 from __future__ import annotations
 
@@ -20,11 +20,14 @@ from services.prober.secrets import MissingSecretError
 from services.prober.transport import Resolver, is_address, parse_host_port
 
 CONTROL_SECONDS = 0.5
-"""How often control targets are checked. A measurement waits for the round after its probe and for the flush after that,
-and must be published within FLUSH_SECONDS: one interval, one round, one flush and one fsync fit into them."""
+"""Seconds between checks of control targets.
+
+A measurement waits for the round after its probe and then for a flush, and must be published within FLUSH_SECONDS. One
+interval, one round, one flush and one fsync fit into that time.
+"""
 
 CONTROL_TIMEOUT = 1.0
-"""Seconds that a control target has. A slower one fails its round: what it would release is UNKNOWN either way."""
+"""Seconds that a control target has. A slower one fails its round: what the round releases is UNKNOWN either way."""
 
 _HTTP = Probe("control", "http", tls=Tls(verify=False), redirects="none", body_limit=1 << 16)
 _TCP = Probe("control", "tcp")
@@ -33,10 +36,10 @@ _SERVER_ERRORS = 500
 
 
 class ControlTargets:
-    """The control targets of one vantage: ``http(s)://`` (any answer passes) and ``tcp://host:port`` (connecting does).
+    """The control targets of one vantage: ``http(s)://`` passes with any answer, ``tcp://host:port`` by connecting.
 
-    With a ``proxy`` those of HTTP go over it, and a status of 5xx fails, because it may be the proxy's own. Raises
-    ValueError for one that cannot be checked.
+    With a ``proxy``, HTTP targets go over it, and a status of 5xx fails because it may be the proxy's own. Raises
+    ValueError for a target that cannot be checked.
     """
 
     def __init__(self, targets: tuple[str, ...], environment: ProbeEnvironment, proxy: Proxy = _DIRECTLY) -> None:
@@ -50,7 +53,7 @@ class ControlTargets:
         return len(self._targets)
 
     async def check(self) -> dict[str, str]:
-        """Check each once; return those that failed, with the problem. Empty means that the vantage sees."""
+        """Check each target once. Return the problem of each that failed; empty means that the vantage sees."""
         deadline = monotonic() + CONTROL_TIMEOUT
         problems = await asyncio.gather(*(self._check(url, deadline) for url in self._targets))
         return {url: problem for url, problem in zip(self._targets, problems, strict=True) if problem}
@@ -69,7 +72,7 @@ class ControlTargets:
                 return str(error)
             if self._http.proxy.url and seen.status >= _SERVER_ERRORS:
                 return f"the proxy, or the target behind it, answered with status {seen.status}"
-        # Any status is an answer, but not that of a proxy which refuses us.
+        # Any status is an answer, except that of a proxy which refuses us.
         if seen.failure is None or (seen.status and seen.failure.phase is not Phase.PROXY):
             return ""
         return seen.failure.detail
@@ -82,8 +85,8 @@ def _is_tcp(url: str) -> bool:
 class ControlNames:
     """Names that a vantage must always resolve.
 
-    They are those that the policy names, else the hosts of control targets. Without any, a few names of probed targets are
-    taken, those that resolved before where there are some.
+    The policy names them; otherwise they are the hosts of control targets. Without either, they are a few names of
+    probed targets, preferably names that resolved before.
     """
 
     def __init__(self, names: tuple[str, ...], targets: tuple[str, ...], resolver: Resolver) -> None:
@@ -92,9 +95,9 @@ class ControlNames:
         self._resolver = resolver
 
     async def check(self) -> dict[str, str]:
-        """Query name servers for each name; return the problems if none resolves. Empty means that the vantage resolves.
+        """Query name servers for each name. Return the problems if none resolves, and nothing if the vantage resolves.
 
-        A single name of a target that does not exist is the target's own problem.
+        If the only name is that of a probed target and does not exist, the problem is the target's own.
         """
         names = self._names or self._resolver.sample()
         problems = await self._resolver.check(names, CONTROL_TIMEOUT) if names else {}
@@ -110,12 +113,13 @@ _ROUNDS_PER_FLUSH = 2
 
 @dataclass(slots=True, eq=False)
 class ControlLoop(Generic[Held]):
-    """Checks control targets and names, releases what their rounds bracket, and flushes after every second round.
+    """Checks control targets and names, releases the results that its rounds bracket, and flushes every second round.
 
     ``release`` is called with each held value and what failed around it.
 
-    One rhythm for all three keeps a measurement from waiting for one after the other. A flush is one message, whatever it
-    holds, and messages are what probing few targets costs. Without control targets every round passes.
+    One rhythm for all three keeps a measurement from waiting for each of them in turn. A flush is one message, whatever
+    it holds, and the number of messages decides the cost of probing few targets. Without control targets, every round
+    passes.
     """
 
     vantage: str
@@ -125,7 +129,7 @@ class ControlLoop(Generic[Held]):
     metrics: ProberMetrics
     log: Logger
     first_round: asyncio.Event = field(default_factory=asyncio.Event, init=False)
-    """Set once a first round has ended: from then on it is known whether the vantage sees."""
+    """Set once the first round has ended: from then on it is known whether the vantage sees."""
     _targets: ControlTargets | None = field(default=None, init=False)
     _names: ControlNames | None = field(default=None, init=False)
     _failing: dict[str, str] = field(default_factory=dict, init=False)
@@ -134,12 +138,12 @@ class ControlLoop(Generic[Held]):
     _ending: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     def use(self, targets: ControlTargets, names: ControlNames) -> None:
-        """Check these from the next round on; rounds begin with the first targets."""
+        """Check these targets and names from the next round on. The first call starts the rounds."""
         self._targets, self._names = targets, names
         self._begun.set()
 
     async def run(self) -> None:
-        """Run rounds until ``stop`` is called; the last one releases what is still held, and flushes it."""
+        """Run rounds until ``stop`` is called. The last round releases and flushes what is still held."""
         await self._begun.wait()
         for number in count(1):
             last = self._ending.is_set()

@@ -1,7 +1,7 @@
-"""Decides whether a failed probe was our own fault, and holds results until the next control round: one ordered list. Pure.
+"""Decides whether the prober itself caused a failure, and holds results until the next control round. Pure.
 
-attempt.py applies the list when a probe has ended, pipeline.py again when the control rounds around it are known. The
-observation stays as it is: an excuse replaces the judgement only.
+The excuses are one ordered list. attempt.py applies it when a probe has ended; pipeline.py applies it again when the
+control rounds around the probe are known. An excuse replaces only the judgement, never the observation.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from services.core.model import Outcome, Reason, unfrozen
 from services.prober.checks import Judgement
 from services.prober.observation import Observation
 
-# A timeout is the target's own unless we took more than this share of its time.
+# A timeout is the target's own unless we used more than this share of its time.
 _OUR_SHARE: Final = 0.1
 
 _NO_ADDRESS: Final = frozenset({Reason.RESOLVE_FAILED, Reason.RESOLVE_TIMEOUT})
@@ -24,14 +24,14 @@ _TIMEOUTS: Final = frozenset(
     {Reason.CONNECT_TIMEOUT, Reason.TLS_TIMEOUT, Reason.ANSWER_TIMEOUT, Reason.BODY_TIMEOUT, Reason.LINE}
 )
 NO_CONNECTION: Final = frozenset({Reason.RESOLVE_FAILED, Reason.RESOLVE_TIMEOUT, Reason.CONNECT_TIMEOUT})
-"""What a full connection-tracking table looks like to a probe."""
+"""How a full connection-tracking table appears to a probe."""
 
 
 @unfrozen
 class Circumstances:
     """The prober's own part in one probe.
 
-    ``limit`` (τ) is the latency allowed to the target, ``stalled`` how long the loop stood still, in seconds.
+    ``limit`` (τ) is the latency allowed to the target, ``stalled`` how long the loop stood still, both in seconds.
     """
 
     limit: float = inf
@@ -44,7 +44,7 @@ class Circumstances:
 
 @dataclass(frozen=True, slots=True)
 class Excuse:
-    """One fault of ours: ``applies`` returns what happened, empty when it does not excuse the judgement."""
+    """One fault of ours. ``applies`` returns what happened, or an empty text if it does not excuse the judgement."""
 
     name: str
     reason: Reason
@@ -56,7 +56,7 @@ def _overran(_judgement: Judgement, _observation: Observation, ours: Circumstanc
 
 
 def _awaited_token(judgement: Judgement, observation: Observation, _ours: Circumstances) -> str:
-    """Excuse a timeout of a target whose time was partly spent on a token. A token that came at once excuses nothing."""
+    """Excuse a timeout of a target whose time partly went into a token. A token that came at once excuses nothing."""
     last = _last(observation)
     if not _timed_out(judgement, observation) or last.awaited <= _OUR_SHARE * (last.awaited + last.duration):
         return ""
@@ -65,16 +65,16 @@ def _awaited_token(judgement: Judgement, observation: Observation, _ours: Circum
 
 
 def _conntrack_full(judgement: Judgement, _observation: Observation, ours: Circumstances) -> str:
-    """Excuse a connection that was not made while this machine could make none."""
+    """Excuse a connection that failed while this machine could make none."""
     if judgement.reason not in NO_CONNECTION or not ours.conntrack_full:
         return ""
     return f"the connection-tracking table of this machine was full: {judgement.reason.label}"
 
 
 def _stalled(judgement: Judgement, observation: Observation, ours: Circumstances) -> str:
-    """Excuse a lateness that the prober's own stall explains: a loop that does not run sees every answer late.
+    """Excuse a lateness that the prober's own stall explains: a loop that stands still sees every answer late.
 
-    What the loop took for the target's own bytes is none of it: otherwise a target could choose to be UNKNOWN.
+    The time that the loop spent on the target's own bytes does not count, or a target could choose to be UNKNOWN.
     """
     stalled = max(0.0, ours.stalled - observation.busy)
     if judgement.reason is Reason.LATE:
@@ -87,7 +87,7 @@ def _stalled(judgement: Judgement, observation: Observation, ours: Circumstances
 
 
 def _unresolved(judgement: Judgement, observation: Observation, ours: Circumstances) -> str:
-    """Excuse a name that did not resolve, or took a share of the time of a timeout, while no name resolved at the vantage."""
+    """Excuse a name that did not resolve, or a timeout with slow resolution, while no name resolved at the vantage."""
     if not ours.unresolved:
         return ""
     resolving = observation.phases.resolve or 0.0
@@ -98,7 +98,7 @@ def _unresolved(judgement: Judgement, observation: Observation, ours: Circumstan
 
 
 def _blind(judgement: Judgement, _observation: Observation, ours: Circumstances) -> str:
-    """Excuse everything, an OK included, while control targets failed: the vantage could not see."""
+    """Excuse every judgement, even OK, while control targets failed: the vantage could not see."""
     if not ours.blind or judgement.outcome is Outcome.UNKNOWN:
         return ""
     return f"a control target failed around the probe, which saw {judgement.reason.name}"
@@ -109,7 +109,7 @@ def _last(observation: Observation) -> Observation:
 
 
 def _timed_out(judgement: Judgement, observation: Observation) -> bool:
-    """Whether the deadline decided the judgement."""
+    """Return whether the deadline decided the judgement."""
     failure = _last(observation).failure
     return failure is not None and failure.timed_out and judgement.outcome is not Outcome.UNKNOWN
 
@@ -122,11 +122,11 @@ EXCUSES: Final[tuple[Excuse, ...]] = (
     Excuse("resolver", Reason.RESOLVER_FAILED, _unresolved),
     Excuse("blind vantage", Reason.VANTAGE_BLIND, _blind),
 )
-"""The first that applies gives the reason."""
+"""The first one that applies gives the reason."""
 
 
 def excused(judgement: Judgement, observation: Observation, ours: Circumstances) -> Judgement:
-    """Return the judgement, or in its place UNKNOWN by the first excuse that applies."""
+    """Return UNKNOWN by the first excuse that applies, or else the judgement unchanged."""
     for excuse in EXCUSES:
         detail = excuse.applies(judgement, observation, ours)
         if detail:
@@ -135,24 +135,24 @@ def excused(judgement: Judgement, observation: Observation, ours: Circumstances)
 
 
 def is_our_timeout(observation: Observation, ours: float, total: float) -> bool:
-    """Whether the deadline ended a probe while ``ours`` of ``total`` seconds were not the target's."""
+    """Return whether the deadline ended a probe while ``ours`` of ``total`` seconds were not the target's."""
     failure = observation.failure
     return failure is not None and failure.timed_out and is_our_share(ours, total)
 
 
 def is_our_share(ours: float, total: float) -> bool:
-    """Whether ``ours`` of ``total`` seconds are so many that a timeout is not the target's own."""
+    """Return whether ``ours`` of ``total`` seconds are too large a share for a timeout to be the target's own."""
     return ours > _OUR_SHARE * total
 
 
 TICK_SECONDS: Final = 0.05
-"""How often the loop shows that it runs while probes are under way."""
+"""Seconds between ticks of the loop, which show that it runs while probes are under way."""
 
 _NOTICED_SECONDS: Final = 0.05
 
 
 class LoopStalls:
-    """The spans in which ticks of the loop came late, for the last ``remembered`` seconds. Times are monotonic seconds."""
+    """The spans in which the loop ticked late, for the last ``remembered`` seconds. Times are monotonic seconds."""
 
     def __init__(self, remembered: float = 0.0) -> None:
         self.remembered = remembered
@@ -168,11 +168,11 @@ class LoopStalls:
             self._spans.popleft()
 
     def rest(self) -> None:
-        """Expect no tick before the next one."""
+        """Expect no tick until the next one."""
         self._last = None
 
     def seconds(self, began: float, ended: float) -> float:
-        """Return how much of [began, ended] was stalled, including a stall that has not ended yet."""
+        """Return how many seconds of [began, ended] were stalled, including a stall that has not ended yet."""
         spans = [*self._spans, (self._expected(), ended)] if self._is_late(ended) else self._spans
         return sum(max(0.0, min(ended, until) - max(began, since)) for since, until in spans)
 
@@ -188,14 +188,14 @@ Held = TypeVar("Held")
 
 @dataclass(frozen=True, slots=True)
 class VantageFaults:
-    """What failed in a control round, or around a probe: a control target (``blind``), or every name (``unresolved``)."""
+    """What failed in a control round or around a probe: a control target (``blind``) or every name (``unresolved``)."""
 
     blind: bool = False
     unresolved: bool = False
 
 
 class _Shadows:
-    """The spans that failed rounds spoil: each from the last good round before it to the first good one after it."""
+    """The spans spoiled by failed rounds, each from the last good round before them to the first good one after."""
 
     def __init__(self) -> None:
         self._spans: deque[tuple[float, float]] = deque()
@@ -203,7 +203,7 @@ class _Shadows:
         self._since: float | None = float("-inf")
 
     def round(self, began: float, *, passed: bool, forgotten: float) -> None:
-        """Take in a round; what ended before ``forgotten`` is dropped."""
+        """Record a round, and drop the spans that ended before ``forgotten``."""
         if passed:
             if self._since is not None:
                 self._spans.append((self._since, began))
@@ -215,7 +215,7 @@ class _Shadows:
             self._spans.popleft()
 
     def touch(self, began: float, ended: float) -> bool:
-        """Return whether a probe from ``began`` to ``ended`` touches a span."""
+        """Return whether a probe from ``began`` to ``ended`` overlaps a span."""
         if self._since is not None and ended > self._since:
             return True
         return any(began < until and ended > since for since, until in self._spans)
@@ -224,8 +224,9 @@ class _Shadows:
 class Bracket(Generic[Held]):
     """Holds results of probes until the next control round, and releases each with what failed around it.
 
-    A round checks every control target and name once; rounds follow one another. A probe counts if the last round that began before
-    it, the first that began after its end, and all in between passed (docs/probing.md §5, behaviour 35). Times are seconds of any one clock.
+    A round checks every control target and name once, and rounds follow one another. A probe counts if the last round
+    that began before it, the first round that began after its end, and all rounds in between passed
+    (docs/probing.md §5, behaviour 35). Times are seconds of any one clock.
 
     A probe that ends now may have begun up to ``remembered`` seconds ago.
     """
@@ -240,7 +241,7 @@ class Bracket(Generic[Held]):
         self._held.append((began, ended, held))
 
     def round(self, began: float, faults: VantageFaults) -> list[tuple[Held, VantageFaults]]:
-        """Take in a finished round that began at ``began``; return the results it releases, each with what failed around it."""
+        """Record a finished round that began at ``began``. Return the results it releases, with their faults."""
         forgotten = began - self.remembered
         self._blind.round(began, passed=not faults.blind, forgotten=forgotten)
         self._unresolved.round(began, passed=not faults.unresolved, forgotten=forgotten)

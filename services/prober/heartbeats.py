@@ -1,10 +1,10 @@
-"""Heartbeats between the probers of one vantage: this one sends its own and receives those of the others.
+"""Sends the heartbeats of this prober, and receives those of the other probers of its vantage.
 
-Only a peer whose measurements arrive takes a share: anyone with the seed of the vantage can send heartbeats.
+Only a peer whose measurements arrive takes a share, because anyone with the seed of the vantage can send heartbeats.
 
-While the bus is down none arrive. A prober keeps the last known shares until the others have been silent for
-SILENT_SECONDS, as if they had died, and then probes everything: they may have died, targets probed twice count once, and
-what nobody probes is lost.
+While the bus is down, no heartbeats arrive. A prober keeps the last known shares until the others have been silent for
+SILENT_SECONDS, as if they had died, and then probes everything. They may have died, and a target that nobody probes is
+lost, whereas a target that is probed twice counts once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from services.prober.scheduling import HEARTBEAT_SECONDS, Membership, Membership
 
 @dataclass(frozen=True, slots=True)
 class PeerHeartbeats:
-    """Keeps ``membership`` current, which decides the share that ``launcher`` launches."""
+    """Keeps ``membership`` current, which decides which share ``launcher`` launches."""
 
     vantage: str
     bus: Bus
@@ -86,9 +86,9 @@ class PeerHeartbeats:
                 self._receive(heartbeat)
 
     async def _receive_measurements(self) -> None:
-        """Notice which peers measure."""
+        """Record which peers measure."""
         async for payload in self.bus.listen(measurement_subject(self.vantage, "*")):
-            with suppress(ValueError):  # the scorer reports what cannot be read
+            with suppress(ValueError):  # the scorer reports payloads that cannot be read
                 self.membership.measured(measuring_prober(payload), monotonic())
                 self.launcher.regroup()
 

@@ -1,4 +1,4 @@
-"""Launches probes when they are due: what is due, how many at once, what is shed, and which share of the targets is ours."""
+"""Launches probes when they are due, sheds those beyond its limits, and takes this prober's share of the targets."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from services.prober.scheduling import Launch, Membership, Schedule, Share
 
 # The wall clock may be set while we wait, so look again at least this often.
 _LOOK_SECONDS = 1.0
-# Probes started in one turn of the loop. With more, those under way would wait for their answers to be read: a prober that
-# cannot keep up must launch late, which shows, rather than measure long latencies.
+# Probes started in one turn of the loop. With more, the answers of probes under way would wait to be read. A prober
+# that cannot keep up must launch late, which shows, rather than measure long latencies.
 _LAUNCHES_AT_ONCE = 20
-# By how much of a slot a launch may be late while more is due than can be launched. Which launches are later than that is
-# up to chance and not to the phase of a target.
+# The share of a slot by which a launch may be late while more is due than can be launched. Which launches are later
+# than that is up to chance, not to the phase of a target.
 _LATE_SHARE = 0.05
 
 
@@ -36,11 +36,11 @@ class Launcher:
     log: Logger
     clock: Callable[[], float] = time
     stalls: LoopStalls = field(default_factory=LoopStalls)
-    """Told that the loop runs, as long as probes are under way."""
+    """Receives a tick whenever the loop runs, as long as probes are under way."""
     share_from: int | None = field(default=None, init=False)
     """Start of the slot from which the whole share is probed; None before the first plan."""
     announce: asyncio.Event = field(default_factory=asyncio.Event, init=False)
-    """Set when other probers should know at once what is probed here, or by which register."""
+    """Set when other probers should learn at once what is probed here, or by which register."""
     _plan: ProbingPlan | None = field(default=None, init=False)
     _schedule: Schedule = field(default_factory=Schedule, init=False)
     _share: Share = field(default_factory=Share, init=False)
@@ -52,17 +52,17 @@ class Launcher:
 
     @property
     def inflight(self) -> int:
-        """How many probes are under way."""
+        """The number of probes under way."""
         return len(self._inflight)
 
     @property
     def targets(self) -> int:
-        """How many links and endpoints there are in this prober's share."""
+        """The number of links and endpoints in this prober's share."""
         return len(self._share.own)
 
     @property
     def origin(self) -> Origin | None:
-        """By which register this prober probes; None before the first plan."""
+        """The origin of this prober's measurements; None before the first plan."""
         return None if self._plan is None else self._plan.origin
 
     def use(self, plan: ProbingPlan) -> None:
@@ -74,18 +74,18 @@ class Launcher:
             self._wake(plan)
 
     def regroup(self) -> None:
-        """Take another share of the targets if peers came, went, or began to probe theirs."""
+        """Take a new share of the targets if peers came, went, or began to probe theirs."""
         plan = self._plan
         if plan is not None and not self._stopped and self._measuring_peers(plan) != self._peers:
             self._take_share(plan)
             self._wake(plan)
 
     def stop_launching(self) -> None:
-        """Leave every launch from now on to other probers."""
+        """Launch nothing more, and leave further launches to other probers."""
         self._stopped = True
 
     async def finish(self, seconds: float) -> None:
-        """Launch nothing more, let the probes under way finish for that long, and cancel the others."""
+        """Launch nothing more, let the probes under way finish for ``seconds``, and cancel the rest."""
         self.stop_launching()
         if self._inflight:
             await asyncio.wait(self._inflight, timeout=seconds)
@@ -97,19 +97,20 @@ class Launcher:
             self._timer.cancel()
 
     def _measuring_peers(self, plan: ProbingPlan) -> dict[str, int]:
-        """Return the peers that count. Until measurements of one arrive its targets are probed here as well.
+        """Return the peers that count. Until measurements of a peer arrive, its targets are probed here as well.
 
-        A prober measures each of its targets once a slot, and publishes that soon after the probe.
+        A prober measures each of its targets once a slot, and publishes the measurement soon after the probe.
         """
         since = monotonic() - 2 * plan.slot_seconds - plan.longest_timeout
         origin = plan.origin
         return self.membership.active_peers(origin.register_version, origin.probe_version, measured_since=since)
 
     def _take_share(self, plan: ProbingPlan) -> None:
-        """Schedule our share of the plan from this moment on.
+        """Schedule this prober's share of the plan from this moment on.
 
-        Without peers, start at once; with peers, take over at the start of the next slot: none of their targets is left
-        out, and what our own start made late is not ours to shed. For that, peers that measure nothing yet count too.
+        Without peers, start at once. With peers, take over at the start of the next slot: then none of their targets is
+        left out, and launches that are late because this prober has just started are not shed. For this choice, peers
+        that do not measure yet count too.
         """
         now = self.clock()
         slot_start = int(now // plan.slot_seconds) * plan.slot_seconds
@@ -125,9 +126,9 @@ class Launcher:
         self._schedule.replace(self._share.entries, plan.slot_seconds, now)
 
     def _wake(self, plan: ProbingPlan) -> None:
-        """Launch what is due, and wake again for the next, and often enough to notice stalls of the loop.
+        """Launch the probes that are due, and wake again for the next, often enough to notice stalls of the loop.
 
-        One timer does both, since to wake up costs as much as a third of a probe.
+        One timer does both, because a wake-up costs as much as a third of a probe.
         """
         if self._timer is not None:
             self._timer.cancel()
@@ -140,10 +141,10 @@ class Launcher:
         self._timer = asyncio.get_running_loop().call_later(delay, self._wake, plan)
 
     def _launch_due(self, plan: ProbingPlan) -> float:
-        """Launch what is due, and return in how many seconds there is more to launch."""
+        """Launch the probes that are due, and return in how many seconds more are due."""
         now = self.clock()
         if self.share_from is not None and self.share_from - now > plan.slot_seconds:
-            self._take_share(plan)  # the clock was set back: what was the next slot is far ahead
+            self._take_share(plan)  # the clock was set back, so the former next slot is far ahead
         room = _LAUNCHES_AT_ONCE
         while room and (launches := self._schedule.take(now, room)):
             room -= sum(self._launch(launch, plan) for launch in launches)
@@ -157,7 +158,7 @@ class Launcher:
         return _LOOK_SECONDS if due is None else max(0.0, due - now)
 
     def _launch(self, launch: Launch, plan: ProbingPlan) -> bool:
-        """Start a probe, or shed it; return whether it was started."""
+        """Start a probe or shed it; return whether it was started."""
         now = self.clock()
         self.metrics.lag.observe(now - launch.due)
         problem = self._reason_to_shed(launch, now, plan.slot_seconds)

@@ -14,10 +14,10 @@ from services.prober.assignments import Assignment
 from services.prober.transport import ConntrackTable
 
 SERIES_BELOW = 2000
-"""Series per target are exposed by processes with fewer targets than this, so that a scrape does not stall the loop."""
+"""Processes with fewer targets than this expose series per target, so that a scrape does not stall the loop."""
 
 EXPIRING_SERIES = 1000
-"""With more targets, as many as this whose certificate expires soon have series, so that alerts do not miss them."""
+"""With more targets, up to this many whose certificate expires soon have series, so that alerts do not miss them."""
 
 _SOON_SECONDS = 30 * 86_400
 _NEVER_PUBLISHED = (Reason.NO_MEASUREMENT, Reason.ABSENT)
@@ -61,7 +61,7 @@ class ProberMetrics:
             self._failing.labels(vantage, target).set(1)
 
     def count_measurement(self, row: Measurement, status: int, duration: float) -> None:
-        """Count one measurement that is published; ``status`` 0 when there was no answer, ``duration`` in seconds."""
+        """Count a published measurement. ``status`` is 0 when there was no answer; ``duration`` is in seconds."""
         self._outcomes.counts[row.outcome] += 1
         self._reasons.counts[row.reason] += 1
         if row.reason is Reason.OVERRUN:
@@ -71,7 +71,7 @@ class ProberMetrics:
         self._series.keep(row, status, duration)
 
     def set_targets(self, targets: frozenset[Target], assignments: Mapping[Target, Assignment]) -> None:
-        """Record which of the assignments are this prober's share from now on."""
+        """Record which of the assignments are in this prober's share from now on."""
         endpoints = sum(target.endpoint for target in targets)
         self._targets.labels("link").set(len(targets) - endpoints)
         self._targets.labels("endpoint").set(endpoints)
@@ -79,7 +79,7 @@ class ProberMetrics:
 
 
 class _TrackingRatio(Collector):
-    """How full the connection-tracking table is when it is scraped; absent where there is none."""
+    """How full the connection-tracking table is at each scrape; absent where there is no table."""
 
     def __init__(self, tracking: ConntrackTable) -> None:
         self._tracking = tracking
@@ -92,7 +92,7 @@ class _TrackingRatio(Collector):
 
 
 class _TargetSeries(Collector):
-    """Series per target, made when they are scraped rather than at every probe."""
+    """Series per target, made at each scrape rather than at every probe."""
 
     def __init__(self) -> None:
         self._last: dict[Target, tuple[Measurement, int, float]] = {}
@@ -109,7 +109,7 @@ class _TargetSeries(Collector):
             self._last.pop(row.target, None)
 
     def set_targets(self, targets: frozenset[Target], assignments: Mapping[Target, Assignment]) -> None:
-        """Expose these targets and no others; if there are many, those whose certificate expires soon."""
+        """Expose only these targets. If there are many, expose those whose certificate expires soon."""
         self._every = len(targets) < SERIES_BELOW
         self._targets, self._assignments = targets, assignments
         self._last = {

@@ -1,4 +1,4 @@
-"""What a probe saw: facts and timings, never a judgement (docs/probing.md §1)."""
+"""The observation of a probe: facts and timings, never a judgement (docs/probing.md §1)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Phase(Enum):
 
 
 class Cause(Enum):
-    """What failed; what that means for the target is judged later."""
+    """The cause of a failure. What it means for the target is judged later."""
 
     TIMEOUT = auto()
     FAILED = auto()
@@ -54,7 +54,7 @@ class Cause(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a probe ended before its answer was complete, and in which phase. ``detail`` holds no secrets."""
+    """Why, and in which phase, a probe ended before its answer was complete. ``detail`` holds no secrets."""
 
     phase: Phase
     cause: Cause
@@ -68,10 +68,10 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class CertificateFacts:
-    """What the server's certificates state, known even when they do not verify. Times in epoch seconds.
+    """What the server's certificates state, known even when they do not verify. Times are in epoch seconds.
 
-    ``earliest_expiry`` is over all certificates presented; ``chain_expiry`` is that of the longest-lived chain that
-    verifies, None when none does or verification is off.
+    ``earliest_expiry`` is that of all presented certificates. ``chain_expiry`` is that of the longest-lived chain that
+    verifies, None when no chain verifies or verification is off.
     """
 
     subject: str
@@ -84,7 +84,7 @@ class CertificateFacts:
 
 @dataclass(frozen=True, slots=True)
 class RpcFacts:
-    """How a gRPC call ended: the name of its status code; for a health check also the status of the service."""
+    """How a gRPC call ended: the name of its status code and, for a health check, the status of the service."""
 
     code: str
     serving: str = ""
@@ -93,9 +93,10 @@ class RpcFacts:
 
 @dataclass(frozen=True, slots=True)
 class DnsFacts:
-    """What a name server answered: the response code's name, and records as text, `name ttl class type data`.
+    """The answer of a name server: the response code's name, and records as text, `name ttl class type data`.
 
-    ``truncated`` is set when the answer had no room for all records, ``authoritative`` when the server vouches for its zone.
+    ``truncated`` is set when the answer had no room for all records, ``authoritative`` when the server vouches for its
+    zone.
     """
 
     rcode: str
@@ -113,16 +114,20 @@ _NO_PHASES = Phases()
 class Observation:
     """The facts of one probe.
 
-    ``time`` is its start in epoch seconds, ``duration`` the seconds to its end, ``latency`` the seconds from sending the
-    first request to the end of the last answer (None without a complete answer); for tcp and tls probes, from the start of
-    connecting to the end of the dialogue or handshake. ``status`` is that of HTTP, 0 until an answer begins and for other
-    kinds. ``headers`` have lower-case names, in order, repeated as received. ``body`` is decoded if the request accepts a
-    coding; ``raw_length`` and ``body_length`` count it before and after; the answer of a gRPC call is JSON. ``redirects``
-    counts those followed; ``redirected`` means that a failure belongs to a later address than the target's own.
-    ``protocol`` is `HTTP/1.1`, `HTTP/2` and the like, ``tls_version`` `TLSv1.3` and the like, empty without TLS. ``steps``
-    are those a journey took, in order. ``awaited`` is how many seconds the probe waited for a token before ``time``; for a
-    step that a journey's deadline ended, those of earlier steps too. ``busy`` is how many seconds of processor time the
-    prober's loop took for what the server sent, as far as that was much.
+    * ``time`` is its start in epoch seconds, ``duration`` the seconds to its end.
+    * ``latency`` is the seconds from sending the first request to the end of the last answer, None without a complete
+      answer. For tcp and tls probes, it is from the start of connecting to the end of the dialogue or handshake.
+    * ``status`` is that of HTTP, 0 until an answer begins and for other kinds.
+    * ``headers`` have lower-case names, in order, repeated as received.
+    * ``body`` is decoded if the request accepts a coding; the answer of a gRPC call is JSON. ``raw_length`` and
+      ``body_length`` count its bytes before and after decoding.
+    * ``redirects`` counts those followed. ``redirected`` means that a failure belongs to a later address than the
+      target's own.
+    * ``protocol`` is `HTTP/1.1`, `HTTP/2` and the like; ``tls_version`` is `TLSv1.3` and the like, empty without TLS.
+    * ``steps`` are those that a journey took, in order.
+    * ``awaited`` is how many seconds the probe waited for a token before ``time``. For a step that a journey's deadline
+      ended, it includes those of earlier steps.
+    * ``busy`` is how many seconds of processor time the prober's loop spent on what the server sent in bulk.
     """
 
     time: float
@@ -150,7 +155,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class StepFacts:
-    """What one step of a journey saw."""
+    """One step of a journey, and what it saw."""
 
     name: str
     observation: Observation

@@ -1,4 +1,4 @@
-"""From a launch to a published measurement: probe, hold until the vantage is known to see, publish."""
+"""Turns launches into published measurements: probes, holds results until the vantage is known to see, publishes."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from services.prober.publishing import MeasurementPublisher, measured, unmeasure
 from services.prober.scheduling import Launch
 
 HeldMeasurement: TypeAlias = tuple[Measurement, int, float]
-"""What was measured, the status of the answer (0 without one) and the seconds it took."""
+"""A measurement, the status of the answer (0 without one) and the seconds that the probe took."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """Makes a measurement of every launch, and exactly one."""
+    """Makes exactly one measurement of every launch."""
 
     runner: ProbeRunner
     bracket: Bracket[HeldMeasurement]
@@ -52,7 +52,7 @@ class Pipeline:
         self._publish(row, 0, 0.0)
 
     def release(self, held: HeldMeasurement, faults: VantageFaults) -> None:
-        """Publish what was held, with its outcome; as UNKNOWN where the vantage was at fault."""
+        """Publish a held measurement, as UNKNOWN if the vantage was at fault."""
         row, status, duration = held
         if faults.blind or faults.unresolved:
             seen = Observation(0.0, duration, phases=row.phases)

@@ -1,4 +1,7 @@
-"""Secrets by reference: ``env:NAME`` and ``file:PATH``, read late, masked everywhere (docs/probing.md §4); errors of our own."""
+"""Reads secrets by reference, ``env:NAME`` or ``file:PATH``, which are masked everywhere (docs/probing.md §4).
+
+Secrets are read late. The module also defines the errors that are our own fault.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +19,18 @@ from services.core.settings import Settings
 from services.core.watched_files import WatchedFiles
 
 RECHECK_SECONDS = 10.0
-"""A replaced secret, certificate or CA file is noticed within this time, without a look at the disk for every probe."""
+"""Seconds within which a replaced secret, certificate or CA file is noticed, without reading files for every probe."""
 
 
 class MissingSecretError(Exception):
-    """A credential or a file of our own is missing, unreadable or unusable. The message names the reference, never the value."""
+    """A credential or file of our own is missing, unreadable or unusable. The message names only the reference."""
 
 
 @dataclass(frozen=True, slots=True)
 class References:
     """What a register may name on this host: files below ``folders``, and variables that begin with ``prefix``.
 
-    A register's author is not the administrator of this host, whose other files and variables are none of a register's
-    business.
+    The author of a register is not the administrator of this host, so all other files and variables are out of reach.
     """
 
     folders: tuple[Path, ...]
@@ -36,7 +38,7 @@ class References:
 
     @classmethod
     def of(cls, settings: Settings, *more: Path) -> References:
-        """Return what the settings allow, and the folders ``more``."""
+        """Return the references that the settings allow, and those to files below the folders ``more``."""
         folders = (Path(folder.strip()) for folder in settings.probe_files.split(",") if folder.strip())
         return cls((*folders, *more), settings.probe_variables)
 
@@ -45,7 +47,7 @@ class References:
         return read_bounded(path, folders=self.folders, limit=limit)
 
     def variable(self, name: str) -> str:
-        """Return the value of a variable. Raises MissingSecretError."""
+        """Return the value of an environment variable. Raises MissingSecretError."""
         if not name.startswith(self.prefix):
             detail = f"the variable {name} may not be named by a register: its name does not begin with {self.prefix}"
             raise MissingSecretError(f"{detail} (setting probe_variables)")
@@ -56,14 +58,14 @@ class References:
 
 
 ANYTHING: Final = References((Path("/"),), "")
-"""Where no register of another author is probed."""
+"""No restriction, for processes that probe no register of another author."""
 
-# Tokens and passwords have less than a KiB.
+# Tokens and passwords are shorter than 1 KiB.
 _SECRET_LIMIT: Final = 64 << 10
 
 
 class Secrets:
-    """Reads secrets, those in files again when these have changed."""
+    """Reads secrets, and reads files again when they have changed."""
 
     def __init__(self, references: References = ANYTHING, clock: Callable[[], float] = monotonic) -> None:
         self._references = references
@@ -100,9 +102,9 @@ class Secrets:
 
 
 def secret_references(definition: Probe) -> Iterator[str]:
-    """Return the references to the secrets that targets of a definition are built with, its steps' included.
+    """Return the references to the secrets that a definition's targets are built with, including those of its steps.
 
-    The secret of an OAuth2 client is not among them: it is read when a token is requested.
+    The secret of an OAuth2 client is not among them, because it is read when a token is requested.
     """
     auth = definition.auth
     yield from filter(None, (auth.password, auth.token, auth.key, definition.proxy.password))
@@ -113,7 +115,7 @@ def secret_references(definition: Probe) -> Iterator[str]:
 def credential_header(auth: Auth, secrets: Secrets) -> tuple[str, str]:
     """Return name and value of the header that authenticates a probe; no name without auth (docs/probing.md §4).
 
-    The value is empty with oauth2, whose token is requested when it is needed. Raises MissingSecretError.
+    The value is empty for oauth2, because its token is requested when it is needed. Raises MissingSecretError.
     """
     if auth.kind == "none":
         return "", ""
@@ -129,12 +131,12 @@ def credential_header(auth: Auth, secrets: Secrets) -> tuple[str, str]:
 
 
 def basic_credentials(username: str, password: str) -> str:
-    """Return the credentials of the scheme Basic, as headers hold them (RFC 7617)."""
+    """Return the credentials of the Basic scheme, as a header holds them (RFC 7617)."""
     return f"Basic {b64encode(f'{username}:{password}'.encode()).decode()}"
 
 
 def _header_value(reference: str, secrets: Secrets) -> str:
-    """Return a secret that is sent in a header as it is. Raises MissingSecretError."""
+    """Return a secret that is sent unchanged in a header. Raises MissingSecretError."""
     secret = secrets.get(reference)
     if not all(" " <= character <= "~" for character in secret):
         raise MissingSecretError(f"the credential {reference} cannot be sent: it holds more than printable ASCII")

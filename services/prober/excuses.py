@@ -168,7 +168,7 @@ class LoopStalls:
             self._spans.popleft()
 
     def rest(self) -> None:
-        """Expect no tick until the next one."""
+        """Expect no further tick until one comes."""
         self._last = None
 
     def seconds(self, began: float, ended: float) -> float:

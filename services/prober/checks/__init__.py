@@ -1,4 +1,4 @@
-"""From what a probe saw to what it means: the checks of an answer, in order, and the processes for large answers (docs/probing.md §1)."""
+"""Judges answers: the checks in order, and the worker processes for large answers (docs/probing.md §1)."""
 
 from services.prober.checks.captures import CaptureError, CompiledCapture, compile_capture
 from services.prober.checks.explanation import CheckResult, CheckState, explain

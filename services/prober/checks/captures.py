@@ -1,6 +1,6 @@
-"""Captures: what a step of a journey takes from its answer for later steps. Pure.
+"""Captures values that a step of a journey takes from its answer for later steps. Pure.
 
-A captured value may be a token or personal, so it is never part of a message or a repr.
+A captured value may be a token or personal data, so it is never part of a message or a repr.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _ENCODE: Final[Mapping[str, Callable[[str], str]]] = {
 
 
 class CaptureError(Exception):
-    """An answer has no value for a variable; the message states why, without the value."""
+    """An answer has no value for a variable. The message states why, without the value."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledCapture:
-    """A capture, compiled: ``find`` returns the value of ``variable``, None where there is none.
+    """A compiled capture. ``find`` returns the value of ``variable``, None if there is none.
 
-    ``at_once`` is the size of an answer in bytes up to which it runs in the loop, None where it always does.
+    ``at_once`` is the size in bytes up to which an answer is searched in the event loop; None means any size.
     """
 
     variable: str
@@ -48,7 +48,7 @@ class CompiledCapture:
     at_once: int | None = None
 
     def __reduce__(self) -> tuple[Callable[..., CompiledCapture], tuple[str, Capture, dict[str, str]]]:
-        """Pickle as written in the definition."""
+        """Pickle the capture as it is written in the definition."""
         return compile_capture, (self.variable, self.capture, dict(self.namespaces))
 
     def value(self, observation: Observation) -> object:
@@ -64,7 +64,7 @@ class CompiledCapture:
         if isinstance(value, str):
             if len(value) > _MAX_LENGTH:
                 raise CaptureError(f"the value is longer than {_MAX_LENGTH} characters")
-            # It goes into headers and lines, and nothing from a stranger may end one of those early.
+            # The value goes into headers and lines, and nothing that a remote server sent may end one of those early.
             if any(unicodedata.category(character) in _CONTROLS for character in value):
                 raise CaptureError("the value holds a control character")
             return _ENCODE[self.capture.encode](value)
@@ -74,7 +74,7 @@ class CompiledCapture:
 def compile_capture(variable: str, capture: Capture, namespaces: Mapping[str, str]) -> CompiledCapture:
     """Compile a capture, its XPath with the step's ``namespaces``.
 
-    Raises re2.error, JSONPathError or XPathError on what the register should have refused.
+    Raises re2.error, JSONPathError or XPathError for a capture that the register should have refused.
     """
     at_once: int | None = None
     if capture.json:

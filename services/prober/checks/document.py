@@ -1,4 +1,4 @@
-"""The body of an answer as JSON or as XML, parsed once, when it is first needed; the error of all checks. Pure."""
+"""Parses the body of an answer as JSON or XML, once, when it is first needed; defines the error of all checks. Pure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MARKS: Final = (BOM_UTF8, b"\xff\xfe", b"\xfe\xff")
 
 
 class Document:
-    """One body. The encoding in ``content_type``, its header, takes precedence over that of the XML itself."""
+    """One body. The encoding in its header ``content_type`` takes precedence over that in the XML itself."""
 
     def __init__(self, body: bytes, content_type: str = "") -> None:
         self._body = body
@@ -69,7 +69,7 @@ def _read_json(body: bytes) -> Any:
     """Return the JSON value, with every integer exact. Raises orjson.JSONDecodeError."""
     value = orjson.loads(body)
     if _LARGE_INTEGER.search(body) is not None:  # orjson reads these as doubles
-        with suppress(ValueError, RecursionError):  # of more digits than int() takes, or nested deeper than json goes
+        with suppress(ValueError, RecursionError):  # too many digits for int(), or nested too deep for json
             return json.loads(body)
     return value
 

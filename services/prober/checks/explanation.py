@@ -1,6 +1,7 @@
-"""Every check of one observation in words, with its result, for `peyvand probe`, in the order of judging. Pure.
+"""Describes every check of one observation in words, with its result, for `peyvand probe`. Pure.
 
-Expected values are left out, since params and captured values are among them; patterns and paths are shown as written.
+The checks are in the order of judging. Expected values are left out, because params and captured values are among them.
+Patterns and paths are shown as written.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def _in_words(name: str, item: object) -> str:
 
 
 def seen(check: Check, observation: Observation) -> str:
-    """Return what was seen if that is neither secret nor personal, else an empty text."""
+    """Return what was seen, or an empty text if that is secret or personal."""
     if check.title == "status":
         return str(observation.status)
     if check.title == "secure":
@@ -102,9 +103,9 @@ class CheckState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One check: ``what`` must hold, whether it does, the reason when it does not, and what was seen.
+    """The result of one check: ``what`` must hold, whether it holds, the reason if it does not, and what was seen.
 
-    Neither secrets nor values of bodies, records and headers are part of it.
+    It contains neither secrets nor the values of bodies, records and headers.
     """
 
     what: str
@@ -114,9 +115,9 @@ class CheckResult:
 
 
 def explain(observation: Observation, expectations: Expectations) -> tuple[CheckResult, ...]:
-    """Return all checks in order; the reason of the first that failed is that of ``judge``. Never raises.
+    """Return the results of all checks in order. The first that failed has the reason that ``judge`` gives.
 
-    Each step of a journey is one check; the checks within it are those of its own observation.
+    Each step of a journey is one check. The checks within a step are those of its own observation. Never raises.
     """
     results = _explain_journey if observation.steps else _explain_answer
     return tuple(results(observation, expectations))
@@ -195,7 +196,7 @@ def _run_check(what: str, evidence: str, run: Callable[P, object], *args: P.args
         run(*args, **kwargs)
     except CheckFailedError as failed:
         return CheckResult(what, CheckState.FAILED, failed.reason, failed.detail)
-    except Exception as error:  # noqa: BLE001 - as in judging: whatever goes wrong in a check is a failed check
+    except Exception as error:  # noqa: BLE001 - as in judging: a check that raises has failed
         detail = f"a check failed to run: {type(error).__name__}"
         return CheckResult(what, CheckState.FAILED, Reason.CHECK_ERROR, detail)
     return CheckResult(what, CheckState.PASSED, None, evidence)

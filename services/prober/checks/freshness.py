@@ -1,4 +1,4 @@
-"""How old the data of an answer is, and whether answer and data came in time: stages 3 and 4 of judging. Pure."""
+"""Reads how old the data of an answer is, and judges latency and age: stages 3 and 4 of judging. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from services.prober.expected import Expectations, FreshAt
 from services.prober.observation import Observation
 from services.register.reading import fold
 
-# From 2000 to 2100: a number in this range in one unit is in range in no other unit, and is no date in eight digits.
+# The years 2000 to 2100. A number in this range in one unit is out of range in every other unit, and is no date in
+# eight digits.
 _EPOCH: Final = (946_684_800, 4_102_444_800)
 _UNITS: Final = (1, 10**3, 10**6, 10**9)
 _EIGHT_DIGITS: Final = (1000_01_01, 9999_12_31)
@@ -24,16 +25,17 @@ _DATE: Final = re.compile(
     r"(?P<time>[Tt ] ?(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?P<fraction>\.[0-9]{1,9})?)?"
     r" ?(?P<offset>[Zz]|(?P<sign>[+-])(?P<hours>[0-9]{2}):?(?P<minutes>[0-9]{2}))?)?"
 )
-# The third form of RFC 9110 §5.6.7, which names no zone and means UTC.
+# The third form of RFC 9110 §5.6.7. It names no zone and means UTC.
 _ASCTIME: Final = re.compile(r"[A-Za-z]{3} [A-Za-z]{3} +[0-9]{1,2} [0-9:]{8} [0-9]{4}")
-# Clocks are wrong by minutes, and a date without a time begins up to a day ahead. Anything later is no time of data.
+# Clocks are wrong by minutes, and a date without a time begins up to a day ahead. Anything later is not a time of data.
 _MAX_AHEAD_SECONDS: Final = 86_400.0
 
 
 def age_of(observation: Observation, document: Document, expectations: Expectations) -> float | None:
     """Return the seconds from the time that the answer gives for its data to the end of the answer.
 
-    A time up to a day ahead is age 0. None when no age is expected. Raises CheckFailedError (AGE_UNREADABLE) otherwise.
+    A time up to a day ahead is age 0. Return None when no age is expected. Raises CheckFailedError (AGE_UNREADABLE)
+    when the time cannot be read or is further ahead.
     """
     fresh = expectations.fresh
     if fresh is None:
@@ -69,13 +71,18 @@ def check_time(observation: Observation, expectations: Expectations, age: float 
 
 
 def parse_moment(value: object, zone: tzinfo) -> float | None:
-    """Return the epoch seconds that a JSON value or a text means; None when it cannot be read.
+    """Return the epoch seconds that a JSON value or a text means, None when it cannot be read.
 
-    Accepts RFC 3339; seconds, milli-, micro- and nanoseconds of the epoch for the years 2000 to 2100, as number or
-    digits; HTTP dates; and Jalali dates (`1403/05/12`, `14030512`, `1403-05-12 14:05:06`). A year from 1300 to 1500 is
-    Jalali, any other Gregorian. Digits may be Persian or Arabic. A date without a time is the start of its day in
-    ``zone``, and a Jalali time without an offset is in ``zone``. A Gregorian time without an offset is not read: many
-    systems mean UTC by it, and a wrong guess moves an age by hours.
+    These forms are accepted:
+
+    * RFC 3339
+    * seconds, milliseconds, microseconds and nanoseconds of the epoch for the years 2000 to 2100, as number or digits
+    * HTTP dates
+    * Jalali dates: `1403/05/12`, `14030512`, `1403-05-12 14:05:06`
+
+    A year from 1300 to 1500 is Jalali, any other Gregorian. Digits may be Persian or Arabic. A date without a time is
+    the start of its day in ``zone``, and a Jalali time without an offset is in ``zone``. A Gregorian time without an
+    offset is not read: many systems mean UTC by it, and a wrong guess moves an age by hours.
     """
     if isinstance(value, bool):
         return None

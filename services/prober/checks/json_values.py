@@ -36,7 +36,7 @@ def _check_values(checks: tuple[JsonCheck, ...], document: Document, reason: Rea
 
 
 def _problem(check: JsonCheck, document: Document) -> str:
-    """Return what is wrong at the path, empty when nothing; without the values, which may be personal."""
+    """Return the problem at the path, empty when there is none. It leaves out the values, which may be personal."""
     values = check.query.values(document.value)
     if not values:
         return f"{check.path} finds nothing"
@@ -69,7 +69,7 @@ def _types(value: object) -> Iterator[str]:
 
 
 def _same(value: object, expected: object) -> bool:
-    """Whether two JSON values are equal: true is not 1, texts compare folded (docs/register.md)."""
+    """Return whether two JSON values are equal: true is not 1, texts compare folded (docs/register.md)."""
     if isinstance(value, str) and isinstance(expected, str):
         return value == expected or fold(value) == fold(expected)
     if isinstance(value, bool) or isinstance(expected, bool):

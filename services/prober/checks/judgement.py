@@ -1,8 +1,8 @@
-"""Judging: from an observation to outcome, reason and detail. Pure, and never raises (docs/probing.md §1, §6).
+"""Judges an observation: returns its outcome, reason and detail. Pure, and never raises (docs/probing.md §1, §6).
 
-The lowest stage wins: a failed connection comes before a missing answer, that before wrong content, that before lateness,
-that before staleness. Within a stage the order of CHECKS decides the reason. A check passes if the kind of probe does not
-have the fact, or if nothing is expected of it.
+The lowest stage wins, in this order: failed connection, missing answer, wrong content, lateness, staleness. Within a
+stage, the order of CHECKS decides the reason. A check passes if the kind of probe does not have the fact, or if nothing
+is expected of it.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from services.prober.observation import Observation
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check: ``run`` goes through the expectations in ``reads`` and raises CheckFailedError at the first thing wrong.
+    """One check. ``run`` goes through the expectations in ``reads`` and raises CheckFailedError at the first problem.
 
-    Without such expectations it still applies to observations that have the fact ``about``. If a check that ``decides``
-    fails, nothing after it can be judged. ``words`` state for a person what it requires where no item does.
+    Without such expectations, it still applies to observations that have the fact ``about``. If a check that
+    ``decides`` fails, nothing after it can be judged. ``words`` tell a person what it requires where no item does.
     """
 
     title: str
@@ -71,11 +71,11 @@ CHECKS: Final[tuple[Check, ...]] = (
     Check("record", "record", check_record, ("record",)),
     Check("record", "record", check_xml_record, ("xml_record",)),
 )
-"""Every check but that of time, which comes last (services.prober.checks.freshness)."""
+"""All checks except that of time, which comes last (services.prober.checks.freshness)."""
 
 
 def needed(expectations: Expectations) -> tuple[Check, ...]:
-    """Return the checks that can fail under these expectations, in order: a few, and the same for every probe."""
+    """Return the checks that can fail under these expectations, in order. They are few and the same for every probe."""
     return tuple(
         check
         for check in CHECKS
@@ -97,26 +97,26 @@ class Judgement:
 
     @property
     def outcome(self) -> Outcome:
-        """The outcome the reason belongs to."""
+        """The outcome that the reason belongs to."""
         return self.reason.outcome
 
 
 def judge(observation: Observation, expectations: Expectations, checks: Sequence[Check] = CHECKS) -> Judgement:
     """Return what an observation means for the target. A check that crashes is INVALID/CHECK_ERROR, never a pass.
 
-    ``checks`` may be only those ``needed`` under the expectations.
+    ``checks`` may be only those that are ``needed`` under the expectations.
     """
     try:
         if observation.steps:
             return _judge_steps(observation, expectations)
         judgement = _judge(observation, expectations, checks)
         return _invert(judgement) if expectations.refused else judgement
-    except Exception as error:  # noqa: BLE001 - the border: whatever goes wrong in a check is a failed check
+    except Exception as error:  # noqa: BLE001 - a check that raises has failed
         return Judgement(Reason.CHECK_ERROR, f"a check failed to run: {type(error).__name__}")
 
 
 def _invert(judgement: Judgement) -> Judgement:
-    """Return what a judgement means where a refusal is right: an answer of any kind is not."""
+    """Return what a judgement means where a refusal is right: an answer of any other kind is wrong."""
     if judgement.reason is Reason.AUTH_REFUSED:
         return Judgement(Reason.OK)
     if judgement.outcome >= Outcome.INVALID:
@@ -126,7 +126,7 @@ def _invert(judgement: Judgement) -> Judgement:
 
 
 def _judge_steps(journey: Observation, expectations: Expectations) -> Judgement:
-    """Judge a journey: by its first step that fails, then by its time and its oldest data."""
+    """Judge a journey by its first step that fails, then by its time and its oldest data."""
     oldest: float | None = None
     for step, expected in zip(journey.steps, expectations.steps, strict=True):
         judgement = judge(step.observation, replace(expected, zone=expectations.zone))

@@ -1,4 +1,4 @@
-"""Checks of what the protocols themselves state: how the exchange ended, and what HTTP, gRPC and DNS answer. Pure."""
+"""Checks how an exchange ended, and what HTTP, gRPC and DNS themselves answered. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FAULT_WORDS: Final = {
     Reason.AUTH_REFUSED: "the provider's security server does not admit this client",
     Reason.UNKNOWN_SERVICE: "the provider's security server does not offer this service",
 }
-"""What the faults of security servers mean, by their reason."""
+"""The meaning of the faults of security servers, by their reason."""
 
 
 def check_bus(observation: Observation, expectations: Expectations, _document: Document) -> None:
@@ -31,7 +31,7 @@ def check_bus(observation: Observation, expectations: Expectations, _document: D
 
 
 def check_refused(observation: Observation, expectations: Expectations, _document: Document) -> None:
-    """Check that the target itself answered, neither with a server error nor with a refusal."""
+    """Check that the target itself answered, with neither a server error nor a refusal."""
     status = observation.status
     if status in expectations.status:
         return
@@ -54,7 +54,7 @@ def check_status(observation: Observation, expectations: Expectations, _document
 
 
 def in_ranges(statuses: frozenset[int]) -> str:
-    """Return statuses in order, three or more in a row as a range."""
+    """Return statuses in order, with three or more in a row as a range."""
     numbered = enumerate(sorted(statuses))
     rows = [[status for _, status in row] for _, row in groupby(numbered, lambda pair: pair[1] - pair[0])]
     return ", ".join(f"{row[0]}-{row[-1]}" if len(row) > 2 else ", ".join(map(str, row)) for row in rows)
@@ -67,7 +67,7 @@ def check_secure(observation: Observation, expectations: Expectations, _document
 
 
 def check_certificate(observation: Observation, expectations: Expectations, _document: Document) -> None:
-    """Check that the server's certificates, those of the chain that verifies if one does, do not expire too soon."""
+    """Check that the server's certificates do not expire too soon. If a chain verifies, only its certificates count."""
     if not expectations.certificate_left:
         return
     facts = observation.certificate
@@ -82,7 +82,7 @@ def check_certificate(observation: Observation, expectations: Expectations, _doc
 
 
 def check_headers(observation: Observation, expectations: Expectations, _document: Document) -> None:
-    """Check each expected header: whether it is there, and what its values match."""
+    """Check that each expected header is present, and what its values match."""
     for check in expectations.headers:
         values = [value.encode() for name, value in observation.headers if name == check.name]
         if not values and not check.optional:
@@ -107,7 +107,7 @@ def check_body(observation: Observation, expectations: Expectations, _document: 
 
 
 def _valid_utf8(data: bytes) -> bytes:
-    """Replace what is not UTF-8: RE2's `.` matches no other bytes."""
+    """Replace bytes that are not UTF-8, because RE2's `.` does not match them."""
     try:
         data.decode()
     except UnicodeDecodeError:
@@ -154,7 +154,7 @@ def check_rcode(observation: Observation, expectations: Expectations, _document:
 
 
 def check_records(observation: Observation, expectations: Expectations, _document: Document) -> None:
-    """Check each section of the answer: every pattern matches a record, no forbidden one matches any."""
+    """Check that the answer is authoritative where required, and check the records of each section against patterns."""
     dns = observation.dns
     if dns is None:
         return
@@ -207,7 +207,7 @@ _ANYWHERE: dict[Cause, Reason] = {
     Cause.CAPTURE: Reason.CAPTURE,
     Cause.TOO_COSTLY: Reason.CHECK_ERROR,
 }
-# What fails at the proxy is never the target's fault.
+# A failure at the proxy is never the target's fault.
 _AT_PROXY: dict[Cause, Reason] = {
     Cause.LOCAL_RESOURCES: Reason.LOCAL_RESOURCES,
     Cause.CREDENTIAL: Reason.OWN_CREDENTIAL,
@@ -228,12 +228,12 @@ _CONNECTING: dict[tuple[Phase, Cause], Reason] = {
     (Phase.PROCESSING, Cause.CLOSED): Reason.CONNECTION_CLOSED,
     (Phase.TRANSFER, Cause.CLOSED): Reason.CONNECTION_CLOSED,
 }
-# The answer began, so its status and headers, which are of the same stage, are judged before these.
+# The answer began before these, so its status and headers, which belong to the same stage, are judged first.
 _AFTER_HEADERS = frozenset({Cause.BODY_LIMIT, Cause.ENCODING, Cause.TOO_COSTLY})
 
 
 def check_answered(observation: Observation, _expectations: Expectations, _document: Document) -> None:
-    """Check that nothing stopped the probe before its answer began; what stopped it in the body is left to check_whole."""
+    """Check that nothing stopped the probe before its answer began. Failures in the body are left to check_whole."""
     if observation.failure is not None and observation.failure.cause not in _AFTER_HEADERS:
         raise _failed(observation.failure, redirected=observation.redirected)
 
@@ -248,7 +248,8 @@ def _failed(failure: Failure, *, redirected: bool) -> CheckFailedError:
     if failure.phase is Phase.PROXY:
         reason = _AT_PROXY.get(failure.cause, Reason.PROXY_FAILED)
     elif failure.cause is Cause.EGRESS:
-        # A target of the register that our policy forbids is our own affair; one an answer redirects to is the answer's fault.
+        # If the policy forbids a target of the register, that is our own fault. If it forbids the address that an
+        # answer redirects to, the answer is at fault.
         reason = Reason.REDIRECT_REFUSED if redirected else Reason.EGRESS_DENIED
     else:
         reason = _ANYWHERE.get(failure.cause) or _CONNECTING[failure.phase, failure.cause]

@@ -1,7 +1,8 @@
-"""A worker process, which makes calls for the prober: what it reads and writes, and its bounds.
+"""Runs calls for the prober in a worker process, within bounds of time and memory.
 
-It reads calls from standard input: pickles of the seconds that one may take, and of function and arguments, pickled. For each
-it writes a line of JSON, with the length of the ``body`` that follows. Its first line says that it is ready.
+The worker reads calls from standard input. Each is a pickle of the seconds that the call may take, and of its pickled
+function and arguments. For each call it writes a line of JSON with the length of the ``body`` that follows. Its first
+line says that it is ready.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from services.prober.observation import Observation
 
 # The loop that talks to targets has priority.
 _NICENESS = 5
-# What a call may take of the machine's memory. The tree of a document takes up to thirty times its text.
+# The memory that a call may use. The tree of a document takes up to thirty times the size of its text.
 _MEMORY_BYTES = 1 << 30
 _MEMORY_PER_BYTE = 40
 
@@ -46,7 +47,7 @@ def main() -> None:
     """Make calls until standard input ends."""
     with suppress(OSError):  # a service manager may forbid it
         os.nice(_NICENESS)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # from a terminal the prober gets it too, and ends us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the prober too, which ends us
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     _write({})
     while True:
@@ -54,7 +55,7 @@ def main() -> None:
             seconds, call = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own prober
         except EOFError:
             return
-        # The prober ends us at the deadline. If it cannot, the alarm does: nothing catches it.
+        # The prober ends this process at the deadline. If it cannot, the alarm does, which nothing catches.
         signal.setitimer(signal.ITIMER_REAL, seconds)
         with suppress(ValueError):  # the system allows less
             resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY_BYTES + _MEMORY_PER_BYTE * len(call), most))

@@ -1,4 +1,4 @@
-"""Judging within a deadline: small answers in the loop, large ones in worker processes that are ended when they take too long.
+"""Judges within a deadline: small answers in the event loop, large ones in workers that are ended if too slow.
 
 ADR 43 states why, ADR 55 why the pool is our own, and ADR 62 whose fault it is when judging takes too long.
 """
@@ -26,34 +26,34 @@ from services.prober.observation import Observation
 from services.prober.secrets import UnusableError
 
 _MAX_WORKERS: Final = 4
-# Judging a large answer may take this long even if it came at the last moment.
+# Judging a large answer may take this long even if the answer came at the last moment.
 _MIN_SECONDS: Final = 2.0
-# What it takes to start a worker is our own time; on a machine with much to do it is more than a probe's.
+# Starting a worker takes our own time. On a busy machine, it takes longer than a probe may.
 _START_SECONDS: Final = 10.0
-# A worker that nothing ends does so itself, this much later.
+# If nothing ends a worker, it ends itself, this much later.
 _ALARM_SECONDS: Final = 2.0
-# What is captured has at most 65,536 characters, percent-encoded with up to twelve for each.
+# A captured value has at most 65,536 characters, each percent-encoded as up to twelve.
 _MAX_LINE: Final = 1 << 21
 
 
 class UnjudgedError(UnusableError):
-    """An answer was not judged in time: our own fault, whatever the answer is."""
+    """An answer was not judged in time. This is our own fault, whatever the answer is."""
 
 
 class TooCostlyError(Exception):
-    """Judging an answer takes far more than is usual: its own fault."""
+    """Judging an answer takes far more than usual. This is the answer's own fault."""
 
 
 def far_above_usual(size: int) -> float:
-    """Return the seconds of processor time that are far above what judging so many bytes usually takes.
+    """Return the seconds of processor time that are far above the usual for judging an answer of ``size`` bytes.
 
-    The slowest check, by a JSON Schema, takes some 0.6 µs a byte.
+    The slowest check, that by a JSON Schema, takes some 0.6 µs a byte.
     """
     return 0.5 + 3e-6 * size
 
 
 class WorkerPool:
-    """Judges answers. Workers for large ones are started when first needed, and kept. A provider has one at a time."""
+    """Judges answers. Workers for large ones start when first needed, and are kept. A provider uses one at a time."""
 
     def __init__(self) -> None:
         self._room = asyncio.Semaphore(_MAX_WORKERS)
@@ -80,7 +80,10 @@ class WorkerPool:
     async def capture(
         self, capture: CompiledCapture, observation: Observation, deadline: float, provider: str
     ) -> object:
-        """Capture a value from an answer, by ``deadline`` as above. Raises CaptureError, UnjudgedError and TooCostlyError."""
+        """Capture a value from an answer, by ``deadline`` as above.
+
+        Raises CaptureError, UnjudgedError and TooCostlyError.
+        """
         if capture.at_once is None or len(observation.body) <= capture.at_once:
             return capture.value(observation)
         result = await self.call(capture_call, (capture, observation), deadline, provider)
@@ -95,9 +98,9 @@ class WorkerPool:
         deadline: float,
         provider: str,
     ) -> Mapping[str, Any]:
-        """Call a function of a module in a worker, by ``deadline`` as above; return its result.
+        """Call a function of a module in a worker, by ``deadline`` as above. Return its result.
 
-        The values of the result are those of JSON, and bytes under ``body``. Raises UnjudgedError and TooCostlyError.
+        The result holds JSON values, and bytes under ``body``. Raises UnjudgedError and TooCostlyError.
         """
         until = max(deadline, monotonic() + _MIN_SECONDS)
         payload = pickle.dumps((function, arguments))
@@ -179,9 +182,9 @@ async def _result(worker: Process) -> Mapping[str, Any]:
 
 
 def _processor_seconds(worker: Process) -> float:
-    """Return the processor time that a worker has taken; 0 when it has ended, or the system does not tell."""
+    """Return the seconds of processor time that a worker has used; 0 if it has ended or the system does not tell."""
     try:
-        return clock_gettime(~worker.pid << 3 | 2)  # its clock by clock_getcpuclockid(3)
+        return clock_gettime(~worker.pid << 3 | 2)  # the id of its clock, as by clock_getcpuclockid(3)
     except OSError:
         return 0.0
 

@@ -1,7 +1,7 @@
-"""Checks of XML answers: what XPaths find, test records, and SOAP's envelope and faults, of provider or data bus. Pure.
+"""Checks XML answers: values at XPaths, test records, SOAP envelopes, and faults of provider or data bus. Pure.
 
-Faults are those of SOAP 1.1 §4.4 and SOAP 1.2 part 1 §5.4. X-Road sends its own, with the codes of its message protocol
-(PR-MESS §2.5, PR-REST §4.6), which services.core.model.xroad_fault reads; a provider's fault keeps its code.
+Faults are those of SOAP 1.1 §4.4 and SOAP 1.2 part 1 §5.4. X-Road sends its own faults, with the codes of its message
+protocol (PR-MESS §2.5, PR-REST §4.6), which services.core.model.xroad_fault reads. A provider's fault keeps its code.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TEXT_OF: Final = etree.XPath("string()", smart_strings=False)
 
 
 def check_xml(_observation: Observation, expectations: Expectations, document: Document) -> None:
-    """Check what XPaths find."""
+    """Check the texts that XPaths find."""
     _check_texts(expectations.xml, document, Reason.XML)
 
 
@@ -39,7 +39,7 @@ def _check_texts(checks: tuple[XmlCheck, ...], document: Document, reason: Reaso
 
 
 def texts(query: XPath, document: Document) -> Iterator[str]:
-    """Yield the texts of what an XPath finds: the content of nodes, XPath's string() of a number or a flag.
+    """Yield the texts that an XPath finds: the content of nodes, or XPath's string() of a number or a flag.
 
     Raises CheckFailedError when the body is not XML.
     """
@@ -49,9 +49,9 @@ def texts(query: XPath, document: Document) -> Iterator[str]:
 
 
 def _problem(check: XmlCheck, document: Document) -> str:
-    """Return what is wrong at the path, empty when nothing; without the texts, which may be personal."""
+    """Return the problem at the path, empty when there is none. It leaves out the texts, which may be personal."""
     if check.equals is None:
-        # Nodes, a text, a number or a flag: as XPath's boolean() has it.
+        # Nodes, a text, a number or a flag, as XPath's boolean() converts them.
         result = check.query(document.root)
         return "" if result and result == result else f"{check.path} finds nothing"  # noqa: PLR0124 - NaN is not itself
     expected = fold(check.equals)
@@ -80,7 +80,7 @@ _CODE: Final = re.compile(r"[A-Za-z][\w.:-]{0,99}", re.ASCII)
 
 
 def check_fault(observation: Observation, expectations: Expectations, document: Document) -> None:
-    """Check that the answer is no SOAP fault, whatever its status."""
+    """Check that the answer is not a SOAP fault, whatever its status."""
     if not expectations.soap or not observation.body:
         return
     try:
@@ -111,7 +111,7 @@ def _first_in_body(root: etree._Element) -> etree._Element | None:
 
 
 def _code(fault: etree._Element) -> str:
-    """Return the code of a fault, in SOAP 1.2 with its subcode after a slash. Its text is not read: it may be personal."""
+    """Return the code of a fault, in SOAP 1.2 with its subcode after a slash, but not its text: it may be personal."""
     value = fault.findtext("{*}faultcode")
     if value is not None:
         return _readable(value)

@@ -1,4 +1,4 @@
-"""What the answer of a target must be: a probe definition compiled to expectations (docs/probing.md §3)."""
+"""Compiles a probe definition into what the answer of a target must be (docs/probing.md §3)."""
 
 from services.prober.expected.compiler import compile_expectations
 from services.prober.expected.expectations import (

@@ -1,4 +1,4 @@
-"""From a probe definition to the expectations of one target, its placeholders filled in. Pure."""
+"""Compiles a probe definition into the expectations of one target, with its placeholders filled in. Pure."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def compile_expectations(
 ) -> Expectations:
     """Compile what a definition expects, with the params of a link or endpoint; patterns and paths once per text.
 
-    Dates without a time zone are read in ``zone``. Raises ValueError, re2.error, JSONPathError or XPathError on what the
-    register should have refused.
+    Dates without a time zone are read in ``zone``. Raises ValueError, re2.error, JSONPathError or XPathError for a
+    definition that the register should have refused.
     """
     expect = definition.expect
     soap = definition.kind in SOAP_KINDS
@@ -89,7 +89,7 @@ def _pattern_or_none(text: str) -> Pattern | None:
 
 
 def _field(path: str) -> str:
-    """Return the path of a field of a test record, which may be written `person.name` for `$.person.name`."""
+    """Return the path of a field of a test record, which may be written `person.name` instead of `$.person.name`."""
     return path if path.startswith("$") else f"$.{path}"
 
 
@@ -108,7 +108,7 @@ def _json_checks(expect: Expect, params: Mapping[str, object]) -> tuple[JsonChec
         JsonCheck(
             item.path,
             compile_path(item.path),
-            # None in a definition means that the value is not compared; a param may be null, and is compared.
+            # None in a definition means that the value is not compared. A param may be null, which is compared.
             ANYTHING if item.equals is None else fill_value(item.equals, params),
             item.type,
         )
@@ -128,9 +128,9 @@ def _xml_checks(expect: Expect, params: Mapping[str, object]) -> tuple[XmlCheck,
 
 
 def fill_value(value: object, params: Mapping[str, object]) -> object:
-    """Fill in the texts of an expected JSON value, at any depth. ValueError when a name is not in ``params``.
+    """Fill in the texts of an expected JSON value, at any depth. Raises ValueError when a name is not in ``params``.
 
-    A text that is one placeholder and nothing else becomes the param itself, so that numbers stay numbers.
+    A text that is exactly one placeholder becomes the param itself, so that numbers stay numbers.
     """
     if isinstance(value, str):
         if "$" not in value:
@@ -146,9 +146,9 @@ def fill_value(value: object, params: Mapping[str, object]) -> object:
 
 
 def _fill_text(value: object, params: Mapping[str, object]) -> str:
-    """Fill in an expected value as text, for XML: numbers and flags as JSON writes them.
+    """Fill in an expected value as text for XML, with numbers and flags as JSON writes them.
 
-    ValueError when a name is not in ``params``, or the value is neither text, number nor flag.
+    Raises ValueError when a name is not in ``params``, or when the value is not a text, a number or a flag.
     """
     if isinstance(value, str):
         return fill_placeholders(value, params)

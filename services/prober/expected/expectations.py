@@ -1,4 +1,4 @@
-"""What the answer of one target must be: patterns, paths, schemas, limits, compiled. Pure."""
+"""Defines what the answer of one target must be: compiled patterns, paths, schemas and limits. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from services.prober.expected.paths import JsonPath, Pattern, XPath
 
 @dataclass(frozen=True, slots=True)
 class HeaderCheck:
-    """What the values of a header must and must not match; ``name`` in lower case."""
+    """The patterns that the values of a header must and must not match. ``name`` is in lower case."""
 
     name: str
     must: Pattern | None = None
@@ -23,7 +23,7 @@ class HeaderCheck:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """What some record, no record and every record of a section of a DNS answer must match; ``empty`` if there is to be none."""
+    """Patterns that some, no or every record of a section of a DNS answer must match; ``empty`` requires no records."""
 
     must: tuple[Pattern, ...] = ()
     must_not: tuple[Pattern, ...] = ()
@@ -38,12 +38,12 @@ class _AnyValue(Enum):
 
 
 ANYTHING: Final = _AnyValue.ANYTHING
-"""Expected where any value will do; None is JSON's null, a value like any other."""
+"""Expected where any value is accepted. None is JSON's null, a value like any other."""
 
 
 @dataclass(frozen=True, slots=True)
 class JsonCheck:
-    """What some node at ``path`` must be. ``equals`` ANYTHING is not compared, ``type`` empty means any."""
+    """What some node at ``path`` must be. ``equals`` is not compared if it is ANYTHING; an empty ``type`` means any."""
 
     path: str
     query: JsonPath
@@ -62,7 +62,7 @@ class XmlCheck:
 
 @dataclass(frozen=True, slots=True)
 class FreshAt:
-    """Where the time of the data stands: a JSON path, an XPath, or a header by its lower-case name."""
+    """The place of the time of the data: a JSON path, an XPath, or a header by its lower-case name."""
 
     query: JsonPath | None
     xpath: XPath | None
@@ -71,12 +71,16 @@ class FreshAt:
 
 @dataclass(frozen=True, slots=True)
 class Expectations:
-    """What the answer of one target must be. ``latency`` (τ) and ``max_age`` (φ) in seconds; None is not judged.
+    """What the answer of one target must be. ``latency`` (τ) and ``max_age`` (φ) are in seconds; None is not judged.
 
-    ``refused`` requires that the target refuses who we are. ``soap`` requires a SOAP message; ``bus`` means that the answer comes over X-Road, whose own errors are then kept apart.
-    ``record`` is the test record of JSON, ``xml_record`` that of SOAP. Dates without a time zone are read in ``zone``. An
-    answer of up to ``at_once`` bytes is judged in the loop, a larger one in a worker process; None stands for any size.
-    ``steps`` are those of each step that a journey took, in order.
+    * ``refused`` requires that the target refuses who we are.
+    * ``soap`` requires a SOAP message.
+    * ``bus`` means that the answer comes over X-Road, whose own errors are then kept apart.
+    * ``record`` is the test record of JSON, ``xml_record`` that of SOAP.
+    * Dates without a time zone are read in ``zone``.
+    * An answer of up to ``at_once`` bytes is judged in the event loop, a larger one in a worker process. None means
+      that an answer of any size is judged in the loop.
+    * ``steps`` are the expectations of each step that a journey took, in order.
     """
 
     refused: bool = False

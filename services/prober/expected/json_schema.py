@@ -1,4 +1,4 @@
-"""JSON Schemas (draft 2020-12), compiled. Pure: a reference to another document is never followed."""
+"""Compiles JSON Schemas (draft 2020-12). Pure: a reference to another document is never followed."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from services.prober.expected.paths import compile_pattern
 
 _Errors = Iterator[ValidationError]
 
-# Bytes that a schema is checked against in the loop: some hundred values, each in Python.
+# The largest answer in bytes that is checked in the event loop: some hundred values, each checked in Python.
 _AT_ONCE: Final = 1 << 12
 
 _ANY: Final = "*"
-"""Stands in a path for a key that the schema does not name: such a key may itself be personal."""
+"""Stands in a path for a key that the schema does not name, because such a key may itself be personal."""
 
 
 def _pattern(_validator: Any, pattern: str, instance: object, _schema: object) -> _Errors:
@@ -60,7 +60,7 @@ def _unique(_validator: Any, wanted: object, instance: object, _schema: object) 
 
 
 def _canonical(value: object) -> str:
-    """Return a text that is the same for equal JSON values: 1 is 1.0 and not true, keys have no order."""
+    """Return a text that is the same for equal JSON values: 1 equals 1.0 but not true, and keys have no order."""
     if isinstance(value, dict):
         return f"{{{','.join(sorted(f'{key!r}:{_canonical(item)}' for key, item in value.items()))}}}"
     if isinstance(value, list):
@@ -72,7 +72,7 @@ def _search(pattern: str, text: str) -> bool:
     return compile_pattern(pattern).matches(text.encode())
 
 
-# Python's regular expressions, and comparing every item with every other, would let one answer hold up every probe.
+# Python's regular expressions, or comparing every item with every other, would let one answer hold up every probe.
 _Validator: Any = extend(  # type: ignore[no-untyped-call]
     Draft202012Validator,
     {
@@ -86,7 +86,7 @@ _Validator: Any = extend(  # type: ignore[no-untyped-call]
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """A compiled schema. Answers of up to ``at_once`` bytes are checked against it in the loop."""
+    """A compiled schema. Answers of up to ``at_once`` bytes are checked against it in the event loop."""
 
     _validator: Any = field(repr=False)
     at_once: int = _AT_ONCE
@@ -102,7 +102,7 @@ class Schema:
 
 
 def compile_schema(schema: object) -> Schema:
-    """Compile a schema, once for each."""
+    """Compile a schema, once per text."""
     return _compile(json.dumps(schema, sort_keys=True))
 
 

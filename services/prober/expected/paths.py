@@ -1,9 +1,9 @@
-"""JSONPaths (RFC 9535), XPaths (1.0) and RE2 patterns, compiled; up to which size of an answer they run in the loop. Pure.
+"""Compiles JSONPaths (RFC 9535), XPaths (1.0) and RE2 patterns, each with a size limit for the event loop. Pure.
 
-Parsing a body, RE2 and paths straight to one value take time in proportion to its size, and so little that every answer may
-have it. Paths that visit every value take longer, and those that visit all values for each take the square of their number:
-a stranger's answer would hold up every probe, and the delay would be charged to other targets. Larger answers are judged in
-a worker process.
+Parsing a body, RE2 patterns, and paths straight to one value take time in proportion to the size of the answer. They
+take so little that they run on every answer. Paths that visit every value take longer. Paths that visit all values for
+each value take the square of their number: an answer from a stranger would hold up every probe, and the delay would be
+charged to other targets. Larger answers are judged in a worker process.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from jsonpath_rfc9535.selectors import IndexSelector, NameSelector
 from lxml import etree
 
 _VALUES: Final = 1 << 14
-# Squared or cubed, a size shifted by this per degree takes no more steps than the bytes above.
+# A size shifted right by this for each further degree takes no more steps, squared or cubed, than the size above.
 _SHIFT: Final = 6
 # Steps that visit many values again: far axes, parents, and absolute paths that do not begin the expression.
 _FAR: Final = re.compile(
@@ -32,9 +32,9 @@ _PATTERN: Final = re.compile(r"\b(?:match|search)\s*\(")
 
 
 class JsonPath:
-    """A compiled path. One that leads straight to a single node, as most do, is walked without the library.
+    """A compiled path. A path straight to a single node, as most are, is walked without the library.
 
-    ``at_once`` is the size of an answer in bytes up to which it runs in the loop, None where it always does.
+    ``at_once`` is the size in bytes up to which an answer is searched in the event loop; None means any size.
     """
 
     __slots__ = ("_keys", "_query", "_text", "at_once")
@@ -55,7 +55,7 @@ class JsonPath:
         if self._keys is None:
             return [node.value for node in self._query.finditer(document)]  # type: ignore[arg-type]  # any JSON value
         for key in self._keys:
-            # A name selects from objects alone, an index from arrays alone.
+            # A name selects only from objects, an index only from arrays.
             if not isinstance(document, dict if isinstance(key, str) else list):
                 return ()
             try:
@@ -88,10 +88,10 @@ def compile_path(text: str) -> JsonPath:
 
 
 class XPath(etree.XPath):
-    """A compiled XPath. ``at_once`` is the size of an answer in bytes up to which it runs in the loop."""
+    """A compiled XPath. ``at_once`` is the size in bytes up to which an answer is searched in the event loop."""
 
     def __init__(self, path: str, namespaces: frozenset[tuple[str, str]]) -> None:
-        """Compile an XPath, its prefixes and their URIs. Raises XPathError."""
+        """Compile an XPath; ``namespaces`` are its prefixes and their URIs. Raises XPathError."""
         # Without Python's regular expressions, which would let one answer hold up every probe.
         super().__init__(path, namespaces=dict(namespaces), regexp=False, smart_strings=False)
         self._source = (path, namespaces)
@@ -113,13 +113,13 @@ def compile_xpath(path: str, namespaces: Mapping[str, str]) -> XPath:
 
 
 def of_xpath(text: str) -> int:
-    """Return the size in bytes up to which an XPath runs in the loop."""
+    """Return the size in bytes up to which an XPath runs in the event loop."""
     path, bracket, filters = _QUOTED.sub("''", text.strip()).partition("[")
     return _of_degree(max(1, len(_FAR.findall(path))) + len(_FAR.findall(bracket + filters)))
 
 
 def of_json_path(text: str) -> int:
-    """Return the size in bytes up to which a JSONPath that may find several nodes runs in the loop."""
+    """Return the size in bytes up to which a JSONPath that may find several nodes runs in the event loop."""
     text = _QUOTED_JSON.sub("''", text)
     if _PATTERN.search(text):  # the library's regular expressions backtrack without bound
         return 0
@@ -133,13 +133,13 @@ def _of_degree(degree: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """An RE2 pattern, as written and compiled; it matches anywhere in a text."""
+    """An RE2 pattern, as written and compiled. It matches anywhere in a text."""
 
     text: str
     compiled: Any
 
     def matches(self, data: bytes) -> bool:
-        """Whether it matches somewhere in UTF-8 ``data``."""
+        """Return whether the pattern matches somewhere in UTF-8 ``data``."""
         return self.compiled.search(data) is not None
 
     def __reduce__(self) -> tuple[Callable[[str], Pattern], tuple[str]]:

@@ -1,4 +1,4 @@
-"""When each target is probed, and by which of the probers of a vantage (docs/probing.md §5)."""
+"""Decides when each target is probed, and by which of the probers of a vantage (docs/probing.md §5)."""
 
 from services.prober.scheduling.membership import HEARTBEAT_SECONDS, Membership, MembershipChange
 from services.prober.scheduling.rendezvous import Rendezvous, Share

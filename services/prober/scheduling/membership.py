@@ -1,7 +1,7 @@
-"""Which probers of a vantage are alive and measure, by the heartbeats and measurements received. Pure.
+"""Tracks which probers of a vantage are alive and measure, by the heartbeats and measurements received. Pure.
 
-A heartbeat ages by the clock of its receiver, from the moment it arrives: clocks of different machines need not agree. The
-time of its start tells a process from another one with the same id.
+A heartbeat ages by the clock of its receiver, from the moment it arrives, so clocks of different machines need not
+agree. The start time in a heartbeat tells a process from another one with the same id.
 """
 
 from __future__ import annotations
@@ -14,18 +14,21 @@ from typing import Final
 from services.core.codec import Heartbeat
 
 HEARTBEAT_SECONDS = 2.0
-"""How often a prober sends a heartbeat."""
+"""Seconds between heartbeats of a prober."""
 
 SILENT_SECONDS = 3 * HEARTBEAT_SECONDS
-"""A prober without a heartbeat for this long counts as dead: two heartbeats may get lost."""
+"""A prober without a heartbeat for this many seconds counts as dead: two heartbeats may get lost."""
 
 
 _MOST_PROCESSES: Final = 256
-"""More probers than any vantage has. Further ones are ignored, since anyone with the vantage's seed may invent any number."""
+"""The most processes that are tracked, more than any vantage has.
+
+Further ones are ignored, because anyone with the vantage's seed may invent any number of them.
+"""
 
 
 class MembershipChange(Enum):
-    """What a heartbeat may change, with the event under which it is logged."""
+    """The changes that a heartbeat may make, each with the event under which it is logged."""
 
     ARRIVED = "peer_arrived"
     LEFT = "peer_left"
@@ -53,14 +56,14 @@ class Membership:
         self._processes: dict[tuple[str, float], _Process] = {}
 
     def __len__(self) -> int:
-        """Return how many are alive, this one included."""
+        """Return how many processes are alive, including this one."""
         return 1 + sum(not process.replaced for process in self._processes.values())
 
     def receive(self, heartbeat: Heartbeat, now: float) -> MembershipChange | None:
-        """Take in a heartbeat; return what it changes, None when nothing.
+        """Record a heartbeat. Return the change that it makes, None if there is none.
 
-        A new process with the id of another replaces it: it was started again. If the replaced process sends another
-        heartbeat, two processes have one id and both are alive; each probes the same share, so nothing is lost.
+        A new process with the id of another replaces it, as after a restart. If the replaced process sends another
+        heartbeat, two processes have one id and both are alive. Each probes the same share, so nothing is lost.
         """
         key = (heartbeat.prober, heartbeat.started)
         if key == (self.prober, self.started):
@@ -85,7 +88,7 @@ class Membership:
         return MembershipChange.DOUBLED if doubled and not former.doubled else None
 
     def expire(self, now: float) -> list[Heartbeat]:
-        """Remove processes without a heartbeat for SILENT_SECONDS; return the last of each that was not replaced."""
+        """Remove processes without a heartbeat for SILENT_SECONDS. Return the last of each that was not replaced."""
         silent = {key: item for key, item in self._processes.items() if item.received + SILENT_SECONDS <= now}
         for key in silent:
             del self._processes[key]
@@ -107,8 +110,8 @@ class Membership:
     ) -> dict[str, int]:
         """Return the slot from which each other prober probes its share, by the prober's id.
 
-        Probers with another version may not have the same targets, and are left out, as are those whose last measurements
-        arrived before ``measured_since``.
+        Probers with another version are left out, because they may not have the same targets. So are those whose last
+        measurements arrived before ``measured_since``.
         """
         active: dict[str, int] = {}
         for process in self._processes.values():

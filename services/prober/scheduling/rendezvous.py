@@ -1,12 +1,12 @@
-"""Which targets of a vantage belong to which prober. Pure.
+"""Assigns the targets of a vantage to its probers. Pure.
 
-Rendezvous hashing (Thaler and Ravishankar 1998): every prober has a weight for every target, hashed from both names, and
-the highest weight has the target. A prober that joins takes over some targets, one that leaves gives up some, and nothing
-moves between the others.
+By rendezvous hashing (Thaler and Ravishankar 1998), every prober has a weight for every target, hashed from both names.
+The prober with the highest weight has the target. A prober that joins takes over some targets, one that leaves gives up
+some, and nothing moves between the others.
 
-Each prober states the slot from which it probes its whole share. Until that slot the former prober keeps a target, so that
-no slot of it is lost; because a slot is named and not a moment, clocks need not agree. What two probe in one slot counts
-once.
+Each prober states the slot from which it probes its whole share. Until that slot, the former prober keeps a target, so
+that no slot of the target is lost. Clocks need not agree, because a slot is named and not a moment. A target that two
+probers probe in one slot counts once.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ _FOREVER = np.iinfo(np.int64).max
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one prober probes: ``entries`` for the schedule, and which targets are its own and not to be handed over."""
+    """The share of one prober: ``entries`` for the schedule, and its ``own`` targets, which it will not hand over."""
 
     entries: tuple[ScheduleEntry, ...] = ()
     own: frozenset[Target] = frozenset()
 
 
 class Rendezvous:
-    """The targets of one vantage, hashed: 20,000 of them are assigned among ten probers in a few milliseconds."""
+    """The targets of one vantage, hashed. Assigning 20,000 of them among ten probers takes a few milliseconds."""
 
     def __init__(self, entries: Iterable[ScheduleEntry] = ()) -> None:
-        # By phase, so that a schedule has little left to sort.
+        # Sorted by phase, so that a schedule has little left to sort.
         self._entries = tuple(sorted(entries, key=attrgetter("phase")))
         hashes = (target_hash(entry.target) for entry in self._entries)
         self._hashes = np.fromiter(hashes, np.uint64, len(self._entries))
         self._targets = frozenset(entry.target for entry in self._entries)
 
     def assign(self, prober: str, share_from: int, peers: Mapping[str, int], slot_start: int) -> Share:
-        """Return what ``prober`` probes from the slot that starts at ``slot_start``.
+        """Return the share of ``prober`` from the slot that starts at ``slot_start``.
 
-        ``share_from`` and the values of ``peers`` (by prober id) are starts of slots: each prober probes its whole share
-        from that slot on. A prober has all slots of a target from its own ``share_from`` until that of a stronger peer.
+        ``share_from`` and the values of ``peers`` (by prober id) are starts of slots, from which each prober probes its
+        whole share. A prober has all slots of a target from its own ``share_from`` until that of a stronger peer.
         """
         if not peers and share_from <= slot_start:
             return Share(self._entries, self._targets)

@@ -1,6 +1,6 @@
-"""When each target is probed: once a slot, at a phase of its own, without drift (docs/probing.md §5, behaviour 33). Pure.
+"""Schedules each target once a slot, at a phase of its own, without drift (docs/probing.md §5, behaviour 33). Pure.
 
-Time is an argument throughout: epoch seconds. A slot is named by its start.
+Time is always an argument, in epoch seconds. A slot is named by its start.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from services.core.model import Target, unfrozen
 
 # Event loop timers come up to half a millisecond early.
 _EARLY_SECONDS = 0.0005
-# Targets taken over in the middle of a slot start over half a second, or over a millisecond each when they are many.
+# Targets taken over in the middle of a slot start over half a second, or a millisecond apart if there are many.
 _SPREAD_SECONDS = 0.5
 _SPREAD_EACH_SECONDS = 0.001
-# Launches that follow one another closely share a moment, since at 200 a second waking up costs as much as the probe.
-# More at once would wait for each other while they are timed (docs/performance-log.md).
+# Launches that closely follow one another share a moment, because at 200 a second waking up costs as much as the probe.
+# If more were together, they would wait for each other while they are timed (docs/performance-log.md).
 _LAUNCHES_TOGETHER = 3
 _TOGETHER_SECONDS = 0.025
-# Phases keep clear of the last moment, or the targets there would be shed for every millisecond of lateness.
+# Phases stay clear of the last moment. Otherwise the targets there would be shed for every millisecond of lateness.
 _PHASE_ROOM = 0.95
 
 
 @lru_cache(maxsize=1 << 17)
 def target_hash(target: Target) -> int:
-    """Return a hash of a target, 56 bits: the same on every machine and in every run, spread evenly over targets."""
+    """Return a 56-bit hash of a target: the same on every machine and in every run, and spread evenly over targets."""
     name = f"{'endpoint' if target.endpoint else 'link'} {target.id}"
     return int.from_bytes(blake2b(name.encode(), digest_size=7).digest())
 
 
 def target_phase(target: Target) -> float:
-    """Return where in [0, 1) of a slot's room the phase of a target lies."""
+    """Return the phase of a target, as a share in [0, 1) of the room in a slot."""
     return target_hash(target) / (1 << 56)
 
 
@@ -53,17 +53,17 @@ class ScheduleEntry:
         object.__setattr__(self, "phase", target_phase(self.target))
 
     def covers(self, slot_start: int) -> bool:
-        """Whether the slot that starts then is to be probed."""
+        """Return whether the slot that starts at ``slot_start`` is probed."""
         return self.active_from <= slot_start < self.active_until
 
     def last_offset(self, slot_seconds: int) -> float:
-        """Return the seconds after the start of a slot by which a launch is still clear of its last moment."""
+        """Return the last offset in a slot, in seconds, at which a launch is still clear of the slot's last moment."""
         return (slot_seconds - self.timeout) * _PHASE_ROOM
 
 
 @unfrozen
 class Launch:
-    """One probe to start at ``due``, for the slot that starts at ``slot_start``; after ``latest`` it no longer fits."""
+    """One probe to start at ``due``, for the slot that starts at ``slot_start``. After ``latest`` it no longer fits."""
 
     due: float
     target: Target
@@ -75,7 +75,7 @@ _due = itemgetter(0)
 
 
 def _together(offsets: Iterable[tuple[float, ScheduleEntry]]) -> list[tuple[float, ScheduleEntry]]:
-    """Return launches with their offsets in a slot, in order, where a few that are close have that of the first."""
+    """Return the launches in order of their offsets in a slot. A few close ones have the offset of the first."""
     together: list[tuple[float, ScheduleEntry]] = []
     first, members = float("-inf"), 0
     for offset, entry in offsets:
@@ -94,18 +94,19 @@ class Schedule:
         self._entries: dict[Target, ScheduleEntry] = {}
         self._offsets: list[tuple[float, ScheduleEntry]] = []
         self._slot = 0
-        # When each is due. Launches are made when they are taken: a queue of launches would stall the loop.
+        # Entries by due time. Launches are made when they are taken: a queue of launches would stall the loop.
         self._queue: deque[tuple[float, ScheduleEntry]] = deque()
         self._taken: set[Target] = set()
         self.leapt = 0
-        """How many slots were skipped because the machine slept or its clock was set."""
+        """The number of slots skipped because the machine slept or its clock was set."""
 
     def replace(self, entries: Iterable[ScheduleEntry], slot_seconds: int, now: float) -> None:
         """Probe these targets from ``now`` on.
 
-        In the current slot, targets already launched are not launched again; those whose phase has passed are launched
-        at once where their timeout still fits. One that was waiting and no longer fits is launched too late on purpose,
-        so that it is shed and its slot accounted for; one that is new here leaves this slot to its former prober.
+        In the current slot, targets that were already launched are not launched again. Targets whose phase has passed
+        are launched at once if their timeout still fits. A target that was waiting and no longer fits is launched too
+        late on purpose, so that it is shed and its slot accounted for. A new target that no longer fits leaves this
+        slot to its former prober.
         """
         fresh = slot_seconds != self._slot_seconds
         former = {} if fresh else self._entries
@@ -123,10 +124,10 @@ class Schedule:
         self._queue = self._remaining(now, former)
 
     def _remaining(self, now: float, former: dict[Target, ScheduleEntry]) -> deque[tuple[float, ScheduleEntry]]:
-        """Return what is not launched yet in the current slot, by when it is due.
+        """Return the entries that are not launched yet in the current slot, by due time.
 
-        What is overdue is due at once. Targets that are new here are spread a little; those that were merely waiting are
-        few, and a moment later may be too late for them.
+        An overdue entry is due at once. Targets that are new here are spread a little. Those that were already waiting
+        are not: they are few, and a moment later may be too late for them.
         """
         slot, taken = self._slot, self._taken
         queue: list[tuple[float, ScheduleEntry]] = []
@@ -154,7 +155,7 @@ class Schedule:
         return self._queue[0][0] if self._queue else float(self._slot + self._slot_seconds)
 
     def take(self, now: float, most: float = float("inf")) -> list[Launch]:
-        """Return the first ``most`` launches due by ``now``, in order, each once; after ``latest`` one is to be shed."""
+        """Return up to ``most`` launches due by ``now``, in order, each once. After ``latest``, one is to be shed."""
         if not self._entries:
             return []
         launches: list[Launch] = []
@@ -170,8 +171,8 @@ class Schedule:
     def _advance(self, now: float) -> None:
         """Go to the next slot once the queue is empty and its time has come.
 
-        After a leap of more than a slot (a suspended machine, a corrected clock) the slots in between are skipped and
-        counted in ``leapt``: nothing was measured in them.
+        After a leap of more than a slot (a suspended machine, a corrected clock), the slots in between are skipped and
+        counted in ``leapt``, because nothing was measured in them.
         """
         if self._queue and now + _EARLY_SECONDS >= self._slot - self._slot_seconds:
             return

@@ -1,4 +1,4 @@
-"""How large an answer may be so that the loop turns it into JSON in some 20 ms. Pure."""
+"""Estimates how large an answer may be for the event loop to turn it into JSON in some 20 ms. Pure."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Final
 from google.protobuf.message import Message
 
 _ANY: Final = "google.protobuf.Any"
-# A message in a message takes two bytes at least, and each of its fields, which are written out though unset, 1 µs.
+# A message in a message takes at least two bytes. Each of its fields takes 1 µs, since unset ones are written out too.
 _BYTES_PER_MESSAGE: Final = 2
 _FIELDS_AT_ONCE: Final = 20_000
-# Repeated numbers take a byte and 1 µs each.
+# Each repeated number takes a byte and 1 µs.
 _REPEATED_AT_ONCE: Final = 4 * 1024
 _SINGLE_AT_ONCE: Final = 1 << 20
-# With more fields than this in all its types nobody looks further.
+# The search ends when all types together have more fields than this.
 _MAX_FIELDS: Final = 5000
 
 
 def decoded_at_once(answer: type[Message]) -> int:
-    """Return how many bytes an answer of this type may have to be decoded in the loop, by the types that may be in it."""
+    """Return how many bytes an answer of this type may have to be decoded in the loop, by the types it may contain."""
     types, waiting = {answer.DESCRIPTOR.full_name}, [answer.DESCRIPTOR]
     fields = widest = 0
     repeats = False

@@ -1,4 +1,4 @@
-"""Large answers, and descriptors that servers send: a worker process reads them, so that they do not hold up the prober's loop."""
+"""Reads large answers, and descriptors that servers send, in worker processes, so that they do not hold up the loop."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from services.prober.grpc.descriptors import (
     MethodNotFoundError,
 )
 
-# The prober judges it, and for that copies it.
+# The prober copies the JSON in order to judge it.
 _JSON_LIMIT: Final = 16 << 20
-# Descriptors up to this size are used without a trial: their names, repeated in those of all that is in them, take
-# some megabytes at most.
+# Descriptors up to this size are used without a trial. Their names are repeated in the names of everything in them,
+# which takes some megabytes at most.
 _TRUSTED_BYTES: Final = 8 * 1024
-# Making those of large APIs takes some 10 ms.
+# Making the descriptors of large APIs takes some 10 ms.
 _MAX_TRIAL_SECONDS: Final = 0.04
 
 
@@ -61,7 +61,7 @@ def _descriptors(files: tuple[bytes, ...]) -> Descriptors:
 async def reflected_descriptors(
     files: tuple[bytes, ...], call: str, workers: WorkerPool, deadline: float, provider: str
 ) -> Descriptors:
-    """Return the descriptors in files that a server sent, once a trial has shown that making those of ``call`` is quick.
+    """Return the descriptors in files from a server, once a trial has shown that making those of ``call`` is quick.
 
     Raises DescriptorError, and UnjudgedError when the trial does not end in time.
     """
@@ -79,12 +79,12 @@ async def reflected_descriptors(
 
 
 def describe_call(files: tuple[bytes, ...], call: str) -> Mapping[str, object]:
-    """Return the ``seconds`` of processor time that making descriptors and a method takes, or an ``error``."""
+    """Return the ``seconds`` of processor time that making the descriptors and the method takes, or an ``error``."""
     began = thread_time()
     try:
         Descriptors(files).method(call)
     except MethodNotFoundError:
-        pass  # found out once more by who asks for the method
+        pass  # raised again when the method is asked for
     except DescriptorError as error:
         return {"error": str(error)}
     return {"seconds": thread_time() - began}

@@ -1,4 +1,4 @@
-"""One gRPC call over one fresh HTTP/2 connection: the whole request at once, then the whole answer.
+"""Makes one gRPC call over one fresh HTTP/2 connection: sends the whole request at once, then reads the whole answer.
 
 Source: gRPC over HTTP2 (grpc/doc/PROTOCOL-HTTP2.md) and HTTP to gRPC Status Code Mapping.
 """
@@ -22,7 +22,7 @@ from services.register.reading import unfit_for_grpc
 
 _MARGIN_SECONDS: Final = 0.1
 _CODES: Final[Mapping[int, str]] = {number: name for name, number in Code.items()}
-# The code for a status of HTTP where the answer itself does not state how the call ended.
+# The codes for an HTTP status, where the answer itself does not state how the call ended.
 _HTTP_CODES: Final = {
     400: "INTERNAL",
     401: "UNAUTHENTICATED",
@@ -34,7 +34,7 @@ _HTTP_CODES: Final = {
     504: "UNAVAILABLE",
 }
 _PREFIX_LENGTH: Final = 5
-# Unary calls are answered by one, reflection by one for each file.
+# A unary call is answered by one message, reflection by one for each file.
 _MAX_MESSAGES: Final = 1000
 
 Metadata = tuple[tuple[bytes, bytes], ...]
@@ -42,7 +42,7 @@ Metadata = tuple[tuple[bytes, bytes], ...]
 
 @dataclass(frozen=True, slots=True)
 class GrpcServer:
-    """A server, and the metadata of each call to it, names in lower case; ``tls`` None over plain TCP."""
+    """A server, and the metadata of each call to it, with names in lower case. ``tls`` is None over plain TCP."""
 
     host: str
     port: int
@@ -53,17 +53,18 @@ class GrpcServer:
 
 @dataclass(frozen=True, slots=True)
 class CallResult:
-    """How a call ended: the name of its status code, and the messages of the answer, none unless it is OK."""
+    """How a call ended: the name of its status code, and the messages of the answer, which are none unless it is OK."""
 
     code: str
     messages: tuple[bytes, ...] = field(repr=False, default=())
 
 
 def call_metadata(headers: Mapping[str, str], credential: tuple[str, str]) -> tuple[bytes, Metadata]:
-    """Return the authority (empty unless a header Host gives it), and the headers and the credential as metadata.
+    """Return the authority, and the headers and the credential as metadata.
 
-    Values of names that end in ``-bin`` are in base64, as they are sent; several of one name have commas between them, and are
-    sent one by one, because servers decode each by itself. Raises UnusableError.
+    The authority is empty unless a header Host gives it. Values of names that end in ``-bin`` are in base64, as they
+    are sent. Several values of one name have commas between them and are sent one by one, because servers decode each
+    by itself. Raises UnusableError.
     """
     metadata = {"user-agent": USER_AGENT} | {
         name.lower(): value for name, value in (*headers.items(), credential) if value
@@ -82,7 +83,7 @@ def call_metadata(headers: Mapping[str, str], credential: tuple[str, str]) -> tu
 async def call_unary(
     server: GrpcServer, path: str, messages: Iterable[bytes], *, limit: int, outbound: Outbound, trace: ProbeTrace
 ) -> CallResult:
-    """Call a method and wait for the end of the call; the answer's messages may take ``limit`` bytes together.
+    """Call a method and wait for the end of the call. The answer's messages may take ``limit`` bytes together.
 
     Raises ProbeFailedError when the answer is not complete, or not gRPC.
     """
@@ -101,8 +102,8 @@ async def call_unary(
 def _headers(server: GrpcServer, path: str, left: float) -> Metadata:
     """Return the headers of a call that has ``left`` seconds.
 
-    The timeout for the server is longer, so that our own deadline comes first: otherwise chance would decide which of the
-    two ends a call, and with it the reason.
+    The timeout for the server is longer, so that our own deadline comes first. Otherwise chance would decide which of
+    the two ends a call, and with it the reason.
     """
     return (
         (b":method", b"POST"),
@@ -118,7 +119,7 @@ def _headers(server: GrpcServer, path: str, left: float) -> Metadata:
 
 
 def _code(connection: Http2Connection) -> str:
-    """Return how the call ended, from the trailers, or from the headers of an answer without body and trailers."""
+    """Return the name of the call's status code, from the trailers or, without body and trailers, from the headers."""
     last = connection.trailers or ([] if connection.body else connection.headers)
     status = next((value for name, value in last if name == b"grpc-status"), None)
     if status is not None:

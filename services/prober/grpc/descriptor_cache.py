@@ -1,6 +1,6 @@
-"""Descriptors in use: of files, read again when they have changed, and of servers with reflection.
+"""Caches descriptors: those of files, which are read again when they change, and those of servers with reflection.
 
-Source: grpc/doc/server-reflection.md. Each round of its requests is one call over a fresh connection.
+Source: grpc/doc/server-reflection.md. Each round of reflection requests is one call over a fresh connection.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ from services.prober.transport import Outbound, ProbeTrace
 _PATHS: Final = tuple(
     f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo" for version in ("v1", "v1alpha")
 )
-# What a server may send to describe a service, and in how many files; APIs that import many others have some 100.
+# The bytes and files that a server may send to describe a service. APIs that import many others have some 100 files.
 _REFLECTED_LIMIT: Final = 1 << 20
 _MAX_FILES: Final = 256
-# Descriptor sets of large APIs have some MB.
+# Descriptor sets of large APIs take some MB.
 _FILE_LIMIT: Final = 16 << 20
-# How often imported files are requested that a server did not send along.
+# The number of rounds that request imported files which a server did not send along.
 _ROUNDS: Final = 8
 
 
 async def describe_service(
     service: str, server: GrpcServer, outbound: Outbound, trace: ProbeTrace
 ) -> tuple[bytes, ...]:
-    """Return the files by which a server describes a service, with all that they import but well-known ones.
+    """Return the files by which a server describes a service, with all their imports except well-known ones.
 
-    Raises ProbeFailedError when no complete answer comes, MethodNotFoundError when the server does not know the service,
-    and DescriptorError when it does not describe itself: that is no fault of what it serves.
+    Raises ProbeFailedError when no complete answer comes and MethodNotFoundError when the server does not know the
+    service. Raises DescriptorError when the server does not describe itself, which is no fault of the service.
     """
     for path in _PATHS:
         files = await _request(path, [reflection_request(symbol=service)], server, outbound, trace)
@@ -68,7 +68,7 @@ async def describe_service(
 async def _request(
     path: str, requests: Iterable[bytes], server: GrpcServer, outbound: Outbound, trace: ProbeTrace
 ) -> list[bytes] | None:
-    """Return the files requested, None when the server has no reflection at this path."""
+    """Return the requested files, None when the server has no reflection at this path."""
     result = await call_unary(server, path, requests, limit=_REFLECTED_LIMIT, outbound=outbound, trace=trace)
     if result.code == "UNIMPLEMENTED":
         return None
@@ -84,7 +84,7 @@ def _check_size(files: list[bytes]) -> None:
         raise DescriptorError("the server's reflection is too large: give descriptors")
 
 
-# Reflection is repeated after this many seconds.
+# Seconds after which reflection is repeated.
 _FRESH_SECONDS: Final = 300.0
 _MAX_SERVERS: Final = 1024
 
@@ -93,7 +93,7 @@ ServiceKey = tuple[str, int, bool, str]
 
 
 class DescriptorCache:
-    """The descriptors in use, for all targets that share them."""
+    """The descriptors in use, shared by all targets that need the same ones."""
 
     def __init__(self, references: References = ANYTHING, clock: Callable[[], float] = monotonic) -> None:
         self._references = references
@@ -102,7 +102,10 @@ class DescriptorCache:
         self._reflected: dict[ServiceKey, tuple[float, Descriptors]] = {}
 
     def of_file(self, reference: str) -> Descriptors:
-        """Return the descriptors in ``file:PATH``, a FileDescriptorSet. Raises MissingSecretError and DescriptorError."""
+        """Return the descriptors in ``file:PATH``, a FileDescriptorSet.
+
+        Raises MissingSecretError and DescriptorError.
+        """
         path = Path(reference.removeprefix("file:"))
         watched = self._files.get(path)
         if watched is None:
@@ -125,7 +128,7 @@ class DescriptorCache:
         return cached is not None and cached[0] <= self._clock()
 
     def keep(self, key: ServiceKey, descriptors: Descriptors) -> None:
-        """Cache reflected descriptors, in place of the oldest if there are too many."""
+        """Cache reflected descriptors. If there are too many, they replace the oldest."""
         self._reflected.pop(key, None)
         self._reflected[key] = (self._clock() + _FRESH_SECONDS, descriptors)
         if len(self._reflected) > _MAX_SERVERS:

@@ -1,8 +1,8 @@
-"""Methods of gRPC services by their descriptors: JSON to request messages, answer messages to JSON.
+"""Converts JSON to the request messages of gRPC methods, and answer messages to JSON, by descriptors.
 
-The only module of the prober that uses protobuf, with answer_cost: messages of other parties' services are known only by
-descriptors. JSON is protobuf's own mapping, with field names as in the .proto file and fields without presence always
-there: 64-bit numbers are texts, bytes are base64.
+This is the only module of the prober that uses protobuf, with answer_cost. Messages of other parties' services are
+known only by descriptors. JSON is protobuf's own mapping, with field names as in the .proto file. Fields without
+presence are always written, 64-bit numbers are texts, and bytes are base64.
 """
 
 from __future__ import annotations
@@ -71,19 +71,19 @@ class GrpcMethod:
         object.__setattr__(self, "at_once", decoded_at_once(self.output))
 
     def request(self, text: str) -> bytes:
-        """Return the message that a JSON text describes, an empty one for no text. Raises UnusableError."""
+        """Return the message that a JSON text describes, an empty message for no text. Raises UnusableError."""
         message, name = self.input(), self.input.DESCRIPTOR.full_name
         try:
             Parse(text or "{}", message, descriptor_pool=self.pool)
             return message.SerializeToString()
         except (Error, DecodeError, TypeError, ValueError) as error:
-            # The library's text may hold values, which may be personal data. Names of fields are not.
+            # The library's text may hold values, which may be personal data. The names of fields are not.
             match = _FIELD.search(str(error)) if text.lstrip().startswith("{") else None
             where = f": its field `{match[1] or match[2]}`" if match else ""
             raise UnusableError(f"the body is not JSON that fits {name}{where}") from error
 
     def answer(self, data: bytes) -> bytes:
-        """Return a message of the answer as JSON. Raises AnswerError."""
+        """Return a message of the answer as JSON. Raises GrpcAnswerError."""
         name = self.output.DESCRIPTOR.full_name
         message = self.output()
         try:
@@ -113,7 +113,7 @@ HEALTH_CHECK: Final = GrpcMethod(
 
 
 class Descriptors:
-    """The services of .proto files, each file serialised as FileDescriptorProto, in any order.
+    """The services of .proto files. Each file is serialised as FileDescriptorProto; their order does not matter.
 
     The well-known types of protobuf may be missing. Raises DescriptorError.
     """
@@ -133,12 +133,15 @@ class Descriptors:
                 imported += protos[name].dependency
             else:
                 missing.add(name)
-        #: Files that are imported but not there.
+        #: Files that are imported but missing.
         self.missing = frozenset(missing)
         self._pool = DescriptorPool() if missing else _pool(protos)
 
     def method(self, call: str) -> GrpcMethod:
-        """Return the method ``package.Service/Method``. Raises MethodNotFoundError, and DescriptorError for streaming methods."""
+        """Return the method ``package.Service/Method``.
+
+        Raises MethodNotFoundError, and DescriptorError for a streaming method.
+        """
         if call not in self._methods:
             self._methods[call] = self._method(call)
         return self._methods[call]
@@ -176,14 +179,14 @@ def _read_file(data: bytes) -> FileDescriptorProto:
 
 
 def missing_imports(files: Iterable[bytes]) -> frozenset[str]:
-    """Return the names of files that these import and that are neither among them nor well known. Raises DescriptorError."""
+    """Return the names of the imports of these files, except themselves and well-known ones. Raises DescriptorError."""
     protos = list(map(_read_file, files))
     named = {name for proto in protos for name in proto.dependency}
     return frozenset(named - {proto.name for proto in protos} - _WELL_KNOWN.keys())
 
 
 def read_descriptor_set(data: bytes) -> Descriptors:
-    """Read a FileDescriptorSet, as `protoc --include_imports --descriptor_set_out` writes it. Raises DescriptorError."""
+    """Read a FileDescriptorSet as `protoc --include_imports --descriptor_set_out` writes it. Raises DescriptorError."""
     try:
         files = FileDescriptorSet.FromString(data).file
     except DecodeError as error:
@@ -197,7 +200,10 @@ def reflection_request(*, symbol: str | None = None, file: str | None = None) ->
 
 
 def reflected_files(answers: Iterable[bytes]) -> list[bytes]:
-    """Return the files in answers of reflection. Raises MethodNotFoundError when the server knows none, DescriptorError."""
+    """Return the files in answers of reflection.
+
+    Raises MethodNotFoundError when the server does not know the service, and DescriptorError.
+    """
     files: list[bytes] = []
     for data in answers:
         try:

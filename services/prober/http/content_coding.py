@@ -1,6 +1,6 @@
-"""Decoding of answers: header texts, and compressed bodies up to a limit. Pure.
+"""Decodes answers: the texts of headers, and compressed bodies up to a limit. Pure.
 
-The limit keeps a small compressed body from becoming a huge decoded one. The time is in proportion to body and limit.
+The limit keeps a small compressed body from becoming a huge decoded one. The time is proportional to body and limit.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ _RAW_DEFLATE = -15
 _QUALITY = re.compile(r"[ \t]*;[ \t]*q=([0-9.]+)[ \t]*", re.IGNORECASE)
 # One is usual; HTTP allows any number.
 _MAX_CODINGS: Final = 2
-# One is usual; some servers begin one for each part of a stream. Each takes some microseconds, however little it holds.
+# One is usual; some servers begin one for each part of a stream. Each takes some microseconds, however short it is.
 _MAX_MEMBERS: Final = 1000
-# What follows a member is copied from its last piece.
+# The bytes after a member are copied from its last piece.
 _PIECE_BYTES: Final = 16 * 1024
 
 DECODED_AT_ONCE: Final = 4 * 1024
-"""Bytes of a compressed body whose decoding, to a thousand times as many at most, does not delay anything else for long."""
+"""Bytes of a compressed body that decodes without a long delay, to at most a thousand times as many."""
 
 
 class DecodeError(Exception):
-    """The body is not what its Content-Encoding claims (ENCODING), or larger than the limit (BODY_LIMIT)."""
+    """The body does not match its Content-Encoding (ENCODING), or is larger than the limit (BODY_LIMIT)."""
 
     def __init__(self, cause: Cause, message: str) -> None:
         super().__init__(message)
@@ -35,7 +35,7 @@ class DecodeError(Exception):
 
 
 def decode_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
-    """Return headers as text, names in lower case: UTF-8 where a value is valid UTF-8, else Latin-1 (RFC 9110, 5.5)."""
+    """Return headers as text, with names in lower case. Values are UTF-8 where valid, else Latin-1 (RFC 9110, 5.5)."""
     return tuple((name.decode("latin-1").lower(), _text(value)) for name, value in headers)
 
 
@@ -47,9 +47,10 @@ def _text(value: bytes) -> str:
 
 
 def accepted_codings(accept_encoding: str) -> frozenset[str]:
-    """Return the codings of those that can be undone that an Accept-Encoding allows: listed, or by `*`, and not of weight 0.
+    """Return the codings that an Accept-Encoding allows, of those that can be undone.
 
-    An empty text, as where the request has no such header, allows none (RFC 9110, 12.5.3).
+    A coding is allowed if it is listed, or else by `*`, with a weight other than 0. An empty text, as for a request
+    without the header, allows none (RFC 9110, 12.5.3).
     """
     allowed: dict[str, bool] = {}
     for item in accept_encoding.split(","):
@@ -67,7 +68,7 @@ def _coding(name: str) -> str:
 
 
 def decode_body(body: bytes, headers: Iterable[tuple[str, str]], accepted: frozenset[str], limit: int) -> bytes:
-    """Undo the codings that the headers name, as far as they are among ``accepted_codings``. Raises DecodeError.
+    """Undo the codings that the headers name, as far as they are among ``accepted``. Raises DecodeError.
 
     The result has at most ``limit`` bytes.
     """

@@ -1,4 +1,7 @@
-"""The cookies that answers set, in a jar that decides by the rules of browsers where they are sent, and a definition's own."""
+"""Keeps the cookies that answers set in a jar, and adds the jar's and a definition's own cookies to requests.
+
+The jar decides where cookies are sent, by the rules of browsers.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,9 @@ def keep_cookies(jar: httpx.Cookies, answer: HttpConnection, request: httpx.Requ
 
 
 def add_cookies(jar: httpx.Cookies, request: httpx.Request, own: str) -> None:
-    """Add the jar's cookies to a request, and a definition's own, except those that have a name of the jar's."""
+    """Add the jar's cookies to a request, and a definition's own cookies, except where the jar has one of that name."""
     request.headers.encoding = "utf-8"  # httpx otherwise guesses it from the headers so far
-    request.headers.pop("cookie", None)  # a jar does not add to a header that is there
+    request.headers.pop("cookie", None)  # a jar does not add to an existing header
     jar.set_cookie_header(request)
     received = request.headers.get("cookie", "")
     names = {pair.partition("=")[0].strip() for pair in received.split(";")}

@@ -1,4 +1,4 @@
-"""One HTTP request and its whole answer over a fresh connection: one hop of a probe."""
+"""Sends one HTTP request and reads its whole answer, over a fresh connection: one hop of a probe."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from services.prober.transport import (
 USER_AGENT = "peyvand-prober/1"
 _PROXY_UNAUTHORIZED = 407
 _PORTS = {"http": 80, "https": 443}
-# HTTP/2 expresses these otherwise, or not at all (RFC 9113, 8.2.2 and 8.3.1).
+# HTTP/2 expresses these in another way, or not at all (RFC 9113, 8.2.2 and 8.3.1).
 _HTTP1_ONLY = frozenset(
     {b"host", b"connection", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade"}
 )
@@ -40,7 +40,7 @@ def wire_request(
     version: str = "1.1",
     proxy: ProxyRoute | None = None,
 ) -> WireRequest:
-    """Serialise a request for this version of HTTP; ``tls`` is the profile for https. Raises ValueError at a line break.
+    """Serialise a request for this version of HTTP. ``tls`` is the profile for https. Raises ValueError at line breaks.
 
     A compressed body may be longer than its decoded form by what the format adds to incompressible data.
     """
@@ -85,7 +85,7 @@ def _http2_payload(request: httpx.Request) -> Callable[[], Http2Request]:
 async def send_request(request: WireRequest, outbound: Outbound, trace: ProbeTrace) -> HttpConnection:
     """Send a request over a fresh connection and wait for its answer.
 
-    Raises ProbeFailedError. The trace and its connection then hold what came before.
+    Raises ProbeFailedError. The trace and its connection then hold what happened before.
     """
     trace.connection = None
     kind, alpn = (Http1Connection, "http/1.1") if isinstance(request.payload, bytes) else (Http2Connection, "h2")
@@ -105,5 +105,8 @@ async def send_request(request: WireRequest, outbound: Outbound, trace: ProbeTra
 
 
 def _from_proxy(answer: HttpConnection) -> bool:
-    """Whether the proxy wrote an answer of status 407: it passes on no Proxy-Authenticate of a target (RFC 9110, 11.7.1)."""
+    """Return whether the proxy itself wrote an answer of status 407.
+
+    A proxy does not pass on a Proxy-Authenticate of the target (RFC 9110, 11.7.1).
+    """
     return any(name.lower() == b"proxy-authenticate" for name, _ in answer.headers)

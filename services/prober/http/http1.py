@@ -1,4 +1,4 @@
-"""One HTTP/1.1 request and its answer over one fresh connection."""
+"""Sends one HTTP/1.1 request and reads its answer, over one fresh connection."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from services.prober.observation import Cause, Phase
 from services.prober.tls import Handshake
 
 _HEAD_END: Final = re.compile(rb"\n\r?\n")
-# Bytes that headers may take, with those of interim answers and trailers.
+# Bytes that headers may take, including those of interim answers and trailers.
 _HEADER_LIMIT: Final = 256 * 1024
 _HEADERS_TOO_LARGE: Final = f"the headers are larger than {_HEADER_LIMIT >> 10} KiB"
 _CONTENT_LENGTHS: Final = re.compile(rb"\ncontent-length[ \t]*:([0-9, \t]*)\r?(?=\n)", re.IGNORECASE)
 
 
 class Http1Connection(HttpConnection):
-    """Sends the bytes of one request, reads one answer."""
+    """Sends the bytes of one request, and reads one answer."""
 
     __slots__ = ("_head_bytes", "_parser", "_until_close")
     protocol = "HTTP/1.1"
@@ -50,7 +50,7 @@ class Http1Connection(HttpConnection):
         """Pass the data to the parser."""
         if not self.first_byte:
             self.first_byte = perf_counter()
-        # The head is kept in case it must be parsed again, with those of interim answers before it.
+        # The head, with those of interim answers before it, is kept in case it must be parsed again.
         if self.phase is Phase.PROCESSING:
             self._head_bytes += data
         try:
@@ -68,7 +68,7 @@ class Http1Connection(HttpConnection):
 
     def _new_parser(self) -> httptools.HttpResponseParser:
         parser = httptools.HttpResponseParser(self)
-        # Consumers' clients accept these too: folded headers, lines without CR, chunks beside a length, spaces after the
+        # Consumers' clients also accept folded headers, lines without CR, chunks beside a length, and spaces after the
         # size of a chunk (RFC 9112, 5.2, 2.2 and 6.3). A server that sends them is not broken.
         parser.set_dangerous_leniencies(
             lenient_headers=True,
@@ -79,7 +79,7 @@ class Http1Connection(HttpConnection):
         return parser
 
     def _parse_again(self) -> bool:
-        """Parse a head that repeats one length from the start, once it is complete; return False for any other head."""
+        """Parse the head from the start, once it is complete, if it repeats one length. Return False for any other."""
         head = bytes(self._head_bytes)
         if _HEAD_END.search(head) is None:
             return True  # the parser has stopped, and will stop again at whatever comes next
@@ -94,7 +94,7 @@ class Http1Connection(HttpConnection):
         return True
 
     def peer_closed(self) -> None:
-        """Complete an answer without a length of its own; fail any other."""
+        """Complete an answer without a length of its own. Fail any other."""
         if self._until_close and self.phase is Phase.TRANSFER:
             self.complete()
         else:
@@ -104,7 +104,7 @@ class Http1Connection(HttpConnection):
 
     def on_status(self, _reason: bytes) -> None:
         """Start an answer."""
-        if self.ended:  # what follows a complete answer is not part of it
+        if self.ended:  # bytes after a complete answer are not part of it
             return
         self.status = self._parser.get_status_code()
 
@@ -140,7 +140,7 @@ class Http1Connection(HttpConnection):
             self.complete()
 
     def _chunked(self) -> bool:
-        """Return whether the body comes in chunks; with other codings only, it ends with the connection (RFC 9112, 6.3)."""
+        """Return whether the body comes in chunks. With other codings only, the connection ends it (RFC 9112, 6.3)."""
         return any(name.lower() == b"transfer-encoding" and b"chunked" in value.lower() for name, value in self.headers)
 
     def on_message_complete(self) -> None:
@@ -157,9 +157,9 @@ class Http1Connection(HttpConnection):
 
 
 def _with_one_length(data: bytes) -> bytes | None:
-    """Return the data with one Content-Length in its first head, where that repeats the same one (RFC 9110, 8.6).
+    """Return the data with one Content-Length in its first head, if the head repeats the same one (RFC 9110, 8.6).
 
-    None when the head does not repeat a length, or the lengths differ.
+    Return None when the head does not repeat a length, or when the lengths differ.
     """
     end = _HEAD_END.search(data)
     if end is None:

@@ -1,4 +1,4 @@
-"""One HTTP/2 request and its answer over one fresh connection (RFC 9113)."""
+"""Sends one HTTP/2 request and reads its answer, over one fresh connection (RFC 9113)."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _HEADERS_TOO_LARGE: Final = f"the headers are larger than {HEADER_LIMIT >> 10} K
 
 
 class Http2Connection(HttpConnection):
-    """Sends one request, reads one answer.
+    """Sends one request, and reads one answer.
 
-    Over TLS the server must have negotiated HTTP/2 in the handshake; over plain TCP it is expected to speak it.
+    Over TLS, the server must have negotiated HTTP/2 in the handshake. Over plain TCP, it is expected to speak HTTP/2.
     """
 
     __slots__ = ("_h2", "_opening", "_unacknowledged", "_unparsed_bytes", "_unsent", "_verified", "trailers")
@@ -86,7 +86,7 @@ class Http2Connection(HttpConnection):
         self._send()
 
     def _parse(self, data: bytes) -> str:
-        """Parse frames; return what is wrong with them, empty when nothing is."""
+        """Parse frames. Return what is wrong with them, empty when nothing is."""
         try:
             events = self._h2.receive_data(data)
         except DenialOfServiceError:
@@ -104,16 +104,16 @@ class Http2Connection(HttpConnection):
         return ""
 
     def peer_closed(self) -> None:
-        """Fail; a server that expects TLS often closes the connection without an answer."""
+        """Fail. A server that expects TLS often closes the connection without an answer."""
         if self._handshake is None and not self._opening:
             self.fail(Cause.PROTOCOL, "the server closed the connection before any HTTP/2 frame: it may expect TLS")
         else:
             super().peer_closed()
 
     def _verify_opening(self) -> None:
-        """Recognise a server by its first frame, which is SETTINGS in HTTP/2 (RFC 9113, 3.4).
+        """Recognise an HTTP/2 server by its first frame, which is SETTINGS (RFC 9113, 3.4).
 
-        h2 would wait for all of the huge frame that another protocol's first bytes amount to.
+        The first bytes of another protocol read as the header of a huge frame, and h2 would wait for all of it.
         """
         opening = self._opening
         if opening.startswith(b"HTTP/1"):
@@ -160,7 +160,7 @@ class Http2Connection(HttpConnection):
             self.complete()
 
     def _count(self, headers: list[tuple[bytes, bytes]]) -> None:
-        """Bound the number of headers, and their total size over interim answers and trailers too."""
+        """Bound the number of headers, and their total size including interim answers and trailers."""
         self._header_bytes += sum(len(name) + len(value) for name, value in headers)
         if self._header_bytes > HEADER_LIMIT:
             self.fail(Cause.PROTOCOL, _HEADERS_TOO_LARGE)

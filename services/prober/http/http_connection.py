@@ -1,4 +1,4 @@
-"""What HTTP/1.1 and HTTP/2 have in common: one request, one answer, and its limits."""
+"""Holds what HTTP/1.1 and HTTP/2 have in common: one request, one answer, and its limits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from services.prober.tls import Handshake
 from services.prober.transport import BYTE_LIMIT, FreshConnection, ProxyRoute
 
 MAX_HEADERS: Final = 256
-"""Headers that one answer may have: servers send some dozens, and Python's own client takes 100."""
+"""Headers that one answer may have. Servers send some dozens, and Python's own client takes 100."""
 
 TOO_MANY_HEADERS: Final = f"the answer has more than {MAX_HEADERS} headers"
 
@@ -21,13 +21,13 @@ NO_STATUS: Final = "the answer has no status that HTTP knows"
 
 # Servers send one or two before the answer itself.
 _MAX_INTERIM_ANSWERS: Final = 32
-# How many bytes may arrive for one of the body: chunks of a single byte take six.
+# How many bytes may arrive for each byte of the body. Chunks of a single byte take six.
 _WIRE_BYTES_PER_BODY_BYTE: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Http2Request:
-    """One request: its headers, in order, pseudo-headers first, names in lower case; and its body."""
+    """One request: its headers in order, pseudo-headers first and with names in lower case, and its body."""
 
     headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
     body: bytes = field(repr=False, default=b"")
@@ -35,10 +35,10 @@ class Http2Request:
 
 @dataclass(frozen=True, slots=True)
 class WireRequest:
-    """What one hop sends, where to, and over which ``proxy``; ``tls`` None over plain TCP.
+    """The request of one hop, its destination, and its ``proxy``. ``tls`` is None over plain TCP.
 
-    ``payload`` holds the request's bytes in HTTP/1.1, or a function that returns the request in HTTP/2 when it is sent.
-    ``raw_limit`` bounds the body as received, in bytes; ``head`` marks an answer without a body.
+    ``payload`` holds the bytes of an HTTP/1.1 request, or a function that returns an HTTP/2 request when it is sent.
+    ``raw_limit`` bounds the body as received, in bytes. ``head`` marks an answer without a body.
     """
 
     payload: bytes | Callable[[], Http2Request] = field(repr=False)
@@ -51,7 +51,7 @@ class WireRequest:
 
     @property
     def forwarded(self) -> bool:
-        """Whether a proxy reads and forwards the request; anything else goes through its tunnel."""
+        """Whether a proxy reads and forwards the request. Any other request goes through the proxy's tunnel."""
         return self.proxy is not None and self.tls is None and isinstance(self.payload, bytes)
 
 
@@ -75,7 +75,7 @@ class HttpConnection(FreshConnection):
         self._request = request
 
     def count_interim_answer(self) -> None:
-        """Count an answer before the answer itself; fail when there are too many."""
+        """Count an interim answer; fail when there are too many."""
         self._interim_answers += 1
         if self._interim_answers > _MAX_INTERIM_ANSWERS:
             self.fail(Cause.PROTOCOL, f"more than {_MAX_INTERIM_ANSWERS} interim answers came before the answer itself")

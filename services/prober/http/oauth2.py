@@ -1,4 +1,4 @@
-"""OAuth2 access tokens by client credentials (RFC 6749, section 4.4), as issuers give them."""
+"""Requests OAuth2 access tokens from issuers, by client credentials (RFC 6749, section 4.4)."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from services.prober.observation import Cause, Failure, Phase
 from services.prober.secrets import MissingSecretError, Secrets
 from services.prober.transport import Outbound, ProbeFailedError, ProbeTrace, ProxyRoute
 
-# A request ends by then, however long the probes that wait for it would.
+# A request ends by then, even if the probes that wait for it would wait longer.
 _REQUEST_SECONDS: Final = 10.0
 _ANSWER_LIMIT: Final = 1 << 16
-# An issuer need not state how long its token is valid; it is then requested again soon.
+# An issuer need not state how long its token is valid. Such a token is requested again soon.
 _DEFAULT_SECONDS: Final = 300.0
 _MAX_SECONDS: Final = 86_400.0
-# Section 5.2: only these are repeated. Any other text of an issuer might hold what it should not.
+# Section 5.2: only these are repeated in messages. Any other text of an issuer might hold what it should not.
 _ERRORS: Final = frozenset(
     {
         "invalid_request",
@@ -42,7 +42,8 @@ _ERRORS: Final = frozenset(
 def token_issuer(definition: Probe, target: str, proxy: ProxyRoute | None = None) -> TokenIssuer | None:
     """Return the issuer of the tokens that a definition needs for ``target`` (a URL), None when it needs none.
 
-    The target's TLS profile applies to the issuer, without name override and client certificate unless both share an origin.
+    The target's TLS profile applies to the issuer. Its name override and client certificate apply only if both share an
+    origin.
     """
     auth, tls = definition.auth, definition.tls
     if auth.kind != "oauth2":
@@ -86,7 +87,7 @@ async def _request_token(issuer: TokenIssuer, outbound: Outbound, secrets: Secre
 
 
 def _token_request(issuer: TokenIssuer, secret: str) -> httpx.Request:
-    """Return the request. Section 2.3.1 requires every issuer to accept the client's credentials this way."""
+    """Return the token request. Section 2.3.1 requires every issuer to accept the client's credentials this way."""
     credentials = b64encode(f"{quote_plus(issuer.client_id)}:{quote_plus(secret)}".encode()).decode()
     form = {"grant_type": "client_credentials"} | ({"scope": issuer.scope} if issuer.scope else {})
     headers = {
@@ -121,7 +122,7 @@ def _parse_token(host: str, status: int, body: bytes) -> AccessToken:
 
 
 def _valid_seconds(expires_in: object) -> float:
-    """Return how long a token is valid; some issuers write the number as text."""
+    """Return how many seconds a token is valid. Some issuers write the number as text."""
     if isinstance(expires_in, str) and expires_in.isdecimal():
         expires_in = float(expires_in)
     if isinstance(expires_in, bool) or not isinstance(expires_in, int | float):

@@ -1,4 +1,4 @@
-"""OAuth2 access tokens in use, shared by all targets of one issuer."""
+"""Caches OAuth2 access tokens, which all targets of one issuer share."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from services.prober.transport import ProxyRoute, SharedTasks
 # A token must still be valid when the request that carries it arrives.
 _MARGIN_SECONDS = 30.0
 _MARGIN_SHARE = 0.1
-# Probes do not all repeat a request that failed: some issuers lock out clients that insist.
+# After a failure, probes do not all repeat the request: some issuers lock out clients that insist.
 _FAILURE_SECONDS = 1.0
 
 
 class TokenError(Exception):
-    """There is no token. The message holds the reason, and no secret."""
+    """No token is available. The message holds the reason, and no secret."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenIssuer:
-    """An issuer of tokens, for one client and scope, and how it is reached. ``client_secret`` is a reference."""
+    """An issuer of tokens for one client and scope, and how to reach it. ``client_secret`` is a reference."""
 
     url: str
     client_id: str
@@ -35,14 +35,17 @@ class TokenIssuer:
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """An access token, valid for ``seconds`` from when it was requested."""
+    """An access token, valid for ``seconds`` from the time of its request."""
 
     value: str = field(repr=False)
     seconds: float
 
 
 class TokenCache:
-    """The tokens in use, cached until shortly before they expire. Probes that need the same one at the same time share one request."""
+    """The tokens in use, cached until shortly before they expire.
+
+    Probes that need the same token at the same time share one request.
+    """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
@@ -79,7 +82,7 @@ class TokenCache:
         return answer
 
     def drop(self, issuer: TokenIssuer, value: str) -> None:
-        """Forget a token that a target refused, unless another has replaced it: the next probe requests a new one."""
+        """Forget a token that a target refused, unless another has replaced it. The next probe requests a new one."""
         cached = self._cache.get(issuer)
         if cached is not None and cached[1] == value:
             del self._cache[issuer]

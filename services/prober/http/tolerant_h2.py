@@ -1,4 +1,4 @@
-"""The h2 library as a client of servers that are odd or hostile: lenient where that does no harm, and bounded."""
+"""Adapts the h2 library to odd or hostile servers: lenient where that does no harm, and bounded."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ WINDOW: Final = 1 << 20
 """Bodies up to this size arrive without waiting for a window update."""
 
 HEADER_LIMIT: Final = 64 * 1024
-"""Bytes that headers may take. They are decoded at once, which takes up to 40 ms; it is the library's own limit too."""
+"""Bytes that headers may take, which is the library's own limit too. Decoding them all at once takes up to 40 ms."""
 
-# Settings and frames without a part of the body: servers send some dozens. One takes some 10 µs.
+# Settings, and frames without a part of the body. Servers send some dozens. One takes some 10 µs.
 _MAX_FRAMES: Final = 1000
-# For so many bytes of the body there may be one frame more: some servers send it in small parts.
+# One more frame is allowed for so many bytes of the body, because some servers send it in small parts.
 _BODY_BYTES_PER_FRAME: Final = 64
-# Changes of the size of the header table: headers may begin with two (RFC 7541, 4.2), and with any number for the library.
+# Changes of the size of the header table. Headers may begin with two (RFC 7541, 4.2); the library allows any number.
 _MAX_TABLE_CHANGES: Final = 64
 _CONFIGURATION: Final = H2Configuration(client_side=True, header_encoding=None)
 
@@ -33,7 +33,7 @@ class TooManyFramesError(ProtocolError):
 
 
 class _BoundedDecoder(Decoder):
-    """Decodes headers whose table changes a few times at most."""
+    """Decodes headers, which may change the size of their table only a few times."""
 
     def __init__(self) -> None:
         super().__init__(max_header_list_size=HEADER_LIMIT)
@@ -49,7 +49,7 @@ class _BoundedDecoder(Decoder):
 class TolerantH2(H2Connection):
     """Keeps the events before a broken frame, and reads on after GOAWAY: the server may still answer (RFC 9113, 6.8).
 
-    ``events`` holds the events since it was cleared. ``receive_data`` raises TooManyFramesError too.
+    ``events`` holds the events since it was last cleared. ``receive_data`` also raises TooManyFramesError.
     """
 
     def __init__(self) -> None:

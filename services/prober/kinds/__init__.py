@@ -1,4 +1,4 @@
-"""One module per kind of probe: a definition and a target in, an observation out."""
+"""Holds one module for each kind of probe, which takes a definition and a target and returns an observation."""
 
 from services.prober.kinds.by_name import KINDS_BY_NAME
 from services.prober.kinds.http import build_http_target

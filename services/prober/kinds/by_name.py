@@ -1,4 +1,4 @@
-"""The kinds of probe by their names in probe definitions: a new kind is added here."""
+"""Maps the names of kinds of probe in definitions to their code; a new kind is added here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Targets of a journey's steps that hold captured values: where an answer may lead a step, and where our credentials may go."""
+"""Decides where a captured value may lead a step of a journey, and where our credentials may go."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from services.core.model import Step, fill_placeholders
 from services.register.reading import read_target
 
 Origin = tuple[str, str, int | None]
-"""Scheme, host and port; the port is None where it is the scheme's own."""
+"""Scheme, host and port. The port is None if it is the scheme's own."""
 
 
 def named_origins(step: Step, params: Mapping[str, object], captured: Iterable[str]) -> frozenset[Origin]:
-    """Return the origins that the register names for a step, whatever is ``captured``.
+    """Return the origins that the register names for a step, whatever values are ``captured``.
 
-    They are those under ``origins``, that of the journey's target, which is among the params, and that of the step's own
-    target where no captured value can change it.
+    They are those under ``origins``, that of the journey's target (which is among the params), and that of the step's
+    own target if no captured value can change it.
     """
     own = {
         _origin(fill_placeholders(step.target, {**params, **dict.fromkeys(captured, value)})) for value in ("0", "1")
@@ -27,12 +27,12 @@ def named_origins(step: Step, params: Mapping[str, object], captured: Iterable[s
 
 
 def check_target(step: Step, target: str, named: frozenset[Origin]) -> str:
-    """Check a filled target. Return why our credentials may not go there; empty where they may or there are none.
+    """Check a filled target. Return why our credentials may not go there, empty if they may or there are none.
 
     Raises ValueError when the step's kind cannot probe the target.
     """
     try:
-        url = str(httpx.URL(target))  # encodes a space in a path, and the like, which are no fault
+        url = str(httpx.URL(target))  # encodes spaces in a path and the like, which are no fault
     except httpx.InvalidURL as error:
         raise ValueError("the target is not a URL") from error
     read_target(url, step.probe.kind)

@@ -1,7 +1,7 @@
 """Probe kind `dns`: one query to one name server, over UDP, TCP or TLS (docs/probing.md §2).
 
-The latency is from sending the query to the end of its answer. A truncated answer over UDP is judged as it is, and the
-query is not repeated over TCP: one attempt.
+The latency is from sending the query to the end of its answer. A truncated answer over UDP is judged as it is and not
+queried again over TCP, because a probe is one attempt.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from services.prober.transport import (
 )
 
 _PORTS: Final = {"udp": 53, "tcp": 53, "tls": 853}
-# Of the length before each message over TCP.
+# Bytes of the length that comes before each message over TCP.
 _PREFIX_LENGTH: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
 class DnsTarget:
-    """One target, ready to be probed; ``transport`` udp, tcp or tls, with this profile."""
+    """One target, ready to be probed. ``transport`` is udp, tcp or tls, and ``tls`` the profile for the last."""
 
     outbound: Outbound = field(repr=False)
     host: str
@@ -53,7 +53,7 @@ class DnsTarget:
 
 @dataclass(slots=True)
 class _Answer:
-    """The answer's facts, and when it came (perf_counter); None and 0 before."""
+    """The answer's facts, and when it came (perf_counter). They are None and 0 before."""
 
     facts: DnsFacts | None = None
     time: float = 0.0
@@ -68,7 +68,7 @@ def prepare(definition: Probe, target: str, params: Mapping[str, object], enviro
 
 
 async def probe(target: DnsTarget, deadline: float) -> Observation:
-    """Query once, from a port of its own; end by ``deadline`` (monotonic seconds), always."""
+    """Query once, from a port of its own. Always end by ``deadline`` (monotonic seconds)."""
     trace, answer = ProbeTrace(deadline, ip=target.ip), _Answer()
     query = _query_udp if target.transport == "udp" else _query_tcp
     failure = await run_until_deadline(trace, query(target, trace, answer))
@@ -94,10 +94,10 @@ async def _query_udp(target: DnsTarget, trace: ProbeTrace, answer: _Answer) -> N
 
 
 async def _query_address(address: str, target: DnsTarget, query_id: bytes) -> tuple[DnsFacts, float]:
-    """Send one datagram to an IP address; return the facts of the answer, and when it came (perf_counter).
+    """Send one datagram to an IP address. Return the facts of the answer, and when it came (perf_counter).
 
-    Datagrams from other addresses and ports are ignored. Raises OSError and MalformedAnswerError. Waits without limit: the
-    caller has the deadline.
+    Datagrams from other addresses and ports are ignored. The wait has no limit, because the caller has the deadline.
+    Raises OSError and MalformedAnswerError.
     """
     loop = asyncio.get_running_loop()
     family = socket.AF_INET6 if ip_address(address).version == 6 else socket.AF_INET
@@ -125,12 +125,12 @@ class _UdpQuery(asyncio.DatagramProtocol):
         self._query_id = query_id
 
     def datagram_received(self, data: bytes, _: object) -> None:
-        """Resolve the future if this is the answer, or if parsing fails."""
+        """Resolve the future if this is the answer or cannot be parsed."""
         if self.answer.done():
             return
         try:
             facts = self._question.parse_answer(self._query_id, data)
-        except Exception as error:  # noqa: BLE001 - a loop swallows what its callbacks raise
+        except Exception as error:  # noqa: BLE001 - an event loop swallows what its callbacks raise
             self.answer.set_exception(error)
         else:
             if facts is not None:

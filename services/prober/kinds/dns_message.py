@@ -1,4 +1,4 @@
-"""DNS queries, and the parsing of their answers. Pure."""
+"""Builds DNS queries and parses their answers. Pure."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from services.core.model import DnsQuery
 from services.prober.observation import DnsFacts
 
 ID_LENGTH: Final = 2
-"""Bytes of the id of a message."""
+"""Bytes of a message's id."""
 
 _HEADER_LENGTH: Final = 12
 
 
 class MalformedAnswerError(Exception):
-    """What came in answer to a query is not an answer."""
+    """The reply to a query is not an answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class DnsQuestion:
-    """A query without its id: each one sent has an id of its own, two bytes that cannot be guessed."""
+    """A query without its id. Each one that is sent has an id of its own, two bytes that cannot be guessed."""
 
     message: dns.message.Message = field(repr=False)
     wire: bytes = field(repr=False)
@@ -39,7 +39,7 @@ class DnsQuestion:
         return query_id + self.wire[ID_LENGTH:]
 
     def parse_answer(self, query_id: bytes, wire: bytes) -> DnsFacts | None:
-        """Return the facts of an answer; None for an answer to another query. Raises MalformedAnswerError.
+        """Return the facts of an answer, None for an answer to another query. Raises MalformedAnswerError.
 
         An answer that is marked as truncated is parsed as far as it goes.
         """

@@ -1,9 +1,10 @@
 """Probe kind `grpc`: the health check, or any unary method, over HTTP/2 (docs/probing.md §2).
 
-A method is known from a descriptor set, or from the server's reflection. Reflection uses connections of its own, outside
-the target's time: before the first call, and again every few minutes after one. A server without reflection cannot be
-probed: UNKNOWN/PROBER_ERROR. A server whose reflection does not know the service is judged as one without the method, and
-one that does not answer reflection as one that does not answer.
+A method is known from a descriptor set or from the server's reflection. Reflection uses connections of its own, outside
+the target's time. It runs before the first call, and again every few minutes after a call.
+
+A server without reflection cannot be probed: UNKNOWN/PROBER_ERROR. A server whose reflection does not know the service
+is judged as one without the method. A server that does not answer reflection is judged as one that does not answer.
 """
 
 from __future__ import annotations
@@ -59,10 +60,10 @@ def _authority(host: str, port: int) -> bytes:
 
 
 async def probe(target: GrpcTarget, deadline: float) -> Observation:
-    """Call once over a fresh connection; end by ``deadline`` (monotonic seconds), always.
+    """Call once over a fresh connection. Always end by ``deadline`` (monotonic seconds).
 
-    Raises UnusableError, and UnjudgedError when a large answer was not decoded in time, or when reading what reflection
-    told left too little time for the call.
+    Raises UnusableError. Raises UnjudgedError when a large answer was not decoded in time, or when reading the result
+    of reflection left too little time for the call.
     """
     trace, call = ProbeTrace(deadline, target.definition.ip), GrpcCall(target)
     start, awaited, reading = trace.start, 0.0, 0.0

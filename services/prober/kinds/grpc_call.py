@@ -1,4 +1,4 @@
-"""One gRPC probe: token, reflection, the call, its answer."""
+"""Makes one gRPC probe: token, reflection, call, answer."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class GrpcTarget:
 
 
 class GrpcCall:
-    """One call, and what it needs. ``method`` is None until it is known."""
+    """One call and what it needs. ``method`` is None until it is known."""
 
     def __init__(self, target: GrpcTarget) -> None:
         self.method = target.method
@@ -63,7 +63,7 @@ class GrpcCall:
         self._answer: bytes | None = None
 
     async def authorize(self, issuer: TokenIssuer, deadline: float) -> None:
-        """Add a token, which is there by ``deadline`` (monotonic seconds), to the metadata. Raises ProbeFailedError."""
+        """Add a token, obtained by ``deadline`` (monotonic seconds), to the metadata. Raises ProbeFailedError."""
         environment = self._target.environment
         self._token = await access_token(
             issuer, environment.outbound, environment.tokens, environment.secrets, deadline
@@ -72,7 +72,10 @@ class GrpcCall:
         self._server = replace(self._server, metadata=(*self._server.metadata, bearer))
 
     async def reflect(self, trace: ProbeTrace) -> None:
-        """Ask the server for the files that describe the service, unless it is known. Raises ProbeFailedError and DescriptorError."""
+        """Ask the server for the files that describe the service, unless they are known.
+
+        Raises ProbeFailedError and DescriptorError.
+        """
         if self._target.environment.descriptors.of_server(self._target.key) is None:
             try:
                 await self._fetch_files(trace)
@@ -87,7 +90,10 @@ class GrpcCall:
             trace.connection = None  # its answer is not the target's
 
     async def find_method(self, deadline: float) -> None:
-        """Find the method in what the server told, now or before; none if it lacks it. Raises UnusableError and UnjudgedError."""
+        """Find the method in what reflection returned, now or before. It stays None if that lacks the method.
+
+        Raises UnusableError and UnjudgedError.
+        """
         target = self._target
         if self._files:
             await self._use_files(deadline)
@@ -131,7 +137,7 @@ class GrpcCall:
         (self._answer,) = result.messages
 
     async def decode(self, observation: Observation, deadline: float) -> Observation:
-        """Return the observation with the answer as JSON, a large one by way of a worker. Raises UnjudgedError."""
+        """Return the observation with the answer as JSON. A worker decodes a large answer. Raises UnjudgedError."""
         if self._answer is None:
             return observation
         environment = self._target.environment
@@ -143,7 +149,7 @@ class GrpcCall:
             return replace(observation, latency=None, failure=Failure(Phase.TRANSFER, cause, str(error)))
         rpc = observation.rpc
         if rpc is not None and rpc.health:
-            rpc = replace(rpc, serving=str(orjson.loads(body)["status"]))  # one of later versions is a number
+            rpc = replace(rpc, serving=str(orjson.loads(body)["status"]))  # a status of a later version is a number
         return replace(observation, body=body, body_length=len(body), rpc=rpc)
 
     def observation(self, trace: ProbeTrace, failure: Failure | None) -> Observation:
@@ -163,7 +169,7 @@ class GrpcCall:
         )
 
     async def finish(self, deadline: float) -> None:
-        """Drop a refused token; repeat the reflection when it is due, in the time that is left."""
+        """Drop a refused token. Repeat the reflection if it is due and there is time left."""
         target = self._target
         if self._code == "UNAUTHENTICATED" and target.issuer is not None:
             target.environment.tokens.drop(target.issuer, self._token)

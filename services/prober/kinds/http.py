@@ -37,8 +37,8 @@ from services.prober.transport import ProbeFailedError, ProbeTrace, ProxyRoute, 
 class HttpTarget:
     """One target, ready to be probed. ``wire`` is its ``request`` as it is sent.
 
-    ``secret_header`` is in lower case, empty without auth; ``cookie`` is the definition's own; ``accepted`` are the content
-    codings that the request accepts and that can be undone.
+    ``secret_header`` is in lower case, empty without auth. ``cookie`` is the definition's own. ``accepted`` are the
+    content codings that the request accepts and that can be undone.
     """
 
     environment: ProbeEnvironment = field(repr=False)
@@ -57,13 +57,13 @@ class HttpTarget:
     _with_tokens: dict[str, HttpTarget] = field(default_factory=dict, init=False, repr=False)
 
     def serialise(self, request: httpx.Request, tls: Tls) -> WireRequest:
-        """Return a further request of this target as it is sent. Raises ValueError."""
+        """Return another request of this target as it is sent. Raises ValueError."""
         return wire_request(
             request, tls, self.body_limit, compressed=bool(self.accepted), version=self.version, proxy=self.proxy
         )
 
     def with_token(self, token: str) -> HttpTarget:
-        """Return the target with an access token in its request, which is built once for each token."""
+        """Return the target with an access token in its request. It is built once for each token."""
         if token in self._with_tokens:
             return self._with_tokens[token]
         headers = httpx.Headers(self.request.headers)
@@ -76,7 +76,10 @@ class HttpTarget:
 
 
 def build_http_target(definition: Probe, url: str, environment: ProbeEnvironment) -> HttpTarget:
-    """Build a target of a definition whose texts are filled in. Raises MissingSecretError, UnusableError and ValueError."""
+    """Build a target of a definition whose texts are filled in.
+
+    Raises MissingSecretError, UnusableError and ValueError.
+    """
     body = definition.body
     sent = with_defaults(definition.headers, {"User-Agent": USER_AGENT, "Accept": "*/*", "Connection": "close"})
     # httpx encodes text as ASCII only.
@@ -120,7 +123,7 @@ def build_http_target(definition: Probe, url: str, environment: ProbeEnvironment
 
 
 def with_defaults(headers: Mapping[str, str], defaults: Mapping[str, str]) -> dict[str, str]:
-    """Return headers, and those defaults whose names are not among them in any case."""
+    """Return the headers, and the defaults whose names are not among them, ignoring case."""
     names = {name.lower() for name in headers}
     return {name: value for name, value in defaults.items() if name.lower() not in names} | dict(headers)
 
@@ -128,7 +131,7 @@ def with_defaults(headers: Mapping[str, str], defaults: Mapping[str, str]) -> di
 def prepare_soap(
     definition: Probe, target: str, params: Mapping[str, object], environment: ProbeEnvironment
 ) -> HttpTarget:
-    """Build a target of kind soap: a message by POST (SOAP 1.1 §6, SOAP 1.2 part 2 §7). Everything else is as for http.
+    """Build a target of kind soap: a message by POST (SOAP 1.1 §6, SOAP 1.2 part 2 §7). The rest is as for http.
 
     Raises MissingSecretError and ValueError.
     """
@@ -136,7 +139,7 @@ def prepare_soap(
 
 
 def as_post(definition: Probe) -> Probe:
-    """Return a definition whose texts are filled in as one of a POST. Its own headers take precedence over those of SOAP."""
+    """Return a filled-in definition as one of a POST. Its own headers take precedence over those of SOAP."""
     action = f'"{definition.action}"'
     if definition.soap == "1.1":
         headers = {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": action}
@@ -157,7 +160,7 @@ def prepare(definition: Probe, target: str, params: Mapping[str, object], enviro
 
 
 async def probe(target: HttpTarget, deadline: float) -> Observation:
-    """Send one request over a fresh connection; end by ``deadline`` (monotonic seconds), always."""
+    """Send one request over a fresh connection. Always end by ``deadline`` (monotonic seconds)."""
     issuer, trace = target.issuer, ProbeTrace(deadline, target.ip)
     if issuer is None:
         return await _probe(target, trace)
@@ -193,7 +196,7 @@ def _is_located(answer: HttpConnection) -> bool:
 
 
 async def _follow(target: HttpTarget, first: HttpConnection, trace: ProbeTrace) -> None:
-    """Follow redirects by httpx's rules (methods, credentials), each hop over a connection of its own."""
+    """Follow redirects by httpx's rules for methods and credentials, each hop over a connection of its own."""
     async with httpx.AsyncClient(
         transport=_RedirectTransport(target, first, trace),
         follow_redirects=True,
@@ -222,13 +225,13 @@ class _RedirectTransport(httpx.AsyncBaseTransport):
         self._cookies = httpx.Cookies() if cookies is None else cookies  # an empty jar is false
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Make one hop; its answer has no body, since only status and headers decide where the next hop leads."""
+        """Make one hop. Its answer has no body, because only status and headers decide where the next hop leads."""
         answer, self._first = self._first, None
         if answer is None:
             self._trace.redirects += 1
             answer = await send_request(self._wire(request), self._target.environment.outbound, self._trace)
         keep_cookies(self._cookies, answer, request)
-        # What httpx knows of cookies it would send itself, in an encoding that it guesses.
+        # httpx would send the cookies that it knows of by itself, in an encoding that it guesses.
         headers = [header for header in answer.headers if header[0].lower() != b"set-cookie"]
         return httpx.Response(answer.status, headers=headers, stream=httpx.ByteStream(b""), request=request)
 
@@ -276,7 +279,7 @@ def _observation(trace: ProbeTrace, failure: Failure | None) -> Observation:
 
 
 async def _decoded(target: HttpTarget, observation: Observation) -> Observation:
-    """Return the observation with its body decoded: a large one in a thread, since zlib lets the loop run meanwhile."""
+    """Return the observation with its body decoded. A large one is decoded in a thread, as zlib lets the loop run."""
     arguments = observation.body, observation.headers, target.accepted, target.body_limit
     try:
         if len(observation.body) <= DECODED_AT_ONCE:

@@ -26,8 +26,8 @@ from services.prober.transport import ProbeFailedError
 class _PreparedStep:
     """A step, prepared as far as possible before earlier ones have run.
 
-    ``captured`` are the variables it needs that earlier steps capture; ``expectations`` are None when there are any.
-    ``origins`` are those that may have our credentials.
+    ``captured`` are the variables that it needs from earlier steps. If there are any, ``expectations`` are None.
+    ``origins`` are those that may get our credentials.
     """
 
     step: Step
@@ -49,7 +49,7 @@ class _PreparedStep:
 
 @dataclass(frozen=True, slots=True)
 class JourneyTarget:
-    """One journey, ready to be probed; each run starts without cookies and captured variables."""
+    """One journey, ready to be probed. Each run starts without cookies and captured variables."""
 
     environment: ProbeEnvironment = field(repr=False)
     params: Mapping[str, object]
@@ -98,9 +98,9 @@ def _expectations(step: Step, variables: Mapping[str, object]) -> Expectations:
 
 
 async def probe(journey: JourneyTarget, deadline: float) -> JourneyResult:
-    """Run the steps in turn, up to the first that fails; end by ``deadline`` (monotonic seconds), always.
+    """Run the steps in turn, up to the first that fails. Always end by ``deadline`` (monotonic seconds).
 
-    After that, the steps that are always taken are; how they end changes nothing.
+    After that, the steps that are always taken are run. Their results change nothing.
 
     Raises UnjudgedError when an answer was not judged by then, or when judging left too little time for a later step.
     """
@@ -134,7 +134,7 @@ class _JourneyRun:
         self._expectations: list[Expectations] = []
 
     async def take(self, step: _PreparedStep) -> bool:
-        """Run one step; return whether the next may follow. Raises ProbeFailedError and UnjudgedError."""
+        """Run one step. Return whether the next may follow. Raises ProbeFailedError and UnjudgedError."""
         late = self._facts and monotonic() >= self._deadline
         if late and is_our_share(self._judging, perf_counter() - self._start):
             raise self._out_of_time(step)
@@ -164,7 +164,7 @@ class _JourneyRun:
         return True
 
     async def clean_up(self, step: _PreparedStep) -> None:
-        """Take a step after another has failed, if there is time for it and all that it needs was captured. Raises nothing."""
+        """Take a step after another has failed, if there is time and all that it needs was captured. Never raises."""
         if step.captured <= self._variables.keys() and monotonic() < self._deadline:
             with suppress(Exception):  # the journey has failed already, by the target
                 await self._probe(step, self._prepare(step)[1])
@@ -188,7 +188,7 @@ class _JourneyRun:
             if not step.captured or isinstance(error, DescriptorError):
                 raise
             variables = ", ".join(sorted(step.captured))
-            # The text of the error may hold what was captured.
+            # The text of the error may hold captured values.
             detail = f"step {step.name} cannot use what was captured for {variables}"
             raise ProbeFailedError(Failure(Phase.PREPARE, Cause.CAPTURE, detail)) from None
         return expectations, built
@@ -206,12 +206,12 @@ class _JourneyRun:
             # The journey's deadline ended the step, and the tokens of earlier steps used part of that time.
             observation = replace(observation, awaited=self._awaited + observation.awaited)
         if step.has_captured_target:
-            # An answer led here: an address that the egress policy forbids is that answer's fault.
+            # An answer led here: if the egress policy forbids the address, that answer is at fault.
             observation = replace(observation, redirected=True)
         return observation
 
     def result(self, failure: Failure | None) -> JourneyResult:
-        """Put the steps together: sums of times, the last answer's status, each address once."""
+        """Combine the steps: times are summed, the status is the last answer's, and each address is listed once."""
         duration = perf_counter() - self._start
         observations = [step.observation for step in self._facts]
         last = observations[-1] if observations else Observation(self._began, duration)
@@ -236,7 +236,7 @@ class _JourneyRun:
 
 
 def _without_values(observation: Observation) -> Observation:
-    """Replace the detail of a failure, which may name a host or a path that was captured."""
+    """Replace the detail of a failure, because it may name a captured host or path."""
     failure = observation.failure
     if failure is None:
         return observation
@@ -245,6 +245,6 @@ def _without_values(observation: Observation) -> Observation:
 
 
 def _sum(seconds: Iterator[float | None]) -> float | None:
-    """Return the sum of what is not None; None when nothing is."""
+    """Return the sum of the values that are not None, or None if there are none."""
     present = [part for part in seconds if part is not None]
     return sum(present) if present else None

@@ -1,4 +1,4 @@
-"""The contract of every kind of probe: what it is given and what it provides."""
+"""Defines the contract of every kind of probe: what it is given and what it provides."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from services.prober.transport import ConntrackTable, Outbound, read_nat64
 
 @dataclass(slots=True)
 class ProbeEnvironment:
-    """The way out, secrets, cached tokens and descriptors, the conntrack table, and the worker pool.
+    """The way out, secrets, cached tokens and descriptors, the connection-tracking table, and the worker pool.
 
-    ``cookies`` are those of one journey, which has an environment of its own; None outside journeys. ``provider`` is the
-    agency whose answers are judged.
+    ``cookies`` are those of one journey, which has an environment of its own; they are None outside journeys.
+    ``provider`` is the agency whose answers are judged.
     """
 
     outbound: Outbound = field(default_factory=Outbound)
@@ -40,7 +40,7 @@ class ProbeEnvironment:
 
     @classmethod
     def of(cls, settings: Settings, *folders: Path) -> ProbeEnvironment:
-        """Return an environment in which a register may name what the settings allow, and files below ``folders``.
+        """Return an environment in which a register may name what the settings allow and files below ``folders``.
 
         Raises SettingsError.
         """
@@ -63,7 +63,7 @@ class ProbeEnvironment:
 
 @dataclass(frozen=True, slots=True)
 class JourneyResult:
-    """What a journey saw, and what each step that it took was expected to answer, captured variables filled in."""
+    """The observation of a journey, and the expectations of each step taken, with captured variables filled in."""
 
     observation: Observation
     expectations: tuple[Expectations, ...]
@@ -74,7 +74,7 @@ class ProbeKind:
     """A kind of probe: ``prepare`` builds a target once, ``probe`` probes it by a deadline.
 
     ``prepare(definition, target, params, environment)`` fills in the texts and raises MissingSecretError or ValueError.
-    ``probe(built, deadline)`` takes what it returned and monotonic seconds; it ends by the deadline, always.
+    ``probe(built, deadline)`` takes the built target and monotonic seconds, and always ends by the deadline.
     """
 
     prepare: Callable[[Probe, str, Mapping[str, object], ProbeEnvironment], Any]

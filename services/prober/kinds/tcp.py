@@ -1,7 +1,8 @@
 """Probe kind `tcp`: a connection, and optionally a dialogue in lines over it (docs/probing.md §2).
 
-Each item of ``lines`` waits for a line, a prompt or bytes, then sends ``send`` and a line feed, or bytes, then switches to
-TLS; it skips what it lacks. The latency is from the start of connecting to the connection or to the end of the dialogue.
+Each item of ``lines`` waits for a line, a prompt or bytes. It then sends ``send`` and a line feed, or bytes, and after
+that switches to TLS. It skips the parts that it lacks. The latency is from the start of connecting to the connection or
+to the end of the dialogue.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from services.prober.transport import (
     run_until_deadline,
 )
 
-# When other lines came than the expected one, that explains more than how the dialogue ended.
+# If lines other than the expected one came, they explain more than how the dialogue ended.
 _UNEXPECTED_LINE: Final[Mapping[Cause, Cause]] = {
     Cause.TIMEOUT: Cause.LINE_TIMEOUT,
     Cause.CLOSED: Cause.LINE,
@@ -45,8 +46,8 @@ _PROMPT_LIMIT: Final = 4096
 class _Turn:
     """One item of a dialogue: what to wait for, what to send then, and whether TLS starts after it.
 
-    ``expect`` matches a line, or with ``prompt`` what has arrived of one. ``first`` are bytes that must come first, ``send``
-    uses ``groups`` of the last match.
+    ``expect`` matches a line or, with ``prompt``, the part of a line that has arrived. ``first`` are bytes that must
+    come first. ``groups`` means that ``send`` uses groups of the last match.
     """
 
     expect: Pattern | None
@@ -59,7 +60,7 @@ class _Turn:
 
 @dataclass(frozen=True, slots=True)
 class TcpTarget:
-    """One target, ready to be probed; ``tls`` None where the dialogue does not switch to TLS."""
+    """One target, ready to be probed. ``tls`` is None if the dialogue does not switch to TLS."""
 
     outbound: Outbound = field(repr=False)
     host: str
@@ -88,7 +89,7 @@ def prepare(definition: Probe, target: str, params: Mapping[str, object], enviro
 
 
 async def probe(target: TcpTarget, deadline: float) -> Observation:
-    """Connect once, and hold the dialogue; end by ``deadline`` (monotonic seconds), always."""
+    """Connect once, and hold the dialogue. Always end by ``deadline`` (monotonic seconds)."""
     trace = ProbeTrace(deadline, ip=target.ip)
     failure = await run_until_deadline(trace, _connect(target, trace))
     if failure is None:
@@ -145,7 +146,7 @@ class _Dialogue(LineConnection):
         return len(turn.first) if len(buffer) >= len(turn.first) else None
 
     def matched(self) -> None:
-        """Continue after what the first turn waited for."""
+        """Continue once the first turn got what it waited for."""
         self.unmatched = ""
         self.phase = Phase.PROCESSING
         self._take(self._turns.pop(0))
@@ -161,9 +162,9 @@ class _Dialogue(LineConnection):
         return True
 
     def _advance(self) -> None:
-        """Take the turns up to one that waits."""
+        """Take the turns up to the first that waits."""
         if not self._turns:
-            # A reset could overtake what was sent last.
+            # A reset could overtake the bytes that were sent last.
             self.complete(reset=not self._sent_last)
         elif self._turns[0].expect is None and not self._turns[0].first:
             self._take(self._turns.pop(0))
@@ -171,7 +172,7 @@ class _Dialogue(LineConnection):
             self.sent = self.sent or perf_counter()
 
     def _take(self, turn: _Turn) -> None:
-        """Send what a turn sends, and continue with the next."""
+        """Send the bytes of a turn, and continue with the next."""
         self._sent_last = bool(turn.send) or turn.starttls
         if turn.send:
             self.sent = self.sent or perf_counter()

@@ -29,7 +29,7 @@ from services.prober.transport import (
 
 @dataclass(frozen=True, slots=True)
 class TlsTarget:
-    """One target, ready to be probed; ``starttls`` None where TLS starts at once."""
+    """One target, ready to be probed. ``starttls`` is None if TLS starts at once."""
 
     outbound: Outbound = field(repr=False)
     host: str
@@ -49,7 +49,7 @@ def prepare(definition: Probe, target: str, params: Mapping[str, object], enviro
 
 
 async def probe(target: TlsTarget, deadline: float) -> Observation:
-    """Do one handshake over a fresh connection; end by ``deadline`` (monotonic seconds), always."""
+    """Do one handshake over a fresh connection. Always end by ``deadline`` (monotonic seconds)."""
     trace = ProbeTrace(deadline, ip=target.ip)
     failure = await run_until_deadline(trace, _connect(target, trace))
     return trace.observation(failure, None if failure else trace.since_connecting())
@@ -71,11 +71,11 @@ class _TlsConnection(FreshConnection):
     __slots__ = ()
 
     def ready(self) -> None:
-        """End: the handshake is all that is needed. A reset could overtake its last bytes."""
+        """End, since only the handshake is needed. A reset could overtake its last bytes."""
         self.complete(reset=False)
 
     def received(self, data: bytes) -> None:
-        """Ignore what comes after the end."""
+        """Ignore bytes after the end."""
 
 
 class _Switch(LineConnection):

@@ -1,4 +1,4 @@
-"""Probe kinds `xroad-rest` and `xroad-soap`: the probes of http and soap, over a security server of X-Road.
+"""Probe kinds `xroad-rest` and `xroad-soap`: http and soap probes over a security server of X-Road.
 
 The message headers are those of the X-Road Message Protocol for REST (PR-REST §4.3) and of its protocol 4.0 for SOAP
 (PR-MESS §2.1, §2.2). Every probe is a message of its own, with an id of its own.
@@ -36,7 +36,7 @@ _SERVICE: Final[Mapping[int, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class XroadTarget:
-    """One target, ready to be probed. Its request holds ``message_id``, which every probe replaces by a new one."""
+    """One target, ready to be probed. Its request holds ``message_id``, which every probe replaces with a new one."""
 
     http: HttpTarget
     message_id: str
@@ -59,7 +59,10 @@ def prepare_rest(
 def prepare_soap(
     definition: Probe, target: str, params: Mapping[str, object], environment: ProbeEnvironment
 ) -> XroadTarget:
-    """Build a target of kind xroad-soap; the definition's body goes into soap:Body. Raises MissingSecretError and ValueError."""
+    """Build a target of kind xroad-soap. The definition's body goes into soap:Body.
+
+    Raises MissingSecretError and ValueError.
+    """
     message_id = str(uuid4())
     filled = fill_probe(definition, params)
     client = _parts(definition.client, params, _CLIENT)
@@ -70,12 +73,12 @@ def prepare_soap(
 
 
 async def probe(target: XroadTarget, deadline: float) -> Observation:
-    """Probe once, under a new message id; end by ``deadline`` (monotonic seconds), always."""
+    """Probe once, under a new message id. Always end by ``deadline`` (monotonic seconds)."""
     return await http.probe(_with_id(target.http, target.message_id.encode(), str(uuid4()).encode()), deadline)
 
 
 def _with_id(target: HttpTarget, old: bytes, new: bytes) -> HttpTarget:
-    """Return the target with one id replaced by another, of the same length, wherever its request holds it."""
+    """Return the target with one id replaced by another of the same length, wherever its request holds it."""
     payload = target.wire.payload
     assert isinstance(payload, bytes)  # X-Road uses HTTP/1.1 only
     wire = replace(target.wire, payload=payload.replace(old, new))
@@ -90,7 +93,7 @@ def _with_id(target: HttpTarget, old: bytes, new: bytes) -> HttpTarget:
 
 
 def _parts(text: str, params: Mapping[str, object], names: Mapping[int, tuple[str, ...]]) -> dict[str, str]:
-    """Return the parts of an identifier by name. It is split before it is filled in, so that a param is one part."""
+    """Return the parts of an identifier by name. It is split before it is filled in, so that each param is one part."""
     parts = [fill_placeholders(part, params).strip() for part in text.split("/")]
     if len(parts) not in names or not all(parts):
         raise ValueError("an X-Road identifier has an empty part, or too few or too many of them")

@@ -1,4 +1,4 @@
-"""Measurements on their way to the bus, over a spool on disk that survives a crash (docs/design.md §6)."""
+"""Publishes measurements to the bus, by way of a spool on disk that survives a crash (docs/design.md §6)."""
 
 from services.prober.publishing.measurements import measured, unmeasured
 from services.prober.publishing.publisher import MeasurementPublisher

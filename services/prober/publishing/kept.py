@@ -1,7 +1,7 @@
-"""Batches that the bus has acknowledged, kept for a while: an acknowledgement is not the last copy (ADR 99).
+"""Keeps batches for a while after the bus has acknowledged them, because the bus may still lose them (ADR 99).
 
-A file holds what was acknowledged within a minute, in the form of a batch of the spool, so that it can be one again. Its name
-says up to which sequence the stream had given out when the bus acknowledged it.
+A file holds the batches that were acknowledged within a minute, in the form of a batch of the spool, so that it can be
+one again. Its name says up to which sequence the stream had given out when the bus acknowledged them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _NAME: Final = re.compile(rf"(\d{{20}})-(\d{{20}}){re.escape(SUFFIX)}")
 class KeptFile:
     """A file of acknowledged batches from ``number`` on, written at ``written`` (epoch seconds).
 
-    ``sequence`` is the highest that they got.
+    ``sequence`` is the highest sequence that they got.
     """
 
     path: Path
@@ -32,7 +32,7 @@ class KeptFile:
 
 
 class KeptFiles:
-    """The files of acknowledged batches in a folder, oldest first; up to ``limit`` bytes, for ``seconds``."""
+    """The files of acknowledged batches in a folder, oldest first, kept for ``seconds`` and up to ``limit`` bytes."""
 
     def __init__(self, folder: Path, limit: int, seconds: float) -> None:
         self._folder, self._limit, self._seconds = folder, limit, seconds
@@ -45,7 +45,7 @@ class KeptFiles:
         return max((file.sequence for file in self._files), default=0)
 
     def open(self) -> int:
-        """Take over what an earlier run left; return a number above all of its. Raises OSError."""
+        """Take over the files that an earlier run left. Return a number above all of theirs. Raises OSError."""
         for path in sorted(self._folder.glob(f"*{SUFFIX}")):
             if found := _NAME.fullmatch(path.name):
                 status = path.stat()
@@ -53,7 +53,7 @@ class KeptFiles:
         return max((file.number + 1 for file in self._files), default=0)
 
     def path(self, number: int, sequence: int) -> Path:
-        """Return where the batches from ``number`` on belong."""
+        """Return the path of the file for the batches from ``number`` on."""
         return self._folder / f"{number:020d}-{sequence:020d}{SUFFIX}"
 
     def add(self, file: KeptFile) -> None:
@@ -62,18 +62,18 @@ class KeptFiles:
         self.size += file.size
 
     def put_back(self, file: KeptFile) -> None:
-        """Put a file back that was taken out: it cannot be read now."""
+        """Put back a file that was taken out, because it cannot be read now."""
         self._files.insert(sum(other.number < file.number for other in self._files), file)
         self.size += file.size
 
     def prune(self, now: float) -> None:
-        """Remove what is too old at a moment (epoch seconds), and the oldest of what is too much."""
+        """Remove files that are too old at ``now`` (epoch seconds), then the oldest while there are too many bytes."""
         while self._files and (self.size > self._limit or now - self._files[0].written > self._seconds):
             with suppress(OSError):  # the disk is read-only or gone
                 self._take(0).path.unlink(missing_ok=True)
 
     def since(self, sequence: int, before: int) -> KeptFile | None:
-        """Take out the oldest file of a number below ``before`` with a batch that got ``sequence`` or a later one, if any."""
+        """Take out the oldest file below number ``before`` that holds ``sequence`` or a later one, if there is one."""
         for place, file in enumerate(self._files):
             if file.number < before and file.sequence >= sequence:
                 return self._take(place)

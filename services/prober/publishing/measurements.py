@@ -1,4 +1,4 @@
-"""Measurements, made of what a probe saw."""
+"""Makes measurements of what a probe saw."""
 
 from __future__ import annotations
 
@@ -36,5 +36,5 @@ def measured(
 
 
 def unmeasured(target: Target, slot_start: int, reason: Reason, detail: str, origin: Origin) -> Measurement:
-    """Return a measurement that states that nothing was measured in a slot, and why."""
+    """Return a measurement which states that nothing was measured in a slot, and why."""
     return replace(measured(target, slot_start, _NOTHING, Judgement(reason, detail), origin), time=None)

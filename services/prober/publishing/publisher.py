@@ -1,4 +1,4 @@
-"""Measurements on their way to the bus: spooled, published, acknowledged."""
+"""Spools measurements, publishes them to the bus, and handles the acknowledgements."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ROWS_PER_MESSAGE = 2500
 
 
 class MeasurementSink(Protocol):
-    """What a bus must do for measurements."""
+    """The operations that a bus must offer for measurements."""
 
     @property
     def connected(self) -> bool:
@@ -37,9 +37,10 @@ class MeasurementSink(Protocol):
 
 
 def encode_messages(rows: Iterable[Measurement], place: ChainPlace) -> tuple[list[SpooledMessage], ChainPlace]:
-    """Encode the measurements of one prober into messages by register version.
+    """Encode the measurements of one prober into messages, by register version.
 
-    ``place`` is that of the first in the chain of the prober's batches. Returns the messages, and the place after the last.
+    ``place`` is that of the first message in the chain of the prober's batches. Return the messages and the place after
+    the last.
     """
     groups: dict[tuple[str, str], list[Measurement]] = defaultdict(list)
     for row in rows:
@@ -56,10 +57,10 @@ def encode_messages(rows: Iterable[Measurement], place: ChainPlace) -> tuple[lis
 
 
 class MeasurementPublisher:
-    """Publishes through a spool: what was flushed is on disk before it is sent, and until it is acknowledged.
+    """Publishes through a spool: a flushed batch is on disk before it is sent, and until it is acknowledged.
 
-    ``run`` are 16 random bytes of this run of the process. Its batches are numbered and chained by hash; those that an earlier
-    run left in the spool keep their places in the chain of that run.
+    ``run`` is 16 random bytes for this run of the process. Its batches are numbered and chained by hash. Batches that
+    an earlier run left in the spool keep their places in the chain of that run.
     """
 
     def __init__(self, spool: Spool, sink: MeasurementSink, metrics: ProberMetrics, log: Logger, *, run: bytes) -> None:
@@ -80,7 +81,7 @@ class MeasurementPublisher:
         self._rows.append(row)
 
     async def flush(self) -> None:
-        """Put all added measurements on disk, and have them sent."""
+        """Put all added measurements on disk, to be sent."""
         if self._rows:
             rows, self._rows = self._rows, []
             messages, self._place = encode_messages(rows, self._place)
@@ -101,12 +102,12 @@ class MeasurementPublisher:
                 await self._flushed.wait()
 
     def publish_again(self, sequence: int = 0) -> None:
-        """Have what the bus acknowledged with ``sequence`` or a later one sent again, as far as it is kept."""
+        """Have batches sent again that the bus acknowledged with ``sequence`` or later, as far as they are kept."""
         self._again = sequence, self._spool.next
         self._flushed.set()
 
     async def drain(self, seconds: float) -> None:
-        """Flush, and wait that long for acknowledgements; what is left then stays in the spool."""
+        """Flush, and wait up to ``seconds`` for acknowledgements. Unacknowledged batches stay in the spool."""
         await self.flush()
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -115,7 +116,7 @@ class MeasurementPublisher:
         self._report()
 
     async def _send_again(self) -> bool:
-        """Make one file of kept batches due, if any has to be sent again; return whether there may be more."""
+        """Make one file of kept batches pending, if any has to be sent again. Return whether there may be more."""
         if self._again is None:
             return False
         try:
@@ -136,7 +137,7 @@ class MeasurementPublisher:
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def _send(self, batch: SpoolBatch) -> bool:
-        """Send one batch; return whether the bus took all of it. What is sent again has the same message id."""
+        """Send one batch. Return whether the bus took all of it. A message that is sent again has the same id."""
         if not self._sink.connected:
             return False
         try:
@@ -165,9 +166,9 @@ class MeasurementPublisher:
         return True
 
     async def _acknowledge(self, batch: SpoolBatch, sequences: list[int]) -> None:
-        """Keep a batch that the bus has; have others sent again if it gives sequences out once more.
+        """Keep a batch that the bus has. If the bus gives out a sequence twice, have kept batches sent again.
 
-        What may have been stored before keeps the sequence that it got then, which says nothing.
+        The sequence of a batch that may have been stored before says nothing, because it is the one that it got then.
         """
         lowest, highest = min(sequences, default=0), max(sequences, default=0)
         if sequences and not batch.again and batch is not self._failed and lowest <= self._highest:

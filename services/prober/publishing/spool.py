@@ -1,10 +1,12 @@
-"""Where a batch survives a crash: what the bus has not acknowledged, on disk and, up to a bound, in memory (docs/design.md §6).
+"""Spools batches on disk until the bus has acknowledged them, so that they survive a crash (docs/design.md §6).
 
-What it has acknowledged is kept for some hours more, and published again when the bus has lost it (ADR 99).
+Up to a limit, their messages are also kept in memory. Acknowledged batches are kept for some hours more, and published
+again when the bus has lost them (ADR 99).
 
-A batch is one file, written and synced as a whole before any of it is published: magic, MessagePack, checksum. What a crash
-cut short has another name and is removed; nothing in it had been published. A file that is damaged nevertheless is set
-aside. A file is read again only if an earlier run left it, or if too much was pending to keep its messages in memory.
+A batch is one file: magic, MessagePack, checksum. It is written and synced as a whole before any of it is published. A
+file that a crash cut short has another name and is removed; nothing in it had been published. A file that is damaged
+nevertheless is set aside. A file is read again only if an earlier run left it, or if too much was pending to keep its
+messages in memory.
 """
 
 from __future__ import annotations
@@ -29,17 +31,17 @@ from services.prober.publishing.kept import KeptFile, KeptFiles
 
 _MAGIC: Final = b"peyvand spool 1\n"
 _SUFFIX: Final = ".batch"
-_DIGITS: Final = 20  # of the number that a file is named by
+_DIGITS: Final = 20  # of the number in a file name
 _MEMORY_BYTES: Final = 4 << 20
-"""Pending batches of this size in all are kept in memory; later ones are read from disk when their turn comes."""
+"""Pending batches are kept in memory up to this size in all. Later ones are read from disk when their turn comes."""
 
 _KEPT_TOGETHER: Final = 64
-"""Acknowledged batches that go into one file: a minute of them, so that a day is some thousand files."""
+"""The number of acknowledged batches in one file: a minute of them, so that a day is some thousand files."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpooledMessage:
-    """One message to publish. The id is made of its content, so that it is the same however often it is sent."""
+    """One message to publish. Its id is derived from its content, so that it is the same however often it is sent."""
 
     subject: str
     message_id: str
@@ -47,7 +49,7 @@ class SpooledMessage:
 
     @classmethod
     def of(cls, subject: str, payload: bytes) -> SpooledMessage:
-        """Make the message of a payload."""
+        """Return the message of a payload."""
         digest = blake2b(payload, digest_size=16, person=b"peyvand message")
         digest.update(subject.encode())
         return cls(subject, digest.hexdigest(), payload)
@@ -55,10 +57,10 @@ class SpooledMessage:
 
 @dataclass(frozen=True, slots=True)
 class SpoolBatch:
-    """What one flush spooled, with its ``size`` in bytes and the number of measurements in it.
+    """A batch that one flush spooled, with its ``size`` in bytes and its number of measurements, ``rows``.
 
-    ``path`` is None when the disk refused it, for the reason ``refusal``; ``messages`` when they are on disk only. ``again``
-    means that the bus may have it already.
+    ``path`` is None when the disk refused it, for the reason ``refusal``. ``messages`` are None when they are only on
+    disk. ``again`` means that the bus may have the batch already.
     """
 
     path: Path | None
@@ -74,7 +76,7 @@ def _encode(messages: Sequence[SpooledMessage], rows: int) -> bytes:
 
 
 def _decode(data: bytes) -> tuple[int, tuple[SpooledMessage, ...]]:
-    """Read a file: the number of measurements, and the messages. ValueError when it is not whole."""
+    """Return the number of measurements in a file, and its messages. Raises ValueError when the file is not whole."""
     content = files.unsealed(data)
     if bytes(content[: len(_MAGIC)]) != _MAGIC:
         raise ValueError("not a spool file of this format")
@@ -82,17 +84,17 @@ def _decode(data: bytes) -> tuple[int, tuple[SpooledMessage, ...]]:
 
 
 def _lacks_descriptors(error: Exception) -> TypeGuard[OSError]:
-    """Whether a file was not opened because too many are open, which says nothing about the file."""
+    """Return whether a file was not opened because too many are open, which says nothing about the file."""
     return isinstance(error, OSError) and error.errno in (EMFILE, ENFILE)
 
 
 class Spool:
-    """The batches of one prober, oldest first. ``limit`` in bytes; beyond it the oldest are dropped and counted.
+    """The batches of one prober, oldest first. Beyond ``limit`` bytes, the oldest are dropped and counted.
 
-    What the bus acknowledged is kept for ``keep`` seconds, up to ``limit`` bytes again; with 0 it is not.
+    Acknowledged batches are kept for ``keep`` seconds, up to another ``limit`` bytes. With 0, they are not kept.
 
-    ``newly_damaged`` are files that were set aside since the publisher last looked, ``damaged`` how many lie in the folder;
-    what they hold is not sent. ``next`` is the number of the next batch.
+    ``newly_damaged`` are the files that were set aside since the publisher last looked. ``damaged`` is the number of
+    such files in the folder; their contents are not sent. ``next`` is the number of the next batch.
     """
 
     def __init__(self, folder: Path, limit: int, *, keep: float = 0.0, memory_bytes: int = _MEMORY_BYTES) -> None:
@@ -114,7 +116,7 @@ class Spool:
         self._left_over: list[Path] = []
 
     def open(self) -> None:
-        """Lock the folder and take over what an earlier run left in it. Raises StateError."""
+        """Lock the folder and take over the files that an earlier run left. Raises StateError."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._lock = files.lock(self._folder / "lock")
@@ -139,7 +141,7 @@ class Spool:
         self._trim()
 
     def close(self) -> None:
-        """Unlock the folder; what is pending stays in it."""
+        """Unlock the folder. Pending batches stay in it."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -165,9 +167,9 @@ class Spool:
         return batch
 
     async def read(self, batch: SpoolBatch) -> tuple[SpooledMessage, ...]:
-        """Return the messages of a batch; none when its file can no longer be read, which is set aside then.
+        """Return the messages of a batch. If its file can no longer be read, set it aside and return none.
 
-        Raises OSError when this process can open no file at the moment.
+        Raises OSError when this process cannot open any file at the moment.
         """
         if batch.messages is not None:
             return batch.messages
@@ -192,15 +194,15 @@ class Spool:
             return
         self._forget(batch)
         self._acknowledged.append((replace(batch, messages=None), sequence))
-        # What an earlier run left is kept at once: after one crash soon after another it would be sent again each time.
+        # Batches of an earlier run are kept at once. Otherwise a series of crashes would send them again each time.
         is_last_again = batch.again and not any(other.again for other in self.pending)
         if is_last_again or len(self._acknowledged) >= _KEPT_TOGETHER:
             await self.keep()
 
     async def keep(self) -> None:
-        """Write the batches that were acknowledged into one file, in place of a file each.
+        """Write the acknowledged batches into one file, in place of a file each.
 
-        While this process can open no file they stay for the next call.
+        While this process cannot open any file, they stay for the next call.
         """
         done, self._acknowledged = self._acknowledged, []
         if not done:
@@ -212,7 +214,7 @@ class Spool:
             self._acknowledged = [*done, *self._acknowledged]
 
     def _keep(self, done: Sequence[tuple[SpoolBatch, int]], messages: Sequence[SpooledMessage]) -> None:
-        """Raises OSError when this process can open no file at the moment."""
+        """Write acknowledged batches into a file. Raises OSError when this process cannot open any file right now."""
         paths = [batch.path for batch, _ in done if batch.path is not None]
         sequence = max(sequence for _, sequence in done)
         number = int(paths[0].stem)
@@ -223,15 +225,17 @@ class Spool:
         except OSError as error:
             if _lacks_descriptors(error):
                 raise
-            # A disk that is full keeps what is still to be sent, not what the bus has.
+            # A full disk keeps the batches that are still to be sent, not those that the bus has.
         else:
             self.kept.add(KeptFile(path, number, len(data), time(), sequence))
         self._unlink(paths)
         self.kept.prune(time())
 
     async def again(self, sequence: int, before: int) -> bool:
-        """Make the oldest file of kept batches that got ``sequence`` or a later one a batch to be sent, if its number is below
-        ``before``; return whether there was one. Raises OSError when this process can open no file at the moment.
+        """Make one file of kept batches pending, to be sent again. Return whether there was one.
+
+        It is the oldest file below number ``before`` with a batch that got ``sequence`` or a later one. Raises OSError
+        when this process cannot open any file at the moment.
         """
         await self.keep()
         file = self.kept.since(sequence, before)
@@ -260,7 +264,7 @@ class Spool:
         files.sync(self._folder)
 
     def _set_aside(self, path: Path) -> None:
-        with suppress(OSError):  # it is gone, or the disk is
+        with suppress(OSError):  # the file is gone, or the disk is
             files.set_aside(path)
         self.damaged += 1
         self.newly_damaged.append(path)
@@ -290,7 +294,10 @@ class Spool:
             self._unlink([batch.path])
 
     def _unlink(self, paths: Iterable[Path]) -> None:
-        """Remove files that are needed no more. A disk that refuses is tried again at the next batch: the next run would send them again."""
+        """Remove files that are no longer needed.
+
+        A file that the disk refuses to remove is tried again at the next batch, or the next run would send it again.
+        """
         refused = []
         for path in paths:
             try:

@@ -1,4 +1,4 @@
-"""The TLS side of connections: contexts, handshakes, STARTTLS, trust and verification."""
+"""Handles the TLS side of connections: contexts, handshakes, STARTTLS, trust and verification."""
 
 from services.prober.tls.contexts import TlsContexts, TrustStore
 from services.prober.tls.groups import restart_with_groups

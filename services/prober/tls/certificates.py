@@ -1,4 +1,4 @@
-"""X.509 certificates: reading them, and what they state."""
+"""Reads X.509 certificates and what they state."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from cryptography.utils import CryptographyDeprecationWarning
 from services.prober.observation import CertificateFacts
 
 UNREADABLE = (ValueError, x509.InvalidVersion, x509.UnsupportedGeneralNameType, x509.DuplicateExtension)
-"""What the library raises at versions and extensions that it cannot parse. TLS libraries tolerate some of them."""
+"""Errors that the library raises for versions and extensions it cannot parse. TLS libraries tolerate some of them."""
 
 
 def read_certificates(pem: bytes) -> list[x509.Certificate]:
-    """Return the certificates in a PEM text, without those that cannot be parsed. Raises ValueError when none is left."""
+    """Return the certificates in a PEM text that can be parsed. Raises ValueError when there are none."""
     certificates = []
     marker = b"-----END CERTIFICATE-----"
     with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""TLS contexts and trust anchors, from files that are read again when they change."""
+"""Makes TLS contexts and trust anchors, from files that are read again when they change."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from services.prober.tls.verification import ChainVerifier
 
 _Offer = tuple[tuple[str, ...], tuple[str, str]]
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
-# A system's bundle of authorities has 220 KiB.
+# A system's bundle of authorities takes 220 KiB.
 _PEM_LIMIT: Final = 2 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class OfferedContext:
-    """A context, and when the first certificate that it shows to servers expires (epoch seconds), None if it shows none."""
+    """A context, and the first expiry of the certificates it shows to servers (epoch seconds), None if it shows none."""
 
     context: ssl.SSLContext
     own_expiry: float | None = None
@@ -33,7 +33,7 @@ class OfferedContext:
 
 @dataclass(frozen=True, slots=True)
 class _ClientContext:
-    """A context with a client certificate, and the dates between which that is valid (epoch seconds)."""
+    """A context with a client certificate, and the dates between which the certificate is valid (epoch seconds)."""
 
     offered: OfferedContext
     not_before: float
@@ -41,7 +41,7 @@ class _ClientContext:
 
 
 class TlsContexts:
-    """TLS contexts, one for each client certificate and choice of protocols: making one takes 4 ms.
+    """TLS contexts, one for each client certificate and choice of protocols, because making one takes 4 ms.
 
     They accept any server: its certificates are verified afterwards (services.prober.tls.verification). ``clock`` is
     monotonic seconds, ``wall`` epoch seconds.
@@ -64,8 +64,8 @@ class TlsContexts:
     ) -> OfferedContext:
         """Return the context that offers these protocols and this client certificate, given as ``file:PATH``.
 
-        ``versions`` are the least and the greatest version of TLS, 1.2 or 1.3, each empty for OpenSSL's own.
-        Raises MissingSecretError when the certificate cannot be used: missing, unreadable, of another key, or not valid now.
+        ``versions`` are the lowest and the highest version of TLS, 1.2 or 1.3, each empty for OpenSSL's own choice.
+        Raises MissingSecretError when the certificate is missing, unreadable, not valid now, or of another key.
         """
         offer = alpn, versions
         if certificate:
@@ -136,7 +136,7 @@ def _date(moment: float) -> str:
 
 
 class TrustStore:
-    """The verifier of each TLS profile."""
+    """The verifiers of all TLS profiles."""
 
     def __init__(self, references: References = ANYTHING, clock: Callable[[], float] = monotonic) -> None:
         self._references = references
@@ -145,7 +145,10 @@ class TrustStore:
         self._facts_only = ChainVerifier(())
 
     def get(self, ca: str, *, verify: bool) -> ChainVerifier:
-        """Return a profile's verifier; ``ca`` is ``file:PATH``, empty for the system's. Raises MissingSecretError."""
+        """Return a profile's verifier.
+
+        ``ca`` is ``file:PATH``, empty for the system's authorities. Raises MissingSecretError.
+        """
         if not verify:
             return self._facts_only
         watched = self._files.get(ca)

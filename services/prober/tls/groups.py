@@ -1,7 +1,7 @@
-"""The order in which OpenSSL offers key-exchange groups (docs/adr/0052-order-of-key-exchange-groups.md).
+"""Sets the order in which OpenSSL offers key-exchange groups (docs/adr/0052-order-of-key-exchange-groups.md).
 
 OpenSSL reads its configuration when a process starts, so another order needs a restart. Python 3.11 can restrict a TLS
-context to one group, but not order them, and a context with one group does not reach servers that lack it.
+context to one group but cannot order groups. A context with one group does not reach servers that lack it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Groups = X25519:P-256:X448:P-384:P-521
 
 
 def restart_with_groups(argv: Sequence[str]) -> None:
-    """Restart this process if the settings require another order than it started with."""
+    """Restart this process if the settings require another order than the one it started with."""
     try:
         environment = restart_environment(load_settings("prober", argv, os.environ), os.environ)
     except SettingsError:
@@ -42,7 +42,7 @@ def restart_with_groups(argv: Sequence[str]) -> None:
 def restart_environment(settings: Settings, environ: Mapping[str, str]) -> dict[str, str] | None:
     """Return the environment to restart with, None when no restart is needed.
 
-    A configuration that OpenSSL was given already is left alone. Raises SettingsError when ours cannot be written.
+    A configuration that was already given to OpenSSL is left alone. Raises SettingsError when ours cannot be written.
     """
     if not settings.prefer_x25519 or environ.get(_VARIABLE):
         return None

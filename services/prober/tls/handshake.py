@@ -1,4 +1,4 @@
-"""The TLS side of one connection, in memory, so that connecting and the handshake are timed apart."""
+"""Handles the TLS side of one connection in memory, so that connecting and the handshake are timed separately."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from services.prober.tls.contexts import OfferedContext
 from services.prober.tls.verification import ChainVerifier
 
 _DER: Final = 2
-# Alerts that a server sends only about our certificate (RFC 8446, 6.2), in OpenSSL's words. One is about there being none.
+# Alerts that a server sends only about our certificate (RFC 8446, 6.2), in OpenSSL's words. One says that it is absent.
 _REQUIRED: Final = "CERTIFICATE_REQUIRED"
 _REFUSED: Final = frozenset(
     {
@@ -50,7 +50,7 @@ class Handshake:
         self._verifier = verifier
 
     def verify(self) -> Failure | None:
-        """Verify the presented chain, before anything is sent; None when it is trusted."""
+        """Verify the presented chain before anything is sent. Return None when it is trusted."""
         result = self._verifier.verify(presented_chain(self.tls), self._name, time())
         self.certificate = result.facts
         return result.cause and Failure(Phase.TLS, result.cause, result.detail)
@@ -67,8 +67,8 @@ def presented_chain(tls: ssl.SSLObject) -> list[bytes]:
 def refused_certificate(error: ssl.SSLError, own_expiry: float | None) -> tuple[Cause, str] | None:
     """Return cause and detail when the server refuses our certificate or requires one; None for any other error.
 
-    Before TLS 1.3 a server refuses within the handshake, since then after it. A certificate that has expired is our own
-    fault; that it has is not for the server to say. Without a certificate of ours there is none to refuse.
+    Before TLS 1.3, a server refuses a certificate within the handshake; since then, after it. An expired certificate is
+    our own fault, but only our own clock decides that it has expired. If we have no certificate, none can be refused.
     """
     alert = (error.reason or "").partition("ALERT_")[2]
     if alert not in _REFUSED or (own_expiry is None and alert != _REQUIRED):
@@ -82,7 +82,7 @@ def handshake_failure(error: ssl.SSLError, handshake: Handshake) -> tuple[Cause,
     """Return cause and detail of a handshake that failed."""
     refused = refused_certificate(error, handshake.own_expiry)
     if refused is not None:
-        # Whether we trust the server comes first. Its certificates are known either way.
+        # Our trust in the server comes first. Its certificates are known either way.
         distrust = handshake.verify() if presented_chain(handshake.tls) else None
         return (distrust.cause, distrust.detail) if distrust else refused
     if error.reason in _NOT_TLS:

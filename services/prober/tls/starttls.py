@@ -1,4 +1,4 @@
-"""How smtp, imap and postgres switch to TLS, each as a dialogue apart from any connection. Pure.
+"""Defines how smtp, imap and postgres switch to TLS, each as a dialogue apart from any connection. Pure.
 
 Sources: RFC 3207 and RFC 5321 §4.2 (smtp), RFC 9051 §6.2.1 (imap), PostgreSQL's protocol, "SSL Session Encryption".
 """
@@ -14,7 +14,7 @@ from typing import Final
 from services.prober.observation import Cause
 
 Dialogue = Generator[bytes, bytes, None]
-"""Yields what to send, possibly nothing, and receives one answer each time. It returns where TLS starts.
+"""Yields the bytes to send, possibly none, and receives one answer each time. It returns where TLS starts.
 
 Raises StartTlsError.
 """
@@ -32,14 +32,14 @@ class StartTlsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StartTlsProtocol:
-    """How one protocol switches to TLS; its answers are lines, or else single bytes."""
+    """How one protocol switches to TLS. Its answers are lines, or else single bytes."""
 
     dialogue: Callable[[], Dialogue]
     lines: bool = True
 
 
 _SMTP_LINE: Final = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
-# A reserved name (RFC 2606): a prober has none of its own.
+# A reserved name (RFC 2606), because a prober has no name of its own.
 _SMTP_HELLO: Final = b"EHLO prober.invalid\r\n"
 
 

@@ -1,7 +1,7 @@
-"""Verification of the certificates that a server presents (docs/probing.md §5, behaviours 20-24). Pure.
+"""Verifies the certificates that a server presents (docs/probing.md §5, behaviours 20-24). Pure.
 
-Handshakes run with verification off, so that the facts are known even when verification fails. The chain is verified here
-afterwards, before anything is sent. OpenSSL has by then proved that the server holds the leaf's private key.
+Handshakes run with verification off, so that the facts are known even when verification fails. The chain is verified
+here afterwards, before anything is sent. By then OpenSSL has proved that the server holds the leaf's private key.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LATEST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
 
 @dataclass(frozen=True, slots=True)
 class VerificationResult:
-    """Facts of a chain, and why it is not trusted (None when it is). Valid until ``until``, epoch seconds."""
+    """The facts of a chain, and why it is not trusted (None when it is). Valid until ``until``, in epoch seconds."""
 
     facts: CertificateFacts | None
     cause: Cause | None
@@ -48,7 +48,8 @@ class ChainVerifier:
     def verify(self, chain: Sequence[bytes], name: str, now: float) -> VerificationResult:
         """Verify a presented chain (DER, leaf first) for the server called ``name``, at epoch ``now``.
 
-        The result of one chain is cached until one of its dates passes: a signature check costs as much as a handshake.
+        The result is cached for an hour at most, or until one of the chain's dates passes: a signature check costs as
+        much as a handshake.
         """
         key = blake2b(b"".join((name.encode(), *chain)), digest_size=20).digest()
         cached = self._cache.get(key)
@@ -75,7 +76,7 @@ class ChainVerifier:
                 cause, detail = self._distrust(leaf, others, name, now)
                 if cause is None:
                     facts = replace(facts, chain_expiry=self._chain_expiry(leaf, others, name, now))
-        except Exception as error:  # noqa: BLE001 - the server chose the certificates: what reading them raises is its doing
+        except Exception as error:  # noqa: BLE001 - the server chose the certificates, so errors are its fault
             if self._store is not None:
                 cause = Cause.CERTIFICATE_UNTRUSTED
                 detail = f"the certificate cannot be read: {str(error) or type(error).__name__}"
@@ -115,7 +116,7 @@ class ChainVerifier:
         except VerificationError:
             return None
         except UNREADABLE:
-            pass  # this verifier parses every name; that of servers skips what it cannot parse
+            pass  # this verifier parses every name; the one of servers skips names that it cannot parse
         try:
             policy = _policy(self._store, moment, named=True)
             return policy.build_server_verifier(_subject(name.rstrip("."))).verify(leaf, others)
@@ -138,14 +139,14 @@ class ChainVerifier:
 def _policy(store: Store, moment: float, *, named: bool = False) -> PolicyBuilder:
     """Return the rules of RFC 5280 that matter for trust, without those of the public web.
 
-    Authorities of governments often leave out extensions that browsers demand of public ones. Links work regardless, so
-    refusing those certificates would blame the target for a preference of ours.
+    Governments' authorities often leave out extensions that browsers demand of public authorities. Links work
+    regardless, so refusing those certificates would blame the target for a preference of ours.
     """
     authorities = (
         ExtensionPolicy.permit_all()
         .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, _check_authority)
         .may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, _check_signing)
-        # A limit of an authority's usage limits all that it signs, for OpenSSL and Go too.
+        # An authority's limit of usage limits all that it signs, for OpenSSL and Go too.
         .may_be_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, _check_server_usage)
     )
     servers = ExtensionPolicy.permit_all().may_be_present(
@@ -178,7 +179,7 @@ def _check_server_usage(
 def _matches(leaf: x509.Certificate, name: str) -> bool:
     """Return whether the leaf is for this server, by the library's own rules for names."""
     name = name.rstrip(".")
-    # With the leaf as its own anchor any chain is right, so that the name decides.
+    # With the leaf as its own anchor, any chain is right, so that only the name decides.
     policy = _policy(Store([leaf]), not_before(leaf) + 1, named=True)
     try:
         verifier = policy.build_server_verifier(_subject(name))

@@ -1,4 +1,4 @@
-"""Fresh connections, from a host name to bytes, each phase timed."""
+"""Makes fresh connections, from a host name to bytes, and times each phase."""
 
 from services.prober.transport.addresses import Outbound, is_address, parse_host_port, resolve_host
 from services.prober.transport.connection import BYTE_LIMIT, FreshConnection

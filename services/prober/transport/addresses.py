@@ -1,4 +1,7 @@
-"""The way out, and the addresses of a target: those that probes may connect to, in the order to try them."""
+"""Resolves a target to the addresses that probes may connect to, in the order to try them.
+
+It also defines what outgoing connections share: egress rules, name resolution, trust anchors and TLS contexts.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,10 @@ from services.prober.transport.trace import ProbeFailedError, ProbeTrace
 
 @dataclass(slots=True)
 class Outbound:
-    """Egress rules, name resolution, trust anchors and TLS contexts; ``nat64`` are prefixes of the prober's network.
+    """Egress rules, name resolution, trust anchors and TLS contexts.
 
-    ``proxies_answered`` has when each proxy (host and port) last answered the request for a tunnel, in monotonic seconds.
+    ``nat64`` are the NAT64 prefixes of the prober's network. ``proxies_answered`` holds when each proxy (host and port)
+    last answered the request for a tunnel, in monotonic seconds.
     """
 
     egress: EgressRules = field(default_factory=lambda: EgressRules(Egress()))
@@ -33,12 +37,12 @@ class Outbound:
     proxies_answered: dict[tuple[str, int], float] = field(default_factory=dict)
 
     def adopt(self, egress: Egress) -> None:
-        """Decide by this policy from now on."""
+        """Use this egress policy from now on."""
         self.egress = EgressRules(egress, self.nat64)
 
 
 def parse_host_port(target: str, default_port: int | None = None) -> tuple[str, int]:
-    """Return host and port of a target URL. The host is ASCII, an IPv6 address without brackets. Raises ValueError."""
+    """Return host and port of a target URL. The host is ASCII; an IPv6 address has no brackets. Raises ValueError."""
     try:
         url = httpx.URL(target)
     except httpx.InvalidURL as error:
@@ -50,9 +54,9 @@ def parse_host_port(target: str, default_port: int | None = None) -> tuple[str, 
 
 
 async def resolve_host(host: str, outbound: Outbound, trace: ProbeTrace) -> list[str]:
-    """Return the addresses of a host, a name or an address itself, that the egress policy allows, in the order to try.
+    """Return the addresses of a host (a name or an address) that the egress policy allows, in the order to try.
 
-    The trace has the choice of IP version, and records the time. Raises ProbeFailedError.
+    The trace holds the choice of IP version, and records the time. Raises ProbeFailedError.
     """
     if is_address(host):
         return [_allowed_literal(host, trace.ip, outbound.egress)]
@@ -60,7 +64,7 @@ async def resolve_host(host: str, outbound: Outbound, trace: ProbeTrace) -> list
 
 
 async def check_host(host: str, outbound: Outbound, trace: ProbeTrace) -> None:
-    """Check a host that a proxy is to connect to: every address of it must be allowed, since the proxy chooses one.
+    """Check a host that a proxy is to connect to. Every address of it must be allowed, because the proxy chooses one.
 
     Raises ProbeFailedError.
     """
@@ -81,13 +85,13 @@ async def _resolve(host: str, outbound: Outbound, trace: ProbeTrace) -> tuple[st
 
 @lru_cache(maxsize=65536)
 def _allowed_literal(host: str, ip: str, egress: EgressRules) -> str:
-    """Return an address that stands in place of a name. Raises ProbeFailedError, which is not cached."""
+    """Return a host that is itself an address, if it is allowed. Raises ProbeFailedError, which is not cached."""
     return _allowed(_by_version((host,), ip, host), egress)[0]
 
 
 @lru_cache(maxsize=65536)
 def is_address(host: str) -> bool:
-    """Return whether a host is an IP address and no name."""
+    """Return whether a host is an IP address and not a name."""
     try:
         ip_address(host)
     except ValueError:

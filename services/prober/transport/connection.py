@@ -1,4 +1,4 @@
-"""One fresh connection: connecting, TLS where requested, and the protocol on top, each timed."""
+"""Runs one fresh connection: connecting, TLS where requested, and the protocol on top, each timed."""
 
 from __future__ import annotations
 
@@ -15,22 +15,26 @@ from services.prober.tls import Handshake, handshake_failure, read_failure
 
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 _READ_BYTES: Final = 64 * 1024
-# The smallest frames of HTTP/2 that fit into so many bytes take some 10 ms to parse, what other protocols make of them less.
+# The smallest frames of HTTP/2 that fit into this many bytes take some 10 ms to parse. Other protocols take less.
 _STEP_BYTES: Final = 4 * 1024
-# In each turn of the loop one connection may be processed for so long, and a step more. A megabyte of body takes about one.
+# In each turn of the loop, one connection may be processed for this long and one step more. A megabyte of body takes
+# about one turn.
 _TURN_SECONDS: Final = 0.002
 
 BYTE_LIMIT: Final = 1 << 20
-"""Bytes that a server may send where no body is expected: handshakes and dialogues take some kilobytes."""
+"""Bytes that a server may send where no body is expected. Handshakes and dialogues take some kilobytes."""
 
 
 class FreshConnection(asyncio.Protocol, ABC):
-    """A connection for one exchange: does the TLS handshake where it has one, then passes bytes to its subclass.
+    """A connection for one exchange. It does the TLS handshake if it has one, then passes bytes to its subclass.
 
-    Subclasses override ``ready``, ``received`` and ``peer_closed``; they call ``write``, ``start_tls``, ``complete`` and
-    ``fail``. ``done`` resolves when the exchange has ended, well or not; ``failure`` is None when it ended well. Times
-    are perf_counter seconds, 0 when not reached; ``ended`` is not 0 once the exchange has ended. ``busy`` is how many
-    seconds of processor time it took to process what the server sent in bulk. The server may send ``byte_limit`` bytes.
+    Subclasses override ``ready``, ``received`` and ``peer_closed``. They call ``write``, ``start_tls``, ``complete``
+    and ``fail``.
+
+    * ``done`` resolves when the exchange has ended, successfully or not. ``failure`` is None if it was successful.
+    * Times are perf_counter seconds, 0 when not reached. ``ended`` is not 0 once the exchange has ended.
+    * ``busy`` is how many seconds of processor time it took to process what the server sent in bulk.
+    * The server may send ``byte_limit`` bytes.
     """
 
     __slots__ = (
@@ -73,20 +77,20 @@ class FreshConnection(asyncio.Protocol, ABC):
 
     @abstractmethod
     def ready(self) -> None:
-        """Start the exchange: the connection is made, and over TLS where requested."""
+        """Start the exchange. The connection is made, over TLS where requested."""
 
     @abstractmethod
     def received(self, data: bytes) -> None:
         """Process bytes from the peer."""
 
     def peer_closed(self) -> None:
-        """Process the end of the peer's data; over TLS that is its close_notify."""
+        """Process the end of the peer's data, which over TLS is its close_notify."""
         self.fail(Cause.CLOSED, "the connection was closed before the answer was complete")
 
     # The event loop calls these.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Start the handshake, or the exchange at once."""
+        """Start the handshake or, without one, the exchange."""
         self._transport = cast("asyncio.Transport", transport)
         self.connected = perf_counter()
         try:
@@ -96,11 +100,11 @@ class FreshConnection(asyncio.Protocol, ABC):
                 self._advance_handshake(self._handshake)
             else:
                 self._begin()
-        except Exception as error:  # noqa: BLE001 - a loop swallows what its callbacks raise
+        except Exception as error:  # noqa: BLE001 - an event loop swallows what its callbacks raise
             self._crash(error)
 
     def data_received(self, data: bytes) -> None:
-        """Process what arrived: a little at once, more in steps. Nothing else is read until all steps are done."""
+        """Process bytes: a few at once, more in steps. Nothing else is read until all steps are done."""
         if len(data) <= _STEP_BYTES:
             self._feed(data)
         elif self._transport is not None:
@@ -109,7 +113,7 @@ class FreshConnection(asyncio.Protocol, ABC):
             self._feed_waiting()
 
     def _feed_waiting(self) -> None:
-        """Process what waits for as long as one turn of the loop may last; go on in the next, when others have had theirs."""
+        """Process waiting bytes for as long as a turn of the loop may last. Continue in the next turn, after others."""
         began, until = thread_time(), perf_counter() + _TURN_SECONDS
         while self._waiting and self._transport is not None:
             step, self._waiting = self._waiting[:_STEP_BYTES], self._waiting[_STEP_BYTES:]
@@ -144,7 +148,7 @@ class FreshConnection(asyncio.Protocol, ABC):
                 self._advance_handshake(handshake)
             if not self._handshaking and not self.ended:
                 self._decrypt(handshake)
-        except Exception as error:  # noqa: BLE001 - a loop swallows what its callbacks raise
+        except Exception as error:  # noqa: BLE001 - an event loop swallows what its callbacks raise
             self._crash(error)
 
     def eof_received(self) -> bool:
@@ -152,12 +156,12 @@ class FreshConnection(asyncio.Protocol, ABC):
         if self._handshake is None and not self.ended:
             try:
                 self.peer_closed()
-            except Exception as error:  # noqa: BLE001 - a loop swallows what its callbacks raise
+            except Exception as error:  # noqa: BLE001 - an event loop swallows what its callbacks raise
                 self._crash(error)
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Fail an exchange that has not ended yet, once what came before is processed."""
+        """Fail an exchange that has not ended yet, once the bytes that came before are processed."""
         if self.ended:
             return
         if self._waiting:
@@ -180,7 +184,7 @@ class FreshConnection(asyncio.Protocol, ABC):
 
     @property
     def certificate(self) -> CertificateFacts | None:
-        """What the server's certificates state, None without TLS."""
+        """The facts of the server's certificates, None without TLS."""
         return self._handshake.certificate if self._handshake is not None else None
 
     @property
@@ -209,7 +213,7 @@ class FreshConnection(asyncio.Protocol, ABC):
         self._advance_handshake(handshake)
 
     def complete(self, *, reset: bool = True) -> None:
-        """End the exchange well. Without ``reset`` the last bytes written still arrive."""
+        """End the exchange successfully. Without ``reset``, the last bytes written still arrive."""
         if self.ended:
             return
         self.ended = perf_counter()
@@ -238,7 +242,7 @@ class FreshConnection(asyncio.Protocol, ABC):
             transport.abort()
 
     def release(self) -> None:
-        """Drop the connection, and whatever refers back to this object, so that it is freed without the collector."""
+        """Drop the connection and everything that refers back to this object, so that the collector is not needed."""
         self.abort()
 
     def _begin(self) -> None:
@@ -286,7 +290,7 @@ class FreshConnection(asyncio.Protocol, ABC):
             self._transport.write(handshake.outgoing.read())
 
     def _crash(self, error: Exception) -> None:
-        """Raise a bug of our own in the task that waits: it must never read as the target's failure."""
+        """Raise a bug of our own in the task that waits, because it must never look like the target's failure."""
         self.ended = self.ended or perf_counter()
         self.abort()
         if not self.done.done():

@@ -1,4 +1,4 @@
-"""From a host name to a finished exchange over one fresh connection, each address tried in turn."""
+"""Runs an exchange over one fresh connection, from the host name to its end, and tries each address in turn."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ async def run_connection(
     proxy: ProxyRoute | None = None,
     tunnel: bool = True,
 ) -> C:
-    """Resolve, connect, and wait until the exchange of the connection that ``make`` builds has ended well.
+    """Resolve, connect, and wait until the exchange of the connection that ``make`` builds has ended successfully.
 
-    With a ``proxy`` it is the proxy that is connected to, which opens a ``tunnel`` to the host or forwards requests to it.
-    Raises ProbeFailedError. The trace then holds what happened before.
+    With a ``proxy``, connect to the proxy, which opens a ``tunnel`` to the host or forwards requests to it. Raises
+    ProbeFailedError. The trace then holds what happened before.
     """
     trace.phase = Phase.PREPARE
     trace.connection = None
@@ -96,7 +96,7 @@ async def run_connection(
 async def try_addresses(
     addresses: list[str], attempt: Callable[[str], Awaitable[T]], trace: ProbeTrace, *, silent: Phase
 ) -> T:
-    """Try each address in turn. A silent one may use its share of the time left, so that the next is tried too.
+    """Try each address in turn. A silent one may use only its share of the time left, so that the next is tried too.
 
     ``attempt`` raises OSError when it cannot reach an address; a silent address fails in phase ``silent``. Raises
     ProbeFailedError when no address is left, or when this machine is at fault.

@@ -1,4 +1,4 @@
-"""Addresses that probes may connect to, decided on the resolved address (docs/probing.md §5, behaviour 37). Pure."""
+"""Decides which resolved addresses probes may connect to (docs/probing.md §5, behaviour 37). Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from services.prober.transport.special_addresses import (
     standing_for,
 )
 
-# No register may allow these: from them the prober's own machine is configured.
+# No register may allow these: the prober's own machine is configured from them.
 _REFUSED: Final = networks(
     "0.0.0.0/8",  # unspecified, "this network"
     "169.254.0.0/16",  # link-local, most clouds' metadata
@@ -51,12 +51,12 @@ class EgressRules:
         self.allows = lru_cache(maxsize=65536)(self._allows)
 
     def _allows(self, address: str) -> bool:
-        """Return whether probes may connect to this IP address. One that cannot be parsed is refused, and one with a zone."""
+        """Return whether probes may connect to this IP address. Refuse one that cannot be parsed or has a zone."""
         forms = self._forms(address)
         return bool(forms) and all(self._allows_form(form) for form in forms)
 
     def setting_against(self, address: str) -> str:
-        """Return which setting of policy.yaml refuses this IP address, in words."""
+        """Return in words which setting of policy.yaml refuses this IP address."""
         forms = self._forms(address)
         if not forms or any(is_among(form, _REFUSED) for form in forms):
             return "no policy can"
@@ -65,7 +65,10 @@ class EgressRules:
         return "no network of egress.allow has it" if self._allow else "not public, and egress.allow is empty"
 
     def _forms(self, text: str) -> tuple[Address, ...]:
-        """Return the addresses to decide on: an IPv6 address and all of IPv4 that it may reach; none for what is no address."""
+        """Return the addresses to decide on; none if the text is not an address.
+
+        For IPv6, they are the IPv4 address that it stands for, or else itself and the IPv4 addresses that it may reach.
+        """
         if "%" in text:  # only link-local addresses need a zone
             return ()
         try:
@@ -86,7 +89,7 @@ class EgressRules:
 
 
 def read_nat64(text: str) -> tuple[Network, ...]:
-    """Read NAT64 prefixes, by commas. Raises SettingsError."""
+    """Read NAT64 prefixes, separated by commas. Raises SettingsError."""
     try:
         prefixes = tuple(IPv6Network(part.strip()) for part in text.split(",") if part.strip())
     except ValueError as error:

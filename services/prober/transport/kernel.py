@@ -1,4 +1,4 @@
-"""What the kernel reports: causes of failed connections, and how full its connection-tracking table is."""
+"""Reads what the kernel reports: causes of failed connections, and how full its connection-tracking table is."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _CAUSES: Final = {
     # The connection-tracking table is full, or the machine's own firewall forbids the connection.
     **dict.fromkeys((errno.EPERM, errno.EACCES), Cause.LOCAL_RESOURCES),
 }
-# What IPv6 addresses fail with where IPv6 is switched off.
+# The errors of IPv6 addresses where IPv6 is switched off.
 _NO_FAMILY: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 _TELLING: Final = (Cause.LOCAL_RESOURCES, Cause.UNREACHABLE, Cause.TIMEOUT, Cause.REFUSED)
 
 
 def os_error_cause(error: OSError) -> Cause:
-    """Return whether a failed connection attempt is due to us, the network, or the target."""
+    """Return the cause of a failed connection attempt, as due to us, the network, or the target."""
     return _CAUSES.get(error.errno or 0, Cause.REFUSED)
 
 
@@ -34,7 +34,7 @@ def lacks_family(error: OSError, address: str) -> bool:
 
 
 def most_telling(failures: Sequence[Failure]) -> Failure:
-    """Return the failure that stands for all attempts at a name's addresses: the first that tells most about the target.
+    """Return the failure that stands for all attempts at a name's addresses: the first that tells most of the target.
 
     A machine without IPv6 must not hide that the target's IPv4 address refuses.
     """
@@ -54,8 +54,8 @@ _FULL: Final = 0.95
 class ConntrackTable:
     """How full the connection-tracking table is, by the kernel's files in ``folder``.
 
-    Fresh connections fill it (docs/performance-log.md). The kernel then drops packets that open further ones: some calls
-    fail with EPERM, most time out, and no target is to blame.
+    Fresh connections fill it (docs/performance-log.md). The kernel then drops packets that open further ones. Some
+    calls fail with EPERM, most time out, and no target is to blame.
     """
 
     def __init__(self, folder: Path = _PROC) -> None:
@@ -63,7 +63,7 @@ class ConntrackTable:
         self._limit = folder / "nf_conntrack_max"
 
     def ratio(self) -> float | None:
-        """Return entries used over entries allowed; None where there is no table, or no limit."""
+        """Return the entries used over the entries allowed; None where there is no table, or no limit."""
         try:
             used, limit = int(self._used.read_text()), int(self._limit.read_text())
         except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""A connection for protocols that exchange lines."""
+"""Splits the data of a connection into lines, for protocols that exchange lines."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from services.prober.tls import Handshake
 from services.prober.transport.connection import FreshConnection
 
 _LINE_LIMIT: Final = 64 * 1024
-# Dialogues have some dozens.
+# Dialogues have some dozens of lines.
 _MAX_LINES: Final = 10_000
 
 
 class LineConnection(FreshConnection):
-    """Splits what arrives into lines for subclasses, which override ``ready`` and ``line``.
+    """Splits received bytes into lines for subclasses, which override ``ready`` and ``line``.
 
-    They call ``send`` and ``switch_to_tls``. The phase is PROCESSING until an answer begins, then TRANSFER.
+    Subclasses call ``send`` and ``switch_to_tls``. The phase is PROCESSING until an answer begins, then TRANSFER.
     """
 
     __slots__ = ("_buffer", "_lines")
@@ -30,11 +30,11 @@ class LineConnection(FreshConnection):
         self._lines = 0
 
     def partial(self, _buffer: bytearray) -> int | None:
-        """Return how many bytes of what has arrived ``matched`` is to process, 0 to go on with lines, None to wait for more."""
+        """Return how many buffered bytes ``matched`` is to process, 0 to continue with lines, None to wait for more."""
         return 0
 
     def matched(self) -> None:
-        """Process what ``partial`` has found, which is no longer in the buffer."""
+        """Process the bytes that ``partial`` has found, which are no longer in the buffer."""
 
     @abstractmethod
     def line(self, line: bytes) -> None:
@@ -46,14 +46,14 @@ class LineConnection(FreshConnection):
         self.write(data)
 
     def switch_to_tls(self, handshake: Handshake) -> None:
-        """Continue over TLS; fail if plain text is left over, which anyone on the way may have injected."""
+        """Continue over TLS. Fail if plain text is left over, because anyone on the way may have injected it."""
         if self._buffer or self._waiting:
             self.fail(Cause.PROTOCOL, "the server sent more plain text after it agreed to TLS")
         else:
             self.start_tls(handshake)
 
     def buffer(self, data: bytes) -> None:
-        """Buffer what arrived."""
+        """Buffer received bytes."""
         self.first_byte = self.first_byte or perf_counter()
         self.phase = Phase.TRANSFER
         self._buffer += data
@@ -90,7 +90,7 @@ class LineConnection(FreshConnection):
             self.line(self.take(end + 1)[:-1].removesuffix(b"\r"))
 
     def peer_closed(self) -> None:
-        """Pass on what is left as a line, even without its line break."""
+        """Pass on the rest as a line, even without its line break."""
         if self._buffer:
             self.line(self.take(len(self._buffer)))
         if not self.ended and self.phase is not Phase.TLS:

@@ -1,4 +1,4 @@
-"""The way over an HTTP proxy: which one, and the tunnel that it opens by CONNECT (RFC 9110, 9.3.6)."""
+"""Leads connections over an HTTP proxy, through the tunnel that it opens by CONNECT (RFC 9110, 9.3.6)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from services.prober.transport.trace import ProbeFailedError, ProbeTrace
 
 _STATUS: Final = re.compile(rb"HTTP/1\.[01] ([0-9]{3})\b")
 _HEAD_END: Final = re.compile(rb"\n\r?\n")
-# Proxies answer CONNECT with a few headers, and refuse it with a page after them that is not read.
+# Proxies answer CONNECT with a few headers. When they refuse it, a page follows that is not read.
 _HEAD_LIMIT: Final = 64 * 1024
 _CREDENTIALS_MISSING: Final = 407
 REFUSED_CREDENTIALS: Final = "the proxy does not accept our credentials"
@@ -27,7 +27,7 @@ REFUSED_CREDENTIALS: Final = "the proxy does not accept our credentials"
 
 @dataclass(frozen=True, slots=True)
 class ProxyRoute:
-    """A proxy on the way to a target; ``authorization`` is the value of Proxy-Authorization, empty without credentials."""
+    """A proxy on the way to a target. ``authorization`` is its Proxy-Authorization value, empty without credentials."""
 
     host: str
     port: int
@@ -50,7 +50,7 @@ class ProxyRoute:
 
 @contextmanager
 def at_proxy(trace: ProbeTrace) -> Iterator[None]:
-    """Raise what fails in the body in phase PROXY as a failure of the proxy, which is none of the target's."""
+    """Raise a failure in the body, in phase PROXY, as a failure of the proxy and not of the target."""
     try:
         yield
     except ProbeFailedError as failed:
@@ -63,7 +63,7 @@ def at_proxy(trace: ProbeTrace) -> Iterator[None]:
 class Tunnel(asyncio.Protocol):
     """Has the proxy connect to ``host`` and ``port``, then gives its transport to ``connection``, or fails that.
 
-    ``answered`` has when each proxy last answered, in monotonic seconds.
+    ``answered`` holds when each proxy last answered, in monotonic seconds.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Tunnel(asyncio.Protocol):
         self._transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
-        """Wait for the end of the proxy's answer; what follows it is the target's."""
+        """Wait for the end of the proxy's answer. Bytes after it are the target's."""
         self._head += data
         end = _HEAD_END.search(self._head)
         if end is None:
@@ -114,7 +114,7 @@ class Tunnel(asyncio.Protocol):
     def release(self, trace: ProbeTrace) -> None:
         """Drop the connection to the proxy, unless it has become the target's.
 
-        If the proxy has answered nobody since, it may be the proxy that is silent; otherwise the target is.
+        If the proxy has answered nobody since, it may be the silent one. Otherwise the target is.
         """
         if self._transport is None:
             return
@@ -134,7 +134,8 @@ class Tunnel(asyncio.Protocol):
         if status == _CREDENTIALS_MISSING:
             self._fail(Phase.PROXY, Cause.CREDENTIAL, REFUSED_CREDENTIALS)
         elif status >= 500:
-            # A gateway's statuses tell of what is behind it (RFC 9110, 15.6), and proxies that cannot connect use any of them.
+            # A gateway's statuses describe what is behind it (RFC 9110, 15.6). Proxies that cannot connect use any of
+            # them.
             cause = Cause.TIMEOUT if status == 504 else Cause.UNREACHABLE
             self._fail(Phase.CONNECT, cause, f"the proxy could not connect to the target: status {status}")
         else:

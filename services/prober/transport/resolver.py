@@ -1,4 +1,4 @@
-"""Host names to addresses, without threads, cached for as long as their TTL."""
+"""Resolves host names to addresses without threads, and caches the answers by their TTL."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ T = TypeVar("T")
 
 
 class SharedTasks(Generic[K, T]):
-    """At most one task per key at a time, shared by all probes that need its result meanwhile."""
+    """Runs at most one task per key at a time, shared by all probes that need its result meanwhile."""
 
     def __init__(self) -> None:
         self._tasks: dict[K, asyncio.Task[T]] = {}
 
     async def run(self, key: K, start: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Return the result of the key's task, started by ``start`` unless it runs already. Raises what the task raises."""
+        """Return the result of the key's task, which ``start`` starts unless it runs. Raises what the task raises."""
         task = self._tasks.get(key)
         if task is None:
             task = self._tasks[key] = asyncio.create_task(start())
@@ -35,7 +35,7 @@ class SharedTasks(Generic[K, T]):
         return await asyncio.shield(task)
 
     async def close(self) -> None:
-        """Cancel the tasks that run, and wait for their end."""
+        """Cancel the running tasks, and wait for their end."""
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
@@ -47,8 +47,9 @@ _MAX_TTL = 300.0
 _CACHE_SIZE = 20_000
 # A silent name server must not outlive every probe that waits for it.
 _TIMEOUT = 5.0
-# By c-ares's error: what name servers answer and what is no name is due to the name, all else happens between us and them.
-# c-ares has one code for a name server's address where nothing listens and for sockets that cannot be opened.
+# Causes by c-ares's error. Answers of name servers and invalid names are due to the name. All other errors happen
+# between us and the name servers. c-ares has one code for two cases: nothing listens at a name server's address, or a
+# socket cannot be opened.
 _CAUSES: Final = {
     ares.ARES_ETIMEOUT: Cause.TIMEOUT,
     **dict.fromkeys((ares.ARES_ENODATA, ares.ARES_ENOTFOUND, ares.ARES_EFORMERR), Cause.FAILED),
@@ -59,7 +60,7 @@ _CAUSES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Unresolved:
-    """Why a name did not resolve. ``denied``: a name server answered that there is no such name, or no address of it."""
+    """Why a name did not resolve. ``denied``: a name server answered that the name does not exist or has no address."""
 
     reason: str
     denied: bool = False
@@ -71,7 +72,7 @@ _DENIED: Final = frozenset({ares.ARES_ENODATA, ares.ARES_ENOTFOUND})
 
 
 class Resolver:
-    """Queries name servers, the system's unless others are given (ADDRESS or ADDRESS:PORT).
+    """Queries name servers, which are the system's unless others are given (ADDRESS or ADDRESS:PORT).
 
     Probes that need one name at the same time share one query.
     """
@@ -85,7 +86,7 @@ class Resolver:
         self._resolved: dict[str, bool] = {}
 
     async def addresses(self, host: str) -> tuple[str, ...]:
-        """Return the addresses of a name, of both families. Raises ProbeFailedError."""
+        """Return the IPv4 and IPv6 addresses of a name. Raises ProbeFailedError."""
         cached = self._cache.get(host)
         if cached is not None and cached[0] > self._clock():
             return cached[1]
@@ -99,12 +100,12 @@ class Resolver:
             raise ProbeFailedError(Failure(Phase.RESOLVE, cause, f"{host} does not resolve: {reason}")) from error
 
     def sample(self) -> tuple[str, ...]:
-        """Return up to three names that were queried: the first that resolved, or the first if none has."""
+        """Return up to three names that were queried: the first that resolved, or else the first that were queried."""
         resolved = [name for name, good in self._resolved.items() if good]
         return tuple((resolved or list(self._resolved))[:_SAMPLE])
 
     async def check(self, names: Sequence[str], seconds: float) -> dict[str, Unresolved]:
-        """Query name servers for each name, for so long; return those that did not resolve."""
+        """Query name servers for each name, for up to ``seconds``. Return those that did not resolve."""
         resolver = aiodns.DNSResolver(
             self._nameservers, timeout=seconds, tries=1
         )  # c-ares caches answers: use a new one

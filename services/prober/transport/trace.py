@@ -1,4 +1,4 @@
-"""The running record of one probe: deadline, phases, connections and what they showed."""
+"""Records one probe while it runs: deadline, phases, connections and what they showed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from services.prober.transport.connection import FreshConnection
 class Deadline:
     """Async context manager that raises TimeoutError at ``moment`` (monotonic seconds), wherever its body waits.
 
-    It is asyncio.timeout at a third of its cost, for code that every probe runs. A cancellation from outside passes through unchanged, even if it comes together with the deadline.
+    It does what asyncio.timeout does, at a third of the cost, for code that every probe runs. A cancellation from
+    outside passes through unchanged, even if it comes together with the deadline.
     """
 
     __slots__ = ("_expired", "_handle", "_moment", "_task")
@@ -57,12 +58,14 @@ class ProbeFailedError(Exception):
 
 @dataclass(slots=True)
 class ProbeTrace:
-    """The record of one probe so far; phases add up over its connections, in seconds.
+    """The record of one probe so far. Phases add up over its connections, in seconds.
 
-    ``deadline`` is monotonic, ``began`` epoch seconds, ``start`` and ``first_sent`` perf_counter seconds; ``ip`` is the
-    definition's choice between IPv4 and IPv6; ``connection`` is the latest; ``left_origin`` is set once a redirect has
-    led away from the target's own origin; ``busy`` is the processor time that what the server sent took, and ``awaited`` the
-    wait for a token before ``began``, in seconds.
+    * ``deadline`` is monotonic, ``began`` epoch seconds, ``start`` and ``first_sent`` perf_counter seconds.
+    * ``ip`` is the definition's choice between IPv4 and IPv6.
+    * ``connection`` is the latest one.
+    * ``left_origin`` is set once a redirect has led away from the target's own origin.
+    * ``busy`` is the processor time spent on what the server sent, in seconds.
+    * ``awaited`` is the wait for a token before ``began``, in seconds.
     """
 
     deadline: float
@@ -90,13 +93,13 @@ class ProbeTrace:
         return Phases(self.resolve, self.connect, self.tls, self.processing, self.transfer)
 
     def timeout(self) -> Failure:
-        """Return the failure of a probe that its deadline ends now."""
+        """Return the failure of a probe whose deadline passes now."""
         return Failure(self.phase, Cause.TIMEOUT, f"the deadline passed in phase {self.phase.name.lower()}")
 
     def record(self, start: float) -> None:
-        """Add what the latest connection, begun at ``start`` (perf_counter), took and showed.
+        """Add the times and facts of the latest connection, which began at ``start`` (perf_counter).
 
-        The phase that it ended in counts up to now.
+        The phase in which it ended counts up to now.
         """
         now = perf_counter()
         connection = self.connection
@@ -113,7 +116,7 @@ class ProbeTrace:
         handshake = (connection.tls_finished or end) - tls_started if tls_started else 0.0
 
         def without_handshake(since: float, until: float) -> float:
-            """Return the seconds between, less a handshake in the middle: that is a phase of its own."""
+            """Return the seconds between, without a handshake in the middle, which is a phase of its own."""
             return until - since - (handshake if since <= tls_started < until else 0.0)
 
         if tls_started:
@@ -127,15 +130,15 @@ class ProbeTrace:
             self.transfer = (self.transfer or 0.0) + without_handshake(connection.first_byte, end)
 
     def since_connecting(self) -> float:
-        """Return the seconds from the start of connecting to the end of the exchange, after one that ended well."""
+        """Return the seconds from the start of connecting to the end of an exchange that was successful."""
         connection = self.connection
         assert connection is not None
         return (self.connect or 0.0) + connection.ended - connection.connected
 
     def observation(self, failure: Failure | None, latency: float | None, **answer: Any) -> Observation:
-        """Return the facts that every kind of probe has, of one that ends now. ``latency`` in seconds.
+        """Return the facts of a probe that ends now, of those that every kind has. ``latency`` is in seconds.
 
-        ``answer`` are the fields that a kind knows besides.
+        ``answer`` holds the fields that a kind knows besides.
         """
         return Observation(
             time=self.began,
@@ -155,7 +158,7 @@ class ProbeTrace:
 
 
 async def run_until_deadline(trace: ProbeTrace, exchange: Awaitable[object]) -> Failure | None:
-    """Wait for an exchange, until the trace's deadline at the latest. Return its failure, None when it ended well."""
+    """Wait for an exchange, until the trace's deadline at most. Return its failure, None if it was successful."""
     try:
         async with Deadline(trace.deadline):
             await exchange

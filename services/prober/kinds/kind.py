@@ -23,7 +23,7 @@ from services.prober.transport import ConntrackTable, Outbound, read_nat64
 
 @dataclass(slots=True)
 class ProbeEnvironment:
-    """The way out, secrets, cached tokens and descriptors, the connection-tracking table, and the worker pool.
+    """Outgoing connections, secrets, cached tokens and descriptors, the connection-tracking table, and the worker pool.
 
     ``cookies`` are those of one journey, which has an environment of its own; they are None outside journeys.
     ``provider`` is the agency whose answers are judged.

@@ -25,7 +25,7 @@ _PEM_LIMIT: Final = 2 << 20
 
 @dataclass(frozen=True, slots=True)
 class OfferedContext:
-    """A context, and the first expiry of the certificates it shows to servers (epoch seconds), None if it shows none."""
+    """A context, and the first expiry of the certificates that it shows (epoch seconds), None if it shows none."""
 
     context: ssl.SSLContext
     own_expiry: float | None = None

@@ -1,4 +1,4 @@
-"""The plan of what one vantage probes, made from a register. Pure."""
+"""Makes the plan of what one vantage probes, from a register. Pure."""
 
 from __future__ import annotations
 

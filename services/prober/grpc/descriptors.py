@@ -1,6 +1,6 @@
 """Converts JSON to the request messages of gRPC methods, and answer messages to JSON, by descriptors.
 
-This is the only module of the prober that uses protobuf, with answer_cost. Messages of other parties' services are
+This is the only module of the prober that reads and writes protobuf messages: those of other parties' services are
 known only by descriptors. JSON is protobuf's own mapping, with field names as in the .proto file. Fields without
 presence are always written, 64-bit numbers are texts, and bytes are base64.
 """

@@ -231,7 +231,7 @@ class _RedirectTransport(httpx.AsyncBaseTransport):
             self._trace.redirects += 1
             answer = await send_request(self._wire(request), self._target.environment.outbound, self._trace)
         keep_cookies(self._cookies, answer, request)
-        # httpx would send the cookies that it knows of by itself, in an encoding that it guesses.
+        # httpx itself would send the cookies that it knows of, in an encoding that it guesses.
         headers = [header for header in answer.headers if header[0].lower() != b"set-cookie"]
         return httpx.Response(answer.status, headers=headers, stream=httpx.ByteStream(b""), request=request)
 

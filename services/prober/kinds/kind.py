@@ -40,7 +40,7 @@ class ProbeEnvironment:
 
     @classmethod
     def of(cls, settings: Settings, *folders: Path) -> ProbeEnvironment:
-        """Return an environment in which a register may name what the settings allow and files below ``folders``.
+        """Return an environment in which a register may name what the settings allow, and files below ``folders``.
 
         Raises SettingsError.
         """

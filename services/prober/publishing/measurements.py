@@ -1,4 +1,4 @@
-"""Makes measurements of what a probe saw."""
+"""Makes measurements from the observations of probes."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from services.prober.grpc import DescriptorError
 from services.prober.kinds.captured_target import Origin, check_target, named_origins
 from services.prober.kinds.kind import JourneyResult, ProbeEnvironment, ProbeKind
 from services.prober.observation import Cause, Failure, Observation, Phase, StepFacts
-from services.prober.secrets import MissingSecretError
+from services.prober.secrets import MissingSecretError, UnusableError
 from services.prober.transport import ProbeFailedError
 
 
@@ -102,10 +102,12 @@ async def probe(journey: JourneyTarget, deadline: float) -> JourneyResult:
 
     After that, the steps that are always taken are run. Their results change nothing.
 
-    Raises UnjudgedError when an answer was not judged by then, or when judging left too little time for a later step.
+    Raises UnjudgedError when an answer was not judged by then, or when judging left too little time for a later step, and
+    UnusableError when a step cannot be made as it is defined.
     """
     run = _JourneyRun(journey, deadline)
     failure: Failure | None = None
+    our_fault: UnusableError | None = None
     steps = iter(journey.steps)
     try:
         for step in steps:
@@ -113,10 +115,14 @@ async def probe(journey: JourneyTarget, deadline: float) -> JourneyResult:
                 break
     except ProbeFailedError as failed:
         failure = failed.failure
+    except UnusableError as error:
+        our_fault = error
     result = run.result(failure)
     for step in steps:
         if step.step.always:
             await run.clean_up(step)
+    if our_fault is not None:
+        raise our_fault
     return result
 
 

@@ -153,6 +153,19 @@ async def test_a_step_that_is_always_taken() -> None:
     assert [step.name for step in good.observation.steps] == ["login", "clean"]
 
 
+async def test_steps_that_are_always_taken_follow_our_own_fault(tmp_path: Path) -> None:
+    """A step that cannot be made as it is defined is our own fault; what the steps before it began is cleaned up."""
+    clean = replace(a_step("clean", "${target}/free"), always=True)
+    descriptors = descriptor_set(tmp_path / "set.pb")
+    async with serving(site) as server, grpc_serving() as mute:
+        wrong = Step(
+            Probe("wrong", "grpc", call=CALL, descriptors=descriptors, body="no JSON", timeout=3.0), mute.target
+        )
+        result = await travel(server.url(""), LOGIN, wrong, clean)
+        assert result.judgement.reason is Reason.PROBER_ERROR
+        assert paths(server) == ["/login", "/home", "/free"]
+
+
 async def test_a_clean_up_that_is_impossible_changes_nothing(tmp_path: Path) -> None:
     """A step that cleans up and cannot be built, or not be made, leaves the failure as it was; the next is still taken."""
     descriptors = descriptor_set(tmp_path / "set.pb")

@@ -128,6 +128,7 @@ class Resolver:
             self._resolved[host] = True
         ttl = min(_MAX_TTL, max(_MIN_TTL, min(ttls.values(), default=0.0)))
         self._cache[host] = (self._clock() + ttl, addresses)
+        self._cache.move_to_end(host)
         if len(self._cache) > _CACHE_SIZE:
             self._cache.popitem(last=False)
         return addresses

@@ -15,7 +15,7 @@ from services.prober.checks import Judgement
 from services.prober.checks.judgement import judge
 from services.prober.expected.compiler import compile_expectations
 from services.prober.kinds.dns_message import DnsQuestion, MalformedAnswerError, build_question
-from services.prober.observation import DnsFacts, Observation
+from services.prober.observation import CertificateFacts, DnsFacts, Observation
 from services.prober.transport.addresses import parse_host_port
 
 NUMBER = b"\x12\x34"
@@ -68,6 +68,15 @@ def test_27_stages() -> None:
     assert judged(DnsFacts("REFUSED"), Expect()).outcome is Outcome.NOT_ANSWERED
     assert judged(DnsFacts("NXDOMAIN"), Expect()).outcome is Outcome.INVALID
     assert judged(DnsFacts("NOERROR"), Expect(authority=RecordPatterns(must=("NS",)))).outcome is Outcome.INVALID
+
+
+def test_27_a_response_code_comes_before_a_certificate() -> None:
+    """Over TLS a server that cannot answer is NOT_ANSWERED, also when its certificate expires soon."""
+    soon = CertificateFacts("ns.tax.example", (), 0, 1, 1)
+    observation = Observation(0.0, 0.1, latency=0.1, dns=DnsFacts("SERVFAIL"), certificate=soon)
+    definition = Probe("zone", "dns", expect=Expect(certificate_left=60.0))
+    expectations = compile_expectations(definition, {}, latency=None, max_age=None)
+    assert judge(observation, expectations).reason is Reason.NAME_SERVER_FAILED
 
 
 def test_a_detail_says_what_is_missing_and_where() -> None:

@@ -1,1 +1,1 @@
-"""The archive: takes the evidence from the bus into a dataset, and seals its days (docs/archive.md)."""
+"""The archive: writes the evidence from the bus to a dataset, and seals its days (docs/archive.md)."""

@@ -1,4 +1,4 @@
-"""The running archive: takes the streams in, keeps registers, seals days that are over (docs/archive.md)."""
+"""Runs the archive: reads the streams, keeps registers, and seals days that are over (docs/archive.md)."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ _POLL_SECONDS: Final = 0.5
 _SEAL_SECONDS: Final = 5.0
 _RETRY_SECONDS: Final = 5.0
 _FEW_MESSAGES: Final = 10
-"""Deleted messages in a row that are noted as missing and passed over: single ones. More are a purge, which somebody may undo."""
+"""The most deleted messages in a row that are passed over and noted as missing. A purge of more may be undone."""
 
 
 class _Archive:
-    """One run of the component, between its start and its stop."""
+    """One run of the component, from startup to shutdown."""
 
     def __init__(self, runtime: Runtime, bus: Bus, storage: Storage, key: SigningKey) -> None:
         self._runtime, self._bus, self._storage, self._key = runtime, bus, storage, key
@@ -70,7 +70,7 @@ class _Archive:
         self._policy = policy
 
     async def read(self, archiver: StreamArchiver, needed_from: float) -> None:
-        """Take one stream in until cancelled."""
+        """Read one stream until cancelled."""
         stream = archiver.what.kind.stream
         accept = self._runtime.settings.accept_gap
         cursor = StreamCursor(self._bus, stream, needed_from, accept=accept, pass_deleted=_FEW_MESSAGES)
@@ -117,7 +117,7 @@ class _Archive:
             await asyncio.sleep(_SEAL_SECONDS)
 
     async def flush(self) -> None:
-        """Write what was read; what cannot be written is read again at the next start."""
+        """Write the rows in memory. Rows that cannot be written are read again after the restart."""
         for archiver in self._archivers:
             with suppress(StateError):
                 if self._days is not None and archiver.created:
@@ -125,7 +125,7 @@ class _Archive:
 
     @property
     def archivers(self) -> Sequence[StreamArchiver]:
-        """One for each stream."""
+        """The archivers, one for each stream."""
         return self._archivers
 
     async def _show_accounts(self, sealer: Sealer) -> None:
@@ -146,7 +146,7 @@ class _Archive:
         """Seal the days that are due; return whether there were any."""
         complete = min(archiver.complete_up_to for archiver in self._archivers)
         if complete <= self._closing:
-            return False  # a folder need not be listed to know that no other day is over
+            return False  # no other day can be over, so no folder has to be listed
         due = await run_in_thread(partial(sealer.due, complete))
         self._metrics.due(len(due))
         if due:
@@ -180,7 +180,7 @@ class _Archive:
                 return
 
     def _fail(self, what: str, reason: str) -> None:
-        """Note that something fails, or that it works again."""
+        """Note that something fails, or, with no ``reason``, that it works again."""
         if reason and self._failures.get(what) != reason:
             self._runtime.log.warning("archiving_failed", what=what, reason=reason)
         self._failures[what] = reason
@@ -192,8 +192,8 @@ class _Archive:
 
 
 async def main(runtime: Runtime) -> None:
-    """Run the archive until it is stopped. Raises PeyvandError when it cannot go on."""
-    # Arrow's own pool keeps what was freed: 75 MiB more at rest, after 28,000 rows of exchanges.
+    """Run the archive until it is stopped. Raises PeyvandError when it cannot continue."""
+    # Arrow's own pool keeps freed memory: 75 MiB more at rest, after 28,000 rows of exchanges.
     pa.set_memory_pool(pa.system_memory_pool())
     settings = runtime.settings
     if not settings.archive_key:

@@ -1,4 +1,4 @@
-"""Counts the days of links and endpoints, when their day is sealed (docs/archive.md §2)."""
+"""Makes the rows of kind link_day when a day is sealed (docs/archive.md §2)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from services.indicator.measured_days import measured_day
 
 
 def link_days(policy: Policy, day: str, measurements: pa.Table) -> pa.Table:
-    """Return the rows of kind link_day of a day, out of its measurements that came neither late nor early."""
+    """Return the link_day rows of a day, from its measurements that came neither late nor early."""
     calendar = Calendar.of(policy)
     parts = measurements_of(measurements)
     batches = (admit_again(part.columns, stored=part.stored, policy=policy) for part in parts)

@@ -1,4 +1,4 @@
-"""The archive's /metrics, by the names of the metrics table (services/core/metrics/table.py)."""
+"""Exports the archive's metrics under the names of the metrics table (services/core/metrics/table.py)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from services.dataset.tables import STREAM_KINDS
 
 
 class ArchiveMetrics:
-    """Every metric of the archive; counters are zero from the start."""
+    """The metrics of the archive. Counters are exported as zero from startup."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._rows = metrics.counter("peyvand_archive_rows_total", registry)
@@ -30,12 +30,12 @@ class ArchiveMetrics:
         self._due.set(0)
 
     def wrote(self, kind: str, rows: int, stored: float) -> None:
-        """Count rows that are on disk, stored by the stream up to a moment in epoch seconds."""
+        """Count rows written to disk, and set the moment up to which the stream had stored them (epoch seconds)."""
         self._rows.labels(kind).inc(rows)
         self._archived.labels(kind).set(stored)
 
     def caught_up(self, kind: str, moment: float) -> None:
-        """Set up to when all of a stream is on disk."""
+        """Set the moment up to which all messages of a stream are on disk (epoch seconds)."""
         self._archived.labels(kind).set(moment)
 
     def rejected(self, kind: str) -> None:
@@ -43,15 +43,15 @@ class ArchiveMetrics:
         self._rejected.labels(kind).inc()
 
     def missing(self, kind: str, messages: int) -> None:
-        """Set how many messages of days that are not sealed were gone before they were read."""
+        """Set the number of messages of unsealed days that were lost before they were read."""
         self._missing.labels(kind).set(messages)
 
     def sealed(self) -> None:
-        """Count a day."""
+        """Count a sealed day."""
         self._sealed.inc()
 
     def accounted(self, runs: Iterable[BatchRun]) -> None:
-        """Set what was wrong with the batches of the day that was sealed last."""
+        """Set the faults in the batches of the day that was sealed last, counted by vantage and fault."""
         totals: Counter[tuple[str, str]] = Counter()
         for run in runs:
             totals.update({(run.vantage, fault): count for fault, count in run.faults().items()})
@@ -60,5 +60,5 @@ class ArchiveMetrics:
             self._faults.labels(*labels).set(count)
 
     def due(self, days: int) -> None:
-        """Set how many days take no more rows and are not sealed."""
+        """Set the number of days that accept no more rows and are not sealed."""
         self._due.set(days)

@@ -1,4 +1,4 @@
-"""Takes one stream into the dataset: reads it in order, and writes what it read in segments (docs/archive.md §2)."""
+"""Reads one stream in order and writes its rows to the dataset in segments (docs/archive.md §2)."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ from services.dataset.tables import (
 
 _MESSAGES: Final = 500
 _SEGMENT_ROWS: Final = 100_000
-"""Rows that are kept in memory at most: some 15 MB."""
+"""The most rows that are kept in memory: some 15 MB."""
 
 _READ_AT_START: Final = 60
-"""Segments of a kind that are read at a start, the newest: those of the last hour, which a crash may have torn. Each takes a
-request to an object store. What decays later is noticed when its day is sealed.
+"""The number of newest segments of a kind that are read at startup: those of an hour, which a crash may have torn.
+Each takes one request to an object store. Later decay is noticed when the day is sealed.
 """
 
 
 class StreamArchiver:
-    """Takes one stream in. Rows wait in memory until there are many, or ``segment_seconds`` have passed."""
+    """Archives one stream. Rows wait in memory until there are many, or until ``segment_seconds`` have passed."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class StreamArchiver:
 
     @property
     def complete_up_to(self) -> float:
-        """Up to when everything that the stream stored is in the dataset, in epoch seconds; 0 while that is in doubt."""
+        """The moment up to which all messages of the stream are in the dataset (epoch seconds); 0 while in doubt."""
         return self._archived.stored if self._archived and not self._doubtful else 0.0
 
     @property
@@ -94,16 +94,16 @@ class StreamArchiver:
         return self._archived.created if self._archived else ""
 
     def doubt(self) -> None:
-        """Note that a segment is damaged: with the next ``resume`` all are read, and it is read again from the stream."""
+        """Note that a segment is damaged: the next ``resume`` checks all segments and reads from the stream again."""
         self._doubtful = True
 
     @property
     def must_resume(self) -> bool:
-        """Whether ``resume`` has to come before anything else is taken in."""
+        """Whether ``resume`` must be called before more messages are read."""
         return self._archived is None or self._doubtful
 
     async def resume(self, cursor: StreamCursor) -> None:
-        """Go on from where the dataset is. Raises GapError, BusError and StateError."""
+        """Continue from the position in the dataset. Raises GapError, BusError and StateError."""
         kinds = (self.what.kind, BATCH) if self.what.batch else (self.what.kind,)
         saved = await run_in_thread(lambda: read_position(self._storage, self.what.kind))
         damaged: tuple[str, ...] = ()
@@ -117,7 +117,7 @@ class StreamArchiver:
             self._log.error("segments_damaged", segments=damaged, reading_from=saved.sequence + 1)
             await run_in_thread(partial(write_position, self._storage, self.what.kind, saved))
         kept = position.sequence if saved else 0
-        # A gap was accepted behind what is in the dataset, which stays: the stream gives the same numbers once more.
+        # A gap was accepted, and the stream gives numbers again that the dataset has. The rows in the dataset stay.
         again = saved is not None and position.sequence < saved.sequence
         self._segments = saved.segments if saved and not again else {}
         self._generation = (saved.generation if saved else 0) + again
@@ -132,10 +132,10 @@ class StreamArchiver:
         self._doubtful = False
 
     async def take(self, cursor: StreamCursor, days: EvidenceDays) -> bool:
-        """Read what follows, and write a segment when one is due; return whether there may be more to read at once.
+        """Read the next messages, and write a segment when one is due; return whether more may be ready at once.
 
-        Raises GapError and BusError; StateError when the dataset cannot be written: what was read is kept, and the next
-        call tries again.
+        Raises GapError and BusError, and StateError when the dataset cannot be written. The rows stay in memory then,
+        and the next call tries again.
         """
         assert self._read is not None
         messages: list[StoredMessage] = []
@@ -150,7 +150,7 @@ class StreamArchiver:
         return len(messages) == _MESSAGES
 
     async def write(self, days: EvidenceDays) -> None:
-        """Write what was read, if anything, and move the position. Raises StateError."""
+        """Write the rows in memory, if there are any, and move the position. Raises StateError."""
         assert self._read is not None
         assert self._archived is not None
         if not self._waiting:
@@ -161,7 +161,7 @@ class StreamArchiver:
 
         def write() -> ArchivedUpTo:
             parts = ((kind, tables), (BATCH, [batch_table(batches)] if batches else []))
-            if self._refused:  # what was written then would have the same messages as what is written now
+            if self._refused:  # segments of the failed attempt would repeat messages of this one
                 for of, _ in parts:
                     drop_uncommitted(self._storage, of, first - 1, archived.generation)
             written = [
@@ -192,9 +192,10 @@ class StreamArchiver:
         self._waiting, self._batches, self._rows = [], [], 0
 
     async def record(self, due: Sequence[str]) -> None:
-        """Record how far the stream is in the dataset, silence included, and that segments of some days go. Raises StateError.
+        """Record how far the stream is in the dataset, silence included, without the segments of ``due`` days.
 
-        The days may be sealed then: whatever the stream's clock or a later policy says, what is read later is none of theirs.
+        These days may be sealed afterwards: no message that is read later belongs to them, whatever the stream's clock
+        or a later policy says. Raises StateError.
         """
         self._seal(dict.fromkeys(due, self._archived.sequence if self._archived else 0))
         if self._archived is not None and self._archived.created:
@@ -202,12 +203,12 @@ class StreamArchiver:
             await run_in_thread(lambda: write_position(self._storage, self.what.kind, archived))
 
     def missing(self, since: float, until: float) -> list[str]:
-        """Return a sentence for all messages that are missing, if they may have been stored between two moments (epoch seconds)."""
+        """Return a sentence for each gap whose messages may have been stored between two moments (epoch seconds)."""
         found = (gap for gap in self._gaps if since <= gap.until and gap.since <= until)
         return [gap.sentence(self.what.kind.stream) for gap in found]
 
     def note_sealed(self, days: Sequence[SealedDay]) -> None:
-        """Note which days are sealed, and forget what was missing before the end of the last one."""
+        """Note which days are sealed, and forget the gaps before the end of the last one."""
         mine = self.what.kind.stream, self.created
         last = {one.day: span.last for one in days for span in one.streams if (span.stream, span.created) == mine}
         self._seal({one.day: last.get(one.day, 0) for one in days})
@@ -222,7 +223,7 @@ class StreamArchiver:
         self._metrics.missing(self.what.kind.name, sum(gap.count for gap in gaps))
 
     def _note_gap(self, message: StoredMessage) -> None:
-        """Note that messages before one are missing, where the cursor went on without them."""
+        """Note that messages before this one are missing, because the cursor passed over them."""
         last = 0 if self._begins_again else message.sequence - 1
         until = max(self._last_stored, message.time)
         gap = MissingMessages(self._expected, last, self._last_stored or until, until)
@@ -240,7 +241,7 @@ class StreamArchiver:
             if self._begins_again or message.sequence != self._expected:
                 self._note_gap(message)
             self._expected, self._begins_again = message.sequence + 1, False
-            # A stream's clock may step back; as for the scorer, its latest time holds.
+            # A stream's clock may step back. The latest time holds then, as in the scorer.
             self._last_stored = max(self._last_stored, message.time)
             stored.append(self._last_stored)
         self._take_in(messages, stored)
@@ -248,7 +249,7 @@ class StreamArchiver:
             self._read = replace(self._read, sequence=messages[-1].sequence)
 
     def _take_in(self, messages: Sequence[StoredMessage], stored: Sequence[float]) -> None:
-        """Keep the rows of messages: a table of one row takes as much time and memory as one of a hundred."""
+        """Keep the rows of messages in one table, because a table of one row costs as much as one of a hundred."""
         batches: list[StoredBatch] = []
         try:
             table = self.what.rows(messages, stored)
@@ -268,7 +269,7 @@ class StreamArchiver:
         self._rows += table.num_rows
 
     async def _note_silence(self, bus: Bus) -> None:
-        """Note that everything up to now is in the dataset, where the stream has nothing more."""
+        """Note that everything up to now is in the dataset, if the stream has no more messages."""
         assert self._archived is not None
         state = await bus.stream_state(self.what.kind.stream)
         if state.last == self._archived.sequence:
@@ -288,5 +289,5 @@ class StreamArchiver:
         )
 
     def _open_segments(self) -> Mapping[str, SegmentCount]:
-        """Return the segments of days that are not sealed, nor about to be."""
+        """Return the segments of days that are neither sealed nor about to be."""
         return {group: count for group, count in self._segments.items() if group.rpartition("/")[2] > self._sealed.last}

@@ -1,4 +1,4 @@
-"""The streams that are archived, and how their messages become rows (docs/archive.md §2)."""
+"""The streams that are archived, and the functions that turn their messages into rows (docs/archive.md §2)."""
 
 from __future__ import annotations
 
@@ -28,10 +28,11 @@ from services.dataset.tables import (
 
 @dataclass(frozen=True, slots=True)
 class StreamKind:
-    """A kind of rows, and how messages of its stream, each stored at a time in epoch seconds, become them.
+    """A kind of rows, and the functions that make them from messages of its stream.
 
-    ``batch`` makes of a message what accounts for it, where senders number their messages. Both raise ValueError or
-    OverflowError for a message that cannot be read.
+    ``rows`` takes messages and the time at which the stream stored each, in epoch seconds. ``batch`` returns the record
+    that accounts for one message, where senders number their messages. Both raise ValueError or OverflowError for a
+    message that cannot be read.
     """
 
     kind: Kind
@@ -72,7 +73,7 @@ def _found(messages: Sequence[StoredMessage], stored: Sequence[float]) -> pa.Tab
 
 
 def _joined(tables: Iterable[pa.Table]) -> pa.Table:
-    """Return the rows of all tables in memory of their own: a column of a table of few rows takes more room than the rows."""
+    """Return the rows of all tables as one compact table: columns of small tables take more memory than their rows."""
     return pa.concat_tables(tables).combine_chunks()
 
 

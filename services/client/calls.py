@@ -1,4 +1,4 @@
-"""Calls of the api: their deadline, the role they are made for, pages, streams that begin again, and errors."""
+"""Makes calls to the api: deadlines, roles, pages, streams that restart, and errors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PAGE_SIZE = 1000
 """The most entries that the api returns at once."""
 
 ROLE_KEY = "peyvand-role"
-"""The key of metadata that names the role a call is made for."""
+"""The metadata key of the role that a call is made for."""
 
 _ERRORS = {
     grpc.StatusCode.UNAVAILABLE: ApiUnavailableError,
@@ -38,12 +38,12 @@ _ERRORS = {
     grpc.StatusCode.UNAUTHENTICATED: ApiForbiddenError,
 }
 
-# What a watch ends with when the api drains, restarts, is cut off or has too many calls of this caller.
+# The codes with which a watch ends when the api drains, restarts, is cut off or has too many calls from this caller.
 _INTERRUPTED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
 
 def _pause() -> float:
-    # Watchers of an api that restarted do not all come back at once.
+    # Random, so that the watchers of a restarted api do not all come back at once.
     return random.uniform(1.0, 5.0)  # noqa: S311  # spread, not secrecy
 
 
@@ -59,10 +59,10 @@ Page = TypeVar("Page", bound=_Page)
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """How calls to the api at ``address`` are made.
+    """Makes calls to the api at ``address``.
 
-    Each may take ``timeout`` seconds. ``role`` is the role they are made for, empty for the caller's own. ``pause`` returns
-    the seconds until an interrupted stream begins again.
+    Each call may take ``timeout`` seconds. ``role`` is the role that calls are made for, empty for the caller's own.
+    ``pause`` returns the seconds to wait before an interrupted stream is restarted.
     """
 
     address: str
@@ -78,7 +78,7 @@ class Calls:
             raise self._translated(error) from error
 
     async def pages(self, method: grpc.aio.UnaryUnaryMultiCallable[Any, Page], request: Any) -> AsyncIterator[Page]:
-        """Yield page after page of a list; each is a call of its own. Raises ApiError."""
+        """Yield the pages of a list, each from a call of its own. Raises ApiError."""
         request.page_size = PAGE_SIZE
         while True:
             page = await self.unary(method, request)
@@ -90,7 +90,7 @@ class Calls:
     async def stream(
         self, method: grpc.aio.UnaryStreamMultiCallable[Request, Answer], request: Request
     ) -> AsyncGenerator[Answer, None]:
-        """Yield what a stream sends, which begins again after an interruption, for ever. Raises ApiError when refused."""
+        """Yield the answers of a stream for ever, and restart it after interruptions. Raises ApiError when refused."""
         while True:
             call = method(request, metadata=self._metadata(), wait_for_ready=True)
             try:

@@ -1,4 +1,4 @@
-"""The client: everything that the api answers, as the messages of peyvand.v1."""
+"""The client of the api, which returns all answers as messages of peyvand.v1."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from services.client.register import RegisterCalls
 
 
 class Client(IndicatorCalls, RegisterCalls):
-    """One api. Every method raises ApiError, most often one of its subclasses, with one sentence.
+    """A client of one api. Every method raises ApiError, usually a subclass, with a message of one sentence.
 
     ``window_days`` 0 is the policy's default window. Lists are read page by page while they are iterated.
     """

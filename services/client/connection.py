@@ -1,4 +1,4 @@
-"""A connection to one api, encrypted or not."""
+"""Connects to one api, with TLS or without."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from services.core.errors import SettingsError
 from services.core.settings import parse_address
 
 TIMEOUT_SECONDS = 2.0
-"""How long a call may take: answers from memory take milliseconds, and a reader of a page waits no longer."""
+"""The timeout of a call: answers from memory take milliseconds, and a reader of a page waits no longer."""
 
 _TLS = "tls://"
 
 OPTIONS = (
-    # Without the HTTP proxy that the environment may name: the api is on this machine or this network.
+    # Ignore the HTTP proxy that the environment may name: the api is on this machine or this network.
     ("grpc.enable_http_proxy", 0),
-    # An api that was away is found again soon; by default gRPC waits up to two minutes.
+    # Reconnect soon to an api that was unavailable; by default gRPC waits up to two minutes.
     ("grpc.max_reconnect_backoff_ms", 2_000),
-    # A watch whose connection is gone notices. The api allows a ping every 10 s.
+    # Let a watch notice that its connection is lost. The api allows a ping every 10 s.
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
 )
@@ -34,7 +34,7 @@ OPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """PEM files: authorities to trust in place of the system's, and a certificate to show, with its key."""
+    """PEM files: certificate authorities to trust instead of the system's, and a client certificate with its key."""
 
     ca: Path | None = None
     certificate: Path | None = None
@@ -45,9 +45,10 @@ class TlsFiles:
 async def connect(
     address: str, *, timeout: float = TIMEOUT_SECONDS, tls: TlsFiles | None = None
 ) -> AsyncIterator[Client]:
-    """Yield a client of the api at HOST:PORT or tls://HOST:PORT, each of whose calls may take ``timeout`` seconds.
+    """Yield a client of the api at HOST:PORT or tls://HOST:PORT, whose calls may take ``timeout`` seconds each.
 
-    It connects at its first call, and again whenever that is needed. Raises SettingsError when the address is none, or a file cannot be used.
+    The client connects at its first call, and reconnects when needed. Raises SettingsError when ``address`` is not
+    valid or a file cannot be used.
     """
     target = address.removeprefix(_TLS)
     try:

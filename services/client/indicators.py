@@ -16,11 +16,11 @@ from services.core.errors import ApiUnavailableError
 from services.core.model import IndicatorKind
 
 _REFRESHES = 3
-"""How often a list that mixes two refreshes is read again: a refresh takes longer than a list does."""
+"""How many times a list is read while its pages mix two refreshes: a refresh takes longer than a list does."""
 
 
 class IndicatorCalls:
-    """How far agencies answer each other, and why."""
+    """Calls that tell how far agencies answer each other, and why."""
 
     def __init__(self, channel: grpc.aio.Channel, calls: Calls) -> None:
         self._calls = calls
@@ -34,7 +34,7 @@ class IndicatorCalls:
     async def indicators(
         self, kind: IndicatorKind, *, sector: str = "", agency: str = "", window_days: int = 0
     ) -> AsyncIterator[indicator_pb2.Indicator]:
-        """Yield the indicators of a kind in id order, of one sector, or services of one agency, if one is given."""
+        """Yield the indicators of a kind in id order, of one sector, or the services of one agency, if one is given."""
         request = messages.ListIndicatorsRequest(
             kind=_number(kind), sector=sector, agency=agency, window_days=window_days
         )
@@ -45,10 +45,10 @@ class IndicatorCalls:
     async def watch(
         self, kind: IndicatorKind, ids: Iterable[str] = (), window_days: int = 0
     ) -> AsyncGenerator[indicator_pb2.Indicator, None]:
-        """Yield the indicators of some entities, all without ``ids``, as they are now and whenever one changes.
+        """Yield the indicators of some entities as they are now, and each of them whenever it changes.
 
-        It never ends by itself: while the api is away it waits, and then yields them all as they are again. Close it
-        (``aclose``) to end it.
+        Without ``ids``, these are all entities. The iterator never ends by itself: it waits while the api is away, and
+        then it yields all indicators again. Close it (``aclose``) to end it.
         """
         request = messages.WatchIndicatorsRequest(kind=_number(kind), ids=ids, window_days=window_days)
         async with aclosing(self._calls.stream(self._indicators.WatchIndicators, request)) as changes:
@@ -65,9 +65,9 @@ class IndicatorCalls:
         until: float | None = None,
         step_seconds: int = 0,
     ) -> AsyncIterator[indicator_pb2.Indicator]:
-        """Yield what was published of an entity as of [since, until) in epoch seconds, oldest first.
+        """Yield the published indicators of an entity with ``as_of`` in [since, until), in epoch seconds, oldest first.
 
-        With a step, only the last of each so many seconds.
+        With ``step_seconds``, yield only the last one of each step.
         """
         request = messages.GetHistoryRequest(
             kind=_number(kind),
@@ -83,7 +83,7 @@ class IndicatorCalls:
     async def explain(
         self, kind: IndicatorKind, entity: str = "", window_days: int = 0, *, limit: int = 0
     ) -> messages.ExplainIndicatorResponse:
-        """Return what one indicator is made of, naming at most ``limit`` providers and links (0: the api's default)."""
+        """Return the parts of one indicator, with at most ``limit`` providers and links (0: the api's default)."""
         request = messages.ExplainIndicatorRequest(kind=_number(kind), id=entity, window_days=window_days, limit=limit)
         return await self._calls.unary(self._indicators.ExplainIndicator, request)
 
@@ -97,8 +97,10 @@ class IndicatorCalls:
         since: float | None = None,
         step_seconds: int = 0,
     ) -> messages.GetAgencyResponse:
-        """Return one agency in both roles: explained (``limit`` as in ``explain``), with its ``links`` worst links, its services,
-        and, where ``since`` is given in epoch seconds, what was published of it from then on.
+        """Return one agency in both roles, explained, with its ``links`` worst links and its services.
+
+        ``limit`` is that of ``explain``. With ``since``, in epoch seconds, the answer also has the indicators published
+        from then on.
         """
         request = messages.GetAgencyRequest(
             agency=agency,
@@ -123,7 +125,7 @@ class IndicatorCalls:
         return await self._calls.unary(self._indicators.TabulateIndicators, request)
 
     async def traffic(self, window_days: int = 0) -> messages.GetTrafficResponse:
-        """Return what the buses carried, and what of it no link is listed for."""
+        """Return the traffic of the buses, and the part of it that no link is listed for."""
         request = messages.GetTrafficRequest(window_days=window_days)
         return await self._calls.unary(self._indicators.GetTraffic, request)
 
@@ -139,9 +141,9 @@ class IndicatorCalls:
         link: str = "",
         ended: bool = False,
     ) -> AsyncIterator[messages.ListFindingsResponse]:
-        """Yield findings about exchanges that match every filter given, the newest first, in pages that say how many may be false.
+        """Yield findings about exchanges that match every filter given, the newest first.
 
-        Those that are over are among them with ``ended``.
+        They come in pages that say how many may be false. With ``ended``, findings that are over are among them.
         """
         request = messages.ListFindingsRequest(kind=kind, agency=agency, link=link, ended=ended)
         async for page in self._calls.pages(self._indicators.ListFindings, request):
@@ -157,7 +159,7 @@ class IndicatorCalls:
         provider_sector: str = "",
         window_days: int = 0,
     ) -> messages.ListPairsResponse:
-        """Return all pairs that match every filter given, of one refresh: the pages as one answer."""
+        """Return all pairs that match every filter given, from one refresh, with all pages in one answer."""
         for _ in range(_REFRESHES):
             request = messages.ListPairsRequest(
                 level=level,
@@ -189,7 +191,7 @@ class IndicatorCalls:
     ) -> AsyncIterator[messages.LinkStatus]:
         """Yield the links that match every filter given, in id order, with their indicators.
 
-        With ``states``, which needs a service, also what the newest slots of each say.
+        With ``states``, which needs a service, also with the states of its newest slots.
         """
         request = messages.ListLinksRequest(
             consumer=consumer,
@@ -218,6 +220,6 @@ def _number(kind: IndicatorKind) -> indicator_pb2.IndicatorKind.ValueType:
 
 
 def _span(start_name: str, start: float | None, end_name: str, end: float | None) -> dict[str, Any]:
-    """Return the moments that are given as fields of a request; ``from`` is a keyword, so no argument can be named so."""
+    """Return the moments that are given, as fields of a request: ``from`` is a keyword, so it cannot be an argument."""
     moments = {start_name: start, end_name: end}
     return {name: to_timestamp(moment) for name, moment in moments.items() if moment is not None}

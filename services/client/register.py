@@ -13,7 +13,7 @@ from services.client.calls import Calls
 
 
 class RegisterCalls:
-    """What the register in force says: the denominator of the index, and what its keepers tell readers."""
+    """Calls that read the register in force: the denominator of the index, and what its keepers tell readers."""
 
     def __init__(self, channel: grpc.aio.Channel, calls: Calls) -> None:
         self._calls = calls
@@ -57,14 +57,14 @@ class RegisterCalls:
                 yield announcement
 
     async def objections(self, *, link: str = "", agency: str = "") -> AsyncIterator[register_pb2.Objection]:
-        """Yield objections by link and time, to one link or to the links of one agency if these are given."""
+        """Yield objections in order of link and time, to one link or to the links of one agency if these are given."""
         request = messages.ListObjectionsRequest(link=link, agency=agency)
         async for page in self._calls.pages(self._register.ListObjections, request):
             for objection in page.objections:
                 yield objection
 
     async def maintenance(self, subject: str = "") -> AsyncIterator[register_pb2.Maintenance]:
-        """Yield announced maintenance by subject and time, of one agency, link or endpoint if one is given."""
+        """Yield announced maintenance in order of subject and time, of one agency, link or endpoint if one is given."""
         request = messages.ListMaintenanceRequest(subject=subject)
         async for page in self._calls.pages(self._register.ListMaintenance, request):
             for maintenance in page.maintenance:

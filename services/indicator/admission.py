@@ -1,6 +1,6 @@
-"""Which rows of a batch count, decided only by their own times and by when the bus stored them.
+"""Decides which rows of a batch count, only by their own times and the time at which the bus stored them.
 
-The time of storing is part of the stream, so a run that was interrupted and reads messages again decides in the same way.
+The stream keeps the time of storing, so a run that was interrupted and reads messages again decides the same.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 from services.core.model import MeasurementColumns, Policy
 
 _EARLY_PROBE_SECONDS = 1.0
-"""How long before its slot a probe may begin: timers come early, and clocks are corrected."""
+"""How long before its slot a probe may begin: timers fire early, and clocks are corrected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The rows that count, and the number of others: ``late`` (docs/method.md §2, grace), ``early`` (of a slot to come), and
-    ``misplaced`` (probed at a time outside their slot).
+    """The rows that count, and the numbers of those that do not.
+
+    ``late`` rows came after the grace of their slot (docs/method.md §2). ``early`` rows belong to a future slot.
+    ``misplaced`` rows were probed outside their slot.
     """
 
     columns: MeasurementColumns
@@ -30,10 +32,11 @@ class Admission:
 
 
 def admit(columns: MeasurementColumns, *, stored: float | NDArray[np.float64], policy: Policy) -> Admission:
-    """Keep the rows stored by the end of their grace and not before their slot began, and probed in their slot.
+    """Keep the rows that were probed in their slot and stored after its start and before the end of its grace.
 
-    ``stored`` is in epoch seconds, of all rows or of each. A prober's clock may be ahead of the bus's by one slot. Rows stored
-    when their slot must have settled are marked as delayed.
+    ``stored`` is in epoch seconds, one value for all rows or one for each. Rows may be stored up to one slot early,
+    because a prober's clock may be ahead of the bus's. Rows stored after their slot must have settled are marked as
+    delayed.
     """
     late = columns.slot_start + policy.slot_seconds + policy.grace_seconds < stored
     early = columns.slot_start > stored + policy.slot_seconds
@@ -41,7 +44,7 @@ def admit(columns: MeasurementColumns, *, stored: float | NDArray[np.float64], p
 
 
 def admit_again(columns: MeasurementColumns, *, stored: NDArray[np.float64], policy: Policy) -> MeasurementColumns:
-    """Like ``admit``, of rows that came in time under the policy then in force, whatever the grace is now."""
+    """Admit rows that were in time under the policy then in force: like ``admit``, but whatever the grace is now."""
     none = np.zeros(len(columns), bool)
     return _without(columns, none, none, stored=stored, policy=policy).columns
 
@@ -69,11 +72,11 @@ def _without(
 def probe_times(slot_seconds: int) -> tuple[float, float]:
     """Return the first and the last time at which a probe of a slot may begin, in seconds from the slot's start.
 
-    It is the slot and the longest timeout. A row that could claim an earlier time would count before all others.
+    The span covers the slot and the longest timeout. A row that could claim an earlier time would win over all others.
     """
     return -_EARLY_PROBE_SECONDS, slot_seconds * 1.5
 
 
 def closable(*, stored: float, policy: Policy) -> int:
-    """Return the slot before which no row can be admitted, once everything stored up to ``stored`` was taken in."""
+    """Return the slot before which no row can be admitted, once everything stored up to ``stored`` was read."""
     return ceil((stored - policy.grace_seconds) / policy.slot_seconds) - 1

@@ -16,7 +16,7 @@ from services.core.model import Holiday, Policy
 from services.indicator.array_types import Ints
 
 RECORD_DAYS: Final = 90
-"""Days of the record: the last 90 with the window in them, or the window if that is longer (docs/method.md §6)."""
+"""Days of the record: the 90 days that end with the window, or the window if that is longer (docs/method.md §6)."""
 
 _HOUR_SECONDS = 3_600
 _HOUR = timedelta(hours=1)
@@ -27,7 +27,7 @@ class Calendar:
     """Slots aligned to UTC, days that begin at midnight in the policy's timezone.
 
     A slot has the number ``slot_start // slot_seconds`` and belongs to the day that its start is in. ``epoch`` is in
-    epoch seconds; no window has slots that start before it. Evidence is kept by one calendar and of no use to another.
+    epoch seconds; no window has slots that start before it. Evidence kept by one calendar is of no use to another.
     """
 
     timezone: str
@@ -105,7 +105,7 @@ class Calendar:
     def window(self, days: int, end_slot: int) -> range:
         """Return the slots of the last ``days`` complete days and of today so far, up to ``end_slot`` exclusive (§3).
 
-        Today is the day in which ``end_slot`` starts. At exactly midnight today has no slot yet, and the window is the
+        Today is the day in which ``end_slot`` starts. At exactly midnight, today has no slot yet, and the window is the
         ``days`` days before it. A window never starts before the epoch, and is empty when ``end_slot`` is not after it.
         """
         today = self.day_of(end_slot)

@@ -32,10 +32,11 @@ from services.indicator.verdicts import DayEvidence, EvidenceCounter, Judge, Win
 
 
 class Evidence:
-    """All measurements taken in: slots in detail, and closed days packed to the stages that were reached in them.
+    """All ingested measurements: slots in detail, and closed days packed to the stages that were reached in them.
 
-    Targets get columns in the order they first appear. Nothing kept depends on a register: every number is derived under the register
-    asked for. A changed register therefore applies to all days alike, and nothing depends on when a day was closed.
+    Targets get columns in the order in which they first appear. The state that is kept does not depend on a register:
+    every number is derived under the register given. A changed register therefore applies to all days alike, whenever
+    they were closed.
     """
 
     def __init__(self, calendar: Calendar, *, keep: KeepArrays = tuple) -> None:
@@ -61,9 +62,9 @@ class Evidence:
         away: Mapping[int, LoadCells] = MappingProxyType({}),
         keep: KeepArrays = tuple,
     ) -> Evidence:
-        """Return the evidence that was saved, in whatever mixture of ages the states are (see ``EvidenceChanges``).
+        """Return the evidence that was saved; its states may be of different ages (see ``EvidenceChanges``).
 
-        Slots ``away`` stay where they are and are loaded when they are needed.
+        Slots ``away`` stay where they are, and are loaded when they are needed.
         """
         evidence = cls(calendar, keep=keep)
         evidence._slots = SlotCells(targets, vantages)
@@ -77,7 +78,7 @@ class Evidence:
 
     @property
     def closed_before(self) -> int:
-        """Slots before this one belong to closed days; rows of them are late."""
+        """The slot before which all days are closed; rows of earlier slots are late."""
         return self._closed_before
 
     @property
@@ -101,7 +102,7 @@ class Evidence:
         return tuple(self._slots.vantages)
 
     def take(self, columns: MeasurementColumns) -> IngestResult:
-        """Take in one batch. Taking it in again, or in another order, changes nothing (§2, invariant 13)."""
+        """Ingest one batch. Repeating a batch, or changing the order of batches, changes nothing (§2, invariant 13)."""
         slot, offset = np.divmod(columns.slot_start, self.calendar.slot_seconds)
         misplaced = (offset != 0) | (slot < self.calendar.epoch_slot)
         late = ~misplaced & (slot < self._closed_before)
@@ -131,14 +132,14 @@ class Evidence:
     def verdicts(self, arrays: RegisterArrays, slots: range) -> Codes:
         """Return the verdicts (slots, links) of any slots that are kept, in register order; -1 = unknown.
 
-        A link that is not in force or not live is unknown too. Every closed day among the slots has to be unpacked.
+        A link that is not in force or not live is unknown too. The call unpacks every closed day among the slots.
         """
         return self._counter_of(arrays).verdicts(slots)
 
     def vantage_counts(self, arrays: RegisterArrays, slot: int, vantages: Sequence[str]) -> Ints:
-        """Count what each of these vantages was to measure in a slot that is kept in detail, and what arrived of it.
+        """Count the measurements that each vantage owed in a slot kept in detail, and those that arrived.
 
-        The counts are (vantages, columns), as of ``VantageCounter``.
+        Returns (vantages, columns), with the columns of ``VantageCounter``.
         """
         judge, day = self._counter_of(arrays).judge, self.calendar.day_of(slot).toordinal()
         cells, rows = self._slots.read(slot), {vantage: row for row, vantage in enumerate(self._slots.vantages)}
@@ -153,8 +154,8 @@ class Evidence:
     def prepare(self, arrays: RegisterArrays, end_slot: int | None = None) -> Iterator[date]:
         """Count the closed days, then the other slots up to ``end_slot``, in pieces, so that the caller can work in between.
 
-        Yields the day being counted after every piece: a few milliseconds of a closed day, one slot of the others. What
-        changes meanwhile is counted when it is needed.
+        Yields the day being counted after every piece: a few milliseconds of a closed day, or one slot of another day.
+        Changes made meanwhile are counted when they are needed.
         """
         for day in sorted(self._packed):
             if day in self._packed:  # it may have been dropped meanwhile
@@ -174,7 +175,7 @@ class Evidence:
     def closing(self, before: int) -> Iterator[date]:
         """Close days in pieces, and yield the day being closed after each; a day is closed after its last piece.
 
-        Until then its rows must not change any more: call this only for days that nothing can be admitted to.
+        Until then its rows must not change, so call this only for days that can admit no more rows.
         """
         for day in sorted({self.calendar.day_of(slot) for slot in self._slots if self._closed_before <= slot < before}):
             slots = self.calendar.slots_of(day)
@@ -182,9 +183,9 @@ class Evidence:
                 self._close((yield from pack_day(day, slots, self._slots)))
 
     def put(self, parts: Sequence[MeasuredDay]) -> None:
-        """Close a day as it was measured elsewhere, in parts of other targets or other vantages.
+        """Close a day that was measured elsewhere, in parts of different targets or different vantages.
 
-        No slot of it, or of a day before, may be open. Targets without a column are left out.
+        No slot of that day, or of an earlier one, may be open. Targets without a column are left out.
         """
         self._close(pack_parts(parts, self._slots))
 
@@ -196,7 +197,7 @@ class Evidence:
             self._counter.packed(state.day)
 
     def reopen(self, slot: int) -> tuple[date, ...]:
-        """Open every day from the one of a slot on again, without what was closed; return them. Their rows count again."""
+        """Reopen the closed days from the day of ``slot`` on, empty, and return them: their rows count again."""
         first = self.calendar.day_of(slot)
         days = tuple(day for day in self._packed if day >= first)
         for day in days:
@@ -214,7 +215,7 @@ class Evidence:
         for slot in slots:
             del self._slots[slot]
             self._unsaved_slots.discard(slot)
-        # The file of such a day was damaged, and its loss accepted: the index shows no more than a start would find.
+        # The file of such a day was damaged, and the loss accepted: the index shows no more than a restart would find.
         unpacked = [slot for slot in slots if self.calendar.day_of(slot) not in self._packed]
         if unpacked and self._counter is not None:
             self._counter.lost(unpacked)
@@ -226,9 +227,9 @@ class Evidence:
         return slots, days
 
     def drain(self) -> EvidenceChanges:
-        """Return copies of all that changed since the last call.
+        """Return copies of everything that changed since the last call.
 
-        It is not returned again: a process that failed to save it must stop and start from what is on disk.
+        A change is returned only once: a process that fails to save it must stop and restart from what is on disk.
         """
         changes = EvidenceChanges(
             targets=tuple(self._slots.targets),
@@ -241,10 +242,10 @@ class Evidence:
         return changes
 
     def release(self, load: Callable[[int], LoadCells], load_day: Callable[[date], DayState], *, room: int) -> None:
-        """Release the memory of what is saved: all slots but the newest, which take up to ``room`` bytes, and closed days.
+        """Release the memory of saved state: closed days, and all slots but the newest, which may take ``room`` bytes.
 
-        ``load`` returns a function that reads a slot again, ``load_day`` a day that holds the same. What changed since
-        the last ``drain`` stays in memory.
+        ``load`` returns a function that reads a slot again, and ``load_day`` returns a day with the same content. State
+        that changed since the last ``drain`` stays in memory.
         """
         self._slots.put_away({slot: load(slot) for slot in self._slots.oldest(room) if slot not in self._unsaved_slots})
         for day, state in self._packed.items():
@@ -252,10 +253,10 @@ class Evidence:
                 self._packed[day] = load_day(day)
 
     def detail(self, arrays: RegisterArrays, slots: range, targets: Ints | None = None) -> SlotDetail:
-        """Return the evidence behind some targets' slots, judged by ``arrays``; ``targets`` are positions in ``arrays.targets``,
-        all of them by default.
+        """Return the evidence behind the slots of some targets, judged by ``arrays``.
 
-        Every call reads each slot: ask once for all targets and cut, rather than once per agency.
+        ``targets`` are positions in ``arrays.targets``, all by default. Every call reads each slot, so ask once for all
+        targets and cut the result, rather than once per agency.
         """
         counter = self._counter_of(arrays)
         judge = counter.judge

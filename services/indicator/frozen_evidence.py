@@ -1,4 +1,4 @@
-"""The evidence as counted at one moment, for an index that is computed while more is taken in."""
+"""Freezes the counts of the evidence at one moment, so that an index can be computed while more is ingested."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from services.indicator.verdicts import DayEvidence, WindowCounts
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrozenEvidence:
-    """The evidence as counted at one moment, so that an index can be computed while more is taken in.
+    """The evidence as counted at one moment, so that an index can be computed while more is ingested.
 
     It holds windows that end at ``end_slot`` exclusive, and the days of the longest record, under one register.
     """
@@ -38,7 +38,7 @@ class FrozenEvidence:
         )
 
     def window(self, arrays: RegisterArrays, days: int, end_slot: int) -> WindowCounts:
-        """Return one of the windows. Raises ValueError for another register or end, KeyError for a window not counted."""
+        """Return one window. Raises ValueError for another register or end, KeyError for a window not counted."""
         self._check(arrays, end_slot)
         return self.windows[days]
 

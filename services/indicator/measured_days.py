@@ -1,4 +1,4 @@
-"""Whole days of evidence, each counted by itself: the rows of a day are all that counting it takes (docs/method.md §2)."""
+"""Counts whole days of evidence, each from its own rows alone (docs/method.md §2)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from services.indicator.cells import EMPTY, MeasuredDay, TargetColumns, cells_of
 
 
 def measured_day(calendar: Calendar, day: date, batches: Iterable[MeasurementColumns]) -> MeasuredDay:
-    """Count the rows of one day that were admitted. Their order does not matter, nor that some come twice.
+    """Count the admitted rows of one day. Neither their order nor repetitions matter.
 
-    Of several measurements of a target by a vantage in a slot one counts, as in ``Evidence``.
+    Of several measurements of a target by a vantage in a slot, one counts, as in ``Evidence``.
     """
     cells = DayCells(calendar, day)
     for batch in batches:
@@ -26,7 +26,7 @@ def measured_day(calendar: Calendar, day: date, batches: Iterable[MeasurementCol
 
 
 class DayCells:
-    """The cells of one day, of the targets and vantages that were added, in the order they first appeared."""
+    """The cells of one day for the targets and vantages that were added, in the order in which they first appeared."""
 
     def __init__(self, calendar: Calendar, day: date) -> None:
         self._slot_seconds, slots = calendar.slot_seconds, calendar.slots_of(day)
@@ -46,11 +46,11 @@ class DayCells:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """How many vantages, targets and slots there are."""
+        """The numbers of vantages, targets and slots."""
         return len(self._cells), len(self._columns.targets), len(self._slots)
 
     def add(self, batch: MeasurementColumns) -> tuple[Ints, Ints, Ints]:
-        """Add the rows of the day; return them, the place of each in the flat cells of its vantage, and their own cells."""
+        """Add the rows of the day; return their positions, places in the flat cells of the vantage, and own cells."""
         slot, offset = np.divmod(batch.slot_start, self._slot_seconds)
         rows = np.flatnonzero((offset == 0) & (slot >= self._first) & (slot < self._end))
         if not len(rows):
@@ -62,7 +62,7 @@ class DayCells:
         return rows, place, packed
 
     def of(self, vantage: str) -> Ints:
-        """Return the cells (targets, slots) of a vantage; those of one that was not added yet are empty."""
+        """Return the cells (targets, slots) of a vantage, empty if it was not added yet."""
         _, targets, slots = self.shape
         kept = self._cells.get(vantage)
         if kept is None or len(kept) < targets:

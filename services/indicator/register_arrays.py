@@ -118,14 +118,14 @@ class RegisterArrays:
                 raise ValueError("an endpoint is not part of the index: it has no links to group")
 
     def largest_agencies(self) -> Ints:
-        """Return the positions of all agencies: those with the most links, as consumer or as provider, first, then by id."""
+        """Return the positions of all agencies, by falling number of links as consumer or provider, then by id."""
         links = np.bincount(np.concatenate([self.consumer, self.provider]), minlength=len(self.agencies))
         return np.argsort(-links, kind="stable")
 
     def judging_digest(self) -> bytes:
         """Return a digest of everything that verdicts depend on: registers with the same digest have the same counts.
 
-        Weights, thresholds and windows are no part of it.
+        It does not cover weights, thresholds and windows.
         """
         digest = sha256()
         for ids in (self.agencies, self.services, self.links, self.endpoints):
@@ -140,7 +140,7 @@ class RegisterArrays:
 
 
 def position_of(ids: Sequence[str], name: str) -> int | None:
-    """Return the position of an id among sorted ``ids``, None where it is not."""
+    """Return the position of an id among sorted ``ids``, or None if it is not among them."""
     position = bisect_left(ids, name)
     return position if position < len(ids) and ids[position] == name else None
 

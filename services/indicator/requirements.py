@@ -1,8 +1,8 @@
 """When a link is in force and when it is live: the rule of docs/method.md §3, for one link and for all of a register.
 
 A link is in force on the days from ``required_from`` up to but not including ``required_until``, and live from ``live_from``
-on. In force and not live, it is a known zero, whatever was measured. Days begin at midnight in the policy's timezone, and
-a slot belongs to a day by its start. An endpoint is in force and live in every slot.
+on. A link that is in force and not live is a known zero, whatever was measured. Days begin at midnight in the policy's
+timezone, and a slot belongs to a day by its start. An endpoint is in force and live in every slot.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def probing_span(link: Link, calendar: Calendar) -> tuple[float, float]:
 
 
 def _midnight(day: date | None, calendar: Calendar) -> float:
-    # Not every timezone has a midnight of the first of all days in epoch seconds.
+    # In some timezones, midnight of the first of all days has no value in epoch seconds.
     return float("-inf") if day is None or day == ALWAYS else float(calendar.midnight(day))
 
 

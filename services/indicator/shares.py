@@ -18,9 +18,9 @@ from services.indicator.sums import group_sums, ratio
 class LinkShares:
     """The shares of one window's n links in register order; links with ``slots`` = 0 are in no sum.
 
-    ``slots`` in force, ``paper`` of them before the link was live, ``known`` slots, ``counts`` (6, n); ``connected`` = c;
-    ``lower`` = n₅ / slots and ``known_share`` = f; ``within`` = w / Σw of the service's links in force (0 when they weigh
-    nothing); ``omega`` = v_s · within.
+    ``slots`` are in force, ``paper`` of them before the link was live. ``counts`` (6, n) are the ``known`` slots by
+    stage. ``connected`` is c, ``lower`` is n₅ / slots and ``known_share`` is f. ``within`` is w / Σw of the service's
+    links in force, 0 when they weigh nothing. ``omega`` is v_s · within.
     """
 
     arrays: RegisterArrays
@@ -36,7 +36,7 @@ class LinkShares:
 
     @classmethod
     def of(cls, arrays: RegisterArrays, slots: Ints, counts: Ints, paper: Ints) -> Self:
-        """Compute them from the slots of each link: (n,) in force, (6, n) known per stage, and (n,) on paper (§3-5)."""
+        """Compute shares from the slots of each link: (n,) in force, (6, n) known per stage, (n,) on paper (§3-5)."""
         known = counts.sum(axis=0)
         in_force = slots > 0
         weight = arrays.weight if in_force.all() else np.where(in_force, arrays.weight, 0.0)
@@ -63,14 +63,14 @@ class LinkShares:
 
     @cached_property
     def profile(self) -> Floats:
-        """The losses (5, n), which sum to 1 - q̂; those on paper alone where q̂ is NaN."""
+        """The losses (5, n), which sum to 1 - q̂; where q̂ is NaN, only the loss on paper."""
         losses = self._reaching(slice(Stage.OK), otherwise=0.0)
         losses[0] += ratio(self.paper, self.slots, otherwise=0.0)
         return losses
 
     @cached_property
     def imputed(self) -> Bools:
-        """The links (n,) that were live and never known while they were: their q̂ comes from others."""
+        """The links (n,) that were live and never known while live, so that their q̂ is imputed from other links."""
         return np.asarray((self.known == self.paper) & (self.slots > self.paper))
 
     @cached_property
@@ -82,8 +82,9 @@ class LinkShares:
     def _reaching(self, stages: slice, *, otherwise: float) -> Floats:
         """Return c·a for some ``stages`` (stages, n), with a the share of the known live slots at each (§3-5).
 
-        Where a link was live and not measured, a is that of the measured links of its service, else to its provider, else
-        of all, and ``otherwise`` where there are none. All stages of a link are imputed from the same links.
+        Where a link was live and not measured, a is that of the measured links of its service, else of those to its
+        provider, else of all; it is ``otherwise`` where there are none. All stages of a link are imputed from the same
+        links.
         """
         live = self.known - self.paper
         shares = ratio(self.counts[stages], live[np.newaxis], otherwise=0.0)
@@ -130,7 +131,7 @@ class GroupMeans:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImputationSources:
-    """What each of some groups of links may be imputed from: ``weight`` (n,) of measured live links, ``total`` (groups,)."""
+    """What each group may impute from: the ``weight`` (n,) of measured live links, and its ``total`` (groups,)."""
 
     group: Ints
     groups: int
@@ -178,7 +179,7 @@ def mean_share(
 
 
 def link_means(shares: LinkShares) -> GroupMeans:
-    """Compute the same for every link by itself."""
+    """Compute the means of ``mean_share`` for every link by itself."""
     in_force = shares.slots > 0
     upper = upper_bound(shares.lower, shares.known_share)
     estimate = np.where(in_force, np.clip(shares.share, shares.lower, upper), np.nan)
@@ -188,7 +189,7 @@ def link_means(shares: LinkShares) -> GroupMeans:
 def grouping(arrays: RegisterArrays, shares: LinkShares, kind: IndicatorKind) -> tuple[tuple[str, ...], Ints, Floats]:
     """Return a kind's entities, the entity of each link, and the link's weight in it (§5).
 
-    The weight is ω; within a service v_s cancels and is left out, and a link by itself weighs 1, so that a service or link
+    The weight is ω. Within a service v_s cancels and is left out, and a link by itself weighs 1. So a service or link
     without weight in the government has an index of its own. Raises ValueError for endpoints.
     """
     ids, group = arrays.sets_of(kind)

@@ -29,5 +29,5 @@ def group_sums(group: Ints, values: Numbers, groups: int) -> Floats:
 
 def ordered_sum(values: Numbers) -> float:
     """Sum all values (n,) like ``group_sums``: term by term, in double precision."""
-    partial = np.cumsum(values, dtype=np.float64)  # the last one is the same sum as bincount's, in less time
-    return 0.0 + float(partial[-1]) if len(partial) else 0.0  # of negative zeros it is zero, as there
+    partial = np.cumsum(values, dtype=np.float64)  # the last one equals bincount's sum, in less time
+    return 0.0 + float(partial[-1]) if len(partial) else 0.0  # turns -0.0 into 0.0, as bincount does

@@ -1,4 +1,4 @@
-"""What a new version of a register requires of the past, where nobody measured it. Pure."""
+"""Finds the past slots that a new version of a register requires and nobody measured. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from services.indicator.shares import LinkShares, mean_share
 def unmeasured_links(new: Register, old: Register, *, now: float) -> tuple[str, ...]:
     """Return the links of ``new`` that are live in slots before ``now`` in which ``old`` did not have them probed, by id.
 
-    ``now`` is in epoch seconds. Both must have one calendar: with another one everything counts anew.
+    ``now`` is in epoch seconds. Both must have one calendar: with another one everything is counted again.
     """
     calendar = Calendar.of(new.policy)
     past = range(calendar.epoch_slot, calendar.slot_of(now))
@@ -22,9 +22,10 @@ def unmeasured_links(new: Register, old: Register, *, now: float) -> tuple[str, 
 
 
 def known_share_at_most(new: Register, old: Register, *, window: int, now: float) -> float:
-    """Return κ of the government over the last ``window`` days (docs/method.md §5), had ``old`` measured all that it required.
+    """Return the highest κ that the government can have over the last ``window`` days (docs/method.md §5).
 
-    1 where no link is in force. ``now`` and the calendars are those of ``unmeasured_links``.
+    It assumes that ``old`` measured everything that it required, and is 1 where no link is in force. ``now`` and the
+    calendars are those of ``unmeasured_links``.
     """
     calendar = Calendar.of(new.policy)
     span = calendar.window(window, calendar.slot_of(now))

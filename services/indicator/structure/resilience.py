@@ -14,7 +14,7 @@ from services.indicator.sums import group_sums, ordered_sum, ratio
 
 @dataclass(frozen=True, slots=True)
 class NodeLoss:
-    """The loss of the government's E with each node: ΔE of ``providers`` (a,) and of the ``bus`` with its ``bus_links``.
+    """The government's loss of E when a node fails: ΔE of ``providers`` (a,) and of the ``bus`` with its ``bus_links``.
 
     ``resilience`` is 1 - max ΔE/E, None when E is 0 or unknown. ``weakest`` is the position of the provider with the
     largest loss; None when the bus has a larger one, and without resilience.
@@ -28,8 +28,9 @@ class NodeLoss:
 
 
 def node_losses(arrays: RegisterArrays, network: AgencyNetwork, in_force: Bools, strict: Floats) -> NodeLoss:
-    """Compute the loss if each node failed alone; ``in_force`` (n,) links, ``strict`` (s,) E_s of each service, NaN unset.
+    """Compute the loss if each node failed alone.
 
+    ``in_force`` (n,) marks links, and ``strict`` (s,) is E_s of each service, NaN where it is unset.
     A failing node sets the E_s of every service with a link of it in force to 0, whatever the link's weight, because E is
     about all links of a service. E is the v_s-weighted mean over the services that have an E_s (§4).
     """

@@ -1,9 +1,9 @@
 """The structure of the network: coverage, islands, silos, concentration, resilience (docs/method.md §7, Structure).
 
-Only links in force that weigh anything take part (ω > 0), so that what changes no index changes no structure; the one
-exception is E, which does not use the weights of links. Links not known to work count as not working, and the upper
-bounds cover what they could have been. Inquiries are not transitive: an island shows who can reach whom at all, not that a
-path of inquiries would serve.
+Only links in force with a weight (ω > 0) take part, so a link that changes no index changes no structure. E is the one
+exception: it does not use the weights of links. Links that are not known to work count as not working, and the upper
+bounds cover what they could have been. Inquiries are not transitive: an island shows which agencies can reach each
+other at all, not that a path of inquiries would work.
 """
 
 from __future__ import annotations
@@ -52,14 +52,16 @@ def _of_window(arrays: RegisterArrays, network: AgencyNetwork, snapshot: Snapsho
 def compute_structure(
     arrays: RegisterArrays, network: AgencyNetwork, shares: LinkShares, strict: Floats, window_days: int
 ) -> Structure | None:
-    """Compute the structure of one window; None when no link in force weighs anything; ``strict`` (s,) is E_s, NaN unset.
+    """Compute the structure of one window, or None when no link in force weighs anything.
+
+    ``strict`` (s,) is E_s, NaN where it is unset.
 
     * Pair coverage: working pairs / required pairs, plain and by the ω of their links.
-    * Isolates: agencies in required pairs and in no working one, in whichever role.
+    * Isolates: agencies in required pairs and in no working one, in either role.
     * Fragmentation: the ω-share of required pairs whose agencies are in different islands, the weak components of the
-      working pairs. A working pair lies within an island, so it is at most 1 - weighted pair coverage.
+      working pairs. A working pair lies within an island, so fragmentation is at most 1 - weighted pair coverage.
     * Reciprocity: the share of working pairs that work the other way too; None when no pair works.
-    * Silo gap: CII of links within a sector - CII of those across; None unless both are publishable, so with one sector.
+    * Silo gap: CII of links within a sector - CII of those across; None if one is not publishable, as with one sector.
     * Provider concentration: Σ (ω-share of a provider)², the Herfindahl-Hirschman index, from 1/providers to 1.
     * Resilience N-1: 1 - max ΔE/E over the nodes, the bus as one (``node_losses``).
     """

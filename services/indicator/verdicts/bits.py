@@ -1,4 +1,4 @@
-"""Slots as bits, 64 to a word."""
+"""Packs slots as bits, 64 to a word."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def pack_bits(flags: Numbers) -> Bits:
         padded = np.zeros((rows, room), dtype=flags.dtype)
         padded[:, :slots] = flags
         flags = padded
-    # Rows of whole words, so that all of them pack as one.
+    # Rows are whole words, so that all of them are packed at once.
     return np.packbits(flags.reshape(-1)).view(np.uint64).reshape(rows, room // _WORD)
 
 
 def words(slots: int) -> int:
-    """Return how many words hold so many slots."""
+    """Return the number of words that hold this many slots."""
     return -(-slots // _WORD)
 
 
@@ -46,7 +46,7 @@ def count_bits(bits: Bits, kind: DTypeLike) -> Numbers:
 
 
 def stage_bits(verdicts: Codes) -> tuple[Bits, ...]:
-    """Return in which slots each stage from 0 to 5 was reached, from ``verdicts`` (n, slots), -1 where unknown."""
+    """Return the slots in which each stage from 0 to 5 was reached; ``verdicts`` (n, slots) are -1 where unknown."""
     rows, slots = verdicts.shape
     code = np.zeros((rows, words(slots) * _WORD), dtype=np.uint8)
     np.add(verdicts, 1, out=code[:, :slots], casting="unsafe")

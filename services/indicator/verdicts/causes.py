@@ -1,6 +1,6 @@
 """The cause of each failed slot: the bus, a provider, or the link itself (docs/method.md §6, Causes).
 
-This is the rule by which failures are charged to causes:
+Failures are charged to causes by this rule:
 
 * The *bus* is down where its own endpoint is known and not OK. Failures in such a slot are charged to the bus, and the
   slot is unknown to every other cause. Links answered in it did not need the bus and count as known.
@@ -13,15 +13,15 @@ So a failed slot is charged to exactly one cause. A link's loss is not computed 
 slots charged to the bus + slots known to the link's own cause = known slots. The causes show how many outages there were,
 and how far each reached.
 
-Where nothing is known of the bus, or the policy names no endpoint for it, nothing is charged to it; common failures are
-then left to the guard of §6. Links that are not live take no part, neither for themselves nor for their provider: the
+Nothing is charged to the bus where nothing is known of it, or the policy names no endpoint for it. Common failures
+are then left to the guard of §6. Links that are not live take no part, for themselves or for their provider: the
 register makes them known zeros, whatever happens.
 
-An *outage* ends when its cause was up for an hour of known slots in a row, its *pause*: an intermittent outage is one draw,
-not many.
+An *outage* ends when its cause has been up for its *pause*, an hour of known slots in a row. So an intermittent outage
+is one draw, not many.
 
 The rule is evaluated in two ways: ``cause_states`` and ``sum_states`` here, slot by slot, and ``closed_day.charge_day`` for
-a whole day in bits. tests/property/indicator/test_causes.py holds them to each other.
+a whole day in bits. tests/property/indicator/test_causes.py checks that they agree.
 """
 
 from __future__ import annotations
@@ -52,8 +52,9 @@ def pause_slots(slot_seconds: int) -> int:
 class CauseSums:
     """Sums over consecutive slots of c causes, which §6 keeps per cause and day.
 
-    Slots ``known`` and ``down``, and ``outages`` begun. ``head`` known slots up before the first one down and ``tail``
-    after the last, both up to the pause; where none is down, both are ``known`` up to the pause. All (c,).
+    All are (c,): slots ``known`` and ``down``, and ``outages`` that began. ``head`` counts the known slots up before
+    the first slot down, and ``tail`` those after the last, both up to the pause. Where no slot is down, both are
+    ``known`` up to the pause.
     """
 
     known: Counts
@@ -91,7 +92,7 @@ def cause_states(arrays: RegisterArrays, verdicts: Codes, bus: Codes | None) -> 
         return states
     order = np.argsort(arrays.provider, kind="stable")
     present, begin = np.unique(arrays.provider[order], return_index=True)
-    # Slot by slot, because a row fits the processor's cache and a day does not. Of a slot without verdicts all is unknown.
+    # Slot by slot, because a row fits the processor's cache and a day does not. A slot without verdicts stays unknown.
     for slot in np.flatnonzero((verdicts >= 0).any(axis=1)):
         row, verdict, failing = states[slot, 1:], verdicts[slot], bus_down[slot]
         providers, own = row[:agencies], row[agencies:]
@@ -101,7 +102,7 @@ def cause_states(arrays: RegisterArrays, verdicts: Codes, bus: Codes | None) -> 
         more_fail = np.add.reduceat(_VOTES[of_links], begin, dtype=np.int32) > 0
         providers[present] = np.where(known, more_fail, np.int8(UNKNOWN))
         if failing:
-            # What fails while the bus is down is unknown to every other cause.
+            # A failure while the bus is down is unknown to every other cause.
             row[row == DOWN] = UNKNOWN
         else:
             own -= (own == DOWN) & (providers[arrays.provider] == DOWN)

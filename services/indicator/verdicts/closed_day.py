@@ -1,7 +1,7 @@
 """One closed day counted as a whole, with a bit per slot (docs/method.md §3-4, §6).
 
-A bit per target and slot, 64 to a word, makes the counts and the causes of a day of a million links a matter of a second.
-The rule by which failures are charged to causes is the one of ``causes``.
+With a bit per target and slot, 64 to a word, the counts and the causes of a day of a million links take about a second.
+Failures are charged to causes by the rule of ``causes``.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ PIECE_CELLS: Final = 4 * CELLS
 """Slots of links that are processed between two pauses."""
 
 _BEFORE: Final = pack_bits(np.tri(64, k=-1, dtype=np.bool_))[:, 0]
-"""By the slot of a word: the bits of the slots before it."""
+"""For each slot of a word, the bits of the slots before it."""
 
 T = TypeVar("T")
 
 
 class DayCounter:
-    """Counts a number of ``slots`` of the day with this ordinal; targets that are not added are unknown."""
+    """Counts ``slots`` slots of the day with this ordinal; targets that are not added are unknown."""
 
     def __init__(self, judge: Judge, day: int, slots: int, slot_seconds: int) -> None:
         arrays = judge.arrays
@@ -96,7 +96,7 @@ def count_day(judge: Judge, day: int, stages: Codes, vantages: Sequence[str], sl
 
 
 def run_to_end(work: Generator[None, None, T]) -> T:
-    """Return the result of work that pauses, without its pauses."""
+    """Run work to its end without its pauses, and return its result."""
     while True:
         try:
             next(work)
@@ -124,7 +124,7 @@ def charge_day(
         links_known, links_failed = known.take(links, axis=0), failed.take(links, axis=0)
         provider_known = np.bitwise_or.reduceat(links_known, start, axis=0)
         provider_failed = _outvoted(links_known, links_failed, start, slots)
-        # What fails while the bus is down is unknown to every other cause.
+        # A failure while the bus is down is unknown to every other cause.
         links_known &= ~(links_failed & bus_failed)
         provider_known &= ~(provider_failed & bus_failed)
         provider_failed &= ~bus_failed
@@ -151,7 +151,7 @@ def _pieces(begin: Ints, end: int, slots: int) -> Iterator[tuple[slice, slice]]:
 
 
 def _outvoted(known: Bits, failed: Bits, start: Ints, slots: int) -> Bits:
-    """Return in which slots more links of each group fail than are answered; each begins at its ``start`` (g,)."""
+    """Return the slots in which more links of each group fail than are answered; groups begin at ``start`` (g,)."""
     outvoted = np.zeros((len(start), known.shape[1]), dtype=np.uint64)
     suspect = np.bitwise_or.reduceat(failed, start, axis=0).any(axis=1)
     size = np.diff(np.append(start, len(known)))
@@ -170,7 +170,7 @@ def _outvoted(known: Bits, failed: Bits, start: Ints, slots: int) -> Bits:
 
 
 def _enter(sums: CauseSums, causes: Ints, known: Bits, failed: Bits, slots: int, pause: int) -> None:
-    """Enter the sums of these ``causes`` (c,), known and down in slots (c, w)."""
+    """Enter the sums of ``causes`` (c,), which are ``known`` and ``failed`` in slots (c, w)."""
     kind = sums.known.dtype
     slots_known, slots_down = count_bits(known, kind), count_bits(failed, kind)
     sums.known[causes], sums.down[causes] = slots_known, slots_down

@@ -1,4 +1,4 @@
-"""The evidence counted under one register; only what changed is judged again (docs/method.md §2-4, §6)."""
+"""Counts the evidence under one register, and judges again only what changed (docs/method.md §2-4, §6)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _JoinedPieces:
 
 
 class EvidenceCounter:
-    """Counts slots in detail and packed days, which stay the evidence's, under one register.
+    """Counts slots in detail and packed days, which the evidence owns, under one register.
 
     Everything kept here is a cache, rebuilt for a register with other verdicts. Slots of open days are counted one by one
     as they arrive and change; packed days are counted once, as a whole.
@@ -70,12 +70,12 @@ class EvidenceCounter:
             self._pieces.pop((day, slot // PIECE_SLOTS), None)
 
     def dropped(self, day: date) -> None:
-        """Drop a day that the evidence dropped."""
+        """Forget a day that the evidence dropped."""
         self._packed_days.pop(day, None)
         self._settled.clear()
 
     def lost(self, slots: Iterable[int]) -> None:
-        """Count slots no longer that the evidence dropped, though nothing is packed of their days."""
+        """Stop counting slots that the evidence dropped, and that no packed day holds."""
         self.changed(slots)
         self._settled.clear()
 
@@ -115,7 +115,7 @@ class EvidenceCounter:
             yield DayEvidence(
                 day=day.toordinal(),
                 slots=len(slots),
-                tally=counts if day in self._packed else counts.copy(),  # an open day goes on being counted
+                tally=counts if day in self._packed else counts.copy(),  # an open day is still being counted
                 live=self.judge.requirements(day.toordinal()).live,
                 causes=self._causes(day, slots),
             )
@@ -170,7 +170,7 @@ class EvidenceCounter:
             total.add_day(self.judge, day.toordinal(), len(slots), self._day_counts(day, slots))
 
     def _day_counts(self, day: date, slots: range) -> DayCounts | None:
-        """Return the counts of some of a day's slots; an open day is counted up to the last of them already."""
+        """Return the counts of some of a day's slots; those of an open day are already counted up to the last one."""
         if day in self._packed and slots == self._calendar.slots_of(day):
             return self._packed_day(day)[0]
         if day not in self._packed and slots.start <= max(self._calendar.first_slot(day), self._calendar.epoch_slot):
@@ -228,7 +228,7 @@ class EvidenceCounter:
         return (yield from counter.finish())
 
     def _judged(self, day: date, slots: range) -> Iterator[tuple[Ints, Codes]]:
-        """Yield the verdicts (k, slots) of one day's slots on some of the targets (k,) at a time."""
+        """Yield some of the targets (k,) at a time, and their verdicts (k, slots) in one day's slots."""
         judge, vantages = self.judge, tuple(self._slots.vantages)
         if day in self._packed:
             begin = slots.start - self._calendar.first_slot(day)

@@ -1,4 +1,4 @@
-"""Slots of one day counted per verdict, and their sums over a window (docs/method.md §3-4)."""
+"""Counts the slots of one day by verdict, and sums them over a window (docs/method.md §3-4)."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class WindowCounts:
 
     @classmethod
     def zero(cls, arrays: RegisterArrays) -> WindowCounts:
-        """Return zeros to sum in; 32 bits count the slots of any window."""
+        """Return zeros to add to; 32 bits count the slots of any window."""
         links, endpoints, services = len(arrays.links), len(arrays.endpoints), len(arrays.services)
         shapes = (links, links, (STAGES, links), endpoints, (STAGES, endpoints), services, services, services)
         return cls(*(np.zeros(shape, dtype=np.int32) for shape in shapes))

@@ -1,4 +1,4 @@
-"""The source of an index: windows counted, and days with their causes, under one register."""
+"""The evidence that an index is computed from: counted windows, and days with their causes, under one register."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class DayEvidence:
 
     ``day`` is its ordinal and ``slots`` the number of its slots in the span. ``tally`` (6, n) counts each link's slots by
     stage; ``live`` (n,) marks the links that are in force and live that day. ``causes`` are in the order of
-    ``cause_states`` and hold no slot of other links. The arrays are shared and must not be changed.
+    ``cause_states`` and hold no slots of other links. The arrays are shared and must not be changed.
     """
 
     day: int
@@ -39,10 +39,10 @@ class EvidenceSource(Protocol):
 
     @property
     def calendar(self) -> Calendar:
-        """Slots and days."""
+        """The calendar of the slots and days."""
 
     def window(self, arrays: RegisterArrays, days: int, end_slot: int) -> WindowCounts:
-        """Count one window, as ``Evidence.window``."""
+        """Count one window, like ``Evidence.window``."""
 
     def days(self, arrays: RegisterArrays, span: range) -> Iterator[DayEvidence]:
-        """Yield what each day of a span holds, as ``Evidence.days``."""
+        """Yield the evidence of each day of a span, like ``Evidence.days``."""

@@ -89,8 +89,8 @@ class Judge:
     def verdicts(self, stages: Codes, vantages: Sequence[str], first: int, day: int) -> tuple[Ints, Codes]:
         """Return the register's targets (k,) among the columns from ``first`` on, and their verdicts (k, slots).
 
-        ``stages`` (vantages, columns, slots) are stages of one day, as in ``verdict``. A link that is not in force or not
-        live is left out: it is a known zero, or not required, whatever was measured.
+        ``stages`` (vantages, columns, slots) are stages of one day, as in ``verdict``. Links that are not in force or
+        not live are left out: whatever was measured, they are not required or known zeros.
         """
         targets = np.full(stages.shape[1], -1, dtype=np.int64)
         registered = self._targets[first : first + len(targets)]

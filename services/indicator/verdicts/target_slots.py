@@ -1,4 +1,4 @@
-"""The verdict and the reason that a slot shows (docs/method.md §2-3)."""
+"""The verdict and the reason that are shown for a slot (docs/method.md §2-3)."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class TargetSlots:
 def verdict_reasons(
     verdict: NDArray[np.uint8], outcome: NDArray[np.uint8], reason: NDArray[np.uint8], counting: Bools
 ) -> NDArray[np.uint8]:
-    """Return why each verdict (m,) is what it is: the reason of the first counting vantage that reported it.
+    """Return the reason of each verdict (m,): that of the first counting vantage that reported the verdict.
 
     ``outcome`` and ``reason`` (m, vantages) are what vantages reported, ``counting`` (vantages,) or (m, vantages) whether
     they count for the target. NO_MEASUREMENT where no vantage reported the verdict with a reason.
@@ -73,5 +73,5 @@ def verdict_reasons(
 
 
 def counting_vantages(named: Collection[str], vantages: Sequence[str]) -> Bools:
-    """Return which ``vantages`` count for a target: all when it has ``named`` none, else those it has named: (vantages,)."""
+    """Return which ``vantages`` count for a target, (vantages,): the ``named`` ones, or all if there are none."""
     return np.array([not named or vantage in named for vantage in vantages], dtype=np.bool_)

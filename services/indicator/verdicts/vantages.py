@@ -1,4 +1,4 @@
-"""What each vantage was to measure over the last hours, and what arrived of it, counted slot by slot."""
+"""Counts the measurements that each vantage owed over the last hours, and those that arrived, slot by slot."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from services.indicator.cells import outcomes, reasons
 from services.indicator.register_arrays import RegisterArrays
 
 SPAN_SECONDS: Final = 6 * 3600
-"""Long enough that one slot that failed is a small share, short enough to be about now."""
+"""Long enough that one failed slot is a small share, and short enough to describe the present."""
 
 MOST_SLOTS: Final = 1000
-"""Of the span, where slots are shorter than usual: each is kept, and all are added up for every index."""
+"""The most slots of the span, where slots are shorter than usual: each is kept, and all are summed for every index."""
 
 COLUMNS: Final = 2 + len(OWN_REASONS)
 """Expected and delivered measurements, then those that are UNKNOWN by OWN_REASONS."""
@@ -28,7 +28,7 @@ SlotCounts = Callable[[int], Ints]
 
 
 def count_cells(expected: int, cells: Ints) -> Ints:
-    """Count one vantage's cells of one slot, as far as there are any, of ``expected`` ones: (COLUMNS,)."""
+    """Count the cells of one vantage in one slot, which may be fewer than the ``expected`` ones: (COLUMNS,)."""
     by_reason = np.bincount(reasons(cells[outcomes(cells) == Outcome.UNKNOWN]), minlength=int(max(Reason)) + 1)
     delivered = len(cells) - int(by_reason[Reason.NO_MEASUREMENT])
     return np.concatenate([[expected, delivered], by_reason[_OWN]]).astype(np.int64)

@@ -44,7 +44,7 @@ class HistorySums:
         self._sets: dict[IndicatorKind, LinkSets] = {}
 
     def outages(self, window: int, days: Sequence[DayEvidence], slot_seconds: int) -> OutageTotals:
-        """Sum the causes over days; ``window``, its length in days, distinguishes alternating spans."""
+        """Sum the causes over days; ``window``, their number in days, keeps the sums of alternating spans apart."""
         causes = len(days[0].causes)
         return _sum(self._outages, window, days, lambda: OutageAccumulator(causes, slot_seconds), _add_outages).totals()
 
@@ -102,7 +102,7 @@ def _sum(
     """Add up days, the settled ones only once."""
     settled = [day.causes for day in days[:-OPEN_DAYS]]
     summed, total = cache.get(window, ((), None))
-    # Sums of no days may have the size of an earlier register.
+    # A sum of no days may have the size of an older register.
     same = all(left is right for left, right in zip(summed, settled, strict=False))
     if total is None or not (0 < len(summed) <= len(settled) and same):
         summed, total = (), zero()

@@ -87,8 +87,9 @@ class OutageHistory:
 class Intervals:
     """One window's causes, and the parts of its links' slots that depend on them (§6.6), in register order.
 
-    (n,) each: ``connected`` c, ``bus_downtime`` x̄, ``charged`` x, ``loss`` y, and whether a link is ``observed``, with a
-    free slot. ``spread`` is τ of the observed links, ``outages`` are those of the record. ``guards`` are those of aggregates, by kind.
+    Of each link (n,): ``connected`` is c, ``bus_downtime`` x̄, ``charged`` x and ``loss`` y. A link with a free slot is
+    ``observed``. ``spread`` is τ of the observed links, ``outages`` are those of the record, and ``guards`` those of
+    aggregates, by kind.
     """
 
     history: OutageHistory
@@ -131,11 +132,10 @@ class Intervals:
         )
 
     def interval(self, kind: IndicatorKind, point: Floats) -> tuple[Floats, Floats, Ints]:
-        """Return the ends of the intervals around each ``point`` of this kind, NaN where there is none, and how many outages each
-        rests on (§6.12).
+        """Return the ends of the interval around each ``point`` of this kind, and the outages it rests on (§6.12).
 
-        A live link that was not observed counts as the mean of the observed links of its set, give or take how far links are
-        apart (§6.11).
+        Both ends are NaN where there is no point. A live link that was not observed counts as the mean of the observed
+        links of its set, with a margin for how far links are apart (§6.11).
         """
         if kind is IndicatorKind.LINK:
             connected, downtime, charged, observed = self.connected, self.bus_downtime, self.charged, self.observed

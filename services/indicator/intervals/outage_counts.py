@@ -1,4 +1,4 @@
-"""How many outages of the record the interval of each set rests on (docs/method.md §6.12)."""
+"""Counts the outages of the record that the interval of each set rests on (docs/method.md §6.12)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from services.indicator.sums import group_sums
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OutageCounts:
-    """How many outages a record has of each of the ``providers`` (agencies,), of links' ``own`` faults (n,), and of the ``bus``.
+    """The outages in a record of ``providers`` (agencies,), of links' ``own`` faults (n,), and of the ``bus``.
 
     A bus about which nothing is known has infinitely many: no interval rests on it.
     """
@@ -25,16 +25,16 @@ class OutageCounts:
 
     @classmethod
     def of(cls, record: OutageTotals, agencies: int) -> OutageCounts:
-        """Read them from a record, whose causes are in the order bus, agencies, links."""
+        """Read the counts from a record, whose causes are in the order bus, agencies, links."""
         bus = float(record.outages[0]) if record.known[0] > 0 else float("inf")
         return cls(record.outages[1 : 1 + agencies], record.outages[1 + agencies :], bus)
 
     def of_links(self, provider: Ints) -> Floats:
-        """Count those of each link (n,) and its ``provider`` (n,)."""
+        """Count the outages of each link and its ``provider``, both (n,)."""
         return self.providers[provider] + self.own
 
     def of_sets(self, sets: LinkSets, weight: Floats) -> Floats:
-        """Count those of each set, (sets,): of its links of some ``weight`` (n,) and of their providers, each once."""
+        """Count the outages of each set, (sets,): of links with some ``weight`` (n,) and their providers, each once."""
         weighs = weight > 0
         there = np.bincount(sets.pair[weighs], minlength=len(sets.pair_group)) > 0
         of_providers = np.where(there, self.providers[sets.pair_provider], 0.0)

@@ -1,4 +1,4 @@
-"""What live links that nobody observed add to an interval: they are like others, as far as links are alike (docs/method.md §6.11)."""
+"""Widens intervals for live links that nobody observed, as far as links differ (docs/method.md §6.11)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from services.indicator.special_functions import ndtri
 from services.indicator.sums import group_sums, ratio
 
 DEVIATIONS: Final = float(ndtri((1 + LEVEL) / 2))
-"""How many standard deviations a margin of a normal variable is, at the level of the intervals."""
+"""The margin of a normal variable at the level of the intervals, in standard deviations."""
 
 
 def spread_of(loss: Floats, weight: Floats) -> float:
-    """Return τ, the standard deviation between the losses (k,) of observed links of these weights; infinite for fewer than two."""
+    """Return τ, the standard deviation between the losses (k,) of observed links with these weights.
+
+    It is infinite for fewer than two links.
+    """
     total, square = float(weight.sum()), float((weight**2).sum())
     if total**2 <= square * (1.0 + 1e-9):  # one link, or none: links may lie any distance apart
         return float("inf")
@@ -28,9 +31,9 @@ def spread_of(loss: Floats, weight: Floats) -> float:
 def widen_unobserved(
     sets: LinkSets, bounds: LossBounds, observed: Floats, unobserved: Floats, spread: float
 ) -> LossBounds:
-    """Widen the bounds of sets by what their unobserved links may lose more or less than the observed ones.
+    """Widen the bounds of sets, because their unobserved links may lose more or less than the observed ones.
 
-    ``observed`` and ``unobserved`` (n,) are each link's ωc, 0 in one of both. Unobserved links of one provider are one draw.
+    ``observed`` and ``unobserved`` (n,) are each link's ωc, one of them 0. Unobserved links of a provider are one draw.
     Their losses lie between 0 and 1, so the margins end there.
     """
     known, unknown = (group_sums(sets.group, weight, sets.size) for weight in (observed, unobserved))

@@ -25,7 +25,7 @@ class SwitchCases:
     """All combinations for the agencies in one role.
 
     ``states`` are the names of each switch's states, in the order of SWITCHES; ``base`` is the headline's combination.
-    ``values`` (states of each switch…, agencies) are what agencies are ranked by; NaN without an index.
+    ``values`` (states of each switch…, agencies) rank the agencies; NaN without an index.
     """
 
     kind: IndicatorKind
@@ -72,8 +72,8 @@ def reweight(arrays: RegisterArrays, weights: str, in_force: Bools, volumes: Int
     """Return the register with other weights; with ``service`` they are the register's, each service counting by v_s.
 
     ``link``: each link counts by its own w, and a service by the sum over its links in force. ``volume``: a link counts by
-    its exchanges instead of w; without logged ones (absent links, and calls that serve several links) by the mean of its
-    service's links, else of all. A weight of zero in the register stays zero.
+    its exchanges instead of w. A link without logged exchanges (absent, or with calls that serve several links) counts
+    by the mean of its service's links, else of all. A weight of zero in the register stays zero.
     """
     if weights == "service":
         return arrays
@@ -91,7 +91,7 @@ def reweight(arrays: RegisterArrays, weights: str, in_force: Bools, volumes: Int
 
 
 def _values(arrays: RegisterArrays, counts: WindowCounts, kind: IndicatorKind) -> tuple[Floats, Floats]:
-    """Return I and E of every agency, each (2, agencies): unknown imputed, and counted as not served."""
+    """Return I and E of every agency, each (2, agencies): with unknown slots imputed, and counted as not served."""
     shares = LinkShares.of(arrays, counts.slots, counts.counts, counts.paper)
     ids, group, weight = grouping(arrays, shares, kind)
     means = mean_share(shares, group, weight, len(ids))

@@ -1,4 +1,4 @@
-"""Measurements as other limits of latency and age would have judged them (docs/method.md §7.6). Pure."""
+"""Judges measurements again by other limits of latency and age (docs/method.md §7.6). Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FACTORS: Final = (0.5, 1.0, 2.0)
 """The factors of τ and φ."""
 
 Marks = NDArray[np.uint8]
-"""A bit for each of FACTORS: late with τ times it; then one for each: stale with φ times it."""
+"""A bit for each of FACTORS, set if late with τ times the factor; then one for each, set if stale with φ times it."""
 
 _UNKNOWN: Final = np.uint8(255)  # -1 as a stage
 _LATE, _STALE, _OK = (np.int8(stage) for stage in (Stage.LATE, Stage.STALE, Stage.OK))
@@ -53,9 +53,9 @@ class LinkLimits:
 def mark_rows(columns: MeasurementColumns, limits: LinkLimits) -> Marks:
     """Mark the rows (n,) that would have been late or stale under other limits.
 
-    Only right answers are judged again. A factor of 1 keeps a judgement, whatever the limit was when it was made; but the
-    age of an answer that is no longer LATE is judged for the first time. Where the latency or age is not known, or has no
-    limit, the judgement stays. Raises ValueError when the columns were read without latencies and ages.
+    Only right answers are judged again. A factor of 1 keeps a judgement, whatever the limit was when it was made. But
+    the age of an answer that is no longer LATE is judged for the first time. Where the latency or age is not known, or
+    has no limit, the judgement stays. Raises ValueError when the columns were read without latencies and ages.
     """
     if columns.latency is None or columns.data_age is None:
         raise ValueError("these measurements were read without their latencies and ages")
@@ -75,9 +75,9 @@ def mark_rows(columns: MeasurementColumns, limits: LinkLimits) -> Marks:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MarkedDay:
-    """One day measured, with the marks of every cell: enough to judge it with τ and φ times any of FACTORS.
+    """One measured day with the marks of every cell, enough to judge it with τ and φ times any of FACTORS.
 
-    ``measured`` has OK where the answer was right, on time or not; ``marks`` are as its stages, (vantages, targets, slots).
+    ``measured`` has OK where the answer was right, on time or not; ``marks`` have the shape of its stages.
     """
 
     measured: MeasuredDay
@@ -88,7 +88,7 @@ class MarkedDay:
         late = self._marked(FACTORS.index(latency))
         stale = self._marked(len(FACTORS) + FACTORS.index(age))
         reached = np.where(late, _LATE, np.where(stale, _STALE, _OK))
-        # A cell of several measurements may have marks and a stage that is lower.
+        # A cell of several measurements may have marks and a lower stage.
         right = self.measured.stages == _OK
         return replace(self.measured, stages=np.where(right, reached, self.measured.stages))
 
@@ -97,10 +97,10 @@ class MarkedDay:
 
 
 def mark_day(calendar: Calendar, day: date, batches: Iterable[MeasurementColumns], limits: LinkLimits) -> MarkedDay:
-    """Mark the rows of one day that were admitted, as ``measured_day`` counts them.
+    """Mark the admitted rows of one day, as ``measured_day`` counts them.
 
-    Limits change only the stage of a measurement, so which of several counts is the same under all. Of those that only the
-    stage tells apart the lowest stage counts: late if any is late, else stale if any is stale.
+    Limits change only the stage of a measurement, so the same one of several measurements counts under all limits. Of
+    measurements that differ only in stage, the lowest counts: late if any is late, else stale if any is stale.
     """
     cells, kept = DayCells(calendar, day), []
     for batch in batches:

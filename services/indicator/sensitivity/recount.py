@@ -1,4 +1,4 @@
-"""Windows counted with other limits of latency and age (docs/method.md §7.6). Pure."""
+"""Counts windows with other limits of latency and age (docs/method.md §7.6). Pure."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Recount:
         return max(self._windows.values(), key=len)
 
     def add(self, parts: Sequence[MarkedDay]) -> None:
-        """Add a day, in parts of other targets or other vantages. Every day of the span is added once; others do not count."""
+        """Add a day, in parts of different targets or vantages. Add each day of the span once; others do not count."""
         day = parts[0].measured.day
         slots = self._slots_of.get(day)
         if slots is None:
@@ -65,7 +65,7 @@ class Recount:
 
 
 def by_day(batches: Sequence[MeasurementColumns], calendar: Calendar) -> Callable[[date], Iterable[MeasurementColumns]]:
-    """Return a function that returns the rows of a day out of batches of any days."""
+    """Return a function that returns the rows of a day from batches of any days."""
     orders = [np.argsort(columns.slot_start, kind="stable") for columns in batches]
 
     def of_day(day: date) -> Iterator[MeasurementColumns]:

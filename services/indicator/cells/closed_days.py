@@ -1,4 +1,4 @@
-"""Closed days as the stage of every vantage, target and slot, compressed; no register is applied yet."""
+"""Packs closed days: the stage of every vantage, target and slot, compressed, before any register is applied."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from services.indicator.cells.packing import stages
 from services.indicator.cells.slots import SlotCells
 
 CLOSED_TARGETS: Final = 1 << 16
-"""Targets of a day that are packed at a time; each slot is read once for so many."""
+"""Targets of a day that are packed at a time; each slot is read once for every such group."""
 
-# A day is unpacked in pieces, so that a million targets need neither all the room nor all the time at once.
+# A day is unpacked in pieces, so that a million targets need neither all their memory nor all their time at once.
 _PIECE_CELLS: Final = 1 << 20
 _READ: Final = 1 << 16
 
@@ -40,10 +40,9 @@ class MeasuredDay:
 class DayState:
     """One closed day as it is kept and saved: its measured stages, under no register.
 
-    ``shape`` (vantages, targets, slots), rows and columns as in the id lists of ``EvidenceChanges``, which may have grown
-    since. ``stages`` are int8, -1 = unknown: pieces of consecutive targets one after another, each a zlib stream of all
-    vantages of them. A target's slots lie side by side, because they are most alike. They are bytes, or a view of
-    a file that holds them.
+    ``shape`` is (vantages, targets, slots), with rows and columns as in the id lists of ``EvidenceChanges``, which may
+    have grown since. ``stages`` are int8, -1 = unknown, in bytes or in a view of a file. They are pieces of consecutive
+    targets, each a zlib stream of all vantages. A target's slots lie side by side, because they are most alike.
     """
 
     day: date
@@ -81,7 +80,7 @@ class DayState:
 
 
 def pack_day(day: date, slots: range, cells: SlotCells) -> Generator[date, None, DayState]:
-    """Return the day's slots packed, CLOSED_TARGETS targets at a time; yields the day after every piece of work."""
+    """Pack the day's slots, CLOSED_TARGETS targets at a time; yield the day after every piece of work."""
     vantages, targets = len(cells.vantages), len(cells.targets)
     packed = []
     for first in range(0, targets, CLOSED_TARGETS):
@@ -97,12 +96,12 @@ def pack_day(day: date, slots: range, cells: SlotCells) -> Generator[date, None,
 
 
 def pack_parts(parts: Sequence[MeasuredDay], cells: SlotCells) -> DayState:
-    """Return one day packed that was measured in parts; targets without a column are left out."""
+    """Pack one day that was measured in parts; targets without a column are left out."""
     return DayState.pack(parts[0].day, join_parts(parts, cells))
 
 
 def _compressed(stages: Codes) -> bytes:
-    """Compress as runs: smaller than by level 6 of zlib, in a fifth to half of its time."""
+    """Compress runs: the result is smaller than that of zlib's level 6, in a fifth to half of its time."""
     packer = compressobj(strategy=Z_RLE)
     return packer.compress(stages.tobytes()) + packer.flush()
 

@@ -1,4 +1,4 @@
-"""Packs measurements into integers; the smallest counts (docs/method.md §2)."""
+"""Packs measurements into integers, so that the smallest of several is the one that counts (docs/method.md §2)."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def cells_of(batch: MeasurementColumns) -> Ints:
 
 
 def precedence(cells: Ints) -> Ints:
-    """Return by what one of several measurements counts, the smallest, before their stages decide; the shape stays."""
+    """Return the keys by which one of several cells counts, the smallest, before stages decide; the shape stays."""
     return cells >> _TIME_SHIFT
 
 

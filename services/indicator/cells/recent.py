@@ -1,7 +1,7 @@
 """The latest measurement of every target from every vantage, and the target's last failures, for explanations.
 
-They are kept as columns: the latest as a table of vantages and targets; failures as rows, trimmed from time to time to the
-newest of each target. Which measurements stay depends on neither order nor repetition.
+The latest measurements are kept as a table of vantages and targets. Failures are kept as rows, and trimmed from time to
+time to the newest of each target. Neither order nor repetition changes which measurements stay.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ FAILURES = 5
 
 DETAIL_CHARACTERS = 200
 SPARE = 4096
-"""Rows of failures that accumulate before they are trimmed."""
+"""The fewest rows of failures that accumulate before they are trimmed."""
 
 # 32 bits where they suffice, in half the memory.
-_LONGEST = (1 << 31) - 1  # microseconds that a probe or a phase of it took, if it took longer than 35 minutes
+_LONGEST = (1 << 31) - 1  # microseconds, 35 minutes: what is kept of a probe or a phase of it that took longer
 _KEPT = {
     "slot_start": np.int64,
     "time": np.int64,
@@ -41,8 +41,9 @@ _TARGET, _VANTAGE, _SLOT, _OUTCOME, _CELL = (
 
 
 class RecentMeasurements:
-    """The latest measurements and failures. Columns of targets and rows of vantages never change; ``columns`` may be
-    shared with the evidence.
+    """The latest measurements and failures.
+
+    Columns of targets and rows of vantages never change. ``columns`` may be shared with the evidence.
     """
 
     def __init__(self, columns: TargetColumns | None = None) -> None:
@@ -56,7 +57,7 @@ class RecentMeasurements:
         self._untrimmed_rows = 0
 
     def take(self, batch: MeasurementColumns) -> None:
-        """Take in the measurements of a batch that has facts; others are ignored."""
+        """Ingest the measurements of a batch that has facts; other batches are ignored."""
         facts = batch.facts
         if facts is None or not len(batch):
             return
@@ -137,7 +138,7 @@ class RecentMeasurements:
         return RecentRows(rows, self._failed_details[row])
 
     def expiries(self, columns: Ints) -> Ints:
-        """Return when the first certificate expires that targets in these ``columns`` (k,) showed last, 0 without any."""
+        """Return the earliest expiry of the certificates that targets in ``columns`` (k,) last showed, 0 if none."""
         expiry = np.full(len(columns), _NEVER)
         within = np.flatnonzero(columns < self._latest.shape[1])
         shown = self._latest["certificate_expiry"][:, columns[within]]
@@ -152,7 +153,7 @@ class RecentMeasurements:
 def recent_batches(
     rows: RecentRows, targets: Sequence[Target], vantages: Sequence[str]
 ) -> Iterable[MeasurementColumns]:
-    """Yield rows as batches, one per vantage, to be taken in again; ``targets`` and ``vantages`` are their tables."""
+    """Yield rows as batches, one per vantage, to be ingested again; ``targets`` and ``vantages`` are their tables."""
     for number, vantage in enumerate(vantages):
         own = np.flatnonzero(rows.numbers[_VANTAGE] == number)
         numbers = rows.numbers[:, own]

@@ -18,7 +18,7 @@ KeepArrays = Callable[[Sequence[Numbers]], Sequence[Numbers]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class IngestResult:
-    """How many rows of a batch were taken in, and what they changed.
+    """How many rows of a batch were ingested, and what they changed.
 
     ``late`` rows belong to a closed day; ``misplaced`` rows are before the epoch or not at the start of a slot. Both change
     nothing. ``changed`` are the slots in which any cell changed, ascending, each with the columns of those cells.
@@ -34,7 +34,7 @@ class IngestResult:
 class SlotState:
     """One slot to be saved: int64 cells (vantages, targets), in the order of the id lists of ``EvidenceChanges``.
 
-    Where ids were added later it is narrower than they are; the missing cells are empty.
+    It is narrower than lists that have grown since; the missing cells are empty.
     """
 
     slot: int
@@ -46,8 +46,8 @@ class EvidenceChanges:
     """Everything that changed since the last drain; the id lists are complete and only grow.
 
     Save in this order: id lists, slots, days (ascending, as listed), and last the manifest, which states how far the
-    stream was read; replace each file atomically. Whatever prefix of that a crash leaves, restoring it and taking in
-    everything after the manifest again gives the state of a run without the crash.
+    stream was read. Replace each file atomically. A crash may leave any prefix of that. Restoring it, and ingesting
+    everything after the manifest again, gives the state of a run without the crash.
     """
 
     targets: tuple[Target, ...]

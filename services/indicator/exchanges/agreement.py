@@ -33,8 +33,9 @@ _MANY: Final = 1e6  # degrees of freedom at which Student's distribution is norm
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HourlyCounts:
-    """Counts of m links in each of h consecutive hours, (m, h): ``exchanges`` and ``ok`` ones, slots ``known`` and
-    ``answered``.
+    """Counts of m links in each of h consecutive hours, (m, h).
+
+    ``ok`` of the ``exchanges`` succeeded, and ``answered`` of the ``known`` slots were answered.
     """
 
     exchanges: Ints

@@ -1,4 +1,4 @@
-"""The links of a register compared with the exchanges over the bus, per window (docs/exchange.md §4)."""
+"""Compares the links of a register with the exchanges over the bus, per window (docs/exchange.md §4)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class DailyFlows:
 
 @dataclass(frozen=True, slots=True)
 class WindowSpan:
-    """A window: its hours since 1970, its days as ordinals, and its end in epoch seconds. All of a policy end together."""
+    """A window: its hours since 1970, its days as ordinals, and its end in epoch seconds, the same for all windows."""
 
     hours: range
     days: range
@@ -67,7 +67,7 @@ def reconcile_links(
     """Yield the reconciliation of each link with exchanges, per window of days.
 
     ``counts`` cover the hours of the longest window; exchanges begin with the hour ``since``. Hours from ``whole`` on may
-    be incomplete, so volumes end before it, by the local hours ``clock`` (h,) in which hours begin.
+    be incomplete, so volumes end before it. ``clock`` (h,) is the local hour in which each hour begins.
     """
     first = min((span.hours.start for span in windows.values()), default=0)
     begin = max(0, since - first)
@@ -103,7 +103,7 @@ def find_silent_links(
     daily: DailyFlows,
     windows: Mapping[int, WindowSpan],
 ) -> dict[int, tuple[list[Reconciliation], float | None]]:
-    """Return per window the silent links among those live on all its days, and the share of links in use that is unseen.
+    """Return, per window, the silent links among those live on all its days, and the unseen share of links in use.
 
     A link is not silent if its pair has exchanges that map to no link, because they might be its own.
     """

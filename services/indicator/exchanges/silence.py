@@ -1,13 +1,13 @@
 """Silent links: those unused for longer than is likely for a link in use (docs/exchange.md §4).
 
-The unit is a day of use: exchanges come in bunches, days hardly do. A day weighs by the number of links used on it, the
-busiest 1, because on a holiday few links are used.
+The unit is a day of use: exchanges come in bunches, days hardly do. A day is weighted by the links used on it,
+relative to the busiest day, because few links are used on a holiday.
 
 A link that was used before the window is judged by itself: after d days of use in a weight of H, no use in a weight of R
 has probability B(d+1/2, H-d+R+1/2) / B(d+1/2, H-d+1/2), for an unknown share of days with Jeffreys' prior. A link without
-a past is judged by the others: of the links in use, the estimated share not seen so far is f0/(f0+f), where f were seen and
-f0 = (R-1)/R·f1(f1+1)/(2(f2+1)), with f1 and f2 those seen on one day and on two (Chao's estimator for incidences, Biometrics
-43, 1987: a lower bound, close where use does not differ too widely).
+a past is judged by the others. Of the links in use, the estimated share not seen so far is f0/(f0+f). Here f links were
+seen in D days, f1 of them on one day and f2 on two, and f0 = (D-1)/D·f1(f1+1)/(2(f2+1)). This is Chao's estimator for
+incidences (Biometrics 43, 1987): a lower bound, close where use does not differ too widely.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ CHANCE: Final = 0.01
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Silence:
-    """Which of m links are ``silent``, and the estimated share of links in use that are ``unseen``, None before
-    SILENCE_DAYS.
+    """Which of m links are ``silent``, and the estimated share of links in use that are ``unseen``.
+
+    ``unseen`` is None before SILENCE_DAYS.
     """
 
     silent: Bools

@@ -15,8 +15,9 @@ MOST_UNDECLARED = 1_000
 
 @dataclass(frozen=True, slots=True)
 class FlowsByLink:
-    """Positions of flows: each link's ``own``, those ``shared`` with other links, and ``unassigned`` ones by pair of
-    agencies. Flows of meta services are left out.
+    """Positions of flows: each link's ``own``, those ``shared`` with other links, ``unassigned`` ones by agency pair.
+
+    Flows of meta services are left out.
     """
 
     own: dict[str, list[int]]
@@ -25,7 +26,7 @@ class FlowsByLink:
 
 
 def assign_flows(register: Register, flows: Sequence[Flow]) -> FlowsByLink:
-    """Assign flows to the links of a register, which may be another than the one they were logged under."""
+    """Assign flows to the links of a register, which may not be the one that they were logged under."""
     links_of_route: dict[tuple[str, str], set[str]] = defaultdict(set)
     for route in register.routes:
         links_of_route[route.client, route.service].add(route.link)

@@ -1,7 +1,7 @@
-"""The volume of links: what the last hours brought, beside the median of the same hours of that weekday (docs/exchange.md §4).
+"""Compares the last hours' volume of links with the median of the same hours of that weekday (docs/exchange.md §4).
 
-Hours and weekdays are local, because volume that is steady by local time is not steady in UTC when clocks change. Whether a
-volume is unusual is judged by findings (services/indicator/findings).
+Hours and weekdays are local, because volume that is steady by local time is not steady in UTC when clocks change.
+Findings judge whether a volume is unusual (services/indicator/findings).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _TREND_DAYS = 2 * _WEEK  # the fewest for a trend
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VolumeChange:
-    """Of m pairs, (m,) each: exchanges ``seen`` in the last BLOCK_HOURS and ``expected`` (NaN without VOLUME_WEEKS).
+    """Of m links, (m,) each: exchanges ``seen`` in the last BLOCK_HOURS and ``expected`` (NaN without VOLUME_WEEKS).
 
     ``trend`` is the change per week as a share of the volume, NaN before two weeks or without traffic.
     """
@@ -37,7 +37,7 @@ class VolumeChange:
 
 
 def volume_change(counts: Ints, clock: Ints | None = None) -> VolumeChange:
-    """Judge the end of consecutive whole hours (m, h), the last column being the latest.
+    """Measure the volume at the end of consecutive whole hours (m, h); the last column is the latest.
 
     ``clock`` (h,) is the local hour in which each begins; without it, clocks never change.
     """

@@ -40,7 +40,7 @@ LEAST_FAILED = 3
 
 TOLERANCE = 1e-12  # .72 / .05 is 14.4, but not in double precision
 CELLS = 1 << 26  # verdicts read at a time when everything is counted again,
-COUNTED_CELLS = 1 << 21  # and counted at a time, since that takes several times their room
+COUNTED_CELLS = 1 << 21  # and counted at a time, since that takes several times their memory
 
 Integer = np.signedinteger[Any]
 
@@ -129,7 +129,7 @@ class BurnCounter:
         failed = known & (reached < Stage.OK)
         bits = np.packbits(known, axis=1), np.packbits(failed, axis=1)
         for row in np.flatnonzero(known.any(axis=1)).tolist():
-            # Most links are known and few fail: compressed, three days of a million links take little room.
+            # Most links are known and few fail: compressed, three days of a million links take little memory.
             self._slots[run.start + row] = compress(bits[0][row].tobytes(), 1), compress(bits[1][row].tobytes(), 1)
         for row, length in enumerate(self._lengths):
             inside = max(0, self._end - length - run.start)

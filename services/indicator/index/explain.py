@@ -61,7 +61,7 @@ class Explanation:
 def gather_shares(
     arrays: RegisterArrays, pieces: Iterable[tuple[Sequence[str], Ints, Ints]], paper: Ints
 ) -> LinkShares:
-    """Compute all links' shares from pieces of one window's evidence: each link ids, slots (k,) and counts (6, k).
+    """Compute all links' shares from pieces of one window's evidence: each has link ids, slots (k,) and counts (6, k).
 
     ``paper`` (n,) are each link's slots in force in the window before it was live. Links that are not in the register are
     left out; links in no piece are not in force. The result serves every explanation of the window, so keep it while the

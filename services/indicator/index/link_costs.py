@@ -1,4 +1,4 @@
-"""What each link costs the index of a set (docs/method.md §7)."""
+"""The cost of each link to the index of a set (docs/method.md §7)."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _members(arrays: RegisterArrays, shares: LinkShares, kind: IndicatorKind, en
     """Return the links that weigh anything in one entity's index; None when there are none, or no such entity."""
     if kind is IndicatorKind.ENDPOINT:
         return None
-    if kind is IndicatorKind.LINK:  # by name: to group all links, each by itself, would cost as much as a government
+    if kind is IndicatorKind.LINK:  # by name: grouping all links, each by itself, would cost as much as a government
         link = position_of(arrays.links, entity)
         in_force = link is not None and shares.slots[link] > 0
         return WeighedLinks(np.array([link]), np.ones(1)) if in_force else None

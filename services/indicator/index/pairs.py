@@ -30,7 +30,7 @@ class PairColumns:
     """The m pairs with a link in force that weighs anything, ordered by consumer and provider.
 
     ``consumer`` and ``provider`` (m,) are those given by link; ``losses`` (5, m) by stage sum to 1 - estimate, and are 0
-    without one.
+    without an estimate.
     """
 
     arrays: RegisterArrays

@@ -1,4 +1,4 @@
-"""Which points are published: those of enough known evidence (docs/method.md §5)."""
+"""Decides which points are published: those with enough known evidence (docs/method.md §5)."""
 
 from __future__ import annotations
 

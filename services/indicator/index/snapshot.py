@@ -35,10 +35,10 @@ class IndicatorColumns:
     """All indicators of one kind and window as columns of m entities, in id order; NaN means unset.
 
     ``applies`` is False where an entity is N/A (§1): without a link in force that weighs anything, it has no indicator.
-    ``estimate`` is Σωq̂/Σω, the point before the publish threshold, NaN where a link that was not measured has nothing to be
-    imputed from. Entities with a point have an interval, except endpoints, which rests on ``interval_outages``. ``losses``
-    (m, 5) by stage sum to 1 - estimate, and are 0 without one. ``level`` is that of services, -1 for other kinds; ``ranks``
-    are those of agencies with an interval, by id.
+    ``estimate`` is Σωq̂/Σω, the point before the publish threshold. It is NaN where a link that was not measured has
+    nothing to be imputed from. Entities with a point, except endpoints, have an interval, which rests on
+    ``interval_outages``. ``losses`` (m, 5) by stage sum to 1 - estimate, and are 0 without an estimate. ``level`` is
+    that of services, -1 for other kinds. ``ranks`` are those of agencies with an interval, by id.
     """
 
     kind: IndicatorKind

@@ -1,4 +1,4 @@
-"""The index by properties of services or of their agencies (docs/method.md §7): beside the index, never part of it."""
+"""Tabulates the index by properties of services or of their agencies, which never enter it (docs/method.md §7)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from services.indicator.register_arrays import RegisterArrays
 from services.indicator.shares import LinkShares, mean_share
 
 BANDS = 4
-"""The most bands that numbers are shown in, of about as many agencies each."""
+"""The most bands that numbers are shown in, each with about as many agencies."""
 
 
 @dataclass(frozen=True, slots=True)

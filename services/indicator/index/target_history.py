@@ -1,4 +1,4 @@
-"""The index of one link or endpoint at the end of each of many days, out of days that were counted one by one."""
+"""Computes the index of a link or endpoint at the end of each of many days, from days that were counted one by one."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class TargetHistory:
         return day in self._tallies
 
     def put(self, parts: Sequence[MeasuredDay]) -> None:
-        """Count a day that was measured in parts, each of other targets or other vantages."""
+        """Count a day that was measured in parts of different targets or vantages."""
         verdicts = self._judge.verdict(join_parts(parts, self._cells), self._cells.vantages)[self._judge.columns]
         reached = [np.count_nonzero(verdicts == stage, axis=1) for stage in range(_STAGES)]
         self._tallies[parts[0].day] = np.array(reached, np.uint16)
@@ -44,9 +44,10 @@ class TargetHistory:
     def indexes(self, kind: IndicatorKind, entity: str, window_days: int, ends: Mapping[date, int]) -> list[Indicator]:
         """Return the index over the whole days of a window that ends with each day of ``ends``, in order of time.
 
-        ``ends`` has the last message of the stream that each counts. Days that were not put are unknown. What is not known is
-        not imputed: the point is unset where nothing is known of the time in which a link was live, or less than the policy's
-        threshold. Days on which a link is not in force are no part of it, and an index of such days alone is left out.
+        ``ends`` has, for each day, the last message of the stream that its index counts. Days that were not put are
+        unknown, and nothing is imputed. The point is unset where nothing is known of the time in which a link was live,
+        or less than the policy's threshold. Days on which a link is not in force are left out, and so is an index of
+        such days alone.
         """
         if not ends:
             return []
@@ -111,6 +112,6 @@ class TargetHistory:
 
 
 def _sums(values: NDArray[np.int64], last: NDArray[np.int64], days: int) -> NDArray[np.int64]:
-    """Return sums over the last axis, each of so many values up to one of ``last``."""
+    """Return sums over the last axis, each of ``days`` values up to a position in ``last``."""
     before = np.concatenate([np.zeros((*values.shape[:-1], 1), np.int64), np.cumsum(values, axis=-1)], axis=-1)
     return np.asarray(before[..., last + 1] - before[..., last + 1 - days])

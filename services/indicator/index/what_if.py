@@ -1,4 +1,4 @@
-"""The index if one link were always OK, exact and without scoring everything again (docs/method.md §5, §7)."""
+"""Computes the index if one link were always OK, exactly and without scoring all again (docs/method.md §5, §7)."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ class WeighedLinks:
 
 @dataclass(frozen=True, slots=True)
 class Imputation:
-    """The sums over measured live links that shares are imputed from (§5): Σwc and Σwca per service, Σωc and Σωca per provider
-    and over all.
+    """The sums over measured live links that shares are imputed from (§5).
+
+    They are Σwc and Σwca per service, and Σωc and Σωca per provider and over all.
     """
 
     service_weight: Floats
@@ -54,8 +55,10 @@ class Imputation:
 
 @dataclass(frozen=True, slots=True)
 class _ImputedParts:
-    """The links of a set that are imputed: Σ weight·c by service where their service has a source, and ``rest`` of the others
-    by service, by provider, and by both, whose pairs are numbered service · providers + provider, ascending.
+    """The imputed links of a set, as sums of weight·c.
+
+    ``by_service`` sums links whose service has a source. The ``rest`` sums are over the other links: by service, by
+    provider, and by both. Pairs of both are numbered service · providers + provider, ascending.
     """
 
     by_service: Floats
@@ -81,7 +84,7 @@ class _ImputedParts:
         )
 
     def of_pairs(self, pairs: Ints) -> Floats:
-        """Return the rest of some pairs, 0 of those that are not here."""
+        """Return the rest of some pairs, 0 for pairs that are not among these."""
         if not len(self.pairs):
             return np.zeros(len(pairs))
         at = np.minimum(np.searchsorted(self.pairs, pairs), len(self.pairs) - 1)
@@ -104,7 +107,7 @@ def estimate_if_fixed(
     of_service = ratio(imputation.service_ok, imputation.service_weight, otherwise=0.0)
     of_provider = ratio(imputation.provider_ok, imputation.provider_weight, otherwise=0.0)
     has_provider = imputation.provider_weight > 0
-    # What the rest of a service loses when it gets a source of its own, from its providers' means and from that of all.
+    # When a service gets a source of its own, its rest is no longer imputed from its providers' means or that of all.
     pair_service, pair_provider = np.divmod(parts.pairs, providers)
     known_pair = has_provider[pair_provider]
     leaving = np.bincount(
@@ -116,10 +119,10 @@ def estimate_if_fixed(
     from_providers = float((parts.rest_of_provider * of_provider).sum())
     from_all = float(parts.rest_of_provider[~has_provider].sum())
 
-    # From here on per chosen link (c,); values after the fix have names that end in `_then`.
+    # From here on, arrays are per chosen link (c,). Names that end in `_then` are of values after the fix.
     link, link_weight, own = members.links[chosen], members.weight[chosen], exposed[chosen]
     service, provider = arrays.service[link], arrays.provider[link]
-    counted = np.where(imputed[chosen], 0.0, shares.connected[link])  # of the link's weight in the means so far
+    counted = np.where(imputed[chosen], 0.0, shares.connected[link])  # the part of its weight in the means so far
     reached = np.where(imputed[chosen], 0.0, shares.share[link])
 
     def mean_then(ok: Floats | float, weight: Floats | float, of_link: Floats) -> tuple[Floats, Bools]:
@@ -132,7 +135,7 @@ def estimate_if_fixed(
     )
     all_then, _ = mean_then(imputation.ok, imputation.weight, shares.omega[link])
 
-    # The rest of the provider's links, less those of the service, which are imputed from the service then.
+    # The rest of the provider's links, without those of the service, which are then imputed from the service.
     staying = parts.rest_of_provider[provider] - parts.of_pairs(service * providers + provider)
     new_provider = provider_known & ~has_provider[provider]
     share = (

@@ -1,4 +1,4 @@
-"""Traffic that is not as it should be: what is expected, evidence against it, one cause a finding (docs/method.md §12)."""
+"""Finds unusual traffic: what is expected, the evidence against it, and one cause per finding (docs/method.md §12)."""
 
 from services.indicator.findings.detector import Detector, FindingChanges
 from services.indicator.findings.inputs import DetectorSettings, FlowCounts, StepCounts, Topology

@@ -1,4 +1,4 @@
-"""One cause for flows that depart together: the service, provider, consumer or bus that explains them (docs/method.md §12.5)."""
+"""Charges flows that depart together to one cause: a service, provider, consumer or bus (docs/method.md §12.5)."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from services.indicator.array_types import Bools, Floats, Ints
 from services.indicator.findings.rows import Rows
 
 DEPARTING: Final = 3.0
-"""Evidence, in nats, from which a flow votes for a common cause once another has been found (1 in 20 by luck)."""
+"""The evidence, in nats, from which a flow votes for a common cause once another has been found (1 in 20 by luck)."""
 
 ABLE: Final = 2 * DEPARTING
-"""Evidence that a flow must be expected to give, were it concerned, before its silence on the matter is a vote against."""
+"""The evidence expected of a flow if it were concerned, from which its lack of evidence is a vote against."""
 
 AGREE: Final = 0.7
 """The share of votes that a common cause needs, of two flows or more."""
 
 WIDE: Final = 0.25
 FEWEST_WIDE: Final = 10
-"""The share and the number of a bus's flows that depart together and have no narrower cause in common: offices that are closed."""
+"""The least share and number of a bus's flows that depart together without a narrower common cause: closed offices."""
 
 MAINLY: Final = 0.6
-"""The part of a sum's departure that makes it that of a flow or a sum within it."""
+"""The part of a sum's departure from which a flow or a sum within it is charged instead."""
 
 _ORDER: Final = (
     FindingScope.FLOW,
@@ -38,9 +38,11 @@ _ORDER: Final = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Departures:
-    """One side of one step, (r,) each: the ``evidence``, which rows are found by it (``alarms``), and how far each ``departs`` from what is
-    expected. ``power`` (f,) is the evidence expected of each flow were it concerned, and ``departing`` (f,) marks flows that vote for a common
-    cause.
+    """The departures of one side in one step, (r,) each.
+
+    ``alarms`` marks the rows that are found by their ``evidence``. ``departs`` is how far each row departs from what
+    is expected. ``power`` (f,) is the evidence expected of each flow if it were concerned. ``departing`` (f,) marks the
+    flows that vote for a common cause.
     """
 
     evidence: Floats
@@ -60,7 +62,7 @@ class Charge:
 
 
 def charge_causes(departures: Departures, rows: Rows) -> list[Charge]:
-    """Charge what departs to as few causes as explain it."""
+    """Charge the departures to as few causes as explain them."""
     alarms = departures.alarms.copy()
     left = np.ones(rows.flows, np.bool_)
     charges: list[Charge] = []
@@ -87,7 +89,7 @@ def _charge(top: int, departures: Departures, rows: Rows, left: Bools) -> Charge
 
 
 def _main_part(top: int, departures: Departures, rows: Rows, left: Bools) -> int:
-    """Return the narrowest flow or sum within a sum that departs by most of what it does; the sum itself if there is none."""
+    """Return the narrowest flow or sum within a sum that makes up most of its departure, or else the sum."""
     members = np.isin(np.arange(rows.flows), rows.flows_of(top)).astype(np.float64)
     sizes = rows.with_sums(np.ones(rows.flows))
     mainly = departures.departs * np.sign(departures.departs[top]) >= MAINLY * abs(departures.departs[top])
@@ -101,7 +103,7 @@ def _common_cause(top: int, departing: Bools, against: Bools, rows: Rows) -> int
     others = rows.with_sums(against.astype(np.float64))[rows.flows :]
     concerned = rows.sums_with(np.isin(np.arange(rows.flows), rows.flows_of(top)))[rows.flows :]
     if top >= rows.flows:
-        # A sum that departs is explained by itself, by a part of it, or by a whole that holds it.
+        # A sum that departs is explained by itself, by a part of it, or by a sum that contains it.
         concerned[top - rows.flows] = True
     agreed = concerned & (votes >= 2) & (votes >= AGREE * (votes + others))
     of_bus = np.array([scope is FindingScope.BUS for scope in rows.scope[rows.flows :]])

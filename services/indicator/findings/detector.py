@@ -1,4 +1,4 @@
-"""The detector of unusual traffic: a step of counts in, findings that begin, go on and end out (docs/method.md §12)."""
+"""Detects unusual traffic: reads steps of counts, returns findings that begin, change and end (docs/method.md §12)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ from services.indicator.findings.streams import WatchedStreams
 
 @dataclass(frozen=True, slots=True)
 class FindingChanges:
-    """What a step changed. ``withdrawn`` are ids of findings that one of ``opened`` explains, and which are no longer made."""
+    """The findings that a step changed.
+
+    ``withdrawn`` are ids of findings that no longer exist, because one of ``opened`` explains them.
+    """
 
     opened: tuple[Finding, ...] = ()
     updated: tuple[Finding, ...] = ()
@@ -27,7 +30,7 @@ class FindingChanges:
     withdrawn: tuple[str, ...] = ()
 
     def apply_to(self, found: dict[str, Finding]) -> None:
-        """Bring findings by id up to date."""
+        """Apply the changes to findings by id."""
         for withdrawn in self.withdrawn:
             found.pop(withdrawn, None)
         found.update((one.id, one) for one in (*self.opened, *self.updated, *self.ended))
@@ -47,7 +50,7 @@ class Detector:
         self._kind = 0
 
     def advance(self, step: StepCounts) -> FindingChanges:
-        """Judge a step, then learn it. Steps are given in order and without gaps; unread ones say so."""
+        """Judge a step, then learn it. Steps are given in order and without gaps, with ``read`` False if not read."""
         day = step.week_step // self.settings.day_steps
         self.streams.see_variances()
         if day != self._day:
@@ -74,7 +77,10 @@ class Detector:
         return float(self._limits[0]) / daily
 
     def _covered(self, step: StepCounts, before: int | None = None) -> Bools:
-        """Return which flows findings are open of, if they began before a step, or the step leaves out, (families, f)."""
+        """Return the flows of open findings, and those that the step leaves out, (families, f).
+
+        With ``before``, only findings that began before that step count.
+        """
         covered = np.zeros((len(Family), self.rows.flows), np.bool_)
         if step.left_out is not None:
             covered[:] = step.left_out
@@ -97,7 +103,7 @@ class Detector:
         return step.start - (self._number - number) * self.settings.step_seconds
 
     def _continue(self, judged: JudgedStep, step: StepCounts) -> list[tuple[OpenFinding, int]]:
-        """Add the step to open findings; return those that are over, with the moments."""
+        """Add the step to open findings; return those that are over, with the moments at which they ended."""
         over: list[tuple[OpenFinding, int]] = []
         for one in self._open:
             family = SIDES[one.side].family
@@ -119,19 +125,19 @@ class Detector:
         return over
 
     def _find(self, judged: JudgedStep, step: StepCounts) -> tuple[list[Finding], list[str]]:
-        """Open the findings that the evidence suffices for; return them, and the ids of those that they explain."""
+        """Open findings where the evidence suffices; return them, and the ids of those that they explain."""
         found = self.streams.found(self._limits, judged)
         opened: list[Finding] = []
         withdrawn: list[str] = []
         for side in np.unique(SIDE_OF_TEST[found.any(axis=1)]).tolist():
-            # A finding of one side may have taken the evidence of another: that of all rows that share its flows.
+            # A finding of one side may have reset the evidence of another, in all rows that share its flows.
             alarms = self.streams.found(self._limits, judged)[side == SIDE_OF_TEST].any(axis=0)
             if not alarms.any():
                 continue
             strongest, best = self.streams.evidence.strongest()
             departures = self._departures(side, strongest[side], best[side], alarms, judged, step)
             charges = charge_causes(departures, self.rows)
-            # Before any of them begins, by which the evidence of all rows that share its flows begins anew.
+            # Before any of them begins, because that resets the evidence of all rows that share its flows.
             since_change = [
                 self._since_change(side, charge, strongest[side], best[side], judged, step.week_step)
                 for charge in charges
@@ -158,14 +164,14 @@ class Detector:
         begun = int(evidence.begun[best[top], top])
         steps = self._number - begun + 1
         alike = np.full(flows, ratio)
-        if family in SHARES:  # each would have as many points more
+        if family in SHARES:  # each share would rise by as many points
             points = (ratio - 1.0) * self._usual(family, self.rows.flows_of(top), steps, step)
             alike = 1.0 + points / self.streams.shares.usual()[family - 1]
         due, ratios = self.streams.expected_since(family, steps, step.week_step, judged)
         weights = self._weights(side, slice(flows), judged.means_of_flows[family])
         power = (alike * np.log(np.maximum(alike, 1e-9)) - alike + 1.0) * due * weights
         size = 1.0 / self.streams.days[side, :flows]
-        # What began at another time has another cause.
+        # A change that began at another time has another cause.
         together = np.abs(evidence.begun[best[:flows], rows[:flows]] - begun) <= self.settings.day_steps
         departing = (strongest[:flows] >= DEPARTING) & together
         for one in self._open:
@@ -175,15 +181,15 @@ class Detector:
             )
             if one.side == side and of_now:
                 departing[one.flows] = True
-        # Counts that are nearer to those of the alarm than to the usual are a vote for it, before they are evidence by themselves.
+        # Counts nearer to those of the alarm than to the usual ones are a vote for it, before they are evidence alone.
         departing |= (power >= DEPARTING) & ((ratios - 1.0) * np.sign(ratio - 1.0) >= abs(ratio - 1.0) / 2.0)
         return Departures(strongest, alarms, seen - expected, size * np.log1p(power / size), departing)
 
     def _since_change(
         self, side: int, charge: Charge, strongest: Floats, best: Ints, judged: JudgedStep, week_step: int
     ) -> tuple[int, float, float, float]:
-        """Return the step of the change, and what was seen since, expected, and its variance."""
-        # A row that is charged tells of itself, if it has noticed as well; otherwise the row that did tells since when.
+        """Return the step of the change, and the counts seen and expected since then, with their variance."""
+        # A charged row speaks for itself if it has evidence too. Otherwise the row that was found gives the beginning.
         noticed = 2 * strongest[charge.row] >= strongest[charge.found_by]
         source = charge.row if noticed else charge.found_by
         where, evidence = (int(best[source]), source), self.streams.evidence
@@ -197,13 +203,14 @@ class Detector:
         return begun, float(evidence.seen[where]), float(evidence.expected[where]), float(evidence.variance[where])
 
     def _weights(self, side: int, rows: list[int] | slice, means: Floats | float) -> Floats:
-        """Return the weights of counts of some rows that stray beyond chance as steps do."""
+        """Return the weights of some rows' counts: the more steps vary beyond chance, the less they weigh."""
         excess = np.maximum(self.streams.steps[side, rows] - self.streams.days[side, rows], 0.0)
         return np.asarray(1.0 / (1.0 + means * excess))
 
     def _judged_of(self, one: OpenFinding, of_flows: Floats, step: StepCounts) -> tuple[Floats, Floats]:
-        """Return what a step shows of the flows of a finding, (2, f), and its weights (f,): of those that are judged by whole days, the day
-        at its end.
+        """Return the counts and means of a finding's flows in a step, (2, f), and their weights, (f,).
+
+        Flows that are judged by whole days give the sums of the day in its last step, and zeros before.
         """
         weights = self._weights(one.side, one.flows, of_flows[1])
         if SIDES[one.side].family is not Family.VOLUME:
@@ -226,7 +233,7 @@ class Detector:
     ) -> Finding:
         family = SIDES[side].family
         begun, seen, expected, variance = sums
-        # A finding that more flows come to keeps its beginning, by which it is identified.
+        # A finding that more flows join keeps its beginning, which identifies it.
         since = min(
             [one.since for one in replaced if one.row == charge.row] or [begun, *(one.since for one in replaced)]
         )
@@ -267,7 +274,7 @@ class Detector:
         return self._told(one, None)
 
     def _usual(self, family: Family, flows: Ints, steps: int, step: StepCounts) -> float:
-        """Return the share that is expected of some flows' exchanges in the last steps, or their mean duration or size."""
+        """Return the expected share of some flows' exchanges in the last steps, or their mean duration or size."""
         shares = self.streams.shares
         if family is Family.SLOW:
             total, number = mean_duration(shares.durations[flows].sum(axis=0), self.settings.duration_bounds)

@@ -1,4 +1,4 @@
-"""How much counts differ for no reason: relative variances of hours and of days beyond chance (docs/method.md §12.3)."""
+"""Estimates how much counts vary beyond chance: relative variances of hours and of days (docs/method.md §12.3)."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from services.indicator.findings.kinds import FAMILY, UP
 HALF_LIFE_DAYS: Final = 28.0
 
 ENOUGH: Final = 10.0
-"""Expected counts that tell half as much of the relative variance as any number would."""
+"""The expected count that tells half as much about the relative variance as the largest counts do."""
 
 POOLED_STEPS: Final = 48.0
 POOLED_DAYS: Final = 10.0
-"""Steps and days that what all flows show counts for."""
+"""The steps and days that the pooled variance of all flows counts for."""
 
 PRIOR: Final = 0.02
 PRIOR_WEIGHT: Final = 50.0
-"""The relative variance before anything is known, and the days and steps that it counts for among all flows."""
+"""The relative variance before anything is known, and the days or steps that it counts for among all flows."""
 
 LEAST: Final = 1e-4
 MOST: Final = 20.0
 
 _DOWN: Final = np.flatnonzero(~UP)
 _WHOLE: Final = np.array([np.flatnonzero(UP & (FAMILY[side] == FAMILY))[0] for side in _DOWN])
-"""Sides that look for less, and those of the same families that look for more, whose squares are of all counts."""
+"""The sides that look for less, and those of the same families that look for more, whose squares are of all counts."""
 
 OUTLIER_SQUARE: Final = 25.0
 """The most that one count adds, in multiples of the variance so far."""
@@ -36,8 +36,10 @@ OUTLIER_SQUARE: Final = 25.0
 
 @dataclass(slots=True, eq=False)
 class Dispersion:
-    """Sums of relative excess variances and their weights, and the mean that is usual, (3, sides, rows), for steps and for days, and
-    what is pooled of them, (sides,).
+    """The relative variances of steps and of days beyond chance.
+
+    ``steps`` and ``days`` (3, sides, rows) are sums of excess variances, sums of their weights, and the usual mean.
+    ``pooled_step`` and ``pooled_day`` (sides,) are pooled from all flows.
     """
 
     steps: Floats
@@ -57,15 +59,16 @@ class Dispersion:
         )
 
     def of_days(self) -> Floats:
-        """Return the relative variance of days, (sides, rows). What lies below the mean is few days: of less than usual it is at
-        least half of the whole.
+        """Return the relative variance of days, (sides, rows).
+
+        Few days lie below the mean, so the variance of less than usual is at least half of the whole variance.
         """
         days = _shrunk(self.days, self.pooled_day, POOLED_DAYS)
         days[_DOWN] = np.maximum(days[_DOWN], days[_WHOLE] / 2.0)
         return days
 
     def of_steps(self) -> Floats:
-        """Return the relative variance of steps, days' part in it included, (sides, rows)."""
+        """Return the relative variance of steps, which includes that of days, (sides, rows)."""
         return _shrunk(self.steps, self.pooled_step, POOLED_STEPS)
 
     def learn_step(self, count: Floats, mean: Floats, known: Bools, chance: Floats, day_steps: int) -> None:
@@ -74,7 +77,7 @@ class Dispersion:
         _learn(self.steps, count, mean, known, self.of_steps(), mean + mean**2 * chance, kept)
 
     def learn_day(self, count: Floats, mean: Floats, known: Bools, flows: int) -> None:
-        """Learn a day likewise, and pool what the first ``flows`` rows show."""
+        """Learn a day likewise, and pool the variances of the first ``flows`` rows."""
         _learn(self.days, count, mean, known, self.of_days(), mean, 0.5 ** (1.0 / HALF_LIFE_DAYS))
         for sums, pooled in ((self.steps, self.pooled_step), (self.days, self.pooled_day)):
             excess, weight = sums[:2, :, :flows].sum(axis=2)
@@ -89,7 +92,7 @@ def _shrunk(sums: Floats, pooled: Floats, counts_for: float) -> Floats:
 def _learn(
     sums: Floats, count: Floats, mean: Floats, known: Bools, variance: Floats, chance: Floats, kept: float
 ) -> None:
-    """Add (c - m)² less its part by ``chance`` as a share of m², of the side that is looked at, weighted by how much m tells."""
+    """Add (c - m)² of the side in question, less ``chance``, as a share of m², weighted by how much m tells."""
     off = count - mean
     square = np.where(UP[:, None], off**2, 2.0 * np.minimum(off, 0.0) ** 2)
     square = np.minimum(square, OUTLIER_SQUARE * (mean + variance * mean**2))

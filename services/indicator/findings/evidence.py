@@ -1,9 +1,9 @@
-"""Evidence against "as expected", gathered step by step: cumulative sums of likelihood ratios (docs/method.md §12.4).
+"""Gathers evidence against "as expected" step by step, as cumulative sums of likelihood ratios (docs/method.md §12.4).
 
-A day's exchanges are Poisson given the day, and days differ by a gamma factor of mean 1. Each test compares that with the
-same times a factor from some step on, and begins anew whenever the evidence falls to nothing: then the likeliest step of the change is
-a later one. The sum over all steps of change of likelihood ratios grows by 1 a step on average; so if nothing changes, it takes A
-steps or more on average to reach A.
+Exchanges are Poisson given the day, and days differ by a gamma factor of mean 1. Each test compares this with the same
+times a factor from some step on. It restarts whenever the evidence falls to nothing, because the likeliest step of the
+change is then a later one. The sum of likelihood ratios over all steps of change grows by 1 a step on average if
+nothing changes. So it takes A steps or more on average to reach A.
 """
 
 from __future__ import annotations
@@ -26,39 +26,44 @@ from services.indicator.findings.kinds import (
 )
 
 BURST: Final = 11.5
-"""Evidence within one day, in nats (1 in 100,000), that marks it as a day of a burst, or of a dip."""
+"""The evidence within one day, in nats (1 in 100,000), that marks the day as one of a burst, or of a dip."""
 
 BURST_RARE: Final = 1e-4
 """The share of days that are marked by chance alone."""
 
 POOLED_DAYS: Final = 20.0
-"""Days that what all flows show counts for."""
+"""The days that the pooled share of all flows counts for."""
 
 NO_CAP: Final = 1e6
 
 _RISE: Final = np.array([SIDES[side].kind is FindingKind.RISE for side in SIDE_OF_GROUP])[:, None]
 
 TAIL: Final = 5.0
-"""Evidence within one day beyond which its tail is looked at: by chance alone it then exceeds that by 1 on average."""
+"""The evidence within one day at which its tail begins: by chance alone, evidence beyond exceeds it by 1 on average."""
 
 TAIL_KEPT: Final = 0.9
-"""What a day of the tail weighs after another: it is that of the last weeks, by what is known now."""
+"""The weight that the tail keeps from one day to the next: it is that of the last weeks, by what is known now."""
 
 MOST_EXCESS: Final = 40.0
 POOLED_TAIL: Final = 5.0
 PRIOR_TAIL: Final = 20.0
-"""The most that one day adds to the tail; the exceedances that the pooled tail counts for beside a row's own, and the prior beside it."""
+"""The most that one day adds to the tail, the exceedances that the pooled tail counts for beside a row's own, and those
+that the prior counts for beside the pooled tail.
+"""
 
 _STOP: Final = np.flatnonzero(GROUP_OF_TEST == SILENCE)
 _LEAST_SPREAD: Final = 1e-9
 
 IMPOSSIBLE: Final = -1e9
-"""The logarithm of the factor 0, where one exchange ends the evidence of silence."""
+"""The logarithm that is used for the factor 0: one exchange ends the evidence of silence."""
 
 
 class JudgedCounts(NamedTuple):
-    """What was ``seen`` and its expected ``mean``, the ``allowance`` by which means may be off, the ``size`` of the gamma factor of days, the relative
-    variance ``spread`` of steps beyond chance, and that of what is expected of them, ``unsure``: of the same shape each.
+    """Counts and what is expected of them, all of the same shape.
+
+    ``seen`` counts have the expected ``mean``, and ``allowance`` is the factor by which means may be off. ``size`` is
+    that of the gamma factor of days. ``spread`` is the relative variance of steps beyond chance, and ``unsure`` that of
+    means.
     """
 
     seen: Floats
@@ -71,13 +76,17 @@ class JudgedCounts(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class ChangeEvidence:
-    """Of t tests and r rows, (t, r) each. ``banked`` is the evidence before today, ``today`` what today adds, ``most_today`` its
-    maximum; ``begun`` the step of the change, after which ``seen`` counts were where ``expected`` ones should be. ``day_seen`` and ``day_mean`` are
-    today's, ``after_mean`` today's since the change and ``after_changed`` the same by the alternative. ``others`` is the sum of likelihood
-    ratios of all steps of change, as a multiple of that of ``begun``. ``bursts`` and ``days``, (groups, r), count days, ``tail_excess`` and
-    ``tail_square`` sum by how much their evidence exceeds TAIL, and its square; ``pending`` (3, groups, r) is what days would add whose
-    evidence has not come to nothing. ``tail``
-    and ``cap`` follow from these at the end of each day.
+    """The evidence of t tests for a change in r rows, (t, r) each unless stated.
+
+    ``banked`` is the evidence before today, ``today`` what today adds, and ``most_today`` its maximum. ``begun`` is the
+    step of the change. Since then ``seen`` counts came instead of ``expected`` ones, which have ``variance``.
+    ``day_seen`` and ``day_mean`` are today's sums, ``after_mean`` is today's mean since the change, and
+    ``after_changed`` the same by the alternative. ``others`` is the sum of likelihood ratios of all steps of change, as
+    a multiple of that of ``begun``.
+
+    ``bursts`` and ``days`` (groups, r) count days. ``tail_excess`` and ``tail_square`` (groups, r) sum the excess of
+    their evidence over TAIL, and its square. ``pending`` (3, groups, r) is what days would add to these sums, while
+    their evidence has not come to nothing. ``tail`` and ``cap`` (groups, r) follow from these at the end of each day.
     """
 
     banked: Floats
@@ -119,12 +128,13 @@ class ChangeEvidence:
         return self.banked + np.minimum(today, self.cap[GROUP_OF_TEST])
 
     def summed(self) -> Floats:
-        """Return the evidence over all steps in which the change may have come, in nats, (t, r)."""
+        """Return the evidence summed over all steps in which the change may have come, in nats, (t, r)."""
         return np.asarray(self.total() + np.log(np.maximum(self.others, 1.0)))
 
     def _tail(self, alike: Ints) -> Floats:
-        """Return the scale of a day's evidence beyond TAIL, at least 1, (groups, r): of an exponential tail half the mean square by
-        the mean, which heavier ones raise.
+        """Return the scale of a day's evidence beyond TAIL, at least 1, (groups, r).
+
+        It is half the mean square by the mean, which is 1 for an exponential tail and more for heavier ones.
         """
         excess, squares = (
             _pooled(sums, alike) + PRIOR_TAIL * moment
@@ -135,9 +145,9 @@ class ChangeEvidence:
         return np.asarray(np.maximum(own, 1.0))
 
     def _cap(self, alike: Ints) -> Floats:
-        """Return the most that one day may add: what is seen on one day of so many proves no more than that."""
+        """Return the most that one day may add: evidence that is seen on one day of many proves no more than that."""
         bursts, days = _pooled(self.bursts, alike), _pooled(self.days, alike)
-        # Few bursts among all may be chance: only what is surely more than that counts for those that have none.
+        # A few bursts among all rows may be chance: only what is surely more counts for rows that have none.
         sure = np.maximum(bursts - 2.0 * np.sqrt(bursts) - 2.0, 0.0) / np.maximum(days, 1.0)
         pooled = np.maximum(sure - BURST_RARE, 0.0)
         share = (self.bursts + POOLED_DAYS * pooled) / (self.days + POOLED_DAYS)
@@ -149,8 +159,8 @@ class ChangeEvidence:
         usual = mean * allowance
         weight = 1.0 / (1.0 + usual * (spread + unsure))
         seen, expected = weight * count, weight * usual
-        # Less than usual is looked for beside hours that are not far above it, lest a burst make what follows look like a fall, and
-        # the other way round.
+        # Tests for less than usual cap hours far above it, so that a burst does not make what follows look like a fall.
+        # Tests for more than usual raise hours far below it likewise.
         near = 3.0 * np.sqrt(expected)
         seen = np.where(
             UP_TEST[:, None],
@@ -163,7 +173,7 @@ class ChangeEvidence:
         changed = before - self.after_mean + self.after_changed
         log_factor = np.where(factor > 0, np.log(np.where(factor > 0, factor, 1.0)), IMPOSSIBLE)
         shape = size + self.day_seen
-        # The log of the ratio of the two gamma-Poisson chances of this count, given today's so far.
+        # The log of the ratio of the two gamma-Poisson probabilities of this count, given today's so far.
         ratio = (changed + factor * expected) / (before + expected)
         self.today += seen * log_factor + shape * np.log(changed / before) - (shape + seen) * np.log(ratio)
         nothing = _of_nothing(usual[_STOP], spread[_STOP], unsure[_STOP])
@@ -186,9 +196,11 @@ class ChangeEvidence:
         self.day_mean += expected
 
     def end_day(self, known: Bools, judged: Bools, daily: Bools, alike: Ints, kept: float, step: int) -> None:
-        """Begin a day with ``step``. Of the day that ends, learn for ``known`` (sides, r) whether it was one of a burst, and keep the
-        evidence of what is ``judged``, (sides, r). Of rows that are judged by whole days, ``daily`` (r,), silence is bounded as falls are. How
-        far evidence strays is pooled among rows that are ``alike``, (r,).
+        """Begin a day with ``step``, after learning from the day that ends.
+
+        Where ``known`` (sides, r), learn whether the day was one of a burst. Keep the evidence of what is ``judged``,
+        (sides, r). Where rows are judged by whole days, ``daily`` (r,), silence is bounded as falls are. How far
+        evidence strays is pooled among rows that are ``alike``, (r,).
         """
         known, of_tests, judged = known[SIDE_OF_GROUP], judged[SIDE_OF_TEST], judged[SIDE_OF_GROUP]
         most, left = np.zeros(self.bursts.shape), np.zeros(self.bursts.shape)
@@ -198,7 +210,7 @@ class ChangeEvidence:
         excess = np.clip(most - TAIL, 0.0, MOST_EXCESS)
         burst = (most >= BURST) & (judged | _RISE)
         self.pending += np.where(known, [burst, excess, excess**2], 0.0)
-        # What may yet be found is no part of what days are like: it is learned when nothing came of it.
+        # A day that may still lead to a finding says nothing of usual days: it is learned once nothing came of it.
         over = known & (left < TAIL)
         for sums, of_day, weight in (
             (self.bursts, self.pending[0], kept),
@@ -219,7 +231,7 @@ class ChangeEvidence:
             today[:] = 0.0
 
     def forget(self, side: int, rows: Ints, step: int) -> None:
-        """Begin the evidence of some rows anew on one side. A rise stays known as a burst: such days are part of life."""
+        """Reset the evidence of some rows on one side. A rise stays known as a burst, because such days do happen."""
         tests = np.flatnonzero(side == SIDE_OF_TEST)
         where = np.ix_(tests, rows)
         for one in (
@@ -240,7 +252,8 @@ class ChangeEvidence:
                 self.pending[:, group, rows] = 0.0
 
     def found(self, limits: Floats) -> Bools:
-        """Return which tests (t, r) found something: the evidence suffices, and what was seen since the change departs as well.
+        """Return which tests (t, r) found something: the evidence suffices, and the counts since the change depart too.
+
         On a day that began busier than usual the two may differ.
         """
         departs = np.where(
@@ -259,20 +272,21 @@ class ChangeEvidence:
 
 
 def _of_nothing(mean: Floats, spread: Floats, unsure: Floats) -> Floats:
-    """Return minus the logarithm of the chance of no exchange in steps that stray by a gamma factor of variance ``spread``. A gamma factor
-    is hardly ever so small that nothing is left of many, which weighted counts do not know.
+    """Return minus the logarithm of the probability of no exchange, given a gamma factor of variance ``spread``.
+
+    Such a factor is hardly ever so small that nothing is left of many, which weighted counts do not take into account.
     """
     least, spread = mean / (1.0 + mean * unsure), np.maximum(spread, _LEAST_SPREAD)
     return np.asarray(np.log1p(spread * least) / spread)
 
 
 def far_above(expected: Floats) -> Floats:
-    """Return the counts from which a step is a burst where so many are expected."""
+    """Return the counts from which a step is a burst, given the ``expected`` counts."""
     return np.asarray(2.0 * expected + 3.0 * np.sqrt(expected) + 3.0)
 
 
 def _pooled(values: Floats, alike: Ints) -> Floats:
-    """Return sums over rows of values (groups, r), (groups, r): of silence over those that are alike, else over all."""
+    """Return the sums of values (groups, r) over all rows, or for silence over rows that are alike: (groups, r)."""
     sums = np.repeat(values.sum(axis=1, keepdims=True), values.shape[1], axis=1)
     sums[SILENCE] = np.bincount(alike, values[SILENCE])[alike]
     return np.asarray(sums)

@@ -1,4 +1,4 @@
-"""The expected exchanges of each flow: a level that grows slowly, the shape of its week, and kinds of days (docs/method.md §12.2).
+"""The expected exchanges of each flow: a slow level, the shape of its week, and kinds of days (docs/method.md §12.2).
 
 Everything is a sum that forgets, so a step costs the same however long the record is. A step is learned a week after it was
 seen, unless a finding has been made of it meanwhile.
@@ -16,44 +16,46 @@ from services.indicator.findings.inputs import MOST_KINDS, DetectorSettings, Ste
 from services.indicator.findings.rows import Rows
 
 WEEK_KEPT: Final = 0.85
-"""What a week of the shape weighs after another: eight weeks make nearly all of it."""
+"""The weight that the shape keeps from one week to the next: eight weeks make nearly all of it."""
 
 FAST_DAYS: Final = 7.0
 SLOW_DAYS: Final = 28.0
 """Half-lives of the two levels, whose difference is the trend."""
 
 GROWTH: Final = 0.002
-"""The deviation of growth per day between flows that is expected before it is seen: a per cent and a half a week."""
+"""The deviation of growth between flows that is assumed before it is seen, per day: a per cent and a half a week."""
 
 MOST_GROWN: Final = 0.3
 """The most that a trend may carry the level, in logarithms."""
 
 POOLED: Final = 2.0
-"""Exchanges of an hour of the week that the shape of the service counts for."""
+"""The exchanges of an hour of the week that the shape of the service counts for."""
 
 POOLED_DAYS: Final = 5.0
-"""Exchanges that the kind of day counts for beside the flow's own use on such days."""
+"""The exchanges that the kind of day counts for beside the flow's own on such days."""
 
 KIND_DOUBT: Final = 0.2
 """The relative variance of an hour between days of a kind, as far as one day tells of another."""
 
 KIND_DAYS: Final = 2.0
-"""The days of a kind, each as its part in the week of a flow, after which such days are judged: holidays that fell on days off tell little."""
+"""The days of a kind after which such days are judged. Each counts as its part in the flow's week: holidays on days off
+tell little.
+"""
 
 MOST_OF_KIND: Final = 10.0
-"""What a day of a kind may have more than an ordinary one, hour by hour: a batch that came an hour early once is no habit."""
+"""The largest factor of an hour on a kind of day: a batch that once came an hour early is no habit."""
 
 ALIKE: Final = 2.0
-"""By how much days that are like those before them make a mean less sure than days by themselves."""
+"""The factor by which likeness between neighbouring days raises the variance of a mean."""
 
 MISFIT: Final = 0.03
-"""The deviation of level and shape that is allowed for even where counts are many: less is nothing to find."""
+"""The deviation of level and shape that is allowed for even with many counts: less is nothing to find."""
 
 OUTLIER: Final = 4.0
 """Counts further than so many deviations from the expected one are learned as if they were no further."""
 
 LEARNED_WEEKS: Final = 2
-"""Weeks that are learned before a flow is judged, the second of them to see how far off the first was."""
+"""Weeks that are learned before a flow is judged; the second shows how far off the first was."""
 
 FEWEST_LEARNED: Final = 3.0
 """The fewest exchanges learned, with forgetting, before a flow is judged."""
@@ -61,8 +63,10 @@ FEWEST_LEARNED: Final = 3.0
 
 @dataclass(slots=True, eq=False)
 class Expected:
-    """Of f flows in a step: the expected number ``mean``, which flows are ``known``, and for long enough to be ``judged``, the relative
-    deviation ``doubt`` of the level, and the relative variance ``shape_doubt`` of the hour's part in it.
+    """What is expected of f flows in a step, (f,) each.
+
+    ``mean`` is the expected number. Flows are ``known``, and known for long enough to be ``judged``. ``doubt`` is the
+    relative deviation of the level, and ``shape_doubt`` the relative variance of the hour's part in it.
     """
 
     mean: Floats
@@ -76,8 +80,9 @@ class Expected:
 
 @dataclass(slots=True, eq=False)
 class Expectation:
-    """Sums of f flows and s services over w steps of the week. ``seen``, ``seen_shape`` and ``seen_mean`` (w, f) are the last week, NaN
-    where not to be learned.
+    """Sums of f flows and s services over w steps of the week.
+
+    ``seen``, ``seen_shape`` and ``seen_mean`` (w, f) are the last week, NaN where it is not to be learned.
     """
 
     counts: Numbers
@@ -123,8 +128,9 @@ class Expectation:
     def of_step(
         self, step: StepCounts, rows: Rows, settings: DetectorSettings, day_variance: Floats, step_variance: Floats
     ) -> Expected:
-        """Return what is expected of a step. ``day_variance`` and ``step_variance`` (f,) are the relative variances of days and
-        of steps.
+        """Return what is expected of a step.
+
+        ``day_variance`` and ``step_variance`` (f,) are the relative variances of days and of steps.
         """
         shape, by_chance = self.shape(step.week_step, rows)
         level, doubt = self.level(settings, day_variance)
@@ -139,8 +145,9 @@ class Expectation:
         return Expected(mean, shape, known, known & self.judged(settings), doubt, doubt_of_shape, by_chance)
 
     def judged(self, settings: DetectorSettings) -> Bools:
-        """Return which flows are known well enough to be judged: two weeks of them were learned, after a third, and some
-        exchanges.
+        """Return which flows are known well enough to be judged.
+
+        Two weeks of such a flow were learned, after a third, and some exchanges.
         """
         return np.asarray((self.learned >= LEARNED_WEEKS * settings.week_steps) & (self.slow[0] >= FEWEST_LEARNED))
 
@@ -154,7 +161,7 @@ class Expectation:
         return (own + pooled) / (own_levels + POOLED), 1.0 / (own + pooled + 1e-9)
 
     def level(self, settings: DetectorSettings, day_variance: Floats) -> tuple[Floats, Floats]:
-        """Return the mean exchanges of a step now, with the trend carried on, and its relative deviation."""
+        """Return the mean exchanges of a step now, with the trend continued, and its relative deviation."""
         step_days = 1.0 / settings.day_steps
         (fast, fast_weight, fast_age), (slow, slow_weight, slow_age) = self.fast, self.slow
         some = (fast_weight > 0) & (slow_weight > 0) & (fast > 0) & (slow > 0)
@@ -176,7 +183,7 @@ class Expectation:
         return np.where(some, steady * np.exp(grown), 0.0), np.sqrt(variance)
 
     def _kind(self, step: StepCounts, rows: Rows, settings: DetectorSettings) -> tuple[Floats, Floats]:
-        """Return what is left of an ordinary day's exchanges on a day of this kind, and its relative variance."""
+        """Return the part of an ordinary day's exchanges that a day of this kind has, and its relative variance."""
         hour = step.week_step % settings.day_steps
         counts, means = self.kind_service[step.kind, hour]
         of_all = (counts[-1] + 1.0) / (means[-1] + 1.0)
@@ -201,9 +208,11 @@ class Expectation:
         suspected: Bools,
         deviation: Floats,
     ) -> None:
-        """Learn the step of a week ago, and keep this one for a week, but for flows (f,) that a finding leaves out.
+        """Learn the step of a week ago, and keep this one for a week, except for flows (f,) that a finding leaves out.
 
-        A day of a kind is learned but for flows that were ``left_out_before`` it: its own findings may show what such days are. What is ``suspected`` is not learned; ``deviation`` (f,) is that of a count from its expected number, relative to it.
+        A day of a kind is learned except for flows that were ``left_out_before`` it: its own findings may show what
+        such days are like. Flows that are ``suspected`` are not learned. ``deviation`` (f,) is that of a count from its
+        expected number, relative to it.
         """
         position = step.week_step
         self._learn_last_week(position, rows, settings, suspected, deviation)
@@ -236,7 +245,7 @@ class Expectation:
         for sums, values in ((self.service_counts, weight * count), (self.service_levels, weight * level)):
             of_service = np.bincount(rows.service, values, sums.shape[1] - 1)
             sums[position] = WEEK_KEPT * sums[position] + np.append(of_service, of_service.sum())
-        # The hour's part in the week as it is known now: the first week is learned without a shape otherwise.
+        # The hour's part in the week as known now, because the first week would otherwise be learned without a shape.
         part, _ = self.shape(position, rows)
         for sums, half_life in ((self.fast, FAST_DAYS), (self.slow, SLOW_DAYS)):
             kept_part = np.where(known, 0.5 ** (1.0 / (half_life * settings.day_steps)), 1.0)
@@ -273,12 +282,12 @@ class Expectation:
         self.seen_shape[where] = np.nan
 
     def rescale(self, flows: Ints, ratios: Floats) -> None:
-        """Multiply the levels of some flows."""
+        """Multiply the levels of some flows by ``ratios``."""
         self.fast[0, flows] *= ratios
         self.slow[0, flows] *= ratios
 
     def recent(self, positions: Ints) -> tuple[Floats, Floats]:
-        """Return what was seen and what was expected of each flow in some steps of the last week, (f,) each."""
+        """Return the exchanges seen and expected of each flow in some steps of the last week, (f,) each."""
         mean = self.seen_mean[positions].astype(np.float64)
         seen = np.where(np.isnan(mean), 0.0, self.seen[positions].astype(np.float64))
         return np.nansum(seen, axis=0), np.nansum(np.where(np.isnan(seen), 0.0, mean), axis=0)

@@ -1,4 +1,4 @@
-"""What the detector is given: who calls whom, the counts of a step or of many, and how it is set (docs/method.md §12.1)."""
+"""The inputs of the detector: the parties of flows, the counts of steps, and its settings (docs/method.md §12.1)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ MOST_KINDS: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """The parties of f flows, (f,) each: ``flows`` are names that identify them, the others ids of what may fail at once.
+    """The parties of f flows, (f,) each.
 
-    A flow is "bus client service", a service "bus service"; providers and consumers are agencies.
+    ``flows`` are names that identify the flows, and the others are ids of parties that may fail at once. A flow is
+    "bus client service" and a service is "bus service"; providers and consumers are agencies.
     """
 
     flows: tuple[str, ...]
@@ -30,9 +31,11 @@ class Topology:
 
 @dataclass(frozen=True, slots=True)
 class DetectorSettings:
-    """How a detector judges. ``false_findings_per_week`` is the budget for everything it watches; a week has
-    ``week_steps`` steps of ``step_seconds`` (a simulated government may live faster), and days of a seventh of it.
-    ``duration_bounds`` are those of the buckets of durations, in milliseconds; the last bucket is open.
+    """How a detector judges.
+
+    ``false_findings_per_week`` is the budget for everything that it watches. A week has ``week_steps`` steps of
+    ``step_seconds`` (a simulated government may live faster), and a day is a seventh of it. ``duration_bounds`` are
+    those of the buckets of durations, in milliseconds; the last bucket is open.
     """
 
     false_findings_per_week: float = 1.0
@@ -52,8 +55,11 @@ class StepCounts:
 
     ``week_step`` is its place in the local week, below ``week_steps``, and ``kind`` that of its day, 0 for an ordinary one.
     With ``read`` False the logs of the step were not read, and its counts say nothing. ``left_out`` (f,) marks flows
-    for which that is so, as while a finding about them is confirmed. ``durations`` (f, b) counts exchanges by buckets of rising bounds: those whose durations are known. ``size`` is in bytes. Both are None where
-    they are known for no flow. ``size`` and ``repeats`` are NaN for the single flows where they are unknown.
+    whose counts say nothing, as while a finding about them is confirmed.
+
+    ``durations`` (f, b) counts the exchanges with a known duration, by buckets of rising bounds. ``size`` is in bytes.
+    Both are None where they are known for no flow. ``size`` and ``repeats`` are NaN for single flows where they are
+    unknown.
     """
 
     start: int

@@ -1,4 +1,4 @@
-"""What is looked for: families of counts, and the alternatives that each kind of finding is tested against (docs/method.md §12.4)."""
+"""The families of counts, and the alternatives that each kind of finding is tested against (docs/method.md §12.4)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from services.core.model import FindingKind
 
 
 class Family(IntEnum):
-    """What is counted, each beside the number expected."""
+    """The counts that are judged, each beside an expected number."""
 
     VOLUME = 0
     BUS = 1
@@ -23,15 +23,15 @@ class Family(IntEnum):
 
 
 SHARES: Final = (Family.BUS, Family.PROVIDER, Family.REPEATS)
-"""Families of parts of the exchanges."""
+"""The families that are shares of the exchanges."""
 
 
 @dataclass(frozen=True, slots=True)
 class FindingSide:
     """One side of a family: too little or too much.
 
-    ``factors`` are alternatives as multiples of what is expected, ``points`` as shares added to the expected share. ``budget`` are
-    the parts of the budget that the alternatives have.
+    ``factors`` are alternatives as multiples of what is expected, ``points`` as shares added to the expected share.
+    ``budget`` has the part of the budget of each alternative.
     """
 
     family: Family
@@ -43,7 +43,7 @@ class FindingSide:
 
     @property
     def alternatives(self) -> int:
-        """How many there are."""
+        """The number of alternatives."""
         return len(self.factors) + len(self.points)
 
 
@@ -59,7 +59,7 @@ SIDES: Final = (
     FindingSide(Family.SIZE, up=True, kind=FindingKind.SIZE, budget=(0.04,), factors=(2.0,)),
     FindingSide(Family.SIZE, up=False, kind=FindingKind.SIZE, budget=(0.03,), factors=(0.5,)),
 )
-"""Silence and falls get more than half of the budget: they are what nobody else would tell."""
+"""Silence and falls get more than half of the budget, because nobody else would report them."""
 
 FAMILY: Final = np.array([side.family for side in SIDES])
 UP: Final = np.array([side.up for side in SIDES])
@@ -67,13 +67,15 @@ UP: Final = np.array([side.up for side in SIDES])
 SIDE_OF_TEST: Final = np.repeat(np.arange(len(SIDES)), [side.alternatives for side in SIDES])
 FACTOR: Final = np.array([factor for side in SIDES for factor in (*side.factors, *(0.0 for _ in side.points))])
 POINTS: Final = np.array([points for side in SIDES for points in (*(0.0 for _ in side.factors), *side.points)])
-"""Of each test, an alternative of a side: its side, its factor, or the points it adds."""
+"""For each test, an alternative of a side: its side, its factor, and the points that it adds."""
 
 SILENCE: Final = len(SIDES)
 """The group of the tests of silence."""
 GROUP_OF_TEST: Final = np.where((FACTOR == 0) & (POINTS == 0), SILENCE, SIDE_OF_TEST)
 SIDE_OF_GROUP: Final = np.append(np.arange(len(SIDES)), SIDE_OF_TEST[GROUP_OF_TEST == SILENCE])
-"""Tests whose days are looked at together to see how far their evidence strays: those of a side, but silence, which strays seldom, by itself."""
+"""Groups of tests whose days are pooled to see how far their evidence strays: those of a side, and silence by itself,
+because it strays seldom.
+"""
 
 LEAST_FACTOR: Final = 1.2
 """The least factor of an alternative that adds points."""

@@ -8,7 +8,7 @@ from services.indicator.findings.inputs import FlowCounts
 
 
 def find_all(detector: Detector, counts: FlowCounts) -> list[Finding]:
-    """Have a detector judge consecutive steps; return every finding as it stood at the end, in the order in which they were found."""
+    """Judge consecutive steps with a detector; return every finding as it stood at the end, in the order found."""
     found: dict[str, Finding] = {}
     for step in counts.steps(detector.settings.step_seconds):
         detector.advance(step).apply_to(found)

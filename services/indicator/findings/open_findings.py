@@ -1,4 +1,4 @@
-"""Findings that go on: what they have seen so far, when they end, and how they are told (docs/method.md §12.6)."""
+"""Open findings: what they have seen so far, when they end, and how they are reported (docs/method.md §12.6)."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from services.indicator.findings.kinds import SIDES, Family
 from services.indicator.findings.rows import Rows
 
 ENDED: Final = log(1_000.0)
-"""Evidence, in nats, that what was found is over."""
+"""The evidence, in nats, from which a finding is over."""
 
 MOST_A_STEP: Final = ENDED / 3.0
-"""The most of it that one step gives, and the most that a flow gives or takes in one: an hour that is odd for once ends no finding, nor does a
-burst of one flow of many.
+"""The most of that evidence that one step adds, and that one flow adds or takes away in a step. So neither one odd hour
+nor a burst of one flow of many ends a finding.
 """
 
 USUAL_AFTER_WEEKS: Final = 4
-"""Weeks after which a finding, but for silence, is what is usual."""
+"""Weeks after which a finding, except silence, has become usual."""
 
 _POOLED: Final = 2.0
-"""Exchanges of a flow that those of all flows of its finding count for."""
+"""The exchanges that all flows of a finding count for beside those of one flow."""
 
 _DEVIATIONS: Final = 1.96
 _MILD: Final = 0.8
@@ -37,10 +37,13 @@ _MILD: Final = 0.8
 class OpenFinding:
     """A finding of a side, charged to ``row``. Steps are counted since the detector began.
 
-    ``seen``, ``expected`` and ``variance`` are sums since the step ``since``, ``day_variance`` is relative; ``base`` is what they are divided by to be told: exchanges
-    where they are shares, 1 where they are volumes. ``measured`` are sums of durations and exchanges by which SLOW is told, ``of_flows`` (2, f) of what was seen and expected of each flow since the step ``made``, and ``today``
-    likewise of those that are judged by whole days. ``back`` is the evidence that it is over, gathered since ``back_since``, ``pending`` what is to be added to seen, expected, variance and
-    base if it is not, and ``usual`` that it ended as what is usual.
+    ``seen``, ``expected`` and ``variance`` are sums since the step ``since``, and ``day_variance`` is relative. To be
+    reported, they are divided by ``base``: exchanges where they are shares, 1 where they are volumes. ``measured`` are
+    the sums of durations and exchanges by which SLOW is reported. ``of_flows`` (2, f) are the counts seen and expected
+    of each flow since the step ``made``, and ``today`` (2, f) those of flows that are judged by whole days.
+
+    ``back`` is the evidence that the finding is over, gathered since ``back_since``. ``pending`` is added to seen,
+    expected, variance and base if it is not over. ``usual`` says that it ended because it has become usual.
     """
 
     side: int
@@ -66,31 +69,31 @@ class OpenFinding:
 
     @property
     def silent(self) -> bool:
-        """Whether nothing at all was seen of what was expected."""
+        """Whether exchanges were expected and none were seen."""
         return SIDES[self.side].family is Family.VOLUME and not SIDES[self.side].up and self.seen == 0
 
     @property
     def may_become_usual(self) -> bool:
-        """Whether something is seen, and nothing shows that it is over."""
+        """Whether it is not silence, and no evidence shows that it is over."""
         return not self.silent and self.back <= 0.0
 
     def usual_from(self, week_steps: int) -> int:
-        """Return the step from which it is what is usual: weeks after it began, and one after its flows are counted."""
+        """Return the step from which it is usual: weeks after it began, and a week after its flows are counted."""
         return max(self.since + USUAL_AFTER_WEEKS * week_steps, self.made + week_steps)
 
     def ratios(self) -> Floats:
-        """Return what was seen of each flow as a part of what was expected, (f,): few exchanges tell what all flows do."""
+        """Return the ratio of seen to expected of each flow, (f,), pooled with that of all flows of the finding."""
         seen, expected = self.of_flows
         of_all = self.seen / max(self.expected, 1e-9)
         return np.asarray((seen + _POOLED * of_all) / (expected + _POOLED))
 
     def add(self, of_flows: Floats, base: Floats, variance: float) -> None:
-        """Add what was seen and expected of each flow in a step, (2, f), what it adds to the base, (f,), and to the variance."""
+        """Add a step: counts seen and expected of each flow, (2, f), its part of the base, (f,), and the variance."""
         self.of_flows += of_flows
         self.pending += (*of_flows.sum(axis=1), variance, base.sum())
 
     def ends(self, judged: Floats, weights: Floats, base: Floats, step: int) -> bool:
-        """Weigh what is judged of each flow in a step, (2, f), with what it adds to the base, (f,); return whether the finding is over."""
+        """Weigh the judged counts of each flow in a step, (2, f), with its base, (f,); return whether it is over."""
         counts, means = judged
         if not judged.any():
             return False
@@ -111,14 +114,14 @@ class OpenFinding:
         return self.back >= ENDED
 
     def _ratios_of(self, means: Floats, base: Floats) -> Floats:
-        """Return what would be seen of each flow as a part of its mean while the finding goes on, (f,): shares grow by as many points."""
+        """Return each flow's ratio to its mean while the finding lasts, (f,): shares rise by equal points."""
         if SIDES[self.side].family is Family.VOLUME:
             return np.full_like(means, self.seen / self.expected if self.expected else 1.0)
         points = (self.seen - self.expected) / max(self.base, 1e-9)
         return np.asarray(1.0 + points * base / np.where(means > 0, means, 1.0))
 
     def finding(self, rows: Rows, rates: Floats, settings: DetectorSettings, ended_at: int | None) -> Finding:
-        """Return the finding as it is told; ``rates`` (f,) order its flows."""
+        """Return the finding as it is reported; ``rates`` (f,) order its flows."""
         side = SIDES[self.side]
         kind = FindingKind.SILENCE if self.silent else side.kind
         scale = 1.0 / max(self.base, 1e-9)
@@ -150,7 +153,7 @@ class OpenFinding:
 
 
 def chance_of(evidence: float) -> float:
-    """Return the probability of so much evidence by luck, which is at most e to the minus that."""
+    """Return the most that the probability of so much evidence by luck can be: e to the minus ``evidence``."""
     return exp(-min(evidence, 700.0))
 
 

@@ -19,8 +19,10 @@ _FEWEST: Final = 2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """r rows: the f flows, then the sums, narrowest scope first. ``scope`` and ``subject`` (r,), ``members`` (r - f, f)
-    has a 1 where a flow belongs to a sum. ``service`` (f,) numbers the services, each by its flows.
+    """r rows: the f flows, then the sums, narrowest scope first.
+
+    ``scope`` and ``subject`` are (r,). ``members`` (r - f, f) has a 1 where a flow belongs to a sum. ``service`` (f,)
+    is the number of each flow's service.
     """
 
     flows: int
@@ -83,7 +85,7 @@ class Rows:
 
 
 def _numbered(ids: Sequence[str]) -> tuple[list[str], Ints]:
-    """Return the different ids in order, and the number of each one. An array of texts would be as wide as the longest."""
+    """Return the distinct ids in order, and the number of each. An array of strings would be as wide as the longest."""
     names = sorted(set(ids))
     numbers = {name: number for number, name in enumerate(names)}
     return names, np.array([numbers[name] for name in ids], np.int64)

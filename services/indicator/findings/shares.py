@@ -1,4 +1,4 @@
-"""What share of exchanges usually fails, repeats, or is slow, and how large exchanges are (docs/method.md §12.3)."""
+"""Learns the usual shares of exchanges that fail, repeat or are slow, and their usual sizes (docs/method.md §12.3)."""
 
 from __future__ import annotations
 
@@ -15,27 +15,29 @@ from services.indicator.findings.kinds import Family
 HALF_LIFE_DAYS: Final = 28.0
 
 POOLED: Final = 20.0
-"""Exchanges that what all flows show counts for."""
+"""The exchanges that the shares of all flows count for."""
 
 SLOW_WEEK_KEPT: Final = 0.85
-"""What a week of an hour's durations weighs after another."""
+"""The weight that an hour's durations keep from one week to the next."""
 
 LEAST_SHARE: Final = 1e-4
 
 TAIL: Final = 0.25
-"""The most of a flow's exchanges that count as its slow ones: those above a bound of its buckets."""
+"""The largest share of a flow's exchanges that counts as slow: those above a bound of its buckets."""
 
 FEWEST: Final = 100.0
-"""Exchanges after which shares, durations and sizes of a flow are judged, and its part in sums after as many of its service."""
+"""The exchanges after which a flow's shares, durations and sizes are judged. A flow is part of sums once its service
+has as many.
+"""
 
 FAILING: Final = 2.0
 """The deviations beyond their usual number from which a step's failures are more than usual."""
 
 SIZE_VARIANCE: Final = 2.0
-"""The relative variance of sizes before any is known, and the steps it counts for."""
+"""The relative variance of sizes before any is known."""
 
 MISFIT: Final = 0.05
-"""The relative deviation of what is usual that is allowed for even where it rests on many exchanges."""
+"""The relative deviation of the usual that is allowed for even where it rests on many exchanges."""
 
 _SHARES: Final = 3
 _OUTLIER: Final = 5.0
@@ -43,8 +45,10 @@ _OUTLIER: Final = 5.0
 
 @dataclass(slots=True, eq=False)
 class ShareCounts:
-    """Counts of the five families beside the volume and what is expected of them where ``known``, (5, f), well enough for the flow
-    itself to be ``judged``, and the part ``doubt`` by which what is expected may be off.
+    """Counts of the five families beside the volume, and what is expected of them, (5, f) each.
+
+    Flags say which are ``known``, and known well enough for the flow itself to be ``judged``. ``doubt`` is the part by
+    which expectations may be off.
     """
 
     count: Floats
@@ -56,9 +60,13 @@ class ShareCounts:
 
 @dataclass(slots=True, eq=False)
 class Shares:
-    """Sums that forget, of f flows, whose services are numbered by ``service`` (f,): ``counts`` of failures of bus and provider and of repeats among ``exchanges``, (3, f) each, ``durations`` (f, b)
-    or without buckets, the bucket ``slow_from`` which exchanges are slow, ``slow_hours`` (w, 2, f) slow ones seen and expected by step of the week, ``size`` sums of bytes and exchanges, and ``spread`` those of sizes'
-    relative variance, (2, f). ``since`` (3, f) are the steps since repeats, durations and sizes were first known.
+    """Decaying sums of f flows, whose services are numbered by ``service`` (f,).
+
+    ``counts`` (3, f) are failures of the bus, failures of the provider, and repeats among ``exchanges`` (3, f).
+    ``durations`` are (f, b), without buckets (f, 0). Exchanges from the bucket ``slow_from`` on are slow, and
+    ``slow_hours`` (w, 2, f) are the slow ones seen and expected by step of the week. ``size`` (2, f) are the sums of
+    bytes and of exchanges, and ``spread`` (2, f) those of the relative variance of sizes. ``since`` (3, f) are the
+    steps since repeats, durations and sizes were first known.
     """
 
     service: Ints
@@ -88,18 +96,18 @@ class Shares:
         )
 
     def of_step(self, step: StepCounts) -> ShareCounts:
-        """Return counts and what is expected of them, for the exchanges that the step had."""
+        """Return the counts of a step and what is expected of them, given its exchanges."""
         exchanges, seen = np.asarray(step.count, np.float64), _counted(step)
         usual, counted = self.usual(), ~np.isnan(seen)
         failures = seen[:2].sum(axis=0)
-        # What fails is short and quick, or waits in vain: durations and sizes say nothing beside it that failures do not.
+        # Failed exchanges are short, and quick or waited for in vain: durations and sizes say no more than failures.
         most = usual[:2].sum(axis=0) * exchanges
         failing = failures > most + FAILING * np.sqrt(most)
         nothing = np.zeros_like(exchanges)
         slow, slow_mean, timed = self._slow(step, nothing)
         slow_mean = slow_mean * self._slow_factor(step)
         size, size_mean, sized = self._sizes(step, exchanges, nothing)
-        # At most so many were usual, at two deviations: a share that rests on few counts may be larger than it seems.
+        # The margin is two deviations: a share that rests on few counts may be larger than it seems.
         margin = (2.0 * np.sqrt(self.counts + 1.0) + 1.0) / (self.exchanges + POOLED)
         misfit = np.full((2, len(exchanges)), MISFIT)
         measured = np.stack([timed, sized]) & (self.exchanges[0] >= FEWEST) & ~failing
@@ -137,12 +145,15 @@ class Shares:
         return (step.durations * slow).sum(axis=1), timed * np.maximum(share, 0.01), total >= FEWEST
 
     def _slow_factor(self, step: StepCounts) -> Floats:
-        """Return how much more is slow in this step of the week than on average: busy services are slow."""
+        """Return the ratio of slow exchanges in this step of the week to the average: busy services are slow."""
         slow, mean = self.slow_hours[step.week_step].astype(np.float64)
         return np.asarray((slow + POOLED) / (mean + POOLED))
 
     def _sizes(self, step: StepCounts, exchanges: Floats, nothing: Floats) -> tuple[Floats, Floats, Bools]:
-        """Bytes in units of the usual size times its relative variance, so that they differ by chance as counts do."""
+        """Return sizes, their means and where they are known, in units of the usual size times its relative variance.
+
+        In these units, sizes differ by chance as counts do.
+        """
         if step.size is None:
             return nothing, nothing, np.zeros(len(nothing), np.bool_)
         usual = self.size[0] / np.maximum(self.size[1], 1.0)
@@ -152,7 +163,7 @@ class Shares:
         return np.where(some, size / np.where(some, usual, 1.0), 0.0) / variance, exchanges / variance, some
 
     def learn(self, step: StepCounts, settings: DetectorSettings, suspected: Bools) -> None:
-        """Learn a step of each flow, but of what is ``suspected`` (5, f)."""
+        """Learn a step of each flow, except what is ``suspected`` (5, f)."""
         kept = 0.5 ** (1.0 / (HALF_LIFE_DAYS * settings.day_steps))
         exchanges = np.asarray(step.count, np.float64)
         usual = self.usual() * exchanges
@@ -211,7 +222,10 @@ class Shares:
         self.slow_from = slow_from
 
     def rescale(self, family: Family, flows: Ints, ratios: Floats) -> None:
-        """Multiply what is usual of some flows in one family; their durations, which keep no shape when they change, are learned anew."""
+        """Multiply what is usual of some flows in one family by ``ratios``.
+
+        Durations keep no shape when they change, so they are learned again from nothing.
+        """
         if family is Family.SIZE:
             self.size[0, flows] *= ratios
         elif family is Family.SLOW:

@@ -13,8 +13,9 @@ from services.indicator.findings.kinds import SIDES
 
 @dataclass(slots=True, eq=False)
 class Today:
-    """Sums of the day so far, (sides, r): counts and what was expected of them where known, which were
-    judged, and the exchanges, (r,).
+    """Sums of the day so far, (sides, r): counts, what was expected of them where known, and which were judged.
+
+    ``exchanges`` are (r,).
     """
 
     count: Floats
@@ -31,9 +32,12 @@ class Today:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JudgedStep:
-    """A step by family: counts and means of known flows (6, f); of rows, without flows that findings are open of, (6, r), the
-    part ``doubt`` by which means may be off, and which are ``judged``; the relative variance ``shape_doubt`` of the hour's volume and the
-    ``exchanges``, (r,).
+    """A judged step, by family.
+
+    ``of_flows`` and ``means_of_flows`` (6, f) are the counts and means of known flows. ``count`` and ``mean`` (6, r)
+    are those of rows, without flows under an open finding. ``doubt`` is the part by which means may be off, and
+    ``judged`` marks those that are judged. ``shape_doubt`` (r,) is the relative variance of the hour's volume;
+    ``exchanges`` are (r,).
     """
 
     expected: Expected

@@ -1,4 +1,4 @@
-"""All streams in a step: what is expected of them, the evidence against it, and what is learned (docs/method.md §12.1-12.4)."""
+"""Judges and learns steps of all streams: what is expected, and the evidence against it (docs/method.md §12.1-12.4)."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ from services.indicator.findings.shares import ShareCounts, Shares
 from services.indicator.findings.steps import JudgedStep, Today
 
 SUSPECTED: Final = 4.6
-"""Evidence, in nats (1 in 100 by luck), from which a step is not learned."""
+"""The evidence, in nats (1 in 100 by luck), from which a step is not learned."""
 
 SUSPECTED_WEEKS: Final = 4
-"""Weeks after which it is learned all the same."""
+"""Weeks after which such a step is learned all the same."""
 
 HOURLY_MOST: Final = 1.0
-"""The relative variance of steps beyond which a row is judged by whole days: a batch comes once a night, if not always at two."""
+"""The relative variance of steps beyond which a row is judged by whole days: nightly batches come at varying hours."""
 
 PEAK: Final = 0.3
 PEAK_STEPS: Final = 3.0
-"""The part of a day's volume in one step beyond which the same holds, and the mean steps it must be at least: it may come a step
-later for once.
+"""The part of a day's volume in one step beyond which the same holds, and the least multiple of a mean step that this
+part must be: a batch may come a step later for once.
 """
 
 KIND_VARIANCE: Final = 0.1
-"""What is added to the relative variance of days on days of a kind: few of them were seen."""
+"""The addition to the relative variance of days on days of a kind: few of them were seen."""
 
 DAILY_DOUBT: Final = 0.1
 """The relative deviation of a day's expectation that is allowed for where days are judged whole."""
@@ -62,7 +62,7 @@ BURSTS_HALF_LIFE_DAYS: Final = 28.0
 _FAMILIES: Final = len(Family)
 _VOLUMES: Final = (FAMILY == Family.VOLUME)[:, None]
 _OF_VOLUMES: Final = np.array([Family.VOLUME, _FAMILIES, 2 * _FAMILIES, 3 * _FAMILIES])
-"""The lines of volumes where counts, means, their variances and that of shapes stand below one another."""
+"""The lines of volumes in the stack of counts, means, variances of means, and variances of shapes."""
 
 
 class WatchedStreams:
@@ -80,7 +80,7 @@ class WatchedStreams:
         self.see_variances()
 
     def see_variances(self) -> None:
-        """Take over how days and steps differ, (sides, r) each, as it is known by now."""
+        """Update the relative variances of days and of steps, (sides, r) each, to what is known by now."""
         self.days, self.steps = self.dispersion.of_days(), self.dispersion.of_steps()
 
     def day_variance(self) -> Floats:
@@ -93,8 +93,9 @@ class WatchedStreams:
         return self.expectation.of_step(step, self.rows, self.settings, self.day_variance(), steps)
 
     def judge(self, step: StepCounts, expected: Expected, covered: Bools, number: int) -> JudgedStep:
-        """Add a step, by its number, to the evidence, each side against what it allows for, but for flows that findings
-        cover, (6, f).
+        """Add step ``number`` to the evidence, each side with its own allowance; return the judged step.
+
+        Flows that findings cover, (6, f), are left out.
         """
         judged = self._gather(step, expected, self.shares.of_step(step), covered)
         count, mean = judged.count[FAMILY], judged.mean[FAMILY]
@@ -119,9 +120,9 @@ class WatchedStreams:
     def _excess(self, mean: Floats) -> Floats:
         """Return the relative variance of a step beyond chance, (sides, r), with these means."""
         flows = self.rows.flows
-        # How much of what steps stray is the day's is not known well: at least half of it is taken for their own.
+        # It is not known well how much of the variance of steps is the day's: at least half is taken for their own.
         excess = np.maximum(self.steps - self.days, self.steps / 2)
-        # A sum strays as its flows do, and more in the hour in which one of them is most of it.
+        # A sum varies as its flows do, and more in an hour in which one of them is most of it.
         squares = np.where(_VOLUMES & self.daily(), 0.0, mean[:, :flows] ** 2 * excess[:, :flows])
         of_flows = self.rows.with_sums(squares)[:, flows:] / np.maximum(mean[:, flows:], 1e-12) ** 2
         excess[:, flows:] = np.maximum(excess[:, flows:], of_flows)
@@ -137,7 +138,7 @@ class WatchedStreams:
         count, mean = np.where(covered, 0.0, of_flows), np.where(covered, 0.0, means_of_flows)
         variance, shape_variance = (doubt * mean) ** 2, mean[:1] ** 2 * expected.shape_doubt
         own = np.concatenate([count, mean, variance, shape_variance])
-        # Volumes that are judged by whole days would make sums of hours stray with them.
+        # Volumes that are judged by whole days would make hourly sums vary with them.
         in_sums = own.copy()
         in_sums[_OF_VOLUMES] = np.where(self.daily(), 0.0, own[_OF_VOLUMES])
         sums = rows.with_sums(in_sums)
@@ -145,7 +146,7 @@ class WatchedStreams:
         count, mean, variance, shape_variance = np.split(sums, [_FAMILIES, 2 * _FAMILIES, 3 * _FAMILIES])
         total = np.maximum(mean, 1e-12)
         of_sums = np.where(np.arange(len(rows)) < rows.flows, 0.0, SUM_DOUBT)
-        # How flows and sums differ, and how far they stray, is learned before they are judged.
+        # The variances of flows and sums, and how far they stray, are learned before they are judged.
         judged = np.zeros(mean.shape, np.bool_)
         judged[:, : rows.flows] = known & expected.judged & ~covered
         some = rows.with_sums(judged[:, : rows.flows].astype(np.float64))[FAMILY, rows.flows :] > 0
@@ -176,7 +177,7 @@ class WatchedStreams:
         self.evidence.add(by_test, factor=factor, step=number)
 
     def end_day(self, kind: int, number: int) -> None:
-        """Judge what is judged by whole days, and learn how days differ; ``number`` is that of the day's last step."""
+        """Judge rows that are judged by whole days, and learn how days differ; ``number`` is the day's last step."""
         days, steps = self.days, self.steps
         daily = (steps - days > HOURLY_MOST) | (_VOLUMES & self.peaked)
         allowance = np.broadcast_to(np.where(UP[:, None], 1.0 + DAILY_DOUBT, 1.0 - DAILY_DOUBT), daily.shape)
@@ -199,7 +200,7 @@ class WatchedStreams:
         self.today = Today.empty(len(self.rows))
 
     def begin_day(self, day: int) -> None:
-        """See which rows (r,) have most of the day's volume in an hour or two, and how many digits the exchanges of a day have."""
+        """Find the rows (r,) with most of the day's volume in an hour or two, and the digits of a day's exchanges."""
         level, _ = self.expectation.level(self.settings, self.day_variance())
         first = day * self.settings.day_steps
         steps = range(first, first + self.settings.day_steps)
@@ -214,11 +215,14 @@ class WatchedStreams:
         return np.asarray(self.evidence.found(limits) & judged.judged[FAMILY[SIDE_OF_TEST]])
 
     def learn(self, step: StepCounts, expected: Expected, covered: Bools, covered_before: Bools, number: int) -> None:
-        """Learn a step, but what is suspected, or covered by findings, (6, f), or by those from before the day."""
+        """Learn a step, except what is suspected or covered by findings.
+
+        ``covered`` (6, f) are the flows of all findings, and ``covered_before`` (6, f) those of earlier days' findings.
+        """
         flows = self.rows.flows
         strong = self.evidence.total()[:, :flows] >= SUSPECTED
-        # Volumes are learned a week late, so only what began that long ago concerns them; the rest is learned at once. What is
-        # suspected for weeks on end and not found is a level that was learned wrongly.
+        # Volumes are learned a week late, so only evidence that began that long ago concerns them. The rest is learned
+        # at once. Evidence that lasts for weeks without a finding comes from a level that was learned wrongly.
         families = FAMILY[SIDE_OF_TEST]
         weeks_ago = (number - self.evidence.begun[:, :flows]) / self.settings.week_steps
         concerned = (weeks_ago >= 1) & (weeks_ago <= SUSPECTED_WEEKS)
@@ -240,9 +244,9 @@ class WatchedStreams:
             self.shares.learn(step, self.settings, (suspected | covered)[1:])
 
     def expected_since(self, family: Family, steps: int, week_step: int, judged: JudgedStep) -> tuple[Floats, Floats]:
-        """Return what was expected of each flow in the last steps, at most a week: counts of the family, (f,).
+        """Return the expected counts of a family for each flow in the last steps, at most a week, (f,).
 
-        Also return by how much volumes then departed from it, as ratios; NaN for other families, whose steps are not kept.
+        Also return the ratios of volumes seen to expected; they are NaN for other families, whose steps are not kept.
         """
         now = judged.means_of_flows[family]
         seen, volume = self.earlier(steps, week_step)
@@ -253,8 +257,9 @@ class WatchedStreams:
         return now + volume * np.minimum(now / exchanges, 1.0), np.full_like(now, np.nan)
 
     def since(self, family: Family, flows: Ints, steps: int, week_step: int, judged: JudgedStep) -> tuple[float, float]:
-        """Return what was seen of some flows in the last steps, at most a week, and what was expected; of families other than
-        volumes, whose steps are not kept, in this step.
+        """Return the counts of some flows seen and expected in the last steps, at most a week.
+
+        For families other than volumes, whose steps are not kept, they are those of this step.
         """
         seen, expected = judged.of_flows[family, flows], judged.means_of_flows[family, flows]
         if family is Family.VOLUME:
@@ -268,7 +273,7 @@ class WatchedStreams:
         return self.expectation.recent((week_step - earlier) % self.settings.week_steps)
 
     def forget(self, family: Family, flows: list[int], number: int) -> None:
-        """Begin the evidence of all rows that contain some flows anew, on all sides of a family."""
+        """Reset the evidence of all rows that contain some flows, on all sides of a family."""
         some = np.zeros(self.rows.flows, np.bool_)
         some[flows] = True
         rows = np.flatnonzero(self.rows.sums_with(some))
@@ -276,7 +281,7 @@ class WatchedStreams:
             self.evidence.forget(side, rows, number)
 
     def take_as_usual(self, family: Family, flows: Ints, ratios: Floats) -> None:
-        """Let what some flows do now, ``ratios`` (f,) of what was expected of them, be what is usual."""
+        """Make what some flows do now the usual: ``ratios`` (f,) of what was expected of them."""
         if family is Family.VOLUME:
             self.expectation.rescale(flows, ratios)
         else:

@@ -1,4 +1,4 @@
-"""Values to peyvand.v1 messages and back; with blocks, the only place that does this."""
+"""Converts values to peyvand.v1 messages and back; only this package and blocks do so."""
 
 from services.core.codec.announcements import (
     Heartbeat,

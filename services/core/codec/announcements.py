@@ -1,4 +1,4 @@
-"""What components announce on the bus: manifests of published registers, and heartbeats of probers."""
+"""Encodes and decodes announcements on the bus: manifests of published registers, and heartbeats of probers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class RegisterChunk:
 
 @dataclass(frozen=True, slots=True)
 class RegisterPublication:
-    """A register that was put in force: when in epoch seconds, by whom and why, as they said; texts may be empty."""
+    """The publication of a register: when (epoch seconds), by whom and why, as they said; texts may be empty."""
 
     register_version: str
     probe_version: str
@@ -34,9 +34,9 @@ class RegisterPublication:
 
 @dataclass(frozen=True, slots=True)
 class RegisterManifest:
-    """What makes up one published register; ``published`` in epoch seconds, ``digest`` over versions and chunks.
+    """The parts of one published register; ``published`` in epoch seconds, ``digest`` over versions and chunks.
 
-    ``publications`` are this one and those before it, the newest first.
+    ``publications`` are this publication and earlier ones, the newest first.
     """
 
     register_version: str
@@ -66,7 +66,7 @@ def encode_manifest(manifest: RegisterManifest) -> bytes:
 
 
 def decode_manifest(payload: bytes) -> RegisterManifest:
-    """Decode a RegisterManifest. Raises ValueError when the payload is none."""
+    """Decode a RegisterManifest. Raises ValueError when the payload is not one."""
     try:
         message = register_pb2.RegisterManifest.FromString(payload)
     except DecodeError as error:
@@ -114,7 +114,7 @@ def encode_heartbeat(heartbeat: Heartbeat) -> bytes:
 
 
 def decode_heartbeat(payload: bytes) -> Heartbeat:
-    """Decode a Heartbeat. Raises ValueError when the payload is none."""
+    """Decode a Heartbeat. Raises ValueError when the payload is not one."""
     try:
         message = heartbeat_pb2.Heartbeat.FromString(payload)
     except DecodeError as error:

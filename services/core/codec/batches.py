@@ -1,4 +1,4 @@
-"""The place of a batch of measurements among those of its prober (docs/design.md §5.3)."""
+"""The place of a batch of measurements among the batches of its prober (docs/design.md §5.3)."""
 
 from __future__ import annotations
 
@@ -13,24 +13,27 @@ from peyvand.v1 import measurement_pb2
 RUN_BYTES: Final = 16
 _LARGEST_NUMBER: Final = (
     1 << 53
-)  # a double holds it exactly; a run of a batch a millisecond reaches it after 285,000 years
+)  # a double holds it exactly; at one batch per millisecond, a run reaches it after 285,000 years
 
 
 @dataclass(frozen=True, slots=True)
 class ChainPlace:
-    """The place of a batch: the run of its prober, its number in it, and the SHA-256 of the batch before; empty in the first."""
+    """The place of a batch: its prober's run, its number in that run, and the SHA-256 of the previous batch.
+
+    ``previous`` is empty in the first batch.
+    """
 
     run: bytes
     number: int
     previous: bytes = b""
 
     def next(self, payload: bytes) -> ChainPlace:
-        """Return the place after this one, whose batch is ``payload`` as published."""
+        """Return the place of the next batch; ``payload`` is the batch at this place, as published."""
         return ChainPlace(self.run, self.number + 1, sha256(payload).digest())
 
     @property
     def sound(self) -> bool:
-        """Whether a prober can have made it."""
+        """Whether a prober can have produced this place."""
         hash_bytes = 0 if self.number == 1 else sha256().digest_size
         return (
             len(self.run) == RUN_BYTES and 0 < self.number < _LARGEST_NUMBER and len(self.previous) in (0, hash_bytes)
@@ -39,7 +42,7 @@ class ChainPlace:
 
 @dataclass(frozen=True, slots=True)
 class BatchSender:
-    """Who says to have sent a batch, and its place; None where it has none, or one that no prober gives."""
+    """The sender that a batch names, and its place; None when it has no place, or one that no prober produces."""
 
     vantage: str
     prober: str
@@ -49,7 +52,7 @@ class BatchSender:
 def decode_sender(payload: bytes) -> BatchSender:
     """Return the sender of a batch. Raises ValueError when the payload is not a MeasurementBatch.
 
-    It is decoded apart from the columns because few readers ask for it.
+    It is decoded separately from the columns because few readers need it.
     """
     try:
         batch = measurement_pb2.MeasurementBatch.FromString(payload)

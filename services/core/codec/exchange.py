@@ -13,9 +13,9 @@ from services.core.codec.units import copied_fields, message_to_json, to_timesta
 from services.core.model import DURATION_BUCKETS, MOMENTS, ExchangeSummary
 
 _LARGEST_COUNT = 1 << 31
-"""Exchanges of a slot stay below it: a slot lasts a day at most, which leaves room for 24,000 a second."""
-_LARGEST_REVISION = 1 << 53  # a double holds it exactly; a collector's are milliseconds since 1970
-_LARGEST_BYTES = 1 << 63  # what databases hold
+"""More exchanges than any slot has: a slot lasts at most a day, which leaves room for 24,000 exchanges per second."""
+_LARGEST_REVISION = 1 << 53  # a double holds it exactly; a collector's revisions are milliseconds since 1970
+_LARGEST_BYTES = 1 << 63  # databases hold integers below it
 _LONGEST_NAME = 4096  # characters: an identifier has up to five parts of 255, escaped
 
 _COUNTS = ("count", "ok", "bus_failures", "provider_failures", "orphans", "skew_count")
@@ -52,7 +52,7 @@ def _row(message: exchange_pb2.ExchangeSummary) -> ExchangeSummary:
 
 
 def _check(row: ExchangeSummary) -> None:
-    """Raise ValueError when a number is out of range: sums of it would overflow, or no later revision could replace it."""
+    """Raise ValueError for a value out of range: sums would overflow, or no later revision could replace the row."""
     if row.slot_start not in MOMENTS:
         raise ValueError("slot_start is not in the years 1970 to 2199")
     if row.revision >= _LARGEST_REVISION:
@@ -94,7 +94,7 @@ def summary_to_json(row: ExchangeSummary) -> str:
 
 
 def summary_from_json(text: str) -> ExchangeSummary:
-    """Read what summary_to_json wrote. Raises ValueError saying what is wrong."""
+    """Parse a line written by summary_to_json. Raises ValueError saying what is wrong."""
     message = exchange_pb2.ExchangeSummary()
     try:
         json_format.Parse(text, message)

@@ -1,4 +1,4 @@
-"""Findings about exchanges as messages."""
+"""Encodes and decodes findings about exchanges."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _plain_fields = copied_fields(Finding, "kind", "scope", "since", "found_at", "en
 
 
 def finding_to_message(finding: Finding) -> finding_pb2.Finding:
-    """Return the message, without what the api adds."""
+    """Return the message, without the fields that the api adds."""
     return finding_pb2.Finding(
         kind=finding_pb2.FindingKind.Value(f"FINDING_KIND_{finding.kind.name}"),
         scope=finding_pb2.FindingScope.Value(f"FINDING_SCOPE_{finding.scope.name}"),
@@ -26,7 +26,7 @@ def finding_to_message(finding: Finding) -> finding_pb2.Finding:
 
 
 def decode_finding(data: bytes) -> Finding:
-    """Return the finding of a message. Raises ValueError when it is none, or of a kind that this version does not know."""
+    """Return the finding of a message. Raises ValueError when it is not one, or this version does not know its kind."""
     try:
         return finding_from_message(finding_pb2.Finding.FromString(data))
     except (DecodeError, KeyError) as error:
@@ -34,7 +34,10 @@ def decode_finding(data: bytes) -> Finding:
 
 
 def finding_from_message(message: finding_pb2.Finding) -> Finding:
-    """Return the finding. Raises ValueError or KeyError for a kind, scope or review of a later version, or an impossible time."""
+    """Return the finding.
+
+    Raises ValueError or KeyError for an impossible time, or a kind, scope or review of a newer version.
+    """
     return Finding(
         kind=FindingKind[finding_pb2.FindingKind.Name(message.kind).removeprefix("FINDING_KIND_")],
         scope=FindingScope[finding_pb2.FindingScope.Name(message.scope).removeprefix("FINDING_SCOPE_")],

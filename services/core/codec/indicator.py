@@ -1,4 +1,4 @@
-"""Messages of indicators, structures and sensitivity analyses."""
+"""Encodes indicators, structures and sensitivity analyses, and decodes indicators."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _rank_fields, _switch_fields = copied_fields(RankSensitivity, "kind", "switches"
 
 
 def indicator_to_message(row: Indicator) -> indicator_pb2.Indicator:
-    """Return the message of an indicator; what does not apply is left unset."""
+    """Return the message of an indicator; fields that do not apply are left unset."""
     strict, band, interval = row.strict, row.rank_band, row.interval
     return indicator_pb2.Indicator(
         kind=indicator_pb2.IndicatorKind.ValueType(row.kind),
@@ -50,7 +50,10 @@ def indicator_to_message(row: Indicator) -> indicator_pb2.Indicator:
 
 
 def decode_indicator(data: bytes) -> Indicator:
-    """Return the indicator of a message. Raises ValueError when it is none, or of a kind that this version does not know."""
+    """Return the indicator of a message.
+
+    Raises ValueError when it is not an indicator, or this version does not know its kind.
+    """
     try:
         message = indicator_pb2.Indicator.FromString(data)
     except DecodeError as error:
@@ -71,7 +74,7 @@ def decode_indicator(data: bytes) -> Indicator:
 
 
 def _set(message: Message, name: str) -> Any:
-    """Return a field that may be unset; None when it is."""
+    """Return a field, or None when it is unset."""
     return getattr(message, name) if message.HasField(name) else None
 
 

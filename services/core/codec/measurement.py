@@ -36,9 +36,9 @@ _EXPIRY_END = 253_402_300_800
 
 
 def encode_measurements(rows: Sequence[Measurement], place: ChainPlace | None = None) -> bytes:
-    """Encode a MeasurementBatch of at least one row; vantage, prober and versions are those of the first.
+    """Encode a MeasurementBatch of at least one row; vantage, prober and versions are those of the first row.
 
-    ``place`` is its place among the batches of its prober; without one it has none.
+    ``place`` is its place among the batches of its prober, if it has one.
     """
     first = rows[0]
     links = sorted({row.target.id for row in rows if not row.target.endpoint})
@@ -94,10 +94,11 @@ def measuring_prober(payload: bytes) -> str:
 def decode_columns(payload: bytes) -> MeasurementColumns:
     """Return the columns of a batch. Raises ValueError when the payload is not a consistent MeasurementBatch.
 
-    All readers refuse the same batches: what one of them, such as the archive, cannot represent, none may count.
+    All readers refuse the same batches: if one of them, such as the archive, cannot represent a batch, none may count
+    it.
     """
     batch = _batch(payload)
-    # Every target and detail in a table is named by some row, so that a small batch cannot name very many.
+    # Each target and detail in a table needs a row that names it, so that a small batch cannot hold very many.
     if len(batch.links) + len(batch.endpoints) > len(batch.target) or len(batch.details) > len(batch.target) + 1:
         raise ValueError("a MeasurementBatch with tables longer than its columns")
     columns = MeasurementColumns(
@@ -127,7 +128,7 @@ def decode_columns(payload: bytes) -> MeasurementColumns:
 
 
 def _bytes(numbers: Sequence[int]) -> NDArray[np.uint8]:
-    """Return numbers below 256; larger ones, which nobody gives, as 255."""
+    """Return numbers as bytes; numbers above 255, which no prober sends, become 255."""
     return np.minimum(np.array(numbers, np.int64), 255).astype(np.uint8)
 
 
@@ -145,8 +146,8 @@ def _in_range(columns: MeasurementColumns, facts: NDArray[np.int64]) -> bool:
 def decode_measurements(payload: bytes) -> list[Measurement]:
     """Return the rows of a batch. Raises ValueError when the payload is not a MeasurementBatch.
 
-    Unknown numbers, which a newer prober may send, are read as the scorer judges them: an outcome as UNKNOWN, a reason as
-    another one of the same outcome.
+    A newer prober may send unknown numbers. They are read as the scorer judges them: an unknown outcome as UNKNOWN, an
+    unknown reason as another reason of the same outcome.
     """
     batch = _batch(payload)
     targets = _targets(batch)

@@ -1,4 +1,4 @@
-"""Measurements from JSON lines, fast enough for the millions of an audit."""
+"""Parses measurements from JSON lines, fast enough for the millions of lines of an audit."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2
 
 
 def measurement_from_json(text: str) -> Measurement:
-    """Read what measurement_to_json wrote. Raises ValueError saying which field is wrong and how."""
+    """Parse a line written by measurement_to_json. Raises ValueError saying which field is wrong and how."""
     try:
         return _parse_own_form(text)
     except (AttributeError, KeyError, TypeError, ValueError):
-        # Any other form is read by protobuf's JSON parser, which is twenty times slower.
+        # protobuf's JSON parser reads any other form, but is twenty times slower.
         return _parse_any_form(text)
 
 
@@ -37,7 +37,8 @@ def _parse_own_form(text: str) -> Measurement:
     """Read a line in the exact form of measurement_to_json. Raises one of several errors for any other line."""
     fields = orjson.loads(text)
     phases = fields.get("phases", {})
-    # A repeated name would vanish in a dict, so count names by what follows each; a text that contains it fails the count too.
+    # A repeated name would vanish in a dict, so count names by the separator that follows each. A text that contains
+    # the separator fails the count too.
     if (
         text.count('": ') != len(fields) + len(phases)
         or not _FIELDS.issuperset(fields)
@@ -73,7 +74,7 @@ def _moment(text: str) -> float:
 
 
 _slot = lru_cache(maxsize=4096)(_moment)
-"""Cached, since all targets share the starts of slots."""
+"""Cached, since all targets share the same slot starts."""
 
 
 def _whole(text: str) -> int:

@@ -1,4 +1,4 @@
-"""Messages of how well Peyvand itself is."""
+"""Encodes the health of Peyvand itself."""
 
 from __future__ import annotations
 

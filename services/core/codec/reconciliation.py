@@ -1,4 +1,4 @@
-"""Messages of exchanges beside probes: volumes, reconciliations, traffic."""
+"""Encodes volumes, reconciliations with probes, and traffic of exchanges."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from services.core.model import Estimate, Reconciliation, Traffic, Undeclared, V
 class ExchangeVolume:
     """Exchanges between one consumer and one provider, over all their links; times in epoch seconds.
 
-    Counted are those in slots that start in [``slots_from``, ``slots_to``); ``last_slot`` is the slot of the last one.
+    The counts cover slots that start in [``slots_from``, ``slots_to``); ``last_slot`` is the slot of the last exchange.
     """
 
     consumer: str

@@ -1,4 +1,4 @@
-"""Values shared by all codecs: times and durations, fields that are copied, and JSON.
+"""Conversions shared by all codecs: times, durations, copied fields and JSON.
 
 Times are float seconds in values, integer microseconds on the wire (-1 = unset), and RFC 3339 in JSON.
 """

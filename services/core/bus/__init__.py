@@ -1,6 +1,6 @@
 """The message bus: one NATS server or cluster with JetStream (docs/design.md §5)."""
 
-import services.core.bus.nats_alone  # noqa: F401  # before what loads nats-py
+import services.core.bus.nats_alone  # noqa: F401  # before any import that loads nats-py
 from services.core.bus.buckets import MAX_ATOMIC_PUTS, Bus
 from services.core.bus.claim import Claim
 from services.core.bus.client import BoundedTaskGroup

@@ -1,9 +1,9 @@
 """KV buckets: values of any size, put, read and followed by key.
 
-A value that fits a message is stored as one. A larger value is stored as parts (messages.py): the parts are put first,
-under keys that no other value has, then the key that names them; only then are the parts of the previous value removed.
-A reader therefore finds one of the two values whole, wherever the writer stops. A bucket has one writer, which also
-removes parts that an earlier writer left.
+A value that fits in a message is stored as one message. A larger value is stored as parts (messages.py). The parts are
+put first, under keys that no other value has, and then the key that names them. The parts of the previous value are
+removed last. A reader therefore finds one of the two values whole, wherever the writer stops. A bucket has one writer,
+which also removes parts that an earlier writer left.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ from services.core.tasks import propagate_cancellation
 T = TypeVar("T")
 
 MAX_ATOMIC_PUTS = 100
-"""The most values put together: the server takes 1,000, and keeps them in memory meanwhile."""
+"""The most values in one atomic put: the server accepts 1,000, and keeps them in memory meanwhile."""
 
 _CONCURRENT_PARTS = 8
 _NO_MESSAGE = 10037  # the code of "no message found"
 _ANOTHER_WAS_FASTER = 10071, 10164  # codes of "wrong last sequence" (nats-server, server/errors.json)
-_ATTEMPTS = 10  # at reading parts that are missing: a replica may lag behind
-_TOMBSTONE_SECONDS = 60.0  # of a part; nobody follows parts
+_ATTEMPTS = 10  # to read missing parts: a replica may lag behind
+_TOMBSTONE_SECONDS = 60.0  # of a deleted part; nobody follows parts
 _EXTRA_SECONDS = 60.0  # by which a part outlives the entry that names it
 
 
@@ -113,9 +113,9 @@ class Bus(Streams):
         return revision
 
     async def kv_claim(self, bucket: str, key: str, value: bytes, *, ttl: float) -> bytes:
-        """Set a key for ``ttl`` seconds, unless it has another value; return its value by now. Of several claims one succeeds.
+        """Set a key for ``ttl`` seconds, unless it has another value; return the value that it has afterwards.
 
-        Raises BusError.
+        Of several concurrent claims, one succeeds. Raises BusError.
         """
         while (last := await self._last(bucket, key)) is None or last.deleted or last.data == value:
             headers = {"Nats-Expected-Last-Subject-Sequence": str(0 if last is None else last.sequence)}
@@ -132,12 +132,15 @@ class Bus(Streams):
         return last.data
 
     async def kv_delete(self, bucket: str, key: str) -> None:
-        """Delete a key; a tombstone stays for followers."""
+        """Delete a key, leaving a tombstone for followers."""
         await self._delete(bucket, key)
         await self._remove_parts(bucket, key, ())
 
     async def kv_remove_orphans(self, bucket: str) -> None:
-        """Remove parts that no key names, left by a writer that ended while putting a value. For the bucket's writer."""
+        """Remove parts that no key names, left by a writer that ended while putting a value.
+
+        Only the bucket's writer may call this.
+        """
         orphans: dict[str, set[str]] = defaultdict(set)
         for part in await self.kv_keys(bucket, PARTS_PATTERN):
             orphans[key_of_part(part)].add(part)
@@ -150,7 +153,7 @@ class Bus(Streams):
     async def kv_get(self, bucket: str, key: str, *, from_leader: bool = False) -> bytes | None:
         """Return the value of a key, or None. Raises TornValueError when parts of it stay missing or damaged.
 
-        Any replica answers, also one that lags behind, unless the value is asked ``from_leader``.
+        Any replica may answer, even one that lags behind, unless ``from_leader`` is set.
         """
         attempts = 0
         while (entry := await self._entry(bucket, key, from_leader=from_leader)) is not None:
@@ -164,7 +167,7 @@ class Bus(Streams):
         return None
 
     async def kv_all(self, bucket: str, pattern: str = ">") -> dict[str, bytes]:
-        """Return every key that matches, with its value; torn values are logged and left out."""
+        """Return every matching key with its value; torn values are logged and left out."""
         values: dict[str, bytes] = {}
         async for key, value in self.kv_each(bucket, pattern):
             values.pop(key, None)
@@ -173,9 +176,9 @@ class Bus(Streams):
         return values
 
     async def kv_each(self, bucket: str, pattern: str = ">") -> AsyncIterator[tuple[str, bytes | None]]:
-        """Yield every key that matches, with its value, None for one that was deleted or is torn.
+        """Yield every matching key with its value, or None when the value was deleted or is torn.
 
-        A key that is put meanwhile comes again. Raises BusError.
+        A key that is put meanwhile is yielded again. Raises BusError.
         """
         start = 1
         while messages := await self.read(kv_stream(bucket), start, pattern=kv_subject(bucket, pattern)):
@@ -192,14 +195,14 @@ class Bus(Streams):
             start = messages[-1].sequence + 1
 
     async def kv_keys(self, bucket: str, pattern: str) -> set[str]:
-        """Return every key that matches, keys that have a tombstone among them."""
+        """Return every matching key, including keys that have a tombstone."""
         answer = await self._stream_info(kv_stream(bucket), {"subjects_filter": kv_subject(bucket, pattern)})
         return {key_of(bucket, subject) for subject in answer["state"].get("subjects") or ()}
 
     async def kv_follow(self, bucket: str, pattern: str = ">") -> AsyncIterator[tuple[str, bytes | None]]:
-        """Yield every current value, then every change (None = deleted), for ever, across disconnections.
+        """Yield every current value, then every change (None = deleted), forever, across disconnections.
 
-        A value that was replaced before its parts were read is left out, and so is a torn one.
+        Torn values, and values that were replaced before their parts were read, are left out.
         """
         subject = kv_subject(bucket, pattern)
         async for message in self.follow(kv_stream(bucket), 1, pattern=subject):
@@ -230,18 +233,18 @@ class Bus(Streams):
         return None
 
     async def _entry(self, bucket: str, key: str, *, from_leader: bool = False) -> StoredMessage | None:
-        """Return the message that holds a key's value, None where there is none."""
+        """Return the message that holds a key's value, or None."""
         last = await (self._leaders_last if from_leader else self._last)(bucket, key)
         return None if last is None or last.deleted else last
 
     async def _last(self, bucket: str, key: str) -> StoredMessage | None:
-        """Return the last message stored under a key, which may be a tombstone; None where there is none."""
+        """Return the last message stored under a key, which may be a tombstone, or None."""
         stream, subject = kv_stream(bucket), kv_subject(bucket, key)
         reply = await self._request(f"$JS.API.DIRECT.GET.{stream}.{subject}", b"", f"reading {key} in bucket {bucket}")
         return None if status_of(reply) == "404" else message_of(reply)
 
     async def _leaders_last(self, bucket: str, key: str) -> StoredMessage | None:
-        """Return what ``_last`` does, as the leader of the bucket has it."""
+        """Return the same as ``_last``, read from the leader of the bucket."""
         try:
             with propagate_cancellation():
                 found = await self.jetstream.get_last_msg(kv_stream(bucket), kv_subject(bucket, key))
@@ -262,7 +265,7 @@ class Bus(Streams):
         return join_parts(entry.parts, contents)
 
     async def _remove_parts(self, bucket: str, key: str, kept: Iterable[str]) -> None:
-        """Remove the parts that a key may have, except those it has now."""
+        """Remove the parts that a key may have, except those in ``kept``."""
         stored = self._parts.get((bucket, key))
         if stored is None:
             return
@@ -270,7 +273,7 @@ class Bus(Streams):
         try:
             for batch in _batched(stored.keys - remaining):
                 await asyncio.gather(*(self._delete(bucket, part, ttl=_TOMBSTONE_SECONDS) for part in batch))
-        except BusError as error:  # tried again with the next value
+        except BusError as error:  # retried with the next value
             logger().warning("parts_left", key=key, reason=str(error))
             return
         stored.keys = remaining
@@ -287,7 +290,7 @@ def _putting(bucket: str, key: str) -> str:
 
 
 def _batched(items: Iterable[T]) -> Iterator[list[T]]:
-    """Yield as many items at a time as may be under way at once."""
+    """Yield the items in batches that may be in flight at once."""
     remaining = iter(items)
     while batch := list(islice(remaining, _CONCURRENT_PARTS)):
         yield batch

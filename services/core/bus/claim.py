@@ -1,4 +1,4 @@
-"""A key of a bucket that says which process may do what only one may do at a time."""
+"""A lock: a key of a bucket that only one process holds at a time."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Claim:
 
     @property
     def held(self) -> bool:
-        """Whether this process has the key for certain, whatever the bus did since it was renewed."""
+        """Whether this process certainly still holds the key, whatever the bus did since the last renewal."""
         return time.monotonic() < self._until
 
     async def take(self) -> str:
-        """Take or renew the key unless another process has it; return the name of the process that has it. Raises BusError."""
+        """Take or renew the key unless another process holds it; return the name of the holder. Raises BusError."""
         asked = time.monotonic()
         holder = await self._bus.kv_claim(self._bucket, self._key, self.name.encode(), ttl=self._seconds)
         if holder == self.name.encode():

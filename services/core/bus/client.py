@@ -1,6 +1,6 @@
-"""nats-py's client, patched where it leaves connections open or headers end it, and requests over it.
+"""A nats-py client patched to close its connections and to survive bad headers, and requests over it.
 
-It has no public name for its connection, so this module, and no other, uses its private names.
+nats-py has no public name for its connection, so this module, and no other, uses its private names.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ Call = Callable[[], Coroutine[Any, Any, object]]
 
 
 class PatchedNatsClient(Client):
-    """A client that waits for no silent server, neither when it disconnects nor when it reconnects to another."""
+    """A client that never waits for a silent server, whether it disconnects or reconnects to another server."""
 
     async def leave(self) -> None:
-        """Close the connection, and abort it when that takes too long, in which case unsent data is lost."""
+        """Close the connection, or abort it when closing takes too long; unsent data is then lost."""
         try:
-            # Closing would wait for ever for a handshake under way: its connection is never told to close.
+            # Closing would wait forever for a handshake in progress: its connection is never told to close.
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self.close()
         except OSError:  # the server is gone or silent
@@ -42,7 +42,7 @@ class PatchedNatsClient(Client):
             self._abort()
 
     async def _stop_reconnecting(self) -> None:
-        """End the task that reconnects: nats-py cancels it once, which a handshake that ends at that moment swallows."""
+        """End the reconnection task: nats-py cancels it only once, and a handshake that ends then swallows that."""
         task = self._reconnection_task
         for _ in range(_CANCELLATIONS):
             if task is None or task.done():
@@ -53,13 +53,14 @@ class PatchedNatsClient(Client):
             self._abort()
 
     async def _attempt_reconnect(self) -> None:
-        # nats-py would first wait until the connection is closed, which asyncio does once all written data is sent: never,
-        # if the server has stopped reading.
+        # nats-py would first wait until the connection is closed. asyncio closes it once all written data is sent,
+        # which never happens if the server has stopped reading.
         self._abort()
         await super()._attempt_reconnect()
 
     async def _process_headers(self, headers: bytes | None) -> dict[str, str] | None:
-        # nats-py would raise where the first line is short or not UTF-8, which ends its connection. A publisher chooses it.
+        # When the first line is short or not UTF-8, nats-py would raise, which ends its connection. A publisher chooses
+        # that line.
         return parse_headers(headers) if headers else None
 
     def _abort(self) -> None:
@@ -68,7 +69,7 @@ class PatchedNatsClient(Client):
         if writer is None:
             return
         if writer.transport is None:
-            # asyncio leaves it so when the server ended the TLS handshake; the connection below can still be closed.
+            # asyncio leaves it None when the server ended the TLS handshake; the connection below can still be closed.
             writer._transport = transport._bare_io_writer.transport  # noqa: SLF001
         writer.transport.abort()
 

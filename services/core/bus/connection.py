@@ -23,8 +23,10 @@ from services.core.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class BusEncryption:
-    """PEM files: the authorities that may issue the bus's certificate (the system's when empty), and a client certificate
-    with its key for a bus that requires one (none when empty).
+    """PEM files for TLS with the bus.
+
+    ``authorities`` may issue the bus's certificate; if empty, those of the system may. ``certificate`` and ``key`` are
+    for a bus that requires a client certificate, else empty.
     """
 
     authorities: str = ""
@@ -61,7 +63,7 @@ def parse_urls(urls: str) -> list[str]:
 
 
 def _scheme(url: str) -> str:
-    """Return the scheme of a URL that names a host, and a port that can be, or none; otherwise an empty string."""
+    """Return the scheme of a URL that names a host and no impossible port; otherwise an empty string."""
     try:
         parts = urlsplit(url)
         sound = parts.hostname and parts.port != 0
@@ -71,7 +73,7 @@ def _scheme(url: str) -> str:
 
 
 def is_encrypted(urls: str) -> bool:
-    """Whether these URLs require TLS. The handshake then comes first, so that nobody on the way can strip it."""
+    """Whether these URLs require TLS. The handshake then comes first, so that nobody on the path can strip it."""
     return urls.strip().startswith("tls://")
 
 
@@ -96,8 +98,8 @@ async def connect(
 ) -> AsyncIterator[Bus]:
     """Connect as ``role`` to a server, or to any of several separated by commas; wait until one answers.
 
-    Raises BusError when a server refuses the credential, is too old, or the certificates of all servers fail, SettingsError
-    when the credential or a file of ``encryption`` is missing.
+    Raises BusError when a server refuses the credential or is too old, or the certificates of all servers fail. Raises
+    SettingsError when the credential or a file of ``encryption`` is missing.
     """
     user = load_user(credentials, role)
     addresses = parse_urls(urls)
@@ -149,11 +151,11 @@ async def connect(
     )
     outcomes: set[asyncio.Future[Any]] = {connecting, refusal}
     try:
-        # The client retries for ever even when it is refused, so waiting for it alone would never end.
+        # The client retries forever even when it is refused, so waiting for it alone would never end.
         try:
             await asyncio.wait(outcomes, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            # More than once: Python 3.11 loses a cancellation that comes in the turn of the loop in which a connection is made.
+            # More than once: Python 3.11 loses a cancellation in the iteration of the loop that makes the connection.
             while not connecting.done():
                 connecting.cancel()
                 await asyncio.wait({connecting}, timeout=_CANCEL_SECONDS)
@@ -170,7 +172,7 @@ async def connect(
 
 
 def _nobody_follows() -> None:
-    """There is no follower before the connection is made."""
+    """Do nothing: there are no followers before the connection is made."""
 
 
 def _check_version(client: PatchedNatsClient, urls: str) -> None:

@@ -1,4 +1,7 @@
-"""How the bus keeps what it acknowledges, as it says itself: storage and copies of each stream, and whether servers sync."""
+"""Checks how durably the bus keeps acknowledged messages, by what its servers report.
+
+The report covers storage and copies of each stream, and whether servers sync.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,11 @@ COPIES: Final = 3
 """Copies of a stream on a cluster: with two, the loss of one server stops the other."""
 
 FAULTS: Final = ("storage", "replicas", "copies", "sync", "version", "unknown")
-"""What may be wrong: a stream is in memory; has too few copies, or some that are not current; a server does not sync, or only where a stream
-has no copies; none says.
+"""The possible faults.
+
+``storage``: a stream is in memory. ``replicas``: a stream has too few copies. ``copies``: some copies are not current.
+``sync``: a server does not sync. ``version``: a server syncs only streams without copies. ``unknown``: no server says
+whether it syncs.
 """
 
 _SYNCS_LESS: Final = (2, 15)
@@ -28,7 +34,10 @@ _ANSWER_SECONDS: Final = 2.0
 
 
 async def durability_faults(bus: Bus) -> Mapping[str, str]:
-    """Return what is wrong, by its name in FAULTS, each with one sentence of what to do. Needs role scorer. Raises BusError."""
+    """Return the faults found, by name in FAULTS, each with one sentence on what to do.
+
+    Needs role scorer. Raises BusError.
+    """
     streams = {}
     for name in names.STREAMS:
         what = f"asking how stream {name} is kept"
@@ -59,7 +68,7 @@ def _of_streams(streams: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str,
 
 
 def _of_servers(answers: Sequence[Mapping[str, Any]], copied: bool) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with servers; ``copied`` says whether any stream has copies."""
+    """Yield the faults of servers; ``copied`` says whether any stream has copies."""
     configs = {str(answer["server"]["name"]): (answer.get("data") or {}).get("config") for answer in answers}
     for name, config in sorted(configs.items()):
         if config and not config.get("sync_always"):

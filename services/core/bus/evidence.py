@@ -1,4 +1,4 @@
-"""Decodes messages of the streams into batches, and refuses those of another sender."""
+"""Decodes messages of the streams, and refuses those that do not belong on their subject."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def indicator_of(message: StoredMessage) -> Indicator:
 
 
 def finding_of(message: StoredMessage) -> Finding:
-    """Return the finding of a message. Raises ValueError when it is unreadable, or another than its subject names."""
+    """Return the finding of a message. Raises ValueError when it is unreadable, or not the one its subject names."""
     finding = decode_finding(message.data)
     if message.subject != finding_subject(finding.kind, finding.id):
         raise ValueError(f"the {finding.kind} finding {finding.id!r} on {message.subject}")

@@ -1,8 +1,8 @@
-"""Stored messages, and values too large for one. Pure.
+"""Stored messages, and values too large for one message. Pure.
 
-A large value is split into parts, which are joined only when all are there. Part ``n`` is stored under the key
-`part.<key>.<generation>.<n>`, where the generation is the beginning of the value's hash. The message under the key itself is
-empty; its header holds count, size and hash of the whole value.
+A large value is split into parts, which are joined only when all of them exist. Part ``n`` is stored under the key
+`part.<key>.<generation>.<n>`, where the generation is the beginning of the value's hash. The message under the key
+itself is empty; its header holds the count of parts, and the size and hash of the whole value.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class ValueParts:
 
     @classmethod
     def parse(cls, header: str) -> ValueParts:
-        """Read a header; one that cannot be read describes no value that any parts join to."""
+        """Parse a header; an unreadable header gives a description that no parts match."""
         match = _HEADER.fullmatch(header)
         return cls(int(match[1]), int(match[2]), match[3]) if match else cls(0, -1, header)
 
@@ -122,7 +122,7 @@ def key_of(bucket: str, subject: str) -> str:
 def status_of(reply: Msg) -> str | None:
     """Return the status of a reply without a stored message, such as 404 or 204 (the end of a batch).
 
-    A stored message keeps the headers of its publisher, a status among them; the sequence is the server's.
+    A stored message keeps the headers of its publisher, which may include a status; its sequence comes from the server.
     """
     headers = reply.headers or {}
     return None if _SEQUENCE in headers else headers.get("Status")

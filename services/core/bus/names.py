@@ -20,7 +20,7 @@ GOVERNMENT_KEY = "government"
 """Key in bucket ``indicator`` of the government's block, which is put last."""
 
 LEASE_KEY = "lease"
-"""Key in bucket ``indicator`` of the scorer that publishes; it expires unless it is renewed."""
+"""Key in bucket ``indicator`` that names the scorer that publishes; it expires unless it is renewed."""
 
 SERVERS_SUBJECT = "$SYS.REQ.SERVER.PING.JSZ"
 """Every server answers with the state of its JetStream."""
@@ -53,7 +53,7 @@ def indicator_subject(kind: str, entity: str, window_days: int | str) -> str:
 
 
 def finding_subject(kind: str, finding: str) -> str:
-    """Return the subject of what is said of one finding about exchanges."""
+    """Return the subject of one finding about exchanges."""
     return f"peyvand.v1.finding.{kind}.{finding}"
 
 
@@ -63,12 +63,18 @@ def consumer_key(agency: str) -> str:
 
 
 def slot_key(agency: str, number: int | str) -> str:
-    """Return the key in bucket ``indicator`` of an agency's slot block, by first slot // SLOTS_PER_BLOCK; ``*`` matches every one."""
+    """Return the key in bucket ``indicator`` of an agency's slot block, by first slot // SLOTS_PER_BLOCK.
+
+    ``*`` matches every one.
+    """
     return f"slot.{agency}.{number}"
 
 
 def recent_key(agency: str, part: int | str) -> str:
-    """Return the key in bucket ``indicator`` of one part of what was last measured of an agency's targets; ``*`` matches every one."""
+    """Return the key in bucket ``indicator`` of one part of the latest measurements of an agency's targets.
+
+    ``*`` matches every one.
+    """
     return f"latest.{agency}.{part}"
 
 
@@ -88,5 +94,5 @@ def kv_subject(bucket: str, key: str) -> str:
 
 
 def stored_subject(subject: str) -> str:
-    """The subject on which a bucket's stream announces what it has stored under a subject (or pattern of subjects)."""
+    """Return the subject on which a bucket's stream announces what it stores under a subject (or pattern of subjects)."""
     return f"peyvand.v1.stored.{subject}"

@@ -1,7 +1,7 @@
-"""Loads nats-py without aiohttp, before any module here does.
+"""Loads nats-py without aiohttp, before any other module loads it.
 
-Where aiohttp is installed, for object stores, nats-py loads it for addresses of WebSockets, which the bus is never given
-(``parse_urls``). It takes 7 to 10 MiB of each process.
+Where aiohttp is installed, for object stores, nats-py loads it to support WebSocket addresses, which the bus is never
+given (``parse_urls``). It takes 7 to 10 MiB in each process.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Decides whether reading a stream can go on where it stopped, or messages are missing (docs/design.md §6). Pure."""
+"""Decides whether reading a stream can resume where it stopped, or messages are missing (docs/design.md §6). Pure."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _REMEDY = "start once with --accept-gap yes to go on without them: what is gone 
 
 @dataclass(frozen=True, slots=True)
 class StreamBounds:
-    """The bounds of a stream: when it was created, its first and last sequence, and when the first message was stored (epoch
-    seconds, None when it is empty).
+    """The bounds of a stream: when it was created, and its first and last sequence.
 
-    ``taken`` is when the message at the position to go on from was stored; None when it is not there, or was not read.
+    ``oldest`` is when the first message was stored (epoch seconds), None when the stream is empty. ``taken`` is when
+    the message at the position to resume from was stored, None when it does not exist or was not read.
     """
 
     created: str
@@ -34,13 +34,13 @@ class StreamBounds:
 def resume(
     stream: str, position: StreamPosition | None, bounds: StreamBounds, *, needed_from: float, accept: bool
 ) -> StreamPosition:
-    """Return the position to go on from. Raises GapError.
+    """Return the position to resume from. Raises GapError.
 
-    Without a position nothing has been taken in, and every message counts from sequence 1. Missing messages are harmless in
-    one case only: they were stored before ``needed_from`` (epoch seconds), so they can name only slots before the policy's
-    epoch, which no window holds. A stream restored from a backup is created anew, and is the same stream up to the position
-    if it holds the message there. With ``accept`` any gap is accepted. Taking messages in again changes nothing, so in doubt
-    reading begins at the first message.
+    Without a position nothing has been read, and every message from sequence 1 on counts. Missing messages are harmless
+    in one case only: they were stored before ``needed_from`` (epoch seconds), so they can name only slots before the
+    policy's epoch, which no window holds. Restoring a stream from a backup recreates it; it is the same stream up to
+    the position if it holds the message there. With ``accept`` any gap is accepted. Reading messages again changes
+    nothing, so in doubt reading begins at the first message.
     """
     start = StreamPosition(stream, bounds.created, max(bounds.first, 1) - 1)
     if position is not None and position.created != bounds.created and not bounds.restored:

@@ -74,20 +74,20 @@ def permissions(vantage: str, bus: str) -> Mapping[str, Permissions]:
     indicator = names.kv_stream(names.INDICATOR_BUCKET)
     register_changes = names.kv_subject(names.REGISTER_BUCKET, ">")
     streams = (names.MEASUREMENTS, names.EXCHANGES, names.INDICATORS, names.FINDINGS)
-    # By number, not by a wildcard: the server remembers every subject of a stream, so that made-up ones would take its memory.
+    # By number, not by a wildcard: the server keeps all subjects of a stream in memory, so invented ones would fill it.
     measurements = (names.measurement_subject(vantage, shard) for shard in range(names.SHARDS))
     exchanges = (names.exchange_subject(bus, shard) for shard in range(names.SHARDS))
     return {
         "admin": Permissions(("$JS.API.>", "$JS.SNAPSHOT.>")),  # the second for backup and restore
         "register": Permissions(
-            # What is to be published again depends on what is there for certain.
+            # Only the leader knows for certain what is stored, and so what must be published again.
             (register_changes, *_get(register), _get_from_leader(register), *_info(register)),
             (register_changes,),
         ),
         "prober": Permissions(
             (*measurements, *_get(register)),
             (register_changes,),
-            # Measurements show which of the others are at work (docs/adr/0064-peers-count-while-they-measure.md).
+            # Measurements show which other probers are working (docs/adr/0064-peers-count-while-they-measure.md).
             (names.heartbeat_subject(vantage, "*"), names.measurement_subject(vantage, "*")),
         ),
         "collector": Permissions((*exchanges, *_get(register)), (register_changes,)),

@@ -1,9 +1,9 @@
 """The configuration of nats-server: its binary and users, for `peyvand up` and for a bus that several hosts share.
 
-Accounts of a shared bus are a folder of seeds: ``<folder>/<account>/`` is the credentials folder of the process that uses the
-account; it holds ``<role>.nk``. Each vantage has an account for its probers, each data bus one for its collector; the other
-roles have one each, named after the role. While a seed is being replaced, the previous one stays beside it
-(``<role>.nk.before``) and the server accepts both.
+The accounts of a shared bus are a folder of seeds. ``<folder>/<account>/`` is the credentials folder of the process
+that uses the account, and holds ``<role>.nk``. Each vantage has an account for its probers, and each data bus has one
+for its collector. Every other role has one account, named after the role. While a seed is being replaced, the previous
+one stays beside it (``<role>.nk.before``) and the server accepts both.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def write_seeds(folder: Path, members: Iterable[Account]) -> tuple[str, ...]:
 def replace_seed(folder: Path, members: Iterable[Account], name: str) -> None:
     """Replace the seed of an account, keeping the previous one until `retire_seeds`.
 
-    Raises SettingsError when there is no such account, or its seed is being replaced already.
+    Raises SettingsError when there is no such account, or its seed is already being replaced.
     """
     by_name = {account.name: account for account in members}
     if name not in by_name:
@@ -62,7 +62,7 @@ def retire_seeds(folder: Path, members: Iterable[Account]) -> tuple[str, ...]:
 
 
 def read_users(folder: Path, members: Iterable[Account]) -> Iterator[tuple[Account, User]]:
-    """Yield each account with its user, and again with that of a previous seed. Raises SettingsError."""
+    """Yield each account with its user, and again with the user of its previous seed, if any. Raises SettingsError."""
     for account in members:
         yield account, read_user(account.seed_path(folder), account.role)
         if (previous := account.previous_path(folder)).exists():
@@ -70,13 +70,16 @@ def read_users(folder: Path, members: Iterable[Account]) -> Iterator[tuple[Accou
 
 
 LEAST_VERSION: Final = (2, 12)
-"""Buckets are written by batches that are stored whole or not at all, which nats-server has since then."""
+"""The first nats-server with batches that are stored whole or not at all, which writers of buckets use."""
 
 _VERSION_SECONDS: Final = 10.0
 
 
 def find_server() -> str:
-    """Return nats-server on PATH, else that of the wheel. Raises SettingsError when there is neither, or it is too old."""
+    """Return the path of nats-server on PATH, else of the one in the wheel.
+
+    Raises SettingsError when there is neither, or it is too old.
+    """
     beside_python = Path(sys.executable).parent / "nats-server"
     path = shutil.which("nats-server") or (str(beside_python) if beside_python.exists() else None)
     if path is None:
@@ -92,7 +95,7 @@ def find_server() -> str:
 
 
 def too_old(version: str) -> str:
-    """Return why a server of this version cannot be used, "" if it can, or if it does not say which it is."""
+    """Return why a server of this version cannot be used; "" if it can, or if its version is unknown."""
     said = version_of(version)
     if not said or said >= LEAST_VERSION:
         return ""
@@ -100,7 +103,7 @@ def too_old(version: str) -> str:
 
 
 def version_of(text: str) -> tuple[int, ...]:
-    """Return the version that is somewhere in a text, () if there is none."""
+    """Return the first version found in a text; () if there is none."""
     found = re.search(r"[1-9]\d*(\.\d+)+", text)
     return tuple(map(int, found[0].split("."))) if found else ()
 
@@ -110,10 +113,10 @@ def server_configuration(
 ) -> str:
     """Return the server's configuration: JetStream on disk, synced at every write, and one account per role.
 
-    ``health`` is HOST:PORT of the server's /healthz, which has none without it.
+    ``health`` is HOST:PORT of the server's /healthz; if empty, there is no /healthz.
     """
     members = [(account, users[account.role]) for account in accounts([vantage], [bus])]
-    # Each stream has a limit of its own. The server's default is three quarters of what is free when it starts.
+    # Each stream has its own limit. The server's default limit is three quarters of the space that is free at startup.
     jetstream = {"store_dir": str(store), "sync_interval": "always", "max_file_store": 1 << 40}
     return json.dumps(
         {
@@ -129,13 +132,13 @@ def server_configuration(
 
 
 def write_configuration(path: Path, text: str) -> None:
-    """Write the configuration, and the folder that it stands in if it is missing."""
+    """Write the configuration; create its folder if it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, "utf-8")
 
 
 def adopt_streams(store: Path) -> None:
-    """Give JetStream's account the streams that version 0.2.0 kept in the server's global account."""
+    """Move the streams that version 0.2.0 kept in the server's global account to JetStream's account."""
     earlier, present = (store / "jetstream" / account for account in ("$G", JETSTREAM_ACCOUNT))
     if earlier.is_dir() and not present.exists():
         earlier.rename(present)

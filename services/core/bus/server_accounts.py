@@ -1,7 +1,7 @@
 """The servers' accounts: one holds JetStream, and each user has one of its own (docs/design.md §5.2, ADR 60).
 
-A server publishes answers itself, with nobody's permissions, on whatever subject a request names. A user's account
-therefore shares no subject with JetStream's but those that it imports, and answers stay in the account that asked.
+A server publishes answers itself, bound by no user's permissions, on whatever subject a request names. A user's account
+therefore shares only the subjects that it imports with JetStream's account, and answers stay in the account that asked.
 """
 
 from __future__ import annotations
@@ -19,22 +19,25 @@ JETSTREAM_ACCOUNT = "BUS"
 """The account that holds every stream and bucket, and the administrator's user."""
 
 _SYSTEM_ACCOUNT = "$SYS"
-"""The account in which servers answer for themselves, by the name that it has anyway: another one would need a restart. It has no user."""
+"""The account in which servers answer for themselves, under its default name: another one would need a restart.
+
+It has no user.
+"""
 
 _ANSWER_SECONDS = 10
 """How long a server remembers where an answer goes: twice the longest wait of our clients."""
 
 _LIMITS = {"max_connections": 100, "max_subscriptions": 1000}
-"""What one user's seed may hold of a server: connections, shared by the probers of a vantage or the apis, and subscriptions of
-each. A component has one connection and fewer than ten subscriptions.
+"""Limits of one user's seed on a server: connections, shared by the probers of a vantage or by the apis, and
+subscriptions of each connection. A component has one connection and fewer than ten subscriptions.
 """
 
 _BATCH = "$JS.API.DIRECT.GET."
 _OF_SERVERS = "$SYS."
 
 _NOBODY = "peyvand.v1.nobody"
-"""A subject without anybody behind it. A server gives an account without JetStream an API of its own, which would answer
-every request as well, unless the account imports another one under this name.
+"""A subject that nobody serves. A server gives an account without JetStream its own JetStream API, which would answer
+every request as well, unless the account imports another service under the name of that API.
 """
 
 
@@ -69,7 +72,7 @@ def accounts(vantages: Sequence[str], buses: Sequence[str]) -> tuple[Account, ..
 
 
 def server_accounts(users: Iterable[tuple[Account, User]]) -> dict[str, object]:
-    """Return ``accounts`` of the servers' configuration. An account with several users is named once for each."""
+    """Return ``accounts`` of the servers' configuration. ``users`` names an account once for each of its users."""
     admitted: dict[str, list[User]] = defaultdict(list)
     accounts: dict[str, Account] = {}
     for account, user in users:
@@ -110,7 +113,7 @@ def _user_entry(account: Account, user: User) -> Mapping[str, object]:
 
 
 def _imports(account: Account) -> list[Mapping[str, object]]:
-    """Import each subject under its own name; what is stored under a subject is announced on another one."""
+    """Import each subject under its own name; messages stored under a subject are announced on another one."""
     shadow = {"service": _from_holder(_NOBODY), "to": "$JS.API.INFO"}
     requests = [{"service": _from_holder(subject)} for subject in account.permissions.requests]
     changes = [
@@ -143,8 +146,10 @@ def _exports(accounts: Mapping[str, Account]) -> list[Mapping[str, object]]:
 
 
 def _answers(subject: str) -> Mapping[str, object]:
-    """Return how a request is answered: a batch of messages where a stream is read from a sequence on, and by each server of a
-    cluster for itself; else by one.
+    """Return how a request is answered: with one message or several.
+
+    Reading a stream from a sequence on is answered with a batch of messages, and a request to servers by each server of
+    a cluster.
     """
     several = subject.startswith(_OF_SERVERS) or (
         subject.startswith(_BATCH) and "." not in subject.removeprefix(_BATCH)

@@ -1,7 +1,7 @@
-"""Backup and restore of streams, with every sequence, by JetStream's own snapshots.
+"""Backs up and restores streams, with every sequence, by JetStream's own snapshots.
 
-The folder of a backup has the layout of the `nats` command line, so that either can restore it: ``stream.tar.s2``, the
-server's archive as received, and ``backup.json``, the stream's configuration and state, which is written last.
+The folder of a backup has the layout of the `nats` command line, so that either tool can restore it. ``stream.tar.s2``
+is the server's archive as received. ``backup.json`` is the stream's configuration and state, and is written last.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ async def _receive(bus: Streams, queue: asyncio.Queue[Msg], archive: IO[bytes], 
 
 
 async def restore_stream(bus: Streams, folder: Path) -> int:
-    """Restore a stream that `save_stream` wrote; return its last sequence. It replaces an empty one. Needs role admin.
+    """Restore a stream that `save_stream` wrote, replacing an empty one; return its last sequence. Needs role admin.
 
     Raises BusError when the bus refuses or has a stream of that name that held messages, StateError when the folder does
     not hold a backup.
@@ -107,7 +107,7 @@ async def _delete_empty(bus: Streams, stream: str) -> None:
     try:
         state = await bus.stream_state(stream)
     except BusError:
-        return  # it does not exist; any other problem, the restore will report
+        return  # it does not exist; the restore will report any other problem
     if state.last > 0:
         raise BusError(f"stream {stream} is there, and has held {state.last} messages: restore into an empty bus")
     await bus.request_api(f"$JS.API.STREAM.DELETE.{stream}", b"", f"making way for stream {stream}", _SECONDS)
@@ -116,8 +116,8 @@ async def _delete_empty(bus: Streams, stream: str) -> None:
 async def _send_chunk(bus: Streams, subject: str, chunk: bytes, what: str) -> dict[str, Any]:
     """Send one chunk to the server that restores.
 
-    In a cluster this may be another server than ours, and our server may learn of its subscription only after passing on
-    the answer that names the subject. A chunk without a subscriber reached no server, so it is sent again.
+    In a cluster this may not be the server that we are connected to. Ours may learn of its subscription only after
+    passing on the answer that names the subject. A chunk without a subscriber reached no server, so it is sent again.
     """
     deadline = time.monotonic() + _INTEREST_SECONDS
     while True:

@@ -14,14 +14,14 @@ from services.core.log import logger
 from services.core.model import StreamPosition
 
 CHECK_SECONDS = 5.0
-"""How often a stream is checked for being the same stream, besides after every failure to read it."""
+"""How often to check that a stream is still the same one; this is also checked after every failed read."""
 
 
 @dataclass(eq=False)
 class StreamCursor:
-    """Reads one stream in order. A stream that was created anew, or lost messages, is a GapError, not silence.
+    """Reads one stream in order. Raises GapError when the stream was recreated or lost messages.
 
-    Up to ``pass_deleted`` messages in a row are passed over as soon as the server says that they were deleted.
+    Up to ``pass_deleted`` messages in a row are skipped as soon as the server says that they were deleted.
     """
 
     bus: Bus
@@ -33,20 +33,23 @@ class StreamCursor:
     _checked: float = field(default=0.0, init=False)
 
     async def resume(self, position: StreamPosition | None, *, accept: bool = False) -> StreamPosition:
-        """Return where to go on reading; ``accept`` any gap. Raises GapError, and BusError when the bus does not answer."""
+        """Return the position to resume from; ``accept`` any gap.
+
+        Raises GapError, and BusError when the bus does not answer.
+        """
         taken = position.sequence if position else 0
         bounds = await self._bounds(taken)
         start = resume(self.stream, position, bounds, needed_from=self.needed_from, accept=accept or self.accept)
         if start.sequence != taken:
             logger().warning("gap_passed_over", stream=self.stream, reading_from=start.sequence + 1)
-            self.gaps_accepted += self.accept  # without it what is missing is older than the epoch, and harmless
+            self.gaps_accepted += self.accept  # without it the missing messages are older than the epoch, and harmless
         return start
 
     async def begun_anew(self, position: StreamPosition) -> tuple[StreamPosition, float] | None:
-        """Return where the stream begins, and when it was created (epoch seconds), if it was made anew after the position.
+        """Return where the stream begins, and when it was created (epoch seconds), if that was after the position.
 
-        None for the same stream, and for one that was restored from a backup. Raises GapError unless that is accepted, and
-        BusError when the bus does not answer.
+        None for the same stream, and for one that was restored from a backup. Raises GapError unless gaps are accepted,
+        and BusError when the bus does not answer.
         """
         created = (await self.bus.stream_state(self.stream)).created
         if created == position.created:
@@ -55,7 +58,7 @@ class StreamCursor:
         return (start, moment_of(created)) if start.sequence < position.sequence else None
 
     async def start_of(self, moment: float) -> StreamPosition | None:
-        """Return the position before everything that was stored since a moment (epoch seconds); None if some of it is gone.
+        """Return the position before all messages stored since a moment (epoch seconds); None if some may be gone.
 
         Raises BusError when the bus does not answer.
         """
@@ -70,13 +73,13 @@ class StreamCursor:
         return StreamPosition(self.stream, state.created, first - 1)
 
     async def read(self, position: StreamPosition, *, limit: int, now: float) -> list[StoredMessage]:
-        """Return the messages that follow ``position``, at most ``limit``; ``now`` is in seconds of a steady clock.
+        """Return the messages that follow ``position``, at most ``limit``; ``now`` is in seconds of a monotonic clock.
 
         Raises GapError, and BusError when the bus does not answer.
         """
         if now - self._checked >= CHECK_SECONDS:
             bounds = await self._bounds()
-            # Of the same stream with more to read, missing messages show in the sequences below.
+            # If it is the same stream with more to read, the sequences below show missing messages.
             if bounds.created != position.created or bounds.last <= position.sequence:
                 resume(self.stream, position, bounds, needed_from=self.needed_from, accept=False)
             self._checked = now
@@ -107,7 +110,7 @@ class StreamCursor:
         return StreamBounds(state.created, state.first, state.last, oldest, await self._stored(state, taken))
 
     async def _stored(self, state: StreamState, sequence: int) -> float | None:
-        """Return when the message of exactly this sequence was stored; None when it is not there."""
+        """Return when the message with exactly this sequence was stored; None when it does not exist."""
         if not 0 < state.first <= sequence <= state.last:
             return None
         messages = await self.bus.read(self.stream, sequence, limit=1)

@@ -88,10 +88,10 @@ class Streams:
         return int(ack.seq)
 
     async def follow(self, stream: str, start: int, *, pattern: str = ">") -> AsyncIterator[StoredMessage]:
-        """Yield every message of a stream from ``start`` on, for ever, across disconnections.
+        """Yield every message of a stream from ``start`` on, forever, across disconnections.
 
-        When the stream is deleted and created again, every message of the new one follows; when it was restored to an
-        earlier state, everything it holds follows as soon as another message is stored.
+        When the stream is deleted and recreated, every message of the new one follows. When it is restored to an
+        earlier state, all its messages follow as soon as another message is stored.
         """
         signal, clock = asyncio.Event(), asyncio.get_running_loop().time
         newest, due = 0.0, clock() + _RECHECK_SECONDS
@@ -136,10 +136,11 @@ class Streams:
                 await subscription.unsubscribe()
 
     async def _is_recreated(self, stream: str, start: int, newest: float, pattern: str) -> bool:
-        """Whether the stream is no longer the one that was read up to ``start``, the last message stored at ``newest``.
+        """Whether the stream is no longer the one that was read up to ``start``; the last message is of ``newest``.
 
-        If it was created again, its sequences began again, so a sequence before ``start`` was stored later than ``newest``.
-        A replica that lags behind has no such message. Few roles may request the time at which a stream was created.
+        In a recreated stream sequences begin again, so a message with a sequence before ``start`` was stored after
+        ``newest``. A replica that lags behind has no such message. The time of the stream's creation would tell too, but
+        few roles may request it.
         """
         since = datetime.fromtimestamp(newest, UTC) + _TIME_ERROR
         later = await self.read(stream, start, pattern=pattern, limit=1, since=since)
@@ -165,9 +166,9 @@ class Streams:
         )
 
     async def were_deleted(self, stream: str, first: int, last: int) -> bool:
-        """Return whether each message from ``first`` to ``last`` was deleted by request, as the server of the stream says.
+        """Return whether the server says that each message from ``first`` to ``last`` was deleted by request.
 
-        What it lost with a damaged file was not. Raises BusError.
+        Messages lost with a damaged file were not. Raises BusError.
         """
         state = (await self._stream_info(stream, {"deleted_details": True}))["state"]
         lost = (state.get("lost") or {}).get("msgs") or ()
@@ -185,8 +186,8 @@ class Streams:
     ) -> list[StoredMessage]:
         """Return up to ``limit`` stored messages from sequence ``start`` on, in order; empty when there are none yet.
 
-        Where the link is too slow for all of them, what came in time. Raises BusError when nothing came.
-        With ``since``, those stored at or after that time, whatever ``start`` is.
+        If the connection is too slow for all of them, return those that came in time. Raises BusError when none came.
+        With ``since``, return messages stored at or after that time, whatever ``start`` is.
         """
         what = f"reading stream {stream} from {since or start}"
         first = {"seq": start} if since is None else {"start_time": since.isoformat()}
@@ -204,7 +205,7 @@ class Streams:
                 except TimeoutError:
                     if not messages:
                         raise
-                    return messages  # the link is slow: what came is whole up to here
+                    return messages  # the connection is slow: nothing is missing up to here
         except _TRANSIENT as error:
             raise BusError(f"{what} failed: {error_text(error)}") from error
         if status not in ("204", "404"):
@@ -222,7 +223,7 @@ class Streams:
             raise BusError(f"sending on {subject} as {self._role} failed: {error_text(error)}") from error
 
     async def listen(self, subject: str) -> AsyncIterator[bytes]:
-        """Yield what is sent on core NATS from now on, for ever."""
+        """Yield the payloads sent on core NATS from now on, forever."""
         with propagate_cancellation():
             subscription = await self.client.subscribe(subject)
         try:
@@ -249,7 +250,7 @@ class Streams:
         return answer
 
     async def request_all(self, subject: str, payload: bytes, *, most: int, seconds: float) -> list[bytes]:
-        """Request a subject that each server answers; return up to ``most`` answers that come in time, also none.
+        """Request a subject that each server answers; return up to ``most`` answers that come in time, possibly none.
 
         Raises BusError when it cannot be sent.
         """
@@ -272,7 +273,7 @@ class Streams:
 
 
 def error_text(error: BaseException) -> str:
-    """Return what went wrong in words: nats-py raises some errors without a text."""
+    """Describe an error in words: nats-py raises some errors without a text."""
     if isinstance(error, nats.errors.NoRespondersError):
         return "no stream listens there; has `peyvand bus init` run?"
     if isinstance(error, TimeoutError):

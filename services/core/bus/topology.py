@@ -18,8 +18,8 @@ from services.core.errors import BusError
 _DAY = 86_400.0
 
 DEFAULT_STORAGE = 20 << 30
-"""Bytes that all streams together may take on a server, unless told otherwise: enough for 10,000 links in slots of five
-minutes from two vantages (docs/operating.md, Disk).
+"""The default limit in bytes for all streams together on a server: enough for 10,000 links in slots of five minutes
+from two vantages (docs/operating.md, Disk).
 """
 
 _SHARES = {
@@ -30,7 +30,7 @@ _SHARES = {
     names.kv_stream(names.INDICATOR_BUCKET): 0.10,
     names.kv_stream(names.REGISTER_BUCKET): 0.05,
 }
-"""Shares of the storage. One stream that is full, by whatever a seed publishes, leaves the others theirs."""
+"""Shares of the storage. If a stream is full, whatever a seed published, the others keep their shares."""
 
 
 def _stream(name: str, pattern: str, replicas: int, **options: Any) -> StreamConfig:
@@ -39,7 +39,7 @@ def _stream(name: str, pattern: str, replicas: int, **options: Any) -> StreamCon
         subjects=[pattern],
         retention=RetentionPolicy.LIMITS,
         storage=StorageType.FILE,
-        # A full stream refuses what is new, which publishers keep, and drops nothing that it has acknowledged.
+        # A full stream refuses new messages, which publishers keep, and drops none that it has acknowledged.
         discard=DiscardPolicy.NEW,
         num_replicas=replicas,
         allow_direct=True,
@@ -77,11 +77,12 @@ def stream_configs(replicas: int) -> tuple[StreamConfig, ...]:
 
 
 async def initialise_streams(bus: Bus, *, replicas: int | None = None, storage: int | None = None) -> Mapping[str, int]:
-    """Create or update every stream and bucket; return how many bytes each may take. Needs role admin.
+    """Create or update every stream and bucket; return the limit of each in bytes. Needs role admin.
 
-    Repeating it changes nothing. ``storage`` is what all of them may take on a server, in bytes. Existing streams keep
-    their number of replicas and their limit unless told otherwise; new ones get the largest number of replicas, or 1, and
-    their share of DEFAULT_STORAGE. Raises BusError when the bus refuses, for example because permission is missing.
+    Repeating it changes nothing. ``storage`` is the limit of all of them together on a server, in bytes. Existing
+    streams keep their number of replicas and their limit unless told otherwise. New ones get the largest number of
+    replicas that exists, or 1, and their share of DEFAULT_STORAGE. Raises BusError when the bus refuses, for example
+    because permission is missing.
     """
     step, limits = "reading the streams", {}
     try:
@@ -108,9 +109,10 @@ async def initialise_streams(bus: Bus, *, replicas: int | None = None, storage: 
 
 
 async def remake_stream(bus: Bus, name: str) -> None:
-    """Delete a stream that has no leader, and create it anew, empty, with its limit and copies. Needs role admin.
+    """Delete a stream that has no leader, and recreate it empty, with its limit and number of replicas.
 
-    Raises BusError when the stream has a leader, as its messages are there then; is unknown; or is not deleted in time.
+    Needs role admin. Raises BusError when the stream is unknown, has a leader (its messages then exist), or is not
+    deleted in time.
     """
     wanted = {str(config.name): config for config in stream_configs(1)}
     if name not in wanted:
@@ -143,7 +145,10 @@ _NO_ROOM = (10005, 10023, 10047)  # no suitable peers, insufficient resources, i
 
 
 def _limit(name: str, info: StreamInfo | None, storage: int | None) -> int:
-    """Return the bytes that a stream may take: as told, as it was, or its share; what it holds must fit twice."""
+    """Return the limit of a stream in bytes: its present one, or else its share, but at least twice what it holds.
+
+    A given ``storage`` replaces the present limit by the share of it.
+    """
     if storage is None and info is not None and (info.config.max_bytes or 0) > 0:
         return int(info.config.max_bytes or 0)
     share = int(_SHARES[name] * (storage or DEFAULT_STORAGE))

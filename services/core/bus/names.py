@@ -94,5 +94,5 @@ def kv_subject(bucket: str, key: str) -> str:
 
 
 def stored_subject(subject: str) -> str:
-    """Return the subject on which a bucket's stream announces what it stores under a subject (or pattern of subjects)."""
+    """Return the subject on which a bucket's stream announces what it stored under a subject (or a pattern of them)."""
     return f"peyvand.v1.stored.{subject}"

@@ -139,7 +139,7 @@ class Streams:
         """Whether the stream is no longer the one that was read up to ``start``; the last message is of ``newest``.
 
         In a recreated stream sequences begin again, so a message with a sequence before ``start`` was stored after
-        ``newest``. A replica that lags behind has no such message. The time of the stream's creation would tell too, but
+        ``newest``. A replica that lags behind has no such message. The stream's time of creation would tell too, but
         few roles may request it.
         """
         since = datetime.fromtimestamp(newest, UTC) + _TIME_ERROR

@@ -31,7 +31,7 @@ class AnnouncedAgency:
 
 @dataclass(frozen=True, slots=True)
 class StatedFigure:
-    """A figure that a round announced beside its scores, by the name of what it says."""
+    """A named figure that a round announced beside its scores."""
 
     name_en: str
     name_fa: str
@@ -42,9 +42,9 @@ class StatedFigure:
 class EvaluationRound:
     """One round of the official evaluation, as announced; None and empty mean not stated.
 
-    ``model`` is the id of the model it was held by. Percentages are in 0 … 100, ``dimension_percent`` by dimension id.
-    ``held`` is a month (YYYY-MM), or two with ``/`` between them. Announced agencies are in the order announced, which is
-    no ranking. ``sources`` tell by the name of another field where it is from; ``note`` is a remark on the round.
+    ``model`` is the id of the model used. Percentages are in 0 … 100, ``dimension_percent`` by dimension id. ``held``
+    is a month (YYYY-MM), or two with ``/`` between them. Announced agencies are in the order announced, which is no
+    ranking. ``sources`` gives the sources of other fields, by field name; ``note`` is a remark on the round.
     """
 
     round: int

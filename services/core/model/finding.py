@@ -8,13 +8,13 @@ from hashlib import sha256
 from typing import Final
 
 MOST_FLOWS: Final = 20
-"""The most flows that a finding lists: enough to see what its cause touches, and few enough to be read."""
+"""The most flows that a finding lists: enough to see what its cause touches, and few enough to read."""
 
 _ID_DIGITS = 16
 
 
 class FindingKind(StrEnum):
-    """What departs from its expectation."""
+    """The quantity that departs from its expectation, and how."""
 
     SILENCE = "silence"
     FALL = "fall"
@@ -27,7 +27,7 @@ class FindingKind(StrEnum):
 
 
 class FindingScope(StrEnum):
-    """What the cause of a finding lies in: one flow, or all that a service, provider, consumer or bus carries."""
+    """Where the cause of a finding lies: in one flow, or in all flows of a service, provider, consumer or bus."""
 
     FLOW = "flow"
     SERVICE = "service"
@@ -37,7 +37,7 @@ class FindingScope(StrEnum):
 
 
 class ProbeView(StrEnum):
-    """What probes say of the same links meanwhile; NONE where there are no probes."""
+    """The result of probes of the same links at the same time; NONE where there are no probes."""
 
     NONE = "none"
     PASS = "pass"  # noqa: S105  # a result, no secret
@@ -45,7 +45,7 @@ class ProbeView(StrEnum):
 
 
 class Review(StrEnum):
-    """What people said of a finding: OPEN while nobody said anything."""
+    """The review of a finding by people; OPEN until somebody reviews it."""
 
     OPEN = "open"
     CONFIRMED = "confirmed"
@@ -54,7 +54,7 @@ class Review(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FindingReview:
-    """What people said of a finding, by its id: ``state`` is CONFIRMED or DISMISSED, ``note`` says why."""
+    """The review of a finding, by the finding's id: ``state`` is CONFIRMED or DISMISSED, ``note`` says why."""
 
     finding: str
     state: Review
@@ -62,12 +62,12 @@ class FindingReview:
 
 
 def join_flow(bus: str, client: str, service: str) -> str:
-    """Return what a flow is called in findings."""
+    """Return the name of a flow in findings."""
     return f"{bus} {client} {service}"
 
 
 def split_flow(flow: str) -> tuple[str, str, str]:
-    """Return bus, client and service of a flow; codes of X-Road may have spaces in them, though hardly any have."""
+    """Return bus, client and service of a flow; X-Road codes may contain spaces, though hardly any do."""
     bus, _, rest = flow.partition(" ")
     client, _, service = rest.rpartition(" ")
     return bus, client, service
@@ -80,14 +80,19 @@ def finding_id(kind: FindingKind, scope: FindingScope, subject: str, since: int)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Traffic of one subject that is not as it should be, from ``since`` until ``ended_at``, None while that goes on.
+    """Traffic of one subject that is not as it should be, from ``since`` until ``ended_at`` (None while it continues).
 
-    ``subject`` is the id of an agency or bus, "bus service" or "bus client service", by ``scope``. Times are epoch
-    seconds: ``since`` is the start of the step in which the change began, ``found_at`` the end of the step in which the
-    evidence sufficed; a step lasts ``step_seconds``. ``seen`` and ``expected``, with the range that it lies in, are exchanges
-    over [``since``, the last step judged); shares for failures and repeats, milliseconds for SLOW, bytes for SIZE. ``chance`` is the
-    probability of as much by luck. ``flows`` lists at most MOST_FLOWS of ``flow_count``, the largest first, each as "bus
-    client service". With ``usual`` it ended because its counts became what is expected.
+    ``subject`` is the id of an agency or bus, "bus service" or "bus client service", by ``scope``.
+
+    Times are epoch seconds. ``since`` is the start of the step in which the change began, ``found_at`` the end of the
+    step in which the evidence sufficed. A step lasts ``step_seconds``.
+
+    ``seen`` and ``expected``, which lies between ``expected_low`` and ``expected_high``, cover [``since``, the last
+    step judged). They are numbers of exchanges, shares for failures and repeats, milliseconds for SLOW, and bytes for
+    SIZE. ``chance`` is the probability of as large a difference by luck.
+
+    ``flows`` lists at most MOST_FLOWS of ``flow_count`` flows, the largest first, each as "bus client service". With
+    ``usual`` the finding ended because its counts became what is expected.
     """
 
     id: str

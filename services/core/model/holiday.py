@@ -1,4 +1,4 @@
-"""Holidays as values: days on which agencies exchange otherwise than on the same weekday of other weeks (docs/register.md)."""
+"""Holidays as values: days when traffic differs from the same weekday of other weeks (docs/register.md)."""
 
 from __future__ import annotations
 

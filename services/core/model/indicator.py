@@ -21,14 +21,14 @@ class IndicatorKind(LabelledEnum):
 
 
 FEWEST_OUTAGES: Final = 2
-"""Fewer outages than these say little of how often there are any, and nothing of how far their lengths are apart."""
+"""Fewer outages than this say little about how often outages occur, and nothing about how much their lengths vary."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
     """An interval of the long-run value, at a confidence ``level`` (docs/method.md §6).
 
-    It rests on so many ``outages`` (§6.12), None in numbers of before method 5.
+    It rests on this number of ``outages`` (§6.12), None in figures older than method 5.
     """
 
     low: float
@@ -38,7 +38,7 @@ class Interval:
 
     @property
     def assumed(self) -> bool:
-        """Whether the lower end is mostly what was assumed beforehand, as fewer than two outages were seen."""
+        """Whether the lower end mostly reflects prior assumptions, because fewer than two outages were seen."""
         return self.outages is not None and self.outages < FEWEST_OUTAGES
 
 
@@ -54,7 +54,7 @@ class Losses:
 
     @property
     def total(self) -> float:
-        """What was lost at all stages; 0 also where nothing is known."""
+        """The sum of the losses at all stages; also 0 where nothing is known."""
         return self.not_connected + self.not_answered + self.invalid + self.late + self.stale
 
 
@@ -68,9 +68,9 @@ class StrictShare:
 
 
 class RankBasis(LabelledEnum):
-    """What a band of ranks follows from; numbers are those of peyvand.v1.RankBasis.
+    """The basis of a band of ranks; numbers are those of peyvand.v1.RankBasis.
 
-    INTERVALS: which intervals lie wholly above or below. SENSITIVITY: the middle nine tenths of the sensitivity cases.
+    INTERVALS: the intervals that lie wholly above or below. SENSITIVITY: the middle nine tenths of sensitivity cases.
     """
 
     INTERVALS = 1
@@ -126,10 +126,11 @@ class SetIndex:
 
 @dataclass(frozen=True, slots=True)
 class ProviderRole:
-    """What depends on one provider.
+    """How much depends on one provider.
 
-    ``links`` it must answer; ``share`` of the government's weight on them; ``loss`` of that weight not served, unknown
-    counted as not served; ``strict_loss`` is how far the government's E falls when the provider answers nobody.
+    ``links`` is the number of links it must answer, ``share`` their share of the government's weight, and ``loss`` the
+    part of that weight that is not served; unknown counts as not served. ``strict_loss`` is how far the government's E
+    falls when the provider answers nobody.
     """
 
     provider: str
@@ -145,11 +146,13 @@ class Structure:
 
     A pair is a consumer and a provider, in this order. It is *required* when a link between them is in force and has weight,
     and *works* when one of these links was OK. ``pairs_absent`` pairs have only absent links; nothing is known about
-    ``pairs_unknown``. ``…_upper`` and ``fragmentation_lower`` are the values if everything unknown had been OK. ``isolates``
-    and ``islands`` are of the agencies in a required pair; islands are ordered by size, largest first, then by first id.
-    ``resilience`` is the share of E that remains when the node that most of it depends on fails: ``weakest``, a provider's
-    id, empty for the bus or without a resilience. ``bus_links`` go over the bus, whose failure costs ``bus_strict_loss``.
-    ``declared`` is the share of the weight on links that are not absent. ``providers`` are in id order.
+    ``pairs_unknown``. ``…_upper`` and ``fragmentation_lower`` are the values if everything unknown had been OK.
+
+    ``isolates`` and ``islands`` cover the agencies in a required pair; islands are ordered by size, largest first, then
+    by first id. ``weakest`` is the node on which most of E depends: a provider's id, empty for the bus or without a
+    resilience. ``resilience`` is the share of E that remains when that node fails. ``bus_links`` go over the bus, whose
+    failure costs ``bus_strict_loss``. ``declared`` is the share of the weight on links that are not absent.
+    ``providers`` are in id order.
     """
 
     window_days: int

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar, dataclass_transform
 
 from services.core.model.outcome import Outcome, Reason
 
-if TYPE_CHECKING:  # the values of the register, which the command line needs to start, come without numpy
+if TYPE_CHECKING:  # the command line needs the values of the register at startup, but not numpy
     import numpy as np
     from numpy.typing import NDArray
 
@@ -17,7 +17,9 @@ MOMENTS = range(7_258_118_400)
 """Times that slots may have, in epoch seconds: the years 1970 to 2199. Dates near the ends of Python's calendar overflow."""
 
 ENDLESS = 253_370_764_800
-"""From this moment on, the year 9999 in epoch seconds, a certificate has no end: X.509 writes the last second of that year."""
+"""A certificate that expires in the year 9999, from this moment on (epoch seconds), has no end: X.509 writes the last
+second of that year.
+"""
 
 
 @dataclass_transform(frozen_default=True)
@@ -25,7 +27,7 @@ def unfrozen(cls: type[T]) -> type[T]:
     """Make a dataclass that is frozen for mypy, but not at run time.
 
     Setting a field of a really frozen dataclass takes three times as long. The values that one probe creates have some
-    sixty fields, which made up 5 % of its time.
+    sixty fields; setting them took 5 % of its time.
     """
     return dataclass(slots=True)(cls)
 
@@ -33,7 +35,7 @@ def unfrozen(cls: type[T]) -> type[T]:
 class Target(NamedTuple):
     """A link or an endpoint, by id: what a measurement is about.
 
-    A tuple, since it is looked up several times for each probe and each measurement: a dataclass would hash in Python.
+    It is a tuple because each probe and each measurement looks it up several times; a dataclass would hash in Python.
     """
 
     id: str
@@ -58,8 +60,9 @@ PHASES = Phases._fields
 class Measurement:
     """One published outcome.
 
-    ``slot_start``, ``time`` (None when shed) and ``certificate_expiry`` in epoch seconds; ``latency`` and ``data_age`` in
-    seconds. ``stored`` (epoch seconds) and ``sequence`` are those of the stream's message, set in dumps only.
+    ``slot_start``, ``time`` (None when shed) and ``certificate_expiry`` are in epoch seconds, ``latency`` and
+    ``data_age`` in seconds. ``stored`` (epoch seconds) and ``sequence`` are those of the stream's message, set in dumps
+    only.
     """
 
     target: Target
@@ -82,7 +85,7 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class RegisterVersions:
-    """Both versions of a register, which stand for all of it; empty where they are not known."""
+    """Both versions of a register, which together identify it; empty where they are not known."""
 
     register_version: str = ""
     probe_version: str = ""
@@ -90,9 +93,10 @@ class RegisterVersions:
 
 @dataclass(frozen=True, slots=True)
 class FactColumns:
-    """What was measured besides the outcome, as columns of n rows.
+    """The measured facts besides the outcome, as columns of n rows.
 
-    ``numbers`` (8, n) int64 by FACTS: microseconds, epoch seconds of the expiry, -1 unset; ``detail`` (n,) indexes ``details``.
+    ``numbers`` (8, n) int64 by FACTS: microseconds, epoch seconds of the expiry, -1 unset; ``detail`` (n,) indexes
+    ``details``.
     """
 
     numbers: NDArray[np.int64]
@@ -101,7 +105,7 @@ class FactColumns:
 
 
 FACTS = ("latency", "data_age", *PHASES, "certificate_expiry")
-"""Rows of ``Facts.numbers``."""
+"""Rows of ``FactColumns.numbers``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,7 @@ class MeasurementColumns:
     ``slot_start`` int64 epoch seconds, ``time`` int64 epoch microseconds (-1 unset), ``outcome`` and ``reason`` uint8.
     ``delayed`` marks rows that were stored long after their slot (docs/method.md §2); None where none was. ``latency`` and
     ``data_age``, int64 microseconds (-1 unset), are set only for judging again; ``facts`` only where they are shown.
-    ``register`` is the one that they were measured by, and ``prober`` measured them.
+    ``prober`` measured them, by the register with the versions ``register``.
     """
 
     vantage: str

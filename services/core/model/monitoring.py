@@ -1,4 +1,4 @@
-"""How well Peyvand itself measures and reads. It names vantages and streams, and no target."""
+"""The health of Peyvand itself as values: how well it measures and reads. Names vantages and streams, but no target."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from services.core.model.outcome import Outcome, Reason
 OWN_REASONS = tuple(
     reason for reason in Reason if reason.outcome is Outcome.UNKNOWN and reason is not Reason.NO_MEASUREMENT
 )
-"""Why a measurement that arrived says nothing of its target: reasons of the monitor's own."""
+"""The monitor's own reasons: a measurement with one of them arrived, but says nothing about its target."""
 
 
 @dataclass(frozen=True, slots=True)
 class VantageHealth:
-    """What one vantage was to measure over some slots, and what it did.
+    """The measurements expected of one vantage over some slots, and those that it delivered.
 
-    ``expected`` has one for each of its live targets in each slot, ``delivered`` those that arrived, ``unknown`` of these
-    the ones by OWN_REASONS, where there are any. ``newest_slot`` is the start of the newest slot that it measured, in epoch
-    seconds, None where nothing is known of any.
+    ``expected`` counts one for each of its live targets in each slot, ``delivered`` those that arrived. ``unknown``
+    counts the delivered ones by each of OWN_REASONS that occurred. ``newest_slot`` is the start of the newest slot that
+    it measured, in epoch seconds, None where none is known.
     """
 
     vantage: str
@@ -30,10 +30,11 @@ class VantageHealth:
 
 @dataclass(frozen=True, slots=True)
 class StreamHealth:
-    """One stream or bucket: what it holds, and what the scorer noticed of it.
+    """One stream or bucket: its content, and what the scorer noticed about it.
 
-    ``limit_bytes`` is 0 without a limit. ``behind`` are the messages not taken in yet, None for what the scorer does not
-    read so; ``lost`` those that went before their age; ``gaps_accepted`` is how often it read on past missing ones.
+    ``limit_bytes`` is 0 without a limit. ``behind`` counts the messages that the scorer has not read yet, None where it
+    keeps no such count. ``lost`` counts those that disappeared before their age. ``gaps_accepted`` is how often the
+    scorer continued past missing messages.
     """
 
     stream: str
@@ -50,9 +51,10 @@ class StreamHealth:
 class Monitoring:
     """Vantages over the slots [``slots_from``, ``slots_to``), and what the scorer counted since it started at ``since``.
 
-    Times are epoch seconds. Measurements are ``late`` after the grace of their slot, and ``refused`` for a wrong slot, time or target;
-    messages are ``rejected`` that cannot be read. Of the batches of probers, some are ``batches_missing`` though later ones came, and some
-    ``batches_broken``, which name another one before them than came, or came again with other content.
+    Times are epoch seconds. A measurement is ``late`` when it came after the grace of its slot, and ``refused`` for a
+    wrong slot, time or target. A message that cannot be read is ``rejected``. ``batches_missing`` counts batches of
+    probers that have not come although later ones have. ``batches_broken`` counts batches that name a different
+    previous batch than the one that came, or that came again with other content.
     """
 
     slots_from: int

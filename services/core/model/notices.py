@@ -1,4 +1,4 @@
-"""What the keepers of the register tell readers beside the evidence (docs/register.md). None of it changes a verdict."""
+"""Notices of the register's keepers to readers, beside the evidence (docs/register.md). None changes a verdict."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class AnnouncementKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AnnouncementUpdate:
-    """What was added to an announcement at a moment, in Markdown."""
+    """An addition to an announcement at some moment, in Markdown."""
 
     time: datetime
     text_en: str
@@ -35,9 +35,9 @@ class AnnouncementUpdate:
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """Something that readers should know from ``start`` until ``end``, None while that is open; texts are Markdown.
+    """Something that readers should know from ``start`` until ``end`` (None while that is open); texts are Markdown.
 
-    ``agencies`` and ``links`` are the ids of what is affected; ``updates`` are in order of time.
+    ``agencies`` and ``links`` are the ids of those affected; ``updates`` are in order of time.
     """
 
     id: str
@@ -54,7 +54,7 @@ class Announcement:
 
 
 class ObjectionState(StrEnum):
-    """What became of an objection; the values are those of objections.csv."""
+    """The state of an objection; the values are those of objections.csv."""
 
     OPEN = "open"
     ACCEPTED = "accepted"
@@ -63,9 +63,9 @@ class ObjectionState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Objection:
-    """What an agency says against the evidence of a link from ``start`` to ``end``, None while that goes on.
+    """An agency's objection to the evidence of a link from ``start`` to ``end`` (None while that continues).
 
-    The answers are empty while it is open.
+    The answers are empty while the objection is open.
     """
 
     link: str

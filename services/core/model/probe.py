@@ -41,8 +41,10 @@ class Auth:
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """TLS profile: ``ca`` (``file:PATH``; empty = system roots), ``server_name`` override, ``verify``, for mTLS the client's
-    ``certificate`` and ``key`` (``file:PATH``), and the versions 1.2 or 1.3 that are offered, both unless given.
+    """TLS profile: ``ca`` (``file:PATH``; empty = system roots), ``server_name`` override, and ``verify``.
+
+    ``certificate`` and ``key`` (``file:PATH``) are the client's, for mTLS. ``min_version`` and ``max_version`` (1.2 or
+    1.3) bound the versions that are offered; both versions are offered unless given.
     """
 
     ca: str = ""
@@ -56,8 +58,9 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """The HTTP proxy that a probe goes over: ``url`` (`http://host:port`; empty = none) and, where it asks for them,
-    ``username`` and ``password``, which is a reference.
+    """The HTTP proxy of a probe: ``url`` (`http://host:port`; empty = none), ``username`` and ``password`` if needed.
+
+    ``password`` is a reference.
     """
 
     url: str = ""
@@ -131,10 +134,11 @@ class FreshnessSource:
 class Expect:
     """What an answer must be.
 
-    ``refused`` requires that who we are is refused; nothing else is required then. ``status`` empty means 2xx. ``record`` (field path, JSONPath or XPath → expected value) is the test record.
-    ``schema`` is a JSON Schema. ``namespaces`` (prefix → URI) apply to every XPath. ``tls`` requires that the answer came
-    over TLS, ``certificate_left`` that no certificate of the server expires within so many seconds. ``rcode``, ``authoritative``, ``answers``, ``authority`` and ``additional`` are for DNS: records as text, `name ttl class
-    type data`.
+    ``refused`` requires that our identity is refused; nothing else is required then. ``status`` empty means 2xx.
+    ``record`` (field path, JSONPath or XPath → expected value) is the test record. ``schema`` is a JSON Schema.
+    ``namespaces`` (prefix → URI) apply to every XPath. ``tls`` requires that the answer came over TLS,
+    ``certificate_left`` that no certificate of the server expires within so many seconds. ``rcode``, ``authoritative``,
+    ``answers``, ``authority`` and ``additional`` are for DNS: records as text, `name ttl class type data`.
     """
 
     refused: bool = False
@@ -161,8 +165,8 @@ class LineStep:
     r"""One step of a line protocol over TCP: wait for a line that matches ``expect`` (RE2), then send ``send`` and a line
     feed, then switch to TLS if ``starttls``. Empty fields are skipped. For lines that end in CRLF, ``send`` ends in CR.
 
-    With ``prompt`` what has arrived of a line may match, too. ``\1`` to ``\9`` in ``send`` are groups of the last ``expect``.
-    ``expect_hex`` and ``send_hex`` are bytes in hexadecimal digits, in place of the texts.
+    With ``prompt`` a line that has arrived only in part may match, too. ``\1`` to ``\9`` in ``send`` are groups of the
+    last ``expect``. ``expect_hex`` and ``send_hex`` are bytes in hexadecimal digits, in place of the texts.
     """
 
     expect: str = ""
@@ -201,7 +205,8 @@ class Capture:
 class Step:
     """One step of a journey: a probe of ``target``; variables in ``capture`` fill placeholders of later steps.
 
-    With ``always`` it is taken after a failed step as well, if what it needs was captured. ``origins`` are URLs without a path, of servers that may have our credentials although an answer led to them.
+    With ``always`` it runs after a failed step as well, if the variables that it needs were captured. ``origins`` are
+    URLs without a path, of servers that may receive our credentials although an answer led to them.
     """
 
     probe: Probe

@@ -22,8 +22,8 @@ class Estimate:
 class Volume:
     """Exchanges of the last six whole hours, ``recent``, compared with the ``expected`` number.
 
-    ``expected`` is None before three weeks of history. It is ``unusual`` while a finding of silence, fall or rise goes on that
-    touches the link. ``trend`` is the change per week as a share of the volume, None before two weeks.
+    ``expected`` is None before three weeks of history. The volume is ``unusual`` while a finding of silence, fall or
+    rise touches the link. ``trend`` is the change per week as a share of the volume, None before two weeks.
     """
 
     recent: int

@@ -103,7 +103,7 @@ class Endpoint:
 class Vantage:
     """A place that probes start from; its control targets (``http://``, ``https://``, ``tcp://``) should always answer.
 
-    ``control_names`` should always resolve; without any, the hosts of control targets and of probed targets are taken.
+    ``control_names`` should always resolve; if empty, the hosts of control targets and of probed targets are used.
     """
 
     id: str
@@ -113,7 +113,7 @@ class Vantage:
 
 @dataclass(frozen=True, slots=True)
 class Egress:
-    """Networks (CIDR) probes may connect to; empty ``allow`` means any public address."""
+    """Networks (CIDR) that probes may connect to; empty ``allow`` means any public address."""
 
     allow: tuple[str, ...] = ()
     allow_loopback: bool = False
@@ -130,7 +130,7 @@ class Government:
 
 @dataclass(frozen=True, slots=True)
 class OpenData:
-    """What exports of open data state (docs/opendata.md §2); an empty text is not stated.
+    """The statements in exports of open data (docs/opendata.md §2); an empty text is not stated.
 
     ``licence`` is the address of its text, ``url`` that of the folder of the files, without a slash at its end.
     """
@@ -143,9 +143,10 @@ class OpenData:
 
 @dataclass(frozen=True, slots=True)
 class FindingPolicy:
-    """How findings about exchanges are made: how many of them are by chance per week, in the whole government.
+    """How findings about exchanges are made: ``false_findings_per_week`` arise by chance, in the whole government.
 
-    A week has ``week_steps`` steps of ``step_seconds``, which are judged one by one; a simulated government lives faster.
+    A week has ``week_steps`` steps of ``step_seconds``, which are judged one by one; a simulated government runs
+    faster.
     """
 
     false_findings_per_week: float = 1.0
@@ -188,7 +189,7 @@ class Policy:
 
     @property
     def grace_seconds(self) -> float:
-        """How long after a slot's end its measurements are accepted: the grace, and what prompt ones may take."""
+        """How long after a slot's end its measurements are accepted: the grace, and the time of prompt ones."""
         return self.grace_hours * 3600 + self.prompt_seconds
 
 
@@ -202,7 +203,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeRoute:
-    """A link is served by an X-Road client that calls an X-Road service (``INSTANCE/CLASS/CODE/SUBSYSTEM/service``)."""
+    """The route of a link: an X-Road client calls an X-Road service (``INSTANCE/CLASS/CODE/SUBSYSTEM/service``)."""
 
     client: str
     service: str
@@ -214,9 +215,9 @@ class Register:
     """One version of the register. Mappings are keyed by id, in id order.
 
     ``register_version`` identifies the denominator (agencies, services, links' identity, dates and weights),
-    ``probe_version`` how it is probed (probes, targets, policy); both are SHA-256 hex digests. ``evaluation``,
-    ``announcements``, ``objections``, ``holidays``, ``reviews`` and the legal bases of links are in neither: they change neither what
-    is required nor how it is probed.
+    ``probe_version`` how it is probed (probes, targets, policy); both are SHA-256 hex digests. Neither version covers
+    ``evaluation``, ``announcements``, ``objections``, ``holidays``, ``reviews`` and the legal bases of links, because
+    these change neither what is required nor how it is probed.
     """
 
     agencies: Mapping[str, Agency]

@@ -1,4 +1,4 @@
-"""Analyses of how much depends on choices of method, as values (docs/method.md §7)."""
+"""Sensitivity analyses as values: how much the ranks depend on choices of method (docs/method.md §7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a stream of the bus was read: what states record, and what reading goes on from."""
+"""The position up to which a stream of the bus was read, as states record it and reading resumes from it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class StreamPosition:
-    """How far a stream has been taken in: its name, when it was created, the last sequence."""
+    """How far a stream has been read: its name, when it was created, and the last sequence read."""
 
     stream: str
     created: str

@@ -14,7 +14,10 @@ from services.core.model.probe import SOAP_KINDS, Probe
 
 
 def placeholders(text: str) -> frozenset[str]:
-    """Return the names of placeholders in a text. ValueError when a ``$`` begins neither a placeholder nor ``$$``."""
+    """Return the names of placeholders in a text.
+
+    Raises ValueError when a ``$`` begins neither a placeholder nor ``$$``.
+    """
     template = Template(text)
     if not template.is_valid():
         raise ValueError("a `$` must begin `${name}`: write `$$` for a dollar")
@@ -24,13 +27,13 @@ def placeholders(text: str) -> frozenset[str]:
 def fill_placeholders(text: str, params: Mapping[str, object]) -> str:
     """Return the text with its placeholders filled: texts as they are, numbers and flags as in JSON.
 
-    ValueError when a name is not in ``params`` or its value is neither text, number nor flag.
+    Raises ValueError when a name is not in ``params`` or its value is neither text, number nor flag.
     """
     return Template(text).substitute({name: _text_of(name, params) for name in sorted(placeholders(text))})
 
 
 def fill_probe(probe: Probe, params: Mapping[str, object]) -> Probe:
-    """Return the definition with the texts that are sent filled in. ValueError as for fill_placeholders.
+    """Return the definition with the texts that are sent filled in. Raises ValueError as fill_placeholders does.
 
     Expectations are filled when they are compiled, the steps of a journey when they run.
     """
@@ -71,8 +74,8 @@ def template_texts(probe: Probe) -> Iterator[str]:
 def partial_texts(probe: Probe) -> Iterator[str]:
     """Yield the texts in expected values whose placeholders only a text, number or flag can fill.
 
-    These are all texts compared with XML, and those compared with JSON that hold more than one placeholder alone: a text
-    that is just one placeholder becomes the param itself, of whatever type.
+    These are all texts compared with XML, and the texts compared with JSON that are more than a single placeholder. A
+    text that is just one placeholder becomes the param itself, of whatever type.
     """
     for value in _expected_json(probe):
         yield from (text for text in value_texts(value) if "$" in text and not Template.pattern.fullmatch(text))

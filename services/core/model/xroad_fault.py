@@ -20,9 +20,9 @@ _OF_PROVIDER: Final = {
 
 @lru_cache(maxsize=1024)
 def reason_of_fault(code: str) -> Reason | None:
-    """Return who failed, by a fault code in any case: BUS_ERROR for the bus, any other reason for the provider.
+    """Return the reason of a fault code (in any case): BUS_ERROR if the bus failed, any other if the provider failed.
 
-    None for a code that is no security server's, so that the provider's service wrote it.
+    Return None for a code that no security server writes, so that it comes from the provider's service.
     """
     # X-Road 7.7 and newer write server.serverproxy.service_failed, older releases Server.ServerProxy.ServiceFailed.
     match = _SECURITY_SERVER.match(code.strip().lower().replace("_", ""))

@@ -1,4 +1,4 @@
-"""Columnar messages of the KV bucket `indicator`: encoding, reading, stamping."""
+"""Encodes, reads and stamps the columnar messages of the KV bucket `indicator`."""
 
 from services.core.blocks.encode import (
     AgencyRank,

@@ -1,4 +1,4 @@
-"""Blocks that hold themselves compressed, in their field `compressed`: most links are as usual, so that columns repeat themselves."""
+"""Compresses blocks into their own field `compressed`: most links are as usual, so columns repeat themselves."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from peyvand.v1 import block_pb2
 from services.core.blocks.packed import message
 
 _LEVEL: Final = 1
-"""Of zlib: most shrink to an eighth or less, and take about as long to unpack as to parse. Higher levels take three times as long."""
+"""The level of zlib. Most blocks shrink to an eighth or less, and decompressing takes about as long as parsing. Higher
+levels take three times as long.
+"""
 
 _LIMIT: Final = 1 << 30
-"""The longest block that is unpacked, in bytes: half of what protobuf parses."""
+"""The longest block that is decompressed, in bytes: half of what protobuf parses."""
 
 Block = TypeVar("Block", block_pb2.IndicatorBlock, block_pb2.SlotBlock, block_pb2.RecentBlock)
 
@@ -26,7 +28,7 @@ def compress_block(kind: type[Block], payload: bytes) -> bytes:
 
 
 def parse_block(kind: type[Block], payload: bytes) -> Block:
-    """Return a block of the bus, unpacked. Raises ValueError when it is not a block of this kind."""
+    """Return a block of the bus, decompressed. Raises ValueError when it is not a block of this kind."""
     try:
         block = kind.FromString(payload)
         if block.compressed:

@@ -1,4 +1,4 @@
-"""Encoding of IndicatorBlocks: indicators as columns, and the evidence behind their links."""
+"""Encodes IndicatorBlocks: indicators as columns, and the evidence behind their links."""
 
 from __future__ import annotations
 
@@ -93,9 +93,10 @@ class AgencyRank:
 class BlockColumns:
     """A block as it is encoded: n indicators as columns, and the evidence behind their links.
 
-    ``kinds`` (n,) numbers of Kind, ``ids`` (n,) str objects, ``window_days`` (n,). ``shares`` (14, n): point, lower,
-    upper, known share, the five losses by stage, strict point, lower and upper, interval low and high; NaN means unset.
-    ``counts`` (4, n): links required, known and absent, and the outages that intervals rest on. ``level`` (n,), -1 where there is none.
+    ``kinds`` (n,) numbers of IndicatorKind, ``ids`` (n,) str objects, ``window_days`` (n,). ``shares`` (14, n): point,
+    lower, upper, known share, the five losses by stage, strict point, lower and upper, interval low and high; NaN means
+    unset. ``counts`` (4, n): links required, known and absent, and the outages that intervals rest on. ``level`` (n,),
+    -1 where there is none.
     """
 
     as_of: int
@@ -117,12 +118,15 @@ class BlockColumns:
     ranks: tuple[AgencyRank, ...] = ()
     monitoring: Monitoring | None = None
     certificates: tuple[tuple[str, int], ...] = ()
-    """Links whose certificate expires soon, each with when, in epoch seconds."""
+    """Links whose certificate expires soon, each with the expiry in epoch seconds."""
     findings: tuple[Finding, ...] = ()
 
 
 def encode_blocks(blocks: Sequence[BlockColumns]) -> list[bytes]:
-    """Encode each without its evidence sequence, which ``stamp_block`` adds; many together take little longer than one."""
+    """Encode each without its evidence sequence, which ``stamp_block`` adds.
+
+    Many together take little longer than one.
+    """
     columns = [
         varints(_BLOCK_NUMBERS["kind"], [block.kinds for block in blocks]),
         varints(_BLOCK_NUMBERS["window_days"], [block.window_days for block in blocks]),

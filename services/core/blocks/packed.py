@@ -1,9 +1,9 @@
-"""Columns in protobuf's encoding, made from whole arrays: a hundred times faster than number by number.
+"""Encodes whole arrays as protobuf columns, a hundred times faster than number by number.
 
-The encoding is specified in protobuf.dev/programming-guides/encoding: a field is a tag, which for packed numbers and
-strings is followed by a length, and fields may stand in any order, so columns can be appended to a message that the
-library has serialised. The columns of several blocks are encoded together, because numpy's cost per array exceeds its
-cost per number.
+The encoding is specified in protobuf.dev/programming-guides/encoding. A field begins with a tag; for packed numbers and
+strings, a length follows. Fields may stand in any order, so columns can be appended to a message that the library has
+serialised. The columns of several blocks are encoded together, because numpy's cost per array exceeds its cost per
+number.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""IndicatorBlocks as received from the bus, whose rows are read on demand as messages."""
+"""Reads rows of IndicatorBlocks on demand, as messages, from blocks as received from the bus."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from services.core.blocks.encode import COUNTS, SHARES, EvidenceColumns
 from services.core.model import LOSS_STAGES, STAGES, IndicatorKind
 
 _LATER = ("interval_outages",)
-"""Columns that blocks of earlier versions do not have."""
+"""Columns that older blocks do not have."""
 
 _COLUMNS = ("kind", "id", "window_days", *SHARES, *(name for name in COUNTS if name not in _LATER), "level")
 
@@ -24,10 +24,10 @@ IndicatorKey = tuple[int, str, int]
 
 
 class BlockReader:
-    """One value of the bucket, with at least one indicator, kept as it came: compressed.
+    """One value of the bucket, with at least one indicator, kept compressed as it came.
 
-    Of a million links all values take 1 GB parsed. A block is parsed until ``forget``, and again from when ``find`` reads it.
-    Messages that are part of the block must not be changed.
+    All values of a million links take 1 GB when parsed. A block therefore stays parsed only until ``forget``; the next
+    ``find`` parses it again. Messages that are part of the block must not be changed.
     """
 
     def __init__(self, payload: bytes, message: block_pb2.IndicatorBlock) -> None:
@@ -41,7 +41,7 @@ class BlockReader:
 
     @classmethod
     def of(cls, payload: bytes) -> BlockReader:
-        """Read a value. Raises ValueError when it is not a consistent IndicatorBlock, or has no indicator."""
+        """Parse a value. Raises ValueError when it is not a consistent IndicatorBlock, or has no indicator."""
         message = parse_block(block_pb2.IndicatorBlock, payload)
         rows = len(message.kind)
         if not rows:
@@ -58,7 +58,7 @@ class BlockReader:
 
     @property
     def _message(self) -> block_pb2.IndicatorBlock:
-        """The message, parsed anew unless it is kept."""
+        """The message, parsed again unless it is kept."""
         kept: block_pb2.IndicatorBlock | None = self.__dict__.get("_kept")
         return parse_block(block_pb2.IndicatorBlock, self._payload) if kept is None else kept
 
@@ -82,18 +82,18 @@ class BlockReader:
         return _row_reader(self._kept)
 
     def forget(self) -> None:
-        """Drop the parsed message and the caches for finding and reading rows, which are made again when needed."""
+        """Drop the parsed message and the caches for finding and reading rows, which are recreated when needed."""
         for name in ("_kept", "_row_of", "_read"):
             self.__dict__.pop(name, None)
 
     def find(self, key: IndicatorKey) -> indicator_pb2.Indicator | None:
-        """Return one indicator, None when there is none."""
+        """Return one indicator, or None."""
         read = self._read  # keeps the message, whose rows are looked up next
         row = self._row_of.get(key)
         return None if row is None else read(row)
 
     def evidence(self, window_days: int) -> EvidenceColumns | None:
-        """Return the evidence of one window's links, None when the block has none."""
+        """Return the evidence of one window's links, or None."""
         for evidence in self._message.links:
             if evidence.window_days == window_days:
                 return EvidenceColumns(
@@ -107,7 +107,7 @@ class BlockReader:
         return None
 
     def column(self, name: str, kind: IndicatorKind, window_days: int) -> tuple[list[str], list[float]]:
-        """Return ids and values of one column, point or level, for one kind and window; rows without a value left out."""
+        """Return ids and values of a column, point or level, for one kind and window; omit rows without a value."""
         message = self._message
         values = np.array(getattr(message, name), dtype=np.float64)
         chosen = np.array(message.kind) == kind
@@ -133,7 +133,7 @@ class BlockReader:
 
     @property
     def monitoring(self) -> monitoring_pb2.Monitoring | None:
-        """In the government's block, how well Peyvand itself is; None where a scorer that did not report it put it."""
+        """In the government's block, the health of Peyvand itself; None if the scorer did not report that."""
         return self._message.monitoring if self._message.HasField("monitoring") else None
 
     @property
@@ -143,7 +143,7 @@ class BlockReader:
 
     @cached_property
     def certificates(self) -> Mapping[str, Timestamp]:
-        """When certificates of links expire, of those that do so soon."""
+        """The expiry of each link's certificate that expires soon."""
         # Copies, since a part of a message keeps the whole of it in memory.
         return {one.link: Timestamp(seconds=one.expiry.seconds) for one in self._message.certificates}
 

@@ -1,4 +1,4 @@
-"""SlotBlocks and RecentBlocks of KV bucket `indicator`: links and endpoints by slot, and as last measured."""
+"""Encodes and decodes SlotBlocks and RecentBlocks: links and endpoints by slot, and their latest measurements."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def stamp_slot_block(payload: bytes, evidence_sequence: int) -> bytes:
 
 
 def decode_slot_block(payload: bytes) -> SlotBlock:
-    """Decode a SlotBlock. Raises ValueError when the payload is none."""
+    """Decode a SlotBlock. Raises ValueError when the payload is not one."""
     message = parse_block(block_pb2.SlotBlock, payload)
     shape = (message.slots, len(message.links) + len(message.endpoints), len(message.vantages))
     return SlotBlock(
@@ -77,10 +77,10 @@ def _cells(data: bytes, shape: Sequence[int]) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True, slots=True)
 class RecentBlock:
-    """One value of the bucket. In ``latest`` and ``failures``, targets and vantages are positions in ``targets`` and
-    ``vantages``.
+    """One value of the bucket: measurements as rows, and counts of slots.
 
-    ``burn_known`` and ``burn_failed`` (spans, links) count slots; they have no span where slots are not counted.
+    In ``latest`` and ``failures``, targets and vantages are positions in ``targets`` and ``vantages``. ``burn_known``
+    and ``burn_failed`` (spans, links) count slots; they have no span where slots are not counted.
     """
 
     links: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Metrics created as the table describes them, and gauges whose series come and go."""
+"""Creates metrics as the table describes them, and gauges whose series come and go."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class GaugeFamily(StableCollector):
         return (self._family,)
 
     def describe(self) -> tuple[GaugeMetricFamily]:
-        """Return the gauge without series, so that no other of its name is registered."""
+        """Return the gauge without series, so that no other gauge of its name is registered."""
         return (StableFamily(self._name, {}).metric(),)
 
 

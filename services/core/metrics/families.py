@@ -1,6 +1,6 @@
-"""Gauges whose series stay the same from one change to the next: a page writes them once, not at every scrape.
+"""Gauges that a page writes once per change of their series, not at every scrape.
 
-prometheus-client keeps an object for each series, of some 700 bytes, and takes some 10 µs to write it.
+prometheus-client keeps an object of some 700 bytes for each series, and takes some 10 µs to write it.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from services.core.metrics.table import TABLE
 Labels = tuple[str, ...]
 
 Encode = Callable[[Collector], bytes]
-"""What writes the families of a collector in one format of Prometheus."""
+"""Writes the families of a collector in one format of Prometheus."""
 
 _END = b"# EOF\n"  # of a page of OpenMetrics
 
 
 class StableFamily:
-    """The series of one gauge of the table by the values of their labels. They must not change any more."""
+    """The series of one gauge of the table, by the values of their labels. They must not change afterwards."""
 
     def __init__(self, name: str, values: Mapping[Labels, float]) -> None:
         self._name, self._values = name, values
         self._text: tuple[str, bytes] | None = None
 
     def metric(self) -> GaugeMetricFamily:
-        """Return the series as prometheus-client has them."""
+        """Return the series as a metric of prometheus-client."""
         family = GaugeMetricFamily(self._name, TABLE[self._name].help, labels=TABLE[self._name].labels)
         for labels, value in self._values.items():
             family.add_metric(labels, value)
         return family
 
     def text(self, content_type: str, encode: Encode) -> bytes:
-        """Return the series as ``encode`` writes them, which is called once as long as the format stays the same."""
+        """Return the series as written by ``encode``, which is called only once while the format stays the same."""
         kept = self._text
         if kept is None or kept[0] != content_type:
             kept = self._text = content_type, encode(_Collected([self.metric()]))
@@ -54,7 +54,7 @@ class StableCollector(Collector, ABC):
         """Return the families as they are now."""
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield them as prometheus-client has them."""
+        """Yield the families as metrics of prometheus-client."""
         return (family.metric() for family in self.families())
 
 
@@ -67,7 +67,7 @@ class PageRegistry(CollectorRegistry):
         self._others: list[Collector] = []
 
     def register(self, collector: Collector) -> None:
-        """Add a collector. Raises ValueError when it has a metric that another one has."""
+        """Add a collector. Raises ValueError when another collector has one of its metrics."""
         super().register(collector)
         if isinstance(collector, StableCollector):
             self._stable.append(collector)

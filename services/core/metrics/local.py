@@ -1,4 +1,4 @@
-"""Counters and histograms for a hot path: one thread counts, without the locks of prometheus-client."""
+"""Counters and histograms for a hot path: a single thread counts, without the locks of prometheus-client."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from services.core.metrics.table import TABLE
 class LocalCounter(Collector):
     """A counter of the metrics table with a series for each of ``members``, by name in lower case, from zero.
 
-    It counts in a plain dict and makes samples when it is scraped: the library's counters take a lock at every step,
-    several times a probe. Everything here runs in one thread, and a scrape in between is off by one probe at most.
+    It counts in a plain dict and makes samples when it is scraped, because the library's counters take a lock at every
+    step, several times a probe. Everything here runs in one thread, and a scrape in between is off by one probe at
+    most.
     """
 
     def __init__(self, name: str, members: Iterable[IntEnum]) -> None:

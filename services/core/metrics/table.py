@@ -1,7 +1,7 @@
 """The table of every metric we expose (docs/probing.md §7).
 
-Names follow Prometheus: base units, ``_total``, ``_timestamp_seconds``, ``_info``. Counters exist from the start at
-zero; gauges are absent until their value is known, so a gauge without labels is created with its first value.
+Names follow Prometheus: base units, ``_total``, ``_timestamp_seconds``, ``_info``. Counters exist from startup, at
+zero. Gauges are absent until their value is known, so a gauge without labels is created with its first value.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ EVERY = "every component"
 class Metric:
     """One row: ``series`` is how many series a process exposes, and per what; ``buckets`` in seconds.
 
-    ``unit`` is one of UNITS. In TABLE, an empty one is filled in from the suffix of the name, else it is a count.
+    ``unit`` is one of UNITS. In TABLE, an empty unit is filled in from the suffix of the name, else it is a count.
     """
 
     name: str

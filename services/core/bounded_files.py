@@ -1,4 +1,4 @@
-"""Files that somebody else names, such as a register's author: read within bounds, or not at all."""
+"""Reads files that somebody else names, such as a register's author, within bounds or not at all."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from stat import S_ISREG
 def read_bounded(path: Path, *, folders: Iterable[Path], limit: int) -> bytes:
     """Return the content of a regular file of at most ``limit`` bytes that lies below one of ``folders``.
 
-    A symbolic link counts as what it leads to. Raises OSError, whose ``strerror`` says why: a device or a pipe could keep
-    the process waiting for ever.
+    A symbolic link counts as what it leads to. Other files are refused, because a device or a pipe could keep the
+    process waiting forever. Raises OSError, whose ``strerror`` says why.
     """
     real = os.path.realpath(path)
     if not any(Path(real).is_relative_to(os.path.realpath(folder)) for folder in folders):

@@ -1,4 +1,4 @@
-"""SQLite files whose rows have checksums: SQLite notices damage of its structure, not of values (ADR 67)."""
+"""SQLite files whose rows have checksums: SQLite notices damage to its structure, but not to values (ADR 67)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from zlib import crc32
 from services.core.files import set_aside
 
 _DAMAGES: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
-"""How SQLite calls damage that it notices; our own statements give no other error without a more exact name."""
+"""SQLite's codes for damage that it notices. In no other case do our own statements give a code as general as these."""
 
 _FILES: Final = ("", "-wal", "-shm")
-"""What SQLite adds to the name of a database for the files that belong to it."""
+"""What SQLite appends to the name of a database to name the files that belong to it."""
 
 
 class DamagedDatabaseError(Exception):
@@ -41,7 +41,7 @@ def schema_of(database: sqlite3.Connection) -> set[str]:
 
 
 def schema_in(script: str) -> set[str]:
-    """Return the definitions that a script makes."""
+    """Return the definitions that a script creates."""
     with closing(connect(":memory:")) as database:
         database.executescript(script)
         return schema_of(database)
@@ -80,7 +80,7 @@ def is_damage(error: Exception) -> bool:
     """Return whether an error shows that the file is damaged; texts in it may no longer be UTF-8."""
     if isinstance(error, sqlite3.Error):
         code = getattr(error, "sqlite_errorcode", None)
-        # What Python cannot decode is an error without a code.
+        # A value that Python cannot decode raises an error without a code.
         return isinstance(error, sqlite3.OperationalError) if code is None else code & 0xFF in _DAMAGES
     return isinstance(error, UnicodeDecodeError | DamagedDatabaseError)
 
@@ -93,8 +93,9 @@ def keep_aside(path: Path) -> None:
 
 
 def checksum(*values: object) -> int:
-    """Return the checksum of a row's other columns in their order, each as SQLite gives it back.
+    """Return the checksum of a row's other columns in their order, each as SQLite returns it.
 
-    Where it is written with the row, and not by SQLite, each blob is given by its CRC-32, which takes less than its text.
+    Where the checksum is written with the row, and not by SQLite, the CRC-32 of each blob stands for the blob, which
+    costs less than its text.
     """
     return crc32(repr(values).encode())

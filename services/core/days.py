@@ -1,6 +1,6 @@
-"""Days: those of a timezone, and those of the Gregorian and the Jalali calendar. Pure.
+"""Days of a timezone, and of the Gregorian and the Jalali calendar. Pure.
 
-Midnights decide, not local dates, which may return where clocks go back over midnight.
+Midnights decide, not local dates: a local date may return where clocks go back over midnight.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def midnight(timezone: str, day: date) -> int:
 
 
 def day_of(timezone: str, moment: float) -> date:
-    """Return the day of a moment in epoch seconds: the last whose midnight is not after it."""
+    """Return the day of a moment in epoch seconds: the last day whose midnight is not after it."""
     day = datetime.fromtimestamp(moment, ZoneInfo(timezone)).date()
     while moment < midnight(timezone, day):
         day -= timedelta(days=1)

@@ -42,7 +42,7 @@ class PeyvandError(Exception):
 
 
 class InputError(PeyvandError):
-    """Bad input, refused whole. ``faults`` lists everything that is wrong once, in file order."""
+    """Bad input, refused whole. ``faults`` lists each fault once, in file order."""
 
     def __init__(self, what: str, faults: Iterable[Fault]) -> None:
         self.what = what
@@ -50,7 +50,7 @@ class InputError(PeyvandError):
         super().__init__(f"{what} is refused: {plural(len(self.faults), 'fault')}")
 
     def report(self) -> str:
-        """Return every fault and the message, a line each."""
+        """Return every fault and the message, one per line."""
         return "\n".join([*(str(fault) for fault in self.faults), str(self)])
 
 

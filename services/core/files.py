@@ -39,7 +39,7 @@ def replace(path: Path, content: bytes) -> None:
 
 
 def write_secret(path: Path, content: bytes) -> None:
-    """Write a new file that only its owner may read. Raises FileExistsError where there is one, and OSError."""
+    """Write a new file that only its owner may read. Raises FileExistsError when it exists, and OSError."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
@@ -55,7 +55,7 @@ def sync(folder: Path) -> None:
 
 
 def clear_parts(folder: Path) -> None:
-    """Remove what a crash left half written, since a file of that name may never be written again. Raises OSError."""
+    """Remove files that a crash left half written, since those names may never be written again. Raises OSError."""
     for part in folder.glob(f"*{PART}"):
         part.unlink(missing_ok=True)
 
@@ -80,14 +80,15 @@ def set_aside(path: Path) -> Path:
 
 
 def count_damaged(folder: Path) -> int:
-    """Return how many files below a folder lie set aside."""
+    """Return how many files below a folder were set aside."""
     return sum(1 for _ in folder.rglob(f"*{DAMAGED}"))
 
 
 def lock(path: Path) -> BinaryIO:
-    """Lock a file for this process, as long as what is returned stays open. Raises BlockingIOError when another has it.
+    """Lock a file for this process, as long as the returned file stays open.
 
-    The kernel drops the lock of a process that ends, however it ends. Raises OSError when the file cannot be made.
+    Raises BlockingIOError when another process holds the lock, OSError when the file cannot be created. The kernel
+    drops the lock of a process that ends, however it ends.
     """
     file = path.open("a+b")
     try:
@@ -100,9 +101,9 @@ def lock(path: Path) -> BinaryIO:
 
 @contextmanager
 def owned(folder: Path, owner: str) -> Iterator[BinaryIO]:
-    """Lock a component's folder of state, made where there is none; yield the file that holds the lock. Raises StateError.
+    """Lock a component's state folder, creating it if needed; yield the file that holds the lock. Raises StateError.
 
-    ``owner`` is what may run on the folder once at a time, for the error.
+    ``owner`` names, for the error, what may run only once at a time on the folder.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

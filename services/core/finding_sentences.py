@@ -25,7 +25,7 @@ _MONTHS = (
 
 @dataclass(frozen=True, slots=True)
 class PartyNames:
-    """What a finding's subject is called in one language; empty where it has no such party."""
+    """The names of the parties in a finding's subject in one language; empty where it has no such party."""
 
     consumer: str = ""
     provider: str = ""
@@ -137,7 +137,7 @@ _USUAL = {
 }
 
 _MOST_TIMES = 1_000_000_000
-"""Chances of less than once in so many cases are all written so: nobody tells smaller ones apart."""
+"""Smaller chances than once in so many cases are written as this one: nobody tells them apart."""
 
 
 def finding_sentences(finding: Finding, parties: PartyNames, zone: tzinfo, language: str) -> str:
@@ -208,7 +208,7 @@ def _write_number(number: int, language: str) -> str:
 
 
 def _rounded(number: float) -> int:
-    """Return a number with one digit that counts: how likely luck is is known no better."""
+    """Return a number rounded down to one significant digit: the probability of luck is not known more exactly."""
     if number < 1:
         return 1
     power = 10 ** floor(log10(number))

@@ -1,4 +1,4 @@
-"""Hosts of addresses."""
+"""Tells whether the host of an address is this machine."""
 
 from __future__ import annotations
 

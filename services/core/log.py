@@ -1,6 +1,6 @@
 """Structured logs: one canonical line per unit of work, JSON on stdout, no secrets, no personal data.
 
-The command line starts without structlog, so it is imported where a process first logs.
+The command line does not need structlog at startup, so it is imported where a process first logs.
 """
 
 from __future__ import annotations

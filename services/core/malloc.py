@@ -1,8 +1,8 @@
 """Returns freed memory to the system (ADR 57).
 
-glibc keeps freed memory: arrays of up to 32 MiB lie in the arenas of every thread that made one, with holes between those in
-use. With 10⁵ links that was half as much again as the memory in use. Mapping arrays one by one instead (M_MMAP_THRESHOLD)
-keeps the peak lower as well, but doubles the CPU of an index.
+glibc keeps freed memory: arrays of up to 32 MiB lie in the arenas of every thread that made one, with holes between
+those in use. With 10⁵ links that was half as much again as the memory in use. Mapping arrays one by one instead
+(M_MMAP_THRESHOLD) lowers the peak as well, but doubles the CPU time of an index.
 """
 
 from __future__ import annotations

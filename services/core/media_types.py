@@ -1,4 +1,4 @@
-"""The media types of the files that are published, by the suffix of their names, as IANA lists them."""
+"""The media types of published files, by the suffix of their names, as IANA lists them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""/metrics and /health over HTTP, from a thread of their own, so that they answer while the component is busy.
+"""Serves /metrics and /health over HTTP from a thread of their own, so that they answer while the component is busy.
 
-A connection has one request and ends with its answer. Anyone who reaches the port may connect, so connections are bounded
-in number and in time; the oldest that has not sent its request makes room for a new one.
+A connection has one request and ends with its answer. Anyone who reaches the port may connect, so connections are
+bounded in number and in time. The oldest connection that has not sent its request makes room for a new one.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ REQUEST_SECONDS = 5.0
 """How long a request may take to arrive."""
 
 ANSWER_SECONDS = 30.0
-"""How long an answer may take to be made and read: Prometheus gives up after 10 s unless told otherwise."""
+"""How long making and reading an answer may take: Prometheus gives up after 10 s unless told otherwise."""
 
 _LEVEL = 1
-"""Of gzip: a page of 1.6 MB takes 4 ms in place of 30, and a sixth more bytes."""
+"""The level of gzip: a page of 1.6 MB takes 4 ms instead of 30, and a sixth more bytes."""
 
 Answer = tuple[int, list[tuple[str, str]], bytes]
 """Status, headers and body."""
@@ -109,7 +109,7 @@ class _Server:
                 while (request := http.next_event()) is h11.NEED_DATA:
                     http.receive_data(await reader.read(MAX_HEAD_BYTES))
             if not isinstance(request, h11.Request):
-                return  # closed without one
+                return  # closed without a request
             self._waiting.pop(connection, None)
             async with asyncio.timeout(ANSWER_SECONDS):
                 await _send(writer, http, await self._answer(request), head_only=request.method == b"HEAD")
@@ -164,6 +164,6 @@ async def _send(writer: asyncio.StreamWriter, http: h11.Connection, answer: Answ
         h11.Data(data=b"" if head_only else body),
         h11.EndOfMessage(),
     ]
-    writer.transport.set_write_buffer_limits(0)  # so that draining waits until all of it is with the system
+    writer.transport.set_write_buffer_limits(0)  # so that draining waits until the system has all of it
     writer.writelines([http.send(event) or b"" for event in events])
     await writer.drain()

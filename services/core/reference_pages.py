@@ -1,4 +1,4 @@
-"""The reference pages that are made by ``make docs``: metrics, settings, the map of modules, the crosswalk to other frameworks."""
+"""Makes the reference pages of ``make docs``: metrics, settings, map of modules, crosswalk to other frameworks."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "map.md": lambda: map_page(Path(__file__).parents[1]),
     "crosswalk.md": lambda: crosswalk_page(yaml.safe_load(_CROSSWALK.read_text("utf-8"))),
 }
-"""Returns the content of each page, by its name under docs/."""
+"""The function that returns the content of each page, by the page's name under docs/."""
 
 
 if __name__ == "__main__":

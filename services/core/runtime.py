@@ -26,7 +26,7 @@ from services.core.settings import Settings, load_settings, parse_address
 from services.core.tasks import cancel_and_wait
 
 ENDING: Final = "ending"
-"""Why a component that was told to stop does not serve."""
+"""The reason why a component that was told to stop does not serve."""
 
 DRAIN_SECONDS = 4.0
 """How long a component may take to drain after a signal; Ctrl-C of `peyvand up` ends everything within 5 s."""
@@ -35,7 +35,7 @@ DRAIN_SECONDS = 4.0
 class Health:
     """Whether this process serves, and ``why`` not, in words for a person.
 
-    A ``warning`` is what somebody should mend though it serves.
+    A ``warning`` is a problem that somebody should fix although the process serves.
     """
 
     def __init__(self) -> None:
@@ -49,11 +49,11 @@ class Health:
         return f"SERVING, but {self.warning}" if self.warning else "SERVING"
 
     def serving(self) -> None:
-        """Dependencies have answered."""
+        """Record that dependencies have answered."""
         self.is_serving = self.has_served = True
 
     def not_serving(self, why: str) -> None:
-        """A dependency is gone or has not answered yet, or draining begins."""
+        """Record that a dependency is gone or has not answered yet, or that draining begins."""
         self.is_serving, self.why = False, why
 
 
@@ -68,7 +68,7 @@ class Runtime:
     health: Health = field(default_factory=Health)
 
     def watch_bus(self, connected: Callable[[], bool]) -> None:
-        """Have /metrics call ``connected`` for whether the message bus answers."""
+        """Have /metrics call ``connected``, which says whether the message bus answers."""
         metrics.gauge("peyvand_bus_connected", self.registry).set_function(connected)
 
 
@@ -103,11 +103,12 @@ async def _main(runtime: Runtime, main: Callable[[Runtime], Awaitable[None]]) ->
 
 
 _LEAST_DESCRIPTORS: Final = 64
-"""A component alone has some 20 files and sockets open. Where there are fewer, libraries crash or blame other things."""
+"""A component alone has some 20 files and sockets open. With too few, libraries crash or report misleading errors."""
 
 
 def raise_descriptor_limit() -> None:
-    """Raise the soft limit of open files to the hard limit. Raises SettingsError when that is too low to start with.
+    """Raise the soft limit of open files to the hard limit. Raises SettingsError when the hard limit is too low to
+    start.
 
     A national sandbox listens on thousands of sockets, and the scorer maps a file for every day; the usual soft limit of
     1024 is meant for programs that use select.

@@ -1,7 +1,7 @@
 """Process settings: flags, then PEYVAND_* variables, then a file. One table, the class below, documents them all.
 
-The command line reads names, defaults and help of settings to print its help, so pydantic, which checks the values, and
-the reader of YAML are imported only where settings are loaded.
+The command line reads names, defaults and help of settings to print its help. pydantic, which checks the values, and
+the YAML reader are therefore imported only where settings are loaded.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class Settings:
 
 
 def owners_of(name: str) -> frozenset[str]:
-    """Return the components that alone read a setting; none when every one does."""
+    """Return the components that read a setting; an empty set when every one does."""
     named, colon, _ = Settings.__dataclass_fields__[name].metadata["help"].partition(": ")
     owners = frozenset(named.split(", "))
     return owners if colon and owners <= METRICS_PORTS.keys() else frozenset()

@@ -1,15 +1,15 @@
-"""Cells of CSV files that spreadsheets show and do not compute. Pure."""
+"""Cells of CSV files that spreadsheets show but do not compute. Pure."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
 _FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
-"""What a text must not begin with in a cell, or a spreadsheet would compute it."""
+"""A spreadsheet computes a text that begins with one of these."""
 
 
 def cell(value: Any) -> Any:
-    """Return a value as csv.writer is to write it: numbers to the last bit, an apostrophe before what would be a formula."""
+    """Return a value for csv.writer: numbers to the last bit, an apostrophe before a text that would be a formula."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):

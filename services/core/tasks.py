@@ -31,7 +31,7 @@ def propagate_cancellation() -> Iterator[None]:
 
 
 async def cancel_and_wait(*tasks: asyncio.Future[Any]) -> None:
-    """Cancel tasks, again and again while one goes on, until all are done. Results and errors stay with the tasks."""
+    """Cancel tasks, repeatedly while any still runs, until all are done. Results and errors stay with the tasks."""
     pending = {task for task in tasks if not task.done()}
     while pending:
         for task in pending:
@@ -42,7 +42,7 @@ async def cancel_and_wait(*tasks: asyncio.Future[Any]) -> None:
 async def run_in_thread(call: Callable[[], T]) -> T:
     """Return the result of a call made in a thread. When cancelled, wait for the thread before raising CancelledError.
 
-    If the call fails meanwhile, its error is raised instead, for nobody else would hear of it.
+    If the call fails meanwhile, its error is raised instead, because nobody else would see it.
     """
     work = asyncio.ensure_future(asyncio.to_thread(call))
     try:

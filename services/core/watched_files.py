@@ -14,16 +14,17 @@ _SETTLED_NS = 100_000_000  # longer than one tick of any file system's clock
 
 
 def file_stamps(paths: Sequence[Path]) -> tuple[tuple[int, int, int], ...]:
-    """Return inode, size and modification time (ns) of each file: equal while its content is. Raises OSError."""
+    """Return inode, size and modification time (ns) of each file; equal while the content is equal. Raises OSError."""
     return tuple((stat.st_ino, stat.st_size, stat.st_mtime_ns) for stat in (path.stat() for path in paths))
 
 
 class WatchedFiles(Generic[T]):
     """A value that ``read`` makes of some files.
 
-    ``get`` looks at the files at most every ``interval`` seconds of ``clock`` and calls ``read`` again only when one of
-    them has changed. What ``read`` raises is raised; the next ``get`` then tries again. With ``failed`` that is called
-    with the error instead, once a look, and the value before stays; only when there is none yet is the error raised.
+    ``get`` checks the files at most every ``interval`` seconds of ``clock`` and calls ``read`` again only when one of
+    them has changed. It raises any error of ``read``, and the next ``get`` tries again. With ``failed``, it calls that
+    with the error instead, once per check, and keeps the previous value; it raises the error only when there is no
+    value yet.
     """
 
     def __init__(

@@ -21,20 +21,20 @@ _DASH: Final = "\N{EM DASH}"
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """One signature of a note: the name of its key, the key's four bytes, and the signature."""
+    """One signature of a note: the name of its key, the four bytes that identify the key, and the signature."""
 
     name: str
     key_id: bytes
     value: bytes
 
     def is_of(self, key: VerifierKey) -> bool:
-        """Return whether it claims to be of this key."""
+        """Return whether the signature claims to be by this key."""
         return (self.name, self.key_id) == (key.name, key.id)
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The head of a log: its origin, how many leaves it has, and their root; with the signatures that it bears."""
+    """The head of a log: its origin, its number of leaves, their root, and its signatures."""
 
     origin: str
     size: int
@@ -48,7 +48,7 @@ class Checkpoint:
 
     @classmethod
     def parse(cls, text: str) -> Checkpoint:
-        """Read a checkpoint; signatures are not verified. Raises ValueError."""
+        """Parse a checkpoint; signatures are not verified. Raises ValueError."""
         body, separator, signed = text.rpartition("\n\n")
         if len(text) > _MAX_BYTES or not separator:
             raise ValueError("it is not a signed note")
@@ -64,15 +64,15 @@ class Checkpoint:
         return cls(origin, int(size), root, tuple(map(_signature, signed[:-1].split("\n"))))
 
     def signed(self, key: SigningKey) -> Checkpoint:
-        """Return it with the signature of its log, in place of an earlier one by this key."""
+        """Return the checkpoint with the signature of its log, in place of an earlier one by this key."""
         return self._with(key.public, key.sign(self.body.encode()))
 
     def cosigned(self, key: SigningKey, time: int) -> Checkpoint:
-        """Return it with the cosignature of a witness at a time in epoch seconds (c2sp.org/tlog-cosignature)."""
+        """Return the checkpoint with a witness's cosignature at a time in epoch seconds (c2sp.org/tlog-cosignature)."""
         return self._with(key.public, time.to_bytes(_TIME_BYTES, "big") + key.sign(self._cosigned_message(time)))
 
     def is_signed_by(self, key: VerifierKey) -> bool:
-        """Return whether it bears a signature of this key. Raises ValueError when it bears one that is wrong."""
+        """Return whether it has a signature by this key. Raises ValueError when such a signature is wrong."""
         found = False
         for signature in self.signatures:
             if signature.is_of(key):

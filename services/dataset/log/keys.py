@@ -1,4 +1,4 @@
-"""Ed25519 keys by name: of a log, which signs its checkpoints, and of a witness, which cosigns them (c2sp.org/signed-note)."""
+"""Named Ed25519 keys of a log, which signs checkpoints, or a witness, which cosigns them (c2sp.org/signed-note)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class VerifierKey:
 
     @classmethod
     def parse(cls, text: str) -> VerifierKey:
-        """Read ``name+id+key``. Raises ValueError."""
+        """Parse ``name+id+key``. Raises ValueError."""
         name, identifier, public = _parts(text)
         key = cls(name, public[0], public[1:])
         if key.kind not in (LOG, WITNESS) or key.id.hex() != identifier:
@@ -58,7 +58,7 @@ class VerifierKey:
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A private key, which its file keeps as text, with the name of its owner and its type, LOG or WITNESS."""
+    """A private key, stored in its file as text, with the name of its owner and its type, LOG or WITNESS."""
 
     name: str
     kind: int
@@ -66,13 +66,13 @@ class SigningKey:
 
     @classmethod
     def generate(cls, name: str, kind: int = LOG) -> SigningKey:
-        """Make a new key. Raises ValueError for a name that no key may have."""
+        """Create a new key. Raises ValueError for a name that no key may have."""
         _check_name(name)
         return cls(name, kind, Ed25519PrivateKey.generate())
 
     @classmethod
     def read(cls, file: Path) -> SigningKey:
-        """Read a key that was written with ``str``. Raises SettingsError."""
+        """Read a key from a file that holds its ``text``. Raises SettingsError."""
         try:
             text = file.read_text("utf-8").strip()
             if not text.startswith(_PREFIX + "+"):

@@ -35,7 +35,7 @@ def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
 
 
 def root_of_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes]) -> bytes:
-    """Return the root to which a proof leads from a leaf. Raises ValueError for a proof that no tree of this size has."""
+    """Return the root to which a proof leads from a leaf. Raises ValueError if no tree of this size has that proof."""
     if not 0 <= index < size:
         raise ValueError(f"a tree of {size} has no leaf {index}")
     node, last = index, size - 1

@@ -27,7 +27,7 @@ class LogProof:
 
     @classmethod
     def parse(cls, text: str) -> LogProof:
-        """Read a proof. Raises ValueError."""
+        """Parse a proof. Raises ValueError."""
         head, separator, note = text.partition("\n\n")
         lines = head.split("\n")
         if not separator or lines[0] != _HEAD:
@@ -42,7 +42,7 @@ class LogProof:
         return cls(int(match[1]), hashes, Checkpoint.parse(note))
 
     def faults(self, leaf: bytes, keys: Sequence[VerifierKey]) -> list[str]:
-        """Return what speaks against it for a leaf's content; ``keys`` are those of logs that are trusted."""
+        """Return the faults of the proof for a leaf's content; ``keys`` are those of trusted logs."""
         faults = []
         try:
             if not any(self.checkpoint.is_signed_by(key) for key in keys):

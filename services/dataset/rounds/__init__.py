@@ -1,4 +1,4 @@
-"""Frozen rounds as folders: what they say of themselves, their sums, and who signed these (docs/rounds.md §2)."""
+"""Frozen rounds as folders: their descriptions, their sums, and the signatures of these (docs/rounds.md §2)."""
 
 from services.dataset.rounds.frozen import ROUND_FILE, ROUND_ID, FrozenRound, read_round
 from services.dataset.rounds.summary import INDICATORS_FILE, SUMMARY_FILES, RoundSummary, summarise

@@ -1,4 +1,4 @@
-"""What a round says of itself: round.json, as canonical JSON (docs/rounds.md §2). Pure."""
+"""The description of a round: round.json, as canonical JSON (docs/rounds.md §2). Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from services.core.canonical_json import canonical_json
 
 ROUND_FILE: Final = "round.json"
 ROUND_ID: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
-"""What may name a round, and its folder."""
+"""The form of the name of a round, and of its folder."""
 
 FORMAT: Final = 1
 
@@ -23,9 +23,9 @@ FORMAT: Final = 1
 class FrozenRound:
     """One round: the ``window_days`` days up to ``as_of`` (epoch seconds), by one register and one method.
 
-    ``days`` are those with evidence in the round: of the window, and of the record before it. A ``provisional`` round holds days
-    that were not sealed yet. ``corrects`` names the round that this one replaces, and ``why``. ``tools`` are the versions of
-    what drew the reports; ``key`` is the public key that signed the sums.
+    ``days`` are those with evidence in the round: of the window, and of the record before it. A ``provisional`` round
+    holds days that were not sealed yet. ``corrects`` names the round that this one replaces, and ``why`` says why.
+    ``tools`` are the versions of the tools that drew the reports; ``key`` is the public key that signed the sums.
     """
 
     id: str
@@ -49,7 +49,7 @@ class FrozenRound:
     format: int = FORMAT
 
     def content(self) -> bytes:
-        """Return it as the content of round.json."""
+        """Return the content of round.json."""
         return canonical_json(asdict(self))
 
 
@@ -57,7 +57,7 @@ _ADAPTER: Final = TypeAdapter(FrozenRound)
 
 
 def read_round(content: bytes) -> FrozenRound:
-    """Return what round.json says. Raises ValueError when it is not one, or not canonical."""
+    """Parse round.json. Raises ValueError when it does not describe a round, or is not canonical."""
     try:
         found = _ADAPTER.validate_python(orjson.loads(content))
     except (orjson.JSONDecodeError, ValidationError) as error:

@@ -1,4 +1,4 @@
-"""What a list says of a frozen round, read from the few files that hold it (docs/rounds.md §5)."""
+"""The summary of a frozen round for a list, read from a few of its files (docs/rounds.md §5)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from services.dataset.storage import Storage
 
 INDICATORS_FILE: Final = "indicators.parquet"
 SUMMARY_FILES: Final = (ROUND_FILE, INDICATORS_FILE, SUMS, SIGNED_SUMS)
-"""The files that a summary is made of."""
+"""The files from which a summary is made."""
 
 
 @dataclass(frozen=True, slots=True)
 class RoundSummary:
-    """What a round says of itself, its index of the government, and the SHA-256 of its SHA256SUMS in hex."""
+    """The description of a round, its index of the government, and the SHA-256 of its SHA256SUMS in hex."""
 
     frozen: FrozenRound
     government: Indicator
@@ -30,7 +30,7 @@ class RoundSummary:
 def summarise(storage: Storage) -> RoundSummary:
     """Return the summary of a round whose sums are signed by its own key.
 
-    The files that it is made of are compared with the sums, the others are not: `peyvand round verify` does that. Raises
+    Only the files from which it is made are compared with the sums; `peyvand round verify` compares the others. Raises
     StateError and ValueError.
     """
     from services.dataset.tables import INDICATOR, indicators_of, read  # noqa: PLC0415  # 40 MiB, which other users of rounds do not need

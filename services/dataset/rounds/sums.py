@@ -34,7 +34,7 @@ def named_sums(sums: str) -> Mapping[str, str]:
 
 
 def wrong_sums(storage: Storage, key: VerifierKey) -> Iterator[Fault]:
-    """Yield everything that differs from the sums, and what speaks against their signature by this key."""
+    """Yield every difference from the sums, and every fault of their signature by this key."""
     texts = {}
     for name in (SUMS, SIGNED_SUMS):
         try:

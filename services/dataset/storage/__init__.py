@@ -1,4 +1,4 @@
-"""Where a dataset lies: folders of this host and object stores."""
+"""The storage of a dataset: folders of this host and object stores."""
 
 from services.dataset.storage.storage import LocalStorage, Storage, open_storage
 

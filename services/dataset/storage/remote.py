@@ -1,4 +1,4 @@
-"""A dataset at any address that fsspec knows. Object stores write a whole object or nothing."""
+"""Stores a dataset at any address that fsspec knows. Object stores write a whole object or nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import fsspec
 
 from services.core.errors import StateError
 
-_REFUSED = (OSError, ValueError, ImportError)  # of addresses, and of packages that one needs
+_REFUSED = (OSError, ValueError, ImportError)  # for bad addresses, and for missing packages
 
 
 class RemoteStorage:
@@ -55,5 +55,5 @@ class RemoteStorage:
     def _do(self, what: str, name: str, work: Any) -> Any:
         try:
             return work()
-        except Exception as error:  # each file system has errors of its own, as has the library below it
+        except Exception as error:  # each file system and the library below it have their own errors
             raise StateError(f"{name} in {self.address} cannot be {what}: {error}") from error

@@ -1,4 +1,4 @@
-"""Where a dataset lies: a folder of this host, or any address that fsspec knows, such as ``s3://bucket/path``."""
+"""Stores a dataset in a folder of this host, or at any address that fsspec knows, such as ``s3://bucket/path``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Storage(Protocol):
     address: str
 
     def names(self, folder: str = "") -> list[str]:
-        """Return the names of all files below a folder, sorted; none where there is no such folder."""
+        """Return the names of all files below a folder, sorted; none if the folder does not exist."""
 
     def read(self, name: str) -> bytes:
         """Return a file's content."""
@@ -28,7 +28,7 @@ class Storage(Protocol):
         """Write a whole file, or replace one: after a crash it is the old one or the new one. It is durable on return."""
 
     def remove(self, name: str) -> None:
-        """Remove a file; one that is not there is no error."""
+        """Remove a file, if it exists."""
 
 
 def open_storage(address: str) -> Storage:
@@ -91,7 +91,7 @@ class LocalStorage:
             yield from (str(PurePosixPath(place / file)) for file in files if not file.endswith(PART))
 
     def _make(self, folder: Path) -> None:
-        """Make a folder and those above it, durably."""
+        """Create a folder and those above it, durably."""
         if not folder.is_dir():
             if folder != self._folder:
                 self._make(folder.parent)

@@ -1,4 +1,4 @@
-"""Evidence as tables: their columns, and Parquet files whose bytes follow from the rows (docs/archive.md §2)."""
+"""Evidence as tables: their columns, and Parquet files whose bytes depend on the rows alone (docs/archive.md §2)."""
 
 from services.dataset.tables.batches import UNNUMBERED, StoredBatch, batch_table
 from services.dataset.tables.exchanges import exchange_table, summaries_of

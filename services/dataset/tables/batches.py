@@ -12,12 +12,15 @@ from services.dataset.tables.rows import MICROS, table_of_columns
 from services.dataset.tables.schemas import BATCH, DIGEST_BYTES
 
 UNNUMBERED: Final = 0
-"""The number of a batch without a place, whose run is the empty text."""
+"""The number of a batch without a place; its run is the empty text."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredBatch:
-    """A batch that the stream stored at ``stored``, in epoch seconds: its sender and place, its SHA-256 and that of the one before."""
+    """A batch of measurements: its sender and place, its SHA-256, and that of the previous batch.
+
+    ``stored`` is when the stream stored it, in epoch seconds.
+    """
 
     vantage: str
     prober: str

@@ -16,7 +16,7 @@ _FIELDS = tuple(name for name in EXCHANGE.schema.names if name not in _OF_THE_ME
 
 
 def exchange_table(bus: str, summaries: Sequence[ExchangeSummary], *, stored: float, sequence: int) -> pa.Table:
-    """Return the summaries of one message as rows, without what a register attributes them to."""
+    """Return the summaries of one message as rows, without their attribution by a register."""
     rows = len(summaries)
     columns = {name: [getattr(summary, name) for summary in summaries] for name in _FIELDS}
     columns["slot_start"] = [moment * MICROS for moment in columns["slot_start"]]
@@ -35,4 +35,4 @@ def summaries_of(table: pa.Table) -> list[ExchangeSummary]:
     return [ExchangeSummary(**dict(zip(_FIELDS, row, strict=True))) for row in zip(*values.values(), strict=True)]
 
 
-assert set(_FIELDS) <= {field.name for field in fields(ExchangeSummary)}  # or rows would lose a field
+assert set(_FIELDS) <= {field.name for field in fields(ExchangeSummary)}  # else rows would lose a field

@@ -1,4 +1,4 @@
-"""Parquet files whose bytes follow from their rows alone: sorted, with one encoding for each column."""
+"""Parquet files whose bytes depend on their rows alone: sorted, with one encoding for each column."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _COMPRESSION, _LEVEL = "zstd", 9
 
 
 def sorted_rows(tables: Sequence[pa.Table], kind: Kind) -> pa.Table:
-    """Return the rows of all tables in the order of their kind. Rows alike in it keep the order in which they came."""
+    """Return the rows of all tables in the order of their kind; rows that are equal in it keep their order."""
     table = pa.concat_tables([kind.schema.empty_table(), *tables]).combine_chunks().unify_dictionaries()
     keys = [_key(table[name]) for name in kind.order]
     return table.take(pa.array(np.lexsort([np.arange(table.num_rows), *reversed(keys)])))
 
 
 def last_of_each(table: pa.Table, *names: str) -> pa.Array:
-    """Return which rows are the last of those with the same values, which follow each other: messages may be repeated."""
+    """Return a mask of the last of each group of consecutive rows with the same values: messages may be repeated."""
     same = np.ones(max(0, table.num_rows - 1), bool)
     for name in names:
         column = table[name].combine_chunks()
@@ -37,7 +37,10 @@ def last_of_each(table: pa.Table, *names: str) -> pa.Array:
 
 
 def write(table: pa.Table, kind: Kind, *, checksums: bool = False) -> bytes:
-    """Return a Parquet file of rows in the order given, with checksums of its pages where no other keeps it safe."""
+    """Return a Parquet file of rows in the order given.
+
+    ``checksums`` adds checksums of its pages, for a file that no other checksum protects.
+    """
     plain = [
         field.name for field in kind.schema if pa.types.is_integer(field.type) or pa.types.is_timestamp(field.type)
     ]
@@ -62,7 +65,7 @@ def write(table: pa.Table, kind: Kind, *, checksums: bool = False) -> bytes:
 
 
 def read(content: bytes, kind: Kind, names: Sequence[str] = ()) -> pa.Table:
-    """Return the rows of a file, of the columns named or all. Raises ValueError when it is not one of this kind."""
+    """Return the rows of a file, with the named columns or all. Raises ValueError when it is not one of this kind."""
     schema = pa.schema([kind.schema.field(name) for name in names]) if names else kind.schema
     try:
         file = pq.ParquetFile(
@@ -82,11 +85,11 @@ def read(content: bytes, kind: Kind, names: Sequence[str] = ()) -> pa.Table:
 def content_hash(table: pa.Table, kind: Kind) -> str:
     """Return the SHA-256 of the rows themselves, in hex, whatever wrote their file (docs/archive.md §2).
 
-    Hashed are, for each column in the order of the schema, its name and a line feed; of a column of texts then each distinct
-    text in sorted order with a line feed, and 32-bit numbers of these; of a column of bytes all lengths, 64 bits each, and all
-    bytes; of any other its values, 64 bits each. Integers are
-    little-endian, moments are microseconds, and -1 stands for what is unset. A column that was added later is left out where
-    all of it is unset, as in files from before.
+    The hash covers each column in the order of the schema: its name and a line feed, then its content. A column of
+    texts gives each distinct text in sorted order with a line feed, then for each row the 32-bit number of its text. A
+    column of bytes gives all lengths, 64 bits each, then all bytes. Any other column gives its values, 64 bits each.
+    Integers are little-endian, moments are microseconds, and -1 stands for an unset value. A column that was added
+    later is left out where all of it is unset, as in older files.
     """
     digest = sha256()
     for field in kind.schema:

@@ -1,4 +1,4 @@
-"""What was said of findings about exchanges, as rows of a table."""
+"""Findings about exchanges, as rows of a table."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from services.dataset.tables.schemas import FINDING, MOMENT
 def finding_table(
     findings: Sequence[Finding], *, stored: float | Sequence[float], sequence: int | Sequence[int]
 ) -> pa.Table:
-    """Return findings as rows; ``stored`` is when the stream stored all or each of them, in epoch seconds, ``sequence`` in which
-    message.
+    """Return findings as rows.
+
+    ``stored`` is when the stream stored all or each of them, in epoch seconds, and ``sequence`` says in which message.
     """
     columns = {field.name: [getattr(finding, field.name) for finding in findings] for field in fields(Finding)}
     for field in FINDING.schema:

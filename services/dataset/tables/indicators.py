@@ -23,10 +23,10 @@ _PREFIX = {"interval": "interval_", "losses": "loss_", "strict": "strict_", "ran
 def indicator_table(
     rows: Sequence[Indicator], *, stored: float | Sequence[float], sequence: int | Sequence[int]
 ) -> pa.Table:
-    """Return indicators as rows; ``stored`` is when the stream stored all or each of them, in epoch seconds, ``sequence`` in which
-    message.
+    """Return indicators as rows.
 
-    How many outages an interval rests on is not kept: with a column more, days that are sealed would have other hashes.
+    ``stored`` is when the stream stored all or each of them, in epoch seconds, and ``sequence`` says in which message.
+    The number of outages that an interval rests on is not kept: another column would change the hashes of sealed days.
     """
     columns: dict[str, list[Any]] = {name: [getattr(row, name) for row in rows] for name in _PLAIN}
     columns["kind"] = [row.kind.label for row in rows]
@@ -39,7 +39,7 @@ def indicator_table(
 
 
 def indicators_of(table: pa.Table, only: IndicatorKind | None = None) -> Iterator[Indicator]:
-    """Yield the rows of a table as they were published, in its order; those of one kind, if one is given."""
+    """Yield the rows of a table as they were published, in its order; only those of one kind, if one is given."""
     if only is not None:
         table = table.filter(pc.equal(table["kind"].cast(pa.string()), only.label))
     for row in table.to_pylist():

@@ -43,9 +43,9 @@ def link_day_table(
 
 
 def stages_of(table: pa.Table) -> tuple[tuple[Target, ...], tuple[str, ...], NDArray[np.int8]]:
-    """Return targets, vantages and stages (vantages, targets, slots) of a table of one day, which needs the columns ``COUNTED``.
+    """Return targets, vantages and stages (vantages, targets, slots) of a table of one day.
 
-    Raises ValueError when it is none.
+    The table needs the columns ``COUNTED``. Raises ValueError when it is not of one day.
     """
     table = table.combine_chunks()
     link, endpoint, vantage = (codes_of(table[name]) for name in ("link", "endpoint", "vantage"))
@@ -65,5 +65,8 @@ def stages_of(table: pa.Table) -> tuple[tuple[Target, ...], tuple[str, ...], NDA
 
 @lru_cache(maxsize=2)
 def _targets(links: tuple[str, ...], endpoints: tuple[str, ...]) -> tuple[Target, ...]:
-    """Return targets by their names. Days that follow each other have the same, and what is the same object need not be looked up."""
+    """Return targets by their names.
+
+    Consecutive days have the same targets, and the same object need not be looked up again.
+    """
     return (*map(Target, links), *(Target(name, endpoint=True) for name in endpoints))

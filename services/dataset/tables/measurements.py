@@ -1,4 +1,4 @@
-"""Measurements as rows of a table, and back to the columns that are scored."""
+"""Measurements as rows of a table, and back as the columns that are scored."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ SCORED: Final = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredMeasurements:
-    """The n rows of one vantage, with the sequence (n,) of their messages and when the stream stored these: ``stored`` (n,),
-    in epoch seconds.
+    """The n rows of one vantage, with the ``sequence`` (n,) of their messages.
+
+    ``stored`` (n,) is when the stream stored these messages, in epoch seconds.
     """
 
     columns: MeasurementColumns
@@ -34,7 +35,7 @@ class StoredMeasurements:
 
 
 def measurement_table(columns: MeasurementColumns, *, stored: float, sequence: int) -> pa.Table:
-    """Return one batch as rows; ``stored`` is when the stream stored it, in epoch seconds. Its facts must be there."""
+    """Return one batch, which must have facts, as rows; ``stored`` is when the stream stored it, in epoch seconds."""
     facts = columns.facts
     if facts is None:
         raise ValueError("a batch of measurements without its facts")
@@ -66,7 +67,7 @@ def measurement_table(columns: MeasurementColumns, *, stored: float, sequence: i
 
 
 def measurements_of(table: pa.Table) -> Iterator[StoredMeasurements]:
-    """Yield the rows of a table, those of each vantage together, with latencies and ages, without other facts."""
+    """Yield the rows of a table, those of each vantage together, with latencies and ages but without other facts."""
     table = table.combine_chunks().unify_dictionaries()
     vantage, vantages = codes_of(table["vantage"]), texts_of(table["vantage"])
     for number, name in enumerate(vantages):

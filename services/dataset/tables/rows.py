@@ -1,4 +1,4 @@
-"""What the tables of all kinds share: rows that come as lists of values, and columns of texts."""
+"""Functions shared by the tables of all kinds: rows that come as lists of values, and columns of texts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ def table_of_columns(columns: Mapping[str, Sequence[object]], kind: Kind) -> pa.
 
 
 def stamps(rows: int, stored: float | Sequence[float], sequence: int | Sequence[int]) -> dict[str, Sequence[object]]:
-    """Return the columns that tell when rows were stored, in epoch seconds, and in which message: one for all, or of each row."""
+    """Return the columns that tell when rows were stored, in epoch seconds, and in which message.
+
+    Each argument is one value for all rows, or a value for each row.
+    """
     moments = stored if isinstance(stored, Sequence) else [stored] * rows
     sequences = sequence if isinstance(sequence, Sequence) else [sequence] * rows
     return {"stored": [round(moment * MICROS) for moment in moments], "sequence": sequences}

@@ -21,8 +21,9 @@ REASONS: Final = {reason.value: reason.name for reason in Reason}
 class Kind:
     """One kind of rows: the ``stream`` they come from, the columns by which they are sorted, and the one that dates them.
 
-    Rows alike in the columns ``spread`` are in one shard. ``slotted`` rows are late as soon as the grace of their slot is over,
-    others when that of their day is. Files of earlier versions lack the columns ``added``, and are read as if they were unset.
+    Rows with equal values in the columns ``spread`` are in one shard. ``slotted`` rows are late as soon as the grace of
+    their slot is over, other rows when the grace of their day is over. Older files lack the columns ``added``, and are
+    read as if these were unset.
     """
 
     name: str
@@ -64,7 +65,7 @@ MEASUREMENT: Final = Kind(
 )
 
 DIGEST_BYTES: Final = 16
-"""Bytes of a SHA-256 that are kept of a batch: enough that nobody makes a second batch with them."""
+"""Bytes of a batch's SHA-256 that are kept: enough that nobody can make a second batch with the same ones."""
 
 BATCH: Final = Kind(
     "batch",
@@ -85,7 +86,7 @@ BATCH: Final = Kind(
     "stored",
     ("prober", "run"),
 )
-"""The batches that brought measurements, by the day on which they were stored. Sealed is only what follows from them."""
+"""The batches that brought measurements, by the day on which they were stored. Only the accounts of them are sealed."""
 
 EXCHANGE: Final = Kind(
     "exchange",
@@ -166,7 +167,7 @@ FINDING: Final = Kind(
     "stored",
     added=("usual",),
 )
-"""What was said of findings about exchanges, by the day on which it was."""
+"""Findings about exchanges, by the day on which they were stored."""
 
 LINK_DAY: Final = Kind(
     "link_day",
@@ -186,7 +187,7 @@ LINK_DAY: Final = Kind(
     "day_start",
     ("link", "endpoint"),
 )
-"""What each link and endpoint reached in the slots of a day, counted when the day is sealed. It comes from no stream."""
+"""The stages that links and endpoints reached in the slots of a day, counted when it is sealed. They have no stream."""
 
 STREAM_KINDS: Final = (MEASUREMENT, EXCHANGE, INDICATOR, FINDING)
 """The kinds that come from streams."""

@@ -1,4 +1,4 @@
-"""Batches as stretches of their chains, so that what is whole takes no room for each batch (docs/archive.md §3). Pure."""
+"""Batches as stretches of their chains, so that unbroken chains need no room per batch (docs/archive.md §3). Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Mask = NDArray[np.bool_]
 
 
 class Part(IntEnum):
-    """When a batch was stored: before the day, on the day while the day before took rows, later on the day, or after it."""
+    """When a batch was stored: before the day; on it, while the previous day took rows; later on it; or after it."""
 
     BEFORE = 0
     OVERLAP = 1
@@ -29,11 +29,12 @@ class Part(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class BatchChains:
-    """Stretches of chains as columns (n,): batches of a ``run`` and a ``part`` with numbers ``begin`` to ``end``, ``count`` together.
+    """Stretches of chains as columns (n,): ``count`` batches of a ``run`` and ``part``, numbers ``begin`` to ``end``.
 
-    In a stretch each number comes once, after the batch that it names. ``digest`` is of the last batch, ``previous`` is what
-    the first names as the one before; hashes are (n, 2) halves, 0 where there is none. The batches came as numbers
-    ``low`` to ``high`` of all, some between. Batches without a number are stretches of number 0.
+    In a stretch each number comes once, after the batch that it names. ``digest`` is the hash of the last batch,
+    ``previous`` the hash that the first batch names as the one before it. Hashes are (n, 2) halves, 0 where there is
+    none. ``low`` and ``high`` are the first and the last place of these batches in the order in which all batches came;
+    others may have come between them. Batches without a number are stretches of number 0.
     """
 
     run: Ints
@@ -48,14 +49,14 @@ class BatchChains:
 
     @classmethod
     def of(cls, table: pa.Table, run: Ints, part: Ints, came: Ints) -> BatchChains:
-        """Return the batches of a table, each a stretch by itself; they ``came`` (n,) in the order of these numbers."""
+        """Return the batches of a table, each as its own stretch; ``came`` (n,) gives the order in which they came."""
         number = table["number"].to_numpy()
         ones, digest, previous = np.ones(len(run), np.int64), _halves(table["sha256"]), _halves(table["previous"])
         return cls(run, number, number, ones, came, came, part, digest, previous)
 
     @classmethod
     def heads(cls, runs: Sequence[tuple[int, BatchRun]]) -> BatchChains:
-        """Return the last batches of earlier days, each with the place of its run."""
+        """Return the last batches of earlier days; each run comes with its place."""
         run, end = (np.array(one, np.int64) for one in ([place for place, _ in runs], [one.last for _, one in runs]))
         zero, digests = np.zeros(len(runs), np.int64), [bytes.fromhex(one.head) or None for _, one in runs]
         digest = _halves(pa.array(digests, pa.binary(DIGEST_BYTES)))
@@ -63,7 +64,7 @@ class BatchChains:
 
     @classmethod
     def joined(cls, parts: Sequence[BatchChains]) -> BatchChains:
-        """Return all of some stretches, sorted by run, number, hash and when they came."""
+        """Return the stretches of all parts together, sorted by run, number, hash and when they came."""
         joined = cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
         order = np.lexsort((joined.low, joined.digest[:, 1], joined.digest[:, 0], joined.begin, joined.run))
         return joined.take(order)
@@ -73,7 +74,7 @@ class BatchChains:
         return BatchChains(*(getattr(self, field.name)[places] for field in fields(self)))
 
     def condensed(self) -> BatchChains:
-        """Return single batches as the longest stretches that they make, sorted."""
+        """Return single batches as the longest stretches that they form, sorted."""
         rows = BatchChains.joined([self])
         if not len(rows.run):
             return rows
@@ -89,20 +90,20 @@ class BatchChains:
         )
 
     def renumbered(self, places: Ints) -> BatchChains:
-        """Return the stretches with other places of their runs, by the former ones."""
+        """Return the stretches with new places of their runs; ``places`` gives them by the old ones."""
         others = (getattr(self, field.name) for field in fields(self)[1:])
         return BatchChains(places[self.run], *others)
 
 
 def meeting(parts: Sequence[BatchChains]) -> list[int]:
-    """Return which parts have a stretch of several batches with a number that another stretch has too."""
+    """Return which parts have a stretch of several batches that shares a number with another stretch."""
     part = np.repeat(np.arange(len(parts)), [len(one.run) for one in parts])
     run, begin, end, count = (
         np.concatenate([getattr(one, name) for one in parts]) for name in ("run", "begin", "end", "count")
     )
     order = np.lexsort((begin, run))
     order = order[begin[order] != UNNUMBERED]
-    # Numbers may be of any size, so their ranks are compared, apart for each run.
+    # Numbers may be of any size, so their ranks are compared, separately for each run.
     _, ranks = np.unique(np.concatenate([begin[order], end[order]]), return_inverse=True)
     apart = run[order] * (2 * len(order) + 1)
     first, last = apart + ranks[: len(order)], apart + ranks[len(order) :]

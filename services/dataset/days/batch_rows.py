@@ -1,4 +1,4 @@
-"""What is wrong with the numbers and hashes of the batches of many runs (docs/archive.md §3). Pure."""
+"""Finds the faults in numbers and hashes of the batches of many runs (docs/archive.md §3). Pure."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ class NumberRanges:
         return self.last - self.first + 1
 
     def of(self, run: int, *, limit: int) -> list[tuple[int, int]]:
-        """Return the first ranges of a run, ``limit`` at most."""
+        """Return the first ranges of a run, at most ``limit``."""
         start, stop = np.searchsorted(self.run, [run, run + 1])
         chosen = slice(int(start), min(int(stop), int(start) + limit))
         return list(zip(self.first[chosen].tolist(), self.last[chosen].tolist(), strict=True))
 
 
 class BatchRows:
-    """Stretches of batches (n,), sorted, and what is wrong with them.
+    """Sorted stretches of batches (n,), and their faults.
 
-    ``first`` marks first deliveries, and ``opens`` the first row of each number of a run. Stretches of several batches must have
-    their numbers alone.
+    ``first`` marks first deliveries, and ``opens`` the first row of each number of a run. No other row may share a
+    number with a stretch of several batches.
     """
 
     def __init__(self, rows: BatchChains) -> None:
@@ -51,7 +51,7 @@ class BatchRows:
         self.is_of_day = np.isin(rows.part, (Part.OVERLAP, Part.DAY))
 
     def holes(self, floor: Ints, last: Ints) -> NumberRanges:
-        """Return numbers up to the last that came that are in no row."""
+        """Return the numbers that are in no row, up to the last number that came."""
         rows = self.rows.take(
             self.opens & (self.rows.end > floor[self.rows.run]) & (self.rows.end <= last[self.rows.run])
         )
@@ -62,7 +62,7 @@ class BatchRows:
         return NumberRanges(rows.run[gap], before[gap] + 1, rows.begin[gap] - 1)
 
     def belated(self, floor: Ints) -> NumberRanges:
-        """Return numbers that came after the day that should have had them was sealed."""
+        """Return the numbers that came only after the day that should have had them was sealed."""
         starts = np.flatnonzero(self.opens)
         rows = self.rows.take(starts)
         earliest = np.minimum.reduceat(self.rows.part, starts) if len(starts) else rows.part
@@ -70,7 +70,7 @@ class BatchRows:
         return NumberRanges(rows.run[late], rows.begin[late], rows.end[late])
 
     def forks(self) -> NumberRanges:
-        """Return numbers that came with different content, on the day or before and on it."""
+        """Return the numbers that came with different content, on the day or before and on it."""
         chosen = self.first & (self.rows.part != Part.AFTER) & (self.rows.begin != UNNUMBERED)
         run, number, of_day = self.rows.run[chosen], self.rows.begin[chosen], self.is_of_day[chosen]
         again = (run[1:] == run[:-1]) & (number[1:] == number[:-1])
@@ -80,9 +80,9 @@ class BatchRows:
         return _numbers(run, number, twice & of_day)
 
     def breaks(self) -> NumberRanges:
-        """Return numbers whose batch names another one before it than came, or none."""
+        """Return the numbers of batches that name a different previous batch than the one that came, or none."""
         rows, mine = self.rows, self.first & self.is_of_day & (self.rows.begin > 1)
-        # Nearly every batch names the row before it, and only the others are looked up.
+        # Nearly every batch names the row before it, so only the others are looked up.
         follows = (rows.run[1:] == rows.run[:-1]) & (rows.begin[1:] == rows.end[:-1] + 1)
         mine[1:] &= ~(follows & (rows.previous[1:] == rows.digest[:-1]).all(axis=1))
         run, number, previous = rows.run[mine], rows.begin[mine], rows.previous[mine]
@@ -94,7 +94,7 @@ class BatchRows:
         return _numbers(run, number, wrong)
 
     def heads(self, last: Ints) -> dict[int, str]:
-        """Return the hash of each run's last batch, in hex: of several, of the one that was stored first."""
+        """Return the hash of each run's last batch, in hex; if there are several, of the one that was stored first."""
         rows = self.rows.take(self.is_of_day & (self.rows.end == last[self.rows.run]) & (self.rows.end != UNNUMBERED))
         rows = rows.take(np.argsort(-rows.high, kind="stable"))
         return {
@@ -102,7 +102,7 @@ class BatchRows:
         }
 
     def came(self, runs: int) -> tuple[Ints, Ints]:
-        """Return when the first and the last of each run's batches of the day came, repetitions apart."""
+        """Return when the first and the last of each run's batches of the day came, without repetitions."""
         rows = self.rows.take(self.first & self.is_of_day)
         last = np.full(runs, -1, np.int64)
         np.maximum.at(last, rows.run, rows.high)
@@ -124,7 +124,7 @@ def _binary(*columns: NDArray[Any]) -> pa.Array:
 
 
 def _numbers(run: Ints, number: Ints, chosen: Mask) -> NumberRanges:
-    """Return chosen ones of sorted numbers, each once."""
+    """Return the chosen ones among sorted numbers, each once."""
     run, number = run[chosen], number[chosen]
     new = np.ones(len(run), bool)
     new[1:] = (run[1:] != run[:-1]) | (number[1:] != number[:-1])

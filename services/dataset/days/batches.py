@@ -1,6 +1,6 @@
 """Accounts for the batches of a day: what was lost, replaced or inserted between probers and the archive (docs/archive.md §3).
 
-All runs are counted at once, as arrays, since somebody with a prober's seed may begin one with every batch.
+All runs are counted at once, as arrays, since somebody with a prober's seed may begin a new run with every batch.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from services.dataset.storage import Storage
 from services.dataset.tables import BATCH, MICROS
 
 _NAMED_RUNS: Final = 100
-"""Runs of a vantage that a manifest names, those with faults first: a prober begins a few a day."""
+"""The most runs of a vantage that a manifest names, those with faults first: a prober begins a few per day."""
 _NAMED_NUMBERS: Final = 20
-"""Numbers that a manifest names of each fault of a run; all of them are counted."""
+"""The most numbers that a manifest names for each fault of a run; all of them are counted."""
 _MOST_ROWS: Final = 1 << 32
-"""More than a segment has."""
+"""More rows than a segment has."""
 
 RunKey = tuple[str, str, str]
 """The vantage, the prober and its run."""
 
 
 def last_runs(manifests: Iterable[Manifest]) -> dict[RunKey, BatchRun] | None:
-    """Return of each run the account that came furthest; None where no day was accounted for."""
+    """Return the account of each run that reaches furthest; None where no day was accounted for."""
     found: dict[RunKey, BatchRun] | None = None
     for manifest in manifests:
         if manifest.runs is not None:
@@ -54,7 +54,7 @@ def account_of_day(
 ) -> tuple[tuple[BatchRun, ...] | None, int]:
     """Return the runs of a day, and how many are left out; None where no batch was stored on it. Raises StateError.
 
-    What was stored while the day still took rows may complete it: a prober sends several batches at once.
+    Batches that were stored while the day still took rows may complete it: a prober sends several batches at once.
     """
     before = max((manifest.day for manifest in sealed), default="")
     end, closed = days.span(day).stop, days.closes(day)
@@ -63,7 +63,7 @@ def account_of_day(
     known, places = last_runs(sealed), dict[RunKey, int]()
 
     def batches(number: int, table: pa.Table) -> BatchChains:
-        # By when they came: a stream that begins again gives its sequences once more.
+        # By when they came, not by sequence: a stream that begins again repeats its sequences.
         came = (number + 1) * _MOST_ROWS + np.arange(table.num_rows)
         stored = table["stored"].cast(pa.int64()).to_numpy() / MICROS
         part = np.digitize(stored, [start, min(opened, end), end]).astype(np.int64)
@@ -85,7 +85,10 @@ def account_of_day(
 
 
 def drop_batches_before(storage: Storage, day: str) -> None:
-    """Remove the batches of days before one that is sealed; its own stay, so that one that comes again is known by its hash."""
+    """Remove the batches of days before a sealed day.
+
+    Those of the day itself stay, so that a batch that comes again is recognised by its hash.
+    """
     for segment in list_segments(storage, BATCH):
         if segment.day < day:
             storage.remove(segment.name)
@@ -96,7 +99,7 @@ def _account(
 ) -> tuple[tuple[BatchRun, ...], int]:
     """Return the runs of a day, and how many are left out.
 
-    ``known`` is what earlier days say of each run; without it nothing is said of numbers before the first that came.
+    ``known`` has the accounts of earlier days, by run; without it, numbers before the first that came are not judged.
     """
     floor = np.zeros(len(keys), np.int64)
     mine = batches.rows.take(batches.first & batches.is_of_day)
@@ -143,7 +146,7 @@ def _key(run: BatchRun) -> RunKey:
 
 
 def _runs(table: pa.Table, places: dict[RunKey, int]) -> Ints:
-    """Return the place of the run of each row; runs that are new are added to ``places``."""
+    """Return the place of the run of each row; new runs are added to ``places``."""
     if not table.num_rows:
         return np.zeros(0, np.int64)
     columns = [table[name].unify_dictionaries().combine_chunks() for name in ("vantage", "prober", "run")]
@@ -168,7 +171,10 @@ def _parallel(keys: list[RunKey], first: Ints, last: Ints) -> Mask:
 
 
 def _named(keys: list[RunKey], batches: Ints, faulty: Mask, came: Ints) -> tuple[list[int], int]:
-    """Return the places of the runs to name: of each vantage those with faults first, and the latest of the others."""
+    """Return the places of the runs to name, and how many are left out.
+
+    Of each vantage, runs with faults are named first, then the latest of the others.
+    """
     mine = [place for place in range(len(keys)) if batches[place]]
     named: list[int] = []
     for _, places in groupby(mine, key=lambda one: keys[one][0]):
@@ -177,7 +183,7 @@ def _named(keys: list[RunKey], batches: Ints, faulty: Mask, came: Ints) -> tuple
 
 
 def _sentence(run: BatchRun) -> str:
-    """Say what is wrong with a run."""
+    """Describe the faults of a run."""
     holes = [str(first) if first == last else f"{first}-{last}" for first, last in run.holes]
     said = [
         *([_listed(run.missing, "missing", holes)] if run.missing else []),

@@ -1,4 +1,4 @@
-"""The day of each row of evidence, by when its slot began and when the stream stored it (docs/archive.md §2). Pure."""
+"""Finds the day of each row of evidence, by when its slot began and when it was stored (docs/archive.md §2). Pure."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from services.core.days import day_of, midnight
 
 @dataclass(frozen=True, slots=True)
 class SealedMessages:
-    """The days that are sealed: ``last`` is the latest, ``messages`` has the last message of a stream in each.
+    """The sealed days: ``last`` is the latest, ``messages`` has the last message of a stream in each.
 
-    A sealed day never changes, whatever a later policy says of its grace or of the timezone.
+    A sealed day never changes, whatever a later policy says about its grace or the timezone.
     """
 
     last: str = ""
@@ -25,7 +25,7 @@ class SealedMessages:
         return day <= self.last and sequence > self.messages.get(day, 0)
 
     def following(self, day: str) -> str:
-        """Return a day, or the one after the last that is sealed where that is later."""
+        """Return a day, or the day after the last sealed day if that is later."""
         after = date.fromisoformat(self.last) + timedelta(days=1) if self.last else date.min
         return max(day, after.isoformat())
 
@@ -54,14 +54,14 @@ class EvidenceDays:
         return self._closes(day)
 
     def closes_next(self, moment: float) -> float:
-        """Return when the first day closes after a moment, or at most a second before it."""
+        """Return when the next day closes after a moment; this may be at most a second before the moment."""
         return self.closes(self.day_of(moment - self._grace - self._slot - 1.0))
 
     def place(self, moment: int, stored: float, *, slotted: bool) -> tuple[bool, str]:
         """Return whether a row of a moment came too late or too early, and its day.
 
-        That of the former is the day on which it was stored: a sealed day takes no such row. Of a slot that starts at the
-        moment, such rows are those that count in no window (docs/method.md §2).
+        The day of such a row is the one on which it was stored, since a sealed day takes no such row. If a slot starts
+        at the moment, such rows are the ones that count in no window (docs/method.md §2).
         """
         day = self.day_of(moment)
         if slotted:

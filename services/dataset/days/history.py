@@ -1,4 +1,4 @@
-"""The log of a dataset as files: one a leaf, and the checkpoint over all of them (docs/archive.md §3)."""
+"""The log of a dataset as files: one per leaf, and the checkpoint over all of them (docs/archive.md §3)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CHECKPOINT: Final = "log/checkpoint"
 
 
 class LogFiles:
-    """The leaves and the checkpoint of a dataset. Every method raises StateError where a file cannot be read or written."""
+    """The leaves and the checkpoint of a dataset. Methods raise StateError when a file cannot be read or written."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -37,9 +37,9 @@ class LogFiles:
             raise StateError(f"{_CHECKPOINT} in {self._storage.address} is damaged: {error}") from error
 
     def append(self, leaf: bytes, key: SigningKey, *others: SigningKey) -> Checkpoint:
-        """Add a leaf and sign all of them. The leaf is there before the checkpoint that has it.
+        """Add a leaf and sign all of them. The leaf is written before the checkpoint that covers it.
 
-        Signing is refused where the leaves do not begin with those of the checkpoint that is there.
+        Signing is refused if the leaves do not begin with those of the existing checkpoint.
         """
         self.sign(key)
         leaves = self.leaves()
@@ -62,7 +62,7 @@ class LogFiles:
         return self._sign(leaves, key)
 
     def prove(self, leaves: Sequence[bytes], index: int) -> LogProof:
-        """Return the proof of one of the log's ``leaves``. Raises StateError where there is no checkpoint that has it."""
+        """Return the proof of one of the log's ``leaves``. Raises StateError when no checkpoint covers it."""
         checkpoint = self.checkpoint()
         if checkpoint is None or index >= checkpoint.size:
             raise StateError(f"no checkpoint in {self._storage.address} has leaf {index}")
@@ -78,7 +78,7 @@ class LogFiles:
 
 
 def manifests(leaves: Sequence[bytes]) -> list[tuple[int, Manifest]]:
-    """Return the manifests among leaves, each with its place. Raises ValueError for a leaf that is none."""
+    """Return the manifests among leaves, each with its place. Raises ValueError for an item that is not a leaf."""
     found = ((number, read_leaf(leaf)) for number, leaf in enumerate(leaves))
     return [(number, leaf) for number, leaf in found if isinstance(leaf, Manifest)]
 

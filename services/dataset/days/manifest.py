@@ -17,7 +17,10 @@ FORMAT: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class SealedFile:
-    """One file of a day: where it is, its size in bytes and its rows, the SHA-256 of the file and that of the rows themselves."""
+    """One file of a day: its path, kind, size in bytes and number of rows.
+
+    ``sha256`` is the SHA-256 of the file, ``content`` that of the rows themselves.
+    """
 
     path: str
     kind: str
@@ -34,7 +37,10 @@ class SealedFile:
 
 @dataclass(frozen=True, slots=True)
 class StreamSpan:
-    """The messages of a stream from which rows of the day came; ``created`` is when the stream was, as the server writes it."""
+    """The messages of a stream that gave rows of the day.
+
+    ``created`` is when the stream was created, as the server writes it.
+    """
 
     stream: str
     created: str
@@ -44,13 +50,15 @@ class StreamSpan:
 
 @dataclass(frozen=True, slots=True)
 class BatchRun:
-    """What a day brought of the batches that one run of a prober numbered; ``run`` is empty for batches without a number.
+    """The batches of one run of a prober that a day brought; ``run`` is empty for batches without a number.
 
-    ``batches`` came with numbers ``first`` to ``last``; ``head`` are the first 16 bytes of the SHA-256 of batch ``last``, in hex.
-    ``repeated`` counts deliveries of one that was there. ``missing`` numbers had not come when the day was sealed; ``belated``
-    ones came on a later day than others after them. ``forked`` numbers came with different content, ``broken`` ones do not name
-    the batch before them. ``parallel`` marks a run that began before another of the same prober had ended. The first of the
-    numbers missing, as ranges, of those forked and of those broken are named.
+    ``batches`` came with numbers ``first`` to ``last``; ``head`` is the first 16 bytes of the SHA-256 of batch
+    ``last``, in hex. ``repeated`` counts deliveries of a batch that had come already.
+
+    ``missing`` numbers had not come when the day was sealed; ``belated`` ones came on a later day than others after
+    them. ``forked`` numbers came with different content; ``broken`` ones do not name the batch before them. ``holes``,
+    as ranges, ``forks`` and ``breaks`` are the first of the missing, forked and broken numbers. ``parallel`` marks a
+    run that began before another of the same prober had ended.
     """
 
     vantage: str
@@ -71,20 +79,20 @@ class BatchRun:
     breaks: tuple[int, ...] = ()
 
     def faults(self) -> dict[str, int]:
-        """Return how often each thing happened that never does where nothing is lost and nobody interferes."""
+        """Return how often each fault happened; all are 0 where nothing is lost and nobody interferes."""
         counts = {name: getattr(self, name) for name in ("missing", "belated", "forked", "broken")}
         return {**counts, "parallel": int(self.parallel)}
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What is known of one sealed day.
+    """The description of one sealed day.
 
-    ``start`` and ``end`` are the day's in epoch seconds, by its timezone. ``versions`` are the registers that its measurements name,
-    each ``register_version.probe_version``. ``counts`` are rows of measurements by vantage and prober. ``gaps`` are sentences about
-    what is known to be missing. ``runs`` account for the batches of measurements that were stored on the day, and ``more_runs``
-    are not named; None where batches were not counted. ``late`` marks rows that came after their days were sealed: then ``day``
-    is that of sealing.
+    ``start`` and ``end`` are the day's, in epoch seconds, by its timezone. ``versions`` are the registers that its
+    measurements name, each ``register_version.probe_version``. ``counts`` are rows of measurements by vantage and
+    prober. ``gaps`` are sentences about evidence that is known to be missing. ``runs`` account for the batches of
+    measurements that were stored on the day, None where batches were not counted; ``more_runs`` further runs are not
+    named. ``late`` marks rows that came after their days were sealed; ``day`` is then the day of sealing.
     """
 
     day: str
@@ -105,7 +113,7 @@ class Manifest:
     type: str = "day"
 
     def leaf(self) -> bytes:
-        """Return it as canonical JSON: sorted keys, no spaces, UTF-8. This is the leaf of the log."""
+        """Return the leaf of the log: the manifest as canonical JSON (sorted keys, no spaces, UTF-8)."""
         fields = asdict(self)
         if self.runs is None:  # as in the leaves of days that were sealed before batches were counted
             del fields["runs"], fields["more_runs"]
@@ -114,14 +122,14 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class KeyChange:
-    """A leaf that says which key signs from here on; the checkpoint that has it first is signed by both keys."""
+    """A leaf that names the key that signs from here on; the first checkpoint that covers it is signed by both keys."""
 
     key: str
     format: int = FORMAT
     type: str = "key"
 
     def leaf(self) -> bytes:
-        """Return it as canonical JSON."""
+        """Return the leaf of the log as canonical JSON."""
         return canonical_json(asdict(self))
 
 
@@ -129,7 +137,7 @@ _ADAPTERS: Final[dict[str, TypeAdapter[Any]]] = {"day": TypeAdapter(Manifest), "
 
 
 def read_leaf(leaf: bytes) -> Manifest | KeyChange:
-    """Return what a leaf says. Raises ValueError when it is none, or not canonical."""
+    """Parse a leaf. Raises ValueError when it is not one, or not canonical."""
     try:
         fields = orjson.loads(leaf)
         value: Manifest | KeyChange = _ADAPTERS[fields["type"]].validate_python(fields)

@@ -1,4 +1,4 @@
-"""How far each stream is in the dataset: a position moves once the segments up to it are durable (docs/archive.md §2)."""
+"""How far each stream is in the dataset; positions move once the segments up to them are durable (docs/archive.md §2)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from services.dataset.tables import Kind
 
 @dataclass(frozen=True, slots=True)
 class MissingMessages:
-    """Messages ``first`` to ``last`` that were gone before they were read; ``last`` is 0 where nobody knows how many there were.
+    """Messages ``first`` to ``last`` that were gone before they were read; ``last`` is 0 where their number is unknown.
 
     They were stored at ``since`` at the earliest and at ``until`` at the latest, in epoch seconds.
     """
@@ -28,11 +28,11 @@ class MissingMessages:
 
     @property
     def count(self) -> int:
-        """How many they are, at least."""
+        """The number of messages, at least."""
         return max(1, self.last - self.first + 1)
 
     def sentence(self, stream: str) -> str:
-        """Say what is missing, for a manifest."""
+        """Describe the missing messages, for a manifest."""
         since, until = (f"{datetime.fromtimestamp(one, UTC):%Y-%m-%dT%H:%M:%SZ}" for one in (self.since, self.until))
         numbers = f"messages {self.first} to {self.last}" if self.last else f"messages from {self.first} on"
         return f"{numbers} of stream {stream}, stored from {since} to {until}, were gone before they were archived"
@@ -40,7 +40,7 @@ class MissingMessages:
 
 @dataclass(frozen=True, slots=True)
 class SegmentCount:
-    """How many segments of one kind and day were written, the ``first`` of them from this message of the stream on."""
+    """The number of segments of one kind and day that were written; they begin at message ``first`` of the stream."""
 
     first: int
     count: int
@@ -48,10 +48,12 @@ class SegmentCount:
 
 @dataclass(frozen=True, slots=True)
 class ArchivedUpTo:
-    """The last message of a stream that is in the dataset, when the stream was ``created``, as the server writes it, and up to
-    when (epoch seconds) everything that it had ``stored`` is in the dataset. ``generation`` is that of its segments.
-    ``gaps`` are the messages of days not sealed yet that are missing. ``segments`` are those of this generation and of days not
-    sealed yet, by their group, so that a missing one is noticed.
+    """How far a stream is in the dataset: up to the message ``sequence``.
+
+    ``created`` is when the stream was created, as the server writes it. Everything that it stored up to ``stored``
+    (epoch seconds) is in the dataset. ``generation`` is that of its segments. ``gaps`` are the missing messages of days
+    not sealed yet. ``segments`` counts the segments of this generation and of days not sealed yet, by their group, so
+    that a missing one is noticed.
     """
 
     stream: str
@@ -64,7 +66,7 @@ class ArchivedUpTo:
 
 
 def read_position(storage: Storage, kind: Kind) -> ArchivedUpTo | None:
-    """Return how far a kind is; None before anything was taken in. Raises StateError."""
+    """Return how far a kind is in the dataset; None before anything was read. Raises StateError."""
     name = _name(kind)
     if name not in storage.names("open"):
         return None
@@ -78,7 +80,7 @@ def read_position(storage: Storage, kind: Kind) -> ArchivedUpTo | None:
 
 
 def write_position(storage: Storage, kind: Kind, archived: ArchivedUpTo) -> None:
-    """Record how far a kind is, durably. Raises StateError."""
+    """Record how far a kind is in the dataset, durably. Raises StateError."""
     position: dict[str, object] = {
         "stream": archived.stream,
         "created": archived.created,

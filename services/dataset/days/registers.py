@@ -12,24 +12,27 @@ from services.dataset.storage import Storage
 _FOLDER: Final = "register"
 _SUFFIX: Final = ".json.zst"
 _LEVEL: Final = 9
-"""Level 19 saves an eighth of a file of 46 KB, and takes 22 MiB more."""
+"""Level 19 would save an eighth of a file of 46 KB, but take 22 MiB more."""
 
 
 def write_register(storage: Storage, versions: str, content: bytes) -> None:
-    """Write the rows of a register, unless they are there; ``versions`` are register_version.probe_version. Raises StateError."""
+    """Write the rows of a register, unless they exist. Raises StateError.
+
+    ``versions`` is register_version.probe_version.
+    """
     if versions not in register_versions(storage):
         compressed = pa.Codec("zstd", compression_level=_LEVEL).compress(content, asbytes=True)
         storage.write(_name(versions), compressed)
 
 
 def register_versions(storage: Storage) -> list[str]:
-    """Return the versions of all registers that are there. Raises StateError."""
+    """Return the versions of all registers in the dataset. Raises StateError."""
     names = (name.removeprefix(f"{_FOLDER}/") for name in storage.names(_FOLDER))
     return [name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)]
 
 
 def read_register(storage: Storage, versions: str) -> bytes:
-    """Return the rows of a register. Raises StateError when it is not there, or damaged."""
+    """Return the rows of a register. Raises StateError when it is missing or damaged."""
     name = _name(versions)
     try:
         with pa.CompressedInputStream(pa.BufferReader(storage.read(name)), "zstd") as stream:

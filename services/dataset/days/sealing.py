@@ -28,9 +28,9 @@ from services.dataset.tables import LINK_DAY, MEASUREMENT, STREAM_KINDS, Kind, c
 
 @dataclass(frozen=True, slots=True)
 class SealingContext:
-    """What a manifest says beside its files: when each stream was created, gaps, versions of ours.
+    """The parts of a manifest beside its files: when each stream was created, gaps, and our versions.
 
-    ``count`` makes rows of kind link_day out of measurements of the day: all of some links.
+    ``count`` makes rows of kind link_day from measurements of the day; a call gets all measurements of some links.
     """
 
     streams: Mapping[str, str] = ()  # type: ignore[assignment]  # an empty mapping, as immutable as the rest
@@ -41,7 +41,7 @@ class SealingContext:
 
 
 class SealedDay(NamedTuple):
-    """A day that is sealed, its end in epoch seconds, and the messages that its rows came from."""
+    """A sealed day, its end in epoch seconds, and the messages that its rows came from."""
 
     day: str
     end: int
@@ -51,8 +51,9 @@ class SealedDay(NamedTuple):
 class Sealer:
     """Seals the days of one dataset, in order.
 
-    ``scratch`` is a folder of this host that is the sealer's alone, to sort days in which do not fit into memory: some
-    30 bytes a measurement. By default it is the system's for temporary files. ``earlier`` days were sealed in another dataset.
+    ``scratch`` is a folder of this host that only the sealer uses, to sort days that do not fit into memory; this takes
+    some 30 bytes per measurement. By default it is the system's folder for temporary files. ``earlier`` days were
+    sealed in another dataset.
     """
 
     def __init__(
@@ -71,12 +72,12 @@ class Sealer:
         self._log = LogFiles(storage)
 
     def recover(self) -> None:
-        """Finish what a crash interrupted: sign a leaf without a checkpoint, remove the segments of sealed days."""
+        """Finish what a crash interrupted: sign a leaf without a checkpoint, and remove the segments of sealed days."""
         self._log.sign(self._key)
         self._remove_segments({one.day for one in self.sealed_days()})
 
     def sealed_days(self) -> list[SealedDay]:
-        """Return the days that are sealed, in order. Raises StateError."""
+        """Return the sealed days, in order. Raises StateError."""
         return [SealedDay(one.day, one.end, one.streams) for one in self._manifests()]
 
     def latest(self) -> Manifest | None:
@@ -84,7 +85,7 @@ class Sealer:
         return next(reversed(self._manifests()), None)
 
     def due(self, stored_up_to: float) -> list[str]:
-        """Return the days that take no more rows, now that everything stored up to then was taken in, in order.
+        """Return, in order, the days that take no more rows once everything stored up to ``stored_up_to`` was read.
 
         A day without a row is not sealed.
         """
@@ -96,8 +97,8 @@ class Sealer:
     def seal(self, day: str, context: SealingContext) -> Checkpoint:
         """Seal a day; the same rows make the same bytes. Raises StateError.
 
-        Its files are durable before the leaf that names them, the leaf before the checkpoint, and that before the
-        segments go.
+        Its files are durable before the leaf that names them, the leaf before the checkpoint, and the checkpoint before
+        the segments are removed.
         """
         files: list[SealedFile] = []
         spans: list[StreamSpan] = []
@@ -157,7 +158,7 @@ class Sealer:
 
     @contextmanager
     def _scratch_folder(self) -> Iterator[Path]:
-        """Make a folder to sort a day in, which is empty whatever a crash left there. Raises StateError."""
+        """Create an empty folder to sort a day in, whatever a crash left there. Raises StateError."""
         try:
             if self._scratch is not None:
                 rmtree(self._scratch, ignore_errors=True)

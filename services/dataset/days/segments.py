@@ -26,15 +26,15 @@ _NAME: Final = re.compile(
 
 
 class DamagedSegmentError(StateError):
-    """A segment is not what was written."""
+    """The content of a segment is not what was written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
     """One file of rows of one day that came with messages ``first`` to ``last`` of the stream.
 
-    ``late`` rows are of the day on which the stream stored them: of slots whose grace had passed, or that were to come.
-    ``generation`` counts how often the stream began again with numbers that it had given before.
+    ``late`` rows are of slots whose grace had passed, or that were yet to come; their day is the one on which the
+    stream stored them. ``generation`` counts how often the stream began again with numbers that it had given before.
     """
 
     kind: str
@@ -82,7 +82,8 @@ def write_segments(
 ) -> list[Segment]:
     """Write the rows of messages ``first`` to ``last``, a segment for each day; all are durable on return.
 
-    Rows that their day, which is sealed, does not have are late rows of a day that is not. What an earlier run wrote of messages from ``first`` on and did not commit is written anew.
+    Rows that their sealed day does not have become late rows of a day that is not sealed. Rows of messages from
+    ``first`` on that an earlier run wrote and did not commit are written again.
     """
     table = sorted_rows(list(tables), kind)
     written = []
@@ -95,7 +96,7 @@ def write_segments(
 
 
 def drop_uncommitted(storage: Storage, kind: Kind, position: int, generation: int = 0) -> None:
-    """Remove segments with messages after ``position``: a crash came before they counted, and they will be read again."""
+    """Remove segments with messages after ``position``. A crash came before they counted; they will be read again."""
     for segment in list_segments(storage, kind):
         if (segment.generation, segment.last) > (generation, position):
             storage.remove(segment.name)
@@ -104,7 +105,7 @@ def drop_uncommitted(storage: Storage, kind: Kind, position: int, generation: in
 def counted(
     segments: Iterable[Segment], before: Mapping[str, SegmentCount] = MappingProxyType({})
 ) -> dict[str, SegmentCount]:
-    """Return how many segments each group has with these, beside what it had before."""
+    """Return how many segments each group has, with these added to those that it had ``before``."""
     found = dict(before)
     for segment in segments:
         former = found.get(segment.group, SegmentCount(segment.first, 0))
@@ -113,7 +114,7 @@ def counted(
 
 
 def seems_whole(storage: Storage, kinds: Iterable[Kind], archived: ArchivedUpTo, *, newest: int) -> bool:
-    """Return whether no segment of its generation is missing, and of each kind the ``newest`` can be read.
+    """Return whether no segment of its generation is missing, and the ``newest`` ones of each kind can be read.
 
     Raises StateError when the storage cannot be read.
     """
@@ -134,8 +135,8 @@ def before_damage(
 ) -> tuple[ArchivedUpTo, tuple[str, ...]]:
     """Return the position before the first segment of its generation that cannot be read, and the names of all such segments.
 
-    A group that lacks a segment counts as damaged as a whole, since nothing says which one it is. The stream may still
-    have what they held. Raises StateError when the storage cannot be read.
+    A group that lacks a segment counts as damaged as a whole, since nothing says which one is missing. The stream may
+    still have the messages. Raises StateError when the storage cannot be read.
     """
     damaged: list[tuple[int, str]] = []
     whole: list[tuple[Segment, float]] = []
@@ -189,7 +190,7 @@ def read_segments(storage: Storage, kind: Kind, segments: Sequence[Segment]) -> 
 def _by_day(
     table: pa.Table, kind: Kind, days: EvidenceDays, sealed: SealedMessages
 ) -> Mapping[tuple[bool, str], list[int]]:
-    """Return the places of the rows of each day, late ones apart."""
+    """Return the places of the rows of each day, late rows separately."""
     moments, stored = (table[name].cast(pa.int64()).to_numpy() / MICROS for name in (kind.dated, "stored"))
     sequences = table["sequence"].to_numpy()
     places: dict[tuple[bool, str], list[int]] = defaultdict(list)

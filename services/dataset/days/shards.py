@@ -17,22 +17,22 @@ from services.core.errors import StateError
 from services.dataset.tables import Kind, sorted_rows
 
 _PARTS: Final = 256
-"""Rows wait in so many files, and a shard takes one or more of them: the most shards that a day has."""
+"""The number of files in which rows wait. A shard takes one or more of them, so a day has at most as many shards."""
 
 _SHARD_ROWS: Final = 1 << 16
-"""Fewer rows are one shard. To sort and write so many takes some 70 MiB."""
+"""Up to so many rows are one shard. Sorting and writing them takes some 70 MiB."""
 
 _HELD_ROWS: Final = 1 << 17
-"""Rows that wait in memory before they go to files. Half of them would take half as long again."""
+"""Rows that wait in memory before they go to files. With half as many, it would take half as long again."""
 
 _FEW_TEXTS: Final = 64
-"""To leave out others than a part's own takes longer than to write them."""
+"""Writing up to so many texts takes less time than leaving out those that a part does not use."""
 
 _IPC: Final = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
 
 
 class Shards:
-    """Rows of one kind of a day, which wait in a folder of this host, if they are many, until all are there."""
+    """Rows of one kind of a day. If they are many, they wait in a folder of this host until all have come."""
 
     def __init__(self, kind: Kind, folder: Path) -> None:
         self._kind = kind
@@ -41,7 +41,7 @@ class Shards:
         self._held_rows = self._written_rows = 0
 
     def add(self, table: pa.Table) -> None:
-        """Take rows in. Raises StateError when the folder cannot be written."""
+        """Add rows. Raises StateError when the folder cannot be written."""
         self._held.append(table)
         self._held_rows += table.num_rows
         if self._held_rows > _HELD_ROWS:
@@ -50,7 +50,8 @@ class Shards:
     def take(self) -> Iterator[tuple[int, pa.Table]]:
         """Yield the number and the rows of each shard that has rows, in order; they are gone afterwards.
 
-        Rows are sorted, and those alike in the order of their kind are as they came. Raises StateError.
+        Rows are sorted; those that are equal in the order of their kind keep the order in which they came. Raises
+        StateError.
         """
         if not self._written_rows and self._held_rows <= _SHARD_ROWS:
             if self._held_rows:
@@ -111,7 +112,7 @@ def part_of(table: pa.Table, kind: Kind) -> NDArray[np.int64]:
 
 
 def _with_own_texts(table: pa.Table) -> pa.Table:
-    """Return rows whose dictionaries have no text but theirs, or few."""
+    """Return the rows with dictionaries that have only their own texts, or few texts."""
     columns = [_of_own_texts(one) if pa.types.is_dictionary(one.type) else one for one in table.itercolumns()]
     return pa.table(columns, schema=table.schema)
 

@@ -18,10 +18,10 @@ from services.dataset.tables import KINDS, content_hash, read
 def verify(
     storage: Storage, key: VerifierKey | None, *, progress: Callable[[str], None] = lambda _: None
 ) -> list[Fault]:
-    """Return everything that is wrong: none where all is as it was sealed.
+    """Return all faults; none if everything is as it was sealed.
 
-    ``key`` is the first that the log signed with; without one, signatures are not verified and only what contradicts itself
-    is found. ``progress`` is called with each day before its files are read.
+    ``key`` is the first key of the log. Without it, signatures are not verified and only contradictions within the
+    dataset are found. ``progress`` is called with each day before its files are read.
     """
     log = LogFiles(storage)
     try:
@@ -73,7 +73,7 @@ def _day_faults(storage: Storage, leaves: Sequence[bytes], progress: Callable[[s
 
 
 def _verify_file(storage: Storage, file: SealedFile) -> Iterator[Fault]:
-    """Yield what is wrong with one sealed file."""
+    """Yield the faults of one sealed file."""
     try:
         table = _sealed_rows(storage, file)
         if (table.num_rows, content_hash(table, KINDS[file.kind])) != (file.rows, file.content):
@@ -83,7 +83,7 @@ def _verify_file(storage: Storage, file: SealedFile) -> Iterator[Fault]:
 
 
 def read_sealed(storage: Storage, file: SealedFile, names: Sequence[str] = ()) -> pa.Table:
-    """Return the rows of a sealed file, of the columns named or all.
+    """Return the rows of a sealed file, with the named columns or all.
 
     Raises StateError when its bytes are not those that were sealed.
     """
@@ -94,7 +94,7 @@ def read_sealed(storage: Storage, file: SealedFile, names: Sequence[str] = ()) -
 
 
 def _sealed_rows(storage: Storage, file: SealedFile, names: Sequence[str] = ()) -> pa.Table:
-    """Like ``read_sealed``. Raises ValueError for what is wrong with the content."""
+    """Do as ``read_sealed``, but raise ValueError for wrong content."""
     if file.kind not in KINDS:
         raise ValueError(f"its kind {file.kind!r} is not known to this version")
     data = storage.read(file.path)

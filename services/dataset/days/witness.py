@@ -1,4 +1,4 @@
-"""A witness: cosigns the checkpoints of a log that only grows, and no other (docs/archive.md §5). Pure."""
+"""Checks that a log only grows, so that a witness may cosign its checkpoint (docs/archive.md §5). Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from services.dataset.log import Checkpoint, VerifierKey, leaf_hash, root
 def witness_faults(
     leaves: Sequence[bytes], checkpoint: Checkpoint, *, log_key: VerifierKey, seen: Checkpoint | None
 ) -> list[str]:
-    """Return why a checkpoint is not to be cosigned; ``seen`` is the one that was cosigned last, None for the first.
+    """Return why a checkpoint must not be cosigned; ``seen`` is the one that was cosigned last, None for the first.
 
     ``log_key`` is the first key of the log, as its owner published it.
     """

@@ -107,8 +107,7 @@ _LEAST_DESCRIPTORS: Final = 64
 
 
 def raise_descriptor_limit() -> None:
-    """Raise the soft limit of open files to the hard limit. Raises SettingsError when the hard limit is too low to
-    start.
+    """Raise the soft limit of open files to the hard limit. Raises SettingsError when the result is too low to start.
 
     A national sandbox listens on thousands of sockets, and the scorer maps a file for every day; the usual soft limit of
     1024 is meant for programs that use select.

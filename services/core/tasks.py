@@ -18,7 +18,7 @@ def propagate_cancellation() -> Iterator[None]:
 
     On Python 3.11 asyncio.wait_for, which nats-py uses, returns its result when that arrives in the same iteration of the
     event loop as a cancellation, and nats-py's flush ignores cancellations. A task group cancels each of its tasks only
-    once, so a loop in such a task would never end, nor would the group.
+    once, so neither a loop in such a task nor the group would ever end.
     """
     task = asyncio.current_task()
     assert task is not None

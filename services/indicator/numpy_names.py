@@ -1,7 +1,7 @@
 """Keeps numpy from loading unused modules while scipy is loaded. Pure.
 
-scipy re-exports every name of numpy, and for that numpy loads its f2py, its tests and other packages. These are 200
-modules and 11 MiB in each process that computes an index.
+scipy re-exports every name of numpy, and for that numpy loads its f2py, its tests and other packages. These are 60
+modules and 7 MiB in each process that computes an index (docs/performance-log.md, "What does not depend on the rate").
 """
 
 from __future__ import annotations

@@ -25,11 +25,7 @@ from services.core.errors import StateError
 from services.core.model import ExchangeSummary
 
 PAIRING_SPAN_MS = 10 * 86_400_000
-"""How far apart the sides of an exchange may come.
-
-Security servers keep records for 7 days, so a side may come that late. Three days more allow for an outage of the
-collector.
-"""
+"""Security servers keep records for 7 days, so a side may come that late. Three more allow for an outage of ours."""
 
 _TOTALS = (SummaryCounts.FIELDS.index("count"), SummaryCounts.FIELDS.index("orphans"))
 _HOUR_MS = 3_600_000
@@ -76,7 +72,7 @@ class Ledger(AbstractContextManager["Ledger"]):
     """The state, in one SQLite file (None: a temporary one). For one thread, and one process. Raises StateError.
 
     ``span_ms`` is the pairing span. Sides pair within it, and are forgotten when they are older, counted from the
-    newest records, or from now if those are in the future. If the span has changed, everything that is not yet
+    median time of a batch, or from now if that is earlier. If the span has changed, everything that is not yet
     forgotten is paired again. With ``forget`` False nothing is forgotten.
     """
 
@@ -216,8 +212,7 @@ class Ledger(AbstractContextManager["Ledger"]):
     def _add_counts(self, counter: BatchCounter, now_ms: int) -> None:
         """Add a transaction's counts to summaries and totals.
 
-        A request id that is used again and again keeps exchanges longer than their summaries. Their changes are left
-        out.
+        A request id that is used again and again keeps exchanges longer than summaries. Their changes are left out.
         """
         if changes := rows.without_dropped(self._database, counter.changes, self._facts["dropped_before"]):
             rows.add_counts(self._database, changes, self._next_revision(now_ms))

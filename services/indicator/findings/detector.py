@@ -19,10 +19,7 @@ from services.indicator.findings.streams import WatchedStreams
 
 @dataclass(frozen=True, slots=True)
 class FindingChanges:
-    """The findings that a step changed.
-
-    ``withdrawn`` are ids of findings that no longer exist, because one of ``opened`` explains them.
-    """
+    """The findings that a step changed. ``withdrawn`` are ids of findings that one of ``opened`` now explains."""
 
     opened: tuple[Finding, ...] = ()
     updated: tuple[Finding, ...] = ()

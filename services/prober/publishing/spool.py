@@ -4,9 +4,8 @@ Up to a limit, their messages are also kept in memory. Acknowledged batches are 
 again when the bus has lost them (ADR 99).
 
 A batch is one file: magic, MessagePack, checksum. It is written and synced as a whole before any of it is published. A
-file that a crash cut short has another name and is removed; nothing in it had been published. A file that is damaged
-nevertheless is set aside. A file is read again only if an earlier run left it, or if too much was pending to keep its
-messages in memory.
+file that a crash cut short has another name and is removed; a file that is damaged nevertheless is set aside. A file is
+read again only if an earlier run left it, or if too much was pending to keep its messages in memory.
 """
 
 from __future__ import annotations
@@ -91,8 +90,7 @@ def _lacks_descriptors(error: Exception) -> TypeGuard[OSError]:
 class Spool:
     """The batches of one prober, oldest first. Beyond ``limit`` bytes, the oldest are dropped and counted.
 
-    Acknowledged batches are kept for ``keep`` seconds, up to another ``limit`` bytes. With 0, they are not kept.
-
+    Acknowledged batches are kept for ``keep`` seconds, 0 for not at all, up to another ``limit`` bytes.
     ``newly_damaged`` are the files that were set aside since the publisher last looked. ``damaged`` is the number of
     such files in the folder; their contents are not sent. ``next`` is the number of the next batch.
     """
@@ -232,10 +230,9 @@ class Spool:
         self.kept.prune(time())
 
     async def again(self, sequence: int, before: int) -> bool:
-        """Make one file of kept batches pending, to be sent again. Return whether there was one.
+        """Have the oldest file of kept batches sent again that got ``sequence`` or later, numbered below ``before``.
 
-        It is the oldest file below number ``before`` with a batch that got ``sequence`` or a later one. Raises OSError
-        when this process cannot open any file at the moment.
+        Returns whether there was one. Raises OSError when this process cannot open any file at the moment.
         """
         await self.keep()
         file = self.kept.since(sequence, before)
@@ -294,10 +291,7 @@ class Spool:
             self._unlink([batch.path])
 
     def _unlink(self, paths: Iterable[Path]) -> None:
-        """Remove files that are no longer needed.
-
-        A file that the disk refuses to remove is tried again at the next batch, or the next run would send it again.
-        """
+        """Remove files that are no longer needed. If the disk refuses, the next batch tries again."""
         refused = []
         for path in paths:
             try:

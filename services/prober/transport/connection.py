@@ -17,8 +17,7 @@ _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 _READ_BYTES: Final = 64 * 1024
 # The smallest frames of HTTP/2 that fit into this many bytes take some 10 ms to parse. Other protocols take less.
 _STEP_BYTES: Final = 4 * 1024
-# In each turn of the loop, one connection may be processed for this long and one step more. A megabyte of body takes
-# about one turn.
+# In each turn of the loop, one connection may be processed for this long: a megabyte of body takes about a turn.
 _TURN_SECONDS: Final = 0.002
 
 BYTE_LIMIT: Final = 1 << 20
@@ -28,8 +27,7 @@ BYTE_LIMIT: Final = 1 << 20
 class FreshConnection(asyncio.Protocol, ABC):
     """A connection for one exchange. It does the TLS handshake if it has one, then passes bytes to its subclass.
 
-    Subclasses override ``ready``, ``received`` and ``peer_closed``. They call ``write``, ``start_tls``, ``complete``
-    and ``fail``.
+    Subclasses override ``ready``, ``received``, ``peer_closed``, and call ``write``, ``start_tls``, ``complete``, ``fail``.
 
     * ``done`` resolves when the exchange has ended, successfully or not. ``failure`` is None if it was successful.
     * Times are perf_counter seconds, 0 when not reached. ``ended`` is not 0 once the exchange has ended.

@@ -58,18 +58,12 @@ _SUMMARIES_AT_ONCE: Final = 2_000
 
 
 def record_span(policy: Policy, window_days: int, end_slot: int) -> range:
-    """Return the slots of the longest record up to ``end_slot``.
-
-    It covers RECORD_DAYS, every window of the policy, and a window of ``window_days``.
-    """
+    """Return the slots up to ``end_slot`` of RECORD_DAYS, of the policy's windows or of ``window_days``, if longer."""
     return Calendar.of(policy).window(max(RECORD_DAYS, *policy.windows_days, window_days), end_slot)
 
 
 class ArchivedEvidence:
-    """The content of a dataset.
-
-    Every method raises StateError for a file that is missing, damaged or not as it was sealed.
-    """
+    """The content of a dataset. Methods raise StateError for a file that is missing, damaged or not as it was sealed."""
 
     def __init__(self, storage: Storage, sealed: Iterable[Manifest] | None = None) -> None:
         """Use the ``sealed`` days; by default, read them from the log."""
@@ -136,10 +130,7 @@ class ArchivedEvidence:
                 yield day, table.filter(last_of_each(table, "kind", "id", "window_days"))
 
     def register(self, version: str) -> Register:
-        """Return the register whose ``register_version.probe_version`` begins with ``version``.
-
-        Raises SettingsError when there is none, or several.
-        """
+        """Return the register whose versions, joined by a dot, begin so. Raises SettingsError for none or several."""
         found = [one for one in register_versions(self._storage) if one.startswith(version)]
         if len(found) != 1:
             several = "several registers whose versions begin" if found else "no register whose versions begin"
@@ -155,10 +146,7 @@ class ArchivedEvidence:
         return self._registers[found[0]]
 
     def register_of(self, published: Sequence[Indicator]) -> Register:
-        """Return the register that published numbers were computed by.
-
-        Raises SettingsError when there are no numbers.
-        """
+        """Return the register by which numbers were computed. Raises SettingsError when there are no numbers."""
         if not published:
             raise SettingsError(
                 f"{self._storage.address} holds no published number that names its register: name a directory with --register"
@@ -175,10 +163,7 @@ class ArchivedEvidence:
         again: bool = False,
         engine: Engine = here,
     ) -> Evidence:
-        """Return the evidence of a register's targets in the longest record up to ``end_slot``, as ``fill`` counts it.
-
-        The record covers every window of the policy, and a window of ``window_days``.
-        """
+        """Return the evidence of a register's targets in ``record_span``, as ``fill`` counts it."""
         policy = register.policy
         evidence = Evidence(Calendar.of(policy))
         evidence.columns.of(register.targets)
@@ -256,10 +241,7 @@ class ArchivedEvidence:
     def exchanges(
         self, policy: Policy, *, days: int, end_slot: int
     ) -> Iterator[list[tuple[float, str, list[ExchangeSummary]]]]:
-        """Yield the exchange summaries of a window, the newest days first and some at a time.
-
-        Each comes with the time when it was stored (epoch seconds) and its bus.
-        """
+        """Yield a window's summaries, some at a time, newest days first: when stored (epoch seconds), the bus, and one."""
         calendar = Calendar.of(policy)
         span = calendar.window(days, end_slot)
         first, last = (calendar.day_of(slot).isoformat() for slot in (span.start, max(span.start, span.stop - 1)))
@@ -304,10 +286,7 @@ class ArchivedEvidence:
         return sealed | {segment.day for segment in self._segments[kind.name]}
 
     def _tables(self, kind: Kind, day: str, *, late: bool = False, names: Sequence[str] = ()) -> Iterator[pa.Table]:
-        """Yield the rows of a day, sealed or not, in parts.
-
-        Of sealed rows only the columns ``names`` are read, if any.
-        """
+        """Yield the rows of a day, sealed or not, in parts; of sealed rows only the columns ``names``, if any."""
         manifest = self._sealed.get(day)
         if manifest is not None:
             yield from (read_sealed(self._storage, file, names) for file in _files(manifest, kind, late=late))

@@ -2,7 +2,6 @@
 
 Up to a limit, their messages are also kept in memory. Acknowledged batches are kept for some hours more, and published
 again when the bus has lost them (ADR 99).
-
 A batch is one file: magic, MessagePack, checksum. It is written and synced as a whole before any of it is published. A
 file that a crash cut short has another name and is removed; a file that is damaged nevertheless is set aside. A file is
 read again only if an earlier run left it, or if too much was pending to keep its messages in memory.

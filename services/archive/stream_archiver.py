@@ -44,7 +44,7 @@ _MESSAGES: Final = 500
 _SEGMENT_ROWS: Final = 100_000
 """The most rows that are kept in memory: some 15 MB."""
 
-_READ_AT_START: Final = 60
+READ_AT_START: Final = 60
 """The number of newest segments of a kind that are read at startup: those of an hour, which a crash may have torn.
 Each takes one request to an object store. Later decay is noticed when the day is sealed.
 """
@@ -109,7 +109,7 @@ class StreamArchiver:
         damaged: tuple[str, ...] = ()
         if saved is not None:
             of_saved = self._storage, kinds, saved
-            if self._doubtful or not await run_in_thread(partial(seems_whole, *of_saved, newest=_READ_AT_START)):
+            if self._doubtful or not await run_in_thread(partial(seems_whole, *of_saved, newest=READ_AT_START)):
                 saved, damaged = await run_in_thread(partial(before_damage, *of_saved))
         former = StreamPosition(saved.stream, saved.created, saved.sequence) if saved else None
         position = await cursor.resume(former)

@@ -73,6 +73,8 @@ class Run:
     verdicts: dict[str, dict[int, int | None]] = field(default_factory=dict)
     indicators: list[indicator_pb2.Indicator] = field(default_factory=list)
     exits: list[str] = field(default_factory=list)
+    until_sealed: set[Path] = field(default_factory=set)
+    """The damaged segments, within ``archived``, that the archive notices when it seals their day."""
 
     @property
     def archived(self) -> Path:
@@ -175,6 +177,7 @@ async def _gather(world: World, one: Run) -> None:
     for part in ("measurement", "late/measurement"):
         with suppress(FileNotFoundError):  # nothing may be late
             await asyncio.to_thread(shutil.copytree, world.dataset / "open" / part, one.archived / part)
+    one.until_sealed = {one.archived / file.relative_to(world.dataset / "open") for file in world.until_sealed}
     await asyncio.sleep(_ACKNOWLEDGED_SECONDS)
     # In a thread, for what the api asks of the bus passes through this loop.
     one.verdicts = await asyncio.to_thread(

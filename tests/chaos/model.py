@@ -113,15 +113,22 @@ def _stored_again(messages: Iterable[StoredMessage]) -> Iterator[StoredMessage]:
 
 
 def _archived(run: Run) -> Iterator[str]:
-    """The archive has every row of the stream once."""
+    """The archive has every row of the stream once, but for segments whose damage it notices when it seals their day: the stream
+    still has their messages then.
+    """
     files = run.archived.rglob("*.parquet")
     rows: Counter[tuple[object, ...]] = Counter()
+    until_sealed = set[int]()
     names = ["sequence", "link", "endpoint", "slot_start", "outcome"]
     for file in files:
         try:
             table = pq.read_table(file, columns=names, page_checksum_verification=True).to_pylist()
         except (OSError, pa.ArrowInvalid) as error:
-            yield f"{file.relative_to(run.folder)} is damaged, and was not made good: {error}"
+            if file in run.until_sealed:
+                first, last = map(int, file.stem.split("-")[:2])
+                until_sealed.update(range(first, last + 1))
+            else:
+                yield f"{file.relative_to(run.folder)} is damaged, and was not made good: {error}"
             continue
         rows.update(
             (row["sequence"], row["link"] or row["endpoint"], int(row["slot_start"].timestamp()), row["outcome"])
@@ -130,10 +137,11 @@ def _archived(run: Run) -> Iterator[str]:
     expected: Counter[tuple[object, ...]] = Counter(
         (message.sequence, row.target.id, row.slot_start, row.outcome.name)
         for message in run.messages[MEASUREMENTS]
+        if message.sequence not in until_sealed
         for row in decode_measurements(message.data)
     )
-    last = run.messages[MEASUREMENTS][-1].sequence
-    rows = Counter({row: times for row, times in rows.items() if isinstance(row[0], int) and row[0] <= last})
+    judged = set(range(run.messages[MEASUREMENTS][-1].sequence + 1)) - until_sealed
+    rows = Counter({row: times for row, times in rows.items() if row[0] in judged})
     if missing := expected - rows:
         yield f"{missing.total()} rows of MEASUREMENTS are not in the archive, such as {next(iter(missing))}"
     if more := rows - expected:

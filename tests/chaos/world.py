@@ -75,6 +75,8 @@ class World:
     disks: dict[str, MountedDisk] = field(default_factory=dict)
     clocks: dict[str, Path] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    until_sealed: set[Path] = field(default_factory=set)
+    """Segments that were damaged when they were too old to be read at startup. The archive notices when it seals their day."""
     lacking: str = ""
     """What was not well yet when it was looked last."""
     hosts: Hosts | None = None

@@ -7,12 +7,13 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import nats.errors
 
+from services.archive.stream_archiver import READ_AT_START
 from services.core.bus.names import INDICATOR_BUCKET, REGISTER_BUCKET, kv_stream
 from services.core.files import DAMAGED, PART
 from tests.chaos.schedule import Fault
@@ -98,6 +99,8 @@ async def _damage(world: World, fault: Fault) -> None:
             file.write_bytes(before.get(file, b""))
         else:
             file.write_bytes(_DAMAGES[fault.action](file.read_bytes(), chance))
+            if fault.victim == "archive" and file not in _read_at_startup(files, file):
+                world.until_sealed.add(file)
 
 
 def _files(world: World, victim: str) -> list[Path]:
@@ -106,6 +109,12 @@ def _files(world: World, victim: str) -> list[Path]:
     return sorted(
         file for file in world.folder_of(victim).rglob("*") if file.is_file() and not file.name.endswith(_OWN)
     )
+
+
+def _read_at_startup(files: Sequence[Path], like: Path) -> list[Path]:
+    """Return the segments of the same kind as one of them that the archive reads at startup."""
+    same = [file for file in files if file.parent.parent.name == like.parent.parent.name]
+    return sorted(same, key=lambda file: int(file.stem.split("-")[1]))[-READ_AT_START:]
 
 
 async def _purge(world: World, bucket: str) -> str:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from services.core.bus import StoredMessage
 from services.core.bus.names import EXCHANGES, MEASUREMENTS
 from services.core.codec.exchange import encode_summaries
+from services.core.codec.measurement import decode_measurements
 from services.core.model import ExchangeSummary
 from services.core.model.outcome import Reason
 from tests.chaos.campaign import Recovery, Run
+from tests.chaos.model import _archived as archived
 from tests.chaos.model import _lost_or_doubled as lost_or_doubled
 from tests.chaos.model import _untrue as untrue
 from tests.chaos.model import judge
@@ -46,6 +51,35 @@ def _run(folder: Path) -> Run:
     run.record.acknowledged += run.before
     run.verdicts = {"a-b": dict.fromkeys(range(FIRST, FIRST + 4), 5)}
     return run
+
+
+def _archive(run: Run) -> list[Path]:
+    """Write a segment for each message, as the archive does."""
+    segments = []
+    for message in run.messages[MEASUREMENTS]:
+        (row,) = decode_measurements(message.data)
+        name = f"{message.sequence:012}-{message.sequence:012}.parquet"
+        segments.append(run.archived / "measurement" / "2026-11-29" / name)
+        segments[-1].parent.mkdir(parents=True, exist_ok=True)
+        start = datetime.fromtimestamp(row.slot_start, UTC)
+        line = {"sequence": message.sequence, "link": row.target.id, "endpoint": None, "slot_start": start}
+        pq.write_table(pa.Table.from_pylist([{**line, "outcome": row.outcome.name}]), segments[-1])
+    return segments
+
+
+def test_damaged_segments_are_findings_unless_the_archive_reads_them_later(tmp_path: Path) -> None:
+    """A segment that is damaged or gone is a finding, and its rows are missing, unless its damage is noticed when its day is sealed."""
+    run = _run(tmp_path)
+    first, second, third, _ = _archive(run)
+    assert [*archived(run)] == []
+    first.write_bytes(b"")
+    run.until_sealed = {first}
+    assert [*archived(run)] == []
+    second.write_bytes(b"")
+    third.unlink()
+    damaged, missing = archived(run)
+    assert damaged.startswith(f"{second.relative_to(tmp_path)} is damaged")
+    assert missing.startswith("2 rows of MEASUREMENTS are not in the archive")
 
 
 def test_a_clean_run_has_no_findings(tmp_path: Path) -> None:

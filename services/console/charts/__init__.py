@@ -1,4 +1,4 @@
-"""Charts: pure functions from values to SVG that scales with the page, prints, and reads from either side."""
+"""Draws charts: pure functions from values to SVG that scales with the page, prints, and reads from either side."""
 
 from services.console.charts.bars import Bar, bar_chart
 from services.console.charts.matrix import Matrix, MatrixCell, MatrixLine, arrange_matrix, shade_of

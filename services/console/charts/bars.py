@@ -1,4 +1,4 @@
-"""Horizontal bars of shares, one above the other and never stacked."""
+"""Draws horizontal bars of shares, one above the other and never stacked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ROW, _BAR = 56.0, 18.0
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar: what it is called, its share of 1 (None: not known), bounds if it has any, and its class of colour."""
+    """One bar: its label, its share of 1 (None if unknown), its bounds if any, and its colour class."""
 
     label: str
     share: float | None
@@ -25,7 +25,7 @@ class Bar:
 
 
 def bar_chart(texts: Texts, title: str, bars: Sequence[Bar], *, most: float = 1.0) -> Markup:
-    """Return the bars from the side where reading begins; ``most`` is the share that fills the width."""
+    """Return the bars, starting on the side where reading begins; ``most`` is the share that fills the width."""
     across = Across(mirrored=texts.language.mirrored)
     parts: list[Markup] = []
     for row, bar in enumerate(bars):

@@ -1,4 +1,4 @@
-"""The matrix of who asks whom: rows are consumers, columns providers, and a cell is the index of their links."""
+"""Arranges the matrix of who asks whom: consumers in rows, providers in columns, an index in each cell."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 SHADES = (0.5, 0.8, 0.95, 0.99)
-"""Where a cell's shade changes; a cell shows its number too."""
+"""The points at which a cell's shade changes; a cell shows its number too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class MatrixCell:
 
     @property
     def shade(self) -> str:
-        """The class of its colour."""
+        """Its colour class."""
         return shade_of(self.point)
 
 
@@ -45,12 +45,12 @@ class Matrix:
 
 
 def shade_of(point: float | None) -> str:
-    """Return the class of a point's colour: `s0` (lowest) to `s4`, or `unknown`."""
+    """Return the colour class of a point: `s0` (lowest) to `s4`, or `unknown`."""
     return "unknown" if point is None else f"s{sum(point >= edge for edge in SHADES)}"
 
 
 def arrange_matrix(cells: Iterable[MatrixCell], order: Sequence[str]) -> Matrix:
-    """Return the cells as a matrix of those in ``order`` that are in any cell, in that order on both sides."""
+    """Return the cells as a matrix; both sides have the ids in ``order`` that occur in cells, in that order."""
     by_pair: Mapping[tuple[str, str], MatrixCell] = {(cell.consumer, cell.provider): cell for cell in cells}
     consumers = {consumer for consumer, _ in by_pair}
     providers = {provider for _, provider in by_pair}

@@ -1,4 +1,4 @@
-"""The scale of one index: its point, what is certain (bounds) and what is likely in the long run (interval)."""
+"""Draws the scale of one index: its point, its bounds (certain) and its interval (likely in the long run)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def scale_chart(texts: Texts, figure: Indicator) -> Markup:
 
 
 def meter_chart(texts: Texts, point: float | None, lower: float, upper: float) -> Markup:
-    """Return a scale for a row of a table, whose numbers stand beside it."""
+    """Return a scale for a row of a table; the numbers stand beside it."""
     across = Across(mirrored=texts.language.mirrored)
     parts = [
         element("rect", **across.span(0, 1), y=5, height=8, rx=2, class_="track"),

@@ -1,4 +1,4 @@
-"""A strip of slots, the earliest at the left: equal slots in a row are one piece, which names itself."""
+"""Draws a strip of slots, the earliest at the left; equal slots in a row are one piece with a title."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HEIGHT, _BAR = 64.0, 36.0
 
 @dataclass(frozen=True, slots=True)
 class VerdictRun:
-    """Slots in a row with one verdict and reason: from ``start`` to ``end`` in epoch seconds, ``slots`` of them."""
+    """Slots in a row with one verdict and reason, from ``start`` to ``end`` in epoch seconds; ``slots`` counts them."""
 
     start: int
     end: int
@@ -25,7 +25,7 @@ class VerdictRun:
 
 
 def runs_of(slots: Iterable[tuple[int, str, str]], slot_seconds: int) -> tuple[VerdictRun, ...]:
-    """Return the runs of slots, each given by its start in epoch seconds, its verdict and its reason, in order."""
+    """Return the runs of slots, given in order by their start in epoch seconds, their verdict and their reason."""
     runs: list[VerdictRun] = []
     for start, verdict, reason in slots:
         last = runs[-1] if runs else None
@@ -70,7 +70,7 @@ def strip_chart(texts: Texts, title: str, runs: Sequence[VerdictRun]) -> Markup:
 
 
 def name_of_run(texts: Texts, run: VerdictRun) -> Markup:
-    """Return what a run is called: from when to when, its verdict, and why."""
+    """Return the name of a run: from when to when, its verdict, and why."""
     return texts.message(
         "{start} to {end}: {verdict}, {reason}",
         start=texts.plain_moment(run.start),

@@ -1,4 +1,4 @@
-"""SVG that fills the width of its place: lengths along it are percentages, so that texts and lines keep their size.
+"""Writes SVG that fills the available width; lengths along it are percentages, so that texts and lines keep their size.
 
 Colours are classes of the style sheet, so that a chart follows the theme and the paper it is printed on.
 """
@@ -13,19 +13,22 @@ from services.console.texts import escaped
 
 
 def element(name: str, /, *children: object, **attributes: object) -> Markup:
-    """Return an element; ``_`` in names of attributes stands for ``-``, one at the end is left out, as are None values."""
+    """Return an element; None values are left out.
+
+    In names of attributes ``_`` stands for ``-``, but is dropped at the end.
+    """
     written = "".join(
         f' {_name(key)}="{_number(value) if isinstance(value, float) else escaped(value)}"'
         for key, value in attributes.items()
         if value is not None
     )
     inside = "".join(map(escaped, children))
-    # Names are those of our charts, and everything else is escaped; Markup.format would take ten times as long.
+    # The names are those of our charts and everything else is escaped; Markup.format would take ten times as long.
     return Markup(f"<{name}{written}>{inside}</{name}>")  # noqa: S704  # see above
 
 
 def picture(height: float, title: object, *children: object, class_: str = "chart") -> Markup:
-    """Return a chart of a height in pixels, as wide as its place. ``title`` says what a reader would see."""
+    """Return a chart of a height in pixels, as wide as its place. ``title`` describes it in words."""
     return element(
         "svg",
         *children,
@@ -45,16 +48,16 @@ class Across:
         self.mirrored = mirrored
 
     def at(self, share: float) -> str:
-        """Return where a share lies."""
+        """Return the position of a share."""
         return f"{100 * (1 - share if self.mirrored else share):.3f}%"
 
     def span(self, start: float, end: float) -> dict[str, str]:
-        """Return x and width of what lies between two shares."""
+        """Return x and width of the span between two shares."""
         first = 1 - end if self.mirrored else start
         return {"x": f"{100 * first:.3f}%", "width": f"{100 * max(end - start, 0):.3f}%"}
 
     def text(self, text: object, share: float, y: float, class_: str) -> Markup:
-        """Return a text at a share: inside the chart at its ends, else with its middle there."""
+        """Return a text at a share: centred there, but kept inside the chart near its ends."""
         side = "middle" if _EDGE <= share <= 1 - _EDGE else "first" if share < _EDGE else "last"
         left = (side == "first") is not self.mirrored
         place = "middle" if side == "middle" else "left" if left else "right"

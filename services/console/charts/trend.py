@@ -1,4 +1,7 @@
-"""An index over time, with its bounds as a band; what is not known is a gap. Time runs from left to right in every language."""
+"""Draws an index over time, with its bounds as a band and a gap where it is unknown.
+
+Time runs from left to right in every language.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,10 @@ from services.console.texts import Texts
 
 _HEIGHT, _TOP, _BOTTOM = 220.0, 14.0, 34.0
 _LEAST_SPAN = 0.2
-"""Of the axis, so that a tenth of a percent does not look like a collapse."""
+"""The least span of the axis, so that a tenth of a percent does not look like a collapse."""
 
 _DAYS = 3 * 86400
-"""Ends of a time axis that is shorter have their time of day; its middle has nothing then, as that is long to write."""
+"""A shorter axis of several days has the time of day at its ends. Its middle is then empty, as such labels are long."""
 
 _GAP_STEPS = 3
 """Points further apart than this many usual steps are not joined."""
@@ -76,10 +79,10 @@ def trend_chart(texts: Texts, title: str, points: Sequence[TrendPoint], start: f
             class_="plot",
         )
     )
-    # Three days are more than a phone has room for.
+    # A phone has no room for three dates.
     middle = "tick roomy" if end - start >= _DAYS else "tick"
     places = ("0", "left", "tick"), ("50%", "middle", middle), ("100%", "right", "tick")
-    parts += shares  # over the line, which may begin where they stand
+    parts += shares  # drawn over the line, which may begin at the same place
     parts.extend(
         written(name, place, _HEIGHT - 10, side, class_, mirrored=texts.language.mirrored)
         for name, (place, side, class_) in zip(_names(texts, start, end), places, strict=True)
@@ -89,7 +92,7 @@ def trend_chart(texts: Texts, title: str, points: Sequence[TrendPoint], start: f
 
 
 def _names(texts: Texts, start: float, end: float) -> tuple[str, str, str]:
-    """Return what stands at the start, in the middle and at the end of the time axis."""
+    """Return the labels at the start, in the middle and at the end of the time axis."""
     first, last = texts.plain_day(start), texts.plain_day(end)
     if first == last:
         return texts.plain_clock(start), first, texts.plain_clock(end)
@@ -114,7 +117,7 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def _runs(points: Sequence[TrendPoint]) -> Iterator[list[TrendPoint]]:
-    """Yield points that belong together: an hour or a day apart, whichever is usual here."""
+    """Yield the runs of points without a gap, judged by the usual step: an hour or a day."""
     steps = sorted(after.moment - before.moment for before, after in pairwise(points))
     longest = _GAP_STEPS * steps[len(steps) // 2] if steps else 0
     run: list[TrendPoint] = []

@@ -1,4 +1,4 @@
-"""Where 100 inquiries go: each stage takes some, and what is left is answered."""
+"""Draws where 100 inquiries go: each stage takes some, and the rest is answered."""
 
 from __future__ import annotations
 

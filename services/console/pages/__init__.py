@@ -1,4 +1,4 @@
-"""One module a page: its address, what it fetches from the api, and the values that its template shows."""
+"""Holds one module per page: its address, what it fetches from the api, and the values that its template shows."""
 
 from services.console.pages import (
     agencies,
@@ -38,9 +38,9 @@ PAGES: tuple[Page, ...] = (
     search.PAGE,
     *still.PAGES,
 )
-"""Every page of the menu and below, in no order."""
+"""Every page of the menu and below it, in no particular order."""
 
 FILES: tuple[File, ...] = (*data.FILES, *feeds.FILES, *badges.FILES)
-"""What is served as it is: data, feeds, badges."""
+"""The files that are served as they are: data, feeds, badges."""
 
 __all__ = ["FILES", "PAGES", "Content", "File", "NoSuchPageError", "Page", "Visit"]

@@ -1,4 +1,4 @@
-"""All agencies, as providers or as consumers: searched, filtered by sector, sorted."""
+"""Lists all agencies, as providers or as consumers: searched, filtered by sector, sorted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SORTS = ("lower", "name", "links")
 
 @dataclass(frozen=True, slots=True)
 class AgenciesView:
-    """The agencies that are left after the filter, and what can be chosen."""
+    """The agencies that pass the filter, and the reader's choices."""
 
     side: str
     sort: str

@@ -1,4 +1,4 @@
-"""One agency, twice: how others answer it, and how it answers others."""
+"""Shows one agency twice: how others answer it, and how it answers others."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from services.core.model import Indicator, IndicatorKind, Losses
 
 _GAINS = 5
 _FIRST_LINKS = 20
-"""Links listed of one side, the worst ones, unless the address asks for all."""
+"""How many links of one side are listed, the worst ones, unless the address asks for all."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgencySide:
-    """An agency in one role: its index, where inquiries are lost, what would raise it, and its links."""
+    """An agency in one role: its index, where inquiries are lost, what would raise it, and its trend."""
 
     figure: Indicator
     estimate: float
@@ -70,7 +70,7 @@ class AgencyView:
     spans: tuple[str, ...]
     maintenance: tuple[MaintenanceView, ...]
     certificates: tuple[tuple[int, tuple[LinkRow, ...]], ...]
-    """When certificates of its own expire that do so soon, each with the links they serve."""
+    """The times at which its own certificates expire soon, each with the links that the certificates serve."""
     findings: tuple[FindingView, ...]
 
 
@@ -111,7 +111,7 @@ async def gather(visit: Visit) -> AgencyView:
 
 
 def _certificates(answers: Iterable[LinkRow]) -> tuple[tuple[int, tuple[LinkRow, ...]], ...]:
-    """Group links by when their certificate expires, which is the same for all that share one."""
+    """Group links by the expiry of their certificate; links that share a certificate share its expiry."""
     found: dict[int, tuple[LinkRow, ...]] = {}
     for row in answers:
         if row.certificate_expiry is not None:

@@ -1,4 +1,4 @@
-"""Badges: one index with its bounds as a small picture, for the pages of others."""
+"""Draws badges: one index with its bounds as a small picture, for the pages of others."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def gather(visit: Visit) -> Content:
 
 
 def badge_of(figure: Indicator, language: str) -> str:
-    """Return a badge as SVG: the word, then the index of 100 with its bounds."""
+    """Return a badge as SVG: the word Peyvand, then the index out of 100 with its bounds."""
     texts = texts_of(language)
     bounds = texts.message(
         "{lower} to {upper}", lower=_of_hundred(texts, figure.lower), upper=_of_hundred(texts, figure.upper)

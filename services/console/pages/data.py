@@ -1,4 +1,4 @@
-"""Every figure as CSV and JSON at a stable address, and the page that lists them."""
+"""Serves every figure as CSV and JSON at a stable address, and the page that lists them."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class DataView:
 
 
 async def gather(visit: Visit) -> DataView:
-    """Read what the export holds."""
+    """Return the tables that the reader may have, and the export."""
     tables = tuple(one for one in DATASETS if one.is_public or visit.sees_links)
     export = None if visit.open_data is None else await asyncio.to_thread(read_export, visit.open_data)
     return DataView(tables, export)
 
 
 async def as_csv(dataset: Dataset, visit: Visit) -> Content:
-    """Return a table as CSV (RFC 4180): a header, then a row a line."""
+    """Return a table as CSV (RFC 4180): a header, then one row per line."""
     rows = await dataset.rows(visit)
     text = io.StringIO(newline="")
     columns = list(dict.fromkeys(name for row in rows for name in row))
@@ -43,7 +43,7 @@ async def as_csv(dataset: Dataset, visit: Visit) -> Content:
 
 
 async def as_json(dataset: Dataset, visit: Visit) -> Content:
-    """Return a table as JSON, with what it is and the edition that it was made from."""
+    """Return a table as JSON, with its description and the edition that it was made from."""
     rows: list[Row] = await dataset.rows(visit)
     edition = visit.edition
     document = {

@@ -1,4 +1,4 @@
-"""The figures as rows: what every table of data holds, and the sentence that explains it."""
+"""Defines the tables of data: the rows of each and the sentence that explains it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from services.core.errors import ApiNotApplicableError
 from services.core.model import LOSS_STAGES, Indicator, IndicatorKind
 
 Row = dict[str, Any]
-"""Values by column; None is an empty cell. Shares are of 1, times RFC 3339 in UTC."""
+"""Values by column; None is an empty cell. Shares are of 1, times are RFC 3339 in UTC."""
 
 _DAY = 86400
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """One table of data. ``about`` is a message that explains it; ``query`` lists what its address may choose."""
+    """One table of data. ``about`` is a message that explains it; ``query`` lists the parameters of its address."""
 
     name: str
     about: str

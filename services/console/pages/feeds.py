@@ -1,4 +1,4 @@
-"""Announcements and maintenance as feeds: Atom, JSON Feed and iCalendar, one of each per language."""
+"""Serves announcements and maintenance as feeds: Atom, JSON Feed and iCalendar, one of each per language."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from services.console.texts import LANGUAGES, texts_of, write_markdown
 _ATOM = "http://www.w3.org/2005/Atom"
 _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 _FOLD = 74
-"""Bytes of a line of iCalendar, after which it goes on in the next (RFC 5545 §3.1)."""
+"""The most bytes of a line of iCalendar, which continues on the next line after them (RFC 5545 §3.1)."""
 
 
 async def atom(visit: Visit) -> Content:
@@ -139,7 +139,7 @@ def _text(text: str) -> str:
 
 
 def _folded(line: str) -> str:
-    """Return a line of iCalendar with its end, folded between characters."""
+    """Return a line of iCalendar with its line ending, folded between characters."""
     parts, part, size = [], "", 0
     for character in line:
         width = len(character.encode())

@@ -1,4 +1,4 @@
-"""Traffic that is not as it should be: what the exchanges of agencies show, a sentence each."""
+"""Lists unusual traffic that the exchanges of agencies show, one sentence per finding."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ REVIEWS = {2: "confirmed", 3: "dismissed"}
 """Reviews of findings by their number in the messages; any other is open."""
 
 _MOST_LINKS = MOST_FLOWS
-"""Inquiries that are named of one finding: as many as flows are listed under it."""
+"""How many inquiries of a finding are named: as many as it lists flows."""
 
 
 @dataclass(frozen=True, slots=True)
 class FindingView:
-    """One finding as sentences in the reader's language; ``ended`` is None while it goes on, ``note`` why it has its review.
+    """One finding in sentences of the reader's language.
 
-    ``links`` are the first inquiries affected, ``more_links`` how many others are known. With ``has_more`` neither they nor
-    ``agencies`` are all, as it has more flows than are listed.
+    ``ended`` is None while it goes on, ``note`` is why it has its review. ``links`` are the first inquiries affected,
+    ``more_links`` how many others are known. With ``has_more`` the finding has more flows than are listed, so that
+    ``links`` and ``agencies`` are not complete.
     """
 
     id: str
@@ -40,7 +41,7 @@ class FindingView:
 
 @dataclass(frozen=True, slots=True)
 class FindingsView:
-    """Findings that go on and that are over, each the newest first, and how many of them may be false."""
+    """Ongoing and past findings, each newest first, and how many of them may be false."""
 
     going_on: tuple[FindingView, ...]
     over: tuple[FindingView, ...]
@@ -50,7 +51,7 @@ class FindingsView:
 
 
 async def findings_of(visit: Visit, messages: Iterable[Any]) -> tuple[FindingView, ...]:
-    """Return the findings of messages, with their inquiries by name where the reader sees these."""
+    """Return the findings of messages, with their inquiries by name if the reader sees those."""
     found = tuple(messages)
     links = (link for one in found for link in one.links[:_MOST_LINKS])
     named = await named_links(visit.api, links) if visit.sees_links else {}

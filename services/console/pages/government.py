@@ -1,4 +1,4 @@
-"""The government: the question in one sentence, the answer in one number, and what to do about it."""
+"""Shows the government: the question in one sentence, the answer in one number, and what to do about it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One link with the evidence behind it: its slots, phases, reasons and certificate, and what was really exchanged."""
+"""Shows one link with the evidence behind it: slots, phases, reasons, certificate, and real exchanges."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from services.core.errors import ApiForbiddenError, ApiNotApplicableError, ApiUn
 from services.core.model import PHASES, Indicator, IndicatorKind, Outcome, Reason
 
 _SLOTS = 576
-"""Slots of the strip: 48 hours of five minutes; of shorter slots as many, so that a piece can still be seen."""
+"""Slots of the strip: 48 hours of five minutes each, and as many shorter ones, so that a piece can still be seen."""
 
 
 STATES = {0: "open", 1: "open", 2: "accepted", 3: "rejected"}
 """States of objections by their number in the messages."""
 
 _TREND_SECONDS = 1.0
-"""Half of what a page has. An api that reads its days for the first time may take longer; it has them at a later visit."""
+"""Half the time of a page. An api that reads its days for the first time may take longer; a later visit gets them."""
 
 _MOST_LINKS = 1000
-"""Links of one service whose gains are looked through."""
+"""The most links of one service whose gains are searched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class VantageStrip:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Real exchanges beside probes: shares that succeeded, with their intervals where there is enough to tell."""
+    """Real exchanges beside probes: shares that succeeded, with their intervals if there is enough data."""
 
     exchanges: int
     ok: int
@@ -75,7 +75,7 @@ class LegalBasisView:
 
 @dataclass(frozen=True, slots=True)
 class ObjectionView:
-    """What an agency says against the evidence, in the reader's language where it is given in it, and the answer."""
+    """An agency's objection to the evidence and the answer to it, each in the reader's language if possible."""
 
     state: str
     start: int
@@ -112,7 +112,7 @@ class LinkView(NamedLink):
 
 
 async def gather(visit: Visit) -> LinkView:
-    """Fetch the link with its slots, and for what was found of it."""
+    """Fetch the link with its slots, its evidence, its trend, and what fixing it would gain."""
     link, seconds = visit.path["link"], visit.names.slot_seconds
     end = visit.edition.as_of
     answer, explanation, trend = await asyncio.gather(
@@ -153,7 +153,7 @@ async def gather(visit: Visit) -> LinkView:
 
 
 async def _trend(visit: Visit, link: str) -> Trend | None:
-    """Return the index of the link at the end of each sealed day; the page is worth reading without it."""
+    """Return the index of the link at the end of each sealed day; None if unavailable, as the page works without it."""
     try:
         async with asyncio.timeout(_TREND_SECONDS):
             return await trend_of(visit, IndicatorKind.LINK, link)
@@ -162,7 +162,7 @@ async def _trend(visit: Visit, link: str) -> Trend | None:
 
 
 async def _gain(visit: Visit, service: str, link: str) -> tuple[float | None, float | None]:
-    """Return what the service's index would gain with the link always answered, and the index then; None if unknown."""
+    """Return the gain of the service's index if the link were always answered, and that index; None if unknown."""
     try:
         explanation = await visit.api.explain(IndicatorKind.SERVICE, service, visit.window, limit=_MOST_LINKS)
     except (ApiForbiddenError, ApiNotApplicableError):
@@ -211,7 +211,7 @@ def _judged(outcome: int, reason: int) -> tuple[str, str]:
 def _by_vantage(slots: list[Any], seconds: int) -> tuple[VantageStrip, ...]:
     names = sorted({one.vantage for slot in slots for one in slot.vantages})
     if len(names) < 2:
-        return ()  # the strip above is the only one's
+        return ()  # the strip above shows the only vantage
     return tuple(
         VantageStrip(
             name,

@@ -1,4 +1,4 @@
-"""Who asks whom: the index of every pair, of agencies or, where these are too many, of sectors."""
+"""Shows who asks whom: the index of every pair of agencies or, where these are too many, of sectors."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from services.core.model import IndicatorKind
 from services.register.reading import name_key
 
 MOST_AGENCIES = 60
-"""Rows that can still be read at once; above it the matrix is of sectors, and each of its cells leads to its agencies."""
+"""How many rows can be read at once. A larger matrix is one of sectors, and each of its cells leads to its agencies."""
 
 _SORTS = ("index", "sector", "name", "island")
 
 
 @dataclass(frozen=True, slots=True)
 class MatrixView:
-    """The matrix, of sectors or of agencies; sectors that were chosen are empty where all are shown."""
+    """The matrix of sectors or agencies; ``consumer_sector`` and ``provider_sector`` are empty where all are shown."""
 
     matrix: Matrix
     of_sectors: bool
@@ -30,16 +30,16 @@ class MatrixView:
     consumer_sector: str
     provider_sector: str
     groups: Mapping[str, str]
-    """What each row and column belongs to, by which lines of the matrix are drawn."""
+    """The group of each row and column; the lines of the matrix separate groups."""
     edges: tuple[bool, ...]
-    """Whether each column belongs to something else than the one before."""
+    """Whether each column belongs to another group than the one before."""
     as_of: int
     pairs: int
     unknown: int
 
 
 async def gather(visit: Visit) -> MatrixView:
-    """Fetch the pairs and for what orders them."""
+    """Fetch the pairs and their order."""
     sectors = ("", *visit.names.sectors)
     asked, answering = visit.chosen("consumer_sector", *sectors), visit.chosen("provider_sector", *sectors)
     chosen = bool(asked or answering)
@@ -89,7 +89,7 @@ def cell_of(pair: Any) -> MatrixCell:
 
 
 async def _order(visit: Visit, sort: str, *, of_sectors: bool) -> dict[str, str]:
-    """Return all ids in order, each with its group, which is empty where none is drawn."""
+    """Return all ids in order, each with its group, empty where no groups are drawn."""
     names = visit.names
     ids = list(names.sectors if of_sectors else names.agencies)
     ids.sort(key=lambda one: one if of_sectors else name_key(visit.agency(one)))

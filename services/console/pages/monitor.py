@@ -1,4 +1,4 @@
-"""Whether Peyvand itself is well: how fresh and how complete the figures are, and from which versions they come."""
+"""Shows whether Peyvand itself is healthy: how fresh and complete the figures are, and their versions."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from services.core.model import Indicator, IndicatorKind, Monitoring
 
 @dataclass(frozen=True, slots=True)
 class MonitorView:
-    """The government's figures of every window, what the register requires to be measured, and what the scorer reports of it.
+    """The government's figures of every window, what the register requires to be measured, and the scorer's report.
 
-    ``health`` is None until it reports anything.
+    ``health`` is None until the scorer reports anything.
     """
 
     figures: tuple[Indicator, ...]

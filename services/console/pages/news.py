@@ -1,4 +1,4 @@
-"""What the keepers of the register tell readers: announcements with their updates, and announced maintenance."""
+"""Shows what the keepers of the register tell readers: announcements with their updates, and announced maintenance."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KINDS = {1: "incident", 2: "maintenance", 3: "change_of_method"}
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What was added later; ``text`` is Markdown."""
+    """A later addition to an announcement; ``text`` is Markdown."""
 
     moment: int
     text: str
@@ -24,7 +24,7 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class AnnouncementView:
-    """One announcement in the reader's language, where it is given in it; ``text`` is Markdown, ``end`` None while open."""
+    """One announcement, if possible in the reader's language; ``text`` is Markdown, ``end`` is None while open."""
 
     id: str
     kind: str
@@ -38,17 +38,17 @@ class AnnouncementView:
 
     @property
     def changed(self) -> int:
-        """When something was last said."""
+        """When it last changed: its start or its latest update."""
         return max([self.start, *(update.moment for update in self.updates)])
 
     def in_force(self, moment: int) -> bool:
-        """Whether it applies at a moment."""
+        """Return whether it applies at a moment."""
         return self.start <= moment and (self.end is None or moment < self.end)
 
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceView:
-    """Announced work on an agency, a link or an endpoint, which excludes nothing; ``link`` is None where it is not a link."""
+    """Announced work on an agency, a link or an endpoint; it excludes nothing. ``link`` is None for the other two."""
 
     subject: str
     link: NamedLink | None
@@ -59,7 +59,7 @@ class MaintenanceView:
 
 @dataclass(frozen=True, slots=True)
 class NewsView:
-    """Announcements in force, to come and past, each the newest first, and maintenance that is not over.
+    """Current, future and past announcements, each newest first, and maintenance that is not over.
 
     ``links`` are the inquiries that announcements name, by id.
     """
@@ -72,7 +72,7 @@ class NewsView:
 
 
 async def announcements_of(visit: Visit) -> tuple[AnnouncementView, ...]:
-    """Return every announcement, the last one changed first."""
+    """Return every announcement, the last changed first."""
     found = [_announcement(visit, one) async for one in visit.api.announcements()]
     return tuple(sorted(found, key=lambda one: (-one.changed, one.id)))
 
@@ -83,7 +83,7 @@ async def maintenance_of(visit: Visit) -> tuple[MaintenanceView, ...]:
 
 
 async def maintenance_views(visit: Visit, messages: Iterable[Any]) -> tuple[MaintenanceView, ...]:
-    """Return what of messages Maintenance is not over, the next one first."""
+    """Return the work of messages Maintenance that is not over, the next one first."""
     ahead = [one for one in messages if one.to.seconds > visit.edition.as_of]
     links = (one.subject for one in ahead if one.subject not in visit.names.agencies)
     named = await named_links(visit.api, links) if visit.sees_links else {}
@@ -95,7 +95,7 @@ async def maintenance_views(visit: Visit, messages: Iterable[Any]) -> tuple[Main
 
 
 async def gather(visit: Visit) -> NewsView:
-    """Fetch both."""
+    """Fetch announcements and maintenance."""
     announcements, maintenance = await asyncio.gather(announcements_of(visit), maintenance_of(visit))
     moment = visit.edition.as_of
     links = (link for one in announcements for link in one.links)

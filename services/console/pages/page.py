@@ -1,4 +1,4 @@
-"""What a page is: an address, a gathering function and a template."""
+"""Defines a page: an address, a gathering function and a template."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from services.console.queries import Edition, Names, RoundFiles
 
 
 class NoSuchPageError(Exception):
-    """The address names something that is not there, or not for this reader."""
+    """The address names something that does not exist, or that this reader may not see."""
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What a gathering function is given: who reads what, and the api.
+    """The input of a gathering function: who reads what, and the api.
 
-    ``api`` answers in the reader's role; ``window`` is one of the register's windows in days, 0 for the first; ``base`` is the
-    console's public address, without a slash at its end.
+    ``api`` answers in the reader's role. ``window`` is one of the register's windows in days, 0 for the first.
+    ``base`` is the console's public address, without a slash at its end.
     """
 
     api: Client
@@ -40,12 +40,12 @@ class Visit:
     """The folder of the export of open data that is served."""
 
     def chosen(self, name: str, *choices: str) -> str:
-        """Return the choice that the address makes, the first one where it makes none of them."""
+        """Return the choice that the address makes, the first one if it makes none of them."""
         value = self.query.get(name, "")
         return value if value in choices else choices[0]
 
     def either(self, english: str, persian: str) -> str:
-        """Return the text in the reader's language, in the other one where it is not given in it."""
+        """Return the text in the reader's language, else in the other one."""
         return (persian or english) if self.language == "fa" else (english or persian)
 
     def agency(self, agency: str) -> str:
@@ -61,7 +61,7 @@ class Visit:
 class Page:
     """A page at ``/<language><path>``, made by ``gather`` and shown by ``templates/<name>.html``.
 
-    ``is_public`` says whether readers without a sign-in see it, where there is such a thing.
+    ``is_public`` says whether the public sees it; a console for audience `open` shows every page to everybody.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What is sent as it is: its media type and its text."""
+    """A body that is sent as it is: its media type and its text."""
 
     type: str
     text: str
@@ -81,9 +81,9 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """What is served at ``path`` in no language of its own, such as data, a feed or a badge.
+    """A file that is served at ``path`` in no language of its own, such as data, a feed or a badge.
 
-    ``is_framed`` says whether the pages of others may show it.
+    ``is_framed`` says whether pages of other sites may show it.
     """
 
     name: str

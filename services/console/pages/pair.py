@@ -1,4 +1,4 @@
-"""One pair of agencies: its index, and the links behind it for readers who see them."""
+"""Shows one pair of agencies: its index, and the links behind it for readers who see them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The official rounds as announced, beside what is declared and measured today; and the rounds frozen from evidence.
+"""Shows the official rounds beside what is declared and measured today, and the rounds frozen from evidence.
 
-None is merged with another.
+Official rounds are shown as announced. None is merged with another.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Announced:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One round as announced; None and empty mean not stated. ``cited`` numbers ``sources``, from 1, by field."""
+    """One round as announced; None or empty is not stated. ``cited`` has numbers of ``sources``, from 1, by field."""
 
     number: int
     held: str
@@ -61,9 +61,9 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
-    """One frozen round, and those of its files that the reader may have; ``corrected_by`` is empty where it stands.
+    """One frozen round, and the files of it that the reader may have.
 
-    ``command`` verifies it.
+    ``corrected_by`` is empty while no other round corrects it; ``command`` verifies it.
     """
 
     id: str

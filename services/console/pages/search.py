@@ -1,4 +1,4 @@
-"""Agencies, sectors, services and links by name, folded as in the register."""
+"""Finds agencies, sectors, services and links by name, folded as in the register."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from services.register.reading import name_key
 
 _MOST = 50
 _LONGEST = 200
-"""Characters that the api looks for."""
+"""The most characters that the api searches for."""
 
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """One result; of a link ``name`` is that of its service, of a sector its key, which is ``sector`` as well."""
+    """One result. A link has its service's name; a sector has its key both as ``name`` and as ``sector``."""
 
     kind: str
     name: str
@@ -29,7 +29,7 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class SearchView:
-    """What was found, the closest first; ``more`` says whether there is more of it."""
+    """The results, the closest first; ``more`` says whether there may be more."""
 
     text: str
     results: tuple[SearchResult, ...]
@@ -39,7 +39,7 @@ class SearchView:
 async def gather(visit: Visit) -> SearchView:
     """Fetch what the reader may see."""
     text = visit.query.get("q", "").strip()[:_LONGEST]
-    if not name_key(text.replace("-", " ")):  # nothing to look for, which the api refuses
+    if not name_key(text.replace("-", " ")):  # the api refuses an empty search
         return SearchView(text, (), more=False)
     results = await visit.api.search(text, limit=_MOST)
     return SearchView(text, tuple(_found(visit, one) for one in results), more=len(results) == _MOST)

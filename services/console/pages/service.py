@@ -1,4 +1,4 @@
-"""One service: the citizen's journey, inquiry by inquiry."""
+"""Shows one service: the citizen's journey, inquiry by inquiry."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ class Inquiry:
     figure: Indicator | None
     lost_at: str
     verdict: str
-    """Of the newest slot, empty where none is in force; with its reason, and since when it is so, None if for long."""
+    """The verdict of the newest slot, empty where none is in force.
+
+    ``reason`` is why; ``since`` is when this state began, None if long ago.
+    """
     reason: str
     since: int | None
 

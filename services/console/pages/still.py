@@ -1,4 +1,4 @@
-"""Pages that say the same to everybody at any time: the method, how accessible these pages are, signing in."""
+"""Defines the pages that are the same for everybody at any time: the method, accessibility, and signing in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the agencies hang together: islands, isolates, reciprocity, the silo gap, and what one failure would cost."""
+"""Shows how the agencies are connected: islands, isolates, reciprocity, the silo gap, and the cost of one failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An index over time, as it was published: thinned to what a chart and its table can show."""
+"""Reads the published history of an index, thinned to what a chart and its table can show."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ SPANS = ("7", "28", "90")
 
 _DAY = 86400
 _MOST_POINTS = 180
-"""Of a chart and its table: every hour of a week, every four of four weeks, twice a day of three months."""
+"""The most points of a chart and its table: one an hour for a week, one in four hours for 28 days, two a day for 90."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """What was published of an index over the last ``days`` before ``end``, in epoch seconds."""
+    """The published values of an index over the ``days`` before ``end``, which is in epoch seconds."""
 
     days: int
     end: int
@@ -29,12 +29,12 @@ class Trend:
 
     @property
     def start(self) -> int:
-        """Where a chart begins: a young history fills it from its first record on."""
+        """Where a chart begins; a history younger than ``days`` fills it from its first record on."""
         start = self.end - self.days * _DAY
         return max(start, self.points[0].moment) if len(self.points) > 1 else start
 
     def up_to(self, figure: Indicator) -> Trend:
-        """Return the trend with the index as it is now: records are of whole hours."""
+        """Return the trend with the current index at its end, since records are of whole hours."""
         if self.points and self.points[-1].moment >= figure.as_of:
             return self
         points = (*self.points, TrendPoint(figure.as_of, figure.point, figure.lower, figure.upper))
@@ -42,13 +42,13 @@ class Trend:
 
 
 def span_of(visit: Visit) -> tuple[int, int, int]:
-    """Return how far a trend of the address goes back: its days, its start in epoch seconds, and the seconds between points."""
+    """Return the days of a trend by the address, its start in epoch seconds, and the seconds between points."""
     days = int(visit.chosen("span", *SPANS))
     return days, visit.edition.as_of - days * _DAY, -(-days * _DAY // _MOST_POINTS)
 
 
 async def trend_of(visit: Visit, kind: IndicatorKind, entity: str) -> Trend:
-    """Return what was published of an entity over the days of the address, up to the edition."""
+    """Return the published trend of an entity over the days in the address, up to the edition."""
     _, start, step = span_of(visit)
     history = await collected(visit.api.history(kind, entity, visit.window, since=start, step_seconds=step))
     return trend_from(visit, history)

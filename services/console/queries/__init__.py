@@ -1,5 +1,6 @@
-"""Queries of the api: figures as values, the names of the register, and the newest edition; and the files
-of frozen rounds and of open data.
+"""Queries the api, and reads the files of frozen rounds and of open data.
+
+The api gives figures as values, the names of the register, and the newest edition.
 """
 
 from services.console.queries.costs import (

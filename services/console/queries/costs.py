@@ -1,4 +1,4 @@
-"""What would raise an index most, and where it loses: rows that several pages show."""
+"""Gives the links that would raise an index most, and the providers where it loses, as rows of several pages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from services.core.model import LOSS_STAGES, Losses
 
 @dataclass(frozen=True, slots=True)
 class LinkGain(NamedLink):
-    """A link, and how much higher the index were with it always answered."""
+    """A link, and how much higher the index would be if it were always answered."""
 
     gain: float
     index_if_fixed: float
@@ -53,7 +53,7 @@ def provider_losses(explanation: Any) -> tuple[LossAt, ...]:
 
 
 def largest_loss(losses: Losses) -> str:
-    """Return the stage at which most is lost; the earliest of equal ones."""
+    """Return the stage at which most is lost, the earliest of equal ones."""
     return max(LOSS_STAGES, key=lambda stage: float(getattr(losses, stage)))
 
 

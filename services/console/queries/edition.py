@@ -1,4 +1,4 @@
-"""The edition of the figures: what was last published, which every page is made from, and whether the api still answers."""
+"""Follows the newest edition of the figures, from which every page is made, and whether the api still answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _POLL_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Edition:
-    """The versions that stand behind every number at one moment; two consoles with the same edition show the same."""
+    """The versions behind every number at one moment; two consoles with the same edition show the same pages."""
 
     as_of: int
     evidence_sequence: int
@@ -58,7 +58,7 @@ class EditionFeed:
             await asyncio.sleep(_POLL_SECONDS)
 
     async def refresh(self) -> None:
-        """Read the edition, and the names where the register is another one. Raises ApiError when there is no answer."""
+        """Read the edition, and the names if the register changed. Raises ApiError when there is no answer."""
         try:
             await self._refresh()
         except ApiError as error:

@@ -1,4 +1,4 @@
-"""Indicators as values, from the messages of the api."""
+"""Turns the api's messages into indicators as values."""
 
 from __future__ import annotations
 
@@ -64,7 +64,8 @@ def _interval(message: Any) -> Interval:
 
 
 def _rank_band(message: Any) -> RankBand:
-    basis = RankBasis(message.basis) if message.basis else RankBasis.SENSITIVITY  # as before it was stated
+    # Older messages do not state the basis.
+    basis = RankBasis(message.basis) if message.basis else RankBasis.SENSITIVITY
     return RankBand(message.low, message.high, basis, message.agencies)
 
 

@@ -1,4 +1,4 @@
-"""How well Peyvand itself is, as a value, from the message of the api."""
+"""Turns the api's message on how healthy Peyvand itself is into a value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The register's names, which every page shows in place of ids."""
+"""Reads the register's names, which every page shows in place of ids."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ class NamedLink:
 
 
 def naming(link: Any) -> dict[str, Any]:
-    """Return the fields of ``NamedLink`` of a link of the api."""
+    """Return the fields of ``NamedLink`` for a link of the api."""
     return {"link": link.id, **{field: getattr(link, field) for field in _OF_A_LINK}}
 
 
 async def named_links(api: Client, links: Iterable[str]) -> dict[str, NamedLink]:
-    """Return inquiries by id, of those that the api shows a reader. Raises ApiError."""
+    """Return by id the inquiries that the api shows a reader. Raises ApiError."""
     wanted = sorted(set(links))
     return {
         one.link.id: NamedLink(**naming(one.link))
@@ -64,7 +64,7 @@ async def named_links(api: Client, links: Iterable[str]) -> dict[str, NamedLink]
 
 
 _IDS = 800
-"""Ids in one request, of up to 63 characters each: the api takes no request of more than 64 KiB."""
+"""The most ids in one request, each of up to 63 characters: the api refuses requests of more than 64 KiB."""
 
 _OF_A_LINK = ("service", "consumer", "provider", "data_item", "absent")
 
@@ -102,7 +102,7 @@ class Names:
         return "" if one is None else one.sector
 
     def agency(self, agency: str, language: str) -> str:
-        """Return an agency's name in a language, in the other one where there is none, else its id."""
+        """Return an agency's name in a language, else its name in the other one, else its id."""
         one = self.agencies.get(agency)
         return agency if one is None else _name(one, language)
 
@@ -118,7 +118,7 @@ class Names:
 
 
 def matches(wanted: str, one: NamedAgency | NamedService) -> bool:
-    """Whether an id or a name holds what is wanted, a text folded as the register folds names (``name_key``)."""
+    """Return whether an id or a name contains ``wanted``, a text folded as the register folds names (``name_key``)."""
     return any(wanted in name_key(text) for text in (one.id, one.name_en, one.name_fa))
 
 

@@ -1,4 +1,4 @@
-"""The export of open data that is served, as its description lists it (docs/opendata.md)."""
+"""Reads the description of the export of open data that is served (docs/opendata.md)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from services.core.bounded_files import read_bounded
 
 PACKAGE: Final = "datapackage.json"
 _LIMIT: Final = 4 << 20
-"""Bytes of a description: it has some hundred bytes a column."""
+"""The most bytes of a description, which has some hundred bytes per column."""
 
 _DESCRIPTIONS: Final = (PACKAGE, "dcat.jsonld", "README.en.md", "README.fa.md")
 
 
 class ExportedFile(BaseModel):
-    """A file of a table: its name, what the table is, its bytes and their hash."""
+    """A file of a table: its name, the title of the table, its size and its hash."""
 
     path: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z-]*\.(csv|parquet)$")]
     title: str
@@ -35,7 +35,7 @@ class Days(BaseModel):
 
 
 class Publisher(BaseModel):
-    """Who publishes."""
+    """The publisher of an export."""
 
     title: str
     title_fa: str
@@ -48,7 +48,7 @@ class Licence(BaseModel):
 
 
 class Export(BaseModel):
-    """What datapackage.json says, as far as pages show it."""
+    """The parts of datapackage.json that pages show."""
 
     temporal: Days
     contributors: Annotated[list[Publisher], Field(min_length=1)]
@@ -62,7 +62,7 @@ class Export(BaseModel):
 
 
 def read_export(folder: Path) -> Export | None:
-    """Return the export in a folder; None where there is none that can be read."""
+    """Return the export in a folder; None if there is none or it cannot be read."""
     try:
         return Export.model_validate_json(read_bounded(folder / PACKAGE, folders=[folder], limit=_LIMIT))
     except (OSError, ValidationError):

@@ -1,4 +1,4 @@
-"""The files of frozen rounds for download: those that SHA256SUMS names, read from a folder of this host."""
+"""Finds the files of frozen rounds for download: those that SHA256SUMS names in a folder of this host."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from services.dataset.rounds import ROUND_FILE, ROUND_ID, SIGNED_SUMS, SUMS, nam
 
 _SUM = re.compile(r"[0-9a-f]{64}")
 _FOR_ALL = frozenset({ROUND_FILE, SUMS, SIGNED_SUMS, "structure.json", "sensitivity.json", "datapackage.json"})
-"""Files about agencies and above. The others have links: their targets, evidence, index, or what was said of them."""
+"""Files about agencies and above. Others have links: their targets, evidence or index, or statements about them."""
 
 
 @dataclass(frozen=True, slots=True)
 class RoundFile:
-    """One file of a round: its name in SHA256SUMS, where it lies, its bytes and their SHA-256 in hex."""
+    """One file of a round: its name in SHA256SUMS, its path, its size in bytes and its SHA-256 in hex."""
 
     round: str
     name: str
@@ -40,7 +40,7 @@ class RoundFile:
 
     @property
     def address(self) -> str:
-        """Its address, which is another one for other bytes, so that browsers may keep it for good."""
+        """Its address, which changes with its bytes, so that browsers may keep it for good."""
         return f"{quote(f'/rounds/{self.round}/{self.name}', safe='/=')}?{self.sha256[:12]}"
 
 
@@ -51,7 +51,7 @@ class RoundFiles:
         self._folder = folder
 
     def all_of(self, name: str) -> tuple[RoundFile, ...]:
-        """Return the files of a round that are there, in the order of its sums, these last; none for no round."""
+        """Return the existing files of a round in the order of its sums, the sums last; none without a round."""
         folder = self._round(name)
         found = [] if folder is None else [_file(folder, one, digest) for one, digest in _sums(folder).items()]
         return tuple(one for one in found if one is not None)
@@ -67,7 +67,7 @@ class RoundFiles:
 
 
 def _sums(folder: Path) -> Mapping[str, str]:
-    """Return the SHA-256 of each file of a round by its name; nothing where the sums cannot be read."""
+    """Return the SHA-256 of each file of a round by name; an empty mapping if the sums cannot be read."""
     try:
         sums = (folder / SUMS).read_bytes()
         note = (folder / SIGNED_SUMS).read_bytes()

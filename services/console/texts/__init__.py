@@ -1,4 +1,4 @@
-"""What a page says in one language: its catalogue, and how numbers, times and names are written."""
+"""Writes what a page says in one language: its messages, numbers, times and names."""
 
 from services.console.texts.catalogues import LANGUAGES, Language
 from services.console.texts.escaping import escaped

@@ -1,4 +1,4 @@
-"""Catalogues of messages: English is the source, in the code; the others are PO files."""
+"""Reads the catalogues of messages: English is the source, in the code; the others are PO files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
 
 CATALOGUES = Path(__file__).parents[1] / "catalogues"
-"""Folder of the PO files, one a language, named after it."""
+"""The folder of the PO files, one per language, named after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ LANGUAGES = {
     "en": Language("en", "English", "ltr"),
     "fa": Language("fa", "فارسی", "rtl"),
 }
-"""By code; the first is what a reader gets whose browser asks for neither."""
+"""The languages by code; a reader whose browser asks for none of them gets the first."""
 
 
 @cache

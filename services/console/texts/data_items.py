@@ -1,4 +1,4 @@
-"""What keys of data items are called where registers use them. English; catalogues translate them."""
+"""Names the data items of registers by their keys, in English; catalogues translate the names."""
 
 from __future__ import annotations
 
@@ -62,4 +62,4 @@ DATA_ITEMS = {
     "well-permit": "Well permit",
     "zoning-plan": "Zoning plan",
 }
-"""By the id in links.csv; an item that is not here is shown as it is written there."""
+"""Names by the id in links.csv; an item that is missing here is shown by its id."""

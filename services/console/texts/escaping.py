@@ -1,4 +1,4 @@
-"""Values as they stand in a page: ``markupsafe.escape`` without its copies of what is markup already."""
+"""Escapes values for a page, like ``markupsafe.escape`` but without copying values that are markup already."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from functools import lru_cache
 from markupsafe import Markup, escape
 
 _LONGEST = 200
-"""Characters of the longest text whose escaped form is kept: names, words and addresses stand on a page many times."""
+"""The most characters of a text whose escaped form is cached: a page repeats names, words and addresses many times."""
 
 
 def escaped(value: object) -> str:
-    """Return a value escaped, markup as it is."""
+    """Return a value escaped, but markup as it is."""
     if isinstance(value, Markup):
         return value
     if isinstance(value, str) and len(value) <= _LONGEST:

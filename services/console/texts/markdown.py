@@ -1,4 +1,4 @@
-"""Texts that people write in Markdown, as HTML: without HTML of their own, and without pictures from elsewhere."""
+"""Turns Markdown that people write into HTML, without HTML of their own and without pictures from elsewhere."""
 
 from __future__ import annotations
 

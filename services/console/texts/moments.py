@@ -1,4 +1,4 @@
-"""Moments, days and months as text: the Jalali calendar in Persian, the Gregorian in English. Pure."""
+"""Writes moments, days and months as text: the Jalali calendar in Persian, the Gregorian in English. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MONTHS = (
 
 
 _DAYS = 1024
-"""Written days that are kept, more than any page has: a table of history has hundreds of moments of few days."""
+"""How many written days are cached, more than any page has: a history has hundreds of moments on few days."""
 
 
 def iso(moment: float) -> str:
@@ -36,8 +36,9 @@ def write_day(day: date, language: str) -> str:
 def write_months(held: str, language: str) -> str:
     """Return a month written YYYY-MM, or two with ``/`` between them.
 
-    A Gregorian month overlaps two Jalali ones. In Persian a single month is both of them; of two months it is what lies
-    around their border, as a Jalali month was written down as the two Gregorian ones that it overlaps.
+    A Gregorian month overlaps two Jalali ones. In Persian a single month becomes both of them. Two months run from the
+    end of the first to the start of the second, since a Jalali month was recorded as the two Gregorian ones that it
+    overlaps.
     """
     first, _, last = held.partition("/")
     (year, month), (last_year, last_month) = (map(int, text.split("-")) for text in (first, last or first))

@@ -1,4 +1,4 @@
-"""Numbers as text: decimals, percentages and differences, in the digits of a language. Pure."""
+"""Writes numbers as text: decimals and percentages, in the digits of a language. Pure."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def write_digits(text: str, language: str) -> str:
 
 
 def write_decimal(value: float, decimals: int, language: str) -> str:
-    """Return a number with so many decimals and grouped thousands; rounded half to even."""
+    """Return a number with ``decimals`` decimals and grouped thousands; rounded half to even."""
     text = f"{abs(value):,.{decimals}f}"
     sign = MINUS if value < 0 and any(digit in text for digit in "123456789") else ""
     if language == "fa":
-        # A minus stands before the number, to its left, but a direction from right to left would move one without a strong
-        # character before it to the other side.
+        # A minus stands to the left of the number. From right to left it would move to the other side, unless a strong
+        # character stands before it.
         return (sign and LEFT_TO_RIGHT + sign) + text.translate(_PERSIAN)
     return sign + text
 

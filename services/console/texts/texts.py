@@ -1,4 +1,4 @@
-"""Everything a page says in one language, for templates and charts."""
+"""Writes everything that a page says in one language, for templates and charts."""
 
 from __future__ import annotations
 
@@ -42,14 +42,15 @@ class Bounded(Protocol):
 class Texts:
     """Writes messages, numbers and moments in one language; days and clocks are those of ``zone``.
 
-    Methods named after what they write return markup with the value for machines; those that begin with ``plain`` return text.
+    Methods named after what they write return markup with the value for machines. Methods that begin with ``plain``
+    return text.
     """
 
     language: Language
     translations: NullTranslations
     zone: tzinfo = UTC
     seconds: bool = False
-    """Whether clocks show seconds, as where slots are shorter than a minute."""
+    """Whether clocks show seconds, as when slots are shorter than a minute."""
 
     def message(self, text: str, /, **values: object) -> Markup:
         """Return a message with values in its ``{places}``, escaped."""
@@ -62,7 +63,7 @@ class Texts:
         return _filled(str(self.translations.ungettext(one, many, number)), {"n": self.number(number), **values})
 
     def word(self, vocabulary: str, key: str) -> str:
-        """Return what a key of a vocabulary, such as a stage or a reason, is called; the key itself if it is in none."""
+        """Return the name of a key of a vocabulary, such as a stage or a reason; the key itself if it has none."""
         word = WORDS[vocabulary].get(key)
         return key if word is None else str(self.translations.ugettext(word))
 
@@ -79,11 +80,11 @@ class Texts:
         return self._data(share, self.plain_percent(share, decimals)) if share is not None else self.none()
 
     def of_hundred(self, share: float | None, decimals: int = DECIMALS) -> Markup:
-        """Return a share of 1 as so many of a hundred."""
+        """Return a share of 1 as a number out of 100."""
         return self._data(share, self.plain_number(100 * share, decimals)) if share is not None else self.none()
 
     def bounds(self, figure: Bounded) -> Markup:
-        """Return the bounds of a figure as so many of a hundred."""
+        """Return the bounds of a figure as numbers out of 100."""
         lower, upper = self.of_hundred(figure.lower), self.of_hundred(figure.upper)
         return Markup(f'<span class="range">{lower}<span class="to">{self.message("to")}</span>{upper}</span>')  # noqa: S704  # all of it is markup
 
@@ -99,7 +100,7 @@ class Texts:
         return self._data(value, self.plain_number(value, decimals)) if value is not None else self.none()
 
     def size(self, octets: int) -> Markup:
-        """Return bytes as megabytes, many as gigabytes, with the bytes as its value."""
+        """Return bytes as megabytes or, if many, as gigabytes, with the bytes as the value."""
         if octets >= 1e9:
             return self.message("{n} GB", n=self._data(octets, self.plain_number(octets / 1e9, 1)))
         return self.message("{n} MB", n=self._data(octets, self.plain_number(octets / 1e6, 1)))
@@ -110,7 +111,7 @@ class Texts:
 
     @staticmethod
     def mixed(text: str) -> Markup:
-        """Return a text that may hold both Persian and Latin words, each run of Latin ones isolated, so that none is torn apart."""
+        """Return a text of Persian and Latin words, with each run of Latin ones isolated so that none is torn apart."""
         parts, end = list[Markup](), 0
         for found in _LATIN.finditer(text):
             parts += [escape(text[end : found.start()]), Markup("<bdi>{}</bdi>").format(found[0])]
@@ -118,7 +119,7 @@ class Texts:
         return Markup("<bdi>{}</bdi>").format(Markup().join([*parts, escape(text[end:])]))
 
     def none(self) -> Markup:
-        """Return the sign for a number that there is not."""
+        """Return the sign for a missing number."""
         return _dash(self.message("no value"))
 
     def _data(self, value: float, text: str) -> Markup:
@@ -126,7 +127,7 @@ class Texts:
         return Markup(f'<data value="{value!r}" dir="ltr">{text}</data>')  # noqa: S704  # see above
 
     def plain_moment(self, moment: float) -> str:
-        """Return epoch seconds as day and time of day; no calendar reaches to those of what has no end."""
+        """Return epoch seconds as day and time of day, or words if there is no end, which no calendar has."""
         if moment >= ENDLESS:
             return str(self.message("without end"))
         day = write_day(local_day(moment, self.zone), self.language.code)
@@ -183,7 +184,7 @@ def _filled(text: str, values: dict[str, object]) -> Markup:
 
 @cache
 def _said(translations: NullTranslations, text: str) -> Markup:
-    """Return a message without places; a page has hundreds."""
+    """Return a message without places, cached because a page has hundreds."""
     return _filled(str(translations.ugettext(text)), {})
 
 
@@ -199,7 +200,7 @@ def _parts(text: str) -> tuple[tuple[Markup, str | None], ...]:
 
 
 _LEAST = 2
-"""Of a unit, so that rounding does not take half of it away."""
+"""The least number of a unit, so that rounding does not take half of one away."""
 
 UNITS = (
     (86400, "{n} day", "{n} days"),

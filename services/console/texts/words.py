@@ -1,4 +1,4 @@
-"""What keys of messages are called: stages, verdicts, reasons, sectors, levels and states. English; catalogues translate them."""
+"""Names the keys of messages in English: stages, verdicts, reasons, sectors and others; catalogues translate the names."""
 
 from __future__ import annotations
 
@@ -144,4 +144,4 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "phase": _PHASES,
     "item": DATA_ITEMS,
 }
-"""By vocabulary and key."""
+"""The words by vocabulary and key."""

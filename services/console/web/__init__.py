@@ -1,4 +1,4 @@
-"""The web side of the console: addresses, languages, headers, caching, sessions and errors."""
+"""Serves the console over HTTP: addresses, languages, headers, caching, sessions and errors."""
 
 from services.console.web.app import Settled, make_app
 from services.console.web.sign_in import Provider

@@ -1,4 +1,4 @@
-"""Answers with pages: from the cache while the figures are the same, else gathered and filled anew."""
+"""Answers requests for pages: from the cache while the figures are unchanged, else by making the page again."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STALE_SECONDS = 300.0
 """How long pages are shown after the api is gone: longer than a restart takes, and short enough not to mislead."""
 
 GATHER_SECONDS = 2.0
-"""How long a page may be gathered."""
+"""How long gathering a page may take."""
 
 _NOTICE = "<!--notice-->"
 _HTML = "text/html; charset=utf-8"
@@ -41,7 +41,7 @@ _LONGEST_QUERY = 500
 
 @dataclass(frozen=True, slots=True)
 class SiteSettings:
-    """What all pages share."""
+    """The settings that all pages share."""
 
     audience: str
     base: str
@@ -67,7 +67,7 @@ class Pages:
         self._making: dict[str, asyncio.Task[KeptPage]] = {}
 
     async def answer(self, request: Request, page: Page | File, language: str) -> Response:
-        """Return a page, not modified, or a page about why there is none."""
+        """Return a page, the status Not Modified, or a page that explains why there is none."""
         reader = reader_of(self._site.audience, request.scope.get("session", {}), time.time())
         frame = self._frame(request, page, language, reader)
         if not page.is_public and not reader.sees_links:
@@ -90,8 +90,8 @@ class Pages:
         return self._send(request, page, kept)
 
     def _old(self, request: Request, frame: Frame, page: Page | File, kept: KeptPage | None) -> Response:
-        """Return the page as it was last made with a notice of its age, or a page about figures that cannot be read."""
-        # While the api is slow and not away, what counts is the age of the page.
+        """Return the last made page with a notice of its age, or a page that says that figures cannot be read."""
+        # While the api is slow but not away, the age of the page counts.
         if kept is None or (self._feed.away_seconds or self._clock() - kept.made) >= STALE_SECONDS:
             return self.explain(frame, 503)
         return self._send(request, page, self._aged(frame, kept))
@@ -107,7 +107,7 @@ class Pages:
         return Response(body, status, headers, media_type=_HTML)
 
     def frame_for(self, request: Request, language: str) -> Frame:
-        """Return the frame of an address that is no page."""
+        """Return the frame of an address that is not a page."""
         return self._frame(
             request, None, language, reader_of(self._site.audience, request.scope.get("session", {}), time.time())
         )
@@ -141,7 +141,7 @@ class Pages:
     async def _made(
         self, key: str, etag: str, frame: Frame, page: Page | File, reader: Reader, path: Mapping[str, str]
     ) -> KeptPage:
-        """Return the page made anew; simultaneous requests for the same wait for one making."""
+        """Make the page and return it; simultaneous requests for the same page wait for one task."""
         making = self._making.get(f"{etag}{key}")
         if making is None:
             making = self._making[f"{etag}{key}"] = asyncio.ensure_future(self._make(etag, frame, page, reader, path))

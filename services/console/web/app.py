@@ -1,4 +1,4 @@
-"""The application: every page in every language, static files, and a page that helps where there is nothing."""
+"""Builds the application: every page in every language, static files, and a helpful page for unknown addresses."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ _YEAR = 31536000
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What an operator decides: who may see what, and where the console is found.
+    """The operator's decisions: who may see what, and where the console is found.
 
-    ``base`` is its public address without a slash at the end, ``dashboards`` Grafana's or empty, ``rounds`` the folder of frozen
-    rounds and ``open_data`` that of the export of open data. Audience `signed` needs a provider of identities and the key of its
-    cookies.
+    ``base`` is its public address without a slash at the end; ``dashboards`` is Grafana's, or empty. ``rounds`` is the
+    folder of frozen rounds, ``open_data`` that of the export of open data. Audience `signed` needs a provider of
+    identities and the key of its cookies.
     """
 
     audience: str = "open"
@@ -78,11 +78,11 @@ def make_app(
         return pages.explain(pages.frame_for(request, language_of(request)), status)
 
     async def lost(request: Request, error: Exception) -> Response:
-        """Answer an address that is none of ours, and a method that is not allowed."""
+        """Answer an unknown address, a method that is not allowed, or a request that fails."""
         status = error.status_code if isinstance(error, HTTPException) else 500
         try:
             request.scope["query_string"].decode()
-        except UnicodeDecodeError:  # there is no address to make a page for, and trying that would fail once more
+        except UnicodeDecodeError:  # a page needs its address, and decoding this one would fail again
             headers = security_headers(encrypted=settled.encrypted)
             return Response("This address is no text.\n", 400, headers, media_type="text/plain")
         code = request.url.path.split("/")[1]
@@ -130,7 +130,7 @@ def _plain_routes(settled: Settled, assets: Assets, feed: EditionFeed) -> list[R
         return RedirectResponse(f"/{language_of(request)}{request.url.path}", 307, headers)
 
     async def choose(request: Request) -> Response:
-        """Remember the language that was chosen by the switch, and go on to the same page in it."""
+        """Remember the language that was chosen with the switch, and redirect to the same page in it."""
         code, rest = request.path_params["code"], request.path_params["rest"]
         query = f"?{request.url.query}" if request.url.query else ""
         answer = RedirectResponse(f"/{code}/{rest}{query}", 303, plain)

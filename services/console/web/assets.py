@@ -1,4 +1,4 @@
-"""Files that pages load, each at an address with the hash of its content, so that browsers keep it for good."""
+"""Reads the files that pages load, each served at an address with its hash so that browsers keep it for good."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 _STATIC = Path(__file__).parents[1] / "static"
 _FONT = Path("/usr/share/fonts/truetype/vazirmatn/Vazirmatn-Regular.ttf")
-"""Where Debian's fonts-vazirmatn puts the font. Browsers make the bold of it, for two files are twice as much to load."""
+"""Where Debian's fonts-vazirmatn puts the font. Browsers make the bold: a second file would double the download."""
 
 _TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -22,7 +22,7 @@ _TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One file: its address, type, bytes, and the same compressed where that helps."""
+    """One file: its address, type, bytes, and the same bytes compressed."""
 
     address: str
     type: str
@@ -38,11 +38,11 @@ class Assets:
         self._names = names
 
     def find(self, name: str) -> Asset | None:
-        """Return what is served under ``/static/<name>``."""
+        """Return the file that is served as ``/static/<name>``, None if there is none."""
         return self._by_address.get(name)
 
     def address(self, name: str) -> str:
-        """Return the address of a file, empty where it is not there."""
+        """Return the address of a file, empty if it does not exist."""
         return self._names.get(name, "")
 
     @property

@@ -1,4 +1,4 @@
-"""Pages as they were last made: the same bytes for everybody until the figures change, and for a while after the api is gone."""
+"""Caches pages as last made: the same bytes until the figures change, and for a while after the api is gone."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 MAX_BYTES = 64 << 20
-"""Of pages kept: some thousand; a page is made again when it was dropped."""
+"""The most bytes of cached pages, some thousand of them; a dropped page is made again."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeptPage:
-    """One page as made: ``etag`` names the edition it is of, ``made`` is when, in seconds of the clock."""
+    """One page as made: ``etag`` names its edition, ``made`` is the time in seconds of the clock."""
 
     etag: str
     status: int

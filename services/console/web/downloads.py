@@ -1,4 +1,4 @@
-"""Files of folders that the operator names: of the export of open data, and of frozen rounds, each as it was written."""
+"""Serves files from folders that the operator names: the export of open data and frozen rounds, each as written."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _YEAR = 31536000
 
 
 def export_route(folder: Path, site: SiteSettings, metrics: ConsoleMetrics, refuse: Refuse) -> Route:
-    """Return the route of the files of an export, for everybody: those that its description lists."""
+    """Return the route of the files that the description of an export lists, for everybody."""
 
     async def download(request: Request) -> Response:
         name = request.path_params["name"]
@@ -42,7 +42,7 @@ def export_route(folder: Path, site: SiteSettings, metrics: ConsoleMetrics, refu
 
 
 def round_route(site: SiteSettings, metrics: ConsoleMetrics, refuse: Refuse) -> Route:
-    """Return the route of the files of frozen rounds, each for readers who may see what is in it."""
+    """Return the route of the files of frozen rounds, each for readers who may see its content."""
 
     async def download(request: Request) -> Response:
         reader = reader_of(site.audience, request.scope.get("session", {}), time.time())
@@ -67,7 +67,7 @@ def _unless_kept(
     metrics: ConsoleMetrics,
     page: str,
 ) -> Response:
-    """Return the answer with headers, or that the reader has the same file already."""
+    """Return the answer with headers, or Not Modified if the reader has the same file already."""
     etag = headers.get("etag", answer.headers.get("etag", ""))
     if request.headers.get("if-none-match") == etag:
         answer = Response(status_code=304, headers={"etag": etag})
@@ -77,7 +77,7 @@ def _unless_kept(
 
 
 def _find(folder: Path, name: str) -> os.stat_result | None:
-    """Return the state of a file of the export; None for any other, and for what leads elsewhere."""
+    """Return the status of a file of the export; None for any other name, and for symbolic links."""
     export = read_export(folder)
     if export is None or name not in export.names:
         return None

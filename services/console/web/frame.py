@@ -1,4 +1,4 @@
-"""What surrounds every page: the menu, the switches of language and window, the edition, and addresses of other pages."""
+"""Defines the frame of every page: the menu, the switches of language and window, the edition, and addresses."""
 
 from __future__ import annotations
 
@@ -33,16 +33,17 @@ PARAMETERS = frozenset(
         "id",
     ]
 )
-"""What the query of an address may hold. Anything else is left out, so that it makes no page of its own."""
+"""The parameters that the query of an address may hold. Others are dropped, so that they make no pages of their own."""
 
 _LONGEST_KEPT = 300
-"""Characters of an address that is kept; those that pages write of themselves are shorter."""
+"""The most characters of a cached address; those that pages write of themselves are shorter."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """``path`` is the address without the language, ``query`` what follows it; ``page`` the name of the page.
+    """The frame of one page for one reader.
 
+    ``path`` is the address without the language, ``query`` what follows it; ``page`` is the name of the page.
     ``edition`` and ``names`` are None before the api has answered for the first time.
     """
 
@@ -75,7 +76,7 @@ class Frame:
         return _address(f"/{self.language.code}{path}", tuple(kept))
 
     def here(self, **changes: object) -> str:
-        """Return the address of this page with some of its query changed; None takes a key away."""
+        """Return the address of this page with some of its query changed; None removes a key."""
         return self._address(self.language.code, {**self.query, **changes})
 
     def in_language(self, code: str) -> str:

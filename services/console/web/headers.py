@@ -1,15 +1,15 @@
-"""Headers of every answer: what a browser may load, frame, guess and tell others."""
+"""Gives the headers of every answer: what a browser may load, frame, guess and tell others."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 _POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors {ancestors}"
-"""Everything from here and nothing inline: a name that were not escaped could still run nothing."""
+"""Everything from this site and nothing inline, so that even a name that was not escaped could run nothing."""
 
 
 def security_headers(*, encrypted: bool, framed: bool = False) -> Mapping[str, str]:
-    """Return the headers; ``framed`` answers, which are badges, may stand in the pages of others."""
+    """Return the headers; pages of other sites may show ``framed`` answers, which are badges."""
     headers = {
         "content-security-policy": _POLICY.format(ancestors="*" if framed else "'none'"),
         "x-content-type-options": "nosniff",

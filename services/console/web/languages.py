@@ -1,4 +1,4 @@
-"""The language of a reader who has not chosen one by the address."""
+"""Chooses the language of a reader whose address names none."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from starlette.requests import Request
 from services.console.texts import LANGUAGES
 
 COOKIE = "language"
-"""Holds the language that was last chosen by the switch; nothing else is remembered of readers."""
+"""Holds the language last chosen with the switch; apart from a sign-in, nothing else is remembered about readers."""
 
 
 def language_of(request: Request) -> str:

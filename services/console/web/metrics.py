@@ -1,4 +1,4 @@
-"""The console's metrics, by the names of the metrics table (services/core/metrics/table.py)."""
+"""Counts answers and times pages, by the names of the metrics table (services/core/metrics/table.py)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ConsoleMetrics:
         self._answers.labels(page=page, code=str(status)).inc()
 
     def aged(self) -> None:
-        """Count one page that was shown although the api is gone."""
+        """Count one page that was shown although the api is gone or slow."""
         self._aged.inc()
 
     @contextmanager

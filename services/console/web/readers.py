@@ -1,4 +1,4 @@
-"""Who reads a page, and what that reader may see."""
+"""Tells who reads a page, and what that reader may see."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ OPEN, PUBLIC, SIGNED = "open", "public", "signed"
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """A reader in a role of the api: empty for all that the console itself may see, else as `public` or `agency:ID`.
+    """A reader in a role of the api, such as `public` or `agency:ID`; empty for all that the console itself may see.
 
-    ``subject`` is what the provider of identities calls a person who signed in; ``token`` belongs to the session's forms.
+    ``subject`` is the id of a signed-in person at the provider of identities; ``token`` belongs to the session's forms.
     """
 
     role: str
@@ -33,7 +33,7 @@ class Reader:
 
 
 def reader_of(audience: str, session: Mapping[str, Any], now: float) -> Reader:
-    """Return who reads, by the console's audience and the session of the request; ``now`` is in epoch seconds."""
+    """Return the reader, by the console's audience and the session of the request; ``now`` is in epoch seconds."""
     if audience == OPEN:
         return Reader("")
     role = session.get("role")

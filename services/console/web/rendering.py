@@ -1,4 +1,4 @@
-"""Templates filled: one environment for each language and timezone, in which everything is escaped."""
+"""Renders templates: one environment for each language and timezone, in which everything is escaped."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SHORT_SLOT = 60
 
 
 class DirectContext(Context):
-    """Calls functions of templates as they are: none of ours asks for the context, and to find out takes longer than most."""
+    """Calls functions of templates directly: none of ours wants the context, and checking that is slow."""
 
     def call(self, function: Callable[..., Any], /, *args: Any, **values: Any) -> Any:
         """Return what a function or macro returns; macros are told whether to escape."""
@@ -80,14 +80,14 @@ _COMPILED = CompiledTemplates()
 
 
 def compile_templates() -> None:
-    """Compile all templates, so that no reader waits for it: together that takes as long as some fifty pages."""
+    """Compile all templates, so that no reader waits for that: it takes as long as some fifty pages."""
     environment = _environment(texts_of("en"))
     for name in environment.list_templates():
         environment.get_template(name)
 
 
 def render(frame: Frame, template: str, **values: Any) -> str:
-    """Return a template filled for the frame's reader."""
+    """Return a template rendered for the frame's reader."""
     environment = _environment(_texts(frame.language.code, frame.names))
     return environment.get_template(f"{template}.html").render(frame=frame, menu=MENU, **values)
 

@@ -1,4 +1,4 @@
-"""Sign-in by OpenID Connect: the code flow with PKCE, a claim that names the role, and a signed cookie that remembers it."""
+"""Signs readers in by OpenID Connect: the code flow with PKCE, a claim that names the role, and a signed cookie."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from starlette.routing import Route
 from services.core.log import Logger
 
 with warnings.catch_warnings(record=True):
-    # authlib would rather have a later httpx, which nothing else here needs, and says so whenever it is imported.
+    # authlib warns whenever it is imported that it wants a later httpx, which nothing else here needs.
     from authlib.integrations.base_client import OAuthError
     from authlib.integrations.starlette_client import OAuth
 
@@ -27,7 +27,7 @@ SESSION_SECONDS = 8 * 3600
 """How long a sign-in lasts: a working day."""
 
 _REFUSALS = (HTTPError, OAuthError, JoseError, RuntimeError, ValueError)
-"""What authlib raises where a provider does not answer, refuses, sends a token that is wrong, or describes itself badly."""
+"""What authlib raises when a provider does not answer, refuses, sends a wrong token, or describes itself badly."""
 
 _ROLE = re.compile(r"public|auditor|agency:[a-z0-9][a-z0-9-]{0,62}")
 _LONGEST_FORM = 1000
@@ -48,7 +48,7 @@ class Provider:
 def sign_in_routes(
     provider: Provider, base: str, log: Logger, refuse: Callable[[Request], Response], now: Callable[[], float]
 ) -> list[Route]:
-    """Return the routes of signing in and out. ``refuse`` answers what cannot be admitted; ``now`` is in epoch seconds."""
+    """Return the routes of signing in and out. ``refuse`` answers those not admitted; ``now`` is in epoch seconds."""
     oauth = OAuth()
     oauth.register(
         "provider",

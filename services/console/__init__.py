@@ -1,1 +1,1 @@
-"""The console: the pages of Peyvand for everybody, in Persian and English."""
+"""Serves the console: the pages of Peyvand for everybody, in Persian and English."""

@@ -1,4 +1,4 @@
-"""``peyvand console``: wiring only."""
+"""Runs ``peyvand console``: wiring only."""
 
 import sys
 

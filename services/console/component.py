@@ -1,4 +1,4 @@
-"""Runs the console: its pages over HTTP, fed from the api; reports its health, and drains."""
+"""Runs the console: serves pages over HTTP with figures from the api, reports its health, and drains."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def main(runtime: Runtime) -> None:
         *(Path(name) if name else None for name in (settings.api_ca, settings.api_certificate, settings.api_key))
     )
     async with connect(settings.api, tls=files) as api:
-        # Names of services go into pages of readers who may see these; the api decides who does.
+        # Pages name services only to readers who may see them; the api decides who may.
         naming = api.on_behalf_of("auditor") if settings.audience == "signed" else api
         feed = EditionFeed(api, naming, runtime.log, time.monotonic)
         metrics.gauge("peyvand_console_api_connected", runtime.registry).set_function(lambda: feed.away_seconds == 0)
@@ -77,7 +77,7 @@ async def main(runtime: Runtime) -> None:
 
 
 def _settled(settings: Settings) -> Settled:
-    """Return what the operator decided. Raises SettingsError when a part of it is missing."""
+    """Return the operator's decisions. Raises SettingsError when a part is missing."""
     base = (settings.console_url or f"http://{settings.console}").rstrip("/")
     provider, key = None, ""
     if settings.audience == "signed":

@@ -1,4 +1,4 @@
-"""The directory of a sandbox: the register, the collector's sources, the description of the scenario, the run's logs."""
+"""Prepares the directory of a sandbox: the register, the collector's sources, the scenario's description, the run."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def make_directory(directory: Path) -> None:
 def prepare_run(settings: Settings, scenario: Scenario, bus: DataBus, times: Timing, clock: Callable[[], float]) -> Run:
     """Choose the run, and write its register, sources and description. Raises StateError when a file cannot be written.
 
-    The register is written to a draft first: its version decides whether the run is resumed, and the epoch that follows
-    from it is no part of the version.
+    A draft of the register is written first, because its version decides whether the run is resumed. The epoch follows
+    from the run and is not part of the version.
     """
     draft = settings.data / f"{REGISTER}.new"
     try:
@@ -57,7 +57,7 @@ def prepare_run(settings: Settings, scenario: Scenario, bus: DataBus, times: Tim
         shutil.rmtree(draft)
         run = choose_run(settings.data, wanted, times, clock())
         register = make_register_files(scenario, bus, times, run.header.first_slot)
-        # A copy, since what a register names lies within it.
+        # A copy, since the files that a register names lie within it.
         _write(settings.data / REGISTER, {**register, CA: (settings.data / CA).read_text(encoding="utf-8")})
         description = orjson.dumps(_describe(scenario, bus, times, run), option=orjson.OPT_INDENT_2).decode()
         sources = sources_file(bus, times, settings.base_port)

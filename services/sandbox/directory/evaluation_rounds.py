@@ -1,4 +1,4 @@
-"""The official evaluation rounds of the simulated government, with invented figures labelled as such. Pure.
+"""Makes the official evaluation rounds of the simulated government, with invented figures labelled as such. Pure.
 
 They have the same contents and gaps as real official rounds: the first round has no score.
 """

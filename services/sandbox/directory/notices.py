@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 - the Persian texts are Persian on purpose
-"""Announcements, objections and maintenance of the simulated government, in both languages, labelled as invented. Pure."""
+"""Makes simulated announcements, objections and maintenance in both languages, labelled as invented. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAINTENANCE_COLUMNS = "subject from to note"
 
 _BUS_OPERATOR = "national-post"
 _UPGRADE = (timedelta(days=1), timedelta(days=1, hours=2))
-"""When the bus is worked on, after the start of the run."""
+"""The start and the end of the work on the bus, after the start of the run."""
 
 
 def make_announcements(scenario: Scenario, start: datetime) -> dict[str, object]:
@@ -94,6 +94,6 @@ def make_objections(scenario: Scenario, start: datetime) -> Iterator[tuple[str, 
 
 
 def make_maintenance(start: datetime) -> Iterator[tuple[str, ...]]:
-    """Yield the rows of maintenance.csv, in MAINTENANCE_COLUMNS: the bus, when it is announced."""
+    """Yield the rows of maintenance.csv, in MAINTENANCE_COLUMNS: the bus, at the announced times."""
     first, last = (start + span for span in _UPGRADE)
     yield BUS, first.isoformat(), last.isoformat(), "ارتقای گذرگاه ملی داده (upgrade of the national data bus)"

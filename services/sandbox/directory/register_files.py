@@ -1,4 +1,4 @@
-"""A scenario as the files of a register directory, and as the collector's list of sources. Pure: file name to content."""
+"""Writes a scenario as the files of a register directory and the collector's sources. Pure: file name to content."""
 
 from __future__ import annotations
 

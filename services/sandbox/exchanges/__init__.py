@@ -1,4 +1,4 @@
-"""The simulated data bus and the exchanges over it."""
+"""Simulates the data bus and the exchanges over it."""
 
 from services.sandbox.exchanges.data_bus import DataBus, make_data_bus
 from services.sandbox.exchanges.departures import LEARNED, WEEK_STEPS

@@ -1,9 +1,9 @@
-"""The simulated data bus: its members, its security servers, and the routes that exchanges take. Pure.
+"""Makes the simulated data bus: its members, its security servers, and the routes that exchanges take. Pure.
 
 Every agency is a member with a subsystem that provides its data, and one client subsystem per subject of its services
-or, every third agency, a single one for all. Each data item has an X-Road service of its own, except for the first
-agency's, which answers all inquiries about one family by one service. Services that are called by POST are of SOAP, others
-of REST. Links of one subsystem that use the same service share a route. A few routes are in no register, one calls a
+or, every third agency, a single one for all. Each data item has an X-Road service of its own, except that the first
+agency answers all inquiries about one family with one service. Services that are called by POST use SOAP, others REST.
+Links of one subsystem that use the same service share a route. A few routes are in no register, one calls a
 service of the bus itself, some are silent, and one fails for people more often than for probers.
 """
 
@@ -18,7 +18,7 @@ from services.sandbox.scenario import Scenario, security_host
 
 _INSTANCE = "SANDBOX"
 _SERVERS = 6
-"""Security servers that the agencies share."""
+"""How many security servers the agencies share."""
 
 _SKEW_MS = 900
 """The largest error of a security server's clock; less than the shortest slot."""
@@ -50,8 +50,8 @@ class BusServer:
 class Route:
     """A client subsystem that calls a service (X-Road identifiers), through the servers with these numbers.
 
-    ``links`` are those it serves, none if it is in no register. ``weight`` is its share of the traffic; a share of
-    ``unfair`` of its exchanges fails whatever a prober would see. ``rest`` is False for services of SOAP, such as those of
+    ``links`` are those it serves, none if it is in no register. ``weight`` is its share of the traffic. The share
+    ``unfair`` of its exchanges fails whatever a prober would see. ``rest`` is False for SOAP services, such as those of
     the bus itself.
     """
 
@@ -74,7 +74,8 @@ class Route:
 class DataBus:
     """The data bus of a scenario.
 
-    ``members`` maps members to agencies, ``names`` them and others to their names; ``monitor`` is the subsystem that reads all.
+    ``members`` maps members to agencies; ``names`` maps members and other parties to their names. ``monitor`` is the
+    subsystem that reads all records.
     """
 
     members: Mapping[str, str]

@@ -1,7 +1,8 @@
-"""Departures of the traffic from its record, which findings about exchanges must tell. Pure.
+"""Draws departures of the traffic from its record, which findings about exchanges must report. Pure.
 
-Probes see nothing of them: the links work. In every period some services that many call depart at once, each in another way, from a slot by
-which a detector that takes seven slots for a week has learned what is usual. Slots count from the first exchanges.
+Probes do not see them, since the links work. In every period some services with many calls depart at once, each in
+another way. The first do so after a detector with a week of seven slots has learned what is usual. Slots count from
+the first exchanges.
 """
 
 from __future__ import annotations
@@ -16,30 +17,30 @@ from services.sandbox.exchanges.exchange import SimulatedExchange
 from services.sandbox.faults import FaultMode, FaultScope, FaultSpan
 
 WEEK_STEPS = 7
-"""Slots of a simulated week: the fewest that days and weeks can be told apart by."""
+"""Slots of a simulated week: the fewest by which days and weeks can be told apart."""
 
 PERIOD = 60
 """Slots from one departure to the next."""
 
 LEARNED = 3 * WEEK_STEPS
-"""Slots of exchanges before a run begins, which servers still have the records of: as many as a detector has to see first."""
+"""Slots of exchanges before a run, as many as a detector has to see first; servers still have their records."""
 
 _FIRST = LEARNED + 5
-"""The slot of the first departures: the collector has read what was before by then."""
+"""The slot of the first departures: by then the collector has read the earlier exchanges."""
 
 _LENGTH = 20
 _FREQUENT = 8
-"""Departures are of the services that some client calls most, so that they can be found while they last."""
+"""How many services may depart: those that some client calls most, so that departures are found while they last."""
 
 _LEFT = 0.1
-"""The share of calls that are left where they fall."""
+"""The share of calls that remain in a fall."""
 
 _MORE = 3
-"""How many more calls are made for each where they rise."""
+"""How many more calls are made for each call in a rise."""
 
 _FAILING = 0.6
 _REPEATED = 0.5
-"""The shares of calls that fail, and that are the one before once more."""
+"""The shares of calls that fail, and that repeat the call before."""
 
 _LARGER = 4
 
@@ -48,7 +49,7 @@ _SHAPE = (1.2, 1.2, 1.1, 1.1, 1.0, 0.8, 0.6)
 
 
 class DepartureKind(StrEnum):
-    """What departs, in the words of findings."""
+    """The kind of a departure, in the words of findings."""
 
     SILENCE = "silence"
     FALL = "fall"
@@ -87,14 +88,14 @@ class Departure:
         return {DepartureKind.SILENCE: 0, DepartureKind.RISE: 1 + _MORE}.get(self.kind, 1)
 
     def fault(self, span: FaultSpan | None, slot: int, rng: random.Random) -> FaultSpan | None:
-        """Return the fault of an exchange in a slot, which without the departure has this one."""
+        """Return the fault of an exchange in a slot; ``span`` is the fault that it has without the departure."""
         if self.kind not in _FAULTS:
             return span
         share, mode, scope = _FAULTS[self.kind]
         return FaultSpan(self.service, slot, slot + 1, mode, scope, 0) if rng.random() < share else span
 
     def change(self, exchange: SimulatedExchange, before: str, rng: random.Random) -> SimulatedExchange:
-        """Return an exchange as it is in the departure, after one of its client with the message id ``before``."""
+        """Return an exchange as the departure changes it; ``before`` is its client's previous message id."""
         if self.kind is DepartureKind.SIZE:
             return replace(exchange, response_bytes=_LARGER * exchange.response_bytes)
         if self.kind is DepartureKind.REPEATS and rng.random() < _REPEATED:

@@ -1,4 +1,4 @@
-"""One exchange over the data bus: its outcome, and what its two security servers log of it. Pure.
+"""Simulates one exchange over the data bus: its outcome, and the records that its two security servers log. Pure.
 
 The outcome follows the state of its link at that time. The logs have errors on purpose: clocks that are off, and records
 that come twice, late or never. Moments are milliseconds since 1970.
@@ -53,8 +53,9 @@ class SideRecord:
 class SimulatedExchange:
     """One exchange and its records; a side that is None is never logged.
 
-    ``message`` is the id that its client gave the message, and ``id`` that of its security server, another one for each time that a client
-    makes the same call again. ``status`` is the HTTP status of REST, ``skew_ms`` the provider's clock less the client's where both sides are logged.
+    ``message`` is the id that its client gave the message. ``id`` is that of its security server, a new one for each
+    time that a client repeats a call. ``status`` is the HTTP status of REST. ``skew_ms`` is the provider's clock minus
+    the client's where both sides are logged.
     """
 
     id: str
@@ -71,7 +72,7 @@ class SimulatedExchange:
 
     @property
     def succeeded(self) -> bool:
-        """Whether the bus logs it as succeeded: X-Road does not for any REST status from 400 on, even of an answer."""
+        """Whether the bus logs it as succeeded: X-Road never does for REST statuses from 400, even of answers."""
         return not self.fault and (self.status or 0) < 400
 
     @property

@@ -1,4 +1,4 @@
-"""The exchanges over the data bus, drawn slot by slot from the seed, without end. Pure."""
+"""Draws the exchanges over the data bus slot by slot from the seed, without end. Pure."""
 
 from __future__ import annotations
 

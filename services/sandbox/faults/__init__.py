@@ -1,4 +1,4 @@
-"""The injected faults of each slot."""
+"""Draws the injected faults of each slot."""
 
 from services.sandbox.faults.faults import CYCLE, FaultMode, FaultScope
 from services.sandbox.faults.timeline import FaultSpan, FaultTimeline, draw_server_faults

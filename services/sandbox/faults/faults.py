@@ -1,8 +1,8 @@
-"""The faults of a run, drawn cycle by cycle from the seed, without end. Pure.
+"""Draws the faults of a run cycle by cycle from the seed, without end. Pure.
 
 Time is counted in slots from the start of the run; a cycle is CYCLE slots. The faults of a cycle begin in it and may
-last into the next one, never further. Every cycle has a fault of every mode on a link whose provider has none; in the
-first cycle they are in effect by slots 3 and 4, and the bus stays up until slot 6, so that every run shows every stage.
+last into the next one, never further. Every cycle has a fault of every mode on a link whose provider has none. In the
+first cycle all of these are in effect in slot 3 and the bus stays up until slot 6, so that every run shows every stage.
 The rest is drawn so that most links work at any time.
 """
 

@@ -1,4 +1,4 @@
-"""The fault of each link in each slot: overlapping faults resolved into spans. Pure.
+"""Resolves overlapping faults into spans: the fault of each link in each slot. Pure.
 
 The lowest stage wins, as it does on a connection: a client that cannot connect does not see that the record is stale.
 Between faults of one stage the wider scope wins (bus, provider, link), then the order of modes.

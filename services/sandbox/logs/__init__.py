@@ -1,4 +1,4 @@
-"""The run, and its logs: the truth, the exchanges and the replies that were sent."""
+"""Chooses the run, and writes its logs: the truth, the exchanges, the departures and the replies that were sent."""
 
 from services.sandbox.logs.access_log import AccessLog
 from services.sandbox.logs.departure_log import DepartureLog

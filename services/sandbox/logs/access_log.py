@@ -1,4 +1,4 @@
-"""The log of the replies that were sent.
+"""Writes the log of the replies that were sent.
 
 ``access.ndjson``: ``{link, slot, time, sent}`` for every reply written: ``ok``, a mode, or ``not_found``.
 """
@@ -11,7 +11,7 @@ from services.sandbox.logs.json_lines import JsonLinesFile, encode_line
 
 
 class AccessLog:
-    """The access log; lines are buffered until ``flush``. StateError when it cannot be written."""
+    """The access log; lines are buffered until ``flush``. Raises StateError when it cannot be written."""
 
     def __init__(self, path: Path, *, resumed: bool) -> None:
         """Open the log; a resumed one keeps its lines."""

@@ -1,6 +1,7 @@
-"""The departures of the traffic, beside the truth log: what findings about exchanges must tell.
+"""Writes the log of the departures of the traffic, which findings about exchanges must report.
 
-``departures.ndjson``: a line each, ``{kind, service, from, to}``: calls of the X-Road service depart in slots [from, to).
+``departures.ndjson``, beside the truth log: a line each, ``{kind, service, from, to}``: calls of the X-Road service
+depart in slots [from, to).
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from services.sandbox.logs.json_lines import JsonLinesFile, encode_line
 
 
 class DepartureLog:
-    """The log of a run, written before what it tells takes effect. StateError when it cannot be written."""
+    """The log of a run, written before its departures take effect. Raises StateError when it cannot be written."""
 
     def __init__(self, path: Path, traffic: SimulatedTraffic) -> None:
-        """Open the log, whose lines follow from the run: a resumed run writes them again."""
+        """Open the log empty: its lines follow from the run, so that a resumed run writes them again."""
         self._traffic = traffic
         self._file = JsonLinesFile(path, ())
         self._written = 0

@@ -1,8 +1,8 @@
-"""The true exchanges, written before they take effect, beside the truth log.
+"""Writes the log of the true exchanges, before they take effect.
 
-``exchanges.ndjson``: a line per client, service and slot: ``{slot, client, service, count, ok, bus_failures,
-provider_failures, orphans, request_bytes, response_bytes, duration_ms, skew_ms, skew_count, records, repeated, late,
-duration_buckets}``.
+``exchanges.ndjson``, beside the truth log: a line per client, service and slot: ``{slot, client, service, count, ok,
+bus_failures, provider_failures, orphans, request_bytes, response_bytes, duration_ms, skew_ms, skew_count, records,
+repeated, late, duration_buckets}``.
 * The slot of an exchange is that of its request, by the time stamp of the client's security server, or of the provider's
   if only that one logged it.
 * ``orphans`` were logged by one side only.
@@ -82,7 +82,7 @@ def _add(row: dict[str, int], buckets: list[int], exchange: SimulatedExchange, s
 
 
 class ExchangeLog:
-    """The log of a run, written ahead of the exchanges. StateError when it cannot be written."""
+    """The log of a run, written ahead of the exchanges. Raises StateError when it cannot be written."""
 
     def __init__(self, path: Path, traffic: SimulatedTraffic, *, resumed: bool) -> None:
         """Open the log. A resumed log drops the lines of its last slot, which may be incomplete, and writes them again."""

@@ -1,4 +1,4 @@
-"""Logs as files of JSON lines that are appended to."""
+"""Reads and extends logs that are files of JSON lines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from services.core.errors import StateError
 
 
 class JsonLinesFile:
-    """A file that lines are appended to. StateError when it cannot be written."""
+    """A file that lines are appended to. Raises StateError when it cannot be written."""
 
     def __init__(self, path: Path, kept: Iterable[bytes] | None) -> None:
         """Open the file with these lines in it; None keeps the lines that it has."""

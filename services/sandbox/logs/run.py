@@ -1,4 +1,4 @@
-"""The run that a sandbox plays: the one whose truth log is in its directory, or a new one."""
+"""Chooses the run that a sandbox plays: the one whose truth log is in its directory, or a new one."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Run:
 
 
 def read_header(path: Path) -> RunHeader | None:
-    """Return the header of a truth log; None when there is none that can be read."""
+    """Return the header of a truth log; None when there is none or it cannot be read."""
     try:
         with path.open("rb") as file:
             header = RunHeader(**orjson.loads(file.readline()))

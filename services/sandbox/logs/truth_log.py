@@ -1,8 +1,7 @@
-"""The truth log, written before it takes effect.
+"""Writes the truth log, before the truth takes effect.
 
-``truth.ndjson``: a header, then a span a line: ``{link, from, to, stage, cause, mode}``, links in slots [from, to),
+``truth.ndjson``: a header, then one span per line: ``{link, from, to, stage, cause, mode}``. Slots are [from, to), and
 slot number = slot start in epoch seconds // slot_seconds. A live link in a slot without a span is OK (stage 5); absent
-links are not listed. The log claims nothing about slots in the header's ``gaps``, when the sandbox was not running.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from services.sandbox.logs.run import RunHeader
 
 
 class TruthLog:
-    """The truth log of a run, kept at least one cycle ahead. StateError when it cannot be written."""
+    """The truth log of a run, kept at least one cycle ahead. Raises StateError when it cannot be written."""
 
     def __init__(
         self, path: Path, header: RunHeader, timeline: FaultTimeline, kept: Sequence[bytes], cycle: int

@@ -1,4 +1,4 @@
-"""A simulated government, drawn from a name and a seed: its register, records and addresses."""
+"""Draws a simulated government from a name and a seed: its register, records and addresses."""
 
 from services.sandbox.scenario.addresses import ServedLink, security_host
 from services.sandbox.scenario.records import FAMILIES, RecordFamily, encode_record

@@ -1,4 +1,4 @@
-"""Addresses, ports, TLS and records of everything that is served. Pure.
+"""Assigns addresses, ports, TLS and records to everything that is served. Pure.
 
 Providers are on 127.1.x.y, portals on 127.2.x.y, the bus and the control target on 127.3.0.x, security servers on
 127.3.1.x. The k-th live link of a provider is on port base_port + k, so that one link can be refused while its
@@ -25,8 +25,9 @@ _AGES = (3600, 86400, 7 * 86400)
 
 @dataclass(frozen=True, slots=True)
 class ServedLink:
-    """How one live link is served: its address, whether over TLS and over the bus, the records of two subjects, and the
-    age limit of the data in seconds.
+    """How one live link is served: its address, and whether over TLS and over the bus.
+
+    ``records`` are those of two subjects; ``max_age_s`` is the age limit of the data in seconds.
     """
 
     link: str

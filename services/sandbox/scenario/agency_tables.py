@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 - the Persian names are Persian on purpose
-"""The agencies of a scenario and the data items they provide. Tables only.
+"""Lists the agencies of a scenario and the data items that they provide. Tables only.
 
 Ids are short enough that agency-subject-action-item stays within the 63 characters of an id: agency 20, subject 16,
 action 8, item 16.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class AgencyName:
-    """An agency's id, sector and names; the first ones are the small scenario."""
+    """An agency's id, sector and names; the small scenario has the first ones."""
 
     id: str
     sector: str
@@ -30,7 +30,7 @@ class DataItem:
 
 
 def rows(table: str) -> list[list[str]]:
-    """Split a table into cells: a row a line, cells between bars."""
+    """Split a table into cells: one row per line, cells between bars."""
     return [[cell.strip() for cell in line.split("|")] for line in table.strip().splitlines()]
 
 

@@ -1,4 +1,4 @@
-"""The records that inquiries are about: synthetic people, firms and properties. Pure.
+"""Makes the records that inquiries are about: synthetic people, firms and properties. Pure.
 
 Each of three families has its own shape, so that probes meet GET and POST and three ways of dating the data. Nobody in
 them exists.

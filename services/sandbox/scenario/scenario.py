@@ -1,4 +1,4 @@
-"""A simulated government, drawn from a name and a seed: agencies, services, required links, addresses. Pure.
+"""Draws a simulated government from a name and a seed: agencies, services, required links, addresses. Pure.
 
 A few providers answer most inquiries (civil registration, tax, social insurance, the judiciary): the n-th is needed in
 proportion to n^-0.9.
@@ -213,7 +213,7 @@ def _link(service: Service, item: DataItem, served: ServedLink | None, times: Ti
 
 
 def _legal_basis(item: DataItem, required_from: date | None) -> LegalBasis | None:
-    """Return what an inquiry is required by: the newer law where it has a first day; nothing is cited for every fifth item."""
+    """Return the law that requires an inquiry: the newer one if it has a first day, and none for every fifth item."""
     number = ITEMS.index(item)
     if number % 5 == 0:
         return None

@@ -1,4 +1,4 @@
-"""The services that agencies of a sector offer, as subjects and actions, the laws behind them, and fictional people.
+"""Lists the services of a sector's agencies as subjects and actions, the laws behind them, and fictional people.
 
 Tables only.
 """

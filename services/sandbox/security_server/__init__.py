@@ -1,4 +1,4 @@
-"""What the simulated X-Road security servers answer themselves: lists and monitoring."""
+"""Answers requests to the simulated X-Road security servers themselves: for lists and monitoring."""
 
 from services.sandbox.security_server.monitoring import OFFSET, OperationalMonitoring
 

@@ -1,4 +1,4 @@
-"""The health data of a security server: counts and durations per service, without clients (PR-OPMON, chapter 3). Pure."""
+"""Makes a security server's health data: service counts and durations, without clients (PR-OPMON, chapter 3). Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SERVICE = ("xRoadInstance", "memberClass", "memberCode", "subsystemCode", "serv
 
 
 def health_answer(traffic: SimulatedTraffic, server: int, now: int, provider: str = "") -> bytes:
-    """Return the answer of a server at ``now`` by its clock, in epoch seconds; of one ``provider``'s services if given.
+    """Return a server's answer at ``now`` by its clock, in epoch seconds; only for ``provider``'s services if given.
 
     As on real servers, it lists all services behind it, also those without recent calls, and counts each record once.
     """

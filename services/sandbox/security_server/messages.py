@@ -1,4 +1,4 @@
-"""The messages of a security server's monitoring: SOAP in, SOAP or multipart out (X-Road PR-OPMON). Pure."""
+"""Reads and writes the messages of server monitoring: SOAP in, SOAP or multipart out (X-Road PR-OPMON). Pure."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _CLIENT = ("xRoadInstance", "memberClass", "memberCode", "subsystemCode")
 
 @dataclass(frozen=True, slots=True)
 class MonitoringQuery:
-    """One query: RECORDS or HEALTH, the client, the server it is for, and the provider whose services it is about ("": all).
+    """One query: RECORDS or HEALTH, its client, its server, and the provider whose services it is about ("": all).
 
-    RECORDS are those of seconds [first, last].
+    A query for RECORDS is for seconds [first, last].
     """
 
     kind: str
@@ -88,7 +88,7 @@ def soap_fault(code: str) -> bytes:
 
 
 def multipart_answer(records: Sequence[Mapping[str, Any]], next_second: int | None) -> bytes:
-    """Return an answer with these records; ``next_second`` is where to go on, None when these are all."""
+    """Return an answer with these records; ``next_second`` is where the next answer starts, None when these are all."""
     rest = "" if next_second is None else f"<om:nextRecordsFrom>{next_second}</om:nextRecordsFrom>"
     envelope = soap_message(
         f"<om:{RECORDS}Response><om:recordsCount>{len(records)}</om:recordsCount>"

@@ -1,4 +1,4 @@
-"""What a security server lists of its bus: clients, and services of a provider (X-Road PR-META, PR-MREST). Pure."""
+"""Answers requests for lists: the clients of a bus, and the services of a provider (X-Road PR-META, PR-MREST). Pure."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _client_list(bus: DataBus) -> bytes:
 
 
 def _method_list(bus: DataBus, request: etree._Element) -> bytes:
-    """Return the message that lists a provider's services of SOAP, under the header of the request, as X-Road answers."""
+    """Return the message that lists a provider's SOAP services, under the header of the request, as X-Road answers."""
     provider = read_party(request.find("{*}Header/{*}service"))
     services = "".join(_identifier("service", service) for service in _services(bus, provider, rest=False))
     header = request.find("{*}Header")
@@ -64,7 +64,7 @@ def _method_list(bus: DataBus, request: etree._Element) -> bytes:
 
 
 def _services(bus: DataBus, provider: str, *, rest: bool) -> Sequence[str]:
-    """Return the services of a provider of one kind, without those of the bus itself."""
+    """Return the REST or the SOAP services of a provider, without those of the bus itself."""
     return sorted(
         {
             route.service

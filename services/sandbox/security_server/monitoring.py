@@ -1,7 +1,7 @@
-"""The messages that security servers answer themselves: lists, and operational monitoring (X-Road PR-OPMON). Pure.
+"""Answers the messages to security servers themselves: lists, and operational monitoring (X-Road PR-OPMON). Pure.
 
-An answer has a limited number of records, with the rest of their last second, none younger than ``OFFSET`` seconds by
-the server's clock, and states where the next one starts. The server's owner and the monitoring subsystem may read all
+An answer has a limited number of records with the rest of their last second, none younger than ``OFFSET`` seconds by
+the server's clock. It states where the next answer starts. The server's owner and the monitoring subsystem may read all
 records, other clients those of their own side of their own exchanges.
 """
 
@@ -30,9 +30,9 @@ OFFSET = 2
 """Seconds before records are available; 60 on real servers, where it is configurable."""
 
 _MOST_SLOTS = 4
-"""Of one answer. Drawing more keeps the targets of this process waiting, which would be late."""
+"""The most slots of one answer. Drawing more would delay the targets of this process, which would then be late."""
 
-_FEWEST_RECORDS = 20  # that the limit of an answer may be
+_FEWEST_RECORDS = 20  # the lowest limit of an answer
 _FAULTS = ("Server.InternalError", "Server.ServerProxy.AccessDenied", "Server.ServerProxy.ServiceFailed.Timeout")
 
 

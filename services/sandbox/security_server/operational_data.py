@@ -1,4 +1,4 @@
-"""The operational data of a security server: its records in X-Road's fields, by the second they were stored in. Pure."""
+"""Makes a security server's operational data: records in X-Road's fields, by the second they were stored in. Pure."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class LogEntry:
 
 
 def log_entries(traffic: SimulatedTraffic, server: int, first: int, last: int) -> Iterator[LogEntry]:
-    """Yield what a server stored in seconds [first, last] by its clock, in no order."""
+    """Yield the entries that a server stored in seconds [first, last] by its clock, in no particular order."""
     slot_seconds = traffic.times.slot
     begin = max(first // slot_seconds - traffic.reach, traffic.first_slot)
     for slot in range(begin, ceil((last + 2) / slot_seconds) + 1):

@@ -1,4 +1,4 @@
-"""The servers on loopback: sites, replies, connections and certificates."""
+"""Runs the servers on loopback: sites, replies, connections and certificates."""
 
 from services.sandbox.servers.certificates import CA, open_authority
 from services.sandbox.servers.replies import NOT_FOUND, OK, ReceivedRequest, ServerReply, response

@@ -1,4 +1,4 @@
-"""The sandbox's own certificate authority, and the TLS servers signed by it, good and bad.
+"""Makes the sandbox's own certificate authority, and the good and bad TLS servers that it signs.
 
 The authority's key stays beside its certificate (``ca.key``, readable by its owner only), so that probers that have read
 ``ca.pem`` still trust a restarted sandbox. Servers' keys are not kept: OpenSSL reads them from a file only, so each is in

@@ -1,4 +1,4 @@
-"""One accepted connection: it reads one request, answers in the state of the slot it was accepted in, and closes."""
+"""Serves one accepted connection: reads one request, answers in the state of its slot of acceptance, and closes."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ _LARGEST = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class ConnectionBehaviour:
-    """How a connection behaves: ``reply`` answers a request (None: never) after ``delay`` seconds; ``on_written`` is called
-    with the reply that was written.
+    """How a connection behaves.
+
+    ``reply`` answers a request (None: never) after ``delay`` seconds; ``on_written`` is called with the written reply.
     """
 
     reply: Callable[[ReceivedRequest], ServerReply] | None

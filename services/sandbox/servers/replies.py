@@ -1,4 +1,4 @@
-"""The servers' replies: one HTTP/1.1 response to one request. Pure."""
+"""Makes the servers' replies: one HTTP/1.1 response to one request. Pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Real servers on loopback, each in the state of the current slot.
+"""Runs real servers on loopback, each in the state of the current slot.
 
-How a connection is served is decided when it is accepted, from the slot then in effect (timing.py explains why that is
-safe). Only a refusal must happen earlier: the listening socket is closed when the slot takes effect.
+The slot in effect when a connection is accepted decides how it is served (timing.py explains why that is safe). Only a
+refusal must happen earlier: the listening socket is closed when the slot takes effect.
 """
 
 from __future__ import annotations

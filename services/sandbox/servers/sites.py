@@ -1,4 +1,4 @@
-"""The sites of a scenario: its links, portals, bus, security servers and control target."""
+"""Makes the sites of a scenario: its links, portals, bus, security servers and control target."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names the keys of messages in English: stages, verdicts, reasons, sectors and others; catalogues translate the names."""
+"""Names the keys of messages in English: stages, verdicts, reasons, sectors and others; catalogues translate these."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""A simulated government with injected faults whose true verdicts are known."""
+"""Simulates a government with injected faults whose true verdicts are known."""

@@ -1,4 +1,4 @@
-"""``python -m services.sandbox``: a simulated government on loopback. Wiring only."""
+"""Runs a simulated government on loopback, by ``python -m services.sandbox``. Wiring only."""
 
 from __future__ import annotations
 

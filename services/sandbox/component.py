@@ -1,4 +1,4 @@
-"""The sandbox: servers, register and truth on disk, slot after slot until it is stopped."""
+"""Runs the sandbox: servers, register and truth on disk, slot after slot until it is stopped."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ async def run_sandbox(
 ) -> None:
     """Serve the scenario until ``stop`` is set.
 
-    ``on_ready`` is called once every server listens and every file is written, ``on_answer`` with the name of every reply
-    written, ``on_late`` when the machine was too busy to do in slots [from, to) what the truth says. Raises ListenError,
-    SettingsError, StateError.
+    ``on_ready`` is called once every server listens and every file is written. ``on_answer`` is called with the name of
+    every reply written. ``on_late`` is called when the machine was too busy to follow the truth in slots [from, to).
+    Raises ListenError, SettingsError, StateError.
     """
     times = slot_timing(settings.slot)
     scenario = make_scenario(settings.scenario, seed=settings.seed, base_port=settings.base_port, times=times)
@@ -65,7 +65,7 @@ async def run_sandbox(
             seed=settings.seed,
             times=times,
             first_slot=first - LEARNED,
-            # What was before the run suffered the same faults, so that they are no departure from it.
+            # The slots before the run had the same faults, so that faults are no departure from them.
             state=lambda slot: timeline.state(slot if slot >= first else slot + LEARNED),
         )
         monitoring.follow(traffic)
@@ -123,6 +123,6 @@ async def _run_slots(
         due = clock() + pause
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), pause)
-        # Healthy answers were as late.
+        # Healthy answers were late by as much.
         if clock() > due + times.latency / 4:
             on_late(slot, times.slot_at(clock()) + 1)

@@ -1,8 +1,8 @@
-"""The times of a sandbox, all derived from the length of a slot. Pure.
+"""Derives the times of a sandbox from the length of a slot. Pure.
 
 Faults are told apart by time on a machine that may be busy, so the margins are as wide as the rules allow:
 
-* A prober starts a probe in [slot start, slot end - timeout), with timeout < slot/2, and the register check wants
+* A prober starts a probe in [slot start, slot end - timeout), with timeout < slot/2, and the register check requires
   timeout >= 2 x latency limit. A healthy answer takes milliseconds and has the whole latency limit as its margin;
   a slow answer is delayed from the moment the request is in, can only get slower, and has ``timeout - slow`` to spare.
 * A slot's faults take effect ``lead`` seconds before it begins, at the quiet end of the slot before, when the last

@@ -1,1 +1,1 @@
-"""``peyvand opendata``: published numbers, structure, official rounds and the register, as files for everybody."""
+"""Exports published numbers, structure, official rounds and the register as files for everybody."""

@@ -1,4 +1,4 @@
-"""datapackage.json: every file with its hash and columns, as a Data Package (datapackage.org, version 2)."""
+"""Writes datapackage.json: every file with its hash and columns, as a Data Package (datapackage.org, version 2)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PROFILE: Final = "https://datapackage.org/profiles/2.0/datapackage.json"
 
 
 def datapackage(contents: Contents) -> bytes:
-    """Return the description of an export. What the profile has no place for, such as Persian texts, has keys of its own."""
+    """Return the description of an export; it has keys of its own where the profile has none, as for Persian texts."""
     stated, register = contents.stated, contents.register
     document: dict[str, Any] = {
         "$schema": _PROFILE,
@@ -52,7 +52,7 @@ def _resource(table: Table, file: DataFile) -> dict[str, Any]:
         "bytes": file.bytes,
         "hash": f"sha256:{file.sha256}",
     }
-    # Both files of a table have the same columns; the schema stands with the one that every tool reads.
+    # Both files of a table have the same columns; the schema is with the one that every tool reads.
     return resource | ({"type": "table", "encoding": "utf-8", "schema": _schema(table)} if is_csv else {})
 
 

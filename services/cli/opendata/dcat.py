@@ -1,4 +1,4 @@
-"""dcat.jsonld: the export as a catalogue that data portals harvest (DCAT-AP 3)."""
+"""Writes dcat.jsonld: the export as a catalogue that data portals harvest (DCAT-AP 3)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LANGUAGES: Final = [{"@id": f"{_AUTHORITY}/language/FAS"}, {"@id": f"{_AUTHORIT
 def dcat(contents: Contents) -> bytes:
     """Return the catalogue: a dataset for each table, with a distribution for each of its files.
 
-    Addresses are those below the policy's ``open_data.url``, else relative to where the file itself is found.
+    Addresses are below the policy's ``open_data.url``, else relative to the file itself.
     """
     stated = contents.stated
     base = f"{stated.url}/" if stated.url else ""

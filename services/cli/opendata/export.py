@@ -1,4 +1,4 @@
-"""An export of open data out of the dataset of an archive."""
+"""Makes an export of open data from the dataset of an archive."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ PACKAGE: Final = "datapackage.json"
 """The description of the other files. It is written last."""
 
 _KINDS: Final = (IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR, IndicatorKind.CONSUMER, IndicatorKind.PROVIDER)
-"""What numbers are of: an agency and above."""
+"""The kinds of the numbers: an agency and above."""
 
 _NEW: Final = ".new"
-"""Where files are written before any of those in the folder is replaced."""
+"""The folder where files are written before any older one is replaced."""
 
 
 def read_contents(address: str, directory: Path | None, *, first: str, last: str) -> Contents:
     """Return what was published on the days from ``first`` to ``last`` ("": all), and the register in force at the end.
 
-    A register in a ``directory`` may stand for the archived one, with other official rounds or another licence. Raises
-    SettingsError when nothing was published, or the register is another, and StateError for a damaged dataset.
+    A register in ``directory`` may replace the archived one, with other official rounds or another licence. Raises
+    SettingsError when nothing was published, or the register has another version, and StateError for a damaged dataset.
     """
     archive = ArchivedEvidence(open_storage(address))
     published = list(archive.published_by_day(_KINDS, first=first, last=last or "9999"))
@@ -98,7 +98,7 @@ def _register(archive: ArchivedEvidence, number: Indicator, directory: Path | No
 
 
 def _structures(archive: ArchivedEvidence, register: Register, number: Indicator) -> tuple[Structure, ...]:
-    """Return the structure as of a published number, out of the evidence behind it."""
+    """Return the structure as of a published number, from the evidence behind it."""
     end_slot, sequence = Calendar.of(register.policy).slot_of(number.as_of), number.evidence_sequence
     evidence = archive.evidence(register, end_slot=end_slot, sequence=sequence)
     return network(register, score_evidence(register, evidence, at=number.as_of, evidence_sequence=sequence))

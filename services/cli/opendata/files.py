@@ -1,4 +1,4 @@
-"""Tables as files whose bytes follow from their rows, and how each of them is described."""
+"""Writes tables as files whose bytes depend only on their rows, and describes each file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from services.dataset.tables import write
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """A file of a table in one of its forms, ``csv`` or ``parquet``: its bytes and their hash in hex."""
+    """A file of a table in one of its forms, ``csv`` or ``parquet``: its size in bytes and its hash in hex."""
 
     table: Table
     form: str
@@ -38,8 +38,10 @@ MEDIA_TYPES: Final = {"csv": "text/csv", "parquet": "application/vnd.apache.parq
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Contents:
-    """What an export holds: tables of the days ``first`` to ``last``, numbers up to ``as_of`` (epoch seconds), and the
-    register that was in force then. ``files`` are known once they are written.
+    """What an export holds.
+
+    ``tables`` are those of the days ``first`` to ``last``, with numbers up to ``as_of`` (epoch seconds). ``register``
+    was in force then. ``files`` are known once they are written.
     """
 
     register: Register
@@ -52,21 +54,21 @@ class Contents:
 
     @property
     def stated(self) -> OpenData:
-        """What the policy states of licence and address."""
+        """What the policy states on publisher, licence and address."""
         return self.register.policy.open_data or OpenData()
 
     def publisher(self, language: str) -> str:
-        """Return who publishes: whom the policy names, else the government."""
+        """Return the name of the publisher: the one in the policy, else the government's."""
         named = _either(self.stated.publisher_en, self.stated.publisher_fa, language)
         return named or self.government(language)
 
     def government(self, language: str) -> str:
-        """Return the name of the government in a language, in the other one where there is none."""
+        """Return the name of the government in a language, else in the other one."""
         government = self.register.policy.government
         return _either(government.name_en, government.name_fa, language)
 
     def title(self, language: str) -> str:
-        """Return what the export is called."""
+        """Return the title of the export."""
         what = {"en": "Cross-agency integration", "fa": "اتصال دستگاه‌ها"}[language]
         return f"{what}: {self.government(language)}"
 

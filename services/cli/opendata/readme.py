@@ -1,4 +1,4 @@
-"""README.en.md and README.fa.md: what an export holds, for people."""
+"""Writes README.en.md and README.fa.md, which tell people what an export holds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Published numbers, structures and a register as the rows of each table."""
+"""Turns published numbers, structures and a register into the rows of each table."""
 
 from __future__ import annotations
 

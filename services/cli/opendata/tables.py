@@ -1,4 +1,4 @@
-"""What an export of open data consists of: tables, and what each of their columns means in both languages.
+"""Defines the tables of an export of open data, and the meaning of each column in both languages.
 
 Only what is listed here is exported: no target, parameter or probe, no reason or detail, and nothing of an exchange.
 """
@@ -21,12 +21,12 @@ TYPES: Final[Mapping[str, pa.DataType]] = {
     "number": pa.float64(),
     "boolean": pa.bool_(),
 }
-"""Types of columns in Parquet, by what a Data Package calls them."""
+"""Types of columns in Parquet, by their names in a Data Package."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column by its name, a key of TYPES, and what it means in both languages."""
+    """A column: its name, a key of TYPES, and its meaning in both languages."""
 
     name: str
     type: str
@@ -36,9 +36,9 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table: what it is called, its columns, and the columns ``key`` that are different in each row.
+    """A table: its names, its columns, and the columns ``key`` that together differ in each row.
 
-    ``refers`` tells by column the table whose ``id`` it holds.
+    ``refers`` maps a column to the table whose ``id`` it holds.
     """
 
     name: str

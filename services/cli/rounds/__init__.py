@@ -1,1 +1,1 @@
-"""Rounds: frozen out of a dataset, verified from their folder alone, compared (docs/rounds.md)."""
+"""Freezes rounds from a dataset, verifies them from their folder alone, and compares them (docs/rounds.md)."""

@@ -12,7 +12,7 @@ from services.core.model import Indicator, IndicatorKind
 COMPARED: Final = (IndicatorKind.GOVERNMENT, IndicatorKind.SECTOR, IndicatorKind.CONSUMER, IndicatorKind.PROVIDER)
 
 _TENTH: Final = 10
-"""Months and quarters have not the same number of days, and are compared."""
+"""Windows of days may differ by a tenth, as months and quarters do, and are compared."""
 
 Bands = Mapping[tuple[IndicatorKind, str], tuple[int, int]]
 """The best and the worst rank of agencies by role."""
@@ -32,12 +32,12 @@ class Move:
 class Moves:
     """What changed since the round ``previous``.
 
-    ``beyond_chance`` are the entities whose intervals do not meet, largest change first; ``bands`` agencies whose bands of ranks do
-    not. ``only_before`` and ``only_now`` are in one
-    round alone: the register changed, not their behaviour.
+    ``beyond_chance`` are the entities whose intervals do not meet, largest change first. ``bands`` are the agencies
+    whose bands of ranks do not meet. ``only_before`` and ``only_now`` are in one round alone: the register changed, not
+    their behaviour.
 
-    Indexes of another method, or over many more days, are no measure of a change: ``methods`` and ``windows`` are those of the two
-    rounds where they are unlike, and then nothing is in ``beyond_chance`` and ``bands``.
+    Indexes of another method, or over many more days, are no measure of a change. ``methods`` and ``windows`` are then
+    those of the two rounds, if they differ, and ``beyond_chance`` and ``bands`` are empty.
     """
 
     previous: str
@@ -90,7 +90,7 @@ def compare(
 def _unlike(
     before: Iterable[Indicator], now: Iterable[Indicator]
 ) -> tuple[tuple[str, str] | None, tuple[int, int] | None]:
-    """Return the methods of two rounds where they are not the same, and the days where they differ by more than a tenth."""
+    """Return the methods of two rounds if they differ, and their days if they differ by more than a tenth."""
     one, other = next(iter(before), None), next(iter(now), None)
     if one is None or other is None:
         return None, None
@@ -106,7 +106,7 @@ def _keyed(rows: Iterable[Indicator]) -> Mapping[tuple[IndicatorKind, str], Indi
 
 
 def _apart(one: Indicator, other: Indicator) -> bool:
-    """Whether both have an interval, and these do not meet."""
+    """Return whether both have an interval, and these do not meet."""
     if one.interval is None or other.interval is None or one.point is None or other.point is None:
         return False
     return one.interval.high < other.interval.low or other.interval.high < one.interval.low

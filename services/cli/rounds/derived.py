@@ -1,4 +1,4 @@
-"""What follows from the evidence and the register of a round: the same bytes whenever it is computed (docs/rounds.md §2)."""
+"""Computes the numbers and files of a round from its evidence and register, to the same bytes (docs/rounds.md §2)."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class RoundNumbers:
 def compute_round(
     archive: ArchivedEvidence, register: Register, *, as_of: int, window_days: int, engine: Engine = here
 ) -> RoundNumbers:
-    """Compute a round out of its measurements. Raises StateError for a file that is not as it was sealed."""
+    """Compute a round from its measurements. Raises StateError for a file that is not as it was sealed."""
     calendar, arrays = Calendar.of(register.policy), RegisterArrays.of(register)
     end_slot = calendar.slot_of(as_of)
     evidence, recount = Evidence(calendar), recount_of(register, at=as_of, window=window_days)
@@ -83,7 +83,7 @@ def compute_round(
 
 
 def derived_files(frozen: FrozenRound, numbers: RoundNumbers) -> dict[str, bytes]:
-    """Return the files that hold the numbers of a round, and what its register says of the window."""
+    """Return the files with the numbers of a round, its register, announcements and objections."""
     table = sorted_rows(
         [
             indicator_table(numbers.rows(kind), stored=frozen.as_of, sequence=frozen.evidence_sequence)

@@ -1,4 +1,4 @@
-"""The evidence of a round: sealed days, each with its manifest and the proof that a log has it (docs/rounds.md §2)."""
+"""Writes and reads the evidence of a round: sealed days with their manifests and proofs (docs/rounds.md §2)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _DAYS = f"{FOLDER}/days"
 
 
 def copy_sealed(source: Storage, target: Storage, days: Sequence[str]) -> list[Manifest]:
-    """Copy the sealed ones of some days with their manifests and proofs; return their manifests."""
+    """Copy those of some days that are sealed, with their manifests and proofs; return their manifests."""
     log = LogFiles(source)
     leaves = log.leaves()
     copied = []
@@ -43,8 +43,9 @@ def copy_sealed(source: Storage, target: Storage, days: Sequence[str]) -> list[M
 
 
 def newest_sealed_day(source: Storage) -> str:
-    """Return the newest day that is sealed, "" before the first. Days are sealed in order: one before it without a manifest
-    has no rows, and never will.
+    """Return the newest day that is sealed, "" before the first.
+
+    Days are sealed in order: an earlier day without a manifest has no rows, and never will.
     """
     return max((manifest.day for _, manifest in manifests(LogFiles(source).leaves()) if not manifest.late), default="")
 
@@ -58,14 +59,15 @@ def open_days(source: Storage, days: Sequence[str]) -> list[str]:
 def seal_open(
     source: Storage, target: Storage, days: Sequence[str], key: SigningKey, policy: Policy, sealed: Sequence[Manifest]
 ) -> list[Manifest]:
-    """Seal days that are not over, after others that are ``sealed``, in the round itself, by a log of its own; return their
-    manifests.
+    """Seal days that are not over, in the round itself and by a log of its own; return their manifests.
+
+    They follow days that are already ``sealed``.
     """
     inside = Subfolder(target, FOLDER)
     evidence_days = EvidenceDays(policy.timezone, policy.grace_seconds, policy.slot_seconds)
     for kind in (*STREAM_KINDS, BATCH):
         for segment in list_segments(source, kind):
-            if segment.day in days or kind is BATCH:  # by the day on which a batch was stored
+            if segment.day in days or kind is BATCH:  # batches are under the day on which they were stored
                 inside.write(segment.name, source.read(segment.name))
     sealer, log = Sealer(inside, key, evidence_days, earlier=sealed), LogFiles(inside)
     for day in days:
@@ -82,8 +84,9 @@ def seal_open(
 def read_manifests(
     storage: Storage, frozen: FrozenRound, key: VerifierKey | None, faults: list[Fault]
 ) -> list[Manifest]:
-    """Return the manifests of a round's days that are proven; add what is wrong with them, with their proofs by this key, or
-    with the files of those that are.
+    """Return the manifests of a round's days that are proven.
+
+    Add to ``faults`` what is wrong with manifests, with their proofs by this key, or with the files of proven days.
     """
     found = []
     for day in frozen.days:
@@ -118,7 +121,7 @@ def _differs(storage: Storage, file: SealedFile) -> Iterator[Fault]:
 
 
 def days_between(first: date, last: date) -> Iterator[str]:
-    """Yield the days from ``first`` to ``last``, which is exclusive."""
+    """Yield the days from ``first`` to ``last``, exclusive."""
     for number in range(first.toordinal(), last.toordinal()):
         yield date.fromordinal(number).isoformat()
 

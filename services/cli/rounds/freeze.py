@@ -44,7 +44,7 @@ from services.scorer.archived import ArchivedEvidence
 
 @dataclass(frozen=True, slots=True)
 class RoundRequest:
-    """What to freeze: days from ``first`` to ``last``, which is exclusive, or with ``provisional`` up to now as well."""
+    """What to freeze: days from ``first`` to ``last``, exclusive, or with ``provisional`` up to now as well."""
 
     id: str
     first: date
@@ -104,9 +104,9 @@ def freeze(address: str, out: Path, key: SigningKey, request: RoundRequest) -> P
 def _write(
     target: LocalStorage, key: SigningKey, request: RoundRequest, register: Register, sealed: Sequence[Manifest]
 ) -> None:
-    """Write everything that follows from the evidence of a round, which is there, and sign it."""
+    """Write everything that follows from the evidence of a round, which is in its folder already, and sign it."""
     former = LocalStorage(request.previous) if request.previous else None
-    previous = round_in(former).id if former else ""  # a folder without a round is named before numbers are computed
+    previous = round_in(former).id if former else ""  # a folder without a round is refused before numbers are computed
     policy, calendar = register.policy, Calendar.of(register.policy)
     window_days = (request.last - request.first).days
     evidence = ArchivedEvidence(Subfolder(target, FOLDER), sealed)

@@ -17,7 +17,7 @@ PREVIOUS_FILE = "previous.parquet"
 
 
 def round_in(storage: Storage) -> FrozenRound:
-    """Return what a folder says of the round in it."""
+    """Return the description of the round in a folder."""
     try:
         return read_round(storage.read(ROUND_FILE))
     except ValueError as error:
@@ -25,7 +25,7 @@ def round_in(storage: Storage) -> FrozenRound:
 
 
 def register_in(storage: Storage, frozen: FrozenRound) -> Register:
-    """Return the register of a round, which is that of the version that it names."""
+    """Return the register of a round, in the version that the round names."""
     name = f"register/{frozen.register_version}.{frozen.probe_version}.json"
     try:
         register = with_versions(from_rows([orjson.loads(storage.read(name))]))
@@ -37,7 +37,7 @@ def register_in(storage: Storage, frozen: FrozenRound) -> Register:
 
 
 def moves_since(storage: Storage, frozen: FrozenRound, numbers: RoundNumbers) -> Moves | None:
-    """Return what changed since the round before, which is in the folder; None without one."""
+    """Return what changed since the previous round, whose indicators are in the folder; None without one."""
     if not frozen.previous:
         return None
     before = read_indicators(storage, PREVIOUS_FILE)

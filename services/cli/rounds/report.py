@@ -1,4 +1,4 @@
-"""The report of a round as PDF, in Persian and English: the same numbers make the same bytes (docs/rounds.md §3)."""
+"""Makes the PDF report of a round in Persian and English: the same numbers give the same bytes (docs/rounds.md §3)."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _FONTS: Final = Path("/usr/share/fonts/truetype/vazirmatn")
 _DASH: Final = "\N{EN DASH}"
 _ISOLATE, _END_ISOLATE = "\N{LEFT-TO-RIGHT ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
 _RIGHT_TO_LEFT: Final = "\N{RIGHT-TO-LEFT MARK}"
-"""Keeps what stands between two names in Latin letters in the order of a Persian line."""
+"""Keeps text between two names in Latin letters in the order of a Persian line."""
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 
 
 def tools() -> dict[str, str]:
-    """Return what draws reports here: its version, and the hash of its fonts. Raises SettingsError without the fonts."""
+    """Return typst's version and the hash of the fonts for reports. Raises SettingsError without the fonts."""
     fonts = sorted(_FONTS.glob("Vazirmatn-*.ttf"))
     if not fonts:
         raise SettingsError(f"reports are set in Vazirmatn, which is not in {_FONTS}: install fonts-vazirmatn")
@@ -69,7 +69,7 @@ def report_files(frozen: FrozenRound, numbers: RoundNumbers, moves: Moves | None
 
 @cache
 def _say(code: str) -> dict[str, str]:
-    """Return what a report says in one language."""
+    """Return the texts of a report in one language."""
     found: dict[str, str] = yaml.safe_load((_TEMPLATES / f"{code}.yaml").read_text("utf-8"))
     return found
 
@@ -169,7 +169,7 @@ def _range(texts: Texts, low: str, high: str) -> str:
 
 
 class _Names:
-    """What entities are called in one language."""
+    """The names of entities in one language."""
 
     def __init__(self, numbers: RoundNumbers, code: str) -> None:
         self._register = numbers.register

@@ -23,7 +23,7 @@ from services.scorer.archived import ArchivedEvidence, Engine, here
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What was verified: the round, what is wrong with it, and whether its numbers and reports were made again."""
+    """The result of a verification: the round, its faults, and whether its numbers and reports were made again."""
 
     frozen: FrozenRound
     faults: tuple[Fault, ...]
@@ -32,9 +32,9 @@ class Verified:
 
 
 def verify_round(folder: Path, key: VerifierKey | None, *, engine: Engine = here) -> Verified:
-    """Verify hashes, signature and proofs; then compute every number again, and set the reports where that can be done here.
+    """Verify hashes, signature and proofs; then compute every number again, and make the reports if possible.
 
-    Without a ``key`` that of the round itself is taken, which only shows that it does not contradict itself. ``engine`` counts
+    Without a ``key`` that of the round itself is used, which only shows that the round is consistent. ``engine`` counts
     the days. Raises StateError where there is no round.
     """
     strays = tuple(_strays(folder))
@@ -74,7 +74,7 @@ def verify_round(folder: Path, key: VerifierKey | None, *, engine: Engine = here
 
 
 def _strays(folder: Path) -> Iterator[Fault]:
-    """Yield what a round cannot hold: links, which lead out of it, devices, and files left over from writing."""
+    """Yield a fault for each link, which leads out of the round, each device, and each file left over from writing."""
     for parent, folders, files in os.walk(folder):
         for name in (*folders, *files):
             path = Path(parent, name)
@@ -91,7 +91,7 @@ def _strays(folder: Path) -> Iterator[Fault]:
 
 
 class _SummedFiles(LocalStorage):
-    """The files of a round. Beside the sums only those that SHA256SUMS names are read, whatever name a file of it gives."""
+    """The files of a round. Beside the sums, only those that SHA256SUMS names are read, whatever other files name."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)

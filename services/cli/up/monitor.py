@@ -138,7 +138,7 @@ class Monitor:
         )
 
     def _version(self, register: Register) -> str:
-        """Return the version of the register in force, which may have replaced the one that was published at the start."""
+        """Return the version of the register in force, which may have replaced the one published at startup."""
         shown = self._endpoints[0] if self._endpoints else self._indicator
         return register.register_version if shown is None else shown.register_version
 
@@ -153,14 +153,14 @@ class Monitor:
         return (*self._vantage, *notes, *([late_note(self._late)] if self._late else []))
 
     async def _follow(self, watch: Watch, *, as_lines: bool) -> None:
-        """Follow what is published for ever."""
+        """Follow the published numbers forever."""
         options = (("grpc.enable_http_proxy", 0),)  # the api is on loopback
         while True:
             try:
                 async with grpc.aio.insecure_channel(self._api, options=options) as channel:
                     await watch(indicator_service_pb2_grpc.IndicatorServiceStub(channel), as_lines)
             except grpc.aio.AioRpcError:
-                await asyncio.sleep(_RETRY_SECONDS)  # the api is starting, or was started again
+                await asyncio.sleep(_RETRY_SECONDS)  # the api is starting, or was restarted
 
     async def _watch_endpoints(self, api: Api, as_lines: bool) -> None:
         request = indicator_service_pb2.ListIndicatorsRequest(
@@ -202,7 +202,7 @@ class Monitor:
             self._three_bars = structure.three_bars
 
     async def _follow_metrics(self, *, as_lines: bool) -> None:
-        """Follow counters of the components for ever: probes, exchanges, and measurements that came too late."""
+        """Follow counters of the components forever: probes, exchanges, and measurements that came too late."""
         while True:
             with suppress(OSError):
                 (late,) = await self._read("scorer", _LATE)

@@ -1,4 +1,4 @@
-"""What ``peyvand up`` runs, and the ports that this takes."""
+"""Decides what ``peyvand up`` runs, and the ports that it takes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ import psutil
 from services.core.errors import ListenError
 
 _COMPONENTS = {"prober": 11, "scorer": 12, "collector": 13, "api": 14, "console": 15, "sandbox": 16, "archive": 17}
-"""Offset of each component's /metrics port from the first port; gRPC is the first port itself, the console the next, NATS
-the third, and the health of nats-server the fourth.
+"""The offset of each component's /metrics port from the first port.
+
+The first port is that of gRPC, the second that of the console, the third that of NATS, and the fourth that of the
+health of nats-server.
 """
 
 
@@ -50,7 +52,7 @@ class SystemPlan:
 
     @property
     def nats_health(self) -> str:
-        """Where nats-server says whether it is well."""
+        """Where nats-server reports its health."""
         return f"127.0.0.1:{self.first_port + 3}"
 
     @property
@@ -69,7 +71,7 @@ class SystemPlan:
 
     @property
     def components(self) -> list[str]:
-        """The components to start, in this order: beside a register of one's own no sandbox, and no collector without logs."""
+        """The components to start, in order: no sandbox beside a given register, and then no collector without logs."""
         idle = set() if self.register is None else {"sandbox"}
         if self.register is not None and self.exchanges is None and self.sources is None:
             idle.add("collector")

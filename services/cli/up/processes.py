@@ -1,4 +1,4 @@
-"""The processes of ``peyvand up``: started, supervised, restarted when they die, and stopped in order."""
+"""Starts the processes of ``peyvand up``, supervises them, restarts those that die, and stops them in order."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class SupervisedProcess:
     """One child process; ``restarts`` counts how often it was started again.
 
     ``lock`` is the descriptor that locks the data folder. The process is started once the file ``needs``, which another
-    process writes, is there.
+    process writes, exists.
     """
 
     name: str
@@ -117,7 +117,7 @@ async def running(
 ) -> AsyncIterator[Sequence[asyncio.Task[None]]]:
     """Keep all of them running and yield the tasks that do; each ends only with an error.
 
-    At the end the components drain first, while the bus still takes what they flush.
+    At the end the components drain first, while the bus still accepts what they flush.
     """
     supervisors: list[asyncio.Task[None]] = []
     try:

@@ -1,4 +1,4 @@
-"""What ``peyvand up`` shows: one table that updates, or one line per slot. Pure: values in, text out."""
+"""Renders the screen of ``peyvand up``: one table that updates, or one line per slot. Pure: values in, text out."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def slot_line(indicator: indicator_pb2.Indicator, probes_per_second: float | Non
 
 
 def vantage_notes(failed: Sequence[tuple[str, str]], unresolved: Sequence[str]) -> list[str]:
-    """Return why vantages know nothing: control ``targets`` that do not answer, and names that do not resolve."""
+    """Return why vantages know nothing: control targets that do not answer, and names that do not resolve."""
     notes = [
         f"vantage {vantage} is blind, so nothing it sees counts: {target} does not answer" for vantage, target in failed
     ]
@@ -103,7 +103,7 @@ def restart_note(name: str, restarts: int) -> str:
 
 
 def late_note(late: int) -> str:
-    """Return the warning that the index is without measurements which came too late."""
+    """Return the warning that the index lacks measurements that came too late."""
     return (
         f"{plural(late, 'measurement')} came after the grace of their slots and count for nothing, so the index is without them; "
         "see docs/alerts.md, MeasurementsLate"
@@ -164,7 +164,7 @@ def _headline(state: SystemState, indicator: indicator_pb2.Indicator) -> list[Te
 
 
 def _three_bars(three_bars: indicator_pb2.ThreeBars) -> Text:
-    """The three bars in one line: side by side, never merged."""
+    """Return the three bars in one line: side by side, never merged."""
     official = percent(three_bars.official) if three_bars.HasField("official") else "not stated"
     measured = percent(three_bars.measured) if three_bars.HasField("measured") else "not publishable"
     name = f"official, round {three_bars.official_round}" if three_bars.official_round else "official"
@@ -200,7 +200,7 @@ def _links(explanation: indicator_service_pb2.ExplainIndicatorResponse, rows: in
 
 
 def _table(title: str, *columns: Column) -> Table:
-    """A table with its title over the first column, so that it takes no line of its own."""
+    """Return a table with its title over the first column, so that it takes no line of its own."""
     first, *others = columns
     first.header = Text(title, "bold")
     return Table(first, *others, expand=True, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)

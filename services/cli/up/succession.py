@@ -1,4 +1,4 @@
-"""Whether a register can go on with the evidence that a data folder holds of an earlier one."""
+"""Checks whether a register can continue with the evidence that a data folder holds of an earlier one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NAMED = 3
 
 
 async def check_evidence(plan: SystemPlan, server: SupervisedProcess) -> None:
-    """Compare the register with the one in force in the folder, for which the bus alone is started.
+    """Compare the register with the one in force in the folder, which is read by starting the bus alone.
 
     Raises SettingsError when it is not a successor of that one.
     """
@@ -32,7 +32,7 @@ async def check_evidence(plan: SystemPlan, server: SupervisedProcess) -> None:
     old = None
     credentials = plan.data / "credentials"
     async with running(server, ()):
-        # A folder may have been left before it had streams. Why a server does not start is said when all are started.
+        # A folder may have been left before it had streams. If the server does not start, that is reported later.
         with suppress(BusError, TimeoutError):
             async with (
                 asyncio.timeout(_SECONDS),

@@ -42,7 +42,7 @@ _SANDBOX_ALIAS = "civil-registration"  # the real exchange sample is one member 
 
 def _prepare(plan: SystemPlan) -> None:
     """Empty the folder of a sandbox, which a marker names as such; evidence of a real register is never removed."""
-    plan.data.chmod(0o700)  # an earlier version left it open to others
+    plan.data.chmod(0o700)  # older versions left it open to others
     marker = plan.data / "sandbox-data"
     state = [path for path in plan.data.iterdir() if path.name not in ("lock", marker.name)]
     if plan.register is None:
@@ -106,7 +106,7 @@ def _processes(plan: SystemPlan, held: int) -> tuple[SupervisedProcess, list[Sup
 
 
 def _archive_key(folder: Path) -> Path:
-    """Return the file of the key that signs what the archive seals; the first start makes it."""
+    """Return the file of the key that signs what the archive seals; the first startup creates it."""
     file = folder / "key"
     if not file.exists():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -153,7 +153,7 @@ async def _stop_event(seconds: float | None) -> AsyncIterator[asyncio.Event]:
 
 
 def _check(plan: SystemPlan) -> None:
-    """Refuse before anything starts what a component would refuse. Raises InputError or SettingsError."""
+    """Refuse what a component would refuse, before anything starts. Raises InputError or SettingsError."""
     if plan.register is None:
         load_settings("sandbox", flag_words(plan.sandbox), {})
     else:

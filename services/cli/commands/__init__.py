@@ -1,1 +1,1 @@
-"""Names, options and help of every command. What a command runs is imported when it runs, so that --help is quick."""
+"""Declares every command: its name, options and help. The code it runs is imported when it runs, so --help is quick."""

@@ -1,4 +1,7 @@
-"""``peyvand archive``: keys, and what anybody may verify of a dataset. Without a command it runs the component."""
+"""Declares ``peyvand archive``, which makes keys, and verifies, proves and witnesses datasets.
+
+Without a command it runs the component.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ app = command_group(
 )
 
 COMMANDS = ("key", "prove", "verify", "witness", "--help")
-"""What of ``peyvand archive …`` is a command; everything else is flags of the component."""
+"""Words after ``peyvand archive`` that are commands; everything else is flags of the component."""
 
 Dataset = Annotated[str, typer.Argument(help="Folder or address of the dataset, such as s3://bucket/path.")]
 LogKey = Annotated[

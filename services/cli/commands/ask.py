@@ -1,4 +1,7 @@
-"""Commands that query the api: ``indicator``, ``explain``, ``history``, ``structure``, ``tabulate`` and ``rounds``."""
+"""Declares the commands that query the api.
+
+They are ``indicator``, ``explain``, ``history``, ``structure``, ``tabulate`` and ``rounds``.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import typer
 from services.cli.commands.options import API, KINDS, Address, AsJson, EntityId, EntityKind, Window, check_kind
 
 ATTRIBUTES = ("channel", "sector", "staff", "satisfaction", "agency")
-"""What the index can be tabulated by: the names of peyvand.v1.TabulatedAttribute."""
+"""Attributes that the index can be tabulated by: the names of peyvand.v1.TabulatedAttribute."""
 
 
 def _check_attribute(text: str) -> str:

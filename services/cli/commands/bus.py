@@ -1,4 +1,4 @@
-"""``peyvand bus``: what an administrator does to the message bus."""
+"""Declares ``peyvand bus``, with which an administrator manages the message bus."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def init(
 
     settings = bus_settings(nats, credentials)
     try:
-        size = read_size(storage, largest=1 << 40) if storage else None  # what a server may take in all
+        size = read_size(storage, largest=1 << 40) if storage else None  # the most for all streams on a server
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--storage") from error
 

@@ -1,4 +1,4 @@
-"""``peyvand exchange``: pairs and summarises exchange logs offline, or shows what the api knows of exchanges."""
+"""Declares ``peyvand exchange``, which pairs and summarises logs offline, or shows what the api knows of exchanges."""
 
 from __future__ import annotations
 

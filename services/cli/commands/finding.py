@@ -1,4 +1,4 @@
-"""``peyvand finding``: says of a finding about exchanges whether it was one; `peyvand findings` lists them."""
+"""Declares ``peyvand finding``, which records whether a finding was right; `peyvand findings` lists them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``peyvand findings``: what of the exchanges is not as it should be, as the api knows it, or of any counts in a file."""
+"""Declares ``peyvand findings``, which shows what is unusual in exchanges, from the api, or in counts from a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``peyvand round``: freezes rounds out of a dataset, verifies, lists and compares them (docs/rounds.md)."""
+"""Declares ``peyvand round``, which freezes, verifies, lists and compares rounds of a dataset (docs/rounds.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``peyvand opendata``: what is published, as files for everybody."""
+"""Declares ``peyvand opendata``, which exports what is published as files for everybody."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Arguments and options that several commands share.
+"""Declares arguments and options that several commands share.
 
-Modules of this room declare commands: they import nothing heavy until a command runs, so that ``--help`` is quick.
+Modules of this package declare commands: they import nothing heavy until a command runs, so that ``--help`` is quick.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def command_group(summary: str, epilog: str | None = None) -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
-        context_settings={"default_map": {"help": False}},  # for a flag that is None typer imports pydantic
+        context_settings={"default_map": {"help": False}},  # typer imports pydantic for a flag that is None
     )
 
 
@@ -39,7 +39,7 @@ def check_kind(text: str) -> str:
 
 
 def check_choice(option: str, text: str, choices: Sequence[str]) -> None:
-    """Raise SettingsError where an option is none of its choices; "" among them is no choice to name."""
+    """Raise SettingsError where an option is none of its choices; the error does not name the choice ""."""
     if text not in choices:
         raise SettingsError(f"{option} {text}: name one of {', '.join(filter(None, choices))}")
 

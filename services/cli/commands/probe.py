@@ -1,4 +1,7 @@
-"""``peyvand probe``: probes what a register lists, or one definition at any target, once and without a bus (docs/probing.md)."""
+"""Declares ``peyvand probe``, which probes once and without a bus (docs/probing.md).
+
+It probes the targets of a register, or one definition at any target.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``peyvand register``: check, publish, compare and import registers."""
+"""Declares ``peyvand register``, which checks, publishes, compares and imports registers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from services.core.errors import Fault, InputError, SettingsError
 app = command_group("Check, compare, import and publish registers.")
 
 IMPORTED = ("endpoints", "uk-api-catalogue", "xroad")
-"""What can be imported: the keys of services.register.discovery.IMPORTERS."""
+"""Sources that can be imported: the keys of services.register.discovery.IMPORTERS."""
 
 
 Directory = Annotated[Path, typer.Argument(help="A register directory.")]
@@ -144,7 +144,7 @@ def import_(
 
 
 def _compare(files: list[Path], old: Path, *, as_json: bool) -> None:
-    """Print how members.csv of a register differs from what X-Road lists."""
+    """Print how members.csv of a register differs from the lists of X-Road."""
     from services.register.directory import load_register
     from services.register.discovery import compare_members, read_lists
 

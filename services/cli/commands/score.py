@@ -1,4 +1,4 @@
-"""``peyvand score``: the index from measurements in files; ``peyvand dump``: the streams as such files."""
+"""Declares ``peyvand score``, the index from measurements in files, and ``peyvand dump``, the streams as such files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``peyvand up``: the whole system on this machine."""
+"""Declares ``peyvand up``, which runs the whole system on this machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LAST_FIRST_PORT = 65535 - 17
 
 
 def _seconds(option: str, text: str) -> float:
-    """A duration such as 60s, 5m or 90, in seconds."""
+    """Return a duration such as 60s, 5m or 90 in seconds. Raises SettingsError."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|)", text.strip())
     if match is None:
         raise SettingsError(f"{option} {text!r} is not a duration such as 60s or 5m")

@@ -1,1 +1,4 @@
-"""What commands print, a module per subject. There is no face: a command imports the module of what it prints alone."""
+"""Renders what commands print, one module per subject.
+
+Nothing is exported here: a command imports only the module of what it prints.
+"""

@@ -1,4 +1,4 @@
-"""The evidence behind one link or endpoint, as ``peyvand explain`` shows it. Pure: messages in, renderables out."""
+"""Renders the evidence behind one link or endpoint for ``peyvand explain``. Pure: messages in, renderables out."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _exchanges(volume: block_pb2.ExchangeVolume, zone: tzinfo) -> Text:
 
 
 def _objection(objection: register_pb2.Objection, zone: tzinfo) -> Text:
-    """Return an objection beside the evidence that it contests, with what it was answered."""
+    """Return an objection beside the evidence that it contests, with the answer to it."""
     until = f" to {when(objection.to, zone)}" if objection.HasField("to") else ""
     state = register_pb2.ObjectionState.Name(objection.state).rpartition("_")[2].lower()
     said = f"Objection ({state}), from {when(getattr(objection, 'from'), zone)}{until}: {objection.text_en}"
@@ -126,7 +126,7 @@ def _table(title: str, *headings: str) -> Table:
 
 
 def _bar(row: measurement_pb2.Measurement) -> Text:
-    """The phases of one probe in proportion, each that took any time at least one cell wide."""
+    """Return the phases of one probe in proportion; each that took any time is at least one cell wide."""
     phases = _phases(row)
     total = sum(phases.values())
     cells = {phase: max(1, round(length / total * _BAR_CELLS)) if total else 0 for phase, length in phases.items()}
@@ -134,7 +134,7 @@ def _bar(row: measurement_pb2.Measurement) -> Text:
 
 
 def _phases(row: measurement_pb2.Measurement) -> dict[str, float]:
-    """The seconds of each phase that was not skipped, in order."""
+    """Return the seconds of each phase that was not skipped, in order."""
     return {field.name: _seconds(length) for field, length in row.phases.ListFields()}
 
 

@@ -1,4 +1,4 @@
-"""What ``peyvand exchange`` shows of log files. Pure: values in, renderables out."""
+"""Renders log files for ``peyvand exchange``. Pure: values in, renderables out."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _Row:
         self.duration_buckets = [a + b for a, b in zip(self.duration_buckets, other.duration_buckets, strict=True)]
 
     def quantile(self, share: float) -> str:
-        """Bucket bound in ms that this share of exchanges did not exceed."""
+        """Return the bucket bound in ms that this share of exchanges did not exceed."""
         passed = 0
         for bucket, count in enumerate(self.duration_buckets[:-1]):
             passed += count
@@ -52,7 +52,7 @@ class _Row:
 
 
 def exchange_table(summaries: Iterable[ExchangeSummary], names: Mapping[str, str]) -> Table:
-    """Return a row per pair of parties, with the names of agencies by id, and one of all."""
+    """Return a row per pair of parties and one for all; ``names`` are those of agencies by id."""
     rows: dict[tuple[str, ...], _Row] = {}
     for summary in summaries:
         kind = "meta" if summary.meta else "shared" if summary.shared else summary.link

@@ -1,4 +1,4 @@
-"""What ``peyvand findings`` shows, and ``peyvand exchange`` of findings. Pure: messages in, renderables out."""
+"""Renders findings for ``peyvand findings`` and ``peyvand exchange``. Pure: messages in, renderables out."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def findings_view(answer: indicator_service_pb2.ListFindingsResponse, zone: tzin
 
 
 def finding_lines(findings: Iterable[finding_pb2.Finding], language: str = "en") -> Iterator[Text]:
-    """Yield a line for each finding: its id, its sentence, and what people said of it."""
+    """Yield a line for each finding: its id, its sentence, and its review."""
     for finding in findings:
         style = "dim" if finding.HasField("ended_at") else ""
         review = _REVIEWS.get(finding.review)

@@ -1,4 +1,4 @@
-"""How every command reads times and writes numbers, times, tables and JSON."""
+"""Reads times for every command, and writes numbers, times, tables and JSON."""
 
 from __future__ import annotations
 
@@ -31,57 +31,57 @@ _BARS = "▁▂▃▄▅▆▇█"
 
 
 def percent(share: float) -> str:
-    """A share as a percentage with one decimal."""
+    """Return a share as a percentage with one decimal."""
     return f"{100 * share:.1f} %"
 
 
 def share_range(lower: float, upper: float) -> str:
-    """Two shares as a range of percentages."""
+    """Return two shares as a range of percentages."""
     return f"{100 * lower:.1f}-{100 * upper:.1f} %"
 
 
 def points(share: float) -> str:
-    """A part of an index in percentage points with two significant digits, since each of many links has a small part."""
+    """Return a part of an index in percentage points with two significant digits, as many links have small parts."""
     return f"{Decimal(f'{100 * share:.1e}'):f} pp"
 
 
 def point(indicator: indicator_pb2.Indicator) -> str:
-    """The point of an indicator, or that there is none to publish."""
+    """Return the point of an indicator, or that there is none to publish."""
     return percent(indicator.point) if indicator.HasField("point") else "not publishable"
 
 
 def bounds(indicator: indicator_pb2.Indicator) -> str:
-    """The bounds L and U of an indicator."""
+    """Return the bounds L and U of an indicator."""
     return share_range(indicator.lower, indicator.upper)
 
 
 def largest_loss(losses: indicator_pb2.Losses) -> str:
-    """The stage at which most is lost."""
+    """Return the stage at which most is lost."""
     return max(LOSS_STAGES, key=lambda stage: float(getattr(losses, stage)))
 
 
 def stage_name(stage: str) -> str:
-    """A stage in words."""
+    """Return a stage in words."""
     return stage.replace("_", " ")
 
 
 def gain(cost: indicator_service_pb2.LinkCost, estimate: float) -> str:
-    """What the index, now at ``estimate``, gains if this link alone is fixed."""
+    """Return what the index, now at ``estimate``, gains if this link alone is fixed."""
     return points(max(0.0, cost.index_if_fixed - estimate))
 
 
 def signed_points(difference: float) -> str:
-    """A difference of shares in percentage points, with its sign; a rounded zero has none below."""
+    """Return a difference of shares in percentage points, with its sign; a rounded zero has none below."""
     return f"{100 * difference:+z.1f} pp"
 
 
 def when(moment: Timestamp, zone: tzinfo) -> str:
-    """A moment in ``zone``."""
+    """Return a moment as text in ``zone``."""
     return f"{datetime.fromtimestamp(moment.seconds, zone):%Y-%m-%d %H:%M:%S}"
 
 
 def window(days: int, as_of: Timestamp, zone: tzinfo) -> str:
-    """The days over which something counts, fewer at first, with the timezone of its times."""
+    """Return the days over which something counts, fewer at first, with the timezone of its times."""
     return f"window of {plural(days, 'day')} as of {when(as_of, zone)} {zone}"
 
 
@@ -123,17 +123,17 @@ class Wrapped:
 
 
 def word(heading: str = "") -> Column:
-    """A column that is never wrapped."""
+    """Return a column that is never wrapped."""
     return Column(heading, no_wrap=True)
 
 
 def text(heading: str = "", *, ratio: int | None = None) -> Column:
-    """A column that is folded where it is too long."""
+    """Return a column that is folded where it is too long."""
     return Column(heading, overflow="fold", ratio=ratio)
 
 
 def number(heading: str = "") -> Column:
-    """A right-justified column that is never wrapped."""
+    """Return a right-justified column that is never wrapped."""
     return Column(heading, justify="right", no_wrap=True)
 
 
@@ -168,7 +168,7 @@ def parse_moment(text: str, zone: tzinfo) -> float | None:
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """Return what a sentence about an unknown word ends with: the known ones most like it. Empty when none is."""
+    """Return the end of a sentence about an unknown word: the known words most like it. Empty when there are none."""
     similar = get_close_matches(word, known, 3)
     return f" (did you mean {' or '.join(f'`{one}`' for one in similar)}?)" if similar else ""
 
@@ -181,7 +181,7 @@ class _Named(Protocol):
 
 
 def name_of(entity: _Named) -> str:
-    """Return a name in Persian where the environment is Persian, else in English; in the other language if there is no such name."""
+    """Return a name in Persian if the environment is Persian, else in English; in the other language if missing."""
     variables = (os.environ.get(variable) for variable in ("LC_ALL", "LC_MESSAGES", "LANG"))
     language = next(filter(None, variables), "")
     names = (entity.name_fa, entity.name_en) if language.startswith("fa") else (entity.name_en, entity.name_fa)
@@ -189,7 +189,7 @@ def name_of(entity: _Named) -> str:
 
 
 def named_pair(names: Mapping[str, str], consumer: str, provider: str) -> str:
-    """Return who asks whom by name, an id where an agency has none; empty where neither has one."""
+    """Return who asks whom by name, by id where an agency has none; empty if neither has one."""
     known = {consumer, provider} & names.keys()
     return f"{names.get(consumer, consumer)} → {names.get(provider, provider)}" if known else ""
 
@@ -200,7 +200,7 @@ def new_console() -> Console:
 
 
 async def print_each(messages: AsyncIterator[Message]) -> None:
-    """Print messages as JSON, a line each, as they arrive."""
+    """Print messages as JSON, one per line, as they arrive."""
     async for message in messages:
         print_message(message)
 

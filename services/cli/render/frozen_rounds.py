@@ -1,4 +1,4 @@
-"""What ``peyvand round list`` and ``peyvand round compare`` print. Pure."""
+"""Renders rounds for ``peyvand round list`` and ``peyvand round compare``. Pure."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def rounds_table(rounds: Iterable[FrozenRound]) -> Table:
 
 
 def written_end(one: FrozenRound) -> str:
-    """Return up to when a round counts, in its timezone."""
+    """Return the moment up to which a round counts, in its timezone."""
     return datetime.fromtimestamp(one.as_of, ZoneInfo(one.timezone)).strftime("%Y-%m-%d %H:%M")
 
 

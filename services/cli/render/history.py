@@ -1,4 +1,4 @@
-"""What ``peyvand history`` shows. Pure: messages in, renderables out."""
+"""Renders the history of an indicator for ``peyvand history``. Pure: messages in, renderables out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``peyvand indicator`` and ``peyvand explain`` show. Pure: messages in, renderables out."""
+"""Renders indicators for ``peyvand indicator`` and ``peyvand explain``. Pure: messages in, renderables out."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _ALL_KNOWN = 0.9995
 _BAR_CELLS = 40
 _VERSION_CHARACTERS = 12
 _EMPTY = {"links": "1", "absent": "0", "name": ""}
-"""What a column holds that says nothing; "-" where it is not here."""
+"""The cell of each column that says nothing; "-" for columns that are not here."""
 
 _MEANING = {
     "index": "index: - below the policy's known share",
@@ -54,16 +54,16 @@ _MEANING = {
     "strict": "strict: all links of a service at once",
     "level": f"level: 0 {_LEVELS[0]} to 4 {_LEVELS[4]}",
 }
-"""What the columns mean that need saying."""
+"""The meanings of the columns that need an explanation."""
 
 _EDGE_CELLS = 2
-"""What a table takes beside its columns."""
+"""The cells that a table takes beside its columns."""
 
 _RANKS = ("index", "bounds", "known", "name", "interval", "level", "links", "absent", "strict")
-"""Columns by how much they say: what has no room is left out, the last first."""
+"""Columns by how much they say: those without room are left out, the last first."""
 
 _NAME_CELLS, _ID_CELLS = 24, 32
-"""The widths that names and ids have at least: names wrap at spaces, ids after hyphens."""
+"""The least widths of names and ids: names wrap at spaces, ids after hyphens."""
 
 
 def indicator_table(
@@ -71,7 +71,7 @@ def indicator_table(
 ) -> Group:
     """Return a row per indicator, with names by id, and what the columns mean.
 
-    A column that says the same of all indicators is left out, and those without room in ``width``.
+    Columns that say nothing of any indicator are left out, and so are those without room in ``width``.
     """
     columns: dict[str, list[str]] = {
         "name": [names.get(row.id, "") for row in indicators],
@@ -150,7 +150,7 @@ def explanation(
     names: Mapping[str, str],
     found: Collection[finding_pb2.Finding] = (),
 ) -> Group:
-    """Return losses by stage, the providers at which most is lost, and the links that would raise it most.
+    """Return losses by stage, the providers at which most is lost, and the links that would raise the index most.
 
     ``names`` are those of agencies, by id; ``found`` are findings about the exchanges of the link that is explained.
     """
@@ -247,7 +247,7 @@ def _strict(indicator: indicator_pb2.Indicator) -> str:
 
 
 def _rests_on(interval: indicator_pb2.Interval) -> str:
-    """Say so where an interval rests on too few outages to tell how long they last."""
+    """Return a remark if an interval rests on too few outages to tell how long they last, else an empty text."""
     if not interval.HasField("outages") or interval.outages >= FEWEST_OUTAGES:
         return ""
     seen = "one outage" if interval.outages else "no outage"

@@ -1,6 +1,6 @@
-"""What ``peyvand probe`` shows: a report of one probe, or a line for each. Pure: values in, text out.
+"""Renders results for ``peyvand probe``: a report of one probe, or a line for each. Pure: values in, text out.
 
-Nothing of a body, a header or a secret is shown, nor what params and captures fill in: targets stand as written.
+Bodies, headers, secrets, and the values of params and captures are not shown: targets stand as written.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class ProbeRun:
 def run_line(run: ProbeRun, width: int, *, narrow: bool = False) -> Text:
     """Return a run in one line: id in ``width`` columns, outcome, latency, reason, detail, parties.
 
-    A ``narrow`` line goes without the latency.
+    A ``narrow`` line omits the latency.
     """
     judgement, latency = run.result.judgement, run.result.observation.latency
     took = "-" if latency is None else _milliseconds(latency)
@@ -104,7 +104,7 @@ def _headline(run: ProbeRun) -> Group:
 
 
 def _phases(phases: Phases, width: int) -> Table | None:
-    """Return the phases as bars in proportion, each from where the one before ended."""
+    """Return the phases as bars in proportion, each beginning where the one before ended."""
     measured = [(name, seconds) for name, seconds in phases._asdict().items() if seconds is not None]
     total = sum(seconds for _, seconds in measured)
     if not measured:
@@ -124,7 +124,7 @@ def _phases(phases: Phases, width: int) -> Table | None:
 
 
 def _facts(run: ProbeRun) -> Iterator[tuple[str, str]]:
-    """Yield labels and values of what was observed beside the checks."""
+    """Yield labels and values of the observed facts beside the checks."""
     observed = run.result.observation
     if observed.latency is not None:
         yield "latency", f"{_milliseconds(observed.latency)}, limit {_milliseconds(run.assignment.latency)}"

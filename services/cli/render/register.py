@@ -1,4 +1,4 @@
-"""What ``peyvand register`` prints of a register."""
+"""Renders registers for ``peyvand register``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from services.indicator.calendar import Calendar
 from services.indicator.unmeasured import known_share_at_most, unmeasured_links
 
 _SOON_SECONDS = 600.0
-"""How far ahead an epoch is no mistake: who sets it to now, or to the next slot, sees something soon."""
+"""How far ahead an epoch is no mistake: with one set to now, or to the next slot, something is shown soon."""
 
 _NAMED = 5
 """How many links a note names."""
@@ -54,9 +54,12 @@ def epoch_note(register: Register, now: float) -> str:
 
 
 def unmeasured_note(new: Register, old: Register, now: float) -> str:
-    """Return what becomes unknown with ``new`` since ``old`` did not require it, or an empty string; ``now`` in epoch seconds."""
+    """Return a note on what becomes unknown with ``new`` since ``old`` did not require it, or an empty string.
+
+    ``now`` is in epoch seconds.
+    """
     if Calendar.of(new.policy) != Calendar.of(old.policy):
-        return ""  # the index begins anew
+        return ""  # the index starts again
     names = unmeasured_links(new, old, now=now)
     days, threshold = new.policy.default_window, new.policy.publish_threshold
     share = known_share_at_most(new, old, window=days, now=now)

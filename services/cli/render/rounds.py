@@ -1,4 +1,4 @@
-"""What ``peyvand rounds`` shows: official rounds as announced, and the three bars. Pure: messages in, renderables out.
+"""Renders official rounds as announced, and the three bars, for ``peyvand rounds``. Pure: messages in, renderables out.
 
 Persian text comes last in its line and is isolated, so that a terminal that reorders right-to-left text keeps the rest in
 place.
@@ -65,7 +65,7 @@ def _score(each: register_pb2.EvaluationRound, dimension: register_pb2.Dimension
 
 
 def _sources(answer: messages.ListEvaluationRoundsResponse) -> Table:
-    """Return a row for each source of a round, with what is from there."""
+    """Return a row for each source of a round, with the fields that are from there."""
     table = Table(
         word("round"), text("source"), text("states"), title="Sources", title_justify="left", box=box.SIMPLE_HEAD
     )

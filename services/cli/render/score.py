@@ -1,4 +1,4 @@
-"""What ``peyvand score`` prints: indicators with their bounds, or rank bands and what moves them. Pure."""
+"""Renders indicators with their bounds, or rank bands and what moves them, for ``peyvand score``. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_ROWS = 10
 """How many entities of a kind are shown, those with the lowest lower bound first."""
 
 _STRICT_WIDTH, _LOSSES_WIDTH = 100, 140
-"""Widths of a terminal from which the strict share, and what is lost at each stage, have room beside the rest."""
+"""Widths of a terminal from which the strict share, and the losses at each stage, have room beside the rest."""
 
 _KINDS = (
     IndicatorKind.GOVERNMENT,
@@ -38,7 +38,7 @@ _KINDS = (
 
 
 def score_tables(register: Register, snapshot: Snapshot, volumes: Sequence[ExchangeVolume], width: int) -> Group:
-    """Return the only window of a snapshot, and what agencies exchanged; columns that have no room in ``width`` are left out."""
+    """Return the only window of a snapshot, and what agencies exchanged, in the columns with room in ``width``."""
     (window,) = snapshot.windows
     shown = ["index", "interval", "bounds", "known", "links", "absent"]
     if width >= _STRICT_WIDTH:
@@ -124,7 +124,7 @@ def _add_section(
 
 
 def _cells(row: Indicator) -> dict[str, str]:
-    """Return what is to be said of an indicator, by the headings of columns."""
+    """Return the cells of an indicator, by the headings of columns."""
     cells = {
         "index": _percent(row.point),
         "bounds": share_range(row.lower, row.upper),

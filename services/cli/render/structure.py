@@ -1,4 +1,4 @@
-"""What ``peyvand structure`` and ``peyvand tabulate`` show. Pure: messages in, renderables out."""
+"""Renders structures and tabulations for ``peyvand structure`` and ``tabulate``. Pure: messages in, renderables out."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def _providers(roles: Iterable[indicator_pb2.ProviderRole], of: int, names: Mapp
 
 
 def tabulation_table(answer: messages.TabulateIndicatorsResponse, attribute: str, zone: tzinfo) -> Group:
-    """Return a row per group, and one of all: index with bounds, sizes, inquiries per service, how many still on paper.
+    """Return a row per group and one for all: index with bounds, sizes, inquiries per service, how many still on paper.
 
     Times are in ``zone``, the policy's timezone.
     """
@@ -153,7 +153,7 @@ def _cut(title: str, number: int) -> str:
 
 
 def _bounded(lower: float, upper: float) -> str:
-    """A share, as a range where unknown pairs keep its bounds apart."""
+    """Return a share, as a range where unknown pairs keep its bounds apart."""
     share = percent(lower)
     return share if share == percent(upper) else share_range(lower, upper)
 

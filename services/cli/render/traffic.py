@@ -1,4 +1,4 @@
-"""Exchanges beside probes, as ``peyvand exchange`` and ``peyvand explain link`` show them. Pure: messages in, renderables out."""
+"""Renders exchanges beside probes for ``peyvand exchange`` and ``explain link``. Pure: messages in, renderables out."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NEEDED_DAYS = {
     "call one silent": SILENCE_DAYS,
     "call its volume unusual": 7 * VOLUME_WEEKS,
 }
-"""What exchanges can show of links, and how many days of exchanges that takes."""
+"""What exchanges can show of links, and how many days of exchanges each takes."""
 
 
 def traffic_tables(
@@ -32,7 +32,7 @@ def traffic_tables(
     names: Mapping[str, str],
     zone: tzinfo,
 ) -> Group:
-    """Return what went over which bus, what is undeclared, and the links with findings.
+    """Return the exchanges of each bus, those that are undeclared, and the links with findings.
 
     ``names`` are those of agencies by id; times are in ``zone``, the policy's timezone.
     """
@@ -70,7 +70,7 @@ def _window(message: reconciliation_pb2.Traffic | reconciliation_pb2.Reconciliat
 
 
 def _missing_history(traffic: reconciliation_pb2.Traffic) -> Iterator[Text]:
-    """Yield what needs more days of exchanges."""
+    """Yield sentences on findings that need more days of exchanges."""
     missing = [f"{days} to {what}" for what, days in NEEDED_DAYS.items() if traffic.read_days < days]
     if missing:
         yield Text(
@@ -87,7 +87,7 @@ def _missing_history(traffic: reconciliation_pb2.Traffic) -> Iterator[Text]:
 
 
 def _length(days: float) -> str:
-    """A number of days, or of hours below two days; an hour counts as soon as it has begun."""
+    """Return a number of days, or of hours below two days, at least one."""
     hours = max(1, round(24 * days))
     return f"{days:.1f} days" if hours >= 48 else f"up to {plural(hours, 'hour')}"
 
@@ -148,7 +148,7 @@ def _links(links: Sequence[indicator_service_pb2.LinkStatus], names: Mapping[str
 
 
 def _hour(start: Timestamp, zone: tzinfo) -> str:
-    """The begin and end of an hour of UTC, which in ``zone`` may go from half past to half past."""
+    """Return the start and end of an hour of UTC, which in ``zone`` may run from half past to half past."""
     first, last = (datetime.fromtimestamp(start.seconds + after, zone) for after in (0, 3600))
     return f"{first:%Y-%m-%d %H:%M} and {last:%H:%M}"
 

@@ -1,1 +1,1 @@
-"""The ``peyvand`` command."""
+"""Provides the ``peyvand`` command."""

@@ -1,4 +1,4 @@
-"""The ``peyvand`` command: runs one command or one component; an error is one sentence on stderr and exit code 1."""
+"""Runs one command or one component of ``peyvand``; an error is one sentence on stderr and exit code 1."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from services.cli.commands.up import up
 from services.core.errors import InputError, PeyvandError
 
 _ALLOCATIONS_PER_COLLECTION = 50_000
-"""Commands keep nearly all that they make until they end: to look for garbage at each 700 objects takes a twentieth of their time."""
+"""Commands keep most objects until they end: garbage collection every 700 objects takes a twentieth of their time."""
 
 COMPONENTS = ("prober", "collector", "scorer", "archive", "api", "console", "sandbox")
 
@@ -57,7 +57,7 @@ def _peyvand(
 
 
 def main() -> None:
-    """Run what the command line names. Raises SystemExit."""
+    """Run the command or component that the command line names. Raises SystemExit."""
     if sys.argv[1:2] and sys.argv[1] in COMPONENTS and not _is_archive_command(sys.argv[1:]):
         _run_component(sys.argv[1])
         return
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def _is_archive_command(words: list[str]) -> bool:
-    """Whether it is a command about a dataset: `peyvand archive` with flags runs the component of that name."""
+    """Return whether it is a command about a dataset; `peyvand archive` with flags runs the component of that name."""
     return words[0] == "archive" and words[1:2] != [] and words[1] in archive.COMMANDS
 
 

@@ -1,4 +1,4 @@
-"""Queries of commands to the api."""
+"""Queries the api for commands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from services.client import Client, IndicatorKind, TlsFiles, connect
 from services.core.errors import ApiError, ApiNotFoundError
 
 _CALL_SECONDS = 10.0
-"""How long a call may take: what the api reads from the bus for an answer may take as long."""
+"""How long a call may take, since the api may take as long to read from the bus."""
 
 T = TypeVar("T")
 Answer = TypeVar("Answer", bound=Message)
@@ -30,9 +30,9 @@ Names = Mapping[str, str]
 
 
 def query(address: str, work: Callable[[Client], Awaitable[T]], named: Named | None = None) -> T:
-    """Return what ``work`` makes of the api at HOST:PORT or tls://HOST:PORT. Raises ApiError or SettingsError.
+    """Return the result of ``work`` with the api at HOST:PORT or tls://HOST:PORT. Raises ApiError or SettingsError.
 
-    When the api does not know what is ``named``, the error says which ids are like it. The environment names PEM files for
+    When the api does not know the ``named`` entity, the error suggests similar ids. The environment names PEM files for
     TLS: PEYVAND_API_CA, PEYVAND_API_CERTIFICATE and PEYVAND_API_KEY.
     """
     names = (os.environ.get(f"PEYVAND_API_{name}") for name in ("CA", "CERTIFICATE", "KEY"))
@@ -58,7 +58,7 @@ async def _similar(client: Client, kind: IndicatorKind, entity: str) -> str:
 
 
 async def names_of(client: Client, kind: IndicatorKind) -> dict[str, str]:
-    """Return the names of all agencies or services by id; of other kinds none."""
+    """Return the names of all agencies or services by id; none for other kinds."""
     if kind in (IndicatorKind.CONSUMER, IndicatorKind.PROVIDER):
         return {one.id: name_of(one) async for one in client.agencies()}
     if kind is IndicatorKind.SERVICE:

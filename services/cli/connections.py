@@ -1,4 +1,4 @@
-"""Connections of commands: to the message bus, and to the components that ``peyvand up`` runs on this machine."""
+"""Connects commands to the message bus, and to the components that ``peyvand up`` runs on this machine."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def open_bus(
 ) -> AsyncIterator[Bus]:
     """Connect to the bus within ``patience`` seconds (None: no limit), with a notice on stderr when it takes a while.
 
-    Raises BusError when nothing answers in time, and what connecting raises.
+    Raises BusError when nothing answers in time, and the errors of connecting.
     """
     logs.configure_logging("cli", "error")  # errors are printed as one sentence
     notify = partial(typer.echo, f"waiting for the bus at {settings.nats}", err=True)

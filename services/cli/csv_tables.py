@@ -1,4 +1,4 @@
-"""Tables as CSV whose bytes follow from their rows (RFC 4180, UTF-8)."""
+"""Writes tables as CSV whose bytes depend only on their rows (RFC 4180, UTF-8)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import pyarrow as pa
 from services.core.spreadsheets import cell
 
 _ROWS_AT_ONCE: Final = 10_000
-"""Rows that are Python values at a time: some megabytes."""
+"""The most rows that are Python values at a time: some megabytes."""
 
 
 def csv_parts(rows: pa.Table) -> Iterator[bytes]:
-    """Yield a table with its names in the first line, in parts. No text is a formula to a spreadsheet."""
+    """Yield a table in parts, with its column names in the first line. No text in it is a formula to a spreadsheet."""
     yield _lines([rows.column_names])
     for batch in rows.to_batches(max_chunksize=_ROWS_AT_ONCE):
         columns = [[_text(value) for value in column.to_pylist()] for column in batch.columns]

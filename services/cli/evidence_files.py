@@ -1,4 +1,4 @@
-"""Streams of the bus as JSON lines, for ``peyvand dump``."""
+"""Prints streams of the bus as JSON lines, for ``peyvand dump``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from services.core.errors import BusError, SettingsError
 from services.core.settings import Settings
 
 _Rows = Iterator[tuple[int, Callable[[], str]]]
-"""The start of each row's slot, and what returns the row as a line of JSON."""
+"""The start of each row's slot, and a function that returns the row as a line of JSON."""
 
 
 async def print_stream(what: str, settings: Settings, *, since: str, until: str) -> None:
@@ -41,9 +41,9 @@ async def print_stream(what: str, settings: Settings, *, since: str, until: str)
 
 
 async def _messages(bus: Bus, stream: str) -> AsyncIterator[StoredMessage]:
-    """Yield every message from the first kept to the one that is the last now.
+    """Yield every message from the first kept one to the current last one.
 
-    Raises BusError when one of them is neither returned nor gone.
+    Raises BusError when one of them is not returned although it is not gone.
     """
     state = await bus.stream_state(stream)
     read_to = state.first - 1
@@ -59,7 +59,7 @@ async def _messages(bus: Bus, stream: str) -> AsyncIterator[StoredMessage]:
 
 
 async def _check_gone(bus: Bus, stream: str, first: int, last: int) -> None:
-    """Raise BusError unless each message from ``first`` to ``last`` grew too old or was deleted."""
+    """Raise BusError unless each message from ``first`` to ``last`` expired or was deleted."""
     first = max(first, (await bus.stream_state(stream)).first)
     if first <= last and not await bus.were_deleted(stream, first, last):
         raise BusError(f"reading stream {stream} ended before message {first}; the last is {last}")

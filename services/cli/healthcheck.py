@@ -1,7 +1,7 @@
-"""``python -m services.cli.healthcheck``: the health check of a component's image.
+"""Checks the health of a component in its image, by ``python -m services.cli.healthcheck``.
 
 It requests /health from PEYVAND_METRICS, prints the answer and exits with 0 when the component is SERVING, else with 1. It
-imports the standard library alone, since it runs for every container every few seconds.
+imports only the standard library, since it runs for every container every few seconds.
 """
 
 from __future__ import annotations

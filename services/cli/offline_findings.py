@@ -1,4 +1,4 @@
-"""Findings of any counts in a CSV file, for ``peyvand findings COUNTS.csv``."""
+"""Finds what is unusual in counts of a CSV file, for ``peyvand findings COUNTS.csv``."""
 
 from __future__ import annotations
 
@@ -55,8 +55,10 @@ class _Count:
 
 
 def print_findings(file: Path, *, step: str, timezone: str, budget: float, as_json: bool) -> None:
-    """Print what is unusual in the counts of a file. Raises InputError with every fault of it, and SettingsError for a step
-    that no day is made of, an unknown zone, or a budget that is no number.
+    """Print what is unusual in the counts of a file.
+
+    Raises InputError with every fault of the file, and SettingsError for a step that does not divide a day, an unknown
+    zone, or a budget that is not a number.
     """
     if not isfinite(budget):
         raise SettingsError(f"--budget {budget} is no number of findings: give one such as 1")
@@ -86,7 +88,7 @@ def print_findings(file: Path, *, step: str, timezone: str, budget: float, as_js
 
 
 def _too_quiet(detector: Detector, streams: Sequence[str]) -> Iterator[str]:
-    """Yield what cannot be said of quiet streams."""
+    """Yield sentences on what cannot be said of quiet streams."""
     days = {stream: detector.quiet(number) for number, stream in enumerate(streams)}
     if unknown := sum(one is None for one in days.values()):
         yield f"{unknown} of {len(streams)} streams are too short or too quiet to be judged"
@@ -131,7 +133,7 @@ def _read(file: Path, step_seconds: int, zone: tzinfo) -> list[_Count]:
 
 
 def _arrange(read: Sequence[_Count], step_seconds: int, zone: tzinfo) -> tuple[FlowCounts, Topology, bool]:
-    """Arrange rows as arrays; a step without any row was not read, and a stream without one had none."""
+    """Arrange rows as arrays; a step without rows was not read, and in others a stream without a row counted none."""
     first = min(one.moment for one in read)
     steps = (max(one.moment for one in read) - first) // step_seconds + 1
     streams = sorted({one.stream for one in read})
@@ -164,7 +166,7 @@ def _arrange(read: Sequence[_Count], step_seconds: int, zone: tzinfo) -> tuple[F
 
 
 def _week_steps(first: int, steps: int, step_seconds: int, zone: tzinfo) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Return the place in the local week of each step."""
+    """Return the place of each step in the local week."""
     starts = range(first, first + steps * step_seconds, step_seconds)
     local = [datetime.fromtimestamp(start, zone) for start in starts]
     seconds = [((one.weekday() * 24 + one.hour) * 60 + one.minute) * 60 + one.second for one in local]

@@ -1,4 +1,4 @@
-"""The index from files or from a dataset, for ``peyvand score``."""
+"""Computes the index from files or from a dataset, for ``peyvand score``."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from services.scorer.offline import (
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked of the evidence: one window in ``days`` or all of the policy, and what is shown of it."""
+    """What is asked of the evidence: one ``window`` in days or those of the policy, and what is shown of it."""
 
     window: int | None
     structure: bool
@@ -57,8 +57,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Rescoring:
-    """How a dataset is scored again: by which method, where, out of the measurements or the counts sealed beside them
-    (``again``), and whether the numbers are compared with those published.
+    """How a dataset is scored again.
+
+    ``method`` and ``engine`` say by which method and where. ``again`` counts the measurements, not the counts sealed
+    beside them. ``compare`` compares the numbers with the published ones.
     """
 
     method: str
@@ -76,7 +78,7 @@ def score_files(
     at: str,
     sequence: int | None,
 ) -> None:
-    """Print the answer out of files. ``at`` "" stands for the end of the newest slot measured.
+    """Print the answer from files. An empty ``at`` stands for the end of the newest slot measured.
 
     Raises InputError with every fault of the files, and SettingsError when there is no moment to score.
     """
@@ -111,10 +113,10 @@ def score_files(
 def score_dataset(
     address: str, directory: Path | None, question: Question, rescoring: Rescoring, *, at: str, sequence: int | None
 ) -> None:
-    """Print the answer out of a dataset, by its register or by one in a directory. ``at`` "" stands for the newest numbers
-    published.
+    """Print the answer from a dataset, by its register or by one in a directory.
 
-    Raises SettingsError, StateError for a damaged dataset, and InputError for numbers that differ from those published.
+    An empty ``at`` stands for the newest published numbers. Raises SettingsError, StateError for a damaged dataset, and
+    InputError for numbers that differ from the published ones.
     """
     archive = ArchivedEvidence(open_storage(address))
     if rescoring.method not in ("", METHOD_VERSION):
@@ -168,7 +170,7 @@ def _register_in(directory: Path) -> Register:
 
 
 def _release_for(archive: ArchivedEvidence, methods: Collection[str]) -> str:
-    """Say which release computes by some methods, as far as sealed days name one."""
+    """Return a phrase that names the release with some methods, if sealed days name one."""
     releases = archive.software_of(methods)
     return (
         f"use peyvand {' or '.join(releases)}, which sealed days by it" if releases else "use the release that has it"
@@ -209,7 +211,7 @@ def _compare(snapshot: Snapshot, published: Sequence[Indicator], address: str) -
 
 
 def _as_kept(row: Indicator) -> Indicator:
-    """Return an indicator as datasets keep it, without what an interval rests on."""
+    """Return an indicator as datasets keep it, without the outages behind its interval."""
     return replace(row, interval=replace(row.interval, outages=None)) if row.interval else row
 
 

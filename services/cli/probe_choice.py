@@ -1,4 +1,4 @@
-"""What ``peyvand probe`` probes: targets of the register, or a definition at a target."""
+"""Chooses what ``peyvand probe`` probes: targets of the register, or a definition at a target."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from services.register.reading import read_target
 
 
 def choose(register: Register, ids: Sequence[str], vantage: str | None) -> list[Assignment]:
-    """Return what the register lists under these ids, everything without ``ids``.
+    """Return the assignments of these ids in the register, all of them without ``ids``.
 
-    Raises SettingsError that names each that cannot be probed.
+    Raises SettingsError naming each id that cannot be probed.
     """
     vantages = {listed.id for listed in register.policy.vantages}
     if vantage is not None and vantage not in vantages:
@@ -44,7 +44,7 @@ def _why_not(register: Register, name: str) -> str:
 
 
 def define(register: Register, name: str, target: str, params: Sequence[str]) -> Assignment:
-    """Return definition ``name`` at ``target``, with params as NAME=VALUE; its id is the name.
+    """Return an assignment of definition ``name`` at ``target``, with params as NAME=VALUE; its id is the name.
 
     It is judged by the policy's default limits. Raises SettingsError.
     """
@@ -68,7 +68,7 @@ def define(register: Register, name: str, target: str, params: Sequence[str]) ->
 
 
 def choose_record(chosen: Sequence[Assignment], number: int) -> list[Assignment]:
-    """Leave each target this test record alone, counted from 1. Raises SettingsError that names each with fewer."""
+    """Keep only this test record of each target, counted from 1. Raises SettingsError naming each that has fewer."""
     short = [f"{item.target.id} has {len(item.params)}" for item in chosen if number > len(item.params)]
     if short:
         raise SettingsError(f"there is no test record --record {number}: {', '.join(short)}")
@@ -76,7 +76,7 @@ def choose_record(chosen: Sequence[Assignment], number: int) -> list[Assignment]
 
 
 def _parse_param(text: str) -> tuple[str, object]:
-    """Read NAME=VALUE. As in probes.yaml, a value that is a number or a flag in JSON is one; others are text."""
+    """Read NAME=VALUE. As in probes.yaml, a value that is a string, number or flag in JSON is one; others are text."""
     name, equals, value = text.partition("=")
     if not name or not equals:
         raise SettingsError(f"--param {name} is not NAME=VALUE")

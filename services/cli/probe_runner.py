@@ -25,7 +25,7 @@ from services.prober.publishing import measured
 
 _CONCURRENCY = 50  # enough to be quick, too few for one probe to slow another
 _NARROW = 72
-"""Columns of a terminal below which a line goes without its latency."""
+"""Columns of a terminal below which a line omits its latency."""
 
 
 def run(
@@ -37,9 +37,9 @@ def run(
     explain: bool,
     as_json: bool,
 ) -> None:
-    """Probe everything chosen and print the results: explained when there is one or ``explain``, else a line each.
+    """Probe everything chosen and print the results: explained if there is one or ``explain`` is set, else a line each.
 
-    Probing ends with closing the environment.
+    The environment is closed afterwards.
     """
     at_length = not as_json and (explain or len(chosen) == 1)
     if as_json:

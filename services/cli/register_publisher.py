@@ -28,7 +28,7 @@ _DEADLINE_SECONDS = 30.0
 
 
 async def run(directory: Path, settings: Settings, *, watch: bool, by: str = "", why: str = "") -> None:
-    """Publish the register; with ``watch`` go on until a signal. Raises PeyvandError when it cannot be published.
+    """Publish the register; with ``watch`` continue until a signal. Raises PeyvandError when it cannot be published.
 
     ``by`` and ``why`` are kept with the version.
     """
@@ -61,7 +61,7 @@ async def _publish_now(directory: Path, settings: Settings, by: str, why: str) -
 async def _watch(directory: Path, settings: Settings, *, every: float = _KEEP_SECONDS) -> None:
     """Publish now, and again when the files have changed and then stayed the same for one poll.
 
-    Check every ``every`` seconds whether the bus still has what was published: a bucket may have been created anew.
+    Check every ``every`` seconds whether the bus still has the register, since a bucket may have been recreated.
     """
     clock = asyncio.get_running_loop().time
     tried: object = None
@@ -112,7 +112,7 @@ async def _publish_once(bus: Bus, directory: Path, by: str = "", why: str = "") 
 
 
 async def read_log(settings: Settings) -> tuple[RegisterPublication, ...]:
-    """Return what was published, the newest first. Raises PeyvandError."""
+    """Return the publications, the newest first. Raises PeyvandError."""
     async with open_bus(settings, role="register", name="register") as bus, asyncio.timeout(_DEADLINE_SECONDS):
         return await read_publications(bus)
 

@@ -1,4 +1,4 @@
-"""Lists that ``peyvand register import`` reads from URLs."""
+"""Fetches the lists that ``peyvand register import`` reads from URLs."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _fetch(url: str, folder: Path, trust: ssl.SSLContext) -> Path:
 def _content(url: str, trust: ssl.SSLContext) -> bytes:
     deadline = monotonic() + _DEADLINE_SECONDS
     body = bytearray()
-    # No compression, so that the limit holds for what is kept.
+    # No compression, so that the limit applies to the bytes that are kept.
     headers = {"Accept": "text/xml, application/json;q=0.9", "Accept-Encoding": "identity"}
     with (
         httpx.Client(verify=trust, timeout=_DEADLINE_SECONDS, follow_redirects=True) as client,

@@ -1,1 +1,1 @@
-"""Grafana's dashboards as code: one module per dashboard, `make dashboards` writes deploy/grafana/dashboards."""
+"""Defines Grafana's dashboards, one module per dashboard; `make dashboards` writes deploy/grafana/dashboards."""

@@ -1,4 +1,4 @@
-"""``python -m deploy.dashboards FOLDER``: write each dashboard as FOLDER/NAME.json. Wiring only."""
+"""Writes each dashboard as FOLDER/NAME.json, by ``python -m deploy.dashboards FOLDER``. Wiring only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One agency: as consumer and as provider, its services, its costliest links, what it exchanges."""
+"""Builds the dashboard of one agency: as consumer and provider, its services, its costliest links, its exchanges."""
 
 from __future__ import annotations
 

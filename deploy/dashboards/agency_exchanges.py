@@ -1,4 +1,4 @@
-"""What one agency exchanges over the data bus, and the findings about that."""
+"""Builds the row of what one agency exchanges over the data bus, and of the findings about that."""
 
 from __future__ import annotations
 

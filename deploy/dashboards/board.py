@@ -1,4 +1,4 @@
-"""What every dashboard shares: its frame, its chain of variables, queries, and links from one to the next."""
+"""Provides what every dashboard shares: its frame, its chain of variables, queries, and links to the others."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def both(english: str, persian: str) -> str:
 
 
 def query(expression: str, legend: str = "", *, instant: bool = False) -> Dataquery:
-    """Return a query over the range shown, or of now alone."""
+    """Return a query over the shown time range, or of the present alone."""
     made = Dataquery().datasource(DATASOURCE).expr(expression).legend_format(legend or "__auto")
     return made.instant() if instant else made.range()
 
 
 def table_query(expression: str) -> Dataquery:
-    """Return a query of now, as rows of a table: a column per label, and the value."""
+    """Return a query of the present, as rows of a table: a column per label, and the value."""
     return Dataquery().datasource(DATASOURCE).expr(expression).format(PromQueryFormat.TABLE).instant()
 
 
@@ -57,8 +57,8 @@ def variable(
 ) -> QueryVariable:
     """Return a variable that offers the values of ``labels``, read again whenever the time range changes.
 
-    With ``many`` several values may be chosen, or all of them (``every`` matches them), which is where it starts; ``first``
-    is where it starts otherwise, or the first value there is.
+    With ``many`` several values may be chosen, or all of them, which is the default; ``every`` matches all. Otherwise
+    the default is ``first`` or, without it, the first value.
     """
     made = (
         QueryVariable(name)
@@ -74,7 +74,7 @@ def variable(
 
 
 _CONSOLE = ("console", both("Console", "صفحه‌ها"), "label_values(peyvand_console_info, url)")
-# Bounds are there of every window; a point is not, where too little is known.
+# Every window has bounds; it has no point where too little is known.
 WINDOW = ("window", both("Window, days", "پنجره، روز"), "label_values(peyvand_index_lower, window)")
 SECTOR = ("sector", both("Sector", "بخش"), "label_values(peyvand_agency_info, sector)")
 AGENCY = ("agency", both("Agency", "دستگاه"), 'label_values(peyvand_agency_info{sector=~"$sector"}, agency)')
@@ -82,7 +82,7 @@ LINK = ("link", both("Link", "پیوند"), 'label_values(peyvand_link_stage{con
 
 
 def agency_names(label: str) -> str:
-    """Return an expression of the agencies with their names, for group_left, where they are named by another label."""
+    """Return an expression of the agencies with their names, under another label, for group_left."""
     return f'label_replace(max by (agency, name_en, name_fa) (peyvand_agency_info), "{label}", "$1", "agency", "(.+)")'
 
 
@@ -99,12 +99,12 @@ def to(dashboard: str, title: str, **variables: str) -> DashboardLink:
 
 
 def to_page(page: str, title: str) -> DashboardLink:
-    """Return a link to a page of the console, in English as a switch of language keeps the page."""
+    """Return a link to a page of the console, in English, since its switch of language keeps the page."""
     return DashboardLink(title).type(DashboardLinkType.LINK).url(f"${{console}}/en{page}")
 
 
 def frame(name: str, title: str, description: str, variables: Sequence[QueryVariable], *, page: str = "/") -> Dashboard:
-    """Return an empty dashboard with its variables, linked to its siblings and to the console's ``page`` about the same."""
+    """Return an empty dashboard with its variables, linked to its siblings and to the console's ``page``."""
     siblings = (
         DashboardLink(both("Peyvand", "پیوند"))
         .type(DashboardLinkType.DASHBOARDS)

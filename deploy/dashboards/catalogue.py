@@ -1,4 +1,4 @@
-"""Every dashboard by its name, and how it is written."""
+"""Lists every dashboard by its name, and writes it as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What exchanges show, on the dashboard of the government."""
+"""Builds the row of what exchanges show, on the dashboard of the government."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _KINDS = {
     FindingKind.SIZE: (both("another size", "تغییر اندازه"), "#3274d9"),
     FindingKind.REPEATS: (both("sent again", "ارسال دوباره"), BROWN),
 }
-"""What findings of each kind are called, and their colour over time."""
+"""The names of findings of each kind, and their colours over time."""
 
 
 def findings_row(made: Dashboard) -> None:

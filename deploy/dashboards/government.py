@@ -1,4 +1,4 @@
-"""The government as a whole: how integrated it is, where that is lost, and who to turn to."""
+"""Builds the dashboard of the whole government: how integrated it is, where that is lost, and whom to turn to."""
 
 from __future__ import annotations
 
@@ -272,7 +272,7 @@ def _measure(name: str) -> str:
 
 
 def _base() -> str:
-    """What each step of the waterfall stands on: the index, and every loss that comes after it."""
+    """Return a query of what each step of the waterfall stands on: the index, and every loss that comes after it."""
     later = {stage: [_loss(after) for after in _FAILED if after > stage] for stage in _FAILED}
     return " or ".join(_piece(" + ".join((_INDEX, *losses)), _step(stage)) for stage, losses in later.items())
 

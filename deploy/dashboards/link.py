@@ -1,4 +1,4 @@
-"""One link: what became of it slot by slot and why, how long each phase takes, what the data bus saw of it."""
+"""Builds the dashboard of one link: its verdicts and reasons by slot, its phases, and what the data bus saw of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kinds of panels, each with title, description, unit and thresholds: none can be made without."""
+"""Makes the kinds of panels, each with title, description, unit and thresholds: none can be made without them."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def stacked_bars(
 ) -> barchart.Panel:
     """Return bars on top of each other: a column per value of label ``along``, a piece per query.
 
-    ``columns`` are name and properties of each query's pieces, in their order.
+    ``columns`` are the names and the properties of each query's pieces, in order.
     """
     made = (
         barchart.Panel()
@@ -256,7 +256,7 @@ def timeline(
 
 
 def joined(by: str, kept: Sequence[str]) -> list[DataTransformerConfig]:
-    """Keep some fields (not times, nor labels that nobody looks at), then join the queries' answers by a label."""
+    """Keep some fields, without times and labels that nobody looks at, then join the queries' answers by a label."""
     return [
         DataTransformerConfig(
             "filterFieldsByName", options={"include": {"pattern": f"^({'|'.join({by: None, **dict.fromkeys(kept)})})$"}}
@@ -266,5 +266,5 @@ def joined(by: str, kept: Sequence[str]) -> list[DataTransformerConfig]:
 
 
 def _sorted(by: str) -> DataTransformerConfig:
-    """Put rows in order: joining by text leaves them as the queries named them first."""
+    """Sort the rows, since joining by text leaves them in the order in which the queries named them."""
     return DataTransformerConfig("sortBy", options={"sort": [{"field": by}]})

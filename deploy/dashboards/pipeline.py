@@ -1,4 +1,4 @@
-"""The monitor itself: what state it is in, probers and vantages, the spool and the bus, and what reads from the bus."""
+"""Builds the dashboard of the monitor itself: its state, probers and vantages, the spool, the bus, and its readers."""
 
 from __future__ import annotations
 

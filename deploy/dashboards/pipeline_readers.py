@@ -1,4 +1,7 @@
-"""The rows of the pipeline's dashboard about what reads from the bus or feeds it from logs: scorer, archive, collectors and api."""
+"""Builds the rows of the pipeline's dashboard about the scorer, the archive, the collectors and the api.
+
+They read from the bus, or feed it from logs.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ __all__ = ["add_archive", "add_exchanges_and_api", "add_scorer"]
 
 
 def add_scorer(made: Dashboard) -> None:
-    """Add how far the scorer is, and what it had to leave out."""
+    """Add the row of how far the scorer is, and what it had to leave out."""
     made.with_row(Row(both("Scorer", "امتیازدهنده")))
     made.with_panel(
         lines(
@@ -75,7 +78,7 @@ def add_scorer(made: Dashboard) -> None:
 
 
 def add_archive(made: Dashboard) -> None:
-    """Add how far the dataset is behind the bus."""
+    """Add the row of how far the dataset is behind the bus."""
     made.with_row(Row(both("Archive", "بایگانی")))
     made.with_panel(
         lines(
@@ -120,7 +123,7 @@ def _age(name: str) -> str:
 
 
 def add_exchanges_and_api(made: Dashboard) -> None:
-    """Add what collectors read, and what the api answers."""
+    """Add the row of what collectors read and what the api answers."""
     made.with_row(Row(both("Exchanges and answers", "تبادل‌ها و پاسخ‌ها")))
     made.with_panel(
         lines(

@@ -1,4 +1,4 @@
-"""What values look like on every dashboard: colours of stages, thresholds, words for numbers."""
+"""Defines what values look like on every dashboard: colours of stages, thresholds, words for numbers."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ STAGE_NAMES: Mapping[Stage, str] = {
 }
 
 Steps = tuple[tuple[float | None, str], ...]
-"""From which value on (None: from the lowest) a value has which colour."""
+"""Values (None: the lowest) from which on a value has a colour, each with its colour."""
 
 SHARE: Steps = ((None, RED), (0.5, ORANGE), (0.8, YELLOW), (0.95, GREEN))
 """A share, better when larger; .95 is the SLO of a link unless the register says otherwise."""
@@ -79,7 +79,7 @@ ANSWER_TIME: Steps = ((None, "transparent"), (2, ORANGE), (5, RED))
 """Seconds a probe takes, on lines: a link's latency limit and a probe's deadline, unless the register says otherwise."""
 
 BAD_IS_MORE: Steps = ((None, GREEN), (1, RED))
-"""What should be nothing."""
+"""Values that should be zero."""
 
 _LEVEL_WORDS = (
     ("0 isolated · ۰ جدا", RED),

@@ -1,4 +1,4 @@
-"""Tables: what several queries say of the same things, a row each."""
+"""Makes tables of what several queries say of the same things, one row each."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def rows(
 ) -> table.Panel:
     """Return a table of what several queries say of the same things, joined by label ``by``.
 
-    Shown are ``columns``, in this order; ``links`` lead on from a column, by its title.
+    ``columns`` are shown in this order; ``links`` lead on from a column, by its title.
     """
     titles = {name: title_of for name, title_of, _ in columns}
     made = (

@@ -1,4 +1,4 @@
-"""Whom to turn to, on the dashboard of the government: who answers worst, and what each repair would gain."""
+"""Builds the row of whom to turn to for the government: who answers worst, and what each repair would gain."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def _worst(kind: str, title: str, persian: str, of: str) -> Panel:
 
 
 def _of_sector(label: str) -> str:
-    """The agencies of the sectors chosen, named by another label."""
+    """Return a query of the agencies of the chosen sectors, named by another label."""
     return (
         f'label_replace(max by (agency) (peyvand_agency_info{{sector=~"$sector"}}), "{label}", "$1", "agency", "(.+)")'
     )

@@ -1,1 +1,1 @@
-"""The list of what the image holds of Python, as CycloneDX."""
+"""Lists the Python packages that the image holds, as CycloneDX."""

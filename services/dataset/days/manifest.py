@@ -92,7 +92,7 @@ class Manifest:
     measurements name, each ``register_version.probe_version``. ``counts`` are rows of measurements by vantage and
     prober. ``gaps`` are sentences about evidence that is known to be missing. ``runs`` account for the batches of
     measurements that were stored on the day, None where batches were not counted; ``more_runs`` further runs are not
-    named. ``late`` marks rows that came after their days were sealed; ``day`` is then the day of sealing.
+    named. ``late`` is false: rows that came after their day was sealed are files of the day on which they came.
     """
 
     day: str

@@ -1,4 +1,4 @@
-"""Roles on the bus: one nkey user per role, with least privilege (docs/design.md §5.2).
+"""Roles on the bus: nkey users with least privilege (docs/design.md §5.2).
 
 Only admin may create a JetStream consumer: with one, a user could have messages delivered to subjects on which it may not
 publish. Everything is therefore read by direct get, and each user has its own inbox prefix, made of its public key.

@@ -62,7 +62,7 @@ class BatchRows:
         return NumberRanges(rows.run[gap], before[gap] + 1, rows.begin[gap] - 1)
 
     def belated(self, floor: Ints) -> NumberRanges:
-        """Return the numbers that came only after the day that should have had them was sealed."""
+        """Return the numbers up to ``floor`` that came only after the grace of the day sealed before."""
         starts = np.flatnonzero(self.opens)
         rows = self.rows.take(starts)
         earliest = np.minimum.reduceat(self.rows.part, starts) if len(starts) else rows.part

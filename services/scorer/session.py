@@ -36,7 +36,8 @@ from services.scorer.resuming import Resumed, compiled_register, resume
 from services.scorer.saving import StateSaver
 from services.scorer.standby import stand_by
 
-# Exchanges are reconciled with probes once a slot, at most once in this many seconds, and in at most this share of the time.
+# Between two reconciliations of exchanges with probes, this many seconds pass, or a slot if that is shorter. The pause is
+# longer where reconciling would otherwise take more than this share of the time.
 RECONCILE_SECONDS = 60.0
 RECONCILE_SHARE = 0.05
 WATCH_SECONDS = 2.0

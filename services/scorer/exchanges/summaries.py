@@ -85,9 +85,11 @@ class SummaryWriter:
         self._emptied: set[tuple[int, int, int]] = set()
 
     def take(self, flow: int, new: ExchangeSummary, day: int) -> None:
-        """Replace earlier summaries of a flow by a new one, unless one of them has a higher revision.
+        """Store a summary of a flow in place of those with a lower revision, unless one of the others has precedence.
 
-        ``day`` is the ordinal of the day that the slot lies in.
+        These are the stored summaries with the same start or in an overlapping slot. One with the same start has
+        precedence if its revision is equal or higher. One in an overlapping slot has precedence only if its revision is
+        higher and its slot is as long as the policy's. ``day`` is the ordinal of the day that the slot lies in.
         """
         slot = new.slot_start
         seconds = self._length(slot)

@@ -52,7 +52,10 @@ def _row(message: exchange_pb2.ExchangeSummary) -> ExchangeSummary:
 
 
 def _check(row: ExchangeSummary) -> None:
-    """Raise ValueError for a value out of range: sums would overflow, or no later revision could replace the row."""
+    """Raise ValueError for a number or name out of range, or for more results or repeats than exchanges.
+
+    Otherwise sums would overflow, or no later revision could replace the row.
+    """
     if row.slot_start not in MOMENTS:
         raise ValueError("slot_start is not in the years 1970 to 2199")
     if row.revision >= _LARGEST_REVISION:
@@ -79,7 +82,7 @@ def encode_summaries(bus: str, rows: Sequence[ExchangeSummary]) -> bytes:
 def decode_summaries(payload: bytes) -> tuple[str, list[ExchangeSummary]]:
     """Return the data bus and its summaries.
 
-    Raises ValueError when the payload is not an ExchangeSummaryBatch, or holds a number that is out of range.
+    Raises ValueError when the payload is not an ExchangeSummaryBatch, or holds a value that is refused.
     """
     try:
         batch = exchange_pb2.ExchangeSummaryBatch.FromString(payload)

@@ -23,7 +23,7 @@ _HEAD = """# Map of the code
 
 <!-- Made from the docstrings of services/ by `make docs`; edits here are lost. -->
 
-Every module with the first sentence of its docstring, by package and sub-package. [ARCHITECTURE.md](../ARCHITECTURE.md) explains
+Every module with the first paragraph of its docstring, by package and sub-package. [ARCHITECTURE.md](../ARCHITECTURE.md) explains
 how the packages work together.
 """
 
@@ -129,20 +129,20 @@ def _lines(services: Path, package: Path) -> Iterator[str]:
     name = package.relative_to(services)
     yield f"{'##' if name.parent == Path() else '###'} {name}"
     yield ""
-    yield _first_line(package / "__init__.py")
+    yield _first_paragraph(package / "__init__.py")
     yield ""
     modules = [path for path in sorted(package.glob("*.py")) if path.name != "__init__.py"]
     if modules:
         yield "| module | what it holds |"
         yield "|---|---|"
-        yield from (f"| `{path.name}` | {_first_line(path)} |" for path in modules)
+        yield from (f"| `{path.name}` | {_first_paragraph(path)} |" for path in modules)
         yield ""
 
 
-def _first_line(module: Path) -> str:
+def _first_paragraph(module: Path) -> str:
     text = ast.get_docstring(ast.parse(module.read_text("utf-8")))
     if not text:
-        raise ValueError(f"{module} has no docstring; its first line belongs in docs/map.md")
+        raise ValueError(f"{module} has no docstring; its first paragraph belongs in docs/map.md")
     return text.split("\n\n")[0].replace("\n", " ").replace("``", "`").replace("|", "\\|")
 
 

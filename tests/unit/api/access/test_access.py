@@ -34,7 +34,7 @@ def _about(kind: IndicatorKind, entity: str) -> dict[str, object]:
 
 
 async def _rights(stubs: Stubs) -> dict[str, bool]:
-    """Whether each call is admitted, by its name."""
+    """Return whether each call is admitted, by its name."""
     questions = {
         "agency": _about(IndicatorKind.PROVIDER, "customs")["GetIndicator"],
         "own service": _about(IndicatorKind.SERVICE, "tax-clearance")["GetIndicator"],
@@ -53,7 +53,7 @@ async def _rights(stubs: Stubs) -> dict[str, bool]:
 
 
 async def test_the_public_sees_agencies_and_above(secured):
-    """A certificate without a role sees government, sectors and agencies, nothing below and no link."""
+    """A certificate without a role sees the government, sectors and agencies, but nothing below them and no link."""
     async with secured.channel("anybody.example") as channel:
         stubs = Stubs(channel)
         rights = await _rights(stubs)
@@ -84,7 +84,7 @@ async def test_the_public_sees_agencies_and_above(secured):
 
 
 async def test_an_agency_sees_its_own_besides(secured):
-    """An agency sees its services and endpoints, and links as consumer and as provider; lists hold these and no other."""
+    """An agency sees its services and endpoints, and its links as consumer and as provider. Lists hold nothing else."""
     async with secured.channel("tax.example") as channel:
         stubs = Stubs(channel)
         rights = await _rights(stubs)
@@ -110,7 +110,7 @@ async def test_an_agency_sees_its_own_besides(secured):
 
 
 async def test_an_agency_does_not_learn_which_services_of_others_exist(secured):
-    """Links of a service without one that the agency sees are refused as those of a service that does not exist."""
+    """If an agency sees no link of a service, the refusal is the same as for a service that does not exist."""
     async with secured.channel("tax.example") as channel:
         stub = Stubs(channel).indicators
 
@@ -128,7 +128,7 @@ async def test_an_agency_does_not_learn_which_services_of_others_exist(secured):
 
 
 async def test_an_agency_without_anything_watches_nothing(secured):
-    """Without anything of its own, an agency's watch of a whole kind is refused."""
+    """An agency that has nothing of a kind is refused a watch of the whole kind."""
     async with secured.channel("nowhere.example") as channel:
         stubs = Stubs(channel)
         assert not await stubs.sees(
@@ -146,7 +146,7 @@ async def test_an_auditor_sees_everything(secured):
 
 
 def test_every_method_has_its_rule():
-    """Every method that is served has a rule, and every rule a method."""
+    """Every served method has a rule, and every rule has a method."""
     files = (messages, register_messages, health_pb2, reflection_pb2)
     services = [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]
     assert {method.name for service in services for method in service.methods} - {"List"} == set(RULES)

@@ -82,7 +82,7 @@ DIRECTORY = x509.DirectoryName(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME
     ],
 )
 async def test_a_name_has_a_role_as_what_it_is_listed_as(api, tmp_path, common_name, alternatives, listed):
-    """A name counts by its type, and the common name only of a certificate without alternative names of any type."""
+    """Names match by type. The common name counts only if the certificate has no alternative names of any type."""
     async with (
         with_clients(api, tmp_path, TYPED) as secured,
         secured.channel(common_name, alternatives=alternatives) as channel,
@@ -91,7 +91,7 @@ async def test_a_name_has_a_role_as_what_it_is_listed_as(api, tmp_path, common_n
 
 
 async def test_a_revoked_certificate_is_refused(api, tmp_path):
-    """A certificate in the list is refused from the list's renewal on, an open watch included; a broken list changes nothing."""
+    """A certificate is refused, also in an open watch, once the renewed list has it. A broken list changes nothing."""
     lists = tmp_path / "revoked.pem"
     async with with_clients(api, tmp_path, client_crl=str(lists)) as secured:
         revoked, other = (secured.authority.client(name="audit.example") for _ in range(2))
@@ -123,7 +123,7 @@ async def test_a_revoked_certificate_is_refused(api, tmp_path):
 
 
 def test_the_first_end_of_the_lists_is_told(tmp_path):
-    """Of several lists the first that is outdated counts, and a renewed file is noticed."""
+    """The end is that of the list that expires first, and a renewed file is noticed."""
     authorities = [Authority.make(tmp_path, name) for name in ("One", "Two")]
     files = tmp_path / "revoked.pem", tmp_path / "ca.pem"
     files[1].write_bytes(b"".join(Path(one.reference.removeprefix("file:")).read_bytes() for one in authorities))
@@ -135,7 +135,7 @@ def test_the_first_end_of_the_lists_is_told(tmp_path):
 
 
 async def test_a_renewed_certificate_is_shown_without_a_restart(secured):
-    """After the files change the next handshake shows the new certificate; broken files change nothing."""
+    """After the files change, the next handshake shows the new certificate. Broken files change nothing."""
 
     async def shown() -> bytes:
         certificate, key = secured.authority.client(name="audit.example")
@@ -214,13 +214,13 @@ def test_a_bad_list_of_clients_is_refused_whole(text, faults, tmp_path):
     ],
 )
 def test_settings_that_do_not_go_together_are_one_sentence(settings, sentence):
-    """A certificate without key, roles without TLS or a missing file: the api does not start."""
+    """The api does not start with a certificate without its key, with roles without TLS, or with a missing file."""
     with pytest.raises(SettingsError, match=sentence):
         credentials_from_settings(Settings(**settings), lambda _: None)
 
 
 def test_files_that_are_no_certificates_are_named(tmp_path):
-    """Text that is no PEM, and an authority that is none, are reported with the flag that named them."""
+    """A certificate or an authority that is not PEM is reported with its flag, and so is a flag that lacks another."""
     authority = Authority.make(tmp_path)
     good = settings_with(tmp_path, authority)
     (tmp_path / "bad.pem").write_text("nothing")

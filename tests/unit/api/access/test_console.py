@@ -19,7 +19,7 @@ EVERY_LINK = 8
 
 
 async def links_seen(channel: grpc.aio.Channel, *roles: str) -> set[str] | str:
-    """The links that a call for these roles lists, or the reason why it is refused."""
+    """Return the links that a call for these roles lists, or the reason for its refusal."""
     stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
     metadata = tuple(("peyvand-role", role) for role in roles)
     try:
@@ -38,7 +38,7 @@ async def links_seen(channel: grpc.aio.Channel, *roles: str) -> set[str] | str:
     [("pages.example", "public"), ("tax-pages.example", "agency:tax-office"), ("all-pages.example", "auditor")],
 )
 async def test_a_console_sees_no_more_than_it_is_given(secured, name, most):
-    """It acts for the public, and up to the most that clients.yaml gives it; above that every role is refused."""
+    """A console acts for the public and for roles up to the limit in clients.yaml. Every role above is refused."""
     async with secured.channel(name) as channel:
         assert await links_seen(channel) == "PERMISSION_DENIED NOT_VISIBLE"
         assert await links_seen(channel, "public") == "PERMISSION_DENIED NOT_VISIBLE"
@@ -54,34 +54,34 @@ async def test_a_console_sees_no_more_than_it_is_given(secured, name, most):
 @pytest.mark.parametrize("name", ["anybody.example", "tax.example", "audit.example"])
 @pytest.mark.parametrize("role", ["public", "agency:tax-office", "auditor"])
 async def test_nobody_else_makes_calls_for_others(secured, name, role):
-    """Any other caller that names a role is refused, even its own role and even a lesser one."""
+    """Any other caller that names a role is refused, even for its own role or a lesser one."""
     async with secured.channel(name) as channel:
         assert await links_seen(channel, role) == "PERMISSION_DENIED ROLE_NOT_GIVEN"
 
 
 @pytest.mark.parametrize("role", ["", "king", "agency", "agency:", "auditor:x", "public ", "Auditor", "console"])
 async def test_a_role_that_is_none_is_refused(secured, role):
-    """Nothing is guessed from a role that is misspelt."""
+    """A misspelt role is refused, and nothing is guessed from it."""
     async with secured.channel("all-pages.example") as channel:
         assert await links_seen(channel, role) == "INVALID_ARGUMENT ROLE_UNKNOWN"
 
 
 async def test_a_second_role_is_refused(secured):
-    """Who acts for a reader cannot act for another one through that reader."""
+    """A call for two roles is refused in either order: a console cannot act for one role through another."""
     async with secured.channel("all-pages.example") as channel:
         assert await links_seen(channel, "auditor", "public") == "PERMISSION_DENIED ROLE_NOT_GIVEN"
         assert await links_seen(channel, "public", "auditor") == "PERMISSION_DENIED ROLE_NOT_GIVEN"
 
 
 async def test_without_encryption_a_role_lowers_what_is_seen(api):
-    """On loopback a caller sees all, and a role that it names is held to as over TLS."""
+    """On loopback a caller sees everything, unless it names a role. That role limits it as over TLS."""
     assert len(await links_seen(api.channel)) == EVERY_LINK
     assert await links_seen(api.channel, "public") == "PERMISSION_DENIED NOT_VISIBLE"
     assert await links_seen(api.channel, "agency:tax-office") == OF_TAX
 
 
 async def test_the_public_finds_and_is_told_nothing_of_links(noted_and_secured):
-    """Search, announcements, maintenance and pairs hold agencies and above; objections are refused."""
+    """For the public, search, announcements and maintenance hold agencies and above, and objections are refused."""
     async with noted_and_secured.channel("anybody.example") as channel:
         register = register_service_pb2_grpc.RegisterServiceStub(channel)
         found = await register.Search(register_messages.SearchRequest(query="customs"), timeout=DEADLINE)
@@ -101,7 +101,7 @@ async def test_the_public_finds_and_is_told_nothing_of_links(noted_and_secured):
 
 
 async def test_an_agency_is_told_of_its_own_links(noted_and_secured):
-    """Objections and affected links are those in which it is consumer or provider."""
+    """An agency sees objections to, and finds, only those links in which it is consumer or provider."""
     async with noted_and_secured.channel("tax.example") as channel:
         register = register_service_pb2_grpc.RegisterServiceStub(channel)
         objections = await register.ListObjections(register_messages.ListObjectionsRequest(), timeout=DEADLINE)

@@ -1,4 +1,4 @@
-"""GetAgency over a real gRPC server: what single calls say, in one."""
+"""GetAgency over a real gRPC server: the answers of several calls in one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _KINDS = {
 
 @pytest.mark.parametrize("agency", ["tax-office", "land-registry", "civil-registry", "customs"])
 async def test_an_agency_is_what_single_calls_say_of_it(api, refusal, agency):
-    """Explanations, services, links and work are those of the other methods; the worst links come first."""
+    """GetAgency has the explanations, services, links and maintenance of other calls; the worst links come first."""
     whole = await api.indicators.GetAgency(messages.GetAgencyRequest(agency=agency, limit=3, links=100))
     for name, kind in _KINDS.items():
         role = getattr(whole, name)
@@ -39,7 +39,7 @@ async def test_an_agency_is_what_single_calls_say_of_it(api, refusal, agency):
 
 
 async def test_as_many_links_are_listed_as_are_asked_for(api):
-    """Without a number of links there are none, and all are counted."""
+    """As many links are listed as requested, none by default, and all are counted."""
     for links in (0, 1, 2):
         whole = await api.indicators.GetAgency(messages.GetAgencyRequest(agency="tax-office", links=links))
         assert (len(whole.provider.links), whole.provider.link_count) == (links, 3)
@@ -71,7 +71,7 @@ async def test_what_is_not_there_is_refused(api, refusal, question, reason):
     ],
 )
 async def test_a_caller_sees_of_an_agency_what_it_sees_elsewhere(secured, name, services, links):
-    """The public has the numbers of both roles, and of what is below an agency nothing."""
+    """The public sees the numbers of both roles and nothing below the agency."""
     async with secured.channel(name) as channel:
         stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
         request = messages.GetAgencyRequest(agency="tax-office", limit=100, links=100)
@@ -85,7 +85,7 @@ async def test_a_caller_sees_of_an_agency_what_it_sees_elsewhere(secured, name, 
 
 
 async def test_another_agency_shows_only_common_links(secured):
-    """An agency sees of another one what lies between them."""
+    """An agency sees only those links of another agency that connect the two."""
     async with secured.channel("tax.example") as channel:
         stub = indicator_service_pb2_grpc.IndicatorServiceStub(channel)
         request = messages.GetAgencyRequest(agency="land-registry", links=100)

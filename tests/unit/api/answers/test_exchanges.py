@@ -73,7 +73,7 @@ async def test_a_newer_block_replaces_what_was_found(carried):
 
 
 async def test_traffic_has_buses_and_undeclared_pairs(carried, refusal):
-    """GetTraffic answers by window; a window that is not computed yet is UNAVAILABLE, an unknown finding or window is refused."""
+    """GetTraffic answers per window. An uncomputed window is UNAVAILABLE; an unknown finding or window is refused."""
     answer = (await carried.indicators.GetTraffic(messages.GetTrafficRequest(window_days=7))).traffic
     assert (answer.exchanges, answer.undeclared_exchanges, answer.undeclared_pairs) == (2000, 20, 1)
     assert answer.as_of.seconds == LOOKED_AT

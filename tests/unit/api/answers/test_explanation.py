@@ -31,7 +31,7 @@ async def explained(api, **asked):
 
 
 async def test_the_government_is_explained_by_stage_provider_and_link(api):
-    """Losses sum to 1 - estimate three times over; the estimate is the published point; the costliest come first."""
+    """Losses by stage, provider and link each sum to 1 - estimate, which is the published point; the costliest lead."""
     answer = await explained(api, kind=IndicatorKind.GOVERNMENT, limit=100)
     assert answer.estimate == pytest.approx(answer.indicator.point, abs=1e-12)
     lost = 1 - answer.estimate
@@ -41,7 +41,7 @@ async def test_the_government_is_explained_by_stage_provider_and_link(api):
     costs = [one.loss for one in answer.links]
     assert costs == sorted(costs, reverse=True)
     assert len(answer.links) == 8
-    # transfer-customs is absent and half of its service, which is one of six shares (title-deed weighs 2).
+    # transfer-customs is absent. It is half of its service, which has one of six shares (title-deed weighs 2).
     worst = answer.links[0]
     assert (worst.link.id, worst.link.absent, worst.link.consumer) == ("transfer-customs", True, "land-registry")
     assert worst.loss == pytest.approx(1 / 12, abs=1e-12)
@@ -68,7 +68,7 @@ async def test_every_kind_is_explained_by_its_own_links(api, kind, entity, links
 
 
 async def test_a_link_is_explained_by_its_consumers_block_as_by_all(api):
-    """The evidence of a link's consumer, a few links of a million, explains the link to the last bit as the whole window does."""
+    """A link's explanation from its consumer's few links is the same, to the last bit, as from the whole window."""
     model = api.state.model
     whole = await WindowEvidenceCache(model).of_window(28)
     for link in api.register.links:
@@ -84,7 +84,7 @@ async def test_a_link_is_explained_by_its_consumers_block_as_by_all(api):
 
 
 async def test_a_link_that_was_not_measured_is_explained_by_the_whole_window(api):
-    """The only link of a service is imputed from links of other consumers, which the block of its own does not hold."""
+    """An unmeasured link is imputed from links of other consumers, which its own block does not hold."""
     block = blocks_of(api.register)["consumer.land-registry"]
     api.take(
         "consumer.land-registry",
@@ -110,7 +110,7 @@ async def test_the_limit_cuts_both_lists(api):
 
 
 async def test_an_explanation_never_mixes_two_refreshes(api):
-    """While some blocks of a refresh are missing, the previous refresh is explained, with its as_of; then the new one."""
+    """While blocks of a refresh are missing, the previous refresh is explained, with its as_of; then the new one."""
     newer = blocks_of(api.register, as_of=AS_OF + 300, ok={"birth-tax": 0, "deed-tax": 0})
     government = newer.pop("government")
     before = await explained(api, kind=IndicatorKind.GOVERNMENT)
@@ -151,7 +151,7 @@ async def test_what_cannot_be_explained_is_refused(api, empty_api, refusal):
 
 
 async def test_a_link_is_explained_by_its_evidence(api):
-    """Slots of the window, reasons with their shares and time, the latest per vantage, last failures and burns."""
+    """An explained link has slots, reasons with shares and times, the latest per vantage, last failures and burns."""
     slot = AS_OF // 300 - 4
     cells = {
         ("deed-tax", slot, "north"): (Outcome.INVALID, Reason.STATUS),
@@ -191,8 +191,8 @@ async def test_a_link_is_explained_by_its_evidence(api):
 
 
 async def test_a_link_is_explained_by_what_its_agencies_exchanged(api):
-    """Volume of the pair with the span it counts over, the longest window's for every window; of the link itself what
-    was exchanged in the window asked for, as of when that was looked at, and in which hour last.
+    """The volume of the pair is that of the longest window, with the span that it counts over, for every window.
+    The link's own exchanges are those of the requested window, with the time of the check and their last hour.
     """
     block = blocks_of(api.register)["consumer.land-registry"]
     api.take("consumer.land-registry", replace(block, reconciliations=(disagreeing(window_days=7), silent())))
@@ -214,7 +214,7 @@ async def test_a_link_is_explained_by_what_its_agencies_exchanged(api):
 
 
 async def test_an_absent_link_failed_for_being_absent(api):
-    """Every slot of a link on paper has the reason ABSENT; what no probe measured is not shown."""
+    """Every slot of a link on paper has the reason ABSENT, and measurements that no probe made are not shown."""
     chunk = AS_OF // 300 // 64 - 1
     block = slot_block_of(api.register, "land-registry", chunk, {})
     api.bucket.values[f"slot.land-registry.{chunk}"] = encode_slot_block(block)

@@ -29,7 +29,7 @@ OVER = finding(since=SINCE - 86_400, ended_at=SINCE - 3_600, review=Review.DISMI
 
 @pytest.fixture
 def found(api):
-    """The api, whose government's block has three findings."""
+    """The api with three findings in the government's block."""
     block = replace(blocks_of(api.register)["government"], findings=(SILENT, AT_PROVIDER, OVER), traffic=(traffic(28),))
     api.take("government", block)
     return api
@@ -42,7 +42,7 @@ async def _ids(api, role="", **filters):
 
 
 async def test_findings_come_newest_first_and_match_every_filter(found):
-    """Those that go on are listed unless asked for more, of a kind, an agency or a link where that is named."""
+    """Ongoing findings are listed, and ended ones on request. A kind, an agency and a link filter them."""
     assert await _ids(found) == [AT_PROVIDER.id, SILENT.id]
     assert await _ids(found, ended=True) == [AT_PROVIDER.id, SILENT.id, OVER.id]
     assert await _ids(found, kind=finding_pb2.FINDING_KIND_SILENCE) == [SILENT.id]
@@ -53,7 +53,7 @@ async def test_findings_come_newest_first_and_match_every_filter(found):
 
 
 async def test_an_answer_says_how_many_may_be_false_and_what_people_said(found):
-    """The budget of the policy and the counts of reviews stand beside the findings, which come in pages."""
+    """The answer has the policy's budget, the counts of reviews, and the findings in pages."""
     first = await found.indicators.ListFindings(messages.ListFindingsRequest(ended=True, page_size=2))
     assert (first.false_findings_per_week, first.confirmed, first.dismissed) == (1.0, 1, 1)
     assert first.as_of.seconds == AS_OF
@@ -64,7 +64,7 @@ async def test_an_answer_says_how_many_may_be_false_and_what_people_said(found):
 
 
 async def test_a_finding_is_a_sentence_with_the_names_of_the_register(found):
-    """Both languages name agencies as the register does, and moments by the policy's clock."""
+    """Both languages name agencies as the register does, and times in the policy's timezone."""
     answer = await found.indicators.ListFindings(messages.ListFindingsRequest())
     provider, flow = answer.findings
     assert flow.sentence_en == (
@@ -84,7 +84,7 @@ async def test_a_finding_is_a_sentence_with_the_names_of_the_register(found):
 
 
 async def test_a_link_and_the_traffic_have_what_goes_on(found):
-    """GetLink has the findings that touch the link, GetTraffic all."""
+    """GetLink has the ongoing findings that touch the link, and GetTraffic has all ongoing ones."""
     link = await found.indicators.GetLink(messages.GetLinkRequest(link="deed-civil"))
     assert [one.id for one in link.findings] == [SILENT.id]
     carried = await found.indicators.GetTraffic(messages.GetTrafficRequest())
@@ -92,7 +92,7 @@ async def test_a_link_and_the_traffic_have_what_goes_on(found):
 
 
 async def test_the_public_sees_agencies_and_no_system(found):
-    """Findings of flows are for their agencies; others name no flow, no link and no note to the public."""
+    """The public does not see findings of flows. In other findings it sees no flow, no link and no note."""
     assert await _ids(found, role="public", ended=True) == [AT_PROVIDER.id]
     answer = await found.indicators.ListFindings(messages.ListFindingsRequest(), metadata=[(ROLE_KEY, "public")])
     (one,) = answer.findings
@@ -103,7 +103,7 @@ async def test_the_public_sees_agencies_and_no_system(found):
 
 
 async def test_a_system_without_an_agency_is_not_shown_to_the_public(found):
-    """A finding of a provider or consumer that no agency has names its system: auditors see it, and the agencies of its flows."""
+    """A finding of a party without an agency names a system. Only auditors and the agencies of its flows see it."""
     unlisted = finding(
         FindingKind.PROVIDER_FAILURES,
         FindingScope.PROVIDER,
@@ -127,7 +127,7 @@ async def test_a_system_without_an_agency_is_not_shown_to_the_public(found):
 
 
 async def test_an_agency_sees_its_own_flows_and_no_other(found):
-    """A consumer sees its flows under a finding of its provider, an agency that has none the finding alone."""
+    """A consumer sees its own flows under a finding of its provider. An agency without flows sees only the finding."""
     land = [(ROLE_KEY, "agency:land-registry")]
     provider, flow = (await found.indicators.ListFindings(messages.ListFindingsRequest(), metadata=land)).findings
     assert list(provider.flows) == [AT_PROVIDER.flows[0]]

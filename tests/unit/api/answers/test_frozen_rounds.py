@@ -25,7 +25,7 @@ async def listed(api):
 
 
 async def test_a_round_says_what_it_is(api, tmp_path):
-    """Each field is that of round.json, the index that of its indicators, and the hash that of its sums."""
+    """Fields come from round.json, the index from the round's indicators, and the hash is that of its sums."""
     folder = write_round(tmp_path / "rounds", "2026-spring", previous="2026-winter")
     (one,) = await listed(api)
     assert (one.id, one.title_en, one.title_fa) == ("2026-spring", "Round 2026-spring", "دور 2026-spring")
@@ -38,7 +38,7 @@ async def test_a_round_says_what_it_is(api, tmp_path):
 
 
 async def test_rounds_appear_without_a_restart_the_newest_first(api, tmp_path):
-    """There is none before the folder is there; one that is removed is gone; a correction precedes what it corrects."""
+    """Without the folder there are no rounds. A removed round is gone, and a correction precedes what it corrects."""
     assert await listed(api) == []
     folder = tmp_path / "rounds"
     write_round(folder, "b")
@@ -103,7 +103,7 @@ def _another_name(folder):
     ],
 )
 async def test_a_damaged_round_is_left_out_and_logged_once(api, tmp_path, damage, reason):
-    """The others are listed, and the log has one line that names the round and says why."""
+    """The other rounds are listed, and the log has one line that names the round and says why."""
     folder = tmp_path / "rounds"
     write_round(folder, "whole")
     damage(write_round(folder, "broken"))
@@ -118,7 +118,7 @@ async def test_a_damaged_round_is_left_out_and_logged_once(api, tmp_path, damage
 
 
 async def test_a_hostile_round_keeps_no_other_from_being_listed(api, tmp_path):
-    """What is signed and cannot be told is left out as well."""
+    """A signed round with a value that no message can hold is left out as well."""
     folder = tmp_path / "rounds"
     write_round(folder, "whole")
     write_round(folder, "hostile", window_days=-1)
@@ -126,7 +126,7 @@ async def test_a_hostile_round_keeps_no_other_from_being_listed(api, tmp_path):
 
 
 async def test_everybody_may_list_them(api, tmp_path):
-    """They are for the role `public` too, by the client's method."""
+    """The role `public` may list rounds too, with the client's method."""
     write_round(tmp_path / "rounds", "one")
     async with connect(api.address) as client:
         assert [one.id for one in (await client.on_behalf_of("public").frozen_rounds()).rounds] == ["one"]

@@ -29,7 +29,7 @@ FIRST = 1_790_000_000 // HOUR * HOUR
 
 
 def published(hour, *, kind=IndicatorKind.GOVERNMENT, entity="country", window=28, point=None):
-    """An indicator as of some hours after the first."""
+    """Return an indicator as of this many hours after the first."""
     share = 0.5 + hour / 1000 if point is None else point
     return Indicator(
         kind=kind,
@@ -48,7 +48,7 @@ def published(hour, *, kind=IndicatorKind.GOVERNMENT, entity="country", window=2
 
 @pytest.fixture
 async def kept(api, nats):
-    """The api on a bus whose stream holds 60 hours of the government, one repeated, and a few of others."""
+    """The api on a bus whose stream holds 60 hours of the government, one repeated, and a few of other entities."""
     async with nats.connect("scorer") as scorer:
         rows = [published(hour) for hour in range(60)]
         rows.insert(31, published(30, point=0.9))
@@ -65,7 +65,7 @@ async def kept(api, nats):
 
 
 async def asked(api, **question):
-    """Every hour of the answer, page after page, and how many pages there were."""
+    """Return every hour of the answer, page after page, and the number of pages."""
     hours, pages, token = [], 0, ""
     while True:
         request = messages.GetHistoryRequest(page_token=token, **{"kind": IndicatorKind.GOVERNMENT, **question})
@@ -92,20 +92,20 @@ async def test_every_publication_is_told_once_whatever_the_page(kept, size, page
     [(None, 3, [0, 1, 2]), (57, None, [57, 58, 59]), (10, 12, [10, 11]), (0.5, 1.5, [1]), (60, None, []), (-9, 0, [])],
 )
 async def test_from_and_to_are_honoured(kept, start, end, hours):
-    """Those as of a moment in [from, to) are returned and no other, in pages too."""
+    """Only indicators as of a time in [from, to) are returned, in pages too."""
     span = {name: to_timestamp(FIRST + at * HOUR) for name, at in (("from", start), ("to", end)) if at is not None}
     assert (await asked(kept, page_size=2, **span))[0] == hours
 
 
 @pytest.mark.parametrize(("step", "size"), [(1, 0), (24, 0), (24, 1), (7, 2), (100_000, 0)])
 async def test_the_last_of_each_step_is_returned(kept, step, size):
-    """With a step the last publication of each so many hours is returned, whatever the page."""
+    """With a step, the last publication of each step is returned, whatever the page size."""
     last = {(FIRST + hour * HOUR) // (step * HOUR): float(hour) for hour in range(60)}
     assert (await asked(kept, step_seconds=step * HOUR, page_size=size))[0] == list(last.values())
 
 
 async def test_an_agency_has_its_history_beside_it(kept):
-    """GetAgency has what was published of each role since a moment, the last of each step, and nothing unless it is asked."""
+    """Only on request, GetAgency has what was published of each role since a time, the last of each step."""
     since: dict[str, Any] = {"history_from": to_timestamp(FIRST + HOUR), "history_step_seconds": 3 * HOUR}
     for more, hours in (
         ({}, []),
@@ -187,7 +187,7 @@ async def test_a_token_belongs_to_its_question(kept, refusal):
     ["", "x", "1", "1 x", "-1 5", "0 5", "1 1 1", "1 inf", "1 nan", "1 1e9", f"{2**64} 5", f"1 {10**12}", "١ ٥"],
 )
 async def test_a_forged_token_is_refused(kept, refusal, position):
-    """A token with the query's fingerprint, and no position behind it that a page could have, is refused in one sentence."""
+    """A token with the query's fingerprint but an impossible position is refused in one sentence."""
     forged = page_token(("GetHistory", "government", "country", "28", "0.0", "inf"), position)
     request = messages.GetHistoryRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT, page_token=forged)
     code, info, sentence = await refusal(kept.indicators.GetHistory(request))
@@ -196,7 +196,7 @@ async def test_a_forged_token_is_refused(kept, refusal, position):
 
 
 async def test_a_forged_token_within_bounds_reads_on_or_nothing(kept):
-    """A forged position that a page could have begins there; beyond the last message there is nothing."""
+    """A page begins at a forged position that is possible. Beyond the last message there is nothing."""
     query = ("GetHistory", "government", "country", "28", "0.0", "inf")
     for position, count in (("59 0", 2), (f"{10**18 - 1} 0", 0), (f"1 {10**12 - 1}", 0)):
         request = messages.GetHistoryRequest(
@@ -241,7 +241,7 @@ def history(kept):
 
 @pytest.mark.parametrize("width", ["80", "120"])
 async def test_a_person_sees_how_the_index_went(history, width):
-    """A bar per hour, extremes and the last of each day in the policy's timezone fit the terminal."""
+    """Bars per hour, extremes and the last index of each day, in the policy's timezone, fit the terminal."""
     text = await history(width=width)
     lines = text.splitlines()
     assert max(map(len, lines)) <= int(width)

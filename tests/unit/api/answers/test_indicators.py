@@ -97,7 +97,7 @@ async def test_before_anything_is_published_the_answer_is_unavailable(empty_api,
 
 
 async def test_what_never_has_an_indicator_says_so(empty_api, refusal, tmp_path):
-    """A service without a required link is N/A, which no retry changes: FAILED_PRECONDITION, not UNAVAILABLE."""
+    """A service without a required link is N/A. No retry changes that: FAILED_PRECONDITION, not UNAVAILABLE."""
     services = ("import-permit,", "tourism,customs,Tourism,گردشگری,,\nimport-permit,")
     empty_api.register = load_register(write_register(tmp_path / "more", services_csv=services))
     empty_api.take_register()
@@ -109,7 +109,7 @@ async def test_what_never_has_an_indicator_says_so(empty_api, refusal, tmp_path)
 
 
 async def test_a_first_refresh_that_is_not_whole_is_no_answer(empty_api, refusal):
-    """While the agencies' blocks are there and the government's is not, the government is UNAVAILABLE, not N/A."""
+    """While only the agencies' blocks exist, the government is UNAVAILABLE and not N/A."""
     empty_api.take_register()
     for key, block in blocks_of(empty_api.register).items():
         if key != "government":
@@ -120,7 +120,7 @@ async def test_a_first_refresh_that_is_not_whole_is_no_answer(empty_api, refusal
 
 
 async def test_what_is_out_of_force_says_so(api, refusal):
-    """A link that is missing in a complete refresh has nothing in force: FAILED_PRECONDITION as well."""
+    """A link that is missing in a complete refresh is not in force: FAILED_PRECONDITION as well."""
     block = blocks_of(api.register)["consumer.customs"]
     rows = tuple(row for row in block.indicators if row.kind != IndicatorKind.LINK)
     api.take("consumer.customs", type(block)(rows, block.links, block.exchanges))
@@ -164,7 +164,7 @@ async def test_lists_are_of_one_kind_and_sector_in_id_order(api, kind, sector, e
 
 
 async def test_services_of_one_agency_are_listed(api):
-    """In id order, with pages; an agency without services has none."""
+    """Services are listed in id order, in pages."""
     request = messages.ListIndicatorsRequest(
         kind=indicator_pb2.IndicatorKind.ValueType(IndicatorKind.SERVICE), agency="land-registry", page_size=1
     )
@@ -190,13 +190,13 @@ async def test_services_of_one_agency_are_listed(api):
     ],
 )
 async def test_lists_refuse_what_they_cannot_do(api, refusal, asked, code, reason):
-    """Bad filters, sizes and tokens have their status and reason."""
+    """Bad kinds, filters, windows and tokens have their status and reason."""
     got, info, _ = await refusal(api.indicators.ListIndicators(messages.ListIndicatorsRequest(**asked)))
     assert (got, info.reason) == (code, reason)
 
 
 async def test_pages_go_on_across_refreshes(api, refusal):
-    """A token continues behind the last id after blocks changed, and only for its own query."""
+    """After blocks change, a token continues after the last id, and only for its own query."""
     ask = api.indicators.ListIndicators
     first = await ask(messages.ListIndicatorsRequest(kind=indicator_pb2.INDICATOR_KIND_LINK, page_size=3))
     assert [one.id for one in first.indicators] == ["birth-tax", "clearance-customs", "clearance-land"]

@@ -116,7 +116,7 @@ async def test_a_slot_tells_its_verdict_its_reason_and_every_vantage(api):
 
 
 async def test_only_vantages_that_count_for_a_link_are_told(api):
-    """A link with vantages of its own shows those alone."""
+    """A link with its own vantages shows only those."""
     slot = NOW - 1
     hold(
         api,
@@ -220,7 +220,7 @@ async def test_bad_questions_about_links_are_refused(api, refusal):
 
 
 async def test_states_say_since_when_a_link_is_as_it_is(api, refusal):
-    """Of one service's links: the newest slot's verdict and reason, and the first slot since which it did not change."""
+    """Each link of a service has the verdict and reason of its newest slot, and the slot since which they hold."""
     first = NOW - NOW % 64
     cells = {("deed-tax", slot, "north"): (Outcome.OK, Reason.OK) for slot in range(first, first + 10)}
     cells |= {
@@ -248,7 +248,7 @@ async def test_states_say_since_when_a_link_is_as_it_is(api, refusal):
 
 
 async def test_a_link_says_when_its_certificate_expires_soon(api):
-    """As the block of its consumer has it; others say nothing."""
+    """A link has the expiry that is in its consumer's block; others have none."""
     block = blocks_of(api.register)["consumer.land-registry"]
     api.take("consumer.land-registry", replace(block, certificates=(("deed-tax", AS_OF + 86400),)))
     answer = await api.indicators.ListLinks(messages.ListLinksRequest(service="title-deed"))

@@ -12,7 +12,7 @@ from tests.support.cases.api.blocks import AS_OF, MONITORING, blocks_of
 
 
 async def test_it_has_vantages_and_streams(api):
-    """Everything that the scorer reported is in the answer, with the edition of the index."""
+    """The answer has everything that the scorer reported, with the time and evidence sequence of the index."""
     answer = await api.indicators.GetMonitoring(messages.GetMonitoringRequest())
     assert (answer.as_of.seconds, answer.evidence_sequence) == (AS_OF, 7)
     found = answer.monitoring
@@ -38,7 +38,7 @@ async def test_it_has_vantages_and_streams(api):
 
 
 async def test_it_is_unavailable_until_a_scorer_reports_it(api, refusal):
-    """A block of a scorer that does not report it, and an api without any block, say so."""
+    """While the scorer's block has no report, the call is UNAVAILABLE with its reason."""
     government = blocks_of(api.register)["government"]
     api.take("government", replace(government, monitoring=None))
     code, info, _ = await refusal(api.indicators.GetMonitoring(messages.GetMonitoringRequest()))

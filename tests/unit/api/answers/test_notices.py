@@ -54,7 +54,7 @@ async def test_announcements_are_listed(noted):
 
 
 async def test_objections_are_listed_and_stand_beside_the_evidence(noted):
-    """By link and agency; and in the link's own answers, in lists and in explanations."""
+    """Objections are filtered by link and agency. They also appear in a link's answer, in lists and in explanations."""
     every = (await noted.registers.ListObjections(messages.ListObjectionsRequest())).objections
     assert [(one.link, one.state) for one in every] == [
         ("deed-civil", register_pb2.OBJECTION_STATE_ACCEPTED),
@@ -95,7 +95,7 @@ async def test_an_objection_changes_no_number(noted, api):
 
 
 async def test_maintenance_is_listed(noted):
-    """By subject and time; an end is always there."""
+    """Maintenance is listed by subject and time, always with an end."""
     every = (await noted.registers.ListMaintenance(messages.ListMaintenanceRequest())).maintenance
     assert [(one.subject, one.note) for one in every] == [
         *(("customs", "عصر"), ("customs", "servers move"), ("deed-tax", "new version"), ("portal", "")),
@@ -106,7 +106,7 @@ async def test_maintenance_is_listed(noted):
 
 
 async def test_legal_bases_are_shown_and_counted(noted):
-    """A link says what it is required by, and the register how many links do."""
+    """A link shows its legal basis, and the register counts the links that have one."""
     link = (await noted.indicators.GetLink(asked.GetLinkRequest(link="birth-tax"))).link.link
     assert (link.legal_basis.law, link.legal_basis.article, link.legal_basis.date) == (
         *("قانون مدیریت خدمات", "ماده ۴۰", "2007-09-30"),

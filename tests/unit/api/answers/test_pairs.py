@@ -25,7 +25,7 @@ async def pairs(api, **filters):
 
 
 async def test_pairs_of_agencies_are_listed_with_their_index(api):
-    """Each pair comes once, in order, with point, bounds, losses and counts of its links, and all with the refresh's versions."""
+    """Each pair comes once, in order, with its index, losses and link counts. The answer has the refresh's versions."""
     answer = await pairs(api)
     found = {(pair.consumer, pair.provider): pair for pair in answer.pairs}
     assert list(found) == list(AGENCIES)
@@ -42,7 +42,7 @@ async def test_pairs_of_agencies_are_listed_with_their_index(api):
 
 
 async def test_pairs_of_sectors_hold_those_within_a_sector(api):
-    """Links are grouped by the sectors of both agencies, in this order."""
+    """Links are grouped by the sectors of consumer and provider, in this order."""
     answer = await pairs(api, level=messages.PAIR_LEVEL_SECTOR)
     assert [(pair.consumer, pair.provider, pair.index.links) for pair in answer.pairs] == [
         ("economy", "economy", 2),
@@ -63,7 +63,7 @@ async def test_pairs_of_sectors_hold_those_within_a_sector(api):
     ],
 )
 async def test_filters_choose_pairs(api, filters, wanted):
-    """By either agency, or the sector of either."""
+    """Pairs are filtered by either agency or by the sector of either."""
     answer = await pairs(api, **filters)
     assert [(pair.consumer, pair.provider) for pair in answer.pairs] == [pair for pair in AGENCIES if wanted(*pair)]
 
@@ -80,7 +80,7 @@ async def test_pairs_come_in_pages(api):
 
 
 async def test_a_new_refresh_is_computed_again(api):
-    """After newer blocks the pairs are those of the newer blocks."""
+    """After newer blocks arrive, the pairs are computed from them."""
     before = await pairs(api, consumer="customs")
     api.take_blocks(as_of=AS_OF + 300, ok={"permit-tax": 40}, sequence=8)
     after = await pairs(api, consumer="customs")
@@ -89,7 +89,7 @@ async def test_a_new_refresh_is_computed_again(api):
 
 
 async def test_what_there_is_not_is_refused(api, refusal):
-    """Unknown levels, agencies and sectors, filters that do not apply, and an api without an index."""
+    """Unknown levels, windows, agencies and sectors, and filters that do not apply, are refused with their reason."""
     for filters, code, reason in (
         ({"level": 9}, grpc.StatusCode.INVALID_ARGUMENT, "LEVEL_UNKNOWN"),
         ({"window_days": 5}, grpc.StatusCode.INVALID_ARGUMENT, "WINDOW_UNKNOWN"),
@@ -111,7 +111,7 @@ async def test_what_there_is_not_is_refused(api, refusal):
 
 
 async def test_without_an_index_there_are_no_pairs(empty_api, refusal):
-    """Before a first index, and before a register, it is UNAVAILABLE."""
+    """Before a register and before a first index, the call is UNAVAILABLE."""
     code, info, _ = await refusal(pairs(empty_api))
     assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "REGISTER_UNPUBLISHED")
     empty_api.take_register()

@@ -39,7 +39,7 @@ def storage(register: Register, tmp_path_factory: pytest.TempPathFactory) -> Loc
 
 
 def compared(row: Indicator) -> tuple[object, ...]:
-    """What a history has of an indicator."""
+    """Return the values of an indicator that a history has."""
     return (
         row.point,
         row.lower,
@@ -57,7 +57,7 @@ def compared(row: Indicator) -> tuple[object, ...]:
 def test_each_day_has_the_index_of_its_end(
     storage: LocalStorage, register: Register, kind: IndicatorKind, window: int
 ) -> None:
-    """Of every target that is known, after each sealed day, it is what the scorer would compute, to the last bit."""
+    """After each sealed day, the index of every known target is, to the last bit, what the scorer would compute."""
     view, sealed = RegisterView(register), SealedDays(storage.address)
     archive, calendar = ArchivedEvidence(storage), view.calendar
     days = [date.fromisoformat(manifest.day) for _, manifest in manifests(LogFiles(storage).leaves())]
@@ -78,7 +78,7 @@ def test_each_day_has_the_index_of_its_end(
 
 
 def test_links_count_while_they_are_in_force(storage: LocalStorage, register: Register) -> None:
-    """A link is judged by the register in force: on paper it is lost, and before it is required there is nothing."""
+    """A link is judged by the register in force: a link on paper is lost, and a link not yet required has no index."""
     (link, *_) = sorted(register.links)
     days = [date.fromisoformat(manifest.day) for _, manifest in manifests(LogFiles(storage).leaves())]
 
@@ -94,7 +94,7 @@ def test_links_count_while_they_are_in_force(storage: LocalStorage, register: Re
     *_, (built, on_paper) = history(live_from=days[2])
     assert on_paper > 0
     assert built is not None
-    assert 0 < built < 1 - on_paper + 1e-12  # of three days it was live in one
+    assert 0 < built < 1 - on_paper + 1e-12  # it was live in one of three days
     assert history(required_from=date(2027, 1, 1)) == []
 
 
@@ -117,7 +117,7 @@ def test_days_are_read_once_and_a_damaged_one_is_named(
 
 
 async def test_answers_come_in_pages(storage: LocalStorage, register: Register, tmp_path: Path) -> None:
-    """Each day is in one page, oldest first; what the register lacks is refused, and a log that cannot be read is no answer."""
+    """Each day is in one page, oldest first. An unknown link is refused, and an unreadable log makes it UNAVAILABLE."""
     model, (link, *_) = cast(ReadModel, SimpleNamespace(view=RegisterView(register))), sorted(register.links)
 
     async def asked(dataset: str, entity: str, token: str = "") -> messages.GetHistoryResponse:

@@ -47,14 +47,14 @@ async def test_what_is_meant_comes_first(api, query, first):
 
 
 async def test_what_a_link_asks_for_is_no_closer_than_a_word_of_a_name(api, tmp_path):
-    """An agency that is called so comes before the many links whose data item begins so."""
+    """An agency with the query in its name comes before the links whose data item begins with it."""
     links = LINKS.format(base="http://127.0.0.1:7500").replace(",liens,", ",office-lease,")
     api.take_register(load_register(write_register(tmp_path / "leases", links_csv=links)))
     assert await search(api, "office") == [("agency", "tax-office"), ("link", "transfer-customs")]
 
 
 async def test_closer_results_come_first(api):
-    """A text that begins with the query is before words that do, and these before any other place; then kinds, then ids."""
+    """Texts that begin with the query come first, then words that do, then other matches; then kinds, then ids."""
     assert await search(api, "tit") == [
         ("service", "title-deed"),
         ("service", "title-transfer"),
@@ -88,7 +88,7 @@ async def test_results_come_in_pages(api):
 
 
 async def test_another_register_is_searched_at_once(api, tmp_path):
-    """Texts that are kept are those of the register in force."""
+    """Cached texts are those of the register in force."""
     assert await search(api, "harbour") == []
     api.take_register(_renamed(api.register))
     assert await search(api, "harbour") == [("agency", "customs")]
@@ -107,12 +107,12 @@ async def test_links_are_limited(api, monkeypatch):
 
 @pytest.mark.parametrize("query", ["", "  ", "\N{ZERO WIDTH NON-JOINER}", "-", "x" * 201])
 async def test_a_query_without_words_is_refused(api, refusal, query):
-    """Nothing to look for, and more than any name holds."""
+    """A query with nothing to look for, or longer than any name, is refused."""
     code, info, _ = await refusal(api.registers.Search(messages.SearchRequest(query=query)))
     assert (code, info.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "QUERY_INVALID")
 
 
 @pytest.mark.parametrize("query", ["<script>", "%", "\\", "\N{RIGHT-TO-LEFT OVERRIDE}", "\x00", "😀", "[a-z"])
 async def test_a_hostile_query_finds_nothing(api, query):
-    """Every query is text: there is nothing to escape from."""
+    """Every query is plain text, so there is nothing to escape from."""
     assert await search(api, query) == []

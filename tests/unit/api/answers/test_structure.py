@@ -45,7 +45,7 @@ async def test_the_structure_is_answered_as_published(api):
 
 
 def test_a_block_brings_its_structures_and_levels_back(register):
-    """What the scorer encodes is what the api returns; provenance comes from the block."""
+    """The api returns what the scorer encodes, with the provenance from the block."""
     block = blocks_of(register)["government"]
     versions = {"register_version": register.register_version, "method_version": "1", "evidence_sequence": 7}
     assert decode_block(encoded(block)).structures == tuple(replace(one, **versions) for one in block.structures)
@@ -58,7 +58,7 @@ def test_a_block_brings_its_structures_and_levels_back(register):
 
 
 async def test_three_bars_stand_beside_each_other(evaluated):
-    """The latest round's integration score, the declared weight, the measured index, and their ratio."""
+    """The bars are the latest round's integration score, the declared weight and the measured index, with a ratio."""
     bars = (await evaluated.indicators.GetStructure(messages.GetStructureRequest())).three_bars
     assert (bars.official, bars.official_round) == (0.5, "3")
     assert bars.declared == pytest.approx(11 / 12)
@@ -106,7 +106,7 @@ async def test_the_index_is_tabulated_by_channel(api):
     answer = await api.indicators.TabulateIndicators(request)
     assert (answer.window_days, answer.as_of.seconds) == (28, AS_OF)
     groups = {one.value: one for one in answer.groups}
-    assert list(groups) == ["both", "own", "unified", ""]  # what is not stated comes last
+    assert list(groups) == ["both", "own", "unified", ""]  # the group without a value comes last
     own, unified = groups["own"], groups["unified"]
     assert (own.index.point, own.index.lower, own.index.upper) == (pytest.approx(0.45),) * 3
     assert (own.services, own.services_with_links, own.index.links, own.links_absent) == (1, 1, 2, 1)
@@ -119,8 +119,8 @@ async def test_the_index_is_tabulated_by_channel(api):
 
 @pytest.mark.parametrize("attribute", [number for number in _Attribute.values() if number])
 async def test_every_table_has_the_government_as_its_total(api, attribute):
-    """However services are grouped, all of them together have the inquiries of the register, and the government's
-    index; services and links of the groups add up to it.
+    """The total of every table has the register's inquiries and the government's index.
+    Services and links of the groups add up to it.
     """
     register = api.register
     needed = {
@@ -146,7 +146,7 @@ async def test_every_table_has_the_government_as_its_total(api, attribute):
 
 
 async def test_the_index_is_tabulated_by_what_agencies_are_like(api):
-    """Numbers come in bands with their lowest and highest value, agencies and sectors by name."""
+    """Numbers are grouped in bands with their lowest and highest value, agencies and sectors by name."""
     ask = api.indicators.TabulateIndicators
     staff = await ask(messages.TabulateIndicatorsRequest(attribute=_Attribute.TABULATED_ATTRIBUTE_STAFF))
     assert [(one.lowest, one.highest, one.HasField("lowest"), one.agencies) for one in staff.groups] == [
@@ -163,7 +163,7 @@ async def test_the_index_is_tabulated_by_what_agencies_are_like(api):
 
 
 async def test_what_cannot_be_tabulated_is_refused(api, empty_api, refusal):
-    """An unknown attribute, and a table before a first index."""
+    """An unknown attribute and a table before a first index are refused."""
     code, info, sentence = await refusal(api.indicators.TabulateIndicators(messages.TabulateIndicatorsRequest()))
     assert (code, info.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "ATTRIBUTE_UNKNOWN")
     assert sentence == "attribute 0 is none: ask for one of channel, sector, staff, satisfaction, agency"
@@ -174,7 +174,7 @@ async def test_what_cannot_be_tabulated_is_refused(api, empty_api, refusal):
 
 
 async def test_official_rounds_are_listed_as_stated(evaluated):
-    """Rounds by number with what they state and no more; growth between them; announced agencies with their ids."""
+    """Rounds come by number with only what they state, with growth between them and the ids of announced agencies."""
     answer = await evaluated.registers.ListEvaluationRounds(register_service_pb2.ListEvaluationRoundsRequest())
     assert (answer.country, answer.note) == ("XX", "made up for tests")
     assert [one.id for one in answer.dimensions] == ["portal", "integration", "participation"]
@@ -197,7 +197,7 @@ async def test_official_rounds_are_listed_as_stated(evaluated):
 
 
 async def test_rounds_of_two_models_are_listed_with_their_sources(api, tmp_path):
-    """Each dimension names its model, a bound is no score, and what a round states has its sources."""
+    """Each dimension names its model, a bound is not a score, and what a round states has its sources."""
     api.take_register(load_register(write_register(tmp_path / "known", evaluation_rounds_yaml=KNOWN_ROUNDS)))
     answer = await api.registers.ListEvaluationRounds(register_service_pb2.ListEvaluationRoundsRequest())
     assert {one.id: one.model for one in answer.dimensions}["integrated"] == "smart"
@@ -215,6 +215,6 @@ async def test_rounds_of_two_models_are_listed_with_their_sources(api, tmp_path)
 
 
 async def test_a_register_without_rounds_lists_none(api, empty_api, refusal):
-    """No file, no rounds, and no error."""
+    """Without a file of rounds the list is empty, and there is no error."""
     answer = await api.registers.ListEvaluationRounds(register_service_pb2.ListEvaluationRoundsRequest())
     assert answer == register_service_pb2.ListEvaluationRoundsResponse()

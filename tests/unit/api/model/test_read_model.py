@@ -1,4 +1,4 @@
-"""What the read model keeps of blocks in memory."""
+"""Blocks that the read model keeps in memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def register(tmp_path_factory: pytest.TempPathFactory) -> Register:
 
 
 def test_blocks_are_kept_packed(register: Register, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the blocks that are asked, those used last stay parsed, up to a number of rows; blocks that are replaced do not."""
+    """The most recently used blocks stay parsed, up to a number of rows; replaced blocks do not."""
     model = ReadModel()
     model.replace_register(RegisterView(register))
     blocks = {key: BlockReader.of(encoded(block)) for key, block in blocks_of(register).items()}

@@ -1,4 +1,4 @@
-"""Watches: the current state at once, then changes; slow watchers skip; one serialisation for all."""
+"""Watches send the current state, then changes; slow watchers skip some, and each change is serialised once."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def test_current_ones_come_at_once_and_then_what_changes(api):
 
 
 async def test_a_watch_of_named_entities_hears_of_no_other(api):
-    """Only the requested ids in the requested window; one that is not published yet comes as soon as it is."""
+    """A watch sends only the requested ids in the requested window. An unpublished one follows once it is published."""
     api.take("consumer.customs", None)
     request = messages.WatchIndicatorsRequest(
         kind=indicator_pb2.INDICATOR_KIND_LINK, ids=["permit-tax", "deed-tax"], window_days=7
@@ -69,13 +69,13 @@ async def test_a_watch_of_named_entities_hears_of_no_other(api):
 
 
 def moved(register):
-    """The register in which a service of land-registry belongs to customs."""
+    """Return the register with a service of land-registry moved to customs."""
     service = replace(register.services["title-transfer"], agency="customs")
     return replace(register, services={**register.services, "title-transfer": service}, register_version="2" * 64)
 
 
 def take_moved(api):
-    """Put that register in force, and publish its numbers, those of the new owner first."""
+    """Put that register in force, and publish its blocks, the new owner's before the old owner's."""
     register = moved(api.register)
     api.take_register(register)
     blocks = blocks_of(register, as_of=AS_OF + 300, ok={"transfer-civil": 10})
@@ -84,7 +84,7 @@ def take_moved(api):
 
 
 async def test_a_service_that_moves_is_read_from_the_block_of_its_new_owner(api):
-    """What was kept of the block of its former owner is neither sent nor answered once the register gives it to another agency."""
+    """Once a service belongs to another agency, its number in the former owner's block is neither sent nor returned."""
     request = messages.WatchIndicatorsRequest(kind=indicator_pb2.INDICATOR_KIND_SERVICE, ids=["title-transfer"])
     stream = api.indicators.WatchIndicators(request)
     (before,) = await take(stream, 1)
@@ -93,14 +93,14 @@ async def test_a_service_that_moves_is_read_from_the_block_of_its_new_owner(api)
     (after,) = await take(stream, 1)
     assert (after.as_of.seconds, after.register_version) == (AS_OF + 300, "2" * 64)
     assert after.point != before.point
-    api.take("consumer.land-registry", former)  # as the scorer of the register before published it last
+    api.take("consumer.land-registry", former)  # the block that the scorer published last under the older register
     asked = messages.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_SERVICE, id="title-transfer")
     assert (await api.indicators.GetIndicator(asked)).indicator == after
     stream.cancel()
 
 
 async def test_an_agency_hears_no_more_of_what_moved_to_another(api, refusal):
-    """A watch of ids goes on with those that are its own by the register of now; one of a kind ends, to be made again."""
+    """A watch of ids continues with those that the agency still owns. A watch of a kind ends and must be reopened."""
     kind, land = indicator_pb2.INDICATOR_KIND_SERVICE, [(ROLE_KEY, "agency:land-registry")]
     request = messages.WatchIndicatorsRequest(kind=kind, ids=["title-deed", "title-transfer"])
     named = api.indicators.WatchIndicators(request, metadata=land)
@@ -118,7 +118,7 @@ async def test_an_agency_hears_no_more_of_what_moved_to_another(api, refusal):
     assert (code, info.reason) == (grpc.StatusCode.UNAVAILABLE, "REGISTER_CHANGED")
     again = api.indicators.WatchIndicators(messages.WatchIndicatorsRequest(kind=kind), metadata=land)
     assert [one.id for one in await take(again, 1)] == ["title-deed"]
-    assert len(await take(everything, count)) == count  # a watch of everything goes on
+    assert len(await take(everything, count)) == count  # a watch of everything continues
     for stream in (named, everything, again):
         stream.cancel()
 
@@ -135,7 +135,7 @@ async def test_a_watch_that_makes_no_sense_is_refused(api, refusal):
 
 
 async def test_draining_ends_watches_with_unavailable(api, refusal):
-    """A watch of an api that stops ends with UNAVAILABLE, upon which clients connect again."""
+    """When the api stops, a watch ends with UNAVAILABLE, so that clients connect again."""
     stream = api.indicators.WatchIndicators(
         messages.WatchIndicatorsRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT)
     )
@@ -153,7 +153,7 @@ def hub():
 
 
 def changes_of(model, register, **options):
-    """The changes of a model with the register upon a set of blocks."""
+    """Yield the changes of a model with the register as it takes a set of blocks."""
     for key, block in blocks_of(register, windows=(7,), **options).items():
         yield model.replace_block(key, BlockReader.of(encoded(block)))
 
@@ -166,7 +166,7 @@ def model(register):
 
 
 async def test_a_slow_watcher_gets_the_newest_and_holds_no_more(hub, model, register):
-    """A hundred unsent refreshes are one message per entity: the last."""
+    """Of a hundred unsent refreshes a slow watcher gets one message per entity: the last."""
     with hub.watch(IndicatorKind.LINK, 7, ()) as watch:
         for refresh in range(100):
             for change in changes_of(model, register, as_of=AS_OF + refresh):

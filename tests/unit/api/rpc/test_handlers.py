@@ -1,4 +1,4 @@
-"""Requests that do not arrive, that nobody can read, and that are one too many."""
+"""Requests that are missing, unreadable or one too many."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ WATCH = messages.WatchIndicatorsRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERN
 
 @pytest.mark.parametrize("method", METHODS)
 async def test_a_request_that_is_no_message_is_refused_in_a_sentence(api, refusal, method):
-    """Bytes that no message of the method has are INVALID_ARGUMENT, counted, and told without a word of the code."""
+    """Bytes that are no message of the method are INVALID_ARGUMENT and counted, and the sentence names no internals."""
     code, info, sentence = await refusal(api.channel.unary_unary(method)(b"\xff\xff", timeout=DEADLINE))
     name = method.rpartition("/")[2]
     assert (code, info.reason) == (INVALID, "REQUEST_UNREADABLE")
@@ -49,7 +49,7 @@ async def test_a_request_that_is_no_message_is_refused_in_a_sentence(api, refusa
 
 @pytest.mark.parametrize("method", [method for method in METHODS if "Reflection" not in method])
 async def test_a_call_without_a_request_is_ended(api, refusal, monkeypatch, method):
-    """A call that ends its stream of requests without one is refused, and so is one that keeps it open and sends none."""
+    """A call that ends its stream without a request is refused, and so is one that keeps it open and sends nothing."""
 
     async def none() -> AsyncIterator[bytes]:
         return
@@ -70,7 +70,7 @@ async def test_a_call_without_a_request_is_ended(api, refusal, monkeypatch, meth
 
 
 async def test_a_stream_of_requests_that_pauses_is_ended(api, monkeypatch):
-    """Reflection answers one request after another, and ends a stream that sends no more and stays open."""
+    """Reflection answers one request after another, and ends a stream that stays open without another request."""
     monkeypatch.setattr(handlers, "REQUEST_SECONDS", DEADLINE)
     call = api.channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")(timeout=DEADLINE)
     request = reflection_pb2.ServerReflectionRequest(list_services="*").SerializeToString()
@@ -78,14 +78,14 @@ async def test_a_stream_of_requests_that_pauses_is_ended(api, monkeypatch):
     assert b"peyvand.v1.IndicatorService" in await call.read()
     monkeypatch.setattr(handlers, "REQUEST_SECONDS", 0.01)
     with suppress(asyncio.InvalidStateError, grpc.aio.AioRpcError):  # the stream may have been ended meanwhile
-        await call.write(request)  # the server waits for it as long as before, or not
+        await call.write(request)  # the server may still wait for it as long as before
         while await call.read() is not grpc.aio.EOF:
             pass
     assert await call.code() is INVALID
 
 
 async def test_a_refusal_of_a_library_is_counted_by_its_code(api):
-    """What the health service refuses, the name of a service that is none, is no failure inside the api."""
+    """A refusal by the health service, here of an unknown name, is not counted as a failure inside the api."""
     request = health_pb2.HealthCheckRequest(service="none")
     assert await _health(api.channel).Check(request, timeout=DEADLINE).code() is grpc.StatusCode.NOT_FOUND
     # The library answers before its call ends in the api.
@@ -97,12 +97,12 @@ def _health(channel: grpc.aio.Channel) -> Any:
 
 
 def _held(api) -> tuple[int, int]:
-    """Watches that the hub has, and entries of them by entity."""
+    """Return the number of watches in the hub, and of their entries by entity."""
     return len(api.state.hub._watches), sum(len(group) for group in api.state.hub._by_key.values())
 
 
 async def test_an_id_counts_once_in_a_watch(api):
-    """A watch that names two ids thousands of times holds two, is told of each once, and leaves nothing behind."""
+    """A watch that names two ids thousands of times holds two, gets each once, and leaves nothing behind."""
     request = messages.WatchIndicatorsRequest(
         kind=indicator_pb2.INDICATOR_KIND_CONSUMER, ids=["customs", "tax-office"] * 3000
     )
@@ -117,7 +117,7 @@ async def test_an_id_counts_once_in_a_watch(api):
 
 
 async def test_a_watch_has_a_thousand_ids_at_most(api, refusal):
-    """A request of a thousand ids of the greatest length is read, one of more ids is refused, and a longer one is not read."""
+    """A request with a thousand ids of maximum length is read, more ids are refused, and a longer one is not read."""
     kind = indicator_pb2.INDICATOR_KIND_CONSUMER
     longest = [f"{number:063}" for number in range(1001)]
 
@@ -134,12 +134,12 @@ async def test_a_watch_has_a_thousand_ids_at_most(api, refusal):
 
 
 def _connection(port: int) -> grpc.aio.Channel:
-    """A channel with a connection of its own: on a shared one, gRPC keeps calls beyond the bound back."""
+    """Return a channel with its own connection: on a shared one, gRPC holds back calls beyond the limit."""
     return grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.use_local_subchannel_pool", 1)])
 
 
 async def test_one_peer_may_have_so_many_calls_and_no_more(api, refusal):
-    """Watches count, of health too; one more is refused, others are not hurt, and when one ends there is room again."""
+    """Watches count too, also of health. One call more is refused, without harm to others, until a watch ends."""
     async with served(api.state, peer_calls=2) as port, _connection(port) as first, _connection(port) as second:
         indicators = indicator_service_pb2_grpc.IndicatorServiceStub(first).WatchIndicators(WATCH, timeout=DEADLINE)
         health = _health(first).Watch(HEALTH, timeout=DEADLINE)
@@ -158,7 +158,7 @@ async def test_one_peer_may_have_so_many_calls_and_no_more(api, refusal):
 
 
 async def test_all_peers_together_may_have_ten_times_as_many(api):
-    """What the callers that are told apart may have together is bounded too."""
+    """All callers together have a limit too, even if they are told apart."""
     peers = iter(range(100))
     async with (
         served(api.state, peer_calls=1, identify=lambda _: Caller(Role.AUDITOR, peer=str(next(peers)))) as port,
@@ -180,6 +180,6 @@ async def test_all_peers_together_may_have_ten_times_as_many(api):
     ],
 )
 def test_callers_without_certificates_are_told_apart_by_address(address, peer):
-    """The port does not count, and of IPv6 not the part that one host may choose."""
+    """The port, and the part of an IPv6 address that one host may choose, do not count."""
     identify = identifier_from_settings(Settings())
     assert identify(SimpleNamespace(peer=lambda: address)).peer == peer

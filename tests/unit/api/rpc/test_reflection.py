@@ -1,4 +1,4 @@
-"""What tools find out by reflection, in both versions of it."""
+"""Reflection for tools, in both of its versions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VERSIONS = ("v1", "v1alpha")
 
 @pytest.fixture(params=VERSIONS)
 async def ask(api, request):
-    """Ask one version of the service; its messages are the same bytes in both."""
+    """Ask one version of the service; the messages are the same bytes in both."""
     call = api.channel.stream_stream(
         f"/grpc.reflection.{request.param}.ServerReflection/ServerReflectionInfo",
         request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
@@ -60,7 +60,7 @@ async def test_a_symbol_of_every_kind_is_found(ask, symbol, file):
 
 @pytest.mark.parametrize("symbol", ["peyvand.v1.IndicatorService.Nothing", "peyvand.v1.Nothing.GetLink", "nothing", ""])
 async def test_what_is_not_there_is_not_found(ask, symbol):
-    """A name that is none is answered as such, and the stream goes on."""
+    """An unknown name is answered with NOT_FOUND, and the stream continues."""
     for _ in range(2):
         answer = await ask(file_containing_symbol=symbol)
         assert answer.error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]

@@ -9,7 +9,7 @@ from tests.support.cases.api.blocks import AS_OF
 
 
 async def test_the_register_tells_its_versions_and_its_size(api):
-    """GetRegister returns metadata, both versions, when it was published, and how much it lists."""
+    """GetRegister returns metadata, both versions, the time of publication and the number of entries."""
     answer = await api.registers.GetRegister(messages.GetRegisterRequest())
     assert (answer.government, answer.name_fa, answer.timezone) == ("country", "کشور", "Asia/Tehran")
     assert answer.register_version == api.register.register_version
@@ -24,7 +24,7 @@ async def test_the_register_tells_its_versions_and_its_size(api):
 
 
 async def test_agencies_and_services_are_listed_in_pages(api):
-    """Filters, pages and the fields of each entry."""
+    """Lists have filters, pages and the fields of each entry."""
     first = await api.registers.ListAgencies(messages.ListAgenciesRequest(page_size=3))
     rest = await api.registers.ListAgencies(messages.ListAgenciesRequest(page_token=first.next_page_token))
     listed = [*first.agencies, *rest.agencies]

@@ -1,4 +1,4 @@
-"""Keepalive pings of callers, over HTTP/2 by hand."""
+"""Keepalive pings of callers, over a plain HTTP/2 connection."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.cases.api.server import served
 from tests.support.waiting import DEADLINE
 
 PINGS = 20
-"""More than gRPC forgives when they come too often: that is two."""
+"""More pings than gRPC tolerates when they come too often (two)."""
 
 
 class Connection:
@@ -39,7 +39,7 @@ class Connection:
         self._writer.close()
 
     async def until(self, kind: type[h2.events.Event]) -> None:
-        """Read until there is an event of this kind. Fails when the server ends the connection."""
+        """Read until an event of this kind arrives. Fails when the server ends the connection."""
         async with asyncio.timeout(DEADLINE):
             while True:
                 self._writer.write(self._h2.data_to_send())
@@ -54,7 +54,7 @@ class Connection:
 
 
 async def test_pings_of_a_quiet_watch_are_answered(api, monkeypatch):
-    """While nothing changes a caller may ping as often as the interval says: here at any, and every ping is answered."""
+    """A quiet caller may ping as often as the interval allows. Here the interval is 0, and every ping is answered."""
     monkeypatch.setattr(server, "PING_INTERVAL_MS", 0)
     async with served(api.state) as port:
         connection = Connection(*await asyncio.open_connection("127.0.0.1", port))

@@ -36,7 +36,7 @@ NAMES = {
 
 
 def exposed(model):
-    """Values by metric and labels; every metric has the labels of the table, in any order."""
+    """Return values by metric and labels, and check that every metric has the labels of the table."""
     registry = CollectorRegistry()
     registry.register(ReadModelMetrics(model))
     found = {}
@@ -58,7 +58,7 @@ def model(register):
 
 
 def test_nothing_is_shown_before_it_is_known(register):
-    """Without a register every family is empty; without blocks only the agencies are there."""
+    """Without a register every family is empty. Without blocks only the agencies are shown."""
     model = ReadModel()
     assert exposed(model) == {}
     model.replace_register(RegisterView(register))
@@ -72,7 +72,7 @@ def test_each_agency_has_its_sector_and_names(model, register):
 
 
 def test_services_have_the_point_and_level_that_are_published(model, register):
-    """They are of the default window; a service without an indicator has no series."""
+    """Services show the default window; a service without an indicator has no series."""
     window = register.policy.default_window
     published = {
         (name, (one.id, register.services[one.id].agency)): value
@@ -86,7 +86,7 @@ def test_services_have_the_point_and_level_that_are_published(model, register):
 
 
 def test_losses_of_links_add_up_to_what_the_government_lost(model, register):
-    """While no link is left out, the costs of links sum up to 1 - index, by consumer and provider of each."""
+    """If no link is left out, the losses of links sum to 1 - index. Each has its consumer and provider."""
     costs = {labels: value for (name, labels), value in exposed(model).items() if name == "peyvand_link_loss"}
     window = register.policy.default_window
     government = model.get(1, "", window).message
@@ -98,7 +98,7 @@ def test_losses_of_links_add_up_to_what_the_government_lost(model, register):
 
 @pytest.fixture
 def imputed(model, register):
-    """The model when one link of title-deed always failed and nothing is known of the other, in its block and as a whole."""
+    """The model in which one link of title-deed always failed and nothing is known of the other."""
     block = blocks_of(register)["consumer.land-registry"]
     links = []
     for one in block.links:
@@ -111,7 +111,7 @@ def imputed(model, register):
 
 
 def told(model, register, limit=100):
-    """Each link's loss and gain in an explanation of the government, in its order."""
+    """Return each link's loss and gain in the government's explanation, in its order."""
     found = gather_window(model.view, model.whole, register.policy.default_window)
     arrays = model.view.arrays
     explanation = explain_index(
@@ -123,7 +123,7 @@ def told(model, register, limit=100):
 
 
 def test_links_show_what_an_explanation_says_they_lose_and_gain(imputed, register):
-    """Loss and gain of every link are those of the government's explanation, where links are imputed too."""
+    """Loss and gain of every link are those of the government's explanation, also with imputed links."""
     shown = exposed(imputed)
     explained = told(imputed, register)
     assert explained["deed-tax"][1] == pytest.approx(explained["deed-tax"][0] + explained["deed-civil"][0])
@@ -133,7 +133,7 @@ def test_links_show_what_an_explanation_says_they_lose_and_gain(imputed, registe
 
 
 def test_of_many_agencies_those_with_the_most_links_have_series(model, register, monkeypatch):
-    """As on the scorer's page, so that names are found of what has an index there."""
+    """The agencies are those on the scorer's metrics page, so that every index there finds its name."""
     links = Counter(side for link in register.links.values() for side in (register.consumer(link), link.provider))
     largest = min(links, key=lambda agency: (-links[agency], agency))
     assert largest != min(register.agencies)
@@ -145,7 +145,7 @@ def test_of_many_agencies_those_with_the_most_links_have_series(model, register,
 
 
 def test_each_side_shows_the_link_that_gains_most(imputed, register, monkeypatch):
-    """With one link per side, it is the one whose repair raises the government's index most, and comes in both metrics."""
+    """With one link per side, both metrics show the link whose repair raises the government's index most."""
     monkeypatch.setattr(metrics, "COSTLIEST_LINKS", 1)
     wanted: set[str] = set()
     seen: set[tuple[str, Any]] = set()
@@ -173,7 +173,7 @@ def test_each_side_shows_its_costliest_link(model, register, monkeypatch):
 
 
 def test_bars_are_those_of_the_structure(model, register):
-    """Declared is always there; measured and official only where there is such a figure."""
+    """The declared bar always exists; measured and official exist only where there is such a figure."""
     window = str(register.policy.default_window)
     bars = {labels: value for (name, labels), value in exposed(model).items() if name == "peyvand_three_bars"}
     government = model.get(1, "", int(window)).message
@@ -183,7 +183,7 @@ def test_bars_are_those_of_the_structure(model, register):
 
 
 def test_exchanges_of_links_are_split_by_result(model, register):
-    """Exchanges of the default window that succeeded, and the rest, for links that had any."""
+    """Links with exchanges in the default window show how many succeeded and how many did not."""
     window = register.policy.default_window
     link = min(register.links)
     consumer = register.consumer(register.links[link])
@@ -200,7 +200,7 @@ def test_exchanges_of_links_are_split_by_result(model, register):
 
 
 def test_findings_are_counted_by_agency(model, register):
-    """Those that go on count for each agency that they touch, and agencies without one show 0."""
+    """An ongoing finding counts for each agency that it touches, and agencies without one show 0."""
     over = finding(since=SINCE - 3_600, ended_at=SINCE)
     block = replace(blocks_of(register)["government"], findings=(finding(), over))
     model.replace_block("government", BlockReader.of(encoded(block)))

@@ -14,7 +14,7 @@ def test_serving_needs_register_and_government():
 
 
 def test_a_lost_bus_is_tolerated_for_a_while():
-    """A restart of the bus changes nothing; a bus that is gone for longer than LOST_SECONDS does, until it is back."""
+    """A restart of the bus changes nothing. A bus gone for longer than LOST_SECONDS does, until it is back."""
     readiness = Readiness()
     assert readiness.update(complete=True, fed=False, now=100.0)
     assert readiness.update(complete=True, fed=False, now=100.0 + LOST_SECONDS)

@@ -28,7 +28,7 @@ SLOW = messages.GetLinkRequest(link="deed-tax", slots_from=to_timestamp(AS_OF - 
 
 
 def block_reads(api):
-    """Let reads of slots wait; returns (entered, go on)."""
+    """Make reads of slots wait; return the events (entered, proceed)."""
     entered, proceed = asyncio.Event(), asyncio.Event()
 
     async def wait(_, __):
@@ -61,7 +61,7 @@ async def test_calls_under_way_finish_while_the_server_stops(api):
         call = asyncio.ensure_future(stub.GetLink(SLOW))
         await entered.wait()
         stopped.set()
-        # One that arrives in the very moment of the end may be cancelled rather than turned away.
+        # A call that arrives just as the server ends may be cancelled instead of refused.
         while (
             await code_of(stub.GetIndicator(messages.GetIndicatorRequest(kind=indicator_pb2.INDICATOR_KIND_GOVERNMENT)))
             is grpc.StatusCode.OK
@@ -76,7 +76,7 @@ async def test_calls_under_way_finish_while_the_server_stops(api):
 async def test_a_deadline_ends_the_work_for_it(api):
     """After the caller's deadline the api stops working on the call and counts it."""
     entered, _ = block_reads(api)
-    for seconds in (0.2, 2.0, 20.0):  # in which the call reaches the server
+    for seconds in (0.2, 2.0, 20.0):  # until the call reaches the server
         with pytest.raises(grpc.aio.AioRpcError) as over:
             await api.indicators.GetLink(SLOW, timeout=seconds)
         assert over.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
@@ -97,7 +97,7 @@ async def test_a_taken_address_is_named():
 
 
 async def test_a_bus_lost_for_long_is_reported_and_so_is_its_return(api, monkeypatch):
-    """Health is NOT_SERVING while the bus, or a bucket, is gone for too long, though answers go on, and then SERVING again."""
+    """Health is NOT_SERVING while the bus or a bucket is gone for too long, then SERVING again. Answers continue."""
     monkeypatch.setattr(component, "LOST_SECONDS", 0.0)
     monkeypatch.setattr(component, "_POLL_SECONDS", 0.001)
     announcer, bus = HealthReporter(SERVICE_NAMES, Health()), SimpleNamespace(connected=True, following=True)

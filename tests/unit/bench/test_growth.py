@@ -1,4 +1,4 @@
-"""Points of how cost grows: kept, and drawn."""
+"""Points of growing cost are kept and drawn."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ POINTS = {
 
 
 def test_points_are_kept_and_the_rest_is_told(tmp_path: Path) -> None:
-    """A line that tells a point is kept, in place of what was measured before, and every other line is passed on."""
+    """A line with a point is kept and replaces an older measurement. Every other line is passed on."""
     lines = ["first", point("take_in", 1000, 0.25), "last"]
     assert list(with_points(lines, folder=tmp_path)) == ["first", "last"]
     list(with_points([point("take_in", 1000, 0.5), point("take_in", 10_000, 5.0)], folder=tmp_path))
@@ -29,7 +29,7 @@ def test_points_are_kept_and_the_rest_is_told(tmp_path: Path) -> None:
 
 
 def test_without_a_folder_nothing_is_kept(tmp_path: Path) -> None:
-    """A benchmark that is run in passing tells its points to nobody."""
+    """A benchmark without a folder keeps no points."""
     assert list(with_points([point("take_in", 1000, 0.25)], folder=None)) == []
     assert kept(tmp_path) == {}
 

@@ -1,4 +1,4 @@
-"""The load that blackbox_exporter is asked for."""
+"""Load on blackbox_exporter by probe requests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.bench.loads.probe_requests import ask
 
 @contextmanager
 def exporter(*chunks: bytes) -> Iterator[int]:
-    """Answer every request with these chunks; the port."""
+    """Answer every request with these chunks; yield the port."""
 
     class Answering(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -36,14 +36,14 @@ def exporter(*chunks: bytes) -> Iterator[int]:
 
 
 def test_a_probe_succeeds_however_its_answer_is_cut() -> None:
-    """The line that says so may lie in two chunks."""
+    """The line that reports success may be split over two chunks."""
     with exporter(b"# HELP\nprobe_succ", b"ess 1\nprobe_tls 0\n") as port:
         found = ask(port, "bench", ["http://127.0.0.1/"], rate=20, seconds=0.5, timeout=60)
     assert 0 < found.due == len(found.latencies)
 
 
 def test_a_failed_probe_does_not_count() -> None:
-    """Answers that say that the probe failed are no successes."""
+    """An answer that reports a failed probe is not a success."""
     with exporter(b"probe_duration_seconds 1\nprobe_success 0\n") as port:
         found = ask(port, "bench", ["http://127.0.0.1/"], rate=20, seconds=0.5, timeout=1)
     assert found.due > 0

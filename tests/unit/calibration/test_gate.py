@@ -1,4 +1,4 @@
-"""The gate of the intervals: what it counts, that it judges what is published, and that its page is of this code."""
+"""The gate of the intervals counts what is published, and its page belongs to this code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PAGE = ROOT / "docs" / "calibration.md"
 
 @pytest.mark.parametrize("name", ["own-faults", "partial"])
 def test_the_gate_puts_intervals_together_as_they_are_published(name: str) -> None:
-    """Of one life the gate's own sums give the point and interval of every set that verdicts give as indicators."""
+    """For one life, the gate's own sums give the same point and interval of every set as the published indicators."""
     scenario = next(one for one in SCENARIOS if one.name == name)
     government = Government.of(scenario, np.random.default_rng(1))
     lived = Sums(live(scenario, government, 90, np.random.default_rng(2)), government, young=False)
@@ -35,14 +35,14 @@ def test_the_gate_puts_intervals_together_as_they_are_published(name: str) -> No
 
 
 def test_lives_are_the_same_however_they_are_cut() -> None:
-    """The figures of a scenario depend on its lives' numbers alone."""
+    """The figures of a scenario depend only on the numbers of its lives."""
     whole, parts = run(0, range(3)), [run(0, range(2)), run(0, range(2, 3))]
     for key, found in whole.items():
         assert found.low.tolist() == np.concatenate([part[key].low for part in parts]).tolist()
 
 
 def test_coverage_is_counted_of_what_is_published() -> None:
-    """Two sets in four lives, and one set is published: three intervals hold the truth."""
+    """Of two sets one is published. In four lives, three of its intervals hold the truth."""
     low = np.array([[0.1, np.nan], [0.2, np.nan], [0.6, np.nan], [0.5, np.nan]])
     found = Found(truth=np.array([0.5, 0.5]), estimate=low, low=low, high=low + 0.4)
     cells = cells_of(SCENARIOS[0], [{(days, kind): found for days in WINDOWS for kind in KINDS}])
@@ -51,7 +51,7 @@ def test_coverage_is_counted_of_what_is_published() -> None:
 
 
 def test_the_page_is_of_this_method_and_these_scenarios() -> None:
-    """A change of the method, the seed or a scenario takes another run of the gate."""
+    """A change of the method, the seed or a scenario requires another run of the gate."""
     page = PAGE.read_text("utf-8")
     assert f"\nMethod {METHOD_VERSION}, seed {SEED}, {REPLICATIONS:,} lives of each scenario.\n" in page
     assert re.findall(r"^\* ([\w-]+): (.+)\.$", page.split("## Scenarios")[1], re.MULTILINE) == [

@@ -1,4 +1,4 @@
-"""Simulated traffic: it is what its scenarios say, does not depend on how it is drawn, and simple detectors do as they are told."""
+"""Simulated traffic follows its scenarios however it is drawn, and simple detectors judge as specified."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def of(name: str, weeks: int = 3) -> Government:
 
 @pytest.mark.parametrize("name", [one.name for one in SCENARIOS])
 def test_a_week_is_the_same_whenever_it_is_drawn(name: str) -> None:
-    """Weeks follow from scenario, life and number alone."""
+    """A week depends only on scenario, life and number."""
     alone, after = of(name).draw(2), list(of(name).all_weeks())[2]
     for field in ("count", "bus", "provider", "repeats", "durations", "size"):
         assert np.array_equal(getattr(alone, field), getattr(after, field)), field
@@ -42,7 +42,7 @@ def test_pure_chance_is_poisson() -> None:
 
 
 def test_faults_do_what_they_say() -> None:
-    """A stop leaves nothing, failures come to their share, and durations double."""
+    """A stop leaves nothing, failures reach their share, and durations double."""
     government = of("steady")
     busy = int(government.rate.argmax())
     effects = Effects.none(len(government.rate))
@@ -57,11 +57,11 @@ def test_faults_do_what_they_say() -> None:
     assert share == pytest.approx(0.2, abs=0.01)
     middles = np.arange(faulty.durations.shape[2])
     mean = [(week.durations[busy].sum(axis=0) * middles).sum() / week.count[busy].sum() for week in (usual, faulty)]
-    assert mean[1] - mean[0] == pytest.approx(1.0, abs=0.1)  # buckets double
+    assert mean[1] - mean[0] == pytest.approx(1.0, abs=0.1)  # each bucket is twice the one before
 
 
 def test_simple_detectors_see_a_fall_and_not_the_usual() -> None:
-    """After enough weeks of the same, each flags an hour at a fifth of it; hours without exchanges X-Road Metrics does not see."""
+    """After steady weeks each detector flags an hour at a fifth of the usual. X-Road Metrics misses an empty hour."""
     usual = np.full((1, WEEK), 1_000) + np.arange(WEEK) % 7
     fallen = usual.copy()
     fallen[0, 30] = 200
@@ -75,7 +75,7 @@ def test_simple_detectors_see_a_fall_and_not_the_usual() -> None:
 
 
 def test_rates_have_intervals() -> None:
-    """Ten findings in 52 weeks are .19 a week, with the wider bounds of a Poisson count and of weeks as they differ."""
+    """Ten findings in 52 weeks are .19 a week. Each bound is the wider of a Poisson count's and that of the weeks."""
     weekly = {name: [1] * 10 + [0] * 42 for name in ("ours", "mean ± 3σ", "X-Road Metrics", "median and MAD")}
     quiet = Quiet("steady", 1_000, weekly, by_kind=Counter())
     rate = rates_of([quiet])
@@ -84,7 +84,7 @@ def test_rates_have_intervals() -> None:
 
 
 def test_delays_are_counted_in_floors() -> None:
-    """A case counts where enough can be exchanged; within is what was found before the multiple that is asked for."""
+    """A case counts if enough can be exchanged; `within` counts those found before the requested multiple."""
     stop = FAULTS[0]
     cases = [
         TriedFault(stop, could, {"ours": passed}, {"ours": 2.0}, 0.0, 1)
@@ -96,7 +96,7 @@ def test_delays_are_counted_in_floors() -> None:
 
 
 def test_figures_have_intervals() -> None:
-    """Wilson's of 8 of 10 is .490 to .943; of 1 to 15 the median lies between the fourth and the twelfth."""
+    """Wilson's interval of 8 in 10 is .490 to .943. The median of 1 to 15 lies between the fourth and the twelfth."""
     assert share_of([1] * 8 + [0] * 2) == pytest.approx((0.8, 0.4902, 0.9433), abs=0.0001)
     assert median_of(range(1, 16)) == (8, 4, 12)
     assert median_of([1, 2, np.inf]).value == 2
@@ -104,7 +104,7 @@ def test_figures_have_intervals() -> None:
 
 
 def test_all_causes_are_summed() -> None:
-    """A cause has its own cases, and all have a row; a finding of the right flows may be charged to something else."""
+    """Each cause has a row of its cases, and all have one. A finding of the right flows may name the wrong cause."""
     cases = [
         TriedCause("bus", "stop", 1, 1, ("bus",)),
         TriedCause("service", "stop", 2, 1, ("provider",)),
@@ -116,7 +116,7 @@ def test_all_causes_are_summed() -> None:
 
 
 def test_the_page_is_of_these_scenarios() -> None:
-    """A change of the seed or a scenario takes another run of the trial."""
+    """A change of the seed or a scenario requires another run of the trial."""
     page = PAGE.read_text("utf-8")
     assert f"Seed {SEED}." in page
     assert re.findall(r"^\* ([\w-]+): (.+)\.$", page.split("## Scenarios")[1], re.MULTILINE) == [

@@ -1,4 +1,4 @@
-"""The disk that forgets."""
+"""Power cuts and failures of the simulated disk."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _file(disk: Disk, path: str, content: bytes) -> Node:
 
 
 def _after_a_cut(number: int, *, synced: bool) -> dict[str, bytes]:
-    """Replace a file by renaming another over it, and cut the power."""
+    """Replace a file by renaming another over it, and cut the power; return the files that are left."""
     disk = Disk()
     disk.sync(_file(disk, "/state", b"old"))
     new = _file(disk, "/state.part", b"new")
@@ -37,12 +37,12 @@ def _after_a_cut(number: int, *, synced: bool) -> dict[str, bytes]:
 
 
 def test_what_was_synced_stays() -> None:
-    """A file that was synced before and after its renaming is there whole after every power cut."""
+    """A file that was synced before and after its rename is whole after every power cut."""
     assert all(_after_a_cut(number, synced=True) == {"/state": b"new"} for number in CUTS)
 
 
 def test_what_was_not_synced_may_be_anything() -> None:
-    """Without syncs the old file, the new one and an empty one in its place are all found."""
+    """Without syncs, the old file, the new one or an empty one may be left."""
     found = {_after_a_cut(number, synced=False)["/state"] for number in CUTS}
     assert {b"old", b"new", b""} <= found
 
@@ -57,7 +57,7 @@ def test_what_was_not_synced_may_be_anything() -> None:
     )
 )
 def test_a_sync_copies_what_changed(steps: list[tuple[str, int, bytes]]) -> None:
-    """After any steps the content is as a file has it, and what is synced is the content of the last sync."""
+    """After any steps the content is that of a real file, and the synced content is that of the last sync."""
     node, content, synced = Node(bytearray(), 0o600), bytearray(), bytearray()
     for step, place, data in steps:
         if step == "write":
@@ -74,7 +74,7 @@ def test_a_sync_copies_what_changed(steps: list[tuple[str, int, bytes]]) -> None
 
 
 def test_writes_are_torn_in_pages() -> None:
-    """Of a file that was overwritten without a sync some pages are old and some are new."""
+    """After a file is overwritten without a sync, each of its pages is either old or new."""
     found = set()
     for number in CUTS:
         disk = Disk()
@@ -91,7 +91,7 @@ def test_writes_are_torn_in_pages() -> None:
     ("state", "number"), [(NO_SPACE, errno.ENOSPC), (INPUT_OUTPUT, errno.EIO), (READ_ONLY, errno.EROFS)]
 )
 def test_a_disk_that_fails_says_how(state: str, number: int) -> None:
-    """A write to a disk in a bad state has its error, and changes nothing."""
+    """A write to a disk in a bad state raises the error of that state and changes nothing."""
     disk = Disk()
     node = _file(disk, "/a", b"before")
     disk.state = state

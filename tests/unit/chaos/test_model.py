@@ -1,4 +1,4 @@
-"""The model of what must hold finds what does not."""
+"""The model of what must hold finds every breach."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _message(sequence: int, slot: int) -> StoredMessage:
 
 
 def _run(folder: Path) -> Run:
-    """A run in which slots 1000 to 1003 of one link were measured, acknowledged, stored and told as they were."""
+    """Return a run with slots 1000 to 1003 of one link measured, acknowledged, stored and reported truthfully."""
     (folder / "sandbox").mkdir()
     (folder / "logs").mkdir()
     (folder / "logs" / "sandbox.log").touch()
@@ -83,7 +83,7 @@ def test_damaged_segments_are_findings_unless_the_archive_reads_them_later(tmp_p
 
 
 def test_a_clean_run_has_no_findings(tmp_path: Path) -> None:
-    """Nothing is said about a run in which everything held."""
+    """A run in which everything held has no findings."""
     run = _run(tmp_path)
     assert [*lost_or_doubled(run), *untrue(run)] == []
 
@@ -122,7 +122,7 @@ def _miss(run: Run) -> None:
     ],
 )
 def test_what_must_not_happen_is_found(tmp_path: Path, happen: Callable[[Run], None], found: str) -> None:
-    """Each breach of the promise is one sentence."""
+    """Each breach is reported in one sentence."""
     run = _run(tmp_path)
     happen(run)
     (finding,) = [*lost_or_doubled(run), *untrue(run)]
@@ -137,7 +137,7 @@ def test_what_must_not_happen_is_found(tmp_path: Path, happen: Callable[[Run], N
 def test_a_summary_that_was_replaced_is_not_sent_again(
     tmp_path: Path, revision: int, count: int, findings: int
 ) -> None:
-    """A collector sends what was not acknowledged until that is, be it in another message, or until it has a later revision."""
+    """A collector resends a summary, in any message, until it is acknowledged or has a later revision."""
 
     def summary(revision: int, count: int, *others: ExchangeSummary) -> bytes:
         return encode_summaries("xroad", [ExchangeSummary("a", "s", FIRST * SLOT, revision, count=count), *others])
@@ -154,7 +154,7 @@ def test_a_summary_that_was_replaced_is_not_sent_again(
 
 
 def test_a_slot_may_be_missed_while_the_prober_is_disturbed(tmp_path: Path) -> None:
-    """A slot that nobody measured is no finding when the prober was down in it, and a verdict none while its clock was wrong."""
+    """An unmeasured slot is no finding while the prober is down; a wrong verdict is none while its clock is wrong."""
     run = _run(tmp_path)
     _miss(run)
     run.blind = [((FIRST + 1) * SLOT, (FIRST + 2) * SLOT)]
@@ -164,7 +164,7 @@ def test_a_slot_may_be_missed_while_the_prober_is_disturbed(tmp_path: Path) -> N
 
 
 def test_a_system_that_does_not_recover_is_found(tmp_path: Path) -> None:
-    """Late recoveries, missing ones and tracebacks are findings before anything else is read."""
+    """Late or missing recoveries and tracebacks are findings before anything else is read."""
     run = _run(tmp_path)
     run.verdicts = {}
     fault = Fault("processes", "kill", "prober", number=7)

@@ -26,7 +26,7 @@ def test_a_seed_is_a_schedule() -> None:
 
 
 def test_some_faults_of_a_schedule_stay_as_they_were() -> None:
-    """Faults that are chosen by number happen as they would among all, together with the same others."""
+    """Faults chosen by number are the same as in the whole schedule, and share rounds with the same others."""
     rounds = draw(7, 50, DRAWS)
     chosen = draw(7, 50, DRAWS, only=[3, 4, 40])
     assert [fault for one in chosen for fault in one] == [f for one in rounds for f in one if f.number in (3, 4, 40)]
@@ -34,7 +34,7 @@ def test_some_faults_of_a_schedule_stay_as_they_were() -> None:
 
 @pytest.mark.parametrize("most", [1, 20, 500])
 def test_installations_have_all_rounds_in_order(most: int) -> None:
-    """No installation has more faults than asked for, but where one round has."""
+    """No installation has more faults than the limit, unless a single round has."""
     rounds = draw(7, 200, DRAWS)
     parts = list(installations(rounds, most))
     assert [one for part in parts for one in part] == rounds
@@ -43,7 +43,7 @@ def test_installations_have_all_rounds_in_order(most: int) -> None:
 
 @pytest.mark.parametrize("needed", [{5}, {0, 19}, {3, 9, 14}])
 async def test_a_failure_shrinks_to_what_it_needs(needed: set[int]) -> None:
-    """What is left when nothing more can be left out is exactly what the failure needs."""
+    """A failure shrinks to exactly the faults that it needs."""
 
     async def fails(faults: Sequence[int]) -> bool:
         return needed <= set(faults)
@@ -52,7 +52,7 @@ async def test_a_failure_shrinks_to_what_it_needs(needed: set[int]) -> None:
 
 
 async def test_shrinking_ends_after_its_attempts() -> None:
-    """A schedule that cannot be shrunk in time is returned as small as it was found to fail."""
+    """After the last attempt, the smallest schedule that was seen to fail is returned."""
     tried: list[Sequence[int]] = []
 
     async def fails(faults: Sequence[int]) -> bool:
@@ -65,7 +65,7 @@ async def test_shrinking_ends_after_its_attempts() -> None:
 
 
 def test_a_fault_says_what_happens() -> None:
-    """A fault is told in a few words."""
+    """A fault describes itself in a few words."""
     chance = random.Random(1)
     assert str(Fault("processes", "stop", "prober", 1.25, number=4)) == "4: stop prober for 1.2 s"
     assert all(str(one.draw(chance)) for one in CLASSES.values())

@@ -1,4 +1,4 @@
-"""What a proxy reads of the NATS protocol."""
+"""The proxy's reader of the NATS protocol."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ READ = [
 
 @pytest.mark.parametrize("size", [1, 2, 7, len(SPOKEN)])
 def test_operations_are_read_however_they_are_cut(size: int) -> None:
-    """Every operation with a payload comes out once, whatever pieces the bytes come in."""
+    """Every operation with a payload is read once, however the bytes are split."""
     reader = Reader()
     found = [one for start in range(0, len(SPOKEN), size) for one in reader.feed(SPOKEN[start : start + size])]
     assert found == READ

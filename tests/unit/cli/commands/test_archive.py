@@ -1,4 +1,4 @@
-"""``peyvand archive``: what a stranger does with a dataset, on its files alone."""
+"""``peyvand archive`` on the files of a dataset alone, as an outsider runs it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DAY = EvidenceDays("Asia/Tehran", 3600.0, 300).day_of(START)
 
 
 def run(*words: object) -> str:
-    """What a command prints; its error is raised."""
+    """Return what a command prints; raise its error."""
     done = CliRunner().invoke(app, ["archive", *map(str, words)])
     if done.exception and not isinstance(done.exception, SystemExit):
         raise done.exception
@@ -45,7 +45,7 @@ def public(key_file: Path) -> VerifierKey:
 
 
 def test_a_key_is_written_once(tmp_path: Path, key_file: Path) -> None:
-    """Only its owner may read it, and a second one does not replace it."""
+    """Only its owner may read a key file, and a second key does not replace it."""
     assert key_file.stat().st_mode & 0o777 == 0o600
     with pytest.raises(SettingsError, match="File exists"):
         run("key", "archive.example", key_file)
@@ -54,7 +54,7 @@ def test_a_key_is_written_once(tmp_path: Path, key_file: Path) -> None:
 
 
 def test_a_whole_dataset_is_verified(dataset: Path, key_file: Path) -> None:
-    """With the key as text or in a file; without it the command says what it did not check."""
+    """The key may be text or a file. Without it the command says what it did not check."""
     expected = f"is whole: 1 days from {DAY} to {DAY}, signed by its key"
     assert expected in run("verify", dataset, "--key", public(key_file))
     published = key_file.with_name("archive.pub")
@@ -64,7 +64,7 @@ def test_a_whole_dataset_is_verified(dataset: Path, key_file: Path) -> None:
 
 
 def test_a_changed_file_is_named(dataset: Path, key_file: Path) -> None:
-    """A byte of evidence that was changed refuses the dataset."""
+    """A dataset with a changed byte of evidence is refused, and the file is named."""
     (file,) = (dataset / "sealed").rglob("*.parquet")
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     with pytest.raises(InputError) as caught:
@@ -73,7 +73,7 @@ def test_a_changed_file_is_named(dataset: Path, key_file: Path) -> None:
 
 
 def test_a_day_is_proven(dataset: Path, key_file: Path, tmp_path: Path) -> None:
-    """The two files that the command writes are enough, with the key."""
+    """The two files that the command writes, and the key, are enough to prove a day."""
     run("prove", DAY, dataset, "--out", tmp_path)
     manifest = (tmp_path / f"{DAY}.json").read_bytes()
     proof = LogProof.parse((tmp_path / f"{DAY}.tlog-proof").read_text("utf-8"))
@@ -86,7 +86,7 @@ def test_a_day_is_proven(dataset: Path, key_file: Path, tmp_path: Path) -> None:
 
 
 def test_a_witness_refuses_a_rewritten_day(dataset: Path, key_file: Path, tmp_path: Path) -> None:
-    """It cosigns a log that grows; a day that was changed and signed again is refused, and the last checkpoint kept."""
+    """A witness cosigns a growing log. It refuses a changed day signed again, and keeps the last checkpoint."""
     run("key", "--witness", "court.example", tmp_path / "witness.key")
     words = (
         "witness",
@@ -116,7 +116,7 @@ def test_a_witness_refuses_a_rewritten_day(dataset: Path, key_file: Path, tmp_pa
 
 
 def test_a_log_that_was_cut_is_refused(dataset: Path, key_file: Path, tmp_path: Path) -> None:
-    """A log may not lose what a witness has seen."""
+    """A log may not lose leaves that a witness has seen."""
     log, signing = LogFiles(LocalStorage(dataset)), SigningKey.read(key_file)
     run("key", "--witness", "court.example", tmp_path / "witness.key")
     words = (
@@ -141,7 +141,7 @@ def test_a_log_that_was_cut_is_refused(dataset: Path, key_file: Path, tmp_path: 
 
 @pytest.mark.parametrize("words", [("verify", "/nowhere"), ("verify", "nowhere://x"), ("prove", DAY, "/nowhere")])
 def test_what_is_no_dataset(words: tuple[str, ...]) -> None:
-    """A folder or an address without a dataset is one sentence."""
+    """A folder or an address without a dataset is refused in one sentence."""
     with pytest.raises(PeyvandError):
         run(*words)
 
@@ -149,7 +149,7 @@ def test_what_is_no_dataset(words: tuple[str, ...]) -> None:
 def test_the_page_s_commands_run(
     dataset: Path, key_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What docs/archive.md shows of verifying, proving and witnessing works as typed, with the names of what is here."""
+    """The commands of docs/archive.md for verifying, proving and witnessing work as printed, with this test's names."""
     monkeypatch.chdir(tmp_path)
     Path("archive.pub").write_text(str(public(key_file)), "utf-8")
     names = {"/var/lib/peyvand/archive/dataset": str(dataset), "DATASET": str(dataset), "2026-11-26": DAY}

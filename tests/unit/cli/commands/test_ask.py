@@ -58,7 +58,7 @@ async def test_without_arguments_the_government_and_its_sectors_are_shown(api, a
 
 @pytest.mark.parametrize("command", ["indicator", "explain"])
 async def test_an_unknown_id_is_answered_with_those_like_it(ask, command):
-    """A mistyped id is refused with the ids that it may stand for; one like no other without any."""
+    """A mistyped id is refused with similar ids, and an id like no other without any."""
     with pytest.raises(ApiError, match=r"knows no agency `tax-offce` \(did you mean `tax-office`\?\)$"):
         await ask(command, "provider", "tax-offce")
     with pytest.raises(ApiError, match=r"knows no link `deed-taxes` \(did you mean `deed-tax`( or `[a-z-]+`)*\?\)$"):
@@ -68,7 +68,7 @@ async def test_an_unknown_id_is_answered_with_those_like_it(ask, command):
 
 
 async def test_ids_and_names_have_room_in_80_columns(ask):
-    """In a terminal of usual width names stand beside whole ids, and what has no room is left out by rank, and said."""
+    """In 80 columns names stand beside whole ids. Columns without room are left out by rank and named."""
     code, text = await ask("indicator", "service", width="80")
     assert code == 0
     rows = {line.split()[0]: " ".join(line.split()) for line in text.splitlines() if line.strip()}
@@ -140,7 +140,7 @@ async def test_an_explanation_is_a_waterfall_with_what_would_help(ask):
 
 
 async def test_an_explanation_of_what_is_not_known_has_no_waterfall(api, ask):
-    """Without an estimate nothing is said to be answered or required: nothing is known."""
+    """Without an estimate nothing is said to be required or answered: the output says that nothing is known yet."""
     for key, block in unknown_blocks_of(api.register).items():
         api.take(key, block)
     for words in (["explain"], ["explain", "provider", "tax-office"], ["explain", "link", "deed-tax"]):
@@ -185,7 +185,7 @@ async def test_an_api_that_is_not_there_is_one_sentence(ask, port, monkeypatch):
 
 
 async def test_an_agency_has_a_range_of_ranks(api, ask):
-    """The ranks that the intervals allow, and among how many; nothing where there are none."""
+    """An agency shows the ranks that the intervals allow and the number of agencies; without ranks it shows nothing."""
     block = blocks_of(api.register)["government"]
     band = RankBand(1, 3, RankBasis.INTERVALS, 4)
     api.take("government", replace(block, ranks=(AgencyRank(IndicatorKind.PROVIDER, "customs", 28, band),)))
@@ -196,7 +196,7 @@ async def test_an_agency_has_a_range_of_ranks(api, ask):
 
 
 async def test_an_interval_says_when_it_rests_on_too_few_outages(ask):
-    """One outage tells little, and is named; an interval that rests on more says nothing of it."""
+    """An interval that rests on one outage says so; one that rests on more outages says nothing."""
     words = "95 % interval), which rests on one outage: how low it reaches is mostly assumed"
     for command in ("indicator", "explain"):
         _, text = await ask(command, "link", "deed-tax")
@@ -219,7 +219,7 @@ async def test_objections_stand_beside_the_evidence(api, ask, tmp_path):
 
 
 async def test_a_link_whose_certificate_has_no_end_is_explained(api, ask):
-    """The last second of the year 9999 is no day in the policy's timezone: the certificate is without end."""
+    """The last second of the year 9999 is no day in the policy's timezone, so the certificate is called without end."""
     block = recent_block(api.register)
     block.latest.numbers[-1][block.latest.numbers[-1] > 0] = 253_402_300_799
     api.bucket.values["latest.land-registry.0"] = encode_recent(block)

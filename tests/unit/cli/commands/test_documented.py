@@ -15,7 +15,7 @@ from tests.support.values.reconciliations import traffic
 
 DOCS = ROOT / "docs"
 NAMES = {"LINK": "deed-tax", "PROVIDER": "tax-office", "CONSUMER": "land-registry", "ENDPOINT": "bus"}
-"""Placeholders of the pages, and entities of the small register in their place."""
+"""Entities of the small register in place of the placeholders of the pages."""
 
 
 @pytest.mark.parametrize(("page", "many"), [("alerts", 6), ("operating", 2)])
@@ -41,6 +41,6 @@ async def test_commands_of_a_page_are_answered(api, page, many):
 
 
 async def test_a_command_that_is_refused_is_found(api):
-    """A history of a link, which is always refused, is no answer."""
+    """A history of a link is always refused, and the check reports it."""
     said = await asyncio.to_thread(answered, ["history", "link", "deed-tax"], api.address)
     assert "no history is kept of link `deed-tax`" in said

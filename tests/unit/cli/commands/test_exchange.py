@@ -65,7 +65,7 @@ def test_logs_are_shown_as_a_table(run, data_file):
         if len(cells) > 1:
             rows.append(cells)
         elif rows and rows[-1][0] != "total":
-            rows[-1][0] += cells[0]  # a party's identifiers go on over several lines
+            rows[-1][0] += cells[0]  # a party's identifiers continue over several lines
 
     def numbers(part: str) -> list[str]:
         (row,) = [row for row in rows if part in row[0]]
@@ -105,7 +105,7 @@ def test_a_soap_fault_is_the_sources(run, data_file, name, code):
 
 
 def test_the_register_names_agencies_and_links(run, tmp_path, both):
-    """members.csv and exchange.csv turn identifiers into agencies and the link, the policy gives the slot."""
+    """members.csv and exchange.csv turn identifiers into agencies and the link; the policy gives the slot."""
     register = write_register(
         tmp_path / "register",
         members_csv="member,agency\nIR/GOV/100,land-registry\nIR/GOV/200/registry,civil-registry\n",
@@ -147,7 +147,7 @@ def test_the_span_is_settable(run, tmp_path, both):
 
 
 def bad_files(raw):
-    """Ten bad logs: name, content, and every fault as it must be reported."""
+    """Return ten bad logs: name, content, and every fault as it must be reported."""
     good = line(raw())
 
     def of(*records):
@@ -228,7 +228,7 @@ def test_a_bad_file_is_refused_with_every_fault(run, raw, tmp_path, monkeypatch,
 
 
 def test_faults_of_all_files_are_reported_at_once(run, raw, tmp_path):
-    """One bad log refuses all, a missing one among them, with every fault of every file."""
+    """One bad or missing log refuses all, with every fault of every file."""
     good, bad, missing = (tmp_path / name for name in ("good.ndjson", "bad.ndjson", "missing.ndjson"))
     good.write_bytes(line(raw()))
     bad.write_bytes(b"{")
@@ -251,7 +251,7 @@ def test_bad_lines_can_be_skipped(run, raw, tmp_path):
 
 
 def test_records_of_one_id_beyond_its_limit_are_reported_by_place(run, raw, tmp_path):
-    """A record beyond the limit of one request id is a fault among the others, with a length where it is a line."""
+    """A record beyond the limit per request id is a fault like any other, with a length if it is a line."""
     many = [line(raw(messageId=f"m-{number}")) for number in range(65)]
     of_lines, array = tmp_path / "log.ndjson", tmp_path / "log.json"
     of_lines.write_bytes(b"\n".join([*many[:64], b"{", many[64], b"{"]))
@@ -281,7 +281,7 @@ def test_a_bad_register_is_refused(run, raw, tmp_path):
 
 @pytest.mark.parametrize("arguments", [[], ["--json"], ["--json", "--skip-bad"]])
 def test_nothing_personal_is_shown(run, raw, tmp_path, arguments):
-    """Canaries in every personal field are in no output, good line or bad."""
+    """No output shows a canary of any personal field, from a good line or from a bad one."""
     personal = dict.fromkeys(PERSONAL, "CANARY")
     log = tmp_path / "log.ndjson"
     log.write_bytes(line(raw() | personal) + b"\n" + line(raw(succeeded=3) | personal) + b"\n" + line(personal)[:-5])

@@ -23,7 +23,7 @@ CIVIL, TAX, TRAFFIC = disagreeing(), silent(), traffic()
 
 @pytest.fixture
 def ask(api):
-    """Run one command against the api, in a thread as the server shares the loop; return its exit code and output."""
+    """Run one command against the api, in a thread because the server shares the loop; return its output."""
     app = typer.Typer()
     app.command("exchange")(exchange)
     app.command("explain")(explain)
@@ -48,7 +48,7 @@ def hold(api, *reconciliations, traffic=TRAFFIC):
 
 
 async def test_exchange_shows_what_the_buses_carried(api, ask):
-    """Buses with shares, undeclared pairs with volume, and each link with a finding, once."""
+    """The output has buses with shares, undeclared pairs with volume, and each link with a finding once."""
     hold(api, CIVIL, TAX)
     text = await ask("exchange")
     for words in (
@@ -73,7 +73,7 @@ async def test_exchange_shows_what_the_buses_carried(api, ask):
 
 
 async def test_json_needs_no_timezone(api, ask, monkeypatch):
-    """Times of JSON are in UTC: the policy's timezone is not requested."""
+    """Times in JSON are in UTC, so the policy's timezone is not requested."""
     monkeypatch.setattr(Client, "timezone", None)
     hold(api, CIVIL, TAX)
     assert len((await ask("exchange", "--json")).splitlines()) == 3
@@ -106,7 +106,7 @@ async def test_exchange_without_findings_is_a_sentence(api, ask):
 
 
 async def test_a_link_is_explained_by_its_exchanges(api, ask):
-    """Both shares with intervals and the verdict, shared volume with its trend, unusual volume; silence; too few days."""
+    """An explanation has both shares with intervals and verdict, volume with its trend, silence, and too few days."""
     hold(api, CIVIL, TAX)
     text = await ask("explain", "link", "deed-civil")
     for words in (

@@ -45,7 +45,7 @@ def ask(api):
 
 
 async def test_findings_are_sentences(ask):
-    """Each has its id, its sentence and what people said; below stands how many are false by chance."""
+    """Each finding has its id, its sentence and its review. The output ends with how many are false by chance."""
     text = await ask("findings")
     assert "1 finding about exchanges as of" in text
     assert f"{SILENT.id} Calls by Land Registry to service civil-status of Civil Registry stopped" in text
@@ -56,7 +56,7 @@ async def test_findings_are_sentences(ask):
 
 
 async def test_findings_are_chosen_by_kind_and_end(ask):
-    """Those that are over come when they are asked for, in Persian too, and as JSON a line each."""
+    """Ended findings are shown on request, also in Persian, and JSON has a line per finding."""
     text = await ask("findings", "--ended", "--kind", "rise", "--language", "fa")
     assert f"{OVER.id} از ساعت ۱۵:۳۰ روز ۵ آذر ۱۴۰۵، فراخوانی سرویس civil-status" in text
     assert SILENT.id not in text
@@ -67,14 +67,14 @@ async def test_findings_are_chosen_by_kind_and_end(ask):
 
 
 async def test_exchange_shows_findings_that_go_on(ask):
-    """They follow what the buses carried."""
+    """Ongoing findings follow the traffic of the buses."""
     text = await ask("exchange")
     assert SILENT.id in text
     assert OVER.id not in text
 
 
 async def test_explain_shows_those_of_the_link(ask):
-    """What goes on of a link stands below its evidence as sentences; other links show none."""
+    """Ongoing findings of a link follow its evidence as sentences; other links show none."""
     lines = (await ask("explain", "link", "deed-civil")).splitlines()
     at = lines.index("What its exchanges show:")
     assert lines[at + 1].startswith(

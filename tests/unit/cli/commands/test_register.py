@@ -29,7 +29,7 @@ def test_check_summarises_a_register(tmp_path: Path) -> None:
 
 
 def test_check_refuses_a_bad_successor(tmp_path: Path) -> None:
-    """With --against, what a register must keep of the old one is checked as well."""
+    """With --against, the check also covers what a register must keep of the old one."""
     old = write_register(tmp_path / "old")
     new = write_register(tmp_path / "new", policy_yaml=("slot_seconds: 300", "slot_seconds: 60"))
     with pytest.raises(InputError, match=r"new as the successor of .*old is refused: 1 fault"):
@@ -37,7 +37,7 @@ def test_check_refuses_a_bad_successor(tmp_path: Path) -> None:
 
 
 def test_check_tells_what_a_successor_makes_unknown(tmp_path: Path) -> None:
-    """A link that is added without required_from counts from the epoch on: how much is unknown then is said before."""
+    """An added link without required_from counts from the epoch. The check says how much will be unknown then."""
     old = write_register(tmp_path / "old")
     built = ("customs,liens,,,,,,", "customs,liens,,,always,page,http://a.example/,")
     new = write_register(tmp_path / "new", links_csv=built, policy_yaml=("0.8", "0.95"))
@@ -51,7 +51,7 @@ def test_check_tells_what_a_successor_makes_unknown(tmp_path: Path) -> None:
 
 
 def test_an_epoch_to_come_is_told(tmp_path: Path) -> None:
-    """Before its epoch a register shows nothing: the check says so."""
+    """Before its epoch a register shows nothing, and the check says so."""
     directory = write_register(tmp_path, policy_yaml=("epoch: 2026-01-01", "epoch: 2199-01-01"))
     result = CliRunner().invoke(app, ["check", str(directory)])
     assert result.exit_code == 0
@@ -80,7 +80,7 @@ def test_import_lists_what_it_left_out(tmp_path: Path, data_file: Callable[[str]
 
 
 def test_a_list_of_addresses_is_imported_by_its_columns(tmp_path: Path, data_file: Callable[[str], Path]) -> None:
-    """A real list becomes a register that is good, with a line and a reason for each row that is left out."""
+    """A real list becomes a good register, with a line and a reason for each row that is left out."""
     out = tmp_path / "us"
     websites = str(data_file("us_website_directory.csv"))
     result = CliRunner().invoke(app, ["import", "endpoints", websites, "--out", str(out), "--column", "target=domain"])

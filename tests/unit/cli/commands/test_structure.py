@@ -37,7 +37,7 @@ def ask(api):
 
 
 async def test_the_structure_is_shown_with_its_meaning(ask):
-    """Measures with both ends where they differ, a dash where they do not apply, islands, and providers by loss."""
+    """Measures have both bounds if they differ and a dash if they do not apply. Islands and providers follow."""
     code, text = await ask("structure", width="160")
     assert code == 0
     for words in (
@@ -64,7 +64,7 @@ async def test_the_structure_is_shown_with_its_meaning(ask):
 
 
 async def test_the_bus_and_the_lack_of_resilience_are_put_in_words(api, ask):
-    """A bus that is the weakest node is named so; without resilience the reason is shown."""
+    """A bus that is the weakest node is called a bus, and without resilience the reason is shown."""
     block = blocks_of(api.register)["government"]
     bus = tuple(replace(one, weakest="") for one in block.structures)
     api.take("government", replace(block, structures=bus))
@@ -75,9 +75,7 @@ async def test_the_bus_and_the_lack_of_resilience_are_put_in_words(api, ask):
 
 
 async def test_a_table_by_attribute(ask):
-    """Bands, values, what is not stated and the total have a row each; an unknown attribute is refused before
-    asking.
-    """
+    """Bands, values, unstated values and the total have a row each. An unknown attribute is refused without a call."""
     code, text = await ask("tabulate", "staff")
     assert code == 0
     rows = [line for line in text.splitlines() if line.rstrip().endswith(" 0")]
@@ -95,7 +93,7 @@ async def test_a_table_by_attribute(ask):
 
 @pytest.mark.parametrize("words", [("structure",), ("tabulate", "staff"), ("rounds",)])
 async def test_json_needs_no_timezone(ask, monkeypatch, words):
-    """Times of JSON are in UTC: the policy's timezone is not requested."""
+    """Times in JSON are in UTC, so the policy's timezone is not requested."""
     monkeypatch.setattr(Client, "timezone", None)
     code, text = await ask(*words, "--json")
     assert (code, len(text.splitlines())) == (0, 1)
@@ -137,7 +135,7 @@ async def test_rounds_are_quoted_and_persian_is_isolated(api, ask, tmp_path):
 
 
 async def test_rounds_of_two_models_are_shown_apart(api, ask, tmp_path):
-    """A dimension is empty in rounds of another model; bounds, further figures and sources are shown; brackets are text."""
+    """A dimension is empty in rounds of other models. Bounds, more figures and sources are shown; brackets are text."""
     text = KNOWN_ROUNDS.replace("[donya-e-eqtesad.com 3394490]", '["[/page 7] of a paper"]')
     text = text.replace("value: 37}", "value: 1234567}")
     api.take_register(load_register(write_register(tmp_path / "known", evaluation_rounds_yaml=text)))
@@ -162,7 +160,7 @@ async def test_rounds_of_two_models_are_shown_apart(api, ask, tmp_path):
 
 
 async def test_rounds_are_shown_before_there_is_an_index(api, ask):
-    """Without rounds a sentence is shown; without an index the bars are left out; other errors are raised."""
+    """Without rounds a sentence is shown, and without an index the bars are left out. Other errors are raised."""
     api.take("government", None)
     code, text = await ask("rounds")
     assert (code, "bars" in text) == (0, False)

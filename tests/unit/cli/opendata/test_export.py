@@ -1,4 +1,4 @@
-"""Open data out of a dataset: complete, to the last bit, the same twice, and without anything that is nobody's business."""
+"""Open data exported from a dataset are complete, exact to the last bit, and hold nothing that must stay private."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def cells(folder: Path, table: str) -> list[dict[str, str]]:
 
 
 def test_the_last_numbers_of_each_day_are_there_to_the_last_bit(published: Published, exported: Path) -> None:
-    """Of the government, sectors and agencies in both roles, over every window."""
+    """The export has the government, sectors and agencies in both roles, over every window."""
     found = {(row["day"], row["kind"], row["id"], row["window_days"]): row for row in rows(exported, "indicators")}
     expected = {
         (date.fromisoformat(day), one.kind.label, one.id, one.window_days): one
@@ -58,7 +58,7 @@ def assert_row_is(row: dict[str, Any], one: Indicator) -> None:
 
 
 def test_the_structure_is_that_behind_the_last_numbers(published: Published, exported: Path) -> None:
-    """Computed again from the evidence, it is the same to the last bit."""
+    """The structure computed again from the evidence is the same to the last bit."""
     found = {row["window_days"]: row for row in rows(exported, "structure")}
     for one in published.structures:
         row = found[one.window_days]
@@ -80,7 +80,7 @@ def test_the_structure_is_that_behind_the_last_numbers(published: Published, exp
 
 
 def test_the_register_is_there_without_targets(published: Published, exported: Path) -> None:
-    """Agencies, services, required inquiries, and official rounds as stated."""
+    """The export has agencies, services, required inquiries, and official rounds as stated."""
     assert {row["id"] for row in rows(exported, "agencies")} == set(published.register.agencies)
     assert {row["id"] for row in rows(exported, "services")} == set(published.register.services)
     links = {row["id"]: row for row in rows(exported, "links")}
@@ -94,7 +94,7 @@ def test_the_register_is_there_without_targets(published: Published, exported: P
 
 
 def test_nothing_else_is_in_any_byte(published: Published, exported: Path) -> None:
-    """No target, parameter, probe, vantage, detail, reason, prober, party of an exchange, notice or objection."""
+    """No target, parameter, probe, vantage, detail, reason, prober, exchange party, notice or objection is exported."""
     evidence = b"".join(path.read_bytes() for path in sorted(Path(published.address).rglob("*.parquet")))
     assert evidence.count(MARK.encode()) > 10, "the marks are not in the evidence"
     texts = contents(exported)
@@ -111,7 +111,7 @@ def test_nothing_else_is_in_any_byte(published: Published, exported: Path) -> No
 
 
 def test_csv_and_parquet_say_the_same(exported: Path) -> None:
-    """Every cell, numbers to the last bit."""
+    """Every cell is the same, numbers to the last bit."""
     for table in TABLES:
         for text, row in zip(cells(exported, table.name), rows(exported, table.name), strict=True):
             for name, value in row.items():
@@ -126,7 +126,7 @@ def test_csv_and_parquet_say_the_same(exported: Path) -> None:
 
 
 def test_every_column_is_filled(exported: Path) -> None:
-    """None is empty in all rows but those that this register leaves unset."""
+    """No column is empty in all rows, except those that this register leaves unset."""
     unset = {"agencies": {"until", "merged_into"}, "links": {"law", "article", "passed"}}
     unset["rounds"] = {"model", "overall_percent_more_than", "note", "sources"}
     for table in TABLES:
@@ -136,7 +136,7 @@ def test_every_column_is_filled(exported: Path) -> None:
 
 
 def test_a_spreadsheet_computes_no_name(published: Published, tmp_path: Path) -> None:
-    """In CSV an apostrophe stands before what would be a formula; Parquet has the name as it is."""
+    """CSV puts an apostrophe before a name that would be a formula; Parquet has the name unchanged."""
     name = '=HYPERLINK("https://evil.example")'
     agencies = {one.id: replace(one, name_en=name) for one in published.register.agencies.values()}
     tables = register_tables(replace(published.register, agencies=agencies))
@@ -146,7 +146,7 @@ def test_a_spreadsheet_computes_no_name(published: Published, tmp_path: Path) ->
 
 
 def test_numbers_published_twice_are_there_once(published: Published) -> None:
-    """A message that was repeated brings the rows of its last copy."""
+    """A repeated message gives the rows of its last copy only."""
     storage = LocalStorage(Path(published.address))
     archive, kinds = ArchivedEvidence(storage), (IndicatorKind.PROVIDER,)
     once = {day: table.num_rows for day, table in archive.published_by_day(kinds)}

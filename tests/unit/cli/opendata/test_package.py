@@ -43,7 +43,7 @@ def test_the_package_is_valid(exported: Path) -> None:
         assert (resource["hash"], resource["bytes"]) == (f"sha256:{sha256(content).hexdigest()}", len(content))
     read = copy.deepcopy(described)
     for resource in read["resources"]:
-        resource.setdefault("type", "file")  # it reads Parquet by pandas only
+        resource.setdefault("type", "file")  # Frictionless reads Parquet only with pandas
     report = Package.from_descriptor(read, basepath=str(exported)).validate()
     assert report.valid, report.flatten(["name", "type", "note"])
     assert [task.stats["rows"] for task in report.tasks if task.name == "links"] == [8]
@@ -52,7 +52,7 @@ def test_the_package_is_valid(exported: Path) -> None:
 
 
 def test_the_catalogue_has_what_dcat_ap_asks_for(exported: Path) -> None:
-    """Titles in both languages, publisher, licence, time, place, and each file with type, size and SHA-256."""
+    """It has titles in both languages, publisher, licence, time, place, and each file's type, size and SHA-256."""
     catalogue = json.loads((exported / "dcat.jsonld").read_text("utf-8"))
     assert {text["@language"] for text in catalogue["dct:title"]} == {"fa", "en"}
     assert catalogue["dct:publisher"]["foaf:name"][1] == {"@value": "Court of Audit", "@language": "en"}
@@ -73,7 +73,7 @@ def test_the_catalogue_has_what_dcat_ap_asks_for(exported: Path) -> None:
 
 
 def test_people_read_it_in_both_languages(exported: Path) -> None:
-    """Every column is explained."""
+    """The text in each language explains every column."""
     for language, publisher in (("en", "Court of Audit"), ("fa", "دیوان محاسبات")):
         text = (exported / f"README.{language}.md").read_text("utf-8")
         assert publisher in text
@@ -82,7 +82,7 @@ def test_people_read_it_in_both_languages(exported: Path) -> None:
 
 
 def test_the_same_input_gives_the_same_bytes(published: Published, exported: Path, tmp_path: Path) -> None:
-    """In another folder, and in place of an older export."""
+    """The bytes are the same in another folder and in place of an older export."""
     before = contents(exported)
     export(tmp_path / "again", published.address)
     assert contents(tmp_path / "again") == before
@@ -93,7 +93,7 @@ def test_the_same_input_gives_the_same_bytes(published: Published, exported: Pat
 
 
 def test_the_page_s_command_runs(published: Published, tmp_path: Path) -> None:
-    """With the folders of this test in place of the page's."""
+    """The command works as printed, with the folders of this test in place of the page's."""
     names = {"/srv/open-data": str(tmp_path), "/var/lib/peyvand/archive/dataset": published.address}
     words = [names.get(word, word) for word in shlex.split(block("docs/opendata.md: 1. Export 1").text)]
     done = CliRunner().invoke(app, words[1:])
@@ -102,7 +102,7 @@ def test_the_page_s_command_runs(published: Published, tmp_path: Path) -> None:
 
 
 def test_a_span_of_days(published: Published, tmp_path: Path) -> None:
-    """Only its days are exported, with the structure at its end."""
+    """Only the days of the span are exported, with the structure at its end."""
     assert "of 2026-03-02 to 2026-03-02" in export(
         tmp_path / "a", published.address, "--from", "2026-03-02", "--to", "2026-03-02"
     )
@@ -117,7 +117,7 @@ def test_a_span_of_days(published: Published, tmp_path: Path) -> None:
 
 
 def test_a_register_may_state_more(published: Published, tmp_path: Path) -> None:
-    """Another licence is taken from a register directory, another denominator is refused."""
+    """The licence comes from the register directory that is given, and another denominator is refused."""
     folder = write_marked_register(tmp_path / "register")
     policy = folder / "policy.yaml"
     policy.write_text(policy.read_text("utf-8").partition("open_data")[0], "utf-8")
@@ -134,7 +134,7 @@ def test_a_register_may_state_more(published: Published, tmp_path: Path) -> None
 
 
 def test_a_folder_of_something_else_is_left_alone(published: Published, tmp_path: Path) -> None:
-    """Nothing is written beside files that are no export's."""
+    """Nothing is written into a folder that holds files of something else."""
     (tmp_path / "letter.txt").write_text("dear reader")
     with pytest.raises(SettingsError, match=r"letter\.txt, which is no file of an export"):
         export(tmp_path, published.address)
@@ -142,7 +142,7 @@ def test_a_folder_of_something_else_is_left_alone(published: Published, tmp_path
 
 
 def test_damaged_evidence_is_not_exported(tmp_path: Path) -> None:
-    """A sealed file that was changed ends the export, and nothing is written."""
+    """A changed sealed file ends the export, and nothing is written."""
     published = publish(tmp_path, slots=60)
     (sealed,) = (Path(published.address) / "sealed/kind=indicator").rglob("*.parquet")
     sealed.write_bytes(sealed.read_bytes().replace(b"c", b"d", 1))

@@ -1,4 +1,4 @@
-"""How commands write numbers."""
+"""Numbers and names as commands write them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_points_distinguish_small_parts(share: float, told: str) -> None:
 
 
 def test_a_gain_is_how_much_higher_the_index_would_be() -> None:
-    """It may be more than the loss, and rounding makes none negative."""
+    """A gain may exceed the loss, and rounding makes none negative."""
     cost = indicator_service_pb2.LinkCost(loss=0.1, index_if_fixed=0.7)
     assert gain(cost, 0.5) == "20 pp"
     assert gain(cost, 0.7 + 2e-16) == "0.0 pp"
@@ -47,7 +47,7 @@ def test_a_gain_is_how_much_higher_the_index_would_be() -> None:
 def test_a_name_is_in_the_language_of_the_environment(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], names: tuple[str, str], shown: str
 ) -> None:
-    """A name is in the other language only where there is none in this one."""
+    """A name is in the other language only if it is missing in this one."""
     for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
         monkeypatch.delenv(variable, raising=False)
     for variable, value in environment.items():

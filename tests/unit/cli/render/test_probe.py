@@ -1,4 +1,4 @@
-"""Reports of probes: everything that explains them, in any width, and nothing that is secret."""
+"""Reports of probes explain the result at any width and show no secrets."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def picture(seen: ProbeRun, width: int = 80) -> str:
 
 
 def test_everything_that_explains_a_probe_is_there() -> None:
-    """Who asks whom, outcome, phases, addresses, protocol, redirects, lengths, certificate dates and every check."""
+    """A report has both agencies, outcome, phases, addresses, protocol, redirects, lengths, certificate and checks."""
     text = picture(probed(GOOD))
     for part in (
         "deed-civil  land asks civil",
@@ -157,7 +157,7 @@ def test_without_an_answer_nothing_is_judged() -> None:
 
 
 def test_a_journey_is_shown_step_by_step() -> None:
-    """Each step has its line and its checks; what failed the whole comes after them."""
+    """Each step has its line and its checks. The failure of the whole journey follows."""
     step = StepFacts("login", GOOD)
     journey = Observation(
         NOW, 0.3, GOOD.phases, steps=(step, step), failure=Failure(Phase.TRANSFER, Cause.CAPTURE, "no value for token")
@@ -182,12 +182,12 @@ def test_a_journey_is_shown_step_by_step() -> None:
     ],
 )
 def test_other_kinds_show_their_own_facts(observation: Observation, told: str) -> None:
-    """The end of a call and the records of a name server are among the facts."""
+    """The facts include the status of a call and the records of a name server."""
     assert told in picture(probed(observation, Expect()))
 
 
 def test_what_was_never_begun_has_no_checks() -> None:
-    """A crash of our own is a headline alone."""
+    """A crash of the prober itself shows only a headline."""
     crash = Judgement(Reason.PROBER_ERROR, "the probe itself failed: KeyError")
     assert picture(probed(Observation(NOW, 0.0), judgement=crash)).count("\n") == 3
 

@@ -25,7 +25,7 @@ AT = 1_772_323_200.0
     ],
 )
 def test_columns_fit_the_terminal(tmp_path: Path, width: int, columns: list[str]) -> None:
-    """No id is broken and no number cut: what has no room is left out, losses first."""
+    """No id is broken and no number is cut. Columns without room are left out, losses first."""
     register = load_register(write_register(tmp_path))
     text = io.StringIO()
     snapshot = score_batches(register, (), at=AT, windows=(28,))

@@ -1,4 +1,4 @@
-"""What changed between two rounds, where they can be compared at all."""
+"""Changes between two rounds, if they can be compared."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ AGENCY = (IndicatorKind.PROVIDER, "customs")
 
 @pytest.mark.parametrize(("days", "compared"), [(30, True), (31, True), (29, True), (92, False), (7, False)])
 def test_months_are_compared_and_a_quarter_is_no_month(days: int, compared: bool) -> None:
-    """Rounds of about as many days are compared; of others neither moves nor bands are listed, and the days are said."""
+    """Rounds of similar length are compared. For others no moves or bands are listed, and both lengths are given."""
     moves = compare("spring", [BEFORE], [replace(NOW, window_days=days)], {AGENCY: (1, 2)}, {AGENCY: (3, 4)})
     assert [move.id for move in moves.beyond_chance] == ["country"] * compared
     assert moves.bands == (AGENCY,) * compared
@@ -50,7 +50,7 @@ def test_months_are_compared_and_a_quarter_is_no_month(days: int, compared: bool
 
 
 def test_rounds_of_different_methods_are_not_compared() -> None:
-    """A new method gives other numbers for the same evidence, which nobody may take for a change."""
+    """A new method gives other numbers for the same evidence, which must not look like a change."""
     moves = compare("spring", [BEFORE], [replace(NOW, method_version="6")])
     assert (moves.beyond_chance, moves.methods, moves.are_compared) == ((), ("5", "6"), False)
 

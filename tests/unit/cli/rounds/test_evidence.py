@@ -1,4 +1,4 @@
-"""The evidence of a provisional round: days that are not over, after days that are sealed."""
+"""The evidence of a provisional round has open days after sealed days."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RUN = "0a" * 16
 
 
 def test_open_days_are_accounted_for_as_sealed_ones(register: Register, tmp_path: Path) -> None:
-    """The account of batches goes on where the last sealed day ended, and names what is missing; segments stay out of the round."""
+    """The account of batches continues after the last sealed day and names missing ones; segments are left out."""
     policy, key = register.policy, SigningKey.generate("archive.example")
     days = EvidenceDays(policy.timezone, policy.grace_seconds, policy.slot_seconds)
     today = days.day_of(START)

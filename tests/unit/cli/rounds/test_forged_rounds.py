@@ -1,4 +1,4 @@
-"""What a round that somebody made may name or hold: its verification reads nothing else."""
+"""The verification of a forged round reads nothing outside the round."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["dataset", "directory", "frozen", "key", "register"]
 def test_nothing_outside_of_a_round_is_read(
     frozen: Path, key: SigningKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proven: bool
 ) -> None:
-    """A manifest, or the round itself, may name any path: what SHA256SUMS does not name is a fault, and is not read."""
+    """A manifest or the round may name any path. A file that SHA256SUMS does not name is a fault and is not read."""
     folder, day = shutil.copytree(frozen, tmp_path / "rounds/forged"), json.loads((frozen / "round.json").read_bytes())
     name = folder / f"evidence/days/{day['days'][0]}"
     manifest = read_leaf(name.with_suffix(".json").read_bytes())
@@ -53,7 +53,7 @@ def test_nothing_outside_of_a_round_is_read(
 
 
 def test_links_and_leftovers_are_faults(frozen: Path, key: SigningKey, tmp_path: Path) -> None:
-    """What no sum covers, or leads out of the folder, makes a round that is not whole."""
+    """A file that no sum covers, or that leads out of the folder, is a fault of the round."""
     (tmp_path / "elsewhere").mkdir()
     for name, make in (
         ("evidence/more.part", lambda path: path.write_text("x")),

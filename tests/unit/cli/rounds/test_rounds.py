@@ -1,4 +1,4 @@
-"""``peyvand round``: what is frozen stands alone, and nobody changes a bit of it unnoticed."""
+"""``peyvand round``: a frozen round stands alone, and no bit of it changes unnoticed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def independent(folder: Path, key: SigningKey) -> list[str]:
 
 
 def named(folder: Path, key: SigningKey) -> set[str]:
-    """The files that a verification names; without round.json there is no round, and the error says so."""
+    """Return the files that a verification names. Without round.json there is no round, and the error says so."""
     try:
         return {fault.file for fault in verify_round(folder, key.public).faults}
     except StateError as error:
@@ -51,7 +51,7 @@ def named(folder: Path, key: SigningKey) -> set[str]:
 
 
 def test_a_round_stands_alone(frozen: Path, key: SigningKey) -> None:
-    """From its folder every number is computed again, and a verifier that shares nothing with ours agrees."""
+    """Every number is computed again from the folder alone, and an independent verifier agrees."""
     verified = verify_round(frozen, key.public)
     assert verified.faults == ()
     assert verified.computed
@@ -68,7 +68,7 @@ def test_a_round_stands_alone(frozen: Path, key: SigningKey) -> None:
 
 
 def test_its_days_are_counted_where_one_asks(frozen: Path, key: SigningKey) -> None:
-    """Another engine is given the measurements of every day, once, and the round is whole by what it returns."""
+    """Another engine gets the measurements of every day once, and its results verify the round."""
     asked: list[str] = []
 
     def engine(work: Callable[[DayFile], Counted], files: Sequence[DayFile]) -> Iterator[Counted]:
@@ -81,7 +81,7 @@ def test_its_days_are_counted_where_one_asks(frozen: Path, key: SigningKey) -> N
 
 
 def test_a_round_may_be_longer_than_the_record(dataset: LocalStorage, register: Register) -> None:
-    """All of its days count, and `score --archive` over its window computes the same numbers."""
+    """All days of a long round count, and `score --archive` over its window computes the same numbers."""
     archive, days, end = ArchivedEvidence(dataset), RECORD_DAYS + 30, START + (RECORD_DAYS + 20) * 86_400
     calendar = Calendar.of(register.policy)
     government = compute_round(archive, register, as_of=end, window_days=days).government
@@ -96,7 +96,7 @@ def test_a_round_may_be_longer_than_the_record(dataset: LocalStorage, register: 
 def test_the_same_evidence_makes_the_same_bytes(
     frozen: Path, dataset: LocalStorage, key: SigningKey, directory: Path, tmp_path: Path
 ) -> None:
-    """Frozen again, elsewhere, each file is the same, the reports too."""
+    """A round frozen again elsewhere has the same bytes in every file, also in the reports."""
     again = freeze(
         dataset.address, tmp_path, key, RoundRequest("first", *SPAN, title_fa="دورهٔ نخست", register=directory)
     )
@@ -108,7 +108,7 @@ def test_the_same_evidence_makes_the_same_bytes(
 
 
 def test_no_bit_is_changed_unnoticed(frozen: Path, key: SigningKey, tmp_path: Path) -> None:
-    """Each of a hundred random bits that is flipped is refused with the name of its file, by the other verifier too."""
+    """For each of a hundred flipped bits, our verifier and the other one refuse the round and name the file."""
     chance = random.Random(3)
     files = sorted(path for path in frozen.rglob("*") if path.is_file())
     for _ in range(FLIPS):
@@ -128,7 +128,7 @@ def test_no_bit_is_changed_unnoticed(frozen: Path, key: SigningKey, tmp_path: Pa
 
 
 def test_numbers_that_do_not_follow_are_refused(frozen: Path, key: SigningKey, tmp_path: Path) -> None:
-    """The holder of the key may sign other numbers or another report; they are not those of the evidence."""
+    """Numbers or reports that do not follow from the evidence are refused, even if the holder of the key signs them."""
     folder = tmp_path / "forged"
     for name, old, new in (("structure.json", b"0.", b"1."), ("report.en.pdf", b"%PDF", b"%pdf")):
         shutil.copytree(frozen, folder)
@@ -140,7 +140,7 @@ def test_numbers_that_do_not_follow_are_refused(frozen: Path, key: SigningKey, t
 
 
 def test_another_key_is_refused(frozen: Path) -> None:
-    """A round that somebody else signed is none of the owner's."""
+    """A round that somebody else signed is not the owner's."""
     found = {fault.file for fault in verify_round(frozen, SigningKey.generate("archive.example").public).faults}
     assert "SHA256SUMS.note" in found
 
@@ -148,7 +148,7 @@ def test_another_key_is_refused(frozen: Path) -> None:
 def test_days_that_are_not_sealed_need_a_provisional_round(
     dataset: LocalStorage, key: SigningKey, directory: Path, tmp_path: Path
 ) -> None:
-    """The day that goes on is taken up to its newest slot, and the round and its reports say so."""
+    """A provisional round has the current day up to its newest slot. The round and its reports say so."""
     last = (SPAN[1], date.fromordinal(SPAN[1].toordinal() + 1))
     with pytest.raises(SettingsError, match="--provisional"):
         freeze(dataset.address, tmp_path, key, RoundRequest("open", *last, register=directory))
@@ -163,7 +163,7 @@ def test_days_that_are_not_sealed_need_a_provisional_round(
 def test_days_that_the_archive_has_not_reached_make_no_final_round(
     dataset: LocalStorage, key: SigningKey, directory: Path, tmp_path: Path
 ) -> None:
-    """A day without manifest and rows is empty only once a later one is sealed; before that its rows are still to come."""
+    """A day without manifest and rows is empty only once a later day is sealed. Before that its rows may still come."""
     behind = tmp_path / "dataset"
     shutil.copytree(dataset.address, behind)
     shutil.rmtree(behind / "open")
@@ -180,7 +180,7 @@ def test_days_that_the_archive_has_not_reached_make_no_final_round(
 def test_rounds_are_listed_and_compared(
     frozen: Path, dataset: LocalStorage, key: SigningKey, directory: Path, tmp_path: Path
 ) -> None:
-    """A correction names what it corrects; what changed since the round before stands in its reports."""
+    """A correction names the round that it corrects, and its reports show the changes since the previous round."""
     request = RoundRequest(
         "second", *SPAN, register=directory, corrects="first", why="the register was wrong", previous=frozen
     )
@@ -208,7 +208,7 @@ def test_rounds_are_listed_and_compared(
 def test_what_no_round_can_be(
     dataset: LocalStorage, key: SigningKey, tmp_path: Path, request_of: RoundRequest, said: str
 ) -> None:
-    """What makes no sense is refused in one sentence, and leaves nothing."""
+    """An impossible round is refused in one sentence, and no file is left."""
     with pytest.raises(SettingsError, match=said):
         freeze(dataset.address, tmp_path, key, request_of)
     assert list(tmp_path.iterdir()) == []
@@ -217,7 +217,7 @@ def test_what_no_round_can_be(
 def test_the_other_verifier_runs_as_the_page_of_the_archive_says(
     frozen: Path, key: SigningKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The last line that docs/archive.md shows, after it has made an environment with cryptography, finds a round whole."""
+    """The last command of the section in docs/archive.md, after it has installed cryptography, finds a round whole."""
     monkeypatch.chdir(tmp_path)
     shutil.copytree(frozen, "rounds/2026-autumn")
     Path("archive.pub").write_text(str(key.public), "utf-8")
@@ -230,7 +230,7 @@ def test_the_other_verifier_runs_as_the_page_of_the_archive_says(
 def test_the_other_verifier_says_what_it_cannot_use(
     frozen: Path, key: SigningKey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Without arguments it tells how it is used; no folder and no key are a line each. The key may be in a file."""
+    """Without arguments the verifier shows its usage; a bad folder or key is one line. The key may be in a file."""
     (tmp_path / "archive.pub").write_text(f"{key.public}\n", "utf-8")
     assert independent_round_verifier.main([str(frozen), str(tmp_path / "archive.pub")]) == 0
     for words, said in (
@@ -245,7 +245,7 @@ def test_the_other_verifier_says_what_it_cannot_use(
 def test_the_page_s_commands_run(
     dataset: LocalStorage, key: SigningKey, directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What docs/rounds.md shows works as typed, with the names and the days of what is here."""
+    """The commands of docs/rounds.md work as printed, with the names and days of this test."""
     monkeypatch.chdir(tmp_path)
     Path("archive.key").write_text(key.text(), "utf-8")
     Path("archive.pub").write_text(str(key.public), "utf-8")

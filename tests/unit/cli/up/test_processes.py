@@ -17,7 +17,7 @@ SLEEPER = (sys.executable, "-c", "import signal; signal.pause()")
 
 
 async def test_a_restart_and_a_stop_are_noted(tmp_path: Path) -> None:
-    """A child that was killed is started again and noted; one that a signal stopped is named with what lets it go on."""
+    """A killed child is restarted and noted. A child stopped by a signal is named with the command that resumes it."""
     with (tmp_path / "lock").open("w") as lock:
         child = SupervisedProcess("child", SLEEPER, tmp_path / "logs" / "child.log", lock.fileno())
         other = SupervisedProcess("other", SLEEPER, tmp_path / "logs" / "other.log", lock.fileno())
@@ -38,7 +38,7 @@ async def test_a_restart_and_a_stop_are_noted(tmp_path: Path) -> None:
 
 
 def test_a_child_ends_with_its_parent_and_holds_the_lock(tmp_path: Path) -> None:
-    """When the parent is killed its child ends by itself; until then the data folder stays locked."""
+    """When the parent is killed, its child ends by itself. Until then the data folder stays locked."""
     program = f"""
 import asyncio, fcntl, pathlib, sys
 from services.cli.up.processes import SupervisedProcess

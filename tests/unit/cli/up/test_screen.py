@@ -38,7 +38,7 @@ def shown(
     providers: tuple[indicator_pb2.Indicator, ...] = (),
     **bars: Any,
 ) -> SystemState:
-    """What the screen shows: these bars, these exchanges, this explanation and these providers."""
+    """Return a state with these bars, exchanges, explanation and providers."""
     return SystemState(
         title="t",
         indicator=indicator_pb2.Indicator(point=0.5, lower=0.5, upper=0.5, known_share=1.0),
@@ -57,7 +57,7 @@ def shown(
 
 
 def drawn(*args: Any, **named: Any) -> str:
-    """The screen as text."""
+    """Return the screen as text."""
     text = io.StringIO()
     Console(file=text, width=100).print(system_panel(shown(*args, **named)))
     return text.getvalue()
@@ -79,7 +79,7 @@ def test_three_bars_are_one_line(bars: dict[str, Any], line: str) -> None:
 
 
 def test_the_title_has_the_register_in_force(tmp_path: Path) -> None:
-    """A register that is published while the screen is shown is named as soon as an index rests on it."""
+    """The title names a newly published register as soon as an index is based on it."""
     monitor, register = Monitor("", "", str, (), 0.0), load_register(write_register(tmp_path))
     assert monitor._state(register).title.endswith(f"register {register.register_version[:8]}")
     monitor._indicator = indicator_pb2.Indicator(register_version="a2b3c4d5e6")
@@ -93,7 +93,7 @@ def test_before_the_epoch_the_screen_says_so(tmp_path: Path) -> None:
 
 
 def test_brackets_in_names_are_no_markup() -> None:
-    """The name of a government or of an agency is shown as it is, brackets too."""
+    """The name of a government or of an agency is shown unchanged, brackets included."""
     state = replace(
         shown(providers=(indicator_pb2.Indicator(id="tax"),)), title="Land [/page]", names={"tax": "Tax [/bold]"}
     )
@@ -130,7 +130,7 @@ def test_a_slot_is_a_line(losses: dict[str, float], rate: float | None, end: str
 
 
 def test_a_link_is_shown_with_its_gain() -> None:
-    """A link that others are imputed from gains more than is lost on it: the table shows the gain, not the loss."""
+    """A link from which others are imputed gains more than it loses. The table shows the gain and not the loss."""
     cost = indicator_service_pb2.LinkCost(loss=0.1, known_share=0.5, index_if_fixed=0.7)
     cost.link.id = "deed-tax"
     told = drawn(explained=indicator_service_pb2.ExplainIndicatorResponse(estimate=0.5, links=[cost]))
@@ -140,7 +140,7 @@ def test_a_link_is_shown_with_its_gain() -> None:
 
 @pytest.mark.parametrize("height", [10, 24, 30, 60])
 def test_the_screen_fits_the_terminal(height: int) -> None:
-    """At 80 columns no id is cut, and as few rows are shown as the height asks for: what to do next is never hidden."""
+    """At 80 columns no id is cut, and the height limits the rows, so that the next step is never hidden."""
     names = [f"{'-'.join(['agency'] * 4)}-{number}" for number in range(8)]
     links = []
     for name in names:
@@ -164,7 +164,7 @@ def test_the_screen_fits_the_terminal(height: int) -> None:
 
 
 def test_what_is_not_known_is_not_shown_as_lost() -> None:
-    """A link about which nothing is known is in no table, and a blind vantage comes first, with what does not answer."""
+    """An unknown link is in no table, and blind vantages come first, each with the target that does not answer."""
     cost = indicator_service_pb2.LinkCost(loss=0.1, index_if_fixed=0.7)
     cost.link.id = "deed-tax"
     answer = indicator_service_pb2.ExplainIndicatorResponse(estimate=0.5, links=[cost])
@@ -178,7 +178,7 @@ def test_what_is_not_known_is_not_shown_as_lost() -> None:
 
 
 def test_late_measurements_are_shown_on_the_screen() -> None:
-    """The screen shows that the index is without some measurements, and where to read more."""
+    """The screen shows that the index lacks some measurements, and where to read more."""
     told = " ".join(drawn(notes=(late_note(1234),)).replace("│", " ").split())
     assert (
         "1,234 measurements came after the grace of their slots and count for nothing, so the index is without them; "
@@ -190,7 +190,7 @@ def test_late_measurements_are_shown_on_the_screen() -> None:
 async def test_late_measurements_are_printed_while_they_grow(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, terminal: dict[str, str]
 ) -> None:
-    """Where a screen cannot be drawn, a line is printed as soon as the scorer's counter grows, and none for zero."""
+    """Without a usable terminal, a line is printed as soon as the scorer's counter grows, and none for zero."""
     for variable, value in terminal.items():
         monkeypatch.setenv(variable, value)
     registry = CollectorRegistry()

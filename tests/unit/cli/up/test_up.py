@@ -12,7 +12,7 @@ from services.cli.up.up import _processes
 def test_rounds_and_open_data_are_shown_from_where_they_are_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Api and console of `peyvand up` look into the folders that other commands write to when they are run beside it."""
+    """The api and console of `peyvand up` read the folders to which other commands write in the same directory."""
     monkeypatch.chdir(tmp_path)
     data = tmp_path / "data"
     data.mkdir()
@@ -25,5 +25,5 @@ def test_rounds_and_open_data_are_shown_from_where_they_are_written(
 
 
 def test_the_last_port_is_one() -> None:
-    """The highest first port that is taken leaves room for the ports of every component."""
+    """The highest accepted first port leaves room for the ports of every component."""
     assert _LAST_FIRST_PORT + max(_COMPONENTS.values()) == 65535

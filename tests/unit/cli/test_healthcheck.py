@@ -23,7 +23,7 @@ def _component(health: Health) -> Iterator[str]:
 
 
 def test_a_component_that_serves_is_healthy_and_no_other() -> None:
-    """The answer is that of /health, requested on loopback where the component listens on every address."""
+    """The answer is that of /health, requested on loopback if the component listens on every address."""
     health = Health()
     with _component(health) as where:
         assert check_health({"PEYVAND_METRICS": where}) == (False, "NOT_SERVING: starting")
@@ -39,7 +39,7 @@ def test_without_an_address_nothing_is_healthy(where: str) -> None:
 
 
 def test_the_command_exits_by_what_it_found() -> None:
-    """An engine reads the exit code alone."""
+    """A container engine reads only the exit code."""
     health = Health()
     command = [sys.executable, "-m", "services.cli.healthcheck"]
     with _component(health) as where:

@@ -1,4 +1,4 @@
-"""`peyvand findings COUNTS.csv`: what is unusual in any counts, and every fault of the file."""
+"""`peyvand findings COUNTS.csv` finds what is unusual in any counts and names every fault of the file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def run(monkeypatch, capsys):
 
 
 def write_counts(path: Path, *, stopped: bool, expected_zero: bool = False) -> Path:
-    """Five weeks of two streams in steps of six hours; the first stops two days before the end."""
+    """Write five weeks of two streams in steps of six hours; a stopped stream stops two days before the end."""
     rng = np.random.default_rng(3)
     lines = ["time,stream,count,failed,expected_zero"]
     for step in range(35 * 4):
@@ -48,7 +48,7 @@ def write_counts(path: Path, *, stopped: bool, expected_zero: bool = False) -> P
 
 
 def test_a_stream_that_stops_is_found(run, tmp_path: Path) -> None:
-    """One finding: the stream, since when, and what was expected."""
+    """The one finding has its kind, the stream, the count seen, and the time since when."""
     file = write_counts(tmp_path / "counts.csv", stopped=True)
     result = run(file, "--step", "6h", "--json")
     assert result.exit_code == 0
@@ -67,7 +67,7 @@ def test_nothing_is_found_where_nothing_is_wrong_or_nothing_was_expected(run, tm
 
 
 def test_every_fault_of_the_file_is_named(run, tmp_path: Path) -> None:
-    """A bad time, a negative count, more failures than counts and a step that is there twice are told with their lines."""
+    """A bad time, a negative count, more failures than counts and a repeated step are reported with their lines."""
     file = tmp_path / "counts.csv"
     file.write_text(
         "time,stream,count,failed\n"
@@ -98,14 +98,14 @@ def test_every_fault_of_the_file_is_named(run, tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_option_is_one_sentence(run, tmp_path: Path, arguments: tuple[str, str], said: str) -> None:
-    """A step that no day is made of and an unknown zone are refused."""
+    """A step that does not divide a day, a bad duration and an unknown time zone are refused."""
     result = run(write_counts(tmp_path / "counts.csv", stopped=False), *arguments)
     assert result.exit_code == 1
     assert said in result.stderr
 
 
 def test_what_is_too_quiet_is_said(run, tmp_path: Path) -> None:
-    """Of a stream that counts one in four days it is said how long its silence takes, and of one that hardly ever counts that it is not judged."""
+    """A rare stream is named with the days that its silence takes to be sure of. A nearly empty one is not judged."""
     lines = ["time,stream,count"]
     for day in range(70):
         moment = f"{START + timedelta(days=day):%Y-%m-%dT%H:%M:%SZ}"

@@ -1,4 +1,4 @@
-"""What `peyvand score --archive` says where it cannot compute by the method that is asked for."""
+"""Messages of `peyvand score --archive` when it cannot compute by the requested method."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RELEASE = "peyvand 0.0.1, which sealed days by it"
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> str:
-    """A day of numbers by method 3, sealed by release 0.0.1."""
+    """Return a dataset with one day of numbers by method 3, sealed by release 0.0.1."""
     folder = tmp_path / "dataset"
     storage, days = LocalStorage(folder), EvidenceDays("Asia/Tehran", 3600.0, SLOT)
     number = replace(published(1), method_version="3")
@@ -43,7 +43,7 @@ def dataset(tmp_path: Path) -> str:
     ],
 )  # fmt: skip
 def test_the_release_of_another_method_is_named(dataset: str, tmp_path: Path, method: str, said: str) -> None:
-    """Numbers are computed by this version's method alone; for another one the manifests tell which release to use."""
+    """Numbers are computed only by this version's method. For another one the manifests tell which release to use."""
     register = make_register(tmp_path / "register")
     rescoring = Rescoring(method, "local", again=False, compare=False)
     with pytest.raises(SettingsError) as caught:

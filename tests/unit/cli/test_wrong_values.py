@@ -1,4 +1,4 @@
-"""Every option and argument of every command, with five wrong values each: one clear sentence, and no traceback."""
+"""Five wrong values of every option and argument each give one clear sentence and no traceback."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ WRONG = {
         "dask://",
         "spark://127.0.0.1:1",
         "garbage",
-    ),  # one that is not there is asked late
+    ),  # an engine that is not running is asked late
     "--engine": ("", "dask", "dask://", "dask://127.0.0.1:1", "spark://127.0.0.1:1"),
     "--epoch": TIMES,
     "--exchanges": FILES,
@@ -118,7 +118,7 @@ WRONG = {
     "--why": (*LINES[:4], ""),
     "attribute": WORDS,
     "before": FOLDERS,
-    "history entity": ("-1", "سازمان", "a b", "a/b", "a" * 64),  # what is no longer in the register has a history
+    "history entity": ("-1", "سازمان", "a b", "a/b", "a" * 64),  # an entity that left the register has a history
     "bus backup folder": NEW_FOLDERS,
     "bus remake stream": ("garbage", "KV_other", "indicator", "a b", "-1"),
     "bus users --out": NEW_FILES,
@@ -193,14 +193,14 @@ BESIDE = {
     "bus restore": {"folder": "{data}", "--nats": "{nats}", "--credentials": "{seeds}"},
     "bus users": {"folder": "{data}", "--vantage": "main", "--out": "{users}"},
 }
-"""What a command needs beside a wrong value, by command, or by command and parameter; otherwise the address of an api."""
+"""The other arguments of a command, by command, or by command and parameter; otherwise the address of an api."""
 
 CLIENTS = """{"member": [{"name": "A", "id": {
     "object_type": "MEMBER", "xroad_instance": "X", "member_class": "GOV", "member_code": "1"}}]}"""
 
 
 def _parameters(group: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
-    """Every parameter that takes a value, with its command."""
+    """Yield every parameter that takes a value, with its command."""
     for name, one in (group or _command()).commands.items():
         if hasattr(one, "commands"):
             yield from _parameters(one, (*path, name))
@@ -218,13 +218,13 @@ def _beside(command: str, parameter: str) -> Mapping[str, str]:
 
 PARAMETERS = list(_parameters())
 OFFLINE = [one for one in PARAMETERS if not {"{api}", "{nats}"} & set(_beside(*one).values())]
-"""Parameters of commands that ask neither an api nor a bus before they look at a value."""
+"""Parameters of commands that ask neither an api nor a bus before they check a value."""
 ONLINE = [one for one in PARAMETERS if one not in OFFLINE]
 
 
 @pytest.fixture(scope="module")
 def read_only(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Where the values of `BESIDE` are that no command writes to."""
+    """Return the paths for `BESIDE` that no command writes to."""
     folder = tmp_path_factory.mktemp("read-only")
     return {
         "register": str(write_register(folder / "register")),
@@ -235,7 +235,7 @@ def read_only(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture
 def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read_only: dict[str, str]) -> dict[str, str]:
-    """Where the right values of `BESIDE` are. The working directory is empty, and no system starts."""
+    """Return the paths for `BESIDE`. The working directory is empty, and no system starts."""
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)
@@ -249,14 +249,14 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read_only: dict[str,
 
 
 def _words(command: str, parameter: str, value: str, places: Mapping[str, str]) -> list[str]:
-    """The command line with one wrong value, and what the command needs beside it."""
+    """Return the command line with one wrong value and the other arguments that the command needs."""
     given = {name: text.format(**places) for name, text in _beside(command, parameter).items()} | {parameter: value}
     options = [name if name == "--sandbox" else f"{name}={text}" for name, text in given.items() if name[0] == "-"]
     return [*command.split(), *options, "--", *(text for name, text in given.items() if name[0] != "-")]
 
 
 def _complaint(words: list[str]) -> str:
-    """What the command line says to a person; nothing where it succeeds or ends with a traceback."""
+    """Return what the command line says to a person, or nothing if it succeeds. Fails on a traceback."""
     result = CliRunner(env={"NO_COLOR": "1", "TERM": "dumb"}).invoke(app, words)
     error = result.exception
     if isinstance(error, PeyvandError):
@@ -278,7 +278,7 @@ def _wrong(command: str, parameter: str) -> tuple[str, ...]:
 
 
 def test_every_parameter_has_five_wrong_values() -> None:
-    """A new option or argument must say what is wrong for it."""
+    """Every option or argument, also a new one, has five wrong values in the table."""
     assert [one for one in PARAMETERS if len(set(_wrong(*one))) != 5] == []
 
 
@@ -292,7 +292,7 @@ def test_a_wrong_value_is_one_clear_sentence(command: str, parameter: str, place
 async def test_a_wrong_value_is_one_clear_sentence_beside_an_api_and_a_bus(
     api: Api, nats: Nats, places: dict[str, str]
 ) -> None:
-    """Each wrong value is refused by name by commands that an api and a bus would answer."""
+    """Commands that an api and a bus would answer refuse each wrong value by name."""
     places |= {"api": api.address, "nats": nats.url, "seeds": str(nats.credentials)}
     for command, parameter in ONLINE:
         for value in _wrong(command, parameter):

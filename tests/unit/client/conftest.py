@@ -14,6 +14,6 @@ __all__ = ["api", "client", "empty_api", "noted_and_secured", "register", "secur
 
 @pytest.fixture
 async def client(api):
-    """A client that waits as long as tests do."""
+    """A client with the timeout of the tests."""
     async with connect(api.address, timeout=DEADLINE) as one:
         yield one

@@ -1,4 +1,4 @@
-"""What calls come to when the api refuses, is slow, or goes away."""
+"""Calls of the client when the api refuses, is slow, or goes away."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.support.waiting import DEADLINE
     ],
 )
 async def test_a_refusal_is_an_error_of_ours(api, client, call, error, reason):
-    """Each has a class to catch, a constant to compare and the api's sentence with its address."""
+    """Each refusal has an exception class, a constant reason, and the api's sentence with its address."""
     agencies = {**api.register.agencies, "nothing": replace(api.register.agencies["customs"], id="nothing")}
     api.take_register(replace(api.register, agencies=agencies))
     with pytest.raises(ApiError) as refused:
@@ -45,7 +45,7 @@ async def test_a_refusal_is_an_error_of_ours(api, client, call, error, reason):
 
 
 async def test_an_api_that_is_not_there_is_told_apart(port):
-    """Nobody, somebody who never answers, and another server each have their sentence."""
+    """No server, a silent server and another server each have their own sentence."""
     async with connect(f"127.0.0.1:{port()}", timeout=DEADLINE) as client:
         with pytest.raises(ApiUnavailableError, match=r"does not answer: start it, or ask another$"):
             await client.register()
@@ -63,13 +63,13 @@ async def test_an_api_that_is_not_there_is_told_apart(port):
 
 
 async def test_a_list_ends_with_the_error_of_its_page(client):
-    """A page that is refused raises as a single call does."""
+    """A refused page raises the same error as a single call."""
     with pytest.raises(ApiNotFoundError):
         [link async for link in client.links(consumer="nobody")]
 
 
 async def test_a_watch_yields_changes(api, client):
-    """What is there at once, then each change, of the entities asked for."""
+    """A watch yields the current state of the requested entities at once, then each change."""
     watch = client.watch(IndicatorKind.PROVIDER, ["customs"])
     assert (await anext(watch)).evidence_sequence == 7
     api.take_blocks(as_of=AS_OF + 300, sequence=8)
@@ -90,7 +90,7 @@ async def serving(register, port, *, sequence):
 
 
 async def test_a_watch_goes_on_after_the_api_was_away(register, port):
-    """It begins before there is an api, waits while that is gone, and then yields what is there by then."""
+    """A watch may begin before the api runs. It waits while the api is away, and then yields the current state."""
     address = f"127.0.0.1:{port()}"
     pauses: list[float] = []
 
@@ -111,6 +111,6 @@ async def test_a_watch_goes_on_after_the_api_was_away(register, port):
 
 
 async def test_a_watch_that_is_refused_is_an_error(client):
-    """A watch that can never begin does not go on trying."""
+    """A watch that can never begin does not retry."""
     with pytest.raises(ApiNotFoundError):
         await anext(client.watch(IndicatorKind.PROVIDER, ["nobody"]))

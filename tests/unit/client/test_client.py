@@ -46,7 +46,7 @@ METHODS = {
 
 
 def test_every_method_of_the_api_has_one_of_the_client():
-    """A method that the contract gains is missing here until the client has it."""
+    """The client has a method for each method of the contract, and `timezone` and `on_behalf_of` besides."""
     services = (
         indicator_service_pb2.DESCRIPTOR.services_by_name["IndicatorService"],
         register_service_pb2.DESCRIPTOR.services_by_name["RegisterService"],
@@ -107,7 +107,7 @@ def _with_traffic(block):
 
 
 async def test_pairs_are_of_one_refresh(api, client, monkeypatch):
-    """A list whose pages are of two refreshes is read again, and given up when that goes on."""
+    """A list with pages of two refreshes is read again, and given up if that happens too often."""
     monkeypatch.setattr(calls, "PAGE_SIZE", 3)
     whole = await client.pairs()
     assert len(whole.pairs) == 7
@@ -133,7 +133,7 @@ async def test_pairs_are_of_one_refresh(api, client, monkeypatch):
 
 
 async def test_calls_are_made_for_a_role(client):
-    """The role goes with every call, of pages too, and the client that it came from keeps its own."""
+    """The role goes with every call, also for pages, and the original client keeps its own."""
     public, tax = client.on_behalf_of("public"), client.on_behalf_of("agency:tax-office")
     with pytest.raises(ApiForbiddenError) as refused:
         [link async for link in public.links()]
@@ -164,7 +164,7 @@ async def test_over_tls_a_certificate_is_shown(secured):
     ],
 )
 async def test_files_that_cannot_be_used_are_a_sentence(files, sentence):
-    """A missing file, and a certificate without its key."""
+    """A missing file and a certificate without its key are refused in a sentence."""
     with pytest.raises(SettingsError, match=sentence):
         async with connect("tls://127.0.0.1:1", tls=files):
             pass

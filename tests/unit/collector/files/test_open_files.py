@@ -9,7 +9,7 @@ from services.collector.files.open_files import OpenFiles
 
 
 def test_the_files_written_last_stay_open(tmp_path):
-    """Of many files the limit stays open, those written last, matching or gone."""
+    """The files written last stay open, up to the limit, whether they match the pattern or are gone."""
     for number in range(6):
         (tmp_path / f"{number}.log").write_text("x")
         os.utime(tmp_path / f"{number}.log", (number, number))
@@ -54,7 +54,7 @@ def test_a_file_that_is_gone_is_read_through_its_descriptor(tmp_path):
 
 
 def test_a_file_that_the_system_has_lost_is_closed(tmp_path, monkeypatch):
-    """A file whose handle is stale is closed and no longer found; the others are, and nothing is raised."""
+    """A file with a stale handle is closed and no longer found. The others are found, and nothing is raised."""
     for name in ("a.log", "b.log"):
         (tmp_path / name).write_text("x")
     held = OpenFiles(tmp_path / "*.log")
@@ -70,7 +70,7 @@ def test_a_file_that_the_system_has_lost_is_closed(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fstat", stale)
     assert [path.name for path, _ in held.look()] == ["b.log"]
     assert [path.name for path, _ in held.look()] == ["b.log"]
-    (tmp_path / "a.old").rename(tmp_path / "a.log")  # it is opened, and cannot be looked at
+    (tmp_path / "a.old").rename(tmp_path / "a.log")  # it is opened, but its state cannot be read
     assert [path.name for path, _ in held.look()] == ["a.log", "b.log"]
     held.release(())
     held.close()

@@ -29,8 +29,8 @@ async def test_a_log_that_begins_again_is_read_again(following, tmp_path, line):
 
 
 async def test_what_was_written_before_a_log_was_renamed_is_read(following, tmp_path, line):
-    """A log that is renamed is read on under its old name, to the last line of a writer that continues, beside its
-    replacement; it is closed when it is removed.
+    """A renamed log is read on under its old name, to the last line of a writer that continues, beside its replacement.
+    It is closed when it is removed.
     """
     log, away = tmp_path / "logs" / "ops.log", tmp_path / "logs" / "ops.1"
     log.write_bytes(line(1))
@@ -55,7 +55,7 @@ async def test_what_was_written_before_a_log_was_renamed_is_read(following, tmp_
 
 
 async def test_a_log_that_is_removed_is_read_to_its_end(following, tmp_path, line):
-    """Of a log that was replaced or removed, what was written since the last look is read, and its file closed."""
+    """The last lines of a log that was replaced or removed are read, and its file is closed."""
     log, other = tmp_path / "logs" / "a.log", tmp_path / "logs" / "other"
     log.write_bytes(line(1))
     async with following() as followed:
@@ -76,7 +76,7 @@ async def test_a_log_that_is_removed_is_read_to_its_end(following, tmp_path, lin
 @pytest.mark.parametrize("copies", [False, True])
 async def test_a_pattern_finds_rotated_logs_after_a_restart(following, tmp_path, line, copies, restart):
     """If the path covers rotated logs, nothing is lost while the collector is stopped, or when a log is copied and
-    truncated; compressed afterwards, nothing counts twice.
+    truncated. Nothing counts twice when a log is compressed afterwards.
     """
     log, away = tmp_path / "logs" / "ops.ndjson", tmp_path / "logs" / "ops.ndjson.1"
 
@@ -108,9 +108,8 @@ async def test_a_pattern_finds_rotated_logs_after_a_restart(following, tmp_path,
 
 
 async def test_a_folder_that_cannot_be_listed_is_reported_once(following, tmp_path, line):
-    """A folder that is missing, or is a file, is a failure until that changes.
-
-    Nothing counts as read then, nor while a folder is empty, which is no failure.
+    """A missing folder, or a file in its place, is a failure until that changes. Nothing counts as read then.
+    Nothing counts as read while a folder is empty either, but that is no failure.
     """
     folder = tmp_path / "new"
     for path in ("new/a.log", "new/*.log"):
@@ -139,7 +138,7 @@ async def test_a_folder_that_cannot_be_listed_is_reported_once(following, tmp_pa
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may look into every folder")
 async def test_a_folder_without_permission_is_a_failure(following, tmp_path, line):
-    """A folder that may not be listed or entered any more is a failure, not an empty one."""
+    """A folder that may no longer be listed or entered is a failure and not an empty folder."""
     folder = tmp_path / "logs"
     (folder / "a.log").write_bytes(line(1))
     async with following() as followed:

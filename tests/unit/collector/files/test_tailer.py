@@ -1,4 +1,4 @@
-"""Log files read as they grow: each line once, whole, over restarts, with every failure told."""
+"""Growing log files are read line by line, each line once, across restarts, and every failure is reported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["following", "line"]  # fixtures
 
 
 async def test_a_log_is_read_as_it_grows(following, tmp_path, line):
-    """Complete lines are read at once, the rest of a line when it has come, and nothing twice, over a restart as well."""
+    """Complete lines are read at once and the rest of a line once it comes. Nothing is read twice over restarts."""
     log = tmp_path / "logs" / "a.log"
     async with following() as followed:
         assert await followed.look() == (0, 0)
@@ -31,8 +31,8 @@ async def test_a_log_is_read_as_it_grows(following, tmp_path, line):
 
 
 async def test_a_quiet_log_is_read_up_to_now(following, tmp_path, raw):
-    """A log without new lines counts as read up to now, while its newest exchange ages; a line of tomorrow is not
-    newer than now.
+    """A log without new lines counts as read up to now, while its newest exchange ages.
+    A line of tomorrow is not newer than now.
     """
     log = tmp_path / "logs" / "a.log"
     log.touch()
@@ -59,7 +59,7 @@ async def test_a_quiet_log_is_read_up_to_now(following, tmp_path, raw):
 
 
 async def test_the_last_line_needs_no_end(following, tmp_path, line):
-    """A last line without an end is read once the file has settled; its end, when it comes, changes nothing."""
+    """A last line without a line end is read once the file has settled. A line end that comes later changes nothing."""
     log = tmp_path / "logs" / "a.log"
     log.write_bytes(line(1) + line(2)[:-1])
     async with following() as followed:
@@ -73,7 +73,7 @@ async def test_the_last_line_needs_no_end(following, tmp_path, line):
 @pytest.mark.parametrize("before", [0, 1])
 @pytest.mark.parametrize("end", [b"", b"\n"])
 async def test_half_a_line_waits_for_the_rest(following, tmp_path, line, before, end):
-    """Half a line from a writer with a buffer waits, logged once, over a restart as well; nothing of it is lost."""
+    """Half a line from a buffered writer waits, also over a restart, and is logged once. Nothing of it is lost."""
     log = tmp_path / "logs" / "a.log"
     whole, half = b"".join(map(line, range(before))), line(8)
     async with following() as followed:
@@ -91,8 +91,8 @@ async def test_half_a_line_waits_for_the_rest(following, tmp_path, line, before,
 
 
 async def test_half_a_line_that_ends_as_none_is_rejected_once(following, tmp_path, line):
-    """A line that ends and is not a record is rejected, and the lines after it are read; half a row of a table waits
-    too.
+    """A line that ends and is not a record is rejected, and the lines after it are read.
+    Half a row of a table waits too.
     """
     log, table = tmp_path / "logs" / "a.log", tmp_path / "logs" / "b.log"
     log.write_bytes(line(1) + line(2)[:40])
@@ -129,7 +129,7 @@ async def test_packed_logs_and_documents_are_read_when_they_have_settled(followi
 
 
 async def test_an_unreadable_log_is_reported_once(following, tmp_path, line):
-    """A damaged file is a failure of the source, reported once until it changes, and others are read."""
+    """A damaged file is a failure of the source, reported once until it changes. Other files are read."""
     bad, good = tmp_path / "logs" / "a.log", tmp_path / "logs" / "b.log"
     bad.write_bytes(gzip.compress(line(1))[:-9])
     good.write_bytes(line(2))
@@ -144,7 +144,7 @@ async def test_an_unreadable_log_is_reported_once(following, tmp_path, line):
 
 
 async def test_a_name_need_not_be_utf8(following, tmp_path, line):
-    """A log file with any bytes in its name is read, goes on where it stopped, and is named with these escaped."""
+    """A log file with any bytes in its name is read, resumes where it stopped, and is named with escaped bytes."""
     log = os.fsencode(tmp_path / "logs") + b"/\xff\xfe.log"
     with open(log, "wb") as out:  # noqa: PTH123  # a path of bytes
         out.write(line(1) + line(2)[:40])

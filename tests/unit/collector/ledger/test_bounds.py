@@ -19,8 +19,8 @@ from tests.support.cases.ledger import NOW, SLOT_SECONDS, batch
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_one_request_id_has_few_sides(raw, size):
-    """Of an id that fifty clients and fifty producers use 64 sides are kept, over batches too, and none is written
-    again for later ones. Each later side is rejected at its place, and again when it is repeated.
+    """Of an id of fifty clients and fifty producers, 64 sides are kept, also across batches, and none is written again
+    for later ones. Each later side is rejected at its place, and again when it is repeated.
     """
     lines = [
         json.dumps(raw(NOW - 1000, messageId=f"m-{number}", securityServerType=("Client", "Producer")[number % 2]))
@@ -43,15 +43,15 @@ def test_one_request_id_has_few_sides(raw, size):
 
 
 def told(ledger):
-    """The next summaries for the bus, decoded, by slot."""
+    """Return the next summaries for the bus, decoded, by slot."""
     [message] = messages("bus", "", ledger.unpublished(10))
     return {one.slot_start: one for one in codec.decode_summaries(message.payload)[1]}
 
 
 @pytest.mark.parametrize("batches", [(range(1200),), (range(600), range(600, 1200))])
 def test_sums_stop_before_they_are_too_large_for_the_state(ledger, both, batches):
-    """Whatever records claim, in one batch or in two, a sum stops at 2^61, and at 0 when it is subtracted; counts stay
-    exact and nothing fails.
+    """Whatever records claim, in one batch or in two, a sum stops at 2^61, and at 0 when it is subtracted from.
+    Counts stay exact, and nothing fails.
     """
     early, late = 1_699_999_500, 1_699_999_800
     ours, theirs = (read_side(one) for one in both(late * 1000 - 20, requestSize=None))

@@ -1,4 +1,4 @@
-"""A ledger whose file is damaged begins anew, and the damaged file stays beside it."""
+"""A damaged ledger is recreated, and the damaged file stays beside it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["both", "raw"]  # fixtures
 
 CHECKSUM = re.compile(r",\s*intact INTEGER AS \(checksum\([^)]*\)\) STORED")
 SINCE = re.compile(r",\s*(message|repeated|repeats)\b( INTEGER)?( NOT NULL DEFAULT 0)?")
-"""Columns that later formats have, and their place in checksums."""
+"""Columns that only later formats have, and their place in checksums."""
 
 REQUEST = ("id", "newest", "sides", "message", "repeated")
 
@@ -39,7 +39,7 @@ def opened(path: Path) -> Ledger:
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_ledger_begins_anew(tmp_path: Path, both, damage: str) -> None:
-    """The file is set aside, and what is read again is counted as if it had never been read."""
+    """The file is set aside, and records that are read again count as if they were new."""
     path = tmp_path / "collector.sqlite"
     records = [record for number in range(400) for record in both(xRequestId=f"x-{number}")]
     with opened(path) as ledger:
@@ -57,13 +57,13 @@ def test_a_damaged_ledger_begins_anew(tmp_path: Path, both, damage: str) -> None
 
 
 def state(path: Path) -> tuple[object, ...]:
-    """All that a ledger says: its summaries, what the bus has not acknowledged, its totals and its position."""
+    """Return the summaries of a ledger, those that the bus has not acknowledged, its totals and its position."""
     with opened(path) as ledger:
         return tuple(ledger.summaries()), tuple(ledger.unpublished(1000)), ledger.totals(), ledger.position("a")
 
 
 def test_a_flipped_bit_is_noticed_wherever_it_is(tmp_path: Path, both) -> None:
-    """With any bit of the file flipped, the ledger says what it said before, or begins anew; never anything else."""
+    """With any bit of the file flipped, the ledger either keeps its state or is recreated empty."""
     path = tmp_path / "collector.sqlite"
     new = state(tmp_path / "new.sqlite")
     with opened(path) as ledger:
@@ -82,7 +82,7 @@ def test_a_flipped_bit_is_noticed_wherever_it_is(tmp_path: Path, both) -> None:
 
 @pytest.mark.parametrize("version", [5, 6, 7])
 def test_a_ledger_of_a_former_format_is_taken_over(tmp_path: Path, both, version: int) -> None:
-    """A file of a former format says the same afterwards, but that those before 7 know of no repeats; its rows have checksums."""
+    """A file of an older format keeps its state, except repeats before format 7, and its rows have checksums."""
     path = tmp_path / "collector.sqlite"
     records = [record for number in range(40) for record in both(xRequestId=f"x-{number}")]
     with opened(path) as ledger:
@@ -101,8 +101,10 @@ def test_a_ledger_of_a_former_format_is_taken_over(tmp_path: Path, both, version
 
 
 def as_it_was(path: Path, former: Path, version: int) -> None:
-    """Copy a ledger into a file of format 5, whose rows had no checksums, 6, which knows no messages and repeats, or 7, where SQLite kept
-    up every checksum.
+    """Copy a ledger into a file of an older format.
+
+    Rows of format 5 have no checksums. Format 6 has no messages and repeats. In format 7 SQLite kept every checksum
+    up to date.
     """
     with closing(checked_rows.connect(former)) as database:
         database.execute("ATTACH ? AS now", (str(path),))

@@ -1,4 +1,4 @@
-"""What the collector's state drops, and what it pairs again."""
+"""Records and summaries that the collector's state drops or pairs again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.cases.ledger import DAY, HOUR, NOW, SLOT_SECONDS, batch, coun
 
 
 def test_old_records_are_forgotten_and_refused(raw):
-    """What is older than the pairing span is dropped from the state, and refused when it comes again."""
+    """Records older than the pairing span are dropped from the state, and refused when they come again."""
     with Ledger(None, SLOT_SECONDS, now_ms=NOW, span_ms=DAY) as ledger:
 
         def at(moment, **more):
@@ -33,7 +33,7 @@ def test_old_records_are_forgotten_and_refused(raw):
 
 
 def pairs(ledger):
-    """The services of all pairs in the table; those in memory are the same."""
+    """Return the numbers of all pairs in the table by service code, and check that those in memory are the same."""
     rows = ledger._database.execute("SELECT id, service FROM pair").fetchall()
     assert {number: parties.service for number, parties in ledger._pairs._parties.items()} == dict(rows)
     assert sorted(ledger._pairs._numbers.values()) == sorted(dict(rows))
@@ -85,7 +85,7 @@ def test_unused_pairs_are_forgotten(tmp_path, raw, hours, restarts):
 
 
 def test_a_clock_in_the_future_makes_nothing_old(raw):
-    """Records of the future are dated from now, and one wrong clock in a batch is outvoted."""
+    """Nothing is forgotten early: future records count as of now, and one wrong clock in a batch is outvoted."""
     with Ledger(None, SLOT_SECONDS, now_ms=NOW, span_ms=DAY) as ledger:
 
         def at(moment):
@@ -98,7 +98,7 @@ def test_a_clock_in_the_future_makes_nothing_old(raw):
 
 @pytest.mark.parametrize("forget", [True, False])
 def test_a_record_of_the_future_is_refused(raw, forget):
-    """A record of more than a day from now is expired, but in a state that forgets nothing or replays a log."""
+    """A record of more than a day ahead is expired, except in a state that forgets nothing or replays a log."""
     future = raw(NOW + DAY + 1, xRequestId="x-2")
     with Ledger(None, SLOT_SECONDS, now_ms=NOW, forget=forget) as ledger:
         assert ledger.take("log", batch(raw(NOW + DAY), future), now_ms=NOW) == BatchResult(read=2, expired=int(forget))
@@ -119,7 +119,7 @@ def test_unpublished_summaries_are_never_forgotten(raw):
 @pytest.mark.parametrize("restarts", [False, True])
 @pytest.mark.parametrize("repeats", [1, -1])
 def test_a_request_id_of_every_nine_days_changes_no_summary_that_was_dropped(tmp_path, raw, repeats, restarts):
-    """Its first exchange becomes a repeat, or is none any more, after the summary of it was dropped: nothing of it comes back."""
+    """Its first exchange may become a repeat, or stop being one, after its summary was dropped. Nothing comes back."""
     lowest, middle, highest = sorted(
         (f"x-{number}" for number in range(3)), key=lambda one: read_side(raw(xRequestId=one)).request
     )
@@ -138,7 +138,7 @@ def test_a_request_id_of_every_nine_days_changes_no_summary_that_was_dropped(tmp
         return {one.slot_start for one in rows}
 
     ledger = opened()
-    take(ledger, 0, middle, *((lowest,) if repeats < 0 else ()))  # which the first of a message is, the lowest id says
+    take(ledger, 0, middle, *((lowest,) if repeats < 0 else ()))  # the lowest id is the first of a message
     for day in (9, 18, 27):
         take(ledger, day, middle)
     assert ledger.totals() == LedgerTotals(exchanges=3, orphans=3, unpublished=0)
@@ -153,7 +153,7 @@ def test_a_request_id_of_every_nine_days_changes_no_summary_that_was_dropped(tmp
 
 @pytest.mark.parametrize("repeats", [1, -1])
 def test_what_is_left_of_a_dropped_summary_is_removed_at_the_start(tmp_path, raw, repeats):
-    """A summary of no exchange that has another number is removed from a state that an earlier version wrote; others stay."""
+    """A summary of no exchange with another number is removed from a state of an older version; others stay."""
     path = tmp_path / "state.sqlite"
     with Ledger(path, SLOT_SECONDS, now_ms=NOW) as ledger:
         ledger.take("log", batch(raw()), now_ms=NOW)
@@ -166,7 +166,7 @@ def test_what_is_left_of_a_dropped_summary_is_removed_at_the_start(tmp_path, raw
 
 
 def test_another_span_pairs_anew_what_is_not_forgotten(tmp_path, both):
-    """A shorter span separates sides that are too far apart, a longer one joins them again, and changes are published."""
+    """A shorter span separates sides too far apart, a longer one joins them again, and the changes are published."""
     path = tmp_path / "state.sqlite"
     (near, _), (_, far) = both(NOW - 2 * DAY), both(NOW)
     with Ledger(path, SLOT_SECONDS, now_ms=NOW) as ledger:
@@ -181,7 +181,7 @@ def test_another_span_pairs_anew_what_is_not_forgotten(tmp_path, both):
 
 def test_a_longer_span_leaves_alone_what_was_forgotten(tmp_path, both, raw):
     """If the summary of one side is dropped, a longer span does not pair it with another side, now or when more of its
-    request id comes: nothing is subtracted from a summary that is gone.
+    request id comes. Nothing is subtracted from a dropped summary.
     """
     path, start = tmp_path / "state.sqlite", NOW - 30 * DAY
     (early, _), (_, late) = both(start), both(start + 3 * DAY)

@@ -39,7 +39,7 @@ def test_the_real_sample_is_counted_once(ledger, data_file):
 
 
 def test_the_other_side_replaces_the_orphan(ledger, both):
-    """An exchange logged by its producer first moves to the slot of the client's request once that is there."""
+    """An exchange that its producer logged first moves to the slot of the client's request once that comes."""
     ours, theirs = both(1_699_999_799_980)
     ledger.take("log", batch(theirs), now_ms=NOW)
     service = "IR/GOV/200/registry/person"
@@ -54,7 +54,7 @@ def test_the_other_side_replaces_the_orphan(ledger, both):
 
 
 def test_an_exchange_that_is_made_again_is_a_repeat(ledger, both):
-    """Each further request of one message id is, of the same client and service; the same records read again are none."""
+    """Each further request of one message id, client and service is a repeat. The same records read again are not."""
 
     def repeats():
         return {(s.service, s.slot_start): (s.count, s.repeats) for s in ledger.summaries()}
@@ -77,7 +77,7 @@ def test_an_exchange_that_is_made_again_is_a_repeat(ledger, both):
 
 
 def test_exchanges_paired_by_their_message_id_repeat_the_first(ledger, both):
-    """Without request ids, two exchanges of one message id are one and a repeat, whichever is read first."""
+    """Without request ids, the second of two exchanges with one message id is a repeat, whichever is read first."""
     early, late = both(1_699_999_900_000, xRequestId=None), both(1_699_999_950_000, xRequestId=None)
     for records in (late, early):
         ledger.take("log", batch(*records), now_ms=NOW)
@@ -85,7 +85,7 @@ def test_exchanges_paired_by_their_message_id_repeat_the_first(ledger, both):
 
 
 def test_a_line_with_the_id_of_another_is_a_repeat(ledger):
-    """Lines of another bus repeat one another where id, parties and service are the same and the time is not."""
+    """Lines of another bus are repeats if id, parties and service are the same and the time differs."""
     line = {"consumer": "tax", "provider": "civil", "ok": True, "duration_ms": 5, "time": 1_699_999_900}
     lines = [{**line, "id": "a"}, {**line, "id": "a", "time": 1_699_999_901}, {**line, "id": "b"}, line, line]
     sides = tuple(map(read_generic, lines))
@@ -133,8 +133,8 @@ def test_a_restored_copy_outranks_what_was_published_since(tmp_path, raw):
 
 
 def test_a_late_side_opens_no_slot_before_the_first_request(tmp_path, raw):
-    """A state that was lost and made anew counts nothing in slots that began before its first request, so that their
-    published summaries stay. Later slots count, over a restart as well.
+    """A recreated state counts nothing in slots that began before its first request, so that their published summaries
+    stay. Later slots count, also after a restart.
     """
     path, begun = tmp_path / "state.sqlite", 1_699_999_800_000
     late, within, whole = raw(begun - 1), raw(begun + 299_999, xRequestId="x-2"), raw(begun + 300_000, xRequestId="x-3")
@@ -163,7 +163,7 @@ def test_a_repetition_is_no_change(ledger, raw):
 
 
 def test_state_survives_and_reading_goes_on(tmp_path, both):
-    """After a restart positions, orphans and unpublished summaries are there, and the other side still pairs."""
+    """After a restart, positions, orphans and unpublished summaries are still there, and the other side still pairs."""
     path = tmp_path / "state.sqlite"
     ours, theirs = both()
     with Ledger(path, SLOT_SECONDS, now_ms=NOW) as ledger:
@@ -190,7 +190,7 @@ def test_a_batch_that_fails_leaves_nothing_behind(tmp_path, raw):
 
 
 def test_totals_are_those_of_all_summaries(tmp_path, raw, both):
-    """The totals kept are the sums over summaries, after a restart as well."""
+    """The totals are the sums over all summaries, also after a restart."""
     path = tmp_path / "state.sqlite"
     with Ledger(path, SLOT_SECONDS, now_ms=NOW) as ledger:
         ledger.take("log", batch(*both(), both(xRequestId="x-2")[1], raw(xRequestId="x-3")), now_ms=NOW)
@@ -219,7 +219,7 @@ def test_a_timeline_places_exchanges_and_keeps_their_durations(tmp_path, both):
 
 
 def test_another_slot_length_is_refused(tmp_path):
-    """A state that counts in other slots is refused with what to do about it."""
+    """A state with another slot length is refused with what to do about it."""
     path = tmp_path / "state.sqlite"
     Ledger(path, SLOT_SECONDS, now_ms=NOW).close()
     with pytest.raises(StateError) as caught:
@@ -231,7 +231,7 @@ def test_another_slot_length_is_refused(tmp_path):
 
 
 def test_only_one_process_may_hold_the_state(tmp_path):
-    """A second collector on the same state is refused, and the first goes on."""
+    """A second collector on the same state is refused, and the first continues."""
     path = tmp_path / "state.sqlite"
     with Ledger(path, SLOT_SECONDS, now_ms=NOW), pytest.raises(StateError, match="another process uses it"):
         Ledger(path, SLOT_SECONDS, now_ms=NOW)
@@ -239,7 +239,7 @@ def test_only_one_process_may_hold_the_state(tmp_path):
 
 
 def test_a_file_that_is_no_state_is_refused(tmp_path):
-    """Neither a foreign file nor a state of another version is changed; the former gives way to a new state."""
+    """A foreign file is set aside for a new state, and a state of another version is refused. Neither is changed."""
     foreign = tmp_path / "foreign.sqlite"
     foreign.write_bytes(b"not a database" * 100)
     Ledger(foreign, SLOT_SECONDS, now_ms=NOW).close()
@@ -266,12 +266,12 @@ def test_memory_does_not_grow_with_the_records():
         tracemalloc.stop()
         assert (taken.read, taken.duplicates) == (records, records // 100)
         assert (totals.exchanges, totals.orphans) == (records // 2, records // 100)
-    # One batch more or less is held, as it happens; the 12,000 records more would take 5 MB.
+    # The number of batches in memory may differ by one. The 12,000 records more would take 5 MB.
     assert peaks[1] < peaks[0] + 2_000_000
 
 
 def test_nothing_personal_reaches_the_state(tmp_path, raw):
-    """Canaries in every personal field are nowhere in the database, nor in its journal."""
+    """No canary of a personal field is in the database or its journal."""
     personal = dict.fromkeys(PERSONAL, "CANARY")
     path = tmp_path / "state.sqlite"
     lines = json.dumps(raw() | personal) + "\n" + json.dumps(raw(succeeded=1) | personal) + "\nCANARY\n"

@@ -79,7 +79,7 @@ def test_the_whole_sample_pairs(data_file):
 
 
 def test_skew_is_half_the_difference_of_the_network_durations(both):
-    """A producer clock 5 ms ahead is measured, where both ways take equally long."""
+    """A producer clock 5 ms ahead is measured, if both ways take equally long."""
     [exchange] = exchanges_of([read_side(record) for record in both()], 1000)
     assert (exchange.request_network, exchange.response_network, exchange.skew) == (25, 15, 5.0)
 

@@ -10,12 +10,12 @@ from services.core.model.exchange import DURATION_BUCKETS
 
 
 def counted(*records, sign=1):
-    """One request with these records, all of one pair."""
+    """Return one request with these records, all of one pair."""
     return Counted(b"".join(packed(read_side(record), 1) for record in records), sign, repeated=False)
 
 
 def sums_of(*requests):
-    """What requests add to the summary of the one pair and slot that they are of."""
+    """Return the counts that requests add to the summary of their one pair and slot."""
     (found,) = sum_exchanges(requests, 10_000, lambda moments: moments * 0).values()
     return found
 
@@ -43,7 +43,7 @@ def test_buckets_are_bounded_by_powers_of_the_square_root_of_two(raw, duration, 
 
 
 def test_a_summary_counts_one_pair(raw, both):
-    """Each count of a summary is what its exchanges add up to."""
+    """Each count of a summary is the sum over its exchanges."""
     failed = raw(succeeded=False, requestInTs=1_700_000_000_100)
     counts = sums_of(counted(*both()), counted(failed), counted(raw(statusCode=500)))
     parties = read_side(raw()).parties

@@ -45,7 +45,7 @@ def test_the_case_of_names_does_not_matter(raw, delimiter):
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_a_table_without_a_header(raw, delimiter):
-    """With the names given, the first line is a record, and reading goes on from any row."""
+    """If the column names are given, the first line is a record, and reading continues from any row."""
     records = [raw(xRequestId=f"x-{n}") for n in range(5)]
     rows = table(records, delimiter).split(b"\r\n", 1)[1]
     sides, rejects, batches = all_of(rows, columns=tuple(records[0]), size=2)
@@ -63,7 +63,7 @@ def test_open_data_pair_by_message(raw):
 
 
 def test_open_data_give_durations_in_place_of_stamps(raw):
-    """A row of open data ends when its duration says; rows that differ by their id alone are two."""
+    """The duration of an open-data row gives its end. Rows that differ only in their id are two."""
     row = raw(responseOutTs=None, requestOutTs=None, responseInTs=None, messageId=None, xRequestId=None)
     row |= {
         "totalDuration": 229,
@@ -78,7 +78,7 @@ def test_open_data_give_durations_in_place_of_stamps(raw):
 
 
 def test_reading_goes_on_from_any_row(raw):
-    """From the position after any batch the header is found again and exactly the rest is read."""
+    """From the position after any batch, the header is found again and exactly the rest is read."""
     content = table([raw(xRequestId=f"x-{n}") for n in range(5)])
     whole, _, batches = all_of(content, size=2)
     done = 0
@@ -108,7 +108,7 @@ def test_a_repeated_column_is_refused():
 
 
 def test_a_file_that_is_written_still_gives_whole_lines(raw):
-    """Until a file has settled its last, unfinished line is left for later, as are documents and gzip."""
+    """Until a file has settled, its last, unfinished line is left for later, and so are documents and gzip."""
     rows = table([raw(xRequestId=f"x-{n}") for n in range(3)])
     first, _, batches = all_of(rows[:-30], settled=False)
     assert len(first) == 2

@@ -110,7 +110,7 @@ def test_a_soap_fault_is_reported_by_its_code(data_file, name, code):
 @pytest.mark.parametrize("size", [1, 2, 3, 1000])
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
 def test_reading_goes_on_from_any_position(raw, size, pack):
-    """Reading on from the position after any batch gives exactly the rest."""
+    """Reading from the position after any batch gives exactly the rest."""
     records = [raw(xRequestId=f"x-{n}") for n in range(5)]
     for content in (
         lines(records),
@@ -126,7 +126,7 @@ def test_reading_goes_on_from_any_position(raw, size, pack):
 
 
 def test_bad_lines_are_reported_by_place_length_and_reason(raw):
-    """Lines that cannot be read are reported without their content, and the rest goes on."""
+    """Lines that cannot be read are reported without their content, and the rest is read."""
     long = b'{"messageUserId": "' + b"x" * (1 << 20) + b'"}\n'
     content = (
         lines([raw()]) + b'{"messageUserId": "CANARY"\n' + b"\n" + long + b"\xff\xfe\n[1]\n" + lines([raw(succeeded=7)])
@@ -145,7 +145,7 @@ def test_bad_lines_are_reported_by_place_length_and_reason(raw):
 
 
 def test_bad_records_of_a_document_are_reported_by_number(raw):
-    """In one document a record is named by its number, and the rest goes on."""
+    """A bad record of a document is named by its number, and the rest is read."""
     bad, long = raw(succeeded=7), json.dumps({"messageUserId": "x" * (1 << 20)})
     whole = json.dumps(raw(), ensure_ascii=False).encode()
     content = b",".join((whole, json.dumps(bad).encode(), b"7", b'{"a": "\xff"}', long.encode(), whole))
@@ -233,7 +233,7 @@ def test_a_damaged_attachment_is_refused(raw):
     ],
 )
 def test_a_small_answer_does_not_take_all_memory(one, reason, wrapped):
-    """What unpacks to 60 MiB of tiny values is refused before they are made, as an answer and as a file."""
+    """An answer or a file that unpacks to 60 MiB of tiny values is refused before they are made."""
     values = (one + b",") * ((60 << 20) // (len(one) + 1))
     packed = gzip.compress(b'{"records": [' + values + one + b"]}", 1)
     program = (
@@ -248,11 +248,11 @@ def test_a_small_answer_does_not_take_all_memory(one, reason, wrapped):
         told = subprocess.run([sys.executable, "-c", program], stdin=given, capture_output=True, text=True, check=True)
     said, peak = told.stdout.splitlines()
     assert said == reason
-    assert int(peak) < 350 << 10  # 2,000 and more where all of it is made
+    assert int(peak) < 350 << 10  # 2,000 MiB and more if all of it is made
 
 
 def test_values_within_one_record_are_not_made():
-    """A record that is too large is not decoded; what follows it is read."""
+    """A record that is too large is not decoded, and the records after it are read."""
     content = b'[{"a": [' + b"[]," * 200_000 + b"[]]}, {}, " + b'{"a": [' + b"[]," * 4_000_000 + b"[]]}]"
     tracemalloc.start()
     with pytest.raises(UnreadableError, match=r"its JSON must be a list of records$"):
@@ -282,8 +282,8 @@ def test_memory_does_not_grow_with_the_file(raw, tmp_path):
 
 @pytest.mark.parametrize("block", [b"\n" * (1 << 20), b"a\n" * (1 << 19), b"a" * (1 << 20)])
 def test_gzip_that_unpacks_to_too_much_is_refused(block: bytes) -> None:
-    """A file that unpacks to 256 MiB of line feeds, short lines or one line is refused long before its end, by the bytes
-    and lines that its size allows, and what was read before that counts.
+    """A file that unpacks to 256 MiB of line feeds, short lines or one line is refused long before its end.
+    Its size limits the bytes and lines that are read, and those read before the limit count.
     """
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     first, again = (packer.compress(block) + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(2))

@@ -19,7 +19,7 @@ MOMENT = 1_700_000_000_250
 
 @pytest.fixture
 def line():
-    """A line of the generic source, changed by keyword; a value of None removes the field."""
+    """Return a function that makes a line of the generic source. Keywords change fields, and None removes a field."""
 
     def make(**changes):
         record = {
@@ -98,7 +98,7 @@ def test_faults_are_reported_by_field(line, change, told):
 
 
 def test_an_id_may_hold_anything(line):
-    """An id may hold anything, and be long; two that differ in it are two exchanges."""
+    """An id may hold anything and be long. Lines that differ in it are two exchanges."""
     one, other = (read_generic(line(id="\n\x00" * 1000 + end)) for end in "ab")
     assert one.digest != other.digest
     assert one.parties == other.parties == read_generic(line()).parties
@@ -115,7 +115,7 @@ def test_lines_of_both_kinds_stand_in_one_log(line, both):
 
 
 def test_generic_ids_are_those_of_the_register(line, tmp_path):
-    """Service, provider and data item name the link; agencies stand for themselves; what fits nothing is unmapped."""
+    """Service, provider and data item name the link. Agencies stand for themselves, and unknown names are unmapped."""
     register = load_register(write_register(tmp_path / "register"))
     link = next(iter(register.links.values()))
     consumer = register.consumer(link)

@@ -33,8 +33,8 @@ def statistics(succeeded: int, failed: int, mean: str = "") -> str:
     ],
 )
 def test_versions_of_a_service_count_together(events, succeeded, failed, mean):
-    """Counts of a service's versions add up, mean durations weighted by requests; without statistics there were no
-    requests.
+    """Counts of a service's versions add up, with mean durations weighted by requests.
+    Without statistics there were no requests.
     """
     body = (
         f"<Envelope><getSecurityServerHealthDataResponse><statisticsPeriodSeconds> 600 </statisticsPeriodSeconds>"

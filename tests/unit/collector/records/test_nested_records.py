@@ -1,4 +1,4 @@
-"""Records that are nested deep."""
+"""Deeply nested records."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from services.collector.records.formats import read
 
 @pytest.mark.parametrize("depth", [254, 255, 900])
 def test_a_bad_record_may_be_nested_deep(depth):
-    """A record that JSON's reader takes and its writer would not is reported like any other, in a document and as a line."""
+    """A record that the JSON reader takes and the writer would not is reported like any other, in either format."""
     deep = b'{"x": ' + b"[" * depth + b"]" * depth + b"}"
     for content, reason in (
         (b"[" + deep + b"]", f"({len(deep)} bytes)"),

@@ -30,7 +30,7 @@ def test_a_short_log_keeps_its_own_pace():
 
 
 def test_a_log_of_one_moment_or_none_has_a_timeline():
-    """Nothing divides by a span of zero."""
+    """A span of zero causes no division by zero."""
     assert ReplayTimeline.over(LogExtent(1, 7, 7), 100, 30).place(7) == 100
     assert ReplayTimeline.over(LogExtent(), 100, 30).place(0) == 100
 
@@ -59,7 +59,7 @@ START = 1_700_000_000_000
 
 
 def test_batches_that_are_due_are_joined_and_others_wait_their_turn(raw):
-    """Everything due by now comes as one batch with the last position; what is due later comes alone, and is never lost."""
+    """Batches due by now are joined into one with the last position. Later ones come alone and are never lost."""
     paced = PacedBatches(iter(small(raw, *(START + n for n in (10, 20, 30, 40)))), due, most=100)
     first = paced.take(START + 25)
     assert first is not None

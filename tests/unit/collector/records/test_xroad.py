@@ -33,7 +33,7 @@ def test_reads_a_whole_record(raw):
     ],
 )
 def test_both_generations_are_the_same_record(raw, old_request, old_response):
-    """A record with the old names of its fields is the same record as with the new ones."""
+    """A record with old field names is the same record as with the new ones."""
     old = raw(requestSize=None, responseSize=None, succeeded=False) | {
         old_request: 300,
         old_response: 900,
@@ -45,7 +45,7 @@ def test_both_generations_are_the_same_record(raw, old_request, old_response):
 
 @pytest.mark.parametrize("stamp", [{"monitoringDataTs": 5}, {"insertTime": 1.5}, {"_id": "z"}, {"correctorTime": 2}])
 def test_storage_stamps_do_not_make_a_record_another(raw, stamp):
-    """Stamps of the daemon and of storage are no part of what identifies a record."""
+    """Stamps of the daemon and of storage are not part of a record's identity."""
     assert read_side(raw(**stamp)).digest == read_side(raw()).digest
 
 
@@ -131,8 +131,8 @@ def test_attachments_make_the_mime_size_the_size(raw):
     ],
 )
 def test_failures_of_the_bus_and_of_the_provider(raw, change, result):
-    """The bus's own fault codes are failures of the bus; a provider's error is the provider's although the bus
-    succeeded, and an answer of the provider is an answer although the record says that it did not succeed.
+    """The bus's own fault codes are failures of the bus. A provider's error is its own even if the bus succeeded.
+    An answer of the provider is an answer even if the record says that it did not succeed.
     """
     assert read_side(raw(**change)).result is result
 
@@ -206,7 +206,7 @@ def test_a_call_without_parties_is_kept(raw):
     ],
 )
 def test_every_fault_is_named_without_content(raw, change, reasons):
-    """Each fault names the field and what it must be, never its value; such a record is not decoded at once either."""
+    """Each fault names the field and what it must be, never its value. Such a record is not decoded at once either."""
     with pytest.raises(RecordError) as caught:
         read_side(raw(**change))
     assert list(caught.value.reasons) == reasons
@@ -223,8 +223,7 @@ def test_every_fault_is_named_without_content(raw, change, reasons):
 @pytest.mark.parametrize("value", ["\n  id-1\n", "a\x00\x1b[2J\x85", "x" * 65_536])
 def test_fields_that_are_only_compared_may_hold_anything(raw, name, value):
     """Control characters and long text are accepted in fields that are only compared.
-
-    They distinguish records, and are in nothing that is kept.
+    They distinguish records and are never kept.
     """
     record = raw(**{name: value})
     side = read_side(record)
@@ -242,7 +241,7 @@ def test_fields_that_are_only_compared_may_hold_anything(raw, name, value):
 @pytest.mark.parametrize("name", ["clientMemberCode", "serviceSubsystemCode", "serviceCode", "serviceVersion"])
 @pytest.mark.parametrize("value", ["\nid", "a\x00", "\x85", "x" * 256])
 def test_a_name_is_plain_and_short(raw, name, value):
-    """A field that names a party or a service is refused if it is not plain, one by one and at once."""
+    """A field that names a party or a service is refused if it is not plain and short, one by one and at once."""
     record = raw(**{name: value})
     assert decode_line(json.dumps(record).encode()) is None
     with pytest.raises(RecordError) as caught:
@@ -272,7 +271,7 @@ def test_only_an_object_is_a_record(value):
 
 @pytest.mark.parametrize("value", ["CANARY", 7, ["CANARY"], None, "x" * 10_000])
 def test_personal_fields_are_never_read(raw, value):
-    """Fields that name persons or internal addresses change nothing, with any value, and are in nothing that is kept."""
+    """Fields that name persons or internal addresses change nothing, whatever their value, and are never kept."""
     side = read_side(raw() | dict.fromkeys(PERSONAL, value))
     assert side == read_side(raw())
     assert "CANARY" not in repr(side)

@@ -1,4 +1,4 @@
-"""The collector's tasks, and what it publishes."""
+"""The tasks of the collector, and the summaries that it publishes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NOW = 1_700_000_500_000
 
 
 class Sink:
-    """A bus that keeps messages, and acknowledges none from the ``fails``-th on."""
+    """A bus that keeps messages and acknowledges only the first ``fails``."""
 
     def __init__(self, fails):
         self.fails = fails
@@ -38,7 +38,7 @@ class Sink:
 
 
 async def test_only_what_the_bus_acknowledged_counts_as_published(raw, tmp_path):
-    """After a failure halfway the acknowledged summaries are not sent again, and all others are."""
+    """After a failure halfway, only the unacknowledged summaries are sent again."""
     clients = [f"IR/GOV/100/{n}" for n in range(6)]
     runtime = Runtime(Settings(), CollectorRegistry(), logs.logger(), asyncio.Event())
     executor, sink = LedgerExecutor(), Sink(fails=2)
@@ -60,7 +60,7 @@ async def test_only_what_the_bus_acknowledged_counts_as_published(raw, tmp_path)
 
 
 async def test_a_busy_bus_serves_again_after_a_failure(raw, tmp_path, monkeypatch):
-    """Where more comes in with each message that is published, a failure is over as soon as the bus acknowledges."""
+    """Even if each published message brings more records, a failure is over as soon as the bus acknowledges."""
     monkeypatch.setattr(component, "FLUSH_SECONDS", 0.0)
     runtime = Runtime(Settings(), CollectorRegistry(), logs.logger(), asyncio.Event())
     executor, seen = LedgerExecutor(), []

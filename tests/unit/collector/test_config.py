@@ -8,7 +8,7 @@ from services.core.errors import InputError
 
 @pytest.fixture
 def read(tmp_path):
-    """Reads a list of sources, written beside three files of certificates."""
+    """Return a function that reads a list of sources, written beside three certificate files."""
     for name in ("own.pem", "own.key", "trust.pem"):
         (tmp_path / name).write_text("")
 
@@ -129,13 +129,13 @@ def test_every_fault_is_listed(read, tmp_path, text, faults):
 
 
 def test_a_missing_list_is_refused(tmp_path):
-    """A list that is not there is a fault of its own."""
+    """A missing list is a fault of its own."""
     with pytest.raises(InputError, match="1 fault"):
         read_sources(tmp_path / "sources.yaml")
 
 
 def test_a_fault_of_all_servers_is_listed_once(read, tmp_path):
-    """What is given once for all servers is one fault, however many there are."""
+    """A wrong value given once for all servers is one fault, however many servers there are."""
     sources = ", ".join(
         f"{{id: x{n}, kind: xroad, server: A/B/C/D, url: 'http://a/', client: A/B/C}}" for n in range(7)
     )

@@ -1,4 +1,4 @@
-"""What is logged of the records that are rejected."""
+"""Log entries about rejected records."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.cases.ledger import NOW, SLOT_SECONDS
 
 
 async def test_a_batch_of_bad_records_makes_few_entries_in_the_log(raw, tmp_path):
-    """Records with many wrong fields are counted each, make one reject each, and beyond a thousand a number alone."""
+    """A record with many wrong fields counts once and is one reject. Beyond a thousand only their number is logged."""
     bad = raw(**{name: [] for name in raw() if name != "securityServerType"})
     content = json.dumps([bad] * 1234).encode()
     executor, registry = LedgerExecutor(), CollectorRegistry()

@@ -11,7 +11,7 @@ from services.core.errors import InputError
 
 
 def test_a_log_may_have_any_name(tmp_path):
-    """A name that is not UTF-8 is read, and stands in faults with its bytes escaped."""
+    """A log whose name is not UTF-8 is read, and faults show its bytes escaped."""
     log = tmp_path / os.fsdecode(b"\xff.log")
     log.write_bytes(b"{\n")
     with pytest.raises(InputError) as caught, digest_logs([log], 300, span_ms=1000, skip_bad=False):

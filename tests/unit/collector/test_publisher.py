@@ -34,12 +34,12 @@ def test_no_message_exceeds_what_the_bus_takes():
 
 
 def test_the_id_follows_from_the_content():
-    """The same summaries have the same message id, another revision another."""
+    """The same summaries have the same message id, and another revision has another."""
     [first], [again] = (list(messages("xroad", "", pending(1))) for _ in range(2))
     [newer] = messages("xroad", "", [PendingSummary(0, ExchangeSummary("00000000", "s", 300, 2, count=1))])
     assert first.id == again.id != newer.id
 
 
 def test_an_alias_goes_with_every_summary():
-    """The agency that stands in for the provider is in each summary that is published."""
+    """Each published summary has the agency that stands in for the provider."""
     assert {s.alias for s in carried(messages("xroad", "customs", pending(3)))} == {"customs"}

@@ -44,7 +44,7 @@ def _rects(svg: str) -> list[tuple[float, float, str]]:
 
 
 def test_a_scale_shows_point_bounds_and_interval() -> None:
-    """Each is where its value is."""
+    """Point, bounds and interval are drawn at their values."""
     svg = scale_chart(EN, FIGURE)
     assert (60.0, 30.0, "bounds") in _rects(svg)
     assert 'cx="75.000%"' in svg
@@ -61,7 +61,7 @@ def test_a_scale_is_mirrored_in_persian() -> None:
 
 
 def test_below_the_threshold_there_is_no_point() -> None:
-    """Bounds are drawn and named, a point is not."""
+    """The bounds are drawn and named, but a point is not."""
     svg = scale_chart(EN, replace(FIGURE, point=None, interval=None))
     assert "<circle" not in svg
     assert "bounds unknown" in svg
@@ -69,14 +69,14 @@ def test_below_the_threshold_there_is_no_point() -> None:
 
 
 def test_a_waterfall_ends_where_the_losses_leave_it() -> None:
-    """Each stage begins where the one before ended, and what is left is what was answered."""
+    """Each stage begins where the previous one ended, and the rest is the share that was answered."""
     rects = [one for one in _rects(waterfall_chart(EN, FIGURE.losses)) if one[2] != "track"]
     edges = [(round(x, 3), round(x + width, 3)) for x, width, _ in rects]
     assert edges == [(0, 100), (90, 100), (85, 90), (81, 85), (78, 81), (75, 78), (0, 75)]
 
 
 def test_bars_are_as_long_as_their_shares() -> None:
-    """What is not stated has no bar, and says so."""
+    """A share that is not stated has no bar, and says so."""
     svg = bar_chart(EN, "t", [Bar("a", 0.4), Bar("b", None), Bar("c", 0.5, "measured", 0.45, 0.6)])
     assert [one for one in _rects(svg) if one[2] != "track"] == [
         (0, 40, "bar plain"),
@@ -87,7 +87,7 @@ def test_bars_are_as_long_as_their_shares() -> None:
 
 
 def test_a_trend_has_gaps_where_nothing_is_known() -> None:
-    """A time without records, and records without a point, interrupt the line; the band goes on with the records."""
+    """A time without records, and records without a point, interrupt the line. The band continues with the records."""
     hour = 3600
     points = [TrendPoint(hour * n, 0.5 if n != 5 else None, 0.4, 0.6) for n in range(10)]
     points += [TrendPoint(hour * n, 0.5, 0.4, 0.6) for n in range(20, 24)]
@@ -110,7 +110,7 @@ def test_a_single_record_can_be_seen() -> None:
 
 
 def test_runs_join_equal_slots() -> None:
-    """Slots in a row with one verdict and reason are one run; a slot that is missing ends it."""
+    """Consecutive slots with the same verdict and reason are one run; a missing slot ends it."""
     slots = [(0, "ok", "ok"), (300, "ok", "ok"), (600, "late", "late"), (1200, "late", "late")]
     assert [(run.start, run.end, run.slots) for run in runs_of(slots, 300)] == [
         (0, 600, 2),
@@ -137,7 +137,7 @@ def test_shades(point: float | None, shade: str) -> None:
 
 
 def test_a_matrix_has_the_order_asked_for_on_both_sides() -> None:
-    """Rows and columns are in one order; who asks nobody has no row, who answers nobody no column."""
+    """Rows and columns have one order. An agency that asks nobody has no row, and one that answers nobody no column."""
     cell = MatrixCell("b", "a", 0.5, 0.5, 0.5, 1, 0, 0)
     matrix = arrange_matrix([cell, replace(cell, consumer="c", provider="b")], ["c", "b", "a"])
     assert matrix.columns == ("b", "a")
@@ -156,6 +156,6 @@ def test_a_matrix_has_the_order_asked_for_on_both_sides() -> None:
     ],
 )
 def test_a_time_axis_names_what_a_phone_has_room_for(start: int, end: int, names: list[str]) -> None:
-    """Within a day it has times of day around the day, over a few days both at its ends, then days."""
+    """Within a day the axis names times around the day, over a few days both at its ends, and beyond that days."""
     svg = trend_chart(EN, "t", [TrendPoint(start, 0.5, 0.4, 0.6), TrendPoint(end, 0.5, 0.4, 0.6)], start, end)
     assert [text for text in re.findall(r">([^<>]+)</text>", svg) if "%" not in text] == names

@@ -16,7 +16,7 @@ from tests.support.registers import write_register
 
 
 async def test_an_agency_page_lists_announced_work(make_console, api, tmp_path) -> None:
-    """Work announced for the agency that is not over is on its page for everybody, that of others and of its links is not."""
+    """The page shows everybody the current work announced for the agency, but not that of others or of its links."""
     day = "2026-09-2"  # AS_OF is on the 21st
     rows = f"subject,from,to,note\ntax-office,{day}0,{day}9,new switches\ntax-office,2026-01-01,2026-01-02,long over\n"
     rows += f"customs,{day}0,{day}9,of the customs\ndeed-tax,{day}0,{day}9,of one link\n"
@@ -28,7 +28,7 @@ async def test_an_agency_page_lists_announced_work(make_console, api, tmp_path) 
 
 
 async def test_an_agency_page_lists_its_certificates_that_expire(console: Console, api: Api, make_console: Any) -> None:
-    """One row for each certificate of the agency that answers, for readers who see links."""
+    """Readers who see links get a row for each expiring certificate of the agency that answers."""
     taken = replace(blocks_of(api.register)["consumer.land-registry"], certificates=(("deed-tax", AS_OF + 86400),))
     api.take("consumer.land-registry", taken)
     text = await text_of(console, "/en/agency/tax-office")
@@ -41,7 +41,7 @@ async def test_an_agency_page_lists_its_certificates_that_expire(console: Consol
 
 
 async def test_an_agency_page_takes_one_call_of_the_api(console: Console, api: Api) -> None:
-    """However much is on it, the console makes one call; a second reader costs none."""
+    """However much the page shows, the console makes one call, and none for a second reader."""
     methods = [one.name for one in indicator_service_pb2.DESCRIPTOR.services_by_name["IndicatorService"].methods]
     methods += [one.name for one in register_service_pb2.DESCRIPTOR.services_by_name["RegisterService"].methods]
     before = {method: api.counted(method, "OK") for method in methods}
@@ -52,7 +52,7 @@ async def test_an_agency_page_takes_one_call_of_the_api(console: Console, api: A
 
 
 async def test_the_public_gets_an_agency_page_that_asks_for_all_inquiries(make_console: Any, api: Api) -> None:
-    """An address that a reader with a role passed on shows the public what the public sees."""
+    """The address of a page that a reader with a role passed on shows the public only what the public may see."""
     assert api
     console = await make_console(audience="public")
     page = await console.get("/en/agency/land-registry?links=all")
@@ -61,7 +61,7 @@ async def test_the_public_gets_an_agency_page_that_asks_for_all_inquiries(make_c
 
 
 async def test_an_agency_page_lists_the_worst_inquiries_first(console: Console, monkeypatch: Any) -> None:
-    """Only so many, with how many more there are, unless the address asks for all; a switch of language keeps that."""
+    """The page lists a few and counts the rest, unless the address asks for all. A switch of language keeps that."""
     monkeypatch.setattr(agency, "_FIRST_LINKS", 1)
     page = (await console.get("/en/agency/land-registry")).text
     assert "3</data> more inquiries with a higher index are not listed here." in page

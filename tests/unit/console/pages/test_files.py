@@ -33,7 +33,7 @@ async def test_every_table_is_the_same_as_csv_and_json(console: Console, dataset
 
 
 async def test_rows_of_figures_carry_bounds_window_time_and_versions(console: Console) -> None:
-    """No row is a number alone."""
+    """No row has a number alone."""
     row = json.loads((await console.get("/data/agencies.json?side=consumer&window=28")).text)["rows"][0]
     assert row["kind"] == "consumer"
     assert row["window_days"] == 28
@@ -67,7 +67,7 @@ async def test_feeds_are_well_formed_and_say_the_same(console: Console) -> None:
 
 
 async def test_badges_show_index_and_bounds_and_may_be_framed(console: Console) -> None:
-    """In either language, of agencies and above."""
+    """Badges are in either language, for agencies and above."""
     assert "/badge/provider/tax-office.svg?lang=fa" in (await console.get("/fa/agency/tax-office")).text
     answer = await console.get("/badge/provider/tax-office.svg?lang=fa")
     assert answer.headers["content-type"] == "image/svg+xml"

@@ -24,12 +24,12 @@ OVER = finding(since=SINCE - 86_400, ended_at=SINCE - 3_600, review=Review.DISMI
 
 @pytest.fixture
 def found(api):
-    """The api with findings of a flow and of a provider, and one that is over."""
+    """Give the api findings of a flow and of a provider, and one that has ended."""
     api.take("government", replace(blocks_of(api.register)["government"], findings=(SILENT, FAILING, OVER)))
 
 
 async def test_any_number_of_inquiries_is_named(api) -> None:
-    """Names of thousands of inquiries, with ids as long as may be, are asked for in requests that the api takes."""
+    """Names of thousands of inquiries with ids of maximum length are requested in calls that the api accepts."""
     links = [f"link-{number:058}" for number in range(3000)]
     async with connect(api.address) as client:
         assert list(await named_links(client, ["deed-tax", *links])) == ["deed-tax"]
@@ -38,7 +38,7 @@ async def test_any_number_of_inquiries_is_named(api) -> None:
 
 @pytest.mark.usefixtures("found")
 async def test_the_page_lists_what_goes_on_and_what_is_over(make_console) -> None:
-    """Sentences stand in the reader's language, with agencies, inquiries, reviews and what was kept of the budget."""
+    """Sentences are in the reader's language, with agencies, inquiries, reviews and the budget of false findings."""
     console = await make_console()
     english = (await console.get("/en/findings")).text
     assert english.index("Calls to the services of Tax Office have failed at the provider more often") < english.index(
@@ -57,7 +57,7 @@ async def test_the_page_lists_what_goes_on_and_what_is_over(make_console) -> Non
 
 
 async def test_inquiries_are_named_and_what_is_not_listed_is_said(api, make_console) -> None:
-    """An inquiry stands there by service, agencies and item; a finding of more flows than are listed has others."""
+    """An inquiry is named by service, agencies and data item. A finding with more flows than are listed says so."""
     wide = finding(FindingKind.FALL, FindingScope.BUS, "bus", seen=20.0, flow_count=60)
     api.take("government", replace(blocks_of(api.register)["government"], findings=(SILENT, wide)))
     page = (await (await make_console()).get("/en/findings")).text
@@ -72,7 +72,7 @@ async def test_inquiries_are_named_and_what_is_not_listed_is_said(api, make_cons
 
 @pytest.mark.usefixtures("found")
 async def test_agency_and_link_show_their_own(make_console) -> None:
-    """An agency has what touches it, a link what goes on of it."""
+    """An agency's page has the findings that touch it, and a link's page its ongoing findings."""
     console = await make_console()
     agency = (await console.get("/en/agency/tax-office")).text
     assert "Calls to the services of Tax Office have failed at the provider more often" in agency
@@ -83,7 +83,7 @@ async def test_agency_and_link_show_their_own(make_console) -> None:
 
 @pytest.mark.usefixtures("found")
 async def test_the_public_sees_no_system(make_console) -> None:
-    """Readers without a sign-in see findings of agencies and no link."""
+    """Readers without a sign-in see findings of agencies, but no link."""
     public = await make_console(audience="public")
     page = (await public.get("/en/findings")).text
     assert "Calls to the services of Tax Office have failed at the provider more often" in page
@@ -93,5 +93,5 @@ async def test_the_public_sees_no_system(make_console) -> None:
 
 @pytest.mark.usefixtures("api")
 async def test_without_findings_the_page_says_so(make_console) -> None:
-    """An empty list is a sentence."""
+    """An empty list is shown as a sentence."""
     assert "Nothing is unusual." in (await (await make_console()).get("/en/findings")).text

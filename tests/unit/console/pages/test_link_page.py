@@ -1,4 +1,4 @@
-"""The page of an inquiry, and of the service that it belongs to."""
+"""The pages of an inquiry and of its service."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.console.words import text_of
 
 
 async def test_pages_link_down_to_the_evidence(console: Console) -> None:
-    """From the overview a link leads to the evidence of one link, with its objections and its legal basis."""
+    """The overview leads to the evidence of a link, with its objections and its legal basis."""
     overview = (await console.get("/en/")).text
     assert "/en/link/" in overview
     link = (await console.get("/en/link/deed-tax")).text
@@ -36,12 +36,12 @@ async def test_pages_link_down_to_the_evidence(console: Console) -> None:
 
 
 async def test_the_share_of_inquiries_with_a_legal_basis_is_published(console: Console) -> None:
-    """Two of the eight links state one; the link's page shows it, with Latin words in Persian isolated."""
+    """Two of the eight links state a legal basis, and the monitor page shows their share."""
     assert "Of them with a stated legal basis 25.0%" in await text_of(console, "/en/monitor")
 
 
 async def test_a_service_page_says_what_each_inquiry_is_now(console: Console, api: Api) -> None:
-    """The verdict and reason of its newest slot, and since when; nothing where no slot is in force."""
+    """Each inquiry shows the verdict and reason of its newest slot, and since when."""
     first = AS_OF // 300 // 64 * 64
     cells = {("deed-tax", slot, "north"): (Outcome.OK, Reason.OK) for slot in range(first, first + 10)}
     cells |= {
@@ -61,7 +61,7 @@ async def test_a_service_page_says_what_each_inquiry_is_now(console: Console, ap
 async def test_a_link_page_has_the_days_that_the_archive_sealed(
     api: Api, make_console: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: str
 ) -> None:
-    """The chart goes back over the sealed days and up to now, and its table has the same numbers; a reader may choose the span."""
+    """The chart covers the sealed days up to now, and its table has the same numbers. A reader may choose the span."""
     found = api.state.model.find(IndicatorKind.LINK, "deed-tax", 28)
     assert found is not None
     now = figure_of(found.message)
@@ -90,7 +90,7 @@ async def test_a_link_page_has_the_days_that_the_archive_sealed(
 async def test_a_link_page_stands_without_a_history(
     api: Api, make_console: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Where no archive keeps days, and where one cannot be read or not in time, the evidence is shown and the page says so."""
+    """Without an archive, or if it cannot be read in time, the page shows the evidence and says what is missing."""
     sentence = "Earlier days of this inquiry are not kept here, or cannot be read at the moment."
     assert sentence in (await (await make_console()).get("/en/link/deed-tax")).text
 

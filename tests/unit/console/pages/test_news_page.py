@@ -1,4 +1,4 @@
-"""News, the rounds of official evaluations, and what is announced."""
+"""News, the rounds of official evaluations, and announcements."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.registers import ANNOUNCEMENTS, KNOWN_ROUNDS, write_register
 
 
 async def test_a_round_is_quoted_and_not_filled_in(console: Console) -> None:
-    """What was not stated stays so."""
+    """Figures that a round does not state are shown as not stated."""
     page = (await console.get("/en/rounds")).text
     assert page.count("not stated") >= 4
     assert "Nobody We Know" in page
@@ -39,7 +39,7 @@ async def test_a_round_is_quoted_and_not_filled_in(console: Console) -> None:
 async def test_each_round_has_the_dimensions_of_its_model_and_its_sources(
     api: Any, make_console: Any, tmp_path: Path, code: str, expected: tuple[str, ...]
 ) -> None:
-    """The newest round lists the four axes of its own model, none scored, and figures refer to their sources."""
+    """The newest round lists the four axes of its own model without scores, and figures refer to their sources."""
     api.take_register(load_register(write_register(tmp_path / "known", evaluation_rounds_yaml=KNOWN_ROUNDS)))
     console = await make_console()
     page = (await console.get(f"/{code}/rounds")).text
@@ -54,7 +54,7 @@ async def test_each_round_has_the_dimensions_of_its_model_and_its_sources(
 
 
 async def test_news_are_sorted_and_written_from_markdown(console: Console) -> None:
-    """What is in force comes first; updates follow, the newest first."""
+    """Announcements in force come first. The updates of each follow, the newest first."""
     page = (await console.get("/en/news")).text
     assert page.index("Late answers") < page.index("The data bus is upgraded")
     assert "<em>late</em>" in page
@@ -64,7 +64,7 @@ async def test_news_are_sorted_and_written_from_markdown(console: Console) -> No
 
 
 async def test_news_name_inquiries_as_people_do(api: Any, make_console: Any, tmp_path: Path) -> None:
-    """An inquiry that an announcement or announced work touches is named by its service and agencies, with its id as a detail."""
+    """News name an affected inquiry by its service and agencies, with its id as a detail."""
     work = "subject,from,to,note\ndeed-civil,2026-09-21T10:00:00Z,2099-01-01T00:00:00Z,moves\n"
     api.take_register(
         load_register(write_register(tmp_path / "works", announcements_yaml=ANNOUNCEMENTS, maintenance_csv=work))
@@ -81,7 +81,7 @@ async def test_news_name_inquiries_as_people_do(api: Any, make_console: Any, tmp
 
 
 async def test_the_overview_lists_announcements_in_force(console: Console) -> None:
-    """What is going on is on the first page, in its language; what is over is not."""
+    """Announcements in force are on the first page in its language; ended ones are not."""
     english, persian = await text_of(console, "/en/"), await text_of(console, "/fa/")
     assert "Announcements in force Incident Late answers" in english
     assert "اطلاعیه‌های جاری اختلال پاسخ‌های دیر" in persian

@@ -63,14 +63,14 @@ async def _numbers_of_the_api(console: Console) -> set[float]:
         )
         answer = await calls.ExplainIndicator(request)
         answers.append(answer)
-        numbers |= {one.index_if_fixed - answer.estimate for one in answer.links}  # what a page calls its gain
+        numbers |= {one.index_if_fixed - answer.estimate for one in answer.links}  # the gain on a page
     numbers |= {number for answer in answers for number in _doubles(answer)}
     numbers |= {one.delivered / one.expected for one in monitoring.monitoring.vantages}
     return numbers | {number / 100 for number in numbers}  # official scores are in per cent
 
 
 async def test_200_numbers_at_random_are_those_of_the_api(console: Console) -> None:
-    """Whatever number a page shows, to its last digit, the api says it, or it counts what the page lists."""
+    """Every number on a page is, to its last digit, one of the api's, or it counts the entries of the page."""
     numbers: list[float] = []
     for path in NAMED_PAGES:
         for code in LANGUAGES:
@@ -84,7 +84,7 @@ async def test_200_numbers_at_random_are_those_of_the_api(console: Console) -> N
 
 
 async def test_no_number_without_window_versions_and_time(console: Console) -> None:
-    """Every page says the time and the versions, and the pages of figures their window."""
+    """Every page shows its time and versions, and pages of figures show their window."""
     for path in NAMED_PAGES:
         page = (await console.get(f"/en{path}")).text
         assert console.feed.edition is not None
@@ -95,7 +95,7 @@ async def test_no_number_without_window_versions_and_time(console: Console) -> N
 
 
 async def test_where_too_little_is_known_there_is_no_point(empty_api: Any, make_console: Any) -> None:
-    """The page shows the bounds alone, and says why."""
+    """The page shows only the bounds, and says why."""
     empty_api.take_register()
     for key, block in blocks_of(empty_api.register).items():
         unknown = [
@@ -116,7 +116,7 @@ async def test_where_too_little_is_known_there_is_no_point(empty_api: Any, make_
     "path", ["/", "/agency/tax-office", "/matrix/land-registry/tax-office", "/structure", "/rounds"]
 )
 async def test_every_chart_stands_beside_the_same_numbers(console: Console, path: str) -> None:
-    """What bars, waterfalls and scales write is in the table or the key of their figure; a trend has a row for each point."""
+    """Numbers on bars, waterfalls and scales are in their figure's table or key. A trend has a row for each point."""
     page = (await console.get(f"/en{path}")).text
     figures = re.findall(r"<figure.*?</figure>", page, re.DOTALL)
     assert len(figures) == page.count('role="img"') > 0
@@ -141,7 +141,7 @@ async def test_every_chart_stands_beside_the_same_numbers(console: Console, path
 async def test_nothing_is_said_to_be_answered_where_nothing_is_known(
     console: Console, api: Api, code: str, sentence: str
 ) -> None:
-    """A waterfall without losses would say that all was answered; where nothing is known the page says that."""
+    """If nothing is known, the page says so: a waterfall without losses would say that everything was answered."""
     for key, block in unknown_blocks_of(api.register).items():
         api.take(key, block)
     await console.refresh()
@@ -152,7 +152,7 @@ async def test_nothing_is_said_to_be_answered_where_nothing_is_known(
 
 
 async def test_a_trend_ends_with_the_index_as_it_is_now(console: Console, api: Api) -> None:
-    """Hourly records may be an hour old: the last point of a trend is the number that the page shows."""
+    """Hourly records may be an hour old, so the last point of a trend is the number that the page shows."""
     later = AS_OF + 300
     api.take_blocks(as_of=later, ok={"deed-tax": 0}, sequence=8)
     await console.refresh()

@@ -1,4 +1,4 @@
-"""Every page, whole in both languages, with the api's own numbers."""
+"""Every page of the console, complete in both languages."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _text(page: str) -> str:
 @pytest.mark.parametrize("path", NAMED_PAGES)
 @pytest.mark.parametrize("code", LANGUAGES)
 async def test_every_page_is_there_in_both_languages(console: Console, code: str, path: str) -> None:
-    """Each says its language and direction, has one heading and a title, and switches to the same page in the other."""
+    """Each page states its language and direction, has one heading, and links to itself in the other language."""
     answer = await console.get(f"/{code}{path}")
     assert answer.status_code == 200, answer.text
     language = LANGUAGES[code]
@@ -46,7 +46,7 @@ async def test_a_persian_page_has_no_english_sentence(console: Console, path: st
 
 
 async def test_the_start_goes_by_the_browser_and_then_by_the_choice(console: Console) -> None:
-    """`/` leads to the first language that the browser asks for, unless another one was chosen before."""
+    """`/` leads to the language that the browser prefers, unless another one was chosen before."""
     for asked, code in (
         ("fa-IR,fa;q=0.9,en;q=0.8", "fa"),
         ("de, en;q=0.1, fa;q=0.9", "fa"),
@@ -61,7 +61,7 @@ async def test_the_start_goes_by_the_browser_and_then_by_the_choice(console: Con
 
 
 async def test_a_switch_keeps_page_filter_and_window(console: Console) -> None:
-    """The other language, and other windows, are of the same page."""
+    """Links to the other language and to other windows keep the page and its filter."""
     page = (await console.get("/en/agencies?side=consumer&sector=justice&window=28")).text
     assert "/language/fa/agencies?side=consumer&amp;sector=justice&amp;window=28" in page
     assert "/en/agencies?side=consumer&amp;sector=justice&amp;window=90" in page
@@ -70,7 +70,7 @@ async def test_a_switch_keeps_page_filter_and_window(console: Console) -> None:
 
 
 async def test_search_finds_names_as_the_register_folds_them(console: Console) -> None:
-    """Arabic letters and digits make no difference, and nothing found is said."""
+    """Arabic letters make no difference, and a search without results says so."""
     assert "سازمان امور مالیاتی" in (await console.get("/fa/search?q=مالياتي")).text
     for word in ("zzzz", "-", "---", "-%20-", "\N{ZERO WIDTH NON-JOINER}"):
         page = await console.get(f"/en/search?q={word}")
@@ -78,13 +78,13 @@ async def test_search_finds_names_as_the_register_folds_them(console: Console) -
 
 
 async def test_a_sector_that_is_found_is_named_and_leads_to_its_agencies(console: Console) -> None:
-    """What stands for a sector in the register is no word of a page."""
+    """A page shows the name of a sector, not its id in the register."""
     page = (await console.get("/en/search?q=econom")).text
     assert '<a href="/en/agencies?sector=economy" dir="auto">Economy and finance</a>' in page
 
 
 async def test_the_monitor_page_shows_vantages_and_streams(make_console, api) -> None:
-    """Everybody sees what each vantage delivered and what streams hold, not all why; before a report there is a sentence."""
+    """Everybody sees vantages and streams, but reasons are not for the public. Without a report the page says so."""
     public = await make_console(audience="public")
     text = await text_of(public, "/en/monitor")
     assert "north 99.0% 570 576 16 " in text
@@ -103,7 +103,7 @@ async def test_the_monitor_page_shows_vantages_and_streams(make_console, api) ->
 
 
 async def test_the_monitor_page_tells_no_report_from_no_answer(console: Console, monkeypatch: Any) -> None:
-    """When the api cannot be read, the page is not made without the vantages as if there were no report."""
+    """If the api cannot be read, the page fails. It does not appear without vantages as if there were no report."""
 
     async def silent(_: Client) -> None:
         raise ApiUnavailableError("the api does not answer")

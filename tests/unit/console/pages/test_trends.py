@@ -8,7 +8,7 @@ from services.core.model import Indicator, IndicatorKind, Losses
 
 
 def test_a_figure_newer_than_the_edition_ends_the_trend() -> None:
-    """An index published while a page is made is in its trend, which has a length though its one record is as new as the edition."""
+    """An index newer than the edition ends the trend, which then has a length even if it has a single record."""
     figure = Indicator(
         IndicatorKind.GOVERNMENT, "", 28, 7202, 0.5, 0.4, 0.6, 0.8, losses=Losses(0.1, 0.1, 0.1, 0.1, 0.1)
     )

@@ -1,4 +1,4 @@
-"""Both languages say everything."""
+"""Both languages have every message."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _forms(message: str | tuple[str, ...] | list[str] | None) -> tuple[str, ...]
 
 @pytest.mark.parametrize("code", TRANSLATED)
 def test_every_message_is_translated(code: str) -> None:
-    """No message of a page lacks a translation, has itself as one, or is translated although nobody says it any more."""
+    """Every message of a page has a translation other than itself, and no translation is left over."""
     translations = {one.id: one.string for one in catalogue(code) if one.id}
     assert set(translations) == set(messages())
     for message, translated in translations.items():
@@ -51,7 +51,7 @@ def test_one_persian_word_for_each_thing() -> None:
 
 
 def test_values_are_escaped_and_messages_are_not_formats() -> None:
-    """A value cannot become markup, and braces in a value are no places."""
+    """A value cannot become markup, and braces in a value are not replaced."""
     texts = texts_of("en")
     said = texts.message("{consumer} asks {provider}", consumer="<b>", provider="{consumer}")
     assert said == "&lt;b&gt; asks {consumer}"
@@ -65,7 +65,7 @@ def test_counts_have_their_forms() -> None:
 
 
 def test_every_judgement_has_a_word() -> None:
-    """Whatever the api says of a slot or a stage is told in words."""
+    """Every reason, outcome, stage and phase of the api has words."""
     assert {one.label for one in Reason} == WORDS["reason"].keys()
     assert {one.label for one in Outcome} == WORDS["verdict"].keys()
     assert set(STAGES) == WORDS["stage"].keys()

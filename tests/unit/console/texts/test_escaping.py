@@ -1,4 +1,4 @@
-"""How values become part of a page."""
+"""Values are escaped in pages."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class _Tagged:
 
 @pytest.mark.parametrize("value", [_HOSTILE, _HOSTILE * 100, "تهران", "", 7, 0.5, None, _Tagged(), Markup("<b>7</b>")])
 def test_values_are_escaped_as_by_markupsafe(value: object) -> None:
-    """Whatever a template writes stands in the page as ``markupsafe.escape`` would write it, the second time too."""
+    """Every value is escaped as by ``markupsafe.escape``, also the second time."""
     assert [escaped(value), escaped(value)] == [str(escape(value))] * 2
 
 
 def test_a_text_that_was_escaped_is_no_markup() -> None:
-    """What is equal to markup and is none is escaped for itself."""
+    """A text that equals markup but is none is escaped for itself."""
     assert escaped(Markup("<b>")) == "<b>"
     assert escaped("<b>") == "&lt;b&gt;"

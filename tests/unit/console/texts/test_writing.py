@@ -26,7 +26,7 @@ NOON = 1_795_768_200  # 2026-11-27 08:30 UTC
     ],
 )
 def test_percentages(language: str, share: float, text: str) -> None:
-    """The marks and digits are those of the language, and what rounds to nothing has no sign."""
+    """Marks and digits are those of the language, and a number that rounds to zero has no sign."""
     assert texts_of(language).plain_percent(share) == text
 
 
@@ -43,14 +43,14 @@ def test_numbers_carry_their_value() -> None:
 
 
 def test_sizes_are_in_units_that_are_short() -> None:
-    """Many bytes are gigabytes, fewer megabytes, in either language."""
+    """Large sizes are in gigabytes and smaller ones in megabytes, in either language."""
     assert texts_of("en").size(11_811_160_064).striptags() == "11.8 GB"
     assert texts_of("fa").size(11_811_160_064).striptags() == "۱۱٫۸ گیگابایت"
     assert texts_of("en").size(2_147_483).striptags() == "2.1 MB"
 
 
 def test_moments_are_of_the_calendar_of_the_language() -> None:
-    """Persian has Jalali days, English Gregorian ones, both in the register's timezone, over a moment for machines."""
+    """Persian has Jalali days and English Gregorian ones, in the register's timezone, with a machine-readable time."""
     assert texts_of("en", TEHRAN).moment(NOON) == (
         '<time datetime="2026-11-27T08:30:00Z">27 November 2026, 12:00</time>'
     )
@@ -60,7 +60,7 @@ def test_moments_are_of_the_calendar_of_the_language() -> None:
 
 @pytest.mark.parametrize("zone", ["Asia/Tehran", "UTC", "America/New_York"])
 def test_a_certificate_may_have_no_end(zone: str) -> None:
-    """The last second of the year 9999 is after the end of the calendars, and says that there is no end."""
+    """The last second of the year 9999 is beyond the calendars and is shown as without end."""
     last = 253_402_300_799
     assert texts_of("en", ZoneInfo(zone)).moment(last) == '<time datetime="9999-12-31T23:59:59Z">without end</time>'
     assert texts_of("fa", ZoneInfo(zone)).moment(last).striptags() == "بدون پایان"
@@ -78,7 +78,7 @@ def test_a_certificate_may_have_no_end(zone: str) -> None:
     ],
 )
 def test_months_of_rounds(held: str, english: str, persian: str) -> None:
-    """A round is held in months of either calendar."""
+    """The months of a round are written in the calendar of the language."""
     assert write_months(held, "en") == english
     assert write_months(held, "fa") == persian
 
@@ -95,7 +95,7 @@ def test_months_of_rounds(held: str, english: str, persian: str) -> None:
     ],
 )
 def test_spans_have_one_unit(seconds: float, text: str) -> None:
-    """A span of time is told in its largest whole unit."""
+    """A span of time is written in its largest whole unit."""
     assert texts_of("en").seconds_long(seconds).striptags() == text
 
 
@@ -103,7 +103,7 @@ def test_spans_have_one_unit(seconds: float, text: str) -> None:
     "text", ["<script>alert(1)</script>", "[x](javascript:alert(1))", "![x](http://elsewhere.example/x.png)"]
 )
 def test_markdown_runs_nothing(text: str) -> None:
-    """What people write cannot run, load or frame anything."""
+    """Markdown cannot run, load or frame anything."""
     written = write_markdown(text)
     assert "<script" not in written
     assert "<img" not in written
@@ -111,7 +111,7 @@ def test_markdown_runs_nothing(text: str) -> None:
 
 
 def test_markdown_is_written() -> None:
-    """Emphasis, lists and links are."""
+    """Emphasis and links are written."""
     assert write_markdown("*late* [more](https://a.example/)") == (
         '<p><em>late</em> <a href="https://a.example/">more</a></p>\n'
     )

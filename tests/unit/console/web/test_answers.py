@@ -25,7 +25,7 @@ _POLICY = "default-src 'none'; script-src 'self'; style-src 'self'"
 
 
 async def test_an_unchanged_page_is_not_sent_again(console: Console) -> None:
-    """A page has the tag of its edition, and what has it is told so; another page, language or window has another."""
+    """A page has a tag, and a reader who has it gets no body. Another page, language or window has another tag."""
     first = await console.get("/en/")
     tag = first.headers["etag"]
     again = await console.get("/en/", if_none_match=tag)
@@ -46,14 +46,14 @@ async def test_new_evidence_makes_a_new_edition(console: Console) -> None:
 
 
 async def test_a_page_is_made_once(console: Console) -> None:
-    """However many ask for it at once, and after, until the figures change."""
+    """A page is made once, however many readers ask for it, until the figures change."""
     pages = await asyncio.gather(*(console.get("/en/structure") for _ in range(20)))
     assert {page.status_code for page in pages} == {200}
     assert console.api.counted("GetStructure", "OK") == 1
 
 
 async def test_what_no_page_asks_for_makes_no_page_of_its_own(console: Console) -> None:
-    """Parameters that no page knows are left out of the address, so that nobody fills the memory with them."""
+    """Unknown parameters are left out of the address, so that nobody fills the memory with them."""
     tag = (await console.get("/en/structure")).headers["etag"]
     for query in ("x=1", f"{'k' * 5000}=1", "y=2&x=1"):
         assert (await console.get(f"/en/structure?{query}")).headers["etag"] == tag
@@ -62,7 +62,7 @@ async def test_what_no_page_asks_for_makes_no_page_of_its_own(console: Console) 
 
 
 def test_every_parameter_that_a_page_reads_is_known() -> None:
-    """What pages and templates take out of an address, or write into it, is in the list of parameters."""
+    """Every parameter that pages and templates read from an address, or write into it, is in the list of parameters."""
     console_files = Path(services.console.__file__).parent
     text = "".join(path.read_text() for path in sorted(console_files.rglob("*.py")))
     read = re.findall(r'(?:query\.get|\.chosen)\("(\w+)"', text)
@@ -75,7 +75,7 @@ def test_every_parameter_that_a_page_reads_is_known() -> None:
 
 
 def test_a_long_address_is_not_kept() -> None:
-    """Addresses of pages are kept while they are short; each of a long one is written anew."""
+    """Only short addresses of pages are cached. A long one is written again each time."""
     before = frame._kept_address.cache_info().currsize
     long = frame._address("/en/search", (("q", "x" * 400),))
     assert long == f"/en/search?q={'x' * 400}"
@@ -83,14 +83,14 @@ def test_a_long_address_is_not_kept() -> None:
 
 
 async def test_two_consoles_show_the_same(console: Console, make_console: Any) -> None:
-    """Any of them answers what the other has shown before."""
+    """A tag of one console is valid at the other."""
     other = await make_console()
     tag = (await console.get("/fa/")).headers["etag"]
     assert (await other.get("/fa/", if_none_match=tag)).status_code == 304
 
 
 async def test_pages_are_compressed_for_who_takes_that(console: Console) -> None:
-    """The same bytes, packed once."""
+    """A reader who accepts gzip gets the same bytes compressed."""
     plain = await console.get("/en/", accept_encoding="identity")
     packed = await console.get("/en/", accept_encoding="gzip")
     assert "content-encoding" not in plain.headers
@@ -132,14 +132,14 @@ async def test_headers_let_nothing_foreign_in(console: Console, path: str) -> No
 
 
 async def test_under_tls_browsers_are_told_to_keep_to_it(make_console: Any, api: Any) -> None:
-    """A console whose address is https says so."""
+    """A console with an https address sends Strict-Transport-Security."""
     assert api
     encrypted = await make_console(base="https://console.test")
     assert (await encrypted.get("/en/")).headers["strict-transport-security"] == "max-age=31536000"
 
 
 async def test_nothing_is_inline(console: Console) -> None:
-    """No style, script or handler stands in a page, which the policy would refuse."""
+    """No page has an inline style, script or handler, which the policy would refuse."""
     for path in NAMED_PAGES:
         page = (await console.get(f"/en{path}")).text
         assert "<style" not in page
@@ -152,7 +152,7 @@ async def test_nothing_is_inline(console: Console) -> None:
     "path", ["/nowhere", "/en/nowhere", "/en/agency/nobody", "/en/link/nothing", "/en/service/x", "/static/x"]
 )
 async def test_an_unknown_address_gets_a_page_that_helps(console: Console, path: str) -> None:
-    """It says what is wrong, and has the search and the menu."""
+    """The page says what is wrong, and has the search and the menu."""
     answer = await console.get(path, accept_language="en")
     assert answer.status_code == 404
     assert "There is no such page" in answer.text
@@ -162,7 +162,7 @@ async def test_an_unknown_address_gets_a_page_that_helps(console: Console, path:
 
 @pytest.mark.parametrize("window", ["\N{SUPERSCRIPT TWO}", "\N{EXTENDED ARABIC-INDIC DIGIT SEVEN}", "9" * 499, "-7"])
 async def test_a_window_that_is_no_number_is_the_first(console: Console, window: str) -> None:
-    """What only looks like a digit chooses no window, on a page and on the page about a wrong address."""
+    """A window that only looks like a number chooses none, also on the page about an unknown address."""
     assert (await console.get(f"/en/method?window={window}")).status_code == 200
     missing = await console.get(f"/en/nowhere?window={window}")
     assert (missing.status_code, "There is no such page" in missing.text) == (404, True)
@@ -170,7 +170,7 @@ async def test_a_window_that_is_no_number_is_the_first(console: Console, window:
 
 @pytest.mark.parametrize("path", ["/en/method", "/en/nowhere", "/language/en/method"])
 async def test_an_address_that_is_no_text_is_refused(console: Console, path: str) -> None:
-    """Bytes in a query that are no UTF-8 are answered in one line, and the answer does not fail itself."""
+    """Bytes in a query that are not UTF-8 are answered with status 400, and the answer itself does not fail."""
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
@@ -199,13 +199,13 @@ async def test_an_address_that_is_no_text_is_refused(console: Console, path: str
 
 
 async def test_pages_are_only_read(console: Console) -> None:
-    """Another method is refused in a page."""
+    """A method that does not only read is refused with a page."""
     answer = await console.client.post("/en/")
     assert (answer.status_code, "Pages here are only read" in answer.text) == (405, True)
 
 
 async def test_before_the_first_index_a_page_says_so(empty_api: Any, make_console: Any) -> None:
-    """It is not yet serving, says that the figures are still to come, and opens by itself when they do."""
+    """The page says that the figures are still to come. The console serves by itself once they come, and not before."""
     assert empty_api
     console = await make_console()
     answer = await console.get("/en/")
@@ -220,7 +220,7 @@ async def test_before_the_first_index_a_page_says_so(empty_api: Any, make_consol
 
 
 async def test_while_the_api_is_away_the_last_page_says_its_age(console: Console) -> None:
-    """With a notice in its language for five minutes, and then not any more; a page nobody has seen is not there."""
+    """The last page is shown with its age for five minutes. A page that nobody has seen is not available."""
     await console.get("/fa/")
     console.feed._lost_since = console.clock[0]
     console.clock[0] += 200
@@ -254,7 +254,7 @@ async def test_a_slow_api_costs_a_sentence(console: Console, monkeypatch: pytest
 
 
 async def test_a_question_that_the_api_refuses_is_a_fault(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only an api that does not answer is said not to answer; what it refuses for good is a fault of ours, and is logged."""
+    """A refusal by the api is our own fault and is logged. Only an api that does not answer is reported as such."""
 
     async def refused(*_: Any, **__: Any) -> None:
         raise ApiError("api at there: the request is unreadable")
@@ -265,7 +265,7 @@ async def test_a_question_that_the_api_refuses_is_a_fault(console: Console, monk
 
 
 def test_the_cache_drops_what_was_asked_for_longest_ago() -> None:
-    """It holds no more bytes than it may."""
+    """The cache holds no more bytes than its limit, and drops the page that was not used for longest."""
     cache = PageCache(max_bytes=250)
     for key in ("a", "b"):
         cache.keep(key, KeptPage("", 200, "", b"x" * 60, b"y" * 40, 0.0))
@@ -275,7 +275,7 @@ def test_the_cache_drops_what_was_asked_for_longest_ago() -> None:
 
 
 def test_the_cache_counts_the_addresses_of_its_pages() -> None:
-    """A page under a long address takes as much more."""
+    """A page under a long address takes more of the cache, by the length of the address."""
     cache = PageCache(max_bytes=250)
     for key in ("a" * 100, "b" * 100):
         cache.keep(key, KeptPage("", 200, "", b"x" * 30, b"y" * 20, 0.0))

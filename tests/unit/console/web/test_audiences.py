@@ -1,4 +1,4 @@
-"""Who sees what: open, public, signed."""
+"""Audiences of the console: open, public and signed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LINK = re.compile(r'(?:href|src|action)="(/[^"#]*)')
 
 
 def _session(token: str) -> str:
-    """The cookie of a session of one auditor, with the token of its forms."""
+    """Return the session cookie of an auditor, with the token of its forms."""
     session = {"role": "auditor", "subject": "amina", "token": token, "until": int(time.time()) + 1000}
     signed = TimestampSigner(KEY).sign(base64.b64encode(json.dumps(session).encode()))
     return f"session={signed.decode()}"
@@ -31,14 +31,14 @@ def _session(token: str) -> str:
 
 @pytest.fixture
 async def public(api: Any, make_console: Any) -> Console:
-    """A console for the public over an api with everything."""
+    """Return a console for the public over an api with everything."""
     assert api
     made: Console = await make_console(audience="public")
     return made
 
 
 async def test_the_public_sees_agencies_and_above(public: Console) -> None:
-    """Services, links and their data are not there, nor is a sign-in."""
+    """The public gets no services, no links, no data on them, and no sign-in."""
     for path in ("/en/service/title-deed", "/fa/link/deed-tax", "/data/links.csv", "/data/services.json"):
         assert (await public.get(path)).status_code == 404
     for path in ("/en/", "/en/agency/tax-office", "/en/matrix/land-registry/tax-office", "/data/agencies.csv"):
@@ -47,7 +47,7 @@ async def test_the_public_sees_agencies_and_above(public: Console) -> None:
 
 
 async def test_1000_public_pages_hold_no_target_reason_or_detail(public: Console) -> None:
-    """Whatever leads on from the start, however its address is varied, is crawled; no byte of it is an attack map."""
+    """A crawl from the start, with varied addresses, finds no target, reason or detail that would help an attack."""
     secret = {
         "127.0.0.1:7500",
         "Target",
@@ -72,13 +72,13 @@ async def test_1000_public_pages_hold_no_target_reason_or_detail(public: Console
             todo.append(answer.headers["location"])
             continue
         if not path.startswith("/static/"):
-            # An address that names what is not there is shown to who typed it.
+            # The page about an unknown address repeats that address to the reader who requested it.
             found = [word for word in secret if word in answer.text and word not in path]
             assert found == [], path
         todo += [one.replace("&amp;", "&") for one in _LINK.findall(answer.text)]
         if "?" not in path:
             todo += [path + one for one in variations]
-        # What is not linked to is tried as well.
+        # Pages without a link to them are tried as well.
         todo += [
             "/en/link/deed-tax",
             "/fa/service/title-deed",
@@ -96,7 +96,7 @@ async def test_open_is_for_all_and_needs_no_sign_in(console: Console) -> None:
 
 
 async def test_signed_asks_for_a_sign_in(api: Any, make_console: Any) -> None:
-    """Without one, public pages are public and the others lead to the sign-in."""
+    """Without a sign-in, public pages are public and the others lead to the sign-in."""
     assert api
     console = await make_console(audience="signed")
     answer = await console.get("/en/link/deed-tax")
@@ -106,7 +106,7 @@ async def test_signed_asks_for_a_sign_in(api: Any, make_console: Any) -> None:
 
 
 async def test_a_second_session_gets_pages_of_its_own(api: Any, make_console: Any) -> None:
-    """A page holds the token of the session that reads it, and is never that of another one of the same person."""
+    """A page holds the token of its own session, and is never sent to another session of the same person."""
     assert api
     console = await make_console(audience="signed", provider=PROVIDER, session_key=KEY)
     pages = {token: await console.get("/en/", cookie=_session(token)) for token in ("first", "second")}
@@ -162,5 +162,5 @@ def test_a_session_ends() -> None:
     ],
 )
 def test_claims_name_roles(claim: Any, role: str) -> None:
-    """Whatever names no role is the public's."""
+    """A claim that names no role gives the role of the public."""
     assert role_of(claim) == role

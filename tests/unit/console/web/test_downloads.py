@@ -1,4 +1,4 @@
-"""Frozen rounds on their page, and their files: what is offered, to whom, and as what."""
+"""Frozen rounds on their page, and downloads of their files."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _FOR_ALL = {"round.json", "structure.json", "datapackage.json", SUMS, SIGNED_SUM
 
 
 def offered(page: str, name: str) -> dict[str, str]:
-    """The addresses of the files of a round on a page, by their names."""
+    """Return the addresses of the files of a round on a page, by file name."""
     return {
         file: f"/rounds/{name}/{rest}" for rest, file in re.findall(rf'"/rounds/{name}/((.*?)\?[0-9a-f]{{12}})"', page)
     }
 
 
 async def test_the_page_lists_rounds_and_how_to_verify_them(console: Console) -> None:
-    """The newest first, with key and hash; what is provisional or corrected says so, in both languages."""
+    """Rounds come newest first, with key and hash, and are marked if provisional or corrected, in both languages."""
     for code, provisional, corrected in (("en", "provisional", "corrected"), ("fa", "موقت", "اصلاح‌شده")):
         page = (await console.get(f"/{code}/rounds")).text
         assert re.findall(r'<article class="round" aria-labelledby="frozen-([^"]+)"', page) == [
@@ -51,7 +51,7 @@ async def test_the_page_lists_rounds_and_how_to_verify_them(console: Console) ->
 
 
 async def test_every_file_is_served_as_it_was_frozen(console: Console, rounds: Path) -> None:
-    """The page leads to each file; its bytes, type and length are right, and browsers keep it for good."""
+    """The page links to each file. Its bytes, type and length are right, and browsers may cache it for good."""
     files = offered((await console.get("/en/rounds")).text, "trial")
     folder = rounds / "trial"
     assert files.keys() == {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
@@ -73,7 +73,7 @@ async def test_every_file_is_served_as_it_was_frozen(console: Console, rounds: P
 
 
 async def test_only_files_that_the_sums_name_are_served(console: Console, rounds: Path, tmp_path: Path) -> None:
-    """No other file of the round, none beside or above it, and none behind a link, whatever the sums say."""
+    """No other file of the round, none beside or above it, and none behind a link is served, whatever the sums say."""
     (tmp_path / "secret").write_text("for nobody")
     write_round(rounds, "hostile")
     (rounds / "trial" / "unnamed").write_text("unnamed")
@@ -99,7 +99,7 @@ async def test_only_files_that_the_sums_name_are_served(console: Console, rounds
 
 
 async def test_the_public_gets_what_is_about_agencies_and_above(api: Any, make_console: Any) -> None:
-    """No evidence, no register, no index of links and no report, which names links; who signed in as nobody neither."""
+    """Readers without a role get no evidence, no register, no index of links and no report, which names links."""
     assert api
     for audience, status in (("public", 404), ("signed", 401)):
         console = await make_console(audience=audience)
@@ -116,12 +116,12 @@ async def test_the_public_gets_what_is_about_agencies_and_above(api: Any, make_c
     ("role", "everything"), [("", True), ("auditor", True), ("agency:tax-office", False), ("public", False)]
 )
 def test_an_agency_does_not_see_the_links_of_others(role: str, everything: bool) -> None:
-    """Files that hold the links of all are for who may see all."""
+    """Only readers who see everything get the files that hold the links of all agencies."""
     assert Reader(role).sees_everything is everything
 
 
 async def test_a_console_without_the_folder_lists_rounds_without_files(api: Any, make_console: Any) -> None:
-    """What the api lists is shown, with nothing to download."""
+    """The rounds that the api lists are shown, without downloads."""
     assert api
     console = await make_console(rounds=None)
     page = (await console.get("/en/rounds")).text

@@ -1,4 +1,4 @@
-"""The export of open data: listed in both languages with licence and checksums, downloaded by anybody, and nothing else."""
+"""The export of open data is listed in both languages. Anybody may download its files, and no other file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("audience", ["open", "public"])
 async def test_the_page_of_data_lists_the_export(api: Any, make_console: Any, exported: Path, audience: str) -> None:
-    """Each file with its size and SHA-256, the days, the publisher and the licence, in both languages."""
+    """The page lists each file with its SHA-256, the days, the publisher and the licence, in both languages."""
     assert api
     console: Console = await make_console(audience=audience, open_data=exported)
     for code, publisher in (("en", "Court of Audit"), ("fa", "دیوان محاسبات")):
@@ -39,7 +39,7 @@ async def test_the_page_of_data_lists_the_export(api: Any, make_console: Any, ex
 
 
 async def test_every_file_is_downloaded_as_it_is(api: Any, make_console: Any, exported: Path) -> None:
-    """With its media type, a validator, parts of it, and headers as everywhere."""
+    """Each file has its media type, a validator, ranges, and the usual headers."""
     assert api
     console: Console = await make_console(audience="public", open_data=exported)
     types = {
@@ -62,7 +62,7 @@ async def test_every_file_is_downloaded_as_it_is(api: Any, make_console: Any, ex
 
 
 async def test_a_newer_export_is_served_at_once(api: Any, make_console: Any, exported: Path, tmp_path: Path) -> None:
-    """Its files have other validators."""
+    """A newer file has another validator."""
     assert api
     folder = tmp_path / "export"
     folder.mkdir()
@@ -76,7 +76,7 @@ async def test_a_newer_export_is_served_at_once(api: Any, make_console: Any, exp
 
 
 async def test_nothing_else_is_served(api: Any, make_console: Any, exported: Path, tmp_path: Path) -> None:
-    """No path leads out of the export, no symbolic link does, and no file that its description does not list is there."""
+    """No path or symbolic link leads out of the export, and a file that its description does not list is not served."""
     assert api
     (tmp_path / "secret.csv").write_text("secret")
     folder = tmp_path / "export"
@@ -115,7 +115,7 @@ async def test_nothing_else_is_served(api: Any, make_console: Any, exported: Pat
 async def test_a_damaged_description_hides_the_export(
     api: Any, make_console: Any, exported: Path, tmp_path: Path, content: str
 ) -> None:
-    """The page goes without it, and nothing is downloaded."""
+    """The page leaves the export out, and no file can be downloaded."""
     assert api
     (tmp_path / "datapackage.json").write_text(content)
     (tmp_path / "links.csv").write_bytes((exported / "links.csv").read_bytes())
@@ -125,7 +125,7 @@ async def test_a_damaged_description_hides_the_export(
 
 
 async def test_there_is_nothing_without_an_export(console: Console) -> None:
-    """Neither a list nor files; `/data` leads to the page of data in the reader's language."""
+    """There is no list and no file, and `/data` leads to the page of data in the reader's language."""
     assert "/data/export/" not in (await console.get("/en/data")).text
     assert (await console.get("/data/export/datapackage.json")).status_code == 404
     answer = await console.get("/data", accept_language="en")

@@ -1,4 +1,4 @@
-"""Blocks that hold themselves compressed."""
+"""Blocks whose content is compressed."""
 
 from zlib import compress
 
@@ -14,7 +14,7 @@ _BLOCK = block_pb2.SlotBlock(slot_seconds=300, links=["a"], verdict=bytes(10_000
 
 
 def test_a_block_comes_back_with_its_stamp() -> None:
-    """What repeats itself is shorter, and the same once it is read, with the evidence sequence that follows it."""
+    """A repetitive block becomes shorter, and is read back unchanged with the evidence sequence stamped after it."""
     payload = compress_block(block_pb2.SlotBlock, _BLOCK.SerializeToString())
     assert len(payload) < 200
     back = parse_block(block_pb2.SlotBlock, stamp_slot_block(payload, 7))
@@ -22,7 +22,7 @@ def test_a_block_comes_back_with_its_stamp() -> None:
 
 
 def test_what_would_be_longer_stays_as_it_is() -> None:
-    """So do values of a scorer of before blocks were compressed."""
+    """A block that compression would lengthen stays as it is. Uncompressed blocks of an older scorer are read too."""
     payload = block_pb2.SlotBlock(slot_seconds=300).SerializeToString()
     assert compress_block(block_pb2.SlotBlock, payload) == payload
     assert parse_block(block_pb2.SlotBlock, _BLOCK.SerializeToString()) == _BLOCK
@@ -38,13 +38,13 @@ def test_what_would_be_longer_stays_as_it_is() -> None:
     ],
 )
 def test_damage_is_refused(content: bytes) -> None:
-    """What zlib did not write, or not to its end, or what holds no block."""
+    """Content that zlib did not write, that is incomplete or too long, or that holds no block is refused."""
     with pytest.raises(ValueError, match="not a SlotBlock"):
         parse_block(block_pb2.SlotBlock, message(_FIELD, content))
 
 
 def test_a_block_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A few bytes that unpack to more than the limit."""
+    """A few bytes that unpack to more than the limit are refused."""
     monkeypatch.setattr("services.core.blocks.compression._LIMIT", 5_000)
     with pytest.raises(ValueError, match="not a SlotBlock"):
         parse_block(block_pb2.SlotBlock, compress_block(block_pb2.SlotBlock, _BLOCK.SerializeToString()))

@@ -36,14 +36,14 @@ def test_doubles(column: list[float]) -> None:
 
 @given(st.lists(st.text(max_size=30), max_size=5))
 def test_strings(texts: list[str]) -> None:
-    """Ids of any characters."""
+    """Ids may have any characters."""
     found = strings(7, [text.encode() for text in texts])
     assert found == block_pb2.IndicatorBlock(id=texts).SerializeToString()
 
 
 @given(st.binary(max_size=300))
 def test_messages_within_messages(payload: bytes) -> None:
-    """Bytes or a message, of any length, under a field number of one byte or two."""
+    """Bytes and messages of any length are encoded, under a field number of one byte or two."""
     assert block_pb2.SlotBlock.FromString(message(7, payload)).verdict == payload
     assert message(7, payload) == block_pb2.SlotBlock(verdict=payload).SerializeToString() or not payload
     inner = block_pb2.LinkEvidence(window_days=300).SerializeToString()

@@ -1,4 +1,4 @@
-"""Values split into parts: joined whole or not at all."""
+"""Values split into parts are joined whole or not at all."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_nothing_but_the_value_itself_is_joined(value: bytes, other: bytes, data
 
 @pytest.mark.parametrize("header", ["", "3-1", "x-1-" + "0" * 64, "99999-1-" + "0" * 64, "1-1-" + "0" * 63, "1-1-\n"])
 def test_a_header_that_nobody_can_read_names_no_value(header: str) -> None:
-    """It names no part, and no contents join to its value."""
+    """An unreadable header names no part, and no contents join to its value."""
     found = ValueParts.parse(header)
     assert found.keys("government") == []
     assert join_parts(found, []) is None

@@ -1,4 +1,4 @@
-"""When reading a stream may go on, and when messages are missing."""
+"""When reading a stream may continue, and when messages are missing."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def at(sequence: int, created: str = "monday") -> StreamPosition:
     ],
 )
 def test_no_harmful_gap(position: StreamPosition | None, kept: StreamBounds, start: int) -> None:
-    """Reading goes on when nothing is missing, or only messages stored before the epoch."""
+    """Reading continues if nothing is missing, or only messages stored before the epoch."""
     assert go(position, kept) == StreamPosition("MEASUREMENTS", "monday", start)
 
 
@@ -75,7 +75,7 @@ def test_no_harmful_gap(position: StreamPosition | None, kept: StreamBounds, sta
     ],
 )
 def test_gap_is_refused(position: StreamPosition | None, kept: StreamBounds, sentence: str) -> None:
-    """A gap that may matter is refused with the missing messages; accepted, reading begins at the first message left."""
+    """A gap that may matter is refused with the missing messages. If accepted, reading begins at the first one left."""
     with pytest.raises(GapError) as caught:
         go(position, kept)
     assert str(caught.value) == sentence
@@ -83,7 +83,7 @@ def test_gap_is_refused(position: StreamPosition | None, kept: StreamBounds, sen
 
 
 def test_missing_messages_are_named() -> None:
-    """Messages that are missing in between are named by their numbers."""
+    """Missing messages in between are named by their numbers."""
     assert (
         str(missing_messages("EXCHANGES", 4, 7))
         == f"messages 5 to 6 of stream EXCHANGES are gone, not taken in: {REMEDY}"
@@ -95,8 +95,8 @@ MOMENT = 1795581642.125  # the same in epoch seconds, cut to milliseconds
 
 
 def test_a_restored_stream_goes_on_where_it_was_taken_in() -> None:
-    """A stream that was created anew, and holds the message at the position, stored before its creation, is restored
-    from a backup.
+    """A recreated stream that holds the message at the position, stored before its creation, was restored from a
+    backup.
     """
     assert go(at(5), StreamBounds(RESTORED, 1, 9, 5_000.0, taken=MOMENT - 60)) == StreamPosition(
         "MEASUREMENTS", RESTORED, 5

@@ -11,7 +11,7 @@ from services.core.errors import SettingsError
 
 
 def test_a_seed_that_cannot_be_read_is_not_called_a_wrong_seed(tmp_path: Path) -> None:
-    """What the system says of a file is in the message, and only a file of other content is no nkey seed."""
+    """The message has the system's error, and only a file with other content is called no nkey seed."""
     write_users(tmp_path)
     path = tmp_path / "api.nk"
     path.unlink()

@@ -1,4 +1,4 @@
-"""Which nats-server is used."""
+"""The choice of the nats-server program."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def _install(folder: Path, version: str) -> Path:
 
 @pytest.mark.parametrize("version", ["2.12.0", "2.15.1", "3.0.0-RC.1", "unheard of"])
 def test_a_new_server_is_used(version: str) -> None:
-    """Servers from the least version on are used, and those whose version nobody can read."""
+    """Servers of the minimum version or newer are used, and so are those with an unreadable version."""
     assert too_old(version) == ""
 
 
 def test_an_old_server_on_the_path_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Debian's server is refused with its version and what to do, though a newer one is installed beside Python."""
+    """Debian's server is refused with its version and what to do, even if a newer one is installed beside Python."""
     program = _install(tmp_path, "2.10.27")
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     with pytest.raises(SettingsError) as refused:

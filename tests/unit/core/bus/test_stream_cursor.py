@@ -14,7 +14,7 @@ POSITION = StreamPosition("MEASUREMENTS", "2026-11-27T10:00:00Z", 3)
 
 
 class Stream:
-    """A stream of ten messages, which may be made anew, and a bus that may be away."""
+    """A stream of ten messages that may be recreated, on a bus that may be away."""
 
     def __init__(self) -> None:
         self.created, self.away = POSITION.created, False
@@ -35,8 +35,8 @@ def cursor_on(stream: Stream, *, accept: bool = False) -> StreamCursor:
 @pytest.mark.parametrize("accept", [False, True])
 async def test_a_stream_made_anew_is_noticed_though_it_has_more_to_read(
     accept: bool,
-) -> None:  # a parameter of the test
-    """A stream that was made anew and has outgrown the position is not read on from there, even where gaps are accepted."""
+) -> None:
+    """A recreated stream that has outgrown the position is not read from there, even if gaps are accepted."""
     stream = Stream()
     cursor = cursor_on(stream, accept=accept)
     assert len(await cursor.read(POSITION, limit=2, now=1.0)) == 2

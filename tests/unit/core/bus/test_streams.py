@@ -15,7 +15,7 @@ from services.core.errors import BusError
 
 
 def stored(sequence: int) -> Msg:
-    """A reply that holds a stored message."""
+    """Return a reply that holds a stored message."""
     headers = {
         "Nats-Sequence": str(sequence),
         "Nats-Subject": "a",
@@ -40,7 +40,7 @@ class SlowReplies:
 
 
 async def test_part_of_a_batch_is_returned_when_the_rest_is_late() -> None:
-    """Messages that came before the deadline are not asked for again; where none came, the read fails."""
+    """Messages that came before the deadline are returned. If none came, the read fails."""
     client = Mock(publish=AsyncMock())
     slow = Streams(client, "scorer", SlowReplies(stored(3), stored(4)))  # type: ignore[arg-type]  # as far as it is used
     assert [message.sequence for message in await slow.read("MEASUREMENTS", 3, timeout=0.01)] == [3, 4]

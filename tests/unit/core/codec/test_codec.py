@@ -54,7 +54,7 @@ def test_measurements_survive_the_batch(rows: list[Measurement]) -> None:
 
 @given(st.lists(measurements, min_size=1, max_size=20))
 def test_columns_say_what_rows_say(rows: list[Measurement]) -> None:
-    """The columns a verdict is made of agree with the rows."""
+    """The columns that verdicts are made from agree with the rows."""
     columns = codec.decode_columns(codec.encode_measurements(rows))
     assert [columns.targets[i] for i in columns.target] == [row.target for row in rows]
     assert columns.slot_start.tolist() == [row.slot_start for row in rows]
@@ -89,13 +89,13 @@ def test_bad_measurement_lines_say_why(text: str, reason: str) -> None:
     [codec.decode_columns, codec.decode_measurements, codec.decode_sender, codec.decode_summaries, BlockReader.of],
 )
 def test_foreign_bytes_are_refused(decode) -> None:
-    """Bytes that are no message of ours raise ValueError, not a protobuf error."""
+    """Bytes that are no message of ours raise ValueError and not a protobuf error."""
     with pytest.raises(ValueError, match="not a"):
         decode(b"\xff\xff\xff")
 
 
 def test_a_batch_has_a_place_in_the_chain_of_its_prober() -> None:
-    """The sender and the place are read back, what is measured is the same without them, and no impossible place is taken."""
+    """Sender and place are read back. Measurements are the same without them, and impossible places are ignored."""
     rows = [Measurement(Target("a"), "main", 0, 0.0, Outcome.OK, Reason.OK, prober="p1")]
     first = codec.ChainPlace(b"r" * codec.RUN_BYTES, 1)
     second = first.next(codec.encode_measurements(rows, first))
@@ -132,7 +132,7 @@ def test_ragged_batches_are_refused() -> None:
     ],
 )
 def test_numbers_that_no_prober_measures_are_refused(field: str, number: int) -> None:
-    """No reader takes a batch with a time or a number that another one, such as the archive, cannot represent."""
+    """Readers refuse a batch with a time or a number that another reader, such as the archive, cannot represent."""
     rows = [Measurement(Target("a"), "main", 0, 0.0, Outcome.OK, Reason.OK)] * 2
     batch = measurement_pb2.MeasurementBatch.FromString(codec.encode_measurements(rows))
     getattr(batch, field)[1] = number
@@ -141,7 +141,7 @@ def test_numbers_that_no_prober_measures_are_refused(field: str, number: int) ->
 
 
 def test_the_largest_numbers_are_read() -> None:
-    """A certificate without an end, and data as old as the first year, are in range; outcomes that nobody gives stay unknown."""
+    """Certificates without an end and data as old as the first year are in range. Undefined outcomes are unknown."""
     row = Measurement(Target("a"), "main", 0, 0.0, Outcome.OK, Reason.OK, certificate_expiry=253_402_300_799)
     batch = measurement_pb2.MeasurementBatch.FromString(codec.encode_measurements([replace(row, data_age=6.4e10)]))
     batch.outcome[0] = 257
@@ -185,7 +185,7 @@ def test_enums_are_those_of_the_contract() -> None:
 
 
 def test_summaries_survive() -> None:
-    """An exchange summary comes back from the batch and from JSON."""
+    """An exchange summary is restored from the batch and from JSON."""
     row = ExchangeSummary(
         "X/GOV/1/S", "X/GOV/2/T/get", 300, 4, alias="p", count=3, ok=2, duration_buckets=tuple(range(DURATION_BUCKETS))
     )
@@ -212,7 +212,7 @@ def test_summaries_survive() -> None:
     ],
 )
 def test_summaries_out_of_range_are_refused(changes: dict[str, Any], reason: str) -> None:
-    """A number that would overflow, that nothing could replace or that no summary can have is refused with the field."""
+    """A number that would overflow, that nothing could replace or that no summary can have is refused by its field."""
     row = replace(ExchangeSummary("X/GOV/1/S", "X/GOV/2/T/get", 300, 4, count=3, ok=2), **changes)
     with pytest.raises(ValueError, match=reason):
         codec.decode_summaries(codec.encode_summaries("xroad", [row]))
@@ -228,7 +228,7 @@ def test_heartbeats_survive(leaving: bool, share_from: int | None) -> None:
 
 
 def test_blocks_survive() -> None:
-    """Indicators with and without point, interval and strict share, link evidence and volumes come back from a block."""
+    """Indicators with and without point, interval and strict share, link evidence and volumes survive a block."""
     losses, strict = Losses(0.1, 0.2, 0.1, 0.05, 0.05), StrictShare(None, 0.1, 0.9)
     versions = ("r", "p", "m", 2**40)
     interval = Interval(0.3, 0.65, 0.95, outages=3)
@@ -250,7 +250,7 @@ def test_blocks_survive() -> None:
 
 
 def test_a_block_of_before_method_5_says_nothing_of_outages() -> None:
-    """The column is missing there, and the interval rests on an unknown number; a column that is too short is refused."""
+    """Such a block lacks the column, so outages are unknown. A column that is too short is refused."""
     one = Indicator(
         IndicatorKind.LINK, "l", 7, 600, 0.5, 0.5, 0.5, 1.0, Losses(late=0.5), interval=Interval(0.3, 0.65, 0.95, 1)
     )
@@ -265,13 +265,13 @@ def test_a_block_of_before_method_5_says_nothing_of_outages() -> None:
 
 @pytest.mark.parametrize("interval", [None, Interval(0.0, 0.6, 0.95), Interval(0.0, 0.6, 0.95, outages=0)])
 def test_an_interval_is_there_or_not(interval) -> None:
-    """An indicator's message says whether there is an interval: an end of zero is not none."""
+    """A message says whether an indicator has an interval; an end of zero is not a missing one."""
     row = Indicator(IndicatorKind.LINK, "l", 7, 600, 0.5, 0.5, 0.5, 1.0, Losses(late=0.5), interval=interval)
     assert indicator_from_message(codec.indicator_to_message(row)) == row
 
 
 def test_slot_blocks_survive() -> None:
-    """A slot block comes back with its shape."""
+    """A slot block is restored with its shape."""
     cells = np.arange(2 * 3 * 2, dtype=np.uint8).reshape(2, 3, 2)
     block = SlotBlock(300, 64, ("a", "b"), ("e",), ("v", "w"), cells[:, :, 0], cells, cells + 1)
     back = decode_slot_block(encode_slot_block(block))

@@ -1,4 +1,4 @@
-"""Tests for findings as values."""
+"""Findings as values."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ from tests.support.paths import ROOT
     ],
 )
 def test_who_failed(code, reason):
-    """The security server that wrote a code and its second part decide who failed; other codes are no security server's."""
+    """The security server in a code and the code's second part tell who failed. Other codes name no security server."""
     assert reason_of_fault(code) is reason
 
 

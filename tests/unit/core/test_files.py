@@ -10,7 +10,7 @@ from services.core import files
 
 
 def test_a_seal_shows_every_changed_bit() -> None:
-    """What was sealed comes back; with any bit changed, or cut anywhere, or emptied, it is damaged."""
+    """Sealed content is read back. With any bit changed, or cut anywhere, emptied or extended, it is damaged."""
     data = files.sealed(b"evidence")
     assert bytes(files.unsealed(data)) == b"evidence"
     assert bytes(files.unsealed(files.sealed(b""))) == b""

@@ -59,12 +59,12 @@ def said(one: Finding, language: str = "en") -> str:
     ],
 )
 def test_a_finding_says_what_where_since_when_and_how_much(one: Finding, expected: str) -> None:
-    """Amounts are in the unit of the kind, and what is not known is not said."""
+    """Amounts are in the unit of the kind, and unknown facts are left out."""
     assert said(one) == expected
 
 
 def test_what_counts_as_usual_is_not_said_to_be_mended() -> None:
-    """A finding that went on until it was what is usual does not read like one that is over."""
+    """A finding that lasted until it became usual does not read like one that is over."""
     one = finding(FindingKind.FALL, ended_at=SINCE + 7_200, usual=True)
     assert said(one).endswith(
         "It went on for weeks and counts as usual since 17:30 on 27 November 2026: nothing says that it is mended."
@@ -81,14 +81,14 @@ def test_persian_has_its_own_calendar_and_digits() -> None:
 
 
 def test_what_is_beyond_telling_is_once_in_a_billion() -> None:
-    """No chance is written with more digits than anybody compares."""
+    """No chance is written with more digits than anybody would compare."""
     assert "such a difference at most once in 1,000,000,000 cases." in said(finding(chance=1e-40))
 
 
 @pytest.mark.parametrize("kind", FindingKind)
 @pytest.mark.parametrize("scope", FindingScope)
 def test_every_finding_has_a_sentence_and_a_message(kind: FindingKind, scope: FindingScope) -> None:
-    """No kind and no scope is without words in either language, and a message holds all of it."""
+    """Every kind and scope has words in both languages, and a message holds the whole finding."""
     one = finding(kind, scope, review=Review.DISMISSED, note="a holiday", ended_at=SINCE + 1, usual=True)
     assert all(said(one, language).endswith(".") for language in ("en", "fa"))
     assert finding_from_message(finding_to_message(one)) == one

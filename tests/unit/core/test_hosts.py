@@ -12,5 +12,5 @@ from services.core.hosts import is_loopback
     [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("api.example", False), ("", False)],
 )
 def test_this_machine_is_distinguished_from_others(host: str, expected: bool) -> None:
-    """Addresses and the name of loopback are told from others."""
+    """The addresses and the name of loopback are distinguished from others."""
     assert is_loopback(host) is expected

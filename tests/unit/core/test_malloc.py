@@ -22,9 +22,9 @@ def private() -> int:
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="only glibc keeps what was freed")
 def test_free_pages_between_used_ones_are_returned() -> None:
-    """Of a hundred blocks of 1 MiB all but the last, which is in use, are returned, and the last is unchanged."""
+    """Of a hundred blocks of 1 MiB, all but the last are free and are returned. The last is in use and unchanged."""
     large = bytes(31 * MIB)
-    del large  # from here on glibc has blocks of up to this size lie in one arena
+    del large  # from here on glibc keeps blocks of up to this size in one arena
     blocks = [bytes([at]) * MIB for at in range(100)]
     del blocks[:-1]
     before = private()

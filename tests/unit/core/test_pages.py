@@ -1,4 +1,4 @@
-"""The server of /metrics and /health: what it answers, and that nobody can hold it."""
+"""The server of /metrics and /health answers requests, and nobody can hold it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def ask(port: int, path: str, method: str = "GET", **headers: str) -> tuple[HTTP
 
 
 def ended(connection: socket.socket) -> bool:
-    """Whether the server has ended a connection."""
+    """Return whether the server has ended a connection."""
     connection.setblocking(False)
     try:
         return not connection.recv(1 << 16)
@@ -59,7 +59,7 @@ def connected(port: int, said: bytes = b"") -> socket.socket:
 
 
 def test_the_pages_are_answered() -> None:
-    """Metrics as Prometheus asks for them, health with its status, and a pointer for everything else."""
+    """Metrics are served as Prometheus asks for them, health with its status, and everything else with a pointer."""
     with serving() as port:
         answer, body = ask(port, "/metrics")
         assert (answer.status, b"one 1.0" in body) == (200, True)
@@ -80,7 +80,7 @@ def test_the_pages_are_answered() -> None:
 
 @pytest.mark.parametrize("accept", ["text/plain; version=0.0.4", "application/openmetrics-text; version=1.0.0"])
 def test_stable_series_are_written_once(accept: str) -> None:
-    """A page has what prometheus-client would write, in either format; series that did not change are not written again."""
+    """A page equals that of prometheus-client in either format, and unchanged series are not written again."""
     registry = PageRegistry()
     counted, shown = counter("peyvand_probe_shed_total", registry), GaugeFamily("peyvand_links", registry)
     with pytest.raises(ValueError, match="Duplicated"):
@@ -111,7 +111,7 @@ def test_stable_series_are_written_once(accept: str) -> None:
 
 @pytest.mark.parametrize(("said", "status"), [(b"hello\r\n\r\n", 400), (b"GET /" + b"a" * 20_000, 431)])
 def test_what_is_no_request_is_refused(said: bytes, status: int) -> None:
-    """Rubbish and a head that is too long are answered with their status, and the connection ends."""
+    """Garbage and a head that is too long are answered with their status, and the connection ends."""
     with serving() as port, connected(port, said) as connection:
         received = b"".join(iter(lambda: connection.recv(1 << 16), b""))
         assert received.startswith(b"HTTP/1.1 %d " % status)
@@ -127,7 +127,7 @@ def test_a_request_that_does_not_arrive_is_not_waited_for(monkeypatch: pytest.Mo
 
 
 def test_a_request_that_trickles_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A byte now and then does not keep a connection: the time is that of the whole request."""
+    """A byte now and then does not keep a connection open: the time is that of the whole request."""
     monkeypatch.setattr(pages, "REQUEST_SECONDS", 0.2)
     with serving() as port, connected(port, b"GET /metrics HTTP/1.1\r\n") as connection:
 
@@ -143,7 +143,7 @@ def test_a_request_that_trickles_is_not_waited_for(monkeypatch: pytest.MonkeyPat
 
 
 def test_an_answer_that_nobody_reads_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A client that does not read what it asked for is ended, and with it what waits to be sent."""
+    """The connection of a client that does not read its answer is ended, and the unsent rest is dropped."""
     monkeypatch.setattr(pages, "ANSWER_SECONDS", 0.05)
     more_than_the_system_holds, asked = bytes(64 << 20), threading.Event()
     servers: list[pages._Server] = []
@@ -173,7 +173,7 @@ def test_an_answer_that_nobody_reads_is_given_up(monkeypatch: pytest.MonkeyPatch
 
 
 class Slow(Collector):
-    """A gauge that takes until ``go`` is set."""
+    """A gauge that waits until ``go`` is set."""
 
     def __init__(self) -> None:
         self.go, self.asked = threading.Event(), threading.Event()
@@ -185,7 +185,7 @@ class Slow(Collector):
 
 
 def test_connections_are_bounded_and_the_oldest_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Silent connections beyond the bound end the oldest silent ones, never one that is being answered, and take no thread."""
+    """Beyond the limit the oldest silent connections are ended, never one being answered, and none takes a thread."""
     monkeypatch.setattr(pages, "MAX_CONNECTIONS", 8)
     registry, slow = CollectorRegistry(), Slow()
     slow.go.set()

@@ -23,7 +23,7 @@ _COMPATIBLE = {"probe_success", "probe_ssl_earliest_cert_expiry"}
 
 
 def _texts(file: Path) -> Iterator[str]:
-    """Every text in the code of a module that could be a metric's name, docstrings and ``__all__`` apart."""
+    """Yield every text in the code of a module that could be a metric's name, except docstrings and ``__all__``."""
     statements = ast.parse(file.read_text("utf-8")).body
     code = [one for one in statements if not (isinstance(one, ast.Assign) and ast.unparse(one.targets[0]) == "__all__")]
     for node in (node for one in code for node in ast.walk(one)):
@@ -45,7 +45,7 @@ def test_the_page_is_the_one_made_from_the_code(page: str) -> None:
 
 @pytest.mark.parametrize("row", TABLE.values(), ids=TABLE)
 def test_names_follow_prometheus(row: Metric) -> None:
-    """Lower case, a prefix, base units, and `_total` for counters alone."""
+    """Names have lower case, a prefix and base units, and `_total` only for counters."""
     assert _METRIC.fullmatch(row.name)
     assert row.name.endswith("_total") == (row.type == "counter")
     assert not re.search(r"_(ms|milliseconds|minutes|hours|kb|mb|percent|count)(_|$)", row.name)
@@ -59,8 +59,8 @@ def test_names_follow_prometheus(row: Metric) -> None:
 
 @pytest.mark.parametrize("row", TABLE.values(), ids=TABLE)
 def test_units_agree_with_names(row: Metric) -> None:
-    """A name that ends with a unit, be it before `_total`, has it; a unit that names end with is in the name; and what is
-    counted in no unit is a count.
+    """A name that ends with a unit, also before `_total`, has that unit, and such a unit is in the name.
+    A metric without a unit is a count.
     """
     suffixes = {
         "epoch seconds": "_timestamp_seconds",
@@ -81,7 +81,7 @@ def test_units_agree_with_names(row: Metric) -> None:
 
 
 def test_the_table_and_the_code_name_the_same_metrics() -> None:
-    """No component makes a metric that the table lacks, and the table lists none that nothing makes."""
+    """Components make every metric of the table, and no other."""
     assert _used() == set(TABLE)
 
 

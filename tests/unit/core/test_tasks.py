@@ -12,7 +12,7 @@ from services.core.tasks import cancel_and_wait, propagate_cancellation, run_in_
 
 
 async def test_a_task_that_swallows_cancellations_is_cancelled_until_it_ends() -> None:
-    """One that ends by itself, and one that goes on twice, are both done afterwards."""
+    """A task that ends by itself, and one that swallows two cancellations, are both done afterwards."""
     swallowed = 0
 
     async def stubborn() -> None:
@@ -33,7 +33,7 @@ async def test_a_task_that_swallows_cancellations_is_cancelled_until_it_ends() -
 
 
 async def test_a_swallowed_cancellation_is_raised_after_all() -> None:
-    """It is raised although the code within suppressed it."""
+    """A cancellation is raised even if the code within suppressed it."""
 
     async def body() -> None:
         with propagate_cancellation(), suppress(asyncio.CancelledError):
@@ -47,7 +47,7 @@ async def test_a_swallowed_cancellation_is_raised_after_all() -> None:
 
 
 async def test_a_thread_is_waited_for() -> None:
-    """A cancelled caller ends only when the thread has."""
+    """A cancelled caller ends only when its thread has ended."""
     started, released = Event(), Event()
 
     def work() -> None:
@@ -66,7 +66,7 @@ async def test_a_thread_is_waited_for() -> None:
 
 
 async def test_what_a_thread_fails_with_outlives_a_cancellation() -> None:
-    """A cancelled caller raises the error of its thread: nobody else would hear of it."""
+    """A cancelled caller raises the error of its thread, because nobody else would see it."""
     started, released = Event(), Event()
 
     def work() -> None:

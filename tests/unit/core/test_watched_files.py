@@ -1,4 +1,4 @@
-"""Values read from files, and read again when these have changed."""
+"""Values read from files, and read again when the files change."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def aged(path: Path) -> None:
 
 
 def test_a_file_is_read_again_only_when_it_has_changed(tmp_path: Path) -> None:
-    """Equal inode, size and time mean an equal content."""
+    """Equal inode, size and time mean equal content."""
     path, reads = tmp_path / "file", []
 
     def read() -> str:
@@ -43,7 +43,7 @@ def test_a_file_is_read_again_only_when_it_has_changed(tmp_path: Path) -> None:
 
 
 def test_a_file_written_twice_in_a_moment_is_read_twice(tmp_path: Path) -> None:
-    """Contents of one size, written within one tick of the file system's clock, have one stamp."""
+    """Contents of one size, written within one tick of the file system's clock, have the same stamp."""
     path = tmp_path / "file"
     path.write_text("one")
     watched = WatchedFiles((path,), path.read_text)
@@ -55,7 +55,7 @@ def test_a_file_written_twice_in_a_moment_is_read_twice(tmp_path: Path) -> None:
 
 
 def test_a_change_is_noticed_within_the_interval(tmp_path: Path) -> None:
-    """Within the interval nothing looks at the disk."""
+    """Within the interval the disk is not checked."""
     path, clock = tmp_path / "file", Clock()
     path.write_text("one")
     watched = WatchedFiles((path,), path.read_text, interval=10.0, clock=clock)
@@ -69,7 +69,7 @@ def test_a_change_is_noticed_within_the_interval(tmp_path: Path) -> None:
 
 
 def test_what_could_not_be_read_is_tried_again(tmp_path: Path) -> None:
-    """An unusable content raises until there is a usable one."""
+    """Unusable content raises an error until there is usable content."""
     path = tmp_path / "file"
     path.write_text("1")
     aged(path)
@@ -84,7 +84,7 @@ def test_what_could_not_be_read_is_tried_again(tmp_path: Path) -> None:
 
 
 def test_what_was_read_last_stays_while_a_change_is_unusable(tmp_path: Path) -> None:
-    """With somebody to tell, an unusable content is told once a look and the value stays; without any value it is raised."""
+    """With a callback, unusable content is reported once per check and the value stays. Without any value it raises."""
     path, clock, told = tmp_path / "file", Clock(), list[Exception]()
     watched = WatchedFiles((path,), lambda: int(path.read_text()), interval=10.0, clock=clock, failed=told.append)
     with pytest.raises(FileNotFoundError):

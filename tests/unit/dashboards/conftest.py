@@ -1,4 +1,4 @@
-"""Every dashboard, panel and query, one after another."""
+"""Parameters for every dashboard, panel and query."""
 
 from tests.support.cases.dashboards.panels import asked, name, panel
 

@@ -1,4 +1,4 @@
-"""The rules of Grafana's dashboard linter, and some of our own, on every dashboard that is provisioned."""
+"""Every provisioned dashboard follows the rules of Grafana's dashboard linter and some of our own."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ LATIN = re.compile(r"[A-Za-z]{3,}")
 
 
 def test_what_is_committed_is_what_the_code_makes():
-    """Nobody edits the JSON, nobody forgets `make dashboards`, and no dashboard that is gone is left behind."""
+    """The committed JSON files are exactly those that `make dashboards` writes, with none left over."""
     assert names() == sorted(DASHBOARDS)
     for one in DASHBOARDS:
         assert (FOLDER / f"{one}.json").read_text("utf-8") == rendered(one)
 
 
 def test_the_data_source_is_a_variable(name):
-    """template-datasource-rule: one data source, named as Grafana's linter wants it, and labelled so, with Persian beside it."""
+    """template-datasource-rule: one data source, with the name and label of Grafana's linter, and Persian beside it."""
     found = [one for one in dashboard(name)["templating"]["list"] if one["type"] == "datasource"]
     assert [(one["name"], one["query"]) for one in found] == [("datasource", "prometheus")]
     assert found[0]["label"].startswith("Data source · ")
@@ -35,7 +35,7 @@ def test_the_data_source_is_a_variable(name):
 
 
 def test_every_window_can_be_chosen():
-    """The menu of windows asks for what every window has: points are absent where too little is known, bounds never."""
+    """The menu of windows reads bounds, which every window has. A point is absent where too little is known."""
     asked = {
         str(one["query"]["query"])
         for each in names()
@@ -61,7 +61,7 @@ def test_variables_can_be_asked_for(name):
 
 
 def test_the_variables_chain():
-    """A sector narrows its agencies, an agency its links, a job its instances; a variable follows those it asks for."""
+    """A sector narrows its agencies, an agency its links, a job its instances. A variable uses earlier ones only."""
     asks = {"agency": {"sector"}, "link": {"agency"}, "instance": {"job"}}
     for one in names():
         before: set[str] = set()
@@ -74,7 +74,7 @@ def test_the_variables_chain():
 
 
 def test_a_dashboard_is_not_edited_in_place(name):
-    """template-uneditable-rule: what is provisioned is changed in the code."""
+    """template-uneditable-rule: a provisioned dashboard is changed in the code."""
     found = dashboard(name)
     assert found["editable"] is False
     assert found["uid"] == f"peyvand-{name}"
@@ -83,7 +83,7 @@ def test_a_dashboard_is_not_edited_in_place(name):
 
 
 def test_titles_are_english_and_persian(name):
-    """Dashboards, rows and panels have both, the English one first, and no title comes twice."""
+    """Dashboards, rows and panels have titles in English and then Persian, and no title occurs twice."""
     found = dashboard(name)
     titles = [found["title"], *(panel["title"] for panel in found["panels"])]
     for title in titles:
@@ -97,7 +97,7 @@ def test_titles_are_english_and_persian(name):
 
 
 def test_panels_do_not_overlap(name):
-    """Every panel has its place in 24 columns, and rows of panels end flush."""
+    """Every panel lies within 24 columns, no two overlap, and each has an id of its own."""
     taken = [panel["gridPos"] for panel in dashboard(name)["panels"]]
     assert all(place["x"] >= 0 and place["x"] + place["w"] <= 24 for place in taken)
     for one, other in combinations(taken, 2):
@@ -108,7 +108,7 @@ def test_panels_do_not_overlap(name):
 
 
 def test_a_panel_says_what_it_shows(panel):
-    """panel-title-description-rule, panel-units-rule, panel-datasource-rule, panel-no-targets-rule; thresholds as well."""
+    """panel-title-description-rule, panel-units-rule, panel-datasource-rule, panel-no-targets-rule; thresholds too."""
     assert panel["title"]
     assert len(panel["description"]) > 30
     assert panel["description"].endswith((".", "?"))
@@ -155,7 +155,7 @@ WITHOUT_SIDES = {
 
 
 def test_what_has_a_good_and_a_bad_side_says_where_they_part():
-    """A panel has two thresholds at the least, unless it is named here; none is named that has them, or is gone."""
+    """Every panel has at least two threshold steps, except exactly those that WITHOUT_SIDES names."""
     plain = {
         (name, panel["title"].partition(" · ")[0])
         for (name, _), panel in EVERY.items()
@@ -165,9 +165,9 @@ def test_what_has_a_good_and_a_bad_side_says_where_they_part():
 
 
 def test_links_lead_to_dashboards_with_variables_they_have():
-    """Data links drill down: from the government to agencies, from an agency to links, from a link to both its agencies,
-    from what is unknown to the pipeline, keeping time and data source. What a link fills in is in the answer. From findings they
-    lead to pages of the console.
+    """Data links drill down and keep the time range and the data source. They lead from the government to agencies,
+    from an agency to links, from a link to both its agencies, and from unknown results to the pipeline. A label that a
+    link fills in is in the panel's answer. Findings lead to pages of the console.
     """
     led = set()
     pages = {one.path for one in PAGES}
@@ -196,7 +196,7 @@ def test_links_lead_to_dashboards_with_variables_they_have():
     [("government", "/"), ("agency", "/agency/$agency"), ("link", "/link/$link"), ("pipeline", "/monitor")],
 )
 def test_a_dashboard_leads_to_the_consoles_page_about_the_same(name, page):
-    """At the address that the console exposes, by variables that the dashboard has; the console has such a page."""
+    """Each dashboard links to an existing page at the address that the console exposes, by variables that it has."""
     found = dashboard(name)
     assert f"${{console}}/en{page}" in {one.get("url") for one in found["links"]}
     (variable,) = [one for one in found["templating"]["list"] if one["name"] == "console"]
@@ -231,11 +231,11 @@ LED = {
     ("link", "Why it was not OK", "agency"),
     ("link", "Why it was not OK", "pipeline"),
 }
-"""What leads on where: dashboard, panel, and a dashboard or a page of the console."""
+"""Where the data links lead: dashboard, panel, and a dashboard or a page of the console."""
 
 
 def test_one_word_for_each_thing():
-    """A slot is a نوبت and an interval a بازه on every dashboard, and bounds are کمترین and بیشترین, as in the brief."""
+    """A slot is a نوبت and an interval a بازه on every dashboard. Bounds are کمترین and بیشترین, as in the brief."""
     words = " ".join(title for _, title in EVERY) + " ".join(map(rendered, DASHBOARDS))
     assert "نوبت" in words
     assert "کمترین" in words

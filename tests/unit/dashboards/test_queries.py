@@ -1,4 +1,4 @@
-"""What the panels of dashboards ask for."""
+"""The queries of dashboard panels ask for exposed metrics, in the ways that Grafana's linter accepts."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tests.support.cases.dashboards.panels import ASKED, EVERY, values_of
 from tests.support.monitoring.promql import faults
 
 INSTANCES = {"pipeline"}
-"""Dashboards about processes. What the others show is of agencies and links: which process says so must not matter."""
+"""Dashboards about processes. The others show agencies and links, whichever process exposes them."""
 
 
 def test_a_sector_narrows_whom_to_turn_to():
-    """Every query of the government's last row asks for the sectors chosen, and those about the whole ask for none."""
+    """Every query of the government's last row is limited to the chosen sectors; the others never are."""
     narrowed = {one.id.rpartition("/")[0] for one in queries("government") if "$sector" in one.expression}
     whole = {one.id.rpartition("/")[0] for one in queries("government") if "$sector" not in one.expression}
     assert narrowed == {
@@ -27,7 +27,7 @@ def test_a_sector_narrows_whom_to_turn_to():
 
 
 def test_processes_are_told_apart_where_they_matter(name):
-    """template-job-rule, template-instance-rule, target-job-rule, target-instance-rule: on dashboards about processes."""
+    """template-job-rule, template-instance-rule, target-job-rule, target-instance-rule: dashboards about processes."""
     variables = {one["name"] for one in dashboard(name)["templating"]["list"]}
     assert ({"job", "instance"} <= variables) == (name in INSTANCES)
     for one in queries(name):
@@ -37,23 +37,23 @@ def test_processes_are_told_apart_where_they_matter(name):
 
 
 def test_a_query_asks_for_what_is_exposed(asked):
-    """target-promql-rule: it parses, of metrics in the table with labels they have."""
+    """target-promql-rule: a query parses and uses metrics of the table with labels that they have."""
     assert faults(interpolated(asked.expression, values_of(asked.dashboard))) == []
 
 
 def test_a_query_invents_nothing(asked):
-    """No constant stands in for an answer that is missing."""
+    """No constant stands in for a missing answer."""
     assert not re.search(r"vector\(|absent\(|scalar\(", asked.expression)
 
 
 def test_rates_follow_the_interval(asked):
-    """target-rate-interval-rule, but for counts over the whole time shown."""
+    """target-rate-interval-rule, except for counts over the whole time shown."""
     for function, spans in re.findall(r"\b(rate|irate|deriv|increase)\(.*?\[([^\]]+)\]", asked.expression):
         assert spans == ("$__range" if function == "increase" else "$__rate_interval")
 
 
 def test_counters_are_rated_and_histograms_summed(asked):
-    """target-counter-agg-rule, target-histogram-rule: no counter is shown as it stands, and buckets keep their bounds."""
+    """target-counter-agg-rule, target-histogram-rule: no counter is shown raw, and buckets keep their bounds."""
     parsed = promql_parser.parse(interpolated(asked.expression, values_of(asked.dashboard)))
     rated: set[str] = set()
 
@@ -77,18 +77,18 @@ def test_a_series_has_a_name(asked):
 
 
 def test_links_are_not_counted_by_their_series(asked):
-    """Beyond ten thousand links only some have a stage of their own: how many links there are is what the scorer counted."""
+    """Only some links have a stage series above ten thousand links, so the number of links comes from the scorer."""
     assert not re.search(r"\b(count|count_values|sum)\b.*peyvand_link_stage", asked.expression)
 
 
 def test_processes_have_names_of_their_own(asked):
-    """A legend of what is told apart by process names the process: two of a kind are not two lines of one name."""
+    """A legend of series by process names the process, so that two of a kind are told apart."""
     if asked.legend not in ("", "__auto") and re.search(r"\bby \([^)]*\binstance\b", asked.expression):
         assert "{{instance}}" in asked.legend
 
 
 def test_every_metric_an_operator_needs_is_shown():
-    """What components expose is on a dashboard, but for what is shown by another metric, or only of interest in a table."""
+    """Every exposed metric is on a dashboard, except the sandbox's and those in NOT_SHOWN."""
     elsewhere = {row.name for row in TABLE.values() if row.component == "sandbox"}
     used = {name for one in ASKED.values() for name in _names_of_text(one)}
     assert {name for name in TABLE if name not in used | elsewhere | NOT_SHOWN} == set()
@@ -102,31 +102,31 @@ NOT_SHOWN = {
     "peyvand_exchange_source_failures_total",  # a source that fails is shown as failing; its log says how
     "peyvand_exchange_health_requests",  # of security servers that share health data
     "peyvand_exchange_health_duration_seconds",
-    "peyvand_slot_seconds",  # the policy says it; alerts measure by it
-    "peyvand_stream_lost_messages_total",  # zero but for an attack; an alert watches it
-    "peyvand_bus_unsafe",  # a state, which an alert watches
-    "peyvand_batches_missing",  # zero but for a bus or a prober that lost something; an alert watches it
-    "peyvand_batches_broken",  # zero but for an attack; likewise
+    "peyvand_slot_seconds",  # set by the policy; alerts use it
+    "peyvand_stream_lost_messages_total",  # zero unless attacked; an alert watches it
+    "peyvand_bus_unsafe",  # a state; an alert watches it
+    "peyvand_batches_missing",  # zero unless a bus or a prober lost something; an alert watches it
+    "peyvand_batches_broken",  # zero unless attacked; likewise
     "peyvand_spool_kept_bytes",  # bounded by settings
-    "peyvand_spool_sent_again_total",  # zero but for a bus that lost something, which an alert watches
-    "peyvand_scorer_series_left_out",  # how much the api alone tells, which hangs on the size of the register
-    "peyvand_scorer_standing_by",  # a state, not a course
-    "peyvand_spool_damaged_files",  # zero but for a disk that fails
+    "peyvand_spool_sent_again_total",  # zero unless a bus lost something, which an alert watches
+    "peyvand_scorer_series_left_out",  # series that only the api has; depends on the size of the register
+    "peyvand_scorer_standing_by",  # a state, not a trend
+    "peyvand_spool_damaged_files",  # zero unless a disk fails
     "peyvand_scorer_damaged_files",  # likewise
     "peyvand_collector_damaged_files",  # likewise
-    "peyvand_measurements_refused_total",  # zero but for a prober that lies; an alert watches it
+    "peyvand_measurements_refused_total",  # zero unless a prober lies; an alert watches it
     "peyvand_settled_slots_changed_total",  # likewise
     "peyvand_stream_limit_bytes",  # alerts compare it with what is stored
-    "peyvand_summaries_rejected_total",  # likewise, but for a collector that fails
+    "peyvand_summaries_rejected_total",  # zero unless a collector fails; an alert watches it
     "peyvand_api_revocations_end_timestamp_seconds",  # a date; an alert compares it
-    "peyvand_console_answers_total",  # of the pages, not of figures; alerts watch them
+    "peyvand_console_answers_total",  # about pages, not figures; alerts watch them
     "peyvand_console_page_seconds",
     "peyvand_console_aged_total",
     "peyvand_console_api_connected",
-    "peyvand_archive_batch_faults",  # zero but for an attack or a spool that was full; an alert watches it
-    "peyvand_archive_missing_messages",  # zero but for an attack or a disk that failed; an alert watches it
+    "peyvand_archive_batch_faults",  # zero unless attacked or a spool was full; an alert watches it
+    "peyvand_archive_missing_messages",  # zero unless attacked or a disk failed; an alert watches it
     "peyvand_archive_sealed_total",  # one a day; days that should be sealed are shown
-    "peyvand_console_info",  # every dashboard leads to the address in it
+    "peyvand_console_info",  # every dashboard links to the address in it
     "peyvand_control_failed",  # a blind vantage is shown; its log and `peyvand up` name the target
     "peyvand_vantage_unresolved",  # the reasons of unknown probes show it; an alert watches it
     "peyvand_conntrack_ratio",  # where the kernel tracks connections; an alert watches it
@@ -150,7 +150,7 @@ def _names_of_text(asked):
 
 
 def test_agencies_are_named_in_tables():
-    """A table of agencies has the name of each beside its id, which its first query brings along."""
+    """A table of agencies shows each name beside the id; the first query brings the name along."""
     tables = [panel for panel in EVERY.values() if panel["type"] == "table" and panel["title"].startswith("Worst")]
     assert len(tables) == 2
     for panel in tables:

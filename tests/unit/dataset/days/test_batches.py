@@ -1,4 +1,4 @@
-"""Accounts of batches: what was lost, replaced or inserted between a prober and the archive shows in the sealed day."""
+"""Accounts of batches: a sealed day shows what was lost, replaced or inserted between a prober and the archive."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def key() -> SigningKey:
 
 
 def chain(count: int, run: str = RUN, *, content: str = "") -> list[StoredBatch]:
-    """The batches of a run in order, one a minute from a minute after the start of the first day."""
+    """The batches of a run in order, one a minute, starting a minute into the first day."""
     batches: list[StoredBatch] = []
     for number in range(1, count + 1):
         previous = batches[-1].sha256 if batches else b""
@@ -49,12 +49,12 @@ def chain(count: int, run: str = RUN, *, content: str = "") -> list[StoredBatch]
 
 
 def at(batches: list[StoredBatch], moment: float) -> list[StoredBatch]:
-    """The same, stored from a moment on, a second apart."""
+    """The same batches, stored a second apart from a moment on."""
     return [replace(one, stored=moment + number) for number, one in enumerate(batches)]
 
 
 class Dataset:
-    """A dataset into which batches come in the order in which they are given, and whose days are sealed."""
+    """A dataset that stores batches in the given order and whose days are sealed."""
 
     def __init__(self, storage: Storage, key: SigningKey) -> None:
         self.storage = storage
@@ -62,7 +62,7 @@ class Dataset:
         self.sequence = self.generation = 0
 
     def begin_again(self) -> None:
-        """Let the stream begin again, and give its sequences once more."""
+        """Restart the stream, so that its sequences are given again."""
         self.sequence, self.generation = 0, self.generation + 1
 
     def take(self, batches: list[StoredBatch], *, cut: int = 1000) -> Dataset:
@@ -98,14 +98,14 @@ def faults(run: BatchRun) -> dict[str, int]:
 
 @pytest.mark.parametrize("cut", [1, 3, 1000])
 def test_a_whole_chain(dataset: Dataset, cut: int) -> None:
-    """Of a run without a fault the day says how many batches came, from which number to which, and the hash of the last."""
+    """For a run without faults, the day has the number of batches, the first and last number, and the last hash."""
     batches = chain(10)
     run = only(dataset.take(batches, cut=cut).seal())
     assert run == BatchRun("main", "p1", RUN, 10, 1, 10, batches[-1].sha256[:16].hex())
 
 
 def test_a_hole(dataset: Dataset) -> None:
-    """Numbers that never came are missing, though the stream has every sequence; what follows a hole breaks nothing."""
+    """Numbers that never came are missing, even if the stream has every sequence. Batches after a hole are no break."""
     batches = chain(10)
     run = only(dataset.take([*batches[:3], *batches[5:7], *batches[8:]]).seal())
     assert (run.missing, run.holes) == (3, ((4, 5), (8, 8)))
@@ -113,14 +113,14 @@ def test_a_hole(dataset: Dataset) -> None:
 
 
 def test_a_repetition_is_no_fault(dataset: Dataset) -> None:
-    """The same batch delivered again is counted, whenever it comes."""
+    """A batch that is delivered again is counted as repeated, whenever it comes."""
     batches = chain(10)
     run = only(dataset.take([*batches, batches[2], batches[9], batches[9]]).seal())
     assert (run.batches, run.repeated, faults(run)) == (10, 3, {})
 
 
 def test_a_fork(dataset: Dataset) -> None:
-    """A number with two contents is an insertion, and so is what is chained to it."""
+    """A number with two contents is a fork, and so is a batch that is chained to the inserted one."""
     batches, forged = chain(10), chain(10, content="forged")
     inserted = replace(forged[5], previous=batches[4].sha256)
     run = only(dataset.take([*batches[:7], inserted, forged[6], *batches[7:]]).seal())
@@ -128,7 +128,7 @@ def test_a_fork(dataset: Dataset) -> None:
 
 
 def test_a_break(dataset: Dataset) -> None:
-    """A batch that was replaced shows in the next one, which names another; so does a batch that names none."""
+    """A replaced batch shows in the next one, which names another hash. A batch that names no hash is a break too."""
     batches = chain(10)
     replaced = replace(batches[4], sha256=sha256(b"other").digest())
     nameless = replace(batches[8], previous=b"")
@@ -137,7 +137,7 @@ def test_a_break(dataset: Dataset) -> None:
 
 
 def test_a_restart_begins_a_run(dataset: Dataset) -> None:
-    """A run that begins after another is no fault, not even when its spool begins with the batches of the former."""
+    """A run that begins after another is no fault, even if its spool begins with batches of the earlier run."""
     former, latter = chain(4), at(chain(3, OTHER), START + 3600)
     runs = dataset.take([*former, *at(former[-2:], START + 3590), *latter]).seal()
     assert [(run.run, run.batches, run.repeated, faults(run)) for run in runs] == [(RUN, 4, 2, {}), (OTHER, 3, 0, {})]
@@ -145,7 +145,7 @@ def test_a_restart_begins_a_run(dataset: Dataset) -> None:
 
 @pytest.mark.parametrize("number", [True, False])
 def test_a_second_process_of_one_name(dataset: Dataset, number: bool) -> None:  # a parameter of the test
-    """Batches of another run, or of none, amid those of a run are parallel; those of another prober are not."""
+    """Batches of another run, or of none, among those of a run are parallel. Those of another prober are not."""
     batches, others = chain(6), chain(2, OTHER)
     if not number:
         others = [replace(one, run="", number=0, previous=b"") for one in others]
@@ -156,7 +156,7 @@ def test_a_second_process_of_one_name(dataset: Dataset, number: bool) -> None:  
 
 
 def test_a_run_that_goes_on_in_a_stream_that_begins_again(dataset: Dataset) -> None:
-    """The next run of the prober began after it had ended, though its batches have lower sequences; what went is missing."""
+    """A restarted stream gives lower sequences, yet only the lost batch is missing and the next run has no fault."""
     batches = at([*chain(9), *chain(4, OTHER)], START + 60.0)
     dataset.take(batches[:6])
     dataset.begin_again()
@@ -165,14 +165,14 @@ def test_a_run_that_goes_on_in_a_stream_that_begins_again(dataset: Dataset) -> N
 
 
 def test_batches_of_older_probers(dataset: Dataset) -> None:
-    """Batches without numbers are counted and are no fault, before their prober is replaced by one that numbers."""
+    """Batches without numbers are counted and are no fault, as long as the prober's numbered batches come later."""
     unnumbered = [replace(one, run="", number=0, previous=b"") for one in chain(3)]
     runs = dataset.take([*unnumbered, *at(chain(3), START + 3600)]).seal()
     assert [(run.run, run.batches, faults(run)) for run in runs] == [("", 3, {}), (RUN, 3, {})]
 
 
 def test_a_run_goes_on_over_midnight(dataset: Dataset) -> None:
-    """Batches that are stored in another order about midnight are of no day's holes, and the next day goes on from the last."""
+    """Batches stored out of order around midnight are no hole of either day. The next day continues the chain."""
     batches = chain(8)
     before, after = [*batches[:3], batches[4]], [batches[3], *batches[5:7]]
     dataset.take([*before, *at(after, MIDNIGHT + 1), *at(batches[7:], DAYS.closes(FIRST) + 60)])
@@ -182,7 +182,7 @@ def test_a_run_goes_on_over_midnight(dataset: Dataset) -> None:
 
 
 def test_what_is_missing_about_midnight_is_missed_once(dataset: Dataset) -> None:
-    """A hole between the last batch of a day and the first of the next is of the next day, even after days without any."""
+    """A hole between two days belongs to the later day, even if days without batches lie between them."""
     batches = chain(9)
     dataset.take([*batches[:4], *at(batches[6:8], MIDNIGHT + 90_000)])
     assert [faults(run) for run in dataset.seal()] == [{}]
@@ -191,7 +191,7 @@ def test_what_is_missing_about_midnight_is_missed_once(dataset: Dataset) -> None
 
 
 def test_what_comes_a_day_later(dataset: Dataset) -> None:
-    """On the next day a batch of the day before is a repetition, another content a fork, and what was missed belated."""
+    """A day later, a batch of the day before is a repetition, other content a fork, and a missing batch belated."""
     batches = chain(8)
     forged = replace(batches[1], sha256=sha256(b"forged").digest())
     late = at([batches[2], forged, batches[3], *batches[6:]], DAYS.closes(FIRST) + 60)
@@ -204,7 +204,7 @@ def test_what_comes_a_day_later(dataset: Dataset) -> None:
 
 
 def test_a_run_that_began_before_the_archive(tmp_path: Path, key: SigningKey) -> None:
-    """On the first day that is accounted for, nothing is said of numbers before the first; later, a run begins with 1."""
+    """Numbers before the first one are not missing on the first accounted day. On later days a run begins with 1."""
     new = Dataset(LocalStorage(tmp_path / "new"), key)
     assert faults(only(new.take(chain(9)[4:]).seal())) == {}
     new.take(at(chain(9, OTHER)[4:], DAYS.closes(FIRST) + 60))
@@ -212,7 +212,7 @@ def test_a_run_that_began_before_the_archive(tmp_path: Path, key: SigningKey) ->
 
 
 def test_many_runs_are_named_by_their_faults(dataset: Dataset) -> None:
-    """A seed that begins a thousand runs makes no large leaf, and hides no run with a fault."""
+    """A prober that begins a thousand runs does not make a large leaf, and does not hide a run with a fault."""
     batches = chain(200)
     one = [replace(chain(1, f"{number:032x}")[0], prober=f"q{number}") for number in range(1000)]
     runs = dataset.take([*batches[:1:2], *batches[1::2], *one]).seal()
@@ -227,7 +227,7 @@ def test_many_runs_are_named_by_their_faults(dataset: Dataset) -> None:
 
 
 def test_numbers_of_any_size(dataset: Dataset) -> None:
-    """A number that no prober reaches makes a hole, and no long list."""
+    """A number that no prober reaches makes one hole, not a long list."""
     batches = chain(3)
     far = replace(batches[2], number=(1 << 53) - 1)
     run = only(dataset.take([*batches[:2], far]).seal())
@@ -235,7 +235,7 @@ def test_numbers_of_any_size(dataset: Dataset) -> None:
 
 
 def test_leaves_from_before_there_were_accounts(dataset: Dataset) -> None:
-    """A leaf without accounts is read, and stays as it is to the byte."""
+    """An old leaf without accounts can be read, and is written again byte for byte."""
     dataset.take(chain(2)).seal()
     ((_, manifest),) = manifests(LogFiles(dataset.storage).leaves())
     old = replace(manifest, runs=None, more_runs=0).leaf()
@@ -246,7 +246,7 @@ def test_leaves_from_before_there_were_accounts(dataset: Dataset) -> None:
 
 
 class _InMemory:
-    """A storage of files that are not written."""
+    """A storage that keeps its files in memory."""
 
     address = "memory"
 
@@ -267,7 +267,7 @@ class _InMemory:
 
 
 def _disturbed(rng: random.Random) -> list[StoredBatch]:
-    """Runs of two probers over midnight, with batches lost, repeated, replaced, inserted, late, and without a number."""
+    """Runs of two probers over midnight, with batches lost, repeated, replaced, inserted, late, and unnumbered."""
     batches: list[StoredBatch] = []
     for run, prober in ((RUN, "p1"), (OTHER, "p1"), ("c" * 32, "p2")):
         first = rng.randrange(3)
@@ -284,7 +284,7 @@ def _disturbed(rng: random.Random) -> list[StoredBatch]:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_stretches_of_chains_say_what_their_batches_say(key: SigningKey, seed: int) -> None:
-    """However many batches a segment has, each day says the same as when every batch is looked at by itself."""
+    """A day's account is the same whether segments have many batches or one each."""
     rng = random.Random(seed)
     batches = _disturbed(rng)
     alone, together = Dataset(_InMemory(), key).take(batches, cut=1), Dataset(_InMemory(), key)

@@ -1,4 +1,4 @@
-"""Sealed days: the same bytes whatever happened on the way, and every change noticed."""
+"""Sealed days have the same bytes whatever interrupted the work, and every change to them is noticed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def key() -> SigningKey:
 
 
 def fill(storage: LocalStorage, *, cut: int) -> None:
-    """Take in all messages, ``cut`` of them at a time."""
+    """Ingest all messages, ``cut`` at a time."""
     for first in range(MESSAGES.start, MESSAGES.stop, cut):
         last = min(first + cut, MESSAGES.stop) - 1
         span = range(first, last + 1)
@@ -61,7 +61,7 @@ def contents(storage: LocalStorage) -> dict[str, bytes]:
 
 
 def test_the_same_rows_make_the_same_files(tmp_path: Path, key: SigningKey) -> None:
-    """However messages were cut into segments, sealing leaves the same bytes, and no segment."""
+    """However messages were cut into segments, sealing writes the same bytes and leaves no segment."""
     one, other = sealed(tmp_path / "one", key, cut=1), sealed(tmp_path / "other", key, cut=7)
     assert contents(one) == contents(other)
     assert {name.split("/")[0] for name in one.names()} == {"sealed", "log"}
@@ -77,7 +77,7 @@ def test_the_same_rows_make_the_same_files(tmp_path: Path, key: SigningKey) -> N
 
 
 def test_a_crash_at_any_write_changes_nothing(tmp_path: Path, key: SigningKey) -> None:
-    """Killed at any write or removal, and begun again from what is there, it leaves what an undisturbed run leaves."""
+    """After a crash at any write or removal, a restart leaves the same files as a run without a crash."""
     undisturbed = contents(sealed(tmp_path / "undisturbed", key, cut=4))
 
     class Crash(Exception):  # noqa: N818  # it stands for the end of the process
@@ -124,7 +124,7 @@ def test_a_crash_at_any_write_changes_nothing(tmp_path: Path, key: SigningKey) -
 
 
 def test_a_day_waits_for_its_grace(tmp_path: Path, key: SigningKey) -> None:
-    """A day is due once everything stored in its grace was taken in; days without rows are not sealed."""
+    """A day is due once everything stored within its grace was ingested. Days without rows are not sealed."""
     storage = LocalStorage(tmp_path)
     fill(storage, cut=5)
     sealer = Sealer(storage, key, DAYS)
@@ -135,7 +135,7 @@ def test_a_day_waits_for_its_grace(tmp_path: Path, key: SigningKey) -> None:
 
 
 def test_a_sealed_day_is_not_sealed_again(tmp_path: Path, key: SigningKey) -> None:
-    """Messages of a sealed day that are read again, for a damaged segment of the next day, change nothing of it."""
+    """Reading messages of a sealed day again, for a damaged segment of the next day, does not change the sealed day."""
     storage = sealed(tmp_path, key)
     before = contents(storage)
     fill(storage, cut=3)
@@ -144,14 +144,14 @@ def test_a_sealed_day_is_not_sealed_again(tmp_path: Path, key: SigningKey) -> No
 
 
 def test_when_the_next_day_closes() -> None:
-    """Up to then no day becomes due, and at once after a day closed it may be named still."""
+    """No day becomes due before the next closing time. Just after a closing time, the same one may be given again."""
     closes = DAYS.closes(DAY)
     assert [DAYS.closes_next(closes + seconds) for seconds in (-86_000, 0, 0.5)] == [closes] * 3
     assert DAYS.closes_next(closes + 1.0) == closes + 86_400
 
 
 def test_late_rows_are_sealed_apart(tmp_path: Path, key: SigningKey) -> None:
-    """A row stored after the grace of its slot, or long before its slot, is sealed with the day on which it was stored."""
+    """A row stored after its slot's grace, or long before its slot, is sealed with the day on which it was stored."""
     storage = sealed(tmp_path, key)
     before = contents(storage)
     late = _with(measured(20, sequence=20), "stored", CLOSED)
@@ -183,7 +183,7 @@ def test_late_rows_are_sealed_apart(tmp_path: Path, key: SigningKey) -> None:
 def test_no_later_policy_puts_rows_into_a_sealed_day(
     tmp_path: Path, key: SigningKey, days: EvidenceDays, slot: int
 ) -> None:
-    """With more grace, or another timezone, rows that a sealed day does not have are late rows of the next; those that it has go."""
+    """With more grace or another timezone, rows of a sealed day are dropped. New rows are late rows of the next."""
     storage = sealed(tmp_path, key)
     sealer = Sealer(storage, key, days)
     ((day, _, streams),) = sealer.sealed_days()
@@ -202,7 +202,7 @@ def test_no_later_policy_puts_rows_into_a_sealed_day(
 
 
 def test_a_leaf_that_cannot_be_read_is_told(tmp_path: Path, key: SigningKey) -> None:
-    """A leaf of a later version ends sealing with a sentence that names it."""
+    """A leaf of a later version ends sealing with an error that names it."""
     storage = sealed(tmp_path, key)
     storage.write("log/entries/000000.json", b'{"format":9,"type":"day"}')
     with pytest.raises(StateError, match=r"a leaf of the log in .* cannot be read"):
@@ -210,7 +210,7 @@ def test_a_leaf_that_cannot_be_read_is_told(tmp_path: Path, key: SigningKey) -> 
 
 
 def test_every_change_is_noticed(tmp_path: Path, key: SigningKey) -> None:
-    """A byte changed in any file, a file removed or added, another key: verification names the file."""
+    """Verification reports a changed byte in any file, a removed file, an added file, and another key."""
     storage = sealed(tmp_path, key)
     for name, content in contents(storage).items():
         for place in {0, len(content) // 2, len(content) - 1}:
@@ -233,7 +233,7 @@ def test_every_change_is_noticed(tmp_path: Path, key: SigningKey) -> None:
 
 
 def test_a_log_that_was_rewritten_is_not_signed_again(tmp_path: Path, key: SigningKey) -> None:
-    """A leaf that was changed after it was signed stops the archive, rather than being signed with the next one."""
+    """A leaf that was changed after signing stops the archive. It is not signed along with the next leaf."""
     storage = sealed(tmp_path, key)
     leaf = storage.read("log/entries/000000.json")
     storage.write("log/entries/000000.json", leaf.replace(b'"rows":', b'"rows": '))
@@ -242,7 +242,7 @@ def test_a_log_that_was_rewritten_is_not_signed_again(tmp_path: Path, key: Signi
 
 
 def test_keys_change_by_a_signed_leaf(tmp_path: Path, key: SigningKey) -> None:
-    """After a leaf that names another key, verification by the first one goes on, and the first signs no more."""
+    """After a leaf that names another key, the log still verifies with the first key, which may sign no more."""
     storage = sealed(tmp_path, key)
     following = SigningKey.generate("archive.example")
     LogFiles(storage).append(KeyChange(str(following.public)).leaf(), key, following)
@@ -252,7 +252,7 @@ def test_keys_change_by_a_signed_leaf(tmp_path: Path, key: SigningKey) -> None:
 
 
 def test_a_proof_shows_one_day(tmp_path: Path, key: SigningKey) -> None:
-    """The proof of a day needs its manifest and the key, nothing else; there is none of a leaf to come."""
+    """The proof of a day needs only its manifest and the key. There is no proof of a future leaf."""
     storage = sealed(tmp_path, key)
     log = LogFiles(storage)
     assert log.prove(log.leaves(), 0).faults(log.leaves()[0], [key.public]) == []
@@ -270,7 +270,7 @@ def test_what_is_no_leaf_is_refused(leaf: bytes) -> None:
 
 
 def test_days_of_a_timezone() -> None:
-    """A day has the seconds between two midnights of its timezone, with its change of clocks."""
+    """A day lasts from midnight to midnight in its timezone, including changes of the clocks."""
     berlin = EvidenceDays("Europe/Berlin", 0, 300)
     assert len(berlin.span("2026-03-29")) == 23 * 3600
     assert len(DAYS.span("2026-03-29")) == 86_400
@@ -279,7 +279,7 @@ def test_days_of_a_timezone() -> None:
 
 
 def test_a_day_waits_for_a_slot_that_ends_after_midnight() -> None:
-    """A slot of an hour spans midnight where days begin at half past: its last row is in time before the day closes."""
+    """Where a slot of an hour spans midnight, its last row is still in time before the day closes."""
     hours = EvidenceDays("Asia/Tehran", 3600.0, 3600)
     day = hours.day_of(START)
     last = (hours.span(day).stop - 1) // 3600 * 3600

@@ -1,4 +1,4 @@
-"""Which segments are read to find damage, and up to where the dataset is whole then."""
+"""Only the newest segments are read to find damage, and the dataset is whole up to the damaged one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DAYS = EvidenceDays("UTC", 1800.0, SLOT)
 
 
 class _Counting(LocalStorage):
-    """A folder that counts what is read of it."""
+    """A folder that counts its reads."""
 
     reads = 0
 
@@ -36,7 +36,7 @@ class _Counting(LocalStorage):
 
 @pytest.fixture
 def storage(tmp_path: Path) -> _Counting:
-    """Twelve segments of a message each; the third is damaged."""
+    """Twelve segments of one message each. The third is damaged."""
     storage = _Counting(tmp_path)
     for number in range(1, 13):
         write_segments(storage, MEASUREMENT, [measured(number, sequence=number)], number, number, _DAYS)
@@ -48,13 +48,13 @@ def storage(tmp_path: Path) -> _Counting:
 
 @pytest.mark.parametrize(("newest", "whole"), [(5, True), (9, True), (10, False), (60, False)])
 def test_a_start_reads_the_newest_segments_only(storage: _Counting, newest: int, *, whole: bool) -> None:
-    """However many segments there are, so many requests are made; damage before them is not looked for."""
+    """However many segments exist, startup reads only the newest and does not look for damage in older ones."""
     assert seems_whole(storage, [MEASUREMENT], _ARCHIVED, newest=newest) is whole
     assert storage.reads <= newest
 
 
 def test_a_segment_that_is_gone_is_noticed_without_reading_all(storage: _Counting) -> None:
-    """The position says how many there are."""
+    """A missing segment is noticed, because the position holds the number of segments."""
     segments = list_segments(storage, MEASUREMENT)
     archived = replace(_ARCHIVED, segments=counted(segments))
     assert seems_whole(storage, [MEASUREMENT], archived, newest=5)
@@ -63,7 +63,7 @@ def test_a_segment_that_is_gone_is_noticed_without_reading_all(storage: _Countin
 
 
 def test_all_segments_are_read_where_one_is_known_to_be_damaged(storage: _Counting) -> None:
-    """The dataset is whole up to before the damaged one."""
+    """The dataset is whole up to the message before the damaged segment."""
     third = list_segments(storage, MEASUREMENT)[2].name
     archived, damaged = before_damage(storage, [MEASUREMENT], _ARCHIVED)
     assert (archived.sequence, damaged, storage.reads) == (2, (third,), 12)

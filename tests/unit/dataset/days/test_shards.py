@@ -1,4 +1,4 @@
-"""Rows of a day in shards: the same whatever waited where, and each link in one of them."""
+"""Rows of a day in shards are the same wherever they waited, and each link is in one shard."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROWS = {
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few rows are many."""
+    """Lower the limits, so that a few rows count as many."""
     monkeypatch.setattr(shards, "_SHARD_ROWS", 30)
     monkeypatch.setattr(shards, "_HELD_ROWS", 50)
 
@@ -34,14 +34,14 @@ def taken(kind: Kind, folder: Path) -> dict[int, pa.Table]:
 
 
 def test_few_rows_are_one_shard_and_touch_no_disk(tmp_path: Path) -> None:
-    """A small installation has one file a day."""
+    """The rows of a small installation make one shard, and nothing is written to the folder."""
     assert list(taken(MEASUREMENT, tmp_path / "nowhere")) == [0]
 
 
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("kind", list(ROWS), ids=lambda kind: kind.name)
 def test_many_rows_are_cut_by_what_they_are_about(kind: Kind, tmp_path: Path) -> None:
-    """Every row is in the shard of its texts, all are sorted, none is lost, and no file is left."""
+    """Every row is in the shard of its texts. All shards are sorted, no row is lost, and no file is left behind."""
     found = taken(kind, tmp_path)
     assert len(found) > 1
     assert set(found) <= set(range(256))
@@ -56,6 +56,6 @@ def test_many_rows_are_cut_by_what_they_are_about(kind: Kind, tmp_path: Path) ->
 
 @pytest.mark.usefixtures("small")
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    """One sentence tells where a day cannot be sorted."""
+    """The error says in one sentence where a day could not be sorted."""
     with pytest.raises(StateError, match="gone cannot be written, to sort a day: No such file or directory"):
         taken(MEASUREMENT, tmp_path / "gone")

@@ -1,4 +1,4 @@
-"""Keys, checkpoints and proofs in the formats of c2sp.org."""
+"""Keys, checkpoints and proofs follow the formats of c2sp.org."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def checkpoint(key: SigningKey) -> Checkpoint:
 
 
 def test_the_published_example_verifies() -> None:
-    """The key and the signature of the specification's example are read, and verify its text and no other."""
+    """The key and signature of the specification's example verify its text and no other."""
     key = VerifierKey.parse(NOTE_KEY)
     assert str(key) == NOTE_KEY
     signature = base64.b64decode(NOTE_SIGNATURE)
@@ -47,7 +47,7 @@ def test_the_published_example_verifies() -> None:
 
 
 def test_a_checkpoint_is_read_as_it_was_written(key: SigningKey, checkpoint: Checkpoint) -> None:
-    """Text and value are one another, and the signature verifies with its own key only."""
+    """A checkpoint survives a round trip through text, and its signature verifies with its own key only."""
     read = Checkpoint.parse(str(checkpoint))
     assert read == checkpoint
     assert read.is_signed_by(key.public)
@@ -58,7 +58,7 @@ def test_a_checkpoint_is_read_as_it_was_written(key: SigningKey, checkpoint: Che
 
 
 def test_a_cosignature_says_when(key: SigningKey, checkpoint: Checkpoint) -> None:
-    """A witness signs with the time, beside the log; the same key signs once."""
+    """A witness's signature holds the time and stands beside the log's. The same key signs only once."""
     witness = SigningKey.generate("court.example/witness", WITNESS)
     read = Checkpoint.parse(str(checkpoint.cosigned(witness, 1).cosigned(witness, 1_700_000_000)))
     assert read.is_signed_by(key.public)
@@ -86,7 +86,7 @@ def test_what_is_no_checkpoint_is_refused(text: str) -> None:
 
 
 def test_a_proof_needs_nothing_else(key: SigningKey, checkpoint: Checkpoint) -> None:
-    """A proof as text shows that a leaf is in the log; for another leaf, key or hash it has a fault each."""
+    """A proof as text shows that a leaf is in the log. Another leaf, key or hash gives one fault each."""
     tree = [leaf_hash(leaf) for leaf in LEAVES]
     proof = LogProof.parse(str(LogProof(1, tuple(inclusion_proof(tree, 1)), checkpoint)))
     assert proof.faults(b"two", [key.public]) == []
@@ -96,7 +96,7 @@ def test_a_proof_needs_nothing_else(key: SigningKey, checkpoint: Checkpoint) -> 
 
 
 def test_a_key_is_kept_in_a_file(tmp_path: Path, key: SigningKey) -> None:
-    """What was written is read; a file that holds something else is refused with its name."""
+    """A key file can be read again. A file with other content is refused by name."""
     file = tmp_path / "archive.key"
     file.write_text(key.text(), "utf-8")
     assert SigningKey.read(file).public == key.public
@@ -110,6 +110,6 @@ def test_a_key_is_kept_in_a_file(tmp_path: Path, key: SigningKey) -> None:
 
 @pytest.mark.parametrize("name", ["", "a b", "a+b", "a\nb"])
 def test_names_that_no_key_may_have(name: str) -> None:
-    """Spaces and plus signs separate parts of signatures."""
+    """A key's name has no space and no plus sign, because these separate the parts of signatures."""
     with pytest.raises(ValueError, match="name of a key"):
         SigningKey.generate(name)

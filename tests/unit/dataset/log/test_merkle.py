@@ -1,4 +1,4 @@
-"""Merkle trees against the definitions of RFC 6962, and its published vectors."""
+"""Merkle trees follow the definitions of RFC 6962 and its published vectors."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_roots_of_the_published_vectors(size: int) -> None:
 
 
 def test_every_leaf_is_proven_in_every_tree() -> None:
-    """The proof of each leaf leads to the root; with another leaf, place or size, or a hash left out, it does not."""
+    """Each leaf's proof leads to the root. Another leaf, an index beyond the tree, and a hash more or less do not."""
     for size in range(1, SIZE):
         tree = leaves(size)
         for index, leaf in enumerate(tree):

@@ -1,4 +1,4 @@
-"""Evidence as tables and as Parquet files: nothing is lost, and bytes follow from the rows alone."""
+"""Evidence as tables and Parquet files loses nothing, and the bytes depend on the rows alone."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def rows_of(table: pa.Table) -> list[tuple[object, ...]]:
 
 
 def test_measurements_come_back_as_they_were() -> None:
-    """Targets, slots, outcomes, reasons, timings and positions are the same after a file, in another order."""
+    """Targets, slots, outcomes, reasons, timings and positions survive a file, in another order."""
     batches = {1: batch(1), 2: batch(2, vantage="south"), 3: replace(batch(3), outcome=np.full(20, 99, np.uint8))}
     tables = [measurement_table(rows, stored=9.125, sequence=number) for number, rows in batches.items()]
     expected: set[tuple[object, ...]] = set()
@@ -74,7 +74,7 @@ def test_measurements_come_back_as_they_were() -> None:
 
 
 def test_facts_are_kept() -> None:
-    """What an auditor looks at beside the verdict is in the table, in words, with moments as moments."""
+    """The table has the facts that an auditor looks at beside the verdict, as words and as moments."""
     table = measured(4, sequence=7)
     rows = batch(4)
     assert rows.facts is not None
@@ -87,14 +87,14 @@ def test_facts_are_kept() -> None:
 
 
 def test_summaries_come_back_as_they_were() -> None:
-    """A summary that went over the bus is the same after a file."""
+    """A summary that went over the bus survives a round trip through a file."""
     _, sent = decode_summaries(encode_summaries("xroad", summaries(5, 40)))
     table = sorted_rows([exchanged(5, sequence=3, rows=40)], EXCHANGE)
     assert sorted(summaries_of(read(write(table, EXCHANGE), EXCHANGE)), key=repr) == sorted(sent, key=repr)
 
 
 def test_a_file_from_before_a_column_was_added_is_read_as_it_was() -> None:
-    """Its summaries do not know what was added, and the hash of its content is what the version before sealed."""
+    """In an older file the added column is unset, and the content hash is the one that the older version sealed."""
     former = replace(EXCHANGE, schema=pa.schema([one for one in EXCHANGE.schema if one.name != "repeats"]), added=())
     sent = [replace(summary, repeats=None) for summary in summaries(5, 40)]
     table = sorted_rows([exchange_table("xroad", sent, stored=9.125, sequence=3)], EXCHANGE)
@@ -109,7 +109,7 @@ def test_a_file_from_before_a_column_was_added_is_read_as_it_was() -> None:
 
 
 def test_indicators_come_back_as_they_were() -> None:
-    """An indicator that went over the bus is the same after a file, with what is unset."""
+    """An indicator that went over the bus survives a round trip through a file, including unset fields."""
     rows = [published(seed) for seed in range(20)]
     sent = [decode_indicator(indicator_to_message(row).SerializeToString()) for row in rows]
     assert sent == rows
@@ -119,7 +119,7 @@ def test_indicators_come_back_as_they_were() -> None:
 
 
 def test_findings_are_kept_whole() -> None:
-    """Each field of a finding is in its row, with what is unset, and moments as moments."""
+    """Each field of a finding is in its row, including unset ones, with moments as moments."""
     findings = [found(seed) for seed in range(4)]
     sent = [decode_finding(finding_to_message(one).SerializeToString()) for one in findings]
     assert sent == findings
@@ -147,7 +147,7 @@ def test_bytes_follow_from_the_rows() -> None:
 
 
 def test_content_does_not_depend_on_who_wrote_it() -> None:
-    """The hash of what another program wrote, with other encodings, is that of ours."""
+    """A file that another program wrote with other encodings has the same content hash."""
     table = sorted_rows([measured(seed, sequence=seed) for seed in range(1, 4)], MEASUREMENT)
     target = BytesIO()
     pq.write_table(table, target, compression="none", row_group_size=7)
@@ -165,7 +165,7 @@ def test_what_is_no_file_of_ours_is_refused(content: bytes) -> None:
 
 
 def test_an_empty_table_is_a_file() -> None:
-    """A shard without a row has a file like any other."""
+    """A shard without rows has a file like any other."""
     empty = sorted_rows([], MEASUREMENT)
     assert list(measurements_of(read(write(empty, MEASUREMENT), MEASUREMENT))) == []
     assert rows_of(empty) == []
